@@ -1,0 +1,248 @@
+"""The nouns. Whoever knows this module, `status` and `actions` knows the product.
+
+follow-up    a meeting, task or call of the CRM, with one UID for life
+participant  one row: this follow-up, this invitee; its answers are standings, one for the series and one per answered date
+edition      what could be seen of a follow-up at one moment, frozen; letters are made from editions, never from live rows
+invitation   one participant at one address: the token, and the edition that this address was last sent
+letter       one mail that is owed to one invitation: the outbox row; its facts are frozen when it is planned
+message      one mail that came in; it ends in exactly one outcome
+
+Instants are aware UTC datetimes; days of all-day follow-ups are plain dates. An *instance* is named by its original start.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+Moment = datetime | date
+"""An aware UTC instant, or the plain date of an all-day follow-up."""
+
+
+class Kind(StrEnum):
+    MEETING = "meeting"
+    TASK = "task"
+    CALL = "call"
+
+
+class Role(StrEnum):
+    """What a participant row is to its follow-up (domain.md §4)."""
+
+    INVITED = "invited"
+    ASSIGNED = "assigned"
+    OWNER = "owner"
+    RESOURCE = "resource"
+
+
+class Reply(StrEnum):
+    """The invitee's own word, in the spelling of the store; `PARTSTAT` in upper case (RFC 5545 §3.2.12)."""
+
+    NEEDS_ACTION = "needs-action"
+    ACCEPTED = "accepted"
+    DECLINED = "declined"
+    TENTATIVE = "tentative"
+    DELEGATED = "delegated"
+
+
+class Progress(StrEnum):
+    """How far an accepted follow-up has come (statuses 1, 2 and 3)."""
+
+    NOT_STARTED = "not_started"
+    STARTED = "started"
+    COMPLETED = "completed"
+
+
+class Channel(StrEnum):
+    """The way an answer or a change came."""
+
+    MAIL = "mail"
+    LINK = "link"
+    PAGE = "page"
+    HAND = "hand"
+    STORE = "store"
+
+
+class GuestList(StrEnum):
+    AUTO = "auto"
+    PUBLIC = "public"
+    PRIVATE = "private"
+
+
+class Method(StrEnum):
+    """iTIP methods (RFC 5546 §1.4)."""
+
+    PUBLISH = "PUBLISH"
+    REQUEST = "REQUEST"
+    REPLY = "REPLY"
+    ADD = "ADD"
+    CANCEL = "CANCEL"
+    REFRESH = "REFRESH"
+    COUNTER = "COUNTER"
+    DECLINECOUNTER = "DECLINECOUNTER"
+
+
+class LetterState(StrEnum):
+    """Where a letter of the outbox stands.
+
+    waiting → sending → sent; sending → waiting again after a temporary failure, → refused after a final one.
+    held: by an administrator or by preflight. superseded: a newer letter replaced it before it was ever tried.
+    dropped: given up, with the reason in `note` (over, gave up after three days, by hand).
+    """
+
+    WAITING = "waiting"
+    SENDING = "sending"
+    SENT = "sent"
+    REFUSED = "refused"
+    HELD = "held"
+    SUPERSEDED = "superseded"
+    DROPPED = "dropped"
+
+
+class Delivery(StrEnum):
+    """What the row says of its latest letter (contract.md §2, `status`)."""
+
+    NONE = "none"
+    QUEUED = "queued"
+    SENT = "sent"
+    DEFERRED = "deferred"
+    DELIVERED = "delivered"
+    UNDELIVERABLE = "undeliverable"
+
+
+class Outcome(StrEnum):
+    """What came of a received message: exactly one of these (itip.md §6)."""
+
+    APPLIED = "applied"
+    UNCHANGED = "unchanged"
+    DUPLICATE = "duplicate"
+    OLD_ANSWER = "old_answer"
+    SEEN = "seen"
+    PROPOSAL = "proposal"
+    DELEGATED = "delegated"
+    REFRESHED = "refreshed"
+    AWAY = "away"
+    COMMENT = "comment"
+    BOUNCED = "bounced"
+    DELAYED = "delayed"
+    DELIVERED = "delivered"
+    HELD = "held"
+    PARTY_CRASHER = "party_crasher"
+    UNKNOWN_INVITATION = "unknown_invitation"
+    CLOSED = "closed"
+    NOT_AN_ANSWER = "not_an_answer"
+    MALFORMED = "malformed"
+    TOO_LARGE = "too_large"
+    IGNORED = "ignored"
+
+
+REVIEW = frozenset({Outcome.HELD, Outcome.PARTY_CRASHER, Outcome.UNKNOWN_INVITATION, Outcome.NOT_AN_ANSWER,
+                    Outcome.MALFORMED, Outcome.TOO_LARGE})
+"""Outcomes that wait for a person: the raw message is kept and the mail is moved to the review folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where one participant stands on the series (or single meeting), or on one date of it.
+
+    `sequence`, `dtstamp`: order key of the last applied answer (itip.md §5); None before any.
+    `arrived`: when that answer reached the mailbox; breaks ties of equal keys.
+    """
+
+    reply: Reply = Reply.NEEDS_ACTION
+    seen: bool = False
+    moved: bool = False
+    cancelled: bool = False
+    progress: Progress = Progress.NOT_STARTED
+    comment: str = ""
+    channel: Channel | None = None
+    address: str = ""
+    replied_at: datetime | None = None
+    sequence: int | None = None
+    dtstamp: datetime | None = None
+    arrived: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DateChange:
+    """One date of a series that has data of its own: moved, added or cancelled. `original` is its RECURRENCE-ID."""
+
+    original: Moment
+    start: Moment | None = None
+    end: Moment | None = None
+    cancelled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Recurrence:
+    """Rule and single dates of a series (RFC 5545 §3.8.5); `rrule` without the property name, "" for a list of dates."""
+
+    rrule: str = ""
+    exdates: tuple[Moment, ...] = ()
+    rdates: tuple[Moment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """A line of a public guest list, as frozen into an edition."""
+
+    name: str
+    address: str
+    reply: Reply = Reply.NEEDS_ACTION
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """What could be seen of a follow-up when a letter was planned; the pure renderer needs nothing else but the letter.
+
+    `start`/`end` are UTC instants (dates when `all_day`) to be shown in `timezone` (IANA). A task or a planned call has a
+    `deadline` instead and goes out as an all-day event (itip.md §2). `sequence`: the value of the series' component;
+    `significant`: its value at the last change that asks everybody again. `date_sequences`: the same pair per date of its own.
+    """
+
+    uid: str
+    kind: Kind
+    title: str
+    start: Moment | None
+    end: Moment | None
+    timezone: str
+    organizer: str
+    all_day: bool = False
+    deadline: date | None = None
+    agenda: str = ""
+    location: str = ""
+    video_url: str = ""
+    cancelled: bool = False
+    recurrence: Recurrence | None = None
+    dates: tuple[DateChange, ...] = ()
+    guests: tuple[Guest, ...] = ()
+    guest_list_public: bool = False
+    sequence: int = 0
+    significant: int = 0
+    date_sequences: tuple[tuple[Moment, int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """The frozen facts of one mail that is owed: with its editions, all that rendering depends on.
+
+    `edition`: what the invitee will hold afterwards; `before`: what he was last sent, None for a first invitation.
+    `withdrawn`: a CANCEL for this invitee alone (removed, switched off, address changed), the meeting itself stands.
+    `address_name`: the CN. `reply`: the PARTSTAT that the letter shows. `message_id` has no angle brackets.
+    """
+
+    method: Method
+    edition: Edition
+    before: Edition | None
+    sequence: int
+    dtstamp: datetime
+    message_id: str
+    account: str
+    address: str
+    address_name: str
+    organizer_address: str
+    bounce_address: str
+    language: str
+    timezone: str
+    token: str
+    reply: Reply = Reply.NEEDS_ACTION
+    instance: Moment | None = None
+    withdrawn: bool = False
