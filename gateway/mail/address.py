@@ -1,0 +1,127 @@
+"""Mail addresses: how they compare, the token that hangs on ours, and how they look in a log.
+
+Standards: RFC 5321 §2.4 (domains compare without case; so do local parts in practice), RFC 5890 (IDNA), RFC 6068 (mailto:),
+RFC 5233 (sub-addresses). An address is compared in three steps, each one wider: `normal` (the same mailbox, other spelling),
+`plain` (harmless variants of one mailbox: sub-address, Gmail's dots) and the known addresses of a person, which the store has.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+import idna
+
+SEPARATOR = "+"
+BOUNCE_MARK = "b_"
+"""Stands before the token in an envelope sender. An underscore occurs in no base32 token and in no UUID of an earlier system."""
+
+GMAIL = frozenset({"gmail.com", "googlemail.com"})
+LONGEST = 320  # RFC 5321 §4.5.3.1: 64 octets, "@", 255 octets
+
+
+@dataclass(frozen=True, slots=True)
+class Subaddress:
+    """What hangs on an address of ours: the token in lower case; `bounce` where it came in an envelope sender's form."""
+
+    token: str
+    bounce: bool
+
+
+def token_address(mailbox: str, token: str) -> str:
+    """The address that answers one invitation: `invites+TOKEN@crm.example`."""
+    local, _, domain = mailbox.rpartition("@")
+    return f"{local}{SEPARATOR}{token}@{domain}"
+
+
+def bounce_address(mailbox: str, token: str) -> str:
+    """The envelope sender of a letter: `invites+b_TOKEN@crm.example`, so that a bounce names its row by itself (P20)."""
+    return token_address(mailbox, BOUNCE_MARK + token)
+
+
+def split_subaddress(address: str, mailboxes: Iterable[str]) -> Subaddress | None:
+    """The token of an address that hangs on one of `mailboxes`; None for any other address and for the bare mailbox.
+
+    Relays turn local parts into upper case, so tokens are compared in lower case (itip.md §1).
+    """
+    local, _, domain = normal(address).rpartition("@")
+    for mailbox in mailboxes:
+        own_local, _, own_domain = normal(mailbox).rpartition("@")
+        prefix = own_local + SEPARATOR
+        if domain == own_domain and domain and local.startswith(prefix) and len(local) > len(prefix):
+            rest = local.removeprefix(prefix)
+            token = rest.removeprefix(BOUNCE_MARK)
+            return Subaddress(token, token != rest) if token else None
+    return None
+
+
+def is_ours(address: str, mailboxes: Iterable[str]) -> bool:
+    """Whether an address is one of `mailboxes` or hangs on one."""
+    own = tuple(mailboxes)
+    return normal(address) in {normal(mailbox) for mailbox in own} or split_subaddress(address, own) is not None
+
+
+def normal(address: str) -> str:
+    """One spelling for one mailbox: no `mailto:`, no brackets, lower case, ASCII domain. "" where it is no address.
+
+    Percent-encoding is undone behind `mailto:` only (RFC 6068 §2); elsewhere "%" is an ordinary character of a local part.
+    """
+    text = address.strip().strip("<>").strip()
+    if text[:7].lower() == "mailto:":
+        text = unquote(text[7:].split("?")[0]).strip().strip("<>").strip()
+    local, at, domain = text.rpartition("@")
+    if not at or not local or not domain or len(text) > LONGEST or any(c.isspace() or ord(c) < 32 for c in text):
+        return ""
+    return f"{local.lower()}@{_ascii(domain.lower().rstrip('.'))}"
+
+
+def plain(address: str) -> str:
+    """`normal` without what harmless variants differ in: the sub-address, and for Gmail the dots and the domain's two names."""
+    local, at, domain = normal(address).rpartition("@")
+    if not at:
+        return ""
+    local = local.split(SEPARATOR)[0] or local
+    if domain in GMAIL:
+        local, domain = local.replace(".", "") or local, "gmail.com"
+    return f"{local}@{domain}"
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two addresses are one mailbox, harmless variants included (itip.md §5)."""
+    return plain(one) != "" and plain(one) == plain(other)
+
+
+def among(address: str, known: Iterable[str]) -> bool:
+    """Whether an address is one of `known`, harmless variants included."""
+    wanted = plain(address)
+    return wanted != "" and any(plain(one) == wanted for one in known)
+
+
+def domain(address: str) -> str:
+    """The domain of an address in ASCII and lower case; "" where it is no address."""
+    return normal(address).rpartition("@")[2]
+
+
+def organisation(name: str) -> str:
+    """The organisational domain of a domain name, near enough without the Public Suffix List (RFC 7489 §3.2).
+
+    The last two labels; three below a two-letter country whose second level is a short category (co.uk, com.au, ne.jp).
+    Erring this way only makes a domain look more distinct than it is: the answer is then held, not applied.
+    """
+    labels = name.lower().rstrip(".").split(".")
+    category = len(labels) > 2 and len(labels[-1]) == 2 and len(labels[-2]) <= 3
+    return ".".join(labels[-3:] if category else labels[-2:])
+
+
+def mask(address: str) -> str:
+    """How an address looks in a log: `o***@ext.example`. What is no address is hidden altogether."""
+    local, at, domain_part = normal(address).rpartition("@")
+    return f"{local[0]}***@{domain_part}" if at else "***"
+
+
+def _ascii(name: str) -> str:
+    if name.isascii():
+        return name
+    try:
+        return idna.encode(name, uts46=True).decode("ascii")
+    except idna.IDNAError:
+        return name
