@@ -1,0 +1,127 @@
+"""What the inbound decisions are told by the store, and what they hand back to it: values only, no behaviour.
+
+keys      what a message offers to find its row by; the store looks them up in one go
+found     what the store knows under those keys: rows, and which UIDs are ours at all
+row       one participant as the decision needs him: what he is now, and what he was last sent
+decision  what one VEVENT (or link, or page) does to one row; `effect` is the only part that changes anything
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from gateway.model import Channel, Edition, Moment, Outcome, Reply, Role, Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Where the store looks (itip.md §5). All in the spelling of `address.normal` or lower case; UIDs as they stand.
+
+    tokens: those of every recipient header, ORGANIZER and returned letter, best first; `bounce_tokens`: those of them that
+    came in a bounce-marked address. addresses: From, Sender, Reply-To, ATTENDEEs and failed recipients, in `address.plain`
+    form. message_ids: In-Reply-To, References, and those that a report names; without brackets.
+    """
+
+    tokens: tuple[str, ...] = ()
+    bounce_tokens: frozenset[str] = frozenset()
+    uids: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    message_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One participant, as the store has him when the message is decided.
+
+    address: the one that was invited. known: every known address of that person with the invited and learned ones, any
+    spelling. tokens: of all his invitations. current: the follow-up as it is; sent: what this invitee was last sent, None
+    when nothing ever left. sent_dtstamps: DTSTAMPs of letters to him (ours; some clients echo them). message_ids: of those
+    letters to him that `Keys.message_ids` asked for. single_dates: original starts that went to him in a REQUEST of their
+    own. date_standings: his own answers to single dates.
+    """
+
+    participant: int
+    follow_up: str
+    uid: str
+    address: str
+    current: Edition
+    role: Role = Role.INVITED
+    known: frozenset[str] = frozenset()
+    tokens: frozenset[str] = frozenset()
+    removed: bool = False
+    email_invite: bool = True
+    sent: Edition | None = None
+    sent_dtstamps: frozenset[datetime] = frozenset()
+    message_ids: frozenset[str] = frozenset()
+    single_dates: frozenset[Moment] = frozenset()
+    standing: Standing = Standing()
+    date_standings: Mapping[Moment, Standing] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the store knows under some `Keys`.
+
+    rows: of a token; or of a UID together with one of the addresses (compared by `address.plain`, known addresses included);
+    or of a Message-ID. Removed rows too: an answer of theirs is `closed`, not unknown.
+    uids: those of `Keys.uids` that name a follow-up of ours, whoever is invited to it; `follow_ups`: UID → its key.
+    """
+
+    rows: tuple[Row, ...] = ()
+    uids: frozenset[str] = frozenset()
+    follow_ups: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One step that led to a decision: `name` for tables and tests, `text` for the person who runs `explain`."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What changes on one row (instance None) or on one date of it. The only thing that touches a standing.
+
+    reply None: seen, nothing answered. sequence, dtstamp, arrived: the bounded order key, kept with the standing.
+    """
+
+    participant: int
+    instance: Moment | None
+    reply: Reply | None
+    comment: str
+    sequence: int
+    dtstamp: datetime
+    arrived: datetime
+    channel: Channel
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """Another time that the invitee asks for; stored beside the answer, never believed."""
+
+    start: Moment | None
+    end: Moment | None
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What one answer does. `reason` is a sentence for the person who reads the journal.
+
+    instance: the date it speaks of. claimed: what it said, also where nothing is applied. ask_again: the row should get its
+    REQUEST again (once per row and SEQUENCE, never in reply to an automatic message). delegates: addresses to invite.
+    """
+
+    outcome: Outcome
+    reason: str
+    rules: tuple[Rule, ...] = ()
+    instance: Moment | None = None
+    effect: Effect | None = None
+    claimed: Reply | None = None
+    comment: str = ""
+    ask_again: bool = False
+    proposal: Proposal | None = None
+    delegates: tuple[str, ...] = ()
