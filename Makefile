@@ -1,0 +1,48 @@
+# Everything happens in .venv, from the exact versions in requirements.lock.
+PYTHON ?= python3
+UV ?= uv
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+# The corpora and their tools stand beside the working copy.
+GATEWAY_CORPUS ?= $(abspath $(wildcard ../shared))
+export GATEWAY_CORPUS DEMO_SECONDS
+
+.PHONY: demo test test-fast lint lock config clean
+
+# The main job, with nothing else installed. DEMO_SECONDS=20 ends by itself and tells whether it worked.
+demo: $(INSTALLED)
+	$(BIN)/invite-gateway demo
+
+# Everything, with real servers, real mail clients and a real browser.
+test: $(INSTALLED)
+	$(BIN)/pytest
+
+# What needs nothing but Python.
+test-fast: $(INSTALLED)
+	$(BIN)/pytest -m "not real and not browser"
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/deptry .
+
+# New versions, for a reviewer to read; afterwards `make test`.
+lock:
+	$(UV) pip compile pyproject.toml --extra demo --group test --universal --python-version 3.11 --upgrade \
+		--generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --output-file requirements.lock
+
+# The example is printed from the settings' own descriptions.
+config: $(INSTALLED)
+	$(BIN)/invite-gateway config example > config/gateway.toml
+
+$(INSTALLED): pyproject.toml requirements.lock
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+clean:
+	rm -rf $(VENV)

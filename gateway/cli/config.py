@@ -1,0 +1,100 @@
+"""`invite-gateway config`: every setting with its documentation, and the ones in effect."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from gateway.cli import context
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from gateway.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, help="All settings, documented; the effective ones.")
+
+WIDTH = 100
+HEAD = """\
+# Settings of the invite gateway. Each stands here with its default; remove the "# " in front to change it.
+# The environment overrides this file: GATEWAY_SECTION__KEY, for example GATEWAY_SMTP__HOST=mail.crm.example.
+# Passwords: better not here, but in password_file (a path, or credential:NAME for systemd's LoadCredential=).
+"""
+
+
+@app.command()
+def example() -> None:
+    """Print a configuration file with every setting, its default and what it means."""
+    print(example_text(), end="")
+
+
+@app.command()
+def show(ctx: typer.Context) -> None:
+    """Print the settings in effect, secrets masked."""
+    shown = effective(context.settings(ctx))
+    if context.invocation(ctx).json:
+        print(json.dumps(shown, ensure_ascii=False))
+        return
+    print("\n".join(_sections(shown)))
+
+
+def example_text() -> str:
+    """The documented configuration file, generated from the settings' own descriptions."""
+    from gateway.settings import Settings
+
+    lines = [HEAD]
+    for section, field in Settings.model_fields.items():
+        if hasattr(field.default, "model_fields_set"):
+            lines += [f"[{section}]", *_documented(field.default), ""]
+    return "\n".join(lines)
+
+
+def effective(settings: Settings) -> dict[str, Any]:
+    """The settings as plain values, with `***` for every secret that is set."""
+    values: dict[str, Any] = json.loads(settings.model_dump_json())
+    # postgresql://user:password@host/name: all but the password helps.
+    values["store"]["url"] = re.sub(r"(?<=://)([^/@:]*):[^/]*@", r"\1:***@", values["store"]["url"])
+    for section in values.values():
+        for key in section:
+            if key.endswith("password") and section[key]:
+                section[key] = "***"
+    return values
+
+
+def _documented(section: BaseModel) -> list[str]:
+    import textwrap
+
+    from pydantic import SecretStr
+
+    lines = []
+    for key, field in type(section).model_fields.items():
+        value = getattr(section, key)
+        plain = value.get_secret_value() if isinstance(value, SecretStr) else value
+        lines += textwrap.wrap(field.description or "", WIDTH, initial_indent="## ", subsequent_indent="## ")
+        lines += [f"# {key} = {toml(plain)}"]
+    return lines
+
+
+def _sections(values: dict[str, Any], prefix: str = "") -> list[str]:
+    lines = []
+    for name, section in values.items():
+        lines += [f"[{prefix}{name}]"]
+        inner = {key: value for key, value in section.items() if isinstance(value, dict)}
+        lines += [f"{key} = {toml(value)}" for key, value in section.items() if key not in inner and value is not None]
+        lines += ["", *_sections(inner, f"{prefix}{name}.")]
+    return lines
+
+
+def toml(value: Any) -> str:
+    """A string, number, truth value or list of these in TOML's notation (TOML 1.0)."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(toml(one) for one in value) + "]"
+    # JSON's escapes are TOML's, but for DEL, which TOML wants escaped too.
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")

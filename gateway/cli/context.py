@@ -1,0 +1,73 @@
+"""What every command gets: the global options, the settings and the store they name.
+
+Heavy imports stand inside the functions, so that `--help` and completion stay fast.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from gateway.settings import Settings
+    from gateway.store.engine import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """The global options of this run. `config`: --config, else GATEWAY_CONFIG, else none; `json`: --json."""
+
+    config: Path | None
+    json: bool
+
+
+def invocation(ctx: typer.Context) -> Invocation:
+    """The global options, from the context that Typer hands to a command."""
+    found = ctx.find_root().obj
+    assert isinstance(found, Invocation)
+    return found
+
+
+def settings(ctx: typer.Context) -> Settings:
+    """The effective settings; also sends the logs where these say. Raises `ConfigurationError`."""
+    from gateway import settings
+    from gateway.daemon import logs
+
+    loaded = settings.load(config_file(invocation(ctx).config))
+    logs.configure(loaded.log)
+    return loaded
+
+
+def config_file(option: Path | None) -> Path | None:
+    """--config before GATEWAY_CONFIG; None where neither names a file."""
+    if option is not None:
+        return option
+    name = os.environ.get("GATEWAY_CONFIG", "")
+    return Path(name) if name else None
+
+
+def store(effective: Settings, *, create: bool = False) -> Store:
+    """The store at this program's schema, to be closed by the caller. `create`: make or migrate a SQLite store (contract.md §2).
+
+    Raises `StoreError` where it is missing, older or newer, with what to do.
+    """
+    from gateway.store import engine, migrate
+
+    opened = engine.Store(effective.store.url)
+    if create and opened.is_sqlite:
+        migrate.upgrade(opened)
+    else:
+        migrate.require(opened)
+    return opened
+
+
+def complain(message: str) -> None:
+    """One line to standard error, safe for a terminal."""
+    from gateway.daemon import logs
+
+    print(f"invite-gateway: {logs.escape(message)}", file=sys.stderr)

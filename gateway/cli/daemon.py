@@ -1,0 +1,24 @@
+"""`invite-gateway run`: the daemon, in the foreground."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gateway.cli import context
+
+
+def run(
+    ctx: typer.Context,
+    only: Annotated[str, typer.Option(metavar="ROLES", help="Only these, with commas: outbound,inbound,web,jobs.")] = "",
+) -> None:
+    """Run the gateway until SIGTERM or Ctrl-C."""
+    from gateway.daemon import run as daemon
+
+    wanted = frozenset(name.strip() for name in only.split(",") if name.strip())
+    unknown = wanted - frozenset(daemon.ROLES)
+    if unknown:
+        raise typer.BadParameter(f"no such role: {', '.join(sorted(unknown))}; there are {', '.join(daemon.ROLES)}",
+                                 param_hint="--only")
+    daemon.run(context.settings(ctx), wanted or frozenset(daemon.ROLES))

@@ -1,0 +1,58 @@
+"""What commands print: JSON, one object per line, for programs; aligned columns for people.
+
+Security: titles, names and comments come from strangers, so control characters are escaped before a terminal sees them
+(JSON escapes its own).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+
+def objects(rows: Iterable[Mapping[str, Any]], *, as_json: bool, columns: Sequence[str] = ()) -> None:
+    """Print rows: as JSON all members, one object per line; as a table the `columns` (all members of the first row)."""
+    if as_json:
+        for row in rows:
+            print(json.dumps(row, ensure_ascii=False, default=str, separators=(", ", ": ")))
+        sys.stdout.flush()
+        return
+    table(list(rows), columns)
+
+
+def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> None:
+    """Rows in aligned columns with a header, cut to the terminal's width where there is a terminal."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    if not rows:
+        return
+    names = list(columns or rows[0])
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, highlight=False)
+    for name in names:
+        drawn.add_column(name, overflow="fold" if sys.stdout.isatty() else "ignore", no_wrap=not sys.stdout.isatty())
+    for row in rows:
+        drawn.add_row(*(Text(text(row.get(name))) for name in names))
+    # Away from a terminal nothing is cut or wrapped: a script may look for whole words.
+    Console(width=None if sys.stdout.isatty() else 100_000, soft_wrap=False).print(drawn)
+
+
+def line(message: str) -> None:
+    """One line for people."""
+    print(text(message))
+
+
+def text(value: Any) -> str:
+    """A value as one line that may be shown on a terminal."""
+    from gateway.daemon import logs
+
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return logs.escape(shown)

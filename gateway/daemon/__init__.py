@@ -1,0 +1,1 @@
+"""One process around everything that goes on by itself: roles, supervision, scheduled jobs, systemd, logs."""

@@ -1,0 +1,149 @@
+"""Roles side by side in one process, until somebody asks them to stop.
+
+A role is a coroutine that runs until the event it is given is set, and then puts down its work and returns. One that raises,
+or that returns before it was asked to, is logged and started again after a growing wait; the others go on. Nothing here is
+fire-and-forget: all roles live in one TaskGroup, and `supervise` returns after the last of them.
+
+On failure: a `ConfigurationError` of a role's first start ends everything and is raised, for starting again cannot help;
+everything else is tried again for ever. SIGTERM and SIGINT ask for the stop; a second one ends the grace.
+Limits: a role that does not return within the grace is cancelled, which every role must survive without losing work.
+"""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import structlog
+
+from gateway.daemon import systemd
+from gateway.errors import ConfigurationError
+
+log = structlog.get_logger(__name__)
+
+GRACE_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """One thing that goes on for as long as the daemon runs.
+
+    `run`: gets the stop event; returns soon after it is set. `ready`: set by the role once it serves; None: from its start.
+    """
+
+    name: str
+    run: Callable[[asyncio.Event], Awaitable[None]]
+    ready: asyncio.Event | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """Waits in seconds between a role's failure and its next start: `first`, doubling up to `longest`.
+
+    A role that ran for `steady` seconds before it failed begins at `first` again.
+    """
+
+    first: float = 1.0
+    longest: float = 60.0
+    steady: float = 60.0
+
+    def wait(self, failures: int) -> float:
+        """The wait after so many failures in a row (1 or more)."""
+        return min(self.longest, self.first * 2.0 ** min(failures - 1, 30))
+
+
+async def supervise(roles: Sequence[Role], stop: asyncio.Event, *, grace: float = GRACE_SECONDS,
+                    restart: Restart = Restart(), hurry: asyncio.Event | None = None) -> None:
+    """Run `roles` until `stop` is set and the last of them has returned, at most `grace` seconds later (or at `hurry`).
+
+    Raises the `ConfigurationError` with which a role refused its first start.
+    """
+    refused: list[ConfigurationError] = []
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(_keep(role, stop, restart, refused), name=role.name) for role in roles]
+        group.create_task(_announce(roles, stop), name="announce")
+        group.create_task(systemd.keep_alive(stop), name="watchdog")
+        group.create_task(_end(tasks, stop, grace, hurry or asyncio.Event()), name="end")
+    if refused:
+        raise refused[0]
+
+
+@contextmanager
+def signals(stop: asyncio.Event, hurry: asyncio.Event) -> Iterator[None]:
+    """Inside, SIGTERM and SIGINT set `stop`; another one sets `hurry`."""
+    loop = asyncio.get_running_loop()
+
+    def asked(number: signal.Signals) -> None:
+        log.info("stopping" if not stop.is_set() else "stopping at once", signal=number.name)
+        (hurry if stop.is_set() else stop).set()
+
+    caught = (signal.SIGTERM, signal.SIGINT)
+    for number in caught:
+        loop.add_signal_handler(number, asked, number)
+    try:
+        yield
+    finally:
+        for number in caught:
+            loop.remove_signal_handler(number)
+
+
+async def _keep(role: Role, stop: asyncio.Event, restart: Restart, refused: list[ConfigurationError]) -> None:
+    clock = asyncio.get_running_loop().time
+    failures = starts = 0
+    while not stop.is_set():
+        began, starts = clock(), starts + 1
+        try:
+            await role.run(stop)
+            if stop.is_set():
+                return
+            log.error("role ended unasked", role=role.name)
+        except ConfigurationError as error:
+            if starts == 1:
+                refused.append(error)
+                stop.set()
+                return
+            log.error("role failed", role=role.name, error=str(error))
+        # uvicorn leaves a failed start by SystemExit, which would take the whole process along.
+        except (Exception, SystemExit):
+            log.exception("role failed", role=role.name)
+        failures = 1 if clock() - began >= restart.steady else failures + 1
+        wait = restart.wait(failures)
+        if not stop.is_set():
+            log.warning("role starts again", role=role.name, failures=failures, seconds=wait)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), wait)
+
+
+async def _announce(roles: Iterable[Role], stop: asyncio.Event) -> None:
+    """Tell systemd when all roles serve, and when they end."""
+    waiting = [role.ready.wait() for role in roles if role.ready is not None]
+    stopped = asyncio.ensure_future(stop.wait())
+    served = asyncio.ensure_future(asyncio.gather(*waiting))
+    try:
+        await asyncio.wait([stopped, served], return_when=asyncio.FIRST_COMPLETED)
+        if not stop.is_set():
+            names = ", ".join(role.name for role in roles)
+            log.info("ready", roles=names)
+            systemd.ready(f"running: {names}")
+        await stopped
+        systemd.stopping()
+    finally:
+        stopped.cancel()
+        served.cancel()
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]], stop: asyncio.Event, grace: float, hurry: asyncio.Event) -> None:
+    """After `stop`: wait for the roles, then cancel those that did not return."""
+    await stop.wait()
+    hurried = asyncio.ensure_future(hurry.wait())
+    everyone = asyncio.ensure_future(asyncio.wait(tasks)) if tasks else hurried
+    try:
+        await asyncio.wait([everyone, hurried], timeout=grace if tasks else 0, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        hurried.cancel()
+        everyone.cancel()
+    for task in tasks:
+        if not task.done():
+            log.warning("role did not stop in time", role=task.get_name())
+            task.cancel()
