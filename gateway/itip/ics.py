@@ -1,0 +1,298 @@
+"""The calendar object of a letter: iCalendar as written (RFC 5545, 5546, 7986), from frozen facts alone.
+
+What clients need beyond the standards is said at the line. Reading foreign objects is the business of `itip.read`.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar
+from urllib.parse import quote
+
+import icalendar
+
+from gateway.errors import InputError
+from gateway.itip import zones
+from gateway.model import DateChange, Edition, Letter, Method, Moment, Recurrence, Reply
+
+PRODID = "-//invite-gateway//iTIP//EN"
+HORIZON = 10
+"""Years after its start for which the zone of an endless series is checked and, where needed, written out."""
+PLAIN = "!$&'*+-/=_.~"
+"""Characters of a local part that stand as they are in mailto: (RFC 6068 §2; clients compare the text without decoding)."""
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+ONE_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """When something happens, as the calendar shows it: UTC instants, or dates with an exclusive end when `all_day`.
+
+    `transparent`: a task or planned call on its deadline; it does not make anybody busy (itip.md §2).
+    """
+
+    start: Moment
+    end: Moment | None
+    all_day: bool
+    transparent: bool
+
+
+def span(edition: Edition, instance: Moment | None = None) -> Span:
+    """The time of a follow-up, or of one instance of a series with its own change applied.
+
+    Raises `InputError` for a follow-up with neither a start nor a deadline.
+    """
+    if edition.start is None:
+        if edition.deadline is None:
+            raise InputError(f"follow-up {edition.uid} has neither a start nor a deadline")
+        return Span(edition.deadline, edition.deadline + ONE_DAY, all_day=True, transparent=True)
+    whole = Span(edition.start, edition.end, edition.all_day, transparent=False)
+    if instance is None:
+        return whole
+    change = date_change(edition, instance)
+    start = change.start if change and change.start is not None else instance
+    if change and change.end is not None:
+        end: Moment | None = change.end
+    else:
+        end = None if edition.end is None else start + (edition.end - edition.start)
+    return Span(start, end, edition.all_day, transparent=False)
+
+
+def date_change(edition: Edition, instance: Moment) -> DateChange | None:
+    """What is different on one date of a series, None where nothing is."""
+    return next((change for change in edition.dates if change.original == instance), None)
+
+
+def common_name(name: str) -> str:
+    """A name as a CN that no client trips over: "Nordmann, Kari" → "Kari Nordmann".
+
+    Comma, semicolon, colon and quotes break aerc and sabre; a caret would be read as RFC 6868 escaping.
+    """
+    clean = " ".join(CONTROLS.sub(" ", name).translate(str.maketrans("\n\t\u2019\u02bc", "  ''")).split())
+    parts = [part.strip() for part in clean.split(",")]
+    if len(parts) == 2 and all(parts):
+        clean = f"{parts[1]} {parts[0]}"
+    return " ".join(re.sub(r'[,;:"^\u201c\u201d\u201e\u00ab\u00bb]', " ", clean).split())
+
+
+def mailto(address: str) -> str:
+    """An address as a `mailto:` URI: the domain in ASCII (RFC 6068 §2), the rest percent-encoded where a URI needs it."""
+    local, _, domain = address.rpartition("@")
+    return f"mailto:{quote(local, safe=PLAIN)}@{_ascii(domain)}"
+
+
+def calendar(letter: Letter) -> bytes:
+    """The VCALENDAR of a letter: CRLF, UTF-8, folded at 75 octets; the same letter gives the same bytes.
+
+    A CANCEL shows what the invitee holds (`before`). Raises `InputError` for an unknown zone or a follow-up without time.
+    """
+    shown = facts(letter)
+    writer = _Writer(letter, shown)
+    events = [writer.event(letter.instance, letter.sequence)]
+    if letter.method is Method.REQUEST and letter.instance is None and shown.recurrence is not None:
+        # Many clients drop exceptions when a newer master arrives: every date of its own goes with it (itip.md §2).
+        sequences = {original: sequence for original, sequence, _ in shown.date_sequences}
+        events += [writer.event(change.original, sequences.get(change.original, letter.sequence))
+                   for change in shown.dates if not change.cancelled]
+    top = icalendar.Calendar()
+    top.add("prodid", PRODID)
+    top.add("version", "2.0")
+    top.add("calscale", "GREGORIAN")
+    top.add("method", letter.method.value)
+    if writer.zoned:
+        top.add_component(_vtimezone(shown.timezone, *_years(shown, letter.instance)))
+    for event in events:
+        top.add_component(event)
+    written: bytes = top.to_ical(sorted=False)
+    return written
+
+
+def facts(letter: Letter) -> Edition:
+    """The edition that a letter speaks of: a CANCEL names what it takes away, which is what was sent before."""
+    return letter.before if letter.method is Method.CANCEL and letter.before is not None else letter.edition
+
+
+class _Parameters(icalendar.Parameters):  # type: ignore[misc]
+    """Quotes a CN only where RFC 5545 §3.2 needs it: some clients take the quotes for a part of the name."""
+
+    quote_also: ClassVar[dict[str, str]] = {}
+
+
+class _Writer:
+    """Builds the VEVENTs of one letter; they share recipient, organizer, zone and texts."""
+
+    def __init__(self, letter: Letter, shown: Edition) -> None:
+        self.letter = letter
+        self.shown = shown
+        self.utc = zones.is_utc(shown.timezone)
+        self.info = UTC if self.utc else zones.zone(shown.timezone)
+        whole = span(shown)
+        self.zoned = not (self.utc or whole.all_day)
+
+    def event(self, instance: Moment | None, sequence: int) -> icalendar.Event:
+        """The series or single meeting, or one date of it, then with RECURRENCE-ID and without RRULE (P11)."""
+        letter, shown = self.letter, self.shown
+        when = span(shown, instance)
+        event = icalendar.Event()
+        event.add("uid", shown.uid)
+        if instance is not None:
+            event.add("recurrence-id", self.local(instance))
+        event.add("sequence", sequence)
+        event.add("dtstamp", letter.dtstamp.astimezone(UTC))
+        event.add("last-modified", letter.dtstamp.astimezone(UTC))
+        event.add("dtstart", self.local(when.start))
+        if when.end is not None and when.end > when.start:
+            # RFC 5545 §3.8.2.2: DTEND is later than DTSTART; a moment without length has none.
+            event.add("dtend", self.local(when.end))
+        if instance is None and shown.recurrence is not None:
+            self.recurrence(event, shown.recurrence, when)
+        event.add("summary", text(shown.title) or shown.kind.value.capitalize())
+        self.texts(event)
+        self.people(event)
+        cancelled = letter.method is Method.CANCEL and not letter.withdrawn
+        if cancelled or letter.method is Method.REQUEST:
+            event.add("status", "CANCELLED" if cancelled else "CONFIRMED")
+        event.add("transp", "TRANSPARENT" if when.transparent else "OPAQUE")
+        self.outlook(event, when)
+        return event
+
+    def texts(self, event: icalendar.Event) -> None:
+        shown = self.shown
+        agenda, link = text(shown.agenda), web_link(shown.video_url)
+        if description := "\n\n".join(part for part in (agenda, text(shown.video_url)) if part):
+            event.add("description", description)
+        if location := text(shown.location):
+            event.add("location", location)
+        if link:
+            event.add("url", link)
+            event.add("conference", icalendar.vUri(link, params={"VALUE": "URI", "FEATURE": "VIDEO"}), encode=False)  # RFC 7986 §5.11
+
+    def people(self, event: icalendar.Event) -> None:
+        letter, shown = self.letter, self.shown
+        named = {"CN": common_name(shown.organizer) or common_name(letter.organizer_address)}
+        event.add("organizer", _person(letter.organizer_address, named), encode=False)
+        asked = letter.method is Method.REQUEST
+        event.add("attendee", _attendee(letter.address, letter.address_name, letter.reply, rsvp=asked), encode=False)
+        if shown.guest_list_public and not letter.withdrawn:
+            mine = {letter.address.casefold(), letter.organizer_address.casefold()}
+            for guest in shown.guests:
+                if guest.address and guest.address.casefold() not in mine:
+                    event.add("attendee", _attendee(guest.address, guest.name, guest.reply, rsvp=False), encode=False)
+
+    def recurrence(self, event: icalendar.Event, series: Recurrence, when: Span) -> None:
+        if series.rrule:
+            event.add("rrule", icalendar.vRecur.from_ical(self.rrule(series.rrule, when.all_day)))
+        cancelled = [change.original for change in self.shown.dates if change.cancelled]
+        if exdates := _ordered((*series.exdates, *cancelled)):
+            event.add("exdate", [self.local(moment) for moment in exdates])
+        if rdates := [moment for moment in _ordered(series.rdates) if moment != when.start]:
+            event.add("rdate", [self.local(moment) for moment in rdates])
+
+    def rrule(self, rule: str, all_day: bool) -> str:
+        """RFC 5545 §3.3.10: UNTIL has the type of DTSTART, and is in UTC where DTSTART has a zone."""
+        parts = [part.strip() for part in rule.removeprefix("RRULE:").split(";") if part.strip()]
+        return ";".join(f"UNTIL={self.until(part[6:], all_day)}" if part.upper().startswith("UNTIL=") else part for part in parts)
+
+    def until(self, value: str, all_day: bool) -> str:
+        if all_day:
+            moment = _parse_until(value)
+            local = moment.astimezone(self.info) if moment.tzinfo else moment
+            return f"{local:%Y%m%d}"
+        if len(value) == 8:
+            value += "T235959"  # the whole last day counts
+        moment = _parse_until(value)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=self.info)
+        return f"{moment.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+
+    def outlook(self, event: icalendar.Event, when: Span) -> None:
+        """MS-OXCICAL: what Outlook marks the entry with before an answer, and after one."""
+        free = when.transparent or self.letter.method is Method.CANCEL
+        intended = "FREE" if free else "BUSY"
+        waiting = self.letter.reply in (Reply.NEEDS_ACTION, Reply.TENTATIVE)
+        event.add("x-microsoft-cdo-busystatus", "TENTATIVE" if waiting and not free else intended)
+        event.add("x-microsoft-cdo-intendedstatus", intended)
+        event.add("x-microsoft-cdo-alldayevent", "TRUE" if when.all_day else "FALSE")
+
+    def local(self, moment: Moment) -> Moment:
+        """An instant in the zone of the follow-up; a date stays a date."""
+        return moment.astimezone(self.info) if isinstance(moment, datetime) else moment
+
+
+def _attendee(address: str, name: str, reply: Reply, *, rsvp: bool) -> icalendar.vCalAddress:
+    """Parameters in this order: CN last, never PARTSTAT (Gnus loses the address otherwise)."""
+    named = {"CUTYPE": "INDIVIDUAL", "ROLE": "REQ-PARTICIPANT", "PARTSTAT": reply.value.upper()}
+    if rsvp:
+        named["RSVP"] = "TRUE"
+    named["CN"] = common_name(name) or common_name(address)
+    return _person(address, named)
+
+
+def _person(address: str, named: dict[str, str]) -> icalendar.vCalAddress:
+    person = icalendar.vCalAddress(mailto(address))
+    person.params = _Parameters(named)
+    return person
+
+
+def _vtimezone(name: str, first: int, last: int) -> icalendar.Timezone:
+    component = icalendar.Timezone()
+    component.add("tzid", name)
+    for part in zones.observances(name, first, last):
+        entry = icalendar.TimezoneDaylight() if part.daylight else icalendar.TimezoneStandard()
+        entry.add("dtstart", part.start)
+        if part.rrule:
+            entry.add("rrule", icalendar.vRecur.from_ical(part.rrule))
+        entry.add("tzoffsetfrom", part.offset_from)
+        entry.add("tzoffsetto", part.offset_to)
+        entry.add("tzname", part.name)
+        component.add_component(entry)
+    return component
+
+
+def _years(shown: Edition, instance: Moment | None) -> tuple[int, int]:
+    """First and last year that the object speaks of; an endless or counted series is followed to the horizon."""
+    when = span(shown, instance)
+    moments: list[Moment] = [when.start, when.end or when.start]
+    for change in shown.dates:
+        moments += [moment for moment in (change.original, change.start, change.end) if moment is not None]
+    series = shown.recurrence if instance is None else None
+    if series is not None:
+        moments += [*series.exdates, *series.rdates]
+    years = [moment.year for moment in moments]
+    first, last = min(years), max(years)
+    if series is not None and series.rrule:
+        until = re.search(r"UNTIL=(\d{4})", series.rrule, re.IGNORECASE)
+        last = max(last, min(int(until[1]), first + HORIZON) if until else first + HORIZON)
+    return first, last
+
+
+def text(value: str) -> str:
+    """A text with LF line ends and without control characters, which RFC 5545 §3.1 forbids."""
+    return CONTROLS.sub("", value.replace("\r\n", "\n").replace("\r", "\n")).strip()
+
+
+def web_link(url: str) -> str:
+    """The URL if it is a web address that may become a link, otherwise ""."""
+    url = url.strip()
+    return url if re.fullmatch(r"https?://[\x21\x23-\x3b\x3d\x3f-\x7e]+", url, re.IGNORECASE) else ""
+
+
+def _parse_until(value: str) -> datetime:
+    for pattern in ("%Y%m%dT%H%M%SZ", "%Y%m%dT%H%M%S", "%Y%m%d"):
+        try:
+            moment = datetime.strptime(value, pattern)
+        except ValueError:
+            continue
+        return moment.replace(tzinfo=UTC) if pattern.endswith("Z") else moment
+    raise InputError(f"not an UNTIL of a recurrence rule: {value!r}")
+
+
+def _ordered(moments: Iterable[Moment]) -> list[Moment]:
+    return sorted(set(moments))
+
+
+def _ascii(domain: str) -> str:
+    try:
+        return domain.encode("idna").decode("ascii") if not domain.isascii() else domain
+    except UnicodeError as error:
+        raise InputError(f"not a domain: {domain!r}") from error
