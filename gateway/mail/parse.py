@@ -7,13 +7,36 @@ On failure: `errors.Unreadable` with the reason, for what exceeds a bound and fo
 Security: everything in it is hostile. Values are cut, never trusted; nothing is fetched, nothing is executed.
 """
 
-from collections.abc import Mapping
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from email.errors import MessageError
+from email.feedparser import BytesFeedParser
+from email.message import Message as Tree
+from email.policy import Compat32, compat32
+from email.utils import parsedate_to_datetime
+
+from gateway.errors import Unreadable
+from gateway.mail import header, markup
+
+RECIPIENT_HEADERS = (
+    "to", "cc", "bcc", "delivered-to", "x-delivered-to", "x-original-to", "x-original-delivered-to", "envelope-to",
+    "x-envelope-to", "x-rcpt-to", "x-real-to", "x-forwarded-to", "apparently-to", "original-recipient",
+    "resent-to", "resent-cc", "resent-bcc")
+CALENDAR_TYPES = frozenset({"text/calendar", "text/x-vcalendar", "application/ics", "application/calendar", "text/ics",
+                            "application/x-ics", "application/vnd.ms-outlook.ics"})
+TNEF_TYPES = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})
+CALENDAR_NAMES = (".ics", ".ical", ".vcs", ".ifb", ".icalendar")
+REFERENCES = 100
+RECEIVED_FOR = re.compile(r"\bfor\s+<([^<>\s]{3,320})>", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
+    """Bounds on one message; the size in bytes is the caller's, who need not read what is too large."""
+
     depth: int = 20
     parts: int = 200
     header_length: int = 16_000
@@ -23,10 +46,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One leaf of the MIME tree, its transfer encoding undone.
+    """One leaf of the MIME tree, its transfer encoding undone; `payload` is empty for kinds that can hold no answer.
 
     content_type: `type/subtype` in lower case. returned: it lies inside a message/rfc822 (a forwarded or returned mail).
-    fields: of message/delivery-status and similar, its groups of headers.
+    fields: of message/delivery-status and message/disposition-notification, their groups of headers by lower-case name.
     """
 
     content_type: str
@@ -38,15 +61,28 @@ class Part:
     returned: bool = False
     fields: tuple[Mapping[str, str], ...] = ()
 
+    @property
+    def is_calendar(self) -> bool:
+        return self.content_type in CALENDAR_TYPES or self.filename.lower().endswith(CALENDAR_NAMES)
+
+    @property
+    def is_tnef(self) -> bool:
+        return self.content_type in TNEF_TYPES or self.filename.lower() == "winmail.dat"
+
+    @property
+    def text(self) -> str:
+        return header.clean(header.decode(self.payload, self.charset))
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A received mail. Addresses are in `address.normal` form; header values are decoded, cut and without line breaks.
+    """A received mail. Addresses are in `address.normal` form; header values are cut and without line breaks.
 
-    senders: From, Sender, Reply-To in that order, each as often as it names addresses; `from_addresses` the first alone.
-    recipients: of every header that can name one. null_sender: Return-Path says "<>". received: the topmost Received header.
-    headers: every value by lower-case name. authentication_results: topmost first. returned_headers: of mails inside it.
-    digest: of the bytes, to tell the same mail again where it has no Message-ID.
+    recipients: of every header that can name one, and of "for" in Received. null_sender: the envelope says "<>".
+    received: the topmost Received header. headers: every value by lower-case name, as written but for line breaks.
+    authentication_results: (Received headers above it, value), topmost first. returned_headers: of mails inside this one.
+    text: the human-readable body, of HTML where there is nothing else. digest: of the bytes, to tell the same mail again
+    where it has no Message-ID.
     """
 
     message_id: str
@@ -63,8 +99,214 @@ class Message:
     content_type: str
     report_type: str
     headers: Mapping[str, tuple[str, ...]]
-    authentication_results: tuple[str, ...]
+    authentication_results: tuple[tuple[int, str], ...]
     text: str
     parts: tuple[Part, ...]
     returned_headers: tuple[Mapping[str, tuple[str, ...]], ...] = ()
     digest: str = ""
+
+    def header(self, name: str) -> str:
+        """The first value of a header, "" where there is none."""
+        return self.headers.get(name, ("",))[0]
+
+
+def read(raw: bytes, limits: Limits = Limits()) -> Message:
+    """A message from its bytes, whatever its line ends, with or without an mbox line. Raises `Unreadable`."""
+    try:
+        parser = BytesFeedParser(_Bounded(limits))
+        parser.feed(raw.lstrip(b"\xef\xbb\xbf\r\n"))
+        tree = parser.close()
+        return _message(tree, raw, limits)
+    except Unreadable:
+        raise
+    # Whatever the library trips over is the message's fault, not ours to die of; the list is what it was seen to raise.
+    except (MessageError, ValueError, LookupError, TypeError, AttributeError, RecursionError, AssertionError) as error:
+        raise Unreadable(f"the message cannot be parsed: {type(error).__name__}: {str(error)[:200]}") from error
+
+
+class _Bounded:
+    """Makes the nodes of one message's tree and stops when there are too many or too deep ones."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.count = 0
+
+    def __call__(self, policy: Compat32 = compat32) -> "_Node":
+        self.count += 1
+        if self.count > 2 * self.limits.parts:  # leaves and their containers
+            raise Unreadable(f"more than {self.limits.parts} parts")
+        return _Node(policy, self.limits)
+
+
+class _Node(Tree):
+    """A tree node that knows its depth and cuts its headers before the library looks into them.
+
+    The library's parameter parser takes quadratic time in the length of a header.
+    """
+
+    def __init__(self, policy: Compat32, limits: Limits) -> None:
+        super().__init__(policy)
+        self.depth = 1
+        self.limits = limits
+        self.header_count = 0
+
+    def attach(self, payload: Tree) -> None:  # type: ignore[override]  # the parser attaches nodes only
+        assert isinstance(payload, _Node)
+        payload.depth = self.depth + 1
+        if payload.depth > self.limits.depth:
+            raise Unreadable(f"parts nested deeper than {self.limits.depth}")
+        super().attach(payload)
+
+    def set_raw(self, name: str, value: str) -> None:
+        self.header_count += 1
+        if self.header_count <= self.limits.headers:
+            super().set_raw(name[:200], value[:self.limits.header_length])
+
+
+def _message(tree: Tree, raw: bytes, limits: Limits) -> Message:
+    headers = _headers(tree)
+    leaves, returned = list[Part](), list[Mapping[str, tuple[str, ...]]]()
+    _walk(tree, False, leaves, returned)
+    if len(leaves) > limits.parts:
+        raise Unreadable(f"more than {limits.parts} parts")
+    senders = header.mailboxes(*headers.get("from", ()))
+    received = headers.get("received", ())
+    envelope = [value.strip() for name in ("return-path", "x-envelope-from") for value in headers.get(name, ())[:1]]
+    named = [value for name in RECIPIENT_HEADERS for value in headers.get(name, ())]
+    named += [found for value in received for found in RECEIVED_FOR.findall(value)]
+    references = " ".join([*headers.get("in-reply-to", ()), *headers.get("references", ())])
+    return Message(
+        message_id=next(iter(header.message_ids(*headers.get("message-id", ())[:1])), ""),
+        subject=header.words(headers.get("subject", ("",))[0]),
+        from_addresses=tuple(one.address for one in senders),
+        from_name=senders[0].name if senders else "",
+        sender_addresses=tuple(one.address for one in header.mailboxes(*headers.get("sender", ()))),
+        reply_to_addresses=tuple(one.address for one in header.mailboxes(*headers.get("reply-to", ()))),
+        recipients=header.any_addresses(*named),
+        in_reply_to=header.message_ids(references)[:REFERENCES],
+        null_sender="<>" in envelope,
+        received=moment(received[0].rpartition(";")[2]) if received else None,
+        date=moment(headers["date"][0]) if "date" in headers else None,
+        content_type=tree.get_content_type(),
+        report_type=_parameter(tree, "report-type").lower(),
+        headers=headers,
+        authentication_results=tuple(_authentication_results(tree)),
+        text=_text(leaves)[:limits.text_length],
+        parts=tuple(leaves),
+        returned_headers=tuple(returned),
+        digest=hashlib.sha256(raw).hexdigest())
+
+
+def moment(text: str) -> datetime | None:
+    """A date of RFC 5322 §3.3 as a UTC instant, or None. "-0000" says UTC of an unknown place."""
+    try:
+        found = parsedate_to_datetime(text.strip()[:100])
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, TypeError, IndexError, OverflowError, AttributeError):
+        return None
+
+
+def _headers(tree: Tree) -> dict[str, tuple[str, ...]]:
+    found = dict[str, list[str]]()
+    for name, value in tree.raw_items():
+        found.setdefault(name.lower(), []).append(header.unfold(str(value)))
+    return {name: tuple(values) for name, values in found.items()}
+
+
+def _authentication_results(tree: Tree) -> Iterator[tuple[int, str]]:
+    hops = 0
+    for name, value in tree.raw_items():
+        hops += name.lower() == "received"
+        if name.lower() == "authentication-results":
+            yield hops, header.unfold(str(value))
+
+
+def _walk(tree: Tree, returned: bool, leaves: list[Part], heads: list[Mapping[str, tuple[str, ...]]]) -> None:
+    """Leaves in the order of the message. Its depth is bounded by then."""
+    content = tree.get_payload()
+    kind = tree.get_content_type()
+    if kind.startswith("message/") and isinstance(content, list) and kind != "message/rfc822":
+        leaves.append(_leaf(tree, kind, returned))  # delivery-status and the like: groups of fields
+        return
+    if kind == "message/rfc822" and isinstance(content, list):
+        for inner in content:
+            if isinstance(inner, Tree):
+                heads.append(_headers(inner))
+                _walk(inner, True, leaves, heads)
+        return
+    if isinstance(content, list):
+        for inner in content:
+            if isinstance(inner, Tree):
+                _walk(inner, returned, leaves, heads)
+        return
+    part = _leaf(tree, kind, returned)
+    leaves.append(part)
+    if kind in ("text/rfc822-headers", "message/rfc822-headers"):
+        parser = BytesFeedParser(_Bounded(Limits()))
+        parser.feed(part.payload)
+        heads.append(_headers(parser.close()))
+
+
+def _leaf(tree: Tree, kind: str, returned: bool) -> Part:
+    filename = header.words(header.clean(str(tree.get_filename("") or "")))[:255]
+    charset = _parameter(tree, "charset")
+    part = Part(content_type=kind, charset=charset, disposition=(tree.get_content_disposition() or "").lower(),
+                filename=filename, parameters=_parameters(tree), returned=returned)
+    content = tree.get_payload()
+    if isinstance(content, list):
+        groups = tuple({name: values[0] for name, values in _headers(inner).items()}
+                       for inner in content if isinstance(inner, Tree))
+        return _with(part, fields=tuple(group for group in groups if group))
+    payload = tree.get_payload(decode=True) if _may_speak(part) else b""
+    assert isinstance(payload, bytes | None)
+    if kind == "message/disposition-notification":
+        return _with(part, payload=payload or b"", fields=_fields(payload or b""))
+    return _with(part, payload=_repaired(tree) + (payload or b""))
+
+
+def _with(part: Part, payload: bytes = b"", fields: tuple[Mapping[str, str], ...] = ()) -> Part:
+    return Part(part.content_type, payload, part.charset, part.disposition, part.filename, part.parameters, part.returned, fields)
+
+
+def _fields(payload: bytes) -> tuple[Mapping[str, str], ...]:
+    parser = BytesFeedParser(_Bounded(Limits()))
+    parser.feed(payload.lstrip(b"\r\n"))
+    return ({name: values[0] for name, values in _headers(parser.close()).items()},)
+
+
+def _may_speak(part: Part) -> bool:
+    """Whether a part can carry an answer, a report or a text; pictures and the like need not be decoded."""
+    return part.content_type.startswith(("text/", "message/")) or part.is_calendar or part.is_tnef
+
+
+def _repaired(tree: Tree) -> bytes:
+    """A calendar object that a gateway poured into the MIME header block (OBM, 2018; corpus odd/013), else nothing."""
+    items = list(tree.raw_items())
+    first = next((at for at, (name, value) in enumerate(items)
+                  if name.upper() == "BEGIN" and str(value).strip().upper() == "VCALENDAR"), None)
+    if first is None:
+        return b""
+    lines = []
+    for name, value in items[first:]:
+        lines.append(f"{name}:{str(value).lstrip(' ')}")
+        if name.upper() == "END" and str(value).strip().upper() == "VCALENDAR":
+            break
+    return "\n".join(lines).encode("utf-8", "surrogateescape") + b"\n"
+
+
+def _parameter(tree: Tree, name: str) -> str:
+    value = tree.get_param(name, "")
+    if isinstance(value, tuple):  # RFC 2231: charset, language, text
+        value = value[2]
+    return header.clean(str(value or "")).strip()[:200]
+
+
+def _parameters(tree: Tree) -> dict[str, str]:
+    return {name: _parameter(tree, name) for name in ("method", "name", "component") if tree.get_param(name) is not None}
+
+
+def _text(parts: list[Part]) -> str:
+    """What a person reads: the plain parts, else what the HTML ones say. Returned mails do not count."""
+    bodies = [part for part in parts if not part.returned and part.disposition != "attachment"]
+    plain = "\n".join(part.text for part in bodies if part.content_type == "text/plain" and not part.is_calendar).strip()
+    return plain or "\n".join(markup.text(part.text) for part in bodies if part.content_type == "text/html").strip()
