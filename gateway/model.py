@@ -214,6 +214,7 @@ class Edition:
     recurrence: Recurrence | None = None
     dates: tuple[DateChange, ...] = ()
     guests: tuple[Guest, ...] = ()
+    guest_list: GuestList = GuestList.AUTO
     guest_list_public: bool = False
     sequence: int = 0
     significant: int = 0

@@ -91,8 +91,6 @@ class Outbound(Section):
     first_retry_seconds: float = Field(60.0, gt=0, description="Wait after the first temporary failure; doubles each time.")
     longest_retry_seconds: float = Field(4 * 3600.0, gt=0, description="Longest wait between two tries.")
     give_up_seconds: float = Field(3 * 86400.0, gt=0, description="A letter that could not be delivered for so long is dropped.")
-    claim_seconds: float = Field(300.0, ge=10, description=(
-        "A claimed letter whose process died is taken up again after this time, with the same Message-ID."))
     request_receipt: bool = Field(False, description="Ask for read receipts (Disposition-Notification-To).")
 
 

@@ -1,0 +1,307 @@
+"""What mail does this change owe whom: what each invitee should hold, against what he was last sent.
+
+Pure. Source: itip.md §1-§2, RFC 5546 §2.1.4 (SEQUENCE), §3.2.2 (REQUEST), §3.2.5 (CANCEL). The planner compares levels, not
+events: it may run at any time, any number of times, after a crash or a change by anybody, and owes the same letters.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from gateway import status
+from gateway.errors import Refused
+from gateway.followups import recurrence
+from gateway.model import Edition, Method, Moment, Reply, Role, Standing
+
+SERIES = None
+"""The key of the series' (or single meeting's) standing among the standings of a row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invitee:
+    """A participant row as the store has it now. `address` is "" where there is none that mail can go to.
+
+    `set_status`: a status written by hand (1, 5 or 9), to be taken as a toggle.
+    """
+
+    participant: int
+    role: Role
+    name: str
+    address: str
+    language: str
+    timezone: str
+    email_invite: bool
+    removed: bool
+    standings: Mapping[Moment | None, Standing]
+    token: str | None = None
+    set_status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """A letter in the outbox that has not left: it may still be replaced. `tries`: how often a server turned it away."""
+
+    letter: int
+    method: Method
+    edition: Edition
+    before: Edition | None
+    tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """An invitation: one participant at one address, and what that address was last sent.
+
+    `method` None: never sent anything. `top_sequence`: highest that ever left for it, -1 before any; `top_dtstamp`: highest
+    ever planned for it.
+    `refused`: its last letter did not arrive, so nothing is to be taken back there.
+    """
+
+    invitation: int
+    participant: int
+    address: str
+    method: Method | None
+    edition: Edition | None
+    top_sequence: int
+    top_dtstamp: datetime | None
+    refused: bool
+    queued: Sequence[Queued] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A letter to be put into the outbox. `invitation` None: to be made first, for `invitee` at its present address."""
+
+    method: Method
+    participant: int
+    invitation: int | None
+    invitee: Invitee | None
+    edition: Edition
+    before: Edition | None
+    sequence: int
+    dtstamp: datetime
+    reply: Reply
+    withdrawn: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A row's new standing, for the series or a date, and the event's name for the journal."""
+
+    participant: int
+    instance: Moment | None
+    standing: Standing
+    event: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that follows from one look at one follow-up. `edition` None: the follow-up is gone."""
+
+    edition: Edition | None
+    changes: tuple[Change, ...] = ()
+    owed: tuple[Owed, ...] = ()
+    superseded: tuple[int, ...] = ()
+    notes: Mapping[int, str] = field(default_factory=dict)
+    dropped_dates: tuple[tuple[int, Moment], ...] = ()
+
+
+NO_ACCOUNT = "no mail account is configured"
+NO_ADDRESS = "no valid e-mail address"
+OVER = "the follow-up is over: no letter"
+
+
+def significant(before: Edition, after: Edition) -> bool:
+    """Whether everybody must be asked again: time, place or recurrence (itip.md §1, RFC 5546 §2.1.4)."""
+    return _essence(before) != _essence(after)
+
+
+def visible(before: Edition, after: Edition) -> bool:
+    """Whether the invitee's copy is out of date. A guest's coming, going or answering is not (P12); nor is the owner's name."""
+    listed = before.guest_list is not after.guest_list and before.guest_list_public != after.guest_list_public
+    return (before.significant < after.significant or significant(before, after) or listed
+            or before.cancelled != after.cancelled or _wording(before) != _wording(after))
+
+
+def over(edition: Edition, now: datetime) -> bool:
+    """The last date has passed. A follow-up without any date is never over."""
+    end = recurrence.last_end(edition)
+    return end is not None and end <= now
+
+
+def plan(wanted: Edition | None, known: Edition | None, invitees: Sequence[Invitee], copies: Sequence[Copy],
+         now: datetime, *, account: bool) -> Plan:
+    """What is owed for one follow-up.
+
+    `wanted`: the follow-up as it stands now, its `sequence` that of the import for a new one, otherwise ignored; None when it
+    is gone. `known`: the edition that the planner saw last. `copies`: every invitation ever made for it, of removed rows too.
+    `account`: whether there is a mail account to send from.
+    """
+    edition = _next_edition(wanted, known)
+    changes, invitees = _standings(edition, known, invitees)
+    if not account:
+        return Plan(edition, changes, notes={one.participant: NO_ACCOUNT for one in invitees if one.email_invite})
+    owed, superseded, notes = [], [], dict[int, str]()
+    by_participant = {one.participant: one for one in invitees}
+    reached = set[int]()
+    for one in copies:
+        invitee = by_participant.get(one.participant)
+        wants = invitee is not None and _wants(edition, invitee) and _same(invitee.address, one.address)
+        if wants and invitee is not None and edition is not None:
+            reached.add(one.participant)
+            letter = _request(edition, invitee, one, now)
+        else:
+            letter = _cancel(edition, one, now, _reply(invitee))
+        if letter is not None and _pointless(letter, now):
+            letter, notes[one.participant] = None, OVER
+        keep = [queue for queue in one.queued if _repeats(queue, letter, one)]
+        superseded += [queue.letter for queue in one.queued if queue not in keep]
+        if letter is not None and not keep:
+            owed.append(_inherit(letter, one.queued))
+        elif letter is None and wants and edition is not None:
+            notes.pop(one.participant, None)
+    for invitee in invitees:
+        if edition is None or invitee.participant in reached or not _wants(edition, invitee):
+            continue
+        letter = _request(edition, invitee, None, now)
+        if letter is not None and not _pointless(letter, now):
+            owed.append(letter)
+        elif letter is not None:
+            notes[invitee.participant] = OVER
+    notes |= {one.participant: NO_ADDRESS for one in invitees if one.email_invite and not one.address and not one.removed}
+    edition, letters = _raise(edition, owed, {one.invitation: one for one in copies})
+    return Plan(edition, changes, tuple(letters), tuple(superseded), notes)
+
+
+def _next_edition(wanted: Edition | None, known: Edition | None) -> Edition | None:
+    if wanted is None or known is None:
+        return replace(wanted, significant=wanted.sequence) if wanted is not None else None
+    wanted = replace(wanted, sequence=known.sequence, significant=known.significant, date_sequences=known.date_sequences)
+    if significant(known, wanted) or known.cancelled != wanted.cancelled:
+        counter = max([known.sequence, *(pair[1] for pair in known.date_sequences)]) + 1
+        wanted = replace(wanted, sequence=counter, significant=counter)
+    return wanted
+
+
+def _standings(edition: Edition | None, known: Edition | None, invitees: Sequence[Invitee]) -> tuple[tuple[Change, ...], list[Invitee]]:
+    """Apply to every row what happened to the follow-up, and toggles by hand."""
+    moved = known is not None and edition is not None and not edition.cancelled and significant(known, edition)
+    changes, rows = list[Change](), list[Invitee]()
+    for invitee in invitees:
+        standings = dict(invitee.standings)
+        for instance, standing in standings.items():
+            event, after = _event(edition, known, moved, invitee.role, standing)
+            if after != standing:
+                changes.append(Change(invitee.participant, instance, after, event))
+                standings[instance] = after
+        if invitee.set_status is not None:
+            changes.append(_by_hand(invitee, standings))
+            standings[SERIES] = changes[-1].standing
+        rows.append(replace(invitee, standings=standings))
+    return tuple(changes), rows
+
+
+def _event(edition: Edition | None, known: Edition | None, moved: bool, role: Role, standing: Standing) -> tuple[str, Standing]:
+    if edition is not None and edition.cancelled and not standing.cancelled:
+        return "cancelled", status.cancel(standing)
+    if edition is not None and not edition.cancelled and standing.cancelled and (known is None or known.cancelled):
+        return "reinstated", status.reinstate(standing)
+    if moved and not standing.cancelled:
+        return "moved", status.move(role, standing)
+    return "", standing
+
+
+BY_HAND = {1: Reply.ACCEPTED, 5: Reply.NEEDS_ACTION, 9: Reply.DECLINED}
+
+
+def _by_hand(invitee: Invitee, standings: Mapping[Moment | None, Standing]) -> Change:
+    standing = standings.get(SERIES, Standing())
+    try:
+        after = status.toggle(standing, BY_HAND[invitee.set_status or 5])
+    except Refused as error:
+        return Change(invitee.participant, SERIES, standing, f"toggle_refused: {error}")
+    return Change(invitee.participant, SERIES, after, "toggled")
+
+
+def _wants(edition: Edition | None, invitee: Invitee) -> bool:
+    """Whether this row should hold the invitation now."""
+    return (edition is not None and not edition.cancelled and invitee.email_invite and not invitee.removed
+            and bool(invitee.address) and invitee.role not in status.FIXED)
+
+
+def _request(edition: Edition, invitee: Invitee, copy: Copy | None, now: datetime) -> Owed | None:
+    holds = copy.edition if copy is not None and copy.method is Method.REQUEST else None
+    if holds is not None and not visible(holds, edition):
+        return None
+    return Owed(Method.REQUEST, invitee.participant, copy.invitation if copy else None, invitee, edition, holds,
+                edition.sequence, _dtstamp(copy, now), _reply(invitee))
+
+
+def _cancel(edition: Edition | None, copy: Copy, now: datetime, reply: Reply) -> Owed | None:
+    """Take back what was sent; nothing where nothing was, or where it never arrived (itip.md §3)."""
+    if copy.method is not Method.REQUEST or copy.edition is None or copy.refused:
+        return None
+    withdrawn = edition is not None and not edition.cancelled
+    taken = edition if edition is not None else replace(copy.edition, cancelled=True)
+    sequence = max(taken.sequence, copy.top_sequence + 1)
+    return Owed(Method.CANCEL, copy.participant, copy.invitation, None, taken, copy.edition, sequence,
+                _dtstamp(copy, now), reply, withdrawn)
+
+
+def _raise(edition: Edition | None, owed: Sequence[Owed], copies: Mapping[int, Copy]) -> tuple[Edition | None, list[Owed]]:
+    """One SEQUENCE for all letters of this plan: above every CANCEL it holds or follows (RFC 5546 §3.2.5).
+
+    Such a raise is not significant: the answers of the others stay valid and nobody else gets a mail.
+    """
+    if edition is None:
+        return None, list(owed)
+    needed = edition.sequence
+    for letter in owed:
+        last = copies.get(letter.invitation) if letter.invitation is not None else None
+        if last is not None and (letter.method is Method.CANCEL or last.method is not Method.REQUEST):
+            needed = max(needed, last.top_sequence + 1)
+    raised = replace(edition, sequence=needed)
+    return raised, [replace(letter, edition=raised, sequence=needed) for letter in owed]
+
+
+def _pointless(letter: Owed, now: datetime) -> bool:
+    """Over both as it is and as last sent (itip.md §2)."""
+    return over(letter.edition, now) and (letter.before is None or over(letter.before, now))
+
+
+def _repeats(queued: Queued, letter: Owed | None, copy: Copy) -> bool:
+    """A waiting letter that already says what is owed, or whose fate is unknown and that is repeated: nothing replaces it."""
+    if letter is None:
+        return queued.method is copy.method and copy.edition is not None and not visible(queued.edition, copy.edition)
+    return queued.method is letter.method and not visible(queued.edition, letter.edition)
+
+
+def _inherit(letter: Owed, queued: Sequence[Queued]) -> Owed:
+    """A letter that replaces one that never arrived says what changed since the last one that did."""
+    untold = next((queue for queue in queued if queue.tries > 0 and queue.method is letter.method), None)
+    return replace(letter, before=untold.before) if untold is not None else letter
+
+
+def _reply(invitee: Invitee | None) -> Reply:
+    return invitee.standings.get(SERIES, Standing()).reply if invitee is not None else Reply.NEEDS_ACTION
+
+
+def _dtstamp(copy: Copy | None, now: datetime) -> datetime:
+    """New in every letter, later than the last one to that row, whole seconds (P13, RFC 5545 §3.8.7.2)."""
+    now = now.replace(microsecond=0)
+    return max(now, copy.top_dtstamp + timedelta(seconds=1)) if copy is not None and copy.top_dtstamp else now
+
+
+def _same(one: str, other: str) -> bool:
+    return one.lower() == other.lower()
+
+
+def _essence(edition: Edition) -> tuple[object, ...]:
+    when = edition.deadline if edition.start is None else (edition.start, edition.end)
+    return when, edition.all_day, edition.timezone, edition.recurrence, edition.dates, edition.location
+
+
+def _wording(edition: Edition) -> tuple[object, ...]:
+    return edition.title, edition.agenda, edition.video_url
+
+

@@ -1,0 +1,89 @@
+"""Opening the store: SQLite or PostgreSQL, synchronous (architecture.md §1), one writer at a time on SQLite.
+
+On failure: every database error that means "cannot be reached or opened" becomes `StoreError` with the URL, password masked.
+Limits: SQLite waits up to 30 s for another writer; a connection is used by one thread at a time.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+
+from gateway.errors import ConfigurationError, StoreError
+
+BUSY_MILLISECONDS = 30_000
+IMMEDIATE = "gateway_immediate"
+
+
+class Store:
+    """A database and the two ways to use it: `read()` sees one moment, `write()` is one transaction and the only writer."""
+
+    def __init__(self, url: str) -> None:
+        self.url = _parse(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        options: dict[str, Any] = {"connect_args": {"timeout": BUSY_MILLISECONDS / 1000}} if self.is_sqlite else {
+            "pool_pre_ping": True, "connect_args": {"connect_timeout": 10, "options": "-c timezone=UTC"}}
+        self.engine = sa.create_engine(self.url, pool_size=8, max_overflow=8, **options)
+        if self.is_sqlite:
+            event.listen(self.engine, "connect", _prepare_sqlite)
+            event.listen(self.engine, "begin", _begin_sqlite)
+
+    @property
+    def path(self) -> Path | None:
+        """The file of a SQLite store."""
+        return Path(self.url.database) if self.is_sqlite and self.url.database else None
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One consistent view; nothing may be written through it."""
+        with self._named(), self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction: committed at the end of the block, rolled back when it raises."""
+        with self._named(), self.engine.connect().execution_options(**{IMMEDIATE: True}) as connection, connection.begin():
+            yield connection
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except OperationalError as error:
+            raise StoreError(f"store {self.url.render_as_string(hide_password=True)}: {_first_line(error)}") from error
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ConfigurationError(f"store.url: {url!r} is not a database URL") from error
+    if parsed.get_backend_name() == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() != "sqlite":
+        raise ConfigurationError(f"store.url: expected sqlite:///… or postgresql://…, got {parsed.drivername}://…")
+    if not parsed.database or parsed.database == ":memory:":
+        raise ConfigurationError("store.url: SQLite needs a file, for example sqlite:////var/lib/invite-gateway/store.db")
+    return parsed
+
+
+def _first_line(error: DBAPIError) -> str:
+    return str(error.orig).strip().split("\n")[0]
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # sqlite3's own lazy BEGIN lets two workers claim the same rows
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_MILLISECONDS}"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get(IMMEDIATE) else "BEGIN")

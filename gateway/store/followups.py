@@ -1,0 +1,258 @@
+"""Follow-ups, their dates and participants as the planner and the page need them, and the marks that say which changed."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, time
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from gateway.followups import kinds, recurrence
+from gateway.itip import plan
+from gateway.mail import syntax
+from gateway.model import Channel, DateChange, Edition, Guest, GuestList, Kind, Moment, Progress, Recurrence, Reply, Role, Standing
+from gateway.store import codec, upsert
+from gateway.store.schema import (
+    associate, change_mark, follow_up, follow_up_date, participant, person, person_email, project_member, resource,
+    selection_member, standing,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What follow-ups and people that say nothing else have."""
+
+    timezone: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A participant row with the name and the addresses of whoever it stands for, the preferred address first."""
+
+    id: int
+    follow_up: str
+    key: str
+    role: Role
+    name: str
+    addresses: tuple[str, ...]
+    language: str
+    timezone: str
+    email_invite: bool
+    removed: bool
+    set_status: int | None
+    given_token: str | None
+    note: str
+    conflict: bool
+    standings: Mapping[Moment | None, Standing]
+
+    @property
+    def address(self) -> str:
+        """Where mail goes: the first address that is one, else "". """
+        return next((one for one in self.addresses if not syntax.problem(one)), "")
+
+
+def due(connection: Connection, until: datetime, limit: int) -> dict[str, int]:
+    """Follow-ups whose oldest mark was made at or before `until` → the newest mark that is there now, oldest first."""
+    oldest, newest = sa.func.min(change_mark.c.at), sa.func.max(change_mark.c.id)
+    query = (sa.select(change_mark.c.follow_up, newest).group_by(change_mark.c.follow_up)
+             .having(oldest <= sa.bindparam("until", until, type_=change_mark.c.at.type)).order_by(newest).limit(limit))
+    return {key: mark for key, mark in connection.execute(query)}
+
+
+def next_due(connection: Connection) -> datetime | None:
+    """When the oldest mark was made."""
+    oldest: datetime | None = connection.execute(sa.select(sa.func.min(change_mark.c.at, type_=change_mark.c.at.type))).scalar_one()
+    return oldest
+
+
+def unmark(connection: Connection, marks: Mapping[str, int]) -> None:
+    """Delete what was planned, and nothing that came since."""
+    for key, newest in marks.items():
+        connection.execute(sa.delete(change_mark).where(change_mark.c.follow_up == key, change_mark.c.id <= newest))
+
+
+def mark(connection: Connection, keys: Iterable[str], at: datetime) -> None:
+    """Have follow-ups looked at again although nothing of theirs changed."""
+    rows = [{"follow_up": key, "at": at} for key in keys]
+    if rows:
+        connection.execute(sa.insert(change_mark), rows)
+
+
+def lock(connection: Connection, key: str) -> None:
+    """Serialise planning and answers of one follow-up on PostgreSQL; SQLite has one writer anyway."""
+    if connection.dialect.name != "sqlite":
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 7403))"), {"key": key})
+
+
+def wanted(connection: Connection, key: str, site: Site, members: Sequence[Member]) -> Edition | None:
+    """The follow-up as it stands, as an edition; None when it is gone. UID is "" where the gateway gave none yet."""
+    row = connection.execute(
+        sa.select(follow_up, associate.c.name.label("organizer"), associate.c.email.label("organizer_email"))
+        .join(associate, associate.c.key == follow_up.c.owner, isouter=True).where(follow_up.c.key == key)).one_or_none()
+    if row is None:
+        return None
+    kind, zone = Kind(row.kind), row.timezone or site.timezone
+    start = _moment(row.start_at, row.all_day)
+    end = kinds.end(kind, start, _moment(row.end_at, row.all_day)) if start is not None else None
+    series, dates = _series(connection, row, kind, zone)
+    setting = GuestList(row.guest_list)
+    present = [one for one in members if not one.removed]
+    public = kinds.guest_list_public(setting, len(present), row.project is not None or _from_list(connection, key))
+    guests = tuple(Guest(one.name, one.address, one.standings.get(plan.SERIES, Standing()).reply)
+                   for one in present if one.role not in (Role.OWNER, Role.RESOURCE) and one.address) if public else ()
+    return Edition(
+        uid=row.uid or "", kind=kind, title=row.title, start=start, end=end, timezone=zone, organizer=row.organizer or "",
+        all_day=row.all_day, deadline=row.deadline.astimezone(ZoneInfo(zone)).date() if start is None and row.deadline else None,
+        agenda=row.agenda, location=row.location, video_url=row.video_url, cancelled=row.cancelled, recurrence=series, dates=dates,
+        guests=guests, guest_list=setting, guest_list_public=public, sequence=row.sequence)
+
+
+def known_edition(connection: Connection, key: str) -> int | None:
+    """The number of the edition that the planner saw last."""
+    return connection.execute(sa.select(follow_up.c.edition).where(follow_up.c.key == key)).scalar_one_or_none()
+
+
+def settle(connection: Connection, key: str, *, uid: str, edition: int, sequence: int) -> None:
+    """Keep what the planner decided of a follow-up."""
+    connection.execute(sa.update(follow_up).where(follow_up.c.key == key).values(uid=uid, edition=edition, sequence=sequence))
+
+
+def members(connection: Connection, key: str | None = None, ids: Sequence[int] | None = None) -> list[Member]:
+    """The participant rows of a follow-up, removed ones too, or those with the given numbers, or all."""
+    query = (
+        sa.select(participant, follow_up.c.owner, follow_up.c.assigned_by, follow_up.c.cancelled,
+                  person.c.name.label("person_name"), person.c.language.label("person_language"), person.c.timezone.label("person_zone"),
+                  associate.c.name.label("associate_name"), associate.c.email.label("associate_email"),
+                  associate.c.language.label("associate_language"), associate.c.timezone.label("associate_zone"),
+                  resource.c.name.label("resource_name"))
+        .join(follow_up, follow_up.c.key == participant.c.follow_up)
+        .join(person, person.c.key == participant.c.person, isouter=True)
+        .join(associate, associate.c.key == participant.c.associate, isouter=True)
+        .join(resource, resource.c.key == participant.c.resource, isouter=True).order_by(participant.c.follow_up, participant.c.id))
+    if key is not None:
+        query = query.where(participant.c.follow_up == key)
+    if ids is not None:
+        query = query.where(participant.c.id.in_(ids))
+    rows = connection.execute(query).all()
+    chosen = None if key is None and ids is None else [row.id for row in rows]
+    answers, addresses = _standings(connection, chosen), _addresses(connection, None if chosen is None else [row.person for row in rows])
+    return [_member(row, answers.get(row.id, {}), addresses.get(row.person, ())) for row in rows]
+
+
+def write_standing(connection: Connection, number: int, instance: Moment | None, value: Standing, code: int | None) -> None:
+    """Keep a standing; `code` is the row's status for readers of the table, given with the series' standing only."""
+    facts = asdict(value) | {"channel": value.channel.value if value.channel else None}
+    upsert.one(connection, standing, {"participant": number, "instance": codec.moment(instance)}, facts)
+    if code is not None:
+        connection.execute(sa.update(participant).where(participant.c.id == number).values(code=code))
+
+
+def write_codes(connection: Connection, codes: Mapping[int, int]) -> None:
+    """Fill in the status of rows whose standings did not change (new rows, a new owner)."""
+    for number, code in codes.items():
+        connection.execute(sa.update(participant).where(participant.c.id == number).values(code=code))
+
+
+def switch_off(connection: Connection, number: int, note: str) -> None:
+    """An address that is none turns the switch off visibly (domain.md §3)."""
+    connection.execute(sa.update(participant).where(participant.c.id == number).values(email_invite=False, note=note))
+
+
+def annotate(connection: Connection, notes: Mapping[int, str]) -> None:
+    """What the row says of why no letter is owed."""
+    for number, note in notes.items():
+        connection.execute(sa.update(participant).where(participant.c.id == number).values(note=note))
+
+
+def hand_taken(connection: Connection, number: int) -> None:
+    connection.execute(sa.update(participant).where(participant.c.id == number).values(set_status=None))
+
+
+def role(row: Any) -> Role:
+    """What the row is to its follow-up (domain.md §4)."""
+    if row.resource is not None:
+        return Role.RESOURCE
+    if row.associate is not None and row.associate == row.owner:
+        return Role.ASSIGNED if row.assigned_by is not None and row.assigned_by != row.owner else Role.OWNER
+    return Role.INVITED
+
+
+def _member(row: Any, standings: Mapping[Moment | None, Standing], addresses: tuple[str, ...]) -> Member:
+    bare = row.email or row.associate_email or ""
+    return Member(
+        id=row.id, follow_up=row.follow_up, key=row.person or row.associate or row.resource or row.email, role=role(row),
+        name=row.name or row.person_name or row.associate_name or row.resource_name or "",
+        addresses=addresses or ((bare,) if bare else ()), language=row.person_language or row.associate_language or "",
+        timezone=row.person_zone or row.associate_zone or "", email_invite=row.email_invite, removed=row.removed,
+        set_status=row.set_status, given_token=row.given_token, note=row.note, conflict=row.conflict, standings={plan.SERIES: Standing(), **standings})
+
+
+def _standings(connection: Connection, ids: Sequence[int] | None) -> dict[int, dict[Moment | None, Standing]]:
+    query = sa.select(standing) if ids is None else sa.select(standing).where(standing.c.participant.in_(ids))
+    found: dict[int, dict[Moment | None, Standing]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.participant, {})[codec.parse_moment(row.instance)] = Standing(
+            Reply(row.reply), row.seen, row.moved, row.cancelled, Progress(row.progress), row.comment,
+            Channel(row.channel) if row.channel else None, row.address, row.replied_at, row.sequence, row.dtstamp, row.arrived)
+    return found
+
+
+def _addresses(connection: Connection, people: Sequence[str | None] | None) -> dict[str | None, tuple[str, ...]]:
+    query = sa.select(person_email).order_by(person_email.c.person, person_email.c.position)
+    if people is not None:
+        query = query.where(person_email.c.person.in_({one for one in people if one is not None}))
+    found: dict[str | None, tuple[str, ...]] = {}
+    for row in connection.execute(query):
+        found[row.person] = (*found.get(row.person, ()), row.address)
+    return found
+
+
+def _series(connection: Connection, row: Any, kind: Kind, zone: str) -> tuple[Recurrence | None, tuple[DateChange, ...]]:
+    """Rule and single dates: a cancelled date of the rule is an EXDATE, a date that the rule does not give an RDATE."""
+    own = connection.execute(sa.select(follow_up_date).where(follow_up_date.c.follow_up == row.key)
+                             .order_by(follow_up_date.c.original_start)).all()
+    if not row.rrule and not own:
+        return None, ()
+    start = _moment(row.start_at, row.all_day)
+    bare = Edition(uid="", kind=kind, title="", start=start, end=None if start is None else kinds.end(kind, start, _moment(row.end_at, row.all_day)),
+                   timezone=zone, organizer="", all_day=row.all_day, recurrence=Recurrence(row.rrule))
+    if bare.start is None or bare.end is None:
+        return None, ()
+    duration = bare.end - bare.start
+    exdates, rdates, dates = list[Moment](), list[Moment](), list[DateChange]()
+    for one in own:
+        original = instance(one.original_start, row.all_day)
+        ruled = recurrence.is_instance(bare, original)
+        if one.cancelled:
+            exdates += [original] if ruled else []
+            continue
+        rdates += [] if ruled else [original]
+        begins = instance(one.start_at or one.original_start, row.all_day)
+        ends = instance(one.end_at, row.all_day) if one.end_at is not None else begins + duration
+        if (begins, ends) != (original, original + duration):
+            dates.append(DateChange(original, begins, ends))
+    return Recurrence(row.rrule, tuple(exdates), tuple(rdates)), tuple(dates)
+
+
+def _from_list(connection: Connection, key: str) -> bool:
+    """Whether anybody here is a member of a project or a selection."""
+    here = sa.select(participant.c.person).where(participant.c.follow_up == key, participant.c.person.is_not(None))
+    member = sa.union_all(sa.select(project_member.c.person), sa.select(selection_member.c.person)).subquery()
+    return bool(connection.execute(sa.select(sa.exists().where(member.c.person.in_(here)))).scalar())
+
+
+def _moment(value: datetime | None, all_day: bool) -> Moment | None:
+    return None if value is None else instance(value, all_day)
+
+
+def instance(value: datetime, all_day: bool) -> Moment:
+    """How a moment is read from a column: all-day ones are the date of their midnight in UTC."""
+    return value.date() if all_day else value
+
+
+def instant(value: Moment) -> datetime:
+    """How a moment is written into a column: dates as their midnight in UTC."""
+    return value if isinstance(value, datetime) else datetime.combine(value, time(), UTC)

@@ -1,0 +1,145 @@
+"""What came in: one row per message with its one outcome, and how far each mailbox has been read.
+
+The row, its effect and the mailbox cursor are written in one transaction, so a crash repeats nothing and loses nothing. The raw
+message is kept only while it waits for a person.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from gateway.model import Moment, Outcome
+from gateway.store import codec, upsert
+from gateway.store.schema import inbox, mailbox
+
+EFFECTIVE = (Outcome.APPLIED, Outcome.UNCHANGED, Outcome.SEEN, Outcome.PROPOSAL, Outcome.DELEGATED, Outcome.REFRESHED,
+             Outcome.OLD_ANSWER, Outcome.CLOSED, Outcome.COMMENT, Outcome.AWAY, Outcome.BOUNCED, Outcome.DELAYED, Outcome.DELIVERED)
+"""Outcomes after which the same message again is a duplicate. One that was held may come again and be judged again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a message lay: account, folder, UIDVALIDITY, UID (RFC 3501 §2.3.1.1)."""
+
+    account: str
+    folder: str
+    uidvalidity: int
+    uid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is kept of a message. `outcome` None: our own failure, to be tried again. `raw` only for what is under review."""
+
+    digest: str
+    size: int
+    arrived_at: datetime
+    outcome: Outcome | None
+    reason: str
+    place: Place | None = None
+    message_id: str = ""
+    object: str = ""
+    from_address: str = ""
+    subject: str = ""
+    follow_up: str | None = None
+    participant: int | None = None
+    instance: Moment | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    raw: bytes | None = None
+    destination: str = ""
+
+
+def record(connection: Connection, one: Record, at: datetime) -> int:
+    """Write the outcome of a message; one that failed before at the same place is replaced. Returns its number."""
+    place = one.place
+    values = {
+        "account": place.account if place else "", "folder": place.folder if place else "",
+        "uidvalidity": place.uidvalidity if place else None, "uid": place.uid if place else None, "arrived_at": one.arrived_at,
+        "message_id": one.message_id, "digest": one.digest, "object": one.object, "from_address": one.from_address,
+        "subject": one.subject, "size": one.size, "outcome": one.outcome, "reason": one.reason, "follow_up": one.follow_up,
+        "participant": one.participant, "instance": codec.moment(one.instance), "raw": one.raw, "destination": one.destination,
+        "detail": json.dumps(one.detail, ensure_ascii=False), "recorded_at": at}
+    number = _number(connection, place)
+    if number is None:
+        made: int = connection.execute(sa.insert(inbox).values(values).returning(inbox.c.id)).scalar_one()
+        return made
+    connection.execute(sa.update(inbox).where(inbox.c.id == number).values(values))
+    return number
+
+
+def fail(connection: Connection, one: Record, at: datetime) -> int:
+    """Count a failure of ours on a message. Returns how often it has failed."""
+    number = record(connection, one, at)
+    tries: int = connection.execute(sa.update(inbox).where(inbox.c.id == number).values(tries=inbox.c.tries + 1)
+                                    .returning(inbox.c.tries)).scalar_one()
+    return tries
+
+
+def done(connection: Connection, place: Place) -> bool:
+    """Whether the message at that place has its outcome already."""
+    return connection.execute(sa.select(inbox.c.id).where(_at(place), inbox.c.outcome.is_not(None))).first() is not None
+
+
+def seen_before(connection: Connection, participant: int, message_id: str, fingerprint: str) -> str | None:
+    """What makes this a repeat for that row: "Message-ID", "object" or None. Only messages that had an effect count."""
+    query = sa.select(inbox.c.message_id, inbox.c.object).where(inbox.c.participant == participant, inbox.c.outcome.in_(EFFECTIVE))
+    rows = connection.execute(query).all()
+    if message_id and any(row.message_id == message_id for row in rows):
+        return "Message-ID"
+    return "object" if fingerprint and any(row.object == fingerprint for row in rows) else None
+
+
+def same_bytes(connection: Connection, digest: str) -> bool:
+    """Whether the very same bytes had an effect already: a mailbox read anew from its start."""
+    query = sa.select(inbox.c.id).where(inbox.c.digest == digest, inbox.c.outcome.in_(EFFECTIVE))
+    return connection.execute(query).first() is not None
+
+
+def cursor(connection: Connection, account: str, folder: str) -> tuple[int, int] | None:
+    """(UIDVALIDITY, UID) up to which the folder has been read, None before the first time."""
+    row = connection.execute(sa.select(mailbox).where(mailbox.c.account == account, mailbox.c.folder == folder)).one_or_none()
+    return (row.uidvalidity, row.uid) if row is not None else None
+
+
+def advance(connection: Connection, account: str, folder: str, uidvalidity: int, uid: int) -> None:
+    """Everything up to `uid` has been looked at; what failed is among `leftovers`."""
+    upsert.one(connection, mailbox, {"account": account, "folder": folder}, {"uidvalidity": uidvalidity, "uid": uid})
+
+
+def leftovers(connection: Connection, account: str, folder: str, uidvalidity: int) -> list[int]:
+    """UIDs behind the cursor that have no outcome yet."""
+    query = sa.select(inbox.c.uid).where(inbox.c.account == account, inbox.c.folder == folder,
+                                         inbox.c.uidvalidity == uidvalidity, inbox.c.outcome.is_(None)).order_by(inbox.c.uid)
+    return [row.uid for row in connection.execute(query)]
+
+
+def unmoved(connection: Connection, account: str, folder: str) -> list[tuple[int, int, str]]:
+    """(UIDVALIDITY, UID, destination) of messages that were dealt with and not moved yet."""
+    query = sa.select(inbox.c.uidvalidity, inbox.c.uid, inbox.c.destination).where(
+        inbox.c.account == account, inbox.c.folder == folder, ~inbox.c.moved, inbox.c.destination != "").order_by(inbox.c.uid)
+    return [(row.uidvalidity, row.uid, row.destination) for row in connection.execute(query)]
+
+
+def moved(connection: Connection, account: str, folder: str, uidvalidity: int, uids: Sequence[int]) -> None:
+    connection.execute(sa.update(inbox).where(
+        inbox.c.account == account, inbox.c.folder == folder, inbox.c.uidvalidity == uidvalidity, inbox.c.uid.in_(uids)).values(moved=True))
+
+
+def outcomes(connection: Connection) -> Mapping[str, int]:
+    """How many messages ended how."""
+    rows = connection.execute(sa.select(inbox.c.outcome, sa.func.count()).group_by(inbox.c.outcome))
+    return {outcome or "unfinished": number for outcome, number in rows}
+
+
+def _at(place: Place) -> sa.ColumnElement[bool]:
+    return sa.and_(inbox.c.account == place.account, inbox.c.folder == place.folder,
+                   inbox.c.uidvalidity == place.uidvalidity, inbox.c.uid == place.uid)
+
+
+def _number(connection: Connection, place: Place | None) -> int | None:
+    return None if place is None else connection.execute(sa.select(inbox.c.id).where(_at(place))).scalar_one_or_none()

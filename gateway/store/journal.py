@@ -1,0 +1,60 @@
+"""What happened, newest last: the history of every row, and the stream that pages and the CRM follow."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from gateway.model import Channel, Moment
+from gateway.store import codec
+from gateway.store.schema import journal
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event. `before` and `after` are status words where a status changed; `by` a person, address or program."""
+
+    event: str
+    follow_up: str | None = None
+    participant: int | None = None
+    instance: Moment | None = None
+    before: str = ""
+    after: str = ""
+    by: str = ""
+    channel: Channel | None = None
+    letter: int | None = None
+    message: int | None = None
+    detail: str = ""
+    at: datetime | None = None
+    id: int = 0
+
+
+def write(connection: Connection, entries: list[Entry], at: datetime) -> None:
+    """Append in order. `at`: the moment of the transaction, the same for all."""
+    if entries:
+        connection.execute(sa.insert(journal), [{
+            "at": entry.at or at, "event": entry.event, "follow_up": entry.follow_up, "participant": entry.participant,
+            "instance": codec.moment(entry.instance), "before": entry.before, "after": entry.after, "by": entry.by,
+            "channel": entry.channel.value if entry.channel else "", "letter": entry.letter, "message": entry.message,
+            "detail": entry.detail} for entry in entries])
+
+
+def after(connection: Connection, last: int, limit: int = 500, follow_up: str | None = None) -> list[Entry]:
+    """Entries beyond number `last`, oldest first."""
+    query = sa.select(journal).where(journal.c.id > last).order_by(journal.c.id).limit(limit)
+    if follow_up is not None:
+        query = query.where(journal.c.follow_up == follow_up)
+    return [_entry(row) for row in connection.execute(query)]
+
+
+def newest(connection: Connection) -> int:
+    """The number of the last entry, 0 before any."""
+    number: int = connection.execute(sa.select(sa.func.coalesce(sa.func.max(journal.c.id), 0))).scalar_one()
+    return number
+
+
+def _entry(row: Any) -> Entry:
+    return Entry(row.event, row.follow_up, row.participant, codec.parse_moment(row.instance), row.before, row.after, row.by,
+                 Channel(row.channel) if row.channel else None, row.letter, row.message, row.detail, row.at, row.id)

@@ -1,0 +1,68 @@
+"""Who is alive and who has what: leases with a fencing number, so that several gateways may share one store.
+
+A gateway holds a lease of its own, renewed while it lives; letters it claimed, and mailboxes it reads, are free again when that
+lease has run out. On one host a dead process is recognised at once by its process number.
+"""
+
+import os
+import secrets
+import socket
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from gateway.store import upsert
+from gateway.store.schema import lease
+
+LIFE = timedelta(seconds=45)
+RENEWAL_SECONDS = 10.0
+
+
+def identity() -> str:
+    """A name for this process that no other has: place (host, boot, process namespace), number, and chance."""
+    return f"{_place()}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+def take(connection: Connection, name: str, holder: str, now: datetime) -> int | None:
+    """The fencing number, or None while another holds it. Taking one's own again renews it."""
+    row = connection.execute(sa.select(lease).where(lease.c.name == name).with_for_update()).one_or_none()
+    if row is not None and row.holder != holder and row.expires_at > now and not _dead(row.holder):
+        return None
+    fence = 1 if row is None else row.fence + (row.holder != holder)
+    upsert.one(connection, lease, {"name": name}, {"holder": holder, "fence": fence, "expires_at": now + LIFE})
+    return fence
+
+
+def release(connection: Connection, holder: str) -> None:
+    """Give up everything that a stopping gateway holds."""
+    connection.execute(sa.delete(lease).where(lease.c.holder == holder))
+
+
+def alive(connection: Connection, holders: Sequence[str], now: datetime) -> set[str]:
+    """Which of the gateways still live."""
+    query = sa.select(lease.c.holder).where(lease.c.name.in_([f"gateway:{one}" for one in holders]), lease.c.expires_at > now)
+    return {row.holder for row in connection.execute(query) if not _dead(row.holder)}
+
+
+def _place() -> str:
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            boot = file.read().strip()
+        return f"{socket.gethostname()}/{boot}/{os.stat('/proc/self/ns/pid').st_ino}"
+    except OSError:
+        return f"{socket.gethostname()}/{secrets.token_hex(4)}"  # no such system: only the clock tells the dead
+
+
+def _dead(holder: str) -> bool:
+    place, number, _ = holder.rsplit(":", 2)
+    if place != _place():
+        return False
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False

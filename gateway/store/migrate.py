@@ -1,0 +1,94 @@
+"""Making, upgrading and checking the store (Alembic). Runs inside one transaction; on failure nothing has changed."""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import autogenerate, command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.engine import Connection
+
+from gateway.errors import StoreError
+from gateway.store import schema, triggers
+from gateway.store.engine import Store
+
+LOCK = 7_403_812_550  # pg_advisory_xact_lock: two gateways that start together migrate one after the other
+
+
+def upgrade(store: Store) -> list[str]:
+    """Bring the store to this program's schema, making it where there is none. Returns the revisions that were applied."""
+    if store.path is not None:
+        store.path.parent.mkdir(parents=True, exist_ok=True)
+    with store.write() as connection:
+        if not store.is_sqlite:
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+        before = _revision(connection)
+        if before == _head():
+            return []
+        _refuse_newer(before)
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        triggers.rebuild(connection)
+        return [script.revision for script in reversed(list(_scripts().iterate_revisions("head", before or "base")))]
+
+
+def require(store: Store) -> None:
+    """Raise `StoreError` with what to do when the store is missing or not of this program's schema."""
+    if store.path is not None and not store.path.exists():
+        raise StoreError(f"there is no store at {store.path}; make it with: invite-gateway db upgrade")
+    with store.read() as connection:
+        revision = _revision(connection)
+    _refuse_newer(revision)
+    if revision != _head():
+        raise StoreError(f"the store is at schema {revision or 'none'}, this program needs {_head()}: invite-gateway db upgrade")
+
+
+def check(store: Store) -> list[str]:
+    """What is wrong with the store, one sentence each; empty when it is sound."""
+    require(store)
+    found = []
+    with store.read() as connection:
+        if store.is_sqlite:
+            found += [f"SQLite: {row[0]}" for row in connection.exec_driver_sql("PRAGMA integrity_check") if row[0] != "ok"]
+            found += [f"SQLite: row {row[1]} of {row[0]} refers to a missing row of {row[2]}"
+                      for row in connection.exec_driver_sql("PRAGMA foreign_key_check")]
+        found += [f"trigger {name} is missing or altered; rebuild with: invite-gateway db upgrade --triggers"
+                  for name in triggers.missing(connection)]
+        found += [f"schema differs: {difference}" for difference in differences(connection)]
+    return found
+
+
+def rebuild_triggers(store: Store) -> None:
+    with store.write() as connection:
+        triggers.rebuild(connection)
+
+
+def differences(connection: Connection) -> list[str]:
+    """Where the tables differ from `schema.metadata`."""
+    context = MigrationContext.configure(connection, opts={"compare_type": False})
+    return [str(entry)[:200] for entry in autogenerate.compare_metadata(context, schema.metadata)]
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config())
+
+
+def _head() -> str:
+    return _scripts().get_current_head() or ""
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _refuse_newer(revision: str | None) -> None:
+    if revision and revision not in {script.revision for script in _scripts().walk_revisions()}:
+        raise StoreError(f"the store is at schema {revision}, which is newer than this program; install the newer program")

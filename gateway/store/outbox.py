@@ -1,0 +1,180 @@
+"""The outbox: letters owed, in the order of each participant, claimed by gateways and settled by what the server said.
+
+Nothing is lost when a gateway dies: its claims are free again as soon as its lease is (leases.py), and a repeat carries the same
+Message-ID. At claim the invitation counts as sent, because from then on the letter may have left; when a server says that
+it did not take it, `settle` takes that back.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
+
+from gateway.itip import plan
+from gateway.model import Delivery, Edition, Letter, LetterState, Method, Reply
+from gateway.store import codec, invitations, leases
+from gateway.store.invitations import Invitation
+from gateway.store.schema import attempt, invitation, outbox
+
+OPEN = (LetterState.WAITING, LetterState.SENDING, LetterState.HELD)
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """An outbox row: the letter's frozen facts and where it stands."""
+
+    id: int
+    invitation: int
+    participant: int
+    follow_up: str
+    state: LetterState
+    tries: int
+    due_at: datetime
+    created_at: datetime
+    note: str
+    letter: Letter
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try to hand a letter to a server; `verdict` as in outbound.retry."""
+
+    letter: int
+    started_at: datetime
+    seconds: float
+    verdict: str
+    step: str
+    code: int | None
+    enhanced: str
+    text: str
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """Where a letter goes after an attempt. `arrived` False: the server certainly did not take it; None: nobody knows."""
+
+    letter: int
+    state: LetterState
+    arrived: bool | None
+    delivery: Delivery
+    due_at: datetime | None = None
+    note: str = ""
+    counts: bool = True
+
+
+def put(connection: Connection, owed: plan.Owed, to: Invitation, edition: int, before: int | None, *, message_id: str,
+        language: str, timezone: str, due_at: datetime, at: datetime) -> int:
+    """Queue a letter. Returns its number."""
+    number: int = connection.execute(sa.insert(outbox).values(
+        invitation=to.id, participant=to.participant, follow_up=to.follow_up, method=owed.method, sequence=owed.sequence,
+        edition=edition, before=before, withdrawn=owed.withdrawn, dtstamp=owed.dtstamp, message_id=message_id, account=to.account,
+        address=to.address, address_name=to.name, organizer_address=to.organizer_address, bounce_address=to.bounce_address,
+        language=language, timezone=timezone, token=to.token, reply=owed.reply, due_at=due_at, created_at=at)
+        .returning(outbox.c.id)).scalar_one()
+    connection.execute(sa.update(invitation).where(invitation.c.id == to.id).values(
+        top_dtstamp=owed.dtstamp, delivery=Delivery.QUEUED, delivery_text=""))
+    return number
+
+
+def supersede(connection: Connection, letters: Sequence[int], at: datetime) -> None:
+    """A newer look at the follow-up made these letters needless before they left."""
+    if not letters:
+        return
+    connection.execute(sa.update(outbox).where(outbox.c.id.in_(letters)).values(state=LetterState.SUPERSEDED, settled_at=at))
+    rows = sa.select(outbox.c.invitation).where(outbox.c.id.in_(letters))
+    connection.execute(sa.update(invitation).where(invitation.c.id.in_(rows), invitation.c.delivery == Delivery.QUEUED).values(
+        delivery=sa.case((invitation.c.sent_method.is_not(None), Delivery.SENT.value), else_=Delivery.NONE.value)))
+
+
+def claim(connection: Connection, holder: str, now: datetime, limit: int) -> list[Queued]:
+    """Take up to `limit` due letters for this gateway, oldest first, never one before an older open one of its participant."""
+    older = outbox.alias("older")
+    blocked = sa.exists().where(older.c.participant == outbox.c.participant, older.c.id < outbox.c.id, older.c.state.in_(OPEN))
+    query = (sa.select(outbox.c.id).where(outbox.c.state == LetterState.WAITING, outbox.c.due_at <= now, ~blocked)
+             .order_by(outbox.c.due_at, outbox.c.id).limit(limit).with_for_update(skip_locked=True))
+    numbers = [row.id for row in connection.execute(query)]
+    if not numbers:
+        return []
+    connection.execute(sa.update(outbox).where(outbox.c.id.in_(numbers)).values(state=LetterState.SENDING, claimed_by=holder))
+    rows = connection.execute(sa.select(outbox).where(outbox.c.id.in_(numbers)).order_by(outbox.c.id)).all()
+    connection.execute(
+        sa.update(invitation).where(invitation.c.id == sa.bindparam("number")).values(
+            sent_edition=sa.bindparam("claimed_edition"), sent_method=sa.bindparam("claimed_method"),
+            sent_sequence=sa.bindparam("claimed_sequence"), sent_at=now, top_sequence=sa.bindparam("claimed_sequence")),
+        [{"number": row.invitation, "claimed_edition": row.edition, "claimed_method": row.method, "claimed_sequence": row.sequence}
+         for row in rows])
+    return _queued(connection, rows)
+
+
+def settle(connection: Connection, settlements: Sequence[Settlement], attempts: Sequence[Attempt], holder: str, now: datetime) -> None:
+    """Write what came of claimed letters. A letter that another gateway has taken over meanwhile is left to it."""
+    for one in settlements:
+        values: dict[str, object] = {"state": one.state, "note": one.note, "claimed_by": None, "tries": outbox.c.tries + (1 if one.counts else 0)}
+        values |= {"due_at": one.due_at} if one.due_at is not None else {}
+        values |= {"settled_at": now} if one.state not in OPEN else {}
+        mine = connection.execute(sa.update(outbox).where(
+            outbox.c.id == one.letter, outbox.c.state == LetterState.SENDING, outbox.c.claimed_by == holder).values(values)
+            .returning(outbox.c.invitation, outbox.c.before, outbox.c.method)).one_or_none()
+        if mine is None:
+            continue
+        facts: dict[str, object] = {"delivery": one.delivery, "delivery_text": one.note}
+        if one.arrived is False and one.delivery is not Delivery.UNDELIVERABLE:
+            facts |= {"sent_edition": mine.before, "sent_method": Method.REQUEST if mine.before is not None else None}
+        connection.execute(sa.update(invitation).where(invitation.c.id == mine.invitation).values(facts))
+    if attempts:
+        connection.execute(sa.insert(attempt), [{
+            "letter": one.letter, "started_at": one.started_at, "seconds": one.seconds, "verdict": one.verdict, "step": one.step,
+            "code": one.code, "enhanced": one.enhanced, "text": one.text, "host": one.host} for one in attempts])
+
+
+def free_dead(connection: Connection, now: datetime) -> int:
+    """Give back the claims of gateways that no longer live. Returns how many letters will be repeated."""
+    holders = [row.claimed_by for row in connection.execute(
+        sa.select(outbox.c.claimed_by).where(outbox.c.state == LetterState.SENDING).distinct())]
+    dead = set(holders) - leases.alive(connection, holders, now)
+    if not dead:
+        return 0
+    done = connection.execute(sa.update(outbox).where(outbox.c.state == LetterState.SENDING, outbox.c.claimed_by.in_(dead)).values(
+        state=LetterState.WAITING, claimed_by=None, tries=outbox.c.tries + 1, note="taken over from a gateway that stopped"))
+    return done.rowcount
+
+
+def release(connection: Connection, holder: str) -> None:
+    """Give back what a stopping gateway claimed and did not try."""
+    connection.execute(sa.update(outbox).where(outbox.c.state == LetterState.SENDING, outbox.c.claimed_by == holder).values(
+        state=LetterState.WAITING, claimed_by=None))
+
+
+def next_due(connection: Connection) -> datetime | None:
+    """When the next waiting letter is due."""
+    due: datetime | None = connection.execute(sa.select(sa.func.min(outbox.c.due_at, type_=outbox.c.due_at.type))
+                                              .where(outbox.c.state == LetterState.WAITING)).scalar_one()
+    return due
+
+
+def pending(connection: Connection, states: Iterable[LetterState] = OPEN) -> list[Queued]:
+    """Letters in these states, oldest first."""
+    rows = connection.execute(sa.select(outbox).where(outbox.c.state.in_(list(states))).order_by(outbox.c.id)).all()
+    return _queued(connection, rows)
+
+
+def counts(connection: Connection) -> Mapping[LetterState, int]:
+    rows = connection.execute(sa.select(outbox.c.state, sa.func.count()).group_by(outbox.c.state))
+    return {LetterState(state): number for state, number in rows}
+
+
+def _queued(connection: Connection, rows: Sequence[Row[tuple[object, ...]]]) -> list[Queued]:
+    known = invitations.editions(connection, [*(row.edition for row in rows), *(row.before for row in rows)])
+    return [Queued(row.id, row.invitation, row.participant, row.follow_up, LetterState(row.state), row.tries, row.due_at, row.created_at,
+                   row.note, _letter(row, known)) for row in rows]
+
+
+def _letter(row: Row[tuple[object, ...]], known: Mapping[int | None, Edition]) -> Letter:
+    return Letter(
+        method=Method(row.method), edition=known[row.edition], before=known.get(row.before), sequence=row.sequence, dtstamp=row.dtstamp,
+        message_id=row.message_id, account=row.account, address=row.address, address_name=row.address_name,
+        organizer_address=row.organizer_address, bounce_address=row.bounce_address, language=row.language, timezone=row.timezone,
+        token=row.token, reply=Reply(row.reply), instance=codec.parse_moment(row.instance), withdrawn=row.withdrawn)

@@ -1,0 +1,222 @@
+"""The tables. Names of columns that others write are a contract (contract.md §4); the rest is the gateway's own.
+
+`follow_up`, `follow_up_date`, `participant` and the directory say what should be; `edition`, `invitation`, `outbox` what was
+sent; `standing`, `inbox`, `journal` what came of it. People and follow-ups are named by their keys, so that a row can be
+written with plain SQL. `edition`, `invitation` and `outbox` carry no foreign keys to rows that others may delete: whoever
+was invited to a follow-up that is gone is still owed a CANCEL.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Boolean, CheckConstraint, Column, Float, ForeignKey, Index, Integer, LargeBinary, String, Table, Text, text
+from sqlalchemy.types import TypeDecorator
+
+metadata = sa.MetaData(naming_convention={
+    "pk": "pk_%(table_name)s", "fk": "fk_%(table_name)s_%(column_0_name)s", "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s", "ck": "ck_%(table_name)s_%(constraint_name)s"})
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC datetime: text `YYYY-MM-DD HH:MM:SS[.ffffff]` on SQLite, timestamptz on PostgreSQL."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> Any:
+        return dialect.type_descriptor(String(26) if dialect.name == "sqlite" else sa.DateTime(timezone=True))
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> Any:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a datetime without a zone is no instant")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None).isoformat(sep=" ") if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return datetime.fromisoformat(value).replace(tzinfo=UTC) if isinstance(value, str) else value.astimezone(UTC)
+
+
+Identity = sa.BigInteger().with_variant(Integer, "sqlite")
+"""A generated number; SQLite counts only `INTEGER PRIMARY KEY`."""
+
+SQLITE_INSTANT = "{0} IS NULL OR {0} GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9] [0-2][0-9]:[0-5][0-9]:[0-6][0-9]'"
+
+
+def _key(name: str, target: str, **options: Any) -> Column[str]:
+    """A reference by key, following renames and, where the row cannot live without it, deletions."""
+    cascade = "CASCADE" if not options.get("nullable", True) or options.pop("cascade", False) else "SET NULL"
+    return Column(name, Text, ForeignKey(target, onupdate="CASCADE", ondelete=cascade), **options)
+
+
+def _flag(name: str, default: bool = False) -> Column[bool]:
+    return Column(name, Boolean, nullable=False, server_default=sa.true() if default else sa.false())
+
+
+def _words(name: str, default: str = "") -> Column[str]:
+    return Column(name, Text, nullable=False, server_default=default)
+
+
+def _now(name: str) -> Column[datetime]:
+    return Column(name, Instant, nullable=False, server_default=sa.func.current_timestamp())
+
+
+def _instants(*names: str) -> list[CheckConstraint]:
+    """Instants that others write are checked on SQLite, which would take any text."""
+    return [CheckConstraint(SQLITE_INSTANT.format(name), name=f"{name}_is_utc_text").ddl_if(dialect="sqlite") for name in names]
+
+
+company = Table("company", metadata, Column("key", Text, primary_key=True), _words("name"))
+
+associate = Table(
+    "associate", metadata, Column("key", Text, primary_key=True), _words("name"), _words("email"), _words("user_group"),
+    _words("timezone"), _words("language"), _flag("invitable", True))
+
+person = Table(
+    "person", metadata, Column("key", Text, primary_key=True), _words("name"), _key("company", "company.key"),
+    _words("timezone"), _words("language"))
+
+person_email = Table(
+    "person_email", metadata, _key("person", "person.key", nullable=False), Column("position", Integer, nullable=False),
+    Column("address", Text, nullable=False), sa.PrimaryKeyConstraint("person", "position"), Index(None, "address"))
+
+resource = Table(
+    "resource", metadata, Column("key", Text, primary_key=True), _words("name"), _words("kind"), _words("resource_group"),
+    _flag("invitable", True))
+
+project = Table("project", metadata, Column("key", Text, primary_key=True), _words("name"))
+selection = Table("selection", metadata, Column("key", Text, primary_key=True), _words("name"))
+project_member = Table(
+    "project_member", metadata, _key("project", "project.key", nullable=False), _key("person", "person.key", nullable=False),
+    sa.PrimaryKeyConstraint("project", "person"))
+selection_member = Table(
+    "selection_member", metadata, _key("selection", "selection.key", nullable=False),
+    _key("person", "person.key", nullable=False), sa.PrimaryKeyConstraint("selection", "person"))
+
+follow_up = Table(
+    "follow_up", metadata,
+    Column("key", Text, primary_key=True), _words("kind", "meeting"), _words("type"),
+    _key("owner", "associate.key"), _key("assigned_by", "associate.key"),
+    _words("title"), _words("agenda"), _words("notes"), _words("location"), _words("video_url"),
+    Column("start_at", Instant), Column("end_at", Instant), Column("deadline", Instant), _flag("all_day"),
+    _words("timezone"), _words("rrule"), _words("guest_list", "auto"), _flag("cancelled"),
+    _key("company", "company.key"), _key("person", "person.key"), _key("project", "project.key"), _words("sale"),
+    _words("availability", "busy"), Column("alarm_minutes", Integer), _words("priority"), _flag("completed"), _flag("private"),
+    _words("fields", "{}"),
+    Column("uid", Text, unique=True), Column("sequence", Integer, nullable=False, server_default="0"),
+    Column("edition", Identity), _now("created_at"),
+    CheckConstraint("kind IN ('meeting', 'task', 'call')", name="kind"),
+    CheckConstraint("guest_list IN ('auto', 'public', 'private')", name="guest_list"),
+    CheckConstraint("availability IN ('busy', 'free')", name="availability"),
+    *_instants("start_at", "end_at", "deadline"))
+
+follow_up_date = Table(
+    "follow_up_date", metadata,
+    _key("follow_up", "follow_up.key", nullable=False), Column("original_start", Instant, nullable=False),
+    Column("start_at", Instant), Column("end_at", Instant), _flag("cancelled"),
+    sa.PrimaryKeyConstraint("follow_up", "original_start"), *_instants("original_start", "start_at", "end_at"))
+
+participant = Table(
+    "participant", metadata,
+    Column("id", Identity, primary_key=True, autoincrement=True), _key("follow_up", "follow_up.key", nullable=False),
+    _key("person", "person.key", cascade=True), _key("associate", "associate.key", cascade=True),
+    _key("resource", "resource.key", cascade=True), Column("email", Text), _words("name"),
+    _flag("email_invite"), _flag("removed"), Column("set_status", Integer),
+    Column("code", Integer), Column("given_token", Text, unique=True), _flag("conflict"), _words("note"), _now("created_at"),
+    CheckConstraint(" + ".join(f"(CASE WHEN {column} IS NULL THEN 0 ELSE 1 END)"
+                               for column in ("person", "associate", "resource", "email")) + " = 1", name="one_invitee"),
+    CheckConstraint("set_status IN (1, 5, 9)", name="set_status"),
+    Index("uq_participant_person", "follow_up", "person", unique=True),
+    Index("uq_participant_associate", "follow_up", "associate", unique=True),
+    Index("uq_participant_resource", "follow_up", "resource", unique=True),
+    Index("uq_participant_email", "follow_up", "email", unique=True),
+    Index("ix_participant_of_person", "person"), Index("ix_participant_of_associate", "associate"), sqlite_autoincrement=True)
+
+standing = Table(
+    "standing", metadata,
+    Column("participant", Identity, ForeignKey("participant.id", ondelete="CASCADE"), nullable=False),
+    Column("instance", Text, nullable=False, server_default=""), _words("reply", "needs-action"), _flag("seen"), _flag("moved"),
+    _flag("cancelled"), _words("progress", "not_started"), _words("comment"), Column("channel", Text), _words("address"),
+    Column("replied_at", Instant), Column("sequence", Integer), Column("dtstamp", Instant), Column("arrived", Instant),
+    sa.PrimaryKeyConstraint("participant", "instance"))
+
+edition = Table(
+    "edition", metadata,
+    Column("id", Identity, primary_key=True, autoincrement=True), Column("follow_up", Text, nullable=False, index=True),
+    Column("facts", Text, nullable=False), _now("created_at"), sqlite_autoincrement=True)
+
+invitation = Table(
+    "invitation", metadata,
+    Column("id", Identity, primary_key=True, autoincrement=True), Column("participant", Identity, nullable=False, index=True),
+    Column("follow_up", Text, nullable=False, index=True), Column("uid", Text, nullable=False, index=True),
+    Column("token", Text, nullable=False, unique=True), Column("account", Text, nullable=False),
+    Column("address", Text, nullable=False), _words("name"), _words("organizer_address"), _words("bounce_address"),
+    _flag("live", True),
+    Column("sent_edition", Identity), Column("sent_method", Text), Column("sent_sequence", Integer), Column("sent_at", Instant),
+    Column("top_sequence", Integer), Column("top_dtstamp", Instant),
+    _words("delivery", "none"), _words("delivery_text"), _now("created_at"), sqlite_autoincrement=True)
+
+outbox = Table(
+    "outbox", metadata,
+    Column("id", Identity, primary_key=True, autoincrement=True), Column("invitation", Identity, nullable=False, index=True),
+    Column("participant", Identity, nullable=False), Column("follow_up", Text, nullable=False, index=True),
+    Column("method", Text, nullable=False), Column("sequence", Integer, nullable=False), _words("instance"),
+    Column("edition", Identity, nullable=False), Column("before", Identity), _flag("withdrawn"),
+    Column("dtstamp", Instant, nullable=False), Column("message_id", Text, nullable=False, unique=True),
+    Column("account", Text, nullable=False), Column("address", Text, nullable=False), _words("address_name"),
+    _words("organizer_address"), _words("bounce_address"), _words("language"), _words("timezone"), Column("token", Text, nullable=False),
+    _words("reply", "needs-action"), _words("state", "waiting"), _words("note"),
+    Column("tries", Integer, nullable=False, server_default="0"), Column("due_at", Instant, nullable=False),
+    Column("claimed_by", Text), _now("created_at"), Column("settled_at", Instant),
+    Index("ix_outbox_due", "due_at", "id", sqlite_where=text("state = 'waiting'"), postgresql_where=text("state = 'waiting'")),
+    Index("ix_outbox_claimed", "claimed_by", sqlite_where=text("state = 'sending'"), postgresql_where=text("state = 'sending'")),
+    Index("ix_outbox_open", "participant", "id", sqlite_where=text("state IN ('waiting', 'sending', 'held')"),
+          postgresql_where=text("state IN ('waiting', 'sending', 'held')")), sqlite_autoincrement=True)
+
+attempt = Table(
+    "attempt", metadata,
+    Column("id", Identity, primary_key=True, autoincrement=True), Column("letter", Identity, nullable=False, index=True),
+    Column("started_at", Instant, nullable=False), Column("seconds", Float, nullable=False), Column("verdict", Text, nullable=False),
+    Column("step", Text, nullable=False), Column("code", Integer), _words("enhanced"), _words("text"), _words("host"))
+
+mailbox = Table(
+    "mailbox", metadata,
+    Column("account", Text, nullable=False), Column("folder", Text, nullable=False),
+    Column("uidvalidity", sa.BigInteger, nullable=False), Column("uid", sa.BigInteger, nullable=False),
+    sa.PrimaryKeyConstraint("account", "folder"))
+
+inbox = Table(
+    "inbox", metadata,
+    Column("id", Identity, primary_key=True, autoincrement=True), _words("account"), _words("folder"),
+    Column("uidvalidity", sa.BigInteger), Column("uid", sa.BigInteger), Column("arrived_at", Instant, nullable=False),
+    _words("message_id"), Column("digest", Text, nullable=False, index=True), _words("object"), _words("from_address"), _words("subject"),
+    Column("size", Integer, nullable=False), Column("outcome", Text), _words("reason"), _words("detail", "{}"),
+    Column("follow_up", Text), Column("participant", Identity), _words("instance"),
+    Column("raw", LargeBinary), _words("destination"), _flag("moved"), Column("tries", Integer, nullable=False, server_default="0"),
+    _now("recorded_at"),
+    Index("uq_inbox_place", "account", "folder", "uidvalidity", "uid", unique=True), Index("ix_inbox_answer", "participant", "message_id"),
+    Index("ix_inbox_unmoved", "account", "folder", sqlite_where=text("moved = 0 AND destination <> ''"),
+          postgresql_where=text("NOT moved AND destination <> ''")), sqlite_autoincrement=True)
+
+journal = Table(
+    "journal", metadata,
+    Column("id", Identity, primary_key=True, autoincrement=True), _now("at"), Column("event", Text, nullable=False),
+    Column("follow_up", Text, index=True), Column("participant", Identity, index=True), _words("instance"),
+    _words("before"), _words("after"), _words("by"), _words("channel"), Column("letter", Identity), Column("message", Identity),
+    _words("detail"), sqlite_autoincrement=True)
+
+change_mark = Table(
+    "change_mark", metadata,
+    Column("id", Identity, primary_key=True, autoincrement=True), Column("follow_up", Text, nullable=False), _now("at"),
+    sqlite_autoincrement=True)
+
+lease = Table(
+    "lease", metadata,
+    Column("name", Text, primary_key=True), Column("holder", Text, nullable=False),
+    Column("fence", sa.BigInteger, nullable=False, server_default="1"), Column("expires_at", Instant, nullable=False))
+
+meta = Table("meta", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
