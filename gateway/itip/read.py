@@ -339,11 +339,10 @@ def _addresses(value: str) -> tuple[str, ...]:
 
 def _person(line: str) -> tuple[dict[str, str], str]:
     """ATTENDEE and ORGANIZER: the value begins at the last ":mailto:", whatever unquoted colons stand before it."""
-    last = None
-    for last in MAILTO.finditer(line):
-        pass
-    if last is None:
+    found = list(MAILTO.finditer(line))
+    if not found:
         return _split(line)
+    last = found[-1]
     return _parameters(line[:last.start()]), line[last.start() + 1:].replace(" ", "")
 
 

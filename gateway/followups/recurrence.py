@@ -1,0 +1,282 @@
+"""Which dates a series has: by window or by membership, never by unbounded expansion (domain.md §6).
+
+Rules are expanded on the wall clock of the follow-up's own zone and then turned into instants, so that nine o'clock stays
+nine o'clock over a change of summer time (RFC 5545 §3.3.10). An instance is named by its original start; dates of its own
+(moved, added, cancelled) keep that name.
+
+A rule without COUNT is not walked from its start: it is taken up near the window that is asked for, which gives the same
+dates. A rule with COUNT is walked from its start, and has at most 1 000 dates for us (itip.md §7).
+Raises `InputError` for a rule that is not understood or steps in less than days.
+"""
+
+from calendar import monthrange
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache, partial
+from itertools import islice, takewhile
+from zoneinfo import ZoneInfo
+
+from dateutil import rrule  # type: ignore[import-untyped]
+
+from gateway.errors import InputError
+from gateway.model import Edition, Moment
+
+LIMIT = 1_000
+DAY = timedelta(days=1)
+FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
+LONGEST_MONTHS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+
+
+def instances(edition: Edition, after: Moment | None = None, before: Moment | None = None,
+              limit: int = LIMIT) -> Iterator[Moment]:
+    """Original starts from `after` (inclusive) to `before` (exclusive), in order, at most `limit`.
+
+    Cancelled dates are among them (an answer to one is `closed`, not a ghost); excluded ones (EXDATE) are not.
+    A follow-up that does not recur has none: its one date has no name of its own.
+    """
+    if edition.recurrence is None or edition.start is None:
+        return
+    excluded = frozenset(edition.recurrence.exdates)
+    extra = {*edition.recurrence.rdates, *(one.original for one in edition.dates)} - excluded
+    if not edition.recurrence.rrule and edition.start not in excluded:
+        extra.add(edition.start)  # a list of dates begins with the start itself
+    fits = partial(_within, after, before)
+    single = sorted(one for one in extra if fits(one))
+    ruled = (one for one in _ruled(edition, after, before) if fits(one) and one not in excluded and one not in extra)
+    yield from islice(_merged(single, ruled), limit)
+
+
+def is_instance(edition: Edition, moment: Moment) -> bool:
+    """Whether `moment` is the original start of a date of this series: directly, however far from the start it is."""
+    if edition.recurrence is None or edition.start is None or isinstance(moment, datetime) == edition.all_day:
+        return False
+    end = moment + (DAY if edition.all_day else timedelta(seconds=1))
+    return next(instances(edition, moment, end, 1), None) == moment
+
+
+def on_day(edition: Edition, day: date) -> tuple[Moment, ...]:
+    """The original starts on a calendar day of the follow-up's own zone."""
+    if edition.all_day:
+        return (day,) if is_instance(edition, day) else ()
+    zone = ZoneInfo(edition.timezone)
+    start = datetime.combine(day, time(), zone).astimezone(UTC)
+    return tuple(instances(edition, start, datetime.combine(day + DAY, time(), zone).astimezone(UTC), 100))
+
+
+def start_of(edition: Edition, instance: Moment) -> Moment:
+    """When a date of the series really begins: its own start if it was moved, else its original one."""
+    return next((one.start for one in edition.dates if one.original == instance and one.start is not None), instance)
+
+
+def end_of(edition: Edition, instance: Moment | None = None) -> datetime | None:
+    """The instant at which a single follow-up, or one date of a series, is over. None: it has no time at all."""
+    if instance is None:
+        start, end = edition.start, edition.end
+        if start is None:
+            return _midnight(edition, edition.deadline + DAY) if edition.deadline is not None else None
+    else:
+        own = next((one for one in edition.dates if one.original == instance), None)
+        start = own.start if own and own.start is not None else instance
+        end = own.end if own and own.end is not None else _shifted(edition, start)
+    if isinstance(start, datetime):
+        return max(start, end) if isinstance(end, datetime) else start
+    # RFC 5545 §3.6.1: the end of an all-day event is exclusive; a missing or equal one means one day.
+    last = end if end is not None and not isinstance(end, datetime) and end > start else start + DAY
+    return _midnight(edition, last)
+
+
+def last_end(edition: Edition) -> datetime | None:
+    """The instant at which everything of it is over; None where it never is, or has no time.
+
+    A series that counts more dates than we walk has no end that we know of.
+    """
+    if edition.recurrence is None or edition.start is None:
+        return end_of(edition)
+    parts = _parts(edition.recurrence.rrule) if edition.recurrence.rrule else {}
+    until = _until(edition, parts.get("UNTIL", ""))
+    if parts and until is None and "COUNT" not in parts:
+        return None
+    if int(parts.get("COUNT", "0") or "0") > LIMIT:
+        return None
+    floor = _moment(edition, until - timedelta(days=LIMIT)) if until is not None else None
+    ruled = list(instances(edition, floor)) if until is not None else []
+    found = ruled or list(instances(edition))  # an UNTIL far beyond the last date that fits: walk it from the start
+    named = [one for one in (*found, *edition.recurrence.rdates, *(one.original for one in edition.dates))
+             if one not in edition.recurrence.exdates]
+    cancelled = {one.original for one in edition.dates if one.cancelled}
+    ends = [end for one in named if one not in cancelled and (end := end_of(edition, one)) is not None]
+    return max(ends, default=end_of(edition))
+
+
+def check(text: str) -> None:
+    """Raises `InputError` with the reason where a rule (without the property name) is none that we can expand."""
+    _rule(text, datetime(2026, 1, 1, 9), None)  # noqa: DTZ001  # wall clock
+
+
+def _within(after: Moment | None, before: Moment | None, one: Moment) -> bool:
+    return (after is None or one >= after) and (before is None or one < before)
+
+
+def _ruled(edition: Edition, after: Moment | None, before: Moment | None) -> Iterator[Moment]:
+    """Starts that the rule gives within the window and up to a day around it: wall clocks skip and repeat an hour."""
+    assert edition.recurrence is not None
+    assert edition.start is not None
+    if not edition.recurrence.rrule:
+        return
+    start = _local(edition, edition.start)
+    floor = _local(edition, after) - DAY if after is not None else None
+    ceiling = _local(edition, before) + DAY if before is not None else None
+    parts = _parts(edition.recurrence.rrule)
+    until = _until(edition, parts.pop("UNTIL", ""))
+    text = ";".join(f"{name}={value}" for name, value in parts.items())
+    if ceiling is not None:  # dateutil looks on for years where nothing fits any more
+        until = min(ceiling, until) if until is not None else ceiling
+    found: Iterator[datetime] = iter(_rule(text, _anchor(parts, start, floor), until))
+    if "COUNT" in parts:
+        found = islice(found, LIMIT)
+    for one in takewhile(lambda one: ceiling is None or one < ceiling, found):
+        if one >= start and (floor is None or one >= floor):
+            yield _moment(edition, one)
+
+
+@lru_cache(maxsize=1_000)
+def _rule(text: str, start: datetime, until: datetime | None) -> rrule.rrule:
+    parts = _parts(text)
+    _until_text = parts.pop("UNTIL", "")
+    if "COUNT" not in parts and until is None and not _until_text:
+        until = start + timedelta(days=366 * 400)  # the Gregorian calendar repeats; a rule without a date by then has none
+    try:
+        explicit = _explicit(parts, start)
+        made = rrule.rrulestr(";".join(f"{name}={value}" for name, value in explicit.items()), dtstart=start)
+        return made.replace(until=until) if until is not None else made
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+        raise InputError(f"recurrence rule {text[:200]!r} is not understood: {error}") from error
+
+
+def _parts(text: str) -> dict[str, str]:
+    if len(text) > LIMIT:
+        raise InputError(f"recurrence rule {text[:50]!r}... is too long")
+    pairs = (piece.partition("=") for piece in text.strip().upper().split(";") if piece.strip())
+    parts = {name.strip(): value.strip() for name, _, value in pairs}
+    if parts.get("FREQ") not in FREQUENCIES:
+        raise InputError(f"recurrence rule {text[:200]!r}: FREQ must be one of {', '.join(FREQUENCIES)}")
+    if not parts.get("INTERVAL", "1").isdigit() or not parts.get("COUNT", "1").isdigit():
+        raise InputError(f"recurrence rule {text[:200]!r}: INTERVAL and COUNT must be whole numbers")
+    if _is_impossible(parts.get("BYMONTH", ""), parts.get("BYMONTHDAY", "")):
+        raise InputError(f"recurrence rule {text[:200]!r}: no month has such a day")
+    return parts
+
+
+def _is_impossible(months: str, days: str) -> bool:
+    """30 February: dateutil looks for it until the year 9999, for seconds."""
+    try:
+        longest = max(LONGEST_MONTHS[int(month) - 1] for month in months.split(","))
+        return all(abs(int(day)) > longest for day in days.split(","))
+    except (ValueError, IndexError):
+        return False  # one of them is missing, or dateutil will say what is wrong
+
+
+def _explicit(parts: dict[str, str], start: datetime) -> dict[str, str]:
+    """The rule with everything that it takes from its start said in it, so that another start changes nothing."""
+    said = dict(parts)
+    days = {"BYDAY", "BYMONTHDAY", "BYYEARDAY", "BYWEEKNO", "BYEASTER"} & parts.keys()
+    match parts["FREQ"]:
+        case "WEEKLY" if "BYDAY" not in parts:
+            said["BYDAY"] = WEEKDAYS[start.weekday()]
+        case "MONTHLY" if not days:
+            said["BYMONTHDAY"] = str(start.day)
+        case "YEARLY" if not days:
+            said.setdefault("BYMONTH", str(start.month))
+            said["BYMONTHDAY"] = str(start.day)
+        case _:
+            pass
+    return said
+
+
+def _anchor(parts: dict[str, str], start: datetime, floor: datetime | None) -> datetime:
+    """A start near the window that gives the same dates from there on. With COUNT only the true one does."""
+    if floor is None or floor <= start or "COUNT" in parts:
+        return start
+    step = max(1, int(parts.get("INTERVAL", "1")))
+    match parts["FREQ"]:
+        case "DAILY":
+            return start + timedelta(days=(floor - start).days // step * step)
+        case "WEEKLY":
+            # One step early, because weeks begin at WKST and the start may stand late in its own.
+            return start + timedelta(weeks=max(0, (floor - start).days // 7 // step - 1) * step)
+        case "MONTHLY":
+            months = ((floor.year - start.year) * 12 + floor.month - start.month) // step * step
+            if months == 0:
+                return start
+            year, month = divmod(start.year * 12 + start.month - 1 + months, 12)
+            month += 1
+        case _:
+            year, month = start.year + (floor.year - start.year) // step * step, start.month
+            if year == start.year:
+                return start
+            if _is_free_of_its_month(parts):
+                month = 1
+    explicit = _explicit(parts, start)
+    if explicit != parts:  # the day of the month is the start's own: keep it where that month has it
+        return start.replace(year=year, month=month, day=min(start.day, monthrange(year, month)[1]))
+    return start.replace(year=year, month=month, day=1)
+
+
+def _is_free_of_its_month(parts: dict[str, str]) -> bool:
+    return bool({"BYMONTH", "BYWEEKNO", "BYYEARDAY", "BYDAY", "BYMONTHDAY"} & parts.keys())
+
+
+def _until(edition: Edition, text: str) -> datetime | None:
+    """UNTIL on the wall clock, inclusive. RFC 5545 §3.3.10: in UTC for a zoned start; a DATE counts to its end."""
+    if not text:
+        return None
+    try:
+        day = datetime.strptime(text[:8], "%Y%m%d")  # noqa: DTZ007  # wall clock, or turned into it below
+        if len(text) == 8:
+            return day + DAY - timedelta(seconds=1)
+        clock = datetime.strptime(text[:15], "%Y%m%dT%H%M%S")  # noqa: DTZ007
+    except ValueError as error:
+        raise InputError(f"recurrence rule: UNTIL={text[:40]} is not a date") from error
+    if edition.all_day:
+        return day + DAY - timedelta(seconds=1)
+    if not text.endswith("Z"):
+        return clock
+    return clock.replace(tzinfo=UTC).astimezone(ZoneInfo(edition.timezone)).replace(tzinfo=None)
+
+
+def _local(edition: Edition, moment: Moment) -> datetime:
+    """The naive wall clock of the follow-up's zone; midnight for a day."""
+    if isinstance(moment, datetime):
+        return moment.astimezone(ZoneInfo(edition.timezone)).replace(tzinfo=None, fold=0)
+    return datetime.combine(moment, time())
+
+
+def _moment(edition: Edition, local: datetime) -> Moment:
+    if edition.all_day:
+        return local.date()
+    # A wall time that the spring gap skips is read with the offset before it (RFC 5545 §3.3.5), as zoneinfo does.
+    return local.replace(tzinfo=ZoneInfo(edition.timezone)).astimezone(UTC)
+
+
+def _midnight(edition: Edition, day: date) -> datetime:
+    return datetime.combine(day, time(), ZoneInfo(edition.timezone)).astimezone(UTC)
+
+
+def _shifted(edition: Edition, start: Moment) -> Moment | None:
+    """The end of a date that keeps the series' own length, on the wall clock."""
+    if edition.start is None or edition.end is None:
+        return None
+    length = _local(edition, edition.end) - _local(edition, edition.start)
+    return _moment(edition, _local(edition, start) + length)
+
+
+def _merged(one: list[Moment], other: Iterator[Moment]) -> Iterator[Moment]:
+    """Two ascending sequences as one, without walking the second further than it is read."""
+    at = 0
+    for following in other:
+        while at < len(one) and one[at] < following:
+            yield one[at]
+            at += 1
+        yield following
+    yield from one[at:]
