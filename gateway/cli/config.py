@@ -19,9 +19,9 @@ app = typer.Typer(no_args_is_help=True, help="All settings, documented; the effe
 
 WIDTH = 100
 HEAD = """\
-# Settings of the invite gateway. Each stands here with its default; remove the "# " in front to change it.
-# The environment overrides this file: GATEWAY_SECTION__KEY, for example GATEWAY_SMTP__HOST=mail.crm.example.
-# Passwords: better not here, but in password_file (a path, or credential:NAME for systemd's LoadCredential=).
+## Settings of the invite gateway. Each stands here with its default; remove the "# " in front to change it.
+## The environment overrides this file: GATEWAY_SECTION__KEY, for example GATEWAY_SMTP__HOST=mail.crm.example.
+## Passwords: better not here, but in password_file (a path, or credential:NAME for systemd's LoadCredential=).
 """
 
 

@@ -94,7 +94,7 @@ class Hide:
         if "@" not in text:
             return text
         return "".join(mask(word, whole=self.addresses) if "@" in word else word
-                       for word in _WORDS.split(_QUOTED.sub("***@", text)))
+                       for word in _WORDS.split(_QUOTED.sub("@", text)))
 
 
 def mask(address: str, *, whole: bool = True) -> str:

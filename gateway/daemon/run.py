@@ -24,7 +24,10 @@ ROLES: dict[str, Callable[[Settings], supervise.Role]] = {"jobs": _jobs}
 
 
 def run(settings: Settings, only: Collection[str]) -> None:
-    """Run the roles named in `only` until SIGTERM or SIGINT. Raises `ConfigurationError` where one cannot start with these settings."""
+    """Run the roles named in `only` until SIGTERM or SIGINT.
+
+    Raises `ConfigurationError` where one of them cannot start with these settings.
+    """
     asyncio.run(serve([make(settings) for name, make in ROLES.items() if name in only]))
 
 

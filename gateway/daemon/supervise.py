@@ -14,6 +14,7 @@ import signal
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -117,9 +118,8 @@ async def _keep(role: Role, stop: asyncio.Event, restart: Restart, refused: list
 
 async def _announce(roles: Iterable[Role], stop: asyncio.Event) -> None:
     """Tell systemd when all roles serve, and when they end."""
-    waiting = [role.ready.wait() for role in roles if role.ready is not None]
-    stopped = asyncio.ensure_future(stop.wait())
-    served = asyncio.ensure_future(asyncio.gather(*waiting))
+    stopped: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
+    served: asyncio.Future[Any] = asyncio.ensure_future(_served(roles))
     try:
         await asyncio.wait([stopped, served], return_when=asyncio.FIRST_COMPLETED)
         if not stop.is_set():
@@ -136,10 +136,10 @@ async def _announce(roles: Iterable[Role], stop: asyncio.Event) -> None:
 async def _end(tasks: Sequence[asyncio.Task[None]], stop: asyncio.Event, grace: float, hurry: asyncio.Event) -> None:
     """After `stop`: wait for the roles, then cancel those that did not return."""
     await stop.wait()
-    hurried = asyncio.ensure_future(hurry.wait())
-    everyone = asyncio.ensure_future(asyncio.wait(tasks)) if tasks else hurried
+    hurried: asyncio.Future[Any] = asyncio.ensure_future(hurry.wait())
+    everyone: asyncio.Future[Any] = asyncio.ensure_future(_ended(tasks))
     try:
-        await asyncio.wait([everyone, hurried], timeout=grace if tasks else 0, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([everyone, hurried], timeout=grace, return_when=asyncio.FIRST_COMPLETED)
     finally:
         hurried.cancel()
         everyone.cancel()
@@ -147,3 +147,14 @@ async def _end(tasks: Sequence[asyncio.Task[None]], stop: asyncio.Event, grace: 
         if not task.done():
             log.warning("role did not stop in time", role=task.get_name())
             task.cancel()
+
+
+async def _served(roles: Iterable[Role]) -> None:
+    for role in roles:
+        if role.ready is not None:
+            await role.ready.wait()
+
+
+async def _ended(tasks: Iterable[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        await asyncio.wait([task])  # unlike `await task`, leaves it alone when this wait is given up

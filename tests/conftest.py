@@ -1,0 +1,34 @@
+"""What all tests share: real servers (`tests.rig.fixtures`), the corpora, and one behaviour of Hypothesis on every machine."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests import rig
+
+pytest_plugins = ["tests.rig.fixtures"]
+
+# A failure on one machine must be a failure on every other, so examples are derived from the test and never from chance.
+settings.register_profile("dev", max_examples=60, deadline=None, derandomize=True, database=None)
+settings.register_profile("ci", max_examples=300, deadline=None, derandomize=True, database=None,
+                          suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The settings of whoever runs the tests are not the tests' settings."""
+    for name in list(os.environ):
+        if name.startswith("GATEWAY_") and name != "GATEWAY_CORPUS":
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """The folder that holds `corpus`, `corpus-clients` and `tools`: GATEWAY_CORPUS."""
+    named = os.environ.get("GATEWAY_CORPUS", "")
+    if not named or not Path(named, "corpus").is_dir():
+        rig.unavailable("the mail corpora", "set GATEWAY_CORPUS to the folder that holds corpus/ and corpus-clients/")
+    return Path(named)

@@ -1,0 +1,123 @@
+"""The command line's frame: exit codes, global options anywhere, a fast `--help`, and what reaches a terminal."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from gateway.cli import main, output
+
+PROGRAM = str(Path(sys.executable).with_name("invite-gateway"))
+DEADLINE = 60
+
+
+def environment(**settings: str) -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")} | settings
+
+
+def command(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([PROGRAM, *arguments], env=environment(**settings), capture_output=True, text=True, timeout=DEADLINE,
+                          check=False, stdin=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize(("given", "hoisted"), [
+    (["status", "--json"], ["--json", "status"]),
+    (["load", "f.json", "--config", "c.toml", "--json"], ["--config", "c.toml", "--json", "load", "f.json"]),
+    (["status", "--config=c.toml"], ["--config=c.toml", "status"]),
+    (["receive", "--", "--json"], ["receive", "--", "--json"]),
+    (["status", "--config"], ["--config", "status"]),
+])
+def test_global_options_may_stand_anywhere(given: list[str], hoisted: list[str]) -> None:
+    assert main.hoisted(given) == hoisted
+
+
+@pytest.mark.parametrize("arguments", [["frobnicate"], ["db", "check", "--frobnicate"], ["run", "--only", "inbound,postman"]])
+def test_wrong_usage_leaves_with_2(arguments: list[str]) -> None:
+    done = command(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert arguments[-1].split(",")[-1] in done.stderr
+
+
+def test_what_failed_leaves_with_1_and_one_line(tmp_path: Path) -> None:
+    done = command("db", "check", GATEWAY_STORE__URL=f"sqlite:///{tmp_path}/absent.db")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1
+    assert "invite-gateway db upgrade" in done.stderr
+
+
+def test_the_store_is_made_verified_and_its_damage_found(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/store.db"
+    assert command("db", "upgrade", GATEWAY_STORE__URL=url).returncode == 0
+    assert json.loads(command("db", "check", "--json", GATEWAY_STORE__URL=url).stdout) == {"ok": True, "problems": []}
+    with sqlite3.connect(tmp_path / "store.db") as connection:
+        (trigger,) = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger' LIMIT 1").fetchone()
+        connection.execute(f'DROP TRIGGER "{trigger}"')
+    connection.close()
+    done = command("db", "check", GATEWAY_STORE__URL=url)
+    assert done.returncode == 1
+    assert trigger in done.stdout
+    assert command("db", "upgrade", "--triggers", GATEWAY_STORE__URL=url).returncode == 0
+    assert command("db", "check", GATEWAY_STORE__URL=url).returncode == 0
+
+
+def test_help_loads_nothing_heavy() -> None:
+    """`--help` within 0.6 s (quality.md §1) is a matter of what is imported; a clock would judge the machine."""
+    heavy = ("sqlalchemy", "pydantic", "fastapi", "icalendar", "structlog", "rich", "aiosmtplib", "aioimaplib", "apscheduler")
+    told = subprocess.run([sys.executable, "-c", (
+        "import sys\n"
+        "from gateway.cli import main\n"
+        "try:\n    main.main(['--help'])\n"
+        "except SystemExit as end:\n    assert not end.code\n"
+        f"print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr)")],
+        capture_output=True, text=True, timeout=DEADLINE, check=True)
+    assert told.stderr.strip() == "[]"
+    assert "Usage: invite-gateway" in told.stdout
+
+
+def test_every_command_has_a_help_text() -> None:
+    listed = command("--help").stdout.split("Commands:")[1].split("\n\n")[0].strip().splitlines()
+    assert listed
+    assert not [line for line in listed if len(line.split()) < 2]
+
+
+def test_strangers_words_do_not_reach_the_terminal_raw(capsys: pytest.CaptureFixture[str]) -> None:
+    output.objects([{"name": "Ola\x1b[2J\r\nEva", "reply": None, "seen": True}], as_json=False)
+    shown = capsys.readouterr().out
+    assert "Ola\\x1b[2J\\r\\nEva" in shown
+    assert "\x1b" not in shown
+
+
+def test_json_is_one_object_per_line(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"title": "Møte\nto"}, {"title": "\x1b[2J"}]
+    output.objects(rows, as_json=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert [json.loads(line) for line in lines] == rows
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_daemon_stops_when_asked(number: signal.Signals, tmp_path: Path) -> None:
+    """From the outside: ready is said, the signal ends it with 0."""
+    url = f"sqlite:///{tmp_path}/store.db"
+    assert command("db", "upgrade", GATEWAY_STORE__URL=url).returncode == 0
+    with subprocess.Popen([PROGRAM, "run", "--only", "jobs"], env=environment(GATEWAY_STORE__URL=url, GATEWAY_LOG__FORMAT="json"),
+                          stderr=subprocess.PIPE, text=True) as daemon:
+        assert daemon.stderr is not None
+        late = threading.Timer(DEADLINE, daemon.kill)
+        late.start()
+        try:
+            said = []
+            for line in daemon.stderr:
+                said.append(json.loads(line)["event"])
+                if said[-1] == "ready":
+                    daemon.send_signal(number)
+            assert daemon.wait(DEADLINE) == 0
+        finally:
+            late.cancel()
+            daemon.kill()
+    assert said == ["starting", "ready", "stopping", "stopped"]

@@ -1,0 +1,139 @@
+"""Settings: what is read before what, what a wrong one says, and that the example and `config show` tell the truth."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway import settings
+from gateway.cli import config
+from gateway.errors import ConfigurationError
+
+EXAMPLE = Path(__file__).parents[2] / "config" / "gateway.toml"
+SECRET = "hunter2-of-the-mailbox"
+
+
+def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `invite-gateway` as an administrator would."""
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
+    return subprocess.run([str(Path(sys.executable).with_name("invite-gateway")), *arguments], env=bare | environment,
+                          capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
+
+
+def file(folder: Path, text: str) -> Path:
+    path = folder / "gateway.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_environment_before_file_before_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = file(tmp_path, '[smtp]\nhost = "file.example"\nport = 2525\n')
+    monkeypatch.setenv("GATEWAY_SMTP__HOST", "environment.example")
+    loaded = settings.load(path)
+    assert (loaded.smtp.host, loaded.smtp.port, loaded.smtp.security) == ("environment.example", 2525, "starttls")
+
+
+@pytest.mark.parametrize(("text", "variables", "says"), [
+    ("[smtp]\nhots = 'x'\n", {}, ["smtp.hots", "no such setting", "gateway.toml"]),
+    ("[smpt]\nhost = 'x'\n", {}, ["smpt", "no such setting", "gateway.toml"]),
+    ("[smtp]\nport = 70000\n", {}, ["smtp.port", "gateway.toml"]),
+    ("[policy]\nparty_crasher = 'shoot'\n", {}, ["policy.party_crasher", "'ask'", "gateway.toml"]),
+    ("", {"GATEWAY_SMTP__PORT": "many"}, ["smtp.port", "GATEWAY_SMTP__PORT"]),
+    ("[smtp]\nhost = 'mail.crm.example'\nsecurity = 'none'\n", {}, ["smtp.security", "clear text"]),
+    ("[web]\nlisten = '8025'\n", {}, ["web.listen", "host:port"]),
+    ("[smtp\n", {}, ["gateway.toml", "not valid TOML"]),
+])
+def test_a_wrong_setting_is_one_line_that_names_key_and_place(
+        text: str, variables: dict[str, str], says: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError) as caught:
+        settings.load(file(tmp_path, text))
+    assert "\n" not in str(caught.value)
+    for part in says:
+        assert part in str(caught.value)
+
+
+def test_a_configuration_error_leaves_with_78(tmp_path: Path) -> None:
+    done = command("config", "show", "--config", str(file(tmp_path, "[smtp]\nhots = 'x'\n")))
+    assert (done.returncode, done.stdout) == (78, "")
+    assert done.stderr == f"invite-gateway: smtp.hots: no such setting (in {tmp_path / 'gateway.toml'})\n"
+
+
+def test_a_missing_file_leaves_with_78(tmp_path: Path) -> None:
+    done = command("config", "show", GATEWAY_CONFIG=str(tmp_path / "absent.toml"))
+    assert done.returncode == 78
+    assert done.stderr.count("\n") == 1
+    assert "absent.toml" in done.stderr
+
+
+def test_the_example_in_the_repository_is_what_the_program_prints() -> None:
+    done = command("config", "example")
+    assert done.returncode == 0
+    assert EXAMPLE.read_text(encoding="utf-8") == done.stdout, "refresh it with: make config"
+
+
+def test_the_example_as_it_stands_changes_nothing() -> None:
+    assert settings.load(EXAMPLE).model_dump() == settings.load().model_dump()
+
+
+def test_the_example_has_every_setting_with_its_default_and_its_description(tmp_path: Path) -> None:
+    taken = re.sub(r"(?m)^# ", "", config.example_text())
+    values = tomllib.loads(taken)
+    for name, section in settings.load():
+        assert list(values[name]) == list(type(section).model_fields)
+        for key, field in type(section).model_fields.items():
+            assert field.description, f"{name}.{key} has no description"
+            assert field.description in " ".join(re.findall(r"(?m)^## (.*)$", taken)), f"{name}.{key} is not documented"
+    assert settings.load(file(tmp_path, taken)).model_dump() == settings.load().model_dump()
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_secrets_are_masked(as_json: bool) -> None:
+    done = command("config", "show", *(["--json"] if as_json else []), GATEWAY_SMTP__PASSWORD=SECRET, GATEWAY_IMAP__PASSWORD=SECRET,
+                   GATEWAY_STORE__URL=f"postgresql://gateway:{SECRET}@db.crm.example/gateway")
+    assert done.returncode == 0
+    assert SECRET not in done.stdout + done.stderr
+    shown = json.loads(done.stdout) if as_json else tomllib.loads(done.stdout)
+    assert shown["smtp"]["password"] == shown["imap"]["password"] == "***"
+    assert shown["store"]["url"] == "postgresql://gateway:***@db.crm.example/gateway"
+
+
+def test_no_password_is_not_masked_as_one() -> None:
+    assert json.loads(command("--json", "config", "show").stdout)["smtp"]["password"] == ""
+
+
+def test_what_show_prints_can_be_loaded_again(tmp_path: Path) -> None:
+    done = command("config", "show", GATEWAY_MAIL__ADDRESS="Invites@CRM.example", GATEWAY_MAIL__ALSO='["old@crm.example"]',
+                   GATEWAY_MAIL__NAME='Firma "Å" AS\\')
+    loaded = settings.load(file(tmp_path, done.stdout))
+    assert (loaded.mail.address, loaded.mail.also, loaded.mail.name) == (
+        "invites@crm.example", ("old@crm.example",), 'Firma "Å" AS\\')
+
+
+@given(st.recursive(st.booleans() | st.integers(-2**53, 2**53) | st.text(st.characters(exclude_categories=["Cs"])),
+                    lambda inner: st.lists(inner, max_size=3), max_leaves=5))
+def test_values_are_written_as_toml_reads_them(value: object) -> None:
+    assert tomllib.loads(f"key = {config.toml(value)}") == {"key": value}
+
+
+def test_a_password_file_is_read_to_its_first_line_end(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text(f"{SECRET}\r\nremark\n", encoding="utf-8")
+    loaded = settings.load(None, {"smtp": {"password_file": str(tmp_path / "password"), "password": "other"}})
+    assert settings.secret(loaded.smtp, "smtp") == SECRET
+
+
+def test_a_credential_of_systemd_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "imap-password").write_text(SECRET, encoding="utf-8")
+    loaded = settings.load(None, {"imap": {"password_file": "credential:imap-password"}})
+    with pytest.raises(ConfigurationError, match=r"imap\.password_file: .*LoadCredential"):
+        settings.secret(loaded.imap, "imap")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert settings.secret(loaded.imap, "imap") == SECRET

@@ -1,0 +1,170 @@
+"""The rules of the house, for every file of the repository: what no single test of behaviour would notice."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LONGEST_MODULE = 500
+
+DOORS = {
+    "icalendar": ("gateway/itip/ics.py", "gateway/followups/recurrence.py"),
+    "recurring_ical_events": ("gateway/followups/recurrence.py",),
+    "dateutil": ("gateway/followups/recurrence.py",),
+    "aiosmtplib": ("gateway/outbound/smtp.py",),
+    "aioimaplib": ("gateway/inbound/imap.py",),
+    "aiosmtpd": ("gateway/inbound/lmtp.py", "gateway/sandbox/"),
+    "pymap": ("gateway/sandbox/",),
+    "apscheduler": ("gateway/daemon/jobs.py",),
+    "sqlalchemy": ("gateway/store/",),
+    "alembic": ("gateway/store/",),
+    "psycopg": ("gateway/store/",),
+    "typer": ("gateway/cli/",),
+    "fastapi": ("gateway/web/",),
+    "uvicorn": ("gateway/web/",),
+}
+"""Libraries with a wire or a format behind them, and the only places that may import them."""
+
+EMPTY_NAMES = {"utils", "util", "helpers", "helper", "manager", "managers", "base", "common", "misc"}
+
+
+def tracked() -> list[Path]:
+    """Files of the repository, also those not yet added."""
+    done = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    return [path for name in done.stdout.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def modules(folder: str = "gateway") -> list[Path]:
+    return [path for path in tracked() if path.suffix == ".py" and path.is_relative_to(ROOT / folder)]
+
+
+def texts() -> Iterator[tuple[Path, str]]:
+    for path in tracked():
+        content = path.read_bytes()
+        if b"\0" not in content:
+            yield path, content.decode("utf-8", "replace")
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def imported(path: Path) -> set[str]:
+    """Top-level names of everything a module imports, wherever the import stands."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+def tool(*arguments: str) -> None:
+    """Run one of the checkers in the repository; its complaints are the failure."""
+    program = Path(sys.executable).with_name(arguments[0])
+    done = subprocess.run([str(program), *arguments[1:]], cwd=ROOT, capture_output=True, text=True, check=False, timeout=600,
+                          env=os.environ | {"NO_COLOR": "1"})
+    if done.returncode:
+        pytest.fail(f"{' '.join(arguments)}\n{done.stdout}{done.stderr}", pytrace=False)
+
+
+def test_imports_point_down_only() -> None:
+    tool("lint-imports", "--no-logo", "--no-cache")
+
+
+def test_ruff_has_nothing_to_say() -> None:
+    tool("ruff", "check", ".")
+
+
+def test_types_hold() -> None:
+    tool("mypy")
+
+
+def test_what_is_imported_is_declared_and_nothing_else() -> None:
+    tool("deptry", ".")
+
+
+def test_each_library_has_one_door() -> None:
+    wrong = [f"{name(path)} imports {library}" for path in modules() for library in imported(path) & DOORS.keys()
+             if not name(path).startswith(DOORS[library])]
+    assert not wrong
+
+
+def test_every_package_is_one_to_the_tools() -> None:
+    """A folder without __init__.py is invisible to import-linter."""
+    folders = {path.parent for path in modules() if "migrations" not in path.parts}
+    assert not [name(folder) for folder in folders if not (folder / "__init__.py").is_file()]
+
+
+def test_modules_are_of_a_readable_size() -> None:
+    sizes = {name(path): len(path.read_text(encoding="utf-8").splitlines()) for path in modules()}
+    assert not {path: size for path, size in sizes.items() if size > LONGEST_MODULE}
+
+
+def test_modules_are_named_for_what_they_are() -> None:
+    assert not [name(path) for path in modules() if path.stem in EMPTY_NAMES]
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    silent = [name(path) for path in [*modules(), *modules("tests")]
+              if path.stat().st_size and not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))]
+    assert not silent
+
+
+def test_nothing_belongs_to_one_machine() -> None:
+    """No path of a developer's machine, and no address of a package registry."""
+    paths = re.compile(r"(?<![\w./-])/(?:work|farm|root|home/\w+)/")
+    hosts = re.compile(r"pypi[.]org|pythonhosted[.]org|npmjs[.](?:org|com)|--(?:extra-)?index-url ")
+    found = [f"{name(path)}:{number}: {line.strip()[:100]}" for path, text in texts() if path != Path(__file__)
+             for number, line in enumerate(text.splitlines(), 1) if paths.search(line) or hosts.search(line)]
+    assert not found
+
+
+def test_tests_neither_sleep_nor_pretend() -> None:
+    forbidden = re.compile(r"time\.sleep\(|unittest\.mock|MagicMock|\bmark\.(?:skip|xfail)\b|assert True\b")
+    found = [f"{name(path)}:{number}: {line.strip()}" for path in modules("tests") if path != Path(__file__)
+             for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1) if forbidden.search(line)]
+    assert not found
+
+
+def test_no_error_is_swallowed() -> None:
+    """`except Exception: pass`, or a bare `except:`, anywhere in the product."""
+    found = []
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ExceptHandler):
+                broad = node.type is None or (isinstance(node.type, ast.Name) and node.type.id in ("Exception", "BaseException"))
+                if broad and all(isinstance(step, ast.Pass | ast.Continue) for step in node.body):
+                    found.append(f"{name(path)}:{node.lineno}")
+    assert not found
+
+
+def test_the_lock_pins_every_direct_dependency_with_hashes() -> None:
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    pins = {normal(pin) for pin in re.findall(r"(?m)^([\w.-]+)(?:\[[\w,-]+\])?==", lock)}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    groups = {**project["project"]["optional-dependencies"], **project["dependency-groups"]}
+    wanted = [*project["project"]["dependencies"], *groups["demo"], *groups["test"]]
+    assert not {normal(re.split(r"[\[<>=~!; ]", one)[0]) for one in wanted} - pins
+    entries = re.split(r"(?m)^(?=[\w.-]+(?:\[[\w,-]+\])?==)", lock)
+    assert not [entry.split()[0] for entry in entries if "==" in entry and "--hash=sha256:" not in entry]
+
+
+def normal(project: str) -> str:
+    """PEP 503's spelling of a project's name."""
+    return re.sub(r"[-_.]+", "-", project).lower()
+
+
+def test_the_licence_is_the_one_that_is_declared() -> None:
+    licence = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert "GNU GENERAL PUBLIC LICENSE" in licence
+    assert "Version 3, 29 June 2007" in licence
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["license"] == "GPL-3.0-or-later"
