@@ -44,6 +44,7 @@ class Member:
     removed: bool
     set_status: int | None
     given_token: str | None
+    code: int | None
     note: str
     conflict: bool
     standings: Mapping[Moment | None, Standing]
@@ -79,6 +80,12 @@ def mark(connection: Connection, keys: Iterable[str], at: datetime) -> None:
     rows = [{"follow_up": key, "at": at} for key in keys]
     if rows:
         connection.execute(sa.insert(change_mark), rows)
+
+
+def mark_noted(connection: Connection, note: str, at: datetime) -> None:
+    """Have follow-ups looked at again whose rows got no letter for a reason that is gone now."""
+    rows = connection.execute(sa.select(participant.c.follow_up).where(participant.c.note == note).distinct())
+    mark(connection, [row.follow_up for row in rows], at)
 
 
 def lock(connection: Connection, key: str) -> None:
@@ -187,7 +194,7 @@ def _member(row: Any, standings: Mapping[Moment | None, Standing], addresses: tu
         name=row.name or row.person_name or row.associate_name or row.resource_name or "",
         addresses=addresses or ((bare,) if bare else ()), language=row.person_language or row.associate_language or "",
         timezone=row.person_zone or row.associate_zone or "", email_invite=row.email_invite, removed=row.removed,
-        set_status=row.set_status, given_token=row.given_token, note=row.note, conflict=row.conflict, standings={plan.SERIES: Standing(), **standings})
+        set_status=row.set_status, given_token=row.given_token, code=row.code, note=row.note, conflict=row.conflict, standings={plan.SERIES: Standing(), **standings})
 
 
 def _standings(connection: Connection, ids: Sequence[int] | None) -> dict[int, dict[Moment | None, Standing]]:

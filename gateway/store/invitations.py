@@ -32,6 +32,8 @@ class Invitation:
     name: str
     organizer_address: str
     bounce_address: str
+    language: str = ""
+    timezone: str = ""
     delivery: Delivery = Delivery.NONE
     delivery_text: str = ""
 
@@ -63,7 +65,7 @@ def create(connection: Connection, made: Invitation, at: datetime) -> int:
     number: int = connection.execute(sa.insert(invitation).values(
         participant=made.participant, follow_up=made.follow_up, uid=made.uid, token=made.token, account=made.account,
         address=made.address, name=made.name, organizer_address=made.organizer_address, bounce_address=made.bounce_address,
-        created_at=at).returning(invitation.c.id)).scalar_one()
+        language=made.language, timezone=made.timezone, created_at=at).returning(invitation.c.id)).scalar_one()
     return number
 
 
@@ -88,8 +90,8 @@ def rehome(connection: Connection, key: str) -> None:
         connection.execute(sa.update(outbox).where(outbox.c.invitation == row.id).values(follow_up=row.follow_up))
 
 
-def copies(connection: Connection, key: str) -> list[plan.Copy]:
-    """Every invitation ever made for a follow-up, with what it holds and what waits for it."""
+def copies(connection: Connection, key: str) -> tuple[list[plan.Copy], dict[Edition, int]]:
+    """Every invitation ever made for a follow-up, with what it holds and what waits for it; and the editions' numbers."""
     waiting = connection.execute(sa.select(outbox).where(  # locked first: a letter that is being claimed counts as sent
         outbox.c.follow_up == key, outbox.c.state.in_(REPLACEABLE)).order_by(outbox.c.id).with_for_update()).all()
     rows = connection.execute(sa.select(invitation).where(invitation.c.follow_up == key).order_by(invitation.c.id)).all()
@@ -98,9 +100,14 @@ def copies(connection: Connection, key: str) -> list[plan.Copy]:
     for row in waiting:
         queued.setdefault(row.invitation, []).append(
             plan.Queued(row.id, Method(row.method), known[row.edition], known.get(row.before), row.tries))
-    return [plan.Copy(row.id, row.participant, row.address, Method(row.sent_method) if row.sent_method else None,
+    found = [plan.Copy(row.id, row.participant, row.address, Method(row.sent_method) if row.sent_method else None,
                       known.get(row.sent_edition), -1 if row.top_sequence is None else row.top_sequence, row.top_dtstamp,
                       row.delivery == Delivery.UNDELIVERABLE, tuple(queued.get(row.id, ()))) for row in rows]
+    return found, {value: number for number, value in known.items() if number is not None}
+
+
+def token_taken(connection: Connection, value: str) -> bool:
+    return connection.execute(sa.select(invitation.c.id).where(invitation.c.token == value)).first() is not None
 
 
 def of_address(connection: Connection, number: int, address: str) -> Invitation | None:
@@ -125,4 +132,4 @@ def mark_delivery(connection: Connection, number: int, delivery: Delivery, text:
 
 def _invitation(row: Any) -> Invitation:
     return Invitation(row.id, row.participant, row.follow_up, row.uid, row.token, row.account, row.address, row.name,
-                      row.organizer_address, row.bounce_address, Delivery(row.delivery), row.delivery_text)
+                      row.organizer_address, row.bounce_address, row.language, row.timezone, Delivery(row.delivery), row.delivery_text)

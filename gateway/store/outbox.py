@@ -66,16 +66,16 @@ class Settlement:
 
 
 def put(connection: Connection, owed: plan.Owed, to: Invitation, edition: int, before: int | None, *, message_id: str,
-        language: str, timezone: str, due_at: datetime, at: datetime) -> int:
-    """Queue a letter. Returns its number."""
+        timezone: str, at: datetime) -> int:
+    """Queue a letter, due at once. `to` has the invitee's present name and language. Returns its number."""
     number: int = connection.execute(sa.insert(outbox).values(
         invitation=to.id, participant=to.participant, follow_up=to.follow_up, method=owed.method, sequence=owed.sequence,
         edition=edition, before=before, withdrawn=owed.withdrawn, dtstamp=owed.dtstamp, message_id=message_id, account=to.account,
         address=to.address, address_name=to.name, organizer_address=to.organizer_address, bounce_address=to.bounce_address,
-        language=language, timezone=timezone, token=to.token, reply=owed.reply, due_at=due_at, created_at=at)
+        language=to.language, timezone=timezone, token=to.token, reply=owed.reply, due_at=at, created_at=at)
         .returning(outbox.c.id)).scalar_one()
     connection.execute(sa.update(invitation).where(invitation.c.id == to.id).values(
-        top_dtstamp=owed.dtstamp, delivery=Delivery.QUEUED, delivery_text=""))
+        top_dtstamp=owed.dtstamp, delivery=Delivery.QUEUED, delivery_text="", name=to.name, language=to.language, timezone=to.timezone))
     return number
 
 

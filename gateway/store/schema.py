@@ -154,8 +154,8 @@ invitation = Table(
     Column("id", Identity, primary_key=True, autoincrement=True), Column("participant", Identity, nullable=False, index=True),
     Column("follow_up", Text, nullable=False, index=True), Column("uid", Text, nullable=False, index=True),
     Column("token", Text, nullable=False, unique=True), Column("account", Text, nullable=False),
-    Column("address", Text, nullable=False), _words("name"), _words("organizer_address"), _words("bounce_address"),
-    _flag("live", True),
+    Column("address", Text, nullable=False), _words("name"), _words("language"), _words("timezone"),
+    _words("organizer_address"), _words("bounce_address"),
     Column("sent_edition", Identity), Column("sent_method", Text), Column("sent_sequence", Integer), Column("sent_at", Instant),
     Column("top_sequence", Integer), Column("top_dtstamp", Instant),
     _words("delivery", "none"), _words("delivery_text"), _now("created_at"), sqlite_autoincrement=True)

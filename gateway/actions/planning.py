@@ -1,0 +1,189 @@
+"""From a changed record to the letters owed: reads the follow-up, asks `itip.plan`, writes what follows, in one transaction."""
+
+import base64
+import hashlib
+import hmac
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sqlalchemy.engine import Connection
+
+from gateway import settings as configuration
+from gateway import status
+from gateway.itip import plan
+from gateway.mail import address
+from gateway.model import Channel, Edition, Standing
+from gateway.store import followups, invitations, journal, meta, outbox
+from gateway.store.engine import Store
+from gateway.store.followups import Member, Site
+from gateway.store.invitations import Invitation
+
+ACCOUNT = "default"
+LONGEST_UID = 74
+BATCH = 50
+"""Follow-ups planned in one transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What planning needs to know of the site."""
+
+    mail: configuration.Mail
+    secret: bytes
+    now: datetime
+
+    @property
+    def site(self) -> Site:
+        return Site(self.mail.timezone, self.mail.language)
+
+
+def plan_due(store: Store, settings: configuration.Settings, now: datetime, *, everything: bool = False) -> int:
+    """Plan follow-ups whose coalescing window is over, or all that changed (`everything`). Returns how many letters are new.
+
+    One transaction for each batch: marks, standings, journal and outbox rows are written together or not at all.
+    """
+    until = now if everything else now - timedelta(seconds=settings.outbound.coalesce_seconds)
+    letters = 0
+    while True:
+        with store.read() as connection:
+            if not followups.due(connection, until, 1):
+                return letters
+        with store.write() as connection:
+            context = Context(settings.mail, meta.site_secret(connection), now)
+            marks = followups.due(connection, until, BATCH)
+            for key in marks:
+                letters += len(plan_one(connection, key, context))
+            followups.unmark(connection, marks)
+
+
+def plan_one(connection: Connection, key: str, context: Context) -> list[int]:
+    """Bring one follow-up's invitations up to date. Returns the numbers of the letters that were queued."""
+    followups.lock(connection, key)
+    invitations.rehome(connection, key)
+    members = followups.members(connection, key)
+    wanted, known_number = _wanted(connection, key, context, members), followups.known_edition(connection, key)
+    known = invitations.editions(connection, [known_number]).get(known_number)
+    copies, numbers = invitations.copies(connection, key)
+    made = plan.plan(wanted, known, [_invitee(one, context) for one in members], copies, context.now, account=bool(context.mail.address))
+    _keep_rows(connection, key, members, made, context)
+    number = _keep_edition(connection, key, made.edition, known_number, context)
+    outbox.supersede(connection, made.superseded, context.now)
+    return [_queue(connection, key, owed, number, numbers.get(owed.before) if owed.before else None, context) for owed in made.owed]
+
+
+def revive(store: Store, settings: configuration.Settings, now: datetime) -> None:
+    """A mail account has been configured: have the rows looked at that got no letter for want of one."""
+    if settings.mail.address:
+        with store.write() as connection:
+            followups.mark_noted(connection, plan.NO_ACCOUNT, now)
+
+
+def adopt(connection: Connection, key: str, participants: Sequence[int], settings: configuration.Settings, now: datetime) -> None:
+    """These participants hold the invitation already, sent by an earlier system with the follow-up's present SEQUENCE."""
+    context = Context(settings.mail, meta.site_secret(connection), now)
+    members = followups.members(connection, key)
+    wanted, known_number = _wanted(connection, key, context, members), followups.known_edition(connection, key)
+    if wanted is None:
+        return
+    known = invitations.editions(connection, [known_number]).get(known_number)
+    edition = known if known is not None else replace(wanted, significant=wanted.sequence)
+    number = _keep_edition(connection, key, edition, known_number, context)
+    assert number is not None
+    for member in members:
+        if member.id in participants and member.address:
+            held = _invitation(connection, key, edition.uid, _invitee(member, context), context)
+            invitations.adopt(connection, held.id, number, edition.sequence, now)
+
+
+def _wanted(connection: Connection, key: str, context: Context, members: Sequence[Member]) -> Edition | None:
+    wanted = followups.wanted(connection, key, context.site, members)
+    return replace(wanted, uid=wanted.uid or _uid(context.mail.address)) if wanted is not None else None
+
+
+def _invitee(member: Member, context: Context) -> plan.Invitee:
+    return plan.Invitee(
+        participant=member.id, role=member.role, name=member.name, address=member.address,
+        language=member.language or context.mail.language, timezone=member.timezone, email_invite=member.email_invite,
+        removed=member.removed, standings=member.standings, token=member.given_token, set_status=member.set_status)
+
+
+def _keep_rows(connection: Connection, key: str, members: Sequence[Member], made: plan.Plan, context: Context) -> None:
+    """Standings, codes, switches and notes of the rows, and what the journal says of them."""
+    entries, changed = list[journal.Entry](), dict[tuple[int, object], Standing]()
+    by_id = {one.id: one for one in members}
+    for change in made.changes:
+        member = by_id[change.participant]
+        before = changed.get((member.id, change.instance), member.standings.get(change.instance, Standing()))
+        changed[member.id, change.instance] = change.standing
+        codes = status.code(member.role, before), status.code(member.role, change.standing)
+        followups.write_standing(connection, member.id, change.instance, change.standing,
+                                 codes[1] if change.instance is plan.SERIES else None)
+        hand = change.event.startswith("toggle")
+        entries.append(journal.Entry(change.event.partition(":")[0], key, member.id, change.instance, codes[0].word, codes[1].word,
+                                     channel=Channel.HAND if hand else Channel.STORE, detail=change.event.partition(": ")[2]))
+    for member in members:
+        if member.set_status is not None:
+            followups.hand_taken(connection, member.id)
+        note = made.notes.get(member.id, "")
+        if note == plan.NO_ADDRESS:
+            followups.switch_off(connection, member.id, note)
+            entries.append(journal.Entry("switched_off", key, member.id, detail=note))
+        elif note != member.note:
+            followups.annotate(connection, {member.id: note})
+    touched = {number for number, instance in changed if instance is plan.SERIES}
+    followups.write_codes(connection, {one.id: status.code(one.role, one.standings[plan.SERIES]) for one in members
+                                       if one.id not in touched and one.code != status.code(one.role, one.standings[plan.SERIES])})
+    journal.write(connection, entries, context.now)
+
+
+def _keep_edition(connection: Connection, key: str, edition: Edition | None, last: int | None, context: Context) -> int | None:
+    if edition is None:
+        return None
+    number = invitations.keep_edition(connection, key, edition, last, context.now)
+    followups.settle(connection, key, uid=edition.uid, edition=number, sequence=edition.sequence)
+    return number
+
+
+def _queue(connection: Connection, key: str, owed: plan.Owed, edition: int | None, before: int | None, context: Context) -> int:
+    if owed.invitation is None:
+        assert owed.invitee is not None
+        to = _invitation(connection, key, owed.edition.uid, owed.invitee, context)
+    else:
+        to = invitations.get(connection, [owed.invitation])[owed.invitation]
+    if edition is None:  # the follow-up is gone: its last edition, cancelled, is kept for the letter alone
+        edition = invitations.keep_edition(connection, key, owed.edition, None, context.now)
+    if owed.invitee is not None:
+        to = replace(to, name=owed.invitee.name, language=owed.invitee.language, timezone=owed.invitee.timezone)
+    number = outbox.put(connection, owed, to, edition, before, message_id=_message_id(to, owed, edition, context),
+                        timezone=to.timezone or owed.edition.timezone, at=context.now)
+    journal.write(connection, [journal.Entry("queued", key, to.participant, letter=number, detail=owed.method.value)], context.now)
+    return number
+
+
+def _invitation(connection: Connection, key: str, uid: str, invitee: plan.Invitee, context: Context) -> Invitation:
+    """The invitation of a participant at his present address, made where there is none."""
+    found = invitations.of_address(connection, invitee.participant, invitee.address)
+    if found is not None:
+        return found
+    token = invitee.token if invitee.token and not invitations.token_taken(connection, invitee.token) else invitations.token()
+    mailbox = context.mail.address
+    organizer = address.token_address(mailbox, token) if context.mail.organizer_address == "token" else mailbox
+    bounce = address.bounce_address(mailbox, token) if context.mail.organizer_address == "token" else mailbox
+    made = Invitation(0, invitee.participant, key, uid, token, ACCOUNT, invitee.address, invitee.name, organizer, bounce,
+                      invitee.language, invitee.timezone)
+    return replace(made, id=invitations.create(connection, made, context.now))
+
+
+def _message_id(to: Invitation, owed: plan.Owed, edition: int, context: Context) -> str:
+    """A keyed hash of the letter's identity: a repeat has the same, a new letter never, and nobody can guess it (itip.md §1)."""
+    identity = f"{to.token}|{owed.method}|{owed.sequence}|{owed.dtstamp:%Y%m%dT%H%M%S}|{edition}"
+    digest = hmac.new(context.secret, identity.encode(), hashlib.sha256).digest()[:20]
+    return f"{base64.b32encode(digest).decode().lower()}@{context.mail.address.rpartition('@')[2]}"
+
+
+def _uid(mailbox: str) -> str:
+    """Made once and never reused (RFC 5545 §3.8.4.7); short enough for clients that fold badly."""
+    made = f"{secrets.token_hex(12)}@{mailbox.rpartition('@')[2] or 'invite-gateway'}"
+    return made if len(made.encode()) <= LONGEST_UID else made.partition("@")[0]
