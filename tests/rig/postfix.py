@@ -110,6 +110,9 @@ scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 """
 
+# Postfix changes its user to and fro, at which the kernel forgets to signal it when the test run dies; a shell does not.
+_KEEPER = """trap 'kill $!' TERM; "$@" & wait $!; wait $!"""
+
 
 @dataclass
 class Server:
@@ -180,8 +183,8 @@ def running(mail: dovecot.Server, routes: Mapping[str, str] | None = None,
         for path in configuration.iterdir():
             os.utime(path, (0, 0))
         _make_queue(directory / "queue")
-        daemon = process.Daemon("postfix", [master, "-c", str(configuration), "-d"], log=directory / "output.log",
-                                logs=[directory / "postfix.log"],
+        daemon = process.Daemon("postfix", ["sh", "-c", _KEEPER, "postfix", master, "-c", str(configuration), "-d"],
+                                log=directory / "output.log", logs=[directory / "postfix.log"],
                                 env={**os.environ, "MAIL_CONFIG": str(configuration)})
         server = Server(directory, port, submission_port, daemon)
         server.start()

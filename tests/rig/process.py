@@ -128,7 +128,7 @@ class Daemon:
 
     @property
     def pid(self) -> int:
-        """Process id of the running server. Raises StartError if it does not run."""
+        """Id of the running server's process, which is also its process group. Raises StartError if it does not run."""
         if self._process is None or self._process.poll() is not None:
             raise StartError(f"{self.name} is not running\n{self.log_tail()}")
         return self._process.pid

@@ -105,6 +105,8 @@ def test_client_answers_the_newest_invitation(
     postfix.send(newer, [invitee.address], invitation(invitee, newer, "rig-newer@crm.example"))
     invitee.wait_for(anything, 2)
     # What is newer still and no invitation does not disturb.
+    cancelled = invitation(invitee, invites.sub_address("other"), "rig-other@crm.example")
+    invitee.append(cancelled.replace(b"METHOD:REQUEST", b"METHOD:CANCEL").replace(b"method=REQUEST", b"method=CANCEL"))
     invitee.append(note("eva@other.example", invitee.address, "lunch?"))
 
     client.answer(invitee, postfix, action)
