@@ -77,7 +77,8 @@ END:VTIMEZONE"""
 
 
 def outlook(invitation: reading.Invitation, who: Invitee, word: Word, comment: str, now: datetime) -> Answer:
-    """Exchange: no ORGANIZER (P1), Windows zone name, base64 calendar, a COMMENT that is never empty, MAILTO: upper case."""
+    """Exchange: no ORGANIZER (P1), Windows zone name, base64 calendar, a COMMENT that is never empty, MAILTO:
+    capitals."""
     event = _event(invitation)
     title = reading.text_value(event.value("SUMMARY"))
     verb = TITLE[word]

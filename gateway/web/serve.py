@@ -1,0 +1,76 @@
+"""The page and the API on their socket: uvicorn inside the daemon's own event loop.
+
+On failure: an address that cannot be listened on is a `ConfigurationError`, before anything else starts.
+Security: without sign-in (a later version) only loopback addresses are accepted.
+Limits: on stop, streams end at once and other requests get `GRACE_SECONDS`.
+"""
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from fastapi import FastAPI
+
+from gateway.errors import ConfigurationError
+from gateway.settings import Settings
+from gateway.web import app
+from gateway.web.feed import Feed
+
+GRACE_SECONDS = 5
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers, which would take SIGTERM away from the daemon."""
+
+    def __init__(self, config: uvicorn.Config, ready: asyncio.Event) -> None:
+        super().__init__(config)
+        self.ready = ready
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+
+def listen(settings: Settings) -> socket.socket:
+    """A bound socket for `web.listen`. Raises `ConfigurationError` for an address that is not loopback or not free."""
+    host, _, port = settings.web.listen.rpartition(":")
+    name = host.strip("[]")
+    if not app.is_loopback(name):
+        raise ConfigurationError(
+            f"web.listen: {settings.web.listen} can be reached from other machines, and this version has no sign-in for the "
+            "page and the API; use 127.0.0.1 (and a proxy that signs people in)")
+    family = socket.AF_INET6 if ":" in name else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((name, int(port)))
+    except OSError as error:
+        bound.close()
+        raise ConfigurationError(f"web.listen: cannot listen on {settings.web.listen}: {error.strerror}") from error
+    return bound
+
+
+async def serve(bound: socket.socket, feed: Feed, application: FastAPI, stop: asyncio.Event,
+                ready: asyncio.Event) -> None:
+    """Answer requests on `bound` until `stop` is set. `ready` is set once connections are taken."""
+    config = uvicorn.Config(application, log_config=None, access_log=False, lifespan="off", server_header=False,
+                            timeout_graceful_shutdown=GRACE_SECONDS, ws="none")
+    server = _Server(config, ready)
+    # The feed ends first of all: open streams end with it, and uvicorn has nothing to wait for.
+    async with asyncio.TaskGroup() as group:
+        group.create_task(feed.run(stop))
+        group.create_task(_told(server, stop))
+        await server.serve(sockets=[bound])
+        if not stop.is_set():
+            raise RuntimeError("the web server ended by itself")
+
+
+async def _told(server: uvicorn.Server, stop: asyncio.Event) -> None:
+    await stop.wait()
+    server.should_exit = True

@@ -1,0 +1,243 @@
+"""The page on a real socket over a real store: live events, resumption, readiness, the guard, the stop."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+
+from gateway import settings
+from gateway.errors import ConfigurationError
+from gateway.model import Kind, Reply, Role
+from gateway.store import engine, journal, migrate
+from gateway.web import app, feed, page, serve
+
+DEADLINE = 20.0
+NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
+
+
+@dataclass
+class Site:
+    store: engine.Store
+    url: str
+    stop: asyncio.Event
+    running: "asyncio.Task[None]"
+    feed: feed.Feed
+    checks: list[app.Check] = field(default_factory=list)
+
+    def record(self, *events: str) -> None:
+        with self.store.write() as connection:
+            journal.write(connection, [journal.Entry(event, follow_up="m1", after="not_started") for event in events],
+                          NOW)
+
+
+@pytest.fixture
+async def site(tmp_path) -> AsyncIterator[Site]:
+    store = engine.Store(f"sqlite:///{tmp_path}/store.db")
+    migrate.upgrade(store)
+    checks = [app.Check("store", True)]
+    row = page.Participant("ola", "Ola Hansen", "ola@ext.example", Role.INVITED, 1, Reply.ACCEPTED, email_invite=True)
+
+    def shown(most: int) -> app.Shown:
+        with store.read() as connection:
+            one = page.FollowUp("m1", "Kick-off", Kind.MEETING, "Kari", NOW, NOW, "UTC", participants=(row,))
+            return app.Shown([one][:most], journal.newest(connection))
+
+    def ready() -> list[app.Check]:
+        return checks
+
+    live = feed.Feed(store, poll_seconds=0.02)
+    bound = serve.listen(settings.load(overrides={"web": {"listen": "127.0.0.1:0"}}))
+    stop, up = asyncio.Event(), asyncio.Event()
+    running = asyncio.create_task(serve.serve(bound, live, app.create(live, shown, ready), stop, up))
+    async with asyncio.timeout(DEADLINE):
+        await up.wait()
+    made = Site(store, f"http://127.0.0.1:{bound.getsockname()[1]}", stop, running, live, checks)
+    yield made
+    stop.set()
+    async with asyncio.timeout(DEADLINE):
+        await running
+    store.close()
+
+
+class Stream:
+    """A client of the event stream."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.lines = response.aiter_lines()
+
+    async def event(self) -> dict[str, str]:
+        """The next event, comments left out."""
+        fields: dict[str, str] = {}
+        async with asyncio.timeout(DEADLINE):
+            async for line in self.lines:
+                name, _, value = line.partition(": ")
+                if not line and "data" in fields:
+                    return fields
+                if line and name:
+                    fields[name] = value
+        raise EOFError
+
+    async def ended(self) -> bool:
+        async with asyncio.timeout(DEADLINE):
+            async for line in self.lines:
+                if line.startswith("data"):
+                    return False
+        return True
+
+
+async def test_events_arrive_as_they_are_recorded(site):
+    async with (httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client,
+                client.stream("GET", "/api/v1/events") as response):
+        assert response.headers["content-type"].startswith("text/event-stream")
+        stream = Stream(response)
+        site.record("one")
+        first = await stream.event()
+        site.record("two", "three")
+        assert [json.loads((await stream.event())["data"])["event"] for _ in range(2)] == ["two", "three"]
+    assert first["event"] == "journal"
+    told = json.loads(first["data"])
+    assert told["id"] == int(first["id"])
+    assert (told["event"], told["follow_up"], told["after"], told["at"]) == ("one", "m1", "not_started",
+        "2026-11-20T08:00:00Z")
+
+
+async def test_a_client_resumes_where_it_stopped(site):
+    site.record("one", "two", "three")
+    async with httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client:
+        async with client.stream("GET", "/api/v1/events", headers={"Last-Event-ID": "1"}) as response:
+            stream = Stream(response)
+            assert [(await stream.event())["id"] for _ in range(2)] == ["2", "3"]
+        # What the browser remembers stands over what the address said.
+        async with client.stream("GET", "/api/v1/events?after=0", headers={"Last-Event-ID": "2"}) as response:
+            assert (await Stream(response).event())["id"] == "3"
+
+
+async def test_a_number_from_another_store_resets_the_client(site):
+    site.record("one")
+    async with (httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client,
+                client.stream("GET", "/api/v1/events?after=500") as response):
+        stream = Stream(response)
+        first = await stream.event()
+        assert (first["event"], first["id"]) == ("reset", "1")
+        site.record("two")
+        assert (await stream.event())["id"] == "2"
+
+
+async def test_stopping_ends_open_streams(site):
+    async with (httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client,
+                client.stream("GET", "/api/v1/events") as response):
+        stream = Stream(response)
+        site.record("one")
+        await stream.event()
+        site.stop.set()
+        assert await stream.ended()
+    assert site.feed.streams == 0
+
+
+async def test_streams_are_counted_and_bounded(site, monkeypatch):
+    monkeypatch.setattr(feed, "MAX_STREAMS", 1)
+    site.record("one")
+    async with httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client:
+        async with client.stream("GET", "/api/v1/events") as response:
+            await Stream(response).event()
+            refused = await client.get("/api/v1/events")
+            assert refused.status_code == 503
+            assert refused.headers["content-type"] == "application/problem+json"
+            assert refused.headers["retry-after"] == "10"
+        async with asyncio.timeout(DEADLINE):
+            while site.feed.streams:
+                await asyncio.sleep(0)
+
+
+async def test_the_page_and_its_parts(site):
+    site.record("one")
+    async with httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client:
+        whole = await client.get("/")
+        assert whole.status_code == 200
+        assert "Ola Hansen" in whole.text
+        assert 'data-newest="1"' in whole.text
+        listing = await client.get("/listing")
+        assert "<html" not in listing.text
+        assert listing.text.strip() in whole.text
+        for name in ("page.css", "page.js", "icon.svg"):
+            assert (await client.get(f"/static/{name}")).status_code == 200
+        assert (await client.get("/healthz")).json() == {"status": "ok"}
+        assert "/api/v1/events" in (await client.get("/api/openapi.json")).json()["paths"]
+
+
+async def test_readiness_names_what_is_missing(site):
+    async with httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client:
+        assert (await client.get("/readyz")).status_code == 200
+        site.checks.append(app.Check("mailbox", False, "cannot be reached"))
+        answer = await client.get("/readyz")
+        assert answer.status_code == 503
+        assert answer.json()["checks"][1] == {"name": "mailbox", "ok": False, "text": "cannot be reached"}
+
+
+async def test_every_answer_carries_the_security_headers(site):
+    async with httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client:
+        for path in ("/", "/listing", "/static/page.js", "/nowhere", "/api/v1/events?after=x", "/api/openapi.json"):
+            answer = await client.get(path)
+            policy = answer.headers["content-security-policy"]
+            assert "default-src 'none'" in policy
+            assert "unsafe" not in policy
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert answer.headers["referrer-policy"] == "no-referrer"
+            assert "server" not in answer.headers
+
+
+async def test_errors_are_problems(site):
+    async with httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client:
+        for path, code in (("/nowhere", 404), ("/api/v1/events?after=x", 422), ("/api/v1/events?after=-1", 422)):
+            answer = await client.get(path)
+            assert answer.status_code == code
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert answer.json()["status"] == code
+        assert (await client.post("/")).status_code == 405
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8025", "127.0.0.1.evil.example",
+                                  "localhost.evil.example", ""])
+async def test_a_foreign_host_name_is_turned_away(site, host):
+    async with httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client:
+        assert (await client.get("/", headers={"Host": host})).status_code == 421
+        assert (await client.get("/", headers={"Host": "localhost:8025"})).status_code == 200
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0", "192.0.2.1:8025", "gateway.example:8025",
+                                    "127.evil.example:1"])
+def test_no_listening_beyond_loopback_without_sign_in(listen):
+    with pytest.raises(ConfigurationError, match=r"web\.listen.*no sign-in"):
+        serve.listen(settings.load(overrides={"web": {"listen": listen}}))
+
+
+def test_an_address_in_use_is_a_configuration_error():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        taken.listen()
+        with pytest.raises(ConfigurationError, match=r"web\.listen: cannot listen on"):
+            serve.listen(settings.load(overrides={"web": {"listen": f"127.0.0.1:{taken.getsockname()[1]}"}}))
+
+
+async def test_an_unreachable_store_is_said_and_streams_outlive_it(site, monkeypatch):
+    site.record("one")
+    path = site.store.path
+    async with httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client, client.stream("GET",
+        "/api/v1/events") as response:
+        stream = Stream(response)
+        await stream.event()
+        away = path.with_suffix(".away")
+        site.store.close()
+        path.rename(away)
+        path.mkdir()
+        answer = await client.get("/")
+        assert answer.status_code == 503
+        assert "unable to open" in answer.json()["detail"]
+        path.rmdir()
+        away.rename(path)
+        site.record("two")
+        assert (await stream.event())["id"] == "2"
