@@ -1,0 +1,404 @@
+"""One session with the IMAP server that holds the gateway's mailbox: sign in, search, fetch, move, wait. Sole user of aioimaplib.
+
+What to read and when is decided in `reader`; nothing here knows the store or iTIP.
+Standards: RFC 3501, RFC 2177 (IDLE), RFC 4315 (UIDPLUS), RFC 6851 (MOVE), RFC 2342 (NAMESPACE), RFC 5530 (response codes).
+On failure: `MailboxError`, or `SignInRefused` and `IdleRefused` that want another pace; the session is over with it and a new
+one has to be opened. Every wait has an end: `timeout_seconds` without a byte, or the connection's own end, whichever is first.
+Security: certificates are verified, TLS 1.2 or newer, clear text only with `security = "none"`. What the server may make us
+hold in memory is bounded. Mail and passwords never reach a log: aioimaplib's own debug lines are off for good.
+Limits: sign-in by LOGIN only; names and passwords outside ASCII are sent as UTF-8, which a few old servers refuse.
+Without UIDPLUS a moved message stays behind, marked deleted, until somebody expunges: a plain EXPUNGE would take other people's
+deleted mail with it. Without MOVE a crash in the middle of a move can leave a second copy in the target folder.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import re
+import ssl
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from typing import Any
+
+import aioimaplib
+import structlog
+
+from gateway import settings
+from gateway.errors import ConfigurationError, GatewayError
+from gateway.inbound import imap_syntax
+
+log = structlog.get_logger(__name__)
+
+# aioimaplib writes whole mails at DEBUG and unknown lines at INFO, whatever level the rest of the program runs at.
+logging.getLogger("aioimaplib").setLevel(logging.WARNING)
+
+UIDS = 50
+"""Messages per FETCH and per MOVE: aioimaplib's cost grows with the square (measured: 50 is fastest)."""
+LINES = 200
+"""Response lines given to aioimaplib at once: it recurses once per line."""
+CAPACITY = 16 * 1024 * 1024
+"""Bytes that one answer may have beside the mail in it; a search in a mailbox of two million messages fits."""
+RENEW_SECONDS = 24 * 60.0  # RFC 2177: servers may hang up after 30 minutes of IDLE
+STOP_SECONDS = 5.0
+LONGEST_ANSWER = 20  # times timeout_seconds: an answer that keeps dripping in ends here
+
+
+class MailboxError(GatewayError):
+    """The mailbox cannot be read at the moment; the message tells the administrator what the server did."""
+
+
+class SignInRefused(MailboxError):
+    """The server does not accept name and password. Trying again soon would only lock the account."""
+
+
+class IdleRefused(MailboxError):
+    """The session ended where the server should have agreed to IDLE."""
+
+
+class _Wire(aioimaplib.IMAP4ClientProtocol):
+    """aioimaplib's protocol, taught what a long-lived reader needs (version 2.0.3; its inner methods are overridden).
+
+    It recurses once per line, tells nobody of BYE, of a lost connection or of a bad greeting, drops EXISTS while FETCH runs, and
+    formats every received byte for its debug log.
+    """
+
+    incomplete_line: bytes
+    current_command: Any
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, capacity: int) -> None:
+        super().__init__(loop)
+        self.over = asyncio.Event()
+        self.ended: Exception | None = None
+        self.news = asyncio.Event()
+        self.alive: Callable[[], None] | None = None
+        self.received = 0
+        self._capacity = capacity
+        self._greeted = False
+
+    def fail(self, error: Exception) -> None:
+        """Nothing more can be done on this connection. The first reason stays."""
+        if self.ended is None:
+            self.ended = error
+            self.over.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.fail(MailboxError(f"the connection was lost{f': {exc}' if exc else ''}"))
+
+    def data_received(self, d: bytes) -> None:
+        if self.over.is_set():
+            return
+        self.received += len(d)
+        if self.alive is not None:
+            self.alive()
+        try:
+            if self.received > self._capacity:
+                raise MailboxError(f"the server sent more than {self._capacity} bytes where less was asked for")
+            self._feed(d)
+        except MailboxError as error:
+            self.fail(error)
+        except Exception as error:  # aioimaplib raises what it happens to; its words may repeat the LOGIN line, so only the kind
+            self.fail(MailboxError(f"the server sent something unreadable ({type(error).__name__})"))
+        if self.over.is_set():
+            self.transport.abort()
+
+    def _feed(self, data: bytes) -> None:
+        if len(data) > 2 * LINES and data.count(b"\n") > LINES:
+            middle = len(data) // 2
+            self._feed(data[:middle])
+            self._feed(data[middle:])
+            return
+        try:
+            self._handle_responses(self.incomplete_line + data, self._handle_line, self.current_command)
+            self.incomplete_line = b""
+            self.current_command = None
+        except aioimaplib.IncompleteRead as part:
+            self.incomplete_line = part.data
+            self.current_command = part.cmd
+
+    async def welcome(self, command: bytes) -> None:
+        if self._greeted:
+            return
+        self._greeted = True
+        try:
+            await super().welcome(command)
+        except Exception as error:  # nobody awaits this task: without a word here the greeting would be waited for in vain
+            words = command.decode("ascii", "replace")[:200]
+            self.fail(MailboxError(f"the server's greeting is no welcome: {words!r} ({type(error).__name__})"))
+
+    def _untagged_response(self, line: bytes) -> Any:
+        if line[:5].upper() == b"* BYE":
+            self.fail(MailboxError(f"the server ended the session: {line[6:206].decode('ascii', 'replace')!r}"))
+        elif re.match(rb"\* \d+ EXISTS", line, re.IGNORECASE):
+            self.news.set()
+        return super()._untagged_response(line)
+
+
+class Session:
+    """One connection, signed in, with the folder open. The first failure ends it: aioimaplib's state is unsure after one."""
+
+    def __init__(self, options: settings.Imap, wire: _Wire) -> None:
+        self.options = options
+        self.wire = wire
+        self.uidvalidity = 0
+        self._layout = imap_syntax.Layout()
+        self._ready: dict[str, str] = {}
+
+    async def ask(self, what: str, question: Coroutine[Any, Any, Any]) -> Any:
+        """Awaits an answer that may take `timeout_seconds` since the last byte. Raises `MailboxError` when the session is over."""
+        loop = asyncio.get_running_loop()
+        quiet = self.options.timeout_seconds
+        latest = loop.time() + quiet * LONGEST_ANSWER
+        answer, over = asyncio.ensure_future(question), asyncio.ensure_future(self.wire.over.wait())
+        self.wire.received = 0
+        try:
+            async with asyncio.timeout(quiet) as deadline:
+                self.wire.alive = lambda: _prolong(deadline, min(latest, loop.time() + quiet))
+                await asyncio.wait({answer, over}, return_when=asyncio.FIRST_COMPLETED)
+        except TimeoutError:
+            self.wire.fail(MailboxError(f"no answer within {quiet:g} s to: {what}"))
+        finally:
+            self.wire.alive = None
+            pending = [task for task in (answer, over) if task.cancel()]
+            if pending:
+                await asyncio.wait(pending)
+        if answer.cancelled():
+            raise self.wire.ended or MailboxError("the session is over")
+        try:
+            return answer.result()
+        except OSError:
+            raise
+        except aioimaplib.AioImapException as error:
+            raise MailboxError(f"{what}: {error}") from error
+        except ValueError as error:  # NUL, CR or LF in a setting; the text of the error names the command only
+            raise MailboxError(f"{what}: {error}") from error
+
+    async def open(self, password: str, context: ssl.SSLContext | None) -> None:
+        host, port = self.options.host, self.options.port
+        loop = asyncio.get_running_loop()
+        try:
+            await self.ask("connect", loop.create_connection(lambda: self.wire, host, port, ssl=context))
+        except ssl.SSLCertVerificationError as error:
+            raise MailboxError(f"the certificate of {host} is not accepted: {error.verify_message}") from error
+        except ssl.SSLError as error:
+            raise MailboxError(f"no TLS with {host}:{port}: {error.reason or error}") from error
+        except OSError as error:
+            raise MailboxError(f"cannot reach {host}:{port}: {error}") from error
+        await self.ask("greeting", self.wire.wait("AUTH|NONAUTH"))
+        if self.wire.state == aioimaplib.NONAUTH:
+            await self._sign_in(password)
+        await self.ask("CAPABILITY", self.wire.capability())  # more may be offered after sign-in; a bracketed list is misread
+        self.wire.capabilities = {capability.upper() for capability in self.wire.capabilities}
+        await self._learn_layout()
+        folder = self._layout.place(self.options.folder)
+        selected = await self.ask("SELECT", self.wire.select(imap_syntax.mailbox(folder)))
+        if selected.result != "OK":
+            raise MailboxError(f"the folder {folder!r} cannot be opened: {_words(selected)}")
+        uidvalidity = imap_syntax.uidvalidity(selected.lines)
+        if not uidvalidity:
+            raise MailboxError(f"the folder {folder!r} has no UIDVALIDITY: its messages cannot be told apart")
+        self.uidvalidity = uidvalidity
+
+    async def _sign_in(self, password: str) -> None:
+        if "LOGINDISABLED" in {capability.upper() for capability in self.wire.capabilities}:
+            raise SignInRefused("the server allows no sign-in by password on this connection (LOGINDISABLED)")
+        answer = await self.ask("LOGIN", self.wire.login(aioimaplib.quoted(self.options.username), password))
+        if answer.result == "OK":
+            return
+        words = _words(answer)
+        if answer.result == "NO" and words.upper().startswith(("[UNAVAILABLE]", "[INUSE]", "[SERVERBUG]")):  # RFC 5530 §3
+            raise MailboxError(f"sign-in is not possible now: {words}")
+        raise SignInRefused(f"the server refused the sign-in of {self.options.username!r}: {words}")
+
+    async def _learn_layout(self) -> None:
+        found = None
+        if "NAMESPACE" in self.wire.capabilities:
+            found = imap_syntax.namespace((await self.ask("NAMESPACE", self.wire.namespace())).lines)
+        if found is None:
+            found = imap_syntax.delimiter((await self.ask("LIST", self.wire.simple_command("LIST", '""', '""'))).lines)
+        self._layout = found or imap_syntax.Layout()
+
+    async def close(self) -> None:
+        """Leaves politely if the session still stands; a goodbye that is not answered changes nothing."""
+        if self.wire.ended is None and self.wire.state != aioimaplib.STARTED:
+            with contextlib.suppress(MailboxError, TimeoutError):
+                async with asyncio.timeout(min(2.0, self.options.timeout_seconds)):
+                    await self.ask("LOGOUT", self.wire.logout())
+        self.wire.fail(MailboxError("the session was closed"))
+        if self.wire.transport is not None:
+            self.wire.transport.abort()
+        for task in [*self.wire.tasks]:
+            task.cancel()
+
+    async def search(self, after: int) -> list[int]:
+        """UIDs above `after`, ascending."""
+        self.wire.news.clear()  # before the question: what is announced from now on may be missing in the answer
+        answer = await self.ask("UID SEARCH", self.wire.search(f"UID {after + 1}:*", by_uid=True, charset=None))
+        _expect(answer, "UID SEARCH")
+        return [uid for uid in imap_syntax.numbers(answer.lines) if uid > after]  # n:* always names the last message too
+
+    async def still_there(self, uids: Iterable[int]) -> set[int]:
+        """Which of these have not vanished. NOOP first: until then a server may count what others removed."""
+        await self.ask("NOOP", self.wire.simple_command("NOOP"))
+        asked = f"UID {imap_syntax.message_set(uids)}"
+        answer = await self.ask("UID SEARCH", self.wire.search(asked, by_uid=True, charset=None))
+        _expect(answer, "UID SEARCH")
+        return set(imap_syntax.numbers(answer.lines))
+
+    async def fetch(self, uids: Sequence[int], attributes: str) -> dict[int, imap_syntax.Item]:
+        """What the server says of these messages. A refusal is not raised: what is missing tells it."""
+        answer = await self.ask("UID FETCH", self.wire.fetch(imap_syntax.message_set(uids), f"({attributes})", by_uid=True))
+        wanted = set(uids)
+        return {uid: item for uid, item in imap_syntax.items(answer.lines).items() if uid in wanted}
+
+    async def move(self, uids: Sequence[int], name: str) -> str:
+        """Moves messages into a folder of ours, created when it is missing. Returns the server's words if it would not."""
+        refusal = ""
+        for _ in range(2):  # somebody may have removed the folder since it was looked at
+            target, refusal = await self._folder(name)
+            if target and not (refusal := await self._transfer(imap_syntax.message_set(uids), imap_syntax.mailbox(target))):
+                return ""
+            self._ready.pop(name, None)
+        return refusal
+
+    async def _transfer(self, uids: str, target: str) -> str:
+        if "MOVE" in self.wire.capabilities:
+            answer = await self.ask("UID MOVE", self.wire.move(uids, target, by_uid=True))
+            return "" if answer.result == "OK" else _words(answer)
+        steps: list[tuple[str, Callable[[], Coroutine[Any, Any, Any]]]] = [
+            ("UID COPY", lambda: self.wire.copy(uids, target, by_uid=True)),
+            ("UID STORE", lambda: self.wire.store(uids, "+FLAGS.SILENT", "(\\Deleted)", by_uid=True))]
+        if "UIDPLUS" in self.wire.capabilities:
+            steps.append(("UID EXPUNGE", lambda: self.wire.expunge(uids, by_uid=True)))
+        for what, step in steps:
+            answer = await self.ask(what, step())
+            if answer.result != "OK":
+                return f"{what}: {_words(answer)}"
+        return ""
+
+    async def _folder(self, name: str) -> tuple[str, str]:
+        """The server's name of a configured folder that exists now, or "" and why there is none."""
+        if name in self._ready:
+            return self._ready[name], ""
+        places = [self._layout.place(name)]
+        if not self._layout.certain and self._layout.delimiter:  # no NAMESPACE: some servers allow folders below INBOX only
+            places.append(f"INBOX{self._layout.delimiter}{places[0]}")
+        refusal = ""
+        for create, place in itertools.product((False, True), places):
+            argument = imap_syntax.mailbox(place)
+            if create:
+                made = await self.ask("CREATE", self.wire.simple_command("CREATE", argument))
+                if made.result != "OK" and "[ALREADYEXISTS]" not in _words(made).upper():
+                    refusal = f"CREATE {place!r}: {_words(made)}"
+                    continue
+                await self.ask("SUBSCRIBE", self.wire.simple_command("SUBSCRIBE", argument))
+                log.info("mailbox.folder_created", folder=place)
+            elif not imap_syntax.exists((await self.ask("LIST", self.wire.simple_command("LIST", '""', argument))).lines):
+                continue
+            self._ready[name] = place
+            return place, ""
+        return "", refusal
+
+    async def rest(self, stop: asyncio.Event, *, idle: bool) -> bool:
+        """Returns when there may be something new: announced, or `poll_seconds` later, or at `stop`.
+
+        False: the server said no to IDLE and there was no wait. Raises `IdleRefused` where it hung up instead.
+        """
+        if self.wire.news.is_set():
+            return True
+        if not idle or "IDLE" not in self.wire.capabilities:
+            await _first(self.options.poll_seconds, stop, self.wire.over, self.wire.news)
+            if not stop.is_set():
+                await self.ask("NOOP", self.wire.simple_command("NOOP"))
+            return True
+        waiting = asyncio.ensure_future(self.wire.idle())
+        try:
+            try:
+                await self.ask("IDLE", self._idling(waiting))
+            except MailboxError as error:
+                raise IdleRefused(str(error)) from error
+            if waiting.done():
+                return False
+            await _first(min(self.options.poll_seconds, RENEW_SECONDS), stop, self.wire.over, self.wire.news)
+            self.wire.idle_done()
+            await self.ask("DONE", _join(waiting))
+        finally:
+            waiting.cancel()
+            await asyncio.wait({waiting})
+        while not self.wire.idle_queue.empty():  # nobody reads it: `news` says the same
+            self.wire.idle_queue.get_nowait()
+        return True
+
+    async def _idling(self, waiting: asyncio.Future[Any]) -> None:
+        accepted = asyncio.ensure_future(self.wire.wait_for_idle_response())
+        try:
+            await asyncio.wait({waiting, accepted}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            accepted.cancel()
+
+    @property
+    def news(self) -> bool:
+        """Whether messages were announced since the last search began."""
+        return self.wire.news.is_set()
+
+
+def tls(options: settings.Imap) -> ssl.SSLContext | None:
+    """How the connection is secured; None for clear text. Raises `ConfigurationError` where `ca_file` cannot be used."""
+    if options.security == "none":
+        return None
+    try:
+        context = ssl.create_default_context(cafile=options.ca_file or None)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(f"imap.ca_file: cannot use {options.ca_file}: {error}") from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+@contextlib.asynccontextmanager
+async def session(options: settings.Imap, *, password: str, context: ssl.SSLContext | None, max_bytes: int,
+                  stop: asyncio.Event) -> AsyncIterator[Session]:
+    """An open session, left politely. `stop` lets work in progress run on for `STOP_SECONDS`, then ends the session."""
+    wire = _Wire(asyncio.get_running_loop(), CAPACITY + 2 * max_bytes)
+    opened = Session(options, wire)
+    hurry = asyncio.ensure_future(_hurry(stop, wire))
+    try:
+        await opened.open(password, context)
+        yield opened
+    finally:
+        hurry.cancel()
+        await opened.close()
+
+
+async def _hurry(stop: asyncio.Event, wire: _Wire) -> None:
+    await stop.wait()
+    await asyncio.sleep(STOP_SECONDS)
+    wire.fail(MailboxError("stopped"))
+
+
+def _prolong(deadline: asyncio.Timeout, until: float) -> None:
+    if not deadline.expired():
+        deadline.reschedule(until)
+
+
+async def _first(seconds: float, *events: asyncio.Event) -> None:
+    """Waits until one of the events happens, at most `seconds`."""
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+
+
+async def _join(task: asyncio.Future[Any]) -> Any:
+    return await asyncio.shield(task)
+
+
+def _words(answer: Any) -> str:
+    """What the server said at the end of an answer, for people."""
+    text = bytes(answer.lines[-1]).decode("utf-8", "replace") if answer.lines else ""
+    return "".join(character for character in text if character.isprintable())[:200] or str(answer.result)
+
+
+def _expect(answer: Any, what: str) -> None:
+    if answer.result != "OK":
+        raise MailboxError(f"{what} was refused: {_words(answer)}")
