@@ -109,8 +109,10 @@ def claim(connection: Connection, holder: str, now: datetime, limit: int) -> lis
     return _queued(connection, rows)
 
 
-def settle(connection: Connection, settlements: Sequence[Settlement], attempts: Sequence[Attempt], holder: str, now: datetime) -> None:
-    """Write what came of claimed letters. A letter that another gateway has taken over meanwhile is left to it."""
+def settle(connection: Connection, settlements: Sequence[Settlement], attempts: Sequence[Attempt], holder: str,
+           now: datetime) -> set[int]:
+    """Write what came of claimed letters. Returns those that were still ours; the others are left to whoever took them over."""
+    kept = set[int]()
     for one in settlements:
         values: dict[str, object] = {"state": one.state, "note": one.note, "claimed_by": None, "tries": outbox.c.tries + (1 if one.counts else 0)}
         values |= {"due_at": one.due_at} if one.due_at is not None else {}
@@ -120,6 +122,7 @@ def settle(connection: Connection, settlements: Sequence[Settlement], attempts: 
             .returning(outbox.c.invitation, outbox.c.before, outbox.c.method)).one_or_none()
         if mine is None:
             continue
+        kept.add(one.letter)
         facts: dict[str, object] = {"delivery": one.delivery, "delivery_text": one.note}
         if one.arrived is False and one.delivery is not Delivery.UNDELIVERABLE:
             facts |= {"sent_edition": mine.before, "sent_method": Method.REQUEST if mine.before is not None else None}
@@ -128,6 +131,13 @@ def settle(connection: Connection, settlements: Sequence[Settlement], attempts: 
         connection.execute(sa.insert(attempt), [{
             "letter": one.letter, "started_at": one.started_at, "seconds": one.seconds, "verdict": one.verdict, "step": one.step,
             "code": one.code, "enhanced": one.enhanced, "text": one.text, "host": one.host} for one in attempts])
+    return kept
+
+
+def stranded(connection: Connection, holder: str) -> bool:
+    """Whether another gateway has claims, which may be a dead one's."""
+    query = sa.select(outbox.c.id).where(outbox.c.state == LetterState.SENDING, outbox.c.claimed_by != holder).limit(1)
+    return connection.execute(query).first() is not None
 
 
 def free_dead(connection: Connection, now: datetime) -> int:

@@ -1,0 +1,58 @@
+"""Letters on their way: claimed by this gateway, settled by what the server said, each step one transaction."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from gateway.model import Delivery, LetterState
+from gateway.store import journal, leases, outbox
+from gateway.store.engine import Store
+from gateway.store.outbox import Attempt, Queued, Settlement
+
+EVENTS = {LetterState.SENT: "sent", LetterState.REFUSED: "undeliverable", LetterState.DROPPED: "dropped", LetterState.HELD: "held"}
+"""What the journal says of a letter that has come to an end; waiting for another try is told once, when it begins."""
+
+
+def claim(store: Store, gateway: str, now: datetime, limit: int) -> list[Queued]:
+    """Take up to `limit` due letters; those of gateways that died are free again first."""
+    with store.read() as connection:
+        due = outbox.next_due(connection)
+        stranded = outbox.stranded(connection, gateway)
+    if not stranded and (due is None or due > now):
+        return []
+    with store.write() as connection:
+        leases.take(connection, f"gateway:{gateway}", gateway, now)
+        if stranded:
+            outbox.free_dead(connection, now)
+        return outbox.claim(connection, gateway, now, limit)
+
+
+def settle(store: Store, gateway: str, letters: Sequence[tuple[Queued, Settlement, Attempt | None]], now: datetime) -> None:
+    """Keep what came of each letter, its attempt, and what the journal should say of it."""
+    with store.write() as connection:
+        kept = outbox.settle(connection, [settlement for _, settlement, _ in letters],
+                             [attempt for _, _, attempt in letters if attempt is not None], gateway, now)
+        journal.write(connection, [
+            journal.Entry(_event(queued, settlement), queued.follow_up, queued.participant, letter=queued.id,
+                          after=settlement.delivery.value, detail=settlement.note)
+            for queued, settlement, _ in letters if queued.id in kept and _told(queued, settlement)], now)
+
+
+def renew(store: Store, gateway: str, now: datetime) -> None:
+    """Show that this gateway lives, so that its claims stay its own."""
+    with store.write() as connection:
+        leases.take(connection, f"gateway:{gateway}", gateway, now)
+
+
+def leave(store: Store, gateway: str) -> None:
+    """Give back everything at a graceful stop."""
+    with store.write() as connection:
+        outbox.release(connection, gateway)
+        leases.release(connection, gateway)
+
+
+def _event(queued: Queued, settlement: Settlement) -> str:
+    return EVENTS.get(settlement.state, "deferred")
+
+
+def _told(queued: Queued, settlement: Settlement) -> bool:
+    return settlement.state is not LetterState.WAITING or (settlement.delivery is Delivery.DEFERRED and queued.tries == 0)
