@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -21,4 +22,6 @@ def run(
     if unknown:
         raise typer.BadParameter(f"no such role: {', '.join(sorted(unknown))}; there are {', '.join(daemon.ROLES)}",
                                  param_hint="--only")
-    daemon.run(context.settings(ctx), wanted or frozenset(daemon.ROLES))
+    effective = context.settings(ctx)
+    with closing(context.store(effective, create=True)) as store:
+        daemon.run(effective, store, wanted or frozenset(daemon.ROLES))
