@@ -1,4 +1,8 @@
-"""What happened, newest last: the history of every row, and the stream that pages and the CRM follow."""
+"""What happened, newest last: the history of every row, and the stream that pages and the CRM follow.
+
+Numbers are given before a transaction commits. On PostgreSQL, where several commit at a time, readers therefore see only what
+is older than every open transaction (`tx`), or they would step over an entry that commits late.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,8 +37,11 @@ class Entry:
 
 def write(connection: Connection, entries: list[Entry], at: datetime) -> None:
     """Append in order. `at`: the moment of the transaction, the same for all."""
+    statement = sa.insert(journal)
+    if connection.dialect.name != "sqlite":
+        statement = statement.values(tx=sa.literal_column("pg_current_xact_id()::text::bigint"))
     if entries:
-        connection.execute(sa.insert(journal), [{
+        connection.execute(statement, [{
             "at": entry.at or at, "event": entry.event, "follow_up": entry.follow_up, "participant": entry.participant,
             "instance": codec.moment(entry.instance), "before": entry.before, "after": entry.after, "by": entry.by,
             "channel": entry.channel.value if entry.channel else "", "letter": entry.letter, "message": entry.message,
@@ -43,7 +50,7 @@ def write(connection: Connection, entries: list[Entry], at: datetime) -> None:
 
 def after(connection: Connection, last: int, limit: int = 500, follow_up: str | None = None) -> list[Entry]:
     """Entries beyond number `last`, oldest first."""
-    query = sa.select(journal).where(journal.c.id > last).order_by(journal.c.id).limit(limit)
+    query = sa.select(journal).where(journal.c.id > last, _committed(connection)).order_by(journal.c.id).limit(limit)
     if follow_up is not None:
         query = query.where(journal.c.follow_up == follow_up)
     return [_entry(row) for row in connection.execute(query)]
@@ -51,8 +58,15 @@ def after(connection: Connection, last: int, limit: int = 500, follow_up: str | 
 
 def newest(connection: Connection) -> int:
     """The number of the last entry, 0 before any."""
-    number: int = connection.execute(sa.select(sa.func.coalesce(sa.func.max(journal.c.id), 0))).scalar_one()
+    query = sa.select(sa.func.coalesce(sa.func.max(journal.c.id), 0)).where(_committed(connection))
+    number: int = connection.execute(query).scalar_one()
     return number
+
+
+def _committed(connection: Connection) -> sa.ColumnElement[bool]:
+    if connection.dialect.name == "sqlite":
+        return sa.true()
+    return journal.c.tx < sa.literal_column("pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
 
 
 def _entry(row: Any) -> Entry:

@@ -52,7 +52,7 @@ def _sqlite(table: str, event: str, on: str, body: str) -> str:
 def _postgres(table: str, event: str, on: str, body: str) -> str:
     name = f"{PREFIX}{table}_{event}"
     return (f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-            f"INSERT INTO change_mark (follow_up) {body}; NOTIFY gateway_change; RETURN NULL; END $$; "
+            f"INSERT INTO change_mark (follow_up) {body}; RETURN NULL; END $$; "
             f"CREATE TRIGGER {name} AFTER {on} ON {table} FOR EACH ROW EXECUTE FUNCTION {name}()")
 
 

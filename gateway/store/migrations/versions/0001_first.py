@@ -144,6 +144,7 @@ def upgrade() -> None:
         sa.Column("letter", schema.Identity, nullable=True),
         sa.Column("message", schema.Identity, nullable=True),
         sa.Column("detail", sa.Text(), server_default="", nullable=False),
+        sa.Column("tx", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_journal")),
         sqlite_autoincrement=True,
     )
