@@ -56,11 +56,7 @@ class Catalogue:
 
     def weekday(self, index: int) -> str:
         """0 is Monday."""
-        return dates.get_day_names("wide", locale=self.locale)[index]
-
-    def month(self, number: int) -> str:
-        """1 is January."""
-        return dates.get_month_names("wide", locale=self.locale)[number]
+        return str(dates.get_day_names("wide", locale=self.locale)[index])
 
 
 @lru_cache(maxsize=1)

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar
 from urllib.parse import quote
 
 import icalendar
@@ -113,10 +112,10 @@ def facts(letter: Letter) -> Edition:
     return letter.before if letter.method is Method.CANCEL and letter.before is not None else letter.edition
 
 
-class _Parameters(icalendar.Parameters):  # type: ignore[misc]
+class _Parameters(icalendar.Parameters):
     """Quotes a CN only where RFC 5545 §3.2 needs it: some clients take the quotes for a part of the name."""
 
-    quote_also: ClassVar[dict[str, str]] = {}
+    quote_also: dict[str, str] = {}  # noqa: RUF012 (the library declares it so)
 
 
 class _Writer:
@@ -280,7 +279,7 @@ def web_link(url: str) -> str:
 def _parse_until(value: str) -> datetime:
     for pattern in ("%Y%m%dT%H%M%SZ", "%Y%m%dT%H%M%S", "%Y%m%d"):
         try:
-            moment = datetime.strptime(value, pattern)
+            moment = datetime.strptime(value, pattern)  # noqa: DTZ007 (a floating UNTIL is local time)
         except ValueError:
             continue
         return moment.replace(tzinfo=UTC) if pattern.endswith("Z") else moment

@@ -103,15 +103,19 @@ def observances(name: str, first: int, last: int) -> tuple[Observance, ...]:
         if found:
             return found
     opening = _fixed(info, first - 1, first - 1)
-    return opening, *(Observance(change.offset_to > change.offset_from, change.wall, change.offset_from, change.offset_to, change.name)
-                      for change in changes)
+    return opening, *map(_single, changes)
+
+
+def _single(change: Change) -> Observance:
+    before, after = change.offset_from, change.offset_to
+    return Observance(after > before, change.wall, before, after, change.name)
 
 
 def _fixed(info: zoneinfo.ZoneInfo, start: int, year: int) -> Observance:
     """One offset, in force from the start of a year."""
     moment = datetime(year, 1, 1, tzinfo=info)
     offset = moment.utcoffset() or timedelta()
-    return Observance(False, datetime(start, 1, 1), offset, offset, moment.tzname() or "")
+    return Observance(False, datetime.combine(date(start, 1, 1), time()), offset, offset, moment.tzname() or "")
 
 
 def _changes(info: zoneinfo.ZoneInfo, first: int, last: int) -> tuple[Change, ...]:

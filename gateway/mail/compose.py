@@ -22,8 +22,8 @@ from gateway.errors import InputError
 CRLF = b"\r\n"
 LINE = 76
 """Longest line we write; RFC 5322 §2.1.1 recommends 78, RFC 2045 §6.7 demands 76 in a body."""
-WORD = 45
-"""Octets of text in one encoded word: 60 base64 letters and `=?utf-8?b??=` stay below RFC 2047's 75."""
+WORD = 39
+"""Octets of text in one encoded word: 52 base64 letters, `=?utf-8?b??=` and "Subject: " fit in RFC 2047's 76."""
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9._-]+")  # dot-atom, RFC 5322 §3.4.1
 MESSAGE_ID = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9._-]+")

@@ -1,0 +1,125 @@
+"""One letter as the mail that leaves: a pure function of its frozen facts, the account's settings and the site secret.
+
+The same letter gives the same bytes, so a repeat after a crash is recognised by its Message-ID and by its content.
+Standards: RFC 6047 (iMIP), RFC 6068 (the answer links). On failure: `InputError` names what cannot be written; the outbox
+row is then held. Security: every text from outside is escaped by the template engine (HTML) or stripped of control
+characters; the HTML loads nothing from anywhere; internal notes are not in an `Edition` and so cannot get out.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from urllib.parse import quote
+
+import css_inline
+import jinja2
+
+from gateway import i18n
+from gateway.itip import ics, links
+from gateway.mail import compose
+from gateway.model import Letter, Method, Reply
+from gateway.outbound import wording
+from gateway.settings import Mail
+
+TEMPLATES = Path(__file__).parent / "templates"
+LONGEST_LINK_TITLE = 60
+INLINER = css_inline.CSSInliner(keep_style_tags=False, keep_at_rules=True, load_remote_stylesheets=False)
+"""Mail clients drop <style>: everything but the media queries (dark mode) goes to the elements."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerLink:
+    """One of the ways to answer without calendar buttons. `word`: yes, maybe or no, for the template."""
+
+    word: str
+    label: str
+    url: str
+
+
+def render(letter: Letter, mail: Mail, secret: bytes, *, receipt: bool = False) -> bytes:
+    """The mail of a letter. `mail`: the settings of the letter's account; `secret`: the site secret behind the answer links.
+
+    `receipt`: ask for a read receipt (`outbound.request_receipt`). Raises `InputError` for facts that no mail can carry.
+    """
+    words = i18n.catalogue(i18n.choose((letter.language, mail.language)))
+    teller = wording.Teller(letter, words, wording.line(mail.name))
+    text, html = bodies(teller, secret)
+    envelope = compose.Envelope(
+        author=compose.Mailbox(_author(teller, mail), mail.address),
+        recipient=compose.Mailbox(ics.common_name(letter.address_name), letter.address),
+        reply_to=letter.organizer_address,
+        message_id=letter.message_id,
+        date=letter.dtstamp,
+        receipt_to=letter.organizer_address if receipt and letter.method is Method.REQUEST else "",
+    )
+    content = compose.Content(
+        subject=teller.subject(), text=text, html=html, calendar=ics.calendar(letter), method=letter.method.value,
+        language=words.language, attach=mail.attach_ics,
+    )
+    return compose.message(envelope, content)
+
+
+def bodies(teller: wording.Teller, secret: bytes) -> tuple[str, str]:
+    """The letter as plain text and as HTML with its style inlined."""
+    letter, words = teller.letter, teller.words
+    shown = ics.facts(letter)
+    values = {
+        "language": words.language,
+        "heading": teller.heading(),
+        "change": wording.change(letter).value,
+        "subject": teller.subject(),
+        "title": teller.title(),
+        "lead": teller.lead(),
+        "scope": teller.scope(),
+        "facts": teller.facts(),
+        "differences": teller.differences(),
+        "agenda": ics.text(shown.agenda),
+        "video_url": wording.line(shown.video_url),
+        "video_link": ics.web_link(shown.video_url),
+        "answers": answer_links(letter, words, secret),
+        "owner": teller.owner(),
+        "organisation": teller.organisation,
+        "address": letter.address,
+        "cancelled": letter.method is Method.CANCEL,
+    }
+    text = _engine(words.language, html=False).get_template("letter.txt.j2").render(values)
+    html = _engine(words.language, html=True).get_template("letter.html.j2").render(values)
+    return text, INLINER.inline(html)
+
+
+def answer_links(letter: Letter, words: i18n.Catalogue, secret: bytes) -> list[AnswerLink]:
+    """Yes, maybe, no: `mailto:` links whose Subject ends in the checked tag; none in a CANCEL."""
+    if letter.method is not Method.REQUEST:
+        return []
+    instance = links.instance_name(letter.instance)
+    check = links.check(secret, letter.token, instance, letter.sequence)
+    title = wording.clip(wording.line(letter.edition.title), LONGEST_LINK_TITLE)
+    local, _, domain = ics.mailto(letter.organizer_address).removeprefix("mailto:").rpartition("@")
+    found = []
+    for reply, label in ((Reply.ACCEPTED, words.gettext("Yes")), (Reply.TENTATIVE, words.gettext("Maybe")),
+                         (Reply.DECLINED, words.gettext("No"))):
+        subject = f"{label}: {title} {links.subject_tag(reply, instance, letter.sequence, check)}"
+        # A bare + would be read as a space by programs that take mailto: for a form (RFC 6068 §5).
+        url = f"mailto:{local.replace('+', '%2B')}@{domain}?subject={quote(subject, safe='')}"
+        found.append(AnswerLink(links.WORDS[reply], label, url))
+    return found
+
+
+def _author(teller: wording.Teller, mail: Mail) -> str:
+    """"Kari Nordmann via Firma AS": the owner's name on the account's address (itip.md §2)."""
+    owner, organisation = ics.common_name(ics.facts(teller.letter).organizer), wording.line(mail.name)
+    if owner and organisation:
+        return teller.words.gettext("%(owner)s via %(organisation)s") % {"owner": owner, "organisation": organisation}
+    return owner or organisation
+
+
+@lru_cache(maxsize=64)
+def _engine(language: str, *, html: bool) -> jinja2.Environment:
+    """A template engine per language; autoescape is off for plain text only."""
+    engine = jinja2.Environment(  # noqa: S701 (autoescape is off for plain text only)
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=html, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, extensions=["jinja2.ext.i18n"], auto_reload=False,
+    )
+    words = i18n.catalogue(language)
+    engine.install_gettext_callables(words.gettext, words.ngettext, newstyle=True)  # type: ignore[attr-defined]
+    return engine

@@ -1,0 +1,342 @@
+"""What a letter says, in words: what happened, when and where, what is different from the last letter.
+
+Pure: from a letter and a catalogue. The templates only arrange what is decided here.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+
+from gateway.i18n import Catalogue
+from gateway.itip import ics, zones
+from gateway.model import DateChange, Edition, Kind, Letter, Method, Moment, Recurrence, Reply
+
+MOST_DATES = 10
+MOST_GUESTS = 50
+HALF_YEAR = timedelta(days=182)
+
+
+class Change(StrEnum):
+    """What a letter tells its reader."""
+
+    INVITATION = "invitation"
+    REINSTATED = "reinstated"
+    MOVED = "moved"
+    UPDATED = "updated"
+    CANCELLED = "cancelled"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    label: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Something the reader held otherwise; `before` is empty where the old text would help nobody (a long agenda)."""
+
+    label: str
+    before: tuple[str, ...]
+    now: tuple[str, ...]
+
+
+def marked(message: str) -> str:
+    """Marks a text for the catalogues that is translated later, by key."""
+    return message
+
+
+TITLES = {
+    Change.INVITATION: marked("Invitation"),
+    Change.REINSTATED: marked("Invitation"),
+    Change.MOVED: marked("Moved"),
+    Change.UPDATED: marked("Updated"),
+    Change.CANCELLED: marked("Cancelled"),
+    Change.WITHDRAWN: marked("Withdrawn"),
+}
+LEADS = {
+    (Change.INVITATION, Kind.MEETING): marked("%(owner)s invites you to a meeting."),
+    (Change.INVITATION, Kind.TASK): marked("%(owner)s invites you to take part in a task."),
+    (Change.INVITATION, Kind.CALL): marked("%(owner)s invites you to a call."),
+    (Change.REINSTATED, Kind.MEETING): marked("The meeting takes place after all. %(owner)s invites you again."),
+    (Change.REINSTATED, Kind.TASK): marked("The task is to be done after all. %(owner)s invites you again."),
+    (Change.REINSTATED, Kind.CALL): marked("The call takes place after all. %(owner)s invites you again."),
+    (Change.MOVED, Kind.MEETING): marked("%(owner)s has moved this meeting. Please answer again."),
+    (Change.MOVED, Kind.TASK): marked("%(owner)s has moved this task. Please answer again."),
+    (Change.MOVED, Kind.CALL): marked("%(owner)s has moved this call. Please answer again."),
+    (Change.UPDATED, Kind.MEETING): marked("%(owner)s has changed this meeting."),
+    (Change.UPDATED, Kind.TASK): marked("%(owner)s has changed this task."),
+    (Change.UPDATED, Kind.CALL): marked("%(owner)s has changed this call."),
+    (Change.CANCELLED, Kind.MEETING): marked("%(owner)s has cancelled this meeting."),
+    (Change.CANCELLED, Kind.TASK): marked("%(owner)s has cancelled this task."),
+    (Change.CANCELLED, Kind.CALL): marked("%(owner)s has cancelled this call."),
+    (Change.WITHDRAWN, Kind.MEETING): marked(
+        "%(owner)s has withdrawn this invitation. The meeting itself is not cancelled."),
+    (Change.WITHDRAWN, Kind.TASK): marked(
+        "%(owner)s has withdrawn this invitation. The task itself is not cancelled."),
+    (Change.WITHDRAWN, Kind.CALL): marked(
+        "%(owner)s has withdrawn this invitation. The call itself is not cancelled."),
+}
+STANDINGS = {
+    Reply.ACCEPTED: marked("Your answer stands: yes."),
+    Reply.TENTATIVE: marked("Your answer stands: maybe."),
+    Reply.DECLINED: marked("Your answer stands: no."),
+    Reply.DELEGATED: marked("You have passed this invitation on."),
+}
+REPLIES = {
+    Reply.ACCEPTED: marked("yes"),
+    Reply.TENTATIVE: marked("maybe"),
+    Reply.DECLINED: marked("no"),
+    Reply.DELEGATED: marked("passed on"),
+    Reply.NEEDS_ACTION: marked("not answered"),
+}
+NAMELESS = {Kind.MEETING: marked("Meeting"), Kind.TASK: marked("Task"), Kind.CALL: marked("Call")}
+ORDINALS = {"1": marked("the first"), "2": marked("the second"), "3": marked("the third"), "4": marked("the fourth"), "-1": marked("the last")}
+DAY = re.compile(r"\+?(-?\d)?(MO|TU|WE|TH|FR|SA|SU)")
+
+
+def change(letter: Letter) -> Change:
+    """What happened since this invitee's last letter. A repeat of what he holds is an invitation once more."""
+    before, now = letter.before, letter.edition
+    if letter.method is Method.CANCEL:
+        return Change.WITHDRAWN if letter.withdrawn else Change.CANCELLED
+    if before is None:
+        return Change.INVITATION
+    if _cancelled(before, letter.instance) and not _cancelled(now, letter.instance):
+        return Change.REINSTATED
+    raised = _significant(now, letter.instance) > _significant(before, letter.instance)
+    if raised or _place(before, letter.instance) != _place(now, letter.instance):
+        return Change.MOVED
+    return Change.UPDATED if _visible(before) != _visible(now) else Change.INVITATION
+
+
+@dataclass(frozen=True, slots=True)
+class Teller:
+    """Puts the facts of one letter into words; `organisation` stands in for an owner without a name."""
+
+    letter: Letter
+    words: Catalogue
+    organisation: str = ""
+
+    def owner(self) -> str:
+        shown = ics.facts(self.letter)
+        return ics.common_name(shown.organizer) or self.organisation or self.letter.organizer_address
+
+    def title(self) -> str:
+        shown = ics.facts(self.letter)
+        return line(shown.title) or self.words.gettext(NAMELESS[shown.kind])
+
+    def heading(self) -> str:
+        """"Moved": the one word of the subject."""
+        return self.words.gettext(TITLES[change(self.letter)])
+
+    def subject(self) -> str:
+        shown = ics.facts(self.letter)
+        values = {"what": self.heading(), "title": clip(self.title(), 120), "when": self._short(shown)}
+        return self.words.gettext("%(what)s: %(title)s (%(when)s)") % values
+
+    def lead(self) -> str:
+        what, kind = change(self.letter), ics.facts(self.letter).kind
+        sentence = self.words.gettext(LEADS[what, kind]) % {"owner": self.owner()}
+        if what is Change.UPDATED and self.letter.reply is not Reply.NEEDS_ACTION:
+            sentence += " " + self.words.gettext(STANDINGS[self.letter.reply])
+        return sentence
+
+    def scope(self) -> str:
+        """What a letter about one date of a series says about that; "" for any other letter."""
+        return "" if self.letter.instance is None else self.words.gettext("This concerns only this one date of a series.")
+
+    def facts(self) -> list[Fact]:
+        """Label and lines, in the order in which people look for them; the agenda is shown apart."""
+        shown, instance, _ = ics.facts(self.letter), self.letter.instance, self.words.gettext
+        found = [Fact(self._when_label(shown), self.when(shown, instance))]
+        if instance is None and shown.recurrence is not None:
+            found.append(Fact(_("Repeats"), (self.repeats(shown.recurrence),)))
+            found.append(Fact(_("Changed dates"), tuple(self._dates(shown))))
+        found.append(Fact(_("Where"), lines(shown.location)))
+        found.append(Fact(_("Organizer"), (self.owner(),)))
+        if shown.guest_list_public and not self.letter.withdrawn:
+            found.append(Fact(_("Participants"), tuple(self._guests(shown))))
+        return [fact for fact in found if fact.lines]
+
+    def differences(self) -> list[Difference]:
+        """Old and new of everything visible that is not as it was; empty for a first invitation and a cancellation."""
+        before, now, instance, _ = self.letter.before, self.letter.edition, self.letter.instance, self.words.gettext
+        if before is None or change(self.letter) not in (Change.MOVED, Change.UPDATED, Change.REINSTATED):
+            return []
+        found = [
+            Difference(_("Title"), lines(before.title), lines(now.title)),
+            Difference(self._when_label(now), self.when(before, instance), self.when(now, instance)),
+            Difference(_("Where"), lines(before.location), lines(now.location)),
+            Difference(_("Video meeting"), lines(before.video_url), lines(now.video_url)),
+        ]
+        if instance is None:
+            found += [Difference(_("Repeats"), self._rule(before), self._rule(now)),
+                      Difference(_("Changed dates"), tuple(self._dates(before)), tuple(self._dates(now)))]
+        nothing = (_("nothing"),)
+        told = [Difference(one.label, one.before or nothing, one.now or nothing) for one in found if one.before != one.now]
+        if ics.text(before.agenda) != ics.text(now.agenda):
+            told.append(Difference(_("Agenda"), (), (_("new text below") if now.agenda.strip() else _("removed"),)))
+        if before.guest_list_public != now.guest_list_public:
+            told.append(Difference(_("Guest list"), (), (_("visible to all participants") if now.guest_list_public
+                                                         else _("no longer visible to the participants"),)))
+        return told
+
+    def when(self, edition: Edition, instance: Moment | None) -> tuple[str, ...]:
+        """The time in the reader's zone, and beneath it in the owner's where the clocks differ."""
+        span = ics.span(edition, instance)
+        if not isinstance(span.start, datetime):
+            return (self._days(span),)
+        end = span.end if isinstance(span.end, datetime) else None
+        mine, owners = self.letter.timezone or edition.timezone, edition.timezone
+        found = [self._clocks(span.start, end, mine)]
+        if _differ(span.start, end, mine, owners, series=instance is None and edition.recurrence is not None):
+            found.append(self._clocks(span.start, end, owners))
+        return tuple(found)
+
+    def repeats(self, series: Recurrence) -> str:
+        """A recurrence rule as people say it; a rule outside the usual kinds is only named as a series."""
+        _, parts = self.words.gettext, _rule_parts(series.rrule)
+        if not parts:
+            more = len(series.rdates)
+            return self.words.ngettext("on %(count)d more date", "on %(count)d more dates", more) % {"count": more}
+        every, on = self._every(parts), self._on(parts)
+        sentence = " ".join(part for part in (every, on) if part)
+        if count := parts.get("COUNT"):
+            times = int(count)
+            sentence += ", " + self.words.ngettext("%(count)d time", "%(count)d times", times) % {"count": times}
+        elif until := parts.get("UNTIL"):
+            last = date(int(until[:4]), int(until[4:6]), int(until[6:8]))
+            sentence += ", " + _("until %(day)s") % {"day": self.words.short_day(last)}
+        return sentence
+
+    def _every(self, parts: dict[str, str]) -> str:
+        step, words = int(parts.get("INTERVAL", "1")), self.words
+        frequency = parts.get("FREQ", "")
+        if frequency == "WEEKLY" and step == 1 and set(parts.get("BYDAY", "").split(",")) == set(zones.DAYS[:5]):
+            return words.gettext("every working day")
+        texts = {
+            "DAILY": words.ngettext("every day", "every %(step)d days", step),
+            "WEEKLY": words.ngettext("every week", "every %(step)d weeks", step),
+            "MONTHLY": words.ngettext("every month", "every %(step)d months", step),
+            "YEARLY": words.ngettext("every year", "every %(step)d years", step),
+        }
+        return texts.get(frequency, words.gettext("a series of dates")) % {"step": step}
+
+    def _on(self, parts: dict[str, str]) -> str:
+        """The days within the week, month or year that a rule names; "" where it names none, or in an unusual way."""
+        if parts.get("FREQ") == "YEARLY":
+            return ""  # the first date says day and month
+        if (number := parts.get("BYMONTHDAY", "")).isdigit():
+            return self.words.gettext("on day %(day)s") % {"day": number}
+        days = [match for part in parts.get("BYDAY", "").split(",") if (match := DAY.fullmatch(part))]
+        if not days or {match[0] for match in days} == set(zones.DAYS[:5]):
+            return ""
+        names = []
+        for match in days:
+            name = self.words.weekday(zones.DAYS.index(match[2]))
+            ordinal = ORDINALS.get(match[1] or parts.get("BYSETPOS", ""))
+            names.append(f"{self.words.gettext(ordinal)} {name}" if ordinal else name)
+        return self.words.gettext("on %(days)s") % {"days": ", ".join(names)}
+
+    def _rule(self, edition: Edition) -> tuple[str, ...]:
+        return (self.repeats(edition.recurrence),) if edition.recurrence is not None else ()
+
+    def _dates(self, edition: Edition) -> Iterator[str]:
+        """Dates that are not as the rule says: moved, cancelled."""
+        changes = sorted(edition.dates, key=lambda one: one.original)
+        for one in changes[:MOST_DATES]:
+            yield self._date(edition, one)
+        if (more := len(changes) - MOST_DATES) > 0:
+            yield self.words.ngettext("and %(count)d more", "and %(count)d more", more) % {"count": more}
+
+    def _date(self, edition: Edition, one: DateChange) -> str:
+        original = one.original
+        if isinstance(original, datetime):
+            original = original.astimezone(zones.zone(self.letter.timezone or edition.timezone))
+        day = self.words.short_day(original)
+        if one.cancelled:
+            return self.words.gettext("%(day)s: cancelled") % {"day": day}
+        return self.words.gettext("%(day)s: now %(when)s") % {"day": day, "when": self.when(edition, one.original)[0]}
+
+    def _guests(self, edition: Edition) -> Iterator[str]:
+        for guest in edition.guests[:MOST_GUESTS]:
+            name = line(guest.name) or guest.address
+            yield f"{name} ({self.words.gettext(REPLIES[guest.reply])})"
+        if (more := len(edition.guests) - MOST_GUESTS) > 0:
+            yield self.words.ngettext("and %(count)d more", "and %(count)d more", more) % {"count": more}
+
+    def _when_label(self, edition: Edition) -> str:
+        return self.words.gettext("When") if edition.start is not None else self.words.gettext("Deadline")
+
+    def _days(self, span: ics.Span) -> str:
+        last = span.end - ics.ONE_DAY if span.end is not None and span.end > span.start else span.start
+        if last <= span.start:
+            return self.words.day(span.start)
+        return self.words.gettext("%(first)s – %(last)s") % {"first": self.words.day(span.start), "last": self.words.day(last)}
+
+    def _clocks(self, start: datetime, end: datetime | None, zone: str) -> str:
+        first = start.astimezone(zones.zone(zone))
+        last = end.astimezone(zones.zone(zone)) if end is not None and end > start else None
+        values = {"day": self.words.day(first), "start": self.words.clock(first),
+                  "zone": zones.display_name(zone, start, str(self.words.locale))}
+        if last is None:
+            return self.words.gettext("%(day)s, %(start)s (%(zone)s)") % values
+        values |= {"end_day": self.words.day(last), "end": self.words.clock(last)}
+        if last.date() == first.date():
+            return self.words.gettext("%(day)s, %(start)s–%(end)s (%(zone)s)") % values
+        return self.words.gettext("%(day)s, %(start)s – %(end_day)s, %(end)s (%(zone)s)") % values
+
+    def _short(self, edition: Edition) -> str:
+        span = ics.span(edition, self.letter.instance)
+        if not isinstance(span.start, datetime):
+            return self.words.short_day(span.start)
+        first = span.start.astimezone(zones.zone(self.letter.timezone or edition.timezone))
+        return self.words.gettext("%(day)s, %(start)s") % {"day": self.words.short_day(first), "start": self.words.clock(first)}
+
+
+def line(value: str) -> str:
+    """A text on one line, without control characters."""
+    return " ".join(ics.text(value).split())
+
+
+def lines(value: str) -> tuple[str, ...]:
+    """The lines of a text that are not empty."""
+    return tuple(part.strip() for part in ics.text(value).split("\n") if part.strip())
+
+
+def clip(value: str, most: int) -> str:
+    return value if len(value) <= most else value[: most - 1].rstrip() + "…"
+
+
+def _differ(start: datetime, end: datetime | None, mine: str, owners: str, *, series: bool) -> bool:
+    """Whether two zones show different clocks at that time; of a series, at any time of the year."""
+    moments = [start, end or start] + ([start + HALF_YEAR] if series else [])
+    return any(moment.astimezone(zones.zone(mine)).utcoffset() != moment.astimezone(zones.zone(owners)).utcoffset() for moment in moments)
+
+
+def _rule_parts(rrule: str) -> dict[str, str]:
+    pairs = (part.partition("=") for part in rrule.upper().removeprefix("RRULE:").split(";"))
+    return {key.strip(): value.strip() for key, _, value in pairs if key.strip()}
+
+
+def _cancelled(edition: Edition, instance: Moment | None) -> bool:
+    one = None if instance is None else ics.date_change(edition, instance)
+    return edition.cancelled or (one is not None and one.cancelled)
+
+
+def _significant(edition: Edition, instance: Moment | None) -> int:
+    of_dates = {original: significant for original, _, significant in edition.date_sequences}
+    return edition.significant if instance is None else of_dates.get(instance, edition.significant)
+
+
+def _place(edition: Edition, instance: Moment | None) -> tuple[object, ...]:
+    """Time and place: what makes "moved" of a change. A rule that is only shortened does not (itip.md §2)."""
+    return ics.span(edition, instance), edition.timezone, edition.location.strip()
+
+
+def _visible(edition: Edition) -> tuple[object, ...]:
+    return (edition.title, edition.agenda, edition.video_url, edition.recurrence, edition.dates, edition.guest_list_public)
