@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from gateway import __version__
-from gateway.cli import config, context, daemon, db
+from gateway.cli import config, context, daemon, db, letters
 from gateway.errors import ConfigurationError, GatewayError
 
 EX_CONFIG = 78  # sysexits.h
@@ -28,6 +28,7 @@ app = typer.Typer(
 app.add_typer(config.app, name="config")
 app.add_typer(db.app, name="db")
 app.command()(daemon.run)
+app.command()(letters.letters)
 
 
 def _version(wanted: bool) -> None:

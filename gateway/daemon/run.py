@@ -5,22 +5,23 @@ PostgreSQL; the leases of the store keep them out of each other's way.
 """
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 
 import structlog
 
 from gateway import __version__
-from gateway.daemon import jobs, presence, supervise
-from gateway.errors import StoreError
+from gateway.daemon import jobs, supervise
+from gateway.outbound import planner, worker
 from gateway.settings import Settings
-from gateway.store import leases
+from gateway.store import leases, meta, upkeep
 from gateway.store.engine import Store
 
 log = structlog.get_logger(__name__)
 
-TAKE_OVER_SECONDS = 10.0
+TIDY_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +33,10 @@ class Process:
     holder: str
 
 
-def _jobs(process: Process) -> supervise.Role:
-    clock = [jobs.Job("take over", TAKE_OVER_SECONDS, partial(asyncio.to_thread, presence.take_over, process.store))]
-    return supervise.Role("jobs", partial(jobs.run, clock))
-
-
-ROLES: dict[str, Callable[[Process], supervise.Role]] = {"jobs": _jobs}
-
-
 def run(settings: Settings, store: Store, only: Collection[str]) -> None:
     """Run the roles named in `only` until SIGTERM or SIGINT. `store` stays open.
 
-    Raises `ConfigurationError` where one of them cannot start with these settings, `StoreError` where the store cannot be used.
+    Raises `ConfigurationError` where one of them cannot start with these settings.
     """
     asyncio.run(serve(Process(settings, store, leases.identity()), only))
 
@@ -51,21 +44,51 @@ def run(settings: Settings, store: Store, only: Collection[str]) -> None:
 async def serve(process: Process, only: Collection[str]) -> None:
     """As `run`, in the running loop."""
     stop, hurry = asyncio.Event(), asyncio.Event()
-    roles = [make(process) for name, make in ROLES.items() if name in only]
+    roles = [role for name, make in ROLES.items() if name in only for role in make(process)]
     log.info("starting", version=__version__, roles=[role.name for role in roles])
-    await asyncio.to_thread(presence.announce, process.store, process.holder)
-    life = supervise.Role("presence", partial(presence.keep, process.store, process.holder))
-    try:
-        with supervise.signals(stop, hurry):
-            await supervise.supervise([*roles, life], stop, hurry=hurry)
-    finally:
-        await _leave(process)
+    with supervise.signals(stop, hurry):
+        await supervise.supervise(roles, stop, hurry=hurry)
     log.info("stopped")
 
 
-async def _leave(process: Process) -> None:
-    try:
-        await asyncio.to_thread(presence.leave, process.store, process.holder)
-    except StoreError as error:
-        # Whoever comes next finds the lease run out.
-        log.warning("claims could not be given back", error=str(error))
+def _outbound(process: Process) -> Sequence[supervise.Role]:
+    """Planner and sender, each restarted by itself: trouble of one must not cut short what the other is doing."""
+    planned = asyncio.Event()
+
+    async def send(stop: asyncio.Event) -> None:
+        secret = await asyncio.to_thread(_site_secret, process.store)
+        await worker.Worker(process.store, process.settings, secret, process.holder, planned).run(stop)
+
+    return [supervise.Role("planner", lambda stop: planner.run(process.store, process.settings, stop, planned)),
+            supervise.Role("sender", send)]
+
+
+def _web(process: Process) -> Sequence[supervise.Role]:
+    from gateway.web import app, feed, overview, serve  # FastAPI, for those who want the page
+
+    ready = asyncio.Event()
+
+    async def answer(stop: asyncio.Event) -> None:
+        bound = serve.listen(process.settings)
+        live = feed.Feed(process.store)
+        application = app.create(live, partial(overview.shown, process.store, process.settings.mail),
+                                 partial(overview.checks, process.store))
+        await serve.serve(bound, live, application, stop, ready)
+
+    return [supervise.Role("web", answer, ready)]
+
+
+def _jobs(process: Process) -> Sequence[supervise.Role]:
+    async def tidy() -> None:
+        await asyncio.to_thread(upkeep.tidy, process.store, datetime.now(UTC))
+
+    return [supervise.Role("jobs", partial(jobs.run, [jobs.Job("tidy", TIDY_SECONDS, tidy)]))]
+
+
+def _site_secret(store: Store) -> bytes:
+    with store.write() as connection:
+        return meta.site_secret(connection)
+
+
+ROLES: dict[str, Callable[[Process], Sequence[supervise.Role]]] = {"outbound": _outbound, "web": _web, "jobs": _jobs}
+"""What `--only` names."""

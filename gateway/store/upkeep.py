@@ -1,0 +1,19 @@
+"""What a store needs from time to time to stay small and fast; nothing depends on when it is done, or by whom."""
+
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from gateway.store.engine import Store
+from gateway.store.schema import lease
+
+FORGET = timedelta(days=1)
+"""A lease that ran out so long ago belongs to a gateway that will not come back under its name."""
+
+
+def tidy(store: Store, now: datetime) -> int:
+    """Forget the leases of gateways long gone, and let SQLite refresh its statistics. Returns how many leases went."""
+    with store.write() as connection:
+        if store.is_sqlite:
+            connection.exec_driver_sql("PRAGMA optimize")  # PostgreSQL has its autovacuum
+        return connection.execute(sa.delete(lease).where(lease.c.expires_at < now - FORGET)).rowcount
