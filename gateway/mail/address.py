@@ -21,7 +21,7 @@ LONGEST = 320  # RFC 5321 §4.5.3.1: 64 octets, "@", 255 octets
 
 @dataclass(frozen=True, slots=True)
 class Subaddress:
-    """What hangs on an address of ours: the token in lower case; `bounce` where it came in an envelope sender's form."""
+    """What hangs on an address of ours: the token in lower case; `bounce` in an envelope sender's form."""
 
     token: str
     bounce: bool
@@ -34,7 +34,7 @@ def token_address(mailbox: str, token: str) -> str:
 
 
 def bounce_address(mailbox: str, token: str) -> str:
-    """The envelope sender of a letter: `invites+b_TOKEN@crm.example`, so that a bounce names its row by itself (P20)."""
+    """The envelope sender of a letter, `invites+b_TOKEN@crm.example`: a bounce names its row by itself (P20)."""
     return token_address(mailbox, BOUNCE_MARK + token)
 
 
@@ -63,7 +63,7 @@ def is_ours(address: str, mailboxes: Iterable[str]) -> bool:
 def normal(address: str) -> str:
     """One spelling for one mailbox: no `mailto:`, no brackets, lower case, ASCII domain. "" where it is no address.
 
-    Percent-encoding is undone behind `mailto:` only (RFC 6068 §2); elsewhere "%" is an ordinary character of a local part.
+    Percent-encoding is undone behind `mailto:` only (RFC 6068 §2); elsewhere "%" is a character of a local part.
     """
     text = address.strip().strip("<>").strip()
     if text[:7].lower() == "mailto:":
@@ -75,7 +75,7 @@ def normal(address: str) -> str:
 
 
 def plain(address: str) -> str:
-    """`normal` without what harmless variants differ in: the sub-address, and for Gmail the dots and the domain's two names."""
+    """`normal` without what harmless variants differ in: the sub-address; for Gmail the dots and the domain's two names."""
     local, at, domain = normal(address).rpartition("@")
     if not at:
         return ""
@@ -101,15 +101,18 @@ def domain(address: str) -> str:
     return normal(address).rpartition("@")[2]
 
 
-def organisation(name: str) -> str:
-    """The organisational domain of a domain name, near enough without the Public Suffix List (RFC 7489 §3.2).
+def related(one: str, other: str) -> bool:
+    """Whether two domains are the same or one lies below the other: one organisation, without the Public Suffix List.
 
-    The last two labels; three below a two-letter country whose second level is a short category (co.uk, com.au, ne.jp).
-    Erring this way only makes a domain look more distinct than it is: the answer is then held, not applied.
+    Siblings are not related (they may be two customers of one provider), nor is anything below a single label or a category
+    of a country (co.uk, ne.jp): erring this way, an answer is held that could have been applied.
     """
-    labels = name.lower().rstrip(".").split(".")
-    category = len(labels) > 2 and len(labels[-1]) == 2 and len(labels[-2]) <= 3
-    return ".".join(labels[-3:] if category else labels[-2:])
+    if one == other:
+        return one != ""
+    longer, shorter = (one, other) if len(one) > len(other) else (other, one)
+    labels = shorter.split(".")
+    is_category = len(labels) == 2 and len(labels[1]) == 2 and len(labels[0]) <= 3
+    return len(labels) > 1 and not is_category and longer.endswith("." + shorter)
 
 
 def mask(address: str) -> str:

@@ -1,0 +1,101 @@
+"""What a date or time in an answer means for one follow-up: which instance a RECURRENCE-ID names, which start a DTSTART fits.
+
+Clients write RECURRENCE-ID in every form there is: UTC, TZID, Windows zone names, DATE, floating (interop.md). A form that
+leaves a doubt is tried in all its readings; it names an instance only if exactly one reading is a real one (P9: no ghosts).
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from gateway.followups import recurrence
+from gateway.itip import read, zonenames
+from gateway.model import Edition, Moment
+
+Offsets = Mapping[str, tuple[timedelta, ...]]
+
+
+def instance(edition: Edition, when: read.When, offsets: Offsets) -> Moment | None:
+    """The instance that a RECURRENCE-ID names, or None. A cancelled date (EXDATE) counts: it was real when he was asked."""
+    if edition.recurrence is None or edition.start is None:
+        return None
+    if edition.all_day:
+        return next((day for day in _days(edition, when, offsets) if _is_real(edition, day)), None)
+    if when.form is read.Form.DATE:
+        found = {*recurrence.on_day(edition, when.day), *_excluded_on(edition, when.day)}
+    else:
+        found = {one for one in instants(when, edition.timezone, offsets) if _is_real(edition, one)}
+    return found.pop() if len(found) == 1 else None
+
+
+def is_cancelled(edition: Edition, moment: Moment) -> bool:
+    """Whether this date of a series will not take place."""
+    excluded = edition.recurrence is not None and moment in edition.recurrence.exdates
+    return excluded or any(one.original == moment and one.cancelled for one in edition.dates)
+
+
+def fits(edition: Edition, when: read.When | None, moment: Moment | None, offsets: Offsets) -> bool:
+    """Whether a DTSTART may be this start, in one of its readings."""
+    if when is None or moment is None:
+        return False
+    if not isinstance(moment, datetime):
+        return moment in _days(edition, when, offsets)
+    if when.form is read.Form.DATE:
+        return False
+    return moment in set(instants(when, edition.timezone, offsets))
+
+
+def first_reading(when: read.When | None, zone: str, offsets: Offsets) -> Moment | None:
+    """The likeliest meaning of a time that is only shown to people (a proposal): a UTC instant or a day."""
+    if when is None or when.form is read.Form.DATE:
+        return when.day if when else None
+    return next(instants(when, zone, offsets), None)
+
+
+def instants(when: read.When, zone: str, offsets: Offsets) -> Iterator[datetime]:
+    """The readings of a time, likeliest first. A zone that has a name of its own has one reading only."""
+    clock = when.clock
+    if clock is None:
+        return
+    if when.form is read.Form.UTC:
+        yield clock.replace(tzinfo=UTC)
+    elif when.form is read.Form.ZONED and (named := zonenames.find(when.tzid)) is not None:
+        yield from _at(clock, named)
+    else:
+        if when.form is read.Form.ZONED:
+            for offset in offsets.get(when.tzid, ()):
+                yield from _minus(clock, offset)
+        yield from _at(clock, ZoneInfo(zone))
+
+
+def _at(clock: datetime, zone: ZoneInfo) -> Iterator[datetime]:
+    try:
+        yield clock.replace(tzinfo=zone).astimezone(UTC)
+    except OverflowError:
+        return
+
+
+def _minus(clock: datetime, offset: timedelta) -> Iterator[datetime]:
+    try:
+        yield (clock - offset).replace(tzinfo=UTC)
+    except OverflowError:
+        return
+
+
+def _days(edition: Edition, when: read.When, offsets: Offsets) -> list[date]:
+    """The day as it was written, and as it is in the follow-up's own zone: Outlook turns days into midnights."""
+    local = (one.astimezone(ZoneInfo(edition.timezone)).date() for one in instants(when, edition.timezone, offsets))
+    days = [when.day] if when.form is not read.Form.UTC else []
+    return list(dict.fromkeys([*days, *local]))
+
+
+def _is_real(edition: Edition, moment: Moment) -> bool:
+    assert edition.recurrence is not None
+    return moment in edition.recurrence.exdates or recurrence.is_instance(edition, moment)
+
+
+def _excluded_on(edition: Edition, day: date) -> Iterator[Moment]:
+    assert edition.recurrence is not None
+    zone = ZoneInfo(edition.timezone)
+    return (one for one in edition.recurrence.exdates
+            if isinstance(one, datetime) and one.astimezone(zone).date() == day)

@@ -1,0 +1,85 @@
+"""What nobody wrote: automatic replies and other mail of machines (RFC 3834; vendors' headers; vacation subjects)."""
+
+import re
+from datetime import date, timedelta
+
+from gateway.mail import parse
+
+STRONG = ("x-autoreply", "x-autorespond", "x-autoresponder", "x-autoresponse", "x-vacation", "x-mail-autoreply",
+          "x-apple-action", "x-ms-exchange-inbox-rules-loop", "x-auto-reply-from", "x-fc-machinegenerated")
+"""Headers that only automatic replies carry; x-apple-action with VACATION (iCloud), the loop mark of Exchange's rules."""
+
+SUBJECT = re.compile(
+    r"^\s*(?:(?:automatic|auto)[ -]?(?:reply|response)|auto(?:matisk)?\s?svar|automatiskt svar|out of (?:the )?office|"
+    r"fraværsmelding|fravær|ikke på kontoret|ikke til stede|abwesenheits|automatische antwort|autom\. antwort|"
+    r"réponse automatique|automatisch antwoord|respuesta automática|risposta automatica|autoreply|"
+    r"away (?:until|from)|on vacation|vacation (?:reply|response))", re.IGNORECASE)
+BULK = frozenset({"bulk", "junk", "auto_reply", "list"})
+ROBOT = re.compile(r"(?:no-?_?\.?reply|do-?_?\.?not-?_?\.?reply|calendar-?(?:notification|server|robot)?|mailer-daemon|"
+                   r"noresponse|notifications?|invitations?|autom(?:at(?:ed|ic))?)(?:[-+_.][^@]*)?@", re.IGNORECASE)
+
+MONTHS = {name: at for at, names in enumerate((
+    ("jan",), ("feb",), ("mar", "mär", "mars"), ("apr",), ("may", "mai", "maj"), ("jun",), ("jul",), ("aug",),
+    ("sep",), ("oct", "okt"), ("nov",), ("dec", "des", "dez")), 1) for name in names}
+UNTIL = re.compile(
+    r"\b(?:until|till|through|back (?:on|in the office on)|return(?:ing)? on|til og med|t\.?o\.?m\.?|frem til|inntil|til|"
+    r"tilbake|bis(?: zum| einschließlich)?)\b[\s:]*(?:\w{2,9}day|\w{2,6}dag|den|the)?[\s,]*"
+    r"(?:(\d{4})-(\d\d)-(\d\d)|(\d{1,2})[./](\d{1,2})[./]?(\d{4}|\d\d)?|"
+    r"(\d{1,2})(?:st|nd|rd|th|\.)?\s+([a-zä]{3,9})\.?(?:,?\s+(\d{4}))?|([a-z]{3,9})\.?\s+(\d{1,2})(?:st|nd|rd|th)?(?:,?\s+(\d{4}))?)",
+    re.IGNORECASE)
+LOOKED_AT = 3_000
+
+
+def evidence(message: parse.Message) -> str:
+    """What shows that this is an automatic reply, as a phrase; "" where nothing does."""
+    submitted = message.header("auto-submitted").split(";")[0].split("(")[0].strip().lower()
+    if submitted and submitted != "no":  # RFC 3834 §5
+        return f"Auto-Submitted: {submitted[:40]}"
+    for name in STRONG:
+        if name in message.headers and (name != "x-apple-action" or "VACATION" in message.header(name).upper()):
+            return f"header {name}"
+    if message.header("precedence").strip().lower() == "auto_reply":
+        return "Precedence: auto_reply"
+    if SUBJECT.match(message.subject):
+        return f"subject {message.subject[:60]!r}"
+    if message.null_sender and "x-auto-response-suppress" in message.headers:
+        return "header x-auto-response-suppress with the null sender"
+    return ""
+
+
+def is_automatic(message: parse.Message) -> bool:
+    """Whether to keep from answering this: wider than `evidence`, because a loop costs more than a missing letter."""
+    return bool(message.null_sender or evidence(message)
+                or message.header("precedence").strip().lower() in BULK or "list-id" in message.headers)
+
+
+def is_robot(address: str) -> bool:
+    """Whether an address is one from which no human writes: no-reply, calendar-notification, ..."""
+    return ROBOT.match(address) is not None
+
+
+def until(message: parse.Message, today: date) -> date | None:
+    """The day up to which somebody says to be away (Norwegian, English, German); None where no day is found.
+
+    `today` says which year a day without one means: the next such day.
+    """
+    for text in (message.subject, message.text[:LOOKED_AT]):
+        for found in UNTIL.finditer(text):
+            if (day := _day(found.groups(), today)) is not None:
+                return day
+    return None
+
+
+def _day(groups: tuple[str | None, ...], today: date) -> date | None:
+    iso_year, iso_month, iso_day, day, month, year, day2, name2, year2, name3, day3, year3 = groups
+    name = (name2 or name3 or "").lower()
+    number = int(iso_month or month or 0) or MONTHS.get(name[:4], MONTHS.get(name[:3], 0))
+    named_year = iso_year or year or year2 or year3
+    try:
+        if named_year:
+            full = int(named_year) + (2000 if len(named_year) == 2 else 0)
+            return date(full, number, int(iso_day or day or day2 or day3 or 0))
+        this = date(today.year, number, int(day or day2 or day3 or 0))
+        return this if this >= today - timedelta(days=31) else this.replace(year=today.year + 1)
+    except ValueError:
+        return None
