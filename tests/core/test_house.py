@@ -37,7 +37,8 @@ EMPTY_NAMES = {"utils", "util", "helpers", "helper", "manager", "managers", "bas
 
 def tracked() -> list[Path]:
     """Files of the repository, also those not yet added."""
-    done = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(["git", "-c", "safe.directory=*", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT,
+                          capture_output=True, text=True, check=True)
     return [path for name in done.stdout.split("\0") if name and (path := ROOT / name).is_file()]
 
 
