@@ -130,7 +130,7 @@ def _keep_rows(connection: Connection, key: str, members: Sequence[Member], made
         if note == plan.NO_ADDRESS:
             followups.switch_off(connection, member.id, note)
             entries.append(journal.Entry("switched_off", key, member.id, detail=note))
-        elif note != member.note:
+        elif note != member.note and (member.note != plan.NO_ADDRESS or member.address):
             followups.annotate(connection, {member.id: note})
     touched = {number for number, instance in changed if instance is plan.SERIES}
     followups.write_codes(connection, {one.id: status.code(one.role, one.standings[plan.SERIES]) for one in members

@@ -54,7 +54,8 @@ class Copy:
 
     `method` None: never sent anything. `top_sequence`: highest that ever left for it, -1 before any; `top_dtstamp`: highest
     ever planned for it.
-    `refused`: its last letter did not arrive, so nothing is to be taken back there.
+    `refused`: its last letter did not arrive, so nothing is to be taken back there. `again`: the invitee answered an old
+    time and is asked once more.
     """
 
     invitation: int
@@ -65,6 +66,7 @@ class Copy:
     top_sequence: int
     top_dtstamp: datetime | None
     refused: bool
+    again: bool = False
     queued: Sequence[Queued] = ()
 
 
@@ -231,7 +233,7 @@ def _wants(edition: Edition | None, invitee: Invitee) -> bool:
 
 def _request(edition: Edition, invitee: Invitee, copy: Copy | None, now: datetime) -> Owed | None:
     holds = copy.edition if copy is not None and copy.method is Method.REQUEST else None
-    if holds is not None and not visible(holds, edition):
+    if holds is not None and not visible(holds, edition) and not (copy and copy.again):
         return None
     return Owed(Method.REQUEST, invitee.participant, copy.invitation if copy else None, invitee, edition, holds,
                 edition.sequence, _dtstamp(copy, now), _reply(invitee))

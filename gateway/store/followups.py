@@ -12,11 +12,33 @@ from sqlalchemy.engine import Connection
 from gateway.followups import kinds, recurrence
 from gateway.itip import plan
 from gateway.mail import syntax
-from gateway.model import Channel, DateChange, Edition, Guest, GuestList, Kind, Moment, Progress, Recurrence, Reply, Role, Standing
+from gateway.model import (
+    Channel,
+    DateChange,
+    Edition,
+    Guest,
+    GuestList,
+    Kind,
+    Moment,
+    Progress,
+    Recurrence,
+    Reply,
+    Role,
+    Standing,
+)
 from gateway.store import codec, upsert
 from gateway.store.schema import (
-    associate, change_mark, follow_up, follow_up_date, participant, person, person_email, project_member, resource,
-    selection_member, standing,
+    associate,
+    change_mark,
+    follow_up,
+    follow_up_date,
+    participant,
+    person,
+    person_email,
+    project_member,
+    resource,
+    selection_member,
+    standing,
 )
 
 
@@ -60,7 +82,7 @@ def due(connection: Connection, until: datetime, limit: int) -> dict[str, int]:
     oldest, newest = sa.func.min(change_mark.c.at), sa.func.max(change_mark.c.id)
     query = (sa.select(change_mark.c.follow_up, newest).group_by(change_mark.c.follow_up)
              .having(oldest <= sa.bindparam("until", until, type_=change_mark.c.at.type)).order_by(newest).limit(limit))
-    return {key: mark for key, mark in connection.execute(query)}
+    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def next_due(connection: Connection) -> datetime | None:
@@ -224,8 +246,8 @@ def _series(connection: Connection, row: Any, kind: Kind, zone: str) -> tuple[Re
     if not row.rrule and not own:
         return None, ()
     start = _moment(row.start_at, row.all_day)
-    bare = Edition(uid="", kind=kind, title="", start=start, end=None if start is None else kinds.end(kind, start, _moment(row.end_at, row.all_day)),
-                   timezone=zone, organizer="", all_day=row.all_day, recurrence=Recurrence(row.rrule))
+    end = kinds.end(kind, start, _moment(row.end_at, row.all_day)) if start is not None else None
+    bare = Edition(uid="", kind=kind, title="", start=start, end=end, timezone=zone, organizer="", all_day=row.all_day, recurrence=Recurrence(row.rrule))
     if bare.start is None or bare.end is None:
         return None, ()
     duration = bare.end - bare.start

@@ -102,7 +102,7 @@ def copies(connection: Connection, key: str) -> tuple[list[plan.Copy], dict[Edit
             plan.Queued(row.id, Method(row.method), known[row.edition], known.get(row.before), row.tries))
     found = [plan.Copy(row.id, row.participant, row.address, Method(row.sent_method) if row.sent_method else None,
                       known.get(row.sent_edition), -1 if row.top_sequence is None else row.top_sequence, row.top_dtstamp,
-                      row.delivery == Delivery.UNDELIVERABLE, tuple(queued.get(row.id, ()))) for row in rows]
+                      row.delivery == Delivery.UNDELIVERABLE, row.again, tuple(queued.get(row.id, ()))) for row in rows]
     return found, {value: number for number, value in known.items() if number is not None}
 
 
@@ -125,9 +125,22 @@ def deliveries(connection: Connection, participants: Sequence[int] | None) -> Ma
     return {row.participant: _invitation(row) for row in connection.execute(query)}
 
 
-def mark_delivery(connection: Connection, number: int, delivery: Delivery, text: str = "") -> None:
-    """What became of the latest letter to this address; `text` in the mail server's words."""
-    connection.execute(sa.update(invitation).where(invitation.c.id == number).values(delivery=delivery, delivery_text=text))
+def ask_again(connection: Connection, participant_number: int) -> bool:
+    """Owe the REQUEST once more at the same SEQUENCE, once per SEQUENCE. Returns whether it is owed now."""
+    newest = sa.select(sa.func.max(invitation.c.id)).where(invitation.c.participant == participant_number).scalar_subquery()
+    done = connection.execute(sa.update(invitation).where(
+        invitation.c.id == newest, invitation.c.sent_method == Method.REQUEST,
+        invitation.c.again_sequence.is_distinct_from(invitation.c.sent_sequence)).values(
+            again=True, again_sequence=invitation.c.sent_sequence))
+    return bool(done.rowcount)
+
+
+def mark_row_delivery(connection: Connection, participant_number: int, delivery: Delivery, text: str,
+                      only: Delivery | None = None) -> None:
+    """What a report says of the newest letter to a participant; `only`: where the mark is this one so far."""
+    newest = sa.select(sa.func.max(invitation.c.id)).where(invitation.c.participant == participant_number).scalar_subquery()
+    wanted = [invitation.c.id == newest, *([invitation.c.delivery == only] if only is not None else [])]
+    connection.execute(sa.update(invitation).where(*wanted).values(delivery=delivery, delivery_text=text))
 
 
 def _invitation(row: Any) -> Invitation:

@@ -9,6 +9,7 @@ import secrets
 import socket
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -48,9 +49,8 @@ def alive(connection: Connection, holders: Sequence[str], now: datetime) -> set[
 
 def _place() -> str:
     try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            boot = file.read().strip()
-        return f"{socket.gethostname()}/{boot}/{os.stat('/proc/self/ns/pid').st_ino}"
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{socket.gethostname()}/{boot}/{Path('/proc/self/ns/pid').stat().st_ino}"
     except OSError:
         return f"{socket.gethostname()}/{secrets.token_hex(4)}"  # no such system: only the clock tells the dead
 

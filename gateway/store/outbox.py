@@ -75,7 +75,8 @@ def put(connection: Connection, owed: plan.Owed, to: Invitation, edition: int, b
         language=to.language, timezone=timezone, token=to.token, reply=owed.reply, due_at=at, created_at=at)
         .returning(outbox.c.id)).scalar_one()
     connection.execute(sa.update(invitation).where(invitation.c.id == to.id).values(
-        top_dtstamp=owed.dtstamp, delivery=Delivery.QUEUED, delivery_text="", name=to.name, language=to.language, timezone=to.timezone))
+        top_dtstamp=owed.dtstamp, delivery=Delivery.QUEUED, delivery_text="", name=to.name, language=to.language, timezone=to.timezone,
+        again=False))
     return number
 
 
@@ -114,7 +115,8 @@ def settle(connection: Connection, settlements: Sequence[Settlement], attempts: 
     """Write what came of claimed letters. Returns those that were still ours; the others are left to whoever took them over."""
     kept = set[int]()
     for one in settlements:
-        values: dict[str, object] = {"state": one.state, "note": one.note, "claimed_by": None, "tries": outbox.c.tries + (1 if one.counts else 0)}
+        values: dict[str, object] = {"state": one.state, "note": one.note, "claimed_by": None,
+                                     "tries": outbox.c.tries + (1 if one.counts else 0)}
         values |= {"due_at": one.due_at} if one.due_at is not None else {}
         values |= {"settled_at": now} if one.state not in OPEN else {}
         mine = connection.execute(sa.update(outbox).where(

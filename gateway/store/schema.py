@@ -10,7 +10,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Boolean, CheckConstraint, Column, Float, ForeignKey, Index, Integer, LargeBinary, String, Table, Text, text
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    text,
+)
 from sqlalchemy.types import TypeDecorator
 
 metadata = sa.MetaData(naming_convention={
@@ -158,6 +171,7 @@ invitation = Table(
     _words("organizer_address"), _words("bounce_address"),
     Column("sent_edition", Identity), Column("sent_method", Text), Column("sent_sequence", Integer), Column("sent_at", Instant),
     Column("top_sequence", Integer), Column("top_dtstamp", Instant),
+    _flag("again"), Column("again_sequence", Integer),
     _words("delivery", "none"), _words("delivery_text"), _now("created_at"), sqlite_autoincrement=True)
 
 outbox = Table(

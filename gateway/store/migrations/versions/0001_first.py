@@ -119,6 +119,8 @@ def upgrade() -> None:
         sa.Column("sent_at", schema.Instant(), nullable=True),
         sa.Column("top_sequence", sa.Integer(), nullable=True),
         sa.Column("top_dtstamp", schema.Instant(), nullable=True),
+        sa.Column("again", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("again_sequence", sa.Integer(), nullable=True),
         sa.Column("delivery", sa.Text(), server_default="none", nullable=False),
         sa.Column("delivery_text", sa.Text(), server_default="", nullable=False),
         sa.Column("created_at", schema.Instant(), server_default=sa.text("CURRENT_TIMESTAMP"), nullable=False),

@@ -1,0 +1,189 @@
+"""The document that `load` takes (contract.md §3): its shape, checked before anything looks at the store.
+
+Every entry is the whole record: what it does not say has its default, and dates that it does not list are gone. Lists of
+addresses and members that it leaves out, and participants it does not name, stay as they are.
+
+On failure: `InputError` that names each place as `follow_ups[3].participants[0].emial`.
+Security: the document is data from another system; text that no store can hold (NUL, half of a character) is refused.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from gateway.errors import InputError
+
+LARGEST_INTEGER = 2**31 - 1  # RFC 5545 §3.3.8
+SHOWN_ERRORS = 10
+
+
+def _storable(text: str) -> str:
+    """PostgreSQL holds no NUL, and no database half of a surrogate pair; JSON can write both."""
+    if "\0" in text:
+        raise ValueError("has a NUL character")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("has half of a character (a lone surrogate)")
+    return text
+
+
+def _key(text: str) -> str:
+    if not text or text != text.strip():
+        raise ValueError("must not be empty, nor begin or end with a blank")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_storable)]
+Key = Annotated[Text, AfterValidator(_key)]
+Count = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
+
+
+class Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Associate(Entry):
+    key: Key
+    name: Text = ""
+    email: Text = ""
+    group: Text = ""
+    timezone: Text = ""
+    language: Text = ""
+    invitable: bool = True
+
+
+class Company(Entry):
+    key: Key
+    name: Text = ""
+
+
+class Person(Entry):
+    key: Key
+    name: Text = ""
+    company: Key | None = None
+    emails: list[Text] | None = None
+    timezone: Text = ""
+    language: Text = ""
+
+
+class Resource(Entry):
+    key: Key
+    name: Text = ""
+    kind: Text = ""
+    group: Text = ""
+    invitable: bool = True
+
+
+class Members(Entry):
+    """A project or a selection."""
+
+    key: Key
+    name: Text = ""
+    members: list[Key] | None = None
+
+
+class Recurrence(Entry):
+    rrule: Text = ""
+    exdates: list[Text] = []
+    rdates: list[Text] = []
+
+
+class Instance(Entry):
+    original_start: Text
+    start: Text | None = None
+    end: Text | None = None
+    cancelled: bool = False
+
+
+class Participant(Entry):
+    """One invitee: exactly one of `person`, `associate`, `resource` and `email`."""
+
+    person: Key | None = None
+    associate: Key | None = None
+    resource: Key | None = None
+    email: Key | None = None
+    name: Text = ""
+    email_invite: bool = False
+    removed: bool = False
+    token: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._=-]{0,39}$")] | None = None
+    sent: bool = False
+
+
+class FollowUp(Entry):
+    key: Key
+    kind: Literal["meeting", "task", "call"] = "meeting"
+    type: Text = ""
+    owner: Key | None = None
+    title: Text = ""
+    agenda: Text = ""
+    notes: Text = ""
+    location: Text = ""
+    video_url: Text = ""
+    start: Text | None = None
+    end: Text | None = None
+    deadline: Text | None = None
+    all_day: bool = False
+    timezone: Text = ""
+    recurrence: Recurrence | None = None
+    instances: list[Instance] = []
+    guest_list: Literal["auto", "public", "private"] = "auto"
+    cancelled: bool = False
+    company: Key | None = None
+    person: Key | None = None
+    project: Key | None = None
+    sale: Text = ""
+    availability: Literal["busy", "free"] = "busy"
+    alarm_minutes: Count | None = None
+    priority: Text | int = ""
+    completed: bool = False
+    private: bool = False
+    fields: dict[Text, Any] = {}
+    uid: Annotated[Key, Field(max_length=500)] | None = None
+    sequence: Count | None = None
+    participants: list[Participant] = []
+
+
+class Document(Entry):
+    associates: list[Associate] = []
+    companies: list[Company] = []
+    persons: list[Person] = []
+    resources: list[Resource] = []
+    projects: list[Members] = []
+    selections: list[Members] = []
+    follow_ups: list[FollowUp] = []
+
+
+def read(document: Any) -> Document:
+    """The document as typed entries. Raises `InputError` that names every place (the first ten) and what is wrong there."""
+    try:
+        return Document.model_validate(document)
+    except ValidationError as error:
+        raise InputError(complaint([(path(one["loc"]), _reason(one)) for one in error.errors(include_url=False)])) from None
+
+
+def complaint(places: Sequence[tuple[str, str]]) -> str:
+    """What is wrong, place by place, as one line."""
+    told = [f"{place}: {reason}" if place else reason for place, reason in places[:SHOWN_ERRORS]]
+    return "; ".join(told) + (f"; and {len(places) - SHOWN_ERRORS} more" if len(places) > SHOWN_ERRORS else "")
+
+
+def path(steps: Sequence[str | int]) -> str:
+    """`("follow_ups", 3, "title")` → `follow_ups[3].title`."""
+    text = ""
+    for step in steps:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+    return text
+
+
+def _reason(error: Any) -> str:
+    match error["type"]:
+        case "extra_forbidden":
+            return "no such field"
+        case "missing":
+            return "is missing"
+        case "value_error":
+            return str(error["ctx"]["error"])
+        case "string_pattern_mismatch":
+            return "is no token: letters, digits and . _ = - only, at most 40"
+        case _:
+            return str(error["msg"])[:1].lower() + str(error["msg"])[1:]

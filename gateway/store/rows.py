@@ -1,0 +1,129 @@
+"""Finds the rows that a received message may be about, and tells the decision what it needs to know of them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from gateway.itip import facts, plan
+from gateway.mail import address
+from gateway.model import Edition, LetterState, Method, Moment, Role, Standing
+from gateway.store import codec, followups, invitations
+from gateway.store.followups import Member, Site
+from gateway.store.schema import associate, follow_up, invitation, outbox, participant, person_email
+
+LEFT = (LetterState.SENDING, LetterState.SENT, LetterState.WAITING)
+"""Letters that may have reached the invitee: a waiting one may be a repeat whose fate is unknown."""
+
+
+def find(connection: Connection, keys: facts.Keys, site: Site) -> facts.Found:
+    """Everything the store knows under these keys (itip.md §5); removed rows too, and rows that are gone altogether."""
+    of_uid = _follow_ups(connection, keys.uids)
+    numbers = _by_token(connection, keys.tokens) | _by_message_id(connection, keys.message_ids)
+    if of_uid:
+        numbers |= _by_address(connection, set(of_uid.values()), keys.addresses, everybody=not numbers)
+    return facts.Found(tuple(_rows(connection, sorted(numbers), keys, site)), frozenset(of_uid), of_uid)
+
+
+def _follow_ups(connection: Connection, uids: Sequence[str]) -> dict[str, str]:
+    if not uids:
+        return {}
+    live = sa.select(follow_up.c.uid, follow_up.c.key).where(follow_up.c.uid.in_(uids))
+    gone = sa.select(invitation.c.uid, invitation.c.follow_up).where(invitation.c.uid.in_(uids))
+    return {row.uid: row[1] for query in (gone, live) for row in connection.execute(query)}
+
+
+def _by_token(connection: Connection, tokens: Sequence[str]) -> set[int]:
+    query = sa.select(invitation.c.participant).where(invitation.c.token.in_(tokens))
+    return {row.participant for row in connection.execute(query)} if tokens else set()
+
+
+def _by_message_id(connection: Connection, message_ids: Sequence[str]) -> set[int]:
+    query = sa.select(outbox.c.participant).where(outbox.c.message_id.in_(message_ids))
+    return {row.participant for row in connection.execute(query)} if message_ids else set()
+
+
+def _by_address(connection: Connection, keys: Iterable[str], addresses: Sequence[str], *, everybody: bool) -> set[int]:
+    """Participants of these follow-ups who are known under one of the addresses.
+
+    `everybody`: nothing else named a row, so all are compared the thorough way (`address.plain`); otherwise, as on every answer
+    with a token, only spellings that differ in case are found.
+    """
+    if everybody:
+        wanted = {address.plain(one) for one in addresses}
+        found = [member for key in keys for member in followups.members(connection, key)]
+        held = _invited_at(connection, [member.id for member in found])
+        return {member.id for member in found
+                if wanted & {address.plain(one) for one in (*member.addresses, *held.get(member.id, ()))}}
+    spelled = [one.lower() for one in addresses]
+    known = sa.union(
+        sa.select(participant.c.id).join(person_email, person_email.c.person == participant.c.person)
+        .where(participant.c.follow_up.in_(list(keys)), sa.func.lower(person_email.c.address).in_(spelled)),
+        sa.select(participant.c.id).where(participant.c.follow_up.in_(list(keys)), sa.func.lower(participant.c.email).in_(spelled)),
+        sa.select(participant.c.id).join(associate, associate.c.key == participant.c.associate)
+        .where(participant.c.follow_up.in_(list(keys)), sa.func.lower(associate.c.email).in_(spelled)))
+    return {row.id for row in connection.execute(known)}
+
+
+def _invited_at(connection: Connection, numbers: Sequence[int]) -> dict[int, list[str]]:
+    rows = connection.execute(sa.select(invitation.c.participant, invitation.c.address).where(invitation.c.participant.in_(numbers)))
+    found: dict[int, list[str]] = {}
+    for row in rows:
+        found.setdefault(row.participant, []).append(row.address)
+    return found
+
+
+def _rows(connection: Connection, numbers: Sequence[int], keys: facts.Keys, site: Site) -> Iterable[facts.Row]:
+    if not numbers:
+        return
+    members = {one.id: one for one in followups.members(connection, ids=numbers)}
+    held = connection.execute(sa.select(invitation).where(invitation.c.participant.in_(numbers)).order_by(invitation.c.id)).all()
+    left = connection.execute(sa.select(outbox.c.participant, outbox.c.dtstamp, outbox.c.message_id, outbox.c.instance, outbox.c.method)
+                              .where(outbox.c.participant.in_(numbers), outbox.c.state.in_(LEFT))).all()
+    current = {key: _current(connection, key, site) for key in {one.follow_up for one in members.values()}}
+    sent = invitations.editions(connection, [row.sent_edition for row in held])
+    for number in numbers:
+        mine = [row for row in held if row.participant == number]
+        editions = [sent[row.sent_edition] for row in mine if row.sent_edition is not None]
+        member = members.get(number)
+        now = current.get(member.follow_up) if member is not None else None
+        if now is None and not editions:
+            continue  # gone, and never sent anything
+        letters = [row for row in left if row.participant == number]
+        yield facts.Row(
+            participant=number, follow_up=member.follow_up if member is not None else mine[-1].follow_up,
+            uid=(now or editions[-1]).uid, address=_address(member, [row.address for row in mine]),
+            current=now if now is not None else replace(editions[-1], cancelled=True),
+            role=member.role if member is not None else Role.INVITED,
+            known=frozenset([*(member.addresses if member is not None else ()), *(row.address for row in mine)]),
+            tokens=frozenset(row.token for row in mine), removed=member is None or member.removed,
+            email_invite=member is not None and member.email_invite, sent=editions[-1] if editions else None,
+            sent_dtstamps=frozenset(row.dtstamp for row in letters),
+            message_ids=frozenset(row.message_id for row in letters) & frozenset(keys.message_ids),
+            single_dates=frozenset(_single(row.instance for row in letters if row.method == Method.REQUEST)),
+            standing=_standings(member).get(plan.SERIES, Standing()),
+            date_standings={date: standing for date, standing in _standings(member).items() if date is not None})
+
+
+def _current(connection: Connection, key: str, site: Site) -> Edition | None:
+    """The follow-up as the planner saw it last; as it stands, where it never did. Cancelled at once, though not yet planned."""
+    row = connection.execute(sa.select(follow_up.c.edition, follow_up.c.cancelled).where(follow_up.c.key == key)).one_or_none()
+    if row is None:
+        return None
+    known = invitations.editions(connection, [row.edition]).get(row.edition)
+    if known is None:
+        return followups.wanted(connection, key, site, followups.members(connection, key))
+    return replace(known, cancelled=row.cancelled)
+
+
+def _address(member: Member | None, invited: Sequence[str]) -> str:
+    return invited[-1] if invited else member.address if member is not None else ""
+
+
+def _standings(member: Member | None) -> Mapping[Moment | None, Standing]:
+    return member.standings if member is not None else {}
+
+
+def _single(instances: Iterable[str]) -> Iterable[Moment]:
+    return [moment for moment in map(codec.parse_moment, instances) if moment is not None]
