@@ -132,15 +132,16 @@ class Worker:
             settlement = Settlement(queued.id, LetterState.WAITING, False, Delivery.QUEUED, self._rest.until, words, counts=False)
         else:
             self._rest = Rest()
-            settlement = settle(queued, verdict, receipt, words, now, limits, random.random())
-        log.info("letter " + verdict.value, letter=queued.id, follow_up=queued.follow_up, to=address.mask(queued.letter.address),
+            settlement = settle(queued, verdict, receipt, words, now, limits, random.random())  # noqa: S311 - spreads load
+        log.info("letter tried", verdict=verdict.value, letter=queued.id, follow_up=queued.follow_up, to=address.mask(queued.letter.address),
                  method=queued.letter.method.value, step=receipt.step.value, answer=words)
         return queued, settlement, attempt
 
     def _pause(self, verdict: Verdict, words: str, now: datetime) -> None:
         if self._rest.over(now):  # several letters that meet the same trouble are one failure
             failures = self._rest.failures + 1
-            self._rest = Rest(failures, retry.pause(verdict, failures, now, self._settings.outbound, random.random()))
+            jitter = random.random()  # noqa: S311 - spreads load
+            self._rest = Rest(failures, retry.pause(verdict, failures, now, self._settings.outbound, jitter))
             log.error("sending pauses", why=verdict.value, answer=words, until=self._rest.until, server=self._settings.smtp.host)
 
 

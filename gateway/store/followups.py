@@ -216,7 +216,8 @@ def _member(row: Any, standings: Mapping[Moment | None, Standing], addresses: tu
         name=row.name or row.person_name or row.associate_name or row.resource_name or "",
         addresses=addresses or ((bare,) if bare else ()), language=row.person_language or row.associate_language or "",
         timezone=row.person_zone or row.associate_zone or "", email_invite=row.email_invite, removed=row.removed,
-        set_status=row.set_status, given_token=row.given_token, code=row.code, note=row.note, conflict=row.conflict, standings={plan.SERIES: Standing(), **standings})
+        set_status=row.set_status, given_token=row.given_token, code=row.code, note=row.note,
+        conflict=row.conflict, standings={plan.SERIES: Standing(), **standings})
 
 
 def _standings(connection: Connection, ids: Sequence[int] | None) -> dict[int, dict[Moment | None, Standing]]:
@@ -247,7 +248,8 @@ def _series(connection: Connection, row: Any, kind: Kind, zone: str) -> tuple[Re
         return None, ()
     start = _moment(row.start_at, row.all_day)
     end = kinds.end(kind, start, _moment(row.end_at, row.all_day)) if start is not None else None
-    bare = Edition(uid="", kind=kind, title="", start=start, end=end, timezone=zone, organizer="", all_day=row.all_day, recurrence=Recurrence(row.rrule))
+    bare = Edition(uid="", kind=kind, title="", start=start, end=end, timezone=zone, organizer="",
+                   all_day=row.all_day, recurrence=Recurrence(row.rrule))
     if bare.start is None or bare.end is None:
         return None, ()
     duration = bare.end - bare.start
