@@ -1,0 +1,753 @@
+"""The reading edge against a scripted peer, pymap and a real Dovecot.
+
+What is promised: every message of the folder is offered in order, none is lost or moved before the commit, and whatever the server
+does, the reader comes back.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import ssl
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import structlog
+import trustme
+from proxyprotocol.noop import ProxyProtocolNoop
+from proxyprotocol.reader import ProxyProtocolReader
+from pymap.backend.dict import DictBackend
+from pymap.imap import IMAPServer
+
+from gateway import settings
+from gateway.errors import ConfigurationError
+from gateway.inbound import imap, imap_syntax, reader
+from gateway.inbound.reader import Cursor, Fetched, Folder, Reader
+from tests.rig import dovecot as dovecot_server
+from tests.rig import mailbox
+from tests.wire import imap_peer
+from tests.wire.imap_peer import EVERYTHING, WAIT_SECONDS, Peer, bye, drop, freeze, says
+
+HURRY = reader.Pace(first=0.01, longest=0.05, refused_first=0.01, refused_longest=0.05)
+PASSWORD = 'sec"ret'
+
+
+@dataclass
+class Desk:
+    """Whoever deals with the messages: keeps what a store would keep, and lets a test wait for it."""
+
+    place: Callable[[Fetched], Folder] = lambda _: Folder.PROCESSED
+    cursor: Cursor | None = None
+    taken: list[Fetched] = field(default_factory=list)
+    batches: list[int] = field(default_factory=list)
+    owed: dict[tuple[int, int], Folder] = field(default_factory=dict)
+    left: list[int] = field(default_factory=list)
+    refuse: set[int] = field(default_factory=set)
+    broken: int = 0
+    settled: list[tuple[int, int]] = field(default_factory=list)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
+
+    def position(self) -> Cursor | None:
+        return self.cursor
+
+    def take(self, batch: list[Fetched]) -> list[tuple[Fetched, Folder]]:
+        if self.broken:
+            self.broken -= 1
+            raise OSError("the disk is full")
+        assert [message.uid for message in batch] == sorted({message.uid for message in batch})
+        if self.cursor is None or self.cursor.uidvalidity != batch[0].uidvalidity:
+            self.left.clear()
+            self.cursor = Cursor(batch[0].uidvalidity, 0)
+        self.cursor = Cursor(self.cursor.uidvalidity, max(self.cursor.uid, batch[-1].uid))
+        good = [message for message in batch if message.uid not in self.refuse]
+        self.left = sorted({message.uid for message in batch if message.uid in self.refuse}
+                           | (set(self.left) - {message.uid for message in good}))
+        self.taken += good
+        self.batches.append(len(batch))
+        placed = [(message, self.place(message)) for message in good]
+        self.owed |= {(message.uidvalidity, message.uid): folder for message, folder in placed if folder is not Folder.STAY}
+        self._loop.call_soon_threadsafe(self._changed.set)
+        return placed
+
+    def leftovers(self) -> list[int]:
+        return list(self.left)
+
+    def unmoved(self) -> list[tuple[int, int, Folder]]:
+        return [(uidvalidity, uid, folder) for (uidvalidity, uid), folder in self.owed.items()]
+
+    def moved(self, uidvalidity: int, uids: list[int]) -> None:
+        for uid in uids:
+            self.owed.pop((uidvalidity, uid), None)
+            self.settled.append((uidvalidity, uid))
+            if self.cursor and self.cursor.uidvalidity == uidvalidity:
+                self.left = [other for other in self.left if other != uid]
+        self._loop.call_soon_threadsafe(self._changed.set)
+
+    def uids(self) -> list[int]:
+        return [message.uid for message in self.taken]
+
+    async def until(self, true: Callable[[], object]) -> None:
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                while not true():
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            raise AssertionError(f"never came true; taken: {self.uids()[-20:]}, owed: {self.owed}") from None
+
+    def reader(self, options: settings.Imap, *, max_bytes: int = 100_000, password: str = PASSWORD,
+               pace: reader.Pace = HURRY) -> Reader:
+        return Reader(options, password=password, max_bytes=max_bytes, position=self.position, take=self.take,
+                      leftovers=self.leftovers, unmoved=self.unmoved, moved=self.moved, pace=pace)
+
+
+def options(port: int, **changes: object) -> settings.Imap:
+    return settings.Imap(**{"host": "127.0.0.1", "port": port, "security": "none", "username": "invites",
+                            "timeout_seconds": 20, "poll_seconds": 3600} | changes)  # type: ignore[arg-type]
+
+
+@contextlib.asynccontextmanager
+async def reading(subject: Reader) -> AsyncIterator[None]:
+    """Reads until the end of the block, and insists that stopping works."""
+    stop = asyncio.Event()
+    task = asyncio.ensure_future(subject.run(stop))
+    try:
+        yield
+        assert not task.done()
+    finally:
+        stop.set()
+        async with asyncio.timeout(WAIT_SECONDS):
+            await task
+    assert not subject.state.connected
+
+
+@pytest.fixture
+async def peer() -> AsyncIterator[Peer]:
+    async with imap_peer.running() as running:
+        yield running
+        assert running.left() == []
+
+
+@pytest.fixture
+async def desk() -> Desk:
+    return Desk()
+
+
+@pytest.fixture
+def words() -> list[structlog.typing.EventDict]:
+    with structlog.testing.capture_logs() as captured:
+        yield captured
+
+
+# The way things go
+
+
+async def test_messages_are_offered_in_order_moved_after_it_and_never_marked_read(peer: Peer, desk: Desk) -> None:
+    desk.place = lambda message: (Folder.PROCESSED, Folder.REVIEW, Folder.IGNORED, Folder.STAY)[message.uid % 4]
+    for number in range(8):
+        peer.add(b"Subject: %d\r\n\r\nUID 99 FETCH (\r\n* 3 EXISTS\r\nA1 OK done\r\n" % number)
+
+    assert await desk.reader(options(peer.port)).once() == 8
+
+    assert desk.uids() == [1, 2, 3, 4, 5, 6, 7, 8]
+    first = desk.taken[0]
+    assert first.raw == b"Subject: 0\r\n\r\nUID 99 FETCH (\r\n* 3 EXISTS\r\nA1 OK done\r\n"
+    assert (first.uidvalidity, first.size, first.complete) == (7, len(first.raw), True)
+    assert first.arrived == datetime(2026, 7, 17, 0, 44, 25, tzinfo=UTC)
+    assert peer.folders == {"INBOX": [], "Processed": [4, 8], "Review": [1, 5], "Ignored": [2, 6]}
+    assert sorted(peer.messages) == [3, 7]
+    assert not any("\\Seen" in line or re_body(line) for line in peer.heard)
+    assert desk.owed == {}
+
+
+def re_body(line: str) -> bool:
+    """BODY[ without PEEK would set the Seen flag (RFC 3501 §6.4.5)."""
+    return "BODY[" in line or "RFC822 " in line
+
+
+async def test_idle_tells_of_a_new_message_and_the_announcement_during_a_fetch_is_not_lost(peer: Peer, desk: Desk) -> None:
+    # The second message is announced inside the answer to FETCH, where aioimaplib drops it, and IDLE says nothing of it.
+    peer.add()
+    peer.fail("BODY", imap_peer.does(lambda: peer.add(quiet=True)))
+    async with reading(desk.reader(options(peer.port))):
+        await desk.until(lambda: desk.uids() == [1, 2])
+        await peer.until(peer.idling)
+        peer.add()
+        await desk.until(lambda: desk.uids() == [1, 2, 3])
+        await peer.until(peer.idling)
+    assert peer.commands("LOGOUT")
+    assert peer.signed_in == 1
+
+
+async def test_without_idle_the_mailbox_is_polled(peer: Peer, desk: Desk) -> None:
+    peer.capabilities = tuple(name for name in EVERYTHING if name != "IDLE")
+    async with reading(desk.reader(options(peer.port, poll_seconds=0.01))):
+        await peer.until(lambda: peer.commands("SEARCH"))
+        peer.add()
+        await desk.until(lambda: desk.uids() == [1])
+    assert not peer.commands("IDLE")
+
+
+async def test_idle_that_is_switched_off_is_not_used(peer: Peer, desk: Desk) -> None:
+    async with reading(desk.reader(options(peer.port, idle=False, poll_seconds=0.01))):
+        await peer.until(lambda: len(peer.commands("SEARCH")) > 2)
+    assert not peer.commands("IDLE")
+
+
+async def test_idle_is_renewed_and_looks_again_although_nothing_was_announced(peer: Peer, desk: Desk) -> None:
+    async with reading(desk.reader(options(peer.port, poll_seconds=0.05))):
+        await peer.until(peer.idling)
+        peer.add(quiet=True)
+        await desk.until(lambda: desk.uids() == [1])
+        await peer.until(lambda: len(peer.commands("IDLE")) > 3)
+    assert peer.signed_in == 1
+
+
+async def test_3000_messages_are_caught_up_in_bounded_portions(peer: Peer, desk: Desk) -> None:
+    for number in range(3000):
+        peer.add(b"Subject: %d\r\n\r\n%s" % (number, b"(line\r\n" * 40))
+    assert await desk.reader(options(peer.port)).once() == 3000
+    assert desk.uids() == list(range(1, 3001))
+    assert max(desk.batches) <= 50
+    assert peer.largest_fetch <= 50
+    assert len(peer.folders["Processed"]) == 3000
+
+
+async def test_one_fetch_asks_for_no_more_bytes_than_the_limit(peer: Peer, desk: Desk) -> None:
+    for _ in range(6):
+        peer.add(b"Subject: x\r\n\r\n" + b"y" * 40_000)
+    await desk.reader(options(peer.port), max_bytes=100_000).once()
+    assert desk.batches == [2, 2, 2]
+
+
+async def test_of_a_large_message_only_the_header_is_read(peer: Peer, desk: Desk) -> None:
+    peer.add()
+    peer.add(b"Subject: large\r\n\r\n" + b"y" * 200_000)
+    peer.add()
+    await desk.reader(options(peer.port)).once()
+    assert [(message.uid, message.complete) for message in desk.taken] == [(1, True), (2, False), (3, True)]
+    assert desk.taken[1].raw == b"Subject: large\r\n\r\n"
+    assert desk.taken[1].size == 200_018
+    assert not any("2" in line.split()[2].split(",") for line in peer.commands("FETCH") if "BODY.PEEK[]" in line)
+
+
+async def test_a_message_larger_than_the_server_said_is_cut_to_its_header(peer: Peer, desk: Desk) -> None:
+    peer.add(b"Subject: large\r\n\r\n" + b"y" * 200_000, size=10)
+    await desk.reader(options(peer.port)).once()
+    assert (desk.taken[0].raw, desk.taken[0].complete) == (b"Subject: large", False)
+
+
+async def test_with_moving_off_the_cursor_alone_tells(peer: Peer, desk: Desk) -> None:
+    peer.add()
+    subject = desk.reader(options(peer.port, move=False))
+    assert await subject.once() == 1
+    peer.add()
+    assert await subject.once() == 1
+    assert desk.uids() == [1, 2]
+    assert list(peer.messages) == [1, 2]
+    assert peer.folders == {"INBOX": []}
+
+
+# What was left over
+
+
+async def test_a_message_left_out_is_offered_again_and_blocks_nobody(peer: Peer, desk: Desk) -> None:
+    desk.refuse = {2}
+    for _ in range(3):
+        peer.add()
+    subject = desk.reader(options(peer.port))
+    assert await subject.once() == 2
+    assert desk.uids() == [1, 3]
+    assert list(peer.messages) == [2]
+    desk.refuse = set()
+    peer.add()
+    assert await subject.once() == 2
+    assert desk.uids() == [1, 3, 4, 2]
+    assert desk.left == []
+
+
+async def test_a_message_left_out_that_somebody_removed_is_forgotten(peer: Peer, desk: Desk) -> None:
+    desk.refuse = {1}
+    peer.add()
+    subject = desk.reader(options(peer.port))
+    await subject.once()
+    assert desk.left == [1]
+    del peer.messages[1]
+    await subject.once()
+    assert desk.left == []
+
+
+async def test_a_move_that_was_never_made_is_finished_at_the_next_connect(peer: Peer, desk: Desk) -> None:
+    # Committed, then the connection breaks before the move: the message is neither offered twice nor left behind.
+    peer.add()
+    peer.fail("MOVE", drop)
+    async with reading(desk.reader(options(peer.port))):
+        await desk.until(lambda: desk.settled == [(7, 1)])
+    assert desk.uids() == [1]
+    assert peer.folders["Processed"] == [1]
+    assert peer.signed_in == 2
+
+
+async def test_moves_of_a_former_uidvalidity_are_dropped_and_the_folder_is_read_anew(
+        peer: Peer, desk: Desk, words: list[structlog.typing.EventDict]) -> None:
+    desk.cursor = Cursor(6, 40)
+    desk.owed = {(6, 1): Folder.REVIEW}
+    desk.left = [2]
+    peer.add()
+    peer.add()
+    await desk.reader(options(peer.port)).once()
+    assert desk.uids() == [1, 2]
+    assert (6, 1) in desk.settled
+    assert peer.folders == {"INBOX": [], "Processed": [1, 2]}
+    assert "mailbox.renumbered" in [line["event"] for line in words]
+
+
+async def test_nothing_is_moved_while_the_store_fails(peer: Peer, desk: Desk, words: list[structlog.typing.EventDict]) -> None:
+    desk.broken = 2
+    peer.add()
+    async with reading(desk.reader(options(peer.port))):
+        await desk.until(lambda: desk.settled)
+    assert desk.uids() == [1]
+    assert [line["reason"] for line in words if line["event"] == "mailbox.failed"] == ["the disk is full"] * 2
+    assert peer.signed_in == 3
+
+
+# Servers that have less, and folders elsewhere
+
+
+async def test_without_move_messages_are_copied_and_expunged_by_uid(peer: Peer, desk: Desk) -> None:
+    peer.capabilities = tuple(name for name in EVERYTHING if name != "MOVE")
+    foreign = peer.add()
+    peer.messages[foreign].flags.add("\\Deleted")
+    desk.place = lambda message: Folder.STAY if message.uid == foreign else Folder.PROCESSED
+    peer.add()
+    await desk.reader(options(peer.port)).once()
+    assert list(peer.messages) == [foreign]
+    assert peer.folders["Processed"] == [2]
+
+
+async def test_without_uidplus_a_plain_expunge_never_takes_other_peoples_mail(peer: Peer, desk: Desk) -> None:
+    peer.capabilities = ("IMAP4rev1", "IDLE")
+    foreign = peer.add()
+    peer.messages[foreign].flags.add("\\Deleted")
+    peer.add()
+    desk.place = lambda message: Folder.STAY if message.uid == foreign else Folder.PROCESSED
+    subject = desk.reader(options(peer.port))
+    await subject.once()
+    assert await subject.once() == 0
+    assert peer.folders["Processed"] == [2]
+    assert peer.messages[2].flags == {"\\Deleted"}
+    assert not peer.commands("EXPUNGE")
+
+
+@pytest.mark.parametrize("namespace", [True, False])
+async def test_folders_are_made_below_inbox_where_the_server_wants_it(peer: Peer, desk: Desk, namespace: bool) -> None:
+    peer.prefix, peer.delimiter = "INBOX.", "."
+    if not namespace:
+        peer.capabilities = tuple(name for name in EVERYTHING if name != "NAMESPACE")
+    peer.add()
+    await desk.reader(options(peer.port, processed="Gateway/Done")).once()
+    assert peer.folders == {"INBOX": [], "INBOX.Gateway.Done": [1]}
+    assert 'SUBSCRIBE "INBOX.Gateway.Done"' in peer.commands("SUBSCRIBE")
+
+
+async def test_a_folder_that_is_removed_in_between_is_made_again(peer: Peer, desk: Desk) -> None:
+    async with reading(desk.reader(options(peer.port))):
+        peer.add()
+        await desk.until(lambda: (7, 1) in desk.settled)
+        del peer.folders["Processed"]
+        peer.add()
+        await desk.until(lambda: (7, 2) in desk.settled)
+    assert peer.folders["Processed"] == [2]
+
+
+async def test_a_move_that_is_refused_is_tried_at_the_next_look_and_reading_goes_on(
+        peer: Peer, desk: Desk, words: list[structlog.typing.EventDict]) -> None:
+    no = says("{tag} NO [OVERQUOTA] the folder is full")
+    peer.fail("MOVE", no, no, no, no)
+    peer.add()
+    subject = desk.reader(options(peer.port, poll_seconds=0.05))
+    async with reading(subject):
+        await desk.until(lambda: desk.settled == [(7, 1)])
+        assert subject.state.connected
+    assert desk.uids() == [1]
+    assert peer.folders["Processed"] == [1]
+    assert peer.signed_in == 1
+    complaints = [line["reason"] for line in words if line["event"] == "mailbox.not_moved"]
+    assert complaints == ["[OVERQUOTA] the folder is full"]
+
+
+async def test_a_folder_name_outside_ascii_is_written_as_the_protocol_wants(peer: Peer, desk: Desk) -> None:
+    peer.add()
+    await desk.reader(options(peer.port, processed='Behandlet & "lukket" på øya')).once()
+    assert 'CREATE "Behandlet &- \\"lukket\\" p&AOU- &APg-ya"' in peer.commands("CREATE")
+
+
+# Others in the mailbox
+
+
+async def test_a_message_that_vanishes_between_search_and_fetch_is_passed_over(peer: Peer, desk: Desk) -> None:
+    for _ in range(4):
+        peer.add()
+    peer.fail("MEASURE", imap_peer.does(lambda: peer.messages.pop(1)))
+    peer.fail("BODY", imap_peer.does(lambda: peer.messages.pop(3)))
+    await desk.reader(options(peer.port)).once()
+    assert desk.uids() == [2, 4]
+
+
+async def test_flags_set_by_others_during_a_fetch_are_no_messages(peer: Peer, desk: Desk) -> None:
+    peer.add()
+    peer.fail("MEASURE", imap_peer.first("* 1 FETCH (FLAGS (\\Seen))", "* 1 FETCH (FLAGS (\\Flagged) UID 1)", "* 9 RECENT"))
+    peer.fail("BODY", imap_peer.first("* 1 FETCH (UID 1 FLAGS (\\Answered \\Seen))", "* 5 EXPUNGE", "* OK still here"))
+    await desk.reader(options(peer.port)).once()
+    assert [(message.uid, message.complete) for message in desk.taken] == [(1, True)]
+
+
+@pytest.mark.parametrize("line", ["* 1 EXPUNGE", "* 1 FETCH (FLAGS (\\Seen))", ""])
+async def test_thousands_of_lines_in_one_read_do_no_harm(peer: Peer, desk: Desk, line: str) -> None:
+    # Somebody empties or flags a large folder while we read: aioimaplib alone fails with a RecursionError.
+    peer.add()
+    peer.fail("SEARCH", imap_peer.first(*[line] * 5000))
+    peer.fail("IDLING", imap_peer.first(*[line] * 5000))
+    async with reading(desk.reader(options(peer.port))):
+        await desk.until(lambda: desk.uids() == [1])
+        await peer.until(peer.idling)
+        peer.add()
+        await desk.until(lambda: desk.uids() == [1, 2])
+    assert peer.signed_in == 1
+
+
+# Misbehaviour at every step
+
+
+STEPS = ["GREETING", "CAPABILITY", "LOGIN", "NAMESPACE", "SELECT", "SEARCH", "MEASURE", "BODY", "LIST", "CREATE", "MOVE",
+         "IDLE", "IDLING"]
+
+
+@pytest.mark.parametrize("fault", [drop, freeze, bye, imap_peer.blurts(b"\xff\xfe\x00 \r\n* \xe9 FETCH (\r\n"),
+                                   says("ZZZ9 OK a tag nobody used")],
+                         ids=["drop", "freeze", "bye", "garbage", "foreign tag"])
+@pytest.mark.parametrize("step", STEPS)
+async def test_the_reader_comes_back_whatever_happens(peer: Peer, desk: Desk, step: str, fault: imap_peer.Fault) -> None:
+    peer.add()
+    peer.fail(step, fault)
+    # A frozen line is found out by the time limit; while idling by the poll, whose answer does not come.
+    subject = desk.reader(options(peer.port, timeout_seconds=0.5, poll_seconds=0.2))
+    async with reading(subject):
+        await desk.until(lambda: (7, 1) in desk.settled)
+        await peer.until(lambda: peer.left() == [])
+        peer.add()
+        await desk.until(lambda: (7, 2) in desk.settled)
+    assert desk.uids() == [1, 2]
+    assert sorted(peer.folders["Processed"]) == [1, 2]
+
+
+@pytest.mark.parametrize("step", ["SEARCH", "SELECT", "MEASURE", "BODY", "IDLE"])
+@pytest.mark.parametrize("verdict", ["NO", "BAD"])
+async def test_a_refused_command_is_tried_again(peer: Peer, desk: Desk, step: str, verdict: str) -> None:
+    peer.add()
+    peer.fail(step, says(f"{{tag}} {verdict} not now"))
+    async with reading(desk.reader(options(peer.port, poll_seconds=0.05))):
+        await desk.until(lambda: (7, 1) in desk.settled)
+        await peer.until(lambda: peer.left() == [])
+        peer.add()
+        await desk.until(lambda: (7, 2) in desk.settled)
+    assert desk.uids() == [1, 2]
+
+
+async def test_idle_refused_by_hanging_up_is_given_up_for_polling(peer: Peer, desk: Desk) -> None:
+    peer.fail("IDLE", bye, bye)
+    async with reading(desk.reader(options(peer.port, poll_seconds=0.05))):
+        await peer.until(lambda: len(peer.commands("NOOP")) > 2)
+        peer.add()
+        await desk.until(lambda: desk.uids() == [1])
+    assert len(peer.commands("IDLE")) == 2
+
+
+async def test_a_message_that_ends_every_session_is_handed_over_at_last_without_content(peer: Peer, desk: Desk) -> None:
+    for _ in range(3):
+        peer.add()
+
+    async def poison(connection: imap_peer.Connection, tag: str) -> bool:
+        if "2" in peer.heard[-1].split()[3].split(","):
+            raise imap_peer.Cut
+        return False
+
+    peer.fail("BODY", *[poison] * 5)  # 1-3 together, 1 alone, 2 alone, 1-3 remembered: 2 alone again
+    peer.fail("HEADER", *[poison] * 3)
+    async with reading(desk.reader(options(peer.port))):
+        await desk.until(lambda: (7, 3) in desk.settled)
+    assert [(message.uid, message.complete, message.raw) for message in desk.taken] == [
+        (1, True, b"Subject: hello\r\n\r\nbody\r\n"), (2, False, b""), (3, True, b"Subject: hello\r\n\r\nbody\r\n")]
+
+
+async def test_a_message_the_server_withholds_goes_on_without_content_and_those_before_it_are_not_delayed(
+        peer: Peer, desk: Desk) -> None:
+    for _ in range(3):
+        peer.add()
+    peer.withheld = {2}
+    async with reading(desk.reader(options(peer.port))):
+        await desk.until(lambda: (7, 3) in desk.settled)
+    assert [(message.uid, message.complete) for message in desk.taken] == [(1, True), (2, False), (3, True)]
+
+
+async def test_an_endless_answer_is_cut_off(peer: Peer, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imap, "CAPACITY", 100_000)
+    peer.add()
+    peer.fail("BODY", imap_peer.blurts(b"* 1 FETCH (UID 1 BODY[] {999999999}\r\n" + b"x" * 1_000_000))
+    with pytest.raises(imap.MailboxError, match="sent more than"):
+        await desk.reader(options(peer.port)).once()
+    assert desk.taken == []
+
+
+# Signing in, and what the administrator reads
+
+
+async def test_a_refused_sign_in_is_said_clearly_without_the_password(
+        peer: Peer, desk: Desk, words: list[structlog.typing.EventDict], caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    subject = desk.reader(options(peer.port), password="not-the-secret")  # noqa: S106
+    async with reading(subject):
+        await peer.until(lambda: len(peer.commands("LOGIN")) == 3)
+        assert not subject.state.connected
+        assert "refused the sign-in of 'invites'" in subject.state.last_error
+        assert "[AUTHENTICATIONFAILED] wrong name or password" in subject.state.last_error
+    assert {line["event"] for line in words} == {"mailbox.sign_in_refused"}
+    assert "not-the-secret" not in str(words) + caplog.text
+
+
+async def test_a_wrong_tag_in_answer_to_login_does_not_put_the_password_into_the_log(
+        peer: Peer, desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    # aioimaplib's error for this quotes the whole LOGIN line.
+    caplog.set_level(logging.DEBUG)
+    peer.fail("LOGIN", says("ZZZ9 OK a tag nobody used"))
+    with pytest.raises(imap.MailboxError) as caught:
+        await desk.reader(options(peer.port)).once()
+    assert "ret" not in str(caught.value).replace("interpreted", "")
+    assert 'sec' not in caplog.text
+
+
+async def test_mail_never_reaches_a_debug_log(peer: Peer, desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    peer.add(b"Subject: confidential\r\n\r\nvery private\r\n")
+    await desk.reader(options(peer.port)).once()
+    assert desk.uids() == [1]
+    assert "confidential" not in caplog.text
+    assert "private" not in caplog.text
+
+
+async def test_a_sign_in_that_is_only_not_possible_now_is_no_refusal(peer: Peer, desk: Desk) -> None:
+    peer.fail("LOGIN", says("{tag} NO [UNAVAILABLE] the directory is down"))
+    with pytest.raises(imap.MailboxError, match="directory is down") as caught:
+        await desk.reader(options(peer.port)).once()
+    assert not isinstance(caught.value, imap.SignInRefused)
+
+
+async def test_a_server_that_forbids_passwords_never_sees_ours(peer: Peer, desk: Desk) -> None:
+    peer.capabilities = (*EVERYTHING, "LOGINDISABLED")
+    with pytest.raises(imap.SignInRefused, match="LOGINDISABLED"):
+        await desk.reader(options(peer.port)).once()
+    assert not peer.commands("LOGIN")
+
+
+@pytest.mark.parametrize(("step", "fault", "said"), [
+    ("GREETING", says("* BYE too many connections"), "too many connections"),
+    ("GREETING", says("SSH-2.0-OpenSSH_9.2"), "SSH-2.0"),
+    ("SELECT", says("{tag} NO no such folder"), "'INBOX' cannot be opened: no such folder"),
+    ("SELECT", says("* 0 EXISTS", "{tag} OK selected"), "no UIDVALIDITY"),
+    ("SEARCH", bye, "going down for maintenance"),
+    ("SEARCH", drop, "connection was lost")])
+async def test_errors_repeat_what_the_server_said(peer: Peer, desk: Desk, step: str, fault: imap_peer.Fault, said: str) -> None:
+    peer.fail(step, fault)
+    with pytest.raises(imap.MailboxError) as caught:
+        await desk.reader(options(peer.port)).once()
+    assert said in str(caught.value)
+
+
+async def test_nobody_there_is_an_error_that_names_host_and_port(desk: Desk) -> None:
+    async with imap_peer.running() as gone:
+        port = gone.port
+    with pytest.raises(imap.MailboxError, match=f"cannot reach 127.0.0.1:{port}"):
+        await desk.reader(options(port)).once()
+
+
+async def test_state_tells_when_it_changed_and_when_it_looked(peer: Peer, desk: Desk) -> None:
+    subject = desk.reader(options(peer.port))
+    before = subject.state
+    assert not before.connected
+    assert before.looked is None
+    async with reading(subject):
+        await peer.until(peer.idling)
+        assert subject.state.connected
+        assert subject.state.since >= before.since
+        assert subject.state.looked is not None
+        assert subject.state.last_error == ""
+
+
+async def test_stop_ends_a_wait_for_a_frozen_server(peer: Peer, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imap, "STOP_SECONDS", 0.01)
+    peer.fail("SELECT", freeze)
+    async with reading(desk.reader(options(peer.port, timeout_seconds=600))):
+        await peer.until(lambda: peer.commands("SELECT"))
+
+
+def test_waits_double_up_to_a_limit_and_refused_sign_ins_wait_minutes() -> None:
+    pace = reader.Pace()
+    assert [pace.wait(n, refused=False, chance=1.0) for n in (1, 2, 3, 9, 10, 1000)] == [1, 2, 4, 256, 300, 300]
+    assert [pace.wait(n, refused=True, chance=1.0) for n in (1, 2, 6, 1000)] == [60, 120, 1800, 1800]
+    assert pace.wait(3, refused=False, chance=0.0) == 2
+
+
+# TLS
+
+
+async def _tls_peer(directory: Path, name: str, **certificate: object) -> tuple[asyncio.Server, Peer, str]:
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert(name, **certificate).configure_cert(context)  # type: ignore[arg-type]
+    file = directory / "ca.pem"
+    authority.cert_pem.write_to_path(str(file))
+    peer = Peer()
+    server = await asyncio.start_server(peer._serve, "127.0.0.1", 0, ssl=context)
+    peer.port = server.sockets[0].getsockname()[1]
+    return server, peer, str(file)
+
+
+async def test_tls_is_verified_against_the_given_authority(tmp_path: Path, desk: Desk) -> None:
+    server, peer, authority = await _tls_peer(tmp_path, "127.0.0.1")
+    async with server:
+        peer.add()
+        assert await desk.reader(options(peer.port, security="tls", ca_file=authority)).once() == 1
+        with pytest.raises(imap.MailboxError, match="certificate of 127.0.0.1 is not accepted"):
+            await desk.reader(options(peer.port, security="tls")).once()
+
+
+async def test_a_certificate_for_another_name_or_out_of_date_is_refused(tmp_path: Path, desk: Desk) -> None:
+    server, peer, authority = await _tls_peer(tmp_path, "elsewhere.example")
+    async with server:
+        with pytest.raises(imap.MailboxError, match="certificate of 127.0.0.1 is not accepted"):
+            await desk.reader(options(peer.port, security="tls", ca_file=authority)).once()
+    server, peer, authority = await _tls_peer(tmp_path, "127.0.0.1", not_after=datetime(2020, 1, 1, tzinfo=UTC))
+    async with server:
+        with pytest.raises(imap.MailboxError, match="expired"):
+            await desk.reader(options(peer.port, security="tls", ca_file=authority)).once()
+    assert not peer.heard
+
+
+async def test_a_server_without_tls_is_no_reason_for_clear_text(peer: Peer, desk: Desk) -> None:
+    with pytest.raises(imap.MailboxError):
+        await desk.reader(options(peer.port, security="tls", timeout_seconds=1)).once()
+    assert not peer.commands("LOGIN")
+
+
+async def test_an_unusable_authority_file_is_a_setting_that_is_wrong(tmp_path: Path, desk: Desk) -> None:
+    with pytest.raises(ConfigurationError, match=r"imap.ca_file"):
+        desk.reader(options(993, security="tls", ca_file=str(tmp_path / "missing.pem")))
+
+
+# The words of the protocol
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    (b"17-Jul-2026 02:44:25 +0200", datetime(2026, 7, 17, 0, 44, 25, tzinfo=UTC)),
+    (b" 7-dec-1999 23:59:60 -0130", datetime(1999, 12, 8, 1, 29, 59, tzinfo=UTC)),
+    (b"31-Feb-2026 02:44:25 +0200", None), (b"01-Jan-0001 00:00:00 +1400", None), (b"yesterday", None)])
+def test_internal_dates(text: bytes, expected: datetime | None) -> None:
+    assert imap_syntax.internal_date(text) == expected
+
+
+def test_bodies_may_be_quoted_or_nil_and_their_words_are_no_attributes() -> None:
+    lines = [b'1 FETCH (BODY[] "UID 9 \\"RFC822.SIZE 1" UID 3 RFC822.SIZE 20)', b"2 FETCH (UID 4 BODY[] NIL)",
+             b"3 FETCH (UID 5 BODY[HEADER]<0> {14}", bytearray(b"UID 7 FETCH (\r\n"), b" RFC822.SIZE 99)", b"done (UID 8)"]
+    assert imap_syntax.items(lines) == {
+        3: imap_syntax.Item(size=20, body=b'UID 9 "RFC822.SIZE 1'), 4: imap_syntax.Item(body=b""),
+        5: imap_syntax.Item(size=99, body=b"UID 7 FETCH (\r\n")}
+
+
+# Servers that others wrote
+
+
+@pytest.fixture
+async def pymap_port() -> AsyncIterator[int]:
+    arguments = argparse.Namespace(
+        host=None, port="0", tls=False, cert=None, key=None, debug=False, demo_data=False, demo_user="invites",
+        demo_password=PASSWORD, proxy_protocol=None, insecure_login=True, passlib_cfg=None, inherited_sockets=None)
+    backend, config = await DictBackend.init(arguments)
+    config.apply_context()
+    handler = ProxyProtocolReader(ProxyProtocolNoop()).get_callback(IMAPServer(backend.login, config))
+    server = await asyncio.start_server(handler, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+async def _story(box: mailbox.Mailbox, desk: Desk) -> None:
+    """Old mail, new mail while idling, and a person who reads and removes in between."""
+    desk.place = lambda message: Folder.REVIEW if b"odd" in message.raw else Folder.PROCESSED
+    await asyncio.to_thread(box.append, b"Subject: one\r\n\r\none\r\n")
+    await asyncio.to_thread(box.append, b"Subject: odd\r\n\r\ntwo\r\n")
+    options_ = options(box.port, username=box.username)
+    async with reading(desk.reader(options_, password=box.password)):
+        await desk.until(lambda: len(desk.settled) == 2)
+        await asyncio.to_thread(box.append, b"Subject: three\r\n\r\nthree\r\n")
+        await desk.until(lambda: len(desk.settled) == 3)
+    assert [message.raw for message in desk.taken] == [
+        b"Subject: one\r\n\r\none\r\n", b"Subject: odd\r\n\r\ntwo\r\n", b"Subject: three\r\n\r\nthree\r\n"]
+    assert await asyncio.to_thread(box.raw_messages) == []
+    assert len(await asyncio.to_thread(box.raw_messages, "Processed")) == 2
+    assert await asyncio.to_thread(box.raw_messages, "Review") == [b"Subject: odd\r\n\r\ntwo\r\n"]
+    assert await asyncio.to_thread(_seen, box, "Processed") == b""
+
+
+def _seen(box: mailbox.Mailbox, folder: str) -> bytes:
+    with box.connect() as connection:
+        connection.select(folder)
+        return connection.search(None, "SEEN")[1][0]
+
+
+async def test_the_story_with_pymap(pymap_port: int, desk: Desk) -> None:
+    box = mailbox.Mailbox("127.0.0.1", pymap_port, "invites", PASSWORD, "invites@crm.example", "Invites")
+    await _story(box, desk)
+
+
+@pytest.mark.real
+async def test_the_story_with_dovecot(invites: mailbox.Mailbox, desk: Desk) -> None:
+    await _story(invites, desk)
+
+
+@pytest.mark.real
+async def test_a_dovecot_that_is_restarted_is_found_again(desk: Desk) -> None:
+    with dovecot_server.running() as server:
+        box = server.new_mailbox("invites", "crm.example")
+        subject = desk.reader(options(box.port, username=box.username), password=box.password)
+        async with reading(subject):
+            await asyncio.to_thread(box.append, b"Subject: one\r\n\r\n")
+            await desk.until(lambda: len(desk.settled) == 1)
+            await asyncio.to_thread(server.stop)
+            await asyncio.to_thread(server.start)
+            await asyncio.to_thread(box.append, b"Subject: two\r\n\r\n")
+            await desk.until(lambda: len(desk.settled) == 2)
+    assert len(desk.taken) == 2
+
+
+@pytest.mark.real
+async def test_3000_messages_in_dovecot(dovecot: dovecot_server.Server, desk: Desk) -> None:
+    box = dovecot.new_mailbox("invites", "crm.example")
+    with box.connect() as connection:
+        connection.select("INBOX")
+        connection.append("INBOX", "", "", b"Subject: seed\r\n\r\n%s" % (b"line (of text\r\n" * 30))
+        count = 1
+        while count < 3000:  # copies of copies: 3 000 sign-ins or appends would take longer than the test
+            connection.uid("COPY", f"1:{min(count, 3000 - count)}", "INBOX")
+            connection.noop()
+            count += min(count, 3000 - count)
+    assert await desk.reader(options(box.port, username=box.username), password=box.password).once() == 3000
+    assert len(desk.uids()) == len(set(desk.uids())) == 3000
+    with box.connect() as connection:
+        assert connection.select("Processed") == ("OK", [b"3000"])
+        assert connection.select("INBOX") == ("OK", [b"0"])
