@@ -22,6 +22,7 @@ others, because giving up there may mean a second copy (RFC 5321 §4.5.3.2.6, RF
 import asyncio
 import base64
 import contextlib
+import os
 import re
 import socket
 import ssl
@@ -267,9 +268,11 @@ class _Connection:
         if isinstance(error, socket.gaierror):
             return f"{self._account.host} cannot be resolved: {error.strerror}", "4.4.3"
         if isinstance(error, aiosmtplib.SMTPServerDisconnected | aiosmtplib.SMTPConnectError | ConnectionResetError):
-            return f"{self.host} closed the connection at {self.step}", "4.4.2"
+            handshake = self.step is Step.STARTTLS or (self.step is Step.CONNECT and self._account.security == "tls")
+            hint = " (no TLS version in common?)" if handshake else ""
+            return f"{self.host} closed the connection at {self.step}{hint}", "4.4.2"
         if isinstance(error, OSError):
-            return f"{self.host}: {error.strerror or error}", "4.4.1"
+            return f"{self.host}: {os.strerror(error.errno) if error.errno else error}", "4.4.1"
         return f"{self.host}: {type(error).__name__} at {self.step}: {error}", ""
 
     async def _open(self) -> None:
@@ -292,6 +295,7 @@ class _Connection:
             await self._ehlo()  # RFC 3207 §4.2: what was said before TLS does not count
         if account.username:
             await self._sign_in()
+        self._expect_silence()
 
     async def _ehlo(self) -> None:
         async with self._limit(Step.EHLO):
