@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy.engine import Connection
-
 from gateway import status
 from gateway.itip import facts, plan
 from gateway.model import Channel, Delivery, Moment, Outcome, Standing
 from gateway.store import followups, inbox, invitations, journal
+from gateway.store.engine import Connection
 
 DELIVERIES = {Outcome.BOUNCED: Delivery.UNDELIVERABLE, Outcome.DELAYED: Delivery.DEFERRED, Outcome.DELIVERED: Delivery.DELIVERED}
 

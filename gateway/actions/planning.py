@@ -8,15 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy.engine import Connection
-
 from gateway import settings as configuration
 from gateway import status
 from gateway.itip import plan
 from gateway.mail import address
 from gateway.model import Channel, Edition, Standing
 from gateway.store import followups, invitations, journal, meta, outbox
-from gateway.store.engine import Store
+from gateway.store.engine import Connection, Store
 from gateway.store.followups import Member, Site
 from gateway.store.invitations import Invitation
 

@@ -1,4 +1,4 @@
-"""`invite-gateway run`: the daemon, in the foreground."""
+"""`invite-gateway run`: the daemon, in the foreground; `invite-gateway demo`: the same in a small world of its own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli import context
+from gateway.errors import ConfigurationError
 
 
 def run(
@@ -25,3 +26,14 @@ def run(
     effective = context.settings(ctx)
     with closing(context.store(effective, create=True)) as store:
         daemon.run(effective, store, wanted or frozenset(daemon.ROLES))
+
+
+def demo() -> None:
+    """Show the main job with nothing else installed: mail server, invitees that answer, a live page."""
+    try:
+        from gateway.sandbox import demo
+    except ModuleNotFoundError as error:
+        if str(error.name).startswith("gateway"):
+            raise
+        raise ConfigurationError(f"the demonstration needs {error.name}, which comes with invite-gateway[demo]") from error
+    raise typer.Exit(demo.main())

@@ -28,6 +28,7 @@ app = typer.Typer(
 app.add_typer(config.app, name="config")
 app.add_typer(db.app, name="db")
 app.command()(daemon.run)
+app.command()(daemon.demo)
 app.command()(letters.letters)
 
 

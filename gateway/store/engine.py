@@ -16,6 +16,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from gateway.errors import ConfigurationError, StoreError
 
+__all__ = ["Connection", "Store"]  # actions pass connections on; nobody above the store imports SQLAlchemy itself
+
 BUSY_MILLISECONDS = 30_000
 IMMEDIATE = "gateway_immediate"
 

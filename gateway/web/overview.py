@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
-from sqlalchemy.engine import Connection
-
 from gateway import status
 from gateway.errors import StoreError
 from gateway.model import Delivery, Edition, Moment
 from gateway.settings import Mail
 from gateway.store import followups, invitations, journal, outbox
-from gateway.store.engine import Store
+from gateway.store.engine import Connection, Store
 from gateway.store.followups import Member, Site
 from gateway.store.invitations import Invitation
 from gateway.web import app, page
