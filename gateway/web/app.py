@@ -76,7 +76,6 @@ def create(feed: Feed, shown: Callable[[int], Shown], checks: Callable[[], Seque
     app = FastAPI(title="invite-gateway", version=__version__, openapi_url="/api/openapi.json", docs_url=None,
                   redoc_url=None)
     _problems(app)
-    app.add_middleware(Guard)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
 
     @app.get("/", include_in_schema=False)
@@ -153,7 +152,11 @@ def _problems(app: FastAPI) -> None:
     for code in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.SERVICE_UNAVAILABLE):
         app.add_exception_handler(code, http)
     app.add_exception_handler(RequestValidationError, invalid)
+    async def broken(request: Request, error: Exception) -> JSONResponse:
+        return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "a fault of this program; its log has the details")
+
     app.add_exception_handler(GatewayError, ours)
+    app.add_exception_handler(Exception, broken)
 
 
 def _problem(code: HTTPStatus, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
@@ -162,7 +165,7 @@ def _problem(code: HTTPStatus, detail: str, headers: dict[str, str] | None = Non
 
 
 class Guard:
-    """Around everything, streams included: only loopback host names come in, and the security headers go out."""
+    """Outermost, around faults and streams too: only loopback host names come in, and the security headers go out."""
 
     def __init__(self, app: Any) -> None:
         self.app = app

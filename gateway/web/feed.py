@@ -36,6 +36,7 @@ class Feed:
         self._newest = 0
         self._news = asyncio.Event()
         self._look = asyncio.Event()
+        self._blind = False
         self._stopped = False
 
     @property
@@ -94,9 +95,12 @@ class Feed:
         try:
             newest = await asyncio.to_thread(self._read_newest)
         except StoreError as error:
-            log.warning("journal cannot be read", error=str(error))
+            if not self._blind:
+                log.warning("journal cannot be read", error=str(error))
+            self._blind = True
             self._newest = -1  # so that the first look that succeeds wakes everybody
             return
+        self._blind = False
         if newest != self._newest:
             self._newest = newest
             self._announce()

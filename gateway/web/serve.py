@@ -59,7 +59,8 @@ def listen(settings: Settings) -> socket.socket:
 async def serve(bound: socket.socket, feed: Feed, application: FastAPI, stop: asyncio.Event,
                 ready: asyncio.Event) -> None:
     """Answer requests on `bound` until `stop` is set. `ready` is set once connections are taken."""
-    config = uvicorn.Config(application, log_config=None, access_log=False, lifespan="off", server_header=False,
+    config = uvicorn.Config(app.Guard(application), log_config=None, access_log=False, lifespan="off",
+                            server_header=False,
                             timeout_graceful_shutdown=GRACE_SECONDS, ws="none")
     server = _Server(config, ready)
     # The feed ends first of all: open streams end with it, and uvicorn has nothing to wait for.

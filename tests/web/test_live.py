@@ -28,6 +28,7 @@ class Site:
     running: "asyncio.Task[None]"
     feed: feed.Feed
     checks: list[app.Check] = field(default_factory=list)
+    rows: list[page.Participant] = field(default_factory=list)
 
     def record(self, *events: str) -> None:
         with self.store.write() as connection:
@@ -40,11 +41,12 @@ async def site(tmp_path) -> AsyncIterator[Site]:
     store = engine.Store(f"sqlite:///{tmp_path}/store.db")
     migrate.upgrade(store)
     checks = [app.Check("store", True)]
-    row = page.Participant("ola", "Ola Hansen", "ola@ext.example", Role.INVITED, 1, Reply.ACCEPTED, email_invite=True)
+    rows = [page.Participant("ola", "Ola Hansen", "ola@ext.example", Role.INVITED, 1, Reply.ACCEPTED,
+                             email_invite=True)]
 
     def shown(most: int) -> app.Shown:
         with store.read() as connection:
-            one = page.FollowUp("m1", "Kick-off", Kind.MEETING, "Kari", NOW, NOW, "UTC", participants=(row,))
+            one = page.FollowUp("m1", "Kick-off", Kind.MEETING, "Kari", NOW, NOW, "UTC", participants=tuple(rows))
             return app.Shown([one][:most], journal.newest(connection))
 
     def ready() -> list[app.Check]:
@@ -56,7 +58,7 @@ async def site(tmp_path) -> AsyncIterator[Site]:
     running = asyncio.create_task(serve.serve(bound, live, app.create(live, shown, ready), stop, up))
     async with asyncio.timeout(DEADLINE):
         await up.wait()
-    made = Site(store, f"http://127.0.0.1:{bound.getsockname()[1]}", stop, running, live, checks)
+    made = Site(store, f"http://127.0.0.1:{bound.getsockname()[1]}", stop, running, live, checks, rows)
     yield made
     stop.set()
     async with asyncio.timeout(DEADLINE):
@@ -199,6 +201,17 @@ async def test_errors_are_problems(site):
             assert answer.headers["content-type"] == "application/problem+json"
             assert answer.json()["status"] == code
         assert (await client.post("/")).status_code == 405
+
+
+async def test_a_fault_of_ours_tells_nothing_and_stays_guarded(site):
+    site.rows.append(page.Participant("x", "A secret name", "", Role.INVITED, 99))  # 99 is no status
+    async with httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client:
+        answer = await client.get("/")
+        assert answer.status_code == 500
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert "99" not in answer.text
+        assert (await client.get("/healthz")).status_code == 200
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8025", "127.0.0.1.evil.example",
