@@ -140,6 +140,7 @@ class Session:
         self.options = options
         self.wire = wire
         self.uidvalidity = 0
+        self.idled = False
         self._layout = imap_syntax.Layout()
         self._ready: dict[str, str] = {}
 
@@ -165,11 +166,9 @@ class Session:
             raise self.wire.ended or MailboxError("the session is over")
         try:
             return answer.result()
-        except OSError:
+        except OSError:  # some errors of TLS are ValueErrors too
             raise
-        except aioimaplib.AioImapException as error:
-            raise MailboxError(f"{what}: {error}") from error
-        except ValueError as error:  # NUL, CR or LF in a setting; the text of the error names the command only
+        except (aioimaplib.AioImapException, ValueError) as error:  # ValueError: NUL, CR or LF in a setting
             raise MailboxError(f"{what}: {error}") from error
 
     async def open(self, password: str, context: ssl.SSLContext | None) -> None:
@@ -312,15 +311,13 @@ class Session:
             return True
         waiting = asyncio.ensure_future(self.wire.idle())
         try:
-            try:
-                await self.ask("IDLE", self._idling(waiting))
-            except MailboxError as error:
-                raise IdleRefused(str(error)) from error
+            await self._idling(waiting)
             if waiting.done():
                 return False
+            self.idled = True
             await _first(min(self.options.poll_seconds, RENEW_SECONDS), stop, self.wire.over, self.wire.news)
             self.wire.idle_done()
-            await self.ask("DONE", _join(waiting))
+            await self.ask("DONE", asyncio.wait({waiting}))
         finally:
             waiting.cancel()
             await asyncio.wait({waiting})
@@ -329,11 +326,14 @@ class Session:
         return True
 
     async def _idling(self, waiting: asyncio.Future[Any]) -> None:
-        accepted = asyncio.ensure_future(self.wire.wait_for_idle_response())
+        """Until the server agreed ("+"), or answered otherwise and `waiting` is done."""
+        agreed = asyncio.ensure_future(self.wire.wait_for_idle_response())
         try:
-            await asyncio.wait({waiting, accepted}, return_when=asyncio.FIRST_COMPLETED)
+            await self.ask("IDLE", asyncio.wait({waiting, agreed}, return_when=asyncio.FIRST_COMPLETED))
+        except MailboxError as error:
+            raise IdleRefused(str(error)) from error
         finally:
-            accepted.cancel()
+            agreed.cancel()
 
     @property
     def news(self) -> bool:
@@ -387,10 +387,6 @@ async def _first(seconds: float, *events: asyncio.Event) -> None:
     finally:
         for wait in waits:
             wait.cancel()
-
-
-async def _join(task: asyncio.Future[Any]) -> Any:
-    return await asyncio.shield(task)
 
 
 def _words(answer: Any) -> str:

@@ -30,6 +30,8 @@ log = structlog.get_logger(__name__)
 TRIES = 3
 """Failures of one message before less of it is asked for."""
 IDLE_TRIES = 2
+ROUNDS = 10
+"""Searches in a row while messages keep coming, before what was left out gets its turn."""
 HEADER_BYTES = 256 * 1024
 
 
@@ -153,7 +155,8 @@ class Reader:
                     break
                 failures = 1 if loop.time() - began >= self._pace.steady else failures + 1
                 refused = isinstance(error, imap.SignInRefused)
-                self._idle_refusals += isinstance(error, imap.IdleRefused)
+                if isinstance(error, imap.IdleRefused):
+                    self._refuse_idle(self._idle_refusals + 1)
                 seconds = self._pace.wait(failures, refused=refused, chance=random.random())  # noqa: S311 - spreads load
                 if self._state.looked is not looked:  # it works but does not last: still a look per poll interval
                     seconds = min(seconds, self._options.poll_seconds)
@@ -179,12 +182,17 @@ class Reader:
             log.info("mailbox.connected", host=self._options.host, folder=self._options.folder)
             while not stop.is_set():
                 await self._look(session, stop)
-                if not stop.is_set() and not await session.rest(stop, idle=self._may_idle()):
-                    self._idle_refusals = IDLE_TRIES
-                    log.warning("mailbox.idle_refused", poll_seconds=self._options.poll_seconds)
+                idle = self._options.idle and self._idle_refusals < IDLE_TRIES
+                if not stop.is_set() and not await session.rest(stop, idle=idle):
+                    self._refuse_idle(IDLE_TRIES)
+                elif session.idled:
+                    self._idle_refusals = 0
 
-    def _may_idle(self) -> bool:
-        return self._options.idle and self._idle_refusals < IDLE_TRIES
+    def _refuse_idle(self, refusals: int) -> None:
+        """A server that says no to IDLE, or hangs up on it twice in a row, is polled until the next start."""
+        self._idle_refusals = refusals
+        if refusals == IDLE_TRIES:
+            log.warning("mailbox.idle_refused", poll_seconds=self._options.poll_seconds)
 
     async def _look(self, session: imap.Session, stop: asyncio.Event) -> int:
         """Everything above the cursor, again while more is announced, then what was left out before."""
@@ -198,13 +206,17 @@ class Reader:
         if cursor and cursor.uidvalidity != session.uidvalidity:
             log.warning("mailbox.renumbered", before=cursor.uidvalidity, now=session.uidvalidity)
         dealt = 0
-        while not stop.is_set():
+        for _ in range(ROUNDS):
+            if stop.is_set():
+                break
             after = cursor.uid if cursor and cursor.uidvalidity == session.uidvalidity else 0
             dealt += await self._deal(session, await session.search(after), stop)
             if not session.news:
                 break
             cursor = await asyncio.to_thread(self._position)
         for some in _portions(left):
+            if stop.is_set():
+                break
             there = await session.still_there(some)
             if gone := [uid for uid in some if uid not in there]:
                 await asyncio.to_thread(self._moved, session.uidvalidity, gone)

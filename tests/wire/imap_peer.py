@@ -121,7 +121,8 @@ class Connection:
         if step == "IDLE":
             await self.idle(tag)
             return
-        verdict = getattr(self, f"do_{step.lower()}")(rest)
+        do = getattr(self, f"do_{step.lower()}", None)
+        verdict = do(rest) if do else "BAD what?"
         self.announce()
         self.send(f"{tag} {verdict or 'OK done'}")
         if step == "LOGOUT":
@@ -133,13 +134,11 @@ class Connection:
         self.idling = True
         self.peer.changed()
         try:
-            if await self.peer.misbehave("IDLING", self, tag):
-                return
+            await self.peer.misbehave("IDLING", self, tag)
             line = await self.reader.readline()
         finally:
             self.idling = False
-        assert line.strip().upper() == b"DONE", line
-        self.send(f"{tag} OK idle is over")
+        self.send(f"{tag} OK idle is over" if line.strip().upper() == b"DONE" else f"{tag} BAD expected DONE")
 
     def do_capability(self, rest: str) -> str | None:
         self.send(f"* CAPABILITY {' '.join(self.peer.capabilities)}")
