@@ -21,6 +21,8 @@ HORIZON = 10
 PLAIN = "!$&'*+-/=_.~"
 """Characters of a local part that stand as they are in mailto: (RFC 6068 §2; clients compare the text without decoding)."""
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+SUFFIX = re.compile(r"(jr|sr|i{1,3}|iv|ph\.?d|m\.?d|inc|ltd|llc|plc|gmbh|asa?|ab|a/s)\.?", re.IGNORECASE)
+"""What stands after a comma without being a given name: "Acme, Inc."."""
 ONE_DAY = timedelta(days=1)
 
 
@@ -70,7 +72,7 @@ def common_name(name: str) -> str:
     """
     clean = " ".join(CONTROLS.sub(" ", name).translate(str.maketrans("\n\t\u2019\u02bc", "  ''")).split())
     parts = [part.strip() for part in clean.split(",")]
-    if len(parts) == 2 and all(parts):
+    if len(parts) == 2 and all(parts) and not SUFFIX.fullmatch(parts[1]):
         clean = f"{parts[1]} {parts[0]}"
     return " ".join(re.sub(r'[,;:"^\u201c\u201d\u201e\u00ab\u00bb]', " ", clean).split())
 

@@ -116,8 +116,9 @@ def _author(teller: wording.Teller, mail: Mail) -> str:
 @lru_cache(maxsize=64)
 def _engine(language: str, *, html: bool) -> jinja2.Environment:
     """A template engine per language; autoescape is off for plain text only."""
-    engine = jinja2.Environment(  # noqa: S701 (autoescape is off for plain text only)
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=html, undefined=jinja2.StrictUndefined,
+    engine = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=html,  # noqa: S701 (off for plain text only)
+        undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, extensions=["jinja2.ext.i18n"], auto_reload=False,
     )
     words = i18n.catalogue(language)

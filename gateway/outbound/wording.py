@@ -94,7 +94,8 @@ REPLIES = {
     Reply.NEEDS_ACTION: marked("not answered"),
 }
 NAMELESS = {Kind.MEETING: marked("Meeting"), Kind.TASK: marked("Task"), Kind.CALL: marked("Call")}
-ORDINALS = {"1": marked("the first"), "2": marked("the second"), "3": marked("the third"), "4": marked("the fourth"), "-1": marked("the last")}
+ORDINALS = {"1": marked("the first"), "2": marked("the second"), "3": marked("the third"), "4": marked("the fourth"),
+            "-1": marked("the last")}
 DAY = re.compile(r"\+?(-?\d)?(MO|TU|WE|TH|FR|SA|SU)")
 
 

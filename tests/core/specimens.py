@@ -1,0 +1,94 @@
+"""Letters to test with: every kind of follow-up, every change, in two languages and several pairs of zones."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+from gateway.model import DateChange, Edition, Guest, Kind, Letter, Method, Recurrence, Reply
+from gateway.settings import Mail
+
+SECRET = b"a site secret"
+MAIL = Mail(address="invites@crm.example", name="Firma AS")
+HOUR, WEEK = timedelta(hours=1), timedelta(days=7)
+START = datetime(2026, 12, 1, 8, tzinfo=UTC)
+SECOND, THIRD = START + WEEK, START + 2 * WEEK
+LANGUAGES = ("nb", "en")
+ZONES = (("Europe/Oslo", "Europe/Oslo"), ("Europe/Oslo", "America/New_York"), ("UTC", "Asia/Kolkata"),
+         ("Africa/Casablanca", "Europe/Oslo"), ("Asia/Tokyo", "Asia/Tokyo"), ("America/Santiago", "Australia/Lord_Howe"))
+"""The owner's zone and the invitee's."""
+
+SINGLE = Edition(uid="7f3c2a91@crm.example", kind=Kind.MEETING, title="Kick-off", start=START, end=START + HOUR,
+                 timezone="Europe/Oslo", organizer="Nordmann, Kari")
+SERIES = replace(SINGLE, title="Ukesmøte", recurrence=Recurrence("FREQ=WEEKLY;COUNT=6;BYDAY=TU"))
+WITH_DATES = replace(SERIES, recurrence=Recurrence("FREQ=WEEKLY;UNTIL=20270301", exdates=(START + 4 * WEEK,)), dates=(
+    DateChange(SECOND, SECOND + 2 * HOUR, SECOND + 3 * HOUR), DateChange(THIRD, cancelled=True)),
+    sequence=1, date_sequences=((SECOND, 2, 2), (THIRD, 3, 3)))
+LISTED = replace(SINGLE, guest_list_public=True, guests=(
+    Guest("Ola Hansen", "ola@ext.example", Reply.ACCEPTED), Guest("Bø; \"Per\", jr.", "per@other.example", Reply.TENTATIVE),
+    Guest("Fjord", "")))
+RICH = replace(SINGLE, title="Økonomi, mål; og \"tall\" <b>&amp;</b>\\n – Ærlig talt 🎉 " * 3, location="Møterom Blåbær, 2. etg.",
+               agenda="1. Status\r\n2. Økonomi; tall, \\ mål\n\n" + "en ganske lang linje som må brettes – åøæ € 漢字 " * 40,
+               video_url="https://meet.example/j/123?pwd=a,b;c&x=1")
+KINDS: dict[str, Edition] = {
+    "meeting": SINGLE,
+    "rich": RICH,
+    "listed": LISTED,
+    "all-day": replace(SINGLE, start=date(2026, 12, 1), end=date(2026, 12, 4), all_day=True),
+    "no-end": replace(SINGLE, end=None),
+    "over-midnight": replace(SINGLE, end=START + timedelta(hours=40)),
+    "task": replace(SINGLE, kind=Kind.TASK, title="Lag tilbud", start=None, end=None, deadline=date(2026, 12, 1)),
+    "planned-call": replace(SINGLE, kind=Kind.CALL, title="Ring Acme", start=None, end=None, deadline=date(2026, 12, 1)),
+    "call": replace(SINGLE, kind=Kind.CALL, end=START + timedelta(minutes=15)),
+    "series": SERIES,
+    "endless": replace(SERIES, recurrence=Recurrence("FREQ=WEEKLY;INTERVAL=2")),
+    "all-day-series": replace(SERIES, start=date(2026, 12, 1), end=date(2026, 12, 2), all_day=True,
+                              recurrence=Recurrence("FREQ=DAILY;UNTIL=20261224", exdates=(date(2026, 12, 6),))),
+    "dates": replace(SERIES, recurrence=Recurrence("", rdates=(START, SECOND + HOUR, THIRD))),
+    "series-with-dates": WITH_DATES,
+    "one-date": WITH_DATES,
+}
+CHANGES = ("invitation", "reinstated", "moved", "updated", "cancelled", "withdrawn")
+
+
+def letter(edition: Edition = SINGLE, **facts: object) -> Letter:
+    """A first invitation to Ola, unless said otherwise."""
+    usual = Letter(
+        method=Method.REQUEST, edition=edition, before=None, sequence=edition.sequence,
+        dtstamp=datetime(2026, 11, 20, 4, 15, tzinfo=UTC), message_id="k5v7q2@crm.example", account="default",
+        address="ola@ext.example", address_name="Hansen, Ola", organizer_address="invites+abcdefgh234567@crm.example",
+        bounce_address="invites+b_abcdefgh234567@crm.example", language="nb", timezone="Europe/Oslo",
+        token="abcdefgh234567")
+    return replace(usual, **facts)  # type: ignore[arg-type]
+
+
+def changed(kind: str, change: str) -> Letter:
+    """The letter of a kind that tells this change."""
+    now = KINDS[kind]
+    base = letter(now, instance=SECOND if kind == "one-date" else None)
+    sequence = now.sequence + 1
+    if change == "invitation":
+        return base
+    if change in ("cancelled", "withdrawn"):
+        gone = replace(now, cancelled=change == "cancelled", sequence=sequence)
+        return replace(base, method=Method.CANCEL, before=now, edition=gone, sequence=sequence, withdrawn=change == "withdrawn")
+    before = {
+        "reinstated": replace(now, cancelled=True),
+        "moved": replace(now, location="Bølgen", timezone="Europe/London"),
+        "updated": replace(now, title="Oppstart", agenda="Kaffe", video_url="https://meet.example/gammel"),
+    }[change]
+    raised = sequence if change != "updated" else now.sequence
+    reply = Reply.ACCEPTED if change == "updated" else Reply.NEEDS_ACTION
+    dates = tuple((original, raised, raised) for original, _, _ in now.date_sequences)
+    return replace(base, before=before, sequence=raised, reply=reply,
+                   edition=replace(now, sequence=raised, significant=raised, date_sequences=dates)
+                   if change != "updated" else now)
+
+
+def matrix(kind: str, change: str) -> Iterator[Letter]:
+    """One letter per language and pair of zones."""
+    for language in LANGUAGES:
+        for owners, invitees in ZONES:
+            one = changed(kind, change)
+            before = one.before if one.before is None or change == "moved" else replace(one.before, timezone=owners)
+            yield replace(one, language=language, timezone=invitees, before=before,
+                          edition=replace(one.edition, timezone=owners))

@@ -1,0 +1,227 @@
+"""The calendar object of every letter, judged by icalendar, by libical and by four checks that neither makes."""
+
+import re
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import icalendar
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.errors import InputError
+from gateway.itip import ics
+from gateway.model import DateChange, Kind, Method, Moment, Recurrence, Reply
+from tests.core import libical, specimens
+from tests.core.specimens import SECOND, SERIES, SINGLE, START, THIRD, WEEK, WITH_DATES, letter
+
+PARTSTATS = {"NEEDS-ACTION", "ACCEPTED", "DECLINED", "TENTATIVE", "DELEGATED"}
+
+
+def events(content: bytes) -> list[icalendar.Event]:
+    return list(icalendar.Calendar.from_ical(content).walk("VEVENT"))
+
+
+def event(content: bytes) -> icalendar.Event:
+    return events(content)[0]
+
+
+def unfolded(content: bytes) -> list[str]:
+    return content.decode().replace("\r\n ", "").split("\r\n")
+
+
+def instant(value: Moment) -> Moment:
+    return value.astimezone(UTC) if isinstance(value, datetime) else value
+
+
+@pytest.mark.parametrize("change", specimens.CHANGES)
+@pytest.mark.parametrize("kind", specimens.KINDS)
+def test_every_letter_pleases_all_judges(kind: str, change: str) -> None:
+    for one in specimens.matrix(kind, change):
+        content = ics.calendar(one)
+        assert ics.calendar(one) == content, "the same letter gives the same bytes"
+        # libical knows what each METHOD needs.
+        assert libical.problems(content) == []
+        # Four things that the libraries let pass.
+        assert content.endswith(b"\r\n")
+        assert not re.search(rb"(?<!\r)\n|\r(?!\n)", content), "line ends"
+        assert max(len(line) for line in content.split(b"\r\n")) <= 75, "folding"
+        lines = unfolded(content)
+        defined = {line[5:] for line in lines if line.startswith("TZID:")}
+        assert {name for line in lines for name in re.findall(r";TZID=([^:;]+)", line)} == defined, "zones"
+        assert {name for line in lines for name in re.findall(r";PARTSTAT=([^:;]+)", line)} <= PARTSTATS
+        # icalendar reads back what was meant.
+        top = icalendar.Calendar.from_ical(content)
+        assert (top["METHOD"], top["VERSION"]) == (one.method.value, "2.0")
+        shown, found = ics.facts(one), event(content)
+        span = ics.span(shown, one.instance)
+        assert instant(found.decoded("DTSTART")) == span.start
+        assert instant(found.decoded("DTEND")) == span.end if span.end else "DTEND" not in found
+        assert (str(found["UID"]), found["SEQUENCE"]) == (shown.uid, one.sequence)
+        assert found.decoded("DTSTAMP") == one.dtstamp
+        assert str(found["SUMMARY"]) == shown.title.strip()
+        assert str(found["ORGANIZER"]) == f"mailto:{one.organizer_address}"
+        assert found["ORGANIZER"].params["CN"] == "Kari Nordmann"
+        assert not found.errors
+        cancelled = one.method is Method.CANCEL and not one.withdrawn
+        assert found.get("STATUS") == ("CANCELLED" if cancelled else None if one.withdrawn else "CONFIRMED")
+        assert not [name for part in top.walk() for name in part if "NOTE" in name.upper()]
+
+
+@pytest.mark.parametrize("fault", [b"ORGANIZER", b"DTSTAMP", b"UID", b"SUMMARY"])
+def test_libical_is_a_judge(fault: bytes) -> None:
+    content = re.sub(rb"\r\n" + fault + rb"[^\r]*(\r\n [^\r]*)*", b"", ics.calendar(letter()))
+    assert libical.problems(content)
+
+
+def test_the_recipient_is_asked_and_his_name_ends_the_parameters() -> None:
+    line = next(line for line in unfolded(ics.calendar(letter())) if line.startswith("ATTENDEE"))
+    assert line == ("ATTENDEE;CUTYPE=INDIVIDUAL;ROLE=REQ-PARTICIPANT;PARTSTAT=NEEDS-ACTION;RSVP=TRUE;"
+                    "CN=Ola Hansen:mailto:ola@ext.example")
+
+
+def test_an_answer_that_stands_is_shown() -> None:
+    content = ics.calendar(letter(reply=Reply.TENTATIVE))
+    assert event(content)["ATTENDEE"].params["PARTSTAT"] == "TENTATIVE"
+
+
+@pytest.mark.parametrize(("name", "expected"), [
+    ("Nordmann, Kari", "Kari Nordmann"),
+    ("Kari Nordmann", "Kari Nordmann"),
+    ("Hansen, Ola, jr.", "Hansen Ola jr."),
+    ('Per "Pelle" Bø; Acme: x', "Per Pelle Bø Acme x"),
+    ("O\u2019Brien", "O'Brien"),
+    ("A\r\nB\tC\x00\u2028D^n", "A B C D n"),
+    (", ", ""),
+    ("Ås, ", "Ås"),
+    ("Acme, Inc.", "Acme Inc."),
+    ("Bø, Per", "Per Bø"),
+])
+def test_names_carry_nothing_that_clients_trip_over(name: str, expected: str) -> None:
+    assert ics.common_name(name) == expected
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_any_name_leaves_the_address_intact(name: str, title: str) -> None:
+    one = letter(replace(SINGLE, title=title, organizer=name), address_name=name)
+    found = event(ics.calendar(one))
+    assert str(found["ATTENDEE"]) == "mailto:ola@ext.example"
+    assert str(found["ORGANIZER"]) == f"mailto:{one.organizer_address}"
+    lines = unfolded(ics.calendar(one))
+    for line in lines:
+        if line.startswith(("ATTENDEE", "ORGANIZER")):
+            assert re.fullmatch(r'[^"]*;CN=[^":;,]+:mailto:[^:]+', line)
+
+
+@given(st.text(max_size=300))
+def test_any_agenda_is_read_back(agenda: str) -> None:
+    content = ics.calendar(letter(replace(SINGLE, agenda=agenda)))
+    assert max(len(line) for line in content.split(b"\r\n")) <= 75
+    assert str(event(content).get("DESCRIPTION", "")) == ics.text(agenda)
+    assert not re.search(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", content)
+
+
+def test_other_guests_stand_there_only_while_the_list_is_public() -> None:
+    one = letter(specimens.LISTED)
+    found = event(ics.calendar(one))["ATTENDEE"]
+    assert [str(guest) for guest in found] == ["mailto:ola@ext.example", "mailto:per@other.example"]
+    assert found[1].params == {"CUTYPE": "INDIVIDUAL", "ROLE": "REQ-PARTICIPANT", "PARTSTAT": "TENTATIVE", "CN": "Bø Per jr."}
+    private = letter(replace(specimens.LISTED, guest_list_public=False))
+    assert b"per@other.example" not in ics.calendar(private)
+    withdrawn = replace(one, method=Method.CANCEL, before=one.edition, withdrawn=True)
+    assert b"per@other.example" not in ics.calendar(withdrawn)
+
+
+def test_a_task_lies_on_its_deadline_and_makes_nobody_busy() -> None:
+    for kind in ("task", "planned-call"):
+        found = event(ics.calendar(letter(specimens.KINDS[kind])))
+        assert (found.decoded("DTSTART"), found.decoded("DTEND")) == (date(2026, 12, 1), date(2026, 12, 2))
+        assert (found["TRANSP"], found["X-MICROSOFT-CDO-INTENDEDSTATUS"]) == ("TRANSPARENT", "FREE")
+    busy = event(ics.calendar(letter(replace(SINGLE, kind=Kind.TASK, deadline=date(2026, 12, 9)))))
+    assert (busy["TRANSP"], instant(busy.decoded("DTSTART"))) == ("OPAQUE", START)
+
+
+def test_neither_start_nor_deadline_is_refused() -> None:
+    with pytest.raises(InputError, match="neither a start nor a deadline"):
+        ics.calendar(letter(replace(SINGLE, start=None, end=None)))
+
+
+def test_an_unknown_zone_is_refused() -> None:
+    with pytest.raises(InputError, match="Mars/Olympus"):
+        ics.calendar(letter(replace(SINGLE, timezone="Mars/Olympus")))
+
+
+def test_utc_needs_no_zone() -> None:
+    content = ics.calendar(letter(replace(SINGLE, timezone="Etc/UTC")))
+    assert b"DTSTART:20261201T080000Z" in content
+    assert b"VTIMEZONE" not in content
+
+
+def test_a_series_carries_its_dates() -> None:
+    found = events(ics.calendar(letter(WITH_DATES, sequence=4)))
+    master, moved = found
+    assert master["RRULE"].to_ical() == b"FREQ=WEEKLY;UNTIL=20270301T225959Z", "a whole last day, in UTC"
+    assert [instant(one.dt) for one in master["EXDATE"].dts] == [THIRD, START + 4 * WEEK]
+    assert (master["SEQUENCE"], moved["SEQUENCE"]) == (4, 2), "each component its own"
+    assert instant(moved.decoded("RECURRENCE-ID")) == SECOND
+    assert "RRULE" not in moved
+
+
+def test_one_date_goes_without_the_rule() -> None:
+    for kind, start in (("one-date", SECOND + timedelta(hours=2)), ("series", SECOND)):
+        only, = events(ics.calendar(letter(specimens.KINDS[kind], instance=SECOND)))
+        assert instant(only.decoded("RECURRENCE-ID")) == SECOND
+        assert instant(only.decoded("DTSTART")) == start
+        assert "RRULE" not in only
+        assert "EXDATE" not in only
+
+
+def test_a_list_of_dates_has_no_rule() -> None:
+    found = event(ics.calendar(letter(specimens.KINDS["dates"])))
+    assert "RRULE" not in found
+    assert [instant(one.dt) for one in found["RDATE"].dts] == [SECOND + timedelta(hours=1), THIRD], "DTSTART is one of them"
+
+
+@pytest.mark.parametrize(("until", "all_day", "expected"), [
+    ("20261231", False, b"20261231T225959Z"),
+    ("20261231T090000", False, b"20261231T080000Z"),
+    ("20261231T080000Z", False, b"20261231T080000Z"),
+    ("20261231", True, b"20261231"),
+    ("20261231T230000Z", True, b"20270101"),
+])
+def test_until_has_the_type_of_dtstart(until: str, all_day: bool, expected: bytes) -> None:
+    base = specimens.KINDS["all-day-series"] if all_day else SERIES
+    content = ics.calendar(letter(replace(base, recurrence=Recurrence(f"FREQ=WEEKLY;UNTIL={until}"))))
+    assert b"UNTIL=" + expected + b"\r\n" in content
+
+
+def test_a_cancellation_shows_what_the_invitee_holds() -> None:
+    before = replace(SINGLE, start=START - WEEK, end=START - WEEK + timedelta(hours=1))
+    one = letter(SINGLE, method=Method.CANCEL, before=before, sequence=5)
+    found = event(ics.calendar(one))
+    assert (instant(found.decoded("DTSTART")), found["SEQUENCE"]) == (START - WEEK, 5)
+    assert "RSVP" not in found["ATTENDEE"].params
+
+
+def test_dates_that_are_cancelled_keep_their_place() -> None:
+    gone = replace(SERIES, dates=(DateChange(SECOND, cancelled=True),))
+    one = letter(gone, method=Method.CANCEL, before=SERIES, instance=SECOND, sequence=2)
+    only, = events(ics.calendar(one))
+    assert (only["STATUS"], instant(only.decoded("DTSTART"))) == ("CANCELLED", SECOND)
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "Teams", "https://x.example/\r\nX: y", "https://x.example/ y"])
+def test_only_web_addresses_become_links(url: str) -> None:
+    found = event(ics.calendar(letter(replace(SINGLE, video_url=url))))
+    assert "URL" not in found
+    assert "CONFERENCE" not in found
+
+
+@pytest.mark.parametrize(("address", "expected"), [
+    ("ola@ext.example", "mailto:ola@ext.example"),
+    ("o'brien+x=y@ext.example", "mailto:o'brien+x=y@ext.example"),
+    ('50%"off"@ext.example', "mailto:50%25%22off%22@ext.example"),
+    ("kåre@blåbær.example", "mailto:k%C3%A5re@xn--blbr-roah.example"),
+])
+def test_addresses_as_uris(address: str, expected: str) -> None:
+    assert ics.mailto(address) == expected
