@@ -2,30 +2,34 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import groupby
 
 from gateway import status
 from gateway.errors import StoreError
-from gateway.model import Delivery, Edition, Moment
+from gateway.model import Delivery
 from gateway.settings import Mail
-from gateway.store import followups, invitations, journal, outbox
-from gateway.store.engine import Connection, Store
-from gateway.store.followups import Member, Site
+from gateway.store import agenda, followups, invitations, journal, outbox
+from gateway.store.engine import Store
+from gateway.store.followups import Member
 from gateway.store.invitations import Invitation
 from gateway.web import app, page
 
 LATE = timedelta(minutes=10)
 """A letter that waits for so long beyond its time says that nobody is sending."""
+KEPT = timedelta(days=1)
+"""A follow-up stays on the page until the day after it took place (domain.md §4)."""
 
 
 def shown(store: Store, mail: Mail, most: int) -> app.Shown:
-    """At most so many follow-ups with participants, by their time, and the journal number up to which they are told."""
-    site = Site(mail.timezone, mail.language)
+    """At most so many follow-ups, the next one first, and the journal number up to which they are told."""
     with store.read() as connection:
         newest = journal.newest(connection)
-        cards = [card for key, group in groupby(followups.members(connection), lambda one: one.follow_up)
-                 if (card := _card(connection, key, site, [one for one in group if not one.removed]))]
-    return app.Shown(sorted(cards, key=_time)[:most], newest)
+        items = agenda.ahead(connection, datetime.now(UTC) - KEPT, most, mail.timezone)
+        numbers = agenda.rows(connection, [item.key for item in items])
+        letters = invitations.deliveries(connection, numbers)
+        rows: dict[str, list[page.Participant]] = {}
+        for member in followups.members(connection, ids=numbers):
+            rows.setdefault(member.follow_up, []).append(_row(member, letters.get(member.id)))
+    return app.Shown([_card(item, rows.get(item.key, ())) for item in items], newest)
 
 
 def checks(store: Store) -> Sequence[app.Check]:
@@ -36,35 +40,22 @@ def checks(store: Store) -> Sequence[app.Check]:
     except StoreError as error:
         return [app.Check("store", False, str(error))]
     late = due is not None and due < datetime.now(UTC) - LATE
-    return [app.Check("store", True), app.Check("queue", not late,
-                                                f"a letter has waited since {due:%Y-%m-%d %H:%M:%SZ}" if late else "")]
+    waits = f"a letter has waited since {due:%Y-%m-%d %H:%M:%SZ}" if late else ""
+    return [app.Check("store", True), app.Check("queue", not late, waits)]
 
 
-def _card(connection: Connection, key: str, site: Site, members: Sequence[Member]) -> page.FollowUp | None:
-    edition = followups.wanted(connection, key, site, members)
-    if edition is None:
-        return None
-    letters = invitations.deliveries(connection, [one.id for one in members])
+def _card(item: agenda.Item, rows: Sequence[page.Participant]) -> page.FollowUp:
     return page.FollowUp(
-        key=key, title=edition.title, kind=edition.kind, owner=edition.organizer, start=edition.start, end=edition.end,
-        timezone=edition.timezone, location=edition.location, deadline=edition.deadline, cancelled=edition.cancelled,
-        recurrence=_rule(edition), participants=tuple(_row(one, letters.get(one.id)) for one in members))
-
-
-def _rule(edition: Edition) -> str:
-    return edition.recurrence.rrule or "dates" if edition.recurrence else ""
+        key=item.key, title=item.title, kind=item.kind, owner=item.owner, start=item.start, end=item.end,
+        timezone=item.timezone, location=item.location, deadline=item.deadline, cancelled=item.cancelled,
+        series=item.series, participants=tuple(rows))
 
 
 def _row(member: Member, letter: Invitation | None) -> page.Participant:
     standing = member.standings[None]
     return page.Participant(
-        key=str(member.id), name=member.name, address=member.address, role=member.role, code=status.code(member.role,
-            standing),
-        reply=standing.reply, comment=standing.comment, delivery=letter.delivery if letter else Delivery.NONE,
-        email_invite=member.email_invite, conflict=member.conflict,
+        key=str(member.id), name=member.name, address=member.address, role=member.role,
+        code=status.code(member.role, standing), reply=standing.reply, comment=standing.comment,
+        delivery=letter.delivery if letter else Delivery.NONE, email_invite=member.email_invite,
+        conflict=member.conflict,
         note=member.note or (letter.delivery_text if letter else ""))
-
-
-def _time(follow_up: page.FollowUp) -> tuple[str, str]:
-    moment: Moment | None = follow_up.start or follow_up.deadline
-    return (moment.isoformat() if moment else "9999", follow_up.key)

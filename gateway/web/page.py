@@ -52,7 +52,7 @@ class FollowUp:
     location: str = ""
     deadline: date | None = None
     cancelled: bool = False
-    recurrence: str = ""
+    series: bool = False
     participants: tuple[Participant, ...] = ()
 
 
