@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 logging.getLogger("aioimaplib").setLevel(logging.WARNING)
 
 UIDS = 50
-"""Messages per FETCH and per MOVE: aioimaplib's cost grows with the square (measured: 50 is fastest)."""
+"""Messages per FETCH: aioimaplib's cost grows with the square (measured: 50 is fastest)."""
 LINES = 200
 """Response lines given to aioimaplib at once: it recurses once per line."""
 CAPACITY = 16 * 1024 * 1024

@@ -72,7 +72,14 @@ def mailbox(name: str) -> str:
 
 
 def message_set(uids: Iterable[int]) -> str:
-    return ",".join(map(str, uids))
+    """Exactly these numbers, runs of them as `first:last` (RFC 3501 §9): lines stay short enough for every server."""
+    runs: list[list[int]] = []
+    for uid in sorted(set(uids)):
+        if runs and uid == runs[-1][1] + 1:
+            runs[-1][1] = uid
+        else:
+            runs.append([uid, uid])
+    return ",".join(str(first) if first == last else f"{first}:{last}" for first, last in runs)
 
 
 def numbers(lines: Lines) -> list[int]:

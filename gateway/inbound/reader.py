@@ -33,6 +33,8 @@ IDLE_TRIES = 2
 ROUNDS = 10
 """Searches in a row while messages keep coming, before what was left out gets its turn."""
 HEADER_BYTES = 256 * 1024
+MOVES = 500
+"""Messages in one MOVE: a server spends about as long on 50 as on 500 (Dovecot, measured), and answers wait meanwhile."""
 
 
 class Folder(StrEnum):
@@ -214,7 +216,7 @@ class Reader:
             if not session.news:
                 break
             cursor = await asyncio.to_thread(self._position)
-        for some in _portions(left):
+        for some in _portions(left, imap.UIDS):
             if stop.is_set():
                 break
             there = await session.still_there(some)
@@ -228,6 +230,7 @@ class Reader:
     async def _deal(self, session: imap.Session, uids: Sequence[int], stop: asyncio.Event) -> int:
         """Offers these messages in order: the cursor must not pass one that was not offered."""
         dealt = start = 0
+        placed: list[tuple[Folder, int]] = []
         while start < len(uids) and not stop.is_set():
             chunk = self._chunk(uids[start:start + imap.UIDS])
             items, passed = await self._measure(session, chunk)
@@ -238,15 +241,16 @@ class Reader:
                 batch, passed = await self._fetch(session, group, part, items)
                 rest = rest[passed:]
                 if batch:
-                    dealt += await self._hand_over(session, batch)
+                    verdicts = await asyncio.to_thread(self._take, batch)
+                    dealt += len(verdicts)
+                    placed += [(folder, message.uid) for message, folder in verdicts]
+                for message in batch:
+                    self._trouble.pop(message.uid, None)
+            if len(placed) >= MOVES:
+                await self._move(session, placed)
+                placed = []
+        await self._move(session, placed)
         return dealt
-
-    async def _hand_over(self, session: imap.Session, batch: list[Fetched]) -> int:
-        placed = await asyncio.to_thread(self._take, batch)
-        for message in batch:
-            self._trouble.pop(message.uid, None)
-        await self._move(session, [(folder, message.uid) for message, folder in placed])
-        return len(placed)
 
     # What to ask for, and what to do about messages that do not come
 
@@ -362,7 +366,7 @@ class Reader:
             if folder is not Folder.STAY:
                 by_folder[folder].append(uid)
         for folder, all_uids in by_folder.items():
-            for uids in _portions(all_uids):
+            for uids in _portions(all_uids, MOVES):
                 if refusal := await session.move(uids, self._names[folder]):
                     self._owed = True  # the messages are dealt with all the same; asked again at the next look
                     if refusal != self._complaint:
@@ -390,6 +394,6 @@ class Reader:
             log.error("mailbox.failed", reason=words, retry_in=retry_in, exc_info=error)
 
 
-def _portions(uids: Sequence[int]) -> Iterator[list[int]]:
-    for start in range(0, len(uids), imap.UIDS):
-        yield list(uids[start:start + imap.UIDS])
+def _portions(uids: Sequence[int], size: int) -> Iterator[list[int]]:
+    for start in range(0, len(uids), size):
+        yield list(uids[start:start + size])

@@ -180,7 +180,7 @@ class Connection:
             start = int(wanted[:-2])
             found = [uid for uid in uids if uid >= start] or uids[-1:]  # RFC 3501 §6.4.8
         else:
-            found = [uid for uid in uids if uid in _numbers(wanted)]
+            found = [uid for uid in uids if uid in numbers(wanted)]
         self.send(f"* SEARCH {' '.join(map(str, found))}")
         return None
 
@@ -206,29 +206,29 @@ class Connection:
         return None
 
     def _existing(self, rest: str) -> list[tuple[int, int]]:
-        wanted = _numbers(rest.split(" ", 1)[0])
+        wanted = numbers(rest.split(" ", 1)[0])
         self.peer.largest_fetch = max(self.peer.largest_fetch, len(wanted))
         return [(index, uid) for index, uid in enumerate(sorted(self.peer.messages), start=1) if uid in wanted]
 
     def do_move(self, rest: str) -> str | None:
-        return self.do_copy(rest) or self._expunge(_numbers(rest.split(" ", 1)[0]))
+        return self.do_copy(rest) or self._expunge(numbers(rest.split(" ", 1)[0]))
 
     def do_copy(self, rest: str) -> str | None:
         uids, _, target = rest.partition(" ")
         target = target.strip('"')
         if target not in self.peer.folders:
             return "NO [TRYCREATE] no such folder"
-        self.peer.folders[target] += [uid for uid in sorted(_numbers(uids)) if uid in self.peer.messages]
+        self.peer.folders[target] += [uid for uid in sorted(numbers(uids)) if uid in self.peer.messages]
         return None
 
     def do_store(self, rest: str) -> str | None:
-        for uid in _numbers(rest.split(" ", 1)[0]) & self.peer.messages.keys():
+        for uid in numbers(rest.split(" ", 1)[0]) & self.peer.messages.keys():
             self.peer.messages[uid].flags.add("\\Deleted")
         return None
 
     def do_expunge(self, rest: str) -> str | None:
         deleted = {uid for uid, message in self.peer.messages.items() if "\\Deleted" in message.flags}
-        return self._expunge(deleted & _numbers(rest) if rest else deleted)
+        return self._expunge(deleted & numbers(rest) if rest else deleted)
 
     def _expunge(self, uids: set[int]) -> str | None:
         for index, uid in reversed(list(enumerate(sorted(self.peer.messages), start=1))):
@@ -340,5 +340,10 @@ async def running() -> AsyncIterator[Peer]:
         await peer.until(lambda: not peer.connections)
 
 
-def _numbers(text: str) -> set[int]:
-    return {int(number) for number in text.split(",")}
+def numbers(text: str) -> set[int]:
+    """A message set: 1,3:5 → 1, 3, 4, 5."""
+    found: set[int] = set()
+    for run in text.split(","):
+        first, _, last = run.partition(":")
+        found.update(range(int(first), int(last or first) + 1))
+    return found

@@ -238,7 +238,7 @@ async def test_of_a_large_message_only_the_header_is_read(peer: Peer, desk: Desk
     assert [(message.uid, message.complete) for message in desk.taken] == [(1, True), (2, False), (3, True)]
     assert desk.taken[1].raw == b"Subject: large\r\n\r\n"
     assert desk.taken[1].size == 200_018
-    assert not any("2" in line.split()[2].split(",") for line in peer.commands("FETCH") if "BODY.PEEK[]" in line)
+    assert not any(2 in imap_peer.numbers(line.split()[2]) for line in peer.commands("FETCH") if "BODY.PEEK[]" in line)
 
 
 async def test_a_message_larger_than_the_server_said_is_cut_to_its_header(peer: Peer, desk: Desk) -> None:
@@ -479,7 +479,7 @@ async def test_a_message_that_ends_every_session_is_handed_over_at_last_without_
         peer.add()
 
     async def poison(connection: imap_peer.Connection, tag: str) -> bool:
-        if "2" in peer.heard[-1].split()[3].split(","):
+        if 2 in imap_peer.numbers(peer.heard[-1].split()[3]):
             raise imap_peer.Cut
         return False
 
@@ -664,6 +664,13 @@ async def test_an_unusable_authority_file_is_a_setting_that_is_wrong(tmp_path: P
     (b"31-Feb-2026 02:44:25 +0200", None), (b"01-Jan-0001 00:00:00 +1400", None), (b"yesterday", None)])
 def test_internal_dates(text: bytes, expected: datetime | None) -> None:
     assert imap_syntax.internal_date(text) == expected
+
+
+@pytest.mark.parametrize(("uids", "expected"), [
+    ([1], "1"), ([3, 1, 2], "1:3"), ([1, 3, 4, 6, 7, 8, 10], "1,3:4,6:8,10"), ([4294967295], "4294967295")])
+def test_message_sets_name_exactly_what_was_asked(uids: list[int], expected: str) -> None:
+    assert imap_syntax.message_set(uids) == expected
+    assert imap_peer.numbers(expected) == set(uids)
 
 
 def test_bodies_may_be_quoted_or_nil_and_their_words_are_no_attributes() -> None:
