@@ -100,13 +100,12 @@ def test_json_is_one_object_per_line(capsys: pytest.CaptureFixture[str]) -> None
     assert [json.loads(line) for line in lines] == rows
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_daemon_stops_when_asked(number: signal.Signals, tmp_path: Path) -> None:
-    """From the outside: ready is said, the signal ends it with 0."""
-    url = f"sqlite:///{tmp_path}/store.db"
-    assert command("db", "upgrade", GATEWAY_STORE__URL=url).returncode == 0
-    with subprocess.Popen([PROGRAM, "run", "--only", "jobs"], env=environment(GATEWAY_STORE__URL=url, GATEWAY_LOG__FORMAT="json"),
-                          stderr=subprocess.PIPE, text=True) as daemon:
+@pytest.mark.parametrize(("only", "number"), [([], signal.SIGTERM), ([], signal.SIGINT), (["--only", "jobs"], signal.SIGTERM)])
+def test_the_daemon_stops_when_asked(only: list[str], number: signal.Signals, tmp_path: Path) -> None:
+    """From the outside, with a store that does not exist yet: ready is said, the signal ends it with 0."""
+    settings = environment(GATEWAY_STORE__URL=f"sqlite:///{tmp_path}/store.db", GATEWAY_LOG__FORMAT="json",
+                           GATEWAY_WEB__LISTEN="127.0.0.1:0")
+    with subprocess.Popen([PROGRAM, "run", *only], env=settings, stderr=subprocess.PIPE, text=True) as daemon:
         assert daemon.stderr is not None
         late = threading.Timer(DEADLINE, daemon.kill)
         late.start()
@@ -121,3 +120,10 @@ def test_the_daemon_stops_when_asked(number: signal.Signals, tmp_path: Path) -> 
             late.cancel()
             daemon.kill()
     assert said == ["starting", "ready", "stopping", "stopped"]
+
+
+def test_a_role_that_cannot_be_configured_ends_the_daemon_with_78(tmp_path: Path) -> None:
+    done = command("run", GATEWAY_STORE__URL=f"sqlite:///{tmp_path}/store.db", GATEWAY_WEB__LISTEN="127.0.0.1:0",
+                   GATEWAY_SMTP__PASSWORD_FILE=str(tmp_path / "absent"))
+    assert done.returncode == 78
+    assert done.stderr.splitlines()[-1].startswith("invite-gateway: smtp.password_file: cannot read")
