@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -169,3 +170,12 @@ def test_the_licence_is_the_one_that_is_declared() -> None:
     assert "GNU GENERAL PUBLIC LICENSE" in licence
     assert "Version 3, 29 June 2007" in licence
     assert tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["license"] == "GPL-3.0-or-later"
+
+
+def test_an_installation_has_every_file_of_the_product(tmp_path: Path) -> None:
+    """Templates, catalogues and migrations are no modules and are easily left behind."""
+    tool("hatchling", "build", "-t", "wheel", "-d", str(tmp_path))
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as packed:
+        carried = {entry for entry in packed.namelist() if entry.startswith("gateway/")}
+    assert carried == {name(path) for path in tracked() if path.is_relative_to(ROOT / "gateway")}
