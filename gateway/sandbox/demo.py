@@ -1,0 +1,197 @@
+"""`invite-gateway demo`: the gateway at work in a small world of its own, with nothing else installed.
+
+Starts the built-in mail server, a fresh SQLite store, the robots and the daemon's own roles in this process, loads the
+seed,
+and then does what a CRM user does: gives one meeting a new time, and calls another one off. Nothing of the gateway is
+replaced.
+On failure: a robot that cannot answer or a role that cannot start ends the demonstration with its reason.
+Security: everything listens on 127.0.0.1; the settings of a real installation (file, environment) are not used.
+Limits: the store is deleted at the end.
+"""
+
+import asyncio
+import os
+import secrets
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from gateway import settings as configuration
+from gateway.actions import load
+from gateway.daemon import logs
+from gateway.daemon import run as daemon
+from gateway.errors import InputError
+from gateway.model import Reply
+from gateway.sandbox import mailserver, robots, seed
+from gateway.settings import Settings
+from gateway.store import engine, followups, journal, leases, migrate
+from gateway.store.engine import Store
+from gateway.web import overview, page
+
+PAGE_PORT = 8025
+MOVE_AFTER = 8.0
+CANCEL_AFTER = 3.0
+TELL_SECONDS = 0.3
+WIDTH = 120
+WANTED = (Reply.ACCEPTED, Reply.DECLINED, Reply.TENTATIVE)
+
+
+def main() -> int:
+    """Run the demonstration until Ctrl-C, or for DEMO_SECONDS. Returns the exit code.
+
+    With DEMO_SECONDS: 0 only if at least one answer of every kind (accepted, declined, tentative) was applied, else 1.
+    Raises `InputError` for a DEMO_SECONDS that is no number.
+    """
+    logs.configure(configuration.Log(level="warning", format="text"))
+    # Without a terminal there is no width to fit into, and nothing gained by breaking lines.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+    return asyncio.run(play(_seconds(), console))
+
+
+async def play(seconds: float | None, console: Console) -> int:
+    """The whole demonstration in the running loop; `seconds` None: until SIGTERM or Ctrl-C."""
+    password = secrets.token_urlsafe(16)
+    with tempfile.TemporaryDirectory(prefix="invite-gateway-demo-") as folder:
+        store = engine.Store(f"sqlite:///{folder}/store.db")
+        try:
+            async with mailserver.running(seed.accounts(), password) as server:
+                settings = _settings(f"{folder}/store.db", server, password)
+                migrate.upgrade(store)
+                _load(store, settings, seed.document(seed.today()))
+                _introduce(console, settings, server)
+                await _run(store, settings, server, seconds, console)
+            found = overview.shown(store, settings.mail, 1000).follow_ups
+        finally:
+            store.close()
+    console.print(table(found))
+    missing = [word.value for word in WANTED if word not in {row.reply for card in found for row in card.participants}]
+    if seconds is not None and missing:
+        console.print(f"No answer was applied that said: {', '.join(missing)}", style="bold red")
+        return 1
+    return 0
+
+
+async def _run(store: Store, settings: Settings, server: mailserver.MailServer, seconds: float | None,
+               console: Console) -> None:
+    """The daemon, with everything around it that makes it move, until the time is over or a signal comes."""
+    async with asyncio.TaskGroup() as group:
+        around = [group.create_task(robots.run(seed.CAST, server)), group.create_task(_edit(store, settings, console)),
+                  group.create_task(_tell(store, console))]
+        if seconds is not None:
+            around.append(group.create_task(_end_after(seconds)))
+        await daemon.serve(daemon.Process(settings, store, leases.identity()), daemon.ROLES)
+        for task in around:
+            task.cancel()
+
+
+async def _edit(store: Store, settings: Settings, console: Console) -> None:
+    """What a CRM user does while answers come in."""
+    await asyncio.sleep(MOVE_AFTER)
+    console.print("[bold]The quarterly review gets a new time: everybody is asked again.[/]")
+    await asyncio.to_thread(_load, store, settings, seed.document(seed.today(), moved=True))
+    await asyncio.sleep(CANCEL_AFTER)
+    console.print("[bold]The lunch is called off.[/]")
+    await asyncio.to_thread(_load, store, settings, seed.document(seed.today(), moved=True, cancelled=True))
+
+
+async def _tell(store: Store, console: Console) -> None:
+    """Say what the journal says, as it grows."""
+    last = 0
+    while True:
+        for entry, name in await asyncio.to_thread(_news, store, last):
+            last = entry.id
+            if entry.before != entry.after and entry.participant is not None:
+                when = f"{entry.at or datetime.now(UTC):%H:%M:%S}"
+                console.print(f"[dim]{when}[/] {_plain(name)}: {entry.before or '-'} → [bold]{entry.after}[/]")
+        await asyncio.sleep(TELL_SECONDS)
+
+
+def _news(store: Store, last: int) -> list[tuple[journal.Entry, str]]:
+    with store.read() as connection:
+        entries = journal.after(connection, last)
+        names = {one.id: one.name or one.key for one in followups.members(connection)} if entries else {}
+    return [(entry, names.get(entry.participant or 0, "")) for entry in entries]
+
+
+async def _end_after(seconds: float) -> None:
+    """End the daemon as an administrator would, so that the demonstration takes the same orderly stop."""
+    await asyncio.sleep(seconds)
+    signal.raise_signal(signal.SIGTERM)
+
+
+def _settings(path: str, server: mailserver.MailServer, password: str) -> Settings:
+    """Settings for this small world. Not `configuration.load`: a real installation's environment must have no say
+    here."""
+    return Settings.model_construct(
+        store=configuration.Store(url=f"sqlite:///{path}", poll_seconds=0.5),
+        mail=configuration.Mail(address=seed.MAILBOX, name=seed.ORGANISATION, timezone=seed.OSLO, language="en"),
+        smtp=configuration.Smtp(host=mailserver.HOST, port=server.smtp_port, security="none"),
+        imap=configuration.Imap(host=mailserver.HOST, port=server.imap_port, security="none", username=seed.MAILBOX,
+                                password=password, poll_seconds=5),
+        outbound=configuration.Outbound(coalesce_seconds=1), inbound=configuration.Inbound(),
+        policy=configuration.Policy(),
+        web=configuration.Web(listen=f"127.0.0.1:{_port()}"), log=configuration.Log(level="warning", format="text"))
+
+
+def _port() -> int:
+    """The usual port of the page, or another one where that is taken."""
+    for port in (PAGE_PORT, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((mailserver.HOST, port))
+            except OSError:
+                continue
+            free: int = probe.getsockname()[1]
+            return free
+    raise OSError("no port is free on 127.0.0.1")
+
+
+def _load(store: Store, settings: Settings, document: dict[str, object]) -> None:
+    with store.write() as connection:
+        load.load(connection, document, settings, datetime.now(UTC))
+
+
+def _introduce(console: Console, settings: Settings, server: mailserver.MailServer) -> None:
+    console.print(f"The page: [bold]http://{settings.web.listen}/[/]", soft_wrap=True)
+    console.print(f"[dim]Mail server of the demonstration: SMTP 127.0.0.1:{server.smtp_port}, IMAP 127.0.0.1:{server.imap_port}. "
+                  "Ctrl-C ends it.[/]", soft_wrap=True)
+
+
+def table(follow_ups: Sequence[page.FollowUp]) -> Table:
+    """The participants with their status, as text."""
+    programs = {robot.who.address: robot.client.__name__.replace("_", " ") for robot in seed.CAST}
+    made = Table("Participant", "answers with", "Status", "Comment", "Letter", box=SIMPLE)
+    for card in follow_ups:
+        made.add_row(f"[bold]{_plain(card.title)}[/]")
+        for row in card.participants:
+            made.add_row(f"  {_plain(row.name or row.address)}", programs.get(row.address, ""), page.words(row),
+                         _plain(row.comment), row.delivery.value)
+        made.add_section()
+    return made
+
+
+def _plain(text: str) -> str:
+    """Text of strangers for a terminal: no markup, no control characters."""
+    return escape(logs.escape(text))
+
+
+def _seconds() -> float | None:
+    given = os.environ.get("DEMO_SECONDS", "").strip()
+    if not given:
+        return None
+    try:
+        seconds = float(given)
+    except ValueError:
+        raise InputError(f"DEMO_SECONDS: expected a number of seconds, got {given!r}") from None
+    if not 0 < seconds < float("inf"):
+        raise InputError(f"DEMO_SECONDS: expected a positive number of seconds, got {given!r}")
+    return seconds
