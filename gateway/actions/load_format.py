@@ -10,7 +10,7 @@ Security: the document is data from another system; text that no store can hold 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from gateway.errors import InputError
 
@@ -35,6 +35,8 @@ def _key(text: str) -> str:
 
 Text = Annotated[str, AfterValidator(_storable)]
 Key = Annotated[Text, AfterValidator(_key)]
+Word = Annotated[Text, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
+"""A text that other systems keep as a number."""
 Count = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
 
 
@@ -131,10 +133,10 @@ class FollowUp(Entry):
     company: Key | None = None
     person: Key | None = None
     project: Key | None = None
-    sale: Text = ""
+    sale: Word = ""
     availability: Literal["busy", "free"] = "busy"
     alarm_minutes: Count | None = None
-    priority: Text | int = ""
+    priority: Word = ""
     completed: bool = False
     private: bool = False
     fields: dict[Text, Any] = {}

@@ -51,9 +51,10 @@ def plan_due(store: Store, settings: configuration.Settings, now: datetime, *, e
         with store.write() as connection:
             context = Context(settings.mail, meta.site_secret(connection), now)
             marks = followups.due(connection, until, BATCH)
+            # Before the records are read: on PostgreSQL a mark of a lower number may commit while they are, and must stay.
+            followups.unmark(connection, marks)
             for key in marks:
                 letters += len(plan_one(connection, key, context))
-            followups.unmark(connection, marks)
 
 
 def plan_one(connection: Connection, key: str, context: Context) -> list[int]:

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from gateway import __version__
-from gateway.cli import config, context, daemon, db, letters
+from gateway.cli import config, context, daemon, db, journal, letters, load, status
 from gateway.errors import ConfigurationError, GatewayError
 
 EX_CONFIG = 78  # sysexits.h
@@ -29,7 +29,10 @@ app.add_typer(config.app, name="config")
 app.add_typer(db.app, name="db")
 app.command()(daemon.run)
 app.command()(daemon.demo)
+app.command()(load.load)
+app.command()(status.status)
 app.command()(letters.letters)
+app.command()(journal.journal)
 
 
 def _version(wanted: bool) -> None:

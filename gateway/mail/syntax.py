@@ -2,7 +2,12 @@
 
 from functools import lru_cache
 
-from email_validator import EmailNotValidError, validate_email
+from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
+
+# Refused by the library whatever it is told; the list is its published way to say otherwise. Sites have hosts below them.
+for _real in ("local", "localhost"):
+    if _real in SPECIAL_USE_DOMAIN_NAMES:
+        SPECIAL_USE_DOMAIN_NAMES.remove(_real)
 
 
 @lru_cache(maxsize=10_000)

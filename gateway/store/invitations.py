@@ -78,7 +78,7 @@ def adopt(connection: Connection, number: int, edition_number: int, sequence: in
 
 def get(connection: Connection, numbers: Iterable[int]) -> dict[int, Invitation]:
     rows = connection.execute(sa.select(invitation).where(invitation.c.id.in_(set(numbers))))
-    return {row.id: _invitation(row) for row in rows}
+    return {row.id: from_row(row) for row in rows}
 
 
 def rehome(connection: Connection, key: str) -> None:
@@ -114,7 +114,7 @@ def of_address(connection: Connection, number: int, address: str) -> Invitation 
     """The invitation of a participant at an address: removed and added again is the same row and token."""
     row = connection.execute(sa.select(invitation).where(
         invitation.c.participant == number, sa.func.lower(invitation.c.address) == address.lower())).one_or_none()
-    return _invitation(row) if row is not None else None
+    return from_row(row) if row is not None else None
 
 
 def deliveries(connection: Connection, participants: Sequence[int] | None) -> Mapping[int, Invitation]:
@@ -122,7 +122,7 @@ def deliveries(connection: Connection, participants: Sequence[int] | None) -> Ma
     query = sa.select(invitation).order_by(invitation.c.id)
     if participants is not None:
         query = query.where(invitation.c.participant.in_(participants))
-    return {row.participant: _invitation(row) for row in connection.execute(query)}
+    return {row.participant: from_row(row) for row in connection.execute(query)}
 
 
 def ask_again(connection: Connection, participant_number: int) -> bool:
@@ -143,6 +143,6 @@ def mark_row_delivery(connection: Connection, participant_number: int, delivery:
     connection.execute(sa.update(invitation).where(*wanted).values(delivery=delivery, delivery_text=text))
 
 
-def _invitation(row: Any) -> Invitation:
+def from_row(row: Any) -> Invitation:
     return Invitation(row.id, row.participant, row.follow_up, row.uid, row.token, row.account, row.address, row.name,
                       row.organizer_address, row.bounce_address, row.language, row.timezone, Delivery(row.delivery), row.delivery_text)

@@ -1,0 +1,171 @@
+"""The times of a loaded follow-up: from what its system wrote to the instants that the store keeps. Pure.
+
+Times without offset are in the follow-up's zone. All-day follow-ups have plain dates with an exclusive end (RFC 5545 §3.6.1),
+kept as midnight UTC of the date; the same start and end mean one day. Instants have whole seconds.
+"""
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from gateway.actions import load_format
+from gateway.errors import InputError
+from gateway.followups import kinds, recurrence
+from gateway.itip import zones
+from gateway.model import Edition, Kind, Moment, Recurrence
+
+YEARS = range(1900, 3000)
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class DateTimes:
+    """One date of a series that the file names: excluded, added, moved or cancelled."""
+
+    original: Moment
+    start: Moment | None = None
+    end: Moment | None = None
+    cancelled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """When a follow-up takes place. `deadline` is an instant, also for a day (its local midnight)."""
+
+    start: Moment | None = None
+    end: Moment | None = None
+    deadline: datetime | None = None
+    rrule: str = ""
+    dates: tuple[DateTimes, ...] = ()
+
+
+@dataclass(slots=True)
+class Reader:
+    """Reads the times of one follow-up; what is wrong gathers in `problems` as (place within the follow-up, reason)."""
+
+    one: load_format.FollowUp
+    zone: ZoneInfo
+    problems: list[tuple[str, str]] = field(default_factory=list)
+
+    def times(self) -> Times:
+        one = self.one
+        start, end = self._moment(one.start, "start"), self._moment(one.end, "end", is_end=True)
+        deadline = self._deadline()
+        if self.problems:
+            return Times()
+        if start is None:
+            self._without_start(end, deadline)
+            return Times(deadline=deadline)
+        if end is not None and end < start:
+            self._wrong("end", "is before the start")
+            return Times()
+        if end == start and one.all_day:
+            end = start + DAY
+        return Times(start, end, deadline, *self._series(start, end))
+
+    def _wrong(self, place: str, reason: str) -> None:
+        self.problems.append((place, reason))
+
+    def _without_start(self, end: Moment | None, deadline: datetime | None) -> None:
+        if end is not None:
+            self._wrong("end", "needs a start")
+        if self.one.recurrence is not None or self.one.instances:
+            self._wrong("recurrence", "needs a start")
+        if self.one.kind == "meeting":
+            self._wrong("start", "is missing: a meeting has one")
+        elif deadline is None:
+            self._wrong("deadline", f"is missing: a {self.one.kind} has one, or a start")
+
+    def _moment(self, text: str | None, place: str, *, is_end: bool = False) -> Moment | None:
+        """An instant in UTC, or the date where the follow-up is all-day; None where nothing, or nothing right, is said."""
+        if text is None:
+            return None
+        read = self._parsed(text, place)
+        if read is None or not self.one.all_day:
+            if read is not None and not isinstance(read, datetime):
+                self._wrong(place, f"{text!r} is a plain date, which needs \"all_day\": true")
+                return None
+            return read
+        if not isinstance(read, datetime):
+            return read
+        local = read.astimezone(self.zone)
+        return local.date() + DAY if is_end and local.time() != time() else local.date()
+
+    def _parsed(self, text: str, place: str) -> Moment | None:
+        try:
+            if len(text) == 10:
+                found: Moment = date.fromisoformat(text)
+            else:
+                clock = datetime.fromisoformat(text)
+                found = (clock if clock.tzinfo else clock.replace(tzinfo=self.zone)).astimezone(UTC).replace(microsecond=0)
+        except (ValueError, OverflowError):
+            self._wrong(place, f"{text[:60]!r} is no time like 2026-12-01T09:00:00 and no date like 2026-12-01")
+            return None
+        if found.year not in YEARS:
+            self._wrong(place, f"{text!r} is out of reach (years {YEARS[0]} to {YEARS[-1]})")
+            return None
+        return found
+
+    def _deadline(self) -> datetime | None:
+        if self.one.deadline is None:
+            return None
+        read = self._parsed(self.one.deadline, "deadline")
+        if read is None or isinstance(read, datetime):
+            return read
+        return datetime.combine(read, time(), self.zone).astimezone(UTC)
+
+    def _series(self, start: Moment, end: Moment | None) -> tuple[str, tuple[DateTimes, ...]]:
+        given = self.one.recurrence or load_format.Recurrence()
+        if not given.rrule and not given.rdates:
+            if self.one.instances:
+                self._wrong("instances", "need a recurrence")
+            return "", ()
+        dates = dict[Moment, DateTimes]()
+        for number, text in enumerate(given.rdates):
+            self._add(dates, f"recurrence.rdates[{number}]", text)
+        series = Edition(
+            uid="", kind=Kind(self.one.kind), title="", start=start, end=kinds.end(Kind(self.one.kind), start, end),
+            timezone=self.zone.key, organizer="", all_day=self.one.all_day, recurrence=Recurrence(given.rrule, rdates=tuple(dates)))
+        try:
+            if given.rrule:
+                recurrence.check(given.rrule)
+            if next(recurrence.instances(series, limit=1), None) is None:
+                self._wrong("recurrence.rrule", "gives no date at all")
+            for number, text in enumerate(given.exdates):
+                self._add(dates, f"recurrence.exdates[{number}]", text, cancelled=True)
+            for number, instance in enumerate(self.one.instances):
+                self._instance(dates, f"instances[{number}]", instance, series)
+        except InputError as error:
+            self._wrong("recurrence.rrule", str(error))
+        return given.rrule, tuple(dates.values())
+
+    def _add(self, dates: dict[Moment, DateTimes], place: str, text: str, *, cancelled: bool = False) -> None:
+        original = self._moment(text, place)
+        if original is None:
+            return
+        if original in dates and (cancelled or dates[original].cancelled):
+            self._wrong(place, f"{text} is named twice")
+        dates[original] = DateTimes(original, cancelled=cancelled)
+
+    def _instance(self, dates: dict[Moment, DateTimes], place: str, one: load_format.Instance, series: Edition) -> None:
+        original = self._moment(one.original_start, f"{place}.original_start")
+        start, end = self._moment(one.start, f"{place}.start"), self._moment(one.end, f"{place}.end", is_end=True)
+        if original is None:
+            return
+        known = dates.get(original)
+        if known is not None and (known.cancelled or known.start is not None or known.end is not None):
+            self._wrong(f"{place}.original_start", f"{one.original_start} is named twice")
+        elif not recurrence.is_instance(series, original):
+            self._wrong(f"{place}.original_start", f"no date of the series begins at {one.original_start}")
+        if end is not None and end < (start or original):
+            self._wrong(f"{place}.end", "is before the start")
+        dates[original] = DateTimes(original, cancelled=True) if one.cancelled else DateTimes(original, start, end)
+
+
+def read(one: load_format.FollowUp, site_zone: str) -> tuple[Times, list[tuple[str, str]]]:
+    """The times of a follow-up, and what is wrong with them: (place within the follow-up, reason), empty when all is well."""
+    try:
+        reader = Reader(one, zones.zone(one.timezone or site_zone))
+    except InputError as error:
+        return Times(), [("timezone", str(error))]
+    return reader.times(), reader.problems

@@ -1,0 +1,49 @@
+"""`invite-gateway journal`: what happened, newest last (contract.md §2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gateway.cli import context, output
+
+if TYPE_CHECKING:
+    from gateway.store.engine import Store
+
+PAGE = 1_000
+COLUMNS = ("at", "event", "follow_up", "participant", "instance", "before", "after", "by", "channel", "detail")
+
+
+def journal(
+    ctx: typer.Context,
+    follow_up: Annotated[str | None, typer.Argument(metavar="FOLLOW_UP", help="Its key; without one, all.")] = None,
+) -> None:
+    """Every event of a follow-up, or of all: what, from where to where, by whom, through which channel."""
+    as_json = context.invocation(ctx).json
+    with closing(context.store(context.settings(ctx))) as store:
+        rows = _rows(store, follow_up)
+        output.objects(rows if as_json else list(rows), as_json=as_json, columns=COLUMNS)
+
+
+def _rows(store: Store, follow_up: str | None) -> Iterator[dict[str, Any]]:
+    """Page by page, so that a long history neither fills memory nor holds a transaction open."""
+    from gateway.store import codec, followups, journal
+
+    last, keys = 0, dict[int, str]()
+    while True:
+        with store.read() as connection:
+            entries = journal.after(connection, last, PAGE, follow_up)
+            unknown = {one.participant for one in entries if one.participant is not None} - keys.keys()
+            keys |= {one.id: one.key for one in followups.members(connection, ids=sorted(unknown))} if unknown else {}
+        for one in entries:
+            last = one.id
+            yield {
+                "id": one.id, "at": codec.moment(one.at), "event": one.event, "follow_up": one.follow_up,
+                "participant": keys.get(one.participant or 0, one.participant), "instance": codec.moment(one.instance) or None,
+                "before": one.before, "after": one.after, "by": one.by, "channel": one.channel.value if one.channel else None,
+                "letter": one.letter, "message": one.message, "detail": one.detail}
+        if len(entries) < PAGE:
+            return

@@ -1,0 +1,28 @@
+"""`invite-gateway status`: who stands where (contract.md §2)."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from gateway.cli import context, output
+from gateway.errors import NotFound
+
+COLUMNS = ("follow_up", "key", "name", "address", "email_invite", "code", "status", "reply", "delivery", "comment", "note")
+
+
+def status(
+    ctx: typer.Context,
+    follow_up: Annotated[str | None, typer.Argument(metavar="FOLLOW_UP", help="Its key; without one, all.")] = None,
+) -> None:
+    """Participants with their status, their own words, and what became of their letter."""
+    from gateway.store import views
+
+    with closing(context.store(context.settings(ctx))) as store, store.read() as connection:
+        if follow_up is not None and not views.known(connection, follow_up):
+            raise NotFound(f"there is no follow-up {follow_up!r}")
+        rows = [asdict(one) for one in views.status_rows(connection, follow_up)]
+    output.objects(rows, as_json=context.invocation(ctx).json, columns=COLUMNS)

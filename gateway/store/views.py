@@ -1,0 +1,103 @@
+"""What the store tells people: the rows that `status` prints, read in a fixed number of queries however many there are."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from gateway import status
+from gateway.model import Delivery, Moment, Reply
+from gateway.store import codec, followups, invitations
+from gateway.store.followups import Member
+from gateway.store.invitations import Invitation
+from gateway.store.schema import follow_up, follow_up_date, invitation
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceRow:
+    """One date with an answer or a change of its own; `instance` is its original start, RFC 3339 in UTC or a plain date."""
+
+    instance: str
+    status: str
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class StatusRow:
+    """One participant, as in contract.md §2. `address`: where mail goes, or would go; `note`: why none does."""
+
+    follow_up: str
+    key: str
+    name: str
+    address: str
+    email_invite: bool
+    code: int
+    status: str
+    reply: Reply
+    comment: str
+    delivery: Delivery
+    conflict: bool
+    instances: tuple[InstanceRow, ...]
+    note: str = ""
+
+
+def status_rows(connection: Connection, key: str | None = None) -> list[StatusRow]:
+    """The participants of a follow-up, or of all, without removed ones. A follow-up that is not there has none."""
+    members = [one for one in followups.members(connection, key) if not one.removed]
+    cancelled, dates = _cancelled(connection, key), _dates(connection, key)
+    letters = _invitations(connection, key)
+    return [_row(one, one.follow_up in cancelled, dates.get(one.follow_up, {}), letters.get(one.id, [])) for one in members]
+
+
+def known(connection: Connection, key: str) -> bool:
+    """Whether there is such a follow-up."""
+    return connection.execute(sa.select(follow_up.c.key).where(follow_up.c.key == key)).first() is not None
+
+
+def _row(member: Member, cancelled: bool, dates: Mapping[Moment, bool], letters: list[Invitation]) -> StatusRow:
+    series = member.standings[None]
+    # A follow-up that was cancelled a moment ago is so for everybody, whether or not the planner has been there.
+    series = replace(series, cancelled=series.cancelled or cancelled)
+    code = status.code(member.role, series)
+    letter = next((one for one in letters if one.address.lower() == member.address.lower()), letters[-1] if letters else None)
+    return StatusRow(
+        follow_up=member.follow_up, key=member.key, name=member.name, address=member.address or next(iter(member.addresses), ""),
+        email_invite=member.email_invite, code=int(code), status=code.word, reply=series.reply, comment=series.comment,
+        delivery=letter.delivery if letter else Delivery.NONE, conflict=member.conflict,
+        instances=tuple(_instances(member, cancelled, dates)), note=member.note or (letter.delivery_text if letter else ""))
+
+
+def _instances(member: Member, cancelled: bool, dates: Mapping[Moment, bool]) -> Iterator[InstanceRow]:
+    """A date without an answer of its own has the series'."""
+    own = {moment for moment in member.standings if moment is not None}
+    for moment in sorted(own | dates.keys(), key=codec.moment):
+        standing = member.standings.get(moment, member.standings[None])
+        standing = replace(standing, cancelled=standing.cancelled or cancelled or dates.get(moment, False))
+        yield InstanceRow(codec.moment(moment), status.code(member.role, standing).word, standing.reply)
+
+
+def _cancelled(connection: Connection, key: str | None) -> set[str]:
+    query = sa.select(follow_up.c.key).where(follow_up.c.cancelled)
+    return {row.key for row in connection.execute(query if key is None else query.where(follow_up.c.key == key))}
+
+
+def _dates(connection: Connection, key: str | None) -> dict[str, dict[Moment, bool]]:
+    """Dates with data of their own by follow-up → whether each is cancelled."""
+    query = (sa.select(follow_up_date, follow_up.c.all_day).join(follow_up, follow_up.c.key == follow_up_date.c.follow_up)
+             .where(follow_up_date.c.cancelled | follow_up_date.c.start_at.is_not(None) | follow_up_date.c.end_at.is_not(None)))
+    found: dict[str, dict[Moment, bool]] = {}
+    rows: Any = connection.execute(query if key is None else query.where(follow_up_date.c.follow_up == key))
+    for row in rows:
+        found.setdefault(row.follow_up, {})[followups.instance(row.original_start, row.all_day)] = row.cancelled
+    return found
+
+
+def _invitations(connection: Connection, key: str | None) -> dict[int, list[Invitation]]:
+    """All addresses that each participant ever had, oldest first."""
+    query = sa.select(invitation).order_by(invitation.c.id)
+    found: dict[int, list[Invitation]] = {}
+    for row in connection.execute(query if key is None else query.where(invitation.c.follow_up == key)):
+        found.setdefault(row.participant, []).append(invitations.from_row(row))
+    return found
