@@ -1,31 +1,40 @@
-"""What kind of mail a message is: the order of itip.md §3, the first that fits."""
+"""What kind of mail a message is: the order of itip.md §3, the first that fits. Whose it is, is decided later.
 
-from dataclasses import dataclass
-from datetime import date
+The one thing that needs the store (is this UID ours?) is left open in `NotAnAnswer`, which carries both readings.
+"""
 
-from gateway.itip import read
-from gateway.mail import bounce
-from gateway.model import Method, Moment, Reply
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+from gateway.errors import Unreadable
+from gateway.itip import links, read
+from gateway.mail import address, automatic, bounce, header, parse, quoting
+from gateway.model import Method, Reply
+
+ANSWERS = (Method.REPLY, Method.COUNTER, Method.REFRESH)
+TNEF_RESPONSES = (b"IPM.Schedule.Meeting.Resp", b"IPM.Microsoft Schedule.MtgResp")
 
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """What makes an address ours: the mailboxes of the account that received it, former addresses included."""
+    """The mailboxes of the account that received the mail, former addresses included."""
 
     mailboxes: tuple[str, ...]
-    authserv_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """iTIP objects that speak to an organizer: REPLY, COUNTER, REFRESH. Equal ones are one. remark: the human's own text.
+    """iTIP objects that speak to an organizer: REPLY, COUNTER, REFRESH. Equal ones are one.
 
-    automatic: sent by a machine (never asked again in reply to it). fingerprint: the same for the same objects.
+    offsets: what their VTIMEZONEs say, as a hint. remark: the human's own text beside the object. automatic: a machine sent
+    it, so nothing is asked again in reply. fingerprint: the same for the same objects, whatever mail carries them.
     """
 
     method: Method
     components: tuple[read.Component, ...]
-    offsets: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    offsets: Mapping[str, tuple[timedelta, ...]] = field(default_factory=dict, compare=False)
     remark: str = ""
     automatic: bool = False
     fingerprint: str = ""
@@ -33,40 +42,28 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Bounce:
-    """A report about a letter of ours, one entry per recipient that it names."""
+    """A report about a letter, one entry per recipient that it names. organizers: of the calendar objects that came back."""
 
     reports: tuple[bounce.Report, ...]
     message_ids: tuple[str, ...] = ()
     uids: tuple[str, ...] = ()
-    addresses: tuple[str, ...] = ()
+    organizers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """An MDN: `displayed` or another disposition (RFC 8098 §3.2.6.2)."""
+    """An MDN. displayed: it says that the mail was shown to a person (RFC 8098 §3.2.6.2)."""
 
-    disposition: str
+    displayed: bool
     message_ids: tuple[str, ...] = ()
-    recipient: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class AutoReply:
-    """Nobody wrote this. until: the day it names, where it names one. evidence: what gave it away."""
+    """Nobody wrote this. evidence: what gave it away. until: the day up to which somebody is away, where it names one."""
 
     evidence: str
     until: date | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LinkAnswer:
-    """The bracketed end of a Subject that one of our mailto: links wrote. Its CHECK is still to be verified."""
-
-    reply: Reply
-    instance: Moment | None
-    sequence: int
-    check: str
-    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,28 +75,133 @@ class HumanText:
 
 
 @dataclass(frozen=True, slots=True)
-class NotAnAnswer:
-    """An iTIP object that is no answer to us. When it turns out to be ours (`uids` known to the store, or our ORGANIZER:
-    `returned`), a message to a token address or an automatic one means `otherwise` instead (itip.md §3, 3)."""
-
-    reason: str
-    uids: tuple[str, ...] = ()
-    returned: bool = False
-    otherwise: "Finding | None" = None
-
-
-@dataclass(frozen=True, slots=True)
-class Malformed:
-    """A calendar object or report that cannot be understood."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class Nothing:
     """Nothing for us: ignored, and kept."""
 
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class LinkAnswer:
+    """The bracketed end of a Subject. Where its CHECK does not hold, the mail is `otherwise`."""
+
+    tag: links.Tag
+    otherwise: HumanText | Nothing
+
+
+@dataclass(frozen=True, slots=True)
+class NotAnAnswer:
+    """An iTIP object that is no answer to us. Where it is an object of ours (`returned`: our ORGANIZER; or a UID that the
+    store knows) in an automatic message or in one to a token address, the mail is `otherwise` instead (itip.md §3, 3)."""
+
+    reason: str
+    uids: tuple[str, ...] = ()
+    returned: bool = False
+    otherwise: "Bounce | AutoReply | LinkAnswer | HumanText | Nothing | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """A calendar object that cannot be understood."""
+
+    reason: str
+
+
 Finding = Answer | Bounce | Receipt | AutoReply | LinkAnswer | HumanText | NotAnAnswer | Malformed | Nothing
+
+
+def classify(message: parse.Message, ours: Ours, today: date) -> Finding:
+    """What a message is. `today`: the day on which it reached the mailbox, for days without a year in an auto-reply."""
+    if bounce.is_report(message):
+        return _bounce(message)
+    receipt = _receipt(message)
+    if receipt is not None:
+        return receipt
+    calendars = _calendar(message, ours, today)
+    return calendars if calendars is not None else _text(message, today)
+
+
+def _bounce(message: parse.Message) -> Bounce:
+    components = [one for part in message.parts if part.is_calendar for calendar in _try(part)
+                  for one in calendar.components]
+    return Bounce(bounce.read(message), bounce.message_ids(message),
+                  tuple(dict.fromkeys(one.uid for one in components if one.uid)),
+                  tuple(dict.fromkeys(one.organizer for one in components if one.organizer)))
+
+
+def _receipt(message: parse.Message) -> Receipt | None:
+    found = next((part for part in message.parts
+                  if part.content_type == "message/disposition-notification" and not part.returned), None)
+    if found is None:
+        return None
+    fields = found.fields[0] if found.fields else {}
+    # RFC 8098 §3.2.6: "manual-action/MDN-sent-manually; displayed", perhaps with modifiers behind a slash.
+    kind = fields.get("disposition", "").rpartition(";")[2].split("/")[0].strip().lower()
+    returned = [value for head in message.returned_headers for value in head.get("message-id", ())]
+    named = header.message_ids(fields.get("original-message-id", ""), *returned)
+    return Receipt(kind == "displayed", named)
+
+
+def _calendar(message: parse.Message, ours: Ours, today: date) -> Finding | None:
+    """The iTIP objects in every hiding place; None where there is none. A directly attached one beats a forwarded one."""
+    parts = [part for part in message.parts if part.is_calendar]
+    calendars, reasons = list[read.Calendar](), list[str]()
+    for part in [one for one in parts if not one.returned] or parts:
+        try:
+            calendars += read.read(part.payload, part.charset)
+        except Unreadable as error:
+            reasons.append(str(error))
+    for method in ANSWERS:  # the body's METHOD counts, whatever the MIME parameter says
+        if chosen := [calendar for calendar in calendars if calendar.method == method]:
+            return _answer(message, method, chosen)
+    if calendars:
+        return _not_an_answer(message, calendars, ours, today)
+    if any(part.is_tnef and any(mark in part.payload for mark in TNEF_RESPONSES) for part in message.parts):
+        return Malformed("a meeting response of Outlook inside winmail.dat (TNEF), which is not read yet")
+    return Malformed("; ".join(reasons)) if reasons else None
+
+
+def _answer(message: parse.Message, method: Method, calendars: list[read.Calendar]) -> Finding:
+    components = tuple(dict.fromkeys(one for calendar in calendars for one in calendar.components))
+    if not components:
+        return Malformed(f"{method} without any component")
+    if all(one.kind != "VEVENT" for one in components):
+        return NotAnAnswer(f"a {method} of {components[0].kind}: we ask about events only", _uids(components))
+    offsets = {name: found for calendar in calendars for name, found in calendar.offsets.items()}
+    fingerprint = hashlib.sha256(repr((method, components)).encode("utf-8", "replace")).hexdigest()
+    return Answer(method, components, offsets, quoting.remark(message.text), automatic.is_automatic(message), fingerprint)
+
+
+def _not_an_answer(message: parse.Message, calendars: list[read.Calendar], ours: Ours, today: date) -> NotAnAnswer:
+    components = [one for calendar in calendars for one in calendar.components]
+    method = next((calendar.method for calendar in calendars if calendar.method), "")
+    reason = f"METHOD {method}: an invitation or a notice, not an answer" if method else "a calendar object without METHOD"
+    returned = method in (Method.REQUEST, Method.CANCEL) and any(
+        address.is_ours(one.organizer, ours.mailboxes) for one in components)
+    to_token = any(address.split_subaddress(one, ours.mailboxes) for one in message.recipients)
+    may_be_text = method in (Method.REQUEST, Method.CANCEL) and (to_token or automatic.is_automatic(message))
+    return NotAnAnswer(reason, _uids(components), returned, _text(message, today) if may_be_text else None)
+
+
+def _text(message: parse.Message, today: date) -> Bounce | AutoReply | LinkAnswer | HumanText | Nothing:
+    """Steps 4 to 7: automatic replies and failure prose before anything that a person might have meant."""
+    if evidence := automatic.evidence(message):
+        return AutoReply(evidence, automatic.until(message, today))
+    if bounce.is_prose(message):
+        return _bounce(message)
+    words = quoting.own_words(message.text)
+    human = HumanText(words, quoting.suggestion(words)) if words else Nothing("neither a calendar object nor text")
+    tag = links.parse(message.subject)
+    return LinkAnswer(tag, human) if tag is not None else human
+
+
+def _try(part: parse.Part) -> tuple[read.Calendar, ...]:
+    """What came back in a report only helps to find the letter: an unreadable one is none."""
+    try:
+        return read.read(part.payload, part.charset)
+    except Unreadable:
+        return ()
+
+
+def _uids(components: "list[read.Component] | tuple[read.Component, ...]") -> tuple[str, ...]:
+    return tuple(dict.fromkeys(one.uid for one in components if one.uid))

@@ -8,8 +8,9 @@ decision  what one VEVENT (or link, or page) does to one row; `effect` is the on
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 
+from gateway.mail import bounce
 from gateway.model import Channel, Edition, Moment, Outcome, Reply, Role, Standing
 
 
@@ -17,9 +18,9 @@ from gateway.model import Channel, Edition, Moment, Outcome, Reply, Role, Standi
 class Keys:
     """Where the store looks (itip.md §5). All in the spelling of `address.normal` or lower case; UIDs as they stand.
 
-    tokens: those of every recipient header, ORGANIZER and returned letter, best first; `bounce_tokens`: those of them that
-    came in a bounce-marked address. addresses: From, Sender, Reply-To, ATTENDEEs and failed recipients, in `address.plain`
-    form. message_ids: In-Reply-To, References, and those that a report names; without brackets.
+    tokens: of every recipient header, ORGANIZER and returned letter, best first; `bounce_tokens`: those of them that
+    came in a bounce-marked address. addresses: From, Sender, Reply-To, ATTENDEEs and failed recipients, in
+    `address.plain` form. message_ids: In-Reply-To, References, and those that a report names; without brackets.
     """
 
     tokens: tuple[str, ...] = ()
@@ -34,10 +35,10 @@ class Row:
     """One participant, as the store has him when the message is decided.
 
     address: the one that was invited. known: every known address of that person with the invited and learned ones, any
-    spelling. tokens: of all his invitations. current: the follow-up as it is; sent: what this invitee was last sent, None
-    when nothing ever left. sent_dtstamps: DTSTAMPs of letters to him (ours; some clients echo them). message_ids: of those
-    letters to him that `Keys.message_ids` asked for. single_dates: original starts that went to him in a REQUEST of their
-    own. date_standings: his own answers to single dates.
+    spelling. tokens: of all his invitations, any case. current: the follow-up as it is; sent: what this invitee was last
+    sent, None when nothing ever left. sent_dtstamps: DTSTAMPs of letters to him (ours; some clients echo them).
+    message_ids: of those letters to him that `Keys.message_ids` asked for; latest_message_id: of the last one that left.
+    single_dates: original starts that went to him in a REQUEST of their own. date_standings: his answers to single dates.
     """
 
     participant: int
@@ -53,6 +54,7 @@ class Row:
     sent: Edition | None = None
     sent_dtstamps: frozenset[datetime] = frozenset()
     message_ids: frozenset[str] = frozenset()
+    latest_message_id: str = ""
     single_dates: frozenset[Moment] = frozenset()
     standing: Standing = Standing()
     date_standings: Mapping[Moment, Standing] = field(default_factory=dict)
@@ -111,8 +113,9 @@ class Proposal:
 class Decision:
     """What one answer does. `reason` is a sentence for the person who reads the journal.
 
-    instance: the date it speaks of. claimed: what it said, also where nothing is applied. ask_again: the row should get its
-    REQUEST again (once per row and SEQUENCE, never in reply to an automatic message). delegates: addresses to invite.
+    instance: the date it speaks of. claimed: what it said, also where nothing is applied. ask_again: the row should get
+    its REQUEST again (once per row and SEQUENCE). delegates: addresses to invite. report: what a bounce said of this row.
+    until: how long somebody says to be away.
     """
 
     outcome: Outcome
@@ -125,3 +128,5 @@ class Decision:
     ask_again: bool = False
     proposal: Proposal | None = None
     delegates: tuple[str, ...] = ()
+    report: bounce.Report | None = None
+    until: date | None = None

@@ -1,0 +1,192 @@
+"""From a classified message and what the store knows to what it means: one outcome, and what to do to which row.
+
+Pure: parse, classify and `correlate.keys` come before it, the store's transaction after it.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from gateway.inbound import classify, correlate
+from gateway.itip import facts, links, reply
+from gateway.mail import parse
+from gateway.model import Channel, Method, Outcome
+from gateway.settings import Policy
+
+VERDICTS = {correlate.Verdict.HOLD: Outcome.HELD, correlate.Verdict.PARTY_CRASHER: Outcome.PARTY_CRASHER,
+            correlate.Verdict.UNKNOWN: Outcome.UNKNOWN_INVITATION}
+REPORTED = {"failed": Outcome.BOUNCED, "delayed": Outcome.DELAYED, "delivered": Outcome.DELIVERED,
+            "relayed": Outcome.DELIVERED, "expanded": Outcome.DELIVERED}
+PRECEDENCE = (Outcome.APPLIED, Outcome.DELEGATED, Outcome.PROPOSAL, Outcome.BOUNCED, Outcome.HELD, Outcome.PARTY_CRASHER,
+              Outcome.UNKNOWN_INVITATION, Outcome.MALFORMED, Outcome.NOT_AN_ANSWER, Outcome.DELAYED, Outcome.DELIVERED,
+              Outcome.UNCHANGED, Outcome.OLD_ANSWER, Outcome.CLOSED)
+"""Which of several decisions names the message: what had an effect, then what a person must see."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is true beside the message. arrived: when it reached the mailbox. secret: of the answer links' CHECK."""
+
+    ours: classify.Ours
+    policy: Policy
+    arrived: datetime
+    secret: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one part of a message means for one row; row None where it is nobody's. address: who spoke."""
+
+    row: facts.Row | None
+    decision: facts.Decision
+    address: str = ""
+    follow_up: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """outcome and reason of the message; answers: one per row and date. invite: a party crasher whom policy lets in."""
+
+    outcome: Outcome
+    reason: str
+    answers: tuple[Answer, ...]
+    rules: tuple[facts.Rule, ...] = ()
+    invite: str = ""
+
+
+def interpret(message: parse.Message, finding: classify.Finding, asked: facts.Keys, found: facts.Found,
+              context: Context) -> Meaning:
+    """What the message means. `asked` are the keys of `correlate.keys`, `found` what the store knows under them."""
+    match finding:
+        case classify.Answer():
+            return _answer(message, finding, asked, found, context)
+        case classify.NotAnAnswer():
+            is_ours = finding.returned or bool(set(finding.uids) & found.uids)
+            if is_ours and finding.otherwise is not None:
+                rule = facts.Rule("returned", "an object of ours came back with it, which does not count")
+                meaning = interpret(message, finding.otherwise, asked, found, context)
+                return replace(meaning, rules=(rule, *meaning.rules))
+            return _simple(Outcome.NOT_AN_ANSWER, finding.reason)
+        case classify.Malformed():
+            return _simple(Outcome.MALFORMED, finding.reason)
+        case classify.Bounce():
+            return _bounce(finding, asked, found, context)
+        case classify.LinkAnswer():
+            return _link(message, finding, asked, found, context)
+        case classify.Nothing():
+            return _simple(Outcome.IGNORED, finding.reason)
+        case classify.Receipt() | classify.AutoReply() | classify.HumanText():
+            return _tied(message, finding, asked, found, context)
+
+
+def _answer(message: parse.Message, finding: classify.Answer, asked: facts.Keys, found: facts.Found,
+            context: Context) -> Meaning:
+    answers, invite = list[Answer](), ""
+    for uid in dict.fromkeys(one.uid for one in finding.components):
+        choice = correlate.choose(message, finding, uid, asked, found, context.policy)
+        about = _about(message, finding, choice.speaker, context)
+        if choice.verdict is correlate.Verdict.APPLY and choice.row is not None:
+            made = _decide(choice.row, finding, uid, about)
+        else:
+            made = (_waiting(choice, finding, uid, about),)
+            invite = choice.speaker if choice.invite else invite
+        answers += [Answer(choice.row, _because(choice.rules, one), choice.speaker, choice.follow_up) for one in made]
+    return _summary(answers, invite)
+
+
+def _decide(row: facts.Row, finding: classify.Answer, uid: str, about: reply.Circumstances) -> tuple[facts.Decision, ...]:
+    components = [one for one in finding.components if one.uid == uid]
+    if finding.method is Method.COUNTER:
+        return reply.decide_counter(row, components, about)
+    if finding.method is Method.REFRESH:
+        return (reply.decide_refresh(row, about),)
+    return reply.decide_all(row, components, about)
+
+
+def _waiting(choice: correlate.Choice, finding: classify.Answer, uid: str, about: reply.Circumstances) -> facts.Decision:
+    """An answer that a person has to look at, with what it says, so that he can decide."""
+    component = next(one for one in finding.components if one.uid == uid)
+    if choice.row is not None:
+        attendee = reply.attendee_of(choice.row, component, about.senders)
+    else:
+        attendee = next((one for one in component.attendees if one.address == choice.speaker), None)
+    said = reply.PARTSTATS.get(attendee.partstat) if attendee is not None else None
+    comment = reply.comment_of(component, attendee, about.remark) if attendee is not None else ""
+    return facts.Decision(VERDICTS[choice.verdict], choice.reason, claimed=said, comment=comment)
+
+
+def _link(message: parse.Message, finding: classify.LinkAnswer, asked: facts.Keys, found: facts.Found,
+          context: Context) -> Meaning:
+    choice = correlate.tie(message, asked, found)
+    row = choice.row if choice is not None else None
+    if row is None or not any(links.valid(context.secret, token, finding.tag) for token in row.tokens):
+        rule = facts.Rule("link_check", "the bracketed end of the Subject is not from a letter to this row: only text")
+        meaning = interpret(message, finding.otherwise, asked, found, context)
+        return replace(meaning, rules=(rule, *meaning.rules))
+    allowed = correlate.may_answer(message, row)
+    about = _about(message, None, allowed.speaker, context)
+    words = finding.otherwise.text if isinstance(finding.otherwise, classify.HumanText) else ""
+    if allowed.verdict is correlate.Verdict.APPLY:
+        decision = reply.decide_direct(row, finding.tag.answer, finding.tag.moment, finding.tag.sequence, about, words)
+    else:
+        decision = facts.Decision(Outcome.HELD, allowed.reason, instance=finding.tag.moment, claimed=finding.tag.answer,
+                                  comment=words)
+    return _summary([Answer(row, _because(allowed.rules, decision), allowed.speaker, row.follow_up)])
+
+
+def _tied(message: parse.Message, finding: classify.Receipt | classify.AutoReply | classify.HumanText, asked: facts.Keys,
+          found: facts.Found, context: Context) -> Meaning:
+    """Receipts, automatic replies and texts count for the row they tie to; without one they are none of ours."""
+    choice = correlate.tie(message, asked, found)
+    if choice is None or choice.row is None:
+        return _simple(Outcome.IGNORED, "it names no invitation of ours")
+    row, about = choice.row, _about(message, None, choice.speaker, context)
+    match finding:
+        case classify.Receipt(displayed=True):
+            decision = reply.decide_seen(row, finding.message_ids, about)
+        case classify.Receipt():
+            decision = facts.Decision(Outcome.UNCHANGED, "a receipt that does not say the letter was displayed")
+        case classify.AutoReply():
+            until = f" until {finding.until.isoformat()}" if finding.until else ""
+            rule = facts.Rule("auto_reply", f"an automatic reply changes no status (P24): {finding.evidence}")
+            decision = facts.Decision(Outcome.AWAY, f"away{until}", (rule,), until=finding.until)
+        case classify.HumanText():
+            rule = facts.Rule("text", "a person's own words never change a status by themselves (P23)")
+            decision = facts.Decision(Outcome.COMMENT, "wrote a message", (rule,), claimed=finding.suggestion,
+                                      comment=finding.text)
+    return _summary([Answer(row, _because(choice.rules, decision), choice.speaker, row.follow_up)])
+
+
+def _bounce(finding: classify.Bounce, asked: facts.Keys, found: facts.Found, context: Context) -> Meaning:
+    tied = correlate.failed(finding, asked, found, context.policy)
+    if not tied:
+        return _simple(Outcome.IGNORED, "a delivery report that nothing ties to a letter of ours")
+    answers = list[Answer]()
+    for row, report, rule in tied:
+        words = " ".join(part for part in (report.action, report.status, report.diagnostic) if part)
+        decision = facts.Decision(REPORTED[report.action], words, (rule,), report=report)
+        answers.append(Answer(row, decision, row.address, row.follow_up))
+    return _summary(answers)
+
+
+def _about(message: parse.Message, finding: classify.Answer | None, speaker: str, context: Context) -> reply.Circumstances:
+    return reply.Circumstances(
+        arrived=context.arrived, speaker=speaker,
+        senders=(*message.from_addresses, *message.sender_addresses, *message.reply_to_addresses),
+        mailboxes=context.ours.mailboxes, offsets=finding.offsets if finding is not None else {},
+        remark=finding.remark if finding is not None else "", automatic=finding.automatic if finding is not None else False,
+        channel=Channel.MAIL if finding is not None else Channel.LINK)
+
+
+def _because(rules: tuple[facts.Rule, ...], decision: facts.Decision) -> facts.Decision:
+    return replace(decision, rules=(*rules, *decision.rules))
+
+
+def _summary(answers: list[Answer], invite: str = "") -> Meaning:
+    order = {outcome: at for at, outcome in enumerate(PRECEDENCE)}
+    first = min(answers, key=lambda one: order.get(one.decision.outcome, len(order)))
+    rules = tuple(dict.fromkeys(rule for one in answers for rule in one.decision.rules))
+    return Meaning(first.decision.outcome, first.decision.reason, tuple(answers), rules, invite)
+
+
+def _simple(outcome: Outcome, reason: str) -> Meaning:
+    return Meaning(outcome, reason, (), (facts.Rule(outcome.value, reason),))
