@@ -17,7 +17,8 @@ import socket
 import sys
 import tempfile
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 
 from rich.box import SIMPLE
 from rich.console import Console
@@ -44,6 +45,17 @@ WIDTH = 120
 WANTED = (Reply.ACCEPTED, Reply.DECLINED, Reply.TENTATIVE)
 
 
+@dataclass(frozen=True, slots=True)
+class World:
+    """What the parts of the demonstration share. `day`: when it began; the seed lies in the week after."""
+
+    store: Store
+    settings: Settings
+    server: mailserver.MailServer
+    console: Console
+    day: date
+
+
 def main() -> int:
     """Run the demonstration until Ctrl-C, or for DEMO_SECONDS. Returns the exit code.
 
@@ -58,16 +70,16 @@ def main() -> int:
 
 async def play(seconds: float | None, console: Console) -> int:
     """The whole demonstration in the running loop; `seconds` None: until SIGTERM or Ctrl-C."""
-    password = secrets.token_urlsafe(16)
+    password, day = secrets.token_urlsafe(16), datetime.now(UTC).date()
     with tempfile.TemporaryDirectory(prefix="invite-gateway-demo-") as folder:
         store = engine.Store(f"sqlite:///{folder}/store.db")
         try:
             async with mailserver.running(seed.accounts(), password) as server:
                 settings = _settings(f"{folder}/store.db", server, password)
                 migrate.upgrade(store)
-                _load(store, settings, seed.document(seed.today()))
+                _load(store, settings, seed.document(day))
                 _introduce(console, settings, server)
-                await _run(store, settings, server, seconds, console)
+                await _run(World(store, settings, server, console, day), seconds)
             found = overview.shown(store, settings.mail, 1000).follow_ups
         finally:
             store.close()
@@ -79,38 +91,37 @@ async def play(seconds: float | None, console: Console) -> int:
     return 0
 
 
-async def _run(store: Store, settings: Settings, server: mailserver.MailServer, seconds: float | None,
-               console: Console) -> None:
+async def _run(world: World, seconds: float | None) -> None:
     """The daemon, with everything around it that makes it move, until the time is over or a signal comes."""
     async with asyncio.TaskGroup() as group:
-        around = [group.create_task(robots.run(seed.CAST, server)), group.create_task(_edit(store, settings, console)),
-                  group.create_task(_tell(store, console))]
+        around = [group.create_task(robots.run(seed.CAST, world.server)), group.create_task(_edit(world)),
+                  group.create_task(_tell(world))]
         if seconds is not None:
             around.append(group.create_task(_end_after(seconds)))
-        await daemon.serve(daemon.Process(settings, store, leases.identity()), daemon.ROLES)
+        await daemon.serve(daemon.Process(world.settings, world.store, leases.identity()), daemon.ROLES)
         for task in around:
             task.cancel()
 
 
-async def _edit(store: Store, settings: Settings, console: Console) -> None:
+async def _edit(world: World) -> None:
     """What a CRM user does while answers come in."""
     await asyncio.sleep(MOVE_AFTER)
-    console.print("[bold]The quarterly review gets a new time: everybody is asked again.[/]")
-    await asyncio.to_thread(_load, store, settings, seed.document(seed.today(), moved=True))
+    world.console.print("[bold]The quarterly review gets a new time: everybody is asked again.[/]")
+    await asyncio.to_thread(_load, world.store, world.settings, seed.document(world.day, moved=True))
     await asyncio.sleep(CANCEL_AFTER)
-    console.print("[bold]The lunch is called off.[/]")
-    await asyncio.to_thread(_load, store, settings, seed.document(seed.today(), moved=True, cancelled=True))
+    world.console.print("[bold]The lunch is called off.[/]")
+    await asyncio.to_thread(_load, world.store, world.settings, seed.document(world.day, moved=True, cancelled=True))
 
 
-async def _tell(store: Store, console: Console) -> None:
+async def _tell(world: World) -> None:
     """Say what the journal says, as it grows."""
     last = 0
     while True:
-        for entry, name in await asyncio.to_thread(_news, store, last):
+        for entry, name in await asyncio.to_thread(_news, world.store, last):
             last = entry.id
             if entry.before != entry.after and entry.participant is not None:
                 when = f"{entry.at or datetime.now(UTC):%H:%M:%S}"
-                console.print(f"[dim]{when}[/] {_plain(name)}: {entry.before or '-'} → [bold]{entry.after}[/]")
+                world.console.print(f"[dim]{when}[/] {_plain(name)}: {entry.before or '-'} → [bold]{entry.after}[/]")
         await asyncio.sleep(TELL_SECONDS)
 
 

@@ -3,7 +3,7 @@
 Every name and address is made up; domains are reserved ones (RFC 2606), so nothing here could reach anybody.
 """
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from gateway.sandbox import clients
@@ -100,11 +100,6 @@ def document(today: date, *, moved: bool = False, cancelled: bool = False) -> di
 def accounts() -> list[str]:
     """Every mailbox of the demonstration's mail server: the gateway's, the owners', the robots'. `GONE` has none."""
     return [MAILBOX, "kari@crm.example", "james@crm.example", *(robot.who.address for robot in CAST)]
-
-
-def today() -> date:
-    """The day the demonstration takes place."""
-    return datetime.now(UTC).date()
 
 
 def _meeting(key: str, title: str, owner: str, day: date, start: time, end: time) -> dict[str, Any]:

@@ -36,6 +36,7 @@ class Feed:
         self._newest = 0
         self._news = asyncio.Event()
         self._look = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._blind = False
         self._stopped = False
 
@@ -45,11 +46,13 @@ class Feed:
         return self.streams >= MAX_STREAMS
 
     def look(self) -> None:
-        """Somebody in this process has just committed: look now instead of at the next turn."""
-        self._look.set()
+        """Somebody in this process has just committed: look now instead of at the next turn. From any thread."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._look.set)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Watch the journal until `stop` is set; then every stream ends."""
+        self._loop = asyncio.get_running_loop()
         stopping = asyncio.create_task(stop.wait())
         try:
             while not stop.is_set():
@@ -58,7 +61,7 @@ class Feed:
                 await self._pause(stopping)
         finally:
             stopping.cancel()
-            self._stopped = True
+            self._loop, self._stopped = None, True
             self._announce()
 
     async def entries(self, last: int) -> AsyncIterator[journal.Entry]:
@@ -85,7 +88,7 @@ class Feed:
     @contextmanager
     def _counted(self) -> Iterator[None]:
         self.streams += 1
-        self.look()
+        self._look.set()
         try:
             yield
         finally:

@@ -108,6 +108,20 @@ async def test_events_arrive_as_they_are_recorded(site):
         "2026-11-20T08:00:00Z")
 
 
+async def test_a_hint_is_followed_at_once(site):
+    site.feed.poll_seconds = 3600.0
+    async with (httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client,
+                client.stream("GET", "/api/v1/events") as response):
+        stream = Stream(response)
+        site.record("one")
+        site.feed.look()
+        assert (await stream.event())["id"] == "1"
+        # Whatever turn was under way with the short pace is over once it has waited for the long one.
+        site.record("two")
+        await asyncio.to_thread(site.feed.look)
+        assert (await stream.event())["id"] == "2"
+
+
 async def test_a_client_resumes_where_it_stopped(site):
     site.record("one", "two", "three")
     async with httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client:
