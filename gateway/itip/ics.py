@@ -78,8 +78,13 @@ def common_name(name: str) -> str:
 
 
 def mailto(address: str) -> str:
-    """An address as a `mailto:` URI: the domain in ASCII (RFC 6068 §2), the rest percent-encoded where a URI needs it."""
+    """An address as a `mailto:` URI: the domain in ASCII (RFC 6068 §2), the rest percent-encoded where a URI needs it.
+
+    Raises `InputError` for what is no address at all.
+    """
     local, _, domain = address.rpartition("@")
+    if not local or not domain or re.search(r"[\s<>]", domain) or CONTROLS.search(address):
+        raise InputError(f"not a mail address: {address!r}")
     return f"mailto:{quote(local, safe=PLAIN)}@{_ascii(domain)}"
 
 
@@ -183,7 +188,7 @@ class _Writer:
 
     def recurrence(self, event: icalendar.Event, series: Recurrence, when: Span) -> None:
         if series.rrule:
-            event.add("rrule", icalendar.vRecur.from_ical(self.rrule(series.rrule, when.all_day)))
+            event.add("rrule", _recur(self.rrule(series.rrule, when.all_day)))
         cancelled = [change.original for change in self.shown.dates if change.cancelled]
         if exdates := _ordered((*series.exdates, *cancelled)):
             event.add("exdate", [self.local(moment) for moment in exdates])
@@ -276,6 +281,16 @@ def web_link(url: str) -> str:
     """The URL if it is a web address that may become a link, otherwise ""."""
     url = url.strip()
     return url if re.fullmatch(r"https?://[\x21\x23-\x3b\x3d\x3f-\x7e]+", url, re.IGNORECASE) else ""
+
+
+def _recur(rule: str) -> icalendar.vRecur:
+    try:
+        parsed: icalendar.vRecur = icalendar.vRecur.from_ical(rule)
+    except ValueError as error:
+        raise InputError(f"not a recurrence rule: {rule!r}") from error
+    if "FREQ" not in parsed:
+        raise InputError(f"not a recurrence rule: {rule!r}")
+    return parsed
 
 
 def _parse_until(value: str) -> datetime:

@@ -11,10 +11,11 @@ import re
 from calendar import monthrange
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date
+from datetime import UTC, date, datetime
 from email.message import Message
 from email.utils import getaddresses, parseaddr
 from urllib.parse import unquote
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gateway.model import Letter, Method
 
@@ -248,10 +249,22 @@ def _rule(text: str, start: Property) -> Iterator[Problem]:
         wanted = r"\d{8}" if _kind(start) == "DATE" else r"\d{8}T\d{6}Z"
         if not re.fullmatch(wanted, parts["UNTIL"]):
             yield Problem("P15", f"UNTIL is not of the type of DTSTART: {text}")
-        elif (last := _day(parts["UNTIL"])) is None or (day - last).days > 1:  # a day's grace: UNTIL is in UTC
+        elif _ends_before(parts["UNTIL"], start):
             yield Problem("P15", f"the series ends before it begins: {text}")
     if not all(_fits(day, name, value) for name, value in parts.items()):
         yield Problem("P15", f"DTSTART {start.value} is not a date of its rule: {text}")
+
+
+def _ends_before(until: str, start: Property) -> bool:
+    """Whether an UNTIL of the right type is earlier than DTSTART; an undefined zone is told of elsewhere."""
+    if _kind(start) == "DATE":
+        return until < start.value
+    try:
+        zone = UTC if start.value.endswith("Z") else ZoneInfo(start.parameters.get("TZID", ""))
+        first = datetime.fromisoformat(start.value.rstrip("Z")).replace(tzinfo=zone)
+        return datetime.fromisoformat(until) < first
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        return False
 
 
 def _fits(day: date, name: str, value: str) -> bool:

@@ -41,6 +41,7 @@ def render(letter: Letter, mail: Mail, secret: bytes, *, receipt: bool = False) 
 
     `receipt`: ask for a read receipt (`outbound.request_receipt`). Raises `InputError` for facts that no mail can carry.
     """
+    calendar = ics.calendar(letter)  # first: it refuses what the words below take for granted
     words = i18n.catalogue(i18n.choose((letter.language, mail.language)))
     teller = wording.Teller(letter, words, wording.line(mail.name))
     text, html = bodies(teller, secret)
@@ -53,7 +54,7 @@ def render(letter: Letter, mail: Mail, secret: bytes, *, receipt: bool = False) 
         receipt_to=letter.organizer_address if receipt and letter.method is Method.REQUEST else "",
     )
     content = compose.Content(
-        subject=teller.subject(), text=text, html=html, calendar=ics.calendar(letter), method=letter.method.value,
+        subject=teller.subject(), text=text, html=html, calendar=calendar, method=letter.method.value,
         language=words.language, attach=mail.attach_ics,
     )
     return compose.message(envelope, content)

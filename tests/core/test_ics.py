@@ -210,6 +210,18 @@ def test_dates_that_are_cancelled_keep_their_place() -> None:
     assert (only["STATUS"], instant(only.decoded("DTSTART"))) == ("CANCELLED", SECOND)
 
 
+@pytest.mark.parametrize("rule", ["FREQ=SOMETIMES", "FREQ=WEEKLY;COUNT=few", "FREQ=WEEKLY;UNTIL=tomorrow", "nonsense", "FREQ"])
+def test_what_is_no_rule_is_refused(rule: str) -> None:
+    with pytest.raises(InputError):
+        ics.calendar(letter(replace(SERIES, recurrence=Recurrence(rule))))
+
+
+@pytest.mark.parametrize("address", ["", "ola", "@ext.example", "ola@", "ola@ext.example\r\nX: y", "ola@a b", "o\x00la@ext.example"])
+def test_what_is_no_address_is_refused(address: str) -> None:
+    with pytest.raises(InputError):
+        ics.mailto(address)
+
+
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "Teams", "https://x.example/\r\nX: y", "https://x.example/ y"])
 def test_only_web_addresses_become_links(url: str) -> None:
     found = event(ics.calendar(letter(replace(SINGLE, video_url=url))))

@@ -3,6 +3,7 @@
 import zoneinfo
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 
 import icalendar
 import pytest
@@ -66,7 +67,7 @@ def test_any_zone_in_any_years(name: str, first: int, more: int, data: st.DataOb
 def test_every_change_to_the_second(name: str, first: int) -> None:
     info, last = zoneinfo.ZoneInfo(name), first + 5
     hours = [datetime(first, 1, 1, tzinfo=UTC) + timedelta(hours=hour) for hour in range(6 * 8766)]
-    edges = [low for low, high in zip(hours, hours[1:], strict=False)
+    edges = [low for low, high in pairwise(hours)
              if low.astimezone(info).utcoffset() != high.astimezone(info).utcoffset()]
     instants = [edge + timedelta(minutes=step) for edge in edges for step in range(0, 61, 15)]
     instants += [edge + HOUR + timedelta(seconds=step) for edge in edges for step in (-1, 0, 1)]

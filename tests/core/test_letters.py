@@ -1,0 +1,483 @@
+"""Whole letters: what is in them, in which words, and that nothing in a record can break out of its place."""
+
+import email
+import email.policy
+import re
+from dataclasses import fields, replace
+from datetime import UTC, date, datetime, timedelta
+from email.message import EmailMessage
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pytest
+from babel.messages import pofile
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract_from_dir
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway import i18n
+from gateway.errors import InputError
+from gateway.itip import ics, links, preflight
+from gateway.mail import compose
+from gateway.model import Edition, Letter, Method, Recurrence, Reply
+from gateway.outbound import render, wording
+from gateway.settings import Mail
+from tests.core import specimens
+from tests.core.specimens import HOUR, MAIL, SECOND, SECRET, SERIES, SINGLE, START, WEEK, WITH_DATES, changed, letter
+
+KEYWORDS = {"gettext": None, "ngettext": (1, 2), "pgettext": ((1, "c"), 2), "marked": None, "_": None}
+HEADERS = ["Date", "From", "Reply-To", "To", "Subject", "Message-ID", "Auto-Submitted", "MIME-Version", "Content-Type"]
+
+
+def parsed(one: Letter, mail: Mail = MAIL, **facts: bool) -> EmailMessage:
+    """The letter as a strict reader sees it, without a single defect."""
+    message = email.message_from_bytes(render.render(one, mail, SECRET, **facts), policy=email.policy.strict)
+    assert isinstance(message, EmailMessage)
+    for part in message.walk():
+        assert part.defects == []
+        assert [value.defects for value in part.values()] == [()] * len(part.keys())
+    return message
+
+
+def text(message: EmailMessage, kind: str = "plain") -> str:
+    body = message.get_body((kind,))
+    assert body is not None
+    content: str = body.get_content()
+    return content
+
+
+def teller(one: Letter) -> wording.Teller:
+    return wording.Teller(one, i18n.catalogue(one.language), MAIL.name)
+
+
+class Page(HTMLParser):
+    """What a mail client makes of the HTML: elements with their attributes, and the text between them."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.words: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.mark.parametrize("change", specimens.CHANGES)
+@pytest.mark.parametrize("kind", specimens.KINDS)
+def test_every_letter_may_leave(kind: str, change: str) -> None:
+    for one in specimens.matrix(kind, change):
+        content = render.render(one, MAIL, SECRET)
+        assert render.render(one, MAIL, SECRET) == content, "a repeat is byte for byte the same"
+        assert preflight.check(content, one) == []
+        assert content.isascii()
+        assert max(len(line) for line in content.split(b"\r\n")) <= 78
+        message = parsed(one)
+        assert message.keys() == HEADERS
+        structure = [(part.get_content_type(), part.get_content_disposition()) for part in message.walk()]
+        assert structure == [("multipart/mixed", None), ("multipart/alternative", None), ("text/plain", None),
+                             ("text/html", None), ("text/calendar", None), ("application/ics", "attachment")]
+        calendar = [part for part in message.walk() if part.get_content_type() in ("text/calendar", "application/ics")]
+        assert {part.get_payload(decode=True) for part in calendar} == {ics.calendar(one)}
+        assert dict(calendar[0]["Content-Type"].params) == {"charset": "utf-8", "method": one.method.value}
+        assert calendar[1].get_filename() == "invite.ics"
+        words = i18n.catalogue(one.language)
+        told = wording.change(one)
+        assert message["Subject"].startswith(words.gettext(wording.TITLES[told]) + ": ")
+        assert told.value == change
+        for part in ("plain", "html"):
+            assert re.search(r"%\(|\{\{|\{%|Undefined|None\b", text(message, part)) is None
+        page = Page(text(message, "html"))
+        assert page.all("html")[0]["lang"] == one.language
+        assert all(table["role"] == "presentation" for table in page.all("table"))
+        heads = [tag for tag, _ in page.elements if re.fullmatch(r"h\d", tag)]
+        assert (heads[0], heads.count("h1")) == ("h1", 1)
+        assert len(page.all("a")) == (3 if one.method is Method.REQUEST else 0) + (1 if kind == "rich" else 0)
+
+
+def test_who_writes_to_whom() -> None:
+    message = parsed(letter())
+    assert message["From"].addresses[0].display_name == "Kari Nordmann via Firma AS"
+    assert message["From"].addresses[0].addr_spec == "invites@crm.example"
+    assert str(message["Reply-To"]) == "invites+abcdefgh234567@crm.example"
+    assert message["To"].addresses[0].display_name == "Ola Hansen"
+    assert message["To"].addresses[0].addr_spec == "ola@ext.example"
+    assert message["Message-ID"] == "<k5v7q2@crm.example>"
+    assert message["Date"].datetime == datetime(2026, 11, 20, 4, 15, tzinfo=UTC)
+    assert message["Auto-Submitted"] == "auto-generated"
+
+
+@pytest.mark.parametrize(("organizer", "organisation", "expected"), [
+    ("Kari Nordmann", "", "Kari Nordmann"), ("", "Firma AS", "Firma AS"), ("", "", ""),
+    ("Kåre Ærlig", "Blåbær & Sønner, avd. \"Øst\"", 'Kåre Ærlig via Blåbær & Sønner, avd. "Øst"'),
+    ("Kari", "x" * 200, "Kari via " + "x" * 200),
+])
+def test_names_in_from(organizer: str, organisation: str, expected: str) -> None:
+    message = parsed(letter(replace(SINGLE, organizer=organizer)), replace_mail(name=organisation))
+    # Python's reader puts a space between two encoded words of a phrase, against RFC 2047 §6.2.
+    assert message["From"].addresses[0].display_name.replace(" ", "") == expected.replace(" ", "")
+
+
+def replace_mail(**settings: object) -> Mail:
+    return Mail(**{**MAIL.model_dump(), **settings})
+
+
+def test_the_attachment_can_be_switched_off() -> None:
+    one = letter()
+    mail = replace_mail(attach_ics=False)
+    kinds = [part.get_content_type() for part in parsed(one, mail).walk()]
+    assert kinds == ["multipart/mixed", "multipart/alternative", "text/plain", "text/html", "text/calendar"]
+    assert preflight.check(render.render(one, mail, SECRET), one) == []
+
+
+def test_a_receipt_is_asked_for_only_when_wanted_and_only_of_an_invitation() -> None:
+    assert parsed(letter(), receipt=True)["Disposition-Notification-To"] == "invites+abcdefgh234567@crm.example"
+    assert parsed(changed("meeting", "cancelled"), receipt=True)["Disposition-Notification-To"] is None
+    assert parsed(letter())["Disposition-Notification-To"] is None
+
+
+def test_sender_only_where_it_differs() -> None:
+    content = compose.Content("s", "t", "<p>h</p>", ics.calendar(letter()), "REQUEST", "nb")
+    for sender, expected in (("", None), ("Invites@crm.example", "Invites@crm.example"), ("invites@crm.example", None),
+                             ("robot@crm.example", "robot@crm.example")):
+        envelope = compose.Envelope(compose.Mailbox("Kari", "invites@crm.example"), compose.Mailbox("", "ola@ext.example"),
+                                    "invites@crm.example", "x@crm.example", START, sender=sender)
+        message = email.message_from_bytes(compose.message(envelope, content), policy=email.policy.strict)
+        assert message["Sender"] == expected
+
+
+def test_a_letter_in_norwegian() -> None:
+    message = parsed(letter(replace(SINGLE, agenda="Status\nØkonomi", location="Fjord", video_url="https://meet.example/1")))
+    assert message["Subject"] == "Invitasjon: Kick-off (1. des. 2026 kl. 09.00)"
+    body = text(message)
+    for line in ("Kari Nordmann inviterer deg til et møte.", "  tirsdag 1. desember 2026 kl. 09.00–10.00 (Oslo, UTC+1)",
+                 "  Fjord", "  https://meet.example/1", "Status", "Økonomi", "Ja:", "Kanskje:", "Nei:"):
+        assert line in body.splitlines()
+
+
+def test_a_letter_in_english_to_another_zone() -> None:
+    message = parsed(letter(language="en", timezone="America/New_York"))
+    assert message["Subject"] == "Invitation: Kick-off (1 Dec 2026, 03:00)"
+    lines = text(message).splitlines()
+    at = lines.index("  Tuesday, 1 December 2026, 03:00–04:00 (New York, UTC−5)")
+    assert lines[at + 1] == "  Tuesday, 1 December 2026, 09:00–10:00 (Oslo, UTC+1)", "the owner's zone beside it"
+
+
+def test_the_owners_zone_is_left_out_where_the_clocks_agree() -> None:
+    assert len(teller(letter(timezone="Europe/Stockholm")).when(SINGLE, None)) == 1
+    assert len(teller(letter(timezone="Africa/Tunis")).when(SINGLE, None)) == 1
+    assert len(teller(letter(timezone="Africa/Tunis")).when(SERIES, None)) == 2, "they differ in summer"
+
+
+@pytest.mark.parametrize(("edition", "language", "expected"), [
+    (specimens.KINDS["all-day"], "nb", "tirsdag 1. desember 2026 – torsdag 3. desember 2026"),
+    (specimens.KINDS["task"], "nb", "tirsdag 1. desember 2026"),
+    (specimens.KINDS["no-end"], "nb", "tirsdag 1. desember 2026 kl. 09.00 (Oslo, UTC+1)"),
+    (specimens.KINDS["over-midnight"], "nb",
+     "tirsdag 1. desember 2026 kl. 09.00 – torsdag 3. desember 2026 kl. 01.00 (Oslo, UTC+1)"),
+    (specimens.KINDS["over-midnight"], "en",
+     "Tuesday, 1 December 2026, 09:00 – Thursday, 3 December 2026, 01:00 (Oslo, UTC+1)"),
+])
+def test_times_as_people_write_them(edition: Edition, language: str, expected: str) -> None:
+    assert teller(letter(edition, language=language)).when(edition, None) == (expected,)
+
+
+@pytest.mark.parametrize(("rule", "norwegian", "english"), [
+    ("FREQ=DAILY", "hver dag", "every day"),
+    ("FREQ=DAILY;INTERVAL=3;COUNT=1", "hver 3. dag, 1 gang", "every 3 days, 1 time"),
+    ("FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR", "hver virkedag", "every working day"),
+    ("FREQ=WEEKLY;INTERVAL=2;BYDAY=TU,TH;COUNT=5", "hver 2. uke på tirsdag, torsdag, 5 ganger",
+     "every 2 weeks on Tuesday, Thursday, 5 times"),
+    ("FREQ=MONTHLY;BYDAY=2TU", "hver måned på andre tirsdag", "every month on the second Tuesday"),
+    ("FREQ=MONTHLY;BYDAY=FR;BYSETPOS=-1", "hver måned på siste fredag", "every month on the last Friday"),
+    ("FREQ=MONTHLY;BYMONTHDAY=15", "hver måned den 15.", "every month on day 15"),
+    ("FREQ=YEARLY;UNTIL=20301201", "hvert år, til 1. des. 2030", "every year, until 1 Dec 2030"),
+    ("FREQ=HOURLY", "en serie datoer", "a series of dates"),
+    ("", "på 0 datoer til", "on 0 more dates"),
+])
+def test_rules_in_words(rule: str, norwegian: str, english: str) -> None:
+    for language, expected in (("nb", norwegian), ("en", english)):
+        assert teller(letter(language=language)).repeats(Recurrence(rule)) == expected
+
+
+def test_what_changed_is_told_old_and_new() -> None:
+    before = replace(SINGLE, title="Oppstart", location="Bølgen", agenda="Kaffe", guest_list_public=True)
+    now = replace(SINGLE, start=START + HOUR, end=START + 2 * HOUR, location="", sequence=1, significant=1)
+    told = {one.label: (one.before, one.now) for one in teller(letter(now, before=before)).differences()}
+    assert told == {
+        "Tittel": (("Oppstart",), ("Kick-off",)),
+        "Når": (("tirsdag 1. desember 2026 kl. 09.00–10.00 (Oslo, UTC+1)",),
+                ("tirsdag 1. desember 2026 kl. 10.00–11.00 (Oslo, UTC+1)",)),
+        "Hvor": (("Bølgen",), ("ingenting",)),
+        "Agenda": ((), ("fjernet",)),
+        "Deltakerliste": ((), ("ikke lenger synlig for deltakerne",)),
+    }
+    body = text(parsed(letter(now, before=before)))
+    assert "  før: Bølgen" in body
+    assert "  nå: ingenting" in body
+
+
+def test_a_move_back_and_forth_still_asks_again() -> None:
+    raised = replace(SINGLE, sequence=2, significant=2)
+    assert wording.change(letter(raised, before=SINGLE)) is wording.Change.MOVED
+    assert teller(letter(raised, before=SINGLE)).differences() == []
+
+
+def test_a_shortened_series_is_updated_and_not_moved() -> None:
+    short = replace(SERIES, recurrence=Recurrence("FREQ=WEEKLY;UNTIL=20261215;BYDAY=TU"), sequence=1)
+    one = letter(short, before=SERIES, reply=Reply.ACCEPTED)
+    assert wording.change(one) is wording.Change.UPDATED
+    assert "Svaret ditt står ved lag: ja." in text(parsed(one))
+
+
+def test_the_same_letter_again_is_an_invitation() -> None:
+    assert wording.change(letter(before=SINGLE)) is wording.Change.INVITATION
+    answered = replace(specimens.LISTED, guests=())
+    assert wording.change(letter(specimens.LISTED, before=answered)) is wording.Change.INVITATION
+
+
+def test_one_date_of_a_series_is_told_apart() -> None:
+    moved = letter(WITH_DATES, before=SERIES, instance=SECOND, sequence=2)
+    assert wording.change(moved) is wording.Change.MOVED
+    body = text(parsed(moved))
+    assert "Dette gjelder bare denne ene datoen i en serie." in body
+    assert "tirsdag 8. desember 2026 kl. 11.00–12.00" in body
+    back = replace(SERIES, dates=(), sequence=3)
+    gone = replace(SERIES, dates=(replace(WITH_DATES.dates[1], original=SECOND),))
+    assert wording.change(letter(back, before=gone, instance=SECOND)) is wording.Change.REINSTATED
+
+
+def test_a_withdrawn_invitation_is_not_a_cancelled_meeting() -> None:
+    body = text(parsed(changed("meeting", "withdrawn")))
+    assert "trukket denne invitasjonen tilbake" in body
+    assert "ikke avlyst" in body
+    assert "har avlyst" not in body
+
+
+def test_answer_links_lead_to_the_token_address_with_a_valid_tag() -> None:
+    one = letter(WITH_DATES, instance=SECOND, sequence=7)
+    message = parsed(one)
+    page = Page(text(message, "html"))
+    found = [attributes["href"] for attributes in page.all("a")]
+    assert found == re.findall(r"mailto:\S+", text(message)), "text and HTML lead to the same places"
+    answers = []
+    for url in found:
+        parts = urlsplit(url)
+        assert unquote(parts.path) == "invites+abcdefgh234567@crm.example"
+        subject, = parse_qs(parts.query, strict_parsing=True)["subject"]
+        tag = links.parse(subject)
+        assert tag is not None
+        assert (tag.moment, tag.sequence, links.valid(SECRET, one.token, tag)) == (SECOND, 7, True)
+        answers.append(tag.answer)
+    assert answers == [Reply.ACCEPTED, Reply.TENTATIVE, Reply.DECLINED]
+    assert "mailto:" not in text(parsed(changed("meeting", "cancelled")))
+
+
+def test_the_subject_of_a_letter_answers_nothing() -> None:
+    forged = links.subject_tag(Reply.ACCEPTED, "all", 0, links.check(SECRET, "abcdefgh234567", "all", 0))
+    one = letter(replace(SINGLE, title=f"Lunsj {forged}"))
+    assert links.parse(f"Re: {parsed(one)['Subject']}") is None
+
+
+def test_guests_are_named_only_while_the_list_is_public() -> None:
+    body = text(parsed(letter(specimens.LISTED)))
+    assert "  Ola Hansen (ja)" in body
+    assert "Fjord (ikke svart)" in body
+    private = render.render(letter(replace(specimens.LISTED, guest_list_public=False)), MAIL, SECRET)
+    message = email.message_from_bytes(private, policy=email.policy.strict)
+    assert not any(b"per@other" in (part.get_payload(decode=True) or b"") for part in message.walk())
+
+
+@pytest.mark.parametrize("change", ["invitation", "moved", "cancelled"])
+def test_html_loads_nothing_and_escapes_everything(change: str) -> None:
+    hostile = "<script>alert(1)</script><img src=//evil.example/x>\"'><a href=javascript:alert(1)>&lt;"
+    base = changed("meeting", change)
+    edition = replace(base.edition, title=hostile, agenda=hostile, location=hostile, organizer=hostile, video_url="javascript:alert(1)",
+                      guest_list_public=True, guests=(replace(specimens.LISTED.guests[0], name=hostile), *specimens.LISTED.guests[1:]))
+    before = base.before and replace(base.before, title=hostile + "x", agenda=hostile, video_url="data:text/html,x", organizer=hostile)
+    one = replace(base, edition=edition, before=before, address_name=hostile)
+    html = text(parsed(one, replace_mail(name=hostile)), "html")
+    page = Page(html)
+    assert not {tag for tag, _ in page.elements} & {"script", "img", "link", "iframe", "object", "embed", "form", "base", "video"}
+    assert not [name for _, attributes in page.elements for name in attributes
+                if name.startswith("on") or name in ("src", "background", "srcset")]
+    assert {urlsplit(attributes["href"]).scheme for attributes in page.all("a")} <= {"mailto"}
+    assert not re.search(r"url\(|@import|@font-face|expression\(", html)
+    assert any("<script>alert(1)</script>" in words for words in page.words), "shown, not run"
+
+
+def test_html_is_made_for_dark_mode_and_small_screens() -> None:
+    html = text(parsed(changed("rich", "moved")), "html")
+    assert "@media (prefers-color-scheme: dark)" in html
+    assert '<meta name="color-scheme" content="light dark">' in html
+    assert not re.search(r"[; \"]width:\s*\d{3,}px", html), "nothing is wider than a telephone"
+    assert "overflow-wrap: anywhere" in html
+
+
+def luminance(colour: str) -> float:
+    parts = (int(colour[index:index + 2], 16) / 255 for index in (1, 3, 5))
+    red, green, blue = (part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_colours_are_readable() -> None:
+    """WCAG 2.1 §1.4.3: 4.5 to 1 for text, in both schemes and on every ground that it stands on."""
+    style = (render.TEMPLATES / "letter.css").read_text(encoding="utf-8")
+    light, _, dark = style.partition("@media (prefers-color-scheme: dark)")
+    seen = 0
+    for part, grounds in ((light, ("#ffffff", "#eef1f4", "#fff8e5")), (dark, ("#161b22", "#0d1117", "#2b2411"))):
+        for colour in set(re.findall(r"[{; ]color: (#[0-9a-f]{6})", part)) - {"#ffffff"}:
+            for ground in grounds:
+                assert ground in part
+                bright, dim = sorted((luminance(colour), luminance(ground)), reverse=True)
+                assert (bright + 0.05) / (dim + 0.05) >= 4.5, f"{colour} on {ground}"
+                seen += 1
+    for ground in re.findall(r"\.(?:chip|moved|updated|cancelled, \.withdrawn|answer|maybe|no) \{[^}]*background-color: (#\w{6})", light):
+        assert 1.05 / (luminance(ground) + 0.05) >= 4.5, f"white on {ground}"
+        seen += 1
+    assert seen > 20
+
+
+EVIL = "x\r\nBcc: evil@evil.example\r\n\r\n--boundary\n\x00\x85\u2028Subject: owned\r.\r\n"
+
+
+@pytest.mark.parametrize("field", [field.name for field in fields(Edition) if field.type in (str, "str")])
+def test_no_field_of_a_follow_up_breaks_out(field: str) -> None:
+    for change in ("invitation", "moved", "cancelled"):
+        one = changed("meeting", change)
+        one = replace(one, edition=replace(one.edition, **{field: EVIL}),
+                      before=one.before and replace(one.before, **{field: EVIL + "before"}))
+        unbroken(one, MAIL)
+
+
+@pytest.mark.parametrize("field", [field.name for field in fields(Letter) if field.type in (str, "str")])
+def test_no_field_of_a_letter_breaks_out(field: str) -> None:
+    unbroken(replace(letter(), **{field: EVIL}), MAIL)
+    unbroken(replace(letter(), **{field: "ola@ext.example" + EVIL}), MAIL)
+
+
+@pytest.mark.parametrize("field", ["name", "address", "language", "timezone"])
+def test_no_setting_breaks_out(field: str) -> None:
+    unbroken(letter(), MAIL.model_copy(update={field: EVIL}))
+
+
+@given(st.text(), st.text(), st.text())
+def test_no_text_breaks_out(title: str, name: str, organizer: str) -> None:
+    unbroken(letter(replace(SINGLE, title=title, organizer=organizer), address_name=name), MAIL)
+
+
+def unbroken(one: Letter, mail: Mail) -> None:
+    """The letter is refused, or has the headers and the parts of every other letter."""
+    try:
+        content = render.render(one, mail, SECRET)
+    except InputError:
+        return
+    message = email.message_from_bytes(content, policy=email.policy.compat32)
+    assert message.keys() == HEADERS
+    assert len(list(message.walk())) == 6
+    for value in message.values():
+        assert all(line[:1] in " \t" for line in str(value).split("\n")[1:])
+    for part in message.walk():
+        assert set(part.keys()) <= {*HEADERS, "Content-Transfer-Encoding", "Content-Disposition", "Content-Language"}
+    calendar = ics.calendar(one)
+    assert calendar.count(b"BEGIN:VEVENT") == 1
+    assert not re.search(rb"^(Bcc|Subject)", calendar, re.MULTILINE)
+    assert content == render.render(one, mail, SECRET)
+
+
+@pytest.mark.parametrize("address", [
+    "", "ola", "@ext.example", "ola@", "a b@ext.example", "ola@ext.example,x@y.example", "<ola@ext.example>", "a..b@ext.example",
+    "ola@ext.example\r\nX: y", "kåre@ext.example", '"a b"@ext.example', "ola@ext_\x7f.example", "o" * 320 + "@ext.example",
+])
+def test_impossible_addresses_are_refused(address: str) -> None:
+    with pytest.raises(InputError):
+        render.render(letter(address=address), MAIL, SECRET)
+
+
+def test_domains_are_written_in_ascii() -> None:
+    assert parsed(letter(address="ola@blåbær.example"))["To"].addresses[0].addr_spec == "ola@xn--blbr-roah.example"
+
+
+def extracted() -> Catalog:
+    catalog = Catalog()
+    folder = Path(i18n.__file__).parent
+    methods = [("outbound/**.py", "python"), ("i18n.py", "python"), ("outbound/templates/*.j2", "jinja2")]
+    for file, line, message, _, context in extract_from_dir(folder, methods, keywords=KEYWORDS):
+        catalog.add(message, context=context, locations=[(file, line)])
+    return catalog
+
+
+@pytest.mark.parametrize("language", i18n.available())
+def test_catalogues_are_complete(language: str) -> None:
+    with (i18n.FOLDER / language / "letters.po").open("rb") as stream:
+        catalog = pofile.read_po(stream, locale=language, abort_invalid=True)
+    wanted = {(message.context, message.id) for message in extracted() if message.id}
+    present = {(message.context, message.id) for message in catalog if message.id}
+    assert len(wanted) > 80
+    assert wanted == present, "neither missing nor left over"
+    for message in catalog:
+        if message.id:
+            assert not message.fuzzy
+            keys = message.id if isinstance(message.id, tuple) else (message.id,)
+            texts = message.string if isinstance(message.string, tuple) else (message.string,)
+            for index, words in enumerate(texts):
+                assert words, f"{message.id} has no text"
+                assert placeholders(words) == placeholders(keys[min(index, len(keys) - 1)]), f"{message.id}"
+
+
+def placeholders(words: str) -> set[str]:
+    assert not re.search(r"%(?!\()", words)
+    return set(re.findall(r"%\((\w+)\)[sd]", words))
+
+
+def test_norwegian_is_norwegian() -> None:
+    norwegian = i18n.catalogue("nb")
+    same = {message.id for message in extracted() if isinstance(message.id, str) and not message.context
+            and norwegian.gettext(message.id) == message.id}
+    assert {words for words in same if not words.startswith("%(")} <= {"Agenda", ""}
+
+
+@pytest.mark.parametrize(("wanted", "expected"), [
+    (("nb",), "nb"), (("nb-NO",), "nb"), (("nb_NO",), "nb"), (("NO",), "nb"), (("nn",), "nb"), (("en-US",), "en"),
+    (("", "nb"), "nb"), (("xx", "nb"), "nb"), (("xx",), "en"), ((), "en"), (("../nb",), "en"),
+])
+def test_choice_of_language(wanted: tuple[str, ...], expected: str) -> None:
+    assert i18n.choose(wanted) == expected
+
+
+def test_the_accounts_language_stands_in_for_an_unknown_one() -> None:
+    assert parsed(letter(language="xx"), replace_mail(language="nb"))["Subject"].startswith("Invitasjon")
+    assert parsed(letter(language=""), replace_mail(language="en"))["Subject"].startswith("Invitation")
+
+
+def test_long_texts_are_cut_in_the_subject_only() -> None:
+    one = letter(replace(SINGLE, title="Ærlig talt " * 100))
+    message = parsed(one)
+    assert len(message["Subject"]) < 170
+    assert ("Ærlig talt " * 100).strip() in text(message)
+
+
+def test_dates_of_a_series_in_words() -> None:
+    facts = {fact.label: fact.lines for fact in teller(letter(WITH_DATES)).facts()}
+    assert facts["Gjentas"] == ("hver uke, til 1. mars 2027",)
+    assert facts["Endrede datoer"] == (
+        "8. des. 2026: nå tirsdag 8. desember 2026 kl. 11.00–12.00 (Oslo, UTC+1)", "15. des. 2026: avlyst")
+    many = replace(SERIES, dates=tuple(replace(WITH_DATES.dates[1], original=START + WEEK * n) for n in range(1, 14)))
+    lines = {fact.label: fact.lines for fact in teller(letter(many)).facts()}["Endrede datoer"]
+    assert (len(lines), lines[-1]) == (11, "og 3 til")
+
+
+def test_a_whole_year_of_days_reads_well() -> None:
+    words = i18n.catalogue("nb")
+    for n in range(365):
+        day = date(2026, 1, 1) + timedelta(days=n)
+        assert re.fullmatch(r"\w+dag \d{1,2}\. [a-z]+ 2026", words.day(day))
