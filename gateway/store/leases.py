@@ -19,6 +19,9 @@ from gateway.store.schema import lease
 
 LIFE = timedelta(seconds=45)
 RENEWAL_SECONDS = 10.0
+NOBODY = ""
+GATEWAY = "gateway:"
+"""Before a gateway's name: the lease that says that it lives."""
 
 
 def identity() -> str:
@@ -28,22 +31,25 @@ def identity() -> str:
 
 def take(connection: Connection, name: str, holder: str, now: datetime) -> int | None:
     """The fencing number, or None while another holds it. Taking one's own again renews it."""
-    row = connection.execute(sa.select(lease).where(lease.c.name == name).with_for_update()).one_or_none()
-    if row is not None and row.holder != holder and row.expires_at > now and not _dead(row.holder):
+    # The row is there before it is read, or two gateways that both find none would both have it.
+    upsert.unless_there(connection, lease, {"name": name}, {"holder": NOBODY, "fence": 0, "expires_at": now})
+    row = connection.execute(sa.select(lease).where(lease.c.name == name).with_for_update()).one()
+    if row.holder not in (NOBODY, holder) and row.expires_at > now and not _dead(row.holder):
         return None
-    fence = 1 if row is None else row.fence + (row.holder != holder)
-    upsert.one(connection, lease, {"name": name}, {"holder": holder, "fence": fence, "expires_at": now + LIFE})
+    fence: int = row.fence + (row.holder != holder)
+    connection.execute(sa.update(lease).where(lease.c.name == name).values(holder=holder, fence=fence, expires_at=now + LIFE))
     return fence
 
 
 def release(connection: Connection, holder: str) -> None:
-    """Give up everything that a stopping gateway holds."""
-    connection.execute(sa.delete(lease).where(lease.c.holder == holder))
+    """Give up everything that a stopping gateway holds. What it leaves keeps its fencing number, which never goes back."""
+    connection.execute(sa.delete(lease).where(lease.c.name == f"{GATEWAY}{holder}"))
+    connection.execute(sa.update(lease).where(lease.c.holder == holder).values(holder=NOBODY))
 
 
 def alive(connection: Connection, holders: Sequence[str], now: datetime) -> set[str]:
     """Which of the gateways still live."""
-    query = sa.select(lease.c.holder).where(lease.c.name.in_([f"gateway:{one}" for one in holders]), lease.c.expires_at > now)
+    query = sa.select(lease.c.holder).where(lease.c.name.in_([f"{GATEWAY}{one}" for one in holders]), lease.c.expires_at > now)
     return {row.holder for row in connection.execute(query) if not _dead(row.holder)}
 
 
