@@ -212,7 +212,7 @@ def link(invitation: reading.Invitation, who: Invitee, word: Word, comment: str,
 def by_hand(invitation: reading.Invitation, who: Invitee, word: Word, comment: str, now: datetime) -> Answer:
     """A human who just writes back: words above a quotation. `word` is what he means, and it stands nowhere."""
     quoted = "\n".join(f"> {line}" for line in invitation.text.strip().splitlines()[:12])
-    text = f"{comment}\n\n{who.name.split()[0]}\n\n{now:%d.%m.%Y %H:%M}, {invitation.reply_to}:\n{quoted}\n"
+    text = f"{comment}\n\n{who.name.split()[0]}\n\nDen {now:%d.%m.%Y %H:%M}, skrev {invitation.reply_to}:\n{quoted}\n"
     headers = {
         "From": who.mailbox, "To": invitation.reply_to, "Subject": f"Re: {invitation.subject}",
         "Date": format_datetime(now),
