@@ -1,0 +1,51 @@
+"""The HTML of letters in a real browser: no sideways scrolling, buttons that fingers hit, dark mode, and no request out."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+from playwright.async_api import Browser, Request, async_playwright
+
+from gateway import i18n
+from gateway.outbound import render, wording
+from tests.core import specimens
+from tests.rig import chromium
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        launched = await playwright.chromium.launch(**chromium.launch_options())
+        yield launched
+        await launched.close()
+
+
+def pages() -> list[str]:
+    """The letters that are hardest to lay out, in both languages."""
+    found = []
+    for kind, change in (("rich", "moved"), ("series-with-dates", "updated"), ("listed", "cancelled")):
+        for language in specimens.LANGUAGES:
+            one = replace(specimens.changed(kind, change), language=language, timezone="America/New_York")
+            one = replace(one, edition=replace(one.edition, location="x" * 200))
+            found.append(render.bodies(wording.Teller(one, i18n.catalogue(language), "Firma AS"), specimens.SECRET)[1])
+    return found
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 600, 1400])
+async def test_letters_fit_every_screen(browser: Browser, width: int, scheme: str) -> None:
+    context = await browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)  # type: ignore[arg-type]
+    page, requests = await context.new_page(), list[Request]()
+    page.on("request", lambda request: requests.append(request))
+    for html in pages():
+        await page.set_content(html)
+        assert await page.evaluate("document.documentElement.scrollWidth") <= width
+        card = await page.evaluate("getComputedStyle(document.querySelector('.card')).backgroundColor")
+        assert card == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(22, 27, 34)")
+        boxes = [await link.bounding_box() for link in await page.query_selector_all("a.answer")]
+        assert all(box is not None and box["height"] >= 44 and box["width"] >= 44 for box in boxes), "WCAG 2.5.5"
+        assert len({box["y"] for box in boxes if box}) <= 1, "yes, maybe, no stand in one row"
+    assert requests == [], "nothing is loaded"
+    await context.close()
