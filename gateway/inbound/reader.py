@@ -131,8 +131,7 @@ class Reader:
         self._position, self._take, self._leftovers, self._unmoved, self._moved = position, take, leftovers, unmoved, moved
         self._pace = pace or Pace()
         self._context = imap.tls(options)
-        self._names = {Folder.PROCESSED: options.processed, Folder.REVIEW: options.review,
-                       Folder.IGNORED: options.ignored}
+        self._names = {Folder.PROCESSED: options.processed, Folder.REVIEW: options.review, Folder.IGNORED: options.ignored}
         self._trouble: dict[int, int] = {}
         self._validity = 0
         self._owed = True
@@ -147,7 +146,7 @@ class Reader:
     async def run(self, stop: asyncio.Event) -> None:
         """Reads until `stop`, whatever the server or the store do. Returns within a few seconds of it."""
         loop = asyncio.get_running_loop()
-        failures = 0
+        failures, refused = 0, False
         while not stop.is_set():
             began, looked = loop.time(), self._state.looked
             try:
@@ -155,8 +154,9 @@ class Reader:
             except Exception as error:  # the top of this role: every failure, ours too, is reported and tried again
                 if stop.is_set():
                     break
-                failures = 1 if loop.time() - began >= self._pace.steady else failures + 1
-                refused = isinstance(error, imap.SignInRefused)
+                before, refused = refused, isinstance(error, imap.SignInRefused)
+                # An outage that ends in one refused sign-in (the directory starts last) is not a row of refusals.
+                failures = 1 if refused is not before or loop.time() - began >= self._pace.steady else failures + 1
                 if isinstance(error, imap.IdleRefused):
                     self._refuse_idle(self._idle_refusals + 1)
                 seconds = self._pace.wait(failures, refused=refused, chance=random.random())  # noqa: S311 - spreads load
@@ -171,6 +171,7 @@ class Reader:
     async def once(self) -> int:
         """One look at the mailbox. Returns how many messages were dealt with; raises `imap.MailboxError` or what a callback raised."""
         never = asyncio.Event()
+        self._owed = True
         async with self._session(never) as session:
             return await self._look(session, never)
 

@@ -180,7 +180,7 @@ class Connection:
             start = int(wanted[:-2])
             found = [uid for uid in uids if uid >= start] or uids[-1:]  # RFC 3501 §6.4.8
         else:
-            found = [uid for uid in uids if uid in numbers(wanted)]
+            found = [uid for uid in sorted({*uids, *self.peer.ghosts}) if uid in numbers(wanted)]
         self.send(f"* SEARCH {' '.join(map(str, found))}")
         return None
 
@@ -239,9 +239,11 @@ class Connection:
         return None
 
     def do_noop(self, rest: str) -> str | None:
+        self.peer.ghosts.clear()
         return None
 
-    do_subscribe = do_noop
+    def do_subscribe(self, rest: str) -> str | None:
+        return None
 
     def do_logout(self, rest: str) -> str | None:
         self.send("* BYE see you")
@@ -259,6 +261,7 @@ class Peer:
         self.messages: dict[int, Stored] = {}
         self.folders: dict[str, list[int]] = {"INBOX": []}
         self.withheld: set[int] = set()
+        self.ghosts: set[int] = set()  # gone, but SEARCH counts them until NOOP
         self.heard: list[str] = []
         self.connections: set[Connection] = set()
         self.signed_in = 0

@@ -399,7 +399,7 @@ async def test_a_folder_name_outside_ascii_is_written_as_the_protocol_wants(peer
 async def test_a_message_that_vanishes_between_search_and_fetch_is_passed_over(peer: Peer, desk: Desk) -> None:
     for _ in range(4):
         peer.add()
-    peer.fail("MEASURE", imap_peer.does(lambda: peer.messages.pop(1)))
+    peer.fail("MEASURE", imap_peer.does(lambda: (peer.messages.pop(1), peer.ghosts.add(1))))
     peer.fail("BODY", imap_peer.does(lambda: peer.messages.pop(3)))
     await desk.reader(options(peer.port)).once()
     assert desk.uids() == [2, 4]
@@ -489,6 +489,26 @@ async def test_a_message_that_ends_every_session_is_handed_over_at_last_without_
         await desk.until(lambda: (7, 3) in desk.settled)
     assert [(message.uid, message.complete, message.raw) for message in desk.taken] == [
         (1, True, b"Subject: hello\r\n\r\nbody\r\n"), (2, False, b""), (3, True, b"Subject: hello\r\n\r\nbody\r\n")]
+
+
+async def test_failures_of_a_message_say_nothing_of_its_successor_under_another_uidvalidity(peer: Peer, desk: Desk) -> None:
+    peer.add()
+    peer.fail("BODY", drop, drop, drop)
+    subject = desk.reader(options(peer.port))
+    for _ in range(3):
+        with pytest.raises(imap.MailboxError):
+            await subject.once()
+    peer.uidvalidity = 8
+    await subject.once()
+    assert [(message.uidvalidity, message.complete) for message in desk.taken] == [(8, True)]
+
+
+async def test_a_server_that_keeps_hanging_up_is_still_looked_at_once_per_poll_interval(peer: Peer, desk: Desk) -> None:
+    peer.fail("IDLING", drop, drop, drop)
+    async with reading(desk.reader(options(peer.port, poll_seconds=0.05), pace=reader.Pace(first=3600, longest=3600))):
+        await peer.until(lambda: peer.left() == [])
+        peer.add()
+        await desk.until(lambda: desk.uids() == [1])
 
 
 async def test_a_message_the_server_withholds_goes_on_without_content_and_those_before_it_are_not_delayed(
@@ -599,6 +619,17 @@ async def test_stop_ends_a_wait_for_a_frozen_server(peer: Peer, desk: Desk, monk
     peer.fail("SELECT", freeze)
     async with reading(desk.reader(options(peer.port, timeout_seconds=600))):
         await peer.until(lambda: peer.commands("SELECT"))
+
+
+async def test_a_refusal_after_an_outage_is_counted_as_the_first(
+        peer: Peer, desk: Desk, words: list[structlog.typing.EventDict]) -> None:
+    peer.fail("GREETING", *[drop] * 6)
+    peer.fail("LOGIN", says("{tag} NO the directory is still starting"))
+    pace = reader.Pace(first=0.001, longest=0.01, refused_first=0.1, refused_longest=3600)
+    async with reading(desk.reader(options(peer.port), pace=pace)):
+        await peer.until(peer.idling)
+    waits = [line["retry_in"] for line in words if line["event"] == "mailbox.sign_in_refused"]
+    assert [wait <= 0.1 for wait in waits] == [True]
 
 
 def test_waits_double_up_to_a_limit_and_refused_sign_ins_wait_minutes() -> None:
@@ -775,10 +806,12 @@ async def test_a_person_who_flags_and_moves_mail_meanwhile_breaks_nothing(
         await asyncio.to_thread(invites.append, b"Subject: last\r\n\r\n")
         await desk.until(lambda: desk.owed == {} and desk.cursor and desk.cursor.uid == 1001)
     elsewhere, processed = [len(await asyncio.to_thread(invites.raw_messages, name)) for name in ("Elsewhere", "Processed")]
-    assert elsewhere + processed == 1001
-    assert len(desk.uids()) == len(set(desk.uids()))
+    # Dovecot leaves a copy in both folders when two programs move one message at the same moment; none may be missing.
+    assert elsewhere + processed >= 1001
+    assert len(desk.uids()) == len(set(desk.uids())) >= 1001 - elsewhere
     assert processed <= len(desk.uids())
     assert elsewhere > 0
+    assert await asyncio.to_thread(invites.raw_messages) == []
     assert {line["event"] for line in words} <= {"mailbox.connected", "mailbox.folder_created"}
 
 
