@@ -69,7 +69,10 @@ def plan_one(connection: Connection, key: str, context: Context) -> list[int]:
     _keep_rows(connection, key, members, made, context)
     number = _keep_edition(connection, key, made.edition, known_number, context)
     outbox.supersede(connection, made.superseded, context.now)
-    return [_queue(connection, key, owed, number, numbers.get(owed.before) if owed.before else None, context) for owed in made.owed]
+    if made.edition is None:
+        followups.forget(connection, key)
+    return [_queue(connection, key, owed, number if owed.edition is made.edition else None,
+                   numbers.get(owed.before) if owed.before else None, context) for owed in made.owed]
 
 
 def revive(store: Store, settings: configuration.Settings, now: datetime) -> None:
@@ -151,7 +154,7 @@ def _queue(connection: Connection, key: str, owed: plan.Owed, edition: int | Non
         to = _invitation(connection, key, owed.edition.uid, owed.invitee, context)
     else:
         to = invitations.get(connection, [owed.invitation])[owed.invitation]
-    if edition is None:  # the follow-up is gone: its last edition, cancelled, is kept for the letter alone
+    if edition is None:  # the follow-up is gone, or another by now: its last edition, cancelled, is kept for the letter alone
         edition = invitations.keep_edition(connection, key, owed.edition, None, context.now)
     if owed.invitee is not None:
         to = replace(to, name=owed.invitee.name, language=owed.invitee.language, timezone=owed.invitee.timezone)

@@ -108,6 +108,7 @@ class Plan:
     dropped_dates: tuple[tuple[int, Moment], ...] = ()
 
 
+SECOND = timedelta(seconds=1)
 NO_ACCOUNT = "no mail account is configured"
 NO_ADDRESS = "no valid e-mail address"
 OVER = "the follow-up is over: no letter"
@@ -160,8 +161,6 @@ def plan(wanted: Edition | None, known: Edition | None, invitees: Sequence[Invit
         superseded += [queue.letter for queue in one.queued if queue not in keep]
         if letter is not None and not keep:
             owed.append(_inherit(letter, one.queued))
-        elif letter is None and wants and edition is not None:
-            notes.pop(one.participant, None)
     for invitee in invitees:
         if edition is None or invitee.participant in reached or not _wants(edition, invitee):
             continue
@@ -171,7 +170,7 @@ def plan(wanted: Edition | None, known: Edition | None, invitees: Sequence[Invit
         elif letter is not None:
             notes[invitee.participant] = OVER
     notes |= {one.participant: NO_ADDRESS for one in invitees if one.email_invite and not one.address and not one.removed}
-    edition, letters = _raise(edition, owed, {one.invitation: one for one in copies})
+    edition, letters = _number(edition, owed, copies)
     return Plan(edition, changes, tuple(letters), tuple(superseded), notes)
 
 
@@ -243,27 +242,52 @@ def _cancel(edition: Edition | None, copy: Copy, now: datetime, reply: Reply) ->
     """Take back what was sent; nothing where nothing was, or where it never arrived (itip.md §3)."""
     if copy.method is not Method.REQUEST or copy.edition is None or copy.refused:
         return None
-    withdrawn = edition is not None and not edition.cancelled
-    taken = edition if edition is not None else replace(copy.edition, cancelled=True)
+    # Gone, or deleted and made anew under the same key: what he holds is cancelled, by its own UID.
+    taken = edition if edition is not None and edition.uid == copy.edition.uid else replace(copy.edition, cancelled=True)
     sequence = max(taken.sequence, copy.top_sequence + 1)
     return Owed(Method.CANCEL, copy.participant, copy.invitation, None, taken, copy.edition, sequence,
-                _dtstamp(copy, now), reply, withdrawn)
+                _dtstamp(copy, now), reply, withdrawn=not taken.cancelled)
 
 
-def _raise(edition: Edition | None, owed: Sequence[Owed], copies: Mapping[int, Copy]) -> tuple[Edition | None, list[Owed]]:
-    """One SEQUENCE for all letters of this plan: above every CANCEL it holds or follows (RFC 5546 §3.2.5).
+def _number(edition: Edition | None, owed: Sequence[Owed], copies: Sequence[Copy]) -> tuple[Edition | None, list[Owed]]:
+    """The letters in their order, with the plan's SEQUENCE: a CANCEL above what was sent to that row, a REQUEST above every
+    CANCEL to it, and after it where both are in this plan (RFC 5546 §3.2.5): two addresses may end in one calendar.
 
     Such a raise is not significant: the answers of the others stay valid and nobody else gets a mail.
     """
     if edition is None:
         return None, list(owed)
-    needed = edition.sequence
+    by_number, cancels, foreign = {one.invitation: one for one in copies}, list[tuple[Owed, Copy]](), list[Owed]()
     for letter in owed:
-        last = copies.get(letter.invitation) if letter.invitation is not None else None
-        if last is not None and (letter.method is Method.CANCEL or last.method is not Method.REQUEST):
-            needed = max(needed, last.top_sequence + 1)
-    raised = replace(edition, sequence=needed)
-    return raised, [replace(letter, edition=raised, sequence=needed) for letter in owed]
+        if letter.method is Method.CANCEL and letter.invitation is not None:
+            if letter.edition.uid == edition.uid:
+                cancels.append((letter, by_number[letter.invitation]))
+            else:
+                foreign.append(letter)
+    requests, cancelling = [letter for letter in owed if letter.method is Method.REQUEST], {copy.invitation for _, copy in cancels}
+    first = max([edition.sequence, *(copy.top_sequence + 1 for _, copy in cancels)])
+    last, related = first, _related(requests, [one for one in copies if one.edition is None or one.edition.uid == edition.uid])
+    for about in related:
+        last = max([last, *(first + 1 for copy in about if copy.invitation in cancelling),
+                    *(copy.top_sequence + 1 for copy in about if copy.method is Method.CANCEL)])
+    raised = replace(edition, sequence=last)
+    numbered = [replace(letter, edition=raised, sequence=first) for letter, _ in cancels]
+    stamps = {letter.invitation: letter.dtstamp for letter in numbered}
+    for letter, about in zip(requests, related, strict=True):
+        before = [stamp for copy in about if (stamp := stamps.get(copy.invitation, copy.top_dtstamp)) is not None]
+        later = max(before) + SECOND if before else letter.dtstamp
+        numbered.append(replace(letter, edition=raised, sequence=last, dtstamp=max(letter.dtstamp, later)))
+    return raised, [*foreign, *numbered]
+
+
+def _related(requests: Sequence[Owed], copies: Sequence[Copy]) -> list[list[Copy]]:
+    """For each REQUEST the copies of the same row or the same address."""
+    rows, places = dict[int, list[Copy]](), dict[str, list[Copy]]()
+    for copy in copies:
+        rows.setdefault(copy.participant, []).append(copy)
+        places.setdefault(copy.address.lower(), []).append(copy)
+    return [[*rows.get(letter.participant, ()), *places.get(letter.invitee.address.lower() if letter.invitee else "", ())]
+            for letter in requests]
 
 
 def _pointless(letter: Owed, now: datetime) -> bool:
@@ -291,7 +315,7 @@ def _reply(invitee: Invitee | None) -> Reply:
 def _dtstamp(copy: Copy | None, now: datetime) -> datetime:
     """New in every letter, later than the last one to that row, whole seconds (P13, RFC 5545 §3.8.7.2)."""
     now = now.replace(microsecond=0)
-    return max(now, copy.top_dtstamp + timedelta(seconds=1)) if copy is not None and copy.top_dtstamp else now
+    return max(now, copy.top_dtstamp + SECOND) if copy is not None and copy.top_dtstamp else now
 
 
 def _same(one: str, other: str) -> bool:

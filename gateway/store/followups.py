@@ -139,6 +139,12 @@ def wanted(connection: Connection, key: str, site: Site, members: Sequence[Membe
         guests=guests, guest_list=setting, guest_list_public=public, sequence=row.sequence)
 
 
+def forget(connection: Connection, key: str) -> None:
+    """Delete what a follow-up that is gone left behind: SQLite's own program deletes without its foreign keys."""
+    for table in (follow_up_date, participant):
+        connection.execute(sa.delete(table).where(table.c.follow_up == key))
+
+
 def known_edition(connection: Connection, key: str) -> int | None:
     """The number of the edition that the planner saw last."""
     return connection.execute(sa.select(follow_up.c.edition).where(follow_up.c.key == key)).scalar_one_or_none()

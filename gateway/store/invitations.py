@@ -102,7 +102,7 @@ def copies(connection: Connection, key: str) -> tuple[list[plan.Copy], dict[Edit
             plan.Queued(row.id, Method(row.method), known[row.edition], known.get(row.before), row.tries))
     found = [plan.Copy(row.id, row.participant, row.address, Method(row.sent_method) if row.sent_method else None,
                       known.get(row.sent_edition), -1 if row.top_sequence is None else row.top_sequence, row.top_dtstamp,
-                      row.delivery == Delivery.UNDELIVERABLE, row.again, tuple(queued.get(row.id, ()))) for row in rows]
+                      row.refused, row.again, tuple(queued.get(row.id, ()))) for row in rows]
     return found, {value: number for number, value in known.items() if number is not None}
 
 
@@ -140,7 +140,8 @@ def mark_row_delivery(connection: Connection, participant_number: int, delivery:
     """What a report says of the newest letter to a participant; `only`: where the mark is this one so far."""
     newest = sa.select(sa.func.max(invitation.c.id)).where(invitation.c.participant == participant_number).scalar_subquery()
     wanted = [invitation.c.id == newest, *([invitation.c.delivery == only] if only is not None else [])]
-    connection.execute(sa.update(invitation).where(*wanted).values(delivery=delivery, delivery_text=text))
+    connection.execute(sa.update(invitation).where(*wanted).values(
+        delivery=delivery, delivery_text=text, refused=delivery is Delivery.UNDELIVERABLE))
 
 
 def from_row(row: Any) -> Invitation:

@@ -87,7 +87,8 @@ def supersede(connection: Connection, letters: Sequence[int], at: datetime) -> N
     connection.execute(sa.update(outbox).where(outbox.c.id.in_(letters)).values(state=LetterState.SUPERSEDED, settled_at=at))
     rows = sa.select(outbox.c.invitation).where(outbox.c.id.in_(letters))
     connection.execute(sa.update(invitation).where(invitation.c.id.in_(rows), invitation.c.delivery == Delivery.QUEUED).values(
-        delivery=sa.case((invitation.c.sent_method.is_not(None), Delivery.SENT.value), else_=Delivery.NONE.value)))
+        delivery=sa.case((invitation.c.refused, Delivery.UNDELIVERABLE.value), (invitation.c.sent_method.is_not(None), Delivery.SENT.value),
+                         else_=Delivery.NONE.value)))
 
 
 def claim(connection: Connection, holder: str, now: datetime, limit: int) -> list[Queued]:
@@ -113,7 +114,7 @@ def claim(connection: Connection, holder: str, now: datetime, limit: int) -> lis
 def settle(connection: Connection, settlements: Sequence[Settlement], attempts: Sequence[Attempt], holder: str,
            now: datetime) -> set[int]:
     """Write what came of claimed letters. Returns those that were still ours; the others are left to whoever took them over."""
-    kept = set[int]()
+    kept, told = set[int](), dict[int, dict[str, object]]()
     for one in settlements:
         values: dict[str, object] = {"state": one.state, "note": one.note, "claimed_by": None,
                                      "tries": outbox.c.tries + (1 if one.counts else 0)}
@@ -126,9 +127,15 @@ def settle(connection: Connection, settlements: Sequence[Settlement], attempts: 
             continue
         kept.add(one.letter)
         facts: dict[str, object] = {"delivery": one.delivery, "delivery_text": one.note}
-        if one.arrived is False and one.delivery is not Delivery.UNDELIVERABLE:
+        if one.delivery is Delivery.UNDELIVERABLE:
+            facts["refused"] = True
+        elif one.arrived is False:
             facts |= {"sent_edition": mine.before, "sent_method": Method.REQUEST if mine.before is not None else None}
-        connection.execute(sa.update(invitation).where(invitation.c.id == mine.invitation).values(facts))
+        else:
+            facts["refused"] = False
+        told[mine.invitation] = facts
+    for number in sorted(told):  # the planner's order, too: neither waits for what the other has
+        connection.execute(sa.update(invitation).where(invitation.c.id == number).values(told[number]))
     if attempts:
         connection.execute(sa.insert(attempt), [{
             "letter": one.letter, "started_at": one.started_at, "seconds": one.seconds, "verdict": one.verdict, "step": one.step,
@@ -155,9 +162,9 @@ def free_dead(connection: Connection, now: datetime) -> int:
 
 
 def release(connection: Connection, holder: str) -> None:
-    """Give back what a stopping gateway claimed and did not try."""
+    """Give back what a stopping gateway claimed and did not settle. Like a dead one's, these letters may have left."""
     connection.execute(sa.update(outbox).where(outbox.c.state == LetterState.SENDING, outbox.c.claimed_by == holder).values(
-        state=LetterState.WAITING, claimed_by=None))
+        state=LetterState.WAITING, claimed_by=None, tries=outbox.c.tries + 1))
 
 
 def next_due(connection: Connection) -> datetime | None:

@@ -173,7 +173,7 @@ invitation = Table(
     Column("sent_edition", Identity), Column("sent_method", Text), Column("sent_sequence", Integer), Column("sent_at", Instant),
     Column("top_sequence", Integer), Column("top_dtstamp", Instant),
     _flag("again"), Column("again_sequence", Integer),
-    _words("delivery", "none"), _words("delivery_text"), _now("created_at"), sqlite_autoincrement=True)
+    _words("delivery", "none"), _words("delivery_text"), _flag("refused"), _now("created_at"), sqlite_autoincrement=True)
 
 outbox = Table(
     "outbox", metadata,

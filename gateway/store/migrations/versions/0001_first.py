@@ -123,6 +123,7 @@ def upgrade() -> None:
         sa.Column("again_sequence", sa.Integer(), nullable=True),
         sa.Column("delivery", sa.Text(), server_default="none", nullable=False),
         sa.Column("delivery_text", sa.Text(), server_default="", nullable=False),
+        sa.Column("refused", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("created_at", schema.Instant(), server_default=sa.text("CURRENT_TIMESTAMP"), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_invitation")),
         sa.UniqueConstraint("token", name=op.f("uq_invitation_token")),
