@@ -69,9 +69,10 @@ class Letter:
 
 @dataclass
 class Session:
-    """One connection: the lines the client said, the final dots that were read, the letters that were accepted."""
+    """One connection: the lines the client said, letters begun, final dots read, the letters that were accepted."""
 
     lines: list[bytes] = field(default_factory=list)
+    begun: int = 0
     dots: int = 0
     letters: list[Letter] = field(default_factory=list)
     encrypted: bool = False
@@ -225,6 +226,8 @@ class _Talk:
 
     async def _letter(self, sender: bytes, recipient: bytes) -> None:
         content = await self._reader.readline()
+        self._session.begun += 1
+        await self._peer._notify()
         if "content" in self._script:
             await self._answer("content", b"")
         while not content.endswith(b"\r\n.\r\n"):

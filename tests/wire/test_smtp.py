@@ -349,8 +349,7 @@ async def test_nothing_more_of_a_cancelled_letter_leaves() -> None:
     big = smtp.Submission("a@b.example", "c@d.example", b"x" * 70 + b"\r\n" + (b"y" * 70 + b"\r\n") * 300_000)
     async with _served(peer) as pool:
         sending = asyncio.create_task(pool.send(big))
-        await peer.until(lambda peer: b"DATA" in peer.lines)
-        await asyncio.sleep(0)
+        await peer.until(lambda peer: peer.sessions[:1] != [] and peer.sessions[0].begun == 1)
         sending.cancel()
         with pytest.raises(asyncio.CancelledError):
             await sending
