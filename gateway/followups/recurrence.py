@@ -130,12 +130,11 @@ def _ruled(edition: Edition, after: Moment | None, before: Moment | None) -> Ite
     parts = _parts(edition.recurrence.rrule)
     until = _until(edition, parts.pop("UNTIL", ""))
     text = ";".join(f"{name}={value}" for name, value in parts.items())
-    if ceiling is not None:  # dateutil looks on for years where nothing fits any more
-        until = min(ceiling, until) if until is not None else ceiling
-    found: Iterator[datetime] = iter(_rule(text, _anchor(parts, start, floor), until))
-    if "COUNT" in parts:
-        found = islice(found, LIMIT)
-    for one in takewhile(lambda one: ceiling is None or one < ceiling, found):
+    last = until if ceiling is None or (until is not None and until < ceiling) else ceiling
+    counted = "COUNT" in parts  # RFC 5545 §3.3.10: not together with UNTIL, and dateutil means it
+    # Without an end dateutil looks on for years where nothing fits any more.
+    found: Iterator[datetime] = iter(_rule(text, _anchor(parts, start, floor), None if counted else last))
+    for one in takewhile(lambda one: last is None or one <= last, islice(found, LIMIT) if counted else found):
         if one >= start and (floor is None or one >= floor):
             yield _moment(edition, one)
 

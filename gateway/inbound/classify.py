@@ -179,7 +179,7 @@ def _not_an_answer(message: parse.Message, calendars: list[read.Calendar], ours:
     returned = method in (Method.REQUEST, Method.CANCEL) and any(
         address.is_ours(one.organizer, ours.mailboxes) for one in components)
     to_token = any(address.split_subaddress(one, ours.mailboxes) for one in message.recipients)
-    may_be_text = method in (Method.REQUEST, Method.CANCEL) and (to_token or automatic.is_automatic(message))
+    may_be_text = method in (Method.REQUEST, Method.CANCEL) and (to_token or automatic.evidence(message) != "")
     return NotAnAnswer(reason, _uids(components), returned, _text(message, today) if may_be_text else None)
 
 

@@ -33,22 +33,12 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What one part of a message means for one row; row None where it is nobody's. address: who spoke."""
-
-    row: facts.Row | None
-    decision: facts.Decision
-    address: str = ""
-    follow_up: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Meaning:
     """outcome and reason of the message; answers: one per row and date. invite: a party crasher whom policy lets in."""
 
     outcome: Outcome
     reason: str
-    answers: tuple[Answer, ...]
+    answers: tuple[facts.Answer, ...]
     rules: tuple[facts.Rule, ...] = ()
     invite: str = ""
 
@@ -64,7 +54,8 @@ def interpret(message: parse.Message, finding: classify.Finding, asked: facts.Ke
             if is_ours and finding.otherwise is not None:
                 rule = facts.Rule("returned", "an object of ours came back with it, which does not count")
                 meaning = interpret(message, finding.otherwise, asked, found, context)
-                return replace(meaning, rules=(rule, *meaning.rules))
+                if meaning.outcome is not Outcome.IGNORED:  # tied to nothing, the object itself is what a person should see
+                    return replace(meaning, rules=(rule, *meaning.rules))
             return _simple(Outcome.NOT_AN_ANSWER, finding.reason)
         case classify.Malformed():
             return _simple(Outcome.MALFORMED, finding.reason)
@@ -80,7 +71,7 @@ def interpret(message: parse.Message, finding: classify.Finding, asked: facts.Ke
 
 def _answer(message: parse.Message, finding: classify.Answer, asked: facts.Keys, found: facts.Found,
             context: Context) -> Meaning:
-    answers, invite = list[Answer](), ""
+    answers, invite = list[facts.Answer](), ""
     for uid in dict.fromkeys(one.uid for one in finding.components):
         choice = correlate.choose(message, finding, uid, asked, found, context.policy)
         about = _about(message, finding, choice.speaker, context)
@@ -89,7 +80,7 @@ def _answer(message: parse.Message, finding: classify.Answer, asked: facts.Keys,
         else:
             made = (_waiting(choice, finding, uid, about),)
             invite = choice.speaker if choice.invite else invite
-        answers += [Answer(choice.row, _because(choice.rules, one), choice.speaker, choice.follow_up) for one in made]
+        answers += [facts.Answer(choice.row, _because(choice.rules, one), choice.speaker, choice.follow_up) for one in made]
     return _summary(answers, invite)
 
 
@@ -130,7 +121,7 @@ def _link(message: parse.Message, finding: classify.LinkAnswer, asked: facts.Key
     else:
         decision = facts.Decision(Outcome.HELD, allowed.reason, instance=finding.tag.moment, claimed=finding.tag.answer,
                                   comment=words)
-    return _summary([Answer(row, _because(allowed.rules, decision), allowed.speaker, row.follow_up)])
+    return _summary([facts.Answer(row, _because(allowed.rules, decision), allowed.speaker, row.follow_up)])
 
 
 def _tied(message: parse.Message, finding: classify.Receipt | classify.AutoReply | classify.HumanText, asked: facts.Keys,
@@ -153,18 +144,18 @@ def _tied(message: parse.Message, finding: classify.Receipt | classify.AutoReply
             rule = facts.Rule("text", "a person's own words never change a status by themselves (P23)")
             decision = facts.Decision(Outcome.COMMENT, "wrote a message", (rule,), claimed=finding.suggestion,
                                       comment=finding.text)
-    return _summary([Answer(row, _because(choice.rules, decision), choice.speaker, row.follow_up)])
+    return _summary([facts.Answer(row, _because(choice.rules, decision), choice.speaker, row.follow_up)])
 
 
 def _bounce(finding: classify.Bounce, asked: facts.Keys, found: facts.Found, context: Context) -> Meaning:
     tied = correlate.failed(finding, asked, found, context.policy)
     if not tied:
         return _simple(Outcome.IGNORED, "a delivery report that nothing ties to a letter of ours")
-    answers = list[Answer]()
+    answers = list[facts.Answer]()
     for row, report, rule in tied:
         words = " ".join(part for part in (report.action, report.status, report.diagnostic) if part)
         decision = facts.Decision(REPORTED[report.action], words, (rule,), report=report)
-        answers.append(Answer(row, decision, row.address, row.follow_up))
+        answers.append(facts.Answer(row, decision, row.address, row.follow_up))
     return _summary(answers)
 
 
@@ -181,7 +172,7 @@ def _because(rules: tuple[facts.Rule, ...], decision: facts.Decision) -> facts.D
     return replace(decision, rules=(*rules, *decision.rules))
 
 
-def _summary(answers: list[Answer], invite: str = "") -> Meaning:
+def _summary(answers: list[facts.Answer], invite: str = "") -> Meaning:
     order = {outcome: at for at, outcome in enumerate(PRECEDENCE)}
     first = min(answers, key=lambda one: order.get(one.decision.outcome, len(order)))
     rules = tuple(dict.fromkeys(rule for one in answers for rule in one.decision.rules))

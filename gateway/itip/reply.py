@@ -190,7 +190,8 @@ def _instance(row: facts.Row, component: read.Component, about: Circumstances,
         rule = facts.Rule("old_date", f"RECURRENCE-ID {component.recurrence_id_text} is from before SEQUENCE {sent.significant}")
         return None, _told(Outcome.OLD_ANSWER, "answered a date of the old times", rule, ask_again=not about.automatic)
     rule = facts.Rule("no_such_date", f"RECURRENCE-ID {component.recurrence_id_text} names no date of this follow-up (P9)")
-    return None, _told(Outcome.UNKNOWN_INVITATION, "answers a date that this follow-up does not have", rule)
+    return None, _told(Outcome.UNKNOWN_INVITATION,
+                       f"answers a date that this follow-up does not have: {component.recurrence_id_text}", rule)
 
 
 def _lost_instance(row: facts.Row, component: read.Component,
