@@ -72,8 +72,7 @@ class _Wire(aioimaplib.IMAP4ClientProtocol):
         self.news = asyncio.Event()
         self.alive: Callable[[], None] | None = None
         self.received = 0
-        self._capacity = capacity
-        self._greeted = False
+        self._capacity, self._greeted = capacity, False
 
     def fail(self, error: Exception) -> None:
         """Nothing more can be done on this connection. The first reason stays."""
@@ -172,8 +171,7 @@ class Session:
             raise MailboxError(f"{what}: {error}") from error
 
     async def open(self, password: str, context: ssl.SSLContext | None) -> None:
-        host, port = self.options.host, self.options.port
-        loop = asyncio.get_running_loop()
+        loop, host, port = asyncio.get_running_loop(), self.options.host, self.options.port
         try:
             await self.ask("connect", loop.create_connection(lambda: self.wire, host, port, ssl=context))
         except ssl.SSLCertVerificationError as error:
@@ -209,7 +207,7 @@ class Session:
         raise SignInRefused(f"the server refused the sign-in of {self.options.username!r}: {words}")
 
     async def _learn_layout(self) -> None:
-        found = None
+        found: imap_syntax.Layout | None = None
         if "NAMESPACE" in self.wire.capabilities:
             found = imap_syntax.namespace((await self.ask("NAMESPACE", self.wire.namespace())).lines)
         if found is None:
@@ -252,7 +250,9 @@ class Session:
     async def move(self, uids: Sequence[int], name: str) -> str:
         """Moves messages into a folder of ours, created when it is missing. Returns the server's words if it would not."""
         refusal = ""
-        for _ in range(2):  # somebody may have removed the folder since it was looked at
+        for again in range(3):  # somebody may have removed the folder, or one of the messages: Dovecot then moves none
+            if again and not (uids := sorted(await self.still_there(uids))):
+                return ""
             target, refusal = await self._folder(name)
             if target and not (refusal := await self._transfer(imap_syntax.message_set(uids), imap_syntax.mailbox(target))):
                 return ""

@@ -374,7 +374,7 @@ async def test_a_folder_that_is_removed_in_between_is_made_again(peer: Peer, des
 async def test_a_move_that_is_refused_is_tried_at_the_next_look_and_reading_goes_on(
         peer: Peer, desk: Desk, words: list[structlog.typing.EventDict]) -> None:
     no = says("{tag} NO [OVERQUOTA] the folder is full")
-    peer.fail("MOVE", no, no, no, no)
+    peer.fail("MOVE", *[no] * 6)
     peer.add()
     subject = desk.reader(options(peer.port, poll_seconds=0.05))
     async with reading(subject):
@@ -385,6 +385,22 @@ async def test_a_move_that_is_refused_is_tried_at_the_next_look_and_reading_goes
     assert peer.signed_in == 1
     complaints = [line["reason"] for line in words if line["event"] == "mailbox.not_moved"]
     assert complaints == ["[OVERQUOTA] the folder is full"]
+
+
+async def test_a_message_that_vanishes_before_its_move_does_not_hold_up_the_others(
+        peer: Peer, desk: Desk, words: list[structlog.typing.EventDict]) -> None:
+    # Dovecot 2.3 moves nothing and says so if one of many is gone.
+    async def gone(connection: imap_peer.Connection, tag: str) -> bool:
+        peer.messages.pop(2)
+        return await says("{tag} NO [EXPUNGEISSUED] some are gone")(connection, tag)
+
+    peer.fail("MOVE", gone)
+    for _ in range(3):
+        peer.add()
+    await desk.reader(options(peer.port)).once()
+    assert desk.owed == {}
+    assert peer.folders["Processed"] == [1, 3]
+    assert "mailbox.not_moved" not in [line["event"] for line in words]
 
 
 async def test_a_folder_name_outside_ascii_is_written_as_the_protocol_wants(peer: Peer, desk: Desk) -> None:
@@ -812,7 +828,7 @@ async def test_a_person_who_flags_and_moves_mail_meanwhile_breaks_nothing(
     assert processed <= len(desk.uids())
     assert elsewhere > 0
     assert await asyncio.to_thread(invites.raw_messages) == []
-    assert {line["event"] for line in words} <= {"mailbox.connected", "mailbox.folder_created"}
+    assert {line["event"] for line in words} <= {"mailbox.connected", "mailbox.folder_created", "mailbox.not_moved"}
 
 
 @pytest.mark.real
