@@ -60,7 +60,8 @@ class Smtp(Section):
     username: str = Field("", description="Empty: no sign-in.")
     password: SecretStr = Field(SecretStr(""), description="Better in password_file.")
     password_file: str = Field("", description="File with the password on its first line, or credential:NAME.")
-    timeout_seconds: float = Field(30.0, gt=0, le=600, description="Longest wait for any single answer of the server.")
+    timeout_seconds: float = Field(30.0, gt=0, le=600, description=(
+        "Longest wait for any single answer of the server (four times as long after the letter itself)."))
     connections: int = Field(5, ge=1, le=100, description="Most connections at a time.")
     messages_per_connection: int = Field(100, ge=1, description="A connection is renewed after so many letters.")
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gateway import status
-from gateway.itip import facts, plan
-from gateway.model import Channel, Delivery, Moment, Outcome, Standing
+from gateway.itip import facts, plan, reply
+from gateway.model import Channel, Delivery, Outcome, Standing
 from gateway.store import followups, inbox, invitations, journal
 from gateway.store.engine import Connection
 
@@ -17,56 +17,63 @@ DELIVERIES = {Outcome.BOUNCED: Delivery.UNDELIVERABLE, Outcome.DELAYED: Delivery
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What one part of a message (a VEVENT, one recipient of a report) means for one row. `address`: who spoke."""
-
-    row: facts.Row | None
-    decision: facts.Decision
-    address: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Told:
-    """An answer as it was carried out. `before`, `after`: status words of the row or the date; `participant`: its key."""
+    """An answer and what it does. `participant`: the row's key; `before`, `after`: status words of the row or the date.
 
-    answer: Answer
-    participant: str | None
-    before: str
-    after: str
+    `standing`: the row's, or the date's, afterwards; None where nothing changes. `code`: its status.
+    """
+
+    answer: facts.Answer
+    participant: str | None = None
+    before: str = ""
+    after: str = ""
+    standing: Standing | None = None
+    code: int = 0
 
 
-def carry_out(connection: Connection, answers: Sequence[Answer], message: int, channel: Channel, now: datetime) -> list[Told]:
-    """Apply the effects of a message's answers, in their order, and journal each. `message`: its number in the inbox."""
+def foretell(connection: Connection, answers: Sequence[facts.Answer]) -> list[Told]:
+    """What the answers of a message do, in their order; writes nothing."""
     numbers = sorted({one.row.participant for one in answers if one.row is not None})
     members = {one.id: one for one in followups.members(connection, ids=numbers)} if numbers else {}
     standings = {number: dict(member.standings) for number, member in members.items()}
-    told, entries = list[Told](), list[journal.Entry]()
+    told = list[Told]()
     for one in answers:
         row, decision = one.row, one.decision
         member = members.get(row.participant) if row is not None else None
-        before = after = ""
-        if row is not None and member is not None:
-            known = standings[member.id]
-            start = _standing(known, decision.instance)
-            changed = _changed(start, decision.effect) if decision.effect is not None else start
-            before, after = status.code(member.role, start).word, status.code(member.role, changed).word
-            if decision.effect is not None and changed != start:
-                known[decision.instance] = changed
-                code = status.code(member.role, changed) if decision.instance is plan.SERIES else None
-                followups.write_standing(connection, member.id, decision.instance, changed, code)
-            _deliveries(connection, member.id, decision)
-            if decision.ask_again and invitations.ask_again(connection, member.id):
-                followups.mark(connection, [member.follow_up], now)
-        told.append(Told(one, member.key if member is not None else None, before, after))
-        entries.append(journal.Entry(
-            decision.outcome.value, row.follow_up if row is not None else None, row.participant if row is not None else None,
-            decision.instance, before, after, by=one.address, channel=channel, message=message,
-            detail=decision.comment or decision.reason))
-    journal.write(connection, entries, now)
+        if row is None or member is None:
+            told.append(Told(one))
+            continue
+        known = standings[member.id]
+        start = known.get(decision.instance) or reply.standing_of(row, decision.instance)
+        changed = reply.apply(start, decision.effect) if decision.effect is not None else start
+        known[decision.instance] = changed
+        before, after = status.code(member.role, start), status.code(member.role, changed)
+        told.append(Told(one, member.key, before.word, after.word, changed if changed != start else None, after))
     return told
 
 
-def repeated(connection: Connection, answer: Answer, message_id: str, fingerprint: str) -> Answer:
+def carry_out(connection: Connection, answers: Sequence[facts.Answer], message: int, now: datetime) -> list[Told]:
+    """Apply what the answers of a message do and journal each. `message`: its number in the inbox."""
+    told = foretell(connection, answers)
+    for one in told:
+        row, decision = one.answer.row, one.answer.decision
+        if row is None or one.participant is None:
+            continue
+        if one.standing is not None:
+            code = one.code if decision.instance is plan.SERIES else None
+            followups.write_standing(connection, row.participant, decision.instance, one.standing, code)
+        _deliveries(connection, row.participant, decision)
+        if decision.ask_again and invitations.ask_again(connection, row.participant):
+            followups.mark(connection, [row.follow_up], now)
+    journal.write(connection, [journal.Entry(
+        one.answer.decision.outcome.value, one.answer.follow_up or None,
+        one.answer.row.participant if one.answer.row is not None else None, one.answer.decision.instance, one.before, one.after,
+        by=one.answer.address, channel=_channel(one.answer.decision), message=message,
+        detail=one.answer.decision.comment or one.answer.decision.reason) for one in told], now)
+    return told
+
+
+def repeated(connection: Connection, answer: facts.Answer, message_id: str, fingerprint: str) -> facts.Answer:
     """The same answer seen as a repeat, where this row had this message, or this very object, before."""
     decision = answer.decision
     if answer.row is None or decision.outcome not in inbox.EFFECTIVE:
@@ -79,18 +86,8 @@ def repeated(connection: Connection, answer: Answer, message_id: str, fingerprin
                                             effect=None, ask_again=False, proposal=None, delegates=()))
 
 
-def _standing(known: dict[Moment | None, Standing], instance: Moment | None) -> Standing:
-    """A row's standing on a date: its own, or an open one that shares what happened to the series."""
-    series = known.get(plan.SERIES, Standing())
-    return series if instance is plan.SERIES else known.get(instance, Standing(moved=series.moved, cancelled=series.cancelled))
-
-
-def _changed(standing: Standing, effect: facts.Effect) -> Standing:
-    if effect.reply is None:
-        return status.see(standing)
-    answered = status.answer(standing, effect.reply)
-    return replace(answered, comment=effect.comment, channel=effect.channel, address=effect.address, replied_at=effect.arrived,
-                   sequence=effect.sequence, dtstamp=effect.dtstamp, arrived=effect.arrived)
+def _channel(decision: facts.Decision) -> Channel:
+    return decision.effect.channel if decision.effect is not None else Channel.MAIL
 
 
 def _deliveries(connection: Connection, number: int, decision: facts.Decision) -> None:

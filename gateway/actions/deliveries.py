@@ -20,7 +20,7 @@ def claim(store: Store, gateway: str, now: datetime, limit: int) -> list[Queued]
     if not stranded and (due is None or due > now):
         return []
     with store.write() as connection:
-        leases.take(connection, f"gateway:{gateway}", gateway, now)
+        leases.take(connection, f"{leases.GATEWAY}{gateway}", gateway, now)
         if stranded:
             outbox.free_dead(connection, now)
         return outbox.claim(connection, gateway, now, limit)
@@ -40,14 +40,14 @@ def settle(store: Store, gateway: str, letters: Sequence[tuple[Queued, Settlemen
 def renew(store: Store, gateway: str, now: datetime) -> None:
     """Show that this gateway lives, so that its claims stay its own."""
     with store.write() as connection:
-        leases.take(connection, f"gateway:{gateway}", gateway, now)
+        leases.take(connection, f"{leases.GATEWAY}{gateway}", gateway, now)
 
 
 def leave(store: Store, gateway: str) -> None:
     """Give back everything at a graceful stop."""
     with store.write() as connection:
         outbox.release(connection, gateway)
-        leases.release(connection, gateway)
+        leases.release(connection, f"{leases.GATEWAY}{gateway}", gateway)
 
 
 def _event(queued: Queued, settlement: Settlement) -> str:

@@ -6,7 +6,7 @@ PostgreSQL; the leases of the store keep them out of each other's way.
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 
@@ -14,6 +14,7 @@ import structlog
 
 from gateway import __version__
 from gateway.daemon import jobs, supervise
+from gateway.inbound import intake
 from gateway.outbound import planner, worker
 from gateway.settings import Settings
 from gateway.store import leases, meta, upkeep
@@ -26,11 +27,12 @@ TIDY_SECONDS = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """What all roles of this process share. `holder`: its name in the store's leases."""
+    """What all roles of this process share. `holder`: its name in the store's leases. `news`: set after answers were recorded."""
 
     settings: Settings
     store: Store
     holder: str
+    news: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 def run(settings: Settings, store: Store, only: Collection[str]) -> None:
@@ -63,6 +65,14 @@ def _outbound(process: Process) -> Sequence[supervise.Role]:
             supervise.Role("sender", send)]
 
 
+def _inbound(process: Process) -> Sequence[supervise.Role]:
+    if not process.settings.imap.host:
+        log.warning("no mailbox is read: imap.host is not set")
+        return []
+    reading = intake.Intake(process.store, process.settings, process.holder, process.news)
+    return [supervise.Role("inbound", reading.run)]
+
+
 def _web(process: Process) -> Sequence[supervise.Role]:
     from gateway.web import app, feed, overview, serve  # FastAPI, for those who want the page
 
@@ -73,7 +83,17 @@ def _web(process: Process) -> Sequence[supervise.Role]:
         live = feed.Feed(process.store)
         application = app.create(live, partial(overview.shown, process.store, process.settings.mail),
                                  partial(overview.checks, process.store))
-        await serve.serve(bound, live, application, stop, ready)
+        async with asyncio.TaskGroup() as group:
+            following = group.create_task(follow(live))
+            await serve.serve(bound, live, application, stop, ready)
+            following.cancel()
+
+    async def follow(live: feed.Feed) -> None:
+        """Show what this process has recorded at once; what others record is noticed by looking."""
+        while True:
+            await process.news.wait()
+            process.news.clear()
+            live.look()
 
     return [supervise.Role("web", answer, ready)]
 
@@ -90,5 +110,5 @@ def _site_secret(store: Store) -> bytes:
         return meta.site_secret(connection)
 
 
-ROLES: dict[str, Callable[[Process], Sequence[supervise.Role]]] = {"outbound": _outbound, "web": _web, "jobs": _jobs}
+ROLES: dict[str, Callable[[Process], Sequence[supervise.Role]]] = {"outbound": _outbound, "inbound": _inbound, "web": _web, "jobs": _jobs}
 """What `--only` names."""

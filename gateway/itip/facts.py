@@ -130,3 +130,16 @@ class Decision:
     delegates: tuple[str, ...] = ()
     report: bounce.Report | None = None
     until: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one part of a message (a date, a recipient of a report) means for one row; row None where it is nobody's.
+
+    address: who spoke. follow_up: its key, also where no row is known (a party crasher).
+    """
+
+    row: Row | None
+    decision: Decision
+    address: str = ""
+    follow_up: str = ""

@@ -49,6 +49,7 @@ class Worker:
     def __init__(self, store: Store, settings: configuration.Settings, secret: bytes, gateway: str, due: asyncio.Event) -> None:
         self._store, self._settings, self._secret, self._gateway, self._due = store, settings, secret, gateway, due
         self._rest = Rest()
+        self._turns = asyncio.Semaphore(settings.smtp.connections)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send until `stop`; letters being sent then are finished and settled, others given back."""
@@ -59,7 +60,7 @@ class Worker:
             try:
                 while not stop.is_set():
                     for queued in await self._claim(self._settings.outbound.batch - len(tasks)):
-                        tasks.add(group.create_task(self._send(pool, queued)))
+                        tasks.add(group.create_task(self._send(pool, queued, stop)))
                     tasks = await self._collect(tasks) if tasks else tasks
                     if not tasks:
                         await self._idle(stop)
@@ -97,16 +98,19 @@ class Worker:
             await asyncio.to_thread(deliveries.renew, self._store, self._gateway, datetime.now(UTC))
             await asyncio.sleep(leases.RENEWAL_SECONDS)
 
-    async def _send(self, pool: smtp.Pool, queued: Queued) -> tuple[Queued, Settlement, Attempt | None]:
-        letter, now = queued.letter, datetime.now(UTC)
-        if plan.over(letter.edition, now) and (letter.before is None or plan.over(letter.before, now)):
+    async def _send(self, pool: smtp.Pool, queued: Queued, stop: asyncio.Event) -> tuple[Queued, Settlement, Attempt | None]:
+        letter = queued.letter
+        if plan.over(letter.edition, datetime.now(UTC)) and (letter.before is None or plan.over(letter.before, datetime.now(UTC))):
             return queued, Settlement(queued.id, LetterState.DROPPED, False, Delivery.NONE, note=plan.OVER), None
         try:
             submission = await asyncio.to_thread(self._submission, queued)
         except Unfit as error:
             log.error("letter held: it would not be understood", letter=queued.id, follow_up=queued.follow_up, reason=str(error))
             return queued, Settlement(queued.id, LetterState.HELD, False, Delivery.QUEUED, note=str(error)), None
-        return self._judge(queued, await pool.send(submission))
+        async with self._turns:
+            if stop.is_set() or not self._rest.over(datetime.now(UTC)):  # nothing is begun that need not be
+                return queued, Settlement(queued.id, LetterState.WAITING, False, Delivery.QUEUED, self._rest.until, counts=False), None
+            return self._judge(queued, await pool.send(submission))
 
     def _submission(self, queued: Queued) -> receipts.Submission:
         """The letter as it will leave. Raises `Unfit` with the reason where it cannot be made or fails preflight."""
@@ -133,8 +137,8 @@ class Worker:
         else:
             self._rest = Rest()
             settlement = settle(queued, verdict, receipt, words, now, limits, random.random())  # noqa: S311 - spreads load
-        log.info("letter tried", verdict=verdict.value, letter=queued.id, follow_up=queued.follow_up, to=address.mask(queued.letter.address),
-                 method=queued.letter.method.value, step=receipt.step.value, answer=words)
+        log.info("letter tried", verdict=verdict.value, letter=queued.id, follow_up=queued.follow_up,
+                 to=address.mask(queued.letter.address), method=queued.letter.method.value, step=receipt.step.value, answer=words)
         return queued, settlement, attempt
 
     def _pause(self, verdict: Verdict, words: str, now: datetime) -> None:

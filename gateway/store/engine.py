@@ -63,6 +63,11 @@ class Store:
             raise StoreError(f"store {self.url.render_as_string(hide_password=True)}: {_first_line(error)}") from error
 
 
+def outage(error: Exception) -> bool:
+    """Whether an error is the database's condition (locked, full, gone) and not what was asked of it."""
+    return isinstance(error, OperationalError)
+
+
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)

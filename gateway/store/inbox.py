@@ -68,7 +68,7 @@ def record(connection: Connection, one: Record, at: datetime) -> int:
     if number is None:
         made: int = connection.execute(sa.insert(inbox).values(values).returning(inbox.c.id)).scalar_one()
         return made
-    connection.execute(sa.update(inbox).where(inbox.c.id == number).values(values))
+    connection.execute(sa.update(inbox).where(inbox.c.id == number, inbox.c.outcome.is_(None)).values(values))
     return number
 
 
@@ -87,11 +87,10 @@ def done(connection: Connection, place: Place) -> bool:
 
 def seen_before(connection: Connection, participant: int, message_id: str, fingerprint: str) -> str | None:
     """What makes this a repeat for that row: "Message-ID", "object" or None. Only messages that had an effect count."""
-    query = sa.select(inbox.c.message_id, inbox.c.object).where(inbox.c.participant == participant, inbox.c.outcome.in_(EFFECTIVE))
-    rows = connection.execute(query).all()
-    if message_id and any(row.message_id == message_id for row in rows):
+    effective = sa.select(inbox.c.id).where(inbox.c.participant == participant, inbox.c.outcome.in_(EFFECTIVE)).limit(1)
+    if message_id and connection.execute(effective.where(inbox.c.message_id == message_id)).first() is not None:
         return "Message-ID"
-    return "object" if fingerprint and any(row.object == fingerprint for row in rows) else None
+    return "object" if fingerprint and connection.execute(effective.where(inbox.c.object == fingerprint)).first() is not None else None
 
 
 def same_bytes(connection: Connection, digest: str) -> bool:
@@ -114,7 +113,7 @@ def advance(connection: Connection, account: str, folder: str, uidvalidity: int,
 def leftovers(connection: Connection, account: str, folder: str, uidvalidity: int) -> list[int]:
     """UIDs behind the cursor that have no outcome yet."""
     query = sa.select(inbox.c.uid).where(inbox.c.account == account, inbox.c.folder == folder,
-                                         inbox.c.uidvalidity == uidvalidity, inbox.c.outcome.is_(None)).order_by(inbox.c.uid)
+                                         inbox.c.uidvalidity == uidvalidity, inbox.c.outcome.is_(None), ~inbox.c.moved).order_by(inbox.c.uid)
     return [row.uid for row in connection.execute(query)]
 
 

@@ -22,6 +22,8 @@ RENEWAL_SECONDS = 10.0
 NOBODY = ""
 GATEWAY = "gateway:"
 """Before a gateway's name: the lease that says that it lives."""
+MAILBOX = "mailbox:"
+"""Before account and folder: the lease of whoever reads it."""
 
 
 def identity() -> str:
@@ -41,10 +43,9 @@ def take(connection: Connection, name: str, holder: str, now: datetime) -> int |
     return fence
 
 
-def release(connection: Connection, holder: str) -> None:
-    """Give up everything that a stopping gateway holds. What it leaves keeps its fencing number, which never goes back."""
-    connection.execute(sa.delete(lease).where(lease.c.name == f"{GATEWAY}{holder}"))
-    connection.execute(sa.update(lease).where(lease.c.holder == holder).values(holder=NOBODY))
+def release(connection: Connection, name: str, holder: str) -> None:
+    """Give a lease up, where it is still one's own. It keeps its fencing number, which never goes back."""
+    connection.execute(sa.update(lease).where(lease.c.name == name, lease.c.holder == holder).values(holder=NOBODY))
 
 
 def alive(connection: Connection, holders: Sequence[str], now: datetime) -> set[str]:

@@ -107,7 +107,7 @@ def claim(connection: Connection, holder: str, now: datetime, limit: int) -> lis
             sent_edition=sa.bindparam("claimed_edition"), sent_method=sa.bindparam("claimed_method"),
             sent_sequence=sa.bindparam("claimed_sequence"), sent_at=now, top_sequence=sa.bindparam("claimed_sequence")),
         [{"number": row.invitation, "claimed_edition": row.edition, "claimed_method": row.method, "claimed_sequence": row.sequence}
-         for row in rows])
+         for row in sorted(rows, key=lambda row: row.invitation)])
     return _queued(connection, rows)
 
 

@@ -80,7 +80,7 @@ def _rows(connection: Connection, numbers: Sequence[int], keys: facts.Keys, site
     members = {one.id: one for one in followups.members(connection, ids=numbers)}
     held = connection.execute(sa.select(invitation).where(invitation.c.participant.in_(numbers)).order_by(invitation.c.id)).all()
     left = connection.execute(sa.select(outbox.c.participant, outbox.c.dtstamp, outbox.c.message_id, outbox.c.instance, outbox.c.method)
-                              .where(outbox.c.participant.in_(numbers), outbox.c.state.in_(LEFT))).all()
+                              .where(outbox.c.participant.in_(numbers), outbox.c.state.in_(LEFT)).order_by(outbox.c.id)).all()
     current = {key: _current(connection, key, site) for key in {one.follow_up for one in members.values()}}
     sent = invitations.editions(connection, [row.sent_edition for row in held])
     for number in numbers:
@@ -101,6 +101,7 @@ def _rows(connection: Connection, numbers: Sequence[int], keys: facts.Keys, site
             email_invite=member is not None and member.email_invite, sent=editions[-1] if editions else None,
             sent_dtstamps=frozenset(row.dtstamp for row in letters),
             message_ids=frozenset(row.message_id for row in letters) & frozenset(keys.message_ids),
+            latest_message_id=letters[-1].message_id if letters else "",
             single_dates=frozenset(_single(row.instance for row in letters if row.method == Method.REQUEST)),
             standing=_standings(member).get(plan.SERIES, Standing()),
             date_standings={date: standing for date, standing in _standings(member).items() if date is not None})

@@ -1,0 +1,112 @@
+"""The inbound role: one gateway at a time reads the mailbox and hands what it finds to the processor.
+
+On failure: see `reader` (the mailbox) and `process` (a message). A gateway that loses its lease stops reading within seconds, and
+one that waits takes over as soon as the lease has run out; recording a place twice is impossible either way.
+"""
+
+import asyncio
+from datetime import UTC, datetime
+
+import structlog
+
+from gateway import settings as configuration
+from gateway.inbound import process, reader
+from gateway.store import inbox, leases
+from gateway.store.engine import Store
+from gateway.store.inbox import Place
+
+log = structlog.get_logger(__name__)
+
+ACCOUNT = "default"
+
+
+class Intake:
+    """Reads one account's folder for as long as it holds the mailbox's lease. `told` is set after every commit."""
+
+    def __init__(self, store: Store, settings: configuration.Settings, gateway: str, told: asyncio.Event) -> None:
+        self._store, self._settings, self._gateway, self._told = store, settings, gateway, told
+        self._folder = settings.imap.folder
+        self._name = f"{leases.MAILBOX}{ACCOUNT}:{settings.imap.folder}"
+        self._processor: process.Processor | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.state: reader.State | None = None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Wait for the lease, read until `stop` or until the lease is lost, and give it back."""
+        self._loop = asyncio.get_running_loop()
+        self._processor = await asyncio.to_thread(process.Processor, self._store, self._settings)
+        mailbox = reader.Reader(
+            self._settings.imap, password=configuration.secret(self._settings.imap, "imap"),
+            max_bytes=self._settings.inbound.max_bytes, position=self._position, take=self._take, leftovers=self._leftovers,
+            unmoved=self._unmoved, moved=self._moved)
+        while not stop.is_set():
+            if await asyncio.to_thread(self._lease):
+                await self._read(mailbox, stop)
+            await _wait(stop, leases.RENEWAL_SECONDS)
+        await asyncio.to_thread(self._give_back)
+
+    async def _read(self, mailbox: reader.Reader, stop: asyncio.Event) -> None:
+        lost = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            reading = group.create_task(mailbox.run(lost))
+            while not stop.is_set() and not lost.is_set() and not reading.done():
+                await _wait(stop, leases.RENEWAL_SECONDS)
+                self.state = mailbox.state
+                if not stop.is_set() and not await asyncio.to_thread(self._lease):
+                    log.warning("another gateway reads the mailbox now", folder=self._folder)
+                    lost.set()
+            lost.set()
+
+    # Callbacks of the reader, each one transaction, in a worker thread
+
+    def _position(self) -> reader.Cursor | None:
+        with self._store.read() as connection:
+            found = inbox.cursor(connection, ACCOUNT, self._folder)
+        return reader.Cursor(*found) if found is not None else None
+
+    def _take(self, batch: list[reader.Fetched]) -> list[tuple[reader.Fetched, reader.Folder]]:
+        assert self._processor is not None
+        received = [process.Received(one.raw, one.arrived, one.size, one.complete, self._place(one)) for one in batch]
+        position = self._position()
+        last = batch[-1]
+        behind = position is not None and position.uidvalidity == last.uidvalidity and position.uid >= last.uid
+        results = self._processor.receive(received, None if behind else self._place(last))
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._told.set)
+        for one, result in zip(batch, results, strict=True):
+            log.info("message", uid=one.uid, outcome=result.outcome.value if result.outcome else "failed", reason=result.reason)
+        return [(one, reader.Folder(process.destination(result.outcome)))
+                for one, result in zip(batch, results, strict=True) if result.outcome is not None]
+
+    def _leftovers(self) -> list[int]:
+        with self._store.read() as connection:
+            found = inbox.cursor(connection, ACCOUNT, self._folder)
+            return inbox.leftovers(connection, ACCOUNT, self._folder, found[0]) if found is not None else []
+
+    def _unmoved(self) -> list[tuple[int, int, reader.Folder]]:
+        with self._store.read() as connection:
+            return [(uidvalidity, uid, reader.Folder(destination))
+                    for uidvalidity, uid, destination in inbox.unmoved(connection, ACCOUNT, self._folder)]
+
+    def _moved(self, uidvalidity: int, uids: list[int]) -> None:
+        with self._store.write() as connection:
+            inbox.moved(connection, ACCOUNT, self._folder, uidvalidity, uids)
+
+    def _place(self, one: reader.Fetched) -> Place:
+        return Place(ACCOUNT, self._folder, one.uidvalidity, one.uid)
+
+    def _lease(self) -> bool:
+        with self._store.write() as connection:
+            return leases.take(connection, self._name, self._gateway, datetime.now(UTC)) is not None
+
+    def _give_back(self) -> None:
+        with self._store.write() as connection:
+            leases.release(connection, self._name, self._gateway)
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return

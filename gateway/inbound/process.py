@@ -1,0 +1,196 @@
+"""Received messages, from their bytes to their outcome: read, classify, find the row, decide, carry out, record.
+
+Standards: itip.md §3-§7. On failure: what cannot be read is `malformed` with the reason; a failure of ours leaves the message
+unprocessed and is counted, and after `TRIES` it goes to review; either way the next message is not held up.
+Security: a message is judged inside bounds (mail.parse, itip.read) before it may touch a row; raw bytes are kept for review only.
+Limits: one transaction for a batch, a savepoint for each message; reading and classifying happen before it begins.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from sqlalchemy.engine import Connection
+
+from gateway import settings as configuration
+from gateway.actions import answers
+from gateway.errors import Unreadable
+from gateway.inbound import classify, correlate, interpret
+from gateway.itip import facts
+from gateway.mail import parse
+from gateway.model import REVIEW, Outcome
+from gateway.store import codec, engine, inbox, meta, rows
+from gateway.store.engine import Store
+from gateway.store.followups import Site
+from gateway.store.inbox import Place
+
+log = structlog.get_logger(__name__)
+
+TRIES = 3
+"""How often a failure of ours is tried again before a person has to look."""
+SUBJECT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message as it came. `arrived`: when it reached the mailbox. `complete` False: too large, `raw` is its header."""
+
+    raw: bytes
+    arrived: datetime
+    size: int
+    complete: bool = True
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What can be said of a message before the store is asked. `message` None: too large, or not readable at all."""
+
+    received: Received
+    message: parse.Message | None
+    finding: classify.Finding
+    asked: facts.Keys
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The outcome of a message, its answers as they were carried out, and the rules that led there.
+
+    `outcome` None: this program failed on it, and it is to be offered again.
+    """
+
+    outcome: Outcome | None
+    reason: str
+    told: tuple[answers.Told, ...] = ()
+    rules: tuple[facts.Rule, ...] = ()
+
+
+class Processor:
+    """Judges and records messages of one account."""
+
+    def __init__(self, store: Store, settings: configuration.Settings) -> None:
+        self._store, self._settings = store, settings
+        self._ours = classify.Ours(tuple(filter(None, (settings.mail.address, *settings.mail.also))))
+        self._site = Site(settings.mail.timezone, settings.mail.language)
+        with store.write() as connection:
+            self._secret = meta.site_secret(connection)
+
+    def receive(self, batch: Sequence[Received], cursor: Place | None = None) -> list[Result]:
+        """Record every message of the batch, in order, with its effect, in one transaction.
+
+        `cursor`: the place up to which the mailbox has then been read.
+        """
+        readings = [self._read(one) for one in batch]
+        now = datetime.now(UTC)
+        with self._store.write() as connection:
+            results = [self._settle(connection, reading, now) for reading in readings]
+            if cursor is not None:
+                inbox.advance(connection, cursor.account, cursor.folder, cursor.uidvalidity, cursor.uid)
+        return results
+
+    def explain(self, one: Received) -> Result:
+        """What `receive` would do with a message, and why; writes nothing."""
+        reading = self._read(one)
+        with self._store.read() as connection:
+            meaning = self._judge(connection, reading)
+            return Result(meaning.outcome, meaning.reason, tuple(answers.foretell(connection, meaning.answers)), meaning.rules)
+
+    def _read(self, one: Received) -> Reading:
+        if not one.complete or one.size > self._settings.inbound.max_bytes:
+            reason = f"{one.size} bytes; inbound.max_bytes is {self._settings.inbound.max_bytes}"
+            return Reading(one, None, classify.Malformed(reason), facts.Keys(), Outcome.TOO_LARGE)
+        try:
+            message = parse.read(one.raw)
+            finding = classify.classify(message, self._ours, one.arrived.date())
+            return Reading(one, message, finding, correlate.keys(message, finding, self._ours))
+        except Unreadable as error:
+            return Reading(one, None, classify.Malformed(str(error)), facts.Keys())
+
+    def _settle(self, connection: Connection, reading: Reading, now: datetime) -> Result:
+        """One message in its own savepoint: a failure of ours on it takes nothing of the others along."""
+        place = reading.received.place
+        if place is not None and inbox.done(connection, place):
+            return Result(Outcome.DUPLICATE, "this place in the mailbox was recorded before")
+        try:
+            with connection.begin_nested():
+                return self._record(connection, reading, now)
+        except Exception as error:
+            if engine.outage(error):
+                raise
+            log.exception("a message could not be processed", message=_message_id(reading))
+            return self._fail(connection, reading, error, now)
+
+    def _record(self, connection: Connection, reading: Reading, now: datetime) -> Result:
+        meaning = self._judge(connection, reading)
+        first = next((one for one in meaning.answers if one.row is not None), None)
+        number = inbox.record(connection, replace(
+            _basis(reading), outcome=meaning.outcome, reason=meaning.reason,
+            follow_up=next((one.follow_up for one in meaning.answers if one.follow_up), None),
+            participant=first.row.participant if first is not None and first.row is not None else None,
+            instance=first.decision.instance if first is not None else None, detail=_detail(meaning),
+            raw=reading.received.raw if meaning.outcome in REVIEW else None, destination=destination(meaning.outcome)), now)
+        told = answers.carry_out(connection, meaning.answers, number, now)
+        return Result(meaning.outcome, meaning.reason, tuple(told), meaning.rules)
+
+    def _judge(self, connection: Connection, reading: Reading) -> interpret.Meaning:
+        if reading.outcome is not None:
+            return interpret.Meaning(reading.outcome, reading.finding.reason if isinstance(reading.finding, classify.Malformed) else "", ())
+        if reading.message is None:
+            assert isinstance(reading.finding, classify.Malformed)
+            return interpret.Meaning(Outcome.MALFORMED, reading.finding.reason, ())
+        if inbox.same_bytes(connection, reading.message.digest):
+            return interpret.Meaning(Outcome.DUPLICATE, "the very same message had its effect before", ())
+        found = rows.find(connection, reading.asked, self._site)
+        context = interpret.Context(self._ours, self._settings.policy, reading.received.arrived, self._secret)
+        meaning = interpret.interpret(reading.message, reading.finding, reading.asked, found, context)
+        judged = [answers.repeated(connection, one, reading.message.message_id, _fingerprint(reading)) for one in meaning.answers]
+        if judged and all(one.decision.outcome is Outcome.DUPLICATE for one in judged):
+            reason = judged[0].decision.reason
+            return replace(meaning, outcome=Outcome.DUPLICATE, reason=reason, answers=tuple(judged), rules=judged[0].decision.rules)
+        return replace(meaning, answers=tuple(judged))
+
+    def _fail(self, connection: Connection, reading: Reading, error: Exception, now: datetime) -> Result:
+        """Count the failure; the third one, or one of a message that nobody will offer again, is for a person."""
+        reason = f"this program failed on it: {type(error).__name__}: {error}"
+        basis, place = replace(_basis(reading), reason=reason), reading.received.place
+        if place is not None and inbox.done(connection, place):
+            return Result(Outcome.DUPLICATE, "another gateway has just recorded it")
+        if place is not None and inbox.fail(connection, basis, now) < TRIES:
+            return Result(None, reason)
+        inbox.record(connection, replace(basis, outcome=Outcome.HELD, raw=reading.received.raw, destination=destination(Outcome.HELD)), now)
+        return Result(Outcome.HELD, reason)
+
+
+def destination(outcome: Outcome) -> str:
+    """Which of the mailbox's folders a message goes to: the words of `reader.Folder`."""
+    if outcome in REVIEW:
+        return "review"
+    return "ignored" if outcome is Outcome.IGNORED else "processed"
+
+
+def _basis(reading: Reading) -> inbox.Record:
+    received, message = reading.received, reading.message
+    return inbox.Record(
+        digest=message.digest if message is not None else hashlib.sha256(received.raw).hexdigest(), size=received.size,
+        arrived_at=received.arrived, outcome=None, reason="", place=received.place, message_id=_message_id(reading),
+        object=_fingerprint(reading), from_address=next(iter(message.from_addresses), "") if message is not None else "",
+        subject=message.subject[:SUBJECT] if message is not None else "")
+
+
+def _message_id(reading: Reading) -> str:
+    return reading.message.message_id if reading.message is not None else ""
+
+
+def _fingerprint(reading: Reading) -> str:
+    return reading.finding.fingerprint if isinstance(reading.finding, classify.Answer) else ""
+
+
+def _detail(meaning: interpret.Meaning) -> dict[str, Any]:
+    """What the review list shows later: the rules, and what each answer claimed."""
+    return {"rules": [[rule.name, rule.text] for rule in meaning.rules],
+            "answers": [{"address": one.address, "claimed": one.decision.claimed, "instance": codec.moment(one.decision.instance),
+                         "comment": one.decision.comment, "reason": one.decision.reason} for one in meaning.answers]}
