@@ -44,6 +44,11 @@ def test_wrong_usage_leaves_with_2(arguments: list[str]) -> None:
     assert arguments[-1].split(",")[-1] in done.stderr
 
 
+def test_only_knows_the_roles_by_their_published_names() -> None:
+    done = command("run", "--only", "postman")
+    assert "outbound, inbound, web, jobs" in " ".join(done.stderr.split())
+
+
 def test_what_failed_leaves_with_1_and_one_line(tmp_path: Path) -> None:
     done = command("db", "check", GATEWAY_STORE__URL=f"sqlite:///{tmp_path}/absent.db")
     assert (done.returncode, done.stdout) == (1, "")
@@ -119,7 +124,9 @@ def test_the_daemon_stops_when_asked(only: list[str], number: signal.Signals, tm
         finally:
             late.cancel()
             daemon.kill()
-    assert said == ["starting", "ready", "stopping", "stopped"]
+    assert [event for event in said if event in ("starting", "ready", "stopping", "stopped")] == [
+        "starting", "ready", "stopping", "stopped"]
+    assert not [event for event in said if "failed" in event or "again" in event]
 
 
 def test_a_role_that_cannot_be_configured_ends_the_daemon_with_78(tmp_path: Path) -> None:
