@@ -120,8 +120,8 @@ async def _tell(world: World) -> None:
         for entry, name in await asyncio.to_thread(_news, world.store, last):
             last = entry.id
             if entry.before != entry.after and entry.participant is not None:
-                when = f"{entry.at or datetime.now(UTC):%H:%M:%S}"
-                world.console.print(f"[dim]{when}[/] {_plain(name)}: {entry.before or '-'} → [bold]{entry.after}[/]")
+                what = f"{entry.before} → [bold]{entry.after}[/]" if entry.before else f"letter {entry.after}"
+                world.console.print(f"[dim]{entry.at or datetime.now(UTC):%H:%M:%S}[/] {_plain(name)}: {what}")
         await asyncio.sleep(TELL_SECONDS)
 
 
