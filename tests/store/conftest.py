@@ -1,0 +1,77 @@
+"""One suite for both databases: `store` is a fresh one of each kind, `program` writes into it with the database's own program."""
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.store import migrate
+from gateway.store.engine import Store
+from tests import rig
+from tests.rig import postgres as postgres_server
+
+KINDS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.real)]
+Program = Callable[[str], str]
+
+
+def _upgraded(url: str) -> None:
+    store = Store(url)
+    migrate.upgrade(store)
+    store.close()
+
+
+@pytest.fixture(params=KINDS)
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a store can be made, and none is yet."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'store.db'}"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store at our schema to copy from; copying takes a hundredth of migrating."""
+    path = tmp_path_factory.mktemp("template") / "store.db"
+    _upgraded(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(params=KINDS)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A store at our schema."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{shutil.copy(request.getfixturevalue('sqlite_template'), tmp_path)}"
+        return
+    cluster: postgres_server.Cluster = request.getfixturevalue("postgres")
+    with cluster.database(cluster.template("gateway_schema", _upgraded)) as made:
+        yield made
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Store]:
+    opened = Store(url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def program(request: pytest.FixtureRequest, store: Store) -> Program:
+    """Runs SQL with `sqlite3` or `psql`, as administrators and other programs do; raises with its words when it fails."""
+    if store.is_sqlite:
+        command = [rig.need("sqlite3", "sqlite3"), "-bail", str(store.path)]
+        before = "PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000;"
+    else:
+        cluster: postgres_server.Cluster = request.getfixturevalue("postgres")
+        url = store.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        command, before = [str(cluster.bin / "psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", url], ""
+
+    def run(sql: str) -> str:
+        done = subprocess.run(command, input=f"{before}\n{sql}", capture_output=True, text=True, timeout=60, check=False)
+        if done.returncode or done.stderr:
+            raise RuntimeError(done.stderr)
+        return done.stdout.removeprefix("10000\n").strip()
+
+    return run

@@ -1,0 +1,67 @@
+"""Rows that tests of the store begin with, written as a stranger would: with the columns of the contract and no others."""
+
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from gateway.itip import plan
+from gateway.model import Edition, Kind, Method, Reply
+from gateway.store import invitations, outbox, schema
+from gateway.store.engine import Store
+from gateway.store.invitations import Invitation
+
+NOW = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
+START = datetime(2026, 12, 1, 8, 0, tzinfo=UTC)
+MEETING = Edition(uid="m1@crm.example", kind=Kind.MEETING, title="Kick-off", start=START, end=START + timedelta(hours=1),
+                  timezone="Europe/Oslo", organizer="Kari Nordmann")
+
+DIRECTORY = """
+INSERT INTO company (key, name) VALUES ('acme', 'Acme AS');
+INSERT INTO associate (key, name, email) VALUES ('kari', 'Kari', 'kari@crm.example'), ('per', 'Per', 'per@crm.example');
+INSERT INTO person (key, name) VALUES ('ola', 'Ola Hansen'), ('eva', 'Eva');
+INSERT INTO person_email (person, position, address) VALUES ('ola', 0, 'ola@ext.example');
+INSERT INTO resource (key, name) VALUES ('room1', 'Fjord');
+INSERT INTO follow_up (key, owner, title, start_at, end_at, timezone)
+  VALUES ('m1', 'kari', 'Kick-off', '2026-12-01 08:00:00', '2026-12-01 09:00:00', 'Europe/Oslo');
+INSERT INTO follow_up (key, owner, title, start_at) VALUES ('m2', 'kari', 'Review', '2026-12-02 08:00:00');
+INSERT INTO participant (follow_up, person, email_invite) VALUES ('m1', 'ola', TRUE);
+INSERT INTO participant (follow_up, associate) VALUES ('m1', 'per');
+INSERT INTO participant (follow_up, person) VALUES ('m2', 'eva');
+"""
+
+
+def run(store: Store, *statements: str) -> None:
+    """Plain SQL in one transaction."""
+    with store.write() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+
+
+def begin(store: Store) -> None:
+    """The directory, two follow-ups and three participants; no mark is left of their making."""
+    run(store, *filter(str.strip, DIRECTORY.split(";")), "DELETE FROM change_mark")
+
+
+def marked(store: Store) -> list[str]:
+    """Follow-ups that have a mark."""
+    with store.read() as connection:
+        return sorted(connection.execute(sa.select(schema.change_mark.c.follow_up).distinct()).scalars())
+
+
+def invitation(connection: Connection, participant: int, address: str, follow_up: str = "m1") -> Invitation:
+    """An invitation that was sent nothing yet."""
+    token = f"token{participant}{address.partition('@')[0]}"
+    made = Invitation(0, participant, follow_up, MEETING.uid, token, "default", address, "Ola", f"invites+{token}@crm.example",
+                      f"invites+b_{token}@crm.example")
+    number = invitations.create(connection, made, NOW)
+    return invitations.get(connection, [number])[number]
+
+
+def letter(connection: Connection, to: Invitation, *, method: Method = Method.REQUEST, edition: Edition = MEETING,
+           before: int | None = None, sequence: int = 0, at: datetime = NOW) -> int:
+    """A letter in the outbox, due at once."""
+    owed = plan.Owed(method, to.participant, to.id, None, edition, None, sequence, at, Reply.NEEDS_ACTION)
+    count = connection.execute(sa.select(sa.func.count()).select_from(schema.outbox)).scalar_one()
+    return outbox.put(connection, owed, to, invitations.keep_edition(connection, to.follow_up, edition, None, at), before,
+                      message_id=f"{count}@crm.example", timezone="Europe/Oslo", at=at)

@@ -1,0 +1,132 @@
+"""The store is made and brought up to date in one step, and `check` finds what was done to it behind our back."""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from gateway.errors import ConfigurationError, StoreError
+from gateway.store import migrate, schema, triggers
+from gateway.store.engine import Store
+from tests.store import rows
+from tests.store.conftest import Program
+
+
+def test_a_store_is_made_from_nothing_and_only_once(empty_url: str) -> None:
+    with closing(Store(empty_url)) as store:
+        assert migrate.upgrade(store) == ["0001"]
+        assert migrate.upgrade(store) == []
+        migrate.require(store)
+        assert migrate.check(store) == []
+
+
+def test_a_store_that_is_missing_or_empty_is_refused_with_what_to_do(empty_url: str) -> None:
+    with closing(Store(empty_url)) as store, pytest.raises(StoreError, match="invite-gateway db upgrade"):
+        migrate.require(store)
+
+
+def test_two_gateways_that_start_together_make_one_store(empty_url: str) -> None:
+    def upgrade(_: int) -> list[str]:
+        with closing(Store(empty_url)) as store:
+            return migrate.upgrade(store)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(upgrade, range(4))) == [[], [], [], ["0001"]]
+
+
+def test_migrations_give_exactly_the_tables_that_the_program_uses(store: Store) -> None:
+    with store.read() as connection:
+        assert migrate.differences(connection) == []
+        present = set(sa.inspect(connection).get_table_names())
+        assert present - {"alembic_version"} == set(schema.metadata.tables)
+
+
+def test_migrations_give_the_same_checks_and_triggers_as_the_tables_say(store: Store) -> None:
+    """Alembic does not compare CHECK constraints."""
+    with store.read() as connection:
+        for table in schema.metadata.sorted_tables:
+            present = {one["name"] for one in sa.inspect(connection).get_check_constraints(table.name)}
+            wanted = {one.name for one in table.constraints if isinstance(one, sa.CheckConstraint)
+                      and (store.is_sqlite or not str(one.name).endswith("_is_utc_text"))}
+            assert present == wanted, table.name
+        assert triggers.missing(connection) == []
+
+
+def test_a_dropped_trigger_is_noticed_and_rebuilt(store: Store, program: Program) -> None:
+    program("DROP TRIGGER mark_participant_insert" + (";" if store.is_sqlite else " ON participant;"))
+    assert [one for one in migrate.check(store) if "mark_participant_insert" in one]
+    migrate.rebuild_triggers(store)
+    assert migrate.check(store) == []
+
+
+def test_an_altered_trigger_is_noticed(store: Store, program: Program) -> None:
+    if store.is_sqlite:
+        program("DROP TRIGGER mark_person_update; CREATE TRIGGER mark_person_update AFTER UPDATE OF name ON person BEGIN SELECT 1; END;")
+    else:
+        program("CREATE OR REPLACE FUNCTION mark_person_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;")
+    assert [one for one in migrate.check(store) if "mark_person_update" in one]
+
+
+@pytest.mark.real
+def test_a_trigger_that_is_switched_off_is_noticed(postgres_url: str) -> None:
+    with closing(Store(postgres_url)) as store:
+        migrate.upgrade(store)
+        rows.run(store, "ALTER TABLE participant DISABLE TRIGGER mark_participant_update")
+        assert [one for one in migrate.check(store) if "mark_participant_update" in one]
+
+
+def test_an_altered_table_is_noticed(store: Store, program: Program) -> None:
+    program("ALTER TABLE person ADD COLUMN nickname text; DROP INDEX ix_person_email_address;")
+    found = migrate.check(store)
+    assert [one for one in found if "nickname" in one]
+    assert [one for one in found if "ix_person_email_address" in one]
+
+
+def test_triggers_outlive_a_migration_that_copies_a_table(tmp_path: Path) -> None:
+    """SQLite's batch mode makes a new table and drops the old one, and its triggers with it."""
+    from alembic.migration import MigrationContext
+    from alembic.operations import Operations
+
+    with closing(Store(f"sqlite:///{tmp_path / 'store.db'}")) as store:
+        migrate.upgrade(store)
+        rows.begin(store)
+        with store.write() as connection:
+            connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
+            with Operations(MigrationContext.configure(connection)).batch_alter_table("person_email", recreate="always") as batch:
+                batch.add_column(sa.Column("label", sa.Text))
+            assert triggers.missing(connection)
+            triggers.rebuild(connection)
+            assert triggers.missing(connection) == []
+            connection.exec_driver_sql("INSERT INTO person_email (person, position, address) VALUES ('ola', 1, 'o@ext.example')")
+        assert rows.marked(store) == ["m1"]
+
+
+def test_rows_that_refer_to_nothing_are_noticed(tmp_path: Path, program: Program, store: Store) -> None:
+    if not store.is_sqlite:
+        with pytest.raises(RuntimeError, match="violates foreign key"):
+            program("INSERT INTO participant (follow_up, email) VALUES ('nowhere', 'a@b.example');")
+        return
+    program("PRAGMA foreign_keys = OFF; INSERT INTO participant (follow_up, email) VALUES ('nowhere', 'a@b.example');")
+    assert migrate.check(store) == ["SQLite: row 1 of participant refers to a missing row of follow_up"]
+
+
+def test_a_store_of_a_newer_program_is_left_alone(store: Store, program: Program) -> None:
+    program("UPDATE alembic_version SET version_num = '9999';")
+    for attempt in (migrate.upgrade, migrate.require, migrate.check):
+        with pytest.raises(StoreError, match="newer than this program"):
+            attempt(store)
+
+
+@pytest.mark.parametrize("url", ["", "nonsense", "mysql://root@localhost/x", "sqlite://", "sqlite:///:memory:"])
+def test_a_url_that_names_no_store_of_ours_is_a_configuration_error(url: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"store\.url"):
+        Store(url)
+
+
+def test_a_store_out_of_reach_says_which_without_its_password(tmp_path: Path) -> None:
+    with closing(Store("postgresql://gateway:secret-word@127.0.0.1:1/none")) as store, pytest.raises(StoreError) as caught:
+        migrate.require(store)
+    assert "127.0.0.1:1" in str(caught.value)
+    assert "secret-word" not in str(caught.value)
