@@ -99,7 +99,7 @@ def last_end(edition: Edition) -> datetime | None:
         return None
     if int(parts.get("COUNT", "0") or "0") > LIMIT:
         return None
-    floor = _moment(edition, until - timedelta(days=LIMIT)) if until is not None else None
+    floor = _moment(edition, until - timedelta(days=LIMIT // 2)) if until is not None else None
     ruled = list(instances(edition, floor)) if until is not None else []
     found = ruled or list(instances(edition))  # an UNTIL far beyond the last date that fits: walk it from the start
     named = [one for one in (*found, *edition.recurrence.rdates, *(one.original for one in edition.dates))

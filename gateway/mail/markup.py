@@ -13,7 +13,7 @@ def text(html: str) -> str:
     reader.feed(html[:LONGEST])
     reader.close()
     lines = (" ".join(line.split()) for line in "".join(reader.made).split("\n"))
-    return "\n".join(line for line in lines if line)
+    return "\n".join(line for line in lines if line not in ("", ">"))
 
 
 class _Reader(HTMLParser):

@@ -1,0 +1,129 @@
+"""Dates of a series: by membership and by window, on the follow-up's own clock (domain.md §6, itip.md §7)."""
+
+from datetime import UTC, date, datetime, timedelta
+from itertools import islice
+from zoneinfo import ZoneInfo
+
+import pytest
+from dateutil import rrule
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.errors import InputError
+from gateway.followups import recurrence
+from gateway.model import DateChange, Edition, Kind, Recurrence
+
+OSLO = ZoneInfo("Europe/Oslo")
+RULES = (
+    "FREQ=DAILY", "FREQ=DAILY;INTERVAL=3", "FREQ=DAILY;BYDAY=MO,TU,WE,TH,FR", "FREQ=WEEKLY", "FREQ=WEEKLY;INTERVAL=2;BYDAY=MO,WE,SU",
+    "FREQ=WEEKLY;INTERVAL=3;BYDAY=SU;WKST=SU", "FREQ=MONTHLY", "FREQ=MONTHLY;INTERVAL=5;BYDAY=2TU", "FREQ=MONTHLY;BYMONTHDAY=-1",
+    "FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-1", "FREQ=YEARLY", "FREQ=YEARLY;INTERVAL=4", "FREQ=YEARLY;BYMONTH=3;BYDAY=-1SU",
+    "FREQ=YEARLY;BYDAY=20MO", "FREQ=YEARLY;BYWEEKNO=20;BYDAY=MO", "FREQ=YEARLY;BYMONTH=1,7", "FREQ=WEEKLY;COUNT=900",
+    "FREQ=YEARLY;COUNT=100", "FREQ=DAILY;UNTIL=20240131T235959")
+
+
+def series(rule: str, start: datetime, **more: object) -> Edition:
+    begins = start.replace(tzinfo=OSLO).astimezone(UTC)
+    return Edition("uid", Kind.MEETING, "title", begins, begins + timedelta(hours=1), "Europe/Oslo", "Kari",
+                   recurrence=Recurrence(rule), **more)  # type: ignore[arg-type]
+
+
+@given(st.sampled_from(RULES), st.datetimes(datetime(2012, 1, 1), datetime(2022, 12, 31)), st.integers(0, 250), st.integers(-10, 10))
+def test_agrees_with_a_walk_from_the_start(rule: str, start: datetime, at: int, days: int) -> None:
+    """Taking a rule up near the window gives the dates that walking it from its start gives."""
+    start = start.replace(microsecond=0, second=0)
+    edition = series(rule, start)
+    walk = rrule.rrulestr(rule, dtstart=start)
+    walked = [one.replace(tzinfo=OSLO).astimezone(UTC) for one in islice(walk, 300)]
+    if not walked:
+        assert list(recurrence.instances(edition)) == []
+        return
+    at = min(at, len(walked) - 1)
+    assert recurrence.is_instance(edition, walked[at])
+    assert list(recurrence.instances(edition, walked[at], limit=5)) == walked[at:at + 5] or at > len(walked) - 5
+    other = walked[at] + timedelta(days=days)
+    if other <= walked[-1]:
+        assert recurrence.is_instance(edition, other) == (other in set(walked))
+
+
+def test_far_from_the_start_without_end() -> None:
+    edition = series("FREQ=DAILY", datetime(1970, 1, 1, 9))
+    assert recurrence.is_instance(edition, datetime(2090, 7, 1, 7, tzinfo=UTC))
+    assert not recurrence.is_instance(edition, datetime(2090, 7, 1, 8, tzinfo=UTC)), "nine o'clock in summer is 7 UTC"
+    assert len(list(recurrence.instances(edition))) == recurrence.LIMIT
+
+
+def test_the_hour_that_spring_skips() -> None:
+    edition = series("FREQ=WEEKLY", datetime(2026, 3, 22, 2, 30))
+    assert recurrence.is_instance(edition, datetime(2026, 3, 29, 1, 30, tzinfo=UTC))
+
+
+def test_dates_of_their_own() -> None:
+    first, second, third, far = (datetime(2026, 12, day, 8, tzinfo=UTC) for day in (1, 8, 15, 20))
+    edition = series("FREQ=WEEKLY;COUNT=3", datetime(2026, 12, 1, 9), dates=(
+        DateChange(second, second + timedelta(hours=2), second + timedelta(hours=4)), DateChange(far)))
+    assert list(recurrence.instances(edition)) == [first, second, third, far]
+    assert recurrence.start_of(edition, second) == second + timedelta(hours=2)
+    assert recurrence.end_of(edition, second) == second + timedelta(hours=4)
+    assert recurrence.end_of(edition, third) == third + timedelta(hours=1)
+    assert recurrence.last_end(edition) == far + timedelta(hours=1)
+    assert not recurrence.is_instance(edition, second + timedelta(hours=2)), "a moved date keeps its original name"
+
+
+def test_excluded_and_added_dates() -> None:
+    start = datetime(2026, 12, 1, 8, tzinfo=UTC)
+    week, extra = timedelta(weeks=1), start + timedelta(days=3)
+    edition = Edition("uid", Kind.MEETING, "t", start, start + timedelta(hours=1), "Europe/Oslo", "Kari",
+                      recurrence=Recurrence("FREQ=WEEKLY;COUNT=3", (start + week,), (extra,)))
+    assert list(recurrence.instances(edition)) == [start, extra, start + 2 * week]
+    assert not recurrence.is_instance(edition, start + week)
+
+
+def test_list_of_dates() -> None:
+    start, other = datetime(2026, 12, 1, 8, tzinfo=UTC), datetime(2027, 1, 5, 8, tzinfo=UTC)
+    edition = Edition("uid", Kind.MEETING, "t", start, None, "Europe/Oslo", "Kari", recurrence=Recurrence("", (), (other,)))
+    assert list(recurrence.instances(edition)) == [start, other]
+    assert recurrence.last_end(edition) == other
+
+
+def test_all_day_series() -> None:
+    edition = Edition("uid", Kind.MEETING, "t", date(2026, 12, 1), date(2026, 12, 2), "Europe/Oslo", "Kari", all_day=True,
+                      recurrence=Recurrence("FREQ=WEEKLY;COUNT=2"))
+    assert list(recurrence.instances(edition)) == [date(2026, 12, 1), date(2026, 12, 8)]
+    assert recurrence.on_day(edition, date(2026, 12, 8)) == (date(2026, 12, 8),)
+    assert not recurrence.is_instance(edition, datetime(2026, 12, 8, tzinfo=UTC))
+    assert recurrence.last_end(edition) == datetime(2026, 12, 8, 23, tzinfo=UTC), "midnight in Oslo, the end is exclusive"
+
+
+@pytest.mark.parametrize(("rule", "last"), [
+    ("FREQ=WEEKLY", None), ("FREQ=DAILY;COUNT=5000", None),
+    ("FREQ=YEARLY;COUNT=100", datetime(2125, 12, 1, 9, tzinfo=UTC)),
+    ("FREQ=DAILY;UNTIL=20361201T080000Z", datetime(2036, 12, 1, 9, tzinfo=UTC)),
+    ("FREQ=YEARLY;INTERVAL=7;UNTIL=20460101", datetime(2040, 12, 1, 9, tzinfo=UTC)),
+])
+def test_last_end(rule: str, last: datetime | None) -> None:
+    assert recurrence.last_end(series(rule, datetime(2026, 12, 1, 9))) == last
+
+
+def test_single_follow_ups() -> None:
+    start = datetime(2026, 12, 1, 8, tzinfo=UTC)
+    single = Edition("uid", Kind.MEETING, "t", start, start + timedelta(hours=1), "Europe/Oslo", "Kari")
+    assert recurrence.last_end(single) == start + timedelta(hours=1)
+    assert list(recurrence.instances(single)) == []
+    assert not recurrence.is_instance(single, start)
+    task = Edition("uid", Kind.TASK, "t", None, None, "Europe/Oslo", "Kari", deadline=date(2026, 12, 1))
+    assert recurrence.last_end(task) == datetime(2026, 12, 1, 23, tzinfo=UTC)
+    assert recurrence.last_end(Edition("uid", Kind.TASK, "t", None, None, "Europe/Oslo", "Kari")) is None
+
+
+@pytest.mark.parametrize("rule", [
+    "", "FREQ=SECONDLY", "FREQ=HOURLY", "INTERVAL=2", "FREQ=DAILY;INTERVAL=x", "FREQ=DAILY;COUNT=-1", "FREQ=WEEKLY;BYDAY=XX",
+    "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30", "FREQ=DAILY;UNTIL=never", "FREQ=DAILY;" + "X=1;" * 1000])
+def test_rules_that_are_refused(rule: str) -> None:
+    with pytest.raises(InputError):
+        list(recurrence.instances(series(rule, datetime(2026, 12, 1, 9)), limit=1)) if "UNTIL" in rule else recurrence.check(rule)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_rules_that_are_accepted(rule: str) -> None:
+    recurrence.check(rule)
