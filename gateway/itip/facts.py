@@ -38,7 +38,7 @@ class Row:
     spelling. tokens: of all his invitations, any case. current: the follow-up as it is; sent: what this invitee was last
     sent, None when nothing ever left. sent_dtstamps: DTSTAMPs of letters to him (ours; some clients echo them).
     message_ids: of those letters to him that `Keys.message_ids` asked for; latest_message_id: of the last one that left.
-    single_dates: original starts that went to him in a REQUEST of their own. date_standings: his answers to single dates.
+    single_dates: original starts that went to him as VEVENTs of their own. date_standings: his answers to single dates.
     """
 
     participant: int

@@ -102,7 +102,7 @@ def _rows(connection: Connection, numbers: Sequence[int], keys: facts.Keys, site
             sent_dtstamps=frozenset(row.dtstamp for row in letters),
             message_ids=frozenset(row.message_id for row in letters) & frozenset(keys.message_ids),
             latest_message_id=letters[-1].message_id if letters else "",
-            single_dates=frozenset(_single(row.instance for row in letters if row.method == Method.REQUEST)),
+            single_dates=frozenset(_single(row.instance for row in letters if row.method == Method.REQUEST)) | _own_dates(editions),
             standing=_standings(member).get(plan.SERIES, Standing()),
             date_standings={date: standing for date, standing in _standings(member).items() if date is not None})
 
@@ -124,6 +124,11 @@ def _address(member: Member | None, invited: Sequence[str]) -> str:
 
 def _standings(member: Member | None) -> Mapping[Moment | None, Standing]:
     return member.standings if member is not None else {}
+
+
+def _own_dates(sent: Sequence[Edition]) -> frozenset[Moment]:
+    """Dates that were sent as VEVENTs of their own beside the series: clients answer those one by one, too."""
+    return frozenset(one.original for one in sent[-1].dates if not one.cancelled) if sent else frozenset()
 
 
 def _single(instances: Iterable[str]) -> Iterable[Moment]:
