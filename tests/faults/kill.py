@@ -1,0 +1,289 @@
+"""kill -9 of the daemon at random moments, while invitations leave and answers arrive; then the checker has the word.
+
+    python -m tests.faults.kill --kills 50 --invitations 500 [--seed N]
+
+starts Postfix and Dovecot, and the gateway on a SQLite file. A CRM (plain SQL) adds follow-ups, invitees answer all the while,
+also while the gateway is dead. Each time the daemon is killed the file is copied with its -wal, as a power cut would leave it, and
+the copy is examined. After the last kill the daemon must finish by itself. Exit code 1 and the list of problems if anything is
+lost, doubled or left behind. The seed decides who answers what and when the daemon is killed; it is printed first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import secrets
+import shutil
+import sqlite3
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+from tests.faults import checker, invitees
+from tests.rig import dovecot, postfix
+from tests.wire import gateway_process
+
+DOMAIN = "ext.example"
+GUESTS = (1, 12)
+"""Fewest and most participants of a follow-up."""
+FINISH_SECONDS = 300.0
+LITTLE_SECONDS = 1.5
+LOOK_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class Kill:
+    """One life of the daemon: when it ended, and how far things were then."""
+
+    number: int
+    moment: str
+    letters: dict[str, int]
+    messages: dict[str, int]
+
+    def __str__(self) -> str:
+        return (f"{self.number:>4}  {self.moment:<20} letters {_counts(self.letters):<42} messages {_counts(self.messages)}")
+
+
+@dataclass
+class Report:
+    seed: int
+    kills: list[Kill] = field(default_factory=list)
+    verdict: checker.Verdict = field(default_factory=checker.Verdict)
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        return "\n".join([
+            f"seed {self.seed}: {len(self.kills)} kills in {self.seconds:.0f} s", *map(str, self.kills),
+            *(f"{number:>8}  {what}" for what, number in sorted(self.verdict.numbers.items())),
+            *(f"WRONG  {problem}" for problem in self.verdict.problems), "" if self.verdict.problems else "nothing lost, nothing twice"])
+
+
+class Site:
+    """A gateway on a SQLite file with its mailbox and everybody it may invite. `store` is also the CRM's, by plain SQL."""
+
+    def __init__(self, directory: Path, mail: dovecot.Server, relay: postfix.Server, seed: int) -> None:
+        self.store = directory / "store.db"
+        self.mail = mail
+        self.account = mail.new_mailbox("faults", postfix.OURS, "Acme CRM, Invitations")
+        self.gateway = gateway_process.Gateway(gateway_process.environment(
+            f"sqlite:///{self.store}", self.account, relay, IMAP__POLL_SECONDS="5"))
+        self.crowd = invitees.Crowd(mail, relay, seed)
+        self.addresses: list[str] = []
+        self.follow_ups = 0
+        self._directory = directory
+        self._pause = threading.Event()
+
+    def invite(self, guests: int) -> None:
+        """The CRM adds a follow-up with so many participants, in one transaction."""
+        self.follow_ups += 1
+        key, start = f"f{self.follow_ups}", datetime.now(UTC) + timedelta(days=30, hours=self.follow_ups)
+        rows = [(key, f"{self.account.username}-guest{len(self.addresses) + number}@{DOMAIN}") for number in range(guests)]
+        for _, address in rows:
+            self.addresses.append(address)
+            self.crowd.expect(address)
+        with closing(sqlite3.connect(self.store, timeout=60)) as connection, connection:
+            connection.execute("INSERT INTO follow_up (key, title, start_at, end_at, timezone) VALUES (?, ?, ?, ?, 'Europe/Oslo')",
+                               (key, f"Møte {self.follow_ups}", f"{start:%Y-%m-%d %H:00:00}", f"{start:%Y-%m-%d %H:45:00}"))
+            connection.executemany("INSERT INTO participant (follow_up, email, email_invite) VALUES (?, ?, true)", rows)
+
+    def invite_all(self, groups: Sequence[int]) -> None:
+        for guests in groups:
+            self.invite(guests)
+
+    def counts(self, store: Path | None = None) -> tuple[dict[str, int], dict[str, int]]:
+        """Letters by state and messages by outcome, as the store (or a copy of it) has them now."""
+        with closing(sqlite3.connect(store or self.store, timeout=60)) as connection:
+            letters = dict(connection.execute("SELECT state, count(*) FROM outbox GROUP BY state").fetchall())
+            messages = dict(connection.execute("SELECT coalesce(outcome, 'unfinished'), count(*) FROM inbox GROUP BY 1").fetchall())
+        return letters, messages
+
+    def done(self) -> tuple[int, int]:
+        """How many letters were ever planned, and how many messages have an outcome."""
+        letters, messages = self.counts()
+        return sum(letters.values()), sum(messages.values()) - messages.get("unfinished", 0)
+
+    def wait_a_little(self, wanted: Callable[[], bool]) -> None:
+        """For work that may not come: perhaps nobody has anything to send or to answer at present."""
+        deadline = time.monotonic() + LITTLE_SECONDS
+        while not wanted() and time.monotonic() < deadline and self.gateway.lives(0.003):
+            pass
+
+    def quiet(self) -> bool:
+        """Nothing is owed any more, in either direction."""
+        given = sum(one.copies for one in self.crowd.given)
+        letters, messages = self.counts()
+        return (letters == {"sent": len(self.addresses)} and self.crowd.answered() == len(self.addresses)
+                and sum(messages.values()) == given and "unfinished" not in messages and not self.waiting_mail())
+
+    def waiting_mail(self) -> int:
+        """Messages in the gateway's INBOX."""
+        return len(invitees.arrived(self.mail, self.account.address))
+
+    def arrived(self) -> int:
+        """Letters in the mailboxes of all invitees, once Postfix has delivered what it took."""
+        self.wait(lambda: self.crowd.relay.queued() == 0, "Postfix has delivered everything")
+        return sum(len(invitees.arrived(self.mail, address)) for address in self.addresses)
+
+    def wait(self, wanted: Callable[[], bool], what: str) -> None:
+        """Wait for a condition with a deadline. Raises NeverCame that says how far things are."""
+        deadline = time.monotonic() + FINISH_SECONDS
+        while not wanted():
+            if self.crowd.failure is not None:
+                self.crowd.finish()
+            ended = not self.gateway.lives(LOOK_SECONDS) if self.gateway.started else self._pause.wait(LOOK_SECONDS)
+            if ended or time.monotonic() > deadline:
+                raise gateway_process.NeverCame(
+                    f"never came: {what} (seed {self.crowd.seed}); {self.counts()}, {len(self.addresses)} invited, "
+                    f"{self.crowd.answered()} have answered, {self.waiting_mail()} in INBOX\n{self.gateway.tail()}")
+
+    def finish(self) -> None:
+        """The daemon brings everything to its end by itself, and the invitees fall silent."""
+        self.wait(self.quiet, "everything is done")
+        self.crowd.finish()
+
+    def copy(self, name: str) -> Path:
+        """The store's file with its -wal, as they lie there now. Nobody may be writing."""
+        target = self._directory / name
+        target.mkdir()
+        for suffix in ("", "-wal"):
+            with suppress(FileNotFoundError):
+                shutil.copyfile(f"{self.store}{suffix}", target / f"store.db{suffix}")
+        return target / "store.db"
+
+    def examine(self, copy: Path) -> list[str]:
+        """What is wrong with a copy: it must open, be sound, and know every message that has been moved away already."""
+        found = checker.integrity(copy)
+        moved = checker.message_ids(self.account.raw_messages("Processed"))
+        if unknown := moved - checker.dealt_with(copy):
+            found.append(f"moved out of INBOX and unknown to the store: {dict(unknown)}")
+        shutil.rmtree(copy.parent)
+        return found
+
+    @contextmanager
+    def altered(self, statement: str) -> Iterator[None]:
+        """The store with this statement executed, and as it was again afterwards."""
+        kept = self.copy("kept")
+        with closing(sqlite3.connect(self.store, timeout=60)) as connection, connection:
+            connection.execute(statement)
+        try:
+            yield
+        finally:
+            for suffix in ("", "-wal", "-shm"):
+                self.store.with_name(self.store.name + suffix).unlink(missing_ok=True)
+            for path in kept.parent.iterdir():
+                shutil.move(path, self.store.with_name(path.name))
+            kept.parent.rmdir()
+
+    def judge(self) -> checker.Verdict:
+        """The checker's word on the end of the run."""
+        letters = {address: [path.read_bytes() for path in invitees.arrived(self.mail, address)] for address in self.addresses}
+        folders = {name: self.account.raw_messages(name) for name in self.account.folders()}
+        return checker.check(self.store, letters, folders, self.crowd.given)
+
+
+def run(mail: dovecot.Server, relay: postfix.Server, *, kills: int, invitations: int, seed: int,
+        tell: Callable[[object], None] = lambda _: None) -> Report:
+    """The whole fault run. `tell` gets each kill as it happens. What is wrong stands in the report; a daemon that does not
+    finish raises NeverCame."""
+    report, chance, began = Report(seed), random.Random(seed), time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="faults-") as directory:
+        site = Site(Path(directory), mail, relay, seed)
+        gateway = site.gateway
+        gateway.command("db", "upgrade")
+        site.crowd.start()
+        try:
+            for number, share in enumerate(shares(invitations, kills + 1, chance)):
+                guests = groups(share, chance)
+                site.invite_all(guests[:len(guests) // 2])
+                before = gateway.start(wait=number == kills)
+                if number < kills:
+                    moment = _until_killed(site, before, chance, partial(site.invite_all, guests[len(guests) // 2:]))
+                    gateway.kill()
+                    report.kills.append(Kill(number + 1, moment, *site.counts()))
+                    report.verdict.problems += [f"after kill {number + 1}: {one}" for one in site.examine(site.copy("copy"))]
+                    tell(report.kills[-1])
+                else:
+                    site.invite_all(guests[len(guests) // 2:])
+            site.finish()
+            if (code := gateway.stop()) != 0:
+                report.verdict.problems.append(f"the daemon ended with {code}")
+        finally:
+            gateway.end()
+            site.crowd.finish()
+        final = site.judge()
+        report.verdict.problems += final.problems
+        report.verdict.numbers += final.numbers
+        report.verdict.problems += [f"log: {line}" for line in gateway.complaints()]
+    report.seconds = time.monotonic() - began
+    return report
+
+
+def _until_killed(site: Site, before: int, chance: random.Random, invite: Callable[[], object]) -> str:
+    """Let the daemon live until a random moment, often amid work; returns what moment that was."""
+    kind = chance.choice(("starting", "any time", "sending", "sending", "delivery", "receiving", "receiving"))
+    offset = chance.uniform(0, 0.15)
+    if kind == "starting":
+        invite()
+        offset = chance.uniform(0, 1.5)
+    else:
+        site.gateway.wait_log("ready", since=before)
+        planned, dealt = site.done()
+        invite()
+        dealt += chance.randint(1, 3)
+        if kind == "any time":
+            offset = chance.uniform(0, 1.5)
+        elif kind == "sending":  # the letters are planned: claiming, sending and settling begins
+            site.wait_a_little(lambda: site.done()[0] > planned)
+        elif kind == "delivery":  # a message lies in INBOX: the server has yet to tell the reader
+            site.wait_a_little(lambda: site.waiting_mail() > 0)
+            offset = chance.uniform(0, 0.7)
+        else:
+            site.wait_a_little(lambda: site.done()[1] >= dealt)
+    if not site.gateway.lives(offset):
+        raise gateway_process.NeverCame(f"the daemon ended by itself\n{site.gateway.tail()}")
+    return f"{kind} + {offset * 1000:.0f} ms"
+
+
+def shares(total: int, parts: int, chance: random.Random) -> list[int]:
+    """`total` in so many parts, of uneven size."""
+    cuts = sorted(chance.randint(0, total) for _ in range(parts - 1))
+    return [after - before for before, after in zip([0, *cuts], [*cuts, total], strict=True)]
+
+
+def groups(total: int, chance: random.Random) -> list[int]:
+    """`total` people in follow-ups."""
+    made = list[int]()
+    while (left := total - sum(made)) > 0:
+        made.append(min(left, chance.randint(*GUESTS)))
+    return made
+
+
+def _counts(numbers: dict[str, int]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in sorted(Counter(numbers).items())) or "-"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.kill", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--invitations", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=None, help="repeat the run that printed it")
+    options = parser.parse_args(arguments)
+    seed = options.seed if options.seed is not None else secrets.randbelow(10**6)
+    print(f"seed {seed}", flush=True)
+    with dovecot.running() as mail, postfix.running(mail) as relay:
+        report = run(mail, relay, kills=options.kills, invitations=options.invitations, seed=seed,
+                     tell=lambda kill: print(kill, flush=True))
+    print(report)
+    return 1 if report.verdict.problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
