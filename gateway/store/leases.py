@@ -50,7 +50,8 @@ def release(connection: Connection, name: str, holder: str) -> None:
 
 def alive(connection: Connection, holders: Sequence[str], now: datetime) -> set[str]:
     """Which of the gateways still live."""
-    query = sa.select(lease.c.holder).where(lease.c.name.in_([f"{GATEWAY}{one}" for one in holders]), lease.c.expires_at > now)
+    query = sa.select(lease.c.holder).where(
+        lease.c.name.in_([f"{GATEWAY}{one}" for one in holders]), lease.c.holder != NOBODY, lease.c.expires_at > now)
     return {row.holder for row in connection.execute(query) if not _dead(row.holder)}
 
 

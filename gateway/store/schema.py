@@ -57,8 +57,9 @@ class Instant(TypeDecorator[datetime]):
 Identity = sa.BigInteger().with_variant(Integer, "sqlite")
 """A generated number; SQLite counts only `INTEGER PRIMARY KEY`."""
 
-SQLITE_INSTANT = "datetime({0}) IS {0} AND ({0} IS NULL OR {0} >= '0001')"
-"""True for nothing but NULL and a real `YYYY-MM-DD HH:MM:SS` of our calendar: 30 February comes back as another day."""
+SQLITE_INSTANT = "datetime({0}, '+0 days') IS {0} AND ({0} IS NULL OR {0} >= '0001')"
+"""True for nothing but NULL and a real `YYYY-MM-DD HH:MM:SS` of our calendar: with the modifier, 30 February comes back
+as another day."""
 
 
 def _key(name: str, target: str, **options: Any) -> Column[str]:

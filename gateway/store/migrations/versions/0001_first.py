@@ -303,13 +303,15 @@ def upgrade() -> None:
         sa.Column("created_at", schema.Instant(), server_default=sa.text("CURRENT_TIMESTAMP"), nullable=False),
         sa.CheckConstraint("availability IN ('busy', 'free')", name=op.f("ck_follow_up_availability")),
         sa.CheckConstraint(
-            "datetime(deadline) IS deadline AND (deadline IS NULL OR deadline >= '0001')", name=op.f("ck_follow_up_deadline_is_utc_text")
+            "datetime(deadline, '+0 days') IS deadline AND (deadline IS NULL OR deadline >= '0001')",
+            name=op.f("ck_follow_up_deadline_is_utc_text"),
         ).ddl_if(dialect="sqlite"),
         sa.CheckConstraint(
-            "datetime(end_at) IS end_at AND (end_at IS NULL OR end_at >= '0001')", name=op.f("ck_follow_up_end_at_is_utc_text")
+            "datetime(end_at, '+0 days') IS end_at AND (end_at IS NULL OR end_at >= '0001')", name=op.f("ck_follow_up_end_at_is_utc_text")
         ).ddl_if(dialect="sqlite"),
         sa.CheckConstraint(
-            "datetime(start_at) IS start_at AND (start_at IS NULL OR start_at >= '0001')", name=op.f("ck_follow_up_start_at_is_utc_text")
+            "datetime(start_at, '+0 days') IS start_at AND (start_at IS NULL OR start_at >= '0001')",
+            name=op.f("ck_follow_up_start_at_is_utc_text"),
         ).ddl_if(dialect="sqlite"),
         sa.CheckConstraint("guest_list IN ('auto', 'public', 'private')", name=op.f("ck_follow_up_guest_list")),
         sa.CheckConstraint("kind IN ('meeting', 'task', 'call')", name=op.f("ck_follow_up_kind")),
@@ -362,14 +364,15 @@ def upgrade() -> None:
         sa.Column("end_at", schema.Instant(), nullable=True),
         sa.Column("cancelled", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.CheckConstraint(
-            "datetime(end_at) IS end_at AND (end_at IS NULL OR end_at >= '0001')", name=op.f("ck_follow_up_date_end_at_is_utc_text")
+            "datetime(end_at, '+0 days') IS end_at AND (end_at IS NULL OR end_at >= '0001')",
+            name=op.f("ck_follow_up_date_end_at_is_utc_text"),
         ).ddl_if(dialect="sqlite"),
         sa.CheckConstraint(
-            "datetime(original_start) IS original_start AND (original_start IS NULL OR original_start >= '0001')",
+            "datetime(original_start, '+0 days') IS original_start AND (original_start IS NULL OR original_start >= '0001')",
             name=op.f("ck_follow_up_date_original_start_is_utc_text"),
         ).ddl_if(dialect="sqlite"),
         sa.CheckConstraint(
-            "datetime(start_at) IS start_at AND (start_at IS NULL OR start_at >= '0001')",
+            "datetime(start_at, '+0 days') IS start_at AND (start_at IS NULL OR start_at >= '0001')",
             name=op.f("ck_follow_up_date_start_at_is_utc_text"),
         ).ddl_if(dialect="sqlite"),
         sa.ForeignKeyConstraint(

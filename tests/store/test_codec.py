@@ -1,0 +1,73 @@
+"""What is frozen as text comes back as it was."""
+
+import json
+from dataclasses import fields
+from datetime import UTC, date, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.errors import StoreError
+from gateway.model import DateChange, Edition, Guest, GuestList, Kind, Recurrence, Reply
+from gateway.store import codec
+from tests.store import rows
+
+INSTANTS = st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+DAYS = st.dates(date(1900, 1, 1), date(2200, 1, 1))
+MOMENTS = INSTANTS | DAYS
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+EDITIONS = st.builds(
+    Edition, uid=TEXTS, kind=st.sampled_from(Kind), title=TEXTS, start=st.none() | MOMENTS, end=st.none() | MOMENTS, timezone=TEXTS,
+    organizer=TEXTS, all_day=st.booleans(), deadline=st.none() | DAYS, agenda=TEXTS, location=TEXTS, video_url=TEXTS,
+    cancelled=st.booleans(),
+    recurrence=st.none() | st.builds(Recurrence, TEXTS, st.lists(MOMENTS, max_size=3).map(tuple), st.lists(MOMENTS, max_size=3).map(tuple)),
+    dates=st.lists(st.builds(DateChange, MOMENTS, st.none() | MOMENTS, st.none() | MOMENTS, st.booleans()), max_size=3).map(tuple),
+    guests=st.lists(st.builds(Guest, TEXTS, TEXTS, st.sampled_from(Reply)), max_size=3).map(tuple), guest_list=st.sampled_from(GuestList),
+    guest_list_public=st.booleans(), sequence=st.integers(0, 2**31 - 1), significant=st.integers(0, 2**31 - 1),
+    date_sequences=st.lists(st.tuples(MOMENTS, st.integers(0, 99), st.integers(0, 99)), max_size=3).map(tuple))
+
+
+@given(EDITIONS)
+def test_an_edition_survives_its_text(edition: Edition) -> None:
+    text = codec.edition(edition)
+    assert codec.parse_edition(text) == edition
+    assert codec.edition(codec.parse_edition(text)) == text
+
+
+@given(EDITIONS, EDITIONS)
+def test_editions_differ_exactly_when_their_texts_do(one: Edition, other: Edition) -> None:
+    assert (one == other) == (codec.edition(one) == codec.edition(other))
+
+
+@given(MOMENTS)
+def test_a_moment_survives_its_text(moment: datetime | date) -> None:
+    assert codec.parse_moment(codec.moment(moment)) == moment
+
+
+@given(st.lists(INSTANTS.map(lambda one: one.replace(microsecond=0)), max_size=5))
+def test_instants_sort_as_their_texts(instants: list[datetime]) -> None:
+    assert sorted(map(codec.moment, instants)) == [codec.moment(one) for one in sorted(instants)]
+
+
+@pytest.mark.parametrize(("moment", "text"), [
+    (None, ""), (date(2026, 12, 1), "2026-12-01"), (datetime(2026, 12, 1, 8, tzinfo=UTC), "2026-12-01T08:00:00Z"),
+    (datetime(2026, 12, 1, 9, tzinfo=timezone(timedelta(hours=1))), "2026-12-01T08:00:00Z")])
+def test_moments_are_written_as_the_contract_says(moment: datetime | date | None, text: str) -> None:
+    assert codec.moment(moment) == text
+
+
+def test_every_fact_is_in_the_text() -> None:
+    assert set(json.loads(codec.edition(rows.MEETING))) == {field.name for field in fields(Edition)}
+
+
+def test_an_edition_of_an_older_program_lacks_nothing_that_has_a_default() -> None:
+    facts = json.loads(codec.edition(rows.MEETING))
+    del facts["video_url"]
+    assert codec.parse_edition(json.dumps(facts)) == rows.MEETING
+
+
+def test_facts_of_a_newer_program_are_an_error_and_never_dropped() -> None:
+    text = json.dumps(json.loads(codec.edition(rows.MEETING)) | {"colour": "red"})
+    with pytest.raises(StoreError, match="colour"):
+        codec.parse_edition(text)

@@ -1,0 +1,89 @@
+"""A lease belongs to one gateway; its fencing number tells a new holder from an old one that wakes up late."""
+
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+from gateway.store import leases
+from gateway.store.engine import Store
+from tests.store import rows
+
+NOW = rows.NOW
+A, B = "host-a/boot/1:10:aaaa", "host-b/boot/1:10:bbbb"
+SECOND = timedelta(seconds=1)
+
+
+def take(store: Store, holder: str, after: timedelta = timedelta(), name: str = "mailbox:default") -> int | None:
+    with store.write() as connection:
+        return leases.take(connection, name, holder, NOW + after)
+
+
+def test_a_lease_belongs_to_whoever_came_first(store: Store) -> None:
+    assert take(store, A) == 1
+    assert take(store, B) is None
+    assert take(store, B, name="mailbox:other") == 1
+
+
+def test_renewing_keeps_the_number_and_puts_the_end_off(store: Store) -> None:
+    assert take(store, A) == 1
+    assert take(store, A, leases.LIFE - SECOND) == 1
+    assert take(store, B, leases.LIFE) is None
+    assert take(store, B, leases.LIFE * 2 - SECOND) == 2
+
+
+def test_a_lease_that_ran_out_is_taken_over_with_a_higher_number(store: Store) -> None:
+    assert take(store, A) == 1
+    assert take(store, B, leases.LIFE - SECOND) is None
+    assert take(store, B, leases.LIFE) == 2
+    assert take(store, A, leases.LIFE + SECOND) is None
+    assert take(store, A, leases.LIFE * 3) == 3
+
+
+def test_a_released_lease_is_free_at_once_and_its_number_never_goes_back(store: Store) -> None:
+    assert take(store, A) == 1
+    with store.write() as connection:
+        leases.release(connection, "mailbox:default", B)
+    assert take(store, B) is None
+    with store.write() as connection:
+        leases.release(connection, "mailbox:default", A)
+    assert take(store, B) == 2
+    assert take(store, A, leases.LIFE) == 3
+
+
+def test_many_that_ask_at_once_make_one_holder(store: Store) -> None:
+    start = threading.Barrier(8)
+
+    def ask(number: int) -> int | None:
+        start.wait(30)
+        return take(store, f"host-{number}/boot/1:10:aaaa")
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(ask, range(8)))
+    assert sorted(answer for answer in answers if answer is not None) == [1]
+
+
+def test_a_dead_process_of_this_machine_is_recognised_at_once(store: Store) -> None:
+    program = "from gateway.store import leases; print(leases.identity())"
+    dead = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+    assert take(store, dead) == 1
+    assert take(store, leases.identity()) == 2
+
+
+def test_a_living_process_of_this_machine_keeps_its_lease(store: Store) -> None:
+    mine = leases.identity()
+    assert f":{os.getpid()}:" in mine
+    assert mine != leases.identity()
+    assert take(store, mine) == 1
+    assert take(store, leases.identity()) is None
+
+
+def test_a_process_of_another_machine_is_judged_by_the_clock_alone(store: Store) -> None:
+    with store.write() as connection:
+        for holder in (A, B):
+            leases.take(connection, f"gateway:{holder}", holder, NOW)
+        leases.release(connection, f"gateway:{B}", B)
+        assert leases.alive(connection, [A, B, "never-seen/boot/1:1:c"], NOW + leases.LIFE - SECOND) == {A}
+        assert leases.alive(connection, [A, B], NOW + leases.LIFE) == set()
