@@ -73,9 +73,8 @@ def code(role: Role, standing: Standing) -> Status:
 
 
 def see(standing: Standing) -> Standing:
-    """The invitation was displayed: an MDN, a COUNTER, a closed dialog. A standing answer stays."""
-    _open(standing)
-    return standing if standing.reply is not Reply.NEEDS_ACTION else replace(standing, seen=True)
+    """The invitation was displayed: an MDN, a COUNTER, a closed dialog. A standing answer stays, and so does a cancellation."""
+    return standing if standing.cancelled or standing.reply is not Reply.NEEDS_ACTION else replace(standing, seen=True)
 
 
 def answer(standing: Standing, reply: Reply) -> Standing:
