@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy.engine import Connection
-
 from gateway import settings as configuration
 from gateway.actions import load_format, load_times, planning
 from gateway.actions.load_format import Document, FollowUp, Participant
@@ -25,6 +23,7 @@ from gateway.mail import syntax
 from gateway.model import Channel, Moment
 from gateway.store import directory, followups, journal
 from gateway.store.directory import Merged
+from gateway.store.engine import Connection
 
 Problems = list[tuple[str, str]]
 PARTICIPANT = ("follow_up", *directory.INVITEE)

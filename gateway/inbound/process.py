@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import structlog
-from sqlalchemy.engine import Connection
 
 from gateway import settings as configuration
 from gateway.actions import answers
@@ -23,7 +22,7 @@ from gateway.itip import facts
 from gateway.mail import parse
 from gateway.model import REVIEW, Outcome
 from gateway.store import codec, engine, inbox, meta, rows
-from gateway.store.engine import Store
+from gateway.store.engine import Connection, Store
 from gateway.store.followups import Site
 from gateway.store.inbox import Place
 

@@ -112,8 +112,9 @@ def advance(connection: Connection, account: str, folder: str, uidvalidity: int,
 
 def leftovers(connection: Connection, account: str, folder: str, uidvalidity: int) -> list[int]:
     """UIDs behind the cursor that have no outcome yet."""
-    query = sa.select(inbox.c.uid).where(inbox.c.account == account, inbox.c.folder == folder,
-                                         inbox.c.uidvalidity == uidvalidity, inbox.c.outcome.is_(None), ~inbox.c.moved).order_by(inbox.c.uid)
+    query = sa.select(inbox.c.uid).where(
+        inbox.c.account == account, inbox.c.folder == folder, inbox.c.uidvalidity == uidvalidity,
+        inbox.c.outcome.is_(None), ~inbox.c.moved).order_by(inbox.c.uid)
     return [row.uid for row in connection.execute(query)]
 
 

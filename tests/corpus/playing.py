@@ -77,7 +77,7 @@ def answers(case: Case, meaning: interpret.Meaning) -> dict[str | None, str]:
 
 def moment(value: Moment | str | None, zone: str) -> str | None:
     """One spelling for expected and real dates."""
-    if value is None or isinstance(value, str) and not value:
+    if value is None or (isinstance(value, str) and not value):
         return None
     when = datetime.fromisoformat(value) if isinstance(value, str) and len(value) > 10 else value
     if isinstance(when, datetime):
