@@ -48,7 +48,7 @@ def written(name: str, first: int, last: int) -> icalendar.Timezone:
 
 
 def agree(name: str, first: int, last: int, instants: list[datetime]) -> None:
-    info, table = zoneinfo.ZoneInfo(name), onsets(written(name, first, last), datetime(last + 1, 12, 31))  # noqa: DTZ001
+    info, table = zoneinfo.ZoneInfo(name), onsets(written(name, first, last), datetime(last + 1, 12, 31))
     for instant in instants:
         told = [offset for onset, offset in table if onset <= instant]
         assert told, f"{name}: nothing said about {instant}"
@@ -58,7 +58,7 @@ def agree(name: str, first: int, last: int, instants: list[datetime]) -> None:
 @settings(max_examples=150, deadline=None)
 @given(st.sampled_from([name for name in NAMES if not zones.is_utc(name)]), st.integers(2005, 2045), st.integers(0, 9), st.data())
 def test_any_zone_in_any_years(name: str, first: int, more: int, data: st.DataObject) -> None:
-    years = st.datetimes(datetime(first, 1, 1), datetime(first + more, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001
+    years = st.datetimes(datetime(first, 1, 1), datetime(first + more, 12, 31), timezones=st.just(UTC))
     agree(name, first, first + more, data.draw(st.lists(years, min_size=1, max_size=20)))
 
 

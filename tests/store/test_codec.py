@@ -13,7 +13,7 @@ from gateway.model import DateChange, Edition, Guest, GuestList, Kind, Recurrenc
 from gateway.store import codec
 from tests.store import rows
 
-INSTANTS = st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+INSTANTS = st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))
 DAYS = st.dates(date(1900, 1, 1), date(2200, 1, 1))
 MOMENTS = INSTANTS | DAYS
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
