@@ -11,7 +11,7 @@ from gateway.model import Moment, Reply
 
 SECRET, TOKEN = b"a site secret", "abcdefgh234567"
 ANSWERS = st.sampled_from(sorted(links.WORDS))
-INSTANCES = st.none() | st.dates(date(1970, 1, 1)) | st.datetimes(datetime(1970, 1, 1), timezones=st.just(UTC)).map(  # noqa: DTZ001
+INSTANCES = st.none() | st.dates(date(1970, 1, 1)) | st.datetimes(datetime(1970, 1, 1), timezones=st.just(UTC)).map(
     lambda moment: moment.replace(microsecond=0))
 
 
