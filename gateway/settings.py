@@ -6,6 +6,7 @@ command line: they are read from `*_file` (a path, or `credential:NAME` for a sy
 
 import os
 import tomllib
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,7 +17,6 @@ from gateway.errors import ConfigurationError
 
 Security = Literal["tls", "starttls", "none"]
 Port = Annotated[int, Field(ge=0, le=65535)]
-LOOPBACK = ("localhost", "127.", "::1")
 
 
 def _lower(value: str) -> str:
@@ -178,6 +178,16 @@ def secret(section: Smtp | Imap, key: str) -> str:
         raise ConfigurationError(f"{key}.password_file: cannot read {file}: {error}") from error
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a host can only be this machine: `localhost` or an address of 127.0.0.0/8 or ::1. Other names are not asked of DNS."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
 def _readable(path: Path) -> None:
     try:
         tomllib.loads(path.read_text(encoding="utf-8"))
@@ -199,7 +209,7 @@ def _explain(error: ValidationError, path: Path | None) -> str:
 def _check(settings: Settings, path: Path | None) -> None:
     """What one section alone cannot tell."""
     for key, section in (("smtp", settings.smtp), ("imap", settings.imap)):
-        if section.security == "none" and section.host and not section.allow_cleartext and not section.host.startswith(LOOPBACK):
+        if section.security == "none" and section.host and not section.allow_cleartext and not is_loopback(section.host):
             raise ConfigurationError(f"{key}.security: 'none' would send mail in clear text to {section.host}; "
                                      f"use tls, or set {key}.allow_cleartext (in {path or 'environment'})")
     host, separator, port = settings.web.listen.rpartition(":")

@@ -15,7 +15,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,7 +24,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from fastapi.staticfiles import StaticFiles
 
-from gateway import __version__
+from gateway import __version__, settings
 from gateway.errors import GatewayError, InputError, NotFound, Refused, StoreError
 from gateway.store import codec, journal
 from gateway.web import feed as feeds
@@ -184,21 +183,11 @@ class Guard:
             await send(message)
 
         host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
-        if is_loopback(_without_port(host)):
+        if settings.is_loopback(_without_port(host)):
             await self.app(scope, receive, guarded)
         else:
             await _problem(HTTPStatus.MISDIRECTED_REQUEST, "this gateway answers to loopback names only")(scope,
                 receive, guarded)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address means this machine and cannot mean another."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def _without_port(host: str) -> str:

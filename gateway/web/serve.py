@@ -14,8 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from gateway.errors import ConfigurationError
-from gateway.settings import Settings
-from gateway.web import app
+from gateway.settings import Settings, is_loopback
 from gateway.web.feed import Feed
 
 GRACE_SECONDS = 5
@@ -41,7 +40,7 @@ def listen(settings: Settings) -> socket.socket:
     """A bound socket for `web.listen`. Raises `ConfigurationError` for an address that is not loopback or not free."""
     host, _, port = settings.web.listen.rpartition(":")
     name = host.strip("[]")
-    if not app.is_loopback(name):
+    if not is_loopback(name):
         raise ConfigurationError(
             f"web.listen: {settings.web.listen} can be reached from other machines, and this version has no sign-in for the "
             "page and the API; use 127.0.0.1 (and a proxy that signs people in)")
