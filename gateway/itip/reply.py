@@ -255,7 +255,8 @@ def _compared(standing: Standing, effect: facts.Effect, source: facts.Rule) -> f
             return told(Outcome.OLD_ANSWER, "a later answer is already recorded", rule, effective=False)
         if key == known and same:
             rule = facts.Rule("same_key", f"{_key(key)} with the same words has been applied already")
-            return told(Outcome.DUPLICATE, "the same answer again", rule, effective=False)
+            # Its arrival counts all the same: another answer of this very key may have come between the two.
+            return told(Outcome.DUPLICATE, "the same answer again", rule, effective=True)
         rule = facts.Rule("newer", f"{_key(key)} is newer than the answer applied last, {_key(known)} (P8)")
     else:
         rule = facts.Rule("first", f"the first answer of this row, {_key((effect.sequence, effect.dtstamp))}")

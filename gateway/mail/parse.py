@@ -261,7 +261,7 @@ def _leaf(tree: Tree, kind: str, returned: bool) -> Part:
     assert isinstance(payload, bytes | None)
     if kind == "message/disposition-notification":
         return _with(part, payload=payload or b"", fields=_fields(payload or b""))
-    return _with(part, payload=_repaired(tree) + (payload or b""))
+    return _with(part, payload=payload or b"")
 
 
 def _with(part: Part, payload: bytes = b"", fields: tuple[Mapping[str, str], ...] = ()) -> Part:
@@ -277,21 +277,6 @@ def _fields(payload: bytes) -> tuple[Mapping[str, str], ...]:
 def _may_speak(part: Part) -> bool:
     """Whether a part can carry an answer, a report or a text; pictures and the like need not be decoded."""
     return part.content_type.startswith(("text/", "message/")) or part.is_calendar or part.is_tnef
-
-
-def _repaired(tree: Tree) -> bytes:
-    """A calendar object that a gateway poured into the MIME header block (OBM, 2018; corpus odd/013), else nothing."""
-    items = list(tree.raw_items())
-    first = next((at for at, (name, value) in enumerate(items)
-                  if name.upper() == "BEGIN" and str(value).strip().upper() == "VCALENDAR"), None)
-    if first is None:
-        return b""
-    lines = []
-    for name, value in items[first:]:
-        lines.append(f"{name}:{str(value).lstrip(' ')}")
-        if name.upper() == "END" and str(value).strip().upper() == "VCALENDAR":
-            break
-    return "\n".join(lines).encode("utf-8", "surrogateescape") + b"\n"
 
 
 def _parameter(tree: Tree, name: str) -> str:
