@@ -5,8 +5,10 @@ RFC 5233 (sub-addresses). An address is compared in three steps, each one wider:
 `plain` (harmless variants of one mailbox: sub-address, Gmail's dots) and the known addresses of a person, which the store has.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote
 
 import idna
@@ -16,6 +18,7 @@ BOUNCE_MARK = "b_"
 """Stands before the token in an envelope sender. An underscore occurs in no base32 token and in no UUID of an earlier system."""
 
 GMAIL = frozenset({"gmail.com", "googlemail.com"})
+UNFIT = re.compile(r"[\s\x00-\x1f]")
 LONGEST = 320  # RFC 5321 §4.5.3.1: 64 octets, "@", 255 octets
 
 
@@ -65,11 +68,16 @@ def normal(address: str) -> str:
 
     Percent-encoding is undone behind `mailto:` only (RFC 6068 §2); elsewhere "%" is a character of a local part.
     """
+    return _normal(address) if len(address) <= 3 * LONGEST + len("<mailto:>") else ""
+
+
+@lru_cache(maxsize=5_000)
+def _normal(address: str) -> str:
     text = address.strip().strip("<>").strip()
     if text[:7].lower() == "mailto:":
         text = unquote(text[7:].split("?")[0]).strip().strip("<>").strip()
     local, at, domain = text.rpartition("@")
-    if not at or not local or not domain or len(text) > LONGEST or any(c.isspace() or ord(c) < 32 for c in text):
+    if not at or not local or not domain or len(text) > LONGEST or UNFIT.search(text):
         return ""
     return f"{local.lower()}@{_ascii(domain.lower().rstrip('.'))}"
 

@@ -10,13 +10,14 @@ Security: everything in it is hostile. Values are cut, never trusted; nothing is
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.errors import MessageError
 from email.feedparser import BytesFeedParser
 from email.message import Message as Tree
 from email.policy import Compat32, compat32
-from email.utils import parsedate_to_datetime
+from email.utils import collapse_rfc2231_value, parsedate_to_datetime
+from typing import Any
 
 from gateway.errors import Unreadable
 from gateway.mail import header, markup
@@ -57,7 +58,6 @@ class Part:
     charset: str = ""
     disposition: str = ""
     filename: str = ""
-    parameters: Mapping[str, str] = field(default_factory=dict)
     returned: bool = False
     fields: tuple[Mapping[str, str], ...] = ()
 
@@ -188,7 +188,7 @@ def _message(tree: Tree, raw: bytes, limits: Limits) -> Message:
         received=moment(received[0].rpartition(";")[2]) if received else None,
         date=moment(headers["date"][0]) if "date" in headers else None,
         content_type=tree.get_content_type(),
-        report_type=_parameter(tree, "report-type").lower(),
+        report_type=_parameters(tree, "content-type").get("report-type", "").lower(),
         headers=headers,
         authentication_results=tuple(_authentication_results(tree)),
         text=_text(leaves)[:limits.text_length],
@@ -248,24 +248,19 @@ def _walk(tree: Tree, returned: bool, leaves: list[Part], heads: list[Mapping[st
 
 
 def _leaf(tree: Tree, kind: str, returned: bool) -> Part:
-    filename = header.words(header.clean(str(tree.get_filename("") or "")))[:255]
-    charset = _parameter(tree, "charset")
-    part = Part(content_type=kind, charset=charset, disposition=(tree.get_content_disposition() or "").lower(),
-                filename=filename, parameters=_parameters(tree), returned=returned)
-    content = tree.get_payload()
-    if isinstance(content, list):
-        groups = tuple({name: values[0] for name, values in _headers(inner).items()}
-                       for inner in content if isinstance(inner, Tree))
-        return _with(part, fields=tuple(group for group in groups if group))
+    content, disposition = _parameters(tree, "content-type"), _parameters(tree, "content-disposition")
+    filename = header.words(disposition.get("filename", "") or content.get("name", ""))[:255]
+    part = Part(content_type=kind, charset=content.get("charset", ""), filename=filename, returned=returned,
+                disposition=(tree.get_content_disposition() or "").lower() if disposition else "")
+    inner = tree.get_payload()
+    if isinstance(inner, list):
+        groups = tuple({name: values[0] for name, values in _headers(one).items()} for one in inner if isinstance(one, Tree))
+        return replace(part, fields=tuple(group for group in groups if group))
     payload = tree.get_payload(decode=True) if _may_speak(part) else b""
     assert isinstance(payload, bytes | None)
     if kind == "message/disposition-notification":
-        return _with(part, payload=payload or b"", fields=_fields(payload or b""))
-    return _with(part, payload=payload or b"")
-
-
-def _with(part: Part, payload: bytes = b"", fields: tuple[Mapping[str, str], ...] = ()) -> Part:
-    return Part(part.content_type, payload, part.charset, part.disposition, part.filename, part.parameters, part.returned, fields)
+        return replace(part, payload=payload or b"", fields=_fields(payload or b""))
+    return replace(part, payload=payload or b"")
 
 
 def _fields(payload: bytes) -> tuple[Mapping[str, str], ...]:
@@ -279,15 +274,14 @@ def _may_speak(part: Part) -> bool:
     return part.content_type.startswith(("text/", "message/")) or part.is_calendar or part.is_tnef
 
 
-def _parameter(tree: Tree, name: str) -> str:
-    value = tree.get_param(name, "")
-    if isinstance(value, tuple):  # RFC 2231: charset, language, text
-        value = value[2]
-    return header.clean(str(value or "")).strip()[:200]
-
-
-def _parameters(tree: Tree) -> dict[str, str]:
-    return {name: _parameter(tree, name) for name in ("method", "name", "component") if tree.get_param(name) is not None}
+def _parameters(tree: Tree, name: str) -> dict[str, str]:
+    """The parameters of a structured header, first of each, decoded (RFC 2231). Its own value stands under its own name."""
+    found = dict[str, str]()
+    values: list[tuple[str, Any]] = tree.get_params([], name)  # text, or (charset, language, text)
+    for key, value in values:
+        text = collapse_rfc2231_value(value) if isinstance(value, tuple) else value
+        found.setdefault(key.lower(), header.clean(str(text or "")).strip()[:1_000])
+    return found
 
 
 def _text(parts: list[Part]) -> str:
