@@ -159,6 +159,22 @@ standing = Table(
     Column("replied_at", Instant), Column("sequence", Integer), Column("dtstamp", Instant), Column("arrived", Instant),
     sa.PrimaryKeyConstraint("participant", "instance"))
 
+proposal = Table(
+    "proposal", metadata,
+    Column("id", Identity, primary_key=True, autoincrement=True), Column("follow_up", Text, nullable=False, index=True),
+    Column("participant", Identity, ForeignKey("participant.id", ondelete="CASCADE"), nullable=False, index=True),
+    _words("instance"), _words("proposed_start"), _words("proposed_end"), _words("location"), _words("comment"), _words("address"),
+    Column("sequence", Integer, nullable=False, server_default="0"), Column("message", Identity), _words("state", "open"),
+    _now("created_at"), Column("settled_at", Instant), _words("settled_by"),
+    CheckConstraint("state IN ('open', 'accepted', 'declined', 'overtaken')", name="state"),
+    Index("uq_proposal_open", "participant", "instance", unique=True, sqlite_where=text("state = 'open'"),
+          postgresql_where=text("state = 'open'")), sqlite_autoincrement=True)
+
+delegation = Table(
+    "delegation", metadata,
+    Column("participant", Identity, ForeignKey("participant.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("delegate", Identity, ForeignKey("participant.id", ondelete="CASCADE"), nullable=False, index=True), _now("created_at"))
+
 edition = Table(
     "edition", metadata,
     Column("id", Identity, primary_key=True, autoincrement=True), Column("follow_up", Text, nullable=False, index=True),
@@ -173,7 +189,7 @@ invitation = Table(
     _words("organizer_address"), _words("bounce_address"),
     Column("sent_edition", Identity), Column("sent_method", Text), Column("sent_sequence", Integer), Column("sent_at", Instant),
     Column("top_sequence", Integer), Column("top_dtstamp", Instant),
-    _flag("again"), Column("again_sequence", Integer),
+    _flag("again"), Column("again_sequence", Integer), _words("again_because"), Column("refreshed_at", Instant),
     _words("delivery", "none"), _words("delivery_text"), _flag("refused"), _now("created_at"), sqlite_autoincrement=True)
 
 outbox = Table(
@@ -187,7 +203,7 @@ outbox = Table(
     _words("organizer_address"), _words("bounce_address"), _words("language"), _words("timezone"), Column("token", Text, nullable=False),
     _words("reply", "needs-action"), _words("state", "waiting"), _words("note"),
     Column("tries", Integer, nullable=False, server_default="0"), Column("due_at", Instant, nullable=False),
-    Column("claimed_by", Text), _now("created_at"), Column("settled_at", Instant),
+    Column("claimed_by", Text), _now("created_at"), Column("settled_at", Instant), _words("remarks", "{}"),
     Index("ix_outbox_due", "due_at", "id", sqlite_where=text("state = 'waiting'"), postgresql_where=text("state = 'waiting'")),
     Index("ix_outbox_claimed", "claimed_by", sqlite_where=text("state = 'sending'"), postgresql_where=text("state = 'sending'")),
     Index("ix_outbox_open", "participant", "id", sqlite_where=text("state IN ('waiting', 'sending', 'held')"),
