@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from gateway.errors import ConfigurationError
 from gateway.settings import Settings, is_loopback
+from gateway.web import app
 from gateway.web.feed import Feed
 
 GRACE_SECONDS = 5
