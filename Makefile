@@ -19,9 +19,9 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	$(BIN)/pytest
 
-# What needs nothing but Python.
+# What needs nothing but Python, on all cores.
 test-fast: $(INSTALLED)
-	$(BIN)/pytest -m "not real and not browser"
+	$(BIN)/pytest -n auto --dist worksteal -m "not real and not browser"
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
