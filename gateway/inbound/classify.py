@@ -4,17 +4,16 @@ The one thing that needs the store (is this UID ours?) is left open in `NotAnAns
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 from gateway.errors import Unreadable
-from gateway.itip import links, read
+from gateway.itip import links, outlook, read
 from gateway.mail import address, automatic, bounce, header, parse, quoting
 from gateway.model import Method, Reply
 
 ANSWERS = (Method.REPLY, Method.COUNTER, Method.REFRESH)
-TNEF_RESPONSES = (b"IPM.Schedule.Meeting.Resp", b"IPM.Microsoft Schedule.MtgResp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,24 +143,56 @@ def _receipt(message: parse.Message) -> Receipt | None:
 
 def _calendar(message: parse.Message, ours: Ours, today: date) -> Finding | None:
     """The iTIP objects in every hiding place; None where there is none. A directly attached one beats a forwarded one."""
-    parts = [part for part in message.parts if part.is_calendar]
+    calendars, reasons = _objects((part for part in message.parts if part.is_calendar), _icalendar)
+    answer = _chosen(message, calendars, quoting.remark(message.text))
+    if answer is not None:
+        return answer  # Outlook's copy of it would say nothing new
+    copies, troubles = _objects((part for part in message.parts if part.is_tnef), _winmail)
+    # Outlook adds no sentence of its own to these: all words beside one are the answerer's.
+    answer = _chosen(message, copies, quoting.own_words(message.text)) if copies else None
+    if answer is not None:
+        return answer
+    if calendars or copies:
+        return _not_an_answer(message, [*calendars, *copies], ours, today)
+    return Malformed("; ".join([*reasons, *troubles])) if reasons or troubles else None
+
+
+def _objects(parts: Iterable[parse.Part],
+             reader: Callable[[parse.Part], tuple[read.Calendar, ...]]) -> tuple[list[read.Calendar], list[str]]:
+    """What the parts hold, and why others could not be read."""
     calendars, reasons = list[read.Calendar](), list[str]()
-    for part in [one for one in parts if not one.returned] or parts:
+    for part in _nearest(parts):
         try:
-            calendars += read.read(part.payload, part.charset)
+            calendars += reader(part)
         except Unreadable as error:
             reasons.append(str(error))
-    for method in ANSWERS:  # the body's METHOD counts, whatever the MIME parameter says
+    return calendars, reasons
+
+
+def _icalendar(part: parse.Part) -> tuple[read.Calendar, ...]:
+    return read.read(part.payload, part.charset)
+
+
+def _winmail(part: parse.Part) -> tuple[read.Calendar, ...]:
+    found = outlook.calendar(part.payload)
+    return (found,) if found is not None else ()
+
+
+def _nearest(parts: Iterable[parse.Part]) -> list[parse.Part]:
+    """The parts that are attached directly; only where there are none, those inside forwarded or returned mails."""
+    found = list(parts)
+    return [part for part in found if not part.returned] or found
+
+
+def _chosen(message: parse.Message, calendars: list[read.Calendar], remark: str) -> Finding | None:
+    """The answer among some objects, whatever else is there; the body's METHOD counts, whatever the MIME parameter says."""
+    for method in ANSWERS:
         if chosen := [calendar for calendar in calendars if calendar.method == method]:
-            return _answer(message, method, chosen)
-    if calendars:
-        return _not_an_answer(message, calendars, ours, today)
-    if any(part.is_tnef and any(mark in part.payload for mark in TNEF_RESPONSES) for part in message.parts):
-        return Malformed("a meeting response of Outlook inside winmail.dat (TNEF), which is not read yet")
-    return Malformed("; ".join(reasons)) if reasons else None
+            return _answer(message, method, chosen, remark)
+    return None
 
 
-def _answer(message: parse.Message, method: Method, calendars: list[read.Calendar]) -> Finding:
+def _answer(message: parse.Message, method: Method, calendars: list[read.Calendar], remark: str) -> Finding:
     components = tuple(dict.fromkeys(one for calendar in calendars for one in calendar.components))
     if not components:
         return Malformed(f"{method} without any component")
@@ -169,7 +200,7 @@ def _answer(message: parse.Message, method: Method, calendars: list[read.Calenda
         return NotAnAnswer(f"a {method} of {components[0].kind}: we ask about events only", _uids(components))
     offsets = {name: found for calendar in calendars for name, found in calendar.offsets.items()}
     fingerprint = hashlib.sha256(repr((method, components)).encode("utf-8", "replace")).hexdigest()
-    return Answer(method, components, offsets, quoting.remark(message.text), automatic.is_automatic(message), fingerprint)
+    return Answer(method, components, offsets, remark, automatic.is_automatic(message), fingerprint)
 
 
 def _not_an_answer(message: parse.Message, calendars: list[read.Calendar], ours: Ours, today: date) -> NotAnAnswer:
@@ -198,7 +229,7 @@ def _text(message: parse.Message, today: date) -> Bounce | AutoReply | LinkAnswe
 def _try(part: parse.Part) -> tuple[read.Calendar, ...]:
     """What came back in a report only helps to find the letter: an unreadable one is none."""
     try:
-        return read.read(part.payload, part.charset)
+        return _icalendar(part)
     except Unreadable:
         return ()
 
