@@ -223,7 +223,7 @@ def _authentication_results(tree: Tree) -> Iterator[tuple[int, str]]:
 
 def _walk(tree: Tree, returned: bool, leaves: list[Part], heads: list[Mapping[str, tuple[str, ...]]]) -> None:
     """Leaves in the order of the message. Its depth is bounded by then."""
-    content = tree.get_payload()
+    content = tree.get_payload() if tree.is_multipart() else None  # of a leaf it would be decoded, by whatever charset
     kind = tree.get_content_type()
     if kind.startswith("message/") and isinstance(content, list) and kind != "message/rfc822":
         leaves.append(_leaf(tree, kind, returned))  # delivery-status and the like: groups of fields
@@ -252,7 +252,7 @@ def _leaf(tree: Tree, kind: str, returned: bool) -> Part:
     filename = header.words(disposition.get("filename", "") or content.get("name", ""))[:255]
     part = Part(content_type=kind, charset=content.get("charset", ""), filename=filename, returned=returned,
                 disposition=(tree.get_content_disposition() or "").lower() if disposition else "")
-    inner = tree.get_payload()
+    inner = tree.get_payload() if tree.is_multipart() else None
     if isinstance(inner, list):
         groups = tuple({name: values[0] for name, values in _headers(one).items()} for one in inner if isinstance(one, Tree))
         return replace(part, fields=tuple(group for group in groups if group))
@@ -288,4 +288,4 @@ def _text(parts: list[Part]) -> str:
     """What a person reads: the plain parts, else what the HTML ones say. Returned mails do not count."""
     bodies = [part for part in parts if not part.returned and part.disposition != "attachment"]
     plain = "\n".join(part.text for part in bodies if part.content_type == "text/plain" and not part.is_calendar).strip()
-    return plain or "\n".join(markup.text(part.text) for part in bodies if part.content_type == "text/html").strip()
+    return plain or "\n".join(header.clean(markup.text(part.text)) for part in bodies if part.content_type == "text/html").strip()

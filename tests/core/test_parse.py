@@ -156,6 +156,19 @@ def test_html_is_only_text() -> None:
     assert markup.text(html) == "Hei du <b>\n> sitat"
 
 
+@pytest.mark.parametrize(("html", "text"), [
+    ("a < b &amp; c", "a < b & c"), ("<p>a<!-- x --><br>b", "a\nb"), ("a<!-- never ends", "a"), ("a<b", "a"), ("<SCRIPT>x</script >y", "y"),
+    ("<script>x", ""), ("a\nb", "a b"), ("&#27;[31m", "[31m"), ("<p>1</p><blockquote>2<br>3</blockquote>4", "1\n> 2\n> 3\n4"), ("", ""),
+])
+def test_text_of_html(html: str, text: str) -> None:
+    assert markup.text(html) == text
+
+
+@pytest.mark.parametrize("scrap", ["<!--", "<a b='", "<", "<![CDATA[", "</", "<script>", "&#", "<div>", "İ<b>"])
+def test_html_of_scraps_is_read_in_one_pass(scrap: str) -> None:
+    assert len(markup.text(scrap * 100_000)) <= markup.LONGEST
+
+
 @pytest.mark.parametrize(("body", "words"), [
     ("Ja, det passer.\n\nOn Thu, 19 Nov 2026 at 10:00, Kari <k@crm.example> wrote:\n> Kommer du?\n", "Ja, det passer."),
     ("Nei.\n\n-----Opprinnelig melding-----\nFra: Kari\n", "Nei."),
