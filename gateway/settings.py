@@ -151,6 +151,7 @@ def load(path: Path | None = None, overrides: dict[str, Any] | None = None) -> S
     """
     if path is not None:
         _readable(path)
+    _known_variables()
     source = type("Settings", (Settings,), {"model_config": Settings.model_config | {"toml_file": path}})
     try:
         settings: Settings = source(**(overrides or {}))
@@ -195,6 +196,14 @@ def _readable(path: Path) -> None:
         raise ConfigurationError(f"{path}: cannot be read: {error}") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{path}: not valid TOML: {error}") from error
+
+
+def _known_variables() -> None:
+    """A misspelt section in the environment would otherwise be no setting at all."""
+    for name in os.environ:
+        section, nested, _ = name.removeprefix("GATEWAY_").partition("__")
+        if name.startswith("GATEWAY_") and nested and section.lower() not in Settings.model_fields:
+            raise ConfigurationError(f"{section.lower()}: no such section (in environment variable {name})")
 
 
 def _explain(error: ValidationError, path: Path | None) -> str:

@@ -17,7 +17,6 @@ import structlog
 from gateway import settings as configuration
 from gateway.actions import deliveries
 from gateway.itip import plan, preflight
-from gateway.mail import address
 from gateway.model import Delivery, LetterState
 from gateway.outbound import receipts, render, retry, smtp, waiting
 from gateway.outbound.retry import Verdict
@@ -138,7 +137,7 @@ class Worker:
             self._rest = Rest()
             settlement = settle(queued, verdict, receipt, words, now, limits, random.random())  # noqa: S311 - spreads load
         log.info("letter tried", verdict=verdict.value, letter=queued.id, follow_up=queued.follow_up,
-                 to=address.mask(queued.letter.address), method=queued.letter.method.value, step=receipt.step.value, answer=words)
+                 to=queued.letter.address, method=queued.letter.method.value, step=receipt.step.value, answer=words)
         return queued, settlement, attempt
 
     def _pause(self, verdict: Verdict, words: str, now: datetime) -> None:

@@ -4,10 +4,12 @@ On failure: every database error that means "cannot be reached or opened" become
 Limits: SQLite waits up to 30 s for another writer; a connection is used by one thread at a time.
 """
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -28,7 +30,7 @@ class Store:
     def __init__(self, url: str) -> None:
         self.url = _parse(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        options: dict[str, Any] = {"connect_args": {"timeout": BUSY_MILLISECONDS / 1000}} if self.is_sqlite else {
+        options: dict[str, Any] = {"creator": self._open_file} if self.is_sqlite else {
             "pool_pre_ping": True, "connect_args": {"connect_timeout": 10, "options": "-c timezone=UTC"}}
         self.engine = sa.create_engine(self.url, pool_size=8, max_overflow=8, **options)
         if self.is_sqlite:
@@ -39,6 +41,11 @@ class Store:
     def path(self) -> Path | None:
         """The file of a SQLite store."""
         return Path(self.url.database) if self.is_sqlite and self.url.database else None
+
+    def _open_file(self) -> sqlite3.Connection:
+        """Only `migrate.upgrade` makes a file: one that vanished is missed, not silently begun anew."""
+        return sqlite3.connect(f"file:{quote(str(self.path))}?mode=rw", uri=True, timeout=BUSY_MILLISECONDS / 1000,
+                               check_same_thread=False)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -19,7 +19,7 @@ LOCK = 7_403_812_550  # pg_advisory_xact_lock: two gateways that start together 
 def upgrade(store: Store) -> list[str]:
     """Bring the store to this program's schema, making it where there is none. Returns the revisions that were applied."""
     if store.path is not None:
-        store.path.parent.mkdir(parents=True, exist_ok=True)
+        _make(store.path)
     with store.write() as connection:
         if not store.is_sqlite:
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
@@ -32,6 +32,15 @@ def upgrade(store: Store) -> list[str]:
         command.upgrade(config, "head")
         triggers.rebuild(connection)
         return [script.revision for script in reversed(list(_scripts().iterate_revisions("head", before or "base")))]
+
+
+def _make(path: Path) -> None:
+    """The file is not for everybody: it holds addresses and invitation tokens. Its group may write follow-ups."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o660)
+    except OSError as error:
+        raise StoreError(f"the store {path} cannot be made: {error.strerror}") from error
 
 
 def require(store: Store) -> None:
