@@ -1,0 +1,112 @@
+"""`load`, `status` and `journal` as an administrator types them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.core.test_load_format import EXAMPLE
+
+PROGRAM = str(Path(sys.executable).with_name("invite-gateway"))
+PER = {"key": "per", "name": "Per", "email": "per@crm.example"}
+DOCUMENT = EXAMPLE | {"associates": [*EXAMPLE["associates"], PER]}
+
+
+class Administrator:
+    """Runs the program against one SQLite store."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")} | {
+            "GATEWAY_STORE__URL": f"sqlite:///{folder}/new/store.db", "GATEWAY_MAIL__ADDRESS": "invites@crm.example"}
+
+    def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run([PROGRAM, *arguments], env=self.environment, input=stdin, capture_output=True, text=True, timeout=60, check=False)
+
+    def json(self, *arguments: str) -> list[dict[str, object]]:
+        done = self.run(*arguments, "--json")
+        assert (done.returncode, done.stderr) == (0, "")
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def file(self, document: object) -> str:
+        path = self.folder / "document.json"
+        path.write_text(json.dumps(document), encoding="utf-8")
+        return str(path)
+
+
+@pytest.fixture
+def administrator(tmp_path: Path) -> Administrator:
+    return Administrator(tmp_path)
+
+
+def test_load_makes_the_store_and_says_what_it_did(administrator: Administrator) -> None:
+    file = administrator.file(DOCUMENT)
+    [first] = administrator.json("load", file)
+    assert first["created"]["follow_ups"] == ["m1"]  # type: ignore[index]
+    [second] = administrator.json("load", file)
+    assert (second["created"], second["changed"]) == ({}, {})
+    told = administrator.run("load", file)
+    assert [line.split() for line in told.stdout.splitlines() if line.startswith(" participants")] == [["participants", "0", "0", "4"]]
+
+
+def test_load_reads_standard_input(administrator: Administrator) -> None:
+    assert administrator.run("load", "-", stdin=json.dumps(DOCUMENT)).returncode == 0
+    assert len(administrator.json("status")) == 4
+
+
+@pytest.mark.parametrize(("text", "complaint"), [
+    ('{"follow_ups": [{"key": "a"}, {"key": "b"}, {"key": "c"}, {"key": "d", "participants": [{"emial": "x@y.example"}]}]}',
+     "follow_ups[3].participants[0].emial: no such field"),
+    ('{"follow_ups": [', "document.json: not valid JSON"), ("[" * 100_000, "document.json: not valid JSON"), ('{"a": NaN}', "NaN"),
+    ("\x00\x01", "document.json: not valid JSON")])
+def test_a_document_that_is_wrong_leaves_with_1_and_its_place(administrator: Administrator, text: str, complaint: str) -> None:
+    file = Path(administrator.file(None))
+    file.write_text(text, encoding="utf-8")
+    done = administrator.run("load", str(file))
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert complaint in done.stderr
+
+
+def test_a_file_that_is_not_there_leaves_with_1(administrator: Administrator) -> None:
+    done = administrator.run("load", "absent.json")
+    assert (done.returncode, done.stderr) == (1, "invite-gateway: absent.json: cannot be read: No such file or directory\n")
+
+
+def test_status_has_the_fields_of_the_contract(administrator: Administrator) -> None:
+    administrator.run("load", administrator.file(DOCUMENT))
+    rows = administrator.json("status", "m1")
+    assert rows == administrator.json("status")
+    named = "follow_up key name address email_invite code status reply comment delivery conflict instances"
+    assert list(rows[0])[:12] == named.split()
+    assert rows[0] | {"instances": [], "note": ""} == {
+        "follow_up": "m1", "key": "ola", "name": "Ola Hansen", "address": "ola@ext.example", "email_invite": True, "code": 5,
+        "status": "invitation", "reply": "needs-action", "comment": "", "delivery": "none", "conflict": False, "instances": [], "note": ""}
+    assert rows[0]["instances"] == [
+        {"instance": "2026-12-08T08:00:00Z", "status": "invitation", "reply": "needs-action"},
+        {"instance": "2026-12-15T08:00:00Z", "status": "cancelled", "reply": "needs-action"}]
+    assert administrator.run("status", "nothing").returncode == 1
+
+
+def test_the_journal_is_told_newest_last(administrator: Administrator) -> None:
+    administrator.run("load", administrator.file(DOCUMENT))
+    administrator.run("letters")
+    entries = administrator.json("journal", "m1")
+    assert [entry["event"] for entry in entries] == ["created", "queued", "queued"]
+    assert {entry["participant"] for entry in entries} == {None, "ola", "eva@other.example"}
+    assert administrator.json("journal", "nothing") == []
+    table = administrator.run("journal").stdout.splitlines()
+    assert [line.split()[1] for line in table if "m1" in line] == ["created", "queued", "queued"]
+
+
+def test_names_of_strangers_cannot_write_on_the_terminal(administrator: Administrator) -> None:
+    evil = "Eva\x1b[2J\x07\r\n\u202eevil"
+    person = {"key": "eva", "name": evil, "emails": ["eva@other.example"]}
+    administrator.run("load", administrator.file({"persons": [person], "follow_ups": [
+        {"key": "m1", "start": "2026-12-01T09:00:00", "participants": [{"person": "eva"}]}]}))
+    shown = administrator.run("status").stdout
+    assert not set(shown) & set("\x1b\x07\r\u202e")
+    [row] = administrator.json("status")
+    assert row["name"] == evil
