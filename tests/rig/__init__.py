@@ -1,7 +1,7 @@
 """Real servers and real mail clients for the tests, from Debian's packages.
 
 `postgres`, `dovecot` and `postfix` each start one server on loopback, on ports picked at run time, in a directory of
-its own, and end it. `gnus` and `horde` are invitees that read their mailbox and answer by themselves; `chromium` is
+its own, and end it. `gnus`, `horde` and `aerc` are invitees that read their mailbox and answer by themselves; `chromium` is
 the browser. `fixtures` hands them to the tests (`pytest_plugins = ["tests.rig.fixtures"]`).
 
 A missing program fails the test where the environment variable CI is set and skips it with a loud reason elsewhere;

@@ -14,7 +14,7 @@ import pytest
 from playwright import sync_api
 
 from tests import rig
-from tests.rig import chromium, gnus, horde, mailbox, process
+from tests.rig import aerc, chromium, gnus, horde, mailbox, process, terminal
 from tests.rig import dovecot as dovecot_server
 from tests.rig import postfix as postfix_server
 from tests.rig import postgres as postgres_server
@@ -22,6 +22,7 @@ from tests.rig import postgres as postgres_server
 pytestmark = pytest.mark.real
 
 REQUEST = Path(__file__).parent.parent / "corpus" / "request.eml"
+CLIENTS = (aerc, gnus, horde)
 PARTSTAT = {"accept": "ACCEPTED", "decline": "DECLINED", "tentative": "TENTATIVE"}
 
 
@@ -96,7 +97,7 @@ def test_dovecot_offers_what_the_poller_relies_on(dovecot: dovecot_server.Server
 
 
 @pytest.mark.parametrize("action", PARTSTAT)
-@pytest.mark.parametrize("client", [gnus, horde], ids=lambda client: client.__name__.rsplit(".", 1)[1])
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.__name__.rsplit(".", 1)[1])
 def test_client_answers_the_newest_invitation(
         client: ModuleType, action: str, postfix: postfix_server.Server, invites: mailbox.Mailbox,
         invitee: mailbox.Mailbox) -> None:
@@ -122,12 +123,28 @@ def test_client_answers_the_newest_invitation(
     assert attendee.lower().endswith(f"mailto:{invitee.address}")
 
 
-@pytest.mark.parametrize("client", [gnus, horde], ids=lambda client: client.__name__.rsplit(".", 1)[1])
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.__name__.rsplit(".", 1)[1])
 def test_client_without_invitation_fails(
         client: ModuleType, postfix: postfix_server.Server, invitee: mailbox.Mailbox) -> None:
     invitee.append(note("eva@other.example", invitee.address, "lunch?"))
     with pytest.raises(process.StartError, match=r"(?i)no invitation"):
         client.answer(invitee, postfix, "accept")
+
+
+def test_a_terminal_shows_what_a_program_drew_and_takes_keys(tmp_path: Path) -> None:
+    script = r"printf 'first\033[2;3Hsec\033[1mond\033[4;1Hgone\033[4;1H\033[Kline'; read answer; printf '\033[2J\033[Hgot %s' $answer; exit 3"
+    with terminal.running(["sh", "-c", script], what="a script", env={}, cwd=tmp_path) as screen:
+        screen.wait("line")
+        assert str(screen.screen) == "first\n  second\n\nline"
+        with pytest.raises(process.StartError, match=r"'never' did not show(.|\n)*second"):
+            screen.wait("never", seconds=0.05)
+        with pytest.raises(process.StartError, match=r"a script complains(.|\n)*second"):
+            screen.wait("never", failing="second")
+        screen.press("yes\r")
+        assert screen.ended() == 3
+        assert str(screen.screen).startswith("got yes")
+        with pytest.raises(process.StartError, match="a script ended"):
+            screen.wait("never")
 
 
 def test_a_recipient_refused_later_makes_a_bounce(postfix: postfix_server.Server, invites: mailbox.Mailbox) -> None:
