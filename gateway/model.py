@@ -68,8 +68,9 @@ class GuestList(StrEnum):
 
 
 class Method(StrEnum):
-    """iTIP methods (RFC 5546 §1.4)."""
+    """iTIP methods (RFC 5546 §1.4). NONE: a letter without a calendar object, which passes somebody's words on."""
 
+    NONE = ""
     PUBLISH = "PUBLISH"
     REQUEST = "REQUEST"
     REPLY = "REPLY"
@@ -78,6 +79,27 @@ class Method(StrEnum):
     REFRESH = "REFRESH"
     COUNTER = "COUNTER"
     DECLINECOUNTER = "DECLINECOUNTER"
+
+
+PLANNED = frozenset({Method.REQUEST, Method.CANCEL})
+"""Methods of the letters that the planner owes: they alone change what an invitee holds."""
+
+
+class Occasion(StrEnum):
+    """Why a letter is written, where its method and its editions do not say so."""
+
+    PLANNED = "planned"
+    OLD_ANSWER = "old_answer"
+    REFRESH = "refresh"
+
+
+class ProposalState(StrEnum):
+    """open → accepted or declined by the owner, → overtaken by a move or by the invitee's next proposal."""
+
+    OPEN = "open"
+    ACCEPTED = "accepted"
+    DECLINED = "declined"
+    OVERTAKEN = "overtaken"
 
 
 class LetterState(StrEnum):
@@ -222,12 +244,36 @@ class Edition:
 
 
 @dataclass(frozen=True, slots=True)
+class Remarks:
+    """What a letter says beside its editions, frozen with it; nothing of it makes a letter owed.
+
+    `delegated_from`: who passed the invitation on to the recipient; `delegated_to`: to whom he passed it on himself.
+    `start`, `end`: of the proposal that a DECLINECOUNTER turns down. `words`, `writer`, `reply_to`: of a text that is passed
+    on to the owner; `row`: the invitee whose row it came to, where that is somebody else than the writer.
+    """
+
+    occasion: Occasion = Occasion.PLANNED
+    delegated_from: Guest | None = None
+    delegated_to: Guest | None = None
+    start: Moment | None = None
+    end: Moment | None = None
+    words: str = ""
+    writer: Guest | None = None
+    row: Guest | None = None
+    reply_to: str = ""
+
+
+NO_REMARKS = Remarks()
+
+
+@dataclass(frozen=True, slots=True)
 class Letter:
     """The frozen facts of one mail that is owed: with its editions, all that rendering depends on.
 
     `edition`: what the invitee will hold afterwards; `before`: what he was last sent, None for a first invitation.
     `withdrawn`: a CANCEL for this invitee alone (removed, switched off, address changed), the meeting itself stands.
-    `address_name`: the CN. `reply`: the PARTSTAT that the letter shows. `message_id` has no angle brackets.
+    `address_name`: the CN. `reply`: the PARTSTAT that the letter shows, or the answer that words which are passed on suggest.
+    `message_id` has no angle brackets.
     """
 
     method: Method
@@ -247,3 +293,4 @@ class Letter:
     reply: Reply = Reply.NEEDS_ACTION
     instance: Moment | None = None
     withdrawn: bool = False
+    remarks: Remarks = NO_REMARKS

@@ -8,12 +8,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gateway import status
+from gateway.actions import joining, proposals
 from gateway.itip import facts, plan, reply
 from gateway.model import Channel, Delivery, Outcome, Standing
 from gateway.store import followups, inbox, invitations, journal
 from gateway.store.engine import Connection
 
 DELIVERIES = {Outcome.BOUNCED: Delivery.UNDELIVERABLE, Outcome.DELAYED: Delivery.DEFERRED, Outcome.DELIVERED: Delivery.DELIVERED}
+
+NOT_REPEATED = {True: "the invitation was repeated within the hour, or is under way, or there is none",
+                False: "asked again before, or the invitation is under way, or there is none"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +67,17 @@ def carry_out(connection: Connection, answers: Sequence[facts.Answer], message: 
             code = one.code if decision.instance is plan.SERIES else None
             followups.write_standing(connection, row.participant, decision.instance, one.standing, code)
         _deliveries(connection, row.participant, decision)
-        if decision.ask_again and invitations.ask_again(connection, row.participant):
-            followups.mark(connection, [row.follow_up], now)
+        if decision.ask_again:
+            _repeat(connection, row, decision, message, now)
     journal.write(connection, [journal.Entry(
         one.answer.decision.outcome.value, one.answer.follow_up or None,
         one.answer.row.participant if one.answer.row is not None else None, one.answer.decision.instance, one.before, one.after,
         by=one.answer.address, channel=_channel(one.answer.decision), message=message,
         detail=one.answer.decision.comment or one.answer.decision.reason) for one in told], now)
+    for one in told:
+        if one.participant is not None:
+            proposals.keep(connection, one.answer, message, now)
+            joining.delegate(connection, one.answer, message, now)
     return told
 
 
@@ -90,8 +98,21 @@ def _channel(decision: facts.Decision) -> Channel:
     return decision.effect.channel if decision.effect is not None else Channel.MAIL
 
 
+def _repeat(connection: Connection, row: facts.Row, decision: facts.Decision, message: int, now: datetime) -> None:
+    """Have the planner send the invitation once more, as often as the rules allow."""
+    asked = decision.outcome is Outcome.REFRESHED
+    owed = invitations.refresh(connection, row.participant, now) if asked else invitations.ask_again(connection, row.participant)
+    if owed:
+        followups.mark(connection, [row.follow_up], now)
+    else:
+        journal.write(connection, [journal.Entry("not_repeated", row.follow_up, row.participant, decision.instance, message=message,
+                                                 detail=NOT_REPEATED[asked])], now)
+
+
 def _deliveries(connection: Connection, number: int, decision: facts.Decision) -> None:
+    """What a report says of a letter; and whoever answers, proposes or opens a letter reads there after all (itip.md §3)."""
     if decision.outcome in DELIVERIES:
-        invitations.mark_row_delivery(connection, number, DELIVERIES[decision.outcome], decision.reason)
-    elif decision.effect is not None and decision.effect.reply is not None:  # somebody reads there after all
-        invitations.mark_row_delivery(connection, number, Delivery.SENT, "", only=Delivery.UNDELIVERABLE)
+        recipients = decision.report.recipients if decision.report is not None else ()
+        invitations.mark_reported(connection, number, recipients, DELIVERIES[decision.outcome], decision.reason)
+    elif decision.effect is not None:
+        invitations.mark_read(connection, number)

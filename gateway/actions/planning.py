@@ -12,8 +12,8 @@ from gateway import settings as configuration
 from gateway import status
 from gateway.itip import plan
 from gateway.mail import address
-from gateway.model import Channel, Edition, Standing
-from gateway.store import followups, invitations, journal, meta, outbox
+from gateway.model import Channel, Edition, Guest, Standing
+from gateway.store import delegations, followups, invitations, journal, meta, outbox, proposals
 from gateway.store.engine import Connection, Store
 from gateway.store.followups import Member, Site
 from gateway.store.invitations import Invitation
@@ -65,13 +65,15 @@ def plan_one(connection: Connection, key: str, context: Context) -> list[int]:
     wanted, known_number = _wanted(connection, key, context, members), followups.known_edition(connection, key)
     known = invitations.editions(connection, [known_number]).get(known_number)
     copies, numbers = invitations.copies(connection, key)
-    made = plan.plan(wanted, known, [_invitee(one, context) for one in members], copies, context.now, account=bool(context.mail.address))
+    made = plan.plan(wanted, known, _invitees(connection, key, members, context), copies, context.now, account=bool(context.mail.address))
     _keep_rows(connection, key, members, made, context)
+    if known is not None and made.edition is not None and known.significant < made.edition.significant:
+        _overtake_proposals(connection, key, context)
     number = _keep_edition(connection, key, made.edition, known_number, context)
     outbox.supersede(connection, made.superseded, context.now)
     if made.edition is None:
         followups.forget(connection, key)
-    return [_queue(connection, key, owed, number if owed.edition is made.edition else None,
+    return [queue(connection, key, owed, number if owed.edition is made.edition else None,
                    numbers.get(owed.before) if owed.before else None, context) for owed in made.owed]
 
 
@@ -102,6 +104,16 @@ def adopt(connection: Connection, key: str, participants: Sequence[int], setting
 def _wanted(connection: Connection, key: str, context: Context, members: Sequence[Member]) -> Edition | None:
     wanted = followups.wanted(connection, key, context.site, members)
     return replace(wanted, uid=wanted.uid or _uid(context.mail.address)) if wanted is not None else None
+
+
+def _invitees(connection: Connection, key: str, members: Sequence[Member], context: Context) -> list[plan.Invitee]:
+    passed_on = delegations.of(connection, key)
+    if not passed_on:
+        return [_invitee(one, context) for one in members]
+    by_id = {one.id: Guest(one.name, one.address) for one in members}
+    given = {delegate: by_id.get(delegator) for delegator, delegate in passed_on.items()}
+    return [replace(_invitee(one, context), delegated_from=given.get(one.id), delegated_to=by_id.get(passed_on.get(one.id, 0)))
+            for one in members]
 
 
 def _invitee(member: Member, context: Context) -> plan.Invitee:
@@ -148,7 +160,15 @@ def _keep_edition(connection: Connection, key: str, edition: Edition | None, las
     return number
 
 
-def _queue(connection: Connection, key: str, owed: plan.Owed, edition: int | None, before: int | None, context: Context) -> int:
+def _overtake_proposals(connection: Connection, key: str, context: Context) -> None:
+    """Another time that was asked for before a move says nothing of the new one."""
+    overtaken = proposals.overtake(connection, key, context.now)
+    journal.write(connection, [journal.Entry("proposal_overtaken", key, one.participant, one.instance, detail="moved or cancelled since")
+                               for one in overtaken], context.now)
+
+
+def queue(connection: Connection, key: str, owed: plan.Owed, edition: int | None, before: int | None, context: Context) -> int:
+    """Put a letter into the outbox. `edition`, `before`: the numbers of its editions, None where there is none yet."""
     if owed.invitation is None:
         assert owed.invitee is not None
         to = _invitation(connection, key, owed.edition.uid, owed.invitee, context)
@@ -158,7 +178,8 @@ def _queue(connection: Connection, key: str, owed: plan.Owed, edition: int | Non
         edition = invitations.keep_edition(connection, key, owed.edition, None, context.now)
     if owed.invitee is not None:
         to = replace(to, name=owed.invitee.name, language=owed.invitee.language, timezone=owed.invitee.timezone)
-    number = outbox.put(connection, owed, to, edition, before, message_id=_message_id(to, owed, edition, context),
+    identity = f"{to.token}|{owed.method}|{owed.sequence}|{owed.dtstamp:%Y%m%dT%H%M%S}|{edition}"
+    number = outbox.put(connection, owed, to, edition, before, message_id=message_id(identity, context),
                         timezone=to.timezone or owed.edition.timezone, at=context.now)
     journal.write(connection, [journal.Entry("queued", key, to.participant, letter=number, detail=owed.method.value)], context.now)
     return number
@@ -178,9 +199,8 @@ def _invitation(connection: Connection, key: str, uid: str, invitee: plan.Invite
     return replace(made, id=invitations.create(connection, made, context.now))
 
 
-def _message_id(to: Invitation, owed: plan.Owed, edition: int, context: Context) -> str:
+def message_id(identity: str, context: Context) -> str:
     """A keyed hash of the letter's identity: a repeat has the same, a new letter never, and nobody can guess it (itip.md §1)."""
-    identity = f"{to.token}|{owed.method}|{owed.sequence}|{owed.dtstamp:%Y%m%dT%H%M%S}|{edition}"
     digest = hmac.new(context.secret, identity.encode(), hashlib.sha256).digest()[:20]
     return f"{base64.b32encode(digest).decode().lower()}@{context.mail.address.rpartition('@')[2]}"
 

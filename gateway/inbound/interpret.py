@@ -8,7 +8,7 @@ from datetime import datetime
 
 from gateway.inbound import classify, correlate
 from gateway.itip import facts, links, reply
-from gateway.mail import parse
+from gateway.mail import automatic, parse
 from gateway.model import Channel, Method, Outcome
 from gateway.settings import Policy
 
@@ -143,7 +143,7 @@ def _tied(message: parse.Message, finding: classify.Receipt | classify.AutoReply
         case classify.HumanText():
             rule = facts.Rule("text", "a person's own words never change a status by themselves (P23)")
             decision = facts.Decision(Outcome.COMMENT, "wrote a message", (rule,), claimed=finding.suggestion,
-                                      comment=finding.text)
+                                      comment=finding.text, pass_on=not automatic.is_automatic(message))
     return _summary([facts.Answer(row, _because(choice.rules, decision), choice.speaker, row.follow_up)])
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from gateway import settings as configuration
-from gateway.actions import answers
+from gateway.actions import answers, forwarding, joining
 from gateway.errors import Unreadable
 from gateway.inbound import classify, correlate, interpret
 from gateway.itip import facts
@@ -96,7 +96,15 @@ class Processor:
         reading = self._read(one)
         with self._store.read() as connection:
             meaning = self._judge(connection, reading)
-            return Result(meaning.outcome, meaning.reason, tuple(answers.foretell(connection, meaning.answers)), meaning.rules)
+            if not meaning.invite:
+                return self._foretold(connection, meaning)
+        with self._store.write() as connection, connection.begin_nested() as trial:  # somebody would be invited, on trial
+            result = self._foretold(connection, self._admit(connection, reading, meaning, datetime.now(UTC)))
+            trial.rollback()
+            return result
+
+    def _foretold(self, connection: Connection, meaning: interpret.Meaning) -> Result:
+        return Result(meaning.outcome, meaning.reason, tuple(answers.foretell(connection, meaning.answers)), meaning.rules)
 
     def _read(self, one: Received) -> Reading:
         if not one.complete or one.size > self._settings.inbound.max_bytes:
@@ -124,7 +132,7 @@ class Processor:
             return self._fail(connection, reading, error, now)
 
     def _record(self, connection: Connection, reading: Reading, now: datetime) -> Result:
-        meaning = self._judge(connection, reading)
+        meaning = self._admit(connection, reading, self._judge(connection, reading), now)
         first = next((one for one in meaning.answers if one.row is not None), None)
         number = inbox.record(connection, replace(
             _basis(reading), outcome=meaning.outcome, reason=meaning.reason,
@@ -133,6 +141,7 @@ class Processor:
             instance=first.decision.instance if first is not None else None, detail=_detail(meaning),
             raw=reading.received.raw if meaning.outcome in REVIEW else None, destination=destination(meaning.outcome)), now)
         told = answers.carry_out(connection, meaning.answers, number, now)
+        forwarding.forward(connection, meaning.answers, number, self._settings, now)
         return Result(meaning.outcome, meaning.reason, tuple(told), meaning.rules)
 
     def _judge(self, connection: Connection, reading: Reading) -> interpret.Meaning:
@@ -151,6 +160,13 @@ class Processor:
             reason = judged[0].decision.reason
             return replace(meaning, outcome=Outcome.DUPLICATE, reason=reason, answers=tuple(judged), rules=judged[0].decision.rules)
         return replace(meaning, answers=tuple(judged))
+
+    def _admit(self, connection: Connection, reading: Reading, meaning: interpret.Meaning, now: datetime) -> interpret.Meaning:
+        """A party crasher whom policy lets in becomes a participant, and what he says is judged as any participant's."""
+        if not meaning.invite:
+            return meaning
+        joined = joining.let_in(connection, meaning.answers, meaning.invite, self._ours.mailboxes, self._site, now)
+        return self._judge(connection, reading) if joined else meaning
 
     def _fail(self, connection: Connection, reading: Reading, error: Exception, now: datetime) -> Result:
         """Count the failure; the third one, or one of a message that nobody will offer again, is for a person."""

@@ -102,11 +102,16 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """Another time that the invitee asks for; stored beside the answer, never believed."""
+    """Another time or place that the invitee asks for; stored beside the answer, never believed.
+
+    sequence: that of the COUNTER, which a DECLINECOUNTER repeats (RFC 5546 §3.2.8), bounded by the one last sent.
+    """
 
     start: Moment | None
     end: Moment | None
     comment: str = ""
+    location: str = ""
+    sequence: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +119,8 @@ class Decision:
     """What one answer does. `reason` is a sentence for the person who reads the journal.
 
     instance: the date it speaks of. claimed: what it said, also where nothing is applied. ask_again: the row should get
-    its REQUEST again (once per row and SEQUENCE). delegates: addresses to invite. report: what a bounce said of this row.
-    until: how long somebody says to be away.
+    its REQUEST again (how often, the store knows). delegates: addresses to invite. report: what a bounce said of this row.
+    until: how long somebody says to be away. pass_on: a person's words that the owner should have in his own mailbox.
     """
 
     outcome: Outcome
@@ -130,6 +135,7 @@ class Decision:
     delegates: tuple[str, ...] = ()
     report: bounce.Report | None = None
     until: date | None = None
+    pass_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)

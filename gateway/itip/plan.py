@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from gateway import status
 from gateway.errors import Refused
 from gateway.followups import recurrence
-from gateway.model import Edition, Method, Moment, Reply, Role, Standing
+from gateway.model import NO_REMARKS, Edition, Guest, Method, Moment, Occasion, Remarks, Reply, Role, Standing
 
 SERIES = None
 """The key of the series' (or single meeting's) standing among the standings of a row."""
@@ -21,7 +21,8 @@ SERIES = None
 class Invitee:
     """A participant row as the store has it now. `address` is "" where there is none that mail can go to.
 
-    `set_status`: a status written by hand (1, 5 or 9), to be taken as a toggle.
+    `set_status`: a status written by hand (1, 5 or 9), to be taken as a toggle. `delegated_from`, `delegated_to`: who passed
+    the invitation on to him, and to whom he did.
     """
 
     participant: int
@@ -35,6 +36,8 @@ class Invitee:
     standings: Mapping[Moment | None, Standing]
     token: str | None = None
     set_status: int | None = None
+    delegated_from: Guest | None = None
+    delegated_to: Guest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +57,8 @@ class Copy:
 
     `method` None: never sent anything. `top_sequence`: highest that ever left for it, -1 before any; `top_dtstamp`: highest
     ever planned for it.
-    `refused`: its last letter did not arrive, so nothing is to be taken back there. `again`: the invitee answered an old
-    time and is asked once more.
+    `refused`: its last letter did not arrive, so nothing is to be taken back there. `again`: he is to have his REQUEST once
+    more, `because` he answered an old time or asked for it.
     """
 
     invitation: int
@@ -68,6 +71,7 @@ class Copy:
     refused: bool
     again: bool = False
     queued: Sequence[Queued] = ()
+    because: Occasion = Occasion.PLANNED
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,8 @@ class Owed:
     dtstamp: datetime
     reply: Reply
     withdrawn: bool = False
+    instance: Moment | None = None
+    remarks: Remarks = NO_REMARKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +177,7 @@ def plan(wanted: Edition | None, known: Edition | None, invitees: Sequence[Invit
             notes[invitee.participant] = OVER
     notes |= {one.participant: NO_ADDRESS for one in invitees if one.email_invite and not one.address and not one.removed}
     edition, letters = _number(edition, owed, copies)
-    return Plan(edition, changes, tuple(letters), tuple(superseded), notes)
+    return Plan(edition, changes, tuple(_stamp(letters, copies)), tuple(superseded), notes)
 
 
 def _next_edition(wanted: Edition | None, known: Edition | None) -> Edition | None:
@@ -235,7 +241,13 @@ def _request(edition: Edition, invitee: Invitee, copy: Copy | None, now: datetim
     if holds is not None and not visible(holds, edition) and not (copy and copy.again):
         return None
     return Owed(Method.REQUEST, invitee.participant, copy.invitation if copy else None, invitee, edition, holds,
-                edition.sequence, _dtstamp(copy, now), _reply(invitee))
+                edition.sequence, next_dtstamp(copy.top_dtstamp if copy else None, now), _reply(invitee), remarks=_remarks(invitee, copy))
+
+
+def _remarks(invitee: Invitee, copy: Copy | None) -> Remarks:
+    occasion = copy.because if copy is not None and copy.again else Occasion.PLANNED
+    passed_on = _reply(invitee) is Reply.DELEGATED
+    return Remarks(occasion, invitee.delegated_from, invitee.delegated_to if passed_on else None)
 
 
 def _cancel(edition: Edition | None, copy: Copy, now: datetime, reply: Reply) -> Owed | None:
@@ -246,12 +258,12 @@ def _cancel(edition: Edition | None, copy: Copy, now: datetime, reply: Reply) ->
     taken = edition if edition is not None and edition.uid == copy.edition.uid else replace(copy.edition, cancelled=True)
     sequence = max(taken.sequence, copy.top_sequence + 1)
     return Owed(Method.CANCEL, copy.participant, copy.invitation, None, taken, copy.edition, sequence,
-                _dtstamp(copy, now), reply, withdrawn=not taken.cancelled)
+                next_dtstamp(copy.top_dtstamp, now), reply, withdrawn=not taken.cancelled)
 
 
 def _number(edition: Edition | None, owed: Sequence[Owed], copies: Sequence[Copy]) -> tuple[Edition | None, list[Owed]]:
     """The letters in their order, with the plan's SEQUENCE: a CANCEL above what was sent to that row, a REQUEST above every
-    CANCEL to it, and after it where both are in this plan (RFC 5546 §3.2.5): two addresses may end in one calendar.
+    CANCEL to it, also where both are in this plan (RFC 5546 §3.2.5): two addresses may end in one calendar.
 
     Such a raise is not significant: the answers of the others stay valid and nobody else gets a mail.
     """
@@ -271,13 +283,24 @@ def _number(edition: Edition | None, owed: Sequence[Owed], copies: Sequence[Copy
         last = max([last, *(first + 1 for copy in about if copy.invitation in cancelling),
                     *(copy.top_sequence + 1 for copy in about if copy.method is Method.CANCEL)])
     raised = replace(edition, sequence=last)
-    numbered = [replace(letter, edition=raised, sequence=first) for letter, _ in cancels]
-    stamps = {letter.invitation: letter.dtstamp for letter in numbered}
-    for letter, about in zip(requests, related, strict=True):
-        before = [stamp for copy in about if (stamp := stamps.get(copy.invitation, copy.top_dtstamp)) is not None]
-        later = max(before) + SECOND if before else letter.dtstamp
-        numbered.append(replace(letter, edition=raised, sequence=last, dtstamp=max(letter.dtstamp, later)))
-    return raised, [*foreign, *numbered]
+    return raised, [*foreign, *(replace(letter, edition=raised, sequence=first) for letter, _ in cancels),
+                    *(replace(letter, edition=raised, sequence=last) for letter in requests)]
+
+
+def _stamp(letters: Sequence[Owed], copies: Sequence[Copy]) -> list[Owed]:
+    """DTSTAMPs in the order of the letters: two to one row, or to one address, never have the same."""
+    latest, addresses = dict[object, datetime](), {one.invitation: one.address.lower() for one in copies}
+    for copy in copies:
+        for key in (copy.participant, copy.address.lower()):
+            if copy.top_dtstamp is not None:
+                latest[key] = max(copy.top_dtstamp, latest.get(key, copy.top_dtstamp))
+    stamped = []
+    for letter in letters:
+        keys = (letter.participant, letter.invitee.address.lower() if letter.invitee else addresses.get(letter.invitation or 0, ""))
+        stamp = max(next_dtstamp(latest.get(key), letter.dtstamp) for key in keys)
+        latest |= dict.fromkeys(keys, stamp)
+        stamped.append(replace(letter, dtstamp=stamp))
+    return stamped
 
 
 def _related(requests: Sequence[Owed], copies: Sequence[Copy]) -> list[list[Copy]]:
@@ -312,10 +335,10 @@ def _reply(invitee: Invitee | None) -> Reply:
     return invitee.standings.get(SERIES, Standing()).reply if invitee is not None else Reply.NEEDS_ACTION
 
 
-def _dtstamp(copy: Copy | None, now: datetime) -> datetime:
+def next_dtstamp(last: datetime | None, now: datetime) -> datetime:
     """New in every letter, later than the last one to that row, whole seconds (P13, RFC 5545 §3.8.7.2)."""
     now = now.replace(microsecond=0)
-    return max(now, copy.top_dtstamp + SECOND) if copy is not None and copy.top_dtstamp else now
+    return max(now, last + SECOND) if last is not None else now
 
 
 def _same(one: str, other: str) -> bool:

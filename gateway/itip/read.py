@@ -92,6 +92,7 @@ class Component:
     comments: tuple[str, ...] = ()
     private_comment: str = ""
     recurring: bool = False
+    location: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +164,7 @@ class _Draft:
 
 
 SINGLE = frozenset({
-    "UID", "RECURRENCE-ID", "SEQUENCE", "DTSTAMP", "DTSTART", "DTEND", "DUE", "DURATION", "RRULE",
+    "UID", "RECURRENCE-ID", "SEQUENCE", "DTSTAMP", "DTSTART", "DTEND", "DUE", "DURATION", "RRULE", "LOCATION",
     "X-CALENDARSERVER-PRIVATE-COMMENT"})
 
 
@@ -289,7 +290,8 @@ def _component(draft: _Draft) -> Component:
         attendees=tuple(draft.attendees),
         comments=tuple(draft.comments),
         private_comment=text(value("X-CALENDARSERVER-PRIVATE-COMMENT")),
-        recurring="RRULE" in draft.values)
+        recurring="RRULE" in draft.values,
+        location=text(value("LOCATION"))[:1000])
 
 
 def _when(draft: _Draft, name: str) -> When | None:

@@ -111,6 +111,8 @@ def decide_counter(row: facts.Row, components: Sequence[read.Component], about: 
             made.append(replace(trouble, comment=comment))
             continue
         proposal = _proposal(row, component.dtstart, component, about, comment)
+        if proposal is not None:
+            proposal = replace(proposal, location=component.location)
         rule = facts.Rule("counter", "COUNTER asks for another time; the time of the follow-up stays (P4)")
         made.append(facts.Decision(Outcome.PROPOSAL, "asks for another time", (rule,), instance,
                                    _seen(row, instance, about), comment=comment, proposal=proposal))
@@ -338,7 +340,8 @@ def _proposal(row: facts.Row, start: read.When | None, component: read.Component
     ends = moments.first_reading(component.dtend, zone, about.offsets) if start == component.dtstart else None
     if ends is None and component.duration is not None:
         ends = begins + component.duration
-    return facts.Proposal(begins, ends, comment)
+    sent = row.sent if row.sent is not None else row.current
+    return facts.Proposal(begins, ends, comment, sequence=min(component.sequence or 0, sent.sequence))
 
 
 def _delegated(row: facts.Row, component: read.Component, attendee: read.Attendee, about: Circumstances,

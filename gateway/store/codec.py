@@ -1,12 +1,13 @@
-"""Editions and moments as text. An edition is stored as JSON with every fact by name; unknown names are an error, not ignored."""
+"""Editions, remarks and moments as text: JSON with every fact by name; unknown names are an error, not ignored."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, fields
 from datetime import UTC, date, datetime
 from typing import Any
 
 from gateway.errors import StoreError
-from gateway.model import DateChange, Edition, Guest, GuestList, Kind, Moment, Recurrence, Reply
+from gateway.model import NO_REMARKS, DateChange, Edition, Guest, GuestList, Kind, Moment, Occasion, Recurrence, Remarks, Reply
 
 
 def moment(value: Moment | None) -> str:
@@ -43,8 +44,31 @@ def parse_edition(text: str) -> Edition:
         "recurrence": recurrence and Recurrence(recurrence["rrule"], _moments(recurrence["exdates"]), _moments(recurrence["rdates"])),
         "dates": tuple(DateChange(_certain(one["original"]), parse_moment(one["start"]), parse_moment(one["end"]), one["cancelled"])
                        for one in facts["dates"]),
-        "guests": tuple(Guest(one["name"], one["address"], Reply(one["reply"])) for one in facts["guests"]),
+        "guests": tuple(_guest(one) for one in facts["guests"]),
         "date_sequences": tuple((_certain(one[0]), one[1], one[2]) for one in facts["date_sequences"])})
+
+
+def remarks(value: Remarks) -> str:
+    """Only what is said: most letters say nothing beside their editions."""
+    said = {name: fact for name, fact in asdict(value).items() if fact != getattr(NO_REMARKS, name)}
+    return json.dumps(said, default=moment, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
+def parse_remarks(text: str) -> Remarks:
+    """The inverse of `remarks`. Raises `StoreError` when the text was written by a newer program."""
+    said: dict[str, Any] = json.loads(text)
+    if not said:
+        return NO_REMARKS
+    if unknown := said.keys() - {field.name for field in fields(Remarks)}:
+        raise StoreError(f"a letter in the store says what this program does not know: {', '.join(sorted(unknown))}")
+    read: dict[str, Callable[[Any], Any]] = {
+        "occasion": Occasion, "start": parse_moment, "end": parse_moment, "delegated_from": _guest, "delegated_to": _guest,
+        "writer": _guest, "row": _guest}
+    return Remarks(**{name: read.get(name, str)(fact) for name, fact in said.items()})
+
+
+def _guest(facts: dict[str, str]) -> Guest:
+    return Guest(facts["name"], facts["address"], Reply(facts["reply"]))
 
 
 def _moments(texts: list[str]) -> tuple[Moment, ...]:

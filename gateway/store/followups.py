@@ -51,6 +51,16 @@ class Site:
 
 
 @dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose follow-up it is. `address` may be "" or none that mail can go to."""
+
+    name: str
+    address: str
+    language: str
+    timezone: str
+
+
+@dataclass(frozen=True, slots=True)
 class Member:
     """A participant row with the name and the addresses of whoever it stands for, the preferred address first."""
 
@@ -137,6 +147,31 @@ def wanted(connection: Connection, key: str, site: Site, members: Sequence[Membe
         all_day=row.all_day, deadline=row.deadline.astimezone(ZoneInfo(zone)).date() if start is None and row.deadline else None,
         agenda=row.agenda, location=row.location, video_url=row.video_url, cancelled=row.cancelled, recurrence=series, dates=dates,
         guests=guests, guest_list=setting, guest_list_public=public, sequence=row.sequence)
+
+
+def owner(connection: Connection, key: str) -> Owner | None:
+    """The associate who owns a follow-up; None where it is gone or nobody's."""
+    row = connection.execute(sa.select(associate).join(follow_up, follow_up.c.owner == associate.c.key)
+                             .where(follow_up.c.key == key)).one_or_none()
+    return Owner(row.name, row.email, row.language, row.timezone) if row is not None else None
+
+
+def add_guest(connection: Connection, key: str, address: str, name: str) -> int:
+    """A further participant with the switch on, who is known by his address alone. Returns his number."""
+    number: int = connection.execute(sa.insert(participant).values(
+        follow_up=key, email=address, name=name, email_invite=True).returning(participant.c.id)).scalar_one()
+    return number
+
+
+def reschedule(connection: Connection, key: str, changes: Mapping[str, Any]) -> None:
+    """Write new times or another place into the record, by its columns; what follows from it is the planner's."""
+    connection.execute(sa.update(follow_up).where(follow_up.c.key == key).values(dict(changes)))
+
+
+def move_date(connection: Connection, key: str, original: Moment, start: Moment, end: Moment | None) -> None:
+    """Give one date of a series times of its own."""
+    upsert.one(connection, follow_up_date, {"follow_up": key, "original_start": instant(original)},
+               {"start_at": instant(start), "end_at": instant(end) if end is not None else None, "cancelled": False})
 
 
 def forget(connection: Connection, key: str) -> None:

@@ -4,18 +4,22 @@ import base64
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway.itip import plan
-from gateway.model import Delivery, Edition, LetterState, Method
+from gateway.mail import address as addresses
+from gateway.model import PLANNED, Delivery, Edition, LetterState, Method, Occasion
 from gateway.store import codec
 from gateway.store.schema import edition, invitation, outbox, participant
 
 REPLACEABLE = (LetterState.WAITING, LetterState.HELD)
+UNDER_WAY = (*REPLACEABLE, LetterState.SENDING)
+REFRESH_EVERY = timedelta(hours=1)
+"""How often a REFRESH of one row is answered (itip.md §4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,7 @@ class Invitation:
     timezone: str = ""
     delivery: Delivery = Delivery.NONE
     delivery_text: str = ""
+    top_dtstamp: datetime | None = None
 
 
 def token() -> str:
@@ -93,7 +98,8 @@ def rehome(connection: Connection, key: str) -> None:
 def copies(connection: Connection, key: str) -> tuple[list[plan.Copy], dict[Edition, int]]:
     """Every invitation ever made for a follow-up, with what it holds and what waits for it; and the editions' numbers."""
     waiting = connection.execute(sa.select(outbox).where(  # locked first: a letter that is being claimed counts as sent
-        outbox.c.follow_up == key, outbox.c.state.in_(REPLACEABLE)).order_by(outbox.c.id).with_for_update()).all()
+        outbox.c.follow_up == key, outbox.c.state.in_(REPLACEABLE), outbox.c.method.in_(PLANNED))
+        .order_by(outbox.c.id).with_for_update()).all()
     rows = connection.execute(sa.select(invitation).where(invitation.c.follow_up == key).order_by(invitation.c.id)).all()
     known = editions(connection, [*(row.sent_edition for row in rows), *(row.edition for row in waiting), *(row.before for row in waiting)])
     queued: dict[int, list[plan.Queued]] = {}
@@ -102,7 +108,8 @@ def copies(connection: Connection, key: str) -> tuple[list[plan.Copy], dict[Edit
             plan.Queued(row.id, Method(row.method), known[row.edition], known.get(row.before), row.tries))
     found = [plan.Copy(row.id, row.participant, row.address, Method(row.sent_method) if row.sent_method else None,
                       known.get(row.sent_edition), -1 if row.top_sequence is None else row.top_sequence, row.top_dtstamp,
-                      row.refused, row.again, tuple(queued.get(row.id, ()))) for row in rows]
+                      row.refused, row.again, tuple(queued.get(row.id, ())), Occasion(row.again_because or Occasion.PLANNED))
+             for row in rows]
     return found, {value: number for number, value in known.items() if number is not None}
 
 
@@ -126,24 +133,75 @@ def deliveries(connection: Connection, participants: Sequence[int] | None) -> Ma
 
 
 def ask_again(connection: Connection, participant_number: int) -> bool:
-    """Owe the REQUEST once more at the same SEQUENCE, once per SEQUENCE. Returns whether it is owed now."""
-    newest = sa.select(sa.func.max(invitation.c.id)).where(invitation.c.participant == participant_number).scalar_subquery()
+    """He answered an old time: owe the REQUEST once more, once per SEQUENCE. Returns whether it is owed now.
+
+    A letter that is under way anyway asks him already.
+    """
     done = connection.execute(sa.update(invitation).where(
-        invitation.c.id == newest, invitation.c.sent_method == Method.REQUEST,
-        invitation.c.again_sequence.is_distinct_from(invitation.c.sent_sequence)).values(
-            again=True, again_sequence=invitation.c.sent_sequence))
+        *_holding(participant_number), invitation.c.again_sequence.is_distinct_from(invitation.c.sent_sequence)).values(
+            again=True, again_because=Occasion.OLD_ANSWER, again_sequence=invitation.c.sent_sequence))
     return bool(done.rowcount)
 
 
-def mark_row_delivery(connection: Connection, participant_number: int, delivery: Delivery, text: str,
-                      only: Delivery | None = None) -> None:
-    """What a report says of the newest letter to a participant; `only`: where the mark is this one so far."""
-    newest = sa.select(sa.func.max(invitation.c.id)).where(invitation.c.participant == participant_number).scalar_subquery()
-    wanted = [invitation.c.id == newest, *([invitation.c.delivery == only] if only is not None else [])]
+def refresh(connection: Connection, participant_number: int, now: datetime) -> bool:
+    """He asked for his invitation: owe the REQUEST once more, at most once an hour. Returns whether it is owed now."""
+    done = connection.execute(sa.update(invitation).where(
+        *_holding(participant_number),
+        sa.or_(invitation.c.refreshed_at.is_(None), invitation.c.refreshed_at <= now - REFRESH_EVERY)).values(
+            again=True, again_because=Occasion.REFRESH, refreshed_at=now))
+    return bool(done.rowcount)
+
+
+def _holding(participant_number: int) -> tuple[sa.ColumnElement[bool], ...]:
+    """The newest invitation of a participant, where it holds a REQUEST and nothing new is under way to it."""
+    under_way = sa.exists().where(outbox.c.invitation == invitation.c.id, outbox.c.state.in_(UNDER_WAY), outbox.c.method.in_(PLANNED))
+    return invitation.c.id == _newest(participant_number), invitation.c.sent_method == Method.REQUEST, ~under_way
+
+
+def holding(connection: Connection, participant_number: int) -> Invitation | None:
+    """The participant's invitation that holds a REQUEST at an address where mail arrives; None where there is none."""
+    row = connection.execute(sa.select(invitation).where(
+        invitation.c.id == _newest(participant_number), invitation.c.sent_method == Method.REQUEST, ~invitation.c.refused)).one_or_none()
+    return from_row(row) if row is not None else None
+
+
+def newest(connection: Connection, participant_number: int) -> Invitation | None:
+    """The participant's newest invitation, whatever became of it."""
+    row = connection.execute(sa.select(invitation).where(invitation.c.id == _newest(participant_number))).one_or_none()
+    return from_row(row) if row is not None else None
+
+
+def mark_reported(connection: Connection, participant_number: int, recipients: Iterable[str], delivery: Delivery, text: str) -> None:
+    """What a delivery report says of a participant's letter: at the address that it names, else at his newest one.
+
+    An address that is said to refuse mail is marked `refused` and gets no CANCEL (itip.md §3). A report of delay is no news of an
+    address that has refused since, nor of one whose letter arrived.
+    """
+    held = connection.execute(sa.select(invitation.c.id, invitation.c.address).where(
+        invitation.c.participant == participant_number).order_by(invitation.c.id.desc())).all()
+    named = tuple(recipients)
+    number = next((row.id for row in held if addresses.among(row.address, named)), held[0].id if held else None)
+    wanted = [invitation.c.id == number]
+    if delivery is Delivery.DEFERRED:
+        wanted.append(invitation.c.delivery.in_((Delivery.SENT, Delivery.DEFERRED)))
     connection.execute(sa.update(invitation).where(*wanted).values(
         delivery=delivery, delivery_text=text, refused=delivery is Delivery.UNDELIVERABLE))
 
 
+def mark_read(connection: Connection, participant_number: int) -> None:
+    """Somebody answers from there: the newest address does not count as refused any more."""
+    connection.execute(sa.update(invitation).where(
+        invitation.c.id == _newest(participant_number),
+        sa.or_(invitation.c.refused, invitation.c.delivery == Delivery.UNDELIVERABLE)).values(
+            refused=False, delivery_text="",
+            delivery=sa.case((invitation.c.delivery == Delivery.UNDELIVERABLE, Delivery.SENT.value), else_=invitation.c.delivery)))
+
+
+def _newest(participant_number: int) -> sa.ScalarSelect[int]:
+    return sa.select(sa.func.max(invitation.c.id)).where(invitation.c.participant == participant_number).scalar_subquery()
+
+
 def from_row(row: Any) -> Invitation:
     return Invitation(row.id, row.participant, row.follow_up, row.uid, row.token, row.account, row.address, row.name,
-                      row.organizer_address, row.bounce_address, row.language, row.timezone, Delivery(row.delivery), row.delivery_text)
+                      row.organizer_address, row.bounce_address, row.language, row.timezone, Delivery(row.delivery), row.delivery_text,
+                      row.top_dtstamp)

@@ -3,6 +3,10 @@
 Nothing is lost when a gateway dies: its claims are free again as soon as its lease is (leases.py), and a repeat carries the same
 Message-ID. At claim the invitation counts as sent, because from then on the letter may have left; when a server says that
 it did not take it, `settle` takes that back.
+
+Three kinds of letters go this way. REQUEST and CANCEL change what the invitee holds. A DECLINECOUNTER does not, but whether it
+arrived says something of his address. Words that are passed on (Method.NONE) go to the owner: they leave the invitation alone,
+and neither wait for the invitee's letters nor keep them waiting.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from gateway.itip import plan
-from gateway.model import Delivery, Edition, Letter, LetterState, Method, Reply
+from gateway.model import PLANNED, Delivery, Edition, Letter, LetterState, Method, Reply
 from gateway.store import codec, invitations, leases
 from gateway.store.invitations import Invitation
 from gateway.store.schema import attempt, invitation, outbox
@@ -70,14 +74,25 @@ def put(connection: Connection, owed: plan.Owed, to: Invitation, edition: int, b
     """Queue a letter, due at once. `to` has the invitee's present name and language. Returns its number."""
     number: int = connection.execute(sa.insert(outbox).values(
         invitation=to.id, participant=to.participant, follow_up=to.follow_up, method=owed.method, sequence=owed.sequence,
-        edition=edition, before=before, withdrawn=owed.withdrawn, dtstamp=owed.dtstamp, message_id=message_id, account=to.account,
-        address=to.address, address_name=to.name, organizer_address=to.organizer_address, bounce_address=to.bounce_address,
-        language=to.language, timezone=timezone, token=to.token, reply=owed.reply, due_at=at, created_at=at)
+        instance=codec.moment(owed.instance), edition=edition, before=before, withdrawn=owed.withdrawn, dtstamp=owed.dtstamp,
+        message_id=message_id, account=to.account, address=to.address, address_name=to.name,
+        organizer_address=to.organizer_address, bounce_address=to.bounce_address, language=to.language, timezone=timezone,
+        token=to.token, reply=owed.reply, due_at=at, created_at=at, remarks=codec.remarks(owed.remarks))
         .returning(outbox.c.id)).scalar_one()
-    connection.execute(sa.update(invitation).where(invitation.c.id == to.id).values(
-        top_dtstamp=owed.dtstamp, delivery=Delivery.QUEUED, delivery_text="", name=to.name, language=to.language, timezone=to.timezone,
-        again=False))
+    facts: dict[str, object] = {} if owed.method is Method.NONE else {"top_dtstamp": owed.dtstamp}
+    if owed.method in PLANNED:
+        facts |= {"delivery": Delivery.QUEUED, "delivery_text": "", "name": to.name, "language": to.language, "timezone": to.timezone,
+                  "again": False, "again_because": ""}
+    if facts:
+        connection.execute(sa.update(invitation).where(invitation.c.id == to.id).values(facts))
     return number
+
+
+def passed_on(connection: Connection, participant: int, since: datetime) -> int:
+    """How many texts that came to this row have been queued for the owner since then."""
+    found: int = connection.execute(sa.select(sa.func.count()).where(
+        outbox.c.participant == participant, outbox.c.method == Method.NONE, outbox.c.created_at >= since)).scalar_one()
+    return found
 
 
 def supersede(connection: Connection, letters: Sequence[int], at: datetime) -> None:
@@ -94,7 +109,8 @@ def supersede(connection: Connection, letters: Sequence[int], at: datetime) -> N
 def claim(connection: Connection, holder: str, now: datetime, limit: int) -> list[Queued]:
     """Take up to `limit` due letters for this gateway, oldest first, never one before an older open one of its participant."""
     older = outbox.alias("older")
-    blocked = sa.exists().where(older.c.participant == outbox.c.participant, older.c.id < outbox.c.id, older.c.state.in_(OPEN))
+    blocked = sa.exists().where(older.c.participant == outbox.c.participant, older.c.id < outbox.c.id, older.c.state.in_(OPEN),
+                                (older.c.method == Method.NONE) == (outbox.c.method == Method.NONE))
     query = (sa.select(outbox.c.id).where(outbox.c.state == LetterState.WAITING, outbox.c.due_at <= now, ~blocked)
              .order_by(outbox.c.due_at, outbox.c.id).limit(limit).with_for_update(skip_locked=True))
     numbers = [row.id for row in connection.execute(query)]
@@ -102,12 +118,14 @@ def claim(connection: Connection, holder: str, now: datetime, limit: int) -> lis
         return []
     connection.execute(sa.update(outbox).where(outbox.c.id.in_(numbers)).values(state=LetterState.SENDING, claimed_by=holder))
     rows = connection.execute(sa.select(outbox).where(outbox.c.id.in_(numbers)).order_by(outbox.c.id)).all()
-    connection.execute(
-        sa.update(invitation).where(invitation.c.id == sa.bindparam("number")).values(
-            sent_edition=sa.bindparam("claimed_edition"), sent_method=sa.bindparam("claimed_method"),
-            sent_sequence=sa.bindparam("claimed_sequence"), sent_at=now, top_sequence=sa.bindparam("claimed_sequence")),
-        [{"number": row.invitation, "claimed_edition": row.edition, "claimed_method": row.method, "claimed_sequence": row.sequence}
-         for row in sorted(rows, key=lambda row: row.invitation)])
+    planned = [row for row in rows if row.method in PLANNED]
+    if planned:
+        connection.execute(
+            sa.update(invitation).where(invitation.c.id == sa.bindparam("number")).values(
+                sent_edition=sa.bindparam("claimed_edition"), sent_method=sa.bindparam("claimed_method"),
+                sent_sequence=sa.bindparam("claimed_sequence"), sent_at=now, top_sequence=sa.bindparam("claimed_sequence")),
+            [{"number": row.invitation, "claimed_edition": row.edition, "claimed_method": row.method, "claimed_sequence": row.sequence}
+             for row in sorted(planned, key=lambda row: row.invitation)])
     return _queued(connection, rows)
 
 
@@ -126,6 +144,8 @@ def settle(connection: Connection, settlements: Sequence[Settlement], attempts: 
         if mine is None:
             continue
         kept.add(one.letter)
+        if mine.method not in PLANNED and (mine.method == Method.NONE or one.delivery not in (Delivery.SENT, Delivery.UNDELIVERABLE)):
+            continue
         facts: dict[str, object] = {"delivery": one.delivery, "delivery_text": one.note}
         if one.delivery is Delivery.UNDELIVERABLE:
             facts["refused"] = True
@@ -196,4 +216,5 @@ def _letter(row: Row[tuple[object, ...]], known: Mapping[int | None, Edition]) -
         method=Method(row.method), edition=known[row.edition], before=known.get(row.before), sequence=row.sequence, dtstamp=row.dtstamp,
         message_id=row.message_id, account=row.account, address=row.address, address_name=row.address_name,
         organizer_address=row.organizer_address, bounce_address=row.bounce_address, language=row.language, timezone=row.timezone,
-        token=row.token, reply=Reply(row.reply), instance=codec.parse_moment(row.instance), withdrawn=row.withdrawn)
+        token=row.token, reply=Reply(row.reply), instance=codec.parse_moment(row.instance), withdrawn=row.withdrawn,
+        remarks=codec.parse_remarks(row.remarks))

@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 
 from gateway.itip import facts, plan
 from gateway.mail import address
-from gateway.model import Edition, LetterState, Method, Moment, Role, Standing
+from gateway.model import PLANNED, Edition, LetterState, Method, Moment, Role, Standing
 from gateway.store import codec, followups, invitations
 from gateway.store.followups import Member, Site
 from gateway.store.schema import associate, follow_up, invitation, outbox, participant, person_email
@@ -40,7 +40,8 @@ def _by_token(connection: Connection, tokens: Sequence[str]) -> set[int]:
 
 
 def _by_message_id(connection: Connection, message_ids: Sequence[str]) -> set[int]:
-    query = sa.select(outbox.c.participant).where(outbox.c.message_id.in_(message_ids))
+    # A text that was passed on to the owner is no letter to the invitee: who answers it does not speak for the row.
+    query = sa.select(outbox.c.participant).where(outbox.c.message_id.in_(message_ids), outbox.c.method != Method.NONE)
     return {row.participant for row in connection.execute(query)} if message_ids else set()
 
 
@@ -80,7 +81,8 @@ def _rows(connection: Connection, numbers: Sequence[int], keys: facts.Keys, site
     members = {one.id: one for one in followups.members(connection, ids=numbers)}
     held = connection.execute(sa.select(invitation).where(invitation.c.participant.in_(numbers)).order_by(invitation.c.id)).all()
     left = connection.execute(sa.select(outbox.c.participant, outbox.c.dtstamp, outbox.c.message_id, outbox.c.instance, outbox.c.method)
-                              .where(outbox.c.participant.in_(numbers), outbox.c.state.in_(LEFT)).order_by(outbox.c.id)).all()
+                              .where(outbox.c.participant.in_(numbers), outbox.c.state.in_(LEFT),
+                                     outbox.c.method != Method.NONE).order_by(outbox.c.id)).all()
     current = {key: _current(connection, key, site) for key in {one.follow_up for one in members.values()}}
     sent = invitations.editions(connection, [row.sent_edition for row in held])
     for number in numbers:
@@ -101,7 +103,7 @@ def _rows(connection: Connection, numbers: Sequence[int], keys: facts.Keys, site
             email_invite=member is not None and member.email_invite, sent=editions[-1] if editions else None,
             sent_dtstamps=frozenset(row.dtstamp for row in letters),
             message_ids=frozenset(row.message_id for row in letters) & frozenset(keys.message_ids),
-            latest_message_id=letters[-1].message_id if letters else "",
+            latest_message_id=next((row.message_id for row in reversed(letters) if row.method in PLANNED), ""),
             single_dates=frozenset(_single(row.instance for row in letters if row.method == Method.REQUEST)) | _own_dates(editions),
             standing=_standings(member).get(plan.SERIES, Standing()),
             date_standings={date: standing for date, standing in _standings(member).items() if date is not None})

@@ -161,7 +161,7 @@ standing = Table(
 
 proposal = Table(
     "proposal", metadata,
-    Column("id", Identity, primary_key=True, autoincrement=True), Column("follow_up", Text, nullable=False, index=True),
+    Column("id", Identity, primary_key=True, autoincrement=True),
     Column("participant", Identity, ForeignKey("participant.id", ondelete="CASCADE"), nullable=False, index=True),
     _words("instance"), _words("proposed_start"), _words("proposed_end"), _words("location"), _words("comment"), _words("address"),
     Column("sequence", Integer, nullable=False, server_default="0"), Column("message", Identity), _words("state", "open"),

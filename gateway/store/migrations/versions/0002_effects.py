@@ -15,7 +15,6 @@ def upgrade() -> None:
     op.create_table(
         "proposal",
         sa.Column("id", schema.Identity, autoincrement=True, nullable=False),
-        sa.Column("follow_up", sa.Text(), nullable=False),
         sa.Column("participant", schema.Identity, nullable=False),
         sa.Column("instance", sa.Text(), server_default="", nullable=False),
         sa.Column("proposed_start", sa.Text(), server_default="", nullable=False),
@@ -34,7 +33,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_proposal")),
         sqlite_autoincrement=True,
     )
-    op.create_index(op.f("ix_proposal_follow_up"), "proposal", ["follow_up"], unique=False)
     op.create_index(op.f("ix_proposal_participant"), "proposal", ["participant"], unique=False)
     op.create_index("uq_proposal_open", "proposal", ["participant", "instance"], unique=True, sqlite_where=OPEN, postgresql_where=OPEN)
     op.create_table(

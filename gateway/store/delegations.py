@@ -1,0 +1,21 @@
+"""Who passed his invitation on to whom: at most one delegate for each row (RFC 5546 §3.2.2.3)."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from gateway.store import upsert
+from gateway.store.schema import delegation, participant
+
+
+def of(connection: Connection, follow_up: str) -> Mapping[int, int]:
+    """Delegator → delegate, by the numbers of their rows."""
+    rows = connection.execute(sa.select(delegation.c.participant, delegation.c.delegate).join(
+        participant, participant.c.id == delegation.c.participant).where(participant.c.follow_up == follow_up))
+    return {row.participant: row.delegate for row in rows}
+
+
+def put(connection: Connection, delegator: int, delegate: int, at: datetime) -> None:
+    upsert.one(connection, delegation, {"participant": delegator}, {"delegate": delegate, "created_at": at})

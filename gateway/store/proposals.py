@@ -1,0 +1,95 @@
+"""Other times that invitees asked for: at most one open for each row and date, until the owner decides or a move overtakes it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from gateway.itip import facts
+from gateway.model import Moment, ProposalState
+from gateway.store import codec
+from gateway.store.schema import participant, proposal
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What one invitee asked for. `instance`: the date that he would have otherwise, None for all of it.
+
+    `start`, `end`: a UTC instant or a day; `end` None keeps the duration. `location`: "" keeps the place. `address`: who asked.
+    `sequence`: that of his COUNTER. `message`: its number in the inbox.
+    """
+
+    id: int
+    follow_up: str
+    participant: int
+    instance: Moment | None
+    start: Moment
+    end: Moment | None
+    location: str
+    comment: str
+    address: str
+    sequence: int
+    message: int | None
+    state: ProposalState
+    created_at: datetime
+
+
+def put(connection: Connection, row: facts.Row, instance: Moment | None, asked: facts.Proposal, address: str, message: int,
+        at: datetime) -> int:
+    """Keep a proposal; it takes the place of the open one of the same row and date. Returns its number."""
+    connection.execute(sa.update(proposal).where(
+        proposal.c.participant == row.participant, proposal.c.instance == codec.moment(instance), _is_open()).values(
+            state=ProposalState.OVERTAKEN, settled_at=at))
+    number: int = connection.execute(sa.insert(proposal).values(
+        participant=row.participant, instance=codec.moment(instance),
+        proposed_start=codec.moment(asked.start), proposed_end=codec.moment(asked.end), location=asked.location,
+        comment=asked.comment, address=address, sequence=asked.sequence, message=message, created_at=at)
+        .returning(proposal.c.id)).scalar_one()
+    return number
+
+
+def get(connection: Connection, number: int) -> Proposal | None:
+    row = connection.execute(_query().where(proposal.c.id == number)).one_or_none()
+    return _proposal(row) if row is not None else None
+
+
+def open(connection: Connection, follow_up: str | None = None) -> list[Proposal]:  # noqa: A001 - read as proposals.open
+    """Proposals that nobody has decided on, of one follow-up or of all, oldest first."""
+    query = _query().where(_is_open()).order_by(proposal.c.id)
+    if follow_up is not None:
+        query = query.where(participant.c.follow_up == follow_up)
+    return [_proposal(row) for row in connection.execute(query)]
+
+
+def settle(connection: Connection, number: int, state: ProposalState, by: str, at: datetime) -> bool:
+    """Close an open proposal. Returns whether it still was one."""
+    done = connection.execute(sa.update(proposal).where(proposal.c.id == number, _is_open()).values(
+        state=state, settled_by=by, settled_at=at))
+    return bool(done.rowcount)
+
+
+def overtake(connection: Connection, follow_up: str, at: datetime) -> list[Proposal]:
+    """The follow-up was moved: what was asked for before says nothing of the new time. Returns what was open."""
+    found = open(connection, follow_up)
+    if found:
+        connection.execute(sa.update(proposal).where(proposal.c.id.in_([one.id for one in found])).values(
+            state=ProposalState.OVERTAKEN, settled_at=at))
+    return found
+
+
+def _query() -> sa.Select[Any]:
+    """Proposals with the follow-up of their row, which may be called otherwise by now."""
+    return sa.select(proposal, participant.c.follow_up).join(participant, participant.c.id == proposal.c.participant)
+
+
+def _is_open() -> sa.ColumnElement[bool]:
+    return proposal.c.state == ProposalState.OPEN
+
+
+def _proposal(row: Any) -> Proposal:
+    start = codec.parse_moment(row.proposed_start)
+    assert start is not None
+    return Proposal(row.id, row.follow_up, row.participant, codec.parse_moment(row.instance), start, codec.parse_moment(row.proposed_end),
+                    row.location, row.comment, row.address, row.sequence, row.message, ProposalState(row.state), row.created_at)
