@@ -1,0 +1,111 @@
+"""Editors, planners and senders at once, on both databases: in the end every invitee holds what he should, and each letter left once."""
+
+import random
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+from gateway import settings as configuration
+from gateway.actions import load, planning
+from gateway.model import Delivery, LetterState, Method
+from gateway.store import followups, outbox
+from gateway.store.engine import Store
+from gateway.store.outbox import Queued, Settlement
+from tests.store import rows
+
+SETTINGS = configuration.load(overrides={"mail": {"address": "invites@crm.example"}})
+FOLLOW_UPS, INVITEES, EDITS = 4, 4, 40
+
+
+def now() -> datetime:
+    return datetime.now(UTC) + timedelta(minutes=1)
+
+
+def begin(store: Store) -> None:
+    with store.write() as connection:
+        load.load(connection, {
+            "associates": [{"key": "kari"}], "persons": [{"key": f"p{one}", "emails": [f"p{one}@ext.example"]} for one in range(INVITEES)],
+            "follow_ups": [{"key": f"m{number}", "owner": "kari", "title": "0", "start": "2099-12-01T09:00:00", "participants": [
+                {"person": f"p{one}", "email_invite": True} for one in range(INVITEES)]} for number in range(FOLLOW_UPS)]}, SETTINGS, now())
+
+
+def edit(store: Store, chance: random.Random, number: int) -> None:
+    """One edit as other programs make them."""
+    key, person = f"m{chance.randrange(FOLLOW_UPS)}", f"p{chance.randrange(INVITEES)}"
+    rows.run(store, chance.choice([
+        f"UPDATE follow_up SET title = '{number}' WHERE key = '{key}'", f"UPDATE follow_up SET location = '{number}' WHERE key = '{key}'",
+        f"UPDATE participant SET removed = NOT removed WHERE follow_up = '{key}' AND person = '{person}'",
+        f"UPDATE person_email SET address = '{person}-{number % 3}@ext.example' WHERE person = '{person}'",
+        f"UPDATE follow_up SET cancelled = NOT cancelled WHERE key = '{key}'"]))
+
+
+class Post:
+    """Where letters arrive, per participant in order; some are turned away first."""
+
+    def __init__(self) -> None:
+        self.lock, self.arrived, self.turned = threading.Lock(), list[Queued](), set[int]()
+
+    def take(self, one: Queued) -> Settlement:
+        with self.lock:
+            if one.id % 5 == 0 and one.id not in self.turned:
+                self.turned.add(one.id)
+                return Settlement(one.id, LetterState.WAITING, False, Delivery.DEFERRED, now() - timedelta(minutes=2), "451 later")
+            self.arrived.append(one)
+            return Settlement(one.id, LetterState.SENT, True, Delivery.SENT)
+
+
+def send(store: Store, post: Post, name: str) -> int:
+    with store.write() as connection:
+        claimed = outbox.claim(connection, name, now(), 7)
+    settlements = [post.take(one) for one in claimed]
+    with store.write() as connection:
+        assert outbox.settle(connection, settlements, [], name, now()) == {one.id for one in claimed}
+    return len(claimed)
+
+
+def test_editors_planners_and_senders_at_once(store: Store) -> None:
+    begin(store)
+    post, over = Post(), threading.Event()
+
+    def until_over(work: Callable[[], object]) -> None:
+        while not over.is_set():
+            work()
+
+    def editing(seed: int) -> None:
+        chance = random.Random(seed)
+        for number in range(EDITS):
+            edit(store, chance, number)
+
+    with ThreadPoolExecutor(6) as pool:
+        editors = [pool.submit(editing, seed) for seed in (1, 2)]
+        others = [pool.submit(until_over, lambda: planning.plan_due(store, SETTINGS, now(), everything=True)) for _ in range(2)]
+        others += [pool.submit(until_over, lambda name=name: send(store, post, name)) for name in ("a", "b")]  # type: ignore[misc]
+        for one in editors:
+            one.result()
+        over.set()
+        for one in others:
+            one.result()
+    planning.plan_due(store, SETTINGS, now(), everything=True)
+    while send(store, post, "a"):
+        pass
+
+    assert planning.plan_due(store, SETTINGS, now(), everything=True) == 0
+    assert rows.marked(store) == []
+    assert max(Counter(one.id for one in post.arrived).values()) == 1
+    with store.read() as connection:
+        assert outbox.pending(connection) == []
+        members = followups.members(connection)
+        site = followups.Site("Europe/Oslo", "en")
+        wanted = {f"m{number}": followups.wanted(connection, f"m{number}", site, []) for number in range(FOLLOW_UPS)}
+    for member in members:
+        letters = [one.letter for one in post.arrived if one.participant == member.id]
+        stamps = [one.dtstamp for one in letters]
+        assert stamps == sorted(set(stamps))
+        held = letters[-1] if letters and letters[-1].method is Method.REQUEST else None
+        follow_up = wanted[member.follow_up]
+        assert follow_up is not None
+        assert (held is not None) == (not member.removed and not follow_up.cancelled)
+        if held is not None:
+            assert (held.edition.title, held.edition.location, held.address) == (follow_up.title, follow_up.location, member.address)
