@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from gateway.model import Delivery, LetterState
+from gateway.model import Delivery, LetterState, Method
 from gateway.store import journal, leases, outbox
 from gateway.store.engine import Store
 from gateway.store.outbox import Attempt, Queued, Settlement
@@ -51,6 +51,8 @@ def leave(store: Store, gateway: str) -> None:
 
 
 def _event(queued: Queued, settlement: Settlement) -> str:
+    if queued.letter.method is Method.NONE and settlement.state is not LetterState.WAITING:  # words for the owner
+        return "forwarded" if settlement.state is LetterState.SENT else "not_forwarded"
     return EVENTS.get(settlement.state, "deferred")
 
 

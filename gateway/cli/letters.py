@@ -49,7 +49,7 @@ def _write(folder: Path, one: Queued, listing: Listing, effective: Settings) -> 
     from gateway.outbound import render
 
     content = render.render(one.letter, effective.mail, listing.secret, receipt=effective.outbound.request_receipt)
-    file = folder / f"{one.id:06}-{one.letter.method.value.lower()}.eml"
+    file = folder / f"{one.id:06}-{one.letter.method.value.lower() or 'words'}.eml"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)

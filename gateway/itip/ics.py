@@ -4,8 +4,8 @@ What clients need beyond the standards is said at the line. Reading foreign obje
 """
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
@@ -13,7 +13,7 @@ import icalendar
 
 from gateway.errors import InputError
 from gateway.itip import zones
-from gateway.model import DateChange, Edition, Letter, Method, Moment, Recurrence, Reply
+from gateway.model import DateChange, Edition, Guest, Letter, Method, Moment, Recurrence, Reply
 
 PRODID = "-//invite-gateway//iTIP//EN"
 HORIZON = 10
@@ -179,12 +179,30 @@ class _Writer:
         named = {"CN": common_name(shown.organizer) or common_name(letter.organizer_address)}
         event.add("organizer", _person(letter.organizer_address, named), encode=False)
         asked = letter.method is Method.REQUEST
-        event.add("attendee", _attendee(letter.address, letter.address_name, letter.reply, rsvp=asked), encode=False)
+        mine = {letter.address.casefold(), letter.organizer_address.casefold()}
+        event.add("attendee", _attendee(letter.address, letter.address_name, letter.reply, rsvp=asked, **self.delegation()), encode=False)
+        for other, named in self.delegates():
+            if other.address.casefold() not in mine:
+                mine.add(other.address.casefold())
+                event.add("attendee", _attendee(other.address, other.name, other.reply, rsvp=False, **named), encode=False)
         if shown.guest_list_public and not letter.withdrawn:
-            mine = {letter.address.casefold(), letter.organizer_address.casefold()}
             for guest in shown.guests:
                 if guest.address and guest.address.casefold() not in mine:
                     event.add("attendee", _attendee(guest.address, guest.name, guest.reply, rsvp=False), encode=False)
+
+    def delegation(self) -> dict[str, str]:
+        """RFC 5545 §3.2.4, §3.2.5: who passed the invitation on to the recipient, and to whom he did."""
+        given, passed_on = self.letter.remarks.delegated_from, self.letter.remarks.delegated_to
+        return ({"DELEGATED-FROM": mailto(given.address)} if given is not None and given.address else {}) | (
+            {"DELEGATED-TO": mailto(passed_on.address)} if passed_on is not None and passed_on.address else {})
+
+    def delegates(self) -> Iterator[tuple[Guest, dict[str, str]]]:
+        """RFC 5546 §3.2.2.3: both sides of a delegation stand in the REQUEST. Each of them knows the other by it."""
+        own, remarks = mailto(self.letter.address), self.letter.remarks
+        if self.letter.method is Method.REQUEST and remarks.delegated_from is not None and remarks.delegated_from.address:
+            yield replace(remarks.delegated_from, reply=Reply.DELEGATED), {"DELEGATED-TO": own}
+        if self.letter.method is Method.REQUEST and remarks.delegated_to is not None and remarks.delegated_to.address:
+            yield remarks.delegated_to, {"DELEGATED-FROM": own}
 
     def recurrence(self, event: icalendar.Event, series: Recurrence, when: Span) -> None:
         if series.rrule:
@@ -225,9 +243,9 @@ class _Writer:
         return moment.astimezone(self.info) if isinstance(moment, datetime) else moment
 
 
-def _attendee(address: str, name: str, reply: Reply, *, rsvp: bool) -> icalendar.vCalAddress:
+def _attendee(address: str, name: str, reply: Reply, *, rsvp: bool, **delegation: str) -> icalendar.vCalAddress:
     """Parameters in this order: CN last, never PARTSTAT (Gnus loses the address otherwise)."""
-    named = {"CUTYPE": "INDIVIDUAL", "ROLE": "REQ-PARTICIPANT", "PARTSTAT": reply.value.upper()}
+    named = {"CUTYPE": "INDIVIDUAL", "ROLE": "REQ-PARTICIPANT", "PARTSTAT": reply.value.upper(), **delegation}
     if rsvp:
         named["RSVP"] = "TRUE"
     named["CN"] = common_name(name) or common_name(address)

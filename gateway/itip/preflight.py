@@ -69,6 +69,8 @@ def check(content: bytes, letter: Letter) -> list[Problem]:
     problems = list(_bytes(content))
     message = email.message_from_bytes(content, policy=email.policy.compat32)
     problems += _headers(message, letter)
+    if letter.method is Method.NONE:
+        return list(dict.fromkeys([*problems, *_words(message)]))
     problems += _layout(message)
     bodies = [(part, part.get_payload(decode=True)) for part in message.walk()
               if part.get_content_type() in ("text/calendar", "application/ics")]
@@ -102,13 +104,22 @@ def _headers(message: Message, letter: Letter) -> Iterator[Problem]:
         yield Problem("P19", f"From is not of the account's domain: {author}")
     if _same(author, letter.address):
         yield Problem("P19", "From is the recipient")
-    if [address.casefold() for _, address in getaddresses(message.get_all("Reply-To", []))] != [letter.organizer_address.casefold()]:
+    answers_go_to = letter.remarks.reply_to if letter.method is Method.NONE else letter.organizer_address
+    if [address.casefold() for _, address in getaddresses(message.get_all("Reply-To", []))] != [answers_go_to.casefold()]:
         yield Problem("P17", "Reply-To is not the address that is read for this letter")
     recipients = [address for _, address in getaddresses(message.get_all("To", []))]
     if len(recipients) != 1 or not _same(recipients[0], letter.address):
         yield Problem("P19", "the letter is not addressed to its recipient alone")
     if message.get("Message-ID", "").strip() != f"<{letter.message_id}>":
         yield Problem("P13", "Message-ID is not the one of the outbox row")
+
+
+def _words(message: Message) -> Iterator[Problem]:
+    """P23: what is passed on is plain text, and says that a program sent it, so that no program answers."""
+    if message.get_content_type() != "text/plain":
+        yield Problem("P23", f"words are passed on as {message.get_content_type()}")
+    if message.get("Auto-Submitted", "") != "auto-generated":
+        yield Problem("P23", "Auto-Submitted is not auto-generated (RFC 3834 §5)")
 
 
 def _layout(message: Message) -> Iterator[Problem]:

@@ -77,8 +77,18 @@ def boundary(message_id: str) -> str:
     return "=_" + hashlib.sha256(message_id.encode()).hexdigest()[:28]
 
 
+def note(envelope: Envelope, subject: str, text: str, language: str) -> bytes:
+    """A message of plain text alone, under the same promises as `message`."""
+    kind = f"Content-Type: text/plain; charset=utf-8\r\nContent-Language: {language}\r\n"
+    return b"".join((_headers(envelope, subject, kind), _quoted(text)))
+
+
 def headers(envelope: Envelope, subject: str, mark: str) -> bytes:
     """All header fields, without the empty line."""
+    return _headers(envelope, subject, f'Content-Type: multipart/mixed;\r\n boundary="{mark}"\r\n')
+
+
+def _headers(envelope: Envelope, subject: str, content_type: str) -> bytes:
     if not MESSAGE_ID.fullmatch(envelope.message_id):
         raise InputError(f"not a Message-ID: {envelope.message_id!r}")
     author = _address(envelope.author.address)
@@ -93,7 +103,7 @@ def headers(envelope: Envelope, subject: str, mark: str) -> bytes:
         _field("Auto-Submitted", "auto-generated"),
         _field("Disposition-Notification-To", _address(envelope.receipt_to)) if envelope.receipt_to else "",
         _field("MIME-Version", "1.0"),
-        f'Content-Type: multipart/mixed;\r\n boundary="{mark}"\r\n',
+        content_type,
     ]
     return "".join(fields).encode("ascii")
 

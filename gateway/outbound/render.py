@@ -41,6 +41,8 @@ def render(letter: Letter, mail: Mail, secret: bytes, *, receipt: bool = False) 
 
     `receipt`: ask for a read receipt (`outbound.request_receipt`). Raises `InputError` for facts that no mail can carry.
     """
+    if letter.method is Method.NONE:
+        return _forward(letter, mail)
     calendar = ics.calendar(letter)  # first: it refuses what the words below take for granted
     words = i18n.catalogue(i18n.choose((letter.language, mail.language)))
     teller = wording.Teller(letter, words, wording.line(mail.name))
@@ -58,6 +60,30 @@ def render(letter: Letter, mail: Mail, secret: bytes, *, receipt: bool = False) 
         language=words.language, attach=mail.attach_ics,
     )
     return compose.message(envelope, content)
+
+
+def _forward(letter: Letter, mail: Mail) -> bytes:
+    """Somebody's words for the owner: plain text, in the gateway's name, marked with who really wrote them (quality.md §3)."""
+    words = i18n.catalogue(i18n.choose((letter.language, mail.language)))
+    teller, said = wording.Teller(letter, words, wording.line(mail.name)), letter.remarks
+    writer = said.writer.address if said.writer is not None else ""
+    name = ics.common_name(said.writer.name) if said.writer is not None else ""
+    shown = name or writer or words.gettext("Somebody unknown")
+    values = {
+        "writer": f"{name} <{writer}>" if name and writer else shown,
+        "stranger_to": ics.common_name(said.row.name) or said.row.address if said.row is not None else "",
+        "title": teller.title(), "when": teller.short(), "lines": ics.text(said.words).split("\n"),
+        "suggestion": words.gettext(wording.REPLIES[letter.reply]) if letter.reply is not Reply.NEEDS_ACTION else "",
+        "reply_to": said.reply_to, "organisation": teller.organisation or mail.address,
+    }
+    envelope = compose.Envelope(
+        author=compose.Mailbox(_via(words, shown, teller.organisation), mail.address),
+        recipient=compose.Mailbox(ics.common_name(letter.address_name), letter.address), reply_to=said.reply_to,
+        message_id=letter.message_id, date=letter.dtstamp)
+    subject = words.gettext("%(name)s wrote: %(title)s (%(when)s)") % {
+        "name": wording.clip(shown, LONGEST_LINK_TITLE), "title": wording.clip(teller.title(), 120), "when": teller.short()}
+    text = _engine(words.language, html=False).get_template("forward.txt.j2").render(values)
+    return compose.note(envelope, subject, text, words.language)
 
 
 def bodies(teller: wording.Teller, secret: bytes) -> tuple[str, str]:
@@ -108,10 +134,13 @@ def answer_links(letter: Letter, words: i18n.Catalogue, secret: bytes) -> list[A
 
 def _author(teller: wording.Teller, mail: Mail) -> str:
     """"Kari Nordmann via Firma AS": the owner's name on the account's address (itip.md §2)."""
-    owner, organisation = ics.common_name(ics.facts(teller.letter).organizer), wording.line(mail.name)
-    if owner and organisation:
-        return teller.words.gettext("%(owner)s via %(organisation)s") % {"owner": owner, "organisation": organisation}
-    return owner or organisation
+    return _via(teller.words, ics.common_name(ics.facts(teller.letter).organizer), wording.line(mail.name))
+
+
+def _via(words: i18n.Catalogue, person: str, organisation: str) -> str:
+    if person and organisation:
+        return words.gettext("%(owner)s via %(organisation)s") % {"owner": person, "organisation": organisation}
+    return person or organisation
 
 
 @lru_cache(maxsize=64)

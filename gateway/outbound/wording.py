@@ -5,13 +5,13 @@ Pure: from a letter and a catalogue. The templates only arrange what is decided 
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from gateway.i18n import Catalogue
 from gateway.itip import ics, zones
-from gateway.model import DateChange, Edition, Kind, Letter, Method, Moment, Recurrence, Reply
+from gateway.model import DateChange, Edition, Kind, Letter, Method, Moment, Occasion, Recurrence, Reply
 
 MOST_DATES = 10
 MOST_GUESTS = 50
@@ -27,6 +27,8 @@ class Change(StrEnum):
     UPDATED = "updated"
     CANCELLED = "cancelled"
     WITHDRAWN = "withdrawn"
+    ASKED_AGAIN = "asked_again"
+    PROPOSAL_DECLINED = "proposal_declined"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ TITLES = {
     Change.UPDATED: marked("Updated"),
     Change.CANCELLED: marked("Cancelled"),
     Change.WITHDRAWN: marked("Withdrawn"),
+    Change.ASKED_AGAIN: marked("Please answer again"),
+    Change.PROPOSAL_DECLINED: marked("Proposal declined"),
 }
 LEADS = {
     (Change.INVITATION, Kind.MEETING): marked("%(owner)s invites you to a meeting."),
@@ -79,6 +83,18 @@ LEADS = {
         "%(owner)s has withdrawn this invitation. The task itself is not cancelled."),
     (Change.WITHDRAWN, Kind.CALL): marked(
         "%(owner)s has withdrawn this invitation. The call itself is not cancelled."),
+    (Change.ASKED_AGAIN, Kind.MEETING): marked(
+        "You answered an earlier time of this meeting, so your answer does not count. Please answer for the time below."),
+    (Change.ASKED_AGAIN, Kind.TASK): marked(
+        "You answered an earlier date of this task, so your answer does not count. Please answer for the date below."),
+    (Change.ASKED_AGAIN, Kind.CALL): marked(
+        "You answered an earlier time of this call, so your answer does not count. Please answer for the time below."),
+    (Change.PROPOSAL_DECLINED, Kind.MEETING): marked(
+        "%(owner)s cannot follow your proposal. The meeting stays as it is, and so does your answer."),
+    (Change.PROPOSAL_DECLINED, Kind.TASK): marked(
+        "%(owner)s cannot follow your proposal. The task stays as it is, and so does your answer."),
+    (Change.PROPOSAL_DECLINED, Kind.CALL): marked(
+        "%(owner)s cannot follow your proposal. The call stays as it is, and so does your answer."),
 }
 STANDINGS = {
     Reply.ACCEPTED: marked("Your answer stands: yes."),
@@ -104,6 +120,8 @@ def change(letter: Letter) -> Change:
     before, now = letter.before, letter.edition
     if letter.method is Method.CANCEL:
         return Change.WITHDRAWN if letter.withdrawn else Change.CANCELLED
+    if letter.method is Method.DECLINECOUNTER:
+        return Change.PROPOSAL_DECLINED
     if before is None:
         return Change.INVITATION
     if _cancelled(before, letter.instance) and not _cancelled(now, letter.instance):
@@ -111,6 +129,8 @@ def change(letter: Letter) -> Change:
     raised = _significant(now, letter.instance) > _significant(before, letter.instance)
     if raised or _place(before, letter.instance) != _place(now, letter.instance):
         return Change.MOVED
+    if letter.remarks.occasion is Occasion.OLD_ANSWER:
+        return Change.ASKED_AGAIN
     return Change.UPDATED if _visible(before) != _visible(now) else Change.INVITATION
 
 
@@ -135,8 +155,7 @@ class Teller:
         return self.words.gettext(TITLES[change(self.letter)])
 
     def subject(self) -> str:
-        shown = ics.facts(self.letter)
-        values = {"what": self.heading(), "title": clip(self.title(), 120), "when": self._short(shown)}
+        values = {"what": self.heading(), "title": clip(self.title(), 120), "when": self.short()}
         return self.words.gettext("%(what)s: %(title)s (%(when)s)") % values
 
     def lead(self) -> str:
@@ -144,6 +163,10 @@ class Teller:
         sentence = self.words.gettext(LEADS[what, kind]) % {"owner": self.owner()}
         if what is Change.UPDATED and self.letter.reply is not Reply.NEEDS_ACTION:
             sentence += " " + self.words.gettext(STANDINGS[self.letter.reply])
+        giver = self.letter.remarks.delegated_from
+        if giver is not None and self.letter.method is Method.REQUEST and self.letter.reply is Reply.NEEDS_ACTION:
+            name = ics.common_name(giver.name) or giver.address
+            sentence += " " + self.words.gettext("%(name)s has passed this invitation on to you.") % {"name": name}
         return sentence
 
     def scope(self) -> str:
@@ -153,7 +176,7 @@ class Teller:
     def facts(self) -> list[Fact]:
         """Label and lines, in the order in which people look for them; the agenda is shown apart."""
         shown, instance, _ = ics.facts(self.letter), self.letter.instance, self.words.gettext
-        found = [Fact(self._when_label(shown), self.when(shown, instance))]
+        found = [Fact(self._when_label(shown), self.when(shown, instance)), Fact(_("You proposed"), self._proposed(shown))]
         if instance is None and shown.recurrence is not None:
             found.append(Fact(_("Repeats"), (self.repeats(shown.recurrence),)))
             found.append(Fact(_("Changed dates"), tuple(self._dates(shown))))
@@ -166,7 +189,7 @@ class Teller:
     def differences(self) -> list[Difference]:
         """Old and new of everything visible that is not as it was; empty for a first invitation and a cancellation."""
         before, now, instance, _ = self.letter.before, self.letter.edition, self.letter.instance, self.words.gettext
-        if before is None or change(self.letter) not in (Change.MOVED, Change.UPDATED, Change.REINSTATED):
+        if before is None or change(self.letter) not in (Change.MOVED, Change.UPDATED, Change.REINSTATED, Change.ASKED_AGAIN):
             return []
         found = [
             Difference(_("Title"), lines(before.title), lines(now.title)),
@@ -197,6 +220,14 @@ class Teller:
         if _differ(span.start, end, mine, owners, series=instance is None and edition.recurrence is not None):
             found.append(self._clocks(span.start, end, owners))
         return tuple(found)
+
+    def _proposed(self, shown: Edition) -> tuple[str, ...]:
+        """The time that the invitee asked for, in a letter that turns it down."""
+        start, end = self.letter.remarks.start, self.letter.remarks.end
+        if start is None:
+            return ()
+        asked = replace(shown, start=start, end=end, all_day=not isinstance(start, datetime), recurrence=None, dates=())
+        return self.when(asked, None)
 
     def repeats(self, series: Recurrence) -> str:
         """A recurrence rule as people say it; a rule outside the usual kinds is only named as a series."""
@@ -291,7 +322,9 @@ class Teller:
             return self.words.gettext("%(day)s, %(start)s–%(end)s (%(zone)s)") % values
         return self.words.gettext("%(day)s, %(start)s – %(end_day)s, %(end)s (%(zone)s)") % values
 
-    def _short(self, edition: Edition) -> str:
+    def short(self) -> str:
+        """Day and hour in a few words, for subjects."""
+        edition = ics.facts(self.letter)
         span = ics.span(edition, self.letter.instance)
         if not isinstance(span.start, datetime):
             return self.words.short_day(span.start)

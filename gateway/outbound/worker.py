@@ -17,7 +17,7 @@ import structlog
 from gateway import settings as configuration
 from gateway.actions import deliveries
 from gateway.itip import plan, preflight
-from gateway.model import Delivery, LetterState
+from gateway.model import Delivery, LetterState, Method
 from gateway.outbound import receipts, render, retry, smtp, waiting
 from gateway.outbound.retry import Verdict
 from gateway.store import leases
@@ -98,8 +98,9 @@ class Worker:
             await asyncio.sleep(leases.RENEWAL_SECONDS)
 
     async def _send(self, pool: smtp.Pool, queued: Queued, stop: asyncio.Event) -> tuple[Queued, Settlement, Attempt | None]:
-        letter = queued.letter
-        if plan.over(letter.edition, datetime.now(UTC)) and (letter.before is None or plan.over(letter.before, datetime.now(UTC))):
+        letter, now = queued.letter, datetime.now(UTC)
+        is_over = plan.over(letter.edition, now) and (letter.before is None or plan.over(letter.before, now))
+        if is_over and letter.method is not Method.NONE:  # words are worth reading afterwards, too
             return queued, Settlement(queued.id, LetterState.DROPPED, False, Delivery.NONE, note=plan.OVER), None
         try:
             submission = await asyncio.to_thread(self._submission, queued)
@@ -137,7 +138,7 @@ class Worker:
             self._rest = Rest()
             settlement = settle(queued, verdict, receipt, words, now, limits, random.random())  # noqa: S311 - spreads load
         log.info("letter tried", verdict=verdict.value, letter=queued.id, follow_up=queued.follow_up,
-                 to=queued.letter.address, method=queued.letter.method.value, step=receipt.step.value, answer=words)
+                 to=queued.letter.address, method=queued.letter.method.value or "words", step=receipt.step.value, answer=words)
         return queued, settlement, attempt
 
     def _pause(self, verdict: Verdict, words: str, now: datetime) -> None:

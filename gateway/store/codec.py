@@ -7,7 +7,19 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from gateway.errors import StoreError
-from gateway.model import NO_REMARKS, DateChange, Edition, Guest, GuestList, Kind, Moment, Occasion, Recurrence, Remarks, Reply
+from gateway.model import (
+    NO_REMARKS,
+    DateChange,
+    Edition,
+    Guest,
+    GuestList,
+    Kind,
+    Moment,
+    Occasion,
+    Recurrence,
+    Remarks,
+    Reply,
+)
 
 
 def moment(value: Moment | None) -> str:
