@@ -1,0 +1,157 @@
+"""The gateway of a scene: a real store, the real planner, the real outbox and renderer, the real judge of received mail.
+
+Only the clock is ours: every step happens at the moment that the script names. Marks that triggers set with the database's own
+clock are brought to that moment too.
+"""
+
+import shutil
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+import time_machine
+
+from gateway import settings as configuration
+from gateway.actions import deliveries, load, planning
+from gateway.inbound import process
+from gateway.itip import plan, preflight
+from gateway.mail import address
+from gateway.model import Delivery, Letter, LetterState, Method, Moment
+from gateway.outbound import receipts, render, retry, worker
+from gateway.sandbox import reading
+from gateway.store import followups, meta, proposals, schema, views
+from gateway.store.engine import Store
+from gateway.store.outbox import Attempt, Settlement
+
+MAILBOX = "invites@crm.example"
+AUTHSERV = "mx.crm.example"
+GATEWAY = "dialogue"
+KARI = {"key": "kari", "name": "Kari Nordmann", "email": "kari@crm.example", "group": "Sales"}
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A letter that left, and how an outsider reads it."""
+
+    letter: Letter
+    content: bytes
+    invitation: reading.Invitation
+
+
+@dataclass
+class World:
+    """`letters`: everything that left, oldest first. `refusals`: addresses that the mail server will not take, with its words."""
+
+    store: Store
+    now: datetime
+    settings: configuration.Settings
+    document: dict[str, dict[str, Any]] = field(default_factory=dict)
+    persons: dict[str, dict[str, Any]] = field(default_factory=dict)
+    letters: list[Sent] = field(default_factory=list)
+    refusals: dict[str, str] = field(default_factory=dict)
+    server_up: bool = True
+    held: list[str] = field(default_factory=list)
+    _uid: int = 0
+
+    def set(self, section: str, name: str, value: Any) -> None:
+        """Change one setting, as after a restart."""
+        part = getattr(self.settings, section).model_copy(update={name: value})
+        part = type(part).model_validate(part.model_dump())
+        self.settings = self.settings.model_copy(update={section: part})
+
+    def write(self) -> None:
+        """Put the record into the store as the CRM does: one document, whole follow-ups."""
+        document = {"associates": [KARI], "persons": list(self.persons.values()), "follow_ups": list(self.document.values())}
+        with self.store.write() as connection:
+            load.load(connection, document, self.settings, self.now)
+
+    def reread(self, key: str) -> None:
+        """What the CRM sees when it looks at its record again: times that the gateway has written."""
+        with self.store.read() as connection:
+            row = connection.execute(sa.select(schema.follow_up).where(schema.follow_up.c.key == key)).one()
+        if not row.all_day and row.start_at is not None:
+            self.document[key] |= {"start": row.start_at.isoformat(), "end": row.end_at.isoformat()}
+
+    def sql(self, statement: str, **values: Any) -> None:
+        """What the load format has no word for, as the CRM writes it: plain SQL."""
+        with self.store.write() as connection:
+            connection.execute(sa.text(statement), values)
+
+    def post(self) -> list[Sent]:
+        """Plan what is owed and hand it to the mail server. Returns what left."""
+        with self.store.write() as connection:
+            connection.execute(sa.update(schema.change_mark).values(at=self.now))
+            secret = meta.site_secret(connection)
+        planning.plan_due(self.store, self.settings, self.now, everything=True)
+        left = list[Sent]()
+        while self.server_up and (claimed := deliveries.claim(self.store, GATEWAY, self.now, 500)):
+            settled = [self._hand_over(queued, secret, left) for queued in claimed]
+            deliveries.settle(self.store, GATEWAY, settled, self.now)
+        self.letters += left
+        return left
+
+    def receive(self, raw: bytes, arrived: datetime) -> process.Result:
+        """A message out of the mailbox. `explain` must have foretold the same."""
+        with time_machine.travel(self.now, tick=False):
+            processor = process.Processor(self.store, self.settings)
+            self._uid += 1
+            received = process.Received(raw, arrived, len(raw), place=process.Place("default", "INBOX", 1, self._uid))
+            foretold = processor.explain(received)
+            result = processor.receive([received])[0]
+        assert result.outcome is not None, f"the gateway failed on the message: {result.reason}"
+        assert not result.reason.startswith("this program failed"), result.reason
+        assert foretold.outcome is result.outcome, f"explain said {foretold.outcome}, receive {result.outcome}"
+        return result
+
+    def destination(self) -> str:
+        """The folder that the last message goes to."""
+        with self.store.read() as connection:
+            row = connection.execute(sa.select(schema.inbox.c.destination).order_by(schema.inbox.c.id.desc()).limit(1)).one()
+        return str(row.destination)
+
+    def proposals(self) -> list[tuple[str, Moment, Moment | None]]:
+        """Open ones: whose (his key), start, end."""
+        with self.store.read() as connection:
+            found = proposals.open(connection)
+            keys = {one.id: one.key for one in followups.members(connection, ids=[one.participant for one in found])} if found else {}
+        return [(keys[one.participant], one.start, one.end) for one in found]
+
+    def rows(self, follow_up: str | None = None) -> list[views.StatusRow]:
+        """What `status` prints."""
+        with self.store.read() as connection:
+            return views.status_rows(connection, follow_up)
+
+    def _hand_over(self, queued: Any, secret: bytes, left: list[Sent]) -> tuple[Any, Settlement, Attempt | None]:
+        """One letter, by the worker's own rules, to a server that refuses whom the script says."""
+        letter = queued.letter
+        is_over = plan.over(letter.edition, self.now) and (letter.before is None or plan.over(letter.before, self.now))
+        if is_over and letter.method is not Method.NONE:
+            return queued, Settlement(queued.id, LetterState.DROPPED, False, Delivery.NONE, note=plan.OVER), None
+        content = render.render(letter, self.settings.mail, secret, receipt=self.settings.outbound.request_receipt)
+        problems = preflight.check(content, letter)
+        if problems:
+            words = "; ".join(f"{one.rule}: {one.text}" for one in problems)
+            self.held.append(words)
+            return queued, Settlement(queued.id, LetterState.HELD, False, Delivery.QUEUED, note=words), None
+        refusal = next((words for one, words in self.refusals.items() if address.same(one, letter.address)), "")
+        code, _, text = refusal.partition(" ")
+        receipt = receipts.Receipt(
+            step=receipts.Step.RCPT if refusal else receipts.Step.BODY, code=int(code or 250), text=text or "2.0.0 ok",
+            enhanced=receipts.enhanced(text), host="mail.crm.example", started=self.now, ended=self.now)
+        verdict = retry.judge(receipt)
+        attempt = Attempt(queued.id, self.now, 0.0, verdict, receipt.step, receipt.code, receipt.enhanced, receipt.text, receipt.host)
+        if verdict is retry.Verdict.SENT:
+            left.append(Sent(letter, content, reading.read(content)))
+        words = f"{receipt.code} {receipt.text}"
+        return queued, worker.settle(queued, verdict, receipt, words, self.now, self.settings.outbound, 0.0), attempt
+
+
+def begin(template: Path, folder: Path, now: datetime) -> World:
+    """A fresh gateway with a copy of an empty store."""
+    url = f"sqlite:///{shutil.copy(template, folder / 'store.db')}"
+    settings = configuration.Settings(
+        store=configuration.Store(url=url), mail=configuration.Mail(address=MAILBOX, name="Firma AS"),
+        policy=configuration.Policy(authserv_id=AUTHSERV))
+    return World(Store(url), now, settings)
