@@ -12,15 +12,27 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from tests.faults import invitees
 
-CODES = {"ACCEPTED": 1, "DECLINED": 9, "TENTATIVE": 7}
-"""What a row never moved shows after an answer (domain.md §4)."""
+CODES = {"ACCEPTED": (1,), "DECLINED": (9,), "TENTATIVE": (7, 8)}
+"""What a row shows after an answer (domain.md §4); 8 where a move came between two answers."""
+CANCELLED = 10
+WORDS = {1: "not_started", 5: "invitation", 6: "moved", 7: "seen", 8: "moved_seen", 9: "declined", CANCELLED: "cancelled"}
 TRACE = (b"return-path", b"delivered-to", b"received", b"x-original-to")
 """What mail servers put on top of a message (RFC 5321 §4.4); everything below is the sender's own."""
+
+
+@dataclass
+class Meeting:
+    """A follow-up as its owner last wrote it; `moves`: how often he moved it."""
+
+    start: datetime
+    moves: int = 0
+    cancelled: bool = False
 
 
 @dataclass
@@ -31,21 +43,22 @@ class Verdict:
     numbers: Counter[str] = field(default_factory=Counter)
 
 
-def check(store: Path, letters: Mapping[str, Sequence[bytes]], folders: Mapping[str, Sequence[bytes]],
-          given: Sequence[invitees.Given]) -> Verdict:
-    """Judge the end of a run in which everybody of `letters` was invited once and answered as `given` says.
+def check(store: Path, meetings: Mapping[str, Meeting], letters: Mapping[str, Sequence[bytes]],
+          folders: Mapping[str, Sequence[bytes]], given: Sequence[invitees.Given]) -> Verdict:
+    """Judge the end of a run in which everybody was invited to one meeting and answered as `given` says.
 
-    `letters`: invitee's address → the messages in his mailbox. `folders`: the gateway's own mailbox, all folders.
+    `meetings`: invitee's address → his meeting; `letters`: → the messages in his mailbox. `folders`: the gateway's own mailbox.
     """
     verdict = Verdict()
     with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as connection:
         connection.row_factory = sqlite3.Row
         verdict.problems += integrity(store)
-        _letters(connection, letters, verdict)
+        for address, meeting in meetings.items():
+            _letters(connection, address, meeting, letters[address], verdict)
         _outbox(connection, letters, verdict)
         rows = _messages(connection, folders, given, verdict)
-        _applications(connection, rows, given, verdict)
-        _standings(connection, letters, given, verdict)
+        _applications(connection, meetings, rows, given, verdict)
+        _standings(connection, meetings, given, verdict)
         _history(connection, verdict)
     return verdict
 
@@ -69,21 +82,35 @@ def message_ids(messages: Iterable[bytes]) -> Counter[str]:
     return Counter(_bare(str(_headers(raw)["Message-ID"] or "")) for raw in messages)
 
 
-def _letters(connection: sqlite3.Connection, letters: Mapping[str, Sequence[bytes]], verdict: Verdict) -> None:
-    """Every invitee got his letter: one Message-ID, one SEQUENCE, and if it came twice, then the same bytes."""
-    for address, found in letters.items():
-        bodies = {without_trace(raw) for raw in found}
-        read = {(one.message_id, one.method, one.sequence) for one in map(invitees.read, found)}
-        verdict.numbers["letters arrived"] += len(found)
-        verdict.numbers["repeated"] += len(found) - len(read)
-        if not found:
-            verdict.problems.append(f"{address} got no letter")
-        elif len(read) != 1:
-            verdict.problems.append(f"{address} got different letters: {sorted(read)}")
-        elif len(bodies) != 1:
-            verdict.problems.append(f"{address} got one letter in {len(bodies)} different wordings")
-        elif {(one[1], one[2]) for one in read} != {("REQUEST", 0)}:
-            verdict.problems.append(f"{address} got {sorted(read)}")
+def _letters(connection: sqlite3.Connection, address: str, meeting: Meeting, found: Sequence[bytes], verdict: Verdict) -> None:
+    """An invitee got each letter with one wording, none needlessly, and the last one says how things stand."""
+    bodies = defaultdict[str, set[bytes]](set)
+    read = dict[str, invitees.Invitation]()
+    for raw in found:
+        letter = invitees.read(raw)
+        bodies[letter.message_id].add(without_trace(raw))
+        read.setdefault(letter.message_id, letter)
+    verdict.numbers["letters arrived"] += len(found)
+    verdict.numbers["repeated"] += len(found) - len(read)
+    if different := [name for name, wordings in bodies.items() if len(wordings) > 1]:
+        verdict.problems.append(f"{address} got {different} in different wordings")
+    told = Counter((letter.method, letter.sequence) for letter in read.values())
+    again = connection.execute("SELECT count(*) FROM journal JOIN participant ON participant.id = journal.participant "
+                               "WHERE event = 'old_answer' AND email = ?", (address,)).fetchone()[0]
+    if (needless := sum(told.values()) - len(told)) > again:
+        verdict.problems.append(f"{address} got {needless} letters that say nothing new: {sorted(told.items())}")
+    if len({letter.dtstamp for letter in read.values()}) != len(read):
+        verdict.problems.append(f"{address} got two letters of one DTSTAMP")
+    if sum(told.values()) > meeting.moves + meeting.cancelled + 1 + again:
+        verdict.problems.append(f"{address} got {sum(told.values())} letters about {meeting}")
+    last = max(read.values(), key=lambda letter: (letter.sequence, letter.dtstamp), default=None)
+    if meeting.cancelled:
+        if last is not None and last.method != "CANCEL":
+            verdict.problems.append(f"{address} was not told that the meeting is cancelled: {sorted(told)}")
+    elif last is None:
+        verdict.problems.append(f"{address} got no letter")
+    elif (last.method, invitees.start(last)) != ("REQUEST", meeting.start):
+        verdict.problems.append(f"{address} was last told {last.method} for {invitees.start(last)}, not {meeting.start}")
 
 
 def _outbox(connection: sqlite3.Connection, letters: Mapping[str, Sequence[bytes]], verdict: Verdict) -> None:
@@ -91,13 +118,14 @@ def _outbox(connection: sqlite3.Connection, letters: Mapping[str, Sequence[bytes
     rows = connection.execute("SELECT message_id, address, state, claimed_by FROM outbox").fetchall()
     states = Counter(row["state"] for row in rows)
     verdict.numbers += Counter({f"outbox {state}": number for state, number in states.items()})
-    if states.keys() - {"sent"}:
+    if states.keys() - {"sent", "superseded"}:
         verdict.problems.append(f"the outbox holds {dict(states)}")
     if held := [row["message_id"] for row in rows if row["claimed_by"]]:
         verdict.problems.append(f"still claimed: {held}")
     told = Counter((_bare(row["message_id"]), row["address"]) for row in rows)
+    sent = {(_bare(row["message_id"]), row["address"]) for row in rows if row["state"] == "sent"}
     arrived = {(_bare(invitees.read(raw).message_id), address) for address, found in letters.items() for raw in found}
-    for missing in told.keys() - arrived:
+    for missing in sent - arrived:
         verdict.problems.append(f"{missing} is said to be sent and did not arrive")
     for strange in arrived - told.keys():
         verdict.problems.append(f"{strange} arrived and is not in the outbox")
@@ -106,8 +134,8 @@ def _outbox(connection: sqlite3.Connection, letters: Mapping[str, Sequence[bytes
     marks = connection.execute("SELECT count(*) FROM change_mark").fetchone()[0]
     if marks:
         verdict.problems.append(f"{marks} changes were never planned")
-    for row in connection.execute("SELECT address, delivery FROM invitation WHERE delivery <> 'sent' OR sent_method <> 'REQUEST'"):
-        verdict.problems.append(f"{row['address']} holds his letter and counts as {row['delivery']}")
+    for row in connection.execute("SELECT address, delivery FROM invitation WHERE delivery NOT IN ('sent', 'none')"):
+        verdict.problems.append(f"{row['address']} counts as {row['delivery']}")
 
 
 def _messages(connection: sqlite3.Connection, folders: Mapping[str, Sequence[bytes]], given: Sequence[invitees.Given],
@@ -129,76 +157,85 @@ def _messages(connection: sqlite3.Connection, folders: Mapping[str, Sequence[byt
     told, there = Counter(_bare(row["message_id"]) for row in rows), message_ids(lying)
     if told != there:
         verdict.problems.append(f"outcomes and messages differ: too many {dict(told - there)}, too few {dict(there - told)}")
-    marked = {_bare(str(_headers(raw)["Message-ID"] or "")): int(_headers(raw)[invitees.MARK]) for raw in lying}
-    emails = dict(connection.execute("SELECT id, email FROM participant").fetchall())
-    nameless = {one.address: one.number for one in given if one.shape in invitees.NEVER_TWICE}
     by_answer = defaultdict[int, list[sqlite3.Row]](list)
     for row in rows:
-        name = _bare(row["message_id"])
-        number = marked.get(name) if name else nameless.get(emails.get(row["participant"], ""))
-        if number is None:
+        if (mark := invitees.MARK.search(row["subject"])) is None:
             verdict.problems.append(f"message {row['id']} of the store is no answer that was sent")
         else:
-            by_answer[number].append(row)
+            by_answer[int(mark[1])].append(row)
     return by_answer
 
 
-def _applications(connection: sqlite3.Connection, rows: Mapping[int, Sequence[sqlite3.Row]], given: Sequence[invitees.Given],
-                  verdict: Verdict) -> None:
-    """Each answer had its effect once: one application, one change of status, the copies are duplicates."""
+def _applications(connection: sqlite3.Connection, meetings: Mapping[str, Meeting], rows: Mapping[int, Sequence[sqlite3.Row]],
+                  given: Sequence[invitees.Given], verdict: Verdict) -> None:
+    """Each answer had its effect once: one application, at most one change of status, the copies are duplicates."""
     journal = defaultdict[int, list[Any]](list)
     for entry in connection.execute("SELECT * FROM journal WHERE message IS NOT NULL ORDER BY id"):
         journal[entry["message"]].append(entry)
-    changed_mind = {one.address for one in given if one.second}
+    changed_mind = {(one.address, one.sequence) for one in given if one.second}
     for one in given:
+        what = f"answer {one.number} ({one.shape}, {one.copies} copies) of {one.address}"
         outcomes = Counter(row["outcome"] for row in rows.get(one.number, ()))
         entries = [entry for row in rows.get(one.number, ()) for entry in journal[row["id"]]]
-        applied = [entry for entry in entries if entry["event"] == "applied"]
-        if len(applied) != outcomes["applied"]:
-            verdict.problems.append(f"answer {one.number} ({one.shape}) of {one.address} was applied {len(applied)} times")
-        changes = [entry for entry in entries if entry["before"] != entry["after"]]
-        overtaken = one.address in changed_mind and not one.second
-        allowed = [Counter({"applied": 1, "duplicate": one.copies - 1})]
-        if overtaken:  # his second thought was delivered first
-            allowed += [Counter({"old_answer": 1, "duplicate": one.copies - 1}), Counter({"old_answer": one.copies})]
-        if +outcomes not in [+each for each in allowed]:
-            verdict.problems.append(f"answer {one.number} ({one.shape}, {one.copies} copies) of {one.address}: {dict(outcomes)}")
-        elif len(changes) != outcomes["applied"]:
-            verdict.problems.append(f"answer {one.number} ({one.shape}) of {one.address} changed the status {len(changes)} times")
+        effects = {"applied"}
+        if meetings[one.address].moves:
+            effects.add("unchanged")  # as the answer to the old time, which counted until the new one had left
+        if meetings[one.address].moves or (not one.second and (one.address, one.sequence) in changed_mind):
+            effects.add("old_answer")  # to the old time, or his second thought was delivered first
+        if meetings[one.address].cancelled:
+            effects.add("closed")
+        effect = [outcome for outcome in outcomes.elements() if outcome in effects]
+        if len(effect) != 1 or outcomes - Counter(effect) != +Counter({"duplicate": one.copies - 1}):
+            verdict.problems.append(f"{what}: {dict(outcomes)}")
+        applied = sum(entry["event"] == "applied" for entry in entries)
+        changes = sum(entry["before"] != entry["after"] for entry in entries)
+        if applied != outcomes["applied"] or changes > applied or (changes < applied and not meetings[one.address].moves):
+            verdict.problems.append(f"{what} was applied {applied} times and changed the status {changes} times")
         verdict.numbers["answers"] += 1
-        verdict.numbers["applications"] += len(changes)
+        verdict.numbers["applications"] += applied
 
 
-def _standings(connection: sqlite3.Connection, letters: Mapping[str, Sequence[bytes]], given: Sequence[invitees.Given],
+def _standings(connection: sqlite3.Connection, meetings: Mapping[str, Meeting], given: Sequence[invitees.Given],
                verdict: Verdict) -> None:
-    """Everybody's row shows his last word."""
-    last = {one.address: one.reply for one in given}
+    """Everybody's row shows his last word on the last invitation, or that there is nothing to say any more."""
+    last = dict[str, invitees.Given]()
+    for one in given:
+        if one.address not in last or one.sequence >= last[one.address].sequence:
+            last[one.address] = one
     rows = {row["email"]: row for row in connection.execute(
         "SELECT participant.email, participant.code, standing.reply FROM participant "
         "LEFT JOIN standing ON standing.participant = participant.id AND standing.instance = ''")}
-    for address in letters:
+    for address, meeting in meetings.items():
         row, word = rows.get(address), last.get(address)
-        if row is None or word is None:
-            verdict.problems.append(f"{address} {'is not in the store' if row is None else 'never answered'}")
-        elif (row["code"], row["reply"]) != (CODES[word], word.lower()):
-            verdict.problems.append(f"{address} said {word} and shows {row['code']} ({row['reply']})")
+        if row is None:
+            verdict.problems.append(f"{address} is not in the store")
+        elif meeting.cancelled:
+            if row["code"] != CANCELLED:
+                verdict.problems.append(f"{address} shows {row['code']} although the meeting is cancelled")
+        elif word is None:
+            verdict.problems.append(f"{address} never answered")
+        elif row["reply"] != word.reply.lower() or row["code"] not in CODES[word.reply] or (row["code"] == 8 and not meeting.moves):
+            verdict.problems.append(f"{address} said {word.reply} and shows {row['code']} ({row['reply']})")
 
 
 def _history(connection: sqlite3.Connection, verdict: Verdict) -> None:
     """The journal tells one story for each row: every change begins where the last one ended, the last is what the row shows."""
-    names = {1: "not_started", 5: "invitation", 7: "seen", 9: "declined"}
     stands = dict[int, str]()
-    for entry in connection.execute("SELECT * FROM journal WHERE message IS NOT NULL AND participant IS NOT NULL ORDER BY id"):
-        before = stands.get(entry["participant"], "invitation")
-        if entry["before"] and entry["before"] != before:
+    told = "SELECT * FROM journal WHERE participant IS NOT NULL AND before <> '' AND after <> '' ORDER BY id"
+    for entry in connection.execute(told):
+        before = stands.get(entry["participant"], WORDS[5])
+        if entry["before"] != before:
             verdict.problems.append(f"journal {entry['id']}: row {entry['participant']} was {before}, not {entry['before']}")
-        stands[entry["participant"]] = entry["after"] or before
+        stands[entry["participant"]] = entry["after"]
     for row in connection.execute("SELECT id, code, email FROM participant WHERE email IS NOT NULL"):
-        if names.get(row["code"]) != stands.get(row["id"], "invitation"):
+        if WORDS.get(row["code"]) != stands.get(row["id"], WORDS[5]):
             verdict.problems.append(f"{row['email']} shows {row['code']}, the journal ends with {stands.get(row['id'])}")
-    queued = Counter(entry["letter"] for entry in connection.execute("SELECT letter FROM journal WHERE event IN ('queued', 'sent')"))
-    if odd := {letter: number for letter, number in queued.items() if number != 2}:
-        verdict.problems.append(f"letters not told once as queued and once as sent: {odd}")
+    told_twice = connection.execute("SELECT event, letter FROM journal WHERE event IN ('queued', 'sent') "
+                                    "GROUP BY event, letter HAVING count(*) > 1").fetchall()
+    verdict.problems += [f"the journal says twice that letter {row['letter']} was {row['event']}" for row in told_twice]
+    untold = connection.execute("SELECT id FROM outbox WHERE state = 'sent' AND id NOT IN "
+                                "(SELECT letter FROM journal WHERE event = 'sent' AND letter IS NOT NULL)").fetchall()
+    verdict.problems += [f"the journal does not say that letter {row['id']} was sent" for row in untold]
 
 
 def without_trace(raw: bytes) -> bytes:

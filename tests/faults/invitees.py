@@ -18,13 +18,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from tests.rig import dovecot, postfix
 
 REPLIES = ("ACCEPTED", "DECLINED", "TENTATIVE")
 LOOK_SECONDS = 0.05
-MARK = "X-Answer"
-"""Header that tells the checker which answer a message of the gateway's mailbox is."""
+MARK = re.compile(r"\(answer (\d+)\)$")
+"""The end of the Subject, which tells the checker which answer a message is, in a mailbox and in the store."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,14 @@ class Invitation:
 
 @dataclass(frozen=True)
 class Given:
-    """An answer that was sent: `copies` times the very same message. `second`: the invitee had answered otherwise before."""
+    """An answer to the invitation with this SEQUENCE: `copies` times the very same message.
+
+    `second`: the invitee had answered the same otherwise before.
+    """
 
     number: int
     address: str
+    sequence: int
     reply: str
     shape: str
     copies: int
@@ -72,6 +77,12 @@ def read(raw: bytes) -> Invitation:
         str(message["Message-ID"]), value("METHOD", lines), value("UID", event), int(value("SEQUENCE", event)), organizer,
         value("SUMMARY", event), datetime.strptime(value("DTSTAMP", event), "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC),
         tuple(line for line in event if re.match(r"DT(START|END)[;:]", line)))
+
+
+def start(invitation: Invitation) -> datetime:
+    """When it begins, in UTC."""
+    zone, value = re.fullmatch(r"DTSTART;TZID=([^:]+):(.*)", invitation.times[0]).groups()  # type: ignore[union-attr]
+    return datetime.strptime(value, "%Y%m%dT%H%M%S").replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
 
 
 # The shapes: (invitation, address, reply, DTSTAMP) → headers, and the body with its MIME headers in front.
@@ -136,16 +147,16 @@ def kmail(invitation: Invitation, address: str, reply: str, now: datetime) -> tu
 
 
 SHAPES: Mapping[str, Shape] = {shape.__name__: shape for shape in (gnus, thunderbird, outlook, google, horde, evolution, claws, kmail)}
-NEVER_TWICE = frozenset({"claws", "kmail"})
-"""Second thoughts without a clock (Claws) or a Message-ID (KMail) could not be told apart by the checker."""
+WITHOUT_CLOCK = frozenset({"claws"})
+"""Their answers are told apart by arrival alone, so nobody who uses them has second thoughts here."""
 
 
 def answer(number: int, invitation: Invitation, address: str, reply: str, shape: str, now: datetime) -> bytes:
     """The whole mail of an answer."""
     more, body = SHAPES[shape](invitation, address, reply, now)
     headers = {"From": f"{address.split('@')[0].capitalize()} <{address}>", "To": invitation.organizer,
-               "Subject": f"{reply.capitalize()}: {invitation.summary}", "Date": format_datetime(now),
-               "Message-ID": f"<answer-{number}.{shape}@{address.split('@')[1]}>", MARK: str(number), "MIME-Version": "1.0", **more}
+               "Subject": f"{reply.capitalize()}: {invitation.summary} (answer {number})", "Date": format_datetime(now),
+               "Message-ID": f"<answer-{number}.{shape}@{address.split('@')[1]}>", "MIME-Version": "1.0", **more}
     return "".join(f"{name}: {value}\r\n" for name, value in headers.items() if value).encode() + body
 
 
@@ -181,7 +192,7 @@ def _multipart(kind: str, *parts: bytes) -> bytes:
 class Crowd:
     """Everybody who may be invited, answering in a thread until `finish`.
 
-    Each letter is answered once, however often it arrives; some answers are sent twice, some invitees answer a second time and
+    Each SEQUENCE is answered once, however often it arrives; some answers are sent twice, some invitees answer a second time and
     otherwise. Who answers what, and in which shape, follows from `seed` alone; the order of arrival does not.
     """
 
@@ -192,7 +203,8 @@ class Crowd:
     failure: BaseException | None = None
     _addresses: list[str] = field(default_factory=list)
     _read: set[Path] = field(default_factory=set)
-    _answered: set[tuple[str, str]] = field(default_factory=set)
+    _answered: set[tuple[str, int]] = field(default_factory=set)
+    _handled: int = 0
     _later: list[tuple[str, str, bytes]] = field(default_factory=list)
     _end: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -208,9 +220,9 @@ class Crowd:
         """From now on the owner of this address looks into his mailbox."""
         self._addresses.append(address)
 
-    def answered(self) -> int:
-        """How many letters have been read and will have been answered as `given` says."""
-        return len(self._answered)
+    def up_to_date(self) -> bool:
+        """Whether every letter that lies in a mailbox at this moment has been read, and `given` says what is said to it."""
+        return self._handled == sum(len(arrived(self.mail, address)) for address in list(self._addresses))
 
     def finish(self) -> None:
         """No more answers. Raises what went wrong."""
@@ -226,6 +238,7 @@ class Crowd:
                 for address in list(self._addresses):
                     for raw in self._new_mail(address):
                         self._react(address, read(raw))
+                        self._handled += 1
                 while self._later and self._order.random() < 0.5:
                     self._send(*self._later.pop(self._order.randrange(len(self._later))))
         except BaseException as error:  # handed to the thread that waits
@@ -240,22 +253,22 @@ class Crowd:
         return found
 
     def _react(self, address: str, invitation: Invitation) -> None:
-        if invitation.method != "REQUEST" or (address, invitation.message_id) in self._answered:
+        if invitation.method != "REQUEST" or (address, invitation.sequence) in self._answered:
             return
+        self._answered.add((address, invitation.sequence))
         chance = random.Random(f"{self.seed} {address} {invitation.sequence}")
         shape = chance.choice(list(SHAPES))
-        replies = chance.sample(REPLIES, 2 if shape not in NEVER_TWICE and chance.random() < 0.1 else 1)
+        replies = chance.sample(REPLIES, 2 if shape not in WITHOUT_CLOCK and chance.random() < 0.1 else 1)
         for turn, reply in enumerate(replies):
             # Clocks ahead of ours, so that no DTSTAMP is by chance one of our own.
             stamp = invitation.dtstamp + timedelta(seconds=60 * (turn + 1))
             copies = 2 if chance.random() < 0.15 else 1
-            self.given.append(Given(len(self.given), address, reply, shape, copies, turn > 0))
+            self.given.append(Given(len(self.given), address, invitation.sequence, reply, shape, copies, turn > 0))
             raw = answer(len(self.given) - 1, invitation, address, reply, shape, stamp)
             sendings = [(address, invitation.organizer, raw)] * copies
             if turn == 0:
                 self._send(*sendings.pop())
             self._later += sendings
-        self._answered.add((address, invitation.message_id))
 
     def _send(self, sender: str, recipient: str, raw: bytes) -> None:
         if self._order.random() < 0.5:

@@ -1,6 +1,6 @@
 """kill -9 of the daemon at random moments, while invitations leave and answers arrive; then the checker has the word.
 
-    python -m tests.faults.kill --kills 50 --invitations 500 [--seed N]
+    python -m tests.faults.kill --kills 50 --invitations 500 [--changes 100] [--seed N]
 
 starts Postfix and Dovecot, and the gateway on a SQLite file. A CRM (plain SQL) adds follow-ups, invitees answer all the while,
 also while the gateway is dead. Each time the daemon is killed the file is copied with its -wal, as a power cut would leave it, and
@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import TypedDict
 
 from tests.faults import checker, invitees
 from tests.rig import dovecot, postfix
@@ -34,9 +35,10 @@ from tests.wire import gateway_process
 DOMAIN = "ext.example"
 GUESTS = (1, 12)
 """Fewest and most participants of a follow-up."""
+LONG = timedelta(minutes=45)
 FINISH_SECONDS = 300.0
 LITTLE_SECONDS = 1.5
-LOOK_SECONDS = 0.02
+LOOK_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,15 @@ class Report:
             *(f"WRONG  {problem}" for problem in self.verdict.problems), "" if self.verdict.problems else "nothing lost, nothing twice"])
 
 
+class Evidence(TypedDict):
+    """The arguments of `checker.check`."""
+
+    meetings: dict[str, checker.Meeting]
+    letters: dict[str, list[bytes]]
+    folders: dict[str, list[bytes]]
+    given: list[invitees.Given]
+
+
 class Site:
     """A gateway on a SQLite file with its mailbox and everybody it may invite. `store` is also the CRM's, by plain SQL."""
 
@@ -76,27 +87,48 @@ class Site:
         self.gateway = gateway_process.Gateway(gateway_process.environment(
             f"sqlite:///{self.store}", self.account, relay, IMAP__POLL_SECONDS="5"))
         self.crowd = invitees.Crowd(mail, relay, seed)
-        self.addresses: list[str] = []
-        self.follow_ups = 0
+        self.meetings: dict[str, checker.Meeting] = {}
+        """By the key of the follow-up."""
+        self.guests: dict[str, str] = {}
+        """Address → key of the follow-up."""
         self._directory = directory
         self._pause = threading.Event()
 
     def invite(self, guests: int) -> None:
         """The CRM adds a follow-up with so many participants, in one transaction."""
-        self.follow_ups += 1
-        key, start = f"f{self.follow_ups}", datetime.now(UTC) + timedelta(days=30, hours=self.follow_ups)
-        rows = [(key, f"{self.account.username}-guest{len(self.addresses) + number}@{DOMAIN}") for number in range(guests)]
+        key = f"f{len(self.meetings)}"
+        start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(days=30, hours=len(self.meetings))
+        rows = [(key, f"{self.account.username}-guest{len(self.guests) + number}@{DOMAIN}") for number in range(guests)]
+        self.meetings[key] = checker.Meeting(start)
         for _, address in rows:
-            self.addresses.append(address)
+            self.guests[address] = key
             self.crowd.expect(address)
         with closing(sqlite3.connect(self.store, timeout=60)) as connection, connection:
             connection.execute("INSERT INTO follow_up (key, title, start_at, end_at, timezone) VALUES (?, ?, ?, ?, 'Europe/Oslo')",
-                               (key, f"Møte {self.follow_ups}", f"{start:%Y-%m-%d %H:00:00}", f"{start:%Y-%m-%d %H:45:00}"))
+                               (key, f"Møte {key}", _text(start), _text(start + LONG)))
             connection.executemany("INSERT INTO participant (follow_up, email, email_invite) VALUES (?, ?, true)", rows)
 
-    def invite_all(self, groups: Sequence[int]) -> None:
+    def change(self, chance: random.Random) -> None:
+        """The CRM moves or cancels a follow-up, whatever is under way about it."""
+        standing = [key for key, meeting in self.meetings.items() if not meeting.cancelled]
+        if not standing:
+            return
+        key = chance.choice(standing)
+        meeting = self.meetings[key]
+        if chance.random() < 0.6:
+            meeting.start, meeting.moves = meeting.start + timedelta(hours=1), meeting.moves + 1
+        else:
+            meeting.cancelled = True
+        with closing(sqlite3.connect(self.store, timeout=60)) as connection, connection:
+            connection.execute("UPDATE follow_up SET start_at = ?, end_at = ?, cancelled = ? WHERE key = ?",
+                               (_text(meeting.start), _text(meeting.start + LONG), meeting.cancelled, key))
+
+    def write(self, groups: Sequence[int], changes: int, chance: random.Random) -> None:
+        """What the CRM does in a while: follow-ups with so many participants, and so many changes."""
         for guests in groups:
             self.invite(guests)
+        for _ in range(changes):
+            self.change(chance)
 
     def counts(self, store: Path | None = None) -> tuple[dict[str, int], dict[str, int]]:
         """Letters by state and messages by outcome, as the store (or a copy of it) has them now."""
@@ -117,11 +149,15 @@ class Site:
             pass
 
     def quiet(self) -> bool:
-        """Nothing is owed any more, in either direction."""
+        """Nothing is owed any more, in either direction. Looks along the way of a letter and an answer, so nothing slips by."""
+        if not self.crowd.up_to_date():
+            return False
         given = sum(one.copies for one in self.crowd.given)
-        letters, messages = self.counts()
-        return (letters == {"sent": len(self.addresses)} and self.crowd.answered() == len(self.addresses)
-                and sum(messages.values()) == given and "unfinished" not in messages and not self.waiting_mail())
+        with closing(sqlite3.connect(self.store, timeout=60)) as connection:
+            settled = connection.execute(
+                "SELECT (SELECT count(*) FROM change_mark) = 0 AND (SELECT count(*) FROM inbox WHERE outcome IS NOT NULL) = ? "
+                "AND NOT EXISTS (SELECT * FROM outbox WHERE state NOT IN ('sent', 'superseded'))", (given,)).fetchone()[0]
+        return bool(settled) and self.waiting_mail() == 0 and self.crowd.relay.queued() == 0 and self.crowd.up_to_date()
 
     def waiting_mail(self) -> int:
         """Messages in the gateway's INBOX."""
@@ -130,7 +166,7 @@ class Site:
     def arrived(self) -> int:
         """Letters in the mailboxes of all invitees, once Postfix has delivered what it took."""
         self.wait(lambda: self.crowd.relay.queued() == 0, "Postfix has delivered everything")
-        return sum(len(invitees.arrived(self.mail, address)) for address in self.addresses)
+        return sum(len(invitees.arrived(self.mail, address)) for address in self.guests)
 
     def wait(self, wanted: Callable[[], bool], what: str) -> None:
         """Wait for a condition with a deadline. Raises NeverCame that says how far things are."""
@@ -141,8 +177,8 @@ class Site:
             ended = not self.gateway.lives(LOOK_SECONDS) if self.gateway.started else self._pause.wait(LOOK_SECONDS)
             if ended or time.monotonic() > deadline:
                 raise gateway_process.NeverCame(
-                    f"never came: {what} (seed {self.crowd.seed}); {self.counts()}, {len(self.addresses)} invited, "
-                    f"{self.crowd.answered()} have answered, {self.waiting_mail()} in INBOX\n{self.gateway.tail()}")
+                    f"never came: {what} (seed {self.crowd.seed}); {self.counts()}, {len(self.guests)} invited, "
+                    f"{len(self.crowd.given)} answers, {self.waiting_mail()} in INBOX\n{self.gateway.tail()}")
 
     def finish(self) -> None:
         """The daemon brings everything to its end by itself, and the invitees fall silent."""
@@ -184,12 +220,18 @@ class Site:
 
     def judge(self) -> checker.Verdict:
         """The checker's word on the end of the run."""
-        letters = {address: [path.read_bytes() for path in invitees.arrived(self.mail, address)] for address in self.addresses}
-        folders = {name: self.account.raw_messages(name) for name in self.account.folders()}
-        return checker.check(self.store, letters, folders, self.crowd.given)
+        return checker.check(self.store, **self.evidence())
+
+    def evidence(self) -> Evidence:
+        """What the checker judges, beside the store."""
+        return {
+            "meetings": {address: self.meetings[key] for address, key in self.guests.items()},
+            "letters": {address: [path.read_bytes() for path in invitees.arrived(self.mail, address)] for address in self.guests},
+            "folders": {name: self.account.raw_messages(name) for name in self.account.folders()},
+            "given": self.crowd.given}
 
 
-def run(mail: dovecot.Server, relay: postfix.Server, *, kills: int, invitations: int, seed: int,
+def run(mail: dovecot.Server, relay: postfix.Server, *, kills: int, invitations: int, changes: int, seed: int,
         tell: Callable[[object], None] = lambda _: None) -> Report:
     """The whole fault run. `tell` gets each kill as it happens. What is wrong stands in the report; a daemon that does not
     finish raises NeverCame."""
@@ -200,18 +242,20 @@ def run(mail: dovecot.Server, relay: postfix.Server, *, kills: int, invitations:
         gateway.command("db", "upgrade")
         site.crowd.start()
         try:
-            for number, share in enumerate(shares(invitations, kills + 1, chance)):
-                guests = groups(share, chance)
-                site.invite_all(guests[:len(guests) // 2])
+            lives = zip(shares(invitations, kills + 1, chance), shares(changes, kills + 1, chance), strict=True)
+            for number, (guests, changed) in enumerate(lives):
+                some = groups(guests, chance)
+                site.write(some[:len(some) // 2], changed // 2, chance)
                 before = gateway.start(wait=number == kills)
-                if number < kills:
-                    moment = _until_killed(site, before, chance, partial(site.invite_all, guests[len(guests) // 2:]))
-                    gateway.kill()
-                    report.kills.append(Kill(number + 1, moment, *site.counts()))
-                    report.verdict.problems += [f"after kill {number + 1}: {one}" for one in site.examine(site.copy("copy"))]
-                    tell(report.kills[-1])
-                else:
-                    site.invite_all(guests[len(guests) // 2:])
+                write_more = partial(site.write, some[len(some) // 2:], changed - changed // 2, chance)
+                if number == kills:
+                    write_more()
+                    break
+                moment = _until_killed(site, before, chance, write_more)
+                gateway.kill()
+                report.kills.append(Kill(number + 1, moment, *site.counts()))
+                report.verdict.problems += [f"after kill {number + 1}: {one}" for one in site.examine(site.copy("copy"))]
+                tell(report.kills[-1])
             site.finish()
             if (code := gateway.stop()) != 0:
                 report.verdict.problems.append(f"the daemon ended with {code}")
@@ -226,17 +270,17 @@ def run(mail: dovecot.Server, relay: postfix.Server, *, kills: int, invitations:
     return report
 
 
-def _until_killed(site: Site, before: int, chance: random.Random, invite: Callable[[], object]) -> str:
+def _until_killed(site: Site, before: int, chance: random.Random, write: Callable[[], object]) -> str:
     """Let the daemon live until a random moment, often amid work; returns what moment that was."""
     kind = chance.choice(("starting", "any time", "sending", "sending", "delivery", "receiving", "receiving"))
     offset = chance.uniform(0, 0.15)
     if kind == "starting":
-        invite()
+        write()
         offset = chance.uniform(0, 1.5)
     else:
         site.gateway.wait_log("ready", since=before)
         planned, dealt = site.done()
-        invite()
+        write()
         dealt += chance.randint(1, 3)
         if kind == "any time":
             offset = chance.uniform(0, 1.5)
@@ -250,6 +294,10 @@ def _until_killed(site: Site, before: int, chance: random.Random, invite: Callab
     if not site.gateway.lives(offset):
         raise gateway_process.NeverCame(f"the daemon ended by itself\n{site.gateway.tail()}")
     return f"{kind} + {offset * 1000:.0f} ms"
+
+
+def _text(value: datetime) -> str:
+    return f"{value:%Y-%m-%d %H:%M:%S}"
 
 
 def shares(total: int, parts: int, chance: random.Random) -> list[int]:
@@ -274,12 +322,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.kill", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--invitations", type=int, default=500)
+    parser.add_argument("--changes", type=int, default=0, help="so many follow-ups are moved or cancelled along the way")
     parser.add_argument("--seed", type=int, default=None, help="repeat the run that printed it")
     options = parser.parse_args(arguments)
     seed = options.seed if options.seed is not None else secrets.randbelow(10**6)
     print(f"seed {seed}", flush=True)
     with dovecot.running() as mail, postfix.running(mail) as relay:
-        report = run(mail, relay, kills=options.kills, invitations=options.invitations, seed=seed,
+        report = run(mail, relay, kills=options.kills, invitations=options.invitations, changes=options.changes, seed=seed,
                      tell=lambda kill: print(kill, flush=True))
     print(report)
     return 1 if report.verdict.problems else 0

@@ -11,11 +11,13 @@ import secrets
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from tests.faults import checker, invitees, kill
+from tests.faults import checker, kill
 from tests.rig import dovecot as dovecot_server
 from tests.rig import postfix as postfix_server
 from tests.wire import gateway_process
@@ -43,12 +45,14 @@ def site(tmp_path: Path, dovecot: dovecot_server.Server, postfix: postfix_server
         made.crowd.finish()
 
 
+@pytest.mark.parametrize("changes", [pytest.param(0, id="invited"), pytest.param(12, id="moved-and-cancelled")])
 def test_killed_again_and_again_it_loses_nothing_and_repeats_nothing(
-        dovecot: dovecot_server.Server, postfix: postfix_server.Server, seed: int) -> None:
-    report = kill.run(dovecot, postfix, kills=6, invitations=60, seed=seed)
+        changes: int, dovecot: dovecot_server.Server, postfix: postfix_server.Server, seed: int) -> None:
+    report = kill.run(dovecot, postfix, kills=6, invitations=60, changes=changes, seed=seed)
     assert report.verdict.problems == [], str(report)
     assert len(report.kills) == 6
-    assert report.verdict.numbers["applications"] >= 60
+    assert report.verdict.numbers["answers"] >= 60 or changes
+    assert report.verdict.numbers["applications"] > 0
 
 
 def test_a_copy_made_at_any_moment_is_sound_and_knows_what_was_moved_away(site: kill.Site, seed: int) -> None:
@@ -76,8 +80,8 @@ def test_a_copy_made_at_any_moment_is_sound_and_knows_what_was_moved_away(site: 
 
 def test_stopped_in_the_middle_it_puts_its_work_down_in_order(site: kill.Site) -> None:
     """SIGTERM while letters leave: the daemon ends within its grace, nothing is in flight, and the next start repeats nothing."""
-    for _ in range(15):
-        site.invite(20)
+    for _ in range(10):
+        site.invite(16)
     site.gateway.start()
     site.wait(lambda: site.counts()[0].get("sent", 0) > 0, "the first letter is sent")
     assert site.gateway.stop(gateway_process.GRACE_SECONDS) == 0
@@ -103,21 +107,23 @@ def test_the_checker_finds_what_it_is_for(site: kill.Site) -> None:
     site.finish()
     assert site.gateway.stop() == 0
     assert site.judge().problems == []
-    first, second, *_ = site.addresses
-    letters = {address: [path.read_bytes() for path in invitees.arrived(site.mail, address)] for address in site.addresses}
-    folders = {name: site.account.raw_messages(name) for name in site.account.folders()}
+    evidence = site.evidence()
+    letters, folders, meetings = evidence["letters"], evidence["folders"], evidence["meetings"]
+    first, second, *_ = letters
 
     def found(**changed: object) -> str:
-        given = {"letters": letters, "folders": folders, "given": site.crowd.given, **changed}
-        return "\n".join(checker.check(site.store, **given).problems)
+        return "\n".join(checker.check(site.store, **evidence | changed).problems)
 
     assert f"{first} got no letter" in found(letters=letters | {first: []})
     other = letters[first][0].replace(b"Message-ID: <", b"Message-ID: <another-")
-    assert f"{first} got different letters" in found(letters=letters | {first: [*letters[first], other]})
+    assert f"{first} got 1 letters that say nothing new" in found(letters=letters | {first: [*letters[first], other]})
     altered = letters[first][0].replace(b"Subject: ", b"Subject:  ")
-    assert "in 2 different wordings" in found(letters=letters | {first: [*letters[first], altered]})
+    assert "in different wordings" in found(letters=letters | {first: [*letters[first], altered]})
     again = b"Received: from elsewhere\r\n\tby here\r\n" + letters[first][0]
     assert found(letters=letters | {first: [*letters[first], again]}) == ""
+    later = replace(meetings[first], start=meetings[first].start + timedelta(hours=1), moves=1)
+    assert f"{first} was last told REQUEST" in found(meetings=meetings | {first: later})
+    assert f"{first} was not told that" in found(meetings=meetings | {first: replace(meetings[first], cancelled=True)})
     assert "arrived and is not in the outbox" in found(letters=letters | {first: letters[second]})
     assert "1 messages are left in INBOX" in found(folders=folders | {"INBOX": folders["Processed"][:1]})
     assert "too many" in found(folders=folders | {"Processed": folders["Processed"][1:]})
@@ -128,7 +134,7 @@ def test_the_checker_finds_what_it_is_for(site: kill.Site) -> None:
             ("UPDATE inbox SET outcome = 'ignored' WHERE id = 1", "'ignored': 1"),
             ("DELETE FROM inbox WHERE id = 1", "too few"),
             ("INSERT INTO journal (event, participant, message, before, after) SELECT 'applied', participant, message, "
-             "'invitation', 'seen' FROM journal WHERE message = 1", "changed the status 2 times"),
+             "'invitation', 'seen' FROM journal WHERE message = 1", "was applied 2 times"),
             ("UPDATE participant SET code = 5 WHERE id = 1", f"{first} said"),
             ("INSERT INTO change_mark (follow_up) VALUES ('f1')", "1 changes were never planned")):
         with site.altered(statement):
