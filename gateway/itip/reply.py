@@ -204,7 +204,10 @@ def _lost_instance(row: facts.Row, component: read.Component,
     """
     sent = row.sent if row.sent is not None else row.current
     held: list[Moment | None] = [None, *sorted(row.single_dates, key=str)]
-    by_start = [one for one in held if moments.fits(sent, component.dtstart, _start(sent, one), about.offsets)]
+    by_start = _starting(sent, held, component.dtstart, about)
+    if not by_start and component.dtstart is not None and component.dtstart.form is read.Form.ZONED:
+        # Horde (5.2, on a server whose own zone is UTC, 2026) writes the clock of UTC with the TZID of the event.
+        by_start = _starting(sent, held, replace(component.dtstart, form=read.Form.UTC, tzid=""), about)
     by_sequence = [one for one in held if component.sequence is not None and _sequences(sent, one)[0] == component.sequence]
     both = [one for one in by_start if one in by_sequence]
     fitting = both if by_start and by_sequence else by_start or by_sequence
@@ -213,6 +216,10 @@ def _lost_instance(row: facts.Row, component: read.Component,
     rule = facts.Rule("lost_recurrence_id", "no RECURRENCE-ID, and he was asked about single dates: DTSTART and SEQUENCE do not "
                       "tell which is meant")
     return None, _told(Outcome.HELD, "does not say whether the series or one date is answered", rule)
+
+
+def _starting(sent: Edition, held: Sequence[Moment | None], start: read.When | None, about: Circumstances) -> list[Moment | None]:
+    return [one for one in held if moments.fits(sent, start, _start(sent, one), about.offsets)]
 
 
 def _ordered(row: facts.Row, instance: Moment | None, said: Reply, component: read.Component, about: Circumstances,

@@ -248,6 +248,17 @@ def test_lost_recurrence_id(sequence: int | None, start: str, outcome: Outcome, 
     assert (decision.outcome, decision.instance) == (outcome, instance)
 
 
+@pytest.mark.parametrize(("start", "outcome", "instance"), [
+    ("20261208T090000", Outcome.APPLIED, START + WEEK), ("20261201T080000", Outcome.APPLIED, None), ("20261208T080000", Outcome.HELD, None),
+    ("20261208T100000", Outcome.APPLIED, START + WEEK)])
+def test_lost_recurrence_id_and_the_clock_of_utc_under_another_zone(start: str, outcome: Outcome, instance: datetime | None) -> None:
+    """Horde: DTSTART;TZID=Europe/Oslo with the hours of UTC. Read as it is written, it would fit nothing."""
+    own = replace(SERIES, dates=(DateChange(START + WEEK, START + WEEK + HOUR),))
+    component = replace(answer(), dtstart=read.moment(start, "Europe/Oslo"))
+    decision = decided(row(own, single_dates=frozenset({START + WEEK})), component)
+    assert (decision.outcome, decision.instance) == (outcome, instance)
+
+
 def test_without_single_letters_no_recurrence_id_means_the_series() -> None:
     own = replace(SERIES, dates=(DateChange(START + WEEK, START + WEEK + HOUR),), date_sequences=((START + WEEK, 1, 1),))
     assert decided(row(own), answer(start="20300101T000000Z")).outcome is Outcome.APPLIED
