@@ -50,11 +50,15 @@ def plan_due(store: Store, settings: configuration.Settings, now: datetime, *, e
                 return letters
         with store.write() as connection:
             context = Context(settings.mail, meta.site_secret(connection), now)
-            marks = followups.due(connection, until, BATCH)
+            # In one order for all, because invitations are locked on the way (outbox.settle locks them so, too).
+            free = {key: newest for key, newest in sorted(followups.due(connection, until, BATCH).items())
+                    if followups.try_lock(connection, key)}
             # Before the records are read: on PostgreSQL a mark of a lower number may commit while they are, and must stay.
-            followups.unmark(connection, marks)
-            for key in marks:
+            followups.unmark(connection, free)
+            for key in free:
                 letters += len(plan_one(connection, key, context))
+        if not free:  # somebody else is at work on them; what he leaves is found next time
+            return letters
 
 
 def plan_one(connection: Connection, key: str, context: Context) -> list[int]:

@@ -1,6 +1,6 @@
 """Follow-ups, their dates and participants as the planner and the page need them, and the marks that say which changed."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, time
 from typing import Any
@@ -124,6 +124,21 @@ def lock(connection: Connection, key: str) -> None:
     """Serialise planning and answers of one follow-up on PostgreSQL; SQLite has one writer anyway."""
     if connection.dialect.name != "sqlite":
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 7403))"), {"key": key})
+
+
+def try_lock(connection: Connection, key: str) -> bool:
+    """`lock`, where nobody else has it. Whoever takes many in an order of his own takes them so: he never waits in a circle."""
+    if connection.dialect.name == "sqlite":
+        return True
+    return bool(connection.execute(sa.text("SELECT pg_try_advisory_xact_lock(hashtextextended(:key, 7403))"), {"key": key}).scalar_one())
+
+
+def lock_rows(connection: Connection, numbers: Collection[int]) -> None:
+    """`lock` the follow-ups of these participants."""
+    if connection.dialect.name != "sqlite":
+        query = sa.select(participant.c.follow_up).where(participant.c.id.in_(numbers)).distinct()
+        for key in sorted(connection.execute(query).scalars()):
+            lock(connection, key)
 
 
 def wanted(connection: Connection, key: str, site: Site, members: Sequence[Member]) -> Edition | None:

@@ -97,10 +97,11 @@ def rehome(connection: Connection, key: str) -> None:
 
 def copies(connection: Connection, key: str) -> tuple[list[plan.Copy], dict[Edition, int]]:
     """Every invitation ever made for a follow-up, with what it holds and what waits for it; and the editions' numbers."""
-    waiting = connection.execute(sa.select(outbox).where(  # locked first: a letter that is being claimed counts as sent
+    rows = connection.execute(sa.select(invitation).where(  # locked first: a letter that is being claimed counts as sent
+        invitation.c.follow_up == key).order_by(invitation.c.id).with_for_update()).all()
+    waiting = connection.execute(sa.select(outbox).where(
         outbox.c.follow_up == key, outbox.c.state.in_(REPLACEABLE), outbox.c.method.in_(PLANNED))
         .order_by(outbox.c.id).with_for_update()).all()
-    rows = connection.execute(sa.select(invitation).where(invitation.c.follow_up == key).order_by(invitation.c.id)).all()
     known = editions(connection, [*(row.sent_edition for row in rows), *(row.edition for row in waiting), *(row.before for row in waiting)])
     queued: dict[int, list[plan.Queued]] = {}
     for row in waiting:
@@ -111,6 +112,18 @@ def copies(connection: Connection, key: str) -> tuple[list[plan.Copy], dict[Edit
                       row.refused, row.again, tuple(queued.get(row.id, ())), Occasion(row.again_because or Occasion.PLANNED))
              for row in rows]
     return found, {value: number for number, value in known.items() if number is not None}
+
+
+def lock(connection: Connection, numbers: Iterable[int], *, wait: bool) -> set[int]:
+    """Lock invitations in the order of all: by follow-up (as bytes), then number. Returns those that are locked; without
+    `wait`, others' are left out. Whoever writes letters and invitations locks the invitations first.
+    """
+    wanted = set(numbers)
+    if connection.dialect.name == "sqlite":
+        return wanted  # one writer at a time
+    query = (sa.select(invitation.c.id).where(invitation.c.id.in_(wanted))
+             .order_by(sa.collate(invitation.c.follow_up, "C"), invitation.c.id).with_for_update(skip_locked=not wait))
+    return set(connection.execute(query).scalars())
 
 
 def token_taken(connection: Connection, value: str) -> bool:

@@ -111,9 +111,11 @@ def claim(connection: Connection, holder: str, now: datetime, limit: int) -> lis
     older = outbox.alias("older")
     blocked = sa.exists().where(older.c.participant == outbox.c.participant, older.c.id < outbox.c.id, older.c.state.in_(OPEN),
                                 (older.c.method == Method.NONE) == (outbox.c.method == Method.NONE))
-    query = (sa.select(outbox.c.id).where(outbox.c.state == LetterState.WAITING, outbox.c.due_at <= now, ~blocked)
+    query = (sa.select(outbox.c.id, outbox.c.invitation).where(outbox.c.state == LetterState.WAITING, outbox.c.due_at <= now, ~blocked)
              .order_by(outbox.c.due_at, outbox.c.id).limit(limit).with_for_update(skip_locked=True))
-    numbers = [row.id for row in connection.execute(query)]
+    found = connection.execute(query).all()
+    free = invitations.lock(connection, [row.invitation for row in found], wait=False)  # what is being planned is left for later
+    numbers = [row.id for row in found if row.invitation in free]
     if not numbers:
         return []
     connection.execute(sa.update(outbox).where(outbox.c.id.in_(numbers)).values(state=LetterState.SENDING, claimed_by=holder))
@@ -133,6 +135,8 @@ def settle(connection: Connection, settlements: Sequence[Settlement], attempts: 
            now: datetime) -> set[int]:
     """Write what came of claimed letters. Returns those that were still ours; the others are left to whoever took them over."""
     kept, told = set[int](), dict[int, dict[str, object]]()
+    concerned = sa.select(outbox.c.invitation).where(outbox.c.id.in_([one.letter for one in settlements]))
+    invitations.lock(connection, connection.execute(concerned).scalars(), wait=True)
     for one in settlements:
         values: dict[str, object] = {"state": one.state, "note": one.note, "claimed_by": None,
                                      "tries": outbox.c.tries + (1 if one.counts else 0)}
@@ -154,8 +158,8 @@ def settle(connection: Connection, settlements: Sequence[Settlement], attempts: 
         else:
             facts["refused"] = False
         told[mine.invitation] = facts
-    for number in sorted(told):  # the planner's order, too: neither waits for what the other has
-        connection.execute(sa.update(invitation).where(invitation.c.id == number).values(told[number]))
+    for number, facts in told.items():
+        connection.execute(sa.update(invitation).where(invitation.c.id == number).values(facts))
     if attempts:
         connection.execute(sa.insert(attempt), [{
             "letter": one.letter, "started_at": one.started_at, "seconds": one.seconds, "verdict": one.verdict, "step": one.step,

@@ -23,6 +23,7 @@ def find(connection: Connection, keys: facts.Keys, site: Site) -> facts.Found:
     numbers = _by_token(connection, keys.tokens) | _by_message_id(connection, keys.message_ids)
     if of_uid:
         numbers |= _by_address(connection, set(of_uid.values()), keys.addresses, everybody=not numbers)
+    followups.lock_rows(connection, numbers)  # what is decided on these facts is written before the planner changes them
     return facts.Found(tuple(_rows(connection, sorted(numbers), keys, site)), frozenset(of_uid), of_uid)
 
 

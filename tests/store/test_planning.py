@@ -5,12 +5,15 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from gateway import settings as configuration
 from gateway.actions import load, planning
 from gateway.model import Delivery, LetterState, Method
-from gateway.store import followups, outbox
+from gateway.store import followups, invitations, migrate, outbox
 from gateway.store.engine import Store
 from gateway.store.outbox import Queued, Settlement
 from tests.store import rows
@@ -109,3 +112,32 @@ def test_editors_planners_and_senders_at_once(store: Store) -> None:
         assert (held is not None) == (not member.removed and not follow_up.cancelled)
         if held is not None:
             assert (held.edition.title, held.edition.location, held.address) == (follow_up.title, follow_up.location, member.address)
+
+
+@pytest.mark.real
+def test_a_follow_up_that_somebody_decides_on_is_planned_afterwards(postgres_url: str) -> None:
+    """On PostgreSQL an answer that is being written must not be overtaken by a move that has not seen it."""
+    with closing(Store(postgres_url)) as store:
+        migrate.upgrade(store)
+        begin(store)
+        with store.write() as answering:
+            followups.lock(answering, "m1")
+            assert planning.plan_due(store, SETTINGS, now(), everything=True) == (FOLLOW_UPS - 1) * INVITEES
+            assert rows.marked(store) == ["m1"]
+        assert planning.plan_due(store, SETTINGS, now(), everything=True) == INVITEES
+        assert rows.marked(store) == []
+
+
+@pytest.mark.real
+def test_letters_of_an_invitation_that_is_being_planned_are_claimed_afterwards(postgres_url: str) -> None:
+    with closing(Store(postgres_url)) as store:
+        migrate.upgrade(store)
+        begin(store)
+        planning.plan_due(store, SETTINGS, now(), everything=True)
+        with store.write() as planner:
+            invitations.copies(planner, "m1")
+            with store.write() as sender:
+                claimed = outbox.claim(sender, "a", now(), 100)
+            assert {one.follow_up for one in claimed} == {"m0", "m2", "m3"}
+        with store.write() as sender:
+            assert {one.follow_up for one in outbox.claim(sender, "a", now(), 100)} == {"m1"}
