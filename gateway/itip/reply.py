@@ -235,8 +235,8 @@ def _ordered(row: facts.Row, instance: Moment | None, said: Reply, component: re
         return _undecided(row, instance, component, start, about, comment)
     sequence = component.sequence
     if sequence is None:
-        # RFC 5546 §2.1.4: missing is 0. mutt-ical never writes it, so the current start shows what was answered.
-        is_current = moments.fits(sent, component.dtstart, start, about.offsets)
+        # RFC 5546 §2.1.4: missing is 0. mutt-ical never writes it, so where 0 would be old the current start shows what was meant.
+        is_current = significant > 0 and moments.fits(sent, component.dtstart, start, about.offsets)
         sequence = top if is_current else 0
     if sequence < significant:
         rule = facts.Rule("old_time", f"SEQUENCE {sequence} is from before the last move (SEQUENCE {significant}), "
