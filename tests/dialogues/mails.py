@@ -35,7 +35,7 @@ class Mail:
     token: bool = True
     organizer: bool = True
     uid: str = OURS
-    sequence: int | None | str = OURS
+    sequence: int | str | None = OURS
     dtstamp: str | None = OURS
     start: Moment | str | None = OURS
     dates: list[tuple[Moment, str]] = field(default_factory=list)
