@@ -1,0 +1,642 @@
+"""What answers bring beside a status, on both databases: proposals, delegates, letters asked for, words for the owner, marks.
+
+Mails go through the real door (`process.Processor`), letters through the real planner, renderer and preflight.
+"""
+
+import email
+import email.policy
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+import time_machine
+
+from gateway import settings as configuration
+from gateway.actions import deliveries, joining, load, planning
+from gateway.actions import proposals as deciding
+from gateway.errors import NotFound, Refused
+from gateway.inbound import process
+from gateway.itip import preflight
+from gateway.model import Delivery, LetterState, Method, Occasion, Outcome, ProposalState, Reply
+from gateway.outbound import render
+from gateway.store import followups, journal, meta, outbox, proposals, schema, views
+from gateway.store.engine import Store
+from gateway.store.outbox import Queued, Settlement
+
+MAILBOX = "invites@crm.example"
+TOKENS = {"ola": "k7f2q3mzx5b4w6y2n7c3d4e5fa", "eva": "m2d4f6h7j3k5l2n4p6q7r3s5ta"}
+UID = "m1@crm.example"
+START = datetime(2040, 5, 9, 7, tzinfo=UTC)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+GATEWAY = "office"
+
+
+class Office:
+    """A gateway of one process. `clock`: what it takes for now."""
+
+    def __init__(self, store: Store, **policy: object) -> None:
+        self.store, self.clock = store, datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=1)
+        self.settings = configuration.load(overrides={
+            "mail": {"address": MAILBOX, "name": "Firma AS"}, "policy": {"authserv_id": "mx.crm.example", **policy}})
+        self.letters = list[Queued]()
+        self.mails = 0
+
+    def at(self) -> AbstractContextManager[object]:
+        return time_machine.travel(self.clock, tick=False)
+
+    def begin(self, **facts: object) -> "Office":
+        follow_up = {"key": "m1", "kind": "meeting", "owner": "kari", "title": "Kick-off", "uid": UID, "location": "Fjord",
+                     "start": "2040-05-09T09:00:00", "end": "2040-05-09T10:00:00", "timezone": "Europe/Oslo", "participants": [
+                         {"email": "ola@ext.example", "name": "Ola Hansen", "email_invite": True, "token": TOKENS["ola"]},
+                         {"email": "eva@other.example", "name": "Eva", "email_invite": True, "token": TOKENS["eva"]}]} | facts
+        with self.store.write() as connection:
+            load.load(connection, {"associates": [{"key": "kari", "name": "Kari Nordmann", "email": "kari@crm.example", "language": "nb"}],
+                                   "follow_ups": [follow_up]}, self.settings, self.clock)
+        assert sorted(one.letter.address for one in self.post()) == ["eva@other.example", "ola@ext.example"]
+        return self
+
+    def post(self, refuse: str = "") -> list[Queued]:
+        """Plan, claim, render and check everything that is due; the server takes it all but letters to `refuse`."""
+        planning.plan_due(self.store, self.settings, self.clock, everything=True)
+        with self.store.write() as connection:
+            secret = meta.site_secret(connection)
+        left = list[Queued]()
+        while claimed := deliveries.claim(self.store, GATEWAY, self.clock, 50):
+            for one in claimed:
+                content = render.render(one.letter, self.settings.mail, secret)
+                assert preflight.check(content, one.letter) == []
+                assert render.render(one.letter, self.settings.mail, secret) == content
+            deliveries.settle(self.store, GATEWAY, [(one, _settled(one, refuse), None) for one in claimed], self.clock)
+            left += claimed
+        self.letters += left
+        return left
+
+    def mail(self, one: Queued) -> email.message.EmailMessage:
+        with self.store.write() as connection:
+            content = render.render(one.letter, self.settings.mail, meta.site_secret(connection))
+        message = email.message_from_bytes(content, policy=email.policy.default)
+        assert isinstance(message, email.message.EmailMessage)
+        return message
+
+    def receive(self, raw: str) -> process.Result:
+        with self.at():
+            processor, content = process.Processor(self.store, self.settings), raw.encode()
+            received = process.Received(content, self.clock, len(content))
+            foretold = processor.explain(received)
+            result = processor.receive([received])[0]
+        assert foretold.outcome is result.outcome, "explain and receive agree"
+        return result
+
+    def answer(self, who: str = "ola@ext.example", *, method: str = "REPLY", partstat: str = "ACCEPTED", extra: str = "",
+               token: str = "ola", attendee: str = "", headers: str = "", sequence: int = 0) -> process.Result:
+        """A calendar object in the mail of somebody. `attendee`: further parameters of his line."""
+        self.mails += 1
+        to = f"invites+{TOKENS[token]}@crm.example" if token else MAILBOX
+        lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//Example//EN", f"METHOD:{method}", "BEGIN:VEVENT", f"UID:{UID}",
+                 f"DTSTAMP:{self.clock:%Y%m%dT%H%M%SZ}", f"ORGANIZER:mailto:{to}", f"ATTENDEE;PARTSTAT={partstat}{attendee}:mailto:{who}",
+                 f"SEQUENCE:{sequence}", *filter(None, extra.split("\n")), "END:VEVENT", "END:VCALENDAR"]
+        return self.receive(f"{headers}From: {who}\r\nTo: {to}\r\nSubject: Answer\r\nMessage-ID: <{self.mails}@{who.partition('@')[2]}>\r\n"
+                            f"MIME-Version: 1.0\r\nContent-Type: text/calendar; charset=utf-8; method={method}\r\n\r\n"
+                            + "\r\n".join(lines) + "\r\n")
+
+    def text(self, words: str, who: str = "Ola Hansen <ola@ext.example>", headers: str = "", number: int = 0) -> process.Result:
+        self.mails += 1
+        return self.receive(f"{headers}From: {who}\r\nTo: invites+{TOKENS['ola']}@crm.example\r\nSubject: Re: Kick-off\r\n"
+                            f"Message-ID: <t{number or self.mails}@ext.example>\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{words}\r\n")
+
+    def row(self, address: str) -> views.StatusRow:
+        with self.store.read() as connection:
+            return next(one for one in views.status_rows(connection, "m1") if one.address == address)
+
+    def addresses(self) -> list[str]:
+        with self.store.read() as connection:
+            return [one.address for one in views.status_rows(connection, "m1")]
+
+    def events(self, *names: str) -> list[tuple[str, str]]:
+        with self.store.read() as connection:
+            return [(one.event, one.detail) for one in journal.after(connection, 0) if one.event in names]
+
+    def open(self) -> list[proposals.Proposal]:
+        with self.store.read() as connection:
+            return proposals.open(connection, "m1")
+
+    def decide(self, what: Callable[..., proposals.Proposal], number: int) -> proposals.Proposal:
+        with self.store.write() as connection:
+            return what(connection, number, self.settings, self.clock, by="kari")
+
+
+def _settled(one: Queued, refuse: str) -> Settlement:
+    if one.letter.address == refuse:
+        return Settlement(one.id, LetterState.REFUSED, False, Delivery.UNDELIVERABLE, note="550 5.1.1 no such user")
+    return Settlement(one.id, LetterState.SENT, True, Delivery.SENT)
+
+
+def counter(office: Office, start: str = "20400510T070000Z", who: str = "ola@ext.example", extra: str = "") -> process.Result:
+    return office.answer(who, method="COUNTER", partstat="TENTATIVE", token=who.partition("@")[0],
+                         extra=f"DTSTART:{start}\nDURATION:PT30M\nCOMMENT:Heller torsdag?\n{extra}")
+
+
+@pytest.fixture
+def office(store: Store) -> Office:
+    return Office(store).begin()
+
+
+# Proposals (itip.md §4, P4)
+
+
+def test_a_counter_is_kept_beside_the_answer(office: Office) -> None:
+    assert counter(office, extra="LOCATION:Bølgen").outcome is Outcome.PROPOSAL
+    [one] = office.open()
+    assert (one.start, one.end, one.location, one.comment) == (START + DAY, START + DAY + HOUR / 2, "Bølgen", "Heller torsdag?")
+    assert (one.follow_up, one.address, one.state, one.sequence) == ("m1", "ola@ext.example", ProposalState.OPEN, 0)
+    assert office.row("ola@ext.example").status == "seen"
+    assert office.events("proposed") == [("proposed", "2040-05-10T07:00:00Z – 2040-05-10T07:30:00Z, Bølgen")]
+    assert office.post() == []
+
+
+def test_the_last_proposal_of_an_invitee_counts_and_each_has_his_own(office: Office) -> None:
+    counter(office)
+    counter(office, who="eva@other.example")
+    counter(office, "20400511T070000Z")
+    assert [(one.address, one.start) for one in office.open()] == [
+        ("eva@other.example", START + DAY), ("ola@ext.example", START + 2 * DAY)]
+
+
+def test_an_accepted_proposal_moves_the_follow_up_and_asks_everybody_again(office: Office) -> None:
+    office.answer("eva@other.example", token="eva")
+    counter(office, extra="LOCATION:Bølgen")
+    counter(office, "20400512T070000Z", who="eva@other.example")
+    office.decide(deciding.accept, next(one.id for one in office.open() if one.address == "ola@ext.example"))
+    letters = office.post()
+    assert sorted(one.letter.address for one in letters) == ["eva@other.example", "ola@ext.example"]
+    for one in letters:
+        edition = one.letter.edition
+        assert (edition.start, edition.end, edition.location) == (START + DAY, START + DAY + HOUR / 2, "Bølgen")
+        assert (one.letter.method, one.letter.sequence, one.letter.reply) == (Method.REQUEST, 1, Reply.NEEDS_ACTION)
+    assert office.row("eva@other.example").status == "moved"
+    assert office.open() == [], "the move overtook Eva's"
+    assert [name for name, _ in office.events("proposal_accepted", "proposal_overtaken")] == ["proposal_accepted", "proposal_overtaken"]
+
+
+def test_a_declined_proposal_is_answered_once_to_whoever_made_it(office: Office) -> None:
+    counter(office)
+    [one] = office.open()
+    office.decide(deciding.decline, one.id)
+    with pytest.raises(Refused, match="declined already"):
+        office.decide(deciding.decline, one.id)
+    with pytest.raises(Refused, match="declined already"):
+        office.decide(deciding.accept, one.id)
+    [letter] = office.post()
+    assert (letter.letter.method, letter.letter.address, letter.letter.sequence) == (Method.DECLINECOUNTER, "ola@ext.example", 0)
+    calendar = office.mail(letter).get_body(("calendar",))
+    assert calendar is not None
+    assert "METHOD:DECLINECOUNTER" in calendar.get_content()
+    text = office.mail(letter).get_body(("plain",))
+    assert text is not None
+    assert "10 May 2040" in text.get_content()
+    assert "cannot follow your proposal" in text.get_content()
+    assert office.post() == []
+    # What he holds is what he was invited to: the next change is told as one from there.
+    with office.store.write() as connection:
+        followups.reschedule(connection, "m1", {"title": "Oppstart"})
+    update = next(one for one in office.post() if one.letter.address == "ola@ext.example")
+    assert update.letter.method is Method.REQUEST
+    assert update.letter.before is not None
+    assert update.letter.before.title == "Kick-off"
+    assert update.letter.dtstamp > letter.letter.dtstamp
+
+
+def test_a_move_by_anybody_overtakes_what_was_proposed_before(office: Office) -> None:
+    counter(office)
+    [one] = office.open()
+    with office.store.write() as connection:
+        followups.reschedule(connection, "m1", {"start_at": START + HOUR, "end_at": START + 2 * HOUR})
+    office.post()
+    assert office.open() == []
+    with pytest.raises(Refused, match="overtaken already"):
+        office.decide(deciding.accept, one.id)
+    with pytest.raises(NotFound):
+        office.decide(deciding.accept, one.id + 1000)
+
+
+def test_a_new_title_overtakes_nothing(office: Office) -> None:
+    counter(office)
+    with office.store.write() as connection:
+        followups.reschedule(connection, "m1", {"title": "Oppstart"})
+    office.post()
+    assert len(office.open()) == 1
+
+
+def test_one_date_of_a_series_is_moved_alone(store: Store) -> None:
+    office = Office(store).begin(recurrence={"rrule": "FREQ=WEEKLY;COUNT=5"})
+    assert counter(office, "20400517T090000Z", extra="RECURRENCE-ID:20400516T070000Z").outcome is Outcome.PROPOSAL
+    [one] = office.open()
+    assert one.instance == START + 7 * DAY
+    office.decide(deciding.accept, one.id)
+    with store.read() as connection:
+        [date] = connection.execute(sa.select(schema.follow_up_date)).all()
+    assert (date.original_start, date.start_at, date.end_at) == (
+        START + 7 * DAY, START + 8 * DAY + 2 * HOUR, START + 8 * DAY + 2 * HOUR + HOUR / 2)
+    assert {one.letter.edition.start for one in office.post()} == {START}
+
+
+@pytest.mark.parametrize(("start", "rule", "reason"), [
+    ("20400510T070000Z", "FREQ=WEEKLY;COUNT=5;BYDAY=WE", "rule of the series"),
+    ("20200510T070000Z", "", "is over"), ("20400510", "FREQ=WEEKLY;COUNT=5", "series of days")])
+def test_what_cannot_be_is_refused_and_stays_open(store: Store, start: str, rule: str, reason: str) -> None:
+    office = Office(store).begin(**({"recurrence": {"rrule": rule}} if rule else {}))
+    counter(office, start)
+    [one] = office.open()
+    with pytest.raises(Refused, match=reason):
+        office.decide(deciding.accept, one.id)
+    assert office.open() == [one]
+    assert office.post() == []
+
+
+def test_a_day_may_be_proposed_instead_of_an_hour(office: Office) -> None:
+    counter(office, "20400510")
+    office.decide(deciding.accept, office.open()[0].id)
+    assert {(one.letter.edition.all_day, str(one.letter.edition.start)) for one in office.post()} == {(True, "2040-05-10")}
+
+
+def test_a_wish_inside_a_reply_is_kept_beside_the_answer(office: Office) -> None:
+    result = office.answer(attendee=';TO-ALL-PROPOSED-NEW-TIME="DTSTART:20400510T070000Z;STATUS:NEEDS-ACTION"', partstat="TENTATIVE")
+    assert result.outcome is Outcome.APPLIED
+    assert [(one.start, one.location) for one in office.open()] == [(START + DAY, "")]
+
+
+# Delegation (RFC 5546 §3.2.2.3)
+
+
+def delegate(office: Office, to: str, who: str = "ola@ext.example", token: str = "ola", extra: str = "") -> process.Result:
+    return office.answer(who, token=token, partstat="DELEGATED", attendee=f';DELEGATED-TO="mailto:{to}"', extra=extra)
+
+
+def test_a_delegate_is_invited_and_told_by_whom(office: Office) -> None:
+    assert delegate(office, "jon@ext.example").outcome is Outcome.DELEGATED
+    row = office.row("ola@ext.example")
+    assert (row.status, row.reply) == ("declined", Reply.DELEGATED)
+    [letter] = office.post()
+    assert (letter.letter.address, letter.letter.method) == ("jon@ext.example", Method.REQUEST)
+    message = office.mail(letter)
+    text, calendar = message.get_body(("plain",)), message.get_body(("calendar",))
+    assert text is not None
+    assert calendar is not None
+    assert "Ola Hansen has passed this invitation on to you." in text.get_content()
+    lines = calendar.get_content().replace("\r\n", "\n").replace("\n ", "").split("\n")
+    assert [line for line in lines if line.startswith("ATTENDEE")] == [
+        'ATTENDEE;CUTYPE=INDIVIDUAL;ROLE=REQ-PARTICIPANT;PARTSTAT=NEEDS-ACTION;DELEGATED-FROM="mailto:ola@ext.example";RSVP=TRUE;'
+        "CN=jon@ext.example:mailto:jon@ext.example",
+        'ATTENDEE;CUTYPE=INDIVIDUAL;ROLE=REQ-PARTICIPANT;PARTSTAT=DELEGATED;DELEGATED-TO="mailto:jon@ext.example";CN=Ola Hansen'
+        ":mailto:ola@ext.example",
+        *(line for line in lines if line.startswith("ATTENDEE") and "eva@other" in line)]
+    assert office.events("delegated_to", "invited") == [("delegated_to", "jon@ext.example"), ("invited", "delegated by ola@ext.example")]
+
+
+def test_his_own_next_letter_names_the_delegate(office: Office) -> None:
+    delegate(office, "jon@ext.example")
+    office.post()
+    with office.store.write() as connection:
+        followups.reschedule(connection, "m1", {"title": "Oppstart"})
+    letter = next(one for one in office.post() if one.letter.address == "ola@ext.example")
+    assert letter.letter.remarks.delegated_to is not None
+    assert letter.letter.remarks.delegated_to.address == "jon@ext.example"
+
+
+def test_whoever_is_there_already_is_matched(office: Office) -> None:
+    assert delegate(office, "EVA@other.example").outcome is Outcome.DELEGATED
+    assert sorted(office.addresses()) == ["eva@other.example", "ola@ext.example"]
+    assert office.post() == [], "she holds her invitation"
+    assert office.events("matched") == [("matched", "delegated by ola@ext.example")]
+
+
+@pytest.mark.parametrize(("to", "reason"), [
+    ("kari@crm.example", "never asked"), (MAILBOX, ""), ("ola@ext.example", ""), (f"invites+{TOKENS['eva']}@crm.example", "")])
+def test_nobody_of_the_house_is_invited(office: Office, to: str, reason: str) -> None:
+    assert delegate(office, to).outcome is Outcome.DELEGATED
+    assert sorted(office.addresses()) == ["eva@other.example", "ola@ext.example"]
+    assert office.row("ola@ext.example").reply is Reply.DELEGATED
+    assert all(reason in detail for _, detail in office.events("not_invited"))
+    assert len(office.events("not_invited")) == bool(reason)
+
+
+def test_a_guest_whom_the_owner_removed_is_not_brought_back(office: Office) -> None:
+    with office.store.write() as connection:
+        connection.execute(sa.update(schema.participant).where(schema.participant.c.email == "eva@other.example").values(removed=True))
+    office.post()
+    delegate(office, "eva@other.example")
+    assert office.addresses() == ["ola@ext.example"]
+    assert office.events("not_invited") == [("not_invited", "eva@other.example: the owner has removed him")]
+
+
+def test_one_delegate_for_each_row_and_three_in_a_chain(office: Office) -> None:
+    givers = ["ola@ext.example", "a@ext.example", "b@ext.example", "c@ext.example"]
+    for giver, taker in zip(givers, [*givers[1:], "d@ext.example"], strict=True):
+        office.post()
+        if giver != givers[0]:
+            TOKENS[giver] = next(one.letter.token for one in office.letters if one.letter.address == giver)
+        assert delegate(office, taker, giver, token=giver if giver in TOKENS else "ola").outcome is Outcome.DELEGATED
+    for giver in givers[1:]:
+        del TOKENS[giver]
+    assert "c@ext.example" in office.addresses()
+    assert "d@ext.example" not in office.addresses()
+    assert office.events("not_invited") == [("not_invited", f"d@ext.example: it has been passed on {joining.LONGEST_CHAIN} times")]
+    office.clock += HOUR
+    assert office.answer(partstat="ACCEPTED").outcome is Outcome.APPLIED
+    office.clock += HOUR
+    delegate(office, "e@ext.example")
+    assert "e@ext.example" not in office.addresses()
+
+
+def test_an_invitation_does_not_go_round_in_a_circle(office: Office) -> None:
+    delegate(office, "eva@other.example")
+    delegate(office, "ola@ext.example", "eva@other.example", "eva")
+    assert office.events("not_invited") == [("not_invited", "ola@ext.example: it came from him")]
+
+
+def test_only_an_applied_answer_delegates(office: Office) -> None:
+    assert office.answer("mallory@evil.example", partstat="DELEGATED", attendee=';DELEGATED-TO="mailto:jon@evil.example"').outcome \
+        is Outcome.HELD
+    assert sorted(office.addresses()) == ["eva@other.example", "ola@ext.example"]
+
+
+def test_one_date_is_not_passed_on_by_itself(store: Store) -> None:
+    office = Office(store).begin(recurrence={"rrule": "FREQ=WEEKLY;COUNT=5"})
+    assert delegate(office, "jon@ext.example", extra="RECURRENCE-ID:20400516T070000Z").outcome is Outcome.DELEGATED
+    assert "jon@ext.example" not in office.addresses()
+    assert [name for name, _ in office.events("not_invited")] == ["not_invited"]
+
+
+def test_a_delegate_who_is_deleted_leaves_the_planner_at_peace(office: Office) -> None:
+    delegate(office, "jon@ext.example")
+    office.post()
+    with office.store.write() as connection:
+        connection.execute(sa.delete(schema.participant).where(schema.participant.c.email == "jon@ext.example"))
+    assert [(one.letter.address, one.letter.method) for one in office.post()] == [("jon@ext.example", Method.CANCEL)]
+
+
+# REFRESH, and answers to an old time (itip.md §4, P7)
+
+
+def test_a_refresh_brings_the_invitation_again_once_an_hour(office: Office) -> None:
+    first = next(one for one in office.letters if one.letter.address == "ola@ext.example")
+    for minutes, letters in ((0, 1), (30, 0), (31, 1)):
+        office.clock += timedelta(minutes=minutes)
+        assert office.answer(method="REFRESH").outcome is Outcome.REFRESHED
+        left = office.post()
+        assert [one.letter.address for one in left] == ["ola@ext.example"] * letters
+        assert all(one.letter.sequence == first.letter.sequence and one.letter.dtstamp > first.letter.dtstamp for one in left)
+        assert all(one.letter.remarks.occasion is Occasion.REFRESH for one in left)
+    assert len(office.events("not_repeated")) == 1
+    assert office.row("ola@ext.example").status == "invitation"
+
+
+def test_two_refreshes_before_the_letter_left_bring_one(office: Office) -> None:
+    office.answer(method="REFRESH")
+    planning.plan_due(office.store, office.settings, office.clock, everything=True)
+    office.clock += 2 * HOUR
+    office.answer(method="REFRESH")
+    assert len(office.post()) == 1
+    assert office.post() == []
+
+
+def test_no_letter_in_reply_to_a_machine(office: Office) -> None:
+    assert office.answer(method="REFRESH", headers="Auto-Submitted: auto-replied\r\n").outcome is Outcome.REFRESHED
+    assert office.post() == []
+
+
+def test_who_answers_the_old_time_is_asked_once_for_each_move(office: Office) -> None:
+    for hours in (1, 2):
+        with office.store.write() as connection:
+            followups.reschedule(connection, "m1", {"start_at": START + hours * HOUR, "end_at": START + (hours + 1) * HOUR})
+        assert len(office.post()) == 2
+        for expected in (1, 0):
+            office.clock += timedelta(minutes=1)
+            assert office.answer(sequence=hours - 1).outcome is Outcome.OLD_ANSWER
+            left = office.post()
+            assert [one.letter.remarks.occasion for one in left] == [Occasion.OLD_ANSWER] * expected
+            for one in left:
+                message = office.mail(one)
+                text = message.get_body(("plain",))
+                assert text is not None
+                assert str(message["Subject"]).startswith("Please answer again: Kick-off")
+                assert "You answered an earlier time of this meeting" in text.get_content()
+    assert office.row("ola@ext.example").reply is Reply.NEEDS_ACTION
+
+
+def test_a_letter_that_is_under_way_asks_him_already(office: Office) -> None:
+    with office.store.write() as connection:
+        followups.reschedule(connection, "m1", {"start_at": START + HOUR, "end_at": START + 2 * HOUR})
+    office.post()
+    with office.store.write() as connection:
+        followups.reschedule(connection, "m1", {"title": "Oppstart"})
+    planning.plan_due(office.store, office.settings, office.clock, everything=True)
+    office.answer(sequence=0)
+    assert [one.letter.address for one in office.post()].count("ola@ext.example") == 1
+    assert office.post() == []
+
+
+# Party crashers (P3)
+
+AUTHENTIC = "Authentication-Results: mx.crm.example; dmarc=pass header.from=new.example\r\n"
+
+
+def crash(office: Office, headers: str = AUTHENTIC, who: str = "mia@new.example") -> process.Result:
+    return office.answer(who, token="", headers=headers)
+
+
+def test_policy_add_lets_an_authenticated_crasher_in(store: Store) -> None:
+    office = Office(store, party_crasher="add").begin()
+    assert crash(office).outcome is Outcome.APPLIED
+    row = office.row("mia@new.example")
+    assert (row.email_invite, row.status, row.reply) == (True, "not_started", Reply.ACCEPTED)
+    [letter] = office.post()
+    assert (letter.letter.address, letter.letter.reply) == ("mia@new.example", Reply.ACCEPTED)
+    assert [name for name, _ in office.events("invited")] == ["invited"]
+    assert crash(office).outcome is not Outcome.PARTY_CRASHER
+    assert office.addresses().count("mia@new.example") == 1
+
+
+@pytest.mark.parametrize(("policy", "headers", "who"), [
+    ("add", "", "mia@new.example"), ("ask", AUTHENTIC, "mia@new.example"), ("refuse", AUTHENTIC, "mia@new.example"),
+    ("add", "Authentication-Results: mx.crm.example; dmarc=pass header.from=crm.example\r\n", "kari@crm.example"),
+    ("add", "Authentication-Results: mx.crm.example; dmarc=pass header.from=crm.example\r\n", MAILBOX)])
+def test_nobody_else_is_let_in(store: Store, policy: str, headers: str, who: str) -> None:
+    office = Office(store, party_crasher=policy).begin()
+    assert crash(office, headers, who).outcome is Outcome.PARTY_CRASHER
+    assert sorted(office.addresses()) == ["eva@other.example", "ola@ext.example"]
+    assert office.post() == []
+
+
+def test_nobody_is_let_into_what_is_cancelled(store: Store) -> None:
+    office = Office(store, party_crasher="add").begin()
+    with store.write() as connection:
+        followups.reschedule(connection, "m1", {"cancelled": True})
+    office.post()
+    assert crash(office).outcome is Outcome.PARTY_CRASHER
+
+
+# Words for the owner (P23)
+
+
+def test_words_reach_the_owner_once_in_the_gateways_name(office: Office) -> None:
+    before = office.row("ola@ext.example")
+    assert office.text("Hei, jeg kan dessverre ikke komme.\r\nOla", number=7).outcome is Outcome.COMMENT
+    assert office.text("Hei, jeg kan dessverre ikke komme.\r\nOla", number=7).outcome is Outcome.DUPLICATE
+    [letter] = office.post()
+    message = office.mail(letter)
+    assert (letter.letter.method, str(message["To"])) == (Method.NONE, "Kari Nordmann <kari@crm.example>")
+    assert str(message["From"]) == f"Ola Hansen via Firma AS <{MAILBOX}>"
+    assert (str(message["Reply-To"]), str(message["Auto-Submitted"])) == ("ola@ext.example", "auto-generated")
+    assert message.get_content_type() == "text/plain"
+    text = message.get_content().replace("\r\n", "\n")
+    assert "Ola Hansen <ola@ext.example> skrev om «Kick-off»" in text
+    assert "> Hei, jeg kan dessverre ikke komme.\n> Ola\n" in text
+    assert "Svaret ser ut til å være: nei." in text
+    assert letter.letter.bounce_address == MAILBOX, "a report about the owner's mailbox names no invitee"
+    assert office.row("ola@ext.example") == before, "neither status nor delivery of the invitee"
+    assert office.events("comment", "forwarded") == [("comment", "Hei, jeg kan dessverre ikke komme.\nOla"), ("forwarded", "")]
+
+
+def test_words_of_a_stranger_are_marked_and_answers_go_to_the_invitee(office: Office) -> None:
+    office.text("Send me the contract.", "Kari Nordmann <mallory@evil.example>")
+    message = office.mail(office.post()[0])
+    assert str(message["From"]) == f'"mallory@evil.example via Firma AS" <{MAILBOX}>'
+    assert str(message["Reply-To"]) == "ola@ext.example"
+    assert "Denne adressen er ikke kjent som adressen til Ola Hansen" in message.get_content()
+
+
+def test_five_texts_a_day_and_row(office: Office) -> None:
+    office.clock = office.clock.replace(hour=12) + DAY
+    for number in range(7):
+        assert office.text(f"Text {number}").outcome is Outcome.COMMENT
+    assert len(office.post()) == 5
+    assert len(office.events("not_forwarded")) == 2
+    office.clock += DAY
+    office.text("The next day")
+    assert len(office.post()) == 1
+    assert len(office.events("comment")) == 8, "all are filed"
+
+
+@pytest.mark.parametrize(("who", "headers"), [
+    ("kari@crm.example", ""), (MAILBOX, ""), ("ola@ext.example", "Precedence: bulk\r\n"), ("ola@ext.example", "List-Id: <a.b>\r\n"),
+    ("ola@ext.example", "Return-Path: <>\r\n")])
+def test_no_loop(office: Office, who: str, headers: str) -> None:
+    office.text("Hello there", who, headers)
+    assert office.post() == []
+
+
+@pytest.mark.parametrize("owner", ["", MAILBOX, f"invites+{TOKENS['eva']}@crm.example", "nobody"])
+def test_no_mail_to_an_owner_without_a_mailbox_of_his_own(office: Office, owner: str) -> None:
+    with office.store.write() as connection:
+        connection.execute(sa.update(schema.associate).values(email=owner))
+    assert office.text("Hello there").outcome is Outcome.COMMENT
+    assert office.post() == []
+    assert len(office.events("not_forwarded")) == 1
+
+
+def test_words_neither_wait_for_the_invitees_letters_nor_keep_them_waiting(office: Office) -> None:
+    with office.store.write() as connection:
+        followups.reschedule(connection, "m1", {"title": "Oppstart"})
+    planning.plan_due(office.store, office.settings, office.clock, everything=True)
+    with office.store.write() as connection:
+        connection.execute(sa.update(schema.outbox).where(schema.outbox.c.state == LetterState.WAITING).values(state=LetterState.HELD))
+    office.text("Hello there")
+    [words] = office.post()
+    assert words.letter.method is Method.NONE
+    with office.store.write() as connection:
+        connection.execute(sa.update(schema.outbox).where(schema.outbox.c.id == words.id).values(state=LetterState.HELD))
+        connection.execute(sa.update(schema.outbox).where(schema.outbox.c.id < words.id, schema.outbox.c.state == LetterState.HELD)
+                           .values(state=LetterState.WAITING))
+    assert {one.letter.address for one in office.post()} == {"ola@ext.example", "eva@other.example"}
+
+
+def test_words_that_wait_survive_the_planner(office: Office) -> None:
+    office.text("Hello there")
+    with office.store.write() as connection:
+        followups.reschedule(connection, "m1", {"cancelled": True})
+    assert sorted(one.letter.method for one in office.post()) == [Method.NONE, Method.CANCEL, Method.CANCEL]
+
+
+def test_an_answer_to_the_passed_on_words_speaks_for_nobody(office: Office) -> None:
+    office.text("Hello there")
+    [words] = office.post()
+    result = office.receive(f"From: kari@crm.example\r\nTo: {MAILBOX}\r\nSubject: Re: x\r\nMessage-ID: <k@crm.example>\r\n"
+                            f"In-Reply-To: <{words.letter.message_id}>\r\n\r\nThank you\r\n")
+    assert result.outcome is Outcome.IGNORED
+
+
+# Reports (itip.md §3, Bounces)
+
+
+def report(office: Office, action: str, to: str = "ola@ext.example", token: str = "ola") -> process.Result:
+    office.mails += 1
+    return office.receive(
+        f"From: MAILER-DAEMON@mx.example\r\nTo: invites+b_{TOKENS[token]}@crm.example\r\nReturn-Path: <>\r\nSubject: Report\r\n"
+        f"Message-ID: <r{office.mails}@mx.example>\r\nMIME-Version: 1.0\r\n"
+        'Content-Type: multipart/report; report-type=delivery-status; boundary="b"\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\nReport\r\n'
+        "--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.example\r\n\r\n"
+        f"Final-Recipient: rfc822; {to}\r\nAction: {action}\r\nStatus: {'5.1.1' if action == 'failed' else '4.4.7'}\r\n\r\n--b--\r\n")
+
+
+def cancelled(office: Office) -> list[str]:
+    with office.store.write() as connection:
+        followups.reschedule(connection, "m1", {"cancelled": True})
+    return sorted(one.letter.address for one in office.post() if one.letter.method is Method.CANCEL)
+
+
+def test_after_a_bounce_no_cancel_goes_there(office: Office) -> None:
+    assert report(office, "failed").outcome is Outcome.BOUNCED
+    row = office.row("ola@ext.example")
+    assert (row.delivery, row.status, row.email_invite) == (Delivery.UNDELIVERABLE, "invitation", True)
+    assert office.post() == [], "a bounce causes no mail"
+    assert cancelled(office) == ["eva@other.example"]
+
+
+@pytest.mark.parametrize("later", ["REPLY", "COUNTER"])
+def test_a_later_answer_clears_the_mark(office: Office, later: str) -> None:
+    report(office, "failed")
+    office.answer() if later == "REPLY" else counter(office)
+    assert office.row("ola@ext.example").delivery is Delivery.SENT
+    assert cancelled(office) == ["eva@other.example", "ola@ext.example"]
+
+
+def test_an_answer_clears_the_mark_while_the_next_letter_waits(office: Office) -> None:
+    report(office, "failed")
+    with office.store.write() as connection:
+        followups.reschedule(connection, "m1", {"title": "Oppstart"})
+    planning.plan_due(office.store, office.settings, office.clock, everything=True)
+    assert office.row("ola@ext.example").delivery is Delivery.QUEUED
+    office.answer()
+    assert cancelled(office) == ["eva@other.example", "ola@ext.example"]
+
+
+def test_a_report_of_delay_is_no_news_of_an_address_that_refused(office: Office) -> None:
+    assert report(office, "delayed").outcome is Outcome.DELAYED
+    assert office.row("ola@ext.example").delivery is Delivery.DEFERRED
+    report(office, "failed")
+    assert report(office, "delayed").outcome is Outcome.DELAYED
+    assert office.row("ola@ext.example").delivery is Delivery.UNDELIVERABLE
+    assert cancelled(office) == ["eva@other.example"]
+
+
+def test_a_report_about_the_old_address_leaves_the_new_one_alone(office: Office) -> None:
+    with office.store.write() as connection:
+        connection.execute(sa.update(schema.participant).where(schema.participant.c.email == "ola@ext.example").values(
+            email="ola@new.example", given_token=None))
+    assert [(one.letter.address, one.letter.method) for one in office.post()] == [
+        ("ola@ext.example", Method.CANCEL), ("ola@new.example", Method.REQUEST)]
+    assert report(office, "failed").outcome is Outcome.BOUNCED
+    assert office.row("ola@new.example").delivery is Delivery.SENT
+
+
+def test_a_refused_refusal_marks_the_address_and_keeps_what_he_holds(office: Office) -> None:
+    counter(office)
+    office.decide(deciding.decline, office.open()[0].id)
+    assert [one.letter.method for one in office.post(refuse="ola@ext.example")] == [Method.DECLINECOUNTER]
+    assert office.row("ola@ext.example").delivery is Delivery.UNDELIVERABLE
+    with office.store.read() as connection:
+        assert [one.letter.method for one in outbox.pending(connection, [LetterState.REFUSED])] == [Method.DECLINECOUNTER]
+    assert office.post() == [], "he holds the invitation all the same"
