@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/.installed
 GATEWAY_CORPUS ?= $(abspath $(wildcard ../shared))
 export GATEWAY_CORPUS DEMO_SECONDS
 
-.PHONY: demo test test-fast lint lock config clean
+.PHONY: demo test test-fast test-thunderbird lint lock config clean
 
 # The main job, with nothing else installed. DEMO_SECONDS=20 ends by itself and tells whether it worked.
 demo: $(INSTALLED)
@@ -22,6 +22,10 @@ test: $(INSTALLED)
 # What needs nothing but Python, on all cores.
 test-fast: $(INSTALLED)
 	$(BIN)/pytest -n auto --dist worksteal -m "not real and not browser"
+
+# Thunderbird answers invitations too (325 MB: apt-get install --no-install-recommends thunderbird).
+test-thunderbird: $(INSTALLED)
+	$(BIN)/pytest -m thunderbird
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

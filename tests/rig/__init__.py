@@ -1,8 +1,8 @@
 """Real servers and real mail clients for the tests, from Debian's packages.
 
 `postgres`, `dovecot` and `postfix` each start one server on loopback, on ports picked at run time, in a directory of
-its own, and end it. `gnus`, `horde` and `aerc` are invitees that read their mailbox and answer by themselves; `chromium` is
-the browser. `fixtures` hands them to the tests (`pytest_plugins = ["tests.rig.fixtures"]`).
+its own, and end it. `gnus`, `horde`, `aerc` and `thunderbird` are invitees that read their mailbox and answer by themselves;
+`chromium` is the browser. `fixtures` hands them to the tests (`pytest_plugins = ["tests.rig.fixtures"]`).
 
 A missing program fails the test where the environment variable CI is set and skips it with a loud reason elsewhere;
 `fixtures` repeats what was missing at the end of the run. `packages.txt` lists the packages.

@@ -14,7 +14,7 @@ import pytest
 from playwright import sync_api
 
 from tests import rig
-from tests.rig import aerc, chromium, gnus, horde, mailbox, process, terminal
+from tests.rig import aerc, chromium, gnus, horde, mailbox, process, terminal, thunderbird
 from tests.rig import dovecot as dovecot_server
 from tests.rig import postfix as postfix_server
 from tests.rig import postgres as postgres_server
@@ -22,7 +22,7 @@ from tests.rig import postgres as postgres_server
 pytestmark = pytest.mark.real
 
 REQUEST = Path(__file__).parent.parent / "corpus" / "request.eml"
-CLIENTS = (aerc, gnus, horde)
+CLIENTS = (aerc, gnus, horde, pytest.param(thunderbird, marks=pytest.mark.thunderbird))
 PARTSTAT = {"accept": "ACCEPTED", "decline": "DECLINED", "tentative": "TENTATIVE"}
 
 
