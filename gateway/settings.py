@@ -9,14 +9,17 @@ import tomllib
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from gateway.errors import ConfigurationError
 
 Security = Literal["tls", "starttls", "none"]
 Port = Annotated[int, Field(ge=0, le=65535)]
+SignIn = Literal["password", "xoauth2"]
+AccountName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](_?[a-z0-9-])*$")]
 
 
 def _lower(value: str) -> str:
@@ -46,7 +49,8 @@ class Mail(Section):
         "without sub-addresses; answers are then matched by UID and address."))
     attach_ics: bool = Field(True, description="Attach invite.ics beside the calendar part. KMail shows two sets of buttons with it.")
     language: str = Field("en", description="Language of letters to invitees whose own language is unknown.")
-    timezone: str = Field("Europe/Oslo", description="Time zone of follow-ups and people that name none.")
+    timezone: str = Field("Europe/Oslo", description=(
+        "Time zone of follow-ups and people that name none; that of the plain section counts for all accounts."))
 
 
 class Smtp(Section):
@@ -57,6 +61,7 @@ class Smtp(Section):
         "'none' is accepted for loopback only, unless allow_cleartext says otherwise."))
     allow_cleartext: bool = Field(False, description="Allow security = 'none' to a host that is not loopback.")
     ca_file: str = Field("", description="Certificate authorities to trust instead of the system's (PEM).")
+    sign_in: SignIn = Field("password", description="'password' (AUTH PLAIN or LOGIN), or 'xoauth2' with a token from the section oauth.")
     username: str = Field("", description="Empty: no sign-in.")
     password: SecretStr = Field(SecretStr(""), description="Better in password_file.")
     password_file: str = Field("", description="File with the password on its first line, or credential:NAME.")
@@ -72,6 +77,7 @@ class Imap(Section):
     security: Literal["tls", "none"] = Field("tls", description="'tls' or 'none' (loopback only, unless allow_cleartext).")
     allow_cleartext: bool = Field(False, description="Allow security = 'none' to a host that is not loopback.")
     ca_file: str = Field("", description="Certificate authorities to trust instead of the system's (PEM).")
+    sign_in: SignIn = Field("password", description="'password' (LOGIN), or 'xoauth2' with a token from the section oauth.")
     username: str = Field("", description="Sign-in name.")
     password: SecretStr = Field(SecretStr(""), description="Better in password_file.")
     password_file: str = Field("", description="File with the password on its first line, or credential:NAME.")
@@ -85,10 +91,31 @@ class Imap(Section):
     timeout_seconds: float = Field(30.0, gt=0, le=600, description="Longest wait for any single answer of the server.")
 
 
+class OAuth(Section):
+    provider: Literal["", "google", "microsoft365"] = Field("", description=(
+        "Fills in token_url and scope: 'google' or 'microsoft365'. Empty: both are given here."))
+    tenant: str = Field("", description="The directory of microsoft365: its id or domain. Client credentials need it.")
+    token_url: str = Field("", description=(
+        "Where tokens are asked for; https, or http to loopback. Empty: the provider's."))
+    scope: str = Field("", description="What is asked for, separated by spaces. Empty: the provider's for SMTP and IMAP.")
+    ca_file: str = Field("", description="Certificate authorities to trust instead of the system's (PEM).")
+    client_id: str = Field("", description="The application's id at the provider.")
+    client_secret: SecretStr = Field(SecretStr(""), description="Better in client_secret_file.")
+    client_secret_file: str = Field("", description="File with the application's secret on its first line, or credential:NAME.")
+    refresh_token: SecretStr = Field(SecretStr(""), description="Better in refresh_token_file. None at all: client credentials are used.")
+    refresh_token_file: str = Field("", description=(
+        "File with the refresh token on its first line, or credential:NAME. A new one from the provider is written back to a file."))
+    timeout_seconds: float = Field(30.0, gt=0, le=600, description="Longest wait for a token.")
+
+
 class Outbound(Section):
     coalesce_seconds: float = Field(5.0, ge=0, le=3600, description=(
         "Edits of one follow-up within this time make one letter."))
-    batch: int = Field(50, ge=1, le=500, description="Letters claimed from the outbox at a time.")
+    batch: int = Field(50, ge=1, le=500, description="Letters claimed from the outbox at a time, for each account.")
+    per_minute: int = Field(0, ge=0, description="Most letters of one account in a minute; 0: no limit.")
+    domain_per_minute: int = Field(0, ge=0, description="Most letters of one account to one domain in a minute; 0: no limit.")
+    per_day: int = Field(100_000, ge=0, description=(
+        "Most letters of one account in 24 hours, whatever goes wrong; the others wait and an alarm is logged. 0: no limit."))
     first_retry_seconds: float = Field(60.0, gt=0, description="Wait after the first temporary failure; doubles each time.")
     longest_retry_seconds: float = Field(4 * 3600.0, gt=0, description="Longest wait between two tries.")
     give_up_seconds: float = Field(3 * 86400.0, gt=0, description="A letter that could not be delivered for so long is dropped.")
@@ -98,6 +125,17 @@ class Outbound(Section):
 class Inbound(Section):
     max_bytes: int = Field(5 * 1024 * 1024, ge=10_000, description="Larger messages go to review unread.")
     commit_messages: int = Field(100, ge=1, le=1000, description="At most so many answers in one transaction.")
+
+
+class Account(Section):
+    """A mail account of its own for some users; what it does not say has its default, not the plain sections' value."""
+
+    groups: tuple[str, ...] = Field((), description="User groups whose follow-ups are sent from this account.")
+    owners: tuple[str, ...] = Field((), description="Associates, by key, whose follow-ups are sent from it, whatever their group.")
+    mail: Mail = Mail()
+    smtp: Smtp = Smtp()
+    imap: Imap = Imap()
+    oauth: OAuth = OAuth()
 
 
 class Policy(Section):
@@ -128,6 +166,8 @@ class Settings(BaseSettings):
     mail: Mail = Mail()
     smtp: Smtp = Smtp()
     imap: Imap = Imap()
+    oauth: OAuth = OAuth()
+    accounts: dict[AccountName, Account] = {}
     outbound: Outbound = Outbound()
     inbound: Inbound = Inbound()
     policy: Policy = Policy()
@@ -161,22 +201,30 @@ def load(path: Path | None = None, overrides: dict[str, Any] | None = None) -> S
     return settings
 
 
-def secret(section: Smtp | Imap, key: str) -> str:
-    """The password of a section: `password_file` before `password`. Raises `ConfigurationError` where it cannot be read."""
-    name = section.password_file
-    if not name:
-        return section.password.get_secret_value()
-    if name.startswith("credential:"):
-        folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
-        if not folder:
-            raise ConfigurationError(f"{key}.password_file: {name} needs systemd's LoadCredential=, which set no CREDENTIALS_DIRECTORY")
-        file = Path(folder, name.removeprefix("credential:"))
-    else:
-        file = Path(name)
+def secret(section: Smtp | Imap | OAuth, key: str, name: str = "password") -> str:
+    """A secret of a section: `NAME_file` before `NAME`. `key`: the section's, for messages.
+
+    Raises `ConfigurationError` where it cannot be read.
+    """
+    file = secret_file(section, key, name)
+    if file is None:
+        given: SecretStr = getattr(section, name)
+        return given.get_secret_value()
     try:
         return file.read_text(encoding="utf-8").split("\n")[0].rstrip("\r")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{key}.password_file: cannot read {file}: {error}") from error
+        raise ConfigurationError(f"{key}.{name}_file: cannot read {file}: {error}") from error
+
+
+def secret_file(section: Smtp | Imap | OAuth, key: str, name: str) -> Path | None:
+    """The file that a secret is in; None where it is in none."""
+    given: str = getattr(section, f"{name}_file")
+    if not given.startswith("credential:"):
+        return Path(given) if given else None
+    folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
+    if not folder:
+        raise ConfigurationError(f"{key}.{name}_file: {given} needs systemd's LoadCredential=, which set no CREDENTIALS_DIRECTORY")
+    return Path(folder, given.removeprefix("credential:"))
 
 
 def is_loopback(host: str) -> bool:
@@ -217,10 +265,51 @@ def _explain(error: ValidationError, path: Path | None) -> str:
 
 def _check(settings: Settings, path: Path | None) -> None:
     """What one section alone cannot tell."""
-    for key, section in (("smtp", settings.smtp), ("imap", settings.imap)):
-        if section.security == "none" and section.host and not section.allow_cleartext and not is_loopback(section.host):
-            raise ConfigurationError(f"{key}.security: 'none' would send mail in clear text to {section.host}; "
-                                     f"use tls, or set {key}.allow_cleartext (in {path or 'environment'})")
+    place = f"(in {path or 'environment'})"
+    plain = Account(mail=settings.mail, smtp=settings.smtp, imap=settings.imap, oauth=settings.oauth)
+    for key, account in [("", plain), *((f"accounts.{name}.", one) for name, one in settings.accounts.items())]:
+        _check_account(key, account, place)
+    _check_apart(settings, place)
     host, separator, port = settings.web.listen.rpartition(":")
     if not (separator and host and port.isdigit()):
-        raise ConfigurationError(f"web.listen: expected host:port, got {settings.web.listen!r} (in {path or 'environment'})")
+        raise ConfigurationError(f"web.listen: expected host:port, got {settings.web.listen!r} {place}")
+
+
+def _check_account(key: str, account: Account, place: str) -> None:
+    for name, section in (("smtp", account.smtp), ("imap", account.imap)):
+        if section.security == "none" and section.host and not section.allow_cleartext and not is_loopback(section.host):
+            raise ConfigurationError(f"{key}{name}.security: 'none' would send mail in clear text to {section.host}; "
+                                     f"use tls, or set {key}{name}.allow_cleartext {place}")
+        if section.sign_in == "xoauth2" and not (account.oauth.client_id and section.username):
+            raise ConfigurationError(f"{key}{name}.sign_in: 'xoauth2' needs {key}{name}.username and {key}oauth.client_id {place}")
+    oauth = account.oauth
+    if not oauth.client_id:
+        return
+    if not (oauth.token_url or oauth.provider):
+        raise ConfigurationError(f"{key}oauth.token_url: needed where {key}oauth.provider is not set {place}")
+    if oauth.token_url and not oauth.token_url.startswith("https://"):
+        url = urlsplit(oauth.token_url)
+        if url.scheme != "http" or not is_loopback(url.hostname or ""):
+            raise ConfigurationError(f"{key}oauth.token_url: expected https://…, got {oauth.token_url!r} {place}")
+    if not (oauth.refresh_token.get_secret_value() or oauth.refresh_token_file):
+        if oauth.provider == "google" and not oauth.token_url:
+            raise ConfigurationError(f"{key}oauth.refresh_token_file: Google gives mailboxes no client credentials {place}")
+        if oauth.provider == "microsoft365" and not (oauth.token_url or oauth.tenant):
+            raise ConfigurationError(f"{key}oauth.tenant: client credentials need the directory {place}")
+
+
+def _check_apart(settings: Settings, place: str) -> None:
+    """Accounts must differ in whom they serve, in their address and in the mailbox that they read."""
+    named = {"default": Account(mail=settings.mail, imap=settings.imap), **settings.accounts}
+    if "default" in settings.accounts:
+        raise ConfigurationError(f"accounts.default: the plain sections mail, smtp and imap are the account 'default' {place}")
+    seen: dict[tuple[str, ...], str] = {}
+    for name, account in named.items():
+        box = account.imap
+        claims: list[tuple[str, ...]] = [*(("groups", one) for one in account.groups), *(("owners", one) for one in account.owners)]
+        claims += [("mail.address", account.mail.address)] if account.mail.address else []
+        claims += [("imap.folder", box.host.lower(), str(box.port), box.username, box.folder)] if box.host else []
+        for claim in claims:
+            if claim in seen:
+                raise ConfigurationError(f"accounts.{name}.{claim[0]}: {claim[-1]} belongs to the account {seen[claim]!r} already {place}")
+            seen[claim] = name

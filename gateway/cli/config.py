@@ -18,10 +18,31 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="All settings, documented; the effective ones.")
 
 WIDTH = 100
+SECRETS = frozenset({"password", "client_secret", "refresh_token"})
 HEAD = """\
 ## Settings of the invite gateway. Each stands here with its default; remove the "# " in front to change it.
 ## The environment overrides this file: GATEWAY_SECTION__KEY, for example GATEWAY_SMTP__HOST=mail.crm.example.
 ## Passwords: better not here, but in password_file (a path, or credential:NAME for systemd's LoadCredential=).
+"""
+
+ACCOUNTS = """\
+## Further mail accounts, under any name: the sections mail, smtp, imap and oauth as above, each with the defaults above and not
+## what is set there. A follow-up is sent from the account that names its owner, else from the one that names the owner's group,
+## else from the plain sections. An invitation keeps its account for life, so an account may go only when its invitations are over.
+## [accounts.sales]
+## groups = ["Sales"]              # user groups whose follow-ups are sent from this account
+## owners = ["kari"]               # associates, by key, whose follow-ups are, whatever their group
+## [accounts.sales.mail]           # GATEWAY_ACCOUNTS__SALES__MAIL__ADDRESS
+## address = "sales@crm.example"
+## [accounts.sales.smtp]
+## host = "smtp.office365.com"
+## sign_in = "xoauth2"
+## username = "sales@crm.example"
+## [accounts.sales.oauth]
+## provider = "microsoft365"
+## tenant = "crm.example"
+## client_id = "00000000-0000-0000-0000-000000000000"
+## client_secret_file = "credential:sales-oauth"
 """
 
 
@@ -49,7 +70,7 @@ def example_text() -> str:
     for section, field in Settings.model_fields.items():
         if hasattr(field.default, "model_fields_set"):
             lines += [f"[{section}]", *_documented(field.default), ""]
-    return "\n".join(lines)
+    return "\n".join([*lines, ACCOUNTS])
 
 
 def effective(settings: Settings) -> dict[str, Any]:
@@ -57,11 +78,12 @@ def effective(settings: Settings) -> dict[str, Any]:
     values: dict[str, Any] = json.loads(settings.model_dump_json())
     # postgresql://user:password@host/name: all but the password helps.
     values["store"]["url"] = re.sub(r"(?<=://)([^/@:]*):[^/]*@", r"\1:***@", values["store"]["url"])
-    for section in values.values():
-        for key in section:
-            if key.endswith("password") and section[key]:
-                section[key] = "***"
-    return values
+    return _masked(values)
+
+
+def _masked(section: dict[str, Any]) -> dict[str, Any]:
+    return {key: _masked(value) if isinstance(value, dict) else "***" if key in SECRETS and value else value
+            for key, value in section.items()}
 
 
 def _documented(section: BaseModel) -> list[str]:

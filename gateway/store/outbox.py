@@ -9,6 +9,7 @@ arrived says something of his address. Words that are passed on (Method.NONE) go
 and neither wait for the invitee's letters nor keep them waiting.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,10 +17,13 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
+from gateway.accounts import DEFAULT
 from gateway.itip import plan
+from gateway.mail import address
 from gateway.model import PLANNED, Delivery, Edition, Letter, LetterState, Method, Reply
 from gateway.store import codec, invitations, leases
 from gateway.store.invitations import Invitation
+from gateway.store.pace import Room
 from gateway.store.schema import attempt, invitation, outbox
 
 OPEN = (LetterState.WAITING, LetterState.SENDING, LetterState.HELD)
@@ -75,7 +79,7 @@ def put(connection: Connection, owed: plan.Owed, to: Invitation, edition: int, b
     number: int = connection.execute(sa.insert(outbox).values(
         invitation=to.id, participant=to.participant, follow_up=to.follow_up, method=owed.method, sequence=owed.sequence,
         instance=codec.moment(owed.instance), edition=edition, before=before, withdrawn=owed.withdrawn, dtstamp=owed.dtstamp,
-        message_id=message_id, account=to.account, address=to.address, address_name=to.name,
+        message_id=message_id, account=to.account, address=to.address, domain=address.domain(to.address), address_name=to.name,
         organizer_address=to.organizer_address, bounce_address=to.bounce_address, language=to.language, timezone=timezone,
         token=to.token, reply=owed.reply, due_at=at, created_at=at, remarks=codec.remarks(owed.remarks))
         .returning(outbox.c.id)).scalar_one()
@@ -106,16 +110,11 @@ def supersede(connection: Connection, letters: Sequence[int], at: datetime) -> N
                          else_=Delivery.NONE.value)))
 
 
-def claim(connection: Connection, holder: str, now: datetime, limit: int) -> list[Queued]:
-    """Take up to `limit` due letters for this gateway, oldest first, never one before an older open one of its participant."""
-    older = outbox.alias("older")
-    blocked = sa.exists().where(older.c.participant == outbox.c.participant, older.c.id < outbox.c.id, older.c.state.in_(OPEN),
-                                (older.c.method == Method.NONE) == (outbox.c.method == Method.NONE))
-    query = (sa.select(outbox.c.id, outbox.c.invitation).where(outbox.c.state == LetterState.WAITING, outbox.c.due_at <= now, ~blocked)
-             .order_by(outbox.c.due_at, outbox.c.id).limit(limit).with_for_update(skip_locked=True))
-    found = connection.execute(query).all()
-    free = invitations.lock(connection, [row.invitation for row in found], wait=False)  # what is being planned is left for later
-    numbers = [row.id for row in found if row.invitation in free]
+def claim(connection: Connection, holder: str, now: datetime, limit: int, *, account: str = DEFAULT,
+          room: Room | None = None) -> list[Queued]:
+    """Take up to `limit` due letters of an account for this gateway, oldest first, never one before an older open one of its
+    participant. Letters to a domain that has no `room` are passed over: they keep nobody waiting."""
+    numbers = _choose(connection, account, now, limit, room or Room(limit))
     if not numbers:
         return []
     connection.execute(sa.update(outbox).where(outbox.c.id.in_(numbers)).values(state=LetterState.SENDING, claimed_by=holder))
@@ -129,6 +128,32 @@ def claim(connection: Connection, holder: str, now: datetime, limit: int) -> lis
             [{"number": row.invitation, "claimed_edition": row.edition, "claimed_method": row.method, "claimed_sequence": row.sequence}
              for row in sorted(planned, key=lambda row: row.invitation)])
     return _queued(connection, rows)
+
+
+def _choose(connection: Connection, account: str, now: datetime, limit: int, room: Room) -> list[int]:
+    older = outbox.alias("older")
+    blocked = sa.exists().where(older.c.participant == outbox.c.participant, older.c.id < outbox.c.id, older.c.state.in_(OPEN),
+                                (older.c.method == Method.NONE) == (outbox.c.method == Method.NONE))
+    query = (sa.select(outbox.c.id, outbox.c.invitation, outbox.c.domain, outbox.c.due_at)
+             .where(outbox.c.account == account, outbox.c.state == LetterState.WAITING, outbox.c.due_at <= now, ~blocked)
+             .order_by(outbox.c.due_at, outbox.c.id).with_for_update(skip_locked=True))
+    most, chosen, taken = min(limit, room.letters), list[int](), Counter[str]()
+    full = [domain for domain in room.domains if not room.of(domain)]
+    while len(chosen) < most and room.each:
+        rows = connection.execute(query.where(outbox.c.domain.not_in(full)).limit(most - len(chosen))).all()
+        free = invitations.lock(connection, [row.invitation for row in rows], wait=False)  # what is being planned is left for later
+        for row in rows:
+            if row.invitation in free and taken[row.domain] < room.of(row.domain):
+                taken[row.domain] += 1
+                chosen.append(row.id)
+        filled = [domain for domain in taken if domain not in full and taken[domain] >= room.of(domain)]
+        if not rows or not filled:
+            break
+        full += filled
+        # On from there: what stands before was chosen, or goes to a domain that is full.
+        query = query.where(sa.tuple_(outbox.c.due_at, outbox.c.id) > sa.tuple_(
+            sa.literal(rows[-1].due_at, outbox.c.due_at.type), sa.literal(rows[-1].id)))
+    return chosen
 
 
 def settle(connection: Connection, settlements: Sequence[Settlement], attempts: Sequence[Attempt], holder: str,
@@ -191,10 +216,10 @@ def release(connection: Connection, holder: str) -> None:
         state=LetterState.WAITING, claimed_by=None, tries=outbox.c.tries + 1))
 
 
-def next_due(connection: Connection) -> datetime | None:
-    """When the next waiting letter is due."""
-    due: datetime | None = connection.execute(sa.select(sa.func.min(outbox.c.due_at, type_=outbox.c.due_at.type))
-                                              .where(outbox.c.state == LetterState.WAITING)).scalar_one()
+def next_due(connection: Connection, account: str | None = None) -> datetime | None:
+    """When the next waiting letter, of all or of one account, is due."""
+    query = sa.select(sa.func.min(outbox.c.due_at, type_=outbox.c.due_at.type)).where(outbox.c.state == LetterState.WAITING)
+    due: datetime | None = connection.execute(query if account is None else query.where(outbox.c.account == account)).scalar_one()
     return due
 
 

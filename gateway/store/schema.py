@@ -184,7 +184,7 @@ invitation = Table(
     "invitation", metadata,
     Column("id", Identity, primary_key=True, autoincrement=True), Column("participant", Identity, nullable=False, index=True),
     Column("follow_up", Text, nullable=False, index=True), Column("uid", Text, nullable=False, index=True),
-    Column("token", Text, nullable=False, unique=True), Column("account", Text, nullable=False),
+    Column("token", Text, nullable=False, unique=True), Column("account", Text, nullable=False, index=True),
     Column("address", Text, nullable=False), _words("name"), _words("language"), _words("timezone"),
     _words("organizer_address"), _words("bounce_address"),
     Column("sent_edition", Identity), Column("sent_method", Text), Column("sent_sequence", Integer), Column("sent_at", Instant),
@@ -199,12 +199,12 @@ outbox = Table(
     Column("method", Text, nullable=False), Column("sequence", Integer, nullable=False), _words("instance"),
     Column("edition", Identity, nullable=False), Column("before", Identity), _flag("withdrawn"),
     Column("dtstamp", Instant, nullable=False), Column("message_id", Text, nullable=False, unique=True),
-    Column("account", Text, nullable=False), Column("address", Text, nullable=False), _words("address_name"),
+    Column("account", Text, nullable=False), Column("address", Text, nullable=False), _words("domain"), _words("address_name"),
     _words("organizer_address"), _words("bounce_address"), _words("language"), _words("timezone"), Column("token", Text, nullable=False),
     _words("reply", "needs-action"), _words("state", "waiting"), _words("note"),
     Column("tries", Integer, nullable=False, server_default="0"), Column("due_at", Instant, nullable=False),
     Column("claimed_by", Text), _now("created_at"), Column("settled_at", Instant), _words("remarks", "{}"),
-    Index("ix_outbox_due", "due_at", "id", sqlite_where=text("state = 'waiting'"), postgresql_where=text("state = 'waiting'")),
+    Index("ix_outbox_due", "account", "due_at", "id", sqlite_where=text("state = 'waiting'"), postgresql_where=text("state = 'waiting'")),
     Index("ix_outbox_claimed", "claimed_by", sqlite_where=text("state = 'sending'"), postgresql_where=text("state = 'sending'")),
     Index("ix_outbox_open", "participant", "id", sqlite_where=text("state IN ('waiting', 'sending', 'held')"),
           postgresql_where=text("state IN ('waiting', 'sending', 'held')")), sqlite_autoincrement=True)
@@ -214,6 +214,17 @@ attempt = Table(
     Column("id", Identity, primary_key=True, autoincrement=True), Column("letter", Identity, nullable=False, index=True),
     Column("started_at", Instant, nullable=False), Column("seconds", Float, nullable=False), Column("verdict", Text, nullable=False),
     Column("step", Text, nullable=False), Column("code", Integer), _words("enhanced"), _words("text"), _words("host"))
+
+pace = Table(
+    "pace", metadata,
+    Column("account", Text, nullable=False), _words("domain"), Column("seconds", Integer, nullable=False),
+    Column("began_at", Instant, nullable=False), Column("letters", Integer, nullable=False),
+    sa.PrimaryKeyConstraint("account", "domain", "seconds"))
+
+rest = Table(
+    "rest", metadata,
+    Column("account", Text, primary_key=True), Column("since", Instant, nullable=False), Column("until", Instant, nullable=False),
+    Column("failures", Integer, nullable=False), Column("why", Text, nullable=False), _words("words"))
 
 mailbox = Table(
     "mailbox", metadata,

