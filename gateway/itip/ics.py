@@ -95,7 +95,7 @@ def calendar(letter: Letter) -> bytes:
     """
     shown = facts(letter)
     writer = _Writer(letter, shown)
-    events = [writer.event(letter.instance, letter.sequence)]
+    events = [writer.refusal() if letter.method is Method.DECLINECOUNTER else writer.event(letter.instance, letter.sequence)]
     if letter.method is Method.REQUEST and letter.instance is None and shown.recurrence is not None:
         # Many clients drop exceptions when a newer master arrives: every date of its own goes with it (itip.md §2).
         sequences = {original: sequence for original, sequence, _ in shown.date_sequences}
@@ -106,7 +106,7 @@ def calendar(letter: Letter) -> bytes:
     top.add("version", "2.0")
     top.add("calscale", "GREGORIAN")
     top.add("method", letter.method.value)
-    if writer.zoned:
+    if writer.zoned and (letter.method is not Method.DECLINECOUNTER or letter.instance is not None):
         top.add_component(_vtimezone(shown.timezone, *_years(shown, letter.instance)))
     for event in events:
         top.add_component(event)
@@ -140,12 +140,7 @@ class _Writer:
         """The series or single meeting, or one date of it, then with RECURRENCE-ID and without RRULE (P11)."""
         letter, shown = self.letter, self.shown
         when = span(shown, instance)
-        event = icalendar.Event()
-        event.add("uid", shown.uid)
-        if instance is not None:
-            event.add("recurrence-id", self.local(instance))
-        event.add("sequence", sequence)
-        event.add("dtstamp", letter.dtstamp.astimezone(UTC))
+        event = self.identity(instance, sequence)
         event.add("last-modified", letter.dtstamp.astimezone(UTC))
         event.add("dtstart", self.local(when.start))
         if when.end is not None and when.end > when.start:
@@ -161,6 +156,21 @@ class _Writer:
             event.add("status", "CANCELLED" if cancelled else "CONFIRMED")
         event.add("transp", "TRANSPARENT" if when.transparent else "OPAQUE")
         self.outlook(event, when)
+        return event
+
+    def identity(self, instance: Moment | None, sequence: int) -> icalendar.Event:
+        event = icalendar.Event()
+        event.add("uid", self.shown.uid)
+        if instance is not None:
+            event.add("recurrence-id", self.local(instance))
+        event.add("sequence", sequence)
+        event.add("dtstamp", self.letter.dtstamp.astimezone(UTC))
+        return event
+
+    def refusal(self) -> icalendar.Event:
+        """RFC 5546 §3.2.8: a DECLINECOUNTER names the event, the SEQUENCE of the COUNTER and the people; it repeats nothing else."""
+        event = self.identity(self.letter.instance, self.letter.sequence)
+        self.people(event)
         return event
 
     def texts(self, event: icalendar.Event) -> None:

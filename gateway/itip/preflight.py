@@ -24,6 +24,8 @@ MOST_BYTES = 1_000_000
 MOST_UID = 75
 PARTSTATS = frozenset({"NEEDS-ACTION", "ACCEPTED", "DECLINED", "TENTATIVE", "DELEGATED"})
 NEEDED = {"UID": 1, "DTSTAMP": 1, "DTSTART": 1, "ORGANIZER": 1, "SEQUENCE": 1, "SUMMARY": 1}
+REPEATED = frozenset({"DTSTART", "SUMMARY"})
+"""What a DECLINECOUNTER does not repeat (RFC 5546 §3.2.8)."""
 DAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 FREQUENCIES = frozenset({"DAILY", "WEEKLY", "MONTHLY", "YEARLY"})
 LINE = re.compile(r'([A-Za-z0-9-]+)((?:;[A-Za-z0-9-]+=(?:"[^"]*"|[^";:,]*)(?:,(?:"[^"]*"|[^";:,]*))*)*):(.*)', re.DOTALL)
@@ -189,6 +191,8 @@ def _zones(top: Component) -> Iterator[Problem]:
 
 def _event(event: Component, letter: Letter) -> Iterator[Problem]:
     for name, count in NEEDED.items():
+        if letter.method is Method.DECLINECOUNTER and name in REPEATED:
+            count = 0
         if len(event.all(name)) != count:
             yield Problem("P15", f"{name} stands {len(event.all(name))} times in a VEVENT")
     if len(event.value("UID").encode()) >= MOST_UID:

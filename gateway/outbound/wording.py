@@ -90,11 +90,11 @@ LEADS = {
     (Change.ASKED_AGAIN, Kind.CALL): marked(
         "You answered an earlier time of this call, so your answer does not count. Please answer for the time below."),
     (Change.PROPOSAL_DECLINED, Kind.MEETING): marked(
-        "%(owner)s cannot follow your proposal. The meeting stays as it is, and so does your answer."),
+        "%(owner)s cannot follow your proposal. The meeting stays as it is."),
     (Change.PROPOSAL_DECLINED, Kind.TASK): marked(
-        "%(owner)s cannot follow your proposal. The task stays as it is, and so does your answer."),
+        "%(owner)s cannot follow your proposal. The task stays as it is."),
     (Change.PROPOSAL_DECLINED, Kind.CALL): marked(
-        "%(owner)s cannot follow your proposal. The call stays as it is, and so does your answer."),
+        "%(owner)s cannot follow your proposal. The call stays as it is."),
 }
 STANDINGS = {
     Reply.ACCEPTED: marked("Your answer stands: yes."),
@@ -161,7 +161,7 @@ class Teller:
     def lead(self) -> str:
         what, kind = change(self.letter), ics.facts(self.letter).kind
         sentence = self.words.gettext(LEADS[what, kind]) % {"owner": self.owner()}
-        if what is Change.UPDATED and self.letter.reply is not Reply.NEEDS_ACTION:
+        if what in (Change.UPDATED, Change.PROPOSAL_DECLINED) and self.letter.reply is not Reply.NEEDS_ACTION:
             sentence += " " + self.words.gettext(STANDINGS[self.letter.reply])
         giver = self.letter.remarks.delegated_from
         if giver is not None and self.letter.method is Method.REQUEST and self.letter.reply is Reply.NEEDS_ACTION:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
-from gateway.model import DateChange, Edition, Guest, Kind, Letter, Method, Recurrence, Reply
+from gateway.model import DateChange, Edition, Guest, Kind, Letter, Method, Occasion, Recurrence, Remarks, Reply
 from gateway.settings import Mail
 
 SECRET = b"a site secret"
@@ -47,7 +47,7 @@ KINDS: dict[str, Edition] = {
     "series-with-dates": WITH_DATES,
     "one-date": WITH_DATES,
 }
-CHANGES = ("invitation", "reinstated", "moved", "updated", "cancelled", "withdrawn")
+CHANGES = ("invitation", "reinstated", "moved", "updated", "cancelled", "withdrawn", "asked_again", "proposal_declined")
 
 
 def letter(edition: Edition = SINGLE, **facts: object) -> Letter:
@@ -68,6 +68,11 @@ def changed(kind: str, change: str) -> Letter:
     sequence = now.sequence + 1
     if change == "invitation":
         return base
+    if change == "asked_again":
+        return replace(base, before=now, remarks=Remarks(Occasion.OLD_ANSWER))
+    if change == "proposal_declined":
+        asked = Remarks(start=date(2026, 12, 9)) if now.all_day or now.start is None else Remarks(start=SECOND + HOUR, end=SECOND + 2 * HOUR)
+        return replace(base, method=Method.DECLINECOUNTER, reply=Reply.TENTATIVE, remarks=asked)
     if change in ("cancelled", "withdrawn"):
         gone = replace(now, cancelled=change == "cancelled", sequence=sequence)
         return replace(base, method=Method.CANCEL, before=now, edition=gone, sequence=sequence, withdrawn=change == "withdrawn")
