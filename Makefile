@@ -35,7 +35,7 @@ lint: $(INSTALLED)
 
 # New versions, for a reviewer to read; afterwards `make test`.
 lock:
-	$(UV) pip compile pyproject.toml --extra demo --group test --universal --python-version 3.11 --upgrade \
+	$(UV) pip compile pyproject.toml --extra demo --group test --group fuzz --universal --python-version 3.11 --upgrade \
 		--generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --output-file requirements.lock
 
 # The example is printed from the settings' own descriptions.
