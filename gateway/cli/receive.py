@@ -14,6 +14,7 @@ from gateway.errors import GatewayError
 
 if TYPE_CHECKING:
     from gateway.actions.answers import Told
+    from gateway.actions.review import Desk
     from gateway.inbound.process import Result
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Messages: .eml, mbox or Maildir.")]
@@ -42,8 +43,13 @@ def receive(ctx: typer.Context, files: Files, at: At = "") -> None:
         raise typer.Exit(1)
 
 
-def explain(ctx: typer.Context, files: Files, at: At = "") -> None:
+Explained = Annotated[list[Path], typer.Argument(metavar="FILE|N...", help=(
+    "Messages: .eml, mbox or Maildir; or numbers of messages in the inbox, from `review list` or the journal."))]
+
+
+def explain(ctx: typer.Context, files: Explained, at: At = "") -> None:
     """Tell what `receive` would do, with the rules that led there; write nothing."""
+    from gateway.actions import review
     from gateway.inbound import files as mails
     from gateway.inbound import process
 
@@ -52,22 +58,50 @@ def explain(ctx: typer.Context, files: Files, at: At = "") -> None:
     with closing(context.store(effective, create=True)) as store:
         processor = process.Processor(store, effective)
         for path in files:
+            if str(path).isdigit() and not path.exists():
+                desk = review.Desk(store, effective, processor.again, "", now)
+                _show(*_kept(desk, int(str(path))), as_json)
+                continue
             for found in mails.read(path, when, now):
                 result = processor.explain(found.received)
-                row = _row(found.file, result) | {"rules": [{"rule": rule.name, "text": rule.text} for rule in result.rules]}
-                if as_json:
-                    output.objects([row], as_json=True)
-                else:
-                    _show(row, result)
+                _show(_row(found.file, result), result, as_json)
 
 
-def _show(row: dict[str, Any], result: Result) -> None:
+def _kept(desk: Desk, number: int) -> tuple[dict[str, Any], Result]:
+    """A message of the inbox: judged anew while it waits, else as it was recorded."""
+    from gateway.actions import review
+    from gateway.inbound import process
+    from gateway.itip import facts
+
+    kept, now = review.show(desk, number).kept, review.foretell(desk, number)
+    if now is not None:
+        result = process.Result(now.after, now.reason, now.told, now.rules)
+    else:
+        result = process.Result(kept.outcome, kept.reason, (), tuple(facts.Rule(*rule) for rule in kept.detail.get("rules", ())))
+    row = _row(f"message {number}", result)
+    return row | ({"follow_up": kept.follow_up, "address": kept.from_address} if now is None else {}), result
+
+
+def _show(row: dict[str, Any], result: Result, as_json: bool) -> None:
+    if as_json:
+        rules = [{"rule": rule.name, "text": rule.text} for rule in result.rules]
+        output.objects([row | {"rules": rules}], as_json=True)
+        return
     output.line(f"{row['file']}: {row['outcome']}: {row['reason']}")
-    for rule in result.rules:
-        output.line(f"  {rule.name}: {rule.text}")
+    for at, rule in enumerate(result.rules, 1):
+        output.line(f"  {at}. {rule.name}: {rule.text}")
     for one in result.told:
-        if one.participant is not None:
-            output.line(f"  {one.participant}: {one.before} → {one.after}")
+        decision = one.answer.decision
+        whom = one.participant or one.answer.address or "nobody known"
+        instance = f" for {output.text(_instance(one))}" if decision.instance is not None else ""
+        change = f"{one.before} → {one.after}" if one.participant is not None else "no row"
+        output.line(f"  {whom}{instance}: {decision.outcome}: {decision.reason or 'nothing more to say'} ({change})")
+
+
+def _instance(one: Told) -> str:
+    from gateway.store import codec
+
+    return codec.moment(one.answer.decision.instance)
 
 
 def _row(file: str, result: Result) -> dict[str, Any]:

@@ -85,6 +85,12 @@ def choose(message: parse.Message, answer: classify.Answer, uid: str, asked: fac
                   rules=(facts.Rule("unknown", f"UID {uid[:80]!r} and the recipients name no invitation of ours"),))
 
 
+def appointed(message: parse.Message, row: facts.Row) -> Choice:
+    """The row that a person named when he looked at the message: his word stands in for evidence, for this message alone."""
+    rule = facts.Rule("appointed", f"a person looked at it and said that it is the answer of {row.address or row.participant}")
+    return _chosen(Verdict.APPLY, "said by hand to be his answer", row, _first(message.from_addresses), rule)
+
+
 def tie(message: parse.Message, asked: facts.Keys, found: facts.Found) -> Choice | None:
     """The row of a text, an automatic reply, a receipt or a link: by token, else by the Message-ID of our letter."""
     speaker = _first(message.from_addresses)

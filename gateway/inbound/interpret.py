@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gateway.inbound import classify, correlate
-from gateway.itip import facts, links, reply
+from gateway.itip import facts, links, moments, reply
 from gateway.mail import automatic, parse
 from gateway.model import Channel, Method, Outcome
 from gateway.settings import Policy
@@ -24,12 +24,16 @@ PRECEDENCE = (Outcome.APPLIED, Outcome.DELEGATED, Outcome.PROPOSAL, Outcome.BOUN
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What is true beside the message. arrived: when it reached the mailbox. secret: of the answer links' CHECK."""
+    """What is true beside the message. arrived: when it reached the mailbox. secret: of the answer links' CHECK.
+
+    named: the participant whose answer it is by a person's word, which overrides trust and nothing else.
+    """
 
     ours: classify.Ours
     policy: Policy
     arrived: datetime
     secret: bytes
+    named: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +77,14 @@ def _answer(message: parse.Message, finding: classify.Answer, asked: facts.Keys,
             context: Context) -> Meaning:
     answers, invite = list[facts.Answer](), ""
     for uid in dict.fromkeys(one.uid for one in finding.components):
-        choice = correlate.choose(message, finding, uid, asked, found, context.policy)
+        named = _named(finding, uid, found, context)
+        choice = (correlate.appointed(message, named) if named is not None
+                  else correlate.choose(message, finding, uid, asked, found, context.policy))
         about = _about(message, finding, choice.speaker, context)
         if choice.verdict is correlate.Verdict.APPLY and choice.row is not None:
             made = _decide(choice.row, finding, uid, about)
         else:
-            made = (_waiting(choice, finding, uid, about),)
+            made = _waiting(choice, finding, uid, about)
             invite = choice.speaker if choice.invite else invite
         answers += [facts.Answer(choice.row, _because(choice.rules, one), choice.speaker, choice.follow_up) for one in made]
     return _summary(answers, invite)
@@ -93,27 +99,40 @@ def _decide(row: facts.Row, finding: classify.Answer, uid: str, about: reply.Cir
     return reply.decide_all(row, components, about)
 
 
-def _waiting(choice: correlate.Choice, finding: classify.Answer, uid: str, about: reply.Circumstances) -> facts.Decision:
-    """An answer that a person has to look at, with what it says, so that he can decide."""
-    component = next(one for one in finding.components if one.uid == uid)
-    if choice.row is not None:
-        attendee = reply.attendee_of(choice.row, component, about.senders)
-    else:
-        attendee = next((one for one in component.attendees if one.address == choice.speaker), None)
-    said = reply.PARTSTATS.get(attendee.partstat) if attendee is not None else None
-    comment = reply.comment_of(component, attendee, about.remark) if attendee is not None else ""
-    return facts.Decision(VERDICTS[choice.verdict], choice.reason, claimed=said, comment=comment)
+def _named(finding: classify.Answer, uid: str, found: facts.Found, context: Context) -> facts.Row | None:
+    """The row that a person named. In a mail about several follow-ups he means its own, unless none is named by its UID."""
+    row = next((one for one in found.rows if one.participant == context.named), None)
+    if row is None or (uid != row.uid and any(one.uid == row.uid for one in finding.components)):
+        return None
+    return row
+
+
+def _waiting(choice: correlate.Choice, finding: classify.Answer, uid: str, about: reply.Circumstances) -> tuple[facts.Decision, ...]:
+    """An answer that a person has to look at, with what it says of which date, so that he can decide."""
+    made = list[facts.Decision]()
+    for component in (one for one in finding.components if one.uid == uid):
+        instance = None
+        if choice.row is not None:
+            attendee = reply.attendee_of(choice.row, component, about.senders)
+            if component.recurrence_id is not None:
+                instance = moments.instance(choice.row.current, component.recurrence_id, about.offsets)
+        else:
+            attendee = next((one for one in component.attendees if one.address == choice.speaker), None)
+        said = reply.PARTSTATS.get(attendee.partstat) if attendee is not None else None
+        comment = reply.comment_of(component, attendee, about.remark) if attendee is not None else ""
+        made.append(facts.Decision(VERDICTS[choice.verdict], choice.reason, instance=instance, claimed=said, comment=comment))
+    return tuple(dict.fromkeys(made))
 
 
 def _link(message: parse.Message, finding: classify.LinkAnswer, asked: facts.Keys, found: facts.Found,
           context: Context) -> Meaning:
     choice = correlate.tie(message, asked, found)
-    row = choice.row if choice is not None else None
+    row = next((one for one in found.rows if one.participant == context.named), choice.row if choice is not None else None)
     if row is None or not any(links.valid(context.secret, token, finding.tag) for token in row.tokens):
         rule = facts.Rule("link_check", "the bracketed end of the Subject is not from a letter to this row: only text")
         meaning = interpret(message, finding.otherwise, asked, found, context)
         return replace(meaning, rules=(rule, *meaning.rules))
-    allowed = correlate.may_answer(message, row)
+    allowed = correlate.appointed(message, row) if row.participant == context.named else correlate.may_answer(message, row)
     about = _about(message, None, allowed.speaker, context)
     words = finding.otherwise.text if isinstance(finding.otherwise, classify.HumanText) else ""
     if allowed.verdict is correlate.Verdict.APPLY:

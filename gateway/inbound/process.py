@@ -15,9 +15,9 @@ from typing import Any
 import structlog
 
 from gateway import settings as configuration
-from gateway.actions import answers, forwarding, joining
+from gateway.actions import answers, forwarding, joining, review
 from gateway.errors import Unreadable
-from gateway.inbound import classify, correlate, interpret
+from gateway.inbound import account, classify, correlate, interpret
 from gateway.itip import facts
 from gateway.mail import parse
 from gateway.model import REVIEW, Outcome
@@ -25,6 +25,7 @@ from gateway.store import codec, engine, inbox, meta, rows
 from gateway.store.engine import Connection, Store
 from gateway.store.followups import Site
 from gateway.store.inbox import Place
+from gateway.store.review import Kept
 
 log = structlog.get_logger(__name__)
 
@@ -95,16 +96,33 @@ class Processor:
         """What `receive` would do with a message, and why; writes nothing."""
         reading = self._read(one)
         with self._store.read() as connection:
-            meaning = self._judge(connection, reading)
+            found = self._find(connection, reading)
+            meaning = self._judge(connection, reading, found)
             if not meaning.invite:
-                return self._foretold(connection, meaning)
+                return self._foretold(connection, reading, found, meaning)
         with self._store.write() as connection, connection.begin_nested() as trial:  # somebody would be invited, on trial
-            result = self._foretold(connection, self._admit(connection, reading, meaning, datetime.now(UTC)))
+            found, meaning = self._admit(connection, reading, found, meaning, datetime.now(UTC))
+            result = self._foretold(connection, reading, found, meaning)
             trial.rollback()
             return result
 
-    def _foretold(self, connection: Connection, meaning: interpret.Meaning) -> Result:
-        return Result(meaning.outcome, meaning.reason, tuple(answers.foretell(connection, meaning.answers)), meaning.rules)
+    def _foretold(self, connection: Connection, reading: Reading, found: facts.Found, meaning: interpret.Meaning) -> Result:
+        told = tuple(answers.foretell(connection, meaning.answers))
+        return Result(meaning.outcome, meaning.reason, told, self._account(reading, found, meaning))
+
+    def again(self, connection: Connection, kept: Kept, named: int | None = None) -> review.Ruling:
+        """What the rules of today make of a message that waits, as of the moment when it arrived (`review.Judge`).
+
+        `named`: the participant whose answer it is by a person's word. Nothing is written but a party crasher whom policy lets in.
+        """
+        assert kept.raw is not None
+        # Of what was too large when it came, the header alone may have been kept.
+        complete = kept.outcome is not Outcome.TOO_LARGE or len(kept.raw) >= kept.size
+        reading = self._read(Received(kept.raw, kept.arrived, kept.size, complete))
+        found = self._find(connection, reading, named)
+        meaning = self._judge(connection, reading, found, named)
+        found, meaning = self._admit(connection, reading, found, meaning, datetime.now(UTC))
+        return review.Ruling(self._written(reading, found, meaning), meaning.answers, self._account(reading, found, meaning))
 
     def _read(self, one: Received) -> Reading:
         if not one.complete or one.size > self._settings.inbound.max_bytes:
@@ -132,28 +150,25 @@ class Processor:
             return self._fail(connection, reading, error, now)
 
     def _record(self, connection: Connection, reading: Reading, now: datetime) -> Result:
-        meaning = self._admit(connection, reading, self._judge(connection, reading), now)
-        first = next((one for one in meaning.answers if one.row is not None), None)
-        number = inbox.record(connection, replace(
-            _basis(reading), outcome=meaning.outcome, reason=meaning.reason,
-            follow_up=next((one.follow_up for one in meaning.answers if one.follow_up), None),
-            participant=first.row.participant if first is not None and first.row is not None else None,
-            instance=first.decision.instance if first is not None else None, detail=_detail(meaning),
-            raw=reading.received.raw if meaning.outcome in REVIEW else None, destination=destination(meaning.outcome)), now)
+        found = self._find(connection, reading)
+        found, meaning = self._admit(connection, reading, found, self._judge(connection, reading, found), now)
+        number = inbox.record(connection, self._written(reading, found, meaning), now)
         told = answers.carry_out(connection, meaning.answers, number, now)
         forwarding.forward(connection, meaning.answers, number, self._settings, now)
         return Result(meaning.outcome, meaning.reason, tuple(told), meaning.rules)
 
-    def _judge(self, connection: Connection, reading: Reading) -> interpret.Meaning:
-        if reading.outcome is not None:
-            return interpret.Meaning(reading.outcome, reading.finding.reason if isinstance(reading.finding, classify.Malformed) else "", ())
-        if reading.message is None:
+    def _find(self, connection: Connection, reading: Reading, named: int | None = None) -> facts.Found:
+        return rows.find(connection, reading.asked, self._site, named)
+
+    def _judge(self, connection: Connection, reading: Reading, found: facts.Found, named: int | None = None) -> interpret.Meaning:
+        if reading.outcome is not None or reading.message is None:
             assert isinstance(reading.finding, classify.Malformed)
-            return interpret.Meaning(Outcome.MALFORMED, reading.finding.reason, ())
+            outcome, reason = reading.outcome or Outcome.MALFORMED, reading.finding.reason
+            return interpret.Meaning(outcome, reason, (), (facts.Rule(outcome.value, reason),))
         if inbox.same_bytes(connection, reading.message.digest):
-            return interpret.Meaning(Outcome.DUPLICATE, "the very same message had its effect before", ())
-        found = rows.find(connection, reading.asked, self._site)
-        context = interpret.Context(self._ours, self._settings.policy, reading.received.arrived, self._secret)
+            reason = "the very same message had its effect before"
+            return interpret.Meaning(Outcome.DUPLICATE, reason, (), (facts.Rule("same_bytes", reason),))
+        context = interpret.Context(self._ours, self._settings.policy, reading.received.arrived, self._secret, named)
         meaning = interpret.interpret(reading.message, reading.finding, reading.asked, found, context)
         judged = [answers.repeated(connection, one, reading.message.message_id, _fingerprint(reading)) for one in meaning.answers]
         if judged and all(one.decision.outcome is Outcome.DUPLICATE for one in judged):
@@ -161,12 +176,36 @@ class Processor:
             return replace(meaning, outcome=Outcome.DUPLICATE, reason=reason, answers=tuple(judged), rules=judged[0].decision.rules)
         return replace(meaning, answers=tuple(judged))
 
-    def _admit(self, connection: Connection, reading: Reading, meaning: interpret.Meaning, now: datetime) -> interpret.Meaning:
+    def _admit(self, connection: Connection, reading: Reading, found: facts.Found, meaning: interpret.Meaning,
+               now: datetime) -> tuple[facts.Found, interpret.Meaning]:
         """A party crasher whom policy lets in becomes a participant, and what he says is judged as any participant's."""
-        if not meaning.invite:
-            return meaning
-        joined = joining.let_in(connection, meaning.answers, meaning.invite, self._ours.mailboxes, self._site, now)
-        return self._judge(connection, reading) if joined else meaning
+        if not meaning.invite or not joining.let_in(
+                connection, meaning.answers, meaning.invite, self._ours.mailboxes, self._site, now):
+            return found, meaning
+        found = self._find(connection, reading)
+        judged = self._judge(connection, reading, found)
+        return found, replace(judged, rules=(*meaning.rules, *judged.rules))
+
+    def _written(self, reading: Reading, found: facts.Found, meaning: interpret.Meaning) -> inbox.Record:
+        """The row of the inbox. What nobody will be asked about needs neither its bytes nor the whole account."""
+        waits = meaning.outcome in REVIEW and not (
+            meaning.outcome is Outcome.PARTY_CRASHER and self._settings.policy.party_crasher == "refuse")
+        first = next((one for one in meaning.answers if one.row is not None), None)
+        return replace(
+            _basis(reading), outcome=meaning.outcome, reason=meaning.reason,
+            follow_up=next((one.follow_up for one in meaning.answers if one.follow_up), None),
+            participant=first.row.participant if first is not None and first.row is not None else None,
+            instance=first.decision.instance if first is not None else None,
+            detail=_detail(meaning, self._account(reading, found, meaning) if waits else meaning.rules),
+            raw=reading.received.raw if waits else None, destination=destination(meaning.outcome))
+
+    def _account(self, reading: Reading, found: facts.Found, meaning: interpret.Meaning) -> tuple[facts.Rule, ...]:
+        """The rules in order, from the first look at the message: for whoever asks why."""
+        if reading.message is None:
+            return meaning.rules
+        policy = self._settings.policy
+        return (*account.first_steps(reading.message, reading.finding, reading.asked, found, policy), *meaning.rules)
+
 
     def _fail(self, connection: Connection, reading: Reading, error: Exception, now: datetime) -> Result:
         """Count the failure; the third one, or one of a message that nobody will offer again, is for a person."""
@@ -204,8 +243,8 @@ def _fingerprint(reading: Reading) -> str:
     return reading.finding.fingerprint if isinstance(reading.finding, classify.Answer) else ""
 
 
-def _detail(meaning: interpret.Meaning) -> dict[str, Any]:
+def _detail(meaning: interpret.Meaning, rules: Sequence[facts.Rule]) -> dict[str, Any]:
     """What the review list shows later: the rules, and what each answer claimed."""
-    return {"rules": [[rule.name, rule.text] for rule in meaning.rules],
+    return {"rules": [[rule.name, rule.text] for rule in rules],
             "answers": [{"address": one.address, "claimed": one.decision.claimed, "instance": codec.moment(one.decision.instance),
                          "comment": one.decision.comment, "reason": one.decision.reason} for one in meaning.answers]}

@@ -56,20 +56,24 @@ class Record:
 
 def record(connection: Connection, one: Record, at: datetime) -> int:
     """Write the outcome of a message; one that failed before at the same place is replaced. Returns its number."""
-    place = one.place
-    values = {
-        "account": place.account if place else "", "folder": place.folder if place else "",
-        "uidvalidity": place.uidvalidity if place else None, "uid": place.uid if place else None, "arrived_at": one.arrived_at,
-        "message_id": one.message_id, "digest": one.digest, "object": one.object, "from_address": one.from_address,
-        "subject": one.subject, "size": one.size, "outcome": one.outcome, "reason": one.reason, "follow_up": one.follow_up,
-        "participant": one.participant, "instance": codec.moment(one.instance), "raw": one.raw, "destination": one.destination,
-        "detail": json.dumps(one.detail, ensure_ascii=False), "recorded_at": at}
-    number = _number(connection, place)
+    values = _values(one) | {"recorded_at": at}
+    number = _number(connection, one.place)
     if number is None:
         made: int = connection.execute(sa.insert(inbox).values(values).returning(inbox.c.id)).scalar_one()
         return made
     connection.execute(sa.update(inbox).where(inbox.c.id == number, inbox.c.outcome.is_(None)).values(values))
     return number
+
+
+def rewrite(connection: Connection, number: int, one: Record) -> None:
+    """Judge a message anew: everything but where it lay, when it came and when it was recorded first.
+
+    A message that was not moved yet goes to the folder of its new outcome; one that was stays where it is.
+    """
+    kept = {"account", "folder", "uidvalidity", "uid", "arrived_at", "size", "destination"}
+    values = {name: value for name, value in _values(one).items() if name not in kept}
+    values["destination"] = sa.case((inbox.c.moved | (inbox.c.destination == ""), inbox.c.destination), else_=one.destination)
+    connection.execute(sa.update(inbox).where(inbox.c.id == number).values(values))
 
 
 def fail(connection: Connection, one: Record, at: datetime) -> int:
@@ -134,6 +138,17 @@ def outcomes(connection: Connection) -> Mapping[str, int]:
     """How many messages ended how."""
     rows = connection.execute(sa.select(inbox.c.outcome, sa.func.count()).group_by(inbox.c.outcome))
     return {outcome or "unfinished": number for outcome, number in rows}
+
+
+def _values(one: Record) -> dict[str, Any]:
+    place = one.place
+    return {
+        "account": place.account if place else "", "folder": place.folder if place else "",
+        "uidvalidity": place.uidvalidity if place else None, "uid": place.uid if place else None, "arrived_at": one.arrived_at,
+        "message_id": one.message_id, "digest": one.digest, "object": one.object, "from_address": one.from_address,
+        "subject": one.subject, "size": one.size, "outcome": one.outcome, "reason": one.reason, "follow_up": one.follow_up,
+        "participant": one.participant, "instance": codec.moment(one.instance), "raw": one.raw, "destination": one.destination,
+        "detail": json.dumps(one.detail, ensure_ascii=False)}
 
 
 def _at(place: Place) -> sa.ColumnElement[bool]:

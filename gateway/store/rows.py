@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 from gateway.itip import facts, plan
 from gateway.mail import address
 from gateway.model import PLANNED, Edition, LetterState, Method, Moment, Role, Standing
-from gateway.store import codec, followups, invitations
+from gateway.store import codec, followups, invitations, known
 from gateway.store.followups import Member, Site
 from gateway.store.schema import associate, follow_up, invitation, outbox, participant, person_email
 
@@ -17,12 +17,17 @@ LEFT = (LetterState.SENDING, LetterState.SENT, LetterState.WAITING)
 """Letters that may have reached the invitee: a waiting one may be a repeat whose fate is unknown."""
 
 
-def find(connection: Connection, keys: facts.Keys, site: Site) -> facts.Found:
-    """Everything the store knows under these keys (itip.md §5); removed rows too, and rows that are gone altogether."""
+def find(connection: Connection, keys: facts.Keys, site: Site, named: int | None = None) -> facts.Found:
+    """Everything the store knows under these keys (itip.md §5); removed rows too, and rows that are gone altogether.
+
+    `named`: a row that a person named, to be found besides.
+    """
     of_uid = _follow_ups(connection, keys.uids)
     numbers = _by_token(connection, keys.tokens) | _by_message_id(connection, keys.message_ids)
     if of_uid:
         numbers |= _by_address(connection, set(of_uid.values()), keys.addresses, everybody=not numbers)
+    if named is not None:
+        numbers.add(named)
     followups.lock_rows(connection, numbers)  # what is decided on these facts is written before the planner changes them
     return facts.Found(tuple(_rows(connection, sorted(numbers), keys, site)), frozenset(of_uid), of_uid)
 
@@ -56,16 +61,17 @@ def _by_address(connection: Connection, keys: Iterable[str], addresses: Sequence
         wanted = {address.plain(one) for one in addresses}
         found = [member for key in keys for member in followups.members(connection, key)]
         held = _invited_at(connection, [member.id for member in found])
-        return {member.id for member in found
-                if wanted & {address.plain(one) for one in (*member.addresses, *held.get(member.id, ()))}}
+        return known.rows_with(connection, list(keys), list(wanted)) | {
+            member.id for member in found
+            if wanted & {address.plain(one) for one in (*member.addresses, *held.get(member.id, ()))}}
     spelled = [one.lower() for one in addresses]
-    known = sa.union(
+    invited = sa.union(
         sa.select(participant.c.id).join(person_email, person_email.c.person == participant.c.person)
         .where(participant.c.follow_up.in_(list(keys)), sa.func.lower(person_email.c.address).in_(spelled)),
         sa.select(participant.c.id).where(participant.c.follow_up.in_(list(keys)), sa.func.lower(participant.c.email).in_(spelled)),
         sa.select(participant.c.id).join(associate, associate.c.key == participant.c.associate)
         .where(participant.c.follow_up.in_(list(keys)), sa.func.lower(associate.c.email).in_(spelled)))
-    return {row.id for row in connection.execute(known)}
+    return {row.id for row in connection.execute(invited)} | known.rows_with(connection, list(keys), addresses)
 
 
 def _invited_at(connection: Connection, numbers: Sequence[int]) -> dict[int, list[str]]:
@@ -84,6 +90,7 @@ def _rows(connection: Connection, numbers: Sequence[int], keys: facts.Keys, site
     left = connection.execute(sa.select(outbox.c.participant, outbox.c.dtstamp, outbox.c.message_id, outbox.c.instance, outbox.c.method)
                               .where(outbox.c.participant.in_(numbers), outbox.c.state.in_(LEFT),
                                      outbox.c.method != Method.NONE).order_by(outbox.c.id)).all()
+    learned = _undisputed(connection, members, known.of_rows(connection, numbers))
     current = {key: _current(connection, key, site) for key in {one.follow_up for one in members.values()}}
     sent = invitations.editions(connection, [row.sent_edition for row in held])
     for number in numbers:
@@ -99,7 +106,8 @@ def _rows(connection: Connection, numbers: Sequence[int], keys: facts.Keys, site
             uid=(now or editions[-1]).uid, address=_address(member, [row.address for row in mine]),
             current=now if now is not None else replace(editions[-1], cancelled=True),
             role=member.role if member is not None else Role.INVITED,
-            known=frozenset([*(member.addresses if member is not None else ()), *(row.address for row in mine)]),
+            known=frozenset([*(member.addresses if member is not None else ()), *(row.address for row in mine),
+                             *learned.get(number, ())]),
             tokens=frozenset(row.token for row in mine), removed=member is None or member.removed,
             email_invite=member is not None and member.email_invite, sent=editions[-1] if editions else None,
             sent_dtstamps=frozenset(row.dtstamp for row in letters),
@@ -110,15 +118,26 @@ def _rows(connection: Connection, numbers: Sequence[int], keys: facts.Keys, site
             date_standings={date: standing for date, standing in _standings(member).items() if date is not None})
 
 
+def _undisputed(connection: Connection, members: Mapping[int, Member], learned: Mapping[int, list[str]]) -> dict[int, list[str]]:
+    """Learned addresses but for those of another participant: he may have been invited since, and then speaks for himself."""
+    found = dict[int, list[str]]()
+    for number, addresses in learned.items():
+        if (member := members.get(number)) is None:
+            continue  # left behind by a follow-up that was deleted without foreign keys
+        theirs = [one for other in followups.members(connection, member.follow_up) if other.id != number for one in other.addresses]
+        found[number] = [one for one in addresses if not address.among(one, theirs)]
+    return found
+
+
 def _current(connection: Connection, key: str, site: Site) -> Edition | None:
     """The follow-up as the planner saw it last; as it stands, where it never did. Cancelled at once, though not yet planned."""
     row = connection.execute(sa.select(follow_up.c.edition, follow_up.c.cancelled).where(follow_up.c.key == key)).one_or_none()
     if row is None:
         return None
-    known = invitations.editions(connection, [row.edition]).get(row.edition)
-    if known is None:
+    planned = invitations.editions(connection, [row.edition]).get(row.edition)
+    if planned is None:
         return followups.wanted(connection, key, site, followups.members(connection, key))
-    return replace(known, cancelled=row.cancelled)
+    return replace(planned, cancelled=row.cancelled)
 
 
 def _address(member: Member | None, invited: Sequence[str]) -> str:

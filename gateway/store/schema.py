@@ -99,6 +99,16 @@ person_email = Table(
     "person_email", metadata, _key("person", "person.key", nullable=False), Column("position", Integer, nullable=False),
     Column("address", Text, nullable=False), sa.PrimaryKeyConstraint("person", "position"), Index(None, "address"))
 
+known_address = Table(
+    "known_address", metadata,
+    Column("id", Identity, primary_key=True, autoincrement=True), _key("person", "person.key", cascade=True),
+    Column("participant", Identity, ForeignKey("participant.id", ondelete="CASCADE")), Column("address", Text, nullable=False),
+    Column("plain", Text, nullable=False, index=True), _words("source"), _now("learned_at"), _words("learned_by"),
+    Column("message", Identity), Column("revoked_at", Instant), _words("revoked_by"),
+    CheckConstraint("(person IS NULL) <> (participant IS NULL)", name="one_holder"),
+    *(Index(f"uq_known_address_{holder}", holder, "plain", unique=True, sqlite_where=text("revoked_at IS NULL"),
+            postgresql_where=text("revoked_at IS NULL")) for holder in ("person", "participant")), sqlite_autoincrement=True)
+
 resource = Table(
     "resource", metadata, Column("key", Text, primary_key=True), _words("name"), _words("kind"), _words("resource_group"),
     _flag("invitable", True))
@@ -243,6 +253,7 @@ inbox = Table(
     _now("recorded_at"),
     Index("uq_inbox_place", "account", "folder", "uidvalidity", "uid", unique=True), Index("ix_inbox_answer", "participant", "message_id"),
     Index("ix_inbox_object", "participant", "object"),
+    Index("ix_inbox_review", "arrived_at", "id", sqlite_where=text("raw IS NOT NULL"), postgresql_where=text("raw IS NOT NULL")),
     Index("ix_inbox_unmoved", "account", "folder", sqlite_where=text("moved = 0 AND destination <> ''"),
           postgresql_where=text("NOT moved AND destination <> ''")), sqlite_autoincrement=True)
 

@@ -1,0 +1,29 @@
+"""Participants as people name them, and people who become participants because an administrator says so."""
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from gateway.mail import address
+from gateway.store import followups
+from gateway.store.schema import participant
+
+
+def join(connection: Connection, key: str, value: str, name: str = "") -> int:
+    """A participant with the switch on, at this address. Returns his number.
+
+    Who is there already under it, or was once, is not added twice: removed and added again is the same row and token.
+    """
+    there = [one for one in followups.members(connection, key) if address.among(value, one.addresses)]
+    present = next(iter(sorted(there, key=lambda one: one.removed)), None)
+    if present is None:
+        return followups.add_guest(connection, key, address.normal(value), name)
+    if present.removed or not present.email_invite:
+        connection.execute(sa.update(participant).where(participant.c.id == present.id).values(removed=False, email_invite=True))
+    return present.id
+
+
+def number_of(connection: Connection, key: str, name: str) -> int | None:
+    """The participant of a follow-up that is called so: by the key of its person or associate, or by an address of his."""
+    members = followups.members(connection, key)
+    found = [one for one in members if one.key == name] or [one for one in members if address.among(name, one.addresses)]
+    return found[0].id if found else None
