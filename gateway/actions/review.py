@@ -396,4 +396,3 @@ def _question(kept: Kept, member: followups.Member | None, speaker: str) -> str:
     if speaker and address.among(speaker, member.addresses):
         return f"did {who} write this himself? Nothing in the mail proves it"
     return f"{who} answered for {member.address or member.name or member.key}: the same person?"
-

@@ -6,7 +6,7 @@ from alembic import op
 from gateway.store import schema
 
 revision = "0004"
-down_revision = "0002"
+down_revision = "0003"
 
 WAITING = sa.text("state = 'waiting'")
 
