@@ -25,7 +25,6 @@ def delegate(connection: Connection, answer: facts.Answer, message: int, now: da
     row, decision = answer.row, answer.decision
     if row is None or not decision.delegates:
         return
-    followups.lock(connection, row.follow_up)
     to = decision.delegates[0]
     members, passed_on = followups.members(connection, row.follow_up), delegations.of(connection, row.follow_up)
     there = next((one for one in members if address.among(to, one.addresses)), None)
@@ -79,7 +78,6 @@ def _refusal(connection: Connection, row: facts.Row, to: str, there: Member | No
 
 def _open(connection: Connection, key: str, who: str, site: Site, now: datetime) -> bool:
     """Whether somebody can still join, and is not the owner, who is never asked."""
-    followups.lock(connection, key)
     members, owner = followups.members(connection, key), followups.owner(connection, key)
     wanted = followups.wanted(connection, key, site, members)
     if wanted is None or wanted.cancelled or plan.over(wanted, now) or syntax.problem(who):
