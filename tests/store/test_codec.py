@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import StoreError
-from gateway.model import DateChange, Edition, Guest, GuestList, Kind, Recurrence, Reply
+from gateway.model import DateChange, Edition, Guest, GuestList, Kind, Occasion, Recurrence, Remarks, Reply
 from gateway.store import codec
 from tests.store import rows
 
@@ -71,3 +71,21 @@ def test_facts_of_a_newer_program_are_an_error_and_never_dropped() -> None:
     text = json.dumps(json.loads(codec.edition(rows.MEETING)) | {"colour": "red"})
     with pytest.raises(StoreError, match="colour"):
         codec.parse_edition(text)
+
+
+GUESTS = st.builds(Guest, TEXTS, TEXTS, st.sampled_from(Reply))
+REMARKS = st.builds(
+    Remarks, occasion=st.sampled_from(Occasion), delegated_from=st.none() | GUESTS, delegated_to=st.none() | GUESTS,
+    start=st.none() | MOMENTS, end=st.none() | MOMENTS, words=TEXTS, writer=st.none() | GUESTS, row=st.none() | GUESTS, reply_to=TEXTS)
+
+
+@given(REMARKS)
+def test_remarks_survive_their_text(remarks: Remarks) -> None:
+    assert codec.parse_remarks(codec.remarks(remarks)) == remarks
+
+
+def test_most_letters_have_no_remarks() -> None:
+    assert codec.remarks(Remarks()) == "{}"
+    assert codec.parse_remarks("{}") == Remarks()
+    with pytest.raises(StoreError, match="does not know: colour"):
+        codec.parse_remarks('{"colour":"red"}')
