@@ -244,12 +244,14 @@ class Mail:
 
     def _mdn(self) -> tuple[str, str]:
         self.headers += ["Auto-Submitted: auto-replied"]
-        assert self.letter is not None
         return "multipart/report; report-type=disposition-notification; boundary=m", (
             "--m\r\nContent-Type: text/plain\r\n\r\nYour message was displayed.\r\n"
             "--m\r\nContent-Type: message/disposition-notification\r\n\r\n"
-            f"Final-Recipient: rfc822; {self.sender}\r\nOriginal-Message-ID: {self.letter.invitation.message_id}\r\n"
+            f"Final-Recipient: rfc822; {self.sender}\r\n{self._original()}"
             f"Disposition: manual-action/MDN-sent-manually; {self.words.split(' ')[0]}\r\n\r\n--m--\r\n")
+
+    def _original(self) -> str:
+        return f"Original-Message-ID: {self.letter.invitation.message_id}\r\n" if self.letter and self.returning != "nothing" else ""
 
     def _bytes(self) -> tuple[str, str]:
         """What breaks readers: many bytes, deep nesting, nonsense where an object should be."""
@@ -361,6 +363,7 @@ OPTIONS = (
     (r"the object twice", _flag("wrapped", "twice")),
     (r"as (VTODO|VFREEBUSY)", _set("component", lambda m, f: f[1])),
     (r"for (\S+@\S+)", _set("recipient", lambda m, f: f[1])),
+    (r"nothing named", _flag("returning", "nothing")),
     (r"returning (nothing|headers|letter|uid)", _set("returning", lambda m, f: f[1])),
     (r'header (".*")', _add("headers", lambda m, f: language.quoted(f[1]))),
     (r'name (".*")', _set("name", lambda m, f: language.quoted(f[1]))),
