@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, time
 
+from gateway import accounts
 from gateway import settings as configuration
 from gateway.actions import planning
 from gateway.itip import facts, plan
@@ -31,24 +32,23 @@ def forward(connection: Connection, answers: Sequence[facts.Answer], message: in
         if row is None or decision.outcome is not Outcome.COMMENT:
             continue
         owner, to = followups.owner(connection, row.follow_up), invitations.newest(connection, row.participant)
-        refusal = _refusal(connection, answer, owner, settings.mail, now)
-        if refusal or owner is None or to is None:
-            entry = journal.Entry("not_forwarded", row.follow_up, row.participant, message=message, detail=refusal or "no invitation")
+        account = accounts.configured(settings).get(to.account) if to is not None else None
+        refusal = _refusal(connection, answer, owner, accounts.mailboxes(settings), now)
+        if refusal or owner is None or to is None or account is None:
+            entry = journal.Entry("not_forwarded", row.follow_up, row.participant, message=message,
+                                  detail=refusal or ("no invitation" if to is None else plan.NO_ACCOUNT))
         else:
-            letter = _queue(connection, answer, row, owner, to, message, settings, now)
+            letter = _queue(connection, answer, row, owner, to, message, account.mail, now)
             entry = journal.Entry("queued", row.follow_up, row.participant, letter=letter, message=message, detail="to the owner")
         journal.write(connection, [entry], now)
 
 
-def _refusal(connection: Connection, answer: facts.Answer, owner: Owner | None, mail: configuration.Mail, now: datetime) -> str:
-    """Why a text is filed but not passed on; "" where it is."""
-    ours = tuple(filter(None, (mail.address, *mail.also)))
+def _refusal(connection: Connection, answer: facts.Answer, owner: Owner | None, ours: Sequence[str], now: datetime) -> str:
+    """Why a text is filed but not passed on; "" where it is. `ours`: every mailbox of ours."""
     if not answer.decision.pass_on:
         return "a machine may have sent it"
     if owner is None or syntax.problem(owner.address):
         return "the owner has no address that mail can go to"
-    if not ours:
-        return plan.NO_ACCOUNT
     if address.is_ours(owner.address, ours) or address.is_ours(answer.address, ours):
         return "it would come back to this mailbox"
     if address.same(owner.address, answer.address):
@@ -59,8 +59,8 @@ def _refusal(connection: Connection, answer: facts.Answer, owner: Owner | None, 
 
 
 def _queue(connection: Connection, answer: facts.Answer, row: facts.Row, owner: Owner, to: Invitation, message: int,
-           settings: configuration.Settings, now: datetime) -> int:
-    mail, decision = settings.mail, answer.decision
+           mail: configuration.Mail, now: datetime) -> int:
+    decision = answer.decision
     known = address.among(answer.address, {row.address, *row.known})
     invitee = Guest(to.name, row.address)
     remarks = Remarks(
@@ -71,6 +71,6 @@ def _queue(connection: Connection, answer: facts.Answer, row: facts.Row, owner: 
     edition = invitations.keep_edition(connection, row.follow_up, row.current, followups.known_edition(connection, row.follow_up), now)
     # The bare mailbox as envelope sender: a report about the owner's mailbox says nothing of the invitee's.
     addressed = replace(to, address=owner.address, name=owner.name, language=owner.language or mail.language, bounce_address=mail.address)
-    context = planning.Context(mail, meta.site_secret(connection), now)
-    return outbox.put(connection, owed, addressed, edition, None, message_id=planning.message_id(f"{to.token}|forward|{message}", context),
+    message_id = planning.message_id(f"{to.token}|forward|{message}", meta.site_secret(connection), to)
+    return outbox.put(connection, owed, addressed, edition, None, message_id=message_id,
                       timezone=owner.timezone or row.current.timezone, at=now)

@@ -4,21 +4,21 @@ import base64
 import hashlib
 import hmac
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from gateway import accounts, status
 from gateway import settings as configuration
-from gateway import status
+from gateway.errors import ConfigurationError
 from gateway.itip import plan
 from gateway.mail import address
-from gateway.model import Channel, Edition, Guest, Standing
+from gateway.model import Channel, Edition, Guest, LetterState, Standing
 from gateway.store import delegations, followups, invitations, journal, meta, outbox, proposals
 from gateway.store.engine import Connection, Store
 from gateway.store.followups import Member, Site
 from gateway.store.invitations import Invitation
 
-ACCOUNT = "default"
 LONGEST_UID = 74
 BATCH = 50
 """Follow-ups planned in one transaction."""
@@ -26,15 +26,31 @@ BATCH = 50
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What planning needs to know of the site."""
+    """What planning needs to know of the site. `account`: where new invitations to the follow-up in hand go out from, "" where
+    it has none."""
 
-    mail: configuration.Mail
+    accounts: Mapping[str, configuration.Account]
+    site: Site
     secret: bytes
     now: datetime
+    account: str = ""
 
     @property
-    def site(self) -> Site:
-        return Site(self.mail.timezone, self.mail.language)
+    def mail(self) -> configuration.Mail:
+        """The mail settings of `account`."""
+        return self.accounts[self.account].mail if self.account else configuration.Mail(language=self.site.language)
+
+    def of(self, connection: Connection, key: str) -> "Context":
+        """The same for one follow-up. Where its owner has no account now, it goes on with the one that it began with."""
+        owner = followups.owner(connection, key)
+        chosen = accounts.choose(self.accounts, owner.key if owner else "", owner.group if owner else "")
+        return replace(self, account=chosen or next(
+            (name for name in invitations.accounts_of(connection, key) if name in self.accounts), ""))
+
+
+def context(connection: Connection, settings: configuration.Settings, now: datetime) -> Context:
+    """What planning needs; the connection is a writing one."""
+    return Context(accounts.configured(settings), Site(settings.mail.timezone, settings.mail.language), meta.site_secret(connection), now)
 
 
 def plan_due(store: Store, settings: configuration.Settings, now: datetime, *, everything: bool = False) -> int:
@@ -49,59 +65,79 @@ def plan_due(store: Store, settings: configuration.Settings, now: datetime, *, e
             if not followups.due(connection, until, 1):
                 return letters
         with store.write() as connection:
-            context = Context(settings.mail, meta.site_secret(connection), now)
+            site = context(connection, settings, now)
             # In one order for all, because invitations are locked on the way (outbox.settle locks them so, too).
             free = {key: newest for key, newest in sorted(followups.due(connection, until, BATCH).items())
                     if followups.try_lock(connection, key)}
             # Before the records are read: on PostgreSQL a mark of a lower number may commit while they are, and must stay.
             followups.unmark(connection, free)
             for key in free:
-                letters += len(plan_one(connection, key, context))
+                letters += len(plan_one(connection, key, site))
         if not free:  # somebody else is at work on them; what he leaves is found next time
             return letters
 
 
-def plan_one(connection: Connection, key: str, context: Context) -> list[int]:
+def plan_one(connection: Connection, key: str, site: Context) -> list[int]:
     """Bring one follow-up's invitations up to date. Returns the numbers of the letters that were queued."""
     followups.lock(connection, key)
     invitations.rehome(connection, key)
+    context = site.of(connection, key)
     members = followups.members(connection, key)
     wanted, known_number = _wanted(connection, key, context, members), followups.known_edition(connection, key)
     known = invitations.editions(connection, [known_number]).get(known_number)
     copies, numbers = invitations.copies(connection, key)
-    made = plan.plan(wanted, known, _invitees(connection, key, members, context), copies, context.now, account=bool(context.mail.address))
+    made = plan.plan(wanted, known, _invitees(connection, key, members, context), copies, context.now, account=bool(context.account))
     _keep_rows(connection, key, members, made, context)
     if known is not None and made.edition is not None and known.significant < made.edition.significant:
         _overtake_proposals(connection, key, context)
     number = _keep_edition(connection, key, made.edition, known_number, context)
+    stopped = outbox.held_by_hand(connection, made.superseded)
     outbox.supersede(connection, made.superseded, context.now)
     if made.edition is None:
         followups.forget(connection, key)
-    return [queue(connection, key, owed, number if owed.edition is made.edition else None,
-                   numbers.get(owed.before) if owed.before else None, context) for owed in made.owed]
+    letters = [queue(connection, key, owed, number if owed.edition is made.edition else None,
+                     numbers.get(owed.before) if owed.before else None, context) for owed in made.owed]
+    again = [letter for letter, owed in zip(letters, made.owed, strict=True) if owed.invitation in stopped]
+    outbox.change(connection, again, (LetterState.WAITING,), LetterState.HELD, outbox.BY_HAND, context.now)
+    return letters
 
 
 def revive(store: Store, settings: configuration.Settings, now: datetime) -> None:
     """A mail account has been configured: have the rows looked at that got no letter for want of one."""
-    if settings.mail.address:
+    if accounts.configured(settings):
         with store.write() as connection:
             followups.mark_noted(connection, plan.NO_ACCOUNT, now)
 
 
+def require_accounts(store: Store, settings: configuration.Settings, now: datetime) -> None:
+    """Refuse to begin without an account that an invitation still needs, for it keeps its account for life (contract.md §2).
+
+    Raises `ConfigurationError`. An invitation needs it while a letter of its waits, and while it stands and is not over.
+    """
+    present = accounts.configured(settings)
+    with store.read() as connection:
+        for name in sorted(invitations.accounts_named(connection) - present.keys()):
+            standing = (key for key, sent in invitations.standing(connection, name) if not plan.over(sent, now))
+            key = next(iter(outbox.follow_ups_waiting(connection, name)), None) or next(standing, None)
+            if key is not None:
+                raise ConfigurationError(f"{accounts.section(name)}mail.address: not set, but the account {name!r} is needed by "
+                                         f"invitations that still stand, to the follow-up {key!r} for one; keep it until they are over")
+
+
 def adopt(connection: Connection, key: str, participants: Sequence[int], settings: configuration.Settings, now: datetime) -> None:
     """These participants hold the invitation already, sent by an earlier system with the follow-up's present SEQUENCE."""
-    context = Context(settings.mail, meta.site_secret(connection), now)
+    site = context(connection, settings, now).of(connection, key)
     members = followups.members(connection, key)
-    wanted, known_number = _wanted(connection, key, context, members), followups.known_edition(connection, key)
+    wanted, known_number = _wanted(connection, key, site, members), followups.known_edition(connection, key)
     if wanted is None:
         return
     known = invitations.editions(connection, [known_number]).get(known_number)
     edition = known if known is not None else replace(wanted, significant=wanted.sequence)
-    number = _keep_edition(connection, key, edition, known_number, context)
+    number = _keep_edition(connection, key, edition, known_number, site)
     assert number is not None
     for member in members:
         if member.id in participants and member.address:
-            held = _invitation(connection, key, edition.uid, _invitee(member, context), context)
+            held = _invitation(connection, key, edition.uid, _invitee(member, site), site)
             invitations.adopt(connection, held.id, number, edition.sequence, now)
 
 
@@ -183,7 +219,7 @@ def queue(connection: Connection, key: str, owed: plan.Owed, edition: int | None
     if owed.invitee is not None:
         to = replace(to, name=owed.invitee.name, language=owed.invitee.language, timezone=owed.invitee.timezone)
     identity = f"{to.token}|{owed.method}|{owed.sequence}|{owed.dtstamp:%Y%m%dT%H%M%S}|{edition}"
-    number = outbox.put(connection, owed, to, edition, before, message_id=message_id(identity, context),
+    number = outbox.put(connection, owed, to, edition, before, message_id=message_id(identity, context.secret, to),
                         timezone=to.timezone or owed.edition.timezone, at=context.now)
     journal.write(connection, [journal.Entry("queued", key, to.participant, letter=number, detail=owed.method.value)], context.now)
     return number
@@ -198,15 +234,15 @@ def _invitation(connection: Connection, key: str, uid: str, invitee: plan.Invite
     mailbox = context.mail.address
     organizer = address.token_address(mailbox, token) if context.mail.organizer_address == "token" else mailbox
     bounce = address.bounce_address(mailbox, token) if context.mail.organizer_address == "token" else mailbox
-    made = Invitation(0, invitee.participant, key, uid, token, ACCOUNT, invitee.address, invitee.name, organizer, bounce,
+    made = Invitation(0, invitee.participant, key, uid, token, context.account or accounts.DEFAULT, invitee.address, invitee.name, organizer, bounce,
                       invitee.language, invitee.timezone)
     return replace(made, id=invitations.create(connection, made, context.now))
 
 
-def message_id(identity: str, context: Context) -> str:
+def message_id(identity: str, secret: bytes, of: Invitation) -> str:
     """A keyed hash of the letter's identity: a repeat has the same, a new letter never, and nobody can guess it (itip.md §1)."""
-    digest = hmac.new(context.secret, identity.encode(), hashlib.sha256).digest()[:20]
-    return f"{base64.b32encode(digest).decode().lower()}@{context.mail.address.rpartition('@')[2]}"
+    digest = hmac.new(secret, identity.encode(), hashlib.sha256).digest()[:20]
+    return f"{base64.b32encode(digest).decode().lower()}@{of.organizer_address.rpartition('@')[2]}"
 
 
 def _uid(mailbox: str) -> str:

@@ -15,7 +15,7 @@ from gateway.errors import NotFound, Refused
 from gateway.followups import recurrence
 from gateway.itip import facts, plan
 from gateway.model import Edition, Method, Moment, Outcome, ProposalState, Recurrence, Remarks, Reply
-from gateway.store import codec, followups, invitations, journal, meta, proposals
+from gateway.store import codec, followups, invitations, journal, proposals
 from gateway.store.engine import Connection
 from gateway.store.proposals import Proposal
 
@@ -57,7 +57,8 @@ def decline(connection: Connection, number: int, settings: configuration.Setting
     _settle(connection, one, ProposalState.DECLINED, by, now)
     to, last = invitations.holding(connection, one.participant), followups.known_edition(connection, one.follow_up)
     known = invitations.editions(connection, [last]).get(last)
-    if to is None or known is None or known.cancelled or not settings.mail.address:
+    context = planning.context(connection, settings, now)
+    if to is None or known is None or known.cancelled or to.account not in context.accounts:
         return one
     [member] = followups.members(connection, ids=[one.participant])
     standing = member.standings.get(one.instance, member.standings[plan.SERIES])
@@ -65,7 +66,7 @@ def decline(connection: Connection, number: int, settings: configuration.Setting
         Method.DECLINECOUNTER, one.participant, to.id, None, known, None, one.sequence, plan.next_dtstamp(to.top_dtstamp, now),
         Reply.NEEDS_ACTION if standing.cancelled else standing.reply, instance=one.instance,
         remarks=Remarks(start=one.start, end=one.end))
-    planning.queue(connection, one.follow_up, owed, last, None, planning.Context(settings.mail, meta.site_secret(connection), now))
+    planning.queue(connection, one.follow_up, owed, last, None, context)
     return one
 
 

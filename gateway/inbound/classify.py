@@ -18,7 +18,7 @@ ANSWERS = (Method.REPLY, Method.COUNTER, Method.REFRESH)
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """The mailboxes of the account that received the mail, former addresses included."""
+    """The mailboxes of all our accounts, former addresses included: mail for one may come by way of another."""
 
     mailboxes: tuple[str, ...]
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 
+from gateway import accounts
 from gateway import settings as configuration
 from gateway.actions import answers, forwarding, joining, review
 from gateway.errors import Unreadable
@@ -70,11 +71,11 @@ class Result:
 
 
 class Processor:
-    """Judges and records messages of one account."""
+    """Judges and records messages, whichever account's mailbox they came to."""
 
     def __init__(self, store: Store, settings: configuration.Settings) -> None:
         self._store, self._settings = store, settings
-        self._ours = classify.Ours(tuple(filter(None, (settings.mail.address, *settings.mail.also))))
+        self._ours = classify.Ours(accounts.mailboxes(settings))
         self._site = Site(settings.mail.timezone, settings.mail.language)
         with store.write() as connection:
             self._secret = meta.site_secret(connection)

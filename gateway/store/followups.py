@@ -52,8 +52,10 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose follow-up it is. `address` may be "" or none that mail can go to."""
+    """Whose follow-up it is. `address` may be "" or none that mail can go to; `group` is his user group."""
 
+    key: str
+    group: str
     name: str
     address: str
     language: str
@@ -168,7 +170,7 @@ def owner(connection: Connection, key: str) -> Owner | None:
     """The associate who owns a follow-up; None where it is gone or nobody's."""
     row = connection.execute(sa.select(associate).join(follow_up, follow_up.c.owner == associate.c.key)
                              .where(follow_up.c.key == key)).one_or_none()
-    return Owner(row.name, row.email, row.language, row.timezone) if row is not None else None
+    return Owner(row.key, row.user_group, row.name, row.email, row.language, row.timezone) if row is not None else None
 
 
 def add_guest(connection: Connection, key: str, address: str, name: str) -> int:

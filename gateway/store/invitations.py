@@ -2,7 +2,7 @@
 
 import base64
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -124,6 +124,30 @@ def lock(connection: Connection, numbers: Iterable[int], *, wait: bool) -> set[i
     query = (sa.select(invitation.c.id).where(invitation.c.id.in_(wanted))
              .order_by(sa.collate(invitation.c.follow_up, "C"), invitation.c.id).with_for_update(skip_locked=not wait))
     return set(connection.execute(query).scalars())
+
+
+def accounts_of(connection: Connection, key: str) -> list[str]:
+    """The accounts that a follow-up's invitations were sent from, the first one first."""
+    rows = connection.execute(sa.select(invitation.c.account).where(invitation.c.follow_up == key).order_by(invitation.c.id))
+    return list(dict.fromkeys(rows.scalars()))
+
+
+def accounts_named(connection: Connection) -> set[str]:
+    """Every account that an invitation was ever made for: from one name to the next in the index, not row by row."""
+    found, query = set[str](), sa.select(sa.func.min(invitation.c.account))
+    name = connection.execute(query).scalar_one()
+    while name is not None:
+        found.add(name)
+        name = connection.execute(query.where(invitation.c.account > name)).scalar_one()
+    return found
+
+
+def standing(connection: Connection, account: str) -> Iterator[tuple[str, Edition]]:
+    """Follow-ups to which somebody holds an invitation from this account, with what he was last sent; the newest first."""
+    query = (sa.select(invitation.c.follow_up, edition.c.facts).join(edition, edition.c.id == invitation.c.sent_edition)
+             .where(invitation.c.account == account, invitation.c.sent_method == Method.REQUEST).order_by(invitation.c.id.desc()))
+    for row in connection.execute(query):
+        yield row.follow_up, codec.parse_edition(row.facts)
 
 
 def token_taken(connection: Connection, value: str) -> bool:

@@ -10,7 +10,7 @@ and neither wait for the invitee's letters nor keep them waiting.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -27,6 +27,8 @@ from gateway.store.pace import Room
 from gateway.store.schema import attempt, invitation, outbox
 
 OPEN = (LetterState.WAITING, LetterState.SENDING, LetterState.HELD)
+BY_HAND = "held by hand"
+"""The note of a letter that an administrator holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +103,49 @@ def passed_on(connection: Connection, participant: int, since: datetime) -> int:
 
 def supersede(connection: Connection, letters: Sequence[int], at: datetime) -> None:
     """A newer look at the follow-up made these letters needless before they left."""
+    _end(connection, letters, LetterState.SUPERSEDED, at)
+
+
+def change(connection: Connection, letters: Sequence[int], before: Collection[LetterState], after: LetterState, note: str,
+           now: datetime) -> list[int]:
+    """Hold, release, try again or drop letters that are in one of the states `before`. Returns those that were.
+
+    The invitations are locked first (`invitations.lock`). A letter that is to wait is due at once.
+    """
+    if not letters:
+        return []
+    found = connection.execute(sa.select(outbox.c.invitation).where(outbox.c.id.in_(letters))).scalars()
+    invitations.lock(connection, found, wait=True)
+    query = sa.select(outbox.c.id).where(outbox.c.id.in_(letters), outbox.c.state.in_(before)).order_by(outbox.c.id)
+    numbers = list(connection.execute(query.with_for_update()).scalars())
+    if after not in OPEN:
+        _end(connection, numbers, after, now)
+    values: dict[str, object] = {"state": after, "note": note}
+    values |= {"settled_at": None} if after in OPEN else {}
+    values |= {"due_at": now} if after is LetterState.WAITING else {}
+    connection.execute(sa.update(outbox).where(outbox.c.id.in_(numbers)).values(values))
+    if after is LetterState.WAITING:
+        rows = sa.select(outbox.c.invitation).where(outbox.c.id.in_(numbers), outbox.c.method.in_(PLANNED))
+        connection.execute(sa.update(invitation).where(invitation.c.id.in_(rows)).values(
+            delivery=Delivery.QUEUED, delivery_text="", refused=False))
+    return numbers
+
+
+def held_by_hand(connection: Connection, letters: Sequence[int]) -> set[int]:
+    """The invitations of those among the letters that an administrator holds: what replaces such a letter is held, too."""
+    query = sa.select(outbox.c.invitation).where(
+        outbox.c.id.in_(letters), outbox.c.state == LetterState.HELD, outbox.c.note == BY_HAND)
+    return set(connection.execute(query).scalars()) if letters else set()
+
+
+def _end(connection: Connection, letters: Sequence[int], state: LetterState, at: datetime) -> None:
+    """Letters that will not leave; their invitations stand where they stood before."""
     if not letters:
         return
-    connection.execute(sa.update(outbox).where(outbox.c.id.in_(letters)).values(state=LetterState.SUPERSEDED, settled_at=at))
-    rows = sa.select(outbox.c.invitation).where(outbox.c.id.in_(letters))
-    connection.execute(sa.update(invitation).where(invitation.c.id.in_(rows), invitation.c.delivery == Delivery.QUEUED).values(
+    connection.execute(sa.update(outbox).where(outbox.c.id.in_(letters)).values(state=state, settled_at=at))
+    rows = sa.select(outbox.c.invitation).where(outbox.c.id.in_(letters), outbox.c.method.in_(PLANNED))
+    waits = invitation.c.delivery.in_((Delivery.QUEUED, Delivery.DEFERRED))
+    connection.execute(sa.update(invitation).where(invitation.c.id.in_(rows), waits).values(
         delivery=sa.case((invitation.c.refused, Delivery.UNDELIVERABLE.value), (invitation.c.sent_method.is_not(None), Delivery.SENT.value),
                          else_=Delivery.NONE.value)))
 
@@ -227,6 +267,12 @@ def pending(connection: Connection, states: Iterable[LetterState] = OPEN) -> lis
     """Letters in these states, oldest first."""
     rows = connection.execute(sa.select(outbox).where(outbox.c.state.in_(list(states))).order_by(outbox.c.id)).all()
     return _queued(connection, rows)
+
+
+def follow_ups_waiting(connection: Connection, account: str) -> list[str]:
+    """A follow-up with letters of this account that have not come to an end, if there is one."""
+    query = sa.select(outbox.c.follow_up).where(outbox.c.account == account, outbox.c.state.in_(OPEN)).limit(1)
+    return list(connection.execute(query).scalars())
 
 
 def counts(connection: Connection) -> Mapping[LetterState, int]:
