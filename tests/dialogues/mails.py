@@ -4,6 +4,7 @@
 """
 
 import re
+from base64 import encodebytes
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from email import message_from_bytes
@@ -12,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from gateway.model import Moment
 from gateway.sandbox import reading
-from tests.dialogues import language
+from tests.dialogues import language, winmail
 from tests.dialogues.world import AUTHSERV, MAILBOX, Sent
 
 NOTICES = ("REQUEST", "PUBLISH", "ADD", "CANCEL", "DECLINECOUNTER")
@@ -90,6 +91,11 @@ class Mail:
         if self.wrapped == "attachment":
             part = (f"Content-Type: application/octet-stream; name=invite.ics\r\n"
                     f"Content-Disposition: attachment; filename=invite.ics\r\n\r\n{body}")
+        elif self.wrapped == "winmail":
+            number = self.event.sequence if self.event else 0
+            stream = winmail.response(self.event.value("UID") if self.event else "", self.words.split(" ")[0], self.sender, number, self.now)
+            part = ("Content-Type: application/ms-tnef; name=winmail.dat\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+                    + encodebytes(stream).decode().replace("\n", "\r\n"))
         elif self.wrapped == "forwarded":
             part = f"Content-Type: message/rfc822\r\n\r\n{inner}"
         else:
@@ -359,6 +365,7 @@ OPTIONS = (
     (r'response comment (".*")', _set("attendee_parameters", lambda m, f: f';X-RESPONSE-COMMENT="{language.quoted(f[1])}"')),
     (r"as attachment", _flag("wrapped", "attachment")),
     (r"forwarded as attachment", _flag("wrapped", "forwarded")),
+    (r"as winmail.dat", _flag("wrapped", "winmail")),
     (r"signed", _flag("wrapped", "signed")),
     (r"the object twice", _flag("wrapped", "twice")),
     (r"as (VTODO|VFREEBUSY)", _set("component", lambda m, f: f[1])),
