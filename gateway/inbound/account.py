@@ -29,8 +29,8 @@ def _kind(finding: classify.Finding) -> str:
             return (f"a calendar answer: METHOD {finding.method} with {parts} component{'s' if parts > 1 else ''}"
                     f"{', PARTSTAT ' + words if words else ''}{'; sent by a machine' if finding.automatic else ''}")
         case classify.Bounce():
-            actions = _some(dict.fromkeys(one.action for one in finding.reports))
-            return f"a delivery report: {actions or 'of nobody'}{', told in prose' if any(one.prose for one in finding.reports) else ''}"
+            told = [f"{_some(one.recipients) or 'nobody named'} {one.action} {one.status}".strip() for one in finding.reports]
+            return f"a delivery report: {_some(told)}{', told in prose' if any(one.prose for one in finding.reports) else ''}"
         case classify.Receipt():
             return "a read receipt (MDN)" + ("" if finding.displayed else " that does not say the letter was displayed")
         case classify.AutoReply():
@@ -75,6 +75,9 @@ def _keys(asked: facts.Keys, found: facts.Found) -> Iterable[facts.Rule]:
     named = [row for row in found.rows if row.message_ids]
     if named:
         yield facts.Rule("message_id_key", f"it names the Message-ID of a letter to {_some(_row(row) for row in named)}")
+    elif not known:
+        what = "the messages that it answers or reports on are no letters of ours" if asked.message_ids else "it names no message before it"
+        yield facts.Rule("message_id_key", what)
     others = [row for row in found.rows if row not in known and row not in named]
     if others:
         yield facts.Rule("address_key", f"an address in it is known as {_some(_row(row) for row in others)}")

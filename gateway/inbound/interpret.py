@@ -148,7 +148,9 @@ def _tied(message: parse.Message, finding: classify.Receipt | classify.AutoReply
     """Receipts, automatic replies and texts count for the row they tie to; without one they are none of ours."""
     choice = correlate.tie(message, asked, found)
     if choice is None or choice.row is None:
-        return _simple(Outcome.IGNORED, "it names no invitation of ours")
+        rule = facts.Rule("untied", "a text, an automatic reply or a receipt counts by a token or by the Message-ID of a letter of ours; "
+                          "it has neither")
+        return Meaning(Outcome.IGNORED, "it names no invitation of ours", (), (rule,))
     row, about = choice.row, _about(message, None, choice.speaker, context)
     match finding:
         case classify.Receipt(displayed=True):
@@ -169,7 +171,9 @@ def _tied(message: parse.Message, finding: classify.Receipt | classify.AutoReply
 def _bounce(finding: classify.Bounce, asked: facts.Keys, found: facts.Found, context: Context) -> Meaning:
     tied = correlate.failed(finding, asked, found, context.policy)
     if not tied:
-        return _simple(Outcome.IGNORED, "a delivery report that nothing ties to a letter of ours")
+        rule = facts.Rule("bounce_untied", "neither a token nor the Message-ID of a letter of ours; the UID with the row's address "
+                          "counts only where policy.require_authentication is off, an address alone never (P25)")
+        return Meaning(Outcome.IGNORED, "a delivery report that nothing ties to a letter of ours", (), (rule,))
     answers = list[facts.Answer]()
     for row, report, rule in tied:
         words = " ".join(part for part in (report.action, report.status, report.diagnostic) if part)

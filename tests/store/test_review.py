@@ -144,7 +144,8 @@ def test_a_message_is_judged_by_the_rules_of_today_as_of_its_arrival(site: Site)
     still = review.apply(site.desk, 1)
     assert (still.done, still.after) == (False, Outcome.HELD)
     assert "did not authenticate" in still.reason
-    assert [rule.name for rule in still.rules] == ["kind", "sender", "token_key", "uid_key", "address_key", "uid_held"]
+    assert [rule.name for rule in still.rules] == [
+        "kind", "sender", "token_key", "uid_key", "message_id_key", "address_key", "uid_held"]
     later = replace(site.with_policy(require_authentication=False).desk, now=datetime(2027, 1, 1, tzinfo=UTC))
     done = review.apply(later, 1)
     assert (done.done, done.before, done.after) == (True, Outcome.HELD, Outcome.APPLIED)
