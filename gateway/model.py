@@ -249,7 +249,8 @@ class Remarks:
 
     `delegated_from`: who passed the invitation on to the recipient; `delegated_to`: to whom he passed it on himself.
     `start`, `end`: of the proposal that a DECLINECOUNTER turns down. `words`, `writer`, `reply_to`: of a text that is passed
-    on to the owner; `row`: the invitee whose row it came to, where that is somebody else than the writer.
+    on to the owner; `row`: the invitee whose row it came to, where that is somebody else than the writer. `date_replies`: answers
+    to dates that go with a series, where they are not the series'.
     """
 
     occasion: Occasion = Occasion.PLANNED
@@ -261,6 +262,7 @@ class Remarks:
     writer: Guest | None = None
     row: Guest | None = None
     reply_to: str = ""
+    date_replies: tuple[tuple[Moment, Reply], ...] = ()
 
 
 NO_REMARKS = Remarks()

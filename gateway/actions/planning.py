@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from gateway import accounts, status
 from gateway import settings as configuration
 from gateway.errors import ConfigurationError
-from gateway.itip import plan
+from gateway.itip import editions, plan
 from gateway.mail import address
 from gateway.model import Channel, Edition, Guest, LetterState, Standing
 from gateway.store import delegations, followups, invitations, journal, meta, outbox, proposals
@@ -83,23 +83,48 @@ def plan_one(connection: Connection, key: str, site: Context) -> list[int]:
     invitations.rehome(connection, key)
     context = site.of(connection, key)
     members = followups.members(connection, key)
-    wanted, known_number = _wanted(connection, key, context, members), followups.known_edition(connection, key)
+    known_number = followups.known_edition(connection, key)
     known = invitations.editions(connection, [known_number]).get(known_number)
+    wanted = _without_lost(connection, key, _wanted(connection, key, context, members), known, context, members)
     copies, numbers = invitations.copies(connection, key)
     made = plan.plan(wanted, known, _invitees(connection, key, members, context), copies, context.now, account=bool(context.account))
     _keep_rows(connection, key, members, made, context)
-    if known is not None and made.edition is not None and known.significant < made.edition.significant:
-        _overtake_proposals(connection, key, context)
-    number = _keep_edition(connection, key, made.edition, known_number, context)
+    if known is not None and made.edition is not None:
+        _overtake_proposals(connection, key, known, made.edition, context)
+    held = _Numbers(connection, key, numbers, context.now)
+    if (number := _keep_edition(connection, key, made.edition, known_number, context)) is not None and made.edition is not None:
+        held.known(made.edition, number)
     stopped = outbox.held_by_hand(connection, made.superseded)
     outbox.supersede(connection, made.superseded, context.now)
     if made.edition is None:
         followups.forget(connection, key)
-    letters = [queue(connection, key, owed, number if owed.edition is made.edition else None,
-                     numbers.get(owed.before) if owed.before else None, context) for owed in made.owed]
+    letters = [queue(connection, key, owed, held.of(owed.edition), held.of(owed.before) if owed.before is not None else None, context)
+               for owed in made.owed]
     again = [letter for letter, owed in zip(letters, made.owed, strict=True) if owed.invitation in stopped]
     outbox.change(connection, again, (LetterState.WAITING,), LetterState.HELD, outbox.BY_HAND, context.now)
     return letters
+
+
+class _Numbers:
+    """The numbers of editions. Some exist for a letter alone and are kept then: those between which single dates changed one by one,
+    and the last one, cancelled, of a follow-up that is gone."""
+
+    def __init__(self, connection: Connection, key: str, numbers: Mapping[Edition, int], at: datetime) -> None:
+        self.connection, self.key, self.at = connection, key, at
+        self.numbers = dict(numbers)
+        self.objects = dict[int, tuple[Edition, int]]()  # an edition with a long guest list is not compared for every invitee
+
+    def known(self, value: Edition, number: int) -> None:
+        self.numbers[value] = number
+
+    def of(self, value: Edition) -> int:
+        seen = self.objects.get(id(value))
+        if seen is not None:
+            return seen[1]
+        if value not in self.numbers:
+            self.numbers[value] = invitations.keep_edition(self.connection, self.key, value, None, self.at)
+        self.objects[id(value)] = value, self.numbers[value]
+        return self.numbers[value]
 
 
 def revive(store: Store, settings: configuration.Settings, now: datetime) -> None:
@@ -146,6 +171,21 @@ def _wanted(connection: Connection, key: str, context: Context, members: Sequenc
     return replace(wanted, uid=wanted.uid or _uid(context.mail.address)) if wanted is not None else None
 
 
+def _without_lost(connection: Connection, key: str, wanted: Edition | None, known: Edition | None, context: Context,
+                  members: Sequence[Member]) -> Edition | None:
+    """Dates that the series has no more lose their own data, or the old name of a moved date would be read as an added one."""
+    if wanted is None or known is None:
+        return wanted
+    lost = editions.lost(known, wanted, editions.named_dates(known) | editions.named_dates(wanted))
+    if not followups.drop_dates(connection, key, lost):
+        return wanted
+    answered = {date for member in members for date in member.standings}
+    journal.write(connection, [journal.Entry("date_dropped", key, instance=date, channel=Channel.STORE)
+                               for date in sorted(lost - answered, key=str)], context.now)
+    fresh = followups.wanted(connection, key, context.site, members)
+    return replace(fresh, uid=wanted.uid) if fresh is not None else None
+
+
 def _invitees(connection: Connection, key: str, members: Sequence[Member], context: Context) -> list[plan.Invitee]:
     passed_on = delegations.of(connection, key)
     if not passed_on:
@@ -170,6 +210,11 @@ def _keep_rows(connection: Connection, key: str, members: Sequence[Member], made
     for change in made.changes:
         member = by_id[change.participant]
         before = changed.get((member.id, change.instance), member.standings.get(change.instance, Standing()))
+        if change.standing is None:
+            followups.drop_standing(connection, member.id, change.instance)
+            entries.append(journal.Entry(change.event, key, member.id, change.instance, status.code(member.role, before).word,
+                                         channel=Channel.STORE))
+            continue
         changed[member.id, change.instance] = change.standing
         codes = status.code(member.role, before), status.code(member.role, change.standing)
         followups.write_standing(connection, member.id, change.instance, change.standing,
@@ -196,13 +241,18 @@ def _keep_edition(connection: Connection, key: str, edition: Edition | None, las
     if edition is None:
         return None
     number = invitations.keep_edition(connection, key, edition, last, context.now)
-    followups.settle(connection, key, uid=edition.uid, edition=number, sequence=edition.sequence)
+    followups.settle(connection, key, uid=edition.uid, edition=number, sequence=editions.counter(edition))
     return number
 
 
-def _overtake_proposals(connection: Connection, key: str, context: Context) -> None:
-    """Another time that was asked for before a move says nothing of the new one."""
-    overtaken = proposals.overtake(connection, key, context.now)
+def _overtake_proposals(connection: Connection, key: str, known: Edition, edition: Edition, context: Context) -> None:
+    """Another time that was asked for before a move, of all of it or of one date, says nothing of the new one."""
+    if known.significant < edition.significant:
+        overtaken = proposals.overtake(connection, key, context.now)
+    elif dates := editions.changed_dates(known, edition):
+        overtaken = proposals.overtake(connection, key, context.now, frozenset(dates))
+    else:
+        return
     journal.write(connection, [journal.Entry("proposal_overtaken", key, one.participant, one.instance, detail="moved or cancelled since")
                                for one in overtaken], context.now)
 
@@ -214,14 +264,15 @@ def queue(connection: Connection, key: str, owed: plan.Owed, edition: int | None
         to = _invitation(connection, key, owed.edition.uid, owed.invitee, context)
     else:
         to = invitations.get(connection, [owed.invitation])[owed.invitation]
-    if edition is None:  # the follow-up is gone, or another by now: its last edition, cancelled, is kept for the letter alone
+    if edition is None:
         edition = invitations.keep_edition(connection, key, owed.edition, None, context.now)
     if owed.invitee is not None:
         to = replace(to, name=owed.invitee.name, language=owed.invitee.language, timezone=owed.invitee.timezone)
     identity = f"{to.token}|{owed.method}|{owed.sequence}|{owed.dtstamp:%Y%m%dT%H%M%S}|{edition}"
     number = outbox.put(connection, owed, to, edition, before, message_id=message_id(identity, context.secret, to),
                         timezone=to.timezone or owed.edition.timezone, at=context.now)
-    journal.write(connection, [journal.Entry("queued", key, to.participant, letter=number, detail=owed.method.value)], context.now)
+    entry = journal.Entry("queued", key, to.participant, owed.instance, letter=number, detail=owed.method.value)
+    journal.write(connection, [entry], context.now)
     return number
 
 

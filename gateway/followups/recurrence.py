@@ -11,6 +11,7 @@ Raises `InputError` for a rule that is not understood or steps in less than days
 
 from calendar import monthrange
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache, partial
 from itertools import islice, takewhile
@@ -26,6 +27,15 @@ DAY = timedelta(days=1)
 FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
 LONGEST_MONTHS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """One date as it really takes place; `original` None: a follow-up that does not recur. The end of days is exclusive."""
+
+    original: Moment | None
+    start: Moment
+    end: Moment
 
 
 def instances(edition: Edition, after: Moment | None = None, before: Moment | None = None,
@@ -109,9 +119,61 @@ def last_end(edition: Edition) -> datetime | None:
     return max(ends, default=end_of(edition))
 
 
+def occurrences(edition: Edition, after: datetime, before: datetime, limit: int = LIMIT) -> Iterator[Occurrence]:
+    """What takes place between two instants, in the order of the dates' names: moved, added and single ones; no cancelled one.
+
+    A date belongs to the window by its own times: one that was moved out of it does not, one that was moved into it does.
+    """
+    if edition.start is None or edition.cancelled:
+        return
+    if edition.recurrence is None:
+        whole = Occurrence(None, edition.start, edition.end if edition.end is not None else edition.start)
+        if _overlaps(edition, whole, after, before):
+            yield whole
+        return
+    first, last = _name_at(edition, after), _name_at(edition, before)
+    moved = {one.original: one for one in edition.dates}
+    named = {*instances(edition, _earlier(edition, first), last, limit)} | {one for one in moved if is_instance(edition, one)}
+    for original in islice(sorted(named), limit):
+        own = moved.get(original)
+        if own is not None and own.cancelled:
+            continue
+        start = own.start if own is not None and own.start is not None else original
+        end = own.end if own is not None and own.end is not None else _shifted(edition, start)
+        one = Occurrence(original, start, end if end is not None else start)
+        if _overlaps(edition, one, after, before):
+            yield one
+
+
+def until(edition: Edition) -> Moment | None:
+    """The UNTIL of a series, as a moment of its own kind; None where the rule ends in another way or never."""
+    if edition.recurrence is None or not edition.recurrence.rrule:
+        return None
+    clock = _until(edition, _parts(edition.recurrence.rrule).get("UNTIL", ""))
+    return _moment(edition, clock) if clock is not None else None
+
+
 def check(text: str) -> None:
     """Raises `InputError` with the reason where a rule (without the property name) is none that we can expand."""
     _rule(text, datetime(2026, 1, 1, 9), None)  # noqa: DTZ001  # wall clock
+
+
+def _overlaps(edition: Edition, one: Occurrence, after: datetime, before: datetime) -> bool:
+    start = one.start if isinstance(one.start, datetime) else _midnight(edition, one.start)
+    end = end_of(edition, one.original)
+    return start < before and (end is None or end > after or start >= after)
+
+
+def _name_at(edition: Edition, moment: datetime) -> Moment:
+    """A moment as dates of this series are named; a day counts as begun when its moment lies within it."""
+    return moment.astimezone(ZoneInfo(edition.timezone)).date() + DAY if edition.all_day else moment
+
+
+def _earlier(edition: Edition, first: Moment) -> Moment:
+    """Where to begin so that no date is missed that lasts into the window."""
+    assert edition.start is not None
+    length = edition.end - edition.start if edition.end is not None else timedelta()
+    return first - length - DAY
 
 
 def _within(after: Moment | None, before: Moment | None, one: Moment) -> bool:
@@ -263,11 +325,10 @@ def _midnight(edition: Edition, day: date) -> datetime:
 
 
 def _shifted(edition: Edition, start: Moment) -> Moment | None:
-    """The end of a date that keeps the series' own length, on the wall clock."""
+    """The end of a date that keeps the series' own length, the same exact duration for all (RFC 5545 §3.8.5.3)."""
     if edition.start is None or edition.end is None:
         return None
-    length = _local(edition, edition.end) - _local(edition, edition.start)
-    return _moment(edition, _local(edition, start) + length)
+    return start + (edition.end - edition.start)
 
 
 def _merged(one: list[Moment], other: Iterator[Moment]) -> Iterator[Moment]:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import icalendar
 
 from gateway.errors import InputError
-from gateway.itip import zones
+from gateway.itip import editions, zones
 from gateway.model import DateChange, Edition, Guest, Letter, Method, Moment, Recurrence, Reply
 
 PRODID = "-//invite-gateway//iTIP//EN"
@@ -95,12 +95,14 @@ def calendar(letter: Letter) -> bytes:
     """
     shown = facts(letter)
     writer = _Writer(letter, shown)
-    events = [writer.refusal() if letter.method is Method.DECLINECOUNTER else writer.event(letter.instance, letter.sequence)]
+    events = [writer.refusal() if letter.method is Method.DECLINECOUNTER else
+              writer.event(letter.instance, letter.sequence, letter.reply)]
     if letter.method is Method.REQUEST and letter.instance is None and shown.recurrence is not None:
         # Many clients drop exceptions when a newer master arrives: every date of its own goes with it (itip.md §2).
         sequences = {original: sequence for original, sequence, _ in shown.date_sequences}
-        events += [writer.event(change.original, sequences.get(change.original, letter.sequence))
-                   for change in shown.dates if not change.cancelled]
+        replies = dict(letter.remarks.date_replies)
+        events += [writer.event(original, sequences.get(original, letter.sequence), replies.get(original, letter.reply))
+                   for original in editions.own_dates(shown)]
     top = icalendar.Calendar()
     top.add("prodid", PRODID)
     top.add("version", "2.0")
@@ -136,7 +138,7 @@ class _Writer:
         whole = span(shown)
         self.zoned = not (self.utc or whole.all_day)
 
-    def event(self, instance: Moment | None, sequence: int) -> icalendar.Event:
+    def event(self, instance: Moment | None, sequence: int, reply: Reply) -> icalendar.Event:
         """The series or single meeting, or one date of it, then with RECURRENCE-ID and without RRULE (P11)."""
         letter, shown = self.letter, self.shown
         when = span(shown, instance)
@@ -150,12 +152,12 @@ class _Writer:
             self.recurrence(event, shown.recurrence, when)
         event.add("summary", text(shown.title) or shown.kind.value.capitalize())
         self.texts(event)
-        self.people(event)
+        self.people(event, reply)
         cancelled = letter.method is Method.CANCEL and not letter.withdrawn
         if cancelled or letter.method is Method.REQUEST:
             event.add("status", "CANCELLED" if cancelled else "CONFIRMED")
         event.add("transp", "TRANSPARENT" if when.transparent else "OPAQUE")
-        self.outlook(event, when)
+        self.outlook(event, when, reply)
         return event
 
     def identity(self, instance: Moment | None, sequence: int) -> icalendar.Event:
@@ -170,7 +172,7 @@ class _Writer:
     def refusal(self) -> icalendar.Event:
         """RFC 5546 §3.2.8: a DECLINECOUNTER names the event, the SEQUENCE of the COUNTER and the people; it repeats nothing else."""
         event = self.identity(self.letter.instance, self.letter.sequence)
-        self.people(event)
+        self.people(event, self.letter.reply)
         return event
 
     def texts(self, event: icalendar.Event) -> None:
@@ -184,13 +186,13 @@ class _Writer:
             event.add("url", link)
             event.add("conference", icalendar.vUri(link, params={"VALUE": "URI", "FEATURE": "VIDEO"}), encode=False)  # RFC 7986 §5.11
 
-    def people(self, event: icalendar.Event) -> None:
+    def people(self, event: icalendar.Event, reply: Reply) -> None:
         letter, shown = self.letter, self.shown
         named = {"CN": common_name(shown.organizer) or common_name(letter.organizer_address)}
         event.add("organizer", _person(letter.organizer_address, named), encode=False)
         asked = letter.method is Method.REQUEST
         mine = {letter.address.casefold(), letter.organizer_address.casefold()}
-        event.add("attendee", _attendee(letter.address, letter.address_name, letter.reply, rsvp=asked, **self.delegation()), encode=False)
+        event.add("attendee", _attendee(letter.address, letter.address_name, reply, rsvp=asked, **self.delegation()), encode=False)
         for other, named in self.delegates():
             if other.address.casefold() not in mine:
                 mine.add(other.address.casefold())
@@ -239,11 +241,11 @@ class _Writer:
         moment = moment if moment.tzinfo else moment.replace(tzinfo=self.info)
         return f"{moment.astimezone(UTC):%Y%m%dT%H%M%SZ}"
 
-    def outlook(self, event: icalendar.Event, when: Span) -> None:
+    def outlook(self, event: icalendar.Event, when: Span, reply: Reply) -> None:
         """MS-OXCICAL: what Outlook marks the entry with before an answer, and after one."""
         free = when.transparent or self.letter.method is Method.CANCEL
         intended = "FREE" if free else "BUSY"
-        waiting = self.letter.reply in (Reply.NEEDS_ACTION, Reply.TENTATIVE)
+        waiting = reply in (Reply.NEEDS_ACTION, Reply.TENTATIVE)
         event.add("x-microsoft-cdo-busystatus", "TENTATIVE" if waiting and not free else intended)
         event.add("x-microsoft-cdo-intendedstatus", intended)
         event.add("x-microsoft-cdo-alldayevent", "TRUE" if when.all_day else "FALSE")

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from gateway import status
-from gateway.errors import Refused
 from gateway.followups import recurrence
+from gateway.itip import editions, standings
 from gateway.model import NO_REMARKS, Edition, Guest, Method, Moment, Occasion, Remarks, Reply, Role, Standing
 
 SERIES = None
@@ -42,21 +42,25 @@ class Invitee:
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """A letter in the outbox that has not left: it may still be replaced. `tries`: how often a server turned it away."""
+    """A letter in the outbox that has not left: it may still be replaced. `tries`: how often a server turned it away.
+
+    `instance`: the one date of a series that it is about; None: all of it.
+    """
 
     letter: int
     method: Method
     edition: Edition
     before: Edition | None
     tries: int
+    instance: Moment | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Copy:
     """An invitation: one participant at one address, and what that address was last sent.
 
-    `method` None: never sent anything. `top_sequence`: highest that ever left for it, -1 before any; `top_dtstamp`: highest
-    ever planned for it.
+    `method` None: never sent anything; a CANCEL of one date leaves it a REQUEST. `top_sequence`: highest that ever left for it,
+    -1 before any; `top_dtstamp`: highest ever planned for it.
     `refused`: its last letter did not arrive, so nothing is to be taken back there. `again`: he is to have his REQUEST once
     more, `because` he answered an old time or asked for it.
     """
@@ -76,7 +80,10 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """A letter to be put into the outbox. `invitation` None: to be made first, for `invitee` at its present address."""
+    """A letter to be put into the outbox. `invitation` None: to be made first, for `invitee` at its present address.
+
+    `instance`: the one date of a series that it is about; `edition` and `before` then differ in this date only.
+    """
 
     method: Method
     participant: int
@@ -94,11 +101,11 @@ class Owed:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A row's new standing, for the series or a date, and the event's name for the journal."""
+    """A row's new standing, for the series or a date, and the event's name for the journal. `standing` None: it is dropped."""
 
     participant: int
     instance: Moment | None
-    standing: Standing
+    standing: Standing | None
     event: str
 
 
@@ -111,31 +118,27 @@ class Plan:
     owed: tuple[Owed, ...] = ()
     superseded: tuple[int, ...] = ()
     notes: Mapping[int, str] = field(default_factory=dict)
-    dropped_dates: tuple[tuple[int, Moment], ...] = ()
 
 
 SECOND = timedelta(seconds=1)
 NO_ACCOUNT = "no mail account is configured"
 NO_ADDRESS = "no valid e-mail address"
 OVER = "the follow-up is over: no letter"
+DATE_OVER = "a date that was changed is over: no letter"
 
 
-def significant(before: Edition, after: Edition) -> bool:
-    """Whether everybody must be asked again: time, place or recurrence (itip.md §1, RFC 5546 §2.1.4)."""
-    return _essence(before) != _essence(after)
-
-
-def visible(before: Edition, after: Edition) -> bool:
-    """Whether the invitee's copy is out of date. A guest's coming, going or answering is not (P12); nor is the owner's name."""
-    listed = before.guest_list is not after.guest_list and before.guest_list_public != after.guest_list_public
-    return (before.significant < after.significant or significant(before, after) or listed
-            or before.cancelled != after.cancelled or _wording(before) != _wording(after))
-
-
-def over(edition: Edition, now: datetime) -> bool:
-    """The last date has passed. A follow-up without any date is never over."""
-    end = recurrence.last_end(edition)
+def over(edition: Edition, now: datetime, instance: Moment | None = None) -> bool:
+    """The last date, or the one that is asked about, has passed. A follow-up without any date is never over."""
+    end = recurrence.last_end(edition) if instance is None else recurrence.end_of(edition, instance)
     return end is not None and end <= now
+
+
+def pointless(edition: Edition, before: Edition | None, instance: Moment | None, now: datetime) -> bool:
+    """Whether a letter is about nothing but the past: over both as it is and as last sent (itip.md §2)."""
+    known = [one for one in (edition, before) if one is not None]
+    if instance is not None:
+        known = [one for one in known if editions.takes_place(one, instance)]
+    return all(over(one, now, instance) for one in known)
 
 
 def plan(wanted: Edition | None, known: Edition | None, invitees: Sequence[Invitee], copies: Sequence[Copy],
@@ -146,88 +149,55 @@ def plan(wanted: Edition | None, known: Edition | None, invitees: Sequence[Invit
     is gone. `known`: the edition that the planner saw last. `copies`: every invitation ever made for it, of removed rows too.
     `account`: whether there is a mail account to send from.
     """
-    edition = _next_edition(wanted, known)
+    edition = editions.following(wanted, known)
     changes, invitees = _standings(edition, known, invitees)
     if not account:
         return Plan(edition, changes, notes={one.participant: NO_ACCOUNT for one in invitees if one.email_invite})
-    owed, superseded, notes = [], [], dict[int, str]()
-    by_participant = {one.participant: one for one in invitees}
+    owed, superseded, notes = list[Owed](), list[int](), dict[int, str]()
+    by_participant, dates = {one.participant: one for one in invitees}, _Dates(edition)
     reached = set[int]()
     for one in copies:
         invitee = by_participant.get(one.participant)
-        wants = invitee is not None and _wants(edition, invitee) and _same(invitee.address, one.address)
-        if wants and invitee is not None and edition is not None:
+        if invitee is not None and edition is not None and _wants(edition, invitee) and _same(invitee.address, one.address):
             reached.add(one.participant)
-            letter = _request(edition, invitee, one, now)
+            letters = _requests(edition, invitee, one, dates, now)
         else:
-            letter = _cancel(edition, one, now, _reply(invitee))
-        if letter is not None and _pointless(letter, now):
-            letter, notes[one.participant] = None, OVER
-        keep = [queue for queue in one.queued if _repeats(queue, letter, one)]
-        superseded += [queue.letter for queue in one.queued if queue not in keep]
-        if letter is not None and not keep:
-            owed.append(_inherit(letter, one.queued))
+            letters = _cancel(edition, one, now, _reply(invitee))
+        if past := [letter for letter in letters if pointless(letter.edition, letter.before, letter.instance, now)]:
+            letters, notes[one.participant] = _without(letters, past), DATE_OVER if past[0].instance is not None else OVER
+        new, replaced = _against_queue(one, letters)
+        owed += new
+        superseded += replaced
     for invitee in invitees:
         if edition is None or invitee.participant in reached or not _wants(edition, invitee):
             continue
         letter = _request(edition, invitee, None, now)
-        if letter is not None and not _pointless(letter, now):
+        if not pointless(letter.edition, None, None, now):
             owed.append(letter)
-        elif letter is not None:
+        else:
             notes[invitee.participant] = OVER
     notes |= {one.participant: NO_ADDRESS for one in invitees if one.email_invite and not one.address and not one.removed}
-    edition, letters = _number(edition, owed, copies)
-    return Plan(edition, changes, tuple(_stamp(letters, copies)), tuple(superseded), notes)
-
-
-def _next_edition(wanted: Edition | None, known: Edition | None) -> Edition | None:
-    if wanted is None or known is None:
-        return replace(wanted, significant=wanted.sequence) if wanted is not None else None
-    wanted = replace(wanted, sequence=known.sequence, significant=known.significant, date_sequences=known.date_sequences)
-    if significant(known, wanted) or known.cancelled != wanted.cancelled:
-        counter = max([known.sequence, *(pair[1] for pair in known.date_sequences)]) + 1
-        wanted = replace(wanted, sequence=counter, significant=counter)
-    return wanted
+    edition, numbered = _number(edition, owed, copies)
+    return Plan(edition, changes, tuple(_stamp(numbered, copies)), tuple(superseded), notes)
 
 
 def _standings(edition: Edition | None, known: Edition | None, invitees: Sequence[Invitee]) -> tuple[tuple[Change, ...], list[Invitee]]:
     """Apply to every row what happened to the follow-up, and toggles by hand."""
-    moved = known is not None and edition is not None and not edition.cancelled and significant(known, edition)
+    what = standings.happened(known, edition, {date for one in invitees for date in one.standings if date is not None})
     changes, rows = list[Change](), list[Invitee]()
     for invitee in invitees:
-        standings = dict(invitee.standings)
-        for instance, standing in standings.items():
-            event, after = _event(edition, known, moved, invitee.role, standing)
-            if after != standing:
-                changes.append(Change(invitee.participant, instance, after, event))
-                standings[instance] = after
+        held = dict(invitee.standings)
+        events = standings.follow(what, invitee.role, held, present=not invitee.removed)
+        held |= {event.instance: event.standing for event in events if event.standing is not None}
         if invitee.set_status is not None:
-            changes.append(_by_hand(invitee, standings))
-            standings[SERIES] = changes[-1].standing
-        rows.append(replace(invitee, standings=standings))
+            events.append(standings.by_hand(held, invitee.set_status))
+            held[SERIES] = events[-1].standing or Standing()
+        for event in events:
+            if event.standing is None:
+                del held[event.instance]
+        changes += [Change(invitee.participant, event.instance, event.standing, event.name) for event in events]
+        rows.append(replace(invitee, standings=held))
     return tuple(changes), rows
-
-
-def _event(edition: Edition | None, known: Edition | None, moved: bool, role: Role, standing: Standing) -> tuple[str, Standing]:
-    if edition is not None and edition.cancelled and not standing.cancelled:
-        return "cancelled", status.cancel(standing)
-    if edition is not None and not edition.cancelled and standing.cancelled and (known is None or known.cancelled):
-        return "reinstated", status.reinstate(standing)
-    if moved and not standing.cancelled:
-        return "moved", status.move(role, standing)
-    return "", standing
-
-
-BY_HAND = {1: Reply.ACCEPTED, 5: Reply.NEEDS_ACTION, 9: Reply.DECLINED}
-
-
-def _by_hand(invitee: Invitee, standings: Mapping[Moment | None, Standing]) -> Change:
-    standing = standings.get(SERIES, Standing())
-    try:
-        after = status.toggle(standing, BY_HAND[invitee.set_status or 5])
-    except Refused as error:
-        return Change(invitee.participant, SERIES, standing, f"toggle_refused: {error}")
-    return Change(invitee.participant, SERIES, after, "toggled")
 
 
 def _wants(edition: Edition | None, invitee: Invitee) -> bool:
@@ -236,55 +206,146 @@ def _wants(edition: Edition | None, invitee: Invitee) -> bool:
             and bool(invitee.address) and invitee.role not in status.FIXED)
 
 
-def _request(edition: Edition, invitee: Invitee, copy: Copy | None, now: datetime) -> Owed | None:
-    holds = copy.edition if copy is not None and copy.method is Method.REQUEST else None
-    if holds is not None and not visible(holds, edition) and not (copy and copy.again):
-        return None
-    return Owed(Method.REQUEST, invitee.participant, copy.invitation if copy else None, invitee, edition, holds,
-                edition.sequence, next_dtstamp(copy.top_dtstamp if copy else None, now), _reply(invitee), remarks=_remarks(invitee, copy))
+class _Dates:
+    """Letters about single dates, from what somebody holds to what is; made once for all who hold the same."""
+
+    def __init__(self, edition: Edition | None) -> None:
+        self.edition = edition
+        self.made = dict[int, tuple[Edition, list[tuple[Moment, Edition, Edition]]]]()
+
+    def between(self, held: Edition) -> list[tuple[Moment, Edition, Edition]]:
+        """(date, what he holds before, and after its letter), in the order of their SEQUENCEs; each step changes one date."""
+        assert self.edition is not None
+        known = self.made.get(id(held))
+        if known is None:
+            steps, before = list[tuple[Moment, Edition, Edition]](), held
+            changed, to = editions.changed_dates(held, self.edition), self.edition
+            for original in sorted(changed, key=lambda one: (editions.sequence(to, one)[0], str(one))):
+                after = editions.with_date(before, to, original)
+                steps.append((original, before, after))
+                before = after
+            known = self.made[id(held)] = held, steps
+        return known[1]
 
 
-def _remarks(invitee: Invitee, copy: Copy | None) -> Remarks:
+def _requests(edition: Edition, invitee: Invitee, copy: Copy, dates: _Dates, now: datetime) -> list[Owed]:
+    """What brings a copy up to date: one letter about all of it, or one for each date that changed by itself (P11)."""
+    holds = copy.edition if copy.method is Method.REQUEST else None
+    if holds is None or copy.again or editions.whole_differs(holds, edition):
+        return [_request(edition, invitee, copy, now)]
+    return [Owed(
+        Method.REQUEST if editions.takes_place(after, date) else Method.CANCEL, invitee.participant, copy.invitation, invitee, after,
+        before, editions.sequence(after, date)[0], next_dtstamp(copy.top_dtstamp, now), _reply(invitee, date), instance=date)
+        for date, before, after in dates.between(holds)]
+
+
+def _request(edition: Edition, invitee: Invitee, copy: Copy | None, now: datetime) -> Owed:
+    before = None
+    if copy is not None and copy.edition is not None and copy.edition.uid == edition.uid:
+        # After a cancellation it tells that the follow-up takes place after all; a withdrawal left nothing to compare with.
+        before = copy.edition if copy.method is Method.REQUEST or copy.edition.cancelled else None
+    return Owed(Method.REQUEST, invitee.participant, copy.invitation if copy else None, invitee, edition, before,
+                edition.sequence, next_dtstamp(copy.top_dtstamp if copy else None, now), _reply(invitee),
+                remarks=_remarks(edition, invitee, copy))
+
+
+def _remarks(edition: Edition, invitee: Invitee, copy: Copy | None) -> Remarks:
     occasion = copy.because if copy is not None and copy.again else Occasion.PLANNED
-    passed_on = _reply(invitee) is Reply.DELEGATED
-    return Remarks(occasion, invitee.delegated_from, invitee.delegated_to if passed_on else None)
+    series = _reply(invitee)
+    told = ((date, _reply(invitee, date)) for date in (editions.own_dates(edition) if len(invitee.standings) > 1 else ()))
+    return Remarks(occasion, invitee.delegated_from, invitee.delegated_to if series is Reply.DELEGATED else None,
+                   date_replies=tuple((date, reply) for date, reply in told if reply is not series))
 
 
-def _cancel(edition: Edition | None, copy: Copy, now: datetime, reply: Reply) -> Owed | None:
+def _cancel(edition: Edition | None, copy: Copy, now: datetime, reply: Reply) -> list[Owed]:
     """Take back what was sent; nothing where nothing was, or where it never arrived (itip.md §3)."""
     if copy.method is not Method.REQUEST or copy.edition is None or copy.refused:
-        return None
+        return []
     # Gone, or deleted and made anew under the same key: what he holds is cancelled, by its own UID.
     taken = edition if edition is not None and edition.uid == copy.edition.uid else replace(copy.edition, cancelled=True)
-    sequence = max(taken.sequence, copy.top_sequence + 1)
-    return Owed(Method.CANCEL, copy.participant, copy.invitation, None, taken, copy.edition, sequence,
-                next_dtstamp(copy.top_dtstamp, now), reply, withdrawn=not taken.cancelled)
+    sequence = max(editions.counter(taken), copy.top_sequence + 1)
+    return [Owed(Method.CANCEL, copy.participant, copy.invitation, None, taken, copy.edition, sequence,
+                 next_dtstamp(copy.top_dtstamp, now), reply, withdrawn=not taken.cancelled)]
+
+
+def _without(letters: Sequence[Owed], past: Sequence[Owed]) -> list[Owed]:
+    """The letters that are left, each about its own date only: what a past one would have told stays untold."""
+    left = list[Owed]()
+    for letter in letters:
+        if letter in past:
+            continue
+        before = left[-1].edition if left else letters[0].before
+        if letter.instance is not None and before is not None:
+            letter = replace(letter, before=before, edition=editions.with_date(before, letter.edition, letter.instance))
+        left.append(letter)
+    return left
+
+
+def _against_queue(copy: Copy, letters: Sequence[Owed]) -> tuple[list[Owed], list[int]]:
+    """The letters that are really new, and the numbers of the waiting ones that they replace.
+
+    A waiting letter that already says what is owed stays; so does one that may have left and is repeated, unless a newer one
+    says all that it says: about everything, or about the same date.
+    """
+    queue, left = list(copy.queued), list(letters)
+    if queue and _is_repeat(queue[0], copy) and not any(one.instance in (None, queue[0].instance) for one in left):
+        queue.pop(0)
+    replaced = list[Queued]()
+    for queued in queue:
+        if left and _says(queued, left[0]):
+            left.pop(0)
+        else:
+            replaced.append(queued)
+    if left:
+        left[0] = _inherit(left[0], replaced)
+    return left, [one.letter for one in replaced]
+
+
+def _is_repeat(queued: Queued, copy: Copy) -> bool:
+    """It counts as sent, or says once more what the copy holds."""
+    method = Method.REQUEST if queued.instance is not None else queued.method
+    return method is copy.method and copy.edition is not None and not editions.differs(queued.edition, copy.edition)
+
+
+def _says(queued: Queued, letter: Owed) -> bool:
+    return (queued.method is letter.method and queued.instance == letter.instance
+            and not editions.differs(queued.edition, letter.edition))
+
+
+def _inherit(letter: Owed, replaced: Sequence[Queued]) -> Owed:
+    """A letter that replaces one that never arrived says what changed since the last one that did."""
+    untold = next((queue for queue in replaced if queue.tries > 0 and (queue.method, queue.instance) == (letter.method, letter.instance)),
+                  None)
+    return replace(letter, before=untold.before) if untold is not None else letter
 
 
 def _number(edition: Edition | None, owed: Sequence[Owed], copies: Sequence[Copy]) -> tuple[Edition | None, list[Owed]]:
     """The letters in their order, with the plan's SEQUENCE: a CANCEL above what was sent to that row, a REQUEST above every
     CANCEL to it, also where both are in this plan (RFC 5546 §3.2.5): two addresses may end in one calendar.
 
-    Such a raise is not significant: the answers of the others stay valid and nobody else gets a mail.
+    Such a raise is not significant: the answers of the others stay valid and nobody else gets a mail. Letters about one date
+    have the SEQUENCE of that date.
     """
     if edition is None:
         return None, list(owed)
+    whole = [letter for letter in owed if letter.instance is None]
     by_number, cancels, foreign = {one.invitation: one for one in copies}, list[tuple[Owed, Copy]](), list[Owed]()
-    for letter in owed:
+    for letter in whole:
         if letter.method is Method.CANCEL and letter.invitation is not None:
             if letter.edition.uid == edition.uid:
                 cancels.append((letter, by_number[letter.invitation]))
             else:
                 foreign.append(letter)
-    requests, cancelling = [letter for letter in owed if letter.method is Method.REQUEST], {copy.invitation for _, copy in cancels}
-    first = max([edition.sequence, *(copy.top_sequence + 1 for _, copy in cancels)])
+    requests, cancelling = [letter for letter in whole if letter.method is Method.REQUEST], {copy.invitation for _, copy in cancels}
+    first = max(editions.counter(edition), *(copy.top_sequence + 1 for _, copy in cancels)) if cancels else edition.sequence
     last, related = first, _related(requests, [one for one in copies if one.edition is None or one.edition.uid == edition.uid])
     for about in related:
         last = max([last, *(first + 1 for copy in about if copy.invitation in cancelling),
                     *(copy.top_sequence + 1 for copy in about if copy.method is Method.CANCEL)])
-    raised = replace(edition, sequence=last)
+    raised = editions.raised(edition, max(last, editions.counter(edition))) if last > edition.sequence else edition
     return raised, [*foreign, *(replace(letter, edition=raised, sequence=first) for letter, _ in cancels),
-                    *(replace(letter, edition=raised, sequence=last) for letter in requests)]
+                    *(replace(letter, edition=raised, sequence=raised.sequence) for letter in requests),
+                    *(letter for letter in owed if letter.instance is not None)]
 
 
 def _stamp(letters: Sequence[Owed], copies: Sequence[Copy]) -> list[Owed]:
@@ -313,26 +374,12 @@ def _related(requests: Sequence[Owed], copies: Sequence[Copy]) -> list[list[Copy
             for letter in requests]
 
 
-def _pointless(letter: Owed, now: datetime) -> bool:
-    """Over both as it is and as last sent (itip.md §2)."""
-    return over(letter.edition, now) and (letter.before is None or over(letter.before, now))
-
-
-def _repeats(queued: Queued, letter: Owed | None, copy: Copy) -> bool:
-    """A waiting letter that already says what is owed, or whose fate is unknown and that is repeated: nothing replaces it."""
-    if letter is None:
-        return queued.method is copy.method and copy.edition is not None and not visible(queued.edition, copy.edition)
-    return queued.method is letter.method and not visible(queued.edition, letter.edition)
-
-
-def _inherit(letter: Owed, queued: Sequence[Queued]) -> Owed:
-    """A letter that replaces one that never arrived says what changed since the last one that did."""
-    untold = next((queue for queue in queued if queue.tries > 0 and queue.method is letter.method), None)
-    return replace(letter, before=untold.before) if untold is not None else letter
-
-
-def _reply(invitee: Invitee | None) -> Reply:
-    return invitee.standings.get(SERIES, Standing()).reply if invitee is not None else Reply.NEEDS_ACTION
+def _reply(invitee: Invitee | None, instance: Moment | None = SERIES) -> Reply:
+    """What a letter shows as his answer; a date without one of its own shares the series'."""
+    if invitee is None:
+        return Reply.NEEDS_ACTION
+    series = invitee.standings.get(SERIES, Standing())
+    return invitee.standings.get(instance, series).reply
 
 
 def next_dtstamp(last: datetime | None, now: datetime) -> datetime:
@@ -343,14 +390,3 @@ def next_dtstamp(last: datetime | None, now: datetime) -> datetime:
 
 def _same(one: str, other: str) -> bool:
     return one.lower() == other.lower()
-
-
-def _essence(edition: Edition) -> tuple[object, ...]:
-    when = edition.deadline if edition.start is None else (edition.start, edition.end)
-    return when, edition.all_day, edition.timezone, edition.recurrence, edition.dates, edition.location
-
-
-def _wording(edition: Edition) -> tuple[object, ...]:
-    return edition.title, edition.agenda, edition.video_url
-
-

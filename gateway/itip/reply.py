@@ -292,9 +292,9 @@ def _closed(row: facts.Row, instance: Moment | None, arrived: datetime) -> facts
     reason = ""
     if row.removed:
         reason = "he is no longer a participant"
-    elif row.current.cancelled or standing_of(row, instance).cancelled:
+    elif row.current.cancelled or row.standing.cancelled:
         reason = "the follow-up is cancelled"
-    elif instance is not None and moments.is_cancelled(row.current, instance):
+    elif instance is not None and (moments.is_cancelled(row.current, instance) or standing_of(row, instance).cancelled):
         reason = "this date is cancelled"
     elif row.role in (Role.OWNER, Role.RESOURCE):
         reason = f"the row of the {row.role.value} is never asked"

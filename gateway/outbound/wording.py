@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from gateway.i18n import Catalogue
-from gateway.itip import ics, zones
+from gateway.itip import editions, ics, moments, zones
 from gateway.model import DateChange, Edition, Kind, Letter, Method, Moment, Occasion, Recurrence, Reply
 
 MOST_DATES = 10
@@ -126,7 +126,9 @@ def change(letter: Letter) -> Change:
         return Change.INVITATION
     if _cancelled(before, letter.instance) and not _cancelled(now, letter.instance):
         return Change.REINSTATED
-    raised = _significant(now, letter.instance) > _significant(before, letter.instance)
+    if letter.instance is not None and not editions.takes_place(before, letter.instance):
+        return Change.INVITATION  # a date that was added to a series
+    raised = editions.sequence(now, letter.instance)[1] > editions.sequence(before, letter.instance)[1]
     if raised or _place(before, letter.instance) != _place(now, letter.instance):
         return Change.MOVED
     if letter.remarks.occasion is Occasion.OLD_ANSWER:
@@ -179,6 +181,7 @@ class Teller:
         found = [Fact(self._when_label(shown), self.when(shown, instance)), Fact(_("You proposed"), self._proposed(shown))]
         if instance is None and shown.recurrence is not None:
             found.append(Fact(_("Repeats"), (self.repeats(shown.recurrence),)))
+            found.append(Fact(_("Also on"), tuple(self._added(shown))))
             found.append(Fact(_("Changed dates"), tuple(self._dates(shown))))
         found.append(Fact(_("Where"), lines(shown.location)))
         found.append(Fact(_("Organizer"), (self.owner(),)))
@@ -199,6 +202,7 @@ class Teller:
         ]
         if instance is None:
             found += [Difference(_("Repeats"), self._rule(before), self._rule(now)),
+                      Difference(_("Also on"), tuple(self._added(before)), tuple(self._added(now))),
                       Difference(_("Changed dates"), tuple(self._dates(before)), tuple(self._dates(now)))]
         nothing = (_("nothing"),)
         told = [Difference(one.label, one.before or nothing, one.now or nothing) for one in found if one.before != one.now]
@@ -279,11 +283,24 @@ class Teller:
 
     def _dates(self, edition: Edition) -> Iterator[str]:
         """Dates that are not as the rule says: moved, cancelled."""
-        changes = sorted(edition.dates, key=lambda one: one.original)
-        for one in changes[:MOST_DATES]:
+        excluded = edition.recurrence.exdates if edition.recurrence is not None else ()
+        changes = {one: DateChange(one, cancelled=True) for one in excluded} | {one.original: one for one in edition.dates}
+        ordered = sorted(changes.values(), key=lambda one: one.original)
+        for one in ordered[:MOST_DATES]:
             yield self._date(edition, one)
-        if (more := len(changes) - MOST_DATES) > 0:
-            yield self.words.ngettext("and %(count)d more", "and %(count)d more", more) % {"count": more}
+        yield from self._more(len(ordered) - MOST_DATES)
+
+    def _added(self, edition: Edition) -> Iterator[str]:
+        """Dates beside those of the rule, or all but the first of a list of dates."""
+        named = {edition.start, *(one.original for one in edition.dates)}
+        further = [one for one in (edition.recurrence.rdates if edition.recurrence is not None else ()) if one not in named]
+        for one in sorted(further)[:MOST_DATES]:
+            yield self.when(edition, one)[0]
+        yield from self._more(len(further) - MOST_DATES)
+
+    def _more(self, count: int) -> Iterator[str]:
+        if count > 0:
+            yield self.words.ngettext("and %(count)d more", "and %(count)d more", count) % {"count": count}
 
     def _date(self, edition: Edition, one: DateChange) -> str:
         original = one.original
@@ -358,13 +375,7 @@ def _rule_parts(rrule: str) -> dict[str, str]:
 
 
 def _cancelled(edition: Edition, instance: Moment | None) -> bool:
-    one = None if instance is None else ics.date_change(edition, instance)
-    return edition.cancelled or (one is not None and one.cancelled)
-
-
-def _significant(edition: Edition, instance: Moment | None) -> int:
-    of_dates = {original: significant for original, _, significant in edition.date_sequences}
-    return edition.significant if instance is None else of_dates.get(instance, edition.significant)
+    return edition.cancelled or (instance is not None and moments.is_cancelled(edition, instance))
 
 
 def _place(edition: Edition, instance: Moment | None) -> tuple[object, ...]:

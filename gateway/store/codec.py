@@ -75,7 +75,8 @@ def parse_remarks(text: str) -> Remarks:
         raise StoreError(f"a letter in the store says what this program does not know: {', '.join(sorted(unknown))}")
     read: dict[str, Callable[[Any], Any]] = {
         "occasion": Occasion, "start": parse_moment, "end": parse_moment, "delegated_from": _guest, "delegated_to": _guest,
-        "writer": _guest, "row": _guest}
+        "writer": _guest, "row": _guest,
+        "date_replies": lambda pairs: tuple((_certain(date), Reply(reply)) for date, reply in pairs)}
     return Remarks(**{name: read.get(name, str)(fact) for name, fact in said.items()})
 
 

@@ -191,6 +191,15 @@ def move_date(connection: Connection, key: str, original: Moment, start: Moment,
                {"start_at": instant(start), "end_at": instant(end) if end is not None else None, "cancelled": False})
 
 
+def drop_dates(connection: Connection, key: str, originals: Iterable[Moment]) -> bool:
+    """Forget what is said of these dates of a series. Returns whether anything was."""
+    found = [instant(one) for one in originals]
+    if not found:
+        return False
+    return bool(connection.execute(sa.delete(follow_up_date).where(
+        follow_up_date.c.follow_up == key, follow_up_date.c.original_start.in_(found))).rowcount)
+
+
 def forget(connection: Connection, key: str) -> None:
     """Delete what a follow-up that is gone left behind: SQLite's own program deletes without its foreign keys."""
     for table in (follow_up_date, participant):
@@ -235,6 +244,11 @@ def write_standing(connection: Connection, number: int, instance: Moment | None,
     upsert.one(connection, standing, {"participant": number, "instance": codec.moment(instance)}, facts)
     if code is not None:
         connection.execute(sa.update(participant).where(participant.c.id == number).values(code=code))
+
+
+def drop_standing(connection: Connection, number: int, instance: Moment | None) -> None:
+    """Forget what somebody said of a date that is none any more."""
+    connection.execute(sa.delete(standing).where(standing.c.participant == number, standing.c.instance == codec.moment(instance)))
 
 
 def write_codes(connection: Connection, codes: Mapping[int, int]) -> None:

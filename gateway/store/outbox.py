@@ -161,11 +161,15 @@ def claim(connection: Connection, holder: str, now: datetime, limit: int, *, acc
     rows = connection.execute(sa.select(outbox).where(outbox.c.id.in_(numbers)).order_by(outbox.c.id)).all()
     planned = [row for row in rows if row.method in PLANNED]
     if planned:
+        claimed, top = sa.bindparam("claimed_sequence", type_=sa.Integer), invitation.c.top_sequence
         connection.execute(
             sa.update(invitation).where(invitation.c.id == sa.bindparam("number")).values(
-                sent_edition=sa.bindparam("claimed_edition"), sent_method=sa.bindparam("claimed_method"),
-                sent_sequence=sa.bindparam("claimed_sequence"), sent_at=now, top_sequence=sa.bindparam("claimed_sequence")),
-            [{"number": row.invitation, "claimed_edition": row.edition, "claimed_method": row.method, "claimed_sequence": row.sequence}
+                sent_edition=sa.bindparam("claimed_edition"), sent_method=sa.bindparam("claimed_method"), sent_sequence=claimed,
+                # A date may have been raised above its series.
+                sent_at=now, top_sequence=sa.case((top > claimed, top), else_=claimed)),
+            [{"number": row.invitation, "claimed_edition": row.edition, "claimed_sequence": row.sequence,
+              # Whoever is told that one date is cancelled holds the series all the same.
+              "claimed_method": Method.REQUEST if row.instance else row.method}
              for row in sorted(planned, key=lambda row: row.invitation)])
     return _queued(connection, rows)
 
@@ -219,7 +223,7 @@ def settle(connection: Connection, settlements: Sequence[Settlement], attempts: 
         if one.delivery is Delivery.UNDELIVERABLE:
             facts["refused"] = True
         elif one.arrived is False:
-            facts |= {"sent_edition": mine.before, "sent_method": Method.REQUEST if mine.before is not None else None}
+            facts |= {"sent_edition": mine.before, "sent_method": _held_before(connection, mine.before)}
         else:
             facts["refused"] = False
         told[mine.invitation] = facts
@@ -230,6 +234,14 @@ def settle(connection: Connection, settlements: Sequence[Settlement], attempts: 
             "letter": one.letter, "started_at": one.started_at, "seconds": one.seconds, "verdict": one.verdict, "step": one.step,
             "code": one.code, "enhanced": one.enhanced, "text": one.text, "host": one.host} for one in attempts])
     return kept
+
+
+def _held_before(connection: Connection, before: int | None) -> Method | None:
+    """By which method an invitee holds what he was last sent: a letter that reinstates goes out after a CANCEL."""
+    known = invitations.editions(connection, [before]).get(before)
+    if known is None:
+        return None
+    return Method.CANCEL if known.cancelled else Method.REQUEST
 
 
 def stranded(connection: Connection, holder: str) -> bool:

@@ -1,5 +1,6 @@
 """Other times that invitees asked for: at most one open for each row and date, until the owner decides or a move overtakes it."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -70,9 +71,9 @@ def settle(connection: Connection, number: int, state: ProposalState, by: str, a
     return bool(done.rowcount)
 
 
-def overtake(connection: Connection, follow_up: str, at: datetime) -> list[Proposal]:
-    """The follow-up was moved: what was asked for before says nothing of the new time. Returns what was open."""
-    found = open(connection, follow_up)
+def overtake(connection: Connection, follow_up: str, at: datetime, dates: Collection[Moment] | None = None) -> list[Proposal]:
+    """The follow-up, or these dates of it, were moved: what was asked for before says nothing of the new time. Returns what was open."""
+    found = [one for one in open(connection, follow_up) if dates is None or one.instance in dates]
     if found:
         connection.execute(sa.update(proposal).where(proposal.c.id.in_([one.id for one in found])).values(
             state=ProposalState.OVERTAKEN, settled_at=at))

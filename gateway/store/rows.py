@@ -6,7 +6,7 @@ from dataclasses import replace
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.itip import facts, plan
+from gateway.itip import editions, facts, plan
 from gateway.mail import address
 from gateway.model import PLANNED, Edition, LetterState, Method, Moment, Role, Standing
 from gateway.store import codec, followups, invitations, known
@@ -150,7 +150,7 @@ def _standings(member: Member | None) -> Mapping[Moment | None, Standing]:
 
 def _own_dates(sent: Sequence[Edition]) -> frozenset[Moment]:
     """Dates that were sent as VEVENTs of their own beside the series: clients answer those one by one, too."""
-    return frozenset(one.original for one in sent[-1].dates if not one.cancelled) if sent else frozenset()
+    return frozenset(editions.own_dates(sent[-1])) if sent else frozenset()
 
 
 def _single(instances: Iterable[str]) -> Iterable[Moment]:

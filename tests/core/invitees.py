@@ -99,7 +99,8 @@ class World:
 
     def copies(self) -> list[Copy]:
         return [Copy(one.number, one.participant, one.address, one.method, one.edition, one.top_sequence, one.top_dtstamp, one.refused,
-                     one.again, tuple(Queued(letter.number, letter.owed.method, letter.owed.edition, letter.owed.before, letter.tries)
+                     one.again, tuple(Queued(letter.number, letter.owed.method, letter.owed.edition, letter.owed.before, letter.tries,
+                                             letter.owed.instance)
                                       for letter in self.letters if letter.invitation == one.number and letter.state == "waiting"))
                 for one in self.held]
 
@@ -111,8 +112,8 @@ class World:
         """Plan and keep what follows, as the store does: (participant, method, SEQUENCE) of the new letters."""
         made = self.look()
         for change in made.changes:
-            row = self.rows[change.participant]
-            self.change(change.participant, standings={**row.standings, change.instance: change.standing})
+            kept = {**self.rows[change.participant].standings, change.instance: change.standing}
+            self.change(change.participant, standings={date: one for date, one in kept.items() if one is not None})
             self.events.append((change.participant, change.event))
         for number, row in self.rows.items():
             if row.set_status is not None:
@@ -143,7 +144,8 @@ class World:
         if letter is None or letter.state == "sending":
             return None
         letter.state, to = "sending", self._held(letter.invitation)
-        to.method, to.edition, to.top_sequence = letter.owed.method, letter.owed.edition, letter.owed.sequence
+        to.method = Method.REQUEST if letter.owed.instance is not None else letter.owed.method
+        to.edition, to.top_sequence = letter.owed.edition, max(to.top_sequence, letter.owed.sequence)
         return letter
 
     def settle(self, letter: Letter, fate: str) -> None:
@@ -158,7 +160,8 @@ class World:
             return
         letter.state, letter.tries = "waiting", letter.tries + 1
         if fate == "later":
-            to.edition, to.method = letter.owed.before, Method.REQUEST if letter.owed.before is not None else None
+            before = to.edition = letter.owed.before
+            to.method = None if before is None else Method.CANCEL if before.cancelled else Method.REQUEST
 
     def deliver(self) -> None:
         """Everything that waits is taken, in order."""
@@ -175,6 +178,8 @@ class World:
         """RFC 5546 §2.1.5: a higher SEQUENCE wins, then the later DTSTAMP; anything else is old and ignored."""
         owed, entry = letter.owed, self.calendars.get(letter.participant)
         self.arrived.append((letter.participant, owed))
+        if owed.instance is not None:
+            return  # what becomes of single dates is judged by their calendar objects (attendee.py)
         if entry is None and owed.method is Method.CANCEL:
             return
         if entry is None or (owed.sequence, owed.dtstamp) > (entry.sequence, entry.dtstamp):

@@ -470,7 +470,9 @@ def test_dates_of_a_series_in_words() -> None:
     facts = {fact.label: fact.lines for fact in teller(letter(WITH_DATES)).facts()}
     assert facts["Gjentas"] == ("hver uke, til 1. mars 2027",)
     assert facts["Endrede datoer"] == (
-        "8. des. 2026: nå tirsdag 8. desember 2026 kl. 11.00–12.00 (Oslo, UTC+1)", "15. des. 2026: avlyst")
+        "8. des. 2026: nå tirsdag 8. desember 2026 kl. 11.00–12.00 (Oslo, UTC+1)", "15. des. 2026: avlyst", "29. des. 2026: avlyst")
+    assert {fact.label: fact.lines for fact in teller(letter(specimens.KINDS["dates"])).facts()}["Også"] == (
+        "tirsdag 8. desember 2026 kl. 10.00–11.00 (Oslo, UTC+1)", "tirsdag 15. desember 2026 kl. 09.00–10.00 (Oslo, UTC+1)")
     many = replace(SERIES, dates=tuple(replace(WITH_DATES.dates[1], original=START + WEEK * n) for n in range(1, 14)))
     lines = {fact.label: fact.lines for fact in teller(letter(many)).facts()}["Endrede datoer"]
     assert (len(lines), lines[-1]) == (11, "og 3 til")

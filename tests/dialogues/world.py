@@ -126,7 +126,7 @@ class World:
     def _hand_over(self, queued: Any, secret: bytes, left: list[Sent]) -> tuple[Any, Settlement, Attempt | None]:
         """One letter, by the worker's own rules, to a server that refuses whom the script says."""
         letter = queued.letter
-        is_over = plan.over(letter.edition, self.now) and (letter.before is None or plan.over(letter.before, self.now))
+        is_over = plan.pointless(letter.edition, letter.before, letter.instance, self.now)
         if is_over and letter.method is not Method.NONE:
             return queued, Settlement(queued.id, LetterState.DROPPED, False, Delivery.NONE, note=plan.OVER), None
         content = render.render(letter, self.settings.mail, secret, receipt=self.settings.outbound.request_receipt)

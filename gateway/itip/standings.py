@@ -1,0 +1,115 @@
+"""What becomes of everybody's answers when a follow-up changes: moved, cancelled, reinstated, taken back by hand.
+
+Pure. Source: domain.md §4 (events), itip.md §2. A change of one date touches the standing of that date only (P9, P11); the row's
+own stays. A date without a standing shares the series'; it gets one of its own when something happens to it alone.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from gateway import status
+from gateway.errors import Refused
+from gateway.itip import editions
+from gateway.model import Edition, Moment, Progress, Reply, Role, Standing
+
+BY_HAND = {1: Reply.ACCEPTED, 5: Reply.NEEDS_ACTION, 9: Reply.DECLINED}
+ANSWERS = Mapping[Moment | None, Standing]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A row's new standing, for the series (None) or a date, and the event's name for the journal. `standing` None: it is gone."""
+
+    instance: Moment | None
+    standing: Standing | None
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """What came over a follow-up since its last edition, once for all its rows.
+
+    `dates`: those that changed by themselves → moved, cancelled or added. `absent`: dates with answers that do not take place.
+    `lost`: dates with answers that the series has no more.
+    """
+
+    cancelled: bool = False
+    reinstated: bool = False
+    moved: bool = False
+    dates: Mapping[Moment, str] | None = None
+    absent: frozenset[Moment] = frozenset()
+    lost: frozenset[Moment] = frozenset()
+
+
+def happened(known: Edition | None, edition: Edition | None, answered: Iterable[Moment]) -> Happened:
+    """`edition`: as it is now, with its SEQUENCEs; None when the follow-up is gone. `answered`: dates that anybody has a standing on."""
+    if edition is None:
+        return Happened()
+    dates = set(answered)
+    lost = editions.lost(known, edition, dates) if known is not None else frozenset()
+    absent = frozenset(one for one in dates - lost if not editions.takes_place(edition, one))
+    reinstated = not edition.cancelled and (known is None or known.cancelled)
+    if known is None or edition.cancelled or known.cancelled:
+        return Happened(edition.cancelled, reinstated, absent=absent, lost=lost)
+    if known.significant < edition.significant:
+        return Happened(moved=True, absent=absent, lost=lost)
+    gone = editions.lost(known, edition, editions.named_dates(known))
+    changed = {one: _what(known, edition, one) for one in editions.changed_dates(known, edition) if one not in gone}
+    return Happened(dates=changed, absent=absent, lost=lost)
+
+
+def follow(what: Happened, role: Role, standings: ANSWERS, *, present: bool) -> list[Event]:
+    """What it does to one row. `present`: he takes part; a removed one gets no standings on dates any more."""
+    events = list[Event]()
+    for instance, held in standings.items():
+        if instance is not None and instance in what.lost:
+            events.append(Event(instance, None, "date_dropped"))
+            continue
+        name, after = _event(what, role, instance, held)
+        if after != held:
+            events.append(Event(instance, after, name))
+    if not present or not what.dates:
+        return events
+    series = standings.get(None, Standing())
+    for instance, name in what.dates.items():
+        if instance not in standings and not series.cancelled and (own := _own(name, role, series)) is not None:
+            events.append(Event(instance, own, name))
+    return events
+
+
+def by_hand(standings: ANSWERS, wanted: int) -> Event:
+    """A status that somebody wrote into the row (1, 5 or 9), taken as a toggle; refused while it is cancelled."""
+    standing: Standing = standings.get(None, Standing())
+    try:
+        after = status.toggle(standing, BY_HAND[wanted])
+    except Refused as error:
+        return Event(None, standing, f"toggle_refused: {error}")
+    return Event(None, after, "toggled")
+
+
+def _what(known: Edition, edition: Edition, original: Moment) -> str:
+    if not editions.takes_place(edition, original):
+        return "cancelled"
+    return "moved" if editions.takes_place(known, original) else "added"
+
+
+def _event(what: Happened, role: Role, instance: Moment | None, standing: Standing) -> tuple[str, Standing]:
+    gone = what.cancelled or (instance is not None and instance in what.absent)
+    if gone:
+        return "cancelled", standing if standing.cancelled else status.cancel(standing)
+    if standing.cancelled:
+        # A date comes back by itself, or with the series; the series' own only with the follow-up.
+        return "reinstated", status.reinstate(standing) if what.reinstated or instance is not None else standing
+    if what.moved or (instance is not None and what.dates is not None and what.dates.get(instance) == "moved"):
+        return "moved", status.move(role, standing)
+    return "", standing
+
+
+def _own(name: str, role: Role, series: Standing) -> Standing | None:
+    """The first standing on a date by itself; None where it goes on sharing the series' with the same status."""
+    shared = Standing(reply=series.reply, seen=series.seen, moved=series.moved, progress=series.progress)
+    if name == "cancelled":
+        return status.cancel(shared)
+    after = status.move(role, shared) if name == "moved" else replace(
+        shared, reply=Reply.NEEDS_ACTION, seen=False, moved=False, progress=Progress.NOT_STARTED)
+    return after if status.code(role, after) != status.code(role, shared) else None
