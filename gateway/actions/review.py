@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from gateway import accounts
 from gateway import settings as configuration
 from gateway.actions import answers, forwarding, proposals
 from gateway.errors import NotFound, Refused, StoreError
@@ -54,8 +55,8 @@ class Desk:
 
     @property
     def mailboxes(self) -> tuple[str, ...]:
-        """The addresses of the account that received the mail: nobody's but ours."""
-        return tuple(filter(None, (self.settings.mail.address, *self.settings.mail.also)))
+        """The addresses of every account: nobody's but ours."""
+        return accounts.mailboxes(self.settings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import getpass
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,7 +22,6 @@ from gateway.errors import InputError
 if TYPE_CHECKING:
     from gateway.actions.review import Case, Desk, Request, Settled
     from gateway.model import Outcome
-    from gateway.settings import Settings
     from gateway.store.proposals import Proposal
 
 app = typer.Typer(no_args_is_help=True, help="Messages that wait for a person: list, show, decide, teach.")
@@ -275,12 +274,12 @@ def _case(desk: Desk, number: int) -> dict[str, Any]:
     return _row(case) | {
         "unlearnable": case.unlearnable or None, "waits": case.kept.waits,
         "rules": [{"rule": name, "text": text} for name, text in case.kept.detail.get("rules", [])],
-        "history": case.kept.detail.get("history", []), **_content(case, desk.settings),
+        "history": case.kept.detail.get("history", []), **_content(case, desk.mailboxes),
         "now": {"outcome": now.after.value, "reason": now.reason} if now is not None else None,
         "commands": _commands(case, now) if case.kept.waits else []}
 
 
-def _content(case: Case, effective: Settings) -> dict[str, Any]:
+def _content(case: Case, mailboxes: Sequence[str]) -> dict[str, Any]:
     """Headers and text of the message, while its bytes are kept."""
     from gateway.errors import Unreadable
     from gateway.mail import parse
@@ -292,7 +291,7 @@ def _content(case: Case, effective: Settings) -> dict[str, Any]:
     except Unreadable as error:
         return {"headers": {}, "text": "", "unreadable": str(error)}
     tokens = [re.compile(rf"({re.escape(local)}\+\w{{0,6}})\w*(@{re.escape(domain)})", re.IGNORECASE)
-              for local, _, domain in (one.rpartition("@") for one in (effective.mail.address, *effective.mail.also) if one)]
+              for local, _, domain in (one.rpartition("@") for one in mailboxes)]
 
     def cut(value: str) -> str:
         for token in tokens:

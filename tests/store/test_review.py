@@ -1,6 +1,7 @@
 """What waits for a person: judged anew, set aside, learned from; each once, in one transaction, with its history."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -182,6 +183,15 @@ def test_a_verb_that_is_repeated_changes_nothing_more(site: Site, verb: str) -> 
     again = VERBS[verb](site.desk)
     assert (first.repeated, again.repeated, again.after, again.done) == (False, True, first.after, True)
     assert (site.events(), site.status()) == (before, status)
+
+
+def test_several_who_decide_at_once_decide_once(site: Site) -> None:
+    site.receive(ALIAS)
+    desk = site.desk
+    with ThreadPoolExecutor(4) as pool:
+        settled = list(pool.map(lambda _: review.apply(desk, 1, named="ola"), range(4)))
+    assert sorted(one.repeated for one in settled) == [False, True, True, True]
+    assert [event for event, _, _ in site.events()].count("applied") == 1
 
 
 def test_another_verb_comes_too_late(site: Site) -> None:
