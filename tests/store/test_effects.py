@@ -41,7 +41,7 @@ class Office:
         self.settings = configuration.load(overrides={
             "mail": {"address": MAILBOX, "name": "Firma AS"}, "policy": {"authserv_id": "mx.crm.example", **policy}})
         self.letters = list[Queued]()
-        self.mails = 0
+        self.mails, self.last = 0, ""
 
     def at(self) -> AbstractContextManager[object]:
         return time_machine.travel(self.clock, tick=False)
@@ -81,6 +81,7 @@ class Office:
         return message
 
     def receive(self, raw: str) -> process.Result:
+        self.last = raw
         with self.at():
             processor, content = process.Processor(self.store, self.settings), raw.encode()
             received = process.Received(content, self.clock, len(content))
@@ -143,7 +144,33 @@ def office(store: Store) -> Office:
     return Office(store).begin()
 
 
+BRINGS: dict[str, Callable[[Office], process.Result]] = {
+    "proposal": lambda office: counter(office), "delegate": lambda office: delegate(office, "jon@ext.example"),
+    "refresh": lambda office: office.answer(method="REFRESH"), "words": lambda office: office.text("Hello there"),
+    "crasher": lambda office: crash(office)}
+
+
+@pytest.mark.parametrize("what", BRINGS)
+@pytest.mark.parametrize("way", ["", "Received: from elsewhere by mail.crm.example\r\n"])
+def test_the_same_message_again_has_no_second_effect(store: Store, what: str, way: str) -> None:
+    """The very same bytes, and the same Message-ID by another way; two hours later, so that no limit hides it."""
+    office = Office(store, party_crasher="add").begin()
+    first = BRINGS[what](office)
+    office.post()
+    before = office.addresses(), [one.id for one in office.open()]
+    office.clock += 2 * HOUR
+    again = office.receive(way + office.last)
+    assert (first.outcome is not Outcome.DUPLICATE, again.outcome) == (True, Outcome.DUPLICATE)
+    assert office.post() == []
+    assert (office.addresses(), [one.id for one in office.open()]) == before
+
+
 # Proposals (itip.md §4, P4)
+
+
+def test_a_counter_repeats_no_higher_sequence_than_he_was_sent(office: Office) -> None:
+    office.answer(method="COUNTER", partstat="TENTATIVE", extra="DTSTART:20400510T070000Z", sequence=2_000_000_000)
+    assert [one.sequence for one in office.open()] == [0]
 
 
 def test_a_counter_is_kept_beside_the_answer(office: Office) -> None:
