@@ -57,8 +57,8 @@ def get(connection: Connection, number: int) -> Proposal | None:
 
 
 def open(connection: Connection, follow_up: str | None = None) -> list[Proposal]:  # noqa: A001 - read as proposals.open
-    """Proposals that nobody has decided on, of one follow-up or of all, oldest first."""
-    query = _query().where(_is_open()).order_by(proposal.c.id)
+    """Proposals of present participants that nobody has decided on, of one follow-up or of all, oldest first."""
+    query = _query().where(_is_open(), ~participant.c.removed).order_by(proposal.c.id)
     if follow_up is not None:
         query = query.where(participant.c.follow_up == follow_up)
     return [_proposal(row) for row in connection.execute(query)]
@@ -73,7 +73,8 @@ def settle(connection: Connection, number: int, state: ProposalState, by: str, a
 
 def overtake(connection: Connection, follow_up: str, at: datetime, dates: Collection[Moment] | None = None) -> list[Proposal]:
     """The follow-up, or these dates of it, were moved: what was asked for before says nothing of the new time. Returns what was open."""
-    found = [one for one in open(connection, follow_up) if dates is None or one.instance in dates]
+    rows = connection.execute(_query().where(_is_open(), participant.c.follow_up == follow_up).order_by(proposal.c.id))
+    found = [one for one in map(_proposal, rows) if dates is None or one.instance in dates]
     if found:
         connection.execute(sa.update(proposal).where(proposal.c.id.in_([one.id for one in found])).values(
             state=ProposalState.OVERTAKEN, settled_at=at))

@@ -248,6 +248,13 @@ def test_a_move_by_anybody_overtakes_what_was_proposed_before(office: Office) ->
         office.decide(deciding.accept, one.id + 1000)
 
 
+def test_what_a_removed_guest_asked_for_is_not_asked_any_more(office: Office) -> None:
+    counter(office)
+    with office.store.write() as connection:
+        connection.execute(sa.update(schema.participant).where(schema.participant.c.email == "ola@ext.example").values(removed=True))
+    assert office.open() == []
+
+
 def test_a_new_title_overtakes_nothing(office: Office) -> None:
     counter(office)
     with office.store.write() as connection:
