@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/.installed
 GATEWAY_CORPUS ?= $(abspath $(wildcard ../shared))
 export GATEWAY_CORPUS DEMO_SECONDS
 
-.PHONY: demo test test-fast test-thunderbird lint lock config clean
+.PHONY: demo test test-fast test-thunderbird test-letters screenshots lint lock config clean
 
 # The main job, with nothing else installed. DEMO_SECONDS=20 ends by itself and tells whether it worked.
 demo: $(INSTALLED)
@@ -26,6 +26,14 @@ test-fast: $(INSTALLED)
 # Thunderbird answers invitations too (325 MB: apt-get install --no-install-recommends thunderbird).
 test-thunderbird: $(INSTALLED)
 	$(BIN)/pytest -m thunderbird
+
+# Every letter of the matrix through SpamAssassin, where the default run sends it a sample (15 seconds of computing).
+test-letters: $(INSTALLED)
+	LETTERS=all $(BIN)/pytest tests/wire/test_spam.py
+
+# Every kind of letter as Chromium shows it, to look at: var/screenshots/index.html.
+screenshots: $(INSTALLED)
+	$(BIN)/python -m tests.browser.screenshots
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -13,7 +13,7 @@ from datetime import date, datetime
 from functools import lru_cache
 from pathlib import Path
 
-from babel import Locale, dates
+from babel import Locale, dates, lists
 from babel.messages import mofile, pofile
 
 FOLDER = Path(__file__).parent / "locale"
@@ -57,6 +57,10 @@ class Catalogue:
     def weekday(self, index: int) -> str:
         """0 is Monday."""
         return str(dates.get_day_names("wide", locale=self.locale)[index])
+
+    def listed(self, names: list[str]) -> str:
+        """"A, B and C"."""
+        return lists.format_list(names, locale=self.locale)
 
 
 @lru_cache(maxsize=1)

@@ -164,12 +164,19 @@ class Teller:
         what, kind = change(self.letter), ics.facts(self.letter).kind
         sentence = self.words.gettext(LEADS[what, kind]) % {"owner": self.owner()}
         if what in (Change.UPDATED, Change.PROPOSAL_DECLINED) and self.letter.reply is not Reply.NEEDS_ACTION:
-            sentence += " " + self.words.gettext(STANDINGS[self.letter.reply])
+            sentence += " " + self._standing()
         giver = self.letter.remarks.delegated_from
         if giver is not None and self.letter.method is Method.REQUEST and self.letter.reply is Reply.NEEDS_ACTION:
             name = ics.common_name(giver.name) or giver.address
             sentence += " " + self.words.gettext("%(name)s has passed this invitation on to you.") % {"name": name}
         return sentence
+
+    def _standing(self) -> str:
+        passed_on = self.letter.remarks.delegated_to
+        if self.letter.reply is not Reply.DELEGATED or passed_on is None:
+            return self.words.gettext(STANDINGS[self.letter.reply])
+        name = ics.common_name(passed_on.name) or passed_on.address
+        return self.words.gettext("You have passed this invitation on to %(name)s.") % {"name": name}
 
     def scope(self) -> str:
         """What a letter about one date of a series says about that; "" for any other letter."""
@@ -180,7 +187,7 @@ class Teller:
         shown, instance, _ = ics.facts(self.letter), self.letter.instance, self.words.gettext
         found = [Fact(self._when_label(shown), self.when(shown, instance)), Fact(_("You proposed"), self._proposed(shown))]
         if instance is None and shown.recurrence is not None:
-            found.append(Fact(_("Repeats"), (self.repeats(shown.recurrence),)))
+            found.append(Fact(_("Repeats"), self._rule(shown)))
             found.append(Fact(_("Also on"), tuple(self._added(shown))))
             found.append(Fact(_("Changed dates"), tuple(self._dates(shown))))
         found.append(Fact(_("Where"), lines(shown.location)))
@@ -204,8 +211,12 @@ class Teller:
             found += [Difference(_("Repeats"), self._rule(before), self._rule(now)),
                       Difference(_("Also on"), tuple(self._added(before)), tuple(self._added(now))),
                       Difference(_("Changed dates"), tuple(self._dates(before)), tuple(self._dates(now)))]
-        nothing = (_("nothing"),)
-        told = [Difference(one.label, one.before or nothing, one.now or nothing) for one in found if one.before != one.now]
+        without = {_("Where"): _("not given"), _("Video meeting"): _("not given"), _("Repeats"): _("only once")}
+        told = []
+        for one in found:
+            if one.before != one.now:
+                nothing = (without.get(one.label, _("none")),)
+                told.append(Difference(one.label, one.before or nothing, one.now or nothing))
         if ics.text(before.agenda) != ics.text(now.agenda):
             told.append(Difference(_("Agenda"), (), (_("new text below") if now.agenda.strip() else _("removed"),)))
         if before.guest_list_public != now.guest_list_public:
@@ -234,11 +245,11 @@ class Teller:
         return self.when(asked, None)
 
     def repeats(self, series: Recurrence) -> str:
-        """A recurrence rule as people say it; a rule outside the usual kinds is only named as a series."""
+        """A recurrence rule as people say it; a rule outside the usual kinds is only named as a series.
+
+        `series` has a rule; a list of dates is told as such.
+        """
         _, parts = self.words.gettext, _rule_parts(series.rrule)
-        if not parts:
-            more = len(series.rdates)
-            return self.words.ngettext("on %(count)d more date", "on %(count)d more dates", more) % {"count": more}
         every, on = self._every(parts), self._on(parts)
         sentence = " ".join(part for part in (every, on) if part)
         if count := parts.get("COUNT"):
@@ -271,15 +282,26 @@ class Teller:
         days = [match for part in parts.get("BYDAY", "").split(",") if (match := DAY.fullmatch(part))]
         if not days or {match[0] for match in days} == set(zones.DAYS[:5]):
             return ""
-        names = []
+        names, counted = [], False
         for match in days:
             name = self.words.weekday(zones.DAYS.index(match[2]))
-            ordinal = ORDINALS.get(match[1] or parts.get("BYSETPOS", ""))
-            names.append(f"{self.words.gettext(ordinal)} {name}" if ordinal else name)
-        return self.words.gettext("on %(days)s") % {"days": ", ".join(names)}
+            if ordinal := ORDINALS.get(match[1] or parts.get("BYSETPOS", "")):
+                counted = True
+                names.append(self.words.pgettext("one weekday of a month", "%(ordinal)s %(day)s")
+                             % {"ordinal": self.words.gettext(ordinal), "day": name})
+            else:
+                names.append(self.words.pgettext("a weekday of every week", "%(day)s") % {"day": name})
+        on = self.words.pgettext("weekdays of a month", "on %(days)s") if counted else self.words.gettext("on %(days)s")
+        return on % {"days": self.words.listed(names)}
 
     def _rule(self, edition: Edition) -> tuple[str, ...]:
-        return (self.repeats(edition.recurrence),) if edition.recurrence is not None else ()
+        series = edition.recurrence
+        if series is None:
+            return ()
+        if _rule_parts(series.rrule):
+            return (self.repeats(series),)
+        more = len({*series.rdates} - {edition.start, *series.exdates})
+        return (self.words.ngettext("on %(count)d more date", "on %(count)d more dates", more) % {"count": more},) if more else ()
 
     def _dates(self, edition: Edition) -> Iterator[str]:
         """Dates that are not as the rule says: moved, cancelled."""

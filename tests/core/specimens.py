@@ -89,6 +89,25 @@ def changed(kind: str, change: str) -> Letter:
                    if change != "updated" else now)
 
 
+def delegated(edition: Edition = SINGLE) -> Letter:
+    """To Eva, on whom Ola has passed his invitation (RFC 5546 §3.2.2.3)."""
+    return letter(edition, address="eva@other.example", address_name="Lund, Eva",
+                  remarks=Remarks(delegated_from=Guest("Hansen, Ola", "ola@ext.example", Reply.DELEGATED)))
+
+
+def passed_on(edition: Edition = LISTED) -> Letter:
+    """An update to Ola, who has passed his invitation on."""
+    return letter(edition, before=replace(edition, title="Oppstart"), reply=Reply.DELEGATED,
+                  remarks=Remarks(delegated_to=Guest("Lund, Eva", "eva@other.example", Reply.ACCEPTED)))
+
+
+def words(said: str, **facts: object) -> Letter:
+    """What Ola wrote, passed on to Kari, who owns the follow-up."""
+    usual = Remarks(words=said, writer=Guest("Hansen, Ola", "ola@ext.example"), reply_to="ola@ext.example")
+    return letter(**{"method": Method.NONE, "address": "kari@crm.example", "address_name": "Kari Nordmann",
+                     "bounce_address": MAIL.address, "remarks": usual} | facts)  # type: ignore[arg-type]
+
+
 def matrix(kind: str, change: str) -> Iterator[Letter]:
     """One letter per language and pair of zones."""
     for language in LANGUAGES:
@@ -97,3 +116,11 @@ def matrix(kind: str, change: str) -> Iterator[Letter]:
             before = one.before if one.before is None or change == "moved" else replace(one.before, timezone=owners)
             yield replace(one, language=language, timezone=invitees, before=before,
                           edition=replace(one.edition, timezone=owners))
+
+
+def sample(change: str) -> Iterator[Letter]:
+    """This change to every kind of follow-up in both languages, each pair of zones in its turn."""
+    for number, kind in enumerate(KINDS):
+        letters = list(matrix(kind, change))
+        for language in range(len(LANGUAGES)):
+            yield letters[language * len(ZONES) + (number + CHANGES.index(change)) % len(ZONES)]

@@ -195,18 +195,30 @@ def test_times_as_people_write_them(edition: Edition, language: str, expected: s
     ("FREQ=DAILY", "hver dag", "every day"),
     ("FREQ=DAILY;INTERVAL=3;COUNT=1", "hver 3. dag, 1 gang", "every 3 days, 1 time"),
     ("FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR", "hver virkedag", "every working day"),
-    ("FREQ=WEEKLY;INTERVAL=2;BYDAY=TU,TH;COUNT=5", "hver 2. uke på tirsdag, torsdag, 5 ganger",
-     "every 2 weeks on Tuesday, Thursday, 5 times"),
-    ("FREQ=MONTHLY;BYDAY=2TU", "hver måned på andre tirsdag", "every month on the second Tuesday"),
-    ("FREQ=MONTHLY;BYDAY=FR;BYSETPOS=-1", "hver måned på siste fredag", "every month on the last Friday"),
+    ("FREQ=WEEKLY;INTERVAL=2;BYDAY=TU,TH;COUNT=5", "hver 2. uke på tirsdager og torsdager, 5 ganger",
+     "every 2 weeks on Tuesday and Thursday, 5 times"),
+    ("FREQ=MONTHLY;BYDAY=2TU", "hver måned den andre tirsdagen", "every month on the second Tuesday"),
+    ("FREQ=MONTHLY;BYDAY=FR;BYSETPOS=-1", "hver måned den siste fredagen", "every month on the last Friday"),
     ("FREQ=MONTHLY;BYMONTHDAY=15", "hver måned den 15.", "every month on day 15"),
     ("FREQ=YEARLY;UNTIL=20301201", "hvert år, til 1. des. 2030", "every year, until 1 Dec 2030"),
     ("FREQ=HOURLY", "en serie datoer", "a series of dates"),
-    ("", "på 0 datoer til", "on 0 more dates"),
 ])
 def test_rules_in_words(rule: str, norwegian: str, english: str) -> None:
     for language, expected in (("nb", norwegian), ("en", english)):
         assert teller(letter(language=language)).repeats(Recurrence(rule)) == expected
+
+
+def test_a_list_of_dates_in_words() -> None:
+    told = {one.label: one.lines for one in teller(letter(specimens.KINDS["dates"])).facts()}
+    assert told["Gjentas"] == ("på 2 datoer til",), "the first is the start itself"
+    assert len(told["Også"]) == 2
+    once = letter(SINGLE, before=replace(SINGLE, recurrence=Recurrence("FREQ=WEEKLY"), sequence=0))
+    assert [(one.label, one.before, one.now) for one in teller(once).differences()] == [("Gjentas", ("hver uke",), ("bare én gang",))]
+
+
+def test_who_passed_it_on_is_told_to_whom() -> None:
+    assert "Ola Hansen har sendt" in text(parsed(specimens.delegated()))
+    assert "Du har sendt denne invitasjonen videre til Eva Lund." in text(parsed(specimens.passed_on()))
 
 
 def test_what_changed_is_told_old_and_new() -> None:
@@ -217,13 +229,13 @@ def test_what_changed_is_told_old_and_new() -> None:
         "Tittel": (("Oppstart",), ("Kick-off",)),
         "Når": (("tirsdag 1. desember 2026 kl. 09.00–10.00 (Oslo, UTC+1)",),
                 ("tirsdag 1. desember 2026 kl. 10.00–11.00 (Oslo, UTC+1)",)),
-        "Hvor": (("Bølgen",), ("ingenting",)),
+        "Hvor": (("Bølgen",), ("ikke oppgitt",)),
         "Agenda": ((), ("fjernet",)),
         "Deltakerliste": ((), ("ikke lenger synlig for deltakerne",)),
     }
     body = text(parsed(letter(now, before=before)))
     assert "  før: Bølgen" in body
-    assert "  nå: ingenting" in body
+    assert "  nå: ikke oppgitt" in body
 
 
 def test_a_move_back_and_forth_still_asks_again() -> None:

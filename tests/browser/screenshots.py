@@ -1,0 +1,101 @@
+"""`make screenshots`: every kind of letter as Chromium shows it, for people to look at: var/screenshots/index.html.
+
+Each in both languages, 320 and 600 px wide, light and dark. What passes somebody's words on is plain text and shown as such.
+Nothing is judged here; tests/browser/test_letter_html.py does that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import email
+import email.policy
+import html
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from playwright.async_api import async_playwright
+
+from gateway import i18n
+from gateway.model import Guest, Letter, Method, Remarks, Reply
+from gateway.outbound import render, wording
+from tests.core import specimens
+from tests.rig import chromium
+
+WIDTHS = (320, 600)
+SCHEMES = ("light", "dark")
+FOLDER = Path("var/screenshots")
+PLAIN = """<!DOCTYPE html><meta name="color-scheme" content="light dark"><style>body { margin: 12px } pre { white-space: pre-wrap;
+overflow-wrap: anywhere; font: 14px/1.5 monospace }</style><pre>%s</pre>"""
+"""What a mail program makes of plain text."""
+
+
+def letters() -> Iterator[tuple[str, Letter]]:
+    """Name and letter: all that can be told of a meeting, and every kind of follow-up in the letter that shows most of it."""
+    for change in specimens.CHANGES:
+        yield f"meeting-{change}", specimens.changed("meeting", change)
+    shown = (("rich", "moved"), ("listed", "updated"), ("all-day", "moved"), ("over-midnight", "invitation"), ("task", "moved"),
+             ("planned-call", "invitation"), ("call", "cancelled"), ("series", "invitation"), ("series-with-dates", "updated"),
+             ("series-with-dates", "moved"), ("all-day-series", "proposal_declined"), ("dates", "invitation"), ("one-date", "moved"),
+             ("one-date", "cancelled"), ("one-date", "asked_again"))
+    for kind, change in shown:
+        yield f"{kind}-{change}", specimens.changed(kind, change)
+    yield "meeting-passed_on_to_you", specimens.delegated()
+    yield "meeting-passed_on_by_you", specimens.passed_on()
+    far = specimens.changed("meeting", "moved")
+    yield "meeting-moved-elsewhere", replace(far, timezone="America/New_York")
+    yield "words-with_answer", specimens.words("Jeg blir nok litt sen, men kommer.\n\nHilsen Ola", reply=Reply.ACCEPTED)
+    yield "words-of_a_stranger", specimens.words(
+        "Can I come instead?", remarks=Remarks(words="Can I come instead?", writer=Guest("Eva Lund", "eva@other.example"),
+                                               row=Guest("Hansen, Ola", "ola@ext.example"), reply_to="eva@other.example"))
+
+
+def page(one: Letter) -> str:
+    """The HTML of a letter, or its plain text as a page."""
+    if one.method is not Method.NONE:
+        return render.bodies(wording.Teller(one, i18n.catalogue(one.language), specimens.MAIL.name), specimens.SECRET)[1]
+    message = email.message_from_bytes(render.render(one, specimens.MAIL, specimens.SECRET), policy=email.policy.default)
+    return PLAIN % html.escape(f"{message['Subject']}\n\n{message.get_content()}")
+
+
+async def take(folder: Path, wanted: str = "") -> list[Path]:
+    """Write the pictures of all letters whose name contains `wanted`, and the page that shows them; returns their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    taken = []
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(**chromium.launch_options())
+        for width in WIDTHS:
+            for scheme in SCHEMES:
+                context = await browser.new_context(viewport={"width": width, "height": 400}, color_scheme=scheme)  # type: ignore[arg-type]
+                tab = await context.new_page()
+                for name, one in letters():
+                    for language in specimens.LANGUAGES if wanted in name else ():
+                        await tab.set_content(page(replace(one, language=language)))
+                        taken.append(folder / f"{name}-{language}-{width}-{scheme}.png")
+                        await tab.screenshot(path=taken[-1], full_page=True)
+                await context.close()
+        await browser.close()
+    (folder / "index.html").write_text(_index(sorted(taken)), encoding="utf-8")
+    return taken
+
+
+def _index(taken: list[Path]) -> str:
+    """All pictures on one page, those of one letter and language side by side."""
+    groups: dict[str, list[str]] = {}
+    for path in taken:
+        groups.setdefault(path.stem.rsplit("-", 2)[0], []).append(path.name)
+    rows = (f"<h2>{name}</h2><p>" + "".join(f'<img src="{file}" alt="{file}"> ' for file in files) for name, files in groups.items())
+    return ('<!DOCTYPE html><meta charset="utf-8"><title>Letters</title>'
+            "<style>body { background: #888; font-family: sans-serif } img { vertical-align: top }</style>" + "\n".join(rows))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Pictures of every kind of letter.")
+    parser.add_argument("wanted", nargs="?", default="", help="only letters whose name contains this")
+    taken = asyncio.run(take(FOLDER, parser.parse_args().wanted))
+    print(f"{len(taken)} pictures: {FOLDER / 'index.html'}")
+
+
+if __name__ == "__main__":
+    main()
