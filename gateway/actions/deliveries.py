@@ -1,21 +1,36 @@
 """Letters on their way: claimed by this gateway, settled by what the server said, each step one transaction."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
+import structlog
+
+from gateway import settings as configuration
+from gateway.accounts import DEFAULT
+from gateway.mail import address
 from gateway.model import Delivery, LetterState, Method
-from gateway.store import journal, leases, outbox
+from gateway.store import journal, leases, outbox, pace
 from gateway.store.engine import Store
 from gateway.store.outbox import Attempt, Queued, Settlement
+from gateway.store.pace import Rest, Room
+
+log = structlog.get_logger(__name__)
 
 EVENTS = {LetterState.SENT: "sent", LetterState.REFUSED: "undeliverable", LetterState.DROPPED: "dropped", LetterState.HELD: "held"}
 """What the journal says of a letter that has come to an end; waiting for another try is told once, when it begins."""
 
 
-def claim(store: Store, gateway: str, now: datetime, limit: int) -> list[Queued]:
-    """Take up to `limit` due letters; those of gateways that died are free again first."""
+def claim(store: Store, gateway: str, now: datetime, limit: int, *, account: str = DEFAULT,
+          limits: configuration.Outbound | None = None, room: Room | None = None) -> list[Queued]:
+    """Take up to `limit` due letters of an account; those of gateways that died are free again first.
+
+    `limits`: of the account, over all gateways; `room`: what this one has room for. An account whose daily budget ends with these
+    letters is told of once, in the log and in the journal.
+    """
+    limits = limits or configuration.Outbound()
     with store.read() as connection:
-        due = outbox.next_due(connection)
+        due = outbox.next_due(connection, account)
         stranded = outbox.stranded(connection, gateway)
     if not stranded and (due is None or due > now):
         return []
@@ -23,7 +38,14 @@ def claim(store: Store, gateway: str, now: datetime, limit: int) -> list[Queued]
         leases.take(connection, f"{leases.GATEWAY}{gateway}", gateway, now)
         if stranded:
             outbox.free_dead(connection, now)
-        return outbox.claim(connection, gateway, now, limit)
+        left = pace.room(connection, account, limits, now)
+        letters = outbox.claim(connection, gateway, now, limit, account=account, room=left.within(room) if room is not None else left)
+        spent = pace.spend(connection, account, limits, Counter(address.domain(one.letter.address) for one in letters), now)
+        if spent:
+            journal.write(connection, [journal.Entry("budget_spent", detail=f"{account}: {limits.per_day} letters in 24 hours")], now)
+    if spent:
+        log.error("the daily budget is used up: letters wait", account=account, per_day=limits.per_day)
+    return letters
 
 
 def settle(store: Store, gateway: str, letters: Sequence[tuple[Queued, Settlement, Attempt | None]], now: datetime) -> None:
@@ -35,6 +57,20 @@ def settle(store: Store, gateway: str, letters: Sequence[tuple[Queued, Settlemen
             journal.Entry(_event(queued, settlement), queued.follow_up, queued.participant, letter=queued.id,
                           after=settlement.delivery.value, detail=settlement.note)
             for queued, settlement, _ in letters if queued.id in kept and _told(queued, settlement)], now)
+
+
+def rest(store: Store, one: Rest, now: datetime) -> None:
+    """Show that an account rests. The journal says when it begins, not every try on the way."""
+    with store.write() as connection:
+        if pace.begin_rest(connection, one):
+            journal.write(connection, [journal.Entry("account_paused", detail=f"{one.account}: {one.words}")], now)
+
+
+def resume(store: Store, account: str, now: datetime) -> None:
+    """Show that an account works."""
+    with store.write() as connection:
+        if pace.end_rest(connection, account):
+            journal.write(connection, [journal.Entry("account_resumed", detail=account)], now)
 
 
 def renew(store: Store, gateway: str, now: datetime) -> None:

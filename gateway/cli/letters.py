@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.cli import context, output
-from gateway.errors import InputError
+from gateway.errors import ConfigurationError, InputError
 
 if TYPE_CHECKING:
     from gateway.actions.letters import Listing
@@ -46,9 +46,13 @@ def _row(one: Queued, listing: Listing) -> dict[str, Any]:
 
 
 def _write(folder: Path, one: Queued, listing: Listing, effective: Settings) -> str:
+    from gateway import accounts
     from gateway.outbound import render
 
-    content = render.render(one.letter, effective.mail, listing.secret, receipt=effective.outbound.request_receipt)
+    account = accounts.configured(effective).get(one.letter.account)
+    if account is None:
+        raise ConfigurationError(f"{accounts.section(one.letter.account)}mail.address: not set, but letter {one.id} is to leave from there")
+    content = render.render(one.letter, account.mail, listing.secret, receipt=effective.outbound.request_receipt)
     file = folder / f"{one.id:06}-{one.letter.method.value.lower() or 'words'}.eml"
     try:
         folder.mkdir(parents=True, exist_ok=True)

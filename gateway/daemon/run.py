@@ -12,7 +12,8 @@ from functools import partial
 
 import structlog
 
-from gateway import __version__
+from gateway import __version__, accounts
+from gateway.actions import planning
 from gateway.daemon import jobs, supervise
 from gateway.inbound import intake
 from gateway.outbound import planner, worker
@@ -40,6 +41,7 @@ def run(settings: Settings, store: Store, only: Collection[str]) -> None:
 
     Raises `ConfigurationError` where one of them cannot start with these settings.
     """
+    planning.require_accounts(store, settings, datetime.now(UTC))
     asyncio.run(serve(Process(settings, store, leases.identity()), only))
 
 
@@ -54,23 +56,28 @@ async def serve(process: Process, only: Collection[str]) -> None:
 
 
 def _outbound(process: Process) -> Sequence[supervise.Role]:
-    """Planner and sender, each restarted by itself: trouble of one must not cut short what the other is doing."""
-    planned = asyncio.Event()
+    """Planner and a sender for each account, each restarted by itself: trouble of one must not cut short what another is doing."""
+    planned = {name: asyncio.Event() for name in accounts.configured(process.settings)}
 
-    async def send(stop: asyncio.Event) -> None:
+    async def send(name: str, stop: asyncio.Event) -> None:
         secret = await asyncio.to_thread(_site_secret, process.store)
-        await worker.Worker(process.store, process.settings, secret, process.holder, planned).run(stop)
+        # A name of its own in the leases: a sender that leaves gives back its letters, and no other's.
+        await worker.Worker(process.store, process.settings, secret, leases.identity(), planned[name], name).run(stop)
 
-    return [supervise.Role("planner", lambda stop: planner.run(process.store, process.settings, stop, planned)),
-            supervise.Role("sender", send)]
+    return [supervise.Role("planner", lambda stop: planner.run(process.store, process.settings, stop, planned.values())),
+            *(supervise.Role(_named("sender", name), partial(send, name)) for name in planned)]
 
 
 def _inbound(process: Process) -> Sequence[supervise.Role]:
-    if not process.settings.imap.host:
-        log.warning("no mailbox is read: imap.host is not set")
-        return []
-    reading = intake.Intake(process.store, process.settings, process.holder, process.news)
-    return [supervise.Role("inbound", reading.run)]
+    read = [name for name, account in accounts.configured(process.settings).items() if account.imap.host]
+    if not read:
+        log.warning("no mailbox is read: imap.host is not set, or no mail.address")
+    return [supervise.Role(_named("inbound", name), intake.Intake(
+        process.store, process.settings, process.holder, process.news, name).run) for name in read]
+
+
+def _named(role: str, account: str) -> str:
+    return role if account == accounts.DEFAULT else f"{role} {account}"
 
 
 def _web(process: Process) -> Sequence[supervise.Role]:

@@ -1,12 +1,13 @@
 """One session with the IMAP server that holds the gateway's mailbox: sign in, search, fetch, move, wait. Sole user of aioimaplib.
 
 What to read and when is decided in `reader`; nothing here knows the store or iTIP.
-Standards: RFC 3501, RFC 2177 (IDLE), RFC 4315 (UIDPLUS), RFC 6851 (MOVE), RFC 2342 (NAMESPACE), RFC 5530 (response codes).
+Standards: RFC 3501, RFC 2177 (IDLE), RFC 4315 (UIDPLUS), RFC 6851 (MOVE), RFC 2342 (NAMESPACE), RFC 5530 (response codes),
+XOAUTH2 (Google's and Microsoft's documentation) with RFC 4959 (SASL-IR).
 On failure: `MailboxError`, or `SignInRefused` and `IdleRefused` that want another pace; the session is over with it and a new
 one has to be opened. Every wait has an end: `timeout_seconds` without a byte, or the connection's own end, whichever is first.
 Security: certificates are verified, TLS 1.2 or newer, clear text only with `security = "none"`. What the server may make us
 hold in memory is bounded. Mail and passwords never reach a log: aioimaplib's own debug lines are off for good.
-Limits: sign-in by LOGIN only; names and passwords outside ASCII are sent as UTF-8, which a few old servers refuse.
+Limits: sign-in by LOGIN or XOAUTH2 only; names and passwords outside ASCII are sent as UTF-8, which a few old servers refuse.
 Without UIDPLUS a moved message stays behind, marked deleted, until somebody expunges: a plain EXPUNGE would take other people's
 deleted mail with it. Without MOVE a crash in the middle of a move can leave a second copy in the target folder.
 """
@@ -23,7 +24,7 @@ from typing import Any
 import aioimaplib
 import structlog
 
-from gateway import settings
+from gateway import accounts, settings
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.inbound import imap_syntax
 
@@ -58,8 +59,8 @@ class IdleRefused(MailboxError):
 class _Wire(aioimaplib.IMAP4ClientProtocol):
     """aioimaplib's protocol, taught what a long-lived reader needs (version 2.0.3; its inner methods are overridden).
 
-    It recurses once per line, tells nobody of BYE, of a lost connection or of a bad greeting, drops EXISTS while FETCH runs, and
-    formats every received byte for its debug log.
+    It recurses once per line, tells nobody of BYE, of a lost connection or of a bad greeting, drops EXISTS while FETCH runs,
+    formats every received byte for its debug log, and leaves a refused XOAUTH2 hanging.
     """
 
     incomplete_line: bytes
@@ -124,6 +125,13 @@ class _Wire(aioimaplib.IMAP4ClientProtocol):
             words = command.decode("ascii", "replace")[:200]
             self.fail(MailboxError(f"the server's greeting is no welcome: {words!r} ({type(error).__name__})"))
 
+    def _continuation(self, line: bytes) -> None:
+        if self.pending_sync_command is not None and self.pending_sync_command.name == "AUTHENTICATE":
+            # XOAUTH2: the reason of a refusal, as a challenge; the server says NO only after our empty response to it.
+            self.transport.write(b"\r\n")
+        else:
+            super()._continuation(line)
+
     def _untagged_response(self, line: bytes) -> Any:
         if line[:5].upper() == b"* BYE":
             self.fail(MailboxError(f"the server ended the session: {line[6:206].decode('ascii', 'replace')!r}"))
@@ -170,7 +178,7 @@ class Session:
         except (aioimaplib.AioImapException, ValueError) as error:  # ValueError: NUL, CR or LF in a setting
             raise MailboxError(f"{what}: {error}") from error
 
-    async def open(self, password: str, context: ssl.SSLContext | None) -> None:
+    async def open(self, password: str, context: ssl.SSLContext | None, tokens: accounts.Tokens | None) -> None:
         loop, host, port = asyncio.get_running_loop(), self.options.host, self.options.port
         try:
             await self.ask("connect", loop.create_connection(lambda: self.wire, host, port, ssl=context))
@@ -182,7 +190,7 @@ class Session:
             raise MailboxError(f"cannot reach {host}:{port}: {error}") from error
         await self.ask("greeting", self.wire.wait("AUTH|NONAUTH"))
         if self.wire.state == aioimaplib.NONAUTH:
-            await self._sign_in(password)
+            await self._sign_in(password, tokens)
         await self.ask("CAPABILITY", self.wire.capability())  # more may be offered after sign-in; a bracketed list is misread
         self.wire.capabilities = {capability.upper() for capability in self.wire.capabilities}
         await self._learn_layout()
@@ -195,16 +203,34 @@ class Session:
             raise MailboxError(f"the folder {folder!r} has no UIDVALIDITY: its messages cannot be told apart")
         self.uidvalidity = uidvalidity
 
-    async def _sign_in(self, password: str) -> None:
-        if "LOGINDISABLED" in {capability.upper() for capability in self.wire.capabilities}:
+    async def _sign_in(self, password: str, tokens: accounts.Tokens | None) -> None:
+        capabilities = {capability.upper() for capability in self.wire.capabilities}
+        if self.options.sign_in == "xoauth2" and tokens is not None:
+            if not {"AUTH=XOAUTH2", "SASL-IR"} <= capabilities:
+                raise SignInRefused("the server offers no sign-in by token (AUTH=XOAUTH2 and SASL-IR)")
+            answer = await self._show_token(tokens)
+        elif "LOGINDISABLED" in capabilities:
             raise SignInRefused("the server allows no sign-in by password on this connection (LOGINDISABLED)")
-        answer = await self.ask("LOGIN", self.wire.login(aioimaplib.quoted(self.options.username), password))
+        else:
+            answer = await self.ask("LOGIN", self.wire.login(aioimaplib.quoted(self.options.username), password))
         if answer.result == "OK":
             return
-        words = _words(answer)
-        if answer.result == "NO" and words.upper().startswith(("[UNAVAILABLE]", "[INUSE]", "[SERVERBUG]")):  # RFC 5530 §3
-            raise MailboxError(f"sign-in is not possible now: {words}")
-        raise SignInRefused(f"the server refused the sign-in of {self.options.username!r}: {words}")
+        if _passing(answer):
+            raise MailboxError(f"sign-in is not possible now: {_words(answer)}")
+        raise SignInRefused(f"the server refused the sign-in of {self.options.username!r}: {_words(answer)}")
+
+    async def _show_token(self, tokens: accounts.Tokens) -> Any:
+        """The server's answer to our token; where it refuses one that seemed good yet, to a new one."""
+        try:
+            token = await tokens.current()
+            answer = await self.ask("AUTHENTICATE", self.wire.xoauth2(self.options.username, token))
+            if answer.result == "NO" and not _passing(answer):
+                answer = await self.ask("AUTHENTICATE", self.wire.xoauth2(self.options.username, await tokens.renewed(token)))
+        except accounts.TokenRefused as refused:
+            raise SignInRefused(str(refused)) from refused
+        except accounts.TokenMissing as missing:
+            raise MailboxError(str(missing)) from missing
+        return answer
 
     async def _learn_layout(self) -> None:
         found: imap_syntax.Layout | None = None
@@ -355,13 +381,13 @@ def tls(options: settings.Imap) -> ssl.SSLContext | None:
 
 @contextlib.asynccontextmanager
 async def session(options: settings.Imap, *, password: str, context: ssl.SSLContext | None, max_bytes: int,
-                  stop: asyncio.Event) -> AsyncIterator[Session]:
+                  stop: asyncio.Event, tokens: accounts.Tokens | None = None) -> AsyncIterator[Session]:
     """An open session, left politely. `stop` lets work in progress run on for `STOP_SECONDS`, then ends the session."""
     wire = _Wire(asyncio.get_running_loop(), CAPACITY + 2 * max_bytes)
     opened = Session(options, wire)
     hurry = asyncio.ensure_future(_hurry(stop, wire))
     try:
-        await opened.open(password, context)
+        await opened.open(password, context, tokens)
         yield opened
     finally:
         hurry.cancel()
@@ -393,6 +419,11 @@ def _words(answer: Any) -> str:
     """What the server said at the end of an answer, for people."""
     text = bytes(answer.lines[-1]).decode("utf-8", "replace") if answer.lines else ""
     return "".join(character for character in text if character.isprintable())[:200] or str(answer.result)
+
+
+def _passing(answer: Any) -> bool:
+    """Whether a sign-in failed for a reason that is none of name and secret (RFC 5530 §3)."""
+    return answer.result == "NO" and _words(answer).upper().startswith(("[UNAVAILABLE]", "[INUSE]", "[SERVERBUG]"))
 
 
 def _expect(answer: Any, what: str) -> None:

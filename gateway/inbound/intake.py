@@ -1,4 +1,4 @@
-"""The inbound role: one gateway at a time reads the mailbox and hands what it finds to the processor.
+"""The inbound role of one account: one gateway at a time reads its mailbox and hands what it finds to the processor.
 
 On failure: see `reader` (the mailbox) and `process` (a message). A gateway that loses its lease stops reading within seconds, and
 one that waits takes over as soon as the lease has run out; recording a place twice is impossible either way.
@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import structlog
 
+from gateway import accounts
 from gateway import settings as configuration
 from gateway.inbound import process, reader
 from gateway.store import inbox, leases
@@ -17,16 +18,16 @@ from gateway.store.inbox import Place
 
 log = structlog.get_logger(__name__)
 
-ACCOUNT = "default"
-
 
 class Intake:
     """Reads one account's folder for as long as it holds the mailbox's lease. `told` is set after every commit."""
 
-    def __init__(self, store: Store, settings: configuration.Settings, gateway: str, told: asyncio.Event) -> None:
-        self._store, self._settings, self._gateway, self._told = store, settings, gateway, told
-        self._folder = settings.imap.folder
-        self._name = f"{leases.MAILBOX}{ACCOUNT}:{settings.imap.folder}"
+    def __init__(self, store: Store, settings: configuration.Settings, gateway: str, told: asyncio.Event,
+                 account: str = accounts.DEFAULT) -> None:
+        self._store, self._settings, self._gateway, self._told, self._account = store, settings, gateway, told, account
+        self._options = accounts.configured(settings)[account]
+        self._folder = self._options.imap.folder
+        self._name = f"{leases.MAILBOX}{account}:{self._folder}"
         self._processor: process.Processor | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self.state: reader.State | None = None
@@ -36,7 +37,8 @@ class Intake:
         self._loop = asyncio.get_running_loop()
         self._processor = await asyncio.to_thread(process.Processor, self._store, self._settings)
         mailbox = reader.Reader(
-            self._settings.imap, password=configuration.secret(self._settings.imap, "imap"),
+            self._options.imap, password=configuration.secret(self._options.imap, f"{accounts.section(self._account)}imap"),
+            tokens=accounts.tokens(self._account, self._options),
             max_bytes=self._settings.inbound.max_bytes, position=self._position, take=self._take, leftovers=self._leftovers,
             unmoved=self._unmoved, moved=self._moved)
         while not stop.is_set():
@@ -61,7 +63,7 @@ class Intake:
 
     def _position(self) -> reader.Cursor | None:
         with self._store.read() as connection:
-            found = inbox.cursor(connection, ACCOUNT, self._folder)
+            found = inbox.cursor(connection, self._account, self._folder)
         return reader.Cursor(*found) if found is not None else None
 
     def _take(self, batch: list[reader.Fetched]) -> list[tuple[reader.Fetched, reader.Folder]]:
@@ -80,20 +82,20 @@ class Intake:
 
     def _leftovers(self) -> list[int]:
         with self._store.read() as connection:
-            found = inbox.cursor(connection, ACCOUNT, self._folder)
-            return inbox.leftovers(connection, ACCOUNT, self._folder, found[0]) if found is not None else []
+            found = inbox.cursor(connection, self._account, self._folder)
+            return inbox.leftovers(connection, self._account, self._folder, found[0]) if found is not None else []
 
     def _unmoved(self) -> list[tuple[int, int, reader.Folder]]:
         with self._store.read() as connection:
             return [(uidvalidity, uid, reader.Folder(destination))
-                    for uidvalidity, uid, destination in inbox.unmoved(connection, ACCOUNT, self._folder)]
+                    for uidvalidity, uid, destination in inbox.unmoved(connection, self._account, self._folder)]
 
     def _moved(self, uidvalidity: int, uids: list[int]) -> None:
         with self._store.write() as connection:
-            inbox.moved(connection, ACCOUNT, self._folder, uidvalidity, uids)
+            inbox.moved(connection, self._account, self._folder, uidvalidity, uids)
 
     def _place(self, one: reader.Fetched) -> Place:
-        return Place(ACCOUNT, self._folder, one.uidvalidity, one.uid)
+        return Place(self._account, self._folder, one.uidvalidity, one.uid)
 
     def _lease(self) -> bool:
         with self._store.write() as connection:

@@ -21,7 +21,7 @@ from enum import StrEnum
 
 import structlog
 
-from gateway import settings
+from gateway import accounts, settings
 from gateway.errors import GatewayError
 from gateway.inbound import imap, imap_syntax
 
@@ -114,8 +114,8 @@ class Reader:
     unmoved    (uidvalidity, uid, folder) committed but perhaps not moved; asked after each connect, and while moves fail
     moved      these UIDs need nothing more in the mailbox: moved, or gone, or of a former UIDVALIDITY. It ends leftovers too
 
-    With `settings.move` off nothing is moved, and `unmoved` and `moved` are not asked for moves.
-    Raises `ConfigurationError` when `ca_file` cannot be used.
+    `tokens`: instead of `password` for `sign_in = "xoauth2"`. With `settings.move` off nothing is moved, and `unmoved` and
+    `moved` are not asked for moves. Raises `ConfigurationError` when `ca_file` cannot be used.
     """
 
     def __init__(self, options: settings.Imap, *, password: str, max_bytes: int,
@@ -124,9 +124,9 @@ class Reader:
                  leftovers: Callable[[], list[int]],
                  unmoved: Callable[[], list[tuple[int, int, Folder]]],
                  moved: Callable[[int, list[int]], None],
-                 pace: Pace | None = None) -> None:
+                 tokens: accounts.Tokens | None = None, pace: Pace | None = None) -> None:
         self._options = options
-        self._password = password
+        self._password, self._tokens = password, tokens
         self._max_bytes = max_bytes
         self._position, self._take, self._leftovers, self._unmoved, self._moved = position, take, leftovers, unmoved, moved
         self._pace = pace or Pace()
@@ -176,7 +176,8 @@ class Reader:
             return await self._look(session, never)
 
     def _session(self, stop: asyncio.Event) -> contextlib.AbstractAsyncContextManager[imap.Session]:
-        return imap.session(self._options, password=self._password, context=self._context, max_bytes=self._max_bytes, stop=stop)
+        return imap.session(self._options, password=self._password, context=self._context, max_bytes=self._max_bytes, stop=stop,
+                            tokens=self._tokens)
 
     async def _read_on(self, stop: asyncio.Event) -> None:
         async with self._session(stop) as session:

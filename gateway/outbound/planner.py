@@ -5,6 +5,7 @@ Limits: a change is noticed within `store.poll_seconds` on SQLite, within `POSTG
 """
 
 import asyncio
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -20,15 +21,16 @@ log = structlog.get_logger(__name__)
 POSTGRES_SECONDS = 0.5
 
 
-async def run(store: Store, settings: Settings, stop: asyncio.Event, planned: asyncio.Event) -> None:
-    """Plan until `stop`. `planned` is set whenever there are new letters."""
+async def run(store: Store, settings: Settings, stop: asyncio.Event, planned: Collection[asyncio.Event]) -> None:
+    """Plan until `stop`. Each of `planned` is set whenever there are new letters."""
     await asyncio.to_thread(planning.revive, store, settings, datetime.now(UTC))
     longest = settings.store.poll_seconds if store.is_sqlite else min(POSTGRES_SECONDS, settings.store.poll_seconds)
     while not stop.is_set():
         letters = await asyncio.to_thread(planning.plan_due, store, settings, datetime.now(UTC))
         if letters:
             log.info("letters planned", letters=letters)
-            planned.set()
+            for event in planned:
+                event.set()
         await waiting.first(stop, seconds=min(longest, await asyncio.to_thread(_until_due, store, settings)))
 
 

@@ -4,7 +4,7 @@ What: a `Pool` keeps up to `smtp.connections` connections open and reuses them; 
 says how far one letter came and what the server said. What follows from a receipt is decided in `outbound.retry`.
 
 Standards: RFC 5321 (SMTP), 6409 (submission), 3207 (STARTTLS), 8314 (TLS from the first byte), 4954 (AUTH PLAIN and
-LOGIN), 1870 (SIZE), 6152 (8BITMIME), 6531 (SMTPUTF8), 2034 and 3463 (enhanced status codes).
+LOGIN; XOAUTH2 as Google and Microsoft document it), 1870 (SIZE), 6152 (8BITMIME), 6531 (SMTPUTF8), 2034 and 3463 (enhanced status codes).
 
 On failure: nothing is raised for what a server does. A lost connection, a timeout, an answer that is no SMTP, a name
 that does not resolve or a certificate that does not fit give a receipt without a code. The letter counts as accepted
@@ -13,7 +13,7 @@ cancelled `send` cuts its connection at once, so nothing more of the letter leav
 
 Security: certificates and names are verified, TLS 1.2 or newer; with `security` other than "none" nothing but EHLO and
 STARTTLS ever leaves in clear. Addresses are checked before they reach a command line. The server's words are reduced to
-one printable line, without the password should a server repeat it.
+one printable line, without the password or token should a server repeat it.
 
 Limits: every wait has an end, see `Pool.longest_seconds`. The wait for the answer to the final dot is longer than the
 others, because giving up there may mean a second copy (RFC 5321 §4.5.3.2.6, RFC 1047). No pipelining.
@@ -34,7 +34,7 @@ from typing import cast
 import aiosmtplib
 import idna
 
-from gateway import settings
+from gateway import accounts, settings
 from gateway.outbound import dial, receipts
 from gateway.outbound.receipts import Receipt, Step, Submission
 
@@ -66,14 +66,15 @@ class _Unfit(_Failure):
 class Pool:
     """Connections to one account's server. `send` may be called concurrently; more than `connections` wait their turn.
 
-    `password`: as from `settings.secret`. `hostname`: our name for EHLO. `idle_seconds`: unused connections close then.
+    `password`: as from `settings.secret`; `tokens`: instead of it for `sign_in = "xoauth2"`. `hostname`: our name for EHLO.
+    `idle_seconds`: unused connections close then.
     Raises `ConfigurationError` if `ca_file` cannot be read. To be closed with `aclose`, or used as a context manager.
     """
 
-    def __init__(self, account: settings.Smtp, *, password: str = "", hostname: str | None = None,
-                 idle_seconds: float = 10.0) -> None:
+    def __init__(self, account: settings.Smtp, *, password: str = "", tokens: accounts.Tokens | None = None,
+                 hostname: str | None = None, idle_seconds: float = 10.0) -> None:
         self._account = account
-        self._password = password
+        self._password, self._tokens = password, tokens
         self._hostname = hostname
         self._idle_seconds = idle_seconds
         self._tls = dial.tls_context(account)
@@ -109,7 +110,7 @@ class Pool:
             # Before another one is opened, so that the server never sees more than `connections`.
             if (spent := self._spent()) is not None:
                 await spent.quit()
-            connection = _Connection(self._account, self._password, self._hostname, self._tls)
+            connection = _Connection(self._account, self._password, self._tokens, self._hostname, self._tls)
             return await self._attempt(connection, submission, started, until)
 
     async def aclose(self) -> None:
@@ -187,9 +188,10 @@ class _Connection:
     aiosmtplib's own time limits are off: `asyncio.wait_for` of Python 3.11 can lose a cancellation (bpo-37658).
     """
 
-    def __init__(self, account: settings.Smtp, password: str, hostname: str | None, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, account: settings.Smtp, password: str, tokens: accounts.Tokens | None, hostname: str | None,
+                 tls: ssl.SSLContext | None) -> None:
         self._account = account
-        self._password = password
+        self._password, self._tokens, self._token = password, tokens, ""
         self._hostname = hostname
         self._smtp = aiosmtplib.SMTP(hostname=account.host, timeout=None, use_tls=account.security == "tls",
                                      start_tls=False, tls_context=tls)
@@ -303,6 +305,9 @@ class _Connection:
 
     async def _sign_in(self) -> None:
         offered = self._smtp.server_auth_methods
+        if self._account.sign_in == "xoauth2" and self._tokens is not None:
+            await self._show_token(self._tokens)
+            return
         async with self._limit(Step.AUTH):
             if "plain" in offered:
                 try:
@@ -317,6 +322,27 @@ class _Connection:
                 raise _Failure(f"a username is set, but {self.host} offers neither AUTH PLAIN nor LOGIN "
                                f"({' '.join(offered) or 'no AUTH at all'})", "5.7.4")
             await self._smtp.auth_login(self._account.username, self._password)
+
+    async def _show_token(self, tokens: accounts.Tokens) -> None:
+        self.step = Step.AUTH
+        if "xoauth2" not in self._smtp.server_auth_methods:
+            raise _Failure(f"{self.host} does not offer AUTH XOAUTH2", "5.7.4")
+        try:
+            self._token = await tokens.current()
+            try:
+                async with self._limit(Step.AUTH):
+                    await self._smtp.auth_xoauth2(self._account.username, self._token)
+                return
+            except aiosmtplib.SMTPAuthenticationError as refused:
+                if refused.code != 535:  # RFC 4954 §6: the credentials themselves; a token may have ended before its time
+                    raise
+            self._token = await tokens.renewed(self._token)
+        except accounts.TokenRefused as refusal:
+            raise _Failure(str(refusal), "5.7.8") from refusal
+        except accounts.TokenMissing as missing:
+            raise _Failure(str(missing), "4.7.0") from missing
+        async with self._limit(Step.AUTH):
+            await self._smtp.auth_xoauth2(self._account.username, self._token)
 
     def _paths(self, submission: Submission) -> tuple[bytes, bytes]:
         """Sender and recipient as they stand between < and >; checked before a connection is even opened."""
@@ -381,13 +407,15 @@ class _Connection:
             raise _Failure(f"{self.host} answered more than it was asked at {self.step}", "4.5.0")
 
     def _masked(self, text: str) -> str:
-        """The server's words without our password, for servers that repeat the line they refuse."""
-        if self.step is not Step.AUTH or not self._password:
+        """The server's words without our password or token, for servers that repeat the line they refuse."""
+        if self.step is not Step.AUTH:
             return text
-        password = self._password.encode()
-        plain = b"\0" + self._account.username.encode() + b"\0" + password
-        for secret in (base64.b64encode(plain).decode(), base64.b64encode(password).decode(), self._password):
-            text = text.replace(secret, "***")
+        user, password = self._account.username, self._password.encode()
+        plain = b"\0" + user.encode() + b"\0" + password
+        secrets = [plain, password] if self._password else []
+        secrets += [accounts.bearer(user, self._token), self._token.encode()] if self._token else []
+        for secret in secrets:
+            text = text.replace(base64.b64encode(secret).decode(), "***").replace(secret.decode(), "***")
         return text
 
 

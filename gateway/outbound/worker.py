@@ -2,27 +2,32 @@
 
 Standards: RFC 5321 by `smtp`, the delivery policy of itip.md §2 by `retry`.
 On failure: a letter is "sent" only after the final 250; whatever happens before leaves it in the outbox. Killed at any line, the
-next gateway repeats the letter with the same bytes. Trouble with the server or the account rests all letters and blames none.
-A letter that cannot be rendered or fails preflight is held with the reason: that is a fault of ours.
-Limits: at most `outbound.batch` letters claimed at a time, of which `smtp.connections` are being sent.
+next gateway repeats the letter with the same bytes. Trouble with the server or the account rests the account's letters and blames
+none; one letter is the first to try again. A letter that cannot be rendered or fails preflight is held with the reason: that is
+a fault of ours.
+Limits: of each account at most `outbound.batch` letters claimed at a time, of which `smtp.connections` are being sent; to one
+domain a share of both that grows while it answers, see `turns`.
 """
 
 import asyncio
 import random
-from dataclasses import dataclass
+from collections import Counter
 from datetime import UTC, datetime
 
 import structlog
 
+from gateway import accounts
 from gateway import settings as configuration
 from gateway.actions import deliveries
 from gateway.itip import plan, preflight
+from gateway.mail import address
 from gateway.model import Delivery, LetterState, Method
-from gateway.outbound import receipts, render, retry, smtp, waiting
+from gateway.outbound import receipts, render, retry, smtp, turns, waiting
 from gateway.outbound.retry import Verdict
 from gateway.store import leases
 from gateway.store.engine import Store
 from gateway.store.outbox import Attempt, Queued, Settlement
+from gateway.store.pace import UNLIMITED, Rest, Room
 
 log = structlog.get_logger(__name__)
 
@@ -31,75 +36,90 @@ GATHER_SECONDS = 0.02
 IDLE_SECONDS = 1.0
 
 
-@dataclass(slots=True)
-class Rest:
-    """The pause of the account after trouble that was no letter's fault."""
-
-    failures: int = 0
-    until: datetime | None = None
-
-    def over(self, now: datetime) -> bool:
-        return self.until is None or self.until <= now
+Sent = tuple[Queued, Settlement, Attempt | None]
+"""What came of a letter that was in hand."""
 
 
 class Worker:
-    """Sends the letters of one account. `due` is set by whoever planned new ones."""
+    """Sends the letters of one account. `gateway`: a name of its own in the store's leases. `due` is set by whoever planned new ones."""
 
-    def __init__(self, store: Store, settings: configuration.Settings, secret: bytes, gateway: str, due: asyncio.Event) -> None:
-        self._store, self._settings, self._secret, self._gateway, self._due = store, settings, secret, gateway, due
-        self._rest = Rest()
-        self._turns = asyncio.Semaphore(settings.smtp.connections)
+    def __init__(self, store: Store, settings: configuration.Settings, secret: bytes, gateway: str, due: asyncio.Event,
+                 name: str = accounts.DEFAULT) -> None:
+        self._store, self._secret, self._gateway, self._due, self._name = store, secret, gateway, due, name
+        self._account, self._limits = accounts.configured(settings)[name], settings.outbound
+        self._rest: Rest | None = None
+        self._shown: Rest | None = None
+        self._turns = turns.Turns(self._account.smtp.connections)
+        self._in_hand = Counter[str]()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send until `stop`; letters being sent then are finished and settled, others given back."""
-        password = configuration.secret(self._settings.smtp, "smtp")
-        tasks = set[asyncio.Task[tuple[Queued, Settlement, Attempt | None]]]()
-        async with smtp.Pool(self._settings.smtp, password=password) as pool, asyncio.TaskGroup() as group:
+        password = configuration.secret(self._account.smtp, f"{accounts.section(self._name)}smtp")
+        tokens = accounts.tokens(self._name, self._account)
+        tasks = set[asyncio.Task[Sent]]()
+        await asyncio.to_thread(deliveries.resume, self._store, self._name, datetime.now(UTC))  # whoever starts anew tries at once
+        async with smtp.Pool(self._account.smtp, password=password, tokens=tokens) as pool, asyncio.TaskGroup() as group:
             heartbeat = group.create_task(self._live())
             try:
-                while not stop.is_set():
-                    for queued in await self._claim(self._settings.outbound.batch - len(tasks)):
-                        tasks.add(group.create_task(self._send(pool, queued, stop)))
+                while tasks or not stop.is_set():
+                    for queued in [] if stop.is_set() else await self._claim(self._limits.batch - len(tasks)):
+                        self._in_hand[_domain(queued)] += 1
+                        tasks.add(task := group.create_task(self._send(pool, queued, stop)))
+                        task.add_done_callback(lambda _: self._due.set())
+                    # New letters are looked for while others are on their way: those may take minutes.
+                    await waiting.first(self._due, *([] if stop.is_set() else [stop]), seconds=self._patience(datetime.now(UTC)))
+                    self._due.clear()
                     tasks = await self._collect(tasks) if tasks else tasks
-                    if not tasks:
-                        await self._idle(stop)
-                while tasks:
-                    tasks = await self._collect(tasks)
             finally:
                 heartbeat.cancel()
                 await asyncio.to_thread(deliveries.leave, self._store, self._gateway)
 
     async def _claim(self, free: int) -> list[Queued]:
-        now = datetime.now(UTC)
-        self._due.clear()
-        if free < self._settings.outbound.batch // 2 or not self._rest.over(now):
+        now, batch = datetime.now(UTC), self._limits.batch
+        if self._resting(now) or free < (batch if self._rest is not None else max(1, batch // 2)):
             return []
-        return await asyncio.to_thread(deliveries.claim, self._store, self._gateway, now, free)
+        if self._rest is not None:
+            free = 1  # one letter finds out whether the trouble is over
+        return await asyncio.to_thread(
+            deliveries.claim, self._store, self._gateway, now, free, account=self._name, limits=self._limits, room=self._room())
 
-    async def _collect(
-        self, tasks: set[asyncio.Task[tuple[Queued, Settlement, Attempt | None]]],
-    ) -> set[asyncio.Task[tuple[Queued, Settlement, Attempt | None]]]:
+    def _room(self) -> Room:
+        """A domain may have as large a share of the batch in hand as it has of the connections."""
+        each = max(1, self._limits.batch // self._account.smtp.connections)
+        unseen = self._turns.window("") * each
+        return Room(UNLIMITED, unseen, {domain: max(0, self._turns.window(domain) * each - number)
+                                        for domain, number in self._in_hand.items()})
+
+    async def _collect(self, tasks: set[asyncio.Task[Sent]]) -> set[asyncio.Task[Sent]]:
         """Settle what is finished; returns what is not."""
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        done, waiting_tasks = await asyncio.wait(tasks, timeout=GATHER_SECONDS)
-        await asyncio.to_thread(deliveries.settle, self._store, self._gateway, [task.result() for task in done], datetime.now(UTC))
-        return waiting_tasks
+        if not any(task.done() for task in tasks):
+            return tasks
+        done, others = await asyncio.wait(tasks, timeout=GATHER_SECONDS)
+        results, now = [task.result() for task in done], datetime.now(UTC)
+        self._in_hand -= Counter(_domain(queued) for queued, _, _ in results)
+        await asyncio.to_thread(deliveries.settle, self._store, self._gateway, results, now)
+        if self._rest != self._shown:
+            self._shown = self._rest
+            await (asyncio.to_thread(deliveries.rest, self._store, self._rest, now) if self._rest is not None else
+                   asyncio.to_thread(deliveries.resume, self._store, self._name, now))
+        return others
 
-    async def _idle(self, stop: asyncio.Event) -> None:
-        now = datetime.now(UTC)
-        if self._rest.until is not None and self._rest.until > now:
-            await waiting.first(stop, seconds=min(IDLE_SECONDS, (self._rest.until - now).total_seconds()))
-        else:
-            await waiting.first(stop, self._due, seconds=IDLE_SECONDS)
+    def _patience(self, now: datetime) -> float:
+        """Seconds until it is worth looking again, though nothing was told."""
+        rest = (self._rest.until - now).total_seconds() if self._rest is not None else 0.0
+        return min(IDLE_SECONDS, rest) if rest > 0 else IDLE_SECONDS
+
+    def _resting(self, now: datetime) -> bool:
+        return self._rest is not None and self._rest.until > now
 
     async def _live(self) -> None:
         while True:
             await asyncio.to_thread(deliveries.renew, self._store, self._gateway, datetime.now(UTC))
             await asyncio.sleep(leases.RENEWAL_SECONDS)
 
-    async def _send(self, pool: smtp.Pool, queued: Queued, stop: asyncio.Event) -> tuple[Queued, Settlement, Attempt | None]:
+    async def _send(self, pool: smtp.Pool, queued: Queued, stop: asyncio.Event) -> Sent:
         letter, now = queued.letter, datetime.now(UTC)
-        is_over = plan.over(letter.edition, now) and (letter.before is None or plan.over(letter.before, now))
+        is_over = plan.pointless(letter.edition, letter.before, letter.instance, now)
         if is_over and letter.method is not Method.NONE:  # words are worth reading afterwards, too
             return queued, Settlement(queued.id, LetterState.DROPPED, False, Delivery.NONE, note=plan.OVER), None
         try:
@@ -107,16 +127,17 @@ class Worker:
         except Unfit as error:
             log.error("letter held: it would not be understood", letter=queued.id, follow_up=queued.follow_up, reason=str(error))
             return queued, Settlement(queued.id, LetterState.HELD, False, Delivery.QUEUED, note=str(error)), None
-        async with self._turns:
-            if stop.is_set() or not self._rest.over(datetime.now(UTC)):  # nothing is begun that need not be
-                return queued, Settlement(queued.id, LetterState.WAITING, False, Delivery.QUEUED, self._rest.until, counts=False), None
+        async with self._turns.turn(_domain(queued)):
+            if stop.is_set() or self._resting(datetime.now(UTC)):  # nothing is begun that need not be
+                due = self._rest.until if self._rest is not None else None
+                return queued, Settlement(queued.id, LetterState.WAITING, False, Delivery.QUEUED, due, counts=False), None
             return self._judge(queued, await pool.send(submission))
 
     def _submission(self, queued: Queued) -> receipts.Submission:
         """The letter as it will leave. Raises `Unfit` with the reason where it cannot be made or fails preflight."""
         letter = queued.letter
         try:
-            content = render.render(letter, self._settings.mail, self._secret, receipt=self._settings.outbound.request_receipt)
+            content = render.render(letter, self._account.mail, self._secret, receipt=self._limits.request_receipt)
             problems = preflight.check(content, letter)
             submission = receipts.Submission(letter.bounce_address, letter.address, content)
         except Exception as error:
@@ -126,31 +147,45 @@ class Worker:
             raise Unfit("; ".join(f"{problem.rule}: {problem.text}" for problem in problems))
         return submission
 
-    def _judge(self, queued: Queued, receipt: receipts.Receipt) -> tuple[Queued, Settlement, Attempt | None]:
-        verdict, now, limits = retry.judge(receipt), datetime.now(UTC), self._settings.outbound
+    def _judge(self, queued: Queued, receipt: receipts.Receipt) -> Sent:
+        verdict, now = retry.judge(receipt), datetime.now(UTC)
         words = " ".join(filter(None, [str(receipt.code or ""), receipt.text]))
         attempt = Attempt(queued.id, receipt.started, (receipt.ended - receipt.started).total_seconds(), verdict, receipt.step,
                           receipt.code, receipt.enhanced, receipt.text, receipt.host)
         if verdict in (Verdict.ACCOUNT, Verdict.CONNECTION):
-            self._pause(verdict, words, now)
-            settlement = Settlement(queued.id, LetterState.WAITING, False, Delivery.QUEUED, self._rest.until, words, counts=False)
+            until = self._pause(verdict, words, now)
+            settlement = Settlement(queued.id, LetterState.WAITING, False, Delivery.QUEUED, until, words, counts=False)
         else:
-            self._rest = Rest()
-            settlement = settle(queued, verdict, receipt, words, now, limits, random.random())  # noqa: S311 - spreads load
-        log.info("letter tried", verdict=verdict.value, letter=queued.id, follow_up=queued.follow_up,
+            self._resume()
+            (self._turns.balked if verdict is Verdict.RETRY else self._turns.took)(_domain(queued))
+            settlement = settle(queued, verdict, receipt, words, now, self._limits, random.random())  # noqa: S311 - spreads load
+        log.info("letter tried", account=self._name, verdict=verdict.value, letter=queued.id, follow_up=queued.follow_up,
                  to=queued.letter.address, method=queued.letter.method.value or "words", step=receipt.step.value, answer=words)
         return queued, settlement, attempt
 
-    def _pause(self, verdict: Verdict, words: str, now: datetime) -> None:
-        if self._rest.over(now):  # several letters that meet the same trouble are one failure
-            failures = self._rest.failures + 1
-            jitter = random.random()  # noqa: S311 - spreads load
-            self._rest = Rest(failures, retry.pause(verdict, failures, now, self._settings.outbound, jitter))
-            log.error("sending pauses", why=verdict.value, answer=words, until=self._rest.until, server=self._settings.smtp.host)
+    def _pause(self, verdict: Verdict, words: str, now: datetime) -> datetime:
+        """The end of the account's rest, which begins unless it has. An alarm is raised once, when it begins."""
+        if self._rest is not None and self._resting(now):  # several letters that meet the same trouble are one failure
+            return self._rest.until
+        failures, since = (1, now) if self._rest is None else (self._rest.failures + 1, self._rest.since)
+        until = retry.pause(verdict, failures, now, self._limits, random.random())  # noqa: S311 - spreads load
+        self._rest = Rest(self._name, since, until, failures, verdict.value, words)
+        (log.error if failures == 1 else log.warning)("sending pauses", account=self._name, why=verdict.value, answer=words, until=until,
+                                                      failures=failures, server=self._account.smtp.host)
+        return until
+
+    def _resume(self) -> None:
+        if self._rest is not None:
+            log.info("sending goes on", account=self._name, paused_since=self._rest.since)
+        self._rest = None
 
 
 class Unfit(Exception):
     """A letter that must not leave."""
+
+
+def _domain(queued: Queued) -> str:
+    return address.domain(queued.letter.address)
 
 
 def settle(queued: Queued, verdict: Verdict, receipt: receipts.Receipt, words: str, now: datetime,

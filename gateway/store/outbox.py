@@ -281,6 +281,13 @@ def pending(connection: Connection, states: Iterable[LetterState] = OPEN) -> lis
     return _queued(connection, rows)
 
 
+def attempts(connection: Connection, letter: int) -> list[Attempt]:
+    """Every try of a letter, oldest first."""
+    rows = connection.execute(sa.select(attempt).where(attempt.c.letter == letter).order_by(attempt.c.id))
+    return [Attempt(row.letter, row.started_at, row.seconds, row.verdict, row.step, row.code, row.enhanced, row.text, row.host)
+            for row in rows]
+
+
 def follow_ups_waiting(connection: Connection, account: str) -> list[str]:
     """A follow-up with letters of this account that have not come to an end, if there is one."""
     query = sa.select(outbox.c.follow_up).where(outbox.c.account == account, outbox.c.state.in_(OPEN)).limit(1)

@@ -29,7 +29,7 @@ class Room:
     domains: Mapping[str, int] = field(default_factory=dict)
 
     def of(self, domain: str) -> int:
-        return min(self.each, self.domains.get(domain, self.each))
+        return self.domains.get(domain, self.each)
 
     def within(self, other: "Room") -> "Room":
         """What both allow."""
@@ -69,12 +69,14 @@ def room(connection: Connection, account: str, limits: Outbound, now: datetime) 
 def spend(connection: Connection, account: str, limits: Outbound, letters: Mapping[str, int], now: datetime) -> bool:
     """Count letters by domain. Returns whether the day's budget has just been used up."""
     total = sum(letters.values())
+    if not total:
+        return False
     if limits.per_minute:
         _count(connection, account, ALL, MINUTE, total, now)
     if limits.domain_per_minute:
-        for domain, number in sorted(letters.items()):
+        for domain, number in sorted(letters.items()):  # one order for all, so that nobody waits in a circle
             _count(connection, account, domain, MINUTE, number, now)
-    if not (limits.per_day and total):
+    if not limits.per_day:
         return False
     after = _count(connection, account, ALL, DAY, total, now)
     return after - total < limits.per_day <= after

@@ -8,6 +8,7 @@ Everything a client says is kept in `heard`; `until` waits for what a test expec
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import re
 from collections import defaultdict, deque
@@ -121,6 +122,9 @@ class Connection:
         if step == "IDLE":
             await self.idle(tag)
             return
+        if step == "AUTHENTICATE":
+            await self.authenticate(tag, rest)
+            return
         do = getattr(self, f"do_{step.lower()}", None)
         verdict = do(rest) if do else "BAD what?"
         self.announce()
@@ -139,6 +143,16 @@ class Connection:
         finally:
             self.idling = False
         self.send(f"{tag} OK idle is over" if line.strip().upper() == b"DONE" else f"{tag} BAD expected DONE")
+
+    async def authenticate(self, tag: str, rest: str) -> None:
+        """XOAUTH2: the reason of a refusal goes into a challenge; NO comes only after the empty response to it."""
+        initial = base64.b64decode(rest.removeprefix("XOAUTH2 ")).decode()
+        if initial.split("auth=Bearer ")[1].removesuffix("\x01\x01") in self.peer.tokens:
+            self.send(f"{tag} OK in")
+            return
+        self.send("+ " + base64.b64encode(b'{"status":"401"}').decode())
+        self.peer.hear((await self.reader.readline()).decode().strip())
+        self.send(f"{tag} NO [AUTHENTICATIONFAILED] wrong token")
 
     def do_capability(self, rest: str) -> str | None:
         self.send(f"* CAPABILITY {' '.join(self.peer.capabilities)}")
@@ -262,6 +276,7 @@ class Peer:
         self.folders: dict[str, list[int]] = {"INBOX": []}
         self.withheld: set[int] = set()
         self.ghosts: set[int] = set()  # gone, but SEARCH counts them until NOOP
+        self.tokens: set[str] = set()
         self.heard: list[str] = []
         self.connections: set[Connection] = set()
         self.signed_in = 0

@@ -3,7 +3,8 @@
 One script per connection, in the order they arrive; the last one serves all further ones. A script names what happens
 *instead of* the normal answer at a step: "greeting", "ehlo", "starttls", "ehlo after tls", "auth", "mail", "rcpt", "data",
 "content" (354 was said, one line of the letter was read), "body" (the final dot was read), "quit", and "idle" (after the
-answer to a letter). It never sleeps: it answers, waits for an event, or waits for its end.
+answer to a letter). `to` has further scripts, by the recipient's domain, for the steps from "rcpt" to "body". It never
+sleeps: it answers, waits for an event, or waits for its end.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import re
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 DEADLINE_SECONDS = 20.0
@@ -69,14 +70,18 @@ class Letter:
 
 @dataclass
 class Session:
-    """One connection: the lines the client said, letters begun, final dots read, the letters that were accepted."""
+    """One connection: the lines the client said, letters begun, those whose final dot was read, those that were accepted."""
 
     lines: list[bytes] = field(default_factory=list)
     begun: int = 0
-    dots: int = 0
+    offered: list[Letter] = field(default_factory=list)
     letters: list[Letter] = field(default_factory=list)
     encrypted: bool = False
     ended: bool = False
+
+    @property
+    def dots(self) -> int:
+        return len(self.offered)
 
 
 class _Over(Exception):
@@ -86,12 +91,15 @@ class _Over(Exception):
 class Peer:
     def __init__(self, *scripts: Script, offers: tuple[str, ...] = ("SIZE 1000000", "8BITMIME"),
                  tls: ssl.SSLContext | None = None, implicit_tls: bool = False,
-                 users: Mapping[str, str] | None = None) -> None:
+                 users: Mapping[str, str] | None = None, tokens: Collection[str] | None = None,
+                 to: Mapping[str, Script] | None = None) -> None:
         self._scripts = scripts or ({},)
         self._offers = offers
         self._tls = tls
         self._implicit_tls = implicit_tls
         self._users = users or {}
+        self._tokens = tokens
+        self._to = to or {}
         self._over = asyncio.Event()
         self._changed = asyncio.Condition()
         self.sessions: list[Session] = []
@@ -111,6 +119,10 @@ class Peer:
     @property
     def lines(self) -> list[bytes]:
         return [line for session in self.sessions for line in session.lines]
+
+    @property
+    def offered(self) -> list[Letter]:
+        return [letter for session in self.sessions for letter in session.offered]
 
     async def until(self, true: Callable[[Peer], bool]) -> None:
         """Wait until something this peer saw makes `true`; fails after a generous deadline."""
@@ -164,7 +176,7 @@ class _Talk:
 
     def __init__(self, peer: Peer, session: Session, script: Script, reader: asyncio.StreamReader,
                  writer: asyncio.StreamWriter) -> None:
-        self._peer, self._session, self._script = peer, session, script
+        self._peer, self._session, self._script, self._usual = peer, session, script, script
         self._reader, self._writer = reader, writer
 
     async def run(self) -> None:
@@ -179,10 +191,12 @@ class _Talk:
             elif verb == b"AUTH":
                 await self._auth(line)
             elif verb == b"MAIL":
-                sender = line
+                sender, self._script = line, self._usual
                 await self._answer("mail")
             elif verb == b"RCPT":
                 recipient = line
+                if further := self._peer._to.get(line.rpartition(b"@")[2].rstrip(b">").decode()):
+                    self._script = {**self._usual, **further}
                 await self._answer("rcpt")
             elif verb == b"DATA":
                 if await self._answer("data"):
@@ -199,6 +213,8 @@ class _Talk:
             offers.append("STARTTLS")
         if self._peer._users and not any(offer.startswith("AUTH") for offer in offers):
             offers.append("AUTH PLAIN LOGIN")
+        if self._peer._tokens is not None:
+            offers.append("AUTH XOAUTH2")
         lines = ["peer.example", *offers]
         text = "".join(f"250{'-' if n < len(lines) - 1 else ' '}{line}\r\n" for n, line in enumerate(lines))
         step = "ehlo after tls" if b"STARTTLS" in self._session.lines else "ehlo"
@@ -212,6 +228,9 @@ class _Talk:
 
     async def _auth(self, line: bytes) -> None:
         words = line.split(b" ")
+        if words[1].upper() == b"XOAUTH2":
+            await self._token(base64.b64decode(words[2]))
+            return
         if words[1].upper() == b"PLAIN":
             _, user, password = base64.b64decode(words[2]).split(b"\0")
             if self._script.get("auth") is not None:
@@ -224,6 +243,18 @@ class _Talk:
         good = self._peer._users.get(user.decode()) == password.decode()
         await self._send(_NORMAL["auth"] if good else b"535 5.7.8 wrong user or password\r\n")
 
+    async def _token(self, initial: bytes) -> None:
+        """The reason of a refusal goes into a challenge, which the client answers with an empty line."""
+        if self._script.get("auth") is not None:
+            await self._answer("auth")
+            return
+        if initial.split(b"\x01auth=Bearer ")[1].removesuffix(b"\x01\x01").decode() in (self._peer._tokens or ()):
+            await self._send(_NORMAL["auth"])
+            return
+        await self._send(b"334 " + base64.b64encode(b'{"status":"401"}') + b"\r\n")
+        assert await self._reader.readline() == b"\r\n"
+        await self._send(b"535 5.7.8 wrong token\r\n")
+
     async def _letter(self, sender: bytes, recipient: bytes) -> None:
         content = await self._reader.readline()
         self._session.begun += 1
@@ -235,11 +266,12 @@ class _Talk:
             if not line:
                 raise _Over
             content += line
-        self._session.dots += 1
+        text = b"\r\n".join(row.removeprefix(b".") for row in content.removesuffix(b".\r\n").split(b"\r\n"))
+        letter = Letter(sender, recipient, text)
+        self._session.offered.append(letter)
         await self._peer._notify()
         if await self._answer("body"):
-            text = b"\r\n".join(row.removeprefix(b".") for row in content.removesuffix(b".\r\n").split(b"\r\n"))
-            self._session.letters.append(Letter(sender, recipient, text))
+            self._session.letters.append(letter)
             await self._peer._notify()
         if "idle" in self._script:
             await self._answer("idle", b"")

@@ -1,0 +1,86 @@
+"""Whose letter is next: at most so many at a time, and to one destination no more than it has shown that it can take.
+
+A destination begins with half of the connections, gets one more whenever it used all it had and took a letter, and falls to one
+when it puts a letter off or does not answer: a domain that is slow, or down, never has all connections to itself. Destinations
+that wait take turns.
+"""
+
+import asyncio
+import contextlib
+from collections import Counter, deque
+from collections.abc import AsyncIterator
+
+
+class Turns:
+    """Turns of one account; not for several threads. `most`: how many at a time."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._first = max(1, most // 2)
+        self._windows: dict[str, int] = {}
+        self._busy = Counter[str]()
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+
+    def window(self, domain: str) -> int:
+        """How many letters at a time may be on their way to a domain."""
+        return self._windows.get(domain, self._first)
+
+    @contextlib.asynccontextmanager
+    async def turn(self, domain: str) -> AsyncIterator[None]:
+        """Inside, a letter to the domain may be sent."""
+        await self._wait(domain)
+        try:
+            yield
+        finally:
+            self._busy[domain] -= 1
+            self._busy += Counter()  # forgets the zeros
+            self._grant()
+
+    def took(self, domain: str) -> None:
+        """The domain took a letter. Called inside its turn."""
+        if self._busy[domain] >= self.window(domain) or self.window(domain) < self._first:
+            self._keep(domain, min(self._most, self.window(domain) + 1))
+
+    def balked(self, domain: str) -> None:
+        """The domain put a letter off, or did not answer."""
+        self._keep(domain, 1)
+
+    def _keep(self, domain: str, window: int) -> None:
+        self._windows[domain] = window
+        if window == self._first:
+            del self._windows[domain]
+
+    async def _wait(self, domain: str) -> None:
+        granted = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(domain, deque()).append(granted)
+        self._grant()
+        try:
+            await granted
+        except asyncio.CancelledError:
+            if granted.cancelled():
+                self._forget(domain, granted)
+            else:  # given and taken back in one moment
+                self._busy[domain] -= 1
+                self._grant()
+            raise
+
+    def _grant(self) -> None:
+        """Give free turns to those who wait, one to each domain in rotation."""
+        while self._busy.total() < self._most:
+            domain = next((one for one in self._waiting if self._busy[one] < self.window(one)), None)
+            if domain is None:
+                return
+            queue = self._waiting.pop(domain)
+            granted = queue.popleft()
+            if queue:
+                self._waiting[domain] = queue  # behind the others
+            if not granted.done():
+                self._busy[domain] += 1
+                granted.set_result(None)
+
+    def _forget(self, domain: str, granted: asyncio.Future[None]) -> None:
+        queue = self._waiting.get(domain)
+        if queue is not None and granted in queue:
+            queue.remove(granted)
+            if not queue:
+                del self._waiting[domain]

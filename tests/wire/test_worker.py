@@ -1,0 +1,252 @@
+"""The sender with a real store, talking to a server that misbehaves at every step (issue 4, shown by 5).
+
+Whatever the server does: no letter is lost, none is sent twice with different content, none is counted as sent that was not
+taken, and letters to other destinations go on meanwhile. Judged from what the server kept, and from the store.
+"""
+
+import asyncio
+import contextlib
+import re
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from gateway import settings
+from gateway.actions import load, planning
+from gateway.model import LetterState
+from gateway.outbound import worker
+from gateway.settings import Settings
+from gateway.store import journal, leases, meta, migrate, outbox, pace
+from gateway.store.engine import Store
+from tests.wire.smtp_peer import Action, Drop, Hang, Letter, Peer, Say, Wait
+
+DEADLINE_SECONDS = 60.0
+QUICK, PATIENT = 0.3, 60.0
+"""Seconds to wait for an answer where none will come, and where a test must not depend on the wait's end."""
+BAD, GOOD = "bad.example", "good.example"
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "IDLE_SECONDS", 0.05)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with closing(Store(f"sqlite:///{tmp_path / 'store.db'}")) as made:
+        migrate.upgrade(made)
+        yield made
+
+
+def configured(peer: Peer, *, timeout: float = PATIENT, smtp: Mapping[str, object] | None = None,
+               outbound: Mapping[str, object] | None = None, accounts: Mapping[str, object] | None = None) -> Settings:
+    return settings.load(overrides={
+        "mail": {"address": "invites@crm.example"}, "accounts": accounts or {},
+        "smtp": {"host": "127.0.0.1", "port": peer.port, "security": "none", "timeout_seconds": timeout, **(smtp or {})},
+        # Waits between tries must not be what a test measures.
+        "outbound": {"coalesce_seconds": 0, "first_retry_seconds": 0.01, "longest_retry_seconds": 0.05, **(outbound or {})}})
+
+
+def invite(store: Store, effective: Settings, key: str, *addresses: str, owner: str = "kari") -> None:
+    """A follow-up of its own for each address, planned."""
+    with store.write() as connection:
+        load.load(connection, {
+            "associates": [{"key": "kari", "name": "Kari", "group": "Sales"}, {"key": "per", "name": "Per"}],
+            "follow_ups": [{"key": f"{key}{number}", "owner": owner, "title": f"{key} {number}", "start": "2099-12-01T09:00:00",
+                            "end": "2099-12-01T10:00:00", "participants": [{"email": address, "email_invite": True}]}
+                           for number, address in enumerate(addresses)]}, effective, datetime.now(UTC))
+    planning.plan_due(store, effective, datetime.now(UTC), everything=True)
+
+
+def people(number: int, domain: str) -> list[str]:
+    return [f"p{one}@{domain}" for one in range(number)]
+
+
+def states(store: Store) -> dict[str, LetterState]:
+    """Address → where its letter stands; there is one for each address in these tests."""
+    with store.read() as connection:
+        return {one.letter.address: one.state for one in outbox.pending(connection, list(LetterState))}
+
+
+@contextlib.asynccontextmanager
+async def working(store: Store, effective: Settings, *names: str) -> AsyncIterator[list[asyncio.Event]]:
+    """Senders of these accounts at work, cut off at the end. Gives the events that tell them of new letters."""
+    with store.write() as connection:
+        secret = meta.site_secret(connection)
+    due = [asyncio.Event() for _ in names or ("default",)]
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(worker.Worker(store, effective, secret, leases.identity(), event, name).run(asyncio.Event()))
+                 for name, event in zip(names or ("default",), due, strict=True)]
+        try:
+            yield due
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+async def until(store: Store, true: Callable[[dict[str, LetterState]], bool]) -> dict[str, LetterState]:
+    """The states as soon as `true` of them; fails with what they are."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + DEADLINE_SECONDS
+    while not true(seen := await asyncio.to_thread(states, store)):
+        assert loop.time() < deadline, seen
+        await asyncio.sleep(0.02)
+    return seen
+
+
+def over(seen: Mapping[str, LetterState]) -> bool:
+    return not [state for state in seen.values() if state in outbox.OPEN]
+
+
+def recipient(letter: Letter) -> str:
+    found = re.fullmatch(rb"RCPT TO:<(.*)>", letter.recipient)
+    assert found
+    return found[1].decode()
+
+
+def judge(peer: Peer, seen: Mapping[str, LetterState], refusable: str = "") -> None:
+    """Nothing lost, nothing twice with different content, nothing called sent that was not taken."""
+    taken, offered = defaultdict[str, list[bytes]](list), defaultdict[str, set[bytes]](set)
+    for letter in peer.letters:
+        taken[recipient(letter)].append(letter.content)
+    for letter in peer.offered:
+        offered[recipient(letter)].add(letter.content)
+    assert {address for address, contents in offered.items() if len(contents) > 1} == set()
+    for address, state in seen.items():
+        if state is LetterState.SENT:
+            assert len(taken[address]) == 1, address
+        else:
+            assert state is LetterState.REFUSED, (address, state)
+            assert refusable, address
+            assert not taken[address], address
+    assert set(taken) <= set(seen)
+
+
+STEPS = ("greeting", "ehlo", "mail", "rcpt", "data", "content", "body")
+ACCIDENTS: dict[str, Action] = {
+    **{str(code): Say(b"%d %b no\r\n" % (code, enhanced), hang_up=code == 421) for code, enhanced in (
+        (421, b"4.3.2"), (450, b"4.2.0"), (451, b"4.3.0"), (452, b"4.3.1"), (550, b"5.1.1"), (554, b"5.0.0"))},
+    "garbage": Say(b"\x00\xff garbage\r\n"), "two answers": Say(b"250 Ok\r\n250 Ok\r\n"), "drop": Drop(), "reset": Drop(reset=True),
+    "never": Hang()}
+
+
+def happens(name: str, step: str) -> Action:
+    """The accident of that name as it can happen at that step."""
+    accident = ACCIDENTS.get(name) or Wait(drip=True)
+    if isinstance(accident, Wait):
+        accident.event.set()
+    if isinstance(accident, Say) and step == "content" and name != "two answers":
+        return replace(accident, hang_up=True)  # who speaks amid a letter has not taken it
+    return accident
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("name", [*ACCIDENTS, "slowly"])
+async def test_every_letter_comes_to_its_end_whatever_happens_at_whatever_step(store: Store, step: str, name: str) -> None:
+    """The first three connections go wrong; the server is well from then on."""
+    accident = happens(name, step)
+    peer = Peer(*[{step: accident}] * 3, {})
+    refusable = step in ("rcpt", "data", "body", "content") and isinstance(accident, Say) and accident.words[:1] == b"5"
+    async with peer.serving():
+        effective = configured(peer, timeout=QUICK if isinstance(accident, Hang) else PATIENT, smtp={"connections": 2})
+        invite(store, effective, "m", *people(4, BAD), *people(4, GOOD))
+        async with working(store, effective):
+            seen = await until(store, over)
+    judge(peer, seen, step if refusable else "")
+    if not refusable:
+        assert set(seen.values()) == {LetterState.SENT}
+    assert len(seen) == 8
+
+
+@pytest.mark.parametrize("step", ["rcpt", "data", "content", "body"])
+@pytest.mark.parametrize("name", ["never", "drop", "451", "421", "garbage"])
+async def test_a_destination_that_never_works_holds_up_no_other(store: Store, step: str, name: str) -> None:
+    """Its letters are the older ones, and more than are ever claimed at a time; where it hangs, no wait ends during the test."""
+    peer = Peer(to={BAD: {step: happens(name, step)}})
+    async with peer.serving():
+        effective = configured(peer, outbound={"batch": 20})
+        invite(store, effective, "bad", *people(60, BAD))
+        invite(store, effective, "good", *people(10, GOOD))
+        async with working(store, effective) as [due]:
+            await until(store, lambda seen: all(seen[one] is LetterState.SENT for one in people(10, GOOD)))
+            later = [f"later{one}@{GOOD}" for one in range(5)]
+            await asyncio.to_thread(invite, store, effective, "later", *later)
+            due.set()
+            seen = await until(store, lambda seen: all(seen[one] is LetterState.SENT for one in later))
+    assert {state for address, state in seen.items() if address.endswith(BAD)} <= {LetterState.WAITING, LetterState.SENDING}
+    assert len([one for one in peer.letters if recipient(one).endswith(GOOD)]) == 15
+    judge(peer, {address: state for address, state in seen.items() if address.endswith(GOOD)})
+
+
+async def test_a_letter_is_repeated_with_the_same_bytes_where_the_answer_to_its_dot_was_lost(store: Store) -> None:
+    peer = Peer({"body": Drop()}, {"body": Say(b"\x00\xff garbage\r\n")}, {"body": Drop(reset=True)}, {})
+    async with peer.serving():
+        effective = configured(peer, smtp={"connections": 1})
+        invite(store, effective, "m", f"ola@{GOOD}")
+        async with working(store, effective):
+            seen = await until(store, over)
+    assert seen == {f"ola@{GOOD}": LetterState.SENT}
+    assert len(peer.offered) == 4
+    assert len({one.content for one in peer.offered}) == 1
+    with store.read() as connection:
+        assert [(one.step, one.code) for one in outbox.attempts(connection, 1)] == [("body", None)] * 3 + [("body", 250)]
+
+
+async def test_an_account_that_may_not_sign_in_rests_with_one_alarm_and_one_letter_tries_again(store: Store) -> None:
+    peer = Peer(users={"gw": "secret"})
+    async with peer.serving():
+        wrong = configured(peer, smtp={"username": "gw", "password": "mistaken", "connections": 3})
+        invite(store, wrong, "m", *people(20, GOOD))
+        async with working(store, wrong):
+            await peer.until(lambda peer: len([line for line in peer.lines if line.startswith(b"AUTH")]) >= 6)
+            with store.read() as connection:
+                [rest] = pace.resting(connection)
+            assert (rest.account, rest.why) == ("default", "account")
+            assert "535 5.7.8 wrong user or password" in rest.words
+            # Two letters find out at first (half of three connections, and one more), then one for each try.
+            tries = len([line for line in peer.lines if line.startswith(b"AUTH")])
+            assert rest.failures <= tries <= rest.failures + 2
+        assert set((await asyncio.to_thread(states, store)).values()) == {LetterState.WAITING}
+        async with working(store, configured(peer, smtp={"username": "gw", "password": "secret", "connections": 3})):
+            seen = await until(store, over)
+    judge(peer, seen)
+    with store.read() as connection:
+        assert pace.resting(connection) == []
+        told = [one.event for one in journal.after(connection, 0, 1000) if one.event.startswith("account_")]
+    assert told == ["account_paused", "account_resumed"]
+
+
+async def test_accounts_send_through_their_own_server_and_rest_by_themselves(store: Store) -> None:
+    down, up = Peer({"greeting": Say(b"554 5.3.2 no\r\n")}), Peer()
+    async with down.serving(), up.serving():
+        effective = configured(down, accounts={"sales": {
+            "groups": ["Sales"], "mail": {"address": "sales@crm.example"},
+            "smtp": {"host": "127.0.0.1", "port": up.port, "security": "none"}}})
+        invite(store, effective, "plain", *people(3, BAD), owner="per")
+        invite(store, effective, "sales", *people(3, GOOD), owner="kari")
+        async with working(store, effective, "default", "sales"):
+            seen = await until(store, lambda seen: all(seen[one] is LetterState.SENT for one in people(3, GOOD)))
+            await down.until(lambda peer: len(peer.sessions) >= 2)
+    assert {seen[one] for one in people(3, BAD)} <= {LetterState.WAITING, LetterState.SENDING}
+    assert not down.offered
+    assert {recipient(one) for one in up.letters} == set(people(3, GOOD))
+    assert all(one.sender.startswith(b"MAIL FROM:<sales+b_") for one in up.letters)
+    assert all(b"sales@crm.example" in one.content and b"invites@" not in one.content for one in up.letters)
+
+
+async def test_a_minutes_limit_is_kept_and_lets_other_domains_through(store: Store) -> None:
+    peer = Peer()
+    async with peer.serving():
+        effective = configured(peer, outbound={"domain_per_minute": 3})
+        invite(store, effective, "bad", *people(20, BAD))
+        invite(store, effective, "good", *people(2, GOOD))
+        async with working(store, effective):
+            await until(store, lambda seen: list(seen.values()).count(LetterState.SENT) == 5)
+            await until(store, lambda seen: all(state is not LetterState.SENDING for state in seen.values()))
+    assert len([one for one in peer.letters if recipient(one).endswith(BAD)]) == 3
+    assert len([one for one in peer.letters if recipient(one).endswith(GOOD)]) == 2
