@@ -1,0 +1,54 @@
+"""No letter looks like spam: SpamAssassin, offline, in one run over an mbox (quality of itip.md §2's letters).
+
+The default run sends it a sample that has every kind of follow-up and every change in both languages. With LETTERS=all
+(`make test-letters`) it judges every change to every kind in both languages.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from gateway.model import Letter, Method, Reply
+from gateway.outbound import render, wording
+from tests.core import specimens
+from tests.rig import spamassassin
+
+pytestmark = pytest.mark.real
+
+SPAM = b"""From: "WINNER" <promo1234@crm.example>
+To: ola@ext.example
+Date: Fri, 20 Nov 2026 04:15:00 +0000
+Subject: YOU HAVE WON!!! CLAIM $1,000,000 NOW
+MIME-Version: 1.0
+Content-Type: text/html
+
+<html><body><font size=7 color=#ffffff>DEAR FRIEND, CLICK HERE to claim your MILLION DOLLARS. 100% FREE, act now! Viagra</font></body></html>
+"""
+
+
+def letters() -> Iterator[Letter]:
+    samples = [list(specimens.sample(change)) for change in specimens.CHANGES]
+    if os.environ.get("LETTERS") == "all":
+        for sample in samples:
+            yield from sample
+    else:
+        # On a slant through the table: each kind in both languages with two changes, each change in both languages.
+        for number in range(len(specimens.KINDS) * len(specimens.LANGUAGES)):
+            language = (number + number // len(samples)) % 2
+            yield samples[number % len(samples)][number // 2 * 2 + language]
+    yield specimens.delegated()
+    yield specimens.passed_on()
+    for reply in (Reply.NEEDS_ACTION, Reply.ACCEPTED):
+        yield specimens.words("Jeg blir nok litt sen, men kommer.\n\nHilsen Ola", reply=reply)
+
+
+def test_no_letter_looks_like_spam() -> None:
+    chosen = list(letters())
+    *ours, spam = spamassassin.verdicts([*(render.render(one, specimens.MAIL, specimens.SECRET) for one in chosen), SPAM])
+    assert spam.score >= 5, f"who lets this pass is no judge: {spam}"
+    told = {(wording.change(one), one.language) for one in chosen if one.method is not Method.NONE}
+    assert told == {(change, language) for change in wording.Change for language in specimens.LANGUAGES}
+    assert {(one.edition.title, found.score, found.rules) for one, found in zip(chosen, ours, strict=True) if found.score >= 1} == set()
