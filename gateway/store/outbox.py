@@ -12,7 +12,7 @@ and neither wait for the invitee's letters nor keep them waiting.
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
@@ -27,6 +27,8 @@ from gateway.store.pace import Room
 from gateway.store.schema import attempt, invitation, outbox
 
 OPEN = (LetterState.WAITING, LetterState.SENDING, LetterState.HELD)
+AGES = (5, 10, 20, 40, 80, 160, 320, 640, 1280)
+"""Steps in minutes by which the age of letters is told, as Postfix's qshape has them."""
 BY_HAND = "held by hand"
 """The note of a letter that an administrator holds."""
 
@@ -73,6 +75,29 @@ class Settlement:
     due_at: datetime | None = None
     note: str = ""
     counts: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which letters: all that fit everything that is said."""
+
+    numbers: tuple[int, ...] = ()
+    follow_up: str = ""
+    domain: str = ""
+    account: str = ""
+    states: tuple[LetterState, ...] = tuple(LetterState)
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """The open letters to one domain. `held`: how many of them are; `ages`: how many are so many minutes old at most, and older than the step
+    before."""
+
+    domain: str
+    letters: int
+    held: int
+    oldest: timedelta
+    ages: Mapping[str, int]
 
 
 def put(connection: Connection, owed: plan.Owed, to: Invitation, edition: int, before: int | None, *, message_id: str,
@@ -279,6 +304,38 @@ def pending(connection: Connection, states: Iterable[LetterState] = OPEN) -> lis
     """Letters in these states, oldest first."""
     rows = connection.execute(sa.select(outbox).where(outbox.c.state.in_(list(states))).order_by(outbox.c.id)).all()
     return _queued(connection, rows)
+
+
+def find(connection: Connection, selection: Selection) -> list[Queued]:
+    """The letters that are selected, oldest first."""
+    wanted: list[sa.ColumnElement[bool]] = [outbox.c.state.in_(selection.states)]
+    wanted += [outbox.c.id.in_(selection.numbers)] if selection.numbers else []
+    wanted += [column == value for column, value in ((outbox.c.follow_up, selection.follow_up), (outbox.c.domain, selection.domain),
+                                                     (outbox.c.account, selection.account)) if value]
+    return _queued(connection, connection.execute(sa.select(outbox).where(*wanted).order_by(outbox.c.id)).all())
+
+
+def overtaken(connection: Connection, letters: Sequence[int]) -> set[int]:
+    """Those of the letters behind which the same invitation has a newer one of their kind."""
+    newer = outbox.alias("newer")
+    query = sa.select(outbox.c.id).where(outbox.c.id.in_(letters), sa.exists().where(
+        newer.c.invitation == outbox.c.invitation, newer.c.id > outbox.c.id,
+        (newer.c.method == Method.NONE) == (outbox.c.method == Method.NONE)))
+    return set(connection.execute(query).scalars()) if letters else set()
+
+
+def destinations(connection: Connection, now: datetime) -> list[Destination]:
+    """Where the open letters go and how long they have waited; the domain with the most letters first."""
+    step = sa.case(*((outbox.c.created_at > sa.literal(now - timedelta(minutes=most), outbox.c.created_at.type), most) for most in AGES),
+                   else_=0)
+    ages = [sa.func.sum(sa.case((step == most, 1), else_=0)) for most in (*AGES, 0)]
+    names = [*(f"{most} min" for most in AGES), "more"]
+    oldest = sa.func.min(outbox.c.created_at, type_=outbox.c.created_at.type)
+    held = sa.func.sum(sa.case((outbox.c.state == LetterState.HELD, 1), else_=0))
+    query = (sa.select(outbox.c.domain, sa.func.count(), held, oldest, *ages).where(outbox.c.state.in_(OPEN))
+             .group_by(outbox.c.domain).order_by(sa.func.count().desc(), outbox.c.domain))
+    return [Destination(row[0], row[1], row[2], now - row[3], dict(zip(names, row[4:], strict=True)))
+            for row in connection.execute(query)]
 
 
 def attempts(connection: Connection, letter: int) -> list[Attempt]:
