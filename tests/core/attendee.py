@@ -117,7 +117,7 @@ def _key(event: icalendar.Event) -> Key:
 
 def _shown(event: icalendar.Event, name: Moment, *, own: bool = False) -> Shown:
     begins, ends = event.decoded("DTSTART"), event.decoded("DTEND")
-    start = utc(begins) if own or "RRULE" not in event and "RDATE" not in event else name
+    start = utc(begins) if own or ("RRULE" not in event and "RDATE" not in event) else name
     recurs = "RRULE" in event or "RDATE" in event
     return Shown(name if own or recurs else None, start, start + (utc(ends) - utc(begins)), str(event.get("SUMMARY", "")),
                  str(event.get("LOCATION", "")))

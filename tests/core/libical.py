@@ -15,14 +15,14 @@ import pytest
 class Time(ctypes.Structure):
     """struct icaltimetype of libical 3."""
 
-    _fields_ = [*((name, ctypes.c_int) for name in ("year", "month", "day", "hour", "minute", "second", "is_date", "is_daylight")),  # noqa: RUF012
+    _fields_ = [*((name, ctypes.c_int) for name in ("year", "month", "day", "hour", "minute", "second", "is_date", "is_daylight")),
                 ("zone", ctypes.c_void_p)]
 
 
 class Span(ctypes.Structure):
     """struct icaltime_span of libical 3: seconds since 1970."""
 
-    _fields_ = [("start", ctypes.c_long), ("end", ctypes.c_long), ("busy", ctypes.c_int)]  # noqa: RUF012
+    _fields_ = [("start", ctypes.c_long), ("end", ctypes.c_long), ("busy", ctypes.c_int)]
 
 
 CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.POINTER(Span), ctypes.c_void_p)

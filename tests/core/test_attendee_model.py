@@ -225,7 +225,7 @@ def test_sequences_of_every_component_only_go_up(record: str, steps: list[tuple[
         highest, last = dict[Moment | None, tuple[int, datetime]](), -1
         for at, owed in enumerate(told):
             key = owed.sequence, owed.dtstamp
-            assert at and told[at - 1] is owed or key > highest.get(owed.instance, (-1, owed.dtstamp)), "newer for every program"
+            assert (at and told[at - 1] is owed) or key > highest.get(owed.instance, (-1, owed.dtstamp)), "newer for every program"
             highest[owed.instance] = key
             if owed.method is Method.CANCEL and not (at and told[at - 1] is owed):
                 assert owed.sequence > last, "a CANCEL is above everything sent to the row"

@@ -1,0 +1,140 @@
+"""A series ends early, or goes on from one of its dates as another: "stop" and "this and all future" (domain.md §6).
+
+RANGE=THISANDFUTURE is never sent: half the clients ignore it. The old series gets an UNTIL, which asks nobody again; the rest is
+a follow-up of its own, with a UID of its own and the same people (itip.md §2). What is owed of it is the planner's. Everything here
+is part of the caller's transaction.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from gateway import settings as configuration
+from gateway.errors import InputError, NotFound, Refused
+from gateway.followups import recurrence, rules
+from gateway.itip import zones
+from gateway.model import Edition, Moment, Recurrence
+from gateway.store import followups, journal, series
+from gateway.store.engine import Connection
+from gateway.store.series import DateRow
+
+CHANGEABLE = frozenset({
+    "type", "owner", "title", "agenda", "notes", "location", "video_url", "start_at", "end_at", "timezone", "rrule", "guest_list",
+    "availability", "alarm_minutes", "priority", "private"})
+"""Columns of a follow-up that may be another from one date on."""
+
+
+def stop(connection: Connection, key: str, after: Moment, settings: configuration.Settings, now: datetime, by: str = "") -> None:
+    """No dates after this one, by their names; a plain day counts to its end. Answers stay, and everybody is told.
+
+    Raises `NotFound` where there is no such follow-up, `Refused` where it does not recur, is cancelled, or no date would be left.
+    """
+    wanted = _series(connection, key, settings)
+    following = _following(wanted, after)
+    if following is None:
+        return  # it ends by then anyway
+    _shorten(connection, key, wanted, following)
+    journal.write(connection, [journal.Entry("stopped", key, instance=following, by=by)], now)
+
+
+def split(connection: Connection, key: str, at: Moment, changes: Mapping[str, Any], settings: configuration.Settings, now: datetime,
+          by: str = "") -> str:
+    """Let a series be another one from this date on, the first date with `changes` (columns of the follow-up). Returns the new key.
+
+    Raises `NotFound` where there is no such follow-up or date; `Refused` for the first date, which is the series itself, for a date
+    that was added to the rule, and for a new start that the rule does not give; `InputError` for what cannot be changed.
+    """
+    if unknown := changes.keys() - CHANGEABLE:
+        raise InputError(f"{', '.join(sorted(unknown))} cannot be changed from one date on")
+    wanted = _series(connection, key, settings)
+    assert wanted.recurrence is not None
+    if not recurrence.is_instance(wanted, at):
+        raise NotFound(f"follow-up {key} has no date {at}")
+    if wanted.recurrence.rrule and not rules.ruled(wanted, at):
+        raise Refused("this date was added to the series; nothing goes on from it")
+    if next(recurrence.instances(wanted, limit=1)) >= at:
+        raise Refused("from its first date on this is the whole series; change that")
+    fresh = _rest(wanted, at, changes)
+    own = _carried(wanted, fresh, series.dates(connection, key, followups.instant(at)))
+    assert fresh.recurrence is not None
+    assert fresh.start is not None
+    assert fresh.end is not None
+    values = dict(changes) | {"start_at": followups.instant(fresh.start), "end_at": followups.instant(fresh.end),
+                              "rrule": fresh.recurrence.rrule, "cancelled": False}
+    made = series.copy(connection, key, f"{key}-{at:%Y%m%d}", values, own)
+    _shorten(connection, key, wanted, at)
+    journal.write(connection, [journal.Entry("split", key, instance=at, by=by, detail=made),
+                               journal.Entry("created", made, by=by, detail=f"goes on from {key}")], now)
+    return made
+
+
+def _series(connection: Connection, key: str, settings: configuration.Settings) -> Edition:
+    """The follow-up as it stands, which nobody else plans meanwhile."""
+    followups.lock(connection, key)
+    site = followups.Site(settings.mail.timezone, settings.mail.language)
+    wanted = followups.wanted(connection, key, site, followups.members(connection, key))
+    if wanted is None:
+        raise NotFound(f"there is no follow-up {key}")
+    if wanted.recurrence is None or wanted.start is None:
+        raise Refused("the follow-up does not recur")
+    if wanted.cancelled:
+        raise Refused("the follow-up is cancelled; reinstate it first")
+    return wanted
+
+
+def _following(wanted: Edition, after: Moment) -> Moment | None:
+    """The first date that is later."""
+    if wanted.all_day:
+        day = after.astimezone(ZoneInfo(wanted.timezone)).date() if isinstance(after, datetime) else after
+        return next(recurrence.instances(wanted, day + timedelta(days=1), limit=1), None)
+    if not isinstance(after, datetime):
+        after = datetime.combine(after, time.max, ZoneInfo(wanted.timezone)).astimezone(UTC)
+    return next(recurrence.instances(wanted, after + timedelta(microseconds=1), limit=1), None)
+
+
+def _shorten(connection: Connection, key: str, wanted: Edition, at: Moment) -> None:
+    assert wanted.recurrence is not None
+    rule = rules.ended_before(wanted, at) if wanted.recurrence.rrule else ""
+    if rule is None or next(recurrence.instances(wanted, None, at, 1), None) is None:
+        raise Refused("no date would be left; cancel the follow-up instead")
+    series.shorten(connection, key, rule, followups.instant(at))
+
+
+def _rest(wanted: Edition, at: Moment, changes: Mapping[str, Any]) -> Edition:
+    """The series that goes on, with its times and its rule."""
+    assert wanted.start is not None
+    assert wanted.end is not None
+    assert wanted.recurrence is not None
+    zone = changes.get("timezone") or wanted.timezone
+    zones.zone(zone)
+    start = followups.instance(changes["start_at"], wanted.all_day) if "start_at" in changes else at
+    end = followups.instance(changes["end_at"], wanted.all_day) if "end_at" in changes else start + (wanted.end - wanted.start)
+    if end < start or (wanted.all_day and end == start):
+        raise InputError("the end is before the start")
+    given = changes.get("rrule")
+    rule = given if given is not None else rules.continued_at(wanted, at)
+    if rule:
+        recurrence.check(rule)
+    fresh = replace(wanted, start=start, end=end, timezone=zone, recurrence=Recurrence(rule), dates=())
+    if not rules.ruled(fresh, start):
+        raise Refused("the rule of the series does not give the new start; change the rule as well")
+    return fresh
+
+
+def _carried(wanted: Edition, fresh: Edition, own: list[DateRow]) -> list[DateRow]:
+    """What is said of single dates and still fits: of a series at other times only that days are left out, and what was added."""
+    found = dict[datetime, DateRow]()
+    for row in own:
+        name = followups.instance(row.original_start, wanted.all_day)
+        if rules.ruled(fresh, name) or not (rules.ruled(wanted, name) or row.cancelled):
+            found[row.original_start] = row
+        elif row.cancelled and rules.ruled(wanted, name):
+            for moved in recurrence.on_day(fresh, _day(wanted, name)):
+                found.setdefault(followups.instant(moved), replace(row, original_start=followups.instant(moved)))
+    return list(found.values())
+
+
+def _day(edition: Edition, moment: Moment) -> date:
+    return moment.astimezone(ZoneInfo(edition.timezone)).date() if isinstance(moment, datetime) else moment

@@ -1,0 +1,56 @@
+"""Series that end and go on under another key: their rows for single dates, and the copy that carries on."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from gateway.store.schema import follow_up, follow_up_date, participant
+
+OWN = ("key", "uid", "sequence", "edition", "created_at")
+"""What no copy has from its original: its name, and what the gateway knows of it."""
+INVITEE = ("person", "associate", "resource", "email", "name", "email_invite")
+
+
+@dataclass(frozen=True, slots=True)
+class DateRow:
+    """One date of a series as it stands in the table: instants, for days their midnight in UTC."""
+
+    original_start: datetime
+    start_at: datetime | None
+    end_at: datetime | None
+    cancelled: bool
+
+
+def dates(connection: Connection, key: str, since: datetime) -> list[DateRow]:
+    """The rows of dates that begin, by their names, at `since` or later."""
+    rows = connection.execute(sa.select(follow_up_date).where(
+        follow_up_date.c.follow_up == key, follow_up_date.c.original_start >= since).order_by(follow_up_date.c.original_start))
+    return [DateRow(row.original_start, row.start_at, row.end_at, row.cancelled) for row in rows]
+
+
+def shorten(connection: Connection, key: str, rrule: str, before: datetime) -> None:
+    """Give a series a rule that ends, and take away what is said of dates from `before` on."""
+    connection.execute(sa.update(follow_up).where(follow_up.c.key == key).values(rrule=rrule))
+    connection.execute(sa.delete(follow_up_date).where(follow_up_date.c.follow_up == key, follow_up_date.c.original_start >= before))
+
+
+def copy(connection: Connection, key: str, name: str, values: Mapping[str, Any], own: Iterable[DateRow]) -> str:
+    """A new follow-up with the properties and the present participants of another. Returns its key: `name`, or a free one like it."""
+    row = connection.execute(sa.select(follow_up).where(follow_up.c.key == key)).one()
+    fresh, number = name, 1
+    while connection.execute(sa.select(follow_up.c.key).where(follow_up.c.key == fresh)).first() is not None:
+        number += 1
+        fresh = f"{name}-{number}"
+    kept = {column: value for column, value in row._mapping.items() if column not in OWN}
+    connection.execute(sa.insert(follow_up).values(kept | dict(values) | {"key": fresh}))
+    present = sa.select(sa.literal(fresh), *(participant.c[column] for column in INVITEE)).where(
+        participant.c.follow_up == key, ~participant.c.removed).order_by(participant.c.id)
+    connection.execute(sa.insert(participant).from_select(["follow_up", *INVITEE], present))
+    rows = [{"follow_up": fresh, **asdict(one)} for one in own]
+    if rows:
+        connection.execute(sa.insert(follow_up_date), rows)
+    return fresh

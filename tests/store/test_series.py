@@ -1,0 +1,269 @@
+"""Series in the store, on both databases: what plain SQL does to single dates, stops, splits, and the letters that follow."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from gateway import settings as configuration
+from gateway.actions import load, planning, series
+from gateway.errors import InputError, NotFound, Refused
+from gateway.followups import recurrence
+from gateway.itip import ics
+from gateway.model import Delivery, Edition, LetterState, Method, Moment, Reply, Standing
+from gateway.store import followups, invitations, journal, outbox, proposals, schema, views
+from gateway.store.engine import Store
+from gateway.store.outbox import Queued, Settlement
+from tests.core import attendee
+from tests.store import rows
+
+SETTINGS = configuration.load(overrides={"mail": {"address": "invites@crm.example"}})
+NOW = datetime(2027, 2, 20, 8, tzinfo=UTC)
+HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(weeks=1)
+START = datetime(2027, 3, 2, 8, tzinfo=UTC)
+N = [START + WEEK * number - (HOUR if number > 3 else timedelta()) for number in range(8)]
+"""Names of the dates: nine o'clock in Oslo, over the change of summer time on 28 March."""
+Row = tuple[str, str, int, Moment | None]
+
+
+def begin(store: Store, **more: Any) -> None:
+    """A weekly series that Ola and Eva hold and have accepted."""
+    follow_up = {"key": "m1", "owner": "kari", "title": "Weekly", "start": "2027-03-02T09:00:00", "end": "2027-03-02T10:00:00",
+                 "timezone": "Europe/Oslo", "recurrence": {"rrule": "FREQ=WEEKLY;COUNT=6"}, "notes": "secret",
+                 "participants": [{"person": "ola", "email_invite": True}, {"email": "eva@other.example", "name": "Eva", "email_invite": True},
+                                  {"associate": "kari"}, {"resource": "room1"},
+                                  {"email": "gone@other.example", "email_invite": False, "removed": True}]} | more
+    with store.write() as connection:
+        load.load(connection, {
+            "associates": [{"key": "kari", "name": "Kari"}], "resources": [{"key": "room1", "name": "Fjord"}],
+            "persons": [{"key": "ola", "name": "Ola", "emails": ["ola@ext.example"]}], "follow_ups": [follow_up]}, SETTINGS, NOW)
+    owed(store)
+    send(store)
+    with store.write() as connection:
+        for member in followups.members(connection, "m1"):
+            if member.address:
+                followups.write_standing(connection, member.id, None, Standing(Reply.ACCEPTED, seen=True), 1)
+
+
+def owed(store: Store) -> list[Row]:
+    """Plan everything and tell which letters wait: to, method, SEQUENCE, date."""
+    planning.plan_due(store, SETTINGS, NOW, everything=True)
+    return [(one.letter.address.partition("@")[0], one.letter.method.value, one.letter.sequence, one.letter.instance)
+            for one in waiting(store)]
+
+
+def waiting(store: Store) -> list[Queued]:
+    with store.read() as connection:
+        return sorted(outbox.pending(connection), key=lambda one: (one.letter.address, one.id))
+
+
+def send(store: Store, *, arrived: bool = True) -> list[Queued]:
+    """Everything that waits leaves, or is turned away once."""
+    sent = list[Queued]()
+    while True:
+        with store.write() as connection:
+            claimed = outbox.claim(connection, "a", NOW + HOUR, 100)
+            outbox.settle(connection, [Settlement(
+                one.id, LetterState.SENT, True, Delivery.SENT) if arrived else Settlement(
+                    one.id, LetterState.WAITING, False, Delivery.DEFERRED, NOW + 2 * HOUR) for one in claimed], [], "a", NOW)
+        sent += claimed
+        if not claimed or not arrived:
+            return sent
+
+
+def both(method: str, sequence: int, instance: Moment | None = None) -> list[Row]:
+    return [("eva", method, sequence, instance), ("ola", method, sequence, instance)]
+
+
+def edition(store: Store, key: str = "m1") -> Edition:
+    with store.read() as connection:
+        number = followups.known_edition(connection, key)
+        return invitations.editions(connection, [number])[number]
+
+
+def statuses(store: Store, who: str = "ola") -> tuple[str, dict[str, str]]:
+    """The status of a row, and of its dates with one of their own."""
+    with store.read() as connection:
+        [row] = [one for one in views.status_rows(connection, "m1") if one.key == who]
+    return row.status, {one.instance[:10]: one.status for one in row.instances}
+
+
+def events(store: Store) -> list[tuple[str, Moment | None]]:
+    with store.read() as connection:
+        return [(one.event, one.instance) for one in journal.after(connection, 0) if one.event not in ("queued", "created", "moved")]
+
+
+def test_one_date_by_plain_sql(store: Store) -> None:
+    begin(store)
+    rows.run(store, "INSERT INTO follow_up_date (follow_up, original_start, start_at, end_at)"
+                    " VALUES ('m1', '2027-03-09 08:00:00', '2027-03-09 10:00:00', '2027-03-09 11:00:00')")
+    assert owed(store) == both("REQUEST", 1, N[1])
+    assert statuses(store) == ("not_started", {"2027-03-09": "moved"})
+    send(store)
+    rows.run(store, "UPDATE follow_up_date SET cancelled = TRUE")
+    assert owed(store) == both("CANCEL", 2, N[1])
+    assert statuses(store) == ("not_started", {"2027-03-09": "cancelled"})
+    send(store)
+    with store.read() as connection:
+        assert {row.sent_method for row in connection.execute(sa.select(schema.invitation))} == {Method.REQUEST}, "the series is still held"
+    rows.run(store, "DELETE FROM follow_up_date")
+    assert owed(store) == both("REQUEST", 3, N[1])
+    assert statuses(store) == ("not_started", {"2027-03-09": "invitation"})
+    send(store)
+    rows.run(store, "UPDATE follow_up SET title = 'Another'")
+    assert owed(store) == both("REQUEST", 0)
+    [eva, _] = send(store)
+    assert eva.letter.remarks.date_replies == ((N[1], Reply.NEEDS_ACTION),)
+    rows.run(store, "UPDATE participant SET removed = TRUE WHERE email = 'eva@other.example'")
+    assert owed(store) == [("eva", "CANCEL", 4, None)], "above what was ever sent to the row, not only last"
+
+
+def test_several_dates_are_told_one_by_one_and_what_was_turned_away_stays_owed(store: Store) -> None:
+    begin(store)
+    rows.run(store, "INSERT INTO follow_up_date (follow_up, original_start, cancelled) VALUES ('m1', '2027-03-09 08:00:00', TRUE)",
+             "INSERT INTO follow_up_date (follow_up, original_start, start_at) VALUES ('m1', '2027-03-16 08:00:00', '2027-03-17 08:00:00')")
+    wanted = [("eva", "CANCEL", 1, N[1]), ("eva", "REQUEST", 2, N[2]), ("ola", "CANCEL", 1, N[1]), ("ola", "REQUEST", 2, N[2])]
+    assert owed(store) == wanted
+    assert [one.letter.instance for one in send(store, arrived=False)] == [N[1], N[1]], "the first of each row"
+    assert owed(store) == wanted
+    with store.write() as connection:
+        followups.mark(connection, ["m1"], NOW)
+    assert owed(store) == wanted, "looked at again, the same letters wait"
+    assert len({one.letter.message_id for one in waiting(store)}) == 4
+
+
+def test_letters_in_order_give_what_the_store_has(store: Store) -> None:
+    begin(store)
+    program = attendee.Calendar(keeps=True)
+    with store.read() as connection:
+        first = outbox.pending(connection, [LetterState.SENT])
+    for one in first:
+        if one.letter.address == "ola@ext.example":
+            program.take(ics.calendar(one.letter))
+    for statement in (
+            "INSERT INTO follow_up_date (follow_up, original_start, cancelled) VALUES ('m1', '2027-03-09 08:00:00', TRUE)",
+            "INSERT INTO follow_up_date (follow_up, original_start, start_at) VALUES ('m1', '2027-03-16 08:00:00', '2027-03-17 08:00:00')",
+            "INSERT INTO follow_up_date (follow_up, original_start) VALUES ('m1', '2027-03-20 08:00:00')",
+            "UPDATE follow_up SET title = 'Another'", "UPDATE follow_up SET rrule = 'FREQ=WEEKLY;COUNT=4'",
+            "UPDATE follow_up SET start_at = '2027-03-02 09:00:00', end_at = '2027-03-02 10:00:00'"):
+        rows.run(store, statement)
+        owed(store)
+        for one in send(store):
+            if one.letter.address == "ola@ext.example":
+                program.take(ics.calendar(one.letter))
+        now = edition(store)
+        wanted = [(one.original, one.start) for one in recurrence.occurrences(now, START - DAY, START + 20 * WEEK)]
+        assert [(one.name, one.start) for one in program.shows(START - DAY, START + 20 * WEEK)] == wanted, statement
+        assert len(wanted) >= 4
+
+
+def test_dates_that_the_series_has_no_more_lose_their_rows_and_answers(store: Store) -> None:
+    begin(store, instances=[{"original_start": "2027-03-09T09:00:00", "start": "2027-03-09T11:00:00"},
+                            {"original_start": "2027-03-16T09:00:00", "cancelled": True}])
+    with store.write() as connection:
+        [ola] = [one for one in followups.members(connection, "m1") if one.key == "ola"]
+        followups.write_standing(connection, ola.id, N[1], ola.standings[None], None)
+    rows.run(store, "UPDATE follow_up SET start_at = '2027-03-02 09:00:00', end_at = '2027-03-02 10:00:00'")
+    assert owed(store) == both("REQUEST", 1)
+    now = edition(store)
+    assert (now.dates, now.recurrence and now.recurrence.exdates, now.recurrence and now.recurrence.rdates) == ((), (), ())
+    assert statuses(store) == ("moved", {})
+    assert [one for one in events(store) if one[0] == "date_dropped"] == [("date_dropped", N[2]), ("date_dropped", N[1])]
+
+
+def test_a_moved_date_overtakes_what_was_asked_for_of_it_only(store: Store) -> None:
+    begin(store)
+    with store.write() as connection:
+        [ola] = [one for one in followups.members(connection, "m1") if one.key == "ola"]
+        for date in (N[1], N[2]):
+            connection.execute(sa.insert(schema.proposal).values(
+                participant=ola.id, instance=f"{date:%Y-%m-%dT%H:%M:%SZ}", proposed_start="2027-03-30T08:00:00Z"))
+    rows.run(store, "INSERT INTO follow_up_date (follow_up, original_start, start_at) VALUES ('m1', '2027-03-09 08:00:00', '2027-03-10 08:00:00')")
+    owed(store)
+    with store.read() as connection:
+        assert [one.instance for one in proposals.open(connection, "m1")] == [N[2]]
+
+
+def test_stop(store: Store) -> None:
+    begin(store, instances=[{"original_start": "2027-03-09T09:00:00", "start": "2027-03-09T11:00:00"},
+                            {"original_start": "2027-04-06T09:00:00", "start": "2027-04-07T09:00:00"}])
+    with store.write() as connection:
+        series.stop(connection, "m1", N[2], SETTINGS, NOW, "kari")
+    assert owed(store) == both("REQUEST", 1)
+    now = edition(store)
+    assert now.recurrence is not None
+    assert (now.recurrence.rrule, [one.original for one in now.dates]) == ("FREQ=WEEKLY;UNTIL=20270316T080000Z", [N[1]])
+    assert statuses(store)[0] == "not_started"
+    assert ("stopped", N[3]) in events(store)
+    with store.write() as connection:
+        series.stop(connection, "m1", N[2].date(), SETTINGS, NOW)
+    assert len(owed(store)) == 2, "it ends by then anyway"
+
+
+def test_a_series_of_days_stops_too(store: Store) -> None:
+    begin(store, start="2027-03-02", end="2027-03-03", all_day=True, recurrence={"rrule": "FREQ=WEEKLY"})
+    with store.write() as connection:
+        series.stop(connection, "m1", N[2], SETTINGS, NOW)
+    owed(store)
+    now = edition(store)
+    assert now.recurrence is not None
+    assert now.recurrence.rrule == "FREQ=WEEKLY;UNTIL=20270316"
+
+
+def test_this_and_all_future(store: Store) -> None:
+    begin(store, instances=[{"original_start": "2027-03-09T09:00:00", "start": "2027-03-09T11:00:00"},
+                            {"original_start": "2027-04-06T09:00:00", "cancelled": True}])
+    with store.write() as connection:
+        made = series.split(connection, "m1", N[4], {"title": "Later", "location": "Fjord"}, SETTINGS, NOW, "kari")
+    assert made == "m1-20270330"
+    assert owed(store) == [("eva", "REQUEST", 1, None), ("eva", "REQUEST", 0, None), ("ola", "REQUEST", 1, None), ("ola", "REQUEST", 0, None)]
+    old, new = edition(store), edition(store, made)
+    assert old.recurrence is not None
+    assert new.recurrence is not None
+    assert (old.recurrence.rrule, old.title, old.location) == ("FREQ=WEEKLY;UNTIL=20270323T080000Z", "Weekly", "")
+    assert [one.original for one in old.dates] == [N[1]]
+    assert (new.recurrence.rrule, new.start, new.title, new.location) == ("FREQ=WEEKLY;COUNT=2", N[4], "Later", "Fjord")
+    assert new.recurrence.exdates == (N[5],), "what was cancelled stays so"
+    assert new.uid != old.uid
+    assert statuses(store)[0] == "not_started", "the old answers stand"
+    with store.read() as connection:
+        copied = followups.members(connection, made)
+        notes = connection.execute(sa.select(schema.follow_up.c.notes).where(schema.follow_up.c.key == made)).scalar_one()
+        tokens = [row.token for row in connection.execute(sa.select(schema.invitation))]
+    assert [(one.key, one.email_invite, one.code) for one in copied] == [
+        ("ola", True, 5), ("eva@other.example", True, 5), ("kari", False, 1), ("room1", False, 1)]
+    assert notes == "secret"
+    assert len(set(tokens)) == 4
+
+
+def test_at_another_time_a_day_that_is_left_out_stays_so(store: Store) -> None:
+    begin(store, recurrence={"rrule": "FREQ=WEEKLY"}, instances=[
+        {"original_start": "2027-03-30T09:00:00", "start": "2027-03-31T09:00:00"}, {"original_start": "2027-04-06T09:00:00", "cancelled": True}])
+    with store.write() as connection:
+        made = series.split(connection, "m1", N[3], {"start_at": N[3] + 4 * HOUR}, SETTINGS, NOW)
+    owed(store)
+    now = edition(store, made)
+    assert now.recurrence is not None
+    assert (now.start, now.end, now.dates) == (N[3] + 4 * HOUR, N[3] + 5 * HOUR, ())
+    assert now.recurrence.exdates == (N[5] + 4 * HOUR,)
+
+
+def test_what_cannot_go_on(store: Store) -> None:
+    begin(store, recurrence={"rrule": "FREQ=WEEKLY;BYDAY=TU", "rdates": ["2027-03-12T09:00:00"]})
+    with store.write() as connection:
+        for at, changes, wrong in (
+                (N[1], {"uid": "x"}, InputError), (N[1] + HOUR, {}, NotFound), (N[0], {}, Refused), (datetime(2027, 3, 12, 8, tzinfo=UTC), {}, Refused),
+                (N[1], {"start_at": N[1] + DAY}, Refused), (N[1], {"end_at": N[0]}, InputError), (N[1], {"timezone": "Mars/Olympus"}, InputError)):
+            with pytest.raises(wrong):
+                series.split(connection, "m1", at, changes, SETTINGS, NOW)
+        with pytest.raises(Refused):
+            series.stop(connection, "m1", START - DAY, SETTINGS, NOW)
+        with pytest.raises(NotFound):
+            series.stop(connection, "m2", START, SETTINGS, NOW)
+        made = series.split(connection, "m1", N[1], {"start_at": N[1] + DAY, "rrule": "FREQ=WEEKLY;BYDAY=WE"}, SETTINGS, NOW)
+        assert followups.known_edition(connection, made) is None
+    owed(store)
+    rows.run(store, "UPDATE follow_up SET cancelled = TRUE")
+    with store.write() as connection, pytest.raises(Refused):
+        series.stop(connection, "m1", N[1], SETTINGS, NOW)
