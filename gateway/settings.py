@@ -142,7 +142,8 @@ class Policy(Section):
     require_authentication: bool = Field(True, description=(
         "Answers that carry no token count only when our own mail server authenticated their From (itip.md §5)."))
     authserv_id: str = Field("", description=(
-        "The authserv-id that our mail server writes into Authentication-Results (RFC 8601). Others are not believed."))
+        "The authserv-id that our mail server writes into Authentication-Results (RFC 8601). Others are not believed. "
+        "The server must remove such headers from incoming mail before it writes its own (RFC 8601 section 5)."))
     party_crasher: Literal["ask", "add", "refuse"] = Field("ask", description=(
         "What to do when somebody who was not invited answers: ask the owner, add (authenticated only), or refuse."))
 
