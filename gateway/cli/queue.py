@@ -20,7 +20,7 @@ app = typer.Typer(no_args_is_help=True, help="The outbox: letters that wait, why
 
 COLUMNS = ("letter", "state", "to", "follow_up", "participant", "method", "sequence", "account", "tries", "due", "note")
 
-Numbers = Annotated[list[int] | None, typer.Argument(metavar="N...", help="Letters by number.")]
+Numbers = Annotated[list[int] | None, typer.Argument(metavar="N", help="Letters by number.")]
 FollowUp = Annotated[str, typer.Option("--follow-up", metavar="KEY", help="Those of a follow-up.")]
 ToDomain = Annotated[str, typer.Option("--to-domain", metavar="DOMAIN", help="Those to a domain.")]
 Account = Annotated[str, typer.Option("--account", metavar="NAME", help="Those of a mail account.")]

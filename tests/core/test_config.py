@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import settings
+from gateway import accounts, settings
 from gateway.cli import config
 from gateway.errors import ConfigurationError
 
@@ -49,6 +49,21 @@ def test_environment_before_file_before_default(tmp_path: Path, monkeypatch: pyt
     ("[smtp]\nhost = 'mail.crm.example'\nsecurity = 'none'\n", {}, ["smtp.security", "clear text"]),
     ("[web]\nlisten = '8025'\n", {}, ["web.listen", "host:port"]),
     ("[smtp\n", {}, ["gateway.toml", "not valid TOML"]),
+    ("[accounts.sales.smtp]\nhots = 'x'\n", {}, ["accounts.sales.smtp.hots", "no such setting", "gateway.toml"]),
+    ("[accounts.sales]\ngroup = ['Sales']\n", {}, ["accounts.sales.group", "no such setting"]),
+    ("[accounts.default.mail]\naddress = 'a@b.example'\n", {}, ["accounts.default", "plain sections"]),
+    ("", {"GATEWAY_ACCOUNTS__SALES__SMTP__PORT": "many"}, ["accounts.sales.smtp.port", "GATEWAY_ACCOUNTS__SALES__SMTP__PORT"]),
+    ("[accounts.sales.smtp]\nhost = 'mail.crm.example'\nsecurity = 'none'\n", {}, ["accounts.sales.smtp.security", "clear text"]),
+    ("[accounts.a]\ngroups = ['Sales']\n[accounts.b]\ngroups = ['Sales']\n", {}, ["accounts.b.groups", "Sales", "'a'"]),
+    ("[accounts.a]\nowners = ['kari']\n[accounts.b]\nowners = ['kari']\n", {}, ["accounts.b.owners", "kari", "'a'"]),
+    ("[mail]\naddress = 'x@crm.example'\n[accounts.a.mail]\naddress = 'X@crm.example'\n", {}, ["accounts.a.mail.address", "'default'"]),
+    ("[imap]\nhost = 'i.example'\nusername = 'x'\n[accounts.a.imap]\nhost = 'I.example'\nusername = 'x'\n", {},
+     ["accounts.a.imap.folder", "INBOX", "'default'"]),
+    ("[smtp]\nsign_in = 'xoauth2'\nusername = 'x'\n", {}, ["smtp.sign_in", "oauth.client_id"]),
+    ("[oauth]\nclient_id = 'x'\n", {}, ["oauth.token_url", "oauth.provider"]),
+    ("[oauth]\nclient_id = 'x'\ntoken_url = 'http://login.example/token'\n", {}, ["oauth.token_url", "https"]),
+    ("[oauth]\nclient_id = 'x'\nprovider = 'google'\n", {}, ["oauth.refresh_token_file", "Google"]),
+    ("[accounts.a.oauth]\nclient_id = 'x'\nprovider = 'microsoft365'\n", {}, ["accounts.a.oauth.tenant", "directory"]),
 ])
 def test_a_wrong_setting_is_one_line_that_names_key_and_place(
         text: str, variables: dict[str, str], says: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,14 +112,44 @@ def test_the_example_has_every_setting_with_its_default_and_its_description(tmp_
     assert settings.load(file(tmp_path, taken)).model_dump() == settings.load().model_dump()
 
 
+def test_a_further_account_is_set_by_file_and_environment_and_inherits_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = file(tmp_path, '[mail]\naddress = "invites@crm.example"\n[smtp]\nhost = "plain.example"\n'
+                          '[accounts.sales]\ngroups = ["Sales"]\n[accounts.sales.smtp]\nport = 2525\n')
+    monkeypatch.setenv("GATEWAY_ACCOUNTS__SALES__MAIL__ADDRESS", "Sales@CRM.example")
+    monkeypatch.setenv("GATEWAY_ACCOUNTS__SALES__OWNERS", '["kari"]')
+    loaded = settings.load(path)
+    found = accounts.configured(loaded)
+    assert list(found) == ["default", "sales"]
+    sales = found["sales"]
+    assert (sales.mail.address, sales.groups, sales.owners) == ("sales@crm.example", ("Sales",), ("kari",))
+    assert (sales.smtp.host, sales.smtp.port) == ("localhost", 2525)
+    assert accounts.mailboxes(loaded) == ("invites@crm.example", "sales@crm.example")
+
+
+@pytest.mark.parametrize(("owner", "group", "expected"), [
+    ("kari", "Support", "named"), ("kari", "", "named"), ("per", "Sales", "sales"), ("per", "Other", "default"), ("", "", "default"),
+])
+def test_owner_beats_group_beats_default(owner: str, group: str, expected: str) -> None:
+    address = {"address": "x@crm.example"}
+    loaded = settings.load(None, {"mail": address, "accounts": {
+        "support": {"groups": ["Support"], "mail": {"address": "u@crm.example"}}, "sales": {"groups": ["Sales"], "mail": {"address": "s@crm.example"}},
+        "named": {"owners": ["kari"], "mail": {"address": "n@crm.example"}}, "idle": {"groups": ["Other"]}}})
+    assert accounts.choose(accounts.configured(loaded), owner, group) == expected
+    without = settings.load(None, {"accounts": {"sales": {"groups": ["Sales"], "mail": {"address": "s@crm.example"}}}})
+    assert accounts.choose(accounts.configured(without), owner, group) == ("sales" if group == "Sales" else "")
+
+
 @pytest.mark.parametrize("as_json", [True, False])
 def test_secrets_are_masked(as_json: bool) -> None:
     done = command("config", "show", *(["--json"] if as_json else []), GATEWAY_SMTP__PASSWORD=SECRET, GATEWAY_IMAP__PASSWORD=SECRET,
+                   GATEWAY_OAUTH__REFRESH_TOKEN=SECRET, GATEWAY_ACCOUNTS__SALES__OAUTH__CLIENT_SECRET=SECRET,
+                   GATEWAY_ACCOUNTS__SALES__IMAP__PASSWORD=SECRET,
                    GATEWAY_STORE__URL=f"postgresql://gateway:{SECRET}@db.crm.example/gateway")
     assert done.returncode == 0
     assert SECRET not in done.stdout + done.stderr
     shown = json.loads(done.stdout) if as_json else tomllib.loads(done.stdout)
-    assert shown["smtp"]["password"] == shown["imap"]["password"] == "***"
+    assert shown["smtp"]["password"] == shown["imap"]["password"] == shown["oauth"]["refresh_token"] == "***"
+    assert shown["accounts"]["sales"]["oauth"]["client_secret"] == shown["accounts"]["sales"]["imap"]["password"] == "***"
     assert shown["store"]["url"] == "postgresql://gateway:***@db.crm.example/gateway"
 
 
@@ -113,9 +158,10 @@ def test_no_password_is_not_masked_as_one() -> None:
 
 
 def test_what_show_prints_can_be_loaded_again(tmp_path: Path) -> None:
-    done = command("config", "show", GATEWAY_MAIL__ADDRESS="Invites@CRM.example", GATEWAY_MAIL__ALSO='["old@crm.example"]',
+    done = command("config", "show", GATEWAY_ACCOUNTS__SALES__OWNERS='["kari"]', GATEWAY_MAIL__ADDRESS="Invites@CRM.example", GATEWAY_MAIL__ALSO='["old@crm.example"]',
                    GATEWAY_MAIL__NAME='Firma "Å" AS\\')
     loaded = settings.load(file(tmp_path, done.stdout))
+    assert loaded.accounts["sales"].owners == ("kari",)
     assert (loaded.mail.address, loaded.mail.also, loaded.mail.name) == (
         "invites@crm.example", ("old@crm.example",), 'Firma "Å" AS\\')
 
