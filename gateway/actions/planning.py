@@ -7,10 +7,11 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfoNotFoundError
 
 from gateway import accounts, status
 from gateway import settings as configuration
-from gateway.errors import ConfigurationError
+from gateway.errors import ConfigurationError, InputError
 from gateway.itip import editions, plan
 from gateway.mail import address
 from gateway.model import Channel, Edition, Guest, LetterState, Standing
@@ -72,9 +73,20 @@ def plan_due(store: Store, settings: configuration.Settings, now: datetime, *, e
             # Before the records are read: on PostgreSQL a mark of a lower number may commit while they are, and must stay.
             followups.unmark(connection, free)
             for key in free:
-                letters += len(plan_one(connection, key, site))
+                try:
+                    with connection.begin_nested():
+                        letters += len(plan_one(connection, key, site))
+                except (InputError, ZoneInfoNotFoundError) as error:  # anybody may write into the record; only its own rows wait for that
+                    _not_planned(connection, key, str(error), now)
         if not free:  # somebody else is at work on them; what he leaves is found next time
             return letters
+
+
+def _not_planned(connection: Connection, key: str, reason: str, now: datetime) -> None:
+    """A record that says what cannot be: its rows say so until it is put right, which leaves a mark again."""
+    note = f"no letter: {reason}"
+    followups.annotate(connection, {one.id: note for one in followups.members(connection, key) if one.email_invite and one.note != note})
+    journal.write(connection, [journal.Entry("not_planned", key, detail=reason)], now)
 
 
 def plan_one(connection: Connection, key: str, site: Context) -> list[int]:
@@ -285,8 +297,8 @@ def _invitation(connection: Connection, key: str, uid: str, invitee: plan.Invite
     mailbox = context.mail.address
     organizer = address.token_address(mailbox, token) if context.mail.organizer_address == "token" else mailbox
     bounce = address.bounce_address(mailbox, token) if context.mail.organizer_address == "token" else mailbox
-    made = Invitation(0, invitee.participant, key, uid, token, context.account or accounts.DEFAULT, invitee.address, invitee.name, organizer, bounce,
-                      invitee.language, invitee.timezone)
+    made = Invitation(0, invitee.participant, key, uid, token, context.account or accounts.DEFAULT, invitee.address, invitee.name,
+                      organizer, bounce, invitee.language, invitee.timezone)
     return replace(made, id=invitations.create(connection, made, context.now))
 
 

@@ -90,8 +90,8 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """The open letters to one domain. `held`: how many of them are; `ages`: how many are so many minutes old at most, and older than the step
-    before."""
+    """The open letters to one domain. `held`: how many of them are; `ages`: how many are so many minutes old at most, and older
+    than the step before."""
 
     domain: str
     letters: int
