@@ -6,6 +6,8 @@ Through ctypes, for its Python bindings are not published. The library comes wit
 import ctypes
 import ctypes.util
 import os
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -23,6 +25,15 @@ class Span(ctypes.Structure):
     """struct icaltime_span of libical 3: seconds since 1970."""
 
     _fields_ = [("start", ctypes.c_long), ("end", ctypes.c_long), ("busy", ctypes.c_int)]
+
+
+@dataclass
+class Event:
+    """One VEVENT: its RECURRENCE-ID, start and end of its dates, and (URI, name, PARTSTAT) of its participants."""
+
+    name: datetime | None
+    dates: list[tuple[datetime, datetime]]
+    people: list[tuple[str, ...]]
 
 
 CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.POINTER(Span), ctypes.c_void_p)
@@ -45,6 +56,20 @@ def _library() -> ctypes.CDLL | None:
     library.icalcomponent_string_to_kind.argtypes = [ctypes.c_char_p]
     library.icalcomponent_get_first_component.restype = ctypes.c_void_p
     library.icalcomponent_get_first_component.argtypes = [ctypes.c_void_p, ctypes.c_int]
+    library.icalcomponent_get_next_component.restype = ctypes.c_void_p
+    library.icalcomponent_get_next_component.argtypes = [ctypes.c_void_p, ctypes.c_int]
+    for name in ("icalcomponent_get_first_property", "icalcomponent_get_next_property"):
+        getattr(library, name).restype = ctypes.c_void_p
+        getattr(library, name).argtypes = [ctypes.c_void_p, ctypes.c_int]
+    library.icalproperty_string_to_kind.argtypes = [ctypes.c_char_p]
+    library.icalproperty_get_attendee.restype = ctypes.c_char_p
+    library.icalproperty_get_attendee.argtypes = [ctypes.c_void_p]
+    library.icalproperty_get_parameter_as_string.restype = ctypes.c_char_p
+    library.icalproperty_get_parameter_as_string.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+    library.icalproperty_get_datetime_with_component.restype = Time
+    library.icalproperty_get_datetime_with_component.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+    library.icaltime_as_timet_with_zone.restype = ctypes.c_long
+    library.icaltime_as_timet_with_zone.argtypes = [Time, ctypes.c_void_p]
     library.icaltime_from_string.restype = Time
     library.icaltime_from_string.argtypes = [ctypes.c_char_p]
     library.icalcomponent_foreach_recurrence.argtypes = [ctypes.c_void_p, Time, Time, CALLBACK, ctypes.c_void_p]
@@ -67,19 +92,48 @@ def expand(calendar: bytes, after: datetime, before: datetime) -> list[tuple[dat
 
     Not by RDATE: libical 3.0 reads one with a TZID as if it were in UTC (2026).
     """
-    library, found = _present(), list[tuple[datetime, datetime]]()
+    return read(calendar, after, before)[0].dates
 
-    def add(_component: int, span: "ctypes._Pointer[Span]", _data: int) -> None:
-        found.append((datetime.fromtimestamp(span.contents.start, UTC), datetime.fromtimestamp(span.contents.end, UTC)))
 
+def read(calendar: bytes, after: datetime, before: datetime) -> list[Event]:
+    """Every VEVENT of an object with its dates between two instants, under the restriction of `expand`; days begin at midnight UTC."""
+    library, found = _present(), list[Event]()
     component = library.icalparser_parse_string(calendar)
     try:
-        event = library.icalcomponent_get_first_component(component, library.icalcomponent_string_to_kind(b"VEVENT"))
         window = [library.icaltime_from_string(f"{one.astimezone(UTC):%Y%m%dT%H%M%SZ}".encode()) for one in (after, before)]
-        library.icalcomponent_foreach_recurrence(event, *window, CALLBACK(add), None)
+        kind = library.icalcomponent_string_to_kind(b"VEVENT")
+        event = library.icalcomponent_get_first_component(component, kind)
+        while event:
+            found.append(_event(library, event, window))
+            event = library.icalcomponent_get_next_component(component, kind)
     finally:
         library.icalcomponent_free(component)
-    return sorted(found)
+    return found
+
+
+def _event(library: ctypes.CDLL, event: int, window: list[Time]) -> Event:
+    dates = list[tuple[datetime, datetime]]()
+
+    def add(_component: int, span: "ctypes._Pointer[Span]", _data: int) -> None:
+        dates.append((datetime.fromtimestamp(span.contents.start, UTC), datetime.fromtimestamp(span.contents.end, UTC)))
+
+    library.icalcomponent_foreach_recurrence(event, *window, CALLBACK(add), None)
+    names, people = [], []
+    for one in _properties(library, event, b"RECURRENCE-ID"):
+        at = library.icalproperty_get_datetime_with_component(one, event)
+        names.append(datetime.fromtimestamp(library.icaltime_as_timet_with_zone(at, at.zone), UTC))
+    for one in _properties(library, event, b"ATTENDEE"):
+        values = (library.icalproperty_get_attendee(one), *(library.icalproperty_get_parameter_as_string(one, key) for key in (b"CN", b"PARTSTAT")))
+        people.append(tuple(value.decode() for value in values))
+    return Event(names[0] if names else None, sorted(dates), people)
+
+
+def _properties(library: ctypes.CDLL, event: int, name: bytes) -> Iterator[int]:
+    kind = library.icalproperty_string_to_kind(name)
+    one = library.icalcomponent_get_first_property(event, kind)
+    while one:
+        yield one
+        one = library.icalcomponent_get_next_property(event, kind)
 
 
 def problems(calendar: bytes) -> list[str]:
