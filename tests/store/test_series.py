@@ -185,6 +185,26 @@ def test_a_moved_date_overtakes_what_was_asked_for_of_it_only(store: Store) -> N
         assert [one.instance for one in proposals.open(connection, "m1")] == [N[2]]
 
 
+@pytest.mark.parametrize(("bad", "good"), [
+    ("rrule = 'FREQ=SOMETIMES'", "rrule = 'FREQ=WEEKLY;COUNT=6'"), ("timezone = 'Mars/Olympus'", "timezone = 'Europe/Oslo'")])
+def test_a_record_that_says_what_cannot_be_keeps_nobody_else_waiting(store: Store, bad: str, good: str) -> None:
+    begin(store)
+    rows.run(store, "INSERT INTO follow_up (key, owner, title, start_at) VALUES ('m2', 'kari', 'Other', '2027-03-02 08:00:00')",
+             "INSERT INTO participant (follow_up, email, email_invite) VALUES ('m2', 'per@other.example', TRUE)",
+             f"UPDATE follow_up SET title = 'Another', {bad} WHERE key = 'm1'")
+    assert owed(store) == [("per", "REQUEST", 0, None)]
+    with store.read() as connection:
+        notes = {one.key: one.note for one in followups.members(connection, "m1")}
+    assert notes["ola"].startswith("no letter: ")
+    assert notes["kari"] == ""
+    assert "not_planned" in {event for event, _ in events(store)}
+    assert edition(store).title == "Weekly", "nothing of it was taken over"
+    rows.run(store, f"UPDATE follow_up SET {good} WHERE key = 'm1'")
+    assert owed(store) == [*both("REQUEST", 0)[:1], ("ola", "REQUEST", 0, None), ("per", "REQUEST", 0, None)]
+    with store.read() as connection:
+        assert {one.note for one in followups.members(connection, "m1")} == {""}
+
+
 def test_stop(store: Store) -> None:
     begin(store, instances=[{"original_start": "2027-03-09T09:00:00", "start": "2027-03-09T11:00:00"},
                             {"original_start": "2027-04-06T09:00:00", "start": "2027-04-07T09:00:00"}])
