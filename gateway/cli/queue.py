@@ -134,7 +134,8 @@ def _row(one: Queued, key: str | None, rest: Rest | None) -> dict[str, Any]:
     letter = one.letter
     return {"letter": one.id, "state": one.state.value, "to": letter.address, "follow_up": one.follow_up,
             "participant": key or letter.address, "method": letter.method.value, "sequence": letter.sequence,
-            "instance": codec.moment(letter.instance) or None, "account": letter.account, "tries": one.tries, "created": one.created_at.isoformat(), "due": one.due_at.isoformat(),
+            "instance": codec.moment(letter.instance) or None, "account": letter.account, "tries": one.tries,
+            "created": one.created_at.isoformat(), "due": one.due_at.isoformat(),
             "account_rests_until": rest.until.isoformat() if rest is not None else None, "note": one.note}
 
 
