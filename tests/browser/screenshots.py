@@ -43,8 +43,9 @@ def letters() -> Iterator[tuple[str, Letter]]:
         yield f"{kind}-{change}", specimens.changed(kind, change)
     yield "meeting-passed_on_to_you", specimens.delegated()
     yield "meeting-passed_on_by_you", specimens.passed_on()
-    far = specimens.changed("meeting", "moved")
-    yield "meeting-moved-elsewhere", replace(far, timezone="America/New_York")
+    moved = specimens.changed("meeting", "moved")
+    before = replace(specimens.SINGLE, start=specimens.START - specimens.WEEK, end=specimens.START - specimens.WEEK + specimens.HOUR)
+    yield "meeting-moved-elsewhere", replace(moved, before=before, timezone="America/New_York")
     yield "words-with_answer", specimens.words("Jeg blir nok litt sen, men kommer.\n\nHilsen Ola", reply=Reply.ACCEPTED)
     yield "words-of_a_stranger", specimens.words(
         "Can I come instead?", remarks=Remarks(words="Can I come instead?", writer=Guest("Eva Lund", "eva@other.example"),

@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, Request, async_playwright
 
 from gateway import i18n
 from gateway.outbound import render, wording
+from tests.browser import screenshots
 from tests.core import specimens
 from tests.rig import chromium
 
@@ -49,3 +51,14 @@ async def test_letters_fit_every_screen(browser: Browser, width: int, scheme: st
         assert len({box["y"] for box in boxes if box}) <= 1, "yes, maybe, no stand in one row"
     assert requests == [], "nothing is loaded"
     await context.close()
+
+
+async def test_pictures_of_letters_to_look_at(tmp_path: Path) -> None:
+    """What `make screenshots` writes: each letter in each language, width and scheme, and a page that shows them."""
+    name = "words-with_answer"
+    pictures = {path.name: path.read_bytes() for path in await screenshots.take(tmp_path, name)}
+    assert set(pictures) == {f"{name}-{language}-{width}-{scheme}.png" for language in specimens.LANGUAGES
+                             for width in (320, 600) for scheme in ("light", "dark")}
+    assert all(int.from_bytes(content[16:20]) == int(file.split("-")[-2]) for file, content in pictures.items()), "PNG: the width"
+    assert len(set(pictures.values())) == len(pictures), "no two look alike"
+    assert all(file in (tmp_path / "index.html").read_text(encoding="utf-8") for file in pictures)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.errors import InputError
 from gateway.itip import editions, ics
-from gateway.model import DateChange, Kind, Method, Moment, Recurrence, Reply
+from gateway.model import DateChange, Kind, Letter, Method, Moment, Recurrence, Reply
 from tests.core import libical, specimens
 from tests.core.specimens import SECOND, SERIES, SINGLE, START, THIRD, WEEK, WITH_DATES, letter
 
@@ -115,6 +115,22 @@ def test_a_refused_proposal_names_the_event_and_repeats_nothing_of_it(kind: str)
         # libical's table is that of RFC 2446, which knew neither of them here; RFC 5546 §3.2.8 does.
         complaints = {re.findall(r"for (\S+) property", line)[0] for line in libical.problems(content)}
         assert complaints == {"ATTENDEE", "SEQUENCE"}
+
+
+@pytest.mark.parametrize("one", [specimens.delegated(), specimens.passed_on()], ids=["to", "by"])
+def test_both_sides_of_a_delegation_please_the_judges(one: Letter) -> None:
+    """RFC 5546 §3.2.2.3: each of them stands in the letter to the other, and names him."""
+    content = ics.calendar(one)
+    assert libical.problems(content) == []
+    people = {str(guest).removeprefix("mailto:"): guest.params for guest in event(content)["ATTENDEE"]}
+    giver, taker = people["ola@ext.example"], people["eva@other.example"]
+    assert (giver["PARTSTAT"], giver["DELEGATED-TO"]) == ("DELEGATED", "mailto:eva@other.example")
+    assert taker["DELEGATED-FROM"] == "mailto:ola@ext.example"
+    lines = [line for line in unfolded(content) if "eva@other.example" in line]
+    assert [';DELEGATED-TO="mailto:eva@other.example";' in line or ';DELEGATED-FROM="mailto:ola@ext.example";' in line for line in lines] == [
+        True, True], "in quotes (RFC 5545 §3.2.5)"
+    [read] = second_reader.Calendar(content.decode()).events
+    assert {guest.email for guest in read.attendees} == people.keys()
 
 
 @pytest.mark.parametrize("fault", [b"ORGANIZER", b"DTSTAMP", b"UID", b"SUMMARY"])

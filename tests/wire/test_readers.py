@@ -63,7 +63,7 @@ EDITIONS = {
 }
 LETTERS: dict[str, Letter] = {name: letter(edition) for name, edition in EDITIONS.items()} | {
     "one date": letter(specimens.WITH_DATES, instance=SECOND), "moved": specimens.changed("meeting", "moved"),
-    "passed on": specimens.delegated()}
+    "passed on to": specimens.delegated(), "passed on by": specimens.passed_on()}
 CALENDARS = [ics.calendar(one) for one in LETTERS.values()]
 
 
@@ -91,12 +91,14 @@ def meant(one: Letter, days_in: str = ZONE) -> Dates:
 
 def people(one: Letter) -> set[tuple[str, str, str]]:
     """Address, name and PARTSTAT of everybody who stands in the letter."""
-    shown = {(one.address, ics.common_name(one.address_name), "NEEDS-ACTION")}
+    shown = {(one.address, ics.common_name(one.address_name), one.reply.upper())}
     if one.edition.guest_list_public:
         shown |= {(guest.address, ics.common_name(guest.name), guest.reply.upper()) for guest in one.edition.guests
                   if guest.address not in ("", one.address)}
     if (giver := one.remarks.delegated_from) is not None:
         shown.add((giver.address, ics.common_name(giver.name), "DELEGATED"))
+    if (taker := one.remarks.delegated_to) is not None:
+        shown.add((taker.address, ics.common_name(taker.name), taker.reply.upper()))
     return shown
 
 
