@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from gateway.followups import recurrence
-from gateway.itip import read, zonenames
+from gateway.itip import editions, read, zonenames
 from gateway.model import Edition, Moment
 
 Offsets = Mapping[str, tuple[timedelta, ...]]
@@ -29,9 +29,8 @@ def instance(edition: Edition, when: read.When, offsets: Offsets) -> Moment | No
 
 
 def is_cancelled(edition: Edition, moment: Moment) -> bool:
-    """Whether this date of a series will not take place."""
-    excluded = edition.recurrence is not None and moment in edition.recurrence.exdates
-    return excluded or any(one.original == moment and one.cancelled for one in edition.dates)
+    """Whether this date of a series will not take place: excluded, or added once and taken away again."""
+    return moment in _excluded(edition)
 
 
 def fits(edition: Edition, when: read.When | None, moment: Moment | None, offsets: Offsets) -> bool:
@@ -90,12 +89,13 @@ def _days(edition: Edition, when: read.When, offsets: Offsets) -> list[date]:
 
 
 def _is_real(edition: Edition, moment: Moment) -> bool:
-    assert edition.recurrence is not None
-    return moment in edition.recurrence.exdates or recurrence.is_instance(edition, moment)
+    return moment in _excluded(edition) or recurrence.is_instance(edition, moment)
+
+
+def _excluded(edition: Edition) -> set[Moment]:
+    return {one for one in editions.named_dates(edition) if not editions.takes_place(edition, one)}
 
 
 def _excluded_on(edition: Edition, day: date) -> Iterator[Moment]:
-    assert edition.recurrence is not None
     zone = ZoneInfo(edition.timezone)
-    return (one for one in edition.recurrence.exdates
-            if isinstance(one, datetime) and one.astimezone(zone).date() == day)
+    return (one for one in _excluded(edition) if isinstance(one, datetime) and one.astimezone(zone).date() == day)

@@ -120,8 +120,9 @@ class Worker:
     async def _send(self, pool: smtp.Pool, queued: Queued, stop: asyncio.Event) -> Sent:
         letter, now = queued.letter, datetime.now(UTC)
         is_over = plan.pointless(letter.edition, letter.before, letter.instance, now)
+        note = plan.OVER if letter.instance is None else plan.DATE_OVER
         if is_over and letter.method is not Method.NONE:  # words are worth reading afterwards, too
-            return queued, Settlement(queued.id, LetterState.DROPPED, False, Delivery.NONE, note=plan.OVER), None
+            return queued, Settlement(queued.id, LetterState.DROPPED, False, Delivery.NONE, note=note), None
         try:
             submission = await asyncio.to_thread(self._submission, queued)
         except Unfit as error:

@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gateway import i18n, status
-from gateway.itip import editions, ics, plan
+from gateway.itip import editions, ics, plan, preflight
 from gateway.model import Moment, Reply, Standing
-from gateway.outbound import wording
+from gateway.outbound import render, wording
 from tests.core.invitees import Letter
+from tests.core.specimens import MAIL, SECRET
 from tests.core.test_attendee_model import DAY, HOUR, WEEK, Office, Record, written
 
 START = datetime(2027, 3, 2, 8, tzinfo=UTC)
@@ -349,3 +350,17 @@ def _claimed(office: Office, number: int) -> Letter:
     letter = office.claim(number)
     assert letter is not None
     return letter
+
+
+def test_letters_about_dates_pass_the_last_look() -> None:
+    office = agreed()
+    seen = set[tuple[str, bool]]()
+    for number, times in enumerate((N[1] + HOUR, N[1] + HOUR, None, None, N[1])):
+        office.record.own[N[1]], office.record.title = times, f"Title {number // 3}"
+        owed(office)
+        for letter in office.letters[-2:]:
+            mail = written(letter)
+            assert preflight.check(render.render(mail, MAIL, SECRET), mail) == []
+            seen.add((mail.method.value, mail.instance is not None))
+        office.deliver()
+    assert seen == {("REQUEST", True), ("REQUEST", False), ("CANCEL", True)}
