@@ -131,6 +131,6 @@ def test_the_daemon_stops_when_asked(only: list[str], number: signal.Signals, tm
 
 def test_a_role_that_cannot_be_configured_ends_the_daemon_with_78(tmp_path: Path) -> None:
     done = command("run", GATEWAY_STORE__URL=f"sqlite:///{tmp_path}/store.db", GATEWAY_WEB__LISTEN="127.0.0.1:0",
-                   GATEWAY_SMTP__PASSWORD_FILE=str(tmp_path / "absent"))
+                   GATEWAY_MAIL__ADDRESS="invites@crm.example", GATEWAY_SMTP__PASSWORD_FILE=str(tmp_path / "absent"))
     assert done.returncode == 78
     assert done.stderr.splitlines()[-1].startswith("invite-gateway: smtp.password_file: cannot read")
