@@ -6,7 +6,7 @@ import hmac
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfoNotFoundError
 
 from gateway import accounts, status
@@ -21,6 +21,8 @@ from gateway.store.followups import Member, Site
 from gateway.store.invitations import Invitation
 
 LONGEST_UID = 74
+EVER = datetime(9999, 1, 1, tzinfo=UTC)
+CLOCK_TOLERANCE = timedelta(minutes=1)
 BATCH = 50
 """Follow-ups planned in one transaction."""
 
@@ -59,16 +61,17 @@ def plan_due(store: Store, settings: configuration.Settings, now: datetime, *, e
 
     One transaction for each batch: marks, standings, journal and outbox rows are written together or not at all.
     """
-    until = now if everything else now - timedelta(seconds=settings.outbound.coalesce_seconds)
+    # Marks have the database's clock, which may be ahead of ours.
+    until, ahead = EVER if everything else now - timedelta(seconds=settings.outbound.coalesce_seconds), now + CLOCK_TOLERANCE
     letters = 0
     while True:
         with store.read() as connection:
-            if not followups.due(connection, until, 1):
+            if not followups.due(connection, until, 1, ahead):
                 return letters
         with store.write() as connection:
             site = context(connection, settings, now)
             # In one order for all, because invitations are locked on the way (outbox.settle locks them so, too).
-            free = {key: newest for key, newest in sorted(followups.due(connection, until, BATCH).items())
+            free = {key: newest for key, newest in sorted(followups.due(connection, until, BATCH, ahead).items())
                     if followups.try_lock(connection, key)}
             # Before the records are read: on PostgreSQL a mark of a lower number may commit while they are, and must stay.
             followups.unmark(connection, free)

@@ -89,11 +89,17 @@ class Member:
         return next((one for one in self.addresses if not syntax.problem(one)), "")
 
 
-def due(connection: Connection, until: datetime, limit: int) -> dict[str, int]:
-    """Follow-ups whose oldest mark was made at or before `until` → the newest mark that is there now, oldest first."""
+def due(connection: Connection, until: datetime, limit: int, ahead: datetime | None = None) -> dict[str, int]:
+    """Follow-ups whose oldest mark was made at or before `until` → the newest mark that is there now, oldest first.
+
+    `ahead`: marks after this moment are due, too: a clock was set back since, and nothing waits until it has caught up.
+    """
     oldest, newest = sa.func.min(change_mark.c.at), sa.func.max(change_mark.c.id)
-    query = (sa.select(change_mark.c.follow_up, newest).group_by(change_mark.c.follow_up)
-             .having(oldest <= sa.bindparam("until", until, type_=change_mark.c.at.type)).order_by(newest).limit(limit))
+    moment = change_mark.c.at.type
+    ripe = oldest <= sa.bindparam("until", until, type_=moment)
+    if ahead is not None:
+        ripe |= oldest > sa.bindparam("ahead", ahead, type_=moment)
+    query = sa.select(change_mark.c.follow_up, newest).group_by(change_mark.c.follow_up).having(ripe).order_by(newest).limit(limit)
     return {row[0]: row[1] for row in connection.execute(query)}
 
 

@@ -147,3 +147,12 @@ def test_a_mark_that_comes_while_we_plan_stays(store: Store) -> None:
         followups.unmark(connection, found)
         left = connection.execute(sa.select(schema.change_mark.c.follow_up)).scalars().all()
     assert left == ["a"]
+
+
+def test_a_clock_that_was_set_back_holds_nothing_up(store: Store) -> None:
+    now = datetime(2026, 11, 20, 9, tzinfo=UTC)
+    with store.write() as connection:
+        followups.mark(connection, ["late"], now + timedelta(hours=1))
+        followups.mark(connection, ["soon"], now + timedelta(seconds=30))
+        assert list(followups.due(connection, now, 10)) == []
+        assert list(followups.due(connection, now, 10, now + timedelta(minutes=1))) == ["late"]
