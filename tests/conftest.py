@@ -12,7 +12,7 @@ pytest_plugins = ["tests.rig.fixtures"]
 
 # A failure on one machine must be a failure on every other, so examples are derived from the test and never from chance.
 settings.register_profile("dev", max_examples=60, deadline=None, derandomize=True, database=None)
-settings.register_profile("ci", max_examples=300, deadline=None, derandomize=True, database=None,
+settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True, database=None,
                           suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
