@@ -65,6 +65,10 @@ def with_dates(draw: st.DrawFn) -> Edition:
     assert edition.start is not None
     assert edition.recurrence is not None
     assert edition.end is not None
+    if draw(st.integers(0, 5)) == 0:  # custom: a list of dates
+        further = draw(st.sets(st.integers(1, 300), min_size=1, max_size=9))
+        edition = replace(edition, recurrence=Recurrence("", rdates=tuple(edition.start + timedelta(days=days) for days in sorted(further))))
+        assert edition.recurrence is not None
     length, names = edition.end - edition.start, list(recurrence.instances(edition, limit=8))
     gone = draw(st.sets(st.sampled_from(names), max_size=2)) - {names[0]}
     moved = draw(st.sets(st.sampled_from(names), max_size=2)) - gone
@@ -72,7 +76,8 @@ def with_dates(draw: st.DrawFn) -> Edition:
     added = {edition.start + timedelta(days=days) for days in draw(st.sets(st.integers(1, 60), max_size=2))}
     added = {one for one in added if not rules.ruled(edition, one)}
     return replace(
-        edition, recurrence=replace(edition.recurrence, exdates=tuple(sorted(gone)), rdates=tuple(sorted(added))),
+        edition, recurrence=replace(edition.recurrence, exdates=tuple(sorted(gone)),
+                                    rdates=tuple(sorted(added | set(edition.recurrence.rdates)))),
         dates=tuple(DateChange(one, one + by, one + by + length) for one in sorted(moved)))
 
 
