@@ -171,7 +171,7 @@ def plan(wanted: Edition | None, known: Edition | None, invitees: Sequence[Invit
     for invitee in invitees:
         if edition is None or invitee.participant in reached or not _wants(edition, invitee):
             continue
-        letter = _request(edition, invitee, None, now)
+        letter = _request(edition, invitee, None, dates, now)
         if not pointless(letter.edition, None, None, now):
             owed.append(letter)
         else:
@@ -211,6 +211,7 @@ class _Dates:
 
     def __init__(self, edition: Edition | None) -> None:
         self.edition = edition
+        self.own = editions.own_dates(edition) if edition is not None else []
         self.made = dict[int, tuple[Edition, list[tuple[Moment, Edition, Edition]]]]()
 
     def between(self, held: Edition) -> list[tuple[Moment, Edition, Edition]]:
@@ -232,27 +233,27 @@ def _requests(edition: Edition, invitee: Invitee, copy: Copy, dates: _Dates, now
     """What brings a copy up to date: one letter about all of it, or one for each date that changed by itself (P11)."""
     holds = copy.edition if copy.method is Method.REQUEST else None
     if holds is None or copy.again or editions.whole_differs(holds, edition):
-        return [_request(edition, invitee, copy, now)]
+        return [_request(edition, invitee, copy, dates, now)]
     return [Owed(
         Method.REQUEST if editions.takes_place(after, date) else Method.CANCEL, invitee.participant, copy.invitation, invitee, after,
         before, editions.sequence(after, date)[0], next_dtstamp(copy.top_dtstamp, now), _reply(invitee, date), instance=date)
         for date, before, after in dates.between(holds)]
 
 
-def _request(edition: Edition, invitee: Invitee, copy: Copy | None, now: datetime) -> Owed:
+def _request(edition: Edition, invitee: Invitee, copy: Copy | None, dates: _Dates, now: datetime) -> Owed:
     before = None
     if copy is not None and copy.edition is not None and copy.edition.uid == edition.uid:
         # After a cancellation it tells that the follow-up takes place after all; a withdrawal left nothing to compare with.
         before = copy.edition if copy.method is Method.REQUEST or copy.edition.cancelled else None
     return Owed(Method.REQUEST, invitee.participant, copy.invitation if copy else None, invitee, edition, before,
                 edition.sequence, next_dtstamp(copy.top_dtstamp if copy else None, now), _reply(invitee),
-                remarks=_remarks(edition, invitee, copy))
+                remarks=_remarks(invitee, copy, dates))
 
 
-def _remarks(edition: Edition, invitee: Invitee, copy: Copy | None) -> Remarks:
+def _remarks(invitee: Invitee, copy: Copy | None, dates: _Dates) -> Remarks:
     occasion = copy.because if copy is not None and copy.again else Occasion.PLANNED
     series = _reply(invitee)
-    told = ((date, _reply(invitee, date)) for date in (editions.own_dates(edition) if len(invitee.standings) > 1 else ()))
+    told = ((date, _reply(invitee, date)) for date in dates.own if date in invitee.standings)
     return Remarks(occasion, invitee.delegated_from, invitee.delegated_to if series is Reply.DELEGATED else None,
                    date_replies=tuple((date, reply) for date, reply in told if reply is not series))
 
