@@ -159,13 +159,20 @@ def _calendar(message: parse.Message, ours: Ours, today: date) -> Finding | None
 
 def _objects(parts: Iterable[parse.Part],
              reader: Callable[[parse.Part], tuple[read.Calendar, ...]]) -> tuple[list[read.Calendar], list[str]]:
-    """What the parts hold, and why others could not be read."""
-    calendars, reasons = list[read.Calendar](), list[str]()
+    """What the parts hold, and why others could not be read. All of them together are held to the bounds of one."""
+    calendars, reasons, components, attendees = list[read.Calendar](), list[str](), set[read.Component](), 0
     for part in _nearest(parts):
         try:
-            calendars += reader(part)
+            found = reader(part)
         except Unreadable as error:
             reasons.append(str(error))
+            continue
+        fresh = {one for calendar in found for one in calendar.components} - components
+        components |= fresh
+        attendees += sum(len(one.attendees) for one in fresh)
+        if len(components) > read.COMPONENTS or attendees > read.ATTENDEES:
+            return [], [*reasons, f"more than {read.COMPONENTS} calendar components or {read.ATTENDEES} attendees in all parts"]
+        calendars += found
     return calendars, reasons
 
 

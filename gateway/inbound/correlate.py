@@ -15,6 +15,9 @@ from gateway.settings import Policy
 
 TOKENS = 50
 MESSAGE_IDS = 100
+UIDS = 200
+ADDRESSES = 2_000
+"""Most that are looked up for one message; a database takes so many values in one query and no more."""
 RETURNED_HEADERS = ("return-path", "from", "sender", "reply-to", "x-envelope-from")
 """Headers of a letter that came back in which our own addresses stand."""
 
@@ -64,8 +67,8 @@ def keys(message: parse.Message, finding: classify.Finding, ours: classify.Ours)
     return facts.Keys(
         tokens=tuple(dict.fromkeys(sub.token for sub in tokens))[:TOKENS],
         bounce_tokens=frozenset(sub.token for sub in tokens if sub.bounce),
-        uids=tuple(dict.fromkeys(one for one in uids if one)),
-        addresses=tuple(dict.fromkeys(plain for one in people if (plain := address.plain(one)))),
+        uids=tuple(dict.fromkeys(one for one in uids if one))[:UIDS],
+        addresses=tuple(dict.fromkeys(plain for one in people if (plain := address.plain(one))))[:ADDRESSES],
         message_ids=tuple(dict.fromkeys(message_ids))[:MESSAGE_IDS])
 
 

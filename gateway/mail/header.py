@@ -15,6 +15,8 @@ ENCODED_WORD = re.compile(r"=\?([^?\s]{1,60})\?([bBqQ])\?([^?\s]{0,2000})\?=")
 BETWEEN_WORDS = re.compile(r"(\?=)[ \t]+(?==\?[^?\s]{1,60}\?[bBqQ]\?)")
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
 MESSAGE_ID = re.compile(r"<([^<>\s]{1,998})>")
+LONGEST_ID = 998
+"""Octets (RFC 5322 §2.1.1); what is longer is none, and no index of a database would take it."""
 SEPARATORS = re.compile(r"[\s,;<>\"()\[\]]+")
 STATEFUL = ("iso-2022", "utf-16", "utf-32", "utf-7", "hz-gb", "utf16", "utf32", "utf7", "csiso2022")
 """Charsets whose octets also pass for UTF-8 or whose text holds NULs: here the label is believed first."""
@@ -92,7 +94,7 @@ def message_ids(*values: str) -> tuple[str, ...]:
     """The ids between angle brackets, each once and without them; else a bare word with an "@" (some clients omit them)."""
     text = " ".join(values)
     found = MESSAGE_ID.findall(text) or [word for word in text.split() if "@" in word and len(word) < 999]
-    return tuple(dict.fromkeys(found))
+    return tuple(one for one in dict.fromkeys(found) if len(one.encode("utf-8", "replace")) <= LONGEST_ID)
 
 
 def _word(encoding: str, content: str) -> bytes:

@@ -165,6 +165,29 @@ def test_the_same_message_again_has_no_second_effect(store: Store, what: str, wa
     assert (office.addresses(), [one.id for one in office.open()]) == before
 
 
+def crowded(*, message_id: str = "crowd@far.example", uids: int = 1, senders: int = 1) -> bytes:
+    """A mail of a stranger that names many things, in calendar objects of which each keeps to its bounds."""
+    names = [UID, *(f"u{number}" for number in range(1, uids))]
+    parts = ["BEGIN:VCALENDAR\nMETHOD:REPLY\n" + "".join(f"BEGIN:VEVENT\nUID:{one}\nEND:VEVENT\n" for one in names[at:at + 190])
+             + "END:VCALENDAR\n" for at in range(0, uids, 190)]
+    people = [f"a{number}@far.example" for number in range(senders)]
+    return ("".join(f"From: {', '.join(people[at:at + 500])}\n" for at in range(0, senders, 500))
+            + f"To: {MAILBOX}\nMessage-ID: <{message_id}>\nContent-Type: multipart/mixed; boundary=x\n\n"
+            + "".join(f"--x\nContent-Type: text/calendar\n\n{one}" for one in parts) + "--x--\n").encode()
+
+
+@pytest.mark.parametrize(("mail", "outcome"), [
+    (crowded(message_id="".join(chr(0x20000 + number * 7_919 % 40_000) for number in range(998))), Outcome.PARTY_CRASHER),
+    (crowded(uids=2_000), Outcome.MALFORMED), (crowded(senders=70_000), Outcome.PARTY_CRASHER)],
+    ids=["Message-ID", "UIDs", "senders"])
+def test_no_mail_is_too_much_for_the_database(office: Office, mail: bytes, outcome: Outcome) -> None:
+    """What one message looks up and leaves is bounded: PostgreSQL refuses longer index entries and queries, and none behind would be read."""
+    [result] = process.Processor(office.store, office.settings).receive([process.Received(mail, office.clock, len(mail))])
+    assert result.outcome is outcome
+    answered = office.answer()
+    assert answered.outcome is Outcome.APPLIED
+
+
 # Proposals (itip.md §4, P4)
 
 
