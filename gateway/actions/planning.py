@@ -9,18 +9,23 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfoNotFoundError
 
+import structlog
+
 from gateway import accounts, status
 from gateway import settings as configuration
 from gateway.errors import ConfigurationError, InputError
 from gateway.itip import editions, plan
 from gateway.mail import address
 from gateway.model import Channel, Edition, Guest, LetterState, Standing
-from gateway.store import delegations, followups, invitations, journal, meta, outbox, proposals
+from gateway.store import delegations, engine, followups, invitations, journal, meta, outbox, proposals
 from gateway.store.engine import Connection, Store
 from gateway.store.followups import Member, Site
 from gateway.store.invitations import Invitation
 
+log = structlog.get_logger(__name__)
+
 LONGEST_UID = 74
+LONGEST_REASON = 500
 EVER = datetime(9999, 1, 1, tzinfo=UTC)
 CLOCK_TOLERANCE = timedelta(minutes=1)
 BATCH = 50
@@ -81,14 +86,18 @@ def plan_due(store: Store, settings: configuration.Settings, now: datetime, *, e
                         letters += len(plan_one(connection, key, site))
                 except (InputError, ZoneInfoNotFoundError) as error:  # anybody may write into the record; only its own rows wait for that
                     _not_planned(connection, key, str(error), now)
+                except Exception as error:
+                    if engine.outage(error):
+                        raise
+                    log.exception("a follow-up could not be planned", follow_up=key)
+                    _not_planned(connection, key, f"this program failed on it: {type(error).__name__}: {error}"[:LONGEST_REASON], now)
         if not free:  # somebody else is at work on them; what he leaves is found next time
             return letters
 
 
 def _not_planned(connection: Connection, key: str, reason: str, now: datetime) -> None:
     """A record that says what cannot be: its rows say so until it is put right, which leaves a mark again."""
-    note = f"no letter: {reason}"
-    followups.annotate(connection, {one.id: note for one in followups.members(connection, key) if one.email_invite and one.note != note})
+    followups.annotate_all(connection, key, f"no letter: {reason}")
     journal.write(connection, [journal.Entry("not_planned", key, detail=reason)], now)
 
 

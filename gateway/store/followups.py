@@ -274,6 +274,12 @@ def annotate(connection: Connection, notes: Mapping[int, str]) -> None:
         connection.execute(sa.update(participant).where(participant.c.id == number).values(note=note))
 
 
+def annotate_all(connection: Connection, key: str, note: str) -> None:
+    """The same for every row of a follow-up with the switch on, whatever else they hold."""
+    connection.execute(sa.update(participant).where(
+        participant.c.follow_up == key, participant.c.email_invite, participant.c.note != note).values(note=note))
+
+
 def hand_taken(connection: Connection, number: int) -> None:
     connection.execute(sa.update(participant).where(participant.c.id == number).values(set_status=None))
 

@@ -141,3 +141,25 @@ def test_letters_of_an_invitation_that_is_being_planned_are_claimed_afterwards(p
             assert {one.follow_up for one in claimed} == {"m0", "m2", "m3"}
         with store.write() as sender:
             assert {one.follow_up for one in outbox.claim(sender, "a", now(), 100)} == {"m1"}
+
+
+@pytest.mark.parametrize(("bad", "good"), [
+    ("UPDATE follow_up SET start_at = '9999-12-31 23:30:00' WHERE key = 'm1'", "UPDATE follow_up SET start_at = '2099-12-01 08:00:00' WHERE key = 'm1'"),
+    ("INSERT INTO follow_up_date (follow_up, original_start) VALUES ('m1', '0001-01-01 00:00:00')",
+     "DELETE FROM follow_up_date WHERE follow_up = 'm1'"),
+    ("INSERT INTO standing (participant, instance, reply) SELECT id, 'some day', 'perhaps' FROM participant WHERE follow_up = 'm1'",
+     "DELETE FROM standing")])
+def test_a_record_on_which_we_fail_keeps_nobody_else_waiting(store: Store, bad: str, good: str) -> None:
+    """Beyond the calendar, or no word of ours: nobody foresees everything that others write."""
+    begin(store)
+    planning.plan_due(store, SETTINGS, now(), everything=True)
+    rows.run(store, bad, "UPDATE follow_up SET title = '1' WHERE key IN ('m1', 'm2')", "UPDATE follow_up SET rrule = 'FREQ=DAILY' WHERE key = 'm1'")
+    assert planning.plan_due(store, SETTINGS, now(), everything=True) == INVITEES
+    assert rows.marked(store) == []
+    with store.read() as connection:
+        assert {one.follow_up for one in outbox.pending(connection) if one.letter.edition.title == "1"} == {"m2"}
+        notes = set(connection.exec_driver_sql("SELECT note FROM participant WHERE follow_up = 'm1'").scalars())
+    assert len(notes) == 1
+    assert notes.pop().startswith("no letter: this program failed on it: ")
+    rows.run(store, good, "UPDATE follow_up SET title = '2' WHERE key = 'm1'")
+    assert planning.plan_due(store, SETTINGS, now(), everything=True) == INVITEES
