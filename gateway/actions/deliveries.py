@@ -8,9 +8,10 @@ import structlog
 
 from gateway import settings as configuration
 from gateway.accounts import DEFAULT
+from gateway.errors import StoreError
 from gateway.mail import address
 from gateway.model import Delivery, LetterState, Method
-from gateway.store import journal, leases, outbox, pace
+from gateway.store import engine, journal, leases, outbox, pace
 from gateway.store.engine import Store
 from gateway.store.outbox import Attempt, Queued, Settlement
 from gateway.store.pace import Rest, Room
@@ -19,6 +20,7 @@ log = structlog.get_logger(__name__)
 
 EVENTS = {LetterState.SENT: "sent", LetterState.REFUSED: "undeliverable", LetterState.DROPPED: "dropped", LetterState.HELD: "held"}
 """What the journal says of a letter that has come to an end; waiting for another try is told once, when it begins."""
+TRIES = 5
 
 
 def claim(store: Store, gateway: str, now: datetime, limit: int, *, account: str = DEFAULT,
@@ -49,7 +51,21 @@ def claim(store: Store, gateway: str, now: datetime, limit: int, *, account: str
 
 
 def settle(store: Store, gateway: str, letters: Sequence[tuple[Queued, Settlement, Attempt | None]], now: datetime) -> None:
-    """Keep what came of each letter, its attempt, and what the journal should say of it."""
+    """Keep what came of each letter, its attempt, and what the journal should say of it.
+
+    Reports that come in meanwhile lock the same invitations in the order of their arrival. What is forgotten for that would leave twice.
+    """
+    for again in range(TRIES, 0, -1):
+        try:
+            _settle(store, gateway, letters, now)
+            return
+        except StoreError as error:
+            if again == 1 or not engine.collided(error):
+                raise
+            log.warning("another transaction went first: letters are settled anew", letters=len(letters))
+
+
+def _settle(store: Store, gateway: str, letters: Sequence[tuple[Queued, Settlement, Attempt | None]], now: datetime) -> None:
     with store.write() as connection:
         kept = outbox.settle(connection, [settlement for _, settlement, _ in letters],
                              [attempt for _, _, attempt in letters if attempt is not None], gateway, now)

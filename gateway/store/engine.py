@@ -22,6 +22,7 @@ __all__ = ["Connection", "Store"]  # actions pass connections on; nobody above t
 
 BUSY_MILLISECONDS = 30_000
 IMMEDIATE = "gateway_immediate"
+DEADLOCK = "40P01"
 
 
 class Store:
@@ -73,6 +74,11 @@ class Store:
 def outage(error: Exception) -> bool:
     """Whether an error is the database's condition (locked, full, gone) and not what was asked of it."""
     return isinstance(error, OperationalError)
+
+
+def collided(error: StoreError) -> bool:
+    """Whether PostgreSQL gave a transaction up so that another could go on: nothing of it was written, and it may be tried again."""
+    return getattr(getattr(error.__cause__, "orig", None), "sqlstate", None) == DEADLOCK
 
 
 def _parse(url: str) -> URL:

@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gateway import settings as configuration
-from gateway.actions import load, planning
+from gateway.actions import deliveries, load, planning
 from gateway.model import Delivery, LetterState, Method
 from gateway.store import followups, invitations, migrate, outbox
 from gateway.store.engine import Store
@@ -141,6 +142,41 @@ def test_letters_of_an_invitation_that_is_being_planned_are_claimed_afterwards(p
             assert {one.follow_up for one in claimed} == {"m0", "m2", "m3"}
         with store.write() as sender:
             assert {one.follow_up for one in outbox.claim(sender, "a", now(), 100)} == {"m1"}
+
+
+@pytest.mark.real
+def test_what_was_sent_is_settled_though_reports_stand_in_the_way(postgres_url: str) -> None:
+    """A batch of reports has locked the last invitation and wants the first: PostgreSQL gives the settlement up, not the batch."""
+    with closing(Store(postgres_url)) as store, ThreadPoolExecutor(2) as pool:
+        migrate.upgrade(store)
+        begin(store)
+        planning.plan_due(store, SETTINGS, now(), everything=True)
+        sent = deliveries.claim(store, "a", now(), 100)
+        of = {one.follow_up: one.invitation for one in sent}
+
+        def waiting(number: int) -> None:
+            deadline = time.monotonic() + 30
+            while time.monotonic() < deadline:
+                with store.read() as connection:
+                    found = connection.exec_driver_sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'").scalar_one()
+                if found == number:
+                    return
+            raise AssertionError(f"{found} wait for a lock")
+
+        with store.write() as reports:
+            reports.exec_driver_sql("SET LOCAL deadlock_timeout = '1h'")
+            invitations.lock(reports, [of["m3"]], wait=True)
+            with store.write() as other:
+                invitations.lock(other, [of["m1"]], wait=True)
+                settling = pool.submit(deliveries.settle, store, "a", [
+                    (one, Settlement(one.id, LetterState.SENT, True, Delivery.SENT), None) for one in sent], now())
+                waiting(1)
+                wanting = pool.submit(invitations.lock, reports, [of["m0"]], wait=True)
+                waiting(2)
+            assert wanting.result(30) == {of["m0"]}
+        settling.result(30)
+        with store.read() as connection:
+            assert outbox.counts(connection) == {LetterState.SENT: len(sent)}
 
 
 @pytest.mark.parametrize(("bad", "good"), [
