@@ -14,7 +14,7 @@ import structlog
 from gateway import accounts, status
 from gateway import settings as configuration
 from gateway.errors import ConfigurationError, InputError
-from gateway.itip import editions, plan
+from gateway.itip import editions, ics, plan, zones
 from gateway.mail import address
 from gateway.model import Channel, Edition, Guest, LetterState, Standing
 from gateway.store import delegations, engine, followups, invitations, journal, meta, outbox, proposals
@@ -112,6 +112,8 @@ def plan_one(connection: Connection, key: str, site: Context) -> list[int]:
     wanted = _without_lost(connection, key, _wanted(connection, key, context, members), known, context, members)
     copies, numbers = invitations.copies(connection, key)
     made = plan.plan(wanted, known, _invitees(connection, key, members, context), copies, context.now, account=bool(context.account))
+    for edition in {id(owed.edition): owed.edition for owed in made.owed}.values():
+        _sayable(edition)
     _keep_rows(connection, key, members, made, context)
     if known is not None and made.edition is not None:
         _overtake_proposals(connection, key, known, made.edition, context)
@@ -127,6 +129,12 @@ def plan_one(connection: Connection, key: str, site: Context) -> list[int]:
     again = [letter for letter, owed in zip(letters, made.owed, strict=True) if owed.invitation in stopped]
     outbox.change(connection, again, (LetterState.WAITING,), LetterState.HELD, outbox.BY_HAND, context.now)
     return letters
+
+
+def _sayable(edition: Edition) -> None:
+    """Refuse to owe a letter that nobody could write. Raises `InputError` for a time that is missing or a zone that there is not."""
+    zones.zone(edition.timezone)
+    ics.span(edition)
 
 
 class _Numbers:

@@ -46,7 +46,7 @@ def span(edition: Edition, instance: Moment | None = None) -> Span:
     """
     if edition.start is None:
         if edition.deadline is None:
-            raise InputError(f"follow-up {edition.uid} has neither a start nor a deadline")
+            raise InputError("neither a start nor a deadline is set")
         return Span(edition.deadline, edition.deadline + ONE_DAY, all_day=True, transparent=True)
     whole = Span(edition.start, edition.end, edition.all_day, transparent=False)
     if instance is None:
