@@ -84,7 +84,7 @@ def _unique(entries: Document, problems: Problems) -> None:
         if one.resource is not None and one.token is not None:
             problems.append((f"{place}.token", "a resource has no mail address"))
     for number, follow_up in enumerate(entries.follow_ups):
-        _twice([(f"follow_ups[{number}].participants[{position}]", str(_invitee(one)))
+        _twice([(f"follow_ups[{number}].participants[{position}]", _spelt(one))
                 for position, one in enumerate(follow_up.participants) if any(_invitee(one))], problems)
 
 
@@ -277,6 +277,11 @@ def _participants(entries: Document) -> Iterable[tuple[str, FollowUp, Participan
     for number, follow_up in enumerate(entries.follow_ups):
         for position, one in enumerate(follow_up.participants):
             yield f"follow_ups[{number}].participants[{position}]", follow_up, one
+
+
+def _spelt(one: Participant) -> str:
+    """For people: `person 'ola'`."""
+    return " and ".join(f"{kind} {value!r}" for kind, value in zip(directory.INVITEE, _invitee(one), strict=True) if value)
 
 
 def _invitee(one: Participant) -> tuple[str | None, ...]:

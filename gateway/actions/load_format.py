@@ -160,7 +160,8 @@ def read(document: Any) -> Document:
     try:
         return Document.model_validate(document)
     except ValidationError as error:
-        raise InputError(complaint([(path(one["loc"]), _reason(one)) for one in error.errors(include_url=False)])) from None
+        raise InputError(complaint([(path(one["loc"]) or "the document", _reason(one))
+                                    for one in error.errors(include_url=False)])) from None
 
 
 def complaint(places: Sequence[tuple[str, str]]) -> str:
@@ -185,6 +186,8 @@ def _reason(error: Any) -> str:
             return "is missing"
         case "value_error":
             return str(error["ctx"]["error"])
+        case "model_type":
+            return "should be a JSON object"
         case "string_pattern_mismatch":
             return "is no token: letters, digits and . _ = - only, at most 40"
         case _:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.cli import context, output
+from gateway.errors import NotFound
 
 if TYPE_CHECKING:
     from gateway.store.engine import Store
@@ -24,8 +25,19 @@ def journal(
     """Every event of a follow-up, or of all: what, from where to where, by whom, through which channel."""
     as_json = context.invocation(ctx).json
     with closing(context.store(context.settings(ctx))) as store:
+        if follow_up is not None:
+            _known(store, follow_up)
         rows = _rows(store, follow_up)
         output.objects(rows if as_json else list(rows), as_json=as_json, columns=COLUMNS)
+
+
+def _known(store: Store, follow_up: str) -> None:
+    """A misspelt key is not a follow-up to which nothing happened; one that was deleted still has its history."""
+    from gateway.store import journal, views
+
+    with store.read() as connection:
+        if not views.known(connection, follow_up) and not journal.after(connection, 0, 1, follow_up):
+            raise NotFound(f"there is no follow-up {follow_up!r}")
 
 
 def _rows(store: Store, follow_up: str | None) -> Iterator[dict[str, Any]]:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, OperationalError
 
 from gateway.errors import ConfigurationError, StoreError
 
@@ -67,7 +67,10 @@ class Store:
     def _named(self) -> Iterator[None]:
         try:
             yield
-        except OperationalError as error:
+        except DatabaseError as error:
+            # SQLite's own word for a file that is none of its own, or is damaged, is the bare base class.
+            if not (outage(error) or type(error) is DatabaseError):
+                raise
             raise StoreError(f"store {self.url.render_as_string(hide_password=True)}: {_first_line(error)}") from error
 
 

@@ -2,8 +2,10 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -96,7 +98,6 @@ def test_the_journal_is_told_newest_last(administrator: Administrator) -> None:
     entries = administrator.json("journal", "m1")
     assert [entry["event"] for entry in entries] == ["created", "queued", "queued"]
     assert {entry["participant"] for entry in entries} == {None, "ola", "eva@other.example"}
-    assert administrator.json("journal", "nothing") == []
     table = administrator.run("journal").stdout.splitlines()
     assert [line.split()[1] for line in table if "m1" in line] == ["created", "queued", "queued"]
 
@@ -110,3 +111,36 @@ def test_names_of_strangers_cannot_write_on_the_terminal(administrator: Administ
     assert not set(shown) & set("\x1b\x07\r\u202e")
     [row] = administrator.json("status")
     assert row["name"] == evil
+
+
+def test_a_follow_up_that_nobody_knows_is_no_empty_history(administrator: Administrator) -> None:
+    administrator.run("load", administrator.file(DOCUMENT))
+    assert administrator.run("journal", "m1").returncode == 0
+    done = administrator.run("journal", "m2")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "invite-gateway: there is no follow-up 'm2'\n")
+
+
+@pytest.mark.parametrize("command", [("status",), ("db", "check"), ("letters",), ("load", "-")])
+def test_a_file_that_is_no_store_is_named_in_one_line(administrator: Administrator, command: tuple[str, ...]) -> None:
+    file = administrator.folder / "new" / "store.db"
+    file.parent.mkdir()
+    file.write_text("something else altogether", encoding="utf-8")
+    done = administrator.run(*command, stdin="{}")
+    assert (done.returncode, done.stderr) == (1, f"invite-gateway: store sqlite:///{file}: file is not a database\n")
+    assert file.read_text(encoding="utf-8") == "something else altogether"
+
+
+@pytest.mark.parametrize(("columns", "reason"), [
+    ("start_at = NULL, end_at = NULL, rrule = ''", "neither a start nor a deadline is set"),
+    ("timezone = 'Mars/Olympus', rrule = ''", "unknown time zone 'Mars/Olympus'")])
+def test_a_letter_that_nobody_could_write_is_not_owed(administrator: Administrator, tmp_path: Path, columns: str, reason: str) -> None:
+    """Another program wrote what `load` would have refused: the row tells, and everybody else's letters can be written."""
+    other = {**DOCUMENT["follow_ups"][0], "key": "m2", "uid": "other@crm.example"}
+    other = {**other, "participants": [{"email": "eva@other.example", "email_invite": True}]}
+    administrator.run("load", administrator.file(DOCUMENT | {"follow_ups": [*DOCUMENT["follow_ups"], other]}))
+    with closing(sqlite3.connect(tmp_path / "new" / "store.db")) as connection, connection:
+        connection.execute("DELETE FROM follow_up_date WHERE follow_up = 'm2'")
+        connection.execute(f"UPDATE follow_up SET {columns} WHERE key = 'm2'")
+    letters = administrator.json("letters", "--write", str(tmp_path / "letters"))
+    assert {one["follow_up"] for one in letters} == {"m1"}
+    assert [one["note"] for one in administrator.json("status", "m2")] == [f"no letter: {reason}"]

@@ -130,6 +130,8 @@ BAD = {
     "follow_ups[0].participants[1]: ": meeting({"email": "Eva@x.example"}, {"email": "eva@X.example"}),
     "follow_ups[0].participants[0].email: 'no address': ": meeting({"email": "no address"}),
     "follow_ups[0].participants[0].sent: ": meeting({"email": "a@b.example", "sent": True}),
+    "follow_ups[0].participants[1]: email 'x@y.test' is there twice": meeting(
+        participants=[{"email": "x@y.test"}, {"email": "X@y.test"}]),
     "follow_ups[0].participants[1].token: same is there twice": meeting(
         {"email": "a@b.example", "token": "same"}, {"email": "c@b.example", "token": "SAME"}),
     "associates[0].timezone: unknown time zone": {"associates": [{"key": "a", "timezone": "Norway"}, {"key": "b", "timezone": "Mars/Base"}][1:]},
