@@ -12,11 +12,14 @@ export GATEWAY_CORPUS DEMO_SECONDS
 # Much of the time goes into waiting for servers and clients, so one process more than there are cores.
 PARALLEL := -n $(shell expr $$(nproc) + 1) --dist worksteal
 
-.PHONY: demo test test-fast test-thunderbird test-letters screenshots lint lock config clean
+.PHONY: demo install test test-fast test-thunderbird test-letters screenshots lint lock config clean
 
 # The main job, with nothing else installed. DEMO_SECONDS=20 ends by itself and tells whether it worked.
 demo: $(INSTALLED)
 	$(BIN)/invite-gateway demo
+
+# The program and its libraries, to run as a service.
+install: $(INSTALLED)
 
 # Everything, with real servers, real mail clients and a real browser.
 test: $(INSTALLED)
