@@ -48,13 +48,17 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What can be said of a message before the store is asked. `message` None: too large, or not readable at all."""
+    """What can be said of a message before the store is asked. `message` None: too large, or not readable at all.
+
+    `failure`: this program failed on it.
+    """
 
     received: Received
     message: parse.Message | None
     finding: classify.Finding
     asked: facts.Keys
     outcome: Outcome | None = None
+    failure: Exception | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,7 @@ class Processor:
 
         `cursor`: the place up to which the mailbox has then been read.
         """
-        readings = [self._read(one) for one in batch]
+        readings = [self._looked_at(one) for one in batch]
         now = datetime.now(UTC)
         with self._store.write() as connection:
             results = [self._settle(connection, reading, now) for reading in readings]
@@ -136,12 +140,21 @@ class Processor:
         except Unreadable as error:
             return Reading(one, None, classify.Malformed(str(error)), facts.Keys())
 
+    def _looked_at(self, one: Received) -> Reading:
+        """`_read`, where a failure of ours is settled like any other: it takes nothing of the other messages along."""
+        try:
+            return self._read(one)
+        except Exception as error:
+            return Reading(one, None, classify.Malformed(""), facts.Keys(), failure=error)
+
     def _settle(self, connection: Connection, reading: Reading, now: datetime) -> Result:
         """One message in its own savepoint: a failure of ours on it takes nothing of the others along."""
         place = reading.received.place
         if place is not None and inbox.done(connection, place):
             return Result(Outcome.DUPLICATE, "this place in the mailbox was recorded before")
         try:
+            if reading.failure is not None:
+                raise reading.failure
             with connection.begin_nested():
                 return self._record(connection, reading, now)
         except Exception as error:
@@ -206,7 +219,6 @@ class Processor:
             return meaning.rules
         policy = self._settings.policy
         return (*account.first_steps(reading.message, reading.finding, reading.asked, found, policy), *meaning.rules)
-
 
     def _fail(self, connection: Connection, reading: Reading, error: Exception, now: datetime) -> Result:
         """Count the failure; the third one, or one of a message that nobody will offer again, is for a person."""

@@ -7,6 +7,7 @@ import email
 import email.policy
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -21,7 +22,7 @@ from gateway.inbound import process
 from gateway.itip import preflight
 from gateway.model import Delivery, LetterState, Method, Occasion, Outcome, ProposalState, Reply
 from gateway.outbound import render
-from gateway.store import followups, journal, meta, outbox, proposals, schema, views
+from gateway.store import followups, inbox, journal, meta, outbox, proposals, schema, views
 from gateway.store.engine import Store
 from gateway.store.outbox import Queued, Settlement
 
@@ -186,6 +187,20 @@ def test_no_mail_is_too_much_for_the_database(office: Office, mail: bytes, outco
     assert result.outcome is outcome
     answered = office.answer()
     assert answered.outcome is Outcome.APPLIED
+
+
+def test_a_failure_of_ours_on_one_message_is_counted_and_holds_up_no_other(office: Office) -> None:
+    """A day before the first of the calendar: on that we fail before the store is asked."""
+    place = inbox.Place("default", "INBOX", 7, 1)
+    failing = (b"From: ola@ext.example\r\nTo: invites@crm.example\r\nSubject: Automatic reply: away until 3 January\r\n\r\nBye\r\n")
+    bad = process.Received(failing, datetime(1, 1, 5, tzinfo=UTC), len(failing), place=place)
+    good = b"From: ola@ext.example\r\nTo: invites@crm.example\r\n\r\nHello\r\n"
+    outcomes = [[one.outcome for one in process.Processor(office.store, office.settings).receive(
+        [bad, process.Received(good, office.clock, len(good), place=replace(place, uid=2 + round_))], replace(place, uid=2 + round_))]
+        for round_ in range(3)]
+    assert outcomes == [[None, Outcome.IGNORED], [None, Outcome.IGNORED], [Outcome.HELD, Outcome.IGNORED]]
+    with office.store.read() as connection:
+        assert inbox.cursor(connection, "default", "INBOX") == (7, 4)
 
 
 # Proposals (itip.md §4, P4)
