@@ -10,11 +10,13 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from gateway.errors import ConfigurationError
+from gateway.mail import syntax
 
 Security = Literal["tls", "starttls", "none"]
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -260,13 +262,16 @@ def _explain(error: ValidationError, path: Path | None) -> str:
     key = ".".join(str(part) for part in first["loc"])
     variable = "GATEWAY_" + "__".join(str(part) for part in first["loc"]).upper()
     place = f"environment variable {variable}" if variable in os.environ else str(path or "defaults")
-    message = "no such setting" if first["type"] == "extra_forbidden" else first["msg"]
+    message = {"extra_forbidden": "no such setting", "model_type": f"is a section, [{key}]"}.get(first["type"], first["msg"])
     return f"{key}: {message} (in {place})"
 
 
 def _check(settings: Settings, path: Path | None) -> None:
     """What one section alone cannot tell."""
     place = f"(in {path or 'environment'})"
+    scheme = settings.store.url.partition("://")[0].partition("+")[0]
+    if scheme not in ("sqlite", "postgresql"):
+        raise ConfigurationError(f"store.url: expected sqlite:///… or postgresql://…, got {scheme}://… {place}")
     plain = Account(mail=settings.mail, smtp=settings.smtp, imap=settings.imap, oauth=settings.oauth)
     for key, account in [("", plain), *((f"accounts.{name}.", one) for name, one in settings.accounts.items())]:
         _check_account(key, account, place)
@@ -277,6 +282,13 @@ def _check(settings: Settings, path: Path | None) -> None:
 
 
 def _check_account(key: str, account: Account, place: str) -> None:
+    for name, value in [("address", account.mail.address), *(("also", one) for one in account.mail.also)]:
+        if value and (reason := syntax.problem(value)):
+            raise ConfigurationError(f"{key}mail.{name}: {value!r}: {reason} {place}")
+    try:
+        ZoneInfo(account.mail.timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ConfigurationError(f"{key}mail.timezone: unknown time zone {account.mail.timezone!r} {place}") from error
     for name, section in (("smtp", account.smtp), ("imap", account.imap)):
         if section.security == "none" and section.host and not section.allow_cleartext and not is_loopback(section.host):
             raise ConfigurationError(f"{key}{name}.security: 'none' would send mail in clear text to {section.host}; "

@@ -71,7 +71,7 @@ class Store:
             # SQLite's own word for a file that is none of its own, or is damaged, is the bare base class.
             if not (outage(error) or type(error) is DatabaseError):
                 raise
-            raise StoreError(f"store {self.url.render_as_string(hide_password=True)}: {_first_line(error)}") from error
+            raise StoreError(f"store {_shown(self.url)}: {_first_line(error)}") from error
 
 
 def outage(error: Exception) -> bool:
@@ -96,6 +96,11 @@ def _parse(url: str) -> URL:
     if not parsed.database or parsed.database == ":memory:":
         raise ConfigurationError("store.url: SQLite needs a file, for example sqlite:////var/lib/invite-gateway/store.db")
     return parsed
+
+
+def _shown(url: URL) -> str:
+    """Without passwords; libpq takes them as parameters, too."""
+    return url.difference_update_query(("password", "sslpassword")).render_as_string(hide_password=True)
 
 
 def _first_line(error: DBAPIError) -> str:

@@ -54,6 +54,11 @@ def test_environment_before_file_before_default(tmp_path: Path, monkeypatch: pyt
     ("[accounts.default.mail]\naddress = 'a@b.example'\n", {}, ["accounts.default", "plain sections"]),
     ("", {"GATEWAY_ACCOUNTS__SALES__SMTP__PORT": "many"}, ["accounts.sales.smtp.port", "GATEWAY_ACCOUNTS__SALES__SMTP__PORT"]),
     ("[accounts.sales.smtp]\nhost = 'mail.crm.example'\nsecurity = 'none'\n", {}, ["accounts.sales.smtp.security", "clear text"]),
+    ("mail = 'a@b.example'\n", {}, ["mail", "is a section, [mail]", "gateway.toml"]),
+    ("[mail]\naddress = 'invites'\n", {}, ["mail.address", "'invites'", "@", "gateway.toml"]),
+    ("[mail]\nalso = ['old@crm.example', 'older']\n", {}, ["mail.also", "'older'"]),
+    ("[mail]\ntimezone = 'Mars/Olympus'\n", {}, ["mail.timezone", "'Mars/Olympus'", "gateway.toml"]),
+    ("[store]\nurl = 'mysql://a/b'\n", {}, ["store.url", "mysql", "gateway.toml"]),
     ("[accounts.a]\ngroups = ['Sales']\n[accounts.b]\ngroups = ['Sales']\n", {}, ["accounts.b.groups", "Sales", "'a'"]),
     ("[accounts.a]\nowners = ['kari']\n[accounts.b]\nowners = ['kari']\n", {}, ["accounts.b.owners", "kari", "'a'"]),
     ("[mail]\naddress = 'x@crm.example'\n[accounts.a.mail]\naddress = 'X@crm.example'\n", {}, ["accounts.a.mail.address", "'default'"]),
@@ -144,13 +149,13 @@ def test_secrets_are_masked(as_json: bool) -> None:
     done = command("config", "show", *(["--json"] if as_json else []), GATEWAY_SMTP__PASSWORD=SECRET, GATEWAY_IMAP__PASSWORD=SECRET,
                    GATEWAY_OAUTH__REFRESH_TOKEN=SECRET, GATEWAY_ACCOUNTS__SALES__OAUTH__CLIENT_SECRET=SECRET,
                    GATEWAY_ACCOUNTS__SALES__IMAP__PASSWORD=SECRET,
-                   GATEWAY_STORE__URL=f"postgresql://gateway:{SECRET}@db.crm.example/gateway")
+                   GATEWAY_STORE__URL=f"postgresql://gateway:{SECRET}@db.crm.example/gateway?password=hunter2&sslmode=require")
     assert done.returncode == 0
     assert SECRET not in done.stdout + done.stderr
     shown = json.loads(done.stdout) if as_json else tomllib.loads(done.stdout)
     assert shown["smtp"]["password"] == shown["imap"]["password"] == shown["oauth"]["refresh_token"] == "***"
     assert shown["accounts"]["sales"]["oauth"]["client_secret"] == shown["accounts"]["sales"]["imap"]["password"] == "***"
-    assert shown["store"]["url"] == "postgresql://gateway:***@db.crm.example/gateway"
+    assert shown["store"]["url"] == "postgresql://gateway:***@db.crm.example/gateway?password=***&sslmode=require"
 
 
 def test_no_password_is_not_masked_as_one() -> None:
