@@ -42,7 +42,7 @@ def _known(store: Store, follow_up: str) -> None:
 
 def _rows(store: Store, follow_up: str | None) -> Iterator[dict[str, Any]]:
     """Page by page, so that a long history neither fills memory nor holds a transaction open."""
-    from gateway.store import codec, followups, journal
+    from gateway.store import codec, followups, invitations, journal
 
     last, keys = 0, dict[int, str]()
     while True:
@@ -50,6 +50,8 @@ def _rows(store: Store, follow_up: str | None) -> Iterator[dict[str, Any]]:
             entries = journal.after(connection, last, PAGE, follow_up)
             unknown = {one.participant for one in entries if one.participant is not None} - keys.keys()
             keys |= {one.id: one.key for one in followups.members(connection, ids=sorted(unknown))} if unknown else {}
+            if gone := sorted(unknown - keys.keys()):  # a row that was deleted is known by where its letters went
+                keys |= {number: sent.address for number, sent in invitations.deliveries(connection, gone).items()}
         for one in entries:
             last = one.id
             yield {

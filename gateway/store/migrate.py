@@ -36,6 +36,8 @@ def upgrade(store: Store) -> list[str]:
 
 def _make(path: Path) -> None:
     """The file is not for everybody: it holds addresses and invitation tokens. Its group may write follow-ups."""
+    if path.exists():  # what is wrong with it, the database says better
+        return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o660)

@@ -113,6 +113,15 @@ def test_names_of_strangers_cannot_write_on_the_terminal(administrator: Administ
     assert row["name"] == evil
 
 
+def test_the_journal_names_whoever_was_deleted_by_his_address(administrator: Administrator, tmp_path: Path) -> None:
+    administrator.run("load", administrator.file(DOCUMENT))
+    administrator.run("letters")
+    with closing(sqlite3.connect(tmp_path / "new" / "store.db")) as connection, connection:
+        connection.execute("DELETE FROM participant WHERE email = 'eva@other.example'")
+        connection.execute("DELETE FROM participant WHERE person = 'ola'")
+    assert {entry["participant"] for entry in administrator.json("journal", "m1")} == {None, "ola@ext.example", "eva@other.example"}
+
+
 def test_a_follow_up_that_nobody_knows_is_no_empty_history(administrator: Administrator) -> None:
     administrator.run("load", administrator.file(DOCUMENT))
     assert administrator.run("journal", "m1").returncode == 0
