@@ -104,6 +104,7 @@ def _not_planned(connection: Connection, key: str, reason: str, now: datetime) -
 def plan_one(connection: Connection, key: str, site: Context) -> list[int]:
     """Bring one follow-up's invitations up to date. Returns the numbers of the letters that were queued."""
     followups.lock(connection, key)
+    followups.rehome(connection, key)
     invitations.rehome(connection, key)
     context = site.of(connection, key)
     members = followups.members(connection, key)

@@ -30,6 +30,7 @@ from gateway.store import codec, upsert
 from gateway.store.schema import (
     associate,
     change_mark,
+    edition,
     follow_up,
     follow_up_date,
     participant,
@@ -204,6 +205,23 @@ def drop_dates(connection: Connection, key: str, originals: Iterable[Moment]) ->
         return False
     return bool(connection.execute(sa.delete(follow_up_date).where(
         follow_up_date.c.follow_up == key, follow_up_date.c.original_start.in_(found))).rowcount)
+
+
+def rehome(connection: Connection, key: str) -> None:
+    """Take along what hangs on a follow-up that was renamed: SQLite's own program renames without its foreign keys.
+
+    `key`: the old one or the new one, whichever is planned first. A row keeps its edition, and editions keep the key they were made for.
+    """
+    there = sa.select(follow_up.c.key)
+    renamed = connection.execute(
+        sa.select(edition.c.follow_up, follow_up.c.key).join(edition, edition.c.id == follow_up.c.edition)
+        .where(edition.c.follow_up != follow_up.c.key, sa.or_(edition.c.follow_up == key, follow_up.c.key == key),
+               edition.c.follow_up.not_in(there))).all()
+    for old, new in renamed:
+        for table in (follow_up_date, participant, edition):
+            # Who stands under the new key already is not moved there again; PostgreSQL has moved everybody itself.
+            moving = sa.update(table).where(table.c.follow_up == old).values(follow_up=new)
+            connection.execute(moving.prefix_with("OR IGNORE", dialect="sqlite"))
 
 
 def forget(connection: Connection, key: str) -> None:

@@ -87,10 +87,15 @@ def get(connection: Connection, numbers: Iterable[int]) -> dict[int, Invitation]
 
 
 def rehome(connection: Connection, key: str) -> None:
-    """Follow rows to the new key of a renamed follow-up, so that nobody is owed a CANCEL for the old name."""
+    """Follow rows to the new key of a renamed follow-up, so that nobody is owed a CANCEL for the old name, nor a REQUEST for the new.
+
+    `key`: either; which of the two is planned first is a matter of the alphabet.
+    """
+    here = sa.select(participant.c.id).where(participant.c.follow_up == key)
     elsewhere = sa.select(participant.c.follow_up).where(participant.c.id == invitation.c.participant).scalar_subquery()
-    moved = connection.execute(sa.update(invitation).where(invitation.c.follow_up == key, elsewhere != key)
-                               .values(follow_up=elsewhere).returning(invitation.c.id, invitation.c.follow_up)).all()
+    moved = connection.execute(sa.update(invitation).where(
+        sa.or_(invitation.c.follow_up == key, invitation.c.participant.in_(here)), elsewhere != invitation.c.follow_up,
+    ).values(follow_up=elsewhere).returning(invitation.c.id, invitation.c.follow_up)).all()
     for row in moved:
         connection.execute(sa.update(outbox).where(outbox.c.invitation == row.id).values(follow_up=row.follow_up))
 

@@ -153,3 +153,18 @@ def test_a_letter_that_nobody_could_write_is_not_owed(administrator: Administrat
     letters = administrator.json("letters", "--write", str(tmp_path / "letters"))
     assert {one["follow_up"] for one in letters} == {"m1"}
     assert [one["note"] for one in administrator.json("status", "m2")] == [f"no letter: {reason}"]
+
+
+@pytest.mark.parametrize("new", ["a-first", "z-last"])
+@pytest.mark.parametrize("foreign_keys", ["OFF", "ON"])
+def test_a_rename_is_no_news_to_anybody(administrator: Administrator, tmp_path: Path, new: str, foreign_keys: str) -> None:
+    """SQLite's own program has foreign keys off unless it is told otherwise, and an administrator does not tell it."""
+    sent = [{**one, "sent": True} if one.get("email_invite") else one for one in DOCUMENT["follow_ups"][0]["participants"]]
+    administrator.run("load", administrator.file(DOCUMENT | {"follow_ups": [{**DOCUMENT["follow_ups"][0], "participants": sent}]}))
+    before = [{**one, "follow_up": new} for one in administrator.json("status", "m1")]
+    with closing(sqlite3.connect(tmp_path / "new" / "store.db")) as connection, connection:
+        connection.execute(f"PRAGMA foreign_keys = {foreign_keys}")
+        connection.execute(f"UPDATE follow_up SET key = '{new}' WHERE key = 'm1'")
+    assert administrator.json("letters") == []
+    assert administrator.json("status") == before
+    assert administrator.run("db", "check").returncode == 0
