@@ -364,23 +364,28 @@ def _split(line: str) -> tuple[dict[str, str], str]:
 
 
 def _parameters(head: str) -> dict[str, str]:
-    pieces = head.split(";")
-    if '"' in head:
-        pieces = [""]
-        quoted = False
-        for piece in head.split('"'):
-            if quoted:
-                pieces[-1] += f'"{piece}"'
-            else:
-                first, *rest = piece.split(";")
-                pieces[-1] += first
-                pieces += rest
-            quoted = not quoted
+    pieces = _pieces(head) if '"' in head else head.split(";")
     found = dict[str, str]()
     for piece in pieces[1:]:
         name, _, value = piece.partition("=")
         found.setdefault(name.strip().upper(), value.strip())
     return found
+
+
+def _pieces(head: str) -> list[str]:
+    """Cut at the semicolons outside quotes, in time linear in the length."""
+    pieces, current, quoted = list[str](), list[str](), False
+    for piece in head.split('"'):
+        if quoted:
+            current.append(f'"{piece}"')
+        else:
+            first, *rest = piece.split(";")
+            current.append(first)
+            for one in rest:
+                pieces.append("".join(current))
+                current = [one]
+        quoted = not quoted
+    return [*pieces, "".join(current)]
 
 
 def _unquoted(value: str) -> str:

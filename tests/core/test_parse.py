@@ -1,5 +1,6 @@
 """Reading hostile mail within bounds (itip.md §7), and headers as they are really written."""
 
+import time
 from datetime import date
 
 import pytest
@@ -182,6 +183,29 @@ def test_own_words(body: str, words: str) -> None:
 def test_own_words_of_a_hostile_text_are_bounded() -> None:
     for text in ("\n" * 100_000, "On " * 50_000, "> " * 50_000, "_" * 100_000):
         assert len(quoting.own_words(text)) <= quoting.LONGEST
+
+
+LONG = " ".join(["setning"] * 60)
+
+
+@pytest.mark.parametrize(("body", "words"), [
+    (f"Hei\n{LONG}\n\nOn Mon, 3 Nov 2026 at 10:00, Kari <a@b.example> wrote:\n> x", f"Hei\n{LONG}"),
+    (f"{LONG}\nJa\n> {LONG}", f"{LONG}\nJa"), (f"\ue0007\ue001 {LONG}", f"7\ue001 {LONG}")])
+def test_long_lines_are_words_like_others(body: str, words: str) -> None:
+    assert quoting.own_words(body) == words
+
+
+@pytest.mark.parametrize("words", ["Am 3. schrieb ", "Den man. 3. skrev ", "On Mon wrote "])
+def test_no_text_takes_very_much_longer_than_another(words: str) -> None:
+    """One mail in one long line, from anybody, kept everything waiting for twenty seconds."""
+    def cost(text: str) -> float:
+        began = time.process_time()
+        for _ in range(3):
+            quoting.own_words(text)
+        return time.process_time() - began
+
+    ordinary = "\n".join(["On we go, as he wrote to me on Monday, and so on."] * 100)
+    assert cost(words * 400) < 100 * cost(ordinary)
 
 
 @pytest.mark.parametrize(("words", "reply"), [
