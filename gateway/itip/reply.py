@@ -279,7 +279,10 @@ def _undecided(row: facts.Row, instance: Moment | None, component: read.Componen
                about: Circumstances, comment: str) -> facts.Decision:
     """NEEDS-ACTION changes nothing; with another DTSTART it is KMail's way to ask for another time."""
     sent = row.sent if row.sent is not None else row.current
-    if component.dtstart is not None and start is not None and not moments.fits(sent, component.dtstart, start, about.offsets):
+    # KMail omits SEQUENCE at 0. From before the last move, the other start is only the old one: nobody wishes it back.
+    is_current = (component.sequence or 0) >= _sequences(sent, instance)[1]
+    if is_current and component.dtstart is not None and start is not None and not moments.fits(
+            sent, component.dtstart, start, about.offsets):
         rule = facts.Rule("reply_as_counter", "PARTSTAT=NEEDS-ACTION with another DTSTART: a proposal at most (KMail)")
         return facts.Decision(Outcome.PROPOSAL, "asks for another time", (rule,), instance, _seen(row, instance, about),
                               Reply.NEEDS_ACTION, comment, proposal=_proposal(row, component.dtstart, component, about, comment))

@@ -68,6 +68,14 @@ def test_what_is_no_answer(component: read.Component, outcome: Outcome) -> None:
 MOVED = replace(SINGLE, sequence=5, significant=4)
 
 
+@pytest.mark.parametrize(("sequence", "outcome"), [(None, Outcome.UNCHANGED), (3, Outcome.UNCHANGED), (4, Outcome.PROPOSAL)])
+def test_no_answer_to_the_old_time_does_not_ask_for_it_back(sequence: int | None, outcome: Outcome) -> None:
+    decision = decided(row(replace(MOVED, start=START + HOUR, end=START + 2 * HOUR)),
+                       answer("NEEDS-ACTION", sequence=sequence, start="20261201T080000Z"))
+    assert decision.outcome is outcome
+    assert (decision.proposal is not None, decision.effect is not None) == (outcome is Outcome.PROPOSAL,) * 2
+
+
 @pytest.mark.parametrize(("sequence", "start", "outcome"), [
     (5, "", Outcome.APPLIED), (4, "", Outcome.APPLIED), (3, "", Outcome.OLD_ANSWER), (0, "", Outcome.OLD_ANSWER),
     (0, "20261201T080000Z", Outcome.OLD_ANSWER),  # said explicitly, it counts as said
