@@ -245,10 +245,10 @@ def settle(connection: Connection, settlements: Sequence[Settlement], attempts: 
         if mine.method not in PLANNED and (mine.method == Method.NONE or one.delivery not in (Delivery.SENT, Delivery.UNDELIVERABLE)):
             continue
         facts: dict[str, object] = {"delivery": one.delivery, "delivery_text": one.note}
-        if one.delivery is Delivery.UNDELIVERABLE:
+        if one.state is LetterState.REFUSED:  # what was only given up leaves him with what he had, to be taken back if need be
             facts["refused"] = True
         elif one.arrived is False:
-            facts |= {"sent_edition": mine.before, "sent_method": _held_before(connection, mine.before)}
+            facts |= {"sent_edition": mine.before, "sent_method": _held_before(connection, mine.before)} if mine.method in PLANNED else {}
         else:
             facts["refused"] = False
         told[mine.invitation] = facts

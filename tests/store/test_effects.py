@@ -203,6 +203,34 @@ def test_a_failure_of_ours_on_one_message_is_counted_and_holds_up_no_other(offic
         assert inbox.cursor(connection, "default", "INBOX") == (7, 4)
 
 
+def test_a_refusal_of_a_proposal_that_was_given_up_takes_nothing_from_him(office: Office) -> None:
+    counter(office, "20400510T070000Z")
+    office.decide(deciding.decline, office.open()[0].id)
+    [one] = deliveries.claim(office.store, GATEWAY, office.clock + DAY, 50)
+    assert one.letter.method is Method.DECLINECOUNTER
+    deliveries.settle(office.store, GATEWAY, [(one, Settlement(
+        one.id, LetterState.DROPPED, False, Delivery.UNDELIVERABLE, note="given up: 451 later"), None)], office.clock)
+    office.clock += HOUR
+    assert office.answer(method="REFRESH").outcome is Outcome.REFRESHED
+    assert [sent.letter.method for sent in office.post()] == [Method.REQUEST]
+
+
+def test_who_holds_an_invitation_gets_its_cancel_though_an_update_was_given_up(office: Office) -> None:
+    """His server was away for three days; that is no refusal, and the old time still stands in his calendar (P14)."""
+    with office.store.write() as connection:
+        connection.exec_driver_sql("UPDATE follow_up SET location = 'Elsewhere'")
+    office.clock += HOUR
+    planning.plan_due(office.store, office.settings, office.clock, everything=True)
+    claimed = deliveries.claim(office.store, GATEWAY, office.clock, 50)
+    deliveries.settle(office.store, GATEWAY, [(one, Settlement(
+        one.id, LetterState.DROPPED, False, Delivery.UNDELIVERABLE, note="given up: 451 later"), None) for one in claimed], office.clock)
+    assert {office.row(one.letter.address).delivery for one in claimed} == {Delivery.UNDELIVERABLE}
+    with office.store.write() as connection:
+        connection.exec_driver_sql("UPDATE follow_up SET cancelled = TRUE")
+    office.clock += HOUR
+    assert [(one.letter.method, one.letter.sequence) for one in office.post()] == [(Method.CANCEL, 2)] * len(claimed)
+
+
 # Proposals (itip.md §4, P4)
 
 
