@@ -4,21 +4,25 @@ Standards: RFC 5321 by `smtp`, the delivery policy of itip.md §2 by `retry`.
 On failure: a letter is "sent" only after the final 250; whatever happens before leaves it in the outbox. Killed at any line, the
 next gateway repeats the letter with the same bytes. Trouble with the server or the account rests the account's letters and blames
 none; one letter is the first to try again. A letter that cannot be rendered or fails preflight is held with the reason: that is
-a fault of ours.
+a fault of ours. While the store is away what was sent is remembered, and nothing more is begun.
 Limits: of each account at most `outbound.batch` letters claimed at a time, of which `smtp.connections` are being sent; to one
 domain a share of both that grows while it answers, see `turns`.
 """
 
 import asyncio
+import itertools
 import random
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import ParamSpec, TypeVar
 
 import structlog
 
 from gateway import accounts
 from gateway import settings as configuration
 from gateway.actions import deliveries
+from gateway.errors import StoreError
 from gateway.itip import plan, preflight
 from gateway.mail import address
 from gateway.model import Delivery, LetterState, Method
@@ -34,7 +38,11 @@ log = structlog.get_logger(__name__)
 GATHER_SECONDS = 0.02
 """Letters that are answered within this time are settled in one transaction."""
 IDLE_SECONDS = 1.0
+STORE_WAITS = (0.5, 1.0, 2.0, 5.0)
+"""Seconds between tries while the store is away, the last one again and again."""
 
+P = ParamSpec("P")
+T = TypeVar("T")
 
 Sent = tuple[Queued, Settlement, Attempt | None]
 """What came of a letter that was in hand."""
@@ -57,7 +65,7 @@ class Worker:
         password = configuration.secret(self._account.smtp, f"{accounts.section(self._name)}smtp")
         tokens = accounts.tokens(self._name, self._account)
         tasks = set[asyncio.Task[Sent]]()
-        await asyncio.to_thread(deliveries.resume, self._store, self._name, datetime.now(UTC))  # whoever starts anew tries at once
+        await self._kept(deliveries.resume, self._store, self._name, datetime.now(UTC))  # whoever starts anew tries at once
         async with smtp.Pool(self._account.smtp, password=password, tokens=tokens) as pool, asyncio.TaskGroup() as group:
             heartbeat = group.create_task(self._live())
             try:
@@ -72,7 +80,7 @@ class Worker:
                     tasks = await self._collect(tasks) if tasks else tasks
             finally:
                 heartbeat.cancel()
-                await asyncio.to_thread(deliveries.leave, self._store, self._gateway)
+                await self._leave()
 
     async def _claim(self, free: int) -> list[Queued]:
         now, batch = datetime.now(UTC), self._limits.batch
@@ -80,8 +88,25 @@ class Worker:
             return []
         if self._rest is not None:
             free = 1  # one letter finds out whether the trouble is over
-        return await asyncio.to_thread(
+        return await self._kept(
             deliveries.claim, self._store, self._gateway, now, free, account=self._name, limits=self._limits, room=self._room())
+
+    async def _kept(self, work: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
+        """Do something to the store, again and again while it is away: to give up here would forget what the mail server has
+        said of the letters in hand, and they would be sent twice."""
+        for wait in itertools.chain(STORE_WAITS, itertools.repeat(STORE_WAITS[-1])):
+            try:
+                return await asyncio.to_thread(work, *arguments, **options)
+            except StoreError as error:
+                log.error("the store cannot be used; letters in hand wait for it", account=self._name, error=str(error), seconds=wait)
+            await asyncio.sleep(wait)
+        raise AssertionError  # the waits have no end
+
+    async def _leave(self) -> None:
+        try:
+            await asyncio.to_thread(deliveries.leave, self._store, self._gateway)
+        except StoreError as error:
+            log.warning("claims are free again only when their lease has run out", account=self._name, error=str(error))
 
     def _room(self) -> Room:
         """A domain may have as large a share of the batch in hand as it has of the connections."""
@@ -97,11 +122,11 @@ class Worker:
         done, others = await asyncio.wait(tasks, timeout=GATHER_SECONDS)
         results, now = [task.result() for task in done], datetime.now(UTC)
         self._in_hand -= Counter(_domain(queued) for queued, _, _ in results)
-        await asyncio.to_thread(deliveries.settle, self._store, self._gateway, results, now)
+        await self._kept(deliveries.settle, self._store, self._gateway, results, now)
         if self._rest != self._shown:
             self._shown = self._rest
-            await (asyncio.to_thread(deliveries.rest, self._store, self._rest, now) if self._rest is not None else
-                   asyncio.to_thread(deliveries.resume, self._store, self._name, now))
+            await (self._kept(deliveries.rest, self._store, self._rest, now) if self._rest is not None else
+                   self._kept(deliveries.resume, self._store, self._name, now))
         return others
 
     def _patience(self, now: datetime) -> float:
@@ -114,7 +139,7 @@ class Worker:
 
     async def _live(self) -> None:
         while True:
-            await asyncio.to_thread(deliveries.renew, self._store, self._gateway, datetime.now(UTC))
+            await self._kept(deliveries.renew, self._store, self._gateway, datetime.now(UTC))
             await asyncio.sleep(leases.RENEWAL_SECONDS)
 
     async def _send(self, pool: smtp.Pool, queued: Queued, stop: asyncio.Event) -> Sent:

@@ -7,6 +7,7 @@ taken, and letters to other destinations go on meanwhile. Judged from what the s
 import asyncio
 import contextlib
 import re
+import sqlite3
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import closing
@@ -15,13 +16,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from gateway import settings
 from gateway.actions import load, planning
 from gateway.model import LetterState
 from gateway.outbound import worker
 from gateway.settings import Settings
-from gateway.store import journal, leases, meta, migrate, outbox, pace
+from gateway.store import engine, journal, leases, meta, migrate, outbox, pace
 from gateway.store.engine import Store
 from tests.wire.smtp_peer import Action, Drop, Hang, Letter, Peer, Say, Wait
 
@@ -195,6 +197,31 @@ async def test_a_letter_is_repeated_with_the_same_bytes_where_the_answer_to_its_
     assert len({one.content for one in peer.offered}) == 1
     with store.read() as connection:
         assert [(one.step, one.code) for one in outbox.attempts(connection, 1)] == [("body", None)] * 3 + [("body", 250)]
+
+
+async def test_what_was_sent_is_remembered_while_the_store_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "BUSY_MILLISECONDS", 50)
+    monkeypatch.setattr(worker, "STORE_WAITS", (0.05,))
+    answer = asyncio.Event()
+    peer = Peer(*[{"body": Wait(answer)}] * 3, {})
+    path = tmp_path / "store.db"
+    with closing(Store(f"sqlite:///{path}")) as store, closing(sqlite3.connect(path, isolation_level=None)) as other:
+        migrate.upgrade(store)
+        async with peer.serving():
+            effective = configured(peer, smtp={"connections": 3})
+            invite(store, effective, "m", *people(3, GOOD))
+            with capture_logs() as logs:
+                async with working(store, effective):
+                    await peer.until(lambda seen: seen.dots >= 1)
+                    other.execute("BEGIN IMMEDIATE")
+                    answer.set()
+                    async with asyncio.timeout(DEADLINE_SECONDS):
+                        while not any("the store cannot be used" in str(one["event"]) for one in logs):
+                            await asyncio.sleep(0.01)
+                    other.execute("ROLLBACK")
+                    seen = await until(store, over)
+        assert set(seen.values()) == {LetterState.SENT}
+        assert sorted(recipient(one) for one in peer.letters) == sorted(people(3, GOOD))
 
 
 async def test_an_account_that_may_not_sign_in_rests_with_one_alarm_and_one_letter_tries_again(store: Store) -> None:
