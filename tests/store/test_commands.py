@@ -4,15 +4,14 @@ import json
 import os
 import sqlite3
 import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from tests import command
 from tests.core.test_load_format import EXAMPLE
 
-PROGRAM = str(Path(sys.executable).with_name("invite-gateway"))
 PER = {"key": "per", "name": "Per", "email": "per@crm.example"}
 DOCUMENT = EXAMPLE | {"associates": [*EXAMPLE["associates"], PER]}
 
@@ -26,7 +25,7 @@ class Administrator:
             "GATEWAY_STORE__URL": f"sqlite:///{folder}/new/store.db", "GATEWAY_MAIL__ADDRESS": "invites@crm.example"}
 
     def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run([PROGRAM, *arguments], env=self.environment, input=stdin, capture_output=True, text=True, timeout=60, check=False)
+        return command.run(*arguments, environment=self.environment, stdin=stdin)
 
     def json(self, *arguments: str) -> list[dict[str, object]]:
         done = self.run(*arguments, "--json")
