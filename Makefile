@@ -9,8 +9,8 @@ INSTALLED := $(VENV)/.installed
 GATEWAY_CORPUS ?= $(abspath $(wildcard ../shared))
 export GATEWAY_CORPUS DEMO_SECONDS
 
-# Much of the time goes into waiting for servers and clients, so two processes for each core.
-PARALLEL := -n $(shell expr $$(nproc) \* 2) --dist worksteal
+# Much of the time goes into waiting for servers and clients, so one process more than there are cores.
+PARALLEL := -n $(shell expr $$(nproc) + 1) --dist worksteal
 
 .PHONY: demo install test test-fast test-thunderbird test-letters screenshots lint lock config clean
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import Annotated
 
 import typer
 
@@ -13,19 +12,14 @@ app = typer.Typer(no_args_is_help=True, help="The store: create, migrate, verify
 
 
 @app.command()
-def upgrade(
-    ctx: typer.Context,
-    triggers: Annotated[bool, typer.Option("--triggers", help="Rebuild the triggers, whether migrating or not.")] = False,
-) -> None:
-    """Create the store, or bring it to this program's schema."""
+def upgrade(ctx: typer.Context) -> None:
+    """Create the store, or bring it to this program's schema; put back triggers that are gone."""
     from gateway.store import engine, migrate
 
     with closing(engine.Store(context.settings(ctx).store.url)) as store:
         applied = migrate.upgrade(store)
-        if triggers:
-            migrate.rebuild_triggers(store)
     if context.invocation(ctx).json:
-        output.objects([{"applied": applied, "triggers_rebuilt": triggers}], as_json=True)
+        output.objects([{"applied": applied}], as_json=True)
     else:
         output.line(f"migrated: {', '.join(applied)}" if applied else "nothing to migrate")
 

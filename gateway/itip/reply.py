@@ -113,10 +113,20 @@ def decide_counter(row: facts.Row, components: Sequence[read.Component], about: 
         proposal = _proposal(row, component.dtstart, component, about, comment)
         if proposal is not None:
             proposal = replace(proposal, location=component.location)
-        rule = facts.Rule("counter", "COUNTER asks for another time; the time of the follow-up stays (P4)")
-        made.append(facts.Decision(Outcome.PROPOSAL, "asks for another time", (rule,), instance,
-                                   _seen(row, instance, about), comment=comment, proposal=proposal))
+        made.append(_asks(row, instance, component, about, comment, proposal))
     return tuple(made)
+
+
+def _asks(row: facts.Row, instance: Moment | None, component: read.Component, about: Circumstances, comment: str,
+          proposal: facts.Proposal | None) -> facts.Decision:
+    """A wish is kept whatever it answers (P4), but one from before the last move does not show that the move was seen."""
+    rules = [facts.Rule("counter", "COUNTER asks for another time; the time of the follow-up stays (P4)")]
+    significant = _sequences(row.sent if row.sent is not None else row.current, instance)[1]
+    is_old = component.sequence is not None and component.sequence < significant
+    if is_old:
+        rules.append(facts.Rule("old_time", f"SEQUENCE {component.sequence} is from before the last move (SEQUENCE {significant}) (P7)"))
+    effect = None if is_old else _seen(row, instance, about)
+    return facts.Decision(Outcome.PROPOSAL, "asks for another time", tuple(rules), instance, effect, comment=comment, proposal=proposal)
 
 
 def decide_refresh(row: facts.Row, about: Circumstances) -> facts.Decision:

@@ -69,14 +69,17 @@ class Store:
             yield
         except DatabaseError as error:
             # SQLite's own word for a file that is none of its own, or is damaged, is the bare base class.
-            if not (outage(error) or type(error) is DatabaseError):
+            if not (isinstance(error, OperationalError) or type(error) is DatabaseError):
                 raise
             raise StoreError(f"store {_shown(self.url)}: {_first_line(error)}") from error
 
 
 def outage(error: Exception) -> bool:
-    """Whether an error is the database's condition (locked, full, gone) and not what was asked of it."""
-    return isinstance(error, OperationalError)
+    """Whether an error is the database's condition (locked, full, gone), and neither what was asked of it nor what a row holds."""
+    if not isinstance(error, OperationalError):
+        return False
+    # PostgreSQL's class 54 is a value beyond its limits; SQLite says the other of a text that is none.
+    return not (getattr(error.orig, "sqlstate", None) or "").startswith("54") and "decode" not in str(error.orig).lower()
 
 
 def collided(error: StoreError) -> bool:

@@ -17,7 +17,10 @@ LOCK = 7_403_812_550  # pg_advisory_xact_lock: two gateways that start together 
 
 
 def upgrade(store: Store) -> list[str]:
-    """Bring the store to this program's schema, making it where there is none. Returns the revisions that were applied."""
+    """Bring the store to this program's schema, making it where there is none, and put back triggers that are gone.
+
+    Returns the revisions that were applied.
+    """
     if store.path is not None:
         _make(store.path)
     with store.write() as connection:
@@ -25,6 +28,8 @@ def upgrade(store: Store) -> list[str]:
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
         before = _revision(connection)
         if before == _head():
+            if triggers.missing(connection):
+                triggers.rebuild(connection)
             return []
         _refuse_newer(before)
         config = _config()
@@ -65,15 +70,10 @@ def check(store: Store) -> list[str]:
             found += [f"SQLite: {row[0]}" for row in connection.exec_driver_sql("PRAGMA integrity_check") if row[0] != "ok"]
             found += [f"SQLite: row {row[1]} of {row[0]} refers to a missing row of {row[2]}"
                       for row in connection.exec_driver_sql("PRAGMA foreign_key_check")]
-        found += [f"trigger {name} is missing or altered; rebuild with: invite-gateway db upgrade --triggers"
+        found += [f"trigger {name} is missing or altered; rebuild with: invite-gateway db upgrade"
                   for name in triggers.missing(connection)]
         found += [f"schema differs: {difference}" for difference in differences(connection)]
     return found
-
-
-def rebuild_triggers(store: Store) -> None:
-    with store.write() as connection:
-        triggers.rebuild(connection)
 
 
 def differences(connection: Connection) -> list[str]:

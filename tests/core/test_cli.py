@@ -67,7 +67,7 @@ def test_the_store_is_made_verified_and_its_damage_found(tmp_path: Path) -> None
     done = command("db", "check", GATEWAY_STORE__URL=url)
     assert done.returncode == 1
     assert trigger in done.stdout
-    assert command("db", "upgrade", "--triggers", GATEWAY_STORE__URL=url).returncode == 0
+    assert command("db", "upgrade", GATEWAY_STORE__URL=url).returncode == 0
     assert command("db", "check", GATEWAY_STORE__URL=url).returncode == 0
 
 

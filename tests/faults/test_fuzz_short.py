@@ -19,7 +19,7 @@ from tests.faults import fuzz_target
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "400"))
-SECONDS = 8
+SECONDS = 4
 SEEDS = [data for _, data in fuzz_target.seeds()]
 WORDS = [word.encode() for word in fuzz_target.DICTIONARY]
 

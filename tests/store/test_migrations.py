@@ -59,7 +59,7 @@ def test_migrations_give_the_same_checks_and_triggers_as_the_tables_say(store: S
 def test_a_dropped_trigger_is_noticed_and_rebuilt(store: Store, program: Program) -> None:
     program("DROP TRIGGER mark_participant_insert" + (";" if store.is_sqlite else " ON participant;"))
     assert [one for one in migrate.check(store) if "mark_participant_insert" in one]
-    migrate.rebuild_triggers(store)
+    migrate.upgrade(store)
     assert migrate.check(store) == []
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -199,3 +200,13 @@ def test_a_record_on_which_we_fail_keeps_nobody_else_waiting(store: Store, bad: 
     assert notes.pop().startswith("no letter: this program failed on it: ")
     rows.run(store, good, "UPDATE follow_up SET title = '2' WHERE key = 'm1'")
     assert planning.plan_due(store, SETTINGS, now(), everything=True) == INVITEES
+
+
+def test_a_title_that_is_no_text_keeps_nobody_else_waiting(tmp_path: Path) -> None:
+    """SQLite takes any bytes for a text, and fails whoever reads them with the class of error that a lock has, too."""
+    with closing(Store(f"sqlite:///{tmp_path}/store.db")) as store:
+        migrate.upgrade(store)
+        begin(store)
+        rows.run(store, "UPDATE follow_up SET title = CAST(X'FF41FE' AS TEXT) WHERE key = 'm1'")
+        assert planning.plan_due(store, SETTINGS, now(), everything=True) == (FOLLOW_UPS - 1) * INVITEES
+        assert rows.marked(store) == []
