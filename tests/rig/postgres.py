@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import signal
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from psycopg import sql
 from tests import rig
 from tests.rig import process
 
+BACKENDS_LEAVE_SECONDS = 10.0
 _OWNER = "gateway"
 _PASSWORD = "in-the-rig"
 _SETTINGS = {
@@ -82,8 +84,18 @@ class Cluster:
         return name
 
     def start(self) -> None:
-        """Start after `stop` or `daemon.kill`, on the same port with the same data."""
-        self.daemon.start(self._ready)
+        """Start after `stop` or `daemon.kill`, on the same port with the same data.
+
+        Backends have sessions of their own: after a kill they see by themselves that their server is gone, and leave its memory.
+        """
+        deadline = time.monotonic() + BACKENDS_LEAVE_SECONDS
+        while True:
+            try:
+                self.daemon.start(self._ready)
+                return
+            except process.StartError as error:
+                if "pre-existing shared memory block" not in str(error) or time.monotonic() > deadline:
+                    raise
 
     def stop(self) -> None:
         """Stop at once but in order; open connections are cut."""
