@@ -23,6 +23,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--findings", type=Path, default=Path(), help="folder for inputs that were found")
     parser.add_argument("inputs", nargs="*", type=Path, help="files to try once, for example a finding")
     chosen = parser.parse_args(arguments)
+    chosen.findings.mkdir(parents=True, exist_ok=True)
     if chosen.inputs:
         for one in chosen.inputs:
             print(one, fuzz_target.judge(one.read_bytes()))
