@@ -47,11 +47,12 @@ def listing(ctx: typer.Context, follow_up: FollowUp = "", to_domain: ToDomain = 
 def show(ctx: typer.Context, number: Annotated[int, typer.Argument(metavar="N", help="The letter's number.")]) -> None:
     """One letter, and every try to send it with the server's words."""
     from gateway.actions import queue
+    from gateway.store import codec
     from gateway.store.outbox import Selection
 
     with closing(context.store(context.settings(ctx))) as store:
         found = queue.listed(store, Selection(numbers=(number,)))
-        attempts = [{"at": one.started_at.isoformat(), "seconds": round(one.seconds, 3), "verdict": one.verdict, "step": one.step,
+        attempts = [{"at": codec.moment(one.started_at), "seconds": round(one.seconds, 3), "verdict": one.verdict, "step": one.step,
                      "code": one.code, "text": one.text, "host": one.host} for one in queue.history(store, number)]
     [letter] = found.letters
     row = _row(letter, found.keys.get(letter.participant), found.resting.get(letter.letter.account))
@@ -67,6 +68,7 @@ def show(ctx: typer.Context, number: Annotated[int, typer.Argument(metavar="N", 
 def shape(ctx: typer.Context) -> None:
     """How old the letters are that have not left, by the domain they go to; and which accounts rest."""
     from gateway.actions import queue
+    from gateway.store import codec
 
     with closing(context.store(context.settings(ctx))) as store:
         destinations, resting = queue.shape(store, datetime.now(UTC))
@@ -75,7 +77,7 @@ def shape(ctx: typer.Context) -> None:
         {"destination": one.domain, "letters": one.letters, "held": one.held, "oldest_seconds": int(one.oldest.total_seconds()),
          **({"ages": dict(one.ages)} if as_json else one.ages)} for one in destinations]
     if as_json:
-        rows += [{"account": one.account, "rests_since": one.since.isoformat(), "rests_until": one.until.isoformat(),
+        rows += [{"account": one.account, "rests_since": codec.moment(one.since), "rests_until": codec.moment(one.until),
                   "failures": one.failures, "words": one.words} for one in resting]
     output.objects(rows, as_json=as_json)
     if not as_json:
@@ -135,8 +137,8 @@ def _row(one: Queued, key: str | None, rest: Rest | None) -> dict[str, Any]:
     return {"letter": one.id, "state": one.state.value, "to": letter.address, "follow_up": one.follow_up,
             "participant": key or letter.address, "method": letter.method.value, "sequence": letter.sequence,
             "instance": codec.moment(letter.instance) or None, "account": letter.account, "tries": one.tries,
-            "created": one.created_at.isoformat(), "due": one.due_at.isoformat(),
-            "account_rests_until": rest.until.isoformat() if rest is not None else None, "note": one.note}
+            "created": codec.moment(one.created_at), "due": codec.moment(one.due_at),
+            "account_rests_until": codec.moment(rest.until) if rest is not None else None, "note": one.note}
 
 
 def _tell(resting: Any) -> None:
