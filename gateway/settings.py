@@ -126,7 +126,6 @@ class Outbound(Section):
 
 class Inbound(Section):
     max_bytes: int = Field(5 * 1024 * 1024, ge=10_000, description="Larger messages go to review unread.")
-    commit_messages: int = Field(100, ge=1, le=1000, description="At most so many answers in one transaction.")
 
 
 class Account(Section):

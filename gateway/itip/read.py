@@ -91,7 +91,6 @@ class Component:
     attendees: tuple[Attendee, ...] = ()
     comments: tuple[str, ...] = ()
     private_comment: str = ""
-    recurring: bool = False
     location: str = ""
 
 
@@ -290,7 +289,6 @@ def _component(draft: _Draft) -> Component:
         attendees=tuple(draft.attendees),
         comments=tuple(draft.comments),
         private_comment=text(value("X-CALENDARSERVER-PRIVATE-COMMENT")),
-        recurring="RRULE" in draft.values,
         location=text(value("LOCATION"))[:1000])
 
 

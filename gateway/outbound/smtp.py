@@ -15,7 +15,7 @@ Security: certificates and names are verified, TLS 1.2 or newer; with `security`
 STARTTLS ever leaves in clear. Addresses are checked before they reach a command line. The server's words are reduced to
 one printable line, without the password or token should a server repeat it.
 
-Limits: every wait has an end, see `Pool.longest_seconds`. The wait for the answer to the final dot is longer than the
+Limits: every wait has an end. The wait for the answer to the final dot is longer than the
 others, because giving up there may mean a second copy (RFC 5321 §4.5.3.2.6, RFC 1047). No pipelining.
 """
 
@@ -89,11 +89,6 @@ class Pool:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
                         trace: TracebackType | None) -> None:
         await self.aclose()
-
-    @property
-    def longest_seconds(self) -> float:
-        """The longest that one `send` can take once a connection is free for it; a claim must last longer."""
-        return (_TO_THE_DOT + _AFTER_THE_DOT) * self._account.timeout_seconds + _QUIT_SECONDS
 
     async def send(self, submission: Submission) -> Receipt:
         """Hand one letter to the server. Raises nothing but `CancelledError`, and `RuntimeError` after `aclose`."""
