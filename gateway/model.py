@@ -185,12 +185,16 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class DateChange:
-    """One date of a series that has data of its own: moved, added or cancelled. `original` is its RECURRENCE-ID."""
+    """One date of a series that has data of its own: moved, added or cancelled. `original` is its RECURRENCE-ID.
+
+    `cancel_reason`: "" where it takes place.
+    """
 
     original: Moment
     start: Moment | None = None
     end: Moment | None = None
     cancelled: bool = False
+    cancel_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +220,8 @@ class Edition:
     """What could be seen of a follow-up when a letter was planned; the pure renderer needs nothing else but the letter.
 
     `start`/`end` are UTC instants (dates when `all_day`) to be shown in `timezone` (IANA). A task or a planned call has a
-    `deadline` instead and goes out as an all-day event (itip.md §2). `sequence`: the value of the series' component;
+    `deadline` instead and goes out as an all-day event (itip.md §2). `cancel_reason`: "" where it is not cancelled. `answer_by`:
+    the instant by which an answer is wanted. `sequence`: the value of the series' component;
     `significant`: its value at the last change that asks everybody again. `date_sequences`: the same pair per date of its own.
     """
 
@@ -241,6 +246,8 @@ class Edition:
     sequence: int = 0
     significant: int = 0
     date_sequences: tuple[tuple[Moment, int, int], ...] = ()
+    cancel_reason: str = ""
+    answer_by: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

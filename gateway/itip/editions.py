@@ -161,7 +161,7 @@ def _frame(edition: Edition) -> tuple[object, ...]:
 
 
 def _wording(edition: Edition) -> tuple[object, ...]:
-    return edition.title, edition.agenda, edition.video_url
+    return edition.title, edition.agenda, edition.video_url, edition.answer_by
 
 
 def _by_date(one: tuple[Moment, *tuple[object, ...]]) -> str:

@@ -53,8 +53,10 @@ def parse_edition(text: str) -> Edition:
     return Edition(**facts | {
         "kind": Kind(facts["kind"]), "guest_list": GuestList(facts["guest_list"]),
         "start": parse_moment(facts["start"]), "end": parse_moment(facts["end"]), "deadline": parse_moment(facts["deadline"]),
+        "answer_by": parse_moment(facts.get("answer_by")),
         "recurrence": recurrence and Recurrence(recurrence["rrule"], _moments(recurrence["exdates"]), _moments(recurrence["rdates"])),
-        "dates": tuple(DateChange(_certain(one["original"]), parse_moment(one["start"]), parse_moment(one["end"]), one["cancelled"])
+        "dates": tuple(DateChange(_certain(one["original"]), parse_moment(one["start"]), parse_moment(one["end"]), one["cancelled"],
+                                  one.get("cancel_reason", ""))
                        for one in facts["dates"]),
         "guests": tuple(_guest(one) for one in facts["guests"]),
         "date_sequences": tuple((_certain(one[0]), one[1], one[2]) for one in facts["date_sequences"])})

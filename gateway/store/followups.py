@@ -170,7 +170,8 @@ def wanted(connection: Connection, key: str, site: Site, members: Sequence[Membe
         uid=row.uid or "", kind=kind, title=row.title, start=start, end=end, timezone=zone, organizer=row.organizer or "",
         all_day=row.all_day, deadline=row.deadline.astimezone(ZoneInfo(zone)).date() if start is None and row.deadline else None,
         agenda=row.agenda, location=row.location, video_url=row.video_url, cancelled=row.cancelled, recurrence=series, dates=dates,
-        guests=guests, guest_list=setting, guest_list_public=public, sequence=row.sequence)
+        guests=guests, guest_list=setting, guest_list_public=public, sequence=row.sequence,
+        cancel_reason=row.cancel_reason if row.cancelled else "", answer_by=row.answer_by)
 
 
 def owner(connection: Connection, key: str) -> Owner | None:
@@ -195,7 +196,7 @@ def reschedule(connection: Connection, key: str, changes: Mapping[str, Any]) -> 
 def move_date(connection: Connection, key: str, original: Moment, start: Moment, end: Moment | None) -> None:
     """Give one date of a series times of its own."""
     upsert.one(connection, follow_up_date, {"follow_up": key, "original_start": instant(original)},
-               {"start_at": instant(start), "end_at": instant(end) if end is not None else None, "cancelled": False})
+               {"start_at": instant(start), "end_at": instant(end) if end is not None else None, "cancelled": False, "cancel_reason": ""})
 
 
 def drop_dates(connection: Connection, key: str, originals: Iterable[Moment]) -> bool:
@@ -361,6 +362,7 @@ def _series(connection: Connection, row: Any, kind: Kind, zone: str) -> tuple[Re
         ruled = recurrence.is_instance(bare, original)
         if one.cancelled:
             exdates += [original] if ruled else []
+            dates += [DateChange(original, cancelled=True, cancel_reason=one.cancel_reason)] if one.cancel_reason.strip() else []
             continue
         rdates += [] if ruled else [original]
         begins = instance(one.start_at or one.original_start, row.all_day)

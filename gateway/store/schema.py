@@ -128,7 +128,8 @@ follow_up = Table(
     _key("owner", "associate.key"), _key("assigned_by", "associate.key"),
     _words("title"), _words("agenda"), _words("notes"), _words("location"), _words("video_url"),
     Column("start_at", Instant), Column("end_at", Instant), Column("deadline", Instant), _flag("all_day"),
-    _words("timezone"), _words("rrule"), _words("guest_list", "auto"), _flag("cancelled"),
+    _words("timezone"), _words("rrule"), _words("guest_list", "auto"), _flag("cancelled"), _words("cancel_reason"),
+    Column("answer_by", Instant),
     _key("company", "company.key"), _key("person", "person.key"), _key("project", "project.key"), _words("sale"),
     _words("availability", "busy"), Column("alarm_minutes", Integer), _words("priority"), _flag("completed"), _flag("private"),
     _words("fields", "{}"),
@@ -137,12 +138,12 @@ follow_up = Table(
     CheckConstraint("kind IN ('meeting', 'task', 'call')", name="kind"),
     CheckConstraint("guest_list IN ('auto', 'public', 'private')", name="guest_list"),
     CheckConstraint("availability IN ('busy', 'free')", name="availability"),
-    *_instants("start_at", "end_at", "deadline"))
+    *(Index(None, column) for column in ("answer_by", "start_at", "deadline")), *_instants("start_at", "end_at", "deadline", "answer_by"))
 
 follow_up_date = Table(
     "follow_up_date", metadata,
     _key("follow_up", "follow_up.key", nullable=False), Column("original_start", Instant, nullable=False),
-    Column("start_at", Instant), Column("end_at", Instant), _flag("cancelled"),
+    Column("start_at", Instant), Column("end_at", Instant), _flag("cancelled"), _words("cancel_reason"),
     sa.PrimaryKeyConstraint("follow_up", "original_start"), *_instants("original_start", "start_at", "end_at"))
 
 participant = Table(
@@ -200,6 +201,7 @@ invitation = Table(
     Column("sent_edition", Identity), Column("sent_method", Text), Column("sent_sequence", Integer), Column("sent_at", Instant),
     Column("top_sequence", Integer), Column("top_dtstamp", Instant),
     _flag("again"), Column("again_sequence", Integer), _words("again_because"), Column("refreshed_at", Instant),
+    Column("reminded_sequence", Integer),
     _words("delivery", "none"), _words("delivery_text"), _flag("refused"), _now("created_at"), sqlite_autoincrement=True)
 
 outbox = Table(

@@ -23,13 +23,14 @@ class DateRow:
     start_at: datetime | None
     end_at: datetime | None
     cancelled: bool
+    cancel_reason: str
 
 
 def dates(connection: Connection, key: str, since: datetime) -> list[DateRow]:
     """The rows of dates that begin, by their names, at `since` or later."""
     rows = connection.execute(sa.select(follow_up_date).where(
         follow_up_date.c.follow_up == key, follow_up_date.c.original_start >= since).order_by(follow_up_date.c.original_start))
-    return [DateRow(row.original_start, row.start_at, row.end_at, row.cancelled) for row in rows]
+    return [DateRow(row.original_start, row.start_at, row.end_at, row.cancelled, row.cancel_reason) for row in rows]
 
 
 def shorten(connection: Connection, key: str, rrule: str, before: datetime) -> None:

@@ -13,8 +13,8 @@ NO_INSTANTS = ["2026-12-01T09:00:00", "2026-12-01 09:00:00Z", "2026-12-01 09:00:
                "2026-02-30 09:00:00", "2026-13-01 09:00:00", "2026-12-01 25:00:00", "0000-01-01 00:00:00", "1798794000", "now", "",
                "tomorrow", " 2026-12-01 09:00:00"]
 NO_TIMES = ["2026-02-30 09:00:00", "2026-13-01 09:00:00", "2026-12-01 25:00:00", "0000-01-01 00:00:00", ""]
-COLUMNS = [("follow_up", "start_at"), ("follow_up", "end_at"), ("follow_up", "deadline"), ("follow_up_date", "original_start"),
-           ("follow_up_date", "start_at"), ("follow_up_date", "end_at")]
+COLUMNS = [("follow_up", "start_at"), ("follow_up", "end_at"), ("follow_up", "deadline"), ("follow_up", "answer_by"),
+           ("follow_up_date", "original_start"), ("follow_up_date", "start_at"), ("follow_up_date", "end_at")]
 REFUSED = {
     "kind": "UPDATE follow_up SET kind = 'party'",
     "guest list": "UPDATE follow_up SET guest_list = 'some'",

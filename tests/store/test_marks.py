@@ -83,8 +83,9 @@ def test_a_change_that_concerns_nobody_outside_leaves_none(store: Store) -> None
 
 def test_every_column_that_others_write_is_watched() -> None:
     contract = {
-        "follow_up": "key kind owner title agenda start_at end_at all_day deadline timezone location rrule guest_list cancelled",
-        "follow_up_date": "follow_up original_start start_at end_at cancelled",
+        "follow_up": "key kind owner title agenda start_at end_at all_day deadline timezone location rrule guest_list cancelled"
+                     " cancel_reason answer_by",
+        "follow_up_date": "follow_up original_start start_at end_at cancelled cancel_reason",
         "participant": "follow_up person associate resource email name email_invite removed set_status"}
     for table, columns in contract.items():
         watched = set(triggers.RULES[table][0])

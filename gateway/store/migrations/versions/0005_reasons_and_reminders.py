@@ -1,0 +1,23 @@
+"""Why something is cancelled, by when an answer is wanted, and who was reminded of it."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from gateway.store import schema
+
+revision = "0005"
+down_revision = "0004"
+
+
+def upgrade() -> None:
+    for table in ("follow_up", "follow_up_date"):
+        op.add_column(table, sa.Column("cancel_reason", sa.Text(), server_default="", nullable=False))
+    if op.get_bind().dialect.name == "sqlite":  # Alembic writes no CHECK into ADD COLUMN
+        checked = schema.SQLITE_INSTANT.format("answer_by")
+        op.execute(f"ALTER TABLE follow_up ADD COLUMN answer_by VARCHAR(26)"
+                   f" CONSTRAINT ck_follow_up_answer_by_is_utc_text CHECK ({checked})")
+    else:
+        op.add_column("follow_up", sa.Column("answer_by", schema.Instant(), nullable=True))
+    for column in ("answer_by", "start_at", "deadline"):
+        op.create_index(op.f(f"ix_follow_up_{column}"), "follow_up", [column], unique=False)
+    op.add_column("invitation", sa.Column("reminded_sequence", sa.Integer(), nullable=True))
