@@ -1,7 +1,8 @@
 """The nouns. Whoever knows this module, `status` and `actions` knows the product.
 
 follow-up    a meeting, task or call of the CRM, with one UID for life
-participant  one row: this follow-up, this invitee; its answers are standings, one for the series and one per answered date
+participant  one row: this follow-up (or one date of it), this invitee; its answers are standings, one for the series and one per
+             answered date
 edition      what could be seen of a follow-up at one moment, frozen; letters are made from editions, never from live rows
 invitation   one participant at one address: the token, and the edition that this address was last sent
 letter       one mail that is owed to one invitation: the outbox row; its facts are frozen when it is planned
@@ -91,6 +92,7 @@ class Occasion(StrEnum):
     PLANNED = "planned"
     OLD_ANSWER = "old_answer"
     REFRESH = "refresh"
+    REMINDER = "reminder"
 
 
 class ProposalState(StrEnum):
@@ -208,11 +210,12 @@ class Recurrence:
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """A line of a public guest list, as frozen into an edition."""
+    """A line of a public guest list, as frozen into an edition. `date`: the one date of a series that he is invited to."""
 
     name: str
     address: str
     reply: Reply = Reply.NEEDS_ACTION
+    date: Moment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +226,7 @@ class Edition:
     `deadline` instead and goes out as an all-day event (itip.md §2). `cancel_reason`: "" where it is not cancelled. `answer_by`:
     the instant by which an answer is wanted. `sequence`: the value of the series' component;
     `significant`: its value at the last change that asks everybody again. `date_sequences`: the same pair per date of its own.
+    `recurrence_id`: this is but one date of a series, as somebody sees it who is invited to that date alone (`editions.seen`).
     """
 
     uid: str
@@ -248,6 +252,7 @@ class Edition:
     date_sequences: tuple[tuple[Moment, int, int], ...] = ()
     cancel_reason: str = ""
     answer_by: datetime | None = None
+    recurrence_id: Moment | None = None
 
 
 @dataclass(frozen=True, slots=True)

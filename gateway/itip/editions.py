@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from gateway.followups import recurrence, rules
-from gateway.model import Edition, Moment, Recurrence
+from gateway.model import Edition, Guest, Moment, Recurrence
 
 
 def counter(edition: Edition) -> int:
@@ -65,10 +65,12 @@ def asks_again(before: Edition, after: Edition) -> bool:
 def whole_differs(before: Edition, after: Edition) -> bool:
     """Whether the invitee's copy of the series or single meeting itself is out of date.
 
-    A guest's coming, going or answering is not (P12); nor is the owner's name.
+    A guest's coming, going or answering is not (P12); nor is the owner's name. Who sees one date only is told what changes for him,
+    not that the rest of the series does.
     """
     listed = before.guest_list is not after.guest_list and before.guest_list_public != after.guest_list_public
-    return (before.significant < after.significant or _frame(before) != _frame(after) or listed
+    raised = before.significant < after.significant and after.recurrence_id is None
+    return (raised or _frame(before) != _frame(after) or listed
             or before.cancelled != after.cancelled or _wording(before) != _wording(after))
 
 
@@ -101,6 +103,34 @@ def times(edition: Edition, original: Moment) -> tuple[Moment, Moment | None] | 
     if own is not None:
         return None if own.cancelled else (own.start if own.start is not None else original, own.end)
     return (original, None) if original in edition.recurrence.rdates or recurrence.is_instance(edition, original) else None
+
+
+def seen(edition: Edition, date: Moment | None) -> Edition:
+    """What somebody sees of a follow-up who is invited to this one date of it: a meeting that keeps the series' UID and has a
+    RECURRENCE-ID, but no rule (RFC 5546 §3.2.2). None: all of it."""
+    if date is None:
+        return edition
+    when, own = times(edition, date), next((one for one in edition.dates if one.original == date), None)
+    start, end = (date, None) if when is None else when
+    if end is None and edition.start is not None and edition.end is not None:
+        end = start + (edition.end - edition.start)
+    raised, significant = sequence(edition, date)
+    return replace(
+        edition, start=start, end=end, recurrence=None, dates=(), date_sequences=(), recurrence_id=date, sequence=raised,
+        significant=significant, cancelled=edition.cancelled or when is None, guests=guests(edition, date),
+        cancel_reason=edition.cancel_reason or (own.cancel_reason if own is not None else ""))
+
+
+def guests(edition: Edition, date: Moment | None) -> tuple[Guest, ...]:
+    """Who takes part in all of it, or in this date of it."""
+    return tuple(one for one in edition.guests if one.date is None or one.date == date)
+
+
+def cancel_reason(edition: Edition, original: Moment | None) -> str:
+    """Why all of it, or this date of it, is cancelled; "" where nobody said. No part of what makes a letter owed."""
+    if original is None:
+        return edition.cancel_reason
+    return next((one.cancel_reason for one in edition.dates if one.original == original), "")
 
 
 def own_dates(edition: Edition) -> list[Moment]:

@@ -53,7 +53,7 @@ def parse_edition(text: str) -> Edition:
     return Edition(**facts | {
         "kind": Kind(facts["kind"]), "guest_list": GuestList(facts["guest_list"]),
         "start": parse_moment(facts["start"]), "end": parse_moment(facts["end"]), "deadline": parse_moment(facts["deadline"]),
-        "answer_by": parse_moment(facts.get("answer_by")),
+        "answer_by": parse_moment(facts.get("answer_by")), "recurrence_id": parse_moment(facts.get("recurrence_id")),
         "recurrence": recurrence and Recurrence(recurrence["rrule"], _moments(recurrence["exdates"]), _moments(recurrence["rdates"])),
         "dates": tuple(DateChange(_certain(one["original"]), parse_moment(one["start"]), parse_moment(one["end"]), one["cancelled"],
                                   one.get("cancel_reason", ""))
@@ -83,7 +83,7 @@ def parse_remarks(text: str) -> Remarks:
 
 
 def _guest(facts: dict[str, str]) -> Guest:
-    return Guest(facts["name"], facts["address"], Reply(facts["reply"]))
+    return Guest(facts["name"], facts["address"], Reply(facts["reply"]), parse_moment(facts.get("date")))
 
 
 def _moments(texts: list[str]) -> tuple[Moment, ...]:

@@ -146,20 +146,23 @@ follow_up_date = Table(
     Column("start_at", Instant), Column("end_at", Instant), _flag("cancelled"), _words("cancel_reason"),
     sa.PrimaryKeyConstraint("follow_up", "original_start"), *_instants("original_start", "start_at", "end_at"))
 
+INVITEE = ("person", "associate", "resource", "email")
+"""Columns of a participant, one of which says who it is."""
+
 participant = Table(
     "participant", metadata,
     Column("id", Identity, primary_key=True, autoincrement=True), _key("follow_up", "follow_up.key", nullable=False),
     _key("person", "person.key", cascade=True), _key("associate", "associate.key", cascade=True),
-    _key("resource", "resource.key", cascade=True), Column("email", Text), _words("name"),
+    _key("resource", "resource.key", cascade=True), Column("email", Text), _words("name"), Column("original_start", Instant),
     _flag("email_invite"), _flag("removed"), Column("set_status", Integer),
     Column("code", Integer), Column("given_token", Text, unique=True), _flag("conflict"), _words("note"), _now("created_at"),
-    CheckConstraint(" + ".join(f"(CASE WHEN {column} IS NULL THEN 0 ELSE 1 END)"
-                               for column in ("person", "associate", "resource", "email")) + " = 1", name="one_invitee"),
+    CheckConstraint(" + ".join(f"(CASE WHEN {column} IS NULL THEN 0 ELSE 1 END)" for column in INVITEE) + " = 1", name="one_invitee"),
     CheckConstraint("set_status IN (1, 5, 9)", name="set_status"),
-    Index("uq_participant_person", "follow_up", "person", unique=True),
-    Index("uq_participant_associate", "follow_up", "associate", unique=True),
-    Index("uq_participant_resource", "follow_up", "resource", unique=True),
-    Index("uq_participant_email", "follow_up", "email", unique=True),
+    *_instants("original_start"),
+    # Once for all of the follow-up, and once for each date of it.
+    *(Index(f"uq_participant_{invitee}", "follow_up", invitee, unique=True, sqlite_where=text("original_start IS NULL"),
+            postgresql_where=text("original_start IS NULL")) for invitee in INVITEE),
+    *(Index(f"uq_participant_{invitee}_date", "follow_up", invitee, "original_start", unique=True) for invitee in INVITEE),
     Index("ix_participant_of_person", "person"), Index("ix_participant_of_associate", "associate"), sqlite_autoincrement=True)
 
 standing = Table(
@@ -200,7 +203,7 @@ invitation = Table(
     _words("organizer_address"), _words("bounce_address"),
     Column("sent_edition", Identity), Column("sent_method", Text), Column("sent_sequence", Integer), Column("sent_at", Instant),
     Column("top_sequence", Integer), Column("top_dtstamp", Instant),
-    _flag("again"), Column("again_sequence", Integer), _words("again_because"), Column("refreshed_at", Instant),
+    _flag("again"), Column("again_sequence", Integer), _words("again_because"), _words("again_instance"), Column("refreshed_at", Instant),
     Column("reminded_sequence", Integer),
     _words("delivery", "none"), _words("delivery_text"), _flag("refused"), _now("created_at"), sqlite_autoincrement=True)
 

@@ -14,7 +14,7 @@ PREFIX = "mark_"
 FOLLOW_UP = ("key", "kind", "owner", "assigned_by", "title", "agenda", "location", "video_url", "start_at", "end_at", "deadline",
              "all_day", "timezone", "rrule", "guest_list", "cancelled", "cancel_reason", "answer_by", "project", "availability")
 DATE = ("follow_up", "original_start", "start_at", "end_at", "cancelled", "cancel_reason")
-PARTICIPANT = ("follow_up", "person", "associate", "resource", "email", "name", "email_invite", "removed", "set_status")
+PARTICIPANT = ("follow_up", "person", "associate", "resource", "email", "name", "original_start", "email_invite", "removed", "set_status")
 
 OF_PERSON = "SELECT DISTINCT follow_up FROM participant WHERE person = {row}.{column}"
 OF_ASSOCIATE = ("SELECT follow_up FROM participant WHERE associate = {row}.{column}"

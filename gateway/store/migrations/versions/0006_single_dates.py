@@ -1,0 +1,26 @@
+"""Participants of one date of a series, and single dates that are asked about again."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from gateway.store import schema
+
+revision = "0006"
+down_revision = "0005"
+
+WHOLE = sa.text("original_start IS NULL")
+
+
+def upgrade() -> None:
+    if op.get_bind().dialect.name == "sqlite":  # Alembic writes no CHECK into ADD COLUMN
+        checked = schema.SQLITE_INSTANT.format("original_start")
+        op.execute(f"ALTER TABLE participant ADD COLUMN original_start VARCHAR(26)"
+                   f" CONSTRAINT ck_participant_original_start_is_utc_text CHECK ({checked})")
+    else:
+        op.add_column("participant", sa.Column("original_start", schema.Instant(), nullable=True))
+    for invitee in ("person", "associate", "resource", "email"):
+        name = f"uq_participant_{invitee}"
+        op.drop_index(name, table_name="participant")
+        op.create_index(name, "participant", ["follow_up", invitee], unique=True, sqlite_where=WHOLE, postgresql_where=WHOLE)
+        op.create_index(f"{name}_date", "participant", ["follow_up", invitee, "original_start"], unique=True)
+    op.add_column("invitation", sa.Column("again_instance", sa.Text(), server_default="", nullable=False))
