@@ -1,4 +1,4 @@
-"""The mail accounts: which one a follow-up is sent from, and the access tokens with which one signs in to its servers.
+"""The mail accounts: which one a follow-up is sent from, who signs its letters, and the access tokens with which one signs in.
 
 Standards: RFC 6749 §4.4 (client credentials), §6 (refresh token), §5.2 (errors); what is done with a token is XOAUTH2, in
 `outbound.smtp` and `inbound.imap`.
@@ -22,7 +22,8 @@ from typing import Any
 import structlog
 
 from gateway import settings as configuration
-from gateway.errors import ConfigurationError, GatewayError
+from gateway.errors import ConfigurationError, GatewayError, InputError
+from gateway.mail import dkim
 from gateway.settings import Account, OAuth, Settings
 
 log = structlog.get_logger(__name__)
@@ -70,6 +71,23 @@ def choose(accounts: Mapping[str, Account], owner: str, group: str) -> str:
 def section(name: str) -> str:
     """How the keys of an account begin in messages: "" for the plain sections."""
     return "" if name == DEFAULT else f"accounts.{name}."
+
+
+def signer(name: str, account: Account) -> dkim.Signer | None:
+    """Who signs the letters of an account; None where nobody does. Raises `ConfigurationError` for a key that cannot be used."""
+    mail = account.mail
+    if not mail.dkim_selector:
+        return None
+    key, file = f"{section(name)}mail", configuration.secret_file(mail, f"{section(name)}mail", "dkim_key")
+    setting = f"{key}.dkim_key" if file is None else f"{key}.dkim_key_file"
+    try:
+        found = dkim.key(configuration.secret(mail, key, "dkim_key", whole=True))
+    except InputError as error:
+        raise ConfigurationError(f"{setting}: {'what is given' if file is None else file} {error}") from None
+    made = dkim.Signer(found, mail.dkim_selector, configuration.signing_domain(mail))
+    if made.algorithm == "rsa" and made.bits < dkim.WEAK_BITS:
+        log.warning("the key that signs letters is weak", key=setting, bits=made.bits, better=dkim.WEAK_BITS)
+    return made
 
 
 class Tokens:

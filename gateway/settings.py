@@ -5,6 +5,7 @@ command line: they are read from `*_file` (a path, or `credential:NAME` for a sy
 """
 
 import os
+import re
 import tomllib
 from ipaddress import ip_address
 from pathlib import Path
@@ -16,11 +17,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, St
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from gateway.errors import ConfigurationError
-from gateway.mail import syntax
+from gateway.mail import address, syntax
 
 Security = Literal["tls", "starttls", "none"]
 Port = Annotated[int, Field(ge=0, le=65535)]
 SignIn = Literal["password", "xoauth2"]
+SELECTOR = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*")  # RFC 6376 §3.1
 AccountName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](_?[a-z0-9-])*$")]
 
 
@@ -53,6 +55,12 @@ class Mail(Section):
     language: str = Field("en", description="Language of letters to invitees whose own language is unknown.")
     timezone: str = Field("Europe/Oslo", description=(
         "Time zone of follow-ups and people that name none; that of the plain section counts for all accounts."))
+    dkim_selector: str = Field("", description=(
+        "Sign every letter (DKIM, RFC 6376) with a key that is published under this name; invite-gateway dkim prints the record. "
+        "Empty: letters leave unsigned, or our mail server signs them."))
+    dkim_domain: str = Field("", description="Who signs: the domain of address, which is the default, or one above it (DMARC).")
+    dkim_key: SecretStr = Field(SecretStr(""), description="The private key. Better in dkim_key_file.")
+    dkim_key_file: str = Field("", description="File with the private key, RSA or Ed25519 (PEM), or credential:NAME.")
 
 
 class Smtp(Section):
@@ -203,8 +211,8 @@ def load(path: Path | None = None, overrides: dict[str, Any] | None = None) -> S
     return settings
 
 
-def secret(section: Smtp | Imap | OAuth, key: str, name: str = "password") -> str:
-    """A secret of a section: `NAME_file` before `NAME`. `key`: the section's, for messages.
+def secret(section: Mail | Smtp | Imap | OAuth, key: str, name: str = "password", *, whole: bool = False) -> str:
+    """A secret of a section: `NAME_file` before `NAME`. `key`: the section's, for messages; `whole`: the file, not its first line.
 
     Raises `ConfigurationError` where it cannot be read.
     """
@@ -213,12 +221,13 @@ def secret(section: Smtp | Imap | OAuth, key: str, name: str = "password") -> st
         given: SecretStr = getattr(section, name)
         return given.get_secret_value()
     try:
-        return file.read_text(encoding="utf-8").split("\n")[0].rstrip("\r")
+        text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{key}.{name}_file: cannot read {file}: {error}") from error
+    return text if whole else text.split("\n")[0].rstrip("\r")
 
 
-def secret_file(section: Smtp | Imap | OAuth, key: str, name: str) -> Path | None:
+def secret_file(section: Mail | Smtp | Imap | OAuth, key: str, name: str) -> Path | None:
     """The file that a secret is in; None where it is in none."""
     given: str = getattr(section, f"{name}_file")
     if not given.startswith("credential:"):
@@ -288,6 +297,7 @@ def _check_account(key: str, account: Account, place: str) -> None:
         ZoneInfo(account.mail.timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ConfigurationError(f"{key}mail.timezone: unknown time zone {account.mail.timezone!r} {place}") from error
+    _check_signing(f"{key}mail", account.mail, place)
     for name, section in (("smtp", account.smtp), ("imap", account.imap)):
         if section.security == "none" and section.host and not section.allow_cleartext and not is_loopback(section.host):
             raise ConfigurationError(f"{key}{name}.security: 'none' would send mail in clear text to {section.host}; "
@@ -308,6 +318,27 @@ def _check_account(key: str, account: Account, place: str) -> None:
             raise ConfigurationError(f"{key}oauth.refresh_token_file: Google gives mailboxes no client credentials {place}")
         if oauth.provider == "microsoft365" and not (oauth.token_url or oauth.tenant):
             raise ConfigurationError(f"{key}oauth.tenant: client credentials need the directory {place}")
+
+
+def _check_signing(key: str, mail: Mail, place: str) -> None:
+    """Whether selector, domain and key belong together; the key itself is read by those who sign."""
+    has_key = bool(mail.dkim_key_file or mail.dkim_key.get_secret_value())
+    if has_key != bool(mail.dkim_selector):
+        missing, given = ("dkim_selector", "a key") if has_key else ("dkim_key_file", f"{key}.dkim_selector")
+        raise ConfigurationError(f"{key}.{missing}: needed where {given} is set {place}")
+    if mail.dkim_domain and not mail.dkim_selector:
+        raise ConfigurationError(f"{key}.dkim_selector: needed where {key}.dkim_domain is set {place}")
+    if mail.dkim_selector and not SELECTOR.fullmatch(mail.dkim_selector):
+        raise ConfigurationError(f"{key}.dkim_selector: {mail.dkim_selector!r} cannot be a name in DNS {place}")
+    own, domain = address.domain(mail.address), signing_domain(mail)
+    # RFC 7489 §3.1.1: a signature of another domain does not speak for From, so it would help nobody and be noticed by nobody.
+    if domain != own and not ("." in domain and own.endswith(f".{domain}")):
+        raise ConfigurationError(f"{key}.dkim_domain: {mail.dkim_domain!r} is neither the domain of {key}.address nor above it {place}")
+
+
+def signing_domain(mail: Mail) -> str:
+    """The domain that signs an account's letters, in ASCII."""
+    return address.domain(f"x@{mail.dkim_domain}") if mail.dkim_domain else address.domain(mail.address)
 
 
 def _check_apart(settings: Settings, place: str) -> None:

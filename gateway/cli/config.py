@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="All settings, documented; the effective ones.")
 
 WIDTH = 100
-SECRETS = frozenset({"password", "client_secret", "refresh_token"})
+SECRETS = frozenset({"password", "client_secret", "refresh_token", "dkim_key"})
 HEAD = """\
 ## Settings of the invite gateway. Each stands here with its default; remove the "# " in front to change it.
 ## The environment overrides this file: GATEWAY_SECTION__KEY, for example GATEWAY_SMTP__HOST=mail.crm.example.

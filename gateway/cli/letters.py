@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from gateway.errors import ConfigurationError, InputError
 
 if TYPE_CHECKING:
     from gateway.actions.letters import Listing
+    from gateway.mail.dkim import Signer
     from gateway.settings import Settings
     from gateway.store.outbox import Queued
 
@@ -24,6 +26,7 @@ def letters(
     write: Annotated[Path | None, typer.Option(metavar="DIR", help="Write each as the exact .eml that would leave.")] = None,
 ) -> None:
     """Plan what is owed, list the outbox, and send nothing."""
+    from gateway import accounts
     from gateway.actions import letters as actions
 
     effective = context.settings(ctx)
@@ -31,8 +34,9 @@ def letters(
         listing = actions.owed(store, effective, datetime.now(UTC), pending=pending)
     rows = [_row(one, listing) for one in listing.letters]
     if write is not None:
+        signers = {name: accounts.signer(name, account) for name, account in accounts.configured(effective).items()}
         for one, row in zip(listing.letters, rows, strict=True):
-            row["file"] = _write(write, one, listing, effective)
+            row["file"] = _write(write, one, listing, effective, signers)
     output.objects(rows, as_json=context.invocation(ctx).json)
 
 
@@ -45,14 +49,15 @@ def _row(one: Queued, listing: Listing) -> dict[str, Any]:
             "instance": codec.moment(letter.instance) or None, "state": one.state.value, "note": one.note}
 
 
-def _write(folder: Path, one: Queued, listing: Listing, effective: Settings) -> str:
+def _write(folder: Path, one: Queued, listing: Listing, effective: Settings, signers: Mapping[str, Signer | None]) -> str:
     from gateway import accounts
     from gateway.outbound import render
 
     account = accounts.configured(effective).get(one.letter.account)
     if account is None:
         raise ConfigurationError(f"{accounts.section(one.letter.account)}mail.address: not set, but letter {one.id} is to leave from there")
-    content = render.render(one.letter, account.mail, listing.secret, receipt=effective.outbound.request_receipt)
+    content = render.render(one.letter, account.mail, listing.secret, receipt=effective.outbound.request_receipt,
+                            signer=signers[one.letter.account])
     file = folder / f"{one.id:06}-{one.letter.method.value.lower() or 'words'}.eml"
     try:
         folder.mkdir(parents=True, exist_ok=True)

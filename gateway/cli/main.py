@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from gateway import __version__
-from gateway.cli import config, context, daemon, db, journal, letters, load, queue, receive, review, status
+from gateway.cli import config, context, daemon, db, dkim, journal, letters, load, queue, receive, review, status
 from gateway.errors import ConfigurationError, GatewayError
 
 EX_CONFIG = 78  # sysexits.h
@@ -32,6 +32,7 @@ app.command()(daemon.demo)
 app.command()(load.load)
 app.command()(status.status)
 app.command()(letters.letters)
+app.command()(dkim.dkim)
 app.command()(receive.receive)
 app.command()(receive.explain)
 app.add_typer(queue.app, name="queue")

@@ -1,4 +1,4 @@
-"""One letter as the mail that leaves: a pure function of its frozen facts, the account's settings and the site secret.
+"""One letter as the mail that leaves: a pure function of its frozen facts, the account's settings and keys, and the site secret.
 
 The same letter gives the same bytes, so a repeat after a crash is recognised by its Message-ID and by its content.
 Standards: RFC 6047 (iMIP), RFC 6068 (the answer links). On failure: `InputError` names what cannot be written; the outbox
@@ -16,7 +16,7 @@ import jinja2
 
 from gateway import i18n
 from gateway.itip import ics, links
-from gateway.mail import compose
+from gateway.mail import compose, dkim
 from gateway.model import Letter, Method, Reply
 from gateway.outbound import wording
 from gateway.settings import Mail
@@ -36,13 +36,17 @@ class AnswerLink:
     url: str
 
 
-def render(letter: Letter, mail: Mail, secret: bytes, *, receipt: bool = False) -> bytes:
+def render(letter: Letter, mail: Mail, secret: bytes, *, receipt: bool = False, signer: dkim.Signer | None = None) -> bytes:
     """The mail of a letter. `mail`: the settings of the letter's account; `secret`: the site secret behind the answer links.
 
-    `receipt`: ask for a read receipt (`outbound.request_receipt`). Raises `InputError` for facts that no mail can carry.
+    `receipt`: ask for a read receipt (`outbound.request_receipt`); `signer`: the account's (DKIM). Raises `InputError` for facts
+    that no mail can carry.
     """
-    if letter.method is Method.NONE:
-        return _forward(letter, mail)
+    content = _forward(letter, mail) if letter.method is Method.NONE else _invitation(letter, mail, secret, receipt)
+    return content if signer is None else signer.sign(content)
+
+
+def _invitation(letter: Letter, mail: Mail, secret: bytes, receipt: bool) -> bytes:
     calendar = ics.calendar(letter)  # first: it refuses what the words below take for granted
     words = i18n.catalogue(i18n.choose((letter.language, mail.language)))
     teller = wording.Teller(letter, words, wording.line(mail.name))

@@ -49,12 +49,16 @@ Sent = tuple[Queued, Settlement, Attempt | None]
 
 
 class Worker:
-    """Sends the letters of one account. `gateway`: a name of its own in the store's leases. `due` is set by whoever planned new ones."""
+    """Sends the letters of one account. `gateway`: a name of its own in the store's leases. `due` is set by whoever planned new ones.
+
+    Raises `ConfigurationError` where the account's key cannot be read, which is no thing to find out at the first letter.
+    """
 
     def __init__(self, store: Store, settings: configuration.Settings, secret: bytes, gateway: str, due: asyncio.Event,
                  name: str = accounts.DEFAULT) -> None:
         self._store, self._secret, self._gateway, self._due, self._name = store, secret, gateway, due, name
         self._account, self._limits = accounts.configured(settings)[name], settings.outbound
+        self._signer = accounts.signer(name, self._account)
         self._rest: Rest | None = None
         self._shown: Rest | None = None
         self._turns = turns.Turns(self._account.smtp.connections)
@@ -163,7 +167,7 @@ class Worker:
         """The letter as it will leave. Raises `Unfit` with the reason where it cannot be made or fails preflight."""
         letter = queued.letter
         try:
-            content = render.render(letter, self._account.mail, self._secret, receipt=self._limits.request_receipt)
+            content = render.render(letter, self._account.mail, self._secret, receipt=self._limits.request_receipt, signer=self._signer)
             problems = preflight.check(content, letter)
             submission = receipts.Submission(letter.bounce_address, letter.address, content)
         except Exception as error:

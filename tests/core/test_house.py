@@ -25,6 +25,7 @@ DOORS = {
     "pymap": ("gateway/sandbox/",),
     "apscheduler": ("gateway/daemon/jobs.py",),
     "authlib": ("gateway/accounts.py",),
+    "cryptography": ("gateway/mail/dkim.py",),
     "httpx2": ("gateway/accounts.py",),
     "sqlalchemy": ("gateway/store/",),
     "alembic": ("gateway/store/",),
