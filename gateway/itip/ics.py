@@ -23,6 +23,8 @@ PLAIN = "!$&'*+-/=_.~"
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 SUFFIX = re.compile(r"(jr|sr|i{1,3}|iv|ph\.?d|m\.?d|inc|ltd|llc|plc|gmbh|asa?|ab|a/s)\.?", re.IGNORECASE)
 """What stands after a comma without being a given name: "Acme, Inc."."""
+LONGEST_REASON = 500
+"""Most characters that are shown of a reason."""
 ONE_DAY = timedelta(days=1)
 
 
@@ -121,6 +123,13 @@ def facts(letter: Letter) -> Edition:
     return letter.before if letter.method is Method.CANCEL and letter.before is not None else letter.edition
 
 
+def cancel_reason(letter: Letter) -> str:
+    """Why what a CANCEL takes away is cancelled; "" where nobody said, and in a withdrawal, which cancels nothing."""
+    if letter.method is not Method.CANCEL or letter.withdrawn:
+        return ""
+    return reason(editions.cancel_reason(letter.edition, letter.instance))
+
+
 class _Parameters(icalendar.Parameters):
     """Quotes a CN only where RFC 5545 §3.2 needs it: some clients take the quotes for a part of the name."""
 
@@ -152,6 +161,8 @@ class _Writer:
             self.recurrence(event, shown.recurrence, when)
         event.add("summary", text(shown.title) or shown.kind.value.capitalize())
         self.texts(event)
+        if why := cancel_reason(letter):
+            event.add("comment", why)  # RFC 5546 §3.2.5
         self.people(event, reply)
         cancelled = letter.method is Method.CANCEL and not letter.withdrawn
         if cancelled or letter.method is Method.REQUEST:
@@ -305,6 +316,12 @@ def _years(shown: Edition, instance: Moment | None) -> tuple[int, int]:
 def text(value: str) -> str:
     """A text with LF line ends and without control characters, which RFC 5545 §3.1 forbids."""
     return CONTROLS.sub("", value.replace("\r\n", "\n").replace("\r", "\n")).strip()
+
+
+def reason(value: str) -> str:
+    """A reason as it is shown: on one line, and no longer than a reader needs."""
+    found = " ".join(text(value).split())
+    return found if len(found) <= LONGEST_REASON else found[: LONGEST_REASON - 1].rstrip() + "…"
 
 
 def web_link(url: str) -> str:

@@ -310,7 +310,8 @@ def _is_repeat(queued: Queued, copy: Copy) -> bool:
 
 def _says(queued: Queued, letter: Owed) -> bool:
     return (queued.method is letter.method and queued.instance == letter.instance
-            and not editions.differs(queued.edition, letter.edition))
+            and not editions.differs(queued.edition, letter.edition)
+            and editions.cancel_reason(queued.edition, queued.instance) == editions.cancel_reason(letter.edition, letter.instance))
 
 
 def _inherit(letter: Owed, replaced: Sequence[Queued]) -> Owed:

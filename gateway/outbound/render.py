@@ -102,6 +102,7 @@ def bodies(teller: wording.Teller, secret: bytes) -> tuple[str, str]:
         "title": teller.title(),
         "lead": teller.lead(),
         "scope": teller.scope(),
+        "reason": teller.reason(),
         "facts": teller.facts(),
         "differences": teller.differences(),
         "agenda": ics.text(shown.agenda),

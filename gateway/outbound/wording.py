@@ -28,6 +28,7 @@ class Change(StrEnum):
     CANCELLED = "cancelled"
     WITHDRAWN = "withdrawn"
     ASKED_AGAIN = "asked_again"
+    REMINDER = "reminder"
     PROPOSAL_DECLINED = "proposal_declined"
 
 
@@ -59,6 +60,7 @@ TITLES = {
     Change.CANCELLED: marked("Cancelled"),
     Change.WITHDRAWN: marked("Withdrawn"),
     Change.ASKED_AGAIN: marked("Please answer again"),
+    Change.REMINDER: marked("Reminder"),
     Change.PROPOSAL_DECLINED: marked("Proposal declined"),
 }
 LEADS = {
@@ -89,6 +91,7 @@ LEADS = {
         "You answered an earlier date of this task, so your answer does not count. Please answer for the date below."),
     (Change.ASKED_AGAIN, Kind.CALL): marked(
         "You answered an earlier time of this call, so your answer does not count. Please answer for the time below."),
+    **{(Change.REMINDER, kind): marked("%(owner)s has not received an answer to this invitation from you yet.") for kind in Kind},
     (Change.PROPOSAL_DECLINED, Kind.MEETING): marked(
         "%(owner)s cannot follow your proposal. The meeting stays as it is."),
     (Change.PROPOSAL_DECLINED, Kind.TASK): marked(
@@ -96,6 +99,12 @@ LEADS = {
     (Change.PROPOSAL_DECLINED, Kind.CALL): marked(
         "%(owner)s cannot follow your proposal. The call stays as it is."),
 }
+IN_TIME = {
+    Kind.MEETING: marked("Please answer before the time below."),
+    Kind.TASK: marked("Please answer before the date below."),
+    Kind.CALL: marked("Please answer before the time below."),
+}
+"""What a reminder says where the owner has named no time by which he wants an answer."""
 STANDINGS = {
     Reply.ACCEPTED: marked("Your answer stands: yes."),
     Reply.TENTATIVE: marked("Your answer stands: maybe."),
@@ -110,6 +119,8 @@ REPLIES = {
     Reply.NEEDS_ACTION: marked("not answered"),
 }
 NAMELESS = {Kind.MEETING: marked("Meeting"), Kind.TASK: marked("Task"), Kind.CALL: marked("Call")}
+COMPARED = (Change.MOVED, Change.UPDATED, Change.REINSTATED, Change.ASKED_AGAIN, Change.REMINDER)
+"""Letters that say what is different from the last one."""
 ORDINALS = {"1": marked("the first"), "2": marked("the second"), "3": marked("the third"), "4": marked("the fourth"),
             "-1": marked("the last")}
 DAY = re.compile(r"\+?(-?\d)?(MO|TU|WE|TH|FR|SA|SU)")
@@ -133,6 +144,8 @@ def change(letter: Letter) -> Change:
         return Change.MOVED
     if letter.remarks.occasion is Occasion.OLD_ANSWER:
         return Change.ASKED_AGAIN
+    if letter.remarks.occasion is Occasion.REMINDER:
+        return Change.REMINDER
     return Change.UPDATED if _visible(before) != _visible(now) else Change.INVITATION
 
 
@@ -165,6 +178,8 @@ class Teller:
         sentence = self.words.gettext(LEADS[what, kind]) % {"owner": self.owner()}
         if what in (Change.UPDATED, Change.PROPOSAL_DECLINED) and self.letter.reply is not Reply.NEEDS_ACTION:
             sentence += " " + self._standing()
+        if what is Change.REMINDER and not self._answer_by():
+            sentence += " " + self.words.gettext(IN_TIME[kind])
         giver = self.letter.remarks.delegated_from
         if giver is not None and self.letter.method is Method.REQUEST and self.letter.reply is Reply.NEEDS_ACTION:
             name = ics.common_name(giver.name) or giver.address
@@ -182,10 +197,16 @@ class Teller:
         """What a letter about one date of a series says about that; "" for any other letter."""
         return "" if self.letter.instance is None else self.words.gettext("This concerns only this one date of a series.")
 
+    def reason(self) -> str:
+        """Why it is cancelled; "" where nobody said."""
+        why = ics.cancel_reason(self.letter)
+        return self.words.gettext("Reason: %(reason)s") % {"reason": why} if why else ""
+
     def facts(self) -> list[Fact]:
         """Label and lines, in the order in which people look for them; the agenda is shown apart."""
         shown, instance, _ = ics.facts(self.letter), self.letter.instance, self.words.gettext
-        found = [Fact(self._when_label(shown), self.when(shown, instance)), Fact(_("You proposed"), self._proposed(shown))]
+        found = [Fact(self._when_label(shown), self.when(shown, instance)), Fact(_("You proposed"), self._proposed(shown)),
+                 Fact(_("Please answer by"), self._answer_by())]
         if instance is None and shown.recurrence is not None:
             found.append(Fact(_("Repeats"), self._rule(shown)))
             found.append(Fact(_("Also on"), tuple(self._added(shown))))
@@ -199,19 +220,21 @@ class Teller:
     def differences(self) -> list[Difference]:
         """Old and new of everything visible that is not as it was; empty for a first invitation and a cancellation."""
         before, now, instance, _ = self.letter.before, self.letter.edition, self.letter.instance, self.words.gettext
-        if before is None or change(self.letter) not in (Change.MOVED, Change.UPDATED, Change.REINSTATED, Change.ASKED_AGAIN):
+        if before is None or change(self.letter) not in COMPARED:
             return []
         found = [
             Difference(_("Title"), lines(before.title), lines(now.title)),
             Difference(self._when_label(now), self.when(before, instance), self.when(now, instance)),
             Difference(_("Where"), lines(before.location), lines(now.location)),
             Difference(_("Video meeting"), lines(before.video_url), lines(now.video_url)),
+            Difference(_("Answers wanted by"), self._deadline(before), self._deadline(now)),
         ]
         if instance is None:
             found += [Difference(_("Repeats"), self._rule(before), self._rule(now)),
                       Difference(_("Also on"), tuple(self._added(before)), tuple(self._added(now))),
                       Difference(_("Changed dates"), tuple(self._dates(before)), tuple(self._dates(now)))]
-        without = {_("Where"): _("not given"), _("Video meeting"): _("not given"), _("Repeats"): _("only once")}
+        without = {_("Where"): _("not given"), _("Video meeting"): _("not given"), _("Answers wanted by"): _("not given"),
+                   _("Repeats"): _("only once")}
         told = []
         for one in found:
             if one.before != one.now:
@@ -230,11 +253,23 @@ class Teller:
         if not isinstance(span.start, datetime):
             return (self._days(span),)
         end = span.end if isinstance(span.end, datetime) else None
+        return self._in_zones(edition, span.start, end, series=instance is None and edition.recurrence is not None)
+
+    def _in_zones(self, edition: Edition, start: datetime, end: datetime | None, *, series: bool = False) -> tuple[str, ...]:
         mine, owners = self.letter.timezone or edition.timezone, edition.timezone
-        found = [self._clocks(span.start, end, mine)]
-        if _differ(span.start, end, mine, owners, series=instance is None and edition.recurrence is not None):
-            found.append(self._clocks(span.start, end, owners))
+        found = [self._clocks(start, end, mine)]
+        if _differ(start, end, mine, owners, series=series):
+            found.append(self._clocks(start, end, owners))
         return tuple(found)
+
+    def _deadline(self, edition: Edition) -> tuple[str, ...]:
+        return self._in_zones(edition, edition.answer_by, None) if edition.answer_by is not None else ()
+
+    def _answer_by(self) -> tuple[str, ...]:
+        """By when an answer is wanted, in a letter that asks for one while there is time."""
+        letter, by = self.letter, self.letter.edition.answer_by
+        asks = letter.method is Method.REQUEST and letter.reply is Reply.NEEDS_ACTION
+        return self._deadline(letter.edition) if asks and by is not None and by > letter.dtstamp else ()
 
     def _proposed(self, shown: Edition) -> tuple[str, ...]:
         """The time that the invitee asked for, in a letter that turns it down."""
@@ -330,6 +365,8 @@ class Teller:
             original = original.astimezone(zones.zone(self.letter.timezone or edition.timezone))
         day = self.words.short_day(original)
         if one.cancelled:
+            if why := ics.reason(one.cancel_reason):
+                return self.words.gettext("%(day)s: cancelled (%(reason)s)") % {"day": day, "reason": why}
             return self.words.gettext("%(day)s: cancelled") % {"day": day}
         return self.words.gettext("%(day)s: now %(when)s") % {"day": day, "when": self.when(edition, one.original)[0]}
 
@@ -406,4 +443,5 @@ def _place(edition: Edition, instance: Moment | None) -> tuple[object, ...]:
 
 
 def _visible(edition: Edition) -> tuple[object, ...]:
-    return (edition.title, edition.agenda, edition.video_url, edition.recurrence, edition.dates, edition.guest_list_public)
+    return (edition.title, edition.agenda, edition.video_url, edition.recurrence, edition.dates, edition.guest_list_public,
+            edition.answer_by)

@@ -37,8 +37,10 @@ def letters() -> Iterator[tuple[str, Letter]]:
         yield f"meeting-{change}", specimens.changed("meeting", change)
     shown = (("rich", "moved"), ("listed", "updated"), ("all-day", "moved"), ("over-midnight", "invitation"), ("task", "moved"),
              ("planned-call", "invitation"), ("call", "cancelled"), ("series", "invitation"), ("series-with-dates", "updated"),
-             ("series-with-dates", "moved"), ("all-day-series", "proposal_declined"), ("dates", "invitation"), ("one-date", "moved"),
-             ("one-date", "cancelled"), ("one-date", "asked_again"))
+             ("series-with-dates", "moved"), ("answer-by", "invitation"),
+             ("answer-by", "cancelled"), ("answer-by", "reminder"), ("rich", "cancelled"), ("task", "reminder"),
+             ("all-day-series", "proposal_declined"), ("dates", "invitation"), ("one-date", "moved"), ("one-date", "cancelled"),
+             ("one-date", "asked_again"))
     for kind, change in shown:
         yield f"{kind}-{change}", specimens.changed(kind, change)
     yield "meeting-passed_on_to_you", specimens.delegated()

@@ -21,7 +21,7 @@ SINGLE = Edition(uid="7f3c2a91@crm.example", kind=Kind.MEETING, title="Kick-off"
                  timezone="Europe/Oslo", organizer="Nordmann, Kari")
 SERIES = replace(SINGLE, title="Ukesmøte", recurrence=Recurrence("FREQ=WEEKLY;COUNT=6;BYDAY=TU"))
 WITH_DATES = replace(SERIES, recurrence=Recurrence("FREQ=WEEKLY;UNTIL=20270301", exdates=(START + 4 * WEEK,)), dates=(
-    DateChange(SECOND, SECOND + 2 * HOUR, SECOND + 3 * HOUR), DateChange(THIRD, cancelled=True)),
+    DateChange(SECOND, SECOND + 2 * HOUR, SECOND + 3 * HOUR), DateChange(THIRD, cancelled=True, cancel_reason="Julebord")),
     sequence=1, date_sequences=((SECOND, 2, 2), (THIRD, 3, 3)))
 LISTED = replace(SINGLE, guest_list_public=True, guests=(
     Guest("Ola Hansen", "ola@ext.example", Reply.ACCEPTED), Guest("Bø; \"Per\", jr.", "per@other.example", Reply.TENTATIVE),
@@ -46,8 +46,12 @@ KINDS: dict[str, Edition] = {
     "dates": replace(SERIES, recurrence=Recurrence("", rdates=(START, SECOND + HOUR, THIRD))),
     "series-with-dates": WITH_DATES,
     "one-date": WITH_DATES,
+    "answer-by": replace(SINGLE, answer_by=START - timedelta(days=4)),
 }
-CHANGES = ("invitation", "reinstated", "moved", "updated", "cancelled", "withdrawn", "asked_again", "proposal_declined")
+CHANGES = ("invitation", "reinstated", "moved", "updated", "cancelled", "withdrawn", "asked_again", "reminder", "proposal_declined")
+REASONS = {"one-date": "Foredragsholderen er syk.", "answer-by": "Vi fikk ikke nok svar i tide; ny innkalling kommer på nyåret.",
+           "rich": "Først <b>dette</b>,\r\n så \x1b[31m; & \"det\" – " + "og mer til " * 60}
+"""Why the follow-ups of some kinds are cancelled."""
 
 
 def letter(edition: Edition = SINGLE, **facts: object) -> Letter:
@@ -68,13 +72,15 @@ def changed(kind: str, change: str) -> Letter:
     sequence = now.sequence + 1
     if change == "invitation":
         return base
-    if change == "asked_again":
-        return replace(base, before=now, remarks=Remarks(Occasion.OLD_ANSWER))
+    if change in ("asked_again", "reminder"):
+        return replace(base, before=now, remarks=Remarks(Occasion.OLD_ANSWER if change == "asked_again" else Occasion.REMINDER))
     if change == "proposal_declined":
         asked = Remarks(start=date(2026, 12, 9)) if now.all_day or now.start is None else Remarks(start=SECOND + HOUR, end=SECOND + 2 * HOUR)
         return replace(base, method=Method.DECLINECOUNTER, reply=Reply.TENTATIVE, remarks=asked)
     if change in ("cancelled", "withdrawn"):
-        gone = replace(now, cancelled=change == "cancelled", sequence=sequence)
+        gone = replace(now, cancelled=change == "cancelled", sequence=sequence, cancel_reason=REASONS.get(kind, ""))
+        if base.instance is not None:
+            gone = replace(gone, dates=(DateChange(base.instance, cancelled=True, cancel_reason=gone.cancel_reason), *now.dates[1:]))
         return replace(base, method=Method.CANCEL, before=now, edition=gone, sequence=sequence, withdrawn=change == "withdrawn")
     before = {
         "reinstated": replace(now, cancelled=True),

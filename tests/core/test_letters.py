@@ -16,6 +16,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from hypothesis import given
 from hypothesis import strategies as st
+from icalendar import Calendar
 
 from gateway import i18n
 from gateway.errors import InputError
@@ -275,6 +276,82 @@ def test_a_withdrawn_invitation_is_not_a_cancelled_meeting() -> None:
     assert "har avlyst" not in body
 
 
+@pytest.mark.parametrize("kind", ["answer-by", "one-date", "rich"])
+def test_a_cancellation_says_why(kind: str) -> None:
+    message = parsed(changed(kind, "cancelled"))
+    told, = (line for line in text(message).splitlines() if line.startswith("Årsak: "))
+    why = told.removeprefix("Årsak: ")
+    assert why == " ".join(re.sub("\x1b", "", specimens.REASONS[kind]).split()) or (kind == "rich" and why.endswith("…"))
+    assert len(why) <= ics.LONGEST_REASON
+    assert [words for words in Page(text(message, "html")).words if words == told], "the same in the HTML, and no markup"
+    assert Calendar.from_ical(ics.calendar(changed(kind, "cancelled"))).walk("VEVENT")[0]["comment"] == why
+
+
+@pytest.mark.parametrize("change", [one for one in specimens.CHANGES if one != "cancelled"])
+def test_no_other_letter_says_why(change: str) -> None:
+    """A withdrawal cancels nothing; what takes place has no reason not to."""
+    one = changed("answer-by", change)
+    assert b"COMMENT" not in ics.calendar(one)
+    assert "Årsak" not in text(parsed(one))
+    assert "Årsak" not in text(parsed(changed("answer-by", "withdrawn")), "html")
+
+
+def test_a_cancellation_without_a_reason_gives_none() -> None:
+    one = changed("meeting", "cancelled")
+    for why in ("", " \r\n", "\x00\x1b"):
+        silent = replace(one, edition=replace(one.edition, cancel_reason=why))
+        assert ics.calendar(silent) == ics.calendar(one)
+        assert "Årsak" not in text(parsed(silent))
+
+
+WANTED = specimens.KINDS["answer-by"]
+BY = START - timedelta(days=4)
+
+
+def asked_by(one: Letter) -> tuple[str, ...]:
+    return next((fact.lines for fact in teller(one).facts() if fact.label == "Vi ber om svar innen"), ())
+
+
+def test_an_invitation_says_by_when_an_answer_is_wanted_in_the_readers_zone() -> None:
+    assert asked_by(letter(WANTED)) == ("fredag 27. november 2026 kl. 09.00 (Oslo, UTC+1)",)
+    assert asked_by(letter(WANTED, timezone="Asia/Tokyo")) == (
+        "fredag 27. november 2026 kl. 17.00 (Tokyo, UTC+9)", "fredag 27. november 2026 kl. 09.00 (Oslo, UTC+1)")
+
+
+@pytest.mark.parametrize("one", [
+    letter(SINGLE), letter(WANTED, reply=Reply.ACCEPTED), letter(WANTED, dtstamp=BY), changed("answer-by", "cancelled"),
+    changed("answer-by", "withdrawn"), changed("answer-by", "proposal_declined")])
+def test_nobody_is_urged_who_need_not_or_can_no_longer_answer_in_time(one: Letter) -> None:
+    assert asked_by(one) == ()
+    assert "Vi ber om svar innen" not in text(parsed(one))
+
+
+@pytest.mark.parametrize(("before", "now", "told"), [
+    (None, BY, ("ikke oppgitt", "fredag 27. november 2026 kl. 09.00 (Oslo, UTC+1)")),
+    (BY, BY + timedelta(days=1), ("fredag 27. november 2026 kl. 09.00 (Oslo, UTC+1)", "lørdag 28. november 2026 kl. 09.00 (Oslo, UTC+1)")),
+    (BY, None, ("fredag 27. november 2026 kl. 09.00 (Oslo, UTC+1)", "ikke oppgitt"))])
+def test_another_deadline_is_told_old_and_new(before: datetime | None, now: datetime | None, told: tuple[str, str]) -> None:
+    one = letter(replace(SINGLE, answer_by=now), before=replace(SINGLE, answer_by=before))
+    assert wording.change(one) is wording.Change.UPDATED
+    assert [(one.label, *one.before, *one.now) for one in teller(one).differences()] == [("Svarfrist", *told)]
+
+
+@pytest.mark.parametrize(("kind", "urged"), [
+    ("meeting", "Vi ber deg svare før tidspunktet nedenfor."), ("task", "Vi ber deg svare før fristen nedenfor."), ("answer-by", "")])
+def test_a_reminder_says_what_is_missing_and_by_when(kind: str, urged: str) -> None:
+    one = changed(kind, "reminder")
+    assert teller(one).subject().startswith("Påminnelse: ")
+    assert teller(one).lead() == f"Kari Nordmann har ikke fått svar fra deg på denne invitasjonen ennå. {urged}".strip()
+    assert bool(asked_by(one)) is not bool(urged)
+    late = replace(one, dtstamp=START - HOUR)
+    assert teller(late).lead().endswith("nedenfor."), "no time that has passed is named"
+
+
+def test_a_move_that_goes_with_a_reminder_is_told_as_a_move() -> None:
+    one = changed("meeting", "moved")
+    assert wording.change(replace(one, remarks=changed("meeting", "reminder").remarks)) is wording.Change.MOVED
+
+
 def test_answer_links_lead_to_the_token_address_with_a_valid_tag() -> None:
     one = letter(WITH_DATES, instance=SECOND, sequence=7)
     message = parsed(one)
@@ -482,7 +559,8 @@ def test_dates_of_a_series_in_words() -> None:
     facts = {fact.label: fact.lines for fact in teller(letter(WITH_DATES)).facts()}
     assert facts["Gjentas"] == ("hver uke, til 1. mars 2027",)
     assert facts["Endrede datoer"] == (
-        "8. des. 2026: nå tirsdag 8. desember 2026 kl. 11.00–12.00 (Oslo, UTC+1)", "15. des. 2026: avlyst", "29. des. 2026: avlyst")
+        "8. des. 2026: nå tirsdag 8. desember 2026 kl. 11.00–12.00 (Oslo, UTC+1)", "15. des. 2026: avlyst (Julebord)",
+        "29. des. 2026: avlyst")
     assert {fact.label: fact.lines for fact in teller(letter(specimens.KINDS["dates"])).facts()}["Også"] == (
         "tirsdag 8. desember 2026 kl. 10.00–11.00 (Oslo, UTC+1)", "tirsdag 15. desember 2026 kl. 09.00–10.00 (Oslo, UTC+1)")
     many = replace(SERIES, dates=tuple(replace(WITH_DATES.dates[1], original=START + WEEK * n) for n in range(1, 14)))
