@@ -209,7 +209,7 @@ def _write_follow_ups(connection: Connection, entries: Document, times: Sequence
     rows = [_follow_up(one, when, one.key in planned) for one, when in zip(entries.follow_ups, times, strict=True)]
     merged = directory.merge(connection, "follow_up", ("key",), rows)
     dates = [{"follow_up": one.key, "original_start": followups.instant(date.original), "start_at": _instant(date.start),
-              "end_at": _instant(date.end), "cancelled": date.cancelled}
+              "end_at": _instant(date.end), "cancelled": date.cancelled, "cancel_reason": date.cancel_reason}
              for one, when in zip(entries.follow_ups, times, strict=True) for date in when.dates]
     own = directory.merge(connection, "follow_up_date", ("follow_up", "original_start"), dates,
                           prune={one.key for one in entries.follow_ups})
@@ -220,9 +220,10 @@ def _write_follow_ups(connection: Connection, entries: Document, times: Sequence
 
 
 def _follow_up(one: FollowUp, times: Times, planned: bool) -> dict[str, Any]:
-    row = one.model_dump(exclude={"start", "end", "deadline", "recurrence", "instances", "fields", "uid", "sequence", "participants"})
-    row |= {"start_at": _instant(times.start), "end_at": _instant(times.end), "deadline": times.deadline, "rrule": times.rrule,
-            "fields": json.dumps(one.fields, sort_keys=True)}
+    row = one.model_dump(exclude={"start", "end", "deadline", "answer_by", "recurrence", "instances", "fields", "uid", "sequence",
+                                  "participants"})
+    row |= {"start_at": _instant(times.start), "end_at": _instant(times.end), "deadline": times.deadline,
+            "answer_by": times.answer_by, "rrule": times.rrule, "fields": json.dumps(one.fields, sort_keys=True)}
     # UID and counter of an earlier system count until the gateway has used them.
     kept = {} if planned else {"uid": one.uid, "sequence": one.sequence}
     return row | {column: value for column, value in kept.items() if value is not None}

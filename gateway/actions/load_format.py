@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from gateway.errors import InputError
+from gateway.itip import ics
 
 LARGEST_INTEGER = 2**31 - 1  # RFC 5545 §3.3.8
 SHOWN_ERRORS = 10
@@ -37,6 +38,7 @@ Text = Annotated[str, AfterValidator(_storable)]
 Key = Annotated[Text, AfterValidator(_key)]
 Word = Annotated[Text, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
 """A text that other systems keep as a number."""
+Reason = Annotated[str, Field(max_length=ics.LONGEST_REASON), AfterValidator(_storable)]
 Count = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
 
 
@@ -95,6 +97,7 @@ class Instance(Entry):
     start: Text | None = None
     end: Text | None = None
     cancelled: bool = False
+    cancel_reason: Reason = ""
 
 
 class Participant(Entry):
@@ -124,12 +127,14 @@ class FollowUp(Entry):
     start: Text | None = None
     end: Text | None = None
     deadline: Text | None = None
+    answer_by: Text | None = None
     all_day: bool = False
     timezone: Text = ""
     recurrence: Recurrence | None = None
     instances: list[Instance] = []
     guest_list: Literal["auto", "public", "private"] = "auto"
     cancelled: bool = False
+    cancel_reason: Reason = ""
     company: Key | None = None
     person: Key | None = None
     project: Key | None = None

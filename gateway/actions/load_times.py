@@ -26,17 +26,19 @@ class DateTimes:
     start: Moment | None = None
     end: Moment | None = None
     cancelled: bool = False
+    cancel_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """When a follow-up takes place. `deadline` is an instant, also for a day (its local midnight)."""
+    """When a follow-up takes place. `deadline` is an instant, also for a day (its local midnight); so is `answer_by`."""
 
     start: Moment | None = None
     end: Moment | None = None
     deadline: datetime | None = None
     rrule: str = ""
     dates: tuple[DateTimes, ...] = ()
+    answer_by: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -50,18 +52,19 @@ class Reader:
     def times(self) -> Times:
         one = self.one
         start, end = self._moment(one.start, "start"), self._moment(one.end, "end", is_end=True)
-        deadline = self._deadline()
+        deadline, answer_by = self._deadline(), self._answer_by()
+        self._reasons()
         if self.problems:
             return Times()
         if start is None:
             self._without_start(end, deadline)
-            return Times(deadline=deadline)
+            return Times(deadline=deadline, answer_by=answer_by)
         if end is not None and end < start:
             self._wrong("end", "is before the start")
             return Times()
         if end == start and one.all_day:
             end = start + DAY
-        return Times(start, end, deadline, *self._series(start, end))
+        return Times(start, end, deadline, *self._series(start, end), answer_by=answer_by)
 
     def _wrong(self, place: str, reason: str) -> None:
         self.problems.append((place, reason))
@@ -114,6 +117,22 @@ class Reader:
             return read
         return datetime.combine(read, time(), self.zone).astimezone(UTC)
 
+    def _answer_by(self) -> datetime | None:
+        if self.one.answer_by is None:
+            return None
+        read = self._parsed(self.one.answer_by, "answer_by")
+        if read is None or isinstance(read, datetime):
+            return read
+        self._wrong("answer_by", f"{self.one.answer_by!r} is a plain date; by when on that day?")
+        return None
+
+    def _reasons(self) -> None:
+        said: list[tuple[str, load_format.FollowUp | load_format.Instance]] = [("", self.one)]
+        said += [(f"instances[{number}].", one) for number, one in enumerate(self.one.instances)]
+        for place, one in said:
+            if one.cancel_reason and not one.cancelled:
+                self._wrong(f"{place}cancel_reason", "goes with \"cancelled\": true only")
+
     def _series(self, start: Moment, end: Moment | None) -> tuple[str, tuple[DateTimes, ...]]:
         given = self.one.recurrence or load_format.Recurrence()
         if not given.rrule and not given.rdates:
@@ -159,7 +178,8 @@ class Reader:
             self._wrong(f"{place}.original_start", f"no date of the series begins at {one.original_start}")
         if end is not None and end < (start or original):
             self._wrong(f"{place}.end", "is before the start")
-        dates[original] = DateTimes(original, cancelled=True) if one.cancelled else DateTimes(original, start, end)
+        dates[original] = (DateTimes(original, cancelled=True, cancel_reason=one.cancel_reason) if one.cancelled
+                           else DateTimes(original, start, end))
 
 
 def read(one: load_format.FollowUp, site_zone: str) -> tuple[Times, list[tuple[str, str]]]:

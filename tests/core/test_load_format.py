@@ -40,7 +40,7 @@ def test_the_example_of_the_contract_is_read() -> None:
 
 def test_every_optional_field_of_the_contract_is_known() -> None:
     named = ("deadline all_day availability alarm_minutes priority completed private guest_list notes video_url company person project "
-             "sale fields cancelled")
+             "sale fields cancelled cancel_reason answer_by")
     assert set(named.split()) <= set(load_format.FollowUp.model_fields)
     assert {"removed", "sent"} <= set(load_format.Participant.model_fields)
 
@@ -58,6 +58,7 @@ def follow_up(**values: Any) -> dict[str, Any]:
     ({"persons": [{"key": "ola", "emails": "ola@ext.example"}]}, "persons[0].emails: "),
     ({"persons": [{"key": "ola", "emails": ["ola@ext.example", 7]}]}, "persons[0].emails[1]: "),
     ({"persons": [{"key": ""}]}, "persons[0].key: must not be empty"),
+    (follow_up(cancelled=True, cancel_reason="x" * 501), "follow_ups[0].cancel_reason: string should have at most 500 characters"),
     ({"persons": [{"key": "ola "}]}, "persons[0].key: must not be empty, nor begin or end with a blank"),
     ({"persons": [{"key": 7}]}, "persons[0].key: "),
     ({"associates": [{"key": "k", "name": "a\0b"}]}, "associates[0].name: has a NUL character"),
@@ -162,6 +163,18 @@ def test_a_deadline_that_is_a_day_begins_with_it_where_the_follow_up_is(deadline
     assert good(kind="task", start=None, deadline=deadline, all_day=all_day).deadline == expected
 
 
+@pytest.mark.parametrize("text", ["2026-11-27T12:00:00", "2026-11-27T12:00:00+01:00", "2026-11-27T11:00:00Z"])
+@pytest.mark.parametrize("values", [{}, {"all_day": True}, {"kind": "task", "start": None, "deadline": "2026-12-01"}])
+def test_the_time_by_which_an_answer_is_wanted_is_an_instant(text: str, values: dict[str, Any]) -> None:
+    assert good(answer_by=text, timezone="Europe/Oslo", **values).answer_by == datetime(2026, 11, 27, 11, tzinfo=UTC)
+
+
+def test_a_cancelled_date_may_say_why() -> None:
+    found = good(recurrence=WEEKLY, timezone="UTC", instances=[
+        {"original_start": "2026-12-08T09:00:00", "cancelled": True, "cancel_reason": "The room is flooded"}])
+    assert found.dates == (DateTimes(datetime(2026, 12, 8, 9, tzinfo=UTC), cancelled=True, cancel_reason="The room is flooded"),)
+
+
 def test_dates_of_a_series_are_named_in_its_zone() -> None:
     found = good(start="2026-10-20T09:00:00", recurrence={
         "rrule": "FREQ=WEEKLY;COUNT=4", "exdates": ["2026-10-27T09:00:00"], "rdates": ["2026-12-24T10:00:00"]}, instances=[
@@ -207,6 +220,9 @@ WEEKLY = {"rrule": "FREQ=WEEKLY;COUNT=3"}
     ({"recurrence": WEEKLY, "instances": [{"original_start": "2026-12-08T09:00:00", "cancelled": True}] * 2}, "instances[1].original_start"),
     ({"recurrence": WEEKLY, "instances": [{"original_start": "2026-12-08T09:00:00", "end": "2026-12-08T08:00:00"}]}, "instances[0].end"),
     ({"kind": "task", "start": None, "deadline": "2026-12-01", "recurrence": WEEKLY}, "recurrence"),
+    ({"answer_by": "soon"}, "answer_by"), ({"answer_by": "2026-11-27"}, "answer_by"), ({"cancel_reason": "ill"}, "cancel_reason"),
+    ({"recurrence": WEEKLY, "instances": [{"original_start": "2026-12-08T09:00:00", "cancel_reason": "ill"}]},
+     "instances[0].cancel_reason"),
 ])
 def test_times_that_make_no_sense_are_named_by_their_place(values: dict[str, Any], place: str) -> None:
     _, problems = times(**values)

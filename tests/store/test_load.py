@@ -265,6 +265,22 @@ def test_whoever_holds_it_is_told_of_the_cancellation(store: Store) -> None:
     assert plan(store) == [("ola@ext.example", "CANCEL", 5)]
 
 
+def test_reasons_and_the_wanted_answer_reach_their_columns(store: Store) -> None:
+    def told() -> tuple[Any, ...]:
+        with store.read() as connection:
+            row = connection.execute(sa.select(schema.follow_up)).one()
+            return row.cancel_reason, row.answer_by, list(connection.execute(sa.select(schema.follow_up_date.c.cancel_reason)).scalars())
+
+    series = {"recurrence": {"rrule": "FREQ=WEEKLY;COUNT=3"}, "timezone": "Europe/Oslo", "answer_by": "2026-11-27T12:00:00"}
+    date = {"original_start": "2026-12-08T09:00:00", "cancelled": True, "cancel_reason": "The speaker is ill"}
+    document = meeting(**series, instances=[date], cancelled=True, cancel_reason="Too few answers")
+    run(store, document)
+    assert told() == ("Too few answers", datetime(2026, 11, 27, 11, tzinfo=UTC), ["The speaker is ill"])
+    assert run(store, document).changed == {}
+    run(store, meeting(recurrence={"rrule": "FREQ=WEEKLY;COUNT=3"}, timezone="Europe/Oslo"))
+    assert told() == ("", None, [])
+
+
 @pytest.mark.parametrize("participant", [
     {"person": "mute", "email_invite": True}, {"person": "bad", "email_invite": True}, {"associate": "kari", "email_invite": True},
     {"resource": "room1", "email_invite": True}])
