@@ -18,6 +18,7 @@ from gateway.errors import ConfigurationError
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "gateway.toml"
 SECRET = "hunter2-of-the-mailbox"
+SIGNED = "[mail]\naddress = 'invites@crm.example'\n"
 
 
 def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -69,6 +70,15 @@ def test_environment_before_file_before_default(tmp_path: Path, monkeypatch: pyt
     ("[oauth]\nclient_id = 'x'\ntoken_url = 'http://login.example/token'\n", {}, ["oauth.token_url", "https"]),
     ("[oauth]\nclient_id = 'x'\nprovider = 'google'\n", {}, ["oauth.refresh_token_file", "Google"]),
     ("[accounts.a.oauth]\nclient_id = 'x'\nprovider = 'microsoft365'\n", {}, ["accounts.a.oauth.tenant", "directory"]),
+    (f"{SIGNED}dkim_selector = 's1'\n", {}, ["mail.dkim_key_file", "needed", "mail.dkim_selector", "gateway.toml"]),
+    (f"{SIGNED}dkim_key_file = 'k.pem'\n", {}, ["mail.dkim_selector", "needed", "gateway.toml"]),
+    ("", {"GATEWAY_MAIL__DKIM_KEY": "x"}, ["mail.dkim_selector", "needed"]),
+    (f"{SIGNED}dkim_domain = 'crm.example'\n", {}, ["mail.dkim_selector", "needed", "mail.dkim_domain"]),
+    *((f"{SIGNED}dkim_key_file = 'k.pem'\ndkim_selector = '{one}'\n", {}, ["mail.dkim_selector", "DNS"])
+      for one in ("s 1", "-s", "s1.", "s_1", "s1; d=x", "a" * 64)),
+    *((f"{SIGNED}dkim_key_file = 'k.pem'\ndkim_selector = 's1'\ndkim_domain = '{one}'\n", {}, ["mail.dkim_domain", "gateway.toml"])
+      for one in ("other.example", "team.crm.example", "m.example", "example", "crm.example;x", "crm.example x")),
+    ("[accounts.a.mail]\naddress = 'a@crm.example'\ndkim_selector = 's1'\n", {}, ["accounts.a.mail.dkim_key_file", "needed"]),
 ])
 def test_a_wrong_setting_is_one_line_that_names_key_and_place(
         text: str, variables: dict[str, str], says: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,12 +158,13 @@ def test_owner_beats_group_beats_default(owner: str, group: str, expected: str) 
 def test_secrets_are_masked(as_json: bool) -> None:
     done = command("config", "show", *(["--json"] if as_json else []), GATEWAY_SMTP__PASSWORD=SECRET, GATEWAY_IMAP__PASSWORD=SECRET,
                    GATEWAY_OAUTH__REFRESH_TOKEN=SECRET, GATEWAY_ACCOUNTS__SALES__OAUTH__CLIENT_SECRET=SECRET,
-                   GATEWAY_ACCOUNTS__SALES__IMAP__PASSWORD=SECRET,
+                   GATEWAY_ACCOUNTS__SALES__IMAP__PASSWORD=SECRET, GATEWAY_MAIL__ADDRESS="invites@crm.example",
+                   GATEWAY_MAIL__DKIM_KEY=SECRET, GATEWAY_MAIL__DKIM_SELECTOR="s1",
                    GATEWAY_STORE__URL=f"postgresql://gateway:{SECRET}@db.crm.example/gateway?password=hunter2&sslmode=require")
     assert done.returncode == 0
     assert SECRET not in done.stdout + done.stderr
     shown = json.loads(done.stdout) if as_json else tomllib.loads(done.stdout)
-    assert shown["smtp"]["password"] == shown["imap"]["password"] == shown["oauth"]["refresh_token"] == "***"
+    assert shown["smtp"]["password"] == shown["imap"]["password"] == shown["oauth"]["refresh_token"] == shown["mail"]["dkim_key"] == "***"
     assert shown["accounts"]["sales"]["oauth"]["client_secret"] == shown["accounts"]["sales"]["imap"]["password"] == "***"
     assert shown["store"]["url"] == "postgresql://gateway:***@db.crm.example/gateway?password=***&sslmode=require"
 

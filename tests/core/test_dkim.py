@@ -2,19 +2,26 @@
 
 import base64
 import hashlib
+import json
+import os
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
-from gateway.errors import InputError
+from gateway import accounts, settings
+from gateway.errors import ConfigurationError, InputError
 from gateway.itip import preflight
 from gateway.mail import dkim
 from gateway.model import Letter
 from gateway.outbound import render
+from tests import command
 from tests.core import signing, specimens
 from tests.core.specimens import MAIL, SECRET
+from tests.rig import mail_dkim
 
 LETTERS = [*(one for change in specimens.CHANGES for one in specimens.sample(change)), specimens.delegated(), specimens.passed_on(),
            specimens.words("Jeg blir nok litt sen.\n\n\n  Hilsen\tOla  \n\n")]
@@ -82,6 +89,16 @@ def test_every_letter_verifies_and_a_repeat_is_the_same(kind: str) -> None:
         assert content == render.render(one, MAIL, SECRET, signer=again), "a repeat is byte for byte the same"
         assert content.endswith(render.render(one, MAIL, SECRET)), "what is signed is what would have left"
         assert preflight.check(content, one) == []
+
+
+@pytest.mark.real
+def test_mail_dkim_finds_every_letter_good() -> None:
+    good, signer = [signed(one) for one in LETTERS], SIGNERS["rsa"]
+    bad = [good[0].replace(b"Kick-off", b"Kick-out"), good[0] + b"more\r\n", b"Subject: Pay\r\n" + good[0]]
+    zone = f'{signer.name}. IN TXT "{signer.record[:200]}" "{signer.record[200:]}"\n'
+    *found, altered, longer, doubled = mail_dkim.verdicts([*good, *bad], zone)
+    assert (len(found), {*found}) == (len(LETTERS), {"pass"})
+    assert (altered[:4], longer, doubled[:4]) == ("fail", "fail (body has been altered)", "fail")
 
 
 @pytest.mark.parametrize("kind", signing.KINDS)
@@ -161,3 +178,85 @@ def test_a_key_of_a_size_that_servers_need_not_verify_is_refused() -> None:
 
 def test_a_key_shows_in_no_repr() -> None:
     assert repr(SIGNERS["rsa"]) == "Signer(selector='s1', domain='crm.example')"
+
+
+# --- as it is configured
+
+
+def account(**mail: str) -> accounts.Account:
+    return accounts.configured(settings.load(None, {"accounts": {"sales": {"mail": {
+        "address": "sales@team.crm.example", "dkim_selector": "s1", **mail}}}}))["sales"]
+
+
+def test_the_key_comes_from_a_file_a_credential_or_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "key.pem"
+    file.write_text(f"The key of sales\r\n{signing.pem('ed25519')}", encoding="utf-8")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    given = [account(dkim_key_file=str(file)), account(dkim_key_file="credential:key.pem", dkim_key="not this"),
+             account(dkim_key=signing.pem("ed25519"))]
+    assert {signer.record for one in given if (signer := accounts.signer("sales", one))} == {SIGNERS["ed25519"].record}
+    assert accounts.signer("sales", accounts.Account(mail=MAIL)) is None
+
+
+@pytest.mark.parametrize(("address", "given", "signs"), [
+    ("sales@team.crm.example", "", "team.crm.example"), ("sales@team.crm.example", "CRM.example", "crm.example"),
+    ("invites@crm", "", "crm"), ("post@blåbær.example", "", "xn--blbr-roah.example"),
+    ("post@m.blåbær.example", "Blåbær.example", "xn--blbr-roah.example"), ("a@intern.vg.no", "vg.no", "vg.no")])
+def test_the_domain_that_signs_is_that_of_from_or_above_it(address: str, given: str, signs: str) -> None:
+    one = account(address=address, dkim_domain=given, dkim_key=signing.pem("ed25519"))
+    signer = accounts.signer("sales", one)
+    assert signer is not None
+    assert signer.domain == signs
+    content = render.render(specimens.letter(), one.mail, SECRET, signer=signer)
+    assert signing.verifies(content, signer.record, f"s1._domainkey.{signs}")
+
+
+@pytest.mark.parametrize(("content", "says"), [
+    (None, "cannot read"), (b"", "is no private key in PEM"), (b"secret\n", "is no private key in PEM"), (b"\xff\xfe", "cannot read"),
+    (signing.pem("ec").encode(), "is neither an RSA nor an Ed25519 key")])
+def test_a_key_that_cannot_be_used_ends_the_daemon_at_its_start(content: bytes | None, says: str, tmp_path: Path) -> None:
+    file = tmp_path / "key.pem"
+    if content is not None:
+        file.write_bytes(content)
+    done = administrator(tmp_path, "run", "--only", "outbound", GATEWAY_MAIL__DKIM_SELECTOR="s1", GATEWAY_MAIL__DKIM_KEY_FILE=str(file))
+    complaint = done.stderr.splitlines()[-1]
+    assert done.returncode == 78
+    assert complaint.startswith("invite-gateway: mail.dkim_key_file: ")
+    assert says in complaint
+    assert str(file) in complaint
+    assert "secret" not in done.stderr
+
+
+def test_a_key_in_the_environment_is_named_by_its_setting() -> None:
+    with pytest.raises(ConfigurationError, match=r"^accounts\.sales\.mail\.dkim_key: what is given is no private key in PEM$"):
+        accounts.signer("sales", account(dkim_key="secret"))
+
+
+def administrator(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    usual = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
+    return command.run(*arguments, environment=usual | {
+        "GATEWAY_STORE__URL": f"sqlite:///{folder}/store.db", "GATEWAY_MAIL__ADDRESS": "invites@crm.example"} | settings)
+
+
+def test_the_record_to_publish_is_printed_for_each_account(tmp_path: Path) -> None:
+    keys = {"GATEWAY_MAIL__DKIM_SELECTOR": "s1", "GATEWAY_MAIL__DKIM_KEY": signing.pem("rsa"),
+            "GATEWAY_ACCOUNTS__SALES__MAIL__ADDRESS": "sales@team.crm.example", "GATEWAY_ACCOUNTS__SALES__MAIL__DKIM_SELECTOR": "s2",
+            "GATEWAY_ACCOUNTS__SALES__MAIL__DKIM_DOMAIN": "crm.example", "GATEWAY_ACCOUNTS__SALES__MAIL__DKIM_KEY": signing.pem("ed25519"),
+            "GATEWAY_ACCOUNTS__OTHER__MAIL__ADDRESS": "other@crm.example"}
+    rsa_record, ed25519_record = SIGNERS["rsa"].record, SIGNERS["ed25519"].record
+    assert [json.loads(line) for line in administrator(tmp_path, "dkim", "--json", **keys).stdout.splitlines()] == [
+        {"account": "default", "name": "s1._domainkey.crm.example", "type": "TXT", "value": rsa_record},
+        {"account": "sales", "name": "s2._domainkey.crm.example", "type": "TXT", "value": ed25519_record}]
+    assert administrator(tmp_path, "dkim", **keys).stdout.splitlines() == [
+        "; account default: rsa, 2048 bits", f's1._domainkey.crm.example. IN TXT "{rsa_record[:255]}" "{rsa_record[255:]}"',
+        "; account sales: ed25519, 256 bits", f's2._domainkey.crm.example. IN TXT "{ed25519_record}"']
+    none = administrator(tmp_path, "dkim")
+    assert (none.returncode, none.stdout) == (1, "")
+    assert "mail.dkim_selector" in none.stderr
+
+
+def test_a_weak_key_signs_and_is_complained_of(tmp_path: Path) -> None:
+    done = administrator(tmp_path, "dkim", GATEWAY_MAIL__DKIM_SELECTOR="s1", GATEWAY_MAIL__DKIM_KEY=signing.pem("rsa1024"))
+    assert done.returncode == 0
+    assert "the key that signs letters is weak" in done.stderr
+    assert "1024" in done.stderr
