@@ -25,6 +25,7 @@ from gateway.outbound import worker
 from gateway.settings import Settings
 from gateway.store import engine, journal, leases, meta, migrate, outbox, pace
 from gateway.store.engine import Store
+from tests.core import signing
 from tests.wire.smtp_peer import Action, Drop, Hang, Letter, Peer, Say, Wait
 
 DEADLINE_SECONDS = 60.0
@@ -45,10 +46,10 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield made
 
 
-def configured(peer: Peer, *, timeout: float = PATIENT, smtp: Mapping[str, object] | None = None,
+def configured(peer: Peer, *, timeout: float = PATIENT, smtp: Mapping[str, object] | None = None, mail: Mapping[str, object] | None = None,
                outbound: Mapping[str, object] | None = None, accounts: Mapping[str, object] | None = None) -> Settings:
     return settings.load(overrides={
-        "mail": {"address": "invites@crm.example"}, "accounts": accounts or {},
+        "mail": {"address": "invites@crm.example", **(mail or {})}, "accounts": accounts or {},
         "smtp": {"host": "127.0.0.1", "port": peer.port, "security": "none", "timeout_seconds": timeout, **(smtp or {})},
         # Waits between tries must not be what a test measures.
         "outbound": {"coalesce_seconds": 0, "first_retry_seconds": 0.01, "longest_retry_seconds": 0.05, **(outbound or {})}})
@@ -185,16 +186,19 @@ async def test_a_destination_that_never_works_holds_up_no_other(store: Store, st
     judge(peer, {address: state for address, state in seen.items() if address.endswith(GOOD)})
 
 
-async def test_a_letter_is_repeated_with_the_same_bytes_where_the_answer_to_its_dot_was_lost(store: Store) -> None:
+@pytest.mark.parametrize("key", ["", *signing.KINDS])
+async def test_a_letter_is_repeated_with_the_same_bytes_where_the_answer_to_its_dot_was_lost(store: Store, key: str) -> None:
+    mail = {"dkim_selector": signing.SELECTOR, "dkim_key": signing.pem(key)} if key else {}
     peer = Peer({"body": Drop()}, {"body": Say(b"\x00\xff garbage\r\n")}, {"body": Drop(reset=True)}, {})
     async with peer.serving():
-        effective = configured(peer, smtp={"connections": 1})
+        effective = configured(peer, smtp={"connections": 1}, mail=mail)
         invite(store, effective, "m", f"ola@{GOOD}")
         async with working(store, effective):
             seen = await until(store, over)
     assert seen == {f"ola@{GOOD}": LetterState.SENT}
     assert len(peer.offered) == 4
-    assert len({one.content for one in peer.offered}) == 1
+    [content] = {one.content for one in peer.offered}
+    assert signing.verifies(content, signing.signer(key).record) if key else b"DKIM-Signature" not in content
     with store.read() as connection:
         assert [(one.step, one.code) for one in outbox.attempts(connection, 1)] == [("body", None)] * 3 + [("body", 250)]
 
