@@ -9,7 +9,7 @@ from datetime import datetime
 
 from gateway import status
 from gateway.actions import joining, proposals
-from gateway.itip import facts, plan, reply
+from gateway.itip import answered, facts, plan, reply
 from gateway.model import Channel, Delivery, Outcome, Standing
 from gateway.store import followups, inbox, invitations, journal
 from gateway.store.engine import Connection
@@ -101,7 +101,8 @@ def _channel(decision: facts.Decision) -> Channel:
 def _repeat(connection: Connection, row: facts.Row, decision: facts.Decision, message: int, now: datetime) -> None:
     """Have the planner send the invitation once more, as often as the rules allow."""
     asked = decision.outcome is Outcome.REFRESHED
-    owed = invitations.refresh(connection, row.participant, now) if asked else invitations.ask_again(connection, row.participant)
+    owed = invitations.refresh(connection, row.participant, now) if asked else invitations.ask_again(
+        connection, row.participant, decision.instance, answered.asked_sequence(row, decision.instance))
     if owed:
         followups.mark(connection, [row.follow_up], now)
     else:

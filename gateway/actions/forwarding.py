@@ -13,7 +13,7 @@ from datetime import datetime, time
 from gateway import accounts
 from gateway import settings as configuration
 from gateway.actions import planning
-from gateway.itip import facts, plan
+from gateway.itip import facts, owing, plan
 from gateway.mail import address, syntax
 from gateway.model import Guest, Method, Outcome, Remarks, Reply
 from gateway.store import followups, invitations, journal, meta, outbox
@@ -66,7 +66,7 @@ def _queue(connection: Connection, answer: facts.Answer, row: facts.Row, owner: 
     remarks = Remarks(
         words=decision.comment, writer=Guest(to.name if known else "", answer.address), row=None if known else invitee,
         reply_to=answer.address if known and not syntax.problem(answer.address) else row.address)
-    owed = plan.Owed(Method.NONE, row.participant, to.id, None, row.current, None, 0, now.replace(microsecond=0),
+    owed = owing.Owed(Method.NONE, row.participant, to.id, None, row.current, None, 0, now.replace(microsecond=0),
                      decision.claimed or Reply.NEEDS_ACTION, remarks=remarks)
     edition = invitations.keep_edition(connection, row.follow_up, row.current, followups.known_edition(connection, row.follow_up), now)
     # The bare mailbox as envelope sender: a report about the owner's mailbox says nothing of the invitee's.

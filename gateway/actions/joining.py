@@ -27,14 +27,15 @@ def delegate(connection: Connection, answer: facts.Answer, message: int, now: da
         return
     to = decision.delegates[0]
     members, passed_on = followups.members(connection, row.follow_up), delegations.of(connection, row.follow_up)
-    there = next((one for one in members if address.among(to, one.addresses)), None)
+    date = row.current.recurrence_id
+    there = next((one for one in members if one.date == date and address.among(to, one.addresses)), None)
     refusal = ("one date of a series cannot be passed on by itself" if decision.instance is not None else
                _refusal(connection, row, to, there, passed_on))
     if refusal:
         entries = [journal.Entry("not_invited", row.follow_up, row.participant, decision.instance, by=answer.address, message=message,
                                  detail=f"{to}: {refusal}")]
     else:
-        number = there.id if there is not None else followups.add_guest(connection, row.follow_up, to, "")
+        number = there.id if there is not None else followups.add_guest(connection, row.follow_up, to, "", date)
         delegations.put(connection, row.participant, number, now)
         entries = [journal.Entry("delegated_to", row.follow_up, row.participant, by=answer.address, channel=Channel.MAIL,
                                  message=message, detail=to),

@@ -14,7 +14,7 @@ import structlog
 from gateway import accounts, status
 from gateway import settings as configuration
 from gateway.errors import ConfigurationError, InputError
-from gateway.itip import editions, ics, plan, zones
+from gateway.itip import editions, ics, owing, plan, zones
 from gateway.mail import address
 from gateway.model import Channel, Edition, Guest, LetterState, Standing
 from gateway.store import delegations, engine, followups, invitations, journal, meta, outbox, proposals
@@ -219,7 +219,7 @@ def _without_lost(connection: Connection, key: str, wanted: Edition | None, know
     return replace(fresh, uid=wanted.uid) if fresh is not None else None
 
 
-def _invitees(connection: Connection, key: str, members: Sequence[Member], context: Context) -> list[plan.Invitee]:
+def _invitees(connection: Connection, key: str, members: Sequence[Member], context: Context) -> list[owing.Invitee]:
     passed_on = delegations.of(connection, key)
     if not passed_on:
         return [_invitee(one, context) for one in members]
@@ -229,11 +229,11 @@ def _invitees(connection: Connection, key: str, members: Sequence[Member], conte
             for one in members]
 
 
-def _invitee(member: Member, context: Context) -> plan.Invitee:
-    return plan.Invitee(
+def _invitee(member: Member, context: Context) -> owing.Invitee:
+    return owing.Invitee(
         participant=member.id, role=member.role, name=member.name, address=member.address,
         language=member.language or context.mail.language, timezone=member.timezone, email_invite=member.email_invite,
-        removed=member.removed, standings=member.standings, token=member.given_token, set_status=member.set_status)
+        removed=member.removed, standings=member.standings, date=member.date, token=member.given_token, set_status=member.set_status)
 
 
 def _keep_rows(connection: Connection, key: str, members: Sequence[Member], made: plan.Plan, context: Context) -> None:
@@ -290,7 +290,7 @@ def _overtake_proposals(connection: Connection, key: str, known: Edition, editio
                                for one in overtaken], context.now)
 
 
-def queue(connection: Connection, key: str, owed: plan.Owed, edition: int | None, before: int | None, context: Context) -> int:
+def queue(connection: Connection, key: str, owed: owing.Owed, edition: int | None, before: int | None, context: Context) -> int:
     """Put a letter into the outbox. `edition`, `before`: the numbers of its editions, None where there is none yet."""
     if owed.invitation is None:
         assert owed.invitee is not None
@@ -309,7 +309,7 @@ def queue(connection: Connection, key: str, owed: plan.Owed, edition: int | None
     return number
 
 
-def _invitation(connection: Connection, key: str, uid: str, invitee: plan.Invitee, context: Context) -> Invitation:
+def _invitation(connection: Connection, key: str, uid: str, invitee: owing.Invitee, context: Context) -> Invitation:
     """The invitation of a participant at his present address, made where there is none."""
     found = invitations.of_address(connection, invitee.participant, invitee.address)
     if found is not None:

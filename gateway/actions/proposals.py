@@ -13,7 +13,7 @@ from gateway import settings as configuration
 from gateway.actions import planning
 from gateway.errors import NotFound, Refused
 from gateway.followups import recurrence
-from gateway.itip import facts, plan
+from gateway.itip import facts, owing, plan
 from gateway.model import Edition, Method, Moment, Outcome, ProposalState, Recurrence, Remarks, Reply
 from gateway.store import codec, followups, invitations, journal, proposals
 from gateway.store.engine import Connection
@@ -25,8 +25,9 @@ def keep(connection: Connection, answer: facts.Answer, message: int, now: dateti
     row, asked = answer.row, answer.decision.proposal
     if row is None or asked is None or asked.start is None or answer.decision.outcome is Outcome.DUPLICATE:
         return
-    proposals.put(connection, row, answer.decision.instance, asked, answer.address, message, now)
-    journal.write(connection, [journal.Entry("proposed", row.follow_up, row.participant, answer.decision.instance, by=answer.address,
+    instance = answer.decision.instance or row.current.recurrence_id  # whoever is invited to one date alone speaks of that
+    proposals.put(connection, row, instance, asked, answer.address, message, now)
+    journal.write(connection, [journal.Entry("proposed", row.follow_up, row.participant, instance, by=answer.address,
                                              message=message, detail=_words(asked.start, asked.end, asked.location))], now)
 
 
@@ -62,8 +63,8 @@ def decline(connection: Connection, number: int, settings: configuration.Setting
         return one
     [member] = followups.members(connection, ids=[one.participant])
     standing = member.standings.get(one.instance, member.standings[plan.SERIES])
-    owed = plan.Owed(
-        Method.DECLINECOUNTER, one.participant, to.id, None, known, None, one.sequence, plan.next_dtstamp(to.top_dtstamp, now),
+    owed = owing.Owed(
+        Method.DECLINECOUNTER, one.participant, to.id, None, known, None, one.sequence, owing.next_dtstamp(to.top_dtstamp, now),
         Reply.NEEDS_ACTION if standing.cancelled else standing.reply, instance=one.instance,
         remarks=Remarks(start=one.start, end=one.end))
     planning.queue(connection, one.follow_up, owed, last, None, context)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gateway.inbound import classify
-from gateway.itip import facts, read
+from gateway.itip import facts, moments, read
 from gateway.mail import address, automatic, bounce, header, parse, trust
 from gateway.settings import Policy
 
@@ -78,9 +78,9 @@ def choose(message: parse.Message, answer: classify.Answer, uid: str, asked: fac
     components = [one for one in answer.components if one.uid == uid]
     by_token = _by_token(asked, found)
     if by_token:
-        return _with_token(message, components, uid, by_token, found)
+        return _with_token(message, answer, components, uid, by_token, found)
     if uid in found.uids:
-        return _without_token(message, components, uid, found, policy)
+        return _without_token(message, answer, components, uid, found, policy)
     for row in found.rows:
         if row.message_ids & set(message.in_reply_to) and _knows(row, message.from_addresses):
             return _chosen(Verdict.APPLY, "it answers a letter of ours", row, _first(message.from_addresses), _BY_REPLY)
@@ -147,8 +147,8 @@ _KNOWN_SENDER = facts.Rule("token_known_sender", "token, and From, Sender or Rep
 _BY_REPLY = facts.Rule("message_id", "In-Reply-To or References name a letter to this row")
 
 
-def _with_token(message: parse.Message, components: Sequence[read.Component], uid: str, by_token: Sequence[facts.Row],
-                found: facts.Found) -> Choice:
+def _with_token(message: parse.Message, answer: classify.Answer, components: Sequence[read.Component], uid: str,
+                by_token: Sequence[facts.Row], found: facts.Found) -> Choice:
     speaker = _first(message.from_addresses)
     same_uid = [row for row in by_token if row.uid == uid]
     if not same_uid and uid in found.uids:
@@ -157,6 +157,8 @@ def _with_token(message: parse.Message, components: Sequence[read.Component], ui
         return _chosen(Verdict.HOLD, "its token and its UID name different follow-ups", row, speaker, rule)
     candidates = same_uid or by_token
     row = next((one for one in candidates if _knows(one, _senders(message))), candidates[0])
+    # Several dates of a series, each with a token: a client that keeps them as one entry may answer to any of the addresses.
+    row = next((one for one in found.rows if one.uid == row.uid and _knows(one, [row.address]) and _names(one, components, answer)), row)
     named = [one.address for component in components for one in component.attendees if one.address]
     own_line = [one for one in named if _knows(row, [one])]
     others = [one for one in found.rows if one.uid == row.uid and one.participant != row.participant and _knows(one, named)]
@@ -177,9 +179,9 @@ def _with_token(message: parse.Message, components: Sequence[read.Component], ui
     return _chosen(Verdict.HOLD, f"{speaker or 'somebody unknown'} answered for {row.address}: the same person?", row, speaker, rule)
 
 
-def _without_token(message: parse.Message, components: Sequence[read.Component], uid: str, found: facts.Found,
-                   policy: Policy) -> Choice:
-    rows = [row for row in found.rows if row.uid == uid]
+def _without_token(message: parse.Message, answer: classify.Answer, components: Sequence[read.Component], uid: str,
+                   found: facts.Found, policy: Policy) -> Choice:
+    rows = sorted((row for row in found.rows if row.uid == uid), key=lambda row: not _names(row, components, answer))
     named = list(dict.fromkeys(one.address for component in components for one in component.attendees if one.address))
     speaker = _first(message.from_addresses)
     by_sender = next((row for row in rows if _knows(row, message.from_addresses)), None)
@@ -188,6 +190,10 @@ def _without_token(message: parse.Message, components: Sequence[read.Component],
     row = by_attendee or by_sender
     if row is None:
         return _crasher(message, uid, named[0] if len(named) == 1 else speaker, found, policy)
+    if row.current.recurrence_id is not None and not _names(row, components, answer) and any(
+            one.participant != row.participant and _knows(one, [row.address]) for one in rows):
+        rule = facts.Rule("which_date", "he is invited to several dates, each by itself, and the answer names none of them")
+        return _chosen(Verdict.HOLD, "does not say which date is answered", row, speaker, rule)
     matches = by_sender is not None and by_sender.participant == row.participant
     complete = matches and (by_attendee is not None or len(named) != 1)
     if matches and row.message_ids & set(message.in_reply_to):
@@ -225,6 +231,13 @@ def _chosen(verdict: Verdict, reason: str, row: facts.Row, speaker: str, rule: f
 def _by_token(asked: facts.Keys, found: facts.Found) -> list[facts.Row]:
     """Rows of a token that the message carries, in the order of the tokens."""
     return [row for token in asked.tokens for row in found.rows if token in {one.lower() for one in row.tokens}]
+
+
+def _names(row: facts.Row, components: Iterable[read.Component], answer: classify.Answer) -> bool:
+    """Whether an answer names the one date that this row is for."""
+    return row.current.recurrence_id is not None and any(
+        one.recurrence_id is not None and moments.instance(row.current, one.recurrence_id, answer.offsets) is not None
+        for one in components)
 
 
 def _report_on(row: facts.Row, reports: Iterable[bounce.Report]) -> bounce.Report | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gateway.inbound import classify, correlate
-from gateway.itip import facts, links, moments, reply
+from gateway.itip import answered, facts, links, reply
 from gateway.mail import automatic, parse
 from gateway.model import Channel, Method, Outcome
 from gateway.settings import Policy
@@ -90,7 +90,7 @@ def _answer(message: parse.Message, finding: classify.Answer, asked: facts.Keys,
     return _summary(answers, invite)
 
 
-def _decide(row: facts.Row, finding: classify.Answer, uid: str, about: reply.Circumstances) -> tuple[facts.Decision, ...]:
+def _decide(row: facts.Row, finding: classify.Answer, uid: str, about: facts.Circumstances) -> tuple[facts.Decision, ...]:
     components = [one for one in finding.components if one.uid == uid]
     if finding.method is Method.COUNTER:
         return reply.decide_counter(row, components, about)
@@ -107,15 +107,14 @@ def _named(finding: classify.Answer, uid: str, found: facts.Found, context: Cont
     return row
 
 
-def _waiting(choice: correlate.Choice, finding: classify.Answer, uid: str, about: reply.Circumstances) -> tuple[facts.Decision, ...]:
+def _waiting(choice: correlate.Choice, finding: classify.Answer, uid: str, about: facts.Circumstances) -> tuple[facts.Decision, ...]:
     """An answer that a person has to look at, with what it says of which date, so that he can decide."""
     made = list[facts.Decision]()
     for component in (one for one in finding.components if one.uid == uid):
         instance = None
         if choice.row is not None:
             attendee = reply.attendee_of(choice.row, component, about.senders)
-            if component.recurrence_id is not None:
-                instance = moments.instance(choice.row.current, component.recurrence_id, about.offsets)
+            instance = answered.named(choice.row.current, component, about)
         else:
             attendee = next((one for one in component.attendees if one.address == choice.speaker), None)
         said = reply.PARTSTATS.get(attendee.partstat) if attendee is not None else None
@@ -182,8 +181,8 @@ def _bounce(finding: classify.Bounce, asked: facts.Keys, found: facts.Found, con
     return _summary(answers)
 
 
-def _about(message: parse.Message, finding: classify.Answer | None, speaker: str, context: Context) -> reply.Circumstances:
-    return reply.Circumstances(
+def _about(message: parse.Message, finding: classify.Answer | None, speaker: str, context: Context) -> facts.Circumstances:
+    return facts.Circumstances(
         arrived=context.arrived, speaker=speaker,
         senders=(*message.from_addresses, *message.sender_addresses, *message.reply_to_addresses),
         mailboxes=context.ours.mailboxes, offsets=finding.offsets if finding is not None else {},

@@ -65,12 +65,10 @@ def asks_again(before: Edition, after: Edition) -> bool:
 def whole_differs(before: Edition, after: Edition) -> bool:
     """Whether the invitee's copy of the series or single meeting itself is out of date.
 
-    A guest's coming, going or answering is not (P12); nor is the owner's name. Who sees one date only is told what changes for him,
-    not that the rest of the series does.
+    A guest's coming, going or answering is not (P12); nor is the owner's name.
     """
     listed = before.guest_list is not after.guest_list and before.guest_list_public != after.guest_list_public
-    raised = before.significant < after.significant and after.recurrence_id is None
-    return (raised or _frame(before) != _frame(after) or listed
+    return (before.significant < after.significant or _frame(before) != _frame(after) or listed
             or before.cancelled != after.cancelled or _wording(before) != _wording(after))
 
 
@@ -119,6 +117,21 @@ def seen(edition: Edition, date: Moment | None) -> Edition:
         edition, start=start, end=end, recurrence=None, dates=(), date_sequences=(), recurrence_id=date, sequence=raised,
         significant=significant, cancelled=edition.cancelled or when is None, guests=guests(edition, date),
         cancel_reason=edition.cancel_reason or (own.cancel_reason if own is not None else ""))
+
+
+class Views:
+    """The follow-up as somebody sees it who is invited to one date, or to all of it (None); made once for each date."""
+
+    def __init__(self, edition: Edition | None) -> None:
+        self.edition = edition
+        self.made = dict[Moment | None, Edition]()
+
+    def of(self, date: Moment | None) -> Edition | None:
+        if self.edition is None:
+            return None
+        if date not in self.made:
+            self.made[date] = seen(self.edition, date)
+        return self.made[date]
 
 
 def guests(edition: Edition, date: Moment | None) -> tuple[Guest, ...]:

@@ -8,7 +8,7 @@ decision  what one VEVENT (or link, or page) does to one row; `effect` is the on
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from gateway.mail import bounce
 from gateway.model import Channel, Edition, Moment, Outcome, Reply, Role, Standing
@@ -39,6 +39,8 @@ class Row:
     sent, None when nothing ever left. sent_dtstamps: DTSTAMPs of letters to him (ours; some clients echo them).
     message_ids: of those letters to him that `Keys.message_ids` asked for; latest_message_id: of the last one that left.
     single_dates: original starts that went to him as VEVENTs of their own. date_standings: his answers to single dates.
+    earlier: what letters before told him of a series. Whoever is invited to one date alone has `recurrence_id` in `current`
+    and `sent`, and that date's answer is his `standing`.
     """
 
     participant: int
@@ -56,6 +58,7 @@ class Row:
     message_ids: frozenset[str] = frozenset()
     latest_message_id: str = ""
     single_dates: frozenset[Moment] = frozenset()
+    earlier: tuple[Edition, ...] = ()
     standing: Standing = Standing()
     date_standings: Mapping[Moment, Standing] = field(default_factory=dict)
 
@@ -72,6 +75,23 @@ class Found:
     rows: tuple[Row, ...] = ()
     uids: frozenset[str] = frozenset()
     follow_ups: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What is true of the whole message. arrived: when it reached the mailbox. speaker: the address that answers.
+
+    senders: From, Sender and Reply-To. mailboxes: ours, never to be invited. offsets: hints of the objects' VTIMEZONEs.
+    """
+
+    arrived: datetime
+    speaker: str = ""
+    senders: tuple[str, ...] = ()
+    mailboxes: tuple[str, ...] = ()
+    offsets: Mapping[str, tuple[timedelta, ...]] = field(default_factory=dict)
+    remark: str = ""
+    automatic: bool = False
+    channel: Channel = Channel.MAIL
 
 
 @dataclass(frozen=True, slots=True)

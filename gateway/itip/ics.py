@@ -163,7 +163,7 @@ class _Writer:
         self.texts(event)
         if why := cancel_reason(letter):
             event.add("comment", why)  # RFC 5546 §3.2.5
-        self.people(event, reply)
+        self.people(event, instance, reply)
         cancelled = letter.method is Method.CANCEL and not letter.withdrawn
         if cancelled or letter.method is Method.REQUEST:
             event.add("status", "CANCELLED" if cancelled else "CONFIRMED")
@@ -174,8 +174,8 @@ class _Writer:
     def identity(self, instance: Moment | None, sequence: int) -> icalendar.Event:
         event = icalendar.Event()
         event.add("uid", self.shown.uid)
-        if instance is not None:
-            event.add("recurrence-id", self.local(instance))
+        if (named := instance if instance is not None else self.shown.recurrence_id) is not None:
+            event.add("recurrence-id", self.local(named))
         event.add("sequence", sequence)
         event.add("dtstamp", self.letter.dtstamp.astimezone(UTC))
         return event
@@ -183,7 +183,7 @@ class _Writer:
     def refusal(self) -> icalendar.Event:
         """RFC 5546 §3.2.8: a DECLINECOUNTER names the event, the SEQUENCE of the COUNTER and the people; it repeats nothing else."""
         event = self.identity(self.letter.instance, self.letter.sequence)
-        self.people(event, self.letter.reply)
+        self.people(event, self.letter.instance, self.letter.reply)
         return event
 
     def texts(self, event: icalendar.Event) -> None:
@@ -197,7 +197,7 @@ class _Writer:
             event.add("url", link)
             event.add("conference", icalendar.vUri(link, params={"VALUE": "URI", "FEATURE": "VIDEO"}), encode=False)  # RFC 7986 §5.11
 
-    def people(self, event: icalendar.Event, reply: Reply) -> None:
+    def people(self, event: icalendar.Event, instance: Moment | None, reply: Reply) -> None:
         letter, shown = self.letter, self.shown
         named = {"CN": common_name(shown.organizer) or common_name(letter.organizer_address)}
         event.add("organizer", _person(letter.organizer_address, named), encode=False)
@@ -209,7 +209,7 @@ class _Writer:
                 mine.add(other.address.casefold())
                 event.add("attendee", _attendee(other.address, other.name, other.reply, rsvp=False, **named), encode=False)
         if shown.guest_list_public and not letter.withdrawn:
-            for guest in shown.guests:
+            for guest in editions.guests(shown, instance):
                 if guest.address and guest.address.casefold() not in mine:
                     event.add("attendee", _attendee(guest.address, guest.name, guest.reply, rsvp=False), encode=False)
 
@@ -299,7 +299,7 @@ def _vtimezone(name: str, first: int, last: int) -> icalendar.Timezone:
 def _years(shown: Edition, instance: Moment | None) -> tuple[int, int]:
     """First and last year that the object speaks of; an endless or counted series is followed to the horizon."""
     when = span(shown, instance)
-    moments: list[Moment] = [when.start, when.end or when.start]
+    moments: list[Moment] = [when.start, when.end or when.start, shown.recurrence_id or when.start]
     for change in shown.dates:
         moments += [moment for moment in (change.original, change.start, change.end) if moment is not None]
     series = shown.recurrence if instance is None else None

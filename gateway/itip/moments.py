@@ -17,12 +17,12 @@ Offsets = Mapping[str, tuple[timedelta, ...]]
 
 def instance(edition: Edition, when: read.When, offsets: Offsets) -> Moment | None:
     """The instance that a RECURRENCE-ID names, or None. A cancelled date (EXDATE) counts: it was real when he was asked."""
-    if edition.recurrence is None or edition.start is None:
+    if (edition.recurrence is None and edition.recurrence_id is None) or edition.start is None:
         return None
     if edition.all_day:
         return next((day for day in _days(edition, when, offsets) if _is_real(edition, day)), None)
     if when.form is read.Form.DATE:
-        found = {*recurrence.on_day(edition, when.day), *_excluded_on(edition, when.day)}
+        found = {*_ruled_on(edition, when.day), *_excluded_on(edition, when.day)}
     else:
         found = {one for one in instants(when, edition.timezone, offsets) if _is_real(edition, one)}
     return found.pop() if len(found) == 1 else None
@@ -89,7 +89,17 @@ def _days(edition: Edition, when: read.When, offsets: Offsets) -> list[date]:
 
 
 def _is_real(edition: Edition, moment: Moment) -> bool:
+    if edition.recurrence_id is not None:
+        return moment == edition.recurrence_id
     return moment in _excluded(edition) or recurrence.is_instance(edition, moment)
+
+
+def _ruled_on(edition: Edition, day: date) -> Iterator[Moment]:
+    only = edition.recurrence_id
+    if only is None:
+        yield from recurrence.on_day(edition, day)
+    elif isinstance(only, datetime) and only.astimezone(ZoneInfo(edition.timezone)).date() == day:
+        yield only
 
 
 def _excluded(edition: Edition) -> set[Moment]:

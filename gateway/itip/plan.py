@@ -6,97 +6,15 @@ events: it may run at any time, any number of times, after a crash or a change b
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from gateway import status
 from gateway.followups import recurrence
-from gateway.itip import editions, standings
-from gateway.model import NO_REMARKS, Edition, Guest, Method, Moment, Occasion, Remarks, Reply, Role, Standing
+from gateway.itip import editions, numbering, owing, standings
+from gateway.model import NO_REMARKS, Edition, Method, Moment, Occasion, Remarks, Reply, Standing
 
 SERIES = None
 """The key of the series' (or single meeting's) standing among the standings of a row."""
-
-
-@dataclass(frozen=True, slots=True)
-class Invitee:
-    """A participant row as the store has it now. `address` is "" where there is none that mail can go to.
-
-    `set_status`: a status written by hand (1, 5 or 9), to be taken as a toggle. `delegated_from`, `delegated_to`: who passed
-    the invitation on to him, and to whom he did.
-    """
-
-    participant: int
-    role: Role
-    name: str
-    address: str
-    language: str
-    timezone: str
-    email_invite: bool
-    removed: bool
-    standings: Mapping[Moment | None, Standing]
-    token: str | None = None
-    set_status: int | None = None
-    delegated_from: Guest | None = None
-    delegated_to: Guest | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Queued:
-    """A letter in the outbox that has not left: it may still be replaced. `tries`: how often a server turned it away.
-
-    `instance`: the one date of a series that it is about; None: all of it.
-    """
-
-    letter: int
-    method: Method
-    edition: Edition
-    before: Edition | None
-    tries: int
-    instance: Moment | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """An invitation: one participant at one address, and what that address was last sent.
-
-    `method` None: never sent anything; a CANCEL of one date leaves it a REQUEST. `top_sequence`: highest that ever left for it,
-    -1 before any; `top_dtstamp`: highest ever planned for it.
-    `refused`: its last letter did not arrive, so nothing is to be taken back there. `again`: he is to have his REQUEST once
-    more, `because` he answered an old time or asked for it.
-    """
-
-    invitation: int
-    participant: int
-    address: str
-    method: Method | None
-    edition: Edition | None
-    top_sequence: int
-    top_dtstamp: datetime | None
-    refused: bool
-    again: bool = False
-    queued: Sequence[Queued] = ()
-    because: Occasion = Occasion.PLANNED
-
-
-@dataclass(frozen=True, slots=True)
-class Owed:
-    """A letter to be put into the outbox. `invitation` None: to be made first, for `invitee` at its present address.
-
-    `instance`: the one date of a series that it is about; `edition` and `before` then differ in this date only.
-    """
-
-    method: Method
-    participant: int
-    invitation: int | None
-    invitee: Invitee | None
-    edition: Edition
-    before: Edition | None
-    sequence: int
-    dtstamp: datetime
-    reply: Reply
-    withdrawn: bool = False
-    instance: Moment | None = None
-    remarks: Remarks = NO_REMARKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,16 +33,16 @@ class Plan:
 
     edition: Edition | None
     changes: tuple[Change, ...] = ()
-    owed: tuple[Owed, ...] = ()
+    owed: tuple[owing.Owed, ...] = ()
     superseded: tuple[int, ...] = ()
     notes: Mapping[int, str] = field(default_factory=dict)
 
 
-SECOND = timedelta(seconds=1)
 NO_ACCOUNT = "no mail account is configured"
 NO_ADDRESS = "no valid e-mail address"
 OVER = "the follow-up is over: no letter"
 DATE_OVER = "a date that was changed is over: no letter"
+COVERED = "invited to the whole series: no letter about this date"
 
 
 def over(edition: Edition, now: datetime, instance: Moment | None = None) -> bool:
@@ -141,7 +59,7 @@ def pointless(edition: Edition, before: Edition | None, instance: Moment | None,
     return all(over(one, now, instance) for one in known)
 
 
-def plan(wanted: Edition | None, known: Edition | None, invitees: Sequence[Invitee], copies: Sequence[Copy],
+def plan(wanted: Edition | None, known: Edition | None, invitees: Sequence[owing.Invitee], copies: Sequence[owing.Copy],
          now: datetime, *, account: bool) -> Plan:
     """What is owed for one follow-up.
 
@@ -153,41 +71,50 @@ def plan(wanted: Edition | None, known: Edition | None, invitees: Sequence[Invit
     changes, invitees = _standings(edition, known, invitees)
     if not account:
         return Plan(edition, changes, notes={one.participant: NO_ACCOUNT for one in invitees if one.email_invite})
-    owed, superseded, notes = list[Owed](), list[int](), dict[int, str]()
-    by_participant, dates = {one.participant: one for one in invitees}, _Dates(edition)
+    owed, superseded, notes = list[owing.Owed](), list[int](), dict[int, str]()
+    by_participant, dates, views = {one.participant: one for one in invitees}, _Dates(edition), editions.Views(edition)
+    wanting = _wanting(invitees, views)
     reached = set[int]()
     for one in copies:
-        invitee = by_participant.get(one.participant)
-        if invitee is not None and edition is not None and _wants(edition, invitee) and _same(invitee.address, one.address):
+        invitee, held = by_participant.get(one.participant), one.edition.recurrence_id if one.edition is not None else None
+        if invitee is not None and (own := wanting.get(one.participant)) is not None and _same(invitee.address, one.address):
             reached.add(one.participant)
-            letters = _requests(edition, invitee, one, dates, now)
+            if one.method is Method.REQUEST and held != invitee.date:  # of the same follow-up, but he is invited to something else now
+                letters = [*_cancel(views.of(held), one, now, _reply(invitee)), _request(own, invitee, one, dates, now)]
+            else:
+                letters = _requests(own, invitee, one, dates, now)
         else:
-            letters = _cancel(edition, one, now, _reply(invitee))
+            letters = _cancel(views.of(held), one, now, _reply(invitee))
         if past := [letter for letter in letters if pointless(letter.edition, letter.before, letter.instance, now)]:
             letters, notes[one.participant] = _without(letters, past), DATE_OVER if past[0].instance is not None else OVER
         new, replaced = _against_queue(one, letters)
         owed += new
         superseded += replaced
     for invitee in invitees:
-        if edition is None or invitee.participant in reached or not _wants(edition, invitee):
+        if invitee.participant in reached or (own := wanting.get(invitee.participant)) is None:
             continue
-        letter = _request(edition, invitee, None, dates, now)
+        letter = _request(own, invitee, None, dates, now)
         if not pointless(letter.edition, None, None, now):
             owed.append(letter)
         else:
             notes[invitee.participant] = OVER
+    notes |= {one.participant: COVERED for one in invitees if one.participant not in wanting and _wants(views.of(one.date), one)}
     notes |= {one.participant: NO_ADDRESS for one in invitees if one.email_invite and not one.address and not one.removed}
-    edition, numbered = _number(edition, owed, copies)
-    return Plan(edition, changes, tuple(_stamp(numbered, copies)), tuple(superseded), notes)
+    edition, numbered = numbering.number(edition, owed, copies)
+    return Plan(edition, changes, tuple(numbering.stamp(numbered, copies)), tuple(superseded), notes)
 
 
-def _standings(edition: Edition | None, known: Edition | None, invitees: Sequence[Invitee]) -> tuple[tuple[Change, ...], list[Invitee]]:
+def _standings(edition: Edition | None, known: Edition | None,
+               invitees: Sequence[owing.Invitee]) -> tuple[tuple[Change, ...], list[owing.Invitee]]:
     """Apply to every row what happened to the follow-up, and toggles by hand."""
-    what = standings.happened(known, edition, {date for one in invitees for date in one.standings if date is not None})
-    changes, rows = list[Change](), list[Invitee]()
+    answered = {date for one in invitees for date in one.standings if date is not None}
+    what = {date: standings.happened(editions.seen(known, date) if known is not None else None,
+                                     editions.seen(edition, date) if edition is not None else None, answered if date is None else ())
+            for date in {one.date for one in invitees}}
+    changes, rows = list[Change](), list[owing.Invitee]()
     for invitee in invitees:
         held = dict(invitee.standings)
-        events = standings.follow(what, invitee.role, held, present=not invitee.removed)
+        events = standings.follow(what[invitee.date], invitee.role, held, present=not invitee.removed)
         held |= {event.instance: event.standing for event in events if event.standing is not None}
         if invitee.set_status is not None:
             events.append(standings.by_hand(held, invitee.set_status))
@@ -200,8 +127,15 @@ def _standings(edition: Edition | None, known: Edition | None, invitees: Sequenc
     return tuple(changes), rows
 
 
-def _wants(edition: Edition | None, invitee: Invitee) -> bool:
-    """Whether this row should hold the invitation now."""
+def _wanting(invitees: Sequence[owing.Invitee], views: editions.Views) -> dict[int, Edition]:
+    """The rows that should hold an invitation now, and to what. Whoever is invited to all of it is not invited to a date as well."""
+    found = {one.participant: (one, view) for one in invitees if _wants(view := views.of(one.date), one) and view is not None}
+    whole = {one.address.lower() for one, _ in found.values() if one.date is None}
+    return {number: view for number, (one, view) in found.items() if one.date is None or one.address.lower() not in whole}
+
+
+def _wants(edition: Edition | None, invitee: owing.Invitee) -> bool:
+    """Whether this row should hold an invitation to it, by itself."""
     return (edition is not None and not edition.cancelled and invitee.email_invite and not invitee.removed
             and bool(invitee.address) and invitee.role not in status.FIXED)
 
@@ -229,28 +163,48 @@ class _Dates:
         return known[1]
 
 
-def _requests(edition: Edition, invitee: Invitee, copy: Copy, dates: _Dates, now: datetime) -> list[Owed]:
+def _requests(edition: Edition, invitee: owing.Invitee, copy: owing.Copy, dates: _Dates, now: datetime) -> list[owing.Owed]:
     """What brings a copy up to date: one letter about all of it, or one for each date that changed by itself (P11)."""
     holds = copy.edition if copy.method is Method.REQUEST else None
-    if holds is None or copy.again or editions.whole_differs(holds, edition):
+    edition = _for_him(edition, holds, invitee)
+    if holds is None or (copy.again and copy.again_instance is None) or editions.whole_differs(holds, edition):
         return [_request(edition, invitee, copy, dates, now)]
-    return [Owed(
+    steps = dates.between(holds) if edition.recurrence_id is None else []
+    if copy.again and (date := copy.again_instance) is not None and all(date != one for one, *_ in steps):
+        last = steps[-1][-1] if steps else holds
+        steps = [*steps, (date, last, last)] if editions.takes_place(last, date) else steps
+    return [owing.Owed(
         Method.REQUEST if editions.takes_place(after, date) else Method.CANCEL, invitee.participant, copy.invitation, invitee, after,
-        before, editions.sequence(after, date)[0], next_dtstamp(copy.top_dtstamp, now), _reply(invitee, date), instance=date)
-        for date, before, after in dates.between(holds)]
+        before, editions.sequence(after, date)[0], owing.next_dtstamp(copy.top_dtstamp, now), _reply(invitee, date), instance=date,
+        remarks=Remarks(copy.because) if copy.again and date == copy.again_instance else NO_REMARKS)
+        for date, before, after in steps]
 
 
-def _request(edition: Edition, invitee: Invitee, copy: Copy | None, dates: _Dates, now: datetime) -> Owed:
+def _for_him(edition: Edition, holds: Edition | None, invitee: owing.Invitee) -> Edition:
+    """What is raised for the rest of a series asks nobody again who is invited to one date that stays as it was.
+
+    If that date was moved and moved back before he heard of it, he is asked: his answer is gone all the same.
+    """
+    if edition.recurrence_id is None or holds is None or editions.asks_again(holds, edition):
+        return edition
+    standing = invitee.standings.get(SERIES, Standing())
+    if standing.moved and not standing.seen and standing.reply is Reply.NEEDS_ACTION:
+        return edition
+    return replace(edition, significant=holds.significant)
+
+
+def _request(edition: Edition, invitee: owing.Invitee, copy: owing.Copy | None, dates: _Dates, now: datetime) -> owing.Owed:
     before = None
-    if copy is not None and copy.edition is not None and copy.edition.uid == edition.uid:
+    if copy is not None and copy.edition is not None and (copy.edition.uid, copy.edition.recurrence_id) == (
+            edition.uid, edition.recurrence_id):
         # After a cancellation it tells that the follow-up takes place after all; a withdrawal left nothing to compare with.
         before = copy.edition if copy.method is Method.REQUEST or copy.edition.cancelled else None
-    return Owed(Method.REQUEST, invitee.participant, copy.invitation if copy else None, invitee, edition, before,
-                edition.sequence, next_dtstamp(copy.top_dtstamp if copy else None, now), _reply(invitee),
+    return owing.Owed(Method.REQUEST, invitee.participant, copy.invitation if copy else None, invitee, edition, before,
+                edition.sequence, owing.next_dtstamp(copy.top_dtstamp if copy else None, now), _reply(invitee),
                 remarks=_remarks(invitee, copy, dates))
 
 
-def _remarks(invitee: Invitee, copy: Copy | None, dates: _Dates) -> Remarks:
+def _remarks(invitee: owing.Invitee, copy: owing.Copy | None, dates: _Dates) -> Remarks:
     occasion = copy.because if copy is not None and copy.again else Occasion.PLANNED
     series = _reply(invitee)
     told = ((date, _reply(invitee, date)) for date in dates.own if date in invitee.standings)
@@ -258,20 +212,20 @@ def _remarks(invitee: Invitee, copy: Copy | None, dates: _Dates) -> Remarks:
                    date_replies=tuple((date, reply) for date, reply in told if reply is not series))
 
 
-def _cancel(edition: Edition | None, copy: Copy, now: datetime, reply: Reply) -> list[Owed]:
+def _cancel(edition: Edition | None, copy: owing.Copy, now: datetime, reply: Reply) -> list[owing.Owed]:
     """Take back what was sent; nothing where nothing was, or where it never arrived (itip.md §3)."""
     if copy.method is not Method.REQUEST or copy.edition is None or copy.refused:
         return []
     # Gone, or deleted and made anew under the same key: what he holds is cancelled, by its own UID.
     taken = edition if edition is not None and edition.uid == copy.edition.uid else replace(copy.edition, cancelled=True)
     sequence = max(editions.counter(taken), copy.top_sequence + 1)
-    return [Owed(Method.CANCEL, copy.participant, copy.invitation, None, taken, copy.edition, sequence,
-                 next_dtstamp(copy.top_dtstamp, now), reply, withdrawn=not taken.cancelled)]
+    return [owing.Owed(Method.CANCEL, copy.participant, copy.invitation, None, taken, copy.edition, sequence,
+                 owing.next_dtstamp(copy.top_dtstamp, now), reply, withdrawn=not taken.cancelled)]
 
 
-def _without(letters: Sequence[Owed], past: Sequence[Owed]) -> list[Owed]:
+def _without(letters: Sequence[owing.Owed], past: Sequence[owing.Owed]) -> list[owing.Owed]:
     """The letters that are left, each about its own date only: what a past one would have told stays untold."""
-    left = list[Owed]()
+    left = list[owing.Owed]()
     for letter in letters:
         if letter in past:
             continue
@@ -282,7 +236,7 @@ def _without(letters: Sequence[Owed], past: Sequence[Owed]) -> list[Owed]:
     return left
 
 
-def _against_queue(copy: Copy, letters: Sequence[Owed]) -> tuple[list[Owed], list[int]]:
+def _against_queue(copy: owing.Copy, letters: Sequence[owing.Owed]) -> tuple[list[owing.Owed], list[int]]:
     """The letters that are really new, and the numbers of the waiting ones that they replace.
 
     A waiting letter that already says what is owed stays; so does one that may have left and is repeated, unless a newer one
@@ -291,7 +245,7 @@ def _against_queue(copy: Copy, letters: Sequence[Owed]) -> tuple[list[Owed], lis
     queue, left = list(copy.queued), list(letters)
     if queue and _is_repeat(queue[0], copy) and not any(one.instance in (None, queue[0].instance) for one in left):
         queue.pop(0)
-    replaced = list[Queued]()
+    replaced = list[owing.Queued]()
     for queued in queue:
         if left and _says(queued, left[0]):
             left.pop(0)
@@ -302,92 +256,31 @@ def _against_queue(copy: Copy, letters: Sequence[Owed]) -> tuple[list[Owed], lis
     return left, [one.letter for one in replaced]
 
 
-def _is_repeat(queued: Queued, copy: Copy) -> bool:
+def _is_repeat(queued: owing.Queued, copy: owing.Copy) -> bool:
     """It counts as sent, or says once more what the copy holds."""
     method = Method.REQUEST if queued.instance is not None else queued.method
     return method is copy.method and copy.edition is not None and not editions.differs(queued.edition, copy.edition)
 
 
-def _says(queued: Queued, letter: Owed) -> bool:
+def _says(queued: owing.Queued, letter: owing.Owed) -> bool:
     return (queued.method is letter.method and queued.instance == letter.instance
             and not editions.differs(queued.edition, letter.edition)
             and editions.cancel_reason(queued.edition, queued.instance) == editions.cancel_reason(letter.edition, letter.instance))
 
 
-def _inherit(letter: Owed, replaced: Sequence[Queued]) -> Owed:
+def _inherit(letter: owing.Owed, replaced: Sequence[owing.Queued]) -> owing.Owed:
     """A letter that replaces one that never arrived says what changed since the last one that did."""
     untold = next((queue for queue in replaced if queue.tries > 0 and (queue.method, queue.instance) == (letter.method, letter.instance)),
                   None)
     return replace(letter, before=untold.before) if untold is not None else letter
 
 
-def _number(edition: Edition | None, owed: Sequence[Owed], copies: Sequence[Copy]) -> tuple[Edition | None, list[Owed]]:
-    """The letters in their order, with the plan's SEQUENCE: a CANCEL above what was sent to that row, a REQUEST above every
-    CANCEL to it, also where both are in this plan (RFC 5546 §3.2.5): two addresses may end in one calendar.
-
-    Such a raise is not significant: the answers of the others stay valid and nobody else gets a mail. Letters about one date
-    have the SEQUENCE of that date.
-    """
-    if edition is None:
-        return None, list(owed)
-    whole = [letter for letter in owed if letter.instance is None]
-    by_number, cancels, foreign = {one.invitation: one for one in copies}, list[tuple[Owed, Copy]](), list[Owed]()
-    for letter in whole:
-        if letter.method is Method.CANCEL and letter.invitation is not None:
-            if letter.edition.uid == edition.uid:
-                cancels.append((letter, by_number[letter.invitation]))
-            else:
-                foreign.append(letter)
-    requests, cancelling = [letter for letter in whole if letter.method is Method.REQUEST], {copy.invitation for _, copy in cancels}
-    first = max(editions.counter(edition), *(copy.top_sequence + 1 for _, copy in cancels)) if cancels else edition.sequence
-    last, related = first, _related(requests, [one for one in copies if one.edition is None or one.edition.uid == edition.uid])
-    for about in related:
-        last = max([last, *(first + 1 for copy in about if copy.invitation in cancelling),
-                    *(copy.top_sequence + 1 for copy in about if copy.method is Method.CANCEL)])
-    raised = editions.raised(edition, max(last, editions.counter(edition))) if last > edition.sequence else edition
-    return raised, [*foreign, *(replace(letter, edition=raised, sequence=first) for letter, _ in cancels),
-                    *(replace(letter, edition=raised, sequence=raised.sequence) for letter in requests),
-                    *(letter for letter in owed if letter.instance is not None)]
-
-
-def _stamp(letters: Sequence[Owed], copies: Sequence[Copy]) -> list[Owed]:
-    """DTSTAMPs in the order of the letters: two to one row, or to one address, never have the same."""
-    latest, addresses = dict[object, datetime](), {one.invitation: one.address.lower() for one in copies}
-    for copy in copies:
-        for key in (copy.participant, copy.address.lower()):
-            if copy.top_dtstamp is not None:
-                latest[key] = max(copy.top_dtstamp, latest.get(key, copy.top_dtstamp))
-    stamped = []
-    for letter in letters:
-        keys = (letter.participant, letter.invitee.address.lower() if letter.invitee else addresses.get(letter.invitation or 0, ""))
-        stamp = max(next_dtstamp(latest.get(key), letter.dtstamp) for key in keys)
-        latest |= dict.fromkeys(keys, stamp)
-        stamped.append(replace(letter, dtstamp=stamp))
-    return stamped
-
-
-def _related(requests: Sequence[Owed], copies: Sequence[Copy]) -> list[list[Copy]]:
-    """For each REQUEST the copies of the same row or the same address."""
-    rows, places = dict[int, list[Copy]](), dict[str, list[Copy]]()
-    for copy in copies:
-        rows.setdefault(copy.participant, []).append(copy)
-        places.setdefault(copy.address.lower(), []).append(copy)
-    return [[*rows.get(letter.participant, ()), *places.get(letter.invitee.address.lower() if letter.invitee else "", ())]
-            for letter in requests]
-
-
-def _reply(invitee: Invitee | None, instance: Moment | None = SERIES) -> Reply:
+def _reply(invitee: owing.Invitee | None, instance: Moment | None = SERIES) -> Reply:
     """What a letter shows as his answer; a date without one of its own shares the series'."""
     if invitee is None:
         return Reply.NEEDS_ACTION
     series = invitee.standings.get(SERIES, Standing())
     return invitee.standings.get(instance, series).reply
-
-
-def next_dtstamp(last: datetime | None, now: datetime) -> datetime:
-    """New in every letter, later than the last one to that row, whole seconds (P13, RFC 5545 §3.8.7.2)."""
-    now = now.replace(microsecond=0)
-    return max(now, last + SECOND) if last is not None else now
 
 
 def _same(one: str, other: str) -> bool:

@@ -7,38 +7,21 @@ The order: per row and instance, (SEQUENCE, DTSTAMP, arrival) of the invitee's l
 only, never with our own DTSTAMPs: their clocks are not ours.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from gateway import status
 from gateway.followups import recurrence
-from gateway.itip import facts, moments, read
+from gateway.itip import answered, editions, facts, moments, read
 from gateway.mail import address
-from gateway.model import Channel, Edition, Moment, Outcome, Reply, Role, Standing
+from gateway.model import Moment, Outcome, Reply, Role, Standing
 
 CLOCK_TOLERANCE = timedelta(minutes=10)
 """How far a sender's DTSTAMP may lie behind its arrival; a later one is a wrong clock, which would win for ever."""
 
 PARTSTATS = {"NEEDS-ACTION": Reply.NEEDS_ACTION, "ACCEPTED": Reply.ACCEPTED, "DECLINED": Reply.DECLINED,
              "TENTATIVE": Reply.TENTATIVE, "DELEGATED": Reply.DELEGATED}
-
-
-@dataclass(frozen=True, slots=True)
-class Circumstances:
-    """What is true of the whole message. arrived: when it reached the mailbox. speaker: the address that answers.
-
-    senders: From, Sender and Reply-To. mailboxes: ours, never to be invited. offsets: hints of the objects' VTIMEZONEs.
-    """
-
-    arrived: datetime
-    speaker: str = ""
-    senders: tuple[str, ...] = ()
-    mailboxes: tuple[str, ...] = ()
-    offsets: Mapping[str, tuple[timedelta, ...]] = field(default_factory=dict)
-    remark: str = ""
-    automatic: bool = False
-    channel: Channel = Channel.MAIL
 
 
 def apply(standing: Standing, effect: facts.Effect) -> Standing:
@@ -58,7 +41,7 @@ def standing_of(row: facts.Row, instance: Moment | None) -> Standing:
     return row.date_standings.get(instance, shared)
 
 
-def decide_all(row: facts.Row, components: Sequence[read.Component], about: Circumstances) -> tuple[facts.Decision, ...]:
+def decide_all(row: facts.Row, components: Sequence[read.Component], about: facts.Circumstances) -> tuple[facts.Decision, ...]:
     """A REPLY with its VEVENTs, series first, then dates (itip.md §4). What is good applies, the rest is told beside it."""
     chosen = _one_each(row, components, about)
     has_dates = any(one.recurrence_id_text for one in chosen)
@@ -71,7 +54,7 @@ def decide_all(row: facts.Row, components: Sequence[read.Component], about: Circ
     return tuple(made)
 
 
-def decide(row: facts.Row, component: read.Component, about: Circumstances, beside_dates: bool = False) -> facts.Decision:
+def decide(row: facts.Row, component: read.Component, about: facts.Circumstances, beside_dates: bool = False) -> facts.Decision:
     """One VEVENT of a REPLY. `beside_dates`: others of its object name dates, so one without RECURRENCE-ID is the series."""
     if component.kind != "VEVENT":
         return _told(Outcome.NOT_AN_ANSWER, f"an answer about a {component.kind}, where we asked about an event")
@@ -85,7 +68,7 @@ def decide(row: facts.Row, component: read.Component, about: Circumstances, besi
         return _told(Outcome.MALFORMED, f"PARTSTAT {attendee.partstat!r} is no answer" if attendee.partstat else
                      "no PARTSTAT, so nothing says what he answers")
     comment = comment_of(component, attendee, about.remark)
-    instance, trouble = _instance(row, component, about, beside_dates)
+    instance, trouble = answered.instance(row, component, about, beside_dates)
     if trouble is not None:
         return replace(trouble, claimed=said, comment=comment)
     proposal = _proposal(row, attendee.proposed, component, about, comment)
@@ -95,7 +78,7 @@ def decide(row: facts.Row, component: read.Component, about: Circumstances, besi
     return replace(decision, proposal=proposal) if proposal is not None and decision.outcome is not Outcome.CLOSED else decision
 
 
-def decide_counter(row: facts.Row, components: Sequence[read.Component], about: Circumstances) -> tuple[facts.Decision, ...]:
+def decide_counter(row: facts.Row, components: Sequence[read.Component], about: facts.Circumstances) -> tuple[facts.Decision, ...]:
     """A COUNTER: another time is asked for. `seen`; a standing yes or no stays (domain.md §4)."""
     made = list[facts.Decision]()
     for component in _one_each(row, components, about):
@@ -104,7 +87,7 @@ def decide_counter(row: facts.Row, components: Sequence[read.Component], about: 
         if component.kind != "VEVENT" or component.dtstart is None:
             made.append(_told(Outcome.MALFORMED, "a counter-proposal without a time", comment=comment))
             continue
-        instance, trouble = _instance(row, component, about, beside_dates=False)
+        instance, trouble = answered.instance(row, component, about, beside_dates=False)
         if trouble is None:
             trouble = _closed(row, instance, about.arrived)
         if trouble is not None:
@@ -117,11 +100,11 @@ def decide_counter(row: facts.Row, components: Sequence[read.Component], about: 
     return tuple(made)
 
 
-def _asks(row: facts.Row, instance: Moment | None, component: read.Component, about: Circumstances, comment: str,
+def _asks(row: facts.Row, instance: Moment | None, component: read.Component, about: facts.Circumstances, comment: str,
           proposal: facts.Proposal | None) -> facts.Decision:
     """A wish is kept whatever it answers (P4), but one from before the last move does not show that the move was seen."""
     rules = [facts.Rule("counter", "COUNTER asks for another time; the time of the follow-up stays (P4)")]
-    significant = _sequences(row.sent if row.sent is not None else row.current, instance)[1]
+    significant = editions.sequence(answered.sent_to(row), instance)[1]
     is_old = component.sequence is not None and component.sequence < significant
     if is_old:
         rules.append(facts.Rule("old_time", f"SEQUENCE {component.sequence} is from before the last move (SEQUENCE {significant}) (P7)"))
@@ -129,23 +112,23 @@ def _asks(row: facts.Row, instance: Moment | None, component: read.Component, ab
     return facts.Decision(Outcome.PROPOSAL, "asks for another time", tuple(rules), instance, effect, comment=comment, proposal=proposal)
 
 
-def decide_refresh(row: facts.Row, about: Circumstances) -> facts.Decision:
+def decide_refresh(row: facts.Row, about: facts.Circumstances) -> facts.Decision:
     """A REFRESH: the current REQUEST is due again (the store limits how often)."""
     closed = _closed(row, None, about.arrived)
     rule = facts.Rule("refresh", "REFRESH asks for the current invitation; no status changes")
     return closed or facts.Decision(Outcome.REFRESHED, "asks for the invitation again", (rule,), ask_again=not about.automatic)
 
 
-def decide_direct(row: facts.Row, said: Reply, instance: Moment | None, sequence: int, about: Circumstances,
+def decide_direct(row: facts.Row, said: Reply, instance: Moment | None, sequence: int, about: facts.Circumstances,
                   comment: str = "") -> facts.Decision:
     """An answer by mail link or answer page: like a REPLY of that SEQUENCE and instance, ordered by its arrival."""
-    if instance is not None and not _is_date(row.current, instance):
+    if instance is not None and not answered.is_date(row.current, instance):
         return _told(Outcome.UNKNOWN_INVITATION, f"{instance} is no date of this follow-up", claimed=said, comment=comment)
     component = read.Component("VEVENT", row.uid, sequence=sequence)
     return _ordered(row, instance, said, component, about, comment)
 
 
-def decide_seen(row: facts.Row, message_ids: Iterable[str], about: Circumstances) -> facts.Decision:
+def decide_seen(row: facts.Row, message_ids: Iterable[str], about: facts.Circumstances) -> facts.Decision:
     """A read receipt. It counts for the latest letter of its row only (itip.md §2)."""
     named = set(message_ids) & row.message_ids
     if named and row.latest_message_id and row.latest_message_id not in named:
@@ -172,7 +155,7 @@ def comment_of(component: read.Component, attendee: read.Attendee, remark: str =
     return next((place.strip() for place in places if place.strip()), "")
 
 
-def _one_each(row: facts.Row, components: Sequence[read.Component], about: Circumstances) -> list[read.Component]:
+def _one_each(row: facts.Row, components: Sequence[read.Component], about: facts.Circumstances) -> list[read.Component]:
     """One component per date. Of two for the same (Google's attachment names another guest) the one that names him counts."""
     own = {row.address, *row.known, *about.senders}
     chosen = dict[str, read.Component]()
@@ -184,63 +167,15 @@ def _one_each(row: facts.Row, components: Sequence[read.Component], about: Circu
     return list(chosen.values())
 
 
-def _instance(row: facts.Row, component: read.Component, about: Circumstances,
-              beside_dates: bool) -> tuple[Moment | None, facts.Decision | None]:
-    """The date that is answered (None: all of it), or what is wrong with it (P9: never a ghost)."""
-    if component.this_and_future:
-        rule = facts.Rule("this_and_future", "RANGE=THISANDFUTURE speaks of a part of the series that has no row")
-        return None, _told(Outcome.HELD, "answers this and all future dates", rule)
-    if not component.recurrence_id_text:
-        return _lost_instance(row, component, about) if row.single_dates and not beside_dates else (None, None)
-    found = None
-    if component.recurrence_id is not None:
-        found = moments.instance(row.current, component.recurrence_id, about.offsets)
-    if found is not None:
-        return found, None
-    sent = row.sent if row.sent is not None else row.current
-    if (component.sequence or 0) < sent.significant:
-        rule = facts.Rule("old_date", f"RECURRENCE-ID {component.recurrence_id_text} is from before SEQUENCE {sent.significant}")
-        return None, _told(Outcome.OLD_ANSWER, "answered a date of the old times", rule, ask_again=not about.automatic)
-    rule = facts.Rule("no_such_date", f"RECURRENCE-ID {component.recurrence_id_text} names no date of this follow-up (P9)")
-    return None, _told(Outcome.UNKNOWN_INVITATION,
-                       f"answers a date that this follow-up does not have: {component.recurrence_id_text}", rule)
-
-
-def _lost_instance(row: facts.Row, component: read.Component,
-                   about: Circumstances) -> tuple[Moment | None, facts.Decision | None]:
-    """No RECURRENCE-ID from somebody who was asked about single dates: Horde, Claws and mutt-ical lose it (2026).
-
-    DTSTART and SEQUENCE are hints; each is taken only where it fits exactly one of what he holds.
-    """
-    sent = row.sent if row.sent is not None else row.current
-    held: list[Moment | None] = [None, *sorted(row.single_dates, key=str)]
-    by_start = _starting(sent, held, component.dtstart, about)
-    if not by_start and component.dtstart is not None and component.dtstart.form is read.Form.ZONED:
-        # Horde (5.2, on a server whose own zone is UTC, 2026) writes the clock of UTC with the TZID of the event.
-        by_start = _starting(sent, held, replace(component.dtstart, form=read.Form.UTC, tzid=""), about)
-    by_sequence = [one for one in held if component.sequence is not None and _sequences(sent, one)[0] == component.sequence]
-    both = [one for one in by_start if one in by_sequence]
-    fitting = both if by_start and by_sequence else by_start or by_sequence
-    if len(fitting) == 1:
-        return fitting[0], None
-    rule = facts.Rule("lost_recurrence_id", "no RECURRENCE-ID, and he was asked about single dates: DTSTART and SEQUENCE do not "
-                      "tell which is meant")
-    return None, _told(Outcome.HELD, "does not say whether the series or one date is answered", rule)
-
-
-def _starting(sent: Edition, held: Sequence[Moment | None], start: read.When | None, about: Circumstances) -> list[Moment | None]:
-    return [one for one in held if moments.fits(sent, start, _start(sent, one), about.offsets)]
-
-
-def _ordered(row: facts.Row, instance: Moment | None, said: Reply, component: read.Component, about: Circumstances,
+def _ordered(row: facts.Row, instance: Moment | None, said: Reply, component: read.Component, about: facts.Circumstances,
              comment: str) -> facts.Decision:
     """Closed, old, overtaken, repeated or applied (itip.md §5, Order)."""
     closed = _closed(row, instance, about.arrived)
     if closed is not None:
         return replace(closed, claimed=said, comment=comment)
-    sent = row.sent if row.sent is not None else row.current
-    top, significant = _sequences(sent, instance)
-    start = _start(sent, instance)
+    sent = answered.sent_to(row)
+    top, significant = editions.sequence(sent, instance)
+    start = answered.start(sent, instance)
     if said is Reply.NEEDS_ACTION:
         return _undecided(row, instance, component, start, about, comment)
     sequence = component.sequence
@@ -286,11 +221,11 @@ def _compared(standing: Standing, effect: facts.Effect, source: facts.Rule) -> f
 
 
 def _undecided(row: facts.Row, instance: Moment | None, component: read.Component, start: Moment | None,
-               about: Circumstances, comment: str) -> facts.Decision:
+               about: facts.Circumstances, comment: str) -> facts.Decision:
     """NEEDS-ACTION changes nothing; with another DTSTART it is KMail's way to ask for another time."""
-    sent = row.sent if row.sent is not None else row.current
+    sent = answered.sent_to(row)
     # KMail omits SEQUENCE at 0. From before the last move, the other start is only the old one: nobody wishes it back.
-    is_current = (component.sequence or 0) >= _sequences(sent, instance)[1]
+    is_current = (component.sequence or 0) >= editions.sequence(sent, instance)[1]
     if is_current and component.dtstart is not None and start is not None and not moments.fits(
             sent, component.dtstart, start, about.offsets):
         rule = facts.Rule("reply_as_counter", "PARTSTAT=NEEDS-ACTION with another DTSTART: a proposal at most (KMail)")
@@ -331,27 +266,11 @@ def _stamp(row: facts.Row, dtstamp: datetime | None, arrived: datetime) -> tuple
     return dtstamp, facts.Rule("dtstamp", f"DTSTAMP {dtstamp:%Y-%m-%d %H:%M:%S} orders the answer")
 
 
-def _sequences(sent: Edition, instance: Moment | None) -> tuple[int, int]:
-    """(SEQUENCE, SEQUENCE of the last significant change) of the component that is answered, as last sent."""
-    own = next(((top, significant) for date, top, significant in sent.date_sequences if date == instance), None)
-    return own if own is not None and instance is not None else (sent.sequence, sent.significant)
-
-
-def _start(sent: Edition, instance: Moment | None) -> Moment | None:
-    if instance is not None:
-        return recurrence.start_of(sent, instance)
-    return sent.start if sent.start is not None else sent.deadline
-
-
-def _is_date(edition: Edition, instance: Moment) -> bool:
-    return recurrence.is_instance(edition, instance) or moments.is_cancelled(edition, instance)
-
-
-def _seen(row: facts.Row, instance: Moment | None, about: Circumstances) -> facts.Effect:
+def _seen(row: facts.Row, instance: Moment | None, about: facts.Circumstances) -> facts.Effect:
     return facts.Effect(row.participant, instance, None, "", 0, about.arrived, about.arrived, about.channel, about.speaker)
 
 
-def _proposal(row: facts.Row, start: read.When | None, component: read.Component, about: Circumstances,
+def _proposal(row: facts.Row, start: read.When | None, component: read.Component, about: facts.Circumstances,
               comment: str) -> facts.Proposal | None:
     zone = row.current.timezone
     begins = moments.first_reading(start, zone, about.offsets)
@@ -360,11 +279,11 @@ def _proposal(row: facts.Row, start: read.When | None, component: read.Component
     ends = moments.first_reading(component.dtend, zone, about.offsets) if start == component.dtstart else None
     if ends is None and component.duration is not None:
         ends = begins + component.duration
-    sent = row.sent if row.sent is not None else row.current
+    sent = answered.sent_to(row)
     return facts.Proposal(begins, ends, comment, sequence=min(component.sequence or 0, sent.sequence))
 
 
-def _delegated(row: facts.Row, component: read.Component, attendee: read.Attendee, about: Circumstances,
+def _delegated(row: facts.Row, component: read.Component, attendee: read.Attendee, about: facts.Circumstances,
                decision: facts.Decision) -> facts.Decision:
     """DELEGATED-TO, else whoever names him in DELEGATED-FROM (RFC 5546 §3.2.2.3). Never the organizer, us, or himself."""
     own = {row.address, *row.known}

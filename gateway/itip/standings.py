@@ -51,7 +51,7 @@ def happened(known: Edition | None, edition: Edition | None, answered: Iterable[
     reinstated = not edition.cancelled and (known is None or known.cancelled)
     if known is None or edition.cancelled or known.cancelled:
         return Happened(edition.cancelled, reinstated, absent=absent, lost=lost)
-    if known.significant < edition.significant:
+    if editions.asks_again(known, edition):
         return Happened(moved=True, absent=absent, lost=lost)
     gone = editions.lost(known, edition, editions.named_dates(known))
     changed = {one: _what(known, edition, one) for one in editions.changed_dates(known, edition) if one not in gone}

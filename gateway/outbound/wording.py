@@ -4,14 +4,14 @@ Pure: from a letter and a catalogue. The templates only arrange what is decided 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from gateway.i18n import Catalogue
 from gateway.itip import editions, ics, moments, zones
-from gateway.model import DateChange, Edition, Kind, Letter, Method, Moment, Occasion, Recurrence, Reply
+from gateway.model import DateChange, Edition, Guest, Kind, Letter, Method, Moment, Occasion, Recurrence, Reply
 
 MOST_DATES = 10
 MOST_GUESTS = 50
@@ -214,7 +214,7 @@ class Teller:
         found.append(Fact(_("Where"), lines(shown.location)))
         found.append(Fact(_("Organizer"), (self.owner(),)))
         if shown.guest_list_public and not self.letter.withdrawn:
-            found.append(Fact(_("Participants"), tuple(self._guests(shown))))
+            found.append(Fact(_("Participants"), tuple(self._guests(editions.guests(shown, instance)))))
         return [fact for fact in found if fact.lines]
 
     def differences(self) -> list[Difference]:
@@ -370,11 +370,11 @@ class Teller:
             return self.words.gettext("%(day)s: cancelled") % {"day": day}
         return self.words.gettext("%(day)s: now %(when)s") % {"day": day, "when": self.when(edition, one.original)[0]}
 
-    def _guests(self, edition: Edition) -> Iterator[str]:
-        for guest in edition.guests[:MOST_GUESTS]:
+    def _guests(self, guests: Sequence[Guest]) -> Iterator[str]:
+        for guest in guests[:MOST_GUESTS]:
             name = line(guest.name) or guest.address
             yield f"{name} ({self.words.gettext(REPLIES[guest.reply])})"
-        if (more := len(edition.guests) - MOST_GUESTS) > 0:
+        if (more := len(guests) - MOST_GUESTS) > 0:
             yield self.words.ngettext("and %(count)d more", "and %(count)d more", more) % {"count": more}
 
     def _when_label(self, edition: Edition) -> str:

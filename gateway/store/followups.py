@@ -65,7 +65,10 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A participant row with the name and the addresses of whoever it stands for, the preferred address first."""
+    """A participant row with the name and the addresses of whoever it stands for, the preferred address first.
+
+    `date`: the one date of the follow-up that it is for; None: all of it.
+    """
 
     id: int
     follow_up: str
@@ -83,6 +86,7 @@ class Member:
     note: str
     conflict: bool
     standings: Mapping[Moment | None, Standing]
+    date: Moment | None = None
 
     @property
     def address(self) -> str:
@@ -164,7 +168,7 @@ def wanted(connection: Connection, key: str, site: Site, members: Sequence[Membe
     setting = GuestList(row.guest_list)
     present = [one for one in members if not one.removed]
     public = kinds.guest_list_public(setting, len(present), row.project is not None or _from_list(connection, key))
-    guests = tuple(Guest(one.name, one.address, one.standings.get(plan.SERIES, Standing()).reply)
+    guests = tuple(Guest(one.name, one.address, one.standings.get(plan.SERIES, Standing()).reply, one.date)
                    for one in present if one.role not in (Role.OWNER, Role.RESOURCE) and one.address) if public else ()
     return Edition(
         uid=row.uid or "", kind=kind, title=row.title, start=start, end=end, timezone=zone, organizer=row.organizer or "",
@@ -181,10 +185,11 @@ def owner(connection: Connection, key: str) -> Owner | None:
     return Owner(row.key, row.user_group, row.name, row.email, row.language, row.timezone) if row is not None else None
 
 
-def add_guest(connection: Connection, key: str, address: str, name: str) -> int:
-    """A further participant with the switch on, who is known by his address alone. Returns his number."""
+def add_guest(connection: Connection, key: str, address: str, name: str, date: Moment | None = None) -> int:
+    """A further participant with the switch on, who is known by his address alone. `date`: of one date only. Returns his number."""
     number: int = connection.execute(sa.insert(participant).values(
-        follow_up=key, email=address, name=name, email_invite=True).returning(participant.c.id)).scalar_one()
+        follow_up=key, email=address, name=name, email_invite=True, original_start=instant(date) if date is not None else None,
+    ).returning(participant.c.id)).scalar_one()
     return number
 
 
@@ -244,7 +249,7 @@ def settle(connection: Connection, key: str, *, uid: str, edition: int, sequence
 def members(connection: Connection, key: str | None = None, ids: Sequence[int] | None = None) -> list[Member]:
     """The participant rows of a follow-up, removed ones too, or those with the given numbers, or all."""
     query = (
-        sa.select(participant, follow_up.c.owner, follow_up.c.assigned_by, follow_up.c.cancelled,
+        sa.select(participant, follow_up.c.owner, follow_up.c.assigned_by, follow_up.c.cancelled, follow_up.c.all_day,
                   person.c.name.label("person_name"), person.c.language.label("person_language"), person.c.timezone.label("person_zone"),
                   associate.c.name.label("associate_name"), associate.c.email.label("associate_email"),
                   associate.c.language.label("associate_language"), associate.c.timezone.label("associate_zone"),
@@ -320,7 +325,7 @@ def _member(row: Any, standings: Mapping[Moment | None, Standing], addresses: tu
         addresses=addresses or ((bare,) if bare else ()), language=row.person_language or row.associate_language or "",
         timezone=row.person_zone or row.associate_zone or "", email_invite=row.email_invite, removed=row.removed,
         set_status=row.set_status, given_token=row.given_token, code=row.code, note=row.note,
-        conflict=row.conflict, standings={plan.SERIES: Standing(), **standings})
+        conflict=row.conflict, standings={plan.SERIES: Standing(), **standings}, date=_moment(row.original_start, row.all_day))
 
 
 def _standings(connection: Connection, ids: Sequence[int] | None) -> dict[int, dict[Moment | None, Standing]]:

@@ -10,9 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.itip import plan
+from gateway.itip import owing
 from gateway.mail import address as addresses
-from gateway.model import PLANNED, Delivery, Edition, LetterState, Method, Occasion
+from gateway.model import PLANNED, Delivery, Edition, LetterState, Method, Moment, Occasion, Remarks
 from gateway.store import codec
 from gateway.store.schema import edition, invitation, outbox, participant
 
@@ -100,7 +100,7 @@ def rehome(connection: Connection, key: str) -> None:
         connection.execute(sa.update(outbox).where(outbox.c.invitation == row.id).values(follow_up=row.follow_up))
 
 
-def copies(connection: Connection, key: str) -> tuple[list[plan.Copy], dict[Edition, int]]:
+def copies(connection: Connection, key: str) -> tuple[list[owing.Copy], dict[Edition, int]]:
     """Every invitation ever made for a follow-up, with what it holds and what waits for it; and the editions' numbers."""
     rows = connection.execute(sa.select(invitation).where(  # locked first: a letter that is being claimed counts as sent
         invitation.c.follow_up == key).order_by(invitation.c.id).with_for_update()).all()
@@ -108,14 +108,15 @@ def copies(connection: Connection, key: str) -> tuple[list[plan.Copy], dict[Edit
         outbox.c.follow_up == key, outbox.c.state.in_(REPLACEABLE), outbox.c.method.in_(PLANNED))
         .order_by(outbox.c.id).with_for_update()).all()
     known = editions(connection, [*(row.sent_edition for row in rows), *(row.edition for row in waiting), *(row.before for row in waiting)])
-    queued: dict[int, list[plan.Queued]] = {}
+    queued: dict[int, list[owing.Queued]] = {}
     for row in waiting:
         queued.setdefault(row.invitation, []).append(
-            plan.Queued(row.id, Method(row.method), known[row.edition], known.get(row.before), row.tries,
+            owing.Queued(row.id, Method(row.method), known[row.edition], known.get(row.before), row.tries,
                         codec.parse_moment(row.instance)))
-    found = [plan.Copy(row.id, row.participant, row.address, Method(row.sent_method) if row.sent_method else None,
+    found = [owing.Copy(row.id, row.participant, row.address, Method(row.sent_method) if row.sent_method else None,
                       known.get(row.sent_edition), -1 if row.top_sequence is None else row.top_sequence, row.top_dtstamp,
-                      row.refused, row.again, tuple(queued.get(row.id, ())), Occasion(row.again_because or Occasion.PLANNED))
+                      row.refused, row.again, tuple(queued.get(row.id, ())), Occasion(row.again_because or Occasion.PLANNED),
+                      codec.parse_moment(row.again_instance))
              for row in rows]
     return found, {value: number for number, value in known.items() if number is not None}
 
@@ -175,14 +176,20 @@ def deliveries(connection: Connection, participants: Sequence[int] | None) -> Ma
     return {row.participant: from_row(row) for row in connection.execute(query)}
 
 
-def ask_again(connection: Connection, participant_number: int) -> bool:
-    """He answered an old time: owe the REQUEST once more, once per SEQUENCE. Returns whether it is owed now.
+def ask_again(connection: Connection, participant_number: int, instance: Moment | None, sequence: int) -> bool:
+    """He answered an old time, of one date or of all: owe the REQUEST of that once more, once per SEQUENCE. Returns whether it is
+    owed now.
 
-    A letter that is under way anyway asks him already.
+    `sequence`: of what he answers, as last sent to him. A letter that is under way anyway asks him already.
     """
-    done = connection.execute(sa.update(invitation).where(
-        *_holding(participant_number), invitation.c.again_sequence.is_distinct_from(invitation.c.sent_sequence)).values(
-            again=True, again_because=Occasion.OLD_ANSWER, again_sequence=invitation.c.sent_sequence))
+    asked = sa.exists().where(
+        outbox.c.invitation == invitation.c.id, outbox.c.instance == codec.moment(instance), outbox.c.sequence == sequence,
+        outbox.c.remarks.contains(codec.remarks(Remarks(Occasion.OLD_ANSWER)).strip("{}"), autoescape=True),
+        outbox.c.state != LetterState.SUPERSEDED)
+    # Another date as well: then all of it is sent.
+    about = sa.case((invitation.c.again & (invitation.c.again_instance != codec.moment(instance)), ""), else_=codec.moment(instance))
+    done = connection.execute(sa.update(invitation).where(*_holding(participant_number), ~asked).values(
+        again=True, again_because=Occasion.OLD_ANSWER, again_instance=about))
     return bool(done.rowcount)
 
 
@@ -191,7 +198,7 @@ def refresh(connection: Connection, participant_number: int, now: datetime) -> b
     done = connection.execute(sa.update(invitation).where(
         *_holding(participant_number),
         sa.or_(invitation.c.refreshed_at.is_(None), invitation.c.refreshed_at <= now - REFRESH_EVERY)).values(
-            again=True, again_because=Occasion.REFRESH, refreshed_at=now))
+            again=True, again_because=Occasion.REFRESH, again_instance="", refreshed_at=now))
     return bool(done.rowcount)
 
 

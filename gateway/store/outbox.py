@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from gateway.accounts import DEFAULT
-from gateway.itip import plan
+from gateway.itip import owing
 from gateway.mail import address
 from gateway.model import PLANNED, Delivery, Edition, Letter, LetterState, Method, Reply
 from gateway.store import codec, invitations, leases
@@ -100,7 +100,7 @@ class Destination:
     ages: Mapping[str, int]
 
 
-def put(connection: Connection, owed: plan.Owed, to: Invitation, edition: int, before: int | None, *, message_id: str,
+def put(connection: Connection, owed: owing.Owed, to: Invitation, edition: int, before: int | None, *, message_id: str,
         timezone: str, at: datetime) -> int:
     """Queue a letter, due at once. `to` has the invitee's present name and language. Returns its number."""
     number: int = connection.execute(sa.insert(outbox).values(
@@ -113,7 +113,7 @@ def put(connection: Connection, owed: plan.Owed, to: Invitation, edition: int, b
     facts: dict[str, object] = {} if owed.method is Method.NONE else {"top_dtstamp": owed.dtstamp}
     if owed.method in PLANNED:
         facts |= {"delivery": Delivery.QUEUED, "delivery_text": "", "name": to.name, "language": to.language, "timezone": to.timezone,
-                  "again": False, "again_because": ""}
+                  "again": False, "again_because": "", "again_instance": ""}
     if facts:
         connection.execute(sa.update(invitation).where(invitation.c.id == to.id).values(facts))
     return number

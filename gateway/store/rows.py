@@ -87,33 +87,36 @@ def _rows(connection: Connection, numbers: Sequence[int], keys: facts.Keys, site
         return
     members = {one.id: one for one in followups.members(connection, ids=numbers)}
     held = connection.execute(sa.select(invitation).where(invitation.c.participant.in_(numbers)).order_by(invitation.c.id)).all()
-    left = connection.execute(sa.select(outbox.c.participant, outbox.c.dtstamp, outbox.c.message_id, outbox.c.instance, outbox.c.method)
+    left = connection.execute(sa.select(outbox.c.participant, outbox.c.dtstamp, outbox.c.message_id, outbox.c.instance, outbox.c.method,
+                                        outbox.c.edition)
                               .where(outbox.c.participant.in_(numbers), outbox.c.state.in_(LEFT),
                                      outbox.c.method != Method.NONE).order_by(outbox.c.id)).all()
     learned = _undisputed(connection, members, known.of_rows(connection, numbers))
     current = {key: _current(connection, key, site) for key in {one.follow_up for one in members.values()}}
-    sent = invitations.editions(connection, [row.sent_edition for row in held])
+    sent = invitations.editions(connection, [*(row.sent_edition for row in held), *(row.edition for row in left)])
     for number in numbers:
         mine = [row for row in held if row.participant == number]
-        editions = [sent[row.sent_edition] for row in mine if row.sent_edition is not None]
+        told = [sent[row.sent_edition] for row in mine if row.sent_edition is not None]
         member = members.get(number)
-        now = current.get(member.follow_up) if member is not None else None
-        if now is None and not editions:
+        whole = current.get(member.follow_up) if member is not None else None
+        now = editions.seen(whole, member.date) if whole is not None and member is not None else None
+        if now is None and not told:
             continue  # gone, and never sent anything
         letters = [row for row in left if row.participant == number]
         yield facts.Row(
             participant=number, follow_up=member.follow_up if member is not None else mine[-1].follow_up,
-            uid=(now or editions[-1]).uid, address=_address(member, [row.address for row in mine]),
-            current=now if now is not None else replace(editions[-1], cancelled=True),
+            uid=(now or told[-1]).uid, address=_address(member, [row.address for row in mine]),
+            current=now if now is not None else replace(told[-1], cancelled=True),
             role=member.role if member is not None else Role.INVITED,
             known=frozenset([*(member.addresses if member is not None else ()), *(row.address for row in mine),
                              *learned.get(number, ())]),
             tokens=frozenset(row.token for row in mine), removed=member is None or member.removed,
-            email_invite=member is not None and member.email_invite, sent=editions[-1] if editions else None,
+            email_invite=member is not None and member.email_invite, sent=told[-1] if told else None,
             sent_dtstamps=frozenset(row.dtstamp for row in letters),
             message_ids=frozenset(row.message_id for row in letters) & frozenset(keys.message_ids),
             latest_message_id=next((row.message_id for row in reversed(letters) if row.method in PLANNED), ""),
-            single_dates=frozenset(_single(row.instance for row in letters if row.method == Method.REQUEST)) | _own_dates(editions),
+            single_dates=frozenset(_single(row.instance for row in letters if row.method == Method.REQUEST)) | _own_dates(told),
+            earlier=tuple({row.edition: sent[row.edition] for row in letters if sent[row.edition].recurrence is not None}.values()),
             standing=_standings(member).get(plan.SERIES, Standing()),
             date_standings={date: standing for date, standing in _standings(member).items() if date is not None})
 

@@ -203,7 +203,7 @@ invitation = Table(
     _words("organizer_address"), _words("bounce_address"),
     Column("sent_edition", Identity), Column("sent_method", Text), Column("sent_sequence", Integer), Column("sent_at", Instant),
     Column("top_sequence", Integer), Column("top_dtstamp", Instant),
-    _flag("again"), Column("again_sequence", Integer), _words("again_because"), _words("again_instance"), Column("refreshed_at", Instant),
+    _flag("again"), _words("again_because"), _words("again_instance"), Column("refreshed_at", Instant),
     Column("reminded_sequence", Integer),
     _words("delivery", "none"), _words("delivery_text"), _flag("refused"), _now("created_at"), sqlite_autoincrement=True)
 

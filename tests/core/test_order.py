@@ -150,7 +150,7 @@ def read_all(asked: dict[Moment | None, Asked], answers: Sequence[Answer]) -> fa
     sent = edition(asked)
     row = facts.Row(1, "m1", sent.uid, "ola@ext.example", sent, sent=sent, sent_dtstamps=frozenset([OUR_DTSTAMP]))
     for answer in answers:
-        about = reply.Circumstances(answer.arrived, "ola@ext.example")
+        about = facts.Circumstances(answer.arrived, "ola@ext.example")
         if answer.link:
             decision = reply.decide_direct(row, answer.said, answer.instance, answer.sequence or 0, about, answer.comment)
         else:

@@ -16,7 +16,7 @@ UID = "own-1@crm.example"
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
 START = datetime(2026, 12, 1, 8, tzinfo=UTC)
 WEEK, HOUR, MINUTE = timedelta(weeks=1), timedelta(hours=1), timedelta(minutes=1)
-ABOUT = reply.Circumstances(arrived=NOW, speaker="ola@ext.example", senders=("ola@ext.example",), mailboxes=("invites@crm.example",))
+ABOUT = facts.Circumstances(arrived=NOW, speaker="ola@ext.example", senders=("ola@ext.example",), mailboxes=("invites@crm.example",))
 SINGLE = Edition(UID, Kind.MEETING, "t", START, START + HOUR, "Europe/Oslo", "Kari")
 SERIES = replace(SINGLE, recurrence=Recurrence("FREQ=WEEKLY;COUNT=5"))
 
@@ -33,7 +33,7 @@ def answer(partstat: str = "ACCEPTED", *, sequence: int | None = 0, stamp: datet
         dtstart=read.moment(start), attendees=(read.Attendee(address, partstat),)), **more)  # type: ignore[arg-type]
 
 
-def decided(who: facts.Row, component: read.Component, about: reply.Circumstances = ABOUT) -> facts.Decision:
+def decided(who: facts.Row, component: read.Component, about: facts.Circumstances = ABOUT) -> facts.Decision:
     return reply.decide_all(who, (component,), about)[0]
 
 

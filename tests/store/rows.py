@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.itip import plan
+from gateway.itip import owing
 from gateway.model import Edition, Kind, Method, Reply
 from gateway.store import invitations, outbox, schema
 from gateway.store.engine import Store
@@ -61,7 +61,7 @@ def invitation(connection: Connection, participant: int, address: str, follow_up
 def letter(connection: Connection, to: Invitation, *, method: Method = Method.REQUEST, edition: Edition = MEETING,
            before: int | None = None, sequence: int = 0, at: datetime = NOW) -> int:
     """A letter in the outbox, due at once."""
-    owed = plan.Owed(method, to.participant, to.id, None, edition, None, sequence, at, Reply.NEEDS_ACTION)
+    owed = owing.Owed(method, to.participant, to.id, None, edition, None, sequence, at, Reply.NEEDS_ACTION)
     count = connection.execute(sa.select(sa.func.count()).select_from(schema.outbox)).scalar_one()
     return outbox.put(connection, owed, to, invitations.keep_edition(connection, to.follow_up, edition, None, at), before,
                       message_id=f"{count}@crm.example", timezone="Europe/Oslo", at=at)

@@ -24,3 +24,4 @@ def upgrade() -> None:
         op.create_index(name, "participant", ["follow_up", invitee], unique=True, sqlite_where=WHOLE, postgresql_where=WHOLE)
         op.create_index(f"{name}_date", "participant", ["follow_up", invitee, "original_start"], unique=True)
     op.add_column("invitation", sa.Column("again_instance", sa.Text(), server_default="", nullable=False))
+    op.drop_column("invitation", "again_sequence")  # the letters themselves tell who was asked again

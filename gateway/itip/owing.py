@@ -1,0 +1,100 @@
+"""What the planner compares and what comes of it: rows, what was sent to them, and letters. Values only."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from gateway.model import NO_REMARKS, Edition, Guest, Method, Moment, Occasion, Remarks, Reply, Role, Standing
+
+SECOND = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Invitee:
+    """A participant row as the store has it now. `address` is "" where there is none that mail can go to.
+
+    `date`: the one date of a series that he is invited to; what he answers to it is the standing of his row.
+    `set_status`: a status written by hand (1, 5 or 9), to be taken as a toggle. `delegated_from`, `delegated_to`: who passed
+    the invitation on to him, and to whom he did.
+    """
+
+    participant: int
+    role: Role
+    name: str
+    address: str
+    language: str
+    timezone: str
+    email_invite: bool
+    removed: bool
+    standings: Mapping[Moment | None, Standing]
+    date: Moment | None = None
+    token: str | None = None
+    set_status: int | None = None
+    delegated_from: Guest | None = None
+    delegated_to: Guest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """A letter in the outbox that has not left: it may still be replaced. `tries`: how often a server turned it away.
+
+    `instance`: the one date of a series that it is about; None: all of it.
+    """
+
+    letter: int
+    method: Method
+    edition: Edition
+    before: Edition | None
+    tries: int
+    instance: Moment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """An invitation: one participant at one address, and what that address was last sent.
+
+    `method` None: never sent anything; a CANCEL of one date leaves it a REQUEST. `top_sequence`: highest that ever left for it,
+    -1 before any; `top_dtstamp`: highest ever planned for it.
+    `refused`: its last letter did not arrive, so nothing is to be taken back there. `again`: he is to have his REQUEST once
+    more, `because` he answered an old time or asked for it; where it is about one date of the series, `again_instance`.
+    """
+
+    invitation: int
+    participant: int
+    address: str
+    method: Method | None
+    edition: Edition | None
+    top_sequence: int
+    top_dtstamp: datetime | None
+    refused: bool
+    again: bool = False
+    queued: Sequence[Queued] = ()
+    because: Occasion = Occasion.PLANNED
+    again_instance: Moment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A letter to be put into the outbox. `invitation` None: to be made first, for `invitee` at its present address.
+
+    `instance`: the one date of a series that it is about; `edition` and `before` then differ in this date only.
+    """
+
+    method: Method
+    participant: int
+    invitation: int | None
+    invitee: Invitee | None
+    edition: Edition
+    before: Edition | None
+    sequence: int
+    dtstamp: datetime
+    reply: Reply
+    withdrawn: bool = False
+    instance: Moment | None = None
+    remarks: Remarks = NO_REMARKS
+
+
+def next_dtstamp(last: datetime | None, now: datetime) -> datetime:
+    """New in every letter, later than the last one to that row, whole seconds (P13, RFC 5545 §3.8.7.2)."""
+    now = now.replace(microsecond=0)
+    return max(now, last + SECOND) if last is not None else now
