@@ -308,3 +308,8 @@ class Letter:
     instance: Moment | None = None
     withdrawn: bool = False
     remarks: Remarks = NO_REMARKS
+
+    @property
+    def date(self) -> Moment | None:
+        """The one date of a series that it is about, whether or not its reader holds the others; None: all of it."""
+        return self.instance if self.instance is not None else self.edition.recurrence_id

@@ -26,7 +26,6 @@ from gateway.store.directory import Merged
 from gateway.store.engine import Connection
 
 Problems = list[tuple[str, str]]
-PARTICIPANT = ("follow_up", *directory.INVITEE)
 TABLES = {"associates": "associate", "companies": "company", "persons": "person", "resources": "resource",
           "projects": "project", "selections": "selection"}
 
@@ -54,8 +53,9 @@ def load(connection: Connection, document: Any, settings: configuration.Settings
     _zones(entries, problems)
     _references(connection, entries, problems)
     times = _times(entries, settings.mail.timezone, problems)
+    _invited_twice(entries, times, problems)
     renamed, planned = _identities(connection, entries, problems)
-    _tokens(connection, entries, renamed, problems)
+    _tokens(connection, entries, times, renamed, problems)
     if problems:
         raise InputError(load_format.complaint(problems))
     report = Report()
@@ -64,7 +64,7 @@ def load(connection: Connection, document: Any, settings: configuration.Settings
         directory.rename_follow_up(connection, old, new)
         report.notes.append(f"follow-up {old} is called {new} now")
     _write_follow_ups(connection, entries, times, planned, report, now)
-    _write_participants(connection, entries, settings, report, now)
+    _write_participants(connection, entries, times, settings, report, now)
     return report
 
 
@@ -83,9 +83,17 @@ def _unique(entries: Document, problems: Problems) -> None:
             problems.append((f"{place}.sent", "says that the invitation has reached somebody who is not to have it"))
         if one.resource is not None and one.token is not None:
             problems.append((f"{place}.token", "a resource has no mail address"))
-    for number, follow_up in enumerate(entries.follow_ups):
-        _twice([(f"follow_ups[{number}].participants[{position}]", _spelt(one))
-                for position, one in enumerate(follow_up.participants) if any(_invitee(one))], problems)
+
+
+def _invited_twice(entries: Document, times: Sequence[Times], problems: Problems) -> None:
+    """Once to all of a follow-up, or once to each of some dates."""
+    for number, (follow_up, when) in enumerate(zip(entries.follow_ups, times, strict=True)):
+        rows = [(f"follow_ups[{number}].participants[{position}]", one, date) for position, (one, date)
+                in enumerate(zip(follow_up.participants, when.participants, strict=False)) if any(_invitee(one))]
+        _twice([(place, _spelt(one) + (f" for {date.isoformat()}" if date is not None else "")) for place, one, date in rows], problems)
+        whole = {_spelt(one) for _, one, date in rows if date is None and not one.removed}
+        problems += [(place, f"{_spelt(one)} is invited to the whole series") for place, one, date in rows
+                     if date is not None and not one.removed and _spelt(one) in whole]
 
 
 def _twice(named: Iterable[tuple[str, str]], problems: Problems) -> None:
@@ -161,9 +169,10 @@ def _identities(connection: Connection, entries: Document, problems: Problems) -
     return renamed, {renamed.get(one.key, one.key) for one in known if one.planned}
 
 
-def _tokens(connection: Connection, entries: Document, renamed: Mapping[str, str], problems: Problems) -> None:
+def _tokens(connection: Connection, entries: Document, times: Sequence[Times], renamed: Mapping[str, str], problems: Problems) -> None:
     old_keys = {new: old for old, new in renamed.items()}
-    given = [(place, old_keys.get(follow_up.key, follow_up.key), _invitee(one), one.token.lower())
+    dates = dict(_dates(entries, times))
+    given = [(place, old_keys.get(follow_up.key, follow_up.key), (*_invitee(one), dates.get(place)), one.token.lower())
              for place, follow_up, one in _participants(entries) if one.token]
     rows = directory.participants(connection, {key for _, key, _, _ in given})
     holders = directory.token_holders(connection, {token for *_, token in given})
@@ -233,19 +242,20 @@ def _instant(moment: Moment | None) -> datetime | None:
     return None if moment is None else followups.instant(moment)
 
 
-def _write_participants(connection: Connection, entries: Document, settings: configuration.Settings, report: Report, now: datetime) -> None:
+def _write_participants(connection: Connection, entries: Document, times: Sequence[Times], settings: configuration.Settings,
+                        report: Report, now: datetime) -> None:
     rows, sent = list[dict[str, Any]](), dict[str, list[tuple[Any, ...]]]()
-    reachable = _reachable(connection, entries)
+    reachable, dates = _reachable(connection, entries), dict(_dates(entries, times))
     for place, follow_up, one in _participants(entries):
         row: dict[str, Any] = {"follow_up": follow_up.key, **{name: getattr(one, name) for name in directory.INVITEE},
-                               "name": one.name, "email_invite": one.email_invite, "removed": one.removed}
+                               "original_start": dates[place], "name": one.name, "email_invite": one.email_invite, "removed": one.removed}
         if one.email_invite and not reachable(one):
             row |= {"email_invite": False, "note": plan.NO_ADDRESS}
             report.notes.append(f"{place}: email_invite stays off: {plan.NO_ADDRESS}")
         elif one.sent:
-            sent.setdefault(follow_up.key, []).append((follow_up.key, *_invitee(one)))
+            sent.setdefault(follow_up.key, []).append((follow_up.key, *_invitee(one), dates[place]))
         rows.append(row | ({"given_token": one.token.lower()} if one.token else {}))
-    merged = directory.merge(connection, "participant", PARTICIPANT, rows)
+    merged = directory.merge(connection, "participant", directory.PARTICIPANT, rows)
     report.add("participants", *({_named(key) for key in keys} for keys in (merged.created, merged.changed, merged.left)))
     present = directory.participants(connection, sent)
     for key, invitees in sent.items():
@@ -253,8 +263,9 @@ def _write_participants(connection: Connection, entries: Document, settings: con
             planning.adopt(connection, key, arrived, settings, now)
 
 
-def _named(invitee: tuple[Any, ...]) -> str:
-    return f"{invitee[0]}/{next(filter(None, invitee[1:]))}"
+def _named(row: tuple[Any, ...]) -> str:
+    follow_up, *invitee, date = row
+    return f"{follow_up}/{next(filter(None, invitee))}" + (f" for {date:%Y-%m-%dT%H:%M:%SZ}" if date is not None else "")
 
 
 def _reachable(connection: Connection, entries: Document) -> Callable[[Participant], bool]:
@@ -278,6 +289,14 @@ def _participants(entries: Document) -> Iterable[tuple[str, FollowUp, Participan
     for number, follow_up in enumerate(entries.follow_ups):
         for position, one in enumerate(follow_up.participants):
             yield f"follow_ups[{number}].participants[{position}]", follow_up, one
+
+
+def _dates(entries: Document, times: Sequence[Times]) -> Iterable[tuple[str, datetime | None]]:
+    """The one date that each participant is invited to, by his place in the document."""
+    for number, (follow_up, when) in enumerate(zip(entries.follow_ups, times, strict=True)):
+        # Where something is wrong with the times nothing will be written.
+        for position, date in enumerate(when.participants or [None] * len(follow_up.participants)):
+            yield f"follow_ups[{number}].participants[{position}]", _instant(date)
 
 
 def _spelt(one: Participant) -> str:

@@ -101,13 +101,14 @@ class Instance(Entry):
 
 
 class Participant(Entry):
-    """One invitee: exactly one of `person`, `associate`, `resource` and `email`."""
+    """One invitee: exactly one of `person`, `associate`, `resource` and `email`. `original_start`: of one date of a series only."""
 
     person: Key | None = None
     associate: Key | None = None
     resource: Key | None = None
     email: Key | None = None
     name: Text = ""
+    original_start: Text | None = None
     email_invite: bool = False
     removed: bool = False
     token: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._=-]{0,39}$")] | None = None

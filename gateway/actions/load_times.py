@@ -31,7 +31,10 @@ class DateTimes:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """When a follow-up takes place. `deadline` is an instant, also for a day (its local midnight); so is `answer_by`."""
+    """When a follow-up takes place. `deadline` is an instant, also for a day (its local midnight); so is `answer_by`.
+
+    `participants`: for each of the file's, the one date that he is invited to.
+    """
 
     start: Moment | None = None
     end: Moment | None = None
@@ -39,6 +42,7 @@ class Times:
     rrule: str = ""
     dates: tuple[DateTimes, ...] = ()
     answer_by: datetime | None = None
+    participants: tuple[Moment | None, ...] = ()
 
 
 @dataclass(slots=True)
@@ -58,13 +62,29 @@ class Reader:
             return Times()
         if start is None:
             self._without_start(end, deadline)
-            return Times(deadline=deadline, answer_by=answer_by)
+            return Times(deadline=deadline, answer_by=answer_by, participants=self._participants(None))
         if end is not None and end < start:
             self._wrong("end", "is before the start")
             return Times()
         if end == start and one.all_day:
             end = start + DAY
-        return Times(start, end, deadline, *self._series(start, end), answer_by=answer_by)
+        rule, dates = self._series(start, end)
+        whole = Edition(
+            uid="", kind=Kind(one.kind), title="", start=start, end=kinds.end(Kind(one.kind), start, end), timezone=self.zone.key,
+            organizer="", all_day=one.all_day, recurrence=Recurrence(rule, rdates=tuple(date.original for date in dates)))
+        return Times(start, end, deadline, rule, dates, answer_by, self._participants(whole if rule or dates else None))
+
+    def _participants(self, series: Edition | None) -> tuple[Moment | None, ...]:
+        found = list[Moment | None]()
+        for number, one in enumerate(self.one.participants):
+            place = f"participants[{number}].original_start"
+            date = self._moment(one.original_start, place)
+            if date is not None and series is None:
+                self._wrong(place, "needs a recurrence")
+            elif date is not None and series is not None and not self.problems and not recurrence.is_instance(series, date):
+                self._wrong(place, f"no date of the series begins at {one.original_start}")
+            found.append(date)
+        return tuple(found)
 
     def _wrong(self, place: str, reason: str) -> None:
         self.problems.append((place, reason))

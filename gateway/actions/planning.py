@@ -193,10 +193,11 @@ def adopt(connection: Connection, key: str, participants: Sequence[int], setting
     edition = known if known is not None else replace(wanted, significant=wanted.sequence)
     number = _keep_edition(connection, key, edition, known_number, site)
     assert number is not None
+    numbers = _Numbers(connection, key, {edition: number}, now)
     for member in members:
         if member.id in participants and member.address:
-            held = _invitation(connection, key, edition.uid, _invitee(member, site), site)
-            invitations.adopt(connection, held.id, number, edition.sequence, now)
+            held, view = _invitation(connection, key, edition.uid, _invitee(member, site), site), editions.seen(edition, member.date)
+            invitations.adopt(connection, held.id, numbers.of(view), view.sequence, now)
 
 
 def _wanted(connection: Connection, key: str, context: Context, members: Sequence[Member]) -> Edition | None:

@@ -25,9 +25,8 @@ def keep(connection: Connection, answer: facts.Answer, message: int, now: dateti
     row, asked = answer.row, answer.decision.proposal
     if row is None or asked is None or asked.start is None or answer.decision.outcome is Outcome.DUPLICATE:
         return
-    instance = answer.decision.instance or row.current.recurrence_id  # whoever is invited to one date alone speaks of that
-    proposals.put(connection, row, instance, asked, answer.address, message, now)
-    journal.write(connection, [journal.Entry("proposed", row.follow_up, row.participant, instance, by=answer.address,
+    proposals.put(connection, row, answer.date, asked, answer.address, message, now)
+    journal.write(connection, [journal.Entry("proposed", row.follow_up, row.participant, answer.date, by=answer.address,
                                              message=message, detail=_words(asked.start, asked.end, asked.location))], now)
 
 

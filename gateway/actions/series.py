@@ -63,7 +63,7 @@ def split(connection: Connection, key: str, at: Moment, changes: Mapping[str, An
     assert fresh.end is not None
     values = dict(changes) | {"start_at": followups.instant(fresh.start), "end_at": followups.instant(fresh.end),
                               "rrule": fresh.recurrence.rrule, "cancelled": False}
-    made = series.copy(connection, key, f"{key}-{at:%Y%m%d}", values, own)
+    made = series.copy(connection, key, f"{key}-{at:%Y%m%d}", values, own, _single(connection, key, wanted, fresh, at))
     _shorten(connection, key, wanted, at)
     journal.write(connection, [journal.Entry("split", key, instance=at, by=by, detail=made),
                                journal.Entry("created", made, by=by, detail=f"goes on from {key}")], now)
@@ -134,6 +134,17 @@ def _carried(wanted: Edition, fresh: Edition, own: list[DateRow]) -> list[DateRo
             for moved in recurrence.on_day(fresh, _day(wanted, name)):
                 found.setdefault(followups.instant(moved), replace(row, original_start=followups.instant(moved)))
     return list(found.values())
+
+
+def _single(connection: Connection, key: str, wanted: Edition, fresh: Edition, at: Moment) -> dict[datetime, datetime]:
+    """What the dates that somebody is invited to alone are called in the series that goes on: by their time, else by their day."""
+    found = dict[datetime, datetime]()
+    for start in series.single_dates(connection, key, followups.instant(at)):
+        name = followups.instance(start, wanted.all_day)
+        same = [name] if rules.ruled(fresh, name) else recurrence.on_day(fresh, _day(wanted, name))
+        if same and (to := followups.instant(same[0])) not in found.values():
+            found[start] = to
+    return found
 
 
 def _day(edition: Edition, moment: Moment) -> date:

@@ -46,7 +46,7 @@ def _row(one: Queued, listing: Listing) -> dict[str, Any]:
     letter = one.letter
     return {"letter": one.id, "follow_up": one.follow_up, "participant": listing.keys.get(one.participant, letter.address),
             "to": letter.address, "method": letter.method.value, "sequence": letter.sequence,
-            "instance": codec.moment(letter.instance) or None, "state": one.state.value, "note": one.note}
+            "instance": codec.moment(letter.date) or None, "state": one.state.value, "note": one.note}
 
 
 def _write(folder: Path, one: Queued, listing: Listing, effective: Settings, signers: Mapping[str, Signer | None]) -> str:

@@ -136,7 +136,7 @@ def _row(one: Queued, key: str | None, rest: Rest | None) -> dict[str, Any]:
     letter = one.letter
     return {"letter": one.id, "state": one.state.value, "to": letter.address, "follow_up": one.follow_up,
             "participant": key or letter.address, "method": letter.method.value, "sequence": letter.sequence,
-            "instance": codec.moment(letter.instance) or None, "account": letter.account, "tries": one.tries,
+            "instance": codec.moment(letter.date) or None, "account": letter.account, "tries": one.tries,
             "created": codec.moment(one.created_at), "due": codec.moment(one.due_at),
             "account_rests_until": codec.moment(rest.until) if rest is not None else None, "note": one.note}
 

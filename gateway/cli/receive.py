@@ -93,7 +93,7 @@ def _show(row: dict[str, Any], result: Result, as_json: bool) -> None:
     for one in result.told:
         decision = one.answer.decision
         whom = one.participant or one.answer.address or "nobody known"
-        instance = f" for {output.text(_instance(one))}" if decision.instance is not None else ""
+        instance = f" for {output.text(_instance(one))}" if one.answer.date is not None else ""
         change = f"{one.before} → {one.after}" if one.participant is not None else "no row"
         output.line(f"  {whom}{instance}: {decision.outcome}: {decision.reason or 'nothing more to say'} ({change})")
 
@@ -101,7 +101,7 @@ def _show(row: dict[str, Any], result: Result, as_json: bool) -> None:
 def _instance(one: Told) -> str:
     from gateway.store import codec
 
-    return codec.moment(one.answer.decision.instance)
+    return codec.moment(one.answer.date)
 
 
 def _row(file: str, result: Result) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def _answer(one: Told | None) -> dict[str, Any]:
     answer, decision = one.answer, one.answer.decision
     line: dict[str, Any] = {
         "outcome": decision.outcome.value, "reason": decision.reason, "follow_up": answer.follow_up or None,
-        "participant": one.participant, "address": answer.address, "instance": codec.moment(decision.instance) or None,
+        "participant": one.participant, "address": answer.address, "instance": codec.moment(answer.date) or None,
         "before": one.before or None, "after": one.after or None, "comment": decision.comment}
     if decision.proposal is not None:
         line["proposed_start"] = codec.moment(decision.proposal.start) or None

@@ -11,7 +11,8 @@ import typer
 from gateway.cli import context, output
 from gateway.errors import NotFound
 
-COLUMNS = ("follow_up", "key", "name", "address", "email_invite", "code", "status", "reply", "delivery", "comment", "note")
+COLUMNS = ("follow_up", "key", "original_start", "name", "address", "email_invite", "code", "status", "reply", "delivery", "comment",
+           "note")
 
 
 def status(
@@ -25,4 +26,6 @@ def status(
         if follow_up is not None and not views.known(connection, follow_up):
             raise NotFound(f"there is no follow-up {follow_up!r}")
         rows = [asdict(one) for one in views.status_rows(connection, follow_up)]
-    output.objects(rows, as_json=context.invocation(ctx).json, columns=COLUMNS)
+    dated = any(row["original_start"] for row in rows)
+    output.objects(rows, as_json=context.invocation(ctx).json,
+                   columns=[column for column in COLUMNS if dated or column != "original_start"])

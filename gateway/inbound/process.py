@@ -209,7 +209,7 @@ class Processor:
             _basis(reading), outcome=meaning.outcome, reason=meaning.reason,
             follow_up=next((one.follow_up for one in meaning.answers if one.follow_up), None),
             participant=first.row.participant if first is not None and first.row is not None else None,
-            instance=first.decision.instance if first is not None else None,
+            instance=first.date if first is not None else None,
             detail=_detail(meaning, self._account(reading, found, meaning) if waits else meaning.rules),
             raw=reading.received.raw if waits else None, destination=destination(meaning.outcome))
 
@@ -259,5 +259,5 @@ def _fingerprint(reading: Reading) -> str:
 def _detail(meaning: interpret.Meaning, rules: Sequence[facts.Rule]) -> dict[str, Any]:
     """What the review list shows later: the rules, and what each answer claimed."""
     return {"rules": [[rule.name, rule.text] for rule in rules],
-            "answers": [{"address": one.address, "claimed": one.decision.claimed, "instance": codec.moment(one.decision.instance),
+            "answers": [{"address": one.address, "claimed": one.decision.claimed, "instance": codec.moment(one.date),
                          "comment": one.decision.comment, "reason": one.decision.reason} for one in meaning.answers]}

@@ -169,3 +169,8 @@ class Answer:
     decision: Decision
     address: str = ""
     follow_up: str = ""
+
+    @property
+    def date(self) -> Moment | None:
+        """The one date of a series that it speaks of: of the row, where that is for one date alone; None: all of it."""
+        return self.decision.instance or (self.row.current.recurrence_id if self.row is not None else None)

@@ -245,7 +245,7 @@ def _identity(events: list[Component], letter: Letter) -> Iterator[Problem]:
     if main.value("DTSTAMP") != f"{letter.dtstamp.astimezone(UTC):%Y%m%dT%H%M%SZ}":
         yield Problem("P13", "DTSTAMP is not the planned one")
     dates = [bool(event.all("RECURRENCE-ID")) for event in events]
-    if dates[0] != ((letter.instance or letter.edition.recurrence_id) is not None) or not all(dates[1:]):
+    if dates[0] != (letter.date is not None) or not all(dates[1:]):
         yield Problem("P11", "series and single date are confused (RECURRENCE-ID)")
     cancelled = main.value("STATUS") == "CANCELLED"
     if cancelled != (letter.method is Method.CANCEL and not letter.withdrawn):

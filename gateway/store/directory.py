@@ -12,12 +12,15 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from gateway.store import schema
 from gateway.store.schema import associate, follow_up, invitation, metadata, participant, person_email
 
 CHUNK = 500
 """Keys in one query; SQLite allows 32 766 values, PostgreSQL 65 535."""
 
-INVITEE = ("person", "associate", "resource", "email")
+INVITEE = schema.INVITEE
+PARTICIPANT = ("follow_up", *INVITEE, "original_start")
+"""What tells one participant row from another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +105,10 @@ def rename_follow_up(connection: Connection, old: str, new: str) -> None:
 
 
 def participants(connection: Connection, follow_ups: Collection[str]) -> dict[tuple[Any, ...], Row]:
-    """Participant rows of these follow-ups by (follow-up, person, associate, resource, e-mail in lower case)."""
+    """Participant rows of these follow-ups by `PARTICIPANT`, the e-mail address in lower case."""
     invited = sa.exists().where(invitation.c.participant == participant.c.id).label("invited")
-    query = sa.select(participant.c.id, participant.c.follow_up, *(participant.c[name] for name in INVITEE),
-                      participant.c.given_token, invited)
-    return {_identity(row, ("follow_up", *INVITEE)): Row(row["id"], row["given_token"], bool(row["invited"]))
+    query = sa.select(participant.c.id, *(participant.c[name] for name in PARTICIPANT), participant.c.given_token, invited)
+    return {_identity(row, PARTICIPANT): Row(row["id"], row["given_token"], bool(row["invited"]))
             for row in _chunked(connection, query, participant.c.follow_up, follow_ups)}
 
 

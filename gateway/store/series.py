@@ -8,11 +8,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.store.schema import follow_up, follow_up_date, participant
+from gateway.store.schema import INVITEE, follow_up, follow_up_date, participant
 
 OWN = ("key", "uid", "sequence", "edition", "created_at")
 """What no copy has from its original: its name, and what the gateway knows of it."""
-INVITEE = ("person", "associate", "resource", "email", "name", "email_invite")
+INVITED = ("name", "email_invite")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +33,24 @@ def dates(connection: Connection, key: str, since: datetime) -> list[DateRow]:
     return [DateRow(row.original_start, row.start_at, row.end_at, row.cancelled, row.cancel_reason) for row in rows]
 
 
+def single_dates(connection: Connection, key: str, since: datetime) -> list[datetime]:
+    """The dates from then on that somebody is invited to alone."""
+    return list(connection.execute(sa.select(participant.c.original_start).where(
+        participant.c.follow_up == key, participant.c.original_start >= since, ~participant.c.removed).distinct()).scalars())
+
+
 def shorten(connection: Connection, key: str, rrule: str, before: datetime) -> None:
     """Give a series a rule that ends, and take away what is said of dates from `before` on."""
     connection.execute(sa.update(follow_up).where(follow_up.c.key == key).values(rrule=rrule))
     connection.execute(sa.delete(follow_up_date).where(follow_up_date.c.follow_up == key, follow_up_date.c.original_start >= before))
 
 
-def copy(connection: Connection, key: str, name: str, values: Mapping[str, Any], own: Iterable[DateRow]) -> str:
-    """A new follow-up with the properties and the present participants of another. Returns its key: `name`, or a free one like it."""
+def copy(connection: Connection, key: str, name: str, values: Mapping[str, Any], own: Iterable[DateRow],
+         moved: Mapping[datetime, datetime]) -> str:
+    """A new follow-up with the properties and the present participants of another. Returns its key: `name`, or a free one like it.
+
+    `moved`: dates of the other → what they are called here; whoever is invited to one of them alone moves along with it.
+    """
     row = connection.execute(sa.select(follow_up).where(follow_up.c.key == key)).one()
     fresh, number = name, 1
     while connection.execute(sa.select(follow_up.c.key).where(follow_up.c.key == fresh)).first() is not None:
@@ -48,9 +58,17 @@ def copy(connection: Connection, key: str, name: str, values: Mapping[str, Any],
         fresh = f"{name}-{number}"
     kept = {column: value for column, value in row._mapping.items() if column not in OWN}
     connection.execute(sa.insert(follow_up).values(kept | dict(values) | {"key": fresh}))
-    present = sa.select(sa.literal(fresh), *(participant.c[column] for column in INVITEE)).where(
-        participant.c.follow_up == key, ~participant.c.removed).order_by(participant.c.id)
-    connection.execute(sa.insert(participant).from_select(["follow_up", *INVITEE], present))
+    invited = (*INVITEE, *INVITED)
+    present = sa.select(sa.literal(fresh), *(participant.c[column] for column in invited)).where(
+        participant.c.follow_up == key, participant.c.original_start.is_(None), ~participant.c.removed).order_by(participant.c.id)
+    connection.execute(sa.insert(participant).from_select(["follow_up", *invited], present))
+    single = connection.execute(sa.select(participant).where(
+        participant.c.follow_up == key, participant.c.original_start.in_(moved), ~participant.c.removed).order_by(participant.c.id)).all()
+    if single:
+        connection.execute(sa.insert(participant), [
+            {"follow_up": fresh, "original_start": moved[row.original_start]} | {column: row._mapping[column] for column in invited}
+            for row in single])
+        connection.execute(sa.update(participant).where(participant.c.id.in_([row.id for row in single])).values(removed=True))
     rows = [{"follow_up": fresh, **asdict(one)} for one in own]
     if rows:
         connection.execute(sa.insert(follow_up_date), rows)

@@ -26,7 +26,10 @@ class InstanceRow:
 
 @dataclass(frozen=True, slots=True)
 class StatusRow:
-    """One participant, as in contract.md §2. `address`: where mail goes, or would go; `note`: why none does."""
+    """One participant, as in contract.md §2. `address`: where mail goes, or would go; `note`: why none does.
+
+    `original_start`: the one date that he is invited to, RFC 3339 in UTC or a plain date; None: all of it.
+    """
 
     follow_up: str
     key: str
@@ -41,6 +44,7 @@ class StatusRow:
     conflict: bool
     instances: tuple[InstanceRow, ...]
     note: str = ""
+    original_start: str | None = None
 
 
 def status_rows(connection: Connection, key: str | None = None) -> list[StatusRow]:
@@ -58,15 +62,17 @@ def known(connection: Connection, key: str) -> bool:
 
 def _row(member: Member, cancelled: bool, dates: Mapping[Moment, bool], letters: list[Invitation]) -> StatusRow:
     series = member.standings[None]
-    # A follow-up that was cancelled a moment ago is so for everybody, whether or not the planner has been there.
-    series = replace(series, cancelled=series.cancelled or cancelled)
+    # What was cancelled a moment ago is so for everybody, whether or not the planner has been there.
+    gone = cancelled or (member.date is not None and dates.get(member.date, False))
+    series = replace(series, cancelled=series.cancelled or gone)
     code = status.code(member.role, series)
     letter = next((one for one in letters if one.address.lower() == member.address.lower()), letters[-1] if letters else None)
     return StatusRow(
         follow_up=member.follow_up, key=member.key, name=member.name, address=member.address or next(iter(member.addresses), ""),
         email_invite=member.email_invite, code=int(code), status=code.word, reply=series.reply, comment=series.comment,
         delivery=letter.delivery if letter else Delivery.NONE, conflict=member.conflict,
-        instances=tuple(_instances(member, cancelled, dates)), note=member.note or (letter.delivery_text if letter else ""))
+        instances=tuple(_instances(member, cancelled, dates)) if member.date is None else (),
+        note=member.note or (letter.delivery_text if letter else ""), original_start=codec.moment(member.date) or None)
 
 
 def _instances(member: Member, cancelled: bool, dates: Mapping[Moment, bool]) -> Iterator[InstanceRow]:

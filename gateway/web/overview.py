@@ -57,5 +57,4 @@ def _row(member: Member, letter: Invitation | None) -> page.Participant:
         key=str(member.id), name=member.name, address=member.address, role=member.role,
         code=status.code(member.role, standing), reply=standing.reply, comment=standing.comment,
         delivery=letter.delivery if letter else Delivery.NONE, email_invite=member.email_invite,
-        conflict=member.conflict,
-        note=member.note or (letter.delivery_text if letter else ""))
+        conflict=member.conflict, note=member.note or (letter.delivery_text if letter else ""), date=member.date)

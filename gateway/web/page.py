@@ -36,6 +36,7 @@ class Participant:
     email_invite: bool = False
     conflict: bool = False
     note: str = ""
+    date: Moment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,14 @@ def when(follow_up: FollowUp) -> str:
     return f"{text}, {zone.key}"
 
 
+def only(follow_up: FollowUp, participant: Participant) -> str:
+    """The day to which an invitation to one date of a series is limited; "" for an ordinary one."""
+    date = participant.date
+    if date is None:
+        return ""
+    return f"only {_day(date.astimezone(_zone(follow_up.timezone)) if isinstance(date, datetime) else date)}"
+
+
 def totals(follow_ups: Iterable[FollowUp]) -> dict[str, int]:
     """How many of those who are asked have accepted, declined, said maybe, or not answered."""
     counted = Counter({"accepted": 0, "declined": 0, "maybe": 0, "waiting": 0})
@@ -148,7 +157,7 @@ def _zone(name: str) -> ZoneInfo:
 _environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True,
                                   undefined=jinja2.StrictUndefined,
                                   trim_blocks=True, lstrip_blocks=True)
-_environment.globals.update(icon=icon, words=words, delivery=delivery, when=when)
+_environment.globals.update(icon=icon, words=words, delivery=delivery, when=when, only=only)
 
 
 def whole(follow_ups: Sequence[FollowUp], newest: int) -> str:
