@@ -129,6 +129,9 @@ class Outbound(Section):
     first_retry_seconds: float = Field(60.0, gt=0, description="Wait after the first temporary failure; doubles each time.")
     longest_retry_seconds: float = Field(4 * 3600.0, gt=0, description="Longest wait between two tries.")
     give_up_seconds: float = Field(3 * 86400.0, gt=0, description="A letter that could not be delivered for so long is dropped.")
+    reminder_hours: float = Field(0.0, ge=0, le=8760, description=(
+        "Whoever has not answered is reminded so many hours before the time by which an answer is wanted (answer_by; where there is none, "
+        "before it begins), once, and never within so many hours after his last letter. 0: nobody is."))
     request_receipt: bool = Field(False, description="Ask for read receipts (Disposition-Notification-To).")
 
 

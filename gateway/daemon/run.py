@@ -13,7 +13,7 @@ from functools import partial
 import structlog
 
 from gateway import __version__, accounts
-from gateway.actions import planning
+from gateway.actions import planning, reminders
 from gateway.daemon import jobs, supervise
 from gateway.inbound import intake
 from gateway.outbound import planner, worker
@@ -24,6 +24,7 @@ from gateway.store.engine import Store
 log = structlog.get_logger(__name__)
 
 TIDY_SECONDS = 3600.0
+REMINDER_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,15 @@ def _jobs(process: Process) -> Sequence[supervise.Role]:
     async def tidy() -> None:
         await asyncio.to_thread(upkeep.tidy, process.store, datetime.now(UTC))
 
-    return [supervise.Role("jobs", partial(jobs.run, [jobs.Job("tidy", TIDY_SECONDS, tidy)]))]
+    async def remind() -> None:
+        reminded = await asyncio.to_thread(reminders.remind, process.store, process.settings, process.holder, datetime.now(UTC))
+        if reminded:
+            log.info("reminders planned", letters=reminded)
+
+    due = [jobs.Job("tidy", TIDY_SECONDS, tidy)]
+    if process.settings.outbound.reminder_hours:
+        due.append(jobs.Job("remind", REMINDER_SECONDS, remind))
+    return [supervise.Role("jobs", partial(jobs.run, due))]
 
 
 def _site_secret(store: Store) -> bytes:

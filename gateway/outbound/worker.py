@@ -23,7 +23,7 @@ from gateway import accounts
 from gateway import settings as configuration
 from gateway.actions import deliveries
 from gateway.errors import StoreError
-from gateway.itip import plan, preflight
+from gateway.itip import plan, preflight, reminders
 from gateway.mail import address
 from gateway.model import Delivery, LetterState, Method
 from gateway.outbound import receipts, render, retry, smtp, turns, waiting
@@ -38,6 +38,7 @@ log = structlog.get_logger(__name__)
 GATHER_SECONDS = 0.02
 """Letters that are answered within this time are settled in one transaction."""
 IDLE_SECONDS = 1.0
+NEEDLESS = "no reminder: it was answered meanwhile, or there is no time left to"
 STORE_WAITS = (0.5, 1.0, 2.0, 5.0)
 """Seconds between tries while the store is away, the last one again and again."""
 
@@ -152,6 +153,8 @@ class Worker:
         note = plan.OVER if letter.instance is None else plan.DATE_OVER
         if is_over and letter.method is not Method.NONE:  # words are worth reading afterwards, too
             return queued, Settlement(queued.id, LetterState.DROPPED, False, Delivery.NONE, note=note), None
+        if reminders.needless(letter, queued.answered, now):
+            return queued, Settlement(queued.id, LetterState.DROPPED, False, Delivery.SENT, note=NEEDLESS), None
         try:
             submission = await asyncio.to_thread(self._submission, queued)
         except Unfit as error:

@@ -11,7 +11,7 @@ and neither wait for the invitee's letters nor keep them waiting.
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -20,11 +20,11 @@ from sqlalchemy.engine import Connection, Row
 from gateway.accounts import DEFAULT
 from gateway.itip import owing
 from gateway.mail import address
-from gateway.model import PLANNED, Delivery, Edition, Letter, LetterState, Method, Reply
+from gateway.model import PLANNED, Delivery, Edition, Letter, LetterState, Method, Occasion, Reply
 from gateway.store import codec, invitations, leases
 from gateway.store.invitations import Invitation
 from gateway.store.pace import Room
-from gateway.store.schema import attempt, invitation, outbox
+from gateway.store.schema import attempt, invitation, outbox, standing
 
 OPEN = (LetterState.WAITING, LetterState.SENDING, LetterState.HELD)
 AGES = (5, 10, 20, 40, 80, 160, 320, 640, 1280)
@@ -35,7 +35,7 @@ BY_HAND = "held by hand"
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """An outbox row: the letter's frozen facts and where it stands."""
+    """An outbox row: the letter's frozen facts and where it stands. `answered`: what a reminder asks for had come when it was claimed."""
 
     id: int
     invitation: int
@@ -47,6 +47,7 @@ class Queued:
     created_at: datetime
     note: str
     letter: Letter
+    answered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +197,18 @@ def claim(connection: Connection, holder: str, now: datetime, limit: int, *, acc
               # Whoever is told that one date is cancelled holds the series all the same.
               "claimed_method": Method.REQUEST if row.instance else row.method}
              for row in sorted(planned, key=lambda row: row.invitation)])
-    return _queued(connection, rows)
+    return _with_answers(connection, _queued(connection, rows))
+
+
+def _with_answers(connection: Connection, letters: list[Queued]) -> list[Queued]:
+    """A reminder may have waited for long."""
+    asking = {one.participant for one in letters if one.letter.remarks.occasion is Occasion.REMINDER}
+    if not asking:
+        return letters
+    query = sa.select(standing.c.participant).where(
+        standing.c.participant.in_(asking), standing.c.instance == "", standing.c.reply != Reply.NEEDS_ACTION)
+    answered = set(connection.execute(query).scalars())
+    return [replace(one, answered=one.participant in answered) for one in letters]
 
 
 def _choose(connection: Connection, account: str, now: datetime, limit: int, room: Room) -> list[int]:

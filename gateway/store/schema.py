@@ -138,7 +138,10 @@ follow_up = Table(
     CheckConstraint("kind IN ('meeting', 'task', 'call')", name="kind"),
     CheckConstraint("guest_list IN ('auto', 'public', 'private')", name="guest_list"),
     CheckConstraint("availability IN ('busy', 'free')", name="availability"),
-    *(Index(None, column) for column in ("answer_by", "start_at", "deadline")), *_instants("start_at", "end_at", "deadline", "answer_by"))
+    # Without NULLs, or SQLite takes the index of what is not there for the shortest way.
+    *(Index(f"ix_follow_up_{column}", column, sqlite_where=text(f"{column} IS NOT NULL"), postgresql_where=text(f"{column} IS NOT NULL"))
+      for column in ("answer_by", "start_at", "deadline")),
+    *_instants("start_at", "end_at", "deadline", "answer_by"))
 
 follow_up_date = Table(
     "follow_up_date", metadata,

@@ -19,5 +19,6 @@ def upgrade() -> None:
     else:
         op.add_column("follow_up", sa.Column("answer_by", schema.Instant(), nullable=True))
     for column in ("answer_by", "start_at", "deadline"):
-        op.create_index(op.f(f"ix_follow_up_{column}"), "follow_up", [column], unique=False)
+        there = sa.text(f"{column} IS NOT NULL")
+        op.create_index(f"ix_follow_up_{column}", "follow_up", [column], unique=False, sqlite_where=there, postgresql_where=there)
     op.add_column("invitation", sa.Column("reminded_sequence", sa.Integer(), nullable=True))

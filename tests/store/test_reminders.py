@@ -1,0 +1,389 @@
+"""Who is reminded, when, and that it happens once, on both databases; and why something was cancelled, from the row to the letter."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from gateway import settings as configuration
+from gateway.actions import load, planning, reminders
+from gateway.itip import editions, ics
+from gateway.itip import reminders as rules
+from gateway.model import Delivery, LetterState, Method, Moment, Occasion, Reply, Standing
+from gateway.store import followups, invitations, journal, leases, outbox
+from gateway.store import reminders as rows_of
+from gateway.store.engine import Store
+from gateway.store.outbox import Queued, Settlement
+from tests.store import rows
+
+HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(weeks=1)
+START = datetime(2027, 3, 2, 8, tzinfo=UTC)
+INVITED = START - 10 * DAY
+HOURS = 24
+SETTINGS = configuration.load(overrides={"mail": {"address": "invites@crm.example"}, "outbound": {"reminder_hours": HOURS}})
+NEAR = START - 20 * HOUR
+"""Within the hours before the start."""
+
+
+def invite(store: Store, at: datetime = INVITED, key: str = "m1", **more: Any) -> list[Queued]:
+    """A meeting that Ola and Eva are invited to and hold, and have not answered."""
+    follow_up = {"key": key, "owner": "kari", "title": "Kick-off", "start": "2027-03-02T09:00:00", "end": "2027-03-02T10:00:00",
+                 "timezone": "Europe/Oslo", "participants": [
+                     {"person": "ola", "email_invite": True}, {"email": "eva@other.example", "name": "Eva", "email_invite": True},
+                     {"associate": "kari"}, {"resource": "room1"}]} | more
+    with store.write() as connection:
+        load.load(connection, {
+            "associates": [{"key": "kari", "name": "Kari"}], "resources": [{"key": "room1", "name": "Fjord"}],
+            "persons": [{"key": "ola", "name": "Ola", "emails": ["ola@ext.example"]}], "follow_ups": [follow_up]}, SETTINGS, at)
+    plan(store, at)
+    return send(store, at)
+
+
+def plan(store: Store, at: datetime) -> None:
+    planning.plan_due(store, SETTINGS, at, everything=True)
+
+
+def waiting(store: Store) -> list[Queued]:
+    with store.read() as connection:
+        return sorted(outbox.pending(connection), key=lambda one: (one.letter.address, one.id))
+
+
+def send(store: Store, at: datetime, *, state: LetterState = LetterState.SENT) -> list[Queued]:
+    """Everything that waits is taken, or refused."""
+    with store.write() as connection:
+        claimed = outbox.claim(connection, "a", at + HOUR, 100)
+        sent = state is LetterState.SENT
+        outbox.settle(connection, [Settlement(one.id, state, sent, Delivery.SENT if sent else Delivery.UNDELIVERABLE) for one in claimed],
+                      [], "a", at)
+    return claimed
+
+
+def remind(store: Store, at: datetime = NEAR, settings: configuration.Settings = SETTINGS) -> list[str]:
+    """Who has a reminder waiting after a look."""
+    count = reminders.remind(store, settings, "here:1:a", at)
+    found = [one for one in waiting(store) if one.letter.remarks.occasion is Occasion.REMINDER]
+    assert count == len([one for one in found if one.created_at == at])
+    return [one.letter.address.partition("@")[0] for one in found]
+
+
+def number(store: Store, who: str = "ola@ext.example", key: str = "m1") -> int:
+    with store.read() as connection:
+        return next(one.id for one in followups.members(connection, key) if one.address == who)
+
+
+def answer(store: Store, reply: Reply = Reply.ACCEPTED, instance: Moment | None = None, key: str = "m1") -> None:
+    with store.write() as connection:
+        followups.write_standing(connection, number(store, key=key), instance, Standing(reply, seen=True), 1 if instance is None else None)
+
+
+def entries(store: Store, event: str) -> list[journal.Entry]:
+    with store.read() as connection:
+        return [one for one in journal.after(connection, 0) if one.event == event]
+
+
+def test_whoever_has_not_answered_is_reminded_once(store: Store) -> None:
+    first = {one.letter.address: one.letter for one in invite(store)}
+    answer(store)
+    assert remind(store) == ["eva"]
+    [letter] = [one.letter for one in waiting(store)]
+    assert (letter.method, letter.sequence, letter.reply) == (Method.REQUEST, 0, Reply.NEEDS_ACTION)
+    assert letter.dtstamp > first["eva@other.example"].dtstamp
+    assert letter.before is not None
+    assert not editions.differs(letter.before, letter.edition)
+    assert [(one.follow_up, one.participant) for one in entries(store, "reminded")] == [("m1", number(store, "eva@other.example"))]
+    send(store, NEAR)
+    for hours in (1, 10, 19):
+        assert remind(store, NEAR + hours * HOUR) == []
+    plan(store, NEAR + HOUR)
+    assert waiting(store) == []
+    assert len(entries(store, "reminded")) == 1
+
+
+def test_nobody_is_reminded_unless_it_is_switched_on(store: Store) -> None:
+    invite(store)
+    off = configuration.load(overrides={"mail": {"address": "invites@crm.example"}})
+    assert off.outbound.reminder_hours == 0
+    assert remind(store, settings=off) == []
+
+
+@pytest.mark.parametrize(("at", "expected"), [
+    (START - 25 * HOUR, 0), (START - 24 * HOUR - timedelta(seconds=1), 0), (START - 24 * HOUR, 2), (START - HOUR, 2),
+    (START - timedelta(seconds=1), 2), (START, 0), (START + timedelta(minutes=30), 0), (START + DAY, 0)])
+def test_only_within_the_hours_before_the_start(store: Store, at: datetime, expected: int) -> None:
+    invite(store)
+    assert len(remind(store, at)) == expected
+
+
+@pytest.mark.parametrize(("at", "expected"), [
+    (START - 6 * DAY - HOUR, 0), (START - 6 * DAY, 2), (START - 5 * DAY - timedelta(seconds=1), 2), (START - 5 * DAY, 0), (NEAR, 0)])
+def test_where_an_answer_is_wanted_by_a_time_that_is_the_deadline(store: Store, at: datetime, expected: int) -> None:
+    invite(store, answer_by="2027-02-25T09:00:00")
+    assert len(remind(store, at)) == expected
+
+
+def test_nobody_is_asked_what_is_over(store: Store) -> None:
+    invite(store, answer_by="2027-03-03T09:00:00")
+    assert remind(store, START + 2 * HOUR) == []
+
+
+@pytest.mark.parametrize(("zone", "midnight"), [
+    ("Europe/Oslo", datetime(2027, 3, 1, 23, tzinfo=UTC)), ("Pacific/Kiritimati", datetime(2027, 3, 1, 10, tzinfo=UTC)),
+    ("Pacific/Pago_Pago", datetime(2027, 3, 2, 11, tzinfo=UTC))])
+@pytest.mark.parametrize("day", [{"start": "2027-03-02", "end": "2027-03-03", "all_day": True},
+                                 {"kind": "task", "start": None, "end": None, "deadline": "2027-03-02T18:00:00"}])
+def test_a_day_begins_with_midnight_where_the_follow_up_is(store: Store, zone: str, midnight: datetime, day: dict[str, Any]) -> None:
+    invite(store, timezone=zone, **day)
+    second = timedelta(seconds=1)
+    assert [len(remind(store, at)) for at in (midnight - DAY - second, midnight)] == [0, 0]
+    assert len(remind(store, midnight - second)) == 2
+
+
+def test_a_series_has_its_first_date_as_deadline_and_an_answer_to_one_date_is_none_to_the_series(store: Store) -> None:
+    invite(store, recurrence={"rrule": "FREQ=WEEKLY;COUNT=4"})
+    answer(store, Reply.DECLINED, START + WEEK)
+    assert remind(store, START + WEEK - HOUR) == []
+    assert remind(store) == ["eva", "ola"]
+
+
+QUIET: dict[str, Callable[[Store], object]] = {
+    "accepted": lambda store: answer(store), "declined": lambda store: answer(store, Reply.DECLINED),
+    "tentative": lambda store: answer(store, Reply.TENTATIVE), "passed on": lambda store: answer(store, Reply.DELEGATED),
+    "switched off": lambda store: rows.run(store, "UPDATE participant SET email_invite = FALSE WHERE person = 'ola'"),
+    "removed": lambda store: rows.run(store, "UPDATE participant SET removed = TRUE WHERE person = 'ola'"),
+    "cancelled": lambda store: rows.run(store, "UPDATE follow_up SET cancelled = TRUE"),
+    "bounced": lambda store: _report(store, Delivery.UNDELIVERABLE),
+    "a change that waits to be planned": lambda store: rows.run(store, "UPDATE follow_up SET title = 'Oppstart'"),
+}
+
+
+def _report(store: Store, delivery: Delivery) -> None:
+    with store.write() as connection:
+        invitations.mark_reported(connection, number(store), (), delivery, "550 no such user")
+
+
+@pytest.mark.parametrize("what", QUIET)
+def test_who_is_left_alone(store: Store, what: str) -> None:
+    invite(store)
+    QUIET[what](store)
+    assert "ola" not in remind(store)
+    plan(store, NEAR)
+    send(store, NEAR)
+    assert "ola" not in remind(store, NEAR + HOUR), "nor later"
+
+
+def test_an_address_that_refused_is_left_alone(store: Store) -> None:
+    invite(store)
+    rows.run(store, "UPDATE follow_up SET title = 'Oppstart'")
+    plan(store, INVITED + HOUR)
+    send(store, INVITED + HOUR, state=LetterState.REFUSED)
+    assert remind(store) == []
+
+
+def test_nobody_is_reminded_who_had_a_letter_within_the_hours(store: Store) -> None:
+    invite(store, NEAR - HOUR)
+    assert remind(store) == []
+    assert remind(store, START - timedelta(minutes=1)) == []
+
+
+def test_nobody_is_reminded_while_a_letter_waits_for_him(store: Store) -> None:
+    invite(store)
+    rows.run(store, "UPDATE follow_up SET title = 'Oppstart'")
+    plan(store, INVITED + HOUR)
+    assert remind(store) == []
+
+
+def test_an_hour_at_which_a_delayed_letter_left_counts_and_not_when_it_was_written(store: Store) -> None:
+    invite(store)
+    rows.run(store, "UPDATE follow_up SET title = 'Oppstart'")
+    plan(store, INVITED + HOUR)
+    with store.write() as connection:
+        claimed = outbox.claim(connection, "a", INVITED + 2 * HOUR, 100)
+        outbox.settle(connection, [Settlement(one.id, LetterState.WAITING, None, Delivery.DEFERRED, NEAR - 2 * HOUR) for one in claimed],
+                      [], "a", INVITED + 2 * HOUR)
+    send(store, NEAR - 2 * HOUR)
+    assert remind(store) == []
+
+
+def test_a_move_is_a_new_question_with_a_reminder_of_its_own(store: Store) -> None:
+    invite(store)
+    assert remind(store) == ["eva", "ola"]
+    send(store, NEAR)
+    rows.run(store, "UPDATE follow_up SET start_at = '2027-03-09 08:00:00', end_at = '2027-03-09 09:00:00'")
+    plan(store, NEAR + HOUR)
+    assert {one.letter.remarks.occasion for one in waiting(store)} == {Occasion.PLANNED}
+    send(store, NEAR + HOUR)
+    assert remind(store, NEAR + 2 * HOUR) == []
+    assert remind(store, NEAR + WEEK) == ["eva", "ola"]
+    assert {one.letter.sequence for one in waiting(store)} == {1}
+
+
+def test_letters_about_one_date_give_no_second_reminder(store: Store) -> None:
+    """They carry the date's SEQUENCE; what has not been answered is the series."""
+    invite(store, recurrence={"rrule": "FREQ=WEEKLY;COUNT=4"})
+    assert remind(store) == ["eva", "ola"]
+    send(store, NEAR)
+    rows.run(store, "INSERT INTO follow_up_date (follow_up, original_start, cancelled) VALUES ('m1', '2027-03-09 08:00:00', TRUE)")
+    plan(store, NEAR + HOUR)
+    assert [one.letter.instance for one in send(store, NEAR + HOUR)] == [START + WEEK] * 2
+    rows.run(store, "UPDATE follow_up SET answer_by = '2027-03-04 08:00:00'")
+    plan(store, NEAR + 2 * HOUR)
+    send(store, NEAR + 2 * HOUR)
+    assert remind(store, START + 2 * DAY - HOUR) == []
+
+
+def test_a_reminder_that_is_claimed_after_the_answer_came_is_known_as_needless(store: Store) -> None:
+    invite(store)
+    remind(store)
+    answer(store)
+    with store.write() as connection:
+        claimed = {one.letter.address: one for one in outbox.claim(connection, "a", NEAR + HOUR, 100)}
+    needless = {address: rules.needless(one.letter, one.answered, NEAR + HOUR) for address, one in claimed.items()}
+    assert needless == {"ola@ext.example": True, "eva@other.example": False}
+    assert all(rules.needless(one.letter, one.answered, START) for one in claimed.values()), "nor after the deadline"
+
+
+def test_a_change_that_replaces_a_waiting_reminder_is_told_as_one(store: Store) -> None:
+    invite(store)
+    remind(store)
+    rows.run(store, "UPDATE follow_up SET title = 'Oppstart'")
+    plan(store, NEAR + HOUR)
+    assert {(one.letter.remarks.occasion, one.letter.edition.title) for one in waiting(store)} == {(Occasion.PLANNED, "Oppstart")}
+    assert remind(store, NEAR + 2 * HOUR) == []
+
+
+def test_a_reminder_and_a_letter_that_was_asked_for_do_not_meet(store: Store) -> None:
+    invite(store)
+    with store.write() as connection:
+        assert invitations.refresh(connection, number(store), NEAR)
+    assert remind(store) == ["eva"]
+    assert {one.letter.address: one.letter.remarks.occasion for one in waiting(store)} == {
+        "eva@other.example": Occasion.REMINDER, "ola@ext.example": Occasion.REFRESH}
+    with store.write() as connection:
+        assert not invitations.refresh(connection, number(store, "eva@other.example"), NEAR), "one is on its way"
+
+
+def test_several_gateways_send_one_reminder(store: Store) -> None:
+    for count in range(6):
+        invite(store, key=f"m{count}")
+
+    def look(holder: int) -> int:
+        with closing(Store(store.url.render_as_string(hide_password=False))) as own:
+            return reminders.remind(own, SETTINGS, f"{leases.identity()}{holder}", NEAR)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(look, range(4))) == 12
+    assert reminders.remind(store, SETTINGS, "elsewhere/x/1:1:a", NEAR + leases.LIFE + timedelta(seconds=1)) == 0
+    assert len(waiting(store)) == 12
+    assert len(entries(store, "reminded")) == 12
+
+
+def test_one_of_them_is_at_it_at_a_time(store: Store) -> None:
+    invite(store)
+    with store.write() as connection:
+        assert leases.take(connection, reminders.LEASE, "elsewhere/x/1:1:a", NEAR) is not None
+    assert remind(store) == []
+    assert len(remind(store, NEAR + leases.LIFE + timedelta(seconds=1))) == 2
+
+
+def test_the_nearest_deadline_comes_first_and_a_look_has_an_end(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    for count in range(5):
+        invite(store, key=f"m{count}", start=f"2027-03-02T{12 - count:02}:00:00", end="2027-03-02T18:00:00")
+    monkeypatch.setattr(reminders, "PAGE", 2)
+    monkeypatch.setattr(reminders, "MOST", 3)
+    assert [reminders.remind(store, SETTINGS, "here:1:a", NEAR + timedelta(seconds=one)) for one in range(4)] == [4, 4, 2, 0]
+    assert [one.follow_up for one in entries(store, "reminded")] == ["m4", "m4", "m3", "m3", "m2", "m2", "m1", "m1", "m0", "m0"]
+
+
+def test_a_follow_up_that_cannot_be_planned_keeps_nobody_waiting(store: Store) -> None:
+    invite(store)
+    invite(store, key="m2")
+    rows.run(store, "UPDATE follow_up SET timezone = 'Europe/Olso' WHERE key = 'm1'", "DELETE FROM change_mark")
+    assert remind(store) == ["eva", "ola"]
+    assert {one.follow_up for one in waiting(store)} == {"m2"}
+    assert len(entries(store, "reminded")) == 2
+
+
+@contextmanager
+def _explained(store: Store) -> Iterator[list[str]]:
+    told = list[str]()
+
+    def before(connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if statement.startswith("SELECT found") or "UNION ALL" in statement:
+            raw = connection.connection.cursor()
+            raw.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            told.extend(row[3] for row in raw.fetchall())
+
+    sa.event.listen(store.engine, "before_cursor_execute", before)
+    yield told
+    sa.event.remove(store.engine, "before_cursor_execute", before)
+
+
+def test_what_lies_ahead_is_not_walked_through(store: Store) -> None:
+    """A look goes by the indexes of the deadlines, whatever else there is."""
+    if not store.is_sqlite:
+        with store.write() as connection:
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+            query = ("EXPLAIN SELECT key FROM follow_up WHERE answer_by IS NULL AND start_at > now() AND start_at <= now() + interval '1 day'"
+                     " UNION ALL SELECT key FROM follow_up WHERE answer_by > now() AND answer_by <= now() + interval '1 day'")
+            told = " ".join(row[0] for row in connection.exec_driver_sql(query))
+        assert "ix_follow_up_start_at" in told
+        assert "ix_follow_up_answer_by" in told
+        return
+    with _explained(store) as told, store.read() as connection:
+        rows_of.near(connection, NEAR, DAY, None, 10)
+    for column in ("answer_by", "start_at", "deadline"):
+        assert any(f"SEARCH follow_up USING INDEX ix_follow_up_{column} ({column}>? AND {column}<?)" in one for one in told), told
+    assert not [one for one in told if one.startswith("SCAN") and "found" not in one]
+
+
+# --- why it was cancelled ---
+
+
+def reasons(store: Store) -> list[tuple[str, Moment | None, str]]:
+    return [(one.letter.method.value, one.letter.instance, ics.cancel_reason(one.letter)) for one in waiting(store)]
+
+
+@pytest.mark.parametrize("date", [None, START + WEEK])
+def test_a_reason_stands_in_the_cancellation_and_owes_nothing_by_itself(store: Store, date: datetime | None) -> None:
+    invite(store, recurrence={"rrule": "FREQ=WEEKLY;COUNT=4"})
+    if date is None:
+        table, where = "follow_up", "key = 'm1'"
+    else:
+        table, where = "follow_up_date", "follow_up = 'm1'"
+        rows.run(store, "INSERT INTO follow_up_date (follow_up, original_start) VALUES ('m1', '2027-03-09 08:00:00')")
+
+    def write(text: str) -> None:
+        rows.run(store, f"UPDATE {table} SET {text} WHERE {where}")
+        plan(store, INVITED + HOUR)
+
+    write("cancel_reason = 'too early'")
+    assert reasons(store) == [], "what takes place has no reason not to"
+    write("cancelled = TRUE, cancel_reason = 'The speaker is ill'")
+    assert reasons(store) == [("CANCEL", date, "The speaker is ill")] * 2
+    write("cancel_reason = 'The room is flooded'")
+    assert reasons(store) == [("CANCEL", date, "The room is flooded")] * 2, "what has not left says the last word"
+    send(store, INVITED + HOUR)
+    write("cancel_reason = 'Both'")
+    assert reasons(store) == [], "what has left stands"
+    write("cancelled = FALSE")
+    assert reasons(store) == [("REQUEST", date, "")] * 2
+
+
+def test_a_withdrawal_gives_no_reason(store: Store) -> None:
+    invite(store)
+    rows.run(store, "UPDATE follow_up SET cancel_reason = 'never said'", "UPDATE participant SET removed = TRUE WHERE person = 'ola'")
+    plan(store, INVITED + HOUR)
+    assert [(one.letter.withdrawn, ics.cancel_reason(one.letter)) for one in waiting(store)] == [(True, "")]
+
+
+def test_another_time_by_which_an_answer_is_wanted_is_told_without_asking_anew(store: Store) -> None:
+    invite(store)
+    answer(store)
+    rows.run(store, "UPDATE follow_up SET answer_by = '2027-02-27 08:00:00'")
+    plan(store, INVITED + HOUR)
+    assert [(one.letter.method, one.letter.sequence, one.letter.reply) for one in waiting(store)] == [
+        (Method.REQUEST, 0, Reply.NEEDS_ACTION), (Method.REQUEST, 0, Reply.ACCEPTED)]
