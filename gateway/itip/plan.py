@@ -4,7 +4,7 @@ Pure. Source: itip.md §1-§2, RFC 5546 §2.1.4 (SEQUENCE), §3.2.2 (REQUEST), �
 events: it may run at any time, any number of times, after a crash or a change by anybody, and owes the same letters.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -68,7 +68,9 @@ def plan(wanted: Edition | None, known: Edition | None, invitees: Sequence[owing
     `account`: whether there is a mail account to send from.
     """
     edition = editions.following(wanted, known)
-    changes, invitees = _standings(edition, known, invitees)
+    holds = {one.participant: one.edition.recurrence_id for one in copies if one.method is Method.REQUEST and one.edition is not None}
+    elsewhere = {one.participant for one in invitees if holds.get(one.participant, one.date) != one.date}
+    changes, invitees = _standings(edition, known, invitees, elsewhere)
     if not account:
         return Plan(edition, changes, notes={one.participant: NO_ACCOUNT for one in invitees if one.email_invite})
     owed, superseded, notes = list[owing.Owed](), list[int](), dict[int, str]()
@@ -104,9 +106,12 @@ def plan(wanted: Edition | None, known: Edition | None, invitees: Sequence[owing
     return Plan(edition, changes, tuple(numbering.stamp(numbered, copies)), tuple(superseded), notes)
 
 
-def _standings(edition: Edition | None, known: Edition | None,
-               invitees: Sequence[owing.Invitee]) -> tuple[tuple[Change, ...], list[owing.Invitee]]:
-    """Apply to every row what happened to the follow-up, and toggles by hand."""
+def _standings(edition: Edition | None, known: Edition | None, invitees: Sequence[owing.Invitee],
+               elsewhere: Collection[int]) -> tuple[tuple[Change, ...], list[owing.Invitee]]:
+    """Apply to every row what happened to the follow-up, and toggles by hand.
+
+    `elsewhere`: rows that are for another date than the one they hold: what they said of that says nothing of this.
+    """
     answered = {date for one in invitees for date in one.standings if date is not None}
     what = {date: standings.happened(editions.seen(known, date) if known is not None else None,
                                      editions.seen(edition, date) if edition is not None else None, answered if date is None else ())
@@ -114,7 +119,8 @@ def _standings(edition: Edition | None, known: Edition | None,
     changes, rows = list[Change](), list[owing.Invitee]()
     for invitee in invitees:
         held = dict(invitee.standings)
-        events = standings.follow(what[invitee.date], invitee.role, held, present=not invitee.removed)
+        happened = what[invitee.date] if invitee.participant not in elsewhere else replace(what[invitee.date], moved=True)
+        events = standings.follow(happened, invitee.role, held, present=not invitee.removed)
         held |= {event.instance: event.standing for event in events if event.standing is not None}
         if invitee.set_status is not None:
             events.append(standings.by_hand(held, invitee.set_status))

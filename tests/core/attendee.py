@@ -37,9 +37,13 @@ class Entry:
 
 @dataclass
 class Calendar:
-    """What one invitee holds of one follow-up. `keeps`: single dates survive a newer series, as far as it still has them."""
+    """What one invitee holds of one follow-up. `keeps`: single dates survive a newer series, as far as it still has them.
+
+    `alone`: he may be invited to single dates without the series, which then stand in his calendar by themselves.
+    """
 
     keeps: bool
+    alone: bool = False
     series: Entry | None = None
     dates: dict[Moment, Entry] = field(default_factory=dict)
 
@@ -49,8 +53,8 @@ class Calendar:
         events = list(top.walk("VEVENT"))
         cancel = str(top["METHOD"]) == "CANCEL"
         if "RECURRENCE-ID" in events[0]:
-            assert self.series is not None, "one date of a series that he was never sent"
-            assert self.series.event is not None, "one date of a series that was cancelled for him"
+            assert self.alone or self.series is not None, "one date of a series that he was never sent"
+            assert self.alone or (self.series is not None and self.series.event is not None), "a date of a series cancelled for him"
             [only] = events
             self._date(only, cancel=cancel)
         else:
@@ -81,15 +85,15 @@ class Calendar:
 
     def shows(self, after: datetime, before: datetime) -> list[Shown]:
         """What stands in the calendar between two instants, by name."""
-        if self.series is None or self.series.event is None:
-            return []
-        master = self.series.event
+        master = self.series.event if self.series is not None else None
+        ruled = _names(master, after - timedelta(days=40), before) if master is not None else ()
         found = []
-        for name in sorted({*_names(master, after - timedelta(days=40), before), *self.dates}, key=str):
+        for name in sorted({*ruled, *self.dates}, key=str):
             entry = self.dates.get(name)
-            if entry is not None and entry.event is None:
+            event = entry.event if entry is not None else master
+            if event is None:
                 continue
-            shown = _shown(master, name) if entry is None or entry.event is None else _shown(entry.event, name, own=True)
+            shown = _shown(event, name, own=entry is not None)
             if instant(shown.start) < before and instant(shown.end) > after:
                 found.append(shown)
         return found
