@@ -87,11 +87,12 @@ def _invite(stage: "Stage", line: Line, found: re.Match[str]) -> None:
     stage.latest = key
     kind = "email" if "@" in who else "person"
     participants = stage.world.document[key]["participants"]
-    present = _participant(participants, who)
+    date = {"original_start": _clock(found["date"])} if found["date"] else {}
+    present = next((one for one in participants if one.get(kind) == who and one.get("original_start") == date.get("original_start")), None)
     if present is not None:
         present |= {"removed": False, "email_invite": True}
     else:
-        participants.append({kind: who, "name": found["name"] or "", "email_invite": True})
+        participants.append({kind: who, "name": found["name"] or "", "email_invite": True} | date)
     stage.world.write()
 
 
@@ -127,13 +128,18 @@ def _move(stage: "Stage", line: Line, found: re.Match[str]) -> None:
 
 
 def _own_date(one: dict[str, Any], date: str, facts: dict[str, Any]) -> None:
-    original = date.replace(" ", "T") + (":00" if " " in date else "")
+    original = _clock(date)
     instances = one.setdefault("instances", [])
     present = next((each for each in instances if each["original_start"] == original), None)
     if present is None:
         instances.append({"original_start": original, **facts})
     else:
         present |= facts
+
+
+def _clock(date: str) -> str:
+    """A moment of a script as `load` takes it."""
+    return date.replace(" ", "T") + (":00" if " " in date else "")
 
 
 def _cancel(stage: "Stage", line: Line, found: re.Match[str]) -> None:
@@ -236,7 +242,7 @@ ACTIONS: tuple[tuple[str, Action], ...] = (
     (rf'follow-up (?P<key>\w+) "(?P<title>[^"]*)" (?:(?P<span>{language.SPAN})|all day (?P<day>[\d-]{{10}})(?: to (?P<last>[\d-]{{10}}))?)'
      r"(?: (?P<zone>[A-Z]\w+/\w+))?(?:, (?P<options>.+))?", _follow_up),
     (r'person (?P<key>\w+)(?: "(?P<name>[^"]*)")?:? (?P<emails>\S+@.+)', _person),
-    (r'invite (?P<who>\S+)(?: "(?P<name>[^"]*)")?(?: to (?P<key>\w+))?', _invite),
+    (rf'invite (?P<who>\S+)(?: "(?P<name>[^"]*)")?(?: to (?P<key>\w+))?(?: for (?P<date>{language.WHEN}))?', _invite),
     (rf"remove (?P<who>\S+){IN}", _remove),
     (rf"switch (?P<who>\S+) (?P<value>on|off){IN}", _switch),
     (rf"move (?P<key>\w+)(?: date (?P<date>{language.WHEN}))? to (?P<span>{language.SPAN})", _move),
