@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from gateway.model import Delivery, LetterState, Method, Occasion, Reply
 from gateway.store import invitations
-from gateway.store.schema import change_mark, follow_up, invitation, outbox, participant, standing
+from gateway.store.schema import change_mark, follow_up, follow_up_date, invitation, outbox, participant, standing
 
 ZONES = timedelta(hours=14)
 """How far a day's midnight may lie from midnight in UTC."""
@@ -41,16 +41,21 @@ class Silent:
 
 
 def near(connection: Connection, now: datetime, ahead: timedelta, after: Place | None, limit: int) -> list[Place]:
-    """Follow-ups whose deadline may lie within `ahead` from now and that somebody has not answered; the nearest deadline first."""
-    key, start, deadline = follow_up.c.key, follow_up.c.start_at, follow_up.c.deadline
-    ways = [(follow_up.c.answer_by, timedelta(), timedelta(), sa.true()),
-            (start, timedelta(), timedelta(), follow_up.c.answer_by.is_(None) & ~follow_up.c.all_day),
-            (start, ZONES, ZONES, follow_up.c.answer_by.is_(None) & follow_up.c.all_day),
-            (deadline, timedelta(), DAY, follow_up.c.answer_by.is_(None) & start.is_(None))]
+    """Follow-ups whose deadline may lie within `ahead` from now and that somebody has not answered; the nearest deadline first, and
+    one of several deadlines as often as it has them."""
+    start, unsaid, nothing = follow_up.c.start_at, follow_up.c.answer_by.is_(None), timedelta()
+    alone = sa.exists().where(participant.c.follow_up == follow_up_date.c.follow_up,
+                              participant.c.original_start == follow_up_date.c.original_start)
+    ways = [(follow_up.c.key, follow_up.c.answer_by, nothing, nothing, ~follow_up.c.cancelled),
+            (follow_up.c.key, start, nothing, nothing, unsaid & ~follow_up.c.all_day & ~follow_up.c.cancelled),
+            (follow_up.c.key, start, ZONES, ZONES, unsaid & follow_up.c.all_day & ~follow_up.c.cancelled),
+            (follow_up.c.key, follow_up.c.deadline, nothing, DAY, unsaid & start.is_(None) & ~follow_up.c.cancelled),
+            # Who is invited to one date answers before that begins.
+            (participant.c.follow_up, participant.c.original_start, ZONES, ZONES, ~participant.c.removed),
+            (follow_up_date.c.follow_up, follow_up_date.c.start_at, ZONES, ZONES, ~follow_up_date.c.cancelled & alone)]
     found = sa.union_all(*(
-        sa.select(key.label("key"), column.label("at")).where(
-            column > now - earlier, column <= now + ahead + later, only, ~follow_up.c.cancelled)
-        for column, earlier, later, only in ways)).subquery()
+        sa.select(key.label("key"), column.label("at")).where(column > now - earlier, column <= now + ahead + later, only)
+        for key, column, earlier, later, only in ways)).subquery()
     waits = sa.exists().where(invitation.c.follow_up == found.c.key, *_silent(now - ahead))
     query = sa.select(found.c.at, found.c.key).where(waits).order_by(found.c.at, found.c.key).limit(limit)
     if after is not None:

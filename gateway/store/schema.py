@@ -85,6 +85,12 @@ def _instants(*names: str) -> list[CheckConstraint]:
     return [CheckConstraint(SQLITE_INSTANT.format(name), name=f"{name}_is_utc_text").ddl_if(dialect="sqlite") for name in names]
 
 
+def _deadline(table: str, column: str) -> Index:
+    """By which reminders are found. Without NULLs, or SQLite takes the index of what is not there for the shortest way."""
+    there = text(f"{column} IS NOT NULL")
+    return Index(f"ix_{table}_{column}", column, sqlite_where=there, postgresql_where=there)
+
+
 company = Table("company", metadata, Column("key", Text, primary_key=True), _words("name"))
 
 associate = Table(
@@ -138,16 +144,15 @@ follow_up = Table(
     CheckConstraint("kind IN ('meeting', 'task', 'call')", name="kind"),
     CheckConstraint("guest_list IN ('auto', 'public', 'private')", name="guest_list"),
     CheckConstraint("availability IN ('busy', 'free')", name="availability"),
-    # Without NULLs, or SQLite takes the index of what is not there for the shortest way.
-    *(Index(f"ix_follow_up_{column}", column, sqlite_where=text(f"{column} IS NOT NULL"), postgresql_where=text(f"{column} IS NOT NULL"))
-      for column in ("answer_by", "start_at", "deadline")),
+    *(_deadline("follow_up", column) for column in ("answer_by", "start_at", "deadline")),
     *_instants("start_at", "end_at", "deadline", "answer_by"))
 
 follow_up_date = Table(
     "follow_up_date", metadata,
     _key("follow_up", "follow_up.key", nullable=False), Column("original_start", Instant, nullable=False),
     Column("start_at", Instant), Column("end_at", Instant), _flag("cancelled"), _words("cancel_reason"),
-    sa.PrimaryKeyConstraint("follow_up", "original_start"), *_instants("original_start", "start_at", "end_at"))
+    sa.PrimaryKeyConstraint("follow_up", "original_start"), _deadline("follow_up_date", "start_at"),
+    *_instants("original_start", "start_at", "end_at"))
 
 INVITEE = ("person", "associate", "resource", "email")
 """Columns of a participant, one of which says who it is."""
@@ -166,7 +171,8 @@ participant = Table(
     *(Index(f"uq_participant_{invitee}", "follow_up", invitee, unique=True, sqlite_where=text("original_start IS NULL"),
             postgresql_where=text("original_start IS NULL")) for invitee in INVITEE),
     *(Index(f"uq_participant_{invitee}_date", "follow_up", invitee, "original_start", unique=True) for invitee in INVITEE),
-    Index("ix_participant_of_person", "person"), Index("ix_participant_of_associate", "associate"), sqlite_autoincrement=True)
+    _deadline("participant", "original_start"), Index("ix_participant_of_person", "person"),
+    Index("ix_participant_of_associate", "associate"), sqlite_autoincrement=True)
 
 standing = Table(
     "standing", metadata,

@@ -149,6 +149,17 @@ def test_a_series_has_its_first_date_as_deadline_and_an_answer_to_one_date_is_no
     assert remind(store) == ["eva", "ola"]
 
 
+@pytest.mark.parametrize("moved", [False, True])
+def test_who_is_invited_to_one_date_has_its_start_as_deadline(store: Store, moved: bool) -> None:
+    date = START + WEEK
+    own = [{"original_start": "2027-03-09T09:00:00", "start": "2027-03-11T09:00:00", "end": "2027-03-11T10:00:00"}] if moved else []
+    invite(store, recurrence={"rrule": "FREQ=WEEKLY;COUNT=4"}, instances=own, participants=[
+        {"email": "eva@other.example", "email_invite": True, "original_start": "2027-03-09T09:00:00"}])
+    late = 2 * DAY if moved else timedelta()
+    assert [remind(store, at) for at in (NEAR, date - 25 * HOUR, date + late - 25 * HOUR, date + late)] == [[]] * 4
+    assert remind(store, date + late - HOUR) == ["eva"]
+
+
 QUIET: dict[str, Callable[[Store], object]] = {
     "accepted": lambda store: answer(store), "declined": lambda store: answer(store, Reply.DECLINED),
     "tentative": lambda store: answer(store, Reply.TENTATIVE), "passed on": lambda store: answer(store, Reply.DELEGATED),
@@ -335,8 +346,9 @@ def test_what_lies_ahead_is_not_walked_through(store: Store) -> None:
         return
     with _explained(store) as told, store.read() as connection:
         rows_of.near(connection, NEAR, DAY, None, 10)
-    for column in ("answer_by", "start_at", "deadline"):
-        assert any(f"SEARCH follow_up USING INDEX ix_follow_up_{column} ({column}>? AND {column}<?)" in one for one in told), told
+    for table, column in (("follow_up", "answer_by"), ("follow_up", "start_at"), ("follow_up", "deadline"), ("follow_up_date", "start_at"),
+                          ("participant", "original_start")):
+        assert any(f"SEARCH {table} USING INDEX ix_{table}_{column} ({column}>? AND {column}<?)" in one for one in told), told
     assert not [one for one in told if one.startswith("SCAN") and "found" not in one]
 
 

@@ -18,7 +18,7 @@ def upgrade() -> None:
                    f" CONSTRAINT ck_follow_up_answer_by_is_utc_text CHECK ({checked})")
     else:
         op.add_column("follow_up", sa.Column("answer_by", schema.Instant(), nullable=True))
-    for column in ("answer_by", "start_at", "deadline"):
+    for table, column in (("follow_up", "answer_by"), ("follow_up", "start_at"), ("follow_up", "deadline"), ("follow_up_date", "start_at")):
         there = sa.text(f"{column} IS NOT NULL")
-        op.create_index(f"ix_follow_up_{column}", "follow_up", [column], unique=False, sqlite_where=there, postgresql_where=there)
+        op.create_index(f"ix_{table}_{column}", table, [column], unique=False, sqlite_where=there, postgresql_where=there)
     op.add_column("invitation", sa.Column("reminded_sequence", sa.Integer(), nullable=True))

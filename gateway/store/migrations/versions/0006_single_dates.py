@@ -8,7 +8,7 @@ from gateway.store import schema
 revision = "0006"
 down_revision = "0005"
 
-WHOLE = sa.text("original_start IS NULL")
+WHOLE, DATE = sa.text("original_start IS NULL"), sa.text("original_start IS NOT NULL")
 
 
 def upgrade() -> None:
@@ -18,6 +18,7 @@ def upgrade() -> None:
                    f" CONSTRAINT ck_participant_original_start_is_utc_text CHECK ({checked})")
     else:
         op.add_column("participant", sa.Column("original_start", schema.Instant(), nullable=True))
+    op.create_index("ix_participant_original_start", "participant", ["original_start"], sqlite_where=DATE, postgresql_where=DATE)
     for invitee in ("person", "associate", "resource", "email"):
         name = f"uq_participant_{invitee}"
         op.drop_index(name, table_name="participant")
