@@ -26,6 +26,24 @@ CHANGEABLE = frozenset({
 """Columns of a follow-up that may be another from one date on."""
 
 
+def moment(connection: Connection, key: str, text: str, settings: configuration.Settings, *, day: bool = False) -> Moment:
+    """A time as people write it, of this series: in its zone where it has no offset. `day`: a plain day will do for one of hours.
+
+    Raises `NotFound` and `Refused` as `stop` does, `InputError` for what is no time.
+    """
+    wanted = _series(connection, key, settings)
+    try:
+        if len(text) == 10 and (day or wanted.all_day):
+            return date.fromisoformat(text)
+        if len(text) == 10:
+            raise InputError(f"{text!r} has no hour, and the series has")
+        clock = datetime.fromisoformat(text)
+        instant = (clock if clock.tzinfo else clock.replace(tzinfo=zones.zone(wanted.timezone))).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise InputError(f"{text!r} is no time like 2026-12-01T09:00:00 and no date like 2026-12-01") from error
+    return instant.astimezone(zones.zone(wanted.timezone)).date() if wanted.all_day else instant
+
+
 def stop(connection: Connection, key: str, after: Moment, settings: configuration.Settings, now: datetime, by: str = "") -> None:
     """No dates after this one, by their names; a plain day counts to its end. Answers stay, and everybody is told.
 
@@ -50,8 +68,10 @@ def split(connection: Connection, key: str, at: Moment, changes: Mapping[str, An
         raise InputError(f"{', '.join(sorted(unknown))} cannot be changed from one date on")
     wanted = _series(connection, key, settings)
     assert wanted.recurrence is not None
-    if not recurrence.is_instance(wanted, at):
-        raise NotFound(f"follow-up {key} has no date {at}")
+    if not isinstance(at, datetime) and not wanted.all_day:
+        at = next(iter(recurrence.on_day(wanted, at)), at)
+    if isinstance(at, datetime) == wanted.all_day or not recurrence.is_instance(wanted, at):
+        raise NotFound(f"follow-up {key} has no date that begins at {at}")
     if wanted.recurrence.rrule and not rules.ruled(wanted, at):
         raise Refused("this date was added to the series; nothing goes on from it")
     if next(recurrence.instances(wanted, limit=1)) >= at:

@@ -14,7 +14,21 @@ from typing import Annotated
 import typer
 
 from gateway import __version__
-from gateway.cli import config, context, daemon, db, dkim, journal, letters, load, queue, receive, review, status
+from gateway.cli import (
+    config,
+    context,
+    daemon,
+    db,
+    dkim,
+    journal,
+    letters,
+    load,
+    queue,
+    receive,
+    review,
+    series,
+    status,
+)
 from gateway.errors import ConfigurationError, GatewayError
 
 EX_CONFIG = 78  # sysexits.h
@@ -35,6 +49,7 @@ app.command()(letters.letters)
 app.command()(dkim.dkim)
 app.command()(receive.receive)
 app.command()(receive.explain)
+app.add_typer(series.app, name="series")
 app.add_typer(queue.app, name="queue")
 app.add_typer(review.app, name="review")
 app.command()(journal.journal)

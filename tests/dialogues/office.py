@@ -69,6 +69,8 @@ def _facts(one: dict[str, Any], option: str, line: Line) -> None:
         one["guest_list"] = found[1]
     elif option.startswith("owner "):
         one["owner"] = option.removeprefix("owner ")
+    elif found := re.fullmatch(rf"answer by ({language.WHEN})", option):
+        one["answer_by"] = _clock(found[1])
     elif option.startswith("in "):
         one["location"] = option.removeprefix("in ")
     else:
@@ -121,7 +123,7 @@ def _move(stage: "Stage", line: Line, found: re.Match[str]) -> None:
     begins, ends = language.span(found["span"])
     one = stage.world.document[found["key"]]
     if found["date"]:
-        _own_date(one, found["date"], {"start": begins, "end": ends, "cancelled": False})
+        _own_date(one, found["date"], {"start": begins, "end": ends, "cancelled": False, "cancel_reason": ""})
     else:
         one |= {"start": begins, "end": ends}
     stage.world.write()
@@ -144,21 +146,34 @@ def _clock(date: str) -> str:
 
 def _cancel(stage: "Stage", line: Line, found: re.Match[str]) -> None:
     one = stage.world.document[found["key"]]
+    facts = {"cancelled": True, "cancel_reason": found["why"] or ""}
     if found["date"]:
-        _own_date(one, found["date"], {"cancelled": True})
+        _own_date(one, found["date"], facts)
     else:
-        one["cancelled"] = True
+        one |= facts
     stage.world.write()
 
 
+def _stop(stage: "Stage", line: Line, found: re.Match[str]) -> None:
+    command(stage, "series", "stop", found["key"], "--after", found["day"])
+    with stage.world.store.read() as connection:
+        rule = connection.execute(sa.select(schema.follow_up.c.rrule).where(schema.follow_up.c.key == found["key"])).scalar_one()
+    stage.world.document[found["key"]]["recurrence"] = {"rrule": rule}
+
+
 def _reinstate(stage: "Stage", line: Line, found: re.Match[str]) -> None:
-    stage.world.document[found["key"]]["cancelled"] = False
+    stage.world.document[found["key"]] |= {"cancelled": False, "cancel_reason": ""}
     stage.world.write()
 
 
 def _set(stage: "Stage", line: Line, found: re.Match[str]) -> None:
     field = {"title": "title", "agenda": "agenda", "place": "location", "notes": "notes"}[found["what"]]
     stage.world.document[found["key"]][field] = found["text"]
+    stage.world.write()
+
+
+def _answer_by(stage: "Stage", line: Line, found: re.Match[str]) -> None:
+    stage.world.document[found["key"]]["answer_by"] = _clock(found["when"])
     stage.world.write()
 
 
@@ -186,7 +201,7 @@ def _server(stage: "Stage", line: Line, found: re.Match[str]) -> None:
 
 
 SETTINGS = {"require_authentication": "policy", "party_crasher": "policy", "authserv_id": "policy", "organizer_address": "mail",
-            "request_receipt": "outbound"}
+            "request_receipt": "outbound", "reminder_hours": "outbound"}
 
 
 def _setting(stage: "Stage", line: Line, found: re.Match[str]) -> None:
@@ -246,8 +261,10 @@ ACTIONS: tuple[tuple[str, Action], ...] = (
     (rf"remove (?P<who>\S+){IN}", _remove),
     (rf"switch (?P<who>\S+) (?P<value>on|off){IN}", _switch),
     (rf"move (?P<key>\w+)(?: date (?P<date>{language.WHEN}))? to (?P<span>{language.SPAN})", _move),
-    (rf"cancel (?P<key>\w+)(?: date (?P<date>{language.WHEN}))?", _cancel),
+    (rf'cancel (?P<key>\w+)(?: date (?P<date>{language.WHEN}))?(?:, because "(?P<why>[^"]*)")?', _cancel),
+    (r"stop (?P<key>\w+) after (?P<day>[\d-]{10})", _stop),
     (r"reinstate (?P<key>\w+)", _reinstate),
+    (rf"(?P<key>\w+) wants answers by (?P<when>{language.WHEN})", _answer_by),
     (r'(?P<what>title|agenda|place|notes) of (?P<key>\w+): (?P<text>.+)', _set),
     (r"delete (?P<key>\w+)", _delete),
     (rf"by hand (?P<who>\S+) (?P<value>accepted|declined|none){IN}", _toggle),

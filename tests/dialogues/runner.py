@@ -60,6 +60,7 @@ def step(stage: Stage, line: Line) -> None:
         post(stage)
         nothing_unread(stage, line, "the clock moves on")
         stage.world.now = language.instant(text[3:].strip(), stage.world.now)
+        stage.changed = bool(stage.world.settings.outbound.reminder_hours)  # the clock alone may make a letter owed
     elif text.startswith("<"):
         post(stage)
         nothing_unread(stage, line, "the next mail comes in")

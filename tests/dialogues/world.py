@@ -14,14 +14,14 @@ import sqlalchemy as sa
 import time_machine
 
 from gateway import settings as configuration
-from gateway.actions import deliveries, load, planning
+from gateway.actions import deliveries, load, planning, reminders
 from gateway.inbound import process
-from gateway.itip import plan, preflight
+from gateway.itip import preflight
 from gateway.mail import address
-from gateway.model import Delivery, Letter, LetterState, Method, Moment
+from gateway.model import Delivery, Letter, LetterState, Moment
 from gateway.outbound import receipts, render, retry, worker
 from gateway.sandbox import reading
-from gateway.store import followups, meta, proposals, schema, views
+from gateway.store import followups, leases, meta, proposals, schema, views
 from gateway.store.engine import Store
 from gateway.store.outbox import Attempt, Settlement
 
@@ -85,6 +85,7 @@ class World:
             connection.execute(sa.update(schema.change_mark).values(at=self.now))
             secret = meta.site_secret(connection)
         planning.plan_due(self.store, self.settings, self.now, everything=True)
+        reminders.remind(self.store, self.settings, leases.identity(), self.now)
         left = list[Sent]()
         while self.server_up and (claimed := deliveries.claim(self.store, GATEWAY, self.now, 500)):
             settled = [self._hand_over(queued, secret, left) for queued in claimed]
@@ -126,9 +127,8 @@ class World:
     def _hand_over(self, queued: Any, secret: bytes, left: list[Sent]) -> tuple[Any, Settlement, Attempt | None]:
         """One letter, by the worker's own rules, to a server that refuses whom the script says."""
         letter = queued.letter
-        is_over = plan.pointless(letter.edition, letter.before, letter.instance, self.now)
-        if is_over and letter.method is not Method.NONE:
-            return queued, Settlement(queued.id, LetterState.DROPPED, False, Delivery.NONE, note=plan.OVER), None
+        if (settlement := worker.dropped(queued, self.now)) is not None:
+            return queued, settlement, None
         content = render.render(letter, self.settings.mail, secret, receipt=self.settings.outbound.request_receipt)
         problems = preflight.check(content, letter)
         if problems:

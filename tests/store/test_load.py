@@ -138,6 +138,17 @@ BAD = {
     "follow_ups[0].timezone: unknown time zone": meeting(timezone="Europe/Olso"),
     "follow_ups[0].recurrence.rrule: ": meeting(recurrence={"rrule": "FREQ=NEVER"}),
     "follow_ups[0].emial: no such field": meeting(emial="x"),
+    "follow_ups[0].participants[0].original_start: needs a recurrence": meeting(
+        {"email": "x@y.test", "original_start": "2026-12-01T09:00:00"}),
+    "follow_ups[0].participants[0].original_start: no date of the series begins at 2026-12-02T09:00:00": meeting(
+        {"email": "x@y.test", "original_start": "2026-12-02T09:00:00"}, recurrence={"rrule": "FREQ=WEEKLY"}),
+    "follow_ups[0].participants[0].original_start: 'soon' is no time": meeting(
+        {"email": "x@y.test", "original_start": "soon"}, recurrence={"rrule": "FREQ=WEEKLY"}),
+    "follow_ups[0].participants[1]: email 'x@y.test' for 2026-12-08T08:00:00+00:00 is there twice": meeting(
+        {"email": "x@y.test", "original_start": "2026-12-08T09:00:00"}, {"email": "X@y.test", "original_start": "2026-12-08T08:00:00Z"},
+        recurrence={"rrule": "FREQ=WEEKLY"}),
+    "follow_ups[0].participants[0]: email 'x@y.test' is invited to the whole series": meeting(
+        {"email": "x@y.test", "original_start": "2026-12-08T09:00:00"}, {"email": "x@y.test"}, recurrence={"rrule": "FREQ=WEEKLY"}),
 }
 
 

@@ -10,8 +10,8 @@ from gateway import settings as configuration
 from gateway.actions import load, planning, series
 from gateway.errors import InputError, NotFound, Refused
 from gateway.followups import recurrence
-from gateway.itip import ics
-from gateway.model import Delivery, Edition, LetterState, Method, Moment, Reply, Standing
+from gateway.itip import editions, ics
+from gateway.model import Delivery, Edition, LetterState, Method, Moment, Occasion, Reply, Standing
 from gateway.store import followups, invitations, journal, outbox, proposals, schema, views
 from gateway.store.engine import Store
 from gateway.store.outbox import Queued, Settlement
@@ -287,3 +287,71 @@ def test_what_cannot_go_on(store: Store) -> None:
     rows.run(store, "UPDATE follow_up SET cancelled = TRUE")
     with store.write() as connection, pytest.raises(Refused):
         series.stop(connection, "m1", N[1], SETTINGS, NOW)
+
+
+def test_one_date_only(store: Store) -> None:
+    """Two dates of the same person are two rows, and what happens to the series is none of theirs."""
+    per = [{"email": "per@other.example", "email_invite": True, "original_start": f"2027-03-{day}T09:00:00"} for day in ("09", "16")]
+    document = {"participants": [{"person": "ola", "email_invite": True}, *per], "guest_list": "public"}
+    begin(store, **document)
+    with store.read() as connection:
+        first, second = [one for one in followups.members(connection, "m1") if one.key == "per@other.example"]
+        held = invitations.deliveries(connection, [first.id, second.id])
+        sent = {row.participant: row for row in connection.execute(sa.select(schema.invitation))}
+        views_of = invitations.editions(connection, [row.sent_edition for row in sent.values()])
+    assert (first.date, second.date) == (N[1], N[2])
+    assert held[first.id].token != held[second.id].token
+    assert views_of[sent[first.id].sent_edition] == editions.seen(edition(store), N[1])
+    assert [one.name for one in views_of[sent[first.id].sent_edition].guests] == ["Ola", ""]
+    rows.run(store, "UPDATE follow_up SET rrule = 'FREQ=WEEKLY;COUNT=8'")
+    assert owed(store) == [("ola", "REQUEST", 1, None)], "longer is another series, and nothing else for them"
+    rows.run(store, "INSERT INTO follow_up_date (follow_up, original_start, cancelled) VALUES ('m1', '2027-03-09 08:00:00', TRUE)")
+    assert ("per", "CANCEL", 2, None) in owed(store)
+    [letter] = [one for one in waiting(store) if one.letter.method is Method.CANCEL and one.letter.date == N[1] and one.participant == first.id]
+    assert b"RECURRENCE-ID;TZID=Europe/Oslo:20270309T090000" in ics.calendar(letter.letter)
+    with store.read() as connection:
+        shown = [one for one in views.status_rows(connection, "m1") if one.key == "per@other.example"]
+    assert [(one.original_start, one.status) for one in shown] == [
+        ("2027-03-09T08:00:00Z", "cancelled"), ("2027-03-16T08:00:00Z", "not_started")]
+
+
+def test_who_is_invited_to_one_date_moves_along_when_the_series_is_split(store: Store) -> None:
+    guests = [{"email": f"{name}@other.example", "email_invite": True, "original_start": f"2027-{day}T09:00:00"}
+              for name, day in (("anna", "03-09"), ("bo", "04-06"))]
+    begin(store, participants=[{"person": "ola", "email_invite": True}, *guests])
+    with store.write() as connection:
+        made = series.split(connection, "m1", N[4], {"start_at": N[4] + 2 * HOUR}, SETTINGS, NOW)
+    assert sorted(owed(store), key=lambda one: one[:3]) == [
+        ("bo", "CANCEL", 1, None), ("bo", "REQUEST", 0, None), ("ola", "REQUEST", 0, None), ("ola", "REQUEST", 1, None)]
+    with store.read() as connection:
+        assert [(one.key, one.date) for one in followups.members(connection, made)] == [("ola", None), ("bo@other.example", N[5] + 2 * HOUR)]
+        assert {one.key: one.removed for one in followups.members(connection, "m1")} == {
+            "ola": False, "anna@other.example": False, "bo@other.example": True}
+
+
+def test_one_date_that_reached_him_already(store: Store) -> None:
+    with store.write() as connection:
+        load.load(connection, {"associates": [{"key": "kari"}], "follow_ups": [{
+            "key": "m1", "owner": "kari", "title": "Weekly", "start": "2027-03-02T09:00:00", "timezone": "Europe/Oslo", "sequence": 3,
+            "uid": "old@crm.example", "recurrence": {"rrule": "FREQ=WEEKLY"}, "participants": [
+                {"email": "per@other.example", "email_invite": True, "sent": True, "original_start": "2027-03-09T09:00:00"}]}]}, SETTINGS, NOW)
+    assert owed(store) == []
+    rows.run(store, "UPDATE follow_up SET location = 'Fjord'")
+    assert owed(store) == [("per", "REQUEST", 4, None)]
+
+
+def test_an_answer_to_the_old_time_of_a_date_has_that_date_sent_again(store: Store) -> None:
+    begin(store, instances=[{"original_start": "2027-03-09T09:00:00", "start": "2027-03-09T11:00:00"}])
+    with store.write() as connection:
+        [ola] = [one.id for one in followups.members(connection, "m1") if one.key == "ola"]
+        assert invitations.ask_again(connection, ola, N[1], 0)
+        followups.mark(connection, ["m1"], NOW)
+    assert owed(store) == [("ola", "REQUEST", 0, N[1])]
+    [letter] = send(store)
+    assert letter.letter.remarks.occasion is Occasion.OLD_ANSWER
+    with store.write() as connection:
+        assert not invitations.ask_again(connection, ola, N[1], 0), "once per row and SEQUENCE"
+        assert invitations.ask_again(connection, ola, N[2], 0)
+        assert invitations.ask_again(connection, ola, None, 0)
+        followups.mark(connection, ["m1"], NOW)
+    assert owed(store) == [("ola", "REQUEST", 0, None)], "all of it tells both"

@@ -1,0 +1,57 @@
+"""`invite-gateway series`: ending a series early, and letting it go on as another from one of its dates (domain.md §6)."""
+
+from __future__ import annotations
+
+import getpass
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from gateway.cli import context, output
+
+app = typer.Typer(no_args_is_help=True, help="Series: stop them early, or change them from one date on.")
+
+Key = Annotated[str, typer.Argument(metavar="FOLLOW_UP", help="Its key.")]
+TIME = "2026-12-08T09:00:00, in the series' zone where it has no offset; 2026-12-08 for a day"
+
+
+@app.command()
+def stop(ctx: typer.Context, key: Key,
+         after: Annotated[str, typer.Option(metavar="TIME", help=f"The last date, or the last day, that stays: {TIME}.")]) -> None:
+    """Have no dates after this one. Answers stay; everybody who holds the series is told."""
+    from gateway.actions import series
+
+    effective = context.settings(ctx)
+    with closing(context.store(effective)) as store, store.write() as connection:
+        last = series.moment(connection, key, after, effective, day=True)
+        series.stop(connection, key, last, effective, datetime.now(UTC), getpass.getuser())
+    output.objects([{"follow_up": key, "stopped_after": after}], as_json=context.invocation(ctx).json)
+
+
+@app.command()
+def split(
+    ctx: typer.Context, key: Key,
+    at: Annotated[str, typer.Option("--from", metavar="TIME", help=f"The first date that is another: {TIME}.")],
+    title: Annotated[str | None, typer.Option(help="From then on.")] = None,
+    location: Annotated[str | None, typer.Option(help="From then on.")] = None,
+    agenda: Annotated[str | None, typer.Option(help="From then on.")] = None,
+    start: Annotated[str | None, typer.Option(metavar="TIME", help="When that date begins now.")] = None,
+    end: Annotated[str | None, typer.Option(metavar="TIME", help="When that date ends now.")] = None,
+    rrule: Annotated[str | None, typer.Option(metavar="RULE", help="The rule from then on, as FREQ=WEEKLY;BYDAY=WE.")] = None,
+) -> None:
+    """This and all future dates: end the series before a date and begin another there, with the same people. Prints its key."""
+    from gateway.actions import series
+    from gateway.store import followups
+
+    effective = context.settings(ctx)
+    changes: dict[str, Any] = {name: value for name, value in (
+        ("title", title), ("location", location), ("agenda", agenda), ("rrule", rrule)) if value is not None}
+    with closing(context.store(effective)) as store, store.write() as connection:
+        for column, text in (("start_at", start), ("end_at", end)):
+            if text is not None:
+                changes[column] = followups.instant(series.moment(connection, key, text, effective))
+        first = series.moment(connection, key, at, effective, day=True)
+        made = series.split(connection, key, first, changes, effective, datetime.now(UTC), getpass.getuser())
+    output.objects([{"follow_up": key, "continued_by": made}], as_json=context.invocation(ctx).json)

@@ -1,0 +1,57 @@
+"""`series stop` and `series split` as an administrator types them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gateway.sandbox import reading
+from tests.core.test_load_format import EXAMPLE
+from tests.store.test_commands import PER, Administrator
+
+WEEKLY = {"key": "m1", "owner": "kari", "title": "Weekly", "start": "2027-03-02T09:00:00", "end": "2027-03-02T10:00:00", "timezone": "Europe/Oslo",
+          "recurrence": {"rrule": "FREQ=WEEKLY;COUNT=8"}, "participants": [{"person": "ola", "email_invite": True}]}
+SINGLE = {"key": "m2", "owner": "kari", "start": "2027-03-02T09:00:00", "timezone": "Europe/Oslo"}
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Administrator:
+    administrator = Administrator(tmp_path)
+    document = EXAMPLE | {"associates": [*EXAMPLE["associates"], PER], "follow_ups": [WEEKLY, SINGLE]}
+    assert administrator.run("load", administrator.file(document)).returncode == 0
+    administrator.json("letters")
+    return administrator
+
+
+def test_a_series_is_stopped_after_a_day(office: Administrator) -> None:
+    assert office.json("series", "stop", "m1", "--after", "2027-03-16") == [{"follow_up": "m1", "stopped_after": "2027-03-16"}]
+    [(sequence, file)] = [(one["sequence"], one["file"]) for one in office.json("letters", "--write", str(office.folder))]
+    assert sequence == 1
+    event = reading.read(Path(str(file)).read_bytes()).event
+    assert event is not None
+    assert event.value("RRULE") == "FREQ=WEEKLY;UNTIL=20270316T080000Z"
+    assert [one["by"] for one in office.json("journal", "m1") if one["event"] == "stopped"] != [""]
+
+
+def test_a_series_goes_on_at_another_time(office: Administrator) -> None:
+    [told] = office.json("series", "split", "m1", "--from", "2027-03-30", "--title", "Later", "--start", "2027-03-30T13:00:00")
+    assert told == {"follow_up": "m1", "continued_by": "m1-20270330"}
+    assert sorted((one["follow_up"], one["method"]) for one in office.json("letters", "--pending")) == [
+        ("m1", "REQUEST"), ("m1-20270330", "REQUEST")]
+    assert [one["key"] for one in office.json("status", "m1-20270330")] == ["ola"]
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (("stop", "m9", "--after", "2027-03-16"), "there is no follow-up m9"),
+    (("stop", "m2", "--after", "2027-03-16"), "does not recur"),
+    (("stop", "m1", "--after", "soon"), "'soon' is no time like 2026-12-01T09:00:00"),
+    (("stop", "m1", "--after", "2027-02-01"), "no date would be left; cancel the follow-up instead"),
+    (("split", "m1", "--from", "2027-03-31"), "has no date that begins at 2027-03-31"),
+    (("split", "m1", "--from", "2027-03-30", "--start", "2027-03-30"), "has no hour"),
+    (("split", "m1", "--from", "2027-03-30", "--rrule", "FREQ=NEVER"), "FREQ"),
+])
+def test_what_cannot_be_done_says_why(office: Administrator, arguments: tuple[str, ...], words: str) -> None:
+    done = office.run("series", *arguments)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert json.loads(office.run("letters", "--json").stdout.splitlines()[0])["sequence"] == 0
