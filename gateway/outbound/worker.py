@@ -148,13 +148,8 @@ class Worker:
             await asyncio.sleep(leases.RENEWAL_SECONDS)
 
     async def _send(self, pool: smtp.Pool, queued: Queued, stop: asyncio.Event) -> Sent:
-        letter, now = queued.letter, datetime.now(UTC)
-        is_over = plan.pointless(letter.edition, letter.before, letter.instance, now)
-        note = plan.OVER if letter.instance is None else plan.DATE_OVER
-        if is_over and letter.method is not Method.NONE:  # words are worth reading afterwards, too
-            return queued, Settlement(queued.id, LetterState.DROPPED, False, Delivery.NONE, note=note), None
-        if reminders.needless(letter, queued.answered, now):
-            return queued, Settlement(queued.id, LetterState.DROPPED, False, Delivery.SENT, note=NEEDLESS), None
+        if (settlement := dropped(queued, datetime.now(UTC))) is not None:
+            return queued, settlement, None
         try:
             submission = await asyncio.to_thread(self._submission, queued)
         except Unfit as error:
@@ -219,6 +214,19 @@ class Unfit(Exception):
 
 def _domain(queued: Queued) -> str:
     return address.domain(queued.letter.address)
+
+
+def dropped(queued: Queued, now: datetime) -> Settlement | None:
+    """What becomes of a letter that nobody needs any more when its turn comes; None: somebody does."""
+    letter = queued.letter
+    if letter.method is Method.NONE:  # words are worth reading afterwards, too
+        return None
+    if plan.pointless(letter.edition, letter.before, letter.instance, now):
+        note = plan.OVER if letter.instance is None else plan.DATE_OVER
+        return Settlement(queued.id, LetterState.DROPPED, False, Delivery.NONE, note=note)
+    if reminders.needless(letter, queued.answered, now):
+        return Settlement(queued.id, LetterState.DROPPED, False, Delivery.SENT, note=NEEDLESS)
+    return None
 
 
 def settle(queued: Queued, verdict: Verdict, receipt: receipts.Receipt, words: str, now: datetime,

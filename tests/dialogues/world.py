@@ -57,8 +57,8 @@ class World:
 
     def set(self, section: str, name: str, value: Any) -> None:
         """Change one setting, as after a restart."""
-        part = getattr(self.settings, section).model_copy(update={name: value})
-        part = type(part).model_validate(part.model_dump())
+        part = getattr(self.settings, section)
+        part = type(part).model_validate(part.model_dump() | {name: value})
         self.settings = self.settings.model_copy(update={section: part})
 
     def write(self) -> None:
