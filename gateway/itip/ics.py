@@ -110,7 +110,7 @@ def calendar(letter: Letter) -> bytes:
     top.add("version", "2.0")
     top.add("calscale", "GREGORIAN")
     top.add("method", letter.method.value)
-    if writer.zoned and (letter.method is not Method.DECLINECOUNTER or letter.instance is not None):
+    if writer.zoned and (letter.method is not Method.DECLINECOUNTER or letter.date is not None):
         top.add_component(_vtimezone(shown.timezone, *_years(shown, letter.instance)))
     for event in events:
         top.add_component(event)

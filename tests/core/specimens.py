@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
+from gateway.itip import editions
 from gateway.model import DateChange, Edition, Guest, Kind, Letter, Method, Occasion, Recurrence, Remarks, Reply
 from gateway.settings import Mail
 
@@ -46,6 +47,7 @@ KINDS: dict[str, Edition] = {
     "dates": replace(SERIES, recurrence=Recurrence("", rdates=(START, SECOND + HOUR, THIRD))),
     "series-with-dates": WITH_DATES,
     "one-date": WITH_DATES,
+    "one-date-only": editions.seen(WITH_DATES, SECOND),
     "answer-by": replace(SINGLE, answer_by=START - timedelta(days=4)),
 }
 CHANGES = ("invitation", "reinstated", "moved", "updated", "cancelled", "withdrawn", "asked_again", "reminder", "proposal_declined")

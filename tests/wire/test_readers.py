@@ -49,6 +49,7 @@ EDITIONS = {
     "with guests": KINDS["listed"],
     "task": KINDS["task"],
     "call": KINDS["call"],
+    "one date only": KINDS["one-date-only"],
     "weekly": series("FREQ=WEEKLY;COUNT=10", datetime(2026, 10, 6, 9), exdates=(2,), moved=(3, 4), cancelled=(6,)),
     "every other week abroad": series("FREQ=WEEKLY;INTERVAL=2;BYDAY=MO,WE;UNTIL=20270601", datetime(2026, 10, 5, 20), "America/New_York",
                                       exdates=(1,), moved=(5,)),
