@@ -40,6 +40,8 @@ LINES = {
     "all-day": Line(lambda world: world.edit(all_day=True, start=date(2026, 12, 1), end=date(2026, 12, 2)), BOTH, ASKED),
     "title": Line(lambda world: world.edit(title="Another"), SILENT),
     "agenda": Line(lambda world: world.edit(agenda="1. Coffee"), SILENT),
+    "by when an answer is wanted": Line(lambda world: world.edit(answer_by=START - 48 * HOUR), SILENT),
+    "a reason for nothing": Line(lambda world: world.edit(cancel_reason="too early"), []),
     "video link": Line(lambda world: world.edit(video_url="https://v.example/1"), SILENT),
     "title and place": Line(lambda world: world.edit(title="Another", location="Fjord"), BOTH, ASKED),
     "owner's name": Line(lambda world: world.edit(organizer="Per"), []),
@@ -285,6 +287,33 @@ def test_asked_again_is_the_same_invitation_once_more() -> None:
     world.held[0].again = True
     assert world.plan() == [(1, "REQUEST", 0)]
     assert world.plan() == []
+
+
+def test_the_last_reason_that_is_given_before_the_cancellation_leaves_is_the_one_told() -> None:
+    world = agreed(1)
+    world.edit(cancelled=True, cancel_reason="The speaker is ill")
+    assert world.plan() == [(1, "CANCEL", 1)]
+    assert world.plan() == []
+    world.edit(cancel_reason="The room is flooded")
+    assert world.plan() == [(1, "CANCEL", 1)]
+    world.settle(_claimed(world, 1), "later")
+    world.edit(cancel_reason="Both")
+    assert world.plan() == [(1, "CANCEL", 2)], "above what may have left"
+    world.deliver()
+    assert [one.edition.cancel_reason for _, one in world.arrived] == ["Both"]
+    world.edit(cancel_reason="Neither")
+    assert world.plan() == [], "what has left stands"
+
+
+def test_a_cancellation_whose_fate_is_unknown_is_repeated_as_it_was() -> None:
+    world = agreed(1)
+    world.edit(cancelled=True, cancel_reason="The speaker is ill")
+    world.plan()
+    world.settle(_claimed(world, 1), "lost")
+    world.edit(cancel_reason="The room is flooded")
+    assert world.plan() == []
+    world.deliver()
+    assert [one.edition.cancel_reason for _, one in world.arrived] == ["The speaker is ill"]
 
 
 def _claimed(world: World, number: int) -> Letter:

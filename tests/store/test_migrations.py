@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 
 from gateway.errors import ConfigurationError, StoreError
 from gateway.store import migrate, schema, triggers
@@ -22,6 +23,30 @@ def test_a_store_is_made_from_nothing_and_only_once(empty_url: str) -> None:
         assert migrate.upgrade(store) == []
         migrate.require(store)
         assert migrate.check(store) == []
+
+
+def test_rows_of_an_earlier_program_stay_and_can_say_more(empty_url: str) -> None:
+    with closing(Store(empty_url)) as store:
+        if store.path is not None:
+            store.path.touch()
+        with store.write() as connection:
+            config = migrate._config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "0004")
+        rows.run(store, "INSERT INTO follow_up (key, title, start_at, cancelled) VALUES ('m1', 'Kick-off', '2026-12-01 08:00:00', TRUE)",
+                 "INSERT INTO follow_up_date (follow_up, original_start, cancelled) VALUES ('m1', '2026-12-08 08:00:00', TRUE)",
+                 "INSERT INTO participant (follow_up, email, email_invite) VALUES ('m1', 'eva@other.example', TRUE)")
+        assert migrate.upgrade(store) == [one for one in REVISIONS if one > "0004"]
+        assert migrate.check(store) == []
+        with store.read() as connection:
+            row = connection.execute(sa.select(schema.follow_up)).one()
+            assert (row.title, row.cancelled, row.cancel_reason, row.answer_by) == ("Kick-off", True, "", None)
+            assert connection.execute(sa.select(schema.follow_up_date.c.cancel_reason)).scalar_one() == ""
+            assert connection.execute(sa.select(schema.participant.c.email)).scalar_one() == "eva@other.example"
+        rows.run(store, "DELETE FROM change_mark", "UPDATE follow_up_date SET cancel_reason = 'The speaker is ill'")
+        assert rows.marked(store) == ["m1"]
+        rows.run(store, "DELETE FROM change_mark", "UPDATE follow_up SET answer_by = '2026-11-27 11:00:00'")
+        assert rows.marked(store) == ["m1"]
 
 
 def test_a_store_that_is_missing_or_empty_is_refused_with_what_to_do(empty_url: str) -> None:

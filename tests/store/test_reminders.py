@@ -1,5 +1,6 @@
 """Who is reminded, when, and that it happens once, on both databases; and why something was cancelled, from the row to the letter."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 
 from gateway import settings as configuration
 from gateway.actions import load, planning, reminders
+from gateway.daemon import run
 from gateway.itip import editions, ics
 from gateway.itip import reminders as rules
 from gateway.model import Delivery, LetterState, Method, Moment, Occasion, Reply, Standing
@@ -316,6 +318,22 @@ def test_a_follow_up_that_cannot_be_planned_keeps_nobody_waiting(store: Store) -
     assert remind(store) == ["eva", "ola"]
     assert {one.follow_up for one in waiting(store)} == {"m2"}
     assert len(entries(store, "reminded")) == 2
+
+
+async def test_the_daemon_looks_by_itself(store: Store) -> None:
+    now = datetime.now(UTC)
+    start = (now + 20 * HOUR).replace(microsecond=0)
+    invite(store, now - 10 * DAY, start=start.isoformat(), end=(start + HOUR).isoformat())
+    stop, committed, loop = asyncio.Event(), asyncio.Event(), asyncio.get_running_loop()
+    sa.event.listen(store.engine, "commit", lambda _: loop.call_soon_threadsafe(committed.set))
+    [jobs] = run.ROLES["jobs"](run.Process(SETTINGS, store, leases.identity()))
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        group.create_task(jobs.run(stop))
+        while len(entries(store, "reminded")) < 2:
+            await committed.wait()
+            committed.clear()
+        stop.set()
+    assert [one.letter.remarks.occasion for one in waiting(store)] == [Occasion.REMINDER] * 2
 
 
 @contextmanager
