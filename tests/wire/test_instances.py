@@ -130,3 +130,27 @@ def utc(when: datetime) -> str:
 
 def address_of(message: EmailMessage) -> str:
     return str(message["From"].addresses[0].addr_spec)
+
+
+def test_one_date_and_no_series(postfix: postfix_server.Server, invites: mailbox.Mailbox, new_invitee: NewInvitee, tmp_path: Path) -> None:
+    """Gnus keeps the RECURRENCE-ID of the only date it was sent, Horde loses it: both answers are about that date."""
+    clients = [(new_invitee("kari", "Kari Nordmann", "ext.example"), gnus, "accept"),
+               (new_invitee("ola", "Ola Hansen", "other.example"), horde, "decline")]
+    export = document()
+    [follow_up] = export["follow_ups"]  # type: ignore[misc]
+    follow_up["participants"] = [{"email": box.address, "name": box.name, "email_invite": True, "original_start": SECOND.isoformat()}
+                                 for box, *_ in clients]
+    file = tmp_path / "export.json"
+    file.write_text(json.dumps(export))
+    settings = gateway_process.environment(f"sqlite:///{tmp_path / 'store.db'}", invites, postfix)
+    gateway_process.Gateway(settings).command("db", "upgrade")
+    with gateway_process.running(settings) as gateway:
+        gateway.command("load", str(file))
+        letters = {box.address: box.wait_for(is_request)[0] for box, *_ in clients}
+        assert {tuple(dates(letter)) for letter in letters.values()} == {(DATE,)}
+        for box, client, action in clients:
+            client.answer(box, postfix, action)
+        rows = gateway.wait_status(KEY, {box.address: {"reply": WORDS[action]} for box, _, action in clients})
+        assert {(row["original_start"], tuple(row["instances"])) for row in rows.values()} == {(utc(SECOND), ())}
+        assert gateway.stop() == 0
+    assert gateway.complaints() == []
