@@ -8,6 +8,8 @@ INSTALLED := $(VENV)/.installed
 # The corpora and their tools stand beside the working copy.
 GATEWAY_CORPUS ?= $(abspath $(wildcard ../shared))
 export GATEWAY_CORPUS DEMO_SECONDS
+# Where images for containers forbid Python to keep what it compiled, every process of a test run would compile everything again.
+export PYTHONDONTWRITEBYTECODE :=
 
 # Much of the time goes into waiting for servers and clients, so one process more than there are cores.
 PARALLEL := -n $(shell expr $$(nproc) + 1) --dist worksteal
