@@ -19,6 +19,7 @@ from gateway.store import followups, invitations, migrate, outbox
 from gateway.store.engine import Store
 from gateway.store.outbox import Queued, Settlement
 from tests.store import rows
+from tests.store.conftest import KINDS
 
 SETTINGS = configuration.load(overrides={"mail": {"address": "invites@crm.example"}})
 FOLLOW_UPS, INVITEES, EDITS = 4, 4, 40
@@ -210,3 +211,32 @@ def test_a_title_that_is_no_text_keeps_nobody_else_waiting(tmp_path: Path) -> No
         rows.run(store, "UPDATE follow_up SET title = CAST(X'FF41FE' AS TEXT) WHERE key = 'm1'")
         assert planning.plan_due(store, SETTINGS, now(), everything=True) == (FOLLOW_UPS - 1) * INVITEES
         assert rows.marked(store) == []
+
+
+@pytest.mark.parametrize("url", KINDS[1:], indirect=True)
+def test_a_selection_of_two_thousand(store: Store) -> None:
+    """Nobody learns who else was invited, and one person's coming, going or answering is nobody else's mail (P12)."""
+    members = [f"p{one}" for one in range(2_000)]
+    with store.write() as connection:
+        load.load(connection, {
+            "associates": [{"key": "kari", "name": "Kari"}], "selections": [{"key": "s1", "members": members}],
+            "persons": [{"key": key, "name": key, "emails": [f"{key}@ext{number % 7}.example"]} for number, key in enumerate(members)],
+            "follow_ups": [{"key": "m1", "owner": "kari", "title": "Open day", "start": "2099-12-01T09:00:00", "participants": [
+                {"person": key, "email_invite": True} for key in members]}]}, SETTINGS, now())
+    assert planning.plan_due(store, SETTINGS, now(), everything=True) == 2_000
+    with store.read() as connection:
+        editions = {one.letter.edition for one in outbox.pending(connection)}
+        assert len({row.token for row in invitations.get(connection, range(1, 2_001)).values()}) == 2_000
+    [edition] = editions
+    assert (edition.guest_list_public, edition.guests) == (False, ())
+    post = Post()
+    while claimed := deliveries.claim(store, "here", now(), 500):
+        deliveries.settle(store, "here", [(one, post.take(one), None) for one in claimed], now())
+    assert Counter(one.participant for one in post.arrived) == dict.fromkeys(range(1, 2_001), 1)
+    rows.run(store, "UPDATE participant SET removed = TRUE WHERE person = 'p7'", "UPDATE participant SET set_status = 1 WHERE person = 'p8'")
+    assert planning.plan_due(store, SETTINGS, now(), everything=True) == 1
+    rows.run(store, "UPDATE follow_up SET location = 'Hall'")
+    assert planning.plan_due(store, SETTINGS, now(), everything=True) == 2_000, "the CANCEL that still waits is written anew"
+    with store.read() as connection:
+        letters = Counter((one.letter.method, one.letter.sequence) for one in outbox.pending(connection))
+    assert letters == {(Method.CANCEL, 2): 1, (Method.REQUEST, 2): 1_999}
