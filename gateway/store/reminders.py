@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.model import Delivery, LetterState, Method, Occasion, Reply
+from gateway.model import Delivery, LetterState, Method, Occasion, ProposalState, Reply
 from gateway.store import invitations
-from gateway.store.schema import change_mark, follow_up, follow_up_date, invitation, outbox, participant, standing
+from gateway.store.schema import change_mark, follow_up, follow_up_date, invitation, outbox, participant, proposal, standing
 
 ZONES = timedelta(hours=14)
 """How far a day's midnight may lie from midnight in UTC."""
@@ -80,10 +80,11 @@ def remind(connection: Connection, numbers: Iterable[int], sequence: int) -> Non
 
 def _silent(since: datetime) -> tuple[sa.ColumnElement[bool], ...]:
     """An invitation that its row holds and has not answered, at an address where mail arrives; nothing went there since then, and
-    nothing is on its way."""
+    nothing is on its way. Whoever has asked for another time waits for an answer himself."""
     row = sa.exists().where(participant.c.id == invitation.c.participant, participant.c.email_invite, ~participant.c.removed)
     answered = sa.exists().where(standing.c.participant == invitation.c.participant, standing.c.instance == "",
                                  standing.c.reply != Reply.NEEDS_ACTION)
+    proposed = sa.exists().where(proposal.c.participant == invitation.c.participant, proposal.c.state == ProposalState.OPEN)
     left = (outbox.c.state == LetterState.SENT) & (outbox.c.settled_at > since)
     letter = sa.exists().where(outbox.c.invitation == invitation.c.id, outbox.c.method != Method.NONE,
                                outbox.c.state.in_(invitations.UNDER_WAY) | left)
@@ -91,4 +92,4 @@ def _silent(since: datetime) -> tuple[sa.ColumnElement[bool], ...]:
     newer = sa.exists().where(other.c.participant == invitation.c.participant, other.c.id > invitation.c.id)
     return (invitation.c.sent_method == Method.REQUEST, ~invitation.c.refused, invitation.c.delivery != Delivery.UNDELIVERABLE,
             ~invitation.c.again, invitation.c.sent_at <= since,
-            invitation.c.reminded_sequence.is_distinct_from(invitation.c.sent_sequence), row, ~answered, ~letter, ~newer)
+            invitation.c.reminded_sequence.is_distinct_from(invitation.c.sent_sequence), row, ~answered, ~proposed, ~letter, ~newer)

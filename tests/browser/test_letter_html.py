@@ -27,7 +27,8 @@ async def browser() -> AsyncIterator[Browser]:
 def pages() -> list[str]:
     """The letters that are hardest to lay out, and one in every language: its buttons must fit a narrow screen, too."""
     found = []
-    for kind, change in (("rich", "moved"), ("series-with-dates", "updated"), ("listed", "cancelled")):
+    for kind, change in (("rich", "moved"), ("series-with-dates", "updated"), ("listed", "cancelled"), ("rich", "cancelled"),
+                         ("answer-by", "reminder")):
         for language in i18n.available() if change == "moved" else specimens.LANGUAGES:
             one = replace(specimens.changed(kind, change), language=language, timezone="America/New_York")
             one = replace(one, edition=replace(one.edition, location="x" * 200))

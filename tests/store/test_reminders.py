@@ -169,6 +169,8 @@ QUIET: dict[str, Callable[[Store], object]] = {
     "removed": lambda store: rows.run(store, "UPDATE participant SET removed = TRUE WHERE person = 'ola'"),
     "cancelled": lambda store: rows.run(store, "UPDATE follow_up SET cancelled = TRUE"),
     "bounced": lambda store: _report(store, Delivery.UNDELIVERABLE),
+    "asked for another time": lambda store: rows.run(
+        store, "INSERT INTO proposal (participant) SELECT id FROM participant WHERE person = 'ola'"),
     "a change that waits to be planned": lambda store: rows.run(store, "UPDATE follow_up SET title = 'Oppstart'"),
 }
 
