@@ -13,7 +13,16 @@ from sqlalchemy.engine import Connection
 
 from gateway.model import Delivery, LetterState, Method, Occasion, ProposalState, Reply
 from gateway.store import invitations
-from gateway.store.schema import change_mark, follow_up, follow_up_date, invitation, outbox, participant, proposal, standing
+from gateway.store.schema import (
+    change_mark,
+    follow_up,
+    follow_up_date,
+    invitation,
+    outbox,
+    participant,
+    proposal,
+    standing,
+)
 
 ZONES = timedelta(hours=14)
 """How far a day's midnight may lie from midnight in UTC."""
