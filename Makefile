@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # Much of the time goes into waiting for servers and clients, so one process more than there are cores.
 PARALLEL := -n $(shell expr $$(nproc) + 1) --dist worksteal
 
-.PHONY: demo install test test-fast test-thunderbird test-letters screenshots lint lock config clean
+.PHONY: demo install test test-fast test-thunderbird screenshots lint lock config clean
 
 # The main job, with nothing else installed. DEMO_SECONDS=20 ends by itself and tells whether it worked.
 demo: $(INSTALLED)
@@ -34,10 +34,6 @@ test-fast: $(INSTALLED)
 # Thunderbird answers invitations too (325 MB: apt-get install --no-install-recommends thunderbird).
 test-thunderbird: $(INSTALLED)
 	$(BIN)/pytest -m thunderbird
-
-# Every letter of the matrix through SpamAssassin, where the default run sends it a sample (15 seconds of computing).
-test-letters: $(INSTALLED)
-	LETTERS=all $(BIN)/pytest tests/wire/test_spam.py
 
 # Every kind of letter as Chromium shows it, to look at: var/screenshots/index.html.
 screenshots: $(INSTALLED)
