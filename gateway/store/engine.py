@@ -52,7 +52,8 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """One consistent view; nothing may be written through it."""
-        with self._named(), self.engine.connect() as connection, connection.begin():
+        view = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        with self._named(), self.engine.connect().execution_options(**view) as connection, connection.begin():
             yield connection
 
     @contextmanager
