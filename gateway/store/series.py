@@ -10,8 +10,8 @@ from sqlalchemy.engine import Connection
 
 from gateway.store.schema import INVITEE, follow_up, follow_up_date, participant
 
-OWN = ("key", "uid", "sequence", "edition", "created_at")
-"""What no copy has from its original: its name, and what the gateway knows of it."""
+OWN = ("key", "uid", "sequence", "edition", "created_at", "answer_by")
+"""What no copy has from its original: its name, what the gateway knows of it, and by when that was to be answered."""
 INVITED = ("name", "email_invite")
 
 

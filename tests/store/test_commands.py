@@ -84,7 +84,8 @@ def test_status_has_the_fields_of_the_contract(administrator: Administrator) -> 
     assert list(rows[0])[:12] == named.split()
     assert rows[0] | {"instances": [], "note": ""} == {
         "follow_up": "m1", "key": "ola", "name": "Ola Hansen", "address": "ola@ext.example", "email_invite": True, "code": 5,
-        "status": "invitation", "reply": "needs-action", "comment": "", "delivery": "none", "conflict": False, "instances": [], "note": ""}
+        "status": "invitation", "reply": "needs-action", "comment": "", "delivery": "none", "conflict": False, "instances": [], "note": "",
+            "original_start": None}
     assert rows[0]["instances"] == [
         {"instance": "2026-12-08T08:00:00Z", "status": "invitation", "reply": "needs-action"},
         {"instance": "2026-12-15T08:00:00Z", "status": "cancelled", "reply": "needs-action"}]
