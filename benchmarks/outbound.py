@@ -1,0 +1,162 @@
+"""How fast letters leave: outbox → 250 to DATA, an attempt row each, beside Postfix's own `smtp-source` in the same run.
+
+    python -m benchmarks.outbound [--letters 2000] [--participants 200] [--rounds 5] [--postgresql]
+
+Both hand mails of the same size to one `smtp-sink` (Debian's postfix), `smtp-source` over 20 sessions. Rounds are interleaved, the
+median counts. After each round the letters in the store and at the sink are counted; what does not agree ends the run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import structlog
+
+from gateway import settings as configuration
+from gateway.actions import load, planning
+from gateway.model import LetterState
+from gateway.outbound import render, worker
+from gateway.store import meta, migrate, outbox
+from gateway.store.engine import Store
+from tests import rig
+from tests.rig import postgres, process
+
+SESSIONS = 20
+
+
+@contextlib.contextmanager
+def sink() -> Iterator[tuple[int, Path]]:
+    """`smtp-sink` on a port of its own, and the file in which it dumps nothing but counts."""
+    program, port = rig.need("smtp-sink", "postfix"), process.free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "sink.log"
+        with log.open("wb") as output:
+            running = subprocess.Popen([
+                program, *(["-u", "nobody"] if process.is_root() else []), "-c", f"127.0.0.1:{port}", "1000"], stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+            try:
+                until = time.monotonic() + process.START_SECONDS
+                while not process.listening(port):
+                    if time.monotonic() > until or running.poll() is not None:
+                        sys.exit(f"smtp-sink does not start: {log.read_text()}")
+                    time.sleep(0.02)
+                yield port, log
+            finally:
+                running.terminate()
+                running.wait()
+
+
+def arrived(log: Path) -> int:
+    """How many mails the sink has counted so far (`-c`: it writes the count after each, over the one before)."""
+    counts = re.findall(rb"mesg=(\d+)", log.read_bytes())
+    return int(counts[-1]) if counts else 0
+
+
+def document(letters: int, participants: int) -> dict[str, object]:
+    start = (datetime.now(UTC) + timedelta(days=30)).strftime("%Y-%m-%dT%H:00:00Z")
+    return {
+        "associates": [{"key": "kari", "name": "Kari Nordmann", "email": "kari@crm.example", "timezone": "Europe/Oslo", "language": "nb"}],
+        "follow_ups": [{
+            "key": f"m{number}", "owner": "kari", "title": f"Kick-off {number}", "agenda": "1. Status\n2. Veien videre", "location": "Fjord",
+            "start": start, "timezone": "Europe/Oslo", "guest_list": "private", "participants": [
+                {"email": f"p{one}@ext{one % 50}.example", "name": f"Person {one}", "email_invite": True} for one in range(participants)]}
+            for number in range(letters // participants)]}
+
+
+def prepared(url: str, port: int, letters: int, participants: int) -> tuple[Store, configuration.Settings, float]:
+    """A store with so many letters waiting, and the seconds that planning them took."""
+    settings = configuration.load(overrides={
+        "store": {"url": url}, "mail": {"address": "invites@crm.example", "name": "Firma AS"},
+        "smtp": {"host": "127.0.0.1", "port": port, "security": "none"}, "outbound": {"per_day": 0}})
+    store = Store(url)
+    migrate.upgrade(store)
+    with store.write() as connection:
+        load.load(connection, document(letters, participants), settings, datetime.now(UTC))
+    began = time.perf_counter()
+    planned = planning.plan_due(store, settings, datetime.now(UTC), everything=True)
+    if planned != letters:
+        sys.exit(f"{planned} letters were planned instead of {letters}")
+    return store, settings, time.perf_counter() - began
+
+
+async def send(store: Store, settings: configuration.Settings, letters: int) -> float:
+    """Seconds until every letter is settled as sent."""
+    with store.write() as connection:
+        secret = meta.site_secret(connection)
+    stop, due = asyncio.Event(), asyncio.Event()
+    began = time.perf_counter()
+    running = asyncio.create_task(worker.Worker(store, settings, secret, "benchmark", due).run(stop))
+    while True:
+        await asyncio.sleep(0.02)
+        with store.read() as connection:
+            sent = outbox.counts(connection).get(LetterState.SENT, 0)
+        if sent == letters or running.done():
+            break
+    seconds = time.perf_counter() - began
+    stop.set()
+    await running
+    return seconds
+
+
+def size(store: Store, settings: configuration.Settings) -> int:
+    with store.write() as connection:
+        letter, secret = outbox.pending(connection)[0].letter, meta.site_secret(connection)
+    return len(render.render(letter, settings.mail, secret))
+
+
+def source(port: int, letters: int, octets: int) -> float:
+    program = rig.need("smtp-source", "postfix")
+    began = time.perf_counter()
+    subprocess.run([program, "-d", "-s", str(SESSIONS), "-m", str(letters), "-l", str(octets), "-f", "b@crm.example", "-t", "p@ext.example",
+                    f"127.0.0.1:{port}"], check=True, capture_output=True)
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--letters", type=int, default=2_000)
+    parser.add_argument("--participants", type=int, default=200, help="per follow-up")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--postgresql", action="store_true", help="instead of a SQLite file")
+    chosen = parser.parse_args()
+    logging.disable(logging.INFO)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    letters = chosen.letters // chosen.participants * chosen.participants
+    rates: dict[str, list[float]] = {"smtp-source": [], "planned": [], "sent": []}
+    with contextlib.ExitStack() as stack:
+        port, log = stack.enter_context(sink())
+        cluster = stack.enter_context(postgres.running()) if chosen.postgresql else None
+        octets = 0
+        for _ in range(chosen.rounds):
+            with tempfile.TemporaryDirectory() as folder:
+                url = cluster.create_database() if cluster is not None else f"sqlite:///{folder}/store.db"
+                store, settings, planning_took = prepared(url, port, letters, chosen.participants)
+                octets, before = size(store, settings), arrived(log)
+                rates["smtp-source"].append(letters / source(port, letters, octets))
+                between = arrived(log)
+                rates["sent"].append(letters / asyncio.run(send(store, settings, letters)))
+                rates["planned"].append(letters / planning_took)
+                store.close()
+            if (between - before, arrived(log) - between) != (letters, letters):
+                sys.exit(f"the sink counted {between - before} and {arrived(log) - between} mails instead of {letters} each")
+    limit = statistics.median(rates["smtp-source"])
+    print(f"{letters} letters of {octets} octets, {chosen.participants} participants per follow-up, "
+          f"{'PostgreSQL' if chosen.postgresql else 'SQLite'}, {chosen.rounds} rounds")
+    print(f"{'':24}{'median /s':>12}{'slowest':>12}{'fastest':>12}{'of limit':>12}")
+    for name, row in rates.items():
+        print(f"{name:24}{statistics.median(row):12.0f}{min(row):12.0f}{max(row):12.0f}{statistics.median(row) / limit:12.1%}")
+
+
+if __name__ == "__main__":
+    main()
