@@ -76,10 +76,13 @@ def check(content: bytes, letter: Letter) -> list[Problem]:
     problems += _layout(message)
     bodies = [(part, part.get_payload(decode=True)) for part in message.walk()
               if part.get_content_type() in ("text/calendar", "application/ics")]
-    for part, body in bodies:
-        if isinstance(body, bytes):
-            problems += _calendar(part, body, letter)
-    if len({body for _, body in bodies}) > 1:
+    for part, _ in bodies:
+        if part.get_content_type() == "text/calendar" and part.get_param("method") != letter.method.value:
+            problems.append(Problem("P15", f"method={part.get_param('method')} in Content-Type, the letter is a {letter.method.value}"))
+    objects = dict.fromkeys(body for _, body in bodies if isinstance(body, bytes))
+    for one in objects:
+        problems += _calendar(one, letter)
+    if len(objects) > 1:
         problems.append(Problem("P16", "the attachment differs from the calendar part"))
     return list(dict.fromkeys(problems))
 
@@ -87,12 +90,18 @@ def check(content: bytes, letter: Letter) -> list[Problem]:
 def _bytes(content: bytes) -> Iterator[Problem]:
     if len(content) > MOST_BYTES:
         yield Problem("P15", f"the letter has {len(content)} bytes, more than {MOST_BYTES}")
-    if re.search(rb"(?<!\r)\n|\r(?!\n)", content):
+    if _breaks_badly(content):
         yield Problem("P15", "a line of the mail does not end in CRLF")
     if any(len(line) > 998 for line in content.split(b"\r\n")):
         yield Problem("P15", "a line of the mail is longer than 998 octets (RFC 5322 §2.1.1)")
     if not content.isascii():
         yield Problem("P15", "the mail is not 7-bit")
+
+
+def _breaks_badly(content: bytes) -> bool:
+    """Whether a CR or LF stands alone."""
+    rest = content.replace(b"\r\n", b"")
+    return b"\r" in rest or b"\n" in rest
 
 
 def _headers(message: Message, letter: Letter) -> Iterator[Problem]:
@@ -141,7 +150,7 @@ def _layout(message: Message) -> Iterator[Problem]:
         yield Problem("P16", "the calendar part has a disposition, which hides the buttons")
 
 
-def _calendar(part: Message, body: bytes, letter: Letter) -> Iterator[Problem]:
+def _calendar(body: bytes, letter: Letter) -> Iterator[Problem]:
     yield from _lines(body)
     top = _read(body.decode("utf-8", "replace"))
     if top is None:
@@ -150,8 +159,6 @@ def _calendar(part: Message, body: bytes, letter: Letter) -> Iterator[Problem]:
     method = top.value("METHOD")
     if method != letter.method.value:
         yield Problem("P15", f"METHOD is {method or 'missing'} in the calendar object, the letter is a {letter.method.value}")
-    if part.get_content_type() == "text/calendar" and str(part.get_param("method")) != method:
-        yield Problem("P15", f"method={part.get_param('method')} in Content-Type, METHOD:{method} in the object")
     if top.value("VERSION") != "2.0" or not top.value("PRODID"):
         yield Problem("P15", "VERSION:2.0 or PRODID is missing")
     yield from _zones(top)
@@ -169,7 +176,7 @@ def _lines(body: bytes) -> Iterator[Problem]:
         body.decode("utf-8")
     except UnicodeDecodeError:
         yield Problem("P15", "the calendar object is not UTF-8")
-    if re.search(rb"(?<!\r)\n|\r(?!\n)", body) or not body.endswith(b"\r\n"):
+    if _breaks_badly(body) or not body.endswith(b"\r\n"):
         yield Problem("P15", "a line of the calendar object does not end in CRLF")
     if any(len(line) > 75 for line in body.split(b"\r\n")):
         yield Problem("P15", "a line of the calendar object is longer than 75 octets (RFC 5545 §3.1)")
