@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 
 from gateway import settings
 from gateway.model import Kind, Reply, Role
-from gateway.store import engine, journal, migrate
+from gateway.store import engine, journal
 from gateway.web import app, feed, page, serve
 from tests.rig import chromium
 
@@ -48,9 +48,7 @@ def row(code: int, reply: Reply = Reply.NEEDS_ACTION, comment: str = "", name: s
 
 
 @pytest.fixture
-async def site(tmp_path) -> AsyncIterator[Site]:
-    store = engine.Store(f"sqlite:///{tmp_path}/store.db")
-    migrate.upgrade(store)
+async def site(store: engine.Store) -> AsyncIterator[Site]:
     made = Site(store, (row(5), row(1, Reply.ACCEPTED, name="Eva Lind")))
     live = feed.Feed(store)
     bound = serve.listen(settings.load(overrides={"web": {"listen": "127.0.0.1:0"}}))
@@ -63,7 +61,6 @@ async def site(tmp_path) -> AsyncIterator[Site]:
     stop.set()
     async with asyncio.timeout(DEADLINE):
         await running
-    store.close()
 
 
 @pytest.fixture

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from gateway.itip import facts, read, reply
 from gateway.model import Edition, Kind, Moment, Recurrence, Reply, Standing
-from gateway.store import followups, migrate
+from gateway.store import followups
 from gateway.store.engine import Store
+from tests import stores
 from tests.dialogues import mails, world
 
 EXAMPLES = int(os.environ.get("ORDER_EXAMPLES", "300"))
@@ -188,12 +189,9 @@ def test_any_order_ends_as_the_rules_say(case: tuple[dict[Moment | None, Asked],
 
 # Through the store.
 
-def asked_twice(folder: Path) -> world.World:
+def asked_twice(store: Store) -> world.World:
     """A series that was moved once (SEQUENCE 1 asks again) and then raised once for somebody else's CANCEL (SEQUENCE 2 does not)."""
-    store = Store(f"sqlite:///{folder / 'template.db'}")
-    migrate.upgrade(store)
-    store.close()
-    made = world.begin(folder / "template.db", folder, OUR_DTSTAMP - 20 * MINUTE)
+    made = world.begin(store, OUR_DTSTAMP - 20 * MINUTE)
     people = [{"email": "ola@ext.example", "email_invite": True}, {"email": "per@other.example", "email_invite": True}]
     one = {"key": "m1", "owner": "kari", "title": "Weekly", "start": FORMER.isoformat(), "end": (FORMER + 60 * MINUTE).isoformat(),
            "timezone": "Europe/Oslo", "uid": "own-1@crm.example", "recurrence": {"rrule": "FREQ=WEEKLY;COUNT=6"}, "participants": people}
@@ -209,13 +207,20 @@ def asked_twice(folder: Path) -> world.World:
 
 
 @pytest.fixture(scope="module")
-def asked_world(tmp_path_factory: pytest.TempPathFactory) -> world.World:
-    made = asked_twice(tmp_path_factory.mktemp("order"))
+def asked_world(lasting_store: Store, sqlite_template: Path) -> world.World:
+    made = asked_twice(stores.renew(lasting_store, sqlite_template))
     ola = [one for one in made.letters if one.letter.address == "ola@ext.example"]
     assert [(one.letter.edition.sequence, one.letter.edition.significant) for one in ola] == [(0, 0), (1, 1), (2, 1)]
     assert ola[-1].letter.dtstamp == OUR_DTSTAMP
     made.store.close()
     return made
+
+
+@pytest.fixture(scope="module")
+def asked_template(asked_world: world.World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store of `asked_world`, to copy."""
+    assert asked_world.store.path is not None
+    return Path(shutil.copy(asked_world.store.path, tmp_path_factory.mktemp("order")))
 
 
 def mail(answer: Answer, letter: world.Sent) -> bytes:
@@ -245,23 +250,14 @@ def linked(answer: Answer) -> Answer:
     lambda groups: st.permutations([linked(one) for group in groups for one in group])))
 @settings(max_examples=THROUGH_THE_STORE, deadline=None, suppress_health_check=[
     HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture])
-def test_any_order_through_mail_and_store(asked_world: world.World, tmp_path_factory: pytest.TempPathFactory,
-                                          answers: list[Answer]) -> None:
-    folder = tmp_path_factory.mktemp("example")
-    assert asked_world.store.path is not None
-    shutil.copy(asked_world.store.path, folder / "store.db")
-    store = Store(f"sqlite:///{folder / 'store.db'}")
-    stage = replace(asked_world, store=store)
+def test_any_order_through_mail_and_store(asked_world: world.World, asked_template: Path, answers: list[Answer]) -> None:
+    stage = replace(asked_world, store=stores.renew(asked_world.store, asked_template))
     letter = [one for one in stage.letters if one.letter.address == "ola@ext.example"][-1]
     asked = Asked(2, 1)
-    try:
-        for answer in answers:
-            stage.receive(mail(answer, letter), answer.arrived)
-        with store.read() as connection:
-            member = next(one for one in followups.members(connection, "m1") if one.key == "ola@ext.example")
-    finally:
-        store.close()
-        shutil.rmtree(folder)
+    for answer in answers:
+        stage.receive(mail(answer, letter), answer.arrived)
+    with stage.store.read() as connection:
+        member = next(one for one in followups.members(connection, "m1") if one.key == "ola@ext.example")
     for instance in DATES:
         expected = should_stand([one for one in answers if one.instance == instance], asked)
         stands = member.standings.get(instance, Standing())

@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from gateway.inbound import process
@@ -16,6 +15,7 @@ from gateway.mail import address
 from gateway.model import Method, Moment
 from gateway.sandbox import reading
 from gateway.store import codec
+from gateway.store.engine import Store
 from gateway.store.views import StatusRow
 from tests.dialogues import language, mails, office, world
 from tests.dialogues.language import Line, Scene
@@ -41,16 +41,13 @@ class Stage:
     latest: str = ""
 
 
-def play(scene: Scene, template: Path, folder: Path) -> None:
+def play(scene: Scene, store: Store) -> None:
     """Raises `Mismatch` at the first line that does not hold."""
-    stage = Stage(world.begin(template, folder, BEGIN))
-    try:
-        for line in scene.lines:
-            step(stage, line)
-        post(stage)
-        nothing_unread(stage, scene.lines[-1], "the end of the scene")
-    finally:
-        stage.world.store.close()
+    stage = Stage(world.begin(store, BEGIN))
+    for line in scene.lines:
+        step(stage, line)
+    post(stage)
+    nothing_unread(stage, scene.lines[-1], "the end of the scene")
 
 
 def step(stage: Stage, line: Line) -> None:

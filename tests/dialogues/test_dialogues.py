@@ -1,11 +1,9 @@
 """Every scene of `tests/dialogues/*.txt`, with the real gateway: what the office does, what invitees send, and what must come of it."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from gateway.store import migrate
 from gateway.store.engine import Store
 from tests.dialogues import language, office, runner
 from tests.dialogues.language import Scene
@@ -20,19 +18,9 @@ def parameters() -> Iterator[object]:
         yield pytest.param(scene, id=scene.name, marks=marks)
 
 
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty store at our schema, to copy."""
-    path = tmp_path_factory.mktemp("dialogues") / "store.db"
-    store = Store(f"sqlite:///{path}")
-    migrate.upgrade(store)
-    store.close()
-    return path
-
-
 @pytest.mark.parametrize("scene", list(parameters()))
-def test_scene(scene: Scene, template: Path, tmp_path: Path) -> None:
-    runner.play(scene, template, tmp_path)
+def test_scene(scene: Scene, store: Store) -> None:
+    runner.play(scene, store)
 
 
 def test_every_problem_has_its_scene() -> None:

@@ -4,10 +4,8 @@ Only the clock is ours: every step happens at the moment that the script names. 
 clock are brought to that moment too.
 """
 
-import shutil
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -148,10 +146,9 @@ class World:
         return queued, worker.settle(queued, verdict, receipt, words, self.now, self.settings.outbound, 0.0), attempt
 
 
-def begin(template: Path, folder: Path, now: datetime) -> World:
-    """A fresh gateway with a copy of an empty store."""
-    url = f"sqlite:///{shutil.copy(template, folder / 'store.db')}"
+def begin(store: Store, now: datetime) -> World:
+    """A fresh gateway, whose store is empty."""
     settings = configuration.Settings(
-        store=configuration.Store(url=url), mail=configuration.Mail(address=MAILBOX, name="Firma AS"),
+        store=configuration.Store(url=str(store.url)), mail=configuration.Mail(address=MAILBOX, name="Firma AS"),
         policy=configuration.Policy(authserv_id=AUTHSERV))
-    return World(Store(url), now, settings)
+    return World(store, now, settings)

@@ -6,14 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from gateway.model import Outcome
-from gateway.store import migrate
 from gateway.store.engine import Store
-from tests import rig
+from tests import rig, stores
 from tests.dialogues import mails, world
 from tests.faults import fuzz_target
 
@@ -55,28 +53,21 @@ def test_seeds_reach_every_decision() -> None:
 
 @given(st.lists(mutated(), min_size=10, max_size=20))
 @settings(max_examples=max(EXAMPLES // 80, 5), deadline=None, suppress_health_check=list(HealthCheck))
-def test_no_message_blocks_the_next_one(tmp_path_factory: pytest.TempPathFactory, inputs: list[bytes]) -> None:
+def test_no_message_blocks_the_next_one(lasting_store: Store, sqlite_template: Path, inputs: list[bytes]) -> None:
     """Through the store: each has its one outcome, no failure of ours is among them, and the answer behind them counts."""
-    folder = tmp_path_factory.mktemp("fuzz")
-    store = Store(f"sqlite:///{folder / 'template.db'}")
-    migrate.upgrade(store)
-    store.close()
-    stage = world.begin(folder / "template.db", folder, fuzz_target.ARRIVED)
-    try:
-        stage.document["m1"] = {
-            "key": "m1", "owner": "kari", "title": "Kick-off", "start": "2026-12-01T09:00:00", "end": "2026-12-01T10:00:00",
-            "uid": "own-1@crm.example", "recurrence": {"rrule": "FREQ=WEEKLY;COUNT=20"},
-            "participants": [{"email": "ola@ext.example", "email_invite": True, "token": fuzz_target.TOKEN}]}
-        stage.write()
-        [letter] = stage.post()
-        for data in inputs:
-            stage.receive(fuzz_target.mail(data), stage.now)
-        answer = mails.Mail("ola@ext.example", "REPLY", "DECLINED", letter, stage.now, message_id="<last@ext.example>",
-                            comment="the last one")
-        result = stage.receive(answer.build(), stage.now)
-        assert result.outcome in (Outcome.APPLIED, Outcome.UNCHANGED, Outcome.OLD_ANSWER)  # one of the mutated may have answered before
-    finally:
-        stage.store.close()
+    stage = world.begin(stores.renew(lasting_store, sqlite_template), fuzz_target.ARRIVED)
+    stage.document["m1"] = {
+        "key": "m1", "owner": "kari", "title": "Kick-off", "start": "2026-12-01T09:00:00", "end": "2026-12-01T10:00:00",
+        "uid": "own-1@crm.example", "recurrence": {"rrule": "FREQ=WEEKLY;COUNT=20"},
+        "participants": [{"email": "ola@ext.example", "email_invite": True, "token": fuzz_target.TOKEN}]}
+    stage.write()
+    [letter] = stage.post()
+    for data in inputs:
+        stage.receive(fuzz_target.mail(data), stage.now)
+    answer = mails.Mail("ola@ext.example", "REPLY", "DECLINED", letter, stage.now, message_id="<last@ext.example>",
+                        comment="the last one")
+    result = stage.receive(answer.build(), stage.now)
+    assert result.outcome in (Outcome.APPLIED, Outcome.UNCHANGED, Outcome.OLD_ANSWER)  # one of the mutated may have answered before
 
 
 def test_atheris_finds_nothing_in_a_short_run(tmp_path: Path) -> None:

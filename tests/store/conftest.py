@@ -1,25 +1,17 @@
 """One suite for both databases: `store` is a fresh one of each kind, `program` writes into it with the database's own program."""
 
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from gateway.store import migrate
 from gateway.store.engine import Store
-from tests import rig
+from tests import rig, stores
 from tests.rig import postgres as postgres_server
 
 KINDS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.real)]
 Program = Callable[[str], str]
-
-
-def _upgraded(url: str) -> None:
-    store = Store(url)
-    migrate.upgrade(store)
-    store.close()
 
 
 @pytest.fixture(params=KINDS)
@@ -31,30 +23,23 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return url
 
 
-@pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store at our schema to copy from; copying takes a hundredth of migrating."""
-    path = tmp_path_factory.mktemp("template") / "store.db"
-    _upgraded(f"sqlite:///{path}")
-    return path
-
-
 @pytest.fixture(params=KINDS)
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A store at our schema."""
+def store(request: pytest.FixtureRequest, store: Store) -> Iterator[Store]:
+    """An empty store at our schema."""
     if request.param == "sqlite":
-        yield f"sqlite:///{shutil.copy(request.getfixturevalue('sqlite_template'), tmp_path)}"
+        yield store
         return
     cluster: postgres_server.Cluster = request.getfixturevalue("postgres")
-    with cluster.database(cluster.template("gateway_schema", _upgraded)) as made:
-        yield made
+    with cluster.database(cluster.template("gateway_schema", stores.upgraded)) as made:
+        opened = Store(made)
+        yield opened
+        opened.close()
 
 
 @pytest.fixture
-def store(url: str) -> Iterator[Store]:
-    opened = Store(url)
-    yield opened
-    opened.close()
+def url(store: Store) -> str:
+    """Of an empty store at our schema."""
+    return store.url.render_as_string(hide_password=False)
 
 
 @pytest.fixture

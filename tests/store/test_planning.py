@@ -213,7 +213,7 @@ def test_a_title_that_is_no_text_keeps_nobody_else_waiting(tmp_path: Path) -> No
         assert rows.marked(store) == []
 
 
-@pytest.mark.parametrize("url", KINDS[1:], indirect=True)
+@pytest.mark.parametrize("store", KINDS[1:], indirect=True)
 def test_a_selection_of_two_thousand(store: Store) -> None:
     """Nobody learns who else was invited, and one person's coming, going or answering is nobody else's mail (P12)."""
     members = [f"p{one}" for one in range(2_000)]

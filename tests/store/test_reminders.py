@@ -327,14 +327,17 @@ async def test_the_daemon_looks_by_itself(store: Store) -> None:
     start = (now + 20 * HOUR).replace(microsecond=0)
     invite(store, now - 10 * DAY, start=start.isoformat(), end=(start + HOUR).isoformat())
     stop, committed, loop = asyncio.Event(), asyncio.Event(), asyncio.get_running_loop()
-    sa.event.listen(store.engine, "commit", lambda _: loop.call_soon_threadsafe(committed.set))
+    sa.event.listen(store.engine, "commit", notice := lambda _: loop.call_soon_threadsafe(committed.set))
     [jobs] = run.ROLES["jobs"](run.Process(SETTINGS, store, leases.identity()))
-    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
-        group.create_task(jobs.run(stop))
-        while len(entries(store, "reminded")) < 2:
-            await committed.wait()
-            committed.clear()
-        stop.set()
+    try:
+        async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+            group.create_task(jobs.run(stop))
+            while len(entries(store, "reminded")) < 2:
+                await committed.wait()
+                committed.clear()
+            stop.set()
+    finally:
+        sa.event.remove(store.engine, "commit", notice)
     assert [one.letter.remarks.occasion for one in waiting(store)] == [Occasion.REMINDER] * 2
 
 
@@ -349,8 +352,10 @@ def _explained(store: Store) -> Iterator[list[str]]:
             told.extend(row[3] for row in raw.fetchall())
 
     sa.event.listen(store.engine, "before_cursor_execute", before)
-    yield told
-    sa.event.remove(store.engine, "before_cursor_execute", before)
+    try:
+        yield told
+    finally:
+        sa.event.remove(store.engine, "before_cursor_execute", before)
 
 
 def test_what_lies_ahead_is_not_walked_through(store: Store) -> None:

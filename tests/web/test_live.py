@@ -13,7 +13,7 @@ import pytest
 from gateway import settings
 from gateway.errors import ConfigurationError
 from gateway.model import Kind, Reply, Role
-from gateway.store import engine, journal, migrate
+from gateway.store import engine, journal
 from gateway.web import app, feed, page, serve
 
 DEADLINE = 20.0
@@ -37,9 +37,7 @@ class Site:
 
 
 @pytest.fixture
-async def site(tmp_path) -> AsyncIterator[Site]:
-    store = engine.Store(f"sqlite:///{tmp_path}/store.db")
-    migrate.upgrade(store)
+async def site(store: engine.Store) -> AsyncIterator[Site]:
     checks = [app.Check("store", True)]
     rows = [page.Participant("ola", "Ola Hansen", "ola@ext.example", Role.INVITED, 1, Reply.ACCEPTED,
                              email_invite=True)]
@@ -63,7 +61,6 @@ async def site(tmp_path) -> AsyncIterator[Site]:
     stop.set()
     async with asyncio.timeout(DEADLINE):
         await running
-    store.close()
 
 
 class Stream:

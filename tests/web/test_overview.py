@@ -1,26 +1,17 @@
 """What the page reads from a real store, written the way other programs write it."""
 
+import shutil
 import sqlite3
-from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
-
-import pytest
 
 from gateway.model import Delivery, Kind, Role
 from gateway.settings import Mail
-from gateway.store import engine, migrate
+from gateway.store import engine
 from gateway.web import overview, page
 
 MAIL = Mail(timezone="Europe/Oslo")
 NOW = datetime.now(UTC).replace(microsecond=0)
-
-
-@pytest.fixture
-def store(tmp_path) -> Iterator[engine.Store]:
-    opened = engine.Store(f"sqlite:///{tmp_path}/store.db")
-    migrate.upgrade(opened)
-    yield opened
-    opened.close()
 
 
 def write(store: engine.Store, *statements: str) -> None:
@@ -102,11 +93,15 @@ def test_readiness_notices_that_letters_do_not_leave(store):
     assert "has waited since" in queue.text
 
 
-def test_a_store_that_is_gone_is_not_ready(store, tmp_path):
-    store.close()
-    for file in tmp_path.glob("store.db*"):
-        file.unlink()
-    tmp_path.joinpath("store.db").mkdir()
-    [check] = overview.checks(store)
+def test_a_store_that_is_gone_is_not_ready(sqlite_template, tmp_path):
+    path = tmp_path / "store.db"
+    shutil.copy(sqlite_template, path)
+    with closing(engine.Store(f"sqlite:///{path}")) as store:
+        assert overview.checks(store)[0].ok
+        store.close()
+        for file in tmp_path.glob("store.db*"):
+            file.unlink()
+        path.mkdir()
+        [check] = overview.checks(store)
     assert (check.name, check.ok) == ("store", False)
     assert "unable to open" in check.text

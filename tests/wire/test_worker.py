@@ -9,11 +9,10 @@ import contextlib
 import re
 import sqlite3
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
@@ -23,7 +22,7 @@ from gateway.actions import load, planning
 from gateway.model import LetterState
 from gateway.outbound import worker
 from gateway.settings import Settings
-from gateway.store import engine, journal, leases, meta, migrate, outbox, pace
+from gateway.store import engine, journal, leases, meta, outbox, pace
 from gateway.store.engine import Store
 from tests.core import signing
 from tests.wire.smtp_peer import Action, Drop, Hang, Letter, Peer, Say, Wait
@@ -37,13 +36,6 @@ BAD, GOOD = "bad.example", "good.example"
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "IDLE_SECONDS", 0.05)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with closing(Store(f"sqlite:///{tmp_path / 'store.db'}")) as made:
-        migrate.upgrade(made)
-        yield made
 
 
 def configured(peer: Peer, *, timeout: float = PATIENT, smtp: Mapping[str, object] | None = None, mail: Mapping[str, object] | None = None,
@@ -203,14 +195,13 @@ async def test_a_letter_is_repeated_with_the_same_bytes_where_the_answer_to_its_
         assert [(one.step, one.code) for one in outbox.attempts(connection, 1)] == [("body", None)] * 3 + [("body", 250)]
 
 
-async def test_what_was_sent_is_remembered_while_the_store_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_was_sent_is_remembered_while_the_store_is_away(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "BUSY_MILLISECONDS", 50)
     monkeypatch.setattr(worker, "STORE_WAITS", (0.05,))
     answer = asyncio.Event()
     peer = Peer(*[{"body": Wait(answer)}] * 3, {})
-    path = tmp_path / "store.db"
-    with closing(Store(f"sqlite:///{path}")) as store, closing(sqlite3.connect(path, isolation_level=None)) as other:
-        migrate.upgrade(store)
+    assert store.path is not None
+    with closing(sqlite3.connect(store.path, isolation_level=None)) as other:
         async with peer.serving():
             effective = configured(peer, smtp={"connections": 3})
             invite(store, effective, "m", *people(3, GOOD))
