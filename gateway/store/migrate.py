@@ -1,5 +1,6 @@
 """Making, upgrading and checking the store (Alembic). Runs inside one transaction; on failure nothing has changed."""
 
+import functools
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -88,7 +89,9 @@ def _config() -> Config:
     return config
 
 
+@functools.cache
 def _scripts() -> ScriptDirectory:
+    """They are read once: every migration is a module of its own."""
     return ScriptDirectory.from_config(_config())
 
 
