@@ -115,7 +115,8 @@ def seen(edition: Edition, date: Moment | None) -> Edition:
     raised, significant = sequence(edition, date)
     return replace(
         edition, start=start, end=end, recurrence=None, dates=(), date_sequences=(), recurrence_id=date, sequence=raised,
-        significant=significant, cancelled=edition.cancelled or when is None, guests=guests(edition, date),
+        significant=significant, cancelled=edition.cancelled or when is None,
+        guests=tuple(replace(one, date=None) for one in guests(edition, date)),
         cancel_reason=edition.cancel_reason or (own.cancel_reason if own is not None else ""))
 
 
