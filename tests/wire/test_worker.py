@@ -164,8 +164,8 @@ async def test_a_destination_that_never_works_holds_up_no_other(store: Store, st
     """Its letters are the older ones, and more than are ever claimed at a time; where it hangs, no wait ends during the test."""
     peer = Peer(to={BAD: {step: happens(name, step)}})
     async with peer.serving():
-        effective = configured(peer, outbound={"batch": 20})
-        invite(store, effective, "bad", *people(60, BAD))
+        effective = configured(peer, outbound={"batch": 8})
+        invite(store, effective, "bad", *people(24, BAD))
         invite(store, effective, "good", *people(10, GOOD))
         async with working(store, effective) as [due]:
             await until(store, lambda seen: all(seen[one] is LetterState.SENT for one in people(10, GOOD)))
