@@ -4,6 +4,7 @@ It shares no code with the gateway: objects are read with `icalendar`, dates are
 thing that matters: what happens to single dates when a newer series arrives. Both kinds are played.
 """
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
@@ -14,6 +15,12 @@ from dateutil import rrule
 
 Moment = datetime | date
 Key = tuple[int, datetime]
+
+
+@functools.lru_cache(2)
+def _read(content: bytes) -> icalendar.Component:
+    """One object comes to programs of both kinds, one after the other; none of them changes it."""
+    return icalendar.Calendar.from_ical(content)
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,7 @@ class Calendar:
 
     def take(self, content: bytes) -> None:
         """Apply one calendar object that came by mail."""
-        top = icalendar.Calendar.from_ical(content)
+        top = _read(content)
         events = list(top.walk("VEVENT"))
         cancel = str(top["METHOD"]) == "CANCEL"
         if "RECURRENCE-ID" in events[0]:

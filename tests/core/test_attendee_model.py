@@ -223,13 +223,11 @@ def test_every_invitee_ends_with_the_follow_up_as_the_store_has_it(record: str, 
         for program in office.programs.get(number, []):
             assert seen(program) == expected, (number, program.keeps)
     assert office.look().owed == ()
+    only_up(office)
 
 
-@pytest.mark.parametrize("record", RECORDS)
-@settings(max_examples=80, deadline=None)
-@given(STEPS)
-def test_sequences_of_every_component_only_go_up(record: str, steps: list[tuple[str, int]]) -> None:
-    office = play(RECORDS[record](), steps)
+def only_up(office: Office) -> None:
+    """The SEQUENCE of every component; a letter that is repeated is the same."""
     for number in office.rows:
         told = [owed for row, owed in office.arrived if row == number]
         highest, last = dict[Moment | None, tuple[int, datetime]](), -1
