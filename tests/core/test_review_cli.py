@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import logging
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,8 +61,10 @@ class Site:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder, self.monkeypatch = folder, monkeypatch
         monkeypatch.setenv("LOGNAME", "kari")
-        (folder / "load.json").write_text(json.dumps(DOCUMENT), encoding="utf-8")
-        self.run("load", str(folder / "load.json"))
+
+    def begin(self) -> None:
+        (self.folder / "load.json").write_text(json.dumps(DOCUMENT), encoding="utf-8")
+        self.run("load", str(self.folder / "load.json"))
         self.run("letters")
 
     def command(self, *arguments: str, **settings: str) -> Done:
@@ -92,9 +95,19 @@ class Site:
         self.run("receive", self.write(*arguments, **more))
 
 
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store of a site that has begun, to copy."""
+    folder = tmp_path_factory.mktemp("begun")
+    with pytest.MonkeyPatch.context() as patch:
+        Site(folder, patch).begin()
+    return folder / "store.db"
+
+
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun: Path) -> Iterator[Site]:
     handlers, level = logging.getLogger().handlers[:], logging.getLogger().level
+    shutil.copy(begun, tmp_path)
     yield Site(tmp_path, monkeypatch)
     structlog.reset_defaults()
     logging.captureWarnings(False)

@@ -1,5 +1,6 @@
 """`queue` as an administrator types it, and what a missing account says at the start."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,18 @@ DOCUMENT = {
                    for key, domain in (("m1", "ext"), ("m2", "other"))]}
 
 
-@pytest.fixture
-def administrator(tmp_path: Path) -> Administrator:
-    """Two letters to each of two domains are owed, the first two to ext.example."""
-    made = Administrator(tmp_path)
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder to copy. Two letters to each of two domains are owed, the first two to ext.example."""
+    made = Administrator(tmp_path_factory.mktemp("begun"))
     assert made.run("load", made.file(DOCUMENT)).returncode == 0
     assert len(made.json("letters")) == 4
-    return made
+    return made.folder
+
+
+@pytest.fixture
+def administrator(tmp_path: Path, begun: Path) -> Administrator:
+    return Administrator(Path(shutil.copytree(begun, tmp_path, dirs_exist_ok=True)))
 
 
 def numbers(rows: list[dict[str, object]]) -> list[object]:
