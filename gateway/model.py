@@ -169,6 +169,7 @@ class Standing:
 
     `sequence`, `dtstamp`: order key of the last applied answer (itip.md §5); None before any.
     `arrived`: when that answer reached the mailbox; breaks ties of equal keys.
+    `asked`: where he is invited to one date only, the SEQUENCE at which that date last took his answer away.
     """
 
     reply: Reply = Reply.NEEDS_ACTION
@@ -183,6 +184,7 @@ class Standing:
     sequence: int | None = None
     dtstamp: datetime | None = None
     arrived: datetime | None = None
+    asked: int = 0
 
 
 @dataclass(frozen=True, slots=True)

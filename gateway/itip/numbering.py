@@ -16,7 +16,7 @@ def number(edition: Edition | None, owed: Sequence[owing.Owed], copies: Sequence
     CANCEL to it, also where both are in this plan (RFC 5546 §3.2.5): two addresses may end in one calendar.
 
     Such a raise is not significant: the answers of the others stay valid and nobody else gets a mail. Letters about one date
-    have the SEQUENCE of that date, and so has the cancellation of the one date that somebody is invited to.
+    have the SEQUENCE of that date, and so has the cancellation (`settled`) of the one date that somebody is invited to.
     """
     if edition is None:
         return None, list(owed)
@@ -31,15 +31,18 @@ def number(edition: Edition | None, owed: Sequence[owing.Owed], copies: Sequence
                 cancels.append((letter, copy))
     requests, cancelling = [letter for letter in whole if letter.method is Method.REQUEST], {copy.invitation for _, copy in cancels}
     first = max(editions.counter(edition), *(copy.top_sequence + 1 for _, copy in cancels)) if cancels else edition.sequence
-    last, related = first, _related(requests, [one for one in copies if one.edition is None or one.edition.uid == edition.uid])
-    for about in related:
-        last = max([last, *(first + 1 for copy in about if copy.invitation in cancelling),
-                    *(copy.top_sequence + 1 for copy in about if copy.method is Method.CANCEL)])
-    raised = editions.raised(edition, max(last, editions.counter(edition))) if last > edition.sequence else edition
+    related = _related(requests, [one for one in copies if one.edition is None or one.edition.uid == edition.uid])
+    own, views = {one.invitation: one.sequence for one in settled}, editions.Views(edition)
+    needs = [max([0, *(first + 1 for copy in about if copy.invitation in cancelling),
+                  *(own[copy.invitation] + 1 for copy in about if copy.invitation in own),
+                  *(copy.top_sequence + 1 for copy in about if copy.method is Method.CANCEL)]) for about in related]
+    last, is_low = max([first, *needs]), any(
+        need > (views.of(letter.edition.recurrence_id) or edition).sequence for letter, need in zip(requests, needs, strict=True))
+    raised = editions.raised(edition, max(last, editions.counter(edition))) if is_low or last > edition.sequence else edition
     views = editions.Views(raised)
     def shown(letter: owing.Owed) -> Edition:
-        own, significant = views.of(letter.edition.recurrence_id) or raised, letter.edition.significant
-        return own if own.significant == significant else replace(own, significant=significant)
+        view, significant = views.of(letter.edition.recurrence_id) or raised, letter.edition.significant
+        return view if view.significant == significant else replace(view, significant=significant)
     return raised, [*settled, *(replace(letter, edition=shown(letter), sequence=first) for letter, _ in cancels),
                     *(replace(letter, edition=shown(letter), sequence=shown(letter).sequence) for letter in requests),
                     *(letter for letter in owed if letter.instance is not None)]

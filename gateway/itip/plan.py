@@ -4,7 +4,7 @@ Pure. Source: itip.md §1-§2, RFC 5546 §2.1.4 (SEQUENCE), §3.2.2 (REQUEST), �
 events: it may run at any time, any number of times, after a crash or a change by anybody, and owes the same letters.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -42,6 +42,7 @@ NO_ACCOUNT = "no mail account is configured"
 NO_ADDRESS = "no valid e-mail address"
 OVER = "the follow-up is over: no letter"
 DATE_OVER = "a date that was changed is over: no letter"
+NO_DATE = "no date of the series begins then: no letter"
 COVERED = "invited to the whole series: no letter about this date"
 
 
@@ -68,9 +69,7 @@ def plan(wanted: Edition | None, known: Edition | None, invitees: Sequence[owing
     `account`: whether there is a mail account to send from.
     """
     edition = editions.following(wanted, known)
-    holds = {one.participant: one.edition.recurrence_id for one in copies if one.method is Method.REQUEST and one.edition is not None}
-    elsewhere = {one.participant for one in invitees if holds.get(one.participant, one.date) != one.date}
-    changes, invitees = _standings(edition, known, invitees, elsewhere)
+    changes, invitees = _standings(edition, known, invitees, _elsewhere(invitees, copies))
     if not account:
         return Plan(edition, changes, notes={one.participant: NO_ACCOUNT for one in invitees if one.email_invite})
     owed, superseded, notes = list[owing.Owed](), list[int](), dict[int, str]()
@@ -82,13 +81,16 @@ def plan(wanted: Edition | None, known: Edition | None, invitees: Sequence[owing
         if invitee is not None and (own := wanting.get(one.participant)) is not None and _same(invitee.address, one.address):
             reached.add(one.participant)
             if one.method is Method.REQUEST and held != invitee.date:  # of the same follow-up, but he is invited to something else now
-                letters = [*_cancel(views.of(held), one, now, _reply(invitee)), _request(own, invitee, one, dates, now)]
+                letters = [*_cancel(views.of(held), one, now, _reply(invitee)),
+                           _request(_for_him(own, None, invitee), invitee, one, dates, now)]
             else:
                 letters = _requests(own, invitee, one, dates, now)
         else:
             letters = _cancel(views.of(held), one, now, _reply(invitee))
         if past := [letter for letter in letters if pointless(letter.edition, letter.before, letter.instance, now)]:
-            letters, notes[one.participant] = _without(letters, past), DATE_OVER if past[0].instance is not None else OVER
+            letters = _without(letters, past)
+            if past[0].instance is not None or not letters:
+                notes[one.participant] = DATE_OVER if past[0].instance is not None else OVER
         new, replaced = _against_queue(one, letters)
         owed += new
         superseded += replaced
@@ -101,26 +103,44 @@ def plan(wanted: Edition | None, known: Edition | None, invitees: Sequence[owing
         else:
             notes[invitee.participant] = OVER
     notes |= {one.participant: COVERED for one in invitees if one.participant not in wanting and _wants(views.of(one.date), one)}
+    notes |= {one.participant: NO_DATE for one in invitees if one.email_invite and not one.removed and _nowhere(edition, one.date)}
     notes |= {one.participant: NO_ADDRESS for one in invitees if one.email_invite and not one.address and not one.removed}
     edition, numbered = numbering.number(edition, owed, copies)
     return Plan(edition, changes, tuple(numbering.stamp(numbered, copies)), tuple(superseded), notes)
 
 
+def _elsewhere(invitees: Sequence[owing.Invitee], copies: Sequence[owing.Copy]) -> dict[int, int]:
+    """Rows that are for another date than the one they hold → the highest SEQUENCE that they were sent of that."""
+    by_participant = {one.participant: one for one in invitees}
+    return {one.participant: one.top_sequence for one in copies if one.method is Method.REQUEST and one.edition is not None
+            and (invitee := by_participant.get(one.participant)) is not None and _same(invitee.address, one.address)
+            and one.edition.recurrence_id != invitee.date}
+
+
 def _standings(edition: Edition | None, known: Edition | None, invitees: Sequence[owing.Invitee],
-               elsewhere: Collection[int]) -> tuple[tuple[Change, ...], list[owing.Invitee]]:
+               elsewhere: Mapping[int, int]) -> tuple[tuple[Change, ...], list[owing.Invitee]]:
     """Apply to every row what happened to the follow-up, and toggles by hand.
 
-    `elsewhere`: rows that are for another date than the one they hold: what they said of that says nothing of this.
+    `elsewhere`: rows that are for something else than they hold, and its SEQUENCE: what they said of that says nothing of this.
     """
+    views = editions.Views(edition)
     answered = {date for one in invitees for date in one.standings if date is not None}
-    what = {date: standings.happened(editions.seen(known, date) if known is not None else None,
-                                     editions.seen(edition, date) if edition is not None else None, answered if date is None else ())
+    what = {date: standings.happened(editions.seen(known, date) if known is not None else None, views.of(date),
+                                     answered if date is None else ())
             for date in {one.date for one in invitees}}
     changes, rows = list[Change](), list[owing.Invitee]()
     for invitee in invitees:
-        held = dict(invitee.standings)
-        happened = what[invitee.date] if invitee.participant not in elsewhere else replace(what[invitee.date], moved=True)
+        held, happened = dict(invitee.standings), what[invitee.date]
+        if invitee.participant in elsewhere:
+            happened = replace(happened, moved=True)
+        if invitee.date is not None:  # his row is all that he has
+            happened = replace(happened, lost=frozenset(date for date in held if date is not None))
         events = standings.follow(happened, invitee.role, held, present=not invitee.removed)
+        if invitee.date is not None and (view := views.of(invitee.date)) is not None:
+            asked = max(view.significant, elsewhere.get(invitee.participant, -1) + 1)
+            events = [_asked(event, asked) for event in events]
+            if invitee.participant in elsewhere and all(event.instance is not SERIES for event in events) and held[SERIES].asked < asked:
+                events.append(_asked(standings.Event(SERIES, held[SERIES], "moved"), asked))
         held |= {event.instance: event.standing for event in events if event.standing is not None}
         if invitee.set_status is not None:
             events.append(standings.by_hand(held, invitee.set_status))
@@ -169,34 +189,49 @@ class _Dates:
         return known[1]
 
 
-def _requests(edition: Edition, invitee: owing.Invitee, copy: owing.Copy, dates: _Dates, now: datetime) -> list[owing.Owed]:
+def _requests(wanted: Edition, invitee: owing.Invitee, copy: owing.Copy, dates: _Dates, now: datetime) -> list[owing.Owed]:
     """What brings a copy up to date: one letter about all of it, or one for each date that changed by itself (P11)."""
     holds = copy.edition if copy.method is Method.REQUEST else None
-    edition = _for_him(edition, holds, invitee)
+    edition = _for_him(wanted, holds, invitee)
     if holds is None or (copy.again and copy.again_instance is None) or editions.whole_differs(holds, edition):
         return [_request(edition, invitee, copy, dates, now)]
-    steps = dates.between(holds) if edition.recurrence_id is None else []
-    if copy.again and (date := copy.again_instance) is not None and all(date != one for one, *_ in steps):
-        last = steps[-1][-1] if steps else holds
-        steps = [*steps, (date, last, last)] if editions.takes_place(last, date) else steps
+    steps, again = dates.between(holds) if edition.recurrence_id is None else [], _again(copy)
+    last = steps[-1][-1] if steps else holds
+    steps = [*steps, *((date, last, last) for date in again if all(date != one for one, *_ in steps) and editions.takes_place(last, date))]
     return [owing.Owed(
         Method.REQUEST if editions.takes_place(after, date) else Method.CANCEL, invitee.participant, copy.invitation, invitee, after,
         before, editions.sequence(after, date)[0], owing.next_dtstamp(copy.top_dtstamp, now), _reply(invitee, date), instance=date,
-        remarks=Remarks(copy.because) if copy.again and date == copy.again_instance else NO_REMARKS)
+        remarks=Remarks(Occasion.OLD_ANSWER) if date in again else NO_REMARKS)
         for date, before, after in steps]
 
 
-def _for_him(edition: Edition, holds: Edition | None, invitee: owing.Invitee) -> Edition:
-    """What is raised for the rest of a series asks nobody again who is invited to one date that stays as it was.
+def _again(copy: owing.Copy) -> list[Moment]:
+    """The dates that he is to be asked about once more, those of letters that wait among them."""
+    asked = [copy.again_instance] if copy.again else []
+    asked += [one.instance for one in copy.queued if one.before is not None and not editions.differs(one.before, one.edition)]
+    return list(dict.fromkeys(one for one in asked if one is not None))
 
-    If that date was moved and moved back before he heard of it, he is asked: his answer is gone all the same.
-    """
-    if edition.recurrence_id is None or holds is None or editions.asks_again(holds, edition):
+
+def _for_him(edition: Edition, holds: Edition | None, invitee: owing.Invitee) -> Edition:
+    """What is raised for the rest of a series asks nobody again who is invited to one date that stays as it was."""
+    if edition.recurrence_id is None:
         return edition
-    standing = invitee.standings.get(SERIES, Standing())
-    if standing.moved and not standing.seen and standing.reply is Reply.NEEDS_ACTION:
-        return edition
-    return replace(edition, significant=holds.significant)
+    asked = invitee.standings.get(SERIES, Standing()).asked
+    is_new = holds is None or holds.recurrence_id != edition.recurrence_id or editions.asks_again(holds, edition)
+    return replace(edition, significant=max(asked, edition.significant if is_new or holds is None else holds.significant))
+
+
+def _nowhere(edition: Edition | None, date: Moment | None) -> bool:
+    """Whether somebody is invited to a date that the series does not have and that nobody cancelled."""
+    return (edition is not None and date is not None and not edition.cancelled and not editions.takes_place(edition, date)
+            and date not in editions.named_dates(edition))
+
+
+def _asked(event: standings.Event, sequence: int) -> standings.Event:
+    """With what took his answer away, where something did."""
+    if event.standing is None or event.name not in ("moved", "reinstated"):
+        return event
+    return replace(event, standing=replace(event.standing, asked=max(event.standing.asked, sequence)))
 
 
 def _request(edition: Edition, invitee: owing.Invitee, copy: owing.Copy | None, dates: _Dates, now: datetime) -> owing.Owed:

@@ -29,12 +29,12 @@ class Event:
 class Happened:
     """What came over a follow-up since its last edition, once for all its rows.
 
-    `dates`: those that changed by themselves → moved, cancelled or added. `absent`: dates with answers that do not take place.
-    `lost`: dates with answers that the series has no more.
+    `stands`: it is neither cancelled nor gone now. `dates`: those that changed by themselves → moved, cancelled or added.
+    `absent`: dates with answers that do not take place. `lost`: dates with answers that the series has no more.
     """
 
     cancelled: bool = False
-    reinstated: bool = False
+    stands: bool = False
     moved: bool = False
     dates: Mapping[Moment, str] | None = None
     absent: frozenset[Moment] = frozenset()
@@ -48,14 +48,13 @@ def happened(known: Edition | None, edition: Edition | None, answered: Iterable[
     dates = set(answered)
     lost = editions.lost(known, edition, dates) if known is not None else frozenset()
     absent = frozenset(one for one in dates - lost if not editions.takes_place(edition, one))
-    reinstated = not edition.cancelled and (known is None or known.cancelled)
     if known is None or edition.cancelled or known.cancelled:
-        return Happened(edition.cancelled, reinstated, absent=absent, lost=lost)
+        return Happened(edition.cancelled, not edition.cancelled, absent=absent, lost=lost)
     if editions.asks_again(known, edition):
-        return Happened(moved=True, absent=absent, lost=lost)
+        return Happened(stands=True, moved=True, absent=absent, lost=lost)
     gone = editions.lost(known, edition, editions.named_dates(known))
     changed = {one: _what(known, edition, one) for one in editions.changed_dates(known, edition) if one not in gone}
-    return Happened(dates=changed, absent=absent, lost=lost)
+    return Happened(stands=True, dates=changed, absent=absent, lost=lost)
 
 
 def follow(what: Happened, role: Role, standings: ANSWERS, *, present: bool) -> list[Event]:
@@ -99,7 +98,7 @@ def _event(what: Happened, role: Role, instance: Moment | None, standing: Standi
         return "cancelled", standing if standing.cancelled else status.cancel(standing)
     if standing.cancelled:
         # A date comes back by itself, or with the series; the series' own only with the follow-up.
-        return "reinstated", status.reinstate(standing) if what.reinstated or instance is not None else standing
+        return "reinstated", status.reinstate(standing) if what.stands or instance is not None else standing
     if what.moved or (instance is not None and what.dates is not None and what.dates.get(instance) == "moved"):
         return "moved", status.move(role, standing)
     return "", standing

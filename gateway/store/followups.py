@@ -167,7 +167,7 @@ def wanted(connection: Connection, key: str, site: Site, members: Sequence[Membe
     series, dates = _series(connection, row, kind, zone)
     setting = GuestList(row.guest_list)
     present = [one for one in members if not one.removed]
-    public = kinds.guest_list_public(setting, len(present), row.project is not None or _from_list(connection, key))
+    public = kinds.guest_list_public(setting, len({one.key for one in present}), row.project is not None or _from_list(connection, key))
     guests = tuple(Guest(one.name, one.address, one.standings.get(plan.SERIES, Standing()).reply, one.date)
                    for one in present if one.role not in (Role.OWNER, Role.RESOURCE) and one.address) if public else ()
     return Edition(
@@ -334,7 +334,7 @@ def _standings(connection: Connection, ids: Sequence[int] | None) -> dict[int, d
     for row in connection.execute(query):
         found.setdefault(row.participant, {})[codec.parse_moment(row.instance)] = Standing(
             Reply(row.reply), row.seen, row.moved, row.cancelled, Progress(row.progress), row.comment,
-            Channel(row.channel) if row.channel else None, row.address, row.replied_at, row.sequence, row.dtstamp, row.arrived)
+            Channel(row.channel) if row.channel else None, row.address, row.replied_at, row.sequence, row.dtstamp, row.arrived, row.asked)
     return found
 
 

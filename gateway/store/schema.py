@@ -180,7 +180,7 @@ standing = Table(
     Column("instance", Text, nullable=False, server_default=""), _words("reply", "needs-action"), _flag("seen"), _flag("moved"),
     _flag("cancelled"), _words("progress", "not_started"), _words("comment"), Column("channel", Text), _words("address"),
     Column("replied_at", Instant), Column("sequence", Integer), Column("dtstamp", Instant), Column("arrived", Instant),
-    sa.PrimaryKeyConstraint("participant", "instance"))
+    Column("asked", Integer, nullable=False, server_default="0"), sa.PrimaryKeyConstraint("participant", "instance"))
 
 proposal = Table(
     "proposal", metadata,

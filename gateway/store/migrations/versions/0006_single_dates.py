@@ -24,5 +24,6 @@ def upgrade() -> None:
         op.drop_index(name, table_name="participant")
         op.create_index(name, "participant", ["follow_up", invitee], unique=True, sqlite_where=WHOLE, postgresql_where=WHOLE)
         op.create_index(f"{name}_date", "participant", ["follow_up", invitee, "original_start"], unique=True)
+    op.add_column("standing", sa.Column("asked", sa.Integer(), server_default="0", nullable=False))
     op.add_column("invitation", sa.Column("again_instance", sa.Text(), server_default="", nullable=False))
     op.drop_column("invitation", "again_sequence")  # the letters themselves tell who was asked again
