@@ -11,8 +11,8 @@ export GATEWAY_CORPUS DEMO_SECONDS
 # Where images for containers forbid Python to keep what it compiled, every process of a test run would compile everything again.
 export PYTHONDONTWRITEBYTECODE :=
 
-# Much of the time goes into waiting for servers and clients, so one process more than there are cores.
-PARALLEL := -n $(shell expr $$(nproc) + 1) --dist worksteal
+# Much of the time goes into waiting for servers and clients, so more processes than there are cores; fewer more where servers run beside them.
+PARALLEL = --dist worksteal -n $(shell expr $$(nproc) + $(1))
 
 .PHONY: demo install test test-fast test-thunderbird screenshots lint lock config clean
 
@@ -25,11 +25,11 @@ install: $(INSTALLED)
 
 # Everything, with real servers, real mail clients and a real browser.
 test: $(INSTALLED)
-	$(BIN)/pytest $(PARALLEL)
+	$(BIN)/pytest $(call PARALLEL,1)
 
 # What needs nothing but Python.
 test-fast: $(INSTALLED)
-	$(BIN)/pytest $(PARALLEL) -m "not real and not browser and not thunderbird"
+	$(BIN)/pytest $(call PARALLEL,2) -m "not real and not browser and not thunderbird"
 
 # Thunderbird answers invitations too (325 MB: apt-get install --no-install-recommends thunderbird).
 test-thunderbird: $(INSTALLED)

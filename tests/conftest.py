@@ -2,7 +2,9 @@
 
 import gc
 import os
+import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -44,11 +46,12 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def lasting_store(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """For `stores.renew` only: whatever the last test left is in it."""
-    store = Store(f"sqlite:///{tmp_path_factory.mktemp('lasting') / 'store.db'}")
-    yield store
-    store.close()
+def lasting_store() -> Iterator[Store]:
+    """For `stores.renew` only: whatever the last test left is in it. In memory where there is some: every commit waits for its disk."""
+    memory = Path("/dev/shm")
+    folder = tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None)
+    with folder as name, closing(Store(f"sqlite:///{name}/store.db")) as store:
+        yield store
 
 
 @pytest.fixture
