@@ -22,9 +22,9 @@ settings.register_profile("ci", max_examples=100, deadline=None, derandomize=Tru
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_finish() -> None:
-    """Thousands of tests are a large heap that is never garbage; tests that collect what is would walk it each time, for 0.2 seconds."""
+@pytest.fixture(scope="module")
+def small_heap() -> None:
+    """For tests that collect garbage: thousands of tests are a large heap that is none, and each of them would walk it for 0.2 seconds."""
     gc.collect()
     gc.freeze()
 

@@ -129,7 +129,7 @@ async def reading(subject: Reader) -> AsyncIterator[None]:
 
 
 @pytest.fixture
-async def peer(caplog: pytest.LogCaptureFixture) -> AsyncIterator[Peer]:
+async def peer(caplog: pytest.LogCaptureFixture, small_heap: None) -> AsyncIterator[Peer]:
     async with imap_peer.running() as running:
         yield running
         assert running.left() == []

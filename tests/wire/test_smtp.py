@@ -667,7 +667,7 @@ def test_unreadable_authorities_are_a_mistake_in_the_configuration(tmp_path: Pat
 
 
 @pytest.fixture(autouse=True)
-def _no_leaks() -> Iterator[None]:
+def _no_leaks(small_heap: None) -> Iterator[None]:
     """A transport or socket that was not closed is found by the garbage collector; the test run turns that into an error."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", ResourceWarning)
