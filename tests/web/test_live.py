@@ -157,8 +157,10 @@ async def test_streams_are_counted_and_bounded(site, monkeypatch):
     site.record("one")
     async with httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client:
         async with client.stream("GET", "/api/v1/events") as response:
-            await Stream(response).event()
-            refused = await client.get("/api/v1/events")
+            stream = Stream(response)  # kept: what reads it would close it when it goes
+            await stream.event()
+            async with asyncio.timeout(DEADLINE):
+                refused = await client.get("/api/v1/events")
             assert refused.status_code == 503
             assert refused.headers["content-type"] == "application/problem+json"
             assert refused.headers["retry-after"] == "10"
