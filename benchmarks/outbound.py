@@ -43,8 +43,8 @@ def sink() -> Iterator[tuple[int, Path]]:
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "sink.log"
         with log.open("wb") as output:
-            running = subprocess.Popen([
-                program, *(["-u", "nobody"] if process.is_root() else []), "-c", f"127.0.0.1:{port}", "1000"], stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+            command = [program, *(["-u", "nobody"] if process.is_root() else []), "-c", f"127.0.0.1:{port}", "1000"]
+            running = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
             try:
                 until = time.monotonic() + process.START_SECONDS
                 while not process.listening(port):
@@ -68,7 +68,7 @@ def document(letters: int, participants: int) -> dict[str, object]:
     return {
         "associates": [{"key": "kari", "name": "Kari Nordmann", "email": "kari@crm.example", "timezone": "Europe/Oslo", "language": "nb"}],
         "follow_ups": [{
-            "key": f"m{number}", "owner": "kari", "title": f"Kick-off {number}", "agenda": "1. Status\n2. Veien videre", "location": "Fjord",
+            "key": f"m{number}", "owner": "kari", "title": f"Kick-off {number}", "agenda": "1. Status\n2. Videre", "location": "Fjord",
             "start": start, "timezone": "Europe/Oslo", "guest_list": "private", "participants": [
                 {"email": f"p{one}@ext{one % 50}.example", "name": f"Person {one}", "email_invite": True} for one in range(participants)]}
             for number in range(letters // participants)]}

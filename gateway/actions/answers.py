@@ -71,7 +71,7 @@ def carry_out(connection: Connection, answers: Sequence[facts.Answer], message: 
             _repeat(connection, row, decision, message, now)
     journal.write(connection, [journal.Entry(
         one.answer.decision.outcome.value, one.answer.follow_up or None,
-        one.answer.row.participant if one.answer.row is not None else None, one.answer.decision.instance, one.before, one.after,
+        one.answer.row.participant if one.answer.row is not None else None, one.answer.date, one.before, one.after,
         by=one.answer.address, channel=_channel(one.answer.decision), message=message,
         detail=one.answer.decision.comment or one.answer.decision.reason) for one in told], now)
     for one in told:

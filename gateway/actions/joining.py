@@ -27,8 +27,9 @@ def delegate(connection: Connection, answer: facts.Answer, message: int, now: da
         return
     to = decision.delegates[0]
     members, passed_on = followups.members(connection, row.follow_up), delegations.of(connection, row.follow_up)
-    date = row.current.recurrence_id
-    there = next((one for one in members if one.date == date and address.among(to, one.addresses)), None)
+    date = row.current.recurrence_id  # whoever is invited to all of it, or was, is so to the date, too
+    there = next((one for wanted in dict.fromkeys((date, None)) for one in members
+                  if one.date == wanted and address.among(to, one.addresses)), None)
     refusal = ("one date of a series cannot be passed on by itself" if decision.instance is not None else
                _refusal(connection, row, to, there, passed_on))
     if refusal:

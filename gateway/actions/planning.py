@@ -14,6 +14,7 @@ import structlog
 from gateway import accounts, status
 from gateway import settings as configuration
 from gateway.errors import ConfigurationError, InputError
+from gateway.followups import recurrence
 from gateway.itip import editions, ics, owing, plan, zones
 from gateway.mail import address
 from gateway.model import Channel, Edition, Guest, LetterState, Standing
@@ -110,14 +111,14 @@ def plan_one(connection: Connection, key: str, site: Context) -> list[int]:
     members = followups.members(connection, key)
     known_number = followups.known_edition(connection, key)
     known = invitations.editions(connection, [known_number]).get(known_number)
-    wanted = _without_lost(connection, key, _wanted(connection, key, context, members), known, context, members)
+    wanted, members = _without_lost(connection, key, _wanted(connection, key, context, members), known, context, members)
     copies, numbers = invitations.copies(connection, key)
     made = plan.plan(wanted, known, _invitees(connection, key, members, context), copies, context.now, account=bool(context.account))
     for edition in {id(owed.edition): owed.edition for owed in made.owed}.values():
         _sayable(edition)
     _keep_rows(connection, key, members, made, context)
     if known is not None and made.edition is not None:
-        _overtake_proposals(connection, key, known, made.edition, context)
+        _overtake_proposals(connection, key, known, made.edition, members, context)
     held = _Numbers(connection, key, numbers, context.now)
     if (number := _keep_edition(connection, key, made.edition, known_number, context)) is not None and made.edition is not None:
         held.known(made.edition, number)
@@ -206,18 +207,40 @@ def _wanted(connection: Connection, key: str, context: Context, members: Sequenc
 
 
 def _without_lost(connection: Connection, key: str, wanted: Edition | None, known: Edition | None, context: Context,
-                  members: Sequence[Member]) -> Edition | None:
-    """Dates that the series has no more lose their own data, or the old name of a moved date would be read as an added one."""
+                  members: list[Member]) -> tuple[Edition | None, list[Member]]:
+    """Dates that the series has no more lose their own data, or the old name of a moved date would be read as an added one.
+
+    Whoever is invited to such a date alone is invited to the one that the series has on that day now.
+    """
     if wanted is None or known is None:
-        return wanted
-    lost = editions.lost(known, wanted, editions.named_dates(known) | editions.named_dates(wanted))
-    if not followups.drop_dates(connection, key, lost):
-        return wanted
+        return wanted, members
+    single = {one.date for one in members if one.date is not None}
+    lost = editions.lost(known, wanted, editions.named_dates(known) | editions.named_dates(wanted) | single)
+    renamed = [member for member in members if member.date is not None and member.date in lost and not member.removed
+               and _renamed(connection, member, known, wanted, members, context)]
+    dropped = followups.drop_dates(connection, key, lost)
+    if not dropped and not renamed:
+        return wanted, members
     answered = {date for member in members for date in member.standings}
     journal.write(connection, [journal.Entry("date_dropped", key, instance=date, channel=Channel.STORE)
-                               for date in sorted(lost - answered, key=str)], context.now)
+                               for date in sorted(lost - answered - single, key=str)], context.now)
+    members = followups.members(connection, key)
     fresh = followups.wanted(connection, key, context.site, members)
-    return replace(fresh, uid=wanted.uid) if fresh is not None else None
+    return (replace(fresh, uid=wanted.uid) if fresh is not None else None), members
+
+
+def _renamed(connection: Connection, member: Member, known: Edition, wanted: Edition, members: Sequence[Member],
+             context: Context) -> bool:
+    assert member.date is not None
+    zone = zones.zone(known.timezone)
+    day = member.date.astimezone(zone).date() if isinstance(member.date, datetime) else member.date
+    to = next(iter(recurrence.on_day(wanted, day)), None)
+    if to is None or any((one.key, one.date) == (member.key, to) for one in members):
+        return False
+    followups.redate(connection, member.id, to)
+    journal.write(connection, [journal.Entry("date_renamed", member.follow_up, member.id, member.date, channel=Channel.STORE,
+                                             detail=f"the series has {to:%Y-%m-%d %H:%M} on that day now")], context.now)
+    return True
 
 
 def _invitees(connection: Connection, key: str, members: Sequence[Member], context: Context) -> list[owing.Invitee]:
@@ -254,7 +277,8 @@ def _keep_rows(connection: Connection, key: str, members: Sequence[Member], made
         followups.write_standing(connection, member.id, change.instance, change.standing,
                                  codes[1] if change.instance is plan.SERIES else None)
         hand = change.event.startswith("toggle")
-        entries.append(journal.Entry(change.event.partition(":")[0], key, member.id, change.instance, codes[0].word, codes[1].word,
+        entries.append(journal.Entry(change.event.partition(":")[0], key, member.id, change.instance or member.date,
+                                     codes[0].word, codes[1].word,
                                      channel=Channel.HAND if hand else Channel.STORE, detail=change.event.partition(": ")[2]))
     for member in members:
         if member.set_status is not None:
@@ -279,14 +303,18 @@ def _keep_edition(connection: Connection, key: str, edition: Edition | None, las
     return number
 
 
-def _overtake_proposals(connection: Connection, key: str, known: Edition, edition: Edition, context: Context) -> None:
-    """Another time that was asked for before a move, of all of it or of one date, says nothing of the new one."""
-    if known.significant < edition.significant:
-        overtaken = proposals.overtake(connection, key, context.now)
-    elif dates := editions.changed_dates(known, edition):
-        overtaken = proposals.overtake(connection, key, context.now, frozenset(dates))
-    else:
+def _overtake_proposals(connection: Connection, key: str, known: Edition, edition: Edition, members: Sequence[Member],
+                        context: Context) -> None:
+    """Another time that was asked for before a move, of all of it or of one date, says nothing of the new one.
+
+    Who is invited to one date may go on asking where nothing but the rest of the series changed.
+    """
+    dates = None if known.significant < edition.significant else frozenset(editions.changed_dates(known, edition))
+    if dates is not None and not dates:
         return
+    same = {date for date in {one.date for one in members} if date is not None
+            and not editions.asks_again(editions.seen(known, date), editions.seen(edition, date))}
+    overtaken = proposals.overtake(connection, key, context.now, dates, [one.id for one in members if one.date in same])
     journal.write(connection, [journal.Entry("proposal_overtaken", key, one.participant, one.instance, detail="moved or cancelled since")
                                for one in overtaken], context.now)
 
@@ -305,7 +333,8 @@ def queue(connection: Connection, key: str, owed: owing.Owed, edition: int | Non
     identity = f"{to.token}|{owed.method}|{owed.sequence}|{owed.dtstamp:%Y%m%dT%H%M%S}|{edition}"
     number = outbox.put(connection, owed, to, edition, before, message_id=message_id(identity, context.secret, to),
                         timezone=to.timezone or owed.edition.timezone, at=context.now)
-    entry = journal.Entry("queued", key, to.participant, owed.instance, letter=number, detail=owed.method.value)
+    entry = journal.Entry("queued", key, to.participant, owed.instance or owed.edition.recurrence_id, letter=number,
+                          detail=owed.method.value)
     journal.write(connection, [entry], context.now)
     return number
 

@@ -384,7 +384,10 @@ def _case(kept: Kept, member: followups.Member | None) -> Case:
     claims = tuple(kept.detail.get("answers", ()))
     speaker = next((one["address"] for one in claims if one["address"]), kept.from_address)
     invited = member.address if member is not None else ""
-    return Case(kept, member.key if member is not None else None, invited, speaker, _question(kept, member, speaker), claims)
+    name = None
+    if member is not None:
+        name = member.key if member.date is None else f"{member.key}/{codec.moment(member.date)}"
+    return Case(kept, name, invited, speaker, _question(kept, member, speaker), claims)
 
 
 def _question(kept: Kept, member: followups.Member | None, speaker: str) -> str:

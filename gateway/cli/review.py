@@ -86,7 +86,7 @@ def apply(
     reason: Annotated[str, typer.Option(metavar="TEXT", help="With --all-matching: whose reason has these words.")] = "",
     follow_up: FollowUp = None,
     named: Annotated[str, typer.Option("--as", metavar="PARTICIPANT", help=(
-        "It is this participant's answer, whatever trust says: his key, his address, or FOLLOW_UP/KEY."))] = "",
+        "It is this participant's answer, whatever trust says: his key, his address, or FOLLOW_UP/KEY; of one date: KEY/DATE."))] = "",
     add: Annotated[bool, typer.Option("--add", help=(
         "It is nobody's who was invited: invite whoever answered, and take his answer."))] = False,
 ) -> None:

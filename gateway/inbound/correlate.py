@@ -48,6 +48,7 @@ class Choice:
 def keys(message: parse.Message, finding: classify.Finding, ours: classify.Ours) -> facts.Keys:
     """What the store has to look up before anything can be decided."""
     named, uids, people, message_ids = list(message.recipients), list[str](), list(_senders(message)), list(message.in_reply_to)
+    dates = isinstance(finding, classify.Answer) and any(one.recurrence_id is not None for one in finding.components)
     if isinstance(finding, classify.Answer):
         named += [one.organizer for one in finding.components]
         uids += [one.uid for one in finding.components]
@@ -69,7 +70,7 @@ def keys(message: parse.Message, finding: classify.Finding, ours: classify.Ours)
         bounce_tokens=frozenset(sub.token for sub in tokens if sub.bounce),
         uids=tuple(dict.fromkeys(one for one in uids if one))[:UIDS],
         addresses=tuple(dict.fromkeys(plain for one in people if (plain := address.plain(one))))[:ADDRESSES],
-        message_ids=tuple(dict.fromkeys(message_ids))[:MESSAGE_IDS])
+        message_ids=tuple(dict.fromkeys(message_ids))[:MESSAGE_IDS], dates=dates)
 
 
 def choose(message: parse.Message, answer: classify.Answer, uid: str, asked: facts.Keys, found: facts.Found,
@@ -78,7 +79,7 @@ def choose(message: parse.Message, answer: classify.Answer, uid: str, asked: fac
     components = [one for one in answer.components if one.uid == uid]
     by_token = _by_token(asked, found)
     if by_token:
-        return _with_token(message, answer, components, uid, by_token, found)
+        return _with_token(message, components, uid, by_token, found)
     if uid in found.uids:
         return _without_token(message, answer, components, uid, found, policy)
     for row in found.rows:
@@ -86,6 +87,24 @@ def choose(message: parse.Message, answer: classify.Answer, uid: str, asked: fac
             return _chosen(Verdict.APPLY, "it answers a letter of ours", row, _first(message.from_addresses), _BY_REPLY)
     return Choice(Verdict.UNKNOWN, "neither a UID nor a token of ours", speaker=_first(message.from_addresses),
                   rules=(facts.Rule("unknown", f"UID {uid[:80]!r} and the recipients name no invitation of ours"),))
+
+
+def spread(row: facts.Row, components: Sequence[read.Component], answer: classify.Answer,
+           found: facts.Found) -> list[tuple[facts.Row, list[read.Component]]]:
+    """The components of one UID by the row that each is about: the chosen one, or another of the same invitee.
+
+    Somebody who is invited to several dates has a row for each, and may have had one for the whole series; a program that keeps
+    them as one entry answers to any of the addresses.
+    """
+    others = [one for one in found.rows if one.uid == row.uid and one.participant != row.participant and _knows(one, [row.address])]
+    made = dict[int, tuple[facts.Row, list[read.Component]]]()
+    for component in components:
+        his = [row, *others] if component.recurrence_id is not None else [row]
+        named = [one for one in his if component.recurrence_id is None
+                 or moments.instance(one.current, component.recurrence_id, answer.offsets) is not None]
+        about = next((one for one in named if one.live), named[0] if named else row)
+        made.setdefault(about.participant, (about, []))[1].append(component)
+    return list(made.values())
 
 
 def appointed(message: parse.Message, row: facts.Row) -> Choice:
@@ -147,8 +166,8 @@ _KNOWN_SENDER = facts.Rule("token_known_sender", "token, and From, Sender or Rep
 _BY_REPLY = facts.Rule("message_id", "In-Reply-To or References name a letter to this row")
 
 
-def _with_token(message: parse.Message, answer: classify.Answer, components: Sequence[read.Component], uid: str,
-                by_token: Sequence[facts.Row], found: facts.Found) -> Choice:
+def _with_token(message: parse.Message, components: Sequence[read.Component], uid: str, by_token: Sequence[facts.Row],
+                found: facts.Found) -> Choice:
     speaker = _first(message.from_addresses)
     same_uid = [row for row in by_token if row.uid == uid]
     if not same_uid and uid in found.uids:
@@ -157,8 +176,6 @@ def _with_token(message: parse.Message, answer: classify.Answer, components: Seq
         return _chosen(Verdict.HOLD, "its token and its UID name different follow-ups", row, speaker, rule)
     candidates = same_uid or by_token
     row = next((one for one in candidates if _knows(one, _senders(message))), candidates[0])
-    # Several dates of a series, each with a token: a client that keeps them as one entry may answer to any of the addresses.
-    row = next((one for one in found.rows if one.uid == row.uid and _knows(one, [row.address]) and _names(one, components, answer)), row)
     named = [one.address for component in components for one in component.attendees if one.address]
     own_line = [one for one in named if _knows(row, [one])]
     others = [one for one in found.rows if one.uid == row.uid and one.participant != row.participant and _knows(one, named)]
@@ -181,7 +198,7 @@ def _with_token(message: parse.Message, answer: classify.Answer, components: Seq
 
 def _without_token(message: parse.Message, answer: classify.Answer, components: Sequence[read.Component], uid: str,
                    found: facts.Found, policy: Policy) -> Choice:
-    rows = sorted((row for row in found.rows if row.uid == uid), key=lambda row: not _names(row, components, answer))
+    rows = sorted((row for row in found.rows if row.uid == uid), key=lambda row: not row.live)
     named = list(dict.fromkeys(one.address for component in components for one in component.attendees if one.address))
     speaker = _first(message.from_addresses)
     by_sender = next((row for row in rows if _knows(row, message.from_addresses)), None)
@@ -189,11 +206,15 @@ def _without_token(message: parse.Message, answer: classify.Answer, components: 
     # A REPLY that lists several people speaks for its sender alone (itip.md §5); one that names nobody, too (key 3).
     row = by_attendee or by_sender
     if row is None:
-        return _crasher(message, uid, named[0] if len(named) == 1 else speaker, found, policy)
-    if row.current.recurrence_id is not None and not _names(row, components, answer) and any(
-            one.participant != row.participant and _knows(one, [row.address]) for one in rows):
-        rule = facts.Rule("which_date", "he is invited to several dates, each by itself, and the answer names none of them")
-        return _chosen(Verdict.HOLD, "does not say which date is answered", row, speaker, rule)
+        return _crasher(message, components, uid, named[0] if len(named) == 1 else speaker, found, policy)
+    if row.current.recurrence_id is not None and all(one.recurrence_id is None for one in components):
+        his = [one for one in rows if one.live and one.current.recurrence_id is not None and _knows(one, [row.address])]
+        fitting = [one for one in his if any(moments.fits(one.current, component.dtstart, one.current.start, answer.offsets)
+                                             for component in components)]
+        if len(his) > 1 and len(fitting) != 1:
+            rule = facts.Rule("which_date", "he is invited to several dates, each by itself, and the answer names none of them")
+            return _chosen(Verdict.HOLD, "does not say which date is answered", row, speaker, rule)
+        row = fitting[0] if fitting else row
     matches = by_sender is not None and by_sender.participant == row.participant
     complete = matches and (by_attendee is not None or len(named) != 1)
     if matches and row.message_ids & set(message.in_reply_to):
@@ -212,13 +233,16 @@ def _without_token(message: parse.Message, answer: classify.Answer, components: 
     return _chosen(Verdict.HOLD, what, row, speaker, rule)
 
 
-def _crasher(message: parse.Message, uid: str, who: str, found: facts.Found, policy: Policy) -> Choice:
+def _crasher(message: parse.Message, components: Sequence[read.Component], uid: str, who: str, found: facts.Found,
+             policy: Policy) -> Choice:
     """Somebody who was not invited answers (P3)."""
     vouched = trust.authenticated(message, policy.authserv_id)
     own = address.among(who, message.from_addresses)
-    invite = policy.party_crasher == "add" and bool(vouched) and own
+    # Whoever answers one date has a letter that was about that date alone, or wants no more than that.
+    invite = policy.party_crasher == "add" and bool(vouched) and own and all(not one.recurrence_id_text for one in components)
     ends = {"ask": "the owner is asked", "refuse": "refused by policy",
-            "add": f"added, because {vouched}" if invite else "the owner is asked, because From is not authenticated"}
+            "add": f"added, because {vouched}" if invite else
+            "the owner is asked, because From is not authenticated, or one date is answered"}
     rule = facts.Rule("party_crasher", f"a UID of ours, but {who or 'the sender'} is nobody invited: {ends[policy.party_crasher]}")
     return Choice(Verdict.PARTY_CRASHER, f"{who or 'somebody'} was not invited", None, who, found.follow_ups.get(uid, ""),
                   invite, (rule,))
@@ -231,13 +255,6 @@ def _chosen(verdict: Verdict, reason: str, row: facts.Row, speaker: str, rule: f
 def _by_token(asked: facts.Keys, found: facts.Found) -> list[facts.Row]:
     """Rows of a token that the message carries, in the order of the tokens."""
     return [row for token in asked.tokens for row in found.rows if token in {one.lower() for one in row.tokens}]
-
-
-def _names(row: facts.Row, components: Iterable[read.Component], answer: classify.Answer) -> bool:
-    """Whether an answer names the one date that this row is for."""
-    return row.current.recurrence_id is not None and any(
-        one.recurrence_id is not None and moments.instance(row.current, one.recurrence_id, answer.offsets) is not None
-        for one in components)
 
 
 def _report_on(row: facts.Row, reports: Iterable[bounce.Report]) -> bounce.Report | None:

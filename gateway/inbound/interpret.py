@@ -3,11 +3,12 @@
 Pure: parse, classify and `correlate.keys` come before it, the store's transaction after it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gateway.inbound import classify, correlate
-from gateway.itip import answered, facts, links, reply
+from gateway.itip import answered, facts, links, read, reply
 from gateway.mail import automatic, parse
 from gateway.model import Channel, Method, Outcome
 from gateway.settings import Policy
@@ -81,20 +82,23 @@ def _answer(message: parse.Message, finding: classify.Answer, asked: facts.Keys,
         choice = (correlate.appointed(message, named) if named is not None
                   else correlate.choose(message, finding, uid, asked, found, context.policy))
         about = _about(message, finding, choice.speaker, context)
+        components = [one for one in finding.components if one.uid == uid]
         if choice.verdict is correlate.Verdict.APPLY and choice.row is not None:
-            made = _decide(choice.row, finding, uid, about)
-        else:
-            made = _waiting(choice, finding, uid, about)
-            invite = choice.speaker if choice.invite else invite
-        answers += [facts.Answer(choice.row, _because(choice.rules, one), choice.speaker, choice.follow_up) for one in made]
+            for row, concerning in correlate.spread(choice.row, components, finding, found):
+                answers += [facts.Answer(row, _because(choice.rules, one), choice.speaker, choice.follow_up)
+                            for one in _decide(row, finding.method, concerning, about)]
+            continue
+        invite = choice.speaker if choice.invite else invite
+        answers += [facts.Answer(choice.row, _because(choice.rules, one), choice.speaker, choice.follow_up)
+                    for one in _waiting(choice, components, about)]
     return _summary(answers, invite)
 
 
-def _decide(row: facts.Row, finding: classify.Answer, uid: str, about: facts.Circumstances) -> tuple[facts.Decision, ...]:
-    components = [one for one in finding.components if one.uid == uid]
-    if finding.method is Method.COUNTER:
+def _decide(row: facts.Row, method: Method, components: Sequence[read.Component],
+            about: facts.Circumstances) -> tuple[facts.Decision, ...]:
+    if method is Method.COUNTER:
         return reply.decide_counter(row, components, about)
-    if finding.method is Method.REFRESH:
+    if method is Method.REFRESH:
         return (reply.decide_refresh(row, about),)
     return reply.decide_all(row, components, about)
 
@@ -107,10 +111,10 @@ def _named(finding: classify.Answer, uid: str, found: facts.Found, context: Cont
     return row
 
 
-def _waiting(choice: correlate.Choice, finding: classify.Answer, uid: str, about: facts.Circumstances) -> tuple[facts.Decision, ...]:
+def _waiting(choice: correlate.Choice, components: Sequence[read.Component], about: facts.Circumstances) -> tuple[facts.Decision, ...]:
     """An answer that a person has to look at, with what it says of which date, so that he can decide."""
     made = list[facts.Decision]()
-    for component in (one for one in finding.components if one.uid == uid):
+    for component in components:
         instance = None
         if choice.row is not None:
             attendee = reply.attendee_of(choice.row, component, about.senders)

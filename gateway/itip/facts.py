@@ -20,7 +20,8 @@ class Keys:
 
     tokens: of every recipient header, ORGANIZER and returned letter, best first; `bounce_tokens`: those of them that
     came in a bounce-marked address. addresses: From, Sender, Reply-To, ATTENDEEs and failed recipients, in
-    `address.plain` form. message_ids: In-Reply-To, References, and those that a report names; without brackets.
+    `address.plain` form. message_ids: In-Reply-To, References, and those that a report names; without brackets. dates: whether
+    an answer names one.
     """
 
     tokens: tuple[str, ...] = ()
@@ -28,6 +29,7 @@ class Keys:
     uids: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
     message_ids: tuple[str, ...] = ()
+    dates: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +37,12 @@ class Row:
     """One participant, as the store has him when the message is decided.
 
     address: the one that was invited. known: every known address of that person with the invited and learned ones, any
-    spelling. tokens: of all his invitations, any case. current: the follow-up as it is; sent: what this invitee was last
-    sent, None when nothing ever left. sent_dtstamps: DTSTAMPs of letters to him (ours; some clients echo them).
-    message_ids: of those letters to him that `Keys.message_ids` asked for; latest_message_id: of the last one that left.
-    single_dates: original starts that went to him as VEVENTs of their own. date_standings: his answers to single dates.
-    earlier: what letters before told him of a series. Whoever is invited to one date alone has `recurrence_id` in `current`
-    and `sent`, and that date's answer is his `standing`.
+    spelling. tokens: of all his invitations, any case. holding: one of them was not taken back. current: the follow-up as it is;
+    sent: what this invitee was last sent, None when nothing ever left. sent_dtstamps: DTSTAMPs of letters to him (ours; some
+    clients echo them). message_ids: of those letters to him that `Keys.message_ids` asked for; latest_message_id: of the last
+    one that left. single_dates: original starts that went to him as VEVENTs of their own. date_standings: his answers to single
+    dates. earlier: what the last letters told him of a series, where an answer names a date. Whoever is invited to one date alone
+    has `recurrence_id` in `current` and `sent`, and that date's answer is his `standing`.
     """
 
     participant: int
@@ -52,6 +54,7 @@ class Row:
     known: frozenset[str] = frozenset()
     tokens: frozenset[str] = frozenset()
     removed: bool = False
+    holding: bool = True
     email_invite: bool = True
     sent: Edition | None = None
     sent_dtstamps: frozenset[datetime] = frozenset()
@@ -61,6 +64,11 @@ class Row:
     earlier: tuple[Edition, ...] = ()
     standing: Standing = Standing()
     date_standings: Mapping[Moment, Standing] = field(default_factory=dict)
+
+    @property
+    def live(self) -> bool:
+        """Whether he is a participant who holds his invitation."""
+        return self.holding and not self.removed
 
 
 @dataclass(frozen=True, slots=True)

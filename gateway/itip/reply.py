@@ -122,7 +122,9 @@ def decide_refresh(row: facts.Row, about: facts.Circumstances) -> facts.Decision
 def decide_direct(row: facts.Row, said: Reply, instance: Moment | None, sequence: int, about: facts.Circumstances,
                   comment: str = "") -> facts.Decision:
     """An answer by mail link or answer page: like a REPLY of that SEQUENCE and instance, ordered by its arrival."""
-    if instance is not None and not answered.is_date(row.current, instance):
+    if row.current.recurrence_id is not None and instance == row.current.recurrence_id:
+        instance = None  # the answer to his one date is that of his row
+    elif row.current.recurrence_id is not None or (instance is not None and not answered.is_date(row.current, instance)):
         return _told(Outcome.UNKNOWN_INVITATION, f"{instance} is no date of this follow-up", claimed=said, comment=comment)
     component = read.Component("VEVENT", row.uid, sequence=sequence)
     return _ordered(row, instance, said, component, about, comment)

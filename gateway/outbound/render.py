@@ -123,7 +123,7 @@ def answer_links(letter: Letter, words: i18n.Catalogue, secret: bytes) -> list[A
     """Yes, maybe, no: `mailto:` links whose Subject ends in the checked tag; none in a CANCEL."""
     if letter.method is not Method.REQUEST:
         return []
-    instance = links.instance_name(letter.instance)
+    instance = links.instance_name(letter.date)
     check = links.check(secret, letter.token, instance, letter.sequence)
     title = wording.clip(wording.line(letter.edition.title), LONGEST_LINK_TITLE)
     local, _, domain = ics.mailto(letter.organizer_address).removeprefix("mailto:").rpartition("@")

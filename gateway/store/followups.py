@@ -204,6 +204,11 @@ def move_date(connection: Connection, key: str, original: Moment, start: Moment,
                {"start_at": instant(start), "end_at": instant(end) if end is not None else None, "cancelled": False, "cancel_reason": ""})
 
 
+def redate(connection: Connection, number: int, date: Moment) -> None:
+    """Invite somebody who is invited to one date to another one of the series."""
+    connection.execute(sa.update(participant).where(participant.c.id == number).values(original_start=instant(date)))
+
+
 def drop_dates(connection: Connection, key: str, originals: Iterable[Moment]) -> bool:
     """Forget what is said of these dates of a series. Returns whether anything was."""
     found = [instant(one) for one in originals]

@@ -183,7 +183,9 @@ def ask_again(connection: Connection, participant_number: int, instance: Moment 
     `sequence`: of what he answers, as last sent to him. A letter that is under way anyway asks him already.
     """
     asked = sa.exists().where(
-        outbox.c.invitation == invitation.c.id, outbox.c.instance == codec.moment(instance), outbox.c.sequence == sequence,
+        outbox.c.invitation == invitation.c.id,
+        sa.or_((outbox.c.instance == codec.moment(instance)) & (outbox.c.sequence == sequence),
+               (outbox.c.instance == "") & (outbox.c.edition == invitation.c.sent_edition)),
         outbox.c.remarks.contains(codec.remarks(Remarks(Occasion.OLD_ANSWER)).strip("{}"), autoescape=True),
         outbox.c.state != LetterState.SUPERSEDED)
     # Another date as well: then all of it is sent.

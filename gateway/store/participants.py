@@ -1,10 +1,13 @@
 """Participants as people name them, and people who become participants because an administrator says so."""
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway.mail import address
-from gateway.store import followups
+from gateway.store import codec, followups
+from gateway.store.followups import Member
 from gateway.store.schema import participant
 
 
@@ -23,7 +26,17 @@ def join(connection: Connection, key: str, value: str, name: str = "") -> int:
 
 
 def number_of(connection: Connection, key: str, name: str) -> int | None:
-    """The participant of a follow-up that is called so: by the key of its person or associate, or by an address of his."""
-    members = followups.members(connection, key)
-    found = [one for one in members if one.key == name] or [one for one in members if address.among(name, one.addresses)]
+    """The participant of a follow-up that is called so: by the key of its person or associate, or by an address of his.
+
+    Of somebody who is invited to single dates, as KEY/2026-12-08 or KEY/2026-12-08T08:00:00Z; else his row that was not removed.
+    """
+    members = sorted(followups.members(connection, key), key=lambda one: one.removed)
+    found = _called(members, name)
+    if not found and "/" in name:
+        who, _, date = name.rpartition("/")
+        found = [one for one in _called(members, who) if one.date is not None and codec.moment(one.date).startswith(date)]
     return found[0].id if found else None
+
+
+def _called(members: Sequence[Member], name: str) -> list[Member]:
+    return [one for one in members if one.key == name] or [one for one in members if address.among(name, one.addresses)]

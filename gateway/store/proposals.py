@@ -71,10 +71,14 @@ def settle(connection: Connection, number: int, state: ProposalState, by: str, a
     return bool(done.rowcount)
 
 
-def overtake(connection: Connection, follow_up: str, at: datetime, dates: Collection[Moment] | None = None) -> list[Proposal]:
-    """The follow-up, or these dates of it, were moved: what was asked for before says nothing of the new time. Returns what was open."""
+def overtake(connection: Connection, follow_up: str, at: datetime, dates: Collection[Moment] | None = None,
+             but: Collection[int] = ()) -> list[Proposal]:
+    """The follow-up, or these dates of it, were moved: what was asked for before says nothing of the new time. Returns what was open.
+
+    `but`: participants for whom nothing moved.
+    """
     rows = connection.execute(_query().where(_is_open(), participant.c.follow_up == follow_up).order_by(proposal.c.id))
-    found = [one for one in map(_proposal, rows) if dates is None or one.instance in dates]
+    found = [one for one in map(_proposal, rows) if (dates is None or one.instance in dates) and one.participant not in but]
     if found:
         connection.execute(sa.update(proposal).where(proposal.c.id.in_([one.id for one in found])).values(
             state=ProposalState.OVERTAKEN, settled_at=at))

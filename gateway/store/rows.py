@@ -13,6 +13,8 @@ from gateway.store import codec, followups, invitations, known
 from gateway.store.followups import Member, Site
 from gateway.store.schema import associate, follow_up, invitation, outbox, participant, person_email
 
+EARLIER = 5
+"""The last letters to a row of which an answer to a date that is gone may speak."""
 LEFT = (LetterState.SENDING, LetterState.SENT, LetterState.WAITING)
 """Letters that may have reached the invitee: a waiting one may be a repeat whose fate is unknown."""
 
@@ -28,6 +30,7 @@ def find(connection: Connection, keys: facts.Keys, site: Site, named: int | None
         numbers |= _by_address(connection, set(of_uid.values()), keys.addresses, everybody=not numbers)
     if named is not None:
         numbers.add(named)
+    numbers |= _of_the_same(connection, numbers)
     followups.lock_rows(connection, numbers)  # what is decided on these facts is written before the planner changes them
     return facts.Found(tuple(_rows(connection, sorted(numbers), keys, site)), frozenset(of_uid), of_uid)
 
@@ -43,6 +46,17 @@ def _follow_ups(connection: Connection, uids: Sequence[str]) -> dict[str, str]:
 def _by_token(connection: Connection, tokens: Sequence[str]) -> set[int]:
     query = sa.select(invitation.c.participant).where(invitation.c.token.in_(tokens))
     return {row.participant for row in connection.execute(query)} if tokens else set()
+
+
+def _of_the_same(connection: Connection, numbers: set[int]) -> set[int]:
+    """The other rows of these invitees, where somebody is invited to single dates, each by a row of its own."""
+    other = participant.alias("other")
+    same = [participant.c[name] == other.c[name] for name in ("person", "associate")]
+    query = sa.select(other.c.id).join(participant, sa.and_(
+        participant.c.follow_up == other.c.follow_up, participant.c.id != other.c.id,
+        sa.or_(*same, sa.func.lower(participant.c.email) == sa.func.lower(other.c.email)))).where(
+            participant.c.id.in_(numbers), sa.or_(participant.c.original_start.is_not(None), other.c.original_start.is_not(None)))
+    return set(connection.execute(query).scalars()) if numbers else set()
 
 
 def _by_message_id(connection: Connection, message_ids: Sequence[str]) -> set[int]:
@@ -93,7 +107,8 @@ def _rows(connection: Connection, numbers: Sequence[int], keys: facts.Keys, site
                                      outbox.c.method != Method.NONE).order_by(outbox.c.id)).all()
     learned = _undisputed(connection, members, known.of_rows(connection, numbers))
     current = {key: _current(connection, key, site) for key in {one.follow_up for one in members.values()}}
-    sent = invitations.editions(connection, [*(row.sent_edition for row in held), *(row.edition for row in left)])
+    told_last = [row for number in numbers for row in [one for one in left if one.participant == number][-EARLIER:]] if keys.dates else []
+    sent = invitations.editions(connection, [*(row.sent_edition for row in held), *(row.edition for row in told_last)])
     for number in numbers:
         mine = [row for row in held if row.participant == number]
         told = [sent[row.sent_edition] for row in mine if row.sent_edition is not None]
@@ -116,7 +131,8 @@ def _rows(connection: Connection, numbers: Sequence[int], keys: facts.Keys, site
             message_ids=frozenset(row.message_id for row in letters) & frozenset(keys.message_ids),
             latest_message_id=next((row.message_id for row in reversed(letters) if row.method in PLANNED), ""),
             single_dates=frozenset(_single(row.instance for row in letters if row.method == Method.REQUEST)) | _own_dates(told),
-            earlier=tuple({row.edition: sent[row.edition] for row in letters if sent[row.edition].recurrence is not None}.values()),
+            earlier=tuple({row.edition: sent[row.edition] for row in told_last if row.participant == number}.values()),
+            holding=any(row.sent_method == Method.REQUEST for row in mine),
             standing=_standings(member).get(plan.SERIES, Standing()),
             date_standings={date: standing for date, standing in _standings(member).items() if date is not None})
 

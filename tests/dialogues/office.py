@@ -273,6 +273,7 @@ ACTIONS: tuple[tuple[str, Action], ...] = (
     (r"the mail server is (?P<mood>up|down)", _server),
     (r"the owner says (?P<word>yes|no) to the last message", _says),
     (r"the owner (?P<word>accepts|refuses) the proposal of (?P<who>\S+)", _proposal),
+    (r"sql (?P<statement>.+)", lambda stage, line, found: stage.world.sql(found["statement"])),
     (r"setting (?P<name>\w+) = (?P<value>\S+)", _setting),
 )
 
