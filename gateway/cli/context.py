@@ -5,6 +5,7 @@ Heavy imports stand inside the functions, so that `--help` and completion stay f
 
 from __future__ import annotations
 
+import getpass
 import os
 import sys
 from dataclasses import dataclass
@@ -64,6 +65,14 @@ def store(effective: Settings, *, create: bool = False) -> Store:
     else:
         migrate.require(opened)
     return opened
+
+
+def user() -> str:
+    """The operating system's name of whoever runs this, for the journal."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a number without a name, in containers
+        return f"uid {os.getuid()}"
 
 
 def complain(message: str) -> None:

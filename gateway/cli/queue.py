@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -115,7 +114,7 @@ def _change(ctx: typer.Context, word: str, numbers: list[int] | None, follow_up:
         raise typer.BadParameter("say which letters: numbers, --follow-up, --to-domain or --account")
     verb: Verb = queue.Verb(word)
     with closing(context.store(context.settings(ctx))) as store:
-        changed = queue.change(store, verb, _selection(numbers, follow_up, to_domain, account), datetime.now(UTC), getpass.getuser())
+        changed = queue.change(store, verb, _selection(numbers, follow_up, to_domain, account), datetime.now(UTC), context.user())
     rows = [{"letter": one.id, "to": one.letter.address, "follow_up": one.follow_up, "state": one.state.value} for one in changed]
     output.objects(rows, as_json=context.invocation(ctx).json)
     if not context.invocation(ctx).json:

@@ -6,8 +6,6 @@ may override trust, one message at a time; the journal keeps the name of his ope
 
 from __future__ import annotations
 
-import getpass
-import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -206,7 +204,7 @@ def _desk(ctx: typer.Context) -> Iterator[Desk]:
 
     effective = context.settings(ctx)
     with closing(context.store(effective)) as store:
-        yield review.Desk(store, effective, process.Processor(store, effective).again, _by(), datetime.now(UTC))
+        yield review.Desk(store, effective, process.Processor(store, effective).again, context.user(), datetime.now(UTC))
 
 
 def _number(text: str) -> tuple[bool, int]:
@@ -225,14 +223,6 @@ def _outcome(word: str) -> Outcome | None:
     if word not in {one.value for one in REVIEW}:
         raise typer.BadParameter(f"{word!r} is none of {', '.join(sorted(REVIEW))}", param_hint="--outcome")
     return Outcome(word)
-
-
-def _by() -> str:
-    """The operating system's name of whoever runs this."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a number without a name, in containers
-        return f"uid {os.getuid()}"
 
 
 def _row(case: Case) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -26,7 +25,7 @@ def stop(ctx: typer.Context, key: Key,
     effective = context.settings(ctx)
     with closing(context.store(effective)) as store, store.write() as connection:
         last = series.moment(connection, key, after, effective, day=True)
-        series.stop(connection, key, last, effective, datetime.now(UTC), getpass.getuser())
+        series.stop(connection, key, last, effective, datetime.now(UTC), context.user())
     output.objects([{"follow_up": key, "stopped_after": after}], as_json=context.invocation(ctx).json)
 
 
@@ -53,5 +52,5 @@ def split(
             if text is not None:
                 changes[column] = followups.instant(series.moment(connection, key, text, effective))
         first = series.moment(connection, key, at, effective, day=True)
-        made = series.split(connection, key, first, changes, effective, datetime.now(UTC), getpass.getuser())
+        made = series.split(connection, key, first, changes, effective, datetime.now(UTC), context.user())
     output.objects([{"follow_up": key, "continued_by": made}], as_json=context.invocation(ctx).json)

@@ -1,5 +1,6 @@
 """`queue` as an administrator types it, and what a missing account says at the start."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -54,6 +55,15 @@ def test_letters_are_held_released_and_dropped_and_the_journal_says_by_whom(admi
     told = [entry for entry in administrator.json("journal", "m1") if entry["channel"] == "hand"]
     assert [entry["event"] for entry in told] == ["held", "held", "released", "dropped", "dropped", "retried"]
     assert all(entry["by"] for entry in told)
+
+
+def test_in_a_container_whose_user_has_no_name_the_journal_has_the_number(
+        administrator: Administrator, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):  # before the database of users, getpass asks these
+        administrator.environment.pop(name, None)
+    monkeypatch.setattr(os, "getuid", lambda: 2_000_000_017)
+    administrator.json("queue", "hold", "--follow-up", "m1")
+    assert {entry["by"] for entry in administrator.json("journal", "m1") if entry["event"] == "held"} == {"uid 2000000017"}
 
 
 def test_one_letter_is_shown_with_its_tries(administrator: Administrator) -> None:
