@@ -33,10 +33,14 @@ def moment(connection: Connection, key: str, text: str, settings: configuration.
     """
     wanted = _series(connection, key, settings)
     try:
-        if len(text) == 10 and (day or wanted.all_day):
-            return date.fromisoformat(text)
-        if len(text) == 10:
-            raise InputError(f"{text!r} has no hour, and the series has")
+        plain = date.fromisoformat(text)
+    except ValueError:
+        plain = None
+    if plain is not None and not (day or wanted.all_day):
+        raise InputError(f"{text!r} has no hour, and the series has")
+    if plain is not None:
+        return plain
+    try:
         clock = datetime.fromisoformat(text)
         instant = (clock if clock.tzinfo else clock.replace(tzinfo=zones.zone(wanted.timezone))).astimezone(UTC)
     except (ValueError, OverflowError) as error:
@@ -44,17 +48,19 @@ def moment(connection: Connection, key: str, text: str, settings: configuration.
     return instant.astimezone(zones.zone(wanted.timezone)).date() if wanted.all_day else instant
 
 
-def stop(connection: Connection, key: str, after: Moment, settings: configuration.Settings, now: datetime, by: str = "") -> None:
-    """No dates after this one, by their names; a plain day counts to its end. Answers stay, and everybody is told.
+def stop(connection: Connection, key: str, after: Moment, settings: configuration.Settings, now: datetime, by: str = "") -> bool:
+    """No dates after this one, by their names; a plain day counts to its end. Answers stay, and everybody is told. Returns whether
+    that changes anything; otherwise it ends by then anyway.
 
     Raises `NotFound` where there is no such follow-up, `Refused` where it does not recur, is cancelled, or no date would be left.
     """
     wanted = _series(connection, key, settings)
     following = _following(wanted, after)
     if following is None:
-        return  # it ends by then anyway
+        return False
     _shorten(connection, key, wanted, following)
     journal.write(connection, [journal.Entry("stopped", key, instance=following, by=by)], now)
+    return True
 
 
 def split(connection: Connection, key: str, at: Moment, changes: Mapping[str, Any], settings: configuration.Settings, now: datetime,
@@ -62,7 +68,8 @@ def split(connection: Connection, key: str, at: Moment, changes: Mapping[str, An
     """Let a series be another one from this date on, the first date with `changes` (columns of the follow-up). Returns the new key.
 
     Raises `NotFound` where there is no such follow-up or date; `Refused` for the first date, which is the series itself, for a date
-    that was added to the rule, and for a new start that the rule does not give; `InputError` for what cannot be changed.
+    that was added to the rule, and for a new start that the rule does not give or that lies among the dates that stay; `InputError`
+    for what cannot be changed.
     """
     if unknown := changes.keys() - CHANGEABLE:
         raise InputError(f"{', '.join(sorted(unknown))} cannot be changed from one date on")
@@ -71,19 +78,19 @@ def split(connection: Connection, key: str, at: Moment, changes: Mapping[str, An
     if not isinstance(at, datetime) and not wanted.all_day:
         at = next(iter(recurrence.on_day(wanted, at)), at)
     if isinstance(at, datetime) == wanted.all_day or not recurrence.is_instance(wanted, at):
-        raise NotFound(f"follow-up {key} has no date that begins at {at}")
+        raise NotFound(f"follow-up {key} has no date that begins at {at}; a moved date is called by the time that it had before")
     if wanted.recurrence.rrule and not rules.ruled(wanted, at):
         raise Refused("this date was added to the series; nothing goes on from it")
     if next(recurrence.instances(wanted, limit=1)) >= at:
         raise Refused("from its first date on this is the whole series; change that")
     fresh = _rest(wanted, at, changes)
-    own = _carried(wanted, fresh, series.dates(connection, key, followups.instant(at)))
+    own = _carried(wanted, fresh, at, series.dates(connection, key, followups.instant(at)))
     assert fresh.recurrence is not None
     assert fresh.start is not None
     assert fresh.end is not None
     values = dict(changes) | {"start_at": followups.instant(fresh.start), "end_at": followups.instant(fresh.end),
                               "rrule": fresh.recurrence.rrule, "cancelled": False}
-    made = series.copy(connection, key, f"{key}-{at:%Y%m%d}", values, own, _single(connection, key, wanted, fresh, at))
+    made = series.copy(connection, key, f"{key}-{_day(wanted, at):%Y%m%d}", values, own, _single(connection, key, wanted, fresh, at))
     _shorten(connection, key, wanted, at)
     journal.write(connection, [journal.Entry("split", key, instance=at, by=by, detail=made),
                                journal.Entry("created", made, by=by, detail=f"goes on from {key}")], now)
@@ -105,7 +112,9 @@ def _series(connection: Connection, key: str, settings: configuration.Settings) 
 
 
 def _following(wanted: Edition, after: Moment) -> Moment | None:
-    """The first date that is later."""
+    """The first date that is later, cancelled ones too: they are not to come back."""
+    assert wanted.recurrence is not None
+    wanted = replace(wanted, recurrence=replace(wanted.recurrence, exdates=()))
     if wanted.all_day:
         day = after.astimezone(ZoneInfo(wanted.timezone)).date() if isinstance(after, datetime) else after
         return next(recurrence.instances(wanted, day + timedelta(days=1), limit=1), None)
@@ -131,10 +140,14 @@ def _rest(wanted: Edition, at: Moment, changes: Mapping[str, Any]) -> Edition:
     zones.zone(zone)
     start = followups.instance(changes["start_at"], wanted.all_day) if "start_at" in changes else at
     end = followups.instance(changes["end_at"], wanted.all_day) if "end_at" in changes else start + (wanted.end - wanted.start)
-    if end < start or (wanted.all_day and end == start):
+    if end < start:
         raise InputError("the end is before the start")
+    if wanted.all_day and end == start:
+        end = start + timedelta(days=1)  # the same day twice is one day, as in the load format
+    if (kept := next(recurrence.instances(wanted, start, at, 1), None)) is not None:
+        raise Refused(f"the new start lies before dates that stay, the next one at {kept}; let the series go on from an earlier date")
     given = changes.get("rrule")
-    rule = given if given is not None else rules.continued_at(wanted, at)
+    rule = given.removeprefix("RRULE:") if given is not None else rules.continued_at(wanted, at)
     if rule:
         recurrence.check(rule)
     fresh = replace(wanted, start=start, end=end, timezone=zone, recurrence=Recurrence(rule), dates=())
@@ -143,11 +156,14 @@ def _rest(wanted: Edition, at: Moment, changes: Mapping[str, Any]) -> Edition:
     return fresh
 
 
-def _carried(wanted: Edition, fresh: Edition, own: list[DateRow]) -> list[DateRow]:
+def _carried(wanted: Edition, fresh: Edition, at: Moment, own: list[DateRow]) -> list[DateRow]:
     """What is said of single dates and still fits: of a series at other times only that days are left out, and what was added."""
+    assert fresh.start is not None
     found = dict[datetime, DateRow]()
     for row in own:
         name = followups.instance(row.original_start, wanted.all_day)
+        if name < fresh.start or (name == at and fresh.start != at):
+            continue  # the date from which it goes on is told by the new start
         if rules.ruled(fresh, name) or not (rules.ruled(wanted, name) or row.cancelled):
             found[row.original_start] = row
         elif row.cancelled and rules.ruled(wanted, name):
@@ -158,10 +174,12 @@ def _carried(wanted: Edition, fresh: Edition, own: list[DateRow]) -> list[DateRo
 
 def _single(connection: Connection, key: str, wanted: Edition, fresh: Edition, at: Moment) -> dict[datetime, datetime]:
     """What the dates that somebody is invited to alone are called in the series that goes on: by their time, else by their day."""
+    assert fresh.start is not None
     found = dict[datetime, datetime]()
     for start in series.single_dates(connection, key, followups.instant(at)):
         name = followups.instance(start, wanted.all_day)
-        same = [name] if rules.ruled(fresh, name) else recurrence.on_day(fresh, _day(wanted, name))
+        same = ([fresh.start] if name == at else [name] if rules.ruled(fresh, name)
+                else recurrence.on_day(fresh, _day(wanted, name)))
         if same and (to := followups.instant(same[0])) not in found.values():
             found[start] = to
     return found

@@ -25,8 +25,8 @@ def stop(ctx: typer.Context, key: Key,
     effective = context.settings(ctx)
     with closing(context.store(effective)) as store, store.write() as connection:
         last = series.moment(connection, key, after, effective, day=True)
-        series.stop(connection, key, last, effective, datetime.now(UTC), context.user())
-    output.objects([{"follow_up": key, "stopped_after": after}], as_json=context.invocation(ctx).json)
+        changed = series.stop(connection, key, last, effective, datetime.now(UTC), context.user())
+    output.objects([{"follow_up": key, "stopped_after": after, "changed": changed}], as_json=context.invocation(ctx).json)
 
 
 @app.command()

@@ -39,8 +39,11 @@ def bare(edition: Edition) -> Edition:
 def shortened(before: Edition, after: Edition) -> bool:
     """Whether the rule after gives the dates of the one before up to an earlier end, and no others.
 
-    The editions begin at the same time in the same zone. A rule that now says its end in another way, with the same dates, counts.
+    The editions begin at the same time in the same zone. A rule that now says its end in another way, with the same dates, counts, and
+    so does a list of dates of which the first is left.
     """
+    if before.recurrence is not None and after.recurrence is None:
+        return not parts(before.recurrence.rrule)
     if before.recurrence is None or after.recurrence is None:
         return False
     old, new = parts(before.recurrence.rrule), parts(after.recurrence.rrule)

@@ -355,3 +355,61 @@ def test_an_answer_to_the_old_time_of_a_date_has_that_date_sent_again(store: Sto
         assert invitations.ask_again(connection, ola, None, 0)
         followups.mark(connection, ["m1"], NOW)
     assert owed(store) == [("ola", "REQUEST", 0, None)], "all of it tells both"
+
+
+LIST = {"recurrence": {"rdates": ["2027-03-10T09:00:00", "2027-03-25T09:00:00"]}}
+"""Three dates without a rule; the first is the start."""
+
+
+def test_a_list_of_dates_goes_on_at_another_time(store: Store) -> None:
+    begin(store, **LIST)
+    second = datetime(2027, 3, 10, 8, tzinfo=UTC)
+    with store.write() as connection:
+        made = series.split(connection, "m1", second, {"start_at": second + DAY}, SETTINGS, NOW)
+    assert owed(store) == [("eva", "REQUEST", 1, None), ("eva", "REQUEST", 0, None), ("ola", "REQUEST", 1, None), ("ola", "REQUEST", 0, None)]
+    now = edition(store, made)
+    assert now.recurrence is not None
+    assert (now.start, now.recurrence.rdates) == (second + DAY, (datetime(2027, 3, 25, 8, tzinfo=UTC),)), "and not at the old time as well"
+    assert edition(store).recurrence is None
+    assert statuses(store)[0] == "not_started", "the first date is left as it was, and so is the answer"
+
+
+def test_a_list_is_stopped_at_its_first_date(store: Store) -> None:
+    begin(store, **LIST)
+    with store.write() as connection:
+        assert series.stop(connection, "m1", START.date(), SETTINGS, NOW)
+    assert owed(store) == both("REQUEST", 1)
+    assert statuses(store)[0] == "not_started"
+
+
+def test_a_cancelled_date_does_not_come_back_after_a_stop(store: Store) -> None:
+    begin(store, instances=[{"original_start": "2027-03-16T09:00:00", "cancelled": True}])
+    with store.write() as connection:
+        assert series.stop(connection, "m1", N[1].date(), SETTINGS, NOW)
+        assert not series.stop(connection, "m1", N[1].date(), SETTINGS, NOW)
+    owed(store)
+    now = edition(store)
+    assert now.recurrence is not None
+    assert (now.recurrence.rrule, now.recurrence.exdates) == ("FREQ=WEEKLY;UNTIL=20270309T080000Z", ())
+
+
+def test_what_goes_on_begins_after_what_stays(store: Store) -> None:
+    begin(store)
+    with store.write() as connection:
+        for start in (N[0], N[2] - DAY * 8, START - 100 * WEEK):
+            with pytest.raises(Refused, match="dates that stay"):
+                series.split(connection, "m1", N[2], {"start_at": start}, SETTINGS, NOW)
+        made = series.split(connection, "m1", N[2], {"start_at": N[2] - DAY}, SETTINGS, NOW)
+    owed(store)
+    assert edition(store, made).start == N[2] - DAY
+
+
+def test_times_as_people_write_them(store: Store) -> None:
+    begin(store)
+    with store.write() as connection:
+        assert series.moment(connection, "m1", "20270316", SETTINGS, day=True) == N[2].date()
+        assert series.moment(connection, "m1", "2027-03-16T09:00", SETTINGS) == N[2]
+        assert series.moment(connection, "m1", "2027-03-16T08:00Z", SETTINGS) == N[2]
+        for text in ("20270316", "2027-03-16", "Tuesday", "2027-03-16T25:00"):
+            with pytest.raises(InputError):
+                series.moment(connection, "m1", text, SETTINGS)

@@ -24,7 +24,8 @@ def office(tmp_path: Path) -> Administrator:
 
 
 def test_a_series_is_stopped_after_a_day(office: Administrator) -> None:
-    assert office.json("series", "stop", "m1", "--after", "2027-03-16") == [{"follow_up": "m1", "stopped_after": "2027-03-16"}]
+    assert office.json("series", "stop", "m1", "--after", "2027-03-16") == [
+        {"follow_up": "m1", "stopped_after": "2027-03-16", "changed": True}]
     [(sequence, file)] = [(one["sequence"], one["file"]) for one in office.json("letters", "--write", str(office.folder))]
     assert sequence == 1
     event = reading.read(Path(str(file)).read_bytes()).event
