@@ -58,7 +58,9 @@ class Mail(Section):
     dkim_selector: str = Field("", description=(
         "Sign every letter (DKIM, RFC 6376) with a key that is published under this name; invite-gateway dkim prints the record. "
         "Empty: letters leave unsigned, or our mail server signs them."))
-    dkim_domain: str = Field("", description="Who signs: the domain of address, which is the default, or one above it (DMARC).")
+    dkim_domain: str = Field("", description=(
+        "Who signs: the domain of address, which is the default, or one above it (DMARC). It must be the organisation's own, "
+        "not one under which others register theirs, like co.uk; that is not checked."))
     dkim_key: SecretStr = Field(SecretStr(""), description="The private key. Better in dkim_key_file.")
     dkim_key_file: str = Field("", description="File with the private key, RSA or Ed25519 (PEM), or credential:NAME.")
 
@@ -225,7 +227,10 @@ def secret(section: Mail | Smtp | Imap | OAuth, key: str, name: str = "password"
         return given.get_secret_value()
     try:
         text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ConfigurationError(f"{key}.{name}_file: cannot read {file}: {error.strerror}; "
+                                 "it must be there, and readable for whoever runs this") from error
+    except UnicodeDecodeError as error:
         raise ConfigurationError(f"{key}.{name}_file: cannot read {file}: {error}") from error
     return text if whole else text.split("\n")[0].rstrip("\r")
 
@@ -237,7 +242,8 @@ def secret_file(section: Mail | Smtp | Imap | OAuth, key: str, name: str) -> Pat
         return Path(given) if given else None
     folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
     if not folder:
-        raise ConfigurationError(f"{key}.{name}_file: {given} needs systemd's LoadCredential=, which set no CREDENTIALS_DIRECTORY")
+        raise ConfigurationError(f"{key}.{name}_file: {given} needs CREDENTIALS_DIRECTORY, which systemd sets where the unit has "
+                                 "LoadCredential=; elsewhere set it to the folder that holds the file")
     return Path(folder, given.removeprefix("credential:"))
 
 
@@ -329,6 +335,8 @@ def _check_signing(key: str, mail: Mail, place: str) -> None:
     if has_key != bool(mail.dkim_selector):
         missing, given = ("dkim_selector", "a key") if has_key else ("dkim_key_file", f"{key}.dkim_selector")
         raise ConfigurationError(f"{key}.{missing}: needed where {given} is set {place}")
+    if mail.dkim_selector and not mail.address:
+        raise ConfigurationError(f"{key}.address: needed where {key}.dkim_selector is set {place}")
     if mail.dkim_domain and not mail.dkim_selector:
         raise ConfigurationError(f"{key}.dkim_selector: needed where {key}.dkim_domain is set {place}")
     if mail.dkim_selector and not SELECTOR.fullmatch(mail.dkim_selector):

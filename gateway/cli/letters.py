@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import closing
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +16,7 @@ from gateway.errors import ConfigurationError, InputError
 if TYPE_CHECKING:
     from gateway.actions.letters import Listing
     from gateway.mail.dkim import Signer
-    from gateway.settings import Settings
+    from gateway.settings import Mail, Settings
     from gateway.store.outbox import Queued
 
 
@@ -26,18 +26,20 @@ def letters(
     write: Annotated[Path | None, typer.Option(metavar="DIR", help="Write each as the exact .eml that would leave.")] = None,
 ) -> None:
     """Plan what is owed, list the outbox, and send nothing."""
-    from gateway import accounts
     from gateway.actions import letters as actions
 
     effective = context.settings(ctx)
     with closing(context.store(effective, create=True)) as store:
         listing = actions.owed(store, effective, datetime.now(UTC), pending=pending)
     rows = [_row(one, listing) for one in listing.letters]
+    refused: list[str] = []
     if write is not None:
-        signers = {name: accounts.signer(name, account) for name, account in accounts.configured(effective).items()}
+        files, refused = _written(write, listing, effective)
         for one, row in zip(listing.letters, rows, strict=True):
-            row["file"] = _write(write, one, listing, effective, signers)
+            row["file"] = files.get(one.id)
     output.objects(rows, as_json=context.invocation(ctx).json)
+    if refused:
+        raise ConfigurationError("; ".join(refused))
 
 
 def _row(one: Queued, listing: Listing) -> dict[str, Any]:
@@ -49,15 +51,37 @@ def _row(one: Queued, listing: Listing) -> dict[str, Any]:
             "instance": codec.moment(letter.date) or None, "state": one.state.value, "note": one.note}
 
 
-def _write(folder: Path, one: Queued, listing: Listing, effective: Settings, signers: Mapping[str, Signer | None]) -> str:
+def _written(folder: Path, listing: Listing, effective: Settings) -> tuple[dict[int, str], list[str]]:
+    """Where each letter was written, by number, and why an account's were not: a wrong key keeps no other account's from it."""
+    files, refused = dict[int, str](), list[str]()
+    for name, letters in groupby(sorted(listing.letters, key=_account), key=_account):
+        try:
+            mail, signer = _sender(name, effective)
+        except ConfigurationError as error:
+            refused.append(f"{error}; no letter of account {name} was written")
+            continue
+        for one in letters:
+            files[one.id] = _write(folder, one, listing, effective, mail, signer)
+    return files, refused
+
+
+def _account(one: Queued) -> str:
+    return one.letter.account
+
+
+def _sender(name: str, effective: Settings) -> tuple[Mail, Signer | None]:
     from gateway import accounts
+
+    account = accounts.configured(effective).get(name)
+    if account is None:
+        raise ConfigurationError(f"{accounts.section(name)}mail.address: not set, but letters are to leave from there")
+    return account.mail, accounts.signer(name, account)
+
+
+def _write(folder: Path, one: Queued, listing: Listing, effective: Settings, mail: Mail, signer: Signer | None) -> str:
     from gateway.outbound import render
 
-    account = accounts.configured(effective).get(one.letter.account)
-    if account is None:
-        raise ConfigurationError(f"{accounts.section(one.letter.account)}mail.address: not set, but letter {one.id} is to leave from there")
-    content = render.render(one.letter, account.mail, listing.secret, receipt=effective.outbound.request_receipt,
-                            signer=signers[one.letter.account])
+    content = render.render(one.letter, mail, listing.secret, receipt=effective.outbound.request_receipt, signer=signer)
     file = folder / f"{one.id:06}-{one.letter.method.value.lower() or 'words'}.eml"
     try:
         folder.mkdir(parents=True, exist_ok=True)

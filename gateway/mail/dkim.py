@@ -2,8 +2,10 @@
 
 Standards: RFC 6376 (relaxed/relaxed), RFC 8301 (rsa-sha256, sizes of keys), RFC 8463 (ed25519-sha256).
 On failure: what is no key to sign with raises `InputError` when it is read; signing itself does not fail.
-Security: every header field is covered, and its absence beyond that (RFC 6376 §8.15), so that no second From, Subject or
-Content-Type can be added; the body is covered to its end (no l=). A key never shows in a repr.
+Security: every header field is covered, and that there is no further one of its name, so that no second From, Subject or
+Content-Type can be added (RFC 6376 §8.15); nor can one of `ABSENT` where we wrote none. What relays and lists add to
+their right breaks nothing: Received, List-*, a Sender where there is none. The body is covered to its end (no l=). A key never
+shows in a repr.
 Limits: one signature a letter. Neither t= nor x=: the same letter gives the same bytes, and when it was written is in its Date.
 What `compose` writes is 7-bit, so no relay has cause to encode it anew (RFC 6376 §5.3); preflight refuses anything else.
 """
@@ -27,6 +29,8 @@ LINE = 72
 """Longest run of names or of base64; what stands around them fits in RFC 5322's 78."""
 WEAK_BITS = 2048
 """RSA keys below this are read by every server and trusted by fewer and fewer (RFC 8301 §3.2)."""
+ABSENT = ("Cc", "Content-Transfer-Encoding", "Content-Disposition", "Disposition-Notification-To")
+"""Fields that change how a letter is read, to whom it seems to have gone or who hears of it; nobody else has cause to add one."""
 BITS = range(1024, 4096 + 1)
 """What every server must be able to verify (RFC 8301 §3.2)."""
 
@@ -48,7 +52,7 @@ class Signer:
         unsigned = "\r\n ".join([
             f"DKIM-Signature: v=1; a={self.algorithm}-sha256; c=relaxed/relaxed;", f"d={self.domain}; s={self.selector};",
             # Named once more than it is there: the missing one counts as nothing, and a forged one as something (§5.4.2).
-            f"h={_folded([*names, *dict.fromkeys(names)])};",
+            f"h={_folded([*names, *dict.fromkeys((*names, *ABSENT))])};",
             f"bh={_base64(hashlib.sha256(relaxed_body(body)).digest())};", "b="])
         covered = CRLF.join(map(relaxed_field, [*fields, unsigned.encode("ascii")]))  # §3.7: the own field without its CRLF
         signature = "\r\n ".join(textwrap.wrap(_base64(self.signature(covered)), LINE))
@@ -87,7 +91,12 @@ class Signer:
 
 
 def key(pem: str) -> Key:
-    """The private key in a PEM text. Raises `InputError`, whose words follow upon what it was read from."""
+    """The private key in a PEM text. Raises `InputError`, whose words follow upon what it was read from.
+
+    Files of environment variables have one line for each: line ends that came from there are a backslash and an n.
+    """
+    if "\n" not in pem.strip():
+        pem = pem.replace("\\n", "\n")
     try:
         found = serialization.load_pem_private_key(pem.encode(), password=None)
     except TypeError:

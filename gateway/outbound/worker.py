@@ -2,9 +2,10 @@
 
 Standards: RFC 5321 by `smtp`, the delivery policy of itip.md §2 by `retry`.
 On failure: a letter is "sent" only after the final 250; whatever happens before leaves it in the outbox. Killed at any line, the
-next gateway repeats the letter with the same bytes. Trouble with the server or the account rests the account's letters and blames
-none; one letter is the first to try again. A letter that cannot be rendered or fails preflight is held with the reason: that is
-a fault of ours. While the store is away what was sent is remembered, and nothing more is begun.
+next gateway repeats the letter with the same bytes; only the signature is another one where key or selector are. Trouble with the
+server or the account rests the account's letters and blames none; one letter is the first to try again. A letter that cannot be
+rendered or fails preflight is held with the reason: that is a fault of ours. While the store is away what was sent is remembered,
+and nothing more is begun.
 Limits: of each account at most `outbound.batch` letters claimed at a time, of which `smtp.connections` are being sent; to one
 domain a share of both that grows while it answers, see `turns`.
 """

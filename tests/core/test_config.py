@@ -73,6 +73,7 @@ def test_environment_before_file_before_default(tmp_path: Path, monkeypatch: pyt
     (f"{SIGNED}dkim_selector = 's1'\n", {}, ["mail.dkim_key_file", "needed", "mail.dkim_selector", "gateway.toml"]),
     (f"{SIGNED}dkim_key_file = 'k.pem'\n", {}, ["mail.dkim_selector", "needed", "gateway.toml"]),
     ("", {"GATEWAY_MAIL__DKIM_KEY": "x"}, ["mail.dkim_selector", "needed"]),
+    ("[mail]\ndkim_key_file = 'k.pem'\ndkim_selector = 's1'\n", {}, ["mail.address", "needed", "mail.dkim_selector", "gateway.toml"]),
     (f"{SIGNED}dkim_domain = 'crm.example'\n", {}, ["mail.dkim_selector", "needed", "mail.dkim_domain"]),
     *((f"{SIGNED}dkim_key_file = 'k.pem'\ndkim_selector = '{one}'\n", {}, ["mail.dkim_selector", "DNS"])
       for one in ("s 1", "-s", "s1.", "s_1", "s1; d=x", "a" * 64)),

@@ -111,7 +111,8 @@ def test_the_signature_covers_every_field_and_says_no_more_than_it_must(kind: st
     assert tags.keys() == {*"vacdshb", "bh"}, "no l=, for it leaves room; no t=, for it would be another one in a repeat"
     written = sorted(field.partition(":")[0] for field in fields[1:])
     assert {"From", "To", "Date", "Subject", "Reply-To", "Message-ID", "Content-Type", "MIME-Version", "Auto-Submitted"} <= {*written}
-    assert sorted(tags["h"].split(":")) == sorted(written * 2)
+    assert sorted(tags["h"].split(":")) == sorted(
+        [*written * 2, "Cc", "Content-Transfer-Encoding", "Content-Disposition", "Disposition-Notification-To"])
 
 
 @pytest.mark.parametrize("kind", signing.KINDS)
@@ -121,7 +122,9 @@ def test_the_signature_covers_every_field_and_says_no_more_than_it_must(kind: st
     (rb"^Auto-Submitted: auto-generated", b"Auto-Submitted: no"), (rb"^Auto-Submitted: auto-generated\r\n", b""),
     *((rb"\A", extra + b"\r\n") for extra in (
         b"From: Boss <boss@crm.example>", b"Subject: Pay", b"To: a@b.example", b"Date: Sat, 21 Nov 2026 04:15:00 +0000",
-        b"Reply-To: x@evil.example", b"Content-Type: text/html", b"MIME-Version: 1.0", b"Message-ID: <x@crm.example>")),
+        b"Reply-To: x@evil.example", b"Content-Type: text/html", b"MIME-Version: 1.0", b"Message-ID: <x@crm.example>",
+        b"Cc: boss@crm.example", b"Content-Transfer-Encoding: base64", b"Content-Disposition: attachment; filename=x.exe",
+        b"Disposition-Notification-To: x@evil.example")),
     (rb"Kick-off\r\n=3D", b"Kick-out\r\n=3D"), (rb"\Z", b"<b>more</b>\r\n"), (rb"\r\n\r\n", b"\r\n\r\nmore\r\n"),
     (rb" d=crm\.example", b" d=ext.example"), (rb"; s=s1", b"; s=s2"), (rb"^ h=", b" h=Sender:")])
 def test_what_somebody_changed_does_not_verify(kind: str, what: bytes, becomes: bytes) -> None:
@@ -135,6 +138,10 @@ def test_what_somebody_changed_does_not_verify(kind: str, what: bytes, becomes: 
 @pytest.mark.parametrize("kind", signing.KINDS)
 @pytest.mark.parametrize(("what", "becomes"), [
     (rb"\A", b"Received: from a by b; Fri, 20 Nov 2026 04:15:00 +0000\r\nDelivered-To: ola@ext.example\r\n"),
+    *((rb"\A", extra + b"\r\n") for extra in (
+        b"Return-Path: <invites@crm.example>", b"Authentication-Results: mx.ext.example; dkim=pass", b"X-Spam-Status: No, score=-0.1",
+        b"Sender: list@ext.example", b"List-Id: <list.ext.example>", b"List-Unsubscribe: <mailto:list@ext.example>",
+        b"Resent-From: eva@ext.example", b"Precedence: list")),
     (rb"\r\n (?=boundary)", b"\r\n\t  "), (rb"^From: (.*) <", b"From:\r\n \\1\r\n <"), (rb"^Subject: ", b"subject:   "),
     (rb"\Z", b"\r\n\r\n"), (rb"kl\. 09\.00=E2", b"kl.  09.00=E2"), (rb"(?<=Kick-off)\r\n=3D", b" \t\\g<0>")])
 def test_what_relays_do_leaves_the_signature_good(kind: str, what: bytes, becomes: bytes) -> None:
@@ -230,6 +237,46 @@ def test_a_key_that_cannot_be_used_ends_the_daemon_at_its_start(content: bytes |
 def test_a_key_in_the_environment_is_named_by_its_setting() -> None:
     with pytest.raises(ConfigurationError, match=r"^accounts\.sales\.mail\.dkim_key: what is given is no private key in PEM$"):
         accounts.signer("sales", account(dkim_key="secret"))
+
+
+def test_a_key_from_a_file_of_environment_variables_has_its_line_ends_escaped() -> None:
+    """systemd's EnvironmentFile= and docker's --env-file give a variable one line."""
+    for kind in signing.KINDS:
+        pem = signing.pem(kind)
+        for given in (pem, pem.strip()):
+            signer = accounts.signer("sales", account(dkim_key=given.replace("\n", "\\n")))
+            assert signer is not None
+            assert signer.record == SIGNERS[kind].record
+
+
+def test_one_accounts_unreadable_key_keeps_no_other_accounts_letters_from_being_written(tmp_path: Path) -> None:
+    usual = {"GATEWAY_ACCOUNTS__SALES__OWNERS": '["eva"]', "GATEWAY_ACCOUNTS__SALES__MAIL__ADDRESS": "sales@team.crm.example",
+             "GATEWAY_ACCOUNTS__UNUSED__MAIL__ADDRESS": "unused@crm.example", "GATEWAY_ACCOUNTS__UNUSED__MAIL__DKIM_SELECTOR": "s3",
+             "GATEWAY_ACCOUNTS__UNUSED__MAIL__DKIM_KEY_FILE": "absent.pem",
+             "GATEWAY_MAIL__DKIM_SELECTOR": "s1", "GATEWAY_MAIL__DKIM_KEY_FILE": "credential:dkim-key"}
+    document = tmp_path / "document.json"
+    document.write_text(json.dumps({"associates": [{"key": "per", "name": "Per"}, {"key": "eva", "name": "Eva"}], "follow_ups": [
+        {"key": key, "owner": owner, "title": "Kick-off", "start": "2099-12-01T09:00:00",
+         "participants": [{"email": "ola@ext.example", "email_invite": True}]} for key, owner in (("m1", "per"), ("m2", "eva"))]}))
+    assert administrator(tmp_path, "load", str(document), **usual).returncode == 0
+
+    def written(**more: str) -> tuple[subprocess.CompletedProcess[str], dict[str, str | None]]:
+        done = administrator(tmp_path, "letters", "--json", "--write", str(tmp_path / "letters"), **usual, **more)
+        return done, {row["follow_up"]: row["file"] for row in map(json.loads, done.stdout.splitlines())}
+
+    done, files = written()
+    assert done.returncode == 78
+    assert files["m1"] is None
+    assert files["m2"] is not None
+    assert b"sales+" in Path(files["m2"]).read_bytes()
+    for part in ("mail.dkim_key_file: credential:dkim-key", "CREDENTIALS_DIRECTORY", "no letter of account default was written"):
+        assert part in done.stderr
+
+    (tmp_path / "dkim-key").write_text(signing.pem("rsa"), encoding="ascii")
+    done, files = written(CREDENTIALS_DIRECTORY=str(tmp_path))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert files["m1"] is not None
+    assert signing.verifies(Path(files["m1"]).read_bytes(), SIGNERS["rsa"].record)
 
 
 def administrator(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
