@@ -2,9 +2,11 @@
 
 import gc
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,12 @@ from gateway.store.engine import Store
 from tests import rig, stores
 
 pytest_plugins = ["tests.rig.fixtures"]
+
+MEMORY = Path("/dev/shm")
+ROOM = 64 * 2**20
+"""Where no more bytes of memory are free than containers usually have in all, stores stay on the disk: browsers need them, too."""
+STORES = "invite-gateway-tests-"
+DAY_SECONDS = 86_400
 
 # A failure on one machine must be a failure on every other, so examples are derived from the test and never from chance.
 settings.register_profile("dev", max_examples=60, deadline=None, derandomize=True, database=None)
@@ -48,17 +56,34 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def lasting_store() -> Iterator[Store]:
     """For `stores.renew` only: whatever the last test left is in it. In memory where there is some: every commit waits for its disk."""
-    memory = Path("/dev/shm")
-    folder = tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None)
+    folder = tempfile.TemporaryDirectory(prefix=STORES, dir=MEMORY if _memory_is_there() else None)
     with folder as name, closing(Store(f"sqlite:///{name}/store.db")) as store:
         yield store
 
 
+def _memory_is_there() -> bool:
+    """Whether `MEMORY` takes our stores. What runs that were killed have left there is removed first: it is nobody's, and memory."""
+    if not os.access(MEMORY, os.W_OK):
+        return False
+    for left in MEMORY.glob(f"{STORES}*"):
+        with suppress(FileNotFoundError):  # another process of this run was quicker
+            about = left.lstat()
+            if about.st_uid == os.getuid() and about.st_mtime < time.time() - DAY_SECONDS:
+                shutil.rmtree(left)
+    return shutil.disk_usage(MEMORY).free > ROOM
+
+
 @pytest.fixture
-def store(lasting_store: Store, sqlite_template: Path) -> Iterator[Store]:
-    """An empty store at our schema, in SQLite; tests/store has one of each kind."""
+def sqlite_store(lasting_store: Store, sqlite_template: Path) -> Iterator[Store]:
+    """An empty store at our schema, in SQLite."""
     yield stores.renew(lasting_store, sqlite_template)
     lasting_store.close()
+
+
+@pytest.fixture
+def store(sqlite_store: Store) -> Store:
+    """An empty store at our schema; tests/store has one of each kind."""
+    return sqlite_store
 
 
 @pytest.fixture(scope="session")

@@ -207,20 +207,16 @@ def asked_twice(store: Store) -> world.World:
 
 
 @pytest.fixture(scope="module")
-def asked_world(lasting_store: Store, sqlite_template: Path) -> world.World:
+def asked_world(
+        lasting_store: Store, sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[world.World, Path]:
+    """Ola asked three times; and its store to copy, taken before any other test can write there."""
     made = asked_twice(stores.renew(lasting_store, sqlite_template))
     ola = [one for one in made.letters if one.letter.address == "ola@ext.example"]
     assert [(one.letter.edition.sequence, one.letter.edition.significant) for one in ola] == [(0, 0), (1, 1), (2, 1)]
     assert ola[-1].letter.dtstamp == OUR_DTSTAMP
     made.store.close()
-    return made
-
-
-@pytest.fixture(scope="module")
-def asked_template(asked_world: world.World, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The store of `asked_world`, to copy."""
-    assert asked_world.store.path is not None
-    return Path(shutil.copy(asked_world.store.path, tmp_path_factory.mktemp("order")))
+    assert made.store.path is not None
+    return made, Path(shutil.copy(made.store.path, tmp_path_factory.mktemp("order")))
 
 
 def mail(answer: Answer, letter: world.Sent) -> bytes:
@@ -250,8 +246,9 @@ def linked(answer: Answer) -> Answer:
     lambda groups: st.permutations([linked(one) for group in groups for one in group])))
 @settings(max_examples=THROUGH_THE_STORE, deadline=None, suppress_health_check=[
     HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture])
-def test_any_order_through_mail_and_store(asked_world: world.World, asked_template: Path, answers: list[Answer]) -> None:
-    stage = replace(asked_world, store=stores.renew(asked_world.store, asked_template))
+def test_any_order_through_mail_and_store(asked_world: tuple[world.World, Path], answers: list[Answer]) -> None:
+    asked_before, template = asked_world
+    stage = replace(asked_before, store=stores.renew(asked_before.store, template))
     letter = [one for one in stage.letters if one.letter.address == "ola@ext.example"][-1]
     asked = Asked(2, 1)
     for answer in answers:

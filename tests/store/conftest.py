@@ -24,10 +24,10 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture(params=KINDS)
-def store(request: pytest.FixtureRequest, store: Store) -> Iterator[Store]:
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
     """An empty store at our schema."""
     if request.param == "sqlite":
-        yield store
+        yield request.getfixturevalue("sqlite_store")
         return
     cluster: postgres_server.Cluster = request.getfixturevalue("postgres")
     with cluster.database(cluster.template("gateway_schema", stores.upgraded)) as made:

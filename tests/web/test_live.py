@@ -197,7 +197,8 @@ async def test_readiness_names_what_is_missing(site):
 async def test_every_answer_carries_the_security_headers(site):
     async with httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client:
         for path in ("/", "/listing", "/static/page.js", "/nowhere", "/api/v1/events?after=x", "/api/openapi.json"):
-            answer = await client.get(path)
+            async with asyncio.timeout(DEADLINE):  # what httpx calls a timeout starts anew with every byte of an endless stream
+                answer = await client.get(path)
             policy = answer.headers["content-security-policy"]
             assert "default-src 'none'" in policy
             assert "unsafe" not in policy
@@ -209,7 +210,8 @@ async def test_every_answer_carries_the_security_headers(site):
 async def test_errors_are_problems(site):
     async with httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client:
         for path, code in (("/nowhere", 404), ("/api/v1/events?after=x", 422), ("/api/v1/events?after=-1", 422)):
-            answer = await client.get(path)
+            async with asyncio.timeout(DEADLINE):
+                answer = await client.get(path)
             assert answer.status_code == code
             assert answer.headers["content-type"] == "application/problem+json"
             assert answer.json()["status"] == code
