@@ -1,9 +1,12 @@
-"""Reminding whoever has not answered by when an answer is wanted (`outbound.reminder_hours`): once for each row and SEQUENCE.
+"""Reminding whoever has not answered by when an answer is wanted (`outbound.reminder_hours`): once for each row and question.
 
-The invitation is marked, planned and journalled in one transaction, under the follow-up's lock: an answer that comes at that moment
-is either seen, or finds the letter waiting, which the sender then drops.
+What is due is decided while reading, and once more where something is: the invitation is marked, planned and journalled in one
+transaction, under the follow-up's lock. An answer that comes at that moment is either seen, or finds the letter waiting, which the
+sender then drops.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfoNotFoundError
 
@@ -13,8 +16,9 @@ from gateway import settings as configuration
 from gateway.actions import planning
 from gateway.errors import InputError
 from gateway.itip import reminders as rules
-from gateway.store import engine, followups, invitations, journal, leases, reminders
+from gateway.store import engine, followups, journal, leases, reminders
 from gateway.store.engine import Connection, Store
+from gateway.store.reminders import Place, Silent
 
 log = structlog.get_logger(__name__)
 
@@ -25,18 +29,19 @@ MOST = 1000
 """Letters after which the others wait for the next look."""
 
 
-def remind(store: Store, settings: configuration.Settings, holder: str, now: datetime) -> int:
+def remind(store: Store, settings: configuration.Settings, holder: str, clock: Callable[[], datetime]) -> int:
     """Queue the reminders that are due, the nearest deadline first. `holder`: this process; where another is at it, that one goes on
-    alone. Returns how many are reminded."""
-    ahead, done, last = timedelta(hours=settings.outbound.reminder_hours), 0, None
+    alone. `clock`: the present instant, for a look may take minutes. Returns how many are reminded."""
+    ahead, began, done, last = timedelta(hours=settings.outbound.reminder_hours), clock(), 0, None
     while ahead:
-        with store.read() as connection:
-            page = reminders.near(connection, now, ahead, last, PAGE)
-        for place in page:
+        page, waiting = _look(store, began, ahead, last)
+        for place in waiting:
+            now = clock()
             with store.write() as connection:
                 if leases.take(connection, LEASE, holder, now) is None:
                     return done
-                done += _remind(connection, place.key, planning.context(connection, settings, now), ahead)
+                with _alone(place.key), connection.begin_nested():
+                    done += _mark_and_plan(connection, place.key, planning.context(connection, settings, now), ahead)
             if done >= MOST:
                 return done
         if len(page) < PAGE:
@@ -45,28 +50,42 @@ def remind(store: Store, settings: configuration.Settings, holder: str, now: dat
     return done
 
 
-def _remind(connection: Connection, key: str, context: planning.Context, ahead: timedelta) -> int:
+def _look(store: Store, now: datetime, ahead: timedelta, after: Place | None) -> tuple[list[Place], list[Place]]:
+    """The next follow-ups that may have somebody to be reminded, and those that do."""
+    with store.read() as connection:
+        page, waiting = reminders.near(connection, now, ahead, after, PAGE), list[Place]()
+        for place in page:
+            with _alone(place.key):
+                waiting += [place] if _due(connection, place.key, now, ahead) else []
+    return page, waiting
+
+
+@contextmanager
+def _alone(key: str) -> Iterator[None]:
+    """What one follow-up fails on keeps no other waiting."""
     try:
-        with connection.begin_nested():
-            return _mark_and_plan(connection, key, context, ahead)
+        yield
     except (InputError, ZoneInfoNotFoundError) as error:  # the rows say so since it was planned
         log.warning("nobody is reminded: the follow-up cannot be planned", follow_up=key, reason=str(error))
     except Exception as error:
         if engine.outage(error):
             raise
         log.exception("nobody is reminded", follow_up=key)
-    return 0
+
+
+def _due(connection: Connection, key: str, now: datetime, ahead: timedelta) -> list[Silent]:
+    return [one for one in reminders.silent(connection, key, now, ahead) if rules.due(one.edition, one.reminded, now, ahead)]
 
 
 def _mark_and_plan(connection: Connection, key: str, context: planning.Context, ahead: timedelta) -> int:
     followups.lock(connection, key)
-    found = reminders.silent(connection, key, context.now - ahead)
-    held = invitations.editions(connection, {one.edition for one in found})
-    due = [one for one in found if rules.due(held[one.edition], context.now, ahead) and one.reminded != held[one.edition].sequence]
-    if not due:
-        return 0
-    for sequence in sorted({held[one.edition].sequence for one in due}):
-        reminders.remind(connection, [one.invitation for one in due if held[one.edition].sequence == sequence], sequence)
-    journal.write(connection, [journal.Entry("reminded", key, one.participant) for one in due], context.now)
-    planning.plan_one(connection, key, context)
+    reminders.lock(connection, key)
+    if not context.of(connection, key).account:
+        return 0  # the letter would never come; whoever has none now is reminded once there is one
+    due = _due(connection, key, context.now, ahead)
+    for sequence in sorted({one.edition.sequence for one in due}):
+        reminders.remind(connection, [one.invitation for one in due if one.edition.sequence == sequence], sequence)
+    journal.write(connection, [journal.Entry("reminded", key, one.participant, one.edition.recurrence_id) for one in due], context.now)
+    if due:
+        planning.plan_one(connection, key, context)
     return len(due)

@@ -110,8 +110,11 @@ def _jobs(process: Process) -> Sequence[supervise.Role]:
     async def tidy() -> None:
         await asyncio.to_thread(upkeep.tidy, process.store, datetime.now(UTC))
 
+    def clock() -> datetime:
+        return datetime.now(UTC)
+
     async def remind() -> None:
-        reminded = await asyncio.to_thread(reminders.remind, process.store, process.settings, process.holder, datetime.now(UTC))
+        reminded = await asyncio.to_thread(reminders.remind, process.store, process.settings, process.holder, clock)
         if reminded:
             log.info("reminders planned", letters=reminded)
 

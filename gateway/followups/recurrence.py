@@ -79,9 +79,12 @@ def start_of(edition: Edition, instance: Moment) -> Moment:
     return next((one.start for one in edition.dates if one.original == instance and one.start is not None), instance)
 
 
-def begins(edition: Edition) -> datetime | None:
-    """The instant at which it begins, or the first date of a series; a day with its midnight. None: it has no time at all."""
-    start = edition.start if edition.start is not None else edition.deadline
+def begin_of(edition: Edition, instance: Moment | None = None) -> datetime | None:
+    """The instant at which a single follow-up, or one date of a series, begins; a day with its midnight. None: it has no time at all."""
+    if instance is not None:
+        start: Moment | None = start_of(edition, instance)
+    else:
+        start = edition.start if edition.start is not None else edition.deadline
     return start if start is None or isinstance(start, datetime) else _midnight(edition, start)
 
 

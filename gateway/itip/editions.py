@@ -205,7 +205,7 @@ def _frame(edition: Edition) -> tuple[object, ...]:
 
 
 def _wording(edition: Edition) -> tuple[object, ...]:
-    return edition.title, edition.agenda, edition.video_url, edition.answer_by
+    return edition.title, edition.agenda, edition.video_url
 
 
 def _by_date(one: tuple[Moment, *tuple[object, ...]]) -> str:

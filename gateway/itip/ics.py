@@ -21,7 +21,8 @@ HORIZON = 10
 """Years after its start for which the zone of an endless series is checked and, where needed, written out."""
 PLAIN = "!$&'*+-/=_.~"
 """Characters of a local part that stand as they are in mailto: (RFC 6068 §2; clients compare the text without decoding)."""
-CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""Those of lines, and those that turn the direction of what follows (Unicode UAX 9): they would reach beyond the text itself."""
 SUFFIX = re.compile(r"(jr|sr|i{1,3}|iv|ph\.?d|m\.?d|inc|ltd|llc|plc|gmbh|asa?|ab|a/s)\.?", re.IGNORECASE)
 """What stands after a comma without being a given name: "Acme, Inc."."""
 LONGEST_REASON = 500

@@ -38,7 +38,7 @@ class Invitee:
 class Queued:
     """A letter in the outbox that has not left: it may still be replaced. `tries`: how often a server turned it away.
 
-    `instance`: the one date of a series that it is about; None: all of it.
+    `instance`: the one date of a series that it is about; None: all of it. `reply`: what it shows as his answer.
     """
 
     letter: int
@@ -47,6 +47,7 @@ class Queued:
     before: Edition | None
     tries: int
     instance: Moment | None = None
+    reply: Reply = Reply.NEEDS_ACTION
 
 
 @dataclass(frozen=True, slots=True)

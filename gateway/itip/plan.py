@@ -10,7 +10,7 @@ from datetime import datetime
 
 from gateway import status
 from gateway.followups import recurrence
-from gateway.itip import editions, numbering, owing, standings
+from gateway.itip import editions, numbering, owing, reminders, standings
 from gateway.model import NO_REMARKS, Edition, Method, Moment, Occasion, Remarks, Reply, Standing
 
 SERIES = None
@@ -91,7 +91,7 @@ def plan(wanted: Edition | None, known: Edition | None, invitees: Sequence[owing
             letters = _without(letters, past)
             if past[0].instance is not None or not letters:
                 notes[one.participant] = DATE_OVER if past[0].instance is not None else OVER
-        new, replaced = _against_queue(one, letters)
+        new, replaced = _against_queue(one, letters, now)
         owed += new
         superseded += replaced
     for invitee in invitees:
@@ -193,7 +193,8 @@ def _requests(wanted: Edition, invitee: owing.Invitee, copy: owing.Copy, dates: 
     """What brings a copy up to date: one letter about all of it, or one for each date that changed by itself (P11)."""
     holds = copy.edition if copy.method is Method.REQUEST else None
     edition = _for_him(wanted, holds, invitee)
-    if holds is None or (copy.again and copy.again_instance is None) or editions.whole_differs(holds, edition):
+    urged = holds is not None and _reply(invitee) is Reply.NEEDS_ACTION and _urges(holds, edition, now)
+    if holds is None or (copy.again and copy.again_instance is None) or urged or editions.whole_differs(holds, edition):
         return [_request(edition, invitee, copy, dates, now)]
     steps, again = dates.between(holds) if edition.recurrence_id is None else [], _again(copy)
     last = steps[-1][-1] if steps else holds
@@ -203,6 +204,11 @@ def _requests(wanted: Edition, invitee: owing.Invitee, copy: owing.Copy, dates: 
         before, editions.sequence(after, date)[0], owing.next_dtstamp(copy.top_dtstamp, now), _reply(invitee, date), instance=date,
         remarks=Remarks(Occasion.OLD_ANSWER) if date in again else NO_REMARKS)
         for date, before, after in steps]
+
+
+def _urges(before: Edition, after: Edition, now: datetime) -> bool:
+    """Whether an answer is wanted by another time than was said. It concerns who has given none, while there is time; nobody else."""
+    return before.answer_by != after.answer_by and reminders.wanted_by(before, now) != reminders.wanted_by(after, now)
 
 
 def _again(copy: owing.Copy) -> list[Moment]:
@@ -258,7 +264,11 @@ def _cancel(edition: Edition | None, copy: owing.Copy, now: datetime, reply: Rep
     if copy.method is not Method.REQUEST or copy.edition is None or copy.refused:
         return []
     # Gone, or deleted and made anew under the same key: what he holds is cancelled, by its own UID.
-    taken = edition if edition is not None and edition.uid == copy.edition.uid else replace(copy.edition, cancelled=True)
+    taken = edition
+    if taken is None or taken.uid != copy.edition.uid:
+        # What waits may tell the last that was said of it before it was deleted.
+        why = next((one.edition.cancel_reason for one in copy.queued if one.method is Method.CANCEL and one.instance is None), "")
+        taken = replace(copy.edition, cancelled=True, cancel_reason=why if edition is None else "")
     sequence = max(editions.counter(taken), copy.top_sequence + 1)
     return [owing.Owed(Method.CANCEL, copy.participant, copy.invitation, None, taken, copy.edition, sequence,
                  owing.next_dtstamp(copy.top_dtstamp, now), reply, withdrawn=not taken.cancelled)]
@@ -277,14 +287,14 @@ def _without(letters: Sequence[owing.Owed], past: Sequence[owing.Owed]) -> list[
     return left
 
 
-def _against_queue(copy: owing.Copy, letters: Sequence[owing.Owed]) -> tuple[list[owing.Owed], list[int]]:
+def _against_queue(copy: owing.Copy, letters: Sequence[owing.Owed], now: datetime) -> tuple[list[owing.Owed], list[int]]:
     """The letters that are really new, and the numbers of the waiting ones that they replace.
 
     A waiting letter that already says what is owed stays; so does one that may have left and is repeated, unless a newer one
     says all that it says: about everything, or about the same date.
     """
     queue, left = list(copy.queued), list(letters)
-    if queue and _is_repeat(queue[0], copy) and not any(one.instance in (None, queue[0].instance) for one in left):
+    if queue and _is_repeat(queue[0], copy, now) and not any(one.instance in (None, queue[0].instance) for one in left):
         queue.pop(0)
     replaced = list[owing.Queued]()
     for queued in queue:
@@ -297,15 +307,17 @@ def _against_queue(copy: owing.Copy, letters: Sequence[owing.Owed]) -> tuple[lis
     return left, [one.letter for one in replaced]
 
 
-def _is_repeat(queued: owing.Queued, copy: owing.Copy) -> bool:
+def _is_repeat(queued: owing.Queued, copy: owing.Copy, now: datetime) -> bool:
     """It counts as sent, or says once more what the copy holds."""
     method = Method.REQUEST if queued.instance is not None else queued.method
-    return method is copy.method and copy.edition is not None and not editions.differs(queued.edition, copy.edition)
+    return (method is copy.method and copy.edition is not None and not editions.differs(queued.edition, copy.edition)
+            and not (queued.reply is Reply.NEEDS_ACTION and _urges(copy.edition, queued.edition, now)))
 
 
 def _says(queued: owing.Queued, letter: owing.Owed) -> bool:
     return (queued.method is letter.method and queued.instance == letter.instance
             and not editions.differs(queued.edition, letter.edition)
+            and (letter.reply is not Reply.NEEDS_ACTION or queued.edition.answer_by == letter.edition.answer_by)
             and editions.cancel_reason(queued.edition, queued.instance) == editions.cancel_reason(letter.edition, letter.instance))
 
 

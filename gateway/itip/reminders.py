@@ -6,19 +6,51 @@ Pure. A reminder is the REQUEST once more, with the same SEQUENCE and a new DTST
 from datetime import datetime, timedelta
 
 from gateway.followups import recurrence
-from gateway.itip import editions, plan
-from gateway.model import Edition, Letter, Occasion
+from gateway.itip import editions
+from gateway.model import Edition, Letter, Moment, Occasion
+
+SECOND = timedelta(seconds=1)
 
 
-def deadline(edition: Edition) -> datetime | None:
-    """By when an answer is of use: what the owner has said, else when it begins, or the first date of a series."""
-    return edition.answer_by if edition.answer_by is not None else recurrence.begins(edition)
+def following(edition: Edition, now: datetime, until: datetime) -> recurrence.Occurrence | None:
+    """The next date of a series that takes place, by its own times: it begins after now, and not after `until`."""
+    if edition.recurrence is None:
+        return None
+    ahead = (one for one in recurrence.occurrences(edition, now, until + SECOND) if now < _start(edition, one.original) <= until)
+    return min(ahead, key=lambda one: _start(edition, one.original), default=None)
 
 
-def due(edition: Edition, now: datetime, ahead: timedelta) -> bool:
-    """Whether the deadline is so near that whoever has not answered is to be reminded, and there is still time."""
-    until = deadline(edition)
-    return until is not None and now < until <= now + ahead and not plan.over(edition, now)
+def beginning(edition: Edition, now: datetime, until: datetime) -> datetime | None:
+    """The instant at which it begins, or the next date of a series; a day with its midnight. None: nothing begins up to `until`."""
+    if edition.recurrence is None:
+        return recurrence.begin_of(edition)
+    date = following(edition, now, until)
+    return _start(edition, date.original) if date is not None else None
+
+
+def wanted_by(edition: Edition, now: datetime, instance: Moment | None = None) -> datetime | None:
+    """By when the owner wants an answer, of all of it or of one date, where that lies ahead and before what is asked about."""
+    by = edition.answer_by
+    if by is None or by <= now:
+        return None
+    begins = recurrence.begin_of(edition, instance) if instance is not None else beginning(edition, now, by)
+    return by if begins is None or by <= begins else None
+
+
+def deadline(edition: Edition, now: datetime, until: datetime) -> datetime | None:
+    """By when an answer is of use: what the owner has said, else when it begins, or the next date of a series up to `until`."""
+    return wanted_by(edition, now) or beginning(edition, now, until)
+
+
+def due(edition: Edition, reminded: int | None, now: datetime, ahead: timedelta) -> bool:
+    """Whether whoever holds this and has not answered is to be reminded: the deadline is near, and there is still time.
+
+    `reminded`: the SEQUENCE at which he was reminded last. Only what asks everybody again is a new question.
+    """
+    if reminded is not None and reminded >= edition.significant:
+        return False
+    until, end = deadline(edition, now, now + ahead), recurrence.last_end(edition)
+    return until is not None and now < until <= now + ahead and not edition.cancelled and (end is None or end > now)
 
 
 def needless(letter: Letter, answered: bool, now: datetime) -> bool:
@@ -28,5 +60,11 @@ def needless(letter: Letter, answered: bool, now: datetime) -> bool:
     """
     if letter.remarks.occasion is not Occasion.REMINDER or letter.before is None or editions.differs(letter.before, letter.edition):
         return False
-    until = deadline(letter.edition)
-    return answered or until is None or until <= now
+    until = deadline(letter.edition, letter.dtstamp, now)
+    return answered or (until is not None and until <= now)
+
+
+def _start(edition: Edition, date: Moment | None) -> datetime:
+    start = recurrence.begin_of(edition, date)
+    assert start is not None
+    return start

@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from gateway.i18n import Catalogue
-from gateway.itip import editions, ics, moments, zones
+from gateway.itip import editions, ics, moments, reminders, zones
 from gateway.model import DateChange, Edition, Guest, Kind, Letter, Method, Moment, Occasion, Recurrence, Reply
 
 MOST_DATES = 10
@@ -99,11 +99,7 @@ LEADS = {
     (Change.PROPOSAL_DECLINED, Kind.CALL): marked(
         "%(owner)s cannot follow your proposal. The call stays as it is."),
 }
-IN_TIME = {
-    Kind.MEETING: marked("Please answer before the time below."),
-    Kind.TASK: marked("Please answer before the date below."),
-    Kind.CALL: marked("Please answer before the time below."),
-}
+BEFORE_TIME, BEFORE_DATE = marked("Please answer before the time below."), marked("Please answer before the date below.")
 """What a reminder says where the owner has named no time by which he wants an answer."""
 STANDINGS = {
     Reply.ACCEPTED: marked("Your answer stands: yes."),
@@ -146,7 +142,7 @@ def change(letter: Letter) -> Change:
         return Change.ASKED_AGAIN
     if letter.remarks.occasion is Occasion.REMINDER:
         return Change.REMINDER
-    return Change.UPDATED if _visible(before) != _visible(now) else Change.INVITATION
+    return Change.UPDATED if _visible(letter, before) != _visible(letter, now) else Change.INVITATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,13 +174,21 @@ class Teller:
         sentence = self.words.gettext(LEADS[what, kind]) % {"owner": self.owner()}
         if what in (Change.UPDATED, Change.PROPOSAL_DECLINED) and self.letter.reply is not Reply.NEEDS_ACTION:
             sentence += " " + self._standing()
-        if what is Change.REMINDER and not self._answer_by():
-            sentence += " " + self.words.gettext(IN_TIME[kind])
+        if what is Change.REMINDER and not self._answer_by(self.letter.edition):
+            sentence += self._in_time()
         giver = self.letter.remarks.delegated_from
         if giver is not None and self.letter.method is Method.REQUEST and self.letter.reply is Reply.NEEDS_ACTION:
             name = ics.common_name(giver.name) or giver.address
             sentence += " " + self.words.gettext("%(name)s has passed this invitation on to you.") % {"name": name}
         return sentence
+
+    def _in_time(self) -> str:
+        """Nothing where what is shown is no end: a day lasts, and a series may have begun long ago."""
+        shown = ics.facts(self.letter)
+        if shown.start is None:
+            return " " + self.words.gettext(BEFORE_DATE)
+        ahead = isinstance(shown.start, datetime) and shown.start > self.letter.dtstamp
+        return " " + self.words.gettext(BEFORE_TIME) if ahead else ""
 
     def _standing(self) -> str:
         passed_on = self.letter.remarks.delegated_to
@@ -206,7 +210,7 @@ class Teller:
         """Label and lines, in the order in which people look for them; the agenda is shown apart."""
         shown, instance, _ = ics.facts(self.letter), self.letter.instance, self.words.gettext
         found = [Fact(self._when_label(shown), self.when(shown, instance)), Fact(_("You proposed"), self._proposed(shown)),
-                 Fact(_("Please answer by"), self._answer_by())]
+                 Fact(_("Please answer by"), self._answer_by(shown))]
         if instance is None and shown.recurrence is not None:
             found.append(Fact(_("Repeats"), self._rule(shown)))
             found.append(Fact(_("Also on"), tuple(self._added(shown))))
@@ -227,7 +231,7 @@ class Teller:
             Difference(self._when_label(now), self.when(before, instance), self.when(now, instance)),
             Difference(_("Where"), lines(before.location), lines(now.location)),
             Difference(_("Video meeting"), lines(before.video_url), lines(now.video_url)),
-            Difference(_("Answers wanted by"), self._deadline(before), self._deadline(now)),
+            Difference(_("Answers wanted by"), self._answer_by(before), self._answer_by(now)),
         ]
         if instance is None:
             found += [Difference(_("Repeats"), self._rule(before), self._rule(now)),
@@ -262,14 +266,9 @@ class Teller:
             found.append(self._clocks(start, end, owners))
         return tuple(found)
 
-    def _deadline(self, edition: Edition) -> tuple[str, ...]:
-        return self._in_zones(edition, edition.answer_by, None) if edition.answer_by is not None else ()
-
-    def _answer_by(self) -> tuple[str, ...]:
-        """By when an answer is wanted, in a letter that asks for one while there is time."""
-        letter, by = self.letter, self.letter.edition.answer_by
-        asks = letter.method is Method.REQUEST and letter.reply is Reply.NEEDS_ACTION
-        return self._deadline(letter.edition) if asks and by is not None and by > letter.dtstamp else ()
+    def _answer_by(self, edition: Edition) -> tuple[str, ...]:
+        by = _wanted_by(self.letter, edition)
+        return self._in_zones(edition, by, None) if by is not None else ()
 
     def _proposed(self, shown: Edition) -> tuple[str, ...]:
         """The time that the invitee asked for, in a letter that turns it down."""
@@ -442,6 +441,12 @@ def _place(edition: Edition, instance: Moment | None) -> tuple[object, ...]:
     return ics.span(edition, instance), edition.timezone, edition.location.strip()
 
 
-def _visible(edition: Edition) -> tuple[object, ...]:
+def _wanted_by(letter: Letter, edition: Edition) -> datetime | None:
+    """By when an answer is wanted, in a letter that asks for one while there is time."""
+    asks = letter.method is Method.REQUEST and letter.reply is Reply.NEEDS_ACTION
+    return reminders.wanted_by(edition, letter.dtstamp, letter.instance) if asks else None
+
+
+def _visible(letter: Letter, edition: Edition) -> tuple[object, ...]:
     return (edition.title, edition.agenda, edition.video_url, edition.recurrence, edition.dates, edition.guest_list_public,
-            edition.answer_by)
+            _wanted_by(letter, edition))

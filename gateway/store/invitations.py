@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from gateway.itip import owing
 from gateway.mail import address as addresses
-from gateway.model import PLANNED, Delivery, Edition, LetterState, Method, Moment, Occasion, Remarks
+from gateway.model import PLANNED, Delivery, Edition, LetterState, Method, Moment, Occasion, Remarks, Reply
 from gateway.store import codec
 from gateway.store.schema import edition, invitation, outbox, participant
 
@@ -112,7 +112,7 @@ def copies(connection: Connection, key: str) -> tuple[list[owing.Copy], dict[Edi
     for row in waiting:
         queued.setdefault(row.invitation, []).append(
             owing.Queued(row.id, Method(row.method), known[row.edition], known.get(row.before), row.tries,
-                        codec.parse_moment(row.instance)))
+                        codec.parse_moment(row.instance), Reply(row.reply)))
     found = [owing.Copy(row.id, row.participant, row.address, Method(row.sent_method) if row.sent_method else None,
                       known.get(row.sent_edition), -1 if row.top_sequence is None else row.top_sequence, row.top_dtstamp,
                       row.refused, row.again, tuple(queued.get(row.id, ())), Occasion(row.again_because or Occasion.PLANNED),

@@ -21,10 +21,10 @@ from gateway.accounts import DEFAULT
 from gateway.itip import owing
 from gateway.mail import address
 from gateway.model import PLANNED, Delivery, Edition, Letter, LetterState, Method, Occasion, Reply
-from gateway.store import codec, invitations, leases
+from gateway.store import codec, invitations, leases, reminders
 from gateway.store.invitations import Invitation
 from gateway.store.pace import Room
-from gateway.store.schema import attempt, invitation, outbox, standing
+from gateway.store.schema import attempt, invitation, outbox
 
 OPEN = (LetterState.WAITING, LetterState.SENDING, LetterState.HELD)
 AGES = (5, 10, 20, 40, 80, 160, 320, 640, 1280)
@@ -197,18 +197,16 @@ def claim(connection: Connection, holder: str, now: datetime, limit: int, *, acc
               # Whoever is told that one date is cancelled holds the series all the same.
               "claimed_method": Method.REQUEST if row.instance else row.method}
              for row in sorted(planned, key=lambda row: row.invitation)])
-    return _with_answers(connection, _queued(connection, rows))
+    return _with_answers(connection, _queued(connection, rows), now)
 
 
-def _with_answers(connection: Connection, letters: list[Queued]) -> list[Queued]:
+def _with_answers(connection: Connection, letters: list[Queued], now: datetime) -> list[Queued]:
     """A reminder may have waited for long."""
-    asking = {one.participant for one in letters if one.letter.remarks.occasion is Occasion.REMINDER}
+    asking = {one.id: (one.participant, one.letter.edition) for one in letters if one.letter.remarks.occasion is Occasion.REMINDER}
     if not asking:
         return letters
-    query = sa.select(standing.c.participant).where(
-        standing.c.participant.in_(asking), standing.c.instance == "", standing.c.reply != Reply.NEEDS_ACTION)
-    answered = set(connection.execute(query).scalars())
-    return [replace(one, answered=one.participant in answered) for one in letters]
+    heard = reminders.heard(connection, asking, now)
+    return [replace(one, answered=one.id in heard) for one in letters]
 
 
 def _choose(connection: Connection, account: str, now: datetime, limit: int, room: Room) -> list[int]:

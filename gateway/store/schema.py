@@ -91,6 +91,10 @@ def _deadline(table: str, column: str) -> Index:
     return Index(f"ix_{table}_{column}", column, sqlite_where=there, postgresql_where=there)
 
 
+SERIES = text("rrule <> ''")
+"""What the index of the series is limited to; a query uses it that says the very same."""
+
+
 company = Table("company", metadata, Column("key", Text, primary_key=True), _words("name"))
 
 associate = Table(
@@ -145,6 +149,7 @@ follow_up = Table(
     CheckConstraint("guest_list IN ('auto', 'public', 'private')", name="guest_list"),
     CheckConstraint("availability IN ('busy', 'free')", name="availability"),
     *(_deadline("follow_up", column) for column in ("answer_by", "start_at", "deadline")),
+    Index("ix_follow_up_series", "start_at", sqlite_where=SERIES, postgresql_where=SERIES),
     *_instants("start_at", "end_at", "deadline", "answer_by"))
 
 follow_up_date = Table(
@@ -152,6 +157,7 @@ follow_up_date = Table(
     _key("follow_up", "follow_up.key", nullable=False), Column("original_start", Instant, nullable=False),
     Column("start_at", Instant), Column("end_at", Instant), _flag("cancelled"), _words("cancel_reason"),
     sa.PrimaryKeyConstraint("follow_up", "original_start"), _deadline("follow_up_date", "start_at"),
+    Index("ix_follow_up_date_original_start", "original_start"),
     *_instants("original_start", "start_at", "end_at"))
 
 INVITEE = ("person", "associate", "resource", "email")
@@ -280,7 +286,7 @@ journal = Table(
 
 change_mark = Table(
     "change_mark", metadata,
-    Column("id", Identity, primary_key=True, autoincrement=True), Column("follow_up", Text, nullable=False), _now("at"),
+    Column("id", Identity, primary_key=True, autoincrement=True), Column("follow_up", Text, nullable=False, index=True), _now("at"),
     sqlite_autoincrement=True)
 
 lease = Table(

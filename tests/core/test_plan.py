@@ -40,7 +40,11 @@ LINES = {
     "all-day": Line(lambda world: world.edit(all_day=True, start=date(2026, 12, 1), end=date(2026, 12, 2)), BOTH, ASKED),
     "title": Line(lambda world: world.edit(title="Another"), SILENT),
     "agenda": Line(lambda world: world.edit(agenda="1. Coffee"), SILENT),
-    "by when an answer is wanted": Line(lambda world: world.edit(answer_by=START - 48 * HOUR), SILENT),
+    "by when an answer is wanted": Line(lambda world: world.edit(answer_by=START - 48 * HOUR), []),
+    "by when an answer is wanted that one has not given": Line(
+        lambda world: (world.change(1, standings={None: Standing()}), world.edit(answer_by=START - 48 * HOUR)), [(1, "REQUEST", 0)], {2: 1}),
+    "by when an answer is wanted, after the start": Line(
+        lambda world: (world.change(1, standings={None: Standing()}), world.edit(answer_by=START + HOUR)), [], {2: 1}),
     "a reason for nothing": Line(lambda world: world.edit(cancel_reason="too early"), []),
     "video link": Line(lambda world: world.edit(video_url="https://v.example/1"), SILENT),
     "title and place": Line(lambda world: world.edit(title="Another", location="Fjord"), BOTH, ASKED),

@@ -83,7 +83,7 @@ class World:
             connection.execute(sa.update(schema.change_mark).values(at=self.now))
             secret = meta.site_secret(connection)
         planning.plan_due(self.store, self.settings, self.now, everything=True)
-        reminders.remind(self.store, self.settings, leases.identity(), self.now)
+        reminders.remind(self.store, self.settings, leases.identity(), lambda: self.now)
         left = list[Sent]()
         while self.server_up and (claimed := deliveries.claim(self.store, GATEWAY, self.now, 500)):
             settled = [self._hand_over(queued, secret, left) for queued in claimed]
