@@ -74,7 +74,10 @@ def _alone(key: str) -> Iterator[None]:
 
 
 def _due(connection: Connection, key: str, now: datetime, ahead: timedelta) -> list[Silent]:
-    return [one for one in reminders.silent(connection, key, now, ahead) if rules.due(one.edition, one.reminded, now, ahead)]
+    found = [one for one in reminders.silent(connection, key, now, ahead) if rules.is_new(one.edition, one.reminded)]
+    held = {id(one.edition): one.edition for one in found}  # one for many, mostly
+    due = {number for number, edition in held.items() if rules.due(edition, now, ahead)}
+    return [one for one in found if id(one.edition) in due]
 
 
 def _mark_and_plan(connection: Connection, key: str, context: planning.Context, ahead: timedelta) -> int:

@@ -42,13 +42,13 @@ def deadline(edition: Edition, now: datetime, until: datetime) -> datetime | Non
     return wanted_by(edition, now) or beginning(edition, now, until)
 
 
-def due(edition: Edition, reminded: int | None, now: datetime, ahead: timedelta) -> bool:
-    """Whether whoever holds this and has not answered is to be reminded: the deadline is near, and there is still time.
+def is_new(edition: Edition, reminded: int | None) -> bool:
+    """Whether somebody holds a question that he was not reminded of. `reminded`: the SEQUENCE at which he was; only asking again is new."""
+    return reminded is None or reminded < edition.significant
 
-    `reminded`: the SEQUENCE at which he was reminded last. Only what asks everybody again is a new question.
-    """
-    if reminded is not None and reminded >= edition.significant:
-        return False
+
+def due(edition: Edition, now: datetime, ahead: timedelta) -> bool:
+    """Whether whoever holds this and has not answered is to be reminded: the deadline is near, and there is still time."""
     until, end = deadline(edition, now, now + ahead), recurrence.last_end(edition)
     return until is not None and now < until <= now + ahead and not edition.cancelled and (end is None or end > now)
 

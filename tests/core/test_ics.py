@@ -157,6 +157,7 @@ def test_an_answer_that_stands_is_shown() -> None:
     ('Per "Pelle" Bø; Acme: x', "Per Pelle Bø Acme x"),
     ("O\u2019Brien", "O'Brien"),
     ("A\r\nB\tC\x00\u2028D^n", "A B C D n"),
+    ("\u202eA\u202c B\u2066C\u2069", "A B C"),
     (", ", ""),
     ("Ås, ", "Ås"),
     ("Acme, Inc.", "Acme Inc."),

@@ -20,7 +20,7 @@ from icalendar import Calendar
 
 from gateway import i18n
 from gateway.errors import InputError
-from gateway.itip import ics, links, preflight
+from gateway.itip import editions, ics, links, preflight
 from gateway.mail import compose
 from gateway.model import Edition, Letter, Method, Recurrence, Reply
 from gateway.outbound import render, wording
@@ -349,6 +349,30 @@ def test_a_reminder_says_what_is_missing_and_by_when(kind: str, urged: str) -> N
     assert bool(asked_by(one)) is not bool(urged)
     late = replace(one, dtstamp=START - HOUR)
     assert teller(late).lead().endswith("nedenfor."), "no time that has passed is named"
+
+
+@pytest.mark.parametrize(("kind", "at"), [("all-day", letter().dtstamp), ("all-day-series", letter().dtstamp), ("series", START + HOUR)])
+def test_a_reminder_names_no_start_that_is_no_end(kind: str, at: datetime) -> None:
+    assert teller(replace(changed(kind, "reminder"), dtstamp=at)).lead().endswith("ennå.")
+
+
+@pytest.mark.parametrize(("one", "told"), [
+    (letter(replace(SINGLE, answer_by=START)), True), (letter(replace(SINGLE, answer_by=START + HOUR)), False),
+    (letter(replace(SERIES, answer_by=START)), True), (letter(replace(specimens.SERIES, answer_by=SECOND)), False),
+    (letter(replace(SERIES, answer_by=SECOND), dtstamp=START + HOUR), True),
+    (letter(replace(WITH_DATES, answer_by=SECOND + HOUR), instance=SECOND), True),
+    (letter(replace(WITH_DATES, answer_by=SECOND + 3 * HOUR), instance=SECOND), False),
+    (letter(editions.seen(replace(WITH_DATES, answer_by=SECOND + HOUR), SECOND)), True),
+    (letter(editions.seen(replace(WITH_DATES, answer_by=SECOND + 3 * HOUR), SECOND)), False)])
+def test_a_time_after_what_is_asked_about_is_not_named(one: Letter, told: bool) -> None:
+    assert bool(asked_by(one)) is told
+
+
+def test_who_has_answered_reads_nothing_of_another_deadline() -> None:
+    one = letter(replace(SINGLE, answer_by=BY), before=SINGLE, reply=Reply.ACCEPTED)
+    assert wording.change(one) is wording.Change.INVITATION
+    assert teller(replace(one, edition=replace(one.edition, title="X"))).differences()[0].label == "Tittel"
+    assert len(teller(replace(one, edition=replace(one.edition, title="X"))).differences()) == 1
 
 
 def test_a_move_that_goes_with_a_reminder_is_told_as_a_move() -> None:
