@@ -15,8 +15,8 @@ from gateway.actions import load, planning, reminders
 from gateway.daemon import run
 from gateway.itip import editions, ics
 from gateway.itip import reminders as rules
-from gateway.model import Delivery, LetterState, Method, Moment, Occasion, Reply, Standing
-from gateway.store import followups, invitations, journal, leases, outbox
+from gateway.model import Delivery, LetterState, Method, Moment, Occasion, Outcome, Reply, Standing
+from gateway.store import followups, inbox, invitations, journal, leases, outbox
 from gateway.store import reminders as rows_of
 from gateway.store.engine import Store
 from gateway.store.outbox import Queued, Settlement
@@ -160,6 +160,72 @@ def test_who_is_invited_to_one_date_has_its_start_as_deadline(store: Store, move
     late = 2 * DAY if moved else timedelta()
     assert [remind(store, at) for at in (NEAR, date - 25 * HOUR, date + late - 25 * HOUR, date + late)] == [[]] * 4
     assert remind(store, date + late - HOUR) == ["eva"]
+    assert [(one.participant, one.instance) for one in entries(store, "reminded")] == [(number(store, "eva@other.example"), date)]
+
+
+@pytest.mark.parametrize("own", [
+    {}, {"instances": [{"original_start": "2027-03-09T09:00:00", "start": "2027-03-06T09:00:00", "end": "2027-03-06T10:00:00"}]},
+    {"instances": [{"original_start": "2027-03-09T09:00:00", "cancelled": True}]}])
+def test_a_series_that_has_begun_is_reminded_of_before_the_next_date_that_takes_place(store: Store, own: dict[str, Any]) -> None:
+    invite(store, START + HOUR, recurrence={"rrule": "FREQ=WEEKLY;COUNT=4"}, **own)
+    moved = own.get("instances", [{}])[0].get("start")
+    date = START + 4 * DAY if moved else START + 2 * WEEK if own else START + WEEK
+    assert [remind(store, at) for at in (START + 2 * DAY, date - 25 * HOUR)] == [[], []]
+    assert remind(store, date - HOUR) == ["eva", "ola"]
+    send(store, date - HOUR)
+    assert [remind(store, START + weeks * WEEK - HOUR) for weeks in (2, 3)] == [[], []]
+
+
+def test_a_date_that_was_added_counts_like_any_other(store: Store) -> None:
+    invite(store, start="2027-02-02T09:00:00", end="2027-02-02T10:00:00", at=START - 40 * DAY, recurrence={"rrule": "FREQ=MONTHLY;COUNT=1"})
+    rows.run(store, "INSERT INTO follow_up_date (follow_up, original_start) VALUES ('m1', '2027-03-05 08:00:00')")
+    plan(store, START - DAY)
+    send(store, START - DAY)
+    assert remind(store, START + DAY) == []
+    assert remind(store, START + 2 * DAY + HOUR) == ["eva", "ola"]
+
+
+def test_a_series_that_is_over_is_nothing_to_be_asked_about(store: Store) -> None:
+    invite(store, recurrence={"rrule": "FREQ=WEEKLY;COUNT=4"}, answer_by="2027-03-30T09:00:00")
+    assert remind(store, START + 3 * WEEK + 2 * HOUR) == []
+
+
+def test_nobody_is_marked_where_there_is_no_account_to_send_from(store: Store) -> None:
+    invite(store)
+    bare = configuration.load(overrides={"outbound": {"reminder_hours": HOURS}})
+    assert remind(store, settings=bare) == []
+    assert entries(store, "reminded") == []
+    assert remind(store, NEAR + HOUR) == ["eva", "ola"]
+
+
+def test_a_look_at_what_is_not_due_writes_nothing(store: Store) -> None:
+    invite(store, all_day=True, start="2027-03-02", end="2027-03-03")
+    written = list[str]()
+    near = START - 8 * HOUR - DAY - 5 * HOUR
+    with store.read() as connection:
+        assert [one.key for one in rows_of.near(connection, near, DAY, None, 10)] == ["m1"], "it may be due, for all that an index knows"
+
+    def before(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        written.extend([statement] if statement.split()[0] in ("INSERT", "UPDATE", "DELETE") else [])
+
+    sa.event.listen(store.engine, "before_cursor_execute", before)
+    try:
+        assert remind(store, near) == []
+    finally:
+        sa.event.remove(store.engine, "before_cursor_execute", before)
+    assert written == []
+
+
+def test_a_follow_up_is_looked_at_once_however_many_deadlines_it_has(store: Store) -> None:
+    dates = [f"2027-03-{day:02}T09:00:00" for day in (2, 9)]
+    invite(store, recurrence={"rrule": "FREQ=WEEKLY;COUNT=4"}, answer_by="2027-03-02T08:00:00", participants=[
+        {"email": f"e{count}@other.example", "email_invite": True, "original_start": dates[0]} for count in range(3)])
+    with store.read() as connection:
+        assert [one.key for one in rows_of.near(connection, NEAR, DAY, None, 10)] == ["m1"]
+        assert rows_of.near(connection, NEAR, DAY, rows_of.near(connection, NEAR, DAY, None, 1)[0], 10) == []
+        rows.run(store, "UPDATE follow_up SET cancelled = TRUE")
+    with store.read() as connection:
+        assert rows_of.near(connection, NEAR, DAY, None, 10) == []
 
 
 QUIET: dict[str, Callable[[Store], object]] = {
@@ -171,8 +237,15 @@ QUIET: dict[str, Callable[[Store], object]] = {
     "bounced": lambda store: _report(store, Delivery.UNDELIVERABLE),
     "asked for another time": lambda store: rows.run(
         store, "INSERT INTO proposal (participant) SELECT id FROM participant WHERE person = 'ola'"),
+    "a mail that is under review": lambda store: _said(store, Outcome.HELD),
+    "words for the owner": lambda store: _said(store, Outcome.COMMENT),
     "a change that waits to be planned": lambda store: rows.run(store, "UPDATE follow_up SET title = 'Oppstart'"),
 }
+
+
+def _said(store: Store, outcome: Outcome) -> None:
+    with store.write() as connection:
+        inbox.record(connection, inbox.Record("d", 1, NEAR - HOUR, outcome, "", participant=number(store)), NEAR - HOUR)
 
 
 def _report(store: Store, delivery: Delivery) -> None:
@@ -364,10 +437,14 @@ def test_what_lies_ahead_is_not_walked_through(store: Store) -> None:
         with store.write() as connection:
             connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
             query = ("EXPLAIN SELECT key FROM follow_up WHERE answer_by IS NULL AND start_at > now() AND start_at <= now() + interval '1 day'"
-                     " UNION ALL SELECT key FROM follow_up WHERE answer_by > now() AND answer_by <= now() + interval '1 day'")
+                     " UNION ALL SELECT key FROM follow_up WHERE answer_by > now() AND answer_by <= now() + interval '1 day'"
+                     " UNION ALL SELECT follow_up FROM follow_up_date WHERE original_start > now() AND original_start <= now()"
+                     " UNION ALL SELECT follow_up FROM change_mark WHERE follow_up = 'm1'")
             told = " ".join(row[0] for row in connection.exec_driver_sql(query))
         assert "ix_follow_up_start_at" in told
         assert "ix_follow_up_answer_by" in told
+        assert "ix_follow_up_date_original_start" in told
+        assert "ix_change_mark_follow_up" in told
         return
     with _explained(store) as told, store.read() as connection:
         rows_of.near(connection, NEAR, DAY, None, 10)
