@@ -133,7 +133,8 @@ class Outbound(Section):
     give_up_seconds: float = Field(3 * 86400.0, gt=0, description="A letter that could not be delivered for so long is dropped.")
     reminder_hours: float = Field(0.0, ge=0, le=8760, description=(
         "Whoever has not answered is reminded so many hours before the time by which an answer is wanted (answer_by; where there is none, "
-        "before it begins), once, and never within so many hours after his last letter. 0: nobody is."))
+        "or it has passed, before it begins; in a series, before its next date), once, and never within so many hours after his last "
+        "letter. 0: nobody is."))
     request_receipt: bool = Field(False, description="Ask for read receipts (Disposition-Notification-To).")
 
 
