@@ -34,7 +34,10 @@ def remind(store: Store, settings: configuration.Settings, holder: str, clock: C
     alone. `clock`: the present instant, for a look may take minutes. Returns how many are reminded."""
     ahead, began, done, last = timedelta(hours=settings.outbound.reminder_hours), clock(), 0, None
     while ahead:
-        page, waiting = _look(store, began, ahead, last)
+        page, waiting, over = _look(store, began, ahead, last)
+        if over:
+            with store.write() as connection:
+                reminders.forgo(connection, [place.key for place in over])
         for place in waiting:
             now = clock()
             with store.write() as connection:
@@ -50,14 +53,18 @@ def remind(store: Store, settings: configuration.Settings, holder: str, clock: C
     return done
 
 
-def _look(store: Store, now: datetime, ahead: timedelta, after: Place | None) -> tuple[list[Place], list[Place]]:
-    """The next follow-ups that may have somebody to be reminded, and those that do."""
+def _look(store: Store, now: datetime, ahead: timedelta, after: Place | None) -> tuple[list[Place], list[Place], list[Place]]:
+    """The next follow-ups that may have somebody to be reminded, those that do, and those that are over for all who hold them."""
     with store.read() as connection:
-        page, waiting = reminders.near(connection, now, ahead, after, PAGE), list[Place]()
+        page, waiting, over = reminders.near(connection, now, ahead, after, PAGE), list[Place](), list[Place]()
         for place in page:
             with _alone(place.key):
-                waiting += [place] if _due(connection, place.key, now, ahead) else []
-    return page, waiting
+                held = {id(one.edition): one.edition for one in reminders.silent(connection, place.key, now, ahead)}
+                if _due(connection, place.key, now, ahead):
+                    waiting.append(place)
+                elif held and all(rules.over(edition, now) for edition in held.values()):
+                    over.append(place)
+    return page, waiting, over
 
 
 @contextmanager

@@ -49,8 +49,14 @@ def is_new(edition: Edition, reminded: int | None) -> bool:
 
 def due(edition: Edition, now: datetime, ahead: timedelta) -> bool:
     """Whether whoever holds this and has not answered is to be reminded: the deadline is near, and there is still time."""
-    until, end = deadline(edition, now, now + ahead), recurrence.last_end(edition)
-    return until is not None and now < until <= now + ahead and not edition.cancelled and (end is None or end > now)
+    until = deadline(edition, now, now + ahead)
+    return until is not None and now < until <= now + ahead and not edition.cancelled and not over(edition, now)
+
+
+def over(edition: Edition, now: datetime) -> bool:
+    """Whether nothing of it lies ahead."""
+    end = recurrence.last_end(edition)
+    return end is not None and end <= now
 
 
 def needless(letter: Letter, answered: bool, now: datetime) -> bool:

@@ -114,6 +114,13 @@ def remind(connection: Connection, numbers: Iterable[int], sequence: int) -> Non
         again=True, again_because=Occasion.REMINDER, again_instance="", reminded_sequence=sequence))
 
 
+def forgo(connection: Connection, keys: Iterable[str]) -> None:
+    """Look no more at the invitations to these follow-ups, which are over, until a new question is sent."""
+    connection.execute(sa.update(invitation).where(
+        invitation.c.follow_up.in_(list(keys)), invitation.c.sent_method == Method.REQUEST,
+        invitation.c.reminded_sequence.is_distinct_from(invitation.c.sent_sequence)).values(reminded_sequence=invitation.c.sent_sequence))
+
+
 def _silent(since: datetime) -> tuple[sa.ColumnElement[bool], ...]:
     """An invitation that its row holds, whose holder was not heard, at an address where mail arrives; nothing went there since then,
     and nothing is on its way."""

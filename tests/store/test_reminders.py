@@ -515,3 +515,17 @@ def test_another_time_by_which_an_answer_is_wanted_is_told_without_asking_anew(s
     rows.run(store, "UPDATE follow_up SET answer_by = '2027-03-04 08:00:00'")
     plan(store, INVITED + 3 * HOUR)
     assert waiting(store) == [], "after the start nobody is told of it"
+
+
+def test_a_series_that_is_over_is_looked_at_no_more_until_it_goes_on(store: Store) -> None:
+    invite(store, START + HOUR, recurrence={"rrule": "FREQ=WEEKLY;COUNT=2"})
+    after = START + 2 * WEEK
+    with store.read() as connection:
+        assert [one.key for one in rows_of.near(connection, after, timedelta(hours=HOURS), None, 10)] == ["m1"]
+    assert remind(store, after) == []
+    with store.read() as connection:
+        assert rows_of.near(connection, after, timedelta(hours=HOURS), None, 10) == []
+    rows.run(store, "UPDATE follow_up SET rrule = 'FREQ=WEEKLY;COUNT=6'")
+    plan(store, after)
+    assert [one.letter.sequence for one in send(store, after)] == [1, 1]
+    assert remind(store, START + 4 * WEEK - 2 * HOUR) == ["eva", "ola"]
