@@ -9,7 +9,8 @@ whom the owner removed.
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from gateway.itip import facts, plan
+from gateway.followups import recurrence
+from gateway.itip import facts
 from gateway.mail import address, syntax
 from gateway.model import Channel, Outcome, Role
 from gateway.store import delegations, followups, journal
@@ -82,6 +83,6 @@ def _open(connection: Connection, key: str, who: str, site: Site, now: datetime)
     """Whether somebody can still join, and is not the owner, who is never asked."""
     members, owner = followups.members(connection, key), followups.owner(connection, key)
     wanted = followups.wanted(connection, key, site, members)
-    if wanted is None or wanted.cancelled or plan.over(wanted, now) or syntax.problem(who):
+    if wanted is None or wanted.cancelled or recurrence.over(wanted, now) or syntax.problem(who):
         return False
     return not ((owner is not None and address.same(owner.address, who)) or any(address.among(who, one.addresses) for one in members))

@@ -176,7 +176,7 @@ def require_accounts(store: Store, settings: configuration.Settings, now: dateti
     present = accounts.configured(settings)
     with store.read() as connection:
         for name in sorted(invitations.accounts_named(connection) - present.keys()):
-            standing = (key for key, sent in invitations.standing(connection, name) if not plan.over(sent, now))
+            standing = (key for key, sent in invitations.standing(connection, name) if not recurrence.over(sent, now))
             key = next(iter(outbox.follow_ups_waiting(connection, name)), None) or next(standing, None)
             if key is not None:
                 raise ConfigurationError(f"{accounts.section(name)}mail.address: not set, but the account {name!r} is needed by "

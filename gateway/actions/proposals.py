@@ -134,7 +134,7 @@ def _end(one: Proposal, start: Moment | None, end: Moment | None) -> Moment | No
 
 
 def _not_over(moved: Edition, now: datetime) -> None:
-    if plan.over(moved, now):
+    if recurrence.over(moved, now):
         raise Refused("the proposed time is over")
 
 

@@ -5,7 +5,7 @@ transaction, under the follow-up's lock. An answer that comes at that moment is 
 sender then drops.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfoNotFoundError
@@ -15,7 +15,9 @@ import structlog
 from gateway import settings as configuration
 from gateway.actions import planning
 from gateway.errors import InputError
+from gateway.followups import recurrence
 from gateway.itip import reminders as rules
+from gateway.model import Edition
 from gateway.store import engine, followups, journal, leases, reminders
 from gateway.store.engine import Connection, Store
 from gateway.store.reminders import Place, Silent
@@ -59,10 +61,10 @@ def _look(store: Store, now: datetime, ahead: timedelta, after: Place | None) ->
         page, waiting, over = reminders.near(connection, now, ahead, after, PAGE), list[Place](), list[Place]()
         for place in page:
             with _alone(place.key):
-                held = {id(one.edition): one.edition for one in reminders.silent(connection, place.key, now, ahead)}
-                if _due(connection, place.key, now, ahead):
+                silent = reminders.silent(connection, place.key, now, ahead)
+                if _due(silent, now, ahead):
                     waiting.append(place)
-                elif held and all(rules.over(edition, now) for edition in held.values()):
+                elif silent and all(recurrence.over(edition, now) for edition in _held(silent)):
                     over.append(place)
     return page, waiting, over
 
@@ -80,11 +82,15 @@ def _alone(key: str) -> Iterator[None]:
         log.exception("nobody is reminded", follow_up=key)
 
 
-def _due(connection: Connection, key: str, now: datetime, ahead: timedelta) -> list[Silent]:
-    found = [one for one in reminders.silent(connection, key, now, ahead) if rules.is_new(one.edition, one.reminded)]
-    held = {id(one.edition): one.edition for one in found}  # one for many, mostly
-    due = {number for number, edition in held.items() if rules.due(edition, now, ahead)}
+def _due(silent: Sequence[Silent], now: datetime, ahead: timedelta) -> list[Silent]:
+    found = [one for one in silent if rules.is_new(one.edition, one.reminded)]
+    due = {id(edition) for edition in _held(found) if rules.due(edition, now, ahead)}
     return [one for one in found if id(one.edition) in due]
+
+
+def _held(silent: Sequence[Silent]) -> Collection[Edition]:
+    """The editions that they hold: one for many, mostly."""
+    return {id(one.edition): one.edition for one in silent}.values()
 
 
 def _mark_and_plan(connection: Connection, key: str, context: planning.Context, ahead: timedelta) -> int:
@@ -92,7 +98,7 @@ def _mark_and_plan(connection: Connection, key: str, context: planning.Context, 
     reminders.lock(connection, key)
     if not context.of(connection, key).account:
         return 0  # the letter would never come; whoever has none now is reminded once there is one
-    due = _due(connection, key, context.now, ahead)
+    due = _due(reminders.silent(connection, key, context.now, ahead), context.now, ahead)
     for sequence in sorted({one.edition.sequence for one in due}):
         reminders.remind(connection, [one.invitation for one in due if one.edition.sequence == sequence], sequence)
     journal.write(connection, [journal.Entry("reminded", key, one.participant, one.edition.recurrence_id) for one in due], context.now)

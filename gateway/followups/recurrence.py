@@ -128,6 +128,12 @@ def last_end(edition: Edition) -> datetime | None:
     return max(ends, default=end_of(edition))
 
 
+def over(edition: Edition, now: datetime, instance: Moment | None = None) -> bool:
+    """The last date, or the one that is asked about, has passed. A follow-up without any date is never over."""
+    end = last_end(edition) if instance is None else end_of(edition, instance)
+    return end is not None and end <= now
+
+
 def occurrences(edition: Edition, after: datetime, before: datetime, limit: int = LIMIT) -> Iterator[Occurrence]:
     """What takes place between two instants, in the order of the dates' names: moved, added and single ones; no cancelled one.
 

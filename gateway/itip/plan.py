@@ -46,18 +46,12 @@ NO_DATE = "no date of the series begins then: no letter"
 COVERED = "invited to the whole series: no letter about this date"
 
 
-def over(edition: Edition, now: datetime, instance: Moment | None = None) -> bool:
-    """The last date, or the one that is asked about, has passed. A follow-up without any date is never over."""
-    end = recurrence.last_end(edition) if instance is None else recurrence.end_of(edition, instance)
-    return end is not None and end <= now
-
-
 def pointless(edition: Edition, before: Edition | None, instance: Moment | None, now: datetime) -> bool:
     """Whether a letter is about nothing but the past: over both as it is and as last sent (itip.md §2)."""
     known = [one for one in (edition, before) if one is not None]
     if instance is not None:
         known = [one for one in known if editions.takes_place(one, instance)]
-    return all(over(one, now, instance) for one in known)
+    return all(recurrence.over(one, now, instance) for one in known)
 
 
 def plan(wanted: Edition | None, known: Edition | None, invitees: Sequence[owing.Invitee], copies: Sequence[owing.Copy],

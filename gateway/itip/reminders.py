@@ -50,13 +50,7 @@ def is_new(edition: Edition, reminded: int | None) -> bool:
 def due(edition: Edition, now: datetime, ahead: timedelta) -> bool:
     """Whether whoever holds this and has not answered is to be reminded: the deadline is near, and there is still time."""
     until = deadline(edition, now, now + ahead)
-    return until is not None and now < until <= now + ahead and not edition.cancelled and not over(edition, now)
-
-
-def over(edition: Edition, now: datetime) -> bool:
-    """Whether nothing of it lies ahead."""
-    end = recurrence.last_end(edition)
-    return end is not None and end <= now
+    return until is not None and now < until <= now + ahead and not edition.cancelled and not recurrence.over(edition, now)
 
 
 def needless(letter: Letter, answered: bool, now: datetime) -> bool:

@@ -80,6 +80,14 @@ def _now(name: str) -> Column[datetime]:
     return Column(name, Instant, nullable=False, server_default=sa.func.current_timestamp())
 
 
+def added_instant(table: str, name: str, dialect: str) -> str:
+    """How a migration adds such a column to a table that is there: Alembic writes no CHECK into ADD COLUMN."""
+    if dialect != "sqlite":
+        return f"ALTER TABLE {table} ADD COLUMN {name} TIMESTAMP WITH TIME ZONE"
+    return (f"ALTER TABLE {table} ADD COLUMN {name} VARCHAR(26)"
+            f" CONSTRAINT ck_{table}_{name}_is_utc_text CHECK ({SQLITE_INSTANT.format(name)})")
+
+
 def _instants(*names: str) -> list[CheckConstraint]:
     """Instants that others write are checked on SQLite, which would take any text."""
     return [CheckConstraint(SQLITE_INSTANT.format(name), name=f"{name}_is_utc_text").ddl_if(dialect="sqlite") for name in names]

@@ -16,7 +16,7 @@ FOLDER = Path(__file__).parent
 ZONE = ZoneInfo("Europe/Oslo")
 """Clock times in scripts are Oslo's unless a line says otherwise."""
 
-HEADINGS = ("proves", "pending")
+HEADING = "proves"
 WHEN = r"\d{4}-\d\d-\d\d \d\d:\d\d|\d{4}-\d\d-\d\d"
 SPAN = r"\d{4}-\d\d-\d\d \d\d:\d\d-\d\d:\d\d"
 QUOTED = re.compile(r'"([^"]*)"')
@@ -40,12 +40,11 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One dialogue from an empty store. proves: problems (P7) and traps by name; pending: what has yet to be built for it."""
+    """One dialogue from an empty store. proves: problems (P7) and traps by name."""
 
     file: str
     title: str
     proves: tuple[str, ...]
-    pending: str
     lines: tuple[Line, ...]
 
     @property
@@ -62,24 +61,24 @@ def scenes(folder: Path = FOLDER) -> Iterator[Scene]:
 
 def read(file: str, text: str) -> Iterator[Scene]:
     """The scenes of one script; each begins with `== its title`."""
-    title, headings, lines = "", dict[str, str](), list[Line]()
+    title, proves, lines = "", "", list[Line]()
     for number, raw in enumerate(text.splitlines(), 1):
         line = Line(file, number, raw.strip())
         if line.text.startswith("== "):
             if title:
-                yield _scene(file, title, headings, lines)
-            title, headings, lines = line.text[3:].strip(), {}, []
+                yield _scene(file, title, proves, lines)
+            title, proves, lines = line.text[3:].strip(), "", []
         elif not line.text or line.text.startswith("#"):
             continue
         elif not title:
             raise line.error("stands before the first scene (== title)")
-        elif not lines and (heading := line.text.partition(":"))[0] in HEADINGS:
-            headings[heading[0]] = heading[2].strip()
+        elif not lines and (heading := line.text.partition(":"))[0] == HEADING:
+            proves = heading[2]
         else:
             lines.append(line)
     if not title:
         raise ScriptError(f"{file}: no scene in it")
-    yield _scene(file, title, headings, lines)
+    yield _scene(file, title, proves, lines)
 
 
 def options(text: str) -> list[str]:
@@ -119,8 +118,8 @@ def spelled(value: Moment) -> str:
     return f"{value.astimezone(ZONE):%Y-%m-%d %H:%M}" if isinstance(value, datetime) else value.isoformat()
 
 
-def _scene(file: str, title: str, headings: dict[str, str], lines: list[Line]) -> Scene:
-    proves = tuple(one.strip() for one in headings.get("proves", "").split(",") if one.strip())
+def _scene(file: str, title: str, told: str, lines: list[Line]) -> Scene:
+    proves = tuple(one.strip() for one in told.split(",") if one.strip())
     if not proves:
         raise ScriptError(f"{file}: the scene {title!r} does not say what it proves")
-    return Scene(file, title, proves, headings.get("pending", ""), tuple(lines))
+    return Scene(file, title, proves, tuple(lines))

@@ -1,24 +1,15 @@
 """Every scene of `tests/dialogues/*.txt`, with the real gateway: what the office does, what invitees send, and what must come of it."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from gateway.store.engine import Store
-from tests.dialogues import language, office, runner
+from tests.dialogues import language, runner
 from tests.dialogues.language import Scene
 
 SCENES = list(language.scenes())
 
 
-def parameters() -> Iterator[object]:
-    """Scenes whose behaviour has yet to be built must fail: as soon as one passes, its `pending:` has to go."""
-    for scene in SCENES:
-        marks = [pytest.mark.xfail(reason=f"pending: {scene.pending}", strict=True, raises=(runner.Mismatch, office.NotBuilt))] if scene.pending else []
-        yield pytest.param(scene, id=scene.name, marks=marks)
-
-
-@pytest.mark.parametrize("scene", list(parameters()))
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
 def test_scene(scene: Scene, store: Store) -> None:
     runner.play(scene, store)
 

@@ -12,12 +12,7 @@ down_revision = "0004"
 def upgrade() -> None:
     for table in ("follow_up", "follow_up_date"):
         op.add_column(table, sa.Column("cancel_reason", sa.Text(), server_default="", nullable=False))
-    if op.get_bind().dialect.name == "sqlite":  # Alembic writes no CHECK into ADD COLUMN
-        checked = schema.SQLITE_INSTANT.format("answer_by")
-        op.execute(f"ALTER TABLE follow_up ADD COLUMN answer_by VARCHAR(26)"
-                   f" CONSTRAINT ck_follow_up_answer_by_is_utc_text CHECK ({checked})")
-    else:
-        op.add_column("follow_up", sa.Column("answer_by", schema.Instant(), nullable=True))
+    op.execute(schema.added_instant("follow_up", "answer_by", op.get_bind().dialect.name))
     for table, column in (("follow_up", "answer_by"), ("follow_up", "start_at"), ("follow_up", "deadline"), ("follow_up_date", "start_at")):
         there = sa.text(f"{column} IS NOT NULL")
         op.create_index(f"ix_{table}_{column}", table, [column], unique=False, sqlite_where=there, postgresql_where=there)

@@ -12,12 +12,7 @@ WHOLE, DATE = sa.text("original_start IS NULL"), sa.text("original_start IS NOT 
 
 
 def upgrade() -> None:
-    if op.get_bind().dialect.name == "sqlite":  # Alembic writes no CHECK into ADD COLUMN
-        checked = schema.SQLITE_INSTANT.format("original_start")
-        op.execute(f"ALTER TABLE participant ADD COLUMN original_start VARCHAR(26)"
-                   f" CONSTRAINT ck_participant_original_start_is_utc_text CHECK ({checked})")
-    else:
-        op.add_column("participant", sa.Column("original_start", schema.Instant(), nullable=True))
+    op.execute(schema.added_instant("participant", "original_start", op.get_bind().dialect.name))
     op.create_index("ix_participant_original_start", "participant", ["original_start"], sqlite_where=DATE, postgresql_where=DATE)
     for invitee in ("person", "associate", "resource", "email"):
         name = f"uq_participant_{invitee}"
