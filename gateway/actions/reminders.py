@@ -37,9 +37,9 @@ def remind(store: Store, settings: configuration.Settings, holder: str, clock: C
     ahead, began, done, last = timedelta(hours=settings.outbound.reminder_hours), clock(), 0, None
     while ahead:
         page, waiting, over = _look(store, began, ahead, last)
-        if over:
+        for place in over:
             with store.write() as connection:
-                reminders.forgo(connection, [place.key for place in over])
+                reminders.forgo(connection, place.key)
         for place in waiting:
             now = clock()
             with store.write() as connection:

@@ -114,10 +114,11 @@ def remind(connection: Connection, numbers: Iterable[int], sequence: int) -> Non
         again=True, again_because=Occasion.REMINDER, again_instance="", reminded_sequence=sequence))
 
 
-def forgo(connection: Connection, keys: Iterable[str]) -> None:
-    """Look no more at the invitations to these follow-ups, which are over, until a new question is sent."""
+def forgo(connection: Connection, key: str) -> None:
+    """Look no more at the invitations to a follow-up that is over, until a new question is sent. They are locked first."""
+    lock(connection, key)
     connection.execute(sa.update(invitation).where(
-        invitation.c.follow_up.in_(list(keys)), invitation.c.sent_method == Method.REQUEST,
+        invitation.c.follow_up == key, invitation.c.sent_method == Method.REQUEST,
         invitation.c.reminded_sequence.is_distinct_from(invitation.c.sent_sequence)).values(reminded_sequence=invitation.c.sent_sequence))
 
 
