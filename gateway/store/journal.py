@@ -1,7 +1,8 @@
 """What happened, newest last: the history of every row, and the stream that pages and the CRM follow.
 
-Numbers are given before a transaction commits. On PostgreSQL, where several commit at a time, readers therefore see only what
-is older than every open transaction (`tx`), or they would step over an entry that commits late.
+Numbers are given before a transaction commits. On PostgreSQL, where several commit at a time, readers therefore go by the
+transaction (`tx`) and by the number within it, and see only what is older than every open transaction: an entry that commits late,
+with a lower number than one that was read, would else be stepped over. On SQLite, which has one writer, `tx` is always 0.
 """
 
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from sqlalchemy.engine import Connection
 from gateway.model import Channel, Moment
 from gateway.store import codec
 from gateway.store.schema import journal
+
+IN_ORDER = (journal.c.tx, journal.c.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +52,9 @@ def write(connection: Connection, entries: list[Entry], at: datetime) -> None:
 
 
 def after(connection: Connection, last: int, limit: int = 500, follow_up: str | None = None) -> list[Entry]:
-    """Entries beyond number `last`, oldest first."""
-    query = sa.select(journal).where(journal.c.id > last, _committed(connection)).order_by(journal.c.id).limit(limit)
+    """Entries that come after number `last`, oldest first; all of them where it is 0 or not (or no longer) in the journal."""
+    reached = connection.execute(sa.select(*IN_ORDER).where(journal.c.id == last)).first() or (0, 0)
+    query = sa.select(journal).where(sa.tuple_(*IN_ORDER) > sa.tuple_(*reached), _committed(connection)).order_by(*IN_ORDER).limit(limit)
     if follow_up is not None:
         query = query.where(journal.c.follow_up == follow_up)
     return [_entry(row) for row in connection.execute(query)]
@@ -58,9 +62,22 @@ def after(connection: Connection, last: int, limit: int = 500, follow_up: str | 
 
 def newest(connection: Connection) -> int:
     """The number of the last entry, 0 before any."""
-    query = sa.select(sa.func.coalesce(sa.func.max(journal.c.id), 0)).where(_committed(connection))
-    number: int = connection.execute(query).scalar_one()
-    return number
+    query = sa.select(journal.c.id).where(_committed(connection)).order_by(*(column.desc() for column in IN_ORDER)).limit(1)
+    return connection.execute(query).scalar() or 0
+
+
+def holds(connection: Connection, number: int) -> bool:
+    """Whether there is an entry of this number."""
+    return connection.execute(sa.select(journal.c.id).where(journal.c.id == number)).first() is not None
+
+
+def adopt(connection: Connection) -> None:
+    """Make a journal that was restored into another PostgreSQL readable: there its transactions seem to lie ahead."""
+    if connection.dialect.name == "sqlite":
+        return
+    ahead = sa.select(sa.func.max(journal.c.tx) >= sa.literal_column("pg_snapshot_xmax(pg_current_snapshot())::text::bigint"))
+    if connection.execute(ahead).scalar():
+        connection.execute(sa.update(journal).values(tx=0))
 
 
 def _committed(connection: Connection) -> sa.ColumnElement[bool]:

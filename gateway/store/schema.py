@@ -290,7 +290,8 @@ journal = Table(
     Column("id", Identity, primary_key=True, autoincrement=True), _now("at"), Column("event", Text, nullable=False),
     Column("follow_up", Text, index=True), Column("participant", Identity, index=True), _words("instance"),
     _words("before"), _words("after"), _words("by"), _words("channel"), Column("letter", Identity), Column("message", Identity),
-    _words("detail"), Column("tx", sa.BigInteger, nullable=False, server_default="0"), sqlite_autoincrement=True)
+    _words("detail"), Column("tx", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Index(None, "tx", "id"), sqlite_autoincrement=True)
 
 change_mark = Table(
     "change_mark", metadata,

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from gateway.store import leases, pace
+from gateway.store import journal, leases, pace
 from gateway.store.engine import Store
 from gateway.store.schema import lease
 
@@ -17,6 +17,7 @@ def tidy(store: Store, now: datetime) -> int:
     with store.write() as connection:
         if store.is_sqlite:
             connection.exec_driver_sql("PRAGMA optimize")  # PostgreSQL has its autovacuum
+        journal.adopt(connection)
         pace.forget(connection, now)
         # Only those that say that a gateway lives: the others keep fencing numbers, which never go back.
         gone = sa.delete(lease).where(lease.c.name.startswith(leases.GATEWAY, autoescape=True), lease.c.expires_at < now - FORGET)

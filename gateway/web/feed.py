@@ -67,15 +67,13 @@ class Feed:
     async def entries(self, last: int) -> AsyncIterator[journal.Entry]:
         """Journal entries beyond number `last`, as they come, until the feed stops.
 
-        An entry of event `RESET` comes first when the journal does not reach as far as `last`: it is another store
-        than the
-        one the client knew, and what he shows is void.
+        An entry of event `RESET` comes first when the journal does not hold number `last`: it is another store than the one the
+        client knew, and what he shows is void.
         """
         with self._counted():
-            newest = await self._reach(last)
-            if last > newest:
-                last = newest
-                yield journal.Entry(RESET, id=newest)
+            if last and (begins := await self._begins(last)) != last:
+                last = begins
+                yield journal.Entry(RESET, id=last)
             while not self._stopped:
                 news = self._news
                 batch = await self._read(last)
@@ -119,10 +117,10 @@ class Feed:
         looking.cancel()
         self._look.clear()
 
-    async def _reach(self, last: int) -> int:
-        """The newest number; `last` itself where the store does not tell at the moment."""
+    async def _begins(self, last: int) -> int:
+        """`last` where the journal holds it, or where the store does not tell at the moment; else the newest number."""
         try:
-            return await asyncio.to_thread(self._read_newest)
+            return await asyncio.to_thread(self._read_beginning, last)
         except StoreError:
             return last
 
@@ -136,6 +134,10 @@ class Feed:
     def _read_newest(self) -> int:
         with self.store.read() as connection:
             return journal.newest(connection)
+
+    def _read_beginning(self, last: int) -> int:
+        with self.store.read() as connection:
+            return last if journal.holds(connection, last) else journal.newest(connection)
 
     def _read_after(self, last: int) -> list[journal.Entry]:
         with self.store.read() as connection:

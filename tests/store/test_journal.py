@@ -5,9 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
+import sqlalchemy as sa
 
 from gateway.model import Channel
-from gateway.store import journal, migrate
+from gateway.store import journal, migrate, upkeep
 from gateway.store.engine import Store
 from gateway.store.journal import Entry
 from tests.store import rows
@@ -54,6 +55,56 @@ def test_an_empty_journal_has_no_newest_entry(store: Store) -> None:
         assert journal.after(connection, 0) == []
 
 
+def test_a_number_that_is_not_in_the_journal_is_known_as_such(store: Store) -> None:
+    with store.write() as connection:
+        journal.write(connection, [Entry("one"), Entry("two")], NOW)
+    with store.read() as connection:
+        numbers = [one.id for one in journal.after(connection, 0)]
+        assert [journal.holds(connection, number) for number in (*numbers, numbers[-1] + 1)] == [True, True, False]
+        assert [one.event for one in journal.after(connection, numbers[-1] + 1)] == ["one", "two"]
+
+
+@pytest.mark.real
+def test_an_entry_with_a_lower_number_in_a_later_transaction_is_read(postgres_url: str) -> None:
+    """A transaction has its place when it first writes, its entries their numbers when they are written: the orders may differ."""
+    with closing(Store(postgres_url)) as store, store.engine.connect() as earlier, store.engine.connect() as later:
+        migrate.upgrade(store)
+        first, second = earlier.begin(), later.begin()
+        earlier.execute(sa.text("SELECT pg_current_xact_id()"))
+        later.execute(sa.text("SELECT pg_current_xact_id()"))
+        journal.write(later, [Entry("low number")], NOW)
+        journal.write(earlier, [Entry("high number")], NOW)
+        first.commit()
+        with store.read() as connection:
+            [high] = journal.after(connection, 0)
+            assert (high.event, journal.newest(connection)) == ("high number", high.id)
+        second.commit()
+        with store.read() as connection:
+            [low] = journal.after(connection, high.id)
+            assert (low.event, journal.newest(connection)) == ("low number", low.id)
+            assert low.id < high.id
+            assert journal.after(connection, low.id) == []
+
+
+@pytest.mark.real
+def test_a_journal_restored_into_another_server_is_read_on(postgres_url: str) -> None:
+    """The new server counts transactions from its own beginning: what the dump brought would wait until it gets there."""
+    with closing(Store(postgres_url)) as store:
+        migrate.upgrade(store)
+        with store.write() as connection:
+            journal.write(connection, [Entry("one"), Entry("two")], NOW)
+            connection.execute(sa.text("UPDATE journal SET tx = tx + 1000000 * id"))
+        with store.read() as connection:
+            assert journal.after(connection, 0) == []
+        upkeep.tidy(store, NOW)
+        with store.write() as connection:
+            journal.write(connection, [Entry("three")], NOW)
+        upkeep.tidy(store, NOW)
+        with store.read() as connection:
+            assert [one.event for one in journal.after(connection, 0)] == ["one", "two", "three"]
+            assert connection.execute(sa.text("SELECT count(*) FROM journal WHERE tx = 0")).scalar() == 2
+
+
 @pytest.mark.real
 def test_an_entry_that_commits_late_is_not_stepped_over(postgres_url: str) -> None:
     """On PostgreSQL the first writer may commit last: its lower number must not be behind a reader's back then."""
@@ -96,4 +147,7 @@ def test_a_reader_beside_many_writers_sees_every_entry_once_and_in_order(store: 
         done.set()
         found = reading.result()
     assert len(found) == len({one.event for one in found}) == 160
-    assert [one.id for one in found] == sorted(one.id for one in found)
+    for name in range(4):
+        own = [one for one in found if one.event.startswith(f"{name}-")]
+        assert [one.event for one in own] == [f"{name}-{number}{letter}" for number in range(20) for letter in "ab"]
+        assert [one.id for one in own] == sorted(one.id for one in own)
