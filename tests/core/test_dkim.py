@@ -304,6 +304,20 @@ def test_the_record_to_publish_is_printed_for_each_account(tmp_path: Path) -> No
     assert "mail.dkim_selector" in none.stderr
 
 
+def test_a_key_that_cannot_be_used_keeps_no_other_accounts_record_back(tmp_path: Path) -> None:
+    keys = {"GATEWAY_MAIL__DKIM_SELECTOR": "s1", "GATEWAY_MAIL__DKIM_KEY_FILE": "absent.pem",
+            **{f"GATEWAY_ACCOUNTS__{name}__MAIL__{key}": value for name, pem in (("SALES", signing.pem("ed25519")), ("WRONG", "secret"))
+               for key, value in (("ADDRESS", f"{name.lower()}@crm.example"), ("DKIM_SELECTOR", "s2"), ("DKIM_KEY", pem))}}
+    for arguments in ((), ("--json",)):
+        done = administrator(tmp_path, "dkim", *arguments, **keys)
+        assert done.returncode == 78
+        assert SIGNERS["ed25519"].record in done.stdout
+        assert "default" not in done.stdout
+        [told] = done.stderr.splitlines()
+        for part in ("mail.dkim_key_file: ", "absent.pem", "accounts.wrong.mail.dkim_key: what is given is no private key in PEM"):
+            assert part in told
+
+
 def test_a_weak_key_signs_and_is_complained_of(tmp_path: Path) -> None:
     done = administrator(tmp_path, "dkim", GATEWAY_MAIL__DKIM_SELECTOR="s1", GATEWAY_MAIL__DKIM_KEY=signing.pem("rsa1024"))
     assert done.returncode == 0
