@@ -55,7 +55,7 @@ def explain(ctx: typer.Context, files: Explained, at: At = "") -> None:
 
     effective, when, now = context.settings(ctx), _time(at), datetime.now(UTC)
     as_json = context.invocation(ctx).json
-    with closing(context.store(effective, create=True)) as store:
+    with closing(context.store(effective)) as store:
         processor = process.Processor(store, effective)
         for path in files:
             if str(path).isdigit() and not path.exists():

@@ -53,6 +53,17 @@ def test_load_makes_the_store_and_says_what_it_did(administrator: Administrator)
     assert [line.split() for line in told.stdout.splitlines() if line.startswith(" participants")] == [["participants", "0", "0", "4"]]
 
 
+def test_explaining_makes_no_store(administrator: Administrator) -> None:
+    mail = administrator.folder / "mail.eml"
+    mail.write_text("From: ola@ext.example\nSubject: Yes\n\nI'll be there\n", encoding="utf-8")
+    done = administrator.run("explain", str(mail))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "there is no store" in done.stderr
+    assert not (administrator.folder / "new").exists()
+    administrator.run("load", administrator.file(DOCUMENT))
+    assert [one["outcome"] for one in administrator.json("explain", str(mail))] == ["ignored"]
+
+
 def test_load_reads_standard_input(administrator: Administrator) -> None:
     assert administrator.run("load", "-", stdin=json.dumps(DOCUMENT)).returncode == 0
     assert len(administrator.json("status")) == 4
