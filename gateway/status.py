@@ -89,12 +89,6 @@ def toggle(standing: Standing, reply: Reply) -> Standing:
     return replace(standing, reply=reply, seen=reply is not Reply.NEEDS_ACTION)
 
 
-def toggled(standing: Standing) -> Reply:
-    """The next word when the owner clicks: none → accepted → declined → none (help page 001)."""
-    following = {Reply.ACCEPTED: Reply.DECLINED, Reply.DECLINED: Reply.NEEDS_ACTION}
-    return following.get(standing.reply, Reply.ACCEPTED)
-
-
 def move(role: Role, standing: Standing) -> Standing:
     """Time, place or recurrence changed: whoever saw or answered is asked again (P6); others still have it before them."""
     _open(standing)

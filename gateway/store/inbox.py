@@ -134,12 +134,6 @@ def moved(connection: Connection, account: str, folder: str, uidvalidity: int, u
         inbox.c.account == account, inbox.c.folder == folder, inbox.c.uidvalidity == uidvalidity, inbox.c.uid.in_(uids)).values(moved=True))
 
 
-def outcomes(connection: Connection) -> Mapping[str, int]:
-    """How many messages ended how."""
-    rows = connection.execute(sa.select(inbox.c.outcome, sa.func.count()).group_by(inbox.c.outcome))
-    return {outcome or "unfinished": number for outcome, number in rows}
-
-
 def _values(one: Record) -> dict[str, Any]:
     place = one.place
     return {

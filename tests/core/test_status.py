@@ -117,8 +117,8 @@ def test_the_enumeration_has_nothing_else() -> None:
 
 def test_the_owners_click_goes_round() -> None:
     standing, seen = Standing(), list[tuple[Reply, Status]]()
-    for _ in range(3):
-        standing = status.toggle(standing, status.toggled(standing))
+    for following in (Reply.ACCEPTED, Reply.DECLINED, Reply.NEEDS_ACTION):
+        standing = status.toggle(standing, following)
         seen.append((standing.reply, status.code(Role.INVITED, standing)))
     assert seen == [(Reply.ACCEPTED, 1), (Reply.DECLINED, 9), (Reply.NEEDS_ACTION, 5)]
 
