@@ -6,7 +6,7 @@ is part of the caller's transaction.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,12 +18,21 @@ from gateway.itip import zones
 from gateway.model import Edition, Moment, Recurrence
 from gateway.store import followups, journal, series
 from gateway.store.engine import Connection
+from gateway.store.followups import Member
 from gateway.store.series import DateRow
 
 CHANGEABLE = frozenset({
     "type", "owner", "title", "agenda", "notes", "location", "video_url", "start_at", "end_at", "timezone", "rrule", "guest_list",
     "availability", "alarm_minutes", "priority", "private"})
 """Columns of a follow-up that may be another from one date on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Continued:
+    """The series that goes on, by its key. `lost`: who was invited to one date alone that it does not have; each gets a CANCEL."""
+
+    key: str
+    lost: tuple[Member, ...]
 
 
 def moment(connection: Connection, key: str, text: str, settings: configuration.Settings, *, day: bool = False) -> Moment:
@@ -64,8 +73,8 @@ def stop(connection: Connection, key: str, after: Moment, settings: configuratio
 
 
 def split(connection: Connection, key: str, at: Moment, changes: Mapping[str, Any], settings: configuration.Settings, now: datetime,
-          by: str = "") -> str:
-    """Let a series be another one from this date on, the first date with `changes` (columns of the follow-up). Returns the new key.
+          by: str = "") -> Continued:
+    """Let a series be another one from this date on, the first date with `changes` (columns of the follow-up).
 
     Raises `NotFound` where there is no such follow-up or date; `Refused` for the first date, which is the series itself, for a date
     that was added to the rule, and for a new start that the rule does not give or that lies among the dates that stay; `InputError`
@@ -94,7 +103,8 @@ def split(connection: Connection, key: str, at: Moment, changes: Mapping[str, An
     _shorten(connection, key, wanted, at)
     journal.write(connection, [journal.Entry("split", key, instance=at, by=by, detail=made),
                                journal.Entry("created", made, by=by, detail=f"goes on from {key}")], now)
-    return made
+    left = (one for one in followups.members(connection, key) if not one.removed)
+    return Continued(made, tuple(one for one in left if one.date is not None and one.date >= at))
 
 
 def _series(connection: Connection, key: str, settings: configuration.Settings) -> Edition:

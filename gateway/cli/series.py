@@ -40,11 +40,12 @@ def split(
     end: Annotated[str | None, typer.Option(metavar="TIME", help="When that date ends now.")] = None,
     rrule: Annotated[str | None, typer.Option(metavar="RULE", help="The rule from then on, as FREQ=WEEKLY;BYDAY=WE.")] = None,
 ) -> None:
-    """This and all future dates: end the series before a date and begin another there, with the same people. Prints its key."""
+    """This and all future dates: end the series before a date and begin another there, with the same people. Prints its key, and
+    whose one date it does not have: their invitations are cancelled."""
     from gateway.actions import series
-    from gateway.store import followups
+    from gateway.store import codec, followups
 
-    effective = context.settings(ctx)
+    effective, as_json = context.settings(ctx), context.invocation(ctx).json
     changes: dict[str, Any] = {name: value for name, value in (
         ("title", title), ("location", location), ("agenda", agenda), ("rrule", rrule)) if value is not None}
     with closing(context.store(effective)) as store, store.write() as connection:
@@ -53,4 +54,7 @@ def split(
                 changes[column] = followups.instant(series.moment(connection, key, text, effective))
         first = series.moment(connection, key, at, effective, day=True)
         made = series.split(connection, key, first, changes, effective, datetime.now(UTC), context.user())
-    output.objects([{"follow_up": key, "continued_by": made}], as_json=context.invocation(ctx).json)
+    lost = [{"key": one.key, "date": codec.moment(one.date)} for one in made.lost]
+    output.objects([{"follow_up": key, "continued_by": made.key, "lost": lost}], as_json=as_json, columns=("follow_up", "continued_by"))
+    for one in () if as_json else lost:
+        context.complain(f"{one['key']} was invited to {one['date']} alone, which {made.key} does not have: that is cancelled")

@@ -36,10 +36,28 @@ def test_a_series_is_stopped_after_a_day(office: Administrator) -> None:
 
 def test_a_series_goes_on_at_another_time(office: Administrator) -> None:
     [told] = office.json("series", "split", "m1", "--from", "2027-03-30", "--title", "Later", "--start", "2027-03-30T13:00:00")
-    assert told == {"follow_up": "m1", "continued_by": "m1-20270330"}
+    assert told == {"follow_up": "m1", "continued_by": "m1-20270330", "lost": []}
     assert sorted((one["follow_up"], one["method"]) for one in office.json("letters", "--pending")) == [
         ("m1", "REQUEST"), ("m1-20270330", "REQUEST")]
     assert [one["key"] for one in office.json("status", "m1-20270330")] == ["ola"]
+
+
+def test_whoever_loses_his_one_date_to_another_rule_is_named(office: Administrator) -> None:
+    guests = [{"email": f"{name}@other.example", "email_invite": True, "original_start": f"{day}T09:00:00"}
+              for name, day in (("past", "2027-03-09"), ("gone", "2027-04-06"), ("stays", "2027-03-30"))]
+    document = EXAMPLE | {"associates": [*EXAMPLE["associates"], PER],
+                          "follow_ups": [WEEKLY | {"participants": guests}, WEEKLY | {"key": "m3", "participants": guests}]}
+    assert office.run("load", office.file(document)).returncode == 0
+    office.json("letters")
+    split = ("--from", "2027-03-30", "--start", "2027-03-31T09:00:00", "--rrule", "FREQ=WEEKLY;BYDAY=WE")
+    told = office.run("series", "split", "m1", *split)
+    assert told.returncode == 0
+    assert "m1-20270330" in told.stdout
+    [line] = told.stderr.splitlines()
+    for part in ("gone@other.example", "2027-04-06T07:00:00Z", "m1-20270330 does not have", "cancelled"):
+        assert part in line
+    [row] = office.json("series", "split", "m3", *split)
+    assert row["lost"] == [{"key": "gone@other.example", "date": "2027-04-06T07:00:00Z"}]
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
