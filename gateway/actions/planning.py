@@ -18,7 +18,7 @@ from gateway.followups import recurrence
 from gateway.itip import editions, ics, owing, plan, zones
 from gateway.mail import address
 from gateway.model import Channel, Edition, Guest, LetterState, Standing
-from gateway.store import delegations, engine, followups, invitations, journal, meta, outbox, proposals
+from gateway.store import delegations, engine, followups, invitations, journal, meta, outbox, proposals, reminders
 from gateway.store.engine import Connection, Store
 from gateway.store.followups import Member, Site
 from gateway.store.invitations import Invitation
@@ -124,6 +124,8 @@ def plan_one(connection: Connection, key: str, site: Context) -> list[int]:
         held.known(made.edition, number)
     stopped = outbox.held_by_hand(connection, made.superseded)
     outbox.supersede(connection, made.superseded, context.now)
+    if made.superseded:
+        reminders.take_back(connection, made.superseded)
     if made.edition is None:
         followups.forget(connection, key)
     letters = [queue(connection, key, owed, held.of(owed.edition), held.of(owed.before) if owed.before is not None else None, context)

@@ -5,7 +5,7 @@ there is of it; only of series all are looked at that have begun. Which of those
 to say, which knows zones and rules.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,7 +13,18 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway.itip import reminders
-from gateway.model import Delivery, Edition, LetterState, Method, Moment, Occasion, Outcome, ProposalState, Reply
+from gateway.model import (
+    Delivery,
+    Edition,
+    LetterState,
+    Method,
+    Moment,
+    Occasion,
+    Outcome,
+    ProposalState,
+    Remarks,
+    Reply,
+)
 from gateway.store import codec, invitations
 from gateway.store.schema import (
     SERIES,
@@ -114,6 +125,13 @@ def remind(connection: Connection, numbers: Iterable[int], sequence: int) -> Non
         again=True, again_because=Occasion.REMINDER, again_instance="", reminded_sequence=sequence))
 
 
+def take_back(connection: Connection, letters: Sequence[int]) -> None:
+    """Those among these letters that are reminders will not leave: whoever should have had one was not reminded."""
+    reminder = outbox.c.remarks.contains(codec.remarks(Remarks(Occasion.REMINDER)).strip("{}"), autoescape=True)
+    rows = sa.select(outbox.c.invitation).where(outbox.c.id.in_(letters), reminder)
+    connection.execute(sa.update(invitation).where(invitation.c.id.in_(rows)).values(reminded_sequence=None))
+
+
 def forgo(connection: Connection, key: str) -> None:
     """Look no more at the invitations to a follow-up that is over, until a new question is sent. They are locked first."""
     lock(connection, key)
@@ -126,6 +144,7 @@ def _silent(since: datetime) -> tuple[sa.ColumnElement[bool], ...]:
     """An invitation that its row holds, whose holder was not heard, at an address where mail arrives; nothing went there since then,
     and nothing is on its way."""
     row = sa.exists().where(participant.c.id == invitation.c.participant, participant.c.email_invite, ~participant.c.removed)
+    # Not `sent_at`, at which a letter was claimed last: it may have been turned away, and replaced since.
     left = (outbox.c.state == LetterState.SENT) & (outbox.c.settled_at > since)
     letter = sa.exists().where(outbox.c.invitation == invitation.c.id, outbox.c.method != Method.NONE,
                                outbox.c.state.in_(invitations.UNDER_WAY) | left)
@@ -133,7 +152,7 @@ def _silent(since: datetime) -> tuple[sa.ColumnElement[bool], ...]:
     newer = sa.exists().where(other.c.participant == invitation.c.participant, other.c.id > invitation.c.id,
                               other.c.sent_method == Method.REQUEST)
     return (invitation.c.sent_method == Method.REQUEST, ~invitation.c.refused, invitation.c.delivery != Delivery.UNDELIVERABLE,
-            ~invitation.c.again, invitation.c.sent_at <= since,
+            ~invitation.c.again, invitation.c.created_at <= since,
             invitation.c.reminded_sequence.is_distinct_from(invitation.c.sent_sequence), row,
             ~_heard(invitation.c.participant, invitation.c.sent_at), ~letter, ~newer)
 

@@ -343,6 +343,21 @@ def test_a_change_that_replaces_a_waiting_reminder_is_told_as_one(store: Store) 
     assert remind(store, NEAR + 2 * HOUR) == []
 
 
+def test_a_reminder_that_was_turned_away_and_then_replaced_is_owed_again_when_nothing_else_is(store: Store) -> None:
+    invite(store)
+    answer(store)
+    assert remind(store) == ["eva"]
+    [first] = send(store, NEAR, state=LetterState.WAITING)
+    for title in ("Start", "Kick-off"):
+        rows.run(store, f"UPDATE follow_up SET title = '{title}'")
+        plan(store, NEAR + HOUR)
+    assert waiting(store) == []
+    assert remind(store, NEAR + 2 * HOUR) == ["eva"]
+    assert [one.id for one in waiting(store)] != [first.id]
+    send(store, NEAR + 3 * HOUR)
+    assert remind(store, NEAR + 4 * HOUR) == []
+
+
 def test_a_reminder_and_a_letter_that_was_asked_for_do_not_meet(store: Store) -> None:
     invite(store)
     with store.write() as connection:
