@@ -199,13 +199,13 @@ def test_times_as_people_write_them(edition: Edition, language: str, expected: s
 @pytest.mark.parametrize(("rule", "norwegian", "english"), [
     ("FREQ=DAILY", "hver dag", "every day"),
     ("FREQ=DAILY;INTERVAL=3;COUNT=1", "hver 3. dag, 1 gang", "every 3 days, 1 time"),
-    ("FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR", "hver virkedag", "every working day"),
+    ("FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR", "hver ukedag (mandag–fredag)", "every working day"),
     ("FREQ=WEEKLY;INTERVAL=2;BYDAY=TU,TH;COUNT=5", "hver 2. uke på tirsdager og torsdager, 5 ganger",
      "every 2 weeks on Tuesday and Thursday, 5 times"),
     ("FREQ=MONTHLY;BYDAY=2TU", "hver måned den andre tirsdagen", "every month on the second Tuesday"),
     ("FREQ=MONTHLY;BYDAY=FR;BYSETPOS=-1", "hver måned den siste fredagen", "every month on the last Friday"),
     ("FREQ=MONTHLY;BYMONTHDAY=15", "hver måned den 15.", "every month on day 15"),
-    ("FREQ=YEARLY;UNTIL=20301201", "hvert år, til 1. des. 2030", "every year, until 1 Dec 2030"),
+    ("FREQ=YEARLY;UNTIL=20301201", "hvert år, til og med 1. des. 2030", "every year, until 1 Dec 2030"),
     ("FREQ=HOURLY", "en serie datoer", "a series of dates"),
 ])
 def test_rules_in_words(rule: str, norwegian: str, english: str) -> None:
@@ -253,7 +253,7 @@ def test_a_shortened_series_is_updated_and_not_moved() -> None:
     short = replace(SERIES, recurrence=Recurrence("FREQ=WEEKLY;UNTIL=20261215;BYDAY=TU"), sequence=1)
     one = letter(short, before=SERIES, reply=Reply.ACCEPTED)
     assert wording.change(one) is wording.Change.UPDATED
-    assert "Svaret ditt står ved lag: ja." in text(parsed(one))
+    assert "Svaret ditt gjelder fortsatt: ja." in text(parsed(one))
 
 
 def test_the_same_letter_again_is_an_invitation() -> None:
@@ -585,7 +585,7 @@ def test_long_texts_are_cut_in_the_subject_only() -> None:
 
 def test_dates_of_a_series_in_words() -> None:
     facts = {fact.label: fact.lines for fact in teller(letter(WITH_DATES)).facts()}
-    assert facts["Gjentas"] == ("hver uke, til 1. mars 2027",)
+    assert facts["Gjentas"] == ("hver uke, til og med 1. mars 2027",)
     assert facts["Endrede datoer"] == (
         "8. des. 2026: nå tirsdag 8. desember 2026 kl. 11.00–12.00 (Oslo, UTC+1)", "15. des. 2026: avlyst (Julebord)",
         "29. des. 2026: avlyst")
