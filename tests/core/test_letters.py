@@ -199,7 +199,7 @@ def test_times_as_people_write_them(edition: Edition, language: str, expected: s
 @pytest.mark.parametrize(("rule", "norwegian", "english"), [
     ("FREQ=DAILY", "hver dag", "every day"),
     ("FREQ=DAILY;INTERVAL=3;COUNT=1", "hver 3. dag, 1 gang", "every 3 days, 1 time"),
-    ("FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR", "hver ukedag (mandag–fredag)", "every working day"),
+    ("FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR", "hver ukedag (mandag–fredag)", "every weekday"),
     ("FREQ=WEEKLY;INTERVAL=2;BYDAY=TU,TH;COUNT=5", "hver 2. uke på tirsdager og torsdager, 5 ganger",
      "every 2 weeks on Tuesday and Thursday, 5 times"),
     ("FREQ=MONTHLY;BYDAY=2TU", "hver måned den andre tirsdagen", "every month on the second Tuesday"),

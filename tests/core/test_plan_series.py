@@ -181,7 +181,7 @@ def test_letters_about_one_date_say_what_became_of_it() -> None:
     told["added"] = wording.change(written(office.letters[-1]))
     assert told == {"moved": wording.Change.MOVED, "cancelled": wording.Change.CANCELLED, "added": wording.Change.INVITATION}
     teller = wording.Teller(written(office.letters[-1]), i18n.catalogue("en"))
-    assert teller.scope() == "This concerns only this one date of a series."
+    assert teller.scope() == "This applies only to this one date in a series."
     assert "5 Mar 2027" in teller.subject()
 
 

@@ -289,7 +289,7 @@ def test_a_declined_proposal_is_answered_once_to_whoever_made_it(office: Office)
     text = office.mail(letter).get_body(("plain",))
     assert text is not None
     assert "10 May 2040" in text.get_content()
-    assert "cannot follow your proposal" in text.get_content()
+    assert "cannot accept your proposal" in text.get_content()
     assert office.post() == []
     # What he holds is what he was invited to: the next change is told as one from there.
     with office.store.write() as connection:
@@ -521,8 +521,8 @@ def test_who_answers_the_old_time_is_asked_once_for_each_move(office: Office) ->
                 message = office.mail(one)
                 text = message.get_body(("plain",))
                 assert text is not None
-                assert str(message["Subject"]).startswith("Please answer again: Kick-off")
-                assert "You answered an earlier time of this meeting" in text.get_content()
+                assert str(message["Subject"]).startswith("Please reply again: Kick-off")
+                assert "Your reply was for an earlier time of this meeting" in text.get_content()
     assert office.row("ola@ext.example").reply is Reply.NEEDS_ACTION
 
 
