@@ -75,12 +75,12 @@ def plan(wanted: Edition | None, known: Edition | None, invitees: Sequence[owing
         if invitee is not None and (own := wanting.get(one.participant)) is not None and _same(invitee.address, one.address):
             reached.add(one.participant)
             if one.method is Method.REQUEST and held != invitee.date:  # of the same follow-up, but he is invited to something else now
-                letters = [*_cancel(views.of(held), one, now, _reply(invitee)),
+                letters = [*_cancel(views, one, now, _reply(invitee)),
                            _request(_for_him(own, None, invitee), invitee, one, dates, now)]
             else:
                 letters = _requests(own, invitee, one, dates, now)
         else:
-            letters = _cancel(views.of(held), one, now, _reply(invitee))
+            letters = _cancel(views, one, now, _reply(invitee))
         if past := [letter for letter in letters if pointless(letter.edition, letter.before, letter.instance, now)]:
             letters = _without(letters, past)
             if past[0].instance is not None or not letters:
@@ -253,16 +253,18 @@ def _remarks(invitee: owing.Invitee, copy: owing.Copy | None, dates: _Dates) -> 
                    date_replies=tuple((date, reply) for date, reply in told if reply is not series))
 
 
-def _cancel(edition: Edition | None, copy: owing.Copy, now: datetime, reply: Reply) -> list[owing.Owed]:
+def _cancel(views: editions.Views, copy: owing.Copy, now: datetime, reply: Reply) -> list[owing.Owed]:
     """Take back what was sent; nothing where nothing was, or where it never arrived (itip.md §3)."""
     if copy.method is not Method.REQUEST or copy.edition is None or copy.refused:
         return []
-    # Gone, or deleted and made anew under the same key: what he holds is cancelled, by its own UID.
-    taken = edition
+    taken = views.of(copy.edition.recurrence_id)
+    # What waits may tell the last that was said of it before it was deleted, or its date went with the end of the series.
+    why = next((one.edition.cancel_reason for one in copy.queued if one.method is Method.CANCEL and one.instance is None), "")
     if taken is None or taken.uid != copy.edition.uid:
-        # What waits may tell the last that was said of it before it was deleted.
-        why = next((one.edition.cancel_reason for one in copy.queued if one.method is Method.CANCEL and one.instance is None), "")
-        taken = replace(copy.edition, cancelled=True, cancel_reason=why if edition is None else "")
+        # Gone, or deleted and made anew under the same key: what he holds is cancelled, by its own UID.
+        taken = replace(copy.edition, cancelled=True, cancel_reason=why if taken is None else "")
+    elif _nowhere(views.edition, copy.edition.recurrence_id):
+        taken = replace(taken, cancel_reason=why)
     sequence = max(editions.counter(taken), copy.top_sequence + 1)
     return [owing.Owed(Method.CANCEL, copy.participant, copy.invitation, None, taken, copy.edition, sequence,
                  owing.next_dtstamp(copy.top_dtstamp, now), reply, withdrawn=not taken.cancelled)]

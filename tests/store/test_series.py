@@ -357,6 +357,18 @@ def test_an_answer_to_the_old_time_of_a_date_has_that_date_sent_again(store: Sto
     assert owed(store) == [("ola", "REQUEST", 0, None)], "all of it tells both"
 
 
+def test_why_his_date_is_cancelled_is_told_though_the_series_goes_on_elsewhere_meanwhile(store: Store) -> None:
+    begin(store, participants=[{"email": "per@other.example", "email_invite": True, "original_start": "2027-03-16T09:00:00"}])
+    rows.run(store, "INSERT INTO follow_up_date (follow_up, original_start, cancelled, cancel_reason)"
+                    " VALUES ('m1', '2027-03-16 08:00:00', TRUE, 'The speaker is ill')")
+    assert owed(store) == [("per", "CANCEL", 1, None)]
+    with store.write() as connection:
+        series.split(connection, "m1", N[1], {"start_at": N[1] + HOUR}, SETTINGS, NOW)
+    [row] = owed(store)
+    assert row[:2] == ("per", "CANCEL")
+    assert [one.letter.edition.cancel_reason for one in waiting(store)] == ["The speaker is ill"]
+
+
 LIST = {"recurrence": {"rdates": ["2027-03-10T09:00:00", "2027-03-25T09:00:00"]}}
 """Three dates without a rule; the first is the start."""
 
