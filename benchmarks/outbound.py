@@ -98,7 +98,7 @@ async def send(store: Store, settings: configuration.Settings, letters: int) -> 
     began = time.perf_counter()
     running = asyncio.create_task(worker.Worker(store, settings, secret, "benchmark", due).run(stop))
     while True:
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.05)
         with store.read() as connection:
             sent = outbox.counts(connection).get(LetterState.SENT, 0)
         if sent == letters or running.done():

@@ -123,7 +123,7 @@ class OAuth(Section):
 class Outbound(Section):
     coalesce_seconds: float = Field(5.0, ge=0, le=3600, description=(
         "Edits of one follow-up within this time make one letter."))
-    batch: int = Field(50, ge=1, le=500, description="Letters claimed from the outbox at a time, for each account.")
+    batch: int = Field(100, ge=1, le=500, description="Letters claimed from the outbox at a time, for each account.")
     per_minute: int = Field(0, ge=0, description="Most letters of one account in a minute; 0: no limit.")
     domain_per_minute: int = Field(0, ge=0, description="Most letters of one account to one domain in a minute; 0: no limit.")
     per_day: int = Field(100_000, ge=0, description=(

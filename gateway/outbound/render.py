@@ -8,6 +8,7 @@ characters; the HTML loads nothing from anywhere; internal notes are not in an `
 
 from dataclasses import dataclass
 from functools import lru_cache
+from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
@@ -15,7 +16,7 @@ import css_inline
 import jinja2
 
 from gateway import i18n
-from gateway.itip import ics, links
+from gateway.itip import blanks, ics, links
 from gateway.mail import compose, dkim
 from gateway.model import Letter, Method, Reply
 from gateway.outbound import wording
@@ -23,6 +24,8 @@ from gateway.settings import Mail
 
 TEMPLATES = Path(__file__).parent / "templates"
 LONGEST_LINK_TITLE = 60
+LINK, CHECK = f"link-{blanks.NOBODY}", f"check-{blanks.NOBODY}"
+"""Marks of a blank's answer links."""
 INLINER = css_inline.CSSInliner(keep_style_tags=False, keep_at_rules=True, load_remote_stylesheets=False)
 """Mail clients drop <style>: everything but the media queries (dark mode) goes to the elements."""
 
@@ -46,13 +49,35 @@ def render(letter: Letter, mail: Mail, secret: bytes, *, receipt: bool = False, 
     return content if signer is None else signer.sign(content)
 
 
+@dataclass(frozen=True, slots=True)
+class _Blank:
+    """A letter to nobody (itip.blanks). `author`: the display name of who writes."""
+
+    author: str
+    subject: str
+    text: str
+    html: str
+    calendar: blanks.Calendar
+
+
+@lru_cache(maxsize=64)
+def _blank(letter: Letter, language: str, organisation: str) -> _Blank:
+    calendar = blanks.calendar(letter)  # first: it refuses what the words below take for granted
+    teller = wording.Teller(letter, i18n.catalogue(language), organisation)
+    text, html = _bodies(teller)
+    return _Blank(_author(teller), teller.subject(), text, html, calendar)
+
+
 def _invitation(letter: Letter, mail: Mail, secret: bytes, receipt: bool) -> bytes:
-    calendar = ics.calendar(letter)  # first: it refuses what the words below take for granted
-    words = i18n.catalogue(i18n.choose((letter.language, mail.language)))
-    teller = wording.Teller(letter, words, wording.line(mail.name))
-    text, html = bodies(teller, secret)
+    language = i18n.choose((letter.language, mail.language))
+    blank = _blank(blanks.blank(letter), language, wording.line(mail.name))
+    own = ((blanks.ADDRESS, letter.address), (blanks.ORGANIZER, letter.organizer_address), (LINK, _link_address(letter)),
+           (CHECK, _check(letter, secret)))
+    text, html = blank.text, blank.html
+    for mark, value in own:
+        text, html = text.replace(mark, value), html.replace(mark, escape(value, quote=False))
     envelope = compose.Envelope(
-        author=compose.Mailbox(_author(teller, mail), mail.address),
+        author=compose.Mailbox(blank.author, mail.address),
         recipient=compose.Mailbox(ics.common_name(letter.address_name), letter.address),
         reply_to=letter.organizer_address,
         message_id=letter.message_id,
@@ -60,8 +85,8 @@ def _invitation(letter: Letter, mail: Mail, secret: bytes, receipt: bool) -> byt
         receipt_to=letter.organizer_address if receipt and letter.method is Method.REQUEST else "",
     )
     content = compose.Content(
-        subject=teller.subject(), text=text, html=html, calendar=calendar, method=letter.method.value,
-        language=words.language, attach=mail.attach_ics,
+        subject=blank.subject, text=text, html=html, calendar=blank.calendar.filled(letter), method=letter.method.value,
+        language=language, attach=mail.attach_ics,
     )
     return compose.message(envelope, content)
 
@@ -90,7 +115,7 @@ def _forward(letter: Letter, mail: Mail) -> bytes:
     return compose.note(envelope, subject, text, words.language)
 
 
-def bodies(teller: wording.Teller, secret: bytes) -> tuple[str, str]:
+def _bodies(teller: wording.Teller) -> tuple[str, str]:
     """The letter as plain text and as HTML with its style inlined."""
     letter, words = teller.letter, teller.words
     shown = ics.facts(letter)
@@ -108,7 +133,7 @@ def bodies(teller: wording.Teller, secret: bytes) -> tuple[str, str]:
         "agenda": ics.text(shown.agenda),
         "video_url": wording.line(shown.video_url),
         "video_link": ics.web_link(shown.video_url),
-        "answers": answer_links(letter, words, secret),
+        "answers": answer_links(letter, words, LINK, CHECK),
         "owner": teller.owner(),
         "organisation": teller.organisation,
         "address": letter.address,
@@ -119,27 +144,31 @@ def bodies(teller: wording.Teller, secret: bytes) -> tuple[str, str]:
     return text, INLINER.inline(html)
 
 
-def answer_links(letter: Letter, words: i18n.Catalogue, secret: bytes) -> list[AnswerLink]:
-    """Yes, maybe, no: `mailto:` links whose Subject ends in the checked tag; none in a CANCEL."""
+def _check(letter: Letter, secret: bytes) -> str:
+    return links.check(secret, letter.token, links.instance_name(letter.date), letter.sequence)
+
+
+def _link_address(letter: Letter) -> str:
+    """A bare + would be read as a space by programs that take mailto: for a form (RFC 6068 §5)."""
+    return ics.mailto(letter.organizer_address).removeprefix("mailto:").replace("+", "%2B")
+
+
+def answer_links(letter: Letter, words: i18n.Catalogue, to: str, check: str) -> list[AnswerLink]:
+    """Yes, maybe, no: `mailto:` links whose Subject ends in the checked tag; none in a letter that asks nothing."""
     if letter.method is not Method.REQUEST:
         return []
-    instance = links.instance_name(letter.date)
-    check = links.check(secret, letter.token, instance, letter.sequence)
-    title = wording.clip(wording.line(letter.edition.title), LONGEST_LINK_TITLE)
-    local, _, domain = ics.mailto(letter.organizer_address).removeprefix("mailto:").rpartition("@")
+    title, instance = wording.clip(wording.line(letter.edition.title), LONGEST_LINK_TITLE), links.instance_name(letter.date)
     found = []
     for reply, label in ((Reply.ACCEPTED, words.gettext("Yes")), (Reply.TENTATIVE, words.gettext("Maybe")),
                          (Reply.DECLINED, words.gettext("No"))):
         subject = f"{label}: {title} {links.subject_tag(reply, instance, letter.sequence, check)}"
-        # A bare + would be read as a space by programs that take mailto: for a form (RFC 6068 §5).
-        url = f"mailto:{local.replace('+', '%2B')}@{domain}?subject={quote(subject, safe='')}"
-        found.append(AnswerLink(links.WORDS[reply], label, url))
+        found.append(AnswerLink(links.WORDS[reply], label, f"mailto:{to}?subject={quote(subject, safe='')}"))
     return found
 
 
-def _author(teller: wording.Teller, mail: Mail) -> str:
+def _author(teller: wording.Teller) -> str:
     """"Kari Nordmann via Firma AS": the owner's name on the account's address (itip.md §2)."""
-    return _via(teller.words, ics.common_name(ics.facts(teller.letter).organizer), wording.line(mail.name))
+    return _via(teller.words, ics.common_name(ics.facts(teller.letter).organizer), teller.organisation)
 
 
 def _via(words: i18n.Catalogue, person: str, organisation: str) -> str:

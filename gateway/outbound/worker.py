@@ -14,7 +14,7 @@ import asyncio
 import itertools
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import ParamSpec, TypeVar
 
@@ -76,9 +76,10 @@ class Worker:
             heartbeat = group.create_task(self._live())
             try:
                 while tasks or not stop.is_set():
-                    for queued in [] if stop.is_set() else await self._claim(self._limits.batch - len(tasks)):
-                        self._in_hand[_domain(queued)] += 1
-                        tasks.add(task := group.create_task(self._send(pool, queued, stop)))
+                    claimed = [] if stop.is_set() else await self._claim(self._limits.batch - len(tasks))
+                    self._in_hand.update(map(_domain, claimed))
+                    for queued, ready in zip(claimed, await asyncio.to_thread(self._prepare, claimed) if claimed else [], strict=True):
+                        tasks.add(task := group.create_task(self._send(pool, queued, ready, stop)))
                         task.add_done_callback(lambda _: self._due.set())
                     # New letters are looked for while others are on their way: those may take minutes.
                     await waiting.first(self._due, *([] if stop.is_set() else [stop]), seconds=self._patience(datetime.now(UTC)))
@@ -148,19 +149,25 @@ class Worker:
             await self._kept(deliveries.renew, self._store, self._gateway, datetime.now(UTC))
             await asyncio.sleep(leases.RENEWAL_SECONDS)
 
-    async def _send(self, pool: smtp.Pool, queued: Queued, stop: asyncio.Event) -> Sent:
-        if (settlement := dropped(queued, datetime.now(UTC))) is not None:
-            return queued, settlement, None
-        try:
-            submission = await asyncio.to_thread(self._submission, queued)
-        except Unfit as error:
-            log.error("letter held: it would not be understood", letter=queued.id, follow_up=queued.follow_up, reason=str(error))
-            return queued, Settlement(queued.id, LetterState.HELD, False, Delivery.QUEUED, note=str(error)), None
+    async def _send(self, pool: smtp.Pool, queued: Queued, ready: receipts.Submission | Settlement, stop: asyncio.Event) -> Sent:
+        if isinstance(ready, Settlement):
+            return queued, ready, None
         async with self._turns.turn(_domain(queued)):
             if stop.is_set() or self._resting(datetime.now(UTC)):  # nothing is begun that need not be
                 due = self._rest.until if self._rest is not None else None
                 return queued, Settlement(queued.id, LetterState.WAITING, False, Delivery.QUEUED, due, counts=False), None
-            return self._judge(queued, await pool.send(submission))
+            return self._judge(queued, await pool.send(ready))
+
+    def _prepare(self, letters: Sequence[Queued]) -> list[receipts.Submission | Settlement]:
+        """Each letter as it will leave, or what becomes of it instead."""
+        return [dropped(queued, datetime.now(UTC)) or self._ready(queued) for queued in letters]
+
+    def _ready(self, queued: Queued) -> receipts.Submission | Settlement:
+        try:
+            return self._submission(queued)
+        except Unfit as error:
+            log.error("letter held: it would not be understood", letter=queued.id, follow_up=queued.follow_up, reason=str(error))
+            return Settlement(queued.id, LetterState.HELD, False, Delivery.QUEUED, note=str(error))
 
     def _submission(self, queued: Queued) -> receipts.Submission:
         """The letter as it will leave. Raises `Unfit` with the reason where it cannot be made or fails preflight."""

@@ -17,9 +17,8 @@ from pathlib import Path
 
 from playwright.async_api import async_playwright
 
-from gateway import i18n
-from gateway.model import Guest, Letter, Method, Remarks, Reply
-from gateway.outbound import render, wording
+from gateway.model import Guest, Letter, Remarks, Reply
+from gateway.outbound import render
 from tests.core import specimens
 from tests.rig import chromium
 
@@ -56,9 +55,10 @@ def letters() -> Iterator[tuple[str, Letter]]:
 
 def page(one: Letter) -> str:
     """The HTML of a letter, or its plain text as a page."""
-    if one.method is not Method.NONE:
-        return render.bodies(wording.Teller(one, i18n.catalogue(one.language), specimens.MAIL.name), specimens.SECRET)[1]
     message = email.message_from_bytes(render.render(one, specimens.MAIL, specimens.SECRET), policy=email.policy.default)
+    if (body := message.get_body(("html",))) is not None:
+        content: str = body.get_content()
+        return content
     return PLAIN % html.escape(f"{message['Subject']}\n\n{message.get_content()}")
 
 

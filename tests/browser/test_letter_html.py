@@ -8,7 +8,6 @@ import pytest
 from playwright.async_api import Browser, Request, async_playwright
 
 from gateway import i18n
-from gateway.outbound import render, wording
 from tests.browser import screenshots
 from tests.core import specimens
 from tests.rig import chromium
@@ -32,7 +31,7 @@ def pages() -> list[str]:
         for language in i18n.available() if change == "moved" else specimens.LANGUAGES:
             one = replace(specimens.changed(kind, change), language=language, timezone="America/New_York")
             one = replace(one, edition=replace(one.edition, location="x" * 200))
-            found.append(render.bodies(wording.Teller(one, i18n.catalogue(language), "Firma AS"), specimens.SECRET)[1])
+            found.append(screenshots.page(one))
     return found
 
 
