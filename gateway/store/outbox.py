@@ -185,18 +185,17 @@ def claim(connection: Connection, holder: str, now: datetime, limit: int, *, acc
         return []
     connection.execute(sa.update(outbox).where(outbox.c.id.in_(numbers)).values(state=LetterState.SENDING, claimed_by=holder))
     rows = connection.execute(sa.select(outbox).where(outbox.c.id.in_(numbers)).order_by(outbox.c.id)).all()
-    planned = [row for row in rows if row.method in PLANNED]
-    if planned:
-        claimed, top = sa.bindparam("claimed_sequence", type_=sa.Integer), invitation.c.top_sequence
-        connection.execute(
-            sa.update(invitation).where(invitation.c.id == sa.bindparam("number")).values(
-                sent_edition=sa.bindparam("claimed_edition"), sent_method=sa.bindparam("claimed_method"), sent_sequence=claimed,
-                # A date may have been raised above its series.
-                sent_at=now, top_sequence=sa.case((top > claimed, top), else_=claimed)),
-            [{"number": row.invitation, "claimed_edition": row.edition, "claimed_sequence": row.sequence,
-              # Whoever is told that one date is cancelled holds the series all the same.
-              "claimed_method": Method.REQUEST if row.instance else row.method}
-             for row in sorted(planned, key=lambda row: row.invitation)])
+    told = dict[tuple[int, int, str], list[int]]()
+    for row in rows:
+        if row.method in PLANNED:
+            # Whoever is told that one date is cancelled holds the series all the same.
+            told.setdefault((row.edition, row.sequence, Method.REQUEST if row.instance else row.method), []).append(row.invitation)
+    top = invitation.c.top_sequence
+    for (edition, sequence, method), concerned in told.items():
+        connection.execute(sa.update(invitation).where(invitation.c.id.in_(concerned)).values(
+            sent_edition=edition, sent_method=method, sent_sequence=sequence, sent_at=now,
+            # A date may have been raised above its series.
+            top_sequence=sa.case((top > sequence, top), else_=sequence)))
     return _with_answers(connection, _queued(connection, rows), now)
 
 
@@ -211,10 +210,10 @@ def _with_answers(connection: Connection, letters: list[Queued], now: datetime) 
 
 def _choose(connection: Connection, account: str, now: datetime, limit: int, room: Room) -> list[int]:
     older = outbox.alias("older")
-    blocked = sa.exists().where(older.c.participant == outbox.c.participant, older.c.id < outbox.c.id, older.c.state.in_(OPEN),
+    blocked = sa.exists().where(older.c.participant == outbox.c.participant, older.c.id < outbox.c.id, _stands(older, *OPEN),
                                 (older.c.method == Method.NONE) == (outbox.c.method == Method.NONE))
     query = (sa.select(outbox.c.id, outbox.c.invitation, outbox.c.domain, outbox.c.due_at)
-             .where(outbox.c.account == account, outbox.c.state == LetterState.WAITING, outbox.c.due_at <= now, ~blocked)
+             .where(outbox.c.account == account, _stands(outbox, LetterState.WAITING), outbox.c.due_at <= now, ~blocked)
              .order_by(outbox.c.due_at, outbox.c.id).with_for_update(skip_locked=True))
     most, chosen, taken = min(limit, room.letters), list[int](), Counter[str]()
     full = [domain for domain in room.domains if not room.of(domain)]
@@ -238,37 +237,54 @@ def _choose(connection: Connection, account: str, now: datetime, limit: int, roo
 def settle(connection: Connection, settlements: Sequence[Settlement], attempts: Sequence[Attempt], holder: str,
            now: datetime) -> set[int]:
     """Write what came of claimed letters. Returns those that were still ours; the others are left to whoever took them over."""
-    kept, told = set[int](), dict[int, dict[str, object]]()
     concerned = sa.select(outbox.c.invitation).where(outbox.c.id.in_([one.letter for one in settlements]))
     invitations.lock(connection, connection.execute(concerned).scalars(), wait=True)
-    for one in settlements:
+    kept, told = set[int](), dict[_Facts, list[int]]()
+    for alike in _alike(settlements):  # most say the same: that they were sent
+        one = alike[0]
         values: dict[str, object] = {"state": one.state, "note": one.note, "claimed_by": None,
                                      "tries": outbox.c.tries + (1 if one.counts else 0)}
         values |= {"due_at": one.due_at} if one.due_at is not None else {}
         values |= {"settled_at": now} if one.state not in OPEN else {}
-        mine = connection.execute(sa.update(outbox).where(
-            outbox.c.id == one.letter, outbox.c.state == LetterState.SENDING, outbox.c.claimed_by == holder).values(values)
-            .returning(outbox.c.invitation, outbox.c.before, outbox.c.method)).one_or_none()
-        if mine is None:
-            continue
-        kept.add(one.letter)
-        if mine.method not in PLANNED and (mine.method == Method.NONE or one.delivery not in (Delivery.SENT, Delivery.UNDELIVERABLE)):
-            continue
-        facts: dict[str, object] = {"delivery": one.delivery, "delivery_text": one.note}
-        if one.state is LetterState.REFUSED:  # what was only given up leaves him with what he had, to be taken back if need be
-            facts["refused"] = True
-        elif one.arrived is False:
-            facts |= {"sent_edition": mine.before, "sent_method": _held_before(connection, mine.before)} if mine.method in PLANNED else {}
-        else:
-            facts["refused"] = False
-        told[mine.invitation] = facts
-    for number, facts in told.items():
-        connection.execute(sa.update(invitation).where(invitation.c.id == number).values(facts))
+        for mine in connection.execute(
+                sa.update(outbox).where(outbox.c.id.in_([other.letter for other in alike]), _stands(outbox, LetterState.SENDING),
+                                        outbox.c.claimed_by == holder)
+                .values(values).returning(outbox.c.id, outbox.c.invitation, outbox.c.before, outbox.c.method)):
+            kept.add(mine.id)
+            if (facts := _facts(connection, one, mine)) is not None:
+                told.setdefault(facts, []).append(mine.invitation)
+    for facts, numbers in told.items():
+        connection.execute(sa.update(invitation).where(invitation.c.id.in_(numbers)).values(dict(facts)))
     if attempts:
         connection.execute(sa.insert(attempt), [{
             "letter": one.letter, "started_at": one.started_at, "seconds": one.seconds, "verdict": one.verdict, "step": one.step,
             "code": one.code, "enhanced": one.enhanced, "text": one.text, "host": one.host} for one in attempts])
     return kept
+
+
+_Facts = tuple[tuple[str, object], ...]
+
+
+def _alike(settlements: Sequence[Settlement]) -> Iterable[list[Settlement]]:
+    """Settlements that differ by nothing but their letter."""
+    groups = dict[Settlement, list[Settlement]]()
+    for one in settlements:
+        groups.setdefault(replace(one, letter=0), []).append(one)
+    return groups.values()
+
+
+def _facts(connection: Connection, one: Settlement, mine: Row[tuple[int, int, int | None, str]]) -> _Facts | None:
+    """What the invitation of a settled letter says from now on; None: it is as it was."""
+    if mine.method not in PLANNED and (mine.method == Method.NONE or one.delivery not in (Delivery.SENT, Delivery.UNDELIVERABLE)):
+        return None
+    facts: dict[str, object] = {"delivery": one.delivery, "delivery_text": one.note}
+    if one.state is LetterState.REFUSED:  # what was only given up leaves him with what he had, to be taken back if need be
+        facts["refused"] = True
+    elif one.arrived is False:
+        facts |= {"sent_edition": mine.before, "sent_method": _held_before(connection, mine.before)} if mine.method in PLANNED else {}
+    else:
+        facts["refused"] = False
+    return tuple(facts.items())
 
 
 def _held_before(connection: Connection, before: int | None) -> Method | None:
@@ -281,31 +297,31 @@ def _held_before(connection: Connection, before: int | None) -> Method | None:
 
 def stranded(connection: Connection, holder: str) -> bool:
     """Whether another gateway has claims, which may be a dead one's."""
-    query = sa.select(outbox.c.id).where(outbox.c.state == LetterState.SENDING, outbox.c.claimed_by != holder).limit(1)
+    query = sa.select(outbox.c.id).where(_stands(outbox, LetterState.SENDING), outbox.c.claimed_by != holder).limit(1)
     return connection.execute(query).first() is not None
 
 
 def free_dead(connection: Connection, now: datetime) -> int:
     """Give back the claims of gateways that no longer live. Returns how many letters will be repeated."""
     holders = [row.claimed_by for row in connection.execute(
-        sa.select(outbox.c.claimed_by).where(outbox.c.state == LetterState.SENDING).distinct())]
+        sa.select(outbox.c.claimed_by).where(_stands(outbox, LetterState.SENDING)).distinct())]
     dead = set(holders) - leases.alive(connection, holders, now)
     if not dead:
         return 0
-    done = connection.execute(sa.update(outbox).where(outbox.c.state == LetterState.SENDING, outbox.c.claimed_by.in_(dead)).values(
+    done = connection.execute(sa.update(outbox).where(_stands(outbox, LetterState.SENDING), outbox.c.claimed_by.in_(dead)).values(
         state=LetterState.WAITING, claimed_by=None, tries=outbox.c.tries + 1, note="taken over from a gateway that stopped"))
     return done.rowcount
 
 
 def release(connection: Connection, holder: str) -> None:
     """Give back what a stopping gateway claimed and did not settle. Like a dead one's, these letters may have left."""
-    connection.execute(sa.update(outbox).where(outbox.c.state == LetterState.SENDING, outbox.c.claimed_by == holder).values(
+    connection.execute(sa.update(outbox).where(_stands(outbox, LetterState.SENDING), outbox.c.claimed_by == holder).values(
         state=LetterState.WAITING, claimed_by=None, tries=outbox.c.tries + 1))
 
 
 def next_due(connection: Connection, account: str | None = None) -> datetime | None:
     """When the next waiting letter, of all or of one account, is due."""
-    query = sa.select(sa.func.min(outbox.c.due_at, type_=outbox.c.due_at.type)).where(outbox.c.state == LetterState.WAITING)
+    query = sa.select(sa.func.min(outbox.c.due_at, type_=outbox.c.due_at.type)).where(_stands(outbox, LetterState.WAITING))
     due: datetime | None = connection.execute(query if account is None else query.where(outbox.c.account == account)).scalar_one()
     return due
 
@@ -342,7 +358,7 @@ def destinations(connection: Connection, now: datetime) -> list[Destination]:
     names = [*(f"{most} min" for most in AGES), "more"]
     oldest = sa.func.min(outbox.c.created_at, type_=outbox.c.created_at.type)
     held = sa.func.sum(sa.case((outbox.c.state == LetterState.HELD, 1), else_=0))
-    query = (sa.select(outbox.c.domain, sa.func.count(), held, oldest, *ages).where(outbox.c.state.in_(OPEN))
+    query = (sa.select(outbox.c.domain, sa.func.count(), held, oldest, *ages).where(_stands(outbox, *OPEN))
              .group_by(outbox.c.domain).order_by(sa.func.count().desc(), outbox.c.domain))
     return [Destination(row[0], row[1], row[2], now - row[3], dict(zip(names, row[4:], strict=True)))
             for row in connection.execute(query)]
@@ -357,13 +373,19 @@ def attempts(connection: Connection, letter: int) -> list[Attempt]:
 
 def follow_ups_waiting(connection: Connection, account: str) -> list[str]:
     """A follow-up with letters of this account that have not come to an end, if there is one."""
-    query = sa.select(outbox.c.follow_up).where(outbox.c.account == account, outbox.c.state.in_(OPEN)).limit(1)
+    query = sa.select(outbox.c.follow_up).where(outbox.c.account == account, _stands(outbox, *OPEN)).limit(1)
     return list(connection.execute(query).scalars())
 
 
 def counts(connection: Connection) -> Mapping[LetterState, int]:
     rows = connection.execute(sa.select(outbox.c.state, sa.func.count()).group_by(outbox.c.state))
     return {LetterState(state): number for state, number in rows}
+
+
+def _stands(letters: sa.FromClause, *states: LetterState) -> sa.ColumnElement[bool]:
+    """Whether they are in one of these states. Written out, not bound: else no database sees that a partial index holds the rows."""
+    words: list[sa.ColumnElement[str]] = [sa.literal_column(f"'{state.value}'") for state in states]
+    return letters.c.state.in_(words) if len(words) > 1 else letters.c.state == words[0]
 
 
 def _queued(connection: Connection, rows: Sequence[Row[tuple[object, ...]]]) -> list[Queued]:

@@ -1,6 +1,9 @@
 """Rows that tests of the store begin with, written as a stranger would: with the columns of the contract and no others."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -15,6 +18,24 @@ NOW = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 START = datetime(2026, 12, 1, 8, 0, tzinfo=UTC)
 MEETING = Edition(uid="m1@crm.example", kind=Kind.MEETING, title="Kick-off", start=START, end=START + timedelta(hours=1),
                   timezone="Europe/Oslo", organizer="Kari Nordmann")
+
+@contextmanager
+def explained(store: Store, *parts: str) -> Iterator[list[str]]:
+    """How SQLite goes about the statements that contain one of these texts: the steps of its query plans."""
+    told = list[str]()
+
+    def before(connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if any(part in statement for part in parts):
+            raw = connection.connection.cursor()
+            raw.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            told.extend(row[3] for row in raw.fetchall())
+
+    sa.event.listen(store.engine, "before_cursor_execute", before)
+    try:
+        yield told
+    finally:
+        sa.event.remove(store.engine, "before_cursor_execute", before)
+
 
 DIRECTORY = """
 INSERT INTO company (key, name) VALUES ('acme', 'Acme AS');

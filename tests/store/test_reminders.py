@@ -1,9 +1,9 @@
 """Who is reminded, when, and that it happens once, on both databases; and why something was cancelled, from the row to the letter."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -429,23 +429,6 @@ async def test_the_daemon_looks_by_itself(store: Store) -> None:
     assert [one.letter.remarks.occasion for one in waiting(store)] == [Occasion.REMINDER] * 2
 
 
-@contextmanager
-def _explained(store: Store) -> Iterator[list[str]]:
-    told = list[str]()
-
-    def before(connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        if statement.startswith("SELECT found") or "UNION ALL" in statement:
-            raw = connection.connection.cursor()
-            raw.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
-            told.extend(row[3] for row in raw.fetchall())
-
-    sa.event.listen(store.engine, "before_cursor_execute", before)
-    try:
-        yield told
-    finally:
-        sa.event.remove(store.engine, "before_cursor_execute", before)
-
-
 def test_what_lies_ahead_is_not_walked_through(store: Store) -> None:
     """A look goes by the indexes of the deadlines, whatever else there is."""
     if not store.is_sqlite:
@@ -461,7 +444,7 @@ def test_what_lies_ahead_is_not_walked_through(store: Store) -> None:
         assert "ix_follow_up_date_original_start" in told
         assert "ix_change_mark_follow_up" in told
         return
-    with _explained(store) as told, store.read() as connection:
+    with rows.explained(store, "SELECT found", "UNION ALL") as told, store.read() as connection:
         rows_of.near(connection, NEAR, DAY, None, 10)
     for table, column in (("follow_up", "answer_by"), ("follow_up", "start_at"), ("follow_up", "deadline"), ("follow_up_date", "start_at"),
                           ("follow_up_date", "original_start"), ("participant", "original_start")):
