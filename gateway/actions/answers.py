@@ -81,12 +81,20 @@ def carry_out(connection: Connection, answers: Sequence[facts.Answer], message: 
     return told
 
 
-def repeated(connection: Connection, answer: facts.Answer, message_id: str, fingerprint: str) -> facts.Answer:
-    """The same answer seen as a repeat, where this row had this message, or this very object, before."""
-    decision = answer.decision
-    if answer.row is None or decision.outcome not in inbox.EFFECTIVE:
+def repeated(connection: Connection, answer: facts.Answer, message_id: str, fingerprint: str, number: int | None = None) -> facts.Answer:
+    """The same answer seen as a repeat, where this row, or this date of it, had this message, or this very object, before.
+
+    `number`: the message's own in the inbox, where it is judged anew: what it had an effect on waits no longer.
+    """
+    row, decision = answer.row, answer.decision
+    if row is None:
         return answer
-    what = inbox.seen_before(connection, answer.row.participant, message_id, fingerprint)
+    if number is not None and inbox.had_effect(connection, number, row.participant, answer.date):
+        what: str | None = "message"
+    elif decision.outcome in inbox.EFFECTIVE:
+        what = inbox.seen_before(connection, row.participant, answer.date, message_id, fingerprint)
+    else:
+        return answer
     if what is None or (what == "object" and decision.outcome is Outcome.APPLIED):
         return answer  # the same object may count again where its DTSTAMP tells nothing: accept, decline, accept
     rule = facts.Rule("repeat", f"the same {what} had its effect on this row before")

@@ -16,7 +16,7 @@ from gateway.actions import answers, forwarding, proposals
 from gateway.errors import NotFound, Refused, StoreError
 from gateway.itip import facts
 from gateway.mail import address, automatic, parse, syntax
-from gateway.model import Channel, Outcome, ProposalState
+from gateway.model import REVIEW, Channel, Outcome, ProposalState
 from gateway.store import codec, followups, inbox, journal, known, participants, review
 from gateway.store import proposals as kept_proposals
 from gateway.store.engine import Connection, Store
@@ -246,15 +246,16 @@ def _apply(connection: Connection, kept: Kept, who: int | None, how: str, desk: 
     after = ruling.record.outcome
     assert after is not None
     record = replace(ruling.record, detail={**ruling.record.detail, **_history(kept, how, desk)})
-    if ruling.record.raw is not None:  # it waits on, perhaps for another reason
-        if (after, record.reason) != (kept.outcome, kept.reason):
-            inbox.rewrite(connection, kept.number, record)
-        return Settled(kept.number, kept.outcome, after, record.reason, done=False, rules=ruling.rules)
-    inbox.rewrite(connection, kept.number, record)
-    told = answers.carry_out(connection, ruling.answers, kept.number, desk.now)
-    forwarding.forward(connection, ruling.answers, kept.number, desk.settings, desk.now)
-    _journal(connection, replace(kept, follow_up=record.follow_up, participant=record.participant), APPLY, after, how, desk)
-    return Settled(kept.number, kept.outcome, after, record.reason, True, tuple(told), ruling.rules)
+    done = record.raw is None
+    settled = [one for one in ruling.answers if done or one.decision.outcome not in (*REVIEW, Outcome.DUPLICATE)]
+    if done or settled or (after, record.reason) != (kept.outcome, kept.reason):  # it may wait on for another reason, or another part
+        inbox.rewrite(connection, kept.number, record)
+    told = answers.carry_out(connection, settled, kept.number, desk.now)
+    forwarding.forward(connection, settled, kept.number, desk.settings, desk.now)
+    if done or settled:
+        named = replace(kept, follow_up=record.follow_up, participant=record.participant) if done else kept
+        _journal(connection, named, APPLY, after, how, desk)
+    return Settled(kept.number, kept.outcome, after, record.reason, done, tuple(told), ruling.rules)
 
 
 def _added(connection: Connection, kept: Kept, desk: Desk) -> int:

@@ -106,8 +106,9 @@ def _instance(one: Told) -> str:
 
 def _row(file: str, result: Result) -> dict[str, Any]:
     lines = [_answer(one) for one in result.told]
-    first = next((line for line in lines if line["participant"]), lines[0] if lines else _answer(None))
-    row = {"file": file, "outcome": result.outcome.value if result.outcome else None, "reason": result.reason} | {
+    outcome = result.outcome.value if result.outcome else None
+    first = min(lines, key=lambda line: (line["outcome"] != outcome, line["participant"] is None), default=_answer(None))
+    row = {"file": file, "outcome": outcome, "reason": result.reason} | {
         name: value for name, value in first.items() if name not in ("outcome", "reason")}
     return row | ({"answers": lines} if len(lines) > 1 else {})
 

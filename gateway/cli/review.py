@@ -363,13 +363,11 @@ def _tell(ctx: typer.Context, one: Settled) -> None:
         output.objects([row], as_json=True)
     elif one.repeated:
         output.line(f"{one.number}: {one.after}: {one.reason} (done before; nothing changed)")
-    elif one.done:
-        output.line(f"{one.number}: {one.before} → {one.after}: {one.reason}")
+    else:
+        output.line(f"{one.number}: {f'{one.before} →' if one.done else 'still'} {one.after}: {one.reason}")
         for told in row["answers"]:
             output.line(f"  {told['participant']}: {told['before']} → {told['after']}")
-    else:
-        output.line(f"{one.number}: still {one.after}: {one.reason}")
-        for rule in one.rules:
+        for rule in one.rules if not one.done else ():
             output.line(f"  {rule.name}: {rule.text}")
     if not one.done:
         raise typer.Exit(1)

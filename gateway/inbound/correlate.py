@@ -77,10 +77,10 @@ def choose(message: parse.Message, answer: classify.Answer, uid: str, asked: fac
            policy: Policy) -> Choice:
     """The row that the components of one UID are about, and the verdict."""
     components = [one for one in answer.components if one.uid == uid]
-    by_token = _by_token(asked, found)
-    if by_token:
+    by_token, others = _by_token(asked, found), {one.uid for one in answer.components} - {uid}
+    if by_token and not (uid in found.uids and all(row.uid in others for row in by_token)):
         return _with_token(message, components, uid, by_token, found)
-    if uid in found.uids:
+    if uid in found.uids:  # the token of another part of the same mail says nothing of this one
         return _without_token(message, answer, components, uid, found, policy)
     for row in found.rows:
         if row.message_ids & set(message.in_reply_to) and _knows(row, message.from_addresses):

@@ -17,10 +17,11 @@ VERDICTS = {correlate.Verdict.HOLD: Outcome.HELD, correlate.Verdict.PARTY_CRASHE
             correlate.Verdict.UNKNOWN: Outcome.UNKNOWN_INVITATION}
 REPORTED = {"failed": Outcome.BOUNCED, "delayed": Outcome.DELAYED, "delivered": Outcome.DELIVERED,
             "relayed": Outcome.DELIVERED, "expanded": Outcome.DELIVERED}
-PRECEDENCE = (Outcome.APPLIED, Outcome.DELEGATED, Outcome.PROPOSAL, Outcome.BOUNCED, Outcome.HELD, Outcome.PARTY_CRASHER,
+PRECEDENCE = (Outcome.HELD, Outcome.PARTY_CRASHER, Outcome.APPLIED, Outcome.DELEGATED, Outcome.PROPOSAL, Outcome.BOUNCED,
               Outcome.UNKNOWN_INVITATION, Outcome.MALFORMED, Outcome.NOT_AN_ANSWER, Outcome.DELAYED, Outcome.DELIVERED,
-              Outcome.UNCHANGED, Outcome.OLD_ANSWER, Outcome.CLOSED)
-"""Which of several decisions names the message: what had an effect, then what a person must see."""
+              Outcome.UNCHANGED, Outcome.OLD_ANSWER, Outcome.CLOSED, Outcome.SEEN, Outcome.REFRESHED, Outcome.AWAY, Outcome.COMMENT,
+              Outcome.DUPLICATE)
+"""Which of several answers names the message: what a person is asked, for it would else never reach him; then what had an effect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,11 +199,15 @@ def _because(rules: tuple[facts.Rule, ...], decision: facts.Decision) -> facts.D
     return replace(decision, rules=(*rules, *decision.rules))
 
 
-def _summary(answers: list[facts.Answer], invite: str = "") -> Meaning:
-    order = {outcome: at for at, outcome in enumerate(PRECEDENCE)}
-    first = min(answers, key=lambda one: order.get(one.decision.outcome, len(order)))
+def chief(answers: Sequence[facts.Answer]) -> facts.Answer:
+    """The answer that names the message."""
+    return min(answers, key=lambda one: PRECEDENCE.index(one.decision.outcome))
+
+
+def _summary(answers: Sequence[facts.Answer], invite: str = "") -> Meaning:
+    decision = chief(answers).decision
     rules = tuple(dict.fromkeys(rule for one in answers for rule in one.decision.rules))
-    return Meaning(first.decision.outcome, first.decision.reason, tuple(answers), rules, invite)
+    return Meaning(decision.outcome, decision.reason, tuple(answers), rules, invite)
 
 
 def _simple(outcome: Outcome, reason: str) -> Meaning:

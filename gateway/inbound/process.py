@@ -50,7 +50,7 @@ class Received:
 class Reading:
     """What can be said of a message before the store is asked. `message` None: too large, or not readable at all.
 
-    `failure`: this program failed on it.
+    `failure`: this program failed on it. `number`: its own in the inbox, where it is judged anew.
     """
 
     received: Received
@@ -59,6 +59,7 @@ class Reading:
     asked: facts.Keys
     outcome: Outcome | None = None
     failure: Exception | None = None
+    number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ class Processor:
         assert kept.raw is not None
         # Of what was too large when it came, the header alone may have been kept.
         complete = kept.outcome is not Outcome.TOO_LARGE or len(kept.raw) >= kept.size
-        reading = self._read(Received(kept.raw, kept.arrived, kept.size, complete))
+        reading = replace(self._read(Received(kept.raw, kept.arrived, kept.size, complete)), number=kept.number)
         found = self._find(connection, reading, named)
         meaning = self._judge(connection, reading, found, named)
         found, meaning = self._admit(connection, reading, found, meaning, datetime.now(UTC))
@@ -184,11 +185,13 @@ class Processor:
             return interpret.Meaning(Outcome.DUPLICATE, reason, (), (facts.Rule("same_bytes", reason),))
         context = interpret.Context(self._ours, self._settings.policy, reading.received.arrived, self._secret, named)
         meaning = interpret.interpret(reading.message, reading.finding, reading.asked, found, context)
-        judged = [answers.repeated(connection, one, reading.message.message_id, _fingerprint(reading)) for one in meaning.answers]
-        if judged and all(one.decision.outcome is Outcome.DUPLICATE for one in judged):
-            reason = judged[0].decision.reason
-            return replace(meaning, outcome=Outcome.DUPLICATE, reason=reason, answers=tuple(judged), rules=judged[0].decision.rules)
-        return replace(meaning, answers=tuple(judged))
+        judged = tuple(answers.repeated(connection, one, reading.message.message_id, _fingerprint(reading), reading.number)
+                       for one in meaning.answers)
+        if judged == meaning.answers:
+            return meaning
+        first = interpret.chief(judged).decision
+        rules = first.rules if first.outcome is Outcome.DUPLICATE else meaning.rules
+        return replace(meaning, outcome=first.outcome, reason=first.reason, answers=judged, rules=rules)
 
     def _admit(self, connection: Connection, reading: Reading, found: facts.Found, meaning: interpret.Meaning,
                now: datetime) -> tuple[facts.Found, interpret.Meaning]:
@@ -204,10 +207,10 @@ class Processor:
         """The row of the inbox. What nobody will be asked about needs neither its bytes nor the whole account."""
         waits = meaning.outcome in REVIEW and not (
             meaning.outcome is Outcome.PARTY_CRASHER and self._settings.policy.party_crasher == "refuse")
-        first = next((one for one in meaning.answers if one.row is not None), None)
+        first = interpret.chief(meaning.answers) if meaning.answers else None
         return replace(
             _basis(reading), outcome=meaning.outcome, reason=meaning.reason,
-            follow_up=next((one.follow_up for one in meaning.answers if one.follow_up), None),
+            follow_up=(first.follow_up or None) if first is not None else None,
             participant=first.row.participant if first is not None and first.row is not None else None,
             instance=first.date if first is not None else None,
             detail=_detail(meaning, self._account(reading, found, meaning) if waits else meaning.rules),

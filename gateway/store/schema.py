@@ -280,7 +280,6 @@ inbox = Table(
     Column("raw", LargeBinary), _words("destination"), _flag("moved"), Column("tries", Integer, nullable=False, server_default="0"),
     _now("recorded_at"),
     Index("uq_inbox_place", "account", "folder", "uidvalidity", "uid", unique=True), Index("ix_inbox_answer", "participant", "message_id"),
-    Index("ix_inbox_object", "participant", "object"),
     Index("ix_inbox_review", "arrived_at", "id", sqlite_where=text("raw IS NOT NULL"), postgresql_where=text("raw IS NOT NULL")),
     Index("ix_inbox_unmoved", "account", "folder", sqlite_where=text("moved = 0 AND destination <> ''"),
           postgresql_where=text("NOT moved AND destination <> ''")), sqlite_autoincrement=True)

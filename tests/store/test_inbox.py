@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from gateway.model import Outcome
-from gateway.store import inbox, schema
+from gateway.store import inbox, journal, schema
 from gateway.store.engine import Store
 from gateway.store.inbox import Place, Record
 from tests.store import rows
@@ -21,6 +21,15 @@ APPLIED = Record("digest", 1_234, NOW, Outcome.APPLIED, "accepted", PLACE, "one@
 def record(store: Store, one: Record) -> int:
     with store.write() as connection:
         return inbox.record(connection, one, NOW)
+
+
+def journalled(store: Store, one: Record, *also: journal.Entry) -> None:
+    """The record with what its answers did, as `answers.carry_out` writes it."""
+    number = record(store, one)
+    event = one.outcome.value if one.outcome is not None else ""
+    with store.write() as connection:
+        journal.write(connection, [replace(entry, message=number) for entry in (
+            journal.Entry(event, one.follow_up, one.participant, one.instance), *also)], NOW)
 
 
 def stored(store: Store) -> list[Any]:
@@ -77,23 +86,26 @@ def test_two_messages_cannot_have_one_place(store: Store) -> None:
         connection.execute(sa.insert(schema.inbox).values(values))
 
 
-def test_repeats_are_known_by_message_id_and_by_object_per_row(store: Store) -> None:
-    record(store, APPLIED)
+def test_repeats_are_known_by_message_id_and_by_object_for_each_row_and_date(store: Store) -> None:
+    journalled(store, APPLIED, journal.Entry("unchanged", "m2", 7), journal.Entry("held", "m3", 8))
     with store.read() as connection:
-        assert inbox.seen_before(connection, 5, "one@ext.example", "other") == "Message-ID"
-        assert inbox.seen_before(connection, 5, "two@ext.example", "object") == "object"
-        assert inbox.seen_before(connection, 5, "two@ext.example", "other") is None
-        assert inbox.seen_before(connection, 5, "", "") is None
-        assert inbox.seen_before(connection, 6, "one@ext.example", "object") is None
+        assert inbox.seen_before(connection, 5, rows.START, "one@ext.example", "other") == "Message-ID"
+        assert inbox.seen_before(connection, 5, rows.START, "two@ext.example", "object") == "object"
+        assert inbox.seen_before(connection, 5, rows.START, "two@ext.example", "other") is None
+        assert inbox.seen_before(connection, 5, rows.START, "", "") is None
+        assert inbox.seen_before(connection, 5, None, "one@ext.example", "object") is None
+        assert inbox.seen_before(connection, 6, rows.START, "one@ext.example", "object") is None
+        assert inbox.seen_before(connection, 7, None, "one@ext.example", "other") == "Message-ID"
+        assert inbox.seen_before(connection, 8, None, "one@ext.example", "object") is None
         assert inbox.same_bytes(connection, "digest")
         assert not inbox.same_bytes(connection, "other")
 
 
 @pytest.mark.parametrize("outcome", [Outcome.HELD, Outcome.MALFORMED, Outcome.UNKNOWN_INVITATION, Outcome.IGNORED, None])
 def test_what_had_no_effect_is_judged_again(store: Store, outcome: Outcome | None) -> None:
-    record(store, replace(APPLIED, outcome=outcome))
+    journalled(store, replace(APPLIED, outcome=outcome))
     with store.read() as connection:
-        assert inbox.seen_before(connection, 5, "one@ext.example", "object") is None
+        assert inbox.seen_before(connection, 5, rows.START, "one@ext.example", "object") is None
         assert not inbox.same_bytes(connection, "digest")
 
 

@@ -1,5 +1,6 @@
 """What waits for a person: judged anew, set aside, learned from; each once, in one transaction, with its history."""
 
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -453,6 +454,68 @@ def test_the_same_mail_that_had_its_effect_meanwhile_is_a_duplicate(site: Site) 
     assert site.receive(ALIAS) is Outcome.APPLIED
     settled = review.apply(site.desk, 1)
     assert (settled.done, settled.after) == (True, Outcome.DUPLICATE)
+
+
+def both(to: str = "invites+olatoken@crm.example", second: str = "m2@crm.example", attendee: str = "ola@ext.example", more: str = "") -> bytes:
+    """One mail of Ola's that answers two follow-ups."""
+    first, other = (answer("ola@ext.example", to, one, uid=uid, more=more).decode() for uid, one in (
+        ("m1@crm.example", "ola@ext.example"), (second, attendee)))
+    event = other[other.index("BEGIN:VEVENT"):other.index("END:VCALENDAR")]
+    return first.replace("END:VCALENDAR", f"{event}END:VCALENDAR").encode()
+
+
+VOUCHED = f"Authentication-Results: {OURS}; dmarc=pass header.from=ext.example\r\n"
+
+
+def test_a_part_that_a_person_must_see_waits_though_another_part_had_its_effect(site: Site) -> None:
+    assert site.receive(both()) is Outcome.HELD
+    assert (site.status()[0], site.status(follow_up="m2")[0]) == ("not_started", "invitation")
+    [case] = review.waiting(site.store)
+    assert (case.kept.follow_up, case.participant) == ("m2", "ola")
+    # The owner's own word since is not undone by what had its effect before.
+    with site.store.write() as connection:
+        connection.execute(sa.update(schema.participant).where(schema.participant.c.follow_up == "m1").values(set_status=9))
+    planning.plan_due(site.store, site.settings, NOW, everything=True)
+    done = review.apply(site.desk, 1, named="ola")
+    assert (done.before, done.after, done.done) == (Outcome.HELD, Outcome.APPLIED, True)
+    assert [one.answer.decision.outcome for one in done.told] == [Outcome.DUPLICATE, Outcome.APPLIED]
+    assert (site.status()[0], site.status(follow_up="m2")[0]) == ("declined", "not_started")
+    assert site.waiting() == []
+
+
+def test_a_crasher_on_one_follow_up_waits_though_he_was_invited_to_another(site: Site) -> None:
+    with site.store.write() as connection:
+        connection.execute(sa.delete(schema.participant).where(schema.participant.c.follow_up == "m2"))
+        connection.execute(sa.insert(schema.participant).values(follow_up="m2", email="eva@other.example", email_invite=True))
+    assert site.receive(both("invites@crm.example", more=VOUCHED)) is Outcome.PARTY_CRASHER
+    assert site.status()[0] == "not_started"
+    [case] = review.waiting(site.store, "m2")
+    assert case.question == "ola@ext.example answered m2 without having been invited: add him?"
+    assert review.apply(site.desk, 1, add=True).done
+    assert site.status("ola@ext.example", "m2")[0] == "not_started"
+
+
+def test_of_two_parts_that_wait_one_is_settled_and_the_other_waits_on(site: Site) -> None:
+    assert site.receive(both("invites@crm.example")) is Outcome.HELD
+    done = review.apply(site.desk, 1, named="m1/ola")
+    assert (done.after, done.done, [one.answer.follow_up for one in done.told]) == (Outcome.HELD, False, ["m1"])
+    assert (site.status()[0], site.status(follow_up="m2")[0]) == ("not_started", "invitation")
+    assert [one.kept.follow_up for one in review.waiting(site.store)] == ["m2"]
+    assert review.apply(site.desk, 1, named="ola").done
+    assert site.status(follow_up="m2")[0] == "not_started"
+    assert site.waiting() == []
+    assert [one["verb"] for one in site.message(1).detail["history"]] == ["apply --as m1/ola", "apply --as ola"]
+
+
+def test_a_mail_about_two_follow_ups_has_its_effect_once_on_each(site: Site) -> None:
+    """The same mail by another way, without a DTSTAMP by which it could be told from a newer answer."""
+    mail = re.sub(rb"DTSTAMP:\w+\r\n", b"", both(more=VOUCHED))
+    assert site.receive(mail) is Outcome.APPLIED
+    with site.store.write() as connection:
+        connection.execute(sa.update(schema.participant).where(schema.participant.c.person == "ola").values(set_status=9))
+    planning.plan_due(site.store, site.settings, NOW, everything=True)
+    assert site.receive(b"Received: by another.example; Fri, 20 Nov 2026 08:30:00 +0000\r\n" + mail, NOW) is Outcome.DUPLICATE
+    assert [site.status(follow_up=key)[0] for key in ("m1", "m2")] == ["declined", "declined"]
 
 
 def test_foretelling_and_explaining_write_nothing(site: Site) -> None:
