@@ -29,6 +29,7 @@ LONGEST_UID = 74
 LONGEST_REASON = 500
 EVER = datetime(9999, 1, 1, tzinfo=UTC)
 CLOCK_TOLERANCE = timedelta(minutes=1)
+BACKWARDS = "the end is before the start; the usual length counts"
 BATCH = 50
 """Follow-ups planned in one transaction."""
 
@@ -116,6 +117,8 @@ def plan_one(connection: Connection, key: str, site: Context) -> list[int]:
     made = plan.plan(wanted, known, _invitees(connection, key, members, context), copies, context.now, account=bool(context.account))
     for edition in {id(owed.edition): owed.edition for owed in made.owed}.values():
         _sayable(edition)
+    journal.write(connection, [journal.Entry("end_ignored", key, instance=date, channel=Channel.STORE, detail=BACKWARDS)
+                               for date in followups.backwards(connection, key)], context.now)
     _keep_rows(connection, key, members, made, context)
     if known is not None and made.edition is not None:
         _overtake_proposals(connection, key, known, made.edition, members, context)

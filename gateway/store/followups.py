@@ -178,6 +178,15 @@ def wanted(connection: Connection, key: str, site: Site, members: Sequence[Membe
         cancel_reason=row.cancel_reason if row.cancelled else "", answer_by=row.answer_by)
 
 
+def backwards(connection: Connection, key: str) -> list[Moment | None]:
+    """What is said to end before it begins, all of it (None) or single dates: another program wrote that, and the usual length counts."""
+    whole = sa.select(sa.null(), follow_up.c.all_day).where(follow_up.c.key == key, follow_up.c.end_at < follow_up.c.start_at)
+    date = follow_up_date.c
+    dates = (sa.select(date.original_start.label("date"), follow_up.c.all_day).join(follow_up, follow_up.c.key == date.follow_up)
+             .where(date.follow_up == key, ~date.cancelled, date.end_at < sa.func.coalesce(date.start_at, date.original_start)))
+    return [_moment(row.date, row.all_day) for row in connection.execute(dates.union_all(whole))]
+
+
 def owner(connection: Connection, key: str) -> Owner | None:
     """The associate who owns a follow-up; None where it is gone or nobody's."""
     row = connection.execute(sa.select(associate).join(follow_up, follow_up.c.owner == associate.c.key)
@@ -376,7 +385,8 @@ def _series(connection: Connection, row: Any, kind: Kind, zone: str) -> tuple[Re
             continue
         rdates += [] if ruled else [original]
         begins = instance(one.start_at or one.original_start, row.all_day)
-        ends = instance(one.end_at, row.all_day) if one.end_at is not None else begins + duration
+        given = _moment(one.end_at, row.all_day)
+        ends = given if given is not None and given >= begins else begins + duration
         if (begins, ends) != (original, original + duration):
             dates.append(DateChange(original, begins, ends))
     return Recurrence(row.rrule, tuple(exdates), tuple(rdates)), tuple(dates)

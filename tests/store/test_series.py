@@ -185,6 +185,26 @@ def test_a_moved_date_overtakes_what_was_asked_for_of_it_only(store: Store) -> N
         assert [one.instance for one in proposals.open(connection, "m1")] == [N[2]]
 
 
+def test_an_end_before_the_start_is_none_and_the_journal_says_so(store: Store) -> None:
+    begin(store)
+    rows.run(store, "UPDATE follow_up SET end_at = '2027-03-02 06:00:00'",
+             "INSERT INTO follow_up_date (follow_up, original_start, start_at, end_at)"
+             " VALUES ('m1', '2027-03-09 08:00:00', '2027-03-09 10:00:00', '2027-03-09 09:00:00'),"
+             " ('m1', '2027-03-16 08:00:00', '2027-03-16 10:00:00', '2027-03-16 10:00:00'),"
+             " ('m1', '2027-03-23 08:00:00', NULL, '2027-03-23 08:30:00')")
+    owed(store)
+    now = edition(store)
+    assert (now.start, now.end) == (START, START + HOUR)
+    assert [(one.start, one.end) for one in now.dates] == [
+        (N[1] + 2 * HOUR, N[1] + 3 * HOUR), (N[2] + 2 * HOUR, N[2] + 2 * HOUR), (N[3], N[3] + HOUR / 2)]
+    assert {one for one in events(store) if one[0] == "end_ignored"} == {("end_ignored", None), ("end_ignored", N[1])}
+    rows.run(store, "UPDATE follow_up SET all_day = TRUE, rrule = '', start_at = '2027-03-02 00:00:00', end_at = '2027-03-01 00:00:00'",
+             "DELETE FROM follow_up_date")
+    before = len(events(store))
+    owed(store)
+    assert [one for one in events(store)[before:] if one[0] != "date_dropped"] == [("end_ignored", None)]
+
+
 @pytest.mark.parametrize(("bad", "good"), [
     ("rrule = 'FREQ=SOMETIMES'", "rrule = 'FREQ=WEEKLY;COUNT=6'"), ("timezone = 'Mars/Olympus'", "timezone = 'Europe/Oslo'")])
 def test_a_record_that_says_what_cannot_be_keeps_nobody_else_waiting(store: Store, bad: str, good: str) -> None:
