@@ -24,6 +24,11 @@ REGIONS = {"en": "en_GB"}
 """Where the CLDR gives the bare language another region's spelling of days (en is American)."""
 
 
+def marked(message: str) -> str:
+    """Marks a text for the catalogues that is translated later, by key."""
+    return message
+
+
 @dataclass(frozen=True, slots=True)
 class Catalogue:
     """All texts of one language. A text that is missing falls back to its English key."""
@@ -55,8 +60,8 @@ class Catalogue:
         return dates.format_time(moment, pattern, tzinfo=moment.tzinfo, locale=self.locale)
 
     def weekday(self, index: int) -> str:
-        """0 is Monday."""
-        return str(dates.get_day_names("wide", locale=self.locale)[index])
+        """0 is Monday. By itself: where a sentence bends it, the catalogue does."""
+        return str(dates.get_day_names("wide", context="stand-alone", locale=self.locale)[index])
 
     def listed(self, names: list[str]) -> str:
         """"A, B and C"."""

@@ -25,6 +25,8 @@ EPOCH = 1970
 HOUR = timedelta(hours=1)
 FOOTER = re.compile(r"(?:<[^>]+>|[A-Za-z]+)[^,<A-Za-z]*(?:<[^>]+>|[A-Za-z]+)[^,]*,([^,]+),([^,]+)")
 RULE = re.compile(r"M(\d{1,2})\.(\d)\.(\d)(?:/([+-]?)(\d{1,3})(?::(\d\d))?(?::(\d\d))?)?")
+SOFT_HYPHEN = "\u00ad"
+"""The CLDR has them in some cities ("Reykja-vík"), and plain text shows them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,8 @@ def display_name(name: str, moment: datetime, language: str) -> str:
     if is_utc(name) or "/" not in name or name.startswith("Etc/"):
         return offset
     city = dates.get_timezone_location(name, locale=language, return_city=True)
-    return f"{city.split('/')[-1].replace('_', ' ')}, {offset}"
+    shown = city.split("/")[-1].replace("_", " ").replace(SOFT_HYPHEN, "")
+    return f"{shown}, {offset}"
 
 
 @lru_cache(maxsize=2048)

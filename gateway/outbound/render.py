@@ -131,9 +131,10 @@ def _bodies(teller: wording.Teller) -> tuple[str, str]:
         "facts": teller.facts(),
         "differences": teller.differences(),
         "agenda": ics.text(shown.agenda),
+        "agenda_label": teller.agenda_label(),
         "video_url": wording.line(shown.video_url),
         "video_link": ics.web_link(shown.video_url),
-        "answers": answer_links(letter, words, LINK, CHECK),
+        "answers": answer_links(teller, LINK, CHECK),
         "owner": teller.owner(),
         "organisation": teller.organisation,
         "address": letter.address,
@@ -153,11 +154,12 @@ def _link_address(letter: Letter) -> str:
     return ics.mailto(letter.organizer_address).removeprefix("mailto:").replace("+", "%2B")
 
 
-def answer_links(letter: Letter, words: i18n.Catalogue, to: str, check: str) -> list[AnswerLink]:
+def answer_links(teller: wording.Teller, to: str, check: str) -> list[AnswerLink]:
     """Yes, maybe, no: `mailto:` links whose Subject ends in the checked tag; none in a letter that asks nothing."""
+    letter, words = teller.letter, teller.words
     if letter.method is not Method.REQUEST:
         return []
-    title, instance = wording.clip(wording.line(letter.edition.title), LONGEST_LINK_TITLE), links.instance_name(letter.date)
+    title, instance = wording.clip(teller.title(), LONGEST_LINK_TITLE), links.instance_name(letter.date)
     found = []
     for reply, label in ((Reply.ACCEPTED, words.gettext("Yes")), (Reply.TENTATIVE, words.gettext("Maybe")),
                          (Reply.DECLINED, words.gettext("No"))):

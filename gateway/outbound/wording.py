@@ -3,15 +3,15 @@
 Pure: from a letter and a catalogue. The templates only arrange what is decided here.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
-from gateway.i18n import Catalogue
+from gateway.i18n import Catalogue, marked
 from gateway.itip import editions, ics, moments, reminders, zones
-from gateway.model import DateChange, Edition, Guest, Kind, Letter, Method, Moment, Occasion, Recurrence, Reply
+from gateway.model import DateChange, Edition, Guest, Kind, Letter, Method, Moment, Occasion, Reply
+from gateway.outbound import repeats
 
 MOST_DATES = 10
 MOST_GUESTS = 50
@@ -45,11 +45,6 @@ class Difference:
     label: str
     before: tuple[str, ...]
     now: tuple[str, ...]
-
-
-def marked(message: str) -> str:
-    """Marks a text for the catalogues that is translated later, by key."""
-    return message
 
 
 TITLES = {
@@ -117,9 +112,6 @@ REPLIES = {
 NAMELESS = {Kind.MEETING: marked("Meeting"), Kind.TASK: marked("Task"), Kind.CALL: marked("Call")}
 COMPARED = (Change.MOVED, Change.UPDATED, Change.REINSTATED, Change.ASKED_AGAIN, Change.REMINDER)
 """Letters that say what is different from the last one."""
-ORDINALS = {"1": marked("the first"), "2": marked("the second"), "3": marked("the third"), "4": marked("the fourth"),
-            "-1": marked("the last")}
-DAY = re.compile(r"\+?(-?\d)?(MO|TU|WE|TH|FR|SA|SU)")
 
 
 def change(letter: Letter) -> Change:
@@ -197,6 +189,11 @@ class Teller:
         name = ics.common_name(passed_on.name) or passed_on.address
         return self.words.gettext("You have passed this invitation on to %(name)s.") % {"name": name}
 
+    def agenda_label(self) -> str:
+        """A task or a call has no agenda."""
+        meeting = ics.facts(self.letter).kind is Kind.MEETING
+        return self.words.gettext("Agenda") if meeting else self.words.gettext("Description")
+
     def scope(self) -> str:
         """What a letter about one date of a series says about that; "" for any other letter."""
         return "" if self.letter.instance is None else self.words.gettext("This concerns only this one date of a series.")
@@ -237,15 +234,15 @@ class Teller:
             found += [Difference(_("Repeats"), self._rule(before), self._rule(now)),
                       Difference(_("Also on"), tuple(self._added(before)), tuple(self._added(now))),
                       Difference(_("Changed dates"), tuple(self._dates(before)), tuple(self._dates(now)))]
-        without = {_("Where"): _("not given"), _("Video meeting"): _("not given"), _("Answers wanted by"): _("not given"),
-                   _("Repeats"): _("only once")}
+        without = dict.fromkeys((_("Title"), _("Where"), _("Video meeting"), _("Answers wanted by")), _("not given")) | {
+            _("Repeats"): _("only once")}
         told = []
         for one in found:
             if one.before != one.now:
                 nothing = (without.get(one.label, _("none")),)
                 told.append(Difference(one.label, one.before or nothing, one.now or nothing))
         if ics.text(before.agenda) != ics.text(now.agenda):
-            told.append(Difference(_("Agenda"), (), (_("new text below") if now.agenda.strip() else _("removed"),)))
+            told.append(Difference(self.agenda_label(), (), (_("new text below") if now.agenda.strip() else _("removed"),)))
         if before.guest_list_public != now.guest_list_public:
             told.append(Difference(_("Guest list"), (), (_("visible to all participants") if now.guest_list_public
                                                          else _("no longer visible to the participants"),)))
@@ -278,62 +275,12 @@ class Teller:
         asked = replace(shown, start=start, end=end, all_day=not isinstance(start, datetime), recurrence=None, dates=())
         return self.when(asked, None)
 
-    def repeats(self, series: Recurrence) -> str:
-        """A recurrence rule as people say it; a rule outside the usual kinds is only named as a series.
-
-        `series` has a rule; a list of dates is told as such.
-        """
-        _, parts = self.words.gettext, _rule_parts(series.rrule)
-        every, on = self._every(parts), self._on(parts)
-        sentence = " ".join(part for part in (every, on) if part)
-        if count := parts.get("COUNT"):
-            times = int(count)
-            sentence += ", " + self.words.ngettext("%(count)d time", "%(count)d times", times) % {"count": times}
-        elif until := parts.get("UNTIL"):
-            last = date(int(until[:4]), int(until[4:6]), int(until[6:8]))
-            sentence += ", " + _("until %(day)s") % {"day": self.words.short_day(last)}
-        return sentence
-
-    def _every(self, parts: dict[str, str]) -> str:
-        step, words = int(parts.get("INTERVAL", "1")), self.words
-        frequency = parts.get("FREQ", "")
-        if frequency == "WEEKLY" and step == 1 and set(parts.get("BYDAY", "").split(",")) == set(zones.DAYS[:5]):
-            return words.gettext("every working day")
-        texts = {
-            "DAILY": words.ngettext("every day", "every %(step)d days", step),
-            "WEEKLY": words.ngettext("every week", "every %(step)d weeks", step),
-            "MONTHLY": words.ngettext("every month", "every %(step)d months", step),
-            "YEARLY": words.ngettext("every year", "every %(step)d years", step),
-        }
-        return texts.get(frequency, words.gettext("a series of dates")) % {"step": step}
-
-    def _on(self, parts: dict[str, str]) -> str:
-        """The days within the week, month or year that a rule names; "" where it names none, or in an unusual way."""
-        if parts.get("FREQ") == "YEARLY":
-            return ""  # the first date says day and month
-        if (number := parts.get("BYMONTHDAY", "")).isdigit():
-            return self.words.gettext("on day %(day)s") % {"day": number}
-        days = [match for part in parts.get("BYDAY", "").split(",") if (match := DAY.fullmatch(part))]
-        if not days or {match[0] for match in days} == set(zones.DAYS[:5]):
-            return ""
-        names, counted = [], False
-        for match in days:
-            name = self.words.weekday(zones.DAYS.index(match[2]))
-            if ordinal := ORDINALS.get(match[1] or parts.get("BYSETPOS", "")):
-                counted = True
-                names.append(self.words.pgettext("one weekday of a month", "%(ordinal)s %(day)s")
-                             % {"ordinal": self.words.gettext(ordinal), "day": name})
-            else:
-                names.append(self.words.pgettext("a weekday of every week", "%(day)s") % {"day": name})
-        on = self.words.pgettext("weekdays of a month", "on %(days)s") if counted else self.words.gettext("on %(days)s")
-        return on % {"days": self.words.listed(names)}
-
     def _rule(self, edition: Edition) -> tuple[str, ...]:
         series = edition.recurrence
         if series is None:
             return ()
-        if _rule_parts(series.rrule):
-            return (self.repeats(series),)
+        if series.rrule:
+            return (repeats.said(edition, self.words),)
         more = len({*series.rdates} - {edition.start, *series.exdates})
         return (self.words.ngettext("on %(count)d more date", "on %(count)d more dates", more) % {"count": more},) if more else ()
 
@@ -425,11 +372,6 @@ def _differ(start: datetime, end: datetime | None, mine: str, owners: str, *, se
     """Whether two zones show different clocks at that time; of a series, at any time of the year."""
     moments = [start, end or start] + ([start + HALF_YEAR] if series else [])
     return any(moment.astimezone(zones.zone(mine)).utcoffset() != moment.astimezone(zones.zone(owners)).utcoffset() for moment in moments)
-
-
-def _rule_parts(rrule: str) -> dict[str, str]:
-    pairs = (part.partition("=") for part in rrule.upper().removeprefix("RRULE:").split(";"))
-    return {key.strip(): value.strip() for key, _, value in pairs if key.strip()}
 
 
 def _cancelled(edition: Edition, instance: Moment | None) -> bool:

@@ -19,7 +19,7 @@ from babel.messages.catalog import Catalog
 from gateway import i18n
 from gateway.itip import preflight
 from gateway.model import Letter, Method, Recurrence, Reply
-from gateway.outbound import render, wording
+from gateway.outbound import render, repeats, wording
 from tests.core import specimens
 from tests.core.specimens import MAIL, SECRET, letter
 
@@ -95,18 +95,18 @@ def test_a_whole_year_of_days_reads_well(language: str, pattern: str) -> None:
 
 @pytest.mark.parametrize(("language", "expected"), [
     ("sv", ("varje dag", "med 3 dagars intervall, 1 gång", "varje vardag",
-            "med 2 veckors intervall på tisdagar och torsdagar, 5 gånger", "varje månad den andra tisdagen",
+            "varannan vecka på tisdagar och torsdagar, 5 gånger", "varje månad den andra tisdagen",
             "varje månad den sista fredagen", "varje månad den 15", "varje år, till och med 1 dec. 2030", "en serie datum")),
-    ("da", ("hver dag", "hver 3. dag, 1 gang", "alle hverdage", "hver 2. uge på tirsdage og torsdage, 5 gange",
+    ("da", ("hver dag", "hver 3. dag, 1 gang", "alle hverdage", "hver anden uge på tirsdage og torsdage, 5 gange",
             "hver måned den anden tirsdag", "hver måned den sidste fredag", "hver måned den 15.",
             "hvert år, til og med 1. dec. 2030", "en række datoer")),
-    ("de", ("jeden Tag", "alle 3 Tage, 1 Mal", "montags bis freitags", "alle 2 Wochen am Dienstag und Donnerstag, 5 Mal",
+    ("de", ("jeden Tag", "alle 3 Tage, 1 Mal", "montags bis freitags", "alle zwei Wochen am Dienstag und Donnerstag, 5 Mal",
             "jeden Monat am zweiten Dienstag", "jeden Monat am letzten Freitag", "jeden Monat am 15.",
             "jedes Jahr, bis 01.12.2030", "eine Reihe von Terminen")),
-    ("nl", ("elke dag", "elke 3 dagen, 1 keer", "elke werkdag", "elke 2 weken op dinsdag en donderdag, 5 keer",
+    ("nl", ("elke dag", "elke 3 dagen, 1 keer", "elke werkdag", "om de week op dinsdag en donderdag, 5 keer",
             "elke maand op de tweede dinsdag", "elke maand op de laatste vrijdag", "elke maand op de 15e",
             "elk jaar, tot en met 1 dec 2030", "een reeks data")),
-    ("fi", ("joka päivä", "3 päivän välein, 1 kerran", "joka arkipäivä", "2 viikon välein tiistaina ja torstaina, 5 kertaa",
+    ("fi", ("joka päivä", "3 päivän välein, 1 kerran", "joka arkipäivä", "joka toinen viikko tiistaina ja torstaina, 5 kertaa",
             "joka kuukausi toisena tiistaina", "joka kuukausi viimeisenä perjantaina",
             "joka kuukausi 15. päivänä", "joka vuosi, 1.12.2030 asti", "useita ajankohtia")),
 ])
@@ -114,7 +114,8 @@ def test_rules_in_words(language: str, expected: tuple[str, ...]) -> None:
     rules = ("FREQ=DAILY", "FREQ=DAILY;INTERVAL=3;COUNT=1", "FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR",
              "FREQ=WEEKLY;INTERVAL=2;BYDAY=TU,TH;COUNT=5", "FREQ=MONTHLY;BYDAY=2TU", "FREQ=MONTHLY;BYDAY=FR;BYSETPOS=-1",
              "FREQ=MONTHLY;BYMONTHDAY=15", "FREQ=YEARLY;UNTIL=20301201", "FREQ=HOURLY")
-    assert tuple(teller(language).repeats(Recurrence(rule)) for rule in rules) == expected
+    words = i18n.catalogue(language)
+    assert tuple(repeats.said(replace(specimens.SINGLE, recurrence=Recurrence(rule)), words) for rule in rules) == expected
 
 
 def sample(language: str) -> Iterator[Letter]:
@@ -147,7 +148,7 @@ def test_letters_may_leave_in_every_language(language: str) -> None:
         assert body is not None
         assert f'<html lang="{language}"' in body.get_content()
         if one.method is Method.REQUEST:
-            assert [link.label for link in render.answer_links(one, words, "invites@crm.example", "check")] == [words.gettext(word) for word in ("Yes", "Maybe", "No")]
+            assert [link.label for link in render.answer_links(wording.Teller(one, words), "invites@crm.example", "check")] == [words.gettext(word) for word in ("Yes", "Maybe", "No")]
 
 
 @pytest.mark.parametrize("language", ALL)

@@ -22,8 +22,8 @@ from gateway import i18n
 from gateway.errors import InputError
 from gateway.itip import editions, ics, links, preflight
 from gateway.mail import compose
-from gateway.model import Edition, Letter, Method, Recurrence, Reply
-from gateway.outbound import render, wording
+from gateway.model import Edition, Kind, Letter, Method, Recurrence, Reply
+from gateway.outbound import render, repeats, wording
 from gateway.settings import Mail
 from tests.core import specimens
 from tests.core.specimens import HOUR, MAIL, SECOND, SECRET, SERIES, SINGLE, START, WEEK, WITH_DATES, changed, letter
@@ -200,17 +200,47 @@ def test_times_as_people_write_them(edition: Edition, language: str, expected: s
     ("FREQ=DAILY", "hver dag", "every day"),
     ("FREQ=DAILY;INTERVAL=3;COUNT=1", "hver 3. dag, 1 gang", "every 3 days, 1 time"),
     ("FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR", "hver ukedag (mandag–fredag)", "every weekday"),
-    ("FREQ=WEEKLY;INTERVAL=2;BYDAY=TU,TH;COUNT=5", "hver 2. uke på tirsdager og torsdager, 5 ganger",
-     "every 2 weeks on Tuesday and Thursday, 5 times"),
+    ("FREQ=WEEKLY;INTERVAL=2;BYDAY=TU,TH;COUNT=5", "annenhver uke på tirsdager og torsdager, 5 ganger",
+     "every other week on Tuesday and Thursday, 5 times"),
     ("FREQ=MONTHLY;BYDAY=2TU", "hver måned den andre tirsdagen", "every month on the second Tuesday"),
     ("FREQ=MONTHLY;BYDAY=FR;BYSETPOS=-1", "hver måned den siste fredagen", "every month on the last Friday"),
     ("FREQ=MONTHLY;BYMONTHDAY=15", "hver måned den 15.", "every month on day 15"),
     ("FREQ=YEARLY;UNTIL=20301201", "hvert år, til og med 1. des. 2030", "every year, until 1 Dec 2030"),
-    ("FREQ=HOURLY", "en serie datoer", "a series of dates"),
+    ("FREQ=DAILY;BYDAY=MO,TU,WE,TH,FR", "hver ukedag (mandag–fredag)", "every weekday"),
+    ("FREQ=WEEKLY;INTERVAL=2;BYDAY=MO,TU,WE,TH,FR;WKST=SU",
+     "annenhver uke på mandager, tirsdager, onsdager, torsdager og fredager",
+     "every other week on Monday, Tuesday, Wednesday, Thursday and Friday"),
+    ("FREQ=MONTHLY;INTERVAL=2;BYMONTHDAY=15", "annenhver måned den 15.", "every other month on day 15"),
+    ("FREQ=YEARLY;BYMONTH=12;BYMONTHDAY=1", "hvert år", "every year"),
+    *((rule, "en serie datoer", "a series of dates") for rule in (
+        "FREQ=HOURLY", "FREQ=MONTHLY;BYDAY=-2FR", "FREQ=MONTHLY;BYDAY=5MO", "FREQ=MONTHLY;BYDAY=MO", "FREQ=MONTHLY;BYMONTHDAY=-1",
+        "FREQ=MONTHLY;BYMONTHDAY=1,15", "FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-1", "FREQ=YEARLY;BYMONTH=5;BYDAY=1MO",
+        "FREQ=YEARLY;BYMONTH=5,6", "FREQ=WEEKLY;BYDAY=TU;BYMONTH=6", "FREQ=DAILY;BYDAY=TU")),
 ])
 def test_rules_in_words(rule: str, norwegian: str, english: str) -> None:
     for language, expected in (("nb", norwegian), ("en", english)):
-        assert teller(letter(language=language)).repeats(Recurrence(rule)) == expected
+        assert repeats.said(replace(specimens.SINGLE, recurrence=Recurrence(rule)), i18n.catalogue(language)) == expected
+
+
+def test_the_last_day_of_a_series_is_one_of_the_owners_calendar() -> None:
+    """UNTIL is in UTC (RFC 5545 §3.3.10), and eight in the morning in Tokyo is the day before there."""
+    first = datetime(2026, 11, 30, 23, tzinfo=UTC)
+    weekly = replace(SINGLE, start=first, end=first + HOUR, timezone="Asia/Tokyo",
+                     recurrence=Recurrence("FREQ=WEEKLY;UNTIL=20270105T230000Z"))
+    assert repeats.said(weekly, i18n.catalogue("en")) == "every week, until 6 Jan 2027"
+    assert repeats.said(replace(weekly, recurrence=Recurrence("FREQ=WEEKLY;UNTIL=20270106")), i18n.catalogue("en")).endswith("6 Jan 2027")
+
+
+def test_what_has_no_title_is_answered_by_what_it_is() -> None:
+    one = letter(replace(SINGLE, title="", kind=Kind.TASK), language="en")
+    assert "subject=Yes%3A%20Task%20%5Byes%20all" in text(parsed(one))
+
+
+def test_a_task_has_a_description_and_no_agenda() -> None:
+    for kind, label, other in ((Kind.MEETING, "Agenda", "Description"), (Kind.TASK, "Description", "Agenda")):
+        said = text(parsed(letter(replace(SINGLE, kind=kind, agenda="1. Status"), language="en"))).splitlines()
+        assert said[said.index(label):][:3] == [label, "-" * len(label), "1. Status"]
+        assert other not in said
 
 
 def test_a_list_of_dates_in_words() -> None:
