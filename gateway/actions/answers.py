@@ -82,9 +82,9 @@ def carry_out(connection: Connection, answers: Sequence[facts.Answer], message: 
 
 
 def repeated(connection: Connection, answer: facts.Answer, message_id: str, fingerprint: str, number: int | None = None) -> facts.Answer:
-    """The same answer seen as a repeat, where this row, or this date of it, had this message, or this very object, before.
+    """The same answer seen as a repeat, where this row had this message, or this very object, before.
 
-    `number`: the message's own in the inbox, where it is judged anew: what it had an effect on waits no longer.
+    `number`: the message's own in the inbox, where it is judged anew: the parts of it that had their effect wait no longer.
     """
     row, decision = answer.row, answer.decision
     if row is None:
@@ -92,7 +92,7 @@ def repeated(connection: Connection, answer: facts.Answer, message_id: str, fing
     if number is not None and inbox.had_effect(connection, number, row.participant, answer.date):
         what: str | None = "message"
     elif decision.outcome in inbox.EFFECTIVE:
-        what = inbox.seen_before(connection, row.participant, answer.date, message_id, fingerprint)
+        what = inbox.seen_before(connection, row.participant, message_id, fingerprint, number)
     else:
         return answer
     if what is None or (what == "object" and decision.outcome is Outcome.APPLIED):

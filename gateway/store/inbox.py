@@ -89,23 +89,24 @@ def done(connection: Connection, place: Place) -> bool:
     return connection.execute(sa.select(inbox.c.id).where(_at(place), inbox.c.outcome.is_not(None))).first() is not None
 
 
-def seen_before(connection: Connection, participant: int, instance: Moment | None, message_id: str, fingerprint: str) -> str | None:
-    """What makes this a repeat for that row, or that date of it: "Message-ID", "object" or None. Only what had an effect counts."""
-    effective = _effective(participant, instance)
-    if message_id and connection.execute(effective.where(inbox.c.message_id == message_id)).first() is not None:
+def seen_before(connection: Connection, participant: int, message_id: str, fingerprint: str, number: int | None = None) -> str | None:
+    """What makes this a repeat for that row: "Message-ID", "object" or None. Only what had an effect counts, and not message `number`."""
+    others = _effective(participant).where(inbox.c.id.is_distinct_from(number))
+    if message_id and connection.execute(others.where(inbox.c.message_id == message_id)).first() is not None:
         return "Message-ID"
-    return "object" if fingerprint and connection.execute(effective.where(inbox.c.object == fingerprint)).first() is not None else None
+    return "object" if fingerprint and connection.execute(others.where(inbox.c.object == fingerprint)).first() is not None else None
 
 
 def had_effect(connection: Connection, number: int, participant: int, instance: Moment | None) -> bool:
-    """Whether the message of this number had an effect on that row, or that date of it."""
-    return connection.execute(_effective(participant, instance).where(inbox.c.id == number)).first() is not None
+    """Whether this very message had an effect on that row, or that date of it."""
+    query = _effective(participant).where(inbox.c.id == number, journal.c.instance == codec.moment(instance))
+    return connection.execute(query).first() is not None
 
 
-def _effective(participant: int, instance: Moment | None) -> sa.Select[tuple[int]]:
-    """Messages that had an effect there. The journal tells it: a message may be about several rows, and its own names but one."""
+def _effective(participant: int) -> sa.Select[tuple[int]]:
+    """Messages that had an effect on that row. The journal tells it: one may be about several rows, and its own row names but one."""
     return sa.select(inbox.c.id).join(journal, journal.c.message == inbox.c.id).where(
-        journal.c.participant == participant, journal.c.instance == codec.moment(instance), journal.c.event.in_(EFFECTIVE)).limit(1)
+        journal.c.participant == participant, journal.c.event.in_(EFFECTIVE)).limit(1)
 
 
 def same_bytes(connection: Connection, digest: str) -> bool:

@@ -86,17 +86,19 @@ def test_two_messages_cannot_have_one_place(store: Store) -> None:
         connection.execute(sa.insert(schema.inbox).values(values))
 
 
-def test_repeats_are_known_by_message_id_and_by_object_for_each_row_and_date(store: Store) -> None:
+def test_repeats_are_known_by_message_id_and_by_object_for_each_row(store: Store) -> None:
     journalled(store, APPLIED, journal.Entry("unchanged", "m2", 7), journal.Entry("held", "m3", 8))
     with store.read() as connection:
-        assert inbox.seen_before(connection, 5, rows.START, "one@ext.example", "other") == "Message-ID"
-        assert inbox.seen_before(connection, 5, rows.START, "two@ext.example", "object") == "object"
-        assert inbox.seen_before(connection, 5, rows.START, "two@ext.example", "other") is None
-        assert inbox.seen_before(connection, 5, rows.START, "", "") is None
-        assert inbox.seen_before(connection, 5, None, "one@ext.example", "object") is None
-        assert inbox.seen_before(connection, 6, rows.START, "one@ext.example", "object") is None
-        assert inbox.seen_before(connection, 7, None, "one@ext.example", "other") == "Message-ID"
-        assert inbox.seen_before(connection, 8, None, "one@ext.example", "object") is None
+        assert inbox.seen_before(connection, 5, "one@ext.example", "other") == "Message-ID"
+        assert inbox.seen_before(connection, 5, "two@ext.example", "object") == "object"
+        assert inbox.seen_before(connection, 5, "two@ext.example", "other") is None
+        assert inbox.seen_before(connection, 5, "", "") is None
+        assert inbox.seen_before(connection, 6, "one@ext.example", "object") is None
+        assert inbox.seen_before(connection, 7, "one@ext.example", "other") == "Message-ID"
+        assert inbox.seen_before(connection, 8, "one@ext.example", "object") is None
+        assert inbox.seen_before(connection, 5, "one@ext.example", "object", 1) is None, "no message is a repeat of itself"
+        assert [inbox.had_effect(connection, number, 5, date) for number, date in ((1, rows.START), (1, None), (2, rows.START))] == [
+            True, False, False]
         assert inbox.same_bytes(connection, "digest")
         assert not inbox.same_bytes(connection, "other")
 
@@ -105,7 +107,7 @@ def test_repeats_are_known_by_message_id_and_by_object_for_each_row_and_date(sto
 def test_what_had_no_effect_is_judged_again(store: Store, outcome: Outcome | None) -> None:
     journalled(store, replace(APPLIED, outcome=outcome))
     with store.read() as connection:
-        assert inbox.seen_before(connection, 5, rows.START, "one@ext.example", "object") is None
+        assert inbox.seen_before(connection, 5, "one@ext.example", "object") is None
         assert not inbox.same_bytes(connection, "digest")
 
 
