@@ -278,10 +278,14 @@ def _known_variables() -> None:
 def _explain(error: ValidationError, path: Path | None) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     key = ".".join(str(part) for part in first["loc"])
-    variable = "GATEWAY_" + "__".join(str(part) for part in first["loc"]).upper()
-    place = f"environment variable {variable}" if variable in os.environ else str(path or "defaults")
     message = {"extra_forbidden": "no such setting", "model_type": f"is a section, [{key}]"}.get(first["type"], first["msg"])
-    return f"{key}: {message} (in {place})"
+    return f"{key}: {message} {_place(key, path)}"
+
+
+def _place(key: str, path: Path | None) -> str:
+    """Where the value of a setting came from: the environment stands above the file."""
+    variable = f"GATEWAY_{key.replace('.', '__').upper()}"
+    return f"(in environment variable {variable})" if variable in os.environ else f"(in {path or 'defaults'})"
 
 
 def _check(settings: Settings, path: Path | None) -> None:
@@ -289,14 +293,14 @@ def _check(settings: Settings, path: Path | None) -> None:
     place = f"(in {path or 'environment'})"
     scheme = settings.store.url.partition("://")[0].partition("+")[0]
     if scheme not in ("sqlite", "postgresql"):
-        raise ConfigurationError(f"store.url: expected sqlite:///… or postgresql://…, got {scheme}://… {place}")
+        raise ConfigurationError(f"store.url: expected sqlite:///… or postgresql://…, got {scheme}://… {_place('store.url', path)}")
     plain = Account(mail=settings.mail, smtp=settings.smtp, imap=settings.imap, oauth=settings.oauth)
     for key, account in [("", plain), *((f"accounts.{name}.", one) for name, one in settings.accounts.items())]:
         _check_account(key, account, place)
     _check_apart(settings, place)
     host, separator, port = settings.web.listen.rpartition(":")
     if not (separator and host and port.isdigit()):
-        raise ConfigurationError(f"web.listen: expected host:port, got {settings.web.listen!r} {place}")
+        raise ConfigurationError(f"web.listen: expected host:port, got {settings.web.listen!r} {_place('web.listen', path)}")
 
 
 def _check_account(key: str, account: Account, place: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.cli import context, output
-from gateway.errors import ConfigurationError, InputError
+from gateway.errors import ConfigurationError, GatewayError, InputError
 
 if TYPE_CHECKING:
     from gateway.actions.letters import Listing
@@ -32,14 +32,14 @@ def letters(
     with closing(context.store(effective, create=True)) as store:
         listing = actions.owed(store, effective, datetime.now(UTC), pending=pending)
     rows = [_row(one, listing) for one in listing.letters]
-    refused: list[str] = []
+    refused: list[GatewayError] = []
     if write is not None:
         files, refused = _written(write, listing, effective)
         for one, row in zip(listing.letters, rows, strict=True):
             row["file"] = files.get(one.id)
     output.objects(rows, as_json=context.invocation(ctx).json)
     if refused:
-        raise ConfigurationError("; ".join(refused))
+        raise type(refused[0])("; ".join(map(str, refused)))
 
 
 def _row(one: Queued, listing: Listing) -> dict[str, Any]:
@@ -51,17 +51,25 @@ def _row(one: Queued, listing: Listing) -> dict[str, Any]:
             "instance": codec.moment(letter.date) or None, "state": one.state.value, "note": one.note}
 
 
-def _written(folder: Path, listing: Listing, effective: Settings) -> tuple[dict[int, str], list[str]]:
-    """Where each letter was written, by number, and why an account's were not: a wrong key keeps no other account's from it."""
-    files, refused = dict[int, str](), list[str]()
+def _written(folder: Path, listing: Listing, effective: Settings) -> tuple[dict[int, str], list[GatewayError]]:
+    """Where each letter was written, by number, and why others were not: what is wrong with one, or with an account's key, keeps no
+    other from it."""
+    from gateway.outbound import render
+
+    files, refused = dict[int, str](), list[GatewayError]()
     for name, letters in groupby(sorted(listing.letters, key=_account), key=_account):
         try:
             mail, signer = _sender(name, effective)
         except ConfigurationError as error:
-            refused.append(f"{error}; no letter of account {name} was written")
+            refused.append(ConfigurationError(f"{error}; no letter of account {name} was written"))
             continue
         for one in letters:
-            files[one.id] = _write(folder, one, listing, effective, mail, signer)
+            try:
+                content = render.render(one.letter, mail, listing.secret, receipt=effective.outbound.request_receipt, signer=signer)
+            except InputError as error:
+                refused.append(InputError(f"letter {one.id} to {one.letter.address} was not written: {error}"))
+                continue
+            files[one.id] = _write(folder, one, content)
     return files, refused
 
 
@@ -78,10 +86,7 @@ def _sender(name: str, effective: Settings) -> tuple[Mail, Signer | None]:
     return account.mail, accounts.signer(name, account)
 
 
-def _write(folder: Path, one: Queued, listing: Listing, effective: Settings, mail: Mail, signer: Signer | None) -> str:
-    from gateway.outbound import render
-
-    content = render.render(one.letter, mail, listing.secret, receipt=effective.outbound.request_receipt, signer=signer)
+def _write(folder: Path, one: Queued, content: bytes) -> str:
     file = folder / f"{one.id:06}-{one.letter.method.value.lower() or 'words'}.eml"
     try:
         folder.mkdir(parents=True, exist_ok=True)

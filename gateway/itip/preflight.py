@@ -36,11 +36,15 @@ class _Leaf:
     encoding: str
 
 
-def check(content: bytes, letter: Letter) -> list[Problem]:
-    """Everything that is wrong with the finished mail of a letter; empty when it may leave."""
+def check(content: bytes, letter: Letter, account: str) -> list[Problem]:
+    """Everything that is wrong with the finished mail of a letter; empty when it may leave.
+
+    `account`: the address of the account that sends it. It need not be of the domain to which the invitee answers: an invitation keeps
+    its ORGANIZER for life, an account may move.
+    """
     problems = list(_bytes(content))
     header = BytesHeaderParser(policy=email.policy.compat32).parsebytes(content.partition(b"\r\n\r\n")[0] + b"\r\n\r\n")
-    problems += _headers(header, letter)
+    problems += _headers(header, letter, account)
     if letter.method is Method.NONE:
         return list(dict.fromkeys([*problems, *_words(header)]))
     skeleton, bodies = _opened(content)
@@ -113,7 +117,7 @@ def _decoded(body: bytes, encoding: str) -> bytes:
         return b""
 
 
-def _headers(message: Message, letter: Letter) -> Iterator[Problem]:
+def _headers(message: Message, letter: Letter, account: str) -> Iterator[Problem]:
     stands = Counter(map(str.lower, message.keys()))
     for name in ("From", "To", "Date", "Message-ID", "Subject", "Reply-To"):
         if stands[name.lower()] != 1:
@@ -121,8 +125,8 @@ def _headers(message: Message, letter: Letter) -> Iterator[Problem]:
     for defect in message.defects:
         yield Problem("P15", f"defect of the header: {defect}")
     author = parseaddr(str(message.get("From", "")))[1]
-    if _domain(author) != _domain(letter.organizer_address):
-        yield Problem("P19", f"From is not of the account's domain: {author}")
+    if not inspection.same(author, account):
+        yield Problem("P19", f"From is not the account's address: {author}")
     if inspection.same(author, letter.address):
         yield Problem("P19", "From is the recipient")
     answers_go_to = letter.remarks.reply_to if letter.method is Method.NONE else letter.organizer_address
@@ -158,7 +162,3 @@ def _layout(message: Message) -> Iterator[Problem]:
         return
     if parts[-1].get("Content-Disposition") is not None:
         yield Problem("P16", "the calendar part has a disposition, which hides the buttons")
-
-
-def _domain(address: str) -> str:
-    return address.rpartition("@")[2].casefold()

@@ -1,4 +1,7 @@
-"""Whether mail can be sent to an address at all (RFC 5321 §4.1.2), by email-validator; no DNS is asked."""
+"""Whether mail can be sent to an address at all (RFC 5321 §4.1.2), by email-validator; no DNS is asked.
+
+A local part beyond ASCII is none for us: it could stand in no header of a 7-bit letter (RFC 6531 would have to hold on the whole way).
+"""
 
 from functools import lru_cache
 
@@ -14,7 +17,7 @@ for _real in ("local", "localhost"):
 def problem(address: str) -> str:
     """Why this is no address, as a sentence; "" when it is one. `.local`, `.test` and single labels are real on real sites."""
     try:
-        validate_email(address, check_deliverability=False, globally_deliverable=False, test_environment=True)
+        validate_email(address, allow_smtputf8=False, check_deliverability=False, globally_deliverable=False, test_environment=True)
     except EmailNotValidError as error:
         return str(error)
     return ""

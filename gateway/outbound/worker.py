@@ -174,7 +174,7 @@ class Worker:
         letter = queued.letter
         try:
             content = render.render(letter, self._account.mail, self._secret, receipt=self._limits.request_receipt, signer=self._signer)
-            problems = preflight.check(content, letter)
+            problems = preflight.check(content, letter, self._account.mail.address)
             submission = receipts.Submission(letter.bounce_address, letter.address, content)
         except Exception as error:
             log.exception("letter cannot be rendered", letter=queued.id)

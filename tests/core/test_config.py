@@ -60,6 +60,7 @@ def test_environment_before_file_before_default(tmp_path: Path, monkeypatch: pyt
     ("[mail]\nalso = ['old@crm.example', 'older']\n", {}, ["mail.also", "'older'"]),
     ("[mail]\ntimezone = 'Mars/Olympus'\n", {}, ["mail.timezone", "'Mars/Olympus'", "gateway.toml"]),
     ("[store]\nurl = 'mysql://a/b'\n", {}, ["store.url", "mysql", "gateway.toml"]),
+    ("[store]\nurl = 'sqlite:///x.db'\n", {"GATEWAY_STORE__URL": "mysql://a/b"}, ["store.url", "mysql", "variable GATEWAY_STORE__URL"]),
     ("[accounts.a]\ngroups = ['Sales']\n[accounts.b]\ngroups = ['Sales']\n", {}, ["accounts.b.groups", "Sales", "'a'"]),
     ("[accounts.a]\nowners = ['kari']\n[accounts.b]\nowners = ['kari']\n", {}, ["accounts.b.owners", "kari", "'a'"]),
     ("[mail]\naddress = 'x@crm.example'\n[accounts.a.mail]\naddress = 'X@crm.example'\n", {}, ["accounts.a.mail.address", "'default'"]),

@@ -88,7 +88,7 @@ def test_every_letter_verifies_and_a_repeat_is_the_same(kind: str) -> None:
         assert signing.verifies(content, SIGNERS[kind].record), content
         assert content == render.render(one, MAIL, SECRET, signer=again), "a repeat is byte for byte the same"
         assert content.endswith(render.render(one, MAIL, SECRET)), "what is signed is what would have left"
-        assert preflight.check(content, one) == []
+        assert preflight.check(content, one, MAIL.address) == []
 
 
 @pytest.mark.real

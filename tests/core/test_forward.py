@@ -27,7 +27,7 @@ def words(said: str, **facts: object) -> Letter:
 
 def parsed(one: Letter, mail: Mail = MAIL) -> EmailMessage:
     content = render.render(one, mail, SECRET, receipt=True)
-    assert preflight.check(content, one) == []
+    assert preflight.check(content, one, MAIL.address) == []
     assert render.render(one, mail, SECRET, receipt=True) == content, "a repeat is byte for byte the same"
     message = email.message_from_bytes(content, policy=email.policy.strict)
     assert isinstance(message, EmailMessage)
@@ -50,15 +50,15 @@ def test_from_us_in_his_name_and_answers_go_to_him() -> None:
 @pytest.mark.parametrize("reply", Reply)
 def test_a_suggestion_is_only_mentioned(language: str, reply: Reply) -> None:
     said = parsed(words("…", language=language, reply=reply)).get_content()
-    suggestion = {"nb": "Svaret ser ut til å være", "en": "It seems to say"}[language]
-    nothing = {"nb": "Bare teksten er tatt vare på", "en": "Nothing was recorded of it"}[language]
+    suggestion = {"nb": "Svaret ser ut til å være", "en": "The reply seems to be"}[language]
+    nothing = {"nb": "Bare teksten er tatt vare på", "en": "Only the text was kept"}[language]
     assert (suggestion in said, nothing in said) == (reply is not Reply.NEEDS_ACTION, reply is Reply.NEEDS_ACTION)
 
 
 def test_a_stranger_is_named_by_his_address_and_told_apart_from_the_invitee() -> None:
     message = parsed(words("Send the contract", writer=Guest("", "mallory@evil.example"), row=OLA, language="en"))
     assert message["From"].addresses[0].display_name == "mallory@evil.example via Firma AS"
-    assert "This address is not known to be Ola Hansen's, who was invited." in message.get_content()
+    assert "This address is not known to belong to Ola Hansen, who was invited." in message.get_content()
     assert "not known" not in parsed(words("Hello", language="en")).get_content()
 
 
@@ -83,7 +83,7 @@ def test_nothing_that_somebody_wrote_becomes_a_header_or_a_second_part(said: str
     assert message["From"].addresses[0].addr_spec == MAIL.address
     assert [one.addr_spec for one in message["To"].addresses] == ["kari@crm.example"]
     assert content.isascii()
-    assert preflight.check(content, one) == []
+    assert preflight.check(content, one, MAIL.address) == []
 
 
 @pytest.mark.parametrize(("old", "new", "rule"), [
@@ -94,4 +94,4 @@ def test_a_fault_is_found_before_it_leaves(old: bytes, new: bytes, rule: str) ->
     one = words("Hello")
     content = render.render(one, MAIL, SECRET)
     assert content.count(old) == 1
-    assert rule in {problem.rule for problem in preflight.check(content.replace(old, new), one)}
+    assert rule in {problem.rule for problem in preflight.check(content.replace(old, new), one, MAIL.address)}

@@ -134,7 +134,7 @@ def test_letters_may_leave_in_every_language(language: str) -> None:
     words = i18n.catalogue(language)
     for one in sample(language):
         content = render.render(one, MAIL, SECRET)
-        assert preflight.check(content, one) == []
+        assert preflight.check(content, one, MAIL.address) == []
         assert content.isascii()
         assert max(len(line) for line in content.split(b"\r\n")) <= 78
         message = email.message_from_bytes(content, policy=email.policy.strict)

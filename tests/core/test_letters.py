@@ -83,7 +83,7 @@ def test_every_letter_may_leave(kind: str, change: str) -> None:
     for one in specimens.matrix(kind, change):
         content = render.render(one, MAIL, SECRET)
         assert render.render(one, MAIL, SECRET) == content, "a repeat is byte for byte the same"
-        assert preflight.check(content, one) == []
+        assert preflight.check(content, one, MAIL.address) == []
         assert content.isascii()
         assert max(len(line) for line in content.split(b"\r\n")) <= 78
         message = read(content)
@@ -141,7 +141,7 @@ def test_the_attachment_can_be_switched_off() -> None:
     mail = replace_mail(attach_ics=False)
     kinds = [part.get_content_type() for part in parsed(one, mail).walk()]
     assert kinds == ["multipart/mixed", "multipart/alternative", "text/plain", "text/html", "text/calendar"]
-    assert preflight.check(render.render(one, mail, SECRET), one) == []
+    assert preflight.check(render.render(one, mail, SECRET), one, MAIL.address) == []
 
 
 def test_a_receipt_is_asked_for_only_when_wanted_and_only_of_an_invitation() -> None:

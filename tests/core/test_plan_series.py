@@ -360,7 +360,7 @@ def test_letters_about_dates_pass_the_last_look() -> None:
         owed(office)
         for letter in office.letters[-2:]:
             mail = written(letter)
-            assert preflight.check(render.render(mail, MAIL, SECRET), mail) == []
+            assert preflight.check(render.render(mail, MAIL, SECRET), mail, MAIL.address) == []
             seen.add((mail.method.value, mail.instance is not None))
         office.deliver()
     assert seen == {("REQUEST", True), ("REQUEST", False), ("CANCEL", True)}

@@ -28,7 +28,7 @@ def mail(one: Letter, calendar: bytes | None = None, method: str | None = None) 
 
 
 def rules(content: bytes, one: Letter) -> set[str]:
-    return {problem.rule for problem in preflight.check(content, one)}
+    return {problem.rule for problem in preflight.check(content, one, MAIL.address)}
 
 
 def swap(old: bytes, new: bytes) -> Fault:
@@ -77,7 +77,7 @@ def swap(old: bytes, new: bytes) -> Fault:
 def test_planted_faults_are_found(rule: str, spoil: Fault) -> None:
     one = letter()
     sound = ics.calendar(one)
-    assert preflight.check(mail(one, sound), one) == []
+    assert preflight.check(mail(one, sound), one, MAIL.address) == []
     assert rule in rules(mail(one, spoil(sound)), one)
 
 
@@ -141,9 +141,18 @@ def test_method_in_the_header_is_the_method_in_the_body() -> None:
 def test_faults_of_the_mail_are_found(rule: str, old: bytes, new: bytes) -> None:
     one = letter()
     content = mail(one)
-    assert preflight.check(content, one) == []
+    assert preflight.check(content, one, MAIL.address) == []
     assert old in content
     assert rule in rules(content.replace(old, new), one)
+
+
+def test_an_account_that_moved_writes_to_those_who_answer_to_its_old_address() -> None:
+    """An invitation keeps its ORGANIZER for life (contract.md §2, `mail.also`)."""
+    one = letter(organizer_address="invites+abcdefgh234567@old.example", bounce_address="invites+b_abcdefgh234567@old.example")
+    for method in (Method.REQUEST, Method.CANCEL):
+        kept = replace(one, method=method, before=one.edition)
+        assert preflight.check(render.render(kept, MAIL, SECRET), kept, MAIL.address) == []
+    assert [problem.rule for problem in preflight.check(render.render(one, MAIL, SECRET), one, "invites@old.example")] == ["P19"]
 
 
 def test_a_letter_that_is_too_large_is_held() -> None:
@@ -161,16 +170,16 @@ def test_an_attachment_that_says_something_else_is_found() -> None:
 
 def test_the_recipient_is_the_same_in_any_spelling() -> None:
     one = letter(address="Ola@BLÅBÆR.example")
-    assert preflight.check(render.render(one, MAIL, SECRET), one) == []
+    assert preflight.check(render.render(one, MAIL, SECRET), one, MAIL.address) == []
 
 
 @given(st.binary(max_size=400))
 def test_nothing_raises(noise: bytes) -> None:
     one = letter()
-    assert preflight.check(noise, one)
-    assert preflight.check(mail(one, b"BEGIN:VCALENDAR\r\n" + noise), one)
+    assert preflight.check(noise, one, MAIL.address)
+    assert preflight.check(mail(one, b"BEGIN:VCALENDAR\r\n" + noise), one, MAIL.address)
     content = mail(one)
-    assert isinstance(preflight.check(content[:700] + noise + content[700:], one), list)
+    assert isinstance(preflight.check(content[:700] + noise + content[700:], one, MAIL.address), list)
 
 
 @given(st.integers(0, 3000), st.integers(0, 255))
@@ -178,4 +187,4 @@ def test_no_changed_byte_raises(place: int, value: int) -> None:
     one = changed("series-with-dates", "moved")
     calendar = bytearray(ics.calendar(one))
     calendar[place % len(calendar)] = value
-    assert isinstance(preflight.check(mail(one, bytes(calendar)), one), list)
+    assert isinstance(preflight.check(mail(one, bytes(calendar)), one, MAIL.address), list)

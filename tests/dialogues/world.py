@@ -128,7 +128,7 @@ class World:
         if (settlement := worker.dropped(queued, self.now)) is not None:
             return queued, settlement, None
         content = render.render(letter, self.settings.mail, secret, receipt=self.settings.outbound.request_receipt)
-        problems = preflight.check(content, letter)
+        problems = preflight.check(content, letter, self.settings.mail.address)
         if problems:
             words = "; ".join(f"{one.rule}: {one.text}" for one in problems)
             self.held.append(words)

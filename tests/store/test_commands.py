@@ -166,6 +166,19 @@ def test_a_letter_that_nobody_could_write_is_not_owed(administrator: Administrat
     assert [one["note"] for one in administrator.json("status", "m2")] == [f"no letter: {reason}"]
 
 
+def test_what_cannot_be_written_keeps_no_other_letter_from_it(administrator: Administrator, tmp_path: Path) -> None:
+    administrator.run("load", administrator.file(DOCUMENT))
+    first, *others = [one["letter"] for one in administrator.json("letters")]
+    assert others
+    with closing(sqlite3.connect(tmp_path / "new" / "store.db")) as connection, connection:
+        connection.execute("UPDATE outbox SET address = 'nobody' WHERE id = ?", (first,))
+    done = administrator.run("letters", "--json", "--write", str(tmp_path / "letters"))
+    files = {row["letter"]: row["file"] for row in map(json.loads, done.stdout.splitlines())}
+    assert (done.returncode, files[first]) == (1, None)
+    assert all(Path(files[number]).read_bytes().startswith(b"Date: ") for number in others)
+    assert f"letter {first} to nobody was not written: not a mail address: 'nobody'" in done.stderr
+
+
 @pytest.mark.parametrize("new", ["a-first", "z-last"])
 @pytest.mark.parametrize("foreign_keys", ["OFF", "ON"])
 def test_a_rename_is_no_news_to_anybody(administrator: Administrator, tmp_path: Path, new: str, foreign_keys: str) -> None:

@@ -67,7 +67,7 @@ class Office:
         while claimed := deliveries.claim(self.store, GATEWAY, self.clock, 50):
             for one in claimed:
                 content = render.render(one.letter, self.settings.mail, secret)
-                assert preflight.check(content, one.letter) == []
+                assert preflight.check(content, one.letter, self.settings.mail.address) == []
                 assert render.render(one.letter, self.settings.mail, secret) == content
             deliveries.settle(self.store, GATEWAY, [(one, _settled(one, refuse), None) for one in claimed], self.clock)
             left += claimed

@@ -293,11 +293,11 @@ def test_reasons_and_the_wanted_answer_reach_their_columns(store: Store) -> None
 
 
 @pytest.mark.parametrize("participant", [
-    {"person": "mute", "email_invite": True}, {"person": "bad", "email_invite": True}, {"associate": "kari", "email_invite": True},
+    {"person": "mute", "email_invite": True}, {"person": "bad", "email_invite": True}, {"person": "bjørn", "email_invite": True}, {"associate": "kari", "email_invite": True},
     {"resource": "room1", "email_invite": True}])
 def test_the_switch_stays_off_where_no_mail_can_go_and_says_why(store: Store, participant: dict[str, Any]) -> None:
     document = meeting(participant)
-    document["persons"] += [{"key": "mute"}, {"key": "bad", "emails": ["no address at all"]}]
+    document["persons"] += [{"key": "mute"}, {"key": "bad", "emails": ["no address at all"]}, {"key": "bjørn", "emails": ["bjørn@ext.example"]}]
     report = run(store, document)
     assert "follow_ups[0].participants[0]: email_invite stays off: no valid e-mail address" in report.notes
     [row] = status(store).values()
