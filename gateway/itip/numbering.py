@@ -35,7 +35,9 @@ def number(edition: Edition | None, owed: Sequence[owing.Owed], copies: Sequence
     own, views = {one.invitation: one.sequence for one in settled}, editions.Views(edition)
     needs = [max([0, *(first + 1 for copy in about if copy.invitation in cancelling),
                   *(own[copy.invitation] + 1 for copy in about if copy.invitation in own),
-                  *(copy.top_sequence + 1 for copy in about if copy.method is Method.CANCEL)]) for about in related]
+                  *(copy.top_sequence + 1 for copy in about if copy.method is Method.CANCEL),
+                  *(one.sequence + 1 for copy in about if copy.invitation != letter.invitation for one in copy.queued
+                    if one.method is Method.CANCEL and one.instance is None)]) for letter, about in zip(requests, related, strict=True)]
     last, is_low = max([first, *needs]), any(
         need > (views.of(letter.edition.recurrence_id) or edition).sequence for letter, need in zip(requests, needs, strict=True))
     raised = editions.raised(edition, max(last, editions.counter(edition))) if is_low or last > edition.sequence else edition

@@ -38,7 +38,8 @@ class Invitee:
 class Queued:
     """A letter in the outbox that has not left: it may still be replaced. `tries`: how often a server turned it away.
 
-    `instance`: the one date of a series that it is about; None: all of it. `reply`: what it shows as his answer.
+    `instance`: the one date of a series that it is about; None: all of it. `reply`: what it shows as his answer. `sequence`: of
+    what it is about.
     """
 
     letter: int
@@ -48,6 +49,7 @@ class Queued:
     tries: int
     instance: Moment | None = None
     reply: Reply = Reply.NEEDS_ACTION
+    sequence: int = -1
 
 
 @dataclass(frozen=True, slots=True)

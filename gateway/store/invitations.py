@@ -112,7 +112,7 @@ def copies(connection: Connection, key: str) -> tuple[list[owing.Copy], dict[Edi
     for row in waiting:
         queued.setdefault(row.invitation, []).append(
             owing.Queued(row.id, Method(row.method), known[row.edition], known.get(row.before), row.tries,
-                        codec.parse_moment(row.instance), Reply(row.reply)))
+                        codec.parse_moment(row.instance), Reply(row.reply), row.sequence))
     found = [owing.Copy(row.id, row.participant, row.address, Method(row.sent_method) if row.sent_method else None,
                       known.get(row.sent_edition), -1 if row.top_sequence is None else row.top_sequence, row.top_dtstamp,
                       row.refused, row.again, tuple(queued.get(row.id, ())), Occasion(row.again_because or Occasion.PLANNED),

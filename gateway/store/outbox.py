@@ -179,7 +179,8 @@ def _end(connection: Connection, letters: Sequence[int], state: LetterState, at:
 def claim(connection: Connection, holder: str, now: datetime, limit: int, *, account: str = DEFAULT,
           room: Room | None = None) -> list[Queued]:
     """Take up to `limit` due letters of an account for this gateway, oldest first, never one before an older open one of its
-    participant. Letters to a domain that has no `room` are passed over: they keep nobody waiting."""
+    invitation, nor of its participant's others until that was put off. Letters to a domain that has no `room` are passed over:
+    they keep nobody waiting."""
     numbers = _choose(connection, account, now, limit, room or Room(limit))
     if not numbers:
         return []
@@ -209,9 +210,14 @@ def _with_answers(connection: Connection, letters: list[Queued], now: datetime) 
 
 
 def _choose(connection: Connection, account: str, now: datetime, limit: int, room: Room) -> list[int]:
-    older = outbox.alias("older")
-    blocked = sa.exists().where(older.c.participant == outbox.c.participant, older.c.id < outbox.c.id, _stands(older, *OPEN),
-                                (older.c.method == Method.NONE) == (outbox.c.method == Method.NONE))
+    older, first = outbox.alias("older"), outbox.alias("first")
+    def ahead(one: sa.FromClause) -> tuple[sa.ColumnElement[bool], ...]:
+        return (one.c.participant == outbox.c.participant, one.c.id < outbox.c.id, _stands(one, *OPEN),
+                (one.c.method == Method.NONE) == (outbox.c.method == Method.NONE))
+    # What is taken back at an old address goes first, for both may end in one calendar. Where that has to wait, the new address
+    # does not wait for it (P20): its letter is the newer one by SEQUENCE and DTSTAMP, whichever comes first.
+    put_off = sa.exists().where(*ahead(first), first.c.invitation == older.c.invitation, first.c.id <= older.c.id, first.c.tries > 0)
+    blocked = sa.exists().where(*ahead(older), sa.or_(older.c.invitation == outbox.c.invitation, ~put_off))
     query = (sa.select(outbox.c.id, outbox.c.invitation, outbox.c.domain, outbox.c.due_at)
              .where(outbox.c.account == account, _stands(outbox, LetterState.WAITING), outbox.c.due_at <= now, ~blocked)
              .order_by(outbox.c.due_at, outbox.c.id).with_for_update(skip_locked=True))

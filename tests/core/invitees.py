@@ -101,7 +101,7 @@ class World:
     def copies(self) -> list[Copy]:
         return [Copy(one.number, one.participant, one.address, one.method, one.edition, one.top_sequence, one.top_dtstamp, one.refused,
                      one.again, tuple(Queued(letter.number, letter.owed.method, letter.owed.edition, letter.owed.before, letter.tries,
-                                             letter.owed.instance, letter.owed.reply)
+                                             letter.owed.instance, letter.owed.reply, letter.owed.sequence)
                                       for letter in self.letters if letter.invitation == one.number and letter.state == "waiting"))
                 for one in self.held]
 

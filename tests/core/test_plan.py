@@ -132,6 +132,15 @@ def test_added_again_at_another_address_is_above_the_withdrawal_too() -> None:
     assert world.plan() == [(1, "REQUEST", 2)]
 
 
+def test_added_again_at_another_address_is_above_a_withdrawal_that_waits() -> None:
+    world = agreed()
+    world.change(1, removed=True)
+    assert world.plan() == [(1, "CANCEL", 1)]
+    world.settle(_claimed(world, 1), "later")
+    world.change(1, removed=False, address="new@ext.example")
+    assert world.plan() == [(1, "REQUEST", 2)]
+
+
 def test_back_to_the_first_address_cancels_before_it_asks() -> None:
     world = agreed()
     for address in ("new@ext.example", "p1@ext.example"):

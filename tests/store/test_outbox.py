@@ -101,6 +101,22 @@ def test_a_held_letter_keeps_the_later_ones_back(store: Store) -> None:
     assert claim(store) == [second]
 
 
+def test_a_new_address_waits_for_the_old_one_until_that_is_put_off(store: Store) -> None:
+    with store.write() as connection:
+        old, new = (rows.invitation(connection, 1, f"{name}@ext.example") for name in ("old", "new"))
+        first, second, third, fourth = [rows.letter(connection, to) for to in (old, old, new, new)]
+    assert claim(store) == [first]
+    settle(store, Settlement(first, LetterState.WAITING, False, Delivery.DEFERRED, NOW + MINUTE, "the account rests", counts=False))
+    assert claim(store) == []
+    assert claim(store, at=MINUTE) == [first]
+    settle(store, Settlement(first, LetterState.WAITING, False, Delivery.DEFERRED, NOW + 2 * MINUTE, "451 later"))
+    assert claim(store, at=MINUTE) == [third]  # what stands behind the first keeps back no more than that does
+    settle(store, sent(third))
+    assert claim(store, at=2 * MINUTE) == [first, fourth]
+    settle(store, sent(first), sent(fourth))
+    assert claim(store) == [second]
+
+
 def test_letters_of_the_past_are_not_walked_through(store: Store) -> None:
     """To claim a hundred out of a hundred thousand took over a second: the index of the open ones was not seen to fit."""
     queue(store, 1, 2)
