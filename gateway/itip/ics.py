@@ -128,6 +128,12 @@ def facts(letter: Letter) -> Edition:
     return letter.before if letter.method is Method.CANCEL and letter.before is not None else letter.edition
 
 
+def guests(letter: Letter, instance: Moment | None) -> tuple[Guest, ...]:
+    """Who else takes part, where the list is public: as is known now, even where a letter speaks of what was."""
+    listed = facts(letter).guest_list_public and not letter.withdrawn
+    return editions.guests(letter.edition, instance) if listed else ()
+
+
 def cancel_reason(letter: Letter) -> str:
     """Why what a CANCEL takes away is cancelled; "" where nobody said, and in a withdrawal, which cancels nothing."""
     if letter.method is not Method.CANCEL or letter.withdrawn:
@@ -213,10 +219,9 @@ class _Writer:
             if other.address.casefold() not in mine:
                 mine.add(other.address.casefold())
                 event.add("attendee", _attendee(other.address, other.name, other.reply, rsvp=False, **named), encode=False)
-        if shown.guest_list_public and not letter.withdrawn:
-            for guest in editions.guests(shown, instance):
-                if guest.address and guest.address.casefold() not in mine:
-                    event.add("attendee", _attendee(guest.address, guest.name, guest.reply, rsvp=False), encode=False)
+        for guest in guests(letter, instance):
+            if guest.address and guest.address.casefold() not in mine:
+                event.add("attendee", _attendee(guest.address, guest.name, guest.reply, rsvp=False), encode=False)
 
     def delegation(self) -> dict[str, str]:
         """RFC 5545 §3.2.4, §3.2.5: who passed the invitation on to the recipient, and to whom he did."""

@@ -214,8 +214,7 @@ class Teller:
             found.append(Fact(_("Changed dates"), tuple(self._dates(shown))))
         found.append(Fact(_("Where"), lines(shown.location)))
         found.append(Fact(_("Organizer"), (self.owner(),)))
-        if shown.guest_list_public and not self.letter.withdrawn:
-            found.append(Fact(_("Participants"), tuple(self._guests(editions.guests(shown, instance)))))
+        found.append(Fact(_("Participants"), tuple(self._guests(ics.guests(self.letter, instance)))))
         return [fact for fact in found if fact.lines]
 
     def differences(self) -> list[Difference]:
