@@ -212,12 +212,16 @@ class Recurrence:
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """A line of a public guest list, as frozen into an edition. `date`: the one date of a series that he is invited to."""
+    """A line of a public guest list, as frozen into an edition. `date`: the one date of a series that he is invited to.
+
+    `date_replies`: his answers to dates that a letter may speak of by themselves, where they are not the series'.
+    """
 
     name: str
     address: str
     reply: Reply = Reply.NEEDS_ACTION
     date: Moment | None = None
+    date_replies: tuple[tuple[Moment, Reply], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -196,7 +196,8 @@ def adopt(connection: Connection, key: str, participants: Sequence[int], setting
     if wanted is None:
         return
     known = invitations.editions(connection, [known_number]).get(known_number)
-    edition = known if known is not None else replace(wanted, significant=wanted.sequence)
+    edition = known if known is not None else owing.listed(
+        replace(wanted, significant=wanted.sequence), [_invitee(one, site) for one in members])
     number = _keep_edition(connection, key, edition, known_number, site)
     assert number is not None
     numbers = _Numbers(connection, key, {edition: number}, now)

@@ -116,7 +116,7 @@ def seen(edition: Edition, date: Moment | None) -> Edition:
     return replace(
         edition, start=start, end=end, recurrence=None, dates=(), date_sequences=(), recurrence_id=date, sequence=raised,
         significant=significant, cancelled=edition.cancelled or when is None,
-        guests=tuple(replace(one, date=None) for one in guests(edition, date)),
+        guests=guests(edition, date),
         cancel_reason=edition.cancel_reason or (own.cancel_reason if own is not None else ""))
 
 
@@ -136,8 +136,11 @@ class Views:
 
 
 def guests(edition: Edition, date: Moment | None) -> tuple[Guest, ...]:
-    """Who takes part in all of it, or in this date of it."""
-    return tuple(one for one in edition.guests if one.date is None or one.date == date)
+    """Who takes part in all of it, or in this date of it, each with his answer to that."""
+    taking = (one for one in edition.guests if one.date is None or one.date == date)
+    if date is None:
+        return tuple(taking)
+    return tuple(Guest(one.name, one.address, dict(one.date_replies).get(date, one.reply)) for one in taking)
 
 
 def cancel_reason(edition: Edition, original: Moment | None) -> str:

@@ -1,9 +1,11 @@
 """What the planner compares and what comes of it: rows, what was sent to them, and letters. Values only."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from gateway import status
+from gateway.itip import editions
 from gateway.model import NO_REMARKS, Edition, Guest, Method, Moment, Occasion, Remarks, Reply, Role, Standing
 
 SECOND = timedelta(seconds=1)
@@ -95,6 +97,21 @@ class Owed:
     withdrawn: bool = False
     instance: Moment | None = None
     remarks: Remarks = NO_REMARKS
+
+
+def listed(edition: Edition, invitees: Sequence[Invitee]) -> Edition:
+    """An edition with the guests and their answers as they stand, for all who may see them; nobody where the list is private."""
+    if not edition.guest_list_public:
+        return edition
+    dates = sorted(editions.named_dates(edition) | {one.date for one in invitees if one.date is not None}, key=str)
+    return replace(edition, guests=tuple(_guest(one, dates) for one in invitees
+                                         if not one.removed and one.role not in status.FIXED and one.address))
+
+
+def _guest(invitee: Invitee, dates: Sequence[Moment]) -> Guest:
+    series = invitee.standings.get(None, Standing()).reply
+    own = ((date, invitee.standings[date].reply) for date in dates if date in invitee.standings)
+    return Guest(invitee.name, invitee.address, series, invitee.date, tuple((date, reply) for date, reply in own if reply is not series))
 
 
 def next_dtstamp(last: datetime | None, now: datetime) -> datetime:

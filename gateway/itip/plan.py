@@ -64,6 +64,8 @@ def plan(wanted: Edition | None, known: Edition | None, invitees: Sequence[owing
     """
     edition = editions.following(wanted, known)
     changes, invitees = _standings(edition, known, invitees, _elsewhere(invitees, copies))
+    if edition is not None:
+        edition = owing.listed(edition, invitees)  # with the answers as this very change leaves them
     if not account:
         return Plan(edition, changes, notes={one.participant: NO_ACCOUNT for one in invitees if one.email_invite})
     owed, superseded, notes = list[owing.Owed](), list[int](), dict[int, str]()

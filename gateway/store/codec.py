@@ -1,7 +1,7 @@
 """Editions, remarks and moments as text: JSON with every fact by name; unknown names are an error, not ignored."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, fields
 from datetime import UTC, date, datetime
 from typing import Any
@@ -78,12 +78,17 @@ def parse_remarks(text: str) -> Remarks:
     read: dict[str, Callable[[Any], Any]] = {
         "occasion": Occasion, "start": parse_moment, "end": parse_moment, "delegated_from": _guest, "delegated_to": _guest,
         "writer": _guest, "row": _guest,
-        "date_replies": lambda pairs: tuple((_certain(date), Reply(reply)) for date, reply in pairs)}
+        "date_replies": _replies}
     return Remarks(**{name: read.get(name, str)(fact) for name, fact in said.items()})
 
 
-def _guest(facts: dict[str, str]) -> Guest:
-    return Guest(facts["name"], facts["address"], Reply(facts["reply"]), parse_moment(facts.get("date")))
+def _guest(facts: dict[str, Any]) -> Guest:
+    return Guest(facts["name"], facts["address"], Reply(facts["reply"]), parse_moment(facts.get("date")),
+                 _replies(facts.get("date_replies", ())))
+
+
+def _replies(pairs: Iterable[tuple[str, str]]) -> tuple[tuple[Moment, Reply], ...]:
+    return tuple((_certain(date), Reply(reply)) for date, reply in pairs)
 
 
 def _moments(texts: list[str]) -> tuple[Moment, ...]:

@@ -16,7 +16,6 @@ from gateway.model import (
     Channel,
     DateChange,
     Edition,
-    Guest,
     GuestList,
     Kind,
     Moment,
@@ -155,7 +154,10 @@ def lock_rows(connection: Connection, numbers: Collection[int]) -> None:
 
 
 def wanted(connection: Connection, key: str, site: Site, members: Sequence[Member]) -> Edition | None:
-    """The follow-up as it stands, as an edition; None when it is gone. UID is "" where the gateway gave none yet."""
+    """The follow-up as it stands, as an edition; None when it is gone. UID is "" where the gateway gave none yet.
+
+    Without guests: what they answered is the planner's to say (`owing.listed`), who knows what becomes of it.
+    """
     row = connection.execute(
         sa.select(follow_up, associate.c.name.label("organizer"), associate.c.email.label("organizer_email"))
         .join(associate, associate.c.key == follow_up.c.owner, isouter=True).where(follow_up.c.key == key)).one_or_none()
@@ -168,13 +170,11 @@ def wanted(connection: Connection, key: str, site: Site, members: Sequence[Membe
     setting = GuestList(row.guest_list)
     present = [one for one in members if not one.removed]
     public = kinds.guest_list_public(setting, len({one.key for one in present}), row.project is not None or _from_list(connection, key))
-    guests = tuple(Guest(one.name, one.address, one.standings.get(plan.SERIES, Standing()).reply, one.date)
-                   for one in present if one.role not in (Role.OWNER, Role.RESOURCE) and one.address) if public else ()
     return Edition(
         uid=row.uid or "", kind=kind, title=row.title, start=start, end=end, timezone=zone, organizer=row.organizer or "",
         all_day=row.all_day, deadline=row.deadline.astimezone(ZoneInfo(zone)).date() if start is None and row.deadline else None,
         agenda=row.agenda, location=row.location, video_url=row.video_url, cancelled=row.cancelled, recurrence=series, dates=dates,
-        guests=guests, guest_list=setting, guest_list_public=public, sequence=row.sequence,
+        guest_list=setting, guest_list_public=public, sequence=row.sequence,
         cancel_reason=row.cancel_reason if row.cancelled else "", answer_by=row.answer_by)
 
 

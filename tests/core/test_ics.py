@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.errors import InputError
 from gateway.itip import editions, ics
-from gateway.model import DateChange, Kind, Letter, Method, Moment, Recurrence, Reply
+from gateway.model import DateChange, Guest, Kind, Letter, Method, Moment, Recurrence, Reply
 from tests.core import libical, specimens
 from tests.core.specimens import SECOND, SERIES, SINGLE, START, THIRD, WEEK, WITH_DATES, letter
 
@@ -231,6 +231,13 @@ def test_a_series_carries_its_dates() -> None:
     assert (master["SEQUENCE"], moved["SEQUENCE"]) == (4, 2), "each component its own"
     assert instant(moved.decoded("RECURRENCE-ID")) == SECOND
     assert "RRULE" not in moved
+
+
+def test_everybody_stands_at_a_date_with_his_answer_to_it() -> None:
+    per = Guest("Per", "per@other.example", Reply.ACCEPTED, date_replies=((SECOND, Reply.DECLINED),))
+    listed = replace(WITH_DATES, guest_list_public=True, guests=(per, Guest("Bo", "bo@ext.example", Reply.TENTATIVE)))
+    answers = [[one.params["PARTSTAT"] for one in found["ATTENDEE"][1:]] for found in events(ics.calendar(letter(listed)))]
+    assert answers == [["ACCEPTED", "TENTATIVE"], ["DECLINED", "TENTATIVE"]]
 
 
 def test_one_date_goes_without_the_rule() -> None:

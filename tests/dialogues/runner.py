@@ -192,6 +192,8 @@ LETTER_FACTS: tuple[tuple[str, Callable[[Sent, reading.Event, re.Match[str]], tu
     (r"cancelled", lambda letter, event, f: (event.value("STATUS") == "CANCELLED", f"STATUS {event.value('STATUS') or 'missing'}")),
     (r"withdrawn", lambda letter, event, f: (event.value("STATUS") != "CANCELLED", "STATUS CANCELLED")),
     (r"asks again", lambda letter, event, f: ("PARTSTAT=NEEDS-ACTION" in _flat(event), _flat(event))),
+    (r"shows ([A-Z-]+) of (\S+)", lambda letter, event, f: (
+        any(f"PARTSTAT={f[1]};" in one.raw and one.value.lower() == f"mailto:{f[2]}" for one in event.lines), _flat(event))),
     (r"shows ([A-Z-]+)", lambda letter, event, f: (f"PARTSTAT={f[1]}" in _flat(event), _flat(event))),
     (rf"date ({language.WHEN})", lambda letter, event, f: _same_moment(f[1], event.line("RECURRENCE-ID"))),
     (r"the whole series", lambda letter, event, f: (event.line("RECURRENCE-ID") is None, "a single date")),
