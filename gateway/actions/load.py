@@ -21,7 +21,7 @@ from gateway.errors import InputError
 from gateway.itip import plan, zones
 from gateway.mail import syntax
 from gateway.model import Channel, Moment
-from gateway.store import directory, followups, journal
+from gateway.store import columns, directory, journal
 from gateway.store.directory import Merged
 from gateway.store.engine import Connection
 
@@ -217,7 +217,7 @@ def _write_follow_ups(connection: Connection, entries: Document, times: Sequence
                       now: datetime) -> None:
     rows = [_follow_up(one, when, one.key in planned) for one, when in zip(entries.follow_ups, times, strict=True)]
     merged = directory.merge(connection, "follow_up", ("key",), rows)
-    dates = [{"follow_up": one.key, "original_start": followups.instant(date.original), "start_at": _instant(date.start),
+    dates = [{"follow_up": one.key, "original_start": columns.instant(date.original), "start_at": _instant(date.start),
               "end_at": _instant(date.end), "cancelled": date.cancelled, "cancel_reason": date.cancel_reason}
              for one, when in zip(entries.follow_ups, times, strict=True) for date in when.dates]
     own = directory.merge(connection, "follow_up_date", ("follow_up", "original_start"), dates,
@@ -239,7 +239,7 @@ def _follow_up(one: FollowUp, times: Times, planned: bool) -> dict[str, Any]:
 
 
 def _instant(moment: Moment | None) -> datetime | None:
-    return None if moment is None else followups.instant(moment)
+    return None if moment is None else columns.instant(moment)
 
 
 def _write_participants(connection: Connection, entries: Document, times: Sequence[Times], settings: configuration.Settings,

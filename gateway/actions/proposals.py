@@ -15,7 +15,7 @@ from gateway.errors import NotFound, Refused
 from gateway.followups import recurrence
 from gateway.itip import facts, owing, plan
 from gateway.model import Edition, Method, Moment, Outcome, ProposalState, Recurrence, Remarks, Reply
-from gateway.store import codec, followups, invitations, journal, proposals
+from gateway.store import codec, columns, followups, invitations, journal, proposals
 from gateway.store.engine import Connection
 from gateway.store.proposals import Proposal
 
@@ -109,7 +109,7 @@ def _series(wanted: Edition, one: Proposal, now: datetime) -> dict[str, Any]:
         if wanted.recurrence.rrule and not recurrence.is_instance(bare, one.start):
             raise Refused("the rule of the series does not give the proposed day; change the rule instead")
     _not_over(moved, now)
-    return place | {"start_at": followups.instant(one.start), "end_at": followups.instant(end) if end is not None else None,
+    return place | {"start_at": columns.instant(one.start), "end_at": columns.instant(end) if end is not None else None,
                     "all_day": all_day}
 
 

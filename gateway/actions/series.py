@@ -16,7 +16,7 @@ from gateway.errors import InputError, NotFound, Refused
 from gateway.followups import recurrence, rules
 from gateway.itip import zones
 from gateway.model import Edition, Moment, Recurrence
-from gateway.store import followups, journal, series
+from gateway.store import columns, followups, journal, series
 from gateway.store.engine import Connection
 from gateway.store.followups import Member
 from gateway.store.series import DateRow
@@ -93,11 +93,11 @@ def split(connection: Connection, key: str, at: Moment, changes: Mapping[str, An
     if next(recurrence.instances(wanted, limit=1)) >= at:
         raise Refused("from its first date on this is the whole series; change that")
     fresh = _rest(wanted, at, changes)
-    own = _carried(wanted, fresh, at, series.dates(connection, key, followups.instant(at)))
+    own = _carried(wanted, fresh, at, series.dates(connection, key, at))
     assert fresh.recurrence is not None
     assert fresh.start is not None
     assert fresh.end is not None
-    values = dict(changes) | {"start_at": followups.instant(fresh.start), "end_at": followups.instant(fresh.end),
+    values = dict(changes) | {"start_at": columns.instant(fresh.start), "end_at": columns.instant(fresh.end),
                               "rrule": fresh.recurrence.rrule, "cancelled": False}
     made = series.copy(connection, key, f"{key}-{_day(wanted, at):%Y%m%d}", values, own, _single(connection, key, wanted, fresh, at))
     _shorten(connection, key, wanted, at)
@@ -138,7 +138,7 @@ def _shorten(connection: Connection, key: str, wanted: Edition, at: Moment) -> N
     rule = rules.ended_before(wanted, at) if wanted.recurrence.rrule else ""
     if rule is None or next(recurrence.instances(wanted, None, at, 1), None) is None:
         raise Refused("no date would be left; cancel the follow-up instead")
-    series.shorten(connection, key, rule, followups.instant(at))
+    series.shorten(connection, key, rule, at)
 
 
 def _rest(wanted: Edition, at: Moment, changes: Mapping[str, Any]) -> Edition:
@@ -148,8 +148,8 @@ def _rest(wanted: Edition, at: Moment, changes: Mapping[str, Any]) -> Edition:
     assert wanted.recurrence is not None
     zone = changes.get("timezone") or wanted.timezone
     zones.zone(zone)
-    start = followups.instance(changes["start_at"], wanted.all_day) if "start_at" in changes else at
-    end = followups.instance(changes["end_at"], wanted.all_day) if "end_at" in changes else start + (wanted.end - wanted.start)
+    start = columns.moment(changes["start_at"], wanted.all_day) if "start_at" in changes else at
+    end = columns.moment(changes["end_at"], wanted.all_day) if "end_at" in changes else start + (wanted.end - wanted.start)
     if end < start:
         raise InputError("the end is before the start")
     if wanted.all_day and end == start:
@@ -166,19 +166,18 @@ def _rest(wanted: Edition, at: Moment, changes: Mapping[str, Any]) -> Edition:
     return fresh
 
 
-def _carried(wanted: Edition, fresh: Edition, at: Moment, own: list[DateRow]) -> list[DateRow]:
+def _carried(wanted: Edition, fresh: Edition, at: Moment, own: list[tuple[Moment, DateRow]]) -> list[DateRow]:
     """What is said of single dates and still fits: of a series at other times only that days are left out, and what was added."""
     assert fresh.start is not None
     found = dict[datetime, DateRow]()
-    for row in own:
-        name = followups.instance(row.original_start, wanted.all_day)
+    for name, row in own:
         if name < fresh.start or (name == at and fresh.start != at):
             continue  # the date from which it goes on is told by the new start
         if rules.ruled(fresh, name) or not (rules.ruled(wanted, name) or row.cancelled):
             found[row.original_start] = row
         elif row.cancelled and rules.ruled(wanted, name):
             for moved in recurrence.on_day(fresh, _day(wanted, name)):
-                found.setdefault(followups.instant(moved), replace(row, original_start=followups.instant(moved)))
+                found.setdefault(columns.instant(moved), replace(row, original_start=columns.instant(moved)))
     return list(found.values())
 
 
@@ -186,11 +185,10 @@ def _single(connection: Connection, key: str, wanted: Edition, fresh: Edition, a
     """What the dates that somebody is invited to alone are called in the series that goes on: by their time, else by their day."""
     assert fresh.start is not None
     found = dict[datetime, datetime]()
-    for start in series.single_dates(connection, key, followups.instant(at)):
-        name = followups.instance(start, wanted.all_day)
+    for start, name in series.single_dates(connection, key, at).items():
         same = ([fresh.start] if name == at else [name] if rules.ruled(fresh, name)
                 else recurrence.on_day(fresh, _day(wanted, name)))
-        if same and (to := followups.instant(same[0])) not in found.values():
+        if same and (to := columns.instant(same[0])) not in found.values():
             found[start] = to
     return found
 

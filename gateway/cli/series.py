@@ -43,7 +43,7 @@ def split(
     """This and all future dates: end the series before a date and begin another there, with the same people. Prints its key, and
     whose one date it does not have: their invitations are cancelled."""
     from gateway.actions import series
-    from gateway.store import codec, followups
+    from gateway.store import codec, columns
 
     effective, as_json = context.settings(ctx), context.invocation(ctx).json
     changes: dict[str, Any] = {name: value for name, value in (
@@ -51,7 +51,7 @@ def split(
     with closing(context.store(effective)) as store, store.write() as connection:
         for column, text in (("start_at", start), ("end_at", end)):
             if text is not None:
-                changes[column] = followups.instant(series.moment(connection, key, text, effective))
+                changes[column] = columns.instant(series.moment(connection, key, text, effective))
         first = series.moment(connection, key, at, effective, day=True)
         made = series.split(connection, key, first, changes, effective, datetime.now(UTC), context.user())
     lost = [{"key": one.key, "date": codec.moment(one.date)} for one in made.lost]

@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.followups import kinds
 from gateway.model import Kind, Moment
 from gateway.store import followups
 from gateway.store.schema import associate, follow_up, follow_up_date, participant
@@ -56,10 +55,8 @@ def rows(connection: Connection, keys: Sequence[str]) -> list[int]:
 
 def _item(row: Any, timezone: str) -> Item:
     zone, kind = row.timezone or timezone, Kind(row.kind)
-    start = None if row.start_at is None else followups.instance(row.start_at, row.all_day)
-    end = None if row.end_at is None else followups.instance(row.end_at, row.all_day)
+    start, end = followups.times(row, kind, zone)
     return Item(
-        row.key, row.title, kind, row.owner_name or "", start, kinds.end(kind, start,
-            end) if start is not None else None,
+        row.key, row.title, kind, row.owner_name or "", start, end,
         row.deadline.astimezone(ZoneInfo(zone)).date() if start is None and row.deadline else None, zone, row.location,
         row.cancelled, bool(row.rrule or row.dates))

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, time
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -25,7 +25,7 @@ from gateway.model import (
     Role,
     Standing,
 )
-from gateway.store import codec, upsert
+from gateway.store import codec, columns, upsert
 from gateway.store.schema import (
     associate,
     change_mark,
@@ -164,8 +164,7 @@ def wanted(connection: Connection, key: str, site: Site, members: Sequence[Membe
     if row is None:
         return None
     kind, zone = Kind(row.kind), row.timezone or site.timezone
-    start = _moment(row.start_at, row.all_day)
-    end = kinds.end(kind, start, _moment(row.end_at, row.all_day)) if start is not None else None
+    start, end = times(row, kind, zone)
     series, dates = _series(connection, row, kind, zone)
     setting = GuestList(row.guest_list)
     present = [one for one in members if not one.removed]
@@ -175,16 +174,27 @@ def wanted(connection: Connection, key: str, site: Site, members: Sequence[Membe
         all_day=row.all_day, deadline=row.deadline.astimezone(ZoneInfo(zone)).date() if start is None and row.deadline else None,
         agenda=row.agenda, location=row.location, video_url=row.video_url, cancelled=row.cancelled, recurrence=series, dates=dates,
         guest_list=setting, guest_list_public=public, sequence=row.sequence,
-        cancel_reason=row.cancel_reason if row.cancelled else "", answer_by=row.answer_by)
+        cancel_reason=row.cancel_reason if row.cancelled else "",
+        answer_by=columns.instant(columns.moment(row.answer_by, all_day=False)) if row.answer_by is not None else None)
+
+
+def times(row: Any, kind: Kind, zone: str) -> tuple[Moment | None, Moment | None]:
+    """Start and end of a follow-up; a start has an end, the usual one where none is said."""
+    if row.start_at is None:
+        return None, None
+    start = columns.moment(row.start_at, row.all_day, zone)
+    given = columns.end(row.end_at, row.start_at, row.all_day, zone) if row.end_at is not None else None
+    return start, kinds.end(kind, start, given)
 
 
 def backwards(connection: Connection, key: str) -> list[Moment | None]:
     """What is said to end before it begins, all of it (None) or single dates: another program wrote that, and the usual length counts."""
-    whole = sa.select(sa.null(), follow_up.c.all_day).where(follow_up.c.key == key, follow_up.c.end_at < follow_up.c.start_at)
+    facts = follow_up.c.all_day, follow_up.c.timezone
+    whole = sa.select(sa.null(), *facts).where(follow_up.c.key == key, follow_up.c.end_at < follow_up.c.start_at)
     date = follow_up_date.c
-    dates = (sa.select(date.original_start.label("date"), follow_up.c.all_day).join(follow_up, follow_up.c.key == date.follow_up)
+    dates = (sa.select(date.original_start, *facts).join(follow_up, follow_up.c.key == date.follow_up)
              .where(date.follow_up == key, ~date.cancelled, date.end_at < sa.func.coalesce(date.start_at, date.original_start)))
-    return [_moment(row.date, row.all_day) for row in connection.execute(dates.union_all(whole))]
+    return [_name(row) for row in connection.execute(dates.union_all(whole))]
 
 
 def owner(connection: Connection, key: str) -> Owner | None:
@@ -197,7 +207,8 @@ def owner(connection: Connection, key: str) -> Owner | None:
 def add_guest(connection: Connection, key: str, address: str, name: str, date: Moment | None = None) -> int:
     """A further participant with the switch on, who is known by his address alone. `date`: of one date only. Returns his number."""
     number: int = connection.execute(sa.insert(participant).values(
-        follow_up=key, email=address, name=name, email_invite=True, original_start=instant(date) if date is not None else None,
+        follow_up=key, email=address, name=name, email_invite=True,
+        original_start=columns.instant(date) if date is not None else None,
     ).returning(participant.c.id)).scalar_one()
     return number
 
@@ -209,22 +220,33 @@ def reschedule(connection: Connection, key: str, changes: Mapping[str, Any]) -> 
 
 def move_date(connection: Connection, key: str, original: Moment, start: Moment, end: Moment | None) -> None:
     """Give one date of a series times of its own."""
-    upsert.one(connection, follow_up_date, {"follow_up": key, "original_start": instant(original)},
-               {"start_at": instant(start), "end_at": instant(end) if end is not None else None, "cancelled": False, "cancel_reason": ""})
+    name = next((at for at, one in names(connection, follow_up_date, key).items() if one == original), columns.instant(original))
+    upsert.one(connection, follow_up_date, {"follow_up": key, "original_start": name}, {
+        "start_at": columns.instant(start), "end_at": columns.instant(end) if end is not None else None, "cancelled": False,
+        "cancel_reason": ""})
 
 
 def redate(connection: Connection, number: int, date: Moment) -> None:
     """Invite somebody who is invited to one date to another one of the series."""
-    connection.execute(sa.update(participant).where(participant.c.id == number).values(original_start=instant(date)))
+    connection.execute(sa.update(participant).where(participant.c.id == number).values(original_start=columns.instant(date)))
 
 
 def drop_dates(connection: Connection, key: str, originals: Iterable[Moment]) -> bool:
     """Forget what is said of these dates of a series. Returns whether anything was."""
-    found = [instant(one) for one in originals]
+    lost = frozenset(originals)
+    found = [at for at, one in names(connection, follow_up_date, key).items() if one in lost] if lost else []
     if not found:
         return False
     return bool(connection.execute(sa.delete(follow_up_date).where(
         follow_up_date.c.follow_up == key, follow_up_date.c.original_start.in_(found))).rowcount)
+
+
+def names(connection: Connection, table: sa.Table, key: str) -> dict[datetime, Moment]:
+    """What the rows of a series' dates, or of those who are invited to one, call them: as it stands there → the original start."""
+    rows = connection.execute(sa.select(table.c.original_start, follow_up.c.all_day, follow_up.c.timezone)
+                              .join(follow_up, follow_up.c.key == table.c.follow_up)
+                              .where(table.c.follow_up == key, table.c.original_start.is_not(None)).distinct()).all()
+    return {row.original_start: columns.moment(row.original_start, row.all_day, row.timezone) for row in rows}
 
 
 def rehome(connection: Connection, key: str) -> None:
@@ -264,6 +286,7 @@ def members(connection: Connection, key: str | None = None, ids: Sequence[int] |
     """The participant rows of a follow-up, removed ones too, or those with the given numbers, or all."""
     query = (
         sa.select(participant, follow_up.c.owner, follow_up.c.assigned_by, follow_up.c.cancelled, follow_up.c.all_day,
+                  follow_up.c.timezone,
                   person.c.name.label("person_name"), person.c.language.label("person_language"), person.c.timezone.label("person_zone"),
                   associate.c.name.label("associate_name"), associate.c.email.label("associate_email"),
                   associate.c.language.label("associate_language"), associate.c.timezone.label("associate_zone"),
@@ -339,7 +362,7 @@ def _member(row: Any, standings: Mapping[Moment | None, Standing], addresses: tu
         addresses=addresses or ((bare,) if bare else ()), language=row.person_language or row.associate_language or "",
         timezone=row.person_zone or row.associate_zone or "", email_invite=row.email_invite, removed=row.removed,
         set_status=row.set_status, given_token=row.given_token, code=row.code, note=row.note,
-        conflict=row.conflict, standings={plan.SERIES: Standing(), **standings}, date=_moment(row.original_start, row.all_day))
+        conflict=row.conflict, standings={plan.SERIES: Standing(), **standings}, date=_name(row))
 
 
 def _standings(connection: Connection, ids: Sequence[int] | None) -> dict[int, dict[Moment | None, Standing]]:
@@ -368,24 +391,24 @@ def _series(connection: Connection, row: Any, kind: Kind, zone: str) -> tuple[Re
                              .order_by(follow_up_date.c.original_start)).all()
     if not row.rrule and not own:
         return None, ()
-    start = _moment(row.start_at, row.all_day)
-    end = kinds.end(kind, start, _moment(row.end_at, row.all_day)) if start is not None else None
+    start, end = times(row, kind, zone)
     bare = Edition(uid="", kind=kind, title="", start=start, end=end, timezone=zone, organizer="",
                    all_day=row.all_day, recurrence=Recurrence(row.rrule))
     if bare.start is None or bare.end is None:
         return None, ()
     duration = bare.end - bare.start
     exdates, rdates, dates = list[Moment](), list[Moment](), list[DateChange]()
-    for one in own:
-        original = instance(one.original_start, row.all_day)
+    # Two rows may name one day, each in its own way; the later one counts.
+    for original, one in {columns.moment(one.original_start, row.all_day, zone): one for one in own}.items():
         ruled = recurrence.is_instance(bare, original)
         if one.cancelled:
             exdates += [original] if ruled else []
             dates += [DateChange(original, cancelled=True, cancel_reason=one.cancel_reason)] if one.cancel_reason.strip() else []
             continue
         rdates += [] if ruled else [original]
-        begins = instance(one.start_at or one.original_start, row.all_day)
-        given = _moment(one.end_at, row.all_day)
+        at = one.start_at or one.original_start
+        begins = columns.moment(at, row.all_day, zone)
+        given = columns.end(one.end_at, at, row.all_day, zone) if one.end_at is not None else None
         ends = given if given is not None and given >= begins else begins + duration
         if (begins, ends) != (original, original + duration):
             dates.append(DateChange(original, begins, ends))
@@ -399,15 +422,6 @@ def _from_list(connection: Connection, key: str) -> bool:
     return bool(connection.execute(sa.select(sa.exists().where(member.c.person.in_(here)))).scalar())
 
 
-def _moment(value: datetime | None, all_day: bool) -> Moment | None:
-    return None if value is None else instance(value, all_day)
-
-
-def instance(value: datetime, all_day: bool) -> Moment:
-    """How a moment is read from a column: all-day ones are the date of their midnight in UTC."""
-    return value.date() if all_day else value
-
-
-def instant(value: Moment) -> datetime:
-    """How a moment is written into a column: dates as their midnight in UTC."""
-    return value if isinstance(value, datetime) else datetime.combine(value, time(), UTC)
+def _name(row: Any) -> Moment | None:
+    """The one date that a row is about; None: all of the follow-up."""
+    return columns.moment(row.original_start, row.all_day, row.timezone) if row.original_start is not None else None

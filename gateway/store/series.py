@@ -8,6 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from gateway.model import Moment
+from gateway.store import followups
 from gateway.store.schema import INVITEE, follow_up, follow_up_date, participant
 
 OWN = ("key", "uid", "sequence", "edition", "created_at", "answer_by")
@@ -26,23 +28,32 @@ class DateRow:
     cancel_reason: str
 
 
-def dates(connection: Connection, key: str, since: datetime) -> list[DateRow]:
-    """The rows of dates that begin, by their names, at `since` or later."""
+def dates(connection: Connection, key: str, since: Moment) -> list[tuple[Moment, DateRow]]:
+    """The dates that begin, by their names, at `since` or later: name and row."""
+    names = _since(connection, follow_up_date, key, since)
     rows = connection.execute(sa.select(follow_up_date).where(
-        follow_up_date.c.follow_up == key, follow_up_date.c.original_start >= since).order_by(follow_up_date.c.original_start))
-    return [DateRow(row.original_start, row.start_at, row.end_at, row.cancelled, row.cancel_reason) for row in rows]
+        follow_up_date.c.follow_up == key, follow_up_date.c.original_start.in_(names)).order_by(follow_up_date.c.original_start))
+    return [(names[row.original_start], DateRow(row.original_start, row.start_at, row.end_at, row.cancelled, row.cancel_reason))
+            for row in rows]
 
 
-def single_dates(connection: Connection, key: str, since: datetime) -> list[datetime]:
-    """The dates from then on that somebody is invited to alone."""
-    return list(connection.execute(sa.select(participant.c.original_start).where(
-        participant.c.follow_up == key, participant.c.original_start >= since, ~participant.c.removed).distinct()).scalars())
+def single_dates(connection: Connection, key: str, since: Moment) -> dict[datetime, Moment]:
+    """The dates from then on that somebody is invited to alone: as they stand there → their names."""
+    names = _since(connection, participant, key, since)
+    there = connection.execute(sa.select(participant.c.original_start).where(
+        participant.c.follow_up == key, participant.c.original_start.in_(names), ~participant.c.removed)).scalars()
+    return {one: names[one] for one in there}
 
 
-def shorten(connection: Connection, key: str, rrule: str, before: datetime) -> None:
+def shorten(connection: Connection, key: str, rrule: str, before: Moment) -> None:
     """Give a series a rule that ends, and take away what is said of dates from `before` on."""
+    gone = list(_since(connection, follow_up_date, key, before))
     connection.execute(sa.update(follow_up).where(follow_up.c.key == key).values(rrule=rrule))
-    connection.execute(sa.delete(follow_up_date).where(follow_up_date.c.follow_up == key, follow_up_date.c.original_start >= before))
+    connection.execute(sa.delete(follow_up_date).where(follow_up_date.c.follow_up == key, follow_up_date.c.original_start.in_(gone)))
+
+
+def _since(connection: Connection, table: sa.Table, key: str, since: Moment) -> dict[datetime, Moment]:
+    return {at: one for at, one in followups.names(connection, table, key).items() if one >= since}
 
 
 def copy(connection: Connection, key: str, name: str, values: Mapping[str, Any], own: Iterable[DateRow],

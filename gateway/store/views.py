@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from gateway import status
 from gateway.model import Delivery, Moment, Reply
-from gateway.store import codec, followups, invitations
+from gateway.store import codec, columns, followups, invitations
 from gateway.store.followups import Member
 from gateway.store.invitations import Invitation
 from gateway.store.schema import follow_up, follow_up_date, invitation
@@ -91,12 +91,13 @@ def _cancelled(connection: Connection, key: str | None) -> set[str]:
 
 def _dates(connection: Connection, key: str | None) -> dict[str, dict[Moment, bool]]:
     """Dates with data of their own by follow-up → whether each is cancelled."""
-    query = (sa.select(follow_up_date, follow_up.c.all_day).join(follow_up, follow_up.c.key == follow_up_date.c.follow_up)
+    query = (sa.select(follow_up_date, follow_up.c.all_day, follow_up.c.timezone)
+             .join(follow_up, follow_up.c.key == follow_up_date.c.follow_up)
              .where(follow_up_date.c.cancelled | follow_up_date.c.start_at.is_not(None) | follow_up_date.c.end_at.is_not(None)))
     found: dict[str, dict[Moment, bool]] = {}
     rows: Any = connection.execute(query if key is None else query.where(follow_up_date.c.follow_up == key))
     for row in rows:
-        found.setdefault(row.follow_up, {})[followups.instance(row.original_start, row.all_day)] = row.cancelled
+        found.setdefault(row.follow_up, {})[columns.moment(row.original_start, row.all_day, row.timezone)] = row.cancelled
     return found
 
 
