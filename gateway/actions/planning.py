@@ -125,6 +125,7 @@ def plan_one(connection: Connection, key: str, site: Context) -> list[int]:
     held = _Numbers(connection, key, numbers, context.now)
     if (number := _keep_edition(connection, key, made.edition, known_number, context)) is not None and made.edition is not None:
         held.known(made.edition, number)
+    invitations.let_go(connection, made.let_go, numbers)
     stopped = outbox.held_by_hand(connection, made.superseded)
     outbox.supersede(connection, made.superseded, context.now)
     if made.superseded:

@@ -56,12 +56,13 @@ class Queued:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """An invitation: one participant at one address, and what that address was last sent.
+    """An invitation: one participant at one address, and what that address holds as far as we know: what it was last sent.
 
     `method` None: never sent anything; a CANCEL of one date leaves it a REQUEST. `top_sequence`: highest that ever left for it,
     -1 before any; `top_dtstamp`: highest ever planned for it.
-    `refused`: its last letter did not arrive, so nothing is to be taken back there. `again`: he is to have his REQUEST once
-    more, `because` he answered an old time or asked for it; where it is about one date of the series, `again_instance`.
+    `refused`: its last letter did not arrive, so nothing is to be taken back there; `tried`: what he would hold by that letter,
+    where it was to give him something. `again`: he is to have his REQUEST once more, `because` he answered an old time or asked
+    for it; where it is about one date of the series, `again_instance`.
     """
 
     invitation: int
@@ -76,6 +77,7 @@ class Copy:
     queued: Sequence[Queued] = ()
     because: Occasion = Occasion.PLANNED
     again_instance: Moment | None = None
+    tried: Edition | None = None
 
 
 @dataclass(frozen=True, slots=True)

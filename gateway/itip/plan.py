@@ -29,13 +29,17 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything that follows from one look at one follow-up. `edition` None: the follow-up is gone."""
+    """Everything that follows from one look at one follow-up. `edition` None: the follow-up is gone.
+
+    `let_go`: copies whose last letter was refused and is owed no more; from now on they count as never sent it.
+    """
 
     edition: Edition | None
     changes: tuple[Change, ...] = ()
     owed: tuple[owing.Owed, ...] = ()
     superseded: tuple[int, ...] = ()
     notes: Mapping[int, str] = field(default_factory=dict)
+    let_go: tuple[owing.Copy, ...] = ()
 
 
 NO_ACCOUNT = "no mail account is configured"
@@ -71,12 +75,15 @@ def plan(wanted: Edition | None, known: Edition | None, invitees: Sequence[owing
     owed, superseded, notes = list[owing.Owed](), list[int](), dict[int, str]()
     by_participant, dates, views = {one.participant: one for one in invitees}, _Dates(edition), editions.Views(edition)
     wanting = _wanting(invitees, views)
-    reached = set[int]()
+    reached, let_go = set[int](), list[owing.Copy]()
     for one in copies:
         invitee, held = by_participant.get(one.participant), one.edition.recurrence_id if one.edition is not None else None
+        stands = False
         if invitee is not None and (own := wanting.get(one.participant)) is not None and _same(invitee.address, one.address):
             reached.add(one.participant)
-            if one.method is Method.REQUEST and held != invitee.date:  # of the same follow-up, but he is invited to something else now
+            if stands := _refused(own, invitee, one, dates, now):
+                letters = []
+            elif one.method is Method.REQUEST and held != invitee.date:  # of the same follow-up, but he is invited to something else now
                 letters = [*_cancel(views, one, now, _reply(invitee)),
                            _request(_for_him(own, None, invitee), invitee, one, dates, now)]
             else:
@@ -90,6 +97,7 @@ def plan(wanted: Edition | None, known: Edition | None, invitees: Sequence[owing
         new, replaced = _against_queue(one, letters, now)
         owed += new
         superseded += replaced
+        let_go += [one] if one.tried is not None and not stands and not letters else []
     for invitee in invitees:
         if invitee.participant in reached or (own := wanting.get(invitee.participant)) is None:
             continue
@@ -102,7 +110,7 @@ def plan(wanted: Edition | None, known: Edition | None, invitees: Sequence[owing
     notes |= {one.participant: NO_DATE for one in invitees if one.email_invite and not one.removed and _nowhere(edition, one.date)}
     notes |= {one.participant: NO_ADDRESS for one in invitees if one.email_invite and not one.address and not one.removed}
     edition, numbered = numbering.number(edition, owed, copies)
-    return Plan(edition, changes, tuple(numbering.stamp(numbered, copies)), tuple(superseded), notes)
+    return Plan(edition, changes, tuple(numbering.stamp(numbered, copies)), tuple(superseded), notes, tuple(let_go))
 
 
 def _elsewhere(invitees: Sequence[owing.Invitee], copies: Sequence[owing.Copy]) -> dict[int, int]:
@@ -200,6 +208,13 @@ def _requests(wanted: Edition, invitee: owing.Invitee, copy: owing.Copy, dates: 
         before, editions.sequence(after, date)[0], owing.next_dtstamp(copy.top_dtstamp, now), _reply(invitee, date), instance=date,
         remarks=Remarks(Occasion.OLD_ANSWER) if date in again else NO_REMARKS)
         for date, before, after in steps]
+
+
+def _refused(wanted: Edition, invitee: owing.Invitee, copy: owing.Copy, dates: _Dates, now: datetime) -> bool:
+    """Whether what he should hold is just what was refused for good: nothing more is owed until that changes."""
+    if copy.tried is None or copy.tried.recurrence_id != wanted.recurrence_id:
+        return False
+    return not _requests(wanted, invitee, replace(copy, method=Method.REQUEST, edition=copy.tried), dates, now)
 
 
 def _urges(before: Edition, after: Edition, now: datetime) -> bool:

@@ -3,7 +3,7 @@
 import base64
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -107,7 +107,9 @@ def copies(connection: Connection, key: str) -> tuple[list[owing.Copy], dict[Edi
     waiting = connection.execute(sa.select(outbox).where(
         outbox.c.follow_up == key, outbox.c.state.in_(REPLACEABLE), outbox.c.method.in_(PLANNED))
         .order_by(outbox.c.id).with_for_update()).all()
-    known = editions(connection, [*(row.sent_edition for row in rows), *(row.edition for row in waiting), *(row.before for row in waiting)])
+    returned = _returned(connection, [row for row in rows if row.refused])
+    known = editions(connection, [number for row in (*waiting, *returned.values()) for number in (row.edition, row.before)]
+                     + [row.sent_edition for row in rows])
     queued: dict[int, list[owing.Queued]] = {}
     for row in waiting:
         queued.setdefault(row.invitation, []).append(
@@ -118,7 +120,47 @@ def copies(connection: Connection, key: str) -> tuple[list[owing.Copy], dict[Edi
                       row.refused, row.again, tuple(queued.get(row.id, ())), Occasion(row.again_because or Occasion.PLANNED),
                       codec.parse_moment(row.again_instance))
              for row in rows]
+    found = [_without(one, returned[one.invitation], known) if one.invitation in returned else one for one in found]
     return found, {value: number for number, value in known.items() if number is not None}
+
+
+def _returned(connection: Connection, refused: Sequence[Any]) -> dict[int, Any]:
+    """The last letters of invitations that count as sent and were refused, by the server or later by a report."""
+    sent = {row.id: row.sent_edition for row in refused}
+    return {row.invitation: row for row in _last_letters(connection, list(sent))
+            if row.state != LetterState.SENDING and row.edition == sent[row.invitation]}
+
+
+def _last_letters(connection: Connection, numbers: Sequence[int]) -> Sequence[Any]:
+    """The newest letters of these invitations that left or are leaving; none where that says nothing of what is held there."""
+    if not numbers:
+        return []
+    left = (LetterState.SENT, LetterState.REFUSED, LetterState.SENDING)
+    newest = sa.select(sa.func.max(outbox.c.id)).where(
+        outbox.c.invitation.in_(numbers), outbox.c.state.in_(left), outbox.c.method != Method.NONE).group_by(outbox.c.invitation)
+    return connection.execute(sa.select(outbox).where(outbox.c.id.in_(newest), outbox.c.method.in_(PLANNED))).all()
+
+
+def _without(copy: owing.Copy, letter: Any, known: Mapping[int | None, Edition]) -> owing.Copy:
+    """The copy as it is without its last letter."""
+    before = known.get(letter.before)
+    if letter.method == Method.CANCEL and not letter.instance:
+        return replace(copy, edition=before)  # he was not told, and is invited anew if he is again
+    return replace(copy, edition=before, method=held_by(before), tried=known[letter.edition])
+
+
+def held_by(edition: Edition | None) -> Method | None:
+    """By which method an invitee holds what he was last sent: a letter that reinstates goes out after a CANCEL."""
+    if edition is None:
+        return None
+    return Method.CANCEL if edition.cancelled else Method.REQUEST
+
+
+def let_go(connection: Connection, copies: Iterable[owing.Copy], numbers: Mapping[Edition, int]) -> None:
+    """Their last letters were refused, and other things are owed now: they hold what they held before."""
+    for one in copies:
+        connection.execute(sa.update(invitation).where(invitation.c.id == one.invitation).values(
+            sent_edition=numbers[one.edition] if one.edition is not None else None, sent_method=one.method))
 
 
 def lock(connection: Connection, numbers: Iterable[int], *, wait: bool) -> set[int]:
@@ -241,12 +283,20 @@ def mark_reported(connection: Connection, participant_number: int, recipients: I
 
 
 def mark_read(connection: Connection, participant_number: int) -> None:
-    """Somebody answers from there: the newest address does not count as refused any more."""
-    connection.execute(sa.update(invitation).where(
+    """Somebody answers from there: the newest address does not count as refused any more, and what a report said of its last
+    letter was not so."""
+    marked = connection.execute(sa.select(invitation.c.id, invitation.c.refused).where(
         invitation.c.id == _newest(participant_number),
-        sa.or_(invitation.c.refused, invitation.c.delivery == Delivery.UNDELIVERABLE)).values(
-            refused=False, delivery_text="",
-            delivery=sa.case((invitation.c.delivery == Delivery.UNDELIVERABLE, Delivery.SENT.value), else_=invitation.c.delivery)))
+        sa.or_(invitation.c.refused, invitation.c.delivery == Delivery.UNDELIVERABLE)).with_for_update()).one_or_none()
+    if marked is None:
+        return
+    facts: dict[str, object] = {}
+    for letter in _last_letters(connection, [marked.id] if marked.refused else []):
+        if letter.state == LetterState.SENT:  # it may have been let go
+            facts = {"sent_edition": letter.edition, "sent_method": Method.REQUEST if letter.instance else letter.method}
+    connection.execute(sa.update(invitation).where(invitation.c.id == marked.id).values(
+        refused=False, delivery_text="", **facts,
+        delivery=sa.case((invitation.c.delivery == Delivery.UNDELIVERABLE, Delivery.SENT.value), else_=invitation.c.delivery)))
 
 
 def _newest(participant_number: int) -> sa.ScalarSelect[int]:

@@ -287,18 +287,11 @@ def _facts(connection: Connection, one: Settlement, mine: Row[tuple[int, int, in
     if one.state is LetterState.REFUSED:  # what was only given up leaves him with what he had, to be taken back if need be
         facts["refused"] = True
     elif one.arrived is False:
-        facts |= {"sent_edition": mine.before, "sent_method": _held_before(connection, mine.before)} if mine.method in PLANNED else {}
+        held = invitations.held_by(invitations.editions(connection, [mine.before]).get(mine.before))
+        facts |= {"sent_edition": mine.before, "sent_method": held} if mine.method in PLANNED else {}
     else:
         facts["refused"] = False
     return tuple(facts.items())
-
-
-def _held_before(connection: Connection, before: int | None) -> Method | None:
-    """By which method an invitee holds what he was last sent: a letter that reinstates goes out after a CANCEL."""
-    known = invitations.editions(connection, [before]).get(before)
-    if known is None:
-        return None
-    return Method.CANCEL if known.cancelled else Method.REQUEST
 
 
 def stranded(connection: Connection, holder: str) -> bool:

@@ -44,6 +44,7 @@ class Held:
     top_dtstamp: datetime | None = None
     refused: bool = False
     again: bool = False
+    tried: Edition | None = None
 
 
 @dataclass(slots=True)
@@ -102,7 +103,8 @@ class World:
         return [Copy(one.number, one.participant, one.address, one.method, one.edition, one.top_sequence, one.top_dtstamp, one.refused,
                      one.again, tuple(Queued(letter.number, letter.owed.method, letter.owed.edition, letter.owed.before, letter.tries,
                                              letter.owed.instance, letter.owed.reply, letter.owed.sequence)
-                                      for letter in self.letters if letter.invitation == one.number and letter.state == "waiting"))
+                                      for letter in self.letters if letter.invitation == one.number and letter.state == "waiting"),
+                     tried=one.tried)
                 for one in self.held]
 
     def look(self) -> Plan:
@@ -120,6 +122,8 @@ class World:
             if row.set_status is not None:
                 self.change(number, set_status=None)
         self.known, self.notes = made.edition, made.notes
+        for one in made.let_go:
+            self._held(one.invitation).tried = None
         for letter in self.letters:
             if letter.number in made.superseded:
                 assert letter.state == "waiting"
@@ -146,7 +150,7 @@ class World:
             return None
         letter.state, to = "sending", self._held(letter.invitation)
         to.method = Method.REQUEST if letter.owed.instance is not None else letter.owed.method
-        to.edition, to.top_sequence = letter.owed.edition, max(to.top_sequence, letter.owed.sequence)
+        to.edition, to.top_sequence, to.tried = letter.owed.edition, max(to.top_sequence, letter.owed.sequence), None
         return letter
 
     def settle(self, letter: Letter, fate: str) -> None:
@@ -158,11 +162,13 @@ class World:
             self._arrive(letter)
         if fate in ("taken", "refused"):
             letter.state, to.refused = "closed", fate == "refused"
-            return
-        letter.state, letter.tries = "waiting", letter.tries + 1
-        if fate == "later":
+        else:
+            letter.state, letter.tries = "waiting", letter.tries + 1
+        if fate in ("later", "refused"):
             before = to.edition = letter.owed.before
-            to.method = None if before is None else Method.CANCEL if before.cancelled else Method.REQUEST
+            if fate == "later" or to.method is Method.REQUEST:
+                to.tried = letter.owed.edition if fate == "refused" else None
+                to.method = None if before is None else Method.CANCEL if before.cancelled else Method.REQUEST
 
     def deliver(self) -> None:
         """Everything that waits is taken, in order."""

@@ -295,6 +295,30 @@ def test_an_address_that_refused_gets_no_cancellation_but_the_next_change() -> N
     assert world.plan() == []
 
 
+def test_what_is_changed_back_after_a_refusal_is_owed_again_when_it_changes_anew() -> None:
+    world = agreed(1)
+    for title, owed in (("Start", [(1, "REQUEST", 0)]), ("Start", []), (MEETING.title, []), ("Start", [(1, "REQUEST", 0)])):
+        world.edit(title=title)
+        assert world.plan() == owed
+        if owed:
+            world.settle(_claimed(world, 1), "refused")
+    world.edit(title="Another")
+    [letter] = world.look().owed
+    assert letter.before is not None
+    assert letter.before.title == MEETING.title
+
+
+def test_a_refused_cancellation_is_not_repeated_and_he_is_invited_anew_after_it() -> None:
+    world = agreed(1)
+    world.change(1, removed=True)
+    world.plan()
+    world.settle(_claimed(world, 1), "refused")
+    assert world.plan() == []
+    world.change(1, removed=False)
+    [letter] = world.look().owed
+    assert (letter.method, letter.before) == (Method.REQUEST, None)
+
+
 def test_asked_again_is_the_same_invitation_once_more() -> None:
     world = agreed()
     world.held[0].again = True

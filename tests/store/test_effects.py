@@ -713,6 +713,15 @@ def test_an_answer_clears_the_mark_while_the_next_letter_waits(office: Office) -
     assert cancelled(office) == ["eva@other.example", "ola@ext.example"]
 
 
+def test_an_answer_tells_that_a_bounced_invitation_is_held_though_the_switch_is_off(office: Office) -> None:
+    report(office, "failed")
+    with office.store.write() as connection:
+        connection.execute(sa.update(schema.participant).where(schema.participant.c.email == "ola@ext.example").values(email_invite=False))
+    assert office.post() == []
+    office.answer()
+    assert cancelled(office) == ["eva@other.example", "ola@ext.example"]
+
+
 def test_a_report_of_delay_is_no_news_of_an_address_that_refused(office: Office) -> None:
     assert report(office, "delayed").outcome is Outcome.DELAYED
     assert office.row("ola@ext.example").delivery is Delivery.DEFERRED
