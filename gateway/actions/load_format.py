@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from gateway.errors import InputError
-from gateway.itip import ics
+from gateway.itip import texts
 
 LARGEST_INTEGER = 2**31 - 1  # RFC 5545 §3.3.8
 SHOWN_ERRORS = 10
@@ -38,7 +38,7 @@ Text = Annotated[str, AfterValidator(_storable)]
 Key = Annotated[Text, AfterValidator(_key)]
 Word = Annotated[Text, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
 """A text that other systems keep as a number."""
-Reason = Annotated[str, Field(max_length=ics.LONGEST_REASON), AfterValidator(_storable)]
+Reason = Annotated[str, Field(max_length=texts.LONGEST_REASON), AfterValidator(_storable)]
 Count = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
 
 

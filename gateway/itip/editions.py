@@ -7,8 +7,10 @@ series and with it every date. There is one counter per UID; each component carr
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import datetime
 
 from gateway.followups import recurrence, rules
+from gateway.itip import texts, zones
 from gateway.model import Edition, Guest, Moment, Recurrence
 
 
@@ -69,7 +71,7 @@ def whole_differs(before: Edition, after: Edition) -> bool:
     """
     listed = before.guest_list is not after.guest_list and before.guest_list_public != after.guest_list_public
     return (before.significant < after.significant or _frame(before) != _frame(after) or listed
-            or before.cancelled != after.cancelled or _wording(before) != _wording(after))
+            or before.cancelled != after.cancelled or said(before) != said(after))
 
 
 def differs(before: Edition, after: Edition) -> bool:
@@ -200,15 +202,28 @@ def _grid(edition: Edition) -> tuple[object, ...]:
     return edition.start, edition.all_day, edition.timezone, rule
 
 
+def place(edition: Edition) -> tuple[object, ...]:
+    """Where it is, and by whose clocks. White space in a text changes nothing."""
+    return texts.line(edition.location), zone(edition)
+
+
+def zone(edition: Edition) -> str | None:
+    """The zone of its clocks; a day is the same by all."""
+    if not isinstance(edition.start, datetime):
+        return None
+    return "UTC" if zones.is_utc(edition.timezone) else edition.timezone
+
+
+def said(edition: Edition) -> tuple[object, ...]:
+    """What it is about, as it is shown."""
+    return texts.line(edition.title), texts.text(edition.agenda), texts.line(edition.video_url)
+
+
 def _frame(edition: Edition) -> tuple[object, ...]:
     """Time, place and recurrence of the series itself; the rule last."""
     when = edition.deadline if edition.start is None else (edition.start, edition.end)
     rule = rules.parts(edition.recurrence.rrule) if edition.recurrence is not None else None
-    return when, edition.all_day, edition.timezone, edition.location, rule
-
-
-def _wording(edition: Edition) -> tuple[object, ...]:
-    return edition.title, edition.agenda, edition.video_url
+    return when, edition.all_day, place(edition), rule
 
 
 def _by_date(one: tuple[Moment, *tuple[object, ...]]) -> str:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import icalendar
 
 from gateway.errors import InputError
-from gateway.itip import editions, zones
+from gateway.itip import editions, texts, zones
 from gateway.model import DateChange, Edition, Guest, Letter, Method, Moment, Recurrence, Reply
 
 PRODID = "-//invite-gateway//iTIP//EN"
@@ -21,12 +21,8 @@ HORIZON = 10
 """Years after its start for which the zone of an endless series is checked and, where needed, written out."""
 PLAIN = "!$&'*+-/=_.~"
 """Characters of a local part that stand as they are in mailto: (RFC 6068 §2; clients compare the text without decoding)."""
-CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
-"""Those of lines, and those that turn the direction of what follows (Unicode UAX 9): they would reach beyond the text itself."""
 SUFFIX = re.compile(r"(jr|sr|i{1,3}|iv|ph\.?d|m\.?d|inc|ltd|llc|plc|gmbh|asa?|ab|a/s)\.?", re.IGNORECASE)
 """What stands after a comma without being a given name: "Acme, Inc."."""
-LONGEST_REASON = 500
-"""Most characters that are shown of a reason."""
 FOLD = 74
 """Octets of a line, and of each that continues it without its space."""
 ONE_DAY = timedelta(days=1)
@@ -76,7 +72,7 @@ def common_name(name: str) -> str:
 
     Comma, semicolon, colon and quotes break aerc and sabre; a caret would be read as RFC 6868 escaping.
     """
-    clean = " ".join(CONTROLS.sub(" ", name).translate(str.maketrans("\n\t\u2019\u02bc", "  ''")).split())
+    clean = " ".join(texts.CONTROLS.sub(" ", name).translate(str.maketrans("\n\t\u2019\u02bc", "  ''")).split())
     parts = [part.strip() for part in clean.split(",")]
     if len(parts) == 2 and all(parts) and not SUFFIX.fullmatch(parts[1]):
         clean = f"{parts[1]} {parts[0]}"
@@ -89,7 +85,7 @@ def mailto(address: str) -> str:
     Raises `InputError` for what is no address at all.
     """
     local, _, domain = address.rpartition("@")
-    if not local or not domain or re.search(r"[\s<>]", domain) or CONTROLS.search(address):
+    if not local or not domain or re.search(r"[\s<>]", domain) or texts.CONTROLS.search(address):
         raise InputError(f"not a mail address: {address!r}")
     return f"mailto:{quote(local, safe=PLAIN)}@{_ascii(domain)}"
 
@@ -138,7 +134,7 @@ def cancel_reason(letter: Letter) -> str:
     """Why what a CANCEL takes away is cancelled; "" where nobody said, and in a withdrawal, which cancels nothing."""
     if letter.method is not Method.CANCEL or letter.withdrawn:
         return ""
-    return reason(editions.cancel_reason(letter.edition, letter.instance))
+    return texts.reason(editions.cancel_reason(letter.edition, letter.instance))
 
 
 class _Parameters(icalendar.Parameters):
@@ -170,8 +166,8 @@ class _Writer:
             event.add("dtend", self.local(when.end))
         if instance is None and shown.recurrence is not None:
             self.recurrence(event, shown.recurrence, when)
-        event.add("summary", text(shown.title) or shown.kind.value.capitalize())
-        self.texts(event)
+        event.add("summary", texts.text(shown.title) or shown.kind.value.capitalize())
+        self.describe(event)
         if why := cancel_reason(letter):
             event.add("comment", why)  # RFC 5546 §3.2.5
         self.people(event, instance, reply)
@@ -197,12 +193,12 @@ class _Writer:
         self.people(event, self.letter.instance, self.letter.reply)
         return event
 
-    def texts(self, event: icalendar.Event) -> None:
+    def describe(self, event: icalendar.Event) -> None:
         shown = self.shown
-        agenda, link = text(shown.agenda), web_link(shown.video_url)
-        if description := "\n\n".join(part for part in (agenda, text(shown.video_url)) if part):
+        agenda, link = texts.text(shown.agenda), texts.web_link(shown.video_url)
+        if description := "\n\n".join(part for part in (agenda, texts.text(shown.video_url)) if part):
             event.add("description", description)
-        if location := text(shown.location):
+        if location := texts.text(shown.location):
             event.add("location", location)
         if link:
             event.add("url", link)
@@ -326,28 +322,11 @@ def _years(shown: Edition, instance: Moment | None) -> tuple[int, int]:
     return first, last
 
 
-def text(value: str) -> str:
-    """A text with LF line ends and without control characters, which RFC 5545 §3.1 forbids."""
-    return CONTROLS.sub("", value.replace("\r\n", "\n").replace("\r", "\n")).strip()
-
-
 def folded(line: str) -> bytes:
     """A content line as it stands in an object (RFC 5545 §3.1). An ASCII line is cut as the library does, only faster."""
     if not line.isascii():
         return icalendar.parser.Contentline(line).to_ical() + b"\r\n"  # type: ignore[no-untyped-call, no-any-return]
     return "\r\n ".join(line[at:at + FOLD] for at in range(0, len(line), FOLD)).encode("ascii") + b"\r\n"
-
-
-def reason(value: str) -> str:
-    """A reason as it is shown: on one line, and no longer than a reader needs."""
-    found = " ".join(text(value).split())
-    return found if len(found) <= LONGEST_REASON else found[: LONGEST_REASON - 1].rstrip() + "…"
-
-
-def web_link(url: str) -> str:
-    """The URL if it is a web address that may become a link, otherwise ""."""
-    url = url.strip()
-    return url if re.fullmatch(r"https?://[\x21\x23-\x3b\x3d\x3f-\x7e]+", url, re.IGNORECASE) else ""
 
 
 def _recur(rule: str) -> icalendar.vRecur:

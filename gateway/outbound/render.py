@@ -16,10 +16,10 @@ import css_inline
 import jinja2
 
 from gateway import i18n
-from gateway.itip import blanks, ics, links
+from gateway.itip import blanks, ics, links, texts
 from gateway.mail import compose, dkim
 from gateway.model import Letter, Method, Reply
-from gateway.outbound import wording
+from gateway.outbound import news, wording
 from gateway.settings import Mail
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -70,7 +70,7 @@ def _blank(letter: Letter, language: str, organisation: str) -> _Blank:
 
 def _invitation(letter: Letter, mail: Mail, secret: bytes, receipt: bool) -> bytes:
     language = i18n.choose((letter.language, mail.language))
-    blank = _blank(blanks.blank(letter), language, wording.line(mail.name))
+    blank = _blank(blanks.blank(letter), language, texts.line(mail.name))
     own = ((blanks.ADDRESS, letter.address), (blanks.ORGANIZER, letter.organizer_address), (LINK, _link_address(letter)),
            (CHECK, _check(letter, secret)))
     text, html = blank.text, blank.html
@@ -94,14 +94,14 @@ def _invitation(letter: Letter, mail: Mail, secret: bytes, receipt: bool) -> byt
 def _forward(letter: Letter, mail: Mail) -> bytes:
     """Somebody's words for the owner: plain text, in the gateway's name, marked with who really wrote them (quality.md §3)."""
     words = i18n.catalogue(i18n.choose((letter.language, mail.language)))
-    teller, said = wording.Teller(letter, words, wording.line(mail.name)), letter.remarks
+    teller, said = wording.Teller(letter, words, texts.line(mail.name)), letter.remarks
     writer = said.writer.address if said.writer is not None else ""
     name = ics.common_name(said.writer.name) if said.writer is not None else ""
     shown = name or writer or words.gettext("Somebody unknown")
     values = {
         "writer": f"{name} <{writer}>" if name and writer else shown,
         "stranger_to": ics.common_name(said.row.name) or said.row.address if said.row is not None else "",
-        "title": teller.title(), "when": teller.short(), "lines": ics.text(said.words).split("\n"),
+        "title": teller.title(), "when": teller.short(), "lines": texts.text(said.words).split("\n"),
         "suggestion": words.gettext(wording.REPLIES[letter.reply]) if letter.reply is not Reply.NEEDS_ACTION else "",
         "reply_to": said.reply_to, "organisation": teller.organisation or mail.address,
     }
@@ -110,7 +110,7 @@ def _forward(letter: Letter, mail: Mail) -> bytes:
         recipient=compose.Mailbox(ics.common_name(letter.address_name), letter.address), reply_to=said.reply_to,
         message_id=letter.message_id, date=letter.dtstamp)
     subject = words.gettext("%(name)s wrote: %(title)s (%(when)s)") % {
-        "name": wording.clip(shown, LONGEST_LINK_TITLE), "title": wording.clip(teller.title(), 120), "when": teller.short()}
+        "name": texts.clip(shown, LONGEST_LINK_TITLE), "title": texts.clip(teller.title(), 120), "when": teller.short()}
     text = _engine(words.language, html=False).get_template("forward.txt.j2").render(values)
     return compose.note(envelope, subject, text, words.language)
 
@@ -122,7 +122,7 @@ def _bodies(teller: wording.Teller) -> tuple[str, str]:
     values = {
         "language": words.language,
         "heading": teller.heading(),
-        "change": wording.change(letter).value,
+        "change": news.of(letter).value,
         "subject": teller.subject(),
         "title": teller.title(),
         "lead": teller.lead(),
@@ -130,10 +130,10 @@ def _bodies(teller: wording.Teller) -> tuple[str, str]:
         "reason": teller.reason(),
         "facts": teller.facts(),
         "differences": teller.differences(),
-        "agenda": ics.text(shown.agenda),
+        "agenda": texts.text(shown.agenda),
         "agenda_label": teller.agenda_label(),
-        "video_url": wording.line(shown.video_url),
-        "video_link": ics.web_link(shown.video_url),
+        "video_url": texts.line(shown.video_url),
+        "video_link": texts.web_link(shown.video_url),
         "answers": answer_links(teller, LINK, CHECK),
         "owner": teller.owner(),
         "organisation": teller.organisation,
@@ -159,7 +159,7 @@ def answer_links(teller: wording.Teller, to: str, check: str) -> list[AnswerLink
     letter, words = teller.letter, teller.words
     if letter.method is not Method.REQUEST:
         return []
-    title, instance = wording.clip(teller.title(), LONGEST_LINK_TITLE), links.instance_name(letter.date)
+    title, instance = texts.clip(teller.title(), LONGEST_LINK_TITLE), links.instance_name(letter.date)
     found = []
     for reply, label in ((Reply.ACCEPTED, words.gettext("Yes")), (Reply.TENTATIVE, words.gettext("Maybe")),
                          (Reply.DECLINED, words.gettext("No"))):

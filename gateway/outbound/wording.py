@@ -6,30 +6,16 @@ Pure: from a letter and a catalogue. The templates only arrange what is decided 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from gateway.i18n import Catalogue, marked
-from gateway.itip import editions, ics, moments, reminders, zones
-from gateway.model import DateChange, Edition, Guest, Kind, Letter, Method, Moment, Occasion, Reply
-from gateway.outbound import repeats
+from gateway.itip import editions, ics, texts, zones
+from gateway.model import Edition, Guest, Kind, Letter, Method, Moment, Reply
+from gateway.outbound import news, repeats
+from gateway.outbound.news import Change
 
 MOST_DATES = 10
 MOST_GUESTS = 50
 HALF_YEAR = timedelta(days=182)
-
-
-class Change(StrEnum):
-    """What a letter tells its reader."""
-
-    INVITATION = "invitation"
-    REINSTATED = "reinstated"
-    MOVED = "moved"
-    UPDATED = "updated"
-    CANCELLED = "cancelled"
-    WITHDRAWN = "withdrawn"
-    ASKED_AGAIN = "asked_again"
-    REMINDER = "reminder"
-    PROPOSAL_DECLINED = "proposal_declined"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +41,7 @@ TITLES = {
     Change.CANCELLED: marked("Cancelled"),
     Change.WITHDRAWN: marked("Withdrawn"),
     Change.ASKED_AGAIN: marked("Please answer again"),
+    Change.STANDS: marked("Please answer again"),
     Change.REMINDER: marked("Reminder"),
     Change.PROPOSAL_DECLINED: marked("Proposal declined"),
 }
@@ -86,6 +73,9 @@ LEADS = {
         "You answered an earlier date of this task, so your answer does not count. Please answer for the date below."),
     (Change.ASKED_AGAIN, Kind.CALL): marked(
         "You answered an earlier time of this call, so your answer does not count. Please answer for the time below."),
+    (Change.STANDS, Kind.MEETING): marked("The meeting takes place as planned. Please answer again."),
+    (Change.STANDS, Kind.TASK): marked("The task is to be done as planned. Please answer again."),
+    (Change.STANDS, Kind.CALL): marked("The call takes place as planned. Please answer again."),
     **{(Change.REMINDER, kind): marked("%(owner)s has not received an answer to this invitation from you yet.") for kind in Kind},
     (Change.PROPOSAL_DECLINED, Kind.MEETING): marked(
         "%(owner)s cannot follow your proposal. The meeting stays as it is."),
@@ -114,29 +104,6 @@ COMPARED = (Change.MOVED, Change.UPDATED, Change.REINSTATED, Change.ASKED_AGAIN,
 """Letters that say what is different from the last one."""
 
 
-def change(letter: Letter) -> Change:
-    """What happened since this invitee's last letter. A repeat of what he holds is an invitation once more."""
-    before, now = letter.before, letter.edition
-    if letter.method is Method.CANCEL:
-        return Change.WITHDRAWN if letter.withdrawn else Change.CANCELLED
-    if letter.method is Method.DECLINECOUNTER:
-        return Change.PROPOSAL_DECLINED
-    if before is None:
-        return Change.INVITATION
-    if _cancelled(before, letter.instance) and not _cancelled(now, letter.instance):
-        return Change.REINSTATED
-    if letter.instance is not None and not editions.takes_place(before, letter.instance):
-        return Change.INVITATION  # a date that was added to a series
-    raised = editions.sequence(now, letter.instance)[1] > editions.sequence(before, letter.instance)[1]
-    if raised or _place(before, letter.instance) != _place(now, letter.instance):
-        return Change.MOVED
-    if letter.remarks.occasion is Occasion.OLD_ANSWER:
-        return Change.ASKED_AGAIN
-    if letter.remarks.occasion is Occasion.REMINDER:
-        return Change.REMINDER
-    return Change.UPDATED if _visible(letter, before) != _visible(letter, now) else Change.INVITATION
-
-
 @dataclass(frozen=True, slots=True)
 class Teller:
     """Puts the facts of one letter into words; `organisation` stands in for an owner without a name."""
@@ -151,18 +118,18 @@ class Teller:
 
     def title(self) -> str:
         shown = ics.facts(self.letter)
-        return line(shown.title) or self.words.gettext(NAMELESS[shown.kind])
+        return texts.line(shown.title) or self.words.gettext(NAMELESS[shown.kind])
 
     def heading(self) -> str:
         """"Moved": the one word of the subject."""
-        return self.words.gettext(TITLES[change(self.letter)])
+        return self.words.gettext(TITLES[news.of(self.letter)])
 
     def subject(self) -> str:
-        values = {"what": self.heading(), "title": clip(self.title(), 120), "when": self.short()}
+        values = {"what": self.heading(), "title": texts.clip(self.title(), 120), "when": self.short()}
         return self.words.gettext("%(what)s: %(title)s (%(when)s)") % values
 
     def lead(self) -> str:
-        what, kind = change(self.letter), ics.facts(self.letter).kind
+        what, kind = news.of(self.letter), ics.facts(self.letter).kind
         sentence = self.words.gettext(LEADS[what, kind]) % {"owner": self.owner()}
         if what in (Change.UPDATED, Change.PROPOSAL_DECLINED) and self.letter.reply is not Reply.NEEDS_ACTION:
             sentence += " " + self._standing()
@@ -212,7 +179,7 @@ class Teller:
             found.append(Fact(_("Repeats"), self._rule(shown)))
             found.append(Fact(_("Also on"), tuple(self._added(shown))))
             found.append(Fact(_("Changed dates"), tuple(self._dates(shown))))
-        found.append(Fact(_("Where"), lines(shown.location)))
+        found.append(Fact(_("Where"), texts.lines(shown.location)))
         found.append(Fact(_("Organizer"), (self.owner(),)))
         found.append(Fact(_("Participants"), tuple(self._guests(ics.guests(self.letter, instance)))))
         return [fact for fact in found if fact.lines]
@@ -220,27 +187,30 @@ class Teller:
     def differences(self) -> list[Difference]:
         """Old and new of everything visible that is not as it was; empty for a first invitation and a cancellation."""
         before, now, instance, _ = self.letter.before, self.letter.edition, self.letter.instance, self.words.gettext
-        if before is None or change(self.letter) not in COMPARED:
+        if before is None or news.of(self.letter) not in COMPARED:
             return []
         found = [
-            Difference(_("Title"), lines(before.title), lines(now.title)),
+            Difference(_("Title"), texts.lines(before.title), texts.lines(now.title)),
             Difference(self._when_label(now), self.when(before, instance), self.when(now, instance)),
-            Difference(_("Where"), lines(before.location), lines(now.location)),
-            Difference(_("Video meeting"), lines(before.video_url), lines(now.video_url)),
+            Difference(_("Time zone"), *self._zones(before, now)),
+            Difference(_("Where"), texts.lines(before.location), texts.lines(now.location)),
+            Difference(_("Video meeting"), texts.lines(before.video_url), texts.lines(now.video_url)),
             Difference(_("Answers wanted by"), self._answer_by(before), self._answer_by(now)),
         ]
         if instance is None:
             found += [Difference(_("Repeats"), self._rule(before), self._rule(now)),
-                      Difference(_("Also on"), tuple(self._added(before)), tuple(self._added(now))),
-                      Difference(_("Changed dates"), tuple(self._dates(before)), tuple(self._dates(now)))]
+                      Difference(_("Also on"), tuple(self._added(before, now)), tuple(self._added(now, before))),
+                      Difference(_("Changed dates"), tuple(self._dates(before, now)), tuple(self._dates(now, before)))]
         without = dict.fromkeys((_("Title"), _("Where"), _("Video meeting"), _("Answers wanted by")), _("not given")) | {
             _("Repeats"): _("only once")}
         told = []
         for one in found:
-            if one.before != one.now:
+            if " ".join(one.before) != " ".join(one.now):
                 nothing = (without.get(one.label, _("none")),)
                 told.append(Difference(one.label, one.before or nothing, one.now or nothing))
-        if ics.text(before.agenda) != ics.text(now.agenda):
+            elif one.label == _("Repeats") and instance is None and news.rule(before) != news.rule(now):
+                told.append(Difference(one.label, (), (_("in another way than before"),)))
+        if texts.text(before.agenda) != texts.text(now.agenda):
             told.append(Difference(self.agenda_label(), (), (_("new text below") if now.agenda.strip() else _("removed"),)))
         if before.guest_list_public != now.guest_list_public:
             told.append(Difference(_("Guest list"), (), (_("visible to all participants") if now.guest_list_public
@@ -262,8 +232,16 @@ class Teller:
             found.append(self._clocks(start, end, owners))
         return tuple(found)
 
+    def _zones(self, before: Edition, now: Edition) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Those of the owner, where nothing but their name tells them apart at that time."""
+        if self.when(before, self.letter.instance) != self.when(now, self.letter.instance) or editions.zone(before) == editions.zone(now):
+            return (), ()
+        old, new = (zones.display_name(one.timezone, one.start, str(self.words.locale)) if isinstance(one.start, datetime) else ""
+                    for one in (before, now))
+        return ((old,), (new,)) if old != new else ((before.timezone,), (now.timezone,))
+
     def _answer_by(self, edition: Edition) -> tuple[str, ...]:
-        by = _wanted_by(self.letter, edition)
+        by = news.wanted_by(self.letter, edition)
         return self._in_zones(edition, by, None) if by is not None else ()
 
     def _proposed(self, shown: Edition) -> tuple[str, ...]:
@@ -283,41 +261,38 @@ class Teller:
         more = len({*series.rdates} - {edition.start, *series.exdates})
         return (self.words.ngettext("on %(count)d more date", "on %(count)d more dates", more) % {"count": more},) if more else ()
 
-    def _dates(self, edition: Edition) -> Iterator[str]:
-        """Dates that are not as the rule says: moved, cancelled."""
-        excluded = edition.recurrence.exdates if edition.recurrence is not None else ()
-        changes = {one: DateChange(one, cancelled=True) for one in excluded} | {one.original: one for one in edition.dates}
-        ordered = sorted(changes.values(), key=lambda one: one.original)
-        for one in ordered[:MOST_DATES]:
-            yield self._date(edition, one)
+    def _dates(self, edition: Edition, other: Edition | None = None) -> Iterator[str]:
+        """Dates that are not as the rule says: moved, cancelled. `other`: leave out what is shown of it, too."""
+        told = news.changed_dates(other).items() if other is not None else ()
+        ordered = sorted((one for one in news.changed_dates(edition).items() if one not in told), key=lambda one: one[0])
+        for original, change in ordered[:MOST_DATES]:
+            yield self._date(edition, original, change)
         yield from self._more(len(ordered) - MOST_DATES)
 
-    def _added(self, edition: Edition) -> Iterator[str]:
-        """Dates beside those of the rule, or all but the first of a list of dates."""
-        named = {edition.start, *(one.original for one in edition.dates)}
-        further = [one for one in (edition.recurrence.rdates if edition.recurrence is not None else ()) if one not in named]
-        for one in sorted(further)[:MOST_DATES]:
-            yield self.when(edition, one)[0]
+    def _added(self, edition: Edition, other: Edition | None = None) -> Iterator[str]:
+        """Dates beside those of the rule, or all but the first of a list of dates. `other`: leave out what is shown of it, too."""
+        told = news.added_dates(other).items() if other is not None else ()
+        further = sorted(original for original, span in news.added_dates(edition).items() if (original, span) not in told)
+        for original in further[:MOST_DATES]:
+            yield self.when(edition, original)[0]
         yield from self._more(len(further) - MOST_DATES)
 
     def _more(self, count: int) -> Iterator[str]:
         if count > 0:
             yield self.words.ngettext("and %(count)d more", "and %(count)d more", count) % {"count": count}
 
-    def _date(self, edition: Edition, one: DateChange) -> str:
-        original = one.original
-        if isinstance(original, datetime):
-            original = original.astimezone(zones.zone(self.letter.timezone or edition.timezone))
-        day = self.words.short_day(original)
-        if one.cancelled:
-            if why := ics.reason(one.cancel_reason):
-                return self.words.gettext("%(day)s: cancelled (%(reason)s)") % {"day": day, "reason": why}
-            return self.words.gettext("%(day)s: cancelled") % {"day": day}
-        return self.words.gettext("%(day)s: now %(when)s") % {"day": day, "when": self.when(edition, one.original)[0]}
+    def _date(self, edition: Edition, original: Moment, change: ics.Span | str) -> str:
+        named = original.astimezone(zones.zone(self.letter.timezone or edition.timezone)) if isinstance(original, datetime) else original
+        day = self.words.short_day(named)
+        if isinstance(change, ics.Span):
+            return self.words.gettext("%(day)s: now %(when)s") % {"day": day, "when": self.when(edition, original)[0]}
+        if change:
+            return self.words.gettext("%(day)s: cancelled (%(reason)s)") % {"day": day, "reason": change}
+        return self.words.gettext("%(day)s: cancelled") % {"day": day}
 
     def _guests(self, guests: Sequence[Guest]) -> Iterator[str]:
         for guest in guests[:MOST_GUESTS]:
-            name = line(guest.name) or guest.address
+            name = texts.line(guest.name) or guest.address
             yield f"{name} ({self.words.gettext(REPLIES[guest.reply])})"
         if (more := len(guests) - MOST_GUESTS) > 0:
             yield self.words.ngettext("and %(count)d more", "and %(count)d more", more) % {"count": more}
@@ -353,41 +328,7 @@ class Teller:
         return self.words.gettext("%(day)s, %(start)s") % {"day": self.words.short_day(first), "start": self.words.clock(first)}
 
 
-def line(value: str) -> str:
-    """A text on one line, without control characters."""
-    return " ".join(ics.text(value).split())
-
-
-def lines(value: str) -> tuple[str, ...]:
-    """The lines of a text that are not empty."""
-    return tuple(part.strip() for part in ics.text(value).split("\n") if part.strip())
-
-
-def clip(value: str, most: int) -> str:
-    return value if len(value) <= most else value[: most - 1].rstrip() + "…"
-
-
 def _differ(start: datetime, end: datetime | None, mine: str, owners: str, *, series: bool) -> bool:
     """Whether two zones show different clocks at that time; of a series, at any time of the year."""
     moments = [start, end or start] + ([start + HALF_YEAR] if series else [])
     return any(moment.astimezone(zones.zone(mine)).utcoffset() != moment.astimezone(zones.zone(owners)).utcoffset() for moment in moments)
-
-
-def _cancelled(edition: Edition, instance: Moment | None) -> bool:
-    return edition.cancelled or (instance is not None and moments.is_cancelled(edition, instance))
-
-
-def _place(edition: Edition, instance: Moment | None) -> tuple[object, ...]:
-    """Time and place: what makes "moved" of a change. A rule that is only shortened does not (itip.md §2)."""
-    return ics.span(edition, instance), edition.timezone, edition.location.strip()
-
-
-def _wanted_by(letter: Letter, edition: Edition) -> datetime | None:
-    """By when an answer is wanted, in a letter that asks for one while there is time."""
-    asks = letter.method is Method.REQUEST and letter.reply is Reply.NEEDS_ACTION
-    return reminders.wanted_by(edition, letter.dtstamp, letter.instance) if asks else None
-
-
-def _visible(letter: Letter, edition: Edition) -> tuple[object, ...]:
-    return (edition.title, edition.agenda, edition.video_url, edition.recurrence, edition.dates, edition.guest_list_public,
-            _wanted_by(letter, edition))

@@ -52,7 +52,8 @@ KINDS: dict[str, Edition] = {
     "one-date-only": editions.seen(WITH_DATES, SECOND),
     "answer-by": replace(SINGLE, answer_by=START - timedelta(days=4)),
 }
-CHANGES = ("invitation", "reinstated", "moved", "updated", "cancelled", "withdrawn", "asked_again", "reminder", "proposal_declined")
+CHANGES = ("invitation", "reinstated", "moved", "updated", "cancelled", "withdrawn", "asked_again", "stands", "reminder",
+           "proposal_declined")
 REASONS = {"one-date": "Foredragsholderen er syk.", "answer-by": "Vi fikk ikke nok svar i tide; ny innkalling kommer på nyåret.",
            "rich": "Først <b>dette</b>,\r\n så \x1b[31m; & \"det\" – " + "og mer til " * 60}
 """Why the follow-ups of some kinds are cancelled."""
@@ -73,7 +74,7 @@ def changed(kind: str, change: str) -> Letter:
     """The letter of a kind that tells this change."""
     now = KINDS[kind]
     base = letter(now, instance=SECOND if kind == "one-date" else None)
-    sequence = now.sequence + 1
+    sequence = editions.counter(now) + 1
     if change == "invitation":
         return base
     if change in ("asked_again", "reminder"):
@@ -88,6 +89,7 @@ def changed(kind: str, change: str) -> Letter:
         return replace(base, method=Method.CANCEL, before=now, edition=gone, sequence=sequence, withdrawn=change == "withdrawn")
     before = {
         "reinstated": replace(now, cancelled=True),
+        "stands": now,
         "moved": replace(now, location="Bølgen", timezone="Europe/London"),
         "updated": replace(now, title="Oppstart", agenda="Kaffe", video_url="https://meet.example/gammel"),
     }[change]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import InputError
-from gateway.itip import editions, ics
+from gateway.itip import editions, ics, texts
 from gateway.model import DateChange, Guest, Kind, Letter, Method, Moment, Recurrence, Reply
 from tests.core import libical, specimens
 from tests.core.specimens import SECOND, SERIES, SINGLE, START, THIRD, WEEK, WITH_DATES, letter
@@ -183,7 +183,7 @@ def test_any_name_leaves_the_address_intact(name: str, title: str) -> None:
 def test_any_agenda_is_read_back(agenda: str) -> None:
     content = ics.calendar(letter(replace(SINGLE, agenda=agenda)))
     assert max(len(line) for line in content.split(b"\r\n")) <= 75
-    assert str(event(content).get("DESCRIPTION", "")) == ics.text(agenda)
+    assert str(event(content).get("DESCRIPTION", "")) == texts.text(agenda)
     assert not re.search(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", content)
 
 

@@ -19,7 +19,7 @@ from babel.messages.catalog import Catalog
 from gateway import i18n
 from gateway.itip import preflight
 from gateway.model import Letter, Method, Recurrence, Reply
-from gateway.outbound import render, repeats, wording
+from gateway.outbound import news, render, repeats, wording
 from tests.core import specimens
 from tests.core.specimens import MAIL, SECRET, letter
 
@@ -139,7 +139,7 @@ def test_letters_may_leave_in_every_language(language: str) -> None:
         assert max(len(line) for line in content.split(b"\r\n")) <= 78
         message = email.message_from_bytes(content, policy=email.policy.strict)
         assert isinstance(message, EmailMessage)
-        assert message["Subject"].startswith(words.gettext(wording.TITLES[wording.change(one)]) + ": ")
+        assert message["Subject"].startswith(words.gettext(wording.TITLES[news.of(one)]) + ": ")
         assert {"Kari Nordmann", MAIL.name} <= set(re.split(r" via | \(|\)", message["From"].addresses[0].display_name))
         for kind in ("plain", "html"):
             body = message.get_body((kind,))

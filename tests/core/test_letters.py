@@ -20,10 +20,10 @@ from icalendar import Calendar
 
 from gateway import i18n
 from gateway.errors import InputError
-from gateway.itip import editions, ics, links, preflight
+from gateway.itip import editions, ics, links, preflight, texts
 from gateway.mail import compose
 from gateway.model import Edition, Kind, Letter, Method, Recurrence, Reply
-from gateway.outbound import render, repeats, wording
+from gateway.outbound import news, render, repeats, wording
 from gateway.settings import Mail
 from tests.core import specimens
 from tests.core.specimens import HOUR, MAIL, SECOND, SECRET, SERIES, SINGLE, START, WEEK, WITH_DATES, changed, letter
@@ -96,7 +96,7 @@ def test_every_letter_may_leave(kind: str, change: str) -> None:
         assert dict(calendar[0]["Content-Type"].params) == {"charset": "utf-8", "method": one.method.value}
         assert calendar[1].get_filename() == "invite.ics"
         words = i18n.catalogue(one.language)
-        told = wording.change(one)
+        told = news.of(one)
         assert message["Subject"].startswith(words.gettext(wording.TITLES[told]) + ": ")
         assert told.value == change
         for part in ("plain", "html"):
@@ -275,32 +275,34 @@ def test_what_changed_is_told_old_and_new() -> None:
 
 def test_a_move_back_and_forth_still_asks_again() -> None:
     raised = replace(SINGLE, sequence=2, significant=2)
-    assert wording.change(letter(raised, before=SINGLE)) is wording.Change.MOVED
+    assert news.of(letter(raised, before=SINGLE)) is news.Change.STANDS
     assert teller(letter(raised, before=SINGLE)).differences() == []
+    renamed = replace(raised, title="Oppstart")
+    assert news.of(letter(renamed, before=SINGLE)) is news.Change.UPDATED
 
 
 def test_a_shortened_series_is_updated_and_not_moved() -> None:
     short = replace(SERIES, recurrence=Recurrence("FREQ=WEEKLY;UNTIL=20261215;BYDAY=TU"), sequence=1)
     one = letter(short, before=SERIES, reply=Reply.ACCEPTED)
-    assert wording.change(one) is wording.Change.UPDATED
+    assert news.of(one) is news.Change.UPDATED
     assert "Svaret ditt gjelder fortsatt: ja." in text(parsed(one))
 
 
 def test_the_same_letter_again_is_an_invitation() -> None:
-    assert wording.change(letter(before=SINGLE)) is wording.Change.INVITATION
+    assert news.of(letter(before=SINGLE)) is news.Change.INVITATION
     answered = replace(specimens.LISTED, guests=())
-    assert wording.change(letter(specimens.LISTED, before=answered)) is wording.Change.INVITATION
+    assert news.of(letter(specimens.LISTED, before=answered)) is news.Change.INVITATION
 
 
 def test_one_date_of_a_series_is_told_apart() -> None:
     moved = letter(WITH_DATES, before=SERIES, instance=SECOND, sequence=2)
-    assert wording.change(moved) is wording.Change.MOVED
+    assert news.of(moved) is news.Change.MOVED
     body = text(parsed(moved))
     assert "Dette gjelder bare denne ene datoen i en serie." in body
     assert "tirsdag 8. desember 2026 kl. 11.00–12.00" in body
     back = replace(SERIES, dates=(), sequence=3)
     gone = replace(SERIES, dates=(replace(WITH_DATES.dates[1], original=SECOND),))
-    assert wording.change(letter(back, before=gone, instance=SECOND)) is wording.Change.REINSTATED
+    assert news.of(letter(back, before=gone, instance=SECOND)) is news.Change.REINSTATED
 
 
 def test_a_withdrawn_invitation_is_not_a_cancelled_meeting() -> None:
@@ -316,7 +318,7 @@ def test_a_cancellation_says_why(kind: str) -> None:
     told, = (line for line in text(message).splitlines() if line.startswith("Årsak: "))
     why = told.removeprefix("Årsak: ")
     assert why == " ".join(re.sub("\x1b", "", specimens.REASONS[kind]).split()) or (kind == "rich" and why.endswith("…"))
-    assert len(why) <= ics.LONGEST_REASON
+    assert len(why) <= texts.LONGEST_REASON
     assert [words for words in Page(text(message, "html")).words if words == told], "the same in the HTML, and no markup"
     assert Calendar.from_ical(ics.calendar(changed(kind, "cancelled"))).walk("VEVENT")[0]["comment"] == why
 
@@ -366,7 +368,7 @@ def test_nobody_is_urged_who_need_not_or_can_no_longer_answer_in_time(one: Lette
     (BY, None, ("fredag 27. november 2026 kl. 09.00 (Oslo, UTC+1)", "ikke oppgitt"))])
 def test_another_deadline_is_told_old_and_new(before: datetime | None, now: datetime | None, told: tuple[str, str]) -> None:
     one = letter(replace(SINGLE, answer_by=now), before=replace(SINGLE, answer_by=before))
-    assert wording.change(one) is wording.Change.UPDATED
+    assert news.of(one) is news.Change.UPDATED
     assert [(one.label, *one.before, *one.now) for one in teller(one).differences()] == [("Svarfrist", *told)]
 
 
@@ -400,14 +402,14 @@ def test_a_time_after_what_is_asked_about_is_not_named(one: Letter, told: bool) 
 
 def test_who_has_answered_reads_nothing_of_another_deadline() -> None:
     one = letter(replace(SINGLE, answer_by=BY), before=SINGLE, reply=Reply.ACCEPTED)
-    assert wording.change(one) is wording.Change.INVITATION
+    assert news.of(one) is news.Change.INVITATION
     assert teller(replace(one, edition=replace(one.edition, title="X"))).differences()[0].label == "Tittel"
     assert len(teller(replace(one, edition=replace(one.edition, title="X"))).differences()) == 1
 
 
 def test_a_move_that_goes_with_a_reminder_is_told_as_a_move() -> None:
     one = changed("meeting", "moved")
-    assert wording.change(replace(one, remarks=changed("meeting", "reminder").remarks)) is wording.Change.MOVED
+    assert news.of(replace(one, remarks=changed("meeting", "reminder").remarks)) is news.Change.MOVED
 
 
 def test_answer_links_lead_to_the_token_address_with_a_valid_tag() -> None:

@@ -9,7 +9,7 @@ import pytest
 from gateway import i18n, status
 from gateway.itip import editions, ics, plan, preflight
 from gateway.model import Moment, Reply, Standing
-from gateway.outbound import render, wording
+from gateway.outbound import news, render, wording
 from tests.core.invitees import Letter
 from tests.core.specimens import MAIL, SECRET
 from tests.core.test_attendee_model import DAY, HOUR, WEEK, Office, Record, written
@@ -165,21 +165,21 @@ def test_a_cancelled_date_that_takes_place_after_all() -> None:
     del office.record.own[N[1]]
     assert owed(office) == both("REQUEST", 2, N[1])
     assert [date_code(office, number, N[1]) for number in (1, 2)] == [5, 5]
-    assert wording.change(written(office.letters[-1])) is wording.Change.REINSTATED
+    assert news.of(written(office.letters[-1])) is news.Change.REINSTATED
 
 
 def test_letters_about_one_date_say_what_became_of_it() -> None:
     office = agreed()
-    told = dict[str, wording.Change]()
+    told = dict[str, news.Change]()
     for name, times in (("moved", N[1] + HOUR), ("cancelled", None)):
         office.record.own[N[1]] = times
         owed(office)
         office.deliver()
-        told[name] = wording.change(written(office.letters[-1]))
+        told[name] = news.of(written(office.letters[-1]))
     office.record.own[EXTRA] = EXTRA
     owed(office)
-    told["added"] = wording.change(written(office.letters[-1]))
-    assert told == {"moved": wording.Change.MOVED, "cancelled": wording.Change.CANCELLED, "added": wording.Change.INVITATION}
+    told["added"] = news.of(written(office.letters[-1]))
+    assert told == {"moved": news.Change.MOVED, "cancelled": news.Change.CANCELLED, "added": news.Change.INVITATION}
     teller = wording.Teller(written(office.letters[-1]), i18n.catalogue("en"))
     assert teller.scope() == "This applies only to this one date in a series."
     assert "5 Mar 2027" in teller.subject()
@@ -193,7 +193,7 @@ def test_a_follow_up_that_takes_place_after_all_says_so_and_is_above_its_cancell
     office.deliver()
     office.record.cancelled = False
     assert owed(office) == both("REQUEST", 2)
-    assert wording.change(written(office.letters[-1])) is wording.Change.REINSTATED
+    assert news.of(written(office.letters[-1])) is news.Change.REINSTATED
     letter = _claimed(office, 1)
     office.settle(letter, "later")
     assert owed(office) == [], "still cancelled for him, and the letter waits"
@@ -253,7 +253,7 @@ def test_a_stop_keeps_answers_and_drops_what_comes_after() -> None:
     assert owed(office) == both("REQUEST", 3)
     assert [office.code(1), date_code(office, 1, N[1]), date_code(office, 1, N[5])] == [1, 9, None]
     assert office.record.own == {N[1]: N[1] + HOUR}
-    assert wording.change(written(office.letters[-1])) is wording.Change.UPDATED
+    assert news.of(written(office.letters[-1])) is news.Change.UPDATED
 
 
 def test_removed_after_letters_about_dates_is_withdrawn_above_them_and_invited_again_above_that() -> None:

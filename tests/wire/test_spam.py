@@ -12,7 +12,7 @@ import pytest
 
 from gateway import i18n
 from gateway.model import Letter, Method, Reply
-from gateway.outbound import render, wording
+from gateway.outbound import news, render
 from tests.core import signing, specimens
 from tests.rig import spamassassin
 
@@ -47,7 +47,7 @@ def test_no_letter_looks_like_spam() -> None:
     *ours, spam = spamassassin.verdicts([
         *(render.render(one, specimens.MAIL, specimens.SECRET, signer=signer if number // 2 % 2 else None) for number, one in enumerate(chosen)), SPAM])
     assert spam.score >= 5, f"who lets this pass is no judge: {spam}"
-    told = {(wording.change(one), one.language) for one in chosen if one.method is not Method.NONE}
-    assert told >= {(change, language) for change in wording.Change for language in specimens.LANGUAGES}
+    told = {(news.of(one), one.language) for one in chosen if one.method is not Method.NONE}
+    assert told >= {(change, language) for change in news.Change for language in specimens.LANGUAGES}
     assert {language for _, language in told} == {*i18n.available()}
     assert {(one.edition.title, found.score, found.rules) for one, found in zip(chosen, ours, strict=True) if found.score >= 1} == set()
