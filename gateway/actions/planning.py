@@ -296,6 +296,7 @@ def _keep_rows(connection: Connection, key: str, members: Sequence[Member], made
             entries.append(journal.Entry("switched_off", key, member.id, detail=note))
         elif note != member.note and (member.note != plan.NO_ADDRESS or member.address):
             followups.annotate(connection, {member.id: note})
+            entries += [journal.Entry("not_invited", key, member.id, detail=note)] if note == plan.TWICE else []
     touched = {number for number, instance in changed if instance is plan.SERIES}
     followups.write_codes(connection, {one.id: status.code(one.role, one.standings[plan.SERIES]) for one in members
                                        if one.id not in touched and one.code != status.code(one.role, one.standings[plan.SERIES])})

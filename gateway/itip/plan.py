@@ -31,7 +31,8 @@ class Change:
 class Plan:
     """Everything that follows from one look at one follow-up. `edition` None: the follow-up is gone.
 
-    `let_go`: copies whose last letter was refused and is owed no more; from now on they count as never sent it.
+    `let_go`: copies as they are from now on without a letter: the last one was refused and is owed no more, or what is held at
+    that address is another row's.
     """
 
     edition: Edition | None
@@ -48,6 +49,7 @@ OVER = "the follow-up is over: no letter"
 DATE_OVER = "a date that was changed is over: no letter"
 NO_DATE = "no date of the series begins then: no letter"
 COVERED = "invited to the whole series: no letter about this date"
+TWICE = "invited at this address by another row: no letter"
 
 
 def pointless(edition: Edition, before: Edition | None, instance: Moment | None, now: datetime) -> bool:
@@ -74,7 +76,10 @@ def plan(wanted: Edition | None, known: Edition | None, invitees: Sequence[owing
         return Plan(edition, changes, notes={one.participant: NO_ACCOUNT for one in invitees if one.email_invite})
     owed, superseded, notes = list[owing.Owed](), list[int](), dict[int, str]()
     by_participant, dates, views = {one.participant: one for one in invitees}, _Dates(edition), editions.Views(edition)
-    wanting = _wanting(invitees, views)
+    wanting = _wanting(invitees, views, copies)
+    taken = {(one.address.lower(), one.date) for one in invitees if one.participant in wanting}
+    kept = {_entry(one) for one in copies if _holds(one) and (own := wanting.get(one.participant)) is not None
+            and _entry(one) == (by_participant[one.participant].address.lower(), own.uid, own.recurrence_id)}
     reached, let_go = set[int](), list[owing.Copy]()
     for one in copies:
         invitee, held = by_participant.get(one.participant), one.edition.recurrence_id if one.edition is not None else None
@@ -88,6 +93,9 @@ def plan(wanted: Edition | None, known: Edition | None, invitees: Sequence[owing
                            _request(_for_him(own, None, invitee), invitee, one, dates, now)]
             else:
                 letters = _requests(own, invitee, one, dates, now)
+        elif _holds(one) and not one.refused and _entry(one) in kept:  # to take it back would take it away from the other row
+            letters = []
+            let_go.append(replace(one, method=Method.CANCEL))
         else:
             letters = _cancel(views, one, now, _reply(invitee))
         if past := [letter for letter in letters if pointless(letter.edition, letter.before, letter.instance, now)]:
@@ -106,7 +114,8 @@ def plan(wanted: Edition | None, known: Edition | None, invitees: Sequence[owing
             owed.append(letter)
         else:
             notes[invitee.participant] = OVER
-    notes |= {one.participant: COVERED for one in invitees if one.participant not in wanting and _wants(views.of(one.date), one)}
+    notes |= {one.participant: TWICE if (one.address.lower(), one.date) in taken else COVERED
+              for one in invitees if one.participant not in wanting and _wants(views.of(one.date), one)}
     notes |= {one.participant: NO_DATE for one in invitees if one.email_invite and not one.removed and _nowhere(edition, one.date)}
     notes |= {one.participant: NO_ADDRESS for one in invitees if one.email_invite and not one.address and not one.removed}
     edition, numbered = numbering.number(edition, owed, copies)
@@ -157,11 +166,29 @@ def _standings(edition: Edition | None, known: Edition | None, invitees: Sequenc
     return tuple(changes), rows
 
 
-def _wanting(invitees: Sequence[owing.Invitee], views: editions.Views) -> dict[int, Edition]:
-    """The rows that should hold an invitation now, and to what. Whoever is invited to all of it is not invited to a date as well."""
+def _wanting(invitees: Sequence[owing.Invitee], views: editions.Views, copies: Sequence[owing.Copy]) -> dict[int, Edition]:
+    """The rows that should hold an invitation now, and to what. Whoever is invited to all of it is not invited to a date as well.
+
+    A calendar has one entry of a UID, so of several rows with one address one is invited: the one that is already, else the first.
+    """
     found = {one.participant: (one, view) for one in invitees if _wants(view := views.of(one.date), one) and view is not None}
     whole = {one.address.lower() for one, _ in found.values() if one.date is None}
-    return {number: view for number, (one, view) in found.items() if one.date is None or one.address.lower() not in whole}
+    holding, first = {(one.participant, *_entry(one)) for one in copies if _holds(one)}, dict[tuple[str, str, Moment | None], int]()
+    entries = {number: (one.address.lower(), view.uid, one.date) for number, (one, view) in found.items()}
+    for number in sorted(found, key=lambda one: ((one, *entries[one]) not in holding, one)):
+        first.setdefault(entries[number], number)
+    return {number: view for number, (one, view) in found.items() if first[entries[number]] == number
+            and (one.date is None or one.address.lower() not in whole)}
+
+
+def _holds(copy: owing.Copy) -> bool:
+    return copy.method is Method.REQUEST and copy.edition is not None
+
+
+def _entry(copy: owing.Copy) -> tuple[str, str, Moment | None]:
+    """What somebody has in a calendar: at this address, of this UID, all of it or one date."""
+    assert copy.edition is not None
+    return copy.address.lower(), copy.edition.uid, copy.edition.recurrence_id
 
 
 def _wants(edition: Edition | None, invitee: owing.Invitee) -> bool:

@@ -157,7 +157,7 @@ def held_by(edition: Edition | None) -> Method | None:
 
 
 def let_go(connection: Connection, copies: Iterable[owing.Copy], numbers: Mapping[Edition, int]) -> None:
-    """Their last letters were refused, and other things are owed now: they hold what they held before."""
+    """Invitations that hold something else from now on, though no letter left (`plan.Plan.let_go`)."""
     for one in copies:
         connection.execute(sa.update(invitation).where(invitation.c.id == one.invitation).values(
             sent_edition=numbers[one.edition] if one.edition is not None else None, sent_method=one.method))

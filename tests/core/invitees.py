@@ -123,7 +123,8 @@ class World:
                 self.change(number, set_status=None)
         self.known, self.notes = made.edition, made.notes
         for one in made.let_go:
-            self._held(one.invitation).tried = None
+            held = self._held(one.invitation)
+            held.method, held.edition, held.tried = one.method, one.edition, None
         for letter in self.letters:
             if letter.number in made.superseded:
                 assert letter.state == "waiting"

@@ -161,6 +161,34 @@ def test_another_row_takes_over_an_address_above_what_was_withdrawn_there() -> N
     assert world.plan() == [(1, "CANCEL", 1), (3, "REQUEST", 2)]
 
 
+def test_of_two_rows_with_one_address_one_is_invited_and_the_other_takes_over_from_it() -> None:
+    world = World()
+    world.invite(1)
+    world.invite(2, "P1@ext.example")
+    assert world.plan() == [(1, "REQUEST", 0)]
+    assert world.notes == {2: plan.TWICE}
+    world.deliver()
+    world.change(2, removed=True)
+    assert world.plan() == []
+    world.change(2, removed=False)
+    world.change(1, email_invite=False)
+    assert world.plan() == [(1, "CANCEL", 1), (2, "REQUEST", 2)]
+    world.deliver()
+    world.change(1, email_invite=True)
+    assert world.plan() == []
+    assert world.notes == {1: plan.TWICE}
+
+
+def test_what_two_rows_hold_at_one_address_is_not_taken_away_with_the_second() -> None:
+    world = agreed(1, 2)
+    world.rows[2] = replace(world.rows[2], address="p1@ext.example")
+    world.held[1].address = "p1@ext.example"
+    world.change(2, removed=True)
+    assert world.plan() == []
+    world.edit(cancelled=True)
+    assert world.plan() == [(1, "CANCEL", 1)]
+
+
 def test_a_follow_up_made_anew_under_its_key_cancels_the_old_one_by_its_own_uid() -> None:
     world = agreed()
     world.rows.clear()
