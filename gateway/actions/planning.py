@@ -264,7 +264,8 @@ def _invitee(member: Member, context: Context) -> owing.Invitee:
     return owing.Invitee(
         participant=member.id, role=member.role, name=member.name, address=member.address,
         language=member.language or context.mail.language, timezone=member.timezone, email_invite=member.email_invite,
-        removed=member.removed, standings=member.standings, date=member.date, token=member.given_token, set_status=member.set_status)
+        removed=member.removed, standings=member.standings, date=member.date, token=member.given_token, set_status=member.set_status,
+        assigner=member.assigner)
 
 
 def _keep_rows(connection: Connection, key: str, members: Sequence[Member], made: plan.Plan, context: Context) -> None:

@@ -17,7 +17,7 @@ class Invitee:
 
     `date`: the one date of a series that he is invited to; what he answers to it is the standing of his row.
     `set_status`: a status written by hand (1, 5 or 9), to be taken as a toggle. `delegated_from`, `delegated_to`: who passed
-    the invitation on to him, and to whom he did.
+    the invitation on to him, and to whom he did. `assigner`: who assigned the follow-up to him, by name.
     """
 
     participant: int
@@ -34,6 +34,7 @@ class Invitee:
     set_status: int | None = None
     delegated_from: Guest | None = None
     delegated_to: Guest | None = None
+    assigner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,15 @@ def _guest(invitee: Invitee, dates: Sequence[Moment]) -> Guest:
     series = invitee.standings.get(None, Standing()).reply
     own = ((date, invitee.standings[date].reply) for date in dates if date in invitee.standings)
     return Guest(invitee.name, invitee.address, series, invitee.date, tuple((date, reply) for date, reply in own if reply is not series))
+
+
+def assigned(letter: Owed) -> Owed:
+    """Whoever is asked because a follow-up was assigned to him hears so from who did that: its owner is himself."""
+    if letter.invitee is None or not letter.invitee.assigner:
+        return letter
+    by = letter.invitee.assigner
+    return replace(letter, edition=replace(letter.edition, organizer=by),
+                   before=replace(letter.before, organizer=by) if letter.before is not None else None)
 
 
 def next_dtstamp(last: datetime | None, now: datetime) -> datetime:

@@ -119,7 +119,7 @@ def plan(wanted: Edition | None, known: Edition | None, invitees: Sequence[owing
     notes |= {one.participant: NO_DATE for one in invitees if one.email_invite and not one.removed and _nowhere(edition, one.date)}
     notes |= {one.participant: NO_ADDRESS for one in invitees if one.email_invite and not one.address and not one.removed}
     edition, numbered = numbering.number(edition, owed, copies)
-    return Plan(edition, changes, tuple(numbering.stamp(numbered, copies)), tuple(superseded), notes, tuple(let_go))
+    return Plan(edition, changes, tuple(map(owing.assigned, numbering.stamp(numbered, copies))), tuple(superseded), notes, tuple(let_go))
 
 
 def _elsewhere(invitees: Sequence[owing.Invitee], copies: Sequence[owing.Copy]) -> dict[int, int]:

@@ -66,7 +66,7 @@ class Owner:
 class Member:
     """A participant row with the name and the addresses of whoever it stands for, the preferred address first.
 
-    `date`: the one date of the follow-up that it is for; None: all of it.
+    `date`: the one date of the follow-up that it is for; None: all of it. `assigner`: the name of who assigned it to him.
     """
 
     id: int
@@ -86,6 +86,7 @@ class Member:
     conflict: bool
     standings: Mapping[Moment | None, Standing]
     date: Moment | None = None
+    assigner: str = ""
 
     @property
     def address(self) -> str:
@@ -284,16 +285,18 @@ def settle(connection: Connection, key: str, *, uid: str, edition: int, sequence
 
 def members(connection: Connection, key: str | None = None, ids: Sequence[int] | None = None) -> list[Member]:
     """The participant rows of a follow-up, removed ones too, or those with the given numbers, or all."""
+    assigner = associate.alias()
     query = (
         sa.select(participant, follow_up.c.owner, follow_up.c.assigned_by, follow_up.c.cancelled, follow_up.c.all_day,
                   follow_up.c.timezone,
                   person.c.name.label("person_name"), person.c.language.label("person_language"), person.c.timezone.label("person_zone"),
                   associate.c.name.label("associate_name"), associate.c.email.label("associate_email"),
                   associate.c.language.label("associate_language"), associate.c.timezone.label("associate_zone"),
-                  resource.c.name.label("resource_name"))
+                  assigner.c.name.label("assigner_name"), resource.c.name.label("resource_name"))
         .join(follow_up, follow_up.c.key == participant.c.follow_up)
         .join(person, person.c.key == participant.c.person, isouter=True)
         .join(associate, associate.c.key == participant.c.associate, isouter=True)
+        .join(assigner, assigner.c.key == follow_up.c.assigned_by, isouter=True)
         .join(resource, resource.c.key == participant.c.resource, isouter=True).order_by(participant.c.follow_up, participant.c.id))
     if key is not None:
         query = query.where(participant.c.follow_up == key)
@@ -356,8 +359,10 @@ def role(row: Any) -> Role:
 
 def _member(row: Any, standings: Mapping[Moment | None, Standing], addresses: tuple[str, ...]) -> Member:
     bare = row.email or row.associate_email or ""
+    part = role(row)
     return Member(
-        id=row.id, follow_up=row.follow_up, key=row.person or row.associate or row.resource or row.email, role=role(row),
+        id=row.id, follow_up=row.follow_up, key=row.person or row.associate or row.resource or row.email, role=part,
+        assigner=(row.assigner_name or "") if part is Role.ASSIGNED else "",
         name=row.name or row.person_name or row.associate_name or row.resource_name or "",
         addresses=addresses or ((bare,) if bare else ()), language=row.person_language or row.associate_language or "",
         timezone=row.person_zone or row.associate_zone or "", email_invite=row.email_invite, removed=row.removed,
