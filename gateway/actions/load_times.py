@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from gateway.actions import load_format
 from gateway.errors import InputError
-from gateway.followups import kinds, recurrence
+from gateway.followups import kinds, recurrence, rules
 from gateway.itip import zones
 from gateway.model import Edition, Kind, Moment, Recurrence
 
@@ -170,8 +170,7 @@ class Reader:
         try:
             if given.rrule:
                 recurrence.check(given.rrule)
-            if next(recurrence.instances(series, limit=1), None) is None:
-                self._wrong("recurrence.rrule", "gives no date at all")
+                rules.begins_with_it(series)
             for number, text in enumerate(given.exdates):
                 self._add(dates, f"recurrence.exdates[{number}]", text, cancelled=True)
             for number, instance in enumerate(self.one.instances):

@@ -4,8 +4,8 @@ Rules are expanded on the wall clock of the follow-up's own zone and then turned
 nine o'clock over a change of summer time (RFC 5545 §3.3.10). An instance is named by its original start; dates of its own
 (moved, added, cancelled) keep that name.
 
-A rule without COUNT is not walked from its start: it is taken up near the window that is asked for, which gives the same
-dates. A rule with COUNT is walked from its start, and has at most 1 000 dates for us (itip.md §7).
+A rule is not walked from its start: it is taken up near the window that is asked for, which gives the same dates. One with COUNT
+is walked once, to its last date, and has no end for us where that is more than 50 000 dates away.
 Raises `InputError` for a rule that is not understood or steps in less than days.
 """
 
@@ -20,12 +20,14 @@ from zoneinfo import ZoneInfo
 from dateutil import rrule  # type: ignore[import-untyped]
 
 from gateway.errors import InputError
+from gateway.followups import grammar
 from gateway.model import Edition, Moment
 
 LIMIT = 1_000
+MOST = 50_000
+"""Dates that are walked at most to find the last one: a daily series, in the widest step that begins before it."""
+FIRST_YEAR = 1900
 DAY = timedelta(days=1)
-FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
-LONGEST_MONTHS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 
 
@@ -108,18 +110,15 @@ def end_of(edition: Edition, instance: Moment | None = None) -> datetime | None:
 def last_end(edition: Edition) -> datetime | None:
     """The instant at which everything of it is over; None where it never is, or has no time.
 
-    A series that counts more dates than we walk has no end that we know of.
+    A series that counts more dates than are ever walked has no end that we know of.
     """
     if edition.recurrence is None or edition.start is None:
         return end_of(edition)
     parts = _parts(edition.recurrence.rrule) if edition.recurrence.rrule else {}
-    until = _until(edition, parts.get("UNTIL", ""))
-    if parts and until is None and "COUNT" not in parts:
+    last = _last(edition, parts)
+    if parts and last is None:
         return None
-    if int(parts.get("COUNT", "0") or "0") > LIMIT:
-        return None
-    floor = _moment(edition, until - timedelta(days=LIMIT // 2)) if until is not None else None
-    ruled = list(instances(edition, floor)) if until is not None else []
+    ruled = list(instances(edition, _moment(edition, last - timedelta(days=LIMIT // 2)), limit=MOST)) if last is not None else []
     found = ruled or list(instances(edition))  # an UNTIL far beyond the last date that fits: walk it from the start
     named = [one for one in (*found, *edition.recurrence.rdates, *(one.original for one in edition.dates))
              if one not in edition.recurrence.exdates]
@@ -168,9 +167,22 @@ def until(edition: Edition) -> Moment | None:
     return _moment(edition, clock) if clock is not None else None
 
 
+def last(edition: Edition) -> Moment | None:
+    """The last moment at which the rule may give a date: its UNTIL or the last date that it counts. None: it has no end."""
+    if edition.recurrence is None or not edition.recurrence.rrule or edition.start is None:
+        return None
+    clock = _last(edition, _parts(edition.recurrence.rrule))
+    return _moment(edition, clock) if clock is not None else None
+
+
 def check(text: str) -> None:
-    """Raises `InputError` with the reason where a rule (without the property name) is none that we can expand."""
-    _rule(text, datetime(2026, 1, 1, 9), None)  # noqa: DTZ001  # wall clock
+    """Raises `InputError` with the reason where a rule is none that every calendar understands as we do."""
+    if reason := grammar.problem(text):
+        raise InputError(reason)
+    parts = _parts(text)
+    if "UNTIL" in parts:
+        _written(parts["UNTIL"])
+    _rule(_pattern(parts), datetime(2026, 1, 1, 9), None)  # noqa: DTZ001  # wall clock
 
 
 def _overlaps(edition: Edition, one: Occurrence, after: datetime, before: datetime) -> bool:
@@ -205,52 +217,61 @@ def _ruled(edition: Edition, after: Moment | None, before: Moment | None) -> Ite
     floor = _local(edition, after) - DAY if after is not None else None
     ceiling = _local(edition, before) + DAY if before is not None else None
     parts = _parts(edition.recurrence.rrule)
-    until = _until(edition, parts.pop("UNTIL", ""))
-    text = ";".join(f"{name}={value}" for name, value in parts.items())
-    last = until if ceiling is None or (until is not None and until < ceiling) else ceiling
-    counted = "COUNT" in parts  # RFC 5545 §3.3.10: not together with UNTIL, and dateutil means it
+    end = _last(edition, parts)
+    last = end if ceiling is None or (end is not None and end < ceiling) else ceiling
     # Without an end dateutil looks on for years where nothing fits any more.
-    found: Iterator[datetime] = iter(_rule(text, _anchor(parts, start, floor), None if counted else last))
-    for one in takewhile(lambda one: last is None or one <= last, islice(found, LIMIT) if counted else found):
+    for one in takewhile(lambda one: last is None or one <= last, _rule(_pattern(parts), _anchor(parts, start, floor), last)):
         if one >= start and (floor is None or one >= floor):
             yield _moment(edition, one)
+
+
+def _pattern(parts: dict[str, str]) -> str:
+    """The rule without its end."""
+    return grammar.joined({name: value for name, value in parts.items() if name not in grammar.ENDS})
+
+
+def _last(edition: Edition, parts: dict[str, str]) -> datetime | None:
+    """UNTIL, or the last date that is counted, on the wall clock and inclusive; the earlier one where a rule says both."""
+    assert edition.start is not None
+    ends = [_until(edition, parts.get("UNTIL", ""))]
+    if "COUNT" in parts:
+        ends.append(_counted(_pattern(parts), _local(edition, edition.start), int(parts["COUNT"])))
+    return min((one for one in ends if one is not None), default=None)
+
+
+@lru_cache(maxsize=1_000)
+def _counted(text: str, start: datetime, count: int) -> datetime | None:
+    found = None
+    for one in islice(_rule(text, start, None), count if count <= MOST else 0):
+        found = one
+    return found
 
 
 @lru_cache(maxsize=1_000)
 def _rule(text: str, start: datetime, until: datetime | None) -> rrule.rrule:
     parts = _parts(text)
-    _until_text = parts.pop("UNTIL", "")
-    if "COUNT" not in parts and until is None and not _until_text:
+    if until is None:
         until = start + timedelta(days=366 * 400)  # the Gregorian calendar repeats; a rule without a date by then has none
     try:
         explicit = _explicit(parts, start)
         made = rrule.rrulestr(";".join(f"{name}={value}" for name, value in explicit.items()), dtstart=start)
-        return made.replace(until=until) if until is not None else made
+        return made.replace(until=until)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise InputError(f"recurrence rule {text[:200]!r} is not understood: {error}") from error
 
 
 def _parts(text: str) -> dict[str, str]:
-    if len(text) > LIMIT:
+    """What can be expanded; rules that say more than they may were sent before there was `check`."""
+    if len(text) > grammar.LONGEST:
         raise InputError(f"recurrence rule {text[:50]!r}... is too long")
-    pairs = (piece.partition("=") for piece in text.strip().upper().split(";") if piece.strip())
-    parts = {name.strip(): value.strip() for name, _, value in pairs}
-    if parts.get("FREQ") not in FREQUENCIES:
-        raise InputError(f"recurrence rule {text[:200]!r}: FREQ must be one of {', '.join(FREQUENCIES)}")
+    parts = grammar.parts(text)
+    if parts.get("FREQ") not in grammar.FREQUENCIES:
+        raise InputError(f"recurrence rule {text[:200]!r}: FREQ must be one of {', '.join(grammar.FREQUENCIES)}")
     if not parts.get("INTERVAL", "1").isdigit() or not parts.get("COUNT", "1").isdigit():
         raise InputError(f"recurrence rule {text[:200]!r}: INTERVAL and COUNT must be whole numbers")
-    if _is_impossible(parts.get("BYMONTH", ""), parts.get("BYMONTHDAY", "")):
+    if grammar.is_impossible(parts):
         raise InputError(f"recurrence rule {text[:200]!r}: no month has such a day")
     return parts
-
-
-def _is_impossible(months: str, days: str) -> bool:
-    """30 February: dateutil looks for it until the year 9999, for seconds."""
-    try:
-        longest = max(LONGEST_MONTHS[int(month) - 1] for month in months.split(","))
-        return all(abs(int(day)) > longest for day in days.split(","))
-    except (ValueError, IndexError):
-        return False  # one of them is missing, or dateutil will say what is wrong
 
 
 def _explicit(parts: dict[str, str], start: datetime) -> dict[str, str]:
@@ -271,8 +292,8 @@ def _explicit(parts: dict[str, str], start: datetime) -> dict[str, str]:
 
 
 def _anchor(parts: dict[str, str], start: datetime, floor: datetime | None) -> datetime:
-    """A start near the window that gives the same dates from there on. With COUNT only the true one does."""
-    if floor is None or floor <= start or "COUNT" in parts:
+    """A start near the window that gives the same dates from there on."""
+    if floor is None or floor <= start:
         return start
     step = max(1, int(parts.get("INTERVAL", "1")))
     match parts["FREQ"]:
@@ -307,18 +328,21 @@ def _until(edition: Edition, text: str) -> datetime | None:
     """UNTIL on the wall clock, inclusive. RFC 5545 §3.3.10: in UTC for a zoned start; a DATE counts to its end."""
     if not text:
         return None
+    clock = _written(text)
+    if text.endswith("Z") and not (edition.all_day and clock.time() == time()):  # days are read as in the record: a midnight in UTC is one
+        clock = clock.replace(tzinfo=UTC).astimezone(ZoneInfo(edition.timezone)).replace(tzinfo=None)
+    return datetime.combine(clock, time(23, 59, 59)) if len(text) == 8 or edition.all_day else clock
+
+
+def _written(until: str) -> datetime:
+    """The wall clock of an UNTIL, or midnight of its day."""
     try:
-        day = datetime.strptime(text[:8], "%Y%m%d")  # noqa: DTZ007  # wall clock, or turned into it below
-        if len(text) == 8:
-            return day + DAY - timedelta(seconds=1)
-        clock = datetime.strptime(text[:15], "%Y%m%dT%H%M%S")  # noqa: DTZ007
+        clock = datetime.strptime(until[:15], "%Y%m%d" if len(until) == 8 else "%Y%m%dT%H%M%S")  # noqa: DTZ007
     except ValueError as error:
-        raise InputError(f"recurrence rule: UNTIL={text[:40]} is not a date") from error
-    if edition.all_day:
-        return day + DAY - timedelta(seconds=1)
-    if not text.endswith("Z"):
-        return clock
-    return clock.replace(tzinfo=UTC).astimezone(ZoneInfo(edition.timezone)).replace(tzinfo=None)
+        raise InputError(f"recurrence rule: UNTIL={until[:40]} is not a date") from error
+    if clock.year < FIRST_YEAR:
+        raise InputError(f"recurrence rule: UNTIL={until[:40]} is out of reach")
+    return clock
 
 
 def _local(edition: Edition, moment: Moment) -> datetime:

@@ -6,21 +6,55 @@ in `itip.editions`. Raises `InputError` for a rule that is not understood.
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
-from gateway.followups import recurrence
+from gateway.errors import InputError
+from gateway.followups import grammar, recurrence
 from gateway.model import Edition, Moment, Recurrence
 
-ENDS = ("COUNT", "UNTIL")
+ENDS = grammar.ENDS
 LATEST = timedelta(days=366 * 1_000)
-MOST = 50_000
-"""Dates that are walked at most to find the last one: a daily series, in the widest step that begins before it."""
 
 
 def parts(rrule: str) -> dict[str, str]:
-    """A rule as names and values, in a spelling that does not depend on who wrote it; empty for a list of dates."""
-    pairs = (piece.partition("=") for piece in rrule.upper().removeprefix("RRULE:").split(";"))
-    found = {name.strip(): value.strip() for name, _, value in pairs if name.strip()}
-    return {name: value for name, value in sorted(found.items()) if (name, value) != ("INTERVAL", "1")}
+    """A rule as names and values, in a spelling and order that do not depend on who wrote it; empty for a list of dates."""
+    return dict(sorted(grammar.parts(rrule).items()))
+
+
+def proper(edition: Edition) -> str:
+    """The rule of a series in the form that every calendar reads: the same dates in other words; "" for a list of dates.
+
+    Raises `InputError` where there is none, or where the start is no date of the rule (RFC 5545 §3.8.5.3).
+    """
+    if edition.recurrence is None or not edition.recurrence.rrule:
+        return ""
+    found = grammar.parts(grammar.normal(edition.recurrence.rrule, all_day=edition.all_day))
+    until = recurrence.until(_ruled_by(edition, found))
+    if until is not None and edition.all_day:
+        found["UNTIL"] = f"{until:%Y%m%d}"
+    if until is not None and found.get("COUNT", "").isdigit():  # RFC 5545 §3.3.10 wants one of them: the earlier end
+        counted = recurrence.last(_ruled_by(edition, found, without="UNTIL"))
+        del found["UNTIL" if counted is not None and counted <= until else "COUNT"]
+    edition = _ruled_by(edition, found)
+    recurrence.check(grammar.joined(found))
+    begins_with_it(edition)
+    return grammar.joined(found)
+
+
+def begins_with_it(edition: Edition) -> None:
+    """Raises `InputError` where the start is no date of the rule: calendars show it or not, each in its own way."""
+    assert edition.start is not None
+    if ruled(edition, edition.start):
+        return
+    first = next(recurrence.instances(bare(edition), limit=1), None)
+    if first is None:
+        raise InputError("the rule gives no date at all")
+    day = first.astimezone(ZoneInfo(edition.timezone)).replace(tzinfo=None) if isinstance(first, datetime) else first
+    raise InputError(f"the start is no date of the rule, whose first one is {day.isoformat()}")
+
+
+def _ruled_by(edition: Edition, found: dict[str, str], without: str = "") -> Edition:
+    return replace(edition, recurrence=Recurrence(grammar.joined({name: value for name, value in found.items() if name != without})))
 
 
 def ruled(edition: Edition, moment: Moment) -> bool:
@@ -60,13 +94,9 @@ def shortened(before: Edition, after: Edition) -> bool:
 
 
 def last_ruled(edition: Edition) -> Moment | None:
-    """The last date that a rule with an end gives; None where it gives none, or more than are ever walked."""
-    assert edition.recurrence is not None
-    until = recurrence.until(edition)
-    if until is not None:
-        return last_before(edition, until + (timedelta(days=1) if edition.all_day else timedelta(seconds=1)))
-    found = list(recurrence.instances(bare(edition)))
-    return found[-1] if found and len(found) < recurrence.LIMIT else None
+    """The last date that a rule with an end gives; None where it gives none, or counts more than are ever walked."""
+    last = recurrence.last(edition)
+    return last_before(edition, last + (timedelta(days=1) if edition.all_day else timedelta(seconds=1))) if last is not None else None
 
 
 def last_before(edition: Edition, moment: Moment) -> Moment | None:
@@ -74,7 +104,7 @@ def last_before(edition: Edition, moment: Moment) -> Moment | None:
     assert edition.start is not None
     series, reach = bare(edition), timedelta(days=400)
     while True:
-        found = list(recurrence.instances(series, max(edition.start, _back(moment, reach)), moment, MOST))
+        found = list(recurrence.instances(series, max(edition.start, _back(moment, reach)), moment, recurrence.MOST))
         if found:
             return found[-1]
         if _back(moment, reach) <= edition.start:
@@ -88,24 +118,19 @@ def ended_before(edition: Edition, moment: Moment) -> str | None:
     last = last_before(edition, moment)
     if last is None:
         return None
-    kept = [piece for piece in _pieces(edition) if not piece.upper().startswith(tuple(f"{name}=" for name in ENDS))]
-    return ";".join([*kept, f"UNTIL={last.astimezone(UTC):%Y%m%dT%H%M%SZ}" if isinstance(last, datetime) else f"UNTIL={last:%Y%m%d}"])
+    kept = {name: value for name, value in grammar.parts(edition.recurrence.rrule).items() if name not in ENDS}
+    until = f"{last.astimezone(UTC):%Y%m%dT%H%M%SZ}" if isinstance(last, datetime) else f"{last:%Y%m%d}"
+    return grammar.joined(kept | {"UNTIL": until})
 
 
 def continued_at(edition: Edition, moment: Moment) -> str:
     """The rule for the rest of a series from one of its dates on: a COUNT is what is left of it."""
     assert edition.recurrence is not None
-    counted = parts(edition.recurrence.rrule).get("COUNT")
-    if counted is None:
-        return ";".join(_pieces(edition))
-    gone = len(list(recurrence.instances(bare(edition), None, moment)))
-    kept = [piece for piece in _pieces(edition) if not piece.upper().startswith("COUNT=")]
-    return ";".join([*kept, f"COUNT={max(1, int(counted) - gone)}"])
-
-
-def _pieces(edition: Edition) -> list[str]:
-    assert edition.recurrence is not None
-    return [piece.strip() for piece in edition.recurrence.rrule.removeprefix("RRULE:").split(";") if piece.strip()]
+    found = grammar.parts(edition.recurrence.rrule)
+    if "COUNT" in found:
+        gone = len(list(recurrence.instances(bare(edition), None, moment, recurrence.MOST)))
+        found["COUNT"] = str(max(1, int(found["COUNT"]) - gone))
+    return grammar.joined(found)
 
 
 def _back(moment: Moment, reach: timedelta) -> Moment:

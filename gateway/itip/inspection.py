@@ -22,7 +22,11 @@ REPEATED = frozenset({"DTSTART", "SUMMARY"})
 """What a DECLINECOUNTER does not repeat (RFC 5546 §3.2.8)."""
 PERSON = re.compile("(ATTENDEE|ORGANIZER)[;:]")
 DAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
-FREQUENCIES = frozenset({"DAILY", "WEEKLY", "MONTHLY", "YEARLY"})
+RULE_PARTS = {
+    "DAILY": "BYMONTH BYMONTHDAY BYDAY", "WEEKLY": "BYMONTH BYDAY", "MONTHLY": "BYMONTH BYMONTHDAY BYDAY",
+    "YEARLY": "BYMONTH BYWEEKNO BYYEARDAY BYMONTHDAY BYDAY"}
+"""By frequency, the parts that RFC 5545 §3.3.10 has for it, beside those that go with each."""
+ANY_RULE = "FREQ INTERVAL COUNT UNTIL WKST BYHOUR BYMINUTE BYSECOND BYSETPOS"
 CONTROLS = bytes(code for code in (*range(0x20), 0x7f) if code not in b"\t\r\n")
 LINE = re.compile(r'([A-Za-z0-9-]+)((?:;[A-Za-z0-9-]+=(?:"[^"]*"|[^";:,]*)(?:,(?:"[^"]*"|[^";:,]*))*)*):(.*)', re.DOTALL)
 PARAMETER = re.compile(r';([A-Za-z0-9-]+)=((?:"[^"]*"|[^";:,]*)(?:,(?:"[^"]*"|[^";:,]*))*)')
@@ -261,9 +265,11 @@ def _rule(text: str, start: Property) -> Iterator[Problem]:
     """RRULE agreeing with DTSTART: the first date belongs to the rule, and UNTIL has its type (RFC 5545 §3.3.10, §3.8.5.3)."""
     parts = dict(part.partition("=")[::2] for part in text.split(";"))
     day = _day(start.value)
-    if parts.get("FREQ") not in FREQUENCIES or day is None:
+    if parts.get("FREQ") not in RULE_PARTS or day is None:
         yield Problem("P15", f"RRULE has no usable FREQ, or DTSTART is no date: {text}")
         return
+    if fault := _forbidden(parts, text):
+        yield Problem("P15", f"{fault}: {text}")
     if "UNTIL" in parts:
         wanted = r"\d{8}" if _kind(start) == "DATE" else r"\d{8}T\d{6}Z"
         if not re.fullmatch(wanted, parts["UNTIL"]):
@@ -272,6 +278,20 @@ def _rule(text: str, start: Property) -> Iterator[Problem]:
             yield Problem("P15", f"the series ends before it begins: {text}")
     if not all(_fits(day, name, value) for name, value in parts.items()):
         yield Problem("P15", f"DTSTART {start.value} is not a date of its rule: {text}")
+
+
+def _forbidden(parts: dict[str, str], text: str) -> str:
+    """What makes programs drop the rule and show one date (libical), or expand it each in its own way; "" where nothing does."""
+    if unknown := parts.keys() - {*ANY_RULE.split(), *RULE_PARTS[parts["FREQ"]].split()}:
+        return f"{', '.join(sorted(unknown))} does not go with the FREQ of RRULE"
+    if len(parts) != text.count(";") + 1 or {"COUNT", "UNTIL"} <= parts.keys():
+        return "RRULE says something twice, or both COUNT and UNTIL"
+    if any(not re.fullmatch("0*[1-9][0-9]*", parts.get(name, "1")) for name in ("INTERVAL", "COUNT")):
+        return "INTERVAL or COUNT of RRULE is no number from 1 on"
+    numbers = re.findall("([+-]?[0-9]+)[A-Z]", parts.get("BYDAY", ""))
+    if (numbers and (parts["FREQ"] in ("DAILY", "WEEKLY") or "BYWEEKNO" in parts)) or 0 in map(int, numbers):
+        return "BYDAY of RRULE counts days of no month or year"
+    return ""
 
 
 def _ends_before(until: str, start: Property) -> bool:

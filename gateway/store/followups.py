@@ -1,7 +1,7 @@
 """Follow-ups, their dates and participants as the planner and the page need them, and the marks that say which changed."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.followups import kinds, recurrence
+from gateway.errors import InputError
+from gateway.followups import kinds, recurrence, rules
 from gateway.itip import plan
 from gateway.mail import syntax
 from gateway.model import (
@@ -397,11 +398,15 @@ def _series(connection: Connection, row: Any, kind: Kind, zone: str) -> tuple[Re
     if not row.rrule and not own:
         return None, ()
     start, end = times(row, kind, zone)
+    if start is None and row.rrule:
+        raise InputError("a recurrence needs a start")
     bare = Edition(uid="", kind=kind, title="", start=start, end=end, timezone=zone, organizer="",
                    all_day=row.all_day, recurrence=Recurrence(row.rrule))
-    if bare.start is None or bare.end is None:
+    if start is None or end is None:
         return None, ()
-    duration = bare.end - bare.start
+    rrule = row.rrule if row.cancelled else rules.proper(bare)  # a cancellation shows what is held
+    bare = replace(bare, recurrence=Recurrence(rrule))
+    duration = end - start
     exdates, rdates, dates = list[Moment](), list[Moment](), list[DateChange]()
     # Two rows may name one day, each in its own way; the later one counts.
     for original, one in {columns.moment(one.original_start, row.all_day, zone): one for one in own}.items():
@@ -417,7 +422,7 @@ def _series(connection: Connection, row: Any, kind: Kind, zone: str) -> tuple[Re
         ends = given if given is not None and given >= begins else begins + duration
         if (begins, ends) != (original, original + duration):
             dates.append(DateChange(original, begins, ends))
-    return Recurrence(row.rrule, tuple(exdates), tuple(rdates)), tuple(dates)
+    return Recurrence(rrule, tuple(exdates), tuple(rdates)), tuple(dates)
 
 
 def _from_list(connection: Connection, key: str) -> bool:

@@ -87,6 +87,9 @@ def test_planted_faults_are_found(rule: str, spoil: Fault) -> None:
     ("FREQ=MONTHLY;BYDAY=-1TU", False), ("FREQ=MONTHLY;BYMONTHDAY=1", True), ("FREQ=MONTHLY;BYMONTHDAY=-31", True),
     ("FREQ=MONTHLY;BYMONTHDAY=2", False), ("FREQ=YEARLY;BYMONTH=12", True), ("FREQ=YEARLY;BYMONTH=11", False),
     ("FREQ=WEEKLY;UNTIL=20261130", False), ("FREQ=WEEKLY;UNTIL=20261201", True), ("FREQ=HOURLY", False),
+    ("FREQ=WEEKLY;COUNT=2;UNTIL=20261231", False), ("FREQ=WEEKLY;COUNT=0", False), ("FREQ=WEEKLY;INTERVAL=0", False),
+    ("FREQ=WEEKLY;BYDAY=1TU", False), ("FREQ=WEEKLY;BYMONTHDAY=1", False), ("FREQ=MONTHLY;BYYEARDAY=335", False),
+    ("FREQ=YEARLY;BYYEARDAY=335", True), ("FREQ=DAILY;INTERVAL=2;BYMONTHDAY=1;BYHOUR=9;WKST=SU;COUNT=3", True),
 ])
 def test_the_rule_agrees_with_its_first_date(rule: str, good: bool) -> None:
     one = letter(replace(SERIES, recurrence=Recurrence(rule)))

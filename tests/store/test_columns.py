@@ -6,8 +6,8 @@ import pytest
 
 from gateway import settings as configuration
 from gateway.actions import planning, series
-from gateway.model import DateChange, Delivery, Edition, LetterState, Method, Moment
-from gateway.store import columns, followups, outbox, schema, views
+from gateway.model import DateChange, Delivery, Edition, LetterState, Method, Moment, Recurrence
+from gateway.store import columns, followups, journal, outbox, schema, views
 from gateway.store.engine import Store
 from tests.store import rows
 
@@ -115,6 +115,31 @@ def test_dates_of_a_series_are_named_in_any_zones_midnight(store: Store) -> None
     with store.write() as connection:
         series.stop(connection, "m3", FIRST, SETTINGS, NOW)
         assert followups.names(connection, schema.follow_up_date, "m3") == {}
+
+
+@pytest.mark.parametrize(("rule", "told"), [
+    ("FREQ=WEEKLY;COUNT=3;UNTIL=20301231T000000Z", "FREQ=WEEKLY;COUNT=3"), ("FREQ=WEEKLY;UNTIL=99991231T235959Z", "FREQ=WEEKLY")])
+def test_a_rule_goes_out_in_the_form_that_every_calendar_reads(store: Store, rule: str, told: str) -> None:
+    rows.begin(store)
+    rows.run(store, f"UPDATE follow_up SET rrule = '{rule}' WHERE key = 'm1'")
+    [(_, _, edition)] = planned(store)
+    assert edition.recurrence == Recurrence(told)
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    ("rrule = 'FREQ=WEEKLY;INTERVAL=0'", "INTERVAL=0 is not understood"),
+    ("rrule = 'FREQ=DAILY;BYEASTER=0'", "BYEASTER is not understood"),
+    ("rrule = 'FREQ=WEEKLY;BYDAY=MO'", "whose first one is 2026-12-07T09:00:00"),
+    ("rrule = 'FREQ=WEEKLY', kind = 'task', start_at = NULL, end_at = NULL, deadline = '2026-12-01 08:00:00'", "needs a start")])
+def test_a_rule_that_calendars_drop_is_told_and_not_mailed(store: Store, change: str, words: str) -> None:
+    rows.begin(store)
+    rows.run(store, f"UPDATE follow_up SET {change} WHERE key = 'm1'")
+    assert planned(store) == []
+    with store.read() as connection:
+        assert [words in one.detail for one in journal.after(connection, 0, 10, "m1") if one.event == "not_planned"] == [True]
+        assert words in views.status_rows(connection, "m1")[0].note
+    rows.run(store, "UPDATE follow_up SET rrule = '' WHERE key = 'm1'")
+    assert len(planned(store)) == 1
 
 
 @pytest.mark.parametrize("store", [pytest.param("postgresql", marks=pytest.mark.real)], indirect=True)  # SQLite has a CHECK
