@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from gateway.errors import InputError
-from gateway.itip import texts
+from gateway.itip import inspection, texts
 
 LARGEST_INTEGER = 2**31 - 1  # RFC 5545 §3.3.8
 SHOWN_ERRORS = 10
@@ -25,6 +25,14 @@ def _storable(text: str) -> str:
         raise ValueError("has a NUL character")
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise ValueError("has half of a character (a lone surrogate)")
+    return text
+
+
+def _uid(text: str) -> str:
+    if len(text.encode()) > inspection.MOST_UID:
+        raise ValueError(f"has more than {inspection.MOST_UID} octets: Outlook cannot tell such ones apart")
+    if not text.isprintable():
+        raise ValueError("has a character that no line can hold")
     return text
 
 
@@ -146,7 +154,7 @@ class FollowUp(Entry):
     completed: bool = False
     private: bool = False
     fields: dict[Text, Any] = {}
-    uid: Annotated[Key, Field(max_length=500)] | None = None
+    uid: Annotated[Key, AfterValidator(_uid)] | None = None
     sequence: Count | None = None
     participants: list[Participant] = []
 

@@ -45,6 +45,11 @@ def test_every_optional_field_of_the_contract_is_known() -> None:
     assert {"removed", "sent"} <= set(load_format.Participant.model_fields)
 
 
+def test_the_uid_of_an_earlier_system_is_kept_as_it_is() -> None:
+    uid = "040000008200E00074C5B7101A82E008" + "0" * 80
+    assert load_format.read(follow_up(uid=uid)).follow_ups[0].uid == uid
+
+
 def follow_up(**values: Any) -> dict[str, Any]:
     return {"follow_ups": [{"key": "m1", "start": "2026-12-01T09:00:00"} | values]}
 
@@ -70,6 +75,8 @@ def follow_up(**values: Any) -> dict[str, Any]:
     (follow_up(all_day=1), "follow_ups[0].all_day: "),
     (follow_up(alarm_minutes=-5), "follow_ups[0].alarm_minutes: "),
     (follow_up(sequence=2**31), "follow_ups[0].sequence: "),
+    (follow_up(uid="x" * 203), "follow_ups[0].uid: has more than 202 octets"),
+    (follow_up(uid="a\nb"), "follow_ups[0].uid: has a character that no line can hold"),
     (follow_up(sequence="3"), "follow_ups[0].sequence: "),
     (follow_up(recurrence={"rule": "FREQ=DAILY"}), "follow_ups[0].recurrence.rule: no such field"),
     (follow_up(instances=[{"start": "2026-12-01T09:00:00"}]), "follow_ups[0].instances[0].original_start: is missing"),

@@ -45,7 +45,7 @@ def swap(old: bytes, new: bytes) -> Fault:
     ("P15", swap(rb"METHOD:REQUEST\r\n", b"")),
     ("P15", swap(rb"VERSION:2.0\r\n", b"")),
     ("P15", swap(rb"DTSTAMP:[^\r]*\r\n", b"")),
-    ("P15", swap(rb"UID:[^\r]*", b"UID:" + b"x" * 75)),
+    ("P15", swap(rb"UID:[^\r]*", b"UID:" + b"x" * 203)),
     ("P15", swap(rb"SUMMARY:[^\r]*", b"SUMMARY:a\x07b")),
     ("P15", swap(rb"DTEND;TZID=Europe/Oslo:[^\r]*", b"DTEND;TZID=Europe/Oslo:20261201T090000")),
     ("P15", swap(rb"DTEND;TZID=Europe/Oslo:[^\r]*", b"DTEND;VALUE=DATE:20261202")),
@@ -79,6 +79,18 @@ def test_planted_faults_are_found(rule: str, spoil: Fault) -> None:
     sound = ics.calendar(one)
     assert preflight.check(mail(one, sound), one, MAIL.address) == []
     assert rule in rules(mail(one, spoil(sound)), one)
+
+
+@pytest.mark.parametrize("uid", ["040000008200E00074C5B7101A82E008" + "0" * 80, "x" * 202, "a,b;c\\d@old.example", "æ" * 101])
+def test_the_uid_of_an_earlier_system_is_kept(uid: str) -> None:
+    one = letter(replace(letter().edition, uid=uid))
+    assert rules(mail(one), one) == set()
+    assert rules(mail(one, swap(rb"UID:[^\r]*", b"UID:a,b;c@old.example")(ics.calendar(one))), one) == {"P13"}
+
+
+def test_a_uid_that_outlook_cannot_tell_from_another_is_found() -> None:
+    one = letter(replace(letter().edition, uid="x" * 203))
+    assert rules(mail(one), one) == {"P15"}
 
 
 @pytest.mark.parametrize(("rule", "good"), [
