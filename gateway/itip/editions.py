@@ -95,6 +95,11 @@ def takes_place(edition: Edition, original: Moment) -> bool:
     return times(edition, original) is not None
 
 
+def first(edition: Edition) -> Moment | None:
+    """The first date of a series that takes place; None where none does, and for what does not recur."""
+    return next((one for one in recurrence.instances(edition) if takes_place(edition, one)), None)
+
+
 def times(edition: Edition, original: Moment) -> tuple[Moment, Moment | None] | None:
     """Start and, where it has one of its own, end of a date; None where it does not take place."""
     if edition.recurrence is None or original in edition.recurrence.exdates:

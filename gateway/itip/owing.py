@@ -5,10 +5,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from gateway import status
+from gateway.followups import recurrence
 from gateway.itip import editions
 from gateway.model import NO_REMARKS, Edition, Guest, Method, Moment, Occasion, Remarks, Reply, Role, Standing
 
 SECOND = timedelta(seconds=1)
+OVER = "the follow-up is over: no letter"
+EMPTY = "no date of the series takes place: no letter"
+DATE_OVER = "a date that was changed is over: no letter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,28 @@ def assigned(letter: Owed) -> Owed:
     by = letter.invitee.assigner
     return replace(letter, edition=replace(letter.edition, organizer=by),
                    before=replace(letter.before, organizer=by) if letter.before is not None else None)
+
+
+def pointless(edition: Edition, before: Edition | None, instance: Moment | None, now: datetime) -> bool:
+    """Whether a letter is about nothing but the past: over both as it is and as last sent (itip.md §2).
+
+    So is a first invitation to a series of which every date is cancelled.
+    """
+    if before is None and instance is None and _is_empty(edition):
+        return True
+    known = [one for one in (edition, before) if one is not None]
+    if instance is not None:
+        known = [one for one in known if editions.takes_place(one, instance)]
+    return all(recurrence.over(one, now, instance) for one in known)
+
+
+def why_not(edition: Edition, instance: Moment | None) -> str:
+    """What a row says whose letter is pointless."""
+    return DATE_OVER if instance is not None else EMPTY if _is_empty(edition) else OVER
+
+
+def _is_empty(edition: Edition) -> bool:
+    return edition.recurrence is not None and editions.first(edition) is None
 
 
 def next_dtstamp(last: datetime | None, now: datetime) -> datetime:

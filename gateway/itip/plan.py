@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from gateway import status
-from gateway.followups import recurrence
 from gateway.itip import editions, numbering, owing, reminders, standings
 from gateway.model import NO_REMARKS, Edition, Method, Moment, Occasion, Remarks, Reply, Standing
 
@@ -45,19 +44,9 @@ class Plan:
 
 NO_ACCOUNT = "no mail account is configured"
 NO_ADDRESS = "no valid e-mail address"
-OVER = "the follow-up is over: no letter"
-DATE_OVER = "a date that was changed is over: no letter"
 NO_DATE = "no date of the series begins then: no letter"
 COVERED = "invited to the whole series: no letter about this date"
 TWICE = "invited at this address by another row: no letter"
-
-
-def pointless(edition: Edition, before: Edition | None, instance: Moment | None, now: datetime) -> bool:
-    """Whether a letter is about nothing but the past: over both as it is and as last sent (itip.md §2)."""
-    known = [one for one in (edition, before) if one is not None]
-    if instance is not None:
-        known = [one for one in known if editions.takes_place(one, instance)]
-    return all(recurrence.over(one, now, instance) for one in known)
 
 
 def plan(wanted: Edition | None, known: Edition | None, invitees: Sequence[owing.Invitee], copies: Sequence[owing.Copy],
@@ -98,10 +87,10 @@ def plan(wanted: Edition | None, known: Edition | None, invitees: Sequence[owing
             let_go.append(replace(one, method=Method.CANCEL))
         else:
             letters = _cancel(views, one, now, _reply(invitee))
-        if past := [letter for letter in letters if pointless(letter.edition, letter.before, letter.instance, now)]:
+        if past := [letter for letter in letters if owing.pointless(letter.edition, letter.before, letter.instance, now)]:
             letters = _without(letters, past)
             if past[0].instance is not None or not letters:
-                notes[one.participant] = DATE_OVER if past[0].instance is not None else OVER
+                notes[one.participant] = owing.why_not(past[0].edition, past[0].instance)
         new, replaced = _against_queue(one, letters, now)
         owed += new
         superseded += replaced
@@ -110,10 +99,10 @@ def plan(wanted: Edition | None, known: Edition | None, invitees: Sequence[owing
         if invitee.participant in reached or (own := wanting.get(invitee.participant)) is None:
             continue
         letter = _request(own, invitee, None, dates, now)
-        if not pointless(letter.edition, None, None, now):
+        if not owing.pointless(letter.edition, None, None, now):
             owed.append(letter)
         else:
-            notes[invitee.participant] = OVER
+            notes[invitee.participant] = owing.why_not(letter.edition, None)
     notes |= {one.participant: TWICE if (one.address.lower(), one.date) in taken else COVERED
               for one in invitees if one.participant not in wanting and _wants(views.of(one.date), one)}
     notes |= {one.participant: NO_DATE for one in invitees if one.email_invite and not one.removed and _nowhere(edition, one.date)}

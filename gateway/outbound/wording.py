@@ -173,8 +173,8 @@ class Teller:
     def facts(self) -> list[Fact]:
         """Label and lines, in the order in which people look for them; the agenda is shown apart."""
         shown, instance, _ = ics.facts(self.letter), self.letter.instance, self.words.gettext
-        found = [Fact(self._when_label(shown), self.when(shown, instance)), Fact(_("You proposed"), self._proposed(shown)),
-                 Fact(_("Please answer by"), self._answer_by(shown))]
+        found = [Fact(self._when_label(shown), self.when(_begun(shown, instance), instance)),
+                 Fact(_("You proposed"), self._proposed(shown)), Fact(_("Please answer by"), self._answer_by(shown))]
         if instance is None and shown.recurrence is not None:
             found.append(Fact(_("Repeats"), self._rule(shown)))
             found.append(Fact(_("Also on"), tuple(self._added(shown))))
@@ -320,7 +320,7 @@ class Teller:
 
     def short(self) -> str:
         """Day and hour in a few words, for subjects."""
-        edition = ics.facts(self.letter)
+        edition = _begun(ics.facts(self.letter), self.letter.instance)
         span = ics.span(edition, self.letter.instance)
         if not isinstance(span.start, datetime):
             return self.words.short_day(span.start)
@@ -332,3 +332,11 @@ def _differ(start: datetime, end: datetime | None, mine: str, owners: str, *, se
     """Whether two zones show different clocks at that time; of a series, at any time of the year."""
     moments = [start, end or start] + ([start + HALF_YEAR] if series else [])
     return any(moment.astimezone(zones.zone(mine)).utcoffset() != moment.astimezone(zones.zone(owners)).utcoffset() for moment in moments)
+
+
+def _begun(edition: Edition, instance: Moment | None) -> Edition:
+    """A series as of its first date that takes place: nobody is to come on one that is cancelled."""
+    first = editions.first(edition) if instance is None else None
+    if first is None or first == edition.start or edition.start is None:
+        return edition
+    return replace(edition, start=first, end=first + (edition.end - edition.start) if edition.end is not None else None)

@@ -24,7 +24,7 @@ from gateway import accounts
 from gateway import settings as configuration
 from gateway.actions import deliveries
 from gateway.errors import StoreError
-from gateway.itip import plan, preflight, reminders
+from gateway.itip import owing, preflight, reminders
 from gateway.mail import address
 from gateway.model import Delivery, LetterState, Method
 from gateway.outbound import receipts, render, retry, smtp, turns, waiting
@@ -229,8 +229,8 @@ def dropped(queued: Queued, now: datetime) -> Settlement | None:
     letter = queued.letter
     if letter.method is Method.NONE:  # words are worth reading afterwards, too
         return None
-    if plan.pointless(letter.edition, letter.before, letter.instance, now):
-        note = plan.OVER if letter.instance is None else plan.DATE_OVER
+    if owing.pointless(letter.edition, letter.before, letter.instance, now):
+        note = owing.why_not(letter.edition, letter.instance)
         return Settlement(queued.id, LetterState.DROPPED, False, Delivery.NONE, note=note)
     if reminders.needless(letter, queued.answered, now):
         return Settlement(queued.id, LetterState.DROPPED, False, Delivery.SENT, note=NEEDLESS)

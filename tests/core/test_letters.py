@@ -22,7 +22,7 @@ from gateway import i18n
 from gateway.errors import InputError
 from gateway.itip import editions, ics, links, preflight, texts
 from gateway.mail import compose
-from gateway.model import Edition, Kind, Letter, Method, Recurrence, Reply
+from gateway.model import DateChange, Edition, Kind, Letter, Method, Recurrence, Reply
 from gateway.outbound import news, render, repeats, wording
 from gateway.settings import Mail
 from tests.core import specimens
@@ -303,6 +303,17 @@ def test_one_date_of_a_series_is_told_apart() -> None:
     back = replace(SERIES, dates=(), sequence=3)
     gone = replace(SERIES, dates=(replace(WITH_DATES.dates[1], original=SECOND),))
     assert news.of(letter(back, before=gone, instance=SECOND)) is news.Change.REINSTATED
+
+
+def test_a_series_is_named_by_its_first_date_that_takes_place() -> None:
+    for gone in (replace(SERIES, recurrence=Recurrence("FREQ=WEEKLY;COUNT=6", exdates=(START,))),
+                 replace(SERIES, dates=(DateChange(START, cancelled=True, cancel_reason="Julebord"),))):
+        told = teller(letter(gone))
+        assert told.subject() == "Invitasjon: Ukesmøte (8. des. 2026 kl. 09.00)"
+        assert told.facts()[0].lines == ("tirsdag 8. desember 2026 kl. 09.00–10.00 (Oslo, UTC+1)",)
+        assert b"DTSTART;TZID=Europe/Oslo:20261201T090000" in ics.calendar(told.letter), "where the rule begins"
+    moved = replace(SERIES, dates=(DateChange(START, START + HOUR, START + 2 * HOUR),))
+    assert "1. des. 2026 kl. 09.00" in teller(letter(moved)).subject(), "the others are at nine"
 
 
 def test_a_withdrawn_invitation_is_not_a_cancelled_meeting() -> None:

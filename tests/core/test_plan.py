@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.itip import plan
+from gateway.itip import owing, plan
 from gateway.model import GuestList, Kind, Method, Reply, Role, Standing
 from tests.core.invitees import MEETING, START, Letter, World, agreed
 
@@ -433,11 +433,11 @@ def test_what_is_over_owes_nothing_and_says_so() -> None:
         world.now = START + HOUR
         change(world)
         assert world.plan() == []
-        assert world.notes == {1: plan.OVER}
+        assert world.notes == {1: owing.OVER}
     world = World(now=START + HOUR)
     world.invite(1)
     assert world.plan() == []
-    assert world.notes == {1: plan.OVER}
+    assert world.notes == {1: owing.OVER}
 
 
 def test_what_is_over_only_as_it_was_or_as_it_is_is_told() -> None:

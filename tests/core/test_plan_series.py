@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gateway import i18n, status
-from gateway.itip import editions, ics, plan, preflight
+from gateway.itip import editions, ics, owing, plan, preflight
 from gateway.model import Moment, Reply, Standing
 from gateway.outbound import news, render, wording
 from tests.core.invitees import Letter
@@ -300,11 +300,23 @@ def test_a_date_that_is_over_both_ways_is_not_written_about_and_the_row_says_so(
     office.now = N[1] + 3 * HOUR
     office.record.own[N[1]] = N[1] - HOUR
     assert owed(office) == []
-    assert office.notes == {1: plan.DATE_OVER, 2: plan.DATE_OVER}
+    assert office.notes == {1: owing.DATE_OVER, 2: owing.DATE_OVER}
     office.record.own[N[2]] = None
     assert owed(office) == both("CANCEL", 2, N[2])
     office.deliver()
     assert owed(office) == []
+
+
+def test_nobody_new_is_invited_to_a_series_without_a_date_and_who_holds_it_keeps_it() -> None:
+    office = agreed("FREQ=WEEKLY;COUNT=2")
+    office.record.own |= {N[0]: None, N[1]: None}
+    assert [one[1] for one in owed(office)] == ["CANCEL"] * 4
+    office.deliver()
+    office.invite(3)
+    assert owed(office) == []
+    assert office.notes == {3: owing.EMPTY}
+    office.record.own[N[1]] = N[1] + HOUR
+    assert {(number, method) for number, method, *_ in owed(office)} == {(1, "REQUEST"), (2, "REQUEST"), (3, "REQUEST")}
 
 
 def test_a_date_that_is_over_only_as_it_was_is_written_about() -> None:
