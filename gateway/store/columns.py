@@ -1,4 +1,4 @@
-"""How moments stand in the columns that others write, too: instants of whole seconds, and the days of what is all-day.
+"""How moments and time zones stand in the columns that others write, too: instants of whole seconds, and the days of what is all-day.
 
 We write a day as its midnight in UTC. Other programs write the midnight of their own session, or an hour within the day: on PostgreSQL
 '2026-12-01' is a midnight of the session's zone. So a midnight in UTC is that day, whatever the hour elsewhere; anything else is the
@@ -6,9 +6,14 @@ day that it lies in where the follow-up takes place.
 """
 
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import structlog
+
 from gateway.model import Moment
+
+log = structlog.get_logger(__name__)
 
 DAY = timedelta(days=1)
 NOON = timedelta(hours=12)
@@ -45,6 +50,16 @@ def end(value: datetime, begins: datetime, all_day: bool, zone: str) -> Moment:
             return day
     clock = UTC if begins == _midnight(begins.date(), UTC) else place
     return value.astimezone(clock).date() + DAY
+
+
+@lru_cache(maxsize=1_000)
+def zone(name: str, whose: str) -> str:
+    """Somebody's time zone as it stands in a column; "" (that of the follow-up will do) where there is none of that name, which the log
+    says once. `whose`: a key, for the log."""
+    if name and _place(name) is None:
+        log.warning("a time zone that does not exist is ignored", of=whose, timezone=name)
+        return ""
+    return name
 
 
 def _place(zone: str) -> tzinfo | None:

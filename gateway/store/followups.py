@@ -203,7 +203,9 @@ def owner(connection: Connection, key: str) -> Owner | None:
     """The associate who owns a follow-up; None where it is gone or nobody's."""
     row = connection.execute(sa.select(associate).join(follow_up, follow_up.c.owner == associate.c.key)
                              .where(follow_up.c.key == key)).one_or_none()
-    return Owner(row.key, row.user_group, row.name, row.email, row.language, row.timezone) if row is not None else None
+    if row is None:
+        return None
+    return Owner(row.key, row.user_group, row.name, row.email, row.language, columns.zone(row.timezone, row.key))
 
 
 def add_guest(connection: Connection, key: str, address: str, name: str, date: Moment | None = None) -> int:
@@ -366,7 +368,8 @@ def _member(row: Any, standings: Mapping[Moment | None, Standing], addresses: tu
         assigner=(row.assigner_name or "") if part is Role.ASSIGNED else "",
         name=row.name or row.person_name or row.associate_name or row.resource_name or "",
         addresses=addresses or ((bare,) if bare else ()), language=row.person_language or row.associate_language or "",
-        timezone=row.person_zone or row.associate_zone or "", email_invite=row.email_invite, removed=row.removed,
+        timezone=columns.zone(row.person_zone or row.associate_zone or "", row.person or row.associate or ""),
+        email_invite=row.email_invite, removed=row.removed,
         set_status=row.set_status, given_token=row.given_token, code=row.code, note=row.note,
         conflict=row.conflict, standings={plan.SERIES: Standing(), **standings}, date=_name(row))
 

@@ -21,7 +21,7 @@ from gateway.accounts import DEFAULT
 from gateway.itip import owing
 from gateway.mail import address
 from gateway.model import PLANNED, Delivery, Edition, Letter, LetterState, Method, Occasion, Reply
-from gateway.store import codec, invitations, leases, reminders
+from gateway.store import codec, columns, invitations, leases, reminders
 from gateway.store.invitations import Invitation
 from gateway.store.pace import Room
 from gateway.store.schema import attempt, invitation, outbox
@@ -397,6 +397,6 @@ def _letter(row: Row[tuple[object, ...]], known: Mapping[int | None, Edition]) -
     return Letter(
         method=Method(row.method), edition=known[row.edition], before=known.get(row.before), sequence=row.sequence, dtstamp=row.dtstamp,
         message_id=row.message_id, account=row.account, address=row.address, address_name=row.address_name,
-        organizer_address=row.organizer_address, bounce_address=row.bounce_address, language=row.language, timezone=row.timezone,
-        token=row.token, reply=Reply(row.reply), instance=codec.parse_moment(row.instance), withdrawn=row.withdrawn,
-        remarks=codec.parse_remarks(row.remarks))
+        organizer_address=row.organizer_address, bounce_address=row.bounce_address, language=row.language,
+        timezone=columns.zone(row.timezone, row.follow_up), token=row.token, reply=Reply(row.reply),
+        instance=codec.parse_moment(row.instance), withdrawn=row.withdrawn, remarks=codec.parse_remarks(row.remarks))

@@ -3,11 +3,13 @@
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from structlog import testing
 
 from gateway import settings as configuration
 from gateway.actions import planning, series
 from gateway.model import DateChange, Delivery, Edition, LetterState, Method, Moment, Recurrence
-from gateway.store import columns, followups, journal, outbox, schema, views
+from gateway.outbound import render
+from gateway.store import columns, followups, journal, meta, outbox, schema, views
 from gateway.store.engine import Store
 from tests.store import rows
 
@@ -140,6 +142,24 @@ def test_a_rule_that_calendars_drop_is_told_and_not_mailed(store: Store, change:
         assert words in views.status_rows(connection, "m1")[0].note
     rows.run(store, "UPDATE follow_up SET rrule = '' WHERE key = 'm1'")
     assert len(planned(store)) == 1
+
+
+def test_a_time_zone_that_does_not_exist_holds_no_letter(store: Store) -> None:
+    rows.begin(store)
+    columns.zone.cache_clear()
+    with testing.capture_logs() as said:
+        rows.run(store, "UPDATE person SET timezone = 'Foo/Bar' WHERE key = 'ola'", "UPDATE associate SET timezone = 'CRM' WHERE key = 'kari'")
+        planning.plan_due(store, SETTINGS, NOW, everything=True)
+        for frozen in ("timezone", "'Foo/Bar'"):  # as it is planned, and as it once was
+            rows.run(store, f"UPDATE outbox SET timezone = {frozen}")
+            with store.write() as connection:
+                [waiting] = outbox.pending(connection)
+                secret, owner = meta.site_secret(connection), followups.owner(connection, "m1")
+            assert b"09:00=E2=80=9310:00" in render.render(waiting.letter, SETTINGS.mail, secret).replace(b"=\r\n", b"")
+            assert owner is not None
+            assert owner.timezone == ""
+    assert sorted((one["of"], one["timezone"]) for one in said if "time zone" in one["event"]) == [
+        ("kari", "CRM"), ("m1", "Foo/Bar"), ("ola", "Foo/Bar")]
 
 
 @pytest.mark.parametrize("store", [pytest.param("postgresql", marks=pytest.mark.real)], indirect=True)  # SQLite has a CHECK
