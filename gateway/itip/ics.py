@@ -26,6 +26,7 @@ SUFFIX = re.compile(r"(jr|sr|i{1,3}|iv|ph\.?d|m\.?d|inc|ltd|llc|plc|gmbh|asa?|ab
 FOLD = 74
 """Octets of a line, and of each that continues it without its space."""
 ONE_DAY = timedelta(days=1)
+ZONED = re.compile(rb"^[A-Z-]+;TZID=", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ def calendar(letter: Letter) -> bytes:
     for event in events:
         top.add_component(event)
     written: bytes = top.to_ical(sorted=False)
-    if not writer.zoned or (letter.method is Method.DECLINECOUNTER and letter.date is None):
+    if not ZONED.search(written):
         return written
     head, begin, rest = written.partition(b"BEGIN:VEVENT\r\n")
     return head + _vtimezone(shown.timezone, *_years(shown, letter.instance)) + begin + rest
@@ -149,10 +150,7 @@ class _Writer:
     def __init__(self, letter: Letter, shown: Edition) -> None:
         self.letter = letter
         self.shown = shown
-        self.utc = zones.is_utc(shown.timezone)
-        self.info = UTC if self.utc else zones.zone(shown.timezone)
-        whole = span(shown)
-        self.zoned = not (self.utc or whole.all_day)
+        self.info = UTC if zones.is_utc(shown.timezone) else zones.zone(shown.timezone)
 
     def event(self, instance: Moment | None, sequence: int, reply: Reply) -> icalendar.Event:
         """The series or single meeting, or one date of it, then with RECURRENCE-ID and without RRULE (P11)."""
@@ -160,11 +158,13 @@ class _Writer:
         when = span(shown, instance)
         event = self.identity(instance, sequence)
         event.add("last-modified", letter.dtstamp.astimezone(UTC))
-        event.add("dtstart", self.local(when.start))
+        recurs = instance is None and shown.recurrence is not None
+        write = self.instant if not recurs and self.repeated(when) else self.local
+        event.add("dtstart", write(when.start))
         if when.end is not None and when.end > when.start:
             # RFC 5545 §3.8.2.2: DTEND is later than DTSTART; a moment without length has none.
-            event.add("dtend", self.local(when.end))
-        if instance is None and shown.recurrence is not None:
+            event.add("dtend", write(when.end))
+        if recurs and shown.recurrence is not None:
             self.recurrence(event, shown.recurrence, when)
         event.add("summary", texts.text(shown.title) or shown.kind.value.capitalize())
         self.describe(event)
@@ -270,6 +270,15 @@ class _Writer:
     def local(self, moment: Moment) -> Moment:
         """An instant in the zone of the follow-up; a date stays a date."""
         return moment.astimezone(self.info) if isinstance(moment, datetime) else moment
+
+    def repeated(self, when: Span) -> bool:
+        """Whether it begins or ends in the hour that autumn repeats, the second time: with TZID the first is read (RFC 5545 §3.3.5)."""
+        return any(isinstance(local := self.local(one), datetime) and local.fold for one in (when.start, when.end) if one is not None)
+
+    @staticmethod
+    def instant(moment: Moment) -> Moment:
+        """The form without a zone, which names any instant; a date stays a date."""
+        return moment.astimezone(UTC) if isinstance(moment, datetime) else moment
 
 
 def _attendee(address: str, name: str, reply: Reply, *, rsvp: bool, **delegation: str) -> icalendar.vCalAddress:

@@ -223,6 +223,25 @@ def test_utc_needs_no_zone() -> None:
     assert b"VTIMEZONE" not in content
 
 
+@pytest.mark.parametrize("start", [datetime(2026, 10, 25, 0, 30, tzinfo=UTC), datetime(2026, 10, 25, 1, 0, tzinfo=UTC)])
+def test_the_hour_that_comes_twice_is_named_by_its_instant(start: datetime) -> None:
+    one = letter(replace(SINGLE, start=start, end=start + timedelta(minutes=50)))
+    content = ics.calendar(one)
+    found = event(content)
+    assert [instant(found.decoded(name)) for name in ("DTSTART", "DTEND")] == [start, start + timedelta(minutes=50)]
+    assert b"DTSTART:" in content
+    assert b"VTIMEZONE" not in content
+    assert b"DTSTART;TZID=" in ics.calendar(letter(replace(SINGLE, start=start - timedelta(hours=1), end=start - timedelta(minutes=40))))
+
+
+def test_a_date_that_moves_into_the_hour_that_comes_twice_keeps_its_name() -> None:
+    moved = datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
+    one = letter(replace(SERIES, dates=(DateChange(SECOND, moved, moved + timedelta(hours=1)),)))
+    lines = unfolded(ics.calendar(one))
+    assert "DTSTART:20261025T013000Z" in lines
+    assert "RECURRENCE-ID;TZID=Europe/Oslo:20261208T090000" in lines
+
+
 def test_a_series_carries_its_dates() -> None:
     found = events(ics.calendar(letter(WITH_DATES, sequence=4)))
     master, moved = found
