@@ -68,6 +68,7 @@ def test_whoever_loses_his_one_date_to_another_rule_is_named(office: Administrat
     (("split", "m1", "--from", "2027-03-31"), "has no date that begins at 2027-03-31"),
     (("split", "m1", "--from", "2027-03-30", "--start", "2027-03-30"), "has no hour"),
     (("split", "m1", "--from", "2027-03-30", "--rrule", "FREQ=NEVER"), "FREQ"),
+    (("split", "m1", "--from", "2027-03-30", "--rrule", "FREQ=WEEKLY;COUNT=3;UNTIL=20301010"), "by COUNT or by UNTIL, not by both"),
 ])
 def test_what_cannot_be_done_says_why(office: Administrator, arguments: tuple[str, ...], words: str) -> None:
     done = office.run("series", *arguments)
