@@ -175,6 +175,13 @@ def last(edition: Edition) -> Moment | None:
     return _moment(edition, clock) if clock is not None else None
 
 
+def explicit(edition: Edition) -> dict[str, str]:
+    """The parts of a rule with everything that it takes from its start said in it. Raises `InputError` for what is no rule."""
+    assert edition.recurrence is not None
+    assert edition.start is not None
+    return _explicit(_parts(edition.recurrence.rrule), _local(edition, edition.start))
+
+
 def check(text: str) -> None:
     """Raises `InputError` with the reason where a rule is none that every calendar understands as we do."""
     if reason := grammar.problem(text):

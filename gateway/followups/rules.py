@@ -70,6 +70,25 @@ def bare(edition: Edition) -> Edition:
     return replace(edition, recurrence=Recurrence(rrule), dates=())
 
 
+def same(before: Edition, after: Edition) -> bool:
+    """Whether two rules give the same dates, however they are spelled. The editions begin at the same time in the same zone."""
+    if before.recurrence is None or after.recurrence is None:
+        return before.recurrence is after.recurrence
+    old, new = parts(before.recurrence.rrule), parts(after.recurrence.rrule)
+    if old == new or not old or not new:
+        return old == new
+    had_end, has_end = ({*ENDS} & one.keys() != set() for one in (old, new))
+    if had_end != has_end or _pattern(before) != _pattern(after):
+        return False
+    last = last_ruled(before) if has_end else None
+    return not has_end or (last is not None and last == last_ruled(after))
+
+
+def _pattern(edition: Edition) -> dict[str, frozenset[str]]:
+    said = recurrence.explicit(edition)
+    return {name: frozenset(value.split(",")) for name, value in said.items() if name not in ENDS and (name, value) != ("WKST", "MO")}
+
+
 def shortened(before: Edition, after: Edition) -> bool:
     """Whether the rule after gives the dates of the one before up to an earlier end, and no others.
 

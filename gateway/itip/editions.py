@@ -40,7 +40,7 @@ def following(wanted: Edition | None, known: Edition | None) -> Edition | None:
     if asks_again(known, wanted) or known.cancelled != wanted.cancelled:
         return replace(same, sequence=top + 1, significant=top + 1,
                        date_sequences=tuple((original, top + 1, top + 1) for original, *_ in kept))
-    if _frame(known) != _frame(wanted):  # only shortened: the answers stand
+    if _reframed(known, wanted):  # only shortened: the answers stand
         top += 1
         same = replace(same, sequence=top)
     pairs = {original: (raised, significant) for original, raised, significant in kept}
@@ -58,10 +58,7 @@ def raised(edition: Edition, to: int) -> Edition:
 
 def asks_again(before: Edition, after: Edition) -> bool:
     """Whether everybody must be asked again about all of it: time, place or recurrence, but for an earlier end (itip.md §2)."""
-    if _frame(before) == _frame(after):
-        return False
-    old, new = _frame(before), _frame(after)
-    return old[:-1] != new[:-1] or not rules.shortened(before, after)
+    return _frame(before) != _frame(after) or not (rules.same(before, after) or rules.shortened(before, after))
 
 
 def whole_differs(before: Edition, after: Edition) -> bool:
@@ -70,7 +67,7 @@ def whole_differs(before: Edition, after: Edition) -> bool:
     A guest's coming, going or answering is not (P12); nor is the owner's name.
     """
     listed = before.guest_list is not after.guest_list and before.guest_list_public != after.guest_list_public
-    return (before.significant < after.significant or _frame(before) != _frame(after) or listed
+    return (before.significant < after.significant or _reframed(before, after) or listed
             or before.cancelled != after.cancelled or said(before) != said(after))
 
 
@@ -224,11 +221,14 @@ def said(edition: Edition) -> tuple[object, ...]:
     return texts.line(edition.title), texts.text(edition.agenda), texts.line(edition.video_url)
 
 
+def _reframed(before: Edition, after: Edition) -> bool:
+    """Whether time, place or recurrence of the series itself is another."""
+    return _frame(before) != _frame(after) or not rules.same(before, after)
+
+
 def _frame(edition: Edition) -> tuple[object, ...]:
-    """Time, place and recurrence of the series itself; the rule last."""
     when = edition.deadline if edition.start is None else (edition.start, edition.end)
-    rule = rules.parts(edition.recurrence.rrule) if edition.recurrence is not None else None
-    return when, edition.all_day, place(edition), rule
+    return when, edition.all_day, place(edition)
 
 
 def _by_date(one: tuple[Moment, *tuple[object, ...]]) -> str:

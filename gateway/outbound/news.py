@@ -45,7 +45,7 @@ def of(letter: Letter) -> Change:
         return Change.ASKED_AGAIN
     if letter.remarks.occasion is Occasion.REMINDER:
         return Change.REMINDER
-    if _visible(letter, before) != _visible(letter, now):
+    if _visible(letter, before) != _visible(letter, now) or (letter.instance is None and not rules.same(before, now)):
         return Change.UPDATED
     raised = editions.sequence(now, letter.instance)[1] > editions.sequence(before, letter.instance)[1]
     # Moved and moved back, or cancelled and reinstated, before anybody was told: his answer is gone all the same.
@@ -67,14 +67,9 @@ def wanted_by(letter: Letter, edition: Edition) -> datetime | None:
 
 
 def _visible(letter: Letter, edition: Edition) -> tuple[object, ...]:
-    """What `wording.Teller.differences` compares, beside time and place."""
+    """What `wording.Teller.differences` compares, beside time, place and rule."""
     known = editions.said(edition), edition.guest_list_public, wanted_by(letter, edition)
-    return known if letter.instance is not None else (*known, rule(edition), added_dates(edition), changed_dates(edition))
-
-
-def rule(edition: Edition) -> dict[str, str] | None:
-    """The rule of a series, however it is spelled; None for what is none."""
-    return rules.parts(edition.recurrence.rrule) if edition.recurrence is not None else None
+    return known if letter.instance is not None else (*known, added_dates(edition), changed_dates(edition))
 
 
 def changed_dates(edition: Edition) -> dict[Moment, ics.Span | str]:

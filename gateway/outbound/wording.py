@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from gateway.followups import rules
 from gateway.i18n import Catalogue, marked
 from gateway.itip import editions, ics, texts, zones
 from gateway.model import Edition, Guest, Kind, Letter, Method, Moment, Reply
@@ -198,7 +199,7 @@ class Teller:
             Difference(_("Answers wanted by"), self._answer_by(before), self._answer_by(now)),
         ]
         if instance is None:
-            found += [Difference(_("Repeats"), self._rule(before), self._rule(now)),
+            found += [Difference(_("Repeats"), *self._rules(before, now)),
                       Difference(_("Also on"), tuple(self._added(before, now)), tuple(self._added(now, before))),
                       Difference(_("Changed dates"), tuple(self._dates(before, now)), tuple(self._dates(now, before)))]
         without = dict.fromkeys((_("Title"), _("Where"), _("Video meeting"), _("Answers wanted by")), _("not given")) | {
@@ -208,8 +209,6 @@ class Teller:
             if " ".join(one.before) != " ".join(one.now):
                 nothing = (without.get(one.label, _("none")),)
                 told.append(Difference(one.label, one.before or nothing, one.now or nothing))
-            elif one.label == _("Repeats") and instance is None and news.rule(before) != news.rule(now):
-                told.append(Difference(one.label, (), (_("in another way than before"),)))
         if texts.text(before.agenda) != texts.text(now.agenda):
             told.append(Difference(self.agenda_label(), (), (_("new text below") if now.agenda.strip() else _("removed"),)))
         if before.guest_list_public != now.guest_list_public:
@@ -260,6 +259,13 @@ class Teller:
             return (repeats.said(edition, self.words),)
         more = len({*series.rdates} - {edition.start, *series.exdates})
         return (self.words.ngettext("on %(count)d more date", "on %(count)d more dates", more) % {"count": more},) if more else ()
+
+    def _rules(self, before: Edition, now: Edition) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Old and new rule; nothing where one only spells the other in another way."""
+        old, new = self._rule(before), self._rule(now)
+        if rules.same(before, now):
+            return (old, new) if before.recurrence is None or not before.recurrence.rrule else ((), ())
+        return (old, new) if old != new else (old, (self.words.gettext("in another way than before"),))
 
     def _dates(self, edition: Edition, other: Edition | None = None) -> Iterator[str]:
         """Dates that are not as the rule says: moved, cancelled. `other`: leave out what is shown of it, too."""

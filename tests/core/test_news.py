@@ -107,7 +107,29 @@ def test_another_zone_is_a_move_that_is_told_even_where_its_clocks_are_the_same(
 def test_a_rule_without_plain_words_is_said_to_be_another() -> None:
     one, other = (replace(SERIES, recurrence=Recurrence(f"FREQ=MONTHLY;BYMONTHDAY=1,{day}")) for day in ("15", "-1"))
     told = wording.Teller(letter(other, before=one, language="en"), i18n.catalogue("en")).differences()
-    assert told == [wording.Difference("Repeats", (), ("differently than before",))]
+    assert told == [wording.Difference("Repeats", ("a series of dates",), ("differently than before",))]
+
+
+@pytest.mark.parametrize(("one", "other"), [
+    ("FREQ=WEEKLY;COUNT=6", "RRULE:freq=weekly;byday=TU;count=6"), ("FREQ=WEEKLY;COUNT=6", "FREQ=WEEKLY;UNTIL=20270105T080000Z"),
+    ("FREQ=WEEKLY;UNTIL=20270105T080000Z", "FREQ=WEEKLY;UNTIL=20270107"), ("FREQ=WEEKLY;BYDAY=TU,TH", "FREQ=WEEKLY;BYDAY=TH,TU;WKST=MO"),
+    ("FREQ=MONTHLY", "FREQ=MONTHLY;BYMONTHDAY=1"), ("FREQ=YEARLY;INTERVAL=1", "FREQ=YEARLY;BYMONTH=12;BYMONTHDAY=1")])
+def test_a_rule_spelled_in_another_way_is_the_same(one: str, other: str) -> None:
+    known, wanted = (replace(SERIES, recurrence=Recurrence(rule)) for rule in (one, other))
+    assert not editions.differs(known, wanted)
+    assert not editions.differs(wanted, known)
+    renamed = letter(replace(wanted, title="Start"), before=known, language="en")
+    assert news.of(renamed) is Change.UPDATED
+    assert [one.label for one in wording.Teller(renamed, i18n.catalogue("en")).differences()] == ["Title"]
+
+
+@pytest.mark.parametrize(("one", "other"), [
+    ("FREQ=WEEKLY;COUNT=6", "FREQ=WEEKLY;COUNT=5"), ("FREQ=WEEKLY", "FREQ=WEEKLY;COUNT=6"), ("FREQ=WEEKLY", "FREQ=WEEKLY;BYDAY=TU,WE"),
+    ("FREQ=WEEKLY;INTERVAL=2;BYDAY=TU,SU", "FREQ=WEEKLY;INTERVAL=2;BYDAY=TU,SU;WKST=SU"), ("FREQ=WEEKLY;COUNT=1", "")])
+def test_a_rule_of_other_dates_is_another(one: str, other: str) -> None:
+    known, wanted = (replace(SERIES, recurrence=Recurrence(rule)) for rule in (one, other))
+    assert editions.differs(known, wanted)
+    assert editions.differs(wanted, known)
 
 
 def test_only_the_dates_that_changed_are_told_as_changed() -> None:
