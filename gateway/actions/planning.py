@@ -13,6 +13,7 @@ import structlog
 
 from gateway import accounts, status
 from gateway import settings as configuration
+from gateway.actions import succession
 from gateway.errors import ConfigurationError, InputError
 from gateway.followups import recurrence
 from gateway.itip import editions, ics, owing, plan, zones
@@ -107,14 +108,17 @@ def plan_one(connection: Connection, key: str, site: Context) -> list[int]:
     """Bring one follow-up's invitations up to date. Returns the numbers of the letters that were queued."""
     followups.lock(connection, key)
     followups.rehome(connection, key)
-    invitations.rehome(connection, key)
+    arrived = invitations.rehome(connection, key)
     context = site.of(connection, key)
     members = followups.members(connection, key)
     known_number = followups.known_edition(connection, key)
     known = invitations.editions(connection, [known_number]).get(known_number)
     wanted, members = _without_lost(connection, key, _wanted(connection, key, context, members), known, context, members)
     copies, numbers = invitations.copies(connection, key)
-    made = plan.plan(wanted, known, _invitees(connection, key, members, context), copies, context.now, account=bool(context.account))
+    others = succession.rows(connection, members, copies, arrived) if context.account else []
+    other = {one.id for one in others}
+    invitees = [replace(one, other=one.participant in other) for one in _invitees(connection, key, members, context)]
+    made = plan.plan(wanted, known, invitees, copies, context.now, account=bool(context.account))
     for edition in {id(owed.edition): owed.edition for owed in made.owed}.values():
         _sayable(edition)
     journal.write(connection, [journal.Entry("end_ignored", key, instance=date, channel=Channel.STORE, detail=BACKWARDS)
@@ -122,6 +126,9 @@ def plan_one(connection: Connection, key: str, site: Context) -> list[int]:
     _keep_rows(connection, key, members, made, context)
     if known is not None and made.edition is not None:
         _overtake_proposals(connection, key, known, made.edition, members, context)
+    if made.edition is not None:
+        for member in others:  # from now on the row is his
+            _invitation(connection, key, made.edition.uid, _invitee(member, context), context)
     held = _Numbers(connection, key, numbers, context.now)
     if (number := _keep_edition(connection, key, made.edition, known_number, context)) is not None and made.edition is not None:
         held.known(made.edition, number)
@@ -350,7 +357,7 @@ def queue(connection: Connection, key: str, owed: owing.Owed, edition: int | Non
 
 def _invitation(connection: Connection, key: str, uid: str, invitee: owing.Invitee, context: Context) -> Invitation:
     """The invitation of a participant at his present address, made where there is none."""
-    found = invitations.of_address(connection, invitee.participant, invitee.address)
+    found = invitations.of_address(connection, invitee.participant, invitee.address, uid)
     if found is not None:
         return found
     token = invitee.token if invitee.token and not invitations.token_taken(connection, invitee.token) else invitations.token()

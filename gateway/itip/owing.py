@@ -20,6 +20,7 @@ class Invitee:
     """A participant row as the store has it now. `address` is "" where there is none that mail can go to.
 
     `date`: the one date of a series that he is invited to; what he answers to it is the standing of his row.
+    `other`: the row stood for somebody else until now, or for another follow-up, and so do its standings.
     `set_status`: a status written by hand (1, 5 or 9), to be taken as a toggle. `delegated_from`, `delegated_to`: who passed
     the invitation on to him, and to whom he did. `assigner`: who assigned the follow-up to him, by name.
     """
@@ -39,6 +40,7 @@ class Invitee:
     delegated_from: Guest | None = None
     delegated_to: Guest | None = None
     assigner: str = ""
+    other: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,7 +132,9 @@ def _standings(edition: Edition | None, known: Edition | None, invitees: Sequenc
             for date in {one.date for one in invitees}}
     changes, rows = list[Change](), list[owing.Invitee]()
     for invitee in invitees:
-        held, happened = dict(invitee.standings), what[invitee.date]
+        begun = standings.begin(invitee.standings) if invitee.other else []
+        now = {**invitee.standings, **{event.instance: event.standing for event in begun}}
+        held, happened = {date: one for date, one in now.items() if one is not None}, what[invitee.date]
         if invitee.participant in elsewhere:
             happened = replace(happened, moved=True)
         if invitee.date is not None:  # his row is all that he has
@@ -150,7 +152,7 @@ def _standings(edition: Edition | None, known: Edition | None, invitees: Sequenc
         for event in events:
             if event.standing is None:
                 del held[event.instance]
-        changes += [Change(invitee.participant, event.instance, event.standing, event.name) for event in events]
+        changes += [Change(invitee.participant, event.instance, event.standing, event.name) for event in (*begun, *events)]
         rows.append(replace(invitee, standings=held))
     return tuple(changes), rows
 

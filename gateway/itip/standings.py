@@ -76,6 +76,13 @@ def follow(what: Happened, role: Role, standings: ANSWERS, *, present: bool) -> 
     return events
 
 
+def begin(standings: ANSWERS) -> list[Event]:
+    """Whoever takes over a row has said nothing yet."""
+    new = Standing(cancelled=standings.get(None, Standing()).cancelled)
+    return [Event(instance, new if instance is None else None, "begun") for instance, held in standings.items()
+            if instance is not None or held != new]
+
+
 def by_hand(standings: ANSWERS, wanted: int) -> Event:
     """A status that somebody wrote into the row (1, 5 or 9), taken as a toggle; refused while it is cancelled."""
     standing: Standing = standings.get(None, Standing())

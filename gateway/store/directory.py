@@ -146,3 +146,15 @@ def _keyed(target: sa.Table, row: Mapping[Any, Any]) -> dict[str, Any]:
 
 def _with_key(target: sa.Table, statement: Any) -> Any:
     return statement.where(*(column == sa.bindparam(f"key_{column.name}", type_=column.type) for column in target.primary_key))
+
+
+def at(connection: Connection, addresses: Iterable[str]) -> dict[str, set[str]]:
+    """By address in lower case: the keys of the people and associates who have it."""
+    wanted, found = {one.lower() for one in addresses}, dict[str, set[str]]()
+    if not wanted:
+        return found
+    spelled, email = sa.func.lower(person_email.c.address), sa.func.lower(associate.c.email)
+    for key, address in connection.execute(sa.union_all(sa.select(person_email.c.person, spelled).where(spelled.in_(wanted)),
+                                                        sa.select(associate.c.key, email).where(email.in_(wanted)))):
+        found.setdefault(address, set()).add(key)
+    return found

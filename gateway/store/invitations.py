@@ -14,7 +14,7 @@ from gateway.itip import owing
 from gateway.mail import address as addresses
 from gateway.model import PLANNED, Delivery, Edition, LetterState, Method, Moment, Occasion, Remarks, Reply
 from gateway.store import codec
-from gateway.store.schema import edition, invitation, outbox, participant
+from gateway.store.schema import edition, follow_up, invitation, outbox, participant
 
 REPLACEABLE = (LetterState.WAITING, LetterState.HELD)
 UNDER_WAY = (*REPLACEABLE, LetterState.SENDING)
@@ -86,18 +86,24 @@ def get(connection: Connection, numbers: Iterable[int]) -> dict[int, Invitation]
     return {row.id: from_row(row) for row in rows}
 
 
-def rehome(connection: Connection, key: str) -> None:
+def rehome(connection: Connection, key: str) -> set[int]:
     """Follow rows to the new key of a renamed follow-up, so that nobody is owed a CANCEL for the old name, nor a REQUEST for the new.
 
-    `key`: either; which of the two is planned first is a matter of the alphabet.
+    `key`: either; which of the two is planned first is a matter of the alphabet. Returns the rows of `key` that came from a
+    follow-up of another UID: what they hold is its, and is taken back there.
     """
     here = sa.select(participant.c.id).where(participant.c.follow_up == key)
-    elsewhere = sa.select(participant.c.follow_up).where(participant.c.id == invitation.c.participant).scalar_subquery()
-    moved = connection.execute(sa.update(invitation).where(
-        sa.or_(invitation.c.follow_up == key, invitation.c.participant.in_(here)), elsewhere != invitation.c.follow_up,
-    ).values(follow_up=elsewhere).returning(invitation.c.id, invitation.c.follow_up)).all()
-    for row in moved:
-        connection.execute(sa.update(outbox).where(outbox.c.invitation == row.id).values(follow_up=row.follow_up))
+    renamed = (follow_up.c.uid == invitation.c.uid).label("renamed")
+    away = connection.execute(
+        sa.select(invitation.c.id, invitation.c.participant, participant.c.follow_up, renamed)
+        .join(participant, participant.c.id == invitation.c.participant).join(follow_up, follow_up.c.key == participant.c.follow_up)
+        .where(sa.or_(invitation.c.follow_up == key, invitation.c.participant.in_(here)),
+               participant.c.follow_up != invitation.c.follow_up).order_by(invitation.c.id)).all()
+    for row in away:
+        if row.renamed:
+            connection.execute(sa.update(invitation).where(invitation.c.id == row.id).values(follow_up=row.follow_up))
+            connection.execute(sa.update(outbox).where(outbox.c.invitation == row.id).values(follow_up=row.follow_up))
+    return {row.participant for row in away if not row.renamed and row.follow_up == key}
 
 
 def copies(connection: Connection, key: str) -> tuple[list[owing.Copy], dict[Edition, int]]:
@@ -203,10 +209,11 @@ def token_taken(connection: Connection, value: str) -> bool:
     return connection.execute(sa.select(invitation.c.id).where(invitation.c.token == value)).first() is not None
 
 
-def of_address(connection: Connection, number: int, address: str) -> Invitation | None:
+def of_address(connection: Connection, number: int, address: str, uid: str) -> Invitation | None:
     """The invitation of a participant at an address: removed and added again is the same row and token."""
     row = connection.execute(sa.select(invitation).where(
-        invitation.c.participant == number, sa.func.lower(invitation.c.address) == address.lower())).one_or_none()
+        invitation.c.participant == number, invitation.c.uid == uid,
+        sa.func.lower(invitation.c.address) == address.lower())).one_or_none()
     return from_row(row) if row is not None else None
 
 
