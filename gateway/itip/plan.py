@@ -216,6 +216,8 @@ def _requests(wanted: Edition, invitee: owing.Invitee, copy: owing.Copy, dates: 
     holds = copy.edition if copy.method is Method.REQUEST else None
     edition = _for_him(wanted, holds, invitee)
     urged = holds is not None and _reply(invitee) is Reply.NEEDS_ACTION and _urges(holds, edition, now)
+    if holds is not None and edition.recurrence is None and _is_silent(invitee):
+        holds = replace(holds, significant=edition.significant)  # moved and moved back before he was told: he lost no answer by it
     if holds is None or (copy.again and copy.again_instance is None) or urged or editions.whole_differs(holds, edition):
         return [_request(edition, invitee, copy, dates, now)]
     steps, again = dates.between(holds) if edition.recurrence_id is None else [], _again(copy)
@@ -226,6 +228,12 @@ def _requests(wanted: Edition, invitee: owing.Invitee, copy: owing.Copy, dates: 
         before, editions.sequence(after, date)[0], owing.next_dtstamp(copy.top_dtstamp, now), _reply(invitee, date), instance=date,
         remarks=Remarks(Occasion.OLD_ANSWER) if date in again else NO_REMARKS)
         for date, before, after in steps]
+
+
+def _is_silent(invitee: owing.Invitee) -> bool:
+    """Whether nothing was ever heard of him."""
+    held = invitee.standings.get(SERIES, Standing())
+    return held == replace(Standing(), asked=held.asked)
 
 
 def _refused(wanted: Edition, invitee: owing.Invitee, copy: owing.Copy, dates: _Dates, now: datetime) -> bool:
