@@ -38,17 +38,19 @@ def onsets(zone: icalendar.Timezone, until: datetime) -> list[tuple[datetime, ti
     return sorted(found)
 
 
-def written(name: str, first: int, last: int) -> icalendar.Timezone:
-    """The VTIMEZONE of a letter whose series runs from one year to the other."""
+def written(name: str, first: int, last: int) -> icalendar.Timezone | None:
+    """The VTIMEZONE of a letter whose series runs from one year to the other; None where its times are written in UTC."""
     start = datetime(first, 1, 1, 12, tzinfo=UTC)
     edition = replace(SINGLE, start=start, end=start + HOUR, timezone=name, recurrence=Recurrence(f"FREQ=DAILY;UNTIL={last}1231"))
-    zone, = icalendar.Calendar.from_ical(ics.calendar(letter(edition))).walk("VTIMEZONE")
-    assert zone["TZID"] == name
-    return zone
+    content = ics.calendar(letter(edition))
+    found = icalendar.Calendar.from_ical(content).walk("VTIMEZONE")
+    assert [zone["TZID"] for zone in found] == ([] if b"DTSTART:" in content.partition(b"BEGIN:VEVENT")[2] else [name])
+    return found[0] if found else None
 
 
 def agree(name: str, first: int, last: int, instants: list[datetime]) -> None:
-    info, table = zoneinfo.ZoneInfo(name), onsets(written(name, first, last), datetime(last + 1, 12, 31))
+    info, zone = zoneinfo.ZoneInfo(name), written(name, first, last)
+    table = onsets(zone, datetime(last + 1, 12, 31)) if zone is not None else [(datetime.min.replace(tzinfo=UTC), timedelta())]
     for instant in instants:
         told = [offset for onset, offset in table if onset <= instant]
         assert told, f"{name}: nothing said about {instant}"
