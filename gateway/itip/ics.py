@@ -217,6 +217,7 @@ class _Writer:
                 event.add("attendee", _attendee(other.address, other.name, other.reply, rsvp=False, **named), encode=False)
         for guest in guests(letter, instance):
             if guest.address and guest.address.casefold() not in mine:
+                mine.add(guest.address.casefold())  # two rows of one mailbox are one attendee
                 event.add("attendee", _attendee(guest.address, guest.name, guest.reply, rsvp=False), encode=False)
 
     def delegation(self) -> dict[str, str]:

@@ -192,6 +192,8 @@ def test_other_guests_stand_there_only_while_the_list_is_public() -> None:
     found = event(ics.calendar(one))["ATTENDEE"]
     assert [str(guest) for guest in found] == ["mailto:ola@ext.example", "mailto:per@other.example"]
     assert found[1].params == {"CUTYPE": "INDIVIDUAL", "ROLE": "REQ-PARTICIPANT", "PARTSTAT": "TENTATIVE", "CN": "Bø Per jr."}
+    twice = replace(specimens.LISTED, guests=(*specimens.LISTED.guests, Guest("Per Bø", "PER@other.example")))
+    assert len(event(ics.calendar(letter(twice)))["ATTENDEE"]) == 2
     private = letter(replace(specimens.LISTED, guest_list_public=False))
     assert b"per@other.example" not in ics.calendar(private)
     withdrawn = replace(one, method=Method.CANCEL, before=one.edition, withdrawn=True)
