@@ -113,7 +113,9 @@ def copies(connection: Connection, key: str) -> tuple[list[owing.Copy], dict[Edi
     waiting = connection.execute(sa.select(outbox).where(
         outbox.c.follow_up == key, outbox.c.state.in_(REPLACEABLE), outbox.c.method.in_(PLANNED))
         .order_by(outbox.c.id).with_for_update()).all()
-    returned = _returned(connection, [row for row in rows if row.refused])
+    last = {row.invitation: row for row in _last_letters(connection, [row.id for row in rows if row.refused])}
+    leaving = {number for number, row in last.items() if row.state == LetterState.SENDING}
+    returned = {row.id: last[row.id] for row in rows if row.id in last.keys() - leaving and last[row.id].edition == row.sent_edition}
     known = editions(connection, [number for row in (*waiting, *returned.values()) for number in (row.edition, row.before)]
                      + [row.sent_edition for row in rows])
     queued: dict[int, list[owing.Queued]] = {}
@@ -123,18 +125,11 @@ def copies(connection: Connection, key: str) -> tuple[list[owing.Copy], dict[Edi
                         codec.parse_moment(row.instance), Reply(row.reply), row.sequence))
     found = [owing.Copy(row.id, row.participant, row.address, Method(row.sent_method) if row.sent_method else None,
                       known.get(row.sent_edition), -1 if row.top_sequence is None else row.top_sequence, row.top_dtstamp,
-                      row.refused, row.again, tuple(queued.get(row.id, ())), Occasion(row.again_because or Occasion.PLANNED),
-                      codec.parse_moment(row.again_instance))
+                      row.refused and row.id not in leaving, row.again, tuple(queued.get(row.id, ())),
+                      Occasion(row.again_because or Occasion.PLANNED), codec.parse_moment(row.again_instance))
              for row in rows]
     found = [_without(one, returned[one.invitation], known) if one.invitation in returned else one for one in found]
     return found, {value: number for number, value in known.items() if number is not None}
-
-
-def _returned(connection: Connection, refused: Sequence[Any]) -> dict[int, Any]:
-    """The last letters of invitations that count as sent and were refused, by the server or later by a report."""
-    sent = {row.id: row.sent_edition for row in refused}
-    return {row.invitation: row for row in _last_letters(connection, list(sent))
-            if row.state != LetterState.SENDING and row.edition == sent[row.invitation]}
 
 
 def _last_letters(connection: Connection, numbers: Sequence[int]) -> Sequence[Any]:

@@ -11,6 +11,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from gateway.itip import owing
 from gateway.model import Delivery, LetterState, Method
 from gateway.store import invitations, leases, outbox, schema
 from gateway.store.engine import Store
@@ -44,7 +45,7 @@ def sent(letter: int) -> Settlement:
     return Settlement(letter, LetterState.SENT, True, Delivery.SENT)
 
 
-def copy_of(store: Store, participant: int = 1) -> object:
+def copy_of(store: Store, participant: int = 1) -> owing.Copy:
     with store.write() as connection:
         found, _ = invitations.copies(connection, "m1")
     return next(one for one in found if one.participant == participant)
@@ -266,6 +267,32 @@ def test_a_refusal_is_remembered_until_a_letter_is_taken(store: Store) -> None:
     assert claim(store) == [third]
     settle(store, sent(third))
     assert not copy_of(store).refused
+
+
+def test_an_invitation_is_held_without_what_was_refused(store: Store) -> None:
+    changed = replace(rows.MEETING, title="Start")
+    refused = [LetterState.REFUSED, False, Delivery.UNDELIVERABLE]
+    with store.write() as connection:
+        to = rows.invitation(connection, 1, "p1@ext.example")
+        first = rows.letter(connection, to)
+    claim(store)
+    settle(store, Settlement(first, *refused))
+    one = copy_of(store)
+    assert (one.method, one.edition, one.tried, one.refused) == (None, None, rows.MEETING, True)
+    with store.write() as connection:
+        second = rows.letter(connection, to, edition=changed)
+    assert copy_of(store) == replace(one, queued=copy_of(store).queued)  # it waits
+    claim(store)
+    one = copy_of(store)  # it may arrive, so it would be taken back
+    assert (one.method, one.edition, one.tried, one.refused) == (Method.REQUEST, changed, None, False)
+    settle(store, Settlement(second, *refused))
+    one = copy_of(store)
+    assert (one.method, one.edition, one.tried, one.refused) == (None, None, changed, True)
+    with store.write() as connection:
+        found, numbers = invitations.copies(connection, "m1")
+        invitations.let_go(connection, found, numbers)
+    one = copy_of(store)
+    assert (one.method, one.edition, one.tried, one.refused) == (None, None, None, True)
 
 
 def test_a_failed_connection_does_not_count_against_the_letter(store: Store) -> None:
