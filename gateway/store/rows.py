@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 from gateway.itip import editions, facts, plan
 from gateway.mail import address
 from gateway.model import PLANNED, Edition, LetterState, Method, Moment, Role, Standing
-from gateway.store import codec, followups, invitations, known
+from gateway.store import codec, directory, followups, invitations, known
 from gateway.store.followups import Member, Site
 from gateway.store.schema import associate, follow_up, invitation, outbox, participant, person_email
 
@@ -123,8 +123,8 @@ def _rows(connection: Connection, numbers: Sequence[int], keys: facts.Keys, site
             uid=(now or told[-1]).uid, address=_address(member, [row.address for row in mine]),
             current=now if now is not None else replace(told[-1], cancelled=True),
             role=member.role if member is not None else Role.INVITED,
-            known=frozenset([*(member.addresses if member is not None else ()), *(row.address for row in mine),
-                             *learned.get(number, ())]),
+            known=frozenset([*(member.addresses if member is not None else ()), *learned.get(number, ()),
+                             *_still_his(connection, member, [row.address for row in mine])]),
             tokens=frozenset(row.token for row in mine), removed=member is None or member.removed,
             email_invite=member is not None and member.email_invite, sent=told[-1] if told else None,
             sent_dtstamps=frozenset(row.dtstamp for row in letters),
@@ -135,6 +135,14 @@ def _rows(connection: Connection, numbers: Sequence[int], keys: facts.Keys, site
             holding=any(row.sent_method == Method.REQUEST for row in mine),
             standing=_standings(member).get(plan.SERIES, Standing()),
             date_standings={date: standing for date, standing in _standings(member).items() if date is not None})
+
+
+def _still_his(connection: Connection, member: Member | None, invited: Sequence[str]) -> list[str]:
+    """The addresses that a row was invited at, but for those that somebody else has by now: he speaks for himself."""
+    if member is None:
+        return list(invited)
+    people = directory.at(connection, [one for one in invited if not address.among(one, member.addresses)])
+    return [one for one in invited if member.key in people.get(one.lower(), {member.key})]
 
 
 def _undisputed(connection: Connection, members: Mapping[int, Member], learned: Mapping[int, list[str]]) -> dict[int, list[str]]:
