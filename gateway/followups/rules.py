@@ -85,7 +85,9 @@ def same(before: Edition, after: Edition) -> bool:
 
 
 def _pattern(edition: Edition) -> dict[str, frozenset[str]]:
-    said = recurrence.explicit(edition)
+    assert edition.recurrence is not None
+    normal = grammar.parts(grammar.normal(edition.recurrence.rrule, all_day=edition.all_day))
+    said = recurrence.explicit(_ruled_by(edition, normal))
     return {name: frozenset(value.split(",")) for name, value in said.items() if name not in ENDS and (name, value) != ("WKST", "MO")}
 
 

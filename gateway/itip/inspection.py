@@ -202,7 +202,7 @@ def _event(event: Component, planned: _Planned) -> Iterator[Problem]:
     if event.all("RECURRENCE-ID") and event.all("RRULE"):
         yield Problem("P11", "RECURRENCE-ID and RRULE in one VEVENT")
     for rule in event.all("RRULE"):
-        if start:
+        if start and planned.method is Method.REQUEST:  # a CANCEL takes away what he holds, by whatever rule he was sent
             yield from _rule(rule.value, start[0])
 
 

@@ -32,10 +32,12 @@ def moment(value: Moment | None) -> str:
 
 
 def parse_moment(text: str | None) -> Moment | None:
-    """The inverse of `moment`."""
+    """The inverse of `moment`, without fractions of a second: no calendar has them (`columns.moment`)."""
     if not text:
         return None
-    return date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(text.removesuffix("Z")).replace(tzinfo=UTC)
+    if len(text) == 10:
+        return date.fromisoformat(text)
+    return datetime.fromisoformat(text.removesuffix("Z")).replace(microsecond=0, tzinfo=UTC)
 
 
 def edition(value: Edition) -> str:

@@ -108,6 +108,13 @@ def test_the_rule_agrees_with_its_first_date(rule: str, good: bool) -> None:
     assert rules(mail(one), one) == (set() if good else {"P15"})
 
 
+def test_a_cancellation_leaves_whatever_the_rule_was() -> None:
+    """He holds what he was sent before the rule was looked at, and it must go (P14)."""
+    held = replace(SERIES, recurrence=Recurrence("FREQ=WEEKLY;COUNT=2;UNTIL=20261231"))
+    one = letter(replace(held, cancelled=True), method=Method.CANCEL, before=held)
+    assert rules(mail(one, method="CANCEL"), one) == set()
+
+
 @pytest.mark.parametrize("until", [b"20270301", b"20270301T090000"])
 def test_until_has_the_type_of_the_start(until: bytes) -> None:
     one = letter(replace(SERIES, recurrence=Recurrence("FREQ=WEEKLY;UNTIL=20270301")))

@@ -184,3 +184,14 @@ def test_the_start_is_a_date_of_its_rule() -> None:
         rules.proper(series("FREQ=WEEKLY;BYDAY=MO", datetime(2026, 12, 1, 9)))
     with pytest.raises(InputError, match="no date at all"):
         rules.proper(series("FREQ=WEEKLY;UNTIL=20260101", datetime(2026, 12, 1, 9)))
+
+
+@pytest.mark.parametrize(("one", "other", "all_day"), [
+    ("FREQ=WEEKLY;BYDAY=1TU", "FREQ=WEEKLY;BYDAY=TU", False), ("FREQ=WEEKLY;BYDAY=1TU", "FREQ=WEEKLY", False),
+    ("FREQ=DAILY;BYHOUR=9;BYMINUTE=0", "FREQ=DAILY", True)])
+def test_what_was_sent_by_a_rule_that_is_put_right_now_is_the_same(one: str, other: str, all_day: bool) -> None:
+    start: datetime | date = date(2026, 12, 1) if all_day else datetime(2026, 12, 1, 8, tzinfo=UTC)
+    editions = [Edition(uid="u", kind=Kind.MEETING, title="", start=start, end=None, timezone="Europe/Oslo", organizer="", all_day=all_day,
+                        recurrence=Recurrence(rule)) for rule in (one, other)]
+    assert rules.same(*editions)
+    assert rules.same(*reversed(editions))
