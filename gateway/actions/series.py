@@ -87,7 +87,8 @@ def split(connection: Connection, key: str, at: Moment, changes: Mapping[str, An
     if not isinstance(at, datetime) and not wanted.all_day:
         at = next(iter(recurrence.on_day(wanted, at)), at)
     if isinstance(at, datetime) == wanted.all_day or not recurrence.is_instance(wanted, at):
-        raise NotFound(f"follow-up {key} has no date that begins at {at}; a moved date is called by the time that it had before")
+        raise NotFound(f"follow-up {key} has no date that begins at {_typed(wanted, at)}; "
+                       "a moved date is called by the time that it had before")
     if wanted.recurrence.rrule and not rules.ruled(wanted, at):
         raise Refused("this date was added to the series; nothing goes on from it")
     if next(recurrence.instances(wanted, limit=1)) >= at:
@@ -155,7 +156,8 @@ def _rest(wanted: Edition, at: Moment, changes: Mapping[str, Any]) -> Edition:
     if wanted.all_day and end == start:
         end = start + timedelta(days=1)  # the same day twice is one day, as in the load format
     if (kept := next(recurrence.instances(wanted, start, at, 1), None)) is not None:
-        raise Refused(f"the new start lies before dates that stay, the next one at {kept}; let the series go on from an earlier date")
+        raise Refused(f"the new start lies before dates that stay, the next one at {_typed(wanted, kept)}; "
+                      "let the series go on from an earlier date")
     given = changes.get("rrule")
     rule = given.removeprefix("RRULE:") if given is not None else rules.continued_at(wanted, at)
     if rule:
@@ -191,6 +193,12 @@ def _single(connection: Connection, key: str, wanted: Edition, fresh: Edition, a
         if same and (to := columns.instant(same[0])) not in found.values():
             found[start] = to
     return found
+
+
+def _typed(edition: Edition, moment: Moment) -> str:
+    """A moment as people type it: on the clock of the series."""
+    clock = moment.astimezone(ZoneInfo(edition.timezone)).replace(tzinfo=None) if isinstance(moment, datetime) else moment
+    return clock.isoformat()
 
 
 def _day(edition: Edition, moment: Moment) -> date:

@@ -66,6 +66,7 @@ def test_whoever_loses_his_one_date_to_another_rule_is_named(office: Administrat
     (("stop", "m1", "--after", "soon"), "'soon' is no time like 2026-12-01T09:00:00"),
     (("stop", "m1", "--after", "2027-02-01"), "no date would be left; cancel the follow-up instead"),
     (("split", "m1", "--from", "2027-03-31"), "has no date that begins at 2027-03-31"),
+    (("split", "m1", "--from", "2027-03-30T07:00:00"), "has no date that begins at 2027-03-30T07:00:00;"),
     (("split", "m1", "--from", "2027-03-30", "--start", "2027-03-30"), "has no hour"),
     (("split", "m1", "--from", "2027-03-30", "--rrule", "FREQ=NEVER"), "FREQ"),
     (("split", "m1", "--from", "2027-03-30", "--rrule", "FREQ=WEEKLY;COUNT=3;UNTIL=20301010"), "by COUNT or by UNTIL, not by both"),
