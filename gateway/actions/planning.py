@@ -84,18 +84,27 @@ def plan_due(store: Store, settings: configuration.Settings, now: datetime, *, e
             # Before the records are read: on PostgreSQL a mark of a lower number may commit while they are, and must stay.
             followups.unmark(connection, free)
             for key in free:
-                try:
-                    with connection.begin_nested():
-                        letters += len(plan_one(connection, key, site))
-                except (InputError, ZoneInfoNotFoundError) as error:  # anybody may write into the record; only its own rows wait for that
-                    _not_planned(connection, key, str(error), now)
-                except Exception as error:
-                    if engine.outage(error):
-                        raise
-                    log.exception("a follow-up could not be planned", follow_up=key)
-                    _not_planned(connection, key, f"this program failed on it: {type(error).__name__}: {error}"[:LONGEST_REASON], now)
+                new, reason = _attempt(connection, key, site)
+                if reason:
+                    new, _ = _attempt(connection, key, site, readable=False)
+                    _not_planned(connection, key, reason, now)
+                letters += new
         if not free:  # somebody else is at work on them; what he leaves is found next time
             return letters
+
+
+def _attempt(connection: Connection, key: str, site: Context, *, readable: bool = True) -> tuple[int, str]:
+    """How many letters are new, and why there is no plan: "" where there is one."""
+    try:
+        with connection.begin_nested():
+            return len(plan_one(connection, key, site, readable=readable)), ""
+    except (InputError, ZoneInfoNotFoundError) as error:  # anybody may write into the record; only its own rows wait for that
+        return 0, str(error)
+    except Exception as error:
+        if engine.outage(error):
+            raise
+        log.exception("a follow-up could not be planned", follow_up=key)
+        return 0, f"this program failed on it: {type(error).__name__}: {error}"[:LONGEST_REASON]
 
 
 def _not_planned(connection: Connection, key: str, reason: str, now: datetime) -> None:
@@ -104,8 +113,12 @@ def _not_planned(connection: Connection, key: str, reason: str, now: datetime) -
     journal.write(connection, [journal.Entry("not_planned", key, detail=reason)], now)
 
 
-def plan_one(connection: Connection, key: str, site: Context) -> list[int]:
-    """Bring one follow-up's invitations up to date. Returns the numbers of the letters that were queued."""
+def plan_one(connection: Connection, key: str, site: Context, *, readable: bool = True) -> list[int]:
+    """Bring one follow-up's invitations up to date. Returns the numbers of the letters that were queued.
+
+    Not `readable`: the record says what cannot be. By the last edition that was planned nobody is invited or told anything new, but
+    whoever is not to hold it any more is told that: removed, switched off, or the follow-up cancelled.
+    """
     followups.lock(connection, key)
     followups.rehome(connection, key)
     arrived = invitations.rehome(connection, key)
@@ -113,16 +126,24 @@ def plan_one(connection: Connection, key: str, site: Context) -> list[int]:
     members = followups.members(connection, key)
     known_number = followups.known_edition(connection, key)
     known = invitations.editions(connection, [known_number]).get(known_number)
-    wanted, members = _without_lost(connection, key, _wanted(connection, key, context, members), known, context, members)
+    if readable:
+        wanted, members = _without_lost(connection, key, _wanted(connection, key, context, members), known, context, members)
+    elif known is not None:
+        wanted = _called_off(connection, key, known)
+    else:
+        return []
     copies, numbers = invitations.copies(connection, key)
     others = succession.rows(connection, members, copies, arrived) if context.account else []
     other = {one.id for one in others}
     invitees = [replace(one, other=one.participant in other) for one in _invitees(connection, key, members, context)]
     made = plan.plan(wanted, known, invitees, copies, context.now, account=bool(context.account))
+    if not readable:
+        made = _taken_back(made, members, copies)
     for edition in {id(owed.edition): owed.edition for owed in made.owed}.values():
         _sayable(edition)
-    journal.write(connection, [journal.Entry("end_ignored", key, instance=date, channel=Channel.STORE, detail=BACKWARDS)
-                               for date in followups.backwards(connection, key)], context.now)
+    if readable:
+        journal.write(connection, [journal.Entry("end_ignored", key, instance=date, channel=Channel.STORE, detail=BACKWARDS)
+                                   for date in followups.backwards(connection, key)], context.now)
     _keep_rows(connection, key, members, made, context)
     if known is not None and made.edition is not None:
         _overtake_proposals(connection, key, known, made.edition, members, context)
@@ -150,6 +171,22 @@ def _sayable(edition: Edition) -> None:
     """Refuse to owe a letter that nobody could write. Raises `InputError` for a time that is missing or a zone that there is not."""
     zones.zone(edition.timezone)
     ics.span(edition)
+
+
+def _called_off(connection: Connection, key: str, known: Edition) -> Edition:
+    """The last edition, with the one word that can be read of every record. Nothing is reinstated by it."""
+    cancelled, reason = followups.called_off(connection, key)
+    return replace(known, cancelled=True, cancel_reason=reason) if cancelled else known
+
+
+def _taken_back(made: plan.Plan, members: Sequence[Member], copies: Sequence[owing.Copy]) -> plan.Plan:
+    """Of a plan what concerns those who are not to hold an invitation any more."""
+    cancelled = made.edition is None or made.edition.cancelled
+    stay = {one.id for one in members if one.email_invite and not one.removed and not cancelled}
+    untouched = {queued.letter for one in copies if one.participant in stay for queued in one.queued}
+    return replace(made, owed=tuple(one for one in made.owed if one.participant not in stay), notes={},
+                   superseded=tuple(one for one in made.superseded if one not in untouched),
+                   let_go=tuple(one for one in made.let_go if one.participant not in stay))
 
 
 class _Numbers:

@@ -180,6 +180,12 @@ def wanted(connection: Connection, key: str, site: Site, members: Sequence[Membe
         answer_by=columns.instant(columns.moment(row.answer_by, all_day=False)) if row.answer_by is not None else None)
 
 
+def called_off(connection: Connection, key: str) -> tuple[bool, str]:
+    """Whether a follow-up that is there is cancelled, and why: what can be read of it whatever else it says."""
+    row = connection.execute(sa.select(follow_up.c.cancelled, follow_up.c.cancel_reason).where(follow_up.c.key == key)).one()
+    return row.cancelled, row.cancel_reason
+
+
 def times(row: Any, kind: Kind, zone: str) -> tuple[Moment | None, Moment | None]:
     """Start and end of a follow-up; a start has an end, the usual one where none is said."""
     if row.start_at is None:
@@ -407,7 +413,7 @@ def _series(connection: Connection, row: Any, kind: Kind, zone: str) -> tuple[Re
                    all_day=row.all_day, recurrence=Recurrence(row.rrule))
     if start is None or end is None:
         return None, ()
-    rrule = row.rrule if row.cancelled else rules.proper(bare)  # a cancellation shows what is held
+    rrule = rules.proper(bare)
     bare = replace(bare, recurrence=Recurrence(rrule))
     duration = end - start
     exdates, rdates, dates = list[Moment](), list[Moment](), list[DateChange]()
