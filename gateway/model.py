@@ -169,7 +169,7 @@ class Standing:
 
     `sequence`, `dtstamp`: order key of the last applied answer (itip.md §5); None before any.
     `arrived`: when that answer reached the mailbox; breaks ties of equal keys.
-    `asked`: where he is invited to one date only, the SEQUENCE at which that date last took his answer away.
+    `asked`: the SEQUENCE of what last took his answer away, of all of it or of the one date that he is invited to.
     """
 
     reply: Reply = Reply.NEEDS_ACTION

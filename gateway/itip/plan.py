@@ -140,11 +140,13 @@ def _standings(edition: Edition | None, known: Edition | None, invitees: Sequenc
         if invitee.date is not None:  # his row is all that he has
             happened = replace(happened, lost=frozenset(date for date in held if date is not None))
         events = standings.follow(happened, invitee.role, held, present=not invitee.removed)
-        if invitee.date is not None and (view := views.of(invitee.date)) is not None:
-            asked = max(view.significant, elsewhere.get(invitee.participant, -1) + 1)
-            events = [_asked(event, asked) for event in events]
-            if invitee.participant in elsewhere and all(event.instance is not SERIES for event in events) and held[SERIES].asked < asked:
-                events.append(_asked(standings.Event(SERIES, held[SERIES], "moved"), asked))
+        if (view := views.of(invitee.date)) is not None:
+            row, is_elsewhere = held.get(SERIES, Standing()), invitee.date is not None and invitee.participant in elsewhere
+            asked = max(view.significant, elsewhere[invitee.participant] + 1) if is_elsewhere else view.significant
+            if is_elsewhere or row.seen or row.reply is not Reply.NEEDS_ACTION:
+                events = [_asked(event, asked) for event in events]
+            if is_elsewhere and all(event.instance is not SERIES for event in events) and row.asked < asked:
+                events.append(_asked(standings.Event(SERIES, row, "moved"), asked))
         held |= {event.instance: event.standing for event in events if event.standing is not None}
         if invitee.set_status is not None:
             events.append(standings.by_hand(held, invitee.set_status))
@@ -216,7 +218,7 @@ def _requests(wanted: Edition, invitee: owing.Invitee, copy: owing.Copy, dates: 
     holds = copy.edition if copy.method is Method.REQUEST else None
     edition = _for_him(wanted, holds, invitee)
     urged = holds is not None and _reply(invitee) is Reply.NEEDS_ACTION and _urges(holds, edition, now)
-    if holds is not None and edition.recurrence is None and _is_silent(invitee):
+    if holds is not None and edition.recurrence is None and _is_silent(invitee, holds):
         holds = replace(holds, significant=edition.significant)  # moved and moved back before he was told: he lost no answer by it
     if holds is None or (copy.again and copy.again_instance is None) or urged or editions.whole_differs(holds, edition):
         return [_request(edition, invitee, copy, dates, now)]
@@ -230,10 +232,10 @@ def _requests(wanted: Edition, invitee: owing.Invitee, copy: owing.Copy, dates: 
         for date, before, after in steps]
 
 
-def _is_silent(invitee: owing.Invitee) -> bool:
-    """Whether nothing was ever heard of him."""
+def _is_silent(invitee: owing.Invitee, holds: Edition) -> bool:
+    """Whether nothing was ever heard of him, and nothing that he has not been told took away what was."""
     held = invitee.standings.get(SERIES, Standing())
-    return held == replace(Standing(), asked=held.asked)
+    return held == Standing(asked=held.asked) and held.asked <= holds.significant
 
 
 def _refused(wanted: Edition, invitee: owing.Invitee, copy: owing.Copy, dates: _Dates, now: datetime) -> bool:
@@ -272,7 +274,7 @@ def _nowhere(edition: Edition | None, date: Moment | None) -> bool:
 
 def _asked(event: standings.Event, sequence: int) -> standings.Event:
     """With what took his answer away, where something did."""
-    if event.standing is None or event.name not in ("moved", "reinstated"):
+    if event.instance is not SERIES or event.standing is None or event.name not in ("moved", "reinstated"):
         return event
     return replace(event, standing=replace(event.standing, asked=max(event.standing.asked, sequence)))
 
