@@ -120,6 +120,18 @@ def put(connection: Connection, owed: owing.Owed, to: Invitation, edition: int, 
     return number
 
 
+def invited_last(connection: Connection, participants: Sequence[int]) -> dict[int, int]:
+    """The invitation of each row that was made, or got a REQUEST, after all others of it; whatever became of the letter."""
+    asked = (sa.select(outbox.c.invitation, sa.func.max(outbox.c.created_at).label("at"))
+             .join(invitation, invitation.c.id == outbox.c.invitation)
+             .where(invitation.c.participant.in_(participants), outbox.c.method == Method.REQUEST).group_by(outbox.c.invitation).subquery())
+    rows = connection.execute(sa.select(invitation.c.participant, invitation.c.id)
+                              .join(asked, asked.c.invitation == invitation.c.id, isouter=True)
+                              .where(invitation.c.participant.in_(participants))
+                              .order_by(sa.func.coalesce(asked.c.at, invitation.c.created_at), invitation.c.id))
+    return {row.participant: row.id for row in rows}
+
+
 def passed_on(connection: Connection, participant: int, since: datetime) -> int:
     """How many texts that came to this row have been queued for the owner since then."""
     found: int = connection.execute(sa.select(sa.func.count()).where(
