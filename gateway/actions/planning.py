@@ -135,6 +135,7 @@ def plan_one(connection: Connection, key: str, site: Context, *, readable: bool 
     copies, numbers = invitations.copies(connection, key)
     others = succession.rows(connection, members, copies, arrived) if context.account and readable else []
     other = {one.id: one.address.lower() for one in others}
+    delegations.forget(connection, other)
     # Who had it before, too, gets his own invitation once more, also where its CANCEL never left: from then on the row is his.
     copies = [replace(one, again=True, again_instance=None) if other.get(one.participant) == one.address.lower() else one for one in copies]
     invitees = [replace(one, other=one.participant in other) for one in _invitees(connection, key, members, context)]

@@ -1,6 +1,6 @@
 """Who passed his invitation on to whom: at most one delegate for each row (RFC 5546 §3.2.2.3)."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -19,3 +19,9 @@ def of(connection: Connection, follow_up: str) -> Mapping[int, int]:
 
 def put(connection: Connection, delegator: int, delegate: int, at: datetime) -> None:
     upsert.one(connection, delegation, {"participant": delegator}, {"delegate": delegate, "created_at": at})
+
+
+def forget(connection: Connection, participants: Collection[int]) -> None:
+    """These rows are somebody else's now, who passed nothing on and got nothing passed on."""
+    connection.execute(sa.delete(delegation).where(
+        sa.or_(delegation.c.participant.in_(participants), delegation.c.delegate.in_(participants))))
