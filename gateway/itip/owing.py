@@ -1,6 +1,6 @@
 """What the planner compares and what comes of it: rows, what was sent to them, and letters. Values only."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -152,6 +152,23 @@ def why_not(edition: Edition, instance: Moment | None) -> str:
 
 def _is_empty(edition: Edition) -> bool:
     return edition.recurrence is not None and editions.first(edition) is None
+
+
+def with_dates(held: Edition | None, told: Iterable[tuple[Moment | None, Edition]]) -> Edition | None:
+    """What somebody holds who held this and was then told these dates of a series, each as an edition has it; nothing else of that."""
+    for date, edition in told:
+        if held is None or held.recurrence is None or edition.recurrence is None or date is None:
+            held = edition  # a date alone of what he was never told: as if he knew it, so that it is taken back
+        else:
+            held = editions.with_date(held, replace(
+                held, recurrence=replace(edition.recurrence, rrule=held.recurrence.rrule), dates=edition.dates,
+                date_sequences=edition.date_sequences), date)
+    return held
+
+
+def lacks(held: Edition | None, edition: Edition) -> bool:
+    """Whether something of this edition is missing in what somebody holds."""
+    return held is None or editions.differs(held, edition)
 
 
 def next_dtstamp(last: datetime | None, now: datetime) -> datetime:

@@ -113,11 +113,12 @@ def copies(connection: Connection, key: str) -> tuple[list[owing.Copy], dict[Edi
     waiting = connection.execute(sa.select(outbox).where(
         outbox.c.follow_up == key, outbox.c.state.in_(REPLACEABLE), outbox.c.method.in_(PLANNED))
         .order_by(outbox.c.id).with_for_update()).all()
-    last = {row.invitation: row for row in _last_letters(connection, [row.id for row in rows if row.refused])}
-    leaving = {number for number, row in last.items() if row.state == LetterState.SENDING}
-    returned = {row.id: last[row.id] for row in rows if row.id in last.keys() - leaving and last[row.id].edition == row.sent_edition}
-    known = editions(connection, [number for row in (*waiting, *returned.values()) for number in (row.edition, row.before)]
-                     + [row.sent_edition for row in rows])
+    returned = sa.exists().where(outbox.c.invitation == invitation.c.id, outbox.c.state == LetterState.REFUSED)
+    left = _left(connection, sa.select(invitation.c.id).where(invitation.c.follow_up == key, sa.or_(invitation.c.refused, returned)))
+    leaving = {number for number, letters in left.items() if letters[-1].state == LetterState.SENDING and letters[-1].method in PLANNED}
+    untold = {row.id: letters for row in rows if (letters := _untold(row, left.get(row.id, ())))}
+    known = editions(connection, [number for row in (*waiting, *(letter for run in untold.values() for letter, _ in run))
+                                  for number in (row.edition, row.before)] + [row.sent_edition for row in rows])
     queued: dict[int, list[owing.Queued]] = {}
     for row in waiting:
         queued.setdefault(row.invitation, []).append(
@@ -128,26 +129,56 @@ def copies(connection: Connection, key: str) -> tuple[list[owing.Copy], dict[Edi
                       row.refused and row.id not in leaving, row.again, tuple(queued.get(row.id, ())),
                       Occasion(row.again_because or Occasion.PLANNED), codec.parse_moment(row.again_instance))
              for row in rows]
-    found = [_without(one, returned[one.invitation], known) if one.invitation in returned else one for one in found]
+    found = [_without(one, untold[one.invitation], known) if one.invitation in untold else one for one in found]
     return found, {value: number for number, value in known.items() if number is not None}
 
 
-def _last_letters(connection: Connection, numbers: Sequence[int]) -> Sequence[Any]:
-    """The newest letters of these invitations that left or are leaving; none where that says nothing of what is held there."""
-    if not numbers:
+def _left(connection: Connection, numbers: Sequence[int] | sa.Select[tuple[int]]) -> dict[int, list[Any]]:
+    """The letters of these invitations that left or are leaving, oldest first."""
+    states = (LetterState.SENT, LetterState.REFUSED, LetterState.SENDING)
+    found: dict[int, list[Any]] = {}
+    for row in connection.execute(sa.select(outbox).where(
+            outbox.c.invitation.in_(numbers), outbox.c.state.in_(states), outbox.c.method != Method.NONE).order_by(outbox.c.id)):
+        found.setdefault(row.invitation, []).append(row)
+    return found
+
+
+_Told = tuple[Any, bool]
+"""A letter, and whether it arrived, as far as we know."""
+
+
+def _untold(held: Any, letters: Sequence[Any]) -> list[_Told]:
+    """The letters from the first one that did not arrive, where nothing told all of it since. `held`: the row of the invitation,
+    of which nothing else may have been written since the last of them."""
+    planned = [one for one in letters if one.method in PLANNED]
+    if not planned or planned[-1].edition != held.sent_edition:
         return []
-    left = (LetterState.SENT, LetterState.REFUSED, LetterState.SENDING)
-    newest = sa.select(sa.func.max(outbox.c.id)).where(
-        outbox.c.invitation.in_(numbers), outbox.c.state.in_(left), outbox.c.method != Method.NONE).group_by(outbox.c.invitation)
-    return connection.execute(sa.select(outbox).where(outbox.c.id.in_(newest), outbox.c.method.in_(PLANNED))).all()
+    run, last = list[_Told](), letters[-1]
+    for one in planned:
+        # A report says that the last one did not arrive, and nobody can tell it from those about other dates that left with it.
+        together = one is last or (one.instance and last.instance and one.created_at == last.created_at)
+        bounced = held.refused and last.state == LetterState.SENT and together
+        if one.state != LetterState.REFUSED and not bounced:
+            run = [*run, (one, True)] if run and one.instance else []
+        else:
+            run = [*run, (one, False)] if run and not _takes_back(run[-1][0]) else [(one, False)]
+    return run
 
 
-def _without(copy: owing.Copy, letter: Any, known: Mapping[int | None, Edition]) -> owing.Copy:
-    """The copy as it is without its last letter."""
-    before = known.get(letter.before)
-    if letter.method == Method.CANCEL and not letter.instance:
-        return replace(copy, edition=before)  # he was not told, and is invited anew if he is again
-    return replace(copy, edition=before, method=held_by(before), tried=known[letter.edition])
+def _takes_back(letter: Any) -> bool:
+    return bool(letter.method == Method.CANCEL and not letter.instance)
+
+
+def _without(copy: owing.Copy, run: Sequence[_Told], known: Mapping[int | None, Edition]) -> owing.Copy:
+    """The copy as it is without those of its last letters that did not arrive."""
+    last, arrived = run[-1]
+    dates = [(codec.parse_moment(letter.instance), known[letter.edition]) for letter, told in run if told]
+    held = owing.with_dates(known.get(run[0][0].before), dates)
+    if arrived and not owing.lacks(held, known[last.edition]):
+        return copy  # what did not arrive was told again
+    if _takes_back(last):
+        return replace(copy, edition=held)  # he was not told, and is invited anew if he is again
+    return replace(copy, edition=held, method=held_by(held), tried=known[last.edition])
 
 
 def held_by(edition: Edition | None) -> Method | None:
@@ -160,8 +191,13 @@ def held_by(edition: Edition | None) -> Method | None:
 def let_go(connection: Connection, copies: Iterable[owing.Copy], numbers: Mapping[Edition, int]) -> None:
     """Invitations that hold something else from now on, though no letter left (`plan.Plan.let_go`)."""
     for one in copies:
+        here = sa.select(invitation.c.follow_up).where(invitation.c.id == one.invitation).scalar_subquery()
+        number = numbers.get(one.edition) if one.edition is not None else None
+        if one.edition is not None and number is None:  # no letter ever said just this, but those that arrived together
+            number = connection.execute(sa.insert(edition).values(
+                follow_up=here, facts=codec.edition(one.edition)).returning(edition.c.id)).scalar_one()
         connection.execute(sa.update(invitation).where(invitation.c.id == one.invitation).values(
-            sent_edition=numbers[one.edition] if one.edition is not None else None, sent_method=one.method))
+            sent_edition=number, sent_method=one.method))
 
 
 def lock(connection: Connection, numbers: Iterable[int], *, wait: bool) -> set[int]:
@@ -293,8 +329,9 @@ def mark_read(connection: Connection, participant_number: int) -> None:
     if marked is None:
         return
     facts: dict[str, object] = {}
-    for letter in _last_letters(connection, [marked.id] if marked.refused else []):
-        if letter.state == LetterState.SENT:  # it may have been let go
+    if marked.refused and (letters := _left(connection, [marked.id])):
+        letter = letters[marked.id][-1]
+        if letter.state == LetterState.SENT and letter.method in PLANNED:  # it may have been let go
             facts = {"sent_edition": letter.edition, "sent_method": Method.REQUEST if letter.instance else letter.method}
     connection.execute(sa.update(invitation).where(invitation.c.id == marked.id).values(
         refused=False, delivery_text="", **facts,

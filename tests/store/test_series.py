@@ -94,6 +94,58 @@ def events(store: Store) -> list[tuple[str, Moment | None]]:
         return [(one.event, one.instance) for one in journal.after(connection, 0) if one.event not in ("queued", "created", "moved")]
 
 
+FOUR = {"UPDATE follow_up SET notes = 'x'": [],
+        "INSERT INTO follow_up_date (follow_up, original_start, cancelled) VALUES ('m1', '2027-03-23 08:00:00', TRUE)": [("CANCEL", 3, N[3])],
+        "INSERT INTO follow_up_date (follow_up, original_start, cancelled) VALUES ('m1', '2027-03-30 07:00:00', TRUE)": [("CANCEL", 4, N[4])]}
+
+
+@pytest.mark.parametrize("arrived", [(True, True), (True, False), (False, True), (False, False), None], ids=str)
+def test_of_several_dates_those_that_were_refused_are_told_with_the_next_change(
+        store: Store, arrived: tuple[bool, bool] | None) -> None:
+    begin(store, participants=[{"person": "ola", "email_invite": True}])
+    rows.run(store, "INSERT INTO follow_up_date (follow_up, original_start, cancelled) VALUES ('m1', '2027-03-16 08:00:00', TRUE)",
+             "INSERT INTO follow_up_date (follow_up, original_start, start_at, end_at)"
+             " VALUES ('m1', '2027-03-09 08:00:00', '2027-03-09 10:00:00', '2027-03-09 11:00:00')")
+    two = [("CANCEL", 1, N[2]), ("REQUEST", 2, N[1])]
+    assert owed(store) == [("ola", *one) for one in two]
+    if arrived is None:  # both are taken, and a report tells later that the mailbox is full
+        send(store)
+        with store.write() as connection:
+            invitations.mark_reported(connection, 1, ["ola@ext.example"], Delivery.UNDELIVERABLE, "5.2.2 full")
+    else:
+        for one in arrived:
+            with store.write() as connection:
+                [letter] = outbox.claim(connection, "a", NOW + HOUR, 100)
+                outbox.settle(connection, [Settlement(letter.id, LetterState.SENT, True, Delivery.SENT) if one else Settlement(
+                    letter.id, LetterState.REFUSED, False, Delivery.UNDELIVERABLE)], [], "a", NOW)
+    untold = [one for one, told in zip(two, arrived or (False, False), strict=True) if not told]
+    for change, told in FOUR.items():
+        rows.run(store, change)
+        assert owed(store) == [("ola", *one) for one in (*(untold if told else ()), *told)]
+        for queued in waiting(store):
+            assert queued.letter.before is not None
+            assert editions.changed_dates(queued.letter.before, queued.letter.edition) == [queued.letter.instance]
+        send(store)
+        untold = [] if told else untold
+
+
+def test_what_arrived_between_two_letters_that_were_refused_is_known_although_nothing_more_is_owed(store: Store) -> None:
+    begin(store, participants=[{"person": "ola", "email_invite": True}])
+    for day, hour in (16, 8), (23, 8), (30, 7):
+        rows.run(store, "INSERT INTO follow_up_date (follow_up, original_start, cancelled)"
+                        f" VALUES ('m1', '2027-03-{day} 0{hour}:00:00', TRUE)")
+    assert owed(store) == [("ola", "CANCEL", number, N[number + 1]) for number in (1, 2, 3)]
+    for refused in True, False, True:
+        with store.write() as connection:
+            [letter] = outbox.claim(connection, "a", NOW + HOUR, 100)
+            outbox.settle(connection, [Settlement(letter.id, LetterState.REFUSED, False, Delivery.UNDELIVERABLE) if refused else Settlement(
+                letter.id, LetterState.SENT, True, Delivery.SENT)], [], "a", NOW)
+    for switch in "FALSE", "TRUE":
+        assert owed(store) == []
+        rows.run(store, f"UPDATE participant SET email_invite = {switch}")
+    assert owed(store) == [("ola", "CANCEL", 1, N[2]), ("ola", "CANCEL", 3, N[4])]
+
+
 def test_one_date_by_plain_sql(store: Store) -> None:
     begin(store)
     rows.run(store, "INSERT INTO follow_up_date (follow_up, original_start, start_at, end_at)"
