@@ -203,6 +203,25 @@ def test_a_record_on_which_we_fail_keeps_nobody_else_waiting(store: Store, bad: 
     assert planning.plan_due(store, SETTINGS, now(), everything=True) == INVITEES
 
 
+def test_a_row_that_goes_to_another_follow_up_and_comes_back_begins_anew_each_time(store: Store) -> None:
+    with store.write() as connection:
+        load.load(connection, {"associates": [{"key": "kari"}], "persons": [{"key": "ola", "emails": ["ola@ext.example"]}], "follow_ups": [
+            {"key": "m1", "owner": "kari", "title": "1", "start": "2099-12-01T09:00:00", "participants": [{"person": "ola", "email_invite": True}]},
+            {"key": "m2", "owner": "kari", "title": "2", "start": "2099-12-01T09:00:00"}]}, SETTINGS, now())
+    planning.plan_due(store, SETTINGS, now(), everything=True)
+    post, replies = Post(), list[str]()
+    for minutes, key in enumerate(("m2", "m1", "m1", "m2", "m2"), 1):
+        at = now() + timedelta(minutes=minutes)
+        send(store, post, "here")
+        rows.run(store, "UPDATE participant SET set_status = 9")
+        planning.plan_due(store, SETTINGS, at, everything=True)
+        rows.run(store, f"UPDATE participant SET follow_up = '{key}'")
+        planning.plan_due(store, SETTINGS, at, everything=True)
+        with store.read() as connection:
+            replies += [one.standings[None].reply for one in followups.members(connection)]
+    assert replies == ["needs-action", "needs-action", "declined", "needs-action", "declined"]
+
+
 def test_a_title_that_is_no_text_keeps_nobody_else_waiting(tmp_path: Path) -> None:
     """SQLite takes any bytes for a text, and fails whoever reads them with the class of error that a lock has, too."""
     with closing(Store(f"sqlite:///{tmp_path}/store.db")) as store:
