@@ -156,7 +156,8 @@ def plan_one(connection: Connection, key: str, site: Context, *, readable: bool 
     held = _Numbers(connection, key, numbers, context.now)
     if (number := _keep_edition(connection, key, made.edition, known_number, context)) is not None and made.edition is not None:
         held.known(made.edition, number)
-    invitations.let_go(connection, made.let_go, numbers)
+    for one in made.let_go:
+        invitations.let_go(connection, one, held.of(one.edition) if one.edition is not None else None)
     stopped = outbox.held_by_hand(connection, made.superseded)
     outbox.supersede(connection, made.superseded, context.now)
     if made.superseded:
@@ -194,7 +195,7 @@ def _taken_back(made: plan.Plan, members: Sequence[Member], copies: Sequence[owi
 
 class _Numbers:
     """The numbers of editions. Some exist for a letter alone and are kept then: those between which single dates changed one by one,
-    and the last one, cancelled, of a follow-up that is gone."""
+    and the last one, cancelled, of a follow-up that is gone. So do those that no letter ever said just so, but several together."""
 
     def __init__(self, connection: Connection, key: str, numbers: Mapping[Edition, int], at: datetime) -> None:
         self.connection, self.key, self.at = connection, key, at

@@ -1,6 +1,6 @@
 """Blanks: what all who are told the same have in common is written once, with marks where each has something of his own.
 
-To fill in a blank costs a tenth of writing the letter. What comes of it is what would have been written for him alone, byte for
+To fill in a blank costs far less than to write the letter. What comes of it is what would have been written for him alone, byte for
 byte (RFC 5545 §3.1 folding included): the blank is a letter to nobody, and goes through the same writers.
 """
 

@@ -136,7 +136,6 @@ def _bodies(teller: wording.Teller) -> tuple[str, str]:
         "video_link": texts.web_link(shown.video_url),
         "answers": answer_links(teller, LINK, CHECK),
         "owner": teller.owner(),
-        "organisation": teller.organisation,
         "address": letter.address,
         "cancelled": letter.method is Method.CANCEL,
     }

@@ -163,14 +163,7 @@ class Worker:
         return [dropped(queued, datetime.now(UTC)) or self._ready(queued) for queued in letters]
 
     def _ready(self, queued: Queued) -> receipts.Submission | Settlement:
-        try:
-            return self._submission(queued)
-        except Unfit as error:
-            log.error("letter held: it would not be understood", letter=queued.id, follow_up=queued.follow_up, reason=str(error))
-            return Settlement(queued.id, LetterState.HELD, False, Delivery.QUEUED, note=str(error))
-
-    def _submission(self, queued: Queued) -> receipts.Submission:
-        """The letter as it will leave. Raises `Unfit` with the reason where it cannot be made or fails preflight."""
+        """The letter as it will leave; held with the reason where it cannot be made or fails preflight."""
         letter = queued.letter
         try:
             content = render.render(letter, self._account.mail, self._secret, receipt=self._limits.request_receipt, signer=self._signer)
@@ -178,10 +171,13 @@ class Worker:
             submission = receipts.Submission(letter.bounce_address, letter.address, content)
         except Exception as error:
             log.exception("letter cannot be rendered", letter=queued.id)
-            raise Unfit(f"cannot be rendered: {type(error).__name__}: {error}") from error
-        if problems:
-            raise Unfit("; ".join(f"{problem.rule}: {problem.text}" for problem in problems))
-        return submission
+            reason = f"cannot be rendered: {type(error).__name__}: {error}"
+        else:
+            if not problems:
+                return submission
+            reason = "; ".join(f"{problem.rule}: {problem.text}" for problem in problems)
+        log.error("letter held: it would not be understood", letter=queued.id, follow_up=queued.follow_up, reason=reason)
+        return Settlement(queued.id, LetterState.HELD, False, Delivery.QUEUED, note=reason)
 
     def _judge(self, queued: Queued, receipt: receipts.Receipt) -> Sent:
         verdict, now = retry.judge(receipt), datetime.now(UTC)
@@ -214,10 +210,6 @@ class Worker:
         if self._rest is not None:
             log.info("sending goes on", account=self._name, paused_since=self._rest.since)
         self._rest = None
-
-
-class Unfit(Exception):
-    """A letter that must not leave."""
 
 
 def _domain(queued: Queued) -> str:

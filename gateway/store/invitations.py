@@ -188,16 +188,10 @@ def held_by(edition: Edition | None) -> Method | None:
     return Method.CANCEL if edition.cancelled else Method.REQUEST
 
 
-def let_go(connection: Connection, copies: Iterable[owing.Copy], numbers: Mapping[Edition, int]) -> None:
-    """Invitations that hold something else from now on, though no letter left (`plan.Plan.let_go`)."""
-    for one in copies:
-        here = sa.select(invitation.c.follow_up).where(invitation.c.id == one.invitation).scalar_subquery()
-        number = numbers.get(one.edition) if one.edition is not None else None
-        if one.edition is not None and number is None:  # no letter ever said just this, but those that arrived together
-            number = connection.execute(sa.insert(edition).values(
-                follow_up=here, facts=codec.edition(one.edition)).returning(edition.c.id)).scalar_one()
-        connection.execute(sa.update(invitation).where(invitation.c.id == one.invitation).values(
-            sent_edition=number, sent_method=one.method))
+def let_go(connection: Connection, copy: owing.Copy, edition_number: int | None) -> None:
+    """An invitation that holds something else from now on, though no letter left (`plan.Plan.let_go`)."""
+    connection.execute(sa.update(invitation).where(invitation.c.id == copy.invitation).values(
+        sent_edition=edition_number, sent_method=copy.method))
 
 
 def lock(connection: Connection, numbers: Iterable[int], *, wait: bool) -> set[int]:

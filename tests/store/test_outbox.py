@@ -289,8 +289,7 @@ def test_an_invitation_is_held_without_what_was_refused(store: Store) -> None:
     one = copy_of(store)
     assert (one.method, one.edition, one.tried, one.refused) == (None, None, changed, True)
     with store.write() as connection:
-        found, numbers = invitations.copies(connection, "m1")
-        invitations.let_go(connection, found, numbers)
+        invitations.let_go(connection, one, None)
     one = copy_of(store)
     assert (one.method, one.edition, one.tried, one.refused) == (None, None, None, True)
 
