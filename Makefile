@@ -40,6 +40,7 @@ screenshots: $(INSTALLED)
 	$(BIN)/python -m tests.browser.screenshots
 
 lint: $(INSTALLED)
+	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo

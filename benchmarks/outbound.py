@@ -1,9 +1,11 @@
-"""How fast letters leave: outbox → 250 to DATA, an attempt row each, beside Postfix's own `smtp-source` in the same run.
+"""How fast letters leave: outbox → 250 to DATA, an attempt row each, beside Postfix's own
+`smtp-source` in the same run.
 
     python -m benchmarks.outbound [--letters 2000] [--participants 200] [--rounds 5] [--postgresql]
 
-Both hand mails of the same size to one `smtp-sink` (Debian's postfix), `smtp-source` over 20 sessions. Rounds are interleaved, the
-median counts. After each round the letters in the store and at the sink are counted; what does not agree ends the run.
+Both hand mails of the same size to one `smtp-sink` (Debian's postfix), `smtp-source` over 20
+sessions. Rounds are interleaved, the median counts. After each round the letters in the store and
+at the sink are counted; what does not agree ends the run.
 """
 
 from __future__ import annotations
@@ -43,8 +45,16 @@ def sink() -> Iterator[tuple[int, Path]]:
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "sink.log"
         with log.open("wb") as output:
-            command = [program, *(["-u", "nobody"] if process.is_root() else []), "-c", f"127.0.0.1:{port}", "1000"]
-            running = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+            command = [
+                program,
+                *(["-u", "nobody"] if process.is_root() else []),
+                "-c",
+                f"127.0.0.1:{port}",
+                "1000",
+            ]
+            running = subprocess.Popen(
+                command, stdout=output, stderr=output, stdin=subprocess.DEVNULL
+            )
             try:
                 until = time.monotonic() + process.START_SECONDS
                 while not process.listening(port):
@@ -58,7 +68,9 @@ def sink() -> Iterator[tuple[int, Path]]:
 
 
 def arrived(log: Path) -> int:
-    """How many mails the sink has counted so far (`-c`: it writes the count after each, over the one before)."""
+    """How many mails the sink has counted so far (`-c`: it writes the count after each, over the
+    one before).
+    """
     counts = re.findall(rb"mesg=(\d+)", log.read_bytes())
     return int(counts[-1]) if counts else 0
 
@@ -66,19 +78,51 @@ def arrived(log: Path) -> int:
 def document(letters: int, participants: int) -> dict[str, object]:
     start = (datetime.now(UTC) + timedelta(days=30)).strftime("%Y-%m-%dT%H:00:00Z")
     return {
-        "associates": [{"key": "kari", "name": "Kari Nordmann", "email": "kari@crm.example", "timezone": "Europe/Oslo", "language": "nb"}],
-        "follow_ups": [{
-            "key": f"m{number}", "owner": "kari", "title": f"Kick-off {number}", "agenda": "1. Status\n2. Videre", "location": "Fjord",
-            "start": start, "timezone": "Europe/Oslo", "guest_list": "private", "participants": [
-                {"email": f"p{one}@ext{one % 50}.example", "name": f"Person {one}", "email_invite": True} for one in range(participants)]}
-            for number in range(letters // participants)]}
+        "associates": [
+            {
+                "key": "kari",
+                "name": "Kari Nordmann",
+                "email": "kari@crm.example",
+                "timezone": "Europe/Oslo",
+                "language": "nb",
+            }
+        ],
+        "follow_ups": [
+            {
+                "key": f"m{number}",
+                "owner": "kari",
+                "title": f"Kick-off {number}",
+                "agenda": "1. Status\n2. Videre",
+                "location": "Fjord",
+                "start": start,
+                "timezone": "Europe/Oslo",
+                "guest_list": "private",
+                "participants": [
+                    {
+                        "email": f"p{one}@ext{one % 50}.example",
+                        "name": f"Person {one}",
+                        "email_invite": True,
+                    }
+                    for one in range(participants)
+                ],
+            }
+            for number in range(letters // participants)
+        ],
+    }
 
 
-def prepared(url: str, port: int, letters: int, participants: int) -> tuple[Store, configuration.Settings, float]:
+def prepared(
+    url: str, port: int, letters: int, participants: int
+) -> tuple[Store, configuration.Settings, float]:
     """A store with so many letters waiting, and the seconds that planning them took."""
-    settings = configuration.load(overrides={
-        "store": {"url": url}, "mail": {"address": "invites@crm.example", "name": "Firma AS"},
-        "smtp": {"host": "127.0.0.1", "port": port, "security": "none"}, "outbound": {"per_day": 0}})
+    settings = configuration.load(
+        overrides={
+            "store": {"url": url},
+            "mail": {"address": "invites@crm.example", "name": "Firma AS"},
+            "smtp": {"host": "127.0.0.1", "port": port, "security": "none"},
+            "outbound": {"per_day": 0},
+        }
+    )
     store = Store(url)
     migrate.upgrade(store)
     with store.write() as connection:
@@ -96,7 +140,9 @@ async def send(store: Store, settings: configuration.Settings, letters: int) -> 
         secret = meta.site_secret(connection)
     stop, due = asyncio.Event(), asyncio.Event()
     began = time.perf_counter()
-    running = asyncio.create_task(worker.Worker(store, settings, secret, "benchmark", due).run(stop))
+    running = asyncio.create_task(
+        worker.Worker(store, settings, secret, "benchmark", due).run(stop)
+    )
     while True:
         await asyncio.sleep(0.05)
         with store.read() as connection:
@@ -118,8 +164,25 @@ def size(store: Store, settings: configuration.Settings) -> int:
 def source(port: int, letters: int, octets: int) -> float:
     program = rig.need("smtp-source", "postfix")
     began = time.perf_counter()
-    subprocess.run([program, "-d", "-s", str(SESSIONS), "-m", str(letters), "-l", str(octets), "-f", "b@crm.example", "-t", "p@ext.example",
-                    f"127.0.0.1:{port}"], check=True, capture_output=True)
+    subprocess.run(
+        [
+            program,
+            "-d",
+            "-s",
+            str(SESSIONS),
+            "-m",
+            str(letters),
+            "-l",
+            str(octets),
+            "-f",
+            "b@crm.example",
+            "-t",
+            "p@ext.example",
+            f"127.0.0.1:{port}",
+        ],
+        check=True,
+        capture_output=True,
+    )
     return time.perf_counter() - began
 
 
@@ -140,7 +203,11 @@ def main() -> None:
         octets = 0
         for _ in range(chosen.rounds):
             with tempfile.TemporaryDirectory() as folder:
-                url = cluster.create_database() if cluster is not None else f"sqlite:///{folder}/store.db"
+                url = (
+                    cluster.create_database()
+                    if cluster is not None
+                    else f"sqlite:///{folder}/store.db"
+                )
                 store, settings, planning_took = prepared(url, port, letters, chosen.participants)
                 octets, before = size(store, settings), arrived(log)
                 rates["smtp-source"].append(letters / source(port, letters, octets))
@@ -149,13 +216,19 @@ def main() -> None:
                 rates["planned"].append(letters / planning_took)
                 store.close()
             if (between - before, arrived(log) - between) != (letters, letters):
-                sys.exit(f"the sink counted {between - before} and {arrived(log) - between} mails instead of {letters} each")
+                sys.exit(
+                    f"the sink counted {between - before} and {arrived(log) - between} mails"
+                    f" instead of {letters} each"
+                )
     limit = statistics.median(rates["smtp-source"])
-    print(f"{letters} letters of {octets} octets, {chosen.participants} participants per follow-up, "
-          f"{'PostgreSQL' if chosen.postgresql else 'SQLite'}, {chosen.rounds} rounds")
+    print(
+        f"{letters} letters of {octets} octets, {chosen.participants} participants per follow-up, "
+        f"{'PostgreSQL' if chosen.postgresql else 'SQLite'}, {chosen.rounds} rounds"
+    )
     print(f"{'':24}{'median /s':>12}{'slowest':>12}{'fastest':>12}{'of limit':>12}")
     for name, row in rates.items():
-        print(f"{name:24}{statistics.median(row):12.0f}{min(row):12.0f}{max(row):12.0f}{statistics.median(row) / limit:12.1%}")
+        median = statistics.median(row)
+        print(f"{name:24}{median:12.0f}{min(row):12.0f}{max(row):12.0f}{median / limit:12.1%}")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
-"""The mail accounts: which one a follow-up is sent from, who signs its letters, and the access tokens with which one signs in.
+"""The mail accounts: which one a follow-up is sent from, who signs its letters, and the access
+tokens with which one signs in.
 
-Standards: RFC 6749 §4.4 (client credentials), §6 (refresh token), §5.2 (errors); what is done with a token is XOAUTH2, in
-`outbound.smtp` and `inbound.imap`.
-On failure: `TokenRefused` where the authorisation server says no, which a person has to mend; `TokenMissing` where it cannot be
-reached or makes no sense, which may pass by itself.
-Security: tokens live in memory only; a rotated refresh token goes back into the file that it came from, readable by its owner
-alone. Secrets and tokens never stand in an error. The server's certificate is verified, redirections are not followed.
+Standards: RFC 6749 §4.4 (client credentials), §6 (refresh token), §5.2 (errors); what is done with
+a token is XOAUTH2, in `outbound.smtp` and `inbound.imap`. On failure: `TokenRefused` where the
+authorisation server says no, which a person has to mend; `TokenMissing` where it cannot be reached
+or makes no sense, which may pass by itself. Security: tokens live in memory only; a rotated refresh
+token goes back into the file that it came from, readable by its owner alone. Secrets and tokens
+never stand in an error. The server's certificate is verified, redirections are not followed.
 Limits: one token for SMTP and IMAP of an account; one request at a time.
 """
 
@@ -35,34 +36,66 @@ UNTOLD_SECONDS = 300.0
 """How long a token is used whose end the server does not tell (RFC 6749 §5.1: it only should)."""
 
 PRESETS = {
-    "google": ("https://oauth2.googleapis.com/token", "https://mail.google.com/", "https://mail.google.com/"),
-    "microsoft365": ("https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token", "https://outlook.office365.com/.default",
-                     "https://outlook.office.com/IMAP.AccessAsUser.All https://outlook.office.com/SMTP.Send offline_access"),
+    "google": (
+        "https://oauth2.googleapis.com/token",
+        "https://mail.google.com/",
+        "https://mail.google.com/",
+    ),
+    "microsoft365": (
+        "https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token",
+        "https://outlook.office365.com/.default",
+        (
+            "https://outlook.office.com/IMAP.AccessAsUser.All https://outlook.office.com/SMTP.Send"
+            " offline_access"
+        ),
+    ),
 }
-"""Per provider: token endpoint, scope of client credentials, scope of a refresh token (their documentation, 2026-11)."""
+"""Per provider: token endpoint, scope of client credentials, scope of a refresh token (their
+documentation, 2026-11).
+"""
 
 
 class TokenRefused(GatewayError):
-    """The authorisation server does not give us a token: the secret, the consent or the refresh token is no longer good."""
+    """The authorisation server does not give us a token: the secret, the consent or the refresh
+    token is no longer good.
+    """
 
 
 class TokenMissing(GatewayError):
-    """No token at the moment: the authorisation server is out of reach, or says what cannot be understood."""
+    """No token at the moment: the authorisation server is out of reach, or says what cannot be
+    understood.
+    """
 
 
 def configured(settings: Settings) -> dict[str, Account]:
-    """Every account that has an address, by name; the plain sections are the account `default` (contract.md §2)."""
-    plain = Account(mail=settings.mail, smtp=settings.smtp, imap=settings.imap, oauth=settings.oauth)
-    return {name: one for name, one in {DEFAULT: plain, **settings.accounts}.items() if one.mail.address}
+    """Every account that has an address, by name; the plain sections are the account `default`
+    (contract.md §2).
+    """
+    plain = Account(
+        mail=settings.mail, smtp=settings.smtp, imap=settings.imap, oauth=settings.oauth
+    )
+    return {
+        name: one for name, one in {DEFAULT: plain, **settings.accounts}.items() if one.mail.address
+    }
 
 
 def mailboxes(settings: Settings) -> tuple[str, ...]:
-    """Every address of ours, present and former. All of them count in each mailbox: one may be an alias of another."""
-    return tuple(dict.fromkeys(address for one in configured(settings).values() for address in (one.mail.address, *one.mail.also)))
+    """Every address of ours, present and former. All of them count in each mailbox: one may be an
+    alias of another.
+    """
+    return tuple(
+        dict.fromkeys(
+            address
+            for one in configured(settings).values()
+            for address in (one.mail.address, *one.mail.also)
+        )
+    )
 
 
 def choose(accounts: Mapping[str, Account], owner: str, group: str) -> str:
-    """The account of a follow-up: by owner, else by his group, else `default`. "" where none of these is configured."""
+    """The account of a follow-up: by owner, else by his group, else `default`. "" where none of
+    these is configured.
+    """
     by_owner = (name for name, one in accounts.items() if owner and owner in one.owners)
     by_group = (name for name, one in accounts.items() if group and group in one.groups)
     return next(by_owner, None) or next(by_group, None) or (DEFAULT if DEFAULT in accounts else "")
@@ -74,19 +107,28 @@ def section(name: str) -> str:
 
 
 def signer(name: str, account: Account) -> dkim.Signer | None:
-    """Who signs the letters of an account; None where nobody does. Raises `ConfigurationError` for a key that cannot be used."""
+    """Who signs the letters of an account; None where nobody does. Raises `ConfigurationError` for
+    a key that cannot be used.
+    """
     mail = account.mail
     if not mail.dkim_selector:
         return None
-    key, file = f"{section(name)}mail", configuration.secret_file(mail, f"{section(name)}mail", "dkim_key")
+    key, file = (
+        f"{section(name)}mail",
+        configuration.secret_file(mail, f"{section(name)}mail", "dkim_key"),
+    )
     setting = f"{key}.dkim_key" if file is None else f"{key}.dkim_key_file"
     try:
         found = dkim.key(configuration.secret(mail, key, "dkim_key", whole=True))
     except InputError as error:
-        raise ConfigurationError(f"{setting}: {'what is given' if file is None else file} {error}") from None
+        raise ConfigurationError(
+            f"{setting}: {'what is given' if file is None else file} {error}"
+        ) from None
     made = dkim.Signer(found, mail.dkim_selector, configuration.signing_domain(mail))
     if made.algorithm == "rsa" and made.bits < dkim.WEAK_BITS:
-        log.warning("the key that signs letters is weak", key=setting, bits=made.bits, better=dkim.WEAK_BITS)
+        log.warning(
+            "the key that signs letters is weak", key=setting, bits=made.bits, better=dkim.WEAK_BITS
+        )
     return made
 
 
@@ -96,7 +138,9 @@ class Tokens:
     Raises `ConfigurationError` where a secret or `ca_file` cannot be read.
     """
 
-    def __init__(self, oauth: OAuth, key: str = "oauth", clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, oauth: OAuth, key: str = "oauth", clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._oauth, self._key, self._clock = oauth, key, clock
         self._secret = configuration.secret(oauth, key, "client_secret")
         self._refresh = configuration.secret(oauth, key, "refresh_token")
@@ -115,7 +159,9 @@ class Tokens:
             return self._token
 
     async def renewed(self, refused: str) -> str:
-        """Another token than the one that a mail server has just refused. Raises `TokenRefused` or `TokenMissing`."""
+        """Another token than the one that a mail server has just refused. Raises `TokenRefused` or
+        `TokenMissing`.
+        """
         async with self._turn:
             if self._token == refused:
                 await self._ask()
@@ -129,17 +175,35 @@ class Tokens:
         host = httpx2.URL(self.url).host
         self._token = ""
         try:
-            async with AsyncOAuth2Client(
-                    self._oauth.client_id, self._secret, token_endpoint_auth_method="client_secret_post" if self._secret else "none",
-                    verify=self._tls, timeout=self._oauth.timeout_seconds, follow_redirects=False) as client, \
-                    asyncio.timeout(self._oauth.timeout_seconds):
+            async with (
+                AsyncOAuth2Client(
+                    self._oauth.client_id,
+                    self._secret,
+                    token_endpoint_auth_method="client_secret_post" if self._secret else "none",
+                    verify=self._tls,
+                    timeout=self._oauth.timeout_seconds,
+                    follow_redirects=False,
+                ) as client,
+                asyncio.timeout(self._oauth.timeout_seconds),
+            ):
                 given = await self._granted(client)
         except OAuthError as error:
-            words = f"{host} gives no token: {error.error}{f': {error.description}' if error.description else ''}"
+            words = (
+                f"{host} gives no token:"
+                f" {error.error}{f': {error.description}' if error.description else ''}"
+            )
             raise TokenRefused(_one_line(words)) from None
         except (httpx2.HTTPError, OSError) as error:  # TimeoutError among them
-            raise TokenMissing(f"{host} cannot be asked for a token: {_one_line(str(error) or type(error).__name__)}") from None
-        except (ValueError, KeyError, TypeError, AttributeError):  # whatever a foreign answer provokes; its words may hold a token
+            raise TokenMissing(
+                f"{host} cannot be asked for a token:"
+                f" {_one_line(str(error) or type(error).__name__)}"
+            ) from None
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+        ):  # whatever a foreign answer provokes; its words may hold a token
             raise TokenMissing(f"{host} does not answer as an authorisation server does") from None
         self._keep(given)
 
@@ -153,45 +217,69 @@ class Tokens:
 
     def _keep(self, given: dict[str, Any]) -> None:
         lasts = float(given.get("expires_in") or UNTOLD_SECONDS)
-        self._token, self._until = given["access_token"], self._clock() + max(lasts - EARLY_SECONDS, lasts / 2)
-        log.info("token received", account=self._key.removesuffix("oauth").strip(".") or DEFAULT, seconds=lasts)
+        self._token, self._until = (
+            given["access_token"],
+            self._clock() + max(lasts - EARLY_SECONDS, lasts / 2),
+        )
+        log.info(
+            "token received",
+            account=self._key.removesuffix("oauth").strip(".") or DEFAULT,
+            seconds=lasts,
+        )
         fresh = given.get("refresh_token")
-        if self._refresh and fresh and fresh != self._refresh:  # RFC 6749 §6: the old one may be void from now on
+        if (
+            self._refresh and fresh and fresh != self._refresh
+        ):  # RFC 6749 §6: the old one may be void from now on
             self._refresh = fresh
             self._write_back(fresh)
 
     def _write_back(self, fresh: str) -> None:
         file = configuration.secret_file(self._oauth, self._key, "refresh_token")
         if file is None or self._oauth.refresh_token_file.startswith("credential:"):
-            log.warning("the refresh token was replaced, and the new one is kept in memory only", key=f"{self._key}.refresh_token_file")
+            log.warning(
+                "the refresh token was replaced, and the new one is kept in memory only",
+                key=f"{self._key}.refresh_token_file",
+            )
             return
         try:
             _replace(file, fresh)
         except OSError as error:
-            log.error("the new refresh token cannot be written", key=f"{self._key}.refresh_token_file", file=str(file),
-                      reason=error.strerror)
+            log.error(
+                "the new refresh token cannot be written",
+                key=f"{self._key}.refresh_token_file",
+                file=str(file),
+                reason=error.strerror,
+            )
 
 
 def tokens(name: str, account: Account) -> Tokens | None:
-    """The tokens of an account; None where both of its servers take a password. Raises `ConfigurationError`."""
+    """The tokens of an account; None where both of its servers take a password. Raises
+    `ConfigurationError`.
+    """
     if "xoauth2" not in (account.smtp.sign_in, account.imap.sign_in):
         return None
     return Tokens(account.oauth, f"{section(name)}oauth")
 
 
 def bearer(user: str, token: str) -> bytes:
-    """The initial response of XOAUTH2 before base64 (Google: Gmail, "OAuth 2.0 Mechanism"; the same at Microsoft)."""
+    """The initial response of XOAUTH2 before base64 (Google: Gmail, "OAuth 2.0 Mechanism"; the same
+    at Microsoft).
+    """
     return f"user={user}\x01auth=Bearer {token}\x01\x01".encode()
 
 
 def _expect_token(response: Any) -> Any:
-    """An answer of the authorisation server itself; a gateway's error page or a redirection is none."""
+    """An answer of the authorisation server itself; a gateway's error page or a redirection is
+    none.
+    """
     if response.status_code == 429 or response.status_code >= 500:
         raise TokenMissing(f"{response.url.host} gives no token now: status {response.status_code}")
     if response.status_code != 200 and "error" not in response.json():
         raise ValueError("no answer of an authorisation server")
     token = response.json().get("access_token", "")
-    if response.status_code == 200 and not (isinstance(token, str) and token.isascii() and token.isprintable() and token):
+    if response.status_code == 200 and not (
+        isinstance(token, str) and token.isascii() and token.isprintable() and token
+    ):
         raise ValueError("no token in it")
     return response
 

@@ -1,16 +1,24 @@
-"""The error tree. Each branch is mapped once per edge: exit code (cli), HTTP status (web), next step of a letter (outbound)."""
+"""The error tree. Each branch is mapped once per edge: exit code (cli), HTTP status (web), next
+step of a letter (outbound).
+"""
 
 
 class GatewayError(Exception):
-    """Something this program refuses or cannot do; the message is a sentence for the person who reads it."""
+    """Something this program refuses or cannot do; the message is a sentence for the person who
+    reads it.
+    """
 
 
 class ConfigurationError(GatewayError):
-    """A setting is missing or wrong: names the key and where it was read. Exit code 78 (EX_CONFIG of sysexits.h)."""
+    """A setting is missing or wrong: names the key and where it was read. Exit code 78 (EX_CONFIG
+    of sysexits.h).
+    """
 
 
 class InputError(GatewayError):
-    """What somebody handed in is wrong: names the place, and nothing was written. Exit code 1, HTTP 422."""
+    """What somebody handed in is wrong: names the place, and nothing was written. Exit code 1, HTTP
+    422.
+    """
 
 
 class NotFound(GatewayError):
@@ -18,11 +26,15 @@ class NotFound(GatewayError):
 
 
 class Refused(GatewayError):
-    """The domain's rules forbid it (domain.md), for example a toggle on a cancelled row. Exit code 1, HTTP 409."""
+    """The domain's rules forbid it (domain.md), for example a toggle on a cancelled row. Exit code
+    1, HTTP 409.
+    """
 
 
 class Unreadable(GatewayError):
-    """A received message or a part of it cannot be understood. The inbox records it as `malformed` with this reason."""
+    """A received message or a part of it cannot be understood. The inbox records it as `malformed`
+    with this reason.
+    """
 
 
 class StoreError(GatewayError):

@@ -1,8 +1,10 @@
-"""Words in the reader's language: gettext catalogues, and days and hours as people of that language write them.
+"""Words in the reader's language: gettext catalogues, and days and hours as people of that language
+write them.
 
-A language is a folder of `locale/` with one or more `*.po` files (letters.po, …). They are compiled in memory when first
-used: no compiled file can be stale. The English text in the code is the key; date patterns are entries of the catalogue,
-so that a new language needs a new folder and nothing else.
+A language is a folder of `locale/` with one or more `*.po` files (letters.po, …). They are compiled
+in memory when first used: no compiled file can be stale. The English text in the code is the key;
+date patterns are entries of the catalogue, so that a new language needs a new folder and nothing
+else.
 """
 
 import gettext
@@ -48,11 +50,15 @@ class Catalogue:
 
     def day(self, moment: date) -> str:
         """Weekday, day, month and year: "tirsdag 1. desember 2026"."""
-        return dates.format_date(moment, self.pgettext("CLDR pattern", "EEEE, d MMMM y"), locale=self.locale)
+        return dates.format_date(
+            moment, self.pgettext("CLDR pattern", "EEEE, d MMMM y"), locale=self.locale
+        )
 
     def short_day(self, moment: date) -> str:
         """For subjects and lists: "1. des. 2026"."""
-        return dates.format_date(moment, self.pgettext("CLDR pattern", "d MMM y"), locale=self.locale)
+        return dates.format_date(
+            moment, self.pgettext("CLDR pattern", "d MMM y"), locale=self.locale
+        )
 
     def clock(self, moment: datetime) -> str:
         """The hour of an aware instant, in the zone it carries: "09.00"."""
@@ -64,7 +70,7 @@ class Catalogue:
         return str(dates.get_day_names("wide", context="stand-alone", locale=self.locale)[index])
 
     def listed(self, names: list[str]) -> str:
-        """"A, B and C"."""
+        """ "A, B and C"."""
         return lists.format_list(names, locale=self.locale)
 
 
@@ -75,7 +81,9 @@ def available() -> tuple[str, ...]:
 
 
 def choose(wanted: Iterable[str]) -> str:
-    """The first of `wanted` ("nb-NO", "no", "de_AT", "") that has a catalogue, otherwise English."""
+    """The first of `wanted` ("nb-NO", "no", "de_AT", "") that has a catalogue, otherwise
+    English.
+    """
     for name in wanted:
         bare = name.replace("_", "-").split("-")[0].strip().lower()
         for candidate in (bare, ALIASES.get(bare, "")):
@@ -103,4 +111,6 @@ def _load(language: str) -> Catalogue:
             texts = more
         else:
             texts.add_fallback(more)
-    return Catalogue(language, Locale.parse(REGIONS.get(language, language)), texts or gettext.NullTranslations())
+    return Catalogue(
+        language, Locale.parse(REGIONS.get(language, language)), texts or gettext.NullTranslations()
+    )

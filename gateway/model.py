@@ -1,14 +1,18 @@
 """The nouns. Whoever knows this module, `status` and `actions` knows the product.
 
 follow-up    a meeting, task or call of the CRM, with one UID for life
-participant  one row: this follow-up (or one date of it), this invitee; its answers are standings, one for the series and one per
-             answered date
-edition      what could be seen of a follow-up at one moment, frozen; letters are made from editions, never from live rows
-invitation   one participant at one address: the token, and the edition that this address was last sent
-letter       one mail that is owed to one invitation: the outbox row; its facts are frozen when it is planned
+participant  one row: this follow-up (or one date of it), this invitee; its answers are standings,
+             one for the series and one per answered date
+edition      what could be seen of a follow-up at one moment, frozen; letters are made from
+             editions, never from live rows
+invitation   one participant at one address: the token, and the edition that this address was last
+             sent
+letter       one mail that is owed to one invitation: the outbox row; its facts are frozen when it
+             is planned
 message      one mail that came in; it ends in exactly one outcome
 
-Instants are aware UTC datetimes; days of all-day follow-ups are plain dates. An *instance* is named by its original start.
+Instants are aware UTC datetimes; days of all-day follow-ups are plain dates. An *instance* is named
+by its original start.
 """
 
 from dataclasses import dataclass
@@ -35,7 +39,9 @@ class Role(StrEnum):
 
 
 class Reply(StrEnum):
-    """The invitee's own word, in the spelling of the store; `PARTSTAT` in upper case (RFC 5545 §3.2.12)."""
+    """The invitee's own word, in the spelling of the store; `PARTSTAT` in upper case (RFC 5545
+    §3.2.12).
+    """
 
     NEEDS_ACTION = "needs-action"
     ACCEPTED = "accepted"
@@ -69,7 +75,9 @@ class GuestList(StrEnum):
 
 
 class Method(StrEnum):
-    """iTIP methods (RFC 5546 §1.4). NONE: a letter without a calendar object, which passes somebody's words on."""
+    """iTIP methods (RFC 5546 §1.4). NONE: a letter without a calendar object, which passes
+    somebody's words on.
+    """
 
     NONE = ""
     PUBLISH = "PUBLISH"
@@ -96,7 +104,9 @@ class Occasion(StrEnum):
 
 
 class ProposalState(StrEnum):
-    """open → accepted or declined by the owner, → overtaken by a move or by the invitee's next proposal."""
+    """open → accepted or declined by the owner, → overtaken by a move or by the invitee's next
+    proposal.
+    """
 
     OPEN = "open"
     ACCEPTED = "accepted"
@@ -107,9 +117,10 @@ class ProposalState(StrEnum):
 class LetterState(StrEnum):
     """Where a letter of the outbox stands.
 
-    waiting → sending → sent; sending → waiting again after a temporary failure, → refused after a final one.
-    held: by an administrator or by preflight. superseded: a newer letter replaced it before it was ever tried.
-    dropped: given up, with the reason in `note` (over, gave up after three days, by hand).
+    waiting → sending → sent; sending → waiting again after a temporary failure, → refused after a
+    final one. held: by an administrator or by preflight. superseded: a newer letter replaced it
+    before it was ever tried. dropped: given up, with the reason in `note` (over, gave up after
+    three days, by hand).
     """
 
     WAITING = "waiting"
@@ -158,9 +169,19 @@ class Outcome(StrEnum):
     IGNORED = "ignored"
 
 
-REVIEW = frozenset({Outcome.HELD, Outcome.PARTY_CRASHER, Outcome.UNKNOWN_INVITATION, Outcome.NOT_AN_ANSWER,
-                    Outcome.MALFORMED, Outcome.TOO_LARGE})
-"""Outcomes that wait for a person: the raw message is kept and the mail is moved to the review folder."""
+REVIEW = frozenset(
+    {
+        Outcome.HELD,
+        Outcome.PARTY_CRASHER,
+        Outcome.UNKNOWN_INVITATION,
+        Outcome.NOT_AN_ANSWER,
+        Outcome.MALFORMED,
+        Outcome.TOO_LARGE,
+    }
+)
+"""Outcomes that wait for a person: the raw message is kept and the mail is moved to the review
+folder.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +189,9 @@ class Standing:
     """Where one participant stands on the series (or single meeting), or on one date of it.
 
     `sequence`, `dtstamp`: order key of the last applied answer (itip.md §5); None before any.
-    `arrived`: when that answer reached the mailbox; breaks ties of equal keys.
-    `asked`: the SEQUENCE of what last took his answer away, of all of it or of the one date that he is invited to.
+    `arrived`: when that answer reached the mailbox; breaks ties of equal keys. `asked`: the
+    SEQUENCE of what last took his answer away, of all of it or of the one date that he is invited
+    to.
     """
 
     reply: Reply = Reply.NEEDS_ACTION
@@ -189,7 +211,8 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class DateChange:
-    """One date of a series that has data of its own: moved, added or cancelled. `original` is its RECURRENCE-ID.
+    """One date of a series that has data of its own: moved, added or cancelled. `original` is its
+    RECURRENCE-ID.
 
     `cancel_reason`: "" where it takes place.
     """
@@ -203,7 +226,9 @@ class DateChange:
 
 @dataclass(frozen=True, slots=True)
 class Recurrence:
-    """Rule and single dates of a series (RFC 5545 §3.8.5); `rrule` without the property name, "" for a list of dates."""
+    """Rule and single dates of a series (RFC 5545 §3.8.5); `rrule` without the property name, ""
+    for a list of dates.
+    """
 
     rrule: str = ""
     exdates: tuple[Moment, ...] = ()
@@ -212,9 +237,11 @@ class Recurrence:
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """A line of a public guest list, as frozen into an edition. `date`: the one date of a series that he is invited to.
+    """A line of a public guest list, as frozen into an edition. `date`: the one date of a series
+    that he is invited to.
 
-    `date_replies`: his answers to dates that a letter may speak of by themselves, where they are not the series'.
+    `date_replies`: his answers to dates that a letter may speak of by themselves, where they are
+    not the series'.
     """
 
     name: str
@@ -226,13 +253,16 @@ class Guest:
 
 @dataclass(frozen=True, slots=True)
 class Edition:
-    """What could be seen of a follow-up when a letter was planned; the pure renderer needs nothing else but the letter.
+    """What could be seen of a follow-up when a letter was planned; the pure renderer needs nothing
+    else but the letter.
 
-    `start`/`end` are UTC instants (dates when `all_day`) to be shown in `timezone` (IANA). A task or a planned call has a
-    `deadline` instead and goes out as an all-day event (itip.md §2). `cancel_reason`: "" where it is not cancelled. `answer_by`:
-    the instant by which an answer is wanted. `sequence`: the value of the series' component;
-    `significant`: its value at the last change that asks everybody again. `date_sequences`: the same pair per date of its own.
-    `recurrence_id`: this is but one date of a series, as somebody sees it who is invited to that date alone (`editions.seen`).
+    `start`/`end` are UTC instants (dates when `all_day`) to be shown in `timezone` (IANA). A task
+    or a planned call has a `deadline` instead and goes out as an all-day event (itip.md §2).
+    `cancel_reason`: "" where it is not cancelled. `answer_by`: the instant by which an answer is
+    wanted. `sequence`: the value of the series' component; `significant`: its value at the last
+    change that asks everybody again. `date_sequences`: the same pair per date of its own.
+    `recurrence_id`: this is but one date of a series, as somebody sees it who is invited to that
+    date alone (`editions.seen`).
     """
 
     uid: str
@@ -265,10 +295,11 @@ class Edition:
 class Remarks:
     """What a letter says beside its editions, frozen with it; nothing of it makes a letter owed.
 
-    `delegated_from`: who passed the invitation on to the recipient; `delegated_to`: to whom he passed it on himself.
-    `start`, `end`: of the proposal that a DECLINECOUNTER turns down. `words`, `writer`, `reply_to`: of a text that is passed
-    on to the owner; `row`: the invitee whose row it came to, where that is somebody else than the writer. `date_replies`: answers
-    to dates that go with a series, where they are not the series'.
+    `delegated_from`: who passed the invitation on to the recipient; `delegated_to`: to whom he
+    passed it on himself. `start`, `end`: of the proposal that a DECLINECOUNTER turns down. `words`,
+    `writer`, `reply_to`: of a text that is passed on to the owner; `row`: the invitee whose row it
+    came to, where that is somebody else than the writer. `date_replies`: answers to dates that go
+    with a series, where they are not the series'.
     """
 
     occasion: Occasion = Occasion.PLANNED
@@ -290,10 +321,11 @@ NO_REMARKS = Remarks()
 class Letter:
     """The frozen facts of one mail that is owed: with its editions, all that rendering depends on.
 
-    `edition`: what the invitee will hold afterwards; `before`: what he was last sent, None for a first invitation.
-    `withdrawn`: a CANCEL for this invitee alone (removed, switched off, address changed), the meeting itself stands.
-    `address_name`: the CN. `reply`: the PARTSTAT that the letter shows, or the answer that words which are passed on suggest.
-    `message_id` has no angle brackets.
+    `edition`: what the invitee will hold afterwards; `before`: what he was last sent, None for a
+    first invitation. `withdrawn`: a CANCEL for this invitee alone (removed, switched off, address
+    changed), the meeting itself stands. `address_name`: the CN. `reply`: the PARTSTAT that the
+    letter shows, or the answer that words which are passed on suggest. `message_id` has no angle
+    brackets.
     """
 
     method: Method
@@ -317,5 +349,7 @@ class Letter:
 
     @property
     def date(self) -> Moment | None:
-        """The one date of a series that it is about, whether or not its reader holds the others; None: all of it."""
+        """The one date of a series that it is about, whether or not its reader holds the others;
+        None: all of it.
+        """
         return self.instance if self.instance is not None else self.edition.recurrence_id

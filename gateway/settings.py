@@ -1,7 +1,8 @@
 """Typed settings: a TOML file, overridden by environment variables `GATEWAY_SECTION__KEY`.
 
-Every setting is documented here and nowhere else; `invite-gateway config example` prints this. Secrets are never given on a
-command line: they are read from `*_file` (a path, or `credential:NAME` for a systemd credential) or from the environment.
+Every setting is documented here and nowhere else; `invite-gateway config example` prints this.
+Secrets are never given on a command line: they are read from `*_file` (a path, or `credential:NAME`
+for a systemd credential) or from the environment.
 """
 
 import os
@@ -13,8 +14,21 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+)
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from gateway.errors import ConfigurationError
 from gateway.mail import address, syntax
@@ -22,7 +36,9 @@ from gateway.mail import address, syntax
 Security = Literal["tls", "starttls", "none"]
 Port = Annotated[int, Field(ge=0, le=65535)]
 SignIn = Literal["password", "xoauth2"]
-SELECTOR = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*")  # RFC 6376 §3.1
+SELECTOR = re.compile(
+    r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
+)  # RFC 6376 §3.1
 AccountName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](_?[a-z0-9-])*$")]
 
 
@@ -35,118 +51,284 @@ class Section(BaseModel):
 
 
 class Store(Section):
-    url: str = Field("sqlite:////var/lib/invite-gateway/store.db", description=(
-        "Where everything is kept: sqlite:////absolute/path.db or postgresql://user@host/name (PostgreSQL 13 or newer)."))
-    poll_seconds: float = Field(2.0, gt=0, le=60, description=(
-        "How often the store is asked for changes made by other programs. PostgreSQL also notifies."))
+    url: str = Field(
+        "sqlite:////var/lib/invite-gateway/store.db",
+        description=(
+            "Where everything is kept: sqlite:////absolute/path.db or postgresql://user@host/name"
+            " (PostgreSQL 13 or newer)."
+        ),
+    )
+    poll_seconds: float = Field(
+        2.0,
+        gt=0,
+        le=60,
+        description=(
+            "How often the store is asked for changes made by other programs. PostgreSQL also"
+            " notifies."
+        ),
+    )
 
 
 class Mail(Section):
-    address: Annotated[str, AfterValidator(_lower)] = Field("", description=(
-        "The gateway's mailbox, e.g. invites@crm.example. Sub-addresses hang on it (invites+TOKEN@crm.example). "
-        "Empty: no mail account is configured and the e-mail-invitation switch is off for everybody."))
-    also: tuple[Annotated[str, AfterValidator(_lower)], ...] = Field((), description=(
-        "Former addresses of this mailbox. Answers to them are still understood."))
+    address: Annotated[str, AfterValidator(_lower)] = Field(
+        "",
+        description=(
+            "The gateway's mailbox, e.g. invites@crm.example. Sub-addresses hang on it"
+            " (invites+TOKEN@crm.example). Empty: no mail account is configured and the"
+            " e-mail-invitation switch is off for everybody."
+        ),
+    )
+    also: tuple[Annotated[str, AfterValidator(_lower)], ...] = Field(
+        (), description=("Former addresses of this mailbox. Answers to them are still understood.")
+    )
     name: str = Field("", description="The organisation, for 'Kari Nordmann via Firma AS' in From.")
-    organizer_address: Literal["token", "plain"] = Field("token", description=(
-        "'token': the ORGANIZER is a sub-address of its own for each invitee. 'plain': the bare mailbox, for mail systems "
-        "without sub-addresses; answers are then matched by UID and address."))
-    attach_ics: bool = Field(True, description="Attach invite.ics beside the calendar part. KMail shows two sets of buttons with it.")
-    language: str = Field("en", description="Language of letters to invitees whose own language is unknown.")
-    timezone: str = Field("Europe/Oslo", description=(
-        "Time zone of follow-ups and people that name none; that of the plain section counts for all accounts."))
-    dkim_selector: str = Field("", description=(
-        "Sign every letter (DKIM, RFC 6376) with a key that is published under this name; invite-gateway dkim prints the record. "
-        "Empty: letters leave unsigned, or our mail server signs them."))
-    dkim_domain: str = Field("", description=(
-        "Who signs: the domain of address, which is the default, or one above it (DMARC). It must be the organisation's own, "
-        "not one under which others register theirs, like co.uk; that is not checked."))
-    dkim_key: SecretStr = Field(SecretStr(""), description="The private key. Better in dkim_key_file.")
-    dkim_key_file: str = Field("", description="File with the private key, RSA or Ed25519 (PEM), or credential:NAME.")
+    organizer_address: Literal["token", "plain"] = Field(
+        "token",
+        description=(
+            "'token': the ORGANIZER is a sub-address of its own for each invitee. 'plain': the bare"
+            " mailbox, for mail systems without sub-addresses; answers are then matched by UID and"
+            " address."
+        ),
+    )
+    attach_ics: bool = Field(
+        True,
+        description=(
+            "Attach invite.ics beside the calendar part. KMail shows two sets of buttons with it."
+        ),
+    )
+    language: str = Field(
+        "en", description="Language of letters to invitees whose own language is unknown."
+    )
+    timezone: str = Field(
+        "Europe/Oslo",
+        description=(
+            "Time zone of follow-ups and people that name none; that of the plain section counts"
+            " for all accounts."
+        ),
+    )
+    dkim_selector: str = Field(
+        "",
+        description=(
+            "Sign every letter (DKIM, RFC 6376) with a key that is published under this name;"
+            " invite-gateway dkim prints the record. Empty: letters leave unsigned, or our mail"
+            " server signs them."
+        ),
+    )
+    dkim_domain: str = Field(
+        "",
+        description=(
+            "Who signs: the domain of address, which is the default, or one above it (DMARC). It"
+            " must be the organisation's own, not one under which others register theirs, like"
+            " co.uk; that is not checked."
+        ),
+    )
+    dkim_key: SecretStr = Field(
+        SecretStr(""), description="The private key. Better in dkim_key_file."
+    )
+    dkim_key_file: str = Field(
+        "", description="File with the private key, RSA or Ed25519 (PEM), or credential:NAME."
+    )
 
 
 class Smtp(Section):
     host: str = Field("localhost", description="The server that takes our letters.")
     port: Port = Field(587, description="Its port.")
-    security: Security = Field("starttls", description=(
-        "'starttls', 'tls' (from the first byte) or 'none'. Certificates are verified, TLS 1.2 or newer. "
-        "'none' is accepted for loopback only, unless allow_cleartext says otherwise."))
-    allow_cleartext: bool = Field(False, description="Allow security = 'none' to a host that is not loopback.")
-    ca_file: str = Field("", description="Certificate authorities to trust instead of the system's (PEM).")
-    sign_in: SignIn = Field("password", description="'password' (AUTH PLAIN or LOGIN), or 'xoauth2' with a token from the section oauth.")
+    security: Security = Field(
+        "starttls",
+        description=(
+            "'starttls', 'tls' (from the first byte) or 'none'. Certificates are verified, TLS 1.2"
+            " or newer. 'none' is accepted for loopback only, unless allow_cleartext says"
+            " otherwise."
+        ),
+    )
+    allow_cleartext: bool = Field(
+        False, description="Allow security = 'none' to a host that is not loopback."
+    )
+    ca_file: str = Field(
+        "", description="Certificate authorities to trust instead of the system's (PEM)."
+    )
+    sign_in: SignIn = Field(
+        "password",
+        description=(
+            "'password' (AUTH PLAIN or LOGIN), or 'xoauth2' with a token from the section oauth."
+        ),
+    )
     username: str = Field("", description="Empty: no sign-in.")
     password: SecretStr = Field(SecretStr(""), description="Better in password_file.")
-    password_file: str = Field("", description="File with the password on its first line, or credential:NAME.")
-    timeout_seconds: float = Field(30.0, gt=0, le=600, description=(
-        "Longest wait for any single answer of the server (four times as long after the letter itself)."))
+    password_file: str = Field(
+        "", description="File with the password on its first line, or credential:NAME."
+    )
+    timeout_seconds: float = Field(
+        30.0,
+        gt=0,
+        le=600,
+        description=(
+            "Longest wait for any single answer of the server (four times as long after the letter"
+            " itself)."
+        ),
+    )
     connections: int = Field(5, ge=1, le=100, description="Most connections at a time.")
-    messages_per_connection: int = Field(100, ge=1, description="A connection is renewed after so many letters.")
+    messages_per_connection: int = Field(
+        100, ge=1, description="A connection is renewed after so many letters."
+    )
 
 
 class Imap(Section):
-    host: str = Field("", description="The server with the mailbox. Empty: nothing is read (letters still leave).")
+    host: str = Field(
+        "", description="The server with the mailbox. Empty: nothing is read (letters still leave)."
+    )
     port: Port = Field(993, description="Its port.")
-    security: Literal["tls", "none"] = Field("tls", description="'tls' or 'none' (loopback only, unless allow_cleartext).")
-    allow_cleartext: bool = Field(False, description="Allow security = 'none' to a host that is not loopback.")
-    ca_file: str = Field("", description="Certificate authorities to trust instead of the system's (PEM).")
-    sign_in: SignIn = Field("password", description="'password' (LOGIN), or 'xoauth2' with a token from the section oauth.")
+    security: Literal["tls", "none"] = Field(
+        "tls", description="'tls' or 'none' (loopback only, unless allow_cleartext)."
+    )
+    allow_cleartext: bool = Field(
+        False, description="Allow security = 'none' to a host that is not loopback."
+    )
+    ca_file: str = Field(
+        "", description="Certificate authorities to trust instead of the system's (PEM)."
+    )
+    sign_in: SignIn = Field(
+        "password",
+        description="'password' (LOGIN), or 'xoauth2' with a token from the section oauth.",
+    )
     username: str = Field("", description="Sign-in name.")
     password: SecretStr = Field(SecretStr(""), description="Better in password_file.")
-    password_file: str = Field("", description="File with the password on its first line, or credential:NAME.")
+    password_file: str = Field(
+        "", description="File with the password on its first line, or credential:NAME."
+    )
     folder: str = Field("INBOX", description="The folder that is read.")
-    move: bool = Field(True, description="Move messages after they are dealt with. Off: they stay, and the cursor alone tells.")
+    move: bool = Field(
+        True,
+        description=(
+            "Move messages after they are dealt with. Off: they stay, and the cursor alone tells."
+        ),
+    )
     processed: str = Field("Processed", description="Folder for understood messages.")
     review: str = Field("Review", description="Folder for messages that wait for a person.")
     ignored: str = Field("Ignored", description="Folder for everything else.")
     idle: bool = Field(True, description="Wait with IDLE (RFC 2177) where the server can.")
-    poll_seconds: float = Field(60.0, gt=0, le=3600, description="Look at least this often, with IDLE too.")
-    timeout_seconds: float = Field(30.0, gt=0, le=600, description="Longest wait for any single answer of the server.")
+    poll_seconds: float = Field(
+        60.0, gt=0, le=3600, description="Look at least this often, with IDLE too."
+    )
+    timeout_seconds: float = Field(
+        30.0, gt=0, le=600, description="Longest wait for any single answer of the server."
+    )
 
 
 class OAuth(Section):
-    provider: Literal["", "google", "microsoft365"] = Field("", description=(
-        "Fills in token_url and scope: 'google' or 'microsoft365'. Empty: both are given here."))
-    tenant: str = Field("", description="The directory of microsoft365: its id or domain. Client credentials need it.")
-    token_url: str = Field("", description=(
-        "Where tokens are asked for; https, or http to loopback. Empty: the provider's."))
-    scope: str = Field("", description="What is asked for, separated by spaces. Empty: the provider's for SMTP and IMAP.")
-    ca_file: str = Field("", description="Certificate authorities to trust instead of the system's (PEM).")
+    provider: Literal["", "google", "microsoft365"] = Field(
+        "",
+        description=(
+            "Fills in token_url and scope: 'google' or 'microsoft365'. Empty: both are given here."
+        ),
+    )
+    tenant: str = Field(
+        "",
+        description="The directory of microsoft365: its id or domain. Client credentials need it.",
+    )
+    token_url: str = Field(
+        "",
+        description=(
+            "Where tokens are asked for; https, or http to loopback. Empty: the provider's."
+        ),
+    )
+    scope: str = Field(
+        "",
+        description=(
+            "What is asked for, separated by spaces. Empty: the provider's for SMTP and IMAP."
+        ),
+    )
+    ca_file: str = Field(
+        "", description="Certificate authorities to trust instead of the system's (PEM)."
+    )
     client_id: str = Field("", description="The application's id at the provider.")
     client_secret: SecretStr = Field(SecretStr(""), description="Better in client_secret_file.")
-    client_secret_file: str = Field("", description="File with the application's secret on its first line, or credential:NAME.")
-    refresh_token: SecretStr = Field(SecretStr(""), description="Better in refresh_token_file. None at all: client credentials are used.")
-    refresh_token_file: str = Field("", description=(
-        "File with the refresh token on its first line, or credential:NAME. A new one from the provider is written back to a file."))
+    client_secret_file: str = Field(
+        "", description="File with the application's secret on its first line, or credential:NAME."
+    )
+    refresh_token: SecretStr = Field(
+        SecretStr(""),
+        description="Better in refresh_token_file. None at all: client credentials are used.",
+    )
+    refresh_token_file: str = Field(
+        "",
+        description=(
+            "File with the refresh token on its first line, or credential:NAME. A new one from the"
+            " provider is written back to a file."
+        ),
+    )
     timeout_seconds: float = Field(30.0, gt=0, le=600, description="Longest wait for a token.")
 
 
 class Outbound(Section):
-    coalesce_seconds: float = Field(5.0, ge=0, le=3600, description=(
-        "Edits of one follow-up within this time make one letter."))
-    batch: int = Field(100, ge=1, le=500, description="Letters claimed from the outbox at a time, for each account.")
-    per_minute: int = Field(0, ge=0, description="Most letters of one account in a minute; 0: no limit.")
-    domain_per_minute: int = Field(0, ge=0, description="Most letters of one account to one domain in a minute; 0: no limit.")
-    per_day: int = Field(100_000, ge=0, description=(
-        "Most letters of one account in 24 hours, whatever goes wrong; the others wait and an alarm is logged. 0: no limit."))
-    first_retry_seconds: float = Field(60.0, gt=0, description="Wait after the first temporary failure; doubles each time.")
-    longest_retry_seconds: float = Field(4 * 3600.0, gt=0, description="Longest wait between two tries.")
-    give_up_seconds: float = Field(3 * 86400.0, gt=0, description="A letter that could not be delivered for so long is dropped.")
-    reminder_hours: float = Field(0.0, ge=0, le=8760, description=(
-        "Whoever has not answered is reminded so many hours before the time by which an answer is wanted (answer_by; where there is none, "
-        "or it has passed, before it begins; in a series, before its next date), once, and never within so many hours after his last "
-        "letter. 0: nobody is."))
-    request_receipt: bool = Field(False, description="Ask for read receipts (Disposition-Notification-To).")
+    coalesce_seconds: float = Field(
+        5.0, ge=0, le=3600, description=("Edits of one follow-up within this time make one letter.")
+    )
+    batch: int = Field(
+        100,
+        ge=1,
+        le=500,
+        description="Letters claimed from the outbox at a time, for each account.",
+    )
+    per_minute: int = Field(
+        0, ge=0, description="Most letters of one account in a minute; 0: no limit."
+    )
+    domain_per_minute: int = Field(
+        0, ge=0, description="Most letters of one account to one domain in a minute; 0: no limit."
+    )
+    per_day: int = Field(
+        100_000,
+        ge=0,
+        description=(
+            "Most letters of one account in 24 hours, whatever goes wrong; the others wait and an"
+            " alarm is logged. 0: no limit."
+        ),
+    )
+    first_retry_seconds: float = Field(
+        60.0, gt=0, description="Wait after the first temporary failure; doubles each time."
+    )
+    longest_retry_seconds: float = Field(
+        4 * 3600.0, gt=0, description="Longest wait between two tries."
+    )
+    give_up_seconds: float = Field(
+        3 * 86400.0,
+        gt=0,
+        description="A letter that could not be delivered for so long is dropped.",
+    )
+    reminder_hours: float = Field(
+        0.0,
+        ge=0,
+        le=8760,
+        description=(
+            "Whoever has not answered is reminded so many hours before the time by which an answer"
+            " is wanted (answer_by; where there is none, or it has passed, before it begins; in a"
+            " series, before its next date), once, and never within so many hours after his last"
+            " letter. 0: nobody is."
+        ),
+    )
+    request_receipt: bool = Field(
+        False, description="Ask for read receipts (Disposition-Notification-To)."
+    )
 
 
 class Inbound(Section):
-    max_bytes: int = Field(5 * 1024 * 1024, ge=10_000, description="Larger messages go to review unread.")
+    max_bytes: int = Field(
+        5 * 1024 * 1024, ge=10_000, description="Larger messages go to review unread."
+    )
 
 
 class Account(Section):
-    """A mail account of its own for some users; what it does not say has its default, not the plain sections' value."""
+    """A mail account of its own for some users; what it does not say has its default, not the plain
+    sections' value.
+    """
 
-    groups: tuple[str, ...] = Field((), description="User groups whose follow-ups are sent from this account.")
-    owners: tuple[str, ...] = Field((), description="Associates, by key, whose follow-ups are sent from it, whatever their group.")
+    groups: tuple[str, ...] = Field(
+        (), description="User groups whose follow-ups are sent from this account."
+    )
+    owners: tuple[str, ...] = Field(
+        (),
+        description="Associates, by key, whose follow-ups are sent from it, whatever their group.",
+    )
     mail: Mail = Mail()
     smtp: Smtp = Smtp()
     imap: Imap = Imap()
@@ -154,13 +336,28 @@ class Account(Section):
 
 
 class Policy(Section):
-    require_authentication: bool = Field(True, description=(
-        "Answers that carry no token count only when our own mail server authenticated their From (itip.md §5)."))
-    authserv_id: str = Field("", description=(
-        "The authserv-id that our mail server writes into Authentication-Results (RFC 8601). Others are not believed. "
-        "The server must remove such headers from incoming mail before it writes its own (RFC 8601 section 5)."))
-    party_crasher: Literal["ask", "add", "refuse"] = Field("ask", description=(
-        "What to do when somebody who was not invited answers: ask the owner, add (authenticated only), or refuse."))
+    require_authentication: bool = Field(
+        True,
+        description=(
+            "Answers that carry no token count only when our own mail server authenticated their"
+            " From (itip.md §5)."
+        ),
+    )
+    authserv_id: str = Field(
+        "",
+        description=(
+            "The authserv-id that our mail server writes into Authentication-Results (RFC 8601)."
+            " Others are not believed. The server must remove such headers from incoming mail"
+            " before it writes its own (RFC 8601 section 5)."
+        ),
+    )
+    party_crasher: Literal["ask", "add", "refuse"] = Field(
+        "ask",
+        description=(
+            "What to do when somebody who was not invited answers: ask the owner, add"
+            " (authenticated only), or refuse."
+        ),
+    )
 
 
 class Web(Section):
@@ -168,15 +365,23 @@ class Web(Section):
 
 
 class Log(Section):
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least important lines shown.")
-    format: Literal["auto", "json", "text"] = Field("auto", description="'auto': text on a terminal, JSON elsewhere.")
-    mask_addresses: bool = Field(True, description="Show o***@ext.example instead of whole addresses.")
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least important lines shown."
+    )
+    format: Literal["auto", "json", "text"] = Field(
+        "auto", description="'auto': text on a terminal, JSON elsewhere."
+    )
+    mask_addresses: bool = Field(
+        True, description="Show o***@ext.example instead of whole addresses."
+    )
 
 
 class Settings(BaseSettings):
     """All settings of one process, read once at the start."""
 
-    model_config = SettingsConfigDict(env_prefix="GATEWAY_", env_nested_delimiter="__", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="GATEWAY_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
 
     store: Store = Store()
     mail: Mail = Mail()
@@ -192,23 +397,34 @@ class Settings(BaseSettings):
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource, dotenv_settings: PydanticBaseSettingsSource,
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        toml = TomlConfigSettingsSource(settings_cls) if settings_cls.model_config.get("toml_file") else None
+        toml = (
+            TomlConfigSettingsSource(settings_cls)
+            if settings_cls.model_config.get("toml_file")
+            else None
+        )
         return tuple(source for source in (init_settings, env_settings, toml) if source is not None)
 
 
 def load(path: Path | None = None, overrides: dict[str, Any] | None = None) -> Settings:
-    """The effective settings: defaults, then the file, then the environment, then `overrides` (tests and demo).
+    """The effective settings: defaults, then the file, then the environment, then `overrides`
+    (tests and demo).
 
-    Raises `ConfigurationError` in one line that names the key and the file or the environment variable.
+    Raises `ConfigurationError` in one line that names the key and the file or the environment
+    variable.
     """
     if path is not None:
         _readable(path)
     _known_variables()
-    source = type("Settings", (Settings,), {"model_config": Settings.model_config | {"toml_file": path}})
+    source = type(
+        "Settings", (Settings,), {"model_config": Settings.model_config | {"toml_file": path}}
+    )
     try:
         settings: Settings = source(**(overrides or {}))
     except ValidationError as error:
@@ -217,8 +433,11 @@ def load(path: Path | None = None, overrides: dict[str, Any] | None = None) -> S
     return settings
 
 
-def secret(section: Mail | Smtp | Imap | OAuth, key: str, name: str = "password", *, whole: bool = False) -> str:
-    """A secret of a section: `NAME_file` before `NAME`. `key`: the section's, for messages; `whole`: the file, not its first line.
+def secret(
+    section: Mail | Smtp | Imap | OAuth, key: str, name: str = "password", *, whole: bool = False
+) -> str:
+    """A secret of a section: `NAME_file` before `NAME`. `key`: the section's, for messages;
+    `whole`: the file, not its first line.
 
     Raises `ConfigurationError` where it cannot be read.
     """
@@ -229,8 +448,10 @@ def secret(section: Mail | Smtp | Imap | OAuth, key: str, name: str = "password"
     try:
         text = file.read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigurationError(f"{key}.{name}_file: cannot read {file}: {error.strerror}; "
-                                 "it must be there, and readable for whoever runs this") from error
+        raise ConfigurationError(
+            f"{key}.{name}_file: cannot read {file}: {error.strerror}; "
+            "it must be there, and readable for whoever runs this"
+        ) from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{key}.{name}_file: cannot read {file}: {error}") from error
     return text if whole else text.split("\n")[0].rstrip("\r")
@@ -243,13 +464,17 @@ def secret_file(section: Mail | Smtp | Imap | OAuth, key: str, name: str) -> Pat
         return Path(given) if given else None
     folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
     if not folder:
-        raise ConfigurationError(f"{key}.{name}_file: {given} needs CREDENTIALS_DIRECTORY, which systemd sets where the unit has "
-                                 "LoadCredential=; elsewhere set it to the folder that holds the file")
+        raise ConfigurationError(
+            f"{key}.{name}_file: {given} needs CREDENTIALS_DIRECTORY, which systemd sets where the"
+            " unit has LoadCredential=; elsewhere set it to the folder that holds the file"
+        )
     return Path(folder, given.removeprefix("credential:"))
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host can only be this machine: `localhost` or an address of 127.0.0.0/8 or ::1. Other names are not asked of DNS."""
+    """Whether a host can only be this machine: `localhost` or an address of 127.0.0.0/8 or ::1.
+    Other names are not asked of DNS.
+    """
     if host.lower() == "localhost":
         return True
     try:
@@ -272,20 +497,28 @@ def _known_variables() -> None:
     for name in os.environ:
         section, nested, _ = name.removeprefix("GATEWAY_").partition("__")
         if name.startswith("GATEWAY_") and nested and section.lower() not in Settings.model_fields:
-            raise ConfigurationError(f"{section.lower()}: no such section (in environment variable {name})")
+            raise ConfigurationError(
+                f"{section.lower()}: no such section (in environment variable {name})"
+            )
 
 
 def _explain(error: ValidationError, path: Path | None) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     key = ".".join(str(part) for part in first["loc"])
-    message = {"extra_forbidden": "no such setting", "model_type": f"is a section, [{key}]"}.get(first["type"], first["msg"])
+    message = {"extra_forbidden": "no such setting", "model_type": f"is a section, [{key}]"}.get(
+        first["type"], first["msg"]
+    )
     return f"{key}: {message} {_place(key, path)}"
 
 
 def _place(key: str, path: Path | None) -> str:
     """Where the value of a setting came from: the environment stands above the file."""
     variable = f"GATEWAY_{key.replace('.', '__').upper()}"
-    return f"(in environment variable {variable})" if variable in os.environ else f"(in {path or 'defaults'})"
+    return (
+        f"(in environment variable {variable})"
+        if variable in os.environ
+        else f"(in {path or 'defaults'})"
+    )
 
 
 def _check(settings: Settings, path: Path | None) -> None:
@@ -293,82 +526,148 @@ def _check(settings: Settings, path: Path | None) -> None:
     place = f"(in {path or 'environment'})"
     scheme = settings.store.url.partition("://")[0].partition("+")[0]
     if scheme not in ("sqlite", "postgresql"):
-        raise ConfigurationError(f"store.url: expected sqlite:///… or postgresql://…, got {scheme}://… {_place('store.url', path)}")
-    plain = Account(mail=settings.mail, smtp=settings.smtp, imap=settings.imap, oauth=settings.oauth)
-    for key, account in [("", plain), *((f"accounts.{name}.", one) for name, one in settings.accounts.items())]:
+        raise ConfigurationError(
+            f"store.url: expected sqlite:///… or postgresql://…, got {scheme}://…"
+            f" {_place('store.url', path)}"
+        )
+    plain = Account(
+        mail=settings.mail, smtp=settings.smtp, imap=settings.imap, oauth=settings.oauth
+    )
+    for key, account in [
+        ("", plain),
+        *((f"accounts.{name}.", one) for name, one in settings.accounts.items()),
+    ]:
         _check_account(key, account, place)
     _check_apart(settings, place)
     host, separator, port = settings.web.listen.rpartition(":")
     if not (separator and host and port.isdigit()):
-        raise ConfigurationError(f"web.listen: expected host:port, got {settings.web.listen!r} {_place('web.listen', path)}")
+        raise ConfigurationError(
+            f"web.listen: expected host:port, got {settings.web.listen!r}"
+            f" {_place('web.listen', path)}"
+        )
 
 
 def _check_account(key: str, account: Account, place: str) -> None:
-    for name, value in [("address", account.mail.address), *(("also", one) for one in account.mail.also)]:
+    for name, value in [
+        ("address", account.mail.address),
+        *(("also", one) for one in account.mail.also),
+    ]:
         if value and (reason := syntax.problem(value)):
             raise ConfigurationError(f"{key}mail.{name}: {value!r}: {reason} {place}")
     try:
         ZoneInfo(account.mail.timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ConfigurationError(f"{key}mail.timezone: unknown time zone {account.mail.timezone!r} {place}") from error
+        raise ConfigurationError(
+            f"{key}mail.timezone: unknown time zone {account.mail.timezone!r} {place}"
+        ) from error
     _check_signing(f"{key}mail", account.mail, place)
     for name, section in (("smtp", account.smtp), ("imap", account.imap)):
-        if section.security == "none" and section.host and not section.allow_cleartext and not is_loopback(section.host):
-            raise ConfigurationError(f"{key}{name}.security: 'none' would send mail in clear text to {section.host}; "
-                                     f"use tls, or set {key}{name}.allow_cleartext {place}")
+        if (
+            section.security == "none"
+            and section.host
+            and not section.allow_cleartext
+            and not is_loopback(section.host)
+        ):
+            raise ConfigurationError(
+                f"{key}{name}.security: 'none' would send mail in clear text to {section.host}; "
+                f"use tls, or set {key}{name}.allow_cleartext {place}"
+            )
         if section.sign_in == "xoauth2" and not (account.oauth.client_id and section.username):
-            raise ConfigurationError(f"{key}{name}.sign_in: 'xoauth2' needs {key}{name}.username and {key}oauth.client_id {place}")
+            raise ConfigurationError(
+                f"{key}{name}.sign_in: 'xoauth2' needs {key}{name}.username and"
+                f" {key}oauth.client_id {place}"
+            )
     oauth = account.oauth
     if not oauth.client_id:
         return
     if not (oauth.token_url or oauth.provider):
-        raise ConfigurationError(f"{key}oauth.token_url: needed where {key}oauth.provider is not set {place}")
+        raise ConfigurationError(
+            f"{key}oauth.token_url: needed where {key}oauth.provider is not set {place}"
+        )
     if oauth.token_url and not oauth.token_url.startswith("https://"):
         url = urlsplit(oauth.token_url)
         if url.scheme != "http" or not is_loopback(url.hostname or ""):
-            raise ConfigurationError(f"{key}oauth.token_url: expected https://…, got {oauth.token_url!r} {place}")
+            raise ConfigurationError(
+                f"{key}oauth.token_url: expected https://…, got {oauth.token_url!r} {place}"
+            )
     if not (oauth.refresh_token.get_secret_value() or oauth.refresh_token_file):
         if oauth.provider == "google" and not oauth.token_url:
-            raise ConfigurationError(f"{key}oauth.refresh_token_file: Google gives mailboxes no client credentials {place}")
+            raise ConfigurationError(
+                f"{key}oauth.refresh_token_file: Google gives mailboxes no client credentials"
+                f" {place}"
+            )
         if oauth.provider == "microsoft365" and not (oauth.token_url or oauth.tenant):
-            raise ConfigurationError(f"{key}oauth.tenant: client credentials need the directory {place}")
+            raise ConfigurationError(
+                f"{key}oauth.tenant: client credentials need the directory {place}"
+            )
 
 
 def _check_signing(key: str, mail: Mail, place: str) -> None:
-    """Whether selector, domain and key belong together; the key itself is read by those who sign."""
+    """Whether selector, domain and key belong together; the key itself is read by those who
+    sign.
+    """
     has_key = bool(mail.dkim_key_file or mail.dkim_key.get_secret_value())
     if has_key != bool(mail.dkim_selector):
-        missing, given = ("dkim_selector", "a key") if has_key else ("dkim_key_file", f"{key}.dkim_selector")
+        missing, given = (
+            ("dkim_selector", "a key") if has_key else ("dkim_key_file", f"{key}.dkim_selector")
+        )
         raise ConfigurationError(f"{key}.{missing}: needed where {given} is set {place}")
     if mail.dkim_selector and not mail.address:
         raise ConfigurationError(f"{key}.address: needed where {key}.dkim_selector is set {place}")
     if mail.dkim_domain and not mail.dkim_selector:
-        raise ConfigurationError(f"{key}.dkim_selector: needed where {key}.dkim_domain is set {place}")
+        raise ConfigurationError(
+            f"{key}.dkim_selector: needed where {key}.dkim_domain is set {place}"
+        )
     if mail.dkim_selector and not SELECTOR.fullmatch(mail.dkim_selector):
-        raise ConfigurationError(f"{key}.dkim_selector: {mail.dkim_selector!r} cannot be a name in DNS {place}")
+        raise ConfigurationError(
+            f"{key}.dkim_selector: {mail.dkim_selector!r} cannot be a name in DNS {place}"
+        )
     own, domain = address.domain(mail.address), signing_domain(mail)
-    # RFC 7489 §3.1.1: a signature of another domain does not speak for From, so it would help nobody and be noticed by nobody.
+    # RFC 7489 §3.1.1: a signature of another domain does not speak for From, so it would help
+    # nobody and be noticed by nobody.
     if domain != own and not ("." in domain and own.endswith(f".{domain}")):
-        raise ConfigurationError(f"{key}.dkim_domain: {mail.dkim_domain!r} is neither the domain of {key}.address nor above it {place}")
+        raise ConfigurationError(
+            f"{key}.dkim_domain: {mail.dkim_domain!r} is neither the domain of {key}.address nor"
+            f" above it {place}"
+        )
 
 
 def signing_domain(mail: Mail) -> str:
     """The domain that signs an account's letters, in ASCII."""
-    return address.domain(f"x@{mail.dkim_domain}") if mail.dkim_domain else address.domain(mail.address)
+    return (
+        address.domain(f"x@{mail.dkim_domain}")
+        if mail.dkim_domain
+        else address.domain(mail.address)
+    )
 
 
 def _check_apart(settings: Settings, place: str) -> None:
-    """Accounts must differ in whom they serve, in their address and in the mailbox that they read."""
+    """Accounts must differ in whom they serve, in their address and in the mailbox that they
+    read.
+    """
     named = {"default": Account(mail=settings.mail, imap=settings.imap), **settings.accounts}
     if "default" in settings.accounts:
-        raise ConfigurationError(f"accounts.default: the plain sections mail, smtp and imap are the account 'default' {place}")
+        raise ConfigurationError(
+            "accounts.default: the plain sections mail, smtp and imap are the account 'default'"
+            f" {place}"
+        )
     seen: dict[tuple[str, ...], str] = {}
     for name, account in named.items():
         box = account.imap
-        claims: list[tuple[str, ...]] = [*(("groups", one) for one in account.groups), *(("owners", one) for one in account.owners)]
+        claims: list[tuple[str, ...]] = [
+            *(("groups", one) for one in account.groups),
+            *(("owners", one) for one in account.owners),
+        ]
         claims += [("mail.address", account.mail.address)] if account.mail.address else []
-        claims += [("imap.folder", box.host.lower(), str(box.port), box.username, box.folder)] if box.host else []
+        claims += (
+            [("imap.folder", box.host.lower(), str(box.port), box.username, box.folder)]
+            if box.host
+            else []
+        )
         for claim in claims:
             if claim in seen:
-                raise ConfigurationError(f"accounts.{name}.{claim[0]}: {claim[-1]} belongs to the account {seen[claim]!r} already {place}")
+                raise ConfigurationError(
+                    f"accounts.{name}.{claim[0]}: {claim[-1]} belongs to the account"
+                    f" {seen[claim]!r} already {place}"
+                )
             seen[claim] = name

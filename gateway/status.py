@@ -1,7 +1,9 @@
-"""The status of a participant row: one integer, a pure function of the row's facts, and the events that change them.
+"""The status of a participant row: one integer, a pure function of the row's facts, and the events
+that change them.
 
-Source: domain.md §4 (the enumeration 1-13, the transition table). `code` is the only place where a status comes from; the
-functions below change facts, never codes. Each returns the new standing, or raises `Refused` where the table says so.
+Source: domain.md §4 (the enumeration 1-13, the transition table). `code` is the only place where a
+status comes from; the functions below change facts, never codes. Each returns the new standing, or
+raises `Refused` where the table says so.
 """
 
 from dataclasses import replace
@@ -44,13 +46,25 @@ class Icon(IntEnum):
 
 
 ICONS = {
-    Status.NOT_STARTED: Icon.TICK, Status.STARTED: Icon.TICK, Status.COMPLETED: Icon.TICK,
-    Status.INVITATION: Icon.NONE, Status.MOVED: Icon.NONE, Status.SEEN: Icon.EYE, Status.MOVED_SEEN: Icon.EYE,
-    Status.DECLINED: Icon.CROSS, Status.CANCELLED: Icon.STRUCK,
-    Status.ASSIGNED: Icon.NONE, Status.ASSIGNED_SEEN: Icon.EYE, Status.ASSIGNMENT_DECLINED: Icon.CROSS,
+    Status.NOT_STARTED: Icon.TICK,
+    Status.STARTED: Icon.TICK,
+    Status.COMPLETED: Icon.TICK,
+    Status.INVITATION: Icon.NONE,
+    Status.MOVED: Icon.NONE,
+    Status.SEEN: Icon.EYE,
+    Status.MOVED_SEEN: Icon.EYE,
+    Status.DECLINED: Icon.CROSS,
+    Status.CANCELLED: Icon.STRUCK,
+    Status.ASSIGNED: Icon.NONE,
+    Status.ASSIGNED_SEEN: Icon.EYE,
+    Status.ASSIGNMENT_DECLINED: Icon.CROSS,
 }
 
-ACCEPTED = {Progress.NOT_STARTED: Status.NOT_STARTED, Progress.STARTED: Status.STARTED, Progress.COMPLETED: Status.COMPLETED}
+ACCEPTED = {
+    Progress.NOT_STARTED: Status.NOT_STARTED,
+    Progress.STARTED: Status.STARTED,
+    Progress.COMPLETED: Status.COMPLETED,
+}
 FIXED = frozenset({Role.OWNER, Role.RESOURCE})
 """Rows that are never asked: 1 from the start, and 10 with the follow-up."""
 
@@ -64,7 +78,13 @@ def code(role: Role, standing: Standing) -> Status:
     declined = standing.reply in (Reply.DECLINED, Reply.DELEGATED)
     seen = standing.seen or standing.reply is Reply.TENTATIVE
     if role is Role.ASSIGNED:
-        return Status.ASSIGNMENT_DECLINED if declined else Status.ASSIGNED_SEEN if seen else Status.ASSIGNED
+        return (
+            Status.ASSIGNMENT_DECLINED
+            if declined
+            else Status.ASSIGNED_SEEN
+            if seen
+            else Status.ASSIGNED
+        )
     if declined:
         return Status.DECLINED
     if seen:
@@ -73,8 +93,14 @@ def code(role: Role, standing: Standing) -> Status:
 
 
 def see(standing: Standing) -> Standing:
-    """The invitation was displayed: an MDN, a COUNTER, a closed dialog. A standing answer stays, and so does a cancellation."""
-    return standing if standing.cancelled or standing.reply is not Reply.NEEDS_ACTION else replace(standing, seen=True)
+    """The invitation was displayed: an MDN, a COUNTER, a closed dialog. A standing answer stays,
+    and so does a cancellation.
+    """
+    return (
+        standing
+        if standing.cancelled or standing.reply is not Reply.NEEDS_ACTION
+        else replace(standing, seen=True)
+    )
 
 
 def answer(standing: Standing, reply: Reply) -> Standing:
@@ -84,18 +110,29 @@ def answer(standing: Standing, reply: Reply) -> Standing:
 
 
 def toggle(standing: Standing, reply: Reply) -> Standing:
-    """By hand, on somebody's behalf (help page 001): `needs-action` takes the answer back, unseen."""
+    """By hand, on somebody's behalf (help page 001): `needs-action` takes the answer back,
+    unseen.
+    """
     _open(standing)
     return replace(standing, reply=reply, seen=reply is not Reply.NEEDS_ACTION)
 
 
 def move(role: Role, standing: Standing) -> Standing:
-    """Time, place or recurrence changed: whoever saw or answered is asked again (P6); others still have it before them."""
+    """Time, place or recurrence changed: whoever saw or answered is asked again (P6); others still
+    have it before them.
+    """
     _open(standing)
     if role in FIXED:
         return standing
     moved = standing.moved or standing.seen or standing.reply is not Reply.NEEDS_ACTION
-    return replace(standing, reply=Reply.NEEDS_ACTION, seen=False, moved=moved, comment="", progress=Progress.NOT_STARTED)
+    return replace(
+        standing,
+        reply=Reply.NEEDS_ACTION,
+        seen=False,
+        moved=moved,
+        comment="",
+        progress=Progress.NOT_STARTED,
+    )
 
 
 def cancel(standing: Standing) -> Standing:
@@ -103,13 +140,22 @@ def cancel(standing: Standing) -> Standing:
 
 
 def reinstate(standing: Standing) -> Standing:
-    """Back from cancelled: a fresh invitation. A row that is not cancelled has nothing to come back from."""
+    """Back from cancelled: a fresh invitation. A row that is not cancelled has nothing to come back
+    from.
+    """
     return _fresh(standing) if standing.cancelled else standing
 
 
 def _fresh(standing: Standing) -> Standing:
-    return replace(standing, cancelled=False, reply=Reply.NEEDS_ACTION, seen=False, moved=False, comment="",
-                   progress=Progress.NOT_STARTED)
+    return replace(
+        standing,
+        cancelled=False,
+        reply=Reply.NEEDS_ACTION,
+        seen=False,
+        moved=False,
+        comment="",
+        progress=Progress.NOT_STARTED,
+    )
 
 
 def _open(standing: Standing) -> None:

@@ -1,6 +1,8 @@
-"""`invite-gateway` inside this process: what it prints and its exit code, without the second that a new interpreter takes.
+"""`invite-gateway` inside this process: what it prints and its exit code, without the second that a
+new interpreter takes.
 
-That the installed program does the same is what tests/core/test_cli.py and the tests on real servers show.
+That the installed program does the same is what tests/core/test_cli.py and the tests on real
+servers show.
 """
 
 import io
@@ -16,7 +18,9 @@ import structlog
 from gateway.cli import main
 
 
-def run(*arguments: str, environment: Mapping[str, str], stdin: str = "") -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: str, environment: Mapping[str, str], stdin: str = ""
+) -> subprocess.CompletedProcess[str]:
     """One command with exactly this environment."""
     before, keyboard = dict(os.environ), sys.stdin
     said, complained = io.StringIO(), io.StringIO()

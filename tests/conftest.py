@@ -1,4 +1,6 @@
-"""What all tests share: real servers (`tests.rig.fixtures`), the corpora, and one behaviour of Hypothesis on every machine."""
+"""What all tests share: real servers (`tests.rig.fixtures`), the corpora, and one behaviour of
+Hypothesis on every machine.
+"""
 
 import gc
 import os
@@ -19,20 +21,31 @@ pytest_plugins = ["tests.rig.fixtures"]
 
 MEMORY = Path("/dev/shm")
 ROOM = 64 * 2**20
-"""Where no more bytes of memory are free than containers usually have in all, stores stay on the disk: browsers need them, too."""
+"""Where no more bytes of memory are free than containers usually have in all, stores stay on the
+disk: browsers need them, too.
+"""
 STORES = "invite-gateway-tests-"
 DAY_SECONDS = 86_400
 
-# A failure on one machine must be a failure on every other, so examples are derived from the test and never from chance.
+# A failure on one machine must be a failure on every other, so examples are derived from the test
+# and never from chance.
 settings.register_profile("dev", max_examples=60, deadline=None, derandomize=True, database=None)
-settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True, database=None,
-                          suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "ci",
+    max_examples=100,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
 @pytest.fixture(scope="module")
 def small_heap() -> None:
-    """For tests that collect garbage: thousands of tests are a large heap that is none, and each of them would walk it for 0.2 seconds."""
+    """For tests that collect garbage: thousands of tests are a large heap that is none, and each of
+    them would walk it for 0.2 seconds.
+    """
     gc.collect()
     gc.freeze()
 
@@ -55,14 +68,18 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def lasting_store() -> Iterator[Store]:
-    """For `stores.renew` only: whatever the last test left is in it. In memory where there is some: every commit waits for its disk."""
+    """For `stores.renew` only: whatever the last test left is in it. In memory where there is some:
+    every commit waits for its disk.
+    """
     folder = tempfile.TemporaryDirectory(prefix=STORES, dir=MEMORY if _memory_is_there() else None)
     with folder as name, closing(Store(f"sqlite:///{name}/store.db")) as store:
         yield store
 
 
 def _memory_is_there() -> bool:
-    """Whether `MEMORY` takes our stores. What runs that were killed have left there is removed first: it is nobody's, and memory."""
+    """Whether `MEMORY` takes our stores. What runs that were killed have left there is removed
+    first: it is nobody's, and memory.
+    """
     if not os.access(MEMORY, os.W_OK):
         return False
     for left in MEMORY.glob(f"{STORES}*"):
@@ -91,5 +108,8 @@ def corpus() -> Path:
     """The folder that holds `corpus`, `corpus-clients` and `tools`: GATEWAY_CORPUS."""
     named = os.environ.get("GATEWAY_CORPUS", "")
     if not named or not Path(named, "corpus").is_dir():
-        rig.unavailable("the mail corpora", "set GATEWAY_CORPUS to the folder that holds corpus/ and corpus-clients/")
+        rig.unavailable(
+            "the mail corpora",
+            "set GATEWAY_CORPUS to the folder that holds corpus/ and corpus-clients/",
+        )
     return Path(named)

@@ -17,8 +17,9 @@ def upgraded(url: str) -> None:
 def renew(store: Store, template: Path) -> Store:
     """The same `Store` with another file: a copy of `template`, at the path of the last one.
 
-    SQLAlchemy compiles a statement once for each engine. A new `Store` for every test would spend a third of the time on that.
-    What listens to the engine stays, too: a test removes its own listeners.
+    SQLAlchemy compiles a statement once for each engine. A new `Store` for every test would spend a
+    third of the time on that. What listens to the engine stays, too: a test removes its own
+    listeners.
     """
     store.close()
     assert store.path is not None

@@ -1,6 +1,8 @@
-"""What received messages do: effects on standings, marks on deliveries, the journal, and the one outcome of each message.
+"""What received messages do: effects on standings, marks on deliveries, the journal, and the one
+outcome of each message.
 
-Everything here is part of the caller's transaction, together with the mailbox cursor: a crash repeats nothing and loses nothing.
+Everything here is part of the caller's transaction, together with the mailbox cursor: a crash
+repeats nothing and loses nothing.
 """
 
 from collections.abc import Sequence
@@ -14,17 +16,25 @@ from gateway.model import Channel, Delivery, Outcome, Standing
 from gateway.store import followups, inbox, invitations, journal
 from gateway.store.engine import Connection
 
-DELIVERIES = {Outcome.BOUNCED: Delivery.UNDELIVERABLE, Outcome.DELAYED: Delivery.DEFERRED, Outcome.DELIVERED: Delivery.DELIVERED}
+DELIVERIES = {
+    Outcome.BOUNCED: Delivery.UNDELIVERABLE,
+    Outcome.DELAYED: Delivery.DEFERRED,
+    Outcome.DELIVERED: Delivery.DELIVERED,
+}
 
-NOT_REPEATED = {True: "the invitation was repeated within the hour, or is under way, or there is none",
-                False: "asked again before, or the invitation is under way, or there is none"}
+NOT_REPEATED = {
+    True: "the invitation was repeated within the hour, or is under way, or there is none",
+    False: "asked again before, or the invitation is under way, or there is none",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An answer and what it does. `participant`: the row's key; `before`, `after`: status words of the row or the date.
+    """An answer and what it does. `participant`: the row's key; `before`, `after`: status words of
+    the row or the date.
 
-    `standing`: the row's, or the date's, afterwards; None where nothing changes. `code`: its status.
+    `standing`: the row's, or the date's, afterwards; None where nothing changes. `code`: its
+    status.
     """
 
     answer: facts.Answer
@@ -52,12 +62,25 @@ def foretell(connection: Connection, answers: Sequence[facts.Answer]) -> list[To
         changed = reply.apply(start, decision.effect) if decision.effect is not None else start
         known[decision.instance] = changed
         before, after = status.code(member.role, start), status.code(member.role, changed)
-        told.append(Told(one, member.key, before.word, after.word, changed if changed != start else None, after))
+        told.append(
+            Told(
+                one,
+                member.key,
+                before.word,
+                after.word,
+                changed if changed != start else None,
+                after,
+            )
+        )
     return told
 
 
-def carry_out(connection: Connection, answers: Sequence[facts.Answer], message: int, now: datetime) -> list[Told]:
-    """Apply what the answers of a message do and journal each. `message`: its number in the inbox."""
+def carry_out(
+    connection: Connection, answers: Sequence[facts.Answer], message: int, now: datetime
+) -> list[Told]:
+    """Apply what the answers of a message do and journal each. `message`: its number in the
+    inbox.
+    """
     told = foretell(connection, answers)
     for one in told:
         row, decision = one.answer.row, one.answer.decision
@@ -65,15 +88,31 @@ def carry_out(connection: Connection, answers: Sequence[facts.Answer], message: 
             continue
         if one.standing is not None:
             code = one.code if decision.instance is plan.SERIES else None
-            followups.write_standing(connection, row.participant, decision.instance, one.standing, code)
+            followups.write_standing(
+                connection, row.participant, decision.instance, one.standing, code
+            )
         _deliveries(connection, row.participant, decision)
         if decision.ask_again:
             _repeat(connection, row, decision, message, now)
-    journal.write(connection, [journal.Entry(
-        one.answer.decision.outcome.value, one.answer.follow_up or None,
-        one.answer.row.participant if one.answer.row is not None else None, one.answer.date, one.before, one.after,
-        by=one.answer.address, channel=_channel(one.answer.decision), message=message,
-        detail=one.answer.decision.comment or one.answer.decision.reason) for one in told], now)
+    journal.write(
+        connection,
+        [
+            journal.Entry(
+                one.answer.decision.outcome.value,
+                one.answer.follow_up or None,
+                one.answer.row.participant if one.answer.row is not None else None,
+                one.answer.date,
+                one.before,
+                one.after,
+                by=one.answer.address,
+                channel=_channel(one.answer.decision),
+                message=message,
+                detail=one.answer.decision.comment or one.answer.decision.reason,
+            )
+            for one in told
+        ],
+        now,
+    )
     for one in told:
         if one.participant is not None:
             proposals.keep(connection, one.answer, message, now)
@@ -81,10 +120,18 @@ def carry_out(connection: Connection, answers: Sequence[facts.Answer], message: 
     return told
 
 
-def repeated(connection: Connection, answer: facts.Answer, message_id: str, fingerprint: str, number: int | None = None) -> facts.Answer:
-    """The same answer seen as a repeat, where this row had this message, or this very object, before.
+def repeated(
+    connection: Connection,
+    answer: facts.Answer,
+    message_id: str,
+    fingerprint: str,
+    number: int | None = None,
+) -> facts.Answer:
+    """The same answer seen as a repeat, where this row had this message, or this very object,
+    before.
 
-    `number`: the message's own in the inbox, where it is judged anew: the parts of it that had their effect wait no longer.
+    `number`: the message's own in the inbox, where it is judged anew: the parts of it that had
+    their effect wait no longer.
     """
     row, decision = answer.row, answer.decision
     if row is None:
@@ -96,32 +143,70 @@ def repeated(connection: Connection, answer: facts.Answer, message_id: str, fing
     else:
         return answer
     if what is None or (what == "object" and decision.outcome is Outcome.APPLIED):
-        return answer  # the same object may count again where its DTSTAMP tells nothing: accept, decline, accept
+        # the same object may count again where its DTSTAMP tells nothing: accept, decline, accept
+        return answer
     rule = facts.Rule("repeat", f"the same {what} had its effect on this row before")
-    return replace(answer, decision=replace(decision, outcome=Outcome.DUPLICATE, reason=rule.text, rules=(*decision.rules, rule),
-                                            effect=None, ask_again=False, proposal=None, delegates=()))
+    return replace(
+        answer,
+        decision=replace(
+            decision,
+            outcome=Outcome.DUPLICATE,
+            reason=rule.text,
+            rules=(*decision.rules, rule),
+            effect=None,
+            ask_again=False,
+            proposal=None,
+            delegates=(),
+        ),
+    )
 
 
 def _channel(decision: facts.Decision) -> Channel:
     return decision.effect.channel if decision.effect is not None else Channel.MAIL
 
 
-def _repeat(connection: Connection, row: facts.Row, decision: facts.Decision, message: int, now: datetime) -> None:
+def _repeat(
+    connection: Connection, row: facts.Row, decision: facts.Decision, message: int, now: datetime
+) -> None:
     """Have the planner send the invitation once more, as often as the rules allow."""
     asked = decision.outcome is Outcome.REFRESHED
-    owed = invitations.refresh(connection, row.participant, now) if asked else invitations.ask_again(
-        connection, row.participant, decision.instance, answered.asked_sequence(row, decision.instance))
+    owed = (
+        invitations.refresh(connection, row.participant, now)
+        if asked
+        else invitations.ask_again(
+            connection,
+            row.participant,
+            decision.instance,
+            answered.asked_sequence(row, decision.instance),
+        )
+    )
     if owed:
         followups.mark(connection, [row.follow_up], now)
     else:
-        journal.write(connection, [journal.Entry("not_repeated", row.follow_up, row.participant, decision.instance, message=message,
-                                                 detail=NOT_REPEATED[asked])], now)
+        journal.write(
+            connection,
+            [
+                journal.Entry(
+                    "not_repeated",
+                    row.follow_up,
+                    row.participant,
+                    decision.instance,
+                    message=message,
+                    detail=NOT_REPEATED[asked],
+                )
+            ],
+            now,
+        )
 
 
 def _deliveries(connection: Connection, number: int, decision: facts.Decision) -> None:
-    """What a report says of a letter; and whoever answers, proposes or opens a letter reads there after all (itip.md §3)."""
+    """What a report says of a letter; and whoever answers, proposes or opens a letter reads there
+    after all (itip.md §3).
+    """
     if decision.outcome in DELIVERIES:
         recipients = decision.report.recipients if decision.report is not None else ()
-        invitations.mark_reported(connection, number, recipients, DELIVERIES[decision.outcome], decision.reason)
+        invitations.mark_reported(
+            connection, number, recipients, DELIVERIES[decision.outcome], decision.reason
+        )
     elif decision.effect is not None:
         invitations.mark_read(connection, number)

@@ -1,9 +1,10 @@
 """A person's own words to a token address: passed on to the owner, once, in his own mailbox (P23).
 
-They leave through the outbox like every letter, as plain text in the gateway's name, marked with who really wrote them. A status
-never comes of them; what they seem to answer is only mentioned. Part of the caller's transaction.
-Security: nothing automatic is passed on, nothing to a mailbox of ours or to whoever wrote it, at most `MOST` for a row and UTC day;
-replies go to the invitee, whoever wrote.
+They leave through the outbox like every letter, as plain text in the gateway's name, marked with
+who really wrote them. A status never comes of them; what they seem to answer is only mentioned.
+Part of the caller's transaction. Security: nothing automatic is passed on, nothing to a mailbox of
+ours or to whoever wrote it, at most `MOST` for a row and UTC day; replies go to the invitee,
+whoever wrote.
 """
 
 from collections.abc import Sequence
@@ -25,25 +26,52 @@ MOST = 5
 """Texts of one row that are passed on in a day (quality.md §3)."""
 
 
-def forward(connection: Connection, answers: Sequence[facts.Answer], message: int, settings: configuration.Settings, now: datetime) -> None:
+def forward(
+    connection: Connection,
+    answers: Sequence[facts.Answer],
+    message: int,
+    settings: configuration.Settings,
+    now: datetime,
+) -> None:
     """Queue for the owner what people wrote. `message`: its number in the inbox."""
     for answer in answers:
         row, decision = answer.row, answer.decision
         if row is None or decision.outcome is not Outcome.COMMENT:
             continue
-        owner, to = followups.owner(connection, row.follow_up), invitations.newest(connection, row.participant)
+        owner, to = (
+            followups.owner(connection, row.follow_up),
+            invitations.newest(connection, row.participant),
+        )
         account = accounts.configured(settings).get(to.account) if to is not None else None
         refusal = _refusal(connection, answer, owner, accounts.mailboxes(settings), now)
         if refusal or owner is None or to is None or account is None:
-            entry = journal.Entry("not_forwarded", row.follow_up, row.participant, message=message,
-                                  detail=refusal or ("no invitation" if to is None else plan.NO_ACCOUNT))
+            entry = journal.Entry(
+                "not_forwarded",
+                row.follow_up,
+                row.participant,
+                message=message,
+                detail=refusal or ("no invitation" if to is None else plan.NO_ACCOUNT),
+            )
         else:
             letter = _queue(connection, answer, row, owner, to, message, account.mail, now)
-            entry = journal.Entry("queued", row.follow_up, row.participant, letter=letter, message=message, detail="to the owner")
+            entry = journal.Entry(
+                "queued",
+                row.follow_up,
+                row.participant,
+                letter=letter,
+                message=message,
+                detail="to the owner",
+            )
         journal.write(connection, [entry], now)
 
 
-def _refusal(connection: Connection, answer: facts.Answer, owner: Owner | None, ours: Sequence[str], now: datetime) -> str:
+def _refusal(
+    connection: Connection,
+    answer: facts.Answer,
+    owner: Owner | None,
+    ours: Sequence[str],
+    now: datetime,
+) -> str:
     """Why a text is filed but not passed on; "" where it is. `ours`: every mailbox of ours."""
     if not answer.decision.pass_on:
         return "a machine may have sent it"
@@ -54,23 +82,71 @@ def _refusal(connection: Connection, answer: facts.Answer, owner: Owner | None, 
     if address.same(owner.address, answer.address):
         return "the owner wrote it"
     midnight = datetime.combine(now.date(), time(), now.tzinfo)
-    sent_on = outbox.passed_on(connection, answer.row.participant, midnight) if answer.row is not None else 0
+    sent_on = (
+        outbox.passed_on(connection, answer.row.participant, midnight)
+        if answer.row is not None
+        else 0
+    )
     return f"{MOST} of this row have been passed on today" if sent_on >= MOST else ""
 
 
-def _queue(connection: Connection, answer: facts.Answer, row: facts.Row, owner: Owner, to: Invitation, message: int,
-           mail: configuration.Mail, now: datetime) -> int:
+def _queue(
+    connection: Connection,
+    answer: facts.Answer,
+    row: facts.Row,
+    owner: Owner,
+    to: Invitation,
+    message: int,
+    mail: configuration.Mail,
+    now: datetime,
+) -> int:
     decision = answer.decision
     known = address.among(answer.address, {row.address, *row.known})
     invitee = Guest(to.name, row.address)
     remarks = Remarks(
-        words=decision.comment, writer=Guest(to.name if known else "", answer.address), row=None if known else invitee,
-        reply_to=answer.address if known and not syntax.problem(answer.address) else row.address)
-    owed = owing.Owed(Method.NONE, row.participant, to.id, None, row.current, None, 0, now.replace(microsecond=0),
-                     decision.claimed or Reply.NEEDS_ACTION, remarks=remarks)
-    edition = invitations.keep_edition(connection, row.follow_up, row.current, followups.known_edition(connection, row.follow_up), now)
-    # The bare mailbox as envelope sender: a report about the owner's mailbox says nothing of the invitee's.
-    addressed = replace(to, address=owner.address, name=owner.name, language=owner.language or mail.language, bounce_address=mail.address)
-    message_id = planning.message_id(f"{to.token}|forward|{message}", meta.site_secret(connection), to)
-    return outbox.put(connection, owed, addressed, edition, None, message_id=message_id,
-                      timezone=owner.timezone or row.current.timezone, at=now)
+        words=decision.comment,
+        writer=Guest(to.name if known else "", answer.address),
+        row=None if known else invitee,
+        reply_to=answer.address if known and not syntax.problem(answer.address) else row.address,
+    )
+    owed = owing.Owed(
+        Method.NONE,
+        row.participant,
+        to.id,
+        None,
+        row.current,
+        None,
+        0,
+        now.replace(microsecond=0),
+        decision.claimed or Reply.NEEDS_ACTION,
+        remarks=remarks,
+    )
+    edition = invitations.keep_edition(
+        connection,
+        row.follow_up,
+        row.current,
+        followups.known_edition(connection, row.follow_up),
+        now,
+    )
+    # The bare mailbox as envelope sender: a report about the owner's mailbox says nothing of the
+    # invitee's.
+    addressed = replace(
+        to,
+        address=owner.address,
+        name=owner.name,
+        language=owner.language or mail.language,
+        bounce_address=mail.address,
+    )
+    message_id = planning.message_id(
+        f"{to.token}|forward|{message}", meta.site_secret(connection), to
+    )
+    return outbox.put(
+        connection,
+        owed,
+        addressed,
+        edition,
+        None,
+        message_id=message_id,
+        timezone=owner.timezone or row.current.timezone,
+        at=now,
+    )

@@ -1,9 +1,9 @@
-"""People who join by an answer: delegates (RFC 5546 §3.2.2.3) and, where policy lets them in, party crashers (P3).
+"""People who join by an answer: delegates (RFC 5546 §3.2.2.3) and, where policy lets them in, party
+crashers (P3).
 
-They become ordinary participants with the switch on, so the planner mails them as it mails any row. Everything here is part of
-the caller's transaction.
-Security: an answer adds one person at most, at the end of a chain of three; never the owner, a mailbox of ours, or somebody
-whom the owner removed.
+They become ordinary participants with the switch on, so the planner mails them as it mails any row.
+Everything here is part of the caller's transaction. Security: an answer adds one person at most, at
+the end of a chain of three; never the owner, a mailbox of ours, or somebody whom the owner removed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,55 +22,139 @@ LONGEST_CHAIN = 3
 
 
 def delegate(connection: Connection, answer: facts.Answer, message: int, now: datetime) -> None:
-    """Invite the one to whom an applied answer passes the invitation on, or match him where he is invited already."""
+    """Invite the one to whom an applied answer passes the invitation on, or match him where he is
+    invited already.
+    """
     row, decision = answer.row, answer.decision
     if row is None or not decision.delegates:
         return
     to = decision.delegates[0]
-    members, passed_on = followups.members(connection, row.follow_up), delegations.of(connection, row.follow_up)
-    date = row.current.recurrence_id  # whoever is invited to all of it, or was, is so to the date, too
-    there = next((one for wanted in dict.fromkeys((date, None)) for one in members
-                  if one.date == wanted and address.among(to, one.addresses)), None)
-    refusal = ("one date of a series cannot be passed on by itself" if decision.instance is not None else
-               _refusal(connection, row, to, there, passed_on))
+    members, passed_on = (
+        followups.members(connection, row.follow_up),
+        delegations.of(connection, row.follow_up),
+    )
+    date = (
+        row.current.recurrence_id
+    )  # whoever is invited to all of it, or was, is so to the date, too
+    there = next(
+        (
+            one
+            for wanted in dict.fromkeys((date, None))
+            for one in members
+            if one.date == wanted and address.among(to, one.addresses)
+        ),
+        None,
+    )
+    refusal = (
+        "one date of a series cannot be passed on by itself"
+        if decision.instance is not None
+        else _refusal(connection, row, to, there, passed_on)
+    )
     if refusal:
-        entries = [journal.Entry("not_invited", row.follow_up, row.participant, decision.instance, by=answer.address, message=message,
-                                 detail=f"{to}: {refusal}")]
+        entries = [
+            journal.Entry(
+                "not_invited",
+                row.follow_up,
+                row.participant,
+                decision.instance,
+                by=answer.address,
+                message=message,
+                detail=f"{to}: {refusal}",
+            )
+        ]
     else:
-        number = there.id if there is not None else followups.add_guest(connection, row.follow_up, to, "", date)
+        number = (
+            there.id
+            if there is not None
+            else followups.add_guest(connection, row.follow_up, to, "", date)
+        )
         delegations.put(connection, row.participant, number, now)
-        entries = [journal.Entry("delegated_to", row.follow_up, row.participant, by=answer.address, channel=Channel.MAIL,
-                                 message=message, detail=to),
-                   journal.Entry("matched" if there is not None else "invited", row.follow_up, number, by=answer.address,
-                                 channel=Channel.MAIL, message=message, detail=f"delegated by {row.address}")]
+        entries = [
+            journal.Entry(
+                "delegated_to",
+                row.follow_up,
+                row.participant,
+                by=answer.address,
+                channel=Channel.MAIL,
+                message=message,
+                detail=to,
+            ),
+            journal.Entry(
+                "matched" if there is not None else "invited",
+                row.follow_up,
+                number,
+                by=answer.address,
+                channel=Channel.MAIL,
+                message=message,
+                detail=f"delegated by {row.address}",
+            ),
+        ]
     journal.write(connection, entries, now)
 
 
-def let_in(connection: Connection, answers: Sequence[facts.Answer], who: str, mailboxes: Sequence[str], site: Site,
-           now: datetime) -> bool:
-    """Invite a party crasher to the follow-ups that he answered. Returns whether he is a participant of one now.
+def let_in(
+    connection: Connection,
+    answers: Sequence[facts.Answer],
+    who: str,
+    mailboxes: Sequence[str],
+    site: Site,
+    now: datetime,
+) -> bool:
+    """Invite a party crasher to the follow-ups that he answered. Returns whether he is a
+    participant of one now.
 
     `who`: his address, authenticated; policy has been asked before.
     """
-    keys = dict.fromkeys(one.follow_up for one in answers if one.decision.outcome is Outcome.PARTY_CRASHER and one.address == who)
-    joined = [key for key in keys if key and not address.is_ours(who, mailboxes) and _open(connection, key, who, site, now)]
-    journal.write(connection, [
-        journal.Entry("invited", key, followups.add_guest(connection, key, who, ""), by=who, channel=Channel.MAIL,
-                      detail="answered without being invited; policy.party_crasher is add") for key in joined], now)
+    keys = dict.fromkeys(
+        one.follow_up
+        for one in answers
+        if one.decision.outcome is Outcome.PARTY_CRASHER and one.address == who
+    )
+    joined = [
+        key
+        for key in keys
+        if key and not address.is_ours(who, mailboxes) and _open(connection, key, who, site, now)
+    ]
+    journal.write(
+        connection,
+        [
+            journal.Entry(
+                "invited",
+                key,
+                followups.add_guest(connection, key, who, ""),
+                by=who,
+                channel=Channel.MAIL,
+                detail="answered without being invited; policy.party_crasher is add",
+            )
+            for key in joined
+        ],
+        now,
+    )
     return bool(joined)
 
 
-def _refusal(connection: Connection, row: facts.Row, to: str, there: Member | None, passed_on: Mapping[int, int]) -> str:
+def _refusal(
+    connection: Connection,
+    row: facts.Row,
+    to: str,
+    there: Member | None,
+    passed_on: Mapping[int, int],
+) -> str:
     """Why the invitation cannot be passed on to this address; "" where it can."""
     owner = followups.owner(connection, row.follow_up)
-    above, chain = {delegate: delegator for delegator, delegate in passed_on.items()}, [row.participant]
+    above, chain = (
+        {delegate: delegator for delegator, delegate in passed_on.items()},
+        [row.participant],
+    )
     while (giver := above.get(chain[-1])) is not None and giver not in chain:
         chain.append(giver)
     if row.participant in passed_on:
         return "he has passed the invitation on before"
     if syntax.problem(to):
         return "no address that mail can go to"
-    if (owner is not None and address.same(owner.address, to)) or (there is not None and there.role in (Role.OWNER, Role.RESOURCE)):
+    if (owner is not None and address.same(owner.address, to)) or (
+        there is not None and there.role in (Role.OWNER, Role.RESOURCE)
+    ):
         return "the owner is never asked"
     if there is not None and there.removed:
         return "the owner has removed him"
@@ -85,4 +169,7 @@ def _open(connection: Connection, key: str, who: str, site: Site, now: datetime)
     wanted = followups.wanted(connection, key, site, members)
     if wanted is None or wanted.cancelled or recurrence.over(wanted, now) or syntax.problem(who):
         return False
-    return not ((owner is not None and address.same(owner.address, who)) or any(address.among(who, one.addresses) for one in members))
+    return not (
+        (owner is not None and address.same(owner.address, who))
+        or any(address.among(who, one.addresses) for one in members)
+    )

@@ -16,17 +16,23 @@ SHOWN = tuple(state for state in LetterState if state is not LetterState.SUPERSE
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Letters, oldest first; `keys`: the participants' keys by number; `secret`: what rendering them needs."""
+    """Letters, oldest first; `keys`: the participants' keys by number; `secret`: what rendering
+    them needs.
+    """
 
     letters: Sequence[Queued]
     keys: Mapping[int, str]
     secret: bytes
 
 
-def owed(store: Store, settings: configuration.Settings, now: datetime, *, pending: bool = False) -> Listing:
-    """Plan everything that changed, as the daemon would once the coalescing windows are over, and list the outbox.
+def owed(
+    store: Store, settings: configuration.Settings, now: datetime, *, pending: bool = False
+) -> Listing:
+    """Plan everything that changed, as the daemon would once the coalescing windows are over, and
+    list the outbox.
 
-    `pending`: only letters that have not come to an end. Sends nothing; called again it lists the same letters.
+    `pending`: only letters that have not come to an end. Sends nothing; called again it lists the
+    same letters.
     """
     planning.revive(store, settings, now)
     planning.plan_due(store, settings, now, everything=True)

@@ -1,10 +1,13 @@
-"""The document that `load` takes (contract.md §3): its shape, checked before anything looks at the store.
+"""The document that `load` takes (contract.md §3): its shape, checked before anything looks at the
+store.
 
-Every entry is the whole record: what it does not say has its default, and dates that it does not list are gone. Lists of
-addresses and members that it leaves out, and participants it does not name, stay as they are.
+Every entry is the whole record: what it does not say has its default, and dates that it does not
+list are gone. Lists of addresses and members that it leaves out, and participants it does not name,
+stay as they are.
 
-On failure: `InputError` that names each place as `follow_ups[3].participants[0].emial`.
-Security: the document is data from another system; text that no store can hold (NUL, half of a character) is refused.
+On failure: `InputError` that names each place as `follow_ups[3].participants[0].emial`. Security:
+the document is data from another system; text that no store can hold (NUL, half of a character) is
+refused.
 """
 
 from collections.abc import Sequence
@@ -30,7 +33,9 @@ def _storable(text: str) -> str:
 
 def _uid(text: str) -> str:
     if len(text.encode()) > inspection.MOST_UID:
-        raise ValueError(f"has more than {inspection.MOST_UID} octets: Outlook cannot tell such ones apart")
+        raise ValueError(
+            f"has more than {inspection.MOST_UID} octets: Outlook cannot tell such ones apart"
+        )
     if not text.isprintable():
         raise ValueError("has a character that no line can hold")
     return text
@@ -109,7 +114,9 @@ class Instance(Entry):
 
 
 class Participant(Entry):
-    """One invitee: exactly one of `person`, `associate`, `resource` and `email`. `original_start`: of one date of a series only."""
+    """One invitee: exactly one of `person`, `associate`, `resource` and `email`. `original_start`:
+    of one date of a series only.
+    """
 
     person: Key | None = None
     associate: Key | None = None
@@ -170,18 +177,28 @@ class Document(Entry):
 
 
 def read(document: Any) -> Document:
-    """The document as typed entries. Raises `InputError` that names every place (the first ten) and what is wrong there."""
+    """The document as typed entries. Raises `InputError` that names every place (the first ten) and
+    what is wrong there.
+    """
     try:
         return Document.model_validate(document)
     except ValidationError as error:
-        raise InputError(complaint([(path(one["loc"]) or "the document", _reason(one))
-                                    for one in error.errors(include_url=False)])) from None
+        raise InputError(
+            complaint(
+                [
+                    (path(one["loc"]) or "the document", _reason(one))
+                    for one in error.errors(include_url=False)
+                ]
+            )
+        ) from None
 
 
 def complaint(places: Sequence[tuple[str, str]]) -> str:
     """What is wrong, place by place, as one line."""
     told = [f"{place}: {reason}" if place else reason for place, reason in places[:SHOWN_ERRORS]]
-    return "; ".join(told) + (f"; and {len(places) - SHOWN_ERRORS} more" if len(places) > SHOWN_ERRORS else "")
+    return "; ".join(told) + (
+        f"; and {len(places) - SHOWN_ERRORS} more" if len(places) > SHOWN_ERRORS else ""
+    )
 
 
 def path(steps: Sequence[str | int]) -> str:

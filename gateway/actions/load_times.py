@@ -1,7 +1,9 @@
-"""The times of a loaded follow-up: from what its system wrote to the instants that the store keeps. Pure.
+"""The times of a loaded follow-up: from what its system wrote to the instants that the store keeps.
+Pure.
 
-Times without offset are in the follow-up's zone. All-day follow-ups have plain dates with an exclusive end (RFC 5545 §3.6.1),
-kept as midnight UTC of the date; the same start and end mean one day. Instants have whole seconds.
+Times without offset are in the follow-up's zone. All-day follow-ups have plain dates with an
+exclusive end (RFC 5545 §3.6.1), kept as midnight UTC of the date; the same start and end mean one
+day. Instants have whole seconds.
 """
 
 from dataclasses import dataclass, field
@@ -31,7 +33,8 @@ class DateTimes:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """When a follow-up takes place. `deadline` is an instant, also for a day (its local midnight); so is `answer_by`.
+    """When a follow-up takes place. `deadline` is an instant, also for a day (its local midnight);
+    so is `answer_by`.
 
     `participants`: for each of the file's, the one date that he is invited to.
     """
@@ -47,7 +50,9 @@ class Times:
 
 @dataclass(slots=True)
 class Reader:
-    """Reads the times of one follow-up; what is wrong gathers in `problems` as (place within the follow-up, reason)."""
+    """Reads the times of one follow-up; what is wrong gathers in `problems` as (place within the
+    follow-up, reason).
+    """
 
     one: load_format.FollowUp
     zone: ZoneInfo
@@ -62,7 +67,9 @@ class Reader:
             return Times()
         if start is None:
             self._without_start(end, deadline)
-            return Times(deadline=deadline, answer_by=answer_by, participants=self._participants(None))
+            return Times(
+                deadline=deadline, answer_by=answer_by, participants=self._participants(None)
+            )
         if end is not None and end < start:
             self._wrong("end", "is before the start")
             return Times()
@@ -70,9 +77,25 @@ class Reader:
             end = start + DAY
         rule, dates = self._series(start, end)
         whole = Edition(
-            uid="", kind=Kind(one.kind), title="", start=start, end=kinds.end(Kind(one.kind), start, end), timezone=self.zone.key,
-            organizer="", all_day=one.all_day, recurrence=Recurrence(rule, rdates=tuple(date.original for date in dates)))
-        return Times(start, end, deadline, rule, dates, answer_by, self._participants(whole if rule or dates else None))
+            uid="",
+            kind=Kind(one.kind),
+            title="",
+            start=start,
+            end=kinds.end(Kind(one.kind), start, end),
+            timezone=self.zone.key,
+            organizer="",
+            all_day=one.all_day,
+            recurrence=Recurrence(rule, rdates=tuple(date.original for date in dates)),
+        )
+        return Times(
+            start,
+            end,
+            deadline,
+            rule,
+            dates,
+            answer_by,
+            self._participants(whole if rule or dates else None),
+        )
 
     def _participants(self, series: Edition | None) -> tuple[Moment | None, ...]:
         found = list[Moment | None]()
@@ -83,7 +106,12 @@ class Reader:
                 pass  # he may have been invited to a date that is gone
             elif date is not None and series is None:
                 self._wrong(place, "needs a recurrence")
-            elif date is not None and series is not None and not self.problems and not recurrence.is_instance(series, date):
+            elif (
+                date is not None
+                and series is not None
+                and not self.problems
+                and not recurrence.is_instance(series, date)
+            ):
                 self._wrong(place, f"no date of the series begins at {one.original_start}")
             found.append(date)
         return tuple(found)
@@ -102,13 +130,15 @@ class Reader:
             self._wrong("deadline", f"is missing: a {self.one.kind} has one, or a start")
 
     def _moment(self, text: str | None, place: str, *, is_end: bool = False) -> Moment | None:
-        """An instant in UTC, or the date where the follow-up is all-day; None where nothing, or nothing right, is said."""
+        """An instant in UTC, or the date where the follow-up is all-day; None where nothing, or
+        nothing right, is said.
+        """
         if text is None:
             return None
         read = self._parsed(text, place)
         if read is None or not self.one.all_day:
             if read is not None and not isinstance(read, datetime):
-                self._wrong(place, f"{text!r} is a plain date, which needs \"all_day\": true")
+                self._wrong(place, f'{text!r} is a plain date, which needs "all_day": true')
                 return None
             return read
         if not isinstance(read, datetime):
@@ -122,9 +152,16 @@ class Reader:
                 found: Moment = date.fromisoformat(text)
             else:
                 clock = datetime.fromisoformat(text)
-                found = (clock if clock.tzinfo else clock.replace(tzinfo=self.zone)).astimezone(UTC).replace(microsecond=0)
+                found = (
+                    (clock if clock.tzinfo else clock.replace(tzinfo=self.zone))
+                    .astimezone(UTC)
+                    .replace(microsecond=0)
+                )
         except (ValueError, OverflowError):
-            self._wrong(place, f"{text[:60]!r} is no time like 2026-12-01T09:00:00 and no date like 2026-12-01")
+            self._wrong(
+                place,
+                f"{text[:60]!r} is no time like 2026-12-01T09:00:00 and no date like 2026-12-01",
+            )
             return None
         if found.year not in YEARS:
             self._wrong(place, f"{text!r} is out of reach (years {YEARS[0]} to {YEARS[-1]})")
@@ -153,7 +190,7 @@ class Reader:
         said += [(f"instances[{number}].", one) for number, one in enumerate(self.one.instances)]
         for place, one in said:
             if one.cancel_reason and not one.cancelled:
-                self._wrong(f"{place}cancel_reason", "goes with \"cancelled\": true only")
+                self._wrong(f"{place}cancel_reason", 'goes with "cancelled": true only')
 
     def _series(self, start: Moment, end: Moment | None) -> tuple[str, tuple[DateTimes, ...]]:
         given = self.one.recurrence or load_format.Recurrence()
@@ -165,8 +202,16 @@ class Reader:
         for number, text in enumerate(given.rdates):
             self._add(dates, f"recurrence.rdates[{number}]", text)
         series = Edition(
-            uid="", kind=Kind(self.one.kind), title="", start=start, end=kinds.end(Kind(self.one.kind), start, end),
-            timezone=self.zone.key, organizer="", all_day=self.one.all_day, recurrence=Recurrence(given.rrule, rdates=tuple(dates)))
+            uid="",
+            kind=Kind(self.one.kind),
+            title="",
+            start=start,
+            end=kinds.end(Kind(self.one.kind), start, end),
+            timezone=self.zone.key,
+            organizer="",
+            all_day=self.one.all_day,
+            recurrence=Recurrence(given.rrule, rdates=tuple(dates)),
+        )
         try:
             if given.rrule:
                 recurrence.check(given.rrule)
@@ -179,7 +224,9 @@ class Reader:
             self._wrong("recurrence.rrule", str(error))
         return given.rrule, tuple(dates.values())
 
-    def _add(self, dates: dict[Moment, DateTimes], place: str, text: str, *, cancelled: bool = False) -> None:
+    def _add(
+        self, dates: dict[Moment, DateTimes], place: str, text: str, *, cancelled: bool = False
+    ) -> None:
         original = self._moment(text, place)
         if original is None:
             return
@@ -187,24 +234,38 @@ class Reader:
             self._wrong(place, f"{text} is named twice")
         dates[original] = DateTimes(original, cancelled=cancelled)
 
-    def _instance(self, dates: dict[Moment, DateTimes], place: str, one: load_format.Instance, series: Edition) -> None:
+    def _instance(
+        self, dates: dict[Moment, DateTimes], place: str, one: load_format.Instance, series: Edition
+    ) -> None:
         original = self._moment(one.original_start, f"{place}.original_start")
-        start, end = self._moment(one.start, f"{place}.start"), self._moment(one.end, f"{place}.end", is_end=True)
+        start, end = (
+            self._moment(one.start, f"{place}.start"),
+            self._moment(one.end, f"{place}.end", is_end=True),
+        )
         if original is None:
             return
         known = dates.get(original)
-        if known is not None and (known.cancelled or known.start is not None or known.end is not None):
+        if known is not None and (
+            known.cancelled or known.start is not None or known.end is not None
+        ):
             self._wrong(f"{place}.original_start", f"{one.original_start} is named twice")
         elif not recurrence.is_instance(series, original):
-            self._wrong(f"{place}.original_start", f"no date of the series begins at {one.original_start}")
+            self._wrong(
+                f"{place}.original_start", f"no date of the series begins at {one.original_start}"
+            )
         if end is not None and end < (start or original):
             self._wrong(f"{place}.end", "is before the start")
-        dates[original] = (DateTimes(original, cancelled=True, cancel_reason=one.cancel_reason) if one.cancelled
-                           else DateTimes(original, start, end))
+        dates[original] = (
+            DateTimes(original, cancelled=True, cancel_reason=one.cancel_reason)
+            if one.cancelled
+            else DateTimes(original, start, end)
+        )
 
 
 def read(one: load_format.FollowUp, site_zone: str) -> tuple[Times, list[tuple[str, str]]]:
-    """The times of a follow-up, and what is wrong with them: (place within the follow-up, reason), empty when all is well."""
+    """The times of a follow-up, and what is wrong with them: (place within the follow-up, reason),
+    empty when all is well.
+    """
     try:
         reader = Reader(one, zones.zone(one.timezone or site_zone))
     except InputError as error:

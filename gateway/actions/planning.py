@@ -1,4 +1,6 @@
-"""From a changed record to the letters owed: reads the follow-up, asks `itip.plan`, writes what follows, in one transaction."""
+"""From a changed record to the letters owed: reads the follow-up, asks `itip.plan`, writes what
+follows, in one transaction.
+"""
 
 import base64
 import hashlib
@@ -19,7 +21,17 @@ from gateway.followups import recurrence
 from gateway.itip import editions, ics, owing, plan, zones
 from gateway.mail import address
 from gateway.model import Channel, Edition, Guest, LetterState, Standing
-from gateway.store import delegations, engine, followups, invitations, journal, meta, outbox, proposals, reminders
+from gateway.store import (
+    delegations,
+    engine,
+    followups,
+    invitations,
+    journal,
+    meta,
+    outbox,
+    proposals,
+    reminders,
+)
 from gateway.store.engine import Connection, Store
 from gateway.store.followups import Member, Site
 from gateway.store.invitations import Invitation
@@ -37,8 +49,9 @@ BATCH = 50
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What planning needs to know of the site. `account`: where new invitations to the follow-up in hand go out from, "" where
-    it has none."""
+    """What planning needs to know of the site. `account`: where new invitations to the follow-up in
+    hand go out from, "" where it has none.
+    """
 
     accounts: Mapping[str, configuration.Account]
     site: Site
@@ -49,28 +62,58 @@ class Context:
     @property
     def mail(self) -> configuration.Mail:
         """The mail settings of `account`."""
-        return self.accounts[self.account].mail if self.account else configuration.Mail(language=self.site.language)
+        return (
+            self.accounts[self.account].mail
+            if self.account
+            else configuration.Mail(language=self.site.language)
+        )
 
     def of(self, connection: Connection, key: str) -> "Context":
-        """The same for one follow-up. Where its owner has no account now, it goes on with the one that it began with."""
+        """The same for one follow-up. Where its owner has no account now, it goes on with the one
+        that it began with.
+        """
         owner = followups.owner(connection, key)
-        chosen = accounts.choose(self.accounts, owner.key if owner else "", owner.group if owner else "")
-        return replace(self, account=chosen or next(
-            (name for name in invitations.accounts_of(connection, key) if name in self.accounts), ""))
+        chosen = accounts.choose(
+            self.accounts, owner.key if owner else "", owner.group if owner else ""
+        )
+        return replace(
+            self,
+            account=chosen
+            or next(
+                (
+                    name
+                    for name in invitations.accounts_of(connection, key)
+                    if name in self.accounts
+                ),
+                "",
+            ),
+        )
 
 
 def context(connection: Connection, settings: configuration.Settings, now: datetime) -> Context:
     """What planning needs; the connection is a writing one."""
-    return Context(accounts.configured(settings), Site(settings.mail.timezone, settings.mail.language), meta.site_secret(connection), now)
+    return Context(
+        accounts.configured(settings),
+        Site(settings.mail.timezone, settings.mail.language),
+        meta.site_secret(connection),
+        now,
+    )
 
 
-def plan_due(store: Store, settings: configuration.Settings, now: datetime, *, everything: bool = False) -> int:
-    """Plan follow-ups whose coalescing window is over, or all that changed (`everything`). Returns how many letters are new.
+def plan_due(
+    store: Store, settings: configuration.Settings, now: datetime, *, everything: bool = False
+) -> int:
+    """Plan follow-ups whose coalescing window is over, or all that changed (`everything`). Returns
+    how many letters are new.
 
-    One transaction for each batch: marks, standings, journal and outbox rows are written together or not at all.
+    One transaction for each batch: marks, standings, journal and outbox rows are written together
+    or not at all.
     """
     # Marks have the database's clock, which may be ahead of ours.
-    until, ahead = EVER if everything else now - timedelta(seconds=settings.outbound.coalesce_seconds), now + CLOCK_TOLERANCE
+    until, ahead = (
+        EVER if everything else now - timedelta(seconds=settings.outbound.coalesce_seconds),
+        now + CLOCK_TOLERANCE,
+    )
     letters = 0
     while True:
         with store.read() as connection:
@@ -78,10 +121,15 @@ def plan_due(store: Store, settings: configuration.Settings, now: datetime, *, e
                 return letters
         with store.write() as connection:
             site = context(connection, settings, now)
-            # In one order for all, because invitations are locked on the way (outbox.settle locks them so, too).
-            free = {key: newest for key, newest in sorted(followups.due(connection, until, BATCH, ahead).items())
-                    if followups.try_lock(connection, key)}
-            # Before the records are read: on PostgreSQL a mark of a lower number may commit while they are, and must stay.
+            # In one order for all, because invitations are locked on the way (outbox.settle locks
+            # them so, too).
+            free = {
+                key: newest
+                for key, newest in sorted(followups.due(connection, until, BATCH, ahead).items())
+                if followups.try_lock(connection, key)
+            }
+            # Before the records are read: on PostgreSQL a mark of a lower number may commit while
+            # they are, and must stay.
             followups.unmark(connection, free)
             for key in free:
                 new, reason = _attempt(connection, key, site)
@@ -93,12 +141,17 @@ def plan_due(store: Store, settings: configuration.Settings, now: datetime, *, e
             return letters
 
 
-def _attempt(connection: Connection, key: str, site: Context, *, readable: bool = True) -> tuple[int, str]:
+def _attempt(
+    connection: Connection, key: str, site: Context, *, readable: bool = True
+) -> tuple[int, str]:
     """How many letters are new, and why there is no plan: "" where there is one."""
     try:
         with connection.begin_nested():
             return len(plan_one(connection, key, site, readable=readable)), ""
-    except (InputError, ZoneInfoNotFoundError) as error:  # anybody may write into the record; only its own rows wait for that
+    except (
+        InputError,
+        ZoneInfoNotFoundError,
+    ) as error:  # anybody may write into the record; only its own rows wait for that
         return 0, str(error)
     except Exception as error:
         if engine.outage(error):
@@ -108,16 +161,22 @@ def _attempt(connection: Connection, key: str, site: Context, *, readable: bool 
 
 
 def _not_planned(connection: Connection, key: str, reason: str, now: datetime) -> None:
-    """A record that says what cannot be: its rows say so until it is put right, which leaves a mark again."""
+    """A record that says what cannot be: its rows say so until it is put right, which leaves a mark
+    again.
+    """
     followups.annotate_all(connection, key, f"no letter: {reason}")
     journal.write(connection, [journal.Entry("not_planned", key, detail=reason)], now)
 
 
-def plan_one(connection: Connection, key: str, site: Context, *, readable: bool = True) -> list[int]:
-    """Bring one follow-up's invitations up to date. Returns the numbers of the letters that were queued.
+def plan_one(
+    connection: Connection, key: str, site: Context, *, readable: bool = True
+) -> list[int]:
+    """Bring one follow-up's invitations up to date. Returns the numbers of the letters that were
+    queued.
 
-    Not `readable`: the record says what cannot be. By the last edition that was planned nobody is invited or told anything new, but
-    whoever is not to hold it any more is told that: removed, switched off, or the follow-up cancelled.
+    Not `readable`: the record says what cannot be. By the last edition that was planned nobody is
+    invited or told anything new, but whoever is not to hold it any more is told that: removed,
+    switched off, or the follow-up cancelled.
     """
     followups.lock(connection, key)
     followups.rehome(connection, key)
@@ -127,26 +186,49 @@ def plan_one(connection: Connection, key: str, site: Context, *, readable: bool 
     known_number = followups.known_edition(connection, key)
     known = invitations.editions(connection, [known_number]).get(known_number)
     if readable:
-        wanted, members = _without_lost(connection, key, _wanted(connection, key, context, members), known, context, members)
+        wanted, members = _without_lost(
+            connection, key, _wanted(connection, key, context, members), known, context, members
+        )
     elif known is not None:
         wanted = _called_off(connection, key, known)
     else:
         return []
     copies, numbers = invitations.copies(connection, key)
-    others = succession.rows(connection, members, copies, arrived) if context.account and readable else []
+    others = (
+        succession.rows(connection, members, copies, arrived)
+        if context.account and readable
+        else []
+    )
     other = {one.id: one.address.lower() for one in others}
     delegations.forget(connection, other)
-    # Who had it before, too, gets his own invitation once more, also where its CANCEL never left: from then on the row is his.
-    copies = [replace(one, again=True, again_instance=None) if other.get(one.participant) == one.address.lower() else one for one in copies]
-    invitees = [replace(one, other=one.participant in other) for one in _invitees(connection, key, members, context)]
+    # Who had it before, too, gets his own invitation once more, also where its CANCEL never left:
+    # from then on the row is his.
+    copies = [
+        replace(one, again=True, again_instance=None)
+        if other.get(one.participant) == one.address.lower()
+        else one
+        for one in copies
+    ]
+    invitees = [
+        replace(one, other=one.participant in other)
+        for one in _invitees(connection, key, members, context)
+    ]
     made = plan.plan(wanted, known, invitees, copies, context.now, account=bool(context.account))
     if not readable:
         made = _taken_back(made, members, copies)
     for edition in {id(owed.edition): owed.edition for owed in made.owed}.values():
         _sayable(edition)
     if readable:
-        journal.write(connection, [journal.Entry("end_ignored", key, instance=date, channel=Channel.STORE, detail=BACKWARDS)
-                                   for date in followups.backwards(connection, key)], context.now)
+        journal.write(
+            connection,
+            [
+                journal.Entry(
+                    "end_ignored", key, instance=date, channel=Channel.STORE, detail=BACKWARDS
+                )
+                for date in followups.backwards(connection, key)
+            ],
+            context.now,
+        )
     _keep_rows(connection, key, members, made, context)
     if known is not None and made.edition is not None:
         _overtake_proposals(connection, key, known, made.edition, members, context)
@@ -154,53 +236,90 @@ def plan_one(connection: Connection, key: str, site: Context, *, readable: bool 
         for member in others:  # from now on the row is his
             _invitation(connection, key, made.edition.uid, _invitee(member, context), context)
     held = _Numbers(connection, key, numbers, context.now)
-    if (number := _keep_edition(connection, key, made.edition, known_number, context)) is not None and made.edition is not None:
+    if (
+        number := _keep_edition(connection, key, made.edition, known_number, context)
+    ) is not None and made.edition is not None:
         held.known(made.edition, number)
     for one in made.let_go:
-        invitations.let_go(connection, one, held.of(one.edition) if one.edition is not None else None)
+        invitations.let_go(
+            connection, one, held.of(one.edition) if one.edition is not None else None
+        )
     stopped = outbox.held_by_hand(connection, made.superseded)
     outbox.supersede(connection, made.superseded, context.now)
     if made.superseded:
         reminders.take_back(connection, made.superseded)
     if made.edition is None:
         followups.forget(connection, key)
-    letters = [queue(connection, key, owed, held.of(owed.edition), held.of(owed.before) if owed.before is not None else None, context)
-               for owed in made.owed]
-    again = [letter for letter, owed in zip(letters, made.owed, strict=True) if owed.invitation in stopped]
-    outbox.change(connection, again, (LetterState.WAITING,), LetterState.HELD, outbox.BY_HAND, context.now)
+    letters = [
+        queue(
+            connection,
+            key,
+            owed,
+            held.of(owed.edition),
+            held.of(owed.before) if owed.before is not None else None,
+            context,
+        )
+        for owed in made.owed
+    ]
+    again = [
+        letter
+        for letter, owed in zip(letters, made.owed, strict=True)
+        if owed.invitation in stopped
+    ]
+    outbox.change(
+        connection, again, (LetterState.WAITING,), LetterState.HELD, outbox.BY_HAND, context.now
+    )
     return letters
 
 
 def _sayable(edition: Edition) -> None:
-    """Refuse to owe a letter that nobody could write. Raises `InputError` for a time that is missing or a zone that there is not."""
+    """Refuse to owe a letter that nobody could write. Raises `InputError` for a time that is
+    missing or a zone that there is not.
+    """
     zones.zone(edition.timezone)
     ics.span(edition)
 
 
 def _called_off(connection: Connection, key: str, known: Edition) -> Edition:
-    """The last edition, with the one word that can be read of every record. Nothing is reinstated by it."""
+    """The last edition, with the one word that can be read of every record. Nothing is reinstated
+    by it.
+    """
     cancelled, reason = followups.called_off(connection, key)
     return replace(known, cancelled=True, cancel_reason=reason) if cancelled else known
 
 
-def _taken_back(made: plan.Plan, members: Sequence[Member], copies: Sequence[owing.Copy]) -> plan.Plan:
+def _taken_back(
+    made: plan.Plan, members: Sequence[Member], copies: Sequence[owing.Copy]
+) -> plan.Plan:
     """Of a plan what concerns those who are not to hold an invitation any more."""
     cancelled = made.edition is None or made.edition.cancelled
     stay = {one.id for one in members if one.email_invite and not one.removed and not cancelled}
-    untouched = {queued.letter for one in copies if one.participant in stay for queued in one.queued}
-    return replace(made, owed=tuple(one for one in made.owed if one.participant not in stay), notes={},
-                   superseded=tuple(one for one in made.superseded if one not in untouched),
-                   let_go=tuple(one for one in made.let_go if one.participant not in stay))
+    untouched = {
+        queued.letter for one in copies if one.participant in stay for queued in one.queued
+    }
+    return replace(
+        made,
+        owed=tuple(one for one in made.owed if one.participant not in stay),
+        notes={},
+        superseded=tuple(one for one in made.superseded if one not in untouched),
+        let_go=tuple(one for one in made.let_go if one.participant not in stay),
+    )
 
 
 class _Numbers:
-    """The numbers of editions. Some exist for a letter alone and are kept then: those between which single dates changed one by one,
-    and the last one, cancelled, of a follow-up that is gone. So do those that no letter ever said just so, but several together."""
+    """The numbers of editions. Some exist for a letter alone and are kept then: those between which
+    single dates changed one by one, and the last one, cancelled, of a follow-up that is gone. So do
+    those that no letter ever said just so, but several together.
+    """
 
-    def __init__(self, connection: Connection, key: str, numbers: Mapping[Edition, int], at: datetime) -> None:
+    def __init__(
+        self, connection: Connection, key: str, numbers: Mapping[Edition, int], at: datetime
+    ) -> None:
         self.connection, self.key, self.at = connection, key, at
         self.numbers = dict(numbers)
-        self.objects = dict[int, tuple[Edition, int]]()  # an edition with a long guest list is not compared for every invitee
+        self.objects = dict[
+            int, tuple[Edition, int]
+        ]()  # an edition with a long guest list is not compared for every invitee
 
     def known(self, value: Edition, number: int) -> None:
         self.numbers[value] = number
@@ -210,82 +329,150 @@ class _Numbers:
         if seen is not None:
             return seen[1]
         if value not in self.numbers:
-            self.numbers[value] = invitations.keep_edition(self.connection, self.key, value, None, self.at)
+            self.numbers[value] = invitations.keep_edition(
+                self.connection, self.key, value, None, self.at
+            )
         self.objects[id(value)] = value, self.numbers[value]
         return self.numbers[value]
 
 
 def revive(store: Store, settings: configuration.Settings, now: datetime) -> None:
-    """A mail account has been configured: have the rows looked at that got no letter for want of one."""
+    """A mail account has been configured: have the rows looked at that got no letter for want of
+    one.
+    """
     if accounts.configured(settings):
         with store.write() as connection:
             followups.mark_noted(connection, plan.NO_ACCOUNT, now)
 
 
 def require_accounts(store: Store, settings: configuration.Settings, now: datetime) -> None:
-    """Refuse to begin without an account that an invitation still needs, for it keeps its account for life (contract.md §2).
+    """Refuse to begin without an account that an invitation still needs, for it keeps its account
+    for life (contract.md §2).
 
-    Raises `ConfigurationError`. An invitation needs it while a letter of its waits, and while it stands and is not over.
+    Raises `ConfigurationError`. An invitation needs it while a letter of its waits, and while it
+    stands and is not over.
     """
     present = accounts.configured(settings)
     with store.read() as connection:
         for name in sorted(invitations.accounts_named(connection) - present.keys()):
-            standing = (key for key, sent in invitations.standing(connection, name) if not recurrence.over(sent, now))
-            key = next(iter(outbox.follow_ups_waiting(connection, name)), None) or next(standing, None)
+            standing = (
+                key
+                for key, sent in invitations.standing(connection, name)
+                if not recurrence.over(sent, now)
+            )
+            key = next(iter(outbox.follow_ups_waiting(connection, name)), None) or next(
+                standing, None
+            )
             if key is not None:
-                raise ConfigurationError(f"{accounts.section(name)}mail.address: not set, but the account {name!r} is needed by "
-                                         f"invitations that still stand, to the follow-up {key!r} for one; keep it until they are over")
+                raise ConfigurationError(
+                    f"{accounts.section(name)}mail.address: not set, but the account {name!r} is"
+                    f" needed by invitations that still stand, to the follow-up {key!r} for one;"
+                    " keep it until they are over"
+                )
 
 
-def adopt(connection: Connection, key: str, participants: Sequence[int], settings: configuration.Settings, now: datetime) -> None:
-    """These participants hold the invitation already, sent by an earlier system with the follow-up's present SEQUENCE."""
+def adopt(
+    connection: Connection,
+    key: str,
+    participants: Sequence[int],
+    settings: configuration.Settings,
+    now: datetime,
+) -> None:
+    """These participants hold the invitation already, sent by an earlier system with the
+    follow-up's present SEQUENCE.
+    """
     site = context(connection, settings, now).of(connection, key)
     members = followups.members(connection, key)
-    wanted, known_number = _wanted(connection, key, site, members), followups.known_edition(connection, key)
+    wanted, known_number = (
+        _wanted(connection, key, site, members),
+        followups.known_edition(connection, key),
+    )
     if wanted is None:
         return
     known = invitations.editions(connection, [known_number]).get(known_number)
-    edition = known if known is not None else owing.listed(
-        replace(wanted, significant=wanted.sequence), [_invitee(one, site) for one in members])
+    edition = (
+        known
+        if known is not None
+        else owing.listed(
+            replace(wanted, significant=wanted.sequence), [_invitee(one, site) for one in members]
+        )
+    )
     number = _keep_edition(connection, key, edition, known_number, site)
     assert number is not None
     numbers = _Numbers(connection, key, {edition: number}, now)
     for member in members:
         if member.id in participants and member.address:
-            held, view = _invitation(connection, key, edition.uid, _invitee(member, site), site), editions.seen(edition, member.date)
+            held, view = (
+                _invitation(connection, key, edition.uid, _invitee(member, site), site),
+                editions.seen(edition, member.date),
+            )
             invitations.adopt(connection, held.id, numbers.of(view), view.sequence, now)
 
 
-def _wanted(connection: Connection, key: str, context: Context, members: Sequence[Member]) -> Edition | None:
+def _wanted(
+    connection: Connection, key: str, context: Context, members: Sequence[Member]
+) -> Edition | None:
     wanted = followups.wanted(connection, key, context.site, members)
-    return replace(wanted, uid=wanted.uid or _uid(context.mail.address)) if wanted is not None else None
+    return (
+        replace(wanted, uid=wanted.uid or _uid(context.mail.address))
+        if wanted is not None
+        else None
+    )
 
 
-def _without_lost(connection: Connection, key: str, wanted: Edition | None, known: Edition | None, context: Context,
-                  members: list[Member]) -> tuple[Edition | None, list[Member]]:
-    """Dates that the series has no more lose their own data, or the old name of a moved date would be read as an added one.
+def _without_lost(
+    connection: Connection,
+    key: str,
+    wanted: Edition | None,
+    known: Edition | None,
+    context: Context,
+    members: list[Member],
+) -> tuple[Edition | None, list[Member]]:
+    """Dates that the series has no more lose their own data, or the old name of a moved date would
+    be read as an added one.
 
-    Whoever is invited to such a date alone is invited to the one that the series has on that day now.
+    Whoever is invited to such a date alone is invited to the one that the series has on that day
+    now.
     """
     if wanted is None or known is None:
         return wanted, members
     single = {one.date for one in members if one.date is not None}
-    lost = editions.lost(known, wanted, editions.named_dates(known) | editions.named_dates(wanted) | single)
-    renamed = [member for member in members if member.date is not None and member.date in lost and not member.removed
-               and _renamed(connection, member, known, wanted, members, context)]
+    lost = editions.lost(
+        known, wanted, editions.named_dates(known) | editions.named_dates(wanted) | single
+    )
+    renamed = [
+        member
+        for member in members
+        if member.date is not None
+        and member.date in lost
+        and not member.removed
+        and _renamed(connection, member, known, wanted, members, context)
+    ]
     dropped = followups.drop_dates(connection, key, lost)
     if not dropped and not renamed:
         return wanted, members
     answered = {date for member in members for date in member.standings}
-    journal.write(connection, [journal.Entry("date_dropped", key, instance=date, channel=Channel.STORE)
-                               for date in sorted(lost - answered - single, key=str)], context.now)
+    journal.write(
+        connection,
+        [
+            journal.Entry("date_dropped", key, instance=date, channel=Channel.STORE)
+            for date in sorted(lost - answered - single, key=str)
+        ],
+        context.now,
+    )
     members = followups.members(connection, key)
     fresh = followups.wanted(connection, key, context.site, members)
     return (replace(fresh, uid=wanted.uid) if fresh is not None else None), members
 
 
-def _renamed(connection: Connection, member: Member, known: Edition, wanted: Edition, members: Sequence[Member],
-             context: Context) -> bool:
+def _renamed(
+    connection: Connection,
+    member: Member,
+    known: Edition,
+    wanted: Edition,
+    members: Sequence[Member],
+    context: Context,
+) -> bool:
     assert member.date is not None
     zone = zones.zone(known.timezone)
     day = member.date.astimezone(zone).date() if isinstance(member.date, datetime) else member.date
@@ -293,49 +480,105 @@ def _renamed(connection: Connection, member: Member, known: Edition, wanted: Edi
     if to is None or any((one.key, one.date) == (member.key, to) for one in members):
         return False
     followups.redate(connection, member.id, to)
-    journal.write(connection, [journal.Entry("date_renamed", member.follow_up, member.id, member.date, channel=Channel.STORE,
-                                             detail=f"the series has {to:%Y-%m-%d %H:%M} on that day now")], context.now)
+    journal.write(
+        connection,
+        [
+            journal.Entry(
+                "date_renamed",
+                member.follow_up,
+                member.id,
+                member.date,
+                channel=Channel.STORE,
+                detail=f"the series has {to:%Y-%m-%d %H:%M} on that day now",
+            )
+        ],
+        context.now,
+    )
     return True
 
 
-def _invitees(connection: Connection, key: str, members: Sequence[Member], context: Context) -> list[owing.Invitee]:
+def _invitees(
+    connection: Connection, key: str, members: Sequence[Member], context: Context
+) -> list[owing.Invitee]:
     passed_on = delegations.of(connection, key)
     if not passed_on:
         return [_invitee(one, context) for one in members]
     by_id = {one.id: Guest(one.name, one.address) for one in members}
     given = {delegate: by_id.get(delegator) for delegator, delegate in passed_on.items()}
-    return [replace(_invitee(one, context), delegated_from=given.get(one.id), delegated_to=by_id.get(passed_on.get(one.id, 0)))
-            for one in members]
+    return [
+        replace(
+            _invitee(one, context),
+            delegated_from=given.get(one.id),
+            delegated_to=by_id.get(passed_on.get(one.id, 0)),
+        )
+        for one in members
+    ]
 
 
 def _invitee(member: Member, context: Context) -> owing.Invitee:
     return owing.Invitee(
-        participant=member.id, role=member.role, name=member.name, address=member.address,
-        language=member.language or context.mail.language, timezone=member.timezone, email_invite=member.email_invite,
-        removed=member.removed, standings=member.standings, date=member.date, token=member.given_token, set_status=member.set_status,
-        assigner=member.assigner)
+        participant=member.id,
+        role=member.role,
+        name=member.name,
+        address=member.address,
+        language=member.language or context.mail.language,
+        timezone=member.timezone,
+        email_invite=member.email_invite,
+        removed=member.removed,
+        standings=member.standings,
+        date=member.date,
+        token=member.given_token,
+        set_status=member.set_status,
+        assigner=member.assigner,
+    )
 
 
-def _keep_rows(connection: Connection, key: str, members: Sequence[Member], made: plan.Plan, context: Context) -> None:
+def _keep_rows(
+    connection: Connection, key: str, members: Sequence[Member], made: plan.Plan, context: Context
+) -> None:
     """Standings, codes, switches and notes of the rows, and what the journal says of them."""
     entries, changed = list[journal.Entry](), dict[tuple[int, object], Standing]()
     by_id = {one.id: one for one in members}
     for change in made.changes:
         member = by_id[change.participant]
-        before = changed.get((member.id, change.instance), member.standings.get(change.instance, Standing()))
+        before = changed.get(
+            (member.id, change.instance), member.standings.get(change.instance, Standing())
+        )
         if change.standing is None:
             followups.drop_standing(connection, member.id, change.instance)
-            entries.append(journal.Entry(change.event, key, member.id, change.instance, status.code(member.role, before).word,
-                                         channel=Channel.STORE))
+            entries.append(
+                journal.Entry(
+                    change.event,
+                    key,
+                    member.id,
+                    change.instance,
+                    status.code(member.role, before).word,
+                    channel=Channel.STORE,
+                )
+            )
             continue
         changed[member.id, change.instance] = change.standing
         codes = status.code(member.role, before), status.code(member.role, change.standing)
-        followups.write_standing(connection, member.id, change.instance, change.standing,
-                                 codes[1] if change.instance is plan.SERIES else None)
+        followups.write_standing(
+            connection,
+            member.id,
+            change.instance,
+            change.standing,
+            codes[1] if change.instance is plan.SERIES else None,
+        )
         hand = change.event.startswith("toggle")
-        entries.append(journal.Entry(change.event.partition(":")[0], key, member.id, change.instance or member.date,
-                                     codes[0].word, codes[1].word,
-                                     channel=Channel.HAND if hand else Channel.STORE, detail=change.event.partition(": ")[2]))
+        entries.append(
+            journal.Entry(
+                change.event.partition(":")[0],
+                key,
+                member.id,
+                change.instance or member.date,
+                codes[0].word,
+                codes[1].word,
+                channel=Channel.HAND if hand else Channel.STORE,
+                detail=change.event.partition(": ")[2],
+            )
+        )
     for member in members:
         if member.set_status is not None:
             followups.hand_taken(connection, member.id)
@@ -345,39 +588,92 @@ def _keep_rows(connection: Connection, key: str, members: Sequence[Member], made
             entries.append(journal.Entry("switched_off", key, member.id, detail=note))
         elif note != member.note and (member.note != plan.NO_ADDRESS or member.address):
             followups.annotate(connection, {member.id: note})
-            entries += [journal.Entry("not_invited", key, member.id, detail=note)] if note == plan.TWICE else []
+            entries += (
+                [journal.Entry("not_invited", key, member.id, detail=note)]
+                if note == plan.TWICE
+                else []
+            )
     touched = {number for number, instance in changed if instance is plan.SERIES}
-    followups.write_codes(connection, {one.id: status.code(one.role, one.standings[plan.SERIES]) for one in members
-                                       if one.id not in touched and one.code != status.code(one.role, one.standings[plan.SERIES])})
+    followups.write_codes(
+        connection,
+        {
+            one.id: status.code(one.role, one.standings[plan.SERIES])
+            for one in members
+            if one.id not in touched
+            and one.code != status.code(one.role, one.standings[plan.SERIES])
+        },
+    )
     journal.write(connection, entries, context.now)
 
 
-def _keep_edition(connection: Connection, key: str, edition: Edition | None, last: int | None, context: Context) -> int | None:
+def _keep_edition(
+    connection: Connection, key: str, edition: Edition | None, last: int | None, context: Context
+) -> int | None:
     if edition is None:
         return None
     number = invitations.keep_edition(connection, key, edition, last, context.now)
-    followups.settle(connection, key, uid=edition.uid, edition=number, sequence=editions.counter(edition))
+    followups.settle(
+        connection, key, uid=edition.uid, edition=number, sequence=editions.counter(edition)
+    )
     return number
 
 
-def _overtake_proposals(connection: Connection, key: str, known: Edition, edition: Edition, members: Sequence[Member],
-                        context: Context) -> None:
-    """Another time that was asked for before a move, of all of it or of one date, says nothing of the new one.
+def _overtake_proposals(
+    connection: Connection,
+    key: str,
+    known: Edition,
+    edition: Edition,
+    members: Sequence[Member],
+    context: Context,
+) -> None:
+    """Another time that was asked for before a move, of all of it or of one date, says nothing of
+    the new one.
 
     Who is invited to one date may go on asking where nothing but the rest of the series changed.
     """
-    dates = None if known.significant < edition.significant else frozenset(editions.changed_dates(known, edition))
+    dates = (
+        None
+        if known.significant < edition.significant
+        else frozenset(editions.changed_dates(known, edition))
+    )
     if dates is not None and not dates:
         return
-    same = {date for date in {one.date for one in members} if date is not None
-            and not editions.asks_again(editions.seen(known, date), editions.seen(edition, date))}
-    overtaken = proposals.overtake(connection, key, context.now, dates, [one.id for one in members if one.date in same])
-    journal.write(connection, [journal.Entry("proposal_overtaken", key, one.participant, one.instance, detail="moved or cancelled since")
-                               for one in overtaken], context.now)
+    same = {
+        date
+        for date in {one.date for one in members}
+        if date is not None
+        and not editions.asks_again(editions.seen(known, date), editions.seen(edition, date))
+    }
+    overtaken = proposals.overtake(
+        connection, key, context.now, dates, [one.id for one in members if one.date in same]
+    )
+    journal.write(
+        connection,
+        [
+            journal.Entry(
+                "proposal_overtaken",
+                key,
+                one.participant,
+                one.instance,
+                detail="moved or cancelled since",
+            )
+            for one in overtaken
+        ],
+        context.now,
+    )
 
 
-def queue(connection: Connection, key: str, owed: owing.Owed, edition: int | None, before: int | None, context: Context) -> int:
-    """Put a letter into the outbox. `edition`, `before`: the numbers of its editions, None where there is none yet."""
+def queue(
+    connection: Connection,
+    key: str,
+    owed: owing.Owed,
+    edition: int | None,
+    before: int | None,
+    context: Context,
+) -> int:
+    """Put a letter into the outbox. `edition`, `before`: the numbers of its editions, None where
+    there is none yet.
+    """
     if owed.invitation is None:
         assert owed.invitee is not None
         to = _invitation(connection, key, owed.edition.uid, owed.invitee, context)
@@ -386,32 +682,79 @@ def queue(connection: Connection, key: str, owed: owing.Owed, edition: int | Non
     if edition is None:
         edition = invitations.keep_edition(connection, key, owed.edition, None, context.now)
     if owed.invitee is not None:
-        to = replace(to, name=owed.invitee.name, language=owed.invitee.language, timezone=owed.invitee.timezone)
+        to = replace(
+            to,
+            name=owed.invitee.name,
+            language=owed.invitee.language,
+            timezone=owed.invitee.timezone,
+        )
     identity = f"{to.token}|{owed.method}|{owed.sequence}|{owed.dtstamp:%Y%m%dT%H%M%S}|{edition}"
-    number = outbox.put(connection, owed, to, edition, before, message_id=message_id(identity, context.secret, to),
-                        timezone=to.timezone or owed.edition.timezone, at=context.now)
-    entry = journal.Entry("queued", key, to.participant, owed.instance or owed.edition.recurrence_id, letter=number,
-                          detail=owed.method.value)
+    number = outbox.put(
+        connection,
+        owed,
+        to,
+        edition,
+        before,
+        message_id=message_id(identity, context.secret, to),
+        timezone=to.timezone or owed.edition.timezone,
+        at=context.now,
+    )
+    entry = journal.Entry(
+        "queued",
+        key,
+        to.participant,
+        owed.instance or owed.edition.recurrence_id,
+        letter=number,
+        detail=owed.method.value,
+    )
     journal.write(connection, [entry], context.now)
     return number
 
 
-def _invitation(connection: Connection, key: str, uid: str, invitee: owing.Invitee, context: Context) -> Invitation:
+def _invitation(
+    connection: Connection, key: str, uid: str, invitee: owing.Invitee, context: Context
+) -> Invitation:
     """The invitation of a participant at his present address, made where there is none."""
     found = invitations.of_address(connection, invitee.participant, invitee.address, uid)
     if found is not None:
         return found
-    token = invitee.token if invitee.token and not invitations.token_taken(connection, invitee.token) else invitations.token()
+    token = (
+        invitee.token
+        if invitee.token and not invitations.token_taken(connection, invitee.token)
+        else invitations.token()
+    )
     mailbox = context.mail.address
-    organizer = address.token_address(mailbox, token) if context.mail.organizer_address == "token" else mailbox
-    bounce = address.bounce_address(mailbox, token) if context.mail.organizer_address == "token" else mailbox
-    made = Invitation(0, invitee.participant, key, uid, token, context.account or accounts.DEFAULT, invitee.address, invitee.name,
-                      organizer, bounce, invitee.language, invitee.timezone)
+    organizer = (
+        address.token_address(mailbox, token)
+        if context.mail.organizer_address == "token"
+        else mailbox
+    )
+    bounce = (
+        address.bounce_address(mailbox, token)
+        if context.mail.organizer_address == "token"
+        else mailbox
+    )
+    made = Invitation(
+        0,
+        invitee.participant,
+        key,
+        uid,
+        token,
+        context.account or accounts.DEFAULT,
+        invitee.address,
+        invitee.name,
+        organizer,
+        bounce,
+        invitee.language,
+        invitee.timezone,
+    )
     return replace(made, id=invitations.create(connection, made, context.now))
 
 
 def message_id(identity: str, secret: bytes, of: Invitation) -> str:
-    """A keyed hash of the letter's identity: a repeat has the same, a new letter never, and nobody can guess it (itip.md §1)."""
+    """A keyed hash of the letter's identity: a repeat has the same, a new letter never, and nobody
+    can guess it (itip.md §1).
+    """
     digest = hmac.new(secret, identity.encode(), hashlib.sha256).digest()[:20]
     return f"{base64.b32encode(digest).decode().lower()}@{of.organizer_address.rpartition('@')[2]}"
 

@@ -1,7 +1,9 @@
-"""Another time, asked for by an invitee: kept beside his answer until the owner accepts it, refuses it, or moves the meeting.
+"""Another time, asked for by an invitee: kept beside his answer until the owner accepts it, refuses
+it, or moves the meeting.
 
-RFC 5546 §3.2.7 (COUNTER), §3.2.8 (DECLINECOUNTER). To accept is to reschedule the record: who is asked again is the planner's
-business, as for any other move. Everything here is part of the caller's transaction.
+RFC 5546 §3.2.7 (COUNTER), §3.2.8 (DECLINECOUNTER). To accept is to reschedule the record: who is
+asked again is the planner's business, as for any other move. Everything here is part of the
+caller's transaction.
 """
 
 from dataclasses import replace
@@ -14,27 +16,63 @@ from gateway.actions import planning
 from gateway.errors import NotFound, Refused
 from gateway.followups import recurrence
 from gateway.itip import facts, owing, plan
-from gateway.model import Edition, Method, Moment, Outcome, ProposalState, Recurrence, Remarks, Reply
+from gateway.model import (
+    Edition,
+    Method,
+    Moment,
+    Outcome,
+    ProposalState,
+    Recurrence,
+    Remarks,
+    Reply,
+)
 from gateway.store import codec, columns, followups, invitations, journal, proposals
 from gateway.store.engine import Connection
 from gateway.store.proposals import Proposal
 
 
 def keep(connection: Connection, answer: facts.Answer, message: int, now: datetime) -> None:
-    """Store what an answer asks for; it takes the place of what the same invitee asked for before."""
+    """Store what an answer asks for; it takes the place of what the same invitee asked for
+    before.
+    """
     row, asked = answer.row, answer.decision.proposal
-    if row is None or asked is None or asked.start is None or answer.decision.outcome is Outcome.DUPLICATE:
+    if (
+        row is None
+        or asked is None
+        or asked.start is None
+        or answer.decision.outcome is Outcome.DUPLICATE
+    ):
         return
     proposals.put(connection, row, answer.date, asked, answer.address, message, now)
-    journal.write(connection, [journal.Entry("proposed", row.follow_up, row.participant, answer.date, by=answer.address,
-                                             message=message, detail=_words(asked.start, asked.end, asked.location))], now)
+    journal.write(
+        connection,
+        [
+            journal.Entry(
+                "proposed",
+                row.follow_up,
+                row.participant,
+                answer.date,
+                by=answer.address,
+                message=message,
+                detail=_words(asked.start, asked.end, asked.location),
+            )
+        ],
+        now,
+    )
 
 
-def accept(connection: Connection, number: int, settings: configuration.Settings, now: datetime, by: str = "") -> Proposal:
-    """Move the follow-up, or the one date, to what was proposed. Everybody with the switch on is asked again.
+def accept(
+    connection: Connection,
+    number: int,
+    settings: configuration.Settings,
+    now: datetime,
+    by: str = "",
+) -> Proposal:
+    """Move the follow-up, or the one date, to what was proposed. Everybody with the switch on is
+    asked again.
 
-    Raises `NotFound` where there is no such proposal; `Refused` where it is decided already or cannot be: cancelled, over, or a
-    series whose rule does not give the proposed day.
+    Raises `NotFound` where there is no such proposal; `Refused` where it is decided already or
+    cannot be: cancelled, over, or a series whose rule does not give the proposed day.
     """
     one, wanted = _undecided(connection, number, settings)
     if wanted.cancelled:
@@ -48,14 +86,24 @@ def accept(connection: Connection, number: int, settings: configuration.Settings
     return one
 
 
-def decline(connection: Connection, number: int, settings: configuration.Settings, now: datetime, by: str = "") -> Proposal:
-    """Refuse a proposal. The invitee is told so in a DECLINECOUNTER, where he holds an invitation at an address that takes mail.
+def decline(
+    connection: Connection,
+    number: int,
+    settings: configuration.Settings,
+    now: datetime,
+    by: str = "",
+) -> Proposal:
+    """Refuse a proposal. The invitee is told so in a DECLINECOUNTER, where he holds an invitation
+    at an address that takes mail.
 
     Raises `NotFound` where there is no such proposal, `Refused` where it is decided already.
     """
     one, _ = _undecided(connection, number, settings)
     _settle(connection, one, ProposalState.DECLINED, by, now)
-    to, last = invitations.holding(connection, one.participant), followups.known_edition(connection, one.follow_up)
+    to, last = (
+        invitations.holding(connection, one.participant),
+        followups.known_edition(connection, one.follow_up),
+    )
     known = invitations.editions(connection, [last]).get(last)
     context = planning.context(connection, settings, now)
     if to is None or known is None or known.cancelled or to.account not in context.accounts:
@@ -63,21 +111,34 @@ def decline(connection: Connection, number: int, settings: configuration.Setting
     [member] = followups.members(connection, ids=[one.participant])
     standing = member.standings.get(one.instance, member.standings[plan.SERIES])
     owed = owing.Owed(
-        Method.DECLINECOUNTER, one.participant, to.id, None, known, None, one.sequence, owing.next_dtstamp(to.top_dtstamp, now),
-        Reply.NEEDS_ACTION if standing.cancelled else standing.reply, instance=one.instance,
-        remarks=Remarks(start=one.start, end=one.end))
+        Method.DECLINECOUNTER,
+        one.participant,
+        to.id,
+        None,
+        known,
+        None,
+        one.sequence,
+        owing.next_dtstamp(to.top_dtstamp, now),
+        Reply.NEEDS_ACTION if standing.cancelled else standing.reply,
+        instance=one.instance,
+        remarks=Remarks(start=one.start, end=one.end),
+    )
     planning.queue(connection, one.follow_up, owed, last, None, context)
     return one
 
 
-def _undecided(connection: Connection, number: int, settings: configuration.Settings) -> tuple[Proposal, Edition]:
+def _undecided(
+    connection: Connection, number: int, settings: configuration.Settings
+) -> tuple[Proposal, Edition]:
     """The proposal and the follow-up as it stands, which nobody else moves meanwhile."""
     one = proposals.get(connection, number)
     if one is None:
         raise NotFound(f"there is no proposal {number}")
     followups.lock(connection, one.follow_up)
     site = followups.Site(settings.mail.timezone, settings.mail.language)
-    wanted = followups.wanted(connection, one.follow_up, site, followups.members(connection, one.follow_up))
+    wanted = followups.wanted(
+        connection, one.follow_up, site, followups.members(connection, one.follow_up)
+    )
     now_standing = proposals.get(connection, number)
     if wanted is None or now_standing is None:
         raise NotFound(f"follow-up {one.follow_up} is gone")
@@ -86,49 +147,90 @@ def _undecided(connection: Connection, number: int, settings: configuration.Sett
     return now_standing, wanted
 
 
-def _settle(connection: Connection, one: Proposal, state: ProposalState, by: str, now: datetime) -> None:
+def _settle(
+    connection: Connection, one: Proposal, state: ProposalState, by: str, now: datetime
+) -> None:
     proposals.settle(connection, one.id, state, by, now)
-    journal.write(connection, [journal.Entry(f"proposal_{state.value}", one.follow_up, one.participant, one.instance, by=by,
-                                             detail=_words(one.start, one.end, one.location))], now)
+    journal.write(
+        connection,
+        [
+            journal.Entry(
+                f"proposal_{state.value}",
+                one.follow_up,
+                one.participant,
+                one.instance,
+                by=by,
+                detail=_words(one.start, one.end, one.location),
+            )
+        ],
+        now,
+    )
 
 
 def _series(wanted: Edition, one: Proposal, now: datetime) -> dict[str, Any]:
     """The columns of the follow-up that change."""
     place = {"location": one.location} if one.location else {}
     if wanted.start is None:  # a task or planned call, which went out as a day: its deadline moves
-        day = one.start.astimezone(ZoneInfo(wanted.timezone)).date() if isinstance(one.start, datetime) else one.start
+        day = (
+            one.start.astimezone(ZoneInfo(wanted.timezone)).date()
+            if isinstance(one.start, datetime)
+            else one.start
+        )
         _not_over(replace(wanted, deadline=day), now)
-        return place | {"deadline": datetime.combine(day, time(), ZoneInfo(wanted.timezone)).astimezone(UTC)}
+        return place | {
+            "deadline": datetime.combine(day, time(), ZoneInfo(wanted.timezone)).astimezone(UTC)
+        }
     all_day = not isinstance(one.start, datetime)
     end = _end(one, wanted.start, wanted.end)
     moved = replace(wanted, start=one.start, end=end, all_day=all_day, dates=())
     if wanted.recurrence is not None:
         if all_day != wanted.all_day:
-            raise Refused("a series of days cannot become one of hours, nor the reverse, by a proposal")
+            raise Refused(
+                "a series of days cannot become one of hours, nor the reverse, by a proposal"
+            )
         bare = replace(moved, recurrence=Recurrence(wanted.recurrence.rrule))
         if wanted.recurrence.rrule and not recurrence.is_instance(bare, one.start):
-            raise Refused("the rule of the series does not give the proposed day; change the rule instead")
+            raise Refused(
+                "the rule of the series does not give the proposed day; change the rule instead"
+            )
     _not_over(moved, now)
-    return place | {"start_at": columns.instant(one.start), "end_at": columns.instant(end) if end is not None else None,
-                    "all_day": all_day}
+    return place | {
+        "start_at": columns.instant(one.start),
+        "end_at": columns.instant(end) if end is not None else None,
+        "all_day": all_day,
+    }
 
 
-def _date(wanted: Edition, one: Proposal, original: Moment, now: datetime) -> tuple[Moment, Moment | None]:
+def _date(
+    wanted: Edition, one: Proposal, original: Moment, now: datetime
+) -> tuple[Moment, Moment | None]:
     """The times of one date of a series; its place is the series'."""
     if not recurrence.is_instance(wanted, original):
         raise Refused("the series has no such date any more")
     if isinstance(one.start, datetime) == wanted.all_day:
-        raise Refused("one date of a series cannot be a day where the others are hours, nor the reverse")
+        raise Refused(
+            "one date of a series cannot be a day where the others are hours, nor the reverse"
+        )
     end = _end(one, wanted.start, wanted.end)
     _not_over(replace(wanted, start=one.start, end=end, recurrence=None, dates=()), now)
     return one.start, end
 
 
 def _end(one: Proposal, start: Moment | None, end: Moment | None) -> Moment | None:
-    """The proposed end; where none was named, or none that can be, the follow-up is as long as before."""
-    if one.end is not None and isinstance(one.end, datetime) == isinstance(one.start, datetime) and one.end > one.start:
+    """The proposed end; where none was named, or none that can be, the follow-up is as long as
+    before.
+    """
+    if (
+        one.end is not None
+        and isinstance(one.end, datetime) == isinstance(one.start, datetime)
+        and one.end > one.start
+    ):
         return one.end
-    if start is None or end is None or isinstance(start, datetime) != isinstance(one.start, datetime):
+    if (
+        start is None
+        or end is None
+        or isinstance(start, datetime) != isinstance(one.start, datetime)
+    ):
         return None
     return one.start + (end - start)
 
@@ -139,4 +241,6 @@ def _not_over(moved: Edition, now: datetime) -> None:
 
 
 def _words(start: Moment, end: Moment | None, location: str) -> str:
-    return " – ".join(filter(None, (codec.moment(start), codec.moment(end)))) + (f", {location}" if location else "")
+    return " – ".join(filter(None, (codec.moment(start), codec.moment(end)))) + (
+        f", {location}" if location else ""
+    )

@@ -1,7 +1,9 @@
-"""The outbox in an administrator's hands: what waits and why, and to hold, release, try again or drop it.
+"""The outbox in an administrator's hands: what waits and why, and to hold, release, try again or
+drop it.
 
-Letters that are being sent at this moment are left alone: nobody can call them back. A dropped letter is not owed any more by itself;
-the next change of its follow-up owes whatever the invitee then lacks.
+Letters that are being sent at this moment are left alone: nobody can call them back. A dropped
+letter is not owed any more by itself; the next change of its follow-up owes whatever the invitee
+then lacks.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,8 +29,18 @@ class Verb(StrEnum):
 STEPS: dict[Verb, tuple[tuple[LetterState, ...], LetterState, str, str]] = {
     Verb.HOLD: ((LetterState.WAITING,), LetterState.HELD, outbox.BY_HAND, "held"),
     Verb.RELEASE: ((LetterState.HELD,), LetterState.WAITING, "", "released"),
-    Verb.RETRY: ((LetterState.WAITING, LetterState.REFUSED, LetterState.DROPPED), LetterState.WAITING, "", "retried"),
-    Verb.DROP: ((LetterState.WAITING, LetterState.HELD), LetterState.DROPPED, "dropped by hand", "dropped"),
+    Verb.RETRY: (
+        (LetterState.WAITING, LetterState.REFUSED, LetterState.DROPPED),
+        LetterState.WAITING,
+        "",
+        "retried",
+    ),
+    Verb.DROP: (
+        (LetterState.WAITING, LetterState.HELD),
+        LetterState.DROPPED,
+        "dropped by hand",
+        "dropped",
+    ),
 }
 """Per verb: from which states, to which, with which note, and the journal's word."""
 
@@ -51,8 +63,16 @@ def listed(store: Store, selection: Selection) -> Listing:
             raise NotFound(f"there is no letter {missing[0]}")
         if selection.follow_up and not letters and not views.known(connection, selection.follow_up):
             raise NotFound(f"there is no follow-up {selection.follow_up!r}")
-        members = followups.members(connection, ids=sorted({one.participant for one in letters})) if letters else []
-        return Listing(letters, {one.id: one.key for one in members}, {one.account: one for one in pace.resting(connection)})
+        members = (
+            followups.members(connection, ids=sorted({one.participant for one in letters}))
+            if letters
+            else []
+        )
+        return Listing(
+            letters,
+            {one.id: one.key for one in members},
+            {one.account: one for one in pace.resting(connection)},
+        )
 
 
 def history(store: Store, number: int) -> list[Attempt]:
@@ -62,32 +82,73 @@ def history(store: Store, number: int) -> list[Attempt]:
 
 
 def shape(store: Store, now: datetime) -> tuple[list[Destination], list[Rest]]:
-    """Open letters by the domain they go to, the most first, with their ages; and the accounts that rest."""
+    """Open letters by the domain they go to, the most first, with their ages; and the accounts that
+    rest.
+    """
     with store.read() as connection:
         return outbox.destinations(connection, now), pace.resting(connection)
 
 
 def change(store: Store, verb: Verb, selection: Selection, now: datetime, by: str) -> list[Queued]:
-    """Do it to every selected letter that is in a state for it; returns these as they are then. One transaction, journalled.
+    """Do it to every selected letter that is in a state for it; returns these as they are then. One
+    transaction, journalled.
 
-    Letters that are named by number must all be; otherwise nothing changes. Raises `NotFound` as `listed` does, and `Refused` for a
-    letter that came to an end, is being sent, or, to be tried again, has been overtaken by a newer one.
+    Letters that are named by number must all be; otherwise nothing changes. Raises `NotFound` as
+    `listed` does, and `Refused` for a letter that came to an end, is being sent, or, to be tried
+    again, has been overtaken by a newer one.
     """
     before, after, note, event = STEPS[verb]
     found = listed(store, selection).letters
     with store.write() as connection:
-        overtaken = outbox.overtaken(connection, [one.id for one in found if one.state not in outbox.OPEN])
-        wanted = [one.id for one in found if one.id not in overtaken and (selection.numbers or one.state in outbox.OPEN)]
+        overtaken = outbox.overtaken(
+            connection, [one.id for one in found if one.state not in outbox.OPEN]
+        )
+        wanted = [
+            one.id
+            for one in found
+            if one.id not in overtaken and (selection.numbers or one.state in outbox.OPEN)
+        ]
         changed = set(outbox.change(connection, wanted, before, after, note, now))
-        if selection.numbers and (left := next((one for one in found if one.id not in changed), None)):
-            raise Refused(f"letter {left.id} cannot be {event}: " + (
-                "a newer one has taken its place" if left.id in overtaken else _standing(left.state)))
+        if selection.numbers and (
+            left := next((one for one in found if one.id not in changed), None)
+        ):
+            raise Refused(
+                f"letter {left.id} cannot be {event}: "
+                + (
+                    "a newer one has taken its place"
+                    if left.id in overtaken
+                    else _standing(left.state)
+                )
+            )
         rows = [one for one in found if one.id in changed]
-        journal.write(connection, [
-            journal.Entry(event, one.follow_up, one.participant, one.letter.instance, before=one.state.value, after=after.value, by=by,
-                          channel=Channel.HAND, letter=one.id) for one in rows], now)
-        return outbox.find(connection, Selection(numbers=tuple(one.id for one in rows))) if rows else []
+        journal.write(
+            connection,
+            [
+                journal.Entry(
+                    event,
+                    one.follow_up,
+                    one.participant,
+                    one.letter.instance,
+                    before=one.state.value,
+                    after=after.value,
+                    by=by,
+                    channel=Channel.HAND,
+                    letter=one.id,
+                )
+                for one in rows
+            ],
+            now,
+        )
+        return (
+            outbox.find(connection, Selection(numbers=tuple(one.id for one in rows)))
+            if rows
+            else []
+        )
 
 
 def _standing(state: LetterState) -> str:
-    return "it is being sent at this moment" if state is LetterState.SENDING else f"it is {state.value}"
+    return (
+        "it is being sent at this moment"
+        if state is LetterState.SENDING
+        else f"it is {state.value}"
+    )

@@ -1,8 +1,9 @@
-"""Reminding whoever has not answered by when an answer is wanted (`outbound.reminder_hours`): once for each row and question.
+"""Reminding whoever has not answered by when an answer is wanted (`outbound.reminder_hours`): once
+for each row and question.
 
-What is due is decided while reading, and once more where something is: the invitation is marked, planned and journalled in one
-transaction, under the follow-up's lock. An answer that comes at that moment is either seen, or finds the letter waiting, which the
-sender then drops.
+What is due is decided while reading, and once more where something is: the invitation is marked,
+planned and journalled in one transaction, under the follow-up's lock. An answer that comes at that
+moment is either seen, or finds the letter waiting, which the sender then drops.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -31,9 +32,13 @@ MOST = 1000
 """Letters after which the others wait for the next look."""
 
 
-def remind(store: Store, settings: configuration.Settings, holder: str, clock: Callable[[], datetime]) -> int:
-    """Queue the reminders that are due, the nearest deadline first. `holder`: this process; where another is at it, that one goes on
-    alone. `clock`: the present instant, for a look may take minutes. Returns how many are reminded."""
+def remind(
+    store: Store, settings: configuration.Settings, holder: str, clock: Callable[[], datetime]
+) -> int:
+    """Queue the reminders that are due, the nearest deadline first. `holder`: this process; where
+    another is at it, that one goes on alone. `clock`: the present instant, for a look may take
+    minutes. Returns how many are reminded.
+    """
     ahead, began, done, last = timedelta(hours=settings.outbound.reminder_hours), clock(), 0, None
     while ahead:
         page, waiting, over = _look(store, began, ahead, last)
@@ -46,7 +51,9 @@ def remind(store: Store, settings: configuration.Settings, holder: str, clock: C
                 if leases.take(connection, LEASE, holder, now) is None:
                     return done
                 with _alone(place.key), connection.begin_nested():
-                    done += _mark_and_plan(connection, place.key, planning.context(connection, settings, now), ahead)
+                    done += _mark_and_plan(
+                        connection, place.key, planning.context(connection, settings, now), ahead
+                    )
             if done >= MOST:
                 return done
         if len(page) < PAGE:
@@ -55,10 +62,18 @@ def remind(store: Store, settings: configuration.Settings, holder: str, clock: C
     return done
 
 
-def _look(store: Store, now: datetime, ahead: timedelta, after: Place | None) -> tuple[list[Place], list[Place], list[Place]]:
-    """The next follow-ups that may have somebody to be reminded, those that do, and those that are over for all who hold them."""
+def _look(
+    store: Store, now: datetime, ahead: timedelta, after: Place | None
+) -> tuple[list[Place], list[Place], list[Place]]:
+    """The next follow-ups that may have somebody to be reminded, those that do, and those that are
+    over for all who hold them.
+    """
     with store.read() as connection:
-        page, waiting, over = reminders.near(connection, now, ahead, after, PAGE), list[Place](), list[Place]()
+        page, waiting, over = (
+            reminders.near(connection, now, ahead, after, PAGE),
+            list[Place](),
+            list[Place](),
+        )
         for place in page:
             with _alone(place.key):
                 silent = reminders.silent(connection, place.key, now, ahead)
@@ -75,7 +90,9 @@ def _alone(key: str) -> Iterator[None]:
     try:
         yield
     except (InputError, ZoneInfoNotFoundError) as error:  # the rows say so since it was planned
-        log.warning("nobody is reminded: the follow-up cannot be planned", follow_up=key, reason=str(error))
+        log.warning(
+            "nobody is reminded: the follow-up cannot be planned", follow_up=key, reason=str(error)
+        )
     except Exception as error:
         if engine.outage(error):
             raise
@@ -93,15 +110,25 @@ def _held(silent: Sequence[Silent]) -> Collection[Edition]:
     return {id(one.edition): one.edition for one in silent}.values()
 
 
-def _mark_and_plan(connection: Connection, key: str, context: planning.Context, ahead: timedelta) -> int:
+def _mark_and_plan(
+    connection: Connection, key: str, context: planning.Context, ahead: timedelta
+) -> int:
     followups.lock(connection, key)
     reminders.lock(connection, key)
     if not context.of(connection, key).account:
         return 0  # the letter would never come; whoever has none now is reminded once there is one
     due = _due(reminders.silent(connection, key, context.now, ahead), context.now, ahead)
     for sequence in sorted({one.edition.sequence for one in due}):
-        reminders.remind(connection, [one.invitation for one in due if one.edition.sequence == sequence], sequence)
-    journal.write(connection, [journal.Entry("reminded", key, one.participant, one.edition.recurrence_id) for one in due], context.now)
+        reminders.remind(
+            connection,
+            [one.invitation for one in due if one.edition.sequence == sequence],
+            sequence,
+        )
+    journal.write(
+        connection,
+        [journal.Entry("reminded", key, one.participant, one.edition.recurrence_id) for one in due],
+        context.now,
+    )
     if due:
         planning.plan_one(connection, key, context)
     return len(due)

@@ -1,8 +1,10 @@
-"""What waits for a person: looking at it, judging it anew, setting it aside, and learning that an address is the same person.
+"""What waits for a person: looking at it, judging it anew, setting it aside, and learning that an
+address is the same person.
 
-A message is judged by the rules of today (itip.md §3-§7) as of the moment when it arrived: after a fix, a setting or a learned
-address they may say something else. Trust is overridden for one message at a time and by name, never for many.
-Each verb is one transaction; done twice it changes nothing the second time. What was said before stays in the message's history.
+A message is judged by the rules of today (itip.md §3-§7) as of the moment when it arrived: after a
+fix, a setting or a learned address they may say something else. Trust is overridden for one message
+at a time and by name, never for many. Each verb is one transaction; done twice it changes nothing
+the second time. What was said before stays in the message's history.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,7 +33,9 @@ LEARNED, FORGOTTEN = "address_learned", "address_forgotten"
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """A message judged anew: what its row of the inbox would say, what it does to whom, and the rules in order."""
+    """A message judged anew: what its row of the inbox would say, what it does to whom, and the
+    rules in order.
+    """
 
     record: inbox.Record
     answers: tuple[facts.Answer, ...]
@@ -39,13 +43,16 @@ class Ruling:
 
 
 Judge = Callable[[Connection, Kept, int | None], Ruling]
-"""`inbound.process.Processor.again`, which locks the follow-ups that it turns out to be about. The number: of a participant
-whose answer it is by a person's word."""
+"""`inbound.process.Processor.again`, which locks the follow-ups that it turns out to be about. The
+number: of a participant whose answer it is by a person's word.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Who decides, when, in which store and by which rules. `by`: his name, as the journal is to keep it."""
+    """Who decides, when, in which store and by which rules. `by`: his name, as the journal is to
+    keep it.
+    """
 
     store: Store
     settings: configuration.Settings
@@ -61,7 +68,8 @@ class Desk:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What a verb made of a message. `done`: it waits no longer. `told`: its answers as they were carried out.
+    """What a verb made of a message. `done`: it waits no longer. `told`: its answers as they were
+    carried out.
 
     `repeated`: somebody had done the same before, and nothing changed now.
     """
@@ -78,10 +86,12 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A message that waits, as a person decides on it. `participant`: the row's key, `invited`: the address that was invited.
+    """A message that waits, as a person decides on it. `participant`: the row's key, `invited`: the
+    address that was invited.
 
-    `question`: what he is asked, "" where only the reason can be told. `claims`: what each part of it says.
-    `unlearnable`: why its sender may not be learned as the participant; "" also where that was not asked.
+    `question`: what he is asked, "" where only the reason can be told. `claims`: what each part of
+    it says. `unlearnable`: why its sender may not be learned as the participant; "" also where that
+    was not asked.
     """
 
     kept: Kept
@@ -95,7 +105,9 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Another time that an invitee asked for, and that the owner has not decided on. `participant`: the row's key."""
+    """Another time that an invitee asked for, and that the owner has not decided on. `participant`:
+    the row's key.
+    """
 
     proposal: Proposal
     participant: str
@@ -111,7 +123,10 @@ def requests(store: Store, follow_up: str | None = None) -> list[Request]:
     """Every open proposal, oldest first."""
     with store.read() as connection:
         found = kept_proposals.open(connection, follow_up)
-        keys = {one.id: one.key for one in followups.members(connection, ids=sorted({one.participant for one in found}))}
+        keys = {
+            one.id: one.key
+            for one in followups.members(connection, ids=sorted({one.participant for one in found}))
+        }
     return [Request(one, keys.get(one.participant, one.address)) for one in found]
 
 
@@ -119,14 +134,24 @@ def show(desk: Desk, number: int) -> Case:
     """One message, with its bytes while it waits."""
     with desk.store.read() as connection:
         kept = _get(connection, number)
-        holder = known.holder(connection, kept.participant) if kept.participant is not None else None
+        holder = (
+            known.holder(connection, kept.participant) if kept.participant is not None else None
+        )
         [case] = _cases(connection, [kept])
-        return replace(case, unlearnable=_unlearnable(connection, holder, kept.from_address, desk) if holder is not None else "")
+        return replace(
+            case,
+            unlearnable=_unlearnable(connection, holder, kept.from_address, desk)
+            if holder is not None
+            else "",
+        )
 
 
 def foretell(desk: Desk, number: int) -> Settled | None:
     """What `apply` would make of a message that waits, None where it does not; writes nothing."""
-    with desk.store.write() as connection, connection.begin_nested() as trial:  # somebody may be invited on trial
+    with (
+        desk.store.write() as connection,
+        connection.begin_nested() as trial,
+    ):  # somebody may be invited on trial
         kept = _get(connection, number)
         if not kept.waits or kept.outcome is None:
             return None
@@ -134,14 +159,22 @@ def foretell(desk: Desk, number: int) -> Settled | None:
         told = answers.foretell(connection, ruling.answers)
         trial.rollback()
     after = ruling.record.outcome or kept.outcome
-    return Settled(number, kept.outcome, after, ruling.record.reason, ruling.record.raw is None, tuple(told), ruling.rules)
+    return Settled(
+        number,
+        kept.outcome,
+        after,
+        ruling.record.reason,
+        ruling.record.raw is None,
+        tuple(told),
+        ruling.rules,
+    )
 
 
 def apply(desk: Desk, number: int, *, named: str = "", add: bool = False) -> Settled:
     """Judge a message anew and carry out what the rules say.
 
-    `named`: the participant (key or address) whose answer it is, whatever trust says. `add`: it is nobody's who was invited;
-    invite whoever answered, and take his answer.
+    `named`: the participant (key or address) whose answer it is, whatever trust says. `add`: it is
+    nobody's who was invited; invite whoever answered, and take his answer.
     """
     with desk.store.write() as connection:
         kept = _get(connection, number, lock=True)
@@ -155,11 +188,14 @@ def apply(desk: Desk, number: int, *, named: str = "", add: bool = False) -> Set
         return _apply(connection, kept, who, how, desk)
 
 
-def apply_all(desk: Desk, *, follow_up: str | None = None, outcome: Outcome | None = None,
-              reason: str = "") -> Iterator[Settled | tuple[Kept, Exception]]:
-    """Judge everything anew that waits and matches, oldest first, each in a transaction of its own; never overrides trust.
+def apply_all(
+    desk: Desk, *, follow_up: str | None = None, outcome: Outcome | None = None, reason: str = ""
+) -> Iterator[Settled | tuple[Kept, Exception]]:
+    """Judge everything anew that waits and matches, oldest first, each in a transaction of its own;
+    never overrides trust.
 
-    A message on which this program fails is handed back with the error and stays as it was; the next ones go on.
+    A message on which this program fails is handed back with the error and stays as it was; the
+    next ones go on.
     """
     with desk.store.read() as connection:
         found = review.waiting(connection, follow_up=follow_up, outcome=outcome, reason=reason)
@@ -173,7 +209,9 @@ def apply_all(desk: Desk, *, follow_up: str | None = None, outcome: Outcome | No
 
 
 def reject(desk: Desk, number: int, *, reason: str = "") -> Settled:
-    """Set a message aside: it changes nothing, and waits no longer. Not the same person, then: a party crasher (itip.md §5)."""
+    """Set a message aside: it changes nothing, and waits no longer. Not the same person, then: a
+    party crasher (itip.md §5).
+    """
     with desk.store.write() as connection:
         kept = _get(connection, number, lock=True)
         if not kept.waits:
@@ -182,13 +220,18 @@ def reject(desk: Desk, number: int, *, reason: str = "") -> Settled:
         after = Outcome.PARTY_CRASHER if _is_stranger(connection, kept) else Outcome.IGNORED
         why = f"rejected by {desk.by}" + (f": {reason}" if reason else "")
         detail = {**kept.detail, **_history(kept, REJECT, desk)}
-        inbox.rewrite(connection, number, replace(_record(kept), outcome=after, reason=why, detail=detail, destination="ignored"))
+        inbox.rewrite(
+            connection,
+            number,
+            replace(_record(kept), outcome=after, reason=why, detail=detail, destination="ignored"),
+        )
         _journal(connection, kept, REJECT, after, reason, desk)
         return Settled(number, kept.outcome, after, why, done=True)
 
 
 def decide(desk: Desk, number: int, *, accept: bool) -> tuple[Proposal, bool]:
-    """Accept a proposal, which moves the follow-up, or decline it, which tells the invitee. With whether anything changed.
+    """Accept a proposal, which moves the follow-up, or decline it, which tells the invitee. With
+    whether anything changed.
 
     Raises `Refused` where the other was decided before, or where it can no longer be accepted.
     """
@@ -202,9 +245,11 @@ def decide(desk: Desk, number: int, *, accept: bool) -> tuple[Proposal, bool]:
 
 
 def learn_from(desk: Desk, number: int, *, named: str = "") -> Settled:
-    """Whoever wrote this message is the invitee: learn his From address, then apply the message by the normal rules.
+    """Whoever wrote this message is the invitee: learn his From address, then apply the message by
+    the normal rules.
 
-    `named`: the participant, where the message ties to none. Raises `Refused` where the address may not be learned.
+    `named`: the participant, where the message ties to none. Raises `Refused` where the address may
+    not be learned.
     """
     with desk.store.write() as connection:
         kept = _get(connection, number, lock=True)
@@ -215,28 +260,53 @@ def learn_from(desk: Desk, number: int, *, named: str = "") -> Settled:
         who = _participant(connection, kept.follow_up, named) if named else kept.participant
         holder = known.holder(connection, who) if who is not None else None
         if holder is None:
-            raise Refused(f"message {number} ties to no participant; say whose it is: review learn {number} PARTICIPANT")
-        _learn(connection, holder, kept.from_address, journal.Entry(LEARNED, kept.follow_up, who, message=number), desk)
+            raise Refused(
+                f"message {number} ties to no participant; say whose it is: review learn {number}"
+                " PARTICIPANT"
+            )
+        _learn(
+            connection,
+            holder,
+            kept.from_address,
+            journal.Entry(LEARNED, kept.follow_up, who, message=number),
+            desk,
+        )
         return _apply(connection, kept, None, LEARN, desk)
 
 
 def learn(desk: Desk, value: str, participant: str) -> bool:
-    """Record an address as the same person. False where it was known. Raises `Refused` where it may not be learned."""
+    """Record an address as the same person. False where it was known. Raises `Refused` where it may
+    not be learned.
+    """
     with desk.store.write() as connection:
         holder, follow_up, number = _holder(connection, participant)
         return _learn(connection, holder, value, journal.Entry(LEARNED, follow_up, number), desk)
 
 
 def forget(desk: Desk, value: str, participant: str) -> bool:
-    """Revoke a learned address: from now on it is somebody unknown again. False where it was not a learned one."""
+    """Revoke a learned address: from now on it is somebody unknown again. False where it was not a
+    learned one.
+    """
     with desk.store.write() as connection:
         holder, follow_up, number = _holder(connection, participant)
         for key in known.follow_ups_of(connection, holder):
             followups.lock(connection, key)
         if not known.forget(connection, holder, value, by=desk.by, at=desk.now):
             return False
-        journal.write(connection, [journal.Entry(FORGOTTEN, follow_up, number, by=desk.by, channel=Channel.HAND,
-                                                 detail=f"{value} is no longer known as {participant}")], desk.now)
+        journal.write(
+            connection,
+            [
+                journal.Entry(
+                    FORGOTTEN,
+                    follow_up,
+                    number,
+                    by=desk.by,
+                    channel=Channel.HAND,
+                    detail=f"{value} is no longer known as {participant}",
+                )
+            ],
+            desk.now,
+        )
         return True
 
 
@@ -247,13 +317,23 @@ def _apply(connection: Connection, kept: Kept, who: int | None, how: str, desk: 
     assert after is not None
     record = replace(ruling.record, detail={**ruling.record.detail, **_history(kept, how, desk)})
     done = record.raw is None
-    settled = [one for one in ruling.answers if done or one.decision.outcome not in (*REVIEW, Outcome.DUPLICATE)]
-    if done or settled or (after, record.reason) != (kept.outcome, kept.reason):  # it may wait on for another reason, or another part
+    settled = [
+        one
+        for one in ruling.answers
+        if done or one.decision.outcome not in (*REVIEW, Outcome.DUPLICATE)
+    ]
+    if (
+        done or settled or (after, record.reason) != (kept.outcome, kept.reason)
+    ):  # it may wait on for another reason, or another part
         inbox.rewrite(connection, kept.number, record)
     told = answers.carry_out(connection, settled, kept.number, desk.now)
     forwarding.forward(connection, settled, kept.number, desk.settings, desk.now)
     if done or settled:
-        named = replace(kept, follow_up=record.follow_up, participant=record.participant) if done else kept
+        named = (
+            replace(kept, follow_up=record.follow_up, participant=record.participant)
+            if done
+            else kept
+        )
         _journal(connection, named, APPLY, after, how, desk)
     return Settled(kept.number, kept.outcome, after, record.reason, done, tuple(told), ruling.rules)
 
@@ -261,48 +341,99 @@ def _apply(connection: Connection, kept: Kept, who: int | None, how: str, desk: 
 def _added(connection: Connection, kept: Kept, desk: Desk) -> int:
     """The number of whoever answered without having been invited, now a participant."""
     ruling = desk.judge(connection, kept, None)
-    crasher = next((one for one in ruling.answers if one.decision.outcome in (Outcome.PARTY_CRASHER, Outcome.HELD) and one.follow_up), None)
+    crasher = next(
+        (
+            one
+            for one in ruling.answers
+            if one.decision.outcome in (Outcome.PARTY_CRASHER, Outcome.HELD) and one.follow_up
+        ),
+        None,
+    )
     if crasher is None:
-        raise Refused(f"message {kept.number} is not of somebody uninvited: {ruling.record.outcome} ({ruling.record.reason})")
+        raise Refused(
+            f"message {kept.number} is not of somebody uninvited: {ruling.record.outcome}"
+            f" ({ruling.record.reason})"
+        )
     followups.lock(connection, crasher.follow_up)
-    there = participants.number_of(connection, crasher.follow_up, crasher.address) if crasher.row is not None else None
-    reason = ("he is a participant already; see --as" if there is not None
-              else "it is a mailbox of this gateway" if address.is_ours(crasher.address, desk.mailboxes)
-              else syntax.problem(crasher.address))
+    there = (
+        participants.number_of(connection, crasher.follow_up, crasher.address)
+        if crasher.row is not None
+        else None
+    )
+    reason = (
+        "he is a participant already; see --as"
+        if there is not None
+        else "it is a mailbox of this gateway"
+        if address.is_ours(crasher.address, desk.mailboxes)
+        else syntax.problem(crasher.address)
+    )
     if reason:
         raise Refused(f"{crasher.address or 'he'} cannot be added to {crasher.follow_up}: {reason}")
     assert kept.raw is not None
     message = parse.read(kept.raw)
     name = message.from_name if address.among(crasher.address, message.from_addresses) else ""
     number = participants.join(connection, crasher.follow_up, crasher.address, name)
-    journal.write(connection, [journal.Entry("invited", crasher.follow_up, number, by=desk.by, channel=Channel.HAND, message=kept.number,
-                                             detail=f"{crasher.address} answered without having been invited")], desk.now)
+    journal.write(
+        connection,
+        [
+            journal.Entry(
+                "invited",
+                crasher.follow_up,
+                number,
+                by=desk.by,
+                channel=Channel.HAND,
+                message=kept.number,
+                detail=f"{crasher.address} answered without having been invited",
+            )
+        ],
+        desk.now,
+    )
     return number
 
 
 def _is_stranger(connection: Connection, kept: Kept) -> bool:
-    """Whether who answered is nobody that was invited: neither the invitee as he is known nor another participant."""
+    """Whether who answered is nobody that was invited: neither the invitee as he is known nor
+    another participant.
+    """
     if kept.outcome is not Outcome.HELD or kept.follow_up is None or kept.participant is None:
         return kept.outcome is Outcome.PARTY_CRASHER
     [case] = _cases(connection, [kept])
-    return case.speaker != "" and participants.number_of(connection, kept.follow_up, case.speaker) is None
+    return (
+        case.speaker != ""
+        and participants.number_of(connection, kept.follow_up, case.speaker) is None
+    )
 
 
-def _learn(connection: Connection, holder: Holder, value: str, entry: journal.Entry, desk: Desk) -> bool:
+def _learn(
+    connection: Connection, holder: Holder, value: str, entry: journal.Entry, desk: Desk
+) -> bool:
     """`entry`: what the journal is to say of it, but for the address and who taught it."""
     for key in known.follow_ups_of(connection, holder):
         followups.lock(connection, key)
     if reason := _unlearnable(connection, holder, value, desk):
         raise Refused(f"{value} cannot be learned: {reason}")
     if address.among(value, known.own(connection, holder)) or not known.learn(
-            connection, holder, value, source=known.REVIEW, by=desk.by, message=entry.message, at=desk.now):
+        connection,
+        holder,
+        value,
+        source=known.REVIEW,
+        by=desk.by,
+        message=entry.message,
+        at=desk.now,
+    ):
         return False
-    journal.write(connection, [replace(entry, by=desk.by, channel=Channel.HAND, detail=f"{value} is the same person")], desk.now)
+    journal.write(
+        connection,
+        [replace(entry, by=desk.by, channel=Channel.HAND, detail=f"{value} is the same person")],
+        desk.now,
+    )
     return True
 
 
 def _unlearnable(connection: Connection, holder: Holder, value: str, desk: Desk) -> str:
-    """Why an address must not speak for somebody: it already speaks for somebody else, or for nobody in particular."""
+    """Why an address must not speak for somebody: it already speaks for somebody else, or for
+    nobody in particular.
+    """
     if reason := syntax.problem(value):
         return reason
     if address.is_ours(value, desk.mailboxes):
@@ -311,19 +442,30 @@ def _unlearnable(connection: Connection, holder: Holder, value: str, desk: Desk)
         return "it is the address of an associate"
     if automatic.is_robot(value):
         return "it is a robot, which sends for many people"
-    clash = next((key for key, theirs in known.companions(connection, holder) if address.same(value, theirs)), None)
+    clash = next(
+        (
+            key
+            for key, theirs in known.companions(connection, holder)
+            if address.same(value, theirs)
+        ),
+        None,
+    )
     return f"it is the address of another participant of {clash}" if clash is not None else ""
 
 
 def _holder(connection: Connection, name: str) -> tuple[Holder, str | None, int | None]:
-    """Who is meant by PARTICIPANT: a person's key, or a row as FOLLOW_UP/KEY. With the follow-up and row, where one was named."""
+    """Who is meant by PARTICIPANT: a person's key, or a row as FOLLOW_UP/KEY. With the follow-up
+    and row, where one was named.
+    """
     if known.person_exists(connection, name):
         return Holder(person=name), None, None
     follow_up, _, key = name.partition("/")
     number = participants.number_of(connection, follow_up, key) if key else None
     found = known.holder(connection, number) if number is not None else None
     if found is None:
-        raise NotFound(f"there is neither a person {name!r} nor a participant of that name (as FOLLOW_UP/KEY)")
+        raise NotFound(
+            f"there is neither a person {name!r} nor a participant of that name (as FOLLOW_UP/KEY)"
+        )
     return found, follow_up, number
 
 
@@ -334,7 +476,11 @@ def _participant(connection: Connection, follow_up: str | None, name: str) -> in
         key, _, rest = name.partition("/")
         number = participants.number_of(connection, key, rest) if rest else None
     if number is None:
-        where = f"in {follow_up}" if follow_up is not None else "of that name; name him as FOLLOW_UP/KEY"
+        where = (
+            f"in {follow_up}"
+            if follow_up is not None
+            else "of that name; name him as FOLLOW_UP/KEY"
+        )
         raise NotFound(f"there is no participant {name!r} {where}")
     return number
 
@@ -352,27 +498,63 @@ def _settled_before(kept: Kept, verb: str) -> Settled:
     outcome = kept.outcome.value if kept.outcome is not None else "not dealt with yet"
     if last is None or kept.outcome is None or last["verb"].split()[0] != verb:
         raise Refused(f"message {kept.number} does not wait: {outcome} ({kept.reason})")
-    return Settled(kept.number, Outcome(last["outcome"]), kept.outcome, kept.reason, done=True, repeated=True)
+    return Settled(
+        kept.number, Outcome(last["outcome"]), kept.outcome, kept.reason, done=True, repeated=True
+    )
 
 
 def _record(kept: Kept) -> inbox.Record:
-    return inbox.Record(kept.digest, kept.size, kept.arrived, kept.outcome, kept.reason, message_id=kept.message_id,
-                        object=kept.object, from_address=kept.from_address, subject=kept.subject, follow_up=kept.follow_up,
-                        participant=kept.participant, instance=codec.parse_moment(kept.instance), detail=kept.detail)
+    return inbox.Record(
+        kept.digest,
+        kept.size,
+        kept.arrived,
+        kept.outcome,
+        kept.reason,
+        message_id=kept.message_id,
+        object=kept.object,
+        from_address=kept.from_address,
+        subject=kept.subject,
+        follow_up=kept.follow_up,
+        participant=kept.participant,
+        instance=codec.parse_moment(kept.instance),
+        detail=kept.detail,
+    )
 
 
 def _history(kept: Kept, verb: str, desk: Desk) -> dict[str, Any]:
     """The judgements that stood before, oldest first, each with who asked for another and how."""
     assert kept.outcome is not None
-    step = {"outcome": kept.outcome.value, "reason": kept.reason, "verb": verb, "by": desk.by, "at": codec.moment(desk.now)}
+    step = {
+        "outcome": kept.outcome.value,
+        "reason": kept.reason,
+        "verb": verb,
+        "by": desk.by,
+        "at": codec.moment(desk.now),
+    }
     return {"history": [*kept.detail.get("history", []), step]}
 
 
-def _journal(connection: Connection, kept: Kept, verb: str, after: Outcome, detail: str, desk: Desk) -> None:
+def _journal(
+    connection: Connection, kept: Kept, verb: str, after: Outcome, detail: str, desk: Desk
+) -> None:
     assert kept.outcome is not None
     words = f"{kept.outcome.value} → {after.value}" + (f": {detail}" if detail else "")
-    journal.write(connection, [journal.Entry(EVENTS[verb], kept.follow_up, kept.participant, codec.parse_moment(kept.instance), by=desk.by,
-                                             channel=Channel.HAND, message=kept.number, detail=words)], desk.now)
+    journal.write(
+        connection,
+        [
+            journal.Entry(
+                EVENTS[verb],
+                kept.follow_up,
+                kept.participant,
+                codec.parse_moment(kept.instance),
+                by=desk.by,
+                channel=Channel.HAND,
+                message=kept.number,
+                detail=words,
+            )
+        ],
+        desk.now,
+    )
 
 
 def _cases(connection: Connection, found: Sequence[Kept]) -> list[Case]:

@@ -1,8 +1,10 @@
-"""A series ends early, or goes on from one of its dates as another: "stop" and "this and all future" (domain.md §6).
+"""A series ends early, or goes on from one of its dates as another: "stop" and "this and all
+future" (domain.md §6).
 
-RANGE=THISANDFUTURE is never sent: half the clients ignore it. The old series gets an UNTIL, which asks nobody again; the rest is
-a follow-up of its own, with a UID of its own and the same people (itip.md §2). What is owed of it is the planner's. Everything here
-is part of the caller's transaction.
+RANGE=THISANDFUTURE is never sent: half the clients ignore it. The old series gets an UNTIL, which
+asks nobody again; the rest is a follow-up of its own, with a UID of its own and the same people
+(itip.md §2). What is owed of it is the planner's. Everything here is part of the caller's
+transaction.
 """
 
 from collections.abc import Mapping
@@ -21,22 +23,49 @@ from gateway.store.engine import Connection
 from gateway.store.followups import Member
 from gateway.store.series import DateRow
 
-CHANGEABLE = frozenset({
-    "type", "owner", "title", "agenda", "notes", "location", "video_url", "start_at", "end_at", "timezone", "rrule", "guest_list",
-    "availability", "alarm_minutes", "priority", "private"})
+CHANGEABLE = frozenset(
+    {
+        "type",
+        "owner",
+        "title",
+        "agenda",
+        "notes",
+        "location",
+        "video_url",
+        "start_at",
+        "end_at",
+        "timezone",
+        "rrule",
+        "guest_list",
+        "availability",
+        "alarm_minutes",
+        "priority",
+        "private",
+    }
+)
 """Columns of a follow-up that may be another from one date on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Continued:
-    """The series that goes on, by its key. `lost`: who was invited to one date alone that it does not have; each gets a CANCEL."""
+    """The series that goes on, by its key. `lost`: who was invited to one date alone that it does
+    not have; each gets a CANCEL.
+    """
 
     key: str
     lost: tuple[Member, ...]
 
 
-def moment(connection: Connection, key: str, text: str, settings: configuration.Settings, *, day: bool = False) -> Moment:
-    """A time as people write it, of this series: in its zone where it has no offset. `day`: a plain day will do for one of hours.
+def moment(
+    connection: Connection,
+    key: str,
+    text: str,
+    settings: configuration.Settings,
+    *,
+    day: bool = False,
+) -> Moment:
+    """A time as people write it, of this series: in its zone where it has no offset. `day`: a plain
+    day will do for one of hours.
 
     Raises `NotFound` and `Refused` as `stop` does, `InputError` for what is no time.
     """
@@ -51,17 +80,29 @@ def moment(connection: Connection, key: str, text: str, settings: configuration.
         return plain
     try:
         clock = datetime.fromisoformat(text)
-        instant = (clock if clock.tzinfo else clock.replace(tzinfo=zones.zone(wanted.timezone))).astimezone(UTC)
+        instant = (
+            clock if clock.tzinfo else clock.replace(tzinfo=zones.zone(wanted.timezone))
+        ).astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise InputError(f"{text!r} is no time like 2026-12-01T09:00:00 and no date like 2026-12-01") from error
+        raise InputError(
+            f"{text!r} is no time like 2026-12-01T09:00:00 and no date like 2026-12-01"
+        ) from error
     return instant.astimezone(zones.zone(wanted.timezone)).date() if wanted.all_day else instant
 
 
-def stop(connection: Connection, key: str, after: Moment, settings: configuration.Settings, now: datetime, by: str = "") -> bool:
-    """No dates after this one, by their names; a plain day counts to its end. Answers stay, and everybody is told. Returns whether
-    that changes anything; otherwise it ends by then anyway.
+def stop(
+    connection: Connection,
+    key: str,
+    after: Moment,
+    settings: configuration.Settings,
+    now: datetime,
+    by: str = "",
+) -> bool:
+    """No dates after this one, by their names; a plain day counts to its end. Answers stay, and
+    everybody is told. Returns whether that changes anything; otherwise it ends by then anyway.
 
-    Raises `NotFound` where there is no such follow-up, `Refused` where it does not recur, is cancelled, or no date would be left.
+    Raises `NotFound` where there is no such follow-up, `Refused` where it does not recur, is
+    cancelled, or no date would be left.
     """
     wanted = _series(connection, key, settings)
     following = _following(wanted, after)
@@ -72,13 +113,21 @@ def stop(connection: Connection, key: str, after: Moment, settings: configuratio
     return True
 
 
-def split(connection: Connection, key: str, at: Moment, changes: Mapping[str, Any], settings: configuration.Settings, now: datetime,
-          by: str = "") -> Continued:
-    """Let a series be another one from this date on, the first date with `changes` (columns of the follow-up).
+def split(
+    connection: Connection,
+    key: str,
+    at: Moment,
+    changes: Mapping[str, Any],
+    settings: configuration.Settings,
+    now: datetime,
+    by: str = "",
+) -> Continued:
+    """Let a series be another one from this date on, the first date with `changes` (columns of the
+    follow-up).
 
-    Raises `NotFound` where there is no such follow-up or date; `Refused` for the first date, which is the series itself, for a date
-    that was added to the rule, and for a new start that the rule does not give or that lies among the dates that stay; `InputError`
-    for what cannot be changed.
+    Raises `NotFound` where there is no such follow-up or date; `Refused` for the first date, which
+    is the series itself, for a date that was added to the rule, and for a new start that the rule
+    does not give or that lies among the dates that stay; `InputError` for what cannot be changed.
     """
     if unknown := changes.keys() - CHANGEABLE:
         raise InputError(f"{', '.join(sorted(unknown))} cannot be changed from one date on")
@@ -87,8 +136,10 @@ def split(connection: Connection, key: str, at: Moment, changes: Mapping[str, An
     if not isinstance(at, datetime) and not wanted.all_day:
         at = next(iter(recurrence.on_day(wanted, at)), at)
     if isinstance(at, datetime) == wanted.all_day or not recurrence.is_instance(wanted, at):
-        raise NotFound(f"follow-up {key} has no date that begins at {_typed(wanted, at)}; "
-                       "a moved date is called by the time that it had before")
+        raise NotFound(
+            f"follow-up {key} has no date that begins at {_typed(wanted, at)}; "
+            "a moved date is called by the time that it had before"
+        )
     if wanted.recurrence.rrule and not rules.ruled(wanted, at):
         raise Refused("this date was added to the series; nothing goes on from it")
     if next(recurrence.instances(wanted, limit=1)) >= at:
@@ -98,12 +149,29 @@ def split(connection: Connection, key: str, at: Moment, changes: Mapping[str, An
     assert fresh.recurrence is not None
     assert fresh.start is not None
     assert fresh.end is not None
-    values = dict(changes) | {"start_at": columns.instant(fresh.start), "end_at": columns.instant(fresh.end),
-                              "rrule": fresh.recurrence.rrule, "cancelled": False}
-    made = series.copy(connection, key, f"{key}-{_day(wanted, at):%Y%m%d}", values, own, _single(connection, key, wanted, fresh, at))
+    values = dict(changes) | {
+        "start_at": columns.instant(fresh.start),
+        "end_at": columns.instant(fresh.end),
+        "rrule": fresh.recurrence.rrule,
+        "cancelled": False,
+    }
+    made = series.copy(
+        connection,
+        key,
+        f"{key}-{_day(wanted, at):%Y%m%d}",
+        values,
+        own,
+        _single(connection, key, wanted, fresh, at),
+    )
     _shorten(connection, key, wanted, at)
-    journal.write(connection, [journal.Entry("split", key, instance=at, by=by, detail=made),
-                               journal.Entry("created", made, by=by, detail=f"goes on from {key}")], now)
+    journal.write(
+        connection,
+        [
+            journal.Entry("split", key, instance=at, by=by, detail=made),
+            journal.Entry("created", made, by=by, detail=f"goes on from {key}"),
+        ],
+        now,
+    )
     left = (one for one in followups.members(connection, key) if not one.removed)
     return Continued(made, tuple(one for one in left if one.date is not None and one.date >= at))
 
@@ -127,7 +195,11 @@ def _following(wanted: Edition, after: Moment) -> Moment | None:
     assert wanted.recurrence is not None
     wanted = replace(wanted, recurrence=replace(wanted.recurrence, exdates=()))
     if wanted.all_day:
-        day = after.astimezone(ZoneInfo(wanted.timezone)).date() if isinstance(after, datetime) else after
+        day = (
+            after.astimezone(ZoneInfo(wanted.timezone)).date()
+            if isinstance(after, datetime)
+            else after
+        )
         return next(recurrence.instances(wanted, day + timedelta(days=1), limit=1), None)
     if not isinstance(after, datetime):
         after = datetime.combine(after, time.max, ZoneInfo(wanted.timezone)).astimezone(UTC)
@@ -150,26 +222,38 @@ def _rest(wanted: Edition, at: Moment, changes: Mapping[str, Any]) -> Edition:
     zone = changes.get("timezone") or wanted.timezone
     zones.zone(zone)
     start = columns.moment(changes["start_at"], wanted.all_day) if "start_at" in changes else at
-    end = columns.moment(changes["end_at"], wanted.all_day) if "end_at" in changes else start + (wanted.end - wanted.start)
+    end = (
+        columns.moment(changes["end_at"], wanted.all_day)
+        if "end_at" in changes
+        else start + (wanted.end - wanted.start)
+    )
     if end < start:
         raise InputError("the end is before the start")
     if wanted.all_day and end == start:
         end = start + timedelta(days=1)  # the same day twice is one day, as in the load format
     if (kept := next(recurrence.instances(wanted, start, at, 1), None)) is not None:
-        raise Refused(f"the new start lies before dates that stay, the next one at {_typed(wanted, kept)}; "
-                      "let the series go on from an earlier date")
+        raise Refused(
+            f"the new start lies before dates that stay, the next one at {_typed(wanted, kept)}; "
+            "let the series go on from an earlier date"
+        )
     given = changes.get("rrule")
     rule = given.removeprefix("RRULE:") if given is not None else rules.continued_at(wanted, at)
     if rule:
         recurrence.check(rule)
-    fresh = replace(wanted, start=start, end=end, timezone=zone, recurrence=Recurrence(rule), dates=())
+    fresh = replace(
+        wanted, start=start, end=end, timezone=zone, recurrence=Recurrence(rule), dates=()
+    )
     if not rules.ruled(fresh, start):
         raise Refused("the rule of the series does not give the new start; change the rule as well")
     return fresh
 
 
-def _carried(wanted: Edition, fresh: Edition, at: Moment, own: list[tuple[Moment, DateRow]]) -> list[DateRow]:
-    """What is said of single dates and still fits: of a series at other times only that days are left out, and what was added."""
+def _carried(
+    wanted: Edition, fresh: Edition, at: Moment, own: list[tuple[Moment, DateRow]]
+) -> list[DateRow]:
+    """What is said of single dates and still fits: of a series at other times only that days are
+    left out, and what was added.
+    """
     assert fresh.start is not None
     found = dict[datetime, DateRow]()
     for name, row in own:
@@ -179,17 +263,28 @@ def _carried(wanted: Edition, fresh: Edition, at: Moment, own: list[tuple[Moment
             found[row.original_start] = row
         elif row.cancelled and rules.ruled(wanted, name):
             for moved in recurrence.on_day(fresh, _day(wanted, name)):
-                found.setdefault(columns.instant(moved), replace(row, original_start=columns.instant(moved)))
+                found.setdefault(
+                    columns.instant(moved), replace(row, original_start=columns.instant(moved))
+                )
     return list(found.values())
 
 
-def _single(connection: Connection, key: str, wanted: Edition, fresh: Edition, at: Moment) -> dict[datetime, datetime]:
-    """What the dates that somebody is invited to alone are called in the series that goes on: by their time, else by their day."""
+def _single(
+    connection: Connection, key: str, wanted: Edition, fresh: Edition, at: Moment
+) -> dict[datetime, datetime]:
+    """What the dates that somebody is invited to alone are called in the series that goes on: by
+    their time, else by their day.
+    """
     assert fresh.start is not None
     found = dict[datetime, datetime]()
     for start, name in series.single_dates(connection, key, at).items():
-        same = ([fresh.start] if name == at else [name] if rules.ruled(fresh, name)
-                else recurrence.on_day(fresh, _day(wanted, name)))
+        same = (
+            [fresh.start]
+            if name == at
+            else [name]
+            if rules.ruled(fresh, name)
+            else recurrence.on_day(fresh, _day(wanted, name))
+        )
         if same and (to := columns.instant(same[0])) not in found.values():
             found[start] = to
     return found
@@ -197,9 +292,17 @@ def _single(connection: Connection, key: str, wanted: Edition, fresh: Edition, a
 
 def _typed(edition: Edition, moment: Moment) -> str:
     """A moment as people type it: on the clock of the series."""
-    clock = moment.astimezone(ZoneInfo(edition.timezone)).replace(tzinfo=None) if isinstance(moment, datetime) else moment
+    clock = (
+        moment.astimezone(ZoneInfo(edition.timezone)).replace(tzinfo=None)
+        if isinstance(moment, datetime)
+        else moment
+    )
     return clock.isoformat()
 
 
 def _day(edition: Edition, moment: Moment) -> date:
-    return moment.astimezone(ZoneInfo(edition.timezone)).date() if isinstance(moment, datetime) else moment
+    return (
+        moment.astimezone(ZoneInfo(edition.timezone)).date()
+        if isinstance(moment, datetime)
+        else moment
+    )

@@ -1,1 +1,3 @@
-"""The administrator's words: `invite-gateway`. Commands are thin; what they do stands in `gateway.actions` and below."""
+"""The administrator's words: `invite-gateway`. Commands are thin; what they do stands in
+`gateway.actions` and below.
+"""

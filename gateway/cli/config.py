@@ -20,15 +20,17 @@ app = typer.Typer(no_args_is_help=True, help="All settings, documented; the effe
 WIDTH = 100
 SECRETS = frozenset({"password", "client_secret", "refresh_token", "dkim_key"})
 HEAD = """\
-## Settings of the invite gateway. Each stands here with its default; remove the "# " in front to change it.
-## The environment overrides this file: GATEWAY_SECTION__KEY, for example GATEWAY_SMTP__HOST=mail.crm.example.
-## Passwords: better not here, but in password_file (a path, or credential:NAME for systemd's LoadCredential=).
+## Settings of the invite gateway. Each stands here with its default; remove the "# " in front to
+## change it. The environment overrides this file: GATEWAY_SECTION__KEY, for example
+## GATEWAY_SMTP__HOST=mail.crm.example. Passwords: better not here, but in password_file (a path, or
+## credential:NAME for systemd's LoadCredential=).
 """
 
 ACCOUNTS = """\
-## Further mail accounts, under any name: the sections mail, smtp, imap and oauth as above, each with the defaults above and not
-## what is set there. A follow-up is sent from the account that names its owner, else from the one that names the owner's group,
-## else from the plain sections. An invitation keeps its account for life, so an account may go only when its invitations are over.
+## Further mail accounts, under any name: the sections mail, smtp, imap and oauth as above, each
+## with the defaults above and not what is set there. A follow-up is sent from the account that
+## names its owner, else from the one that names the owner's group, else from the plain sections. An
+## invitation keeps its account for life, so an account may go only when its invitations are over.
 ## [accounts.sales]
 ## groups = ["Sales"]              # user groups whose follow-ups are sent from this account
 ## owners = ["kari"]               # associates, by key, whose follow-ups are, whatever their group
@@ -83,8 +85,14 @@ def effective(settings: Settings) -> dict[str, Any]:
 
 
 def _masked(section: dict[str, Any]) -> dict[str, Any]:
-    return {key: _masked(value) if isinstance(value, dict) else "***" if key in SECRETS and value else value
-            for key, value in section.items()}
+    return {
+        key: _masked(value)
+        if isinstance(value, dict)
+        else "***"
+        if key in SECRETS and value
+        else value
+        for key, value in section.items()
+    }
 
 
 def _documented(section: BaseModel) -> list[str]:
@@ -96,7 +104,9 @@ def _documented(section: BaseModel) -> list[str]:
     for key, field in type(section).model_fields.items():
         value = getattr(section, key)
         plain = value.get_secret_value() if isinstance(value, SecretStr) else value
-        lines += textwrap.wrap(field.description or "", WIDTH, initial_indent="## ", subsequent_indent="## ")
+        lines += textwrap.wrap(
+            field.description or "", WIDTH, initial_indent="## ", subsequent_indent="## "
+        )
         lines += [f"# {key} = {toml(plain)}"]
     return lines
 
@@ -106,7 +116,11 @@ def _sections(values: dict[str, Any], prefix: str = "") -> list[str]:
     for name, section in values.items():
         lines += [f"[{prefix}{name}]"]
         inner = {key: value for key, value in section.items() if isinstance(value, dict)}
-        lines += [f"{key} = {toml(value)}" for key, value in section.items() if key not in inner and value is not None]
+        lines += [
+            f"{key} = {toml(value)}"
+            for key, value in section.items()
+            if key not in inner and value is not None
+        ]
         lines += ["", *_sections(inner, f"{prefix}{name}.")]
     return lines
 

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """The global options of this run. `config`: --config, else GATEWAY_CONFIG, else none; `json`: --json."""
+    """The global options of this run. `config`: --config, else GATEWAY_CONFIG, else none; `json`:
+    --json.
+    """
 
     config: Path | None
     json: bool
@@ -53,7 +55,8 @@ def config_file(option: Path | None) -> Path | None:
 
 
 def store(effective: Settings, *, create: bool = False) -> Store:
-    """The store at this program's schema, to be closed by the caller. `create`: make or migrate a SQLite store (contract.md §2).
+    """The store at this program's schema, to be closed by the caller. `create`: make or migrate a
+    SQLite store (contract.md §2).
 
     Raises `StoreError` where it is missing, older or newer, with what to do.
     """

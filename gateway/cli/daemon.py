@@ -1,4 +1,6 @@
-"""`invite-gateway run`: the daemon, in the foreground; `invite-gateway demo`: the same in a small world of its own."""
+"""`invite-gateway run`: the daemon, in the foreground; `invite-gateway demo`: the same in a small
+world of its own.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,10 @@ from gateway.errors import ConfigurationError
 
 def run(
     ctx: typer.Context,
-    only: Annotated[str, typer.Option(metavar="ROLES", help="Only these, with commas: outbound,inbound,web,jobs.")] = "",
+    only: Annotated[
+        str,
+        typer.Option(metavar="ROLES", help="Only these, with commas: outbound,inbound,web,jobs."),
+    ] = "",
 ) -> None:
     """Run the gateway until SIGTERM or Ctrl-C."""
     from gateway.daemon import run as daemon
@@ -21,19 +26,25 @@ def run(
     wanted = frozenset(name.strip() for name in only.split(",") if name.strip())
     unknown = wanted - frozenset(daemon.ROLES)
     if unknown:
-        raise typer.BadParameter(f"no such role: {', '.join(sorted(unknown))}; there are {', '.join(daemon.ROLES)}",
-                                 param_hint="--only")
+        raise typer.BadParameter(
+            f"no such role: {', '.join(sorted(unknown))}; there are {', '.join(daemon.ROLES)}",
+            param_hint="--only",
+        )
     effective = context.settings(ctx)
     with closing(context.store(effective, create=True)) as store:
         daemon.run(effective, store, wanted or frozenset(daemon.ROLES))
 
 
 def demo() -> None:
-    """Show the main job with nothing else installed: mail server, invitees that answer, a live page."""
+    """Show the main job with nothing else installed: mail server, invitees that answer, a live
+    page.
+    """
     try:
         from gateway.sandbox import demo
     except ModuleNotFoundError as error:
         if str(error.name).startswith("gateway"):
             raise
-        raise ConfigurationError(f"the demonstration needs {error.name}, which comes with invite-gateway[demo]") from error
+        raise ConfigurationError(
+            f"the demonstration needs {error.name}, which comes with invite-gateway[demo]"
+        ) from error
     raise typer.Exit(demo.main())

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from gateway.mail.dkim import Signer
 
 STRING = 255
-"""Most octets in one string of a TXT record (RFC 1035 §3.3.14); several are read as one (RFC 6376 §3.6.2.2)."""
+"""Most octets in one string of a TXT record (RFC 1035 §3.3.14); several are read as one (RFC 6376
+§3.6.2.2).
+"""
 
 
 def dkim(ctx: typer.Context) -> None:
@@ -29,13 +31,23 @@ def dkim(ctx: typer.Context) -> None:
         except ConfigurationError as error:
             refused.append(str(error))
     if not signers and not refused:
-        raise InputError("no account signs its letters: mail.dkim_selector and mail.dkim_key_file are not set")
+        raise InputError(
+            "no account signs its letters: mail.dkim_selector and mail.dkim_key_file are not set"
+        )
     if context.invocation(ctx).json:
-        output.objects([{"account": name, "name": made.name, "type": "TXT", "value": made.record} for name, made in signers.items()],
-                       as_json=True)
+        output.objects(
+            [
+                {"account": name, "name": made.name, "type": "TXT", "value": made.record}
+                for name, made in signers.items()
+            ],
+            as_json=True,
+        )
     else:
         for name, made in signers.items():  # as a zone file has it, remarks included
-            strings = " ".join(f'"{made.record[start:start + STRING]}"' for start in range(0, len(made.record), STRING))
+            strings = " ".join(
+                f'"{made.record[start : start + STRING]}"'
+                for start in range(0, len(made.record), STRING)
+            )
             output.line(f"; account {name}: {made.algorithm}, {made.bits} bits")
             output.line(f"{made.name}. IN TXT {strings}")
     if refused:

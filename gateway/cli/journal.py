@@ -15,14 +15,29 @@ if TYPE_CHECKING:
     from gateway.store.engine import Store
 
 PAGE = 1_000
-COLUMNS = ("at", "event", "follow_up", "participant", "instance", "before", "after", "by", "channel", "detail")
+COLUMNS = (
+    "at",
+    "event",
+    "follow_up",
+    "participant",
+    "instance",
+    "before",
+    "after",
+    "by",
+    "channel",
+    "detail",
+)
 
 
 def journal(
     ctx: typer.Context,
-    follow_up: Annotated[str | None, typer.Argument(metavar="FOLLOW_UP", help="Its key; without one, all.")] = None,
+    follow_up: Annotated[
+        str | None, typer.Argument(metavar="FOLLOW_UP", help="Its key; without one, all.")
+    ] = None,
 ) -> None:
-    """Every event of a follow-up, or of all: what, from where to where, by whom, through which channel."""
+    """Every event of a follow-up, or of all: what, from where to where, by whom, through which
+    channel.
+    """
     as_json = context.invocation(ctx).json
     with closing(context.store(context.settings(ctx))) as store:
         if follow_up is not None:
@@ -32,11 +47,15 @@ def journal(
 
 
 def _known(store: Store, follow_up: str) -> None:
-    """A misspelt key is not a follow-up to which nothing happened; one that was deleted still has its history."""
+    """A misspelt key is not a follow-up to which nothing happened; one that was deleted still has
+    its history.
+    """
     from gateway.store import journal, views
 
     with store.read() as connection:
-        if not views.known(connection, follow_up) and not journal.after(connection, 0, 1, follow_up):
+        if not views.known(connection, follow_up) and not journal.after(
+            connection, 0, 1, follow_up
+        ):
             raise NotFound(f"there is no follow-up {follow_up!r}")
 
 
@@ -48,16 +67,37 @@ def _rows(store: Store, follow_up: str | None) -> Iterator[dict[str, Any]]:
     while True:
         with store.read() as connection:
             entries = journal.after(connection, last, PAGE, follow_up)
-            unknown = {one.participant for one in entries if one.participant is not None} - keys.keys()
-            keys |= {one.id: one.key for one in followups.members(connection, ids=sorted(unknown))} if unknown else {}
-            if gone := sorted(unknown - keys.keys()):  # a row that was deleted is known by where its letters went
-                keys |= {number: sent.address for number, sent in invitations.deliveries(connection, gone).items()}
+            unknown = {
+                one.participant for one in entries if one.participant is not None
+            } - keys.keys()
+            keys |= (
+                {one.id: one.key for one in followups.members(connection, ids=sorted(unknown))}
+                if unknown
+                else {}
+            )
+            if gone := sorted(
+                unknown - keys.keys()
+            ):  # a row that was deleted is known by where its letters went
+                keys |= {
+                    number: sent.address
+                    for number, sent in invitations.deliveries(connection, gone).items()
+                }
         for one in entries:
             last = one.id
             yield {
-                "id": one.id, "at": codec.moment(one.at), "event": one.event, "follow_up": one.follow_up,
-                "participant": keys.get(one.participant or 0, one.participant), "instance": codec.moment(one.instance) or None,
-                "before": one.before, "after": one.after, "by": one.by, "channel": one.channel.value if one.channel else None,
-                "letter": one.letter, "message": one.message, "detail": one.detail}
+                "id": one.id,
+                "at": codec.moment(one.at),
+                "event": one.event,
+                "follow_up": one.follow_up,
+                "participant": keys.get(one.participant or 0, one.participant),
+                "instance": codec.moment(one.instance) or None,
+                "before": one.before,
+                "after": one.after,
+                "by": one.by,
+                "channel": one.channel.value if one.channel else None,
+                "letter": one.letter,
+                "message": one.message,
+                "detail": one.detail,
+            }
         if len(entries) < PAGE:
             return

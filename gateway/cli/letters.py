@@ -22,8 +22,13 @@ if TYPE_CHECKING:
 
 def letters(
     ctx: typer.Context,
-    pending: Annotated[bool, typer.Option("--pending", help="Only those that have not left yet.")] = False,
-    write: Annotated[Path | None, typer.Option(metavar="DIR", help="Write each as the exact .eml that would leave.")] = None,
+    pending: Annotated[
+        bool, typer.Option("--pending", help="Only those that have not left yet.")
+    ] = False,
+    write: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write each as the exact .eml that would leave."),
+    ] = None,
 ) -> None:
     """Plan what is owed, list the outbox, and send nothing."""
     from gateway.actions import letters as actions
@@ -46,14 +51,25 @@ def _row(one: Queued, listing: Listing) -> dict[str, Any]:
     from gateway.store import codec
 
     letter = one.letter
-    return {"letter": one.id, "follow_up": one.follow_up, "participant": listing.keys.get(one.participant, letter.address),
-            "to": letter.address, "method": letter.method.value, "sequence": letter.sequence,
-            "instance": codec.moment(letter.date) or None, "state": one.state.value, "note": one.note}
+    return {
+        "letter": one.id,
+        "follow_up": one.follow_up,
+        "participant": listing.keys.get(one.participant, letter.address),
+        "to": letter.address,
+        "method": letter.method.value,
+        "sequence": letter.sequence,
+        "instance": codec.moment(letter.date) or None,
+        "state": one.state.value,
+        "note": one.note,
+    }
 
 
-def _written(folder: Path, listing: Listing, effective: Settings) -> tuple[dict[int, str], list[GatewayError]]:
-    """Where each letter was written, by number, and why others were not: what is wrong with one, or with an account's key, keeps no
-    other from it."""
+def _written(
+    folder: Path, listing: Listing, effective: Settings
+) -> tuple[dict[int, str], list[GatewayError]]:
+    """Where each letter was written, by number, and why others were not: what is wrong with one, or
+    with an account's key, keeps no other from it.
+    """
     from gateway.outbound import render
 
     files, refused = dict[int, str](), list[GatewayError]()
@@ -65,9 +81,17 @@ def _written(folder: Path, listing: Listing, effective: Settings) -> tuple[dict[
             continue
         for one in letters:
             try:
-                content = render.render(one.letter, mail, listing.secret, receipt=effective.outbound.request_receipt, signer=signer)
+                content = render.render(
+                    one.letter,
+                    mail,
+                    listing.secret,
+                    receipt=effective.outbound.request_receipt,
+                    signer=signer,
+                )
             except InputError as error:
-                refused.append(InputError(f"letter {one.id} to {one.letter.address} was not written: {error}"))
+                refused.append(
+                    InputError(f"letter {one.id} to {one.letter.address} was not written: {error}")
+                )
                 continue
             files[one.id] = _write(folder, one, content)
     return files, refused
@@ -82,7 +106,9 @@ def _sender(name: str, effective: Settings) -> tuple[Mail, Signer | None]:
 
     account = accounts.configured(effective).get(name)
     if account is None:
-        raise ConfigurationError(f"{accounts.section(name)}mail.address: not set, but letters are to leave from there")
+        raise ConfigurationError(
+            f"{accounts.section(name)}mail.address: not set, but letters are to leave from there"
+        )
     return account.mail, accounts.signer(name, account)
 
 

@@ -1,4 +1,6 @@
-"""`invite-gateway load`: import people, lists and follow-ups from a JSON document (contract.md §3)."""
+"""`invite-gateway load`: import people, lists and follow-ups from a JSON document (contract.md
+§3).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ from gateway.errors import InputError
 
 def load(
     ctx: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE.json", help="The document; - for standard input.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE.json", help="The document; - for standard input.")
+    ],
 ) -> None:
     """Create and change what the document says. Nothing is written when any of it is wrong."""
     from gateway.actions import load as actions
@@ -30,10 +34,17 @@ def load(
     if context.invocation(ctx).json:
         output.objects([asdict(report)], as_json=True)
         return
-    output.table([
-        {"": section.replace("_", " "), "created": len(report.created.get(section, ())),
-         "changed": len(report.changed.get(section, ())), "left": len(report.left.get(section, ()))}
-        for section in dict.fromkeys([*report.created, *report.changed, *report.left])])
+    output.table(
+        [
+            {
+                "": section.replace("_", " "),
+                "created": len(report.created.get(section, ())),
+                "changed": len(report.changed.get(section, ())),
+                "left": len(report.left.get(section, ())),
+            }
+            for section in dict.fromkeys([*report.created, *report.changed, *report.left])
+        ]
+    )
     for note in report.notes:
         output.line(note)
 

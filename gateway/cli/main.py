@@ -1,7 +1,8 @@
 """`invite-gateway`: the commands, the options they share, and what becomes of their errors.
 
-Exit codes (contract.md §2): 0 done; 1 the thing asked for failed; 2 wrong usage; 78 configuration error. This is the one place
-where `gateway.errors` become exit codes; an error that is none of ours keeps its traceback, for it is a fault of this program.
+Exit codes (contract.md §2): 0 done; 1 the thing asked for failed; 2 wrong usage; 78 configuration
+error. This is the one place where `gateway.errors` become exit codes; an error that is none of ours
+keeps its traceback, for it is a fault of this program.
 """
 
 from __future__ import annotations
@@ -34,10 +35,17 @@ from gateway.errors import ConfigurationError, GatewayError
 EX_CONFIG = 78  # sysexits.h
 
 app = typer.Typer(
-    name="invite-gateway", no_args_is_help=True, add_completion=False, rich_markup_mode=None,
+    name="invite-gateway",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
     # Locals in a traceback would show passwords and mails.
     pretty_exceptions_enable=False,
-    epilog="--config and --json may stand anywhere. Every setting is also read from GATEWAY_SECTION__KEY.")
+    epilog=(
+        "--config and --json may stand anywhere. Every setting is also read from"
+        " GATEWAY_SECTION__KEY."
+    ),
+)
 
 app.add_typer(config.app, name="config")
 app.add_typer(db.app, name="db")
@@ -64,9 +72,16 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def shared(
     ctx: typer.Context,
-    config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings, TOML (or GATEWAY_CONFIG).")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output: one object, or one per line.")] = False,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE", help="Settings, TOML (or GATEWAY_CONFIG)."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Machine-readable output: one object, or one per line.")
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Calendar invitations by e-mail for the follow-ups of a CRM, and the answers back into it."""
     ctx.obj = context.Invocation(config=config, json=as_json)
@@ -75,7 +90,10 @@ def shared(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and leave with its exit code."""
     try:
-        app(args=hoisted(sys.argv[1:] if arguments is None else arguments), prog_name="invite-gateway")
+        app(
+            args=hoisted(sys.argv[1:] if arguments is None else arguments),
+            prog_name="invite-gateway",
+        )
     except ConfigurationError as error:
         context.complain(str(error))
         sys.exit(EX_CONFIG)
@@ -85,7 +103,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def hoisted(arguments: Sequence[str]) -> list[str]:
-    """`arguments` with the global options in front: they may stand behind the command, too (`status --json`)."""
+    """`arguments` with the global options in front: they may stand behind the command, too (`status
+    --json`).
+    """
     front: list[str] = []
     rest: list[str] = []
     left = iter(arguments)

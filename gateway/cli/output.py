@@ -1,7 +1,7 @@
 """What commands print: JSON, one object per line, for programs; aligned columns for people.
 
-Security: titles, names and comments come from strangers, so control characters are escaped before a terminal sees them
-(JSON escapes its own).
+Security: titles, names and comments come from strangers, so control characters are escaped before a
+terminal sees them (JSON escapes its own).
 """
 
 from __future__ import annotations
@@ -12,8 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 
-def objects(rows: Iterable[Mapping[str, Any]], *, as_json: bool, columns: Sequence[str] = ()) -> None:
-    """Print rows: as JSON all members, one object per line; as a table the `columns` (all members of the first row)."""
+def objects(
+    rows: Iterable[Mapping[str, Any]], *, as_json: bool, columns: Sequence[str] = ()
+) -> None:
+    """Print rows: as JSON all members, one object per line; as a table the `columns` (all members
+    of the first row).
+    """
     if as_json:
         for row in rows:
             print(json.dumps(row, ensure_ascii=False, default=str, separators=(", ", ": ")))
@@ -23,7 +27,9 @@ def objects(rows: Iterable[Mapping[str, Any]], *, as_json: bool, columns: Sequen
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> None:
-    """Rows in aligned columns with a header, cut to the terminal's width where there is a terminal."""
+    """Rows in aligned columns with a header, cut to the terminal's width where there is a
+    terminal.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -34,7 +40,11 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> Non
     names = list(columns or rows[0])
     drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, highlight=False)
     for name in names:
-        drawn.add_column(name, overflow="fold" if sys.stdout.isatty() else "ignore", no_wrap=not sys.stdout.isatty())
+        drawn.add_column(
+            name,
+            overflow="fold" if sys.stdout.isatty() else "ignore",
+            no_wrap=not sys.stdout.isatty(),
+        )
     for row in rows:
         drawn.add_row(*(Text(text(row.get(name))) for name in names))
     # Away from a terminal nothing is cut or wrapped: a script may look for whole words.

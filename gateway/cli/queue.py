@@ -1,4 +1,6 @@
-"""`invite-gateway queue`: what waits in the outbox and why; holding, releasing, trying again and dropping it (contract.md §2)."""
+"""`invite-gateway queue`: what waits in the outbox and why; holding, releasing, trying again and
+dropping it (contract.md §2).
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,23 @@ if TYPE_CHECKING:
     from gateway.store.outbox import Queued, Selection
     from gateway.store.pace import Rest
 
-app = typer.Typer(no_args_is_help=True, help="The outbox: letters that wait, why, and what to do about them.")
+app = typer.Typer(
+    no_args_is_help=True, help="The outbox: letters that wait, why, and what to do about them."
+)
 
-COLUMNS = ("letter", "state", "to", "follow_up", "participant", "method", "sequence", "account", "tries", "due", "note")
+COLUMNS = (
+    "letter",
+    "state",
+    "to",
+    "follow_up",
+    "participant",
+    "method",
+    "sequence",
+    "account",
+    "tries",
+    "due",
+    "note",
+)
 
 Numbers = Annotated[list[int] | None, typer.Argument(metavar="N", help="Letters by number.")]
 FollowUp = Annotated[str, typer.Option("--follow-up", metavar="KEY", help="Those of a follow-up.")]
@@ -26,24 +42,39 @@ Account = Annotated[str, typer.Option("--account", metavar="NAME", help="Those o
 
 
 @app.command("list")
-def listing(ctx: typer.Context, follow_up: FollowUp = "", to_domain: ToDomain = "", account: Account = "",
-            every: Annotated[bool, typer.Option("--all", help="Also those that have come to an end.")] = False) -> None:
+def listing(
+    ctx: typer.Context,
+    follow_up: FollowUp = "",
+    to_domain: ToDomain = "",
+    account: Account = "",
+    every: Annotated[
+        bool, typer.Option("--all", help="Also those that have come to an end.")
+    ] = False,
+) -> None:
     """Letters that have not come to an end, oldest first."""
     from gateway.actions import queue
     from gateway.model import LetterState
     from gateway.store import outbox
 
-    chosen = _selection(None, follow_up, to_domain, account, states=tuple(LetterState) if every else outbox.OPEN)
+    chosen = _selection(
+        None, follow_up, to_domain, account, states=tuple(LetterState) if every else outbox.OPEN
+    )
     with closing(context.store(context.settings(ctx))) as store:
         found = queue.listed(store, chosen)
-    rows = [_row(one, found.keys.get(one.participant), found.resting.get(one.letter.account)) for one in found.letters]
+    rows = [
+        _row(one, found.keys.get(one.participant), found.resting.get(one.letter.account))
+        for one in found.letters
+    ]
     output.objects(rows, as_json=context.invocation(ctx).json, columns=COLUMNS)
     if not context.invocation(ctx).json:
         _tell(found.resting.values())
 
 
 @app.command()
-def show(ctx: typer.Context, number: Annotated[int, typer.Argument(metavar="N", help="The letter's number.")]) -> None:
+def show(
+    ctx: typer.Context,
+    number: Annotated[int, typer.Argument(metavar="N", help="The letter's number.")],
+) -> None:
     """One letter, and every try to send it with the server's words."""
     from gateway.actions import queue
     from gateway.store import codec
@@ -51,8 +82,18 @@ def show(ctx: typer.Context, number: Annotated[int, typer.Argument(metavar="N", 
 
     with closing(context.store(context.settings(ctx))) as store:
         found = queue.listed(store, Selection(numbers=(number,)))
-        attempts = [{"at": codec.moment(one.started_at), "seconds": round(one.seconds, 3), "verdict": one.verdict, "step": one.step,
-                     "code": one.code, "text": one.text, "host": one.host} for one in queue.history(store, number)]
+        attempts = [
+            {
+                "at": codec.moment(one.started_at),
+                "seconds": round(one.seconds, 3),
+                "verdict": one.verdict,
+                "step": one.step,
+                "code": one.code,
+                "text": one.text,
+                "host": one.host,
+            }
+            for one in queue.history(store, number)
+        ]
     [letter] = found.letters
     row = _row(letter, found.keys.get(letter.participant), found.resting.get(letter.letter.account))
     if context.invocation(ctx).json:
@@ -65,7 +106,9 @@ def show(ctx: typer.Context, number: Annotated[int, typer.Argument(metavar="N", 
 
 @app.command()
 def shape(ctx: typer.Context) -> None:
-    """How old the letters are that have not left, by the domain they go to; and which accounts rest."""
+    """How old the letters are that have not left, by the domain they go to; and which accounts
+    rest.
+    """
     from gateway.actions import queue
     from gateway.store import codec
 
@@ -73,74 +116,157 @@ def shape(ctx: typer.Context) -> None:
         destinations, resting = queue.shape(store, datetime.now(UTC))
     as_json = context.invocation(ctx).json
     rows: list[dict[str, Any]] = [
-        {"destination": one.domain, "letters": one.letters, "held": one.held, "oldest_seconds": int(one.oldest.total_seconds()),
-         **({"ages": dict(one.ages)} if as_json else one.ages)} for one in destinations]
+        {
+            "destination": one.domain,
+            "letters": one.letters,
+            "held": one.held,
+            "oldest_seconds": int(one.oldest.total_seconds()),
+            **({"ages": dict(one.ages)} if as_json else one.ages),
+        }
+        for one in destinations
+    ]
     if as_json:
-        rows += [{"account": one.account, "rests_since": codec.moment(one.since), "rests_until": codec.moment(one.until),
-                  "failures": one.failures, "words": one.words} for one in resting]
+        rows += [
+            {
+                "account": one.account,
+                "rests_since": codec.moment(one.since),
+                "rests_until": codec.moment(one.until),
+                "failures": one.failures,
+                "words": one.words,
+            }
+            for one in resting
+        ]
     output.objects(rows, as_json=as_json)
     if not as_json:
         _tell(resting)
 
 
 @app.command()
-def hold(ctx: typer.Context, numbers: Numbers = None, follow_up: FollowUp = "", to_domain: ToDomain = "", account: Account = "") -> None:
-    """Keep waiting letters from leaving, and whatever takes their place, until they are released."""
+def hold(
+    ctx: typer.Context,
+    numbers: Numbers = None,
+    follow_up: FollowUp = "",
+    to_domain: ToDomain = "",
+    account: Account = "",
+) -> None:
+    """Keep waiting letters from leaving, and whatever takes their place, until they are
+    released.
+    """
     _change(ctx, "hold", numbers, follow_up, to_domain, account)
 
 
 @app.command()
-def release(ctx: typer.Context, numbers: Numbers = None, follow_up: FollowUp = "", to_domain: ToDomain = "", account: Account = "") -> None:
+def release(
+    ctx: typer.Context,
+    numbers: Numbers = None,
+    follow_up: FollowUp = "",
+    to_domain: ToDomain = "",
+    account: Account = "",
+) -> None:
     """Let held letters leave."""
     _change(ctx, "release", numbers, follow_up, to_domain, account)
 
 
 @app.command()
-def retry(ctx: typer.Context, numbers: Numbers = None, follow_up: FollowUp = "", to_domain: ToDomain = "", account: Account = "") -> None:
+def retry(
+    ctx: typer.Context,
+    numbers: Numbers = None,
+    follow_up: FollowUp = "",
+    to_domain: ToDomain = "",
+    account: Account = "",
+) -> None:
     """Try waiting letters now; by number also those that were refused, given up or dropped."""
     _change(ctx, "retry", numbers, follow_up, to_domain, account)
 
 
 @app.command()
-def drop(ctx: typer.Context, numbers: Numbers = None, follow_up: FollowUp = "", to_domain: ToDomain = "", account: Account = "") -> None:
-    """Never send these letters. The next change of the follow-up owes what the invitee then lacks."""
+def drop(
+    ctx: typer.Context,
+    numbers: Numbers = None,
+    follow_up: FollowUp = "",
+    to_domain: ToDomain = "",
+    account: Account = "",
+) -> None:
+    """Never send these letters. The next change of the follow-up owes what the invitee then
+    lacks.
+    """
     _change(ctx, "drop", numbers, follow_up, to_domain, account)
 
 
-def _change(ctx: typer.Context, word: str, numbers: list[int] | None, follow_up: str, to_domain: str, account: str) -> None:
+def _change(
+    ctx: typer.Context,
+    word: str,
+    numbers: list[int] | None,
+    follow_up: str,
+    to_domain: str,
+    account: str,
+) -> None:
     from gateway.actions import queue
 
     if not (numbers or follow_up or to_domain or account):
-        raise typer.BadParameter("say which letters: numbers, --follow-up, --to-domain or --account")
+        raise typer.BadParameter(
+            "say which letters: numbers, --follow-up, --to-domain or --account"
+        )
     verb: Verb = queue.Verb(word)
     with closing(context.store(context.settings(ctx))) as store:
-        changed = queue.change(store, verb, _selection(numbers, follow_up, to_domain, account), datetime.now(UTC), context.user())
-    rows = [{"letter": one.id, "to": one.letter.address, "follow_up": one.follow_up, "state": one.state.value} for one in changed]
+        changed = queue.change(
+            store,
+            verb,
+            _selection(numbers, follow_up, to_domain, account),
+            datetime.now(UTC),
+            context.user(),
+        )
+    rows = [
+        {
+            "letter": one.id,
+            "to": one.letter.address,
+            "follow_up": one.follow_up,
+            "state": one.state.value,
+        }
+        for one in changed
+    ]
     output.objects(rows, as_json=context.invocation(ctx).json)
     if not context.invocation(ctx).json:
         output.line(f"{len(rows)} letter{'' if len(rows) == 1 else 's'}")
 
 
-def _selection(numbers: list[int] | None, follow_up: str, to_domain: str, account: str, **more: Any) -> Selection:
+def _selection(
+    numbers: list[int] | None, follow_up: str, to_domain: str, account: str, **more: Any
+) -> Selection:
     from gateway.mail import address
     from gateway.store.outbox import Selection
 
     domain = address.domain(f"x@{to_domain}") or to_domain if to_domain else ""
-    return Selection(numbers=tuple(numbers or ()), follow_up=follow_up, domain=domain, account=account, **more)
+    return Selection(
+        numbers=tuple(numbers or ()), follow_up=follow_up, domain=domain, account=account, **more
+    )
 
 
 def _row(one: Queued, key: str | None, rest: Rest | None) -> dict[str, Any]:
     from gateway.store import codec
 
     letter = one.letter
-    return {"letter": one.id, "state": one.state.value, "to": letter.address, "follow_up": one.follow_up,
-            "participant": key or letter.address, "method": letter.method.value, "sequence": letter.sequence,
-            "instance": codec.moment(letter.date) or None, "account": letter.account, "tries": one.tries,
-            "created": codec.moment(one.created_at), "due": codec.moment(one.due_at),
-            "account_rests_until": codec.moment(rest.until) if rest is not None else None, "note": one.note}
+    return {
+        "letter": one.id,
+        "state": one.state.value,
+        "to": letter.address,
+        "follow_up": one.follow_up,
+        "participant": key or letter.address,
+        "method": letter.method.value,
+        "sequence": letter.sequence,
+        "instance": codec.moment(letter.date) or None,
+        "account": letter.account,
+        "tries": one.tries,
+        "created": codec.moment(one.created_at),
+        "due": codec.moment(one.due_at),
+        "account_rests_until": codec.moment(rest.until) if rest is not None else None,
+        "note": one.note,
+    }
 
 
 def _tell(resting: Any) -> None:
     for one in resting:
-        output.line(f"account {one.account} rests until {one.until.isoformat(timespec='seconds')}, since "
-                    f"{one.since.isoformat(timespec='seconds')} and {one.failures} tries: {one.words}")
+        output.line(
+            f"account {one.account} rests until {one.until.isoformat(timespec='seconds')}, since "
+            f"{one.since.isoformat(timespec='seconds')} and {one.failures} tries: {one.words}"
+        )

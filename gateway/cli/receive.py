@@ -17,8 +17,15 @@ if TYPE_CHECKING:
     from gateway.actions.review import Desk
     from gateway.inbound.process import Result
 
-Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Messages: .eml, mbox or Maildir.")]
-At = Annotated[str, typer.Option("--at", metavar="TIME", help="When they arrived, RFC 3339; default: their own headers.")]
+Files = Annotated[
+    list[Path], typer.Argument(metavar="FILE...", help="Messages: .eml, mbox or Maildir.")
+]
+At = Annotated[
+    str,
+    typer.Option(
+        "--at", metavar="TIME", help="When they arrived, RFC 3339; default: their own headers."
+    ),
+]
 COLUMNS = ("file", "outcome", "participant", "before", "after", "reason")
 
 
@@ -43,8 +50,16 @@ def receive(ctx: typer.Context, files: Files, at: At = "") -> None:
         raise typer.Exit(1)
 
 
-Explained = Annotated[list[Path], typer.Argument(metavar="FILE|N...", help=(
-    "Messages: .eml, mbox or Maildir; or numbers of messages in the inbox, from `review list` or the journal."))]
+Explained = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="FILE|N...",
+        help=(
+            "Messages: .eml, mbox or Maildir; or numbers of messages in the inbox, from `review"
+            " list` or the journal."
+        ),
+    ),
+]
 
 
 def explain(ctx: typer.Context, files: Explained, at: At = "") -> None:
@@ -77,9 +92,16 @@ def _kept(desk: Desk, number: int) -> tuple[dict[str, Any], Result]:
     if now is not None:
         result = process.Result(now.after, now.reason, now.told, now.rules)
     else:
-        result = process.Result(kept.outcome, kept.reason, (), tuple(facts.Rule(*rule) for rule in kept.detail.get("rules", ())))
+        result = process.Result(
+            kept.outcome,
+            kept.reason,
+            (),
+            tuple(facts.Rule(*rule) for rule in kept.detail.get("rules", ())),
+        )
     row = _row(f"message {number}", result)
-    return row | ({"follow_up": kept.follow_up, "address": kept.from_address} if now is None else {}), result
+    return row | (
+        {"follow_up": kept.follow_up, "address": kept.from_address} if now is None else {}
+    ), result
 
 
 def _show(row: dict[str, Any], result: Result, as_json: bool) -> None:
@@ -95,7 +117,10 @@ def _show(row: dict[str, Any], result: Result, as_json: bool) -> None:
         whom = one.participant or one.answer.address or "nobody known"
         instance = f" for {output.text(_instance(one))}" if one.answer.date is not None else ""
         change = f"{one.before} → {one.after}" if one.participant is not None else "no row"
-        output.line(f"  {whom}{instance}: {decision.outcome}: {decision.reason or 'nothing more to say'} ({change})")
+        output.line(
+            f"  {whom}{instance}: {decision.outcome}: {decision.reason or 'nothing more to say'}"
+            f" ({change})"
+        )
 
 
 def _instance(one: Told) -> str:
@@ -107,9 +132,14 @@ def _instance(one: Told) -> str:
 def _row(file: str, result: Result) -> dict[str, Any]:
     lines = [_answer(one) for one in result.told]
     outcome = result.outcome.value if result.outcome else None
-    first = min(lines, key=lambda line: (line["outcome"] != outcome, line["participant"] is None), default=_answer(None))
+    first = min(
+        lines,
+        key=lambda line: (line["outcome"] != outcome, line["participant"] is None),
+        default=_answer(None),
+    )
     row = {"file": file, "outcome": outcome, "reason": result.reason} | {
-        name: value for name, value in first.items() if name not in ("outcome", "reason")}
+        name: value for name, value in first.items() if name not in ("outcome", "reason")
+    }
     return row | ({"answers": lines} if len(lines) > 1 else {})
 
 
@@ -117,12 +147,21 @@ def _answer(one: Told | None) -> dict[str, Any]:
     from gateway.store import codec
 
     if one is None:
-        return dict.fromkeys(("follow_up", "participant", "address", "instance", "before", "after", "comment"))
+        return dict.fromkeys(
+            ("follow_up", "participant", "address", "instance", "before", "after", "comment")
+        )
     answer, decision = one.answer, one.answer.decision
     line: dict[str, Any] = {
-        "outcome": decision.outcome.value, "reason": decision.reason, "follow_up": answer.follow_up or None,
-        "participant": one.participant, "address": answer.address, "instance": codec.moment(answer.date) or None,
-        "before": one.before or None, "after": one.after or None, "comment": decision.comment}
+        "outcome": decision.outcome.value,
+        "reason": decision.reason,
+        "follow_up": answer.follow_up or None,
+        "participant": one.participant,
+        "address": answer.address,
+        "instance": codec.moment(answer.date) or None,
+        "before": one.before or None,
+        "after": one.after or None,
+        "comment": decision.comment,
+    }
     if decision.proposal is not None:
         line["proposed_start"] = codec.moment(decision.proposal.start) or None
         line["proposed_end"] = codec.moment(decision.proposal.end) or None
@@ -135,5 +174,7 @@ def _time(text: str) -> datetime | None:
     try:
         when = datetime.fromisoformat(text)
     except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is no time like 2026-12-01T08:00:00Z", param_hint="--at") from error
+        raise typer.BadParameter(
+            f"{text!r} is no time like 2026-12-01T08:00:00Z", param_hint="--at"
+        ) from error
     return (when if when.tzinfo is not None else when.replace(tzinfo=UTC)).astimezone(UTC)

@@ -1,7 +1,8 @@
 """`invite-gateway review`: what waits for a person, and his decisions (contract.md §2).
 
-Security: everything shown comes from strangers and is escaped; tokens in addresses of ours are cut. Whoever may run this command
-may override trust, one message at a time; the journal keeps the name of his operating-system account.
+Security: everything shown comes from strangers and is escaped; tokens in addresses of ours are cut.
+Whoever may run this command may override trust, one message at a time; the journal keeps the name
+of his operating-system account.
 """
 
 from __future__ import annotations
@@ -22,18 +23,55 @@ if TYPE_CHECKING:
     from gateway.model import Outcome
     from gateway.store.proposals import Proposal
 
-app = typer.Typer(no_args_is_help=True, help="Messages that wait for a person: list, show, decide, teach.")
+app = typer.Typer(
+    no_args_is_help=True, help="Messages that wait for a person: list, show, decide, teach."
+)
 
-COLUMNS = ("number", "arrived", "outcome", "follow_up", "participant", "from", "claims", "question", "subject")
-HEADERS = ("from", "sender", "reply-to", "to", "cc", "delivered-to", "x-original-to", "return-path", "date", "subject", "message-id",
-           "in-reply-to", "references", "auto-submitted", "authentication-results", "received")
-"""The headers on which decisions rest. Of `Received` the topmost is shown, which our own server wrote."""
+COLUMNS = (
+    "number",
+    "arrived",
+    "outcome",
+    "follow_up",
+    "participant",
+    "from",
+    "claims",
+    "question",
+    "subject",
+)
+HEADERS = (
+    "from",
+    "sender",
+    "reply-to",
+    "to",
+    "cc",
+    "delivered-to",
+    "x-original-to",
+    "return-path",
+    "date",
+    "subject",
+    "message-id",
+    "in-reply-to",
+    "references",
+    "auto-submitted",
+    "authentication-results",
+    "received",
+)
+"""The headers on which decisions rest. Of `Received` the topmost is shown, which our own server
+wrote.
+"""
 TEXT_LINES = 60
 LONGEST = 500
 
 NUMBER = re.compile(r"(p?)([1-9][0-9]{0,17})")
-Number = Annotated[str, typer.Argument(metavar="N", help="The number from `review list`: of a message, or pN of a proposal.")]
-FollowUp = Annotated[str | None, typer.Option("--follow-up", metavar="KEY", help="Only those about this follow-up.")]
+Number = Annotated[
+    str,
+    typer.Argument(
+        metavar="N", help="The number from `review list`: of a message, or pN of a proposal."
+    ),
+]
+FollowUp = Annotated[
+    str | None, typer.Option("--follow-up", metavar="KEY", help="Only those about this follow-up.")
+]
 
 
 @app.command("list")
@@ -58,13 +96,18 @@ def list_(ctx: typer.Context, follow_up: FollowUp = None) -> None:
 
 @app.command()
 def show(ctx: typer.Context, number: Number) -> None:
-    """Everything about one message: the rules in order, its headers and text, what it claims, and what can be done."""
+    """Everything about one message: the rules in order, its headers and text, what it claims, and
+    what can be done.
+    """
     from gateway.actions import review
 
     proposed, which = _number(number)
     with _desk(ctx) as desk:
         if proposed:
-            row = next((_proposal(one) for one in review.requests(desk.store) if one.proposal.id == which), None)
+            row = next(
+                (_proposal(one) for one in review.requests(desk.store) if one.proposal.id == which),
+                None,
+            )
             if row is None:
                 raise InputError(f"there is no open proposal {number}")
         else:
@@ -78,17 +121,46 @@ def show(ctx: typer.Context, number: Number) -> None:
 @app.command()
 def apply(
     ctx: typer.Context,
-    number: Annotated[str, typer.Argument(metavar="N", help="The number of a message, or pN of a proposal.")] = "",
-    all_matching: Annotated[bool, typer.Option("--all-matching", help="Every message that waits and matches the options below.")] = False,
-    outcome: Annotated[str, typer.Option(metavar="OUTCOME", help="With --all-matching: of this outcome, for example held.")] = "",
-    reason: Annotated[str, typer.Option(metavar="TEXT", help="With --all-matching: whose reason has these words.")] = "",
+    number: Annotated[
+        str, typer.Argument(metavar="N", help="The number of a message, or pN of a proposal.")
+    ] = "",
+    all_matching: Annotated[
+        bool,
+        typer.Option(
+            "--all-matching", help="Every message that waits and matches the options below."
+        ),
+    ] = False,
+    outcome: Annotated[
+        str,
+        typer.Option(
+            metavar="OUTCOME", help="With --all-matching: of this outcome, for example held."
+        ),
+    ] = "",
+    reason: Annotated[
+        str, typer.Option(metavar="TEXT", help="With --all-matching: whose reason has these words.")
+    ] = "",
     follow_up: FollowUp = None,
-    named: Annotated[str, typer.Option("--as", metavar="PARTICIPANT", help=(
-        "It is this participant's answer, whatever trust says: his key, his address, or FOLLOW_UP/KEY; of one date: KEY/DATE."))] = "",
-    add: Annotated[bool, typer.Option("--add", help=(
-        "It is nobody's who was invited: invite whoever answered, and take his answer."))] = False,
+    named: Annotated[
+        str,
+        typer.Option(
+            "--as",
+            metavar="PARTICIPANT",
+            help=(
+                "It is this participant's answer, whatever trust says: his key, his address, or"
+                " FOLLOW_UP/KEY; of one date: KEY/DATE."
+            ),
+        ),
+    ] = "",
+    add: Annotated[
+        bool,
+        typer.Option(
+            "--add",
+            help="It is nobody's who was invited: invite whoever answered, and take his answer.",
+        ),
+    ] = False,
 ) -> None:
-    """Judge a message anew by the rules of today, as of its arrival. Exit 1 when it still waits, with the reason.
+    """Judge a message anew by the rules of today, as of its arrival. Exit 1 when it still waits,
+    with the reason.
 
     With pN: accept the proposed time, which moves the follow-up and asks everybody again.
     """
@@ -97,16 +169,23 @@ def apply(
     if bool(number) == all_matching:
         raise typer.BadParameter("either N or --all-matching")
     if all_matching and (named or add):
-        raise typer.BadParameter("trust is overridden for one message at a time: --as and --add need N", param_hint="--all-matching")
+        raise typer.BadParameter(
+            "trust is overridden for one message at a time: --as and --add need N",
+            param_hint="--all-matching",
+        )
     if not all_matching and (outcome or reason or follow_up):
         raise typer.BadParameter("--outcome, --reason and --follow-up belong to --all-matching")
     if named and add:
-        raise typer.BadParameter("--as says that he was invited, --add that he was not", param_hint="--as")
+        raise typer.BadParameter(
+            "--as says that he was invited, --add that he was not", param_hint="--as"
+        )
     wanted = _outcome(outcome)
     if number:
         proposed, which = _number(number)
         if proposed and (named or add):
-            raise typer.BadParameter("a proposal is accepted as it is", param_hint="--as" if named else "--add")
+            raise typer.BadParameter(
+                "a proposal is accepted as it is", param_hint="--as" if named else "--add"
+            )
         with _desk(ctx) as desk:
             if proposed:
                 _decided(ctx, *review.decide(desk, which, accept=True), "accepted")
@@ -121,9 +200,20 @@ def apply(
                 continue
             kept, error = one
             failed = True
-            rows.append({"number": kept.number, "before": kept.outcome, "after": kept.outcome, "done": False,
-                         "reason": f"this program failed on it: {type(error).__name__}: {error}"})
-    output.objects(rows, as_json=context.invocation(ctx).json, columns=("number", "before", "after", "done", "reason"))
+            rows.append(
+                {
+                    "number": kept.number,
+                    "before": kept.outcome,
+                    "after": kept.outcome,
+                    "done": False,
+                    "reason": f"this program failed on it: {type(error).__name__}: {error}",
+                }
+            )
+    output.objects(
+        rows,
+        as_json=context.invocation(ctx).json,
+        columns=("number", "before", "after", "done", "reason"),
+    )
     if not context.invocation(ctx).json:
         output.line(f"{sum(row['done'] for row in rows)} of {len(rows)} wait no longer")
     if failed:
@@ -132,10 +222,13 @@ def apply(
 
 @app.command()
 def reject(
-    ctx: typer.Context, number: Number,
+    ctx: typer.Context,
+    number: Number,
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, for the journal.")] = "",
 ) -> None:
-    """Set a message aside: it changes nothing and waits no longer. With pN: decline the proposed time and tell the invitee."""
+    """Set a message aside: it changes nothing and waits no longer. With pN: decline the proposed
+    time and tell the invitee.
+    """
     from gateway.actions import review
 
     proposed, which = _number(number)
@@ -149,28 +242,44 @@ def reject(
 @app.command()
 def learn(
     ctx: typer.Context,
-    what: Annotated[str, typer.Argument(metavar="N|ADDRESS", help="A message whose sender it is, or an address.")],
-    participant: Annotated[str, typer.Argument(metavar="PARTICIPANT", help="A person's key, or FOLLOW_UP/KEY.")] = "",
+    what: Annotated[
+        str,
+        typer.Argument(metavar="N|ADDRESS", help="A message whose sender it is, or an address."),
+    ],
+    participant: Annotated[
+        str, typer.Argument(metavar="PARTICIPANT", help="A person's key, or FOLLOW_UP/KEY.")
+    ] = "",
 ) -> None:
-    """Record an address as the same person. With N: its From, and the message is applied by the normal rules then."""
+    """Record an address as the same person. With N: its From, and the message is applied by the
+    normal rules then.
+    """
     from gateway.actions import review
 
     if not what.isdecimal() and not participant:
-        raise typer.BadParameter("an address needs the PARTICIPANT whose it is", param_hint="PARTICIPANT")
+        raise typer.BadParameter(
+            "an address needs the PARTICIPANT whose it is", param_hint="PARTICIPANT"
+        )
     with _desk(ctx) as desk:
         if what.isdecimal():
             _tell(ctx, review.learn_from(desk, _number(what)[1], named=participant))
             return
         new = review.learn(desk, what, participant)
-    _say(ctx, {"address": what, "participant": participant, "learned": new},
-         f"{what} is known as {participant} now" if new else f"{what} was known as {participant} already")
+    _say(
+        ctx,
+        {"address": what, "participant": participant, "learned": new},
+        f"{what} is known as {participant} now"
+        if new
+        else f"{what} was known as {participant} already",
+    )
 
 
 @app.command()
 def forget(
     ctx: typer.Context,
     address: Annotated[str, typer.Argument(metavar="ADDRESS")],
-    participant: Annotated[str, typer.Argument(metavar="PARTICIPANT", help="A person's key, or FOLLOW_UP/KEY.")],
+    participant: Annotated[
+        str, typer.Argument(metavar="PARTICIPANT", help="A person's key, or FOLLOW_UP/KEY.")
+    ],
 ) -> None:
     """Revoke a learned address. Exit 1 when it was none."""
     from gateway.actions import review
@@ -178,8 +287,14 @@ def forget(
     with _desk(ctx) as desk:
         gone = review.forget(desk, address, participant)
     if not gone:
-        raise InputError(f"{address} is no learned address of {participant}; see: invite-gateway review known")
-    _say(ctx, {"address": address, "participant": participant, "forgotten": True}, f"{address} is no longer known as {participant}")
+        raise InputError(
+            f"{address} is no learned address of {participant}; see: invite-gateway review known"
+        )
+    _say(
+        ctx,
+        {"address": address, "participant": participant, "forgotten": True},
+        f"{address} is no longer known as {participant}",
+    )
 
 
 @app.command()
@@ -189,8 +304,17 @@ def known(ctx: typer.Context) -> None:
     from gateway.store import known as addresses
 
     with _desk(ctx) as desk, desk.store.read() as connection:
-        rows = [{"address": one.address, "participant": one.name, "source": one.source, "learned_at": codec.moment(one.learned_at),
-                 "learned_by": one.learned_by, "message": one.message} for one in addresses.learned(connection)]
+        rows = [
+            {
+                "address": one.address,
+                "participant": one.name,
+                "source": one.source,
+                "learned_at": codec.moment(one.learned_at),
+                "learned_by": one.learned_by,
+                "message": one.message,
+            }
+            for one in addresses.learned(connection)
+        ]
     if rows or context.invocation(ctx).json:
         output.objects(rows, as_json=context.invocation(ctx).json)
     else:
@@ -204,14 +328,22 @@ def _desk(ctx: typer.Context) -> Iterator[Desk]:
 
     effective = context.settings(ctx)
     with closing(context.store(effective)) as store:
-        yield review.Desk(store, effective, process.Processor(store, effective).again, context.user(), datetime.now(UTC))
+        yield review.Desk(
+            store,
+            effective,
+            process.Processor(store, effective).again,
+            context.user(),
+            datetime.now(UTC),
+        )
 
 
 def _number(text: str) -> tuple[bool, int]:
     """Whether a proposal is meant, and the number."""
     found = NUMBER.fullmatch(text)
     if found is None:
-        raise typer.BadParameter(f"{text!r} is no number like 12, nor one of a proposal like p12", param_hint="N")
+        raise typer.BadParameter(
+            f"{text!r} is no number like 12, nor one of a proposal like p12", param_hint="N"
+        )
     return found[1] == "p", int(found[2])
 
 
@@ -221,7 +353,9 @@ def _outcome(word: str) -> Outcome | None:
     if not word:
         return None
     if word not in {one.value for one in REVIEW}:
-        raise typer.BadParameter(f"{word!r} is none of {', '.join(sorted(REVIEW))}", param_hint="--outcome")
+        raise typer.BadParameter(
+            f"{word!r} is none of {', '.join(sorted(REVIEW))}", param_hint="--outcome"
+        )
     return Outcome(word)
 
 
@@ -229,31 +363,72 @@ def _row(case: Case) -> dict[str, Any]:
     from gateway.store import codec
 
     kept = case.kept
-    return {"number": kept.number, "arrived": codec.moment(kept.arrived), "outcome": kept.outcome, "reason": kept.reason,
-            "follow_up": kept.follow_up, "participant": case.participant, "invited": case.invited or None, "from": kept.from_address,
-            "subject": kept.subject, "question": case.question,
-            "claims": [{"reply": one.get("claimed"), "instance": one.get("instance") or None, "comment": one.get("comment", "")}
-                       for one in case.claims]}
+    return {
+        "number": kept.number,
+        "arrived": codec.moment(kept.arrived),
+        "outcome": kept.outcome,
+        "reason": kept.reason,
+        "follow_up": kept.follow_up,
+        "participant": case.participant,
+        "invited": case.invited or None,
+        "from": kept.from_address,
+        "subject": kept.subject,
+        "question": case.question,
+        "claims": [
+            {
+                "reply": one.get("claimed"),
+                "instance": one.get("instance") or None,
+                "comment": one.get("comment", ""),
+            }
+            for one in case.claims
+        ],
+    }
 
 
 def _claim(one: dict[str, Any]) -> str:
     instance = f" for {one['instance']}" if one["instance"] else ""
-    return f"{one['reply'] or 'no answer'}{instance}" + (f" “{one['comment']}”" if one["comment"] else "")
+    return f"{one['reply'] or 'no answer'}{instance}" + (
+        f" “{one['comment']}”" if one["comment"] else ""
+    )
 
 
 def _proposal(one: Request) -> dict[str, Any]:
     from gateway.store import codec
 
     asked = one.proposal
-    what = f"{codec.moment(asked.start)} – {codec.moment(asked.end)}" if asked.end is not None else codec.moment(asked.start)
+    what = (
+        f"{codec.moment(asked.start)} – {codec.moment(asked.end)}"
+        if asked.end is not None
+        else codec.moment(asked.start)
+    )
     place = f" at {asked.location}" if asked.location else ""
     question = f"{one.participant} asks for {what}{place}: move {asked.follow_up}?"
-    return {"number": f"p{asked.id}", "arrived": codec.moment(asked.created_at), "outcome": "proposal", "reason": "asks for another time",
-            "follow_up": asked.follow_up, "participant": one.participant, "from": asked.address, "subject": "", "question": question,
-            "claims": [{"reply": None, "instance": codec.moment(asked.instance) or None, "comment": asked.comment}],
-            "proposed_start": codec.moment(asked.start), "proposed_end": codec.moment(asked.end) or None, "location": asked.location,
-            "message": asked.message,
-            "commands": [f"invite-gateway review apply p{asked.id}", f"invite-gateway review reject p{asked.id}"]}
+    return {
+        "number": f"p{asked.id}",
+        "arrived": codec.moment(asked.created_at),
+        "outcome": "proposal",
+        "reason": "asks for another time",
+        "follow_up": asked.follow_up,
+        "participant": one.participant,
+        "from": asked.address,
+        "subject": "",
+        "question": question,
+        "claims": [
+            {
+                "reply": None,
+                "instance": codec.moment(asked.instance) or None,
+                "comment": asked.comment,
+            }
+        ],
+        "proposed_start": codec.moment(asked.start),
+        "proposed_end": codec.moment(asked.end) or None,
+        "location": asked.location,
+        "message": asked.message,
+        "commands": [
+            f"invite-gateway review apply p{asked.id}",
+            f"invite-gateway review reject p{asked.id}",
+        ],
+    }
 
 
 def _case(desk: Desk, number: int) -> dict[str, Any]:
@@ -262,11 +437,14 @@ def _case(desk: Desk, number: int) -> dict[str, Any]:
 
     case, now = review.show(desk, number), review.foretell(desk, number)
     return _row(case) | {
-        "unlearnable": case.unlearnable or None, "waits": case.kept.waits,
+        "unlearnable": case.unlearnable or None,
+        "waits": case.kept.waits,
         "rules": [{"rule": name, "text": text} for name, text in case.kept.detail.get("rules", [])],
-        "history": case.kept.detail.get("history", []), **_content(case, desk.mailboxes),
+        "history": case.kept.detail.get("history", []),
+        **_content(case, desk.mailboxes),
         "now": {"outcome": now.after.value, "reason": now.reason} if now is not None else None,
-        "commands": _commands(case, now) if case.kept.waits else []}
+        "commands": _commands(case, now) if case.kept.waits else [],
+    }
 
 
 def _content(case: Case, mailboxes: Sequence[str]) -> dict[str, Any]:
@@ -280,23 +458,30 @@ def _content(case: Case, mailboxes: Sequence[str]) -> dict[str, Any]:
         message = parse.read(case.kept.raw)
     except Unreadable as error:
         return {"headers": {}, "text": "", "unreadable": str(error)}
-    tokens = [re.compile(rf"({re.escape(local)}\+\w{{0,6}})\w*(@{re.escape(domain)})", re.IGNORECASE)
-              for local, _, domain in (one.rpartition("@") for one in mailboxes)]
+    tokens = [
+        re.compile(rf"({re.escape(local)}\+\w{{0,6}})\w*(@{re.escape(domain)})", re.IGNORECASE)
+        for local, _, domain in (one.rpartition("@") for one in mailboxes)
+    ]
 
     def cut(value: str) -> str:
         for token in tokens:
             value = token.sub(r"\1…\2", value)
         return value[:LONGEST]
 
-    headers = {name: [cut(value) for value in message.headers[name][:1 if name == "received" else 5]]
-               for name in HEADERS if name in message.headers}
+    headers = {
+        name: [cut(value) for value in message.headers[name][: 1 if name == "received" else 5]]
+        for name in HEADERS
+        if name in message.headers
+    }
     return {"headers": headers, "text": _cut_lines(message.text)}
 
 
 def _cut_lines(text: str) -> str:
     lines = text.splitlines()
     more = len(lines) - TEXT_LINES
-    return "\n".join(line[:LONGEST] for line in lines[:TEXT_LINES]) + (f"\n[{more} more lines]" if more > 0 else "")
+    return "\n".join(line[:LONGEST] for line in lines[:TEXT_LINES]) + (
+        f"\n[{more} more lines]" if more > 0 else ""
+    )
 
 
 def _commands(case: Case, now: Settled | None) -> list[str]:
@@ -308,7 +493,10 @@ def _commands(case: Case, now: Settled | None) -> list[str]:
         found.append(f"invite-gateway review apply {number} --add")
     elif case.participant is not None:
         if case.question.endswith("the same person?") and not case.unlearnable:
-            found += [f"invite-gateway review learn {number}", f"invite-gateway review apply {number} --add"]
+            found += [
+                f"invite-gateway review learn {number}",
+                f"invite-gateway review apply {number} --add",
+            ]
         found.append(f"invite-gateway review apply {number} --as {case.participant}")
     elif case.kept.outcome == "unknown_invitation":
         found.append(f"invite-gateway review apply {number} --as FOLLOW_UP/PARTICIPANT")
@@ -329,7 +517,10 @@ def _show(row: dict[str, Any]) -> None:
     for at, rule in enumerate(row.get("rules", ()), 1):
         output.line(f"  rule {at}, {rule['rule']}: {rule['text']}")
     for step in row.get("history", ()):
-        output.line(f"  before: {step['outcome']}: {step['reason']} (until {step['verb']} by {step['by']}, {step['at']})")
+        output.line(
+            f"  before: {step['outcome']}: {step['reason']} (until {step['verb']} by {step['by']},"
+            f" {step['at']})"
+        )
     for name, values in row.get("headers", {}).items():
         for value in values:
             output.line(f"  {name.title()}: {value}")
@@ -342,18 +533,37 @@ def _show(row: dict[str, Any]) -> None:
 
 
 def _settled(one: Settled) -> dict[str, Any]:
-    return {"number": one.number, "before": one.before, "after": one.after, "done": one.done, "reason": one.reason,
-            "repeated": one.repeated,
-            "answers": [{"participant": told.participant, "before": told.before, "after": told.after} for told in one.told
-                        if told.participant is not None]}
+    return {
+        "number": one.number,
+        "before": one.before,
+        "after": one.after,
+        "done": one.done,
+        "reason": one.reason,
+        "repeated": one.repeated,
+        "answers": [
+            {"participant": told.participant, "before": told.before, "after": told.after}
+            for told in one.told
+            if told.participant is not None
+        ],
+    }
 
 
 def _decided(ctx: typer.Context, one: Proposal, new: bool, word: str) -> None:
     from gateway.store import codec
 
-    row = {"number": f"p{one.id}", "follow_up": one.follow_up, "state": word, "proposed_start": codec.moment(one.start),
-           "repeated": not new}
-    _say(ctx, row, f"p{one.id}: {one.follow_up}, {row['proposed_start']}: {word}" + ("" if new else " before; nothing changed"))
+    row = {
+        "number": f"p{one.id}",
+        "follow_up": one.follow_up,
+        "state": word,
+        "proposed_start": codec.moment(one.start),
+        "repeated": not new,
+    }
+    _say(
+        ctx,
+        row,
+        f"p{one.id}: {one.follow_up}, {row['proposed_start']}: {word}"
+        + ("" if new else " before; nothing changed"),
+    )
 
 
 def _tell(ctx: typer.Context, one: Settled) -> None:
@@ -364,7 +574,9 @@ def _tell(ctx: typer.Context, one: Settled) -> None:
     elif one.repeated:
         output.line(f"{one.number}: {one.after}: {one.reason} (done before; nothing changed)")
     else:
-        output.line(f"{one.number}: {f'{one.before} →' if one.done else 'still'} {one.after}: {one.reason}")
+        output.line(
+            f"{one.number}: {f'{one.before} →' if one.done else 'still'} {one.after}: {one.reason}"
+        )
         for told in row["answers"]:
             output.line(f"  {told['participant']}: {told['before']} → {told['after']}")
         for rule in one.rules if not one.done else ():

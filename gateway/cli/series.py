@@ -1,4 +1,6 @@
-"""`invite-gateway series`: ending a series early, and letting it go on as another from one of its dates (domain.md §6)."""
+"""`invite-gateway series`: ending a series early, and letting it go on as another from one of its
+dates (domain.md §6).
+"""
 
 from __future__ import annotations
 
@@ -10,15 +12,23 @@ import typer
 
 from gateway.cli import context, output
 
-app = typer.Typer(no_args_is_help=True, help="Series: stop them early, or change them from one date on.")
+app = typer.Typer(
+    no_args_is_help=True, help="Series: stop them early, or change them from one date on."
+)
 
 Key = Annotated[str, typer.Argument(metavar="FOLLOW_UP", help="Its key.")]
 TIME = "2026-12-08T09:00:00, in the series' zone where it has no offset; 2026-12-08 for a day"
 
 
 @app.command()
-def stop(ctx: typer.Context, key: Key,
-         after: Annotated[str, typer.Option(metavar="TIME", help=f"The last date, or the last day, that stays: {TIME}.")]) -> None:
+def stop(
+    ctx: typer.Context,
+    key: Key,
+    after: Annotated[
+        str,
+        typer.Option(metavar="TIME", help=f"The last date, or the last day, that stays: {TIME}."),
+    ],
+) -> None:
     """Have no dates after this one. Answers stay; everybody who holds the series is told."""
     from gateway.actions import series
 
@@ -26,35 +36,67 @@ def stop(ctx: typer.Context, key: Key,
     with closing(context.store(effective)) as store, store.write() as connection:
         last = series.moment(connection, key, after, effective, day=True)
         changed = series.stop(connection, key, last, effective, datetime.now(UTC), context.user())
-    output.objects([{"follow_up": key, "stopped_after": after, "changed": changed}], as_json=context.invocation(ctx).json)
+    output.objects(
+        [{"follow_up": key, "stopped_after": after, "changed": changed}],
+        as_json=context.invocation(ctx).json,
+    )
 
 
 @app.command()
 def split(
-    ctx: typer.Context, key: Key,
-    at: Annotated[str, typer.Option("--from", metavar="TIME", help=f"The first date that is another: {TIME}.")],
+    ctx: typer.Context,
+    key: Key,
+    at: Annotated[
+        str, typer.Option("--from", metavar="TIME", help=f"The first date that is another: {TIME}.")
+    ],
     title: Annotated[str | None, typer.Option(help="From then on.")] = None,
     location: Annotated[str | None, typer.Option(help="From then on.")] = None,
     agenda: Annotated[str | None, typer.Option(help="From then on.")] = None,
-    start: Annotated[str | None, typer.Option(metavar="TIME", help="When that date begins now.")] = None,
-    end: Annotated[str | None, typer.Option(metavar="TIME", help="When that date ends now.")] = None,
-    rrule: Annotated[str | None, typer.Option(metavar="RULE", help="The rule from then on, as FREQ=WEEKLY;BYDAY=WE.")] = None,
+    start: Annotated[
+        str | None, typer.Option(metavar="TIME", help="When that date begins now.")
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option(metavar="TIME", help="When that date ends now.")
+    ] = None,
+    rrule: Annotated[
+        str | None,
+        typer.Option(metavar="RULE", help="The rule from then on, as FREQ=WEEKLY;BYDAY=WE."),
+    ] = None,
 ) -> None:
-    """This and all future dates: end the series before a date and begin another there, with the same people. Prints its key, and
-    whose one date it does not have: their invitations are cancelled."""
+    """This and all future dates: end the series before a date and begin another there, with the
+    same people. Prints its key, and whose one date it does not have: their invitations are
+    cancelled.
+    """
     from gateway.actions import series
     from gateway.store import codec, columns
 
     effective, as_json = context.settings(ctx), context.invocation(ctx).json
-    changes: dict[str, Any] = {name: value for name, value in (
-        ("title", title), ("location", location), ("agenda", agenda), ("rrule", rrule)) if value is not None}
+    changes: dict[str, Any] = {
+        name: value
+        for name, value in (
+            ("title", title),
+            ("location", location),
+            ("agenda", agenda),
+            ("rrule", rrule),
+        )
+        if value is not None
+    }
     with closing(context.store(effective)) as store, store.write() as connection:
         for column, text in (("start_at", start), ("end_at", end)):
             if text is not None:
                 changes[column] = columns.instant(series.moment(connection, key, text, effective))
         first = series.moment(connection, key, at, effective, day=True)
-        made = series.split(connection, key, first, changes, effective, datetime.now(UTC), context.user())
+        made = series.split(
+            connection, key, first, changes, effective, datetime.now(UTC), context.user()
+        )
     lost = [{"key": one.key, "date": codec.moment(one.date)} for one in made.lost]
-    output.objects([{"follow_up": key, "continued_by": made.key, "lost": lost}], as_json=as_json, columns=("follow_up", "continued_by"))
+    output.objects(
+        [{"follow_up": key, "continued_by": made.key, "lost": lost}],
+        as_json=as_json,
+        columns=("follow_up", "continued_by"),
+    )
     for one in () if as_json else lost:
-        context.complain(f"{one['key']} was invited to {one['date']} alone, which {made.key} does not have: that is cancelled")
+        context.complain(
+            f"{one['key']} was invited to {one['date']} alone, which {made.key} does not have: that"
+            " is cancelled"
+        )

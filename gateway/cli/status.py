@@ -11,13 +11,27 @@ import typer
 from gateway.cli import context, output
 from gateway.errors import NotFound
 
-COLUMNS = ("follow_up", "key", "original_start", "name", "address", "email_invite", "code", "status", "reply", "delivery", "comment",
-           "note")
+COLUMNS = (
+    "follow_up",
+    "key",
+    "original_start",
+    "name",
+    "address",
+    "email_invite",
+    "code",
+    "status",
+    "reply",
+    "delivery",
+    "comment",
+    "note",
+)
 
 
 def status(
     ctx: typer.Context,
-    follow_up: Annotated[str | None, typer.Argument(metavar="FOLLOW_UP", help="Its key; without one, all.")] = None,
+    follow_up: Annotated[
+        str | None, typer.Argument(metavar="FOLLOW_UP", help="Its key; without one, all.")
+    ] = None,
 ) -> None:
     """Participants with their status, their own words, and what became of their letter."""
     from gateway.store import views
@@ -27,5 +41,8 @@ def status(
             raise NotFound(f"there is no follow-up {follow_up!r}")
         rows = [asdict(one) for one in views.status_rows(connection, follow_up)]
     dated = any(row["original_start"] for row in rows)
-    output.objects(rows, as_json=context.invocation(ctx).json,
-                   columns=[column for column in COLUMNS if dated or column != "original_start"])
+    output.objects(
+        rows,
+        as_json=context.invocation(ctx).json,
+        columns=[column for column in COLUMNS if dated or column != "original_start"],
+    )

@@ -1,7 +1,8 @@
 """Work by the clock: what has to be done every so often, whatever else goes on.
 
-The scheduler is a clock and nothing more: it keeps nothing, and a tick that was missed because the process slept, was stopped
-or was busy is made up for by the next one, once. What a tick does must therefore depend on the store, never on the tick.
+The scheduler is a clock and nothing more: it keeps nothing, and a tick that was missed because the
+process slept, was stopped or was busy is made up for by the next one, once. What a tick does must
+therefore depend on the store, never on the tick.
 
 On failure: a job that raises is logged and ticks again at its next time.
 Limits: one run of a job at a time in this process; between processes the store's leases decide.
@@ -29,16 +30,26 @@ class Job:
 
 async def run(jobs: Sequence[Job], stop: asyncio.Event) -> None:
     """Let the jobs tick until `stop` is set; returns when the ticks under way have ended."""
-    # Without misfire_grace_time=None, APScheduler 3 skips a tick after the loop was held up for more than a second.
-    scheduler = AsyncIOScheduler(timezone=UTC, job_defaults={
-        "misfire_grace_time": None, "coalesce": True, "max_instances": 1})
+    # Without misfire_grace_time=None, APScheduler 3 skips a tick after the loop was held up for
+    # more than a second.
+    scheduler = AsyncIOScheduler(
+        timezone=UTC,
+        job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
+    )
     ticks = [_Tick(job, stop) for job in jobs]
     for tick in ticks:
-        scheduler.add_job(tick.run, "interval", seconds=tick.job.seconds, name=tick.job.name, next_run_time=datetime.now(UTC))
+        scheduler.add_job(
+            tick.run,
+            "interval",
+            seconds=tick.job.seconds,
+            name=tick.job.name,
+            next_run_time=datetime.now(UTC),
+        )
     scheduler.start()
     try:
         await stop.wait()
-        # shutdown() cancels what is running (whatever `wait` says), so it comes after the last tick.
+        # shutdown() cancels what is running (whatever `wait` says), so it comes after the last
+        # tick.
         for tick in ticks:
             async with tick.under_way:
                 pass

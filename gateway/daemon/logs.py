@@ -1,11 +1,13 @@
-"""Structured logs of every part of the process, to standard error: JSON for machines, text for a terminal.
+"""Structured logs of every part of the process, to standard error: JSON for machines, text for a
+terminal.
 
-All lines, also those of libraries, pass the same processors: e-mail addresses are masked, control characters (also those
-that turn the reading direction) are written as escapes, values under secret-bearing names are left out.
-On failure: a line that cannot be written is lost; the work goes on.
-Security: mail and its senders are hostile, so nothing they write may move a terminal's cursor or forge a second line.
-Bodies, tokens and passwords are never given to a logger; the list of names below is the second lock, not the first.
-Limits: values are cut after 2 000 characters, tracebacks after 20 000.
+All lines, also those of libraries, pass the same processors: e-mail addresses are masked, control
+characters (also those that turn the reading direction) are written as escapes, values under
+secret-bearing names are left out. On failure: a line that cannot be written is lost; the work goes
+on. Security: mail and its senders are hostile, so nothing they write may move a terminal's cursor
+or forge a second line. Bodies, tokens and passwords are never given to a logger; the list of names
+below is the second lock, not the first. Limits: values are cut after 2 000 characters, tracebacks
+after 20 000.
 """
 
 import logging
@@ -18,20 +20,28 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from gateway import settings
 
-SECRET_NAMES = frozenset({"password", "secret", "token", "authorization", "cookie", "credential", "body", "raw"})
+SECRET_NAMES = frozenset(
+    {"password", "secret", "token", "authorization", "cookie", "credential", "body", "raw"}
+)
 NOT_ADDRESSES = frozenset({"message_id", "uid"})
-"""These look like addresses and are none; they are needed to follow a letter through other servers' logs."""
+"""These look like addresses and are none; they are needed to follow a letter through other servers'
+logs.
+"""
 
 LONGEST_VALUE = 2_000
 LONGEST_TRACEBACK = 20_000
 
 _WORDS = re.compile(r"""([\s<>"'(),;:\[\]{}|]+)""")
 _QUOTED = re.compile(r'"[^"]*"@')
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
+_CONTROL = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+)
 
 
 def configure(wanted: settings.Log, stream: TextIO | None = None) -> None:
-    """Send the logs of this process to `stream` (standard error), as `wanted` says. May be called again."""
+    """Send the logs of this process to `stream` (standard error), as `wanted` says. May be called
+    again.
+    """
     out = stream or sys.stderr
     text = wanted.format == "text" or (wanted.format == "auto" and out.isatty())
     shared: list[Processor] = [
@@ -47,25 +57,41 @@ def configure(wanted: settings.Log, stream: TextIO | None = None) -> None:
     last: list[Processor] = [
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
         Hide(addresses=wanted.mask_addresses),
-        (structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback) if text
-         else structlog.processors.JSONRenderer(ensure_ascii=False)),
+        (
+            structlog.dev.ConsoleRenderer(
+                colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback
+            )
+            if text
+            else structlog.processors.JSONRenderer(ensure_ascii=False)
+        ),
     ]
     handler = logging.StreamHandler(out)
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=last))
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=last)
+    )
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("gateway").setLevel(wanted.level.upper())
-    # Libraries say too much below WARNING: aioimaplib and aiosmtpd log whole mails, uvicorn addresses with tokens in them.
+    # Libraries say too much below WARNING: aioimaplib and aiosmtpd log whole mails, uvicorn
+    # addresses with tokens in them.
     logging.captureWarnings(True)
     structlog.configure(
-        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(), wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=False)
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
 
 
 class Hide:
-    """The processor that every line passes last: leaves out secrets, masks addresses, escapes control characters."""
+    """The processor that every line passes last: leaves out secrets, masks addresses, escapes
+    control characters.
+    """
 
     def __init__(self, *, addresses: bool) -> None:
         self.addresses = addresses
@@ -83,7 +109,8 @@ class Hide:
         if isinstance(value, list | tuple | set | frozenset):
             return [self._value(key, one) for one in value]
         if key in ("exception", "stack"):
-            # The bar in front of every further line tells it from a line of its own, whatever an error message says.
+            # The bar in front of every further line tells it from a line of its own, whatever an
+            # error message says.
             lines = str(value)[-LONGEST_TRACEBACK:].split("\n")
             return "\n  | ".join(escape(self._mask(line)) for line in lines)
         text = str(value)
@@ -93,12 +120,16 @@ class Hide:
     def _mask(self, text: str) -> str:
         if "@" not in text:
             return text
-        return "".join(mask(word, whole=self.addresses) if "@" in word else word
-                       for word in _WORDS.split(_QUOTED.sub("@", text)))
+        return "".join(
+            mask(word, whole=self.addresses) if "@" in word else word
+            for word in _WORDS.split(_QUOTED.sub("@", text))
+        )
 
 
 def mask(address: str, *, whole: bool = True) -> str:
-    """`o***@ext.example` for ola@ext.example. Not `whole`: only the sub-address, which may be a token, is hidden."""
+    """`o***@ext.example` for ola@ext.example. Not `whole`: only the sub-address, which may be a
+    token, is hidden.
+    """
     local, _, domain = address.rpartition("@")
     if whole:
         return f"{local[:1]}***@{domain}"
@@ -113,4 +144,6 @@ def escape(text: str) -> str:
 
 def _escaped(match: re.Match[str]) -> str:
     number = ord(match[0])
-    return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(match[0]) or (f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}")
+    return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(match[0]) or (
+        f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}"
+    )

@@ -1,7 +1,7 @@
 """The daemon: which roles there are, and what each needs.
 
-The roles share one event loop and one store, and nothing else. On several machines each runs some of them (`--only`), on one
-PostgreSQL; the leases of the store keep them out of each other's way.
+The roles share one event loop and one store, and nothing else. On several machines each runs some
+of them (`--only`), on one PostgreSQL; the leases of the store keep them out of each other's way.
 """
 
 import asyncio
@@ -29,7 +29,9 @@ REMINDER_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """What all roles of this process share. `holder`: its name in the store's leases. `news`: set after answers were recorded."""
+    """What all roles of this process share. `holder`: its name in the store's leases. `news`: set
+    after answers were recorded.
+    """
 
     settings: Settings
     store: Store
@@ -57,24 +59,41 @@ async def serve(process: Process, only: Collection[str]) -> None:
 
 
 def _outbound(process: Process) -> Sequence[supervise.Role]:
-    """Planner and a sender for each account, each restarted by itself: trouble of one must not cut short what another is doing."""
+    """Planner and a sender for each account, each restarted by itself: trouble of one must not cut
+    short what another is doing.
+    """
     planned = {name: asyncio.Event() for name in accounts.configured(process.settings)}
 
     async def send(name: str, stop: asyncio.Event) -> None:
         secret = await asyncio.to_thread(_site_secret, process.store)
-        # A name of its own in the leases: a sender that leaves gives back its letters, and no other's.
-        await worker.Worker(process.store, process.settings, secret, leases.identity(), planned[name], name).run(stop)
+        # A name of its own in the leases: a sender that leaves gives back its letters, and no
+        # other's.
+        await worker.Worker(
+            process.store, process.settings, secret, leases.identity(), planned[name], name
+        ).run(stop)
 
-    return [supervise.Role("planner", lambda stop: planner.run(process.store, process.settings, stop, planned.values())),
-            *(supervise.Role(_named("sender", name), partial(send, name)) for name in planned)]
+    return [
+        supervise.Role(
+            "planner",
+            lambda stop: planner.run(process.store, process.settings, stop, planned.values()),
+        ),
+        *(supervise.Role(_named("sender", name), partial(send, name)) for name in planned),
+    ]
 
 
 def _inbound(process: Process) -> Sequence[supervise.Role]:
-    read = [name for name, account in accounts.configured(process.settings).items() if account.imap.host]
+    read = [
+        name for name, account in accounts.configured(process.settings).items() if account.imap.host
+    ]
     if not read:
         log.warning("no mailbox is read: imap.host is not set, or no mail.address")
-    return [supervise.Role(_named("inbound", name), intake.Intake(
-        process.store, process.settings, process.holder, process.news, name).run) for name in read]
+    return [
+        supervise.Role(
+            _named("inbound", name),
+            intake.Intake(process.store, process.settings, process.holder, process.news, name).run,
+        )
+        for name in read
+    ]
 
 
 def _named(role: str, account: str) -> str:
@@ -89,8 +108,11 @@ def _web(process: Process) -> Sequence[supervise.Role]:
     async def answer(stop: asyncio.Event) -> None:
         bound = serve.listen(process.settings)
         live = feed.Feed(process.store)
-        application = app.create(live, partial(overview.shown, process.store, process.settings.mail),
-                                 partial(overview.checks, process.store))
+        application = app.create(
+            live,
+            partial(overview.shown, process.store, process.settings.mail),
+            partial(overview.checks, process.store),
+        )
         async with asyncio.TaskGroup() as group:
             following = group.create_task(follow(live))
             await serve.serve(bound, live, application, stop, ready)
@@ -114,7 +136,9 @@ def _jobs(process: Process) -> Sequence[supervise.Role]:
         return datetime.now(UTC)
 
     async def remind() -> None:
-        reminded = await asyncio.to_thread(reminders.remind, process.store, process.settings, process.holder, clock)
+        reminded = await asyncio.to_thread(
+            reminders.remind, process.store, process.settings, process.holder, clock
+        )
         if reminded:
             log.info("reminders planned", letters=reminded)
 
@@ -129,5 +153,10 @@ def _site_secret(store: Store) -> bytes:
         return meta.site_secret(connection)
 
 
-ROLES: dict[str, Callable[[Process], Sequence[supervise.Role]]] = {"outbound": _outbound, "inbound": _inbound, "web": _web, "jobs": _jobs}
+ROLES: dict[str, Callable[[Process], Sequence[supervise.Role]]] = {
+    "outbound": _outbound,
+    "inbound": _inbound,
+    "web": _web,
+    "jobs": _jobs,
+}
 """What `--only` names."""

@@ -1,12 +1,14 @@
 """Roles side by side in one process, until somebody asks them to stop.
 
-A role is a coroutine that runs until the event it is given is set, and then puts down its work and returns. One that raises,
-or that returns before it was asked to, is logged and started again after a growing wait; the others go on. Nothing here is
-fire-and-forget: all roles live in one TaskGroup, and `supervise` returns after the last of them.
+A role is a coroutine that runs until the event it is given is set, and then puts down its work and
+returns. One that raises, or that returns before it was asked to, is logged and started again after
+a growing wait; the others go on. Nothing here is fire-and-forget: all roles live in one TaskGroup,
+and `supervise` returns after the last of them.
 
-On failure: a `ConfigurationError` of a role's first start ends everything and is raised, for starting again cannot help;
-everything else is tried again for ever. SIGTERM and SIGINT ask for the stop; a second one ends the grace.
-Limits: a role that does not return within the grace is cancelled, which every role must survive without losing work.
+On failure: a `ConfigurationError` of a role's first start ends everything and is raised, for
+starting again cannot help; everything else is tried again for ever. SIGTERM and SIGINT ask for the
+stop; a second one ends the grace. Limits: a role that does not return within the grace is
+cancelled, which every role must survive without losing work.
 """
 
 import asyncio
@@ -30,7 +32,8 @@ GRACE_SECONDS = 20.0
 class Role:
     """One thing that goes on for as long as the daemon runs.
 
-    `run`: gets the stop event; returns soon after it is set. `ready`: set by the role once it serves; None: from its start.
+    `run`: gets the stop event; returns soon after it is set. `ready`: set by the role once it
+    serves; None: from its start.
     """
 
     name: str
@@ -40,7 +43,8 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """Waits in seconds between a role's failure and its next start: `first`, doubling up to `longest`.
+    """Waits in seconds between a role's failure and its next start: `first`, doubling up to
+    `longest`.
 
     A role that ran for `steady` seconds before it failed begins at `first` again.
     """
@@ -54,15 +58,24 @@ class Restart:
         return min(self.longest, self.first * 2.0 ** min(failures - 1, 30))
 
 
-async def supervise(roles: Sequence[Role], stop: asyncio.Event, *, grace: float = GRACE_SECONDS,
-                    restart: Restart = Restart(), hurry: asyncio.Event | None = None) -> None:
-    """Run `roles` until `stop` is set and the last of them has returned, at most `grace` seconds later (or at `hurry`).
+async def supervise(
+    roles: Sequence[Role],
+    stop: asyncio.Event,
+    *,
+    grace: float = GRACE_SECONDS,
+    restart: Restart = Restart(),
+    hurry: asyncio.Event | None = None,
+) -> None:
+    """Run `roles` until `stop` is set and the last of them has returned, at most `grace` seconds
+    later (or at `hurry`).
 
     Raises the `ConfigurationError` with which a role refused its first start.
     """
     refused: list[ConfigurationError] = []
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_keep(role, stop, restart, refused), name=role.name) for role in roles]
+        tasks = [
+            group.create_task(_keep(role, stop, restart, refused), name=role.name) for role in roles
+        ]
         group.create_task(_announce(roles, stop), name="announce")
         group.create_task(systemd.keep_alive(stop), name="watchdog")
         group.create_task(_end(tasks, stop, grace, hurry or asyncio.Event()), name="end")
@@ -89,7 +102,9 @@ def signals(stop: asyncio.Event, hurry: asyncio.Event) -> Iterator[None]:
             loop.remove_signal_handler(number)
 
 
-async def _keep(role: Role, stop: asyncio.Event, restart: Restart, refused: list[ConfigurationError]) -> None:
+async def _keep(
+    role: Role, stop: asyncio.Event, restart: Restart, refused: list[ConfigurationError]
+) -> None:
     clock = asyncio.get_running_loop().time
     failures = starts = 0
     while not stop.is_set():
@@ -133,7 +148,9 @@ async def _announce(roles: Iterable[Role], stop: asyncio.Event) -> None:
         served.cancel()
 
 
-async def _end(tasks: Sequence[asyncio.Task[None]], stop: asyncio.Event, grace: float, hurry: asyncio.Event) -> None:
+async def _end(
+    tasks: Sequence[asyncio.Task[None]], stop: asyncio.Event, grace: float, hurry: asyncio.Event
+) -> None:
     """After `stop`: wait for the roles, then cancel those that did not return."""
     await stop.wait()
     hurried: asyncio.Future[Any] = asyncio.ensure_future(hurry.wait())
@@ -157,4 +174,6 @@ async def _served(roles: Iterable[Role]) -> None:
 
 async def _ended(tasks: Iterable[asyncio.Task[None]]) -> None:
     for task in tasks:
-        await asyncio.wait([task])  # unlike `await task`, leaves it alone when this wait is given up
+        await asyncio.wait(
+            [task]
+        )  # unlike `await task`, leaves it alone when this wait is given up

@@ -1,10 +1,10 @@
 """Telling systemd how the daemon is doing: ready, stopping, still alive.
 
-Standards: sd_notify(3), sd_watchdog_enabled(3); a datagram to the Unix socket named by NOTIFY_SOCKET.
-On failure: a notification that cannot be delivered is logged and nothing else happens; without NOTIFY_SOCKET (a terminal,
-a container) every call is silent.
-Security: the socket's address comes from the service manager's environment alone; texts carry no secrets.
-Limits: only what `Type=notify` and `WatchdogSec=` need; file descriptors are not passed.
+Standards: sd_notify(3), sd_watchdog_enabled(3); a datagram to the Unix socket named by
+NOTIFY_SOCKET. On failure: a notification that cannot be delivered is logged and nothing else
+happens; without NOTIFY_SOCKET (a terminal, a container) every call is silent. Security: the
+socket's address comes from the service manager's environment alone; texts carry no secrets. Limits:
+only what `Type=notify` and `WatchdogSec=` need; file descriptors are not passed.
 """
 
 import asyncio
@@ -28,7 +28,9 @@ def stopping() -> None:
 
 
 def watchdog_seconds() -> float | None:
-    """How often systemd wants a sign of life (`WatchdogSec=`), in seconds; None when it wants none from this process."""
+    """How often systemd wants a sign of life (`WatchdogSec=`), in seconds; None when it wants none
+    from this process.
+    """
     try:
         microseconds = int(os.environ.get("WATCHDOG_USEC", ""))
         process = int(os.environ.get("WATCHDOG_PID") or os.getpid())
@@ -38,7 +40,9 @@ def watchdog_seconds() -> float | None:
 
 
 async def keep_alive(stop: asyncio.Event) -> None:
-    """Give the sign of life until `stop`, twice per watchdog period: a loop that hangs is noticed and restarted."""
+    """Give the sign of life until `stop`, twice per watchdog period: a loop that hangs is noticed
+    and restarted.
+    """
     period = watchdog_seconds()
     if period is None:
         return

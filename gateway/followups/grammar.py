@@ -1,7 +1,8 @@
-"""What a recurrence rule may say, as text (RFC 5545 §3.3.10): its parts, what is wrong with it, and the form that every calendar reads.
+"""What a recurrence rule may say, as text (RFC 5545 §3.3.10): its parts, what is wrong with it, and
+the form that every calendar reads.
 
-Programs drop a rule that breaks the standard and show one date, or expand it each in its own way: such a rule is refused where it is
-written, and not mailed.
+Programs drop a rule that breaks the standard and show one date, or expand it each in its own way:
+such a rule is refused where it is written, and not mailed.
 """
 
 import re
@@ -17,24 +18,46 @@ POSITIVE, WEEKDAY = r"0*[1-9]\d*", "(?:MO|TU|WE|TH|FR|SA|SU)"
 WEEK, MONTHDAY = r"(?:0?[1-9]|[1-4]\d|5[0-3])", r"[+-]?(?:0?[1-9]|[12]\d|3[01])"
 YEARDAY = r"[+-]?(?:0{0,2}[1-9]|0?[1-9]\d|[12]\d\d|3[0-5]\d|36[0-6])"
 VALUES = {
-    "FREQ": "|".join(FREQUENCIES), "INTERVAL": POSITIVE, "COUNT": POSITIVE, "UNTIL": r"\d{8}(?:T\d{6}Z?)?", "WKST": WEEKDAY,
-    "BYSECOND": r"[0-5]?\d", "BYMINUTE": r"[0-5]?\d", "BYHOUR": r"[01]?\d|2[0-3]", "BYDAY": f"(?:[+-]?{WEEK})?{WEEKDAY}",
-    "BYMONTHDAY": MONTHDAY, "BYYEARDAY": YEARDAY, "BYWEEKNO": f"[+-]?{WEEK}", "BYMONTH": r"0?[1-9]|1[0-2]", "BYSETPOS": YEARDAY}
+    "FREQ": "|".join(FREQUENCIES),
+    "INTERVAL": POSITIVE,
+    "COUNT": POSITIVE,
+    "UNTIL": r"\d{8}(?:T\d{6}Z?)?",
+    "WKST": WEEKDAY,
+    "BYSECOND": r"[0-5]?\d",
+    "BYMINUTE": r"[0-5]?\d",
+    "BYHOUR": r"[01]?\d|2[0-3]",
+    "BYDAY": f"(?:[+-]?{WEEK})?{WEEKDAY}",
+    "BYMONTHDAY": MONTHDAY,
+    "BYYEARDAY": YEARDAY,
+    "BYWEEKNO": f"[+-]?{WEEK}",
+    "BYMONTH": r"0?[1-9]|1[0-2]",
+    "BYSETPOS": YEARDAY,
+}
 CLOCK = frozenset({"BYSECOND", "BYMINUTE", "BYHOUR"})
-NOT_WITH = {"DAILY": {"BYWEEKNO", "BYYEARDAY"}, "WEEKLY": {"BYWEEKNO", "BYYEARDAY", "BYMONTHDAY"}, "MONTHLY": {"BYWEEKNO", "BYYEARDAY"},
-            "YEARLY": set[str]()}
+NOT_WITH = {
+    "DAILY": {"BYWEEKNO", "BYYEARDAY"},
+    "WEEKLY": {"BYWEEKNO", "BYYEARDAY", "BYMONTHDAY"},
+    "MONTHLY": {"BYWEEKNO", "BYYEARDAY"},
+    "YEARLY": set[str](),
+}
 """The table of §3.3.10."""
 
 
 def pairs(text: str) -> list[tuple[str, str]]:
     """Names and values in their order, in capitals and without blanks."""
-    pieces = (piece.partition("=") for piece in text.strip().upper().removeprefix("RRULE:").split(";"))
+    pieces = (
+        piece.partition("=") for piece in text.strip().upper().removeprefix("RRULE:").split(";")
+    )
     return [(name.strip(), "".join(value.split())) for name, _, value in pieces if name.strip()]
 
 
 def parts(text: str) -> dict[str, str]:
     """The same by name, without an INTERVAL and an UNTIL that say nothing."""
-    return {name: value for name, value in pairs(text) if (name, value) != ("INTERVAL", "1") and not (name == "UNTIL" and endless(value))}
+    return {
+        name: value
+        for name, value in pairs(text)
+        if (name, value) != ("INTERVAL", "1") and not (name == "UNTIL" and endless(value))
+    }
 
 
 def endless(until: str) -> bool:
@@ -48,12 +71,18 @@ def joined(found: dict[str, str]) -> str:
 
 
 def normal(text: str, *, all_day: bool) -> str:
-    """The same dates in the form that every calendar reads, where a rule says more than it may and still only one thing."""
+    """The same dates in the form that every calendar reads, where a rule says more than it may and
+    still only one thing.
+    """
     found = parts(text)
     if all_day:
-        found = {name: value for name, value in found.items() if name not in CLOCK}  # "MUST be ignored" with a DATE
+        found = {
+            name: value for name, value in found.items() if name not in CLOCK
+        }  # "MUST be ignored" with a DATE
     if found.get("FREQ") == "WEEKLY" and "BYDAY" in found:
-        found["BYDAY"] = re.sub(rf"(?<![0-9])[+-]?0?1(?={WEEKDAY})", "", found["BYDAY"])  # a week has one of each
+        found["BYDAY"] = re.sub(
+            rf"(?<![0-9])[+-]?0?1(?={WEEKDAY})", "", found["BYDAY"]
+        )  # a week has one of each
     return joined(found)
 
 
@@ -61,7 +90,9 @@ def problem(text: str) -> str:
     """Why no calendar can be trusted to read this rule; "" where nothing is wrong with it."""
     if len(text) > LONGEST:
         return f"recurrence rule {text[:50]!r}... is too long"
-    return next((f"recurrence rule {text[:200]!r}: {reason}" for reason in _problems(pairs(text))), "")
+    return next(
+        (f"recurrence rule {text[:200]!r}: {reason}" for reason in _problems(pairs(text))), ""
+    )
 
 
 def _problems(found: list[tuple[str, str]]) -> Iterator[str]:
@@ -72,7 +103,10 @@ def _problems(found: list[tuple[str, str]]) -> Iterator[str]:
     for name, value in found:
         if name not in VALUES:
             yield f"{name} is not understood"
-        elif not all(re.fullmatch(VALUES[name], one) for one in (value.split(",") if name.startswith("BY") else [value])):
+        elif not all(
+            re.fullmatch(VALUES[name], one)
+            for one in (value.split(",") if name.startswith("BY") else [value])
+        ):
             yield f"{name}={value} is not understood"
         elif name in NOT_WITH[said["FREQ"]]:
             yield f"{name} does not go with FREQ={said['FREQ']}"
@@ -80,7 +114,9 @@ def _problems(found: list[tuple[str, str]]) -> Iterator[str]:
         yield "something is said twice"
     if said.keys() >= {*ENDS}:
         yield "it ends by COUNT or by UNTIL, not by both"
-    if "BYSETPOS" in said and not any(name.startswith("BY") and name != "BYSETPOS" for name in said):
+    if "BYSETPOS" in said and not any(
+        name.startswith("BY") and name != "BYSETPOS" for name in said
+    ):
         yield "BYSETPOS says which of other BY… parts"
     yield from _weekdays(said)
     if is_impossible(said):
@@ -92,14 +128,18 @@ def _weekdays(said: dict[str, str]) -> Iterator[str]:
     numbers = [int(number) for number in re.findall(rf"([+-]?\d+){WEEKDAY}", said.get("BYDAY", ""))]
     if numbers and (said["FREQ"] in ("DAILY", "WEEKLY") or "BYWEEKNO" in said):
         yield f"BYDAY={said['BYDAY']} counts the days of a month or a year"
-    elif any(abs(number) > 5 for number in numbers) and (said["FREQ"] == "MONTHLY" or "BYMONTH" in said):
+    elif any(abs(number) > 5 for number in numbers) and (
+        said["FREQ"] == "MONTHLY" or "BYMONTH" in said
+    ):
         yield "no month has such a day"
 
 
 def is_impossible(found: dict[str, str]) -> bool:
     """30 February: dateutil looks for it until the year 9999, for seconds."""
     try:
-        longest = max(LONGEST_MONTHS[int(month) - 1] for month in found.get("BYMONTH", "").split(","))
+        longest = max(
+            LONGEST_MONTHS[int(month) - 1] for month in found.get("BYMONTH", "").split(",")
+        )
         return all(abs(int(day)) > longest for day in found.get("BYMONTHDAY", "").split(","))
     except (ValueError, IndexError):
         return False  # one of them is missing, or no number

@@ -1,12 +1,14 @@
-"""Which dates a series has: by window or by membership, never by unbounded expansion (domain.md §6).
+"""Which dates a series has: by window or by membership, never by unbounded expansion (domain.md
+§6).
 
-Rules are expanded on the wall clock of the follow-up's own zone and then turned into instants, so that nine o'clock stays
-nine o'clock over a change of summer time (RFC 5545 §3.3.10). An instance is named by its original start; dates of its own
-(moved, added, cancelled) keep that name.
+Rules are expanded on the wall clock of the follow-up's own zone and then turned into instants, so
+that nine o'clock stays nine o'clock over a change of summer time (RFC 5545 §3.3.10). An instance is
+named by its original start; dates of its own (moved, added, cancelled) keep that name.
 
-A rule is not walked from its start: it is taken up near the window that is asked for, which gives the same dates. One with COUNT
-is walked once, to its last date, and has no end for us where that is more than 50 000 dates away.
-Raises `InputError` for a rule that is not understood or steps in less than days.
+A rule is not walked from its start: it is taken up near the window that is asked for, which gives
+the same dates. One with COUNT is walked once, to its last date, and has no end for us where that is
+more than 50 000 dates away. Raises `InputError` for a rule that is not understood or steps in less
+than days.
 """
 
 from calendar import monthrange
@@ -25,7 +27,9 @@ from gateway.model import Edition, Moment
 
 LIMIT = 1_000
 MOST = 50_000
-"""Dates that are walked at most to find the last one: a daily series, in the widest step that begins before it."""
+"""Dates that are walked at most to find the last one: a daily series, in the widest step that
+begins before it.
+"""
 FIRST_YEAR = 1900
 DAY = timedelta(days=1)
 WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
@@ -33,19 +37,22 @@ WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """One date as it really takes place; `original` None: a follow-up that does not recur. The end of days is exclusive."""
+    """One date as it really takes place; `original` None: a follow-up that does not recur. The end
+    of days is exclusive.
+    """
 
     original: Moment | None
     start: Moment
     end: Moment
 
 
-def instances(edition: Edition, after: Moment | None = None, before: Moment | None = None,
-              limit: int = LIMIT) -> Iterator[Moment]:
+def instances(
+    edition: Edition, after: Moment | None = None, before: Moment | None = None, limit: int = LIMIT
+) -> Iterator[Moment]:
     """Original starts from `after` (inclusive) to `before` (exclusive), in order, at most `limit`.
 
-    Cancelled dates are among them (an answer to one is `closed`, not a ghost); excluded ones (EXDATE) are not.
-    A follow-up that does not recur has none: its one date has no name of its own.
+    Cancelled dates are among them (an answer to one is `closed`, not a ghost); excluded ones
+    (EXDATE) are not. A follow-up that does not recur has none: its one date has no name of its own.
     """
     if edition.recurrence is None or edition.start is None:
         return
@@ -55,13 +62,23 @@ def instances(edition: Edition, after: Moment | None = None, before: Moment | No
         extra.add(edition.start)  # a list of dates begins with the start itself
     fits = partial(_within, after, before)
     single = sorted(one for one in extra if fits(one))
-    ruled = (one for one in _ruled(edition, after, before) if fits(one) and one not in excluded and one not in extra)
+    ruled = (
+        one
+        for one in _ruled(edition, after, before)
+        if fits(one) and one not in excluded and one not in extra
+    )
     yield from islice(_merged(single, ruled), limit)
 
 
 def is_instance(edition: Edition, moment: Moment) -> bool:
-    """Whether `moment` is the original start of a date of this series: directly, however far from the start it is."""
-    if edition.recurrence is None or edition.start is None or isinstance(moment, datetime) == edition.all_day:
+    """Whether `moment` is the original start of a date of this series: directly, however far from
+    the start it is.
+    """
+    if (
+        edition.recurrence is None
+        or edition.start is None
+        or isinstance(moment, datetime) == edition.all_day
+    ):
         return False
     end = moment + (DAY if edition.all_day else timedelta(seconds=1))
     return next(instances(edition, moment, end, 1), None) == moment
@@ -73,16 +90,25 @@ def on_day(edition: Edition, day: date) -> tuple[Moment, ...]:
         return (day,) if is_instance(edition, day) else ()
     zone = ZoneInfo(edition.timezone)
     start = datetime.combine(day, time(), zone).astimezone(UTC)
-    return tuple(instances(edition, start, datetime.combine(day + DAY, time(), zone).astimezone(UTC), 100))
+    return tuple(
+        instances(edition, start, datetime.combine(day + DAY, time(), zone).astimezone(UTC), 100)
+    )
 
 
 def start_of(edition: Edition, instance: Moment) -> Moment:
-    """When a date of the series really begins: its own start if it was moved, else its original one."""
-    return next((one.start for one in edition.dates if one.original == instance and one.start is not None), instance)
+    """When a date of the series really begins: its own start if it was moved, else its original
+    one.
+    """
+    return next(
+        (one.start for one in edition.dates if one.original == instance and one.start is not None),
+        instance,
+    )
 
 
 def begin_of(edition: Edition, instance: Moment | None = None) -> datetime | None:
-    """The instant at which a single follow-up, or one date of a series, begins; a day with its midnight. None: it has no time at all."""
+    """The instant at which a single follow-up, or one date of a series, begins; a day with its
+    midnight. None: it has no time at all.
+    """
     if instance is not None:
         start: Moment | None = start_of(edition, instance)
     else:
@@ -91,18 +117,23 @@ def begin_of(edition: Edition, instance: Moment | None = None) -> datetime | Non
 
 
 def end_of(edition: Edition, instance: Moment | None = None) -> datetime | None:
-    """The instant at which a single follow-up, or one date of a series, is over. None: it has no time at all."""
+    """The instant at which a single follow-up, or one date of a series, is over. None: it has no
+    time at all.
+    """
     if instance is None:
         start, end = edition.start, edition.end
         if start is None:
-            return _midnight(edition, edition.deadline + DAY) if edition.deadline is not None else None
+            return (
+                _midnight(edition, edition.deadline + DAY) if edition.deadline is not None else None
+            )
     else:
         own = next((one for one in edition.dates if one.original == instance), None)
         start = own.start if own and own.start is not None else instance
         end = own.end if own and own.end is not None else _shifted(edition, start)
     if isinstance(start, datetime):
         return max(start, end) if isinstance(end, datetime) else start
-    # RFC 5545 §3.6.1: the end of an all-day event is exclusive; a missing or equal one means one day.
+    # RFC 5545 §3.6.1: the end of an all-day event is exclusive; a missing or equal one means one
+    # day.
     last = end if end is not None and not isinstance(end, datetime) and end > start else start + DAY
     return _midnight(edition, last)
 
@@ -118,36 +149,57 @@ def last_end(edition: Edition) -> datetime | None:
     last = _last(edition, parts)
     if parts and last is None:
         return None
-    ruled = list(instances(edition, _moment(edition, last - timedelta(days=LIMIT // 2)), limit=MOST)) if last is not None else []
-    found = ruled or list(instances(edition))  # an UNTIL far beyond the last date that fits: walk it from the start
-    named = [one for one in (*found, *edition.recurrence.rdates, *(one.original for one in edition.dates))
-             if one not in edition.recurrence.exdates]
+    ruled = (
+        list(instances(edition, _moment(edition, last - timedelta(days=LIMIT // 2)), limit=MOST))
+        if last is not None
+        else []
+    )
+    found = ruled or list(
+        instances(edition)
+    )  # an UNTIL far beyond the last date that fits: walk it from the start
+    named = [
+        one
+        for one in (*found, *edition.recurrence.rdates, *(one.original for one in edition.dates))
+        if one not in edition.recurrence.exdates
+    ]
     cancelled = {one.original for one in edition.dates if one.cancelled}
-    ends = [end for one in named if one not in cancelled and (end := end_of(edition, one)) is not None]
+    ends = [
+        end for one in named if one not in cancelled and (end := end_of(edition, one)) is not None
+    ]
     return max(ends, default=end_of(edition))
 
 
 def over(edition: Edition, now: datetime, instance: Moment | None = None) -> bool:
-    """The last date, or the one that is asked about, has passed. A follow-up without any date is never over."""
+    """The last date, or the one that is asked about, has passed. A follow-up without any date is
+    never over.
+    """
     end = last_end(edition) if instance is None else end_of(edition, instance)
     return end is not None and end <= now
 
 
-def occurrences(edition: Edition, after: datetime, before: datetime, limit: int = LIMIT) -> Iterator[Occurrence]:
-    """What takes place between two instants, in the order of the dates' names: moved, added and single ones; no cancelled one.
+def occurrences(
+    edition: Edition, after: datetime, before: datetime, limit: int = LIMIT
+) -> Iterator[Occurrence]:
+    """What takes place between two instants, in the order of the dates' names: moved, added and
+    single ones; no cancelled one.
 
-    A date belongs to the window by its own times: one that was moved out of it does not, one that was moved into it does.
+    A date belongs to the window by its own times: one that was moved out of it does not, one that
+    was moved into it does.
     """
     if edition.start is None or edition.cancelled:
         return
     if edition.recurrence is None:
-        whole = Occurrence(None, edition.start, edition.end if edition.end is not None else edition.start)
+        whole = Occurrence(
+            None, edition.start, edition.end if edition.end is not None else edition.start
+        )
         if _overlaps(edition, whole, after, before):
             yield whole
         return
     first, last = _name_at(edition, after), _name_at(edition, before)
     moved = {one.original: one for one in edition.dates}
-    named = {*instances(edition, _earlier(edition, first), last, limit)} | {one for one in moved if is_instance(edition, one)}
+    named = {*instances(edition, _earlier(edition, first), last, limit)} | {
+        one for one in moved if is_instance(edition, one)
+    }
     for original in islice(sorted(named), limit):
         own = moved.get(original)
         if own is not None and own.cancelled:
@@ -160,7 +212,9 @@ def occurrences(edition: Edition, after: datetime, before: datetime, limit: int 
 
 
 def until(edition: Edition) -> Moment | None:
-    """The UNTIL of a series, as a moment of its own kind; None where the rule ends in another way or never."""
+    """The UNTIL of a series, as a moment of its own kind; None where the rule ends in another way
+    or never.
+    """
     if edition.recurrence is None or not edition.recurrence.rrule:
         return None
     clock = _until(edition, _parts(edition.recurrence.rrule).get("UNTIL", ""))
@@ -168,7 +222,9 @@ def until(edition: Edition) -> Moment | None:
 
 
 def last(edition: Edition) -> Moment | None:
-    """The last moment at which the rule may give a date: its UNTIL or the last date that it counts. None: it has no end."""
+    """The last moment at which the rule may give a date: its UNTIL or the last date that it counts.
+    None: it has no end.
+    """
     if edition.recurrence is None or not edition.recurrence.rrule or edition.start is None:
         return None
     clock = _last(edition, _parts(edition.recurrence.rrule))
@@ -176,14 +232,18 @@ def last(edition: Edition) -> Moment | None:
 
 
 def explicit(edition: Edition) -> dict[str, str]:
-    """The parts of a rule with everything that it takes from its start said in it. Raises `InputError` for what is no rule."""
+    """The parts of a rule with everything that it takes from its start said in it. Raises
+    `InputError` for what is no rule.
+    """
     assert edition.recurrence is not None
     assert edition.start is not None
     return _explicit(_parts(edition.recurrence.rrule), _local(edition, edition.start))
 
 
 def check(text: str) -> None:
-    """Raises `InputError` with the reason where a rule is none that every calendar understands as we do."""
+    """Raises `InputError` with the reason where a rule is none that every calendar understands as
+    we do.
+    """
     if reason := grammar.problem(text):
         raise InputError(reason)
     parts = _parts(text)
@@ -199,7 +259,9 @@ def _overlaps(edition: Edition, one: Occurrence, after: datetime, before: dateti
 
 
 def _name_at(edition: Edition, moment: datetime) -> Moment:
-    """A moment as dates of this series are named; a day counts as begun when its moment lies within it."""
+    """A moment as dates of this series are named; a day counts as begun when its moment lies within
+    it.
+    """
     return moment.astimezone(ZoneInfo(edition.timezone)).date() + DAY if edition.all_day else moment
 
 
@@ -215,7 +277,9 @@ def _within(after: Moment | None, before: Moment | None, one: Moment) -> bool:
 
 
 def _ruled(edition: Edition, after: Moment | None, before: Moment | None) -> Iterator[Moment]:
-    """Starts that the rule gives within the window and up to a day around it: wall clocks skip and repeat an hour."""
+    """Starts that the rule gives within the window and up to a day around it: wall clocks skip and
+    repeat an hour.
+    """
     assert edition.recurrence is not None
     assert edition.start is not None
     if not edition.recurrence.rrule:
@@ -227,18 +291,25 @@ def _ruled(edition: Edition, after: Moment | None, before: Moment | None) -> Ite
     end = _last(edition, parts)
     last = end if ceiling is None or (end is not None and end < ceiling) else ceiling
     # Without an end dateutil looks on for years where nothing fits any more.
-    for one in takewhile(lambda one: last is None or one <= last, _rule(_pattern(parts), _anchor(parts, start, floor), last)):
+    for one in takewhile(
+        lambda one: last is None or one <= last,
+        _rule(_pattern(parts), _anchor(parts, start, floor), last),
+    ):
         if one >= start and (floor is None or one >= floor):
             yield _moment(edition, one)
 
 
 def _pattern(parts: dict[str, str]) -> str:
     """The rule without its end."""
-    return grammar.joined({name: value for name, value in parts.items() if name not in grammar.ENDS})
+    return grammar.joined(
+        {name: value for name, value in parts.items() if name not in grammar.ENDS}
+    )
 
 
 def _last(edition: Edition, parts: dict[str, str]) -> datetime | None:
-    """UNTIL, or the last date that is counted, on the wall clock and inclusive; the earlier one where a rule says both."""
+    """UNTIL, or the last date that is counted, on the wall clock and inclusive; the earlier one
+    where a rule says both.
+    """
     assert edition.start is not None
     ends = [_until(edition, parts.get("UNTIL", ""))]
     if "COUNT" in parts:
@@ -258,31 +329,43 @@ def _counted(text: str, start: datetime, count: int) -> datetime | None:
 def _rule(text: str, start: datetime, until: datetime | None) -> rrule.rrule:
     parts = _parts(text)
     if until is None:
-        until = start + timedelta(days=366 * 400)  # the Gregorian calendar repeats; a rule without a date by then has none
+        until = start + timedelta(
+            days=366 * 400
+        )  # the Gregorian calendar repeats; a rule without a date by then has none
     try:
         explicit = _explicit(parts, start)
-        made = rrule.rrulestr(";".join(f"{name}={value}" for name, value in explicit.items()), dtstart=start)
+        made = rrule.rrulestr(
+            ";".join(f"{name}={value}" for name, value in explicit.items()), dtstart=start
+        )
         return made.replace(until=until)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise InputError(f"recurrence rule {text[:200]!r} is not understood: {error}") from error
 
 
 def _parts(text: str) -> dict[str, str]:
-    """What can be expanded; rules that say more than they may were sent before there was `check`."""
+    """What can be expanded; rules that say more than they may were sent before there was
+    `check`.
+    """
     if len(text) > grammar.LONGEST:
         raise InputError(f"recurrence rule {text[:50]!r}... is too long")
     parts = grammar.parts(text)
     if parts.get("FREQ") not in grammar.FREQUENCIES:
-        raise InputError(f"recurrence rule {text[:200]!r}: FREQ must be one of {', '.join(grammar.FREQUENCIES)}")
+        raise InputError(
+            f"recurrence rule {text[:200]!r}: FREQ must be one of {', '.join(grammar.FREQUENCIES)}"
+        )
     if not parts.get("INTERVAL", "1").isdigit() or not parts.get("COUNT", "1").isdigit():
-        raise InputError(f"recurrence rule {text[:200]!r}: INTERVAL and COUNT must be whole numbers")
+        raise InputError(
+            f"recurrence rule {text[:200]!r}: INTERVAL and COUNT must be whole numbers"
+        )
     if grammar.is_impossible(parts):
         raise InputError(f"recurrence rule {text[:200]!r}: no month has such a day")
     return parts
 
 
 def _explicit(parts: dict[str, str], start: datetime) -> dict[str, str]:
-    """The rule with everything that it takes from its start said in it, so that another start changes nothing."""
+    """The rule with everything that it takes from its start said in it, so that another start
+    changes nothing.
+    """
     said = dict(parts)
     days = {"BYDAY", "BYMONTHDAY", "BYYEARDAY", "BYWEEKNO", "BYEASTER"} & parts.keys()
     match parts["FREQ"]:
@@ -322,7 +405,9 @@ def _anchor(parts: dict[str, str], start: datetime, floor: datetime | None) -> d
             if _is_free_of_its_month(parts):
                 month = 1
     explicit = _explicit(parts, start)
-    if explicit != parts:  # the day of the month is the start's own: keep it where that month has it
+    if (
+        explicit != parts
+    ):  # the day of the month is the start's own: keep it where that month has it
         return start.replace(year=year, month=month, day=min(start.day, monthrange(year, month)[1]))
     return start.replace(year=year, month=month, day=1)
 
@@ -332,12 +417,18 @@ def _is_free_of_its_month(parts: dict[str, str]) -> bool:
 
 
 def _until(edition: Edition, text: str) -> datetime | None:
-    """UNTIL on the wall clock, inclusive. RFC 5545 §3.3.10: in UTC for a zoned start; a DATE counts to its end."""
+    """UNTIL on the wall clock, inclusive. RFC 5545 §3.3.10: in UTC for a zoned start; a DATE counts
+    to its end.
+    """
     if not text:
         return None
     clock = _written(text)
-    if text.endswith("Z") and not (edition.all_day and clock.time() == time()):  # days are read as in the record: a midnight in UTC is one
-        clock = clock.replace(tzinfo=UTC).astimezone(ZoneInfo(edition.timezone)).replace(tzinfo=None)
+    if text.endswith("Z") and not (
+        edition.all_day and clock.time() == time()
+    ):  # days are read as in the record: a midnight in UTC is one
+        clock = (
+            clock.replace(tzinfo=UTC).astimezone(ZoneInfo(edition.timezone)).replace(tzinfo=None)
+        )
     return datetime.combine(clock, time(23, 59, 59)) if len(text) == 8 or edition.all_day else clock
 
 
@@ -362,7 +453,8 @@ def _local(edition: Edition, moment: Moment) -> datetime:
 def _moment(edition: Edition, local: datetime) -> Moment:
     if edition.all_day:
         return local.date()
-    # A wall time that the spring gap skips is read with the offset before it (RFC 5545 §3.3.5), as zoneinfo does.
+    # A wall time that the spring gap skips is read with the offset before it (RFC 5545 §3.3.5), as
+    # zoneinfo does.
     return local.replace(tzinfo=ZoneInfo(edition.timezone)).astimezone(UTC)
 
 
@@ -371,7 +463,9 @@ def _midnight(edition: Edition, day: date) -> datetime:
 
 
 def _shifted(edition: Edition, start: Moment) -> Moment | None:
-    """The end of a date that keeps the series' own length, the same exact duration for all (RFC 5545 §3.8.5.3)."""
+    """The end of a date that keeps the series' own length, the same exact duration for all (RFC
+    5545 §3.8.5.3).
+    """
     if edition.start is None or edition.end is None:
         return None
     return start + (edition.end - edition.start)

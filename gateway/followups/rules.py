@@ -1,7 +1,9 @@
-"""Recurrence rules as texts: whether one is only a shorter form of another, how a series is ended, and what is left for the rest.
+"""Recurrence rules as texts: whether one is only a shorter form of another, how a series is ended,
+and what is left for the rest.
 
-RFC 5545 §3.3.10. "Stop" and "this and all future" are changes of a rule (domain.md §6); who is asked because of them is decided
-in `itip.editions`. Raises `InputError` for a rule that is not understood.
+RFC 5545 §3.3.10. "Stop" and "this and all future" are changes of a rule (domain.md §6); who is
+asked because of them is decided in `itip.editions`. Raises `InputError` for a rule that is not
+understood.
 """
 
 from dataclasses import replace
@@ -17,14 +19,18 @@ LATEST = timedelta(days=366 * 1_000)
 
 
 def parts(rrule: str) -> dict[str, str]:
-    """A rule as names and values, in a spelling and order that do not depend on who wrote it; empty for a list of dates."""
+    """A rule as names and values, in a spelling and order that do not depend on who wrote it; empty
+    for a list of dates.
+    """
     return dict(sorted(grammar.parts(rrule).items()))
 
 
 def proper(edition: Edition) -> str:
-    """The rule of a series in the form that every calendar reads: the same dates in other words; "" for a list of dates.
+    """The rule of a series in the form that every calendar reads: the same dates in other words; ""
+    for a list of dates.
 
-    Raises `InputError` where there is none, or where the start is no date of the rule (RFC 5545 §3.8.5.3).
+    Raises `InputError` where there is none, or where the start is no date of the rule (RFC 5545
+    §3.8.5.3).
     """
     if edition.recurrence is None or not edition.recurrence.rrule:
         return ""
@@ -32,7 +38,9 @@ def proper(edition: Edition) -> str:
     until = recurrence.until(_ruled_by(edition, found))
     if until is not None and edition.all_day:
         found["UNTIL"] = f"{until:%Y%m%d}"
-    if until is not None and found.get("COUNT", "").isdigit():  # RFC 5545 §3.3.10 wants one of them: the earlier end
+    if (
+        until is not None and found.get("COUNT", "").isdigit()
+    ):  # RFC 5545 §3.3.10 wants one of them: the earlier end
         counted = recurrence.last(_ruled_by(edition, found, without="UNTIL"))
         del found["UNTIL" if counted is not None and counted <= until else "COUNT"]
     edition = _ruled_by(edition, found)
@@ -42,23 +50,36 @@ def proper(edition: Edition) -> str:
 
 
 def begins_with_it(edition: Edition) -> None:
-    """Raises `InputError` where the start is no date of the rule: calendars show it or not, each in its own way."""
+    """Raises `InputError` where the start is no date of the rule: calendars show it or not, each in
+    its own way.
+    """
     assert edition.start is not None
     if ruled(edition, edition.start):
         return
     first = next(recurrence.instances(bare(edition), limit=1), None)
     if first is None:
         raise InputError("the rule gives no date at all")
-    day = first.astimezone(ZoneInfo(edition.timezone)).replace(tzinfo=None) if isinstance(first, datetime) else first
+    day = (
+        first.astimezone(ZoneInfo(edition.timezone)).replace(tzinfo=None)
+        if isinstance(first, datetime)
+        else first
+    )
     raise InputError(f"the start is no date of the rule, whose first one is {day.isoformat()}")
 
 
 def _ruled_by(edition: Edition, found: dict[str, str], without: str = "") -> Edition:
-    return replace(edition, recurrence=Recurrence(grammar.joined({name: value for name, value in found.items() if name != without})))
+    return replace(
+        edition,
+        recurrence=Recurrence(
+            grammar.joined({name: value for name, value in found.items() if name != without})
+        ),
+    )
 
 
 def ruled(edition: Edition, moment: Moment) -> bool:
-    """Whether the rule itself gives this date, whatever was excluded or added since; the start of a list of dates counts."""
+    """Whether the rule itself gives this date, whatever was excluded or added since; the start of a
+    list of dates counts.
+    """
     if edition.recurrence is None:
         return False
     return recurrence.is_instance(bare(edition), moment)
@@ -71,7 +92,9 @@ def bare(edition: Edition) -> Edition:
 
 
 def same(before: Edition, after: Edition) -> bool:
-    """Whether two rules give the same dates, however they are spelled. The editions begin at the same time in the same zone."""
+    """Whether two rules give the same dates, however they are spelled. The editions begin at the
+    same time in the same zone.
+    """
     if before.recurrence is None or after.recurrence is None:
         return before.recurrence is after.recurrence
     old, new = parts(before.recurrence.rrule), parts(after.recurrence.rrule)
@@ -88,44 +111,65 @@ def _pattern(edition: Edition) -> dict[str, frozenset[str]]:
     assert edition.recurrence is not None
     normal = grammar.parts(grammar.normal(edition.recurrence.rrule, all_day=edition.all_day))
     said = recurrence.explicit(_ruled_by(edition, normal))
-    return {name: frozenset(value.split(",")) for name, value in said.items() if name not in ENDS and (name, value) != ("WKST", "MO")}
+    return {
+        name: frozenset(value.split(","))
+        for name, value in said.items()
+        if name not in ENDS and (name, value) != ("WKST", "MO")
+    }
 
 
 def shortened(before: Edition, after: Edition) -> bool:
     """Whether the rule after gives the dates of the one before up to an earlier end, and no others.
 
-    The editions begin at the same time in the same zone. A rule that now says its end in another way, with the same dates, counts, and
-    so does a list of dates of which the first is left.
+    The editions begin at the same time in the same zone. A rule that now says its end in another
+    way, with the same dates, counts, and so does a list of dates of which the first is left.
     """
     if before.recurrence is not None and after.recurrence is None:
         return not parts(before.recurrence.rrule)
     if before.recurrence is None or after.recurrence is None:
         return False
     old, new = parts(before.recurrence.rrule), parts(after.recurrence.rrule)
-    pattern = [{name: value for name, value in one.items() if name not in ENDS} for one in (old, new)]
+    pattern = [
+        {name: value for name, value in one.items() if name not in ENDS} for one in (old, new)
+    ]
     if not old or not new or pattern[0] != pattern[1] or not set(ENDS) & new.keys():
         return False
     if not set(ENDS) & old.keys():
         return True
     if old.get("COUNT", "").isdigit() and new.get("COUNT", "").isdigit():
         return int(new["COUNT"]) <= int(old["COUNT"])
-    # With the same pattern from the same start the new dates are the first ones of the old: the last tells it for all.
+    # With the same pattern from the same start the new dates are the first ones of the old: the
+    # last tells it for all.
     last = last_ruled(after)
     return last is not None and ruled(before, last)
 
 
 def last_ruled(edition: Edition) -> Moment | None:
-    """The last date that a rule with an end gives; None where it gives none, or counts more than are ever walked."""
+    """The last date that a rule with an end gives; None where it gives none, or counts more than
+    are ever walked.
+    """
     last = recurrence.last(edition)
-    return last_before(edition, last + (timedelta(days=1) if edition.all_day else timedelta(seconds=1))) if last is not None else None
+    return (
+        last_before(
+            edition, last + (timedelta(days=1) if edition.all_day else timedelta(seconds=1))
+        )
+        if last is not None
+        else None
+    )
 
 
 def last_before(edition: Edition, moment: Moment) -> Moment | None:
-    """The last date of the rule before a moment (exclusive), looked for in growing steps back to the start."""
+    """The last date of the rule before a moment (exclusive), looked for in growing steps back to
+    the start.
+    """
     assert edition.start is not None
     series, reach = bare(edition), timedelta(days=400)
     while True:
-        found = list(recurrence.instances(series, max(edition.start, _back(moment, reach)), moment, recurrence.MOST))
+        found = list(
+            recurrence.instances(
+                series, max(edition.start, _back(moment, reach)), moment, recurrence.MOST
+            )
+        )
         if found:
             return found[-1]
         if _back(moment, reach) <= edition.start:
@@ -134,13 +178,21 @@ def last_before(edition: Edition, moment: Moment) -> Moment | None:
 
 
 def ended_before(edition: Edition, moment: Moment) -> str | None:
-    """The rule that ends with the last date before a moment, as UNTIL; None where no date of the rule comes before it."""
+    """The rule that ends with the last date before a moment, as UNTIL; None where no date of the
+    rule comes before it.
+    """
     assert edition.recurrence is not None
     last = last_before(edition, moment)
     if last is None:
         return None
-    kept = {name: value for name, value in grammar.parts(edition.recurrence.rrule).items() if name not in ENDS}
-    until = f"{last.astimezone(UTC):%Y%m%dT%H%M%SZ}" if isinstance(last, datetime) else f"{last:%Y%m%d}"
+    kept = {
+        name: value
+        for name, value in grammar.parts(edition.recurrence.rrule).items()
+        if name not in ENDS
+    }
+    until = (
+        f"{last.astimezone(UTC):%Y%m%dT%H%M%SZ}" if isinstance(last, datetime) else f"{last:%Y%m%d}"
+    )
     return grammar.joined(kept | {"UNTIL": until})
 
 

@@ -1,6 +1,8 @@
-"""What kind of mail a message is: the order of itip.md §3, the first that fits. Whose it is, is decided later.
+"""What kind of mail a message is: the order of itip.md §3, the first that fits. Whose it is, is
+decided later.
 
-The one thing that needs the store (is this UID ours?) is left open in `NotAnAnswer`, which carries both readings.
+The one thing that needs the store (is this UID ours?) is left open in `NotAnAnswer`, which carries
+both readings.
 """
 
 import hashlib
@@ -18,7 +20,9 @@ ANSWERS = (Method.REPLY, Method.COUNTER, Method.REFRESH)
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """The mailboxes of all our accounts, former addresses included: mail for one may come by way of another."""
+    """The mailboxes of all our accounts, former addresses included: mail for one may come by way of
+    another.
+    """
 
     mailboxes: tuple[str, ...]
 
@@ -27,8 +31,9 @@ class Ours:
 class Answer:
     """iTIP objects that speak to an organizer: REPLY, COUNTER, REFRESH. Equal ones are one.
 
-    offsets: what their VTIMEZONEs say, as a hint. remark: the human's own text beside the object. automatic: a machine sent
-    it, so nothing is asked again in reply. fingerprint: the same for the same objects, whatever mail carries them.
+    offsets: what their VTIMEZONEs say, as a hint. remark: the human's own text beside the object.
+    automatic: a machine sent it, so nothing is asked again in reply. fingerprint: the same for the
+    same objects, whatever mail carries them.
     """
 
     method: Method
@@ -41,7 +46,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Bounce:
-    """A report about a letter, one entry per recipient that it names. organizers: of the calendar objects that came back."""
+    """A report about a letter, one entry per recipient that it names. organizers: of the calendar
+    objects that came back.
+    """
 
     reports: tuple[bounce.Report, ...]
     message_ids: tuple[str, ...] = ()
@@ -59,7 +66,9 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class AutoReply:
-    """Nobody wrote this. evidence: what gave it away. until: the day up to which somebody is away, where it names one."""
+    """Nobody wrote this. evidence: what gave it away. until: the day up to which somebody is away,
+    where it names one.
+    """
 
     evidence: str
     until: date | None = None
@@ -67,7 +76,9 @@ class AutoReply:
 
 @dataclass(frozen=True, slots=True)
 class HumanText:
-    """Somebody's own words. suggestion: what the first sentence seems to say; never applied by itself (P23)."""
+    """Somebody's own words. suggestion: what the first sentence seems to say; never applied by
+    itself (P23).
+    """
 
     text: str
     suggestion: Reply | None = None
@@ -90,8 +101,10 @@ class LinkAnswer:
 
 @dataclass(frozen=True, slots=True)
 class NotAnAnswer:
-    """An iTIP object that is no answer to us. Where it is an object of ours (`returned`: our ORGANIZER; or a UID that the
-    store knows) in an automatic message or in one to a token address, the mail is `otherwise` instead (itip.md §3, 3)."""
+    """An iTIP object that is no answer to us. Where it is an object of ours (`returned`: our
+    ORGANIZER; or a UID that the store knows) in an automatic message or in one to a token address,
+    the mail is `otherwise` instead (itip.md §3, 3).
+    """
 
     reason: str
     uids: tuple[str, ...] = ()
@@ -106,11 +119,23 @@ class Malformed:
     reason: str
 
 
-Finding = Answer | Bounce | Receipt | AutoReply | LinkAnswer | HumanText | NotAnAnswer | Malformed | Nothing
+Finding = (
+    Answer
+    | Bounce
+    | Receipt
+    | AutoReply
+    | LinkAnswer
+    | HumanText
+    | NotAnAnswer
+    | Malformed
+    | Nothing
+)
 
 
 def classify(message: parse.Message, ours: Ours, today: date) -> Finding:
-    """What a message is. `today`: the day on which it reached the mailbox, for days without a year in an auto-reply."""
+    """What a message is. `today`: the day on which it reached the mailbox, for days without a year
+    in an auto-reply.
+    """
     if bounce.is_report(message):
         return _bounce(message)
     receipt = _receipt(message)
@@ -121,20 +146,35 @@ def classify(message: parse.Message, ours: Ours, today: date) -> Finding:
 
 
 def _bounce(message: parse.Message) -> Bounce:
-    components = [one for part in message.parts if part.is_calendar for calendar in _try(part)
-                  for one in calendar.components]
-    return Bounce(bounce.read(message), bounce.message_ids(message),
-                  tuple(dict.fromkeys(one.uid for one in components if one.uid)),
-                  tuple(dict.fromkeys(one.organizer for one in components if one.organizer)))
+    components = [
+        one
+        for part in message.parts
+        if part.is_calendar
+        for calendar in _try(part)
+        for one in calendar.components
+    ]
+    return Bounce(
+        bounce.read(message),
+        bounce.message_ids(message),
+        tuple(dict.fromkeys(one.uid for one in components if one.uid)),
+        tuple(dict.fromkeys(one.organizer for one in components if one.organizer)),
+    )
 
 
 def _receipt(message: parse.Message) -> Receipt | None:
-    found = next((part for part in message.parts
-                  if part.content_type == "message/disposition-notification" and not part.returned), None)
+    found = next(
+        (
+            part
+            for part in message.parts
+            if part.content_type == "message/disposition-notification" and not part.returned
+        ),
+        None,
+    )
     if found is None:
         return None
     fields = found.fields[0] if found.fields else {}
-    # RFC 8098 §3.2.6: "manual-action/MDN-sent-manually; displayed", perhaps with modifiers behind a slash.
+    # RFC 8098 §3.2.6: "manual-action/MDN-sent-manually; displayed", perhaps with modifiers behind a
+    # slash.
     kind = fields.get("disposition", "").rpartition(";")[2].split("/")[0].strip().lower()
     returned = [value for head in message.returned_headers for value in head.get("message-id", ())]
     named = header.message_ids(fields.get("original-message-id", ""), *returned)
@@ -142,7 +182,9 @@ def _receipt(message: parse.Message) -> Receipt | None:
 
 
 def _calendar(message: parse.Message, ours: Ours, today: date) -> Finding | None:
-    """The iTIP objects in every hiding place; None where there is none. A directly attached one beats a forwarded one."""
+    """The iTIP objects in every hiding place; None where there is none. A directly attached one
+    beats a forwarded one.
+    """
     calendars, reasons = _objects((part for part in message.parts if part.is_calendar), _icalendar)
     answer = _chosen(message, calendars, quoting.remark(message.text))
     if answer is not None:
@@ -157,10 +199,18 @@ def _calendar(message: parse.Message, ours: Ours, today: date) -> Finding | None
     return Malformed("; ".join([*reasons, *troubles])) if reasons or troubles else None
 
 
-def _objects(parts: Iterable[parse.Part],
-             reader: Callable[[parse.Part], tuple[read.Calendar, ...]]) -> tuple[list[read.Calendar], list[str]]:
-    """What the parts hold, and why others could not be read. All of them together are held to the bounds of one."""
-    calendars, reasons, components, attendees = list[read.Calendar](), list[str](), set[read.Component](), 0
+def _objects(
+    parts: Iterable[parse.Part], reader: Callable[[parse.Part], tuple[read.Calendar, ...]]
+) -> tuple[list[read.Calendar], list[str]]:
+    """What the parts hold, and why others could not be read. All of them together are held to the
+    bounds of one.
+    """
+    calendars, reasons, components, attendees = (
+        list[read.Calendar](),
+        list[str](),
+        set[read.Component](),
+        0,
+    )
     for part in _nearest(parts):
         try:
             found = reader(part)
@@ -171,7 +221,13 @@ def _objects(parts: Iterable[parse.Part],
         components |= fresh
         attendees += sum(len(one.attendees) for one in fresh)
         if len(components) > read.COMPONENTS or attendees > read.ATTENDEES:
-            return [], [*reasons, f"more than {read.COMPONENTS} calendar components or {read.ATTENDEES} attendees in all parts"]
+            return [], [
+                *reasons,
+                (
+                    f"more than {read.COMPONENTS} calendar components or {read.ATTENDEES} attendees"
+                    " in all parts"
+                ),
+            ]
         calendars += found
     return calendars, reasons
 
@@ -186,49 +242,76 @@ def _winmail(part: parse.Part) -> tuple[read.Calendar, ...]:
 
 
 def _nearest(parts: Iterable[parse.Part]) -> list[parse.Part]:
-    """The parts that are attached directly; only where there are none, those inside forwarded or returned mails."""
+    """The parts that are attached directly; only where there are none, those inside forwarded or
+    returned mails.
+    """
     found = list(parts)
     return [part for part in found if not part.returned] or found
 
 
 def _chosen(message: parse.Message, calendars: list[read.Calendar], remark: str) -> Finding | None:
-    """The answer among some objects, whatever else is there; the body's METHOD counts, whatever the MIME parameter says."""
+    """The answer among some objects, whatever else is there; the body's METHOD counts, whatever the
+    MIME parameter says.
+    """
     for method in ANSWERS:
         if chosen := [calendar for calendar in calendars if calendar.method == method]:
             return _answer(message, method, chosen, remark)
     return None
 
 
-def _answer(message: parse.Message, method: Method, calendars: list[read.Calendar], remark: str) -> Finding:
+def _answer(
+    message: parse.Message, method: Method, calendars: list[read.Calendar], remark: str
+) -> Finding:
     components = tuple(dict.fromkeys(one for calendar in calendars for one in calendar.components))
     if not components:
         return Malformed(f"{method} without any component")
     if all(one.kind != "VEVENT" for one in components):
-        return NotAnAnswer(f"a {method} of {components[0].kind}: we ask about events only", _uids(components))
+        return NotAnAnswer(
+            f"a {method} of {components[0].kind}: we ask about events only", _uids(components)
+        )
     offsets = {name: found for calendar in calendars for name, found in calendar.offsets.items()}
     fingerprint = hashlib.sha256(repr((method, components)).encode("utf-8", "replace")).hexdigest()
     return Answer(method, components, offsets, remark, automatic.is_automatic(message), fingerprint)
 
 
-def _not_an_answer(message: parse.Message, calendars: list[read.Calendar], ours: Ours, today: date) -> NotAnAnswer:
+def _not_an_answer(
+    message: parse.Message, calendars: list[read.Calendar], ours: Ours, today: date
+) -> NotAnAnswer:
     components = [one for calendar in calendars for one in calendar.components]
     method = next((calendar.method for calendar in calendars if calendar.method), "")
-    reason = f"METHOD {method}: an invitation or a notice, not an answer" if method else "a calendar object without METHOD"
+    reason = (
+        f"METHOD {method}: an invitation or a notice, not an answer"
+        if method
+        else "a calendar object without METHOD"
+    )
     returned = method in (Method.REQUEST, Method.CANCEL) and any(
-        address.is_ours(one.organizer, ours.mailboxes) for one in components)
+        address.is_ours(one.organizer, ours.mailboxes) for one in components
+    )
     to_token = any(address.split_subaddress(one, ours.mailboxes) for one in message.recipients)
-    may_be_text = method in (Method.REQUEST, Method.CANCEL) and (to_token or automatic.evidence(message) != "")
-    return NotAnAnswer(reason, _uids(components), returned, _text(message, today) if may_be_text else None)
+    may_be_text = method in (Method.REQUEST, Method.CANCEL) and (
+        to_token or automatic.evidence(message) != ""
+    )
+    return NotAnAnswer(
+        reason, _uids(components), returned, _text(message, today) if may_be_text else None
+    )
 
 
-def _text(message: parse.Message, today: date) -> Bounce | AutoReply | LinkAnswer | HumanText | Nothing:
-    """Steps 4 to 7: automatic replies and failure prose before anything that a person might have meant."""
+def _text(
+    message: parse.Message, today: date
+) -> Bounce | AutoReply | LinkAnswer | HumanText | Nothing:
+    """Steps 4 to 7: automatic replies and failure prose before anything that a person might have
+    meant.
+    """
     if evidence := automatic.evidence(message):
         return AutoReply(evidence, automatic.until(message, today))
     if bounce.is_prose(message):
         return _bounce(message)
     words = quoting.own_words(message.text)
-    human = HumanText(words, quoting.suggestion(words)) if words else Nothing("neither a calendar object nor text")
+    human = (
+        HumanText(words, quoting.suggestion(words))
+        if words
+        else Nothing("neither a calendar object nor text")
+    )
     tag = links.parse(message.subject)
     return LinkAnswer(tag, human) if tag is not None else human
 

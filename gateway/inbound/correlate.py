@@ -1,7 +1,8 @@
 """Which row a message is about, and whether its sender may speak for it: the table of itip.md §5.
 
-First `keys`, for the store to look up; then `choose` (answers), `tie` (everything else) and `failed` (bounces), which are
-functions of what the store found. Evidence that is not enough never applies: it is held, and the owner is asked.
+First `keys`, for the store to look up; then `choose` (answers), `tie` (everything else) and
+`failed` (bounces), which are functions of what the store found. Evidence that is not enough never
+applies: it is held, and the owner is asked.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,7 +18,9 @@ TOKENS = 50
 MESSAGE_IDS = 100
 UIDS = 200
 ADDRESSES = 2_000
-"""Most that are looked up for one message; a database takes so many values in one query and no more."""
+"""Most that are looked up for one message; a database takes so many values in one query and no
+more.
+"""
 RETURNED_HEADERS = ("return-path", "from", "sender", "reply-to", "x-envelope-from")
 """Headers of a letter that came back in which our own addresses stand."""
 
@@ -31,7 +34,8 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """row: the one it is about (None: unknown or nobody's). speaker: the address that answers, for journal and review.
+    """row: the one it is about (None: unknown or nobody's). speaker: the address that answers, for
+    journal and review.
 
     invite: a party crasher may be added without asking. rules: what led there, in order.
     """
@@ -47,8 +51,15 @@ class Choice:
 
 def keys(message: parse.Message, finding: classify.Finding, ours: classify.Ours) -> facts.Keys:
     """What the store has to look up before anything can be decided."""
-    named, uids, people, message_ids = list(message.recipients), list[str](), list(_senders(message)), list(message.in_reply_to)
-    dates = isinstance(finding, classify.Answer) and any(one.recurrence_id is not None for one in finding.components)
+    named, uids, people, message_ids = (
+        list(message.recipients),
+        list[str](),
+        list(_senders(message)),
+        list(message.in_reply_to),
+    )
+    dates = isinstance(finding, classify.Answer) and any(
+        one.recurrence_id is not None for one in finding.components
+    )
     if isinstance(finding, classify.Answer):
         named += [one.organizer for one in finding.components]
         uids += [one.uid for one in finding.components]
@@ -64,17 +75,29 @@ def keys(message: parse.Message, finding: classify.Finding, ours: classify.Ours)
     elif isinstance(inner, classify.Receipt):
         named += _returned(message)
         message_ids += inner.message_ids
-    tokens = [sub for one in named if (sub := address.split_subaddress(one, ours.mailboxes)) is not None]
+    tokens = [
+        sub for one in named if (sub := address.split_subaddress(one, ours.mailboxes)) is not None
+    ]
     return facts.Keys(
         tokens=tuple(dict.fromkeys(sub.token for sub in tokens))[:TOKENS],
         bounce_tokens=frozenset(sub.token for sub in tokens if sub.bounce),
         uids=tuple(dict.fromkeys(one for one in uids if one))[:UIDS],
-        addresses=tuple(dict.fromkeys(plain for one in people if (plain := address.plain(one))))[:ADDRESSES],
-        message_ids=tuple(dict.fromkeys(message_ids))[:MESSAGE_IDS], dates=dates)
+        addresses=tuple(dict.fromkeys(plain for one in people if (plain := address.plain(one))))[
+            :ADDRESSES
+        ],
+        message_ids=tuple(dict.fromkeys(message_ids))[:MESSAGE_IDS],
+        dates=dates,
+    )
 
 
-def choose(message: parse.Message, answer: classify.Answer, uid: str, asked: facts.Keys, found: facts.Found,
-           policy: Policy) -> Choice:
+def choose(
+    message: parse.Message,
+    answer: classify.Answer,
+    uid: str,
+    asked: facts.Keys,
+    found: facts.Found,
+    policy: Policy,
+) -> Choice:
     """The row that the components of one UID are about, and the verdict."""
     components = [one for one in answer.components if one.uid == uid]
     by_token, others = _by_token(asked, found), {one.uid for one in answer.components} - {uid}
@@ -84,69 +107,127 @@ def choose(message: parse.Message, answer: classify.Answer, uid: str, asked: fac
         return _without_token(message, answer, components, uid, found, policy)
     for row in found.rows:
         if row.message_ids & set(message.in_reply_to) and _knows(row, message.from_addresses):
-            return _chosen(Verdict.APPLY, "it answers a letter of ours", row, _first(message.from_addresses), _BY_REPLY)
-    return Choice(Verdict.UNKNOWN, "neither a UID nor a token of ours", speaker=_first(message.from_addresses),
-                  rules=(facts.Rule("unknown", f"UID {uid[:80]!r} and the recipients name no invitation of ours"),))
+            return _chosen(
+                Verdict.APPLY,
+                "it answers a letter of ours",
+                row,
+                _first(message.from_addresses),
+                _BY_REPLY,
+            )
+    return Choice(
+        Verdict.UNKNOWN,
+        "neither a UID nor a token of ours",
+        speaker=_first(message.from_addresses),
+        rules=(
+            facts.Rule(
+                "unknown", f"UID {uid[:80]!r} and the recipients name no invitation of ours"
+            ),
+        ),
+    )
 
 
-def spread(row: facts.Row, components: Sequence[read.Component], answer: classify.Answer,
-           found: facts.Found) -> list[tuple[facts.Row, list[read.Component]]]:
-    """The components of one UID by the row that each is about: the chosen one, or another of the same invitee.
+def spread(
+    row: facts.Row,
+    components: Sequence[read.Component],
+    answer: classify.Answer,
+    found: facts.Found,
+) -> list[tuple[facts.Row, list[read.Component]]]:
+    """The components of one UID by the row that each is about: the chosen one, or another of the
+    same invitee.
 
-    Somebody who is invited to several dates has a row for each, and may have had one for the whole series; a program that keeps
-    them as one entry answers to any of the addresses.
+    Somebody who is invited to several dates has a row for each, and may have had one for the whole
+    series; a program that keeps them as one entry answers to any of the addresses.
     """
-    others = [one for one in found.rows if one.uid == row.uid and one.participant != row.participant and _knows(one, [row.address])]
+    others = [
+        one
+        for one in found.rows
+        if one.uid == row.uid and one.participant != row.participant and _knows(one, [row.address])
+    ]
     made = dict[int, tuple[facts.Row, list[read.Component]]]()
     for component in components:
         his = [row, *others] if component.recurrence_id is not None else [row]
-        named = [one for one in his if component.recurrence_id is None
-                 or moments.instance(one.current, component.recurrence_id, answer.offsets) is not None]
+        named = [
+            one
+            for one in his
+            if component.recurrence_id is None
+            or moments.instance(one.current, component.recurrence_id, answer.offsets) is not None
+        ]
         about = next((one for one in named if one.live), named[0] if named else row)
         made.setdefault(about.participant, (about, []))[1].append(component)
     return list(made.values())
 
 
 def appointed(message: parse.Message, row: facts.Row) -> Choice:
-    """The row that a person named when he looked at the message: his word stands in for evidence, for this message alone."""
-    rule = facts.Rule("appointed", f"a person looked at it and said that it is the answer of {row.address or row.participant}")
-    return _chosen(Verdict.APPLY, "said by hand to be his answer", row, _first(message.from_addresses), rule)
+    """The row that a person named when he looked at the message: his word stands in for evidence,
+    for this message alone.
+    """
+    rule = facts.Rule(
+        "appointed",
+        f"a person looked at it and said that it is the answer of {row.address or row.participant}",
+    )
+    return _chosen(
+        Verdict.APPLY, "said by hand to be his answer", row, _first(message.from_addresses), rule
+    )
 
 
 def tie(message: parse.Message, asked: facts.Keys, found: facts.Found) -> Choice | None:
-    """The row of a text, an automatic reply, a receipt or a link: by token, else by the Message-ID of our letter."""
+    """The row of a text, an automatic reply, a receipt or a link: by token, else by the Message-ID
+    of our letter.
+    """
     speaker = _first(message.from_addresses)
     by_token = _by_token(asked, found)
     if by_token:
         row = next((one for one in by_token if _knows(one, _senders(message))), by_token[0])
-        return _chosen(Verdict.APPLY, "a token of ours", row, speaker, facts.Rule("token", "the token of this row"))
+        return _chosen(
+            Verdict.APPLY,
+            "a token of ours",
+            row,
+            speaker,
+            facts.Rule("token", "the token of this row"),
+        )
     wanted = set(asked.message_ids)
     row_of_letter = next((one for one in found.rows if one.message_ids & wanted), None)
     if row_of_letter is None:
         return None
-    return _chosen(Verdict.APPLY, "the Message-ID of a letter of ours", row_of_letter, speaker, _BY_REPLY)
+    return _chosen(
+        Verdict.APPLY, "the Message-ID of a letter of ours", row_of_letter, speaker, _BY_REPLY
+    )
 
 
 def may_answer(message: parse.Message, row: facts.Row) -> Choice:
-    """Whether a mail link, valid for this row's token, was used by the invitee: the forwarded mail has the links too."""
+    """Whether a mail link, valid for this row's token, was used by the invitee: the forwarded mail
+    has the links too.
+    """
     speaker = _first(message.from_addresses)
     if _knows(row, _senders(message)):
         return _chosen(Verdict.APPLY, "token, and a known sender", row, speaker, _KNOWN_SENDER)
-    return _chosen(Verdict.HOLD, f"{speaker or 'somebody'} answered for {row.address}: the same person?", row, speaker,
-                   facts.Rule("alias", "token, but an unknown sender (P2, P3)"))
+    return _chosen(
+        Verdict.HOLD,
+        f"{speaker or 'somebody'} answered for {row.address}: the same person?",
+        row,
+        speaker,
+        facts.Rule("alias", "token, but an unknown sender (P2, P3)"),
+    )
 
 
-def failed(finding: classify.Bounce, asked: facts.Keys, found: facts.Found,
-           policy: Policy) -> tuple[tuple[facts.Row, bounce.Report, facts.Rule], ...]:
-    """The rows whose letters a report is about, each with what it says of them (P20, P25). Empty: it ties to nothing.
+def failed(
+    finding: classify.Bounce, asked: facts.Keys, found: facts.Found, policy: Policy
+) -> tuple[tuple[facts.Row, bounce.Report, facts.Rule], ...]:
+    """The rows whose letters a report is about, each with what it says of them (P20, P25). Empty:
+    it ties to nothing.
 
-    A token or the Message-ID of a letter ties; a UID with the failing address only where authentication is not required; an
-    address that is merely known ties nothing, because anybody can write it.
+    A token or the Message-ID of a letter ties; a UID with the failing address only where
+    authentication is not required; an address that is merely known ties nothing, because anybody
+    can write it.
     """
     by_token = _by_token(asked, found)
     if by_token:
-        row = next((one for one in by_token if _report_on(one, finding.reports) is not None), by_token[0])
-        rule = facts.Rule("bounce_token", "the report came to, or brought back, the token of this row (P20)")
+        row = next(
+            (one for one in by_token if _report_on(one, finding.reports) is not None), by_token[0]
+        )
+        rule = facts.Rule(
+            "bounce_token", "the report came to, or brought back, the token of this row (P20)"
+        )
         return ((row, _report_on(row, finding.reports) or finding.reports[0], rule),)
     reports = tuple(report for report in finding.reports if not report.prose)
     if not reports:
@@ -157,104 +238,240 @@ def failed(finding: classify.Bounce, asked: facts.Keys, found: facts.Found,
         return tuple((row, _report_on(row, reports) or reports[0], rule) for row in of_letter)
     if policy.require_authentication:
         return ()
-    rule = facts.Rule("bounce_uid", "it returned our UID and names the row's address; authentication is not required here")
+    rule = facts.Rule(
+        "bounce_uid",
+        "it returned our UID and names the row's address; authentication is not required here",
+    )
     matched = ((row, _report_on(row, reports)) for row in found.rows if row.uid in finding.uids)
     return tuple((row, report, rule) for row, report in matched if report is not None)
 
 
-_KNOWN_SENDER = facts.Rule("token_known_sender", "token, and From, Sender or Reply-To is the invited or a known address")
+_KNOWN_SENDER = facts.Rule(
+    "token_known_sender", "token, and From, Sender or Reply-To is the invited or a known address"
+)
 _BY_REPLY = facts.Rule("message_id", "In-Reply-To or References name a letter to this row")
 
 
-def _with_token(message: parse.Message, components: Sequence[read.Component], uid: str, by_token: Sequence[facts.Row],
-                found: facts.Found) -> Choice:
+def _with_token(
+    message: parse.Message,
+    components: Sequence[read.Component],
+    uid: str,
+    by_token: Sequence[facts.Row],
+    found: facts.Found,
+) -> Choice:
     speaker = _first(message.from_addresses)
     same_uid = [row for row in by_token if row.uid == uid]
     if not same_uid and uid in found.uids:
         row = by_token[0]
-        rule = facts.Rule("token_of_another", "the token belongs to one follow-up, the UID to another")
-        return _chosen(Verdict.HOLD, "its token and its UID name different follow-ups", row, speaker, rule)
+        rule = facts.Rule(
+            "token_of_another", "the token belongs to one follow-up, the UID to another"
+        )
+        return _chosen(
+            Verdict.HOLD, "its token and its UID name different follow-ups", row, speaker, rule
+        )
     candidates = same_uid or by_token
     row = next((one for one in candidates if _knows(one, _senders(message))), candidates[0])
     named = [one.address for component in components for one in component.attendees if one.address]
     own_line = [one for one in named if _knows(row, [one])]
-    others = [one for one in found.rows if one.uid == row.uid and one.participant != row.participant and _knows(one, named)]
+    others = [
+        one
+        for one in found.rows
+        if one.uid == row.uid and one.participant != row.participant and _knows(one, named)
+    ]
     if _knows(row, _senders(message)):
         if others and not own_line and len(set(named)) == 1:
-            rule = facts.Rule("speaks_for_another", f"token and sender of {row.address}, but the ATTENDEE is another participant")
-            return _chosen(Verdict.HOLD, f"{speaker} answered for {named[0]}, another participant", row, speaker, rule)
+            rule = facts.Rule(
+                "speaks_for_another",
+                f"token and sender of {row.address}, but the ATTENDEE is another participant",
+            )
+            return _chosen(
+                Verdict.HOLD,
+                f"{speaker} answered for {named[0]}, another participant",
+                row,
+                speaker,
+                rule,
+            )
         return _chosen(Verdict.APPLY, "token, and a known sender", row, speaker, _KNOWN_SENDER)
     if own_line:
-        if any(automatic.is_robot(one) and address.related(address.domain(one), address.domain(own_line[0]))
-               for one in message.from_addresses):
-            rule = facts.Rule("token_robot", "token and a known ATTENDEE; From is a robot of the same organisation (P24)")
-            return _chosen(Verdict.APPLY, "token and ATTENDEE, sent by a robot of his provider", row, own_line[0], rule)
-        rule = facts.Rule("token_forwarded", "token and a known ATTENDEE, but From is somebody else: a forwarded mail carries the "
-                          "token too (P3)")
-        return _chosen(Verdict.HOLD, f"{speaker or 'somebody unknown'} answered for {row.address}", row, speaker, rule)
-    rule = facts.Rule("alias", "token, but neither From nor ATTENDEE is a known address: an alias, or a forwarded mail (P2, P3)")
-    return _chosen(Verdict.HOLD, f"{speaker or 'somebody unknown'} answered for {row.address}: the same person?", row, speaker, rule)
+        if any(
+            automatic.is_robot(one)
+            and address.related(address.domain(one), address.domain(own_line[0]))
+            for one in message.from_addresses
+        ):
+            rule = facts.Rule(
+                "token_robot",
+                "token and a known ATTENDEE; From is a robot of the same organisation (P24)",
+            )
+            return _chosen(
+                Verdict.APPLY,
+                "token and ATTENDEE, sent by a robot of his provider",
+                row,
+                own_line[0],
+                rule,
+            )
+        rule = facts.Rule(
+            "token_forwarded",
+            "token and a known ATTENDEE, but From is somebody else: a forwarded mail carries the "
+            "token too (P3)",
+        )
+        return _chosen(
+            Verdict.HOLD,
+            f"{speaker or 'somebody unknown'} answered for {row.address}",
+            row,
+            speaker,
+            rule,
+        )
+    rule = facts.Rule(
+        "alias",
+        "token, but neither From nor ATTENDEE is a known address: an alias, or a forwarded mail"
+        " (P2, P3)",
+    )
+    return _chosen(
+        Verdict.HOLD,
+        f"{speaker or 'somebody unknown'} answered for {row.address}: the same person?",
+        row,
+        speaker,
+        rule,
+    )
 
 
-def _without_token(message: parse.Message, answer: classify.Answer, components: Sequence[read.Component], uid: str,
-                   found: facts.Found, policy: Policy) -> Choice:
+def _without_token(
+    message: parse.Message,
+    answer: classify.Answer,
+    components: Sequence[read.Component],
+    uid: str,
+    found: facts.Found,
+    policy: Policy,
+) -> Choice:
     rows = sorted((row for row in found.rows if row.uid == uid), key=lambda row: not row.live)
-    named = list(dict.fromkeys(one.address for component in components for one in component.attendees if one.address))
+    named = list(
+        dict.fromkeys(
+            one.address for component in components for one in component.attendees if one.address
+        )
+    )
     speaker = _first(message.from_addresses)
     by_sender = next((row for row in rows if _knows(row, message.from_addresses)), None)
-    by_attendee = next((row for row in rows if _knows(row, named)), None) if len(named) == 1 else None
-    # A REPLY that lists several people speaks for its sender alone (itip.md §5); one that names nobody, too (key 3).
+    by_attendee = (
+        next((row for row in rows if _knows(row, named)), None) if len(named) == 1 else None
+    )
+    # A REPLY that lists several people speaks for its sender alone (itip.md §5); one that names
+    # nobody, too (key 3).
     row = by_attendee or by_sender
     if row is None:
-        return _crasher(message, components, uid, named[0] if len(named) == 1 else speaker, found, policy)
-    if row.current.recurrence_id is not None and all(one.recurrence_id is None for one in components):
-        his = [one for one in rows if one.live and one.current.recurrence_id is not None and _knows(one, [row.address])]
-        fitting = [one for one in his if any(moments.fits(one.current, component.dtstart, one.current.start, answer.offsets)
-                                             for component in components)]
+        return _crasher(
+            message, components, uid, named[0] if len(named) == 1 else speaker, found, policy
+        )
+    if row.current.recurrence_id is not None and all(
+        one.recurrence_id is None for one in components
+    ):
+        his = [
+            one
+            for one in rows
+            if one.live and one.current.recurrence_id is not None and _knows(one, [row.address])
+        ]
+        fitting = [
+            one
+            for one in his
+            if any(
+                moments.fits(one.current, component.dtstart, one.current.start, answer.offsets)
+                for component in components
+            )
+        ]
         if len(his) > 1 and len(fitting) != 1:
-            rule = facts.Rule("which_date", "he is invited to several dates, each by itself, and the answer names none of them")
+            rule = facts.Rule(
+                "which_date",
+                "he is invited to several dates, each by itself, and the answer names none of them",
+            )
             return _chosen(Verdict.HOLD, "does not say which date is answered", row, speaker, rule)
         row = fitting[0] if fitting else row
     matches = by_sender is not None and by_sender.participant == row.participant
     complete = matches and (by_attendee is not None or len(named) != 1)
     if matches and row.message_ids & set(message.in_reply_to):
-        return _chosen(Verdict.APPLY, "a reply to a letter of ours, from a known address", row, speaker, _BY_REPLY)
+        return _chosen(
+            Verdict.APPLY,
+            "a reply to a letter of ours, from a known address",
+            row,
+            speaker,
+            _BY_REPLY,
+        )
     vouched = trust.authenticated(message, policy.authserv_id) if complete else ""
     if vouched:
-        rule = facts.Rule("uid_authenticated", f"UID, ATTENDEE and From agree, and our mail server says: {vouched}")
+        rule = facts.Rule(
+            "uid_authenticated",
+            f"UID, ATTENDEE and From agree, and our mail server says: {vouched}",
+        )
         return _chosen(Verdict.APPLY, "UID and an authenticated sender", row, speaker, rule)
-    what = ("UID, ATTENDEE and From agree, but our mail server did not authenticate From" if complete
-            else "UID and ATTENDEE match, but From is another address" if not matches
-            else "UID and From match, but the ATTENDEE is another address")
+    what = (
+        "UID, ATTENDEE and From agree, but our mail server did not authenticate From"
+        if complete
+        else "UID and ATTENDEE match, but From is another address"
+        if not matches
+        else "UID and From match, but the ATTENDEE is another address"
+    )
     if not policy.require_authentication:
         rule = facts.Rule("uid_unauthenticated", f"{what}; policy.require_authentication is off")
-        return _chosen(Verdict.APPLY, "UID and address", row, speaker if matches else _first(named), rule)
+        return _chosen(
+            Verdict.APPLY, "UID and address", row, speaker if matches else _first(named), rule
+        )
     rule = facts.Rule("uid_held", f"{what} (P25)")
     return _chosen(Verdict.HOLD, what, row, speaker, rule)
 
 
-def _crasher(message: parse.Message, components: Sequence[read.Component], uid: str, who: str, found: facts.Found,
-             policy: Policy) -> Choice:
+def _crasher(
+    message: parse.Message,
+    components: Sequence[read.Component],
+    uid: str,
+    who: str,
+    found: facts.Found,
+    policy: Policy,
+) -> Choice:
     """Somebody who was not invited answers (P3)."""
     vouched = trust.authenticated(message, policy.authserv_id)
     own = address.among(who, message.from_addresses)
-    # Whoever answers one date has a letter that was about that date alone, or wants no more than that.
-    invite = policy.party_crasher == "add" and bool(vouched) and own and all(not one.recurrence_id_text for one in components)
-    ends = {"ask": "the owner is asked", "refuse": "refused by policy",
-            "add": f"added, because {vouched}" if invite else
-            "the owner is asked, because From is not authenticated, or one date is answered"}
-    rule = facts.Rule("party_crasher", f"a UID of ours, but {who or 'the sender'} is nobody invited: {ends[policy.party_crasher]}")
-    return Choice(Verdict.PARTY_CRASHER, f"{who or 'somebody'} was not invited", None, who, found.follow_ups.get(uid, ""),
-                  invite, (rule,))
+    # Whoever answers one date has a letter that was about that date alone, or wants no more than
+    # that.
+    invite = (
+        policy.party_crasher == "add"
+        and bool(vouched)
+        and own
+        and all(not one.recurrence_id_text for one in components)
+    )
+    ends = {
+        "ask": "the owner is asked",
+        "refuse": "refused by policy",
+        "add": f"added, because {vouched}"
+        if invite
+        else "the owner is asked, because From is not authenticated, or one date is answered",
+    }
+    rule = facts.Rule(
+        "party_crasher",
+        f"a UID of ours, but {who or 'the sender'} is nobody invited: {ends[policy.party_crasher]}",
+    )
+    return Choice(
+        Verdict.PARTY_CRASHER,
+        f"{who or 'somebody'} was not invited",
+        None,
+        who,
+        found.follow_ups.get(uid, ""),
+        invite,
+        (rule,),
+    )
 
 
-def _chosen(verdict: Verdict, reason: str, row: facts.Row, speaker: str, rule: facts.Rule) -> Choice:
+def _chosen(
+    verdict: Verdict, reason: str, row: facts.Row, speaker: str, rule: facts.Rule
+) -> Choice:
     return Choice(verdict, reason, row, speaker, row.follow_up, rules=(rule,))
 
 
 def _by_token(asked: facts.Keys, found: facts.Found) -> list[facts.Row]:
     """Rows of a token that the message carries, in the order of the tokens."""
-    return [row for token in asked.tokens for row in found.rows if token in {one.lower() for one in row.tokens}]
+    return [
+        row
+        for token in asked.tokens
+        for row in found.rows
+        if token in {one.lower() for one in row.tokens}
+    ]
 
 
 def _report_on(row: facts.Row, reports: Iterable[bounce.Report]) -> bounce.Report | None:
@@ -271,7 +488,12 @@ def _senders(message: parse.Message) -> tuple[str, ...]:
 
 
 def _returned(message: parse.Message) -> list[str]:
-    values = [value for head in message.returned_headers for name in RETURNED_HEADERS for value in head.get(name, ())]
+    values = [
+        value
+        for head in message.returned_headers
+        for name in RETURNED_HEADERS
+        for value in head.get(name, ())
+    ]
     return list(header.any_addresses(*values))
 
 

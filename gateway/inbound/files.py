@@ -1,6 +1,7 @@
 """Messages from files, as if they had arrived: .eml, mbox and Maildir (`receive`, `explain`).
 
-On failure: `InputError` names the file. Limits: an mbox is read message by message; nothing is locked or changed.
+On failure: `InputError` names the file. Limits: an mbox is read message by message; nothing is
+locked or changed.
 """
 
 import mailbox
@@ -25,7 +26,9 @@ class Found:
 
 
 def read(path: Path, at: datetime | None, now: datetime) -> Iterator[Found]:
-    """The messages of a file or Maildir. `at`: when they arrived; else their own topmost Received or Date header, else `now`."""
+    """The messages of a file or Maildir. `at`: when they arrived; else their own topmost Received
+    or Date header, else `now`.
+    """
     try:
         if path.is_dir():
             for file in _maildir(path):

@@ -1,15 +1,18 @@
-"""One session with the IMAP server that holds the gateway's mailbox: sign in, search, fetch, move, wait. Sole user of aioimaplib.
+"""One session with the IMAP server that holds the gateway's mailbox: sign in, search, fetch, move,
+wait. Sole user of aioimaplib.
 
-What to read and when is decided in `reader`; nothing here knows the store or iTIP.
-Standards: RFC 3501, RFC 2177 (IDLE), RFC 4315 (UIDPLUS), RFC 6851 (MOVE), RFC 2342 (NAMESPACE), RFC 5530 (response codes),
-XOAUTH2 (Google's and Microsoft's documentation) with RFC 4959 (SASL-IR).
-On failure: `MailboxError`, or `SignInRefused` and `IdleRefused` that want another pace; the session is over with it and a new
-one has to be opened. Every wait has an end: `timeout_seconds` without a byte, or the connection's own end, whichever is first.
-Security: certificates are verified, TLS 1.2 or newer, clear text only with `security = "none"`. What the server may make us
-hold in memory is bounded. Mail and passwords never reach a log: aioimaplib's own debug lines are off for good.
-Limits: sign-in by LOGIN or XOAUTH2 only; names and passwords outside ASCII are sent as UTF-8, which a few old servers refuse.
-Without UIDPLUS a moved message stays behind, marked deleted, until somebody expunges: a plain EXPUNGE would take other people's
-deleted mail with it. Without MOVE a crash in the middle of a move can leave a second copy in the target folder.
+What to read and when is decided in `reader`; nothing here knows the store or iTIP. Standards: RFC
+3501, RFC 2177 (IDLE), RFC 4315 (UIDPLUS), RFC 6851 (MOVE), RFC 2342 (NAMESPACE), RFC 5530 (response
+codes), XOAUTH2 (Google's and Microsoft's documentation) with RFC 4959 (SASL-IR). On failure:
+`MailboxError`, or `SignInRefused` and `IdleRefused` that want another pace; the session is over
+with it and a new one has to be opened. Every wait has an end: `timeout_seconds` without a byte, or
+the connection's own end, whichever is first. Security: certificates are verified, TLS 1.2 or newer,
+clear text only with `security = "none"`. What the server may make us hold in memory is bounded.
+Mail and passwords never reach a log: aioimaplib's own debug lines are off for good. Limits: sign-in
+by LOGIN or XOAUTH2 only; names and passwords outside ASCII are sent as UTF-8, which a few old
+servers refuse. Without UIDPLUS a moved message stays behind, marked deleted, until somebody
+expunges: a plain EXPUNGE would take other people's deleted mail with it. Without MOVE a crash in
+the middle of a move can leave a second copy in the target folder.
 """
 
 import asyncio
@@ -30,7 +33,8 @@ from gateway.inbound import imap_syntax
 
 log = structlog.get_logger(__name__)
 
-# aioimaplib writes whole mails at DEBUG and unknown lines at INFO, whatever level the rest of the program runs at.
+# aioimaplib writes whole mails at DEBUG and unknown lines at INFO, whatever level the rest of the
+# program runs at.
 logging.getLogger("aioimaplib").setLevel(logging.WARNING)
 
 UIDS = 50
@@ -38,18 +42,24 @@ UIDS = 50
 LINES = 200
 """Response lines given to aioimaplib at once: it recurses once per line."""
 CAPACITY = 16 * 1024 * 1024
-"""Bytes that one answer may have beside the mail in it; a search in a mailbox of two million messages fits."""
+"""Bytes that one answer may have beside the mail in it; a search in a mailbox of two million
+messages fits.
+"""
 RENEW_SECONDS = 24 * 60.0  # RFC 2177: servers may hang up after 30 minutes of IDLE
 STOP_SECONDS = 5.0
 LONGEST_ANSWER = 20  # times timeout_seconds: an answer that keeps dripping in ends here
 
 
 class MailboxError(GatewayError):
-    """The mailbox cannot be read at the moment; the message tells the administrator what the server did."""
+    """The mailbox cannot be read at the moment; the message tells the administrator what the server
+    did.
+    """
 
 
 class SignInRefused(MailboxError):
-    """The server does not accept name and password. Trying again soon would only lock the account."""
+    """The server does not accept name and password. Trying again soon would only lock the
+    account.
+    """
 
 
 class IdleRefused(MailboxError):
@@ -57,10 +67,12 @@ class IdleRefused(MailboxError):
 
 
 class _Wire(aioimaplib.IMAP4ClientProtocol):
-    """aioimaplib's protocol, taught what a long-lived reader needs (version 2.0.3; its inner methods are overridden).
+    """aioimaplib's protocol, taught what a long-lived reader needs (version 2.0.3; its inner
+    methods are overridden).
 
-    It recurses once per line, tells nobody of BYE, of a lost connection or of a bad greeting, drops EXISTS while FETCH runs,
-    formats every received byte for its debug log, and leaves a refused XOAUTH2 hanging.
+    It recurses once per line, tells nobody of BYE, of a lost connection or of a bad greeting, drops
+    EXISTS while FETCH runs, formats every received byte for its debug log, and leaves a refused
+    XOAUTH2 hanging.
     """
 
     incomplete_line: bytes
@@ -92,12 +104,18 @@ class _Wire(aioimaplib.IMAP4ClientProtocol):
             self.alive()
         try:
             if self.received > self._capacity:
-                raise MailboxError(f"the server sent more than {self._capacity} bytes where less was asked for")
+                raise MailboxError(
+                    f"the server sent more than {self._capacity} bytes where less was asked for"
+                )
             self._feed(d)
         except MailboxError as error:
             self.fail(error)
-        except Exception as error:  # aioimaplib raises what it happens to; its words may repeat the LOGIN line, so only the kind
-            self.fail(MailboxError(f"the server sent something unreadable ({type(error).__name__})"))
+        # aioimaplib raises what it happens to; its words may repeat the LOGIN line, so only the
+        # kind
+        except Exception as error:
+            self.fail(
+                MailboxError(f"the server sent something unreadable ({type(error).__name__})")
+            )
         if self.over.is_set():
             self.transport.abort()
 
@@ -108,7 +126,9 @@ class _Wire(aioimaplib.IMAP4ClientProtocol):
             self._feed(data[middle:])
             return
         try:
-            self._handle_responses(self.incomplete_line + data, self._handle_line, self.current_command)
+            self._handle_responses(
+                self.incomplete_line + data, self._handle_line, self.current_command
+            )
             self.incomplete_line = b""
             self.current_command = None
         except aioimaplib.IncompleteRead as part:
@@ -121,27 +141,42 @@ class _Wire(aioimaplib.IMAP4ClientProtocol):
         self._greeted = True
         try:
             await super().welcome(command)
-        except Exception as error:  # nobody awaits this task: without a word here the greeting would be waited for in vain
+        # nobody awaits this task: without a word here the greeting would be waited for in vain
+        except Exception as error:
             words = command.decode("ascii", "replace")[:200]
-            self.fail(MailboxError(f"the server's greeting is no welcome: {words!r} ({type(error).__name__})"))
+            self.fail(
+                MailboxError(
+                    f"the server's greeting is no welcome: {words!r} ({type(error).__name__})"
+                )
+            )
 
     def _continuation(self, line: bytes) -> None:
-        if self.pending_sync_command is not None and self.pending_sync_command.name == "AUTHENTICATE":
-            # XOAUTH2: the reason of a refusal, as a challenge; the server says NO only after our empty response to it.
+        if (
+            self.pending_sync_command is not None
+            and self.pending_sync_command.name == "AUTHENTICATE"
+        ):
+            # XOAUTH2: the reason of a refusal, as a challenge; the server says NO only after our
+            # empty response to it.
             self.transport.write(b"\r\n")
         else:
             super()._continuation(line)
 
     def _untagged_response(self, line: bytes) -> Any:
         if line[:5].upper() == b"* BYE":
-            self.fail(MailboxError(f"the server ended the session: {line[6:206].decode('ascii', 'replace')!r}"))
+            self.fail(
+                MailboxError(
+                    f"the server ended the session: {line[6:206].decode('ascii', 'replace')!r}"
+                )
+            )
         elif re.match(rb"\* \d+ EXISTS", line, re.IGNORECASE):
             self.news.set()
         return super()._untagged_response(line)
 
 
 class Session:
-    """One connection, signed in, with the folder open. The first failure ends it: aioimaplib's state is unsure after one."""
+    """One connection, signed in, with the folder open. The first failure ends it: aioimaplib's
+    state is unsure after one.
+    """
 
     def __init__(self, options: settings.Imap, wire: _Wire) -> None:
         self.options = options
@@ -152,7 +187,9 @@ class Session:
         self._ready: dict[str, str] = {}
 
     async def ask(self, what: str, question: Coroutine[Any, Any, Any]) -> Any:
-        """Awaits an answer that may take `timeout_seconds` since the last byte. Raises `MailboxError` when the session is over."""
+        """Awaits an answer that may take `timeout_seconds` since the last byte. Raises
+        `MailboxError` when the session is over.
+        """
         loop = asyncio.get_running_loop()
         quiet = self.options.timeout_seconds
         latest = loop.time() + quiet * LONGEST_ANSWER
@@ -175,15 +212,24 @@ class Session:
             return answer.result()
         except OSError:  # some errors of TLS are ValueErrors too
             raise
-        except (aioimaplib.AioImapException, ValueError) as error:  # ValueError: NUL, CR or LF in a setting
+        except (
+            aioimaplib.AioImapException,
+            ValueError,
+        ) as error:  # ValueError: NUL, CR or LF in a setting
             raise MailboxError(f"{what}: {error}") from error
 
-    async def open(self, password: str, context: ssl.SSLContext | None, tokens: accounts.Tokens | None) -> None:
+    async def open(
+        self, password: str, context: ssl.SSLContext | None, tokens: accounts.Tokens | None
+    ) -> None:
         loop, host, port = asyncio.get_running_loop(), self.options.host, self.options.port
         try:
-            await self.ask("connect", loop.create_connection(lambda: self.wire, host, port, ssl=context))
+            await self.ask(
+                "connect", loop.create_connection(lambda: self.wire, host, port, ssl=context)
+            )
         except ssl.SSLCertVerificationError as error:
-            raise MailboxError(f"the certificate of {host} is not accepted: {error.verify_message}") from error
+            raise MailboxError(
+                f"the certificate of {host} is not accepted: {error.verify_message}"
+            ) from error
         except ssl.SSLError as error:
             raise MailboxError(f"no TLS with {host}:{port}: {error.reason or error}") from error
         except OSError as error:
@@ -191,7 +237,9 @@ class Session:
         await self.ask("greeting", self.wire.wait("AUTH|NONAUTH"))
         if self.wire.state == aioimaplib.NONAUTH:
             await self._sign_in(password, tokens)
-        await self.ask("CAPABILITY", self.wire.capability())  # more may be offered after sign-in; a bracketed list is misread
+        await self.ask(
+            "CAPABILITY", self.wire.capability()
+        )  # more may be offered after sign-in; a bracketed list is misread
         self.wire.capabilities = {capability.upper() for capability in self.wire.capabilities}
         await self._learn_layout()
         folder = self._layout.place(self.options.folder)
@@ -200,32 +248,47 @@ class Session:
             raise MailboxError(f"the folder {folder!r} cannot be opened: {_words(selected)}")
         uidvalidity = imap_syntax.uidvalidity(selected.lines)
         if not uidvalidity:
-            raise MailboxError(f"the folder {folder!r} has no UIDVALIDITY: its messages cannot be told apart")
+            raise MailboxError(
+                f"the folder {folder!r} has no UIDVALIDITY: its messages cannot be told apart"
+            )
         self.uidvalidity = uidvalidity
 
     async def _sign_in(self, password: str, tokens: accounts.Tokens | None) -> None:
         capabilities = {capability.upper() for capability in self.wire.capabilities}
         if self.options.sign_in == "xoauth2" and tokens is not None:
             if not {"AUTH=XOAUTH2", "SASL-IR"} <= capabilities:
-                raise SignInRefused("the server offers no sign-in by token (AUTH=XOAUTH2 and SASL-IR)")
+                raise SignInRefused(
+                    "the server offers no sign-in by token (AUTH=XOAUTH2 and SASL-IR)"
+                )
             answer = await self._show_token(tokens)
         elif "LOGINDISABLED" in capabilities:
-            raise SignInRefused("the server allows no sign-in by password on this connection (LOGINDISABLED)")
+            raise SignInRefused(
+                "the server allows no sign-in by password on this connection (LOGINDISABLED)"
+            )
         else:
-            answer = await self.ask("LOGIN", self.wire.login(aioimaplib.quoted(self.options.username), password))
+            answer = await self.ask(
+                "LOGIN", self.wire.login(aioimaplib.quoted(self.options.username), password)
+            )
         if answer.result == "OK":
             return
         if _passing(answer):
             raise MailboxError(f"sign-in is not possible now: {_words(answer)}")
-        raise SignInRefused(f"the server refused the sign-in of {self.options.username!r}: {_words(answer)}")
+        raise SignInRefused(
+            f"the server refused the sign-in of {self.options.username!r}: {_words(answer)}"
+        )
 
     async def _show_token(self, tokens: accounts.Tokens) -> Any:
-        """The server's answer to our token; where it refuses one that seemed good yet, to a new one."""
+        """The server's answer to our token; where it refuses one that seemed good yet, to a new
+        one.
+        """
         try:
             token = await tokens.current()
             answer = await self.ask("AUTHENTICATE", self.wire.xoauth2(self.options.username, token))
             if answer.result == "NO" and not _passing(answer):
-                answer = await self.ask("AUTHENTICATE", self.wire.xoauth2(self.options.username, await tokens.renewed(token)))
+                answer = await self.ask(
+                    "AUTHENTICATE",
+                    self.wire.xoauth2(self.options.username, await tokens.renewed(token)),
+                )
         except accounts.TokenRefused as refused:
             raise SignInRefused(str(refused)) from refused
         except accounts.TokenMissing as missing:
@@ -235,13 +298,19 @@ class Session:
     async def _learn_layout(self) -> None:
         found: imap_syntax.Layout | None = None
         if "NAMESPACE" in self.wire.capabilities:
-            found = imap_syntax.namespace((await self.ask("NAMESPACE", self.wire.namespace())).lines)
+            found = imap_syntax.namespace(
+                (await self.ask("NAMESPACE", self.wire.namespace())).lines
+            )
         if found is None:
-            found = imap_syntax.delimiter((await self.ask("LIST", self.wire.simple_command("LIST", '""', '""'))).lines)
+            found = imap_syntax.delimiter(
+                (await self.ask("LIST", self.wire.simple_command("LIST", '""', '""'))).lines
+            )
         self._layout = found or imap_syntax.Layout()
 
     async def close(self) -> None:
-        """Leaves politely if the session still stands; a goodbye that is not answered changes nothing."""
+        """Leaves politely if the session still stands; a goodbye that is not answered changes
+        nothing.
+        """
         if self.wire.ended is None and self.wire.state != aioimaplib.STARTED:
             with contextlib.suppress(MailboxError, TimeoutError):
                 async with asyncio.timeout(min(2.0, self.options.timeout_seconds)):
@@ -254,13 +323,20 @@ class Session:
 
     async def search(self, after: int) -> list[int]:
         """UIDs above `after`, ascending."""
-        self.wire.news.clear()  # before the question: what is announced from now on may be missing in the answer
-        answer = await self.ask("UID SEARCH", self.wire.search(f"UID {after + 1}:*", by_uid=True, charset=None))
+        # before the question: what is announced from now on may be missing in the answer
+        self.wire.news.clear()
+        answer = await self.ask(
+            "UID SEARCH", self.wire.search(f"UID {after + 1}:*", by_uid=True, charset=None)
+        )
         _expect(answer, "UID SEARCH")
-        return [uid for uid in imap_syntax.numbers(answer.lines) if uid > after]  # n:* always names the last message too
+        return [
+            uid for uid in imap_syntax.numbers(answer.lines) if uid > after
+        ]  # n:* always names the last message too
 
     async def still_there(self, uids: Iterable[int]) -> set[int]:
-        """Which of these have not vanished. NOOP first: until then a server may count what others removed."""
+        """Which of these have not vanished. NOOP first: until then a server may count what others
+        removed.
+        """
         await self.ask("NOOP", self.wire.simple_command("NOOP"))
         asked = f"UID {imap_syntax.message_set(uids)}"
         answer = await self.ask("UID SEARCH", self.wire.search(asked, by_uid=True, charset=None))
@@ -268,19 +344,32 @@ class Session:
         return set(imap_syntax.numbers(answer.lines))
 
     async def fetch(self, uids: Sequence[int], attributes: str) -> dict[int, imap_syntax.Item]:
-        """What the server says of these messages. A refusal is not raised: what is missing tells it."""
-        answer = await self.ask("UID FETCH", self.wire.fetch(imap_syntax.message_set(uids), f"({attributes})", by_uid=True))
+        """What the server says of these messages. A refusal is not raised: what is missing tells
+        it.
+        """
+        answer = await self.ask(
+            "UID FETCH",
+            self.wire.fetch(imap_syntax.message_set(uids), f"({attributes})", by_uid=True),
+        )
         wanted = set(uids)
         return {uid: item for uid, item in imap_syntax.items(answer.lines).items() if uid in wanted}
 
     async def move(self, uids: Sequence[int], name: str) -> str:
-        """Moves messages into a folder of ours, created when it is missing. Returns the server's words if it would not."""
+        """Moves messages into a folder of ours, created when it is missing. Returns the server's
+        words if it would not.
+        """
         refusal = ""
-        for again in range(3):  # somebody may have removed the folder, or one of the messages: Dovecot then moves none
+        for again in range(
+            3
+        ):  # somebody may have removed the folder, or one of the messages: Dovecot then moves none
             if again and not (uids := sorted(await self.still_there(uids))):
                 return ""
             target, refusal = await self._folder(name)
-            if target and not (refusal := await self._transfer(imap_syntax.message_set(uids), imap_syntax.mailbox(target))):
+            if target and not (
+                refusal := await self._transfer(
+                    imap_syntax.message_set(uids), imap_syntax.mailbox(target)
+                )
+            ):
                 return ""
             self._ready.pop(name, None)
         return refusal
@@ -291,7 +380,11 @@ class Session:
             return "" if answer.result == "OK" else _words(answer)
         steps: list[tuple[str, Callable[[], Coroutine[Any, Any, Any]]]] = [
             ("UID COPY", lambda: self.wire.copy(uids, target, by_uid=True)),
-            ("UID STORE", lambda: self.wire.store(uids, "+FLAGS.SILENT", "(\\Deleted)", by_uid=True))]
+            (
+                "UID STORE",
+                lambda: self.wire.store(uids, "+FLAGS.SILENT", "(\\Deleted)", by_uid=True),
+            ),
+        ]
         if "UIDPLUS" in self.wire.capabilities:
             steps.append(("UID EXPUNGE", lambda: self.wire.expunge(uids, by_uid=True)))
         for what, step in steps:
@@ -305,7 +398,9 @@ class Session:
         if name in self._ready:
             return self._ready[name], ""
         places = [self._layout.place(name)]
-        if not self._layout.certain and self._layout.delimiter:  # no NAMESPACE: some servers allow folders below INBOX only
+        if (
+            not self._layout.certain and self._layout.delimiter
+        ):  # no NAMESPACE: some servers allow folders below INBOX only
             places.append(f"INBOX{self._layout.delimiter}{places[0]}")
         refusal = ""
         for create, place in itertools.product((False, True), places):
@@ -317,16 +412,20 @@ class Session:
                     continue
                 await self.ask("SUBSCRIBE", self.wire.simple_command("SUBSCRIBE", argument))
                 log.info("mailbox.folder_created", folder=place)
-            elif not imap_syntax.exists((await self.ask("LIST", self.wire.simple_command("LIST", '""', argument))).lines):
+            elif not imap_syntax.exists(
+                (await self.ask("LIST", self.wire.simple_command("LIST", '""', argument))).lines
+            ):
                 continue
             self._ready[name] = place
             return place, ""
         return "", refusal
 
     async def rest(self, stop: asyncio.Event, *, idle: bool) -> bool:
-        """Returns when there may be something new: announced, or `poll_seconds` later, or at `stop`.
+        """Returns when there may be something new: announced, or `poll_seconds` later, or at
+        `stop`.
 
-        False: the server said no to IDLE and there was no wait. Raises `IdleRefused` where it hung up instead.
+        False: the server said no to IDLE and there was no wait. Raises `IdleRefused` where it hung
+        up instead.
         """
         if self.wire.news.is_set():
             return True
@@ -341,7 +440,9 @@ class Session:
             if waiting.done():
                 return False
             self.idled = True
-            await _first(min(self.options.poll_seconds, RENEW_SECONDS), stop, self.wire.over, self.wire.news)
+            await _first(
+                min(self.options.poll_seconds, RENEW_SECONDS), stop, self.wire.over, self.wire.news
+            )
             self.wire.idle_done()
             await self.ask("DONE", asyncio.wait({waiting}))
         finally:
@@ -355,7 +456,9 @@ class Session:
         """Until the server agreed ("+"), or answered otherwise and `waiting` is done."""
         agreed = asyncio.ensure_future(self.wire.wait_for_idle_response())
         try:
-            await self.ask("IDLE", asyncio.wait({waiting, agreed}, return_when=asyncio.FIRST_COMPLETED))
+            await self.ask(
+                "IDLE", asyncio.wait({waiting, agreed}, return_when=asyncio.FIRST_COMPLETED)
+            )
         except MailboxError as error:
             raise IdleRefused(str(error)) from error
         finally:
@@ -368,7 +471,9 @@ class Session:
 
 
 def tls(options: settings.Imap) -> ssl.SSLContext | None:
-    """How the connection is secured; None for clear text. Raises `ConfigurationError` where `ca_file` cannot be used."""
+    """How the connection is secured; None for clear text. Raises `ConfigurationError` where
+    `ca_file` cannot be used.
+    """
     if options.security == "none":
         return None
     try:
@@ -380,9 +485,18 @@ def tls(options: settings.Imap) -> ssl.SSLContext | None:
 
 
 @contextlib.asynccontextmanager
-async def session(options: settings.Imap, *, password: str, context: ssl.SSLContext | None, max_bytes: int,
-                  stop: asyncio.Event, tokens: accounts.Tokens | None = None) -> AsyncIterator[Session]:
-    """An open session, left politely. `stop` lets work in progress run on for `STOP_SECONDS`, then ends the session."""
+async def session(
+    options: settings.Imap,
+    *,
+    password: str,
+    context: ssl.SSLContext | None,
+    max_bytes: int,
+    stop: asyncio.Event,
+    tokens: accounts.Tokens | None = None,
+) -> AsyncIterator[Session]:
+    """An open session, left politely. `stop` lets work in progress run on for `STOP_SECONDS`, then
+    ends the session.
+    """
     wire = _Wire(asyncio.get_running_loop(), CAPACITY + 2 * max_bytes)
     opened = Session(options, wire)
     hurry = asyncio.ensure_future(_hurry(stop, wire))
@@ -418,12 +532,16 @@ async def _first(seconds: float, *events: asyncio.Event) -> None:
 def _words(answer: Any) -> str:
     """What the server said at the end of an answer, for people."""
     text = bytes(answer.lines[-1]).decode("utf-8", "replace") if answer.lines else ""
-    return "".join(character for character in text if character.isprintable())[:200] or str(answer.result)
+    return "".join(character for character in text if character.isprintable())[:200] or str(
+        answer.result
+    )
 
 
 def _passing(answer: Any) -> bool:
     """Whether a sign-in failed for a reason that is none of name and secret (RFC 5530 §3)."""
-    return answer.result == "NO" and _words(answer).upper().startswith(("[UNAVAILABLE]", "[INUSE]", "[SERVERBUG]"))
+    return answer.result == "NO" and _words(answer).upper().startswith(
+        ("[UNAVAILABLE]", "[INUSE]", "[SERVERBUG]")
+    )
 
 
 def _expect(answer: Any, what: str) -> None:

@@ -1,11 +1,14 @@
-"""What IMAP servers write, read without trust: folder names, message sets, FETCH, SEARCH, NAMESPACE and LIST lines.
+"""What IMAP servers write, read without trust: folder names, message sets, FETCH, SEARCH, NAMESPACE
+and LIST lines.
 
 Standards: RFC 3501 (§5.1.3 folder names, §7.4.2 FETCH, §2.3.3 INTERNALDATE), RFC 2342 (NAMESPACE).
 On failure: what cannot be read is absent from the result; nothing here raises on a server's words.
-Security: a literal (the mail itself) is never searched for syntax, so a mail cannot pose as a response.
-Limits: literals inside LIST and NAMESPACE are not read (no server in use sends them); the defaults of `Layout` stand then.
+Security: a literal (the mail itself) is never searched for syntax, so a mail cannot pose as a
+response. Limits: literals inside LIST and NAMESPACE are not read (no server in use sends them); the
+defaults of `Layout` stand then.
 
-Lines come as aioimaplib hands them over: `bytes` for lines, `bytearray` for literals, the tagged text as the last line.
+Lines come as aioimaplib hands them over: `bytes` for lines, `bytearray` for literals, the tagged
+text as the last line.
 """
 
 import base64
@@ -17,16 +20,36 @@ from datetime import UTC, datetime, timedelta, timezone
 
 Lines = Sequence[bytes | bytearray]
 
-_MONTHS = {name: number for number, name in enumerate(
-    (b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec"), start=1)}
-_DATE = re.compile(rb' ?(\d{1,2})-([A-Za-z]{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)')
+_MONTHS = {
+    name: number
+    for number, name in enumerate(
+        (
+            b"jan",
+            b"feb",
+            b"mar",
+            b"apr",
+            b"may",
+            b"jun",
+            b"jul",
+            b"aug",
+            b"sep",
+            b"oct",
+            b"nov",
+            b"dec",
+        ),
+        start=1,
+    )
+}
+_DATE = re.compile(rb" ?(\d{1,2})-([A-Za-z]{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)")
 _QUOTED = re.compile(rb'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _FETCH = re.compile(rb"\d+ FETCH \(", re.IGNORECASE)
 _UID = re.compile(rb"\bUID (\d+)", re.IGNORECASE)
 _SIZE = re.compile(rb"\bRFC822\.SIZE (\d+)", re.IGNORECASE)
 _ARRIVED = re.compile(rb'\bINTERNALDATE "([^"]*)"', re.IGNORECASE)
-_BODY = re.compile(rb'\bBODY\[[A-Z]*\](?:<\d+>)? (?:\{\d+\}$|NIL|("(?:[^"\\]|\\.)*"))', re.IGNORECASE | re.DOTALL)
+_BODY = re.compile(
+    rb'\bBODY\[[A-Z]*\](?:<\d+>)? (?:\{\d+\}$|NIL|("(?:[^"\\]|\\.)*"))', re.IGNORECASE | re.DOTALL
+)
 _NUMBERS = re.compile(rb"[\d ]*")
 _CODE_VALIDITY = re.compile(rb"\[UIDVALIDITY (\d+)\]", re.IGNORECASE)
 _PERSONAL = re.compile(rb'\(\("((?:[^"\\]|\\.)*)" (?:"(\\?.)"|NIL)', re.IGNORECASE)
@@ -36,7 +59,9 @@ _UNUSABLE = (b"\\nonexistent", b"\\noselect")
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What FETCH said of one message; None where it said nothing. `size` in octets, `arrived` aware UTC."""
+    """What FETCH said of one message; None where it said nothing. `size` in octets, `arrived` aware
+    UTC.
+    """
 
     size: int | None = None
     arrived: datetime | None = None
@@ -45,14 +70,18 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How this server names folders: all of ours begin with `prefix` ("INBOX." at some), levels are parted by `delimiter`."""
+    """How this server names folders: all of ours begin with `prefix` ("INBOX." at some), levels are
+    parted by `delimiter`.
+    """
 
     prefix: str = ""
     delimiter: str = "/"
     certain: bool = False
 
     def place(self, name: str) -> str:
-        """The server's name of a configured folder, in which "/" parts levels whatever the server uses."""
+        """The server's name of a configured folder, in which "/" parts levels whatever the server
+        uses.
+        """
         if name.upper() == "INBOX" or (self.prefix and name.startswith(self.prefix)):
             return name
         return self.prefix + (name.replace("/", self.delimiter) if self.delimiter else name)
@@ -72,7 +101,9 @@ def mailbox(name: str) -> str:
 
 
 def message_set(uids: Iterable[int]) -> str:
-    """Exactly these numbers, runs of them as `first:last` (RFC 3501 §9): lines stay short enough for every server."""
+    """Exactly these numbers, runs of them as `first:last` (RFC 3501 §9): lines stay short enough
+    for every server.
+    """
     runs: list[list[int]] = []
     for uid in sorted(set(uids)):
         if runs and uid == runs[-1][1] + 1:
@@ -92,7 +123,9 @@ def numbers(lines: Lines) -> list[int]:
 
 
 def items(lines: Lines) -> dict[int, Item]:
-    """UID → what was said of it. Responses without a UID (another program changed flags) are left out."""
+    """UID → what was said of it. Responses without a UID (another program changed flags) are left
+    out.
+    """
     groups: list[list[bytes | bytearray]] = []
     for line in lines[:-1]:
         if not isinstance(line, bytearray) and _FETCH.match(line):
@@ -107,13 +140,16 @@ def items(lines: Lines) -> dict[int, Item]:
             continue
         number = int(uid[1])
         before = found.get(number, Item())
-        bare = _BODY.sub(b"", text)  # a body may come as a quoted string; its words are no attributes
+        bare = _BODY.sub(
+            b"", text
+        )  # a body may come as a quoted string; its words are no attributes
         size, date = _SIZE.search(bare), _ARRIVED.search(bare)
         body = _body(group)
         found[number] = Item(
             size=int(size[1]) if size else before.size,
             arrived=internal_date(date[1]) if date else before.arrived,
-            body=before.body if body is None else body)
+            body=before.body if body is None else body,
+        )
     return found
 
 
@@ -130,15 +166,24 @@ def _body(group: Lines) -> bytes | None:
 
 
 def internal_date(text: bytes) -> datetime | None:
-    """`17-Jul-1996 02:44:25 -0700` → aware UTC; None where it is no date. Month names are English in every locale."""
+    """`17-Jul-1996 02:44:25 -0700` → aware UTC; None where it is no date. Month names are English
+    in every locale.
+    """
     match = _DATE.fullmatch(text)
     if match is None or match[2].lower() not in _MONTHS:
         return None
     day, _, year, hour, minute, second, sign, hours, minutes = match.groups()
     offset = timedelta(hours=int(hours), minutes=int(minutes)) * (-1 if sign == b"-" else 1)
     try:
-        return datetime(int(year), _MONTHS[match[2].lower()], int(day), int(hour), int(minute), min(int(second), 59),
-                        tzinfo=timezone(offset)).astimezone(UTC)
+        return datetime(
+            int(year),
+            _MONTHS[match[2].lower()],
+            int(day),
+            int(hour),
+            int(minute),
+            min(int(second), 59),
+            tzinfo=timezone(offset),
+        ).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 

@@ -1,7 +1,9 @@
-"""The inbound role of one account: one gateway at a time reads its mailbox and hands what it finds to the processor.
+"""The inbound role of one account: one gateway at a time reads its mailbox and hands what it finds
+to the processor.
 
-On failure: see `reader` (the mailbox) and `process` (a message). A gateway that loses its lease stops reading within seconds, and
-one that waits takes over as soon as the lease has run out; recording a place twice is impossible either way.
+On failure: see `reader` (the mailbox) and `process` (a message). A gateway that loses its lease
+stops reading within seconds, and one that waits takes over as soon as the lease has run out;
+recording a place twice is impossible either way.
 """
 
 import asyncio
@@ -20,11 +22,25 @@ log = structlog.get_logger(__name__)
 
 
 class Intake:
-    """Reads one account's folder for as long as it holds the mailbox's lease. `told` is set after every commit."""
+    """Reads one account's folder for as long as it holds the mailbox's lease. `told` is set after
+    every commit.
+    """
 
-    def __init__(self, store: Store, settings: configuration.Settings, gateway: str, told: asyncio.Event,
-                 account: str = accounts.DEFAULT) -> None:
-        self._store, self._settings, self._gateway, self._told, self._account = store, settings, gateway, told, account
+    def __init__(
+        self,
+        store: Store,
+        settings: configuration.Settings,
+        gateway: str,
+        told: asyncio.Event,
+        account: str = accounts.DEFAULT,
+    ) -> None:
+        self._store, self._settings, self._gateway, self._told, self._account = (
+            store,
+            settings,
+            gateway,
+            told,
+            account,
+        )
         self._options = accounts.configured(settings)[account]
         self._folder = self._options.imap.folder
         self._name = f"{leases.MAILBOX}{account}:{self._folder}"
@@ -37,10 +53,18 @@ class Intake:
         self._loop = asyncio.get_running_loop()
         self._processor = await asyncio.to_thread(process.Processor, self._store, self._settings)
         mailbox = reader.Reader(
-            self._options.imap, password=configuration.secret(self._options.imap, f"{accounts.section(self._account)}imap"),
+            self._options.imap,
+            password=configuration.secret(
+                self._options.imap, f"{accounts.section(self._account)}imap"
+            ),
             tokens=accounts.tokens(self._account, self._options),
-            max_bytes=self._settings.inbound.max_bytes, position=self._position, take=self._take, leftovers=self._leftovers,
-            unmoved=self._unmoved, moved=self._moved)
+            max_bytes=self._settings.inbound.max_bytes,
+            position=self._position,
+            take=self._take,
+            leftovers=self._leftovers,
+            unmoved=self._unmoved,
+            moved=self._moved,
+        )
         while not stop.is_set():
             if await asyncio.to_thread(self._lease):
                 await self._read(mailbox, stop)
@@ -68,27 +92,50 @@ class Intake:
 
     def _take(self, batch: list[reader.Fetched]) -> list[tuple[reader.Fetched, reader.Folder]]:
         assert self._processor is not None
-        received = [process.Received(one.raw, one.arrived, one.size, one.complete, self._place(one)) for one in batch]
+        received = [
+            process.Received(one.raw, one.arrived, one.size, one.complete, self._place(one))
+            for one in batch
+        ]
         position = self._position()
         last = batch[-1]
-        behind = position is not None and position.uidvalidity == last.uidvalidity and position.uid >= last.uid
+        behind = (
+            position is not None
+            and position.uidvalidity == last.uidvalidity
+            and position.uid >= last.uid
+        )
         results = self._processor.receive(received, None if behind else self._place(last))
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._told.set)
         for one, result in zip(batch, results, strict=True):
-            log.info("message", uid=one.uid, outcome=result.outcome.value if result.outcome else "failed", reason=result.reason)
-        return [(one, reader.Folder(process.destination(result.outcome)))
-                for one, result in zip(batch, results, strict=True) if result.outcome is not None]
+            log.info(
+                "message",
+                uid=one.uid,
+                outcome=result.outcome.value if result.outcome else "failed",
+                reason=result.reason,
+            )
+        return [
+            (one, reader.Folder(process.destination(result.outcome)))
+            for one, result in zip(batch, results, strict=True)
+            if result.outcome is not None
+        ]
 
     def _leftovers(self) -> list[int]:
         with self._store.read() as connection:
             found = inbox.cursor(connection, self._account, self._folder)
-            return inbox.leftovers(connection, self._account, self._folder, found[0]) if found is not None else []
+            return (
+                inbox.leftovers(connection, self._account, self._folder, found[0])
+                if found is not None
+                else []
+            )
 
     def _unmoved(self) -> list[tuple[int, int, reader.Folder]]:
         with self._store.read() as connection:
-            return [(uidvalidity, uid, reader.Folder(destination))
-                    for uidvalidity, uid, destination in inbox.unmoved(connection, self._account, self._folder)]
+            return [
+                (uidvalidity, uid, reader.Folder(destination))
+                for uidvalidity, uid, destination in inbox.unmoved(
+                    connection, self._account, self._folder
+                )
+            ]
 
     def _moved(self, uidvalidity: int, uids: list[int]) -> None:
         with self._store.write() as connection:

@@ -1,4 +1,5 @@
-"""From a classified message and what the store knows to what it means: one outcome, and what to do to which row.
+"""From a classified message and what the store knows to what it means: one outcome, and what to do
+to which row.
 
 Pure: parse, classify and `correlate.keys` come before it, the store's transaction after it.
 """
@@ -13,22 +14,51 @@ from gateway.mail import automatic, parse
 from gateway.model import Channel, Method, Outcome
 from gateway.settings import Policy
 
-VERDICTS = {correlate.Verdict.HOLD: Outcome.HELD, correlate.Verdict.PARTY_CRASHER: Outcome.PARTY_CRASHER,
-            correlate.Verdict.UNKNOWN: Outcome.UNKNOWN_INVITATION}
-REPORTED = {"failed": Outcome.BOUNCED, "delayed": Outcome.DELAYED, "delivered": Outcome.DELIVERED,
-            "relayed": Outcome.DELIVERED, "expanded": Outcome.DELIVERED}
-PRECEDENCE = (Outcome.HELD, Outcome.PARTY_CRASHER, Outcome.APPLIED, Outcome.DELEGATED, Outcome.PROPOSAL, Outcome.BOUNCED,
-              Outcome.UNKNOWN_INVITATION, Outcome.MALFORMED, Outcome.NOT_AN_ANSWER, Outcome.DELAYED, Outcome.DELIVERED,
-              Outcome.UNCHANGED, Outcome.OLD_ANSWER, Outcome.CLOSED, Outcome.SEEN, Outcome.REFRESHED, Outcome.AWAY, Outcome.COMMENT,
-              Outcome.DUPLICATE)
-"""Which of several answers names the message: what a person is asked, for it would else never reach him; then what had an effect."""
+VERDICTS = {
+    correlate.Verdict.HOLD: Outcome.HELD,
+    correlate.Verdict.PARTY_CRASHER: Outcome.PARTY_CRASHER,
+    correlate.Verdict.UNKNOWN: Outcome.UNKNOWN_INVITATION,
+}
+REPORTED = {
+    "failed": Outcome.BOUNCED,
+    "delayed": Outcome.DELAYED,
+    "delivered": Outcome.DELIVERED,
+    "relayed": Outcome.DELIVERED,
+    "expanded": Outcome.DELIVERED,
+}
+PRECEDENCE = (
+    Outcome.HELD,
+    Outcome.PARTY_CRASHER,
+    Outcome.APPLIED,
+    Outcome.DELEGATED,
+    Outcome.PROPOSAL,
+    Outcome.BOUNCED,
+    Outcome.UNKNOWN_INVITATION,
+    Outcome.MALFORMED,
+    Outcome.NOT_AN_ANSWER,
+    Outcome.DELAYED,
+    Outcome.DELIVERED,
+    Outcome.UNCHANGED,
+    Outcome.OLD_ANSWER,
+    Outcome.CLOSED,
+    Outcome.SEEN,
+    Outcome.REFRESHED,
+    Outcome.AWAY,
+    Outcome.COMMENT,
+    Outcome.DUPLICATE,
+)
+"""Which of several answers names the message: what a person is asked, for it would else never reach
+him; then what had an effect.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What is true beside the message. arrived: when it reached the mailbox. secret: of the answer links' CHECK.
+    """What is true beside the message. arrived: when it reached the mailbox. secret: of the answer
+    links' CHECK.
 
-    named: the participant whose answer it is by a person's word, which overrides trust and nothing else.
+    named: the participant whose answer it is by a person's word, which overrides trust and nothing
+    else.
     """
 
     ours: classify.Ours
@@ -40,7 +70,9 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """outcome and reason of the message; answers: one per row and date. invite: a party crasher whom policy lets in."""
+    """outcome and reason of the message; answers: one per row and date. invite: a party crasher
+    whom policy lets in.
+    """
 
     outcome: Outcome
     reason: str
@@ -49,18 +81,29 @@ class Meaning:
     invite: str = ""
 
 
-def interpret(message: parse.Message, finding: classify.Finding, asked: facts.Keys, found: facts.Found,
-              context: Context) -> Meaning:
-    """What the message means. `asked` are the keys of `correlate.keys`, `found` what the store knows under them."""
+def interpret(
+    message: parse.Message,
+    finding: classify.Finding,
+    asked: facts.Keys,
+    found: facts.Found,
+    context: Context,
+) -> Meaning:
+    """What the message means. `asked` are the keys of `correlate.keys`, `found` what the store
+    knows under them.
+    """
     match finding:
         case classify.Answer():
             return _answer(message, finding, asked, found, context)
         case classify.NotAnAnswer():
             is_ours = finding.returned or bool(set(finding.uids) & found.uids)
             if is_ours and finding.otherwise is not None:
-                rule = facts.Rule("returned", "an object of ours came back with it, which does not count")
+                rule = facts.Rule(
+                    "returned", "an object of ours came back with it, which does not count"
+                )
                 meaning = interpret(message, finding.otherwise, asked, found, context)
-                if meaning.outcome is not Outcome.IGNORED:  # tied to nothing, the object itself is what a person should see
+                if (
+                    meaning.outcome is not Outcome.IGNORED
+                ):  # tied to nothing, the object itself is what a person should see
                     return replace(meaning, rules=(rule, *meaning.rules))
             return _simple(Outcome.NOT_AN_ANSWER, finding.reason)
         case classify.Malformed():
@@ -75,28 +118,41 @@ def interpret(message: parse.Message, finding: classify.Finding, asked: facts.Ke
             return _tied(message, finding, asked, found, context)
 
 
-def _answer(message: parse.Message, finding: classify.Answer, asked: facts.Keys, found: facts.Found,
-            context: Context) -> Meaning:
+def _answer(
+    message: parse.Message,
+    finding: classify.Answer,
+    asked: facts.Keys,
+    found: facts.Found,
+    context: Context,
+) -> Meaning:
     answers, invite = list[facts.Answer](), ""
     for uid in dict.fromkeys(one.uid for one in finding.components):
         named = _named(finding, uid, found, context)
-        choice = (correlate.appointed(message, named) if named is not None
-                  else correlate.choose(message, finding, uid, asked, found, context.policy))
+        choice = (
+            correlate.appointed(message, named)
+            if named is not None
+            else correlate.choose(message, finding, uid, asked, found, context.policy)
+        )
         about = _about(message, finding, choice.speaker, context)
         components = [one for one in finding.components if one.uid == uid]
         if choice.verdict is correlate.Verdict.APPLY and choice.row is not None:
             for row, concerning in correlate.spread(choice.row, components, finding, found):
-                answers += [facts.Answer(row, _because(choice.rules, one), choice.speaker, choice.follow_up)
-                            for one in _decide(row, finding.method, concerning, about)]
+                answers += [
+                    facts.Answer(row, _because(choice.rules, one), choice.speaker, choice.follow_up)
+                    for one in _decide(row, finding.method, concerning, about)
+                ]
             continue
         invite = choice.speaker if choice.invite else invite
-        answers += [facts.Answer(choice.row, _because(choice.rules, one), choice.speaker, choice.follow_up)
-                    for one in _waiting(choice, components, about)]
+        answers += [
+            facts.Answer(choice.row, _because(choice.rules, one), choice.speaker, choice.follow_up)
+            for one in _waiting(choice, components, about)
+        ]
     return _summary(answers, invite)
 
 
-def _decide(row: facts.Row, method: Method, components: Sequence[read.Component],
-            about: facts.Circumstances) -> tuple[facts.Decision, ...]:
+def _decide(
+    row: facts.Row, method: Method, components: Sequence[read.Component], about: facts.Circumstances
+) -> tuple[facts.Decision, ...]:
     if method is Method.COUNTER:
         return reply.decide_counter(row, components, about)
     if method is Method.REFRESH:
@@ -104,16 +160,24 @@ def _decide(row: facts.Row, method: Method, components: Sequence[read.Component]
     return reply.decide_all(row, components, about)
 
 
-def _named(finding: classify.Answer, uid: str, found: facts.Found, context: Context) -> facts.Row | None:
-    """The row that a person named. In a mail about several follow-ups he means its own, unless none is named by its UID."""
+def _named(
+    finding: classify.Answer, uid: str, found: facts.Found, context: Context
+) -> facts.Row | None:
+    """The row that a person named. In a mail about several follow-ups he means its own, unless none
+    is named by its UID.
+    """
     row = next((one for one in found.rows if one.participant == context.named), None)
     if row is None or (uid != row.uid and any(one.uid == row.uid for one in finding.components)):
         return None
     return row
 
 
-def _waiting(choice: correlate.Choice, components: Sequence[read.Component], about: facts.Circumstances) -> tuple[facts.Decision, ...]:
-    """An answer that a person has to look at, with what it says of which date, so that he can decide."""
+def _waiting(
+    choice: correlate.Choice, components: Sequence[read.Component], about: facts.Circumstances
+) -> tuple[facts.Decision, ...]:
+    """An answer that a person has to look at, with what it says of which date, so that he can
+    decide.
+    """
     made = list[facts.Decision]()
     for component in components:
         instance = None
@@ -121,63 +185,132 @@ def _waiting(choice: correlate.Choice, components: Sequence[read.Component], abo
             attendee = reply.attendee_of(choice.row, component, about.senders)
             instance = answered.named(choice.row.current, component, about)
         else:
-            attendee = next((one for one in component.attendees if one.address == choice.speaker), None)
+            attendee = next(
+                (one for one in component.attendees if one.address == choice.speaker), None
+            )
         said = reply.PARTSTATS.get(attendee.partstat) if attendee is not None else None
-        comment = reply.comment_of(component, attendee, about.remark) if attendee is not None else ""
-        made.append(facts.Decision(VERDICTS[choice.verdict], choice.reason, instance=instance, claimed=said, comment=comment))
+        comment = (
+            reply.comment_of(component, attendee, about.remark) if attendee is not None else ""
+        )
+        made.append(
+            facts.Decision(
+                VERDICTS[choice.verdict],
+                choice.reason,
+                instance=instance,
+                claimed=said,
+                comment=comment,
+            )
+        )
     return tuple(dict.fromkeys(made))
 
 
-def _link(message: parse.Message, finding: classify.LinkAnswer, asked: facts.Keys, found: facts.Found,
-          context: Context) -> Meaning:
+def _link(
+    message: parse.Message,
+    finding: classify.LinkAnswer,
+    asked: facts.Keys,
+    found: facts.Found,
+    context: Context,
+) -> Meaning:
     choice = correlate.tie(message, asked, found)
-    row = next((one for one in found.rows if one.participant == context.named), choice.row if choice is not None else None)
-    if row is None or not any(links.valid(context.secret, token, finding.tag) for token in row.tokens):
-        rule = facts.Rule("link_check", "the bracketed end of the Subject is not from a letter to this row: only text")
+    row = next(
+        (one for one in found.rows if one.participant == context.named),
+        choice.row if choice is not None else None,
+    )
+    if row is None or not any(
+        links.valid(context.secret, token, finding.tag) for token in row.tokens
+    ):
+        rule = facts.Rule(
+            "link_check",
+            "the bracketed end of the Subject is not from a letter to this row: only text",
+        )
         meaning = interpret(message, finding.otherwise, asked, found, context)
         return replace(meaning, rules=(rule, *meaning.rules))
-    allowed = correlate.appointed(message, row) if row.participant == context.named else correlate.may_answer(message, row)
+    allowed = (
+        correlate.appointed(message, row)
+        if row.participant == context.named
+        else correlate.may_answer(message, row)
+    )
     about = _about(message, None, allowed.speaker, context)
     words = finding.otherwise.text if isinstance(finding.otherwise, classify.HumanText) else ""
     if allowed.verdict is correlate.Verdict.APPLY:
-        decision = reply.decide_direct(row, finding.tag.answer, finding.tag.moment, finding.tag.sequence, about, words)
+        decision = reply.decide_direct(
+            row, finding.tag.answer, finding.tag.moment, finding.tag.sequence, about, words
+        )
     else:
-        decision = facts.Decision(Outcome.HELD, allowed.reason, instance=finding.tag.moment, claimed=finding.tag.answer,
-                                  comment=words)
-    return _summary([facts.Answer(row, _because(allowed.rules, decision), allowed.speaker, row.follow_up)])
+        decision = facts.Decision(
+            Outcome.HELD,
+            allowed.reason,
+            instance=finding.tag.moment,
+            claimed=finding.tag.answer,
+            comment=words,
+        )
+    return _summary(
+        [facts.Answer(row, _because(allowed.rules, decision), allowed.speaker, row.follow_up)]
+    )
 
 
-def _tied(message: parse.Message, finding: classify.Receipt | classify.AutoReply | classify.HumanText, asked: facts.Keys,
-          found: facts.Found, context: Context) -> Meaning:
-    """Receipts, automatic replies and texts count for the row they tie to; without one they are none of ours."""
+def _tied(
+    message: parse.Message,
+    finding: classify.Receipt | classify.AutoReply | classify.HumanText,
+    asked: facts.Keys,
+    found: facts.Found,
+    context: Context,
+) -> Meaning:
+    """Receipts, automatic replies and texts count for the row they tie to; without one they are
+    none of ours.
+    """
     choice = correlate.tie(message, asked, found)
     if choice is None or choice.row is None:
-        rule = facts.Rule("untied", "a text, an automatic reply or a receipt counts by a token or by the Message-ID of a letter of ours; "
-                          "it has neither")
+        rule = facts.Rule(
+            "untied",
+            "a text, an automatic reply or a receipt counts by a token or by the Message-ID of a"
+            " letter of ours; it has neither",
+        )
         return Meaning(Outcome.IGNORED, "it names no invitation of ours", (), (rule,))
     row, about = choice.row, _about(message, None, choice.speaker, context)
     match finding:
         case classify.Receipt(displayed=True):
             decision = reply.decide_seen(row, finding.message_ids, about)
         case classify.Receipt():
-            decision = facts.Decision(Outcome.UNCHANGED, "a receipt that does not say the letter was displayed")
+            decision = facts.Decision(
+                Outcome.UNCHANGED, "a receipt that does not say the letter was displayed"
+            )
         case classify.AutoReply():
             until = f" until {finding.until.isoformat()}" if finding.until else ""
-            rule = facts.Rule("auto_reply", f"an automatic reply changes no status (P24): {finding.evidence}")
+            rule = facts.Rule(
+                "auto_reply", f"an automatic reply changes no status (P24): {finding.evidence}"
+            )
             decision = facts.Decision(Outcome.AWAY, f"away{until}", (rule,), until=finding.until)
         case classify.HumanText():
-            rule = facts.Rule("text", "a person's own words never change a status by themselves (P23)")
-            decision = facts.Decision(Outcome.COMMENT, "wrote a message", (rule,), claimed=finding.suggestion,
-                                      comment=finding.text, pass_on=not automatic.is_automatic(message))
-    return _summary([facts.Answer(row, _because(choice.rules, decision), choice.speaker, row.follow_up)])
+            rule = facts.Rule(
+                "text", "a person's own words never change a status by themselves (P23)"
+            )
+            decision = facts.Decision(
+                Outcome.COMMENT,
+                "wrote a message",
+                (rule,),
+                claimed=finding.suggestion,
+                comment=finding.text,
+                pass_on=not automatic.is_automatic(message),
+            )
+    return _summary(
+        [facts.Answer(row, _because(choice.rules, decision), choice.speaker, row.follow_up)]
+    )
 
 
-def _bounce(finding: classify.Bounce, asked: facts.Keys, found: facts.Found, context: Context) -> Meaning:
+def _bounce(
+    finding: classify.Bounce, asked: facts.Keys, found: facts.Found, context: Context
+) -> Meaning:
     tied = correlate.failed(finding, asked, found, context.policy)
     if not tied:
-        rule = facts.Rule("bounce_untied", "neither a token nor the Message-ID of a letter of ours; the UID with the row's address "
-                          "counts only where policy.require_authentication is off, an address alone never (P25)")
-        return Meaning(Outcome.IGNORED, "a delivery report that nothing ties to a letter of ours", (), (rule,))
+        rule = facts.Rule(
+            "bounce_untied",
+            "neither a token nor the Message-ID of a letter of ours; the UID with the row's address"
+            " counts only where policy.require_authentication is off, an address alone never (P25)",
+        )
+        return Meaning(
+            Outcome.IGNORED, "a delivery report that nothing ties to a letter of ours", (), (rule,)
+        )
     answers = list[facts.Answer]()
     for row, report, rule in tied:
         words = " ".join(part for part in (report.action, report.status, report.diagnostic) if part)
@@ -186,13 +319,19 @@ def _bounce(finding: classify.Bounce, asked: facts.Keys, found: facts.Found, con
     return _summary(answers)
 
 
-def _about(message: parse.Message, finding: classify.Answer | None, speaker: str, context: Context) -> facts.Circumstances:
+def _about(
+    message: parse.Message, finding: classify.Answer | None, speaker: str, context: Context
+) -> facts.Circumstances:
     return facts.Circumstances(
-        arrived=context.arrived, speaker=speaker,
+        arrived=context.arrived,
+        speaker=speaker,
         senders=(*message.from_addresses, *message.sender_addresses, *message.reply_to_addresses),
-        mailboxes=context.ours.mailboxes, offsets=finding.offsets if finding is not None else {},
-        remark=finding.remark if finding is not None else "", automatic=finding.automatic if finding is not None else False,
-        channel=Channel.MAIL if finding is not None else Channel.LINK)
+        mailboxes=context.ours.mailboxes,
+        offsets=finding.offsets if finding is not None else {},
+        remark=finding.remark if finding is not None else "",
+        automatic=finding.automatic if finding is not None else False,
+        channel=Channel.MAIL if finding is not None else Channel.LINK,
+    )
 
 
 def _because(rules: tuple[facts.Rule, ...], decision: facts.Decision) -> facts.Decision:

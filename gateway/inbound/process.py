@@ -1,9 +1,11 @@
-"""Received messages, from their bytes to their outcome: read, classify, find the row, decide, carry out, record.
+"""Received messages, from their bytes to their outcome: read, classify, find the row, decide, carry
+out, record.
 
-Standards: itip.md §3-§7. On failure: what cannot be read is `malformed` with the reason; a failure of ours leaves the message
-unprocessed and is counted, and after `TRIES` it goes to review; either way the next message is not held up.
-Security: a message is judged inside bounds (mail.parse, itip.read) before it may touch a row; raw bytes are kept for review only.
-Limits: one transaction for a batch, a savepoint for each message; reading and classifying happen before it begins.
+Standards: itip.md §3-§7. On failure: what cannot be read is `malformed` with the reason; a failure
+of ours leaves the message unprocessed and is counted, and after `TRIES` it goes to review; either
+way the next message is not held up. Security: a message is judged inside bounds (mail.parse,
+itip.read) before it may touch a row; raw bytes are kept for review only. Limits: one transaction
+for a batch, a savepoint for each message; reading and classifying happen before it begins.
 """
 
 import hashlib
@@ -37,7 +39,9 @@ SUBJECT = 200
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message as it came. `arrived`: when it reached the mailbox. `complete` False: too large, `raw` is its header."""
+    """A message as it came. `arrived`: when it reached the mailbox. `complete` False: too large,
+    `raw` is its header.
+    """
 
     raw: bytes
     arrived: datetime
@@ -48,7 +52,8 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What can be said of a message before the store is asked. `message` None: too large, or not readable at all.
+    """What can be said of a message before the store is asked. `message` None: too large, or not
+    readable at all.
 
     `failure`: this program failed on it. `number`: its own in the inbox, where it is judged anew.
     """
@@ -95,7 +100,9 @@ class Processor:
         with self._store.write() as connection:
             results = [self._settle(connection, reading, now) for reading in readings]
             if cursor is not None:
-                inbox.advance(connection, cursor.account, cursor.folder, cursor.uidvalidity, cursor.uid)
+                inbox.advance(
+                    connection, cursor.account, cursor.folder, cursor.uidvalidity, cursor.uid
+                )
         return results
 
     def explain(self, one: Received) -> Result:
@@ -106,29 +113,46 @@ class Processor:
             meaning = self._judge(connection, reading, found)
             if not meaning.invite:
                 return self._foretold(connection, reading, found, meaning)
-        with self._store.write() as connection, connection.begin_nested() as trial:  # somebody would be invited, on trial
+        with (
+            self._store.write() as connection,
+            connection.begin_nested() as trial,
+        ):  # somebody would be invited, on trial
             found, meaning = self._admit(connection, reading, found, meaning, datetime.now(UTC))
             result = self._foretold(connection, reading, found, meaning)
             trial.rollback()
             return result
 
-    def _foretold(self, connection: Connection, reading: Reading, found: facts.Found, meaning: interpret.Meaning) -> Result:
+    def _foretold(
+        self,
+        connection: Connection,
+        reading: Reading,
+        found: facts.Found,
+        meaning: interpret.Meaning,
+    ) -> Result:
         told = tuple(answers.foretell(connection, meaning.answers))
         return Result(meaning.outcome, meaning.reason, told, self._account(reading, found, meaning))
 
     def again(self, connection: Connection, kept: Kept, named: int | None = None) -> review.Ruling:
-        """What the rules of today make of a message that waits, as of the moment when it arrived (`review.Judge`).
+        """What the rules of today make of a message that waits, as of the moment when it arrived
+        (`review.Judge`).
 
-        `named`: the participant whose answer it is by a person's word. Nothing is written but a party crasher whom policy lets in.
+        `named`: the participant whose answer it is by a person's word. Nothing is written but a
+        party crasher whom policy lets in.
         """
         assert kept.raw is not None
         # Of what was too large when it came, the header alone may have been kept.
         complete = kept.outcome is not Outcome.TOO_LARGE or len(kept.raw) >= kept.size
-        reading = replace(self._read(Received(kept.raw, kept.arrived, kept.size, complete)), number=kept.number)
+        reading = replace(
+            self._read(Received(kept.raw, kept.arrived, kept.size, complete)), number=kept.number
+        )
         found = self._find(connection, reading, named)
         meaning = self._judge(connection, reading, found, named)
         found, meaning = self._admit(connection, reading, found, meaning, datetime.now(UTC))
-        return review.Ruling(self._written(reading, found, meaning), meaning.answers, self._account(reading, found, meaning))
+        return review.Ruling(
+            self._written(reading, found, meaning),
+            meaning.answers,
+            self._account(reading, found, meaning),
+        )
 
     def _read(self, one: Received) -> Reading:
         if not one.complete or one.size > self._settings.inbound.max_bytes:
@@ -142,14 +166,18 @@ class Processor:
             return Reading(one, None, classify.Malformed(str(error)), facts.Keys())
 
     def _looked_at(self, one: Received) -> Reading:
-        """`_read`, where a failure of ours is settled like any other: it takes nothing of the other messages along."""
+        """`_read`, where a failure of ours is settled like any other: it takes nothing of the other
+        messages along.
+        """
         try:
             return self._read(one)
         except Exception as error:
             return Reading(one, None, classify.Malformed(""), facts.Keys(), failure=error)
 
     def _settle(self, connection: Connection, reading: Reading, now: datetime) -> Result:
-        """One message in its own savepoint: a failure of ours on it takes nothing of the others along."""
+        """One message in its own savepoint: a failure of ours on it takes nothing of the others
+        along.
+        """
         place = reading.received.place
         if place is not None and inbox.done(connection, place):
             return Result(Outcome.DUPLICATE, "this place in the mailbox was recorded before")
@@ -166,72 +194,131 @@ class Processor:
 
     def _record(self, connection: Connection, reading: Reading, now: datetime) -> Result:
         found = self._find(connection, reading)
-        found, meaning = self._admit(connection, reading, found, self._judge(connection, reading, found), now)
+        found, meaning = self._admit(
+            connection, reading, found, self._judge(connection, reading, found), now
+        )
         number = inbox.record(connection, self._written(reading, found, meaning), now)
         told = answers.carry_out(connection, meaning.answers, number, now)
         forwarding.forward(connection, meaning.answers, number, self._settings, now)
         return Result(meaning.outcome, meaning.reason, tuple(told), meaning.rules)
 
-    def _find(self, connection: Connection, reading: Reading, named: int | None = None) -> facts.Found:
+    def _find(
+        self, connection: Connection, reading: Reading, named: int | None = None
+    ) -> facts.Found:
         return rows.find(connection, reading.asked, self._site, named)
 
-    def _judge(self, connection: Connection, reading: Reading, found: facts.Found, named: int | None = None) -> interpret.Meaning:
+    def _judge(
+        self, connection: Connection, reading: Reading, found: facts.Found, named: int | None = None
+    ) -> interpret.Meaning:
         if reading.outcome is not None or reading.message is None:
             assert isinstance(reading.finding, classify.Malformed)
             outcome, reason = reading.outcome or Outcome.MALFORMED, reading.finding.reason
             return interpret.Meaning(outcome, reason, (), (facts.Rule(outcome.value, reason),))
         if inbox.same_bytes(connection, reading.message.digest):
             reason = "the very same message had its effect before"
-            return interpret.Meaning(Outcome.DUPLICATE, reason, (), (facts.Rule("same_bytes", reason),))
-        context = interpret.Context(self._ours, self._settings.policy, reading.received.arrived, self._secret, named)
-        meaning = interpret.interpret(reading.message, reading.finding, reading.asked, found, context)
-        judged = tuple(answers.repeated(connection, one, reading.message.message_id, _fingerprint(reading), reading.number)
-                       for one in meaning.answers)
+            return interpret.Meaning(
+                Outcome.DUPLICATE, reason, (), (facts.Rule("same_bytes", reason),)
+            )
+        context = interpret.Context(
+            self._ours, self._settings.policy, reading.received.arrived, self._secret, named
+        )
+        meaning = interpret.interpret(
+            reading.message, reading.finding, reading.asked, found, context
+        )
+        judged = tuple(
+            answers.repeated(
+                connection, one, reading.message.message_id, _fingerprint(reading), reading.number
+            )
+            for one in meaning.answers
+        )
         if judged == meaning.answers:
             return meaning
         first = interpret.chief(judged).decision
         rules = first.rules if first.outcome is Outcome.DUPLICATE else meaning.rules
-        return replace(meaning, outcome=first.outcome, reason=first.reason, answers=judged, rules=rules)
+        return replace(
+            meaning, outcome=first.outcome, reason=first.reason, answers=judged, rules=rules
+        )
 
-    def _admit(self, connection: Connection, reading: Reading, found: facts.Found, meaning: interpret.Meaning,
-               now: datetime) -> tuple[facts.Found, interpret.Meaning]:
-        """A party crasher whom policy lets in becomes a participant, and what he says is judged as any participant's."""
+    def _admit(
+        self,
+        connection: Connection,
+        reading: Reading,
+        found: facts.Found,
+        meaning: interpret.Meaning,
+        now: datetime,
+    ) -> tuple[facts.Found, interpret.Meaning]:
+        """A party crasher whom policy lets in becomes a participant, and what he says is judged as
+        any participant's.
+        """
         if not meaning.invite or not joining.let_in(
-                connection, meaning.answers, meaning.invite, self._ours.mailboxes, self._site, now):
+            connection, meaning.answers, meaning.invite, self._ours.mailboxes, self._site, now
+        ):
             return found, meaning
         found = self._find(connection, reading)
         judged = self._judge(connection, reading, found)
         return found, replace(judged, rules=(*meaning.rules, *judged.rules))
 
-    def _written(self, reading: Reading, found: facts.Found, meaning: interpret.Meaning) -> inbox.Record:
-        """The row of the inbox. What nobody will be asked about needs neither its bytes nor the whole account."""
+    def _written(
+        self, reading: Reading, found: facts.Found, meaning: interpret.Meaning
+    ) -> inbox.Record:
+        """The row of the inbox. What nobody will be asked about needs neither its bytes nor the
+        whole account.
+        """
         waits = meaning.outcome in REVIEW and not (
-            meaning.outcome is Outcome.PARTY_CRASHER and self._settings.policy.party_crasher == "refuse")
+            meaning.outcome is Outcome.PARTY_CRASHER
+            and self._settings.policy.party_crasher == "refuse"
+        )
         first = interpret.chief(meaning.answers) if meaning.answers else None
         return replace(
-            _basis(reading), outcome=meaning.outcome, reason=meaning.reason,
+            _basis(reading),
+            outcome=meaning.outcome,
+            reason=meaning.reason,
             follow_up=(first.follow_up or None) if first is not None else None,
-            participant=first.row.participant if first is not None and first.row is not None else None,
+            participant=first.row.participant
+            if first is not None and first.row is not None
+            else None,
             instance=first.date if first is not None else None,
-            detail=_detail(meaning, self._account(reading, found, meaning) if waits else meaning.rules),
-            raw=reading.received.raw if waits else None, destination=destination(meaning.outcome))
+            detail=_detail(
+                meaning, self._account(reading, found, meaning) if waits else meaning.rules
+            ),
+            raw=reading.received.raw if waits else None,
+            destination=destination(meaning.outcome),
+        )
 
-    def _account(self, reading: Reading, found: facts.Found, meaning: interpret.Meaning) -> tuple[facts.Rule, ...]:
+    def _account(
+        self, reading: Reading, found: facts.Found, meaning: interpret.Meaning
+    ) -> tuple[facts.Rule, ...]:
         """The rules in order, from the first look at the message: for whoever asks why."""
         if reading.message is None:
             return meaning.rules
         policy = self._settings.policy
-        return (*account.first_steps(reading.message, reading.finding, reading.asked, found, policy), *meaning.rules)
+        return (
+            *account.first_steps(reading.message, reading.finding, reading.asked, found, policy),
+            *meaning.rules,
+        )
 
-    def _fail(self, connection: Connection, reading: Reading, error: Exception, now: datetime) -> Result:
-        """Count the failure; the third one, or one of a message that nobody will offer again, is for a person."""
+    def _fail(
+        self, connection: Connection, reading: Reading, error: Exception, now: datetime
+    ) -> Result:
+        """Count the failure; the third one, or one of a message that nobody will offer again, is
+        for a person.
+        """
         reason = f"this program failed on it: {type(error).__name__}: {error}"
         basis, place = replace(_basis(reading), reason=reason), reading.received.place
         if place is not None and inbox.done(connection, place):
             return Result(Outcome.DUPLICATE, "another gateway has just recorded it")
         if place is not None and inbox.fail(connection, basis, now) < TRIES:
             return Result(None, reason)
-        inbox.record(connection, replace(basis, outcome=Outcome.HELD, raw=reading.received.raw, destination=destination(Outcome.HELD)), now)
+        inbox.record(
+            connection,
+            replace(
+                basis,
+                outcome=Outcome.HELD,
+                raw=reading.received.raw,
+                destination=destination(Outcome.HELD),
+            ),
+            now,
+        )
         return Result(Outcome.HELD, reason)
 
 
@@ -245,10 +332,17 @@ def destination(outcome: Outcome) -> str:
 def _basis(reading: Reading) -> inbox.Record:
     received, message = reading.received, reading.message
     return inbox.Record(
-        digest=message.digest if message is not None else hashlib.sha256(received.raw).hexdigest(), size=received.size,
-        arrived_at=received.arrived, outcome=None, reason="", place=received.place, message_id=_message_id(reading),
-        object=_fingerprint(reading), from_address=next(iter(message.from_addresses), "") if message is not None else "",
-        subject=message.subject[:SUBJECT] if message is not None else "")
+        digest=message.digest if message is not None else hashlib.sha256(received.raw).hexdigest(),
+        size=received.size,
+        arrived_at=received.arrived,
+        outcome=None,
+        reason="",
+        place=received.place,
+        message_id=_message_id(reading),
+        object=_fingerprint(reading),
+        from_address=next(iter(message.from_addresses), "") if message is not None else "",
+        subject=message.subject[:SUBJECT] if message is not None else "",
+    )
 
 
 def _message_id(reading: Reading) -> str:
@@ -261,6 +355,16 @@ def _fingerprint(reading: Reading) -> str:
 
 def _detail(meaning: interpret.Meaning, rules: Sequence[facts.Rule]) -> dict[str, Any]:
     """What the review list shows later: the rules, and what each answer claimed."""
-    return {"rules": [[rule.name, rule.text] for rule in rules],
-            "answers": [{"address": one.address, "claimed": one.decision.claimed, "instance": codec.moment(one.date),
-                         "comment": one.decision.comment, "reason": one.decision.reason} for one in meaning.answers]}
+    return {
+        "rules": [[rule.name, rule.text] for rule in rules],
+        "answers": [
+            {
+                "address": one.address,
+                "claimed": one.decision.claimed,
+                "instance": codec.moment(one.date),
+                "comment": one.decision.comment,
+                "reason": one.decision.reason,
+            }
+            for one in meaning.answers
+        ],
+    }

@@ -1,6 +1,8 @@
-"""Which part of what he was sent an answer speaks of: the series, or one date of it (itip.md §5, P9).
+"""Which part of what he was sent an answer speaks of: the series, or one date of it (itip.md §5,
+P9).
 
-Pure. Clients lose RECURRENCE-ID, write it in every form there is, and answer dates that are gone; what stays in doubt is held.
+Pure. Clients lose RECURRENCE-ID, write it in every form there is, and answer dates that are gone;
+what stays in doubt is held.
 """
 
 from collections.abc import Sequence
@@ -11,33 +13,64 @@ from gateway.itip import editions, facts, moments, read
 from gateway.model import Edition, Moment, Outcome
 
 
-def instance(row: facts.Row, component: read.Component, about: facts.Circumstances,
-             beside_dates: bool) -> tuple[Moment | None, facts.Decision | None]:
+def instance(
+    row: facts.Row, component: read.Component, about: facts.Circumstances, beside_dates: bool
+) -> tuple[Moment | None, facts.Decision | None]:
     """The date that is answered (None: all of it), or what is wrong with it (P9: never a ghost)."""
     if component.this_and_future:
-        rule = facts.Rule("this_and_future", "RANGE=THISANDFUTURE speaks of a part of the series that has no row")
+        rule = facts.Rule(
+            "this_and_future", "RANGE=THISANDFUTURE speaks of a part of the series that has no row"
+        )
         return None, facts.Decision(Outcome.HELD, "answers this and all future dates", (rule,))
     if not component.recurrence_id_text:
-        return _lost_instance(row, component, about) if row.single_dates and not beside_dates else (None, None)
+        return (
+            _lost_instance(row, component, about)
+            if row.single_dates and not beside_dates
+            else (None, None)
+        )
     found, sent = named(row.current, component, about), sent_to(row)
     if found is not None:
         # Whoever is invited to one date alone answers it for his whole row.
         return (None if found == row.current.recurrence_id else found), None
     if (component.sequence or 0) < sent.significant:
-        rule = facts.Rule("old_date", f"RECURRENCE-ID {component.recurrence_id_text} is from before SEQUENCE {sent.significant}")
-        return None, facts.Decision(Outcome.OLD_ANSWER, "answered a date of the old times", (rule,), ask_again=not about.automatic)
+        rule = facts.Rule(
+            "old_date",
+            f"RECURRENCE-ID {component.recurrence_id_text} is from before SEQUENCE"
+            f" {sent.significant}",
+        )
+        return None, facts.Decision(
+            Outcome.OLD_ANSWER,
+            "answered a date of the old times",
+            (rule,),
+            ask_again=not about.automatic,
+        )
     if any(named(one, component, about) is not None for one in (sent, *row.earlier)):
-        rule = facts.Rule("date_gone", f"RECURRENCE-ID {component.recurrence_id_text} was a date when he was asked; the series has it "
-                          "no more")
-        return None, facts.Decision(Outcome.CLOSED, "this date is no longer one of the series", (rule,))
-    rule = facts.Rule("no_such_date", f"RECURRENCE-ID {component.recurrence_id_text} names no date of this follow-up (P9)")
-    return None, facts.Decision(Outcome.UNKNOWN_INVITATION,
-                       f"answers a date that this follow-up does not have: {component.recurrence_id_text}", (rule,))
+        rule = facts.Rule(
+            "date_gone",
+            f"RECURRENCE-ID {component.recurrence_id_text} was a date when he was asked; the series"
+            " has it no more",
+        )
+        return None, facts.Decision(
+            Outcome.CLOSED, "this date is no longer one of the series", (rule,)
+        )
+    rule = facts.Rule(
+        "no_such_date",
+        f"RECURRENCE-ID {component.recurrence_id_text} names no date of this follow-up (P9)",
+    )
+    return None, facts.Decision(
+        Outcome.UNKNOWN_INVITATION,
+        f"answers a date that this follow-up does not have: {component.recurrence_id_text}",
+        (rule,),
+    )
 
 
 def named(edition: Edition, component: read.Component, about: facts.Circumstances) -> Moment | None:
     """The date that the RECURRENCE-ID of an answer names, in what somebody was invited to."""
-    return moments.instance(edition, component.recurrence_id, about.offsets) if component.recurrence_id is not None else None
+    return (
+        moments.instance(edition, component.recurrence_id, about.offsets)
+        if component.recurrence_id is not None
+        else None
+    )
 
 
 def sent_to(row: facts.Row) -> Edition:
@@ -45,9 +78,11 @@ def sent_to(row: facts.Row) -> Edition:
     return row.sent if row.sent is not None else row.current
 
 
-def _lost_instance(row: facts.Row, component: read.Component,
-                   about: facts.Circumstances) -> tuple[Moment | None, facts.Decision | None]:
-    """No RECURRENCE-ID from somebody who was asked about single dates: Horde, Claws and mutt-ical lose it (2026).
+def _lost_instance(
+    row: facts.Row, component: read.Component, about: facts.Circumstances
+) -> tuple[Moment | None, facts.Decision | None]:
+    """No RECURRENCE-ID from somebody who was asked about single dates: Horde, Claws and mutt-ical
+    lose it (2026).
 
     DTSTART and SEQUENCE are hints; each is taken only where it fits exactly one of what he holds.
     """
@@ -55,19 +90,33 @@ def _lost_instance(row: facts.Row, component: read.Component,
     held: list[Moment | None] = [None, *sorted(row.single_dates, key=str)]
     by_start = _starting(sent, held, component.dtstart, about)
     if not by_start and component.dtstart is not None and component.dtstart.form is read.Form.ZONED:
-        # Horde (5.2, on a server whose own zone is UTC, 2026) writes the clock of UTC with the TZID of the event.
-        by_start = _starting(sent, held, replace(component.dtstart, form=read.Form.UTC, tzid=""), about)
-    by_sequence = [one for one in held if component.sequence is not None and editions.sequence(sent, one)[0] == component.sequence]
+        # Horde (5.2, on a server whose own zone is UTC, 2026) writes the clock of UTC with the TZID
+        # of the event.
+        by_start = _starting(
+            sent, held, replace(component.dtstart, form=read.Form.UTC, tzid=""), about
+        )
+    by_sequence = [
+        one
+        for one in held
+        if component.sequence is not None and editions.sequence(sent, one)[0] == component.sequence
+    ]
     both = [one for one in by_start if one in by_sequence]
     fitting = both if by_start and by_sequence else by_start or by_sequence
     if len(fitting) == 1:
         return fitting[0], None
-    rule = facts.Rule("lost_recurrence_id", "no RECURRENCE-ID, and he was asked about single dates: DTSTART and SEQUENCE do not "
-                      "tell which is meant")
-    return None, facts.Decision(Outcome.HELD, "does not say whether the series or one date is answered", (rule,))
+    rule = facts.Rule(
+        "lost_recurrence_id",
+        "no RECURRENCE-ID, and he was asked about single dates: DTSTART and SEQUENCE do not "
+        "tell which is meant",
+    )
+    return None, facts.Decision(
+        Outcome.HELD, "does not say whether the series or one date is answered", (rule,)
+    )
 
 
-def _starting(sent: Edition, held: Sequence[Moment | None], when: read.When | None, about: facts.Circumstances) -> list[Moment | None]:
+def _starting(
+    sent: Edition, held: Sequence[Moment | None], when: read.When | None, about: facts.Circumstances
+) -> list[Moment | None]:
     return [one for one in held if moments.fits(sent, when, start(sent, one), about.offsets)]
 
 

@@ -1,7 +1,9 @@
-"""Blanks: what all who are told the same have in common is written once, with marks where each has something of his own.
+"""Blanks: what all who are told the same have in common is written once, with marks where each has
+something of his own.
 
-To fill in a blank costs far less than to write the letter. What comes of it is what would have been written for him alone, byte for
-byte (RFC 5545 §3.1 folding included): the blank is a letter to nobody, and goes through the same writers.
+To fill in a blank costs far less than to write the letter. What comes of it is what would have been
+written for him alone, byte for byte (RFC 5545 §3.1 folding included): the blank is a letter to
+nobody, and goes through the same writers.
 """
 
 import re
@@ -34,7 +36,15 @@ _Part = bytes | str | _Guest
 
 def blank(letter: Letter) -> Letter:
     """The letter to nobody: equal for all who are told the same at the same moment."""
-    return replace(letter, address=ADDRESS, address_name=NAME, organizer_address=ORGANIZER, bounce_address="", token="", message_id="")
+    return replace(
+        letter,
+        address=ADDRESS,
+        address_name=NAME,
+        organizer_address=ORGANIZER,
+        bounce_address="",
+        token="",
+        message_id="",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +57,12 @@ class Calendar:
         """`ics.calendar(letter)`, and its errors."""
         address, organizer = ics.mailto(letter.address), ics.mailto(letter.organizer_address)
         own = {_plain(address), _plain(organizer)}
-        values = ((f"mailto:{ADDRESS}", address), (f"mailto:{ORGANIZER}", organizer),
-                  (NAME, ics.common_name(letter.address_name) or ics.common_name(letter.address)),
-                  (ORGANIZER, ics.common_name(letter.organizer_address)))
+        values = (
+            (f"mailto:{ADDRESS}", address),
+            (f"mailto:{ORGANIZER}", organizer),
+            (NAME, ics.common_name(letter.address_name) or ics.common_name(letter.address)),
+            (ORGANIZER, ics.common_name(letter.organizer_address)),
+        )
         written = []
         for part in self.parts:
             if isinstance(part, _Guest):
@@ -78,7 +91,7 @@ def _part(line: bytes) -> _Part:
     content = whole if NOBODY in whole else line
     if not whole.startswith("ATTENDEE") or whole.endswith(ADDRESS):
         return content
-    return _Guest(_plain(whole[whole.rindex("mailto:"):]), content)
+    return _Guest(_plain(whole[whole.rindex("mailto:") :]), content)
 
 
 def _marked(text: str, values: tuple[tuple[str, str], ...]) -> str:

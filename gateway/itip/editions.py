@@ -1,8 +1,10 @@
-"""What is different between two editions of a follow-up, and which SEQUENCE each of its components carries.
+"""What is different between two editions of a follow-up, and which SEQUENCE each of its components
+carries.
 
-Pure. Source: itip.md §1-§2, RFC 5546 §2.1.4 (SEQUENCE), §3.2.2 (REQUEST), §3.2.5 (CANCEL). A series is one component, and every
-date that was ever changed by itself is another: a change of one date raises that date only, a change of the series raises the
-series and with it every date. There is one counter per UID; each component carries its value at its own last raise.
+Pure. Source: itip.md §1-§2, RFC 5546 §2.1.4 (SEQUENCE), §3.2.2 (REQUEST), §3.2.5 (CANCEL). A series
+is one component, and every date that was ever changed by itself is another: a change of one date
+raises that date only, a change of the series raises the series and with it every date. There is one
+counter per UID; each component carries its value at its own last raise.
 """
 
 from collections.abc import Iterable
@@ -21,7 +23,11 @@ def counter(edition: Edition) -> int:
 
 def sequence(edition: Edition, instance: Moment | None) -> tuple[int, int]:
     """(SEQUENCE, SEQUENCE of the last significant change) of the series or of one date of it."""
-    own = (pair for original, *pair in edition.date_sequences if instance is not None and original == instance)
+    own = (
+        pair
+        for original, *pair in edition.date_sequences
+        if instance is not None and original == instance
+    )
     raised, significant = next(own, (edition.sequence, edition.significant))
     return raised, significant
 
@@ -29,17 +35,24 @@ def sequence(edition: Edition, instance: Moment | None) -> tuple[int, int]:
 def following(wanted: Edition | None, known: Edition | None) -> Edition | None:
     """The follow-up as it stands, with the SEQUENCEs that follow from those of the last edition.
 
-    Dates that are changed together have values of their own, cancelled ones first, so that letters about them only ever go up.
+    Dates that are changed together have values of their own, cancelled ones first, so that letters
+    about them only ever go up.
     """
     if wanted is None or known is None:
         return replace(wanted, significant=wanted.sequence) if wanted is not None else None
     top = counter(known)
     gone = lost(known, wanted, named_dates(known))
     kept = [one for one in known.date_sequences if one[0] not in gone]
-    same = replace(wanted, sequence=known.sequence, significant=known.significant, date_sequences=tuple(kept))
+    same = replace(
+        wanted, sequence=known.sequence, significant=known.significant, date_sequences=tuple(kept)
+    )
     if asks_again(known, wanted) or known.cancelled != wanted.cancelled:
-        return replace(same, sequence=top + 1, significant=top + 1,
-                       date_sequences=tuple((original, top + 1, top + 1) for original, *_ in kept))
+        return replace(
+            same,
+            sequence=top + 1,
+            significant=top + 1,
+            date_sequences=tuple((original, top + 1, top + 1) for original, *_ in kept),
+        )
     if _reframed(known, wanted):  # only shortened: the answers stand
         top += 1
         same = replace(same, sequence=top)
@@ -47,18 +60,35 @@ def following(wanted: Edition | None, known: Edition | None) -> Edition | None:
     changed = [one for one in changed_dates(known, same) if one not in gone]
     for number, original in enumerate(sorted(changed, key=lambda one: takes_place(same, one)), 1):
         pairs[original] = (top + number, top + number)
-    return replace(same, date_sequences=tuple((original, *pair) for original, pair in sorted(pairs.items(), key=_by_date)))
+    return replace(
+        same,
+        date_sequences=tuple(
+            (original, *pair) for original, pair in sorted(pairs.items(), key=_by_date)
+        ),
+    )
 
 
 def raised(edition: Edition, to: int) -> Edition:
-    """Every component at least at `to`, because of a CANCEL of all of it. That is not significant: answers stay valid."""
-    return replace(edition, sequence=max(edition.sequence, to),
-                   date_sequences=tuple((original, max(own, to), significant) for original, own, significant in edition.date_sequences))
+    """Every component at least at `to`, because of a CANCEL of all of it. That is not significant:
+    answers stay valid.
+    """
+    return replace(
+        edition,
+        sequence=max(edition.sequence, to),
+        date_sequences=tuple(
+            (original, max(own, to), significant)
+            for original, own, significant in edition.date_sequences
+        ),
+    )
 
 
 def asks_again(before: Edition, after: Edition) -> bool:
-    """Whether everybody must be asked again about all of it: time, place or recurrence, but for an earlier end (itip.md §2)."""
-    return _frame(before) != _frame(after) or not (rules.same(before, after) or rules.shortened(before, after))
+    """Whether everybody must be asked again about all of it: time, place or recurrence, but for an
+    earlier end (itip.md §2).
+    """
+    return _frame(before) != _frame(after) or not (
+        rules.same(before, after) or rules.shortened(before, after)
+    )
 
 
 def whole_differs(before: Edition, after: Edition) -> bool:
@@ -66,9 +96,17 @@ def whole_differs(before: Edition, after: Edition) -> bool:
 
     A guest's coming, going or answering is not (P12); nor is the owner's name.
     """
-    listed = before.guest_list is not after.guest_list and before.guest_list_public != after.guest_list_public
-    return (before.significant < after.significant or _reframed(before, after) or listed
-            or before.cancelled != after.cancelled or said(before) != said(after))
+    listed = (
+        before.guest_list is not after.guest_list
+        and before.guest_list_public != after.guest_list_public
+    )
+    return (
+        before.significant < after.significant
+        or _reframed(before, after)
+        or listed
+        or before.cancelled != after.cancelled
+        or said(before) != said(after)
+    )
 
 
 def differs(before: Edition, after: Edition) -> bool:
@@ -77,13 +115,22 @@ def differs(before: Edition, after: Edition) -> bool:
 
 
 def changed_dates(before: Edition, after: Edition) -> list[Moment]:
-    """The dates of a series that are not as they were, or were changed and changed back since: those who answered are asked again."""
+    """The dates of a series that are not as they were, or were changed and changed back since:
+    those who answered are asked again.
+    """
     old, new = before.recurrence, after.recurrence
-    if old is None or new is None or (old, before.dates, before.date_sequences) == (new, after.dates, after.date_sequences):
+    if (
+        old is None
+        or new is None
+        or (old, before.dates, before.date_sequences) == (new, after.dates, after.date_sequences)
+    ):
         return []
-    named = {*(set(old.exdates) ^ set(new.exdates)), *(set(old.rdates) ^ set(new.rdates)),
-             *(one.original for one in set(before.dates) ^ set(after.dates)),
-             *(original for original, *_ in set(before.date_sequences) ^ set(after.date_sequences))}
+    named = {
+        *(set(old.exdates) ^ set(new.exdates)),
+        *(set(old.rdates) ^ set(new.rdates)),
+        *(one.original for one in set(before.dates) ^ set(after.dates)),
+        *(original for original, *_ in set(before.date_sequences) ^ set(after.date_sequences)),
+    }
     return [one for one in sorted(named, key=str) if _date_differs(before, after, one)]
 
 
@@ -93,7 +140,9 @@ def takes_place(edition: Edition, original: Moment) -> bool:
 
 
 def first(edition: Edition) -> Moment | None:
-    """The first date of a series that takes place; None where none does, and for what does not recur."""
+    """The first date of a series that takes place; None where none does, and for what does not
+    recur.
+    """
     return next((one for one in recurrence.instances(edition) if takes_place(edition, one)), None)
 
 
@@ -103,29 +152,50 @@ def times(edition: Edition, original: Moment) -> tuple[Moment, Moment | None] | 
         return None
     own = next((one for one in edition.dates if one.original == original), None)
     if own is not None:
-        return None if own.cancelled else (own.start if own.start is not None else original, own.end)
-    return (original, None) if original in edition.recurrence.rdates or recurrence.is_instance(edition, original) else None
+        return (
+            None if own.cancelled else (own.start if own.start is not None else original, own.end)
+        )
+    return (
+        (original, None)
+        if original in edition.recurrence.rdates or recurrence.is_instance(edition, original)
+        else None
+    )
 
 
 def seen(edition: Edition, date: Moment | None) -> Edition:
-    """What somebody sees of a follow-up who is invited to this one date of it: a meeting that keeps the series' UID and has a
-    RECURRENCE-ID, but no rule (RFC 5546 §3.2.2). None: all of it."""
+    """What somebody sees of a follow-up who is invited to this one date of it: a meeting that keeps
+    the series' UID and has a RECURRENCE-ID, but no rule (RFC 5546 §3.2.2). None: all of it.
+    """
     if date is None:
         return edition
-    when, own = times(edition, date), next((one for one in edition.dates if one.original == date), None)
+    when, own = (
+        times(edition, date),
+        next((one for one in edition.dates if one.original == date), None),
+    )
     start, end = (date, None) if when is None else when
     if end is None and edition.start is not None and edition.end is not None:
         end = start + (edition.end - edition.start)
     raised, significant = sequence(edition, date)
     return replace(
-        edition, start=start, end=end, recurrence=None, dates=(), date_sequences=(), recurrence_id=date, sequence=raised,
-        significant=significant, cancelled=edition.cancelled or when is None,
+        edition,
+        start=start,
+        end=end,
+        recurrence=None,
+        dates=(),
+        date_sequences=(),
+        recurrence_id=date,
+        sequence=raised,
+        significant=significant,
+        cancelled=edition.cancelled or when is None,
         guests=guests(edition, date),
-        cancel_reason=edition.cancel_reason or (own.cancel_reason if own is not None else ""))
+        cancel_reason=edition.cancel_reason or (own.cancel_reason if own is not None else ""),
+    )
 
 
 class Views:
-    """The follow-up as somebody sees it who is invited to one date, or to all of it (None); made once for each date."""
+    """The follow-up as somebody sees it who is invited to one date, or to all of it (None); made
+    once for each date.
+    """
 
     def __init__(self, edition: Edition | None) -> None:
         self.edition = edition
@@ -144,22 +214,30 @@ def guests(edition: Edition, date: Moment | None) -> tuple[Guest, ...]:
     taking = (one for one in edition.guests if one.date is None or one.date == date)
     if date is None:
         return tuple(taking)
-    return tuple(Guest(one.name, one.address, dict(one.date_replies).get(date, one.reply)) for one in taking)
+    return tuple(
+        Guest(one.name, one.address, dict(one.date_replies).get(date, one.reply)) for one in taking
+    )
 
 
 def cancel_reason(edition: Edition, original: Moment | None) -> str:
-    """Why all of it, or this date of it, is cancelled; "" where nobody said. No part of what makes a letter owed."""
+    """Why all of it, or this date of it, is cancelled; "" where nobody said. No part of what makes
+    a letter owed.
+    """
     if original is None:
         return edition.cancel_reason
     return next((one.cancel_reason for one in edition.dates if one.original == original), "")
 
 
 def own_dates(edition: Edition) -> list[Moment]:
-    """Dates that go with a series as further VEVENTs: those with data of their own, and those that once had some.
+    """Dates that go with a series as further VEVENTs: those with data of their own, and those that
+    once had some.
 
-    Many clients drop exceptions when a newer master arrives, others keep what they once were told (itip.md §2).
+    Many clients drop exceptions when a newer master arrives, others keep what they once were told
+    (itip.md §2).
     """
-    named = {one.original for one in edition.dates} | {original for original, *_ in edition.date_sequences}
+    named = {one.original for one in edition.dates} | {
+        original for original, *_ in edition.date_sequences
+    }
     return sorted((one for one in named if takes_place(edition, one)), key=str)
 
 
@@ -168,35 +246,67 @@ def with_date(base: Edition, edition: Edition, original: Moment) -> Edition:
     old, new = base.recurrence, edition.recurrence
     assert old is not None
     assert new is not None
+
     def one_of(before: Iterable[Moment], after: Iterable[Moment]) -> tuple[Moment, ...]:
-        return tuple(sorted({one for one in before if one != original} | {one for one in after if one == original}, key=str))
+        return tuple(
+            sorted(
+                {one for one in before if one != original}
+                | {one for one in after if one == original},
+                key=str,
+            )
+        )
+
     return replace(
-        edition, sequence=base.sequence,
-        recurrence=Recurrence(new.rrule, one_of(old.exdates, new.exdates), one_of(old.rdates, new.rdates)),
-        dates=tuple(sorted([one for one in base.dates if one.original != original]
-                           + [one for one in edition.dates if one.original == original], key=lambda one: str(one.original))),
-        date_sequences=tuple(sorted([one for one in base.date_sequences if one[0] != original]
-                                    + [one for one in edition.date_sequences if one[0] == original], key=_by_date)))
+        edition,
+        sequence=base.sequence,
+        recurrence=Recurrence(
+            new.rrule, one_of(old.exdates, new.exdates), one_of(old.rdates, new.rdates)
+        ),
+        dates=tuple(
+            sorted(
+                [one for one in base.dates if one.original != original]
+                + [one for one in edition.dates if one.original == original],
+                key=lambda one: str(one.original),
+            )
+        ),
+        date_sequences=tuple(
+            sorted(
+                [one for one in base.date_sequences if one[0] != original]
+                + [one for one in edition.date_sequences if one[0] == original],
+                key=_by_date,
+            )
+        ),
+    )
 
 
 def lost(known: Edition, wanted: Edition, named: Iterable[Moment]) -> frozenset[Moment]:
-    """Of these dates the ones that the rule gave and gives no more: start, zone or rule of the series changed."""
+    """Of these dates the ones that the rule gave and gives no more: start, zone or rule of the
+    series changed.
+    """
     if known.recurrence is None or _grid(known) == _grid(wanted):
         return frozenset()
-    return frozenset(one for one in set(named) if rules.ruled(known, one) and not rules.ruled(wanted, one))
+    return frozenset(
+        one for one in set(named) if rules.ruled(known, one) and not rules.ruled(wanted, one)
+    )
 
 
 def named_dates(edition: Edition) -> set[Moment]:
     """Every date of which an edition says something by itself."""
     if edition.recurrence is None:
         return set()
-    return {*edition.recurrence.exdates, *edition.recurrence.rdates, *(one.original for one in edition.dates),
-            *(original for original, *_ in edition.date_sequences)}
+    return {
+        *edition.recurrence.exdates,
+        *edition.recurrence.rdates,
+        *(one.original for one in edition.dates),
+        *(original for original, *_ in edition.date_sequences),
+    }
 
 
 def _date_differs(before: Edition, after: Edition, original: Moment) -> bool:
     old, new = times(before, original), times(after, original)
-    return new != old or (new is not None and sequence(before, original)[1] < sequence(after, original)[1])
+    return new != old or (
+        new is not None and sequence(before, original)[1] < sequence(after, original)[1]
+    )
 
 
 def _grid(edition: Edition) -> tuple[object, ...]:

@@ -1,9 +1,11 @@
-"""What the inbound decisions are told by the store, and what they hand back to it: values only, no behaviour.
+"""What the inbound decisions are told by the store, and what they hand back to it: values only, no
+behaviour.
 
 keys      what a message offers to find its row by; the store looks them up in one go
 found     what the store knows under those keys: rows, and which UIDs are ours at all
 row       one participant as the decision needs him: what he is now, and what he was last sent
-decision  what one VEVENT (or link, or page) does to one row; `effect` is the only part that changes anything
+decision  what one VEVENT (or link, or page) does to one row; `effect` is the only part that changes
+          anything
 """
 
 from collections.abc import Mapping
@@ -16,12 +18,13 @@ from gateway.model import Channel, Edition, Moment, Outcome, Reply, Role, Standi
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Where the store looks (itip.md §5). All in the spelling of `address.normal` or lower case; UIDs as they stand.
+    """Where the store looks (itip.md §5). All in the spelling of `address.normal` or lower case;
+    UIDs as they stand.
 
-    tokens: of every recipient header, ORGANIZER and returned letter, best first; `bounce_tokens`: those of them that
-    came in a bounce-marked address. addresses: From, Sender, Reply-To, ATTENDEEs and failed recipients, in
-    `address.plain` form. message_ids: In-Reply-To, References, and those that a report names; without brackets. dates: whether
-    an answer names one.
+    tokens: of every recipient header, ORGANIZER and returned letter, best first; `bounce_tokens`:
+    those of them that came in a bounce-marked address. addresses: From, Sender, Reply-To, ATTENDEEs
+    and failed recipients, in `address.plain` form. message_ids: In-Reply-To, References, and those
+    that a report names; without brackets. dates: whether an answer names one.
     """
 
     tokens: tuple[str, ...] = ()
@@ -36,12 +39,14 @@ class Keys:
 class Row:
     """One participant, as the store has him when the message is decided.
 
-    address: the one that was invited. known: every known address of that person with the invited and learned ones, any
-    spelling. tokens: of all his invitations, any case. holding: one of them was not taken back. current: the follow-up as it is;
-    sent: what this invitee was last sent, None when nothing ever left. sent_dtstamps: DTSTAMPs of letters to him (ours; some
-    clients echo them). message_ids: of those letters to him that `Keys.message_ids` asked for; latest_message_id: of the last
-    one that left. single_dates: original starts that went to him as VEVENTs of their own. date_standings: his answers to single
-    dates. earlier: what the last letters told him of a series, where an answer names a date. Whoever is invited to one date alone
+    address: the one that was invited. known: every known address of that person with the invited
+    and learned ones, any spelling. tokens: of all his invitations, any case. holding: one of them
+    was not taken back. current: the follow-up as it is; sent: what this invitee was last sent, None
+    when nothing ever left. sent_dtstamps: DTSTAMPs of letters to him (ours; some clients echo
+    them). message_ids: of those letters to him that `Keys.message_ids` asked for;
+    latest_message_id: of the last one that left. single_dates: original starts that went to him as
+    VEVENTs of their own. date_standings: his answers to single dates. earlier: what the last
+    letters told him of a series, where an answer names a date. Whoever is invited to one date alone
     has `recurrence_id` in `current` and `sent`, and that date's answer is his `standing`.
     """
 
@@ -75,9 +80,10 @@ class Row:
 class Found:
     """What the store knows under some `Keys`.
 
-    rows: of a token; or of a UID together with one of the addresses (compared by `address.plain`, known addresses included);
-    or of a Message-ID. Removed rows too: an answer of theirs is `closed`, not unknown.
-    uids: those of `Keys.uids` that name a follow-up of ours, whoever is invited to it; `follow_ups`: UID → its key.
+    rows: of a token; or of a UID together with one of the addresses (compared by `address.plain`,
+    known addresses included); or of a Message-ID. Removed rows too: an answer of theirs is
+    `closed`, not unknown. uids: those of `Keys.uids` that name a follow-up of ours, whoever is
+    invited to it; `follow_ups`: UID → its key.
     """
 
     rows: tuple[Row, ...] = ()
@@ -87,9 +93,11 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What is true of the whole message. arrived: when it reached the mailbox. speaker: the address that answers.
+    """What is true of the whole message. arrived: when it reached the mailbox. speaker: the address
+    that answers.
 
-    senders: From, Sender and Reply-To. mailboxes: ours, never to be invited. offsets: hints of the objects' VTIMEZONEs.
+    senders: From, Sender and Reply-To. mailboxes: ours, never to be invited. offsets: hints of the
+    objects' VTIMEZONEs.
     """
 
     arrived: datetime
@@ -104,7 +112,9 @@ class Circumstances:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One step that led to a decision: `name` for tables and tests, `text` for the person who runs `explain`."""
+    """One step that led to a decision: `name` for tables and tests, `text` for the person who runs
+    `explain`.
+    """
 
     name: str
     text: str
@@ -112,9 +122,11 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What changes on one row (instance None) or on one date of it. The only thing that touches a standing.
+    """What changes on one row (instance None) or on one date of it. The only thing that touches a
+    standing.
 
-    reply None: seen, nothing answered. sequence, dtstamp, arrived: the bounded order key, kept with the standing.
+    reply None: seen, nothing answered. sequence, dtstamp, arrived: the bounded order key, kept with
+    the standing.
     """
 
     participant: int
@@ -132,7 +144,8 @@ class Effect:
 class Proposal:
     """Another time or place that the invitee asks for; stored beside the answer, never believed.
 
-    sequence: that of the COUNTER, which a DECLINECOUNTER repeats (RFC 5546 §3.2.8), bounded by the one last sent.
+    sequence: that of the COUNTER, which a DECLINECOUNTER repeats (RFC 5546 §3.2.8), bounded by the
+    one last sent.
     """
 
     start: Moment | None
@@ -146,9 +159,10 @@ class Proposal:
 class Decision:
     """What one answer does. `reason` is a sentence for the person who reads the journal.
 
-    instance: the date it speaks of. claimed: what it said, also where nothing is applied. ask_again: the row should get
-    its REQUEST again (how often, the store knows). delegates: addresses to invite. report: what a bounce said of this row.
-    until: how long somebody says to be away. pass_on: a person's words that the owner should have in his own mailbox.
+    instance: the date it speaks of. claimed: what it said, also where nothing is applied.
+    ask_again: the row should get its REQUEST again (how often, the store knows). delegates:
+    addresses to invite. report: what a bounce said of this row. until: how long somebody says to be
+    away. pass_on: a person's words that the owner should have in his own mailbox.
     """
 
     outcome: Outcome
@@ -168,7 +182,8 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one part of a message (a date, a recipient of a report) means for one row; row None where it is nobody's.
+    """What one part of a message (a date, a recipient of a report) means for one row; row None
+    where it is nobody's.
 
     address: who spoke. follow_up: its key, also where no row is known (a party crasher).
     """
@@ -180,5 +195,9 @@ class Answer:
 
     @property
     def date(self) -> Moment | None:
-        """The one date of a series that it speaks of: of the row, where that is for one date alone; None: all of it."""
-        return self.decision.instance or (self.row.current.recurrence_id if self.row is not None else None)
+        """The one date of a series that it speaks of: of the row, where that is for one date alone;
+        None: all of it.
+        """
+        return self.decision.instance or (
+            self.row.current.recurrence_id if self.row is not None else None
+        )

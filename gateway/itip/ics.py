@@ -1,6 +1,8 @@
-"""The calendar object of a letter: iCalendar as written (RFC 5545, 5546, 7986), from frozen facts alone.
+"""The calendar object of a letter: iCalendar as written (RFC 5545, 5546, 7986), from frozen facts
+alone.
 
-What clients need beyond the standards is said at the line. Reading foreign objects is the business of `itip.read`.
+What clients need beyond the standards is said at the line. Reading foreign objects is the business
+of `itip.read`.
 """
 
 import re
@@ -18,10 +20,16 @@ from gateway.model import DateChange, Edition, Guest, Letter, Method, Moment, Re
 
 PRODID = "-//invite-gateway//iTIP//EN"
 HORIZON = 10
-"""Years after its start for which the zone of an endless series is checked and, where needed, written out."""
+"""Years after its start for which the zone of an endless series is checked and, where needed,
+written out.
+"""
 PLAIN = "!$&'*+-/=_.~"
-"""Characters of a local part that stand as they are in mailto: (RFC 6068 §2; clients compare the text without decoding)."""
-SUFFIX = re.compile(r"(jr|sr|i{1,3}|iv|ph\.?d|m\.?d|inc|ltd|llc|plc|gmbh|asa?|ab|a/s)\.?", re.IGNORECASE)
+"""Characters of a local part that stand as they are in mailto: (RFC 6068 §2; clients compare the
+text without decoding).
+"""
+SUFFIX = re.compile(
+    r"(jr|sr|i{1,3}|iv|ph\.?d|m\.?d|inc|ltd|llc|plc|gmbh|asa?|ab|a/s)\.?", re.IGNORECASE
+)
 """What stands after a comma without being a given name: "Acme, Inc."."""
 FOLD = 74
 """Octets of a line, and of each that continues it without its space."""
@@ -31,9 +39,11 @@ ZONED = re.compile(rb"^[A-Z-]+;TZID=", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """When something happens, as the calendar shows it: UTC instants, or dates with an exclusive end when `all_day`.
+    """When something happens, as the calendar shows it: UTC instants, or dates with an exclusive
+    end when `all_day`.
 
-    `transparent`: a task or planned call on its deadline; it does not make anybody busy (itip.md §2).
+    `transparent`: a task or planned call on its deadline; it does not make anybody busy (itip.md
+    §2).
     """
 
     start: Moment
@@ -71,9 +81,12 @@ def date_change(edition: Edition, instance: Moment) -> DateChange | None:
 def common_name(name: str) -> str:
     """A name as a CN that no client trips over: "Nordmann, Kari" → "Kari Nordmann".
 
-    Comma, semicolon, colon and quotes break aerc and sabre; a caret would be read as RFC 6868 escaping.
+    Comma, semicolon, colon and quotes break aerc and sabre; a caret would be read as RFC 6868
+    escaping.
     """
-    clean = " ".join(texts.CONTROLS.sub(" ", name).translate(str.maketrans("\n\t\u2019\u02bc", "  ''")).split())
+    clean = " ".join(
+        texts.CONTROLS.sub(" ", name).translate(str.maketrans("\n\t\u2019\u02bc", "  ''")).split()
+    )
     parts = [part.strip() for part in clean.split(",")]
     if len(parts) == 2 and all(parts) and not SUFFIX.fullmatch(parts[1]):
         clean = f"{parts[1]} {parts[0]}"
@@ -81,7 +94,8 @@ def common_name(name: str) -> str:
 
 
 def mailto(address: str) -> str:
-    """An address as a `mailto:` URI: the domain in ASCII (RFC 6068 §2), the rest percent-encoded where a URI needs it.
+    """An address as a `mailto:` URI: the domain in ASCII (RFC 6068 §2), the rest percent-encoded
+    where a URI needs it.
 
     Raises `InputError` for what is no address at all.
     """
@@ -92,20 +106,32 @@ def mailto(address: str) -> str:
 
 
 def calendar(letter: Letter) -> bytes:
-    """The VCALENDAR of a letter: CRLF, UTF-8, folded at 75 octets; the same letter gives the same bytes.
+    """The VCALENDAR of a letter: CRLF, UTF-8, folded at 75 octets; the same letter gives the same
+    bytes.
 
-    A CANCEL shows what the invitee holds (`before`). Raises `InputError` for an unknown zone or a follow-up without time.
+    A CANCEL shows what the invitee holds (`before`). Raises `InputError` for an unknown zone or a
+    follow-up without time.
     """
     shown = facts(letter)
     writer = _Writer(letter, shown)
-    events = [writer.refusal() if letter.method is Method.DECLINECOUNTER else
-              writer.event(letter.instance, letter.sequence, letter.reply)]
+    events = [
+        writer.refusal()
+        if letter.method is Method.DECLINECOUNTER
+        else writer.event(letter.instance, letter.sequence, letter.reply)
+    ]
     if letter.method is Method.REQUEST and letter.instance is None and shown.recurrence is not None:
-        # Many clients drop exceptions when a newer master arrives: every date of its own goes with it (itip.md §2).
+        # Many clients drop exceptions when a newer master arrives: every date of its own goes with
+        # it (itip.md §2).
         sequences = {original: sequence for original, sequence, _ in shown.date_sequences}
         replies = dict(letter.remarks.date_replies)
-        events += [writer.event(original, sequences.get(original, letter.sequence), replies.get(original, letter.reply))
-                   for original in editions.own_dates(shown)]
+        events += [
+            writer.event(
+                original,
+                sequences.get(original, letter.sequence),
+                replies.get(original, letter.reply),
+            )
+            for original in editions.own_dates(shown)
+        ]
     top = icalendar.Calendar()
     top.add("prodid", PRODID)
     top.add("version", "2.0")
@@ -121,25 +147,37 @@ def calendar(letter: Letter) -> bytes:
 
 
 def facts(letter: Letter) -> Edition:
-    """The edition that a letter speaks of: a CANCEL names what it takes away, which is what was sent before."""
-    return letter.before if letter.method is Method.CANCEL and letter.before is not None else letter.edition
+    """The edition that a letter speaks of: a CANCEL names what it takes away, which is what was
+    sent before.
+    """
+    return (
+        letter.before
+        if letter.method is Method.CANCEL and letter.before is not None
+        else letter.edition
+    )
 
 
 def guests(letter: Letter, instance: Moment | None) -> tuple[Guest, ...]:
-    """Who else takes part, where the list is public: as is known now, even where a letter speaks of what was."""
+    """Who else takes part, where the list is public: as is known now, even where a letter speaks of
+    what was.
+    """
     listed = facts(letter).guest_list_public and not letter.withdrawn
     return editions.guests(letter.edition, instance) if listed else ()
 
 
 def cancel_reason(letter: Letter) -> str:
-    """Why what a CANCEL takes away is cancelled; "" where nobody said, and in a withdrawal, which cancels nothing."""
+    """Why what a CANCEL takes away is cancelled; "" where nobody said, and in a withdrawal, which
+    cancels nothing.
+    """
     if letter.method is not Method.CANCEL or letter.withdrawn:
         return ""
     return texts.reason(editions.cancel_reason(letter.edition, letter.instance))
 
 
 class _Parameters(icalendar.Parameters):
-    """Quotes a CN only where RFC 5545 §3.2 needs it: some clients take the quotes for a part of the name."""
+    """Quotes a CN only where RFC 5545 §3.2 needs it: some clients take the quotes for a part of the
+    name.
+    """
 
     quote_also: dict[str, str] = {}  # noqa: RUF012 (the library declares it so)
 
@@ -153,7 +191,9 @@ class _Writer:
         self.info = UTC if zones.is_utc(shown.timezone) else zones.zone(shown.timezone)
 
     def event(self, instance: Moment | None, sequence: int, reply: Reply) -> icalendar.Event:
-        """The series or single meeting, or one date of it, then with RECURRENCE-ID and without RRULE (P11)."""
+        """The series or single meeting, or one date of it, then with RECURRENCE-ID and without
+        RRULE (P11).
+        """
         letter, shown = self.letter, self.shown
         when = span(shown, instance)
         event = self.identity(instance, sequence)
@@ -188,7 +228,9 @@ class _Writer:
         return event
 
     def refusal(self) -> icalendar.Event:
-        """RFC 5546 §3.2.8: a DECLINECOUNTER names the event, the SEQUENCE of the COUNTER and the people; it repeats nothing else."""
+        """RFC 5546 §3.2.8: a DECLINECOUNTER names the event, the SEQUENCE of the COUNTER and the
+        people; it repeats nothing else.
+        """
         event = self.identity(self.letter.instance, self.letter.sequence)
         self.people(event, self.letter.instance, self.letter.reply)
         return event
@@ -196,13 +238,19 @@ class _Writer:
     def describe(self, event: icalendar.Event) -> None:
         shown = self.shown
         agenda, link = texts.text(shown.agenda), texts.web_link(shown.video_url)
-        if description := "\n\n".join(part for part in (agenda, texts.text(shown.video_url)) if part):
+        if description := "\n\n".join(
+            part for part in (agenda, texts.text(shown.video_url)) if part
+        ):
             event.add("description", description)
         if location := texts.text(shown.location):
             event.add("location", location)
         if link:
             event.add("url", link)
-            event.add("conference", icalendar.vUri(link, params={"VALUE": "URI", "FEATURE": "VIDEO"}), encode=False)  # RFC 7986 §5.11
+            event.add(
+                "conference",
+                icalendar.vUri(link, params={"VALUE": "URI", "FEATURE": "VIDEO"}),
+                encode=False,
+            )  # RFC 7986 §5.11
 
     def people(self, event: icalendar.Event, instance: Moment | None, reply: Reply) -> None:
         letter, shown = self.letter, self.shown
@@ -210,28 +258,57 @@ class _Writer:
         event.add("organizer", _person(letter.organizer_address, named), encode=False)
         asked = letter.method is Method.REQUEST
         mine = {letter.address.casefold(), letter.organizer_address.casefold()}
-        event.add("attendee", _attendee(letter.address, letter.address_name, reply, rsvp=asked, **self.delegation()), encode=False)
+        event.add(
+            "attendee",
+            _attendee(letter.address, letter.address_name, reply, rsvp=asked, **self.delegation()),
+            encode=False,
+        )
         for other, named in self.delegates():
             if other.address.casefold() not in mine:
                 mine.add(other.address.casefold())
-                event.add("attendee", _attendee(other.address, other.name, other.reply, rsvp=False, **named), encode=False)
+                event.add(
+                    "attendee",
+                    _attendee(other.address, other.name, other.reply, rsvp=False, **named),
+                    encode=False,
+                )
         for guest in guests(letter, instance):
             if guest.address and guest.address.casefold() not in mine:
                 mine.add(guest.address.casefold())  # two rows of one mailbox are one attendee
-                event.add("attendee", _attendee(guest.address, guest.name, guest.reply, rsvp=False), encode=False)
+                event.add(
+                    "attendee",
+                    _attendee(guest.address, guest.name, guest.reply, rsvp=False),
+                    encode=False,
+                )
 
     def delegation(self) -> dict[str, str]:
-        """RFC 5545 §3.2.4, §3.2.5: who passed the invitation on to the recipient, and to whom he did."""
+        """RFC 5545 §3.2.4, §3.2.5: who passed the invitation on to the recipient, and to whom he
+        did.
+        """
         given, passed_on = self.letter.remarks.delegated_from, self.letter.remarks.delegated_to
-        return ({"DELEGATED-FROM": mailto(given.address)} if given is not None and given.address else {}) | (
-            {"DELEGATED-TO": mailto(passed_on.address)} if passed_on is not None and passed_on.address else {})
+        return (
+            {"DELEGATED-FROM": mailto(given.address)} if given is not None and given.address else {}
+        ) | (
+            {"DELEGATED-TO": mailto(passed_on.address)}
+            if passed_on is not None and passed_on.address
+            else {}
+        )
 
     def delegates(self) -> Iterator[tuple[Guest, dict[str, str]]]:
-        """RFC 5546 §3.2.2.3: both sides of a delegation stand in the REQUEST. Each of them knows the other by it."""
+        """RFC 5546 §3.2.2.3: both sides of a delegation stand in the REQUEST. Each of them knows
+        the other by it.
+        """
         own, remarks = mailto(self.letter.address), self.letter.remarks
-        if self.letter.method is Method.REQUEST and remarks.delegated_from is not None and remarks.delegated_from.address:
+        if (
+            self.letter.method is Method.REQUEST
+            and remarks.delegated_from is not None
+            and remarks.delegated_from.address
+        ):
             yield replace(remarks.delegated_from, reply=Reply.DELEGATED), {"DELEGATED-TO": own}
-        if self.letter.method is Method.REQUEST and remarks.delegated_to is not None and remarks.delegated_to.address:
+        if (
+            self.letter.method is Method.REQUEST
+            and remarks.delegated_to is not None
+            and remarks.delegated_to.address
+        ):
             yield remarks.delegated_to, {"DELEGATED-FROM": own}
 
     def recurrence(self, event: icalendar.Event, series: Recurrence, when: Span) -> None:
@@ -244,9 +321,14 @@ class _Writer:
             event.add("rdate", [self.local(moment) for moment in rdates])
 
     def rrule(self, rule: str, all_day: bool) -> str:
-        """RFC 5545 §3.3.10: UNTIL has the type of DTSTART, and is in UTC where DTSTART has a zone."""
+        """RFC 5545 §3.3.10: UNTIL has the type of DTSTART, and is in UTC where DTSTART has a
+        zone.
+        """
         parts = [part.strip() for part in rule.removeprefix("RRULE:").split(";") if part.strip()]
-        return ";".join(f"UNTIL={self.until(part[6:], all_day)}" if part.upper().startswith("UNTIL=") else part for part in parts)
+        return ";".join(
+            f"UNTIL={self.until(part[6:], all_day)}" if part.upper().startswith("UNTIL=") else part
+            for part in parts
+        )
 
     def until(self, value: str, all_day: bool) -> str:
         if all_day:
@@ -273,8 +355,14 @@ class _Writer:
         return moment.astimezone(self.info) if isinstance(moment, datetime) else moment
 
     def repeated(self, when: Span) -> bool:
-        """Whether it begins or ends in the hour that autumn repeats, the second time: with TZID the first is read (RFC 5545 §3.3.5)."""
-        return any(isinstance(local := self.local(one), datetime) and local.fold for one in (when.start, when.end) if one is not None)
+        """Whether it begins or ends in the hour that autumn repeats, the second time: with TZID the
+        first is read (RFC 5545 §3.3.5).
+        """
+        return any(
+            isinstance(local := self.local(one), datetime) and local.fold
+            for one in (when.start, when.end)
+            if one is not None
+        )
 
     @staticmethod
     def instant(moment: Moment) -> Moment:
@@ -282,9 +370,16 @@ class _Writer:
         return moment.astimezone(UTC) if isinstance(moment, datetime) else moment
 
 
-def _attendee(address: str, name: str, reply: Reply, *, rsvp: bool, **delegation: str) -> icalendar.vCalAddress:
+def _attendee(
+    address: str, name: str, reply: Reply, *, rsvp: bool, **delegation: str
+) -> icalendar.vCalAddress:
     """Parameters in this order: CN last, never PARTSTAT (Gnus loses the address otherwise)."""
-    named = {"CUTYPE": "INDIVIDUAL", "ROLE": "REQ-PARTICIPANT", "PARTSTAT": reply.value.upper(), **delegation}
+    named = {
+        "CUTYPE": "INDIVIDUAL",
+        "ROLE": "REQ-PARTICIPANT",
+        "PARTSTAT": reply.value.upper(),
+        **delegation,
+    }
     if rsvp:
         named["RSVP"] = "TRUE"
     named["CN"] = common_name(name) or common_name(address)
@@ -316,11 +411,15 @@ def _vtimezone(name: str, first: int, last: int) -> bytes:
 
 
 def _years(shown: Edition, instance: Moment | None) -> tuple[int, int]:
-    """First and last year that the object speaks of; an endless or counted series is followed to the horizon."""
+    """First and last year that the object speaks of; an endless or counted series is followed to
+    the horizon.
+    """
     when = span(shown, instance)
     moments: list[Moment] = [when.start, when.end or when.start, shown.recurrence_id or when.start]
     for change in shown.dates:
-        moments += [moment for moment in (change.original, change.start, change.end) if moment is not None]
+        moments += [
+            moment for moment in (change.original, change.start, change.end) if moment is not None
+        ]
     series = shown.recurrence if instance is None else None
     if series is not None:
         moments += [*series.exdates, *series.rdates]
@@ -333,10 +432,15 @@ def _years(shown: Edition, instance: Moment | None) -> tuple[int, int]:
 
 
 def folded(line: str) -> bytes:
-    """A content line as it stands in an object (RFC 5545 §3.1). An ASCII line is cut as the library does, only faster."""
+    """A content line as it stands in an object (RFC 5545 §3.1). An ASCII line is cut as the library
+    does, only faster.
+    """
     if not line.isascii():
         return icalendar.parser.Contentline(line).to_ical() + b"\r\n"  # type: ignore[no-untyped-call, no-any-return]
-    return "\r\n ".join(line[at:at + FOLD] for at in range(0, len(line), FOLD)).encode("ascii") + b"\r\n"
+    return (
+        "\r\n ".join(line[at : at + FOLD] for at in range(0, len(line), FOLD)).encode("ascii")
+        + b"\r\n"
+    )
 
 
 def _recur(rule: str) -> icalendar.vRecur:

@@ -1,7 +1,9 @@
-"""What is wrong with a calendar object of ours (RFC 5545, RFC 5546), read by a line reader that shares no code with the writer.
+"""What is wrong with a calendar object of ours (RFC 5545, RFC 5546), read by a line reader that
+shares no code with the writer.
 
-Every octet of every object is looked at, but what it has in common with those before (blanks) is judged once: all but the lines of
-the people is remembered with its judgement, and so is each of their lines.
+Every octet of every object is looked at, but what it has in common with those before (blanks) is
+judged once: all but the lines of the people is remembered with its judgement, and so is each of
+their lines.
 """
 
 import re
@@ -16,8 +18,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from gateway.model import Letter, Method
 
 MOST_UID = 202
-"""Octets. RFC 5545 §3.8.4.7 has 255 kept by everybody, but Outlook does not tell longer ones apart (MS-STANOICAL §2.1.10). Ours are
-shorter; those of earlier systems are kept, and Exchange's have 112 and more."""
+"""Octets. RFC 5545 §3.8.4.7 has 255 kept by everybody, but Outlook does not tell longer ones apart
+(MS-STANOICAL §2.1.10). Ours are shorter; those of earlier systems are kept, and Exchange's have 112
+and more.
+"""
 PARTSTATS = frozenset({"NEEDS-ACTION", "ACCEPTED", "DECLINED", "TENTATIVE", "DELEGATED"})
 NEEDED = {"UID": 1, "DTSTAMP": 1, "DTSTART": 1, "ORGANIZER": 1, "SEQUENCE": 1, "SUMMARY": 1}
 REPEATED = frozenset({"DTSTART", "SUMMARY"})
@@ -25,12 +29,18 @@ REPEATED = frozenset({"DTSTART", "SUMMARY"})
 PERSON = re.compile("(ATTENDEE|ORGANIZER)[;:]")
 DAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 RULE_PARTS = {
-    "DAILY": "BYMONTH BYMONTHDAY BYDAY", "WEEKLY": "BYMONTH BYDAY", "MONTHLY": "BYMONTH BYMONTHDAY BYDAY",
-    "YEARLY": "BYMONTH BYWEEKNO BYYEARDAY BYMONTHDAY BYDAY"}
+    "DAILY": "BYMONTH BYMONTHDAY BYDAY",
+    "WEEKLY": "BYMONTH BYDAY",
+    "MONTHLY": "BYMONTH BYMONTHDAY BYDAY",
+    "YEARLY": "BYMONTH BYWEEKNO BYYEARDAY BYMONTHDAY BYDAY",
+}
 """By frequency, the parts that RFC 5545 §3.3.10 has for it, beside those that go with each."""
 ANY_RULE = "FREQ INTERVAL COUNT UNTIL WKST BYHOUR BYMINUTE BYSECOND BYSETPOS"
-CONTROLS = bytes(code for code in (*range(0x20), 0x7f) if code not in b"\t\r\n")
-LINE = re.compile(r'([A-Za-z0-9-]+)((?:;[A-Za-z0-9-]+=(?:"[^"]*"|[^";:,]*)(?:,(?:"[^"]*"|[^";:,]*))*)*):(.*)', re.DOTALL)
+CONTROLS = bytes(code for code in (*range(0x20), 0x7F) if code not in b"\t\r\n")
+LINE = re.compile(
+    r'([A-Za-z0-9-]+)((?:;[A-Za-z0-9-]+=(?:"[^"]*"|[^";:,]*)(?:,(?:"[^"]*"|[^";:,]*))*)*):(.*)',
+    re.DOTALL,
+)
 PARAMETER = re.compile(r';([A-Za-z0-9-]+)=((?:"[^"]*"|[^";:,]*)(?:,(?:"[^"]*"|[^";:,]*))*)')
 UNREADABLE = "the calendar object cannot be read: a BEGIN or END is missing, or a line has no name"
 
@@ -71,7 +81,9 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """The line of an ATTENDEE or ORGANIZER and what is wrong with it for any reader. `plain`: the address as it is compared."""
+    """The line of an ATTENDEE or ORGANIZER and what is wrong with it for any reader. `plain`: the
+    address as it is compared.
+    """
 
     name: str
     address: str
@@ -84,15 +96,25 @@ def calendar(body: bytes, letter: Letter) -> Iterator[Problem]:
     """Everything that is wrong with the calendar object of a letter. Never raises."""
     yield from _lines(body)
     impersonal, groups = _parted(body.decode("utf-8", "replace"))
-    yield from _impersonal(impersonal, _Planned(
-        letter.method, letter.edition.uid, letter.sequence, f"{letter.dtstamp.astimezone(UTC):%Y%m%dT%H%M%SZ}",
-        letter.date is not None, letter.withdrawn))
+    yield from _impersonal(
+        impersonal,
+        _Planned(
+            letter.method,
+            letter.edition.uid,
+            letter.sequence,
+            f"{letter.dtstamp.astimezone(UTC):%Y%m%dT%H%M%SZ}",
+            letter.date is not None,
+            letter.withdrawn,
+        ),
+    )
     for group in groups:
         yield from _people([_person(line) for line in group], letter)
 
 
 def same(one: str, other: str) -> bool:
-    """The same address, whatever the letter case and whether the domain is spelt in Unicode or in ASCII."""
+    """The same address, whatever the letter case and whether the domain is spelt in Unicode or in
+    ASCII.
+    """
     return plain(one) == plain(other)
 
 
@@ -119,7 +141,9 @@ def _lines(body: bytes) -> Iterator[Problem]:
     if breaks_badly(body) or not body.endswith(b"\r\n"):
         yield Problem("P15", "a line of the calendar object does not end in CRLF")
     if max(map(len, body.split(b"\r\n"))) > 75:
-        yield Problem("P15", "a line of the calendar object is longer than 75 octets (RFC 5545 §3.1)")
+        yield Problem(
+            "P15", "a line of the calendar object is longer than 75 octets (RFC 5545 §3.1)"
+        )
     if len(body.translate(None, CONTROLS)) != len(body):
         yield Problem("P15", "a control character stands in the calendar object")
 
@@ -160,7 +184,11 @@ def _common(text: str, planned: _Planned) -> Iterator[Problem]:
         return
     method = top.value("METHOD")
     if method != planned.method.value:
-        yield Problem("P15", f"METHOD is {method or 'missing'} in the calendar object, the letter is a {planned.method.value}")
+        yield Problem(
+            "P15",
+            f"METHOD is {method or 'missing'} in the calendar object, the letter is a"
+            f" {planned.method.value}",
+        )
     if top.value("VERSION") != "2.0" or not top.value("PRODID"):
         yield Problem("P15", "VERSION:2.0 or PRODID is missing")
     yield from _zones(top)
@@ -175,7 +203,12 @@ def _common(text: str, planned: _Planned) -> Iterator[Problem]:
 
 def _zones(top: Component) -> Iterator[Problem]:
     defined = [zone.value("TZID") for zone in top.components if zone.name == "VTIMEZONE"]
-    used = {one.parameters["TZID"] for part in top.walk() for one in part.properties if "TZID" in one.parameters}
+    used = {
+        one.parameters["TZID"]
+        for part in top.walk()
+        for one in part.properties
+        if "TZID" in one.parameters
+    }
     for name in sorted(used - set(defined)):
         yield Problem("P18", f"the time zone {name} is used and not defined")
     if len(defined) != len(set(defined)):
@@ -194,7 +227,9 @@ def _event(event: Component, planned: _Planned) -> Iterator[Problem]:
     if len(_plain_text(event.value("UID")).encode()) > MOST_UID:
         yield Problem("P15", f"UID has more than {MOST_UID} octets")
     start, end = event.all("DTSTART"), event.all("DTEND")
-    if start and any(one.parameters != start[0].parameters or one.value <= start[0].value for one in end):
+    if start and any(
+        one.parameters != start[0].parameters or one.value <= start[0].value for one in end
+    ):
         yield Problem("P15", "DTEND is not after DTSTART or of another type (RFC 5545 §3.8.2.2)")
     for one in (*event.all("RECURRENCE-ID"), *event.all("EXDATE"), *event.all("RDATE")):
         if start and one.name != "RECURRENCE-ID" and _kind(one) != _kind(start[0]):
@@ -202,7 +237,9 @@ def _event(event: Component, planned: _Planned) -> Iterator[Problem]:
     if event.all("RECURRENCE-ID") and event.all("RRULE"):
         yield Problem("P11", "RECURRENCE-ID and RRULE in one VEVENT")
     for rule in event.all("RRULE"):
-        if start and planned.method is Method.REQUEST:  # a CANCEL takes away what he holds, by whatever rule he was sent
+        if (
+            start and planned.method is Method.REQUEST
+        ):  # a CANCEL takes away what he holds, by whatever rule he was sent
             yield from _rule(rule.value, start[0])
 
 
@@ -212,13 +249,21 @@ def _person(line: str) -> Person:
     if found is None:
         return Person("", "", "", asked=False, problems=(Problem("P15", UNREADABLE),))
     address = unquote(found.value[7:]) if found.value.lower().startswith("mailto:") else found.value
-    return Person(found.name, address, plain(address), found.parameters.get("RSVP") == "TRUE", tuple(_odd(found)))
+    return Person(
+        found.name,
+        address,
+        plain(address),
+        found.parameters.get("RSVP") == "TRUE",
+        tuple(_odd(found)),
+    )
 
 
 def _odd(one: Property) -> Iterator[Problem]:
     names = list(one.parameters)
     if names and names[-1] != "CN":
-        yield Problem("P16", f"the parameters of {one.name} do not end with CN (Gnus loses the address)")
+        yield Problem(
+            "P16", f"the parameters of {one.name} do not end with CN (Gnus loses the address)"
+        )
     if re.search(r'[,;:"]', one.parameters.get("CN", "")):
         yield Problem("P16", f"a comma, semicolon, colon or quote in a CN of {one.name}")
     if one.name == "ATTENDEE" and one.parameters.get("PARTSTAT") not in PARTSTATS:
@@ -251,7 +296,9 @@ def _identity(events: list[Component], planned: _Planned) -> Iterator[Problem]:
         yield Problem("P13", "UID is not the follow-up's")
     main = events[0]
     if main.value("SEQUENCE") != str(planned.sequence):
-        yield Problem("P13", f"SEQUENCE is {main.value('SEQUENCE')}, planned was {planned.sequence}")
+        yield Problem(
+            "P13", f"SEQUENCE is {main.value('SEQUENCE')}, planned was {planned.sequence}"
+        )
     if main.value("DTSTAMP") != planned.dtstamp:
         yield Problem("P13", "DTSTAMP is not the planned one")
     dates = [bool(event.all("RECURRENCE-ID")) for event in events]
@@ -259,12 +306,17 @@ def _identity(events: list[Component], planned: _Planned) -> Iterator[Problem]:
         yield Problem("P11", "series and single date are confused (RECURRENCE-ID)")
     cancelled = main.value("STATUS") == "CANCELLED"
     if cancelled != (planned.method is Method.CANCEL and not planned.withdrawn):
-        yield Problem("P14", f"STATUS is {main.value('STATUS') or 'missing'} in a {planned.method.value}"
-                             f"{' that withdraws' if planned.withdrawn else ''}")
+        yield Problem(
+            "P14",
+            f"STATUS is {main.value('STATUS') or 'missing'} in a {planned.method.value}"
+            f"{' that withdraws' if planned.withdrawn else ''}",
+        )
 
 
 def _rule(text: str, start: Property) -> Iterator[Problem]:
-    """RRULE agreeing with DTSTART: the first date belongs to the rule, and UNTIL has its type (RFC 5545 §3.3.10, §3.8.5.3)."""
+    """RRULE agreeing with DTSTART: the first date belongs to the rule, and UNTIL has its type (RFC
+    5545 §3.3.10, §3.8.5.3).
+    """
     parts = dict(part.partition("=")[::2] for part in text.split(";"))
     day = _day(start.value)
     if parts.get("FREQ") not in RULE_PARTS or day is None:
@@ -283,21 +335,29 @@ def _rule(text: str, start: Property) -> Iterator[Problem]:
 
 
 def _forbidden(parts: dict[str, str], text: str) -> str:
-    """What makes programs drop the rule and show one date (libical), or expand it each in its own way; "" where nothing does."""
+    """What makes programs drop the rule and show one date (libical), or expand it each in its own
+    way; "" where nothing does.
+    """
     if unknown := parts.keys() - {*ANY_RULE.split(), *RULE_PARTS[parts["FREQ"]].split()}:
         return f"{', '.join(sorted(unknown))} does not go with the FREQ of RRULE"
     if len(parts) != text.count(";") + 1 or {"COUNT", "UNTIL"} <= parts.keys():
         return "RRULE says something twice, or both COUNT and UNTIL"
-    if any(not re.fullmatch("0*[1-9][0-9]*", parts.get(name, "1")) for name in ("INTERVAL", "COUNT")):
+    if any(
+        not re.fullmatch("0*[1-9][0-9]*", parts.get(name, "1")) for name in ("INTERVAL", "COUNT")
+    ):
         return "INTERVAL or COUNT of RRULE is no number from 1 on"
     numbers = re.findall("([+-]?[0-9]+)[A-Z]", parts.get("BYDAY", ""))
-    if (numbers and (parts["FREQ"] in ("DAILY", "WEEKLY") or "BYWEEKNO" in parts)) or 0 in map(int, numbers):
+    if (numbers and (parts["FREQ"] in ("DAILY", "WEEKLY") or "BYWEEKNO" in parts)) or 0 in map(
+        int, numbers
+    ):
         return "BYDAY of RRULE counts days of no month or year"
     return ""
 
 
 def _ends_before(until: str, start: Property) -> bool:
-    """Whether an UNTIL of the right type is earlier than DTSTART; an undefined zone is told of elsewhere."""
+    """Whether an UNTIL of the right type is earlier than DTSTART; an undefined zone is told of
+    elsewhere.
+    """
     if _kind(start) == "DATE":
         return until < start.value
     try:
@@ -320,7 +380,9 @@ def _fits(day: date, name: str, value: str) -> bool:
 
 
 def _nth(day: date, position: str) -> bool:
-    """Whether a day is the position-th of its weekday in its month; counting within a year is left to the client."""
+    """Whether a day is the position-th of its weekday in its month; counting within a year is left
+    to the client.
+    """
     if not position or not re.fullmatch(r"[+-]?[1-5]", position):
         return True
     if int(position) > 0:
@@ -352,14 +414,25 @@ def _read(text: str) -> Component | None:
         else:
             stack[-1].properties.append(one)
     whole = stack[0].components
-    return whole[0] if len(stack) == 1 and len(whole) == 1 and whole[0].name == "VCALENDAR" and not stack[0].properties else None
+    return (
+        whole[0]
+        if len(stack) == 1
+        and len(whole) == 1
+        and whole[0].name == "VCALENDAR"
+        and not stack[0].properties
+        else None
+    )
 
 
 def _property(line: str) -> Property | None:
     found = LINE.fullmatch(line)
     if found is None:
         return None
-    return Property(found[1].upper(), {key.upper(): content.strip('"') for key, content in PARAMETER.findall(found[2])}, found[3])
+    return Property(
+        found[1].upper(),
+        {key.upper(): content.strip('"') for key, content in PARAMETER.findall(found[2])},
+        found[3],
+    )
 
 
 def _plain_text(value: str) -> str:
@@ -378,5 +451,3 @@ def _day(value: str) -> date | None:
         return date.fromisoformat(value[:8])
     except ValueError:
         return None
-
-

@@ -1,7 +1,9 @@
-"""The answer links of a letter: the bracketed end of a Subject, `[yes INSTANCE SEQUENCE CHECK]` (itip.md §2, §3.5).
+"""The answer links of a letter: the bracketed end of a Subject, `[yes INSTANCE SEQUENCE CHECK]`
+(itip.md §2, §3.5).
 
-The check proves that the answer comes from a letter of ours: a keyed hash over token, instance and SEQUENCE. It does not
-say who pressed the link; the token address and the sender decide that (itip.md §5).
+The check proves that the answer comes from a letter of ours: a keyed hash over token, instance and
+SEQUENCE. It does not say who pressed the link; the token address and the sender decide that
+(itip.md §5).
 """
 
 import base64
@@ -21,12 +23,17 @@ CHECK_BYTES = 10
 """80 bits, 16 letters: guessing is hopeless over mail, and the Subject stays readable."""
 LONGEST = 2000
 """Characters of a Subject that are looked at; a longer one cannot be ours (itip.md §7)."""
-TAG = re.compile(r"\[\s*(yes|maybe|no)\s+(all|\d{8}(?:t\d{6}z)?)\s+(\d{1,9})\s+([a-z2-7]{16})\s*\]\s*\Z", re.ASCII | re.IGNORECASE)
+TAG = re.compile(
+    r"\[\s*(yes|maybe|no)\s+(all|\d{8}(?:t\d{6}z)?)\s+(\d{1,9})\s+([a-z2-7]{16})\s*\]\s*\Z",
+    re.ASCII | re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """A tag as it was read: not believed before `valid` says so. `instance` is the name in the tag, see `moment`."""
+    """A tag as it was read: not believed before `valid` says so. `instance` is the name in the tag,
+    see `moment`.
+    """
 
     answer: Reply
     instance: str
@@ -49,12 +56,15 @@ def instance_name(instance: Moment | None) -> str:
 
 
 def check(secret: bytes, token: str, instance: str, sequence: int) -> str:
-    """16 letters of lower-case base32 (80 bits) over token, instance name and SEQUENCE; letter case never matters.
+    """16 letters of lower-case base32 (80 bits) over token, instance name and SEQUENCE; letter case
+    never matters.
 
     The parts cannot run into each other: none of them contains the separator (NUL).
     """
     facts = "\0".join(("answer-link", token.lower(), instance.lower(), str(sequence))).encode()
-    return base64.b32encode(hmac.digest(secret, facts, hashlib.sha256)[:CHECK_BYTES]).decode().lower()
+    return (
+        base64.b32encode(hmac.digest(secret, facts, hashlib.sha256)[:CHECK_BYTES]).decode().lower()
+    )
 
 
 def valid(secret: bytes, token: str, tag: Tag) -> bool:
@@ -68,7 +78,9 @@ def subject_tag(answer: Reply, instance: str, sequence: int, check: str) -> str:
 
 
 def parse(subject: str) -> Tag | None:
-    """The tag at the very end of a Subject; None where there is none or its date is no date. Never raises."""
+    """The tag at the very end of a Subject; None where there is none or its date is no date. Never
+    raises.
+    """
     found = TAG.search(subject[-LONGEST:])
     if found is None:
         return None

@@ -1,7 +1,9 @@
-"""What a date or time in an answer means for one follow-up: which instance a RECURRENCE-ID names, which start a DTSTART fits.
+"""What a date or time in an answer means for one follow-up: which instance a RECURRENCE-ID names,
+which start a DTSTART fits.
 
-Clients write RECURRENCE-ID in every form there is: UTC, TZID, Windows zone names, DATE, floating (interop.md). A form that
-leaves a doubt is tried in all its readings; it names an instance only if exactly one reading is a real one (P9: no ghosts).
+Clients write RECURRENCE-ID in every form there is: UTC, TZID, Windows zone names, DATE, floating
+(interop.md). A form that leaves a doubt is tried in all its readings; it names an instance only if
+exactly one reading is a real one (P9: no ghosts).
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,7 +18,9 @@ Offsets = Mapping[str, tuple[timedelta, ...]]
 
 
 def instance(edition: Edition, when: read.When, offsets: Offsets) -> Moment | None:
-    """The instance that a RECURRENCE-ID names, or None. A cancelled date (EXDATE) counts: it was real when he was asked."""
+    """The instance that a RECURRENCE-ID names, or None. A cancelled date (EXDATE) counts: it was
+    real when he was asked.
+    """
     if (edition.recurrence is None and edition.recurrence_id is None) or edition.start is None:
         return None
     if edition.all_day:
@@ -29,7 +33,9 @@ def instance(edition: Edition, when: read.When, offsets: Offsets) -> Moment | No
 
 
 def is_cancelled(edition: Edition, moment: Moment) -> bool:
-    """Whether this date of a series will not take place: excluded, or added once and taken away again."""
+    """Whether this date of a series will not take place: excluded, or added once and taken away
+    again.
+    """
     return moment in _excluded(edition)
 
 
@@ -45,14 +51,18 @@ def fits(edition: Edition, when: read.When | None, moment: Moment | None, offset
 
 
 def first_reading(when: read.When | None, zone: str, offsets: Offsets) -> Moment | None:
-    """The likeliest meaning of a time that is only shown to people (a proposal): a UTC instant or a day."""
+    """The likeliest meaning of a time that is only shown to people (a proposal): a UTC instant or a
+    day.
+    """
     if when is None or when.form is read.Form.DATE:
         return when.day if when else None
     return next(instants(when, zone, offsets), None)
 
 
 def instants(when: read.When, zone: str, offsets: Offsets) -> Iterator[datetime]:
-    """The readings of a time, likeliest first. A zone that has a name of its own has one reading only."""
+    """The readings of a time, likeliest first. A zone that has a name of its own has one reading
+    only.
+    """
     clock = when.clock
     if clock is None:
         return
@@ -82,8 +92,13 @@ def _minus(clock: datetime, offset: timedelta) -> Iterator[datetime]:
 
 
 def _days(edition: Edition, when: read.When, offsets: Offsets) -> list[date]:
-    """The day as it was written, and as it is in the follow-up's own zone: Outlook turns days into midnights."""
-    local = (one.astimezone(ZoneInfo(edition.timezone)).date() for one in instants(when, edition.timezone, offsets))
+    """The day as it was written, and as it is in the follow-up's own zone: Outlook turns days into
+    midnights.
+    """
+    local = (
+        one.astimezone(ZoneInfo(edition.timezone)).date()
+        for one in instants(when, edition.timezone, offsets)
+    )
     days = [when.day] if when.form is not read.Form.UTC else []
     return list(dict.fromkeys([*days, *local]))
 
@@ -108,4 +123,8 @@ def _excluded(edition: Edition) -> set[Moment]:
 
 def _excluded_on(edition: Edition, day: date) -> Iterator[Moment]:
     zone = ZoneInfo(edition.timezone)
-    return (one for one in _excluded(edition) if isinstance(one, datetime) and one.astimezone(zone).date() == day)
+    return (
+        one
+        for one in _excluded(edition)
+        if isinstance(one, datetime) and one.astimezone(zone).date() == day
+    )

@@ -1,4 +1,6 @@
-"""What the planner compares and what comes of it: rows, what was sent to them, and letters. Values only."""
+"""What the planner compares and what comes of it: rows, what was sent to them, and letters. Values
+only.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,7 +9,18 @@ from datetime import datetime, timedelta
 from gateway import status
 from gateway.followups import recurrence
 from gateway.itip import editions
-from gateway.model import NO_REMARKS, Edition, Guest, Method, Moment, Occasion, Remarks, Reply, Role, Standing
+from gateway.model import (
+    NO_REMARKS,
+    Edition,
+    Guest,
+    Method,
+    Moment,
+    Occasion,
+    Remarks,
+    Reply,
+    Role,
+    Standing,
+)
 
 SECOND = timedelta(seconds=1)
 OVER = "the follow-up is over: no letter"
@@ -17,12 +30,14 @@ DATE_OVER = "a date that was changed is over: no letter"
 
 @dataclass(frozen=True, slots=True)
 class Invitee:
-    """A participant row as the store has it now. `address` is "" where there is none that mail can go to.
+    """A participant row as the store has it now. `address` is "" where there is none that mail can
+    go to.
 
-    `date`: the one date of a series that he is invited to; what he answers to it is the standing of his row.
-    `other`: the row stood for somebody else until now, or for another follow-up, and so do its standings.
-    `set_status`: a status written by hand (1, 5 or 9), to be taken as a toggle. `delegated_from`, `delegated_to`: who passed
-    the invitation on to him, and to whom he did. `assigner`: who assigned the follow-up to him, by name.
+    `date`: the one date of a series that he is invited to; what he answers to it is the standing of
+    his row. `other`: the row stood for somebody else until now, or for another follow-up, and so do
+    its standings. `set_status`: a status written by hand (1, 5 or 9), to be taken as a toggle.
+    `delegated_from`, `delegated_to`: who passed the invitation on to him, and to whom he did.
+    `assigner`: who assigned the follow-up to him, by name.
     """
 
     participant: int
@@ -45,10 +60,11 @@ class Invitee:
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """A letter in the outbox that has not left: it may still be replaced. `tries`: how often a server turned it away.
+    """A letter in the outbox that has not left: it may still be replaced. `tries`: how often a
+    server turned it away.
 
-    `instance`: the one date of a series that it is about; None: all of it. `reply`: what it shows as his answer. `sequence`: of
-    what it is about.
+    `instance`: the one date of a series that it is about; None: all of it. `reply`: what it shows
+    as his answer. `sequence`: of what it is about.
     """
 
     letter: int
@@ -63,13 +79,15 @@ class Queued:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """An invitation: one participant at one address, and what that address holds as far as we know: what it was last sent.
+    """An invitation: one participant at one address, and what that address holds as far as we know:
+    what it was last sent.
 
-    `method` None: never sent anything; a CANCEL of one date leaves it a REQUEST. `top_sequence`: highest that ever left for it,
-    -1 before any; `top_dtstamp`: highest ever planned for it.
-    `refused`: its last letter did not arrive, so nothing is to be taken back there; `tried`: what he would hold by that letter,
-    where it was to give him something. `again`: he is to have his REQUEST once more, `because` he answered an old time or asked
-    for it; where it is about one date of the series, `again_instance`.
+    `method` None: never sent anything; a CANCEL of one date leaves it a REQUEST. `top_sequence`:
+    highest that ever left for it, -1 before any; `top_dtstamp`: highest ever planned for it.
+    `refused`: its last letter did not arrive, so nothing is to be taken back there; `tried`: what
+    he would hold by that letter, where it was to give him something. `again`: he is to have his
+    REQUEST once more, `because` he answered an old time or asked for it; where it is about one date
+    of the series, `again_instance`.
     """
 
     invitation: int
@@ -89,9 +107,11 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """A letter to be put into the outbox. `invitation` None: to be made first, for `invitee` at its present address.
+    """A letter to be put into the outbox. `invitation` None: to be made first, for `invitee` at its
+    present address.
 
-    `instance`: the one date of a series that it is about; `edition` and `before` then differ in this date only.
+    `instance`: the one date of a series that it is about; `edition` and `before` then differ in
+    this date only.
     """
 
     method: Method
@@ -109,31 +129,56 @@ class Owed:
 
 
 def listed(edition: Edition, invitees: Sequence[Invitee]) -> Edition:
-    """An edition with the guests and their answers as they stand, for all who may see them; nobody where the list is private."""
+    """An edition with the guests and their answers as they stand, for all who may see them; nobody
+    where the list is private.
+    """
     if not edition.guest_list_public:
         return edition
-    dates = sorted(editions.named_dates(edition) | {one.date for one in invitees if one.date is not None}, key=str)
-    return replace(edition, guests=tuple(_guest(one, dates) for one in invitees
-                                         if not one.removed and one.role not in status.FIXED and one.address))
+    dates = sorted(
+        editions.named_dates(edition) | {one.date for one in invitees if one.date is not None},
+        key=str,
+    )
+    return replace(
+        edition,
+        guests=tuple(
+            _guest(one, dates)
+            for one in invitees
+            if not one.removed and one.role not in status.FIXED and one.address
+        ),
+    )
 
 
 def _guest(invitee: Invitee, dates: Sequence[Moment]) -> Guest:
     series = invitee.standings.get(None, Standing()).reply
     own = ((date, invitee.standings[date].reply) for date in dates if date in invitee.standings)
-    return Guest(invitee.name, invitee.address, series, invitee.date, tuple((date, reply) for date, reply in own if reply is not series))
+    return Guest(
+        invitee.name,
+        invitee.address,
+        series,
+        invitee.date,
+        tuple((date, reply) for date, reply in own if reply is not series),
+    )
 
 
 def assigned(letter: Owed) -> Owed:
-    """Whoever is asked because a follow-up was assigned to him hears so from who did that: its owner is himself."""
+    """Whoever is asked because a follow-up was assigned to him hears so from who did that: its
+    owner is himself.
+    """
     if letter.invitee is None or not letter.invitee.assigner:
         return letter
     by = letter.invitee.assigner
-    return replace(letter, edition=replace(letter.edition, organizer=by),
-                   before=replace(letter.before, organizer=by) if letter.before is not None else None)
+    return replace(
+        letter,
+        edition=replace(letter.edition, organizer=by),
+        before=replace(letter.before, organizer=by) if letter.before is not None else None,
+    )
 
 
-def pointless(edition: Edition, before: Edition | None, instance: Moment | None, now: datetime) -> bool:
-    """Whether a letter is about nothing but the past: over both as it is and as last sent (itip.md §2).
+def pointless(
+    edition: Edition, before: Edition | None, instance: Moment | None, now: datetime
+) -> bool:
+    """Whether a letter is about nothing but the past: over both as it is and as last sent (itip.md
+    §2).
 
     So is a first invitation to a series of which every date is cancelled.
     """
@@ -154,15 +199,27 @@ def _is_empty(edition: Edition) -> bool:
     return edition.recurrence is not None and editions.first(edition) is None
 
 
-def with_dates(held: Edition | None, told: Iterable[tuple[Moment | None, Edition]]) -> Edition | None:
-    """What somebody holds who held this and was then told these dates of a series, each as an edition has it; nothing else of that."""
+def with_dates(
+    held: Edition | None, told: Iterable[tuple[Moment | None, Edition]]
+) -> Edition | None:
+    """What somebody holds who held this and was then told these dates of a series, each as an
+    edition has it; nothing else of that.
+    """
     for date, edition in told:
         if held is None or held.recurrence is None or edition.recurrence is None or date is None:
-            held = edition  # a date alone of what he was never told: as if he knew it, so that it is taken back
+            # a date alone of what he was never told: as if he knew it, so that it is taken back
+            held = edition
         else:
-            held = editions.with_date(held, replace(
-                held, recurrence=replace(edition.recurrence, rrule=held.recurrence.rrule), dates=edition.dates,
-                date_sequences=edition.date_sequences), date)
+            held = editions.with_date(
+                held,
+                replace(
+                    held,
+                    recurrence=replace(edition.recurrence, rrule=held.recurrence.rrule),
+                    dates=edition.dates,
+                    date_sequences=edition.date_sequences,
+                ),
+                date,
+            )
     return held
 
 
@@ -172,6 +229,8 @@ def lacks(held: Edition | None, edition: Edition) -> bool:
 
 
 def next_dtstamp(last: datetime | None, now: datetime) -> datetime:
-    """New in every letter, later than the last one to that row, whole seconds (P13, RFC 5545 §3.8.7.2)."""
+    """New in every letter, later than the last one to that row, whole seconds (P13, RFC 5545
+    §3.8.7.2).
+    """
     now = now.replace(microsecond=0)
     return max(now, last + SECOND) if last is not None else now

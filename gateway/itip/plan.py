@@ -1,7 +1,9 @@
-"""What mail does this change owe whom: what each invitee should hold, against what he was last sent.
+"""What mail does this change owe whom: what each invitee should hold, against what he was last
+sent.
 
-Pure. Source: itip.md §1-§2, RFC 5546 §2.1.4 (SEQUENCE), §3.2.2 (REQUEST), §3.2.5 (CANCEL). The planner compares levels, not
-events: it may run at any time, any number of times, after a crash or a change by anybody, and owes the same letters.
+Pure. Source: itip.md §1-§2, RFC 5546 §2.1.4 (SEQUENCE), §3.2.2 (REQUEST), §3.2.5 (CANCEL). The
+planner compares levels, not events: it may run at any time, any number of times, after a crash or a
+change by anybody, and owes the same letters.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +20,9 @@ SERIES = None
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A row's new standing, for the series or a date, and the event's name for the journal. `standing` None: it is dropped."""
+    """A row's new standing, for the series or a date, and the event's name for the journal.
+    `standing` None: it is dropped.
+    """
 
     participant: int
     instance: Moment | None
@@ -28,10 +32,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything that follows from one look at one follow-up. `edition` None: the follow-up is gone.
+    """Everything that follows from one look at one follow-up. `edition` None: the follow-up is
+    gone.
 
-    `let_go`: copies as they are from now on without a letter: the last one was refused and is owed no more, or what is held at
-    that address is another row's.
+    `let_go`: copies as they are from now on without a letter: the last one was refused and is owed
+    no more, or what is held at that address is another row's.
     """
 
     edition: Edition | None
@@ -49,45 +54,86 @@ COVERED = "invited to the whole series: no letter about this date"
 TWICE = "invited at this address by another row: no letter"
 
 
-def plan(wanted: Edition | None, known: Edition | None, invitees: Sequence[owing.Invitee], copies: Sequence[owing.Copy],
-         now: datetime, *, account: bool) -> Plan:
+def plan(
+    wanted: Edition | None,
+    known: Edition | None,
+    invitees: Sequence[owing.Invitee],
+    copies: Sequence[owing.Copy],
+    now: datetime,
+    *,
+    account: bool,
+) -> Plan:
     """What is owed for one follow-up.
 
-    `wanted`: the follow-up as it stands now, its `sequence` that of the import for a new one, otherwise ignored; None when it
-    is gone. `known`: the edition that the planner saw last. `copies`: every invitation ever made for it, of removed rows too.
-    `account`: whether there is a mail account to send from.
+    `wanted`: the follow-up as it stands now, its `sequence` that of the import for a new one,
+    otherwise ignored; None when it is gone. `known`: the edition that the planner saw last.
+    `copies`: every invitation ever made for it, of removed rows too. `account`: whether there is a
+    mail account to send from.
     """
     edition = editions.following(wanted, known)
     changes, invitees = _standings(edition, known, invitees, _elsewhere(invitees, copies))
     if edition is not None:
-        edition = owing.listed(edition, invitees)  # with the answers as this very change leaves them
+        edition = owing.listed(
+            edition, invitees
+        )  # with the answers as this very change leaves them
     if not account:
-        return Plan(edition, changes, notes={one.participant: NO_ACCOUNT for one in invitees if one.email_invite})
+        return Plan(
+            edition,
+            changes,
+            notes={one.participant: NO_ACCOUNT for one in invitees if one.email_invite},
+        )
     owed, superseded, notes = list[owing.Owed](), list[int](), dict[int, str]()
-    by_participant, dates, views = {one.participant: one for one in invitees}, _Dates(edition), editions.Views(edition)
+    by_participant, dates, views = (
+        {one.participant: one for one in invitees},
+        _Dates(edition),
+        editions.Views(edition),
+    )
     wanting = _wanting(invitees, views, copies)
     taken = {(one.address.lower(), one.date) for one in invitees if one.participant in wanting}
-    kept = {_entry(one) for one in copies if _holds(one) and (own := wanting.get(one.participant)) is not None
-            and _entry(one) == (by_participant[one.participant].address.lower(), own.uid, own.recurrence_id)}
+    kept = {
+        _entry(one)
+        for one in copies
+        if _holds(one)
+        and (own := wanting.get(one.participant)) is not None
+        and _entry(one)
+        == (by_participant[one.participant].address.lower(), own.uid, own.recurrence_id)
+    }
     reached, let_go = set[int](), list[owing.Copy]()
     for one in copies:
-        invitee, held = by_participant.get(one.participant), one.edition.recurrence_id if one.edition is not None else None
+        invitee, held = (
+            by_participant.get(one.participant),
+            one.edition.recurrence_id if one.edition is not None else None,
+        )
         stands = False
-        if invitee is not None and (own := wanting.get(one.participant)) is not None and _same(invitee.address, one.address):
+        if (
+            invitee is not None
+            and (own := wanting.get(one.participant)) is not None
+            and _same(invitee.address, one.address)
+        ):
             reached.add(one.participant)
             if stands := _refused(own, invitee, one, dates, now):
                 letters = []
-            elif one.method is Method.REQUEST and held != invitee.date:  # of the same follow-up, but he is invited to something else now
-                letters = [*_cancel(views, one, now, _reply(invitee)),
-                           _request(_for_him(own, None, invitee), invitee, one, dates, now)]
+            elif (
+                one.method is Method.REQUEST and held != invitee.date
+            ):  # of the same follow-up, but he is invited to something else now
+                letters = [
+                    *_cancel(views, one, now, _reply(invitee)),
+                    _request(_for_him(own, None, invitee), invitee, one, dates, now),
+                ]
             else:
                 letters = _requests(own, invitee, one, dates, now)
-        elif _holds(one) and not one.refused and _entry(one) in kept:  # to take it back would take it away from the other row
+        elif (
+            _holds(one) and not one.refused and _entry(one) in kept
+        ):  # to take it back would take it away from the other row
             letters = []
             let_go.append(replace(one, method=Method.CANCEL))
         else:
             letters = _cancel(views, one, now, _reply(invitee))
-        if past := [letter for letter in letters if owing.pointless(letter.edition, letter.before, letter.instance, now)]:
+        if past := [
+            letter
+            for letter in letters
+            if owing.pointless(letter.edition, letter.before, letter.instance, now)
+        ]:
             letters = _without(letters, past)
             if past[0].instance is not None or not letters:
                 notes[one.participant] = owing.why_not(past[0].edition, past[0].instance)
@@ -103,49 +149,99 @@ def plan(wanted: Edition | None, known: Edition | None, invitees: Sequence[owing
             owed.append(letter)
         else:
             notes[invitee.participant] = owing.why_not(letter.edition, None)
-    notes |= {one.participant: TWICE if (one.address.lower(), one.date) in taken else COVERED
-              for one in invitees if one.participant not in wanting and _wants(views.of(one.date), one)}
-    notes |= {one.participant: NO_DATE for one in invitees if one.email_invite and not one.removed and _nowhere(edition, one.date)}
-    notes |= {one.participant: NO_ADDRESS for one in invitees if one.email_invite and not one.address and not one.removed}
+    notes |= {
+        one.participant: TWICE if (one.address.lower(), one.date) in taken else COVERED
+        for one in invitees
+        if one.participant not in wanting and _wants(views.of(one.date), one)
+    }
+    notes |= {
+        one.participant: NO_DATE
+        for one in invitees
+        if one.email_invite and not one.removed and _nowhere(edition, one.date)
+    }
+    notes |= {
+        one.participant: NO_ADDRESS
+        for one in invitees
+        if one.email_invite and not one.address and not one.removed
+    }
     edition, numbered = numbering.number(edition, owed, copies)
-    return Plan(edition, changes, tuple(map(owing.assigned, numbering.stamp(numbered, copies))), tuple(superseded), notes, tuple(let_go))
+    return Plan(
+        edition,
+        changes,
+        tuple(map(owing.assigned, numbering.stamp(numbered, copies))),
+        tuple(superseded),
+        notes,
+        tuple(let_go),
+    )
 
 
 def _elsewhere(invitees: Sequence[owing.Invitee], copies: Sequence[owing.Copy]) -> dict[int, int]:
-    """Rows that are for another date than the one they hold → the highest SEQUENCE that they were sent of that."""
+    """Rows that are for another date than the one they hold → the highest SEQUENCE that they were
+    sent of that.
+    """
     by_participant = {one.participant: one for one in invitees}
-    return {one.participant: one.top_sequence for one in copies if one.method is Method.REQUEST and one.edition is not None
-            and (invitee := by_participant.get(one.participant)) is not None and _same(invitee.address, one.address)
-            and one.edition.recurrence_id != invitee.date}
+    return {
+        one.participant: one.top_sequence
+        for one in copies
+        if one.method is Method.REQUEST
+        and one.edition is not None
+        and (invitee := by_participant.get(one.participant)) is not None
+        and _same(invitee.address, one.address)
+        and one.edition.recurrence_id != invitee.date
+    }
 
 
-def _standings(edition: Edition | None, known: Edition | None, invitees: Sequence[owing.Invitee],
-               elsewhere: Mapping[int, int]) -> tuple[tuple[Change, ...], list[owing.Invitee]]:
+def _standings(
+    edition: Edition | None,
+    known: Edition | None,
+    invitees: Sequence[owing.Invitee],
+    elsewhere: Mapping[int, int],
+) -> tuple[tuple[Change, ...], list[owing.Invitee]]:
     """Apply to every row what happened to the follow-up, and toggles by hand.
 
-    `elsewhere`: rows that are for something else than they hold, and its SEQUENCE: what they said of that says nothing of this.
+    `elsewhere`: rows that are for something else than they hold, and its SEQUENCE: what they said
+    of that says nothing of this.
     """
     views = editions.Views(edition)
     answered = {date for one in invitees for date in one.standings if date is not None}
-    what = {date: standings.happened(editions.seen(known, date) if known is not None else None, views.of(date),
-                                     answered if date is None else ())
-            for date in {one.date for one in invitees}}
+    what = {
+        date: standings.happened(
+            editions.seen(known, date) if known is not None else None,
+            views.of(date),
+            answered if date is None else (),
+        )
+        for date in {one.date for one in invitees}
+    }
     changes, rows = list[Change](), list[owing.Invitee]()
     for invitee in invitees:
         begun = standings.begin(invitee.standings) if invitee.other else []
         now = {**invitee.standings, **{event.instance: event.standing for event in begun}}
-        held, happened = {date: one for date, one in now.items() if one is not None}, what[invitee.date]
+        held, happened = (
+            {date: one for date, one in now.items() if one is not None},
+            what[invitee.date],
+        )
         if invitee.participant in elsewhere:
             happened = replace(happened, moved=True)
         if invitee.date is not None:  # his row is all that he has
             happened = replace(happened, lost=frozenset(date for date in held if date is not None))
         events = standings.follow(happened, invitee.role, held, present=not invitee.removed)
         if (view := views.of(invitee.date)) is not None:
-            row, is_elsewhere = held.get(SERIES, Standing()), invitee.date is not None and invitee.participant in elsewhere
-            asked = max(view.significant, elsewhere[invitee.participant] + 1) if is_elsewhere else view.significant
+            row, is_elsewhere = (
+                held.get(SERIES, Standing()),
+                invitee.date is not None and invitee.participant in elsewhere,
+            )
+            asked = (
+                max(view.significant, elsewhere[invitee.participant] + 1)
+                if is_elsewhere
+                else view.significant
+            )
             if is_elsewhere or row.seen or row.reply is not Reply.NEEDS_ACTION:
                 events = [_asked(event, asked) for event in events]
-            if is_elsewhere and all(event.instance is not SERIES for event in events) and row.asked < asked:
+            if (
+                is_elsewhere
+                and all(event.instance is not SERIES for event in events)
+                and row.asked < asked
+            ):
                 events.append(_asked(standings.Event(SERIES, row, "moved"), asked))
         held |= {event.instance: event.standing for event in events if event.standing is not None}
         if invitee.set_status is not None:
@@ -154,24 +250,44 @@ def _standings(edition: Edition | None, known: Edition | None, invitees: Sequenc
         for event in events:
             if event.standing is None:
                 del held[event.instance]
-        changes += [Change(invitee.participant, event.instance, event.standing, event.name) for event in (*begun, *events)]
+        changes += [
+            Change(invitee.participant, event.instance, event.standing, event.name)
+            for event in (*begun, *events)
+        ]
         rows.append(replace(invitee, standings=held))
     return tuple(changes), rows
 
 
-def _wanting(invitees: Sequence[owing.Invitee], views: editions.Views, copies: Sequence[owing.Copy]) -> dict[int, Edition]:
-    """The rows that should hold an invitation now, and to what. Whoever is invited to all of it is not invited to a date as well.
+def _wanting(
+    invitees: Sequence[owing.Invitee], views: editions.Views, copies: Sequence[owing.Copy]
+) -> dict[int, Edition]:
+    """The rows that should hold an invitation now, and to what. Whoever is invited to all of it is
+    not invited to a date as well.
 
-    A calendar has one entry of a UID, so of several rows with one address one is invited: the one that is already, else the first.
+    A calendar has one entry of a UID, so of several rows with one address one is invited: the one
+    that is already, else the first.
     """
-    found = {one.participant: (one, view) for one in invitees if _wants(view := views.of(one.date), one) and view is not None}
+    found = {
+        one.participant: (one, view)
+        for one in invitees
+        if _wants(view := views.of(one.date), one) and view is not None
+    }
     whole = {one.address.lower() for one, _ in found.values() if one.date is None}
-    holding, first = {(one.participant, *_entry(one)) for one in copies if _holds(one)}, dict[tuple[str, str, Moment | None], int]()
-    entries = {number: (one.address.lower(), view.uid, one.date) for number, (one, view) in found.items()}
+    holding, first = (
+        {(one.participant, *_entry(one)) for one in copies if _holds(one)},
+        dict[tuple[str, str, Moment | None], int](),
+    )
+    entries = {
+        number: (one.address.lower(), view.uid, one.date) for number, (one, view) in found.items()
+    }
     for number in sorted(found, key=lambda one: ((one, *entries[one]) not in holding, one)):
         first.setdefault(entries[number], number)
-    return {number: view for number, (one, view) in found.items() if first[entries[number]] == number
-            and (one.date is None or one.address.lower() not in whole)}
+    return {
+        number: view
+        for number, (one, view) in found.items()
+        if first[entries[number]] == number
+        and (one.date is None or one.address.lower() not in whole)
+    }
 
 
 def _holds(copy: owing.Copy) -> bool:
@@ -186,12 +302,20 @@ def _entry(copy: owing.Copy) -> tuple[str, str, Moment | None]:
 
 def _wants(edition: Edition | None, invitee: owing.Invitee) -> bool:
     """Whether this row should hold an invitation to it, by itself."""
-    return (edition is not None and not edition.cancelled and invitee.email_invite and not invitee.removed
-            and bool(invitee.address) and invitee.role not in status.FIXED)
+    return (
+        edition is not None
+        and not edition.cancelled
+        and invitee.email_invite
+        and not invitee.removed
+        and bool(invitee.address)
+        and invitee.role not in status.FIXED
+    )
 
 
 class _Dates:
-    """Letters about single dates, from what somebody holds to what is; made once for all who hold the same."""
+    """Letters about single dates, from what somebody holds to what is; made once for all who hold
+    the same.
+    """
 
     def __init__(self, edition: Edition | None) -> None:
         self.edition = edition
@@ -199,13 +323,17 @@ class _Dates:
         self.made = dict[int, tuple[Edition, list[tuple[Moment, Edition, Edition]]]]()
 
     def between(self, held: Edition) -> list[tuple[Moment, Edition, Edition]]:
-        """(date, what he holds before, and after its letter), in the order of their SEQUENCEs; each step changes one date."""
+        """(date, what he holds before, and after its letter), in the order of their SEQUENCEs; each
+        step changes one date.
+        """
         assert self.edition is not None
         known = self.made.get(id(held))
         if known is None:
             steps, before = list[tuple[Moment, Edition, Edition]](), held
             changed, to = editions.changed_dates(held, self.edition), self.edition
-            for original in sorted(changed, key=lambda one: (editions.sequence(to, one)[0], str(one))):
+            for original in sorted(
+                changed, key=lambda one: (editions.sequence(to, one)[0], str(one))
+            ):
                 after = editions.with_date(before, to, original)
                 steps.append((original, before, after))
                 before = after
@@ -213,129 +341,256 @@ class _Dates:
         return known[1]
 
 
-def _requests(wanted: Edition, invitee: owing.Invitee, copy: owing.Copy, dates: _Dates, now: datetime) -> list[owing.Owed]:
-    """What brings a copy up to date: one letter about all of it, or one for each date that changed by itself (P11)."""
+def _requests(
+    wanted: Edition, invitee: owing.Invitee, copy: owing.Copy, dates: _Dates, now: datetime
+) -> list[owing.Owed]:
+    """What brings a copy up to date: one letter about all of it, or one for each date that changed
+    by itself (P11).
+    """
     holds = copy.edition if copy.method is Method.REQUEST else None
     edition = _for_him(wanted, holds, invitee)
-    urged = holds is not None and _reply(invitee) is Reply.NEEDS_ACTION and _urges(holds, edition, now)
+    urged = (
+        holds is not None and _reply(invitee) is Reply.NEEDS_ACTION and _urges(holds, edition, now)
+    )
     if holds is not None and edition.recurrence is None and _is_silent(invitee, holds):
-        holds = replace(holds, significant=edition.significant)  # moved and moved back before he was told: he lost no answer by it
-    if holds is None or (copy.again and copy.again_instance is None) or urged or editions.whole_differs(holds, edition):
+        holds = replace(
+            holds, significant=edition.significant
+        )  # moved and moved back before he was told: he lost no answer by it
+    if (
+        holds is None
+        or (copy.again and copy.again_instance is None)
+        or urged
+        or editions.whole_differs(holds, edition)
+    ):
         return [_request(edition, invitee, copy, dates, now)]
     steps, again = dates.between(holds) if edition.recurrence_id is None else [], _again(copy)
     last = steps[-1][-1] if steps else holds
-    steps = [*steps, *((date, last, last) for date in again if all(date != one for one, *_ in steps) and editions.takes_place(last, date))]
-    return [owing.Owed(
-        Method.REQUEST if editions.takes_place(after, date) else Method.CANCEL, invitee.participant, copy.invitation, invitee, after,
-        before, editions.sequence(after, date)[0], owing.next_dtstamp(copy.top_dtstamp, now), _reply(invitee, date), instance=date,
-        remarks=Remarks(Occasion.OLD_ANSWER) if date in again else NO_REMARKS)
-        for date, before, after in steps]
+    steps = [
+        *steps,
+        *(
+            (date, last, last)
+            for date in again
+            if all(date != one for one, *_ in steps) and editions.takes_place(last, date)
+        ),
+    ]
+    return [
+        owing.Owed(
+            Method.REQUEST if editions.takes_place(after, date) else Method.CANCEL,
+            invitee.participant,
+            copy.invitation,
+            invitee,
+            after,
+            before,
+            editions.sequence(after, date)[0],
+            owing.next_dtstamp(copy.top_dtstamp, now),
+            _reply(invitee, date),
+            instance=date,
+            remarks=Remarks(Occasion.OLD_ANSWER) if date in again else NO_REMARKS,
+        )
+        for date, before, after in steps
+    ]
 
 
 def _is_silent(invitee: owing.Invitee, holds: Edition) -> bool:
-    """Whether nothing was ever heard of him, and nothing that he has not been told took away what was."""
+    """Whether nothing was ever heard of him, and nothing that he has not been told took away what
+    was.
+    """
     held = invitee.standings.get(SERIES, Standing())
     return held == Standing(asked=held.asked) and held.asked <= holds.significant
 
 
-def _refused(wanted: Edition, invitee: owing.Invitee, copy: owing.Copy, dates: _Dates, now: datetime) -> bool:
-    """Whether what he should hold is just what was refused for good: nothing more is owed until that changes."""
+def _refused(
+    wanted: Edition, invitee: owing.Invitee, copy: owing.Copy, dates: _Dates, now: datetime
+) -> bool:
+    """Whether what he should hold is just what was refused for good: nothing more is owed until
+    that changes.
+    """
     if copy.tried is None or copy.tried.recurrence_id != wanted.recurrence_id:
         return False
-    return not _requests(wanted, invitee, replace(copy, method=Method.REQUEST, edition=copy.tried), dates, now)
+    return not _requests(
+        wanted, invitee, replace(copy, method=Method.REQUEST, edition=copy.tried), dates, now
+    )
 
 
 def _urges(before: Edition, after: Edition, now: datetime) -> bool:
-    """Whether an answer is wanted by another time than was said. It concerns who has given none, while there is time; nobody else."""
-    return before.answer_by != after.answer_by and reminders.wanted_by(before, now) != reminders.wanted_by(after, now)
+    """Whether an answer is wanted by another time than was said. It concerns who has given none,
+    while there is time; nobody else.
+    """
+    return before.answer_by != after.answer_by and reminders.wanted_by(
+        before, now
+    ) != reminders.wanted_by(after, now)
 
 
 def _again(copy: owing.Copy) -> list[Moment]:
     """The dates that he is to be asked about once more, those of letters that wait among them."""
     asked = [copy.again_instance] if copy.again else []
-    asked += [one.instance for one in copy.queued if one.before is not None and not editions.differs(one.before, one.edition)]
+    asked += [
+        one.instance
+        for one in copy.queued
+        if one.before is not None and not editions.differs(one.before, one.edition)
+    ]
     return list(dict.fromkeys(one for one in asked if one is not None))
 
 
 def _for_him(edition: Edition, holds: Edition | None, invitee: owing.Invitee) -> Edition:
-    """What is raised for the rest of a series asks nobody again who is invited to one date that stays as it was."""
+    """What is raised for the rest of a series asks nobody again who is invited to one date that
+    stays as it was.
+    """
     if edition.recurrence_id is None:
         return edition
     asked = invitee.standings.get(SERIES, Standing()).asked
-    is_new = holds is None or holds.recurrence_id != edition.recurrence_id or editions.asks_again(holds, edition)
-    return replace(edition, significant=max(asked, edition.significant if is_new or holds is None else holds.significant))
+    is_new = (
+        holds is None
+        or holds.recurrence_id != edition.recurrence_id
+        or editions.asks_again(holds, edition)
+    )
+    return replace(
+        edition,
+        significant=max(
+            asked, edition.significant if is_new or holds is None else holds.significant
+        ),
+    )
 
 
 def _nowhere(edition: Edition | None, date: Moment | None) -> bool:
-    """Whether somebody is invited to a date that the series does not have and that nobody cancelled."""
-    return (edition is not None and date is not None and not edition.cancelled and not editions.takes_place(edition, date)
-            and date not in editions.named_dates(edition))
+    """Whether somebody is invited to a date that the series does not have and that nobody
+    cancelled.
+    """
+    return (
+        edition is not None
+        and date is not None
+        and not edition.cancelled
+        and not editions.takes_place(edition, date)
+        and date not in editions.named_dates(edition)
+    )
 
 
 def _asked(event: standings.Event, sequence: int) -> standings.Event:
     """With what took his answer away, where something did."""
-    if event.instance is not SERIES or event.standing is None or event.name not in ("moved", "reinstated"):
+    if (
+        event.instance is not SERIES
+        or event.standing is None
+        or event.name not in ("moved", "reinstated")
+    ):
         return event
-    return replace(event, standing=replace(event.standing, asked=max(event.standing.asked, sequence)))
+    return replace(
+        event, standing=replace(event.standing, asked=max(event.standing.asked, sequence))
+    )
 
 
-def _request(edition: Edition, invitee: owing.Invitee, copy: owing.Copy | None, dates: _Dates, now: datetime) -> owing.Owed:
+def _request(
+    edition: Edition, invitee: owing.Invitee, copy: owing.Copy | None, dates: _Dates, now: datetime
+) -> owing.Owed:
     before = None
-    if copy is not None and copy.edition is not None and (copy.edition.uid, copy.edition.recurrence_id) == (
-            edition.uid, edition.recurrence_id):
-        # After a cancellation it tells that the follow-up takes place after all; a withdrawal left nothing to compare with.
+    if (
+        copy is not None
+        and copy.edition is not None
+        and (copy.edition.uid, copy.edition.recurrence_id) == (edition.uid, edition.recurrence_id)
+    ):
+        # After a cancellation it tells that the follow-up takes place after all; a withdrawal left
+        # nothing to compare with.
         before = copy.edition if copy.method is Method.REQUEST or copy.edition.cancelled else None
-    return owing.Owed(Method.REQUEST, invitee.participant, copy.invitation if copy else None, invitee, edition, before,
-                edition.sequence, owing.next_dtstamp(copy.top_dtstamp if copy else None, now), _reply(invitee),
-                remarks=_remarks(invitee, copy, dates))
+    return owing.Owed(
+        Method.REQUEST,
+        invitee.participant,
+        copy.invitation if copy else None,
+        invitee,
+        edition,
+        before,
+        edition.sequence,
+        owing.next_dtstamp(copy.top_dtstamp if copy else None, now),
+        _reply(invitee),
+        remarks=_remarks(invitee, copy, dates),
+    )
 
 
 def _remarks(invitee: owing.Invitee, copy: owing.Copy | None, dates: _Dates) -> Remarks:
     occasion = copy.because if copy is not None and copy.again else Occasion.PLANNED
     series = _reply(invitee)
     told = ((date, _reply(invitee, date)) for date in dates.own if date in invitee.standings)
-    return Remarks(occasion, invitee.delegated_from, invitee.delegated_to if series is Reply.DELEGATED else None,
-                   date_replies=tuple((date, reply) for date, reply in told if reply is not series))
+    return Remarks(
+        occasion,
+        invitee.delegated_from,
+        invitee.delegated_to if series is Reply.DELEGATED else None,
+        date_replies=tuple((date, reply) for date, reply in told if reply is not series),
+    )
 
 
-def _cancel(views: editions.Views, copy: owing.Copy, now: datetime, reply: Reply) -> list[owing.Owed]:
-    """Take back what was sent; nothing where nothing was, or where it never arrived (itip.md §3)."""
+def _cancel(
+    views: editions.Views, copy: owing.Copy, now: datetime, reply: Reply
+) -> list[owing.Owed]:
+    """Take back what was sent; nothing where nothing was, or where it never arrived (itip.md
+    §3).
+    """
     if copy.method is not Method.REQUEST or copy.edition is None or copy.refused:
         return []
     taken = views.of(copy.edition.recurrence_id)
-    # What waits may tell the last that was said of it before it was deleted, or its date went with the end of the series.
-    why = next((one.edition.cancel_reason for one in copy.queued if one.method is Method.CANCEL and one.instance is None), "")
+    # What waits may tell the last that was said of it before it was deleted, or its date went with
+    # the end of the series.
+    why = next(
+        (
+            one.edition.cancel_reason
+            for one in copy.queued
+            if one.method is Method.CANCEL and one.instance is None
+        ),
+        "",
+    )
     if taken is None or taken.uid != copy.edition.uid:
-        # Gone, or deleted and made anew under the same key: what he holds is cancelled, by its own UID.
+        # Gone, or deleted and made anew under the same key: what he holds is cancelled, by its own
+        # UID.
         taken = replace(copy.edition, cancelled=True, cancel_reason=why if taken is None else "")
     elif _nowhere(views.edition, copy.edition.recurrence_id):
         taken = replace(taken, cancel_reason=why)
     sequence = max(editions.counter(taken), copy.top_sequence + 1)
-    return [owing.Owed(Method.CANCEL, copy.participant, copy.invitation, None, taken, copy.edition, sequence,
-                 owing.next_dtstamp(copy.top_dtstamp, now), reply, withdrawn=not taken.cancelled)]
+    return [
+        owing.Owed(
+            Method.CANCEL,
+            copy.participant,
+            copy.invitation,
+            None,
+            taken,
+            copy.edition,
+            sequence,
+            owing.next_dtstamp(copy.top_dtstamp, now),
+            reply,
+            withdrawn=not taken.cancelled,
+        )
+    ]
 
 
 def _without(letters: Sequence[owing.Owed], past: Sequence[owing.Owed]) -> list[owing.Owed]:
-    """The letters that are left, each about its own date only: what a past one would have told stays untold."""
+    """The letters that are left, each about its own date only: what a past one would have told
+    stays untold.
+    """
     left = list[owing.Owed]()
     for letter in letters:
         if letter in past:
             continue
         before = left[-1].edition if left else letters[0].before
         if letter.instance is not None and before is not None:
-            letter = replace(letter, before=before, edition=editions.with_date(before, letter.edition, letter.instance))
+            letter = replace(
+                letter,
+                before=before,
+                edition=editions.with_date(before, letter.edition, letter.instance),
+            )
         left.append(letter)
     return left
 
 
-def _against_queue(copy: owing.Copy, letters: Sequence[owing.Owed], now: datetime) -> tuple[list[owing.Owed], list[int]]:
+def _against_queue(
+    copy: owing.Copy, letters: Sequence[owing.Owed], now: datetime
+) -> tuple[list[owing.Owed], list[int]]:
     """The letters that are really new, and the numbers of the waiting ones that they replace.
 
-    A waiting letter that already says what is owed stays; so does one that may have left and is repeated, unless a newer one
-    says all that it says: about everything, or about the same date.
+    A waiting letter that already says what is owed stays; so does one that may have left and is
+    repeated, unless a newer one says all that it says: about everything, or about the same date.
     """
     queue, left = list(copy.queued), list(letters)
-    if queue and _is_repeat(queue[0], copy, now) and not any(one.instance in (None, queue[0].instance) for one in left):
+    if (
+        queue
+        and _is_repeat(queue[0], copy, now)
+        and not any(one.instance in (None, queue[0].instance) for one in left)
+    ):
         queue.pop(0)
     replaced = list[owing.Queued]()
     for queued in queue:
@@ -351,21 +606,41 @@ def _against_queue(copy: owing.Copy, letters: Sequence[owing.Owed], now: datetim
 def _is_repeat(queued: owing.Queued, copy: owing.Copy, now: datetime) -> bool:
     """It counts as sent, or says once more what the copy holds."""
     method = Method.REQUEST if queued.instance is not None else queued.method
-    return (method is copy.method and copy.edition is not None and not editions.differs(queued.edition, copy.edition)
-            and not (queued.reply is Reply.NEEDS_ACTION and _urges(copy.edition, queued.edition, now)))
+    return (
+        method is copy.method
+        and copy.edition is not None
+        and not editions.differs(queued.edition, copy.edition)
+        and not (queued.reply is Reply.NEEDS_ACTION and _urges(copy.edition, queued.edition, now))
+    )
 
 
 def _says(queued: owing.Queued, letter: owing.Owed) -> bool:
-    return (queued.method is letter.method and queued.instance == letter.instance
-            and not editions.differs(queued.edition, letter.edition)
-            and (letter.reply is not Reply.NEEDS_ACTION or queued.edition.answer_by == letter.edition.answer_by)
-            and editions.cancel_reason(queued.edition, queued.instance) == editions.cancel_reason(letter.edition, letter.instance))
+    return (
+        queued.method is letter.method
+        and queued.instance == letter.instance
+        and not editions.differs(queued.edition, letter.edition)
+        and (
+            letter.reply is not Reply.NEEDS_ACTION
+            or queued.edition.answer_by == letter.edition.answer_by
+        )
+        and editions.cancel_reason(queued.edition, queued.instance)
+        == editions.cancel_reason(letter.edition, letter.instance)
+    )
 
 
 def _inherit(letter: owing.Owed, replaced: Sequence[owing.Queued]) -> owing.Owed:
-    """A letter that replaces one that never arrived says what changed since the last one that did."""
-    untold = next((queue for queue in replaced if queue.tries > 0 and (queue.method, queue.instance) == (letter.method, letter.instance)),
-                  None)
+    """A letter that replaces one that never arrived says what changed since the last one that
+    did.
+    """
+    untold = next(
+        (
+            queue
+            for queue in replaced
+            if queue.tries > 0
+            and (queue.method, queue.instance) == (letter.method, letter.instance)
+        ),
+        None,
+    )
     return replace(letter, before=untold.before) if untold is not None else letter
 
 

@@ -1,8 +1,10 @@
-"""The last look at a letter before it is handed to SMTP: what makes clients refuse or misread an invitation (P13-P19).
+"""The last look at a letter before it is handed to SMTP: what makes clients refuse or misread an
+invitation (P13-P19).
 
-It reads the finished bytes and shares no code with the writer: a mistake in `ics` or in `mail.compose` cannot hide itself. A problem
-is a bug of ours: the outbox row is held, and says which rule is broken.
-Standards: RFC 5322 and RFC 2046 (the mail), RFC 6047 §2.4 (Content-Type); the calendar object is `inspection`'s. Never raises on bytes.
+It reads the finished bytes and shares no code with the writer: a mistake in `ics` or in
+`mail.compose` cannot hide itself. A problem is a bug of ours: the outbox row is held, and says
+which rule is broken. Standards: RFC 5322 and RFC 2046 (the mail), RFC 6047 §2.4 (Content-Type); the
+calendar object is `inspection`'s. Never raises on bytes.
 """
 
 import binascii
@@ -22,8 +24,12 @@ from gateway.itip.inspection import Problem
 from gateway.model import Letter, Method
 
 MOST_BYTES = 1_000_000
-"""Whole letter. Gmail and Exchange stop reading calendar parts of about this size; relays refuse more than they do."""
-MIME = re.compile(rb"^(?:Content-|MIME-)[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*", re.IGNORECASE | re.MULTILINE)
+"""Whole letter. Gmail and Exchange stop reading calendar parts of about this size; relays refuse
+more than they do.
+"""
+MIME = re.compile(
+    rb"^(?:Content-|MIME-)[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*", re.IGNORECASE | re.MULTILINE
+)
 BOUNDARY = re.compile(rb'boundary="([^"\r\n]*)"')
 
 
@@ -39,11 +45,13 @@ class _Leaf:
 def check(content: bytes, letter: Letter, account: str) -> list[Problem]:
     """Everything that is wrong with the finished mail of a letter; empty when it may leave.
 
-    `account`: the address of the account that sends it. It need not be of the domain to which the invitee answers: an invitation keeps
-    its ORGANIZER for life, an account may move.
+    `account`: the address of the account that sends it. It need not be of the domain to which the
+    invitee answers: an invitation keeps its ORGANIZER for life, an account may move.
     """
     problems = list(_bytes(content))
-    header = BytesHeaderParser(policy=email.policy.compat32).parsebytes(content.partition(b"\r\n\r\n")[0] + b"\r\n\r\n")
+    header = BytesHeaderParser(policy=email.policy.compat32).parsebytes(
+        content.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+    )
     problems += _headers(header, letter, account)
     if letter.method is Method.NONE:
         return list(dict.fromkeys([*problems, *_words(header)]))
@@ -55,7 +63,12 @@ def check(content: bytes, letter: Letter, account: str) -> list[Problem]:
     objects = dict[bytes, None]()
     for leaf, body in zip(leaves, bodies, strict=False):
         if leaf.kind == "text/calendar" and leaf.method != letter.method.value:
-            problems.append(Problem("P15", f"method={leaf.method} in Content-Type, the letter is a {letter.method.value}"))
+            problems.append(
+                Problem(
+                    "P15",
+                    f"method={leaf.method} in Content-Type, the letter is a {letter.method.value}",
+                )
+            )
         if leaf.kind in ("text/calendar", "application/ics"):
             objects[_decoded(body, leaf.encoding)] = None
     for one in objects:
@@ -77,9 +90,11 @@ def _bytes(content: bytes) -> Iterator[Problem]:
 
 
 def _opened(content: bytes) -> tuple[bytes, list[bytes]]:
-    """The structure of the mail, the same for all mails built alike, and the contents of its leaves in their order.
+    """The structure of the mail, the same for all mails built alike, and the contents of its leaves
+    in their order.
 
-    RFC 2046 §5.1.1: a delimiter is a line that begins with two hyphens and a boundary that a header field has named.
+    RFC 2046 §5.1.1: a delimiter is a line that begins with two hyphens and a boundary that a header
+    field has named.
     """
     boundaries = sorted({*BOUNDARY.findall(content)}, key=len, reverse=True)
     first, *others = content.split(b"\r\n--")
@@ -102,9 +117,20 @@ def _opened(content: bytes) -> tuple[bytes, list[bytes]]:
 @lru_cache(maxsize=256)
 def _structure(skeleton: bytes) -> tuple[tuple[Problem, ...], tuple[_Leaf, ...]]:
     message = email.message_from_bytes(skeleton, policy=email.policy.compat32)
-    faults = [Problem("P15", f"defect of the MIME structure: {defect}") for part in message.walk() for defect in part.defects]
-    leaves = [_Leaf(part.get_content_type(), str(part.get_param("method")), str(part.get("Content-Transfer-Encoding", "")).lower())
-              for part in message.walk() if not part.is_multipart()]
+    faults = [
+        Problem("P15", f"defect of the MIME structure: {defect}")
+        for part in message.walk()
+        for defect in part.defects
+    ]
+    leaves = [
+        _Leaf(
+            part.get_content_type(),
+            str(part.get_param("method")),
+            str(part.get("Content-Transfer-Encoding", "")).lower(),
+        )
+        for part in message.walk()
+        if not part.is_multipart()
+    ]
     return (*faults, *_layout(message)), tuple(leaves)
 
 
@@ -129,8 +155,12 @@ def _headers(message: Message, letter: Letter, account: str) -> Iterator[Problem
         yield Problem("P19", f"From is not the account's address: {author}")
     if inspection.same(author, letter.address):
         yield Problem("P19", "From is the recipient")
-    answers_go_to = letter.remarks.reply_to if letter.method is Method.NONE else letter.organizer_address
-    if [address.casefold() for _, address in getaddresses(message.get_all("Reply-To", []))] != [answers_go_to.casefold()]:
+    answers_go_to = (
+        letter.remarks.reply_to if letter.method is Method.NONE else letter.organizer_address
+    )
+    if [address.casefold() for _, address in getaddresses(message.get_all("Reply-To", []))] != [
+        answers_go_to.casefold()
+    ]:
         yield Problem("P17", "Reply-To is not the address that is read for this letter")
     recipients = [address for _, address in getaddresses(message.get_all("To", []))]
     if len(recipients) != 1 or not inspection.same(recipients[0], letter.address):
@@ -140,7 +170,9 @@ def _headers(message: Message, letter: Letter, account: str) -> Iterator[Problem
 
 
 def _words(message: Message) -> Iterator[Problem]:
-    """P23: what is passed on is plain text, and says that a program sent it, so that no program answers."""
+    """P23: what is passed on is plain text, and says that a program sent it, so that no program
+    answers.
+    """
     if message.get_content_type() != "text/plain":
         yield Problem("P23", f"words are passed on as {message.get_content_type()}")
     if message.get("Auto-Submitted", "") != "auto-generated":
@@ -148,7 +180,9 @@ def _words(message: Message) -> Iterator[Problem]:
 
 
 def _layout(message: Message) -> Iterator[Problem]:
-    """P16: mixed { alternative { plain, html, calendar last and without disposition }, attachment }."""
+    """P16: mixed { alternative { plain, html, calendar last and without disposition }, attachment
+    }.
+    """
     children = message.get_payload()
     first = children[0] if isinstance(children, list) and children else None
     if message.get_content_type() != "multipart/mixed" or not isinstance(first, Message):
@@ -157,8 +191,14 @@ def _layout(message: Message) -> Iterator[Problem]:
     inner = first.get_payload()
     parts = [part for part in inner if isinstance(part, Message)] if isinstance(inner, list) else []
     kinds = [part.get_content_type() for part in parts]
-    if first.get_content_type() != "multipart/alternative" or kinds != ["text/plain", "text/html", "text/calendar"]:
-        yield Problem("P16", f"the alternatives are not text, HTML and calendar, in this order: {kinds}")
+    if first.get_content_type() != "multipart/alternative" or kinds != [
+        "text/plain",
+        "text/html",
+        "text/calendar",
+    ]:
+        yield Problem(
+            "P16", f"the alternatives are not text, HTML and calendar, in this order: {kinds}"
+        )
         return
     if parts[-1].get("Content-Disposition") is not None:
         yield Problem("P16", "the calendar part has a disposition, which hides the buttons")

@@ -1,12 +1,15 @@
-"""Reads calendar objects that came in by mail: a lean, bounded reader of content lines (RFC 5545 §3.1) for answers.
+"""Reads calendar objects that came in by mail: a lean, bounded reader of content lines (RFC 5545
+§3.1) for answers.
 
-It takes what clients really send and reads only what an answer can mean: METHOD, and of each component UID,
-RECURRENCE-ID, SEQUENCE, DTSTAMP, times, people and comments. Zone definitions are never evaluated, so one sender's
-"Customized Time Zone" cannot change another's: only the offsets that they name are kept, as a hint.
+It takes what clients really send and reads only what an answer can mean: METHOD, and of each
+component UID, RECURRENCE-ID, SEQUENCE, DTSTAMP, times, people and comments. Zone definitions are
+never evaluated, so one sender's "Customized Time Zone" cannot change another's: only the offsets
+that they name are kept, as a hint.
 
-On failure: `errors.Unreadable` with the reason, for what is no calendar object or exceeds the bounds of itip.md §7.
-A property that cannot be read counts as missing; what that means is decided in `itip.reply`.
-Limits: 200 components, 1 000 attendees, texts of 10 000 characters; work is linear in the bytes.
+On failure: `errors.Unreadable` with the reason, for what is no calendar object or exceeds the
+bounds of itip.md §7. A property that cannot be read counts as missing; what that means is decided
+in `itip.reply`. Limits: 200 components, 1 000 attendees, texts of 10 000 characters; work is linear
+in the bytes.
 """
 
 import re
@@ -26,8 +29,10 @@ KINDS = frozenset({"VEVENT", "VTODO", "VJOURNAL", "VFREEBUSY"})
 
 FOLD = re.compile(rb"\n[ \t]")
 MOMENT = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(\d\d)?(Z)?)?", re.ASCII)
-DURATION = re.compile(r"\+?P(?:(\d{1,4})W)?(?:(\d{1,5})D)?(?:T(?:(\d{1,5})H)?(?:(\d{1,6})M)?(?:(\d{1,7})S)?)?",
-                      re.ASCII)
+DURATION = re.compile(
+    r"\+?P(?:(\d{1,4})W)?(?:(\d{1,5})D)?(?:T(?:(\d{1,5})H)?(?:(\d{1,6})M)?(?:(\d{1,7})S)?)?",
+    re.ASCII,
+)
 OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)(\d\d)?", re.ASCII)
 MAILTO = re.compile(r":\s*mailto\s*:", re.IGNORECASE)
 ESCAPED = re.compile(r"\\([\\;,nN])")
@@ -45,7 +50,9 @@ class Form(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """A date or time as it was written: `day`, and `clock` (naive, to be read in UTC, `tzid` or wherever) unless a DATE."""
+    """A date or time as it was written: `day`, and `clock` (naive, to be read in UTC, `tzid` or
+    wherever) unless a DATE.
+    """
 
     form: Form
     day: date
@@ -55,7 +62,8 @@ class When:
 
 @dataclass(frozen=True, slots=True)
 class Attendee:
-    """One ATTENDEE. address: `address.normal` form, "" where there is none. partstat: upper case, "" where missing.
+    """One ATTENDEE. address: `address.normal` form, "" where there is none. partstat: upper case,
+    "" where missing.
 
     proposed: another start that Apple's clients ask for in a parameter of a REPLY.
     """
@@ -73,8 +81,9 @@ class Attendee:
 class Component:
     """One VEVENT, VTODO, ... as it was written. None and "" mean: not there, or not readable.
 
-    recurrence_id_text is kept beside `recurrence_id`, to tell an unreadable one from none. recurring: it has an RRULE.
-    private_comment: Apple's X-CALENDARSERVER-PRIVATE-COMMENT, which the invitee wrote to the organizer all the same.
+    recurrence_id_text is kept beside `recurrence_id`, to tell an unreadable one from none.
+    recurring: it has an RRULE. private_comment: Apple's X-CALENDARSERVER-PRIVATE-COMMENT, which the
+    invitee wrote to the organizer all the same.
     """
 
     kind: str
@@ -96,7 +105,9 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """One VCALENDAR. method: upper case, "" where missing. offsets: TZID → the offsets that its VTIMEZONE names."""
+    """One VCALENDAR. method: upper case, "" where missing. offsets: TZID → the offsets that its
+    VTIMEZONE names.
+    """
 
     method: str
     components: tuple[Component, ...] = ()
@@ -104,7 +115,9 @@ class Calendar:
 
 
 def read(data: bytes, charset: str = "utf-8") -> tuple[Calendar, ...]:
-    """The calendar objects in some octets, mostly one. Raises `Unreadable` where there is none or too much of one."""
+    """The calendar objects in some octets, mostly one. Raises `Unreadable` where there is none or
+    too much of one.
+    """
     reader = _Reader()
     for line in _lines(data, charset):
         reader.take(line)
@@ -115,7 +128,9 @@ def read(data: bytes, charset: str = "utf-8") -> tuple[Calendar, ...]:
 
 
 def moment(text: str, tzid: str = "", is_date: bool = False) -> When | None:
-    """A DATE or DATE-TIME value; None where it is not one (year 0, `DTSTAMP:0`, a missing digit)."""
+    """A DATE or DATE-TIME value; None where it is not one (year 0, `DTSTAMP:0`, a missing
+    digit).
+    """
     match = MOMENT.fullmatch(text.strip().upper())
     if match is None:
         return None
@@ -124,8 +139,11 @@ def moment(text: str, tzid: str = "", is_date: bool = False) -> When | None:
         when = date(int(year), int(month), int(day))
         if hour is None or is_date:
             return When(Form.DATE, when)
-        # A leap second (RFC 5545 §3.3.12 allows 60) is the second before it to everybody who computes.
-        clock = datetime(when.year, when.month, when.day, int(hour), int(minute), min(int(second or 0), 59))  # noqa: DTZ001
+        # A leap second (RFC 5545 §3.3.12 allows 60) is the second before it to everybody who
+        # computes.
+        clock = datetime(  # noqa: DTZ001
+            when.year, when.month, when.day, int(hour), int(minute), min(int(second or 0), 59)
+        )
     except ValueError:
         return None
     if utc:
@@ -140,7 +158,9 @@ def text(value: str) -> str:
 
 
 def _lines(data: bytes, charset: str) -> Iterator[str]:
-    """Unfolded content lines. Unfolding comes before decoding: a fold may split a character (RFC 5545 §3.1)."""
+    """Unfolded content lines. Unfolding comes before decoding: a fold may split a character (RFC
+    5545 §3.1).
+    """
     if charset.lower().startswith(header.STATEFUL):
         data = header.decode(data, charset).encode("utf-8", "replace")
     data = data.replace(b"\r\n", b"\n")
@@ -162,9 +182,21 @@ class _Draft:
     comments: list[str] = field(default_factory=list)
 
 
-SINGLE = frozenset({
-    "UID", "RECURRENCE-ID", "SEQUENCE", "DTSTAMP", "DTSTART", "DTEND", "DUE", "DURATION", "RRULE", "LOCATION",
-    "X-CALENDARSERVER-PRIVATE-COMMENT"})
+SINGLE = frozenset(
+    {
+        "UID",
+        "RECURRENCE-ID",
+        "SEQUENCE",
+        "DTSTAMP",
+        "DTSTART",
+        "DTEND",
+        "DUE",
+        "DURATION",
+        "RRULE",
+        "LOCATION",
+        "X-CALENDARSERVER-PRIVATE-COMMENT",
+    }
+)
 
 
 class _Reader:
@@ -212,7 +244,10 @@ class _Reader:
             self._finish_component()  # its END was missing
             self.inside = []
             if kind in KINDS:
-                if len(self.components) + sum(len(one.components) for one in self.made) >= COMPONENTS:
+                if (
+                    len(self.components) + sum(len(one.components) for one in self.made)
+                    >= COMPONENTS
+                ):
                     raise Unreadable(f"more than {COMPONENTS} calendar components")
                 self.draft = _Draft(kind)
             else:
@@ -241,7 +276,11 @@ class _Reader:
         elif name == "ORGANIZER":
             draft.organizer = draft.organizer or address.normal(_person(line)[1])
         elif name == "COMMENT":
-            if len(draft.comments) < 20 and (comment := text(_split(line)[1])) and comment not in draft.comments:
+            if (
+                len(draft.comments) < 20
+                and (comment := text(_split(line)[1]))
+                and comment not in draft.comments
+            ):
                 draft.comments.append(comment)
         elif name in SINGLE and name not in draft.values:
             draft.values[name] = _split(line)
@@ -280,8 +319,11 @@ def _component(draft: _Draft) -> Component:
         recurrence_id_text=header.clean(recurrence_text)[:100],
         this_and_future=parameters.get("RANGE", "").strip().upper() == "THISANDFUTURE",
         sequence=_sequence(value("SEQUENCE")),
-        # RFC 5545 §3.8.7.2: DTSTAMP is in UTC. In any other form nobody knows which instant is meant.
-        dtstamp=stamp.clock.replace(tzinfo=UTC) if stamp and stamp.form is Form.UTC and stamp.clock else None,
+        # RFC 5545 §3.8.7.2: DTSTAMP is in UTC. In any other form nobody knows which instant is
+        # meant.
+        dtstamp=stamp.clock.replace(tzinfo=UTC)
+        if stamp and stamp.form is Form.UTC and stamp.clock
+        else None,
         dtstart=_when(draft, "DTSTART"),
         dtend=_when(draft, "DTEND") or _when(draft, "DUE"),
         duration=_duration(value("DURATION")),
@@ -289,12 +331,17 @@ def _component(draft: _Draft) -> Component:
         attendees=tuple(draft.attendees),
         comments=tuple(draft.comments),
         private_comment=text(value("X-CALENDARSERVER-PRIVATE-COMMENT")),
-        location=text(value("LOCATION"))[:1000])
+        location=text(value("LOCATION"))[:1000],
+    )
 
 
 def _when(draft: _Draft, name: str) -> When | None:
     parameters, value = draft.values.get(name, ({}, ""))
-    return moment(value, _unquoted(parameters.get("TZID", ""))[:200], parameters.get("VALUE", "").upper() == "DATE")
+    return moment(
+        value,
+        _unquoted(parameters.get("TZID", ""))[:200],
+        parameters.get("VALUE", "").upper() == "DATE",
+    )
 
 
 def _sequence(value: str) -> int | None:
@@ -313,7 +360,8 @@ def _duration(value: str) -> timedelta | None:
 
 def _attendee(line: str) -> Attendee:
     parameters, value = _person(line)
-    # Gnus loses the value when PARTSTAT is the last parameter, and some servers name a path: EMAIL= may still tell.
+    # Gnus loses the value when PARTSTAT is the last parameter, and some servers name a path: EMAIL=
+    # may still tell.
     found = address.normal(value) or address.normal(parameters.get("EMAIL", ""))
     return Attendee(
         address=found,
@@ -322,32 +370,41 @@ def _attendee(line: str) -> Attendee:
         comment=text(_unquoted(parameters.get("X-RESPONSE-COMMENT", ""))),
         delegated_to=_addresses(parameters.get("DELEGATED-TO", "")),
         delegated_from=_addresses(parameters.get("DELEGATED-FROM", "")),
-        proposed=_proposed(_unquoted(parameters.get("TO-ALL-PROPOSED-NEW-TIME", ""))))
+        proposed=_proposed(_unquoted(parameters.get("TO-ALL-PROPOSED-NEW-TIME", ""))),
+    )
 
 
 def _proposed(value: str) -> When | None:
     """Apple, iOS 14: `TO-ALL-PROPOSED-NEW-TIME="DTSTART:20201223T100000Z;STATUS:NEEDS-ACTION"`."""
     pieces = (piece.partition(":") for piece in value.split(";"))
-    return next((moment(found) for name, _, found in pieces if name.strip().upper() == "DTSTART"), None)
+    return next(
+        (moment(found) for name, _, found in pieces if name.strip().upper() == "DTSTART"), None
+    )
 
 
 def _addresses(value: str) -> tuple[str, ...]:
-    """An address list parameter, with or without the quotes and `mailto:` that RFC 5545 §3.2.5 asks for (Kolab: without)."""
+    """An address list parameter, with or without the quotes and `mailto:` that RFC 5545 §3.2.5 asks
+    for (Kolab: without).
+    """
     found = (address.normal(one.strip().strip('"')) for one in value[:TEXT].split(","))
     return tuple(dict.fromkeys(one for one in found if one))
 
 
 def _person(line: str) -> tuple[dict[str, str], str]:
-    """ATTENDEE and ORGANIZER: the value begins at the last ":mailto:", whatever unquoted colons stand before it."""
+    """ATTENDEE and ORGANIZER: the value begins at the last ":mailto:", whatever unquoted colons
+    stand before it.
+    """
     found = list(MAILTO.finditer(line))
     if not found:
         return _split(line)
     last = found[-1]
-    return _parameters(line[:last.start()]), line[last.start() + 1:].replace(" ", "")
+    return _parameters(line[: last.start()]), line[last.start() + 1 :].replace(" ", "")
 
 
 def _split(line: str) -> tuple[dict[str, str], str]:
-    """Parameters and value at the first colon outside quotes; at the first colon of all where the quotes do not close."""
+    """Parameters and value at the first colon outside quotes; at the first colon of all where the
+    quotes do not close.
+    """
     if '"' not in line:
         head, _, value = line.partition(":")
         return _parameters(head), value
@@ -356,7 +413,7 @@ def _split(line: str) -> tuple[dict[str, str], str]:
         if c == '"':
             quoted = not quoted
         elif c == ":" and not quoted:
-            return _parameters(line[:at]), line[at + 1:]
+            return _parameters(line[:at]), line[at + 1 :]
     head, _, value = line.partition(":")
     return _parameters(head), value
 
@@ -390,4 +447,8 @@ def _unquoted(value: str) -> str:
     inner = value.strip()
     if len(inner) >= 2 and inner[0] == inner[-1] == '"':
         inner = inner[1:-1]
-    return CARET.sub(lambda found: {"n": "\n", "^": "^", "'": '"'}[found[1]], inner) if "^" in inner else inner
+    return (
+        CARET.sub(lambda found: {"n": "\n", "^": "^", "'": '"'}[found[1]], inner)
+        if "^" in inner
+        else inner
+    )

@@ -1,6 +1,7 @@
 """Until when an answer is wanted, and when somebody who has not answered is reminded of it.
 
-Pure. A reminder is the REQUEST once more, with the same SEQUENCE and a new DTSTAMP (RFC 5546 §3.2.2); no standard has a word for it.
+Pure. A reminder is the REQUEST once more, with the same SEQUENCE and a new DTSTAMP (RFC 5546
+§3.2.2); no standard has a word for it.
 """
 
 from datetime import datetime, timedelta
@@ -13,15 +14,23 @@ SECOND = timedelta(seconds=1)
 
 
 def following(edition: Edition, now: datetime, until: datetime) -> recurrence.Occurrence | None:
-    """The next date of a series that takes place, by its own times: it begins after now, and not after `until`."""
+    """The next date of a series that takes place, by its own times: it begins after now, and not
+    after `until`.
+    """
     if edition.recurrence is None:
         return None
-    ahead = (one for one in recurrence.occurrences(edition, now, until + SECOND) if now < _start(edition, one.original) <= until)
+    ahead = (
+        one
+        for one in recurrence.occurrences(edition, now, until + SECOND)
+        if now < _start(edition, one.original) <= until
+    )
     return min(ahead, key=lambda one: _start(edition, one.original), default=None)
 
 
 def beginning(edition: Edition, now: datetime, until: datetime) -> datetime | None:
-    """The instant at which it begins, or the next date of a series; a day with its midnight. None: nothing begins up to `until`."""
+    """The instant at which it begins, or the next date of a series; a day with its midnight. None:
+    nothing begins up to `until`.
+    """
     if edition.recurrence is None:
         return recurrence.begin_of(edition)
     date = following(edition, now, until)
@@ -29,36 +38,58 @@ def beginning(edition: Edition, now: datetime, until: datetime) -> datetime | No
 
 
 def wanted_by(edition: Edition, now: datetime, instance: Moment | None = None) -> datetime | None:
-    """By when the owner wants an answer, of all of it or of one date, where that lies ahead and before what is asked about."""
+    """By when the owner wants an answer, of all of it or of one date, where that lies ahead and
+    before what is asked about.
+    """
     by = edition.answer_by
     if by is None or by <= now:
         return None
-    begins = recurrence.begin_of(edition, instance) if instance is not None else beginning(edition, now, by)
+    begins = (
+        recurrence.begin_of(edition, instance)
+        if instance is not None
+        else beginning(edition, now, by)
+    )
     return by if begins is None or by <= begins else None
 
 
 def deadline(edition: Edition, now: datetime, until: datetime) -> datetime | None:
-    """By when an answer is of use: what the owner has said, else when it begins, or the next date of a series up to `until`."""
+    """By when an answer is of use: what the owner has said, else when it begins, or the next date
+    of a series up to `until`.
+    """
     return wanted_by(edition, now) or beginning(edition, now, until)
 
 
 def is_new(edition: Edition, reminded: int | None) -> bool:
-    """Whether somebody holds a question that he was not reminded of. `reminded`: the SEQUENCE at which he was; only asking again is new."""
+    """Whether somebody holds a question that he was not reminded of. `reminded`: the SEQUENCE at
+    which he was; only asking again is new.
+    """
     return reminded is None or reminded < edition.significant
 
 
 def due(edition: Edition, now: datetime, ahead: timedelta) -> bool:
-    """Whether whoever holds this and has not answered is to be reminded: the deadline is near, and there is still time."""
+    """Whether whoever holds this and has not answered is to be reminded: the deadline is near, and
+    there is still time.
+    """
     until = deadline(edition, now, now + ahead)
-    return until is not None and now < until <= now + ahead and not edition.cancelled and not recurrence.over(edition, now)
+    return (
+        until is not None
+        and now < until <= now + ahead
+        and not edition.cancelled
+        and not recurrence.over(edition, now)
+    )
 
 
 def needless(letter: Letter, answered: bool, now: datetime) -> bool:
-    """Whether a reminder that had to wait asks for what has come meanwhile, or can come no more in time.
+    """Whether a reminder that had to wait asks for what has come meanwhile, or can come no more in
+    time.
 
     Never where it tells of a change as well.
     """
-    if letter.remarks.occasion is not Occasion.REMINDER or letter.before is None or editions.differs(letter.before, letter.edition):
+    if (
+        letter.remarks.occasion is not Occasion.REMINDER
+        or letter.before is None
+        or editions.differs(letter.before, letter.edition)
+    ):
         return False
     until = deadline(letter.edition, letter.dtstamp, now)
     return answered or (until is not None and until <= now)

@@ -1,10 +1,12 @@
-"""What one answer does to one row: the order of answers, dates of a series, closed doors (itip.md §4, §5; RFC 5546 §3.2.3).
+"""What one answer does to one row: the order of answers, dates of a series, closed doors (itip.md
+§4, §5; RFC 5546 §3.2.3).
 
-Whose row it is and whether he may speak for it has been decided before (`inbound.correlate`). Everything here is a function
-of the row's facts, the answer and when it reached the mailbox, so the same answers end the same in any order of arrival.
+Whose row it is and whether he may speak for it has been decided before (`inbound.correlate`).
+Everything here is a function of the row's facts, the answer and when it reached the mailbox, so the
+same answers end the same in any order of arrival.
 
-The order: per row and instance, (SEQUENCE, DTSTAMP, arrival) of the invitee's last applied answer. It is compared with that
-only, never with our own DTSTAMPs: their clocks are not ours.
+The order: per row and instance, (SEQUENCE, DTSTAMP, arrival) of the invitee's last applied answer.
+It is compared with that only, never with our own DTSTAMPs: their clocks are not ours.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,31 +20,53 @@ from gateway.mail import address
 from gateway.model import Moment, Outcome, Reply, Role, Standing
 
 CLOCK_TOLERANCE = timedelta(minutes=10)
-"""How far a sender's DTSTAMP may lie behind its arrival; a later one is a wrong clock, which would win for ever."""
+"""How far a sender's DTSTAMP may lie behind its arrival; a later one is a wrong clock, which would
+win for ever.
+"""
 
-PARTSTATS = {"NEEDS-ACTION": Reply.NEEDS_ACTION, "ACCEPTED": Reply.ACCEPTED, "DECLINED": Reply.DECLINED,
-             "TENTATIVE": Reply.TENTATIVE, "DELEGATED": Reply.DELEGATED}
+PARTSTATS = {
+    "NEEDS-ACTION": Reply.NEEDS_ACTION,
+    "ACCEPTED": Reply.ACCEPTED,
+    "DECLINED": Reply.DECLINED,
+    "TENTATIVE": Reply.TENTATIVE,
+    "DELEGATED": Reply.DELEGATED,
+}
 
 
 def apply(standing: Standing, effect: facts.Effect) -> Standing:
-    """The standing after an effect. Raises `Refused` on a cancelled one, which no decision leads to."""
+    """The standing after an effect. Raises `Refused` on a cancelled one, which no decision leads
+    to.
+    """
     if effect.reply is None:
         return status.see(standing)
-    return replace(status.answer(standing, effect.reply), comment=effect.comment, channel=effect.channel,
-                   address=effect.address, replied_at=effect.arrived, sequence=effect.sequence, dtstamp=effect.dtstamp,
-                   arrived=effect.arrived)
+    return replace(
+        status.answer(standing, effect.reply),
+        comment=effect.comment,
+        channel=effect.channel,
+        address=effect.address,
+        replied_at=effect.arrived,
+        sequence=effect.sequence,
+        dtstamp=effect.dtstamp,
+        arrived=effect.arrived,
+    )
 
 
 def standing_of(row: facts.Row, instance: Moment | None) -> Standing:
-    """The row's own standing on the series or on one date; a date without one is open, and shares the series' fate."""
+    """The row's own standing on the series or on one date; a date without one is open, and shares
+    the series' fate.
+    """
     if instance is None:
         return row.standing
     shared = Standing(moved=row.standing.moved, cancelled=row.standing.cancelled)
     return row.date_standings.get(instance, shared)
 
 
-def decide_all(row: facts.Row, components: Sequence[read.Component], about: facts.Circumstances) -> tuple[facts.Decision, ...]:
-    """A REPLY with its VEVENTs, series first, then dates (itip.md §4). What is good applies, the rest is told beside it."""
+def decide_all(
+    row: facts.Row, components: Sequence[read.Component], about: facts.Circumstances
+) -> tuple[facts.Decision, ...]:
+    """A REPLY with its VEVENTs, series first, then dates (itip.md §4). What is good applies, the
+    rest is told beside it.
+    """
     chosen = _one_each(row, components, about)
     has_dates = any(one.recurrence_id_text for one in chosen)
     made = list[facts.Decision]()
@@ -54,19 +78,37 @@ def decide_all(row: facts.Row, components: Sequence[read.Component], about: fact
     return tuple(made)
 
 
-def decide(row: facts.Row, component: read.Component, about: facts.Circumstances, beside_dates: bool = False) -> facts.Decision:
-    """One VEVENT of a REPLY. `beside_dates`: others of its object name dates, so one without RECURRENCE-ID is the series."""
+def decide(
+    row: facts.Row,
+    component: read.Component,
+    about: facts.Circumstances,
+    beside_dates: bool = False,
+) -> facts.Decision:
+    """One VEVENT of a REPLY. `beside_dates`: others of its object name dates, so one without
+    RECURRENCE-ID is the series.
+    """
     if component.kind != "VEVENT":
-        return _told(Outcome.NOT_AN_ANSWER, f"an answer about a {component.kind}, where we asked about an event")
+        return _told(
+            Outcome.NOT_AN_ANSWER,
+            f"an answer about a {component.kind}, where we asked about an event",
+        )
     attendee = attendee_of(row, component, about.senders)
     if attendee is None:
         listed = len(component.attendees)
-        return _told(Outcome.MALFORMED, "no ATTENDEE, so nothing says what he answers" if not listed else
-                     f"{listed} ATTENDEEs, none of them the invitee")
+        return _told(
+            Outcome.MALFORMED,
+            "no ATTENDEE, so nothing says what he answers"
+            if not listed
+            else f"{listed} ATTENDEEs, none of them the invitee",
+        )
     said = PARTSTATS.get(attendee.partstat)
     if said is None:
-        return _told(Outcome.MALFORMED, f"PARTSTAT {attendee.partstat!r} is no answer" if attendee.partstat else
-                     "no PARTSTAT, so nothing says what he answers")
+        return _told(
+            Outcome.MALFORMED,
+            f"PARTSTAT {attendee.partstat!r} is no answer"
+            if attendee.partstat
+            else "no PARTSTAT, so nothing says what he answers",
+        )
     comment = comment_of(component, attendee, about.remark)
     instance, trouble = answered.instance(row, component, about, beside_dates)
     if trouble is not None:
@@ -75,17 +117,25 @@ def decide(row: facts.Row, component: read.Component, about: facts.Circumstances
     decision = _ordered(row, instance, said, component, about, comment)
     if decision.outcome is Outcome.APPLIED and said is Reply.DELEGATED:
         decision = _delegated(row, component, attendee, about, decision)
-    return replace(decision, proposal=proposal) if proposal is not None and decision.outcome is not Outcome.CLOSED else decision
+    return (
+        replace(decision, proposal=proposal)
+        if proposal is not None and decision.outcome is not Outcome.CLOSED
+        else decision
+    )
 
 
-def decide_counter(row: facts.Row, components: Sequence[read.Component], about: facts.Circumstances) -> tuple[facts.Decision, ...]:
+def decide_counter(
+    row: facts.Row, components: Sequence[read.Component], about: facts.Circumstances
+) -> tuple[facts.Decision, ...]:
     """A COUNTER: another time is asked for. `seen`; a standing yes or no stays (domain.md §4)."""
     made = list[facts.Decision]()
     for component in _one_each(row, components, about):
         attendee = attendee_of(row, component, about.senders) or read.Attendee("")
         comment = comment_of(component, attendee, about.remark)
         if component.kind != "VEVENT" or component.dtstart is None:
-            made.append(_told(Outcome.MALFORMED, "a counter-proposal without a time", comment=comment))
+            made.append(
+                _told(Outcome.MALFORMED, "a counter-proposal without a time", comment=comment)
+            )
             continue
         instance, trouble = answered.instance(row, component, about, beside_dates=False)
         if trouble is None:
@@ -100,54 +150,104 @@ def decide_counter(row: facts.Row, components: Sequence[read.Component], about: 
     return tuple(made)
 
 
-def _asks(row: facts.Row, instance: Moment | None, component: read.Component, about: facts.Circumstances, comment: str,
-          proposal: facts.Proposal | None) -> facts.Decision:
-    """A wish is kept whatever it answers (P4), but one from before the last move does not show that the move was seen."""
-    rules = [facts.Rule("counter", "COUNTER asks for another time; the time of the follow-up stays (P4)")]
+def _asks(
+    row: facts.Row,
+    instance: Moment | None,
+    component: read.Component,
+    about: facts.Circumstances,
+    comment: str,
+    proposal: facts.Proposal | None,
+) -> facts.Decision:
+    """A wish is kept whatever it answers (P4), but one from before the last move does not show that
+    the move was seen.
+    """
+    rules = [
+        facts.Rule("counter", "COUNTER asks for another time; the time of the follow-up stays (P4)")
+    ]
     significant = editions.sequence(answered.sent_to(row), instance)[1]
     is_old = component.sequence is not None and component.sequence < significant
     if is_old:
-        rules.append(facts.Rule("old_time", f"SEQUENCE {component.sequence} is from before the last move (SEQUENCE {significant}) (P7)"))
+        rules.append(
+            facts.Rule(
+                "old_time",
+                f"SEQUENCE {component.sequence} is from before the last move (SEQUENCE"
+                f" {significant}) (P7)",
+            )
+        )
     effect = None if is_old else _seen(row, instance, about)
-    return facts.Decision(Outcome.PROPOSAL, "asks for another time", tuple(rules), instance, effect, comment=comment, proposal=proposal)
+    return facts.Decision(
+        Outcome.PROPOSAL,
+        "asks for another time",
+        tuple(rules),
+        instance,
+        effect,
+        comment=comment,
+        proposal=proposal,
+    )
 
 
 def decide_refresh(row: facts.Row, about: facts.Circumstances) -> facts.Decision:
     """A REFRESH: the current REQUEST is due again (the store limits how often)."""
     closed = _closed(row, None, about.arrived)
     rule = facts.Rule("refresh", "REFRESH asks for the current invitation; no status changes")
-    return closed or facts.Decision(Outcome.REFRESHED, "asks for the invitation again", (rule,), ask_again=not about.automatic)
+    return closed or facts.Decision(
+        Outcome.REFRESHED, "asks for the invitation again", (rule,), ask_again=not about.automatic
+    )
 
 
-def decide_direct(row: facts.Row, said: Reply, instance: Moment | None, sequence: int, about: facts.Circumstances,
-                  comment: str = "") -> facts.Decision:
-    """An answer by mail link or answer page: like a REPLY of that SEQUENCE and instance, ordered by its arrival."""
+def decide_direct(
+    row: facts.Row,
+    said: Reply,
+    instance: Moment | None,
+    sequence: int,
+    about: facts.Circumstances,
+    comment: str = "",
+) -> facts.Decision:
+    """An answer by mail link or answer page: like a REPLY of that SEQUENCE and instance, ordered by
+    its arrival.
+    """
     if row.current.recurrence_id is not None and instance == row.current.recurrence_id:
         instance = None  # the answer to his one date is that of his row
-    elif row.current.recurrence_id is not None or (instance is not None and not answered.is_date(row.current, instance)):
-        return _told(Outcome.UNKNOWN_INVITATION, f"{instance} is no date of this follow-up", claimed=said, comment=comment)
+    elif row.current.recurrence_id is not None or (
+        instance is not None and not answered.is_date(row.current, instance)
+    ):
+        return _told(
+            Outcome.UNKNOWN_INVITATION,
+            f"{instance} is no date of this follow-up",
+            claimed=said,
+            comment=comment,
+        )
     component = read.Component("VEVENT", row.uid, sequence=sequence)
     return _ordered(row, instance, said, component, about, comment)
 
 
-def decide_seen(row: facts.Row, message_ids: Iterable[str], about: facts.Circumstances) -> facts.Decision:
+def decide_seen(
+    row: facts.Row, message_ids: Iterable[str], about: facts.Circumstances
+) -> facts.Decision:
     """A read receipt. It counts for the latest letter of its row only (itip.md §2)."""
     named = set(message_ids) & row.message_ids
     if named and row.latest_message_id and row.latest_message_id not in named:
         return _told(Outcome.UNCHANGED, "a read receipt for a letter that a newer one has replaced")
     closed = _closed(row, None, about.arrived)
     rule = facts.Rule("receipt", "a read receipt says that the letter was displayed (RFC 8098)")
-    return closed or facts.Decision(Outcome.SEEN, "the letter was displayed", (rule,), effect=_seen(row, None, about))
+    return closed or facts.Decision(
+        Outcome.SEEN, "the letter was displayed", (rule,), effect=_seen(row, None, about)
+    )
 
 
-def attendee_of(row: facts.Row, component: read.Component, senders: Sequence[str]) -> read.Attendee | None:
-    """The ATTENDEE line that is the invitee's own; never somebody else's (RFC 5546 §3.2.3 wants exactly one)."""
+def attendee_of(
+    row: facts.Row, component: read.Component, senders: Sequence[str]
+) -> read.Attendee | None:
+    """The ATTENDEE line that is the invitee's own; never somebody else's (RFC 5546 §3.2.3 wants
+    exactly one).
+    """
     own = {row.address, *row.known}
     for wanted in (own, senders):
         for attendee in component.attendees:
             if address.among(attendee.address, wanted):
                 return attendee
-    # One line alone speaks of the invitee: under an alias that we do not know, or without any address (Gnus).
+    # One line alone speaks of the invitee: under an alias that we do not know, or without any
+    # address (Gnus).
     return component.attendees[0] if len(component.attendees) == 1 else None
 
 
@@ -157,20 +257,32 @@ def comment_of(component: read.Component, attendee: read.Attendee, remark: str =
     return next((place.strip() for place in places if place.strip()), "")
 
 
-def _one_each(row: facts.Row, components: Sequence[read.Component], about: facts.Circumstances) -> list[read.Component]:
-    """One component per date. Of two for the same (Google's attachment names another guest) the one that names him counts."""
+def _one_each(
+    row: facts.Row, components: Sequence[read.Component], about: facts.Circumstances
+) -> list[read.Component]:
+    """One component per date. Of two for the same (Google's attachment names another guest) the one
+    that names him counts.
+    """
     own = {row.address, *row.known, *about.senders}
     chosen = dict[str, read.Component]()
     for component in components:
         known = chosen.get(component.recurrence_id_text)
         names_him = any(address.among(one.address, own) for one in component.attendees)
-        if known is None or (names_him and not any(address.among(one.address, own) for one in known.attendees)):
+        if known is None or (
+            names_him and not any(address.among(one.address, own) for one in known.attendees)
+        ):
             chosen[component.recurrence_id_text] = component
     return list(chosen.values())
 
 
-def _ordered(row: facts.Row, instance: Moment | None, said: Reply, component: read.Component, about: facts.Circumstances,
-             comment: str) -> facts.Decision:
+def _ordered(
+    row: facts.Row,
+    instance: Moment | None,
+    said: Reply,
+    component: read.Component,
+    about: facts.Circumstances,
+    comment: str,
+) -> facts.Decision:
     """Closed, old, overtaken, repeated or applied (itip.md §5, Order)."""
     closed = _closed(row, instance, about.arrived)
     if closed is not None:
@@ -182,121 +294,261 @@ def _ordered(row: facts.Row, instance: Moment | None, said: Reply, component: re
         return _undecided(row, instance, component, start, about, comment)
     sequence = component.sequence
     if sequence is None:
-        # RFC 5546 §2.1.4: missing is 0. mutt-ical never writes it, so where 0 would be old the current start shows what was meant.
+        # RFC 5546 §2.1.4: missing is 0. mutt-ical never writes it, so where 0 would be old the
+        # current start shows what was meant.
         is_current = significant > 0 and moments.fits(sent, component.dtstart, start, about.offsets)
         sequence = top if is_current else 0
     if sequence < significant:
-        rule = facts.Rule("old_time", f"SEQUENCE {sequence} is from before the last move (SEQUENCE {significant}), "
-                          "as last sent to him (P7)")
-        return facts.Decision(Outcome.OLD_ANSWER, "answered the old time", (rule,), instance, claimed=said, comment=comment,
-                              ask_again=not about.automatic)
+        rule = facts.Rule(
+            "old_time",
+            f"SEQUENCE {sequence} is from before the last move (SEQUENCE {significant}), "
+            "as last sent to him (P7)",
+        )
+        return facts.Decision(
+            Outcome.OLD_ANSWER,
+            "answered the old time",
+            (rule,),
+            instance,
+            claimed=said,
+            comment=comment,
+            ask_again=not about.automatic,
+        )
     stamp, source = _stamp(row, component.dtstamp, about.arrived)
-    effect = facts.Effect(row.participant, instance, said, comment, min(sequence, top), stamp, about.arrived, about.channel,
-                          about.speaker)
+    effect = facts.Effect(
+        row.participant,
+        instance,
+        said,
+        comment,
+        min(sequence, top),
+        stamp,
+        about.arrived,
+        about.channel,
+        about.speaker,
+    )
     return _compared(standing_of(row, instance), effect, source)
 
 
 def _compared(standing: Standing, effect: facts.Effect, source: facts.Rule) -> facts.Decision:
-    """The answer against the last applied one: higher SEQUENCE, then newer DTSTAMP, then later arrival (RFC 5546 §2.1.5)."""
+    """The answer against the last applied one: higher SEQUENCE, then newer DTSTAMP, then later
+    arrival (RFC 5546 §2.1.5).
+    """
+
     def told(outcome: Outcome, reason: str, rule: facts.Rule, effective: bool) -> facts.Decision:
-        return facts.Decision(outcome, reason, (source, rule), effect.instance, effect if effective else None,
-                              claimed=effect.reply, comment=effect.comment)
+        return facts.Decision(
+            outcome,
+            reason,
+            (source, rule),
+            effect.instance,
+            effect if effective else None,
+            claimed=effect.reply,
+            comment=effect.comment,
+        )
 
     same = (standing.reply, standing.comment) == (effect.reply, effect.comment)
     if standing.sequence is not None and standing.dtstamp is not None:
         key, known = (effect.sequence, effect.dtstamp), (standing.sequence, standing.dtstamp)
         known_arrival = standing.arrived or standing.dtstamp
         if key < known or (key == known and effect.arrived < known_arrival):
-            rule = facts.Rule("overtaken", f"{_key(key)} is older than the answer applied last, {_key(known)}")
-            return told(Outcome.OLD_ANSWER, "a later answer is already recorded", rule, effective=False)
+            rule = facts.Rule(
+                "overtaken", f"{_key(key)} is older than the answer applied last, {_key(known)}"
+            )
+            return told(
+                Outcome.OLD_ANSWER, "a later answer is already recorded", rule, effective=False
+            )
         if key == known and same:
-            rule = facts.Rule("same_key", f"{_key(key)} with the same words has been applied already")
-            # Its arrival counts all the same: another answer of this very key may have come between the two.
+            rule = facts.Rule(
+                "same_key", f"{_key(key)} with the same words has been applied already"
+            )
+            # Its arrival counts all the same: another answer of this very key may have come between
+            # the two.
             return told(Outcome.DUPLICATE, "the same answer again", rule, effective=True)
-        rule = facts.Rule("newer", f"{_key(key)} is newer than the answer applied last, {_key(known)} (P8)")
+        rule = facts.Rule(
+            "newer", f"{_key(key)} is newer than the answer applied last, {_key(known)} (P8)"
+        )
     else:
-        rule = facts.Rule("first", f"the first answer of this row, {_key((effect.sequence, effect.dtstamp))}")
+        rule = facts.Rule(
+            "first", f"the first answer of this row, {_key((effect.sequence, effect.dtstamp))}"
+        )
     if same and standing.seen:
         return told(Outcome.UNCHANGED, "the same answer as before", rule, effective=True)
     word = effect.reply.value if effect.reply is not None else ""
     return told(Outcome.APPLIED, word, rule, effective=True)
 
 
-def _undecided(row: facts.Row, instance: Moment | None, component: read.Component, start: Moment | None,
-               about: facts.Circumstances, comment: str) -> facts.Decision:
-    """NEEDS-ACTION changes nothing; with another DTSTART it is KMail's way to ask for another time."""
+def _undecided(
+    row: facts.Row,
+    instance: Moment | None,
+    component: read.Component,
+    start: Moment | None,
+    about: facts.Circumstances,
+    comment: str,
+) -> facts.Decision:
+    """NEEDS-ACTION changes nothing; with another DTSTART it is KMail's way to ask for another
+    time.
+    """
     sent = answered.sent_to(row)
-    # KMail omits SEQUENCE at 0. From before the last move, the other start is only the old one: nobody wishes it back.
+    # KMail omits SEQUENCE at 0. From before the last move, the other start is only the old one:
+    # nobody wishes it back.
     is_current = (component.sequence or 0) >= editions.sequence(sent, instance)[1]
-    if is_current and component.dtstart is not None and start is not None and not moments.fits(
-            sent, component.dtstart, start, about.offsets):
-        rule = facts.Rule("reply_as_counter", "PARTSTAT=NEEDS-ACTION with another DTSTART: a proposal at most (KMail)")
-        return facts.Decision(Outcome.PROPOSAL, "asks for another time", (rule,), instance, _seen(row, instance, about),
-                              Reply.NEEDS_ACTION, comment, proposal=_proposal(row, component.dtstart, component, about, comment))
+    if (
+        is_current
+        and component.dtstart is not None
+        and start is not None
+        and not moments.fits(sent, component.dtstart, start, about.offsets)
+    ):
+        rule = facts.Rule(
+            "reply_as_counter",
+            "PARTSTAT=NEEDS-ACTION with another DTSTART: a proposal at most (KMail)",
+        )
+        return facts.Decision(
+            Outcome.PROPOSAL,
+            "asks for another time",
+            (rule,),
+            instance,
+            _seen(row, instance, about),
+            Reply.NEEDS_ACTION,
+            comment,
+            proposal=_proposal(row, component.dtstart, component, about, comment),
+        )
     rule = facts.Rule("needs_action", "PARTSTAT=NEEDS-ACTION answers nothing")
-    return facts.Decision(Outcome.UNCHANGED, "has not answered yet", (rule,), instance, claimed=Reply.NEEDS_ACTION, comment=comment)
+    return facts.Decision(
+        Outcome.UNCHANGED,
+        "has not answered yet",
+        (rule,),
+        instance,
+        claimed=Reply.NEEDS_ACTION,
+        comment=comment,
+    )
 
 
 def _closed(row: facts.Row, instance: Moment | None, arrived: datetime) -> facts.Decision | None:
-    """Cancelled, removed or over when the answer reached the mailbox: recorded, and nothing is resurrected (P10)."""
+    """Cancelled, removed or over when the answer reached the mailbox: recorded, and nothing is
+    resurrected (P10).
+    """
     reason = ""
     if row.removed:
         reason = "he is no longer a participant"
     elif row.current.cancelled or row.standing.cancelled:
         reason = "the follow-up is cancelled"
-    elif instance is not None and (moments.is_cancelled(row.current, instance) or standing_of(row, instance).cancelled):
+    elif instance is not None and (
+        moments.is_cancelled(row.current, instance) or standing_of(row, instance).cancelled
+    ):
         reason = "this date is cancelled"
     elif row.role in (Role.OWNER, Role.RESOURCE):
         reason = f"the row of the {row.role.value} is never asked"
     else:
-        end = recurrence.last_end(row.current) if instance is None else recurrence.end_of(row.current, instance)
+        end = (
+            recurrence.last_end(row.current)
+            if instance is None
+            else recurrence.end_of(row.current, instance)
+        )
         if end is not None and end <= arrived:
             reason = "the follow-up is over" if instance is None else "this date is over"
     if not reason:
         return None
-    return facts.Decision(Outcome.CLOSED, reason, (facts.Rule("closed", f"{reason}: recorded, nothing changes"),), instance)
+    return facts.Decision(
+        Outcome.CLOSED,
+        reason,
+        (facts.Rule("closed", f"{reason}: recorded, nothing changes"),),
+        instance,
+    )
 
 
-def _stamp(row: facts.Row, dtstamp: datetime | None, arrived: datetime) -> tuple[datetime, facts.Rule]:
-    """The time part of an answer's key. Arrival stands in for a DTSTAMP that cannot be the sender's own."""
+def _stamp(
+    row: facts.Row, dtstamp: datetime | None, arrived: datetime
+) -> tuple[datetime, facts.Rule]:
+    """The time part of an answer's key. Arrival stands in for a DTSTAMP that cannot be the sender's
+    own.
+    """
     if dtstamp is None:
-        return arrived, facts.Rule("dtstamp_missing", "DTSTAMP is missing or unreadable: arrival stands in")
+        return arrived, facts.Rule(
+            "dtstamp_missing", "DTSTAMP is missing or unreadable: arrival stands in"
+        )
     if dtstamp in row.sent_dtstamps:
-        return arrived, facts.Rule("dtstamp_echoed", "DTSTAMP is that of our own letter (SOGo): arrival stands in")
+        return arrived, facts.Rule(
+            "dtstamp_echoed", "DTSTAMP is that of our own letter (SOGo): arrival stands in"
+        )
     if dtstamp > arrived + CLOCK_TOLERANCE:
-        return arrived, facts.Rule("dtstamp_future", "DTSTAMP lies in the future: arrival stands in")
+        return arrived, facts.Rule(
+            "dtstamp_future", "DTSTAMP lies in the future: arrival stands in"
+        )
     return dtstamp, facts.Rule("dtstamp", f"DTSTAMP {dtstamp:%Y-%m-%d %H:%M:%S} orders the answer")
 
 
 def _seen(row: facts.Row, instance: Moment | None, about: facts.Circumstances) -> facts.Effect:
-    return facts.Effect(row.participant, instance, None, "", 0, about.arrived, about.arrived, about.channel, about.speaker)
+    return facts.Effect(
+        row.participant,
+        instance,
+        None,
+        "",
+        0,
+        about.arrived,
+        about.arrived,
+        about.channel,
+        about.speaker,
+    )
 
 
-def _proposal(row: facts.Row, start: read.When | None, component: read.Component, about: facts.Circumstances,
-              comment: str) -> facts.Proposal | None:
+def _proposal(
+    row: facts.Row,
+    start: read.When | None,
+    component: read.Component,
+    about: facts.Circumstances,
+    comment: str,
+) -> facts.Proposal | None:
     zone = row.current.timezone
     begins = moments.first_reading(start, zone, about.offsets)
     if begins is None:
         return None
-    ends = moments.first_reading(component.dtend, zone, about.offsets) if start == component.dtstart else None
+    ends = (
+        moments.first_reading(component.dtend, zone, about.offsets)
+        if start == component.dtstart
+        else None
+    )
     if ends is None and component.duration is not None:
         ends = begins + component.duration
     sent = answered.sent_to(row)
-    return facts.Proposal(begins, ends, comment, sequence=min(component.sequence or 0, sent.sequence))
+    return facts.Proposal(
+        begins, ends, comment, sequence=min(component.sequence or 0, sent.sequence)
+    )
 
 
-def _delegated(row: facts.Row, component: read.Component, attendee: read.Attendee, about: facts.Circumstances,
-               decision: facts.Decision) -> facts.Decision:
-    """DELEGATED-TO, else whoever names him in DELEGATED-FROM (RFC 5546 §3.2.2.3). Never the organizer, us, or himself."""
+def _delegated(
+    row: facts.Row,
+    component: read.Component,
+    attendee: read.Attendee,
+    about: facts.Circumstances,
+    decision: facts.Decision,
+) -> facts.Decision:
+    """DELEGATED-TO, else whoever names him in DELEGATED-FROM (RFC 5546 §3.2.2.3). Never the
+    organizer, us, or himself.
+    """
     own = {row.address, *row.known}
     named = attendee.delegated_to or tuple(
-        one.address for one in component.attendees if any(address.among(giver, own) for giver in one.delegated_from))
-    refused = [one for one in named if address.is_ours(one, about.mailboxes) or address.same(one, component.organizer)
-               or address.among(one, own)]
+        one.address
+        for one in component.attendees
+        if any(address.among(giver, own) for giver in one.delegated_from)
+    )
+    refused = [
+        one
+        for one in named
+        if address.is_ours(one, about.mailboxes)
+        or address.same(one, component.organizer)
+        or address.among(one, own)
+    ]
     to = tuple(one for one in named if one not in refused)[:1]  # one per row (itip.md §4)
-    rule = facts.Rule("delegated", f"delegated to {', '.join(named) or 'nobody named'}"
-                      + (f"; {', '.join(refused)} cannot be invited" if refused else ""))
-    return replace(decision, outcome=Outcome.DELEGATED, reason=rule.text, rules=(*decision.rules, rule), delegates=to)
+    rule = facts.Rule(
+        "delegated",
+        f"delegated to {', '.join(named) or 'nobody named'}"
+        + (f"; {', '.join(refused)} cannot be invited" if refused else ""),
+    )
+    return replace(
+        decision,
+        outcome=Outcome.DELEGATED,
+        reason=rule.text,
+        rules=(*decision.rules, rule),
+        delegates=to,
+    )
 
 
 def _after(row: facts.Row, effect: facts.Effect) -> facts.Row:
@@ -306,10 +558,22 @@ def _after(row: facts.Row, effect: facts.Effect) -> facts.Row:
     return replace(row, date_standings={**row.date_standings, effect.instance: changed})
 
 
-def _told(outcome: Outcome, reason: str, *rules: facts.Rule, claimed: Reply | None = None, comment: str = "",
-          ask_again: bool = False) -> facts.Decision:
-    return facts.Decision(outcome, reason, rules or (facts.Rule(outcome.value, reason),), claimed=claimed, comment=comment,
-                          ask_again=ask_again)
+def _told(
+    outcome: Outcome,
+    reason: str,
+    *rules: facts.Rule,
+    claimed: Reply | None = None,
+    comment: str = "",
+    ask_again: bool = False,
+) -> facts.Decision:
+    return facts.Decision(
+        outcome,
+        reason,
+        rules or (facts.Rule(outcome.value, reason),),
+        claimed=claimed,
+        comment=comment,
+        ask_again=ask_again,
+    )
 
 
 def _key(key: tuple[int, datetime]) -> str:

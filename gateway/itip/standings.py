@@ -1,7 +1,9 @@
-"""What becomes of everybody's answers when a follow-up changes: moved, cancelled, reinstated, taken back by hand.
+"""What becomes of everybody's answers when a follow-up changes: moved, cancelled, reinstated, taken
+back by hand.
 
-Pure. Source: domain.md §4 (events), itip.md §2. A change of one date touches the standing of that date only (P9, P11); the row's
-own stays. A date without a standing shares the series'; it gets one of its own when something happens to it alone.
+Pure. Source: domain.md §4 (events), itip.md §2. A change of one date touches the standing of that
+date only (P9, P11); the row's own stays. A date without a standing shares the series'; it gets one
+of its own when something happens to it alone.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,7 +20,9 @@ ANSWERS = Mapping[Moment | None, Standing]
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A row's new standing, for the series (None) or a date, and the event's name for the journal. `standing` None: it is gone."""
+    """A row's new standing, for the series (None) or a date, and the event's name for the journal.
+    `standing` None: it is gone.
+    """
 
     instance: Moment | None
     standing: Standing | None
@@ -29,8 +33,9 @@ class Event:
 class Happened:
     """What came over a follow-up since its last edition, once for all its rows.
 
-    `stands`: it is neither cancelled nor gone now. `dates`: those that changed by themselves → moved, cancelled or added.
-    `absent`: dates with answers that do not take place. `lost`: dates with answers that the series has no more.
+    `stands`: it is neither cancelled nor gone now. `dates`: those that changed by themselves →
+    moved, cancelled or added. `absent`: dates with answers that do not take place. `lost`: dates
+    with answers that the series has no more.
     """
 
     cancelled: bool = False
@@ -41,8 +46,12 @@ class Happened:
     lost: frozenset[Moment] = frozenset()
 
 
-def happened(known: Edition | None, edition: Edition | None, answered: Iterable[Moment]) -> Happened:
-    """`edition`: as it is now, with its SEQUENCEs; None when the follow-up is gone. `answered`: dates that anybody has a standing on."""
+def happened(
+    known: Edition | None, edition: Edition | None, answered: Iterable[Moment]
+) -> Happened:
+    """`edition`: as it is now, with its SEQUENCEs; None when the follow-up is gone. `answered`:
+    dates that anybody has a standing on.
+    """
     if edition is None:
         return Happened()
     dates = set(answered)
@@ -53,12 +62,18 @@ def happened(known: Edition | None, edition: Edition | None, answered: Iterable[
     if editions.asks_again(known, edition):
         return Happened(stands=True, moved=True, absent=absent, lost=lost)
     gone = editions.lost(known, edition, editions.named_dates(known))
-    changed = {one: _what(known, edition, one) for one in editions.changed_dates(known, edition) if one not in gone}
+    changed = {
+        one: _what(known, edition, one)
+        for one in editions.changed_dates(known, edition)
+        if one not in gone
+    }
     return Happened(stands=True, dates=changed, absent=absent, lost=lost)
 
 
 def follow(what: Happened, role: Role, standings: ANSWERS, *, present: bool) -> list[Event]:
-    """What it does to one row. `present`: he takes part; a removed one gets no standings on dates any more."""
+    """What it does to one row. `present`: he takes part; a removed one gets no standings on dates
+    any more.
+    """
     events = list[Event]()
     for instance, held in standings.items():
         if instance is not None and instance in what.lost:
@@ -71,7 +86,11 @@ def follow(what: Happened, role: Role, standings: ANSWERS, *, present: bool) -> 
         return events
     series = standings.get(None, Standing())
     for instance, name in what.dates.items():
-        if instance not in standings and not series.cancelled and (own := _own(name, role, series)) is not None:
+        if (
+            instance not in standings
+            and not series.cancelled
+            and (own := _own(name, role, series)) is not None
+        ):
             events.append(Event(instance, own, name))
     return events
 
@@ -79,12 +98,17 @@ def follow(what: Happened, role: Role, standings: ANSWERS, *, present: bool) -> 
 def begin(standings: ANSWERS) -> list[Event]:
     """Whoever takes over a row has said nothing yet."""
     new = Standing(cancelled=standings.get(None, Standing()).cancelled)
-    return [Event(instance, new if instance is None else None, "begun") for instance, held in standings.items()
-            if instance is not None or held != new]
+    return [
+        Event(instance, new if instance is None else None, "begun")
+        for instance, held in standings.items()
+        if instance is not None or held != new
+    ]
 
 
 def by_hand(standings: ANSWERS, wanted: int) -> Event:
-    """A status that somebody wrote into the row (1, 5 or 9), taken as a toggle; refused while it is cancelled."""
+    """A status that somebody wrote into the row (1, 5 or 9), taken as a toggle; refused while it is
+    cancelled.
+    """
     standing: Standing = standings.get(None, Standing())
     try:
         after = status.toggle(standing, BY_HAND[wanted])
@@ -99,23 +123,38 @@ def _what(known: Edition, edition: Edition, original: Moment) -> str:
     return "moved" if editions.takes_place(known, original) else "added"
 
 
-def _event(what: Happened, role: Role, instance: Moment | None, standing: Standing) -> tuple[str, Standing]:
+def _event(
+    what: Happened, role: Role, instance: Moment | None, standing: Standing
+) -> tuple[str, Standing]:
     gone = what.cancelled or (instance is not None and instance in what.absent)
     if gone:
         return "cancelled", standing if standing.cancelled else status.cancel(standing)
     if standing.cancelled:
         # A date comes back by itself, or with the series; the series' own only with the follow-up.
-        return "reinstated", status.reinstate(standing) if what.stands or instance is not None else standing
-    if what.moved or (instance is not None and what.dates is not None and what.dates.get(instance) == "moved"):
+        return "reinstated", status.reinstate(
+            standing
+        ) if what.stands or instance is not None else standing
+    if what.moved or (
+        instance is not None and what.dates is not None and what.dates.get(instance) == "moved"
+    ):
         return "moved", status.move(role, standing)
     return "", standing
 
 
 def _own(name: str, role: Role, series: Standing) -> Standing | None:
-    """The first standing on a date by itself; None where it goes on sharing the series' with the same status."""
-    shared = Standing(reply=series.reply, seen=series.seen, moved=series.moved, progress=series.progress)
+    """The first standing on a date by itself; None where it goes on sharing the series' with the
+    same status.
+    """
+    shared = Standing(
+        reply=series.reply, seen=series.seen, moved=series.moved, progress=series.progress
+    )
     if name == "cancelled":
         return status.cancel(shared)
-    after = status.move(role, shared) if name == "moved" else replace(
-        shared, reply=Reply.NEEDS_ACTION, seen=False, moved=False, progress=Progress.NOT_STARTED)
+    after = (
+        status.move(role, shared)
+        if name == "moved"
+        else replace(
+            shared, reply=Reply.NEEDS_ACTION, seen=False, moved=False, progress=Progress.NOT_STARTED
+        )
+    )
     return after if status.code(role, after) != status.code(role, shared) else None

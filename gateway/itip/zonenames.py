@@ -1,16 +1,26 @@
 """Which zone a TZID means: IANA names, Windows names, and the few that older products made up.
 
-Source of the Windows table: Unicode CLDR, common/supplemental/windowsZones.xml (2025-04-10), territory 001.
-On failure: None; the caller then falls back on the offsets that the object names itself.
+Source of the Windows table: Unicode CLDR, common/supplemental/windowsZones.xml (2025-04-10),
+territory 001. On failure: None; the caller then falls back on the offsets that the object names
+itself.
 """
 
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-LOTUS = {"Eastern": "America/New_York", "Central": "America/Chicago", "Mountain": "America/Denver",
-         "Pacific": "America/Los_Angeles", "GMT": "Etc/UTC", "Western European": "Europe/London",
-         "Central European": "Europe/Berlin", "Eastern European": "Europe/Helsinki"}
-"""Lotus Notes and early iCal named zones so, without defining them (corpus replies/031, requests/019)."""
+LOTUS = {
+    "Eastern": "America/New_York",
+    "Central": "America/Chicago",
+    "Mountain": "America/Denver",
+    "Pacific": "America/Los_Angeles",
+    "GMT": "Etc/UTC",
+    "Western European": "Europe/London",
+    "Central European": "Europe/Berlin",
+    "Eastern European": "Europe/Helsinki",
+}
+"""Lotus Notes and early iCal named zones so, without defining them (corpus replies/031,
+requests/019).
+"""
 
 WINDOWS = {
     "AUS Central Standard Time": "Australia/Darwin",
@@ -157,9 +167,11 @@ WINDOWS = {
 
 @lru_cache(maxsize=1_000)
 def find(tzid: str) -> ZoneInfo | None:
-    """The zone that a TZID names by itself, whatever a VTIMEZONE beside it says; None where it names none.
+    """The zone that a TZID names by itself, whatever a VTIMEZONE beside it says; None where it
+    names none.
 
-    Prefixes such as `/mozilla.org/20050126_1/Europe/Oslo` are looked through (RFC 5545 §3.8.3.1 allows them).
+    Prefixes such as `/mozilla.org/20050126_1/Europe/Oslo` are looked through (RFC 5545 §3.8.3.1
+    allows them).
     """
     name = tzid.strip().strip('"').strip()
     known = WINDOWS.get(name) or LOTUS.get(name)
@@ -169,7 +181,8 @@ def find(tzid: str) -> ZoneInfo | None:
         try:
             if candidate and candidate.isascii():
                 return ZoneInfo(candidate)
-        # ZoneInfoNotFoundError is a KeyError; ValueError and OSError come of names that are no names ("..", a folder).
+        # ZoneInfoNotFoundError is a KeyError; ValueError and OSError come of names that are no
+        # names ("..", a folder).
         except (KeyError, ValueError, OSError):
             continue
     return None

@@ -1,8 +1,9 @@
 """Time zones: VTIMEZONE rules that hold for an event's years, and names that people recognise.
 
-RFC 5545 §3.6.5. Outlook dislikes the RDATE lists that libraries write, so the yearly rules come from the POSIX string at
-the end of the zone file (RFC 8536 §3.3). They are used only where they agree with the zone's real changes in the event's
-years; where they do not (Ramadan in Morocco, a law that changed last year), each change is written out by itself.
+RFC 5545 §3.6.5. Outlook dislikes the RDATE lists that libraries write, so the yearly rules come
+from the POSIX string at the end of the zone file (RFC 8536 §3.3). They are used only where they
+agree with the zone's real changes in the event's years; where they do not (Ramadan in Morocco, a
+law that changed last year), each change is written out by itself.
 """
 
 import re
@@ -18,7 +19,9 @@ from babel import dates
 
 from gateway.errors import InputError
 
-UTC_NAMES = frozenset({"UTC", "ETC/UTC", "UCT", "ETC/UCT", "ZULU", "ETC/ZULU", "UNIVERSAL", "ETC/UNIVERSAL"})
+UTC_NAMES = frozenset(
+    {"UTC", "ETC/UTC", "UCT", "ETC/UCT", "ZULU", "ETC/ZULU", "UNIVERSAL", "ETC/UNIVERSAL"}
+)
 DAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 EPOCH = 1970
 """Yearly rules start here, as the big providers' do: every client knows such a zone."""
@@ -31,7 +34,9 @@ SOFT_HYPHEN = "\u00ad"
 
 @dataclass(frozen=True, slots=True)
 class Observance:
-    """One STANDARD or DAYLIGHT part of a VTIMEZONE; `start` is wall time before the change, `rrule` "" for a single one."""
+    """One STANDARD or DAYLIGHT part of a VTIMEZONE; `start` is wall time before the change, `rrule`
+    "" for a single one.
+    """
 
     daylight: bool
     start: datetime
@@ -43,7 +48,9 @@ class Observance:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of offset that really happens; `wall` is the naive local time before it (the DTSTART of RFC 5545 §3.6.5)."""
+    """A change of offset that really happens; `wall` is the naive local time before it (the DTSTART
+    of RFC 5545 §3.6.5).
+    """
 
     wall: datetime
     offset_from: timedelta
@@ -53,7 +60,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Yearly:
-    """A POSIX `Mm.w.d/time` rule: the w-th (5: last) weekday d (0: Monday) of a month, and a distance from its midnight."""
+    """A POSIX `Mm.w.d/time` rule: the w-th (5: last) weekday d (0: Monday) of a month, and a
+    distance from its midnight.
+    """
 
     month: int
     week: int
@@ -61,11 +70,15 @@ class Yearly:
     distance: timedelta
 
     def wall(self, year: int) -> datetime:
-        return _nth(year, self.month, self.week if self.week < 5 else -1, self.weekday) + self.distance
+        return (
+            _nth(year, self.month, self.week if self.week < 5 else -1, self.weekday) + self.distance
+        )
 
 
 def zone(name: str) -> zoneinfo.ZoneInfo:
-    """The IANA zone of that name. Raises `InputError` for a name that the zone database does not have."""
+    """The IANA zone of that name. Raises `InputError` for a name that the zone database does not
+    have.
+    """
     try:
         return zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
@@ -73,12 +86,15 @@ def zone(name: str) -> zoneinfo.ZoneInfo:
 
 
 def is_utc(name: str) -> bool:
-    """Whether instants of this zone are written in the UTC form (`…Z`), which needs no VTIMEZONE."""
+    """Whether instants of this zone are written in the UTC form (`…Z`), which needs no
+    VTIMEZONE.
+    """
     return name.upper() in UTC_NAMES
 
 
 def display_name(name: str, moment: datetime, language: str) -> str:
-    """What people call the zone at that instant: "Oslo, UTC+1"; only the offset where the zone has no city.
+    """What people call the zone at that instant: "Oslo, UTC+1"; only the offset where the zone has
+    no city.
 
     `language`: any that Babel knows ("nb", "en_GB").
     """
@@ -118,7 +134,9 @@ def _fixed(info: zoneinfo.ZoneInfo, start: int, year: int) -> Observance:
     """One offset, in force from the start of a year."""
     moment = datetime(year, 1, 1, tzinfo=info)
     offset = moment.utcoffset() or timedelta()
-    return Observance(False, datetime.combine(date(start, 1, 1), time()), offset, offset, moment.tzname() or "")
+    return Observance(
+        False, datetime.combine(date(start, 1, 1), time()), offset, offset, moment.tzname() or ""
+    )
 
 
 def _changes(info: zoneinfo.ZoneInfo, first: int, last: int) -> tuple[Change, ...]:
@@ -133,7 +151,9 @@ def _changes(info: zoneinfo.ZoneInfo, first: int, last: int) -> tuple[Change, ..
         if after != before:
             instant = _bisect(info, low, high, before)
             local = instant.astimezone(info)
-            found.append(Change((instant + before).replace(tzinfo=None), before, after, local.tzname() or ""))
+            found.append(
+                Change((instant + before).replace(tzinfo=None), before, after, local.tzname() or "")
+            )
         low, before = high, after
     return tuple(found)
 
@@ -151,7 +171,9 @@ def _bisect(info: zoneinfo.ZoneInfo, low: datetime, high: datetime, before: time
 
 @lru_cache(maxsize=1024)
 def _footer(name: str) -> tuple[Yearly, ...]:
-    """The two yearly rules of the zone file's last line; none where the zone keeps one offset or counts days."""
+    """The two yearly rules of the zone file's last line; none where the zone keeps one offset or
+    counts days.
+    """
     text = _file(name).rstrip(b"\n").rsplit(b"\n", 1)[-1].decode("ascii", "replace")
     found = FOOTER.fullmatch(text)
     rules = [RULE.fullmatch(part) for part in found.groups()] if found else []
@@ -168,12 +190,18 @@ def _file(name: str) -> bytes:
 
 def _yearly(rule: re.Match[str]) -> Yearly:
     month, week, weekday, sign, hours, minutes, seconds = rule.groups()
-    distance = timedelta(hours=int(hours or 2), minutes=int(minutes or 0), seconds=int(seconds or 0))
+    distance = timedelta(
+        hours=int(hours or 2), minutes=int(minutes or 0), seconds=int(seconds or 0)
+    )
     # POSIX counts days from Sunday; RFC 8536 §3.3.1 lets the time run from -167 to 167 hours.
-    return Yearly(int(month), int(week), (int(weekday) - 1) % 7, -distance if sign == "-" else distance)
+    return Yearly(
+        int(month), int(week), (int(weekday) - 1) % 7, -distance if sign == "-" else distance
+    )
 
 
-def _as_rules(yearly: tuple[Yearly, ...], changes: tuple[Change, ...], years: range) -> tuple[Observance, ...]:
+def _as_rules(
+    yearly: tuple[Yearly, ...], changes: tuple[Change, ...], years: range
+) -> tuple[Observance, ...]:
     """The rules as observances if they, and nothing else, make these changes; otherwise none."""
     real = {change.wall: change for change in changes}
     told = {rule.wall(year) for rule in yearly for year in years}
@@ -187,7 +215,8 @@ def _as_rules(yearly: tuple[Yearly, ...], changes: tuple[Change, ...], years: ra
         if len(offsets) > 1 or onset is None:
             return ()
         before, after, name = offsets.pop()
-        # The greater offset is DAYLIGHT, also in Ireland, whose law has it the other way round: Outlook adds, never subtracts.
+        # The greater offset is DAYLIGHT, also in Ireland, whose law has it the other way round:
+        # Outlook adds, never subtracts.
         found.append(Observance(after > before, onset[0], before, after, name, onset[1]))
     return tuple(sorted(found, key=lambda part: part.daylight))
 
@@ -195,8 +224,9 @@ def _as_rules(yearly: tuple[Yearly, ...], changes: tuple[Change, ...], years: ra
 def _rrule(rule: Yearly, walls: list[datetime]) -> tuple[datetime, str] | None:
     """First onset (of 1970) and RRULE for a rule that made these onsets.
 
-    `BYDAY=-1SU` is the form that every client knows. A time past midnight of another day ("24:00 on the last Thursday")
-    gets that form too where it is true in the event's years, else a weekday between two days of the month.
+    `BYDAY=-1SU` is the form that every client knows. A time past midnight of another day ("24:00 on
+    the last Thursday") gets that form too where it is true in the event's years, else a weekday
+    between two days of the month.
     """
     month, weekday, hour = walls[0].month, walls[0].weekday(), walls[0].time()
     if any((wall.month, wall.weekday(), wall.time()) != (month, weekday, hour) for wall in walls):
@@ -205,8 +235,10 @@ def _rrule(rule: Yearly, walls: list[datetime]) -> tuple[datetime, str] | None:
     shifted = rule.distance.days != 0
     for week in (-1, 1, 2, 3, 4) if shifted else (exact,):
         if all(_nth(wall.year, month, week, weekday).date() == wall.date() for wall in walls):
-            return (datetime.combine(_nth(EPOCH, month, week, weekday), hour),
-                    f"FREQ=YEARLY;BYMONTH={month};BYDAY={week}{DAYS[weekday]}")
+            return (
+                datetime.combine(_nth(EPOCH, month, week, weekday), hour),
+                f"FREQ=YEARLY;BYMONTH={month};BYDAY={week}{DAYS[weekday]}",
+            )
     length = monthrange(2001, rule.month)[1]
     low = (7 * rule.week - 6 if rule.week < 5 else length - 6) + rule.distance.days
     if low < 1 or low + 6 > monthrange(2001, month)[1] or month != rule.month:
@@ -231,5 +263,6 @@ def _offset(offset: timedelta) -> str:
         return "UTC"
     hours, rest = divmod(abs(offset), HOUR)
     minutes = rest // timedelta(minutes=1)
-    # U+2212, the minus sign: a hyphen between "UTC" and a number may be broken at the end of a line.
-    return f"UTC{'+' if offset > timedelta() else chr(0x2212)}{hours}{f':{minutes:02}' if minutes else ''}"
+    # U+2212, the minus sign: a hyphen between "UTC" and a number may be broken at a line's end.
+    sign = "+" if offset > timedelta() else chr(0x2212)
+    return f"UTC{sign}{hours}{f':{minutes:02}' if minutes else ''}"

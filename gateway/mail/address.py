@@ -1,8 +1,9 @@
 """Mail addresses: how they compare, the token that hangs on ours, and how they look in a log.
 
-Standards: RFC 5321 §2.4 (domains compare without case; so do local parts in practice), RFC 5890 (IDNA), RFC 6068 (mailto:),
-RFC 5233 (sub-addresses). An address is compared in three steps, each one wider: `normal` (the same mailbox, other spelling),
-`plain` (harmless variants of one mailbox: sub-address, Gmail's dots) and the known addresses of a person, which the store has.
+Standards: RFC 5321 §2.4 (domains compare without case; so do local parts in practice), RFC 5890
+(IDNA), RFC 6068 (mailto:), RFC 5233 (sub-addresses). An address is compared in three steps, each
+one wider: `normal` (the same mailbox, other spelling), `plain` (harmless variants of one mailbox:
+sub-address, Gmail's dots) and the known addresses of a person, which the store has.
 """
 
 import re
@@ -15,7 +16,9 @@ import idna
 
 SEPARATOR = "+"
 BOUNCE_MARK = "b_"
-"""Stands before the token in an envelope sender. An underscore occurs in no base32 token and in no UUID of an earlier system."""
+"""Stands before the token in an envelope sender. An underscore occurs in no base32 token and in no
+UUID of an earlier system.
+"""
 
 GMAIL = frozenset({"gmail.com", "googlemail.com"})
 UNFIT = re.compile(r"[\s\x00-\x1f]")
@@ -24,7 +27,9 @@ LONGEST = 320  # RFC 5321 §4.5.3.1: 64 octets, "@", 255 octets
 
 @dataclass(frozen=True, slots=True)
 class Subaddress:
-    """What hangs on an address of ours: the token in lower case; `bounce` in an envelope sender's form."""
+    """What hangs on an address of ours: the token in lower case; `bounce` in an envelope sender's
+    form.
+    """
 
     token: str
     bounce: bool
@@ -37,12 +42,15 @@ def token_address(mailbox: str, token: str) -> str:
 
 
 def bounce_address(mailbox: str, token: str) -> str:
-    """The envelope sender of a letter, `invites+b_TOKEN@crm.example`: a bounce names its row by itself (P20)."""
+    """The envelope sender of a letter, `invites+b_TOKEN@crm.example`: a bounce names its row by
+    itself (P20).
+    """
     return token_address(mailbox, BOUNCE_MARK + token)
 
 
 def split_subaddress(address: str, mailboxes: Iterable[str]) -> Subaddress | None:
-    """The token of an address that hangs on one of `mailboxes`; None for any other address and for the bare mailbox.
+    """The token of an address that hangs on one of `mailboxes`; None for any other address and for
+    the bare mailbox.
 
     Relays turn local parts into upper case, so tokens are compared in lower case (itip.md §1).
     """
@@ -50,7 +58,12 @@ def split_subaddress(address: str, mailboxes: Iterable[str]) -> Subaddress | Non
     for mailbox in mailboxes:
         own_local, _, own_domain = normal(mailbox).rpartition("@")
         prefix = own_local + SEPARATOR
-        if domain == own_domain and domain and local.startswith(prefix) and len(local) > len(prefix):
+        if (
+            domain == own_domain
+            and domain
+            and local.startswith(prefix)
+            and len(local) > len(prefix)
+        ):
             rest = local.removeprefix(prefix)
             token = rest.removeprefix(BOUNCE_MARK)
             return Subaddress(token, token != rest) if token else None
@@ -60,13 +73,18 @@ def split_subaddress(address: str, mailboxes: Iterable[str]) -> Subaddress | Non
 def is_ours(address: str, mailboxes: Iterable[str]) -> bool:
     """Whether an address is one of `mailboxes` or hangs on one."""
     own = tuple(mailboxes)
-    return normal(address) in {normal(mailbox) for mailbox in own} or split_subaddress(address, own) is not None
+    return (
+        normal(address) in {normal(mailbox) for mailbox in own}
+        or split_subaddress(address, own) is not None
+    )
 
 
 def normal(address: str) -> str:
-    """One spelling for one mailbox: no `mailto:`, no brackets, lower case, ASCII domain. "" where it is no address.
+    """One spelling for one mailbox: no `mailto:`, no brackets, lower case, ASCII domain. "" where
+    it is no address.
 
-    Percent-encoding is undone behind `mailto:` only (RFC 6068 §2); elsewhere "%" is a character of a local part.
+    Percent-encoding is undone behind `mailto:` only (RFC 6068 §2); elsewhere "%" is a character of
+    a local part.
     """
     return _normal(address) if len(address) <= 3 * LONGEST + len("<mailto:>") else ""
 
@@ -83,7 +101,9 @@ def _normal(address: str) -> str:
 
 
 def plain(address: str) -> str:
-    """`normal` without what harmless variants differ in: the sub-address; for Gmail the dots and the domain's two names."""
+    """`normal` without what harmless variants differ in: the sub-address; for Gmail the dots and
+    the domain's two names.
+    """
     local, at, domain = normal(address).rpartition("@")
     if not at:
         return ""
@@ -110,10 +130,12 @@ def domain(address: str) -> str:
 
 
 def related(one: str, other: str) -> bool:
-    """Whether two domains are the same or one lies below the other: one organisation, without the Public Suffix List.
+    """Whether two domains are the same or one lies below the other: one organisation, without the
+    Public Suffix List.
 
-    Siblings are not related (they may be two customers of one provider), nor is anything below a single label or a category
-    of a country (co.uk, ne.jp): erring this way, an answer is held that could have been applied.
+    Siblings are not related (they may be two customers of one provider), nor is anything below a
+    single label or a category of a country (co.uk, ne.jp): erring this way, an answer is held that
+    could have been applied.
     """
     if one == other:
         return one != ""
@@ -124,7 +146,9 @@ def related(one: str, other: str) -> bool:
 
 
 def mask(address: str) -> str:
-    """How an address looks in a log: `o***@ext.example`. What is no address is hidden altogether."""
+    """How an address looks in a log: `o***@ext.example`. What is no address is hidden
+    altogether.
+    """
     local, at, domain_part = normal(address).rpartition("@")
     return f"{local[0]}***@{domain_part}" if at else "***"
 

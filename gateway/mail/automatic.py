@@ -1,32 +1,73 @@
-"""What nobody wrote: automatic replies and other mail of machines (RFC 3834; vendors' headers; vacation subjects)."""
+"""What nobody wrote: automatic replies and other mail of machines (RFC 3834; vendors' headers;
+vacation subjects).
+"""
 
 import re
 from datetime import date, timedelta
 
 from gateway.mail import parse
 
-STRONG = ("x-autoreply", "x-autorespond", "x-autoresponder", "x-autoresponse", "x-vacation", "x-mail-autoreply",
-          "x-apple-action", "x-ms-exchange-inbox-rules-loop", "x-auto-reply-from", "x-fc-machinegenerated")
-"""Headers that only automatic replies carry; x-apple-action with VACATION (iCloud), the loop mark of Exchange's rules."""
+STRONG = (
+    "x-autoreply",
+    "x-autorespond",
+    "x-autoresponder",
+    "x-autoresponse",
+    "x-vacation",
+    "x-mail-autoreply",
+    "x-apple-action",
+    "x-ms-exchange-inbox-rules-loop",
+    "x-auto-reply-from",
+    "x-fc-machinegenerated",
+)
+"""Headers that only automatic replies carry; x-apple-action with VACATION (iCloud), the loop mark
+of Exchange's rules.
+"""
 
 SUBJECT = re.compile(
-    r"^\s*(?:(?:automatic|auto)[ -]?(?:reply|response)|auto(?:matisk)?\s?svar|automatiskt svar|out of (?:the )?office|"
-    r"fraværsmelding|fravær|ikke på kontoret|ikke til stede|abwesenheits|automatische antwort|autom\. antwort|"
+    r"^\s*(?:(?:automatic|auto)[ -]?(?:reply|response)|auto(?:matisk)?\s?svar|automatiskt svar|out"
+    r" of (?:the )?office|"
+    r"fraværsmelding|fravær|ikke på kontoret|ikke til stede|abwesenheits|automatische"
+    r" antwort|autom\. antwort|"
     r"réponse automatique|automatisch antwoord|respuesta automática|risposta automatica|autoreply|"
-    r"away (?:until|from)|on vacation|vacation (?:reply|response))", re.IGNORECASE)
+    r"away (?:until|from)|on vacation|vacation (?:reply|response))",
+    re.IGNORECASE,
+)
 BULK = frozenset({"bulk", "junk", "auto_reply", "list"})
-ROBOT = re.compile(r"(?:no-?_?\.?reply|do-?_?\.?not-?_?\.?reply|calendar-?(?:notification|server|robot)?|mailer-daemon|"
-                   r"noresponse|notifications?|invitations?|autom(?:at(?:ed|ic))?)(?:[-+_.][^@]*)?@", re.IGNORECASE)
+ROBOT = re.compile(
+    r"(?:no-?_?\.?reply|do-?_?\.?not-?_?\.?reply|calendar-?(?:notification|server|robot)?|mailer-daemon|"
+    r"noresponse|notifications?|invitations?|autom(?:at(?:ed|ic))?)(?:[-+_.][^@]*)?@",
+    re.IGNORECASE,
+)
 
-MONTHS = {name: at for at, names in enumerate((
-    ("jan",), ("feb",), ("mar", "mär", "mars"), ("apr",), ("may", "mai", "maj"), ("jun",), ("jul",), ("aug",),
-    ("sep",), ("oct", "okt"), ("nov",), ("dec", "des", "dez")), 1) for name in names}
+MONTHS = {
+    name: at
+    for at, names in enumerate(
+        (
+            ("jan",),
+            ("feb",),
+            ("mar", "mär", "mars"),
+            ("apr",),
+            ("may", "mai", "maj"),
+            ("jun",),
+            ("jul",),
+            ("aug",),
+            ("sep",),
+            ("oct", "okt"),
+            ("nov",),
+            ("dec", "des", "dez"),
+        ),
+        1,
+    )
+    for name in names
+}
 UNTIL = re.compile(
-    r"\b(?:until|till|through|back (?:on|in the office on)|return(?:ing)? on|til og med|t\.?o\.?m\.?|frem til|inntil|til|"
+    r"\b(?:until|till|through|back (?:on|in the office on)|return(?:ing)? on|til og"
+    r" med|t\.?o\.?m\.?|frem til|inntil|til|"
     r"tilbake|bis(?: zum| einschließlich)?)\b[\s:]*(?:\w{2,9}day|\w{2,6}dag|den|the)?[\s,]*"
     r"(?:(\d{4})-(\d\d)-(\d\d)|(\d{1,2})[./](\d{1,2})[./]?(\d{4}|\d\d)?|"
     r"(\d{1,2})(?:st|nd|rd|th|\.)?\s+([a-zä]{3,9})\.?(?:,?\s+(\d{4}))?|([a-z]{3,9})\.?\s+(\d{1,2})(?:st|nd|rd|th)?(?:,?\s+(\d{4}))?)",
-    re.IGNORECASE)
+    re.IGNORECASE,
+)
 LOOKED_AT = 3_000
 
 
@@ -36,7 +77,9 @@ def evidence(message: parse.Message) -> str:
     if submitted and submitted != "no":  # RFC 3834 §5
         return f"Auto-Submitted: {submitted[:40]}"
     for name in STRONG:
-        if name in message.headers and (name != "x-apple-action" or "VACATION" in message.header(name).upper()):
+        if name in message.headers and (
+            name != "x-apple-action" or "VACATION" in message.header(name).upper()
+        ):
             return f"header {name}"
     if message.header("precedence").strip().lower() == "auto_reply":
         return "Precedence: auto_reply"
@@ -48,9 +91,15 @@ def evidence(message: parse.Message) -> str:
 
 
 def is_automatic(message: parse.Message) -> bool:
-    """Whether to keep from answering this: wider than `evidence`, because a loop costs more than a missing letter."""
-    return bool(message.null_sender or evidence(message)
-                or message.header("precedence").strip().lower() in BULK or "list-id" in message.headers)
+    """Whether to keep from answering this: wider than `evidence`, because a loop costs more than a
+    missing letter.
+    """
+    return bool(
+        message.null_sender
+        or evidence(message)
+        or message.header("precedence").strip().lower() in BULK
+        or "list-id" in message.headers
+    )
 
 
 def is_robot(address: str) -> bool:
@@ -59,7 +108,8 @@ def is_robot(address: str) -> bool:
 
 
 def until(message: parse.Message, today: date) -> date | None:
-    """The day up to which somebody says to be away (Norwegian, English, German); None where no day is found.
+    """The day up to which somebody says to be away (Norwegian, English, German); None where no day
+    is found.
 
     `today` says which year a day without one means: the next such day.
     """

@@ -1,10 +1,11 @@
 """MIME, by hand: one letter as the bytes that leave.
 
-Standards: RFC 5322, 2045-2047, 2231, 6047 (iMIP), 3834 (Auto-Submitted), 8098 §2.1. The layout is that of itip.md §2.
-On failure: an address or Message-ID that cannot stand in a header raises `InputError`; nothing is cut or guessed.
-Security: text from outside reaches a header only through `_unstructured` or `_phrase`, which drop every control character.
-Limits: 7-bit only, so that no relay has to re-encode what may be signed; local parts must be ASCII (no SMTPUTF8).
-By hand because `EmailMessage` costs 2.5 ms a letter; `email.policy.strict` is the judge in the tests.
+Standards: RFC 5322, 2045-2047, 2231, 6047 (iMIP), 3834 (Auto-Submitted), 8098 §2.1. The layout is
+that of itip.md §2. On failure: an address or Message-ID that cannot stand in a header raises
+`InputError`; nothing is cut or guessed. Security: text from outside reaches a header only through
+`_unstructured` or `_phrase`, which drop every control character. Limits: 7-bit only, so that no
+relay has to re-encode what may be signed; local parts must be ASCII (no SMTPUTF8). By hand because
+`EmailMessage` costs 2.5 ms a letter; `email.policy.strict` is the judge in the tests.
 """
 
 import base64
@@ -23,9 +24,13 @@ CRLF = b"\r\n"
 LINE = 76
 """Longest line we write; RFC 5322 §2.1.1 recommends 78, RFC 2045 §6.7 demands 76 in a body."""
 WORD = 39
-"""Octets of text in one encoded word: 52 base64 letters, `=?utf-8?b??=` and "Subject: " fit in RFC 2047's 76."""
+"""Octets of text in one encoded word: 52 base64 letters, `=?utf-8?b??=` and "Subject: " fit in RFC
+2047's 76.
+"""
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9._-]+")  # dot-atom, RFC 5322 §3.4.1
+ADDRESS = re.compile(
+    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9._-]+"
+)  # dot-atom, RFC 5322 §3.4.1
 MESSAGE_ID = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9._-]+")
 
 
@@ -39,7 +44,9 @@ class Mailbox:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a letter says, three times over. `calendar` is a VCALENDAR of this iTIP `method`; `language` a tag for RFC 3282."""
+    """What a letter says, three times over. `calendar` is a VCALENDAR of this iTIP `method`;
+    `language` a tag for RFC 3282.
+    """
 
     subject: str
     text: str
@@ -52,7 +59,8 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """Who writes to whom. `sender`: who really submits, where that is not `author`. `message_id` has no angle brackets.
+    """Who writes to whom. `sender`: who really submits, where that is not `author`. `message_id`
+    has no angle brackets.
 
     `receipt_to`: where a read receipt is asked to go (RFC 8098 §2.1), "" for none.
     """
@@ -67,13 +75,17 @@ class Envelope:
 
 
 def message(envelope: Envelope, content: Content) -> bytes:
-    """The whole message: 7-bit, CRLF, the same bytes for the same arguments. Raises `InputError` for an impossible address."""
+    """The whole message: 7-bit, CRLF, the same bytes for the same arguments. Raises `InputError`
+    for an impossible address.
+    """
     mark = boundary(envelope.message_id)
     return b"".join((headers(envelope, content.subject, mark), CRLF, body(content, mark)))
 
 
 def boundary(message_id: str) -> str:
-    """The boundary of a message, from its Message-ID. `=_` occurs in no quoted-printable or base64 line (RFC 2045 §6.7)."""
+    """The boundary of a message, from its Message-ID. `=_` occurs in no quoted-printable or base64
+    line (RFC 2045 §6.7).
+    """
     return "=_" + hashlib.sha256(message_id.encode()).hexdigest()[:28]
 
 
@@ -95,13 +107,17 @@ def _headers(envelope: Envelope, subject: str, content_type: str) -> bytes:
     fields = [
         _field("Date", format_datetime(envelope.date.astimezone(UTC))),
         _mailbox("From", envelope.author),
-        _field("Sender", _address(envelope.sender)) if envelope.sender and _address(envelope.sender) != author else "",
+        _field("Sender", _address(envelope.sender))
+        if envelope.sender and _address(envelope.sender) != author
+        else "",
         _field("Reply-To", _address(envelope.reply_to)),
         _mailbox("To", envelope.recipient),
         _unstructured("Subject", subject),
         f"Message-ID: <{envelope.message_id}>\r\n",
         _field("Auto-Submitted", "auto-generated"),
-        _field("Disposition-Notification-To", _address(envelope.receipt_to)) if envelope.receipt_to else "",
+        _field("Disposition-Notification-To", _address(envelope.receipt_to))
+        if envelope.receipt_to
+        else "",
         _field("MIME-Version", "1.0"),
         content_type,
     ]
@@ -109,40 +125,71 @@ def _headers(envelope: Envelope, subject: str, content_type: str) -> bytes:
 
 
 def body(content: Content, mark: str) -> bytes:
-    """multipart/mixed { alternative { plain, html, calendar }, invite.ics }: everything after the header (P16)."""
+    """multipart/mixed { alternative { plain, html, calendar }, invite.ics }: everything after the
+    header (P16).
+    """
     outer, inner = f"--{mark}".encode(), f"--{mark}.1".encode()
     language = f"Content-Language: {content.language}\r\n".encode("ascii")
     calendar = _base64(content.calendar)
     parts = [
-        outer, CRLF, f'Content-Type: multipart/alternative;\r\n boundary="{mark}.1"\r\n\r\n'.encode(),
-        inner, CRLF, b"Content-Type: text/plain; charset=utf-8\r\n", language, _quoted(content.text),
-        inner, CRLF, b"Content-Type: text/html; charset=utf-8\r\n", language, _quoted(content.html),
-        # Last and without disposition: Gmail and Outlook show buttons for the last alternative only (P16).
-        inner, CRLF, f"Content-Type: text/calendar; charset=utf-8; method={content.method}\r\n".encode("ascii"), calendar,
-        inner, b"--", CRLF,
+        outer,
+        CRLF,
+        f'Content-Type: multipart/alternative;\r\n boundary="{mark}.1"\r\n\r\n'.encode(),
+        inner,
+        CRLF,
+        b"Content-Type: text/plain; charset=utf-8\r\n",
+        language,
+        _quoted(content.text),
+        inner,
+        CRLF,
+        b"Content-Type: text/html; charset=utf-8\r\n",
+        language,
+        _quoted(content.html),
+        # Last and without disposition: Gmail and Outlook show buttons for the last alternative only
+        # (P16).
+        inner,
+        CRLF,
+        f"Content-Type: text/calendar; charset=utf-8; method={content.method}\r\n".encode("ascii"),
+        calendar,
+        inner,
+        b"--",
+        CRLF,
     ]
     if content.attach:
-        parts += [outer, CRLF, b'Content-Type: application/ics; name="invite.ics"\r\n',
-                  b'Content-Disposition: attachment; filename="invite.ics"\r\n', calendar]
+        parts += [
+            outer,
+            CRLF,
+            b'Content-Type: application/ics; name="invite.ics"\r\n',
+            b'Content-Disposition: attachment; filename="invite.ics"\r\n',
+            calendar,
+        ]
     parts += [outer, b"--", CRLF]
     return b"".join(parts)
 
 
 def _quoted(text: str) -> bytes:
-    """A text part from its transfer encoding on. Lines stay readable in the raw mail, and no filter suspects base64 text."""
+    """A text part from its transfer encoding on. Lines stay readable in the raw mail, and no filter
+    suspects base64 text.
+    """
     lines = text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n") + "\n"
     encoded = binascii.b2a_qp(lines.encode("utf-8", "replace"), istext=True).replace(b"\n", CRLF)
     return b"Content-Transfer-Encoding: quoted-printable\r\n\r\n" + encoded
 
 
 def _base64(data: bytes) -> bytes:
-    """A part from its transfer encoding on; base64 keeps every CRLF and fold of a calendar object as it is."""
-    return b"Content-Transfer-Encoding: base64\r\n\r\n" + base64.encodebytes(data).replace(b"\n", CRLF)
+    """A part from its transfer encoding on; base64 keeps every CRLF and fold of a calendar object
+    as it is.
+    """
+    return b"Content-Transfer-Encoding: base64\r\n\r\n" + base64.encodebytes(data).replace(
+        b"\n", CRLF
+    )
 
 
 def _field(name: str, value: str) -> str:
     """A short field of our own making."""
-    return f"{name}: {value}\r\n" if len(name) + len(value) + 2 <= LINE else f"{name}:\r\n {value}\r\n"
+    return (
+        f"{name}: {value}\r\n" if len(name) + len(value) + 2 <= LINE else f"{name}:\r\n {value}\r\n"
+    )
 
 
 def _mailbox(name: str, mailbox: Mailbox) -> str:
@@ -152,15 +199,25 @@ def _mailbox(name: str, mailbox: Mailbox) -> str:
         return _field(name, address)
     line = f"{name}: {words[0]}"
     for word in (*words[1:], address):
-        line += f" {word}" if len(line.rsplit("\r\n", 1)[-1]) + len(word) + 1 <= LINE else f"\r\n {word}"
+        line += (
+            f" {word}"
+            if len(line.rsplit("\r\n", 1)[-1]) + len(word) + 1 <= LINE
+            else f"\r\n {word}"
+        )
     return line + "\r\n"
 
 
 def _phrase(name: str) -> list[str]:
-    """A display name as one quoted string, or as encoded words where that cannot say it (RFC 5322 §3.2.5, RFC 2047 §5)."""
+    """A display name as one quoted string, or as encoded words where that cannot say it (RFC 5322
+    §3.2.5, RFC 2047 §5).
+    """
     clean = _clean(name)
     quoted = '"' + re.sub(r'(["\\])', r"\\\1", clean) + '"'
-    return [quoted] if clean and clean.isascii() and len(quoted) < LINE - 20 and "=?" not in clean else _encoded(clean)
+    return (
+        [quoted]
+        if clean and clean.isascii() and len(quoted) < LINE - 20 and "=?" not in clean
+        else _encoded(clean)
+    )
 
 
 def _unstructured(name: str, value: str) -> str:
@@ -171,7 +228,9 @@ def _unstructured(name: str, value: str) -> str:
 
 
 def _encoded(clean: str) -> list[str]:
-    """RFC 2047 encoded words; no character is split between two of them (§5), and rather a space than a word."""
+    """RFC 2047 encoded words; no character is split between two of them (§5), and rather a space
+    than a word.
+    """
     words: list[str] = []
     while clean:
         room, end = WORD, 0
@@ -179,7 +238,8 @@ def _encoded(clean: str) -> list[str]:
             end += 1
         if end < len(clean) and (space := clean.rfind(" ", 1, end)) > 0:
             end = space + 1
-        words.append(f"=?utf-8?b?{base64.b64encode(clean[:end].encode('utf-8', 'replace')).decode('ascii')}?=")
+        encoded = base64.b64encode(clean[:end].encode("utf-8", "replace")).decode("ascii")
+        words.append(f"=?utf-8?b?{encoded}?=")
         clean = clean[end:]
     return words
 
@@ -197,6 +257,12 @@ def _address(address: str) -> str:
         except idna.IDNAError as error:
             raise InputError(f"not a mail domain: {domain!r}") from error
     plain = f"{local}@{domain}"
-    if not ADDRESS.fullmatch(plain) or len(plain) > 320 or plain.startswith(".") or ".." in plain or ".@" in plain:
+    if (
+        not ADDRESS.fullmatch(plain)
+        or len(plain) > 320
+        or plain.startswith(".")
+        or ".." in plain
+        or ".@" in plain
+    ):
         raise InputError(f"cannot stand in a mail header: {address!r}")
     return plain

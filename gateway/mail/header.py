@@ -1,8 +1,10 @@
-"""Header values of received mail: charsets, encoded words, addresses, message ids. Linear in their length, never raising.
+"""Header values of received mail: charsets, encoded words, addresses, message ids. Linear in their
+length, never raising.
 
-Standards: RFC 5322 §3.4 (addresses), §3.6.4 (message ids); RFC 2047 (encoded words); RFC 6532 (UTF-8 headers).
-The standard library's address parser is not used: it nests with the comments of its input and, in the versions of Python
-that are in use, can be made to take an address out of a display name (CVE-2023-27043).
+Standards: RFC 5322 §3.4 (addresses), §3.6.4 (message ids); RFC 2047 (encoded words); RFC 6532
+(UTF-8 headers). The standard library's address parser is not used: it nests with the comments of
+its input and, in the versions of Python that are in use, can be made to take an address out of a
+display name (CVE-2023-27043).
 """
 
 import binascii
@@ -19,7 +21,9 @@ LONGEST_ID = 998
 """Octets (RFC 5322 §2.1.1); what is longer is none, and no index of a database would take it."""
 SEPARATORS = re.compile(r"[\s,;<>\"()\[\]]+")
 STATEFUL = ("iso-2022", "utf-16", "utf-32", "utf-7", "hz-gb", "utf16", "utf32", "utf7", "csiso2022")
-"""Charsets whose octets also pass for UTF-8 or whose text holds NULs: here the label is believed first."""
+"""Charsets whose octets also pass for UTF-8 or whose text holds NULs: here the label is believed
+first.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +35,11 @@ class Mailbox:
 
 
 def decode(data: bytes, charset: str) -> str:
-    """Text from octets. UTF-8 wins over its label where it is valid: mislabelled UTF-8 is common, the reverse is not.
+    """Text from octets. UTF-8 wins over its label where it is valid: mislabelled UTF-8 is common,
+    the reverse is not.
 
-    Labels that no codec knows ("iso-4444-5", Exchange) and wrong ones fall back to ISO-8859-1, which maps every octet.
+    Labels that no codec knows ("iso-4444-5", Exchange) and wrong ones fall back to ISO-8859-1,
+    which maps every octet.
     """
     label = charset.strip().lower()
     candidates = (label, "utf-8") if label.startswith(STATEFUL) else ("utf-8", label)
@@ -48,20 +54,25 @@ def decode(data: bytes, charset: str) -> str:
 
 
 def clean(text: str) -> str:
-    """Without control characters (databases refuse NUL, terminals obey the rest) and lone surrogates; line ends are LF."""
+    """Without control characters (databases refuse NUL, terminals obey the rest) and lone
+    surrogates; line ends are LF.
+    """
     return CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def unfold(raw: str) -> str:
-    """One line of a header value as the parser keeps it: folds undone, raw octets read as UTF-8 or ISO-8859-1."""
+    """One line of a header value as the parser keeps it: folds undone, raw octets read as UTF-8 or
+    ISO-8859-1.
+    """
     if not raw.isascii():
         raw = decode(raw.encode("utf-8", "surrogateescape"), "")
     return clean(raw).replace("\n", "").strip()
 
 
 def words(value: str) -> str:
-    """A text header with its encoded words decoded. Neighbours of one charset are joined before decoding: a character may
-    be split between them (against RFC 2047 §5, but common)."""
+    """A text header with its encoded words decoded. Neighbours of one charset are joined before
+    decoding: a character may be split between them (against RFC 2047 §5, but common).
+    """
     if "=?" not in value:
         return value
     made, pending, pending_charset, position = list[str](), b"", "", 0
@@ -71,30 +82,52 @@ def words(value: str) -> str:
         if match.start() > position or charset != pending_charset:
             made.append(decode(pending, pending_charset))
             pending = b""
-        made.append(text[position:match.start()])
-        pending, pending_charset, position = pending + _word(match[2], match[3]), charset, match.end()
-    return clean("".join([*made, decode(pending, pending_charset), text[position:]])).replace("\n", " ")
+        made.append(text[position : match.start()])
+        pending, pending_charset, position = (
+            pending + _word(match[2], match[3]),
+            charset,
+            match.end(),
+        )
+    return clean("".join([*made, decode(pending, pending_charset), text[position:]])).replace(
+        "\n", " "
+    )
 
 
 def mailboxes(*values: str) -> tuple[Mailbox, ...]:
-    """The addresses of From, Sender or Reply-To. What is ambiguous (two addresses in one entry) names nobody."""
-    return tuple(found for value in values for entry in _entries(value) if (found := _mailbox(entry)).address)
+    """The addresses of From, Sender or Reply-To. What is ambiguous (two addresses in one entry)
+    names nobody.
+    """
+    return tuple(
+        found for value in values for entry in _entries(value) if (found := _mailbox(entry)).address
+    )
 
 
 def any_addresses(*values: str) -> tuple[str, ...]:
     """Whatever looks like an address in these values, each once, in `address.normal` form.
 
-    Generous, because it serves to find a token of ours, which nobody can guess; never use it to tell who sent a mail.
+    Generous, because it serves to find a token of ours, which nobody can guess; never use it to
+    tell who sent a mail.
     """
-    found = (address.normal(word) for value in values for word in SEPARATORS.split(value.replace(":", " ")) if "@" in word)
+    found = (
+        address.normal(word)
+        for value in values
+        for word in SEPARATORS.split(value.replace(":", " "))
+        if "@" in word
+    )
     return tuple(dict.fromkeys(one for one in found if one))
 
 
 def message_ids(*values: str) -> tuple[str, ...]:
-    """The ids between angle brackets, each once and without them; else a bare word with an "@" (some clients omit them)."""
+    """The ids between angle brackets, each once and without them; else a bare word with an "@"
+    (some clients omit them).
+    """
     text = " ".join(values)
-    found = MESSAGE_ID.findall(text) or [word for word in text.split() if "@" in word and len(word) < 999]
-    return tuple(one for one in dict.fromkeys(found) if len(one.encode("utf-8", "replace")) <= LONGEST_ID)
+    found = MESSAGE_ID.findall(text) or [
+        word for word in text.split() if "@" in word and len(word) < 999
+    ]
+    return tuple(
+        one for one in dict.fromkeys(found) if len(one.encode("utf-8", "replace")) <= LONGEST_ID
+    )
 
 
 def _word(encoding: str, content: str) -> bytes:
@@ -108,7 +141,9 @@ def _word(encoding: str, content: str) -> bytes:
 
 
 def _entries(value: str) -> list[list[tuple[str, str]]]:
-    """A header value cut at its commas, each entry a list of (kind, text): "text", "quoted" or "angle". Comments are dropped."""
+    """A header value cut at its commas, each entry a list of (kind, text): "text", "quoted" or
+    "angle". Comments are dropped.
+    """
     entries: list[list[tuple[str, str]]] = [[]]
     kind, start, depth, at = "text", 0, 0, 0
 
@@ -147,7 +182,9 @@ def _mailbox(entry: list[tuple[str, str]]) -> Mailbox:
     angles = [text for kind, text in entry if kind == "angle"]
     name = " ".join(words(text.strip()) for kind, text in entry if kind != "angle").strip()
     if len(angles) == 1:
-        return Mailbox(address.normal(angles[0].rpartition(":")[2]), name)  # RFC 5321 §4.1.1.3: "@relay:user@host"
+        return Mailbox(
+            address.normal(angles[0].rpartition(":")[2]), name
+        )  # RFC 5321 §4.1.1.3: "@relay:user@host"
     if not angles and len(entry) == 1 and entry[0][0] == "text":
         bare = entry[0][1].rpartition(":")[2]  # a group's name stands before its first member
         return Mailbox(address.normal(bare))

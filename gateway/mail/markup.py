@@ -1,21 +1,43 @@
-"""What a person would read in an HTML part: text only. Nothing of the HTML itself is ever shown or stored.
+"""What a person would read in an HTML part: text only. Nothing of the HTML itself is ever shown or
+stored.
 
-By hand and in one pass: the standard library's HTML parser takes quadratic time over comments that never end (5 MB: minutes).
-What does not close ends the text.
+By hand and in one pass: the standard library's HTML parser takes quadratic time over comments that
+never end (5 MB: minutes). What does not close ends the text.
 """
 
 import html
 import re
 
 SILENT = frozenset({"script", "style", "head", "title", "template", "noscript"})
-BREAKING = frozenset({"br", "p", "div", "tr", "li", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "table", "ul", "ol", "pre",
-                      "blockquote"})
+BREAKING = frozenset(
+    {
+        "br",
+        "p",
+        "div",
+        "tr",
+        "li",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "hr",
+        "table",
+        "ul",
+        "ol",
+        "pre",
+        "blockquote",
+    }
+)
 NAME = re.compile(r"/?([a-z][a-z0-9]*)")
 LONGEST = 500_000
 
 
 def text(markup: str) -> str:
-    """The text of an HTML document, one line per block. Quotations become lines that start with ">" (for `quoting`)."""
+    """The text of an HTML document, one line per block. Quotations become lines that start with ">"
+    (for `quoting`).
+    """
     markup = markup[:LONGEST]
     lower = markup.lower()
     if len(lower) != len(markup):  # a few characters change their length in lower case
@@ -30,7 +52,7 @@ def text(markup: str) -> str:
             at = _behind(lower, "-->", start)
             continue
         name = NAME.match(lower, start + 1)
-        if name is None and lower[start + 1:start + 2] not in ("!", "?", "/"):
+        if name is None and lower[start + 1 : start + 2] not in ("!", "?", "/"):
             made.append("<")
             at = start + 1
             continue
@@ -54,6 +76,8 @@ def _words(piece: str) -> str:
 
 
 def _behind(lower: str, mark: str, start: int) -> int:
-    """Where the text goes on behind the next `mark`; -1 where it never comes, which ends the text."""
+    """Where the text goes on behind the next `mark`; -1 where it never comes, which ends the
+    text.
+    """
     found = lower.find(mark, start)
     return found + len(mark) if found >= 0 else -1

@@ -1,10 +1,12 @@
 """One received mail as a value: its headers, its text and its parts, within bounds (itip.md §7).
 
-Standards: RFC 5322 (messages), 2045-2047 and 2231 (MIME), 2046 §5.2.1 (message/rfc822). The compat32 policy of the standard
-library is used throughout: it is eight times as fast as the default one and does not raise on hostile headers.
+Standards: RFC 5322 (messages), 2045-2047 and 2231 (MIME), 2046 §5.2.1 (message/rfc822). The
+compat32 policy of the standard library is used throughout: it is eight times as fast as the default
+one and does not raise on hostile headers.
 
-On failure: `errors.Unreadable` with the reason, for what exceeds a bound and for whatever the library trips over.
-Security: everything in it is hostile. Values are cut, never trusted; nothing is fetched, nothing is executed.
+On failure: `errors.Unreadable` with the reason, for what exceeds a bound and for whatever the
+library trips over. Security: everything in it is hostile. Values are cut, never trusted; nothing is
+fetched, nothing is executed.
 """
 
 import hashlib
@@ -23,11 +25,35 @@ from gateway.errors import Unreadable
 from gateway.mail import header, markup
 
 RECIPIENT_HEADERS = (
-    "to", "cc", "bcc", "delivered-to", "x-delivered-to", "x-original-to", "x-original-delivered-to", "envelope-to",
-    "x-envelope-to", "x-rcpt-to", "x-real-to", "x-forwarded-to", "apparently-to", "original-recipient",
-    "resent-to", "resent-cc", "resent-bcc")
-CALENDAR_TYPES = frozenset({"text/calendar", "text/x-vcalendar", "application/ics", "application/calendar", "text/ics",
-                            "application/x-ics", "application/vnd.ms-outlook.ics"})
+    "to",
+    "cc",
+    "bcc",
+    "delivered-to",
+    "x-delivered-to",
+    "x-original-to",
+    "x-original-delivered-to",
+    "envelope-to",
+    "x-envelope-to",
+    "x-rcpt-to",
+    "x-real-to",
+    "x-forwarded-to",
+    "apparently-to",
+    "original-recipient",
+    "resent-to",
+    "resent-cc",
+    "resent-bcc",
+)
+CALENDAR_TYPES = frozenset(
+    {
+        "text/calendar",
+        "text/x-vcalendar",
+        "application/ics",
+        "application/calendar",
+        "text/ics",
+        "application/x-ics",
+        "application/vnd.ms-outlook.ics",
+    }
+)
 TNEF_TYPES = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})
 CALENDAR_NAMES = (".ics", ".ical", ".vcs", ".ifb", ".icalendar")
 REFERENCES = 100
@@ -36,7 +62,9 @@ RECEIVED_FOR = re.compile(r"\bfor\s+<([^<>\s]{3,320})>", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on one message; the size in bytes is the caller's, who need not read what is too large."""
+    """Bounds on one message; the size in bytes is the caller's, who need not read what is too
+    large.
+    """
 
     depth: int = 20
     parts: int = 200
@@ -47,10 +75,12 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One leaf of the MIME tree, its transfer encoding undone; `payload` is empty for kinds that can hold no answer.
+    """One leaf of the MIME tree, its transfer encoding undone; `payload` is empty for kinds that
+    can hold no answer.
 
-    content_type: `type/subtype` in lower case. returned: it lies inside a message/rfc822 (a forwarded or returned mail).
-    fields: of message/delivery-status and message/disposition-notification, their groups of headers by lower-case name.
+    content_type: `type/subtype` in lower case. returned: it lies inside a message/rfc822 (a
+    forwarded or returned mail). fields: of message/delivery-status and
+    message/disposition-notification, their groups of headers by lower-case name.
     """
 
     content_type: str
@@ -76,12 +106,14 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A received mail. Addresses are in `address.normal` form; header values are cut and without line breaks.
+    """A received mail. Addresses are in `address.normal` form; header values are cut and without
+    line breaks.
 
-    recipients: of every header that can name one, and of "for" in Received. null_sender: the envelope says "<>".
-    received: the topmost Received header. headers: every value by lower-case name, as written but for line breaks.
-    authentication_results: (Received headers above it, value), topmost first. returned_headers: of mails inside this one.
-    text: the human-readable body, of HTML where there is nothing else. digest: of the bytes, to tell the same mail again
+    recipients: of every header that can name one, and of "for" in Received. null_sender: the
+    envelope says "<>". received: the topmost Received header. headers: every value by lower-case
+    name, as written but for line breaks. authentication_results: (Received headers above it,
+    value), topmost first. returned_headers: of mails inside this one. text: the human-readable
+    body, of HTML where there is nothing else. digest: of the bytes, to tell the same mail again
     where it has no Message-ID.
     """
 
@@ -111,7 +143,9 @@ class Message:
 
 
 def read(raw: bytes, limits: Limits = Limits()) -> Message:
-    """A message from its bytes, whatever its line ends, with or without an mbox line. Raises `Unreadable`."""
+    """A message from its bytes, whatever its line ends, with or without an mbox line. Raises
+    `Unreadable`.
+    """
     try:
         parser = BytesFeedParser(_Bounded(limits))
         parser.feed(raw.lstrip(b"\xef\xbb\xbf\r\n"))
@@ -119,9 +153,20 @@ def read(raw: bytes, limits: Limits = Limits()) -> Message:
         return _message(tree, raw, limits)
     except Unreadable:
         raise
-    # Whatever the library trips over is the message's fault, not ours to die of; the list is what it was seen to raise.
-    except (MessageError, ValueError, LookupError, TypeError, AttributeError, RecursionError, AssertionError) as error:
-        raise Unreadable(f"the message cannot be parsed: {type(error).__name__}: {str(error)[:200]}") from error
+    # Whatever the library trips over is the message's fault, not ours to die of; the list is what
+    # it was seen to raise.
+    except (
+        MessageError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+        AssertionError,
+    ) as error:
+        raise Unreadable(
+            f"the message cannot be parsed: {type(error).__name__}: {str(error)[:200]}"
+        ) from error
 
 
 class _Bounded:
@@ -160,7 +205,7 @@ class _Node(Tree):
     def set_raw(self, name: str, value: str) -> None:
         self.header_count += 1
         if self.header_count <= self.limits.headers:
-            super().set_raw(name[:200], value[:self.limits.header_length])
+            super().set_raw(name[:200], value[: self.limits.header_length])
 
 
 def _message(tree: Tree, raw: bytes, limits: Limits) -> Message:
@@ -171,7 +216,11 @@ def _message(tree: Tree, raw: bytes, limits: Limits) -> Message:
         raise Unreadable(f"more than {limits.parts} parts")
     senders = header.mailboxes(*headers.get("from", ()))
     received = headers.get("received", ())
-    envelope = [value.strip() for name in ("return-path", "x-envelope-from") for value in headers.get(name, ())[:1]]
+    envelope = [
+        value.strip()
+        for name in ("return-path", "x-envelope-from")
+        for value in headers.get(name, ())[:1]
+    ]
     named = [value for name in RECIPIENT_HEADERS for value in headers.get(name, ())]
     named += [found for value in received for found in RECEIVED_FOR.findall(value)]
     references = " ".join([*headers.get("in-reply-to", ()), *headers.get("references", ())])
@@ -181,7 +230,9 @@ def _message(tree: Tree, raw: bytes, limits: Limits) -> Message:
         from_addresses=tuple(one.address for one in senders),
         from_name=senders[0].name if senders else "",
         sender_addresses=tuple(one.address for one in header.mailboxes(*headers.get("sender", ()))),
-        reply_to_addresses=tuple(one.address for one in header.mailboxes(*headers.get("reply-to", ()))),
+        reply_to_addresses=tuple(
+            one.address for one in header.mailboxes(*headers.get("reply-to", ()))
+        ),
         recipients=header.any_addresses(*named),
         in_reply_to=header.message_ids(references)[:REFERENCES],
         null_sender="<>" in envelope,
@@ -191,10 +242,11 @@ def _message(tree: Tree, raw: bytes, limits: Limits) -> Message:
         report_type=_parameters(tree, "content-type").get("report-type", "").lower(),
         headers=headers,
         authentication_results=tuple(_authentication_results(tree)),
-        text=_text(leaves)[:limits.text_length],
+        text=_text(leaves)[: limits.text_length],
         parts=tuple(leaves),
         returned_headers=tuple(returned),
-        digest=hashlib.sha256(raw).hexdigest())
+        digest=hashlib.sha256(raw).hexdigest(),
+    )
 
 
 def moment(text: str) -> datetime | None:
@@ -221,9 +273,13 @@ def _authentication_results(tree: Tree) -> Iterator[tuple[int, str]]:
             yield hops, header.unfold(str(value))
 
 
-def _walk(tree: Tree, returned: bool, leaves: list[Part], heads: list[Mapping[str, tuple[str, ...]]]) -> None:
+def _walk(
+    tree: Tree, returned: bool, leaves: list[Part], heads: list[Mapping[str, tuple[str, ...]]]
+) -> None:
     """Leaves in the order of the message. Its depth is bounded by then."""
-    content = tree.get_payload() if tree.is_multipart() else None  # of a leaf it would be decoded, by whatever charset
+    content = (
+        tree.get_payload() if tree.is_multipart() else None
+    )  # of a leaf it would be decoded, by whatever charset
     kind = tree.get_content_type()
     if kind.startswith("message/") and isinstance(content, list) and kind != "message/rfc822":
         leaves.append(_leaf(tree, kind, returned))  # delivery-status and the like: groups of fields
@@ -248,13 +304,25 @@ def _walk(tree: Tree, returned: bool, leaves: list[Part], heads: list[Mapping[st
 
 
 def _leaf(tree: Tree, kind: str, returned: bool) -> Part:
-    content, disposition = _parameters(tree, "content-type"), _parameters(tree, "content-disposition")
+    content, disposition = (
+        _parameters(tree, "content-type"),
+        _parameters(tree, "content-disposition"),
+    )
     filename = header.words(disposition.get("filename", "") or content.get("name", ""))[:255]
-    part = Part(content_type=kind, charset=content.get("charset", ""), filename=filename, returned=returned,
-                disposition=(tree.get_content_disposition() or "").lower() if disposition else "")
+    part = Part(
+        content_type=kind,
+        charset=content.get("charset", ""),
+        filename=filename,
+        returned=returned,
+        disposition=(tree.get_content_disposition() or "").lower() if disposition else "",
+    )
     inner = tree.get_payload() if tree.is_multipart() else None
     if isinstance(inner, list):
-        groups = tuple({name: values[0] for name, values in _headers(one).items()} for one in inner if isinstance(one, Tree))
+        groups = tuple(
+            {name: values[0] for name, values in _headers(one).items()}
+            for one in inner
+            if isinstance(one, Tree)
+        )
         return replace(part, fields=tuple(group for group in groups if group))
     payload = tree.get_payload(decode=True) if _may_speak(part) else b""
     assert isinstance(payload, bytes | None)
@@ -270,12 +338,16 @@ def _fields(payload: bytes) -> tuple[Mapping[str, str], ...]:
 
 
 def _may_speak(part: Part) -> bool:
-    """Whether a part can carry an answer, a report or a text; pictures and the like need not be decoded."""
+    """Whether a part can carry an answer, a report or a text; pictures and the like need not be
+    decoded.
+    """
     return part.content_type.startswith(("text/", "message/")) or part.is_calendar or part.is_tnef
 
 
 def _parameters(tree: Tree, name: str) -> dict[str, str]:
-    """The parameters of a structured header, first of each, decoded (RFC 2231). Its own value stands under its own name."""
+    """The parameters of a structured header, first of each, decoded (RFC 2231). Its own value
+    stands under its own name.
+    """
     found = dict[str, str]()
     values: list[tuple[str, Any]] = tree.get_params([], name)  # text, or (charset, language, text)
     for key, value in values:
@@ -285,7 +357,18 @@ def _parameters(tree: Tree, name: str) -> dict[str, str]:
 
 
 def _text(parts: list[Part]) -> str:
-    """What a person reads: the plain parts, else what the HTML ones say. Returned mails do not count."""
+    """What a person reads: the plain parts, else what the HTML ones say. Returned mails do not
+    count.
+    """
     bodies = [part for part in parts if not part.returned and part.disposition != "attachment"]
-    plain = "\n".join(part.text for part in bodies if part.content_type == "text/plain" and not part.is_calendar).strip()
-    return plain or "\n".join(header.clean(markup.text(part.text)) for part in bodies if part.content_type == "text/html").strip()
+    plain = "\n".join(
+        part.text for part in bodies if part.content_type == "text/plain" and not part.is_calendar
+    ).strip()
+    return (
+        plain
+        or "\n".join(
+            header.clean(markup.text(part.text))
+            for part in bodies
+            if part.content_type == "text/html"
+        ).strip()
+    )

@@ -1,8 +1,9 @@
-"""Whether our own mail server vouches for the sender of a mail (RFC 8601; RFC 7489 for DMARC and alignment).
+"""Whether our own mail server vouches for the sender of a mail (RFC 8601; RFC 7489 for DMARC and
+alignment).
 
-Only Authentication-Results that carry our server's authserv-id count, and of these only those nearest to us: a sender can
-write such headers too, and they lie below every Received header that our side added.
-On failure: a header that the library cannot read vouches for nothing.
+Only Authentication-Results that carry our server's authserv-id count, and of these only those
+nearest to us: a sender can write such headers too, and they lie below every Received header that
+our side added. On failure: a header that the library cannot read vouches for nothing.
 """
 
 import authres
@@ -22,9 +23,12 @@ def authenticated(message: parse.Message, authserv_id: str) -> str:
     if not authserv_id or len(message.from_addresses) != 1:
         return ""
     domain = address.domain(message.from_addresses[0])
-    ours = [(hops, result) for hops, value in message.authentication_results[:50]
-            if (result := _read(value)) is not None
-            and str(result.authserv_id or "").lower().split("/")[0] == authserv_id.lower()]
+    ours = [
+        (hops, result)
+        for hops, value in message.authentication_results[:50]
+        if (result := _read(value)) is not None
+        and str(result.authserv_id or "").lower().split("/")[0] == authserv_id.lower()
+    ]
     nearest = min((hops for hops, _ in ours), default=0)
     checks = [check for hops, result in ours if hops == nearest for check in result.results]
     for check in checks:
@@ -50,6 +54,9 @@ def _passed(check: authres.core.AuthenticationResult, method: str) -> bool:
 
 def _property(check: authres.core.AuthenticationResult, name: str) -> str:
     """`header.NAME` of a result, in lower case."""
-    found = (one.value for one in check.properties or ()
-             if str(one.type).lower() == "header" and str(one.name).lower() == name)
+    found = (
+        one.value
+        for one in check.properties or ()
+        if str(one.type).lower() == "header" and str(one.name).lower() == name
+    )
     return str(next(found, "") or "").lower().rstrip(".")

@@ -1,6 +1,8 @@
-"""What is news in a letter: what happened since its reader's last one, and what is shown to him otherwise than then.
+"""What is news in a letter: what happened since its reader's last one, and what is shown to him
+otherwise than then.
 
-Pure; `wording` puts it into words. White space, spelling of rules and other things that nobody sees are no news.
+Pure; `wording` puts it into words. White space, spelling of rules and other things that nobody sees
+are no news.
 """
 
 from datetime import datetime
@@ -27,7 +29,9 @@ class Change(StrEnum):
 
 
 def of(letter: Letter) -> Change:
-    """What happened since this invitee's last letter. A repeat of what he holds is an invitation once more."""
+    """What happened since this invitee's last letter. A repeat of what he holds is an invitation
+    once more.
+    """
     before, now = letter.before, letter.edition
     if letter.method is Method.CANCEL:
         return Change.WITHDRAWN if letter.withdrawn else Change.CANCELLED
@@ -39,16 +43,25 @@ def of(letter: Letter) -> Change:
         return Change.REINSTATED
     if letter.instance is not None and not editions.takes_place(before, letter.instance):
         return Change.INVITATION  # a date that was added to a series
-    if editions.asks_again(before, now) if letter.instance is None else _place(before, letter.instance) != _place(now, letter.instance):
+    if (
+        editions.asks_again(before, now)
+        if letter.instance is None
+        else _place(before, letter.instance) != _place(now, letter.instance)
+    ):
         return Change.MOVED
     if letter.remarks.occasion is Occasion.OLD_ANSWER:
         return Change.ASKED_AGAIN
     if letter.remarks.occasion is Occasion.REMINDER:
         return Change.REMINDER
-    if _visible(letter, before) != _visible(letter, now) or (letter.instance is None and not rules.same(before, now)):
+    if _visible(letter, before) != _visible(letter, now) or (
+        letter.instance is None and not rules.same(before, now)
+    ):
         return Change.UPDATED
-    raised = editions.sequence(now, letter.instance)[1] > editions.sequence(before, letter.instance)[1]
-    # Moved and moved back, or cancelled and reinstated, before anybody was told: his answer is gone all the same.
+    raised = (
+        editions.sequence(now, letter.instance)[1] > editions.sequence(before, letter.instance)[1]
+    )
+    # Moved and moved back, or cancelled and reinstated, before anybody was told: his answer is gone
+    # all the same.
     return Change.STANDS if raised and letter.reply is Reply.NEEDS_ACTION else Change.INVITATION
 
 
@@ -69,18 +82,30 @@ def wanted_by(letter: Letter, edition: Edition) -> datetime | None:
 def _visible(letter: Letter, edition: Edition) -> tuple[object, ...]:
     """What `wording.Teller.differences` compares, beside time, place and rule."""
     known = editions.said(edition), edition.guest_list_public, wanted_by(letter, edition)
-    return known if letter.instance is not None else (*known, added_dates(edition), changed_dates(edition))
+    return (
+        known
+        if letter.instance is not None
+        else (*known, added_dates(edition), changed_dates(edition))
+    )
 
 
 def changed_dates(edition: Edition) -> dict[Moment, ics.Span | str]:
-    """What is shown of the dates that are not as the rule says: when they are now, or why they are cancelled."""
+    """What is shown of the dates that are not as the rule says: when they are now, or why they are
+    cancelled.
+    """
     excluded = edition.recurrence.exdates if edition.recurrence is not None else ()
     return dict.fromkeys(excluded, "") | {
-        one.original: texts.reason(one.cancel_reason) if one.cancelled else ics.span(edition, one.original) for one in edition.dates}
+        one.original: texts.reason(one.cancel_reason)
+        if one.cancelled
+        else ics.span(edition, one.original)
+        for one in edition.dates
+    }
 
 
 def added_dates(edition: Edition) -> dict[Moment, ics.Span]:
-    """The dates beside those of the rule, or all but the first of a list of dates, and when they are."""
+    """The dates beside those of the rule, or all but the first of a list of dates, and when they
+    are.
+    """
     named = {edition.start, *(one.original for one in edition.dates)}
     further = edition.recurrence.rdates if edition.recurrence is not None else ()
     return {one: ics.span(edition, one) for one in further if one not in named}

@@ -1,4 +1,6 @@
-"""What is handed to a mail server and what came of it. Values only; `smtp` makes receipts, `retry` judges them."""
+"""What is handed to a mail server and what came of it. Values only; `smtp` makes receipts, `retry`
+judges them.
+"""
 
 import re
 from dataclasses import dataclass
@@ -8,11 +10,15 @@ from enum import StrEnum
 TEXT_LENGTH = 500
 
 # RFC 2034 §4 puts it first. IronPort writes "#5.1.0 …", qmail "… (#5.1.1)".
-_ENHANCED = re.compile(r"#?([245]\.\d{1,3}\.\d{1,3})(?=[\s:;,-]|$)|.*\(#([245]\.\d{1,3}\.\d{1,3})\)", re.DOTALL)
+_ENHANCED = re.compile(
+    r"#?([245]\.\d{1,3}\.\d{1,3})(?=[\s:;,-]|$)|.*\(#([245]\.\d{1,3}\.\d{1,3})\)", re.DOTALL
+)
 
 
 class Step(StrEnum):
-    """How far an attempt came: the step that succeeded last of all (BODY with 2xx) or the one that failed."""
+    """How far an attempt came: the step that succeeded last of all (BODY with 2xx) or the one that
+    failed.
+    """
 
     CONNECT = "connect"
     """Name resolution, TCP and, with security = "tls", the handshake."""
@@ -30,9 +36,11 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One letter for one recipient. `sender`: envelope sender, "" for <>. `content`: the message with CRLF line ends.
+    """One letter for one recipient. `sender`: envelope sender, "" for <>. `content`: the message
+    with CRLF line ends.
 
-    Raises `ValueError` for content with other line ends: a bare LF before a dot ends the letter early at some servers.
+    Raises `ValueError` for content with other line ends: a bare LF before a dot ends the letter
+    early at some servers.
     """
 
     sender: str
@@ -41,7 +49,9 @@ class Submission:
 
     def __post_init__(self) -> None:
         lines = self.content.count(b"\r\n")
-        if not (lines == self.content.count(b"\n") == self.content.count(b"\r")) or not self.content.endswith(b"\r\n"):
+        if not (
+            lines == self.content.count(b"\n") == self.content.count(b"\r")
+        ) or not self.content.endswith(b"\r\n"):
             raise ValueError("a letter must have CRLF line ends, also at its end")
 
 
@@ -49,10 +59,11 @@ class Submission:
 class Receipt:
     """How one attempt ended.
 
-    `code`: the server's answer at `step`; None where there was none that could be believed, or where we never asked.
-    `text`: the server's words, or ours where `code` is None; one printable line of at most 500 characters.
-    `enhanced`: status code of RFC 3463 from the server's words, or our own for what we found out ourselves.
-    `host`: `name[address]:port`. `started`, `ended`: aware UTC; the wait for a free connection is not included.
+    `code`: the server's answer at `step`; None where there was none that could be believed, or
+    where we never asked. `text`: the server's words, or ours where `code` is None; one printable
+    line of at most 500 characters. `enhanced`: status code of RFC 3463 from the server's words, or
+    our own for what we found out ourselves. `host`: `name[address]:port`. `started`, `ended`: aware
+    UTC; the wait for a free connection is not included.
     """
 
     step: Step
@@ -76,11 +87,14 @@ def enhanced(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """The server's words for a person: lines joined, a repeated status code said once, nothing a terminal obeys."""
+    """The server's words for a person: lines joined, a repeated status code said once, nothing a
+    terminal obeys.
+    """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     code = enhanced(lines[0]) if lines else ""
     joined = " ".join([*lines[:1], *(line.removeprefix(code).strip() for line in lines[1:])])
     printable = "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
-        for character in joined[:TEXT_LENGTH + 1])
-    return printable if len(printable) <= TEXT_LENGTH else printable[:TEXT_LENGTH - 1] + "…"
+        for character in joined[: TEXT_LENGTH + 1]
+    )
+    return printable if len(printable) <= TEXT_LENGTH else printable[: TEXT_LENGTH - 1] + "…"

@@ -1,9 +1,11 @@
-"""One letter as the mail that leaves: a pure function of its frozen facts, the account's settings and keys, and the site secret.
+"""One letter as the mail that leaves: a pure function of its frozen facts, the account's settings
+and keys, and the site secret.
 
-The same letter gives the same bytes, so a repeat after a crash is recognised by its Message-ID and by its content.
-Standards: RFC 6047 (iMIP), RFC 6068 (the answer links). On failure: `InputError` names what cannot be written; the outbox
-row is then held. Security: every text from outside is escaped by the template engine (HTML) or stripped of control
-characters; the HTML loads nothing from anywhere; internal notes are not in an `Edition` and so cannot get out.
+The same letter gives the same bytes, so a repeat after a crash is recognised by its Message-ID and
+by its content. Standards: RFC 6047 (iMIP), RFC 6068 (the answer links). On failure: `InputError`
+names what cannot be written; the outbox row is then held. Security: every text from outside is
+escaped by the template engine (HTML) or stripped of control characters; the HTML loads nothing from
+anywhere; internal notes are not in an `Edition` and so cannot get out.
 """
 
 from dataclasses import dataclass
@@ -26,26 +28,42 @@ TEMPLATES = Path(__file__).parent / "templates"
 LONGEST_LINK_TITLE = 60
 LINK, CHECK = f"link-{blanks.NOBODY}", f"check-{blanks.NOBODY}"
 """Marks of a blank's answer links."""
-INLINER = css_inline.CSSInliner(keep_style_tags=False, keep_at_rules=True, load_remote_stylesheets=False)
+INLINER = css_inline.CSSInliner(
+    keep_style_tags=False, keep_at_rules=True, load_remote_stylesheets=False
+)
 """Mail clients drop <style>: everything but the media queries (dark mode) goes to the elements."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerLink:
-    """One of the ways to answer without calendar buttons. `word`: yes, maybe or no, for the template."""
+    """One of the ways to answer without calendar buttons. `word`: yes, maybe or no, for the
+    template.
+    """
 
     word: str
     label: str
     url: str
 
 
-def render(letter: Letter, mail: Mail, secret: bytes, *, receipt: bool = False, signer: dkim.Signer | None = None) -> bytes:
-    """The mail of a letter. `mail`: the settings of the letter's account; `secret`: the site secret behind the answer links.
+def render(
+    letter: Letter,
+    mail: Mail,
+    secret: bytes,
+    *,
+    receipt: bool = False,
+    signer: dkim.Signer | None = None,
+) -> bytes:
+    """The mail of a letter. `mail`: the settings of the letter's account; `secret`: the site secret
+    behind the answer links.
 
-    `receipt`: ask for a read receipt (`outbound.request_receipt`); `signer`: the account's (DKIM). Raises `InputError` for facts
-    that no mail can carry.
+    `receipt`: ask for a read receipt (`outbound.request_receipt`); `signer`: the account's (DKIM).
+    Raises `InputError` for facts that no mail can carry.
     """
-    content = _forward(letter, mail) if letter.method is Method.NONE else _invitation(letter, mail, secret, receipt)
+    content = (
+        _forward(letter, mail)
+        if letter.method is Method.NONE
+        else _invitation(letter, mail, secret, receipt)
+    )
     return content if signer is None else signer.sign(content)
 
 
@@ -71,8 +89,12 @@ def _blank(letter: Letter, language: str, organisation: str) -> _Blank:
 def _invitation(letter: Letter, mail: Mail, secret: bytes, receipt: bool) -> bytes:
     language = i18n.choose((letter.language, mail.language))
     blank = _blank(blanks.blank(letter), language, texts.line(mail.name))
-    own = ((blanks.ADDRESS, letter.address), (blanks.ORGANIZER, letter.organizer_address), (LINK, _link_address(letter)),
-           (CHECK, _check(letter, secret)))
+    own = (
+        (blanks.ADDRESS, letter.address),
+        (blanks.ORGANIZER, letter.organizer_address),
+        (LINK, _link_address(letter)),
+        (CHECK, _check(letter, secret)),
+    )
     text, html = blank.text, blank.html
     for mark, value in own:
         text, html = text.replace(mark, value), html.replace(mark, escape(value, quote=False))
@@ -85,14 +107,21 @@ def _invitation(letter: Letter, mail: Mail, secret: bytes, receipt: bool) -> byt
         receipt_to=letter.organizer_address if receipt and letter.method is Method.REQUEST else "",
     )
     content = compose.Content(
-        subject=blank.subject, text=text, html=html, calendar=blank.calendar.filled(letter), method=letter.method.value,
-        language=language, attach=mail.attach_ics,
+        subject=blank.subject,
+        text=text,
+        html=html,
+        calendar=blank.calendar.filled(letter),
+        method=letter.method.value,
+        language=language,
+        attach=mail.attach_ics,
     )
     return compose.message(envelope, content)
 
 
 def _forward(letter: Letter, mail: Mail) -> bytes:
-    """Somebody's words for the owner: plain text, in the gateway's name, marked with who really wrote them (quality.md §3)."""
+    """Somebody's words for the owner: plain text, in the gateway's name, marked with who really
+    wrote them (quality.md §3).
+    """
     words = i18n.catalogue(i18n.choose((letter.language, mail.language)))
     teller, said = wording.Teller(letter, words, texts.line(mail.name)), letter.remarks
     writer = said.writer.address if said.writer is not None else ""
@@ -100,17 +129,30 @@ def _forward(letter: Letter, mail: Mail) -> bytes:
     shown = name or writer or words.gettext("Somebody unknown")
     values = {
         "writer": f"{name} <{writer}>" if name and writer else shown,
-        "stranger_to": ics.common_name(said.row.name) or said.row.address if said.row is not None else "",
-        "title": teller.title(), "when": teller.short(), "lines": texts.text(said.words).split("\n"),
-        "suggestion": words.gettext(wording.REPLIES[letter.reply]) if letter.reply is not Reply.NEEDS_ACTION else "",
-        "reply_to": said.reply_to, "organisation": teller.organisation or mail.address,
+        "stranger_to": ics.common_name(said.row.name) or said.row.address
+        if said.row is not None
+        else "",
+        "title": teller.title(),
+        "when": teller.short(),
+        "lines": texts.text(said.words).split("\n"),
+        "suggestion": words.gettext(wording.REPLIES[letter.reply])
+        if letter.reply is not Reply.NEEDS_ACTION
+        else "",
+        "reply_to": said.reply_to,
+        "organisation": teller.organisation or mail.address,
     }
     envelope = compose.Envelope(
         author=compose.Mailbox(_via(words, shown, teller.organisation), mail.address),
-        recipient=compose.Mailbox(ics.common_name(letter.address_name), letter.address), reply_to=said.reply_to,
-        message_id=letter.message_id, date=letter.dtstamp)
+        recipient=compose.Mailbox(ics.common_name(letter.address_name), letter.address),
+        reply_to=said.reply_to,
+        message_id=letter.message_id,
+        date=letter.dtstamp,
+    )
     subject = words.gettext("%(name)s wrote: %(title)s (%(when)s)") % {
-        "name": texts.clip(shown, LONGEST_LINK_TITLE), "title": texts.clip(teller.title(), 120), "when": teller.short()}
+        "name": texts.clip(shown, LONGEST_LINK_TITLE),
+        "title": texts.clip(teller.title(), 120),
+        "when": teller.short(),
+    }
     text = _engine(words.language, html=False).get_template("forward.txt.j2").render(values)
     return compose.note(envelope, subject, text, words.language)
 
@@ -154,27 +196,42 @@ def _link_address(letter: Letter) -> str:
 
 
 def answer_links(teller: wording.Teller, to: str, check: str) -> list[AnswerLink]:
-    """Yes, maybe, no: `mailto:` links whose Subject ends in the checked tag; none in a letter that asks nothing."""
+    """Yes, maybe, no: `mailto:` links whose Subject ends in the checked tag; none in a letter that
+    asks nothing.
+    """
     letter, words = teller.letter, teller.words
     if letter.method is not Method.REQUEST:
         return []
-    title, instance = texts.clip(teller.title(), LONGEST_LINK_TITLE), links.instance_name(letter.date)
+    title, instance = (
+        texts.clip(teller.title(), LONGEST_LINK_TITLE),
+        links.instance_name(letter.date),
+    )
     found = []
-    for reply, label in ((Reply.ACCEPTED, words.gettext("Yes")), (Reply.TENTATIVE, words.gettext("Maybe")),
-                         (Reply.DECLINED, words.gettext("No"))):
+    for reply, label in (
+        (Reply.ACCEPTED, words.gettext("Yes")),
+        (Reply.TENTATIVE, words.gettext("Maybe")),
+        (Reply.DECLINED, words.gettext("No")),
+    ):
         subject = f"{label}: {title} {links.subject_tag(reply, instance, letter.sequence, check)}"
-        found.append(AnswerLink(links.WORDS[reply], label, f"mailto:{to}?subject={quote(subject, safe='')}"))
+        found.append(
+            AnswerLink(links.WORDS[reply], label, f"mailto:{to}?subject={quote(subject, safe='')}")
+        )
     return found
 
 
 def _author(teller: wording.Teller) -> str:
-    """"Kari Nordmann via Firma AS": the owner's name on the account's address (itip.md §2)."""
-    return _via(teller.words, ics.common_name(ics.facts(teller.letter).organizer), teller.organisation)
+    """ "Kari Nordmann via Firma AS": the owner's name on the account's address (itip.md §2)."""
+    return _via(
+        teller.words, ics.common_name(ics.facts(teller.letter).organizer), teller.organisation
+    )
 
 
 def _via(words: i18n.Catalogue, person: str, organisation: str) -> str:
     if person and organisation:
-        return words.gettext("%(owner)s via %(organisation)s") % {"owner": person, "organisation": organisation}
+        return words.gettext("%(owner)s via %(organisation)s") % {
+            "owner": person,
+            "organisation": organisation,
+        }
     return person or organisation
 
 
@@ -182,9 +239,14 @@ def _via(words: i18n.Catalogue, person: str, organisation: str) -> str:
 def _engine(language: str, *, html: bool) -> jinja2.Environment:
     """A template engine per language; autoescape is off for plain text only."""
     engine = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=html,  # noqa: S701 (off for plain text only)
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=html,  # noqa: S701 (off for plain text only)
         undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, extensions=["jinja2.ext.i18n"], auto_reload=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        extensions=["jinja2.ext.i18n"],
+        auto_reload=False,
     )
     words = i18n.catalogue(language)
     engine.install_gettext_callables(words.gettext, words.ngettext, newstyle=True)  # type: ignore[attr-defined]

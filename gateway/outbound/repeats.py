@@ -1,6 +1,7 @@
 """A recurrence rule as people say it.
 
-The kinds of domain.md §6 are told in full. A rule that says anything else is named as a series, rather than told by half.
+The kinds of domain.md §6 are told in full. A rule that says anything else is named as a series,
+rather than told by half.
 """
 
 import re
@@ -11,10 +12,19 @@ from gateway.i18n import Catalogue, marked
 from gateway.itip import zones
 from gateway.model import Edition
 
-ORDINALS = {"1": marked("the first"), "2": marked("the second"), "3": marked("the third"), "4": marked("the fourth"),
-            "-1": marked("the last")}
-OTHER = {"DAILY": marked("every other day"), "WEEKLY": marked("every other week"), "MONTHLY": marked("every other month"),
-         "YEARLY": marked("every other year")}
+ORDINALS = {
+    "1": marked("the first"),
+    "2": marked("the second"),
+    "3": marked("the third"),
+    "4": marked("the fourth"),
+    "-1": marked("the last"),
+}
+OTHER = {
+    "DAILY": marked("every other day"),
+    "WEEKLY": marked("every other week"),
+    "MONTHLY": marked("every other month"),
+    "YEARLY": marked("every other year"),
+}
 """Every second one has words of its own in most languages."""
 DAY = re.compile(r"\+?(-?\d)?(MO|TU|WE|TH|FR|SA|SU)")
 WORKING = frozenset(zones.DAYS[:5])
@@ -23,7 +33,9 @@ ELSEWHERE = frozenset({"FREQ", "INTERVAL", "COUNT", "UNTIL", "WKST"})
 
 
 def said(series: Edition, words: Catalogue) -> str:
-    """The rule of a series: "every week on Tuesday, 6 times". The series has a rule; a list of dates is told as such."""
+    """The rule of a series: "every week on Tuesday, 6 times". The series has a rule; a list of
+    dates is told as such.
+    """
     parts = rules.parts(series.recurrence.rrule) if series.recurrence is not None else {}
     return _which(parts, words) + _end(series, parts, words)
 
@@ -31,7 +43,12 @@ def said(series: Edition, words: Catalogue) -> str:
 def _which(parts: dict[str, str], words: Catalogue) -> str:
     frequency, step = parts.get("FREQ", ""), parts.get("INTERVAL", "1")
     days = {name: value for name, value in parts.items() if name not in ELSEWHERE}
-    if frequency in ("DAILY", "WEEKLY") and step == "1" and days.keys() == {"BYDAY"} and set(days["BYDAY"].split(",")) == WORKING:
+    if (
+        frequency in ("DAILY", "WEEKLY")
+        and step == "1"
+        and days.keys() == {"BYDAY"}
+        and set(days["BYDAY"].split(",")) == WORKING
+    ):
         return words.gettext("every working day")
     on = _on(frequency, days, words)
     if frequency not in OTHER or not step.isdigit() or on is None:
@@ -52,7 +69,9 @@ def _every(frequency: str, step: int, words: Catalogue) -> str:
 
 
 def _on(frequency: str, days: dict[str, str], words: Catalogue) -> str | None:
-    """The days that the rule names; "" where the first date says them, None where there are no plain words for them."""
+    """The days that the rule names; "" where the first date says them, None where there are no
+    plain words for them.
+    """
     if not days:
         return ""
     match frequency, *sorted(days):
@@ -72,9 +91,17 @@ def _on(frequency: str, days: dict[str, str], words: Catalogue) -> str | None:
 
 def _weekdays(named: str, words: Catalogue) -> str | None:
     days = [DAY.fullmatch(part) for part in named.split(",")]
-    names = [words.pgettext("a weekday of every week", "%(day)s") % {"day": words.weekday(zones.DAYS.index(day[2]))}
-             for day in days if day is not None and day[1] is None]
-    return words.gettext("on %(days)s") % {"days": words.listed(names)} if len(names) == len(days) else None
+    names = [
+        words.pgettext("a weekday of every week", "%(day)s")
+        % {"day": words.weekday(zones.DAYS.index(day[2]))}
+        for day in days
+        if day is not None and day[1] is None
+    ]
+    return (
+        words.gettext("on %(days)s") % {"days": words.listed(names)}
+        if len(names) == len(days)
+        else None
+    )
 
 
 def _counted(named: list[str], words: Catalogue) -> str | None:
@@ -84,8 +111,13 @@ def _counted(named: list[str], words: Catalogue) -> str | None:
         day = DAY.fullmatch(part)
         if day is None or day[1] not in ORDINALS:
             return None
-        names.append(words.pgettext("one weekday of a month", "%(ordinal)s %(day)s") % {
-            "ordinal": words.gettext(ORDINALS[day[1]]), "day": words.weekday(zones.DAYS.index(day[2]))})
+        names.append(
+            words.pgettext("one weekday of a month", "%(ordinal)s %(day)s")
+            % {
+                "ordinal": words.gettext(ORDINALS[day[1]]),
+                "day": words.weekday(zones.DAYS.index(day[2])),
+            }
+        )
     return words.pgettext("weekdays of a month", "on %(days)s") % {"days": words.listed(names)}
 
 

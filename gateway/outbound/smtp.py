@@ -1,22 +1,27 @@
-"""The sending edge: hands one letter at a time to the account's submission server. Sole importer of aiosmtplib.
+"""The sending edge: hands one letter at a time to the account's submission server. Sole importer of
+aiosmtplib.
 
-What: a `Pool` keeps up to `smtp.connections` connections open and reuses them; `Pool.send` returns a `Receipt` that
-says how far one letter came and what the server said. What follows from a receipt is decided in `outbound.retry`.
+What: a `Pool` keeps up to `smtp.connections` connections open and reuses them; `Pool.send` returns
+a `Receipt` that says how far one letter came and what the server said. What follows from a receipt
+is decided in `outbound.retry`.
 
-Standards: RFC 5321 (SMTP), 6409 (submission), 3207 (STARTTLS), 8314 (TLS from the first byte), 4954 (AUTH PLAIN and
-LOGIN; XOAUTH2 as Google and Microsoft document it), 1870 (SIZE), 6152 (8BITMIME), 6531 (SMTPUTF8), 2034 and 3463 (enhanced status codes).
+Standards: RFC 5321 (SMTP), 6409 (submission), 3207 (STARTTLS), 8314 (TLS from the first byte), 4954
+(AUTH PLAIN and LOGIN; XOAUTH2 as Google and Microsoft document it), 1870 (SIZE), 6152 (8BITMIME),
+6531 (SMTPUTF8), 2034 and 3463 (enhanced status codes).
 
-On failure: nothing is raised for what a server does. A lost connection, a timeout, an answer that is no SMTP, a name
-that does not resolve or a certificate that does not fit give a receipt without a code. The letter counts as accepted
-only by a 2xx answer to its final dot; once its body was written it is never sent a second time by the same `send`. A
-cancelled `send` cuts its connection at once, so nothing more of the letter leaves.
+On failure: nothing is raised for what a server does. A lost connection, a timeout, an answer that
+is no SMTP, a name that does not resolve or a certificate that does not fit give a receipt without a
+code. The letter counts as accepted only by a 2xx answer to its final dot; once its body was written
+it is never sent a second time by the same `send`. A cancelled `send` cuts its connection at once,
+so nothing more of the letter leaves.
 
-Security: certificates and names are verified, TLS 1.2 or newer; with `security` other than "none" nothing but EHLO and
-STARTTLS ever leaves in clear. Addresses are checked before they reach a command line. The server's words are reduced to
-one printable line, without the password or token should a server repeat it.
+Security: certificates and names are verified, TLS 1.2 or newer; with `security` other than "none"
+nothing but EHLO and STARTTLS ever leaves in clear. Addresses are checked before they reach a
+command line. The server's words are reduced to one printable line, without the password or token
+should a server repeat it.
 
-Limits: every wait has an end. The wait for the answer to the final dot is longer than the
-others, because giving up there may mean a second copy (RFC 5321 §4.5.3.2.6, RFC 1047). No pipelining.
+Limits: every wait has an end. The wait for the answer to the final dot is longer than the others,
+because giving up there may mean a second copy (RFC 5321 §4.5.3.2.6, RFC 1047). No pipelining.
 """
 
 import asyncio
@@ -46,13 +51,18 @@ _AFTER_THE_DOT = 4
 """How many times `timeout_seconds` the answer to the final dot may take."""
 _QUIT_SECONDS = 2.0
 
-# RFC 5321 §4.1.2: what can stand between < and > without ending the path early. UTF-8 is allowed (RFC 6531 §3.3).
-_MAILBOX = re.compile(r'(?:[^\s<>()\[\]\\,;:"@\x00-\x1f\x7f]+|"(?:[^"\\\x00-\x1f\x7f]|\\[ -~])*")'
-                      r'@(?:[^\s<>()\[\]\\,;:"@\x00-\x1f\x7f]+|\[[0-9A-Za-z.:]+\])')
+# RFC 5321 §4.1.2: what can stand between < and > without ending the path early. UTF-8 is allowed
+# (RFC 6531 §3.3).
+_MAILBOX = re.compile(
+    r'(?:[^\s<>()\[\]\\,;:"@\x00-\x1f\x7f]+|"(?:[^"\\\x00-\x1f\x7f]|\\[ -~])*")'
+    r'@(?:[^\s<>()\[\]\\,;:"@\x00-\x1f\x7f]+|\[[0-9A-Za-z.:]+\])'
+)
 
 
 class _Failure(Exception):
-    """A finding of ours that ends an attempt at the current step. `enhanced`: 4.x for now, 5.x for good (RFC 3463)."""
+    """A finding of ours that ends an attempt at the current step. `enhanced`: 4.x for now, 5.x for
+    good (RFC 3463).
+    """
 
     def __init__(self, text: str, enhanced: str) -> None:
         super().__init__(text)
@@ -60,19 +70,30 @@ class _Failure(Exception):
 
 
 class _Unfit(_Failure):
-    """This letter cannot go through this server. Nothing of it was sent: the connection is as good as before."""
+    """This letter cannot go through this server. Nothing of it was sent: the connection is as good
+    as before.
+    """
 
 
 class Pool:
-    """Connections to one account's server. `send` may be called concurrently; more than `connections` wait their turn.
+    """Connections to one account's server. `send` may be called concurrently; more than
+    `connections` wait their turn.
 
-    `password`: as from `settings.secret`; `tokens`: instead of it for `sign_in = "xoauth2"`. `hostname`: our name for EHLO.
-    `idle_seconds`: unused connections close then.
-    Raises `ConfigurationError` if `ca_file` cannot be read. To be closed with `aclose`, or used as a context manager.
+    `password`: as from `settings.secret`; `tokens`: instead of it for `sign_in = "xoauth2"`.
+    `hostname`: our name for EHLO. `idle_seconds`: unused connections close then. Raises
+    `ConfigurationError` if `ca_file` cannot be read. To be closed with `aclose`, or used as a
+    context manager.
     """
 
-    def __init__(self, account: settings.Smtp, *, password: str = "", tokens: accounts.Tokens | None = None,
-                 hostname: str | None = None, idle_seconds: float = 10.0) -> None:
+    def __init__(
+        self,
+        account: settings.Smtp,
+        *,
+        password: str = "",
+        tokens: accounts.Tokens | None = None,
+        hostname: str | None = None,
+        idle_seconds: float = 10.0,
+    ) -> None:
         self._account = account
         self._password, self._tokens = password, tokens
         self._hostname = hostname
@@ -86,12 +107,18 @@ class Pool:
     async def __aenter__(self) -> "Pool":
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                        trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         await self.aclose()
 
     async def send(self, submission: Submission) -> Receipt:
-        """Hand one letter to the server. Raises nothing but `CancelledError`, and `RuntimeError` after `aclose`."""
+        """Hand one letter to the server. Raises nothing but `CancelledError`, and `RuntimeError`
+        after `aclose`.
+        """
         if self._closed:
             raise RuntimeError("the SMTP pool is closed")
         async with self._turns:
@@ -105,11 +132,15 @@ class Pool:
             # Before another one is opened, so that the server never sees more than `connections`.
             if (spent := self._spent()) is not None:
                 await spent.quit()
-            connection = _Connection(self._account, self._password, self._tokens, self._hostname, self._tls)
+            connection = _Connection(
+                self._account, self._password, self._tokens, self._hostname, self._tls
+            )
             return await self._attempt(connection, submission, started, until)
 
     async def aclose(self) -> None:
-        """Take leave of the server on every unused connection. A `send` in progress finishes and then hangs up."""
+        """Take leave of the server on every unused connection. A `send` in progress finishes and
+        then hangs up.
+        """
         self._closed = True
         if self._tending is not None:
             self._tending.cancel()
@@ -118,9 +149,13 @@ class Pool:
         await asyncio.gather(*(connection.quit() for connection in idle))
 
     def _warm(self) -> "_Connection | None":
-        """The good connection that was used last, so that surplus ones grow idle. Forgets what the server closed."""
+        """The good connection that was used last, so that surplus ones grow idle. Forgets what the
+        server closed.
+        """
         self._idle = [connection for connection in self._idle if connection.is_open]
-        warm = next((connection for connection in reversed(self._idle) if not connection.spent), None)
+        warm = next(
+            (connection for connection in reversed(self._idle) if not connection.spent), None
+        )
         if warm is not None:
             self._idle.remove(warm)
         return warm
@@ -131,16 +166,22 @@ class Pool:
             self._idle.remove(spent)
         return spent
 
-    async def _attempt(self, connection: "_Connection", submission: Submission, started: datetime,
-                       until: float) -> Receipt:
+    async def _attempt(
+        self, connection: "_Connection", submission: Submission, started: datetime, until: float
+    ) -> Receipt:
         connection.until = until
         try:
             response = await connection.deliver(submission)
-            code, text, enhanced = response.code, response.message, receipts.enhanced(response.message)
+            code, text, enhanced = (
+                response.code,
+                response.message,
+                receipts.enhanced(response.message),
+            )
         except _Unfit as unfit:
             code, text, enhanced = None, unfit.text, unfit.enhanced
         except Exception as error:
-            # Whatever a peer's bytes provoke, in the library too, is this attempt's failure and not the worker's.
+            # Whatever a peer's bytes provoke, in the library too, is this attempt's failure and not
+            # the worker's.
             code, text, enhanced = connection.explain(error)
             connection.spent = True
             if code is None:
@@ -150,8 +191,15 @@ class Pool:
             raise
         # No await from here on: a cancellation would lose the news that the letter was accepted.
         self._keep(connection)
-        return Receipt(step=connection.step, code=code, text=receipts.one_line(text), enhanced=enhanced,
-                       host=connection.host, started=started, ended=datetime.now(UTC))
+        return Receipt(
+            step=connection.step,
+            code=code,
+            text=receipts.one_line(text),
+            enhanced=enhanced,
+            host=connection.host,
+            started=started,
+            ended=datetime.now(UTC),
+        )
 
     def _keep(self, connection: "_Connection") -> None:
         if self._closed or not connection.is_open:
@@ -178,18 +226,31 @@ class Pool:
 
 
 class _Connection:
-    """One connection from dial to QUIT. `step` is where it stands; by `until` (loop time) the body must be written.
+    """One connection from dial to QUIT. `step` is where it stands; by `until` (loop time) the body
+    must be written.
 
-    aiosmtplib's own time limits are off: `asyncio.wait_for` of Python 3.11 can lose a cancellation (bpo-37658).
+    aiosmtplib's own time limits are off: `asyncio.wait_for` of Python 3.11 can lose a cancellation
+    (bpo-37658).
     """
 
-    def __init__(self, account: settings.Smtp, password: str, tokens: accounts.Tokens | None, hostname: str | None,
-                 tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self,
+        account: settings.Smtp,
+        password: str,
+        tokens: accounts.Tokens | None,
+        hostname: str | None,
+        tls: ssl.SSLContext | None,
+    ) -> None:
         self._account = account
         self._password, self._tokens, self._token = password, tokens, ""
         self._hostname = hostname
-        self._smtp = aiosmtplib.SMTP(hostname=account.host, timeout=None, use_tls=account.security == "tls",
-                                     start_tls=False, tls_context=tls)
+        self._smtp = aiosmtplib.SMTP(
+            hostname=account.host,
+            timeout=None,
+            use_tls=account.security == "tls",
+            start_tls=False,
+            tls_context=tls,
+        )
         self._socket: socket.socket | None = None
         self._transport: asyncio.WriteTransport | None = None
         self._delivered = 0
@@ -204,7 +265,9 @@ class _Connection:
         return self._smtp.is_connected
 
     async def deliver(self, submission: Submission) -> aiosmtplib.SMTPResponse:
-        """The final 2xx answer; anything else is raised, with `step` saying where. Opens the connection if need be."""
+        """The final 2xx answer; anything else is raised, with `step` saying where. Opens the
+        connection if need be.
+        """
         sender, recipient = self._paths(submission)
         if not self.is_open:
             await self._open()
@@ -224,12 +287,15 @@ class _Connection:
             async with asyncio.timeout(min(_QUIT_SECONDS, self._account.timeout_seconds)):
                 await self._smtp.execute_command(b"QUIT")
         except (aiosmtplib.SMTPException, OSError):
-            pass  # No letter is in flight: a server that does not answer here takes nothing with it.
+            # No letter is in flight: a server that does not answer here takes nothing with it.
+            pass
         finally:
             self.drop()
 
     def drop(self) -> None:
-        """Cut the connection now. Closing in order would go on writing a letter that was given up."""
+        """Cut the connection now. Closing in order would go on writing a letter that was given
+        up.
+        """
         if self._transport is not None:
             self._transport.abort()
         elif self._socket is not None:
@@ -238,9 +304,14 @@ class _Connection:
         self._smtp.close()
 
     def explain(self, error: Exception) -> tuple[int | None, str, str]:
-        """(code, text, enhanced) for what ended an attempt; corrects `step` where only the error tells it."""
-        if isinstance(error, aiosmtplib.SMTPConnectError) and isinstance(error.__cause__, OSError) \
-                and not isinstance(error.__cause__, aiosmtplib.SMTPException):
+        """(code, text, enhanced) for what ended an attempt; corrects `step` where only the error
+        tells it.
+        """
+        if (
+            isinstance(error, aiosmtplib.SMTPConnectError)
+            and isinstance(error.__cause__, OSError)
+            and not isinstance(error.__cause__, aiosmtplib.SMTPException)
+        ):
             self.step, error = Step.CONNECT, error.__cause__
         if isinstance(error, _Failure):
             return None, error.text, error.enhanced
@@ -248,24 +319,40 @@ class _Connection:
             if 200 <= error.code <= 599:  # RFC 5321 §4.3.2
                 return error.code, self._masked(error.message), receipts.enhanced(error.message)
             words = error.message.removeprefix("Malformed SMTP response line: ")
-            return None, f"{self.host}: not an SMTP answer at {self.step}: {self._masked(words)}", "4.5.0"
+            return (
+                None,
+                f"{self.host}: not an SMTP answer at {self.step}: {self._masked(words)}",
+                "4.5.0",
+            )
         return None, *self._our_words(error)
 
     def _our_words(self, error: Exception) -> tuple[str, str]:
         if isinstance(error, ssl.SSLCertVerificationError):
-            return f"the certificate of {self.host} is not accepted: {error.verify_message}", "4.7.5"
+            return (
+                f"the certificate of {self.host} is not accepted: {error.verify_message}",
+                "4.7.5",
+            )
         if isinstance(error, ssl.SSLError):
             hint = " (no TLS on this port?)" if error.reason == "WRONG_VERSION_NUMBER" else ""
             return f"TLS with {self.host} failed: {error.reason or error}{hint}", "4.7.5"
         if isinstance(error, TimeoutError):
-            # A server that waits for our handshake says nothing: the usual slip with ports 465 and 587.
-            hint = " (TLS from the first byte expected there?)" if (
-                self.step is Step.GREETING and self._account.security != "tls") else ""
+            # A server that waits for our handshake says nothing: the usual slip with ports 465 and
+            # 587.
+            hint = (
+                " (TLS from the first byte expected there?)"
+                if (self.step is Step.GREETING and self._account.security != "tls")
+                else ""
+            )
             return f"{self.host}: no answer in time at {self.step}{hint}", "4.4.2"
         if isinstance(error, socket.gaierror):
             return f"{self._account.host} cannot be resolved: {error.strerror}", "4.4.3"
-        if isinstance(error, aiosmtplib.SMTPServerDisconnected | aiosmtplib.SMTPConnectError | ConnectionResetError):
-            handshake = self.step is Step.STARTTLS or (self.step is Step.CONNECT and self._account.security == "tls")
+        if isinstance(
+            error,
+            aiosmtplib.SMTPServerDisconnected | aiosmtplib.SMTPConnectError | ConnectionResetError,
+        ):
+            handshake = self.step is Step.STARTTLS or (
+                self.step is Step.CONNECT and self._account.security == "tls"
+            )
             hint = " (no TLS version in common?)" if handshake else ""
             return f"{self.host} closed the connection at {self.step}{hint}", "4.4.2"
         if isinstance(error, OSError):
@@ -285,7 +372,9 @@ class _Connection:
         if account.security == "starttls":
             if not self._smtp.supports_extension("starttls"):
                 self.step = Step.STARTTLS
-                raise _Failure(f"{self.host} does not offer STARTTLS; nothing is sent in clear text", "4.7.4")
+                raise _Failure(
+                    f"{self.host} does not offer STARTTLS; nothing is sent in clear text", "4.7.4"
+                )
             async with self._limit(Step.STARTTLS):
                 await self._smtp.starttls()
             self._transport = cast(asyncio.WriteTransport, self._smtp.transport)
@@ -309,13 +398,16 @@ class _Connection:
                     await self._smtp.auth_plain(self._account.username, self._password)
                     return
                 except aiosmtplib.SMTPAuthenticationError as refused:
-                    # RFC 4954 §4: 504, offered but not supported. Any other refusal stands: a second try with the same
-                    # password only feeds the server's lock-out.
+                    # RFC 4954 §4: 504, offered but not supported. Any other refusal stands: a
+                    # second try with the same password only feeds the server's lock-out.
                     if refused.code != 504 or "login" not in offered:
                         raise
             elif "login" not in offered:
-                raise _Failure(f"a username is set, but {self.host} offers neither AUTH PLAIN nor LOGIN "
-                               f"({' '.join(offered) or 'no AUTH at all'})", "5.7.4")
+                raise _Failure(
+                    f"a username is set, but {self.host} offers neither AUTH PLAIN nor LOGIN "
+                    f"({' '.join(offered) or 'no AUTH at all'})",
+                    "5.7.4",
+                )
             await self._smtp.auth_login(self._account.username, self._password)
 
     async def _show_token(self, tokens: accounts.Tokens) -> None:
@@ -329,7 +421,8 @@ class _Connection:
                     await self._smtp.auth_xoauth2(self._account.username, self._token)
                 return
             except aiosmtplib.SMTPAuthenticationError as refused:
-                if refused.code != 535:  # RFC 4954 §6: the credentials themselves; a token may have ended before its time
+                # RFC 4954 §6: the credentials themselves; a token may have ended before its time.
+                if refused.code != 535:
                     raise
             self._token = await tokens.renewed(self._token)
         except accounts.TokenRefused as refusal:
@@ -340,7 +433,9 @@ class _Connection:
             await self._smtp.auth_xoauth2(self._account.username, self._token)
 
     def _paths(self, submission: Submission) -> tuple[bytes, bytes]:
-        """Sender and recipient as they stand between < and >; checked before a connection is even opened."""
+        """Sender and recipient as they stand between < and >; checked before a connection is even
+        opened.
+        """
         self.step = Step.MAIL
         sender = _path(submission.sender, "5.1.7") if submission.sender else b""
         self.step = Step.RCPT
@@ -352,29 +447,40 @@ class _Connection:
         """Parameters of MAIL. Raises `_Unfit` for a letter that this server says it cannot take."""
         offers, size, options = self._smtp.esmtp_extensions, len(submission.content), []
         if "size" in offers:
-            limit = int(offers["size"]) if offers["size"].isascii() and offers["size"].isdigit() else 0
+            limit = (
+                int(offers["size"]) if offers["size"].isascii() and offers["size"].isdigit() else 0
+            )
             if 0 < limit < size:  # RFC 1870 §4: 0 is no limit
-                raise _Unfit(f"the letter has {size} bytes, {self.host} takes at most {limit}", "5.3.4")
+                raise _Unfit(
+                    f"the letter has {size} bytes, {self.host} takes at most {limit}", "5.3.4"
+                )
             options.append(b"SIZE=%d" % size)
         if not submission.content.isascii():
             if "8bitmime" not in offers:
-                raise _Unfit(f"the letter has 8-bit text and {self.host} does not offer 8BITMIME", "5.6.3")
+                raise _Unfit(
+                    f"the letter has 8-bit text and {self.host} does not offer 8BITMIME", "5.6.3"
+                )
             options.append(b"BODY=8BITMIME")
         if not (sender + recipient).isascii():
             if "smtputf8" not in offers:
                 self.step = Step.MAIL if recipient.isascii() else Step.RCPT
-                raise _Unfit(f"the address is not ASCII and {self.host} does not offer SMTPUTF8", "5.6.7")
+                raise _Unfit(
+                    f"the address is not ASCII and {self.host} does not offer SMTPUTF8", "5.6.7"
+                )
             options.append(b"SMTPUTF8")
         return options
 
-    async def _command(self, step: Step, *words: bytes, expected: Collection[int] = range(200, 300)) -> None:
+    async def _command(
+        self, step: Step, *words: bytes, expected: Collection[int] = range(200, 300)
+    ) -> None:
         async with self._limit(step):
             response = await self._smtp.execute_command(*words)
         if response.code not in expected:
             raise aiosmtplib.SMTPResponseException(response.code, response.message)
 
     async def _body(self, content: bytes) -> aiosmtplib.SMTPResponse:
-        # Not `SMTP.data()`: its errors do not tell whether DATA or the letter was refused, and only 250 is good to it.
+        # Not `SMTP.data()`: its errors do not tell whether DATA or the letter was refused, and only
+        # 250 is good to it.
         protocol = self._smtp.protocol
         if protocol is None:
             raise aiosmtplib.SMTPServerDisconnected("Connection lost")
@@ -391,10 +497,13 @@ class _Connection:
     def _limit(self, step: Step) -> asyncio.Timeout:
         self._expect_silence()
         self.step = step
-        return asyncio.timeout_at(min(self.until, asyncio.get_running_loop().time() + self._account.timeout_seconds))
+        return asyncio.timeout_at(
+            min(self.until, asyncio.get_running_loop().time() + self._account.timeout_seconds)
+        )
 
     def _expect_silence(self) -> None:
-        """A server that answered twice is out of step: its surplus 250 would pass for the answer to our next words.
+        """A server that answered twice is out of step: its surplus 250 would pass for the answer to
+        our next words.
 
         aiosmtplib keeps the surplus and has no public way to see it.
         """
@@ -402,7 +511,9 @@ class _Connection:
             raise _Failure(f"{self.host} answered more than it was asked at {self.step}", "4.5.0")
 
     def _masked(self, text: str) -> str:
-        """The server's words without our password or token, for servers that repeat the line they refuse."""
+        """The server's words without our password or token, for servers that repeat the line they
+        refuse.
+        """
         if self.step is not Step.AUTH:
             return text
         user, password = self._account.username, self._password.encode()
@@ -410,15 +521,19 @@ class _Connection:
         secrets = [plain, password] if self._password else []
         secrets += [accounts.bearer(user, self._token), self._token.encode()] if self._token else []
         for secret in secrets:
-            text = text.replace(base64.b64encode(secret).decode(), "***").replace(secret.decode(), "***")
+            text = text.replace(base64.b64encode(secret).decode(), "***").replace(
+                secret.decode(), "***"
+            )
         return text
 
 
 def _connection_was_stale(receipt: Receipt) -> bool:
-    """Whether a reused connection, not the letter, is to blame, so that a fresh one may be tried at once.
+    """Whether a reused connection, not the letter, is to blame, so that a fresh one may be tried at
+    once.
 
-    True for a connection that turned out to be closed or closing (421), and for any refusal of MAIL: that is where
-    servers announce that they want no more letters in one session. Never once the body was written.
+    True for a connection that turned out to be closed or closing (421), and for any refusal of
+    MAIL: that is where servers announce that they want no more letters in one session. Never once
+    the body was written.
     """
     if receipt.step is Step.BODY or (receipt.code is None and receipt.enhanced.startswith("5.")):
         return False
@@ -426,7 +541,9 @@ def _connection_was_stale(receipt: Receipt) -> bool:
 
 
 def _path(address: str, enhanced: str) -> bytes:
-    """An address as it stands between < and >, its domain in IDNA's ASCII form: only a local part needs SMTPUTF8."""
+    """An address as it stands between < and >, its domain in IDNA's ASCII form: only a local part
+    needs SMTPUTF8.
+    """
     local, _, domain = address.rpartition("@")
     if not _MAILBOX.fullmatch(address):
         raise _Unfit(f"not a mail address: {address}", enhanced)

@@ -1,8 +1,9 @@
-"""Whose letter is next: at most so many at a time, and to one destination no more than it has shown that it can take.
+"""Whose letter is next: at most so many at a time, and to one destination no more than it has shown
+that it can take.
 
-A destination begins with half of the connections, gets one more whenever it used all it had and took a letter, and falls to one
-when it puts a letter off or does not answer: a domain that is slow, or down, never has all connections to itself. Destinations
-that wait take turns.
+A destination begins with half of the connections, gets one more whenever it used all it had and
+took a letter, and falls to one when it puts a letter off or does not answer: a domain that is slow,
+or down, never has all connections to itself. Destinations that wait take turns.
 """
 
 import asyncio
@@ -67,7 +68,9 @@ class Turns:
     def _grant(self) -> None:
         """Give free turns to those who wait, one to each domain in rotation."""
         while self._busy.total() < self._most:
-            domain = next((one for one in self._waiting if self._busy[one] < self.window(one)), None)
+            domain = next(
+                (one for one in self._waiting if self._busy[one] < self.window(one)), None
+            )
             if domain is None:
                 return
             queue = self._waiting.pop(domain)

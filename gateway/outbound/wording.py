@@ -1,4 +1,5 @@
-"""What a letter says, in words: what happened, when and where, what is different from the last letter.
+"""What a letter says, in words: what happened, when and where, what is different from the last
+letter.
 
 Pure: from a letter and a catalogue. The templates only arrange what is decided here.
 """
@@ -27,7 +28,9 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Something the reader held otherwise; `before` is empty where the old text would help nobody (a long agenda)."""
+    """Something the reader held otherwise; `before` is empty where the old text would help nobody
+    (a long agenda).
+    """
 
     label: str
     before: tuple[str, ...]
@@ -50,9 +53,15 @@ LEADS = {
     (Change.INVITATION, Kind.MEETING): marked("%(owner)s invites you to a meeting."),
     (Change.INVITATION, Kind.TASK): marked("%(owner)s invites you to take part in a task."),
     (Change.INVITATION, Kind.CALL): marked("%(owner)s invites you to a call."),
-    (Change.REINSTATED, Kind.MEETING): marked("The meeting takes place after all. %(owner)s invites you again."),
-    (Change.REINSTATED, Kind.TASK): marked("The task is to be done after all. %(owner)s invites you again."),
-    (Change.REINSTATED, Kind.CALL): marked("The call takes place after all. %(owner)s invites you again."),
+    (Change.REINSTATED, Kind.MEETING): marked(
+        "The meeting takes place after all. %(owner)s invites you again."
+    ),
+    (Change.REINSTATED, Kind.TASK): marked(
+        "The task is to be done after all. %(owner)s invites you again."
+    ),
+    (Change.REINSTATED, Kind.CALL): marked(
+        "The call takes place after all. %(owner)s invites you again."
+    ),
     (Change.MOVED, Kind.MEETING): marked("%(owner)s has moved this meeting. Please answer again."),
     (Change.MOVED, Kind.TASK): marked("%(owner)s has moved this task. Please answer again."),
     (Change.MOVED, Kind.CALL): marked("%(owner)s has moved this call. Please answer again."),
@@ -63,29 +72,51 @@ LEADS = {
     (Change.CANCELLED, Kind.TASK): marked("%(owner)s has cancelled this task."),
     (Change.CANCELLED, Kind.CALL): marked("%(owner)s has cancelled this call."),
     (Change.WITHDRAWN, Kind.MEETING): marked(
-        "%(owner)s has withdrawn this invitation. The meeting itself is not cancelled."),
+        "%(owner)s has withdrawn this invitation. The meeting itself is not cancelled."
+    ),
     (Change.WITHDRAWN, Kind.TASK): marked(
-        "%(owner)s has withdrawn this invitation. The task itself is not cancelled."),
+        "%(owner)s has withdrawn this invitation. The task itself is not cancelled."
+    ),
     (Change.WITHDRAWN, Kind.CALL): marked(
-        "%(owner)s has withdrawn this invitation. The call itself is not cancelled."),
+        "%(owner)s has withdrawn this invitation. The call itself is not cancelled."
+    ),
     (Change.ASKED_AGAIN, Kind.MEETING): marked(
-        "You answered an earlier time of this meeting, so your answer does not count. Please answer for the time below."),
+        "You answered an earlier time of this meeting, so your answer does not count. Please answer"
+        " for the time below."
+    ),
     (Change.ASKED_AGAIN, Kind.TASK): marked(
-        "You answered an earlier date of this task, so your answer does not count. Please answer for the date below."),
+        "You answered an earlier date of this task, so your answer does not count. Please answer"
+        " for the date below."
+    ),
     (Change.ASKED_AGAIN, Kind.CALL): marked(
-        "You answered an earlier time of this call, so your answer does not count. Please answer for the time below."),
-    (Change.STANDS, Kind.MEETING): marked("The meeting takes place as planned. Please answer again."),
+        "You answered an earlier time of this call, so your answer does not count. Please answer"
+        " for the time below."
+    ),
+    (Change.STANDS, Kind.MEETING): marked(
+        "The meeting takes place as planned. Please answer again."
+    ),
     (Change.STANDS, Kind.TASK): marked("The task is to be done as planned. Please answer again."),
     (Change.STANDS, Kind.CALL): marked("The call takes place as planned. Please answer again."),
-    **{(Change.REMINDER, kind): marked("%(owner)s has not received an answer to this invitation from you yet.") for kind in Kind},
+    **{
+        (Change.REMINDER, kind): marked(
+            "%(owner)s has not received an answer to this invitation from you yet."
+        )
+        for kind in Kind
+    },
     (Change.PROPOSAL_DECLINED, Kind.MEETING): marked(
-        "%(owner)s cannot follow your proposal. The meeting stays as it is."),
+        "%(owner)s cannot follow your proposal. The meeting stays as it is."
+    ),
     (Change.PROPOSAL_DECLINED, Kind.TASK): marked(
-        "%(owner)s cannot follow your proposal. The task stays as it is."),
+        "%(owner)s cannot follow your proposal. The task stays as it is."
+    ),
     (Change.PROPOSAL_DECLINED, Kind.CALL): marked(
-        "%(owner)s cannot follow your proposal. The call stays as it is."),
+        "%(owner)s cannot follow your proposal. The call stays as it is."
+    ),
 }
-BEFORE_TIME, BEFORE_DATE = marked("Please answer before the time below."), marked("Please answer before the date below.")
+BEFORE_TIME, BEFORE_DATE = (
+    marked("Please answer before the time below."),
+    marked("Please answer before the date below."),
+)
 """What a reminder says where the owner has named no time by which he wants an answer."""
 STANDINGS = {
     Reply.ACCEPTED: marked("Your answer stands: yes."),
@@ -107,7 +138,9 @@ COMPARED = (Change.MOVED, Change.UPDATED, Change.REINSTATED, Change.ASKED_AGAIN,
 
 @dataclass(frozen=True, slots=True)
 class Teller:
-    """Puts the facts of one letter into words; `organisation` stands in for an owner without a name."""
+    """Puts the facts of one letter into words; `organisation` stands in for an owner without a
+    name.
+    """
 
     letter: Letter
     words: Catalogue
@@ -115,35 +148,52 @@ class Teller:
 
     def owner(self) -> str:
         shown = ics.facts(self.letter)
-        return ics.common_name(shown.organizer) or self.organisation or self.letter.organizer_address
+        return (
+            ics.common_name(shown.organizer) or self.organisation or self.letter.organizer_address
+        )
 
     def title(self) -> str:
         shown = ics.facts(self.letter)
         return texts.line(shown.title) or self.words.gettext(NAMELESS[shown.kind])
 
     def heading(self) -> str:
-        """"Moved": the one word of the subject."""
+        """ "Moved": the one word of the subject."""
         return self.words.gettext(TITLES[news.of(self.letter)])
 
     def subject(self) -> str:
-        values = {"what": self.heading(), "title": texts.clip(self.title(), 120), "when": self.short()}
+        values = {
+            "what": self.heading(),
+            "title": texts.clip(self.title(), 120),
+            "when": self.short(),
+        }
         return self.words.gettext("%(what)s: %(title)s (%(when)s)") % values
 
     def lead(self) -> str:
         what, kind = news.of(self.letter), ics.facts(self.letter).kind
         sentence = self.words.gettext(LEADS[what, kind]) % {"owner": self.owner()}
-        if what in (Change.UPDATED, Change.PROPOSAL_DECLINED) and self.letter.reply is not Reply.NEEDS_ACTION:
+        if (
+            what in (Change.UPDATED, Change.PROPOSAL_DECLINED)
+            and self.letter.reply is not Reply.NEEDS_ACTION
+        ):
             sentence += " " + self._standing()
         if what is Change.REMINDER and not self._answer_by(self.letter.edition):
             sentence += self._in_time()
         giver = self.letter.remarks.delegated_from
-        if giver is not None and self.letter.method is Method.REQUEST and self.letter.reply is Reply.NEEDS_ACTION:
+        if (
+            giver is not None
+            and self.letter.method is Method.REQUEST
+            and self.letter.reply is Reply.NEEDS_ACTION
+        ):
             name = ics.common_name(giver.name) or giver.address
-            sentence += " " + self.words.gettext("%(name)s has passed this invitation on to you.") % {"name": name}
+            sentence += " " + self.words.gettext(
+                "%(name)s has passed this invitation on to you."
+            ) % {"name": name}
         return sentence
 
     def _in_time(self) -> str:
-        """Nothing where what is shown is no end: a day lasts, and a series may have begun long ago."""
+        """Nothing where what is shown is no end: a day lasts, and a series may have begun long
+        ago.
+        """
         shown = ics.facts(self.letter)
         if shown.start is None:
             return " " + self.words.gettext(BEFORE_DATE)
@@ -155,7 +205,9 @@ class Teller:
         if self.letter.reply is not Reply.DELEGATED or passed_on is None:
             return self.words.gettext(STANDINGS[self.letter.reply])
         name = ics.common_name(passed_on.name) or passed_on.address
-        return self.words.gettext("You have passed this invitation on to %(name)s.") % {"name": name}
+        return self.words.gettext("You have passed this invitation on to %(name)s.") % {
+            "name": name
+        }
 
     def agenda_label(self) -> str:
         """A task or a call has no agenda."""
@@ -164,7 +216,11 @@ class Teller:
 
     def scope(self) -> str:
         """What a letter about one date of a series says about that; "" for any other letter."""
-        return "" if self.letter.instance is None else self.words.gettext("This concerns only this one date of a series.")
+        return (
+            ""
+            if self.letter.instance is None
+            else self.words.gettext("This concerns only this one date of a series.")
+        )
 
     def reason(self) -> str:
         """Why it is cancelled; "" where nobody said."""
@@ -172,48 +228,90 @@ class Teller:
         return self.words.gettext("Reason: %(reason)s") % {"reason": why} if why else ""
 
     def facts(self) -> list[Fact]:
-        """Label and lines, in the order in which people look for them; the agenda is shown apart."""
+        """Label and lines, in the order in which people look for them; the agenda is shown
+        apart.
+        """
         shown, instance, _ = ics.facts(self.letter), self.letter.instance, self.words.gettext
-        found = [Fact(self._when_label(shown), self.when(_begun(shown, instance), instance)),
-                 Fact(_("You proposed"), self._proposed(shown)), Fact(_("Please answer by"), self._answer_by(shown))]
+        found = [
+            Fact(self._when_label(shown), self.when(_begun(shown, instance), instance)),
+            Fact(_("You proposed"), self._proposed(shown)),
+            Fact(_("Please answer by"), self._answer_by(shown)),
+        ]
         if instance is None and shown.recurrence is not None:
             found.append(Fact(_("Repeats"), self._rule(shown)))
             found.append(Fact(_("Also on"), tuple(self._added(shown))))
             found.append(Fact(_("Changed dates"), tuple(self._dates(shown))))
         found.append(Fact(_("Where"), texts.lines(shown.location)))
         found.append(Fact(_("Organizer"), (self.owner(),)))
-        found.append(Fact(_("Participants"), tuple(self._guests(ics.guests(self.letter, instance)))))
+        found.append(
+            Fact(_("Participants"), tuple(self._guests(ics.guests(self.letter, instance))))
+        )
         return [fact for fact in found if fact.lines]
 
     def differences(self) -> list[Difference]:
-        """Old and new of everything visible that is not as it was; empty for a first invitation and a cancellation."""
-        before, now, instance, _ = self.letter.before, self.letter.edition, self.letter.instance, self.words.gettext
+        """Old and new of everything visible that is not as it was; empty for a first invitation and
+        a cancellation.
+        """
+        before, now, instance, _ = (
+            self.letter.before,
+            self.letter.edition,
+            self.letter.instance,
+            self.words.gettext,
+        )
         if before is None or news.of(self.letter) not in COMPARED:
             return []
         found = [
             Difference(_("Title"), texts.lines(before.title), texts.lines(now.title)),
-            Difference(self._when_label(now), self.when(before, instance), self.when(now, instance)),
+            Difference(
+                self._when_label(now), self.when(before, instance), self.when(now, instance)
+            ),
             Difference(_("Time zone"), *self._zones(before, now)),
             Difference(_("Where"), texts.lines(before.location), texts.lines(now.location)),
-            Difference(_("Video meeting"), texts.lines(before.video_url), texts.lines(now.video_url)),
+            Difference(
+                _("Video meeting"), texts.lines(before.video_url), texts.lines(now.video_url)
+            ),
             Difference(_("Answers wanted by"), self._answer_by(before), self._answer_by(now)),
         ]
         if instance is None:
-            found += [Difference(_("Repeats"), *self._rules(before, now)),
-                      Difference(_("Also on"), tuple(self._added(before, now)), tuple(self._added(now, before))),
-                      Difference(_("Changed dates"), tuple(self._dates(before, now)), tuple(self._dates(now, before)))]
-        without = dict.fromkeys((_("Title"), _("Where"), _("Video meeting"), _("Answers wanted by")), _("not given")) | {
-            _("Repeats"): _("only once")}
+            found += [
+                Difference(_("Repeats"), *self._rules(before, now)),
+                Difference(
+                    _("Also on"), tuple(self._added(before, now)), tuple(self._added(now, before))
+                ),
+                Difference(
+                    _("Changed dates"),
+                    tuple(self._dates(before, now)),
+                    tuple(self._dates(now, before)),
+                ),
+            ]
+        without = dict.fromkeys(
+            (_("Title"), _("Where"), _("Video meeting"), _("Answers wanted by")), _("not given")
+        ) | {_("Repeats"): _("only once")}
         told = []
         for one in found:
             if " ".join(one.before) != " ".join(one.now):
                 nothing = (without.get(one.label, _("none")),)
                 told.append(Difference(one.label, one.before or nothing, one.now or nothing))
         if texts.text(before.agenda) != texts.text(now.agenda):
-            told.append(Difference(self.agenda_label(), (), (_("new text below") if now.agenda.strip() else _("removed"),)))
+            told.append(
+                Difference(
+                    self.agenda_label(),
+                    (),
+                    (_("new text below") if now.agenda.strip() else _("removed"),),
+                )
+            )
         if before.guest_list_public != now.guest_list_public:
-            told.append(Difference(_("Guest list"), (), (_("visible to all participants") if now.guest_list_public
-                                                         else _("no longer visible to the participants"),)))
+            told.append(
+                Difference(
+                    _("Guest list"),
+                    (),
+                    (
+                        _("visible to all participants")
+                        if now.guest_list_public
+                        else _("no longer visible to the participants"),
+                    ),
+                )
+            )
         return told
 
     def when(self, edition: Edition, instance: Moment | None) -> tuple[str, ...]:
@@ -222,9 +320,13 @@ class Teller:
         if not isinstance(span.start, datetime):
             return (self._days(span),)
         end = span.end if isinstance(span.end, datetime) else None
-        return self._in_zones(edition, span.start, end, series=instance is None and edition.recurrence is not None)
+        return self._in_zones(
+            edition, span.start, end, series=instance is None and edition.recurrence is not None
+        )
 
-    def _in_zones(self, edition: Edition, start: datetime, end: datetime | None, *, series: bool = False) -> tuple[str, ...]:
+    def _in_zones(
+        self, edition: Edition, start: datetime, end: datetime | None, *, series: bool = False
+    ) -> tuple[str, ...]:
         mine, owners = self.letter.timezone or edition.timezone, edition.timezone
         found = [self._clocks(start, end, mine)]
         if _differ(start, end, mine, owners, series=series):
@@ -233,10 +335,16 @@ class Teller:
 
     def _zones(self, before: Edition, now: Edition) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Those of the owner, where nothing but their name tells them apart at that time."""
-        if self.when(before, self.letter.instance) != self.when(now, self.letter.instance) or editions.zone(before) == editions.zone(now):
+        if self.when(before, self.letter.instance) != self.when(
+            now, self.letter.instance
+        ) or editions.zone(before) == editions.zone(now):
             return (), ()
-        old, new = (zones.display_name(one.timezone, one.start, str(self.words.locale)) if isinstance(one.start, datetime) else ""
-                    for one in (before, now))
+        old, new = (
+            zones.display_name(one.timezone, one.start, str(self.words.locale))
+            if isinstance(one.start, datetime)
+            else ""
+            for one in (before, now)
+        )
         return ((old,), (new,)) if old != new else ((before.timezone,), (now.timezone,))
 
     def _answer_by(self, edition: Edition) -> tuple[str, ...]:
@@ -248,7 +356,14 @@ class Teller:
         start, end = self.letter.remarks.start, self.letter.remarks.end
         if start is None:
             return ()
-        asked = replace(shown, start=start, end=end, all_day=not isinstance(start, datetime), recurrence=None, dates=())
+        asked = replace(
+            shown,
+            start=start,
+            end=end,
+            all_day=not isinstance(start, datetime),
+            recurrence=None,
+            dates=(),
+        )
         return self.when(asked, None)
 
     def _rule(self, edition: Edition) -> tuple[str, ...]:
@@ -258,42 +373,76 @@ class Teller:
         if series.rrule:
             return (repeats.said(edition, self.words),)
         more = len({*series.rdates} - {edition.start, *series.exdates})
-        return (self.words.ngettext("on %(count)d more date", "on %(count)d more dates", more) % {"count": more},) if more else ()
+        return (
+            (
+                self.words.ngettext("on %(count)d more date", "on %(count)d more dates", more)
+                % {"count": more},
+            )
+            if more
+            else ()
+        )
 
     def _rules(self, before: Edition, now: Edition) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Old and new rule; nothing where one only spells the other in another way."""
         old, new = self._rule(before), self._rule(now)
         if rules.same(before, now):
-            return (old, new) if before.recurrence is None or not before.recurrence.rrule else ((), ())
-        return (old, new) if old != new else (old, (self.words.gettext("in another way than before"),))
+            return (
+                (old, new) if before.recurrence is None or not before.recurrence.rrule else ((), ())
+            )
+        return (
+            (old, new) if old != new else (old, (self.words.gettext("in another way than before"),))
+        )
 
     def _dates(self, edition: Edition, other: Edition | None = None) -> Iterator[str]:
-        """Dates that are not as the rule says: moved, cancelled. `other`: leave out what is shown of it, too."""
+        """Dates that are not as the rule says: moved, cancelled. `other`: leave out what is shown
+        of it, too.
+        """
         told = news.changed_dates(other).items() if other is not None else ()
-        ordered = sorted((one for one in news.changed_dates(edition).items() if one not in told), key=lambda one: one[0])
+        ordered = sorted(
+            (one for one in news.changed_dates(edition).items() if one not in told),
+            key=lambda one: one[0],
+        )
         for original, change in ordered[:MOST_DATES]:
             yield self._date(edition, original, change)
         yield from self._more(len(ordered) - MOST_DATES)
 
     def _added(self, edition: Edition, other: Edition | None = None) -> Iterator[str]:
-        """Dates beside those of the rule, or all but the first of a list of dates. `other`: leave out what is shown of it, too."""
+        """Dates beside those of the rule, or all but the first of a list of dates. `other`: leave
+        out what is shown of it, too.
+        """
         told = news.added_dates(other).items() if other is not None else ()
-        further = sorted(original for original, span in news.added_dates(edition).items() if (original, span) not in told)
+        further = sorted(
+            original
+            for original, span in news.added_dates(edition).items()
+            if (original, span) not in told
+        )
         for original in further[:MOST_DATES]:
             yield self.when(edition, original)[0]
         yield from self._more(len(further) - MOST_DATES)
 
     def _more(self, count: int) -> Iterator[str]:
         if count > 0:
-            yield self.words.ngettext("and %(count)d more", "and %(count)d more", count) % {"count": count}
+            yield self.words.ngettext("and %(count)d more", "and %(count)d more", count) % {
+                "count": count
+            }
 
     def _date(self, edition: Edition, original: Moment, change: ics.Span | str) -> str:
-        named = original.astimezone(zones.zone(self.letter.timezone or edition.timezone)) if isinstance(original, datetime) else original
+        named = (
+            original.astimezone(zones.zone(self.letter.timezone or edition.timezone))
+            if isinstance(original, datetime)
+            else original
+        )
         day = self.words.short_day(named)
         if isinstance(change, ics.Span):
-            return self.words.gettext("%(day)s: now %(when)s") % {"day": day, "when": self.when(edition, original)[0]}
+            return self.words.gettext("%(day)s: now %(when)s") % {
+                "day": day,
+                "when": self.when(edition, original)[0],
+            }
         if change:
-            return self.words.gettext("%(day)s: cancelled (%(reason)s)") % {"day": day, "reason": change}
+            return self.words.gettext("%(day)s: cancelled (%(reason)s)") % {
+                "day": day,
+                "reason": change,
+            }
         return self.words.gettext("%(day)s: cancelled") % {"day": day}
 
     def _guests(self, guests: Sequence[Guest]) -> Iterator[str]:
@@ -301,22 +450,36 @@ class Teller:
             name = texts.line(guest.name) or guest.address
             yield f"{name} ({self.words.gettext(REPLIES[guest.reply])})"
         if (more := len(guests) - MOST_GUESTS) > 0:
-            yield self.words.ngettext("and %(count)d more", "and %(count)d more", more) % {"count": more}
+            yield self.words.ngettext("and %(count)d more", "and %(count)d more", more) % {
+                "count": more
+            }
 
     def _when_label(self, edition: Edition) -> str:
-        return self.words.gettext("When") if edition.start is not None else self.words.gettext("Deadline")
+        return (
+            self.words.gettext("When")
+            if edition.start is not None
+            else self.words.gettext("Deadline")
+        )
 
     def _days(self, span: ics.Span) -> str:
-        last = span.end - ics.ONE_DAY if span.end is not None and span.end > span.start else span.start
+        last = (
+            span.end - ics.ONE_DAY if span.end is not None and span.end > span.start else span.start
+        )
         if last <= span.start:
             return self.words.day(span.start)
-        return self.words.gettext("%(first)s – %(last)s") % {"first": self.words.day(span.start), "last": self.words.day(last)}
+        return self.words.gettext("%(first)s – %(last)s") % {
+            "first": self.words.day(span.start),
+            "last": self.words.day(last),
+        }
 
     def _clocks(self, start: datetime, end: datetime | None, zone: str) -> str:
         first = start.astimezone(zones.zone(zone))
         last = end.astimezone(zones.zone(zone)) if end is not None and end > start else None
-        values = {"day": self.words.day(first), "start": self.words.clock(first),
-                  "zone": zones.display_name(zone, start, str(self.words.locale))}
+        values = {
+            "day": self.words.day(first),
+            "start": self.words.clock(first),
+            "zone": zones.display_name(zone, start, str(self.words.locale)),
+        }
         if last is None:
             return self.words.gettext("%(day)s, %(start)s (%(zone)s)") % values
         values |= {"end_day": self.words.day(last), "end": self.words.clock(last)}
@@ -331,18 +494,33 @@ class Teller:
         if not isinstance(span.start, datetime):
             return self.words.short_day(span.start)
         first = span.start.astimezone(zones.zone(self.letter.timezone or edition.timezone))
-        return self.words.gettext("%(day)s, %(start)s") % {"day": self.words.short_day(first), "start": self.words.clock(first)}
+        return self.words.gettext("%(day)s, %(start)s") % {
+            "day": self.words.short_day(first),
+            "start": self.words.clock(first),
+        }
 
 
 def _differ(start: datetime, end: datetime | None, mine: str, owners: str, *, series: bool) -> bool:
-    """Whether two zones show different clocks at that time; of a series, at any time of the year."""
+    """Whether two zones show different clocks at that time; of a series, at any time of the
+    year.
+    """
     moments = [start, end or start] + ([start + HALF_YEAR] if series else [])
-    return any(moment.astimezone(zones.zone(mine)).utcoffset() != moment.astimezone(zones.zone(owners)).utcoffset() for moment in moments)
+    return any(
+        moment.astimezone(zones.zone(mine)).utcoffset()
+        != moment.astimezone(zones.zone(owners)).utcoffset()
+        for moment in moments
+    )
 
 
 def _begun(edition: Edition, instance: Moment | None) -> Edition:
-    """A series as of its first date that takes place: nobody is to come on one that is cancelled."""
+    """A series as of its first date that takes place: nobody is to come on one that is
+    cancelled.
+    """
     first = editions.first(edition) if instance is None else None
     if first is None or first == edition.start or edition.start is None:
         return edition
-    return replace(edition, start=first, end=first + (edition.end - edition.start) if edition.end is not None else None)
+    return replace(
+        edition,
+        start=first,
+        end=first + (edition.end - edition.start) if edition.end is not None else None,
+    )

@@ -1,13 +1,15 @@
-"""The worker's role: claims due letters, renders and checks them, hands them to the mail server, settles what it said.
+"""The worker's role: claims due letters, renders and checks them, hands them to the mail server,
+settles what it said.
 
-Standards: RFC 5321 by `smtp`, the delivery policy of itip.md §2 by `retry`.
-On failure: a letter is "sent" only after the final 250; whatever happens before leaves it in the outbox. Killed at any line, the
-next gateway repeats the letter with the same bytes; only the signature is another one where key or selector are. Trouble with the
-server or the account rests the account's letters and blames none; one letter is the first to try again. A letter that cannot be
-rendered or fails preflight is held with the reason: that is a fault of ours. While the store is away what was sent is remembered,
-and nothing more is begun.
-Limits: of each account at most `outbound.batch` letters claimed at a time, of which `smtp.connections` are being sent; to one
-domain a share of both that grows while it answers, see `turns`.
+Standards: RFC 5321 by `smtp`, the delivery policy of itip.md §2 by `retry`. On failure: a letter is
+"sent" only after the final 250; whatever happens before leaves it in the outbox. Killed at any
+line, the next gateway repeats the letter with the same bytes; only the signature is another one
+where key or selector are. Trouble with the server or the account rests the account's letters and
+blames none; one letter is the first to try again. A letter that cannot be rendered or fails
+preflight is held with the reason: that is a fault of ours. While the store is away what was sent is
+remembered, and nothing more is begun. Limits: of each account at most `outbound.batch` letters
+claimed at a time, of which `smtp.connections` are being sent; to one domain a share of both that
+grows while it answers, see `turns`.
 """
 
 import asyncio
@@ -51,14 +53,29 @@ Sent = tuple[Queued, Settlement, Attempt | None]
 
 
 class Worker:
-    """Sends the letters of one account. `gateway`: a name of its own in the store's leases. `due` is set by whoever planned new ones.
+    """Sends the letters of one account. `gateway`: a name of its own in the store's leases. `due`
+    is set by whoever planned new ones.
 
-    Raises `ConfigurationError` where the account's key cannot be read, which is no thing to find out at the first letter.
+    Raises `ConfigurationError` where the account's key cannot be read, which is no thing to find
+    out at the first letter.
     """
 
-    def __init__(self, store: Store, settings: configuration.Settings, secret: bytes, gateway: str, due: asyncio.Event,
-                 name: str = accounts.DEFAULT) -> None:
-        self._store, self._secret, self._gateway, self._due, self._name = store, secret, gateway, due, name
+    def __init__(
+        self,
+        store: Store,
+        settings: configuration.Settings,
+        secret: bytes,
+        gateway: str,
+        due: asyncio.Event,
+        name: str = accounts.DEFAULT,
+    ) -> None:
+        self._store, self._secret, self._gateway, self._due, self._name = (
+            store,
+            secret,
+            gateway,
+            due,
+            name,
+        )
         self._account, self._limits = accounts.configured(settings)[name], settings.outbound
         self._signer = accounts.signer(name, self._account)
         self._rest: Rest | None = None
@@ -67,22 +84,40 @@ class Worker:
         self._in_hand = Counter[str]()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Send until `stop`; letters being sent then are finished and settled, others given back."""
+        """Send until `stop`; letters being sent then are finished and settled, others given
+        back.
+        """
         password = configuration.secret(self._account.smtp, f"{accounts.section(self._name)}smtp")
         tokens = accounts.tokens(self._name, self._account)
         tasks = set[asyncio.Task[Sent]]()
-        await self._kept(deliveries.resume, self._store, self._name, datetime.now(UTC))  # whoever starts anew tries at once
-        async with smtp.Pool(self._account.smtp, password=password, tokens=tokens) as pool, asyncio.TaskGroup() as group:
+        await self._kept(
+            deliveries.resume, self._store, self._name, datetime.now(UTC)
+        )  # whoever starts anew tries at once
+        async with (
+            smtp.Pool(self._account.smtp, password=password, tokens=tokens) as pool,
+            asyncio.TaskGroup() as group,
+        ):
             heartbeat = group.create_task(self._live())
             try:
                 while tasks or not stop.is_set():
-                    claimed = [] if stop.is_set() else await self._claim(self._limits.batch - len(tasks))
+                    claimed = (
+                        [] if stop.is_set() else await self._claim(self._limits.batch - len(tasks))
+                    )
                     self._in_hand.update(map(_domain, claimed))
-                    for queued, ready in zip(claimed, await asyncio.to_thread(self._prepare, claimed) if claimed else [], strict=True):
+                    for queued, ready in zip(
+                        claimed,
+                        await asyncio.to_thread(self._prepare, claimed) if claimed else [],
+                        strict=True,
+                    ):
                         tasks.add(task := group.create_task(self._send(pool, queued, ready, stop)))
                         task.add_done_callback(lambda _: self._due.set())
-                    # New letters are looked for while others are on their way: those may take minutes.
-                    await waiting.first(self._due, *([] if stop.is_set() else [stop]), seconds=self._patience(datetime.now(UTC)))
+                    # New letters are looked for while others are on their way: those may take
+                    # minutes.
+                    await waiting.first(
+                        self._due,
+                        *([] if stop.is_set() else [stop]),
+                        seconds=self._patience(datetime.now(UTC)),
+                    )
                     self._due.clear()
                     tasks = await self._collect(tasks) if tasks else tasks
             finally:
@@ -96,16 +131,30 @@ class Worker:
         if self._rest is not None:
             free = 1  # one letter finds out whether the trouble is over
         return await self._kept(
-            deliveries.claim, self._store, self._gateway, now, free, account=self._name, limits=self._limits, room=self._room())
+            deliveries.claim,
+            self._store,
+            self._gateway,
+            now,
+            free,
+            account=self._name,
+            limits=self._limits,
+            room=self._room(),
+        )
 
     async def _kept(self, work: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
-        """Do something to the store, again and again while it is away: to give up here would forget what the mail server has
-        said of the letters in hand, and they would be sent twice."""
+        """Do something to the store, again and again while it is away: to give up here would forget
+        what the mail server has said of the letters in hand, and they would be sent twice.
+        """
         for wait in itertools.chain(STORE_WAITS, itertools.repeat(STORE_WAITS[-1])):
             try:
                 return await asyncio.to_thread(work, *arguments, **options)
             except StoreError as error:
-                log.error("the store cannot be used; letters in hand wait for it", account=self._name, error=str(error), seconds=wait)
+                log.error(
+                    "the store cannot be used; letters in hand wait for it",
+                    account=self._name,
+                    error=str(error),
+                    seconds=wait,
+                )
             await asyncio.sleep(wait)
         raise AssertionError  # the waits have no end
 
@@ -113,14 +162,24 @@ class Worker:
         try:
             await asyncio.to_thread(deliveries.leave, self._store, self._gateway)
         except StoreError as error:
-            log.warning("claims are free again only when their lease has run out", account=self._name, error=str(error))
+            log.warning(
+                "claims are free again only when their lease has run out",
+                account=self._name,
+                error=str(error),
+            )
 
     def _room(self) -> Room:
         """A domain may have as large a share of the batch in hand as it has of the connections."""
         each = max(1, self._limits.batch // self._account.smtp.connections)
         unseen = self._turns.window("") * each
-        return Room(UNLIMITED, unseen, {domain: max(0, self._turns.window(domain) * each - number)
-                                        for domain, number in self._in_hand.items()})
+        return Room(
+            UNLIMITED,
+            unseen,
+            {
+                domain: max(0, self._turns.window(domain) * each - number)
+                for domain, number in self._in_hand.items()
+            },
+        )
 
     async def _collect(self, tasks: set[asyncio.Task[Sent]]) -> set[asyncio.Task[Sent]]:
         """Settle what is finished; returns what is not."""
@@ -132,8 +191,11 @@ class Worker:
         await self._kept(deliveries.settle, self._store, self._gateway, results, now)
         if self._rest != self._shown:
             self._shown = self._rest
-            await (self._kept(deliveries.rest, self._store, self._rest, now) if self._rest is not None else
-                   self._kept(deliveries.resume, self._store, self._name, now))
+            await (
+                self._kept(deliveries.rest, self._store, self._rest, now)
+                if self._rest is not None
+                else self._kept(deliveries.resume, self._store, self._name, now)
+            )
         return others
 
     def _patience(self, now: datetime) -> float:
@@ -149,13 +211,27 @@ class Worker:
             await self._kept(deliveries.renew, self._store, self._gateway, datetime.now(UTC))
             await asyncio.sleep(leases.RENEWAL_SECONDS)
 
-    async def _send(self, pool: smtp.Pool, queued: Queued, ready: receipts.Submission | Settlement, stop: asyncio.Event) -> Sent:
+    async def _send(
+        self,
+        pool: smtp.Pool,
+        queued: Queued,
+        ready: receipts.Submission | Settlement,
+        stop: asyncio.Event,
+    ) -> Sent:
         if isinstance(ready, Settlement):
             return queued, ready, None
         async with self._turns.turn(_domain(queued)):
-            if stop.is_set() or self._resting(datetime.now(UTC)):  # nothing is begun that need not be
+            if stop.is_set() or self._resting(
+                datetime.now(UTC)
+            ):  # nothing is begun that need not be
                 due = self._rest.until if self._rest is not None else None
-                return queued, Settlement(queued.id, LetterState.WAITING, False, Delivery.QUEUED, due, counts=False), None
+                return (
+                    queued,
+                    Settlement(
+                        queued.id, LetterState.WAITING, False, Delivery.QUEUED, due, counts=False
+                    ),
+                    None,
+                )
             return self._judge(queued, await pool.send(ready))
 
     def _prepare(self, letters: Sequence[Queued]) -> list[receipts.Submission | Settlement]:
@@ -163,10 +239,18 @@ class Worker:
         return [dropped(queued, datetime.now(UTC)) or self._ready(queued) for queued in letters]
 
     def _ready(self, queued: Queued) -> receipts.Submission | Settlement:
-        """The letter as it will leave; held with the reason where it cannot be made or fails preflight."""
+        """The letter as it will leave; held with the reason where it cannot be made or fails
+        preflight.
+        """
         letter = queued.letter
         try:
-            content = render.render(letter, self._account.mail, self._secret, receipt=self._limits.request_receipt, signer=self._signer)
+            content = render.render(
+                letter,
+                self._account.mail,
+                self._secret,
+                receipt=self._limits.request_receipt,
+                signer=self._signer,
+            )
             problems = preflight.check(content, letter, self._account.mail.address)
             submission = receipts.Submission(letter.bounce_address, letter.address, content)
         except Exception as error:
@@ -176,34 +260,72 @@ class Worker:
             if not problems:
                 return submission
             reason = "; ".join(f"{problem.rule}: {problem.text}" for problem in problems)
-        log.error("letter held: it would not be understood", letter=queued.id, follow_up=queued.follow_up, reason=reason)
+        log.error(
+            "letter held: it would not be understood",
+            letter=queued.id,
+            follow_up=queued.follow_up,
+            reason=reason,
+        )
         return Settlement(queued.id, LetterState.HELD, False, Delivery.QUEUED, note=reason)
 
     def _judge(self, queued: Queued, receipt: receipts.Receipt) -> Sent:
         verdict, now = retry.judge(receipt), datetime.now(UTC)
         words = " ".join(filter(None, [str(receipt.code or ""), receipt.text]))
-        attempt = Attempt(queued.id, receipt.started, (receipt.ended - receipt.started).total_seconds(), verdict, receipt.step,
-                          receipt.code, receipt.enhanced, receipt.text, receipt.host)
+        attempt = Attempt(
+            queued.id,
+            receipt.started,
+            (receipt.ended - receipt.started).total_seconds(),
+            verdict,
+            receipt.step,
+            receipt.code,
+            receipt.enhanced,
+            receipt.text,
+            receipt.host,
+        )
         if verdict in (Verdict.ACCOUNT, Verdict.CONNECTION):
             until = self._pause(verdict, words, now)
-            settlement = Settlement(queued.id, LetterState.WAITING, False, Delivery.QUEUED, until, words, counts=False)
+            settlement = Settlement(
+                queued.id, LetterState.WAITING, False, Delivery.QUEUED, until, words, counts=False
+            )
         else:
             self._resume()
             (self._turns.balked if verdict is Verdict.RETRY else self._turns.took)(_domain(queued))
             settlement = settle(queued, verdict, receipt, words, now, self._limits, random.random())  # noqa: S311 - spreads load
-        log.info("letter tried", account=self._name, verdict=verdict.value, letter=queued.id, follow_up=queued.follow_up,
-                 to=queued.letter.address, method=queued.letter.method.value or "words", step=receipt.step.value, answer=words)
+        log.info(
+            "letter tried",
+            account=self._name,
+            verdict=verdict.value,
+            letter=queued.id,
+            follow_up=queued.follow_up,
+            to=queued.letter.address,
+            method=queued.letter.method.value or "words",
+            step=receipt.step.value,
+            answer=words,
+        )
         return queued, settlement, attempt
 
     def _pause(self, verdict: Verdict, words: str, now: datetime) -> datetime:
-        """The end of the account's rest, which begins unless it has. An alarm is raised once, when it begins."""
-        if self._rest is not None and self._resting(now):  # several letters that meet the same trouble are one failure
+        """The end of the account's rest, which begins unless it has. An alarm is raised once, when
+        it begins.
+        """
+        if self._rest is not None and self._resting(
+            now
+        ):  # several letters that meet the same trouble are one failure
             return self._rest.until
-        failures, since = (1, now) if self._rest is None else (self._rest.failures + 1, self._rest.since)
+        failures, since = (
+            (1, now) if self._rest is None else (self._rest.failures + 1, self._rest.since)
+        )
         until = retry.pause(verdict, failures, now, self._limits, random.random())  # noqa: S311 - spreads load
         self._rest = Rest(self._name, since, until, failures, verdict.value, words)
-        (log.error if failures == 1 else log.warning)("sending pauses", account=self._name, why=verdict.value, answer=words, until=until,
-                                                      failures=failures, server=self._account.smtp.host)
+        (log.error if failures == 1 else log.warning)(
+            "sending pauses",
+            account=self._name,
+            why=verdict.value,
+            answer=words,
+            until=until,
+            failures=failures,
+            server=self._account.smtp.host,
+        )
         return until
 
     def _resume(self) -> None:
@@ -217,7 +339,9 @@ def _domain(queued: Queued) -> str:
 
 
 def dropped(queued: Queued, now: datetime) -> Settlement | None:
-    """What becomes of a letter that nobody needs any more when its turn comes; None: somebody does."""
+    """What becomes of a letter that nobody needs any more when its turn comes; None: somebody
+    does.
+    """
     letter = queued.letter
     if letter.method is Method.NONE:  # words are worth reading afterwards, too
         return None
@@ -229,15 +353,26 @@ def dropped(queued: Queued, now: datetime) -> Settlement | None:
     return None
 
 
-def settle(queued: Queued, verdict: Verdict, receipt: receipts.Receipt, words: str, now: datetime,
-           limits: configuration.Outbound, jitter: float) -> Settlement:
+def settle(
+    queued: Queued,
+    verdict: Verdict,
+    receipt: receipts.Receipt,
+    words: str,
+    now: datetime,
+    limits: configuration.Outbound,
+    jitter: float,
+) -> Settlement:
     """Where a letter goes after a verdict about itself."""
     if verdict is Verdict.SENT:
         return Settlement(queued.id, LetterState.SENT, True, Delivery.SENT)
     if verdict is Verdict.REFUSED:
         return Settlement(queued.id, LetterState.REFUSED, False, Delivery.UNDELIVERABLE, note=words)
     if retry.expired(queued.created_at, now, limits):
-        return Settlement(queued.id, LetterState.DROPPED, False, Delivery.UNDELIVERABLE, note=f"given up: {words}")
+        return Settlement(
+            queued.id, LetterState.DROPPED, False, Delivery.UNDELIVERABLE, note=f"given up: {words}"
+        )
     due = retry.next_attempt(queued.tries + 1, now, limits, jitter)
     unknown = receipt.step is receipts.Step.BODY and receipt.code is None
-    return Settlement(queued.id, LetterState.WAITING, None if unknown else False, Delivery.DEFERRED, due, words)
+    return Settlement(
+        queued.id, LetterState.WAITING, None if unknown else False, Delivery.DEFERRED, due, words
+    )

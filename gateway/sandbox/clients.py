@@ -1,10 +1,10 @@
-"""Answers in the shapes that real mail programs give them; pure functions from an invitation to the bytes of a mail.
+"""Answers in the shapes that real mail programs give them; pure functions from an invitation to the
+bytes of a mail.
 
-The shapes follow captures of Exchange 2016 and Outlook, Google Calendar, Apple Mail on iOS, and Thunderbird 128 and
-newer;
-every quirk that a reader must bear is kept and named where it is written. The words and all data are this project's
-own.
-Message bytes leave with CRLF (RFC 5322 §2.1).
+The shapes follow captures of Exchange 2016 and Outlook, Google Calendar, Apple Mail on iOS, and
+Thunderbird 128 and newer; every quirk that a reader must bear is kept and named where it is
+written. The words and all data are this project's own. Message bytes leave with CRLF (RFC 5322
+§2.1).
 """
 
 import base64
@@ -52,9 +52,15 @@ class Answer:
 
 
 Client = Callable[[reading.Invitation, Invitee, Word, str, datetime], Answer]
-"""A mail program: (invitation, who, what, comment, now) → the answer. ValueError where it finds no way to answer."""
+"""A mail program: (invitation, who, what, comment, now) → the answer. ValueError where it finds no
+way to answer.
+"""
 
-VERB = {Word.ACCEPTED: "accepted", Word.DECLINED: "declined", Word.TENTATIVE: "tentatively accepted"}
+VERB = {
+    Word.ACCEPTED: "accepted",
+    Word.DECLINED: "declined",
+    Word.TENTATIVE: "tentatively accepted",
+}
 TITLE = {Word.ACCEPTED: "Accepted", Word.DECLINED: "Declined", Word.TENTATIVE: "Tentative"}
 LINK = {Word.ACCEPTED: "yes", Word.DECLINED: "no", Word.TENTATIVE: "maybe"}
 
@@ -76,149 +82,336 @@ END:DAYLIGHT
 END:VTIMEZONE"""
 
 
-def outlook(invitation: reading.Invitation, who: Invitee, word: Word, comment: str, now: datetime) -> Answer:
-    """Exchange: no ORGANIZER (P1), Windows zone name, base64 calendar, a COMMENT that is never empty, MAILTO:
-    capitals."""
+def outlook(
+    invitation: reading.Invitation, who: Invitee, word: Word, comment: str, now: datetime
+) -> Answer:
+    """Exchange: no ORGANIZER (P1), Windows zone name, base64 calendar, a COMMENT that is never
+    empty, MAILTO: capitals.
+    """
     event = _event(invitation)
     title = reading.text_value(event.value("SUMMARY"))
     verb = TITLE[word]
-    times = [f"{name}{_windows(line.moment)}" for name in ("DTSTART", "DTEND") if (line := event.line(name))]
-    calendar = _calendar([
-        "METHOD:REPLY", "PRODID:Microsoft Exchange Server 2010", "VERSION:2.0", *WINDOWS_ZONE.split("\n"),
-        "BEGIN:VEVENT",
-        f"ATTENDEE;PARTSTAT={word};CN={who.name}:MAILTO:{who.address}",
-        f"COMMENT;LANGUAGE=en-US:{_escape(comment)}\\n", f"UID:{event.value('UID')}",
-        f"SUMMARY;LANGUAGE=en-US:{verb}: {_escape(title)}", *times, *_kept(event, "RECURRENCE-ID"), "CLASS:PUBLIC",
-        "PRIORITY:5",
-        f"DTSTAMP:{_stamp(now)}", "TRANSP:OPAQUE", "STATUS:CONFIRMED", f"SEQUENCE:{event.sequence}",
-        f"X-MICROSOFT-CDO-APPT-SEQUENCE:{event.sequence}", "X-MICROSOFT-CDO-BUSYSTATUS:BUSY",
-        "X-MICROSOFT-CDO-INTENDEDSTATUS:BUSY",
-        "X-MICROSOFT-CDO-ALLDAYEVENT:FALSE", "X-MICROSOFT-CDO-IMPORTANCE:1", "X-MICROSOFT-CDO-INSTTYPE:0",
-        "X-MICROSOFT-DISALLOW-COUNTER:FALSE", "END:VEVENT"])
+    times = [
+        f"{name}{_windows(line.moment)}"
+        for name in ("DTSTART", "DTEND")
+        if (line := event.line(name))
+    ]
+    calendar = _calendar(
+        [
+            "METHOD:REPLY",
+            "PRODID:Microsoft Exchange Server 2010",
+            "VERSION:2.0",
+            *WINDOWS_ZONE.split("\n"),
+            "BEGIN:VEVENT",
+            f"ATTENDEE;PARTSTAT={word};CN={who.name}:MAILTO:{who.address}",
+            f"COMMENT;LANGUAGE=en-US:{_escape(comment)}\\n",
+            f"UID:{event.value('UID')}",
+            f"SUMMARY;LANGUAGE=en-US:{verb}: {_escape(title)}",
+            *times,
+            *_kept(event, "RECURRENCE-ID"),
+            "CLASS:PUBLIC",
+            "PRIORITY:5",
+            f"DTSTAMP:{_stamp(now)}",
+            "TRANSP:OPAQUE",
+            "STATUS:CONFIRMED",
+            f"SEQUENCE:{event.sequence}",
+            f"X-MICROSOFT-CDO-APPT-SEQUENCE:{event.sequence}",
+            "X-MICROSOFT-CDO-BUSYSTATUS:BUSY",
+            "X-MICROSOFT-CDO-INTENDEDSTATUS:BUSY",
+            "X-MICROSOFT-CDO-ALLDAYEVENT:FALSE",
+            "X-MICROSOFT-CDO-IMPORTANCE:1",
+            "X-MICROSOFT-CDO-INSTTYPE:0",
+            "X-MICROSOFT-DISALLOW-COUNTER:FALSE",
+            "END:VEVENT",
+        ]
+    )
     organizer = _organizer(event)
-    body = _multipart("alternative", [
-        _part('text/plain; charset="iso-8859-1"', "quoted-printable", comment + "\n", "iso-8859-1"),
-        _part('text/html; charset="iso-8859-1"', "quoted-printable",
-              f"<html><body><p>{escape(comment)}</p></body></html>\n", "iso-8859-1"),
-        _part('text/calendar; charset="utf-8"; method=REPLY', "base64", calendar)])
+    body = _multipart(
+        "alternative",
+        [
+            _part(
+                'text/plain; charset="iso-8859-1"', "quoted-printable", comment + "\n", "iso-8859-1"
+            ),
+            _part(
+                'text/html; charset="iso-8859-1"',
+                "quoted-printable",
+                f"<html><body><p>{escape(comment)}</p></body></html>\n",
+                "iso-8859-1",
+            ),
+            _part('text/calendar; charset="utf-8"; method=REPLY', "base64", calendar),
+        ],
+    )
     headers = {
-        "From": who.mailbox, "To": organizer, "Subject": f"{verb}: {title}", "Thread-Topic": title,
-        "Thread-Index": base64.b64encode(secrets.token_bytes(22)).decode(), "Date": format_datetime(now),
-        "Message-ID": f"<{secrets.token_hex(16)}@{_domain(who.address)}>", "In-Reply-To": invitation.message_id,
-        "References": invitation.message_id, "Accept-Language": "nb-NO, en-US", "Content-Language": "en-US",
+        "From": who.mailbox,
+        "To": organizer,
+        "Subject": f"{verb}: {title}",
+        "Thread-Topic": title,
+        "Thread-Index": base64.b64encode(secrets.token_bytes(22)).decode(),
+        "Date": format_datetime(now),
+        "Message-ID": f"<{secrets.token_hex(16)}@{_domain(who.address)}>",
+        "In-Reply-To": invitation.message_id,
+        "References": invitation.message_id,
+        "Accept-Language": "nb-NO, en-US",
+        "Content-Language": "en-US",
         "X-MS-Has-Attach": "",
-        "X-MS-TNEF-Correlator": ""}
+        "X-MS-TNEF-Correlator": "",
+    }
     return Answer(who.address, organizer, _mail(headers, body, mime_last=True))
 
 
-def gmail(invitation: reading.Invitation, who: Invitee, word: Word, comment: str, now: datetime) -> Answer:
-    """Google Calendar: says Auto-Submitted although a human pressed the button, and carries the object twice.
+def gmail(
+    invitation: reading.Invitation, who: Invitee, word: Word, comment: str, now: datetime
+) -> Answer:
+    """Google Calendar: says Auto-Submitted although a human pressed the button, and carries the
+    object twice.
 
-    Times are in UTC, the comment stands only in an ATTENDEE parameter, the envelope sender is a robot's.
+    Times are in UTC, the comment stands only in an ATTENDEE parameter, the envelope sender is a
+    robot's.
     """
     event = _event(invitation)
     title = reading.text_value(event.value("SUMMARY"))
     note = f';X-RESPONSE-COMMENT="{comment.replace(chr(34), chr(39))}"' if comment else ""
-    times = [f"{name}{_utc(line.moment)}" for name in ("DTSTART", "DTEND") if (line := event.line(name))]
-    calendar = _calendar([
-        "PRODID:-//Google Inc//Google Calendar 70.9054//EN", "VERSION:2.0", "CALSCALE:GREGORIAN", "METHOD:REPLY",
-        "BEGIN:VEVENT",
-        *times, f"DTSTAMP:{_stamp(now)}", *_kept(event, "ORGANIZER", "UID"),
-        f"ATTENDEE;CUTYPE=INDIVIDUAL;ROLE=REQ-PARTICIPANT;PARTSTAT={word};CN={who.name};X-NUM-GUESTS=0{note}"
-        f":mailto:{who.address}",
-        *_kept(event, "RECURRENCE-ID"), f"CREATED:{_stamp(now)}", f"DESCRIPTION:{event.value('DESCRIPTION')}",
-        f"LAST-MODIFIED:{_stamp(now)}", f"LOCATION:{event.value('LOCATION')}", f"SEQUENCE:{event.sequence}",
-        "STATUS:CONFIRMED",
-        f"SUMMARY:{event.value('SUMMARY')}", "TRANSP:OPAQUE", "END:VEVENT"])
+    times = [
+        f"{name}{_utc(line.moment)}" for name in ("DTSTART", "DTEND") if (line := event.line(name))
+    ]
+    calendar = _calendar(
+        [
+            "PRODID:-//Google Inc//Google Calendar 70.9054//EN",
+            "VERSION:2.0",
+            "CALSCALE:GREGORIAN",
+            "METHOD:REPLY",
+            "BEGIN:VEVENT",
+            *times,
+            f"DTSTAMP:{_stamp(now)}",
+            *_kept(event, "ORGANIZER", "UID"),
+            f"ATTENDEE;CUTYPE=INDIVIDUAL;ROLE=REQ-PARTICIPANT;PARTSTAT={word};CN={who.name};X-NUM-GUESTS=0{note}"
+            f":mailto:{who.address}",
+            *_kept(event, "RECURRENCE-ID"),
+            f"CREATED:{_stamp(now)}",
+            f"DESCRIPTION:{event.value('DESCRIPTION')}",
+            f"LAST-MODIFIED:{_stamp(now)}",
+            f"LOCATION:{event.value('LOCATION')}",
+            f"SEQUENCE:{event.sequence}",
+            "STATUS:CONFIRMED",
+            f"SUMMARY:{event.value('SUMMARY')}",
+            "TRANSP:OPAQUE",
+            "END:VEVENT",
+        ]
+    )
     organizer = _organizer(event)
     sentence = f"{who.name} has {VERB[word]} this invitation."
-    body = _multipart("mixed", [
-        _multipart("alternative", [
-            _part('text/plain; charset="UTF-8"; format=flowed; delsp=yes', "base64", f"{sentence}\n\n{comment}\n"),
-            _part('text/html; charset="UTF-8"', "quoted-printable",
-                  f"<div><b>{escape(sentence)}</b><p>{escape(comment)}</p></div>\n"),
-            _part("text/calendar; charset=UTF-8; method=REPLY", "7bit" if calendar.isascii() else "base64", calendar)]),
-        _part('application/ics; name="invite.ics"', "base64", calendar,
-              disposition='attachment; filename="invite.ics"')])
+    body = _multipart(
+        "mixed",
+        [
+            _multipart(
+                "alternative",
+                [
+                    _part(
+                        'text/plain; charset="UTF-8"; format=flowed; delsp=yes',
+                        "base64",
+                        f"{sentence}\n\n{comment}\n",
+                    ),
+                    _part(
+                        'text/html; charset="UTF-8"',
+                        "quoted-printable",
+                        f"<div><b>{escape(sentence)}</b><p>{escape(comment)}</p></div>\n",
+                    ),
+                    _part(
+                        "text/calendar; charset=UTF-8; method=REPLY",
+                        "7bit" if calendar.isascii() else "base64",
+                        calendar,
+                    ),
+                ],
+            ),
+            _part(
+                'application/ics; name="invite.ics"',
+                "base64",
+                calendar,
+                disposition='attachment; filename="invite.ics"',
+            ),
+        ],
+    )
     headers = {
-        "Reply-To": who.mailbox, "Sender": "Google Calendar <calendar-notification@google.com>",
+        "Reply-To": who.mailbox,
+        "Sender": "Google Calendar <calendar-notification@google.com>",
         "Auto-Submitted": "auto-generated",
-        "Message-ID": f"<calendar-{secrets.token_hex(16)}@google.com>", "Date": format_datetime(now),
+        "Message-ID": f"<calendar-{secrets.token_hex(16)}@google.com>",
+        "Date": format_datetime(now),
         "From": who.mailbox,
-        "To": organizer, "Subject": f"{TITLE[word]}: {title} ({who.name})"}
-    return Answer(f"{secrets.token_hex(12)}@calendar-server.bounces.google.com", organizer, _mail(headers, body))
+        "To": organizer,
+        "Subject": f"{TITLE[word]}: {title} ({who.name})",
+    }
+    return Answer(
+        f"{secrets.token_hex(12)}@calendar-server.bounces.google.com",
+        organizer,
+        _mail(headers, body),
+    )
 
 
-def apple(invitation: reading.Invitation, who: Invitee, word: Word, comment: str, now: datetime) -> Answer:
-    """Apple Mail: quoted-printable calendar with soft breaks inside folded lines, the remark in a private property."""
+def apple(
+    invitation: reading.Invitation, who: Invitee, word: Word, comment: str, now: datetime
+) -> Answer:
+    """Apple Mail: quoted-printable calendar with soft breaks inside folded lines, the remark in a
+    private property.
+    """
     event = _event(invitation)
     title = reading.text_value(event.value("SUMMARY"))
-    calendar = _calendar([
-        "CALSCALE:GREGORIAN", "METHOD:REPLY", "PRODID:-//Apple Inc.//macOS 15.1//EN", "VERSION:2.0",
-        *(event.timezones.split("\n") if event.timezones else ()), "BEGIN:VEVENT",
-        f'ATTENDEE;CN="{who.name}";CUTYPE=INDIVIDUAL;PARTSTAT={word};ROLE=REQ-PARTICIPANT:mailto:{who.address}',
-        f"CREATED:{_stamp(now)}", *_kept(event, "DTEND"), f"DTSTAMP:{_stamp(now)}", *_kept(event, "DTSTART"),
-        f"LAST-MODIFIED:{_stamp(now)}", *_kept(event, "ORGANIZER", "RECURRENCE-ID"), f"SEQUENCE:{event.sequence}",
-        "STATUS:CONFIRMED",
-        *_kept(event, "SUMMARY"), "TRANSP:OPAQUE", *_kept(event, "UID"),
-        *([f"X-CALENDARSERVER-PRIVATE-COMMENT:{_escape(comment)}\\n"] if comment else []), "END:VEVENT"])
+    calendar = _calendar(
+        [
+            "CALSCALE:GREGORIAN",
+            "METHOD:REPLY",
+            "PRODID:-//Apple Inc.//macOS 15.1//EN",
+            "VERSION:2.0",
+            *(event.timezones.split("\n") if event.timezones else ()),
+            "BEGIN:VEVENT",
+            f'ATTENDEE;CN="{who.name}";CUTYPE=INDIVIDUAL;PARTSTAT={word};ROLE=REQ-PARTICIPANT:mailto:{who.address}',
+            f"CREATED:{_stamp(now)}",
+            *_kept(event, "DTEND"),
+            f"DTSTAMP:{_stamp(now)}",
+            *_kept(event, "DTSTART"),
+            f"LAST-MODIFIED:{_stamp(now)}",
+            *_kept(event, "ORGANIZER", "RECURRENCE-ID"),
+            f"SEQUENCE:{event.sequence}",
+            "STATUS:CONFIRMED",
+            *_kept(event, "SUMMARY"),
+            "TRANSP:OPAQUE",
+            *_kept(event, "UID"),
+            *([f"X-CALENDARSERVER-PRIVATE-COMMENT:{_escape(comment)}\\n"] if comment else []),
+            "END:VEVENT",
+        ]
+    )
     organizer = _organizer(event)
-    body = _multipart("alternative", [
-        _part("text/plain;\tcharset=utf-8", "quoted-printable", f"\n{comment}\n\n"),
-        _part("text/calendar;\tcharset=utf-8;\tname=meeting.ics;\tmethod=REPLY", "quoted-printable", calendar)])
+    body = _multipart(
+        "alternative",
+        [
+            _part("text/plain;\tcharset=utf-8", "quoted-printable", f"\n{comment}\n\n"),
+            _part(
+                "text/calendar;\tcharset=utf-8;\tname=meeting.ics;\tmethod=REPLY",
+                "quoted-printable",
+                calendar,
+            ),
+        ],
+    )
     headers = {
-        "Message-Id": f"<{secrets.token_hex(16).upper()}@{_domain(who.address)}>", "Date": format_datetime(now),
-        "Subject": f"{TITLE[word]}: {title}", "Mime-Version": "1.0 (1.0)", "To": organizer, "From": who.mailbox}
+        "Message-Id": f"<{secrets.token_hex(16).upper()}@{_domain(who.address)}>",
+        "Date": format_datetime(now),
+        "Subject": f"{TITLE[word]}: {title}",
+        "Mime-Version": "1.0 (1.0)",
+        "To": organizer,
+        "From": who.mailbox,
+    }
     return Answer(who.address, organizer, _mail(headers, body, version=False))
 
 
-def thunderbird(invitation: reading.Invitation, who: Invitee, word: Word, comment: str, now: datetime) -> Answer:
-    """Thunderbird: everything the invitation said comes back, 8-bit, the object twice, no In-Reply-To."""
+def thunderbird(
+    invitation: reading.Invitation, who: Invitee, word: Word, comment: str, now: datetime
+) -> Answer:
+    """Thunderbird: everything the invitation said comes back, 8-bit, the object twice, no
+    In-Reply-To.
+    """
     event = _event(invitation)
     title = reading.text_value(event.value("SUMMARY"))
-    calendar = _calendar([
-        "PRODID:-//Mozilla.org/NONSGML Mozilla Calendar V1.1//EN", "VERSION:2.0", "METHOD:REPLY",
-        *(event.timezones.split("\n") if event.timezones else ()), "BEGIN:VEVENT", f"CREATED:{_stamp(now)}",
-        f"LAST-MODIFIED:{_stamp(now)}", f"DTSTAMP:{_stamp(now)}",
-        *_kept(event, "UID", "SUMMARY", "STATUS", "ORGANIZER"),
-        f"ATTENDEE;CN={who.name};PARTSTAT={word};CUTYPE=INDIVIDUAL;ROLE=REQ-PARTICIPANT:mailto:{who.address}",
-        *_kept(event, "RECURRENCE-ID", "DTSTART", "DTEND", "SEQUENCE", "DESCRIPTION", "LOCATION", "TRANSP"),
-        *([f"COMMENT:{_escape(comment)}"] if comment else []), "END:VEVENT"])
+    calendar = _calendar(
+        [
+            "PRODID:-//Mozilla.org/NONSGML Mozilla Calendar V1.1//EN",
+            "VERSION:2.0",
+            "METHOD:REPLY",
+            *(event.timezones.split("\n") if event.timezones else ()),
+            "BEGIN:VEVENT",
+            f"CREATED:{_stamp(now)}",
+            f"LAST-MODIFIED:{_stamp(now)}",
+            f"DTSTAMP:{_stamp(now)}",
+            *_kept(event, "UID", "SUMMARY", "STATUS", "ORGANIZER"),
+            f"ATTENDEE;CN={who.name};PARTSTAT={word};CUTYPE=INDIVIDUAL;ROLE=REQ-PARTICIPANT:mailto:{who.address}",
+            *_kept(
+                event,
+                "RECURRENCE-ID",
+                "DTSTART",
+                "DTEND",
+                "SEQUENCE",
+                "DESCRIPTION",
+                "LOCATION",
+                "TRANSP",
+            ),
+            *([f"COMMENT:{_escape(comment)}"] if comment else []),
+            "END:VEVENT",
+        ]
+    )
     organizer = _organizer(event)
     sentence = f"{who.mailbox} has {VERB[word]} your event invitation."
-    body = _multipart("mixed", [
-        _multipart("alternative", [
-            _part("text/plain; charset=UTF-8", "8bit", f"{sentence}\n"),
-            _part("text/calendar; method=REPLY; charset=UTF-8", "8bit", calendar)]),
-        _part("application/ics; name=invite.ics", "8bit", calendar, disposition="attachment; filename=invite.ics")])
+    body = _multipart(
+        "mixed",
+        [
+            _multipart(
+                "alternative",
+                [
+                    _part("text/plain; charset=UTF-8", "8bit", f"{sentence}\n"),
+                    _part("text/calendar; method=REPLY; charset=UTF-8", "8bit", calendar),
+                ],
+            ),
+            _part(
+                "application/ics; name=invite.ics",
+                "8bit",
+                calendar,
+                disposition="attachment; filename=invite.ics",
+            ),
+        ],
+    )
     headers = {
-        "From": who.mailbox, "Message-ID": f"<{secrets.token_hex(16)}@{_domain(who.address)}>", "To": organizer,
-        "Date": format_datetime(now), "Subject": f"{TITLE[word]}: {title}"}
+        "From": who.mailbox,
+        "Message-ID": f"<{secrets.token_hex(16)}@{_domain(who.address)}>",
+        "To": organizer,
+        "Date": format_datetime(now),
+        "Subject": f"{TITLE[word]}: {title}",
+    }
     return Answer(who.address, organizer, _mail(headers, body))
 
 
-def link(invitation: reading.Invitation, who: Invitee, word: Word, comment: str, now: datetime) -> Answer:
-    """A mail program that knows nothing of calendars: somebody clicked Yes, Maybe or No in the letter, then Send."""
+def link(
+    invitation: reading.Invitation, who: Invitee, word: Word, comment: str, now: datetime
+) -> Answer:
+    """A mail program that knows nothing of calendars: somebody clicked Yes, Maybe or No in the
+    letter, then Send.
+    """
     chosen = invitation.links.get(LINK[word])
     if chosen is None:
         raise ValueError(f"the letter has no {LINK[word]} link")
     headers = {
-        "From": who.mailbox, "To": chosen.address, "Subject": chosen.subject, "Date": format_datetime(now),
-        "Message-ID": f"<{secrets.token_hex(10)}@{_domain(who.address)}>"}
+        "From": who.mailbox,
+        "To": chosen.address,
+        "Subject": chosen.subject,
+        "Date": format_datetime(now),
+        "Message-ID": f"<{secrets.token_hex(10)}@{_domain(who.address)}>",
+    }
     body = _part("text/plain; charset=utf-8; format=flowed", "8bit", f"{comment}\n")
     return Answer(who.address, chosen.address, _mail(headers, body))
 
 
-def by_hand(invitation: reading.Invitation, who: Invitee, word: Word, comment: str, now: datetime) -> Answer:
-    """A human who just writes back: words above a quotation. `word` is what he means, and it stands nowhere."""
+def by_hand(
+    invitation: reading.Invitation, who: Invitee, word: Word, comment: str, now: datetime
+) -> Answer:
+    """A human who just writes back: words above a quotation. `word` is what he means, and it stands
+    nowhere.
+    """
     quoted = "\n".join(f"> {line}" for line in invitation.text.strip().splitlines()[:12])
-    text = f"{comment}\n\n{who.name.split()[0]}\n\nDen {now:%d.%m.%Y %H:%M}, skrev {invitation.reply_to}:\n{quoted}\n"
+    text = (
+        f"{comment}\n\n{who.name.split()[0]}\n\nDen {now:%d.%m.%Y %H:%M}, skrev"
+        f" {invitation.reply_to}:\n{quoted}\n"
+    )
     headers = {
-        "From": who.mailbox, "To": invitation.reply_to, "Subject": f"Re: {invitation.subject}",
+        "From": who.mailbox,
+        "To": invitation.reply_to,
+        "Subject": f"Re: {invitation.subject}",
         "Date": format_datetime(now),
-        "Message-ID": f"<{secrets.token_hex(10)}@{_domain(who.address)}>", "In-Reply-To": invitation.message_id,
-        "References": invitation.message_id}
-    return Answer(who.address, invitation.reply_to, _mail(headers, _part("text/plain; charset=utf-8", "8bit", text)))
+        "Message-ID": f"<{secrets.token_hex(10)}@{_domain(who.address)}>",
+        "In-Reply-To": invitation.message_id,
+        "References": invitation.message_id,
+    }
+    return Answer(
+        who.address,
+        invitation.reply_to,
+        _mail(headers, _part("text/plain; charset=utf-8", "8bit", text)),
+    )
 
 
 def _event(invitation: reading.Invitation) -> reading.Event:
@@ -249,7 +442,10 @@ def _utc(moment: datetime | date) -> str:
 def _windows(moment: datetime | date) -> str:
     if not isinstance(moment, datetime):
         return f";VALUE=DATE:{moment:%Y%m%d}"
-    return f";TZID=W. Europe Standard Time:{moment.astimezone(ZoneInfo('Europe/Berlin')):%Y%m%dT%H%M%S}"
+    return (
+        ";TZID=W. Europe Standard"
+        f" Time:{moment.astimezone(ZoneInfo('Europe/Berlin')):%Y%m%dT%H%M%S}"
+    )
 
 
 def _escape(text: str) -> str:
@@ -277,7 +473,9 @@ def _fold(line: str) -> str:
     return "\n ".join(pieces)
 
 
-def _part(content_type: str, encoding: str, text: str, charset: str = "utf-8", disposition: str = "") -> str:
+def _part(
+    content_type: str, encoding: str, text: str, charset: str = "utf-8", disposition: str = ""
+) -> str:
     raw = text.replace("\n", "\r\n").encode(charset, "replace")
     if encoding == "base64":
         body = base64.encodebytes(raw).decode("ascii")
@@ -295,7 +493,9 @@ def _multipart(subtype: str, parts: list[str]) -> str:
     return f'Content-Type: multipart/{subtype}; boundary="{boundary}"\n\n{inner}--{boundary}--\n'
 
 
-def _mail(headers: dict[str, str], body: str, *, version: bool = True, mime_last: bool = False) -> bytes:
+def _mail(
+    headers: dict[str, str], body: str, *, version: bool = True, mime_last: bool = False
+) -> bytes:
     lines = [f"{name}: {_header(name, value)}" for name, value in headers.items()]
     mime = ["MIME-Version: 1.0"] if version else []
     head = [*lines, *mime] if mime_last else [*mime, *lines]

@@ -1,12 +1,12 @@
-"""`invite-gateway demo`: the gateway at work in a small world of its own, with nothing else installed.
+"""`invite-gateway demo`: the gateway at work in a small world of its own, with nothing else
+installed.
 
-Starts the built-in mail server, a fresh SQLite store, the robots and the daemon's own roles in this process, loads the
-seed,
-and then does what a CRM user does: gives one meeting a new time, and calls another one off. Nothing of the gateway is
-replaced.
-On failure: a robot that cannot answer or a role that cannot start ends the demonstration with its reason.
-Security: everything listens on 127.0.0.1; the settings of a real installation (file, environment) are not used.
-Limits: the store is deleted at the end.
+Starts the built-in mail server, a fresh SQLite store, the robots and the daemon's own roles in this
+process, loads the seed, and then does what a CRM user does: gives one meeting a new time, and calls
+another one off. Nothing of the gateway is replaced. On failure: a robot that cannot answer or a
+role that cannot start ends the demonstration with its reason. Security: everything listens on
+127.0.0.1; the settings of a real installation (file, environment) are not used. Limits: the store
+is deleted at the end.
 """
 
 import asyncio
@@ -47,7 +47,9 @@ WANTED = (Reply.ACCEPTED, Reply.DECLINED, Reply.TENTATIVE)
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What the parts of the demonstration share. `day`: when it began; the seed lies in the week after."""
+    """What the parts of the demonstration share. `day`: when it began; the seed lies in the week
+    after.
+    """
 
     store: Store
     settings: Settings
@@ -59,8 +61,8 @@ class World:
 def main() -> int:
     """Run the demonstration until Ctrl-C, or for DEMO_SECONDS. Returns the exit code.
 
-    With DEMO_SECONDS: 0 only if at least one answer of every kind (accepted, declined, tentative) was applied, else 1.
-    Raises `InputError` for a DEMO_SECONDS that is no number.
+    With DEMO_SECONDS: 0 only if at least one answer of every kind (accepted, declined, tentative)
+    was applied, else 1. Raises `InputError` for a DEMO_SECONDS that is no number.
     """
     logs.configure(configuration.Log(level="warning", format="text"))
     # Without a terminal there is no width to fit into, and nothing gained by breaking lines.
@@ -84,7 +86,11 @@ async def play(seconds: float | None, console: Console) -> int:
         finally:
             store.close()
     console.print(table(found))
-    missing = [word.value for word in WANTED if word not in {row.reply for card in found for row in card.participants}]
+    missing = [
+        word.value
+        for word in WANTED
+        if word not in {row.reply for card in found for row in card.participants}
+    ]
     if seconds is not None and missing:
         console.print(f"No answer was applied that said: {', '.join(missing)}", style="bold red")
         return 1
@@ -92,13 +98,20 @@ async def play(seconds: float | None, console: Console) -> int:
 
 
 async def _run(world: World, seconds: float | None) -> None:
-    """The daemon, with everything around it that makes it move, until the time is over or a signal comes."""
+    """The daemon, with everything around it that makes it move, until the time is over or a signal
+    comes.
+    """
     async with asyncio.TaskGroup() as group:
-        around = [group.create_task(robots.run(seed.CAST, world.server)), group.create_task(_edit(world)),
-                  group.create_task(_tell(world))]
+        around = [
+            group.create_task(robots.run(seed.CAST, world.server)),
+            group.create_task(_edit(world)),
+            group.create_task(_tell(world)),
+        ]
         if seconds is not None:
             around.append(group.create_task(_end_after(seconds)))
-        await daemon.serve(daemon.Process(world.settings, world.store, leases.identity()), daemon.ROLES)
+        await daemon.serve(
+            daemon.Process(world.settings, world.store, leases.identity()), daemon.ROLES
+        )
         for task in around:
             task.cancel()
 
@@ -107,10 +120,14 @@ async def _edit(world: World) -> None:
     """What a CRM user does while answers come in."""
     await asyncio.sleep(MOVE_AFTER)
     world.console.print("[bold]The quarterly review gets a new time: everybody is asked again.[/]")
-    await asyncio.to_thread(_load, world.store, world.settings, seed.document(world.day, moved=True))
+    await asyncio.to_thread(
+        _load, world.store, world.settings, seed.document(world.day, moved=True)
+    )
     await asyncio.sleep(CANCEL_AFTER)
     world.console.print("[bold]The lunch is called off.[/]")
-    await asyncio.to_thread(_load, world.store, world.settings, seed.document(world.day, moved=True, cancelled=True))
+    await asyncio.to_thread(
+        _load, world.store, world.settings, seed.document(world.day, moved=True, cancelled=True)
+    )
 
 
 async def _tell(world: World) -> None:
@@ -120,36 +137,60 @@ async def _tell(world: World) -> None:
         for entry, name in await asyncio.to_thread(_news, world.store, last):
             last = entry.id
             if entry.before != entry.after and entry.participant is not None:
-                what = f"{entry.before} → [bold]{entry.after}[/]" if entry.before else f"letter {entry.after}"
-                world.console.print(f"[dim]{entry.at or datetime.now(UTC):%H:%M:%S}[/] {_plain(name)}: {what}")
+                what = (
+                    f"{entry.before} → [bold]{entry.after}[/]"
+                    if entry.before
+                    else f"letter {entry.after}"
+                )
+                world.console.print(
+                    f"[dim]{entry.at or datetime.now(UTC):%H:%M:%S}[/] {_plain(name)}: {what}"
+                )
         await asyncio.sleep(TELL_SECONDS)
 
 
 def _news(store: Store, last: int) -> list[tuple[journal.Entry, str]]:
     with store.read() as connection:
         entries = journal.after(connection, last)
-        names = {one.id: one.name or one.key for one in followups.members(connection)} if entries else {}
+        names = (
+            {one.id: one.name or one.key for one in followups.members(connection)}
+            if entries
+            else {}
+        )
     return [(entry, names.get(entry.participant or 0, "")) for entry in entries]
 
 
 async def _end_after(seconds: float) -> None:
-    """End the daemon as an administrator would, so that the demonstration takes the same orderly stop."""
+    """End the daemon as an administrator would, so that the demonstration takes the same orderly
+    stop.
+    """
     await asyncio.sleep(seconds)
     signal.raise_signal(signal.SIGTERM)
 
 
 def _settings(path: str, server: mailserver.MailServer, password: str) -> Settings:
-    """Settings for this small world. Not `configuration.load`: a real installation's environment must have no say
-    here."""
+    """Settings for this small world. Not `configuration.load`: a real installation's environment
+    must have no say here.
+    """
     return Settings.model_construct(
         store=configuration.Store(url=f"sqlite:///{path}", poll_seconds=0.5),
-        mail=configuration.Mail(address=seed.MAILBOX, name=seed.ORGANISATION, timezone=seed.OSLO, language="en"),
+        mail=configuration.Mail(
+            address=seed.MAILBOX, name=seed.ORGANISATION, timezone=seed.OSLO, language="en"
+        ),
         smtp=configuration.Smtp(host=mailserver.HOST, port=server.smtp_port, security="none"),
-        imap=configuration.Imap(host=mailserver.HOST, port=server.imap_port, security="none", username=seed.MAILBOX,
-                                password=password, poll_seconds=5),
-        outbound=configuration.Outbound(coalesce_seconds=1), inbound=configuration.Inbound(),
+        imap=configuration.Imap(
+            host=mailserver.HOST,
+            port=server.imap_port,
+            security="none",
+            username=seed.MAILBOX,
+            password=password,
+            poll_seconds=5,
+        ),
+        outbound=configuration.Outbound(coalesce_seconds=1),
+        inbound=configuration.Inbound(),
         policy=configuration.Policy(),
-        web=configuration.Web(listen=f"127.0.0.1:{_port()}"), log=configuration.Log(level="warning", format="text"))
+        web=configuration.Web(listen=f"127.0.0.1:{_port()}"),
+        log=configuration.Log(level="warning", format="text"),
+    )
 
 
 def _port() -> int:
@@ -173,8 +214,11 @@ def _load(store: Store, settings: Settings, document: dict[str, object]) -> None
 
 def _introduce(console: Console, settings: Settings, server: mailserver.MailServer) -> None:
     console.print(f"The page: [bold]http://{settings.web.listen}/[/]", soft_wrap=True)
-    console.print(f"[dim]Mail server of the demonstration: SMTP 127.0.0.1:{server.smtp_port}, IMAP 127.0.0.1:{server.imap_port}. "
-                  "Ctrl-C ends it.[/]", soft_wrap=True)
+    console.print(
+        f"[dim]Mail server of the demonstration: SMTP 127.0.0.1:{server.smtp_port}, IMAP"
+        f" 127.0.0.1:{server.imap_port}. Ctrl-C ends it.[/]",
+        soft_wrap=True,
+    )
 
 
 def table(follow_ups: Sequence[page.FollowUp]) -> Table:
@@ -184,8 +228,13 @@ def table(follow_ups: Sequence[page.FollowUp]) -> Table:
     for card in follow_ups:
         made.add_row(f"[bold]{_plain(card.title)}[/]")
         for row in card.participants:
-            made.add_row(f"  {_plain(row.name or row.address)}", programs.get(row.address, ""), page.words(row),
-                         _plain(row.comment), row.delivery.value)
+            made.add_row(
+                f"  {_plain(row.name or row.address)}",
+                programs.get(row.address, ""),
+                page.words(row),
+                _plain(row.comment),
+                row.delivery.value,
+            )
         made.add_section()
     return made
 

@@ -1,8 +1,9 @@
 """How an outsider's mail program reads an invitation: the bytes of a letter in, plain facts out.
 
-This deliberately shares no code with the gateway's own iCalendar and mail dialects: a mistake there must not be
-understood here by the same mistake. It reads what it needs and no more (RFC 5545 §3.1 unfolding and content lines).
-On failure: a letter without calendar object reads as an invitation without `event`.
+This deliberately shares no code with the gateway's own iCalendar and mail dialects: a mistake there
+must not be understood here by the same mistake. It reads what it needs and no more (RFC 5545 §3.1
+unfolding and content lines). On failure: a letter without calendar object reads as an invitation
+without `event`.
 """
 
 import re
@@ -16,8 +17,10 @@ from zoneinfo import ZoneInfo
 
 TAG = re.compile(r"\[(yes|maybe|no) [^\[\]]*\]\s*$")
 LINK = re.compile(r"mailto:[^\s\"'<>)]+")
-CONTENT_LINE = re.compile(r'(?P<name>[A-Za-z0-9-]+)(?P<params>(?:;[A-Za-z0-9-]+=(?:"[^"]*"|[^";:])*)*):(?P<value>.*)',
-                          re.DOTALL)
+CONTENT_LINE = re.compile(
+    r'(?P<name>[A-Za-z0-9-]+)(?P<params>(?:;[A-Za-z0-9-]+=(?:"[^"]*"|[^";:])*)*):(?P<value>.*)',
+    re.DOTALL,
+)
 PARAMETER = re.compile(r';([A-Za-z0-9-]+)=("[^"]*"|[^";:]*)')
 
 
@@ -42,12 +45,16 @@ class Line:
             return date.fromisoformat(self.value)
         if self.value.endswith("Z"):
             return datetime.strptime(self.value, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-        return datetime.strptime(self.value, "%Y%m%dT%H%M%S").replace(tzinfo=ZoneInfo(self.params["TZID"]))
+        return datetime.strptime(self.value, "%Y%m%dT%H%M%S").replace(
+            tzinfo=ZoneInfo(self.params["TZID"])
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """The first VEVENT of a calendar object, and the object's METHOD and VTIMEZONEs as they stand."""
+    """The first VEVENT of a calendar object, and the object's METHOD and VTIMEZONEs as they
+    stand.
+    """
 
     method: str
     lines: tuple[Line, ...]
@@ -67,7 +74,9 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One of the Yes / Maybe / No links of a letter: a mail to `address` with exactly this Subject."""
+    """One of the Yes / Maybe / No links of a letter: a mail to `address` with exactly this
+    Subject.
+    """
 
     address: str
     subject: str
@@ -75,7 +84,9 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """What a letter says to its reader. `reply_to`: where a plain reply goes. `links`: by `yes`, `maybe`, `no`."""
+    """What a letter says to its reader. `reply_to`: where a plain reply goes. `links`: by `yes`,
+    `maybe`, `no`.
+    """
 
     message_id: str
     subject: str
@@ -104,14 +115,18 @@ def read(content: bytes) -> Invitation:
 def event(calendar: str) -> Event:
     """The first VEVENT of an iCalendar object. Raises ValueError where there is none."""
     unfolded = re.sub(r"\r?\n[ \t]", "", calendar).splitlines()
-    found = re.search(r"^BEGIN:VEVENT$(.*?)^END:VEVENT$", "\n".join(unfolded), re.MULTILINE | re.DOTALL)
+    found = re.search(
+        r"^BEGIN:VEVENT$(.*?)^END:VEVENT$", "\n".join(unfolded), re.MULTILINE | re.DOTALL
+    )
     if found is None:
         raise ValueError("a calendar object without VEVENT")
     # Alarms have properties of the same names.
     inner = re.sub(r"^BEGIN:VALARM$.*?^END:VALARM$", "", found[1], flags=re.MULTILINE | re.DOTALL)
     lines = tuple(_line(text) for text in inner.split("\n") if text)
     method = next((text[7:] for text in unfolded if text.upper().startswith("METHOD:")), "")
-    zones = re.findall(r"^BEGIN:VTIMEZONE\r?$.*?^END:VTIMEZONE\r?$", calendar, re.MULTILINE | re.DOTALL)
+    zones = re.findall(
+        r"^BEGIN:VTIMEZONE\r?$.*?^END:VTIMEZONE\r?$", calendar, re.MULTILINE | re.DOTALL
+    )
     return Event(method.upper(), lines, "\n".join(zones).replace("\r", ""))
 
 
@@ -132,7 +147,11 @@ def _text(part: EmailMessage | None) -> str:
     if part is None:
         return ""
     payload = part.get_payload(decode=True)
-    return payload.decode(part.get_content_charset("utf-8"), "replace") if isinstance(payload, bytes) else ""
+    return (
+        payload.decode(part.get_content_charset("utf-8"), "replace")
+        if isinstance(payload, bytes)
+        else ""
+    )
 
 
 def _address(header: str) -> str:

@@ -1,10 +1,10 @@
-"""Robot invitees: they read the letters in their mailboxes and answer by real SMTP, each as its own mail program would.
+"""Robot invitees: they read the letters in their mailboxes and answer by real SMTP, each as its own
+mail program would.
 
-Standards: none of their own; what they send is shaped in `clients`, what they understand in `reading`.
-On failure: a letter that a robot cannot read or answer stops the demonstration with the reason, as it would fail its
-reader.
-Security: they send to the built-in server only. Limits: one answer at a time per step, a letter answered once per
-SEQUENCE.
+Standards: none of their own; what they send is shaped in `clients`, what they understand in
+`reading`. On failure: a letter that a robot cannot read or answer stops the demonstration with the
+reason, as it would fail its reader. Security: they send to the built-in server only. Limits: one
+answer at a time per step, a letter answered once per SEQUENCE.
 """
 
 import asyncio
@@ -21,13 +21,17 @@ SMTP_SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One answer: what is said, and how many seconds after the letter (or after the step before)."""
+    """One answer: what is said, and how many seconds after the letter (or after the step
+    before).
+    """
 
     word: Word
     comment: str = ""
     after: float = 1.0
     client: Client | None = None
-    """Another mail program than the usual one, for example the free words of a human before he finds the link."""
+    """Another mail program than the usual one, for example the free words of a human before he
+    finds the link.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,9 @@ class Memory:
     answered: dict[str, int] = field(default_factory=dict)
 
     def steps(self, robot: Robot, event: reading.Event | None) -> tuple[Step, ...]:
-        """What this robot does about a letter. A cancellation or a letter without news is read and not answered."""
+        """What this robot does about a letter. A cancellation or a letter without news is read and
+        not answered.
+        """
         if event is None or event.method != "REQUEST":
             return ()
         uid, sequence = event.value("UID"), event.sequence
@@ -71,7 +77,9 @@ async def run(robots: Sequence[Robot], server: mailserver.MailServer) -> None:
             group.create_task(_live(robot, inbox, server.smtp_port, group))
 
 
-async def _live(robot: Robot, inbox: asyncio.Queue[mailserver.Arrival], port: int, group: asyncio.TaskGroup) -> None:
+async def _live(
+    robot: Robot, inbox: asyncio.Queue[mailserver.Arrival], port: int, group: asyncio.TaskGroup
+) -> None:
     memory = Memory()
     while True:
         arrival = await inbox.get()
@@ -82,7 +90,9 @@ async def _live(robot: Robot, inbox: asyncio.Queue[mailserver.Arrival], port: in
             group.create_task(_answer(robot, invitation, steps, port))
 
 
-async def _answer(robot: Robot, invitation: reading.Invitation, steps: tuple[Step, ...], port: int) -> None:
+async def _answer(
+    robot: Robot, invitation: reading.Invitation, steps: tuple[Step, ...], port: int
+) -> None:
     for step in steps:
         await asyncio.sleep(step.after)
         client = step.client or robot.client
@@ -92,6 +102,12 @@ async def _answer(robot: Robot, invitation: reading.Invitation, steps: tuple[Ste
 
 def send(answer: clients.Answer, port: int) -> None:
     """Hand one answer to the built-in server. Raises smtplib.SMTPException where it is refused."""
-    with smtplib.SMTP(mailserver.HOST, port, local_hostname=f"mail.{answer.sender.rpartition('@')[2]}",
-                      timeout=SMTP_SECONDS) as smtp:
-        smtp.sendmail(answer.sender, [answer.recipient], answer.content, mail_options=["BODY=8BITMIME"])
+    with smtplib.SMTP(
+        mailserver.HOST,
+        port,
+        local_hostname=f"mail.{answer.sender.rpartition('@')[2]}",
+        timeout=SMTP_SECONDS,
+    ) as smtp:
+        smtp.sendmail(
+            answer.sender, [answer.recipient], answer.content, mail_options=["BODY=8BITMIME"]
+        )

@@ -1,4 +1,6 @@
-"""What lies ahead: follow-ups in the order of their time, as lists and pages show them, in a bounded number of rows."""
+"""What lies ahead: follow-ups in the order of their time, as lists and pages show them, in a
+bounded number of rows.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,8 +18,9 @@ from gateway.store.schema import associate, follow_up, follow_up_date, participa
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One follow-up in a list. `start` and `end` as in an edition; `owner` is a name; `series`: it takes place more
-    than once."""
+    """One follow-up in a list. `start` and `end` as in an edition; `owner` is a name; `series`: it
+    takes place more than once.
+    """
 
     key: str
     title: str
@@ -33,23 +36,31 @@ class Item:
 
 
 def ahead(connection: Connection, since: datetime, limit: int, timezone: str) -> list[Item]:
-    """At most so many follow-ups that are not over at `since`, the next one first, those without any time last.
+    """At most so many follow-ups that are not over at `since`, the next one first, those without
+    any time last.
 
     Series always count as not over. `timezone`: of follow-ups that name none.
     """
     starts = sa.func.coalesce(follow_up.c.start_at, follow_up.c.deadline)
-    over = sa.func.coalesce(follow_up.c.end_at, starts) < sa.bindparam("since", since, type_=follow_up.c.end_at.type)
+    over = sa.func.coalesce(follow_up.c.end_at, starts) < sa.bindparam(
+        "since", since, type_=follow_up.c.end_at.type
+    )
     dates = sa.exists().where(follow_up_date.c.follow_up == follow_up.c.key)
-    query = (sa.select(follow_up, associate.c.name.label("owner_name"), dates.label("dates"))
-             .join(associate, associate.c.key == follow_up.c.owner, isouter=True)
-             .where(sa.or_(starts.is_(None), sa.not_(over), follow_up.c.rrule != "", dates))
-             .order_by(starts.is_(None), starts, follow_up.c.key).limit(limit))
+    query = (
+        sa.select(follow_up, associate.c.name.label("owner_name"), dates.label("dates"))
+        .join(associate, associate.c.key == follow_up.c.owner, isouter=True)
+        .where(sa.or_(starts.is_(None), sa.not_(over), follow_up.c.rrule != "", dates))
+        .order_by(starts.is_(None), starts, follow_up.c.key)
+        .limit(limit)
+    )
     return [_item(row, timezone) for row in connection.execute(query)]
 
 
 def rows(connection: Connection, keys: Sequence[str]) -> list[int]:
     """Numbers of the participant rows of these follow-ups that are not removed."""
-    query = sa.select(participant.c.id).where(participant.c.follow_up.in_(keys), participant.c.removed.is_(sa.false()))
+    query = sa.select(participant.c.id).where(
+        participant.c.follow_up.in_(keys), participant.c.removed.is_(sa.false())
+    )
     return list(connection.execute(query).scalars())
 
 
@@ -57,6 +68,15 @@ def _item(row: Any, timezone: str) -> Item:
     zone, kind = row.timezone or timezone, Kind(row.kind)
     start, end = followups.times(row, kind, zone)
     return Item(
-        row.key, row.title, kind, row.owner_name or "", start, end,
-        row.deadline.astimezone(ZoneInfo(zone)).date() if start is None and row.deadline else None, zone, row.location,
-        row.cancelled, bool(row.rrule or row.dates))
+        row.key,
+        row.title,
+        kind,
+        row.owner_name or "",
+        start,
+        end,
+        row.deadline.astimezone(ZoneInfo(zone)).date() if start is None and row.deadline else None,
+        zone,
+        row.location,
+        row.cancelled,
+        bool(row.rrule or row.dates),
+    )

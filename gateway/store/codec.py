@@ -1,4 +1,6 @@
-"""Editions, remarks and moments as text: JSON with every fact by name; unknown names are an error, not ignored."""
+"""Editions, remarks and moments as text: JSON with every fact by name; unknown names are an error,
+not ignored.
+"""
 
 import json
 from collections.abc import Callable, Iterable
@@ -32,7 +34,9 @@ def moment(value: Moment | None) -> str:
 
 
 def parse_moment(text: str | None) -> Moment | None:
-    """The inverse of `moment`, without fractions of a second: no calendar has them (`columns.moment`)."""
+    """The inverse of `moment`, without fractions of a second: no calendar has them
+    (`columns.moment`).
+    """
     if not text:
         return None
     if len(text) == 10:
@@ -42,7 +46,9 @@ def parse_moment(text: str | None) -> Moment | None:
 
 def edition(value: Edition) -> str:
     facts = asdict(value)
-    return json.dumps(facts, default=moment, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return json.dumps(
+        facts, default=moment, ensure_ascii=False, separators=(",", ":"), sort_keys=True
+    )
 
 
 def parse_edition(text: str) -> Edition:
@@ -50,43 +56,84 @@ def parse_edition(text: str) -> Edition:
     facts: dict[str, Any] = json.loads(text)
     unknown = facts.keys() - {field.name for field in fields(Edition)}
     if unknown:
-        raise StoreError(f"an edition in the store has facts that this program does not know: {', '.join(sorted(unknown))}")
+        raise StoreError(
+            "an edition in the store has facts that this program does not know:"
+            f" {', '.join(sorted(unknown))}"
+        )
     recurrence = facts["recurrence"]
-    return Edition(**facts | {
-        "kind": Kind(facts["kind"]), "guest_list": GuestList(facts["guest_list"]),
-        "start": parse_moment(facts["start"]), "end": parse_moment(facts["end"]), "deadline": parse_moment(facts["deadline"]),
-        "answer_by": parse_moment(facts.get("answer_by")), "recurrence_id": parse_moment(facts.get("recurrence_id")),
-        "recurrence": recurrence and Recurrence(recurrence["rrule"], _moments(recurrence["exdates"]), _moments(recurrence["rdates"])),
-        "dates": tuple(DateChange(_certain(one["original"]), parse_moment(one["start"]), parse_moment(one["end"]), one["cancelled"],
-                                  one.get("cancel_reason", ""))
-                       for one in facts["dates"]),
-        "guests": tuple(_guest(one) for one in facts["guests"]),
-        "date_sequences": tuple((_certain(one[0]), one[1], one[2]) for one in facts["date_sequences"])})
+    return Edition(
+        **facts
+        | {
+            "kind": Kind(facts["kind"]),
+            "guest_list": GuestList(facts["guest_list"]),
+            "start": parse_moment(facts["start"]),
+            "end": parse_moment(facts["end"]),
+            "deadline": parse_moment(facts["deadline"]),
+            "answer_by": parse_moment(facts.get("answer_by")),
+            "recurrence_id": parse_moment(facts.get("recurrence_id")),
+            "recurrence": recurrence
+            and Recurrence(
+                recurrence["rrule"], _moments(recurrence["exdates"]), _moments(recurrence["rdates"])
+            ),
+            "dates": tuple(
+                DateChange(
+                    _certain(one["original"]),
+                    parse_moment(one["start"]),
+                    parse_moment(one["end"]),
+                    one["cancelled"],
+                    one.get("cancel_reason", ""),
+                )
+                for one in facts["dates"]
+            ),
+            "guests": tuple(_guest(one) for one in facts["guests"]),
+            "date_sequences": tuple(
+                (_certain(one[0]), one[1], one[2]) for one in facts["date_sequences"]
+            ),
+        }
+    )
 
 
 def remarks(value: Remarks) -> str:
     """Only what is said: most letters say nothing beside their editions."""
     said = {name: fact for name, fact in asdict(value).items() if fact != getattr(NO_REMARKS, name)}
-    return json.dumps(said, default=moment, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return json.dumps(
+        said, default=moment, ensure_ascii=False, separators=(",", ":"), sort_keys=True
+    )
 
 
 def parse_remarks(text: str) -> Remarks:
-    """The inverse of `remarks`. Raises `StoreError` when the text was written by a newer program."""
+    """The inverse of `remarks`. Raises `StoreError` when the text was written by a newer
+    program.
+    """
     said: dict[str, Any] = json.loads(text)
     if not said:
         return NO_REMARKS
     if unknown := said.keys() - {field.name for field in fields(Remarks)}:
-        raise StoreError(f"a letter in the store says what this program does not know: {', '.join(sorted(unknown))}")
+        raise StoreError(
+            "a letter in the store says what this program does not know:"
+            f" {', '.join(sorted(unknown))}"
+        )
     read: dict[str, Callable[[Any], Any]] = {
-        "occasion": Occasion, "start": parse_moment, "end": parse_moment, "delegated_from": _guest, "delegated_to": _guest,
-        "writer": _guest, "row": _guest,
-        "date_replies": _replies}
+        "occasion": Occasion,
+        "start": parse_moment,
+        "end": parse_moment,
+        "delegated_from": _guest,
+        "delegated_to": _guest,
+        "writer": _guest,
+        "row": _guest,
+        "date_replies": _replies,
+    }
     return Remarks(**{name: read.get(name, str)(fact) for name, fact in said.items()})
 
 
 def _guest(facts: dict[str, Any]) -> Guest:
-    return Guest(facts["name"], facts["address"], Reply(facts["reply"]), parse_moment(facts.get("date")),
-                 _replies(facts.get("date_replies", ())))
+    return Guest(
+        facts["name"],
+        facts["address"],
+        Reply(facts["reply"]),
+        parse_moment(facts.get("date")),
+        _replies(facts.get("date_replies", ())),
+    )
 
 
 def _replies(pairs: Iterable[tuple[str, str]]) -> tuple[tuple[Moment, Reply], ...]:

@@ -1,8 +1,10 @@
-"""How moments and time zones stand in the columns that others write, too: instants of whole seconds, and the days of what is all-day.
+"""How moments and time zones stand in the columns that others write, too: instants of whole
+seconds, and the days of what is all-day.
 
-We write a day as its midnight in UTC. Other programs write the midnight of their own session, or an hour within the day: on PostgreSQL
-'2026-12-01' is a midnight of the session's zone. So a midnight in UTC is that day, whatever the hour elsewhere; anything else is the
-day that it lies in where the follow-up takes place.
+We write a day as its midnight in UTC. Other programs write the midnight of their own session, or an
+hour within the day: on PostgreSQL '2026-12-01' is a midnight of the session's zone. So a midnight
+in UTC is that day, whatever the hour elsewhere; anything else is the day that it lies in where the
+follow-up takes place.
 """
 
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
@@ -25,10 +27,12 @@ def instant(value: Moment) -> datetime:
 
 
 def moment(value: datetime, all_day: bool, zone: str = "") -> Moment:
-    """How a moment is read from a column. `zone`: where the follow-up takes place; "" or unknown: a day is then the one whose midnight
-    in UTC is nearest, which is right for midnights from eleven hours west to twelve east.
+    """How a moment is read from a column. `zone`: where the follow-up takes place; "" or unknown: a
+    day is then the one whose midnight in UTC is nearest, which is right for midnights from eleven
+    hours west to twelve east.
 
-    A calendar has no fractions of a second (RFC 5545 §3.3.5): what differs in them alone is the same.
+    A calendar has no fractions of a second (RFC 5545 §3.3.5): what differs in them alone is the
+    same.
     """
     value = value.replace(microsecond=0)
     if not all_day:
@@ -40,8 +44,10 @@ def moment(value: datetime, all_day: bool, zone: str = "") -> Moment:
 
 
 def end(value: datetime, begins: datetime, all_day: bool, zone: str) -> Moment:
-    """The same for an end, which is exclusive. Where it is no midnight the day that it lies in counts, on the clock by which the
-    beginning is one: 23:59 says the same as the midnight that follows."""
+    """The same for an end, which is exclusive. Where it is no midnight the day that it lies in
+    counts, on the clock by which the beginning is one: 23:59 says the same as the midnight that
+    follows.
+    """
     value, place = value.replace(microsecond=0), _place(zone) or UTC
     if not all_day:
         return value
@@ -54,8 +60,9 @@ def end(value: datetime, begins: datetime, all_day: bool, zone: str) -> Moment:
 
 @lru_cache(maxsize=1_000)
 def zone(name: str, whose: str) -> str:
-    """Somebody's time zone as it stands in a column; "" (that of the follow-up will do) where there is none of that name, which the log
-    says once. `whose`: a key, for the log."""
+    """Somebody's time zone as it stands in a column; "" (that of the follow-up will do) where there
+    is none of that name, which the log says once. `whose`: a key, for the log.
+    """
     if name and _place(name) is None:
         log.warning("a time zone that does not exist is ignored", of=whose, timezone=name)
         return ""

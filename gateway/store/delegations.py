@@ -12,16 +12,26 @@ from gateway.store.schema import delegation, participant
 
 def of(connection: Connection, follow_up: str) -> Mapping[int, int]:
     """Delegator → delegate, by the numbers of their rows."""
-    rows = connection.execute(sa.select(delegation.c.participant, delegation.c.delegate).join(
-        participant, participant.c.id == delegation.c.participant).where(participant.c.follow_up == follow_up))
+    rows = connection.execute(
+        sa.select(delegation.c.participant, delegation.c.delegate)
+        .join(participant, participant.c.id == delegation.c.participant)
+        .where(participant.c.follow_up == follow_up)
+    )
     return {row.participant: row.delegate for row in rows}
 
 
 def put(connection: Connection, delegator: int, delegate: int, at: datetime) -> None:
-    upsert.one(connection, delegation, {"participant": delegator}, {"delegate": delegate, "created_at": at})
+    upsert.one(
+        connection, delegation, {"participant": delegator}, {"delegate": delegate, "created_at": at}
+    )
 
 
 def forget(connection: Connection, participants: Collection[int]) -> None:
     """These rows are somebody else's now, who passed nothing on and got nothing passed on."""
-    connection.execute(sa.delete(delegation).where(
-        sa.or_(delegation.c.participant.in_(participants), delegation.c.delegate.in_(participants))))
+    connection.execute(
+        sa.delete(delegation).where(
+            sa.or_(
+                delegation.c.participant.in_(participants), delegation.c.delegate.in_(participants)
+            )
+        )
+    )

@@ -1,7 +1,9 @@
-"""People, lists and follow-ups as an import writes them: many rows by key, touching only what differs.
+"""People, lists and follow-ups as an import writes them: many rows by key, touching only what
+differs.
 
-A row that is written again with the same values would leave a change mark on PostgreSQL and SQLite alike (`UPDATE OF` asks which
-columns were named, not which changed), so only differing columns are written.
+A row that is written again with the same values would leave a change mark on PostgreSQL and SQLite
+alike (`UPDATE OF` asks which columns were named, not which changed), so only differing columns are
+written.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -13,7 +15,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway.store import schema
-from gateway.store.schema import associate, follow_up, invitation, metadata, participant, person_email
+from gateway.store.schema import (
+    associate,
+    follow_up,
+    invitation,
+    metadata,
+    participant,
+    person_email,
+)
 
 CHUNK = 500
 """Keys in one query; SQLite allows 32 766 values, PostgreSQL 65 535."""
@@ -25,7 +34,9 @@ PARTICIPANT = ("follow_up", *INVITEE, "original_start")
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What became of the rows, by identity; `gone`: rows of the pruned parents that were not among them."""
+    """What became of the rows, by identity; `gone`: rows of the pruned parents that were not among
+    them.
+    """
 
     created: frozenset[tuple[Any, ...]]
     changed: frozenset[tuple[Any, ...]]
@@ -35,7 +46,9 @@ class Merged:
 
 @dataclass(frozen=True, slots=True)
 class Identified:
-    """A follow-up that exists: its UID ("" before the gateway gave one) and counter. `planned`: both belong to the gateway."""
+    """A follow-up that exists: its UID ("" before the gateway gave one) and counter. `planned`:
+    both belong to the gateway.
+    """
 
     key: str
     uid: str
@@ -45,44 +58,80 @@ class Identified:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A participant row that exists, by its number. `invited`: it has an invitation, with a token for life."""
+    """A participant row that exists, by its number. `invited`: it has an invitation, with a token
+    for life.
+    """
 
     id: int
     given_token: str | None
     invited: bool
 
 
-def merge(connection: Connection, table: str, identity: Sequence[str], rows: Iterable[Mapping[str, Any]],
-          prune: Collection[str] = ()) -> Merged:
-    """Make the table hold these rows, found by `identity`, whose first column names the parent or the row itself.
+def merge(
+    connection: Connection,
+    table: str,
+    identity: Sequence[str],
+    rows: Iterable[Mapping[str, Any]],
+    prune: Collection[str] = (),
+) -> Merged:
+    """Make the table hold these rows, found by `identity`, whose first column names the parent or
+    the row itself.
 
-    A row that says nothing of a column leaves it. Rows of the parents in `prune` that are not given are deleted.
+    A row that says nothing of a column leaves it. Rows of the parents in `prune` that are not given
+    are deleted.
     """
     target, wanted = metadata.tables[table], {_identity(row, identity): row for row in rows}
-    present = {_identity(row, identity): row for row in _chunked(
-        connection, sa.select(target), target.c[identity[0]], {*(key[0] for key in wanted), *prune})}
+    present = {
+        _identity(row, identity): row
+        for row in _chunked(
+            connection,
+            sa.select(target),
+            target.c[identity[0]],
+            {*(key[0] for key in wanted), *prune},
+        )
+    }
     created, changed = set[tuple[Any, ...]](), set[tuple[Any, ...]]()
-    inserts, updates = dict[tuple[str, ...], list[Mapping[str, Any]]](), dict[tuple[str, ...], list[dict[str, Any]]]()
+    inserts, updates = (
+        dict[tuple[str, ...], list[Mapping[str, Any]]](),
+        dict[tuple[str, ...], list[dict[str, Any]]](),
+    )
     for key, row in wanted.items():
         before = present.get(key)
         if before is None:
             created.add(key)
             inserts.setdefault(tuple(row), []).append(row)
             continue
-        columns = tuple(column for column in row if column not in identity and before[column] != row[column])
+        columns = tuple(
+            column for column in row if column not in identity and before[column] != row[column]
+        )
         if columns:
             changed.add(key)
             updates.setdefault(columns, []).append(
-                _keyed(target, before) | {f"new_{column}": row[column] for column in columns})
+                _keyed(target, before) | {f"new_{column}": row[column] for column in columns}
+            )
     gone = {key for key in present if key not in wanted and key[0] in prune}
     if gone:
-        connection.execute(_with_key(target, sa.delete(target)), [_keyed(target, present[key]) for key in gone])
+        connection.execute(
+            _with_key(target, sa.delete(target)), [_keyed(target, present[key]) for key in gone]
+        )
     for columns, values in updates.items():
-        connection.execute(_with_key(target, sa.update(target)).values(
-            {column: sa.bindparam(f"new_{column}", type_=target.c[column].type) for column in columns}), values)
+        connection.execute(
+            _with_key(target, sa.update(target)).values(
+                {
+                    column: sa.bindparam(f"new_{column}", type_=target.c[column].type)
+                    for column in columns
+                }
+            ),
+            values,
+        )
     for same in inserts.values():
         connection.execute(sa.insert(target), same)
-    return Merged(frozenset(created), frozenset(changed), frozenset(wanted.keys() - created - changed), frozenset(gone))
+    return Merged(
+        frozenset(created),
+        frozenset(changed),
+        frozenset(wanted.keys() - created - changed),
+        frozenset(gone),
+    )
 
 
 def existing(connection: Connection, table: str, keys: Collection[str]) -> set[str]:
@@ -91,12 +140,19 @@ def existing(connection: Connection, table: str, keys: Collection[str]) -> set[s
     return {row["key"] for row in _chunked(connection, sa.select(column), column, keys)}
 
 
-def identified(connection: Connection, keys: Collection[str], uids: Collection[str]) -> list[Identified]:
+def identified(
+    connection: Connection, keys: Collection[str], uids: Collection[str]
+) -> list[Identified]:
     """Follow-ups that have one of the keys or one of the UIDs."""
     query = sa.select(follow_up.c.key, follow_up.c.uid, follow_up.c.sequence, follow_up.c.edition)
-    rows = [*_chunked(connection, query, follow_up.c.key, keys), *_chunked(connection, query, follow_up.c.uid, uids)]
-    return [Identified(row["key"], row["uid"] or "", row["sequence"], row["edition"] is not None)
-            for row in {row["key"]: row for row in rows}.values()]
+    rows = [
+        *_chunked(connection, query, follow_up.c.key, keys),
+        *_chunked(connection, query, follow_up.c.uid, uids),
+    ]
+    return [
+        Identified(row["key"], row["uid"] or "", row["sequence"], row["edition"] is not None)
+        for row in {row["key"]: row for row in rows}.values()
+    ]
 
 
 def rename_follow_up(connection: Connection, old: str, new: str) -> None:
@@ -107,34 +163,60 @@ def rename_follow_up(connection: Connection, old: str, new: str) -> None:
 def participants(connection: Connection, follow_ups: Collection[str]) -> dict[tuple[Any, ...], Row]:
     """Participant rows of these follow-ups by `PARTICIPANT`, the e-mail address in lower case."""
     invited = sa.exists().where(invitation.c.participant == participant.c.id).label("invited")
-    query = sa.select(participant.c.id, *(participant.c[name] for name in PARTICIPANT), participant.c.given_token, invited)
-    return {_identity(row, PARTICIPANT): Row(row["id"], row["given_token"], bool(row["invited"]))
-            for row in _chunked(connection, query, participant.c.follow_up, follow_ups)}
+    query = sa.select(
+        participant.c.id,
+        *(participant.c[name] for name in PARTICIPANT),
+        participant.c.given_token,
+        invited,
+    )
+    return {
+        _identity(row, PARTICIPANT): Row(row["id"], row["given_token"], bool(row["invited"]))
+        for row in _chunked(connection, query, participant.c.follow_up, follow_ups)
+    }
 
 
-def addresses(connection: Connection, people: Collection[str], staff: Collection[str]) -> Iterable[tuple[tuple[str, str], str]]:
-    """Every address of these persons and associates, as ("person" or "associate", key) → address."""
+def addresses(
+    connection: Connection, people: Collection[str], staff: Collection[str]
+) -> Iterable[tuple[tuple[str, str], str]]:
+    """Every address of these persons and associates, as ("person" or "associate", key) →
+    address.
+    """
     theirs = sa.select(person_email.c.person.label("key"), person_email.c.address)
     ours = sa.select(associate.c.key, associate.c.email.label("address"))
-    for table, query, column, keys in (("person", theirs, person_email.c.person, people), ("associate", ours, associate.c.key, staff)):
-        yield from (((table, row["key"]), row["address"]) for row in _chunked(connection, query, column, keys))
+    for table, query, column, keys in (
+        ("person", theirs, person_email.c.person, people),
+        ("associate", ours, associate.c.key, staff),
+    ):
+        yield from (
+            ((table, row["key"]), row["address"])
+            for row in _chunked(connection, query, column, keys)
+        )
 
 
 def token_holders(connection: Connection, tokens: Collection[str]) -> dict[str, int]:
     """Tokens that are in use → the number of the participant they belong to."""
     given = sa.select(participant.c.given_token.label("token"), participant.c.id.label("holder"))
     made = sa.select(invitation.c.token, invitation.c.participant.label("holder"))
-    rows = [*_chunked(connection, given, participant.c.given_token, tokens), *_chunked(connection, made, invitation.c.token, tokens)]
+    rows = [
+        *_chunked(connection, given, participant.c.given_token, tokens),
+        *_chunked(connection, made, invitation.c.token, tokens),
+    ]
     return {row["token"]: row["holder"] for row in rows}
 
 
 def _identity(row: Mapping[Any, Any], columns: Sequence[str]) -> tuple[Any, ...]:
     """Addresses compare without case: `Ola@ext.example` is no second invitee."""
-    return tuple(row[name].lower() if name == "email" and row[name] else row[name] for name in columns)
+    return tuple(
+        row[name].lower() if name == "email" and row[name] else row[name] for name in columns
+    )
 
 
-def _chunked(connection: Connection, query: sa.Select[Any], column: sa.ColumnElement[Any],
-             values: Collection[str]) -> Iterable[sa.RowMapping]:
+def _chunked(
+    connection: Connection,
+    query: sa.Select[Any],
+    column: sa.ColumnElement[Any],
+    values: Collection[str],
+) -> Iterable[sa.RowMapping]:
     left = iter(sorted(values))
     while chunk := list(islice(left, CHUNK)):
         yield from connection.execute(query.where(column.in_(chunk))).mappings()
@@ -145,7 +227,12 @@ def _keyed(target: sa.Table, row: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _with_key(target: sa.Table, statement: Any) -> Any:
-    return statement.where(*(column == sa.bindparam(f"key_{column.name}", type_=column.type) for column in target.primary_key))
+    return statement.where(
+        *(
+            column == sa.bindparam(f"key_{column.name}", type_=column.type)
+            for column in target.primary_key
+        )
+    )
 
 
 def at(connection: Connection, addresses: Iterable[str]) -> dict[str, set[str]]:
@@ -154,7 +241,11 @@ def at(connection: Connection, addresses: Iterable[str]) -> dict[str, set[str]]:
     if not wanted:
         return found
     spelled, email = sa.func.lower(person_email.c.address), sa.func.lower(associate.c.email)
-    for key, address in connection.execute(sa.union_all(sa.select(person_email.c.person, spelled).where(spelled.in_(wanted)),
-                                                        sa.select(associate.c.key, email).where(email.in_(wanted)))):
+    for key, address in connection.execute(
+        sa.union_all(
+            sa.select(person_email.c.person, spelled).where(spelled.in_(wanted)),
+            sa.select(associate.c.key, email).where(email.in_(wanted)),
+        )
+    ):
         found.setdefault(address, set()).add(key)
     return found

@@ -1,7 +1,9 @@
-"""Opening the store: SQLite or PostgreSQL, synchronous (architecture.md §1), one writer at a time on SQLite.
+"""Opening the store: SQLite or PostgreSQL, synchronous (architecture.md §1), one writer at a time
+on SQLite.
 
-On failure: every database error that means "cannot be reached or opened" becomes `StoreError` with the URL, password masked.
-Limits: SQLite waits up to 30 s for another writer; a connection is used by one thread at a time.
+On failure: every database error that means "cannot be reached or opened" becomes `StoreError` with
+the URL, password masked. Limits: SQLite waits up to 30 s for another writer; a connection is used
+by one thread at a time.
 """
 
 import sqlite3
@@ -19,7 +21,10 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, Operational
 
 from gateway.errors import ConfigurationError, StoreError
 
-__all__ = ["Connection", "Store"]  # actions pass connections on; nobody above the store imports SQLAlchemy itself
+__all__ = [
+    "Connection",
+    "Store",
+]  # actions pass connections on; nobody above the store imports SQLAlchemy itself
 
 BUSY_MILLISECONDS = 30_000
 IMMEDIATE = "gateway_immediate"
@@ -27,13 +32,21 @@ DEADLOCK = "40P01"
 
 
 class Store:
-    """A database and the two ways to use it: `read()` sees one moment, `write()` is one transaction and the only writer."""
+    """A database and the two ways to use it: `read()` sees one moment, `write()` is one transaction
+    and the only writer.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = _parse(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        options: dict[str, Any] = {"creator": self._open_file} if self.is_sqlite else {
-            "pool_pre_ping": True, "connect_args": {"connect_timeout": 10, "options": "-c timezone=UTC"}}
+        options: dict[str, Any] = (
+            {"creator": self._open_file}
+            if self.is_sqlite
+            else {
+                "pool_pre_ping": True,
+                "connect_args": {"connect_timeout": 10, "options": "-c timezone=UTC"},
+            }
+        )
         self.engine = sa.create_engine(self.url, pool_size=8, max_overflow=8, **options)
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
@@ -45,21 +58,39 @@ class Store:
         return Path(self.url.database) if self.is_sqlite and self.url.database else None
 
     def _open_file(self) -> sqlite3.Connection:
-        """Only `migrate.upgrade` makes a file: one that vanished is missed, not silently begun anew."""
-        return sqlite3.connect(f"file:{quote(str(self.path))}?mode=rw", uri=True, timeout=BUSY_MILLISECONDS / 1000,
-                               check_same_thread=False)
+        """Only `migrate.upgrade` makes a file: one that vanished is missed, not silently begun
+        anew.
+        """
+        return sqlite3.connect(
+            f"file:{quote(str(self.path))}?mode=rw",
+            uri=True,
+            timeout=BUSY_MILLISECONDS / 1000,
+            check_same_thread=False,
+        )
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """One consistent view; nothing may be written through it."""
-        view = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-        with self._named(), self.engine.connect().execution_options(**view) as connection, connection.begin():
+        view = (
+            {}
+            if self.is_sqlite
+            else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        )
+        with (
+            self._named(),
+            self.engine.connect().execution_options(**view) as connection,
+            connection.begin(),
+        ):
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """One transaction: committed at the end of the block, rolled back when it raises."""
-        with self._named(), self.engine.connect().execution_options(**{IMMEDIATE: True}) as connection, connection.begin():
+        with (
+            self._named(),
+            self.engine.connect().execution_options(**{IMMEDIATE: True}) as connection,
+            connection.begin(),
+        ):
             yield connection
 
     def close(self) -> None:
@@ -70,22 +101,31 @@ class Store:
         try:
             yield
         except DatabaseError as error:
-            # SQLite's own word for a file that is none of its own, or is damaged, is the bare base class.
+            # SQLite's own word for a file that is none of its own, or is damaged, is the bare base
+            # class.
             if not (isinstance(error, OperationalError) or type(error) is DatabaseError):
                 raise
             raise StoreError(f"store {_shown(self.url)}: {_first_line(error)}") from error
 
 
 def outage(error: Exception) -> bool:
-    """Whether an error is the database's condition (locked, full, gone), and neither what was asked of it nor what a row holds."""
+    """Whether an error is the database's condition (locked, full, gone), and neither what was asked
+    of it nor what a row holds.
+    """
     if not isinstance(error, OperationalError):
         return False
-    # PostgreSQL's class 54 is a value beyond its limits; SQLite says the other of a text that is none.
-    return not (getattr(error.orig, "sqlstate", None) or "").startswith("54") and "decode" not in str(error.orig).lower()
+    # PostgreSQL's class 54 is a value beyond its limits; SQLite says the other of a text that is
+    # none.
+    return (
+        not (getattr(error.orig, "sqlstate", None) or "").startswith("54")
+        and "decode" not in str(error.orig).lower()
+    )
 
 
 def collided(error: StoreError) -> bool:
-    """Whether PostgreSQL gave a transaction up so that another could go on: nothing of it was written, and it may be tried again."""
+    """Whether PostgreSQL gave a transaction up so that another could go on: nothing of it was
+    written, and it may be tried again.
+    """
     return getattr(getattr(error.__cause__, "orig", None), "sqlstate", None) == DEADLOCK
 
 
@@ -97,15 +137,21 @@ def _parse(url: str) -> URL:
     if parsed.get_backend_name() == "postgresql":
         return parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() != "sqlite":
-        raise ConfigurationError(f"store.url: expected sqlite:///… or postgresql://…, got {parsed.drivername}://…")
+        raise ConfigurationError(
+            f"store.url: expected sqlite:///… or postgresql://…, got {parsed.drivername}://…"
+        )
     if not parsed.database or parsed.database == ":memory:":
-        raise ConfigurationError("store.url: SQLite needs a file, for example sqlite:////var/lib/invite-gateway/store.db")
+        raise ConfigurationError(
+            "store.url: SQLite needs a file, for example sqlite:////var/lib/invite-gateway/store.db"
+        )
     return parsed
 
 
 def _shown(url: URL) -> str:
     """Without passwords; libpq takes them as parameters, too."""
-    return url.difference_update_query(("password", "sslpassword")).render_as_string(hide_password=True)
+    return url.difference_update_query(("password", "sslpassword")).render_as_string(
+        hide_password=True
+    )
 
 
 def _first_line(error: DBAPIError) -> str:
@@ -113,14 +159,18 @@ def _first_line(error: DBAPIError) -> str:
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # sqlite3's own lazy BEGIN lets two workers claim the same rows
+    connection.isolation_level = (
+        None  # sqlite3's own lazy BEGIN lets two workers claim the same rows
+    )
     for pragma in (f"busy_timeout={BUSY_MILLISECONDS}", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
     _write_ahead(connection)
 
 
 def _write_ahead(connection: Any) -> None:
-    """The file keeps this mode, so only a new one is written to. SQLite does not wait here for others who open it at this moment."""
+    """The file keeps this mode, so only a new one is written to. SQLite does not wait here for
+    others who open it at this moment.
+    """
     until = monotonic() + BUSY_MILLISECONDS / 1000
     while connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
         try:
@@ -133,4 +183,6 @@ def _write_ahead(connection: Any) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get(IMMEDIATE) else "BEGIN")
+    connection.exec_driver_sql(
+        "BEGIN IMMEDIATE" if connection.get_execution_options().get(IMMEDIATE) else "BEGIN"
+    )

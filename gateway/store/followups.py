@@ -1,4 +1,6 @@
-"""Follow-ups, their dates and participants as the planner and the page need them, and the marks that say which changed."""
+"""Follow-ups, their dates and participants as the planner and the page need them, and the marks
+that say which changed.
+"""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -53,7 +55,9 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose follow-up it is. `address` may be "" or none that mail can go to; `group` is his user group."""
+    """Whose follow-up it is. `address` may be "" or none that mail can go to; `group` is his user
+    group.
+    """
 
     key: str
     group: str
@@ -65,9 +69,11 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A participant row with the name and the addresses of whoever it stands for, the preferred address first.
+    """A participant row with the name and the addresses of whoever it stands for, the preferred
+    address first.
 
-    `date`: the one date of the follow-up that it is for; None: all of it. `assigner`: the name of who assigned it to him.
+    `date`: the one date of the follow-up that it is for; None: all of it. `assigner`: the name of
+    who assigned it to him.
     """
 
     id: int
@@ -91,34 +97,48 @@ class Member:
 
     @property
     def address(self) -> str:
-        """Where mail goes: the first address that is one, else "". """
+        """Where mail goes: the first address that is one, else ""."""
         return next((one for one in self.addresses if not syntax.problem(one)), "")
 
 
-def due(connection: Connection, until: datetime, limit: int, ahead: datetime | None = None) -> dict[str, int]:
-    """Follow-ups whose oldest mark was made at or before `until` → the newest mark that is there now, oldest first.
+def due(
+    connection: Connection, until: datetime, limit: int, ahead: datetime | None = None
+) -> dict[str, int]:
+    """Follow-ups whose oldest mark was made at or before `until` → the newest mark that is there
+    now, oldest first.
 
-    `ahead`: marks after this moment are due, too: a clock was set back since, and nothing waits until it has caught up.
+    `ahead`: marks after this moment are due, too: a clock was set back since, and nothing waits
+    until it has caught up.
     """
     oldest, newest = sa.func.min(change_mark.c.at), sa.func.max(change_mark.c.id)
     moment = change_mark.c.at.type
     ripe = oldest <= sa.bindparam("until", until, type_=moment)
     if ahead is not None:
         ripe |= oldest > sa.bindparam("ahead", ahead, type_=moment)
-    query = sa.select(change_mark.c.follow_up, newest).group_by(change_mark.c.follow_up).having(ripe).order_by(newest).limit(limit)
+    query = (
+        sa.select(change_mark.c.follow_up, newest)
+        .group_by(change_mark.c.follow_up)
+        .having(ripe)
+        .order_by(newest)
+        .limit(limit)
+    )
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def next_due(connection: Connection) -> datetime | None:
     """When the oldest mark was made."""
-    oldest: datetime | None = connection.execute(sa.select(sa.func.min(change_mark.c.at, type_=change_mark.c.at.type))).scalar_one()
+    oldest: datetime | None = connection.execute(
+        sa.select(sa.func.min(change_mark.c.at, type_=change_mark.c.at.type))
+    ).scalar_one()
     return oldest
 
 
 def unmark(connection: Connection, marks: Mapping[str, int]) -> None:
     """Delete what was planned, and nothing that came since."""
     for key, newest in marks.items():
-        connection.execute(sa.delete(change_mark).where(change_mark.c.follow_up == key, change_mark.c.id <= newest))
+        connection.execute(
+            sa.delete(change_mark).where(change_mark.c.follow_up == key, change_mark.c.id <= newest)
+        )
 
 
 def mark(connection: Connection, keys: Iterable[str], at: datetime) -> None:
@@ -130,21 +150,33 @@ def mark(connection: Connection, keys: Iterable[str], at: datetime) -> None:
 
 def mark_noted(connection: Connection, note: str, at: datetime) -> None:
     """Have follow-ups looked at again whose rows got no letter for a reason that is gone now."""
-    rows = connection.execute(sa.select(participant.c.follow_up).where(participant.c.note == note).distinct())
+    rows = connection.execute(
+        sa.select(participant.c.follow_up).where(participant.c.note == note).distinct()
+    )
     mark(connection, [row.follow_up for row in rows], at)
 
 
 def lock(connection: Connection, key: str) -> None:
-    """Serialise planning and answers of one follow-up on PostgreSQL; SQLite has one writer anyway."""
+    """Serialise planning and answers of one follow-up on PostgreSQL; SQLite has one writer
+    anyway.
+    """
     if connection.dialect.name != "sqlite":
-        connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 7403))"), {"key": key})
+        connection.execute(
+            sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 7403))"), {"key": key}
+        )
 
 
 def try_lock(connection: Connection, key: str) -> bool:
-    """`lock`, where nobody else has it. Whoever takes many in an order of his own takes them so: he never waits in a circle."""
+    """`lock`, where nobody else has it. Whoever takes many in an order of his own takes them so: he
+    never waits in a circle.
+    """
     if connection.dialect.name == "sqlite":
         return True
-    return bool(connection.execute(sa.text("SELECT pg_try_advisory_xact_lock(hashtextextended(:key, 7403))"), {"key": key}).scalar_one())
+    return bool(
+        connection.execute(
+            sa.text("SELECT pg_try_advisory_xact_lock(hashtextextended(:key, 7403))"), {"key": key}
+        ).scalar_one()
+    )
 
 
 def lock_rows(connection: Connection, numbers: Collection[int]) -> None:
@@ -155,14 +187,24 @@ def lock_rows(connection: Connection, numbers: Collection[int]) -> None:
             lock(connection, key)
 
 
-def wanted(connection: Connection, key: str, site: Site, members: Sequence[Member]) -> Edition | None:
-    """The follow-up as it stands, as an edition; None when it is gone. UID is "" where the gateway gave none yet.
+def wanted(
+    connection: Connection, key: str, site: Site, members: Sequence[Member]
+) -> Edition | None:
+    """The follow-up as it stands, as an edition; None when it is gone. UID is "" where the gateway
+    gave none yet.
 
-    Without guests: what they answered is the planner's to say (`owing.listed`), who knows what becomes of it.
+    Without guests: what they answered is the planner's to say (`owing.listed`), who knows what
+    becomes of it.
     """
     row = connection.execute(
-        sa.select(follow_up, associate.c.name.label("organizer"), associate.c.email.label("organizer_email"))
-        .join(associate, associate.c.key == follow_up.c.owner, isouter=True).where(follow_up.c.key == key)).one_or_none()
+        sa.select(
+            follow_up,
+            associate.c.name.label("organizer"),
+            associate.c.email.label("organizer_email"),
+        )
+        .join(associate, associate.c.key == follow_up.c.owner, isouter=True)
+        .where(follow_up.c.key == key)
+    ).one_or_none()
     if row is None:
         return None
     kind, zone = Kind(row.kind), row.timezone or site.timezone
@@ -170,19 +212,46 @@ def wanted(connection: Connection, key: str, site: Site, members: Sequence[Membe
     series, dates = _series(connection, row, kind, zone)
     setting = GuestList(row.guest_list)
     present = [one for one in members if not one.removed]
-    public = kinds.guest_list_public(setting, len({one.key for one in present}), row.project is not None or _from_list(connection, key))
+    public = kinds.guest_list_public(
+        setting,
+        len({one.key for one in present}),
+        row.project is not None or _from_list(connection, key),
+    )
     return Edition(
-        uid=row.uid or "", kind=kind, title=row.title, start=start, end=end, timezone=zone, organizer=row.organizer or "",
-        all_day=row.all_day, deadline=row.deadline.astimezone(ZoneInfo(zone)).date() if start is None and row.deadline else None,
-        agenda=row.agenda, location=row.location, video_url=row.video_url, cancelled=row.cancelled, recurrence=series, dates=dates,
-        guest_list=setting, guest_list_public=public, sequence=row.sequence,
+        uid=row.uid or "",
+        kind=kind,
+        title=row.title,
+        start=start,
+        end=end,
+        timezone=zone,
+        organizer=row.organizer or "",
+        all_day=row.all_day,
+        deadline=row.deadline.astimezone(ZoneInfo(zone)).date()
+        if start is None and row.deadline
+        else None,
+        agenda=row.agenda,
+        location=row.location,
+        video_url=row.video_url,
+        cancelled=row.cancelled,
+        recurrence=series,
+        dates=dates,
+        guest_list=setting,
+        guest_list_public=public,
+        sequence=row.sequence,
         cancel_reason=row.cancel_reason if row.cancelled else "",
-        answer_by=columns.instant(columns.moment(row.answer_by, all_day=False)) if row.answer_by is not None else None)
+        answer_by=columns.instant(columns.moment(row.answer_by, all_day=False))
+        if row.answer_by is not None
+        else None,
+    )
 
 
 def called_off(connection: Connection, key: str) -> tuple[bool, str]:
-    """Whether a follow-up that is there is cancelled, and why: what can be read of it whatever else it says."""
-    row = connection.execute(sa.select(follow_up.c.cancelled, follow_up.c.cancel_reason).where(follow_up.c.key == key)).one()
+    """Whether a follow-up that is there is cancelled, and why: what can be read of it whatever else
+    it says.
+    """
+    row = connection.execute(
+        sa.select(follow_up.c.cancelled, follow_up.c.cancel_reason).where(follow_up.c.key == key)
+    ).one()
     return row.cancelled, row.cancel_reason
 
 
@@ -191,170 +260,303 @@ def times(row: Any, kind: Kind, zone: str) -> tuple[Moment | None, Moment | None
     if row.start_at is None:
         return None, None
     start = columns.moment(row.start_at, row.all_day, zone)
-    given = columns.end(row.end_at, row.start_at, row.all_day, zone) if row.end_at is not None else None
+    given = (
+        columns.end(row.end_at, row.start_at, row.all_day, zone) if row.end_at is not None else None
+    )
     return start, kinds.end(kind, start, given)
 
 
 def backwards(connection: Connection, key: str) -> list[Moment | None]:
-    """What is said to end before it begins, all of it (None) or single dates: another program wrote that, and the usual length counts."""
+    """What is said to end before it begins, all of it (None) or single dates: another program wrote
+    that, and the usual length counts.
+    """
     facts = follow_up.c.all_day, follow_up.c.timezone
-    whole = sa.select(sa.null(), *facts).where(follow_up.c.key == key, follow_up.c.end_at < follow_up.c.start_at)
+    whole = sa.select(sa.null(), *facts).where(
+        follow_up.c.key == key, follow_up.c.end_at < follow_up.c.start_at
+    )
     date = follow_up_date.c
-    dates = (sa.select(date.original_start, *facts).join(follow_up, follow_up.c.key == date.follow_up)
-             .where(date.follow_up == key, ~date.cancelled, date.end_at < sa.func.coalesce(date.start_at, date.original_start)))
+    dates = (
+        sa.select(date.original_start, *facts)
+        .join(follow_up, follow_up.c.key == date.follow_up)
+        .where(
+            date.follow_up == key,
+            ~date.cancelled,
+            date.end_at < sa.func.coalesce(date.start_at, date.original_start),
+        )
+    )
     return [_name(row) for row in connection.execute(dates.union_all(whole))]
 
 
 def owner(connection: Connection, key: str) -> Owner | None:
     """The associate who owns a follow-up; None where it is gone or nobody's."""
-    row = connection.execute(sa.select(associate).join(follow_up, follow_up.c.owner == associate.c.key)
-                             .where(follow_up.c.key == key)).one_or_none()
+    row = connection.execute(
+        sa.select(associate)
+        .join(follow_up, follow_up.c.owner == associate.c.key)
+        .where(follow_up.c.key == key)
+    ).one_or_none()
     if row is None:
         return None
-    return Owner(row.key, row.user_group, row.name, row.email, row.language, columns.zone(row.timezone, row.key))
+    return Owner(
+        row.key,
+        row.user_group,
+        row.name,
+        row.email,
+        row.language,
+        columns.zone(row.timezone, row.key),
+    )
 
 
-def add_guest(connection: Connection, key: str, address: str, name: str, date: Moment | None = None) -> int:
-    """A further participant with the switch on, who is known by his address alone. `date`: of one date only. Returns his number."""
-    number: int = connection.execute(sa.insert(participant).values(
-        follow_up=key, email=address, name=name, email_invite=True,
-        original_start=columns.instant(date) if date is not None else None,
-    ).returning(participant.c.id)).scalar_one()
+def add_guest(
+    connection: Connection, key: str, address: str, name: str, date: Moment | None = None
+) -> int:
+    """A further participant with the switch on, who is known by his address alone. `date`: of one
+    date only. Returns his number.
+    """
+    number: int = connection.execute(
+        sa.insert(participant)
+        .values(
+            follow_up=key,
+            email=address,
+            name=name,
+            email_invite=True,
+            original_start=columns.instant(date) if date is not None else None,
+        )
+        .returning(participant.c.id)
+    ).scalar_one()
     return number
 
 
 def reschedule(connection: Connection, key: str, changes: Mapping[str, Any]) -> None:
-    """Write new times or another place into the record, by its columns; what follows from it is the planner's."""
+    """Write new times or another place into the record, by its columns; what follows from it is the
+    planner's.
+    """
     connection.execute(sa.update(follow_up).where(follow_up.c.key == key).values(dict(changes)))
 
 
-def move_date(connection: Connection, key: str, original: Moment, start: Moment, end: Moment | None) -> None:
+def move_date(
+    connection: Connection, key: str, original: Moment, start: Moment, end: Moment | None
+) -> None:
     """Give one date of a series times of its own."""
-    name = next((at for at, one in names(connection, follow_up_date, key).items() if one == original), columns.instant(original))
-    upsert.one(connection, follow_up_date, {"follow_up": key, "original_start": name}, {
-        "start_at": columns.instant(start), "end_at": columns.instant(end) if end is not None else None, "cancelled": False,
-        "cancel_reason": ""})
+    name = next(
+        (at for at, one in names(connection, follow_up_date, key).items() if one == original),
+        columns.instant(original),
+    )
+    upsert.one(
+        connection,
+        follow_up_date,
+        {"follow_up": key, "original_start": name},
+        {
+            "start_at": columns.instant(start),
+            "end_at": columns.instant(end) if end is not None else None,
+            "cancelled": False,
+            "cancel_reason": "",
+        },
+    )
 
 
 def redate(connection: Connection, number: int, date: Moment) -> None:
     """Invite somebody who is invited to one date to another one of the series."""
-    connection.execute(sa.update(participant).where(participant.c.id == number).values(original_start=columns.instant(date)))
+    connection.execute(
+        sa.update(participant)
+        .where(participant.c.id == number)
+        .values(original_start=columns.instant(date))
+    )
 
 
 def drop_dates(connection: Connection, key: str, originals: Iterable[Moment]) -> bool:
     """Forget what is said of these dates of a series. Returns whether anything was."""
     lost = frozenset(originals)
-    found = [at for at, one in names(connection, follow_up_date, key).items() if one in lost] if lost else []
+    found = (
+        [at for at, one in names(connection, follow_up_date, key).items() if one in lost]
+        if lost
+        else []
+    )
     if not found:
         return False
-    return bool(connection.execute(sa.delete(follow_up_date).where(
-        follow_up_date.c.follow_up == key, follow_up_date.c.original_start.in_(found))).rowcount)
+    return bool(
+        connection.execute(
+            sa.delete(follow_up_date).where(
+                follow_up_date.c.follow_up == key, follow_up_date.c.original_start.in_(found)
+            )
+        ).rowcount
+    )
 
 
 def names(connection: Connection, table: sa.Table, key: str) -> dict[datetime, Moment]:
-    """What the rows of a series' dates, or of those who are invited to one, call them: as it stands there → the original start."""
-    rows = connection.execute(sa.select(table.c.original_start, follow_up.c.all_day, follow_up.c.timezone)
-                              .join(follow_up, follow_up.c.key == table.c.follow_up)
-                              .where(table.c.follow_up == key, table.c.original_start.is_not(None)).distinct()).all()
-    return {row.original_start: columns.moment(row.original_start, row.all_day, row.timezone) for row in rows}
+    """What the rows of a series' dates, or of those who are invited to one, call them: as it stands
+    there → the original start.
+    """
+    rows = connection.execute(
+        sa.select(table.c.original_start, follow_up.c.all_day, follow_up.c.timezone)
+        .join(follow_up, follow_up.c.key == table.c.follow_up)
+        .where(table.c.follow_up == key, table.c.original_start.is_not(None))
+        .distinct()
+    ).all()
+    return {
+        row.original_start: columns.moment(row.original_start, row.all_day, row.timezone)
+        for row in rows
+    }
 
 
 def rehome(connection: Connection, key: str) -> None:
-    """Take along what hangs on a follow-up that was renamed: SQLite's own program renames without its foreign keys.
+    """Take along what hangs on a follow-up that was renamed: SQLite's own program renames without
+    its foreign keys.
 
-    `key`: the old one or the new one, whichever is planned first. A row keeps its edition, and editions keep the key they were made for.
+    `key`: the old one or the new one, whichever is planned first. A row keeps its edition, and
+    editions keep the key they were made for.
     """
     there = sa.select(follow_up.c.key)
     renamed = connection.execute(
-        sa.select(edition.c.follow_up, follow_up.c.key).join(edition, edition.c.id == follow_up.c.edition)
-        .where(edition.c.follow_up != follow_up.c.key, sa.or_(edition.c.follow_up == key, follow_up.c.key == key),
-               edition.c.follow_up.not_in(there))).all()
+        sa.select(edition.c.follow_up, follow_up.c.key)
+        .join(edition, edition.c.id == follow_up.c.edition)
+        .where(
+            edition.c.follow_up != follow_up.c.key,
+            sa.or_(edition.c.follow_up == key, follow_up.c.key == key),
+            edition.c.follow_up.not_in(there),
+        )
+    ).all()
     for old, new in renamed:
         for table in (follow_up_date, participant, edition):
-            # Who stands under the new key already is not moved there again; PostgreSQL has moved everybody itself.
+            # Who stands under the new key already is not moved there again; PostgreSQL has moved
+            # everybody itself.
             moving = sa.update(table).where(table.c.follow_up == old).values(follow_up=new)
             connection.execute(moving.prefix_with("OR IGNORE", dialect="sqlite"))
 
 
 def forget(connection: Connection, key: str) -> None:
-    """Delete what a follow-up that is gone left behind: SQLite's own program deletes without its foreign keys."""
+    """Delete what a follow-up that is gone left behind: SQLite's own program deletes without its
+    foreign keys.
+    """
     for table in (follow_up_date, participant):
         connection.execute(sa.delete(table).where(table.c.follow_up == key))
 
 
 def known_edition(connection: Connection, key: str) -> int | None:
     """The number of the edition that the planner saw last."""
-    return connection.execute(sa.select(follow_up.c.edition).where(follow_up.c.key == key)).scalar_one_or_none()
+    return connection.execute(
+        sa.select(follow_up.c.edition).where(follow_up.c.key == key)
+    ).scalar_one_or_none()
 
 
 def settle(connection: Connection, key: str, *, uid: str, edition: int, sequence: int) -> None:
     """Keep what the planner decided of a follow-up."""
-    connection.execute(sa.update(follow_up).where(follow_up.c.key == key).values(uid=uid, edition=edition, sequence=sequence))
+    connection.execute(
+        sa.update(follow_up)
+        .where(follow_up.c.key == key)
+        .values(uid=uid, edition=edition, sequence=sequence)
+    )
 
 
-def members(connection: Connection, key: str | None = None, ids: Sequence[int] | None = None) -> list[Member]:
-    """The participant rows of a follow-up, removed ones too, or those with the given numbers, or all."""
+def members(
+    connection: Connection, key: str | None = None, ids: Sequence[int] | None = None
+) -> list[Member]:
+    """The participant rows of a follow-up, removed ones too, or those with the given numbers, or
+    all.
+    """
     assigner = associate.alias()
     query = (
-        sa.select(participant, follow_up.c.owner, follow_up.c.assigned_by, follow_up.c.cancelled, follow_up.c.all_day,
-                  follow_up.c.timezone,
-                  person.c.name.label("person_name"), person.c.language.label("person_language"), person.c.timezone.label("person_zone"),
-                  associate.c.name.label("associate_name"), associate.c.email.label("associate_email"),
-                  associate.c.language.label("associate_language"), associate.c.timezone.label("associate_zone"),
-                  assigner.c.name.label("assigner_name"), resource.c.name.label("resource_name"))
+        sa.select(
+            participant,
+            follow_up.c.owner,
+            follow_up.c.assigned_by,
+            follow_up.c.cancelled,
+            follow_up.c.all_day,
+            follow_up.c.timezone,
+            person.c.name.label("person_name"),
+            person.c.language.label("person_language"),
+            person.c.timezone.label("person_zone"),
+            associate.c.name.label("associate_name"),
+            associate.c.email.label("associate_email"),
+            associate.c.language.label("associate_language"),
+            associate.c.timezone.label("associate_zone"),
+            assigner.c.name.label("assigner_name"),
+            resource.c.name.label("resource_name"),
+        )
         .join(follow_up, follow_up.c.key == participant.c.follow_up)
         .join(person, person.c.key == participant.c.person, isouter=True)
         .join(associate, associate.c.key == participant.c.associate, isouter=True)
         .join(assigner, assigner.c.key == follow_up.c.assigned_by, isouter=True)
-        .join(resource, resource.c.key == participant.c.resource, isouter=True).order_by(participant.c.follow_up, participant.c.id))
+        .join(resource, resource.c.key == participant.c.resource, isouter=True)
+        .order_by(participant.c.follow_up, participant.c.id)
+    )
     if key is not None:
         query = query.where(participant.c.follow_up == key)
     if ids is not None:
         query = query.where(participant.c.id.in_(ids))
     rows = connection.execute(query).all()
     chosen = None if key is None and ids is None else [row.id for row in rows]
-    answers, addresses = _standings(connection, chosen), _addresses(connection, None if chosen is None else [row.person for row in rows])
+    answers, addresses = (
+        _standings(connection, chosen),
+        _addresses(connection, None if chosen is None else [row.person for row in rows]),
+    )
     return [_member(row, answers.get(row.id, {}), addresses.get(row.person, ())) for row in rows]
 
 
-def write_standing(connection: Connection, number: int, instance: Moment | None, value: Standing, code: int | None) -> None:
-    """Keep a standing; `code` is the row's status for readers of the table, given with the series' standing only."""
+def write_standing(
+    connection: Connection, number: int, instance: Moment | None, value: Standing, code: int | None
+) -> None:
+    """Keep a standing; `code` is the row's status for readers of the table, given with the series'
+    standing only.
+    """
     facts = asdict(value) | {"channel": value.channel.value if value.channel else None}
-    upsert.one(connection, standing, {"participant": number, "instance": codec.moment(instance)}, facts)
+    upsert.one(
+        connection, standing, {"participant": number, "instance": codec.moment(instance)}, facts
+    )
     if code is not None:
-        connection.execute(sa.update(participant).where(participant.c.id == number).values(code=code))
+        connection.execute(
+            sa.update(participant).where(participant.c.id == number).values(code=code)
+        )
 
 
 def drop_standing(connection: Connection, number: int, instance: Moment | None) -> None:
     """Forget what somebody said of a date that is none any more."""
-    connection.execute(sa.delete(standing).where(standing.c.participant == number, standing.c.instance == codec.moment(instance)))
+    connection.execute(
+        sa.delete(standing).where(
+            standing.c.participant == number, standing.c.instance == codec.moment(instance)
+        )
+    )
 
 
 def write_codes(connection: Connection, codes: Mapping[int, int]) -> None:
     """Fill in the status of rows whose standings did not change (new rows, a new owner)."""
     for number, code in codes.items():
-        connection.execute(sa.update(participant).where(participant.c.id == number).values(code=code))
+        connection.execute(
+            sa.update(participant).where(participant.c.id == number).values(code=code)
+        )
 
 
 def switch_off(connection: Connection, number: int, note: str) -> None:
     """An address that is none turns the switch off visibly (domain.md §3)."""
-    connection.execute(sa.update(participant).where(participant.c.id == number).values(email_invite=False, note=note))
+    connection.execute(
+        sa.update(participant)
+        .where(participant.c.id == number)
+        .values(email_invite=False, note=note)
+    )
 
 
 def annotate(connection: Connection, notes: Mapping[int, str]) -> None:
     """What the row says of why no letter is owed."""
     for number, note in notes.items():
-        connection.execute(sa.update(participant).where(participant.c.id == number).values(note=note))
+        connection.execute(
+            sa.update(participant).where(participant.c.id == number).values(note=note)
+        )
 
 
 def annotate_all(connection: Connection, key: str, note: str) -> None:
     """The same for every row of a follow-up with the switch on, whatever else they hold."""
-    connection.execute(sa.update(participant).where(
-        participant.c.follow_up == key, participant.c.email_invite, participant.c.note != note).values(note=note))
+    connection.execute(
+        sa.update(participant)
+        .where(
+            participant.c.follow_up == key, participant.c.email_invite, participant.c.note != note
+        )
+        .values(note=note)
+    )
 
 
 def hand_taken(connection: Connection, number: int) -> None:
-    connection.execute(sa.update(participant).where(participant.c.id == number).values(set_status=None))
+    connection.execute(
+        sa.update(participant).where(participant.c.id == number).values(set_status=None)
+    )
 
 
 def role(row: Any) -> Role:
@@ -362,35 +564,74 @@ def role(row: Any) -> Role:
     if row.resource is not None:
         return Role.RESOURCE
     if row.associate is not None and row.associate == row.owner:
-        return Role.ASSIGNED if row.assigned_by is not None and row.assigned_by != row.owner else Role.OWNER
+        return (
+            Role.ASSIGNED
+            if row.assigned_by is not None and row.assigned_by != row.owner
+            else Role.OWNER
+        )
     return Role.INVITED
 
 
-def _member(row: Any, standings: Mapping[Moment | None, Standing], addresses: tuple[str, ...]) -> Member:
+def _member(
+    row: Any, standings: Mapping[Moment | None, Standing], addresses: tuple[str, ...]
+) -> Member:
     bare = row.email or row.associate_email or ""
     part = role(row)
     return Member(
-        id=row.id, follow_up=row.follow_up, key=row.person or row.associate or row.resource or row.email, role=part,
+        id=row.id,
+        follow_up=row.follow_up,
+        key=row.person or row.associate or row.resource or row.email,
+        role=part,
         assigner=(row.assigner_name or "") if part is Role.ASSIGNED else "",
         name=row.name or row.person_name or row.associate_name or row.resource_name or "",
-        addresses=addresses or ((bare,) if bare else ()), language=row.person_language or row.associate_language or "",
-        timezone=columns.zone(row.person_zone or row.associate_zone or "", row.person or row.associate or ""),
-        email_invite=row.email_invite, removed=row.removed,
-        set_status=row.set_status, given_token=row.given_token, code=row.code, note=row.note,
-        conflict=row.conflict, standings={plan.SERIES: Standing(), **standings}, date=_name(row))
+        addresses=addresses or ((bare,) if bare else ()),
+        language=row.person_language or row.associate_language or "",
+        timezone=columns.zone(
+            row.person_zone or row.associate_zone or "", row.person or row.associate or ""
+        ),
+        email_invite=row.email_invite,
+        removed=row.removed,
+        set_status=row.set_status,
+        given_token=row.given_token,
+        code=row.code,
+        note=row.note,
+        conflict=row.conflict,
+        standings={plan.SERIES: Standing(), **standings},
+        date=_name(row),
+    )
 
 
-def _standings(connection: Connection, ids: Sequence[int] | None) -> dict[int, dict[Moment | None, Standing]]:
-    query = sa.select(standing) if ids is None else sa.select(standing).where(standing.c.participant.in_(ids))
+def _standings(
+    connection: Connection, ids: Sequence[int] | None
+) -> dict[int, dict[Moment | None, Standing]]:
+    query = (
+        sa.select(standing)
+        if ids is None
+        else sa.select(standing).where(standing.c.participant.in_(ids))
+    )
     found: dict[int, dict[Moment | None, Standing]] = {}
     for row in connection.execute(query):
         found.setdefault(row.participant, {})[codec.parse_moment(row.instance)] = Standing(
-            Reply(row.reply), row.seen, row.moved, row.cancelled, Progress(row.progress), row.comment,
-            Channel(row.channel) if row.channel else None, row.address, row.replied_at, row.sequence, row.dtstamp, row.arrived, row.asked)
+            Reply(row.reply),
+            row.seen,
+            row.moved,
+            row.cancelled,
+            Progress(row.progress),
+            row.comment,
+            Channel(row.channel) if row.channel else None,
+            row.address,
+            row.replied_at,
+            row.sequence,
+            row.dtstamp,
+            row.arrived,
+            row.asked,
+        )
     return found
 
 
-def _addresses(connection: Connection, people: Sequence[str | None] | None) -> dict[str | None, tuple[str, ...]]:
+def _addresses(
+    connection: Connection, people: Sequence[str | None] | None
+) -> dict[str | None, tuple[str, ...]]:
     query = sa.select(person_email).order_by(person_email.c.person, person_email.c.position)
     if people is not None:
         query = query.where(person_email.c.person.in_({one for one in people if one is not None}))
@@ -400,17 +641,33 @@ def _addresses(connection: Connection, people: Sequence[str | None] | None) -> d
     return found
 
 
-def _series(connection: Connection, row: Any, kind: Kind, zone: str) -> tuple[Recurrence | None, tuple[DateChange, ...]]:
-    """Rule and single dates: a cancelled date of the rule is an EXDATE, a date that the rule does not give an RDATE."""
-    own = connection.execute(sa.select(follow_up_date).where(follow_up_date.c.follow_up == row.key)
-                             .order_by(follow_up_date.c.original_start)).all()
+def _series(
+    connection: Connection, row: Any, kind: Kind, zone: str
+) -> tuple[Recurrence | None, tuple[DateChange, ...]]:
+    """Rule and single dates: a cancelled date of the rule is an EXDATE, a date that the rule does
+    not give an RDATE.
+    """
+    own = connection.execute(
+        sa.select(follow_up_date)
+        .where(follow_up_date.c.follow_up == row.key)
+        .order_by(follow_up_date.c.original_start)
+    ).all()
     if not row.rrule and not own:
         return None, ()
     start, end = times(row, kind, zone)
     if start is None and row.rrule:
         raise InputError("a recurrence needs a start")
-    bare = Edition(uid="", kind=kind, title="", start=start, end=end, timezone=zone, organizer="",
-                   all_day=row.all_day, recurrence=Recurrence(row.rrule))
+    bare = Edition(
+        uid="",
+        kind=kind,
+        title="",
+        start=start,
+        end=end,
+        timezone=zone,
+        organizer="",
+        all_day=row.all_day,
+        recurrence=Recurrence(row.rrule),
+    )
     if start is None or end is None:
         return None, ()
     rrule = rules.proper(bare)
@@ -418,11 +675,17 @@ def _series(connection: Connection, row: Any, kind: Kind, zone: str) -> tuple[Re
     duration = end - start
     exdates, rdates, dates = list[Moment](), list[Moment](), list[DateChange]()
     # Two rows may name one day, each in its own way; the later one counts.
-    for original, one in {columns.moment(one.original_start, row.all_day, zone): one for one in own}.items():
+    for original, one in {
+        columns.moment(one.original_start, row.all_day, zone): one for one in own
+    }.items():
         ruled = recurrence.is_instance(bare, original)
         if one.cancelled:
             exdates += [original] if ruled else []
-            dates += [DateChange(original, cancelled=True, cancel_reason=one.cancel_reason)] if one.cancel_reason.strip() else []
+            dates += (
+                [DateChange(original, cancelled=True, cancel_reason=one.cancel_reason)]
+                if one.cancel_reason.strip()
+                else []
+            )
             continue
         rdates += [] if ruled else [original]
         at = one.start_at or one.original_start
@@ -436,11 +699,21 @@ def _series(connection: Connection, row: Any, kind: Kind, zone: str) -> tuple[Re
 
 def _from_list(connection: Connection, key: str) -> bool:
     """Whether anybody here is a member of a project or a selection."""
-    here = sa.select(participant.c.person).where(participant.c.follow_up == key, participant.c.person.is_not(None))
-    member = sa.union_all(sa.select(project_member.c.person), sa.select(selection_member.c.person)).subquery()
-    return bool(connection.execute(sa.select(sa.exists().where(member.c.person.in_(here)))).scalar())
+    here = sa.select(participant.c.person).where(
+        participant.c.follow_up == key, participant.c.person.is_not(None)
+    )
+    member = sa.union_all(
+        sa.select(project_member.c.person), sa.select(selection_member.c.person)
+    ).subquery()
+    return bool(
+        connection.execute(sa.select(sa.exists().where(member.c.person.in_(here)))).scalar()
+    )
 
 
 def _name(row: Any) -> Moment | None:
     """The one date that a row is about; None: all of the follow-up."""
-    return columns.moment(row.original_start, row.all_day, row.timezone) if row.original_start is not None else None
+    return (
+        columns.moment(row.original_start, row.all_day, row.timezone)
+        if row.original_start is not None
+        else None
+    )

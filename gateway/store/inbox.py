@@ -1,7 +1,7 @@
 """What came in: one row per message with its one outcome, and how far each mailbox has been read.
 
-The row, its effect and the mailbox cursor are written in one transaction, so a crash repeats nothing and loses nothing. The raw
-message is kept only while it waits for a person.
+The row, its effect and the mailbox cursor are written in one transaction, so a crash repeats
+nothing and loses nothing. The raw message is kept only while it waits for a person.
 """
 
 import json
@@ -17,9 +17,24 @@ from gateway.model import Moment, Outcome
 from gateway.store import codec, upsert
 from gateway.store.schema import inbox, journal, mailbox
 
-EFFECTIVE = (Outcome.APPLIED, Outcome.UNCHANGED, Outcome.SEEN, Outcome.PROPOSAL, Outcome.DELEGATED, Outcome.REFRESHED,
-             Outcome.OLD_ANSWER, Outcome.CLOSED, Outcome.COMMENT, Outcome.AWAY, Outcome.BOUNCED, Outcome.DELAYED, Outcome.DELIVERED)
-"""Outcomes after which the same message again is a duplicate. One that was held may come again and be judged again."""
+EFFECTIVE = (
+    Outcome.APPLIED,
+    Outcome.UNCHANGED,
+    Outcome.SEEN,
+    Outcome.PROPOSAL,
+    Outcome.DELEGATED,
+    Outcome.REFRESHED,
+    Outcome.OLD_ANSWER,
+    Outcome.CLOSED,
+    Outcome.COMMENT,
+    Outcome.AWAY,
+    Outcome.BOUNCED,
+    Outcome.DELAYED,
+    Outcome.DELIVERED,
+)
+"""Outcomes after which the same message again is a duplicate. One that was held may come again and
+be judged again.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +49,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is kept of a message. `outcome` None: our own failure, to be tried again. `raw` only for what is under review."""
+    """What is kept of a message. `outcome` None: our own failure, to be tried again. `raw` only for
+    what is under review.
+    """
 
     digest: str
     size: int
@@ -55,58 +72,103 @@ class Record:
 
 
 def record(connection: Connection, one: Record, at: datetime) -> int:
-    """Write the outcome of a message; one that failed before at the same place is replaced. Returns its number."""
+    """Write the outcome of a message; one that failed before at the same place is replaced. Returns
+    its number.
+    """
     values = _values(one) | {"recorded_at": at}
     number = _number(connection, one.place)
     if number is None:
-        made: int = connection.execute(sa.insert(inbox).values(values).returning(inbox.c.id)).scalar_one()
+        made: int = connection.execute(
+            sa.insert(inbox).values(values).returning(inbox.c.id)
+        ).scalar_one()
         return made
-    connection.execute(sa.update(inbox).where(inbox.c.id == number, inbox.c.outcome.is_(None)).values(values))
+    connection.execute(
+        sa.update(inbox).where(inbox.c.id == number, inbox.c.outcome.is_(None)).values(values)
+    )
     return number
 
 
 def rewrite(connection: Connection, number: int, one: Record) -> None:
-    """Judge a message anew: everything but where it lay, when it came and when it was recorded first.
+    """Judge a message anew: everything but where it lay, when it came and when it was recorded
+    first.
 
-    A message that was not moved yet goes to the folder of its new outcome; one that was stays where it is.
+    A message that was not moved yet goes to the folder of its new outcome; one that was stays where
+    it is.
     """
     kept = {"account", "folder", "uidvalidity", "uid", "arrived_at", "size", "destination"}
     values = {name: value for name, value in _values(one).items() if name not in kept}
-    values["destination"] = sa.case((inbox.c.moved | (inbox.c.destination == ""), inbox.c.destination), else_=one.destination)
+    values["destination"] = sa.case(
+        (inbox.c.moved | (inbox.c.destination == ""), inbox.c.destination), else_=one.destination
+    )
     connection.execute(sa.update(inbox).where(inbox.c.id == number).values(values))
 
 
 def fail(connection: Connection, one: Record, at: datetime) -> int:
     """Count a failure of ours on a message. Returns how often it has failed."""
     number = record(connection, one, at)
-    tries: int = connection.execute(sa.update(inbox).where(inbox.c.id == number).values(tries=inbox.c.tries + 1)
-                                    .returning(inbox.c.tries)).scalar_one()
+    tries: int = connection.execute(
+        sa.update(inbox)
+        .where(inbox.c.id == number)
+        .values(tries=inbox.c.tries + 1)
+        .returning(inbox.c.tries)
+    ).scalar_one()
     return tries
 
 
 def done(connection: Connection, place: Place) -> bool:
     """Whether the message at that place has its outcome already."""
-    return connection.execute(sa.select(inbox.c.id).where(_at(place), inbox.c.outcome.is_not(None))).first() is not None
+    return (
+        connection.execute(
+            sa.select(inbox.c.id).where(_at(place), inbox.c.outcome.is_not(None))
+        ).first()
+        is not None
+    )
 
 
-def seen_before(connection: Connection, participant: int, message_id: str, fingerprint: str, number: int | None = None) -> str | None:
-    """What makes this a repeat for that row: "Message-ID", "object" or None. Only what had an effect counts, and not message `number`."""
+def seen_before(
+    connection: Connection,
+    participant: int,
+    message_id: str,
+    fingerprint: str,
+    number: int | None = None,
+) -> str | None:
+    """What makes this a repeat for that row: "Message-ID", "object" or None. Only what had an
+    effect counts, and not message `number`.
+    """
     others = _effective(participant).where(inbox.c.id.is_distinct_from(number))
-    if message_id and connection.execute(others.where(inbox.c.message_id == message_id)).first() is not None:
+    if (
+        message_id
+        and connection.execute(others.where(inbox.c.message_id == message_id)).first() is not None
+    ):
         return "Message-ID"
-    return "object" if fingerprint and connection.execute(others.where(inbox.c.object == fingerprint)).first() is not None else None
+    return (
+        "object"
+        if fingerprint
+        and connection.execute(others.where(inbox.c.object == fingerprint)).first() is not None
+        else None
+    )
 
 
-def had_effect(connection: Connection, number: int, participant: int, instance: Moment | None) -> bool:
+def had_effect(
+    connection: Connection, number: int, participant: int, instance: Moment | None
+) -> bool:
     """Whether this very message had an effect on that row, or that date of it."""
-    query = _effective(participant).where(inbox.c.id == number, journal.c.instance == codec.moment(instance))
+    query = _effective(participant).where(
+        inbox.c.id == number, journal.c.instance == codec.moment(instance)
+    )
     return connection.execute(query).first() is not None
 
 
 def _effective(participant: int) -> sa.Select[tuple[int]]:
-    """Messages that had an effect on that row. The journal tells it: one may be about several rows, and its own row names but one."""
-    return sa.select(inbox.c.id).join(journal, journal.c.message == inbox.c.id).where(
-        journal.c.participant == participant, journal.c.event.in_(EFFECTIVE)).limit(1)
+    """Messages that had an effect on that row. The journal tells it: one may be about several rows,
+    and its own row names but one.
+    """
+    return (
+        sa.select(inbox.c.id)
+        .join(journal, journal.c.message == inbox.c.id)
+        .where(journal.c.participant == participant, journal.c.event.in_(EFFECTIVE))
+        .limit(1)
+    )
 
 
 def same_bytes(connection: Connection, digest: str) -> bool:
@@ -117,50 +179,105 @@ def same_bytes(connection: Connection, digest: str) -> bool:
 
 def cursor(connection: Connection, account: str, folder: str) -> tuple[int, int] | None:
     """(UIDVALIDITY, UID) up to which the folder has been read, None before the first time."""
-    row = connection.execute(sa.select(mailbox).where(mailbox.c.account == account, mailbox.c.folder == folder)).one_or_none()
+    row = connection.execute(
+        sa.select(mailbox).where(mailbox.c.account == account, mailbox.c.folder == folder)
+    ).one_or_none()
     return (row.uidvalidity, row.uid) if row is not None else None
 
 
 def advance(connection: Connection, account: str, folder: str, uidvalidity: int, uid: int) -> None:
     """Everything up to `uid` has been looked at; what failed is among `leftovers`."""
-    upsert.one(connection, mailbox, {"account": account, "folder": folder}, {"uidvalidity": uidvalidity, "uid": uid})
+    upsert.one(
+        connection,
+        mailbox,
+        {"account": account, "folder": folder},
+        {"uidvalidity": uidvalidity, "uid": uid},
+    )
 
 
 def leftovers(connection: Connection, account: str, folder: str, uidvalidity: int) -> list[int]:
     """UIDs behind the cursor that have no outcome yet."""
-    query = sa.select(inbox.c.uid).where(
-        inbox.c.account == account, inbox.c.folder == folder, inbox.c.uidvalidity == uidvalidity,
-        inbox.c.outcome.is_(None), ~inbox.c.moved).order_by(inbox.c.uid)
+    query = (
+        sa.select(inbox.c.uid)
+        .where(
+            inbox.c.account == account,
+            inbox.c.folder == folder,
+            inbox.c.uidvalidity == uidvalidity,
+            inbox.c.outcome.is_(None),
+            ~inbox.c.moved,
+        )
+        .order_by(inbox.c.uid)
+    )
     return [row.uid for row in connection.execute(query)]
 
 
 def unmoved(connection: Connection, account: str, folder: str) -> list[tuple[int, int, str]]:
     """(UIDVALIDITY, UID, destination) of messages that were dealt with and not moved yet."""
-    query = sa.select(inbox.c.uidvalidity, inbox.c.uid, inbox.c.destination).where(
-        inbox.c.account == account, inbox.c.folder == folder, ~inbox.c.moved, inbox.c.destination != "").order_by(inbox.c.uid)
+    query = (
+        sa.select(inbox.c.uidvalidity, inbox.c.uid, inbox.c.destination)
+        .where(
+            inbox.c.account == account,
+            inbox.c.folder == folder,
+            ~inbox.c.moved,
+            inbox.c.destination != "",
+        )
+        .order_by(inbox.c.uid)
+    )
     return [(row.uidvalidity, row.uid, row.destination) for row in connection.execute(query)]
 
 
-def moved(connection: Connection, account: str, folder: str, uidvalidity: int, uids: Sequence[int]) -> None:
-    connection.execute(sa.update(inbox).where(
-        inbox.c.account == account, inbox.c.folder == folder, inbox.c.uidvalidity == uidvalidity, inbox.c.uid.in_(uids)).values(moved=True))
+def moved(
+    connection: Connection, account: str, folder: str, uidvalidity: int, uids: Sequence[int]
+) -> None:
+    connection.execute(
+        sa.update(inbox)
+        .where(
+            inbox.c.account == account,
+            inbox.c.folder == folder,
+            inbox.c.uidvalidity == uidvalidity,
+            inbox.c.uid.in_(uids),
+        )
+        .values(moved=True)
+    )
 
 
 def _values(one: Record) -> dict[str, Any]:
     place = one.place
     return {
-        "account": place.account if place else "", "folder": place.folder if place else "",
-        "uidvalidity": place.uidvalidity if place else None, "uid": place.uid if place else None, "arrived_at": one.arrived_at,
-        "message_id": one.message_id, "digest": one.digest, "object": one.object, "from_address": one.from_address,
-        "subject": one.subject, "size": one.size, "outcome": one.outcome, "reason": one.reason, "follow_up": one.follow_up,
-        "participant": one.participant, "instance": codec.moment(one.instance), "raw": one.raw, "destination": one.destination,
-        "detail": json.dumps(one.detail, ensure_ascii=False)}
+        "account": place.account if place else "",
+        "folder": place.folder if place else "",
+        "uidvalidity": place.uidvalidity if place else None,
+        "uid": place.uid if place else None,
+        "arrived_at": one.arrived_at,
+        "message_id": one.message_id,
+        "digest": one.digest,
+        "object": one.object,
+        "from_address": one.from_address,
+        "subject": one.subject,
+        "size": one.size,
+        "outcome": one.outcome,
+        "reason": one.reason,
+        "follow_up": one.follow_up,
+        "participant": one.participant,
+        "instance": codec.moment(one.instance),
+        "raw": one.raw,
+        "destination": one.destination,
+        "detail": json.dumps(one.detail, ensure_ascii=False),
+    }
 
 
 def _at(place: Place) -> sa.ColumnElement[bool]:
-    return sa.and_(inbox.c.account == place.account, inbox.c.folder == place.folder,
-                   inbox.c.uidvalidity == place.uidvalidity, inbox.c.uid == place.uid)
+    return sa.and_(
+        inbox.c.account == place.account,
+        inbox.c.folder == place.folder,
+        inbox.c.uidvalidity == place.uidvalidity,
+        inbox.c.uid == place.uid,
+    )
 
 
 def _number(connection: Connection, place: Place | None) -> int | None:
-    return None if place is None else connection.execute(sa.select(inbox.c.id).where(_at(place))).scalar_one_or_none()
+    return (
+        None
+        if place is None
+        else connection.execute(sa.select(inbox.c.id).where(_at(place))).scalar_one_or_none()
+    )

@@ -1,4 +1,6 @@
-"""Who holds what: editions of follow-ups, and per participant and address the token and what it was last sent."""
+"""Who holds what: editions of follow-ups, and per participant and address the token and what it was
+last sent.
+"""
 
 import base64
 import secrets
@@ -12,7 +14,17 @@ from sqlalchemy.engine import Connection
 
 from gateway.itip import owing
 from gateway.mail import address as addresses
-from gateway.model import PLANNED, Delivery, Edition, LetterState, Method, Moment, Occasion, Remarks, Reply
+from gateway.model import (
+    PLANNED,
+    Delivery,
+    Edition,
+    LetterState,
+    Method,
+    Moment,
+    Occasion,
+    Remarks,
+    Reply,
+)
 from gateway.store import codec
 from gateway.store.schema import edition, follow_up, invitation, outbox, participant
 
@@ -24,7 +36,9 @@ REFRESH_EVERY = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """One participant at one address, for life: account, ORGANIZER address and token never change."""
+    """One participant at one address, for life: account, ORGANIZER address and token never
+    change.
+    """
 
     id: int
     participant: int
@@ -48,37 +62,75 @@ def token() -> str:
     return base64.b32encode(secrets.token_bytes(17)).decode().lower()[:26]
 
 
-def keep_edition(connection: Connection, follow_up: str, value: Edition, last: int | None, at: datetime) -> int:
+def keep_edition(
+    connection: Connection, follow_up: str, value: Edition, last: int | None, at: datetime
+) -> int:
     """The number of this edition: that of the last one where nothing differs, else of a new one."""
     facts = codec.edition(value)
-    if last is not None and connection.execute(sa.select(edition.c.facts).where(edition.c.id == last)).scalar_one_or_none() == facts:
+    if (
+        last is not None
+        and connection.execute(
+            sa.select(edition.c.facts).where(edition.c.id == last)
+        ).scalar_one_or_none()
+        == facts
+    ):
         return last
-    made: int = connection.execute(sa.insert(edition).values(follow_up=follow_up, facts=facts, created_at=at)
-                              .returning(edition.c.id)).scalar_one()
+    made: int = connection.execute(
+        sa.insert(edition)
+        .values(follow_up=follow_up, facts=facts, created_at=at)
+        .returning(edition.c.id)
+    ).scalar_one()
     return made
 
 
 def editions(connection: Connection, numbers: Iterable[int | None]) -> dict[int | None, Edition]:
     """Editions by number."""
     wanted = {number for number in numbers if number is not None}
-    rows = connection.execute(sa.select(edition.c.id, edition.c.facts).where(edition.c.id.in_(wanted)))
+    rows = connection.execute(
+        sa.select(edition.c.id, edition.c.facts).where(edition.c.id.in_(wanted))
+    )
     return {row.id: codec.parse_edition(row.facts) for row in rows}
 
 
 def create(connection: Connection, made: Invitation, at: datetime) -> int:
     """A new invitation; its `id` is ignored. Returns the number."""
-    number: int = connection.execute(sa.insert(invitation).values(
-        participant=made.participant, follow_up=made.follow_up, uid=made.uid, token=made.token, account=made.account,
-        address=made.address, name=made.name, organizer_address=made.organizer_address, bounce_address=made.bounce_address,
-        language=made.language, timezone=made.timezone, created_at=at).returning(invitation.c.id)).scalar_one()
+    number: int = connection.execute(
+        sa.insert(invitation)
+        .values(
+            participant=made.participant,
+            follow_up=made.follow_up,
+            uid=made.uid,
+            token=made.token,
+            account=made.account,
+            address=made.address,
+            name=made.name,
+            organizer_address=made.organizer_address,
+            bounce_address=made.bounce_address,
+            language=made.language,
+            timezone=made.timezone,
+            created_at=at,
+        )
+        .returning(invitation.c.id)
+    ).scalar_one()
     return number
 
 
-def adopt(connection: Connection, number: int, edition_number: int, sequence: int, at: datetime) -> None:
+def adopt(
+    connection: Connection, number: int, edition_number: int, sequence: int, at: datetime
+) -> None:
     """An earlier system sent this invitation already (`"sent": true` of the load format)."""
-    connection.execute(sa.update(invitation).where(invitation.c.id == number).values(
-        sent_edition=edition_number, sent_method=Method.REQUEST, sent_sequence=sequence, sent_at=at, top_sequence=sequence,
-        delivery=Delivery.SENT))
+    connection.execute(
+        sa.update(invitation)
+        .where(invitation.c.id == number)
+        .values(
+            sent_edition=edition_number,
+            sent_method=Method.REQUEST,
+            sent_sequence=sequence,
+            sent_at=at,
+            top_sequence=sequence,
+            delivery=Delivery.SENT,
+        )
+    )
 
 
 def get(connection: Connection, numbers: Iterable[int]) -> dict[int, Invitation]:
@@ -87,58 +139,137 @@ def get(connection: Connection, numbers: Iterable[int]) -> dict[int, Invitation]
 
 
 def rehome(connection: Connection, key: str) -> set[int]:
-    """Follow rows to the new key of a renamed follow-up, so that nobody is owed a CANCEL for the old name, nor a REQUEST for the new.
+    """Follow rows to the new key of a renamed follow-up, so that nobody is owed a CANCEL for the
+    old name, nor a REQUEST for the new.
 
-    `key`: either; which of the two is planned first is a matter of the alphabet. Returns the rows of `key` that came from a
-    follow-up of another UID: what they hold is its, and is taken back there.
+    `key`: either; which of the two is planned first is a matter of the alphabet. Returns the rows
+    of `key` that came from a follow-up of another UID: what they hold is its, and is taken back
+    there.
     """
     here = sa.select(participant.c.id).where(participant.c.follow_up == key)
     renamed = (follow_up.c.uid == invitation.c.uid).label("renamed")
     away = connection.execute(
         sa.select(invitation.c.id, invitation.c.participant, participant.c.follow_up, renamed)
-        .join(participant, participant.c.id == invitation.c.participant).join(follow_up, follow_up.c.key == participant.c.follow_up)
-        .where(sa.or_(invitation.c.follow_up == key, invitation.c.participant.in_(here)),
-               participant.c.follow_up != invitation.c.follow_up).order_by(invitation.c.id)).all()
+        .join(participant, participant.c.id == invitation.c.participant)
+        .join(follow_up, follow_up.c.key == participant.c.follow_up)
+        .where(
+            sa.or_(invitation.c.follow_up == key, invitation.c.participant.in_(here)),
+            participant.c.follow_up != invitation.c.follow_up,
+        )
+        .order_by(invitation.c.id)
+    ).all()
     for row in away:
         if row.renamed:
-            connection.execute(sa.update(invitation).where(invitation.c.id == row.id).values(follow_up=row.follow_up))
-            connection.execute(sa.update(outbox).where(outbox.c.invitation == row.id).values(follow_up=row.follow_up))
+            connection.execute(
+                sa.update(invitation)
+                .where(invitation.c.id == row.id)
+                .values(follow_up=row.follow_up)
+            )
+            connection.execute(
+                sa.update(outbox)
+                .where(outbox.c.invitation == row.id)
+                .values(follow_up=row.follow_up)
+            )
     return {row.participant for row in away if not row.renamed and row.follow_up == key}
 
 
 def copies(connection: Connection, key: str) -> tuple[list[owing.Copy], dict[Edition, int]]:
-    """Every invitation ever made for a follow-up, with what it holds and what waits for it; and the editions' numbers."""
-    rows = connection.execute(sa.select(invitation).where(  # locked first: a letter that is being claimed counts as sent
-        invitation.c.follow_up == key).order_by(invitation.c.id).with_for_update()).all()
-    waiting = connection.execute(sa.select(outbox).where(
-        outbox.c.follow_up == key, outbox.c.state.in_(REPLACEABLE), outbox.c.method.in_(PLANNED))
-        .order_by(outbox.c.id).with_for_update()).all()
-    returned = sa.exists().where(outbox.c.invitation == invitation.c.id, outbox.c.state == LetterState.REFUSED)
-    left = _left(connection, sa.select(invitation.c.id).where(invitation.c.follow_up == key, sa.or_(invitation.c.refused, returned)))
-    leaving = {number for number, letters in left.items() if letters[-1].state == LetterState.SENDING and letters[-1].method in PLANNED}
+    """Every invitation ever made for a follow-up, with what it holds and what waits for it; and the
+    editions' numbers.
+    """
+    rows = connection.execute(
+        sa.select(invitation)
+        .where(  # locked first: a letter that is being claimed counts as sent
+            invitation.c.follow_up == key
+        )
+        .order_by(invitation.c.id)
+        .with_for_update()
+    ).all()
+    waiting = connection.execute(
+        sa.select(outbox)
+        .where(
+            outbox.c.follow_up == key, outbox.c.state.in_(REPLACEABLE), outbox.c.method.in_(PLANNED)
+        )
+        .order_by(outbox.c.id)
+        .with_for_update()
+    ).all()
+    returned = sa.exists().where(
+        outbox.c.invitation == invitation.c.id, outbox.c.state == LetterState.REFUSED
+    )
+    left = _left(
+        connection,
+        sa.select(invitation.c.id).where(
+            invitation.c.follow_up == key, sa.or_(invitation.c.refused, returned)
+        ),
+    )
+    leaving = {
+        number
+        for number, letters in left.items()
+        if letters[-1].state == LetterState.SENDING and letters[-1].method in PLANNED
+    }
     untold = {row.id: letters for row in rows if (letters := _untold(row, left.get(row.id, ())))}
-    known = editions(connection, [number for row in (*waiting, *(letter for run in untold.values() for letter, _ in run))
-                                  for number in (row.edition, row.before)] + [row.sent_edition for row in rows])
+    known = editions(
+        connection,
+        [
+            number
+            for row in (*waiting, *(letter for run in untold.values() for letter, _ in run))
+            for number in (row.edition, row.before)
+        ]
+        + [row.sent_edition for row in rows],
+    )
     queued: dict[int, list[owing.Queued]] = {}
     for row in waiting:
         queued.setdefault(row.invitation, []).append(
-            owing.Queued(row.id, Method(row.method), known[row.edition], known.get(row.before), row.tries,
-                        codec.parse_moment(row.instance), Reply(row.reply), row.sequence))
-    found = [owing.Copy(row.id, row.participant, row.address, Method(row.sent_method) if row.sent_method else None,
-                      known.get(row.sent_edition), -1 if row.top_sequence is None else row.top_sequence, row.top_dtstamp,
-                      row.refused and row.id not in leaving, row.again, tuple(queued.get(row.id, ())),
-                      Occasion(row.again_because or Occasion.PLANNED), codec.parse_moment(row.again_instance))
-             for row in rows]
-    found = [_without(one, untold[one.invitation], known) if one.invitation in untold else one for one in found]
+            owing.Queued(
+                row.id,
+                Method(row.method),
+                known[row.edition],
+                known.get(row.before),
+                row.tries,
+                codec.parse_moment(row.instance),
+                Reply(row.reply),
+                row.sequence,
+            )
+        )
+    found = [
+        owing.Copy(
+            row.id,
+            row.participant,
+            row.address,
+            Method(row.sent_method) if row.sent_method else None,
+            known.get(row.sent_edition),
+            -1 if row.top_sequence is None else row.top_sequence,
+            row.top_dtstamp,
+            row.refused and row.id not in leaving,
+            row.again,
+            tuple(queued.get(row.id, ())),
+            Occasion(row.again_because or Occasion.PLANNED),
+            codec.parse_moment(row.again_instance),
+        )
+        for row in rows
+    ]
+    found = [
+        _without(one, untold[one.invitation], known) if one.invitation in untold else one
+        for one in found
+    ]
     return found, {value: number for number, value in known.items() if number is not None}
 
 
-def _left(connection: Connection, numbers: Sequence[int] | sa.Select[tuple[int]]) -> dict[int, list[Any]]:
+def _left(
+    connection: Connection, numbers: Sequence[int] | sa.Select[tuple[int]]
+) -> dict[int, list[Any]]:
     """The letters of these invitations that left or are leaving, oldest first."""
     states = (LetterState.SENT, LetterState.REFUSED, LetterState.SENDING)
     found: dict[int, list[Any]] = {}
-    for row in connection.execute(sa.select(outbox).where(
-            outbox.c.invitation.in_(numbers), outbox.c.state.in_(states), outbox.c.method != Method.NONE).order_by(outbox.c.id)):
+    for row in connection.execute(
+        sa.select(outbox)
+        .where(
+            outbox.c.invitation.in_(numbers),
+            outbox.c.state.in_(states),
+            outbox.c.method != Method.NONE,
+        )
+        .order_by(outbox.c.id)
+    ):
         found.setdefault(row.invitation, []).append(row)
     return found
 
@@ -148,15 +279,20 @@ _Told = tuple[Any, bool]
 
 
 def _untold(held: Any, letters: Sequence[Any]) -> list[_Told]:
-    """The letters from the first one that did not arrive, where nothing told all of it since. `held`: the row of the invitation,
-    of which nothing else may have been written since the last of them."""
+    """The letters from the first one that did not arrive, where nothing told all of it since.
+    `held`: the row of the invitation, of which nothing else may have been written since the last of
+    them.
+    """
     planned = [one for one in letters if one.method in PLANNED]
     if not planned or planned[-1].edition != held.sent_edition:
         return []
     run, last = list[_Told](), letters[-1]
     for one in planned:
-        # A report says that the last one did not arrive, and nobody can tell it from those about other dates that left with it.
-        together = one is last or (one.instance and last.instance and one.created_at == last.created_at)
+        # A report says that the last one did not arrive, and nobody can tell it from those about
+        # other dates that left with it.
+        together = one is last or (
+            one.instance and last.instance and one.created_at == last.created_at
+        )
         bounced = held.refused and last.state == LetterState.SENT and together
         if one.state != LetterState.REFUSED and not bounced:
             run = [*run, (one, True)] if run and one.instance else []
@@ -169,10 +305,14 @@ def _takes_back(letter: Any) -> bool:
     return bool(letter.method == Method.CANCEL and not letter.instance)
 
 
-def _without(copy: owing.Copy, run: Sequence[_Told], known: Mapping[int | None, Edition]) -> owing.Copy:
+def _without(
+    copy: owing.Copy, run: Sequence[_Told], known: Mapping[int | None, Edition]
+) -> owing.Copy:
     """The copy as it is without those of its last letters that did not arrive."""
     last, arrived = run[-1]
-    dates = [(codec.parse_moment(letter.instance), known[letter.edition]) for letter, told in run if told]
+    dates = [
+        (codec.parse_moment(letter.instance), known[letter.edition]) for letter, told in run if told
+    ]
     held = owing.with_dates(known.get(run[0][0].before), dates)
     if arrived and not owing.lacks(held, known[last.edition]):
         return copy  # what did not arrive was told again
@@ -182,38 +322,56 @@ def _without(copy: owing.Copy, run: Sequence[_Told], known: Mapping[int | None, 
 
 
 def held_by(edition: Edition | None) -> Method | None:
-    """By which method an invitee holds what he was last sent: a letter that reinstates goes out after a CANCEL."""
+    """By which method an invitee holds what he was last sent: a letter that reinstates goes out
+    after a CANCEL.
+    """
     if edition is None:
         return None
     return Method.CANCEL if edition.cancelled else Method.REQUEST
 
 
 def let_go(connection: Connection, copy: owing.Copy, edition_number: int | None) -> None:
-    """An invitation that holds something else from now on, though no letter left (`plan.Plan.let_go`)."""
-    connection.execute(sa.update(invitation).where(invitation.c.id == copy.invitation).values(
-        sent_edition=edition_number, sent_method=copy.method))
+    """An invitation that holds something else from now on, though no letter left
+    (`plan.Plan.let_go`).
+    """
+    connection.execute(
+        sa.update(invitation)
+        .where(invitation.c.id == copy.invitation)
+        .values(sent_edition=edition_number, sent_method=copy.method)
+    )
 
 
 def lock(connection: Connection, numbers: Iterable[int], *, wait: bool) -> set[int]:
-    """Lock invitations in the order of all: by follow-up (as bytes), then number. Returns those that are locked; without
-    `wait`, others' are left out. Whoever writes letters and invitations locks the invitations first.
+    """Lock invitations in the order of all: by follow-up (as bytes), then number. Returns those
+    that are locked; without `wait`, others' are left out. Whoever writes letters and invitations
+    locks the invitations first.
     """
     wanted = set(numbers)
     if connection.dialect.name == "sqlite":
         return wanted  # one writer at a time
-    query = (sa.select(invitation.c.id).where(invitation.c.id.in_(wanted))
-             .order_by(sa.collate(invitation.c.follow_up, "C"), invitation.c.id).with_for_update(skip_locked=not wait))
+    query = (
+        sa.select(invitation.c.id)
+        .where(invitation.c.id.in_(wanted))
+        .order_by(sa.collate(invitation.c.follow_up, "C"), invitation.c.id)
+        .with_for_update(skip_locked=not wait)
+    )
     return set(connection.execute(query).scalars())
 
 
 def accounts_of(connection: Connection, key: str) -> list[str]:
     """The accounts that a follow-up's invitations were sent from, the first one first."""
-    rows = connection.execute(sa.select(invitation.c.account).where(invitation.c.follow_up == key).order_by(invitation.c.id))
+    rows = connection.execute(
+        sa.select(invitation.c.account)
+        .where(invitation.c.follow_up == key)
+        .order_by(invitation.c.id)
+    )
     return list(dict.fromkeys(rows.scalars()))
 
 
 def accounts_named(connection: Connection) -> set[str]:
-    """Every account that an invitation was ever made for: from one name to the next in the index, not row by row."""
+    """Every account that an invitation was ever made for: from one name to the next in the index,
+    not row by row.
+    """
     found, query = set[str](), sa.select(sa.func.min(invitation.c.account))
     name = connection.execute(query).scalar_one()
     while name is not None:
@@ -223,26 +381,43 @@ def accounts_named(connection: Connection) -> set[str]:
 
 
 def standing(connection: Connection, account: str) -> Iterator[tuple[str, Edition]]:
-    """Follow-ups to which somebody holds an invitation from this account, with what he was last sent; the newest first."""
-    query = (sa.select(invitation.c.follow_up, edition.c.facts).join(edition, edition.c.id == invitation.c.sent_edition)
-             .where(invitation.c.account == account, invitation.c.sent_method == Method.REQUEST).order_by(invitation.c.id.desc()))
+    """Follow-ups to which somebody holds an invitation from this account, with what he was last
+    sent; the newest first.
+    """
+    query = (
+        sa.select(invitation.c.follow_up, edition.c.facts)
+        .join(edition, edition.c.id == invitation.c.sent_edition)
+        .where(invitation.c.account == account, invitation.c.sent_method == Method.REQUEST)
+        .order_by(invitation.c.id.desc())
+    )
     for row in connection.execute(query):
         yield row.follow_up, codec.parse_edition(row.facts)
 
 
 def token_taken(connection: Connection, value: str) -> bool:
-    return connection.execute(sa.select(invitation.c.id).where(invitation.c.token == value)).first() is not None
+    return (
+        connection.execute(sa.select(invitation.c.id).where(invitation.c.token == value)).first()
+        is not None
+    )
 
 
 def of_address(connection: Connection, number: int, address: str, uid: str) -> Invitation | None:
-    """The invitation of a participant at an address: removed and added again is the same row and token."""
-    row = connection.execute(sa.select(invitation).where(
-        invitation.c.participant == number, invitation.c.uid == uid,
-        sa.func.lower(invitation.c.address) == address.lower())).one_or_none()
+    """The invitation of a participant at an address: removed and added again is the same row and
+    token.
+    """
+    row = connection.execute(
+        sa.select(invitation).where(
+            invitation.c.participant == number,
+            invitation.c.uid == uid,
+            sa.func.lower(invitation.c.address) == address.lower(),
+        )
+    ).one_or_none()
     return from_row(row) if row is not None else None
 
 
-def deliveries(connection: Connection, participants: Sequence[int] | None) -> Mapping[int, Invitation]:
+def deliveries(
+    connection: Connection, participants: Sequence[int] | None
+) -> Mapping[int, Invitation]:
     """The newest invitation of each participant."""
     query = sa.select(invitation).order_by(invitation.c.id)
     if participants is not None:
@@ -250,93 +425,189 @@ def deliveries(connection: Connection, participants: Sequence[int] | None) -> Ma
     return {row.participant: from_row(row) for row in connection.execute(query)}
 
 
-def ask_again(connection: Connection, participant_number: int, instance: Moment | None, sequence: int) -> bool:
-    """He answered an old time, of one date or of all: owe the REQUEST of that once more, once per SEQUENCE. Returns whether it is
-    owed now.
+def ask_again(
+    connection: Connection, participant_number: int, instance: Moment | None, sequence: int
+) -> bool:
+    """He answered an old time, of one date or of all: owe the REQUEST of that once more, once per
+    SEQUENCE. Returns whether it is owed now.
 
-    `sequence`: of what he answers, as last sent to him. A letter that is under way anyway asks him already.
+    `sequence`: of what he answers, as last sent to him. A letter that is under way anyway asks him
+    already.
     """
     asked = sa.exists().where(
         outbox.c.invitation == invitation.c.id,
-        sa.or_((outbox.c.instance == codec.moment(instance)) & (outbox.c.sequence == sequence),
-               (outbox.c.instance == "") & (outbox.c.edition == invitation.c.sent_edition)),
-        outbox.c.remarks.contains(codec.remarks(Remarks(Occasion.OLD_ANSWER)).strip("{}"), autoescape=True),
-        outbox.c.state != LetterState.SUPERSEDED)
+        sa.or_(
+            (outbox.c.instance == codec.moment(instance)) & (outbox.c.sequence == sequence),
+            (outbox.c.instance == "") & (outbox.c.edition == invitation.c.sent_edition),
+        ),
+        outbox.c.remarks.contains(
+            codec.remarks(Remarks(Occasion.OLD_ANSWER)).strip("{}"), autoescape=True
+        ),
+        outbox.c.state != LetterState.SUPERSEDED,
+    )
     # Another date as well: then all of it is sent.
-    about = sa.case((invitation.c.again & (invitation.c.again_instance != codec.moment(instance)), ""), else_=codec.moment(instance))
-    done = connection.execute(sa.update(invitation).where(*_holding(participant_number), ~asked).values(
-        again=True, again_because=Occasion.OLD_ANSWER, again_instance=about))
+    about = sa.case(
+        (invitation.c.again & (invitation.c.again_instance != codec.moment(instance)), ""),
+        else_=codec.moment(instance),
+    )
+    done = connection.execute(
+        sa.update(invitation)
+        .where(*_holding(participant_number), ~asked)
+        .values(again=True, again_because=Occasion.OLD_ANSWER, again_instance=about)
+    )
     return bool(done.rowcount)
 
 
 def refresh(connection: Connection, participant_number: int, now: datetime) -> bool:
-    """He asked for his invitation: owe the REQUEST once more, at most once an hour. Returns whether it is owed now."""
-    done = connection.execute(sa.update(invitation).where(
-        *_holding(participant_number),
-        sa.or_(invitation.c.refreshed_at.is_(None), invitation.c.refreshed_at <= now - REFRESH_EVERY)).values(
-            again=True, again_because=Occasion.REFRESH, again_instance="", refreshed_at=now))
+    """He asked for his invitation: owe the REQUEST once more, at most once an hour. Returns whether
+    it is owed now.
+    """
+    done = connection.execute(
+        sa.update(invitation)
+        .where(
+            *_holding(participant_number),
+            sa.or_(
+                invitation.c.refreshed_at.is_(None),
+                invitation.c.refreshed_at <= now - REFRESH_EVERY,
+            ),
+        )
+        .values(again=True, again_because=Occasion.REFRESH, again_instance="", refreshed_at=now)
+    )
     return bool(done.rowcount)
 
 
 def _holding(participant_number: int) -> tuple[sa.ColumnElement[bool], ...]:
-    """The newest invitation of a participant, where it holds a REQUEST and nothing new is under way to it."""
-    under_way = sa.exists().where(outbox.c.invitation == invitation.c.id, outbox.c.state.in_(UNDER_WAY), outbox.c.method.in_(PLANNED))
-    return invitation.c.id == _newest(participant_number), invitation.c.sent_method == Method.REQUEST, ~under_way
+    """The newest invitation of a participant, where it holds a REQUEST and nothing new is under way
+    to it.
+    """
+    under_way = sa.exists().where(
+        outbox.c.invitation == invitation.c.id,
+        outbox.c.state.in_(UNDER_WAY),
+        outbox.c.method.in_(PLANNED),
+    )
+    return (
+        invitation.c.id == _newest(participant_number),
+        invitation.c.sent_method == Method.REQUEST,
+        ~under_way,
+    )
 
 
 def holding(connection: Connection, participant_number: int) -> Invitation | None:
-    """The participant's invitation that holds a REQUEST at an address where mail arrives; None where there is none."""
-    row = connection.execute(sa.select(invitation).where(
-        invitation.c.id == _newest(participant_number), invitation.c.sent_method == Method.REQUEST, ~invitation.c.refused)).one_or_none()
+    """The participant's invitation that holds a REQUEST at an address where mail arrives; None
+    where there is none.
+    """
+    row = connection.execute(
+        sa.select(invitation).where(
+            invitation.c.id == _newest(participant_number),
+            invitation.c.sent_method == Method.REQUEST,
+            ~invitation.c.refused,
+        )
+    ).one_or_none()
     return from_row(row) if row is not None else None
 
 
 def newest(connection: Connection, participant_number: int) -> Invitation | None:
     """The participant's newest invitation, whatever became of it."""
-    row = connection.execute(sa.select(invitation).where(invitation.c.id == _newest(participant_number))).one_or_none()
+    row = connection.execute(
+        sa.select(invitation).where(invitation.c.id == _newest(participant_number))
+    ).one_or_none()
     return from_row(row) if row is not None else None
 
 
-def mark_reported(connection: Connection, participant_number: int, recipients: Iterable[str], delivery: Delivery, text: str) -> None:
-    """What a delivery report says of a participant's letter: at the address that it names, else at his newest one.
+def mark_reported(
+    connection: Connection,
+    participant_number: int,
+    recipients: Iterable[str],
+    delivery: Delivery,
+    text: str,
+) -> None:
+    """What a delivery report says of a participant's letter: at the address that it names, else at
+    his newest one.
 
-    An address that is said to refuse mail is marked `refused` and gets no CANCEL (itip.md §3). A report of delay is no news of an
-    address that has refused since, nor of one whose letter arrived.
+    An address that is said to refuse mail is marked `refused` and gets no CANCEL (itip.md §3). A
+    report of delay is no news of an address that has refused since, nor of one whose letter
+    arrived.
     """
-    held = connection.execute(sa.select(invitation.c.id, invitation.c.address).where(
-        invitation.c.participant == participant_number).order_by(invitation.c.id.desc())).all()
+    held = connection.execute(
+        sa.select(invitation.c.id, invitation.c.address)
+        .where(invitation.c.participant == participant_number)
+        .order_by(invitation.c.id.desc())
+    ).all()
     named = tuple(recipients)
-    number = next((row.id for row in held if addresses.among(row.address, named)), held[0].id if held else None)
+    number = next(
+        (row.id for row in held if addresses.among(row.address, named)),
+        held[0].id if held else None,
+    )
     wanted = [invitation.c.id == number]
     if delivery is Delivery.DEFERRED:
         wanted.append(invitation.c.delivery.in_((Delivery.SENT, Delivery.DEFERRED)))
-    connection.execute(sa.update(invitation).where(*wanted).values(
-        delivery=delivery, delivery_text=text, refused=delivery is Delivery.UNDELIVERABLE))
+    connection.execute(
+        sa.update(invitation)
+        .where(*wanted)
+        .values(delivery=delivery, delivery_text=text, refused=delivery is Delivery.UNDELIVERABLE)
+    )
 
 
 def mark_read(connection: Connection, participant_number: int) -> None:
-    """Somebody answers from there: the newest address does not count as refused any more, and what a report said of its last
-    letter was not so."""
-    marked = connection.execute(sa.select(invitation.c.id, invitation.c.refused).where(
-        invitation.c.id == _newest(participant_number),
-        sa.or_(invitation.c.refused, invitation.c.delivery == Delivery.UNDELIVERABLE)).with_for_update()).one_or_none()
+    """Somebody answers from there: the newest address does not count as refused any more, and what
+    a report said of its last letter was not so.
+    """
+    marked = connection.execute(
+        sa.select(invitation.c.id, invitation.c.refused)
+        .where(
+            invitation.c.id == _newest(participant_number),
+            sa.or_(invitation.c.refused, invitation.c.delivery == Delivery.UNDELIVERABLE),
+        )
+        .with_for_update()
+    ).one_or_none()
     if marked is None:
         return
     facts: dict[str, object] = {}
     if marked.refused and (letters := _left(connection, [marked.id])):
         letter = letters[marked.id][-1]
         if letter.state == LetterState.SENT and letter.method in PLANNED:  # it may have been let go
-            facts = {"sent_edition": letter.edition, "sent_method": Method.REQUEST if letter.instance else letter.method}
-    connection.execute(sa.update(invitation).where(invitation.c.id == marked.id).values(
-        refused=False, delivery_text="", **facts,
-        delivery=sa.case((invitation.c.delivery == Delivery.UNDELIVERABLE, Delivery.SENT.value), else_=invitation.c.delivery)))
+            facts = {
+                "sent_edition": letter.edition,
+                "sent_method": Method.REQUEST if letter.instance else letter.method,
+            }
+    connection.execute(
+        sa.update(invitation)
+        .where(invitation.c.id == marked.id)
+        .values(
+            refused=False,
+            delivery_text="",
+            **facts,
+            delivery=sa.case(
+                (invitation.c.delivery == Delivery.UNDELIVERABLE, Delivery.SENT.value),
+                else_=invitation.c.delivery,
+            ),
+        )
+    )
 
 
 def _newest(participant_number: int) -> sa.ScalarSelect[int]:
-    return sa.select(sa.func.max(invitation.c.id)).where(invitation.c.participant == participant_number).scalar_subquery()
+    return (
+        sa.select(sa.func.max(invitation.c.id))
+        .where(invitation.c.participant == participant_number)
+        .scalar_subquery()
+    )
 
 
 def from_row(row: Any) -> Invitation:
-    return Invitation(row.id, row.participant, row.follow_up, row.uid, row.token, row.account, row.address, row.name,
-                      row.organizer_address, row.bounce_address, row.language, row.timezone, Delivery(row.delivery), row.delivery_text,
-                      row.top_dtstamp)
+    return Invitation(
+        row.id,
+        row.participant,
+        row.follow_up,
+        row.uid,
+        row.token,
+        row.account,
+        row.address,
+        row.name,
+        row.organizer_address,
+        row.bounce_address,
+        row.language,
+        row.timezone,
+        Delivery(row.delivery),
+        row.delivery_text,
+        row.top_dtstamp,
+    )

@@ -1,8 +1,10 @@
-"""What happened, newest last: the history of every row, and the stream that pages and the CRM follow.
+"""What happened, newest last: the history of every row, and the stream that pages and the CRM
+follow.
 
-Numbers are given before a transaction commits. On PostgreSQL, where several commit at a time, readers therefore go by the
-transaction (`tx`) and by the number within it, and see only what is older than every open transaction: an entry that commits late,
-with a lower number than one that was read, would else be stepped over. On SQLite, which has one writer, `tx` is always 0.
+Numbers are given before a transaction commits. On PostgreSQL, where several commit at a time,
+readers therefore go by the transaction (`tx`) and by the number within it, and see only what is
+older than every open transaction: an entry that commits late, with a lower number than one that was
+read, would else be stepped over. On SQLite, which has one writer, `tx` is always 0.
 """
 
 from dataclasses import dataclass
@@ -21,7 +23,9 @@ IN_ORDER = (journal.c.tx, journal.c.id)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One event. `before` and `after` are status words where a status changed; `by` a person, address or program."""
+    """One event. `before` and `after` are status words where a status changed; `by` a person,
+    address or program.
+    """
 
     event: str
     follow_up: str | None = None
@@ -44,17 +48,41 @@ def write(connection: Connection, entries: list[Entry], at: datetime) -> None:
     if connection.dialect.name != "sqlite":
         statement = statement.values(tx=sa.literal_column("pg_current_xact_id()::text::bigint"))
     if entries:
-        connection.execute(statement, [{
-            "at": entry.at or at, "event": entry.event, "follow_up": entry.follow_up, "participant": entry.participant,
-            "instance": codec.moment(entry.instance), "before": entry.before, "after": entry.after, "by": entry.by,
-            "channel": entry.channel.value if entry.channel else "", "letter": entry.letter, "message": entry.message,
-            "detail": entry.detail} for entry in entries])
+        connection.execute(
+            statement,
+            [
+                {
+                    "at": entry.at or at,
+                    "event": entry.event,
+                    "follow_up": entry.follow_up,
+                    "participant": entry.participant,
+                    "instance": codec.moment(entry.instance),
+                    "before": entry.before,
+                    "after": entry.after,
+                    "by": entry.by,
+                    "channel": entry.channel.value if entry.channel else "",
+                    "letter": entry.letter,
+                    "message": entry.message,
+                    "detail": entry.detail,
+                }
+                for entry in entries
+            ],
+        )
 
 
-def after(connection: Connection, last: int, limit: int = 500, follow_up: str | None = None) -> list[Entry]:
-    """Entries that come after number `last`, oldest first; all of them where it is 0 or not (or no longer) in the journal."""
+def after(
+    connection: Connection, last: int, limit: int = 500, follow_up: str | None = None
+) -> list[Entry]:
+    """Entries that come after number `last`, oldest first; all of them where it is 0 or not (or no
+    longer) in the journal.
+    """
     reached = connection.execute(sa.select(*IN_ORDER).where(journal.c.id == last)).first() or (0, 0)
-    query = sa.select(journal).where(sa.tuple_(*IN_ORDER) > sa.tuple_(*reached), _committed(connection)).order_by(*IN_ORDER).limit(limit)
+    query = (
+        sa.select(journal)
+        .where(sa.tuple_(*IN_ORDER) > sa.tuple_(*reached), _committed(connection))
+        .order_by(*IN_ORDER)
+        .limit(limit)
+    )
     if follow_up is not None:
         query = query.where(journal.c.follow_up == follow_up)
     return [_entry(row) for row in connection.execute(query)]
@@ -62,20 +90,33 @@ def after(connection: Connection, last: int, limit: int = 500, follow_up: str | 
 
 def newest(connection: Connection) -> int:
     """The number of the last entry, 0 before any."""
-    query = sa.select(journal.c.id).where(_committed(connection)).order_by(*(column.desc() for column in IN_ORDER)).limit(1)
+    query = (
+        sa.select(journal.c.id)
+        .where(_committed(connection))
+        .order_by(*(column.desc() for column in IN_ORDER))
+        .limit(1)
+    )
     return connection.execute(query).scalar() or 0
 
 
 def holds(connection: Connection, number: int) -> bool:
     """Whether there is an entry of this number."""
-    return connection.execute(sa.select(journal.c.id).where(journal.c.id == number)).first() is not None
+    return (
+        connection.execute(sa.select(journal.c.id).where(journal.c.id == number)).first()
+        is not None
+    )
 
 
 def adopt(connection: Connection) -> None:
-    """Make a journal that was restored into another PostgreSQL readable: there its transactions seem to lie ahead."""
+    """Make a journal that was restored into another PostgreSQL readable: there its transactions
+    seem to lie ahead.
+    """
     if connection.dialect.name == "sqlite":
         return
-    ahead = sa.select(sa.func.max(journal.c.tx) >= sa.literal_column("pg_snapshot_xmax(pg_current_snapshot())::text::bigint"))
+    ahead = sa.select(
+        sa.func.max(journal.c.tx)
+        >= sa.literal_column("pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
+    )
     if connection.execute(ahead).scalar():
         connection.execute(sa.update(journal).values(tx=0))
 
@@ -87,5 +128,18 @@ def _committed(connection: Connection) -> sa.ColumnElement[bool]:
 
 
 def _entry(row: Any) -> Entry:
-    return Entry(row.event, row.follow_up, row.participant, codec.parse_moment(row.instance), row.before, row.after, row.by,
-                 Channel(row.channel) if row.channel else None, row.letter, row.message, row.detail, row.at, row.id)
+    return Entry(
+        row.event,
+        row.follow_up,
+        row.participant,
+        codec.parse_moment(row.instance),
+        row.before,
+        row.after,
+        row.by,
+        Channel(row.channel) if row.channel else None,
+        row.letter,
+        row.message,
+        row.detail,
+        row.at,
+        row.id,
+    )

@@ -1,7 +1,8 @@
 """Addresses that somebody taught us: the same person, writing from elsewhere (itip.md §5, P2).
 
-They count for recognising a sender and for nothing else: no letter ever goes to one. A person's are known in all his follow-ups;
-whoever is no person of the directory has them for his one row. What was revoked stays as history and counts no more.
+They count for recognising a sender and for nothing else: no letter ever goes to one. A person's are
+known in all his follow-ups; whoever is no person of the directory has them for his one row. What
+was revoked stays as history and counts no more.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -13,7 +14,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway.mail import address
-from gateway.store.schema import associate, invitation, known_address, participant, person, person_email
+from gateway.store.schema import (
+    associate,
+    invitation,
+    known_address,
+    participant,
+    person,
+    person_email,
+)
 
 REVIEW = "review"
 
@@ -28,7 +36,9 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """An address that counts. `name`: the person's key, or the row as `m1/eva@other.example`. `message`: its number in the inbox."""
+    """An address that counts. `name`: the person's key, or the row as `m1/eva@other.example`.
+    `message`: its number in the inbox.
+    """
 
     holder: Holder
     name: str
@@ -39,19 +49,48 @@ class Learned:
     message: int | None
 
 
-def learn(connection: Connection, holder: Holder, value: str, *, source: str, by: str, message: int | None, at: datetime) -> bool:
-    """Remember an address; False where it, or a harmless variant of it, is among those learned already."""
-    if connection.execute(sa.select(known_address.c.id).where(_of(holder), _spelled(value), VALID)).first() is not None:
+def learn(
+    connection: Connection,
+    holder: Holder,
+    value: str,
+    *,
+    source: str,
+    by: str,
+    message: int | None,
+    at: datetime,
+) -> bool:
+    """Remember an address; False where it, or a harmless variant of it, is among those learned
+    already.
+    """
+    if (
+        connection.execute(
+            sa.select(known_address.c.id).where(_of(holder), _spelled(value), VALID)
+        ).first()
+        is not None
+    ):
         return False
-    connection.execute(sa.insert(known_address).values(
-        person=holder.person, participant=holder.participant, address=address.normal(value), plain=address.plain(value),
-        source=source, learned_by=by, message=message, learned_at=at))
+    connection.execute(
+        sa.insert(known_address).values(
+            person=holder.person,
+            participant=holder.participant,
+            address=address.normal(value),
+            plain=address.plain(value),
+            source=source,
+            learned_by=by,
+            message=message,
+            learned_at=at,
+        )
+    )
     return True
 
 
 def forget(connection: Connection, holder: Holder, value: str, *, by: str, at: datetime) -> bool:
     """Revoke an address; False where it was not among the learned ones."""
-    done = connection.execute(sa.update(known_address).where(_of(holder), _spelled(value), VALID).values(revoked_at=at, revoked_by=by))
+    done = connection.execute(
+        sa.update(known_address)
+        .where(_of(holder), _spelled(value), VALID)
+        .values(revoked_at=at, revoked_by=by)
+    )
     return bool(done.rowcount)
 
 
@@ -63,58 +102,115 @@ def of_rows(connection: Connection, numbers: Collection[int]) -> dict[int, list[
     return found
 
 
-def rows_with(connection: Connection, follow_ups: Collection[str], plain: Sequence[str]) -> set[int]:
-    """Participants of these follow-ups who have learned one of the addresses (in `address.plain` form)."""
+def rows_with(
+    connection: Connection, follow_ups: Collection[str], plain: Sequence[str]
+) -> set[int]:
+    """Participants of these follow-ups who have learned one of the addresses (in `address.plain`
+    form).
+    """
     wanted = sa.and_(participant.c.follow_up.in_(follow_ups), known_address.c.plain.in_(plain))
     return {row.id for row in connection.execute(sa.union(*_joined(wanted)))}
 
 
 def learned(connection: Connection) -> list[Learned]:
     """Every learned address that counts, oldest first."""
-    query = (sa.select(known_address, participant.c.follow_up, sa.func.coalesce(
-                participant.c.email, participant.c.associate, participant.c.resource).label("row_key"))
-             .join(participant, participant.c.id == known_address.c.participant, isouter=True)
-             .where(VALID).order_by(known_address.c.id))
-    return [Learned(Holder(row.person, row.participant), row.person or f"{row.follow_up}/{row.row_key}", row.address, row.source,
-                    row.learned_at, row.learned_by, row.message) for row in connection.execute(query)]
+    query = (
+        sa.select(
+            known_address,
+            participant.c.follow_up,
+            sa.func.coalesce(
+                participant.c.email, participant.c.associate, participant.c.resource
+            ).label("row_key"),
+        )
+        .join(participant, participant.c.id == known_address.c.participant, isouter=True)
+        .where(VALID)
+        .order_by(known_address.c.id)
+    )
+    return [
+        Learned(
+            Holder(row.person, row.participant),
+            row.person or f"{row.follow_up}/{row.row_key}",
+            row.address,
+            row.source,
+            row.learned_at,
+            row.learned_by,
+            row.message,
+        )
+        for row in connection.execute(query)
+    ]
 
 
 def holder(connection: Connection, number: int) -> Holder | None:
     """Who would learn an address for this participant row; None where the row is gone."""
-    row = connection.execute(sa.select(participant.c.person).where(participant.c.id == number)).one_or_none()
-    return None if row is None else Holder(person=row.person) if row.person is not None else Holder(participant=number)
+    row = connection.execute(
+        sa.select(participant.c.person).where(participant.c.id == number)
+    ).one_or_none()
+    return (
+        None
+        if row is None
+        else Holder(person=row.person)
+        if row.person is not None
+        else Holder(participant=number)
+    )
 
 
 def person_exists(connection: Connection, key: str) -> bool:
-    return connection.execute(sa.select(person.c.key).where(person.c.key == key)).first() is not None
+    return (
+        connection.execute(sa.select(person.c.key).where(person.c.key == key)).first() is not None
+    )
 
 
 def own(connection: Connection, whose: Holder) -> Iterable[str]:
     """Every address under which this holder is known without having learned it."""
     rows = sa.select(participant.c.id).where(_rows_of(whose))
-    yield from _column(connection, sa.select(invitation.c.address).where(invitation.c.participant.in_(rows)))
+    yield from _column(
+        connection, sa.select(invitation.c.address).where(invitation.c.participant.in_(rows))
+    )
     if whose.person is not None:
-        yield from _column(connection, sa.select(person_email.c.address).where(person_email.c.person == whose.person))
+        yield from _column(
+            connection,
+            sa.select(person_email.c.address).where(person_email.c.person == whose.person),
+        )
     else:
-        mail = sa.select(participant.c.email).where(participant.c.id == whose.participant, participant.c.email.is_not(None))
+        mail = sa.select(participant.c.email).where(
+            participant.c.id == whose.participant, participant.c.email.is_not(None)
+        )
         yield from _column(connection, mail)
-        yield from _column(connection, sa.select(associate.c.email).join(participant, participant.c.associate == associate.c.key)
-                           .where(participant.c.id == whose.participant))
+        yield from _column(
+            connection,
+            sa.select(associate.c.email)
+            .join(participant, participant.c.associate == associate.c.key)
+            .where(participant.c.id == whose.participant),
+        )
 
 
 def companions(connection: Connection, whose: Holder) -> Iterable[tuple[str, str]]:
-    """(follow-up, address) of everybody else in the follow-ups of this holder, removed ones too, learned addresses included."""
+    """(follow-up, address) of everybody else in the follow-ups of this holder, removed ones too,
+    learned addresses included.
+    """
     shared = sa.select(participant.c.follow_up).where(_rows_of(whose))
-    somebody_else = (participant.c.person.is_distinct_from(whose.person) if whose.person is not None
-                     else participant.c.id != whose.participant)
+    somebody_else = (
+        participant.c.person.is_distinct_from(whose.person)
+        if whose.person is not None
+        else participant.c.id != whose.participant
+    )
     other = sa.and_(participant.c.follow_up.in_(shared), somebody_else)
     where = participant.c.follow_up
     for query in (
-            sa.select(where, participant.c.email.label("address")).where(other, participant.c.email.is_not(None)),
-            sa.select(where, person_email.c.address).join(person_email, person_email.c.person == participant.c.person).where(other),
-            sa.select(where, associate.c.email.label("address")).join(associate, associate.c.key == participant.c.associate).where(other),
-            sa.select(where, invitation.c.address).join(invitation, invitation.c.participant == participant.c.id).where(other),
-            sa.union_all(*_joined(other, where))):
+        sa.select(where, participant.c.email.label("address")).where(
+            other, participant.c.email.is_not(None)
+        ),
+        sa.select(where, person_email.c.address)
+        .join(person_email, person_email.c.person == participant.c.person)
+        .where(other),
+        sa.select(where, associate.c.email.label("address"))
+        .join(associate, associate.c.key == participant.c.associate)
+        .where(other),
+        sa.select(where, invitation.c.address)
+        .join(invitation, invitation.c.participant == participant.c.id)
+        .where(other),
+        sa.union_all(*_joined(other, where)),
+    ):
         yield from ((row.follow_up, row.address) for row in connection.execute(query))
 
 
@@ -125,18 +221,28 @@ def staff(connection: Connection) -> Iterable[str]:
 
 def follow_ups_of(connection: Connection, whose: Holder) -> list[str]:
     """The follow-ups that are concerned, to be locked in this order."""
-    return sorted(set(_column(connection, sa.select(participant.c.follow_up).where(_rows_of(whose)))))
+    return sorted(
+        set(_column(connection, sa.select(participant.c.follow_up).where(_rows_of(whose))))
+    )
 
 
 VALID = known_address.c.revoked_at.is_(None)
 
 
 def _of(whose: Holder) -> sa.ColumnElement[bool]:
-    return known_address.c.person == whose.person if whose.person is not None else known_address.c.participant == whose.participant
+    return (
+        known_address.c.person == whose.person
+        if whose.person is not None
+        else known_address.c.participant == whose.participant
+    )
 
 
 def _rows_of(whose: Holder) -> sa.ColumnElement[bool]:
-    return participant.c.person == whose.person if whose.person is not None else participant.c.id == whose.participant
+    return (
+        participant.c.person == whose.person
+        if whose.person is not None
+        else participant.c.id == whose.participant
+    )
 
 
 def _spelled(value: str) -> sa.ColumnElement[bool]:
@@ -146,8 +252,14 @@ def _spelled(value: str) -> sa.ColumnElement[bool]:
 def _joined(wanted: sa.ColumnElement[bool], *columns: Any) -> list[sa.Select[Any]]:
     """Rows with their learned addresses, those of the person and those of the row itself."""
     query = sa.select(participant.c.id, known_address.c.address, *columns)
-    return [query.join(known_address, known_address.c.person == participant.c.person).where(wanted, VALID),
-            query.join(known_address, known_address.c.participant == participant.c.id).where(wanted, VALID)]
+    return [
+        query.join(known_address, known_address.c.person == participant.c.person).where(
+            wanted, VALID
+        ),
+        query.join(known_address, known_address.c.participant == participant.c.id).where(
+            wanted, VALID
+        ),
+    ]
 
 
 def _column(connection: Connection, query: sa.Select[Any]) -> list[str]:

@@ -1,4 +1,6 @@
-"""Making, upgrading and checking the store (Alembic). Runs inside one transaction; on failure nothing has changed."""
+"""Making, upgrading and checking the store (Alembic). Runs inside one transaction; on failure
+nothing has changed.
+"""
 
 import functools
 from pathlib import Path
@@ -14,11 +16,13 @@ from gateway.errors import StoreError
 from gateway.store import schema, triggers
 from gateway.store.engine import Store
 
-LOCK = 7_403_812_550  # pg_advisory_xact_lock: two gateways that start together migrate one after the other
+# pg_advisory_xact_lock: two gateways that start together migrate one after the other
+LOCK = 7_403_812_550
 
 
 def upgrade(store: Store) -> list[str]:
-    """Bring the store to this program's schema, making it where there is none, and put back triggers that are gone.
+    """Bring the store to this program's schema, making it where there is none, and put back
+    triggers that are gone.
 
     Returns the revisions that were applied.
     """
@@ -37,11 +41,16 @@ def upgrade(store: Store) -> list[str]:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         triggers.rebuild(connection)
-        return [script.revision for script in reversed(list(_scripts().iterate_revisions("head", before or "base")))]
+        return [
+            script.revision
+            for script in reversed(list(_scripts().iterate_revisions("head", before or "base")))
+        ]
 
 
 def _make(path: Path) -> None:
-    """The file is not for everybody: it holds addresses and invitation tokens. Its group may write follow-ups."""
+    """The file is not for everybody: it holds addresses and invitation tokens. Its group may write
+    follow-ups.
+    """
     if path.exists():  # what is wrong with it, the database says better
         return
     try:
@@ -52,14 +61,21 @@ def _make(path: Path) -> None:
 
 
 def require(store: Store) -> None:
-    """Raise `StoreError` with what to do when the store is missing or not of this program's schema."""
+    """Raise `StoreError` with what to do when the store is missing or not of this program's
+    schema.
+    """
     if store.path is not None and not store.path.exists():
-        raise StoreError(f"there is no store at {store.path}; make it with: invite-gateway db upgrade")
+        raise StoreError(
+            f"there is no store at {store.path}; make it with: invite-gateway db upgrade"
+        )
     with store.read() as connection:
         revision = _revision(connection)
     _refuse_newer(revision)
     if revision != _head():
-        raise StoreError(f"the store is at schema {revision or 'none'}, this program needs {_head()}: invite-gateway db upgrade")
+        raise StoreError(
+            f"the store is at schema {revision or 'none'}, this program needs {_head()}:"
+            " invite-gateway db upgrade"
+        )
 
 
 def check(store: Store) -> list[str]:
@@ -68,11 +84,19 @@ def check(store: Store) -> list[str]:
     found = []
     with store.read() as connection:
         if store.is_sqlite:
-            found += [f"SQLite: {row[0]}" for row in connection.exec_driver_sql("PRAGMA integrity_check") if row[0] != "ok"]
-            found += [f"SQLite: row {row[1]} of {row[0]} refers to a missing row of {row[2]}"
-                      for row in connection.exec_driver_sql("PRAGMA foreign_key_check")]
-        found += [f"trigger {name} is missing or altered; rebuild with: invite-gateway db upgrade"
-                  for name in triggers.missing(connection)]
+            found += [
+                f"SQLite: {row[0]}"
+                for row in connection.exec_driver_sql("PRAGMA integrity_check")
+                if row[0] != "ok"
+            ]
+            found += [
+                f"SQLite: row {row[1]} of {row[0]} refers to a missing row of {row[2]}"
+                for row in connection.exec_driver_sql("PRAGMA foreign_key_check")
+            ]
+        found += [
+            f"trigger {name} is missing or altered; rebuild with: invite-gateway db upgrade"
+            for name in triggers.missing(connection)
+        ]
         found += [f"schema differs: {difference}" for difference in differences(connection)]
     return found
 
@@ -105,4 +129,7 @@ def _revision(connection: Connection) -> str | None:
 
 def _refuse_newer(revision: str | None) -> None:
     if revision and revision not in {script.revision for script in _scripts().walk_revisions()}:
-        raise StoreError(f"the store is at schema {revision}, which is newer than this program; install the newer program")
+        raise StoreError(
+            f"the store is at schema {revision}, which is newer than this program; install the"
+            " newer program"
+        )

@@ -1,12 +1,14 @@
-"""The outbox: letters owed, in the order of each participant, claimed by gateways and settled by what the server said.
+"""The outbox: letters owed, in the order of each participant, claimed by gateways and settled by
+what the server said.
 
-Nothing is lost when a gateway dies: its claims are free again as soon as its lease is (leases.py), and a repeat carries the same
-Message-ID. At claim the invitation counts as sent, because from then on the letter may have left; when a server says that
-it did not take it, `settle` takes that back.
+Nothing is lost when a gateway dies: its claims are free again as soon as its lease is (leases.py),
+and a repeat carries the same Message-ID. At claim the invitation counts as sent, because from then
+on the letter may have left; when a server says that it did not take it, `settle` takes that back.
 
-Three kinds of letters go this way. REQUEST and CANCEL change what the invitee holds. A DECLINECOUNTER does not, but whether it
-arrived says something of his address. Words that are passed on (Method.NONE) go to the owner: they leave the invitation alone,
-and neither wait for the invitee's letters nor keep them waiting.
+Three kinds of letters go this way. REQUEST and CANCEL change what the invitee holds. A
+DECLINECOUNTER does not, but whether it arrived says something of his address. Words that are passed
+on (Method.NONE) go to the owner: they leave the invitation alone, and neither wait for the
+invitee's letters nor keep them waiting.
 """
 
 from collections import Counter
@@ -35,7 +37,9 @@ BY_HAND = "held by hand"
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """An outbox row: the letter's frozen facts and where it stands. `answered`: what a reminder asks for had come when it was claimed."""
+    """An outbox row: the letter's frozen facts and where it stands. `answered`: what a reminder
+    asks for had come when it was claimed.
+    """
 
     id: int
     invitation: int
@@ -67,7 +71,9 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """Where a letter goes after an attempt. `arrived` False: the server certainly did not take it; None: nobody knows."""
+    """Where a letter goes after an attempt. `arrived` False: the server certainly did not take it;
+    None: nobody knows.
+    """
 
     letter: int
     state: LetterState
@@ -91,8 +97,9 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """The open letters to one domain. `held`: how many of them are; `ages`: how many are so many minutes old at most, and older
-    than the step before."""
+    """The open letters to one domain. `held`: how many of them are; `ages`: how many are so many
+    minutes old at most, and older than the step before.
+    """
 
     domain: str
     letters: int
@@ -101,41 +108,96 @@ class Destination:
     ages: Mapping[str, int]
 
 
-def put(connection: Connection, owed: owing.Owed, to: Invitation, edition: int, before: int | None, *, message_id: str,
-        timezone: str, at: datetime) -> int:
-    """Queue a letter, due at once. `to` has the invitee's present name and language. Returns its number."""
-    number: int = connection.execute(sa.insert(outbox).values(
-        invitation=to.id, participant=to.participant, follow_up=to.follow_up, method=owed.method, sequence=owed.sequence,
-        instance=codec.moment(owed.instance), edition=edition, before=before, withdrawn=owed.withdrawn, dtstamp=owed.dtstamp,
-        message_id=message_id, account=to.account, address=to.address, domain=address.domain(to.address), address_name=to.name,
-        organizer_address=to.organizer_address, bounce_address=to.bounce_address, language=to.language, timezone=timezone,
-        token=to.token, reply=owed.reply, due_at=at, created_at=at, remarks=codec.remarks(owed.remarks))
-        .returning(outbox.c.id)).scalar_one()
+def put(
+    connection: Connection,
+    owed: owing.Owed,
+    to: Invitation,
+    edition: int,
+    before: int | None,
+    *,
+    message_id: str,
+    timezone: str,
+    at: datetime,
+) -> int:
+    """Queue a letter, due at once. `to` has the invitee's present name and language. Returns its
+    number.
+    """
+    number: int = connection.execute(
+        sa.insert(outbox)
+        .values(
+            invitation=to.id,
+            participant=to.participant,
+            follow_up=to.follow_up,
+            method=owed.method,
+            sequence=owed.sequence,
+            instance=codec.moment(owed.instance),
+            edition=edition,
+            before=before,
+            withdrawn=owed.withdrawn,
+            dtstamp=owed.dtstamp,
+            message_id=message_id,
+            account=to.account,
+            address=to.address,
+            domain=address.domain(to.address),
+            address_name=to.name,
+            organizer_address=to.organizer_address,
+            bounce_address=to.bounce_address,
+            language=to.language,
+            timezone=timezone,
+            token=to.token,
+            reply=owed.reply,
+            due_at=at,
+            created_at=at,
+            remarks=codec.remarks(owed.remarks),
+        )
+        .returning(outbox.c.id)
+    ).scalar_one()
     facts: dict[str, object] = {} if owed.method is Method.NONE else {"top_dtstamp": owed.dtstamp}
     if owed.method in PLANNED:
-        facts |= {"delivery": Delivery.QUEUED, "delivery_text": "", "name": to.name, "language": to.language, "timezone": to.timezone,
-                  "again": False, "again_because": "", "again_instance": ""}
+        facts |= {
+            "delivery": Delivery.QUEUED,
+            "delivery_text": "",
+            "name": to.name,
+            "language": to.language,
+            "timezone": to.timezone,
+            "again": False,
+            "again_because": "",
+            "again_instance": "",
+        }
     if facts:
         connection.execute(sa.update(invitation).where(invitation.c.id == to.id).values(facts))
     return number
 
 
 def invited_last(connection: Connection, participants: Sequence[int]) -> dict[int, int]:
-    """The invitation of each row that was made, or got a REQUEST, after all others of it; whatever became of the letter."""
-    asked = (sa.select(outbox.c.invitation, sa.func.max(outbox.c.created_at).label("at"))
-             .join(invitation, invitation.c.id == outbox.c.invitation)
-             .where(invitation.c.participant.in_(participants), outbox.c.method == Method.REQUEST).group_by(outbox.c.invitation).subquery())
-    rows = connection.execute(sa.select(invitation.c.participant, invitation.c.id)
-                              .join(asked, asked.c.invitation == invitation.c.id, isouter=True)
-                              .where(invitation.c.participant.in_(participants))
-                              .order_by(sa.func.coalesce(asked.c.at, invitation.c.created_at), invitation.c.id))
+    """The invitation of each row that was made, or got a REQUEST, after all others of it; whatever
+    became of the letter.
+    """
+    asked = (
+        sa.select(outbox.c.invitation, sa.func.max(outbox.c.created_at).label("at"))
+        .join(invitation, invitation.c.id == outbox.c.invitation)
+        .where(invitation.c.participant.in_(participants), outbox.c.method == Method.REQUEST)
+        .group_by(outbox.c.invitation)
+        .subquery()
+    )
+    rows = connection.execute(
+        sa.select(invitation.c.participant, invitation.c.id)
+        .join(asked, asked.c.invitation == invitation.c.id, isouter=True)
+        .where(invitation.c.participant.in_(participants))
+        .order_by(sa.func.coalesce(asked.c.at, invitation.c.created_at), invitation.c.id)
+    )
     return {row.participant: row.id for row in rows}
 
 
 def passed_on(connection: Connection, participant: int, since: datetime) -> int:
     """How many texts that came to this row have been queued for the owner since then."""
-    found: int = connection.execute(sa.select(sa.func.count()).where(
-        outbox.c.participant == participant, outbox.c.method == Method.NONE, outbox.c.created_at >= since)).scalar_one()
+    found: int = connection.execute(
+        sa.select(sa.func.count()).where(
+            outbox.c.participant == participant,
+            outbox.c.method == Method.NONE,
+            outbox.c.created_at >= since,
+        )
+    ).scalar_one()
     return found
 
 
@@ -144,17 +206,30 @@ def supersede(connection: Connection, letters: Sequence[int], at: datetime) -> N
     _end(connection, letters, LetterState.SUPERSEDED, at)
 
 
-def change(connection: Connection, letters: Sequence[int], before: Collection[LetterState], after: LetterState, note: str,
-           now: datetime) -> list[int]:
-    """Hold, release, try again or drop letters that are in one of the states `before`. Returns those that were.
+def change(
+    connection: Connection,
+    letters: Sequence[int],
+    before: Collection[LetterState],
+    after: LetterState,
+    note: str,
+    now: datetime,
+) -> list[int]:
+    """Hold, release, try again or drop letters that are in one of the states `before`. Returns
+    those that were.
 
     The invitations are locked first (`invitations.lock`). A letter that is to wait is due at once.
     """
     if not letters:
         return []
-    found = connection.execute(sa.select(outbox.c.invitation).where(outbox.c.id.in_(letters))).scalars()
+    found = connection.execute(
+        sa.select(outbox.c.invitation).where(outbox.c.id.in_(letters))
+    ).scalars()
     invitations.lock(connection, found, wait=True)
-    query = sa.select(outbox.c.id).where(outbox.c.id.in_(letters), outbox.c.state.in_(before)).order_by(outbox.c.id)
+    query = (
+        sa.select(outbox.c.id)
+        .where(outbox.c.id.in_(letters), outbox.c.state.in_(before))
+        .order_by(outbox.c.id)
+    )
     numbers = list(connection.execute(query.with_for_update()).scalars())
     if after not in OPEN:
         _end(connection, numbers, after, now)
@@ -163,16 +238,24 @@ def change(connection: Connection, letters: Sequence[int], before: Collection[Le
     values |= {"due_at": now} if after is LetterState.WAITING else {}
     connection.execute(sa.update(outbox).where(outbox.c.id.in_(numbers)).values(values))
     if after is LetterState.WAITING:
-        rows = sa.select(outbox.c.invitation).where(outbox.c.id.in_(numbers), outbox.c.method.in_(PLANNED))
-        connection.execute(sa.update(invitation).where(invitation.c.id.in_(rows)).values(
-            delivery=Delivery.QUEUED, delivery_text="", refused=False))
+        rows = sa.select(outbox.c.invitation).where(
+            outbox.c.id.in_(numbers), outbox.c.method.in_(PLANNED)
+        )
+        connection.execute(
+            sa.update(invitation)
+            .where(invitation.c.id.in_(rows))
+            .values(delivery=Delivery.QUEUED, delivery_text="", refused=False)
+        )
     return numbers
 
 
 def held_by_hand(connection: Connection, letters: Sequence[int]) -> set[int]:
-    """The invitations of those among the letters that an administrator holds: what replaces such a letter is held, too."""
+    """The invitations of those among the letters that an administrator holds: what replaces such a
+    letter is held, too.
+    """
     query = sa.select(outbox.c.invitation).where(
-        outbox.c.id.in_(letters), outbox.c.state == LetterState.HELD, outbox.c.note == BY_HAND)
+        outbox.c.id.in_(letters), outbox.c.state == LetterState.HELD, outbox.c.note == BY_HAND
+    )
     return set(connection.execute(query).scalars()) if letters else set()
 
 
@@ -180,103 +263,210 @@ def _end(connection: Connection, letters: Sequence[int], state: LetterState, at:
     """Letters that will not leave; their invitations stand where they stood before."""
     if not letters:
         return
-    connection.execute(sa.update(outbox).where(outbox.c.id.in_(letters)).values(state=state, settled_at=at))
-    rows = sa.select(outbox.c.invitation).where(outbox.c.id.in_(letters), outbox.c.method.in_(PLANNED))
+    connection.execute(
+        sa.update(outbox).where(outbox.c.id.in_(letters)).values(state=state, settled_at=at)
+    )
+    rows = sa.select(outbox.c.invitation).where(
+        outbox.c.id.in_(letters), outbox.c.method.in_(PLANNED)
+    )
     waits = invitation.c.delivery.in_((Delivery.QUEUED, Delivery.DEFERRED))
-    connection.execute(sa.update(invitation).where(invitation.c.id.in_(rows), waits).values(
-        delivery=sa.case((invitation.c.refused, Delivery.UNDELIVERABLE.value), (invitation.c.sent_method.is_not(None), Delivery.SENT.value),
-                         else_=Delivery.NONE.value)))
+    connection.execute(
+        sa.update(invitation)
+        .where(invitation.c.id.in_(rows), waits)
+        .values(
+            delivery=sa.case(
+                (invitation.c.refused, Delivery.UNDELIVERABLE.value),
+                (invitation.c.sent_method.is_not(None), Delivery.SENT.value),
+                else_=Delivery.NONE.value,
+            )
+        )
+    )
 
 
-def claim(connection: Connection, holder: str, now: datetime, limit: int, *, account: str = DEFAULT,
-          room: Room | None = None) -> list[Queued]:
-    """Take up to `limit` due letters of an account for this gateway, oldest first, never one before an older open one of its
-    invitation, nor of its participant's others until that was put off. Letters to a domain that has no `room` are passed over:
-    they keep nobody waiting."""
+def claim(
+    connection: Connection,
+    holder: str,
+    now: datetime,
+    limit: int,
+    *,
+    account: str = DEFAULT,
+    room: Room | None = None,
+) -> list[Queued]:
+    """Take up to `limit` due letters of an account for this gateway, oldest first, never one before
+    an older open one of its invitation, nor of its participant's others until that was put off.
+    Letters to a domain that has no `room` are passed over: they keep nobody waiting.
+    """
     numbers = _choose(connection, account, now, limit, room or Room(limit))
     if not numbers:
         return []
-    connection.execute(sa.update(outbox).where(outbox.c.id.in_(numbers)).values(state=LetterState.SENDING, claimed_by=holder))
-    rows = connection.execute(sa.select(outbox).where(outbox.c.id.in_(numbers)).order_by(outbox.c.id)).all()
+    connection.execute(
+        sa.update(outbox)
+        .where(outbox.c.id.in_(numbers))
+        .values(state=LetterState.SENDING, claimed_by=holder)
+    )
+    rows = connection.execute(
+        sa.select(outbox).where(outbox.c.id.in_(numbers)).order_by(outbox.c.id)
+    ).all()
     told = dict[tuple[int, int, str], list[int]]()
     for row in rows:
         if row.method in PLANNED:
             # Whoever is told that one date is cancelled holds the series all the same.
-            told.setdefault((row.edition, row.sequence, Method.REQUEST if row.instance else row.method), []).append(row.invitation)
+            told.setdefault(
+                (row.edition, row.sequence, Method.REQUEST if row.instance else row.method), []
+            ).append(row.invitation)
     top = invitation.c.top_sequence
     for (edition, sequence, method), concerned in told.items():
-        connection.execute(sa.update(invitation).where(invitation.c.id.in_(concerned)).values(
-            sent_edition=edition, sent_method=method, sent_sequence=sequence, sent_at=now,
-            # A date may have been raised above its series.
-            top_sequence=sa.case((top > sequence, top), else_=sequence)))
+        connection.execute(
+            sa.update(invitation)
+            .where(invitation.c.id.in_(concerned))
+            .values(
+                sent_edition=edition,
+                sent_method=method,
+                sent_sequence=sequence,
+                sent_at=now,
+                # A date may have been raised above its series.
+                top_sequence=sa.case((top > sequence, top), else_=sequence),
+            )
+        )
     return _with_answers(connection, _queued(connection, rows), now)
 
 
 def _with_answers(connection: Connection, letters: list[Queued], now: datetime) -> list[Queued]:
     """A reminder may have waited for long."""
-    asking = {one.id: (one.participant, one.letter.edition) for one in letters if one.letter.remarks.occasion is Occasion.REMINDER}
+    asking = {
+        one.id: (one.participant, one.letter.edition)
+        for one in letters
+        if one.letter.remarks.occasion is Occasion.REMINDER
+    }
     if not asking:
         return letters
     heard = reminders.heard(connection, asking, now)
     return [replace(one, answered=one.id in heard) for one in letters]
 
 
-def _choose(connection: Connection, account: str, now: datetime, limit: int, room: Room) -> list[int]:
+def _choose(
+    connection: Connection, account: str, now: datetime, limit: int, room: Room
+) -> list[int]:
     older, first = outbox.alias("older"), outbox.alias("first")
+
     def ahead(one: sa.FromClause) -> tuple[sa.ColumnElement[bool], ...]:
-        return (one.c.participant == outbox.c.participant, one.c.id < outbox.c.id, _stands(one, *OPEN),
-                (one.c.method == Method.NONE) == (outbox.c.method == Method.NONE))
-    # What is taken back at an old address goes first, for both may end in one calendar. Where that has to wait, the new address
-    # does not wait for it (P20): its letter is the newer one by SEQUENCE and DTSTAMP, whichever comes first.
-    put_off = sa.exists().where(*ahead(first), first.c.invitation == older.c.invitation, first.c.id <= older.c.id, first.c.tries > 0)
-    blocked = sa.exists().where(*ahead(older), sa.or_(older.c.invitation == outbox.c.invitation, ~put_off))
-    query = (sa.select(outbox.c.id, outbox.c.invitation, outbox.c.domain, outbox.c.due_at)
-             .where(outbox.c.account == account, _stands(outbox, LetterState.WAITING), outbox.c.due_at <= now, ~blocked)
-             .order_by(outbox.c.due_at, outbox.c.id).with_for_update(skip_locked=True))
+        return (
+            one.c.participant == outbox.c.participant,
+            one.c.id < outbox.c.id,
+            _stands(one, *OPEN),
+            (one.c.method == Method.NONE) == (outbox.c.method == Method.NONE),
+        )
+
+    # What is taken back at an old address goes first, for both may end in one calendar. Where that
+    # has to wait, the new address does not wait for it (P20): its letter is the newer one by
+    # SEQUENCE and DTSTAMP, whichever comes first.
+    put_off = sa.exists().where(
+        *ahead(first),
+        first.c.invitation == older.c.invitation,
+        first.c.id <= older.c.id,
+        first.c.tries > 0,
+    )
+    blocked = sa.exists().where(
+        *ahead(older), sa.or_(older.c.invitation == outbox.c.invitation, ~put_off)
+    )
+    query = (
+        sa.select(outbox.c.id, outbox.c.invitation, outbox.c.domain, outbox.c.due_at)
+        .where(
+            outbox.c.account == account,
+            _stands(outbox, LetterState.WAITING),
+            outbox.c.due_at <= now,
+            ~blocked,
+        )
+        .order_by(outbox.c.due_at, outbox.c.id)
+        .with_for_update(skip_locked=True)
+    )
     most, chosen, taken = min(limit, room.letters), list[int](), Counter[str]()
     full = [domain for domain in room.domains if not room.of(domain)]
     while len(chosen) < most and room.each:
-        rows = connection.execute(query.where(outbox.c.domain.not_in(full)).limit(most - len(chosen))).all()
-        free = invitations.lock(connection, [row.invitation for row in rows], wait=False)  # what is being planned is left for later
+        rows = connection.execute(
+            query.where(outbox.c.domain.not_in(full)).limit(most - len(chosen))
+        ).all()
+        free = invitations.lock(
+            connection, [row.invitation for row in rows], wait=False
+        )  # what is being planned is left for later
         for row in rows:
             if row.invitation in free and taken[row.domain] < room.of(row.domain):
                 taken[row.domain] += 1
                 chosen.append(row.id)
-        filled = [domain for domain in taken if domain not in full and taken[domain] >= room.of(domain)]
+        filled = [
+            domain for domain in taken if domain not in full and taken[domain] >= room.of(domain)
+        ]
         if not rows or not filled:
             break
         full += filled
         # On from there: what stands before was chosen, or goes to a domain that is full.
-        query = query.where(sa.tuple_(outbox.c.due_at, outbox.c.id) > sa.tuple_(
-            sa.literal(rows[-1].due_at, outbox.c.due_at.type), sa.literal(rows[-1].id)))
+        query = query.where(
+            sa.tuple_(outbox.c.due_at, outbox.c.id)
+            > sa.tuple_(sa.literal(rows[-1].due_at, outbox.c.due_at.type), sa.literal(rows[-1].id))
+        )
     return chosen
 
 
-def settle(connection: Connection, settlements: Sequence[Settlement], attempts: Sequence[Attempt], holder: str,
-           now: datetime) -> set[int]:
-    """Write what came of claimed letters. Returns those that were still ours; the others are left to whoever took them over."""
-    concerned = sa.select(outbox.c.invitation).where(outbox.c.id.in_([one.letter for one in settlements]))
+def settle(
+    connection: Connection,
+    settlements: Sequence[Settlement],
+    attempts: Sequence[Attempt],
+    holder: str,
+    now: datetime,
+) -> set[int]:
+    """Write what came of claimed letters. Returns those that were still ours; the others are left
+    to whoever took them over.
+    """
+    concerned = sa.select(outbox.c.invitation).where(
+        outbox.c.id.in_([one.letter for one in settlements])
+    )
     invitations.lock(connection, connection.execute(concerned).scalars(), wait=True)
     kept, told = set[int](), dict[_Facts, list[int]]()
     for alike in _alike(settlements):  # most say the same: that they were sent
         one = alike[0]
-        values: dict[str, object] = {"state": one.state, "note": one.note, "claimed_by": None,
-                                     "tries": outbox.c.tries + (1 if one.counts else 0)}
+        values: dict[str, object] = {
+            "state": one.state,
+            "note": one.note,
+            "claimed_by": None,
+            "tries": outbox.c.tries + (1 if one.counts else 0),
+        }
         values |= {"due_at": one.due_at} if one.due_at is not None else {}
         values |= {"settled_at": now} if one.state not in OPEN else {}
         for mine in connection.execute(
-                sa.update(outbox).where(outbox.c.id.in_([other.letter for other in alike]), _stands(outbox, LetterState.SENDING),
-                                        outbox.c.claimed_by == holder)
-                .values(values).returning(outbox.c.id, outbox.c.invitation, outbox.c.before, outbox.c.method)):
+            sa.update(outbox)
+            .where(
+                outbox.c.id.in_([other.letter for other in alike]),
+                _stands(outbox, LetterState.SENDING),
+                outbox.c.claimed_by == holder,
+            )
+            .values(values)
+            .returning(outbox.c.id, outbox.c.invitation, outbox.c.before, outbox.c.method)
+        ):
             kept.add(mine.id)
             if (facts := _facts(connection, one, mine)) is not None:
                 told.setdefault(facts, []).append(mine.invitation)
     for facts, numbers in told.items():
-        connection.execute(sa.update(invitation).where(invitation.c.id.in_(numbers)).values(dict(facts)))
+        connection.execute(
+            sa.update(invitation).where(invitation.c.id.in_(numbers)).values(dict(facts))
+        )
     if attempts:
-        connection.execute(sa.insert(attempt), [{
-            "letter": one.letter, "started_at": one.started_at, "seconds": one.seconds, "verdict": one.verdict, "step": one.step,
-            "code": one.code, "enhanced": one.enhanced, "text": one.text, "host": one.host} for one in attempts])
+        connection.execute(
+            sa.insert(attempt),
+            [
+                {
+                    "letter": one.letter,
+                    "started_at": one.started_at,
+                    "seconds": one.seconds,
+                    "verdict": one.verdict,
+                    "step": one.step,
+                    "code": one.code,
+                    "enhanced": one.enhanced,
+                    "text": one.text,
+                    "host": one.host,
+                }
+                for one in attempts
+            ],
+        )
     return kept
 
 
@@ -291,16 +481,24 @@ def _alike(settlements: Sequence[Settlement]) -> Iterable[list[Settlement]]:
     return groups.values()
 
 
-def _facts(connection: Connection, one: Settlement, mine: Row[tuple[int, int, int | None, str]]) -> _Facts | None:
+def _facts(
+    connection: Connection, one: Settlement, mine: Row[tuple[int, int, int | None, str]]
+) -> _Facts | None:
     """What the invitation of a settled letter says from now on; None: it is as it was."""
-    if mine.method not in PLANNED and (mine.method == Method.NONE or one.delivery not in (Delivery.SENT, Delivery.UNDELIVERABLE)):
+    if mine.method not in PLANNED and (
+        mine.method == Method.NONE or one.delivery not in (Delivery.SENT, Delivery.UNDELIVERABLE)
+    ):
         return None
     facts: dict[str, object] = {"delivery": one.delivery, "delivery_text": one.note}
-    if one.state is LetterState.REFUSED:  # what was only given up leaves him with what he had, to be taken back if need be
+    if (
+        one.state is LetterState.REFUSED
+    ):  # what was only given up leaves him with what he had, to be taken back if need be
         facts["refused"] = True
     elif one.arrived is False:
         held = invitations.held_by(invitations.editions(connection, [mine.before]).get(mine.before))
-        facts |= {"sent_edition": mine.before, "sent_method": held} if mine.method in PLANNED else {}
+        facts |= (
+            {"sent_edition": mine.before, "sent_method": held} if mine.method in PLANNED else {}
+        )
     else:
         facts["refused"] = False
     return tuple(facts.items())
@@ -308,38 +506,67 @@ def _facts(connection: Connection, one: Settlement, mine: Row[tuple[int, int, in
 
 def stranded(connection: Connection, holder: str) -> bool:
     """Whether another gateway has claims, which may be a dead one's."""
-    query = sa.select(outbox.c.id).where(_stands(outbox, LetterState.SENDING), outbox.c.claimed_by != holder).limit(1)
+    query = (
+        sa.select(outbox.c.id)
+        .where(_stands(outbox, LetterState.SENDING), outbox.c.claimed_by != holder)
+        .limit(1)
+    )
     return connection.execute(query).first() is not None
 
 
 def free_dead(connection: Connection, now: datetime) -> int:
-    """Give back the claims of gateways that no longer live. Returns how many letters will be repeated."""
-    holders = [row.claimed_by for row in connection.execute(
-        sa.select(outbox.c.claimed_by).where(_stands(outbox, LetterState.SENDING)).distinct())]
+    """Give back the claims of gateways that no longer live. Returns how many letters will be
+    repeated.
+    """
+    holders = [
+        row.claimed_by
+        for row in connection.execute(
+            sa.select(outbox.c.claimed_by).where(_stands(outbox, LetterState.SENDING)).distinct()
+        )
+    ]
     dead = set(holders) - leases.alive(connection, holders, now)
     if not dead:
         return 0
-    done = connection.execute(sa.update(outbox).where(_stands(outbox, LetterState.SENDING), outbox.c.claimed_by.in_(dead)).values(
-        state=LetterState.WAITING, claimed_by=None, tries=outbox.c.tries + 1, note="taken over from a gateway that stopped"))
+    done = connection.execute(
+        sa.update(outbox)
+        .where(_stands(outbox, LetterState.SENDING), outbox.c.claimed_by.in_(dead))
+        .values(
+            state=LetterState.WAITING,
+            claimed_by=None,
+            tries=outbox.c.tries + 1,
+            note="taken over from a gateway that stopped",
+        )
+    )
     return done.rowcount
 
 
 def release(connection: Connection, holder: str) -> None:
-    """Give back what a stopping gateway claimed and did not settle. Like a dead one's, these letters may have left."""
-    connection.execute(sa.update(outbox).where(_stands(outbox, LetterState.SENDING), outbox.c.claimed_by == holder).values(
-        state=LetterState.WAITING, claimed_by=None, tries=outbox.c.tries + 1))
+    """Give back what a stopping gateway claimed and did not settle. Like a dead one's, these
+    letters may have left.
+    """
+    connection.execute(
+        sa.update(outbox)
+        .where(_stands(outbox, LetterState.SENDING), outbox.c.claimed_by == holder)
+        .values(state=LetterState.WAITING, claimed_by=None, tries=outbox.c.tries + 1)
+    )
 
 
 def next_due(connection: Connection, account: str | None = None) -> datetime | None:
     """When the next waiting letter, of all or of one account, is due."""
-    query = sa.select(sa.func.min(outbox.c.due_at, type_=outbox.c.due_at.type)).where(_stands(outbox, LetterState.WAITING))
-    due: datetime | None = connection.execute(query if account is None else query.where(outbox.c.account == account)).scalar_one()
+    query = sa.select(sa.func.min(outbox.c.due_at, type_=outbox.c.due_at.type)).where(
+        _stands(outbox, LetterState.WAITING)
+    )
+    due: datetime | None = connection.execute(
+        query if account is None else query.where(outbox.c.account == account)
+    ).scalar_one()
     return due
 
 
 def pending(connection: Connection, states: Iterable[LetterState] = OPEN) -> list[Queued]:
     """Letters in these states, oldest first."""
-    rows = connection.execute(sa.select(outbox).where(outbox.c.state.in_(list(states))).order_by(outbox.c.id)).all()
+    rows = connection.execute(
+        sa.select(outbox).where(outbox.c.state.in_(list(states))).order_by(outbox.c.id)
+    ).all()
     return _queued(connection, rows)
 
 
@@ -347,44 +574,93 @@ def find(connection: Connection, selection: Selection) -> list[Queued]:
     """The letters that are selected, oldest first."""
     wanted: list[sa.ColumnElement[bool]] = [outbox.c.state.in_(selection.states)]
     wanted += [outbox.c.id.in_(selection.numbers)] if selection.numbers else []
-    wanted += [column == value for column, value in ((outbox.c.follow_up, selection.follow_up), (outbox.c.domain, selection.domain),
-                                                     (outbox.c.account, selection.account)) if value]
-    return _queued(connection, connection.execute(sa.select(outbox).where(*wanted).order_by(outbox.c.id)).all())
+    wanted += [
+        column == value
+        for column, value in (
+            (outbox.c.follow_up, selection.follow_up),
+            (outbox.c.domain, selection.domain),
+            (outbox.c.account, selection.account),
+        )
+        if value
+    ]
+    return _queued(
+        connection, connection.execute(sa.select(outbox).where(*wanted).order_by(outbox.c.id)).all()
+    )
 
 
 def overtaken(connection: Connection, letters: Sequence[int]) -> set[int]:
     """Those of the letters behind which the same invitation has a newer one of their kind."""
     newer = outbox.alias("newer")
-    query = sa.select(outbox.c.id).where(outbox.c.id.in_(letters), sa.exists().where(
-        newer.c.invitation == outbox.c.invitation, newer.c.id > outbox.c.id,
-        (newer.c.method == Method.NONE) == (outbox.c.method == Method.NONE)))
+    query = sa.select(outbox.c.id).where(
+        outbox.c.id.in_(letters),
+        sa.exists().where(
+            newer.c.invitation == outbox.c.invitation,
+            newer.c.id > outbox.c.id,
+            (newer.c.method == Method.NONE) == (outbox.c.method == Method.NONE),
+        ),
+    )
     return set(connection.execute(query).scalars()) if letters else set()
 
 
 def destinations(connection: Connection, now: datetime) -> list[Destination]:
-    """Where the open letters go and how long they have waited; the domain with the most letters first."""
-    step = sa.case(*((outbox.c.created_at > sa.literal(now - timedelta(minutes=most), outbox.c.created_at.type), most) for most in AGES),
-                   else_=0)
+    """Where the open letters go and how long they have waited; the domain with the most letters
+    first.
+    """
+    step = sa.case(
+        *(
+            (
+                outbox.c.created_at
+                > sa.literal(now - timedelta(minutes=most), outbox.c.created_at.type),
+                most,
+            )
+            for most in AGES
+        ),
+        else_=0,
+    )
     ages = [sa.func.sum(sa.case((step == most, 1), else_=0)) for most in (*AGES, 0)]
     names = [*(f"{most} min" for most in AGES), "more"]
     oldest = sa.func.min(outbox.c.created_at, type_=outbox.c.created_at.type)
     held = sa.func.sum(sa.case((outbox.c.state == LetterState.HELD, 1), else_=0))
-    query = (sa.select(outbox.c.domain, sa.func.count(), held, oldest, *ages).where(_stands(outbox, *OPEN))
-             .group_by(outbox.c.domain).order_by(sa.func.count().desc(), outbox.c.domain))
-    return [Destination(row[0], row[1], row[2], now - row[3], dict(zip(names, row[4:], strict=True)))
-            for row in connection.execute(query)]
+    query = (
+        sa.select(outbox.c.domain, sa.func.count(), held, oldest, *ages)
+        .where(_stands(outbox, *OPEN))
+        .group_by(outbox.c.domain)
+        .order_by(sa.func.count().desc(), outbox.c.domain)
+    )
+    return [
+        Destination(row[0], row[1], row[2], now - row[3], dict(zip(names, row[4:], strict=True)))
+        for row in connection.execute(query)
+    ]
 
 
 def attempts(connection: Connection, letter: int) -> list[Attempt]:
     """Every try of a letter, oldest first."""
-    rows = connection.execute(sa.select(attempt).where(attempt.c.letter == letter).order_by(attempt.c.id))
-    return [Attempt(row.letter, row.started_at, row.seconds, row.verdict, row.step, row.code, row.enhanced, row.text, row.host)
-            for row in rows]
+    rows = connection.execute(
+        sa.select(attempt).where(attempt.c.letter == letter).order_by(attempt.c.id)
+    )
+    return [
+        Attempt(
+            row.letter,
+            row.started_at,
+            row.seconds,
+            row.verdict,
+            row.step,
+            row.code,
+            row.enhanced,
+            row.text,
+            row.host,
+        )
+        for row in rows
+    ]
 
 
 def follow_ups_waiting(connection: Connection, account: str) -> list[str]:
     """A follow-up with letters of this account that have not come to an end, if there is one."""
-    query = sa.select(outbox.c.follow_up).where(outbox.c.account == account, _stands(outbox, *OPEN)).limit(1)
+    query = (
+        sa.select(outbox.c.follow_up)
+        .where(outbox.c.account == account, _stands(outbox, *OPEN))
+        .limit(1)
+    )
     return list(connection.execute(query).scalars())
 
 
@@ -394,21 +670,52 @@ def counts(connection: Connection) -> Mapping[LetterState, int]:
 
 
 def _stands(letters: sa.FromClause, *states: LetterState) -> sa.ColumnElement[bool]:
-    """Whether they are in one of these states. Written out, not bound: else no database sees that a partial index holds the rows."""
+    """Whether they are in one of these states. Written out, not bound: else no database sees that a
+    partial index holds the rows.
+    """
     words: list[sa.ColumnElement[str]] = [sa.literal_column(f"'{state.value}'") for state in states]
     return letters.c.state.in_(words) if len(words) > 1 else letters.c.state == words[0]
 
 
 def _queued(connection: Connection, rows: Sequence[Row[tuple[object, ...]]]) -> list[Queued]:
-    known = invitations.editions(connection, [*(row.edition for row in rows), *(row.before for row in rows)])
-    return [Queued(row.id, row.invitation, row.participant, row.follow_up, LetterState(row.state), row.tries, row.due_at, row.created_at,
-                   row.note, _letter(row, known)) for row in rows]
+    known = invitations.editions(
+        connection, [*(row.edition for row in rows), *(row.before for row in rows)]
+    )
+    return [
+        Queued(
+            row.id,
+            row.invitation,
+            row.participant,
+            row.follow_up,
+            LetterState(row.state),
+            row.tries,
+            row.due_at,
+            row.created_at,
+            row.note,
+            _letter(row, known),
+        )
+        for row in rows
+    ]
 
 
 def _letter(row: Row[tuple[object, ...]], known: Mapping[int | None, Edition]) -> Letter:
     return Letter(
-        method=Method(row.method), edition=known[row.edition], before=known.get(row.before), sequence=row.sequence, dtstamp=row.dtstamp,
-        message_id=row.message_id, account=row.account, address=row.address, address_name=row.address_name,
-        organizer_address=row.organizer_address, bounce_address=row.bounce_address, language=row.language,
-        timezone=columns.zone(row.timezone, row.follow_up), token=row.token, reply=Reply(row.reply),
-        instance=codec.parse_moment(row.instance), withdrawn=row.withdrawn, remarks=codec.parse_remarks(row.remarks))
+        method=Method(row.method),
+        edition=known[row.edition],
+        before=known.get(row.before),
+        sequence=row.sequence,
+        dtstamp=row.dtstamp,
+        message_id=row.message_id,
+        account=row.account,
+        address=row.address,
+        address_name=row.address_name,
+        organizer_address=row.organizer_address,
+        bounce_address=row.bounce_address,
+        language=row.language,
+        timezone=columns.zone(row.timezone, row.follow_up),
+        token=row.token,
+        reply=Reply(row.reply),
+        instance=codec.parse_moment(row.instance),
+        withdrawn=row.withdrawn,
+        remarks=codec.parse_remarks(row.remarks),
+    )

@@ -1,6 +1,8 @@
-"""How much an account may send, and whether it rests: limits by minute, domain and day, counted over all gateways of a store.
+"""How much an account may send, and whether it rests: limits by minute, domain and day, counted
+over all gateways of a store.
 
-A window begins with its first letter and lasts a minute or a day; what is claimed counts, whether or not it leaves then.
+A window begins with its first letter and lasts a minute or a day; what is claimed counts, whether
+or not it leaves then.
 """
 
 from collections.abc import Mapping
@@ -22,7 +24,9 @@ UNLIMITED = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """How many letters may be claimed now: altogether, to each domain, and to those that have had, or hold, some already."""
+    """How many letters may be claimed now: altogether, to each domain, and to those that have had,
+    or hold, some already.
+    """
 
     letters: int
     each: int = UNLIMITED
@@ -33,13 +37,21 @@ class Room:
 
     def within(self, other: "Room") -> "Room":
         """What both allow."""
-        return Room(min(self.letters, other.letters), min(self.each, other.each),
-                    {domain: min(self.of(domain), other.of(domain)) for domain in {*self.domains, *other.domains}})
+        return Room(
+            min(self.letters, other.letters),
+            min(self.each, other.each),
+            {
+                domain: min(self.of(domain), other.of(domain))
+                for domain in {*self.domains, *other.domains}
+            },
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """The pause of an account after trouble that was no letter's fault. `failures`: in a row; `words`: the server's."""
+    """The pause of an account after trouble that was no letter's fault. `failures`: in a row;
+    `words`: the server's.
+    """
 
     account: str
     since: datetime
@@ -50,23 +62,42 @@ class Rest:
 
 
 def room(connection: Connection, account: str, limits: Outbound, now: datetime) -> Room:
-    """What is left of the account's limits. On PostgreSQL no other gateway claims for it until this transaction ends."""
+    """What is left of the account's limits. On PostgreSQL no other gateway claims for it until this
+    transaction ends.
+    """
     by_minute = bool(limits.per_minute or limits.domain_per_minute)
     if not (by_minute or limits.per_day):
         return Room(UNLIMITED)
     if by_minute:
         _there(connection, account, ALL, MINUTE, now)
-        connection.execute(sa.select(pace).where(*_window(account, ALL, MINUTE)).with_for_update()).all()
-    used = {(row.domain, row.seconds): row.letters
-            for row in connection.execute(sa.select(pace).where(pace.c.account == account))
-            if now - timedelta(seconds=row.seconds) < row.began_at <= now}
-    left = [limit - used.get((ALL, seconds), 0) for limit, seconds in ((limits.per_minute, MINUTE), (limits.per_day, DAY)) if limit]
+        connection.execute(
+            sa.select(pace).where(*_window(account, ALL, MINUTE)).with_for_update()
+        ).all()
+    used = {
+        (row.domain, row.seconds): row.letters
+        for row in connection.execute(sa.select(pace).where(pace.c.account == account))
+        if now - timedelta(seconds=row.seconds) < row.began_at <= now
+    }
+    left = [
+        limit - used.get((ALL, seconds), 0)
+        for limit, seconds in ((limits.per_minute, MINUTE), (limits.per_day, DAY))
+        if limit
+    ]
     each = limits.domain_per_minute or UNLIMITED
-    return Room(max(0, min(left, default=UNLIMITED)), each,
-                {domain: max(0, each - letters) for (domain, _), letters in used.items() if domain != ALL})
+    return Room(
+        max(0, min(left, default=UNLIMITED)),
+        each,
+        {domain: max(0, each - letters) for (domain, _), letters in used.items() if domain != ALL},
+    )
 
 
-def spend(connection: Connection, account: str, limits: Outbound, letters: Mapping[str, int], now: datetime) -> bool:
+def spend(
+    connection: Connection,
+    account: str,
+    limits: Outbound,
+    letters: Mapping[str, int],
+    now: datetime,
+) -> bool:
     """Count letters by domain. Returns whether the day's budget has just been used up."""
     total = sum(letters.values())
     if not total:
@@ -74,7 +105,9 @@ def spend(connection: Connection, account: str, limits: Outbound, letters: Mappi
     if limits.per_minute:
         _count(connection, account, ALL, MINUTE, total, now)
     if limits.domain_per_minute:
-        for domain, number in sorted(letters.items()):  # one order for all, so that nobody waits in a circle
+        for domain, number in sorted(
+            letters.items()
+        ):  # one order for all, so that nobody waits in a circle
             _count(connection, account, domain, MINUTE, number, now)
     if not limits.per_day:
         return False
@@ -90,7 +123,9 @@ def forget(connection: Connection, now: datetime) -> None:
 def begin_rest(connection: Connection, one: Rest) -> bool:
     """Keep that the account rests, for people to see. Returns whether it did not before."""
     values = {"until": one.until, "failures": one.failures, "why": one.why, "words": one.words}
-    known = connection.execute(sa.update(rest).where(rest.c.account == one.account).values(values)).rowcount
+    known = connection.execute(
+        sa.update(rest).where(rest.c.account == one.account).values(values)
+    ).rowcount
     if not known:
         upsert.one(connection, rest, {"account": one.account}, values | {"since": one.since})
     return not known
@@ -103,26 +138,45 @@ def end_rest(connection: Connection, account: str) -> bool:
 
 def resting(connection: Connection) -> list[Rest]:
     """The accounts that rest."""
-    return [Rest(row.account, row.since, row.until, row.failures, row.why, row.words)
-            for row in connection.execute(sa.select(rest).order_by(rest.c.account))]
+    return [
+        Rest(row.account, row.since, row.until, row.failures, row.why, row.words)
+        for row in connection.execute(sa.select(rest).order_by(rest.c.account))
+    ]
 
 
-def _count(connection: Connection, account: str, domain: str, seconds: int, letters: int, now: datetime) -> int:
+def _count(
+    connection: Connection, account: str, domain: str, seconds: int, letters: int, now: datetime
+) -> int:
     """Add to a window, which begins anew if it is over. Returns how many letters it has now."""
     _there(connection, account, domain, seconds, now)
-    # A clock that was put back must not stretch a window: one that begins in the future is over, too.
-    edge, current = now - timedelta(seconds=seconds), sa.bindparam("now", now, type_=pace.c.began_at.type)
-    goes_on = (pace.c.began_at > sa.bindparam("edge", edge, type_=pace.c.began_at.type)) & (pace.c.began_at <= current)
+    # A clock that was put back must not stretch a window: one that begins in the future is over,
+    # too.
+    edge, current = (
+        now - timedelta(seconds=seconds),
+        sa.bindparam("now", now, type_=pace.c.began_at.type),
+    )
+    goes_on = (pace.c.began_at > sa.bindparam("edge", edge, type_=pace.c.began_at.type)) & (
+        pace.c.began_at <= current
+    )
     counted: int = connection.execute(
-        sa.update(pace).where(*_window(account, domain, seconds))
-        .values(letters=sa.case((goes_on, pace.c.letters + letters), else_=letters),
-                began_at=sa.case((goes_on, pace.c.began_at), else_=current))
-        .returning(pace.c.letters)).scalar_one()
+        sa.update(pace)
+        .where(*_window(account, domain, seconds))
+        .values(
+            letters=sa.case((goes_on, pace.c.letters + letters), else_=letters),
+            began_at=sa.case((goes_on, pace.c.began_at), else_=current),
+        )
+        .returning(pace.c.letters)
+    ).scalar_one()
     return counted
 
 
 def _there(connection: Connection, account: str, domain: str, seconds: int, now: datetime) -> None:
-    upsert.unless_there(connection, pace, {"account": account, "domain": domain, "seconds": seconds}, {"began_at": now, "letters": 0})
+    upsert.unless_there(
+        connection,
+        pace,
+        {"account": account, "domain": domain, "seconds": seconds},
+        {"began_at": now, "letters": 0},
+    )
 
 
 def _window(account: str, domain: str, seconds: int) -> tuple[sa.ColumnElement[bool], ...]:

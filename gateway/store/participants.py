@@ -1,4 +1,6 @@
-"""Participants as people name them, and people who become participants because an administrator says so."""
+"""Participants as people name them, and people who become participants because an administrator
+says so.
+"""
 
 from collections.abc import Sequence
 
@@ -14,29 +16,44 @@ from gateway.store.schema import participant
 def join(connection: Connection, key: str, value: str, name: str = "") -> int:
     """A participant with the switch on, at this address. Returns his number.
 
-    Who is there already under it, or was once, is not added twice: removed and added again is the same row and token.
+    Who is there already under it, or was once, is not added twice: removed and added again is the
+    same row and token.
     """
-    there = [one for one in followups.members(connection, key) if address.among(value, one.addresses)]
+    there = [
+        one for one in followups.members(connection, key) if address.among(value, one.addresses)
+    ]
     present = next(iter(sorted(there, key=lambda one: one.removed)), None)
     if present is None:
         return followups.add_guest(connection, key, address.normal(value), name)
     if present.removed or not present.email_invite:
-        connection.execute(sa.update(participant).where(participant.c.id == present.id).values(removed=False, email_invite=True))
+        connection.execute(
+            sa.update(participant)
+            .where(participant.c.id == present.id)
+            .values(removed=False, email_invite=True)
+        )
     return present.id
 
 
 def number_of(connection: Connection, key: str, name: str) -> int | None:
-    """The participant of a follow-up that is called so: by the key of its person or associate, or by an address of his.
+    """The participant of a follow-up that is called so: by the key of its person or associate, or
+    by an address of his.
 
-    Of somebody who is invited to single dates, as KEY/2026-12-08 or KEY/2026-12-08T08:00:00Z; else his row that was not removed.
+    Of somebody who is invited to single dates, as KEY/2026-12-08 or KEY/2026-12-08T08:00:00Z; else
+    his row that was not removed.
     """
     members = sorted(followups.members(connection, key), key=lambda one: one.removed)
     found = _called(members, name)
     if not found and "/" in name:
         who, _, date = name.rpartition("/")
-        found = [one for one in _called(members, who) if one.date is not None and codec.moment(one.date).startswith(date)]
+        found = [
+            one
+            for one in _called(members, who)
+            if one.date is not None and codec.moment(one.date).startswith(date)
+        ]
     return found[0].id if found else None
 
 
 def _called(members: Sequence[Member], name: str) -> list[Member]:
-    return [one for one in members if one.key == name] or [one for one in members if address.among(name, one.addresses)]
+    return [one for one in members if one.key == name] or [
+        one for one in members if address.among(name, one.addresses)
+    ]

@@ -1,4 +1,6 @@
-"""Other times that invitees asked for: at most one open for each row and date, until the owner decides or a move overtakes it."""
+"""Other times that invitees asked for: at most one open for each row and date, until the owner
+decides or a move overtakes it.
+"""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -16,10 +18,12 @@ from gateway.store.schema import participant, proposal
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What one invitee asked for. `instance`: the date that he would have otherwise, None for all of it.
+    """What one invitee asked for. `instance`: the date that he would have otherwise, None for all
+    of it.
 
-    `start`, `end`: a UTC instant or a day; `end` None keeps the duration. `location`: "" keeps the place. `address`: who asked.
-    `sequence`: that of his COUNTER. `message`: its number in the inbox.
+    `start`, `end`: a UTC instant or a day; `end` None keeps the duration. `location`: "" keeps the
+    place. `address`: who asked. `sequence`: that of his COUNTER. `message`: its number in the
+    inbox.
     """
 
     id: int
@@ -37,17 +41,43 @@ class Proposal:
     created_at: datetime
 
 
-def put(connection: Connection, row: facts.Row, instance: Moment | None, asked: facts.Proposal, address: str, message: int,
-        at: datetime) -> int:
-    """Keep a proposal; it takes the place of the open one of the same row and date. Returns its number."""
-    connection.execute(sa.update(proposal).where(
-        proposal.c.participant == row.participant, proposal.c.instance == codec.moment(instance), _is_open()).values(
-            state=ProposalState.OVERTAKEN, settled_at=at))
-    number: int = connection.execute(sa.insert(proposal).values(
-        participant=row.participant, instance=codec.moment(instance),
-        proposed_start=codec.moment(asked.start), proposed_end=codec.moment(asked.end), location=asked.location,
-        comment=asked.comment, address=address, sequence=asked.sequence, message=message, created_at=at)
-        .returning(proposal.c.id)).scalar_one()
+def put(
+    connection: Connection,
+    row: facts.Row,
+    instance: Moment | None,
+    asked: facts.Proposal,
+    address: str,
+    message: int,
+    at: datetime,
+) -> int:
+    """Keep a proposal; it takes the place of the open one of the same row and date. Returns its
+    number.
+    """
+    connection.execute(
+        sa.update(proposal)
+        .where(
+            proposal.c.participant == row.participant,
+            proposal.c.instance == codec.moment(instance),
+            _is_open(),
+        )
+        .values(state=ProposalState.OVERTAKEN, settled_at=at)
+    )
+    number: int = connection.execute(
+        sa.insert(proposal)
+        .values(
+            participant=row.participant,
+            instance=codec.moment(instance),
+            proposed_start=codec.moment(asked.start),
+            proposed_end=codec.moment(asked.end),
+            location=asked.location,
+            comment=asked.comment,
+            address=address,
+            sequence=asked.sequence,
+            message=message,
+            created_at=at,
+        )
+        .returning(proposal.c.id)
+    ).scalar_one()
     return number
 
 
@@ -57,37 +87,61 @@ def get(connection: Connection, number: int) -> Proposal | None:
 
 
 def open(connection: Connection, follow_up: str | None = None) -> list[Proposal]:  # noqa: A001 - read as proposals.open
-    """Proposals of present participants that nobody has decided on, of one follow-up or of all, oldest first."""
+    """Proposals of present participants that nobody has decided on, of one follow-up or of all,
+    oldest first.
+    """
     query = _query().where(_is_open(), ~participant.c.removed).order_by(proposal.c.id)
     if follow_up is not None:
         query = query.where(participant.c.follow_up == follow_up)
     return [_proposal(row) for row in connection.execute(query)]
 
 
-def settle(connection: Connection, number: int, state: ProposalState, by: str, at: datetime) -> bool:
+def settle(
+    connection: Connection, number: int, state: ProposalState, by: str, at: datetime
+) -> bool:
     """Close an open proposal. Returns whether it still was one."""
-    done = connection.execute(sa.update(proposal).where(proposal.c.id == number, _is_open()).values(
-        state=state, settled_by=by, settled_at=at))
+    done = connection.execute(
+        sa.update(proposal)
+        .where(proposal.c.id == number, _is_open())
+        .values(state=state, settled_by=by, settled_at=at)
+    )
     return bool(done.rowcount)
 
 
-def overtake(connection: Connection, follow_up: str, at: datetime, dates: Collection[Moment] | None = None,
-             but: Collection[int] = ()) -> list[Proposal]:
-    """The follow-up, or these dates of it, were moved: what was asked for before says nothing of the new time. Returns what was open.
+def overtake(
+    connection: Connection,
+    follow_up: str,
+    at: datetime,
+    dates: Collection[Moment] | None = None,
+    but: Collection[int] = (),
+) -> list[Proposal]:
+    """The follow-up, or these dates of it, were moved: what was asked for before says nothing of
+    the new time. Returns what was open.
 
     `but`: participants for whom nothing moved.
     """
-    rows = connection.execute(_query().where(_is_open(), participant.c.follow_up == follow_up).order_by(proposal.c.id))
-    found = [one for one in map(_proposal, rows) if (dates is None or one.instance in dates) and one.participant not in but]
+    rows = connection.execute(
+        _query().where(_is_open(), participant.c.follow_up == follow_up).order_by(proposal.c.id)
+    )
+    found = [
+        one
+        for one in map(_proposal, rows)
+        if (dates is None or one.instance in dates) and one.participant not in but
+    ]
     if found:
-        connection.execute(sa.update(proposal).where(proposal.c.id.in_([one.id for one in found])).values(
-            state=ProposalState.OVERTAKEN, settled_at=at))
+        connection.execute(
+            sa.update(proposal)
+            .where(proposal.c.id.in_([one.id for one in found]))
+            .values(state=ProposalState.OVERTAKEN, settled_at=at)
+        )
     return found
 
 
 def _query() -> sa.Select[Any]:
     """Proposals with the follow-up of their row, which may be called otherwise by now."""
-    return sa.select(proposal, participant.c.follow_up).join(participant, participant.c.id == proposal.c.participant)
+    return sa.select(proposal, participant.c.follow_up).join(
+        participant, participant.c.id == proposal.c.participant
+    )
 
 
 def _is_open() -> sa.ColumnElement[bool]:
@@ -97,5 +151,18 @@ def _is_open() -> sa.ColumnElement[bool]:
 def _proposal(row: Any) -> Proposal:
     start = codec.parse_moment(row.proposed_start)
     assert start is not None
-    return Proposal(row.id, row.follow_up, row.participant, codec.parse_moment(row.instance), start, codec.parse_moment(row.proposed_end),
-                    row.location, row.comment, row.address, row.sequence, row.message, ProposalState(row.state), row.created_at)
+    return Proposal(
+        row.id,
+        row.follow_up,
+        row.participant,
+        codec.parse_moment(row.instance),
+        start,
+        codec.parse_moment(row.proposed_end),
+        row.location,
+        row.comment,
+        row.address,
+        row.sequence,
+        row.message,
+        ProposalState(row.state),
+        row.created_at,
+    )

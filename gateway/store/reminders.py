@@ -1,8 +1,10 @@
-"""Who has not answered yet: follow-ups whose deadline is near, the invitations to be reminded, and that they were.
+"""Who has not answered yet: follow-ups whose deadline is near, the invitations to be reminded, and
+that they were.
 
-Follow-ups are found by an index for each kind of deadline, so that what lies further ahead or behind costs nothing, however much
-there is of it; only of series all are looked at that have begun. Which of those that come out are really due is for `itip.reminders`
-to say, which knows zones and rules.
+Follow-ups are found by an index for each kind of deadline, so that what lies further ahead or
+behind costs nothing, however much there is of it; only of series all are looked at that have begun.
+Which of those that come out are really due is for `itip.reminders` to say, which knows zones and
+rules.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -44,7 +46,9 @@ ZONES = timedelta(hours=14)
 DAY = timedelta(hours=26)
 """How long before an instant its day may have begun, somewhere."""
 HORIZON = timedelta(days=366)
-"""Where no date of a series begins for so long, none is next. No reminder comes so early (`outbound.reminder_hours`)."""
+"""Where no date of a series begins for so long, none is next. No reminder comes so early
+(`outbound.reminder_hours`).
+"""
 WORDS = (Outcome.HELD, Outcome.COMMENT)
 """What may be an answer, though a person has to read it."""
 
@@ -59,8 +63,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Silent:
-    """An invitation whose holder was not heard. `edition`: the one it holds; `reminded`: the SEQUENCE of the series, or single meeting,
-    at which he was reminded already."""
+    """An invitation whose holder was not heard. `edition`: the one it holds; `reminded`: the
+    SEQUENCE of the series, or single meeting, at which he was reminded already.
+    """
 
     invitation: int
     participant: int
@@ -68,113 +73,230 @@ class Silent:
     reminded: int | None
 
 
-def near(connection: Connection, now: datetime, ahead: timedelta, after: Place | None, limit: int) -> list[Place]:
-    """Follow-ups that may have a deadline within `ahead` from now and that somebody has not answered; the nearest first, series that
-    have begun before all. Each of them once."""
+def near(
+    connection: Connection, now: datetime, ahead: timedelta, after: Place | None, limit: int
+) -> list[Place]:
+    """Follow-ups that may have a deadline within `ahead` from now and that somebody has not
+    answered; the nearest first, series that have begun before all. Each of them once.
+    """
     start, nothing, whole = follow_up.c.start_at, timedelta(), follow_up.c.key
     dates = follow_up_date.c.follow_up
-    ways = [(whole, follow_up.c.answer_by, nothing, nothing, sa.true()),
-            (whole, start, nothing, nothing, ~follow_up.c.all_day),
-            (whole, start, ZONES, ZONES, follow_up.c.all_day),
-            (whole, follow_up.c.deadline, nothing, DAY, start.is_(None)),
-            (participant.c.follow_up, participant.c.original_start, ZONES, ZONES, ~participant.c.removed),
-            (dates, follow_up_date.c.start_at, ZONES, ZONES, ~follow_up_date.c.cancelled),
-            (dates, follow_up_date.c.original_start, ZONES, ZONES, ~follow_up_date.c.cancelled)]
-    windows = [sa.select(key.label("key"), column.label("at")).where(column > now - earlier, column <= now + ahead + later, only)
-               for key, column, earlier, later, only in ways]
+    ways = [
+        (whole, follow_up.c.answer_by, nothing, nothing, sa.true()),
+        (whole, start, nothing, nothing, ~follow_up.c.all_day),
+        (whole, start, ZONES, ZONES, follow_up.c.all_day),
+        (whole, follow_up.c.deadline, nothing, DAY, start.is_(None)),
+        (
+            participant.c.follow_up,
+            participant.c.original_start,
+            ZONES,
+            ZONES,
+            ~participant.c.removed,
+        ),
+        (dates, follow_up_date.c.start_at, ZONES, ZONES, ~follow_up_date.c.cancelled),
+        (dates, follow_up_date.c.original_start, ZONES, ZONES, ~follow_up_date.c.cancelled),
+    ]
+    windows = [
+        sa.select(key.label("key"), column.label("at")).where(
+            column > now - earlier, column <= now + ahead + later, only
+        )
+        for key, column, earlier, later, only in ways
+    ]
     begun = sa.select(whole.label("key"), start.label("at")).where(SERIES, start <= now)
     found = sa.union_all(*windows, begun).subquery("found")
     at = sa.func.min(found.c.at, type_=start.type)
     waits = sa.exists().where(invitation.c.follow_up == found.c.key, *_silent(now - ahead))
-    query = (sa.select(found.c.key, at.label("at")).join(follow_up, whole == found.c.key).where(~follow_up.c.cancelled, waits)
-             .group_by(found.c.key).order_by(at, found.c.key).limit(limit))
+    query = (
+        sa.select(found.c.key, at.label("at"))
+        .join(follow_up, whole == found.c.key)
+        .where(~follow_up.c.cancelled, waits)
+        .group_by(found.c.key)
+        .order_by(at, found.c.key)
+        .limit(limit)
+    )
     if after is not None:
-        query = query.having(sa.tuple_(at, found.c.key) > sa.tuple_(sa.literal(after.at, start.type), sa.literal(after.key)))
+        query = query.having(
+            sa.tuple_(at, found.c.key)
+            > sa.tuple_(sa.literal(after.at, start.type), sa.literal(after.key))
+        )
     return [Place(row.at, row.key) for row in connection.execute(query)]
 
 
 def silent(connection: Connection, key: str, now: datetime, ahead: timedelta) -> list[Silent]:
-    """Who was not heard and was sent nothing within the time before now that is `ahead` long; nobody while the follow-up waits to be
-    planned, for then he may get a letter anyway. In the order of the invitations."""
+    """Who was not heard and was sent nothing within the time before now that is `ahead` long;
+    nobody while the follow-up waits to be planned, for then he may get a letter anyway. In the
+    order of the invitations.
+    """
     planned = sa.exists().where(change_mark.c.follow_up == key)
-    query = (sa.select(invitation.c.id, invitation.c.participant, invitation.c.sent_edition, invitation.c.reminded_sequence)
-             .where(invitation.c.follow_up == key, *_silent(now - ahead), ~planned).order_by(invitation.c.id))
+    query = (
+        sa.select(
+            invitation.c.id,
+            invitation.c.participant,
+            invitation.c.sent_edition,
+            invitation.c.reminded_sequence,
+        )
+        .where(invitation.c.follow_up == key, *_silent(now - ahead), ~planned)
+        .order_by(invitation.c.id)
+    )
     rows = connection.execute(query).all()
     held = invitations.editions(connection, {row.sent_edition for row in rows})
-    answered = _answered_next(connection, {row.participant: held[row.sent_edition] for row in rows}, now)
-    return [Silent(row.id, row.participant, held[row.sent_edition], row.reminded_sequence)
-            for row in rows if row.participant not in answered]
+    answered = _answered_next(
+        connection, {row.participant: held[row.sent_edition] for row in rows}, now
+    )
+    return [
+        Silent(row.id, row.participant, held[row.sent_edition], row.reminded_sequence)
+        for row in rows
+        if row.participant not in answered
+    ]
 
 
-def heard(connection: Connection, letters: Mapping[int, tuple[int, Edition]], now: datetime) -> set[int]:
-    """Of these letters of the outbox (number → participant, edition) the ones whose reader was heard since they were written."""
-    query = sa.select(outbox.c.id).where(outbox.c.id.in_(letters), _heard(outbox.c.participant, outbox.c.created_at))
+def heard(
+    connection: Connection, letters: Mapping[int, tuple[int, Edition]], now: datetime
+) -> set[int]:
+    """Of these letters of the outbox (number → participant, edition) the ones whose reader was
+    heard since they were written.
+    """
+    query = sa.select(outbox.c.id).where(
+        outbox.c.id.in_(letters), _heard(outbox.c.participant, outbox.c.created_at)
+    )
     answered = _answered_next(connection, dict(letters.values()), now)
-    return {*connection.execute(query).scalars(), *(number for number, (one, _) in letters.items() if one in answered)}
+    return {
+        *connection.execute(query).scalars(),
+        *(number for number, (one, _) in letters.items() if one in answered),
+    }
 
 
 def lock(connection: Connection, key: str) -> None:
-    """Lock the invitations of a follow-up in the order of all, before some of them are written to."""
-    numbers = connection.execute(sa.select(invitation.c.id).where(invitation.c.follow_up == key)).scalars()
+    """Lock the invitations of a follow-up in the order of all, before some of them are written
+    to.
+    """
+    numbers = connection.execute(
+        sa.select(invitation.c.id).where(invitation.c.follow_up == key)
+    ).scalars()
     invitations.lock(connection, numbers, wait=True)
 
 
 def remind(connection: Connection, numbers: Iterable[int], sequence: int) -> None:
-    """Owe these invitations their REQUEST once more. `sequence`: of what they hold; nobody is reminded of it again."""
-    connection.execute(sa.update(invitation).where(invitation.c.id.in_(list(numbers))).values(
-        again=True, again_because=Occasion.REMINDER, again_instance="", reminded_sequence=sequence))
+    """Owe these invitations their REQUEST once more. `sequence`: of what they hold; nobody is
+    reminded of it again.
+    """
+    connection.execute(
+        sa.update(invitation)
+        .where(invitation.c.id.in_(list(numbers)))
+        .values(
+            again=True,
+            again_because=Occasion.REMINDER,
+            again_instance="",
+            reminded_sequence=sequence,
+        )
+    )
 
 
 def take_back(connection: Connection, letters: Sequence[int]) -> None:
-    """Those among these letters that are reminders will not leave: whoever should have had one was not reminded."""
-    reminder = outbox.c.remarks.contains(codec.remarks(Remarks(Occasion.REMINDER)).strip("{}"), autoescape=True)
+    """Those among these letters that are reminders will not leave: whoever should have had one was
+    not reminded.
+    """
+    reminder = outbox.c.remarks.contains(
+        codec.remarks(Remarks(Occasion.REMINDER)).strip("{}"), autoescape=True
+    )
     rows = sa.select(outbox.c.invitation).where(outbox.c.id.in_(letters), reminder)
-    connection.execute(sa.update(invitation).where(invitation.c.id.in_(rows)).values(reminded_sequence=None))
+    connection.execute(
+        sa.update(invitation).where(invitation.c.id.in_(rows)).values(reminded_sequence=None)
+    )
 
 
 def forgo(connection: Connection, key: str) -> None:
-    """Look no more at the invitations to a follow-up that is over, until a new question is sent. They are locked first."""
+    """Look no more at the invitations to a follow-up that is over, until a new question is sent.
+    They are locked first.
+    """
     lock(connection, key)
-    connection.execute(sa.update(invitation).where(
-        invitation.c.follow_up == key, invitation.c.sent_method == Method.REQUEST,
-        invitation.c.reminded_sequence.is_distinct_from(invitation.c.sent_sequence)).values(reminded_sequence=invitation.c.sent_sequence))
+    connection.execute(
+        sa.update(invitation)
+        .where(
+            invitation.c.follow_up == key,
+            invitation.c.sent_method == Method.REQUEST,
+            invitation.c.reminded_sequence.is_distinct_from(invitation.c.sent_sequence),
+        )
+        .values(reminded_sequence=invitation.c.sent_sequence)
+    )
 
 
 def _silent(since: datetime) -> tuple[sa.ColumnElement[bool], ...]:
-    """An invitation that its row holds, whose holder was not heard, at an address where mail arrives; nothing went there since then,
-    and nothing is on its way."""
-    row = sa.exists().where(participant.c.id == invitation.c.participant, participant.c.email_invite, ~participant.c.removed)
-    # Not `sent_at`, at which a letter was claimed last: it may have been turned away, and replaced since.
+    """An invitation that its row holds, whose holder was not heard, at an address where mail
+    arrives; nothing went there since then, and nothing is on its way.
+    """
+    row = sa.exists().where(
+        participant.c.id == invitation.c.participant,
+        participant.c.email_invite,
+        ~participant.c.removed,
+    )
+    # Not `sent_at`, at which a letter was claimed last: it may have been turned away, and replaced
+    # since.
     left = (outbox.c.state == LetterState.SENT) & (outbox.c.settled_at > since)
-    letter = sa.exists().where(outbox.c.invitation == invitation.c.id, outbox.c.method != Method.NONE,
-                               outbox.c.state.in_(invitations.UNDER_WAY) | left)
+    letter = sa.exists().where(
+        outbox.c.invitation == invitation.c.id,
+        outbox.c.method != Method.NONE,
+        outbox.c.state.in_(invitations.UNDER_WAY) | left,
+    )
     other = invitation.alias("other")
-    newer = sa.exists().where(other.c.participant == invitation.c.participant, other.c.id > invitation.c.id,
-                              other.c.sent_method == Method.REQUEST)
-    return (invitation.c.sent_method == Method.REQUEST, ~invitation.c.refused, invitation.c.delivery != Delivery.UNDELIVERABLE,
-            ~invitation.c.again, invitation.c.created_at <= since,
-            invitation.c.reminded_sequence.is_distinct_from(invitation.c.sent_sequence), row,
-            ~_heard(invitation.c.participant, invitation.c.sent_at), ~letter, ~newer)
+    newer = sa.exists().where(
+        other.c.participant == invitation.c.participant,
+        other.c.id > invitation.c.id,
+        other.c.sent_method == Method.REQUEST,
+    )
+    return (
+        invitation.c.sent_method == Method.REQUEST,
+        ~invitation.c.refused,
+        invitation.c.delivery != Delivery.UNDELIVERABLE,
+        ~invitation.c.again,
+        invitation.c.created_at <= since,
+        invitation.c.reminded_sequence.is_distinct_from(invitation.c.sent_sequence),
+        row,
+        ~_heard(invitation.c.participant, invitation.c.sent_at),
+        ~letter,
+        ~newer,
+    )
 
 
-def _heard(number: sa.ColumnElement[int], since: sa.ColumnElement[datetime]) -> sa.ColumnElement[bool]:
-    """Whether a participant has answered, waits for an answer himself, or has said something since then that waits to be read.
+def _heard(
+    number: sa.ColumnElement[int], since: sa.ColumnElement[datetime]
+) -> sa.ColumnElement[bool]:
+    """Whether a participant has answered, waits for an answer himself, or has said something since
+    then that waits to be read.
 
     `_answered_next` belongs to it.
     """
-    answered = sa.exists().where(standing.c.participant == number, standing.c.instance == "", standing.c.reply != Reply.NEEDS_ACTION)
-    proposed = sa.exists().where(proposal.c.participant == number, proposal.c.state == ProposalState.OPEN)
-    said = sa.exists().where(inbox.c.participant == number, inbox.c.outcome.in_(WORDS), inbox.c.recorded_at >= since)
+    answered = sa.exists().where(
+        standing.c.participant == number,
+        standing.c.instance == "",
+        standing.c.reply != Reply.NEEDS_ACTION,
+    )
+    proposed = sa.exists().where(
+        proposal.c.participant == number, proposal.c.state == ProposalState.OPEN
+    )
+    said = sa.exists().where(
+        inbox.c.participant == number, inbox.c.outcome.in_(WORDS), inbox.c.recorded_at >= since
+    )
     return answered | proposed | said
 
 
 def _answered_next(connection: Connection, asked: Mapping[int, Edition], now: datetime) -> set[int]:
     """Those participants who have answered by itself the date of their series that is next."""
     query = sa.select(standing.c.participant, standing.c.instance).where(
-        standing.c.participant.in_(asked), standing.c.instance != "", standing.c.reply != Reply.NEEDS_ACTION)
+        standing.c.participant.in_(asked),
+        standing.c.instance != "",
+        standing.c.reply != Reply.NEEDS_ACTION,
+    )
     dates = dict[int, set[Moment | None]]()
     for row in connection.execute(query):
         dates.setdefault(row.participant, set()).add(codec.parse_moment(row.instance))
     series = {id(asked[number]): asked[number] for number in dates}  # one for many, mostly
-    following = {number: reminders.following(edition, now, now + HORIZON) for number, edition in series.items()}
-    return {number for number in dates if (date := following[id(asked[number])]) is not None and date.original in dates[number]}
+    following = {
+        number: reminders.following(edition, now, now + HORIZON)
+        for number, edition in series.items()
+    }
+    return {
+        number
+        for number in dates
+        if (date := following[id(asked[number])]) is not None and date.original in dates[number]
+    }

@@ -1,9 +1,11 @@
-"""The tables. Names of columns that others write are a contract (contract.md §4); the rest is the gateway's own.
+"""The tables. Names of columns that others write are a contract (contract.md §4); the rest is the
+gateway's own.
 
-`follow_up`, `follow_up_date`, `participant` and the directory say what should be; `edition`, `invitation`, `outbox` what was
-sent; `standing`, `inbox`, `journal` what came of it. People and follow-ups are named by their keys, so that a row can be
-written with plain SQL. `edition`, `invitation` and `outbox` carry no foreign keys to rows that others may delete: whoever
-was invited to a follow-up that is gone is still owed a CANCEL.
+`follow_up`, `follow_up_date`, `participant` and the directory say what should be; `edition`,
+`invitation`, `outbox` what was sent; `standing`, `inbox`, `journal` what came of it. People and
+follow-ups are named by their keys, so that a row can be written with plain SQL. `edition`,
+`invitation` and `outbox` carry no foreign keys to rows that others may delete: whoever was invited
+to a follow-up that is gone is still owed a CANCEL.
 """
 
 from datetime import UTC, datetime
@@ -26,19 +28,29 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-metadata = sa.MetaData(naming_convention={
-    "pk": "pk_%(table_name)s", "fk": "fk_%(table_name)s_%(column_0_name)s", "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s", "ck": "ck_%(table_name)s_%(constraint_name)s"})
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
 
 
 class Instant(TypeDecorator[datetime]):
-    """An aware UTC datetime: text `YYYY-MM-DD HH:MM:SS[.ffffff]` on SQLite, timestamptz on PostgreSQL."""
+    """An aware UTC datetime: text `YYYY-MM-DD HH:MM:SS[.ffffff]` on SQLite, timestamptz on
+    PostgreSQL.
+    """
 
     impl = sa.DateTime(timezone=True)
     cache_ok = True
 
     def load_dialect_impl(self, dialect: sa.Dialect) -> Any:
-        return dialect.type_descriptor(String(26) if dialect.name == "sqlite" else sa.DateTime(timezone=True))
+        return dialect.type_descriptor(
+            String(26) if dialect.name == "sqlite" else sa.DateTime(timezone=True)
+        )
 
     def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> Any:
         if value is None:
@@ -51,25 +63,38 @@ class Instant(TypeDecorator[datetime]):
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> datetime | None:
         if value is None:
             return None
-        return datetime.fromisoformat(value).replace(tzinfo=UTC) if isinstance(value, str) else value.astimezone(UTC)
+        return (
+            datetime.fromisoformat(value).replace(tzinfo=UTC)
+            if isinstance(value, str)
+            else value.astimezone(UTC)
+        )
 
 
 Identity = sa.BigInteger().with_variant(Integer, "sqlite")
 """A generated number; SQLite counts only `INTEGER PRIMARY KEY`."""
 
 SQLITE_INSTANT = "datetime({0}, '+0 days') IS {0} AND ({0} IS NULL OR {0} >= '0001')"
-"""True for nothing but NULL and a real `YYYY-MM-DD HH:MM:SS` of our calendar: with the modifier, 30 February comes back
-as another day."""
+"""True for nothing but NULL and a real `YYYY-MM-DD HH:MM:SS` of our calendar: with the modifier, 30
+February comes back as another day.
+"""
 
 
 def _key(name: str, target: str, **options: Any) -> Column[str]:
-    """A reference by key, following renames and, where the row cannot live without it, deletions."""
-    cascade = "CASCADE" if not options.get("nullable", True) or options.pop("cascade", False) else "SET NULL"
+    """A reference by key, following renames and, where the row cannot live without it,
+    deletions.
+    """
+    cascade = (
+        "CASCADE"
+        if not options.get("nullable", True) or options.pop("cascade", False)
+        else "SET NULL"
+    )
     return Column(name, Text, ForeignKey(target, onupdate="CASCADE", ondelete=cascade), **options)
 
 
 def _flag(name: str, default: bool = False) -> Column[bool]:
-    return Column(name, Boolean, nullable=False, server_default=sa.true() if default else sa.false())
+    return Column(
+        name, Boolean, nullable=False, server_default=sa.true() if default else sa.false()
+    )
 
 
 def _words(name: str, default: str = "") -> Column[str]:
@@ -81,20 +106,31 @@ def _now(name: str) -> Column[datetime]:
 
 
 def added_instant(table: str, name: str, dialect: str) -> str:
-    """How a migration adds such a column to a table that is there: Alembic writes no CHECK into ADD COLUMN."""
+    """How a migration adds such a column to a table that is there: Alembic writes no CHECK into ADD
+    COLUMN.
+    """
     if dialect != "sqlite":
         return f"ALTER TABLE {table} ADD COLUMN {name} TIMESTAMP WITH TIME ZONE"
-    return (f"ALTER TABLE {table} ADD COLUMN {name} VARCHAR(26)"
-            f" CONSTRAINT ck_{table}_{name}_is_utc_text CHECK ({SQLITE_INSTANT.format(name)})")
+    return (
+        f"ALTER TABLE {table} ADD COLUMN {name} VARCHAR(26)"
+        f" CONSTRAINT ck_{table}_{name}_is_utc_text CHECK ({SQLITE_INSTANT.format(name)})"
+    )
 
 
 def _instants(*names: str) -> list[CheckConstraint]:
     """Instants that others write are checked on SQLite, which would take any text."""
-    return [CheckConstraint(SQLITE_INSTANT.format(name), name=f"{name}_is_utc_text").ddl_if(dialect="sqlite") for name in names]
+    return [
+        CheckConstraint(SQLITE_INSTANT.format(name), name=f"{name}_is_utc_text").ddl_if(
+            dialect="sqlite"
+        )
+        for name in names
+    ]
 
 
 def _deadline(table: str, column: str) -> Index:
-    """By which reminders are found. Without NULLs, or SQLite takes the index of what is not there for the shortest way."""
+    """By which reminders are found. Without NULLs, or SQLite takes the index of what is not there
+    for the shortest way.
+    """
     there = text(f"{column} IS NOT NULL")
     return Index(f"ix_{table}_{column}", column, sqlite_where=there, postgresql_where=there)
 
@@ -106,200 +142,513 @@ SERIES = text("rrule <> ''")
 company = Table("company", metadata, Column("key", Text, primary_key=True), _words("name"))
 
 associate = Table(
-    "associate", metadata, Column("key", Text, primary_key=True), _words("name"), _words("email"), _words("user_group"),
-    _words("timezone"), _words("language"), _flag("invitable", True))
+    "associate",
+    metadata,
+    Column("key", Text, primary_key=True),
+    _words("name"),
+    _words("email"),
+    _words("user_group"),
+    _words("timezone"),
+    _words("language"),
+    _flag("invitable", True),
+)
 
 person = Table(
-    "person", metadata, Column("key", Text, primary_key=True), _words("name"), _key("company", "company.key"),
-    _words("timezone"), _words("language"))
+    "person",
+    metadata,
+    Column("key", Text, primary_key=True),
+    _words("name"),
+    _key("company", "company.key"),
+    _words("timezone"),
+    _words("language"),
+)
 
 person_email = Table(
-    "person_email", metadata, _key("person", "person.key", nullable=False), Column("position", Integer, nullable=False),
-    Column("address", Text, nullable=False), sa.PrimaryKeyConstraint("person", "position"), Index(None, "address"))
+    "person_email",
+    metadata,
+    _key("person", "person.key", nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("address", Text, nullable=False),
+    sa.PrimaryKeyConstraint("person", "position"),
+    Index(None, "address"),
+)
 
 known_address = Table(
-    "known_address", metadata,
-    Column("id", Identity, primary_key=True, autoincrement=True), _key("person", "person.key", cascade=True),
-    Column("participant", Identity, ForeignKey("participant.id", ondelete="CASCADE")), Column("address", Text, nullable=False),
-    Column("plain", Text, nullable=False, index=True), _words("source"), _now("learned_at"), _words("learned_by"),
-    Column("message", Identity), Column("revoked_at", Instant), _words("revoked_by"),
+    "known_address",
+    metadata,
+    Column("id", Identity, primary_key=True, autoincrement=True),
+    _key("person", "person.key", cascade=True),
+    Column("participant", Identity, ForeignKey("participant.id", ondelete="CASCADE")),
+    Column("address", Text, nullable=False),
+    Column("plain", Text, nullable=False, index=True),
+    _words("source"),
+    _now("learned_at"),
+    _words("learned_by"),
+    Column("message", Identity),
+    Column("revoked_at", Instant),
+    _words("revoked_by"),
     CheckConstraint("(person IS NULL) <> (participant IS NULL)", name="one_holder"),
-    *(Index(f"uq_known_address_{holder}", holder, "plain", unique=True, sqlite_where=text("revoked_at IS NULL"),
-            postgresql_where=text("revoked_at IS NULL")) for holder in ("person", "participant")), sqlite_autoincrement=True)
+    *(
+        Index(
+            f"uq_known_address_{holder}",
+            holder,
+            "plain",
+            unique=True,
+            sqlite_where=text("revoked_at IS NULL"),
+            postgresql_where=text("revoked_at IS NULL"),
+        )
+        for holder in ("person", "participant")
+    ),
+    sqlite_autoincrement=True,
+)
 
 resource = Table(
-    "resource", metadata, Column("key", Text, primary_key=True), _words("name"), _words("kind"), _words("resource_group"),
-    _flag("invitable", True))
+    "resource",
+    metadata,
+    Column("key", Text, primary_key=True),
+    _words("name"),
+    _words("kind"),
+    _words("resource_group"),
+    _flag("invitable", True),
+)
 
 project = Table("project", metadata, Column("key", Text, primary_key=True), _words("name"))
 selection = Table("selection", metadata, Column("key", Text, primary_key=True), _words("name"))
 project_member = Table(
-    "project_member", metadata, _key("project", "project.key", nullable=False), _key("person", "person.key", nullable=False),
-    sa.PrimaryKeyConstraint("project", "person"))
+    "project_member",
+    metadata,
+    _key("project", "project.key", nullable=False),
+    _key("person", "person.key", nullable=False),
+    sa.PrimaryKeyConstraint("project", "person"),
+)
 selection_member = Table(
-    "selection_member", metadata, _key("selection", "selection.key", nullable=False),
-    _key("person", "person.key", nullable=False), sa.PrimaryKeyConstraint("selection", "person"))
+    "selection_member",
+    metadata,
+    _key("selection", "selection.key", nullable=False),
+    _key("person", "person.key", nullable=False),
+    sa.PrimaryKeyConstraint("selection", "person"),
+)
 
 follow_up = Table(
-    "follow_up", metadata,
-    Column("key", Text, primary_key=True), _words("kind", "meeting"), _words("type"),
-    _key("owner", "associate.key"), _key("assigned_by", "associate.key"),
-    _words("title"), _words("agenda"), _words("notes"), _words("location"), _words("video_url"),
-    Column("start_at", Instant), Column("end_at", Instant), Column("deadline", Instant), _flag("all_day"),
-    _words("timezone"), _words("rrule"), _words("guest_list", "auto"), _flag("cancelled"), _words("cancel_reason"),
+    "follow_up",
+    metadata,
+    Column("key", Text, primary_key=True),
+    _words("kind", "meeting"),
+    _words("type"),
+    _key("owner", "associate.key"),
+    _key("assigned_by", "associate.key"),
+    _words("title"),
+    _words("agenda"),
+    _words("notes"),
+    _words("location"),
+    _words("video_url"),
+    Column("start_at", Instant),
+    Column("end_at", Instant),
+    Column("deadline", Instant),
+    _flag("all_day"),
+    _words("timezone"),
+    _words("rrule"),
+    _words("guest_list", "auto"),
+    _flag("cancelled"),
+    _words("cancel_reason"),
     Column("answer_by", Instant),
-    _key("company", "company.key"), _key("person", "person.key"), _key("project", "project.key"), _words("sale"),
-    _words("availability", "busy"), Column("alarm_minutes", Integer), _words("priority"), _flag("completed"), _flag("private"),
+    _key("company", "company.key"),
+    _key("person", "person.key"),
+    _key("project", "project.key"),
+    _words("sale"),
+    _words("availability", "busy"),
+    Column("alarm_minutes", Integer),
+    _words("priority"),
+    _flag("completed"),
+    _flag("private"),
     _words("fields", "{}"),
-    Column("uid", Text, unique=True), Column("sequence", Integer, nullable=False, server_default="0"),
-    Column("edition", Identity), _now("created_at"),
+    Column("uid", Text, unique=True),
+    Column("sequence", Integer, nullable=False, server_default="0"),
+    Column("edition", Identity),
+    _now("created_at"),
     CheckConstraint("kind IN ('meeting', 'task', 'call')", name="kind"),
     CheckConstraint("guest_list IN ('auto', 'public', 'private')", name="guest_list"),
     CheckConstraint("availability IN ('busy', 'free')", name="availability"),
     *(_deadline("follow_up", column) for column in ("answer_by", "start_at", "deadline")),
     Index("ix_follow_up_series", "start_at", sqlite_where=SERIES, postgresql_where=SERIES),
-    *_instants("start_at", "end_at", "deadline", "answer_by"))
+    *_instants("start_at", "end_at", "deadline", "answer_by"),
+)
 
 follow_up_date = Table(
-    "follow_up_date", metadata,
-    _key("follow_up", "follow_up.key", nullable=False), Column("original_start", Instant, nullable=False),
-    Column("start_at", Instant), Column("end_at", Instant), _flag("cancelled"), _words("cancel_reason"),
-    sa.PrimaryKeyConstraint("follow_up", "original_start"), _deadline("follow_up_date", "start_at"),
+    "follow_up_date",
+    metadata,
+    _key("follow_up", "follow_up.key", nullable=False),
+    Column("original_start", Instant, nullable=False),
+    Column("start_at", Instant),
+    Column("end_at", Instant),
+    _flag("cancelled"),
+    _words("cancel_reason"),
+    sa.PrimaryKeyConstraint("follow_up", "original_start"),
+    _deadline("follow_up_date", "start_at"),
     Index("ix_follow_up_date_original_start", "original_start"),
-    *_instants("original_start", "start_at", "end_at"))
+    *_instants("original_start", "start_at", "end_at"),
+)
 
 INVITEE = ("person", "associate", "resource", "email")
 """Columns of a participant, one of which says who it is."""
 
 participant = Table(
-    "participant", metadata,
-    Column("id", Identity, primary_key=True, autoincrement=True), _key("follow_up", "follow_up.key", nullable=False),
-    _key("person", "person.key", cascade=True), _key("associate", "associate.key", cascade=True),
-    _key("resource", "resource.key", cascade=True), Column("email", Text), _words("name"), Column("original_start", Instant),
-    _flag("email_invite"), _flag("removed"), Column("set_status", Integer),
-    Column("code", Integer), Column("given_token", Text, unique=True), _flag("conflict"), _words("note"), _now("created_at"),
-    CheckConstraint(" + ".join(f"(CASE WHEN {column} IS NULL THEN 0 ELSE 1 END)" for column in INVITEE) + " = 1", name="one_invitee"),
+    "participant",
+    metadata,
+    Column("id", Identity, primary_key=True, autoincrement=True),
+    _key("follow_up", "follow_up.key", nullable=False),
+    _key("person", "person.key", cascade=True),
+    _key("associate", "associate.key", cascade=True),
+    _key("resource", "resource.key", cascade=True),
+    Column("email", Text),
+    _words("name"),
+    Column("original_start", Instant),
+    _flag("email_invite"),
+    _flag("removed"),
+    Column("set_status", Integer),
+    Column("code", Integer),
+    Column("given_token", Text, unique=True),
+    _flag("conflict"),
+    _words("note"),
+    _now("created_at"),
+    CheckConstraint(
+        " + ".join(f"(CASE WHEN {column} IS NULL THEN 0 ELSE 1 END)" for column in INVITEE)
+        + " = 1",
+        name="one_invitee",
+    ),
     CheckConstraint("set_status IN (1, 5, 9)", name="set_status"),
     *_instants("original_start"),
     # Once for all of the follow-up, and once for each date of it.
-    *(Index(f"uq_participant_{invitee}", "follow_up", invitee, unique=True, sqlite_where=text("original_start IS NULL"),
-            postgresql_where=text("original_start IS NULL")) for invitee in INVITEE),
-    *(Index(f"uq_participant_{invitee}_date", "follow_up", invitee, "original_start", unique=True) for invitee in INVITEE),
-    _deadline("participant", "original_start"), Index("ix_participant_of_person", "person"),
-    Index("ix_participant_of_associate", "associate"), sqlite_autoincrement=True)
+    *(
+        Index(
+            f"uq_participant_{invitee}",
+            "follow_up",
+            invitee,
+            unique=True,
+            sqlite_where=text("original_start IS NULL"),
+            postgresql_where=text("original_start IS NULL"),
+        )
+        for invitee in INVITEE
+    ),
+    *(
+        Index(f"uq_participant_{invitee}_date", "follow_up", invitee, "original_start", unique=True)
+        for invitee in INVITEE
+    ),
+    _deadline("participant", "original_start"),
+    Index("ix_participant_of_person", "person"),
+    Index("ix_participant_of_associate", "associate"),
+    sqlite_autoincrement=True,
+)
 
 standing = Table(
-    "standing", metadata,
-    Column("participant", Identity, ForeignKey("participant.id", ondelete="CASCADE"), nullable=False),
-    Column("instance", Text, nullable=False, server_default=""), _words("reply", "needs-action"), _flag("seen"), _flag("moved"),
-    _flag("cancelled"), _words("progress", "not_started"), _words("comment"), Column("channel", Text), _words("address"),
-    Column("replied_at", Instant), Column("sequence", Integer), Column("dtstamp", Instant), Column("arrived", Instant),
-    Column("asked", Integer, nullable=False, server_default="0"), sa.PrimaryKeyConstraint("participant", "instance"))
+    "standing",
+    metadata,
+    Column(
+        "participant", Identity, ForeignKey("participant.id", ondelete="CASCADE"), nullable=False
+    ),
+    Column("instance", Text, nullable=False, server_default=""),
+    _words("reply", "needs-action"),
+    _flag("seen"),
+    _flag("moved"),
+    _flag("cancelled"),
+    _words("progress", "not_started"),
+    _words("comment"),
+    Column("channel", Text),
+    _words("address"),
+    Column("replied_at", Instant),
+    Column("sequence", Integer),
+    Column("dtstamp", Instant),
+    Column("arrived", Instant),
+    Column("asked", Integer, nullable=False, server_default="0"),
+    sa.PrimaryKeyConstraint("participant", "instance"),
+)
 
 proposal = Table(
-    "proposal", metadata,
+    "proposal",
+    metadata,
     Column("id", Identity, primary_key=True, autoincrement=True),
-    Column("participant", Identity, ForeignKey("participant.id", ondelete="CASCADE"), nullable=False, index=True),
-    _words("instance"), _words("proposed_start"), _words("proposed_end"), _words("location"), _words("comment"), _words("address"),
-    Column("sequence", Integer, nullable=False, server_default="0"), Column("message", Identity), _words("state", "open"),
-    _now("created_at"), Column("settled_at", Instant), _words("settled_by"),
+    Column(
+        "participant",
+        Identity,
+        ForeignKey("participant.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    _words("instance"),
+    _words("proposed_start"),
+    _words("proposed_end"),
+    _words("location"),
+    _words("comment"),
+    _words("address"),
+    Column("sequence", Integer, nullable=False, server_default="0"),
+    Column("message", Identity),
+    _words("state", "open"),
+    _now("created_at"),
+    Column("settled_at", Instant),
+    _words("settled_by"),
     CheckConstraint("state IN ('open', 'accepted', 'declined', 'overtaken')", name="state"),
-    Index("uq_proposal_open", "participant", "instance", unique=True, sqlite_where=text("state = 'open'"),
-          postgresql_where=text("state = 'open'")), sqlite_autoincrement=True)
+    Index(
+        "uq_proposal_open",
+        "participant",
+        "instance",
+        unique=True,
+        sqlite_where=text("state = 'open'"),
+        postgresql_where=text("state = 'open'"),
+    ),
+    sqlite_autoincrement=True,
+)
 
 delegation = Table(
-    "delegation", metadata,
-    Column("participant", Identity, ForeignKey("participant.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
-    Column("delegate", Identity, ForeignKey("participant.id", ondelete="CASCADE"), nullable=False, index=True), _now("created_at"))
+    "delegation",
+    metadata,
+    Column(
+        "participant",
+        Identity,
+        ForeignKey("participant.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column(
+        "delegate",
+        Identity,
+        ForeignKey("participant.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    _now("created_at"),
+)
 
 edition = Table(
-    "edition", metadata,
-    Column("id", Identity, primary_key=True, autoincrement=True), Column("follow_up", Text, nullable=False, index=True),
-    Column("facts", Text, nullable=False), _now("created_at"), sqlite_autoincrement=True)
+    "edition",
+    metadata,
+    Column("id", Identity, primary_key=True, autoincrement=True),
+    Column("follow_up", Text, nullable=False, index=True),
+    Column("facts", Text, nullable=False),
+    _now("created_at"),
+    sqlite_autoincrement=True,
+)
 
 invitation = Table(
-    "invitation", metadata,
-    Column("id", Identity, primary_key=True, autoincrement=True), Column("participant", Identity, nullable=False, index=True),
-    Column("follow_up", Text, nullable=False, index=True), Column("uid", Text, nullable=False, index=True),
-    Column("token", Text, nullable=False, unique=True), Column("account", Text, nullable=False, index=True),
-    Column("address", Text, nullable=False), _words("name"), _words("language"), _words("timezone"),
-    _words("organizer_address"), _words("bounce_address"),
-    Column("sent_edition", Identity), Column("sent_method", Text), Column("sent_sequence", Integer), Column("sent_at", Instant),
-    Column("top_sequence", Integer), Column("top_dtstamp", Instant),
-    _flag("again"), _words("again_because"), _words("again_instance"), Column("refreshed_at", Instant),
+    "invitation",
+    metadata,
+    Column("id", Identity, primary_key=True, autoincrement=True),
+    Column("participant", Identity, nullable=False, index=True),
+    Column("follow_up", Text, nullable=False, index=True),
+    Column("uid", Text, nullable=False, index=True),
+    Column("token", Text, nullable=False, unique=True),
+    Column("account", Text, nullable=False, index=True),
+    Column("address", Text, nullable=False),
+    _words("name"),
+    _words("language"),
+    _words("timezone"),
+    _words("organizer_address"),
+    _words("bounce_address"),
+    Column("sent_edition", Identity),
+    Column("sent_method", Text),
+    Column("sent_sequence", Integer),
+    Column("sent_at", Instant),
+    Column("top_sequence", Integer),
+    Column("top_dtstamp", Instant),
+    _flag("again"),
+    _words("again_because"),
+    _words("again_instance"),
+    Column("refreshed_at", Instant),
     Column("reminded_sequence", Integer),
-    _words("delivery", "none"), _words("delivery_text"), _flag("refused"), _now("created_at"), sqlite_autoincrement=True)
+    _words("delivery", "none"),
+    _words("delivery_text"),
+    _flag("refused"),
+    _now("created_at"),
+    sqlite_autoincrement=True,
+)
 
 outbox = Table(
-    "outbox", metadata,
-    Column("id", Identity, primary_key=True, autoincrement=True), Column("invitation", Identity, nullable=False, index=True),
-    Column("participant", Identity, nullable=False), Column("follow_up", Text, nullable=False, index=True),
-    Column("method", Text, nullable=False), Column("sequence", Integer, nullable=False), _words("instance"),
-    Column("edition", Identity, nullable=False), Column("before", Identity), _flag("withdrawn"),
-    Column("dtstamp", Instant, nullable=False), Column("message_id", Text, nullable=False, unique=True),
-    Column("account", Text, nullable=False), Column("address", Text, nullable=False), _words("domain"), _words("address_name"),
-    _words("organizer_address"), _words("bounce_address"), _words("language"), _words("timezone"), Column("token", Text, nullable=False),
-    _words("reply", "needs-action"), _words("state", "waiting"), _words("note"),
-    Column("tries", Integer, nullable=False, server_default="0"), Column("due_at", Instant, nullable=False),
-    Column("claimed_by", Text), _now("created_at"), Column("settled_at", Instant), _words("remarks", "{}"),
-    Index("ix_outbox_due", "account", "due_at", "id", sqlite_where=text("state = 'waiting'"), postgresql_where=text("state = 'waiting'")),
-    Index("ix_outbox_claimed", "claimed_by", sqlite_where=text("state = 'sending'"), postgresql_where=text("state = 'sending'")),
-    Index("ix_outbox_open", "participant", "id", sqlite_where=text("state IN ('waiting', 'sending', 'held')"),
-          postgresql_where=text("state IN ('waiting', 'sending', 'held')")), sqlite_autoincrement=True)
+    "outbox",
+    metadata,
+    Column("id", Identity, primary_key=True, autoincrement=True),
+    Column("invitation", Identity, nullable=False, index=True),
+    Column("participant", Identity, nullable=False),
+    Column("follow_up", Text, nullable=False, index=True),
+    Column("method", Text, nullable=False),
+    Column("sequence", Integer, nullable=False),
+    _words("instance"),
+    Column("edition", Identity, nullable=False),
+    Column("before", Identity),
+    _flag("withdrawn"),
+    Column("dtstamp", Instant, nullable=False),
+    Column("message_id", Text, nullable=False, unique=True),
+    Column("account", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    _words("domain"),
+    _words("address_name"),
+    _words("organizer_address"),
+    _words("bounce_address"),
+    _words("language"),
+    _words("timezone"),
+    Column("token", Text, nullable=False),
+    _words("reply", "needs-action"),
+    _words("state", "waiting"),
+    _words("note"),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("due_at", Instant, nullable=False),
+    Column("claimed_by", Text),
+    _now("created_at"),
+    Column("settled_at", Instant),
+    _words("remarks", "{}"),
+    Index(
+        "ix_outbox_due",
+        "account",
+        "due_at",
+        "id",
+        sqlite_where=text("state = 'waiting'"),
+        postgresql_where=text("state = 'waiting'"),
+    ),
+    Index(
+        "ix_outbox_claimed",
+        "claimed_by",
+        sqlite_where=text("state = 'sending'"),
+        postgresql_where=text("state = 'sending'"),
+    ),
+    Index(
+        "ix_outbox_open",
+        "participant",
+        "id",
+        sqlite_where=text("state IN ('waiting', 'sending', 'held')"),
+        postgresql_where=text("state IN ('waiting', 'sending', 'held')"),
+    ),
+    sqlite_autoincrement=True,
+)
 
 attempt = Table(
-    "attempt", metadata,
-    Column("id", Identity, primary_key=True, autoincrement=True), Column("letter", Identity, nullable=False, index=True),
-    Column("started_at", Instant, nullable=False), Column("seconds", Float, nullable=False), Column("verdict", Text, nullable=False),
-    Column("step", Text, nullable=False), Column("code", Integer), _words("enhanced"), _words("text"), _words("host"))
+    "attempt",
+    metadata,
+    Column("id", Identity, primary_key=True, autoincrement=True),
+    Column("letter", Identity, nullable=False, index=True),
+    Column("started_at", Instant, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("step", Text, nullable=False),
+    Column("code", Integer),
+    _words("enhanced"),
+    _words("text"),
+    _words("host"),
+)
 
 pace = Table(
-    "pace", metadata,
-    Column("account", Text, nullable=False), _words("domain"), Column("seconds", Integer, nullable=False),
-    Column("began_at", Instant, nullable=False), Column("letters", Integer, nullable=False),
-    sa.PrimaryKeyConstraint("account", "domain", "seconds"))
+    "pace",
+    metadata,
+    Column("account", Text, nullable=False),
+    _words("domain"),
+    Column("seconds", Integer, nullable=False),
+    Column("began_at", Instant, nullable=False),
+    Column("letters", Integer, nullable=False),
+    sa.PrimaryKeyConstraint("account", "domain", "seconds"),
+)
 
 rest = Table(
-    "rest", metadata,
-    Column("account", Text, primary_key=True), Column("since", Instant, nullable=False), Column("until", Instant, nullable=False),
-    Column("failures", Integer, nullable=False), Column("why", Text, nullable=False), _words("words"))
+    "rest",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("since", Instant, nullable=False),
+    Column("until", Instant, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("why", Text, nullable=False),
+    _words("words"),
+)
 
 mailbox = Table(
-    "mailbox", metadata,
-    Column("account", Text, nullable=False), Column("folder", Text, nullable=False),
-    Column("uidvalidity", sa.BigInteger, nullable=False), Column("uid", sa.BigInteger, nullable=False),
-    sa.PrimaryKeyConstraint("account", "folder"))
+    "mailbox",
+    metadata,
+    Column("account", Text, nullable=False),
+    Column("folder", Text, nullable=False),
+    Column("uidvalidity", sa.BigInteger, nullable=False),
+    Column("uid", sa.BigInteger, nullable=False),
+    sa.PrimaryKeyConstraint("account", "folder"),
+)
 
 inbox = Table(
-    "inbox", metadata,
-    Column("id", Identity, primary_key=True, autoincrement=True), _words("account"), _words("folder"),
-    Column("uidvalidity", sa.BigInteger), Column("uid", sa.BigInteger), Column("arrived_at", Instant, nullable=False),
-    _words("message_id"), Column("digest", Text, nullable=False, index=True), _words("object"), _words("from_address"), _words("subject"),
-    Column("size", Integer, nullable=False), Column("outcome", Text), _words("reason"), _words("detail", "{}"),
-    Column("follow_up", Text), Column("participant", Identity), _words("instance"),
-    Column("raw", LargeBinary), _words("destination"), _flag("moved"), Column("tries", Integer, nullable=False, server_default="0"),
+    "inbox",
+    metadata,
+    Column("id", Identity, primary_key=True, autoincrement=True),
+    _words("account"),
+    _words("folder"),
+    Column("uidvalidity", sa.BigInteger),
+    Column("uid", sa.BigInteger),
+    Column("arrived_at", Instant, nullable=False),
+    _words("message_id"),
+    Column("digest", Text, nullable=False, index=True),
+    _words("object"),
+    _words("from_address"),
+    _words("subject"),
+    Column("size", Integer, nullable=False),
+    Column("outcome", Text),
+    _words("reason"),
+    _words("detail", "{}"),
+    Column("follow_up", Text),
+    Column("participant", Identity),
+    _words("instance"),
+    Column("raw", LargeBinary),
+    _words("destination"),
+    _flag("moved"),
+    Column("tries", Integer, nullable=False, server_default="0"),
     _now("recorded_at"),
-    Index("uq_inbox_place", "account", "folder", "uidvalidity", "uid", unique=True), Index("ix_inbox_answer", "participant", "message_id"),
-    Index("ix_inbox_review", "arrived_at", "id", sqlite_where=text("raw IS NOT NULL"), postgresql_where=text("raw IS NOT NULL")),
-    Index("ix_inbox_unmoved", "account", "folder", sqlite_where=text("moved = 0 AND destination <> ''"),
-          postgresql_where=text("NOT moved AND destination <> ''")), sqlite_autoincrement=True)
+    Index("uq_inbox_place", "account", "folder", "uidvalidity", "uid", unique=True),
+    Index("ix_inbox_answer", "participant", "message_id"),
+    Index(
+        "ix_inbox_review",
+        "arrived_at",
+        "id",
+        sqlite_where=text("raw IS NOT NULL"),
+        postgresql_where=text("raw IS NOT NULL"),
+    ),
+    Index(
+        "ix_inbox_unmoved",
+        "account",
+        "folder",
+        sqlite_where=text("moved = 0 AND destination <> ''"),
+        postgresql_where=text("NOT moved AND destination <> ''"),
+    ),
+    sqlite_autoincrement=True,
+)
 
 journal = Table(
-    "journal", metadata,
-    Column("id", Identity, primary_key=True, autoincrement=True), _now("at"), Column("event", Text, nullable=False),
-    Column("follow_up", Text, index=True), Column("participant", Identity, index=True), _words("instance"),
-    _words("before"), _words("after"), _words("by"), _words("channel"), Column("letter", Identity), Column("message", Identity),
-    _words("detail"), Column("tx", sa.BigInteger, nullable=False, server_default="0"),
-    sa.Index(None, "tx", "id"), sqlite_autoincrement=True)
+    "journal",
+    metadata,
+    Column("id", Identity, primary_key=True, autoincrement=True),
+    _now("at"),
+    Column("event", Text, nullable=False),
+    Column("follow_up", Text, index=True),
+    Column("participant", Identity, index=True),
+    _words("instance"),
+    _words("before"),
+    _words("after"),
+    _words("by"),
+    _words("channel"),
+    Column("letter", Identity),
+    Column("message", Identity),
+    _words("detail"),
+    Column("tx", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Index(None, "tx", "id"),
+    sqlite_autoincrement=True,
+)
 
 change_mark = Table(
-    "change_mark", metadata,
-    Column("id", Identity, primary_key=True, autoincrement=True), Column("follow_up", Text, nullable=False, index=True), _now("at"),
-    sqlite_autoincrement=True)
+    "change_mark",
+    metadata,
+    Column("id", Identity, primary_key=True, autoincrement=True),
+    Column("follow_up", Text, nullable=False, index=True),
+    _now("at"),
+    sqlite_autoincrement=True,
+)
 
 lease = Table(
-    "lease", metadata,
-    Column("name", Text, primary_key=True), Column("holder", Text, nullable=False),
-    Column("fence", sa.BigInteger, nullable=False, server_default="1"), Column("expires_at", Instant, nullable=False))
+    "lease",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("fence", sa.BigInteger, nullable=False, server_default="1"),
+    Column("expires_at", Instant, nullable=False),
+)
 
-meta = Table("meta", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
+meta = Table(
+    "meta", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False)
+)

@@ -1,4 +1,6 @@
-"""Series that end and go on under another key: their rows for single dates, and the copy that carries on."""
+"""Series that end and go on under another key: their rows for single dates, and the copy that
+carries on.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -13,7 +15,9 @@ from gateway.store import followups
 from gateway.store.schema import INVITEE, follow_up, follow_up_date, participant
 
 OWN = ("key", "uid", "sequence", "edition", "created_at", "answer_by")
-"""What no copy has from its original: its name, what the gateway knows of it, and by when that was to be answered."""
+"""What no copy has from its original: its name, what the gateway knows of it, and by when that was
+to be answered.
+"""
 INVITED = ("name", "email_invite")
 
 
@@ -31,17 +35,32 @@ class DateRow:
 def dates(connection: Connection, key: str, since: Moment) -> list[tuple[Moment, DateRow]]:
     """The dates that begin, by their names, at `since` or later: name and row."""
     names = _since(connection, follow_up_date, key, since)
-    rows = connection.execute(sa.select(follow_up_date).where(
-        follow_up_date.c.follow_up == key, follow_up_date.c.original_start.in_(names)).order_by(follow_up_date.c.original_start))
-    return [(names[row.original_start], DateRow(row.original_start, row.start_at, row.end_at, row.cancelled, row.cancel_reason))
-            for row in rows]
+    rows = connection.execute(
+        sa.select(follow_up_date)
+        .where(follow_up_date.c.follow_up == key, follow_up_date.c.original_start.in_(names))
+        .order_by(follow_up_date.c.original_start)
+    )
+    return [
+        (
+            names[row.original_start],
+            DateRow(row.original_start, row.start_at, row.end_at, row.cancelled, row.cancel_reason),
+        )
+        for row in rows
+    ]
 
 
 def single_dates(connection: Connection, key: str, since: Moment) -> dict[datetime, Moment]:
-    """The dates from then on that somebody is invited to alone: as they stand there → their names."""
+    """The dates from then on that somebody is invited to alone: as they stand there → their
+    names.
+    """
     names = _since(connection, participant, key, since)
-    there = connection.execute(sa.select(participant.c.original_start).where(
-        participant.c.follow_up == key, participant.c.original_start.in_(names), ~participant.c.removed)).scalars()
+    there = connection.execute(
+        sa.select(participant.c.original_start).where(
+            participant.c.follow_up == key,
+            participant.c.original_start.in_(names),
+            ~participant.c.removed,
+        )
+    ).scalars()
     return {one: names[one] for one in there}
 
 
@@ -49,37 +68,77 @@ def shorten(connection: Connection, key: str, rrule: str, before: Moment) -> Non
     """Give a series a rule that ends, and take away what is said of dates from `before` on."""
     gone = list(_since(connection, follow_up_date, key, before))
     connection.execute(sa.update(follow_up).where(follow_up.c.key == key).values(rrule=rrule))
-    connection.execute(sa.delete(follow_up_date).where(follow_up_date.c.follow_up == key, follow_up_date.c.original_start.in_(gone)))
+    connection.execute(
+        sa.delete(follow_up_date).where(
+            follow_up_date.c.follow_up == key, follow_up_date.c.original_start.in_(gone)
+        )
+    )
 
 
-def _since(connection: Connection, table: sa.Table, key: str, since: Moment) -> dict[datetime, Moment]:
+def _since(
+    connection: Connection, table: sa.Table, key: str, since: Moment
+) -> dict[datetime, Moment]:
     return {at: one for at, one in followups.names(connection, table, key).items() if one >= since}
 
 
-def copy(connection: Connection, key: str, name: str, values: Mapping[str, Any], own: Iterable[DateRow],
-         moved: Mapping[datetime, datetime]) -> str:
-    """A new follow-up with the properties and the present participants of another. Returns its key: `name`, or a free one like it.
+def copy(
+    connection: Connection,
+    key: str,
+    name: str,
+    values: Mapping[str, Any],
+    own: Iterable[DateRow],
+    moved: Mapping[datetime, datetime],
+) -> str:
+    """A new follow-up with the properties and the present participants of another. Returns its key:
+    `name`, or a free one like it.
 
-    `moved`: dates of the other → what they are called here; whoever is invited to one of them alone moves along with it.
+    `moved`: dates of the other → what they are called here; whoever is invited to one of them alone
+    moves along with it.
     """
     row = connection.execute(sa.select(follow_up).where(follow_up.c.key == key)).one()
     fresh, number = name, 1
-    while connection.execute(sa.select(follow_up.c.key).where(follow_up.c.key == fresh)).first() is not None:
+    while (
+        connection.execute(sa.select(follow_up.c.key).where(follow_up.c.key == fresh)).first()
+        is not None
+    ):
         number += 1
         fresh = f"{name}-{number}"
     kept = {column: value for column, value in row._mapping.items() if column not in OWN}
     connection.execute(sa.insert(follow_up).values(kept | dict(values) | {"key": fresh}))
     invited = (*INVITEE, *INVITED)
-    present = sa.select(sa.literal(fresh), *(participant.c[column] for column in invited)).where(
-        participant.c.follow_up == key, participant.c.original_start.is_(None), ~participant.c.removed).order_by(participant.c.id)
+    present = (
+        sa.select(sa.literal(fresh), *(participant.c[column] for column in invited))
+        .where(
+            participant.c.follow_up == key,
+            participant.c.original_start.is_(None),
+            ~participant.c.removed,
+        )
+        .order_by(participant.c.id)
+    )
     connection.execute(sa.insert(participant).from_select(["follow_up", *invited], present))
-    single = connection.execute(sa.select(participant).where(
-        participant.c.follow_up == key, participant.c.original_start.in_(moved), ~participant.c.removed).order_by(participant.c.id)).all()
+    single = connection.execute(
+        sa.select(participant)
+        .where(
+            participant.c.follow_up == key,
+            participant.c.original_start.in_(moved),
+            ~participant.c.removed,
+        )
+        .order_by(participant.c.id)
+    ).all()
     if single:
-        connection.execute(sa.insert(participant), [
-            {"follow_up": fresh, "original_start": moved[row.original_start]} | {column: row._mapping[column] for column in invited}
-            for row in single])
-        connection.execute(sa.update(participant).where(participant.c.id.in_([row.id for row in single])).values(removed=True))
+        connection.execute(
+            sa.insert(participant),
+            [
+                {"follow_up": fresh, "original_start": moved[row.original_start]}
+                | {column: row._mapping[column] for column in invited}
+                for row in single
+            ],
+        )
+        connection.execute(
+            sa.update(participant)
+            .where(participant.c.id.in_([row.id for row in single]))
+            .values(removed=True)
+        )
     rows = [{"follow_up": fresh, **asdict(one)} for one in own]
     if rows:
         connection.execute(sa.insert(follow_up_date), rows)

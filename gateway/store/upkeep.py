@@ -1,4 +1,6 @@
-"""What a store needs from time to time to stay small and fast; nothing depends on when it is done, or by whom."""
+"""What a store needs from time to time to stay small and fast; nothing depends on when it is done,
+or by whom.
+"""
 
 from datetime import datetime, timedelta
 
@@ -13,12 +15,18 @@ FORGET = timedelta(days=1)
 
 
 def tidy(store: Store, now: datetime) -> int:
-    """Forget the leases of gateways long gone, and let SQLite refresh its statistics. Returns how many leases went."""
+    """Forget the leases of gateways long gone, and let SQLite refresh its statistics. Returns how
+    many leases went.
+    """
     with store.write() as connection:
         if store.is_sqlite:
             connection.exec_driver_sql("PRAGMA optimize")  # PostgreSQL has its autovacuum
         journal.adopt(connection)
         pace.forget(connection, now)
-        # Only those that say that a gateway lives: the others keep fencing numbers, which never go back.
-        gone = sa.delete(lease).where(lease.c.name.startswith(leases.GATEWAY, autoescape=True), lease.c.expires_at < now - FORGET)
+        # Only those that say that a gateway lives: the others keep fencing numbers, which never go
+        # back.
+        gone = sa.delete(lease).where(
+            lease.c.name.startswith(leases.GATEWAY, autoescape=True),
+            lease.c.expires_at < now - FORGET,
+        )
         return connection.execute(gone).rowcount

@@ -8,16 +8,28 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 
-def one(connection: Connection, table: sa.Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+def one(
+    connection: Connection, table: sa.Table, key: Mapping[str, Any], values: Mapping[str, Any]
+) -> None:
     """Make the row of that key hold these values."""
-    connection.execute(_insert(connection, table, key, values).on_conflict_do_update(index_elements=list(key), set_=dict(values)))
+    connection.execute(
+        _insert(connection, table, key, values).on_conflict_do_update(
+            index_elements=list(key), set_=dict(values)
+        )
+    )
 
 
-def unless_there(connection: Connection, table: sa.Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+def unless_there(
+    connection: Connection, table: sa.Table, key: Mapping[str, Any], values: Mapping[str, Any]
+) -> None:
     """Make a row of that key where there is none; another's that is being made is waited for."""
-    connection.execute(_insert(connection, table, key, values).on_conflict_do_nothing(index_elements=list(key)))
+    connection.execute(
+        _insert(connection, table, key, values).on_conflict_do_nothing(index_elements=list(key))
+    )
 
 
-def _insert(connection: Connection, table: sa.Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> Any:
+def _insert(
+    connection: Connection, table: sa.Table, key: Mapping[str, Any], values: Mapping[str, Any]
+) -> Any:
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     return dialect.insert(table).values(**key, **values)

@@ -1,4 +1,6 @@
-"""What the store tells people: the rows that `status` prints, read in a fixed number of queries however many there are."""
+"""What the store tells people: the rows that `status` prints, read in a fixed number of queries
+however many there are.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -17,7 +19,9 @@ from gateway.store.schema import follow_up, follow_up_date, invitation
 
 @dataclass(frozen=True, slots=True)
 class InstanceRow:
-    """One date with an answer or a change of its own; `instance` is its original start, RFC 3339 in UTC or a plain date."""
+    """One date with an answer or a change of its own; `instance` is its original start, RFC 3339 in
+    UTC or a plain date.
+    """
 
     instance: str
     status: str
@@ -26,9 +30,11 @@ class InstanceRow:
 
 @dataclass(frozen=True, slots=True)
 class StatusRow:
-    """One participant, as in contract.md §2. `address`: where mail goes, or would go; `note`: why none does.
+    """One participant, as in contract.md §2. `address`: where mail goes, or would go; `note`: why
+    none does.
 
-    `original_start`: the one date that he is invited to, RFC 3339 in UTC or a plain date; None: all of it.
+    `original_start`: the one date that he is invited to, RFC 3339 in UTC or a plain date; None: all
+    of it.
     """
 
     follow_up: str
@@ -48,56 +54,99 @@ class StatusRow:
 
 
 def status_rows(connection: Connection, key: str | None = None) -> list[StatusRow]:
-    """The participants of a follow-up, or of all, without removed ones. A follow-up that is not there has none."""
+    """The participants of a follow-up, or of all, without removed ones. A follow-up that is not
+    there has none.
+    """
     members = [one for one in followups.members(connection, key) if not one.removed]
     cancelled, dates = _cancelled(connection, key), _dates(connection, key)
     letters = _invitations(connection, key)
-    return [_row(one, one.follow_up in cancelled, dates.get(one.follow_up, {}), letters.get(one.id, [])) for one in members]
+    return [
+        _row(one, one.follow_up in cancelled, dates.get(one.follow_up, {}), letters.get(one.id, []))
+        for one in members
+    ]
 
 
 def known(connection: Connection, key: str) -> bool:
     """Whether there is such a follow-up."""
-    return connection.execute(sa.select(follow_up.c.key).where(follow_up.c.key == key)).first() is not None
+    return (
+        connection.execute(sa.select(follow_up.c.key).where(follow_up.c.key == key)).first()
+        is not None
+    )
 
 
-def _row(member: Member, cancelled: bool, dates: Mapping[Moment, bool], letters: list[Invitation]) -> StatusRow:
+def _row(
+    member: Member, cancelled: bool, dates: Mapping[Moment, bool], letters: list[Invitation]
+) -> StatusRow:
     series = member.standings[None]
-    # What was cancelled a moment ago is so for everybody, whether or not the planner has been there.
+    # What was cancelled a moment ago is so for everybody, whether or not the planner has been
+    # there.
     gone = cancelled or (member.date is not None and dates.get(member.date, False))
     series = replace(series, cancelled=series.cancelled or gone)
     code = status.code(member.role, series)
-    letter = next((one for one in letters if one.address.lower() == member.address.lower()), letters[-1] if letters else None)
+    letter = next(
+        (one for one in letters if one.address.lower() == member.address.lower()),
+        letters[-1] if letters else None,
+    )
     return StatusRow(
-        follow_up=member.follow_up, key=member.key, name=member.name, address=member.address or next(iter(member.addresses), ""),
-        email_invite=member.email_invite, code=int(code), status=code.word, reply=series.reply, comment=series.comment,
-        delivery=letter.delivery if letter else Delivery.NONE, conflict=member.conflict,
+        follow_up=member.follow_up,
+        key=member.key,
+        name=member.name,
+        address=member.address or next(iter(member.addresses), ""),
+        email_invite=member.email_invite,
+        code=int(code),
+        status=code.word,
+        reply=series.reply,
+        comment=series.comment,
+        delivery=letter.delivery if letter else Delivery.NONE,
+        conflict=member.conflict,
         instances=tuple(_instances(member, cancelled, dates)) if member.date is None else (),
-        note=member.note or (letter.delivery_text if letter else ""), original_start=codec.moment(member.date) or None)
+        note=member.note or (letter.delivery_text if letter else ""),
+        original_start=codec.moment(member.date) or None,
+    )
 
 
-def _instances(member: Member, cancelled: bool, dates: Mapping[Moment, bool]) -> Iterator[InstanceRow]:
+def _instances(
+    member: Member, cancelled: bool, dates: Mapping[Moment, bool]
+) -> Iterator[InstanceRow]:
     """A date without an answer of its own has the series'."""
     own = {moment for moment in member.standings if moment is not None}
     for moment in sorted(own | dates.keys(), key=codec.moment):
         standing = member.standings.get(moment, member.standings[None])
-        standing = replace(standing, cancelled=standing.cancelled or cancelled or dates.get(moment, False))
-        yield InstanceRow(codec.moment(moment), status.code(member.role, standing).word, standing.reply)
+        standing = replace(
+            standing, cancelled=standing.cancelled or cancelled or dates.get(moment, False)
+        )
+        yield InstanceRow(
+            codec.moment(moment), status.code(member.role, standing).word, standing.reply
+        )
 
 
 def _cancelled(connection: Connection, key: str | None) -> set[str]:
     query = sa.select(follow_up.c.key).where(follow_up.c.cancelled)
-    return {row.key for row in connection.execute(query if key is None else query.where(follow_up.c.key == key))}
+    return {
+        row.key
+        for row in connection.execute(query if key is None else query.where(follow_up.c.key == key))
+    }
 
 
 def _dates(connection: Connection, key: str | None) -> dict[str, dict[Moment, bool]]:
     """Dates with data of their own by follow-up → whether each is cancelled."""
-    query = (sa.select(follow_up_date, follow_up.c.all_day, follow_up.c.timezone)
-             .join(follow_up, follow_up.c.key == follow_up_date.c.follow_up)
-             .where(follow_up_date.c.cancelled | follow_up_date.c.start_at.is_not(None) | follow_up_date.c.end_at.is_not(None)))
+    query = (
+        sa.select(follow_up_date, follow_up.c.all_day, follow_up.c.timezone)
+        .join(follow_up, follow_up.c.key == follow_up_date.c.follow_up)
+        .where(
+            follow_up_date.c.cancelled
+            | follow_up_date.c.start_at.is_not(None)
+            | follow_up_date.c.end_at.is_not(None)
+        )
+    )
     found: dict[str, dict[Moment, bool]] = {}
-    rows: Any = connection.execute(query if key is None else query.where(follow_up_date.c.follow_up == key))
+    rows: Any = connection.execute(
+        query if key is None else query.where(follow_up_date.c.follow_up == key)
+    )
     for row in rows:
-        found.setdefault(row.follow_up, {})[columns.moment(row.original_start, row.all_day, row.timezone)] = row.cancelled
+        found.setdefault(row.follow_up, {})[
+            columns.moment(row.original_start, row.all_day, row.timezone)
+        ] = row.cancelled
     return found
 
 
@@ -105,6 +154,8 @@ def _invitations(connection: Connection, key: str | None) -> dict[int, list[Invi
     """All addresses that each participant ever had, oldest first."""
     query = sa.select(invitation).order_by(invitation.c.id)
     found: dict[int, list[Invitation]] = {}
-    for row in connection.execute(query if key is None else query.where(invitation.c.follow_up == key)):
+    for row in connection.execute(
+        query if key is None else query.where(invitation.c.follow_up == key)
+    ):
         found.setdefault(row.participant, []).append(invitations.from_row(row))
     return found

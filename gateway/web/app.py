@@ -1,14 +1,12 @@
 """Routes of the page and the API.
 
-Standards: HTTP (RFC 9110), problem details (RFC 9457), server-sent events (WHATWG HTML §9.2), CSP level 3.
-On failure: an unreachable store answers 503 as a problem; the process itself stays healthy (`/healthz`) and says so
-(`/readyz`).
-Security: there is no sign-in yet, so `serve` refuses to listen beyond loopback, and a request must name a loopback
-host: a
-foreign page that points its own name at 127.0.0.1 (DNS rebinding) gets 421. Nothing here changes anything; only GET
-and HEAD
-are known. No inline code, no resource from elsewhere, no caching of what people answered.
-Limits: `PAGE_FOLLOW_UPS` cards on the page, `feed.MAX_STREAMS` streams.
+Standards: HTTP (RFC 9110), problem details (RFC 9457), server-sent events (WHATWG HTML §9.2), CSP
+level 3. On failure: an unreachable store answers 503 as a problem; the process itself stays healthy
+(`/healthz`) and says so (`/readyz`). Security: there is no sign-in yet, so `serve` refuses to
+listen beyond loopback, and a request must name a loopback host: a foreign page that points its own
+name at 127.0.0.1 (DNS rebinding) gets 421. Nothing here changes anything; only GET and HEAD are
+known. No inline code, no resource from elsewhere, no caching of what people answered. Limits:
+`PAGE_FOLLOW_UPS` cards on the page, `feed.MAX_STREAMS` streams.
 """
 
 import asyncio
@@ -36,8 +34,10 @@ PAGE_FOLLOW_UPS = 200
 RETRY_MILLISECONDS = 2000
 
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-                               "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -47,8 +47,12 @@ HEADERS = {
     "X-Frame-Options": "DENY",
 }
 
-STATUS = {InputError: HTTPStatus.UNPROCESSABLE_ENTITY, NotFound: HTTPStatus.NOT_FOUND, Refused: HTTPStatus.CONFLICT,
-          StoreError: HTTPStatus.SERVICE_UNAVAILABLE}
+STATUS = {
+    InputError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    NotFound: HTTPStatus.NOT_FOUND,
+    Refused: HTTPStatus.CONFLICT,
+    StoreError: HTTPStatus.SERVICE_UNAVAILABLE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +66,27 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What the page is made of, read in one view of the store: at most so many follow-ups, and the newest journal
-    number."""
+    """What the page is made of, read in one view of the store: at most so many follow-ups, and the
+    newest journal number.
+    """
 
     follow_ups: Sequence[page.FollowUp]
     newest: int
 
 
-def create(feed: Feed, shown: Callable[[int], Shown], checks: Callable[[], Sequence[Check]]) -> FastAPI:
-    """The application. `shown` (given the most follow-ups wanted) and `checks` read the store, in a thread of their
-    own."""
-    app = FastAPI(title="invite-gateway", version=__version__, openapi_url="/api/openapi.json", docs_url=None,
-                  redoc_url=None)
+def create(
+    feed: Feed, shown: Callable[[int], Shown], checks: Callable[[], Sequence[Check]]
+) -> FastAPI:
+    """The application. `shown` (given the most follow-ups wanted) and `checks` read the store, in a
+    thread of their own.
+    """
+    app = FastAPI(
+        title="invite-gateway",
+        version=__version__,
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
     _problems(app)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
 
@@ -91,29 +104,45 @@ def create(feed: Feed, shown: Callable[[int], Shown], checks: Callable[[], Seque
     async def health() -> dict[str, str]:
         return {"status": "ok"}
 
-    @app.get("/readyz", summary="The store and what hangs on it can be used",
-             responses={503: {"description": "Not ready"}})
+    @app.get(
+        "/readyz",
+        summary="The store and what hangs on it can be used",
+        responses={503: {"description": "Not ready"}},
+    )
     async def ready() -> JSONResponse:
         found = await asyncio.to_thread(checks)
         good = all(check.ok for check in found)
-        body = {"status": "ok" if good else "not ready",
-                "checks": [{"name": check.name, "ok": check.ok, "text": check.text} for check in found]}
+        body = {
+            "status": "ok" if good else "not ready",
+            "checks": [{"name": check.name, "ok": check.ok, "text": check.text} for check in found],
+        }
         return JSONResponse(body, HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE)
 
     def free() -> None:
         if feed.full:
-            raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "too many event streams are open",
-                                {"Retry-After": "10"})
+            raise HTTPException(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "too many event streams are open",
+                {"Retry-After": "10"},
+            )
 
-    @app.get("/api/v1/events", response_class=EventSourceResponse, summary="The journal as it grows",
-             dependencies=[Depends(free)])
+    @app.get(
+        "/api/v1/events",
+        response_class=EventSourceResponse,
+        summary="The journal as it grows",
+        dependencies=[Depends(free)],
+    )
     async def events(
-        last_event_id: Annotated[int | None, Header(ge=0,
-                                                    description="The number of the last entry that was seen.")] = None,
-        after: Annotated[int | None, Query(ge=0, description="The same, for a first connection.")] = None,
+        last_event_id: Annotated[
+            int | None, Header(ge=0, description="The number of the last entry that was seen.")
+        ] = None,
+        after: Annotated[
+            int | None, Query(ge=0, description="The same, for a first connection.")
+        ] = None,
     ) -> AsyncIterator[ServerSentEvent]:
-        """Entries after the given number, else all, each with its number as event id; `reset` when the journal begins
-        anew."""
+        """Entries after the given number, else all, each with its number as event id; `reset` when
+        the journal begins anew.
+        """
         last = last_event_id if last_event_id is not None else after or 0
         yield ServerSentEvent(comment="journal", retry=RETRY_MILLISECONDS)
         async for entry in feed.entries(last):
@@ -125,9 +154,18 @@ def create(feed: Feed, shown: Callable[[int], Shown], checks: Callable[[], Seque
 
 def _entry(entry: journal.Entry) -> dict[str, Any]:
     return {
-        "id": entry.id, "at": codec.moment(entry.at), "event": entry.event, "follow_up": entry.follow_up,
-        "participant": entry.participant, "instance": codec.moment(entry.instance) or None, "before": entry.before,
-        "after": entry.after, "by": entry.by, "channel": entry.channel, "detail": entry.detail}
+        "id": entry.id,
+        "at": codec.moment(entry.at),
+        "event": entry.event,
+        "follow_up": entry.follow_up,
+        "participant": entry.participant,
+        "instance": codec.moment(entry.instance) or None,
+        "before": entry.before,
+        "after": entry.after,
+        "by": entry.by,
+        "channel": entry.channel,
+        "detail": entry.detail,
+    }
 
 
 def _problems(app: FastAPI) -> None:
@@ -140,31 +178,48 @@ def _problems(app: FastAPI) -> None:
     async def invalid(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
         first = error.errors()[0]
-        return _problem(HTTPStatus.UNPROCESSABLE_ENTITY,
-                        f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}")
+        return _problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}",
+        )
 
     async def ours(request: Request, error: Exception) -> JSONResponse:
-        code = next((code for kind, code in STATUS.items() if isinstance(error, kind)),
-                    HTTPStatus.INTERNAL_SERVER_ERROR)
+        code = next(
+            (code for kind, code in STATUS.items() if isinstance(error, kind)),
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+        )
         return _problem(code, str(error))
 
-    for code in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.SERVICE_UNAVAILABLE):
+    for code in (
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    ):
         app.add_exception_handler(code, http)
     app.add_exception_handler(RequestValidationError, invalid)
+
     async def broken(request: Request, error: Exception) -> JSONResponse:
-        return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "a fault of this program; its log has the details")
+        return _problem(
+            HTTPStatus.INTERNAL_SERVER_ERROR, "a fault of this program; its log has the details"
+        )
 
     app.add_exception_handler(GatewayError, ours)
     app.add_exception_handler(Exception, broken)
 
 
 def _problem(code: HTTPStatus, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    return JSONResponse({"type": "about:blank", "title": code.phrase, "status": code.value, "detail": detail}, code,
-                        headers=headers, media_type="application/problem+json")
+    return JSONResponse(
+        {"type": "about:blank", "title": code.phrase, "status": code.value, "detail": detail},
+        code,
+        headers=headers,
+        media_type="application/problem+json",
+    )
 
 
 class Guard:
-    """Outermost, around faults and streams too: only loopback host names come in, and the security headers go out."""
+    """Outermost, around faults and streams too: only loopback host names come in, and the security
+    headers go out.
+    """
 
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -177,17 +232,25 @@ class Guard:
         async def guarded(message: Any) -> None:
             if message["type"] == "http.response.start":
                 present = {name.lower() for name, _ in message["headers"]}
-                message["headers"] = [*message["headers"], *(
-                    (name.lower().encode(), value.encode()) for name, value in HEADERS.items()
-                    if name.lower().encode() not in present)]
+                message["headers"] = [
+                    *message["headers"],
+                    *(
+                        (name.lower().encode(), value.encode())
+                        for name, value in HEADERS.items()
+                        if name.lower().encode() not in present
+                    ),
+                ]
             await send(message)
 
-        host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
+        host = next(
+            (value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), ""
+        )
         if settings.is_loopback(_without_port(host)):
             await self.app(scope, receive, guarded)
         else:
-            await _problem(HTTPStatus.MISDIRECTED_REQUEST, "this gateway answers to loopback names only")(scope,
-                receive, guarded)
+            await _problem(
+                HTTPStatus.MISDIRECTED_REQUEST, "this gateway answers to loopback names only"
+            )(scope, receive, guarded)
 
 
 def _without_port(host: str) -> str:

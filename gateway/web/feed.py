@@ -1,11 +1,10 @@
 """The journal as a live stream: one look at the store serves every open page.
 
-Standards: server-sent events (WHATWG HTML §9.2) carry the journal's own numbers as event ids, so a client that was away
-resumes where it stopped (Last-Event-ID).
-On failure: while the store cannot be read the streams stay open and silent, and go on where they were; nothing is
-skipped.
-Limits: `MAX_STREAMS` streams at a time; one read of at most `BATCH` entries per stream and turn; nobody listening,
-nobody looking.
+Standards: server-sent events (WHATWG HTML §9.2) carry the journal's own numbers as event ids, so a
+client that was away resumes where it stopped (Last-Event-ID). On failure: while the store cannot be
+read the streams stay open and silent, and go on where they were; nothing is skipped. Limits:
+`MAX_STREAMS` streams at a time; one read of at most `BATCH` entries per stream and turn; nobody
+listening, nobody looking.
 """
 
 import asyncio
@@ -46,7 +45,9 @@ class Feed:
         return self.streams >= MAX_STREAMS
 
     def look(self) -> None:
-        """Somebody in this process has just committed: look now instead of at the next turn. From any thread."""
+        """Somebody in this process has just committed: look now instead of at the next turn. From
+        any thread.
+        """
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._look.set)
 
@@ -67,8 +68,8 @@ class Feed:
     async def entries(self, last: int) -> AsyncIterator[journal.Entry]:
         """Journal entries beyond number `last`, as they come, until the feed stops.
 
-        An entry of event `RESET` comes first when the journal does not hold number `last`: it is another store than the one the
-        client knew, and what he shows is void.
+        An entry of event `RESET` comes first when the journal does not hold number `last`: it is
+        another store than the one the client knew, and what he shows is void.
         """
         with self._counted():
             if last and (begins := await self._begins(last)) != last:
@@ -113,12 +114,16 @@ class Feed:
     async def _pause(self, stopping: "asyncio.Task[bool]") -> None:
         looking = asyncio.create_task(self._look.wait())
         timeout = self.poll_seconds if self.streams else None
-        await asyncio.wait((looking, stopping), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(
+            (looking, stopping), timeout=timeout, return_when=asyncio.FIRST_COMPLETED
+        )
         looking.cancel()
         self._look.clear()
 
     async def _begins(self, last: int) -> int:
-        """`last` where the journal holds it, or where the store does not tell at the moment; else the newest number."""
+        """`last` where the journal holds it, or where the store does not tell at the moment; else
+        the newest number.
+        """
         try:
             return await asyncio.to_thread(self._read_beginning, last)
         except StoreError:
@@ -128,7 +133,8 @@ class Feed:
         try:
             return await asyncio.to_thread(self._read_after, last)
         except StoreError:
-            self._newest = -1  # `_refresh` tells of the failure; when it is over the same entries are asked for again
+            # `_refresh` tells of the failure; when it is over the same entries are asked for again
+            self._newest = -1
             return []
 
     def _read_newest(self) -> int:

@@ -20,7 +20,9 @@ KEPT = timedelta(days=1)
 
 
 def shown(store: Store, mail: Mail, most: int) -> app.Shown:
-    """At most so many follow-ups, the next one first, and the journal number up to which they are told."""
+    """At most so many follow-ups, the next one first, and the journal number up to which they are
+    told.
+    """
     with store.read() as connection:
         newest = journal.newest(connection)
         items = agenda.ahead(connection, datetime.now(UTC) - KEPT, most, mail.timezone)
@@ -46,15 +48,34 @@ def checks(store: Store) -> Sequence[app.Check]:
 
 def _card(item: agenda.Item, rows: Sequence[page.Participant]) -> page.FollowUp:
     return page.FollowUp(
-        key=item.key, title=item.title, kind=item.kind, owner=item.owner, start=item.start, end=item.end,
-        timezone=item.timezone, location=item.location, deadline=item.deadline, cancelled=item.cancelled,
-        series=item.series, participants=tuple(rows))
+        key=item.key,
+        title=item.title,
+        kind=item.kind,
+        owner=item.owner,
+        start=item.start,
+        end=item.end,
+        timezone=item.timezone,
+        location=item.location,
+        deadline=item.deadline,
+        cancelled=item.cancelled,
+        series=item.series,
+        participants=tuple(rows),
+    )
 
 
 def _row(member: Member, letter: Invitation | None) -> page.Participant:
     standing = member.standings[None]
     return page.Participant(
-        key=str(member.id), name=member.name, address=member.address, role=member.role,
-        code=status.code(member.role, standing), reply=standing.reply, comment=standing.comment,
-        delivery=letter.delivery if letter else Delivery.NONE, email_invite=member.email_invite,
-        conflict=member.conflict, note=member.note or (letter.delivery_text if letter else ""), date=member.date)
+        key=str(member.id),
+        name=member.name,
+        address=member.address,
+        role=member.role,
+        code=status.code(member.role, standing),
+        reply=standing.reply,
+        comment=standing.comment,
+        delivery=letter.delivery if letter else Delivery.NONE,
+        email_invite=member.email_invite,
+        conflict=member.conflict,
+        note=member.note or (letter.delivery_text if letter else ""),
+        date=member.date,
+    )

@@ -1,8 +1,7 @@
 """What the page shows: follow-ups and participants in words a reader understands; pure.
 
-Icons are those of help page 000 (tick, cross, eye, struck out); each has its words beside it, so that no meaning hangs
-on a
-picture or a colour alone (WCAG 1.1.1, 1.4.1).
+Icons are those of help page 000 (tick, cross, eye, struck out); each has its words beside it, so
+that no meaning hangs on a picture or a colour alone (WCAG 1.1.1, 1.4.1).
 """
 
 from collections import Counter
@@ -41,7 +40,9 @@ class Participant:
 
 @dataclass(frozen=True, slots=True)
 class FollowUp:
-    """One card. `start`, `end`: UTC instants, or dates with an exclusive end; a task has a `deadline` instead."""
+    """One card. `start`, `end`: UTC instants, or dates with an exclusive end; a task has a
+    `deadline` instead.
+    """
 
     key: str
     title: str
@@ -58,16 +59,26 @@ class FollowUp:
 
 
 WORDS = {
-    Status.NOT_STARTED: "Accepted", Status.STARTED: "Accepted, started", Status.COMPLETED: "Accepted, completed",
-    Status.INVITATION: "Not answered", Status.MOVED: "Moved, asked again", Status.SEEN: "Seen",
-    Status.MOVED_SEEN: "Moved, seen", Status.DECLINED: "Declined", Status.CANCELLED: "Cancelled",
-    Status.ASSIGNED: "Assigned", Status.ASSIGNED_SEEN: "Assigned, seen",
+    Status.NOT_STARTED: "Accepted",
+    Status.STARTED: "Accepted, started",
+    Status.COMPLETED: "Accepted, completed",
+    Status.INVITATION: "Not answered",
+    Status.MOVED: "Moved, asked again",
+    Status.SEEN: "Seen",
+    Status.MOVED_SEEN: "Moved, seen",
+    Status.DECLINED: "Declined",
+    Status.CANCELLED: "Cancelled",
+    Status.ASSIGNED: "Assigned",
+    Status.ASSIGNED_SEEN: "Assigned, seen",
     Status.ASSIGNMENT_DECLINED: "Assignment declined",
 }
 
 DELIVERY = {
-    Delivery.QUEUED: "letter waiting", Delivery.SENT: "letter sent", Delivery.DEFERRED: "letter delayed",
-    Delivery.DELIVERED: "letter delivered", Delivery.UNDELIVERABLE: "cannot be reached",
+    Delivery.QUEUED: "letter waiting",
+    Delivery.SENT: "letter sent",
+    Delivery.DEFERRED: "letter delayed",
+    Delivery.DELIVERED: "letter delivered",
+    Delivery.UNDELIVERABLE: "cannot be reached",
 }
 
 
@@ -94,8 +105,13 @@ def words(participant: Participant) -> str:
 
 
 def delivery(participant: Participant) -> str:
-    """What became of the latest letter, where that still matters: not once an answer shows that it arrived."""
-    if participant.reply is not Reply.NEEDS_ACTION and participant.delivery in (Delivery.SENT, Delivery.DELIVERED):
+    """What became of the latest letter, where that still matters: not once an answer shows that it
+    arrived.
+    """
+    if participant.reply is not Reply.NEEDS_ACTION and participant.delivery in (
+        Delivery.SENT,
+        Delivery.DELIVERED,
+    ):
         return ""
     return DELIVERY.get(participant.delivery, "")
 
@@ -113,7 +129,9 @@ def when(follow_up: FollowUp) -> str:
     text = f"{_day(first)}, {first:%H:%M}"
     if isinstance(end, datetime):
         last = end.astimezone(zone)
-        text += f"–{last:%H:%M}" if last.date() == first.date() else f" – {_day(last)}, {last:%H:%M}"
+        text += (
+            f"–{last:%H:%M}" if last.date() == first.date() else f" – {_day(last)}, {last:%H:%M}"
+        )
     return f"{text}, {zone.key}"
 
 
@@ -122,7 +140,8 @@ def only(follow_up: FollowUp, participant: Participant) -> str:
     date = participant.date
     if date is None:
         return ""
-    return f"only {_day(date.astimezone(_zone(follow_up.timezone)) if isinstance(date, datetime) else date)}"
+    local = date.astimezone(_zone(follow_up.timezone)) if isinstance(date, datetime) else date
+    return f"only {_day(local)}"
 
 
 def totals(follow_ups: Iterable[FollowUp]) -> dict[str, int]:
@@ -136,14 +155,20 @@ def totals(follow_ups: Iterable[FollowUp]) -> dict[str, int]:
 
 
 def _answer(participant: Participant) -> str:
-    return {Reply.ACCEPTED: "accepted", Reply.DECLINED: "declined", Reply.DELEGATED: "declined",
-            Reply.TENTATIVE: "maybe"}.get(participant.reply, "waiting")
+    return {
+        Reply.ACCEPTED: "accepted",
+        Reply.DECLINED: "declined",
+        Reply.DELEGATED: "declined",
+        Reply.TENTATIVE: "maybe",
+    }.get(participant.reply, "waiting")
 
 
 def _day(value: date) -> str:
     # Not %a and %b: those follow the process's locale, and the page is in English.
     weekday = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[value.weekday()]
-    month = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")[value.month - 1]
+    month = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")[
+        value.month - 1
+    ]
     return f"{weekday} {value.day} {month} {value.year}"
 
 
@@ -151,21 +176,30 @@ def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name or "UTC")
     except (ZoneInfoNotFoundError, ValueError):
-        return ZoneInfo("UTC")  # a row written by hand may name no zone we know; its instants are right nevertheless
+        return ZoneInfo(
+            "UTC"
+        )  # a row written by hand may name no zone we know; its instants are right nevertheless
 
 
-_environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True,
-                                  undefined=jinja2.StrictUndefined,
-                                  trim_blocks=True, lstrip_blocks=True)
+_environment = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(TEMPLATES),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
 _environment.globals.update(icon=icon, words=words, delivery=delivery, when=when, only=only)
 
 
 def whole(follow_ups: Sequence[FollowUp], newest: int) -> str:
     """The page. `newest`: the journal number it was read at, where the live stream begins."""
-    return _environment.get_template("page.html").render(follow_ups=follow_ups, totals=totals(follow_ups),
-                                                         newest=newest)
+    return _environment.get_template("page.html").render(
+        follow_ups=follow_ups, totals=totals(follow_ups), newest=newest
+    )
 
 
 def listing(follow_ups: Sequence[FollowUp]) -> str:
     """The part of the page that changes, to be exchanged in place."""
-    return _environment.get_template("listing.html").render(follow_ups=follow_ups, totals=totals(follow_ups))
+    return _environment.get_template("listing.html").render(
+        follow_ups=follow_ups, totals=totals(follow_ups)
+    )

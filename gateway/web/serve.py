@@ -1,8 +1,8 @@
 """The page and the API on their socket: uvicorn inside the daemon's own event loop.
 
-On failure: an address that cannot be listened on is a `ConfigurationError`, before anything else starts.
-Security: without sign-in (a later version) only loopback addresses are accepted.
-Limits: on stop, streams end at once and other requests get `GRACE_SECONDS`.
+On failure: an address that cannot be listened on is a `ConfigurationError`, before anything else
+starts. Security: without sign-in (a later version) only loopback addresses are accepted. Limits: on
+stop, streams end at once and other requests get `GRACE_SECONDS`.
 """
 
 import asyncio
@@ -38,13 +38,17 @@ class _Server(uvicorn.Server):
 
 
 def listen(settings: Settings) -> socket.socket:
-    """A bound socket for `web.listen`. Raises `ConfigurationError` for an address that is not loopback or not free."""
+    """A bound socket for `web.listen`. Raises `ConfigurationError` for an address that is not
+    loopback or not free.
+    """
     host, _, port = settings.web.listen.rpartition(":")
     name = host.strip("[]")
     if not is_loopback(name):
         raise ConfigurationError(
-            f"web.listen: {settings.web.listen} can be reached from other machines, and this version has no sign-in for the "
-            "page and the API; use 127.0.0.1 (and a proxy that signs people in)")
+            f"web.listen: {settings.web.listen} can be reached from other machines, and this"
+            " version has no sign-in for the page and the API; use 127.0.0.1 (and a proxy that"
+            " signs people in)"
+        )
     family = socket.AF_INET6 if ":" in name else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -52,16 +56,29 @@ def listen(settings: Settings) -> socket.socket:
         bound.bind((name, int(port)))
     except OSError as error:
         bound.close()
-        raise ConfigurationError(f"web.listen: cannot listen on {settings.web.listen}: {error.strerror}") from error
+        raise ConfigurationError(
+            f"web.listen: cannot listen on {settings.web.listen}: {error.strerror}"
+        ) from error
     return bound
 
 
-async def serve(bound: socket.socket, feed: Feed, application: FastAPI, stop: asyncio.Event,
-                ready: asyncio.Event) -> None:
+async def serve(
+    bound: socket.socket,
+    feed: Feed,
+    application: FastAPI,
+    stop: asyncio.Event,
+    ready: asyncio.Event,
+) -> None:
     """Answer requests on `bound` until `stop` is set. `ready` is set once connections are taken."""
-    config = uvicorn.Config(app.Guard(application), log_config=None, access_log=False, lifespan="off",
-                            server_header=False,
-                            timeout_graceful_shutdown=GRACE_SECONDS, ws="none")
+    config = uvicorn.Config(
+        app.Guard(application),
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        ws="none",
+    )
     server = _Server(config, ready)
     # The feed ends first of all: open streams end with it, and uvicorn has nothing to wait for.
     async with asyncio.TaskGroup() as group:

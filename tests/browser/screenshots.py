@@ -1,7 +1,8 @@
-"""`make screenshots`: every kind of letter as Chromium shows it, for people to look at: var/screenshots/index.html.
+"""`make screenshots`: every kind of letter as Chromium shows it, for people to look at:
+var/screenshots/index.html.
 
-Each in both languages, 320 and 600 px wide, light and dark. What passes somebody's words on is plain text and shown as such.
-Nothing is judged here; tests/browser/test_letter_html.py does that.
+Each in both languages, 320 and 600 px wide, light and dark. What passes somebody's words on is
+plain text and shown as such. Nothing is judged here; tests/browser/test_letter_html.py does that.
 """
 
 from __future__ import annotations
@@ -31,31 +32,67 @@ overflow-wrap: anywhere; font: 14px/1.5 monospace }</style><pre>%s</pre>"""
 
 
 def letters() -> Iterator[tuple[str, Letter]]:
-    """Name and letter: all that can be told of a meeting, and every kind of follow-up in the letter that shows most of it."""
+    """Name and letter: all that can be told of a meeting, and every kind of follow-up in the letter
+    that shows most of it.
+    """
     for change in specimens.CHANGES:
         yield f"meeting-{change}", specimens.changed("meeting", change)
-    shown = (("rich", "moved"), ("listed", "updated"), ("all-day", "moved"), ("over-midnight", "invitation"), ("task", "moved"),
-             ("planned-call", "invitation"), ("call", "cancelled"), ("series", "invitation"), ("series-with-dates", "updated"),
-             ("series-with-dates", "moved"), ("answer-by", "invitation"),
-             ("answer-by", "cancelled"), ("answer-by", "reminder"), ("rich", "cancelled"), ("task", "reminder"),
-             ("all-day-series", "proposal_declined"), ("dates", "invitation"), ("one-date", "moved"), ("one-date", "cancelled"),
-             ("one-date", "asked_again"))
+    shown = (
+        ("rich", "moved"),
+        ("listed", "updated"),
+        ("all-day", "moved"),
+        ("over-midnight", "invitation"),
+        ("task", "moved"),
+        ("planned-call", "invitation"),
+        ("call", "cancelled"),
+        ("series", "invitation"),
+        ("series-with-dates", "updated"),
+        ("series-with-dates", "moved"),
+        ("answer-by", "invitation"),
+        ("answer-by", "cancelled"),
+        ("answer-by", "reminder"),
+        ("rich", "cancelled"),
+        ("task", "reminder"),
+        ("all-day-series", "proposal_declined"),
+        ("dates", "invitation"),
+        ("one-date", "moved"),
+        ("one-date", "cancelled"),
+        ("one-date", "asked_again"),
+    )
     for kind, change in shown:
         yield f"{kind}-{change}", specimens.changed(kind, change)
     yield "meeting-passed_on_to_you", specimens.delegated()
     yield "meeting-passed_on_by_you", specimens.passed_on()
     moved = specimens.changed("meeting", "moved")
-    before = replace(specimens.SINGLE, start=specimens.START - specimens.WEEK, end=specimens.START - specimens.WEEK + specimens.HOUR)
+    before = replace(
+        specimens.SINGLE,
+        start=specimens.START - specimens.WEEK,
+        end=specimens.START - specimens.WEEK + specimens.HOUR,
+    )
     yield "meeting-moved-elsewhere", replace(moved, before=before, timezone="America/New_York")
-    yield "words-with_answer", specimens.words("Jeg blir nok litt sen, men kommer.\n\nHilsen Ola", reply=Reply.ACCEPTED)
-    yield "words-of_a_stranger", specimens.words(
-        "Can I come instead?", remarks=Remarks(words="Can I come instead?", writer=Guest("Eva Lund", "eva@other.example"),
-                                               row=Guest("Hansen, Ola", "ola@ext.example"), reply_to="eva@other.example"))
+    yield (
+        "words-with_answer",
+        specimens.words("Jeg blir nok litt sen, men kommer.\n\nHilsen Ola", reply=Reply.ACCEPTED),
+    )
+    yield (
+        "words-of_a_stranger",
+        specimens.words(
+            "Can I come instead?",
+            remarks=Remarks(
+                words="Can I come instead?",
+                writer=Guest("Eva Lund", "eva@other.example"),
+                row=Guest("Hansen, Ola", "ola@ext.example"),
+                reply_to="eva@other.example",
+            ),
+        ),
+    )
 
 
 def page(one: Letter) -> str:
     """The HTML of a letter, or its plain text as a page."""
-    message = email.message_from_bytes(render.render(one, specimens.MAIL, specimens.SECRET), policy=email.policy.default)
+    message = email.message_from_bytes(
+        render.render(one, specimens.MAIL, specimens.SECRET), policy=email.policy.default
+    )
     if (body := message.get_body(("html",))) is not None:
         content: str = body.get_content()
         return content
@@ -63,14 +100,18 @@ def page(one: Letter) -> str:
 
 
 async def take(folder: Path, wanted: str = "") -> list[Path]:
-    """Write the pictures of all letters whose name contains `wanted`, and the page that shows them; returns their paths."""
+    """Write the pictures of all letters whose name contains `wanted`, and the page that shows them;
+    returns their paths.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     taken = []
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(**chromium.launch_options())
         for width in WIDTHS:
             for scheme in SCHEMES:
-                context = await browser.new_context(viewport={"width": width, "height": 400}, color_scheme=scheme)  # type: ignore[arg-type]
+                context = await browser.new_context(
+                    viewport={"width": width, "height": 400}, color_scheme=scheme
+                )  # type: ignore[arg-type]
                 tab = await context.new_page()
                 for name, one in letters():
                     for language in specimens.LANGUAGES if wanted in name else ():
@@ -88,14 +129,22 @@ def _index(taken: list[Path]) -> str:
     groups: dict[str, list[str]] = {}
     for path in taken:
         groups.setdefault(path.stem.rsplit("-", 2)[0], []).append(path.name)
-    rows = (f"<h2>{name}</h2><p>" + "".join(f'<img src="{file}" alt="{file}"> ' for file in files) for name, files in groups.items())
-    return ('<!DOCTYPE html><meta charset="utf-8"><title>Letters</title>'
-            "<style>body { background: #888; font-family: sans-serif } img { vertical-align: top }</style>" + "\n".join(rows))
+    rows = (
+        f"<h2>{name}</h2><p>" + "".join(f'<img src="{file}" alt="{file}"> ' for file in files)
+        for name, files in groups.items()
+    )
+    return (
+        '<!DOCTYPE html><meta charset="utf-8"><title>Letters</title>'
+        "<style>body { background: #888; font-family: sans-serif } img { vertical-align: top }</style>"
+        + "\n".join(rows)
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Pictures of every kind of letter.")
-    parser.add_argument("wanted", nargs="?", default="", help="only letters whose name contains this")
+    parser.add_argument(
+        "wanted", nargs="?", default="", help="only letters whose name contains this"
+    )
     taken = asyncio.run(take(FOLDER, parser.parse_args().wanted))
     print(f"{len(taken)} pictures: {FOLDER / 'index.html'}")
 

@@ -1,4 +1,6 @@
-"""The HTML of letters in a real browser: no sideways scrolling, buttons that fingers hit, dark mode, and no request out."""
+"""The HTML of letters in a real browser: no sideways scrolling, buttons that fingers hit, dark
+mode, and no request out.
+"""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -24,12 +26,21 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 def pages() -> list[str]:
-    """The letters that are hardest to lay out, and one in every language: its buttons must fit a narrow screen, too."""
+    """The letters that are hardest to lay out, and one in every language: its buttons must fit a
+    narrow screen, too.
+    """
     found = []
-    for kind, change in (("rich", "moved"), ("series-with-dates", "updated"), ("listed", "cancelled"), ("rich", "cancelled"),
-                         ("answer-by", "reminder")):
+    for kind, change in (
+        ("rich", "moved"),
+        ("series-with-dates", "updated"),
+        ("listed", "cancelled"),
+        ("rich", "cancelled"),
+        ("answer-by", "reminder"),
+    ):
         for language in i18n.available() if change == "moved" else specimens.LANGUAGES:
-            one = replace(specimens.changed(kind, change), language=language, timezone="America/New_York")
+            one = replace(
+                specimens.changed(kind, change), language=language, timezone="America/New_York"
+            )
             one = replace(one, edition=replace(one.edition, location="x" * 200))
             found.append(screenshots.page(one))
     return found
@@ -38,27 +49,42 @@ def pages() -> list[str]:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 600, 1400])
 async def test_letters_fit_every_screen(browser: Browser, width: int, scheme: str) -> None:
-    context = await browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)  # type: ignore[arg-type]
+    context = await browser.new_context(
+        viewport={"width": width, "height": 800}, color_scheme=scheme
+    )  # type: ignore[arg-type]
     page, requests = await context.new_page(), list[Request]()
     page.on("request", lambda request: requests.append(request))
     for html in pages():
         await page.set_content(html)
         assert await page.evaluate("document.documentElement.scrollWidth") <= width
-        card = await page.evaluate("getComputedStyle(document.querySelector('.card')).backgroundColor")
+        card = await page.evaluate(
+            "getComputedStyle(document.querySelector('.card')).backgroundColor"
+        )
         assert card == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(22, 27, 34)")
         boxes = [await link.bounding_box() for link in await page.query_selector_all("a.answer")]
-        assert all(box is not None and box["height"] >= 44 and box["width"] >= 44 for box in boxes), "WCAG 2.5.5"
+        assert all(
+            box is not None and box["height"] >= 44 and box["width"] >= 44 for box in boxes
+        ), "WCAG 2.5.5"
         assert len({box["y"] for box in boxes if box}) <= 1, "yes, maybe, no stand in one row"
     assert requests == [], "nothing is loaded"
     await context.close()
 
 
 async def test_pictures_of_letters_to_look_at(tmp_path: Path) -> None:
-    """What `make screenshots` writes: each letter in each language, width and scheme, and a page that shows them."""
+    """What `make screenshots` writes: each letter in each language, width and scheme, and a page
+    that shows them.
+    """
     name = "words-with_answer"
     pictures = {path.name: path.read_bytes() for path in await screenshots.take(tmp_path, name)}
-    assert set(pictures) == {f"{name}-{language}-{width}-{scheme}.png" for language in specimens.LANGUAGES
-                             for width in (320, 600) for scheme in ("light", "dark")}
-    assert all(int.from_bytes(content[16:20]) == int(file.split("-")[-2]) for file, content in pictures.items()), "PNG: the width"
+    assert set(pictures) == {
+        f"{name}-{language}-{width}-{scheme}.png"
+        for language in specimens.LANGUAGES
+        for width in (320, 600)
+        for scheme in ("light", "dark")
+    }
+    assert all(
+        int.from_bytes(content[16:20]) == int(file.split("-")[-2])
+        for file, content in pictures.items()
+    ), "PNG: the width"
     assert len(set(pictures.values())) == len(pictures), "no two look alike"
     assert all(file in (tmp_path / "index.html").read_text(encoding="utf-8") for file in pictures)

@@ -1,5 +1,6 @@
-"""The page in a real browser: an answer shows without reloading, at every width, in both colour schemes, and
-accessibly."""
+"""The page in a real browser: an answer shows without reloading, at every width, in both colour
+schemes, and accessibly.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -24,7 +25,9 @@ LONG = "somebody.with.a.rather.long.address@a-rather-long-domain-name.example"
 
 @dataclass
 class Site:
-    """A site whose one follow-up is held here; the journal, the feed and the sockets are the real ones."""
+    """A site whose one follow-up is held here; the journal, the feed and the sockets are the real
+    ones.
+    """
 
     store: engine.Store
     rows: tuple[page.Participant, ...]
@@ -32,18 +35,30 @@ class Site:
 
     def shown(self, most: int) -> app.Shown:
         with self.store.read() as connection:
-            card = page.FollowUp("m1", "Kick-off: nytt kundesenter", Kind.MEETING, "Kari Nordmann", NOW, NOW,
-                                 "Europe/Oslo",
-                                 "Møterom Fjord", participants=self.rows)
+            card = page.FollowUp(
+                "m1",
+                "Kick-off: nytt kundesenter",
+                Kind.MEETING,
+                "Kari Nordmann",
+                NOW,
+                NOW,
+                "Europe/Oslo",
+                "Møterom Fjord",
+                participants=self.rows,
+            )
             return app.Shown([card][:most], journal.newest(connection))
 
     def answer(self, *rows: page.Participant) -> None:
         self.rows = rows
         with self.store.write() as connection:
-            journal.write(connection, [journal.Entry("answered", follow_up="m1")], datetime.now(UTC))
+            journal.write(
+                connection, [journal.Entry("answered", follow_up="m1")], datetime.now(UTC)
+            )
 
 
-def row(code: int, reply: Reply = Reply.NEEDS_ACTION, comment: str = "", name: str = "Ola Hansen") -> page.Participant:
+def row(
+    code: int, reply: Reply = Reply.NEEDS_ACTION, comment: str = "", name: str = "Ola Hansen"
+) -> page.Participant:
     return page.Participant(name, name, LONG, Role.INVITED, code, reply, comment, email_invite=True)
 
 
@@ -53,7 +68,9 @@ async def site(store: engine.Store) -> AsyncIterator[Site]:
     live = feed.Feed(store)
     bound = serve.listen(settings.load(overrides={"web": {"listen": "127.0.0.1:0"}}))
     stop, up = asyncio.Event(), asyncio.Event()
-    running = asyncio.create_task(serve.serve(bound, live, app.create(live, made.shown, list), stop, up))
+    running = asyncio.create_task(
+        serve.serve(bound, live, app.create(live, made.shown, list), stop, up)
+    )
     async with asyncio.timeout(DEADLINE):
         await up.wait()
     made.url = f"http://127.0.0.1:{bound.getsockname()[1]}/"
@@ -71,14 +88,18 @@ async def browser() -> AsyncIterator[Browser]:
         await launched.close()
 
 
-async def opened(browser: Browser, site: Site, *, width: int = 900, scheme: str = "light") -> tuple[Page, list[str]]:
+async def opened(
+    browser: Browser, site: Site, *, width: int = 900, scheme: str = "light"
+) -> tuple[Page, list[str]]:
     """The page, live, and everything its console complains of from now on."""
     tab = await browser.new_page(viewport={"width": width, "height": 700}, color_scheme=scheme)
     complaints: list[str] = []
     tab.on("console", lambda message: complaints.append(message.text))
     tab.on("pageerror", lambda error: complaints.append(str(error)))
     await tab.goto(site.url)
-    await expect(tab.locator("#live")).to_have_attribute("data-state", "on", timeout=DEADLINE * 1000)
+    await expect(tab.locator("#live")).to_have_attribute(
+        "data-state", "on", timeout=DEADLINE * 1000
+    )
     return tab, complaints
 
 
@@ -88,7 +109,9 @@ async def test_an_answer_shows_without_reloading(site, browser):
     await expect(ola).to_contain_text("Not answered")
     await expect(ola.locator("svg")).to_have_count(0)
     await tab.evaluate("window.untouched = true")
-    site.answer(row(9, Reply.DECLINED, "På reise <b>da</b>"), row(1, Reply.ACCEPTED, name="Eva Lind"))
+    site.answer(
+        row(9, Reply.DECLINED, "På reise <b>da</b>"), row(1, Reply.ACCEPTED, name="Eva Lind")
+    )
     await expect(ola).to_contain_text("Declined", timeout=DEADLINE * 1000)
     await expect(ola).to_have_class("row cross changed")
     await expect(ola.locator("use")).to_have_attribute("href", "#cross")
@@ -106,7 +129,9 @@ async def test_it_fits_every_width_in_both_schemes(site, browser, width, scheme)
     tab, complaints = await opened(browser, site, width=width, scheme=scheme)
     assert await tab.evaluate("document.documentElement.scrollWidth") <= width
     ground = await tab.evaluate("getComputedStyle(document.body).backgroundColor")
-    brightness = sum(int(part) for part in ground.removeprefix("rgb(").removesuffix(")").split(",")) / 3
+    brightness = (
+        sum(int(part) for part in ground.removeprefix("rgb(").removesuffix(")").split(",")) / 3
+    )
     assert (brightness < 128) is (scheme == "dark")
     assert not complaints
 
@@ -137,8 +162,12 @@ CONTRAST = """() => {
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_text_has_the_contrast_that_wcag_asks_for(site, browser, scheme):
-    site.rows = (row(1, Reply.ACCEPTED), row(9, Reply.DECLINED, "c", "b"), row(7, Reply.TENTATIVE, name="d"), row(5,
-        name="e"),
-                 row(10, name="f"))
+    site.rows = (
+        row(1, Reply.ACCEPTED),
+        row(9, Reply.DECLINED, "c", "b"),
+        row(7, Reply.TENTATIVE, name="d"),
+        row(5, name="e"),
+        row(10, name="f"),
+    )
     tab, _ = await opened(browser, site, scheme=scheme)
     assert await tab.evaluate(CONTRAST) == []  # WCAG 2.2, 1.4.3

@@ -1,7 +1,9 @@
-"""An invitee's calendar program, from the bytes of calendar objects alone (RFC 5546 §2.1.5, §3.2.2, §3.2.5).
+"""An invitee's calendar program, from the bytes of calendar objects alone (RFC 5546 §2.1.5, §3.2.2,
+§3.2.5).
 
-It shares no code with the gateway: objects are read with `icalendar`, dates are expanded with `dateutil`. Programs differ in one
-thing that matters: what happens to single dates when a newer series arrives. Both kinds are played.
+It shares no code with the gateway: objects are read with `icalendar`, dates are expanded with
+`dateutil`. Programs differ in one thing that matters: what happens to single dates when a newer
+series arrives. Both kinds are played.
 """
 
 import functools
@@ -36,7 +38,9 @@ class Shown:
 
 @dataclass
 class Entry:
-    """One component: the series, or one date of it. `event` None: cancelled, and remembered at which SEQUENCE."""
+    """One component: the series, or one date of it. `event` None: cancelled, and remembered at
+    which SEQUENCE.
+    """
 
     key: Key
     event: icalendar.Event | None
@@ -44,9 +48,11 @@ class Entry:
 
 @dataclass
 class Calendar:
-    """What one invitee holds of one follow-up. `keeps`: single dates survive a newer series, as far as it still has them.
+    """What one invitee holds of one follow-up. `keeps`: single dates survive a newer series, as far
+    as it still has them.
 
-    `alone`: he may be invited to single dates without the series, which then stand in his calendar by themselves.
+    `alone`: he may be invited to single dates without the series, which then stand in his calendar
+    by themselves.
     """
 
     keeps: bool
@@ -60,8 +66,12 @@ class Calendar:
         events = list(top.walk("VEVENT"))
         cancel = str(top["METHOD"]) == "CANCEL"
         if "RECURRENCE-ID" in events[0]:
-            assert self.alone or self.series is not None, "one date of a series that he was never sent"
-            assert self.alone or (self.series is not None and self.series.event is not None), "a date of a series cancelled for him"
+            assert self.alone or self.series is not None, (
+                "one date of a series that he was never sent"
+            )
+            assert self.alone or (self.series is not None and self.series.event is not None), (
+                "a date of a series cancelled for him"
+            )
             [only] = events
             self._date(only, cancel=cancel)
         else:
@@ -85,7 +95,10 @@ class Calendar:
             del self.dates[name]
 
     def _date(self, event: icalendar.Event, *, cancel: bool) -> None:
-        name, held = utc(event.decoded("RECURRENCE-ID")), self.dates.get(utc(event.decoded("RECURRENCE-ID")))
+        name, held = (
+            utc(event.decoded("RECURRENCE-ID")),
+            self.dates.get(utc(event.decoded("RECURRENCE-ID"))),
+        )
         assert "RRULE" not in event
         if held is None or _key(event) > held.key:
             self.dates[name] = Entry(_key(event), None if cancel else event)
@@ -118,7 +131,9 @@ def utc(moment: Moment) -> Moment:
 
 
 def instant(moment: Moment) -> datetime:
-    """A day begins at midnight in UTC here: windows in tests are wide enough for that not to matter."""
+    """A day begins at midnight in UTC here: windows in tests are wide enough for that not to
+    matter.
+    """
     return moment if isinstance(moment, datetime) else datetime.combine(moment, time(), UTC)
 
 
@@ -130,28 +145,48 @@ def _shown(event: icalendar.Event, name: Moment, *, own: bool = False) -> Shown:
     begins, ends = event.decoded("DTSTART"), event.decoded("DTEND")
     start = utc(begins) if own or ("RRULE" not in event and "RDATE" not in event) else name
     recurs = "RRULE" in event or "RDATE" in event
-    return Shown(name if own or recurs else None, start, start + (utc(ends) - utc(begins)), str(event.get("SUMMARY", "")),
-                 str(event.get("LOCATION", "")))
+    return Shown(
+        name if own or recurs else None,
+        start,
+        start + (utc(ends) - utc(begins)),
+        str(event.get("SUMMARY", "")),
+        str(event.get("LOCATION", "")),
+    )
 
 
 def _names(master: icalendar.Event, after: datetime, before: datetime) -> Iterator[Moment]:
-    """The names of the dates of a series between two instants, on the wall clock of its own zone."""
+    """The names of the dates of a series between two instants, on the wall clock of its own
+    zone.
+    """
     start = master.decoded("DTSTART")
     if "RRULE" not in master and "RDATE" not in master:
         yield utc(start)
         return
-    zone = ZoneInfo(str(master["DTSTART"].params["TZID"])) if isinstance(start, datetime) and "TZID" in master["DTSTART"].params else UTC
+    zone = (
+        ZoneInfo(str(master["DTSTART"].params["TZID"]))
+        if isinstance(start, datetime) and "TZID" in master["DTSTART"].params
+        else UTC
+    )
     days = not isinstance(start, datetime)
     wall = datetime.combine(start, time()) if days else start.astimezone(zone).replace(tzinfo=None)
     found = rrule.rruleset()
     found.rdate(wall)
     if "RRULE" in master:
-        found.rrule(rrule.rrulestr(_floating(master["RRULE"].to_ical().decode(), zone), dtstart=wall))
+        found.rrule(
+            rrule.rrulestr(_floating(master["RRULE"].to_ical().decode(), zone), dtstart=wall)
+        )
     for one in _listed(master, "RDATE"):
-        found.rdate(datetime.combine(one, time()) if days else one.astimezone(zone).replace(tzinfo=None))
+        found.rdate(
+            datetime.combine(one, time()) if days else one.astimezone(zone).replace(tzinfo=None)
+        )
     for one in _listed(master, "EXDATE"):
-        found.exdate(datetime.combine(one, time()) if days else one.astimezone(zone).replace(tzinfo=None))
-    window = (moment.astimezone(zone).replace(tzinfo=None) for moment in (after - timedelta(days=1), before + timedelta(days=1)))
+        found.exdate(
+            datetime.combine(one, time()) if days else one.astimezone(zone).replace(tzinfo=None)
+        )
+    window = (
+        moment.astimezone(zone).replace(tzinfo=None)
+        for moment in (after - timedelta(days=1), before + timedelta(days=1))
+    )
     for one in found.between(*window, inc=True):
         yield one.date() if days else one.replace(tzinfo=zone).astimezone(UTC)
 
@@ -167,7 +202,9 @@ def _floating(text: str, zone: ZoneInfo) -> str:
     parts = []
     for part in text.split(";"):
         if part.startswith("UNTIL=") and part.endswith("Z"):
-            until = datetime.strptime(part[6:], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).astimezone(zone)
+            until = (
+                datetime.strptime(part[6:], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).astimezone(zone)
+            )
             part = f"UNTIL={until:%Y%m%dT%H%M%S}"
         parts.append(part)
     return ";".join(parts)

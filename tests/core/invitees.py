@@ -1,5 +1,6 @@
-"""A small world around the planner: a follow-up that people edit, an outbox that may fail at any step, and the calendars of
-invitees that take letters by the rules of RFC 5546. It remembers what the store would, and nothing else decides anything.
+"""A small world around the planner: a follow-up that people edit, an outbox that may fail at any
+step, and the calendars of invitees that take letters by the rules of RFC 5546. It remembers what
+the store would, and nothing else decides anything.
 """
 
 from collections.abc import Mapping
@@ -15,8 +16,15 @@ from gateway.model import Edition, Kind, Method, Moment, Reply, Role, Standing
 
 NOW = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 START = datetime(2026, 12, 1, 8, 0, tzinfo=UTC)
-MEETING = Edition(uid="m1@crm.example", kind=Kind.MEETING, title="Kick-off", start=START, end=START + timedelta(hours=1),
-                  timezone="Europe/Oslo", organizer="Kari Nordmann")
+MEETING = Edition(
+    uid="m1@crm.example",
+    kind=Kind.MEETING,
+    title="Kick-off",
+    start=START,
+    end=START + timedelta(hours=1),
+    timezone="Europe/Oslo",
+    organizer="Kari Nordmann",
+)
 
 
 @dataclass(slots=True)
@@ -49,7 +57,9 @@ class Held:
 
 @dataclass(slots=True)
 class Entry:
-    """What stands in an invitee's calendar. `edition` None: cancelled; the client remembers at which SEQUENCE."""
+    """What stands in an invitee's calendar. `edition` None: cancelled; the client remembers at
+    which SEQUENCE.
+    """
 
     sequence: int
     dtstamp: datetime
@@ -75,7 +85,17 @@ class World:
     # --- what people do ---
 
     def invite(self, number: int, address: str = "", **values: Any) -> None:
-        row = Invitee(number, Role.INVITED, f"P{number}", address or f"p{number}@ext.example", "", "", True, False, {plan.SERIES: Standing()})
+        row = Invitee(
+            number,
+            Role.INVITED,
+            f"P{number}",
+            address or f"p{number}@ext.example",
+            "",
+            "",
+            True,
+            False,
+            {plan.SERIES: Standing()},
+        )
         self.rows[number] = replace(row, **values)
 
     def edit(self, **values: Any) -> None:
@@ -100,23 +120,58 @@ class World:
     # --- what the gateway does ---
 
     def copies(self) -> list[Copy]:
-        return [Copy(one.number, one.participant, one.address, one.method, one.edition, one.top_sequence, one.top_dtstamp, one.refused,
-                     one.again, tuple(Queued(letter.number, letter.owed.method, letter.owed.edition, letter.owed.before, letter.tries,
-                                             letter.owed.instance, letter.owed.reply, letter.owed.sequence)
-                                      for letter in self.letters if letter.invitation == one.number and letter.state == "waiting"),
-                     tried=one.tried)
-                for one in self.held]
+        return [
+            Copy(
+                one.number,
+                one.participant,
+                one.address,
+                one.method,
+                one.edition,
+                one.top_sequence,
+                one.top_dtstamp,
+                one.refused,
+                one.again,
+                tuple(
+                    Queued(
+                        letter.number,
+                        letter.owed.method,
+                        letter.owed.edition,
+                        letter.owed.before,
+                        letter.tries,
+                        letter.owed.instance,
+                        letter.owed.reply,
+                        letter.owed.sequence,
+                    )
+                    for letter in self.letters
+                    if letter.invitation == one.number and letter.state == "waiting"
+                ),
+                tried=one.tried,
+            )
+            for one in self.held
+        ]
 
     def look(self) -> Plan:
         """Plan without writing anything."""
-        return plan.plan(self.wanted, self.known, list(self.rows.values()), self.copies(), self.now, account=self.account)
+        return plan.plan(
+            self.wanted,
+            self.known,
+            list(self.rows.values()),
+            self.copies(),
+            self.now,
+            account=self.account,
+        )
 
     def plan(self) -> list[tuple[int, str, int]]:
-        """Plan and keep what follows, as the store does: (participant, method, SEQUENCE) of the new letters."""
+        """Plan and keep what follows, as the store does: (participant, method, SEQUENCE) of the new
+        letters.
+        """
         made = self.look()
         for change in made.changes:
             kept = {**self.rows[change.participant].standings, change.instance: change.standing}
-            self.change(change.participant, standings={date: one for date, one in kept.items() if one is not None})
+            self.change(
+                change.participant,
+                standings={date: one for date, one in kept.items() if one is not None},
+            )
             self.events.append((change.participant, change.event))
         for number, row in self.rows.items():
             if row.set_status is not None:
@@ -145,18 +200,31 @@ class World:
         self.letters.append(Letter(len(self.letters) + 1, owed, to.number, to.participant))
 
     def claim(self, number: int) -> Letter | None:
-        """The oldest open letter of a participant, which counts as sent from now on; None where none waits or one is on its way."""
-        letter = next((one for one in self.letters if one.participant == number and one.state in ("waiting", "sending")), None)
+        """The oldest open letter of a participant, which counts as sent from now on; None where
+        none waits or one is on its way.
+        """
+        letter = next(
+            (
+                one
+                for one in self.letters
+                if one.participant == number and one.state in ("waiting", "sending")
+            ),
+            None,
+        )
         if letter is None or letter.state == "sending":
             return None
         letter.state, to = "sending", self._held(letter.invitation)
         to.method = Method.REQUEST if letter.owed.instance is not None else letter.owed.method
-        to.edition, to.top_sequence, to.tried = letter.owed.edition, max(to.top_sequence, letter.owed.sequence), None
+        to.edition, to.top_sequence, to.tried = (
+            letter.owed.edition,
+            max(to.top_sequence, letter.owed.sequence),
+            None,
+        )
         return letter
 
     def settle(self, letter: Letter, fate: str) -> None:
-        """What the server did: `taken`; `later` (it said no for now); `lost` on the way; `doubtful` (taken, and nobody was told);
-        `refused` for good.
+        """What the server did: `taken`; `later` (it said no for now); `lost` on the way; `doubtful`
+        (taken, and nobody was told); `refused` for good.
         """
         to = self._held(letter.invitation)
         if fate in ("taken", "doubtful"):
@@ -169,7 +237,13 @@ class World:
             before = to.edition = letter.owed.before
             if fate == "later" or to.method is Method.REQUEST:
                 to.tried = letter.owed.edition if fate == "refused" else None
-                to.method = None if before is None else Method.CANCEL if before.cancelled else Method.REQUEST
+                to.method = (
+                    None
+                    if before is None
+                    else Method.CANCEL
+                    if before.cancelled
+                    else Method.REQUEST
+                )
 
     def deliver(self) -> None:
         """Everything that waits is taken, in order."""
@@ -183,7 +257,9 @@ class World:
     # --- what invitees' clients do ---
 
     def _arrive(self, letter: Letter) -> None:
-        """RFC 5546 §2.1.5: a higher SEQUENCE wins, then the later DTSTAMP; anything else is old and ignored."""
+        """RFC 5546 §2.1.5: a higher SEQUENCE wins, then the later DTSTAMP; anything else is old and
+        ignored.
+        """
         owed, entry = letter.owed, self.calendars.get(letter.participant)
         self.arrived.append((letter.participant, owed))
         if owed.instance is not None:
@@ -200,8 +276,15 @@ class World:
 
     def should_hold(self, number: int) -> bool:
         row = self.rows.get(number)
-        return (row is not None and self.wanted is not None and not self.wanted.cancelled and row.email_invite and not row.removed
-                and bool(row.address) and row.role is Role.INVITED)
+        return (
+            row is not None
+            and self.wanted is not None
+            and not self.wanted.cancelled
+            and row.email_invite
+            and not row.removed
+            and bool(row.address)
+            and row.role is Role.INVITED
+        )
 
 
 def agreed(*numbers: int, **values: Any) -> World:

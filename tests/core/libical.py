@@ -1,6 +1,8 @@
-"""libical as a judge: which properties each METHOD needs and how often (RFC 5546 §3), by another team's reading.
+"""libical as a judge: which properties each METHOD needs and how often (RFC 5546 §3), by another
+team's reading.
 
-Through ctypes, for its Python bindings are not published. The library comes with the package `libical3`.
+Through ctypes, for its Python bindings are not published. The library comes with the package
+`libical3`.
 """
 
 import ctypes
@@ -17,8 +19,22 @@ import pytest
 class Time(ctypes.Structure):
     """struct icaltimetype of libical 3."""
 
-    _fields_ = [*((name, ctypes.c_int) for name in ("year", "month", "day", "hour", "minute", "second", "is_date", "is_daylight")),
-                ("zone", ctypes.c_void_p)]
+    _fields_ = [
+        *(
+            (name, ctypes.c_int)
+            for name in (
+                "year",
+                "month",
+                "day",
+                "hour",
+                "minute",
+                "second",
+                "is_date",
+                "is_daylight",
+            )
+        ),
+        ("zone", ctypes.c_void_p),
+    ]
 
 
 class Span(ctypes.Structure):
@@ -29,7 +45,9 @@ class Span(ctypes.Structure):
 
 @dataclass
 class Event:
-    """One VEVENT: its RECURRENCE-ID, start and end of its dates, and (URI, name, PARTSTAT) of its participants."""
+    """One VEVENT: its RECURRENCE-ID, start and end of its dates, and (URI, name, PARTSTAT) of its
+    participants.
+    """
 
     name: datetime | None
     dates: list[tuple[datetime, datetime]]
@@ -72,7 +90,13 @@ def _library() -> ctypes.CDLL | None:
     library.icaltime_as_timet_with_zone.argtypes = [Time, ctypes.c_void_p]
     library.icaltime_from_string.restype = Time
     library.icaltime_from_string.argtypes = [ctypes.c_char_p]
-    library.icalcomponent_foreach_recurrence.argtypes = [ctypes.c_void_p, Time, Time, CALLBACK, ctypes.c_void_p]
+    library.icalcomponent_foreach_recurrence.argtypes = [
+        ctypes.c_void_p,
+        Time,
+        Time,
+        CALLBACK,
+        ctypes.c_void_p,
+    ]
     return library
 
 
@@ -88,7 +112,8 @@ def _present() -> ctypes.CDLL:
 
 
 def expand(calendar: bytes, after: datetime, before: datetime) -> list[tuple[datetime, datetime]]:
-    """Start and end of the dates that the first VEVENT gives by RRULE and EXDATE, by the rules of the object's own VTIMEZONE.
+    """Start and end of the dates that the first VEVENT gives by RRULE and EXDATE, by the rules of
+    the object's own VTIMEZONE.
 
     Not by RDATE: libical 3.0 reads one with a TZID as if it were in UTC (2026).
     """
@@ -96,11 +121,16 @@ def expand(calendar: bytes, after: datetime, before: datetime) -> list[tuple[dat
 
 
 def read(calendar: bytes, after: datetime, before: datetime) -> list[Event]:
-    """Every VEVENT of an object with its dates between two instants, under the restriction of `expand`; days begin at midnight UTC."""
+    """Every VEVENT of an object with its dates between two instants, under the restriction of
+    `expand`; days begin at midnight UTC.
+    """
     library, found = _present(), list[Event]()
     component = library.icalparser_parse_string(calendar)
     try:
-        window = [library.icaltime_from_string(f"{one.astimezone(UTC):%Y%m%dT%H%M%SZ}".encode()) for one in (after, before)]
+        window = [
+            library.icaltime_from_string(f"{one.astimezone(UTC):%Y%m%dT%H%M%SZ}".encode())
+            for one in (after, before)
+        ]
         kind = library.icalcomponent_string_to_kind(b"VEVENT")
         event = library.icalcomponent_get_first_component(component, kind)
         while event:
@@ -115,7 +145,12 @@ def _event(library: ctypes.CDLL, event: int, window: list[Time]) -> Event:
     dates = list[tuple[datetime, datetime]]()
 
     def add(_component: int, span: "ctypes._Pointer[Span]", _data: int) -> None:
-        dates.append((datetime.fromtimestamp(span.contents.start, UTC), datetime.fromtimestamp(span.contents.end, UTC)))
+        dates.append(
+            (
+                datetime.fromtimestamp(span.contents.start, UTC),
+                datetime.fromtimestamp(span.contents.end, UTC),
+            )
+        )
 
     library.icalcomponent_foreach_recurrence(event, *window, CALLBACK(add), None)
     names, people = [], []
@@ -123,7 +158,13 @@ def _event(library: ctypes.CDLL, event: int, window: list[Time]) -> Event:
         at = library.icalproperty_get_datetime_with_component(one, event)
         names.append(datetime.fromtimestamp(library.icaltime_as_timet_with_zone(at, at.zone), UTC))
     for one in _properties(library, event, b"ATTENDEE"):
-        values = (library.icalproperty_get_attendee(one), *(library.icalproperty_get_parameter_as_string(one, key) for key in (b"CN", b"PARTSTAT")))
+        values = (
+            library.icalproperty_get_attendee(one),
+            *(
+                library.icalproperty_get_parameter_as_string(one, key)
+                for key in (b"CN", b"PARTSTAT")
+            ),
+        )
         people.append(tuple(value.decode() for value in values))
     return Event(names[0] if names else None, sorted(dates), people)
 

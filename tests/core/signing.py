@@ -1,4 +1,6 @@
-"""Keys to sign with, made once a run, and dkimpy as the judge of what was signed: it shares no code with the gateway."""
+"""Keys to sign with, made once a run, and dkimpy as the judge of what was signed: it shares no code
+with the gateway.
+"""
 
 import logging
 from functools import cache
@@ -15,10 +17,19 @@ KINDS = ("rsa", "ed25519")
 
 @cache
 def pem(kind: str) -> str:
-    """A private key as openssl writes it: `rsa`, `ed25519`, `ec`, or `rsa` with a size, as in `rsa1024`."""
-    made = ed25519.Ed25519PrivateKey.generate() if kind == "ed25519" else ec.generate_private_key(ec.SECP256R1()) if kind == "ec" else \
-        rsa.generate_private_key(65537, int(kind.removeprefix("rsa") or 2048))
-    return made.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
+    """A private key as openssl writes it: `rsa`, `ed25519`, `ec`, or `rsa` with a size, as in
+    `rsa1024`.
+    """
+    made = (
+        ed25519.Ed25519PrivateKey.generate()
+        if kind == "ed25519"
+        else ec.generate_private_key(ec.SECP256R1())
+        if kind == "ec"
+        else rsa.generate_private_key(65537, int(kind.removeprefix("rsa") or 2048))
+    )
+    return made.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
 
 
 def signer(kind: str, domain: str = DOMAIN) -> dkim.Signer:
@@ -27,7 +38,10 @@ def signer(kind: str, domain: str = DOMAIN) -> dkim.Signer:
 
 
 def verifies(content: bytes, record: str, name: str = f"{SELECTOR}._domainkey.{DOMAIN}") -> bool:
-    """Whether dkimpy finds the signature good, where DNS has this TXT record under this name and nothing else."""
+    """Whether dkimpy finds the signature good, where DNS has this TXT record under this name and
+    nothing else.
+    """
+
     def published(asked: bytes, timeout: int = 5) -> bytes | None:
         return record.encode() if asked == f"{name}.".encode() else None
 

@@ -1,5 +1,6 @@
-"""Whatever is edited, in whatever order letters are planned and sent: applying the letters in order, an invitee's program ends with
-exactly the follow-up as the store has it, his dates, their times, and nothing that is cancelled (issue of series; itip.md §2).
+"""Whatever is edited, in whatever order letters are planned and sent: applying the letters in
+order, an invitee's program ends with exactly the follow-up as the store has it, his dates, their
+times, and nothing that is cancelled (issue of series; itip.md §2).
 """
 
 from collections.abc import Callable
@@ -27,7 +28,9 @@ WINDOW = datetime(2027, 1, 1, tzinfo=UTC), datetime(2027, 8, 1, tzinfo=UTC)
 
 @dataclass
 class Record:
-    """A follow-up as its rows say it: the series, and of single dates their own times, or None where they are cancelled."""
+    """A follow-up as its rows say it: the series, and of single dates their own times, or None
+    where they are cancelled.
+    """
 
     start: Moment = datetime(2027, 3, 2, 8, tzinfo=UTC)
     length: timedelta = HOUR
@@ -39,13 +42,29 @@ class Record:
     own: dict[Moment, Moment | None] = field(default_factory=dict)
 
     def bare(self) -> Edition:
-        return Edition("m1@crm.example", Kind.MEETING, self.title, self.start, self.start + self.length, self.timezone, "Kari",
-                       all_day=not isinstance(self.start, datetime), location=self.location, cancelled=self.cancelled,
-                       recurrence=Recurrence(self.rrule))
+        return Edition(
+            "m1@crm.example",
+            Kind.MEETING,
+            self.title,
+            self.start,
+            self.start + self.length,
+            self.timezone,
+            "Kari",
+            all_day=not isinstance(self.start, datetime),
+            location=self.location,
+            cancelled=self.cancelled,
+            recurrence=Recurrence(self.rrule),
+        )
 
     def edition(self, known: Edition | None) -> Edition:
-        """Read as the store reads it, after dates that the series has no more have lost their rows."""
-        gone = editions.lost(known, self._read(), editions.named_dates(known) | set(self.own)) if known is not None else frozenset()
+        """Read as the store reads it, after dates that the series has no more have lost their
+        rows.
+        """
+        gone = (
+            editions.lost(known, self._read(), editions.named_dates(known) | set(self.own))
+            if known is not None
+            else frozenset()
+        )
         self.own = {name: times for name, times in self.own.items() if name not in gone}
         return self._read()
 
@@ -54,11 +73,18 @@ class Record:
         ruled = {name for name in self.own if rules.ruled(series, name)}
         order = sorted(self.own, key=str)
         return replace(
-            series, recurrence=Recurrence(
-                self.rrule, tuple(one for one in order if self.own[one] is None and one in ruled),
-                tuple(one for one in order if self.own[one] is not None and one not in ruled)),
-            dates=tuple(DateChange(one, start, start + self.length) for one in order
-                        if (start := self.own[one]) is not None and start != one))
+            series,
+            recurrence=Recurrence(
+                self.rrule,
+                tuple(one for one in order if self.own[one] is None and one in ruled),
+                tuple(one for one in order if self.own[one] is not None and one not in ruled),
+            ),
+            dates=tuple(
+                DateChange(one, start, start + self.length)
+                for one in order
+                if (start := self.own[one]) is not None and start != one
+            ),
+        )
 
     def names(self) -> list[Moment]:
         """The dates of the rule that people can get at."""
@@ -67,7 +93,9 @@ class Record:
 
 @dataclass
 class Office(World):
-    """The world of the planner, with a record instead of an edition, and two kinds of calendar programs at each invitee."""
+    """The world of the planner, with a record instead of an edition, and two kinds of calendar
+    programs at each invitee.
+    """
 
     record: Record = field(default_factory=Record)
     programs: dict[int, list[attendee.Calendar]] = field(default_factory=dict)
@@ -80,8 +108,13 @@ class Office(World):
         super()._arrive(letter)
         content = ics.calendar(written(letter))
         assert libical.problems(content) == []
-        for program in self.programs.setdefault(letter.participant, [
-                attendee.Calendar(keeps, alone=letter.participant == GUEST) for keeps in (True, False)]):
+        for program in self.programs.setdefault(
+            letter.participant,
+            [
+                attendee.Calendar(keeps, alone=letter.participant == GUEST)
+                for keeps in (True, False)
+            ],
+        ):
             program.take(content)
 
 
@@ -89,14 +122,32 @@ def written(letter: Letter) -> Mail:
     """The letter as the outbox has it."""
     owed = letter.owed
     return Mail(
-        owed.method, owed.edition, owed.before, owed.sequence, owed.dtstamp, f"{letter.number}@crm.example", "default",
-        f"p{letter.participant}@ext.example", "P", f"invites+t{letter.participant}@crm.example", "b@crm.example", "en", "Europe/Oslo",
-        "t", owed.reply, owed.instance, owed.withdrawn, owed.remarks)
+        owed.method,
+        owed.edition,
+        owed.before,
+        owed.sequence,
+        owed.dtstamp,
+        f"{letter.number}@crm.example",
+        "default",
+        f"p{letter.participant}@ext.example",
+        "P",
+        f"invites+t{letter.participant}@crm.example",
+        "b@crm.example",
+        "en",
+        "Europe/Oslo",
+        "t",
+        owed.reply,
+        owed.instance,
+        owed.withdrawn,
+        owed.remarks,
+    )
 
 
 def stored(edition: Edition) -> list[attendee.Shown]:
-    return [attendee.Shown(one.original, one.start, one.end, edition.title, edition.location)
-            for one in recurrence.occurrences(edition, *WINDOW)]
+    return [
+        attendee.Shown(one.original, one.start, one.end, edition.title, edition.location)
+        for one in recurrence.occurrences(edition, *WINDOW)
+    ]
 
 
 def seen(program: attendee.Calendar) -> list[attendee.Shown]:
@@ -112,7 +163,11 @@ def _nth(office: Office, number: int) -> Moment:
 
 
 def _move_series(office: Office, number: int) -> None:
-    office.record.start += DAY * (number % 3 + 1) if not isinstance(office.record.start, datetime) else HOUR * (number % 3 + 1)
+    office.record.start += (
+        DAY * (number % 3 + 1)
+        if not isinstance(office.record.start, datetime)
+        else HOUR * (number % 3 + 1)
+    )
 
 
 def _shorten(office: Office, number: int) -> None:
@@ -121,37 +176,62 @@ def _shorten(office: Office, number: int) -> None:
 
 
 def _add(office: Office, number: int) -> None:
-    office.record.own[office.record.start + DAY * 3 + WEEK * (number % 3)] = office.record.start + DAY * 3 + WEEK * (number % 3)
+    office.record.own[office.record.start + DAY * 3 + WEEK * (number % 3)] = (
+        office.record.start + DAY * 3 + WEEK * (number % 3)
+    )
 
 
 def _set(name: str, value: object) -> Callable[[Office, int], None]:
     return lambda office, number: setattr(office.record, name, value)
 
 
-RULES = ["FREQ=WEEKLY", "FREQ=WEEKLY;COUNT=8", "FREQ=WEEKLY;INTERVAL=2", "FREQ=DAILY;INTERVAL=7;COUNT=20", "FREQ=DAILY;UNTIL=20270420"]
+RULES = [
+    "FREQ=WEEKLY",
+    "FREQ=WEEKLY;COUNT=8",
+    "FREQ=WEEKLY;INTERVAL=2",
+    "FREQ=DAILY;INTERVAL=7;COUNT=20",
+    "FREQ=DAILY;UNTIL=20270420",
+]
 EDITS: dict[str, Callable[[Office, int], None]] = {
     "move a date": lambda office, number: office.record.own.__setitem__(
-        _nth(office, number), _nth(office, number) + (2 * HOUR if isinstance(office.record.start, datetime) else DAY)),
-    "move it elsewhere": lambda office, number: office.record.own.__setitem__(_nth(office, number), _nth(office, number) + DAY),
-    "cancel a date": lambda office, number: office.record.own.__setitem__(_nth(office, number), None),
+        _nth(office, number),
+        _nth(office, number) + (2 * HOUR if isinstance(office.record.start, datetime) else DAY),
+    ),
+    "move it elsewhere": lambda office, number: office.record.own.__setitem__(
+        _nth(office, number), _nth(office, number) + DAY
+    ),
+    "cancel a date": lambda office, number: office.record.own.__setitem__(
+        _nth(office, number), None
+    ),
     "as the rule says": lambda office, number: office.record.own.pop(_nth(office, number), None),
     "add a date": _add,
     "take an added date away": lambda office, number: office.record.own.pop(
-        office.record.start + DAY * 3 + WEEK * (number % 3), None),
+        office.record.start + DAY * 3 + WEEK * (number % 3), None
+    ),
     "move the series": _move_series,
-    "another rule": lambda office, number: setattr(office.record, "rrule", RULES[number % len(RULES)]),
+    "another rule": lambda office, number: setattr(
+        office.record, "rrule", RULES[number % len(RULES)]
+    ),
     "stop": _shorten,
     "longer": lambda office, number: setattr(office.record, "length", office.record.length * 2),
     "title": lambda office, number: setattr(office.record, "title", f"Title {number}"),
     "place": lambda office, number: setattr(office.record, "location", f"Place {number}"),
     "cancel": _set("cancelled", value=True),
     "reinstate": _set("cancelled", value=False),
-    "add": lambda office, number: office.invite(number % 2 + 1) if number % 2 + 1 not in office.rows else None,
-    "remove": lambda office, number: office.change(number % 2 + 1, removed=True) if number % 2 + 1 in office.rows else None,
-    "return": lambda office, number: office.change(number % 2 + 1, removed=False) if number % 2 + 1 in office.rows else None,
+    "add": lambda office, number: (
+        office.invite(number % 2 + 1) if number % 2 + 1 not in office.rows else None
+    ),
+    "remove": lambda office, number: (
+        office.change(number % 2 + 1, removed=True) if number % 2 + 1 in office.rows else None
+    ),
+    "return": lambda office, number: (
+        office.change(number % 2 + 1, removed=False) if number % 2 + 1 in office.rows else None
+    ),
     "answer": lambda office, number: _answer(office, number, None),
     "answer of the guest": lambda office, number: _answer(office, number, None, GUEST),
-    "another date for the guest": lambda office, number: office.change(GUEST, date=_nth(office, number)),
+    "another date for the guest": lambda office, number: office.change(
+        GUEST, date=_nth(office, number)
+    ),
     "all of it for the guest": lambda office, number: office.change(GUEST, date=None),
     "remove the guest": lambda office, number: office.change(GUEST, removed=number % 2 == 0),
     "answer a date": lambda office, number: _answer(office, number, _nth(office, number)),
@@ -161,21 +241,36 @@ FATES = ["taken", "taken", "later", "lost", "doubtful"]
 
 def _answer(office: Office, number: int, instance: Moment | None, who: int = 0) -> None:
     row = office.rows.get(who or number % 2 + 1)
-    if row is None or any(standing.cancelled for date, standing in row.standings.items() if date in (None, instance)):
+    if row is None or any(
+        standing.cancelled for date, standing in row.standings.items() if date in (None, instance)
+    ):
         return
-    office.answer(row.participant, [Reply.ACCEPTED, Reply.DECLINED, Reply.TENTATIVE][number % 3], instance)
+    office.answer(
+        row.participant, [Reply.ACCEPTED, Reply.DECLINED, Reply.TENTATIVE][number % 3], instance
+    )
 
 
 NUMBER = st.integers(0, 5)
 OF_DATES = ["move a date", "as the rule says", "cancel a date", "add a date", "title"]
-STEPS = st.lists(st.one_of(
-    st.tuples(st.sampled_from(sorted(EDITS)), NUMBER), st.tuples(st.sampled_from(OF_DATES), st.integers(0, 1)),
-    st.tuples(st.sampled_from(OF_DATES), st.integers(0, 1)), st.tuples(st.just("plan"), NUMBER), st.tuples(st.just("deliver"), NUMBER),
-    st.tuples(st.just("deliver"), NUMBER), st.tuples(st.just("claim"), NUMBER), st.tuples(st.sampled_from(FATES), NUMBER)), max_size=30)
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.sampled_from(sorted(EDITS)), NUMBER),
+        st.tuples(st.sampled_from(OF_DATES), st.integers(0, 1)),
+        st.tuples(st.sampled_from(OF_DATES), st.integers(0, 1)),
+        st.tuples(st.just("plan"), NUMBER),
+        st.tuples(st.just("deliver"), NUMBER),
+        st.tuples(st.just("deliver"), NUMBER),
+        st.tuples(st.just("claim"), NUMBER),
+        st.tuples(st.sampled_from(FATES), NUMBER),
+    ),
+    max_size=30,
+)
 RECORDS: dict[str, Callable[[], Record]] = {
     "weekly over a change of summer time": Record,
     "days": lambda: Record(date(2027, 3, 2), DAY, "FREQ=WEEKLY;COUNT=10"),
-    "a list of dates": lambda: Record(rrule="", own={datetime(2027, 3, 5, 8, tzinfo=UTC): datetime(2027, 3, 5, 8, tzinfo=UTC)}),
+    "a list of dates": lambda: Record(
+        rrule="", own={datetime(2027, 3, 5, 8, tzinfo=UTC): datetime(2027, 3, 5, 8, tzinfo=UTC)}
+    ),
 }
 
 
@@ -213,7 +308,9 @@ def play(record: Record, steps: list[tuple[str, int]]) -> Office:
 @pytest.mark.parametrize("record", RECORDS)
 @settings(max_examples=150, deadline=None)
 @given(STEPS)
-def test_every_invitee_ends_with_the_follow_up_as_the_store_has_it(record: str, steps: list[tuple[str, int]]) -> None:
+def test_every_invitee_ends_with_the_follow_up_as_the_store_has_it(
+    record: str, steps: list[tuple[str, int]]
+) -> None:
     office = play(RECORDS[record](), steps)
     assert office.known is not None
     for number in office.rows:
@@ -233,7 +330,9 @@ def only_up(office: Office) -> None:
         highest, last = dict[Moment | None, tuple[int, datetime]](), -1
         for at, owed in enumerate(told):
             key, date = (owed.sequence, owed.dtstamp), owed.instance or owed.edition.recurrence_id
-            assert (at and told[at - 1] is owed) or key > highest.get(date, (-1, owed.dtstamp)), "newer for every program"
+            assert (at and told[at - 1] is owed) or key > highest.get(date, (-1, owed.dtstamp)), (
+                "newer for every program"
+            )
             highest[date] = key
             if owed.method is Method.CANCEL and not (at and told[at - 1] is owed):
                 assert owed.sequence > last, "a CANCEL is above everything sent to the row"

@@ -19,8 +19,13 @@ RECIPIENTS = {
     "folded": {"address": "ola@bücher.example", "address_name": "Ærlig Øst " * 9},
     "long": {"address": f"{'a' * 60}@{'b' * 40}.example"},
     "listed": {"address": "OLA@ext.example"},
-    "both sides": {"address": "per@other.example", "remarks": Remarks(
-        delegated_from=Guest("Per", "per@other.example"), delegated_to=Guest("Kim", "kim@other.example", Reply.ACCEPTED))},
+    "both sides": {
+        "address": "per@other.example",
+        "remarks": Remarks(
+            delegated_from=Guest("Per", "per@other.example"),
+            delegated_to=Guest("Kim", "kim@other.example", Reply.ACCEPTED),
+        ),
+    },
 }
 
 
@@ -30,14 +35,23 @@ def test_a_filled_blank_is_the_object_written_for_him(change: str, recipient: st
     for kind in specimens.KINDS:
         for organizer in ("Nordmann, Kari", ""):
             one = specimens.changed(kind, change)
-            one = replace(one, edition=replace(one.edition, organizer=organizer), **RECIPIENTS[recipient])  # type: ignore[arg-type]
+            one = replace(
+                one, edition=replace(one.edition, organizer=organizer), **RECIPIENTS[recipient]
+            )  # type: ignore[arg-type]
             assert blanks.calendar(blanks.blank(one)).filled(one) == ics.calendar(one), kind
 
 
 def test_those_who_are_told_the_same_have_one_blank() -> None:
     one = specimens.letter()
-    other = replace(one, address="per@other.example", address_name="Per", token="other", message_id="other@crm.example",
-                    organizer_address="invites+other@crm.example", bounce_address="invites+b_other@crm.example")
+    other = replace(
+        one,
+        address="per@other.example",
+        address_name="Per",
+        token="other",
+        message_id="other@crm.example",
+        organizer_address="invites+other@crm.example",
+        bounce_address="invites+b_other@crm.example",
+    )
     assert blanks.blank(one) == blanks.blank(other)
     assert blanks.blank(one) != blanks.blank(replace(one, reply=Reply.ACCEPTED))
 
@@ -48,11 +62,19 @@ def test_nothing_of_a_blank_is_left_in_a_letter() -> None:
             one = specimens.changed(kind, change)
             nameless = replace(one, edition=replace(one.edition, organizer=""), address_name="")
             for letter in (one, nameless):
-                content = render.render(letter, specimens.MAIL.model_copy(update={"name": ""}), specimens.SECRET)
+                content = render.render(
+                    letter, specimens.MAIL.model_copy(update={"name": ""}), specimens.SECRET
+                )
                 message = email.message_from_bytes(content, policy=email.policy.default)
-                said = [str(part.get_payload(decode=True)) for part in message.walk() if not part.is_multipart()]
+                said = [
+                    str(part.get_payload(decode=True))
+                    for part in message.walk()
+                    if not part.is_multipart()
+                ]
                 assert len(said) == 4
-                assert not any(blanks.NOBODY in part for part in [*said, *map(str, message.items())])
+                assert not any(
+                    blanks.NOBODY in part for part in [*said, *map(str, message.items())]
+                )
                 assert all(letter.address in part for part in said)
 
 

@@ -1,4 +1,6 @@
-"""Settings: what is read before what, what a wrong one says, and that the example and `config show` tell the truth."""
+"""Settings: what is read before what, what a wrong one says, and that the example and `config show`
+tell the truth.
+"""
 
 import json
 import os
@@ -24,8 +26,15 @@ SIGNED = "[mail]\naddress = 'invites@crm.example'\n"
 def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run `invite-gateway` as an administrator would."""
     bare = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
-    return subprocess.run([str(Path(sys.executable).with_name("invite-gateway")), *arguments], env=bare | environment,
-                          capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
+    return subprocess.run(
+        [str(Path(sys.executable).with_name("invite-gateway")), *arguments],
+        env=bare | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
 
 
 def file(folder: Path, text: str) -> Path:
@@ -34,56 +43,168 @@ def file(folder: Path, text: str) -> Path:
     return path
 
 
-def test_environment_before_file_before_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_before_file_before_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = file(tmp_path, '[smtp]\nhost = "file.example"\nport = 2525\n')
     monkeypatch.setenv("GATEWAY_SMTP__HOST", "environment.example")
     loaded = settings.load(path)
-    assert (loaded.smtp.host, loaded.smtp.port, loaded.smtp.security) == ("environment.example", 2525, "starttls")
+    assert (loaded.smtp.host, loaded.smtp.port, loaded.smtp.security) == (
+        "environment.example",
+        2525,
+        "starttls",
+    )
 
 
-@pytest.mark.parametrize(("text", "variables", "says"), [
-    ("[smtp]\nhots = 'x'\n", {}, ["smtp.hots", "no such setting", "gateway.toml"]),
-    ("[smpt]\nhost = 'x'\n", {}, ["smpt", "no such setting", "gateway.toml"]),
-    ("[smtp]\nport = 70000\n", {}, ["smtp.port", "gateway.toml"]),
-    ("[policy]\nparty_crasher = 'shoot'\n", {}, ["policy.party_crasher", "'ask'", "gateway.toml"]),
-    ("", {"GATEWAY_SMTP__PORT": "many"}, ["smtp.port", "GATEWAY_SMTP__PORT"]),
-    ("[smtp]\nhost = 'mail.crm.example'\nsecurity = 'none'\n", {}, ["smtp.security", "clear text"]),
-    ("[web]\nlisten = '8025'\n", {}, ["web.listen", "host:port"]),
-    ("[smtp\n", {}, ["gateway.toml", "not valid TOML"]),
-    ("[accounts.sales.smtp]\nhots = 'x'\n", {}, ["accounts.sales.smtp.hots", "no such setting", "gateway.toml"]),
-    ("[accounts.sales]\ngroup = ['Sales']\n", {}, ["accounts.sales.group", "no such setting"]),
-    ("[accounts.default.mail]\naddress = 'a@b.example'\n", {}, ["accounts.default", "plain sections"]),
-    ("", {"GATEWAY_ACCOUNTS__SALES__SMTP__PORT": "many"}, ["accounts.sales.smtp.port", "GATEWAY_ACCOUNTS__SALES__SMTP__PORT"]),
-    ("[accounts.sales.smtp]\nhost = 'mail.crm.example'\nsecurity = 'none'\n", {}, ["accounts.sales.smtp.security", "clear text"]),
-    ("mail = 'a@b.example'\n", {}, ["mail", "is a section, [mail]", "gateway.toml"]),
-    ("[mail]\naddress = 'invites'\n", {}, ["mail.address", "'invites'", "@", "gateway.toml"]),
-    ("[mail]\nalso = ['old@crm.example', 'older']\n", {}, ["mail.also", "'older'"]),
-    ("[mail]\ntimezone = 'Mars/Olympus'\n", {}, ["mail.timezone", "'Mars/Olympus'", "gateway.toml"]),
-    ("[store]\nurl = 'mysql://a/b'\n", {}, ["store.url", "mysql", "gateway.toml"]),
-    ("[store]\nurl = 'sqlite:///x.db'\n", {"GATEWAY_STORE__URL": "mysql://a/b"}, ["store.url", "mysql", "variable GATEWAY_STORE__URL"]),
-    ("[accounts.a]\ngroups = ['Sales']\n[accounts.b]\ngroups = ['Sales']\n", {}, ["accounts.b.groups", "Sales", "'a'"]),
-    ("[accounts.a]\nowners = ['kari']\n[accounts.b]\nowners = ['kari']\n", {}, ["accounts.b.owners", "kari", "'a'"]),
-    ("[mail]\naddress = 'x@crm.example'\n[accounts.a.mail]\naddress = 'X@crm.example'\n", {}, ["accounts.a.mail.address", "'default'"]),
-    ("[imap]\nhost = 'i.example'\nusername = 'x'\n[accounts.a.imap]\nhost = 'I.example'\nusername = 'x'\n", {},
-     ["accounts.a.imap.folder", "INBOX", "'default'"]),
-    ("[smtp]\nsign_in = 'xoauth2'\nusername = 'x'\n", {}, ["smtp.sign_in", "oauth.client_id"]),
-    ("[oauth]\nclient_id = 'x'\n", {}, ["oauth.token_url", "oauth.provider"]),
-    ("[oauth]\nclient_id = 'x'\ntoken_url = 'http://login.example/token'\n", {}, ["oauth.token_url", "https"]),
-    ("[oauth]\nclient_id = 'x'\nprovider = 'google'\n", {}, ["oauth.refresh_token_file", "Google"]),
-    ("[accounts.a.oauth]\nclient_id = 'x'\nprovider = 'microsoft365'\n", {}, ["accounts.a.oauth.tenant", "directory"]),
-    (f"{SIGNED}dkim_selector = 's1'\n", {}, ["mail.dkim_key_file", "needed", "mail.dkim_selector", "gateway.toml"]),
-    (f"{SIGNED}dkim_key_file = 'k.pem'\n", {}, ["mail.dkim_selector", "needed", "gateway.toml"]),
-    ("", {"GATEWAY_MAIL__DKIM_KEY": "x"}, ["mail.dkim_selector", "needed"]),
-    ("[mail]\ndkim_key_file = 'k.pem'\ndkim_selector = 's1'\n", {}, ["mail.address", "needed", "mail.dkim_selector", "gateway.toml"]),
-    (f"{SIGNED}dkim_domain = 'crm.example'\n", {}, ["mail.dkim_selector", "needed", "mail.dkim_domain"]),
-    *((f"{SIGNED}dkim_key_file = 'k.pem'\ndkim_selector = '{one}'\n", {}, ["mail.dkim_selector", "DNS"])
-      for one in ("s 1", "-s", "s1.", "s_1", "s1; d=x", "a" * 64)),
-    *((f"{SIGNED}dkim_key_file = 'k.pem'\ndkim_selector = 's1'\ndkim_domain = '{one}'\n", {}, ["mail.dkim_domain", "gateway.toml"])
-      for one in ("other.example", "team.crm.example", "m.example", "example", "crm.example;x", "crm.example x")),
-    ("[accounts.a.mail]\naddress = 'a@crm.example'\ndkim_selector = 's1'\n", {}, ["accounts.a.mail.dkim_key_file", "needed"]),
-])
+@pytest.mark.parametrize(
+    ("text", "variables", "says"),
+    [
+        ("[smtp]\nhots = 'x'\n", {}, ["smtp.hots", "no such setting", "gateway.toml"]),
+        ("[smpt]\nhost = 'x'\n", {}, ["smpt", "no such setting", "gateway.toml"]),
+        ("[smtp]\nport = 70000\n", {}, ["smtp.port", "gateway.toml"]),
+        (
+            "[policy]\nparty_crasher = 'shoot'\n",
+            {},
+            ["policy.party_crasher", "'ask'", "gateway.toml"],
+        ),
+        ("", {"GATEWAY_SMTP__PORT": "many"}, ["smtp.port", "GATEWAY_SMTP__PORT"]),
+        (
+            "[smtp]\nhost = 'mail.crm.example'\nsecurity = 'none'\n",
+            {},
+            ["smtp.security", "clear text"],
+        ),
+        ("[web]\nlisten = '8025'\n", {}, ["web.listen", "host:port"]),
+        ("[smtp\n", {}, ["gateway.toml", "not valid TOML"]),
+        (
+            "[accounts.sales.smtp]\nhots = 'x'\n",
+            {},
+            ["accounts.sales.smtp.hots", "no such setting", "gateway.toml"],
+        ),
+        ("[accounts.sales]\ngroup = ['Sales']\n", {}, ["accounts.sales.group", "no such setting"]),
+        (
+            "[accounts.default.mail]\naddress = 'a@b.example'\n",
+            {},
+            ["accounts.default", "plain sections"],
+        ),
+        (
+            "",
+            {"GATEWAY_ACCOUNTS__SALES__SMTP__PORT": "many"},
+            ["accounts.sales.smtp.port", "GATEWAY_ACCOUNTS__SALES__SMTP__PORT"],
+        ),
+        (
+            "[accounts.sales.smtp]\nhost = 'mail.crm.example'\nsecurity = 'none'\n",
+            {},
+            ["accounts.sales.smtp.security", "clear text"],
+        ),
+        ("mail = 'a@b.example'\n", {}, ["mail", "is a section, [mail]", "gateway.toml"]),
+        ("[mail]\naddress = 'invites'\n", {}, ["mail.address", "'invites'", "@", "gateway.toml"]),
+        ("[mail]\nalso = ['old@crm.example', 'older']\n", {}, ["mail.also", "'older'"]),
+        (
+            "[mail]\ntimezone = 'Mars/Olympus'\n",
+            {},
+            ["mail.timezone", "'Mars/Olympus'", "gateway.toml"],
+        ),
+        ("[store]\nurl = 'mysql://a/b'\n", {}, ["store.url", "mysql", "gateway.toml"]),
+        (
+            "[store]\nurl = 'sqlite:///x.db'\n",
+            {"GATEWAY_STORE__URL": "mysql://a/b"},
+            ["store.url", "mysql", "variable GATEWAY_STORE__URL"],
+        ),
+        (
+            "[accounts.a]\ngroups = ['Sales']\n[accounts.b]\ngroups = ['Sales']\n",
+            {},
+            ["accounts.b.groups", "Sales", "'a'"],
+        ),
+        (
+            "[accounts.a]\nowners = ['kari']\n[accounts.b]\nowners = ['kari']\n",
+            {},
+            ["accounts.b.owners", "kari", "'a'"],
+        ),
+        (
+            "[mail]\naddress = 'x@crm.example'\n[accounts.a.mail]\naddress = 'X@crm.example'\n",
+            {},
+            ["accounts.a.mail.address", "'default'"],
+        ),
+        (
+            "[imap]\nhost = 'i.example'\nusername = 'x'\n[accounts.a.imap]\nhost = 'I.example'\nusername = 'x'\n",
+            {},
+            ["accounts.a.imap.folder", "INBOX", "'default'"],
+        ),
+        ("[smtp]\nsign_in = 'xoauth2'\nusername = 'x'\n", {}, ["smtp.sign_in", "oauth.client_id"]),
+        ("[oauth]\nclient_id = 'x'\n", {}, ["oauth.token_url", "oauth.provider"]),
+        (
+            "[oauth]\nclient_id = 'x'\ntoken_url = 'http://login.example/token'\n",
+            {},
+            ["oauth.token_url", "https"],
+        ),
+        (
+            "[oauth]\nclient_id = 'x'\nprovider = 'google'\n",
+            {},
+            ["oauth.refresh_token_file", "Google"],
+        ),
+        (
+            "[accounts.a.oauth]\nclient_id = 'x'\nprovider = 'microsoft365'\n",
+            {},
+            ["accounts.a.oauth.tenant", "directory"],
+        ),
+        (
+            f"{SIGNED}dkim_selector = 's1'\n",
+            {},
+            ["mail.dkim_key_file", "needed", "mail.dkim_selector", "gateway.toml"],
+        ),
+        (
+            f"{SIGNED}dkim_key_file = 'k.pem'\n",
+            {},
+            ["mail.dkim_selector", "needed", "gateway.toml"],
+        ),
+        ("", {"GATEWAY_MAIL__DKIM_KEY": "x"}, ["mail.dkim_selector", "needed"]),
+        (
+            "[mail]\ndkim_key_file = 'k.pem'\ndkim_selector = 's1'\n",
+            {},
+            ["mail.address", "needed", "mail.dkim_selector", "gateway.toml"],
+        ),
+        (
+            f"{SIGNED}dkim_domain = 'crm.example'\n",
+            {},
+            ["mail.dkim_selector", "needed", "mail.dkim_domain"],
+        ),
+        *(
+            (
+                f"{SIGNED}dkim_key_file = 'k.pem'\ndkim_selector = '{one}'\n",
+                {},
+                ["mail.dkim_selector", "DNS"],
+            )
+            for one in ("s 1", "-s", "s1.", "s_1", "s1; d=x", "a" * 64)
+        ),
+        *(
+            (
+                f"{SIGNED}dkim_key_file = 'k.pem'\ndkim_selector = 's1'\ndkim_domain = '{one}'\n",
+                {},
+                ["mail.dkim_domain", "gateway.toml"],
+            )
+            for one in (
+                "other.example",
+                "team.crm.example",
+                "m.example",
+                "example",
+                "crm.example;x",
+                "crm.example x",
+            )
+        ),
+        (
+            "[accounts.a.mail]\naddress = 'a@crm.example'\ndkim_selector = 's1'\n",
+            {},
+            ["accounts.a.mail.dkim_key_file", "needed"],
+        ),
+    ],
+)
 def test_a_wrong_setting_is_one_line_that_names_key_and_place(
-        text: str, variables: dict[str, str], says: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text: str,
+    variables: dict[str, str],
+    says: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(ConfigurationError) as caught:
@@ -96,7 +217,10 @@ def test_a_wrong_setting_is_one_line_that_names_key_and_place(
 def test_a_configuration_error_leaves_with_78(tmp_path: Path) -> None:
     done = command("config", "show", "--config", str(file(tmp_path, "[smtp]\nhots = 'x'\n")))
     assert (done.returncode, done.stdout) == (78, "")
-    assert done.stderr == f"invite-gateway: smtp.hots: no such setting (in {tmp_path / 'gateway.toml'})\n"
+    assert (
+        done.stderr
+        == f"invite-gateway: smtp.hots: no such setting (in {tmp_path / 'gateway.toml'})\n"
+    )
 
 
 def test_a_missing_file_leaves_with_78(tmp_path: Path) -> None:
@@ -125,50 +249,103 @@ def test_the_example_has_every_setting_with_its_default_and_its_description(tmp_
         assert list(values[name]) == list(type(section).model_fields)
         for key, field in type(section).model_fields.items():
             assert field.description, f"{name}.{key} has no description"
-            assert field.description in " ".join(re.findall(r"(?m)^## (.*)$", taken)), f"{name}.{key} is not documented"
+            assert field.description in " ".join(re.findall(r"(?m)^## (.*)$", taken)), (
+                f"{name}.{key} is not documented"
+            )
     assert settings.load(file(tmp_path, taken)).model_dump() == settings.load().model_dump()
 
 
-def test_a_further_account_is_set_by_file_and_environment_and_inherits_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = file(tmp_path, '[mail]\naddress = "invites@crm.example"\n[smtp]\nhost = "plain.example"\n'
-                          '[accounts.sales]\ngroups = ["Sales"]\n[accounts.sales.smtp]\nport = 2525\n')
+def test_a_further_account_is_set_by_file_and_environment_and_inherits_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = file(
+        tmp_path,
+        '[mail]\naddress = "invites@crm.example"\n[smtp]\nhost = "plain.example"\n'
+        '[accounts.sales]\ngroups = ["Sales"]\n[accounts.sales.smtp]\nport = 2525\n',
+    )
     monkeypatch.setenv("GATEWAY_ACCOUNTS__SALES__MAIL__ADDRESS", "Sales@CRM.example")
     monkeypatch.setenv("GATEWAY_ACCOUNTS__SALES__OWNERS", '["kari"]')
     loaded = settings.load(path)
     found = accounts.configured(loaded)
     assert list(found) == ["default", "sales"]
     sales = found["sales"]
-    assert (sales.mail.address, sales.groups, sales.owners) == ("sales@crm.example", ("Sales",), ("kari",))
+    assert (sales.mail.address, sales.groups, sales.owners) == (
+        "sales@crm.example",
+        ("Sales",),
+        ("kari",),
+    )
     assert (sales.smtp.host, sales.smtp.port) == ("localhost", 2525)
     assert accounts.mailboxes(loaded) == ("invites@crm.example", "sales@crm.example")
 
 
-@pytest.mark.parametrize(("owner", "group", "expected"), [
-    ("kari", "Support", "named"), ("kari", "", "named"), ("per", "Sales", "sales"), ("per", "Other", "default"), ("", "", "default"),
-])
+@pytest.mark.parametrize(
+    ("owner", "group", "expected"),
+    [
+        ("kari", "Support", "named"),
+        ("kari", "", "named"),
+        ("per", "Sales", "sales"),
+        ("per", "Other", "default"),
+        ("", "", "default"),
+    ],
+)
 def test_owner_beats_group_beats_default(owner: str, group: str, expected: str) -> None:
     address = {"address": "x@crm.example"}
-    loaded = settings.load(None, {"mail": address, "accounts": {
-        "support": {"groups": ["Support"], "mail": {"address": "u@crm.example"}}, "sales": {"groups": ["Sales"], "mail": {"address": "s@crm.example"}},
-        "named": {"owners": ["kari"], "mail": {"address": "n@crm.example"}}, "idle": {"groups": ["Other"]}}})
+    loaded = settings.load(
+        None,
+        {
+            "mail": address,
+            "accounts": {
+                "support": {"groups": ["Support"], "mail": {"address": "u@crm.example"}},
+                "sales": {"groups": ["Sales"], "mail": {"address": "s@crm.example"}},
+                "named": {"owners": ["kari"], "mail": {"address": "n@crm.example"}},
+                "idle": {"groups": ["Other"]},
+            },
+        },
+    )
     assert accounts.choose(accounts.configured(loaded), owner, group) == expected
-    without = settings.load(None, {"accounts": {"sales": {"groups": ["Sales"], "mail": {"address": "s@crm.example"}}}})
-    assert accounts.choose(accounts.configured(without), owner, group) == ("sales" if group == "Sales" else "")
+    without = settings.load(
+        None, {"accounts": {"sales": {"groups": ["Sales"], "mail": {"address": "s@crm.example"}}}}
+    )
+    assert accounts.choose(accounts.configured(without), owner, group) == (
+        "sales" if group == "Sales" else ""
+    )
 
 
 @pytest.mark.parametrize("as_json", [True, False])
 def test_secrets_are_masked(as_json: bool) -> None:
-    done = command("config", "show", *(["--json"] if as_json else []), GATEWAY_SMTP__PASSWORD=SECRET, GATEWAY_IMAP__PASSWORD=SECRET,
-                   GATEWAY_OAUTH__REFRESH_TOKEN=SECRET, GATEWAY_ACCOUNTS__SALES__OAUTH__CLIENT_SECRET=SECRET,
-                   GATEWAY_ACCOUNTS__SALES__IMAP__PASSWORD=SECRET, GATEWAY_MAIL__ADDRESS="invites@crm.example",
-                   GATEWAY_MAIL__DKIM_KEY=SECRET, GATEWAY_MAIL__DKIM_SELECTOR="s1",
-                   GATEWAY_STORE__URL=f"postgresql://gateway:{SECRET}@db.crm.example/gateway?password=hunter2&sslmode=require")
+    done = command(
+        "config",
+        "show",
+        *(["--json"] if as_json else []),
+        GATEWAY_SMTP__PASSWORD=SECRET,
+        GATEWAY_IMAP__PASSWORD=SECRET,
+        GATEWAY_OAUTH__REFRESH_TOKEN=SECRET,
+        GATEWAY_ACCOUNTS__SALES__OAUTH__CLIENT_SECRET=SECRET,
+        GATEWAY_ACCOUNTS__SALES__IMAP__PASSWORD=SECRET,
+        GATEWAY_MAIL__ADDRESS="invites@crm.example",
+        GATEWAY_MAIL__DKIM_KEY=SECRET,
+        GATEWAY_MAIL__DKIM_SELECTOR="s1",
+        GATEWAY_STORE__URL=f"postgresql://gateway:{SECRET}@db.crm.example/gateway?password=hunter2&sslmode=require",
+    )
     assert done.returncode == 0
     assert SECRET not in done.stdout + done.stderr
     shown = json.loads(done.stdout) if as_json else tomllib.loads(done.stdout)
-    assert shown["smtp"]["password"] == shown["imap"]["password"] == shown["oauth"]["refresh_token"] == shown["mail"]["dkim_key"] == "***"
-    assert shown["accounts"]["sales"]["oauth"]["client_secret"] == shown["accounts"]["sales"]["imap"]["password"] == "***"
-    assert shown["store"]["url"] == "postgresql://gateway:***@db.crm.example/gateway?password=***&sslmode=require"
+    assert (
+        shown["smtp"]["password"]
+        == shown["imap"]["password"]
+        == shown["oauth"]["refresh_token"]
+        == shown["mail"]["dkim_key"]
+        == "***"
+    )
+    assert (
+        shown["accounts"]["sales"]["oauth"]["client_secret"]
+        == shown["accounts"]["sales"]["imap"]["password"]
+        == "***"
+    )
+    assert (
+        shown["store"]["url"]
+        == "postgresql://gateway:***@db.crm.example/gateway?password=***&sslmode=require"
+    )
 
 
 def test_no_password_is_not_masked_as_one() -> None:
@@ -176,23 +353,41 @@ def test_no_password_is_not_masked_as_one() -> None:
 
 
 def test_what_show_prints_can_be_loaded_again(tmp_path: Path) -> None:
-    done = command("config", "show", GATEWAY_ACCOUNTS__SALES__OWNERS='["kari"]', GATEWAY_MAIL__ADDRESS="Invites@CRM.example", GATEWAY_MAIL__ALSO='["old@crm.example"]',
-                   GATEWAY_MAIL__NAME='Firma "Å" AS\\')
+    done = command(
+        "config",
+        "show",
+        GATEWAY_ACCOUNTS__SALES__OWNERS='["kari"]',
+        GATEWAY_MAIL__ADDRESS="Invites@CRM.example",
+        GATEWAY_MAIL__ALSO='["old@crm.example"]',
+        GATEWAY_MAIL__NAME='Firma "Å" AS\\',
+    )
     loaded = settings.load(file(tmp_path, done.stdout))
     assert loaded.accounts["sales"].owners == ("kari",)
     assert (loaded.mail.address, loaded.mail.also, loaded.mail.name) == (
-        "invites@crm.example", ("old@crm.example",), 'Firma "Å" AS\\')
+        "invites@crm.example",
+        ("old@crm.example",),
+        'Firma "Å" AS\\',
+    )
 
 
-@given(st.recursive(st.booleans() | st.integers(-2**53, 2**53) | st.text(st.characters(exclude_categories=["Cs"])),
-                    lambda inner: st.lists(inner, max_size=3), max_leaves=5))
+@given(
+    st.recursive(
+        st.booleans()
+        | st.integers(-(2**53), 2**53)
+        | st.text(st.characters(exclude_categories=["Cs"])),
+        lambda inner: st.lists(inner, max_size=3),
+        max_leaves=5,
+    )
+)
 def test_values_are_written_as_toml_reads_them(value: object) -> None:
     assert tomllib.loads(f"key = {config.toml(value)}") == {"key": value}
 
 
 def test_a_password_file_is_read_to_its_first_line_end(tmp_path: Path) -> None:
     (tmp_path / "password").write_text(f"{SECRET}\r\nremark\n", encoding="utf-8")
-    loaded = settings.load(None, {"smtp": {"password_file": str(tmp_path / "password"), "password": "other"}})
+    loaded = settings.load(
+        None, {"smtp": {"password_file": str(tmp_path / "password"), "password": "other"}}
+    )
     assert settings.secret(loaded.smtp, "smtp") == SECRET
 
 

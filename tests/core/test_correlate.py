@@ -20,9 +20,19 @@ VOUCHED = "Authentication-Results: mx.crm.example; dmarc=pass header.from=ext.ex
 
 
 def row(participant: int, address: str, token: str, *known: str, uid: str = UID) -> facts.Row:
-    edition = Edition(uid, Kind.MEETING, "t", START, START + timedelta(hours=1), "Europe/Oslo", "Kari")
-    return facts.Row(participant, "m1", uid, address, edition, known=frozenset([address, *known]), tokens=frozenset([token]),
-                     sent=edition)
+    edition = Edition(
+        uid, Kind.MEETING, "t", START, START + timedelta(hours=1), "Europe/Oslo", "Kari"
+    )
+    return facts.Row(
+        participant,
+        "m1",
+        uid,
+        address,
+        edition,
+        known=frozenset([address, *known]),
+        tokens=frozenset([token]),
+        sent=edition,
+    )
 
 
 OLA = row(1, "ola@ext.example", TOKEN, "ola.hansen@home.example")
@@ -44,14 +54,20 @@ class Mail:
 
     def choice(self) -> correlate.Choice:
         to = f"invites+{TOKEN}@crm.example" if self.token else MAILBOX
-        people = "".join(f"ATTENDEE;PARTSTAT=ACCEPTED:{one and 'mailto:'}{one}\r\n" for one in self.attendees)
-        raw = (f"{self.more}From: {self.sender}\r\nTo: {to}\r\nContent-Type: text/calendar; method=REPLY\r\n\r\n"
-               f"BEGIN:VCALENDAR\r\nMETHOD:REPLY\r\nBEGIN:VEVENT\r\nUID:{self.uid}\r\n{people}END:VEVENT\r\nEND:VCALENDAR\r\n")
+        people = "".join(
+            f"ATTENDEE;PARTSTAT=ACCEPTED:{one and 'mailto:'}{one}\r\n" for one in self.attendees
+        )
+        raw = (
+            f"{self.more}From: {self.sender}\r\nTo: {to}\r\nContent-Type: text/calendar; method=REPLY\r\n\r\n"
+            f"BEGIN:VCALENDAR\r\nMETHOD:REPLY\r\nBEGIN:VEVENT\r\nUID:{self.uid}\r\n{people}END:VEVENT\r\nEND:VCALENDAR\r\n"
+        )
         message = parse.read(raw.encode())
         finding = classify.classify(message, OURS, START.date())
         assert isinstance(finding, classify.Answer)
         asked = correlate.keys(message, finding, OURS)
-        return correlate.choose(message, finding, self.uid, asked, playing.look_up(self.rows, asked), self.policy)
+        return correlate.choose(
+            message, finding, self.uid, asked, playing.look_up(self.rows, asked), self.policy
+        )
 
 
 OPEN = Policy(require_authentication=False, authserv_id="mx.crm.example")
@@ -59,94 +75,195 @@ APPLY, HOLD = correlate.Verdict.APPLY, correlate.Verdict.HOLD
 CRASHER, UNKNOWN = correlate.Verdict.PARTY_CRASHER, correlate.Verdict.UNKNOWN
 
 
-@pytest.mark.parametrize(("mail", "verdict", "who", "rule"), [
-    # token, and From (or Sender, Reply-To) is the invited or a known address
-    (Mail(), APPLY, OLA, "token_known_sender"),
-    (Mail(sender="OLA.Hansen@home.example"), APPLY, OLA, "token_known_sender"),
-    (Mail(sender="assistant@ext.example", more="Sender: ola@ext.example\r\n"), APPLY, OLA, "token_known_sender"),
-    (Mail(sender="assistant@ext.example", more="Reply-To: ola@ext.example\r\n"), APPLY, OLA, "token_known_sender"),
-    (Mail(attendees=("alias@home.example",)), APPLY, OLA, "token_known_sender"),
-    (Mail(attendees=("",)), APPLY, OLA, "token_known_sender"),
-    (Mail(attendees=("eva@other.example", "ola@ext.example")), APPLY, OLA, "token_known_sender"),
-    (Mail(uid="mangled"), APPLY, OLA, "token_known_sender"),
-    (Mail(attendees=("eva@other.example",)), HOLD, OLA, "speaks_for_another"),
-    # ATTENDEE is one and From is a robot of its provider
-    (Mail(sender="no-reply@ext.example"), APPLY, OLA, "token_robot"),
-    (Mail(sender="calendar-notification@calendar.ext.example"), APPLY, OLA, "token_robot"),
-    (Mail(sender="no-reply@elsewhere.example"), HOLD, OLA, "token_forwarded"),
-    (Mail(sender="somebody@ext.example"), HOLD, OLA, "token_forwarded"),
-    # token and known ATTENDEE, but From is another participant's or an unknown person's
-    (Mail(sender="eva@other.example"), HOLD, OLA, "token_forwarded"),
-    # token, both addresses unknown: held, whatever the policy and whoever vouches for him
-    (Mail(sender="y@far.example", attendees=("y@far.example",)), HOLD, OLA, "alias"),
-    (Mail(sender="y@far.example", attendees=("y@far.example",), policy=OPEN), HOLD, OLA, "alias"),
-    (Mail(sender="y@far.example", attendees=()), HOLD, OLA, "alias"),
-    # a token of one follow-up with the UID of another
-    (Mail(uid="own-2@crm.example"), HOLD, OLA, "token_of_another"),
-    # no token: UID + ATTENDEE, or UID + From where nobody is named; From matches and is authenticated
-    (Mail(token=False, more=VOUCHED), APPLY, OLA, "uid_authenticated"),
-    (Mail(token=False, attendees=(), more=VOUCHED), APPLY, OLA, "uid_authenticated"),
-    (Mail(token=False, attendees=("eva@other.example", "ola@ext.example"), more=VOUCHED), APPLY, OLA, "uid_authenticated"),
-    # the same, not authenticated, or From is another address
-    (Mail(token=False), HOLD, OLA, "uid_held"),
-    (Mail(token=False, sender="eva@other.example", more=VOUCHED.replace("ext", "other")), HOLD, OLA, "uid_held"),
-    (Mail(token=False, attendees=("alias@far.example",), more=VOUCHED), HOLD, OLA, "uid_held"),
-    (Mail(token=False, policy=OPEN), APPLY, OLA, "uid_unauthenticated"),
-    (Mail(token=False, sender="admin@testdomain.example", policy=OPEN), APPLY, OLA, "uid_unauthenticated"),
-    (Mail(token=False, attendees=("x@y.example", "eva@other.example"), policy=OPEN), APPLY, OLA, "uid_unauthenticated"),
-    # known UID, address of nobody invited
-    (Mail(token=False, sender="sam@far.example", attendees=("sam@far.example",)), CRASHER, None, "party_crasher"),
-    (Mail(token=False, sender="sam@far.example", attendees=("sam@far.example",), policy=OPEN), CRASHER, None, "party_crasher"),
-    # unknown UID and token
-    (Mail(token=False, uid="nobodys"), UNKNOWN, None, "unknown"),
-    (Mail(token=False, uid="own-1@crm.exampl", policy=OPEN), UNKNOWN, None, "unknown"),
-    (Mail(token=False, uid="", policy=OPEN), UNKNOWN, None, "unknown"),
-])
+@pytest.mark.parametrize(
+    ("mail", "verdict", "who", "rule"),
+    [
+        # token, and From (or Sender, Reply-To) is the invited or a known address
+        (Mail(), APPLY, OLA, "token_known_sender"),
+        (Mail(sender="OLA.Hansen@home.example"), APPLY, OLA, "token_known_sender"),
+        (
+            Mail(sender="assistant@ext.example", more="Sender: ola@ext.example\r\n"),
+            APPLY,
+            OLA,
+            "token_known_sender",
+        ),
+        (
+            Mail(sender="assistant@ext.example", more="Reply-To: ola@ext.example\r\n"),
+            APPLY,
+            OLA,
+            "token_known_sender",
+        ),
+        (Mail(attendees=("alias@home.example",)), APPLY, OLA, "token_known_sender"),
+        (Mail(attendees=("",)), APPLY, OLA, "token_known_sender"),
+        (
+            Mail(attendees=("eva@other.example", "ola@ext.example")),
+            APPLY,
+            OLA,
+            "token_known_sender",
+        ),
+        (Mail(uid="mangled"), APPLY, OLA, "token_known_sender"),
+        (Mail(attendees=("eva@other.example",)), HOLD, OLA, "speaks_for_another"),
+        # ATTENDEE is one and From is a robot of its provider
+        (Mail(sender="no-reply@ext.example"), APPLY, OLA, "token_robot"),
+        (Mail(sender="calendar-notification@calendar.ext.example"), APPLY, OLA, "token_robot"),
+        (Mail(sender="no-reply@elsewhere.example"), HOLD, OLA, "token_forwarded"),
+        (Mail(sender="somebody@ext.example"), HOLD, OLA, "token_forwarded"),
+        # token and known ATTENDEE, but From is another participant's or an unknown person's
+        (Mail(sender="eva@other.example"), HOLD, OLA, "token_forwarded"),
+        # token, both addresses unknown: held, whatever the policy and whoever vouches for him
+        (Mail(sender="y@far.example", attendees=("y@far.example",)), HOLD, OLA, "alias"),
+        (
+            Mail(sender="y@far.example", attendees=("y@far.example",), policy=OPEN),
+            HOLD,
+            OLA,
+            "alias",
+        ),
+        (Mail(sender="y@far.example", attendees=()), HOLD, OLA, "alias"),
+        # a token of one follow-up with the UID of another
+        (Mail(uid="own-2@crm.example"), HOLD, OLA, "token_of_another"),
+        # no token: UID + ATTENDEE, or UID + From where nobody is named; From matches and is
+        # authenticated
+        (Mail(token=False, more=VOUCHED), APPLY, OLA, "uid_authenticated"),
+        (Mail(token=False, attendees=(), more=VOUCHED), APPLY, OLA, "uid_authenticated"),
+        (
+            Mail(token=False, attendees=("eva@other.example", "ola@ext.example"), more=VOUCHED),
+            APPLY,
+            OLA,
+            "uid_authenticated",
+        ),
+        # the same, not authenticated, or From is another address
+        (Mail(token=False), HOLD, OLA, "uid_held"),
+        (
+            Mail(token=False, sender="eva@other.example", more=VOUCHED.replace("ext", "other")),
+            HOLD,
+            OLA,
+            "uid_held",
+        ),
+        (Mail(token=False, attendees=("alias@far.example",), more=VOUCHED), HOLD, OLA, "uid_held"),
+        (Mail(token=False, policy=OPEN), APPLY, OLA, "uid_unauthenticated"),
+        (
+            Mail(token=False, sender="admin@testdomain.example", policy=OPEN),
+            APPLY,
+            OLA,
+            "uid_unauthenticated",
+        ),
+        (
+            Mail(token=False, attendees=("x@y.example", "eva@other.example"), policy=OPEN),
+            APPLY,
+            OLA,
+            "uid_unauthenticated",
+        ),
+        # known UID, address of nobody invited
+        (
+            Mail(token=False, sender="sam@far.example", attendees=("sam@far.example",)),
+            CRASHER,
+            None,
+            "party_crasher",
+        ),
+        (
+            Mail(
+                token=False, sender="sam@far.example", attendees=("sam@far.example",), policy=OPEN
+            ),
+            CRASHER,
+            None,
+            "party_crasher",
+        ),
+        # unknown UID and token
+        (Mail(token=False, uid="nobodys"), UNKNOWN, None, "unknown"),
+        (Mail(token=False, uid="own-1@crm.exampl", policy=OPEN), UNKNOWN, None, "unknown"),
+        (Mail(token=False, uid="", policy=OPEN), UNKNOWN, None, "unknown"),
+    ],
+)
 def test_table(mail: Mail, verdict: correlate.Verdict, who: facts.Row | None, rule: str) -> None:
     choice = mail.choice()
     assert (choice.verdict, choice.row, choice.rules[-1].name) == (verdict, who, rule)
     assert choice.reason
 
 
-@pytest.mark.parametrize(("header", "sender", "uid", "verdict"), [
-    (f"In-Reply-To: <{LETTER}>\r\n", "ola@ext.example", UID, APPLY),
-    (f"References: <a@b> <{LETTER}>\r\n", "ola@ext.example", UID, APPLY),
-    (f"References: <a@b> <{LETTER}>\r\n", "ola@ext.example", "mangled", APPLY),
-    (f"In-Reply-To: <{LETTER}>\r\n", "y@far.example", UID, HOLD),
-    (f"In-Reply-To: <{LETTER}>\r\n", "y@far.example", "mangled", UNKNOWN),
-    ("In-Reply-To: <guess@crm.example>\r\n", "ola@ext.example", UID, HOLD),
-])
-def test_our_message_id_and_a_known_sender(header: str, sender: str, uid: str, verdict: correlate.Verdict) -> None:
-    ids = frozenset([LETTER]) if LETTER in header else frozenset[str]()  # the store names those that were asked for
-    sent_to = facts.Row(1, "m1", UID, "ola@ext.example", OLA.current, known=OLA.known, sent=OLA.sent, message_ids=ids)
-    assert Mail(token=False, more=header, sender=sender, uid=uid, rows=(sent_to,)).choice().verdict is verdict
+@pytest.mark.parametrize(
+    ("header", "sender", "uid", "verdict"),
+    [
+        (f"In-Reply-To: <{LETTER}>\r\n", "ola@ext.example", UID, APPLY),
+        (f"References: <a@b> <{LETTER}>\r\n", "ola@ext.example", UID, APPLY),
+        (f"References: <a@b> <{LETTER}>\r\n", "ola@ext.example", "mangled", APPLY),
+        (f"In-Reply-To: <{LETTER}>\r\n", "y@far.example", UID, HOLD),
+        (f"In-Reply-To: <{LETTER}>\r\n", "y@far.example", "mangled", UNKNOWN),
+        ("In-Reply-To: <guess@crm.example>\r\n", "ola@ext.example", UID, HOLD),
+    ],
+)
+def test_our_message_id_and_a_known_sender(
+    header: str, sender: str, uid: str, verdict: correlate.Verdict
+) -> None:
+    ids = (
+        frozenset([LETTER]) if LETTER in header else frozenset[str]()
+    )  # the store names those that were asked for
+    sent_to = facts.Row(
+        1,
+        "m1",
+        UID,
+        "ola@ext.example",
+        OLA.current,
+        known=OLA.known,
+        sent=OLA.sent,
+        message_ids=ids,
+    )
+    assert (
+        Mail(token=False, more=header, sender=sender, uid=uid, rows=(sent_to,)).choice().verdict
+        is verdict
+    )
 
 
-@pytest.mark.parametrize(("policy", "vouched", "invite"), [
-    ("ask", True, False), ("add", True, True), ("add", False, False), ("refuse", True, False)])
+@pytest.mark.parametrize(
+    ("policy", "vouched", "invite"),
+    [("ask", True, False), ("add", True, True), ("add", False, False), ("refuse", True, False)],
+)
 def test_party_crasher_policy(policy: str, vouched: bool, invite: bool) -> None:
     more = VOUCHED.replace("ext.example", "far.example") if vouched else ""
-    choice = Mail(token=False, sender="sam@far.example", attendees=("sam@far.example",), more=more,
-                  policy=Policy.model_validate({"authserv_id": "mx.crm.example", "party_crasher": policy})).choice()
-    assert (choice.verdict, choice.invite, choice.speaker, choice.follow_up) == (CRASHER, invite, "sam@far.example", "m1")
+    choice = Mail(
+        token=False,
+        sender="sam@far.example",
+        attendees=("sam@far.example",),
+        more=more,
+        policy=Policy.model_validate({"authserv_id": "mx.crm.example", "party_crasher": policy}),
+    ).choice()
+    assert (choice.verdict, choice.invite, choice.speaker, choice.follow_up) == (
+        CRASHER,
+        invite,
+        "sam@far.example",
+        "m1",
+    )
 
 
 def test_a_vouched_sender_does_not_bring_somebody_else_in() -> None:
-    choice = Mail(token=False, sender="sam@far.example", attendees=("other@far.example",),
-                  more=VOUCHED.replace("ext.example", "far.example"),
-                  policy=Policy(authserv_id="mx.crm.example", party_crasher="add")).choice()
+    choice = Mail(
+        token=False,
+        sender="sam@far.example",
+        attendees=("other@far.example",),
+        more=VOUCHED.replace("ext.example", "far.example"),
+        policy=Policy(authserv_id="mx.crm.example", party_crasher="add"),
+    ).choice()
     assert (choice.verdict, choice.invite) == (CRASHER, False)
 
 
 def test_a_token_in_another_case_is_the_same() -> None:
-    imported = facts.Row(1, "m1", UID, "ola@ext.example", OLA.current, known=OLA.known, tokens=frozenset([TOKEN.upper()]))
+    imported = facts.Row(
+        1,
+        "m1",
+        UID,
+        "ola@ext.example",
+        OLA.current,
+        known=OLA.known,
+        tokens=frozenset([TOKEN.upper()]),
+    )
     assert Mail(rows=(imported,)).choice().verdict is APPLY
 
 
 def test_keys_of_an_answer() -> None:
-    raw = (f"Delivered-To: invites+b_{TOKEN}@crm.example\r\nFrom: Ola.H+x@gmail.com\r\nTo: INVITES+EVA45672@crm.example, invites@crm.example"
-           f"\r\nIn-Reply-To: <{LETTER}>\r\nReferences: <a@b>\r\nContent-Type: text/calendar\r\n\r\nBEGIN:VCALENDAR\r\nMETHOD:REPLY\r\n"
-           f"BEGIN:VEVENT\r\nUID:{UID}\r\nORGANIZER:mailto:invites+organizr@crm.example\r\nATTENDEE:mailto:A@B.example\r\nEND:VEVENT\r\n")
+    raw = (
+        f"Delivered-To: invites+b_{TOKEN}@crm.example\r\nFrom: Ola.H+x@gmail.com\r\nTo: INVITES+EVA45672@crm.example, invites@crm.example"
+        f"\r\nIn-Reply-To: <{LETTER}>\r\nReferences: <a@b>\r\nContent-Type: text/calendar\r\n\r\nBEGIN:VCALENDAR\r\nMETHOD:REPLY\r\n"
+        f"BEGIN:VEVENT\r\nUID:{UID}\r\nORGANIZER:mailto:invites+organizr@crm.example\r\nATTENDEE:mailto:A@B.example\r\nEND:VEVENT\r\n"
+    )
     message = parse.read(raw.encode())
     keys = correlate.keys(message, classify.classify(message, OURS, START.date()), OURS)
     assert keys.tokens == ("eva45672", TOKEN, "organizr")
@@ -159,24 +276,83 @@ def test_keys_of_an_answer() -> None:
 FAILED = bounce.Report(("ola@ext.example",), "failed", "5.1.1")
 
 
-@pytest.mark.parametrize(("finding", "keys", "policy", "rows", "tied"), [
-    (classify.Bounce((FAILED,)), facts.Keys(tokens=(TOKEN,)), Policy(), (OLA,), ["bounce_token"]),
-    (classify.Bounce((bounce.Report((), "failed", prose=True),)), facts.Keys(tokens=(TOKEN,)), Policy(), (OLA,), ["bounce_token"]),
-    (classify.Bounce((FAILED,)), facts.Keys(), OPEN, (OLA,), []),  # an address that is merely known (P25)
-    (classify.Bounce((FAILED,), uids=(UID,)), facts.Keys(uids=(UID,)), Policy(), (OLA,), []),
-    (classify.Bounce((FAILED,), uids=(UID,)), facts.Keys(uids=(UID,)), OPEN, (OLA, EVA), ["bounce_uid"]),
-    (classify.Bounce((bounce.Report(("ola@ext.example",), "failed", prose=True),), uids=(UID,)), facts.Keys(uids=(UID,)), OPEN, (OLA,), []),
-    (classify.Bounce((FAILED,), (LETTER,)), facts.Keys(message_ids=(LETTER,)), Policy(),
-     (facts.Row(1, "m1", UID, "ola@ext.example", OLA.current, message_ids=frozenset([LETTER])),), ["bounce_message_id"]),
-    (classify.Bounce((FAILED,), ("guess@crm.example",)), facts.Keys(message_ids=("guess@crm.example",)), Policy(), (OLA,), []),
-])
-def test_what_ties_a_report(finding: classify.Bounce, keys: facts.Keys, policy: Policy, rows: tuple[facts.Row, ...],
-                            tied: list[str]) -> None:
-    assert [rule.name for _, _, rule in correlate.failed(finding, keys, facts.Found(rows), policy)] == tied
+@pytest.mark.parametrize(
+    ("finding", "keys", "policy", "rows", "tied"),
+    [
+        (
+            classify.Bounce((FAILED,)),
+            facts.Keys(tokens=(TOKEN,)),
+            Policy(),
+            (OLA,),
+            ["bounce_token"],
+        ),
+        (
+            classify.Bounce((bounce.Report((), "failed", prose=True),)),
+            facts.Keys(tokens=(TOKEN,)),
+            Policy(),
+            (OLA,),
+            ["bounce_token"],
+        ),
+        (
+            classify.Bounce((FAILED,)),
+            facts.Keys(),
+            OPEN,
+            (OLA,),
+            [],
+        ),  # an address that is merely known (P25)
+        (classify.Bounce((FAILED,), uids=(UID,)), facts.Keys(uids=(UID,)), Policy(), (OLA,), []),
+        (
+            classify.Bounce((FAILED,), uids=(UID,)),
+            facts.Keys(uids=(UID,)),
+            OPEN,
+            (OLA, EVA),
+            ["bounce_uid"],
+        ),
+        (
+            classify.Bounce(
+                (bounce.Report(("ola@ext.example",), "failed", prose=True),), uids=(UID,)
+            ),
+            facts.Keys(uids=(UID,)),
+            OPEN,
+            (OLA,),
+            [],
+        ),
+        (
+            classify.Bounce((FAILED,), (LETTER,)),
+            facts.Keys(message_ids=(LETTER,)),
+            Policy(),
+            (
+                facts.Row(
+                    1, "m1", UID, "ola@ext.example", OLA.current, message_ids=frozenset([LETTER])
+                ),
+            ),
+            ["bounce_message_id"],
+        ),
+        (
+            classify.Bounce((FAILED,), ("guess@crm.example",)),
+            facts.Keys(message_ids=("guess@crm.example",)),
+            Policy(),
+            (OLA,),
+            [],
+        ),
+    ],
+)
+def test_what_ties_a_report(
+    finding: classify.Bounce,
+    keys: facts.Keys,
+    policy: Policy,
+    rows: tuple[facts.Row, ...],
+    tied: list[str],
+) -> None:
+    assert [
+        rule.name for _, _, rule in correlate.failed(finding, keys, facts.Found(rows), policy)
+    ] == tied
 
 
 def test_the_entry_of_the_own_row_is_taken() -> None:
     """Two recipients in one report: the token's row gets what is said of its own address."""
     other = bounce.Report(("x@ext.example",), "delayed")
-    (_, report, _), = correlate.failed(classify.Bounce((other, FAILED)), facts.Keys(tokens=(TOKEN,)), facts.Found((OLA,)), Policy())
+    ((_, report, _),) = correlate.failed(
+        classify.Bounce((other, FAILED)), facts.Keys(tokens=(TOKEN,)), facts.Found((OLA,)), Policy()
+    )
     assert report == FAILED

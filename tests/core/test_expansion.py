@@ -1,7 +1,9 @@
-"""The dates of random series, expanded by others from the calendar object alone: they are the dates of `followups.recurrence`.
+"""The dates of random series, expanded by others from the calendar object alone: they are the dates
+of `followups.recurrence`.
 
-dateutil judges everything, on the wall clock; libical judges rules and exceptions, by the VTIMEZONE that the object carries.
-Every kind of recurrence of domain.md §6, over changes of summer time in both directions, in zones on both halves of the earth.
+dateutil judges everything, on the wall clock; libical judges rules and exceptions, by the VTIMEZONE
+that the object carries. Every kind of recurrence of domain.md §6, over changes of summer time in
+both directions, in zones on both halves of the earth.
 """
 
 from collections.abc import Callable
@@ -18,7 +20,14 @@ from gateway.model import DateChange, Edition, Kind, Moment, Recurrence
 from tests.core import attendee, libical
 from tests.core.specimens import letter
 
-ZONES = ["Europe/Oslo", "America/New_York", "Australia/Lord_Howe", "Asia/Tokyo", "America/Santiago", "UTC"]
+ZONES = [
+    "Europe/Oslo",
+    "America/New_York",
+    "Australia/Lord_Howe",
+    "Asia/Tokyo",
+    "America/Santiago",
+    "UTC",
+]
 DAYS = ["MO", "TU", "WE", "TH", "FR", "SA", "SU"]
 YEARS = timedelta(days=800)
 Pattern = Callable[[date, int], str]
@@ -27,11 +36,19 @@ KINDS: dict[str, Pattern] = {
     "every n days": lambda first, step: f"FREQ=DAILY;INTERVAL={step}",
     "every working day": lambda first, step: "FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR",
     "every n weeks": lambda first, step: f"FREQ=WEEKLY;INTERVAL={step}",
-    "on weekdays": lambda first, step: f"FREQ=WEEKLY;INTERVAL={step};BYDAY={','.join(sorted({DAYS[first.weekday()], DAYS[step], 'SU'}))}",
-    "day of every n months": lambda first, step: f"FREQ=MONTHLY;INTERVAL={step};BYMONTHDAY={first.day}",
-    "k-th weekday": lambda first, step: f"FREQ=MONTHLY;INTERVAL={step};BYDAY={(first.day - 1) // 7 + 1}{DAYS[first.weekday()]}",
+    "on weekdays": lambda first, step: (
+        f"FREQ=WEEKLY;INTERVAL={step};BYDAY={','.join(sorted({DAYS[first.weekday()], DAYS[step], 'SU'}))}"
+    ),
+    "day of every n months": lambda first, step: (
+        f"FREQ=MONTHLY;INTERVAL={step};BYMONTHDAY={first.day}"
+    ),
+    "k-th weekday": lambda first, step: (
+        f"FREQ=MONTHLY;INTERVAL={step};BYDAY={(first.day - 1) // 7 + 1}{DAYS[first.weekday()]}"
+    ),
     "last weekday": lambda first, step: f"FREQ=MONTHLY;BYDAY=-1{DAYS[first.weekday()]}",
-    "day and month": lambda first, step: f"FREQ=YEARLY;BYMONTH={first.month};BYMONTHDAY={first.day}",
+    "day and month": lambda first, step: (
+        f"FREQ=YEARLY;BYMONTH={first.month};BYMONTHDAY={first.day}"
+    ),
     "every year": lambda first, step: "FREQ=YEARLY",
 }
 
@@ -40,10 +57,16 @@ KINDS: dict[str, Pattern] = {
 def series(draw: st.DrawFn) -> Edition:
     """A series whose start is a date of its rule."""
     zone, all_day = draw(st.sampled_from(ZONES)), draw(st.booleans())
-    wall = draw(st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 31))).replace(second=0, microsecond=0)
+    wall = draw(st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 31))).replace(
+        second=0, microsecond=0
+    )
     start: Moment = wall.date() if all_day else wall.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
     assume(all_day or start.astimezone(ZoneInfo(zone)).replace(tzinfo=None) == wall)  # type: ignore[union-attr] # not in the gap of spring
-    length = timedelta(days=draw(st.integers(1, 3))) if all_day else timedelta(minutes=draw(st.sampled_from([15, 60, 90, 600])))
+    length = (
+        timedelta(days=draw(st.integers(1, 3)))
+        if all_day
+        else timedelta(minutes=draw(st.sampled_from([15, 60, 90, 600])))
+    )
     rule = KINDS[draw(st.sampled_from(sorted(KINDS)))](wall.date(), draw(st.integers(1, 4)))
     match draw(st.integers(0, 3)):
         case 0:
@@ -52,8 +75,17 @@ def series(draw: st.DrawFn) -> Edition:
             rule += f";UNTIL={wall + timedelta(days=draw(st.integers(0, 700))):%Y%m%d}"
         case _:
             pass
-    edition = Edition("m1@crm.example", Kind.MEETING, "Title", start, start + length, zone, "Kari", all_day=all_day,
-                      recurrence=Recurrence(rule))
+    edition = Edition(
+        "m1@crm.example",
+        Kind.MEETING,
+        "Title",
+        start,
+        start + length,
+        zone,
+        "Kari",
+        all_day=all_day,
+        recurrence=Recurrence(rule),
+    )
     assume(rules.ruled(edition, start))
     return edition
 
@@ -67,51 +99,102 @@ def with_dates(draw: st.DrawFn) -> Edition:
     assert edition.end is not None
     if draw(st.integers(0, 5)) == 0:  # custom: a list of dates
         further = draw(st.sets(st.integers(1, 300), min_size=1, max_size=9))
-        edition = replace(edition, recurrence=Recurrence("", rdates=tuple(edition.start + timedelta(days=days) for days in sorted(further))))
+        edition = replace(
+            edition,
+            recurrence=Recurrence(
+                "", rdates=tuple(edition.start + timedelta(days=days) for days in sorted(further))
+            ),
+        )
         assert edition.recurrence is not None
     length, names = edition.end - edition.start, list(recurrence.instances(edition, limit=8))
     gone = draw(st.sets(st.sampled_from(names), max_size=2)) - {names[0]}
     moved = draw(st.sets(st.sampled_from(names), max_size=2)) - gone
-    by = timedelta(days=draw(st.integers(1, 3))) if edition.all_day else timedelta(minutes=draw(st.integers(-600, 600)))
-    added = {edition.start + timedelta(days=days) for days in draw(st.sets(st.integers(1, 60), max_size=2))}
+    by = (
+        timedelta(days=draw(st.integers(1, 3)))
+        if edition.all_day
+        else timedelta(minutes=draw(st.integers(-600, 600)))
+    )
+    added = {
+        edition.start + timedelta(days=days)
+        for days in draw(st.sets(st.integers(1, 60), max_size=2))
+    }
     added = {one for one in added if not rules.ruled(edition, one)}
     return replace(
-        edition, recurrence=replace(edition.recurrence, exdates=tuple(sorted(gone)),
-                                    rdates=tuple(sorted(added | set(edition.recurrence.rdates)))),
-        dates=tuple(DateChange(one, one + by, one + by + length) for one in sorted(moved)))
+        edition,
+        recurrence=replace(
+            edition.recurrence,
+            exdates=tuple(sorted(gone)),
+            rdates=tuple(sorted(added | set(edition.recurrence.rdates))),
+        ),
+        dates=tuple(DateChange(one, one + by, one + by + length) for one in sorted(moved)),
+    )
 
 
 def ours(edition: Edition, after: datetime, before: datetime) -> list[attendee.Shown]:
-    return [attendee.Shown(one.original, one.start, one.end, edition.title, edition.location)
-            for one in recurrence.occurrences(edition, after, before, 5_000)]
+    return [
+        attendee.Shown(one.original, one.start, one.end, edition.title, edition.location)
+        for one in recurrence.occurrences(edition, after, before, 5_000)
+    ]
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+@settings(
+    max_examples=500,
+    deadline=None,
+    suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
+)
 @given(with_dates(), st.integers(-10, 500))
 def test_dateutil_expands_the_same_dates(edition: Edition, offset: int) -> None:
     assert edition.start is not None
     after = attendee.instant(edition.start) + timedelta(days=offset)
     before = after + timedelta(days=250)
     found = attendee.expand(ics.calendar(letter(edition)), after, before)
-    margin = timedelta(days=2) if edition.all_day else timedelta()  # where a day begins depends on the zone
+    margin = (
+        timedelta(days=2) if edition.all_day else timedelta()
+    )  # where a day begins depends on the zone
     inner = after + margin, before - margin
+
     def inside(one: attendee.Shown) -> bool:
         return attendee.instant(one.start) < inner[1] and attendee.instant(one.end) > inner[0]
-    assert [one for one in found if inside(one)] == [one for one in ours(edition, after, before) if inside(one)]
+
+    assert [one for one in found if inside(one)] == [
+        one for one in ours(edition, after, before) if inside(one)
+    ]
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+@settings(
+    max_examples=300,
+    deadline=None,
+    suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
+)
 @given(series(), st.sets(st.integers(1, 7), max_size=2))
-def test_libical_expands_the_same_dates_by_our_time_zone(edition: Edition, excluded: set[int]) -> None:
+def test_libical_expands_the_same_dates_by_our_time_zone(
+    edition: Edition, excluded: set[int]
+) -> None:
     assert edition.start is not None
     assert edition.recurrence is not None
-    # At hours that a change skips or repeats libical 3.0 has the next day wrong as well; dateutil judges those.
-    assume(edition.all_day or edition.start.astimezone(ZoneInfo(edition.timezone)).hour in range(4, 23))  # type: ignore[union-attr]
+    # At hours that a change skips or repeats libical 3.0 has the next day wrong as well; dateutil
+    # judges those.
+    assume(
+        edition.all_day or edition.start.astimezone(ZoneInfo(edition.timezone)).hour in range(4, 23)
+    )  # type: ignore[union-attr]
     names = list(recurrence.instances(edition, limit=8))
-    edition = replace(edition, recurrence=replace(edition.recurrence, exdates=tuple(names[one] for one in sorted(excluded) if one < len(names))))
+    edition = replace(
+        edition,
+        recurrence=replace(
+            edition.recurrence,
+            exdates=tuple(names[one] for one in sorted(excluded) if one < len(names)),
+        ),
+    )
     after = attendee.instant(edition.start) - timedelta(days=2)
     content = ics.calendar(letter(edition))
     assert libical.problems(content) == []
-    starts = [start for start, _ in libical.expand(content, after, after + YEARS) if start < after + YEARS - timedelta(days=5)]
-    assert starts == [attendee.instant(one.start) for one in ours(edition, after, after + YEARS)
-                      if attendee.instant(one.start) < after + YEARS - timedelta(days=5)]
+    starts = [
+        start
+        for start, _ in libical.expand(content, after, after + YEARS)
+        if start < after + YEARS - timedelta(days=5)
+    ]
+    assert starts == [
+        attendee.instant(one.start)
+        for one in ours(edition, after, after + YEARS)
+        if attendee.instant(one.start) < after + YEARS - timedelta(days=5)
+    ]

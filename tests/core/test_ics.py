@@ -1,4 +1,6 @@
-"""The calendar object of every letter, judged by icalendar, by libical and by four checks that neither makes."""
+"""The calendar object of every letter, judged by icalendar, by libical and by four checks that
+neither makes.
+"""
 
 import re
 from dataclasses import replace
@@ -49,8 +51,12 @@ def test_every_letter_pleases_all_judges(kind: str, change: str) -> None:
         assert max(len(line) for line in content.split(b"\r\n")) <= 75, "folding"
         lines = unfolded(content)
         defined = {line[5:] for line in lines if line.startswith("TZID:")}
-        assert {name for line in lines for name in re.findall(r";TZID=([^:;]+)", line)} == defined, "zones"
-        assert {name for line in lines for name in re.findall(r";PARTSTAT=([^:;]+)", line)} <= PARTSTATS
+        assert {
+            name for line in lines for name in re.findall(r";TZID=([^:;]+)", line)
+        } == defined, "zones"
+        assert {
+            name for line in lines for name in re.findall(r";PARTSTAT=([^:;]+)", line)
+        } <= PARTSTATS
         # icalendar reads back what was meant.
         top = icalendar.Calendar.from_ical(content)
         assert (top["METHOD"], top["VERSION"]) == (one.method.value, "2.0")
@@ -65,17 +71,25 @@ def test_every_letter_pleases_all_judges(kind: str, change: str) -> None:
         assert found["ORGANIZER"].params["CN"] == "Kari Nordmann"
         assert not found.errors
         cancelled = one.method is Method.CANCEL and not one.withdrawn
-        assert found.get("STATUS") == ("CANCELLED" if cancelled else None if one.withdrawn else "CONFIRMED")
+        assert found.get("STATUS") == (
+            "CANCELLED" if cancelled else None if one.withdrawn else "CONFIRMED"
+        )
         assert not [name for part in top.walk() for name in part if "NOTE" in name.upper()]
 
 
 @pytest.mark.parametrize("change", specimens.CHANGES)
 def test_another_library_reads_the_same(change: str) -> None:
-    """`ics` has a parser of its own (a PEG grammar of RFC 5545); it knows no RECURRENCE-ID, so dates are told by their start."""
+    """`ics` has a parser of its own (a PEG grammar of RFC 5545); it knows no RECURRENCE-ID, so
+    dates are told by their start.
+    """
     for one in specimens.sample(change):
         read, meant = second_reader.Calendar(ics.calendar(one).decode()), ics.facts(one)
         assert read.method == one.method.value
-        dates = [one.instance] if one.instance is not None or one.method is not Method.REQUEST else [None, *editions.own_dates(meant)]
+        dates = (
+            [one.instance]
+            if one.instance is not None or one.method is not Method.REQUEST
+            else [None, *editions.own_dates(meant)]
+        )
         spans = [ics.span(meant, date) for date in dates]
         assert len(read.events) == len(spans)
         for found in read.events:
@@ -83,11 +97,20 @@ def test_another_library_reads_the_same(change: str) -> None:
             assert found.organizer.email == one.organizer_address
             assert one.address in {guest.email for guest in found.attendees}
             if change != "proposal_declined":
-                # It takes an escaped backslash before an n for a line end, against RFC 5545 §3.3.11.
-                assert (found.name, found.status) == (meant.title.strip().replace("\\n", "\\\n"), "CANCELLED" if change == "cancelled" else
-                                                      None if change == "withdrawn" else "CONFIRMED")
+                # It takes an escaped backslash before an n for a line end, against RFC 5545
+                # §3.3.11.
+                assert (found.name, found.status) == (
+                    meant.title.strip().replace("\\n", "\\\n"),
+                    "CANCELLED"
+                    if change == "cancelled"
+                    else None
+                    if change == "withdrawn"
+                    else "CONFIRMED",
+                )
         if change != "proposal_declined":
-            assert sorted(moment(found, spans[0]) for found in read.events) == sorted(moment_of(span) for span in spans)
+            assert sorted(moment(found, spans[0]) for found in read.events) == sorted(
+                moment_of(span) for span in spans
+            )
 
 
 def moment(found: second_reader.Event, like: ics.Span) -> tuple[Moment, Moment]:
@@ -110,10 +133,19 @@ def test_a_refused_proposal_names_the_event_and_repeats_nothing_of_it(kind: str)
         zones = {line[5:] for line in lines if line.startswith("TZID:")}
         assert {name for line in lines for name in re.findall(r";TZID=([^:;]+)", line)} == zones
         found = event(content)
-        assert set(found) == {"UID", "SEQUENCE", "DTSTAMP", "ORGANIZER", "ATTENDEE"} | ({"RECURRENCE-ID"} if one.date else set())
-        assert (str(found["UID"]), found["SEQUENCE"], found.decoded("DTSTAMP")) == (one.edition.uid, one.sequence, one.dtstamp)
-        # libical's table is that of RFC 2446, which knew neither of them here; RFC 5546 §3.2.8 does.
-        complaints = {re.findall(r"for (\S+) property", line)[0] for line in libical.problems(content)}
+        assert set(found) == {"UID", "SEQUENCE", "DTSTAMP", "ORGANIZER", "ATTENDEE"} | (
+            {"RECURRENCE-ID"} if one.date else set()
+        )
+        assert (str(found["UID"]), found["SEQUENCE"], found.decoded("DTSTAMP")) == (
+            one.edition.uid,
+            one.sequence,
+            one.dtstamp,
+        )
+        # libical's table is that of RFC 2446, which knew neither of them here; RFC 5546 §3.2.8
+        # does.
+        complaints = {
+            re.findall(r"for (\S+) property", line)[0] for line in libical.problems(content)
+        }
         assert complaints == {"ATTENDEE", "SEQUENCE"}
 
 
@@ -122,13 +154,18 @@ def test_both_sides_of_a_delegation_please_the_judges(one: Letter) -> None:
     """RFC 5546 §3.2.2.3: each of them stands in the letter to the other, and names him."""
     content = ics.calendar(one)
     assert libical.problems(content) == []
-    people = {str(guest).removeprefix("mailto:"): guest.params for guest in event(content)["ATTENDEE"]}
+    people = {
+        str(guest).removeprefix("mailto:"): guest.params for guest in event(content)["ATTENDEE"]
+    }
     giver, taker = people["ola@ext.example"], people["eva@other.example"]
     assert (giver["PARTSTAT"], giver["DELEGATED-TO"]) == ("DELEGATED", "mailto:eva@other.example")
     assert taker["DELEGATED-FROM"] == "mailto:ola@ext.example"
     lines = [line for line in unfolded(content) if "eva@other.example" in line]
-    assert [';DELEGATED-TO="mailto:eva@other.example";' in line or ';DELEGATED-FROM="mailto:ola@ext.example";' in line for line in lines] == [
-        True, True], "in quotes (RFC 5545 §3.2.5)"
+    assert [
+        ';DELEGATED-TO="mailto:eva@other.example";' in line
+        or ';DELEGATED-FROM="mailto:ola@ext.example";' in line
+        for line in lines
+    ] == [True, True], "in quotes (RFC 5545 §3.2.5)"
     [read] = second_reader.Calendar(content.decode()).events
     assert {guest.email for guest in read.attendees} == people.keys()
 
@@ -141,8 +178,10 @@ def test_libical_is_a_judge(fault: bytes) -> None:
 
 def test_the_recipient_is_asked_and_his_name_ends_the_parameters() -> None:
     line = next(line for line in unfolded(ics.calendar(letter())) if line.startswith("ATTENDEE"))
-    assert line == ("ATTENDEE;CUTYPE=INDIVIDUAL;ROLE=REQ-PARTICIPANT;PARTSTAT=NEEDS-ACTION;RSVP=TRUE;"
-                    "CN=Ola Hansen:mailto:ola@ext.example")
+    assert line == (
+        "ATTENDEE;CUTYPE=INDIVIDUAL;ROLE=REQ-PARTICIPANT;PARTSTAT=NEEDS-ACTION;RSVP=TRUE;"
+        "CN=Ola Hansen:mailto:ola@ext.example"
+    )
 
 
 def test_an_answer_that_stands_is_shown() -> None:
@@ -150,19 +189,22 @@ def test_an_answer_that_stands_is_shown() -> None:
     assert event(content)["ATTENDEE"].params["PARTSTAT"] == "TENTATIVE"
 
 
-@pytest.mark.parametrize(("name", "expected"), [
-    ("Nordmann, Kari", "Kari Nordmann"),
-    ("Kari Nordmann", "Kari Nordmann"),
-    ("Hansen, Ola, jr.", "Hansen Ola jr."),
-    ('Per "Pelle" Bø; Acme: x', "Per Pelle Bø Acme x"),
-    ("O\u2019Brien", "O'Brien"),
-    ("A\r\nB\tC\x00\u2028D^n", "A B C D n"),
-    ("\u202eA\u202c B\u2066C\u2069", "A B C"),
-    (", ", ""),
-    ("Ås, ", "Ås"),
-    ("Acme, Inc.", "Acme Inc."),
-    ("Bø, Per", "Per Bø"),
-])
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("Nordmann, Kari", "Kari Nordmann"),
+        ("Kari Nordmann", "Kari Nordmann"),
+        ("Hansen, Ola, jr.", "Hansen Ola jr."),
+        ('Per "Pelle" Bø; Acme: x', "Per Pelle Bø Acme x"),
+        ("O\u2019Brien", "O'Brien"),
+        ("A\r\nB\tC\x00\u2028D^n", "A B C D n"),
+        ("\u202eA\u202c B\u2066C\u2069", "A B C"),
+        (", ", ""),
+        ("Ås, ", "Ås"),
+        ("Acme, Inc.", "Acme Inc."),
+        ("Bø, Per", "Per Bø"),
+    ],
+)
 def test_names_carry_nothing_that_clients_trip_over(name: str, expected: str) -> None:
     assert ics.common_name(name) == expected
 
@@ -191,8 +233,15 @@ def test_other_guests_stand_there_only_while_the_list_is_public() -> None:
     one = letter(specimens.LISTED)
     found = event(ics.calendar(one))["ATTENDEE"]
     assert [str(guest) for guest in found] == ["mailto:ola@ext.example", "mailto:per@other.example"]
-    assert found[1].params == {"CUTYPE": "INDIVIDUAL", "ROLE": "REQ-PARTICIPANT", "PARTSTAT": "TENTATIVE", "CN": "Bø Per jr."}
-    twice = replace(specimens.LISTED, guests=(*specimens.LISTED.guests, Guest("Per Bø", "PER@other.example")))
+    assert found[1].params == {
+        "CUTYPE": "INDIVIDUAL",
+        "ROLE": "REQ-PARTICIPANT",
+        "PARTSTAT": "TENTATIVE",
+        "CN": "Bø Per jr.",
+    }
+    twice = replace(
+        specimens.LISTED, guests=(*specimens.LISTED.guests, Guest("Per Bø", "PER@other.example"))
+    )
     assert len(event(ics.calendar(letter(twice)))["ATTENDEE"]) == 2
     private = letter(replace(specimens.LISTED, guest_list_public=False))
     assert b"per@other.example" not in ics.calendar(private)
@@ -203,7 +252,10 @@ def test_other_guests_stand_there_only_while_the_list_is_public() -> None:
 def test_a_task_lies_on_its_deadline_and_makes_nobody_busy() -> None:
     for kind in ("task", "planned-call"):
         found = event(ics.calendar(letter(specimens.KINDS[kind])))
-        assert (found.decoded("DTSTART"), found.decoded("DTEND")) == (date(2026, 12, 1), date(2026, 12, 2))
+        assert (found.decoded("DTSTART"), found.decoded("DTEND")) == (
+            date(2026, 12, 1),
+            date(2026, 12, 2),
+        )
         assert (found["TRANSP"], found["X-MICROSOFT-CDO-INTENDEDSTATUS"]) == ("TRANSPARENT", "FREE")
     busy = event(ics.calendar(letter(replace(SINGLE, kind=Kind.TASK, deadline=date(2026, 12, 9)))))
     assert (busy["TRANSP"], instant(busy.decoded("DTSTART"))) == ("OPAQUE", START)
@@ -225,15 +277,22 @@ def test_utc_needs_no_zone() -> None:
     assert b"VTIMEZONE" not in content
 
 
-@pytest.mark.parametrize("start", [datetime(2026, 10, 25, 0, 30, tzinfo=UTC), datetime(2026, 10, 25, 1, 0, tzinfo=UTC)])
+@pytest.mark.parametrize(
+    "start", [datetime(2026, 10, 25, 0, 30, tzinfo=UTC), datetime(2026, 10, 25, 1, 0, tzinfo=UTC)]
+)
 def test_the_hour_that_comes_twice_is_named_by_its_instant(start: datetime) -> None:
     one = letter(replace(SINGLE, start=start, end=start + timedelta(minutes=50)))
     content = ics.calendar(one)
     found = event(content)
-    assert [instant(found.decoded(name)) for name in ("DTSTART", "DTEND")] == [start, start + timedelta(minutes=50)]
+    assert [instant(found.decoded(name)) for name in ("DTSTART", "DTEND")] == [
+        start,
+        start + timedelta(minutes=50),
+    ]
     assert b"DTSTART:" in content
     assert b"VTIMEZONE" not in content
-    assert b"DTSTART;TZID=" in ics.calendar(letter(replace(SINGLE, start=start - timedelta(hours=1), end=start - timedelta(minutes=40))))
+    assert b"DTSTART;TZID=" in ics.calendar(
+        letter(replace(SINGLE, start=start - timedelta(hours=1), end=start - timedelta(minutes=40)))
+    )
 
 
 def test_a_date_that_moves_into_the_hour_that_comes_twice_keeps_its_name() -> None:
@@ -247,7 +306,9 @@ def test_a_date_that_moves_into_the_hour_that_comes_twice_keeps_its_name() -> No
 def test_a_series_carries_its_dates() -> None:
     found = events(ics.calendar(letter(WITH_DATES, sequence=4)))
     master, moved = found
-    assert master["RRULE"].to_ical() == b"FREQ=WEEKLY;UNTIL=20270301T225959Z", "a whole last day, in UTC"
+    assert master["RRULE"].to_ical() == b"FREQ=WEEKLY;UNTIL=20270301T225959Z", (
+        "a whole last day, in UTC"
+    )
     assert [instant(one.dt) for one in master["EXDATE"].dts] == [THIRD, START + 4 * WEEK]
     assert (master["SEQUENCE"], moved["SEQUENCE"]) == (4, 2), "each component its own"
     assert instant(moved.decoded("RECURRENCE-ID")) == SECOND
@@ -255,15 +316,24 @@ def test_a_series_carries_its_dates() -> None:
 
 
 def test_everybody_stands_at_a_date_with_his_answer_to_it() -> None:
-    per = Guest("Per", "per@other.example", Reply.ACCEPTED, date_replies=((SECOND, Reply.DECLINED),))
-    listed = replace(WITH_DATES, guest_list_public=True, guests=(per, Guest("Bo", "bo@ext.example", Reply.TENTATIVE)))
-    answers = [[one.params["PARTSTAT"] for one in found["ATTENDEE"][1:]] for found in events(ics.calendar(letter(listed)))]
+    per = Guest(
+        "Per", "per@other.example", Reply.ACCEPTED, date_replies=((SECOND, Reply.DECLINED),)
+    )
+    listed = replace(
+        WITH_DATES,
+        guest_list_public=True,
+        guests=(per, Guest("Bo", "bo@ext.example", Reply.TENTATIVE)),
+    )
+    answers = [
+        [one.params["PARTSTAT"] for one in found["ATTENDEE"][1:]]
+        for found in events(ics.calendar(letter(listed)))
+    ]
     assert answers == [["ACCEPTED", "TENTATIVE"], ["DECLINED", "TENTATIVE"]]
 
 
 def test_one_date_goes_without_the_rule() -> None:
     for kind, start in (("one-date", SECOND + timedelta(hours=2)), ("series", SECOND)):
-        only, = events(ics.calendar(letter(specimens.KINDS[kind], instance=SECOND)))
+        (only,) = events(ics.calendar(letter(specimens.KINDS[kind], instance=SECOND)))
         assert instant(only.decoded("RECURRENCE-ID")) == SECOND
         assert instant(only.decoded("DTSTART")) == start
         assert "RRULE" not in only
@@ -273,19 +343,27 @@ def test_one_date_goes_without_the_rule() -> None:
 def test_a_list_of_dates_has_no_rule() -> None:
     found = event(ics.calendar(letter(specimens.KINDS["dates"])))
     assert "RRULE" not in found
-    assert [instant(one.dt) for one in found["RDATE"].dts] == [SECOND + timedelta(hours=1), THIRD], "DTSTART is one of them"
+    assert [instant(one.dt) for one in found["RDATE"].dts] == [
+        SECOND + timedelta(hours=1),
+        THIRD,
+    ], "DTSTART is one of them"
 
 
-@pytest.mark.parametrize(("until", "all_day", "expected"), [
-    ("20261231", False, b"20261231T225959Z"),
-    ("20261231T090000", False, b"20261231T080000Z"),
-    ("20261231T080000Z", False, b"20261231T080000Z"),
-    ("20261231", True, b"20261231"),
-    ("20261231T230000Z", True, b"20270101"),
-])
+@pytest.mark.parametrize(
+    ("until", "all_day", "expected"),
+    [
+        ("20261231", False, b"20261231T225959Z"),
+        ("20261231T090000", False, b"20261231T080000Z"),
+        ("20261231T080000Z", False, b"20261231T080000Z"),
+        ("20261231", True, b"20261231"),
+        ("20261231T230000Z", True, b"20270101"),
+    ],
+)
 def test_until_has_the_type_of_dtstart(until: str, all_day: bool, expected: bytes) -> None:
     base = specimens.KINDS["all-day-series"] if all_day else SERIES
-    content = ics.calendar(letter(replace(base, recurrence=Recurrence(f"FREQ=WEEKLY;UNTIL={until}"))))
+    content = ics.calendar(
+        letter(replace(base, recurrence=Recurrence(f"FREQ=WEEKLY;UNTIL={until}")))
+    )
     assert b"UNTIL=" + expected + b"\r\n" in content
 
 
@@ -300,34 +378,53 @@ def test_a_cancellation_shows_what_the_invitee_holds() -> None:
 def test_dates_that_are_cancelled_keep_their_place() -> None:
     gone = replace(SERIES, dates=(DateChange(SECOND, cancelled=True),))
     one = letter(gone, method=Method.CANCEL, before=SERIES, instance=SECOND, sequence=2)
-    only, = events(ics.calendar(one))
+    (only,) = events(ics.calendar(one))
     assert (only["STATUS"], instant(only.decoded("DTSTART"))) == ("CANCELLED", SECOND)
 
 
-@pytest.mark.parametrize("rule", ["FREQ=SOMETIMES", "FREQ=WEEKLY;COUNT=few", "FREQ=WEEKLY;UNTIL=tomorrow", "nonsense", "FREQ"])
+@pytest.mark.parametrize(
+    "rule",
+    ["FREQ=SOMETIMES", "FREQ=WEEKLY;COUNT=few", "FREQ=WEEKLY;UNTIL=tomorrow", "nonsense", "FREQ"],
+)
 def test_what_is_no_rule_is_refused(rule: str) -> None:
     with pytest.raises(InputError):
         ics.calendar(letter(replace(SERIES, recurrence=Recurrence(rule))))
 
 
-@pytest.mark.parametrize("address", ["", "ola", "@ext.example", "ola@", "ola@ext.example\r\nX: y", "ola@a b", "o\x00la@ext.example"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "ola",
+        "@ext.example",
+        "ola@",
+        "ola@ext.example\r\nX: y",
+        "ola@a b",
+        "o\x00la@ext.example",
+    ],
+)
 def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(InputError):
         ics.mailto(address)
 
 
-@pytest.mark.parametrize("url", ["javascript:alert(1)", "Teams", "https://x.example/\r\nX: y", "https://x.example/ y"])
+@pytest.mark.parametrize(
+    "url", ["javascript:alert(1)", "Teams", "https://x.example/\r\nX: y", "https://x.example/ y"]
+)
 def test_only_web_addresses_become_links(url: str) -> None:
     found = event(ics.calendar(letter(replace(SINGLE, video_url=url))))
     assert "URL" not in found
     assert "CONFERENCE" not in found
 
 
-@pytest.mark.parametrize(("address", "expected"), [
-    ("ola@ext.example", "mailto:ola@ext.example"),
-    ("o'brien+x=y@ext.example", "mailto:o'brien+x=y@ext.example"),
-    ('50%"off"@ext.example', "mailto:50%25%22off%22@ext.example"),
-    ("kåre@blåbær.example", "mailto:k%C3%A5re@xn--blbr-roah.example"),
-])
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("ola@ext.example", "mailto:ola@ext.example"),
+        ("o'brien+x=y@ext.example", "mailto:o'brien+x=y@ext.example"),
+        ('50%"off"@ext.example', "mailto:50%25%22off%22@ext.example"),
+        ("kåre@blåbær.example", "mailto:k%C3%A5re@xn--blbr-roah.example"),
+    ],
+)
 def test_addresses_as_uris(address: str, expected: str) -> None:
     assert ics.mailto(address) == expected

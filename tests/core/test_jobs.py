@@ -1,4 +1,6 @@
-"""The clock: jobs tick at once and again, a failing one goes on, and the stop waits for a tick under way."""
+"""The clock: jobs tick at once and again, a failing one goes on, and the stop waits for a tick
+under way.
+"""
 
 import asyncio
 

@@ -1,4 +1,6 @@
-"""The tag at the end of a Subject: what we write is read back, what others write is not believed."""
+"""The tag at the end of a Subject: what we write is read back, what others write is not
+believed.
+"""
 
 from datetime import UTC, date, datetime
 
@@ -11,8 +13,13 @@ from gateway.model import Moment, Reply
 
 SECRET, TOKEN = b"a site secret", "abcdefgh234567"
 ANSWERS = st.sampled_from(sorted(links.WORDS))
-INSTANCES = st.none() | st.dates(date(1970, 1, 1)) | st.datetimes(datetime(1970, 1, 1), timezones=st.just(UTC)).map(
-    lambda moment: moment.replace(microsecond=0))
+INSTANCES = (
+    st.none()
+    | st.dates(date(1970, 1, 1))
+    | st.datetimes(datetime(1970, 1, 1), timezones=st.just(UTC)).map(
+        lambda moment: moment.replace(microsecond=0)
+    )
+)
 
 
 def written(answer: Reply, instance: Moment | None, sequence: int, token: str = TOKEN) -> str:
@@ -21,7 +28,9 @@ def written(answer: Reply, instance: Moment | None, sequence: int, token: str = 
 
 
 @given(ANSWERS, INSTANCES, st.integers(0, 999_999_999), st.text(max_size=80), st.booleans())
-def test_what_is_written_is_read_back(answer: Reply, instance: Moment | None, sequence: int, before: str, shout: bool) -> None:
+def test_what_is_written_is_read_back(
+    answer: Reply, instance: Moment | None, sequence: int, before: str, shout: bool
+) -> None:
     tag = written(answer, instance, sequence)
     read = links.parse(f"{before} {tag.upper() if shout else tag} \r\n")
     assert read is not None
@@ -31,14 +40,18 @@ def test_what_is_written_is_read_back(answer: Reply, instance: Moment | None, se
 
 
 @given(ANSWERS, INSTANCES, st.integers(0, 99))
-def test_the_check_binds_token_instance_sequence_and_secret(answer: Reply, instance: Moment | None, sequence: int) -> None:
+def test_the_check_binds_token_instance_sequence_and_secret(
+    answer: Reply, instance: Moment | None, sequence: int
+) -> None:
     read = links.parse(written(answer, instance, sequence))
     assert read is not None
     other = links.instance_name(date(2001, 1, 1) if instance != date(2001, 1, 1) else None)
     assert not links.valid(b"another secret", TOKEN, read)
     assert not links.valid(SECRET, TOKEN + "a", read)
     assert not links.valid(SECRET, TOKEN, links.Tag(read.answer, other, read.sequence, read.check))
-    assert not links.valid(SECRET, TOKEN, links.Tag(read.answer, read.instance, read.sequence + 1, read.check))
+    assert not links.valid(
+        SECRET, TOKEN, links.Tag(read.answer, read.instance, read.sequence + 1, read.check)
+    )
 
 
 def test_the_check_is_short_and_strong() -> None:
@@ -46,12 +59,24 @@ def test_the_check_is_short_and_strong() -> None:
     assert (len(check), check) == (16, check.lower())
 
 
-@pytest.mark.parametrize("subject", [
-    "", "yes", "[yes all 0]", "[yes all 0 short]", "[perhaps all 0 abcdefghijklmnop]", "[yes all -1 abcdefghijklmnop]",
-    "[yes 20261301 0 abcdefghijklmnop]", "[yes 20261201T250000Z 0 abcdefghijklmnop]", "[yes all 0 abcdefghijklmn0p]",
-    "[yes all 9999999999 abcdefghijklmnop]", "[yes all 0 abcdefghijklmnop] and more", "[yes all \u0661 abcdefghijklmnop]",
-    "[yes 20261201T080000 0 abcdefghijklmnop]",
-])
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "",
+        "yes",
+        "[yes all 0]",
+        "[yes all 0 short]",
+        "[perhaps all 0 abcdefghijklmnop]",
+        "[yes all -1 abcdefghijklmnop]",
+        "[yes 20261301 0 abcdefghijklmnop]",
+        "[yes 20261201T250000Z 0 abcdefghijklmnop]",
+        "[yes all 0 abcdefghijklmn0p]",
+        "[yes all 9999999999 abcdefghijklmnop]",
+        "[yes all 0 abcdefghijklmnop] and more",
+        "[yes all \u0661 abcdefghijklmnop]",
+        "[yes 20261201T080000 0 abcdefghijklmnop]",
+    ],
+)
 def test_other_subjects_are_no_answers(subject: str) -> None:
     assert links.parse(subject) is None
 

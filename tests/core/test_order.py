@@ -1,7 +1,9 @@
-"""Any order of reading ends in the state that the rules give (itip.md §5, Order): against a reference of its own, and through the store.
+"""Any order of reading ends in the state that the rules give (itip.md §5, Order): against a
+reference of its own, and through the store.
 
-The reference below is written from the rules and imports nothing of what it judges: it looks at all answers at once, throws out
-what is old or says nothing, and takes the greatest of (SEQUENCE, DTSTAMP, arrival). ORDER_EXAMPLES=10000 makes it thorough.
+The reference below is written from the rules and imports nothing of what it judges: it looks at all
+answers at once, throws out what is old or says nothing, and takes the greatest of (SEQUENCE,
+DTSTAMP, arrival). ORDER_EXAMPLES=10000 makes it thorough.
 """
 
 import os
@@ -37,9 +39,11 @@ WORDS = (Reply.ACCEPTED, Reply.DECLINED, Reply.TENTATIVE)
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer as it is sent. `number` gives it words of its own; `arrived` is no other's but its copies'.
+    """One answer as it is sent. `number` gives it words of its own; `arrived` is no other's but its
+    copies'.
 
-    dtstamp: None where it is missing or unreadable. current: its DTSTART is the present one. link: pressed, not a REPLY.
+    dtstamp: None where it is missing or unreadable. current: its DTSTART is the present one. link:
+    pressed, not a REPLY.
     """
 
     number: int
@@ -58,7 +62,9 @@ class Answer:
 
 @dataclass(frozen=True)
 class Asked:
-    """What the invitee was last sent of one component: its SEQUENCE, and that of its last significant change."""
+    """What the invitee was last sent of one component: its SEQUENCE, and that of its last
+    significant change.
+    """
 
     top: int
     significant: int
@@ -66,9 +72,14 @@ class Asked:
 
 # The reference.
 
+
 def is_old(answer: Answer, asked: Asked) -> bool:
-    """An answer to a SEQUENCE lower than the last significant change; a missing one is 0, unless its DTSTART is the current start."""
-    return (answer.sequence or 0) < asked.significant and not (answer.sequence is None and answer.current and not answer.link)
+    """An answer to a SEQUENCE lower than the last significant change; a missing one is 0, unless
+    its DTSTART is the current start.
+    """
+    return (answer.sequence or 0) < asked.significant and not (
+        answer.sequence is None and answer.current and not answer.link
+    )
 
 
 def key(answer: Answer, asked: Asked) -> tuple[int, datetime, datetime]:
@@ -83,11 +94,14 @@ def key(answer: Answer, asked: Asked) -> tuple[int, datetime, datetime]:
 
 def should_stand(answers: Sequence[Answer], asked: Asked) -> Answer | None:
     """The answer that counts in the end, whatever order they were read in."""
-    counting = [one for one in answers if one.said is not Reply.NEEDS_ACTION and not is_old(one, asked)]
+    counting = [
+        one for one in answers if one.said is not Reply.NEEDS_ACTION and not is_old(one, asked)
+    ]
     return max(counting, key=lambda one: key(one, asked), default=None)
 
 
 # Sets of answers.
+
 
 @st.composite
 def asked_of(draw: st.DrawFn) -> Asked:
@@ -101,14 +115,29 @@ def answers_to(draw: st.DrawFn, instance: Moment | None, first: int, top: int) -
     count = draw(st.integers(2, 6))
     made = list[Answer]()
     for at in range(count):
-        arrived = MORNING + MINUTE * (2 * (first + at)) + timedelta(seconds=draw(st.integers(0, 59)))
-        dtstamp = draw(st.one_of(
-            st.none(), st.just(OUR_DTSTAMP), st.integers(-3, 12).map(lambda minutes: MORNING + MINUTE * minutes),
-            st.sampled_from([9, 10, 11, 60 * 24 * 400]).map(lambda ahead, arrived=arrived: arrived + MINUTE * ahead)))
+        arrived = (
+            MORNING + MINUTE * (2 * (first + at)) + timedelta(seconds=draw(st.integers(0, 59)))
+        )
+        dtstamp = draw(
+            st.one_of(
+                st.none(),
+                st.just(OUR_DTSTAMP),
+                st.integers(-3, 12).map(lambda minutes: MORNING + MINUTE * minutes),
+                st.sampled_from([9, 10, 11, 60 * 24 * 400]).map(
+                    lambda ahead, arrived=arrived: arrived + MINUTE * ahead
+                ),
+            )
+        )
         link = draw(st.integers(0, 9)) == 0
         said = draw(st.sampled_from(WORDS if link else (*WORDS, Reply.NEEDS_ACTION)))
-        sequence = draw(st.integers(0, top + 2) if link else st.one_of(st.none(), st.integers(0, top + 2)))
-        made.append(Answer(first + at, instance, said, sequence, dtstamp, arrived, draw(st.booleans()), link))
+        sequence = draw(
+            st.integers(0, top + 2) if link else st.one_of(st.none(), st.integers(0, top + 2))
+        )
+        made.append(
+            Answer(
+                first + at, instance, said, sequence, dtstamp, arrived, draw(st.booleans()), link
+            )
+        )
     copied = draw(st.lists(st.sampled_from(made), max_size=6 - count + 2))
     return [*made, *copied]
 
@@ -118,28 +147,61 @@ def cases(draw: st.DrawFn) -> tuple[dict[Moment | None, Asked], list[Answer]]:
     """What was asked of each component, and the answers in the order in which they are read."""
     instances = draw(st.lists(st.sampled_from(DATES), min_size=1, max_size=3, unique=True))
     series = draw(asked_of())
-    asked = {date: draw(st.one_of(st.just(series), asked_of())) if date is not None else series for date in DATES}
-    answers = [answer for at, one in enumerate(instances) for answer in draw(answers_to(one, 10 * at, asked[one].top))]
+    asked = {
+        date: draw(st.one_of(st.just(series), asked_of())) if date is not None else series
+        for date in DATES
+    }
+    answers = [
+        answer
+        for at, one in enumerate(instances)
+        for answer in draw(answers_to(one, 10 * at, asked[one].top))
+    ]
     return asked, draw(st.permutations(answers))
 
 
 # The rules as they are built.
 
+
 def edition(asked: dict[Moment | None, Asked]) -> Edition:
-    own = tuple((date, one.top, one.significant) for date, one in asked.items() if date is not None and one != asked[None])
-    return Edition("own-1@crm.example", Kind.MEETING, "Weekly", START, START + timedelta(hours=1), "Europe/Oslo", "Kari",
-                   recurrence=Recurrence("FREQ=WEEKLY;COUNT=6"), sequence=asked[None].top, significant=asked[None].significant,
-                   date_sequences=own)
+    own = tuple(
+        (date, one.top, one.significant)
+        for date, one in asked.items()
+        if date is not None and one != asked[None]
+    )
+    return Edition(
+        "own-1@crm.example",
+        Kind.MEETING,
+        "Weekly",
+        START,
+        START + timedelta(hours=1),
+        "Europe/Oslo",
+        "Kari",
+        recurrence=Recurrence("FREQ=WEEKLY;COUNT=6"),
+        sequence=asked[None].top,
+        significant=asked[None].significant,
+        date_sequences=own,
+    )
 
 
 def component(answer: Answer) -> read.Component:
-    start = (answer.instance or START) if answer.current else (answer.instance or START) - (START - FORMER)
+    start = (
+        (answer.instance or START)
+        if answer.current
+        else (answer.instance or START) - (START - FORMER)
+    )
     assert isinstance(start, datetime)
     named = when(answer.instance) if isinstance(answer.instance, datetime) else None
     return read.Component(
-        "VEVENT", "own-1@crm.example", recurrence_id=named, recurrence_id_text="set" if named else "", sequence=answer.sequence,
-        dtstamp=answer.dtstamp, dtstart=when(start), comments=(answer.comment,),
-        attendees=(read.Attendee("ola@ext.example", answer.said.value.upper()),))
+        "VEVENT",
+        "own-1@crm.example",
+        recurrence_id=named,
+        recurrence_id_text="set" if named else "",
+        sequence=answer.sequence,
+        dtstamp=answer.dtstamp,
+        dtstart=when(start),
+        comments=(answer.comment,),
+        attendees=(read.Attendee("ola@ext.example", answer.said.value.upper()),),
+    )
 
 
 def when(moment: datetime) -> read.When:
@@ -149,15 +211,26 @@ def when(moment: datetime) -> read.When:
 def read_all(asked: dict[Moment | None, Asked], answers: Sequence[Answer]) -> facts.Row:
     """One row after all answers, read in this order; each decision is looked at on the way."""
     sent = edition(asked)
-    row = facts.Row(1, "m1", sent.uid, "ola@ext.example", sent, sent=sent, sent_dtstamps=frozenset([OUR_DTSTAMP]))
+    row = facts.Row(
+        1,
+        "m1",
+        sent.uid,
+        "ola@ext.example",
+        sent,
+        sent=sent,
+        sent_dtstamps=frozenset([OUR_DTSTAMP]),
+    )
     for answer in answers:
         about = facts.Circumstances(answer.arrived, "ola@ext.example")
         if answer.link:
-            decision = reply.decide_direct(row, answer.said, answer.instance, answer.sequence or 0, about, answer.comment)
+            decision = reply.decide_direct(
+                row, answer.said, answer.instance, answer.sequence or 0, about, answer.comment
+            )
         else:
             decision = reply.decide(row, component(answer), about)
-        assert decision.ask_again == (answer.said is not Reply.NEEDS_ACTION and is_old(answer, asked[answer.instance])), (
-            "asked again is who answered the old time, and nobody whose answer was merely overtaken")
+        assert decision.ask_again == (
+            answer.said is not Reply.NEEDS_ACTION and is_old(answer, asked[answer.instance])
+        ), "asked again is who answered the old time, and nobody whose answer was merely overtaken"
         if decision.effect is not None and decision.effect.reply is not None:
             after = reply.apply(reply.standing_of(row, answer.instance), decision.effect)
             if answer.instance is None:
@@ -168,36 +241,66 @@ def read_all(asked: dict[Moment | None, Asked], answers: Sequence[Answer]) -> fa
 
 
 @given(cases())
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-def test_any_order_ends_as_the_rules_say(case: tuple[dict[Moment | None, Asked], list[Answer]]) -> None:
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+def test_any_order_ends_as_the_rules_say(
+    case: tuple[dict[Moment | None, Asked], list[Answer]],
+) -> None:
     asked, answers = case
     for order in (answers, answers[::-1], sorted(answers, key=lambda one: one.arrived)):
         row = read_all(asked, order)
         for instance in DATES:
             mine = [one for one in answers if one.instance == instance]
             expected = should_stand(mine, asked[instance])
-            stands = row.standing if instance is None else row.date_standings.get(instance, Standing())
+            stands = (
+                row.standing if instance is None else row.date_standings.get(instance, Standing())
+            )
             event("answered" if expected else "unanswered")
             if expected is None:
                 assert stands == Standing(), "nothing counted, so nothing changed"
                 continue
             assert (stands.reply, stands.comment) == (expected.said, expected.comment)
-            assert (stands.sequence, stands.dtstamp, stands.arrived) == key(expected, asked[instance]), "the bounded key is kept"
+            assert (stands.sequence, stands.dtstamp, stands.arrived) == key(
+                expected, asked[instance]
+            ), "the bounded key is kept"
             assert stands.seen
-        assert set(row.date_standings) <= {one.instance for one in answers}, "no date that nobody answered"
+        assert set(row.date_standings) <= {one.instance for one in answers}, (
+            "no date that nobody answered"
+        )
 
 
 # Through the store.
 
+
 def asked_twice(store: Store) -> world.World:
-    """A series that was moved once (SEQUENCE 1 asks again) and then raised once for somebody else's CANCEL (SEQUENCE 2 does not)."""
+    """A series that was moved once (SEQUENCE 1 asks again) and then raised once for somebody else's
+    CANCEL (SEQUENCE 2 does not).
+    """
     made = world.begin(store, OUR_DTSTAMP - 20 * MINUTE)
-    people = [{"email": "ola@ext.example", "email_invite": True}, {"email": "per@other.example", "email_invite": True}]
-    one = {"key": "m1", "owner": "kari", "title": "Weekly", "start": FORMER.isoformat(), "end": (FORMER + 60 * MINUTE).isoformat(),
-           "timezone": "Europe/Oslo", "uid": "own-1@crm.example", "recurrence": {"rrule": "FREQ=WEEKLY;COUNT=6"}, "participants": people}
+    people = [
+        {"email": "ola@ext.example", "email_invite": True},
+        {"email": "per@other.example", "email_invite": True},
+    ]
+    one = {
+        "key": "m1",
+        "owner": "kari",
+        "title": "Weekly",
+        "start": FORMER.isoformat(),
+        "end": (FORMER + 60 * MINUTE).isoformat(),
+        "timezone": "Europe/Oslo",
+        "uid": "own-1@crm.example",
+        "recurrence": {"rrule": "FREQ=WEEKLY;COUNT=6"},
+        "participants": people,
+    }
     made.document["m1"] = one
-    for change in ({}, {"start": START.isoformat(), "end": (START + 60 * MINUTE).isoformat()},
-                   {"title": "Weekly talk", "participants": [people[0], people[1] | {"removed": True}]}):
+    for change in (
+        {},
+        {"start": START.isoformat(), "end": (START + 60 * MINUTE).isoformat()},
+        {"title": "Weekly talk", "participants": [people[0], people[1] | {"removed": True}]},
+    ):
         made.document["m1"] = made.document["m1"] | change
         made.write()
         made.post()
@@ -208,11 +311,16 @@ def asked_twice(store: Store) -> world.World:
 
 @pytest.fixture(scope="module")
 def asked_world(
-        lasting_store: Store, sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[world.World, Path]:
+    lasting_store: Store, sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[world.World, Path]:
     """Ola asked three times; and its store to copy, taken before any other test can write there."""
     made = asked_twice(stores.renew(lasting_store, sqlite_template))
     ola = [one for one in made.letters if one.letter.address == "ola@ext.example"]
-    assert [(one.letter.edition.sequence, one.letter.edition.significant) for one in ola] == [(0, 0), (1, 1), (2, 1)]
+    assert [(one.letter.edition.sequence, one.letter.edition.significant) for one in ola] == [
+        (0, 0),
+        (1, 1),
+        (2, 1),
+    ]
     assert ola[-1].letter.dtstamp == OUR_DTSTAMP
     made.store.close()
     assert made.store.path is not None
@@ -221,13 +329,30 @@ def asked_world(
 
 def mail(answer: Answer, letter: world.Sent) -> bytes:
     """The answer as a mail; a copy has the same bytes, as IMAP copies have."""
-    made = mails.Mail("ola@ext.example", "REPLY", answer.said.value.upper(), letter, answer.arrived, comment=answer.comment,
-                      message_id=f"<{answer.number}@ext.example>", sequence=answer.sequence,
-                      dtstamp=f"{answer.dtstamp:%Y%m%dT%H%M%SZ}" if answer.dtstamp else None)
+    made = mails.Mail(
+        "ola@ext.example",
+        "REPLY",
+        answer.said.value.upper(),
+        letter,
+        answer.arrived,
+        comment=answer.comment,
+        message_id=f"<{answer.number}@ext.example>",
+        sequence=answer.sequence,
+        dtstamp=f"{answer.dtstamp:%Y%m%dT%H%M%SZ}" if answer.dtstamp else None,
+    )
     if answer.link:
-        link = letter.invitation.links[{Reply.ACCEPTED: "yes", Reply.DECLINED: "no", Reply.TENTATIVE: "maybe"}[answer.said]]
-        made = mails.Mail("ola@ext.example", "text", f'"{answer.comment}"', letter, answer.arrived, subject=link.subject,
-                          message_id=made.message_id)
+        link = letter.invitation.links[
+            {Reply.ACCEPTED: "yes", Reply.DECLINED: "no", Reply.TENTATIVE: "maybe"}[answer.said]
+        ]
+        made = mails.Mail(
+            "ola@ext.example",
+            "text",
+            f'"{answer.comment}"',
+            letter,
+            answer.arrived,
+            subject=link.subject,
+            message_id=made.message_id,
+        )
     elif answer.instance is not None:
         made.dates.append((answer.instance, ""))
         made.start = answer.instance if answer.current else answer.instance - (START - FORMER)
@@ -241,12 +366,27 @@ def linked(answer: Answer) -> Answer:
     return replace(answer, instance=None, sequence=2) if answer.link else answer
 
 
-@given(answers=st.lists(st.sampled_from(DATES), min_size=1, max_size=2, unique=True).flatmap(
-    lambda instances: st.tuples(*(answers_to(one, 10 * at, 2) for at, one in enumerate(instances)))).flatmap(
-    lambda groups: st.permutations([linked(one) for group in groups for one in group])))
-@settings(max_examples=THROUGH_THE_STORE, deadline=None, suppress_health_check=[
-    HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture])
-def test_any_order_through_mail_and_store(asked_world: tuple[world.World, Path], answers: list[Answer]) -> None:
+@given(
+    answers=st.lists(st.sampled_from(DATES), min_size=1, max_size=2, unique=True)
+    .flatmap(
+        lambda instances: st.tuples(
+            *(answers_to(one, 10 * at, 2) for at, one in enumerate(instances))
+        )
+    )
+    .flatmap(lambda groups: st.permutations([linked(one) for group in groups for one in group]))
+)
+@settings(
+    max_examples=THROUGH_THE_STORE,
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+        HealthCheck.function_scoped_fixture,
+    ],
+)
+def test_any_order_through_mail_and_store(
+    asked_world: tuple[world.World, Path], answers: list[Answer]
+) -> None:
     asked_before, template = asked_world
     stage = replace(asked_before, store=stores.renew(asked_before.store, template))
     letter = [one for one in stage.letters if one.letter.address == "ola@ext.example"][-1]
@@ -254,7 +394,9 @@ def test_any_order_through_mail_and_store(asked_world: tuple[world.World, Path],
     for answer in answers:
         stage.receive(mail(answer, letter), answer.arrived)
     with stage.store.read() as connection:
-        member = next(one for one in followups.members(connection, "m1") if one.key == "ola@ext.example")
+        member = next(
+            one for one in followups.members(connection, "m1") if one.key == "ola@ext.example"
+        )
     for instance in DATES:
         expected = should_stand([one for one in answers if one.instance == instance], asked)
         stands = member.standings.get(instance, Standing())

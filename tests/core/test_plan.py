@@ -1,4 +1,6 @@
-"""The table of itip.md §2 for single meetings, line by line; and that in the end everybody holds what he should."""
+"""The table of itip.md §2 for single meetings, line by line; and that in the end everybody holds
+what he should.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -18,7 +20,9 @@ HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Line:
-    """A change to a meeting that 1 and 2 have accepted: the letters it owes, and the statuses afterwards."""
+    """A change to a meeting that 1 and 2 have accepted: the letters it owes, and the statuses
+    afterwards.
+    """
 
     change: Callable[[World], None]
     letters: list[tuple[int, str, int]] = field(default_factory=list)
@@ -31,39 +35,75 @@ GONE, STRUCK = [(1, "CANCEL", 1), (2, "CANCEL", 1)], {1: 10, 2: 10}
 
 LINES = {
     "nothing": Line(lambda world: None),
-    "participant added": Line(lambda world: world.invite(3), [(3, "REQUEST", 0)], {1: 1, 2: 1, 3: 5}),
-    "participant added with the switch off": Line(lambda world: world.invite(3, email_invite=False), [], {1: 1, 3: 5}),
+    "participant added": Line(
+        lambda world: world.invite(3), [(3, "REQUEST", 0)], {1: 1, 2: 1, 3: 5}
+    ),
+    "participant added with the switch off": Line(
+        lambda world: world.invite(3, email_invite=False), [], {1: 1, 3: 5}
+    ),
     "start": Line(lambda world: world.edit(start=START + HOUR, end=START + 2 * HOUR), BOTH, ASKED),
     "end": Line(lambda world: world.edit(end=START + 2 * HOUR), BOTH, ASKED),
     "time zone": Line(lambda world: world.edit(timezone="Europe/London"), BOTH, ASKED),
     "place": Line(lambda world: world.edit(location="Fjord"), BOTH, ASKED),
-    "all-day": Line(lambda world: world.edit(all_day=True, start=date(2026, 12, 1), end=date(2026, 12, 2)), BOTH, ASKED),
+    "all-day": Line(
+        lambda world: world.edit(all_day=True, start=date(2026, 12, 1), end=date(2026, 12, 2)),
+        BOTH,
+        ASKED,
+    ),
     "title": Line(lambda world: world.edit(title="Another"), SILENT),
     "agenda": Line(lambda world: world.edit(agenda="1. Coffee"), SILENT),
     "by when an answer is wanted": Line(lambda world: world.edit(answer_by=START - 48 * HOUR), []),
     "by when an answer is wanted that one has not given": Line(
-        lambda world: (world.change(1, standings={None: Standing()}), world.edit(answer_by=START - 48 * HOUR)), [(1, "REQUEST", 0)], {2: 1}),
+        lambda world: (
+            world.change(1, standings={None: Standing()}),
+            world.edit(answer_by=START - 48 * HOUR),
+        ),
+        [(1, "REQUEST", 0)],
+        {2: 1},
+    ),
     "by when an answer is wanted, after the start": Line(
-        lambda world: (world.change(1, standings={None: Standing()}), world.edit(answer_by=START + HOUR)), [], {2: 1}),
+        lambda world: (
+            world.change(1, standings={None: Standing()}),
+            world.edit(answer_by=START + HOUR),
+        ),
+        [],
+        {2: 1},
+    ),
     "a reason for nothing": Line(lambda world: world.edit(cancel_reason="too early"), []),
     "video link": Line(lambda world: world.edit(video_url="https://v.example/1"), SILENT),
-    "title and place": Line(lambda world: world.edit(title="Another", location="Fjord"), BOTH, ASKED),
+    "title and place": Line(
+        lambda world: world.edit(title="Another", location="Fjord"), BOTH, ASKED
+    ),
     "owner's name": Line(lambda world: world.edit(organizer="Per"), []),
-    "guest list made public": Line(lambda world: world.edit(guest_list=GuestList.PUBLIC, guest_list_public=True), SILENT),
-    "guest list said to be what it was": Line(lambda world: world.edit(guest_list=GuestList.PRIVATE), []),
+    "guest list made public": Line(
+        lambda world: world.edit(guest_list=GuestList.PUBLIC, guest_list_public=True), SILENT
+    ),
+    "guest list said to be what it was": Line(
+        lambda world: world.edit(guest_list=GuestList.PRIVATE), []
+    ),
     "a guest joined a public list": Line(lambda world: world.edit(guest_list_public=True), []),
     "switch off": Line(lambda world: world.change(1, email_invite=False), [(1, "CANCEL", 1)]),
     "removed": Line(lambda world: world.change(1, removed=True), [(1, "CANCEL", 1)]),
     "row deleted": Line(lambda world: world.delete(1), [(1, "CANCEL", 1)], {2: 1}),
-    "became the owner": Line(lambda world: world.change(1, role=Role.OWNER), [(1, "CANCEL", 1)], {1: 1, 2: 1}),
+    "became the owner": Line(
+        lambda world: world.change(1, role=Role.OWNER), [(1, "CANCEL", 1)], {1: 1, 2: 1}
+    ),
     "cancelled": Line(lambda world: world.edit(cancelled=True), GONE, STRUCK),
-    "cancelled and moved": Line(lambda world: world.edit(cancelled=True, location="Fjord"), GONE, STRUCK),
+    "cancelled and moved": Line(
+        lambda world: world.edit(cancelled=True, location="Fjord"), GONE, STRUCK
+    ),
     "deleted": Line(lambda world: setattr(world, "wanted", None), GONE),
-    "address changed": Line(lambda world: world.change(1, address="new@ext.example"), [(1, "CANCEL", 1), (1, "REQUEST", 2)]),
+    "address changed": Line(
+        lambda world: world.change(1, address="new@ext.example"),
+        [(1, "CANCEL", 1), (1, "REQUEST", 2)],
+    ),
     "address in another case": Line(lambda world: world.change(1, address="P1@EXT.example"), []),
     "address gone": Line(lambda world: world.change(1, address=""), [(1, "CANCEL", 1)]),
     "removed while everybody is asked again": Line(
-        lambda world: (world.change(1, removed=True), world.edit(location="Fjord")), [(1, "CANCEL", 1), (2, "REQUEST", 1)], ASKED),
+        lambda world: (world.change(1, removed=True), world.edit(location="Fjord")),
+        [(1, "CANCEL", 1), (2, "REQUEST", 1)],
+        ASKED,
+    ),
     "answered": Line(lambda world: world.answer(1, Reply.DECLINED), [], {1: 9, 2: 1}),
     "name of an invitee": Line(lambda world: world.change(1, name="Another"), []),
 }
@@ -75,7 +115,8 @@ def test_what_a_change_owes(name: str) -> None:
     line.change(world)
     assert world.plan() == line.letters
     assert {number: world.code(number) for number in line.codes if number in world.rows} == {
-        number: code for number, code in line.codes.items() if number in world.rows}
+        number: code for number, code in line.codes.items() if number in world.rows
+    }
     assert world.plan() == []
     world.deliver()
     assert world.plan() == []
@@ -90,9 +131,13 @@ def test_a_withdrawal_says_so_and_a_cancellation_too() -> None:
     assert (withdrawn.withdrawn, withdrawn.edition.cancelled) == (True, False)
     world = agreed()
     world.edit(cancelled=True)
-    assert [(one.withdrawn, one.edition.cancelled) for one in world.look().owed] == [(False, True)] * 2
+    assert [(one.withdrawn, one.edition.cancelled) for one in world.look().owed] == [
+        (False, True)
+    ] * 2
     world.wanted = None
-    assert [(one.withdrawn, one.edition.cancelled) for one in world.look().owed] == [(False, True)] * 2
+    assert [(one.withdrawn, one.edition.cancelled) for one in world.look().owed] == [
+        (False, True)
+    ] * 2
 
 
 def test_reinstated_asks_everybody_anew_above_the_cancellation() -> None:
@@ -107,7 +152,9 @@ def test_reinstated_asks_everybody_anew_above_the_cancellation() -> None:
     assert world.holds(1) is not None
 
 
-def test_removed_and_added_again_is_asked_above_the_withdrawal_and_nobody_else_hears_of_it() -> None:
+def test_removed_and_added_again_is_asked_above_the_withdrawal_and_nobody_else_hears_of_it() -> (
+    None
+):
     world = agreed()
     world.change(1, removed=True)
     world.plan()
@@ -149,7 +196,11 @@ def test_back_to_the_first_address_cancels_before_it_asks() -> None:
         world.deliver()
     owed = [one for number, one in world.arrived if number == 1]
     assert [(one.method, one.sequence) for one in owed] == [
-        (Method.CANCEL, 1), (Method.REQUEST, 2), (Method.CANCEL, 3), (Method.REQUEST, 4)]
+        (Method.CANCEL, 1),
+        (Method.REQUEST, 2),
+        (Method.CANCEL, 3),
+        (Method.REQUEST, 4),
+    ]
     assert [one.dtstamp for one in owed] == sorted({one.dtstamp for one in owed})
     assert world.holds(1) is not None
 
@@ -196,7 +247,10 @@ def test_a_follow_up_made_anew_under_its_key_cancels_the_old_one_by_its_own_uid(
     world.wanted, world.known = replace(MEETING, uid="m2@crm.example"), None
     owed = world.look().owed
     assert [(one.method, one.edition.uid, one.sequence, one.withdrawn) for one in owed] == [
-        (Method.CANCEL, "m1@crm.example", 1, False), (Method.CANCEL, "m1@crm.example", 1, False), (Method.REQUEST, "m2@crm.example", 0, False)]
+        (Method.CANCEL, "m1@crm.example", 1, False),
+        (Method.CANCEL, "m1@crm.example", 1, False),
+        (Method.REQUEST, "m2@crm.example", 0, False),
+    ]
     assert [one.edition.cancelled for one in owed] == [True, True, False]
 
 
@@ -241,8 +295,12 @@ def test_edits_before_the_first_letter_left_make_one_letter() -> None:
 
 
 def test_whoever_never_got_an_invitation_gets_no_cancellation() -> None:
-    for undo in (lambda world: world.change(1, removed=True), lambda world: world.edit(cancelled=True),
-                 lambda world: world.change(1, email_invite=False), lambda world: setattr(world, "wanted", None)):
+    for undo in (
+        lambda world: world.change(1, removed=True),
+        lambda world: world.edit(cancelled=True),
+        lambda world: world.change(1, email_invite=False),
+        lambda world: setattr(world, "wanted", None),
+    ):
         world = World()
         world.invite(1)
         world.plan()
@@ -271,7 +329,9 @@ def test_moved_and_moved_back_asks_again_because_the_answers_are_gone() -> None:
     world.plan()
     world.edit(location="")
     assert world.plan() == [(1, "REQUEST", 2), (2, "REQUEST", 2)]
-    assert [one.state for one in world.letters] == ["closed"] * 2 + ["superseded"] * 2 + ["waiting"] * 2
+    assert [one.state for one in world.letters] == ["closed"] * 2 + ["superseded"] * 2 + [
+        "waiting"
+    ] * 2
     assert world.code(1) == 6
 
 
@@ -294,7 +354,9 @@ def test_a_letter_of_unknown_fate_is_repeated_as_it_was_or_overtaken() -> None:
     assert world.plan() == []
     world.edit(title="Another")
     assert (1, "REQUEST", 1) in world.plan()
-    assert world.letters[-2].owed.before == replace(MEETING)  # what changed is told against what he surely has
+    assert world.letters[-2].owed.before == replace(
+        MEETING
+    )  # what changed is told against what he surely has
 
 
 def test_a_letter_on_its_way_counts_as_sent() -> None:
@@ -325,7 +387,12 @@ def test_an_address_that_refused_gets_no_cancellation_but_the_next_change() -> N
 
 def test_what_is_changed_back_after_a_refusal_is_owed_again_when_it_changes_anew() -> None:
     world = agreed(1)
-    for title, owed in (("Start", [(1, "REQUEST", 0)]), ("Start", []), (MEETING.title, []), ("Start", [(1, "REQUEST", 0)])):
+    for title, owed in (
+        ("Start", [(1, "REQUEST", 0)]),
+        ("Start", []),
+        (MEETING.title, []),
+        ("Start", [(1, "REQUEST", 0)]),
+    ):
         world.edit(title=title)
         assert world.plan() == owed
         if owed:
@@ -427,8 +494,12 @@ def test_without_an_address_the_row_says_so() -> None:
 
 
 def test_what_is_over_owes_nothing_and_says_so() -> None:
-    for change in (lambda world: world.edit(title="Another"), lambda world: world.edit(cancelled=True), lambda world: world.change(1, removed=True),
-                   lambda world: world.edit(start=START - HOUR)):
+    for change in (
+        lambda world: world.edit(title="Another"),
+        lambda world: world.edit(cancelled=True),
+        lambda world: world.change(1, removed=True),
+        lambda world: world.edit(start=START - HOUR),
+    ):
         world = agreed(1)
         world.now = START + HOUR
         change(world)
@@ -468,12 +539,21 @@ def test_a_task_moves_with_its_deadline(kind: Kind) -> None:
 # --- by hand ---
 
 
-@pytest.mark.parametrize(("wanted", "reply", "code"), [(1, Reply.ACCEPTED, 1), (9, Reply.DECLINED, 9), (5, Reply.NEEDS_ACTION, 5)])
-def test_a_status_by_hand_is_a_toggle_and_owes_no_mail(wanted: int, reply: Reply, code: int) -> None:
+@pytest.mark.parametrize(
+    ("wanted", "reply", "code"),
+    [(1, Reply.ACCEPTED, 1), (9, Reply.DECLINED, 9), (5, Reply.NEEDS_ACTION, 5)],
+)
+def test_a_status_by_hand_is_a_toggle_and_owes_no_mail(
+    wanted: int, reply: Reply, code: int
+) -> None:
     world = agreed()
     world.change(1, set_status=wanted)
     assert world.plan() == []
-    assert (world.rows[1].standings[plan.SERIES].reply, world.code(1), world.rows[1].set_status) == (reply, code, None)
+    assert (
+        world.rows[1].standings[plan.SERIES].reply,
+        world.code(1),
+        world.rows[1].set_status,
+    ) == (reply, code, None)
     assert world.events == [(1, "toggled")]
 
 
@@ -483,13 +563,18 @@ def test_a_toggle_on_a_cancelled_row_is_refused_and_changes_nothing() -> None:
     world.change(1, set_status=1)
     world.plan()
     assert world.code(1) == 10
-    assert [event for number, event in world.events if number == 1][-1].startswith("toggle_refused: ")
+    assert [event for number, event in world.events if number == 1][-1].startswith(
+        "toggle_refused: "
+    )
 
 
 def test_the_answer_stands_in_the_letter_that_is_due_anyway() -> None:
     world = agreed()
     world.edit(title="Another")
-    assert {one.participant: one.reply for one in world.look().owed} == {1: Reply.ACCEPTED, 2: Reply.ACCEPTED}
+    assert {one.participant: one.reply for one in world.look().owed} == {
+        1: Reply.ACCEPTED,
+        2: Reply.ACCEPTED,
+    }
     world.edit(location="Fjord")
     assert {one.reply for one in world.look().owed} == {Reply.NEEDS_ACTION}
 
@@ -514,22 +599,41 @@ FATES = ["taken", "taken", "later", "lost", "doubtful"]
 EDITS: dict[str, Callable[[World, int], None]] = {
     "add": lambda world, number: world.invite(number) if number not in world.rows else None,
     "delete": lambda world, number: world.delete(number),
-    "remove": lambda world, number: world.change(number, removed=True) if number in world.rows else None,
-    "return": lambda world, number: world.change(number, removed=False) if number in world.rows else None,
-    "switch off": lambda world, number: world.change(number, email_invite=False) if number in world.rows else None,
-    "switch on": lambda world, number: world.change(number, email_invite=True) if number in world.rows else None,
-    "readdress": lambda world, number: world.change(number, address=f"other{number}@ext.example") if number in world.rows else None,
-    "address back": lambda world, number: world.change(number, address=f"p{number}@ext.example") if number in world.rows else None,
+    "remove": lambda world, number: (
+        world.change(number, removed=True) if number in world.rows else None
+    ),
+    "return": lambda world, number: (
+        world.change(number, removed=False) if number in world.rows else None
+    ),
+    "switch off": lambda world, number: (
+        world.change(number, email_invite=False) if number in world.rows else None
+    ),
+    "switch on": lambda world, number: (
+        world.change(number, email_invite=True) if number in world.rows else None
+    ),
+    "readdress": lambda world, number: (
+        world.change(number, address=f"other{number}@ext.example") if number in world.rows else None
+    ),
+    "address back": lambda world, number: (
+        world.change(number, address=f"p{number}@ext.example") if number in world.rows else None
+    ),
     "title": lambda world, number: world.edit(title=f"Title {number}"),
     "move": lambda world, number: world.edit(location=f"Place {number}"),
     "cancel": lambda world, number: world.edit(cancelled=True),
     "reinstate": lambda world, number: world.edit(cancelled=False),
 }
 ROW = st.integers(1, 2)
-STEPS = st.lists(st.one_of(
-    st.tuples(st.sampled_from(sorted(EDITS)), ROW), st.tuples(st.just("plan"), st.integers(0, 2)),
-    st.tuples(st.just("plan and send"), ROW), st.tuples(st.just("answer"), ROW), st.tuples(st.just("claim"), ROW),
-    st.tuples(st.sampled_from(FATES), ROW)), max_size=40)
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.sampled_from(sorted(EDITS)), ROW),
+        st.tuples(st.just("plan"), st.integers(0, 2)),
+        st.tuples(st.just("plan and send"), ROW),
+        st.tuples(st.just("answer"), ROW),
+        st.tuples(st.just("claim"), ROW),
+        st.tuples(st.sampled_from(FATES), ROW),
+    ),
+    max_size=40,
+)
 
 
 def play(steps: list[tuple[str, int]]) -> World:
@@ -545,7 +649,11 @@ def play(steps: list[tuple[str, int]]) -> World:
             world.now += timedelta(seconds=number if step == "plan" else 0)
             world.plan()
             marked = False
-            if step == "plan and send" and number not in flying and (letter := world.claim(number)) is not None:
+            if (
+                step == "plan and send"
+                and number not in flying
+                and (letter := world.claim(number)) is not None
+            ):
                 world.settle(letter, "taken")
         elif step == "answer":
             if number in world.rows and not world.rows[number].standings[plan.SERIES].cancelled:
@@ -571,7 +679,11 @@ def test_in_the_end_everybody_holds_exactly_what_he_should(steps: list[tuple[str
         held = world.holds(number)
         assert (held is not None) == world.should_hold(number), number
         if held is not None and world.wanted is not None:
-            assert (held.title, held.location, held.cancelled) == (world.wanted.title, world.wanted.location, False)
+            assert (held.title, held.location, held.cancelled) == (
+                world.wanted.title,
+                world.wanted.location,
+                False,
+            )
     assert world.look().owed == ()
 
 
@@ -588,12 +700,16 @@ def test_letters_to_one_row_only_ever_go_up(steps: list[tuple[str, int]]) -> Non
         assert sequences == sorted(sequences)
         told = [owed for row, owed in world.arrived if row == number]
         for before, after in pairwise(told):
-            assert after is before or after.method is before.method or after.sequence > before.sequence
+            assert (
+                after is before or after.method is before.method or after.sequence > before.sequence
+            )
 
 
 @settings(max_examples=200)
 @given(STEPS)
-def test_planning_twice_is_planning_once_and_nobody_gets_what_does_not_concern_him(steps: list[tuple[str, int]]) -> None:
+def test_planning_twice_is_planning_once_and_nobody_gets_what_does_not_concern_him(
+    steps: list[tuple[str, int]],
+) -> None:
     world = play(steps)
     again = world.look()
     assert (again.owed, again.superseded, again.changes, again.edition) == ((), (), (), world.known)

@@ -1,4 +1,6 @@
-"""The table of itip.md §2 for series, line by line: what each change owes, and what becomes of the answers to each date (P9, P11)."""
+"""The table of itip.md §2 for series, line by line: what each change owes, and what becomes of the
+answers to each date (P9, P11).
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -37,7 +39,10 @@ def agreed(rrule: str = "FREQ=WEEKLY;COUNT=6") -> Office:
 def owed(office: Office) -> LETTERS:
     before = len(office.letters)
     office.plan()
-    return [(one.participant, one.owed.method.value, one.owed.sequence, one.owed.instance) for one in office.letters[before:]]
+    return [
+        (one.participant, one.owed.method.value, one.owed.sequence, one.owed.instance)
+        for one in office.letters[before:]
+    ]
 
 
 def both(method: str, sequence: int, instance: Moment | None = None) -> LETTERS:
@@ -47,7 +52,9 @@ def both(method: str, sequence: int, instance: Moment | None = None) -> LETTERS:
 def date_code(office: Office, number: int, instance: Moment) -> int | None:
     """The status of one date; None where it shares the row's."""
     row = office.rows[number]
-    return int(status.code(row.role, row.standings[instance])) if instance in row.standings else None
+    return (
+        int(status.code(row.role, row.standings[instance])) if instance in row.standings else None
+    )
 
 
 def put(**dates: Moment | None) -> Callable[[Office], None]:
@@ -60,6 +67,7 @@ def set_record(**values: object) -> Callable[[Office], None]:
     def change(office: Office) -> None:
         for name, value in values.items():
             setattr(office.record, name, value)
+
     return change
 
 
@@ -69,7 +77,9 @@ def all_of(*changes: Callable[[Office], None]) -> Callable[[Office], None]:
 
 @dataclass(frozen=True)
 class Line:
-    """A change, the letters it owes, and the statuses afterwards: of both rows, and of the dates that have one of their own."""
+    """A change, the letters it owes, and the statuses afterwards: of both rows, and of the dates
+    that have one of their own.
+    """
 
     change: Callable[[Office], None]
     letters: LETTERS
@@ -82,16 +92,38 @@ LINES = {
     "one date moved": Line(put(n1=N[1] + HOUR), both("REQUEST", 1, N[1]), 1, {N[1]: 6}),
     "one date cancelled": Line(put(n1=None), both("CANCEL", 1, N[1]), 1, {N[1]: 10}),
     "a date added": Line(put(extra=EXTRA), both("REQUEST", 1, EXTRA), 1, {EXTRA: 5}),
-    "a date added at a time of its own": Line(put(extra=EXTRA + HOUR), both("REQUEST", 1, EXTRA), 1, {EXTRA: 5}),
+    "a date added at a time of its own": Line(
+        put(extra=EXTRA + HOUR), both("REQUEST", 1, EXTRA), 1, {EXTRA: 5}
+    ),
     "two dates moved": Line(
-        put(n1=N[1] + HOUR, n4=N[4] + DAY), [(1, "REQUEST", 1, N[1]), (1, "REQUEST", 2, N[4]), (2, "REQUEST", 1, N[1]), (2, "REQUEST", 2, N[4])],
-        1, {N[1]: 6, N[4]: 6}),
+        put(n1=N[1] + HOUR, n4=N[4] + DAY),
+        [
+            (1, "REQUEST", 1, N[1]),
+            (1, "REQUEST", 2, N[4]),
+            (2, "REQUEST", 1, N[1]),
+            (2, "REQUEST", 2, N[4]),
+        ],
+        1,
+        {N[1]: 6, N[4]: 6},
+    ),
     "one moved, one cancelled": Line(
-        put(n1=N[1] + HOUR, n4=None), [(1, "CANCEL", 1, N[4]), (1, "REQUEST", 2, N[1]), (2, "CANCEL", 1, N[4]), (2, "REQUEST", 2, N[1])],
-        1, {N[1]: 6, N[4]: 10}),
+        put(n1=N[1] + HOUR, n4=None),
+        [
+            (1, "CANCEL", 1, N[4]),
+            (1, "REQUEST", 2, N[1]),
+            (2, "CANCEL", 1, N[4]),
+            (2, "REQUEST", 2, N[1]),
+        ],
+        1,
+        {N[1]: 6, N[4]: 10},
+    ),
     "title": Line(set_record(title="Another"), both("REQUEST", 0)),
-    "title, and one date moved": Line(all_of(set_record(title="Another"), put(n1=N[1] + HOUR)), both("REQUEST", 0), 1, {N[1]: 6}),
-    "title, and one date cancelled": Line(all_of(set_record(title="Another"), put(n1=None)), both("REQUEST", 0), 1, {N[1]: 10}),
+    "title, and one date moved": Line(
+        all_of(set_record(title="Another"), put(n1=N[1] + HOUR)), both("REQUEST", 0), 1, {N[1]: 6}
+    ),
+    "title, and one date cancelled": Line(
+        all_of(set_record(title="Another"), put(n1=None)), both("REQUEST", 0), 1, {N[1]: 10}
+    ),
     "place": Line(set_record(location="Fjord"), both("REQUEST", 1), 6),
     "start": Line(set_record(start=START + HOUR), both("REQUEST", 1), 6),
     "time zone": Line(set_record(timezone="Europe/London"), both("REQUEST", 1), 6),
@@ -101,13 +133,23 @@ LINES = {
     "without end": Line(set_record(rrule="FREQ=WEEKLY"), both("REQUEST", 1), 6),
     "fewer dates": Line(set_record(rrule="FREQ=WEEKLY;COUNT=5"), both("REQUEST", 1)),
     "stopped on a day": Line(set_record(rrule="FREQ=WEEKLY;UNTIL=20270320"), both("REQUEST", 1)),
-    "stopped on a day beyond the count": Line(set_record(rrule="FREQ=WEEKLY;UNTIL=20270501"), both("REQUEST", 1), 6),
-    "fewer dates at another place": Line(set_record(rrule="FREQ=WEEKLY;COUNT=5", location="Fjord"), both("REQUEST", 1), 6),
+    "stopped on a day beyond the count": Line(
+        set_record(rrule="FREQ=WEEKLY;UNTIL=20270501"), both("REQUEST", 1), 6
+    ),
+    "fewer dates at another place": Line(
+        set_record(rrule="FREQ=WEEKLY;COUNT=5", location="Fjord"), both("REQUEST", 1), 6
+    ),
     "fewer dates, and one moved": Line(
-        all_of(set_record(rrule="FREQ=WEEKLY;COUNT=5"), put(n1=N[1] + HOUR)), both("REQUEST", 1), 1, {N[1]: 6}),
+        all_of(set_record(rrule="FREQ=WEEKLY;COUNT=5"), put(n1=N[1] + HOUR)),
+        both("REQUEST", 1),
+        1,
+        {N[1]: 6},
+    ),
     "another pattern": Line(set_record(rrule="FREQ=DAILY;COUNT=6"), both("REQUEST", 1), 6),
     "cancelled": Line(set_record(cancelled=True), both("CANCEL", 1), 10),
-    "cancelled, and one date moved": Line(all_of(set_record(cancelled=True), put(n1=N[1] + HOUR)), both("CANCEL", 1), 10),
+    "cancelled, and one date moved": Line(
+        all_of(set_record(cancelled=True), put(n1=N[1] + HOUR)), both("CANCEL", 1), 10
+    ),
 }
 
 
@@ -118,14 +160,20 @@ def test_what_a_change_of_a_series_owes(name: str) -> None:
     assert owed(office) == line.letters
     assert {office.code(number) for number in (1, 2)} == {line.rows}
     for number in (1, 2):
-        assert {date: date_code(office, number, date) for date in office.rows[number].standings if date is not None} == line.dates
+        assert {
+            date: date_code(office, number, date)
+            for date in office.rows[number].standings
+            if date is not None
+        } == line.dates
     assert owed(office) == []
     office.deliver()
     assert owed(office) == []
 
 
 def test_a_first_invitation_is_one_letter_with_every_date_of_its_own() -> None:
-    office = Office(record=Record(START, HOUR, "FREQ=WEEKLY;COUNT=6", own={N[1]: N[1] + HOUR, N[2]: None}))
+    office = Office(
+        record=Record(START, HOUR, "FREQ=WEEKLY;COUNT=6", own={N[1]: N[1] + HOUR, N[2]: None})
+    )
     office.invite(1)
     assert owed(office) == [(1, "REQUEST", 0, None)]
     content = ics.calendar(written(office.letters[0]))
@@ -151,7 +199,11 @@ def test_moved_and_moved_back_asks_again_because_the_answer_is_gone() -> None:
     office.deliver()
     office.record.title = "Another"
     owed(office)
-    own = [one for one in ics.calendar(written(office.letters[-1])).split(b"BEGIN:VEVENT")[1:] if b"RECURRENCE-ID" in one]
+    own = [
+        one
+        for one in ics.calendar(written(office.letters[-1])).split(b"BEGIN:VEVENT")[1:]
+        if b"RECURRENCE-ID" in one
+    ]
     assert len(own) == 1, "whoever keeps what he was told once is told anew"
     assert b"SEQUENCE:2" in own[0]
     assert b"PARTSTAT=NEEDS-ACTION" in own[0]
@@ -179,7 +231,11 @@ def test_letters_about_one_date_say_what_became_of_it() -> None:
     office.record.own[EXTRA] = EXTRA
     owed(office)
     told["added"] = news.of(written(office.letters[-1]))
-    assert told == {"moved": news.Change.MOVED, "cancelled": news.Change.CANCELLED, "added": news.Change.INVITATION}
+    assert told == {
+        "moved": news.Change.MOVED,
+        "cancelled": news.Change.CANCELLED,
+        "added": news.Change.INVITATION,
+    }
     teller = wording.Teller(written(office.letters[-1]), i18n.catalogue("en"))
     assert teller.scope() == "This applies only to this one date in a series."
     assert "5 Mar 2027" in teller.subject()
@@ -220,9 +276,15 @@ def test_the_answer_to_one_date_goes_with_the_series() -> None:
     office.answer(1, Reply.DECLINED, N[1])
     office.record.title = "Another"
     assert owed(office) == both("REQUEST", 0)
-    assert [one.owed.remarks.date_replies for one in office.letters[-2:]] == [((N[1], Reply.DECLINED),), ((N[1], Reply.NEEDS_ACTION),)]
+    assert [one.owed.remarks.date_replies for one in office.letters[-2:]] == [
+        ((N[1], Reply.DECLINED),),
+        ((N[1], Reply.NEEDS_ACTION),),
+    ]
     content = ics.calendar(written(office.letters[-2])).replace(b"\r\n ", b"")
-    assert [b"PARTSTAT=DECLINED" in one for one in content.split(b"BEGIN:VEVENT")[1:]] == [False, True]
+    assert [b"PARTSTAT=DECLINED" in one for one in content.split(b"BEGIN:VEVENT")[1:]] == [
+        False,
+        True,
+    ]
 
 
 def test_dates_that_the_series_has_no_more_lose_their_data_and_answers() -> None:
@@ -236,7 +298,9 @@ def test_dates_that_the_series_has_no_more_lose_their_data_and_answers() -> None
     letters = owed(office)
     assert letters == both("REQUEST", 4)
     assert office.record.own == {EXTRA: EXTRA}, "a date that was added stays where it is"
-    assert sorted(office.events[-7:]) == [(1, "date_dropped")] * 3 + [(1, "moved")] + [(2, "date_dropped")] * 2 + [(2, "moved")]
+    assert sorted(office.events[-7:]) == [(1, "date_dropped")] * 3 + [(1, "moved")] + [
+        (2, "date_dropped")
+    ] * 2 + [(2, "moved")]
     assert set(office.rows[1].standings) == {plan.SERIES, EXTRA}
     assert office.known is not None
     assert [one for one, *_ in office.known.date_sequences] == [EXTRA]
@@ -256,7 +320,9 @@ def test_a_stop_keeps_answers_and_drops_what_comes_after() -> None:
     assert news.of(written(office.letters[-1])) is news.Change.UPDATED
 
 
-def test_removed_after_letters_about_dates_is_withdrawn_above_them_and_invited_again_above_that() -> None:
+def test_removed_after_letters_about_dates_is_withdrawn_above_them_and_invited_again_above_that() -> (
+    None
+):
     office = agreed()
     office.record.own[N[1]] = N[1] + HOUR
     owed(office)
@@ -316,7 +382,11 @@ def test_nobody_new_is_invited_to_a_series_without_a_date_and_who_holds_it_keeps
     assert owed(office) == []
     assert office.notes == {3: owing.EMPTY}
     office.record.own[N[1]] = N[1] + HOUR
-    assert {(number, method) for number, method, *_ in owed(office)} == {(1, "REQUEST"), (2, "REQUEST"), (3, "REQUEST")}
+    assert {(number, method) for number, method, *_ in owed(office)} == {
+        (1, "REQUEST"),
+        (2, "REQUEST"),
+        (3, "REQUEST"),
+    }
 
 
 def test_a_date_that_is_over_only_as_it_was_is_written_about() -> None:

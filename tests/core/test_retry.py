@@ -1,4 +1,6 @@
-"""The delivery policy: every combination of step and answer has one verdict, and waits stay within their bounds."""
+"""The delivery policy: every combination of step and answer has one verdict, and waits stay within
+their bounds.
+"""
 
 from datetime import UTC, datetime, timedelta
 
@@ -18,67 +20,99 @@ BEFORE_MAIL = (Step.CONNECT, Step.GREETING, Step.EHLO, Step.STARTTLS, Step.AUTH)
 FROM_MAIL = (Step.MAIL, Step.RCPT, Step.DATA, Step.BODY)
 
 steps = st.sampled_from(Step)
-enhanced = st.one_of(st.just(""), st.builds("{}.{}.{}".format, st.sampled_from("245"), st.integers(0, 7), st.integers(0, 20)))
+enhanced = st.one_of(
+    st.just(""),
+    st.builds("{}.{}.{}".format, st.sampled_from("245"), st.integers(0, 7), st.integers(0, 20)),
+)
 receipts = st.builds(
-    lambda step, code, status: Receipt(step=step, code=code, text="", enhanced=status, started=NOW, ended=NOW),
-    steps, st.none() | st.integers(200, 599), enhanced)
+    lambda step, code, status: Receipt(
+        step=step, code=code, text="", enhanced=status, started=NOW, ended=NOW
+    ),
+    steps,
+    st.none() | st.integers(200, 599),
+    enhanced,
+)
 jitter = st.floats(0, 1, exclude_max=True)
 limits = st.builds(
-    lambda first, longest: settings.Outbound(first_retry_seconds=first, longest_retry_seconds=max(first, longest)),
-    st.floats(0.01, 600), st.floats(0.01, 86_400))
+    lambda first, longest: settings.Outbound(
+        first_retry_seconds=first, longest_retry_seconds=max(first, longest)
+    ),
+    st.floats(0.01, 600),
+    st.floats(0.01, 86_400),
+)
 
 
 def _judge(step: Step, code: int | None, status: str = "") -> Verdict:
-    return retry.judge(Receipt(step=step, code=code, text="", enhanced=status, started=NOW, ended=NOW))
+    return retry.judge(
+        Receipt(step=step, code=code, text="", enhanced=status, started=NOW, ended=NOW)
+    )
 
 
-@pytest.mark.parametrize(("step", "code", "status", "verdict"), [
-    (Step.BODY, 250, "2.0.0", Verdict.SENT),
-    (Step.BODY, 251, "", Verdict.SENT),
-    # Temporary, and about this letter at most.
-    *((step, code, "", Verdict.RETRY) for step in FROM_MAIL for code in (421, 450, 451, 452)),
-    *((step, None, "4.4.2", Verdict.RETRY) for step in FROM_MAIL),
-    (Step.DATA, 250, "", Verdict.RETRY),
-    (Step.BODY, 354, "", Verdict.RETRY),
-    (Step.RCPT, 450, "5.1.1", Verdict.RETRY),  # the code decides, not a status code that contradicts it
-    # The server as such.
-    *((step, None, "4.4.2", Verdict.CONNECTION) for step in BEFORE_MAIL),
-    *((step, 421, "4.7.0", Verdict.CONNECTION) for step in BEFORE_MAIL),
-    (Step.STARTTLS, 454, "4.7.0", Verdict.CONNECTION),
-    (Step.AUTH, 454, "4.7.0", Verdict.CONNECTION),
-    (Step.STARTTLS, None, "4.7.5", Verdict.CONNECTION),
-    # The account (itip.md §2): 5xx to greeting, EHLO, AUTH, MAIL, 5.7.x after DATA.
-    *((step, code, "", Verdict.ACCOUNT) for step in (*BEFORE_MAIL[1:], Step.MAIL) for code in (500, 530, 535, 550, 554)),
-    (Step.AUTH, None, "5.7.4", Verdict.ACCOUNT),
-    (Step.MAIL, 550, "5.7.1", Verdict.ACCOUNT),
-    (Step.MAIL, None, "5.1.7", Verdict.ACCOUNT),
-    (Step.BODY, 550, "5.7.1", Verdict.ACCOUNT),
-    (Step.BODY, 554, "5.7.26", Verdict.ACCOUNT),
-    (Step.DATA, 554, "5.7.1", Verdict.ACCOUNT),
-    (Step.BODY, 554, "5.3.0", Verdict.ACCOUNT),
-    (Step.RCPT, 530, "5.7.0", Verdict.ACCOUNT),
-    (Step.RCPT, 553, "5.1.8", Verdict.ACCOUNT),
-    # The row (itip.md §2): 5xx to RCPT, or after DATA with 5.1.x or 5.2.x …
-    *((Step.RCPT, code, status, Verdict.REFUSED) for code in (550, 551, 552, 553, 554) for status in ("", "5.1.1", "5.7.1")),
-    (Step.RCPT, None, "5.1.3", Verdict.REFUSED),
-    (Step.RCPT, None, "5.6.7", Verdict.REFUSED),
-    (Step.BODY, 550, "5.1.1", Verdict.REFUSED),
-    (Step.BODY, 552, "5.2.2", Verdict.REFUSED),
-    (Step.DATA, 554, "5.1.1", Verdict.REFUSED),
-    # … and what is about this letter as far as anybody can tell.
-    (Step.DATA, 554, "", Verdict.REFUSED),
-    (Step.BODY, 554, "", Verdict.REFUSED),
-    (Step.BODY, 552, "", Verdict.REFUSED),
-    (Step.BODY, 552, "5.3.4", Verdict.REFUSED),
-    (Step.BODY, 554, "5.6.0", Verdict.REFUSED),
-    (Step.BODY, 554, "5.4.6", Verdict.REFUSED),
-    (Step.BODY, 550, "5.5.2", Verdict.REFUSED),
-    (Step.MAIL, 552, "", Verdict.REFUSED),
-    (Step.MAIL, 552, "5.3.4", Verdict.REFUSED),
-    (Step.MAIL, None, "5.3.4", Verdict.REFUSED),
-    (Step.MAIL, None, "5.6.3", Verdict.REFUSED),
-])
-def test_each_answer_has_its_verdict(step: Step, code: int | None, status: str, verdict: Verdict) -> None:
+@pytest.mark.parametrize(
+    ("step", "code", "status", "verdict"),
+    [
+        (Step.BODY, 250, "2.0.0", Verdict.SENT),
+        (Step.BODY, 251, "", Verdict.SENT),
+        # Temporary, and about this letter at most.
+        *((step, code, "", Verdict.RETRY) for step in FROM_MAIL for code in (421, 450, 451, 452)),
+        *((step, None, "4.4.2", Verdict.RETRY) for step in FROM_MAIL),
+        (Step.DATA, 250, "", Verdict.RETRY),
+        (Step.BODY, 354, "", Verdict.RETRY),
+        (
+            Step.RCPT,
+            450,
+            "5.1.1",
+            Verdict.RETRY,
+        ),  # the code decides, not a status code that contradicts it
+        # The server as such.
+        *((step, None, "4.4.2", Verdict.CONNECTION) for step in BEFORE_MAIL),
+        *((step, 421, "4.7.0", Verdict.CONNECTION) for step in BEFORE_MAIL),
+        (Step.STARTTLS, 454, "4.7.0", Verdict.CONNECTION),
+        (Step.AUTH, 454, "4.7.0", Verdict.CONNECTION),
+        (Step.STARTTLS, None, "4.7.5", Verdict.CONNECTION),
+        # The account (itip.md §2): 5xx to greeting, EHLO, AUTH, MAIL, 5.7.x after DATA.
+        *(
+            (step, code, "", Verdict.ACCOUNT)
+            for step in (*BEFORE_MAIL[1:], Step.MAIL)
+            for code in (500, 530, 535, 550, 554)
+        ),
+        (Step.AUTH, None, "5.7.4", Verdict.ACCOUNT),
+        (Step.MAIL, 550, "5.7.1", Verdict.ACCOUNT),
+        (Step.MAIL, None, "5.1.7", Verdict.ACCOUNT),
+        (Step.BODY, 550, "5.7.1", Verdict.ACCOUNT),
+        (Step.BODY, 554, "5.7.26", Verdict.ACCOUNT),
+        (Step.DATA, 554, "5.7.1", Verdict.ACCOUNT),
+        (Step.BODY, 554, "5.3.0", Verdict.ACCOUNT),
+        (Step.RCPT, 530, "5.7.0", Verdict.ACCOUNT),
+        (Step.RCPT, 553, "5.1.8", Verdict.ACCOUNT),
+        # The row (itip.md §2): 5xx to RCPT, or after DATA with 5.1.x or 5.2.x …
+        *(
+            (Step.RCPT, code, status, Verdict.REFUSED)
+            for code in (550, 551, 552, 553, 554)
+            for status in ("", "5.1.1", "5.7.1")
+        ),
+        (Step.RCPT, None, "5.1.3", Verdict.REFUSED),
+        (Step.RCPT, None, "5.6.7", Verdict.REFUSED),
+        (Step.BODY, 550, "5.1.1", Verdict.REFUSED),
+        (Step.BODY, 552, "5.2.2", Verdict.REFUSED),
+        (Step.DATA, 554, "5.1.1", Verdict.REFUSED),
+        # … and what is about this letter as far as anybody can tell.
+        (Step.DATA, 554, "", Verdict.REFUSED),
+        (Step.BODY, 554, "", Verdict.REFUSED),
+        (Step.BODY, 552, "", Verdict.REFUSED),
+        (Step.BODY, 552, "5.3.4", Verdict.REFUSED),
+        (Step.BODY, 554, "5.6.0", Verdict.REFUSED),
+        (Step.BODY, 554, "5.4.6", Verdict.REFUSED),
+        (Step.BODY, 550, "5.5.2", Verdict.REFUSED),
+        (Step.MAIL, 552, "", Verdict.REFUSED),
+        (Step.MAIL, 552, "5.3.4", Verdict.REFUSED),
+        (Step.MAIL, None, "5.3.4", Verdict.REFUSED),
+        (Step.MAIL, None, "5.6.3", Verdict.REFUSED),
+    ],
+)
+def test_each_answer_has_its_verdict(
+    step: Step, code: int | None, status: str, verdict: Verdict
+) -> None:
     assert _judge(step, code, status) is verdict
 
 
@@ -90,7 +124,9 @@ def test_nothing_but_a_2xx_to_the_final_dot_is_sent(receipt: Receipt) -> None:
 
 @given(receipts)
 def test_final_only_what_is_permanent(receipt: Receipt) -> None:
-    """A letter is given up, or an account stopped, only for a 5xx or for a permanent finding of our own."""
+    """A letter is given up, or an account stopped, only for a 5xx or for a permanent finding of our
+    own.
+    """
     if retry.judge(receipt) in (Verdict.REFUSED, Verdict.ACCOUNT):
         assert receipt.code is None or receipt.code >= 500
         assert receipt.code is not None or receipt.enhanced.startswith("5.")
@@ -102,21 +138,32 @@ def test_before_a_letter_is_named_no_letter_is_blamed(receipt: Receipt) -> None:
 
 
 @given(st.integers(1, 10_000_000), limits, jitter)
-def test_a_wait_stays_within_its_limits(tries: int, outbound: settings.Outbound, dice: float) -> None:
+def test_a_wait_stays_within_its_limits(
+    tries: int, outbound: settings.Outbound, dice: float
+) -> None:
     wait = (retry.next_attempt(tries, NOW, outbound, dice) - NOW).total_seconds()
     rounding = 1e-6
-    assert outbound.first_retry_seconds - rounding <= wait <= outbound.longest_retry_seconds + rounding
+    assert (
+        outbound.first_retry_seconds - rounding <= wait <= outbound.longest_retry_seconds + rounding
+    )
 
 
 @given(st.integers(1, 60), limits, jitter)
-def test_waits_never_shrink_and_the_dice_matter_little(tries: int, outbound: settings.Outbound, dice: float) -> None:
-    assert retry.next_attempt(tries, NOW, outbound, dice) <= retry.next_attempt(tries + 1, NOW, outbound, dice)
+def test_waits_never_shrink_and_the_dice_matter_little(
+    tries: int, outbound: settings.Outbound, dice: float
+) -> None:
+    assert retry.next_attempt(tries, NOW, outbound, dice) <= retry.next_attempt(
+        tries + 1, NOW, outbound, dice
+    )
     earliest, latest = (retry.next_attempt(tries, NOW, outbound, d) - NOW for d in (0.0, 0.999))
     assert earliest <= latest <= 2 * earliest + timedelta(microseconds=2)
 
 
 def test_defaults_are_one_minute_to_four_hours() -> None:
-    waits = [(retry.next_attempt(tries, NOW, LIMITS, 0.5) - NOW).total_seconds() for tries in range(1, 12)]
+    waits = [
+        (retry.next_attempt(tries, NOW, LIMITS, 0.5) - NOW).total_seconds()
+        for tries in range(1, 12)
+    ]
     assert waits == [90, 180, 360, 720, 1440, 2880, 5760, *[10_800] * 4]
     assert retry.next_attempt(1, NOW, LIMITS, 0.0) - NOW == timedelta(minutes=1)
     assert retry.next_attempt(99, NOW, LIMITS, 0.9999) - NOW > timedelta(hours=3, minutes=59)
@@ -131,7 +178,8 @@ def test_a_burst_that_failed_together_does_not_return_together() -> None:
 
 @given(st.integers(1, 10_000_000), limits, jitter)
 def test_a_server_rests_for_minutes_an_account_for_an_hour_at_most(
-        failures: int, outbound: settings.Outbound, dice: float) -> None:
+    failures: int, outbound: settings.Outbound, dice: float
+) -> None:
     server = retry.pause(Verdict.CONNECTION, failures, NOW, outbound, dice) - NOW
     account = retry.pause(Verdict.ACCOUNT, failures, NOW, outbound, dice) - NOW
     assert timedelta(0) < server <= timedelta(minutes=5)

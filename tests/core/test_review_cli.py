@@ -1,4 +1,6 @@
-"""`review` and `explain` as an administrator meets them: exit codes, machine-readable rows, and nothing raw on the terminal."""
+"""`review` and `explain` as an administrator meets them: exit codes, machine-readable rows, and
+nothing raw on the terminal.
+"""
 
 import contextlib
 import io
@@ -18,9 +20,20 @@ from gateway.cli import main
 DOCUMENT = {
     "associates": [{"key": "kari", "name": "Kari", "email": "kari@crm.example"}],
     "persons": [{"key": "ola", "name": "Ola", "emails": ["ola@ext.example"]}],
-    "follow_ups": [{"key": "m1", "kind": "meeting", "owner": "kari", "title": "Kick-off", "uid": "m1@crm.example", "timezone": "UTC",
-                    "start": "2040-12-01T09:00:00", "end": "2040-12-01T10:00:00",
-                    "participants": [{"person": "ola", "email_invite": True, "token": "olatokenolatoken"}]}]}
+    "follow_ups": [
+        {
+            "key": "m1",
+            "kind": "meeting",
+            "owner": "kari",
+            "title": "Kick-off",
+            "uid": "m1@crm.example",
+            "timezone": "UTC",
+            "start": "2040-12-01T09:00:00",
+            "end": "2040-12-01T10:00:00",
+            "participants": [{"person": "ola", "email_invite": True, "token": "olatokenolatoken"}],
+        }
+    ],
+}
 MAIL = """From: {sender}
 To: {to}
 Subject: Accepted: Kick-off \x1b[2J
@@ -68,10 +81,20 @@ class Site:
         self.run("letters")
 
     def command(self, *arguments: str, **settings: str) -> Done:
-        """The program with its own output, in this process: starting it anew each time would take most of the time."""
+        """The program with its own output, in this process: starting it anew each time would take
+        most of the time.
+        """
         out, err = io.StringIO(), io.StringIO()
-        given = {"GATEWAY_STORE__URL": f"sqlite:///{self.folder}/store.db", "GATEWAY_MAIL__ADDRESS": "invites@crm.example", **settings}
-        with self.monkeypatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        given = {
+            "GATEWAY_STORE__URL": f"sqlite:///{self.folder}/store.db",
+            "GATEWAY_MAIL__ADDRESS": "invites@crm.example",
+            **settings,
+        }
+        with (
+            self.monkeypatch.context() as patch,
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
             for name, value in given.items():
                 patch.setenv(name, value)
             with pytest.raises(SystemExit) as ended:
@@ -84,11 +107,23 @@ class Site:
         return done.stdout
 
     def rows(self, *arguments: str, **settings: str) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.run(*arguments, "--json", **settings).splitlines()]
+        return [
+            json.loads(line) for line in self.run(*arguments, "--json", **settings).splitlines()
+        ]
 
-    def write(self, name: str, sender: str, to: str = "invites+olatokenolatoken@crm.example", method: str = "REPLY", times: str = "") -> str:
+    def write(
+        self,
+        name: str,
+        sender: str,
+        to: str = "invites+olatokenolatoken@crm.example",
+        method: str = "REPLY",
+        times: str = "",
+    ) -> str:
         path = self.folder / f"{name}.eml"
-        path.write_text(MAIL.format(name=name, sender=sender, to=to, method=method, times=times), encoding="utf-8")
+        path.write_text(
+            MAIL.format(name=name, sender=sender, to=to, method=method, times=times),
+            encoding="utf-8",
+        )
         return str(path)
 
     def receive(self, *arguments: str, **more: str) -> None:
@@ -118,19 +153,36 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun: Path) -> Iterat
 def test_an_alias_from_the_list_to_the_learned_address(site: Site) -> None:
     site.receive("alias", "ola@home.example")
     [listed] = site.rows("review", "list")
-    assert {name: listed[name] for name in ("number", "outcome", "follow_up", "participant", "invited", "from")} == {
-        "number": 1, "outcome": "held", "follow_up": "m1", "participant": "ola", "invited": "ola@ext.example", "from": "ola@home.example"}
+    assert {
+        name: listed[name]
+        for name in ("number", "outcome", "follow_up", "participant", "invited", "from")
+    } == {
+        "number": 1,
+        "outcome": "held",
+        "follow_up": "m1",
+        "participant": "ola",
+        "invited": "ola@ext.example",
+        "from": "ola@home.example",
+    }
     assert listed["question"] == "ola@home.example answered for ola@ext.example: the same person?"
     assert listed["claims"] == [{"reply": "accepted", "instance": None, "comment": "see[2J you"}]
     [shown] = site.rows("review", "show", "1")
-    assert [rule["rule"] for rule in shown["rules"]] == ["kind", "sender", "token_key", "uid_key", "alias"]
+    assert [rule["rule"] for rule in shown["rules"]] == [
+        "kind",
+        "sender",
+        "token_key",
+        "uid_key",
+        "alias",
+    ]
     assert shown["commands"][0] == "invite-gateway review learn 1"
     assert shown["headers"]["to"] == ["invites+olatok…@crm.example"]
     still = site.command("review", "apply", "1", "--json")
     assert (still.returncode, json.loads(still.stdout)["done"]) == (1, False)
     assert "held → applied" in site.run("review", "learn", "1")
     assert site.rows("review", "list") == []
-    assert [(one["address"], one["participant"], one["message"]) for one in site.rows("review", "known")] == [("ola@home.example", "ola", 1)]
+    assert [
+        (one["address"], one["participant"], one["message"]) for one in site.rows("review", "known")
+    ] == [("ola@home.example", "ola", 1)]
     assert site.rows("status", "m1")[0]["reply"] == "accepted"
     site.run("review", "forget", "ola@home.example", "ola")
     assert site.command("review", "forget", "ola@home.example", "ola").returncode == 1
@@ -138,8 +190,13 @@ def test_an_alias_from_the_list_to_the_learned_address(site: Site) -> None:
 
 def test_nothing_of_a_stranger_reaches_the_terminal_raw(site: Site) -> None:
     site.receive("alias", "ola@home.example")
-    for arguments in (("review", "list"), ("review", "show", "1"), ("review", "apply", "--all-matching"), ("explain", "1"),
-                      ("explain", str(site.folder / "alias.eml"))):
+    for arguments in (
+        ("review", "list"),
+        ("review", "show", "1"),
+        ("review", "apply", "--all-matching"),
+        ("explain", "1"),
+        ("explain", str(site.folder / "alias.eml")),
+    ):
         assert "\x1b" not in site.run(*arguments)
     shown = site.run("review", "show", "1")
     assert "  Subject: Accepted: Kick-off" in shown
@@ -156,48 +213,102 @@ def test_whoever_was_not_invited_is_added_or_rejected(site: Site) -> None:
     site.receive("sam", "sam@far.example", "invites@crm.example")
     site.receive("tim", "tim@far.example", "invites@crm.example")
     [shown] = site.rows("review", "show", "1")
-    assert shown["commands"] == ["invite-gateway review apply 1 --add", "invite-gateway review reject 1"]
+    assert shown["commands"] == [
+        "invite-gateway review apply 1 --add",
+        "invite-gateway review reject 1",
+    ]
     site.run("review", "apply", "1", "--add")
     site.run("review", "reject", "2", "--reason", "unknown here")
-    assert {one["key"]: one["reply"] for one in site.rows("status", "m1")} == {"ola": "needs-action", "sam@far.example": "accepted"}
+    assert {one["key"]: one["reply"] for one in site.rows("status", "m1")} == {
+        "ola": "needs-action",
+        "sam@far.example": "accepted",
+    }
     rejected = [one for one in site.rows("journal", "m1") if one["event"] == "review_rejected"]
-    assert [(one["by"], one["detail"]) for one in rejected] == [("kari", "party_crasher → party_crasher: unknown here")]
+    assert [(one["by"], one["detail"]) for one in rejected] == [
+        ("kari", "party_crasher → party_crasher: unknown here")
+    ]
 
 
 def test_many_at_once_after_a_setting_has_changed(site: Site) -> None:
     site.receive("bare", "ola@ext.example", "invites@crm.example")
     site.receive("sam", "sam@far.example", "invites@crm.example")
-    told = site.rows("review", "apply", "--all-matching", GATEWAY_POLICY__REQUIRE_AUTHENTICATION="false")
+    told = site.rows(
+        "review", "apply", "--all-matching", GATEWAY_POLICY__REQUIRE_AUTHENTICATION="false"
+    )
     assert [(one["number"], one["before"], one["after"], one["done"]) for one in told] == [
-        (1, "held", "applied", True), (2, "party_crasher", "party_crasher", False)]
-    assert "0 of 1 wait no longer" in site.run("review", "apply", "--all-matching", "--outcome", "party_crasher", "--follow-up", "m1")
+        (1, "held", "applied", True),
+        (2, "party_crasher", "party_crasher", False),
+    ]
+    assert "0 of 1 wait no longer" in site.run(
+        "review", "apply", "--all-matching", "--outcome", "party_crasher", "--follow-up", "m1"
+    )
 
 
 def test_a_proposal_is_listed_and_declined(site: Site) -> None:
-    site.receive("counter", "ola@ext.example", method="COUNTER", times="DTSTART:20401202T090000Z\nDTEND:20401202T100000Z\n")
+    site.receive(
+        "counter",
+        "ola@ext.example",
+        method="COUNTER",
+        times="DTSTART:20401202T090000Z\nDTEND:20401202T100000Z\n",
+    )
     [listed] = site.rows("review", "list", "--follow-up", "m1")
-    assert (listed["number"], listed["outcome"], listed["proposed_start"]) == ("p1", "proposal", "2040-12-02T09:00:00Z")
-    assert site.rows("review", "show", "p1")[0]["commands"] == ["invite-gateway review apply p1", "invite-gateway review reject p1"]
+    assert (listed["number"], listed["outcome"], listed["proposed_start"]) == (
+        "p1",
+        "proposal",
+        "2040-12-02T09:00:00Z",
+    )
+    assert site.rows("review", "show", "p1")[0]["commands"] == [
+        "invite-gateway review apply p1",
+        "invite-gateway review reject p1",
+    ]
     assert site.rows("review", "reject", "p1")[0]["state"] == "declined"
     assert site.command("review", "apply", "p1").returncode == 1
     assert site.command("review", "show", "p1").returncode == 1
 
 
-@pytest.mark.parametrize("arguments", [
-    ("apply",), ("apply", "1", "--all-matching"), ("apply", "--all-matching", "--as", "ola"), ("apply", "--all-matching", "--add"),
-    ("apply", "1", "--outcome", "held"), ("apply", "--all-matching", "--outcome", "applied"), ("apply", "1", "--as", "ola", "--add"),
-    ("apply", "p1", "--add"), ("apply", "q1"), ("apply", "0"), ("reject", "1x"), ("learn", "ola@home.example"), ("show",)])
-def test_wrong_usage_leaves_with_2_and_writes_nothing(site: Site, arguments: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("apply",),
+        ("apply", "1", "--all-matching"),
+        ("apply", "--all-matching", "--as", "ola"),
+        ("apply", "--all-matching", "--add"),
+        ("apply", "1", "--outcome", "held"),
+        ("apply", "--all-matching", "--outcome", "applied"),
+        ("apply", "1", "--as", "ola", "--add"),
+        ("apply", "p1", "--add"),
+        ("apply", "q1"),
+        ("apply", "0"),
+        ("reject", "1x"),
+        ("learn", "ola@home.example"),
+        ("show",),
+    ],
+)
+def test_wrong_usage_leaves_with_2_and_writes_nothing(
+    site: Site, arguments: tuple[str, ...]
+) -> None:
     site.receive("alias", "ola@home.example")
     done = site.command("review", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert [one["number"] for one in site.rows("review", "list")] == [1]
 
 
-@pytest.mark.parametrize("arguments", [
-    ("show", "77"), ("apply", "77"), ("reject", "77"), ("learn", "77"), ("apply", "1", "--as", "per"),
-    ("learn", "kari@crm.example", "ola"), ("learn", "x@y.example", "nobody"), ("apply", "p77")])
-def test_what_cannot_be_done_leaves_with_1_and_one_line(site: Site, arguments: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("show", "77"),
+        ("apply", "77"),
+        ("reject", "77"),
+        ("learn", "77"),
+        ("apply", "1", "--as", "per"),
+        ("learn", "kari@crm.example", "ola"),
+        ("learn", "x@y.example", "nobody"),
+        ("apply", "p77"),
+    ],
+)
+def test_what_cannot_be_done_leaves_with_1_and_one_line(
+    site: Site, arguments: tuple[str, ...]
+) -> None:
     site.receive("alias", "ola@home.example")
     done = site.command("review", *arguments)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
@@ -207,7 +318,11 @@ def test_what_cannot_be_done_leaves_with_1_and_one_line(site: Site, arguments: t
 def test_explain_takes_a_number_of_the_inbox(site: Site) -> None:
     site.receive("alias", "ola@home.example")
     [waiting] = site.rows("explain", "1")
-    assert (waiting["file"], waiting["outcome"], waiting["participant"]) == ("message 1", "held", "ola")
+    assert (waiting["file"], waiting["outcome"], waiting["participant"]) == (
+        "message 1",
+        "held",
+        "ola",
+    )
     site.run("review", "apply", "1", "--as", "ola")
     [settled] = site.rows("explain", "1")
     assert (settled["outcome"], settled["rules"][0]["rule"]) == ("applied", "appointed")
@@ -217,6 +332,14 @@ def test_explain_takes_a_number_of_the_inbox(site: Site) -> None:
 def test_explain_gives_the_rules_of_a_file_in_order(site: Site) -> None:
     told = site.run("explain", site.write("own", "ola@ext.example")).splitlines()
     assert [line.split(":")[0].strip() for line in told[1:]] == [
-        "1. kind", "2. sender", "3. token_key", "4. uid_key", "5. token_known_sender", "6. dtstamp_missing", "7. first", "ola"]
+        "1. kind",
+        "2. sender",
+        "3. token_key",
+        "4. uid_key",
+        "5. token_known_sender",
+        "6. dtstamp_missing",
+        "7. first",
+        "ola",
+    ]
     assert told[-1].strip() == "ola: applied: accepted (invitation → not_started)"
     assert site.rows("status", "m1")[0]["status"] == "invitation"

@@ -1,4 +1,6 @@
-"""The transition table of domain.md §4, cell by cell, and what holds for every row whatever happens to it."""
+"""The transition table of domain.md §4, cell by cell, and what holds for every row whatever happens
+to it.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -42,18 +44,28 @@ TABLE = """
 def columns() -> dict[str, list[Standing]]:
     """Every standing there is, in the column of the table that it belongs to."""
     found: dict[str, list[Standing]] = {}
-    for reply, seen, moved, cancelled, progress in product(Reply, (False, True), (False, True), (False, True), Progress):
+    for reply, seen, moved, cancelled, progress in product(
+        Reply, (False, True), (False, True), (False, True), Progress
+    ):
         if reply is not Reply.ACCEPTED and progress is not Progress.NOT_STARTED:
             continue
-        standing = Standing(reply, seen or reply is not Reply.NEEDS_ACTION, moved, cancelled, progress)
+        standing = Standing(
+            reply, seen or reply is not Reply.NEEDS_ACTION, moved, cancelled, progress
+        )
         number = int(status.code(Role.INVITED, standing))
         found.setdefault("1-3" if number <= 3 else str(number), []).append(standing)
     return found
 
 
 def cells() -> list[tuple[str, str, str]]:
-    header, *lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in TABLE.strip().splitlines()]
-    return [(line[0], column, cell) for line in lines for column, cell in zip(header[1:], line[1:], strict=True)]
+    header, *lines = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in TABLE.strip().splitlines()
+    ]
+    return [
+        (line[0], column, cell)
+        for line in lines
+        for column, cell in zip(header[1:], line[1:], strict=True)
+    ]
 
 
 @pytest.mark.parametrize(("event", "column", "cell"), cells())
@@ -65,8 +77,15 @@ def test_the_transition_table(event: str, column: str, cell: str) -> None:
             with pytest.raises(Refused, match="cancelled"):
                 EVENTS[event](standing)
             continue
-        before, after = status.code(Role.INVITED, standing), status.code(Role.INVITED, EVENTS[event](standing))
-        expected = before if cell == "-" else Status(8 if "8 if `moved`" in cell and standing.moved else int(cell.split(",")[0]))
+        before, after = (
+            status.code(Role.INVITED, standing),
+            status.code(Role.INVITED, EVENTS[event](standing)),
+        )
+        expected = (
+            before
+            if cell == "-"
+            else Status(8 if "8 if `moved`" in cell and standing.moved else int(cell.split(",")[0]))
+        )
         assert after == expected, standing
 
 
@@ -74,12 +93,21 @@ def test_every_status_of_an_invitee_has_a_column() -> None:
     assert set(columns()) == {"5", "6", "7", "8", "1-3", "9", "10"}
 
 
-@pytest.mark.parametrize(("reply", "seen", "expected"), [
-    (Reply.NEEDS_ACTION, False, Status.ASSIGNED), (Reply.NEEDS_ACTION, True, Status.ASSIGNED_SEEN),
-    (Reply.TENTATIVE, True, Status.ASSIGNED_SEEN), (Reply.DECLINED, True, Status.ASSIGNMENT_DECLINED),
-    (Reply.DELEGATED, True, Status.ASSIGNMENT_DECLINED), (Reply.ACCEPTED, True, Status.NOT_STARTED)])
+@pytest.mark.parametrize(
+    ("reply", "seen", "expected"),
+    [
+        (Reply.NEEDS_ACTION, False, Status.ASSIGNED),
+        (Reply.NEEDS_ACTION, True, Status.ASSIGNED_SEEN),
+        (Reply.TENTATIVE, True, Status.ASSIGNED_SEEN),
+        (Reply.DECLINED, True, Status.ASSIGNMENT_DECLINED),
+        (Reply.DELEGATED, True, Status.ASSIGNMENT_DECLINED),
+        (Reply.ACCEPTED, True, Status.NOT_STARTED),
+    ],
+)
 @pytest.mark.parametrize("moved", [False, True])
-def test_assignment_mirrors_the_invitation(reply: Reply, seen: bool, moved: bool, expected: Status) -> None:
+def test_assignment_mirrors_the_invitation(
+    reply: Reply, seen: bool, moved: bool, expected: Status
+) -> None:
     assert status.code(Role.ASSIGNED, Standing(reply, seen, moved)) == expected
 
 
@@ -100,11 +128,23 @@ def test_progress_counts_for_those_who_accepted(progress: Progress) -> None:
     assert status.code(Role.INVITED, replace(accepted, reply=Reply.DECLINED)) == Status.DECLINED
 
 
-@pytest.mark.parametrize(("number", "word", "icon"), [
-    (1, "not_started", Icon.TICK), (2, "started", Icon.TICK), (3, "completed", Icon.TICK), (5, "invitation", Icon.NONE),
-    (6, "moved", Icon.NONE), (7, "seen", Icon.EYE), (8, "moved_seen", Icon.EYE), (9, "declined", Icon.CROSS),
-    (10, "cancelled", Icon.STRUCK), (11, "assigned", Icon.NONE), (12, "assigned_seen", Icon.EYE),
-    (13, "assignment_declined", Icon.CROSS)])
+@pytest.mark.parametrize(
+    ("number", "word", "icon"),
+    [
+        (1, "not_started", Icon.TICK),
+        (2, "started", Icon.TICK),
+        (3, "completed", Icon.TICK),
+        (5, "invitation", Icon.NONE),
+        (6, "moved", Icon.NONE),
+        (7, "seen", Icon.EYE),
+        (8, "moved_seen", Icon.EYE),
+        (9, "declined", Icon.CROSS),
+        (10, "cancelled", Icon.STRUCK),
+        (11, "assigned", Icon.NONE),
+        (12, "assigned_seen", Icon.EYE),
+        (13, "assignment_declined", Icon.CROSS),
+    ],
+)
 def test_names_and_icons_are_the_published_ones(number: int, word: str, icon: Icon) -> None:
     assert Status(number).word == word
     assert status.ICONS[Status(number)] is icon
@@ -125,7 +165,9 @@ def test_the_owners_click_goes_round() -> None:
 
 def test_a_toggle_leaves_the_order_of_answers_untouched() -> None:
     arrived = datetime(2026, 12, 1, tzinfo=UTC)
-    answered = Standing(Reply.ACCEPTED, True, sequence=3, dtstamp=arrived, arrived=arrived, channel=Channel.MAIL)
+    answered = Standing(
+        Reply.ACCEPTED, True, sequence=3, dtstamp=arrived, arrived=arrived, channel=Channel.MAIL
+    )
     by_hand = status.toggle(answered, Reply.DECLINED)
     assert (by_hand.sequence, by_hand.dtstamp, by_hand.arrived) == (3, arrived, arrived)
     assert status.code(Role.INVITED, status.answer(by_hand, Reply.ACCEPTED)) == Status.NOT_STARTED
@@ -155,9 +197,16 @@ def follow(steps: list[str], standing: Standing = Standing()) -> Standing:
 
 
 @given(ROLES, STEPS)
-def test_code_is_a_function_of_the_facts_and_always_one_of_the_roles_own(role: Role, steps: list[str]) -> None:
+def test_code_is_a_function_of_the_facts_and_always_one_of_the_roles_own(
+    role: Role, steps: list[str]
+) -> None:
     standing = follow(steps)
-    allowed = {Role.INVITED: {1, 5, 6, 7, 8, 9, 10}, Role.ASSIGNED: {1, 10, 11, 12, 13}, Role.OWNER: {1, 10}, Role.RESOURCE: {1, 10}}
+    allowed = {
+        Role.INVITED: {1, 5, 6, 7, 8, 9, 10},
+        Role.ASSIGNED: {1, 10, 11, 12, 13},
+        Role.OWNER: {1, 10},
+        Role.RESOURCE: {1, 10},
+    }
     assert status.code(role, standing) in allowed[role]
     assert status.code(role, standing) == status.code(role, replace(standing))
 
@@ -187,7 +236,9 @@ def test_reinstated_means_asked_as_on_the_first_day(steps: list[str]) -> None:
 
 
 @given(STEPS, st.sampled_from([Reply.ACCEPTED, Reply.DECLINED, Reply.TENTATIVE, Reply.DELEGATED]))
-def test_the_last_answer_counts_and_saying_it_twice_changes_nothing(steps: list[str], reply: Reply) -> None:
+def test_the_last_answer_counts_and_saying_it_twice_changes_nothing(
+    steps: list[str], reply: Reply
+) -> None:
     before = follow(steps)
     if before.cancelled:
         return
@@ -198,9 +249,21 @@ def test_the_last_answer_counts_and_saying_it_twice_changes_nothing(steps: list[
     assert status.answer(once, Reply.NEEDS_ACTION) == once
 
 
-@given(st.lists(st.tuples(st.sampled_from([Reply.ACCEPTED, Reply.DECLINED, Reply.TENTATIVE]), st.booleans()), min_size=1, max_size=4))
-def test_answers_that_are_taken_by_their_own_order_end_the_same_however_they_arrive(answers: list[tuple[Reply, bool]]) -> None:
-    """The order of itip.md §5: each answer has a key; one that is older than the last applied changes nothing."""
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([Reply.ACCEPTED, Reply.DECLINED, Reply.TENTATIVE]), st.booleans()
+        ),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_answers_that_are_taken_by_their_own_order_end_the_same_however_they_arrive(
+    answers: list[tuple[Reply, bool]],
+) -> None:
+    """The order of itip.md §5: each answer has a key; one that is older than the last applied
+    changes nothing.
+    """
     numbered = list(enumerate(answers))
     ends = set()
     for arrival in permutations(numbered):

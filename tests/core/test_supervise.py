@@ -1,4 +1,6 @@
-"""Roles side by side: none dies in silence, one's failure is not another's, and the end comes when it is asked for."""
+"""Roles side by side: none dies in silence, one's failure is not another's, and the end comes when
+it is asked for.
+"""
 
 import asyncio
 import os
@@ -25,8 +27,12 @@ async def within(work: Awaitable[object]) -> None:
         await work
 
 
-def failing(error: BaseException | None, times: int, then: asyncio.Event) -> Callable[[asyncio.Event], Awaitable[None]]:
-    """A role that ends badly so many times (None: it just returns), and then sets `then` and works."""
+def failing(
+    error: BaseException | None, times: int, then: asyncio.Event
+) -> Callable[[asyncio.Event], Awaitable[None]]:
+    """A role that ends badly so many times (None: it just returns), and then sets `then` and
+    works.
+    """
     starts = 0
 
     async def run(stop: asyncio.Event) -> None:
@@ -42,8 +48,12 @@ def failing(error: BaseException | None, times: int, then: asyncio.Event) -> Cal
     return run
 
 
-@pytest.mark.parametrize("error", [OSError("refused"), SystemExit(1), None], ids=["error", "exit", "return"])
-async def test_a_role_that_ends_is_started_again_and_the_others_go_on(error: BaseException | None, stop: asyncio.Event) -> None:
+@pytest.mark.parametrize(
+    "error", [OSError("refused"), SystemExit(1), None], ids=["error", "exit", "return"]
+)
+async def test_a_role_that_ends_is_started_again_and_the_others_go_on(
+    error: BaseException | None, stop: asyncio.Event
+) -> None:
     again, starts_of_other = asyncio.Event(), 0
 
     async def other(asked: asyncio.Event) -> None:
@@ -53,8 +63,13 @@ async def test_a_role_that_ends_is_started_again_and_the_others_go_on(error: Bas
 
     async def story() -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(supervise.supervise([Role("bad", failing(error, 3, again)), Role("good", other)], stop,
-                                                  restart=AT_ONCE))
+            group.create_task(
+                supervise.supervise(
+                    [Role("bad", failing(error, 3, again)), Role("good", other)],
+                    stop,
+                    restart=AT_ONCE,
+                )
+            )
             await again.wait()
             stop.set()
 
@@ -67,7 +82,11 @@ async def test_a_failure_is_told(stop: asyncio.Event, capfd: pytest.CaptureFixtu
 
     async def story() -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(supervise.supervise([Role("inbound", failing(OSError("line cut"), 1, again))], stop, restart=AT_ONCE))
+            group.create_task(
+                supervise.supervise(
+                    [Role("inbound", failing(OSError("line cut"), 1, again))], stop, restart=AT_ONCE
+                )
+            )
             await again.wait()
             stop.set()
 
@@ -89,7 +108,9 @@ async def test_a_wrong_configuration_ends_everything(stop: asyncio.Event) -> Non
         await within(supervise.supervise([Role("outbound", refuse), Role("web", work)], stop))
 
 
-async def test_a_configuration_that_becomes_unreadable_later_is_waited_for(stop: asyncio.Event) -> None:
+async def test_a_configuration_that_becomes_unreadable_later_is_waited_for(
+    stop: asyncio.Event,
+) -> None:
     starts, recovered = 0, asyncio.Event()
 
     async def run(asked: asyncio.Event) -> None:
@@ -112,7 +133,12 @@ async def test_a_configuration_that_becomes_unreadable_later_is_waited_for(stop:
 
 
 async def test_the_stop_waits_for_work_under_way(stop: asyncio.Event) -> None:
-    begun, asked_to_stop, finish, finished = asyncio.Event(), asyncio.Event(), asyncio.Event(), False
+    begun, asked_to_stop, finish, finished = (
+        asyncio.Event(),
+        asyncio.Event(),
+        asyncio.Event(),
+        False,
+    )
 
     async def run(asked: asyncio.Event) -> None:
         nonlocal finished
@@ -149,8 +175,14 @@ async def test_who_does_not_stop_is_cancelled(hurried: bool, stop: asyncio.Event
 
     async def story() -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(supervise.supervise([Role("stuck", run)], stop, hurry=hurry,
-                                                  grace=DEADLINE * 10 if hurried else 0.01))
+            group.create_task(
+                supervise.supervise(
+                    [Role("stuck", run)],
+                    stop,
+                    hurry=hurry,
+                    grace=DEADLINE * 10 if hurried else 0.01,
+                )
+            )
             await begun.wait()
             stop.set()
             if hurried:
@@ -169,7 +201,11 @@ async def test_the_stop_ends_a_wait_for_the_next_start(stop: asyncio.Event) -> N
 
     async def story() -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(supervise.supervise([Role("web", run)], stop, restart=Restart(first=1000.0, longest=1000.0)))
+            group.create_task(
+                supervise.supervise(
+                    [Role("web", run)], stop, restart=Restart(first=1000.0, longest=1000.0)
+                )
+            )
             await failed.wait()
             stop.set()
 
@@ -178,11 +214,21 @@ async def test_the_stop_ends_a_wait_for_the_next_start(stop: asyncio.Event) -> N
 
 def test_the_wait_doubles_up_to_its_limit() -> None:
     restart = Restart(first=1.0, longest=60.0)
-    assert [restart.wait(failures) for failures in (1, 2, 3, 6, 7, 8, 10_000)] == [1, 2, 4, 32, 60, 60, 60]
+    assert [restart.wait(failures) for failures in (1, 2, 3, 6, 7, 8, 10_000)] == [
+        1,
+        2,
+        4,
+        32,
+        60,
+        60,
+        60,
+    ]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_signals_ask_for_the_stop_and_then_for_haste(number: signal.Signals, stop: asyncio.Event) -> None:
+async def test_signals_ask_for_the_stop_and_then_for_haste(
+    number: signal.Signals, stop: asyncio.Event
+) -> None:
     hurry = asyncio.Event()
     with supervise.signals(stop, hurry):
         os.kill(os.getpid(), number)

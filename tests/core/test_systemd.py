@@ -1,4 +1,6 @@
-"""The service manager's side: the datagrams of sd_notify, and the unit file as systemd itself judges it."""
+"""The service manager's side: the datagrams of sd_notify, and the unit file as systemd itself
+judges it.
+"""
 
 import asyncio
 import os
@@ -27,7 +29,9 @@ def manager(address: str) -> Iterator[socket.socket]:
 
 
 @pytest.mark.parametrize("kind", ["path", "abstract"])
-def test_ready_and_stopping_reach_the_manager(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ready_and_stopping_reach_the_manager(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     name = str(tmp_path / "notify") if kind == "path" else f"@invite-gateway-test-{os.getpid()}"
     with manager(name if kind == "path" else "\0" + name[1:]) as listener:
         monkeypatch.setenv("NOTIFY_SOCKET", name)
@@ -44,32 +48,47 @@ def test_without_a_manager_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> N
     systemd.stopping()
 
 
-def test_a_manager_that_is_gone_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-                                              capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_manager_that_is_gone_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
     systemd.ready()
     assert "did not take the notification" in "".join(capfd.readouterr())
 
 
-@pytest.mark.parametrize(("microseconds", "process", "seconds"), [
-    ("60000000", None, 60.0),
-    ("60000000", "own", 60.0),
-    ("60000000", "1", None),  # meant for another process
-    ("0", None, None),
-    ("soon", None, None),
-    (None, None, None),
-])
-def test_watchdog_period(microseconds: str | None, process: str | None, seconds: float | None,
-                         monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("WATCHDOG_USEC", microseconds), ("WATCHDOG_PID", str(os.getpid()) if process == "own" else process)):
+@pytest.mark.parametrize(
+    ("microseconds", "process", "seconds"),
+    [
+        ("60000000", None, 60.0),
+        ("60000000", "own", 60.0),
+        ("60000000", "1", None),  # meant for another process
+        ("0", None, None),
+        ("soon", None, None),
+        (None, None, None),
+    ],
+)
+def test_watchdog_period(
+    microseconds: str | None,
+    process: str | None,
+    seconds: float | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in (
+        ("WATCHDOG_USEC", microseconds),
+        ("WATCHDOG_PID", str(os.getpid()) if process == "own" else process),
+    ):
         monkeypatch.delenv(name, raising=False)
         if value is not None:
             monkeypatch.setenv(name, value)
     assert systemd.watchdog_seconds() == seconds
 
 
-async def test_a_whole_life_as_the_manager_sees_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """READY only once the last role serves, a sign of life again and again, STOPPING as soon as the stop is asked for."""
+async def test_a_whole_life_as_the_manager_sees_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """READY only once the last role serves, a sign of life again and again, STOPPING as soon as the
+    stop is asked for.
+    """
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
     monkeypatch.setenv("WATCHDOG_USEC", "20000")
     monkeypatch.delenv("WATCHDOG_PID", raising=False)
@@ -104,13 +123,20 @@ async def test_a_whole_life_as_the_manager_sees_it(tmp_path: Path, monkeypatch: 
 
 def test_the_unit_is_valid() -> None:
     program = rig.need("systemd-analyze", "systemd")
-    done = subprocess.run([program, "verify", str(UNIT)], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [program, "verify", str(UNIT)], capture_output=True, text=True, timeout=60, check=False
+    )
     # It exits with 0 on unknown keys and only warns, so every output is a failure.
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_the_unit_exposes_little() -> None:
     program = rig.need("systemd-analyze", "systemd")
-    done = subprocess.run([program, "security", "--offline=yes", "--threshold=15", "--no-pager", str(UNIT)],
-                          capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [program, "security", "--offline=yes", "--threshold=15", "--no-pager", str(UNIT)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr

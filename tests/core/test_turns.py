@@ -1,4 +1,6 @@
-"""Turns: never more than so many, never all to a destination that has not shown that it can take them, and none forgotten."""
+"""Turns: never more than so many, never all to a destination that has not shown that it can take
+them, and none forgotten.
+"""
 
 import asyncio
 import contextlib
@@ -109,8 +111,15 @@ async def test_who_gives_up_waiting_takes_no_turn_along(granted: bool) -> None:
         pass
 
 
-@given(st.integers(1, 6), st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["took", "balked", "cut"])), max_size=40))
-def test_everybody_gets_his_turn_and_never_too_many_at_a_time(most: int, letters: list[tuple[str, str]]) -> None:
+@given(
+    st.integers(1, 6),
+    st.lists(
+        st.tuples(st.sampled_from("abc"), st.sampled_from(["took", "balked", "cut"])), max_size=40
+    ),
+)
+def test_everybody_gets_his_turn_and_never_too_many_at_a_time(
+    most: int, letters: list[tuple[str, str]]
+) -> None:
     async def play() -> None:
         turns, open_now, done, seen = Turns(most), 0, 0, 0
 

@@ -1,6 +1,8 @@
-"""Plays a corpus mail to the pure inbound path, over rows that are made from the seed of its line in `expected.jsonl`.
+"""Plays a corpus mail to the pure inbound path, over rows that are made from the seed of its line
+in `expected.jsonl`.
 
-The whole way with a real store is played by the tests of `receive`; here a failure points at the reading or the decision.
+The whole way with a real store is played by the tests of `receive`; here a failure points at the
+reading or the decision.
 """
 
 import json
@@ -40,12 +42,20 @@ def cases() -> Iterator[Case]:
             seeds = seed.get("follow_ups", [seed])
             rows = tuple(row for one in seeds for row in _rows(one))
             numbered = tuple(_numbered(row, number) for number, row in enumerate(rows, 1))
-            yield Case(line["file"], (FOLDER / line["file"]).read_bytes(), line.get("mailbox", MAILBOX), numbered,
-                       line["expect"], seeds[0]["timezone"])
+            yield Case(
+                line["file"],
+                (FOLDER / line["file"]).read_bytes(),
+                line.get("mailbox", MAILBOX),
+                numbered,
+                line["expect"],
+                seeds[0]["timezone"],
+            )
 
 
 def play(case: Case, policy: Policy | None = None) -> interpret.Meaning:
-    """What the gateway makes of the mail. A message that cannot be parsed is malformed, as in the daemon."""
+    """What the gateway makes of the mail. A message that cannot be parsed is malformed, as in the
+    daemon.
+    """
     ours = classify.Ours((case.mailbox,))
     policy = policy or Policy(require_authentication=False)
     try:
@@ -54,25 +64,39 @@ def play(case: Case, policy: Policy | None = None) -> interpret.Meaning:
         return interpret.Meaning(Outcome.MALFORMED, str(error), ())
     finding = classify.classify(message, ours, ARRIVED.date())
     asked = correlate.keys(message, finding, ours)
-    return interpret.interpret(message, finding, asked, look_up(case.rows, asked),
-                               interpret.Context(ours, policy, ARRIVED, b"secret"))
+    return interpret.interpret(
+        message,
+        finding,
+        asked,
+        look_up(case.rows, asked),
+        interpret.Context(ours, policy, ARRIVED, b"secret"),
+    )
 
 
 def look_up(rows: tuple[facts.Row, ...], asked: facts.Keys) -> facts.Found:
     """What a store that holds these rows says under the keys (`facts.Found`)."""
+
     def hit(row: facts.Row) -> bool:
         known = {address.plain(one) for one in (row.address, *row.known)}
-        return (bool({one.lower() for one in row.tokens} & set(asked.tokens)) or bool(row.message_ids & set(asked.message_ids))
-                or (row.uid in asked.uids and bool(known & set(asked.addresses))))
+        return (
+            bool({one.lower() for one in row.tokens} & set(asked.tokens))
+            or bool(row.message_ids & set(asked.message_ids))
+            or (row.uid in asked.uids and bool(known & set(asked.addresses)))
+        )
+
     follow_ups = {row.uid: row.follow_up for row in rows if row.uid in asked.uids}
     return facts.Found(tuple(filter(hit, rows)), frozenset(follow_ups), follow_ups)
 
 
 def answers(case: Case, meaning: interpret.Meaning) -> dict[str | None, str]:
     """The replies that the message leaves behind: date (RFC 3339, None for the whole) → word."""
-    return {moment(one.decision.instance, case.zone): reply.apply(
-                reply.standing_of(one.row, one.decision.instance), one.decision.effect).reply.value
-            for one in meaning.answers if one.row is not None and one.decision.effect is not None}
+    return {
+        moment(one.decision.instance, case.zone): reply.apply(
+            reply.standing_of(one.row, one.decision.instance), one.decision.effect
+        ).reply.value
+        for one in meaning.answers
+        if one.row is not None and one.decision.effect is not None
+    }
 
 
 def moment(value: Moment | str | None, zone: str) -> str | None:
@@ -81,21 +105,46 @@ def moment(value: Moment | str | None, zone: str) -> str | None:
         return None
     when = datetime.fromisoformat(value) if isinstance(value, str) and len(value) > 10 else value
     if isinstance(when, datetime):
-        return (when if when.tzinfo else when.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC).isoformat()
+        return (
+            (when if when.tzinfo else when.replace(tzinfo=ZoneInfo(zone)))
+            .astimezone(UTC)
+            .isoformat()
+        )
     return str(when)
 
 
 def _rows(seed: dict[str, Any]) -> Iterator[facts.Row]:
     edition = _edition(seed)
     for one in seed["participants"]:
-        yield facts.Row(0, seed["key"], seed["uid"], one["email"], edition, known=frozenset([one["email"]]),
-                        tokens=frozenset([one["token"]]), removed=one.get("removed", False), sent=edition,
-                        single_dates=frozenset(change.original for change in edition.dates if not change.cancelled))
+        yield facts.Row(
+            0,
+            seed["key"],
+            seed["uid"],
+            one["email"],
+            edition,
+            known=frozenset([one["email"]]),
+            tokens=frozenset([one["token"]]),
+            removed=one.get("removed", False),
+            sent=edition,
+            single_dates=frozenset(
+                change.original for change in edition.dates if not change.cancelled
+            ),
+        )
 
 
 def _numbered(row: facts.Row, number: int) -> facts.Row:
-    return facts.Row(number, row.follow_up, row.uid, row.address, row.current, known=row.known, tokens=row.tokens,
-                     removed=row.removed, sent=row.sent, single_dates=row.single_dates)
+    return facts.Row(
+        number,
+        row.follow_up,
+        row.uid,
+        row.address,
+        row.current,
+        known=row.known,
+        tokens=row.tokens,
+        removed=row.removed,
+        sent=row.sent,
+        single_dates=row.single_dates,
+    )
 
 
 def _edition(seed: dict[str, Any]) -> Edition:
@@ -109,10 +158,36 @@ def _edition(seed: dict[str, Any]) -> Edition:
         return read(one[name]) if name in one else None
 
     rule = seed.get("recurrence")
-    recurrence = Recurrence(rule["rrule"], tuple(map(read, rule.get("exdates", []))),
-                            tuple(map(read, rule.get("rdates", [])))) if rule else None
-    dates = tuple(DateChange(read(one["original_start"]), maybe(one, "start"), maybe(one, "end"), one.get("cancelled", False))
-                  for one in seed.get("instances", []))
-    return Edition(seed["uid"], Kind(seed["kind"]), seed["title"], read(seed["start"]), read(seed["end"]), seed["timezone"],
-                   "Kari", all_day, cancelled=seed.get("cancelled", False), recurrence=recurrence, dates=dates,
-                   sequence=seed["sequence"], significant=seed["sequence"])
+    recurrence = (
+        Recurrence(
+            rule["rrule"],
+            tuple(map(read, rule.get("exdates", []))),
+            tuple(map(read, rule.get("rdates", []))),
+        )
+        if rule
+        else None
+    )
+    dates = tuple(
+        DateChange(
+            read(one["original_start"]),
+            maybe(one, "start"),
+            maybe(one, "end"),
+            one.get("cancelled", False),
+        )
+        for one in seed.get("instances", [])
+    )
+    return Edition(
+        seed["uid"],
+        Kind(seed["kind"]),
+        seed["title"],
+        read(seed["start"]),
+        read(seed["end"]),
+        seed["timezone"],
+        "Kari",
+        all_day,
+        cancelled=seed.get("cancelled", False),
+        recurrence=recurrence,
+        dates=dates,
+        sequence=seed["sequence"],
+        significant=seed["sequence"],
+    )

@@ -1,4 +1,6 @@
-"""Why did this mail end so? Every mail of the corpus has an answer that begins at the beginning and gives no token away."""
+"""Why did this mail end so? Every mail of the corpus has an answer that begins at the beginning and
+gives no token away.
+"""
 
 import pytest
 
@@ -21,11 +23,15 @@ def test_every_mail_is_accounted_for(case: playing.Case) -> None:
     finding = classify.classify(message, ours, playing.ARRIVED.date())
     asked = correlate.keys(message, finding, ours)
     found = playing.look_up(case.rows, asked)
-    steps = account.first_steps(message, finding, asked, found, Policy(authserv_id="mx.crm.example"))
+    steps = account.first_steps(
+        message, finding, asked, found, Policy(authserv_id="mx.crm.example")
+    )
     assert [one.name for one in steps[:3]] == ["kind", "sender", "token_key"]
     assert all(one.text.strip() for one in steps)
     meaning = playing.play(case)
     assert meaning.rules
     told = " ".join(one.text for one in (*steps, *meaning.rules)).lower()
     assert not [token for row in case.rows for token in row.tokens if token.lower() in told]
-    assert ("the token of" in told) == bool({token.lower() for row in case.rows for token in row.tokens} & set(asked.tokens))
+    assert ("the token of" in told) == bool(
+        {token.lower() for row in case.rows for token in row.tokens} & set(asked.tokens)
+    )

@@ -1,4 +1,6 @@
-"""Every mail of the corpus ends in the outcome, row, date and answer that its line in `expected.jsonl` names."""
+"""Every mail of the corpus ends in the outcome, row, date and answer that its line in
+`expected.jsonl` names.
+"""
 
 import pytest
 
@@ -23,9 +25,13 @@ def test_meaning(case: playing.Case) -> None:
     left = playing.answers(case, meaning)
     for one in several:
         if one["reply"]:
-            assert left.get(playing.moment(one["instance"], case.zone), "needs-action") == one["reply"]
+            assert (
+                left.get(playing.moment(one["instance"], case.zone), "needs-action") == one["reply"]
+            )
     if not isinstance(expect["instance"], list) and expect["instance"]:
-        assert set(left) == {playing.moment(expect["instance"], case.zone)}, "only the date that was answered (P9)"
+        assert set(left) == {playing.moment(expect["instance"], case.zone)}, (
+            "only the date that was answered (P9)"
+        )
     if "status_change" in expect.get("must_not", []):
         assert None not in left
     comments = " ".join(one.decision.comment for one in meaning.answers)
@@ -34,23 +40,38 @@ def test_meaning(case: playing.Case) -> None:
         if name in expect:
             proposals = [one.decision.proposal for one in meaning.answers if one.decision.proposal]
             found = [one.start if name == "proposed_start" else one.end for one in proposals]
-            assert [playing.moment(one, case.zone) for one in found] == [playing.moment(expect[name], case.zone)]
+            assert [playing.moment(one, case.zone) for one in found] == [
+                playing.moment(expect[name], case.zone)
+            ]
     if "added" in expect:
-        assert [delegate for one in meaning.answers for delegate in one.decision.delegates] == [expect["added"]]
+        assert [delegate for one in meaning.answers for delegate in one.decision.delegates] == [
+            expect["added"]
+        ]
 
 
-STRANGERS = {"own/no-token-uid-attendee.eml": "held", "own/forwarded-reply-as-attachment.eml": "held", "own/dsn-forged.eml": "ignored",
-             "own/party-crasher.eml": "party_crasher", "own/google-twice-auto-submitted.eml": "applied"}
+STRANGERS = {
+    "own/no-token-uid-attendee.eml": "held",
+    "own/forwarded-reply-as-attachment.eml": "held",
+    "own/dsn-forged.eml": "ignored",
+    "own/party-crasher.eml": "party_crasher",
+    "own/google-twice-auto-submitted.eml": "applied",
+}
 
 
 @pytest.mark.parametrize(("file", "outcome"), STRANGERS.items())
 def test_authentication_required(file: str, outcome: str) -> None:
-    """Without a token nothing is applied while our server does not vouch for the sender; a token needs no vouching."""
+    """Without a token nothing is applied while our server does not vouch for the sender; a token
+    needs no vouching.
+    """
     case = next(case for case in CASES if case.file == file)
     assert playing.play(case, Policy(require_authentication=True)).outcome.value == outcome
 
 
 def test_corpus_is_complete() -> None:
     """No mail lies there unplayed."""
-    files = {str(path.relative_to(playing.FOLDER)) for name in ("own", "clients") for path in (playing.FOLDER / name).glob("*.eml")}
+    files = {
+        str(path.relative_to(playing.FOLDER))
+        for name in ("own", "clients")
+        for path in (playing.FOLDER / name).glob("*.eml")
+    }
     assert files == {case.file for case in CASES}

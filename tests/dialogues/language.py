@@ -1,6 +1,8 @@
-"""The language of the scripts: scenes of lines, moments as people write them, options between commas. See README.txt here.
+"""The language of the scripts: scenes of lines, moments as people write them, options between
+commas. See README.txt here.
 
-On failure: `ScriptError` with file and line. A script that cannot be read is never an expected failure.
+On failure: `ScriptError` with file and line. A script that cannot be read is never an expected
+failure.
 """
 
 import re
@@ -115,7 +117,11 @@ def span(text: str) -> tuple[str, str]:
 
 def spelled(value: Moment) -> str:
     """A moment as a script writes it."""
-    return f"{value.astimezone(ZONE):%Y-%m-%d %H:%M}" if isinstance(value, datetime) else value.isoformat()
+    return (
+        f"{value.astimezone(ZONE):%Y-%m-%d %H:%M}"
+        if isinstance(value, datetime)
+        else value.isoformat()
+    )
 
 
 def _scene(file: str, title: str, told: str, lines: list[Line]) -> Scene:

@@ -1,6 +1,8 @@
-"""What the office does in a scene: follow-ups, invitees, moves, the owner's decisions, the mail server's moods.
+"""What the office does in a scene: follow-ups, invitees, moves, the owner's decisions, the mail
+server's moods.
 
-Everything goes through what a CRM or an administrator has: the load format, plain SQL where that has no word, the commands.
+Everything goes through what a CRM or an administrator has: the load format, plain SQL where that
+has no word, the commands.
 """
 
 import re
@@ -37,15 +39,25 @@ def act(stage: "Stage", line: Line) -> None:
 def start(world: World, key: str) -> Moment | None:
     """When a follow-up starts, as the record has it."""
     with world.store.read() as connection:
-        row = connection.execute(sa.select(schema.follow_up.c.start_at, schema.follow_up.c.all_day)
-                                 .where(schema.follow_up.c.key == key)).one()
+        row = connection.execute(
+            sa.select(schema.follow_up.c.start_at, schema.follow_up.c.all_day).where(
+                schema.follow_up.c.key == key
+            )
+        ).one()
     return row.start_at.date() if row.all_day and row.start_at else row.start_at
 
 
 def _follow_up(stage: "Stage", line: Line, found: re.Match[str]) -> None:
     key = found["key"]
-    one: dict[str, Any] = {"key": key, "kind": "meeting", "owner": "kari", "title": found["title"], "uid": f"{key}-7f3c@crm.example",
-                           "timezone": found["zone"] or "Europe/Oslo", "participants": []}
+    one: dict[str, Any] = {
+        "key": key,
+        "kind": "meeting",
+        "owner": "kari",
+        "title": found["title"],
+        "uid": f"{key}-7f3c@crm.example",
+        "timezone": found["zone"] or "Europe/Oslo",
+        "participants": [],
+    }
     if found["day"]:
         one |= {"all_day": True, "start": found["day"], "end": found["last"] or found["day"]}
     else:
@@ -79,8 +91,11 @@ def _facts(one: dict[str, Any], option: str, line: Line) -> None:
 
 def _person(stage: "Stage", line: Line, found: re.Match[str]) -> None:
     key = found["key"]
-    stage.world.persons[key] = {"key": key, "name": found["name"] or stage.world.persons.get(key, {}).get("name", ""),
-                                "emails": found["emails"].split(" ")}
+    stage.world.persons[key] = {
+        "key": key,
+        "name": found["name"] or stage.world.persons.get(key, {}).get("name", ""),
+        "emails": found["emails"].split(" "),
+    }
     stage.world.write()
 
 
@@ -90,7 +105,14 @@ def _invite(stage: "Stage", line: Line, found: re.Match[str]) -> None:
     kind = "email" if "@" in who else "person"
     participants = stage.world.document[key]["participants"]
     date = {"original_start": _clock(found["date"])} if found["date"] else {}
-    present = next((one for one in participants if one.get(kind) == who and one.get("original_start") == date.get("original_start")), None)
+    present = next(
+        (
+            one
+            for one in participants
+            if one.get(kind) == who and one.get("original_start") == date.get("original_start")
+        ),
+        None,
+    )
     if present is not None:
         present |= {"removed": False, "email_invite": True}
     else:
@@ -123,7 +145,11 @@ def _move(stage: "Stage", line: Line, found: re.Match[str]) -> None:
     begins, ends = language.span(found["span"])
     one = stage.world.document[found["key"]]
     if found["date"]:
-        _own_date(one, found["date"], {"start": begins, "end": ends, "cancelled": False, "cancel_reason": ""})
+        _own_date(
+            one,
+            found["date"],
+            {"start": begins, "end": ends, "cancelled": False, "cancel_reason": ""},
+        )
     else:
         one |= {"start": begins, "end": ends}
     stage.world.write()
@@ -157,7 +183,9 @@ def _cancel(stage: "Stage", line: Line, found: re.Match[str]) -> None:
 def _stop(stage: "Stage", line: Line, found: re.Match[str]) -> None:
     command(stage, "series", "stop", found["key"], "--after", found["day"])
     with stage.world.store.read() as connection:
-        rule = connection.execute(sa.select(schema.follow_up.c.rrule).where(schema.follow_up.c.key == found["key"])).scalar_one()
+        rule = connection.execute(
+            sa.select(schema.follow_up.c.rrule).where(schema.follow_up.c.key == found["key"])
+        ).scalar_one()
     stage.world.document[found["key"]]["recurrence"] = {"rrule": rule}
 
 
@@ -167,7 +195,9 @@ def _reinstate(stage: "Stage", line: Line, found: re.Match[str]) -> None:
 
 
 def _set(stage: "Stage", line: Line, found: re.Match[str]) -> None:
-    field = {"title": "title", "agenda": "agenda", "place": "location", "notes": "notes"}[found["what"]]
+    field = {"title": "title", "agenda": "agenda", "place": "location", "notes": "notes"}[
+        found["what"]
+    ]
     stage.world.document[found["key"]][field] = found["text"]
     stage.world.write()
 
@@ -184,8 +214,12 @@ def _delete(stage: "Stage", line: Line, found: re.Match[str]) -> None:
 
 def _toggle(stage: "Stage", line: Line, found: re.Match[str]) -> None:
     wanted = {"accepted": 1, "declined": 9, "none": 5}[found["value"]]
-    stage.world.sql("UPDATE participant SET set_status = :wanted WHERE follow_up = :key AND coalesce(email, person) = :who",
-                    wanted=wanted, key=found["key"] or stage.latest, who=found["who"])
+    stage.world.sql(
+        "UPDATE participant SET set_status = :wanted WHERE follow_up = :key AND coalesce(email, person) = :who",
+        wanted=wanted,
+        key=found["key"] or stage.latest,
+        who=found["who"],
+    )
 
 
 def _refuses(stage: "Stage", line: Line, found: re.Match[str]) -> None:
@@ -200,8 +234,14 @@ def _server(stage: "Stage", line: Line, found: re.Match[str]) -> None:
     stage.world.server_up = found["mood"] == "up"
 
 
-SETTINGS = {"require_authentication": "policy", "party_crasher": "policy", "authserv_id": "policy", "organizer_address": "mail",
-            "request_receipt": "outbound", "reminder_hours": "outbound"}
+SETTINGS = {
+    "require_authentication": "policy",
+    "party_crasher": "policy",
+    "authserv_id": "policy",
+    "organizer_address": "mail",
+    "request_receipt": "outbound",
+    "reminder_hours": "outbound",
+}
 
 
 def _setting(stage: "Stage", line: Line, found: re.Match[str]) -> None:
@@ -214,8 +254,12 @@ def _setting(stage: "Stage", line: Line, found: re.Match[str]) -> None:
 def command(stage: "Stage", *words: str) -> str:
     """Run `invite-gateway …` as an administrator does."""
     settings = stage.world.settings
-    environment = {"GATEWAY_STORE__URL": settings.store.url, "GATEWAY_MAIL__ADDRESS": settings.mail.address,
-                   "GATEWAY_POLICY__AUTHSERV_ID": settings.policy.authserv_id, "GATEWAY_POLICY__PARTY_CRASHER": settings.policy.party_crasher}
+    environment = {
+        "GATEWAY_STORE__URL": settings.store.url,
+        "GATEWAY_MAIL__ADDRESS": settings.mail.address,
+        "GATEWAY_POLICY__AUTHSERV_ID": settings.policy.authserv_id,
+        "GATEWAY_POLICY__PARTY_CRASHER": settings.policy.party_crasher,
+    }
     with time_machine.travel(stage.world.now, tick=False):
         done = testing.CliRunner().invoke(main.app, main.hoisted([*words]), env=environment)
     assert done.exit_code == 0, f"invite-gateway {' '.join(words)}: {done.output} {done.exception}"
@@ -228,7 +272,9 @@ def _last_message(stage: "Stage") -> str:
 
 
 def _says(stage: "Stage", line: Line, found: re.Match[str]) -> None:
-    """The same person? Yes teaches the alias, and the message is judged again; no makes him a party crasher (itip.md §5)."""
+    """The same person? Yes teaches the alias, and the message is judged again; no makes him a party
+    crasher (itip.md §5).
+    """
     if found["word"] == "yes":
         command(stage, "review", "learn", _last_message(stage))
     else:
@@ -238,8 +284,13 @@ def _says(stage: "Stage", line: Line, found: re.Match[str]) -> None:
 def _proposal(stage: "Stage", line: Line, found: re.Match[str]) -> None:
     with stage.world.store.write() as connection:
         number = connection.execute(
-            sa.select(sa.func.max(schema.proposal.c.id)).join(schema.participant, schema.participant.c.id == schema.proposal.c.participant)
-            .where(sa.func.coalesce(schema.participant.c.email, schema.participant.c.person) == found["who"])).scalar_one()
+            sa.select(sa.func.max(schema.proposal.c.id))
+            .join(schema.participant, schema.participant.c.id == schema.proposal.c.participant)
+            .where(
+                sa.func.coalesce(schema.participant.c.email, schema.participant.c.person)
+                == found["who"]
+            )
+        ).scalar_one()
         decide = proposals.accept if found["word"] == "accepts" else proposals.decline
         one = decide(connection, number, stage.world.settings, stage.world.now, by="kari")
     stage.world.reread(one.follow_up)
@@ -248,18 +299,27 @@ def _proposal(stage: "Stage", line: Line, found: re.Match[str]) -> None:
 Action = Callable[["Stage", Line, "re.Match[str]"], None]
 IN = r"(?: in (?P<key>\w+))?"
 ACTIONS: tuple[tuple[str, Action], ...] = (
-    (rf'follow-up (?P<key>\w+) "(?P<title>[^"]*)" (?:(?P<span>{language.SPAN})|all day (?P<day>[\d-]{{10}})(?: to (?P<last>[\d-]{{10}}))?)'
-     r"(?: (?P<zone>[A-Z]\w+/\w+))?(?:, (?P<options>.+))?", _follow_up),
+    (
+        rf'follow-up (?P<key>\w+) "(?P<title>[^"]*)" (?:(?P<span>{language.SPAN})|all day (?P<day>[\d-]{{10}})(?: to (?P<last>[\d-]{{10}}))?)'
+        r"(?: (?P<zone>[A-Z]\w+/\w+))?(?:, (?P<options>.+))?",
+        _follow_up,
+    ),
     (r'person (?P<key>\w+)(?: "(?P<name>[^"]*)")?:? (?P<emails>\S+@.+)', _person),
-    (rf'invite (?P<who>\S+)(?: "(?P<name>[^"]*)")?(?: to (?P<key>\w+))?(?: for (?P<date>{language.WHEN}))?', _invite),
+    (
+        rf'invite (?P<who>\S+)(?: "(?P<name>[^"]*)")?(?: to (?P<key>\w+))?(?: for (?P<date>{language.WHEN}))?',
+        _invite,
+    ),
     (rf"remove (?P<who>\S+){IN}", _remove),
     (rf"switch (?P<who>\S+) (?P<value>on|off){IN}", _switch),
     (rf"move (?P<key>\w+)(?: date (?P<date>{language.WHEN}))? to (?P<span>{language.SPAN})", _move),
-    (rf'cancel (?P<key>\w+)(?: date (?P<date>{language.WHEN}))?(?:, because "(?P<why>[^"]*)")?', _cancel),
+    (
+        rf'cancel (?P<key>\w+)(?: date (?P<date>{language.WHEN}))?(?:, because "(?P<why>[^"]*)")?',
+        _cancel,
+    ),
     (r"stop (?P<key>\w+) after (?P<day>[\d-]{10})", _stop),
     (r"reinstate (?P<key>\w+)", _reinstate),
     (rf"(?P<key>\w+) wants answers by (?P<when>{language.WHEN})", _answer_by),
-    (r'(?P<what>title|agenda|place|notes) of (?P<key>\w+): (?P<text>.+)', _set),
+    (r"(?P<what>title|agenda|place|notes) of (?P<key>\w+): (?P<text>.+)", _set),
     (r"delete (?P<key>\w+)", _delete),
     (rf"by hand (?P<who>\S+) (?P<value>accepted|declined|none){IN}", _toggle),
     (r"the mail server refuses (?P<who>\S+): (?P<words>.+)", _refuses),
@@ -270,5 +330,3 @@ ACTIONS: tuple[tuple[str, Action], ...] = (
     (r"sql (?P<statement>.+)", lambda stage, line, found: stage.world.sql(found["statement"])),
     (r"setting (?P<name>\w+) = (?P<value>\S+)", _setting),
 )
-
-

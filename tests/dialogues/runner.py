@@ -1,7 +1,9 @@
-"""Plays a scene line by line and compares what the gateway does with what the script says. The language: README.txt here.
+"""Plays a scene line by line and compares what the gateway does with what the script says. The
+language: README.txt here.
 
-Strictness: every letter that leaves must have been expected, in the script, before the next mail comes in or the clock moves on.
-`Mismatch` names file and line, what was expected and what was seen; `ScriptError` is a fault of the script itself.
+Strictness: every letter that leaves must have been expected, in the script, before the next mail
+comes in or the clock moves on. `Mismatch` names file and line, what was expected and what was seen;
+`ScriptError` is a fault of the script itself.
 """
 
 import re
@@ -57,7 +59,9 @@ def step(stage: Stage, line: Line) -> None:
         post(stage)
         nothing_unread(stage, line, "the clock moves on")
         stage.world.now = language.instant(text[3:].strip(), stage.world.now)
-        stage.changed = bool(stage.world.settings.outbound.reminder_hours)  # the clock alone may make a letter owed
+        stage.changed = bool(
+            stage.world.settings.outbound.reminder_hours
+        )  # the clock alone may make a letter owed
     elif text.startswith("<"):
         post(stage)
         nothing_unread(stage, line, "the next mail comes in")
@@ -71,7 +75,9 @@ def step(stage: Stage, line: Line) -> None:
 
 
 def post(stage: Stage) -> None:
-    """Let everything leave that is owed. Edits that stand together are one change, as within the coalescing window."""
+    """Let everything leave that is owed. Edits that stand together are one change, as within the
+    coalescing window.
+    """
     if stage.changed:
         stage.unread += stage.world.post()
         stage.changed = False
@@ -81,8 +87,10 @@ def post(stage: Stage) -> None:
 
 def nothing_unread(stage: Stage, line: Line, before: str) -> None:
     if stage.unread:
-        raise Mismatch(f"{line.file}:{line.number}: before {before}, letters had left that nobody expected:\n    "
-                       + "\n    ".join(map(shown, stage.unread)))
+        raise Mismatch(
+            f"{line.file}:{line.number}: before {before}, letters had left that nobody expected:\n    "
+            + "\n    ".join(map(shown, stage.unread))
+        )
 
 
 def receive(stage: Stage, line: Line, text: str) -> None:
@@ -111,7 +119,9 @@ def receive(stage: Stage, line: Line, text: str) -> None:
 
 
 def answered(stage: Stage, line: Line, sender: str, options: list[str]) -> Sent | None:
-    """The letter that a mail answers: the newest to its sender, or as `using the [first|second|…] letter to X` says."""
+    """The letter that a mail answers: the newest to its sender, or as `using the [first|second|…]
+    letter to X` says.
+    """
     using = next((one for one in options if one.startswith("using ")), None)
     at, to = -1, sender
     if using is not None:
@@ -140,14 +150,22 @@ def _no_letter(stage: Stage, line: Line, _: re.Match[str]) -> None:
 
 def _letter(stage: Stage, line: Line, found: re.Match[str]) -> None:
     """Takes the first letter of that method to that address off the unread ones."""
-    fitting = [one for one in stage.unread if one.letter.method == found["method"] and address.same(one.letter.address, found["to"])]
+    fitting = [
+        one
+        for one in stage.unread
+        if one.letter.method == found["method"] and address.same(one.letter.address, found["to"])
+    ]
     if not fitting:
         unread = "\n    ".join(map(shown, stage.unread)) or "none"
         raise _wrong(line, text_of(found), f"letters that left: {unread}")
     letter = fitting[0]
     stage.unread.remove(letter)
-    earlier = [one for one in stage.world.letters[:stage.world.letters.index(letter)]
-               if address.same(one.letter.address, letter.letter.address) and one.letter.edition.uid == letter.letter.edition.uid]
+    earlier = [
+        one
+        for one in stage.world.letters[: stage.world.letters.index(letter)]
+        if address.same(one.letter.address, letter.letter.address)
+        and one.letter.edition.uid == letter.letter.edition.uid
+    ]
     for option in language.options(found["options"] or ""):
         _letter_option(letter, line, option, earlier[-1] if earlier else None)
 
@@ -173,41 +191,119 @@ def _flat(event: reading.Event) -> str:
 
 
 def _same_moment(text: str, line: reading.Line | None) -> tuple[bool, str]:
-    return (line is not None and line.moment == language.moment(text), line.raw if line else "nothing")
+    return (
+        line is not None and line.moment == language.moment(text),
+        line.raw if line else "nothing",
+    )
 
 
 def _newer(letter: Sent, event: reading.Event, before: Sent | None) -> tuple[bool, str]:
-    """An update is one to its reader: the same UID, a DTSTAMP of its own, another Message-ID, a SEQUENCE no lower (P13)."""
+    """An update is one to its reader: the same UID, a DTSTAMP of its own, another Message-ID, a
+    SEQUENCE no lower (P13).
+    """
     old = before.invitation.event if before else None
     if before is None or old is None:
         return False, "the first letter"
-    stamps, sequences = (old.value("DTSTAMP"), event.value("DTSTAMP")), (old.sequence, event.sequence)
-    newer = (old.value("UID") == event.value("UID") and stamps[0] < stamps[1] and sequences[0] <= sequences[1]
-             and before.invitation.message_id != letter.invitation.message_id)
-    return newer, f"UIDs {old.value('UID')}, {event.value('UID')}; DTSTAMPs {stamps}; SEQUENCEs {sequences}"
+    stamps, sequences = (
+        (old.value("DTSTAMP"), event.value("DTSTAMP")),
+        (old.sequence, event.sequence),
+    )
+    newer = (
+        old.value("UID") == event.value("UID")
+        and stamps[0] < stamps[1]
+        and sequences[0] <= sequences[1]
+        and before.invitation.message_id != letter.invitation.message_id
+    )
+    return (
+        newer,
+        f"UIDs {old.value('UID')}, {event.value('UID')}; DTSTAMPs {stamps}; SEQUENCEs {sequences}",
+    )
 
 
-LETTER_FACTS: tuple[tuple[str, Callable[[Sent, reading.Event, re.Match[str]], tuple[bool, str]]], ...] = (
-    (r"sequence (\d+)", lambda letter, event, f: (event.sequence == int(f[1]), f"SEQUENCE {event.sequence}")),
-    (r"cancelled", lambda letter, event, f: (event.value("STATUS") == "CANCELLED", f"STATUS {event.value('STATUS') or 'missing'}")),
-    (r"withdrawn", lambda letter, event, f: (event.value("STATUS") != "CANCELLED", "STATUS CANCELLED")),
-    (r"asks again", lambda letter, event, f: ("PARTSTAT=NEEDS-ACTION" in _flat(event), _flat(event))),
-    (r"shows ([A-Z-]+) of (\S+)", lambda letter, event, f: (
-        any(f"PARTSTAT={f[1]};" in one.raw and one.value.lower() == f"mailto:{f[2]}" for one in event.lines), _flat(event))),
-    (r"shows ([A-Z-]+)", lambda letter, event, f: (f"PARTSTAT={f[1]}" in _flat(event), _flat(event))),
-    (rf"date ({language.WHEN})", lambda letter, event, f: _same_moment(f[1], event.line("RECURRENCE-ID"))),
-    (r"the whole series", lambda letter, event, f: (event.line("RECURRENCE-ID") is None, "a single date")),
-    (rf"starts ({language.WHEN})", lambda letter, event, f: _same_moment(f[1], event.line("DTSTART"))),
-    (r'subject (".*")', lambda letter, event, f: (language.quoted(f[1]) in letter.invitation.subject, letter.invitation.subject)),
-    (r'says (".*")', lambda letter, event, f: (language.quoted(f[1]) in letter.invitation.text, letter.invitation.text)),
+LETTER_FACTS: tuple[
+    tuple[str, Callable[[Sent, reading.Event, re.Match[str]], tuple[bool, str]]], ...
+] = (
+    (
+        r"sequence (\d+)",
+        lambda letter, event, f: (event.sequence == int(f[1]), f"SEQUENCE {event.sequence}"),
+    ),
+    (
+        r"cancelled",
+        lambda letter, event, f: (
+            event.value("STATUS") == "CANCELLED",
+            f"STATUS {event.value('STATUS') or 'missing'}",
+        ),
+    ),
+    (
+        r"withdrawn",
+        lambda letter, event, f: (event.value("STATUS") != "CANCELLED", "STATUS CANCELLED"),
+    ),
+    (
+        r"asks again",
+        lambda letter, event, f: ("PARTSTAT=NEEDS-ACTION" in _flat(event), _flat(event)),
+    ),
+    (
+        r"shows ([A-Z-]+) of (\S+)",
+        lambda letter, event, f: (
+            any(
+                f"PARTSTAT={f[1]};" in one.raw and one.value.lower() == f"mailto:{f[2]}"
+                for one in event.lines
+            ),
+            _flat(event),
+        ),
+    ),
+    (
+        r"shows ([A-Z-]+)",
+        lambda letter, event, f: (f"PARTSTAT={f[1]}" in _flat(event), _flat(event)),
+    ),
+    (
+        rf"date ({language.WHEN})",
+        lambda letter, event, f: _same_moment(f[1], event.line("RECURRENCE-ID")),
+    ),
+    (
+        r"the whole series",
+        lambda letter, event, f: (event.line("RECURRENCE-ID") is None, "a single date"),
+    ),
+    (
+        rf"starts ({language.WHEN})",
+        lambda letter, event, f: _same_moment(f[1], event.line("DTSTART")),
+    ),
+    (
+        r'subject (".*")',
+        lambda letter, event, f: (
+            language.quoted(f[1]) in letter.invitation.subject,
+            letter.invitation.subject,
+        ),
+    ),
+    (
+        r'says (".*")',
+        lambda letter, event, f: (
+            language.quoted(f[1]) in letter.invitation.text,
+            letter.invitation.text,
+        ),
+    ),
     (r"lists (\S+)", lambda letter, event, f: (f"mailto:{f[1]}" in _flat(event), _flat(event))),
-    (r"does not list (\S+)", lambda letter, event, f: (f"mailto:{f[1]}" not in _flat(event), _flat(event))),
-    (r"organizer is the token", lambda letter, event, f: (
-        event.value("ORGANIZER").lower() == f"mailto:{letter.letter.organizer_address}" and "+" in letter.letter.organizer_address,
-        event.value("ORGANIZER"))),
-    (r"from (\S+)", lambda letter, event, f: (f"<{f[1]}>".encode() in letter.content, "another From")),
+    (
+        r"does not list (\S+)",
+        lambda letter, event, f: (f"mailto:{f[1]}" not in _flat(event), _flat(event)),
+    ),
+    (
+        r"organizer is the token",
+        lambda letter, event, f: (
+            event.value("ORGANIZER").lower() == f"mailto:{letter.letter.organizer_address}"
+            and "+" in letter.letter.organizer_address,
+            event.value("ORGANIZER"),
+        ),
+    ),
+    (
+        r"from (\S+)",
+        lambda letter, event, f: (f"<{f[1]}>".encode() in letter.content, "another From"),
+    ),
     (r"zone (\S+)", lambda letter, event, f: (f"TZID:{f[1]}" in event.timezones, event.timezones)),
-    (r"no web link to answer by", lambda letter, event, f: (b"http" not in letter.content.lower(), "a web link")),
+    (
+        r"no web link to answer by",
+        lambda letter, event, f: (b"http" not in letter.content.lower(), "a web link"),
+    ),
     (r"has ([A-Z-]+)", lambda letter, event, f: (event.line(f[1]) is not None, _flat(event))),
     (r"has no ([A-Z-]+)", lambda letter, event, f: (event.line(f[1]) is None, _flat(event))),
 )
@@ -223,7 +319,13 @@ def _outcome(stage: Stage, line: Line, found: re.Match[str]) -> None:
 
 def _reason(stage: Stage, line: Line, found: re.Match[str]) -> None:
     result = _result(stage, line)
-    told = " / ".join([result.reason, *(one.answer.decision.reason for one in result.told), *(rule.text for rule in result.rules)])
+    told = " / ".join(
+        [
+            result.reason,
+            *(one.answer.decision.reason for one in result.told),
+            *(rule.text for rule in result.rules),
+        ]
+    )
     if language.quoted(found[1]) not in told:
         raise _wrong(line, found[1], told)
 
@@ -250,7 +352,9 @@ def _status(stage: Stage, line: Line, found: re.Match[str]) -> None:
     if found["date"]:
         wanted_date = codec.moment(language.moment(found["date"]))
         own = next((one for one in row.instances if one.instance == wanted_date), None)
-        value = value if own is None else own.status if found["fact"] == "status" else own.reply.value
+        value = (
+            value if own is None else own.status if found["fact"] == "status" else own.reply.value
+        )
     if value != wanted:
         raise _wrong(line, wanted, value)
 
@@ -259,7 +363,9 @@ def _dates(stage: Stage, line: Line, found: re.Match[str]) -> None:
     """The dates for which anything is stored: no ghost among them (P9)."""
     row = _row(stage, line, found)
     seen = sorted(one.instance for one in row.instances) if row else []
-    wanted = sorted(codec.moment(language.moment(one)) for one in re.findall(language.WHEN, found["dates"]))
+    wanted = sorted(
+        codec.moment(language.moment(one)) for one in re.findall(language.WHEN, found["dates"])
+    )
     if seen != wanted:
         raise _wrong(line, ", ".join(wanted) or "none", ", ".join(seen) or "none")
 
@@ -272,8 +378,16 @@ def _comment(stage: Stage, line: Line, found: re.Match[str]) -> None:
 
 def _delivery(stage: Stage, line: Line, found: re.Match[str]) -> None:
     row = _row(stage, line, found)
-    if row is None or row.delivery.value != found["value"] or language.quoted(found["text"] or "") not in row.note:
-        raise _wrong(line, found["value"], f"{row.delivery.value}: {row.note}" if row else "no such participant")
+    if (
+        row is None
+        or row.delivery.value != found["value"]
+        or language.quoted(found["text"] or "") not in row.note
+    ):
+        raise _wrong(
+            line,
+            found["value"],
+            f"{row.delivery.value}: {row.note}" if row else "no such participant",
+        )
 
 
 def _switch(stage: Stage, line: Line, found: re.Match[str]) -> None:
@@ -290,10 +404,20 @@ def _participants(stage: Stage, line: Line, found: re.Match[str]) -> None:
 
 
 def _proposal(stage: Stage, line: Line, found: re.Match[str]) -> None:
-    """What the owner can decide on: the open proposals of the store, which the last mail has told of too."""
+    """What the owner can decide on: the open proposals of the store, which the last mail has told
+    of too.
+    """
     row = _row(stage, line, found)
-    seen = [f"{_day_and_times(start, end)} {language.spelled(start)}" for key, start, end in stage.world.proposals() if row and key == row.key]
-    told = [one.answer.decision.proposal for one in _result(stage, line).told if one.answer.decision.proposal]
+    seen = [
+        f"{_day_and_times(start, end)} {language.spelled(start)}"
+        for key, start, end in stage.world.proposals()
+        if row and key == row.key
+    ]
+    told = [
+        one.answer.decision.proposal
+        for one in _result(stage, line).told
+        if one.answer.decision.proposal
+    ]
     if not told or not any(found["when"] in one for one in seen):
         raise _wrong(line, found["when"], ", ".join(seen) or "no proposal")
 
@@ -327,13 +451,22 @@ def _start(stage: Stage, line: Line, found: re.Match[str]) -> None:
 
 def _forwarded(stage: Stage, line: Line, found: re.Match[str]) -> None:
     """Somebody's words, passed on: no calendar object, replies go back to him (P23)."""
-    words = next((one for one in stage.unread if one.letter.method is Method.NONE and one.letter.address == found["to"]), None)
+    words = next(
+        (
+            one
+            for one in stage.unread
+            if one.letter.method is Method.NONE and one.letter.address == found["to"]
+        ),
+        None,
+    )
     if words is None:
         raise _wrong(line, text_of(found), "\n    ".join(map(shown, stage.unread)) or "no letter")
     stage.unread.remove(words)
     if words.invitation.event is not None:
         raise _wrong(line, "plain words", "a calendar object in it")
-    if (reply_to := address.normal(words.invitation.reply_to)) != address.normal(found["answers"] or reply_to):
+    if (reply_to := address.normal(words.invitation.reply_to)) != address.normal(
+        found["answers"] or reply_to
+    ):
         raise _wrong(line, found["answers"], reply_to)
     if language.quoted(found["text"] or "") not in words.invitation.text:
         raise _wrong(line, found["text"], words.invitation.text)
@@ -347,7 +480,10 @@ EXPECTATIONS: tuple[tuple[str, Callable[[Stage, Line, re.Match[str]], None]], ..
     (r'because (".*")', _reason),
     (r"by rule (?P<rule>\w+)", _rule),
     (r"moved to (?P<folder>processed|review|ignored)", _folder),
-    (rf"(?P<fact>status|reply) {PARTICIPANT}(?: on (?P<date>{language.WHEN}))? (?P<value>[a-z_-]+)", _status),
+    (
+        rf"(?P<fact>status|reply) {PARTICIPANT}(?: on (?P<date>{language.WHEN}))? (?P<value>[a-z_-]+)",
+        _status,
+    ),
     (rf"dates of {PARTICIPANT}: (?P<dates>.+)", _dates),
     (rf'comment {PARTICIPANT} (?P<text>".*")', _comment),
     (rf'delivery {PARTICIPANT} (?P<value>[a-z]+)(?: (?P<text>".*"))?', _delivery),
@@ -357,7 +493,10 @@ EXPECTATIONS: tuple[tuple[str, Callable[[Stage, Line, re.Match[str]], None]], ..
     (r"claims (?P<value>[a-z-]+)", _claimed),
     (r"away until (?P<day>\d{4}-\d\d-\d\d)", _away),
     (rf"(?P<key>\w+) starts (?P<when>{language.WHEN})", _start),
-    (r'forwarded to (?P<to>[^\s,]+)(?:, answers go to (?P<answers>[^\s,]+))?(?:, says (?P<text>".*"))?', _forwarded),
+    (
+        r'forwarded to (?P<to>[^\s,]+)(?:, answers go to (?P<answers>[^\s,]+))?(?:, says (?P<text>".*"))?',
+        _forwarded,
+    ),
 )
 
 
@@ -365,8 +504,11 @@ def shown(sent: Sent) -> str:
     """A letter in one line."""
     event = sent.invitation.event
     date = event.value("RECURRENCE-ID") if event else ""
-    return (f"{sent.letter.method} to {sent.letter.address}, sequence {event.sequence if event else '?'}"
-            + (f", date {date}" if date else "") + f": {sent.invitation.subject}")
+    return (
+        f"{sent.letter.method} to {sent.letter.address}, sequence {event.sequence if event else '?'}"
+        + (f", date {date}" if date else "")
+        + f": {sent.invitation.subject}"
+    )
 
 
 def text_of(found: re.Match[str]) -> str:
@@ -375,7 +517,15 @@ def text_of(found: re.Match[str]) -> str:
 
 def _row(stage: Stage, line: Line, found: re.Match[str]) -> StatusRow | None:
     rows = stage.world.rows(found["key"] or stage.latest)
-    return next((row for row in rows if found["who"] == row.key or address.normal(found["who"]) == address.normal(row.address)), None)
+    return next(
+        (
+            row
+            for row in rows
+            if found["who"] == row.key
+            or address.normal(found["who"]) == address.normal(row.address)
+        ),
+        None,
+    )
 
 
 def _result(stage: Stage, line: Line) -> process.Result:
@@ -391,4 +541,6 @@ def _day_and_times(start: Moment | None, end: Moment | None) -> str:
 
 
 def _wrong(line: Line, expected: str, seen: Any) -> Mismatch:
-    return Mismatch(f"{line.file}:{line.number}: {line.text}\n    expected: {expected}\n    seen:     {seen}")
+    return Mismatch(
+        f"{line.file}:{line.number}: {line.text}\n    expected: {expected}\n    seen:     {seen}"
+    )

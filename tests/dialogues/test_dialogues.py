@@ -1,4 +1,6 @@
-"""Every scene of `tests/dialogues/*.txt`, with the real gateway: what the office does, what invitees send, and what must come of it."""
+"""Every scene of `tests/dialogues/*.txt`, with the real gateway: what the office does, what
+invitees send, and what must come of it.
+"""
 
 import pytest
 

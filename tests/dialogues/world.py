@@ -1,7 +1,8 @@
-"""The gateway of a scene: a real store, the real planner, the real outbox and renderer, the real judge of received mail.
+"""The gateway of a scene: a real store, the real planner, the real outbox and renderer, the real
+judge of received mail.
 
-Only the clock is ours: every step happens at the moment that the script names. Marks that triggers set with the database's own
-clock are brought to that moment too.
+Only the clock is ours: every step happens at the moment that the script names. Marks that triggers
+set with the database's own clock are brought to that moment too.
 """
 
 from dataclasses import dataclass, field
@@ -40,7 +41,9 @@ class Sent:
 
 @dataclass
 class World:
-    """`letters`: everything that left, oldest first. `refusals`: addresses that the mail server will not take, with its words."""
+    """`letters`: everything that left, oldest first. `refusals`: addresses that the mail server
+    will not take, with its words.
+    """
 
     store: Store
     now: datetime
@@ -61,14 +64,22 @@ class World:
 
     def write(self) -> None:
         """Put the record into the store as the CRM does: one document, whole follow-ups."""
-        document = {"associates": [KARI], "persons": list(self.persons.values()), "follow_ups": list(self.document.values())}
+        document = {
+            "associates": [KARI],
+            "persons": list(self.persons.values()),
+            "follow_ups": list(self.document.values()),
+        }
         with self.store.write() as connection:
             load.load(connection, document, self.settings, self.now)
 
     def reread(self, key: str) -> None:
-        """What the CRM sees when it looks at its record again: times that the gateway has written."""
+        """What the CRM sees when it looks at its record again: times that the gateway has
+        written.
+        """
         with self.store.read() as connection:
-            row = connection.execute(sa.select(schema.follow_up).where(schema.follow_up.c.key == key)).one()
+            row = connection.execute(
+                sa.select(schema.follow_up).where(schema.follow_up.c.key == key)
+            ).one()
         if not row.all_day and row.start_at is not None:
             self.document[key] |= {"start": row.start_at.isoformat(), "end": row.end_at.isoformat()}
 
@@ -96,25 +107,38 @@ class World:
         with time_machine.travel(self.now, tick=False):
             processor = process.Processor(self.store, self.settings)
             self._uid += 1
-            received = process.Received(raw, arrived, len(raw), place=process.Place("default", "INBOX", 1, self._uid))
+            received = process.Received(
+                raw, arrived, len(raw), place=process.Place("default", "INBOX", 1, self._uid)
+            )
             foretold = processor.explain(received)
             result = processor.receive([received])[0]
         assert result.outcome is not None, f"the gateway failed on the message: {result.reason}"
         assert not result.reason.startswith("this program failed"), result.reason
-        assert foretold.outcome is result.outcome, f"explain said {foretold.outcome}, receive {result.outcome}"
+        assert foretold.outcome is result.outcome, (
+            f"explain said {foretold.outcome}, receive {result.outcome}"
+        )
         return result
 
     def destination(self) -> str:
         """The folder that the last message goes to."""
         with self.store.read() as connection:
-            row = connection.execute(sa.select(schema.inbox.c.destination).order_by(schema.inbox.c.id.desc()).limit(1)).one()
+            row = connection.execute(
+                sa.select(schema.inbox.c.destination).order_by(schema.inbox.c.id.desc()).limit(1)
+            ).one()
         return str(row.destination)
 
     def proposals(self) -> list[tuple[str, Moment, Moment | None]]:
         """Open ones: whose (his key), start, end."""
         with self.store.read() as connection:
             found = proposals.open(connection)
-            keys = {one.id: one.key for one in followups.members(connection, ids=[one.participant for one in found])} if found else {}
+            keys = (
+                {
+                    one.id: one.key
+                    for one in followups.members(connection, ids=[one.participant for one in found])
+                }
+                if found
+                else {}
+            )
         return [(keys[one.participant], one.start, one.end) for one in found]
 
     def rows(self, follow_up: str | None = None) -> list[views.StatusRow]:
@@ -122,33 +146,65 @@ class World:
         with self.store.read() as connection:
             return views.status_rows(connection, follow_up)
 
-    def _hand_over(self, queued: Any, secret: bytes, left: list[Sent]) -> tuple[Any, Settlement, Attempt | None]:
+    def _hand_over(
+        self, queued: Any, secret: bytes, left: list[Sent]
+    ) -> tuple[Any, Settlement, Attempt | None]:
         """One letter, by the worker's own rules, to a server that refuses whom the script says."""
         letter = queued.letter
         if (settlement := worker.dropped(queued, self.now)) is not None:
             return queued, settlement, None
-        content = render.render(letter, self.settings.mail, secret, receipt=self.settings.outbound.request_receipt)
+        content = render.render(
+            letter, self.settings.mail, secret, receipt=self.settings.outbound.request_receipt
+        )
         problems = preflight.check(content, letter, self.settings.mail.address)
         if problems:
             words = "; ".join(f"{one.rule}: {one.text}" for one in problems)
             self.held.append(words)
-            return queued, Settlement(queued.id, LetterState.HELD, False, Delivery.QUEUED, note=words), None
-        refusal = next((words for one, words in self.refusals.items() if address.same(one, letter.address)), "")
+            return (
+                queued,
+                Settlement(queued.id, LetterState.HELD, False, Delivery.QUEUED, note=words),
+                None,
+            )
+        refusal = next(
+            (words for one, words in self.refusals.items() if address.same(one, letter.address)), ""
+        )
         code, _, text = refusal.partition(" ")
         receipt = receipts.Receipt(
-            step=receipts.Step.RCPT if refusal else receipts.Step.BODY, code=int(code or 250), text=text or "2.0.0 ok",
-            enhanced=receipts.enhanced(text), host="mail.crm.example", started=self.now, ended=self.now)
+            step=receipts.Step.RCPT if refusal else receipts.Step.BODY,
+            code=int(code or 250),
+            text=text or "2.0.0 ok",
+            enhanced=receipts.enhanced(text),
+            host="mail.crm.example",
+            started=self.now,
+            ended=self.now,
+        )
         verdict = retry.judge(receipt)
-        attempt = Attempt(queued.id, self.now, 0.0, verdict, receipt.step, receipt.code, receipt.enhanced, receipt.text, receipt.host)
+        attempt = Attempt(
+            queued.id,
+            self.now,
+            0.0,
+            verdict,
+            receipt.step,
+            receipt.code,
+            receipt.enhanced,
+            receipt.text,
+            receipt.host,
+        )
         if verdict is retry.Verdict.SENT:
             left.append(Sent(letter, content, reading.read(content)))
         words = f"{receipt.code} {receipt.text}"
-        return queued, worker.settle(queued, verdict, receipt, words, self.now, self.settings.outbound, 0.0), attempt
+        return (
+            queued,
+            worker.settle(queued, verdict, receipt, words, self.now, self.settings.outbound, 0.0),
+            attempt,
+        )
 
 
 def begin(store: Store, now: datetime) -> World:
     """A fresh gateway, whose store is empty."""
     settings = configuration.Settings(
-        store=configuration.Store(url=str(store.url)), mail=configuration.Mail(address=MAILBOX, name="Firma AS"),
-        policy=configuration.Policy(authserv_id=AUTHSERV))
+        store=configuration.Store(url=str(store.url)),
+        mail=configuration.Mail(address=MAILBOX, name="Firma AS"),
+        policy=configuration.Policy(authserv_id=AUTHSERV),
+    )
     return World(store, now, settings)

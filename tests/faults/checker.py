@@ -1,6 +1,8 @@
-"""The judge of a fault run: reads the store with sqlite3 and the mailboxes as Dovecot holds them, and says what is wrong.
+"""The judge of a fault run: reads the store with sqlite3 and the mailboxes as Dovecot holds them,
+and says what is wrong.
 
-Shares no code with the gateway, so that a mistake there is not made here again. Pure but for reading the SQLite file.
+Shares no code with the gateway, so that a mistake there is not made here again. Pure but for
+reading the SQLite file.
 """
 
 from __future__ import annotations
@@ -21,9 +23,18 @@ from tests.faults import invitees
 CODES = {"ACCEPTED": (1,), "DECLINED": (9,), "TENTATIVE": (7, 8)}
 """What a row shows after an answer (domain.md §4); 8 where a move came between two answers."""
 CANCELLED = 10
-WORDS = {1: "not_started", 5: "invitation", 6: "moved", 7: "seen", 8: "moved_seen", 9: "declined", CANCELLED: "cancelled"}
+WORDS = {
+    1: "not_started",
+    5: "invitation",
+    6: "moved",
+    7: "seen",
+    8: "moved_seen",
+    9: "declined",
+    CANCELLED: "cancelled",
+}
 TRACE = (b"return-path", b"delivered-to", b"received", b"x-original-to")
-"""What mail servers put on top of a message (RFC 5321 §4.4); everything below is the sender's own."""
+"""What mail servers put on top of a message (RFC 5321 §4.4); everything below is the sender's own.
+"""
 
 
 @dataclass
@@ -37,17 +48,26 @@ class Meeting:
 
 @dataclass
 class Verdict:
-    """`problems`: a sentence each, none when all is well. `numbers`: what was counted, for the table."""
+    """`problems`: a sentence each, none when all is well. `numbers`: what was counted, for the
+    table.
+    """
 
     problems: list[str] = field(default_factory=list)
     numbers: Counter[str] = field(default_factory=Counter)
 
 
-def check(store: Path, meetings: Mapping[str, Meeting], letters: Mapping[str, Sequence[bytes]],
-          folders: Mapping[str, Sequence[bytes]], given: Sequence[invitees.Given]) -> Verdict:
-    """Judge the end of a run in which everybody was invited to one meeting and answered as `given` says.
+def check(
+    store: Path,
+    meetings: Mapping[str, Meeting],
+    letters: Mapping[str, Sequence[bytes]],
+    folders: Mapping[str, Sequence[bytes]],
+    given: Sequence[invitees.Given],
+) -> Verdict:
+    """Judge the end of a run in which everybody was invited to one meeting and answered as `given`
+    says.
 
-    `meetings`: invitee's address → his meeting; `letters`: → the messages in his mailbox. `folders`: the gateway's own mailbox.
+    `meetings`: invitee's address → his meeting; `letters`: → the messages in his mailbox.
+    `folders`: the gateway's own mailbox.
     """
     verdict = Verdict()
     with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as connection:
@@ -67,14 +87,19 @@ def integrity(store: Path) -> list[str]:
     """What SQLite itself finds wrong with a file (with its -wal beside it)."""
     with closing(sqlite3.connect(store, timeout=30)) as connection:
         found = [row[0] for row in connection.execute("PRAGMA integrity_check") if row[0] != "ok"]
-        return [f"SQLite: {one}" for one in found] + [f"SQLite: foreign key of {row[0]}" for row in
-                                                       connection.execute("PRAGMA foreign_key_check")]
+        return [f"SQLite: {one}" for one in found] + [
+            f"SQLite: foreign key of {row[0]}"
+            for row in connection.execute("PRAGMA foreign_key_check")
+        ]
 
 
 def dealt_with(store: Path) -> Counter[str]:
     """Message-IDs that have an outcome, as the store tells, each with its number of messages."""
     with closing(sqlite3.connect(store, timeout=30)) as connection:
-        return Counter(_bare(row[0]) for row in connection.execute("SELECT message_id FROM inbox WHERE outcome IS NOT NULL"))
+        return Counter(
+            _bare(row[0])
+            for row in connection.execute("SELECT message_id FROM inbox WHERE outcome IS NOT NULL")
+        )
 
 
 def message_ids(messages: Iterable[bytes]) -> Counter[str]:
@@ -82,8 +107,16 @@ def message_ids(messages: Iterable[bytes]) -> Counter[str]:
     return Counter(_bare(str(_headers(raw)["Message-ID"] or "")) for raw in messages)
 
 
-def _letters(connection: sqlite3.Connection, address: str, meeting: Meeting, found: Sequence[bytes], verdict: Verdict) -> None:
-    """An invitee got each letter with one wording, none needlessly, and the last one says how things stand."""
+def _letters(
+    connection: sqlite3.Connection,
+    address: str,
+    meeting: Meeting,
+    found: Sequence[bytes],
+    verdict: Verdict,
+) -> None:
+    """An invitee got each letter with one wording, none needlessly, and the last one says how
+    things stand.
+    """
     bodies = defaultdict[str, set[bytes]](set)
     read = dict[str, invitees.Invitation]()
     for raw in found:
@@ -95,10 +128,15 @@ def _letters(connection: sqlite3.Connection, address: str, meeting: Meeting, fou
     if different := [name for name, wordings in bodies.items() if len(wordings) > 1]:
         verdict.problems.append(f"{address} got {different} in different wordings")
     told = Counter((letter.method, letter.sequence) for letter in read.values())
-    again = connection.execute("SELECT count(*) FROM journal JOIN participant ON participant.id = journal.participant "
-                               "WHERE event = 'old_answer' AND email = ?", (address,)).fetchone()[0]
+    again = connection.execute(
+        "SELECT count(*) FROM journal JOIN participant ON participant.id = journal.participant "
+        "WHERE event = 'old_answer' AND email = ?",
+        (address,),
+    ).fetchone()[0]
     if (needless := sum(told.values()) - len(told)) > again:
-        verdict.problems.append(f"{address} got {needless} letters that say nothing new: {sorted(told.items())}")
+        verdict.problems.append(
+            f"{address} got {needless} letters that say nothing new: {sorted(told.items())}"
+        )
     if len({letter.dtstamp for letter in read.values()}) != len(read):
         verdict.problems.append(f"{address} got two letters of one DTSTAMP")
     if sum(told.values()) > meeting.moves + meeting.cancelled + 1 + again:
@@ -106,16 +144,26 @@ def _letters(connection: sqlite3.Connection, address: str, meeting: Meeting, fou
     last = max(read.values(), key=lambda letter: (letter.sequence, letter.dtstamp), default=None)
     if meeting.cancelled:
         if last is not None and last.method != "CANCEL":
-            verdict.problems.append(f"{address} was not told that the meeting is cancelled: {sorted(told)}")
+            verdict.problems.append(
+                f"{address} was not told that the meeting is cancelled: {sorted(told)}"
+            )
     elif last is None:
         verdict.problems.append(f"{address} got no letter")
     elif (last.method, invitees.start(last)) != ("REQUEST", meeting.start):
-        verdict.problems.append(f"{address} was last told {last.method} for {invitees.start(last)}, not {meeting.start}")
+        verdict.problems.append(
+            f"{address} was last told {last.method} for {invitees.start(last)}, not {meeting.start}"
+        )
 
 
-def _outbox(connection: sqlite3.Connection, letters: Mapping[str, Sequence[bytes]], verdict: Verdict) -> None:
-    """The outbox says of each letter what the mailboxes say: all sent, each to its one address, nothing left behind."""
-    rows = connection.execute("SELECT message_id, address, state, claimed_by FROM outbox").fetchall()
+def _outbox(
+    connection: sqlite3.Connection, letters: Mapping[str, Sequence[bytes]], verdict: Verdict
+) -> None:
+    """The outbox says of each letter what the mailboxes say: all sent, each to its one address,
+    nothing left behind.
+    """
+    rows = connection.execute(
+        "SELECT message_id, address, state, claimed_by FROM outbox"
+    ).fetchall()
     states = Counter(row["state"] for row in rows)
     verdict.numbers += Counter({f"outbox {state}": number for state, number in states.items()})
     if states.keys() - {"sent", "superseded"}:
@@ -124,7 +172,11 @@ def _outbox(connection: sqlite3.Connection, letters: Mapping[str, Sequence[bytes
         verdict.problems.append(f"still claimed: {held}")
     told = Counter((_bare(row["message_id"]), row["address"]) for row in rows)
     sent = {(_bare(row["message_id"]), row["address"]) for row in rows if row["state"] == "sent"}
-    arrived = {(_bare(invitees.read(raw).message_id), address) for address, found in letters.items() for raw in found}
+    arrived = {
+        (_bare(invitees.read(raw).message_id), address)
+        for address, found in letters.items()
+        for raw in found
+    }
     for missing in sent - arrived:
         verdict.problems.append(f"{missing} is said to be sent and did not arrive")
     for strange in arrived - told.keys():
@@ -134,13 +186,21 @@ def _outbox(connection: sqlite3.Connection, letters: Mapping[str, Sequence[bytes
     marks = connection.execute("SELECT count(*) FROM change_mark").fetchone()[0]
     if marks:
         verdict.problems.append(f"{marks} changes were never planned")
-    for row in connection.execute("SELECT address, delivery FROM invitation WHERE delivery NOT IN ('sent', 'none')"):
+    for row in connection.execute(
+        "SELECT address, delivery FROM invitation WHERE delivery NOT IN ('sent', 'none')"
+    ):
         verdict.problems.append(f"{row['address']} counts as {row['delivery']}")
 
 
-def _messages(connection: sqlite3.Connection, folders: Mapping[str, Sequence[bytes]], given: Sequence[invitees.Given],
-              verdict: Verdict) -> dict[int, list[sqlite3.Row]]:
-    """Every message has exactly one outcome and lies in the folder for it. Returns answer → rows of the inbox."""
+def _messages(
+    connection: sqlite3.Connection,
+    folders: Mapping[str, Sequence[bytes]],
+    given: Sequence[invitees.Given],
+    verdict: Verdict,
+) -> dict[int, list[sqlite3.Row]]:
+    """Every message has exactly one outcome and lies in the folder for it. Returns answer → rows of
+    the inbox.
+    """
     rows = connection.execute("SELECT * FROM inbox").fetchall()
     for row in rows:
         verdict.numbers[f"inbox {row['outcome'] or 'unfinished'}"] += 1
@@ -150,13 +210,21 @@ def _messages(connection: sqlite3.Connection, folders: Mapping[str, Sequence[byt
     verdict.numbers["messages arrived"] = len(lying)
     if left := len(folders.get("INBOX", ())):
         verdict.problems.append(f"{left} messages are left in INBOX")
-    if strayed := {name: len(found) for name, found in folders.items() if found and name not in ("INBOX", "Processed")}:
+    if strayed := {
+        name: len(found)
+        for name, found in folders.items()
+        if found and name not in ("INBOX", "Processed")
+    }:
         verdict.problems.append(f"answers were put into {strayed}")
     if len(lying) != (sent := sum(one.copies for one in given)):
-        verdict.problems.append(f"{sent} answers were sent, {len(lying)} lie in the gateway's mailbox")
+        verdict.problems.append(
+            f"{sent} answers were sent, {len(lying)} lie in the gateway's mailbox"
+        )
     told, there = Counter(_bare(row["message_id"]) for row in rows), message_ids(lying)
     if told != there:
-        verdict.problems.append(f"outcomes and messages differ: too many {dict(told - there)}, too few {dict(there - told)}")
+        verdict.problems.append(
+            f"outcomes and messages differ: too many {dict(told - there)}, too few {dict(there - told)}"
+        )
     by_answer = defaultdict[int, list[sqlite3.Row]](list)
     for row in rows:
         if (mark := invitees.MARK.search(row["subject"])) is None:
@@ -166,9 +234,16 @@ def _messages(connection: sqlite3.Connection, folders: Mapping[str, Sequence[byt
     return by_answer
 
 
-def _applications(connection: sqlite3.Connection, meetings: Mapping[str, Meeting], rows: Mapping[int, Sequence[sqlite3.Row]],
-                  given: Sequence[invitees.Given], verdict: Verdict) -> None:
-    """Each answer had its effect once: one application, at most one change of status, the copies are duplicates."""
+def _applications(
+    connection: sqlite3.Connection,
+    meetings: Mapping[str, Meeting],
+    rows: Mapping[int, Sequence[sqlite3.Row]],
+    given: Sequence[invitees.Given],
+    verdict: Verdict,
+) -> None:
+    """Each answer had its effect once: one application, at most one change of status, the copies
+    are duplicates.
+    """
     journal = defaultdict[int, list[Any]](list)
     for entry in connection.execute("SELECT * FROM journal WHERE message IS NOT NULL ORDER BY id"):
         journal[entry["message"]].append(entry)
@@ -179,76 +254,129 @@ def _applications(connection: sqlite3.Connection, meetings: Mapping[str, Meeting
         entries = [entry for row in rows.get(one.number, ()) for entry in journal[row["id"]]]
         effects = {"applied"}
         if meetings[one.address].moves:
-            effects.add("unchanged")  # as the answer to the old time, which counted until the new one had left
-        if meetings[one.address].moves or (not one.second and (one.address, one.sequence) in changed_mind):
+            effects.add(
+                "unchanged"
+            )  # as the answer to the old time, which counted until the new one had left
+        if meetings[one.address].moves or (
+            not one.second and (one.address, one.sequence) in changed_mind
+        ):
             effects.add("old_answer")  # to the old time, or his second thought was delivered first
         if meetings[one.address].cancelled:
             effects.add("closed")
         effect = [outcome for outcome in outcomes.elements() if outcome in effects]
-        if len(effect) != 1 or outcomes - Counter(effect) != +Counter({"duplicate": one.copies - 1}):
+        if len(effect) != 1 or outcomes - Counter(effect) != +Counter(
+            {"duplicate": one.copies - 1}
+        ):
             verdict.problems.append(f"{what}: {dict(outcomes)}")
         applied = sum(entry["event"] == "applied" for entry in entries)
         changes = sum(entry["before"] != entry["after"] for entry in entries)
-        if applied != outcomes["applied"] or changes > applied or (changes < applied and not meetings[one.address].moves):
-            verdict.problems.append(f"{what} was applied {applied} times and changed the status {changes} times")
+        if (
+            applied != outcomes["applied"]
+            or changes > applied
+            or (changes < applied and not meetings[one.address].moves)
+        ):
+            verdict.problems.append(
+                f"{what} was applied {applied} times and changed the status {changes} times"
+            )
         verdict.numbers["answers"] += 1
         verdict.numbers["applications"] += applied
 
 
-def _standings(connection: sqlite3.Connection, meetings: Mapping[str, Meeting], given: Sequence[invitees.Given],
-               verdict: Verdict) -> None:
-    """Everybody's row shows his last word on the last invitation, or that there is nothing to say any more."""
+def _standings(
+    connection: sqlite3.Connection,
+    meetings: Mapping[str, Meeting],
+    given: Sequence[invitees.Given],
+    verdict: Verdict,
+) -> None:
+    """Everybody's row shows his last word on the last invitation, or that there is nothing to say
+    any more.
+    """
     last = dict[str, invitees.Given]()
     for one in given:
         if one.address not in last or one.sequence >= last[one.address].sequence:
             last[one.address] = one
-    rows = {row["email"]: row for row in connection.execute(
-        "SELECT participant.email, participant.code, standing.reply FROM participant "
-        "LEFT JOIN standing ON standing.participant = participant.id AND standing.instance = ''")}
+    rows = {
+        row["email"]: row
+        for row in connection.execute(
+            "SELECT participant.email, participant.code, standing.reply FROM participant "
+            "LEFT JOIN standing ON standing.participant = participant.id AND standing.instance = ''"
+        )
+    }
     for address, meeting in meetings.items():
         row, word = rows.get(address), last.get(address)
         if row is None:
             verdict.problems.append(f"{address} is not in the store")
         elif meeting.cancelled:
             if row["code"] != CANCELLED:
-                verdict.problems.append(f"{address} shows {row['code']} although the meeting is cancelled")
+                verdict.problems.append(
+                    f"{address} shows {row['code']} although the meeting is cancelled"
+                )
         elif word is None:
             verdict.problems.append(f"{address} never answered")
-        elif row["reply"] != word.reply.lower() or row["code"] not in CODES[word.reply] or (row["code"] == 8 and not meeting.moves):
-            verdict.problems.append(f"{address} said {word.reply} and shows {row['code']} ({row['reply']})")
+        elif (
+            row["reply"] != word.reply.lower()
+            or row["code"] not in CODES[word.reply]
+            or (row["code"] == 8 and not meeting.moves)
+        ):
+            verdict.problems.append(
+                f"{address} said {word.reply} and shows {row['code']} ({row['reply']})"
+            )
 
 
 def _history(connection: sqlite3.Connection, verdict: Verdict) -> None:
-    """The journal tells one story for each row: every change begins where the last one ended, the last is what the row shows."""
+    """The journal tells one story for each row: every change begins where the last one ended, the
+    last is what the row shows.
+    """
     stands = dict[int, str]()
     told = "SELECT * FROM journal WHERE participant IS NOT NULL AND before <> '' AND after <> '' ORDER BY id"
     for entry in connection.execute(told):
         before = stands.get(entry["participant"], WORDS[5])
         if entry["before"] != before:
-            verdict.problems.append(f"journal {entry['id']}: row {entry['participant']} was {before}, not {entry['before']}")
+            verdict.problems.append(
+                f"journal {entry['id']}: row {entry['participant']} was {before}, not {entry['before']}"
+            )
         stands[entry["participant"]] = entry["after"]
-    for row in connection.execute("SELECT id, code, email FROM participant WHERE email IS NOT NULL"):
+    for row in connection.execute(
+        "SELECT id, code, email FROM participant WHERE email IS NOT NULL"
+    ):
         if WORDS.get(row["code"]) != stands.get(row["id"], WORDS[5]):
-            verdict.problems.append(f"{row['email']} shows {row['code']}, the journal ends with {stands.get(row['id'])}")
-    told_twice = connection.execute("SELECT event, letter FROM journal WHERE event IN ('queued', 'sent') "
-                                    "GROUP BY event, letter HAVING count(*) > 1").fetchall()
-    verdict.problems += [f"the journal says twice that letter {row['letter']} was {row['event']}" for row in told_twice]
-    untold = connection.execute("SELECT id FROM outbox WHERE state = 'sent' AND id NOT IN "
-                                "(SELECT letter FROM journal WHERE event = 'sent' AND letter IS NOT NULL)").fetchall()
-    verdict.problems += [f"the journal does not say that letter {row['id']} was sent" for row in untold]
+            verdict.problems.append(
+                f"{row['email']} shows {row['code']}, the journal ends with {stands.get(row['id'])}"
+            )
+    told_twice = connection.execute(
+        "SELECT event, letter FROM journal WHERE event IN ('queued', 'sent') "
+        "GROUP BY event, letter HAVING count(*) > 1"
+    ).fetchall()
+    verdict.problems += [
+        f"the journal says twice that letter {row['letter']} was {row['event']}"
+        for row in told_twice
+    ]
+    untold = connection.execute(
+        "SELECT id FROM outbox WHERE state = 'sent' AND id NOT IN "
+        "(SELECT letter FROM journal WHERE event = 'sent' AND letter IS NOT NULL)"
+    ).fetchall()
+    verdict.problems += [
+        f"the journal does not say that letter {row['id']} was sent" for row in untold
+    ]
 
 
 def without_trace(raw: bytes) -> bytes:
-    """A message as its sender wrote it, without what servers put on top; line ends as LF, as they are stored."""
+    """A message as its sender wrote it, without what servers put on top; line ends as LF, as they
+    are stored.
+    """
     lines = raw.replace(b"\r\n", b"\n").split(b"\n")
     first = 0
-    while first < len(lines) and (lines[first][:1] in (b" ", b"\t") or lines[first].split(b":")[0].lower() in TRACE):
+    while first < len(lines) and (
+        lines[first][:1] in (b" ", b"\t") or lines[first].split(b":")[0].lower() in TRACE
+    ):
         first += 1
     return b"\n".join(lines[first:])
 
 
 def _headers(raw: bytes) -> email.message.Message:
-    return email.message_from_bytes(raw.partition(b"\n\n")[0].partition(b"\r\n\r\n")[0] + b"\n\n", policy=email.policy.compat32)
+    return email.message_from_bytes(
+        raw.partition(b"\n\n")[0].partition(b"\r\n\r\n")[0] + b"\n\n", policy=email.policy.compat32
+    )
 
 
 def _bare(message_id: str) -> str:

@@ -1,11 +1,13 @@
-"""What fuzzing does with an input: the whole way from bytes to a decision and its effect, and what counts as a finding.
+"""What fuzzing does with an input: the whole way from bytes to a decision and its effect, and what
+counts as a finding.
 
-The first octet of an input chooses what the rest is put into, so that mutations reach every reader: a whole mail, a calendar
-object, a report, a TNEF stream, a Subject. Whatever UID, token, address or Message-ID it then names is ours (`found`), so that the decisions are
-reached and not only the refusals. No store, no clock, no chance: the same input does the same.
+The first octet of an input chooses what the rest is put into, so that mutations reach every reader:
+a whole mail, a calendar object, a report, a TNEF stream, a Subject. Whatever UID, token, address or
+Message-ID it then names is ours (`found`), so that the decisions are reached and not only the
+refusals. No store, no clock, no chance: the same input does the same.
 
-A finding is any exception past the door (`errors.Unreadable` is the door), more than `SECONDS` of processor time, or more than
-`MEGABYTES` of growth.
+A finding is any exception past the door (`errors.Unreadable` is the door), more than `SECONDS` of
+processor time, or more than `MEGABYTES` of growth.
 """
 
 import os
@@ -37,32 +39,118 @@ ARRIVED = datetime(2026, 11, 20, 8, tzinfo=UTC)
 START = datetime(2026, 12, 1, 8, tzinfo=UTC)
 HOUR, WEEK = timedelta(hours=1), timedelta(days=7)
 OURS = classify.Ours((MAILBOX,))
-HEAD = (f"Received: from mx.ext.example by mail.crm.example; Fri, 20 Nov 2026 08:00:00 +0000\r\n"
-        f"From: Ola <ola@ext.example>\r\nTo: invites+{TOKEN}@crm.example\r\nMessage-ID: <1@ext.example>\r\n"
-        "Subject: Kick-off\r\nMIME-Version: 1.0\r\n").encode()
+HEAD = (
+    f"Received: from mx.ext.example by mail.crm.example; Fri, 20 Nov 2026 08:00:00 +0000\r\n"
+    f"From: Ola <ola@ext.example>\r\nTo: invites+{TOKEN}@crm.example\r\nMessage-ID: <1@ext.example>\r\n"
+    "Subject: Kick-off\r\nMIME-Version: 1.0\r\n"
+).encode()
 
-SINGLE = Edition("own-1@crm.example", Kind.MEETING, "Kick-off", START, START + HOUR, "Europe/Oslo", "Kari", sequence=2)
-WEEKLY = replace(SINGLE, recurrence=Recurrence("FREQ=WEEKLY;COUNT=20", exdates=(START + 3 * WEEK,)),
-                 dates=(DateChange(START + WEEK, START + WEEK + 2 * HOUR, START + WEEK + 3 * HOUR),),
-                 date_sequences=((START + WEEK, 2, 2),))
-ENDLESS = replace(SINGLE, recurrence=Recurrence("FREQ=MONTHLY;BYDAY=-1FR"), timezone="America/New_York")
-DAYS = replace(SINGLE, start=date(2026, 12, 1), end=date(2026, 12, 2), all_day=True, recurrence=Recurrence("FREQ=WEEKLY"))
+SINGLE = Edition(
+    "own-1@crm.example",
+    Kind.MEETING,
+    "Kick-off",
+    START,
+    START + HOUR,
+    "Europe/Oslo",
+    "Kari",
+    sequence=2,
+)
+WEEKLY = replace(
+    SINGLE,
+    recurrence=Recurrence("FREQ=WEEKLY;COUNT=20", exdates=(START + 3 * WEEK,)),
+    dates=(DateChange(START + WEEK, START + WEEK + 2 * HOUR, START + WEEK + 3 * HOUR),),
+    date_sequences=((START + WEEK, 2, 2),),
+)
+ENDLESS = replace(
+    SINGLE, recurrence=Recurrence("FREQ=MONTHLY;BYDAY=-1FR"), timezone="America/New_York"
+)
+DAYS = replace(
+    SINGLE,
+    start=date(2026, 12, 1),
+    end=date(2026, 12, 2),
+    all_day=True,
+    recurrence=Recurrence("FREQ=WEEKLY"),
+)
 TASK = replace(SINGLE, kind=Kind.TASK, start=None, end=None, deadline=date(2026, 12, 1))
 EDITIONS = (SINGLE, WEEKLY, ENDLESS, DAYS, TASK, replace(SINGLE, cancelled=True))
 
 WHOLE, CALENDAR, REPORT, TNEF, SUBJECT = range(5)
 DICTIONARY = (
-    "BEGIN:VCALENDAR", "END:VCALENDAR", "BEGIN:VEVENT", "END:VEVENT", "BEGIN:VTIMEZONE", "METHOD:REPLY", "METHOD:COUNTER", "METHOD:REFRESH",
-    "UID:own-1@crm.example", "SEQUENCE:", "DTSTAMP:", "DTSTART", "DTEND", "RECURRENCE-ID", ";TZID=", ";VALUE=DATE", ";RANGE=THISANDFUTURE",
-    "Europe/Oslo", "W. Europe Standard Time", "20261208T080000Z", "20261201T090000", "20261208", "00001120T090000Z", "ATTENDEE", ";PARTSTAT=",
-    "ACCEPTED", "DECLINED", "TENTATIVE", "DELEGATED", "NEEDS-ACTION", ";DELEGATED-TO=", ";DELEGATED-FROM=", ";CN=", ":mailto:",
-    "ola@ext.example", "COMMENT:", "ORGANIZER", "X-RESPONSE-COMMENT=", "TO-ALL-PROPOSED-NEW-TIME=", "RRULE:FREQ=WEEKLY", "TZOFFSETTO:+0100",
-    "Content-Type: ", "multipart/mixed; boundary=b", "multipart/report; report-type=delivery-status", "message/rfc822", "text/calendar; method=REPLY",
-    "message/delivery-status", "message/disposition-notification", "application/ms-tnef; name=winmail.dat", "text/html", "--b", "charset=",
-    "Content-Transfer-Encoding: base64", "quoted-printable", "=?utf-8?q?", "=?utf-8?b?", "Auto-Submitted: auto-replied", "Return-Path: <>",
-    "Final-Recipient: rfc822; ", "Action: failed", "Status: 5.1.1", "Original-Message-ID: ", "Disposition: manual-action; displayed",
-    "Authentication-Results: mx.crm.example; dmarc=pass header.from=ext.example", "In-Reply-To: ", "References: ", "[yes all 2 ",
-    f"invites+{TOKEN}@crm.example", f"invites+b_{TOKEN}@crm.example", "<![CDATA[", "<!--", "&#x", "<blockquote>", "On Mon, X wrote:")
+    "BEGIN:VCALENDAR",
+    "END:VCALENDAR",
+    "BEGIN:VEVENT",
+    "END:VEVENT",
+    "BEGIN:VTIMEZONE",
+    "METHOD:REPLY",
+    "METHOD:COUNTER",
+    "METHOD:REFRESH",
+    "UID:own-1@crm.example",
+    "SEQUENCE:",
+    "DTSTAMP:",
+    "DTSTART",
+    "DTEND",
+    "RECURRENCE-ID",
+    ";TZID=",
+    ";VALUE=DATE",
+    ";RANGE=THISANDFUTURE",
+    "Europe/Oslo",
+    "W. Europe Standard Time",
+    "20261208T080000Z",
+    "20261201T090000",
+    "20261208",
+    "00001120T090000Z",
+    "ATTENDEE",
+    ";PARTSTAT=",
+    "ACCEPTED",
+    "DECLINED",
+    "TENTATIVE",
+    "DELEGATED",
+    "NEEDS-ACTION",
+    ";DELEGATED-TO=",
+    ";DELEGATED-FROM=",
+    ";CN=",
+    ":mailto:",
+    "ola@ext.example",
+    "COMMENT:",
+    "ORGANIZER",
+    "X-RESPONSE-COMMENT=",
+    "TO-ALL-PROPOSED-NEW-TIME=",
+    "RRULE:FREQ=WEEKLY",
+    "TZOFFSETTO:+0100",
+    "Content-Type: ",
+    "multipart/mixed; boundary=b",
+    "multipart/report; report-type=delivery-status",
+    "message/rfc822",
+    "text/calendar; method=REPLY",
+    "message/delivery-status",
+    "message/disposition-notification",
+    "application/ms-tnef; name=winmail.dat",
+    "text/html",
+    "--b",
+    "charset=",
+    "Content-Transfer-Encoding: base64",
+    "quoted-printable",
+    "=?utf-8?q?",
+    "=?utf-8?b?",
+    "Auto-Submitted: auto-replied",
+    "Return-Path: <>",
+    "Final-Recipient: rfc822; ",
+    "Action: failed",
+    "Status: 5.1.1",
+    "Original-Message-ID: ",
+    "Disposition: manual-action; displayed",
+    "Authentication-Results: mx.crm.example; dmarc=pass header.from=ext.example",
+    "In-Reply-To: ",
+    "References: ",
+    "[yes all 2 ",
+    f"invites+{TOKEN}@crm.example",
+    f"invites+b_{TOKEN}@crm.example",
+    "<![CDATA[",
+    "<!--",
+    "&#x",
+    "<blockquote>",
+    "On Mon, X wrote:",
+)
 """Words that mean something to one of the readers."""
 
 
@@ -71,7 +159,9 @@ class Finding(Exception):
 
 
 def judge(data: bytes) -> Outcome | None:
-    """Everything that is done with an input; its outcome. Raises whatever got past the door, or `Finding`."""
+    """Everything that is done with an input; its outcome. Raises whatever got past the door, or
+    `Finding`.
+    """
     began, size = time.process_time(), memory()
     try:
         outcome = meaning(mail(data[:LONGEST]))
@@ -91,30 +181,54 @@ def mail(data: bytes) -> bytes:
     if kind == CALENDAR:
         return HEAD + b"Content-Type: text/calendar; charset=utf-8; method=REPLY\r\n\r\n" + rest
     if kind == REPORT:
-        return (HEAD + b"Return-Path: <>\r\nContent-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n"
-                b"--b\r\nContent-Type: message/delivery-status\r\n\r\n" + rest + b"\r\n--b--\r\n")
+        return (
+            HEAD
+            + b"Return-Path: <>\r\nContent-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n"
+            b"--b\r\nContent-Type: message/delivery-status\r\n\r\n" + rest + b"\r\n--b--\r\n"
+        )
     if kind == TNEF:
-        return (HEAD + b"Content-Type: application/ms-tnef; name=winmail.dat\r\nContent-Transfer-Encoding: base64\r\n\r\n"
-                + b64encode(rest) + b"\r\n")
+        return (
+            HEAD
+            + b"Content-Type: application/ms-tnef; name=winmail.dat\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+            + b64encode(rest)
+            + b"\r\n"
+        )
     if kind == SUBJECT:  # a header of its own choice, and a text that a person wrote
         head, _, text = rest.partition(b"\0")
-        return HEAD.replace(b"Subject: Kick-off", b"Subject: " + head.replace(b"\n\n", b"\n")) + b"\r\n" + text
+        return (
+            HEAD.replace(b"Subject: Kick-off", b"Subject: " + head.replace(b"\n\n", b"\n"))
+            + b"\r\n"
+            + text
+        )
     return rest
 
 
 def meaning(raw: bytes) -> Outcome:
-    """From the bytes to the outcome and its effect on the standings, as `inbound.process` does it."""
+    """From the bytes to the outcome and its effect on the standings, as `inbound.process` does
+    it.
+    """
     message = parse.read(raw)
     finding = classify.classify(message, OURS, ARRIVED.date())
     asked = correlate.keys(message, finding, OURS)
-    policies = (Policy(authserv_id="mx.crm.example", party_crasher="add"), Policy(require_authentication=False))
-    outcomes = [carried_out(interpret.interpret(message, finding, asked, found, interpret.Context(OURS, policy, ARRIVED, SECRET)))
-                for policy in policies for found in (*(known(asked, kind) for kind in range(len(EDITIONS))), facts.Found())]
+    policies = (
+        Policy(authserv_id="mx.crm.example", party_crasher="add"),
+        Policy(require_authentication=False),
+    )
+    outcomes = [
+        carried_out(
+            interpret.interpret(
+                message, finding, asked, found, interpret.Context(OURS, policy, ARRIVED, SECRET)
+            )
+        )
+        for policy in policies
+        for found in (*(known(asked, kind) for kind in range(len(EDITIONS))), facts.Found())
+    ]
     return outcomes[0]
 
 
 def known(asked: facts.Keys, kind: int) -> facts.Found:
-    """A store in which everything that is asked for is there: for each UID an invitee who has all the addresses, and others.
+    """A store in which everything that is asked for is there: for each UID an invitee who has all
+    the addresses, and others.
 
     `kind`: of the follow-up that the first of them is about; the next ones are of the next kinds.
     """
@@ -122,17 +236,31 @@ def known(asked: facts.Keys, kind: int) -> facts.Found:
     for number, uid in enumerate(dict.fromkeys((*asked.uids[:3], "own-1@crm.example"))):
         edition = replace(EDITIONS[(kind + number) % len(EDITIONS)], uid=uid)
         for at, address in enumerate(dict.fromkeys((*asked.addresses[:2], "ola@ext.example"))):
-            made.append(facts.Row(
-                len(made) + 1, f"m{number}", uid, address, edition, known=frozenset(asked.addresses if at == 0 else [address]),
-                tokens=frozenset(asked.tokens[at:at + 1]), removed=at == 2, sent=None if at == 1 else edition,
-                sent_dtstamps=frozenset([ARRIVED]), message_ids=frozenset(asked.message_ids[:2]),
-                latest_message_id=next(iter(asked.message_ids), ""),
-                single_dates=frozenset(one.original for one in edition.dates), standing=Standing(seen=True, moved=True)))
+            made.append(
+                facts.Row(
+                    len(made) + 1,
+                    f"m{number}",
+                    uid,
+                    address,
+                    edition,
+                    known=frozenset(asked.addresses if at == 0 else [address]),
+                    tokens=frozenset(asked.tokens[at : at + 1]),
+                    removed=at == 2,
+                    sent=None if at == 1 else edition,
+                    sent_dtstamps=frozenset([ARRIVED]),
+                    message_ids=frozenset(asked.message_ids[:2]),
+                    latest_message_id=next(iter(asked.message_ids), ""),
+                    single_dates=frozenset(one.original for one in edition.dates),
+                    standing=Standing(seen=True, moved=True),
+                )
+            )
     return facts.Found(tuple(made), frozenset(asked.uids), dict.fromkeys(asked.uids, "m0"))
 
 
 def carried_out(made: interpret.Meaning) -> Outcome:
-    """What the store would be told: every effect applies, every moment can be written and read again."""
+    """What the store would be told: every effect applies, every moment can be written and read
+    again.
+    """
     for one in made.answers:
         decision = one.decision
         if one.row is not None and decision.effect is not None:
@@ -156,8 +284,13 @@ def memory() -> int:
 
 
 def seeds() -> Iterator[tuple[str, bytes]]:
-    """Inputs to begin with: our own corpus, and those under GATEWAY_CORPUS where it is set. Name and input."""
-    folders = [Path(__file__).parents[1] / "corpus", *([Path(os.environ["GATEWAY_CORPUS"])] if os.environ.get("GATEWAY_CORPUS") else [])]
+    """Inputs to begin with: our own corpus, and those under GATEWAY_CORPUS where it is set. Name
+    and input.
+    """
+    folders = [
+        Path(__file__).parents[1] / "corpus",
+        *([Path(os.environ["GATEWAY_CORPUS"])] if os.environ.get("GATEWAY_CORPUS") else []),
+    ]
     for file in sorted(file for folder in folders for file in folder.rglob("*")):
         kind = {".eml": WHOLE, ".ics": CALENDAR, ".tnef": TNEF, ".dat": TNEF}.get(file.suffix)
         if kind is None or file.stat().st_size > LONGEST:
@@ -166,12 +299,17 @@ def seeds() -> Iterator[tuple[str, bytes]]:
         yield file.name, bytes([kind]) + data
         yield from parts(file.name, data) if kind == WHOLE else ()
     check = links.check(SECRET, TOKEN, links.WHOLE, 2)
-    yield "link", bytes([SUBJECT]) + f"Yes: Kick-off [yes all 2 {check}]\0I'll be there, thanks!".encode()
+    yield (
+        "link",
+        bytes([SUBJECT]) + f"Yes: Kick-off [yes all 2 {check}]\0I'll be there, thanks!".encode(),
+    )
     yield "away", bytes([SUBJECT]) + b"Automatic reply: Kick-off\0Jeg er borte til 5. desember."
 
 
 def parts(name: str, raw: bytes) -> Iterator[tuple[str, bytes]]:
-    """The calendar objects, reports and TNEF streams of a mail by themselves, where mutations need not get through base64."""
+    """The calendar objects, reports and TNEF streams of a mail by themselves, where mutations need
+    not get through base64.
+    """
     try:
         message = parse.read(raw)
     except Unreadable:
@@ -182,5 +320,8 @@ def parts(name: str, raw: bytes) -> Iterator[tuple[str, bytes]]:
         elif part.is_tnef:
             yield f"{name}.{number}", bytes([TNEF]) + part.payload
         elif part.fields:
-            text = "\r\n\r\n".join("\r\n".join(f"{key}: {value}" for key, value in group.items()) for group in part.fields)
+            text = "\r\n\r\n".join(
+                "\r\n".join(f"{key}: {value}" for key, value in group.items())
+                for group in part.fields
+            )
             yield f"{name}.{number}", bytes([REPORT]) + text.encode("utf-8", "replace")

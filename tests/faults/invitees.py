@@ -1,7 +1,9 @@
-"""Invitees for the fault runs: they read what Dovecot delivered to them and answer it, in the shapes of real mail programs.
+"""Invitees for the fault runs: they read what Dovecot delivered to them and answer it, in the
+shapes of real mail programs.
 
-A reader and writer of iCalendar of its own, line by line; shares nothing with the gateway or with the demonstration's robots.
-The shapes follow what clients were seen to send (In-Reply-To, DTSTAMP, SEQUENCE, times that are wrong, objects sent twice).
+A reader and writer of iCalendar of its own, line by line; shares nothing with the gateway or with
+the demonstration's robots. The shapes follow what clients were seen to send (In-Reply-To, DTSTAMP,
+SEQUENCE, times that are wrong, objects sent twice).
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ from tests.rig import dovecot, postfix
 REPLIES = ("ACCEPTED", "DECLINED", "TENTATIVE")
 LOOK_SECONDS = 0.05
 MARK = re.compile(r"\(answer (\d+)\)$")
-"""The end of the Subject, which tells the checker which answer a message is, in a mailbox and in the store."""
+"""The end of the Subject, which tells the checker which answer a message is, in a mailbox and in
+the store.
+"""
 
 
 @dataclass(frozen=True)
@@ -67,16 +71,24 @@ def read(raw: bytes) -> Invitation:
     payload = part.get_payload(decode=True)
     assert isinstance(payload, bytes)
     lines = re.sub(r"\n[ \t]", "", payload.decode().replace("\r\n", "\n")).split("\n")
-    event = lines[lines.index("BEGIN:VEVENT"):lines.index("END:VEVENT")]
+    event = lines[lines.index("BEGIN:VEVENT") : lines.index("END:VEVENT")]
 
     def value(name: str, among: list[str]) -> str:
         return next((line.split(":", 1)[1] for line in among if re.match(rf"{name}[;:]", line)), "")
 
-    organizer = next(line for line in event if line.startswith("ORGANIZER")).lower().split("mailto:")[1]
+    organizer = (
+        next(line for line in event if line.startswith("ORGANIZER")).lower().split("mailto:")[1]
+    )
     return Invitation(
-        str(message["Message-ID"]), value("METHOD", lines), value("UID", event), int(value("SEQUENCE", event)), organizer,
-        value("SUMMARY", event), datetime.strptime(value("DTSTAMP", event), "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC),
-        tuple(line for line in event if re.match(r"DT(START|END)[;:]", line)))
+        str(message["Message-ID"]),
+        value("METHOD", lines),
+        value("UID", event),
+        int(value("SEQUENCE", event)),
+        organizer,
+        value("SUMMARY", event),
+        datetime.strptime(value("DTSTAMP", event), "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC),
+        tuple(line for line in event if re.match(r"DT(START|END)[;:]", line)),
+    )
 
 
 def start(invitation: Invitation) -> datetime:
@@ -85,42 +97,64 @@ def start(invitation: Invitation) -> datetime:
     return datetime.strptime(value, "%Y%m%dT%H%M%S").replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
 
 
-# The shapes: (invitation, address, reply, DTSTAMP) → headers, and the body with its MIME headers in front.
+# The shapes: (invitation, address, reply, DTSTAMP) → headers, and the body with its MIME headers in
+# front.
 
 Shape = Callable[[Invitation, str, str, datetime], tuple[dict[str, str], bytes]]
 
 
-def gnus(invitation: Invitation, address: str, reply: str, now: datetime) -> tuple[dict[str, str], bytes]:
+def gnus(
+    invitation: Invitation, address: str, reply: str, now: datetime
+) -> tuple[dict[str, str], bytes]:
     """alternative of an empty text and the calendar; In-Reply-To set."""
     event = _event(invitation, address, reply, _utc(now), invitation.times)
-    return {"In-Reply-To": invitation.message_id}, _multipart("alternative", _text(""), _calendar(event))
+    return {"In-Reply-To": invitation.message_id}, _multipart(
+        "alternative", _text(""), _calendar(event)
+    )
 
 
-def thunderbird(invitation: Invitation, address: str, reply: str, now: datetime) -> tuple[dict[str, str], bytes]:
+def thunderbird(
+    invitation: Invitation, address: str, reply: str, now: datetime
+) -> tuple[dict[str, str], bytes]:
     """The same object twice in one mail: as alternative and as attachment."""
     event = _event(invitation, address, reply, _utc(now), invitation.times)
     inner = _multipart("alternative", _text("answered"), _calendar(event))
-    attached = b'Content-Type: application/ics; name="invite.ics"\r\nContent-Disposition: attachment; filename="invite.ics"\r\n' \
-               b"Content-Transfer-Encoding: base64\r\n\r\n" + base64.encodebytes(event).replace(b"\n", b"\r\n")
+    attached = (
+        b'Content-Type: application/ics; name="invite.ics"\r\nContent-Disposition: attachment; filename="invite.ics"\r\n'
+        b"Content-Transfer-Encoding: base64\r\n\r\n"
+        + base64.encodebytes(event).replace(b"\n", b"\r\n")
+    )
     return {}, _multipart("mixed", inner, attached)
 
 
-def outlook(invitation: Invitation, address: str, reply: str, now: datetime) -> tuple[dict[str, str], bytes]:
+def outlook(
+    invitation: Invitation, address: str, reply: str, now: datetime
+) -> tuple[dict[str, str], bytes]:
     """No ORGANIZER, calendar in base64, MAILTO: in capitals."""
     event = _event(invitation, address, reply, _utc(now), invitation.times)
     event = re.sub(rb"ORGANIZER:.*\r\n", b"", event).replace(b":mailto:", b":MAILTO:")
-    return {"In-Reply-To": invitation.message_id}, _multipart("alternative", _text("\n"), _calendar(event, encode=True))
+    return {"In-Reply-To": invitation.message_id}, _multipart(
+        "alternative", _text("\n"), _calendar(event, encode=True)
+    )
 
 
-def google(invitation: Invitation, address: str, reply: str, now: datetime) -> tuple[dict[str, str], bytes]:
+def google(
+    invitation: Invitation, address: str, reply: str, now: datetime
+) -> tuple[dict[str, str], bytes]:
     """Says that nobody wrote it, times in UTC, twice the same object."""
     event = _event(invitation, address, reply, _utc(now), ())
     attached = b"Content-Type: application/ics; name=invite.ics\r\n\r\n" + event
-    return ({"Auto-Submitted": "auto-generated", "Sender": "calendar-notification@google.com"},
-            _multipart("mixed", _multipart("alternative", _text("has replied"), _calendar(event)), attached))
+    return (
+        {"Auto-Submitted": "auto-generated", "Sender": "calendar-notification@google.com"},
+        _multipart(
+            "mixed", _multipart("alternative", _text("has replied"), _calendar(event)), attached
+        ),
+    )
 
 
-def horde(invitation: Invitation, address: str, reply: str, now: datetime) -> tuple[dict[str, str], bytes]:
+def horde(
+    invitation: Invitation, address: str, reply: str, now: datetime
+) -> tuple[dict[str, str], bytes]:
     """The calendar as an attachment, with times that are wrong."""
     wrong = tuple(re.sub(r"\d{2}(\d{4})$", r"03\1", line) for line in invitation.times)
     event = _event(invitation, address, reply, _utc(now), wrong)
@@ -128,42 +162,80 @@ def horde(invitation: Invitation, address: str, reply: str, now: datetime) -> tu
     return {}, _multipart("alternative", _text("has replied"), attached)
 
 
-def evolution(invitation: Invitation, address: str, reply: str, now: datetime) -> tuple[dict[str, str], bytes]:
+def evolution(
+    invitation: Invitation, address: str, reply: str, now: datetime
+) -> tuple[dict[str, str], bytes]:
     """A single part; an empty COMMENT always."""
     event = _event(invitation, address, reply, _utc(now), invitation.times)
     return {}, _calendar(event.replace(b"END:VEVENT", b"COMMENT:\r\nEND:VEVENT"))
 
 
-def claws(invitation: Invitation, address: str, reply: str, now: datetime) -> tuple[dict[str, str], bytes]:
+def claws(
+    invitation: Invitation, address: str, reply: str, now: datetime
+) -> tuple[dict[str, str], bytes]:
     """DTSTAMP in the year 0000, times without a zone."""
     floating = tuple(re.sub(r";TZID=[^:]*", "", line) for line in invitation.times)
     return {}, _calendar(_event(invitation, address, reply, "00000000T000000Z", floating))
 
 
-def kmail(invitation: Invitation, address: str, reply: str, now: datetime) -> tuple[dict[str, str], bytes]:
+def kmail(
+    invitation: Invitation, address: str, reply: str, now: datetime
+) -> tuple[dict[str, str], bytes]:
     """No Message-ID, SEQUENCE only above 0, the calendar as an attachment beside the text."""
     event = _event(invitation, address, reply, _utc(now), ())
-    return {"Message-ID": ""}, _multipart("mixed", _text("answered"), _calendar(event.replace(b"SEQUENCE:0\r\n", b"")))
+    return {"Message-ID": ""}, _multipart(
+        "mixed", _text("answered"), _calendar(event.replace(b"SEQUENCE:0\r\n", b""))
+    )
 
 
-SHAPES: Mapping[str, Shape] = {shape.__name__: shape for shape in (gnus, thunderbird, outlook, google, horde, evolution, claws, kmail)}
+SHAPES: Mapping[str, Shape] = {
+    shape.__name__: shape
+    for shape in (gnus, thunderbird, outlook, google, horde, evolution, claws, kmail)
+}
 WITHOUT_CLOCK = frozenset({"claws"})
-"""Their answers are told apart by arrival alone, so nobody who uses them has second thoughts here."""
+"""Their answers are told apart by arrival alone, so nobody who uses them has second thoughts here.
+"""
 
 
-def answer(number: int, invitation: Invitation, address: str, reply: str, shape: str, now: datetime) -> bytes:
+def answer(
+    number: int, invitation: Invitation, address: str, reply: str, shape: str, now: datetime
+) -> bytes:
     """The whole mail of an answer."""
     more, body = SHAPES[shape](invitation, address, reply, now)
-    headers = {"From": f"{address.split('@')[0].capitalize()} <{address}>", "To": invitation.organizer,
-               "Subject": f"{reply.capitalize()}: {invitation.summary} (answer {number})", "Date": format_datetime(now),
-               "Message-ID": f"<answer-{number}.{shape}@{address.split('@')[1]}>", "MIME-Version": "1.0", **more}
-    return "".join(f"{name}: {value}\r\n" for name, value in headers.items() if value).encode() + body
+    headers = {
+        "From": f"{address.split('@')[0].capitalize()} <{address}>",
+        "To": invitation.organizer,
+        "Subject": f"{reply.capitalize()}: {invitation.summary} (answer {number})",
+        "Date": format_datetime(now),
+        "Message-ID": f"<answer-{number}.{shape}@{address.split('@')[1]}>",
+        "MIME-Version": "1.0",
+        **more,
+    }
+    return (
+        "".join(f"{name}: {value}\r\n" for name, value in headers.items() if value).encode() + body
+    )
 
 
-def _event(invitation: Invitation, address: str, reply: str, dtstamp: str, times: tuple[str, ...]) -> bytes:
-    lines = ["BEGIN:VCALENDAR", "PRODID:-//Fault run//EN", "VERSION:2.0", "METHOD:REPLY", "BEGIN:VEVENT", f"UID:{invitation.uid}",
-             f"DTSTAMP:{dtstamp}", f"SEQUENCE:{invitation.sequence}", *times, f"ORGANIZER:mailto:{invitation.organizer}",
-             f"ATTENDEE;PARTSTAT={reply}:mailto:{address}", f"SUMMARY:{invitation.summary}", "END:VEVENT", "END:VCALENDAR", ""]
+def _event(
+    invitation: Invitation, address: str, reply: str, dtstamp: str, times: tuple[str, ...]
+) -> bytes:
+    lines = [
+        "BEGIN:VCALENDAR",
+        "PRODID:-//Fault run//EN",
+        "VERSION:2.0",
+        "METHOD:REPLY",
+        "BEGIN:VEVENT",
+        f"UID:{invitation.uid}",
+        f"DTSTAMP:{dtstamp}",
+        f"SEQUENCE:{invitation.sequence}",
+        *times,
+        f"ORGANIZER:mailto:{invitation.organizer}",
+        f"ATTENDEE;PARTSTAT={reply}:mailto:{address}",
+        f"SUMMARY:{invitation.summary}",
+        "END:VEVENT",
+        "END:VCALENDAR",
+        "",
+    ]
     return "\r\n".join(lines).encode()
 
 
@@ -176,7 +248,9 @@ def _text(text: str) -> bytes:
 
 
 def _calendar(event: bytes, *, encode: bool = False) -> bytes:
-    head = b"Content-Type: text/calendar; charset=utf-8; method=REPLY\r\nContent-Transfer-Encoding: "
+    head = (
+        b"Content-Type: text/calendar; charset=utf-8; method=REPLY\r\nContent-Transfer-Encoding: "
+    )
     if encode:
         return head + b"base64\r\n\r\n" + base64.encodebytes(event).replace(b"\n", b"\r\n")
     return head + b"8bit\r\n\r\n" + event
@@ -185,15 +259,24 @@ def _calendar(event: bytes, *, encode: bool = False) -> bytes:
 def _multipart(kind: str, *parts: bytes) -> bytes:
     boundary = f"=_{kind}_of_the_fault_run".encode()
     inner = b"".join(b"--" + boundary + b"\r\n" + part + b"\r\n" for part in parts)
-    return f'Content-Type: multipart/{kind}; boundary="'.encode() + boundary + b'"\r\n\r\n' + inner + b"--" + boundary + b"--\r\n"
+    return (
+        f'Content-Type: multipart/{kind}; boundary="'.encode()
+        + boundary
+        + b'"\r\n\r\n'
+        + inner
+        + b"--"
+        + boundary
+        + b"--\r\n"
+    )
 
 
 @dataclass
 class Crowd:
     """Everybody who may be invited, answering in a thread until `finish`.
 
-    Each SEQUENCE is answered once, however often it arrives; some answers are sent twice, some invitees answer a second time and
-    otherwise. Who answers what, and in which shape, follows from `seed` alone; the order of arrival does not.
+    Each SEQUENCE is answered once, however often it arrives; some answers are sent twice, some
+    invitees answer a second time and otherwise. Who answers what, and in which shape, follows from
+    `seed` alone; the order of arrival does not.
     """
 
     mail: dovecot.Server
@@ -221,8 +304,12 @@ class Crowd:
         self._addresses.append(address)
 
     def up_to_date(self) -> bool:
-        """Whether every letter that lies in a mailbox at this moment has been read, and `given` says what is said to it."""
-        return self._handled == sum(len(arrived(self.mail, address)) for address in list(self._addresses))
+        """Whether every letter that lies in a mailbox at this moment has been read, and `given`
+        says what is said to it.
+        """
+        return self._handled == sum(
+            len(arrived(self.mail, address)) for address in list(self._addresses)
+        )
 
     def finish(self) -> None:
         """No more answers. Raises what went wrong."""
@@ -258,12 +345,16 @@ class Crowd:
         self._answered.add((address, invitation.sequence))
         chance = random.Random(f"{self.seed} {address} {invitation.sequence}")
         shape = chance.choice(list(SHAPES))
-        replies = chance.sample(REPLIES, 2 if shape not in WITHOUT_CLOCK and chance.random() < 0.1 else 1)
+        replies = chance.sample(
+            REPLIES, 2 if shape not in WITHOUT_CLOCK and chance.random() < 0.1 else 1
+        )
         for turn, reply in enumerate(replies):
             # Clocks ahead of ours, so that no DTSTAMP is by chance one of our own.
             stamp = invitation.dtstamp + timedelta(seconds=60 * (turn + 1))
             copies = 2 if chance.random() < 0.15 else 1
-            self.given.append(Given(len(self.given), address, invitation.sequence, reply, shape, copies, turn > 0))
+            self.given.append(
+                Given(len(self.given), address, invitation.sequence, reply, shape, copies, turn > 0)
+            )
             raw = answer(len(self.given) - 1, invitation, address, reply, shape, stamp)
             sendings = [(address, invitation.organizer, raw)] * copies
             if turn == 0:
@@ -274,11 +365,18 @@ class Crowd:
         if self._order.random() < 0.5:
             self.relay.send(sender, [recipient], raw)
             return
-        with smtplib.LMTP("127.0.0.1", self.mail.lmtp_port, local_hostname="localhost", timeout=30) as connection:
+        with smtplib.LMTP(
+            "127.0.0.1", self.mail.lmtp_port, local_hostname="localhost", timeout=30
+        ) as connection:
             connection.sendmail(sender, [recipient], raw, mail_options=["BODY=8BITMIME"])
 
 
 def arrived(mail: dovecot.Server, address: str) -> list[Path]:
     """The messages in the INBOX of this address, where Dovecot keeps them."""
     maildir = mail.home(address.split("@")[0]) / "Maildir"
-    return sorted(path for folder in ("new", "cur") if (maildir / folder).is_dir() for path in (maildir / folder).iterdir())
+    return sorted(
+        path
+        for folder in ("new", "cur")
+        if (maildir / folder).is_dir()
+        for path in (maildir / folder).iterdir()
+    )

@@ -1,11 +1,14 @@
-"""kill -9 of the daemon at random moments, while invitations leave and answers arrive; then the checker has the word.
+"""kill -9 of the daemon at random moments, while invitations leave and answers arrive; then the
+checker has the word.
 
     python -m tests.faults.kill --kills 50 --invitations 500 [--changes 100] [--seed N]
 
-starts Postfix and Dovecot, and the gateway on a SQLite file. A CRM (plain SQL) adds follow-ups, invitees answer all the while,
-also while the gateway is dead. Each time the daemon is killed the file is copied with its -wal, as a power cut would leave it, and
-the copy is examined. After the last kill the daemon must finish by itself. Exit code 1 and the list of problems if anything is
-lost, doubled or left behind. The seed decides who answers what and when the daemon is killed; it is printed first.
+starts Postfix and Dovecot, and the gateway on a SQLite file. A CRM (plain SQL) adds follow-ups,
+invitees answer all the while, also while the gateway is dead. Each time the daemon is killed the
+file is copied with its -wal, as a power cut would leave it, and the copy is examined. After the
+last kill the daemon must finish by itself. Exit code 1 and the list of problems if anything is
+lost, doubled or left behind. The seed decides who answers what and when the daemon is killed; it is
+printed first.
 """
 
 from __future__ import annotations
@@ -51,7 +54,7 @@ class Kill:
     messages: dict[str, int]
 
     def __str__(self) -> str:
-        return (f"{self.number:>4}  {self.moment:<20} letters {_counts(self.letters):<42} messages {_counts(self.messages)}")
+        return f"{self.number:>4}  {self.moment:<20} letters {_counts(self.letters):<42} messages {_counts(self.messages)}"
 
 
 @dataclass
@@ -62,10 +65,15 @@ class Report:
     seconds: float = 0.0
 
     def __str__(self) -> str:
-        return "\n".join([
-            f"seed {self.seed}: {len(self.kills)} kills in {self.seconds:.0f} s", *map(str, self.kills),
-            *(f"{number:>8}  {what}" for what, number in sorted(self.verdict.numbers.items())),
-            *(f"WRONG  {problem}" for problem in self.verdict.problems), "" if self.verdict.problems else "nothing lost, nothing twice"])
+        return "\n".join(
+            [
+                f"seed {self.seed}: {len(self.kills)} kills in {self.seconds:.0f} s",
+                *map(str, self.kills),
+                *(f"{number:>8}  {what}" for what, number in sorted(self.verdict.numbers.items())),
+                *(f"WRONG  {problem}" for problem in self.verdict.problems),
+                "" if self.verdict.problems else "nothing lost, nothing twice",
+            ]
+        )
 
 
 class Evidence(TypedDict):
@@ -78,14 +86,21 @@ class Evidence(TypedDict):
 
 
 class Site:
-    """A gateway on a SQLite file with its mailbox and everybody it may invite. `store` is also the CRM's, by plain SQL."""
+    """A gateway on a SQLite file with its mailbox and everybody it may invite. `store` is also the
+    CRM's, by plain SQL.
+    """
 
-    def __init__(self, directory: Path, mail: dovecot.Server, relay: postfix.Server, seed: int) -> None:
+    def __init__(
+        self, directory: Path, mail: dovecot.Server, relay: postfix.Server, seed: int
+    ) -> None:
         self.store = directory / "store.db"
         self.mail = mail
         self.account = mail.new_mailbox("faults", postfix.OURS, "Acme CRM, Invitations")
-        self.gateway = gateway_process.Gateway(gateway_process.environment(
-            f"sqlite:///{self.store}", self.account, relay, IMAP__POLL_SECONDS="5"))
+        self.gateway = gateway_process.Gateway(
+            gateway_process.environment(
+                f"sqlite:///{self.store}", self.account, relay, IMAP__POLL_SECONDS="5"
+            )
+        )
         self.crowd = invitees.Crowd(mail, relay, seed)
         self.meetings: dict[str, checker.Meeting] = {}
         """By the key of the follow-up."""
@@ -97,16 +112,25 @@ class Site:
     def invite(self, guests: int) -> None:
         """The CRM adds a follow-up with so many participants, in one transaction."""
         key = f"f{len(self.meetings)}"
-        start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(days=30, hours=len(self.meetings))
-        rows = [(key, f"{self.account.username}-guest{len(self.guests) + number}@{DOMAIN}") for number in range(guests)]
+        start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(
+            days=30, hours=len(self.meetings)
+        )
+        rows = [
+            (key, f"{self.account.username}-guest{len(self.guests) + number}@{DOMAIN}")
+            for number in range(guests)
+        ]
         self.meetings[key] = checker.Meeting(start)
         for _, address in rows:
             self.guests[address] = key
             self.crowd.expect(address)
         with closing(sqlite3.connect(self.store, timeout=60)) as connection, connection:
-            connection.execute("INSERT INTO follow_up (key, title, start_at, end_at, timezone) VALUES (?, ?, ?, ?, 'Europe/Oslo')",
-                               (key, f"Møte {key}", _text(start), _text(start + LONG)))
-            connection.executemany("INSERT INTO participant (follow_up, email, email_invite) VALUES (?, ?, true)", rows)
+            connection.execute(
+                "INSERT INTO follow_up (key, title, start_at, end_at, timezone) VALUES (?, ?, ?, ?, 'Europe/Oslo')",
+                (key, f"Møte {key}", _text(start), _text(start + LONG)),
+            )
+            connection.executemany(
+                "INSERT INTO participant (follow_up, email, email_invite) VALUES (?, ?, true)", rows
+            )
 
     def change(self, chance: random.Random) -> None:
         """The CRM moves or cancels a follow-up, whatever is under way about it."""
@@ -120,11 +144,15 @@ class Site:
         else:
             meeting.cancelled = True
         with closing(sqlite3.connect(self.store, timeout=60)) as connection, connection:
-            connection.execute("UPDATE follow_up SET start_at = ?, end_at = ?, cancelled = ? WHERE key = ?",
-                               (_text(meeting.start), _text(meeting.start + LONG), meeting.cancelled, key))
+            connection.execute(
+                "UPDATE follow_up SET start_at = ?, end_at = ?, cancelled = ? WHERE key = ?",
+                (_text(meeting.start), _text(meeting.start + LONG), meeting.cancelled, key),
+            )
 
     def write(self, groups: Sequence[int], changes: int, chance: random.Random) -> None:
-        """What the CRM does in a while: follow-ups with so many participants, and so many changes."""
+        """What the CRM does in a while: follow-ups with so many participants, and so many
+        changes.
+        """
         for guests in groups:
             self.invite(guests)
         for _ in range(changes):
@@ -133,8 +161,14 @@ class Site:
     def counts(self, store: Path | None = None) -> tuple[dict[str, int], dict[str, int]]:
         """Letters by state and messages by outcome, as the store (or a copy of it) has them now."""
         with closing(sqlite3.connect(store or self.store, timeout=60)) as connection:
-            letters = dict(connection.execute("SELECT state, count(*) FROM outbox GROUP BY state").fetchall())
-            messages = dict(connection.execute("SELECT coalesce(outcome, 'unfinished'), count(*) FROM inbox GROUP BY 1").fetchall())
+            letters = dict(
+                connection.execute("SELECT state, count(*) FROM outbox GROUP BY state").fetchall()
+            )
+            messages = dict(
+                connection.execute(
+                    "SELECT coalesce(outcome, 'unfinished'), count(*) FROM inbox GROUP BY 1"
+                ).fetchall()
+            )
         return letters, messages
 
     def done(self) -> tuple[int, int]:
@@ -143,21 +177,32 @@ class Site:
         return sum(letters.values()), sum(messages.values()) - messages.get("unfinished", 0)
 
     def wait_a_little(self, wanted: Callable[[], bool]) -> None:
-        """For work that may not come: perhaps nobody has anything to send or to answer at present."""
+        """For work that may not come: perhaps nobody has anything to send or to answer at
+        present.
+        """
         deadline = time.monotonic() + LITTLE_SECONDS
         while not wanted() and time.monotonic() < deadline and self.gateway.lives(0.003):
             pass
 
     def quiet(self) -> bool:
-        """Nothing is owed any more, in either direction. Looks along the way of a letter and an answer, so nothing slips by."""
+        """Nothing is owed any more, in either direction. Looks along the way of a letter and an
+        answer, so nothing slips by.
+        """
         if not self.crowd.up_to_date():
             return False
         given = sum(one.copies for one in self.crowd.given)
         with closing(sqlite3.connect(self.store, timeout=60)) as connection:
             settled = connection.execute(
                 "SELECT (SELECT count(*) FROM change_mark) = 0 AND (SELECT count(*) FROM inbox WHERE outcome IS NOT NULL) = ? "
-                "AND NOT EXISTS (SELECT * FROM outbox WHERE state NOT IN ('sent', 'superseded'))", (given,)).fetchone()[0]
-        return bool(settled) and self.waiting_mail() == 0 and self.crowd.relay.queued() == 0 and self.crowd.up_to_date()
+                "AND NOT EXISTS (SELECT * FROM outbox WHERE state NOT IN ('sent', 'superseded'))",
+                (given,),
+            ).fetchone()[0]
+        return (
+            bool(settled)
+            and self.waiting_mail() == 0
+            and self.crowd.relay.queued() == 0
+            and self.crowd.up_to_date()
+        )
 
     def waiting_mail(self) -> int:
         """Messages in the gateway's INBOX."""
@@ -174,11 +219,16 @@ class Site:
         while not wanted():
             if self.crowd.failure is not None:
                 self.crowd.finish()
-            ended = not self.gateway.lives(LOOK_SECONDS) if self.gateway.started else self._pause.wait(LOOK_SECONDS)
+            ended = (
+                not self.gateway.lives(LOOK_SECONDS)
+                if self.gateway.started
+                else self._pause.wait(LOOK_SECONDS)
+            )
             if ended or time.monotonic() > deadline:
                 raise gateway_process.NeverCame(
                     f"never came: {what} (seed {self.crowd.seed}); {self.counts()}, {len(self.guests)} invited, "
-                    f"{len(self.crowd.given)} answers, {self.waiting_mail()} in INBOX\n{self.gateway.tail()}")
+                    f"{len(self.crowd.given)} answers, {self.waiting_mail()} in INBOX\n{self.gateway.tail()}"
+                )
 
     def finish(self) -> None:
         """The daemon brings everything to its end by itself, and the invitees fall silent."""
@@ -195,7 +245,9 @@ class Site:
         return target / "store.db"
 
     def examine(self, copy: Path) -> list[str]:
-        """What is wrong with a copy: it must open, be sound, and know every message that has been moved away already."""
+        """What is wrong with a copy: it must open, be sound, and know every message that has been
+        moved away already.
+        """
         found = checker.integrity(copy)
         moved = checker.message_ids(self.account.raw_messages("Processed"))
         if unknown := moved - checker.dealt_with(copy):
@@ -226,15 +278,28 @@ class Site:
         """What the checker judges, beside the store."""
         return {
             "meetings": {address: self.meetings[key] for address, key in self.guests.items()},
-            "letters": {address: [path.read_bytes() for path in invitees.arrived(self.mail, address)] for address in self.guests},
+            "letters": {
+                address: [path.read_bytes() for path in invitees.arrived(self.mail, address)]
+                for address in self.guests
+            },
             "folders": {name: self.account.raw_messages(name) for name in self.account.folders()},
-            "given": self.crowd.given}
+            "given": self.crowd.given,
+        }
 
 
-def run(mail: dovecot.Server, relay: postfix.Server, *, kills: int, invitations: int, changes: int, seed: int,
-        tell: Callable[[object], None] = lambda _: None) -> Report:
-    """The whole fault run. `tell` gets each kill as it happens. What is wrong stands in the report; a daemon that does not
-    finish raises NeverCame."""
+def run(
+    mail: dovecot.Server,
+    relay: postfix.Server,
+    *,
+    kills: int,
+    invitations: int,
+    changes: int,
+    seed: int,
+    tell: Callable[[object], None] = lambda _: None,
+) -> Report:
+    """The whole fault run. `tell` gets each kill as it happens. What is wrong stands in the report;
+    a daemon that does not finish raises NeverCame.
+    """
     report, chance, began = Report(seed), random.Random(seed), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="faults-") as directory:
         site = Site(Path(directory), mail, relay, seed)
@@ -242,19 +307,27 @@ def run(mail: dovecot.Server, relay: postfix.Server, *, kills: int, invitations:
         gateway.command("db", "upgrade")
         site.crowd.start()
         try:
-            lives = zip(shares(invitations, kills + 1, chance), shares(changes, kills + 1, chance), strict=True)
+            lives = zip(
+                shares(invitations, kills + 1, chance),
+                shares(changes, kills + 1, chance),
+                strict=True,
+            )
             for number, (guests, changed) in enumerate(lives):
                 some = groups(guests, chance)
-                site.write(some[:len(some) // 2], changed // 2, chance)
+                site.write(some[: len(some) // 2], changed // 2, chance)
                 before = gateway.start(wait=number == kills)
-                write_more = partial(site.write, some[len(some) // 2:], changed - changed // 2, chance)
+                write_more = partial(
+                    site.write, some[len(some) // 2 :], changed - changed // 2, chance
+                )
                 if number == kills:
                     write_more()
                     break
                 moment = _until_killed(site, before, chance, write_more)
                 gateway.kill()
                 report.kills.append(Kill(number + 1, moment, *site.counts()))
-                report.verdict.problems += [f"after kill {number + 1}: {one}" for one in site.examine(site.copy("copy"))]
+                report.verdict.problems += [
+                    f"after kill {number + 1}: {one}" for one in site.examine(site.copy("copy"))
+                ]
                 tell(report.kills[-1])
             site.finish()
             if (code := gateway.stop()) != 0:
@@ -270,9 +343,13 @@ def run(mail: dovecot.Server, relay: postfix.Server, *, kills: int, invitations:
     return report
 
 
-def _until_killed(site: Site, before: int, chance: random.Random, write: Callable[[], object]) -> str:
+def _until_killed(
+    site: Site, before: int, chance: random.Random, write: Callable[[], object]
+) -> str:
     """Let the daemon live until a random moment, often amid work; returns what moment that was."""
-    kind = chance.choice(("starting", "any time", "sending", "sending", "delivery", "receiving", "receiving"))
+    kind = chance.choice(
+        ("starting", "any time", "sending", "sending", "delivery", "receiving", "receiving")
+    )
     offset = chance.uniform(0, 0.15)
     if kind == "starting":
         write()
@@ -319,17 +396,31 @@ def _counts(numbers: dict[str, int]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.faults.kill", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.faults.kill", description=(__doc__ or "").split("\n")[0]
+    )
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--invitations", type=int, default=500)
-    parser.add_argument("--changes", type=int, default=0, help="so many follow-ups are moved or cancelled along the way")
+    parser.add_argument(
+        "--changes",
+        type=int,
+        default=0,
+        help="so many follow-ups are moved or cancelled along the way",
+    )
     parser.add_argument("--seed", type=int, default=None, help="repeat the run that printed it")
     options = parser.parse_args(arguments)
     seed = options.seed if options.seed is not None else secrets.randbelow(10**6)
     print(f"seed {seed}", flush=True)
     with dovecot.running() as mail, postfix.running(mail) as relay:
-        report = run(mail, relay, kills=options.kills, invitations=options.invitations, changes=options.changes, seed=seed,
-                     tell=lambda kill: print(kill, flush=True))
+        report = run(
+            mail,
+            relay,
+            kills=options.kills,
+            invitations=options.invitations,
+            changes=options.changes,
+            seed=seed,
+            tell=lambda kill: print(kill, flush=True),
+        )
     print(report)
     return 1 if report.verdict.problems else 0
 

@@ -1,4 +1,5 @@
-"""Nothing is lost and nothing happens twice: killed at random moments, copied at random moments, stopped in the middle.
+"""Nothing is lost and nothing happens twice: killed at random moments, copied at random moments,
+stopped in the middle.
 
 The same as `python -m tests.faults.kill`, shorter. A failure names its seed; FAULT_SEED repeats it.
 """
@@ -34,7 +35,9 @@ def seed() -> int:
 
 
 @pytest.fixture
-def site(tmp_path: Path, dovecot: dovecot_server.Server, postfix: postfix_server.Server, seed: int) -> Iterator[kill.Site]:
+def site(
+    tmp_path: Path, dovecot: dovecot_server.Server, postfix: postfix_server.Server, seed: int
+) -> Iterator[kill.Site]:
     """A site whose store is made and whose daemon does not run yet."""
     made = kill.Site(tmp_path, dovecot, postfix, seed)
     made.gateway.command("db", "upgrade")
@@ -45,9 +48,12 @@ def site(tmp_path: Path, dovecot: dovecot_server.Server, postfix: postfix_server
         made.crowd.finish()
 
 
-@pytest.mark.parametrize("changes", [pytest.param(0, id="invited"), pytest.param(12, id="moved-and-cancelled")])
+@pytest.mark.parametrize(
+    "changes", [pytest.param(0, id="invited"), pytest.param(12, id="moved-and-cancelled")]
+)
 def test_killed_again_and_again_it_loses_nothing_and_repeats_nothing(
-        changes: int, dovecot: dovecot_server.Server, postfix: postfix_server.Server, seed: int) -> None:
+    changes: int, dovecot: dovecot_server.Server, postfix: postfix_server.Server, seed: int
+) -> None:
     report = kill.run(dovecot, postfix, kills=6, invitations=60, changes=changes, seed=seed)
     assert report.verdict.problems == [], str(report)
     assert len(report.kills) == 6
@@ -55,8 +61,12 @@ def test_killed_again_and_again_it_loses_nothing_and_repeats_nothing(
     assert report.verdict.numbers["applications"] > 0
 
 
-def test_a_copy_made_at_any_moment_is_sound_and_knows_what_was_moved_away(site: kill.Site, seed: int) -> None:
-    """As a power cut would leave it: the process is halted, the file and its -wal are copied, the process goes on."""
+def test_a_copy_made_at_any_moment_is_sound_and_knows_what_was_moved_away(
+    site: kill.Site, seed: int
+) -> None:
+    """As a power cut would leave it: the process is halted, the file and its -wal are copied, the
+    process goes on.
+    """
     chance = random.Random(seed)
     site.crowd.start()
     site.gateway.start()
@@ -79,7 +89,9 @@ def test_a_copy_made_at_any_moment_is_sound_and_knows_what_was_moved_away(site: 
 
 
 def test_stopped_in_the_middle_it_puts_its_work_down_in_order(site: kill.Site) -> None:
-    """SIGTERM while letters leave: the daemon ends within its grace, nothing is in flight, and the next start repeats nothing."""
+    """SIGTERM while letters leave: the daemon ends within its grace, nothing is in flight, and the
+    next start repeats nothing.
+    """
     for _ in range(10):
         site.invite(16)
     site.gateway.start()
@@ -100,7 +112,9 @@ def test_stopped_in_the_middle_it_puts_its_work_down_in_order(site: kill.Site) -
 
 
 def test_the_checker_finds_what_it_is_for(site: kill.Site) -> None:
-    """A judge that finds nothing wrong must be able to: each fault is planted into a finished run and must be named."""
+    """A judge that finds nothing wrong must be able to: each fault is planted into a finished run
+    and must be named.
+    """
     site.invite(6)
     site.crowd.start()
     site.gateway.start()
@@ -116,26 +130,38 @@ def test_the_checker_finds_what_it_is_for(site: kill.Site) -> None:
 
     assert f"{first} got no letter" in found(letters=letters | {first: []})
     other = letters[first][0].replace(b"Message-ID: <", b"Message-ID: <another-")
-    assert f"{first} got 1 letters that say nothing new" in found(letters=letters | {first: [*letters[first], other]})
+    assert f"{first} got 1 letters that say nothing new" in found(
+        letters=letters | {first: [*letters[first], other]}
+    )
     altered = letters[first][0].replace(b"Subject: ", b"Subject:  ")
     assert "in different wordings" in found(letters=letters | {first: [*letters[first], altered]})
     again = b"Received: from elsewhere\r\n\tby here\r\n" + letters[first][0]
     assert found(letters=letters | {first: [*letters[first], again]}) == ""
     later = replace(meetings[first], start=meetings[first].start + timedelta(hours=1), moves=1)
     assert f"{first} was last told REQUEST" in found(meetings=meetings | {first: later})
-    assert f"{first} was not told that" in found(meetings=meetings | {first: replace(meetings[first], cancelled=True)})
+    assert f"{first} was not told that" in found(
+        meetings=meetings | {first: replace(meetings[first], cancelled=True)}
+    )
     assert "arrived and is not in the outbox" in found(letters=letters | {first: letters[second]})
-    assert "1 messages are left in INBOX" in found(folders=folders | {"INBOX": folders["Processed"][:1]})
+    assert "1 messages are left in INBOX" in found(
+        folders=folders | {"INBOX": folders["Processed"][:1]}
+    )
     assert "too many" in found(folders=folders | {"Processed": folders["Processed"][1:]})
-    assert "answers were put into {'Review'" in found(folders=folders | {"Review": folders["Processed"][:1]})
+    assert "answers were put into {'Review'" in found(
+        folders=folders | {"Review": folders["Processed"][:1]}
+    )
     for statement, words in (
-            ("UPDATE outbox SET state = 'sending'", "the outbox holds {'sending'"),
-            ("UPDATE inbox SET outcome = NULL WHERE id = 1", "has no outcome"),
-            ("UPDATE inbox SET outcome = 'ignored' WHERE id = 1", "'ignored': 1"),
-            ("DELETE FROM inbox WHERE id = 1", "too few"),
-            ("INSERT INTO journal (event, participant, message, before, after) SELECT 'applied', participant, message, "
-             "'invitation', 'seen' FROM journal WHERE message = 1", "was applied 2 times"),
-            ("UPDATE participant SET code = 5 WHERE id = 1", f"{first} said"),
-            ("INSERT INTO change_mark (follow_up) VALUES ('f1')", "1 changes were never planned")):
+        ("UPDATE outbox SET state = 'sending'", "the outbox holds {'sending'"),
+        ("UPDATE inbox SET outcome = NULL WHERE id = 1", "has no outcome"),
+        ("UPDATE inbox SET outcome = 'ignored' WHERE id = 1", "'ignored': 1"),
+        ("DELETE FROM inbox WHERE id = 1", "too few"),
+        (
+            "INSERT INTO journal (event, participant, message, before, after) SELECT 'applied', participant, message, "
+            "'invitation', 'seen' FROM journal WHERE message = 1",
+            "was applied 2 times",
+        ),
+        ("UPDATE participant SET code = 5 WHERE id = 1", f"{first} said"),
+        ("INSERT INTO change_mark (follow_up) VALUES ('f1')", "1 changes were never planned"),
+    ):
         with site.altered(statement):
             assert words in found(), statement

@@ -1,11 +1,13 @@
 """Real servers and real mail clients for the tests, from Debian's packages.
 
-`postgres`, `dovecot` and `postfix` each start one server on loopback, on ports picked at run time, in a directory of
-its own, and end it. `gnus`, `horde`, `aerc` and `thunderbird` are invitees that read their mailbox and answer by themselves;
-`chromium` is the browser. `fixtures` hands them to the tests (`pytest_plugins = ["tests.rig.fixtures"]`).
+`postgres`, `dovecot` and `postfix` each start one server on loopback, on ports picked at run time,
+in a directory of its own, and end it. `gnus`, `horde`, `aerc` and `thunderbird` are invitees that
+read their mailbox and answer by themselves; `chromium` is the browser. `fixtures` hands them to the
+tests (`pytest_plugins = ["tests.rig.fixtures"]`).
 
-A missing program fails the test where the environment variable CI is set and skips it with a loud reason elsewhere;
-`fixtures` repeats what was missing at the end of the run. `packages.txt` lists the packages.
+A missing program fails the test where the environment variable CI is set and skips it with a loud
+reason elsewhere; `fixtures` repeats what was missing at the end of the run. `packages.txt` lists
+the packages.
 """
 
 from __future__ import annotations
@@ -28,8 +30,9 @@ missing: dict[str, str] = {}
 def need(program: str, debian_package: str) -> str:
     """Path of a program or file that `debian_package` installs.
 
-    `program` is a name to look up in PATH, or an absolute path that may hold wildcards (the highest version wins).
-    Where it is missing, the test fails if CI is set and is skipped otherwise; this function does not return then.
+    `program` is a name to look up in PATH, or an absolute path that may hold wildcards (the highest
+    version wins). Where it is missing, the test fails if CI is set and is skipped otherwise; this
+    function does not return then.
     """
     if program.startswith("/"):
         found = sorted((str(path) for path in Path("/").glob(program[1:])), key=_version)
@@ -42,7 +45,9 @@ def need(program: str, debian_package: str) -> str:
 
 
 def unavailable(what: str, remedy: str) -> NoReturn:
-    """End the running test because `what` is not to be had here: failed in CI, skipped elsewhere."""
+    """End the running test because `what` is not to be had here: failed in CI, skipped
+    elsewhere.
+    """
     missing[what] = remedy
     reason = f"NOT TESTED AGAINST THE REAL THING: {what} is missing here; {remedy}"
     if os.environ.get("CI"):

@@ -1,7 +1,8 @@
 """aerc as an invitee: reads INBOX by IMAP, answers the newest invitation by SMTP with its own code.
 
-It has a screen and no batch mode, so it gets a terminal and the keys that its user would press. What aerc's answers look
-like: mixed(alternative(text, calendar)), In-Reply-To set, DTSTAMP of now, an instance's RECURRENCE-ID kept.
+It has a screen and no batch mode, so it gets a terminal and the keys that its user would press.
+What aerc's answers look like: mixed(alternative(text, calendar)), In-Reply-To set, DTSTAMP of now,
+an instance's RECURRENCE-ID kept.
 """
 
 from __future__ import annotations
@@ -60,23 +61,39 @@ _COMPLAINT = r"(?i)(?:no invitation|error|failed|refused|unknown|invalid)[^\n]*\
 
 
 def answer(invitee: mailbox.Mailbox, via: postfix.Server, action: str) -> None:
-    """Answer the newest invitation in the invitee's INBOX with `action`, one of ACTIONS, sending through `via`.
+    """Answer the newest invitation in the invitee's INBOX with `action`, one of ACTIONS, sending
+    through `via`.
 
-    Returns when the answer is handed over. Raises process.StartError with aerc's screen if there is no invitation or
-    anything else goes wrong.
+    Returns when the answer is handed over. Raises process.StartError with aerc's screen if there is
+    no invitation or anything else goes wrong.
     """
     program = rig.need("aerc", "aerc")
     messages = [mailbox.parse(raw) for raw in invitee.raw_messages()]
-    newest = next((back for back, message in enumerate(reversed(messages))
-                   if "\nMETHOD:REQUEST\n" in mailbox.calendar_of(message)), None)
+    newest = next(
+        (
+            back
+            for back, message in enumerate(reversed(messages))
+            if "\nMETHOD:REQUEST\n" in mailbox.calendar_of(message)
+        ),
+        None,
+    )
     if newest is None:
         raise process.StartError(f"no invitation in the INBOX of {invitee.username}")
     with process.private_directory("aerc") as home:
         _configure(home, invitee, via)
-        env = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(home), "XDG_CONFIG_HOME": str(home / "config"),
-               "XDG_RUNTIME_DIR": str(home), "LANG": "C.UTF-8", "TZ": "Europe/Oslo"}
+        env = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": str(home),
+            "XDG_CONFIG_HOME": str(home / "config"),
+            "XDG_RUNTIME_DIR": str(home),
+            "LANG": "C.UTF-8",
+            "TZ": "Europe/Oslo",
+        }
         with terminal.running([program], what=f"aerc ({action})", env=env, cwd=home) as screen:
-            screen.wait(rf"(?:\d{{4}}-\d\d-\d\d [^\n]*\n[^\n]*){{{min(len(messages), _VISIBLE)}}}", failing=_COMPLAINT)
+            screen.wait(
+                rf"(?:\d{{4}}-\d\d-\d\d [^\n]*\n[^\n]*){{{min(len(messages), _VISIBLE)}}}",
+                failing=_COMPLAINT,
+            )
             screen.press(f":select {newest}\r{COMMANDS[action]}\r")
             screen.wait(r"Send this email\?", failing=_COMPLAINT)
             screen.press("y")

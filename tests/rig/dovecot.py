@@ -1,8 +1,9 @@
 """A Dovecot of its own: IMAP for reading, LMTP for delivery, SASL for Postfix.
 
-Every user name exists, with the password `PASSWORD`; a mailbox comes into being at first use. The domain is no part of
-the name: `invites`, `invites@crm.example` and `Invites+token@crm.example` are the mailbox `invites`. Mail is kept as
-Maildir under `home(user)`. IDLE, MOVE and UIDPLUS are on, as in Debian's own configuration.
+Every user name exists, with the password `PASSWORD`; a mailbox comes into being at first use. The
+domain is no part of the name: `invites`, `invites@crm.example` and `Invites+token@crm.example` are
+the mailbox `invites`. Mail is kept as Maildir under `home(user)`. IDLE, MOVE and UIDPLUS are on, as
+in Debian's own configuration.
 
 Runs as Debian's system users when started by root, as ourselves otherwise.
 """
@@ -106,7 +107,9 @@ service auth {{
 """
 
 # What Debian's packages chroot needs root; an ordinary user's server runs without.
-_ORDINARY_USER = "\n".join(f"service {name} {{\n  chroot =\n}}" for name in ("anvil", "stats", "imap-urlauth-login"))
+_ORDINARY_USER = "\n".join(
+    f"service {name} {{\n  chroot =\n}}" for name in ("anvil", "stats", "imap-urlauth-login")
+)
 
 
 @dataclass
@@ -127,7 +130,9 @@ class Server:
     def mailbox(self, user: str, domain: str, name: str = "") -> Mailbox:
         """The mailbox of this user; `name` is the display name of its owner."""
         address = f"{user}@{domain}"
-        return Mailbox("127.0.0.1", self.imap_port, user, PASSWORD, address, name or user.capitalize())
+        return Mailbox(
+            "127.0.0.1", self.imap_port, user, PASSWORD, address, name or user.capitalize()
+        )
 
     def new_mailbox(self, user: str, domain: str, name: str = "") -> Mailbox:
         """A mailbox no other test uses: `user` with a number behind."""
@@ -135,7 +140,9 @@ class Server:
 
     def start(self) -> None:
         """Start after `stop` or `daemon.kill`, on the same ports with the same mail."""
-        self.daemon.start(lambda: all(map(process.listening, (self.imap_port, self.lmtp_port, self.sasl_port))))
+        self.daemon.start(
+            lambda: all(map(process.listening, (self.imap_port, self.lmtp_port, self.sasl_port)))
+        )
 
     def stop(self) -> None:
         """Stop; open connections are ended with BYE."""
@@ -146,7 +153,8 @@ class Server:
 def running(extra: str = "") -> Iterator[Server]:
     """A new Dovecot, started; stopped and removed at the end.
 
-    `extra` is put at the end of the configuration and overrides what stands before it (`mail_plugins = …`, `ssl = …`).
+    `extra` is put at the end of the configuration and overrides what stands before it
+    (`mail_plugins = …`, `ssl = …`).
     """
     program = rig.need("dovecot", "dovecot-core")
     rig.need("/usr/lib/dovecot/imap", "dovecot-imapd")
@@ -160,15 +168,29 @@ def running(extra: str = "") -> Iterator[Server]:
         process.give(mail, "mail" if root else None)
         imap_port, lmtp_port, sasl_port = (process.free_port() for _ in range(3))
         configuration = directory / "dovecot.conf"
-        configuration.write_text(_CONFIGURATION.format(
-            directory=directory, password=PASSWORD, imap_port=imap_port, lmtp_port=lmtp_port, sasl_port=sasl_port,
-            internal_user="dovecot" if root else ours.pw_name, internal_group="dovecot" if root else our_group,
-            login_user="dovenull" if root else ours.pw_name,
-            mail_user="mail" if root else ours.pw_name, mail_group="mail" if root else our_group,
-            chroot="" if root else "chroot =", user="user = mail" if root else "",
-            extra=extra if root else _ORDINARY_USER + "\n" + extra))
-        daemon = process.Daemon("dovecot", [program, "-F", "-c", str(configuration)],
-                                log=directory / "output.log", logs=[directory / "dovecot.log"])
+        configuration.write_text(
+            _CONFIGURATION.format(
+                directory=directory,
+                password=PASSWORD,
+                imap_port=imap_port,
+                lmtp_port=lmtp_port,
+                sasl_port=sasl_port,
+                internal_user="dovecot" if root else ours.pw_name,
+                internal_group="dovecot" if root else our_group,
+                login_user="dovenull" if root else ours.pw_name,
+                mail_user="mail" if root else ours.pw_name,
+                mail_group="mail" if root else our_group,
+                chroot="" if root else "chroot =",
+                user="user = mail" if root else "",
+                extra=extra if root else _ORDINARY_USER + "\n" + extra,
+            )
+        )
+        daemon = process.Daemon(
+            "dovecot",
+            [program, "-F", "-c", str(configuration)],
+            log=directory / "output.log",
+            logs=[directory / "dovecot.log"],
+        )
         server = Server(directory, imap_port, lmtp_port, sasl_port, daemon)
         server.start()
         try:

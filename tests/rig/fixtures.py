@@ -34,7 +34,9 @@ def postgres_url(postgres: postgres_server.Cluster) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def dovecot() -> Iterator[dovecot_server.Server]:
-    """A Dovecot for the whole run; a test that stops it must start it again, or better start its own."""
+    """A Dovecot for the whole run; a test that stops it must start it again, or better start its
+    own.
+    """
     with dovecot_server.running() as server:
         yield server
 
@@ -54,9 +56,13 @@ def invites(dovecot: dovecot_server.Server) -> mailbox.Mailbox:
 
 @pytest.fixture
 def new_invitee(dovecot: dovecot_server.Server) -> NewInvitee:
-    """Makes fresh mailboxes in invitees' domains: `new_invitee("kari", "Kari Nordmann", domain="ext.example")`."""
+    """Makes fresh mailboxes in invitees' domains: `new_invitee("kari", "Kari Nordmann",
+    domain="ext.example")`.
+    """
 
-    def make(user: str = "kari", name: str = "Kari Nordmann", domain: str = "ext.example") -> mailbox.Mailbox:
+    def make(
+        user: str = "kari", name: str = "Kari Nordmann", domain: str = "ext.example"
+    ) -> mailbox.Mailbox:
         return dovecot.new_mailbox(user, domain, name)
 
     return make
@@ -71,6 +77,8 @@ def invitee(new_invitee: NewInvitee) -> mailbox.Mailbox:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say once more, where nobody overlooks it, what was not tested for want of a program."""
     if rig.missing:
-        terminalreporter.section("real servers missing: their tests did not run", red=True, bold=True)
+        terminalreporter.section(
+            "real servers missing: their tests did not run", red=True, bold=True
+        )
         for what, remedy in sorted(rig.missing.items()):
             terminalreporter.line(f"{what}: {remedy}")

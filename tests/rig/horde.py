@@ -1,7 +1,9 @@
-"""Horde (the iTIP library of Horde, IMP and Kolab) as an invitee: answers the newest invitation in INBOX by SMTP.
+"""Horde (the iTIP library of Horde, IMP and Kolab) as an invitee: answers the newest invitation in
+INBOX by SMTP.
 
-The PHP is in horde.php; only fetching the message is ours. What Horde's answers look like: multipart/alternative with
-the calendar as an attachment, no In-Reply-To, DTSTART shifted, an instance's RECURRENCE-ID lost.
+The PHP is in horde.php; only fetching the message is ours. What Horde's answers look like:
+multipart/alternative with the calendar as an attachment, no In-Reply-To, DTSTART shifted, an
+instance's RECURRENCE-ID lost.
 """
 
 from __future__ import annotations
@@ -16,10 +18,11 @@ ACTIONS = ("accept", "decline", "tentative")
 
 
 def answer(invitee: mailbox.Mailbox, via: postfix.Server, action: str) -> None:
-    """Answer the newest invitation in the invitee's INBOX with `action`, one of ACTIONS, sending through `via`.
+    """Answer the newest invitation in the invitee's INBOX with `action`, one of ACTIONS, sending
+    through `via`.
 
-    Returns when the answer is handed over. Raises process.StartError if there is no invitation or anything else goes
-    wrong, with what PHP printed.
+    Returns when the answer is handed over. Raises process.StartError if there is no invitation or
+    anything else goes wrong, with what PHP printed.
     """
     assert action in ACTIONS, action
     php = rig.need("php", "php-cli")
@@ -28,9 +31,15 @@ def answer(invitee: mailbox.Mailbox, via: postfix.Server, action: str) -> None:
     rig.need("/usr/share/php/Horde/Smtp.php", "php-horde-smtp")
     rig.need("/usr/share/php/Horde/Socket/Client.php", "php-horde-socket-client")
     rig.need("/usr/share/php/Horde/Autoloader.php", "php-horde-autoloader")
-    invitations = [raw for raw in invitee.raw_messages()
-                   if "\nMETHOD:REQUEST\n" in mailbox.calendar_of(mailbox.parse(raw))]
+    invitations = [
+        raw
+        for raw in invitee.raw_messages()
+        if "\nMETHOD:REQUEST\n" in mailbox.calendar_of(mailbox.parse(raw))
+    ]
     if not invitations:
         raise process.StartError(f"no invitation in the INBOX of {invitee.username}")
-    process.run([php, str(_SCRIPT), str(via.port), invitee.address, invitee.name, action],
-                what=f"Horde ({action})", stdin=invitations[-1])
+    process.run(
+        [php, str(_SCRIPT), str(via.port), invitee.address, invitee.name, action],
+        what=f"Horde ({action})",
+        stdin=invitations[-1],
+    )

@@ -1,4 +1,6 @@
-"""Mail::DKIM as the judge of signatures, with a zone file of the test's own in the place of DNS. RSA only."""
+"""Mail::DKIM as the judge of signatures, with a zone file of the test's own in the place of DNS.
+RSA only.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ _SCRIPT = Path(__file__).with_suffix(".pl")
 
 
 def verdicts(messages: Sequence[bytes], zone: str) -> list[str]:
-    """Of each message "pass", or what is wrong with its signature. `zone`: lines of a zone file, the whole of DNS.
+    """Of each message "pass", or what is wrong with its signature. `zone`: lines of a zone file,
+    the whole of DNS.
 
     Raises process.StartError with what Perl printed.
     """
@@ -21,4 +24,9 @@ def verdicts(messages: Sequence[bytes], zone: str) -> list[str]:
     with process.private_directory("mail-dkim") as folder:
         file = folder / "zone"
         file.write_text(zone, encoding="ascii")
-        return process.run([perl, str(_SCRIPT), str(file)], what="Mail::DKIM", stdin=b"\0".join(messages), cwd=folder).splitlines()
+        return process.run(
+            [perl, str(_SCRIPT), str(file)],
+            what="Mail::DKIM",
+            stdin=b"\0".join(messages),
+            cwd=folder,
+        ).splitlines()

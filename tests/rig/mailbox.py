@@ -1,6 +1,8 @@
-"""A mailbox as its owner or a test sees it: by IMAP, with the standard library, sharing nothing with the gateway.
+"""A mailbox as its owner or a test sees it: by IMAP, with the standard library, sharing nothing
+with the gateway.
 
-Waiting is IDLE (RFC 2177): the server wakes us, and a time limit ends the wait with an error that says what is there.
+Waiting is IDLE (RFC 2177): the server wakes us, and a time limit ends the wait with an error that
+says what is there.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 
 WAIT_SECONDS = 30.0
-"""How long to wait for mail before giving up; delivery takes a second at most on an idle machine."""
+"""How long to wait for mail before giving up; delivery takes a second at most on an idle machine.
+"""
 
 
 class NotArrived(AssertionError):
@@ -51,7 +54,9 @@ class Mailbox:
                 connection.logout()
 
     def messages(self, folder: str = "INBOX") -> list[EmailMessage]:
-        """All messages of a folder, oldest first; reading sets no flags. A folder that does not exist is empty."""
+        """All messages of a folder, oldest first; reading sets no flags. A folder that does not
+        exist is empty.
+        """
         return [parse(raw) for raw in self.raw_messages(folder)]
 
     def raw_messages(self, folder: str = "INBOX") -> list[bytes]:
@@ -61,8 +66,14 @@ class Mailbox:
                 return []
             return [raw for _, raw in _fetch(connection, 1)]
 
-    def wait_for(self, wanted: Callable[[EmailMessage], bool], count: int = 1, *, folder: str = "INBOX",
-                 seconds: float = WAIT_SECONDS) -> list[EmailMessage]:
+    def wait_for(
+        self,
+        wanted: Callable[[EmailMessage], bool],
+        count: int = 1,
+        *,
+        folder: str = "INBOX",
+        seconds: float = WAIT_SECONDS,
+    ) -> list[EmailMessage]:
         """The messages for which `wanted` is true, as soon as there are `count` of them.
 
         Raises NotArrived after `seconds`.
@@ -82,9 +93,14 @@ class Mailbox:
                     return found
                 left = deadline - time.monotonic()
                 if left <= 0 or not idle(connection, left):
-                    listing = "\n".join(f"  {m['From']} → {m['To']}: {m['Subject']}" for m in seen) or "  nothing"
-                    raise NotArrived(f"{len(found)} of {count} messages within {seconds:g} s in {folder} of "
-                                     f"{self.username}; there is\n{listing}")
+                    listing = (
+                        "\n".join(f"  {m['From']} → {m['To']}: {m['Subject']}" for m in seen)
+                        or "  nothing"
+                    )
+                    raise NotArrived(
+                        f"{len(found)} of {count} messages within {seconds:g} s in {folder} of "
+                        f"{self.username}; there is\n{listing}"
+                    )
 
     def append(self, raw: bytes, folder: str = "INBOX") -> None:
         """Put a message into a folder as another mail program would; creates the folder."""
@@ -96,13 +112,18 @@ class Mailbox:
         """Names of all folders."""
         with self.connect() as connection:
             lines = _expect(connection.list())
-        return sorted(line.decode().rsplit(' "/" ', 1)[1].strip('"') for line in lines if isinstance(line, bytes))
+        return sorted(
+            line.decode().rsplit(' "/" ', 1)[1].strip('"')
+            for line in lines
+            if isinstance(line, bytes)
+        )
 
 
 def idle(connection: imaplib.IMAP4, seconds: float) -> bool:
     """Wait in IDLE until the selected folder changes: True; or until `seconds` are over: False.
 
-    After False the connection is of no further use. (The standard library knows IDLE only from Python 3.14 on.)
+    After False the connection is of no further use. (The standard library knows IDLE only from
+    Python 3.14 on.)
     """
     connection.send(b"RIGIDLE IDLE\r\n")
     line = connection.readline()
@@ -132,7 +153,9 @@ def parse(raw: bytes) -> EmailMessage:
 
 
 def calendar_of(message: EmailMessage) -> str:
-    """The unfolded text of the first text/calendar part, lines ended by LF; empty if there is none."""
+    """The unfolded text of the first text/calendar part, lines ended by LF; empty if there is
+    none.
+    """
     for part in message.walk():
         if part.get_content_type() == "text/calendar":
             payload = part.get_payload(decode=True)

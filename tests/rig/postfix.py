@@ -1,4 +1,5 @@
-"""A Postfix of its own: what we send goes through it, and it produces what the world's mail servers produce.
+"""A Postfix of its own: what we send goes through it, and it produces what the world's mail servers
+produce.
 
 Domains (everything else is refused at RCPT with 550, nothing ever leaves the machine):
 
@@ -9,8 +10,8 @@ Domains (everything else is refused at RCPT with 550, nothing ever leaves the ma
 * `slow.example`: accepted, put off by the next server each time: after `DELAY_SECONDS` a report `Action: delayed`, and
   a bounce after maximal_queue_lifetime (an hour; a test that waits for it sets some seconds)
 
-`port` takes mail from anybody on loopback, `submission_port` only after signing in (any user, Dovecot's password),
-which fails while Dovecot is away. Needs root: Postfix drops privileges itself.
+`port` takes mail from anybody on loopback, `submission_port` only after signing in (any user,
+Dovecot's password), which fails while Dovecot is away. Needs root: Postfix drops privileges itself.
 """
 
 from __future__ import annotations
@@ -59,8 +60,7 @@ _SETTINGS = {
     "relay_transport": "error:5.1.2 no-outside",
     "transport_maps": "texthash:{directory}/etc/transport",
     "smtpd_relay_restrictions": "permit_mynetworks, reject",
-    "smtpd_recipient_restrictions":
-        "check_recipient_access texthash:{directory}/etc/refused, permit_mynetworks, reject",
+    "smtpd_recipient_restrictions": "check_recipient_access texthash:{directory}/etc/refused, permit_mynetworks, reject",
     # One copy per recipient: Dovecot then names each in Delivered-To.
     "lmtp_destination_recipient_limit": "1",
     "smtpd_sasl_type": "dovecot",
@@ -110,7 +110,8 @@ scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 """
 
-# Postfix changes its user to and fro, at which the kernel forgets to signal it when the test run dies; a shell does not.
+# Postfix changes its user to and fro, at which the kernel forgets to signal it when the test run
+# dies; a shell does not.
 _KEEPER = """trap 'kill $!' TERM; "$@" & wait $!; wait $!"""
 
 
@@ -131,13 +132,19 @@ class Server:
 
     def send(self, sender: str, recipients: list[str], message: bytes) -> None:
         """Hand over a message. Raises smtplib's errors if Postfix refuses it."""
-        with smtplib.SMTP("127.0.0.1", self.port, local_hostname="localhost", timeout=30) as connection:
+        with smtplib.SMTP(
+            "127.0.0.1", self.port, local_hostname="localhost", timeout=30
+        ) as connection:
             connection.sendmail(sender, recipients, message, mail_options=["BODY=8BITMIME"])
 
     def queued(self) -> int:
         """Number of messages Postfix holds at this moment."""
-        return sum(1 for name in ("maildrop", "incoming", "active", "deferred", "hold")
-                   for path in (self.directory / "queue" / name).rglob("*") if path.is_file())
+        return sum(
+            1
+            for name in ("maildrop", "incoming", "active", "deferred", "hold")
+            for path in (self.directory / "queue" / name).rglob("*")
+            if path.is_file()
+        )
 
     def start(self) -> None:
         """Start after `stop` or `daemon.kill`, on the same port with the same queue."""
@@ -149,12 +156,15 @@ class Server:
 
 
 @contextlib.contextmanager
-def running(mail: dovecot.Server, routes: Mapping[str, str] | None = None,
-            settings: Mapping[str, str] | None = None) -> Iterator[Server]:
+def running(
+    mail: dovecot.Server,
+    routes: Mapping[str, str] | None = None,
+    settings: Mapping[str, str] | None = None,
+) -> Iterator[Server]:
     """A new Postfix that delivers to `mail`, started; stopped and removed at the end.
 
-    `routes` adds or replaces transports per domain (`{"crm.example": "lmtp:inet:127.0.0.1:24024"}`), `settings` adds to
-    or replaces what is in main.cf.
+    `routes` adds or replaces transports per domain (`{"crm.example":
+    "lmtp:inet:127.0.0.1:24024"}`), `settings` adds to or replaces what is in main.cf.
     """
     master = rig.need("/usr/lib/postfix/sbin/master", "postfix")
     if not process.is_root():
@@ -167,25 +177,55 @@ def running(mail: dovecot.Server, routes: Mapping[str, str] | None = None,
         port, submission_port, elsewhere_port = (process.free_port() for _ in range(3))
         to_dovecot = f"lmtp:inet:127.0.0.1:{mail.lmtp_port}"
         elsewhere = f"smtp:[127.0.0.1]:{elsewhere_port}"
-        transports = {OURS: to_dovecot, **dict.fromkeys(INVITEES, to_dovecot),
-                      "bounce.example": elsewhere, "slow.example": elsewhere, **(routes or {})}
+        transports = {
+            OURS: to_dovecot,
+            **dict.fromkeys(INVITEES, to_dovecot),
+            "bounce.example": elsewhere,
+            "slow.example": elsewhere,
+            **(routes or {}),
+        }
         _write_table(configuration / "transport", transports)
-        _write_table(configuration / "refused", {
-            "refused.example": "550 5.1.1 User unknown", "greylist.example": "450 4.7.1 Greylisted, try again later"})
-        _write_table(configuration / "elsewhere", {
-            "bounce.example": "550 5.1.1 User unknown", "slow.example": "451 4.3.0 Mailbox temporarily unavailable"})
-        main = {key: value.format(directory=directory, sasl_port=mail.sasl_port) for key, value in _SETTINGS.items()}
+        _write_table(
+            configuration / "refused",
+            {
+                "refused.example": "550 5.1.1 User unknown",
+                "greylist.example": "450 4.7.1 Greylisted, try again later",
+            },
+        )
+        _write_table(
+            configuration / "elsewhere",
+            {
+                "bounce.example": "550 5.1.1 User unknown",
+                "slow.example": "451 4.3.0 Mailbox temporarily unavailable",
+            },
+        )
+        main = {
+            key: value.format(directory=directory, sasl_port=mail.sasl_port)
+            for key, value in _SETTINGS.items()
+        }
         (configuration / "main.cf").write_text(
-            "".join(f"{key} = {value}\n" for key, value in {**main, **(settings or {})}.items()))
-        (configuration / "master.cf").write_text(_MASTER.format(
-            directory=directory, port=port, submission_port=submission_port, elsewhere_port=elsewhere_port))
-        # Postfix waits until a file just written is two seconds old, lest somebody is still writing it.
+            "".join(f"{key} = {value}\n" for key, value in {**main, **(settings or {})}.items())
+        )
+        (configuration / "master.cf").write_text(
+            _MASTER.format(
+                directory=directory,
+                port=port,
+                submission_port=submission_port,
+                elsewhere_port=elsewhere_port,
+            )
+        )
+        # Postfix waits until a file just written is two seconds old, lest somebody is still writing
+        # it.
         for path in configuration.iterdir():
             os.utime(path, (0, 0))
         _make_queue(directory / "queue")
-        daemon = process.Daemon("postfix", ["sh", "-c", _KEEPER, "postfix", master, "-c", str(configuration), "-d"],
-                                log=directory / "output.log", logs=[directory / "postfix.log"],
-                                env={**os.environ, "MAIL_CONFIG": str(configuration)})
+        daemon = process.Daemon(
+            "postfix",
+            ["sh", "-c", _KEEPER, "postfix", master, "-c", str(configuration), "-d"],
+            log=directory / "output.log",
+            logs=[directory / "postfix.log"],
+            env={**os.environ, "MAIL_CONFIG": str(configuration)},
+        )
         server = Server(directory, port, submission_port, daemon)
         server.start()
         try:
@@ -196,11 +236,27 @@ def running(mail: dovecot.Server, routes: Mapping[str, str] | None = None,
 
 def _make_queue(queue: Path) -> None:
     # What `postfix check` makes of Debian's postfix-files; it takes two seconds, this none.
-    for name in ("active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming", "private", "saved",
-                 "trace", "maildrop", "public", "pid"):
+    for name in (
+        "active",
+        "bounce",
+        "corrupt",
+        "defer",
+        "deferred",
+        "flush",
+        "hold",
+        "incoming",
+        "private",
+        "saved",
+        "trace",
+        "maildrop",
+        "public",
+        "pid",
+    ):
         (queue / name).mkdir()
         if name != "pid":
-            shutil.chown(queue / name, "postfix", "postdrop" if name in ("maildrop", "public") else "root")
+            shutil.chown(
+                queue / name, "postfix", "postdrop" if name in ("maildrop", "public") else "root"
+            )
         (queue / name).chmod({"maildrop": 0o730, "public": 0o710, "pid": 0o755}.get(name, 0o700))
 
 

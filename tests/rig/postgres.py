@@ -1,8 +1,8 @@
 """A PostgreSQL cluster of its own, and a fresh database per test.
 
-Runs as the user `postgres` when started by root (the server refuses root), as ourselves otherwise. Waiting for the disk
-is switched off (fsync, full_page_writes): killing processes, the server's too, loses nothing by that; only pulling the
-machine's plug would.
+Runs as the user `postgres` when started by root (the server refuses root), as ourselves otherwise.
+Waiting for the disk is switched off (fsync, full_page_writes): killing processes, the server's too,
+loses nothing by that; only pulling the machine's plug would.
 """
 
 from __future__ import annotations
@@ -69,9 +69,11 @@ class Cluster:
             self.drop_database(url)
 
     def template(self, name: str, prepare: Callable[[str], None]) -> str:
-        """A database to copy from, made once: `prepare(url)` fills it (migrations, say) and leaves no connection open.
+        """A database to copy from, made once: `prepare(url)` fills it (migrations, say) and leaves
+        no connection open.
 
-        Returns the name to give as `template`; copying takes some ten milliseconds, migrating much longer.
+        Returns the name to give as `template`; copying takes some ten milliseconds, migrating much
+        longer.
         """
         if name not in self._templates:
             self._execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0"), name)
@@ -86,7 +88,8 @@ class Cluster:
     def start(self) -> None:
         """Start after `stop` or `daemon.kill`, on the same port with the same data.
 
-        Backends have sessions of their own: after a kill they see by themselves that their server is gone, and leave its memory.
+        Backends have sessions of their own: after a kill they see by themselves that their server
+        is gone, and leave its memory.
         """
         deadline = time.monotonic() + BACKENDS_LEAVE_SECONDS
         while True:
@@ -94,7 +97,10 @@ class Cluster:
                 self.daemon.start(self._ready)
                 return
             except process.StartError as error:
-                if "pre-existing shared memory block" not in str(error) or time.monotonic() > deadline:
+                if (
+                    "pre-existing shared memory block" not in str(error)
+                    or time.monotonic() > deadline
+                ):
                     raise
 
     def stop(self) -> None:
@@ -126,17 +132,40 @@ def running() -> Iterator[Cluster]:
         for path in (directory, password_file):
             process.give(path, user)
         process.run(
-            [*process.as_user(user), str(binaries / "initdb"), "--no-sync", "--pgdata", str(data),
-             "--username", _OWNER, "--pwfile", str(password_file), "--auth", "scram-sha-256",
-             "--encoding", "UTF8", "--locale", "C.UTF-8"],
-            what="initdb", cwd=directory)
+            [
+                *process.as_user(user),
+                str(binaries / "initdb"),
+                "--no-sync",
+                "--pgdata",
+                str(data),
+                "--username",
+                _OWNER,
+                "--pwfile",
+                str(password_file),
+                "--auth",
+                "scram-sha-256",
+                "--encoding",
+                "UTF8",
+                "--locale",
+                "C.UTF-8",
+            ],
+            what="initdb",
+            cwd=directory,
+        )
         port = process.free_port()
         settings = {**_SETTINGS, "port": str(port), "unix_socket_directories": str(directory)}
         daemon = process.Daemon(
             "postgres",
-            [str(binaries / "postgres"), "-D", str(data), *(f"--{key}={value}" for key, value in settings.items())],
-            log=directory / "postgres.log", user=user,
-            stop_signal=signal.SIGINT)  # fast shutdown; SIGTERM would wait for every client to leave
+            [
+                str(binaries / "postgres"),
+                "-D",
+                str(data),
+                *(f"--{key}={value}" for key, value in settings.items()),
+            ],
+            log=directory / "postgres.log",
+            user=user,
+            stop_signal=signal.SIGINT,
+        )  # fast shutdown; SIGTERM would wait for every client to leave
         cluster = Cluster(port, binaries, daemon)
         cluster.start()
         try:

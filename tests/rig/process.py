@@ -1,7 +1,8 @@
-"""Foreground server processes: private directories, free ports, readiness, a clear error, a certain end.
+"""Foreground server processes: private directories, free ports, readiness, a clear error, a certain
+end.
 
-On failure `StartError` carries the end of the server's own log. A server dies with the test run even if that is killed:
-the kernel signals it when its parent ends (setpriv --pdeathsig).
+On failure `StartError` carries the end of the server's own log. A server dies with the test run
+even if that is killed: the kernel signals it when its parent ends (setpriv --pdeathsig).
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from tests import rig
 START_SECONDS = 30.0
 """How long a server may take to start; a loaded machine needs ten times what an idle one needs."""
 
-# Below Linux's ephemeral range (32768 and up): no outgoing connection takes a port between picking and listening.
+# Below Linux's ephemeral range (32768 and up): no outgoing connection takes a port between picking
+# and listening.
 _PORTS = range(20_000, 32_000)
 _LOG_TAIL_BYTES = 4_000
 
@@ -57,8 +59,8 @@ def listening(port: int) -> bool:
 def private_directory(name: str) -> Iterator[Path]:
     """A fresh directory for one server, removed at the end.
 
-    Not pytest's tmp_path: that is closed to the unprivileged users the servers run as when root starts them, and its
-    long names do not fit into a Unix socket's 108 bytes.
+    Not pytest's tmp_path: that is closed to the unprivileged users the servers run as when root
+    starts them, and its long names do not fit into a Unix socket's 108 bytes.
     """
     directory = Path(tempfile.mkdtemp(prefix=f"rig-{name}-"))
     try:
@@ -82,7 +84,12 @@ def as_user(user: str | None) -> list[str]:
     """The start of a command line that runs the rest as `user`; nothing if that is None."""
     if user is None:
         return []
-    return [rig.need("setpriv", "util-linux"), f"--reuid={user}", f"--regid={user}", "--init-groups"]
+    return [
+        rig.need("setpriv", "util-linux"),
+        f"--reuid={user}",
+        f"--regid={user}",
+        "--init-groups",
+    ]
 
 
 def give(path: Path, user: str | None) -> None:
@@ -92,18 +99,35 @@ def give(path: Path, user: str | None) -> None:
         os.chown(path, entry.pw_uid, entry.pw_gid)
 
 
-def run(command: Sequence[str], *, what: str, env: Mapping[str, str] | None = None, stdin: bytes = b"",
-        seconds: float = 60.0, cwd: Path | None = None) -> str:
+def run(
+    command: Sequence[str],
+    *,
+    what: str,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+    seconds: float = 60.0,
+    cwd: Path | None = None,
+) -> str:
     """Run a short-lived program and return what it printed, both streams together.
 
     Raises StartError with that text if the program fails or takes longer than `seconds`.
     """
     try:
-        done = subprocess.run(command, env=env, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              timeout=seconds, check=False, cwd=cwd)
+        done = subprocess.run(
+            command,
+            env=env,
+            input=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=seconds,
+            check=False,
+            cwd=cwd,
+        )
     except subprocess.TimeoutExpired as stuck:
         printed = (stuck.stdout or b"").decode(errors="replace")
-        raise StartError(f"{what}: no end within {seconds:g} s\n{printed[-_LOG_TAIL_BYTES:]}") from stuck
+        raise StartError(
+            f"{what}: no end within {seconds:g} s\n{printed[-_LOG_TAIL_BYTES:]}"
+        ) from stuck
     printed = done.stdout.decode(errors="replace")
     if done.returncode != 0:
         raise StartError(f"{what}: exit code {done.returncode}\n{printed[-_LOG_TAIL_BYTES:]}")
@@ -128,30 +152,47 @@ class Daemon:
 
     @property
     def pid(self) -> int:
-        """Id of the running server's process, which is also its process group. Raises StartError if it does not run."""
+        """Id of the running server's process, which is also its process group. Raises StartError if
+        it does not run.
+        """
         if self._process is None or self._process.poll() is not None:
             raise StartError(f"{self.name} is not running\n{self.log_tail()}")
         return self._process.pid
 
     def start(self, ready: Callable[[], bool], seconds: float = START_SECONDS) -> None:
-        """Start and return as soon as `ready()`. Raises StartError if the server ends before, or the time is over."""
+        """Start and return as soon as `ready()`. Raises StartError if the server ends before, or
+        the time is over.
+        """
         setpriv = as_user(self.user) or [rig.need("setpriv", "util-linux")]
         setpriv += ["--pdeathsig", self.stop_signal.name.removeprefix("SIG")]
         with self.log.open("ab") as output:
-            # A session of its own: Ctrl-C in the terminal ends the tests, which then end the server in order.
-            self._process = subprocess.Popen([*setpriv, *self.command], stdin=subprocess.DEVNULL, stdout=output,
-                                             stderr=subprocess.STDOUT, start_new_session=True, env=self.env)
+            # A session of its own: Ctrl-C in the terminal ends the tests, which then end the server
+            # in order.
+            self._process = subprocess.Popen(
+                [*setpriv, *self.command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env=self.env,
+            )
         deadline = time.monotonic() + seconds
         while not ready():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 code = self._process.wait(timeout=0.02)
-                raise StartError(f"{self.name} ended with exit code {code} while starting\n{self.log_tail()}")
+                raise StartError(
+                    f"{self.name} ended with exit code {code} while starting\n{self.log_tail()}"
+                )
             if time.monotonic() > deadline:
                 self.stop()
-                raise StartError(f"{self.name} was not ready within {seconds:g} s\n{self.log_tail()}")
+                raise StartError(
+                    f"{self.name} was not ready within {seconds:g} s\n{self.log_tail()}"
+                )
 
     def stop(self, seconds: float = 15.0) -> None:
-        """End the server in order, or with SIGKILL to its whole process group if that takes longer than `seconds`."""
+        """End the server in order, or with SIGKILL to its whole process group if that takes longer
+        than `seconds`.
+        """
         process, self._process = self._process, None
         if process is None:
             return
@@ -174,6 +215,9 @@ class Daemon:
 
     def log_tail(self) -> str:
         """The last lines of the server's logs."""
-        tails = [f"--- {path}\n{path.read_bytes()[-_LOG_TAIL_BYTES:].decode(errors='replace')}"
-                 for path in (self.log, *self.logs) if path.exists()]
+        tails = [
+            f"--- {path}\n{path.read_bytes()[-_LOG_TAIL_BYTES:].decode(errors='replace')}"
+            for path in (self.log, *self.logs)
+            if path.exists()
+        ]
         return "\n".join(tails)

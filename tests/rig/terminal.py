@@ -1,7 +1,9 @@
-"""A program in a terminal of its own: what its screen shows, and keys pressed when it shows what they are for.
+"""A program in a terminal of its own: what its screen shows, and keys pressed when it shows what
+they are for.
 
-The screen knows what a plain terminal (TERM=vt100) does: text, moving the cursor, erasing. Attributes are read over.
-The program dies with the test run even if that is killed (setpriv --pdeathsig).
+The screen knows what a plain terminal (TERM=vt100) does: text, moving the cursor, erasing.
+Attributes are read over. The program dies with the test run even if that is killed (setpriv
+--pdeathsig).
 """
 
 from __future__ import annotations
@@ -64,7 +66,7 @@ class Screen:
             first = 0 if numbers[0] == 2 else self.row
             self.lines[first:] = [[" "] * COLUMNS for _ in range(ROWS - first)]
         elif final == "K":
-            self.lines[self.row][self.column:] = [" "] * (COLUMNS - self.column)
+            self.lines[self.row][self.column :] = [" "] * (COLUMNS - self.column)
 
     def _character(self, character: str) -> None:
         if character == "\r":
@@ -80,7 +82,9 @@ class Screen:
 
 
 class Terminal:
-    """A running program. `what` names it in errors, all of which are process.StartError and quote the screen."""
+    """A running program. `what` names it in errors, all of which are process.StartError and quote
+    the screen.
+    """
 
     def __init__(self, what: str, program: subprocess.Popen[bytes], master: int) -> None:
         self.what = what
@@ -90,14 +94,18 @@ class Terminal:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def wait(self, pattern: str, *, failing: str = r"(?!)", seconds: float = 60.0) -> None:
-        """Return when the screen shows `pattern`. Raises at once when it shows `failing` or the program ends."""
+        """Return when the screen shows `pattern`. Raises at once when it shows `failing` or the
+        program ends.
+        """
         deadline = time.monotonic() + seconds
         while not re.search(pattern, str(self.screen)):
             if re.search(failing, str(self.screen)):
                 raise process.StartError(f"{self.what} complains; its screen:\n{self.screen}")
             left = deadline - time.monotonic()
             if left <= 0:
-                raise process.StartError(f"{self.what}: {pattern!r} did not show within {seconds:g} s; its screen:\n{self.screen}")
+                raise process.StartError(
+                    f"{self.what}: {pattern!r} did not show within {seconds:g} s; its screen:\n{self.screen}"
+                )
             self._read(left)
 
     def press(self, keys: str) -> None:
@@ -112,7 +120,9 @@ class Terminal:
         try:
             return self._program.wait(1)
         except subprocess.TimeoutExpired:
-            raise process.StartError(f"{self.what} did not end within {seconds:g} s; its screen:\n{self.screen}") from None
+            raise process.StartError(
+                f"{self.what} did not end within {seconds:g} s; its screen:\n{self.screen}"
+            ) from None
 
     def _read(self, seconds: float) -> None:
         if not select.select([self._master], [], [], seconds)[0]:
@@ -127,16 +137,33 @@ class Terminal:
 
 
 @contextlib.contextmanager
-def running(command: Sequence[str], *, what: str, env: Mapping[str, str], cwd: Path) -> Iterator[Terminal]:
-    """Start a program in a terminal; it is ended with whatever it started when the block is left."""
+def running(
+    command: Sequence[str], *, what: str, env: Mapping[str, str], cwd: Path
+) -> Iterator[Terminal]:
+    """Start a program in a terminal; it is ended with whatever it started when the block is
+    left.
+    """
     master, slave = os.openpty()
     try:
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
         try:
-            # setsid makes the session itself, and no second process for it, as long as it leads no group yet.
+            # setsid makes the session itself, and no second process for it, as long as it leads no
+            # group yet.
             program = subprocess.Popen(
-                [rig.need("setsid", "util-linux"), "--ctty", rig.need("setpriv", "util-linux"), "--pdeathsig", "KILL", *command],
-                stdin=slave, stdout=slave, stderr=slave, env={**env, "TERM": "vt100"}, cwd=cwd)
+                [
+                    rig.need("setsid", "util-linux"),
+                    "--ctty",
+                    rig.need("setpriv", "util-linux"),
+                    "--pdeathsig",
+                    "KILL",
+                    *command,
+                ],
+                stdin=slave,
+                stdout=slave,
+                stderr=slave,
+                env={**env, "TERM": "vt100"},
+                cwd=cwd,
+            )
         finally:
             os.close(slave)
         try:

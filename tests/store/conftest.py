@@ -1,4 +1,6 @@
-"""One suite for both databases: `store` is a fresh one of each kind, `program` writes into it with the database's own program."""
+"""One suite for both databases: `store` is a fresh one of each kind, `program` writes into it with
+the database's own program.
+"""
 
 import subprocess
 from collections.abc import Callable, Iterator
@@ -44,7 +46,9 @@ def url(store: Store) -> str:
 
 @pytest.fixture
 def program(request: pytest.FixtureRequest, store: Store) -> Program:
-    """Runs SQL with `sqlite3` or `psql`, as administrators and other programs do; raises with its words when it fails."""
+    """Runs SQL with `sqlite3` or `psql`, as administrators and other programs do; raises with its
+    words when it fails.
+    """
     if store.is_sqlite:
         command = [rig.need("sqlite3", "sqlite3"), "-bail", str(store.path)]
         before = "PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000;"
@@ -54,7 +58,14 @@ def program(request: pytest.FixtureRequest, store: Store) -> Program:
         command, before = [str(cluster.bin / "psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", url], ""
 
     def run(sql: str) -> str:
-        done = subprocess.run(command, input=f"{before}\n{sql}", capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            command,
+            input=f"{before}\n{sql}",
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
         if done.returncode or done.stderr:
             raise RuntimeError(done.stderr)
         return done.stdout.removeprefix("10000\n").strip()

@@ -1,4 +1,6 @@
-"""Rows that tests of the store begin with, written as a stranger would: with the columns of the contract and no others."""
+"""Rows that tests of the store begin with, written as a stranger would: with the columns of the
+contract and no others.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,12 +18,22 @@ from gateway.store.invitations import Invitation
 
 NOW = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 START = datetime(2026, 12, 1, 8, 0, tzinfo=UTC)
-MEETING = Edition(uid="m1@crm.example", kind=Kind.MEETING, title="Kick-off", start=START, end=START + timedelta(hours=1),
-                  timezone="Europe/Oslo", organizer="Kari Nordmann")
+MEETING = Edition(
+    uid="m1@crm.example",
+    kind=Kind.MEETING,
+    title="Kick-off",
+    start=START,
+    end=START + timedelta(hours=1),
+    timezone="Europe/Oslo",
+    organizer="Kari Nordmann",
+)
+
 
 @contextmanager
 def explained(store: Store, *parts: str) -> Iterator[list[str]]:
-    """How SQLite goes about the statements that contain one of these texts: the steps of its query plans."""
+    """How SQLite goes about the statements that contain one of these texts: the steps of its query
+    plans.
+    """
     told = list[str]()
 
     def before(connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
@@ -67,22 +79,54 @@ def begin(store: Store) -> None:
 def marked(store: Store) -> list[str]:
     """Follow-ups that have a mark."""
     with store.read() as connection:
-        return sorted(connection.execute(sa.select(schema.change_mark.c.follow_up).distinct()).scalars())
+        return sorted(
+            connection.execute(sa.select(schema.change_mark.c.follow_up).distinct()).scalars()
+        )
 
 
-def invitation(connection: Connection, participant: int, address: str, follow_up: str = "m1") -> Invitation:
+def invitation(
+    connection: Connection, participant: int, address: str, follow_up: str = "m1"
+) -> Invitation:
     """An invitation that was sent nothing yet."""
     token = f"token{participant}{address.partition('@')[0]}"
-    made = Invitation(0, participant, follow_up, MEETING.uid, token, "default", address, "Ola", f"invites+{token}@crm.example",
-                      f"invites+b_{token}@crm.example")
+    made = Invitation(
+        0,
+        participant,
+        follow_up,
+        MEETING.uid,
+        token,
+        "default",
+        address,
+        "Ola",
+        f"invites+{token}@crm.example",
+        f"invites+b_{token}@crm.example",
+    )
     number = invitations.create(connection, made, NOW)
     return invitations.get(connection, [number])[number]
 
 
-def letter(connection: Connection, to: Invitation, *, method: Method = Method.REQUEST, edition: Edition = MEETING,
-           before: int | None = None, sequence: int = 0, at: datetime = NOW) -> int:
+def letter(
+    connection: Connection,
+    to: Invitation,
+    *,
+    method: Method = Method.REQUEST,
+    edition: Edition = MEETING,
+    before: int | None = None,
+    sequence: int = 0,
+    at: datetime = NOW,
+) -> int:
     """A letter in the outbox, due at once."""
-    owed = owing.Owed(method, to.participant, to.id, None, edition, None, sequence, at, Reply.NEEDS_ACTION)
+    owed = owing.Owed(
+        method, to.participant, to.id, None, edition, None, sequence, at, Reply.NEEDS_ACTION
+    )
     count = connection.execute(sa.select(sa.func.count()).select_from(schema.outbox)).scalar_one()
-    return outbox.put(connection, owed, to, invitations.keep_edition(connection, to.follow_up, edition, None, at), before,
-                      message_id=f"{count}@crm.example", timezone="Europe/Oslo", at=at)
+    return outbox.put(
+        connection,
+        owed,
+        to,
+        invitations.keep_edition(connection, to.follow_up, edition, None, at),
+        before,
+        message_id=f"{count}@crm.example",
+        timezone="Europe/Oslo",
+        at=at,
+    )

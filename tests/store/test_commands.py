@@ -21,8 +21,12 @@ class Administrator:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.environment = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")} | {
-            "GATEWAY_STORE__URL": f"sqlite:///{folder}/new/store.db", "GATEWAY_MAIL__ADDRESS": "invites@crm.example"}
+        self.environment = {
+            name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")
+        } | {
+            "GATEWAY_STORE__URL": f"sqlite:///{folder}/new/store.db",
+            "GATEWAY_MAIL__ADDRESS": "invites@crm.example",
+        }
 
     def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         return command.run(*arguments, environment=self.environment, stdin=stdin)
@@ -50,7 +54,9 @@ def test_load_makes_the_store_and_says_what_it_did(administrator: Administrator)
     [second] = administrator.json("load", file)
     assert (second["created"], second["changed"]) == ({}, {})
     told = administrator.run("load", file)
-    assert [line.split() for line in told.stdout.splitlines() if line.startswith(" participants")] == [["participants", "0", "0", "4"]]
+    assert [
+        line.split() for line in told.stdout.splitlines() if line.startswith(" participants")
+    ] == [["participants", "0", "0", "4"]]
 
 
 def test_explaining_makes_no_store(administrator: Administrator) -> None:
@@ -69,12 +75,22 @@ def test_load_reads_standard_input(administrator: Administrator) -> None:
     assert len(administrator.json("status")) == 4
 
 
-@pytest.mark.parametrize(("text", "complaint"), [
-    ('{"follow_ups": [{"key": "a"}, {"key": "b"}, {"key": "c"}, {"key": "d", "participants": [{"emial": "x@y.example"}]}]}',
-     "follow_ups[3].participants[0].emial: no such field"),
-    ('{"follow_ups": [', "document.json: not valid JSON"), ("[" * 100_000, "document.json: not valid JSON"), ('{"a": NaN}', "NaN"),
-    ("\x00\x01", "document.json: not valid JSON")])
-def test_a_document_that_is_wrong_leaves_with_1_and_its_place(administrator: Administrator, text: str, complaint: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (
+            '{"follow_ups": [{"key": "a"}, {"key": "b"}, {"key": "c"}, {"key": "d", "participants": [{"emial": "x@y.example"}]}]}',
+            "follow_ups[3].participants[0].emial: no such field",
+        ),
+        ('{"follow_ups": [', "document.json: not valid JSON"),
+        ("[" * 100_000, "document.json: not valid JSON"),
+        ('{"a": NaN}', "NaN"),
+        ("\x00\x01", "document.json: not valid JSON"),
+    ],
+)
+def test_a_document_that_is_wrong_leaves_with_1_and_its_place(
+    administrator: Administrator, text: str, complaint: str
+) -> None:
     file = Path(administrator.file(None))
     file.write_text(text, encoding="utf-8")
     done = administrator.run("load", str(file))
@@ -84,7 +100,10 @@ def test_a_document_that_is_wrong_leaves_with_1_and_its_place(administrator: Adm
 
 def test_a_file_that_is_not_there_leaves_with_1(administrator: Administrator) -> None:
     done = administrator.run("load", "absent.json")
-    assert (done.returncode, done.stderr) == (1, "invite-gateway: absent.json: cannot be read: No such file or directory\n")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "invite-gateway: absent.json: cannot be read: No such file or directory\n",
+    )
 
 
 def test_status_has_the_fields_of_the_contract(administrator: Administrator) -> None:
@@ -94,12 +113,25 @@ def test_status_has_the_fields_of_the_contract(administrator: Administrator) -> 
     named = "follow_up key name address email_invite code status reply comment delivery conflict instances"
     assert list(rows[0])[:12] == named.split()
     assert rows[0] | {"instances": [], "note": ""} == {
-        "follow_up": "m1", "key": "ola", "name": "Ola Hansen", "address": "ola@ext.example", "email_invite": True, "code": 5,
-        "status": "invitation", "reply": "needs-action", "comment": "", "delivery": "none", "conflict": False, "instances": [], "note": "",
-            "original_start": None}
+        "follow_up": "m1",
+        "key": "ola",
+        "name": "Ola Hansen",
+        "address": "ola@ext.example",
+        "email_invite": True,
+        "code": 5,
+        "status": "invitation",
+        "reply": "needs-action",
+        "comment": "",
+        "delivery": "none",
+        "conflict": False,
+        "instances": [],
+        "note": "",
+        "original_start": None,
+    }
     assert rows[0]["instances"] == [
         {"instance": "2026-12-08T08:00:00Z", "status": "invitation", "reply": "needs-action"},
-        {"instance": "2026-12-15T08:00:00Z", "status": "cancelled", "reply": "needs-action"}]
+        {"instance": "2026-12-15T08:00:00Z", "status": "cancelled", "reply": "needs-action"},
+    ]
     assert administrator.run("status", "nothing").returncode == 1
 
 
@@ -116,48 +148,86 @@ def test_the_journal_is_told_newest_last(administrator: Administrator) -> None:
 def test_names_of_strangers_cannot_write_on_the_terminal(administrator: Administrator) -> None:
     evil = "Eva\x1b[2J\x07\r\n\u202eevil"
     person = {"key": "eva", "name": evil, "emails": ["eva@other.example"]}
-    administrator.run("load", administrator.file({"persons": [person], "follow_ups": [
-        {"key": "m1", "start": "2026-12-01T09:00:00", "participants": [{"person": "eva"}]}]}))
+    administrator.run(
+        "load",
+        administrator.file(
+            {
+                "persons": [person],
+                "follow_ups": [
+                    {
+                        "key": "m1",
+                        "start": "2026-12-01T09:00:00",
+                        "participants": [{"person": "eva"}],
+                    }
+                ],
+            }
+        ),
+    )
     shown = administrator.run("status").stdout
     assert not set(shown) & set("\x1b\x07\r\u202e")
     [row] = administrator.json("status")
     assert row["name"] == evil
 
 
-def test_the_journal_names_whoever_was_deleted_by_his_address(administrator: Administrator, tmp_path: Path) -> None:
+def test_the_journal_names_whoever_was_deleted_by_his_address(
+    administrator: Administrator, tmp_path: Path
+) -> None:
     administrator.run("load", administrator.file(DOCUMENT))
     administrator.run("letters")
     with closing(sqlite3.connect(tmp_path / "new" / "store.db")) as connection, connection:
         connection.execute("DELETE FROM participant WHERE email = 'eva@other.example'")
         connection.execute("DELETE FROM participant WHERE person = 'ola'")
-    assert {entry["participant"] for entry in administrator.json("journal", "m1")} == {None, "ola@ext.example", "eva@other.example"}
+    assert {entry["participant"] for entry in administrator.json("journal", "m1")} == {
+        None,
+        "ola@ext.example",
+        "eva@other.example",
+    }
 
 
 def test_a_follow_up_that_nobody_knows_is_no_empty_history(administrator: Administrator) -> None:
     administrator.run("load", administrator.file(DOCUMENT))
     assert administrator.run("journal", "m1").returncode == 0
     done = administrator.run("journal", "m2")
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", "invite-gateway: there is no follow-up 'm2'\n")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        1,
+        "",
+        "invite-gateway: there is no follow-up 'm2'\n",
+    )
 
 
 @pytest.mark.parametrize("command", [("status",), ("db", "check"), ("letters",), ("load", "-")])
-def test_a_file_that_is_no_store_is_named_in_one_line(administrator: Administrator, command: tuple[str, ...]) -> None:
+def test_a_file_that_is_no_store_is_named_in_one_line(
+    administrator: Administrator, command: tuple[str, ...]
+) -> None:
     file = administrator.folder / "new" / "store.db"
     file.parent.mkdir()
     file.write_text("something else altogether", encoding="utf-8")
     done = administrator.run(*command, stdin="{}")
-    assert (done.returncode, done.stderr) == (1, f"invite-gateway: store sqlite:///{file}: file is not a database\n")
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"invite-gateway: store sqlite:///{file}: file is not a database\n",
+    )
     assert file.read_text(encoding="utf-8") == "something else altogether"
 
 
-@pytest.mark.parametrize(("columns", "reason"), [
-    ("start_at = NULL, end_at = NULL, rrule = ''", "neither a start nor a deadline is set"),
-    ("timezone = 'Mars/Olympus', rrule = ''", "unknown time zone 'Mars/Olympus'")])
-def test_a_letter_that_nobody_could_write_is_not_owed(administrator: Administrator, tmp_path: Path, columns: str, reason: str) -> None:
-    """Another program wrote what `load` would have refused: the row tells, and everybody else's letters can be written."""
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        ("start_at = NULL, end_at = NULL, rrule = ''", "neither a start nor a deadline is set"),
+        ("timezone = 'Mars/Olympus', rrule = ''", "unknown time zone 'Mars/Olympus'"),
+    ],
+)
+def test_a_letter_that_nobody_could_write_is_not_owed(
+    administrator: Administrator, tmp_path: Path, columns: str, reason: str
+) -> None:
+    """Another program wrote what `load` would have refused: the row tells, and everybody else's
+    letters can be written.
+    """
     other = {**DOCUMENT["follow_ups"][0], "key": "m2", "uid": "other@crm.example"}
     other = {**other, "participants": [{"email": "eva@other.example", "email_invite": True}]}
-    administrator.run("load", administrator.file(DOCUMENT | {"follow_ups": [*DOCUMENT["follow_ups"], other]}))
+    administrator.run(
+        "load", administrator.file(DOCUMENT | {"follow_ups": [*DOCUMENT["follow_ups"], other]})
+    )
     with closing(sqlite3.connect(tmp_path / "new" / "store.db")) as connection, connection:
         connection.execute("DELETE FROM follow_up_date WHERE follow_up = 'm2'")
         connection.execute(f"UPDATE follow_up SET {columns} WHERE key = 'm2'")
@@ -166,7 +236,9 @@ def test_a_letter_that_nobody_could_write_is_not_owed(administrator: Administrat
     assert [one["note"] for one in administrator.json("status", "m2")] == [f"no letter: {reason}"]
 
 
-def test_what_cannot_be_written_keeps_no_other_letter_from_it(administrator: Administrator, tmp_path: Path) -> None:
+def test_what_cannot_be_written_keeps_no_other_letter_from_it(
+    administrator: Administrator, tmp_path: Path
+) -> None:
     administrator.run("load", administrator.file(DOCUMENT))
     first, *others = [one["letter"] for one in administrator.json("letters")]
     assert others
@@ -181,10 +253,22 @@ def test_what_cannot_be_written_keeps_no_other_letter_from_it(administrator: Adm
 
 @pytest.mark.parametrize("new", ["a-first", "z-last"])
 @pytest.mark.parametrize("foreign_keys", ["OFF", "ON"])
-def test_a_rename_is_no_news_to_anybody(administrator: Administrator, tmp_path: Path, new: str, foreign_keys: str) -> None:
-    """SQLite's own program has foreign keys off unless it is told otherwise, and an administrator does not tell it."""
-    sent = [{**one, "sent": True} if one.get("email_invite") else one for one in DOCUMENT["follow_ups"][0]["participants"]]
-    administrator.run("load", administrator.file(DOCUMENT | {"follow_ups": [{**DOCUMENT["follow_ups"][0], "participants": sent}]}))
+def test_a_rename_is_no_news_to_anybody(
+    administrator: Administrator, tmp_path: Path, new: str, foreign_keys: str
+) -> None:
+    """SQLite's own program has foreign keys off unless it is told otherwise, and an administrator
+    does not tell it.
+    """
+    sent = [
+        {**one, "sent": True} if one.get("email_invite") else one
+        for one in DOCUMENT["follow_ups"][0]["participants"]
+    ]
+    administrator.run(
+        "load",
+        administrator.file(
+            DOCUMENT | {"follow_ups": [{**DOCUMENT["follow_ups"][0], "participants": sent}]}
+        ),
+    )
     before = [{**one, "follow_up": new} for one in administrator.json("status", "m1")]
     with closing(sqlite3.connect(tmp_path / "new" / "store.db")) as connection, connection:
         connection.execute(f"PRAGMA foreign_keys = {foreign_keys}")

@@ -1,4 +1,6 @@
-"""Every message has one outcome, written with its effect and the cursor; nothing is lost between two starts."""
+"""Every message has one outcome, written with its effect and the cursor; nothing is lost between
+two starts.
+"""
 
 from dataclasses import replace
 from typing import Any
@@ -14,8 +16,24 @@ from tests.store import rows
 
 NOW = rows.NOW
 PLACE = Place("default", "INBOX", 7, 42)
-APPLIED = Record("digest", 1_234, NOW, Outcome.APPLIED, "accepted", PLACE, "one@ext.example", "object", "ola@ext.example", "Re: Møte",
-                 "m1", 5, rows.START, {"rule": "token", "comment": "æøå"}, None, "Processed")
+APPLIED = Record(
+    "digest",
+    1_234,
+    NOW,
+    Outcome.APPLIED,
+    "accepted",
+    PLACE,
+    "one@ext.example",
+    "object",
+    "ola@ext.example",
+    "Re: Møte",
+    "m1",
+    5,
+    rows.START,
+    {"rule": "token", "comment": "æøå"},
+    None,
+    "Processed",
+)
 
 
 def record(store: Store, one: Record) -> int:
@@ -28,8 +46,17 @@ def journalled(store: Store, one: Record, *also: journal.Entry) -> None:
     number = record(store, one)
     event = one.outcome.value if one.outcome is not None else ""
     with store.write() as connection:
-        journal.write(connection, [replace(entry, message=number) for entry in (
-            journal.Entry(event, one.follow_up, one.participant, one.instance), *also)], NOW)
+        journal.write(
+            connection,
+            [
+                replace(entry, message=number)
+                for entry in (
+                    journal.Entry(event, one.follow_up, one.participant, one.instance),
+                    *also,
+                )
+            ],
+            NOW,
+        )
 
 
 def stored(store: Store) -> list[Any]:
@@ -40,7 +67,11 @@ def stored(store: Store) -> list[Any]:
 def test_what_is_recorded_can_be_read_again(store: Store) -> None:
     record(store, APPLIED)
     [row] = stored(store)
-    assert (row.outcome, row.subject, row.instance) == ("applied", "Re: Møte", "2026-12-01T08:00:00Z")
+    assert (row.outcome, row.subject, row.instance) == (
+        "applied",
+        "Re: Møte",
+        "2026-12-01T08:00:00Z",
+    )
     assert (row.arrived_at, row.participant, row.recorded_at) == (NOW, 5, NOW)
     assert row.detail == '{"rule": "token", "comment": "æøå"}'
     with store.read() as connection:
@@ -81,7 +112,15 @@ def test_messages_from_files_have_no_place_and_each_is_recorded(store: Store) ->
 
 def test_two_messages_cannot_have_one_place(store: Store) -> None:
     record(store, APPLIED)
-    values = {"account": "default", "folder": "INBOX", "uidvalidity": 7, "uid": 42, "arrived_at": NOW, "digest": "x", "size": 1}
+    values = {
+        "account": "default",
+        "folder": "INBOX",
+        "uidvalidity": 7,
+        "uid": 42,
+        "arrived_at": NOW,
+        "digest": "x",
+        "size": 1,
+    }
     with pytest.raises(sa.exc.IntegrityError), store.write() as connection:
         connection.execute(sa.insert(schema.inbox).values(values))
 
@@ -96,14 +135,20 @@ def test_repeats_are_known_by_message_id_and_by_object_for_each_row(store: Store
         assert inbox.seen_before(connection, 6, "one@ext.example", "object") is None
         assert inbox.seen_before(connection, 7, "one@ext.example", "other") == "Message-ID"
         assert inbox.seen_before(connection, 8, "one@ext.example", "object") is None
-        assert inbox.seen_before(connection, 5, "one@ext.example", "object", 1) is None, "no message is a repeat of itself"
-        assert [inbox.had_effect(connection, number, 5, date) for number, date in ((1, rows.START), (1, None), (2, rows.START))] == [
-            True, False, False]
+        assert inbox.seen_before(connection, 5, "one@ext.example", "object", 1) is None, (
+            "no message is a repeat of itself"
+        )
+        assert [
+            inbox.had_effect(connection, number, 5, date)
+            for number, date in ((1, rows.START), (1, None), (2, rows.START))
+        ] == [True, False, False]
         assert inbox.same_bytes(connection, "digest")
         assert not inbox.same_bytes(connection, "other")
 
 
-@pytest.mark.parametrize("outcome", [Outcome.HELD, Outcome.MALFORMED, Outcome.UNKNOWN_INVITATION, Outcome.IGNORED, None])
+@pytest.mark.parametrize(
+    "outcome", [Outcome.HELD, Outcome.MALFORMED, Outcome.UNKNOWN_INVITATION, Outcome.IGNORED, None]
+)
 def test_what_had_no_effect_is_judged_again(store: Store, outcome: Outcome | None) -> None:
     journalled(store, replace(APPLIED, outcome=outcome))
     with store.read() as connection:
@@ -140,7 +185,10 @@ def test_what_was_dealt_with_and_not_moved_is_found_again(store: Store) -> None:
         record(store, replace(APPLIED, place=replace(PLACE, uid=uid), destination=destination))
     record(store, replace(APPLIED, place=replace(PLACE, account="other", uid=9)))
     with store.write() as connection:
-        assert inbox.unmoved(connection, "default", "INBOX") == [(7, 1, "Processed"), (7, 3, "Review")]
+        assert inbox.unmoved(connection, "default", "INBOX") == [
+            (7, 1, "Processed"),
+            (7, 3, "Review"),
+        ]
         inbox.moved(connection, "default", "INBOX", 7, [1])
         inbox.moved(connection, "default", "INBOX", 8, [3])
         assert inbox.unmoved(connection, "default", "INBOX") == [(7, 3, "Review")]

@@ -1,4 +1,6 @@
-"""A lease belongs to one gateway; its fencing number tells a new holder from an old one that wakes up late."""
+"""A lease belongs to one gateway; its fencing number tells a new holder from an old one that wakes
+up late.
+"""
 
 import os
 import subprocess
@@ -16,7 +18,9 @@ A, B = "host-a/boot/1:10:aaaa", "host-b/boot/1:10:bbbb"
 SECOND = timedelta(seconds=1)
 
 
-def take(store: Store, holder: str, after: timedelta = timedelta(), name: str = "mailbox:default") -> int | None:
+def take(
+    store: Store, holder: str, after: timedelta = timedelta(), name: str = "mailbox:default"
+) -> int | None:
     with store.write() as connection:
         return leases.take(connection, name, holder, NOW + after)
 
@@ -67,7 +71,9 @@ def test_many_that_ask_at_once_make_one_holder(store: Store) -> None:
 
 def test_a_dead_process_of_this_machine_is_recognised_at_once(store: Store) -> None:
     program = "from gateway.store import leases; print(leases.identity())"
-    dead = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+    dead = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    ).stdout.strip()
     assert take(store, dead) == 1
     assert take(store, leases.identity()) == 2
 
@@ -85,5 +91,7 @@ def test_a_process_of_another_machine_is_judged_by_the_clock_alone(store: Store)
         for holder in (A, B):
             leases.take(connection, f"gateway:{holder}", holder, NOW)
         leases.release(connection, f"gateway:{B}", B)
-        assert leases.alive(connection, [A, B, "never-seen/boot/1:1:c"], NOW + leases.LIFE - SECOND) == {A}
+        assert leases.alive(
+            connection, [A, B, "never-seen/boot/1:1:c"], NOW + leases.LIFE - SECOND
+        ) == {A}
         assert leases.alive(connection, [A, B], NOW + leases.LIFE) == set()

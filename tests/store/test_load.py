@@ -33,9 +33,23 @@ def example() -> dict[str, Any]:
 
 def meeting(*participants: dict[str, Any], **values: Any) -> dict[str, Any]:
     """A document with one single meeting, and everybody it needs."""
-    return {"associates": [dict(KARI), dict(PER)], "persons": [copy.deepcopy(OLA)], "resources": [{"key": "room1"}], "follow_ups": [
-        {"key": "m1", "owner": "kari", "title": "Kick-off", "start": "2026-12-01T09:00:00", "end": "2026-12-01T10:00:00",
-         "timezone": "Europe/Oslo", "participants": list(participants)} | values]}
+    return {
+        "associates": [dict(KARI), dict(PER)],
+        "persons": [copy.deepcopy(OLA)],
+        "resources": [{"key": "room1"}],
+        "follow_ups": [
+            {
+                "key": "m1",
+                "owner": "kari",
+                "title": "Kick-off",
+                "start": "2026-12-01T09:00:00",
+                "end": "2026-12-01T10:00:00",
+                "timezone": "Europe/Oslo",
+                "participants": list(participants),
+            }
+            | values
+        ],
+    }
 
 
 def run(store: Store, document: Any) -> Report:
@@ -45,16 +59,27 @@ def run(store: Store, document: Any) -> Report:
 
 def plan(store: Store, at: timedelta = timedelta()) -> list[tuple[str, str, int]]:
     """The letters that are waiting once everything is planned: address, method, SEQUENCE."""
-    planning.plan_due(store, SETTINGS, datetime.now(UTC) + timedelta(minutes=1) + at, everything=True)
+    planning.plan_due(
+        store, SETTINGS, datetime.now(UTC) + timedelta(minutes=1) + at, everything=True
+    )
     with store.read() as connection:
-        return [(one.letter.address, one.letter.method.value, one.letter.sequence) for one in outbox.pending(connection)]
+        return [
+            (one.letter.address, one.letter.method.value, one.letter.sequence)
+            for one in outbox.pending(connection)
+        ]
 
 
 def deliver(store: Store) -> None:
     """Everything that waits is taken by the server."""
     with store.write() as connection:
         claimed = outbox.claim(connection, "here", datetime.now(UTC) + timedelta(hours=1), 100)
-        outbox.settle(connection, [outbox.Settlement(one.id, LetterState.SENT, True, Delivery.SENT) for one in claimed], [], "here", NOW)
+        outbox.settle(
+            connection,
+            [outbox.Settlement(one.id, LetterState.SENT, True, Delivery.SENT) for one in claimed],
+            [],
+            "here",
+            NOW,
+        )
 
 
 def status(store: Store, key: str | None = None) -> dict[str, StatusRow]:
@@ -65,22 +90,48 @@ def status(store: Store, key: str | None = None) -> dict[str, StatusRow]:
 def whole(store: Store) -> dict[str, list[Any]]:
     """Every row of every table."""
     with store.read() as connection:
-        return {table.name: [tuple(row) for row in connection.execute(sa.select(table)).all()] for table in schema.metadata.sorted_tables}
+        return {
+            table.name: [tuple(row) for row in connection.execute(sa.select(table)).all()]
+            for table in schema.metadata.sorted_tables
+        }
 
 
 def test_the_example_of_the_contract_is_kept(store: Store) -> None:
     report = run(store, example())
     assert report.changed == report.left == {}
     assert report.created == {
-        "associates": ["kari", "per"], "companies": ["acme"], "persons": ["ola"], "resources": ["room1"], "projects": ["p1"],
-        "selections": ["s1"], "follow_ups": ["m1"], "participants": ["m1/eva@other.example", "m1/ola", "m1/per", "m1/room1"]}
+        "associates": ["kari", "per"],
+        "companies": ["acme"],
+        "persons": ["ola"],
+        "resources": ["room1"],
+        "projects": ["p1"],
+        "selections": ["s1"],
+        "follow_ups": ["m1"],
+        "participants": ["m1/eva@other.example", "m1/ola", "m1/per", "m1/room1"],
+    }
     with store.read() as connection:
         row = connection.execute(sa.select(schema.follow_up)).one()
-        assert (row.uid, row.sequence, row.owner, row.type) == ("keeps-the-uid-of-an-earlier-system@crm.example", 3, "kari", "Meeting (external)")
-        assert (row.start_at, row.end_at, row.rrule) == (rows.START, rows.START + timedelta(hours=1), "FREQ=WEEKLY;COUNT=5")
-        dates = connection.execute(sa.select(schema.follow_up_date).order_by(schema.follow_up_date.c.original_start)).all()
-        assert [(one.original_start.day, one.start_at and one.start_at.hour, one.cancelled) for one in dates] == [(8, 10, False), (15, None, True)]
-        assert [one.addresses for one in followups.members(connection, "m1") if one.key == "ola"] == [("ola@ext.example", "ola.hansen@ext.example")]
+        assert (row.uid, row.sequence, row.owner, row.type) == (
+            "keeps-the-uid-of-an-earlier-system@crm.example",
+            3,
+            "kari",
+            "Meeting (external)",
+        )
+        assert (row.start_at, row.end_at, row.rrule) == (
+            rows.START,
+            rows.START + timedelta(hours=1),
+            "FREQ=WEEKLY;COUNT=5",
+        )
+        dates = connection.execute(
+            sa.select(schema.follow_up_date).order_by(schema.follow_up_date.c.original_start)
+        ).all()
+        assert [
+            (one.original_start.day, one.start_at and one.start_at.hour, one.cancelled)
+            for one in dates
+        ] == [(8, 10, False), (15, None, True)]
+        assert [
+            one.addresses for one in followups.members(connection, "m1") if one.key == "ola"
+        ] == [("ola@ext.example", "ola.hansen@ext.example")]
         assert journal.after(connection, 0)[0].event == "created"
     assert rows.marked(store) == ["m1"]
 
@@ -117,38 +168,66 @@ def test_only_what_differs_is_touched(store: Store) -> None:
 
 BAD = {
     "follow_ups[0].owner: there is no associate 'nobody'": meeting(owner="nobody"),
-    "follow_ups[0].participants[0].person: there is no person 'nobody'": meeting({"person": "nobody"}),
-    "follow_ups[0].participants[1].resource: there is no resource 'x'": meeting({"person": "ola"}, {"resource": "x"}),
+    "follow_ups[0].participants[0].person: there is no person 'nobody'": meeting(
+        {"person": "nobody"}
+    ),
+    "follow_ups[0].participants[1].resource: there is no resource 'x'": meeting(
+        {"person": "ola"}, {"resource": "x"}
+    ),
     "follow_ups[0].company: there is no company 'x'": meeting(company="x"),
     "follow_ups[0].project: there is no project 'x'": meeting(project="x"),
     "persons[0].company: there is no company 'x'": {"persons": [{"key": "a", "company": "x"}]},
-    "projects[0].members[0]: there is no person 'x'": {"projects": [{"key": "p", "members": ["x"]}]},
+    "projects[0].members[0]: there is no person 'x'": {
+        "projects": [{"key": "p", "members": ["x"]}]
+    },
     "persons[1].key: a is there twice": {"persons": [{"key": "a"}, {"key": "a"}]},
-    "projects[0].members[1]: a is there twice": {"persons": [{"key": "a"}], "projects": [{"key": "p", "members": ["a", "a"]}]},
+    "projects[0].members[1]: a is there twice": {
+        "persons": [{"key": "a"}],
+        "projects": [{"key": "p", "members": ["a", "a"]}],
+    },
     "follow_ups[0].participants[0]: names nobody": meeting({"name": "X"}),
-    "follow_ups[0].participants[0]: names person and email": meeting({"person": "ola", "email": "o@x.example"}),
-    "follow_ups[0].participants[1]: ": meeting({"email": "Eva@x.example"}, {"email": "eva@X.example"}),
+    "follow_ups[0].participants[0]: names person and email": meeting(
+        {"person": "ola", "email": "o@x.example"}
+    ),
+    "follow_ups[0].participants[1]: ": meeting(
+        {"email": "Eva@x.example"}, {"email": "eva@X.example"}
+    ),
     "follow_ups[0].participants[0].email: 'no address': ": meeting({"email": "no address"}),
     "follow_ups[0].participants[0].sent: ": meeting({"email": "a@b.example", "sent": True}),
     "follow_ups[0].participants[1]: email 'x@y.test' is there twice": meeting(
-        participants=[{"email": "x@y.test"}, {"email": "X@y.test"}]),
+        participants=[{"email": "x@y.test"}, {"email": "X@y.test"}]
+    ),
     "follow_ups[0].participants[1].token: same is there twice": meeting(
-        {"email": "a@b.example", "token": "same"}, {"email": "c@b.example", "token": "SAME"}),
-    "associates[0].timezone: unknown time zone": {"associates": [{"key": "a", "timezone": "Norway"}, {"key": "b", "timezone": "Mars/Base"}][1:]},
+        {"email": "a@b.example", "token": "same"}, {"email": "c@b.example", "token": "SAME"}
+    ),
+    "associates[0].timezone: unknown time zone": {
+        "associates": [{"key": "a", "timezone": "Norway"}, {"key": "b", "timezone": "Mars/Base"}][
+            1:
+        ]
+    },
     "follow_ups[0].timezone: unknown time zone": meeting(timezone="Europe/Olso"),
     "follow_ups[0].recurrence.rrule: ": meeting(recurrence={"rrule": "FREQ=NEVER"}),
     "follow_ups[0].emial: no such field": meeting(emial="x"),
     "follow_ups[0].participants[0].original_start: needs a recurrence": meeting(
-        {"email": "x@y.test", "original_start": "2026-12-01T09:00:00"}),
+        {"email": "x@y.test", "original_start": "2026-12-01T09:00:00"}
+    ),
     "follow_ups[0].participants[0].original_start: no date of the series begins at 2026-12-02T09:00:00": meeting(
-        {"email": "x@y.test", "original_start": "2026-12-02T09:00:00"}, recurrence={"rrule": "FREQ=WEEKLY"}),
+        {"email": "x@y.test", "original_start": "2026-12-02T09:00:00"},
+        recurrence={"rrule": "FREQ=WEEKLY"},
+    ),
     "follow_ups[0].participants[0].original_start: 'soon' is no time": meeting(
-        {"email": "x@y.test", "original_start": "soon"}, recurrence={"rrule": "FREQ=WEEKLY"}),
+        {"email": "x@y.test", "original_start": "soon"}, recurrence={"rrule": "FREQ=WEEKLY"}
+    ),
     "follow_ups[0].participants[1]: email 'x@y.test' for 2026-12-08T08:00:00+00:00 is there twice": meeting(
-        {"email": "x@y.test", "original_start": "2026-12-08T09:00:00"}, {"email": "X@y.test", "original_start": "2026-12-08T08:00:00Z"},
-        recurrence={"rrule": "FREQ=WEEKLY"}),
+        {"email": "x@y.test", "original_start": "2026-12-08T09:00:00"},
+        {"email": "X@y.test", "original_start": "2026-12-08T08:00:00Z"},
+        recurrence={"rrule": "FREQ=WEEKLY"},
+    ),
     "follow_ups[0].participants[0]: email 'x@y.test' is invited to the whole series": meeting(
-        {"email": "x@y.test", "original_start": "2026-12-08T09:00:00"}, {"email": "x@y.test"}, recurrence={"rrule": "FREQ=WEEKLY"}),
+        {"email": "x@y.test", "original_start": "2026-12-08T09:00:00"},
+        {"email": "x@y.test"},
+        recurrence={"rrule": "FREQ=WEEKLY"},
+    ),
 }
 
 
@@ -164,16 +243,34 @@ def test_a_mistake_anywhere_is_named_and_nothing_is_written(store: Store) -> Non
 def test_people_that_are_in_the_store_need_not_be_in_the_document(store: Store) -> None:
     run(store, meeting())
     document = meeting({"person": "ola"}, key="m2")
-    assert run(store, {"follow_ups": document["follow_ups"]}).created == {"follow_ups": ["m2"], "participants": ["m2/ola"]}
+    assert run(store, {"follow_ups": document["follow_ups"]}).created == {
+        "follow_ups": ["m2"],
+        "participants": ["m2/ola"],
+    }
 
 
 def test_dates_that_a_later_document_does_not_name_are_gone(store: Store) -> None:
-    series = {"rrule": "FREQ=WEEKLY;COUNT=5", "exdates": ["2026-12-22T09:00:00"], "rdates": ["2026-12-24T09:00:00"]}
-    run(store, meeting(recurrence=series, instances=[{"original_start": "2026-12-08T09:00:00", "cancelled": True}]))
-    report = run(store, meeting(recurrence={"rrule": "FREQ=WEEKLY;COUNT=5", "exdates": ["2026-12-22T09:00:00"]}))
+    series = {
+        "rrule": "FREQ=WEEKLY;COUNT=5",
+        "exdates": ["2026-12-22T09:00:00"],
+        "rdates": ["2026-12-24T09:00:00"],
+    }
+    run(
+        store,
+        meeting(
+            recurrence=series,
+            instances=[{"original_start": "2026-12-08T09:00:00", "cancelled": True}],
+        ),
+    )
+    report = run(
+        store,
+        meeting(recurrence={"rrule": "FREQ=WEEKLY;COUNT=5", "exdates": ["2026-12-22T09:00:00"]}),
+    )
     assert report.changed == {"follow_ups": ["m1"]}
     with store.read() as connection:
-        assert connection.execute(sa.select(schema.follow_up_date.c.original_start)).scalars().all() == [datetime(2026, 12, 22, 8, tzinfo=UTC)]
+        assert connection.execute(
+            sa.select(schema.follow_up_date.c.original_start)
+        ).scalars().all() == [datetime(2026, 12, 22, 8, tzinfo=UTC)]
 
 
 def test_participants_that_a_later_document_does_not_name_stay(store: Store) -> None:
@@ -192,20 +289,40 @@ def test_addresses_and_members_that_are_not_named_stay(store: Store) -> None:
 
 
 def test_all_day_dates_are_midnights_in_utc(store: Store) -> None:
-    run(store, meeting(all_day=True, start="2026-12-01", end="2026-12-01", timezone="America/New_York"))
+    run(
+        store,
+        meeting(all_day=True, start="2026-12-01", end="2026-12-01", timezone="America/New_York"),
+    )
     with store.read() as connection:
         row = connection.execute(sa.select(schema.follow_up)).one()
-    assert (row.start_at, row.end_at) == (datetime(2026, 12, 1, tzinfo=UTC), datetime(2026, 12, 2, tzinfo=UTC))
+    assert (row.start_at, row.end_at) == (
+        datetime(2026, 12, 1, tzinfo=UTC),
+        datetime(2026, 12, 2, tzinfo=UTC),
+    )
 
 
 def test_every_optional_field_reaches_its_column(store: Store) -> None:
-    values = {"agenda": "a", "notes": "n", "location": "l", "video_url": "https://v.example", "guest_list": "private", "availability": "free",
-              "alarm_minutes": 15, "completed": True, "private": True, "type": "Phone meeting"}
+    values = {
+        "agenda": "a",
+        "notes": "n",
+        "location": "l",
+        "video_url": "https://v.example",
+        "guest_list": "private",
+        "availability": "free",
+        "alarm_minutes": 15,
+        "completed": True,
+        "private": True,
+        "type": "Phone meeting",
+    }
     run(store, meeting(**values, priority=1, sale=77, fields={"b": [1, None], "a": "æ"}))
     with store.read() as connection:
         row = connection.execute(sa.select(schema.follow_up)).mappings().one()
     assert {name: row[name] for name in values} == values
-    assert (row["priority"], row["sale"], row["fields"]) == ("1", "77", '{"a": "\\u00e6", "b": [1, null]}')
+    assert (row["priority"], row["sale"], row["fields"]) == (
+        "1",
+        "77",
+        '{"a": "\\u00e6", "b": [1, null]}',
+    )
 
 
 # --- UID, SEQUENCE and token ---
@@ -224,10 +341,14 @@ def test_a_uid_belongs_to_one_follow_up_for_life(store: Store) -> None:
     run(store, meeting(key="m2", uid="u2@old.example"))
     with pytest.raises(InputError, match=r"follow_ups\[0\]\.uid: .*'m2'"):
         run(store, meeting(uid="u2@old.example"))
-    with pytest.raises(InputError, match=r"follow_ups\[0\]\.uid: the follow-up has another one for life"):
+    with pytest.raises(
+        InputError, match=r"follow_ups\[0\]\.uid: the follow-up has another one for life"
+    ):
         run(store, meeting(uid="u3@old.example"))
     plan(store)
-    with pytest.raises(InputError, match=r"follow_ups\[0\]\.uid: the follow-up has another one for life"):
+    with pytest.raises(
+        InputError, match=r"follow_ups\[0\]\.uid: the follow-up has another one for life"
+    ):
         run(store, meeting(uid="u3@old.example"))
 
 
@@ -235,7 +356,12 @@ def test_the_counter_begins_where_the_earlier_system_stopped(store: Store) -> No
     run(store, meeting({"person": "ola", "email_invite": True}, uid="u1@old.example", sequence=7))
     assert plan(store) == [("ola@ext.example", "REQUEST", 7)]
     deliver(store)
-    moved = meeting({"person": "ola", "email_invite": True}, uid="u1@old.example", sequence=7, location="Elsewhere")
+    moved = meeting(
+        {"person": "ola", "email_invite": True},
+        uid="u1@old.example",
+        sequence=7,
+        location="Elsewhere",
+    )
     run(store, moved)
     assert plan(store) == [("ola@ext.example", "REQUEST", 8)]
     assert run(store, moved).changed == {}
@@ -248,11 +374,18 @@ def test_a_token_of_the_earlier_system_stands_in_the_first_letter(store: Store) 
     plan(store)
     with store.read() as connection:
         [letter] = outbox.pending(connection)
-    assert (letter.letter.token, letter.letter.organizer_address) == ("old-token", "invites+old-token@crm.example")
+    assert (letter.letter.token, letter.letter.organizer_address) == (
+        "old-token",
+        "invites+old-token@crm.example",
+    )
     run(store, meeting({"person": "ola", "email_invite": True, "token": "OLD-TOKEN"}))
-    with pytest.raises(InputError, match=r"participants\[0\]\.token: the invitation has another one for life"):
+    with pytest.raises(
+        InputError, match=r"participants\[0\]\.token: the invitation has another one for life"
+    ):
         run(store, meeting({"person": "ola", "email_invite": True, "token": "new-token"}))
-    with pytest.raises(InputError, match=r"participants\[0\]\.token: belongs to another participant"):
+    with pytest.raises(
+        InputError, match=r"participants\[0\]\.token: belongs to another participant"
+    ):
         run(store, meeting({"associate": "per", "token": "old-token"}))
 
 
@@ -260,12 +393,30 @@ def test_a_token_of_the_earlier_system_stands_in_the_first_letter(store: Store) 
 
 
 def test_whoever_holds_the_invitation_already_is_owed_nothing(store: Store) -> None:
-    run(store, meeting({"person": "ola", "email_invite": True, "sent": True}, {"associate": "per", "email_invite": True},
-                       uid="u1@old.example", sequence=4))
+    run(
+        store,
+        meeting(
+            {"person": "ola", "email_invite": True, "sent": True},
+            {"associate": "per", "email_invite": True},
+            uid="u1@old.example",
+            sequence=4,
+        ),
+    )
     assert plan(store) == [("per@crm.example", "REQUEST", 4)]
-    assert (status(store)["ola"].delivery, status(store)["per"].delivery) == (Delivery.SENT, Delivery.QUEUED)
+    assert (status(store)["ola"].delivery, status(store)["per"].delivery) == (
+        Delivery.SENT,
+        Delivery.QUEUED,
+    )
     deliver(store)
-    run(store, meeting({"person": "ola", "email_invite": True, "sent": True}, title="Another", uid="u1@old.example", sequence=4))
+    run(
+        store,
+        meeting(
+            {"person": "ola", "email_invite": True, "sent": True},
+            title="Another",
+            uid="u1@old.example",
+            sequence=4,
+        ),
+    )
     assert plan(store) == [("ola@ext.example", "REQUEST", 4), ("per@crm.example", "REQUEST", 4)]
 
 
@@ -280,26 +431,60 @@ def test_reasons_and_the_wanted_answer_reach_their_columns(store: Store) -> None
     def told() -> tuple[Any, ...]:
         with store.read() as connection:
             row = connection.execute(sa.select(schema.follow_up)).one()
-            return row.cancel_reason, row.answer_by, list(connection.execute(sa.select(schema.follow_up_date.c.cancel_reason)).scalars())
+            return (
+                row.cancel_reason,
+                row.answer_by,
+                list(
+                    connection.execute(sa.select(schema.follow_up_date.c.cancel_reason)).scalars()
+                ),
+            )
 
-    series = {"recurrence": {"rrule": "FREQ=WEEKLY;COUNT=3"}, "timezone": "Europe/Oslo", "answer_by": "2026-11-27T12:00:00"}
-    date = {"original_start": "2026-12-08T09:00:00", "cancelled": True, "cancel_reason": "The speaker is ill"}
+    series = {
+        "recurrence": {"rrule": "FREQ=WEEKLY;COUNT=3"},
+        "timezone": "Europe/Oslo",
+        "answer_by": "2026-11-27T12:00:00",
+    }
+    date = {
+        "original_start": "2026-12-08T09:00:00",
+        "cancelled": True,
+        "cancel_reason": "The speaker is ill",
+    }
     document = meeting(**series, instances=[date], cancelled=True, cancel_reason="Too few answers")
     run(store, document)
-    assert told() == ("Too few answers", datetime(2026, 11, 27, 11, tzinfo=UTC), ["The speaker is ill"])
+    assert told() == (
+        "Too few answers",
+        datetime(2026, 11, 27, 11, tzinfo=UTC),
+        ["The speaker is ill"],
+    )
     assert run(store, document).changed == {}
     run(store, meeting(recurrence={"rrule": "FREQ=WEEKLY;COUNT=3"}, timezone="Europe/Oslo"))
     assert told() == ("", None, [])
 
 
-@pytest.mark.parametrize("participant", [
-    {"person": "mute", "email_invite": True}, {"person": "bad", "email_invite": True}, {"person": "bjørn", "email_invite": True}, {"associate": "kari", "email_invite": True},
-    {"resource": "room1", "email_invite": True}])
-def test_the_switch_stays_off_where_no_mail_can_go_and_says_why(store: Store, participant: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "participant",
+    [
+        {"person": "mute", "email_invite": True},
+        {"person": "bad", "email_invite": True},
+        {"person": "bjørn", "email_invite": True},
+        {"associate": "kari", "email_invite": True},
+        {"resource": "room1", "email_invite": True},
+    ],
+)
+def test_the_switch_stays_off_where_no_mail_can_go_and_says_why(
+    store: Store, participant: dict[str, Any]
+) -> None:
     document = meeting(participant)
-    document["persons"] += [{"key": "mute"}, {"key": "bad", "emails": ["no address at all"]}, {"key": "bjørn", "emails": ["bjørn@ext.example"]}]
+    document["persons"] += [
+        {"key": "mute"},
+        {"key": "bad", "emails": ["no address at all"]},
+        {"key": "bjørn", "emails": ["bjørn@ext.example"]},
+    ]
     report = run(store, document)
-    assert "follow_ups[0].participants[0]: email_invite stays off: no valid e-mail address" in report.notes
+    assert (
+        "follow_ups[0].participants[0]: email_invite stays off: no valid e-mail address"
+        in report.notes
+    )
     [row] = status(store).values()
     assert (row.email_invite, row.note) == (False, "no valid e-mail address")
     assert plan(store) == []
@@ -327,24 +512,56 @@ def test_status_rows_say_what_the_contract_says(store: Store) -> None:
     run(store, document)
     with store.write() as connection:
         numbers = {one.key: one.id for one in followups.members(connection, "m1")}
-        followups.write_standing(connection, numbers["ola"], None, Standing(Reply.ACCEPTED, True, comment="Ja"), 1)
-        followups.write_standing(connection, numbers["ola"], datetime(2026, 12, 22, 8, tzinfo=UTC), Standing(Reply.DECLINED, True), None)
+        followups.write_standing(
+            connection, numbers["ola"], None, Standing(Reply.ACCEPTED, True, comment="Ja"), 1
+        )
+        followups.write_standing(
+            connection,
+            numbers["ola"],
+            datetime(2026, 12, 22, 8, tzinfo=UTC),
+            Standing(Reply.DECLINED, True),
+            None,
+        )
     found = status(store, "m1")
     ola = found["ola"]
-    assert (ola.follow_up, ola.name, ola.address, ola.email_invite, ola.code, ola.status, ola.reply, ola.comment, ola.delivery) == (
-        "m1", "Ola Hansen", "ola@ext.example", True, 1, "not_started", "accepted", "Ja", "sent")
+    assert (
+        ola.follow_up,
+        ola.name,
+        ola.address,
+        ola.email_invite,
+        ola.code,
+        ola.status,
+        ola.reply,
+        ola.comment,
+        ola.delivery,
+    ) == ("m1", "Ola Hansen", "ola@ext.example", True, 1, "not_started", "accepted", "Ja", "sent")
     assert [(one.instance, one.status, one.reply) for one in ola.instances] == [
-        ("2026-12-08T08:00:00Z", "not_started", "accepted"), ("2026-12-15T08:00:00Z", "cancelled", "accepted"),
-        ("2026-12-22T08:00:00Z", "declined", "declined")]
-    assert (found["room1"].code, found["room1"].address, found["eva@other.example"].code) == (1, "", 5)
+        ("2026-12-08T08:00:00Z", "not_started", "accepted"),
+        ("2026-12-15T08:00:00Z", "cancelled", "accepted"),
+        ("2026-12-22T08:00:00Z", "declined", "declined"),
+    ]
+    assert (found["room1"].code, found["room1"].address, found["eva@other.example"].code) == (
+        1,
+        "",
+        5,
+    )
     assert status(store, "nothing") == {}
     with store.read() as connection:
         assert (views.known(connection, "m1"), views.known(connection, "nothing")) == (True, False)
 
 
 def test_status_of_all_day_instances_are_plain_dates(store: Store) -> None:
-    run(store, meeting({"person": "ola"}, all_day=True, start="2026-12-01", end="2026-12-02", recurrence={"rrule": "FREQ=DAILY;COUNT=3"},
-                       instances=[{"original_start": "2026-12-02", "cancelled": True}]))
+    run(
+        store,
+        meeting(
+            {"person": "ola"},
+            all_day=True,
+            start="2026-12-01",
+            end="2026-12-02",
+            recurrence={"rrule": "FREQ=DAILY;COUNT=3"},
+            instances=[{"original_start": "2026-12-02", "cancelled": True}],
+        ),
+    )
     assert [one.instance for one in status(store)["ola"].instances] == ["2026-12-02"]
 
 
@@ -367,10 +584,17 @@ def test_the_delivery_shown_is_that_of_the_present_address(store: Store) -> None
 
 def test_the_number_of_queries_does_not_grow_with_the_rows(store: Store) -> None:
     def queries(count: int) -> int:
-        run(store, meeting(*({"email": f"p{number}@ext.example"} for number in range(count)), key=f"m{count}"))
+        run(
+            store,
+            meeting(
+                *({"email": f"p{number}@ext.example"} for number in range(count)), key=f"m{count}"
+            ),
+        )
         asked = list[str]()
         with store.read() as connection:
-            sa.event.listen(connection, "before_cursor_execute", lambda *arguments: asked.append(arguments[2]))
+            sa.event.listen(
+                connection, "before_cursor_execute", lambda *arguments: asked.append(arguments[2])
+            )
             assert len(views.status_rows(connection, f"m{count}")) == count
         return len(asked)
 

@@ -1,4 +1,6 @@
-"""The store is made and brought up to date in one step, and `check` finds what was done to it behind our back."""
+"""The store is made and brought up to date in one step, and `check` finds what was done to it
+behind our back.
+"""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -14,7 +16,10 @@ from gateway.store.engine import Store
 from tests.store import rows
 from tests.store.conftest import Program
 
-REVISIONS = sorted(file.name[:4] for file in (Path(migrate.__file__).parent / "migrations" / "versions").glob("0*.py"))
+REVISIONS = sorted(
+    file.name[:4]
+    for file in (Path(migrate.__file__).parent / "migrations" / "versions").glob("0*.py")
+)
 
 
 def test_a_store_is_made_from_nothing_and_only_once(empty_url: str) -> None:
@@ -33,24 +38,49 @@ def test_rows_of_an_earlier_program_stay_and_can_say_more(empty_url: str) -> Non
             config = migrate._config()
             config.attributes["connection"] = connection
             command.upgrade(config, "0004")
-        rows.run(store, "INSERT INTO follow_up (key, title, start_at, cancelled) VALUES ('m1', 'Kick-off', '2026-12-01 08:00:00', TRUE)",
-                 "INSERT INTO follow_up_date (follow_up, original_start, cancelled) VALUES ('m1', '2026-12-08 08:00:00', TRUE)",
-                 "INSERT INTO participant (follow_up, email, email_invite) VALUES ('m1', 'eva@other.example', TRUE)")
+        rows.run(
+            store,
+            "INSERT INTO follow_up (key, title, start_at, cancelled) VALUES ('m1', 'Kick-off', '2026-12-01 08:00:00', TRUE)",
+            "INSERT INTO follow_up_date (follow_up, original_start, cancelled) VALUES ('m1', '2026-12-08 08:00:00', TRUE)",
+            "INSERT INTO participant (follow_up, email, email_invite) VALUES ('m1', 'eva@other.example', TRUE)",
+        )
         assert migrate.upgrade(store) == [one for one in REVISIONS if one > "0004"]
         assert migrate.check(store) == []
         with store.read() as connection:
             row = connection.execute(sa.select(schema.follow_up)).one()
-            assert (row.title, row.cancelled, row.cancel_reason, row.answer_by) == ("Kick-off", True, "", None)
-            assert connection.execute(sa.select(schema.follow_up_date.c.cancel_reason)).scalar_one() == ""
-            assert connection.execute(sa.select(schema.participant.c.email)).scalar_one() == "eva@other.example"
-        rows.run(store, "DELETE FROM change_mark", "UPDATE follow_up_date SET cancel_reason = 'The speaker is ill'")
+            assert (row.title, row.cancelled, row.cancel_reason, row.answer_by) == (
+                "Kick-off",
+                True,
+                "",
+                None,
+            )
+            assert (
+                connection.execute(sa.select(schema.follow_up_date.c.cancel_reason)).scalar_one()
+                == ""
+            )
+            assert (
+                connection.execute(sa.select(schema.participant.c.email)).scalar_one()
+                == "eva@other.example"
+            )
+        rows.run(
+            store,
+            "DELETE FROM change_mark",
+            "UPDATE follow_up_date SET cancel_reason = 'The speaker is ill'",
+        )
         assert rows.marked(store) == ["m1"]
-        rows.run(store, "DELETE FROM change_mark", "UPDATE follow_up SET answer_by = '2026-11-27 11:00:00'")
+        rows.run(
+            store,
+            "DELETE FROM change_mark",
+            "UPDATE follow_up SET answer_by = '2026-11-27 11:00:00'",
+        )
         assert rows.marked(store) == ["m1"]
 
 
 def test_a_store_that_is_missing_or_empty_is_refused_with_what_to_do(empty_url: str) -> None:
-    with closing(Store(empty_url)) as store, pytest.raises(StoreError, match="invite-gateway db upgrade"):
+    with (
+        closing(Store(empty_url)) as store,
+        pytest.raises(StoreError, match="invite-gateway db upgrade"),
+    ):
         migrate.require(store)
 
 
@@ -74,15 +104,23 @@ def test_migrations_give_the_same_checks_and_triggers_as_the_tables_say(store: S
     """Alembic does not compare CHECK constraints."""
     with store.read() as connection:
         for table in schema.metadata.sorted_tables:
-            present = {one["name"] for one in sa.inspect(connection).get_check_constraints(table.name)}
-            wanted = {one.name for one in table.constraints if isinstance(one, sa.CheckConstraint)
-                      and (store.is_sqlite or not str(one.name).endswith("_is_utc_text"))}
+            present = {
+                one["name"] for one in sa.inspect(connection).get_check_constraints(table.name)
+            }
+            wanted = {
+                one.name
+                for one in table.constraints
+                if isinstance(one, sa.CheckConstraint)
+                and (store.is_sqlite or not str(one.name).endswith("_is_utc_text"))
+            }
             assert present == wanted, table.name
         assert triggers.missing(connection) == []
 
 
 def test_a_dropped_trigger_is_noticed_and_rebuilt(store: Store, program: Program) -> None:
-    program("DROP TRIGGER mark_participant_insert" + (";" if store.is_sqlite else " ON participant;"))
+    program(
+        "DROP TRIGGER mark_participant_insert" + (";" if store.is_sqlite else " ON participant;")
+    )
     assert [one for one in migrate.check(store) if "mark_participant_insert" in one]
     migrate.upgrade(store)
     assert migrate.check(store) == []
@@ -90,9 +128,13 @@ def test_a_dropped_trigger_is_noticed_and_rebuilt(store: Store, program: Program
 
 def test_an_altered_trigger_is_noticed(store: Store, program: Program) -> None:
     if store.is_sqlite:
-        program("DROP TRIGGER mark_person_update; CREATE TRIGGER mark_person_update AFTER UPDATE OF name ON person BEGIN SELECT 1; END;")
+        program(
+            "DROP TRIGGER mark_person_update; CREATE TRIGGER mark_person_update AFTER UPDATE OF name ON person BEGIN SELECT 1; END;"
+        )
     else:
-        program("CREATE OR REPLACE FUNCTION mark_person_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;")
+        program(
+            "CREATE OR REPLACE FUNCTION mark_person_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;"
+        )
     assert [one for one in migrate.check(store) if "mark_person_update" in one]
 
 
@@ -121,22 +163,32 @@ def test_triggers_outlive_a_migration_that_copies_a_table(tmp_path: Path) -> Non
         rows.begin(store)
         with store.write() as connection:
             connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
-            with Operations(MigrationContext.configure(connection)).batch_alter_table("person_email", recreate="always") as batch:
+            with Operations(MigrationContext.configure(connection)).batch_alter_table(
+                "person_email", recreate="always"
+            ) as batch:
                 batch.add_column(sa.Column("label", sa.Text))
             assert triggers.missing(connection)
             triggers.rebuild(connection)
             assert triggers.missing(connection) == []
-            connection.exec_driver_sql("INSERT INTO person_email (person, position, address) VALUES ('ola', 1, 'o@ext.example')")
+            connection.exec_driver_sql(
+                "INSERT INTO person_email (person, position, address) VALUES ('ola', 1, 'o@ext.example')"
+            )
         assert rows.marked(store) == ["m1"]
 
 
-def test_rows_that_refer_to_nothing_are_noticed(tmp_path: Path, program: Program, store: Store) -> None:
+def test_rows_that_refer_to_nothing_are_noticed(
+    tmp_path: Path, program: Program, store: Store
+) -> None:
     if not store.is_sqlite:
         with pytest.raises(RuntimeError, match="violates foreign key"):
             program("INSERT INTO participant (follow_up, email) VALUES ('nowhere', 'a@b.example');")
         return
-    program("PRAGMA foreign_keys = OFF; INSERT INTO participant (follow_up, email) VALUES ('nowhere', 'a@b.example');")
-    assert migrate.check(store) == ["SQLite: row 1 of participant refers to a missing row of follow_up"]
+    program(
+        "PRAGMA foreign_keys = OFF; INSERT INTO participant (follow_up, email) VALUES ('nowhere', 'a@b.example');"
+    )
+    assert migrate.check(store) == [
+        "SQLite: row 1 of participant refers to a missing row of follow_up"
+    ]
 
 
 def test_a_store_of_a_newer_program_is_left_alone(store: Store, program: Program) -> None:
@@ -146,14 +198,19 @@ def test_a_store_of_a_newer_program_is_left_alone(store: Store, program: Program
             attempt(store)
 
 
-@pytest.mark.parametrize("url", ["", "nonsense", "mysql://root@localhost/x", "sqlite://", "sqlite:///:memory:"])
+@pytest.mark.parametrize(
+    "url", ["", "nonsense", "mysql://root@localhost/x", "sqlite://", "sqlite:///:memory:"]
+)
 def test_a_url_that_names_no_store_of_ours_is_a_configuration_error(url: str) -> None:
     with pytest.raises(ConfigurationError, match=r"store\.url"):
         Store(url)
 
 
 def test_a_store_out_of_reach_says_which_without_its_password(tmp_path: Path) -> None:
-    with closing(Store("postgresql://gateway:secret-word@127.0.0.1:1/none")) as store, pytest.raises(StoreError) as caught:
+    with (
+        closing(Store("postgresql://gateway:secret-word@127.0.0.1:1/none")) as store,
+        pytest.raises(StoreError) as caught,
+    ):
         migrate.require(store)
     assert "127.0.0.1:1" in str(caught.value)
     assert "secret-word" not in str(caught.value)

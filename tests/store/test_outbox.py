@@ -1,4 +1,6 @@
-"""The outbox gives each letter to one gateway, keeps the order of each participant, and knows what an invitee holds."""
+"""The outbox gives each letter to one gateway, keeps the order of each participant, and knows what
+an invitee holds.
+"""
 
 import multiprocessing
 import threading
@@ -27,11 +29,16 @@ ELSEWHERE = "another-host/boot/1:77:abcd"
 def queue(store: Store, *participants: int) -> list[int]:
     """One letter for each, in this order."""
     with store.write() as connection:
-        made = {number: rows.invitation(connection, number, f"p{number}@ext.example") for number in dict.fromkeys(participants)}
+        made = {
+            number: rows.invitation(connection, number, f"p{number}@ext.example")
+            for number in dict.fromkeys(participants)
+        }
         return [rows.letter(connection, made[number]) for number in participants]
 
 
-def claim(store: Store, limit: int = 100, holder: str = "here", at: timedelta = timedelta()) -> list[int]:
+def claim(
+    store: Store, limit: int = 100, holder: str = "here", at: timedelta = timedelta()
+) -> list[int]:
     with store.write() as connection:
         return [one.id for one in outbox.claim(connection, holder, NOW + at, limit)]
 
@@ -53,7 +60,11 @@ def copy_of(store: Store, participant: int = 1) -> owing.Copy:
 
 def state(store: Store, letter: int) -> str:
     with store.read() as connection:
-        return str(connection.execute(sa.select(schema.outbox.c.state).where(schema.outbox.c.id == letter)).scalar_one())
+        return str(
+            connection.execute(
+                sa.select(schema.outbox.c.state).where(schema.outbox.c.id == letter)
+            ).scalar_one()
+        )
 
 
 def test_letters_are_claimed_oldest_first_and_once(store: Store) -> None:
@@ -69,15 +80,27 @@ def test_what_is_claimed_is_the_letter_that_was_frozen(store: Store) -> None:
         [one] = outbox.claim(connection, "here", NOW, 10)
     assert (one.id, one.state, one.follow_up, one.tries) == (number, LetterState.SENDING, "m1", 0)
     assert one.letter.edition == rows.MEETING
-    assert (one.letter.method, one.letter.before, one.letter.sequence, one.letter.dtstamp) == (Method.REQUEST, None, 0, NOW)
-    assert (one.letter.address, one.letter.token, one.letter.timezone) == ("p1@ext.example", "token1p1", "Europe/Oslo")
+    assert (one.letter.method, one.letter.before, one.letter.sequence, one.letter.dtstamp) == (
+        Method.REQUEST,
+        None,
+        0,
+        NOW,
+    )
+    assert (one.letter.address, one.letter.token, one.letter.timezone) == (
+        "p1@ext.example",
+        "token1p1",
+        "Europe/Oslo",
+    )
 
 
 def test_a_later_letter_waits_for_the_earlier_one_of_its_participant(store: Store) -> None:
     first, other, second = queue(store, 1, 2, 1)
     assert claim(store) == [first, other]
     assert claim(store) == []
-    settle(store, Settlement(first, LetterState.WAITING, False, Delivery.DEFERRED, NOW + MINUTE, "451 later"))
+    settle(
+        store,
+        Settlement(first, LetterState.WAITING, False, Delivery.DEFERRED, NOW + MINUTE, "451 later"),
+    )
     assert claim(store) == []  # the first is not due, and the second stays behind it
     assert claim(store, at=MINUTE) == [first]
     settle(store, sent(first))
@@ -95,7 +118,9 @@ def test_a_letter_that_came_to_an_end_blocks_nobody(store: Store, ending: Letter
 def test_a_held_letter_keeps_the_later_ones_back(store: Store) -> None:
     first, second = queue(store, 1, 1)
     claim(store)
-    settle(store, Settlement(first, LetterState.HELD, False, Delivery.QUEUED, note="preflight: P18"))
+    settle(
+        store, Settlement(first, LetterState.HELD, False, Delivery.QUEUED, note="preflight: P18")
+    )
     assert claim(store) == []
     with store.write() as connection:
         outbox.supersede(connection, [first], NOW)
@@ -104,14 +129,34 @@ def test_a_held_letter_keeps_the_later_ones_back(store: Store) -> None:
 
 def test_a_new_address_waits_for_the_old_one_until_that_is_put_off(store: Store) -> None:
     with store.write() as connection:
-        old, new = (rows.invitation(connection, 1, f"{name}@ext.example") for name in ("old", "new"))
+        old, new = (
+            rows.invitation(connection, 1, f"{name}@ext.example") for name in ("old", "new")
+        )
         first, second, third, fourth = [rows.letter(connection, to) for to in (old, old, new, new)]
     assert claim(store) == [first]
-    settle(store, Settlement(first, LetterState.WAITING, False, Delivery.DEFERRED, NOW + MINUTE, "the account rests", counts=False))
+    settle(
+        store,
+        Settlement(
+            first,
+            LetterState.WAITING,
+            False,
+            Delivery.DEFERRED,
+            NOW + MINUTE,
+            "the account rests",
+            counts=False,
+        ),
+    )
     assert claim(store) == []
     assert claim(store, at=MINUTE) == [first]
-    settle(store, Settlement(first, LetterState.WAITING, False, Delivery.DEFERRED, NOW + 2 * MINUTE, "451 later"))
-    assert claim(store, at=MINUTE) == [third]  # what stands behind the first keeps back no more than that does
+    settle(
+        store,
+        Settlement(
+            first, LetterState.WAITING, False, Delivery.DEFERRED, NOW + 2 * MINUTE, "451 later"
+        ),
+    )
+    assert claim(store, at=MINUTE) == [
+        third
+    ]  # what stands behind the first keeps back no more than that does
     settle(store, sent(third))
     assert claim(store, at=2 * MINUTE) == [first, fourth]
     settle(store, sent(first), sent(fourth))
@@ -119,18 +164,28 @@ def test_a_new_address_waits_for_the_old_one_until_that_is_put_off(store: Store)
 
 
 def test_letters_of_the_past_are_not_walked_through(store: Store) -> None:
-    """To claim a hundred out of a hundred thousand took over a second: the index of the open ones was not seen to fit."""
+    """To claim a hundred out of a hundred thousand took over a second: the index of the open ones
+    was not seen to fit.
+    """
     queue(store, 1, 2)
     if store.is_sqlite:
         with rows.explained(store, "NOT (EXISTS") as told:
             assert len(claim(store)) == 2
-        assert any("SEARCH outbox USING INDEX ix_outbox_due (account=? AND due_at<?)" in one for one in told), told
-        assert any("SEARCH older USING INDEX ix_outbox_open (participant=? AND id<?)" in one for one in told), told
+        assert any(
+            "SEARCH outbox USING INDEX ix_outbox_due (account=? AND due_at<?)" in one
+            for one in told
+        ), told
+        assert any(
+            "SEARCH older USING INDEX ix_outbox_open (participant=? AND id<?)" in one
+            for one in told
+        ), told
         return
     with store.write() as connection:
         connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
         seen = list[str]()
-        sa.event.listen(connection, "before_cursor_execute", lambda *arguments: seen.append(arguments[2]))
+        sa.event.listen(
+            connection, "before_cursor_execute", lambda *arguments: seen.append(arguments[2])
+        )
         assert len(outbox.claim(connection, "here", NOW, 100)) == 2
     [chosen] = [one for one in seen if "NOT (EXISTS" in one]
     assert "state = 'waiting'" in chosen
@@ -160,7 +215,8 @@ def test_threads_share_the_letters_and_none_gets_two(store: Store) -> None:
 
     with ThreadPoolExecutor(6) as pool:
         taken = [letter for batch in pool.map(work, range(6)) for letter in batch]
-    # On PostgreSQL a worker may find everything locked by others and stop early; nothing may be left or taken twice.
+    # On PostgreSQL a worker may find everything locked by others and stop early; nothing may be
+    # left or taken twice.
     taken += claim(store)
     assert sorted(taken) == letters
 
@@ -181,7 +237,10 @@ def test_processes_share_the_letters_and_none_gets_two(store: Store) -> None:
     context = multiprocessing.get_context("spawn")
     start, results = context.Barrier(3), context.Queue()
     url = store.url.render_as_string(hide_password=False)
-    workers = [context.Process(target=_drain, args=(url, f"gateway{number}", start, results)) for number in range(3)]
+    workers = [
+        context.Process(target=_drain, args=(url, f"gateway{number}", start, results))
+        for number in range(3)
+    ]
     for worker in workers:
         worker.start()
     taken = [letter for _ in workers for letter in results.get(timeout=120)]
@@ -199,7 +258,12 @@ def test_a_claimed_letter_counts_as_sent(store: Store) -> None:
     assert copy_of(store).method is None
     claim(store)
     held = copy_of(store)
-    assert (held.method, held.edition, held.top_sequence, held.queued) == (Method.REQUEST, rows.MEETING, 0, ())
+    assert (held.method, held.edition, held.top_sequence, held.queued) == (
+        Method.REQUEST,
+        rows.MEETING,
+        0,
+        (),
+    )
     settle(store, sent(number))
     assert copy_of(store) == held
     assert state(store, number) == "sent"
@@ -208,7 +272,12 @@ def test_a_claimed_letter_counts_as_sent(store: Store) -> None:
 def test_a_letter_that_was_not_taken_takes_the_claim_back(store: Store) -> None:
     [number] = queue(store, 1)
     claim(store)
-    settle(store, Settlement(number, LetterState.WAITING, False, Delivery.DEFERRED, NOW + MINUTE, "451 later"))
+    settle(
+        store,
+        Settlement(
+            number, LetterState.WAITING, False, Delivery.DEFERRED, NOW + MINUTE, "451 later"
+        ),
+    )
     held = copy_of(store)
     assert (held.method, held.edition) == (None, None)
     assert [(one.letter, one.tries) for one in held.queued] == [(number, 1)]
@@ -247,7 +316,12 @@ def test_a_cancel_that_was_not_taken_leaves_the_invitation_standing(store: Store
 def test_a_letter_whose_fate_nobody_knows_counts_as_sent_and_is_repeated(store: Store) -> None:
     [number] = queue(store, 1)
     claim(store)
-    settle(store, Settlement(number, LetterState.WAITING, None, Delivery.DEFERRED, NOW + MINUTE, "connection lost"))
+    settle(
+        store,
+        Settlement(
+            number, LetterState.WAITING, None, Delivery.DEFERRED, NOW + MINUTE, "connection lost"
+        ),
+    )
     held = copy_of(store)
     assert held.method is Method.REQUEST
     assert [one.letter for one in held.queued] == [number]
@@ -257,10 +331,20 @@ def test_a_letter_whose_fate_nobody_knows_counts_as_sent_and_is_repeated(store: 
 def test_a_refusal_is_remembered_until_a_letter_is_taken(store: Store) -> None:
     first, second, third = queue(store, 1, 1, 1)
     claim(store)
-    settle(store, Settlement(first, LetterState.REFUSED, False, Delivery.UNDELIVERABLE, note="550 5.1.1 unknown"))
+    settle(
+        store,
+        Settlement(
+            first, LetterState.REFUSED, False, Delivery.UNDELIVERABLE, note="550 5.1.1 unknown"
+        ),
+    )
     assert copy_of(store).refused
     claim(store)
-    settle(store, Settlement(second, LetterState.WAITING, False, Delivery.QUEUED, NOW, "no connection", counts=False))
+    settle(
+        store,
+        Settlement(
+            second, LetterState.WAITING, False, Delivery.QUEUED, NOW, "no connection", counts=False
+        ),
+    )
     assert copy_of(store).refused
     with store.write() as connection:
         outbox.supersede(connection, [second], NOW)
@@ -284,7 +368,12 @@ def test_an_invitation_is_held_without_what_was_refused(store: Store) -> None:
     assert copy_of(store) == replace(one, queued=copy_of(store).queued)  # it waits
     claim(store)
     one = copy_of(store)  # it may arrive, so it would be taken back
-    assert (one.method, one.edition, one.tried, one.refused) == (Method.REQUEST, changed, None, False)
+    assert (one.method, one.edition, one.tried, one.refused) == (
+        Method.REQUEST,
+        changed,
+        None,
+        False,
+    )
     settle(store, Settlement(second, *refused))
     one = copy_of(store)
     assert (one.method, one.edition, one.tried, one.refused) == (None, None, changed, True)
@@ -297,7 +386,18 @@ def test_an_invitation_is_held_without_what_was_refused(store: Store) -> None:
 def test_a_failed_connection_does_not_count_against_the_letter(store: Store) -> None:
     [number] = queue(store, 1)
     claim(store)
-    settle(store, Settlement(number, LetterState.WAITING, False, Delivery.QUEUED, NOW, "connection refused", counts=False))
+    settle(
+        store,
+        Settlement(
+            number,
+            LetterState.WAITING,
+            False,
+            Delivery.QUEUED,
+            NOW,
+            "connection refused",
+            counts=False,
+        ),
+    )
     with store.read() as connection:
         [one] = outbox.pending(connection)
     assert (one.tries, one.note, one.state) == (0, "connection refused", LetterState.WAITING)
@@ -306,13 +406,29 @@ def test_a_failed_connection_does_not_count_against_the_letter(store: Store) -> 
 def test_attempts_are_kept(store: Store) -> None:
     [number] = queue(store, 1)
     claim(store)
-    tried = Attempt(number, NOW, 0.25, "temporary", "rcpt", 451, "4.7.1", "greylisted", "mx.ext.example")
+    tried = Attempt(
+        number, NOW, 0.25, "temporary", "rcpt", 451, "4.7.1", "greylisted", "mx.ext.example"
+    )
     with store.write() as connection:
-        outbox.settle(connection, [Settlement(number, LetterState.WAITING, False, Delivery.DEFERRED, NOW)], [tried], "here", NOW)
+        outbox.settle(
+            connection,
+            [Settlement(number, LetterState.WAITING, False, Delivery.DEFERRED, NOW)],
+            [tried],
+            "here",
+            NOW,
+        )
     with store.read() as connection:
         row = connection.execute(sa.select(schema.attempt)).one()
-    assert (row.letter, row.started_at, row.verdict, row.step, row.code, row.enhanced, row.text, row.host) == (
-        number, NOW, "temporary", "rcpt", 451, "4.7.1", "greylisted", "mx.ext.example")
+    assert (
+        row.letter,
+        row.started_at,
+        row.verdict,
+        row.step,
+        row.code,
+        row.enhanced,
+        row.text,
+        row.host,
+    ) == (number, NOW, "temporary", "rcpt", 451, "4.7.1", "greylisted", "mx.ext.example")
 
 
 def test_superseding_a_letter_leaves_the_delivery_of_the_last_one(store: Store) -> None:
@@ -365,6 +481,9 @@ def test_a_stopping_gateway_gives_its_letters_back(store: Store) -> None:
 def test_the_same_letter_cannot_be_queued_twice(store: Store) -> None:
     queue(store, 1)
     with pytest.raises(sa.exc.IntegrityError), store.write() as connection:
-        connection.execute(sa.insert(schema.outbox).from_select(
-            [column.name for column in schema.outbox.c if column.name != "id"],
-            sa.select(*(column for column in schema.outbox.c if column.name != "id"))))
+        connection.execute(
+            sa.insert(schema.outbox).from_select(
+                [column.name for column in schema.outbox.c if column.name != "id"],
+                sa.select(*(column for column in schema.outbox.c if column.name != "id")),
+            )
+        )

@@ -1,4 +1,6 @@
-"""Editors, planners and senders at once, on both databases: in the end every invitee holds what he should, and each letter left once."""
+"""Editors, planners and senders at once, on both databases: in the end every invitee holds what he
+should, and each letter left once.
+"""
 
 import random
 import threading
@@ -31,20 +33,46 @@ def now() -> datetime:
 
 def begin(store: Store) -> None:
     with store.write() as connection:
-        load.load(connection, {
-            "associates": [{"key": "kari"}], "persons": [{"key": f"p{one}", "emails": [f"p{one}@ext.example"]} for one in range(INVITEES)],
-            "follow_ups": [{"key": f"m{number}", "owner": "kari", "title": "0", "start": "2099-12-01T09:00:00", "participants": [
-                {"person": f"p{one}", "email_invite": True} for one in range(INVITEES)]} for number in range(FOLLOW_UPS)]}, SETTINGS, now())
+        load.load(
+            connection,
+            {
+                "associates": [{"key": "kari"}],
+                "persons": [
+                    {"key": f"p{one}", "emails": [f"p{one}@ext.example"]} for one in range(INVITEES)
+                ],
+                "follow_ups": [
+                    {
+                        "key": f"m{number}",
+                        "owner": "kari",
+                        "title": "0",
+                        "start": "2099-12-01T09:00:00",
+                        "participants": [
+                            {"person": f"p{one}", "email_invite": True} for one in range(INVITEES)
+                        ],
+                    }
+                    for number in range(FOLLOW_UPS)
+                ],
+            },
+            SETTINGS,
+            now(),
+        )
 
 
 def edit(store: Store, chance: random.Random, number: int) -> None:
     """One edit as other programs make them."""
     key, person = f"m{chance.randrange(FOLLOW_UPS)}", f"p{chance.randrange(INVITEES)}"
-    rows.run(store, chance.choice([
-        f"UPDATE follow_up SET title = '{number}' WHERE key = '{key}'", f"UPDATE follow_up SET location = '{number}' WHERE key = '{key}'",
-        f"UPDATE participant SET removed = NOT removed WHERE follow_up = '{key}' AND person = '{person}'",
-        f"UPDATE person_email SET address = '{person}-{number % 3}@ext.example' WHERE person = '{person}'",
-        f"UPDATE follow_up SET cancelled = NOT cancelled WHERE key = '{key}'"]))
+    rows.run(
+        store,
+        chance.choice(
+            [
+                f"UPDATE follow_up SET title = '{number}' WHERE key = '{key}'",
+                f"UPDATE follow_up SET location = '{number}' WHERE key = '{key}'",
+                f"UPDATE participant SET removed = NOT removed WHERE follow_up = '{key}' AND person = '{person}'",
+                f"UPDATE person_email SET address = '{person}-{number % 3}@ext.example' WHERE person = '{person}'",
+                f"UPDATE follow_up SET cancelled = NOT cancelled WHERE key = '{key}'",
+            ]
+        ),
+    )
 
 
 class Post:
@@ -57,7 +85,14 @@ class Post:
         with self.lock:
             if one.id % 5 == 0 and one.id not in self.turned:
                 self.turned.add(one.id)
-                return Settlement(one.id, LetterState.WAITING, False, Delivery.DEFERRED, now() - timedelta(minutes=2), "451 later")
+                return Settlement(
+                    one.id,
+                    LetterState.WAITING,
+                    False,
+                    Delivery.DEFERRED,
+                    now() - timedelta(minutes=2),
+                    "451 later",
+                )
             self.arrived.append(one)
             return Settlement(one.id, LetterState.SENT, True, Delivery.SENT)
 
@@ -67,7 +102,9 @@ def send(store: Store, post: Post, name: str) -> int:
         claimed = outbox.claim(connection, name, now(), 7)
     settlements = [post.take(one) for one in claimed]
     with store.write() as connection:
-        assert outbox.settle(connection, settlements, [], name, now()) == {one.id for one in claimed}
+        assert outbox.settle(connection, settlements, [], name, now()) == {
+            one.id for one in claimed
+        }
     return len(claimed)
 
 
@@ -76,7 +113,9 @@ def test_editors_planners_and_senders_at_once(store: Store) -> None:
     post, over = Post(), threading.Event()
 
     def until_over(work: Callable[[], object]) -> None:
-        while not over.wait(0.005):  # whoever begins anew at once leaves SQLite's one lock to nobody who has to wait for it
+        while not over.wait(
+            0.005
+        ):  # whoever begins anew at once leaves SQLite's one lock to nobody who has to wait for it
             work()
 
     def editing(seed: int) -> None:
@@ -86,8 +125,16 @@ def test_editors_planners_and_senders_at_once(store: Store) -> None:
 
     with ThreadPoolExecutor(6) as pool:
         editors = [pool.submit(editing, seed) for seed in (1, 2)]
-        others = [pool.submit(until_over, lambda: planning.plan_due(store, SETTINGS, now(), everything=True)) for _ in range(2)]
-        others += [pool.submit(until_over, lambda name=name: send(store, post, name)) for name in ("a", "b")]  # type: ignore[misc]
+        others = [
+            pool.submit(
+                until_over, lambda: planning.plan_due(store, SETTINGS, now(), everything=True)
+            )
+            for _ in range(2)
+        ]
+        others += [
+            pool.submit(until_over, lambda name=name: send(store, post, name))
+            for name in ("a", "b")
+        ]  # type: ignore[misc]
         for one in editors:
             one.result()
         over.set()
@@ -104,7 +151,10 @@ def test_editors_planners_and_senders_at_once(store: Store) -> None:
         assert outbox.pending(connection) == []
         members = followups.members(connection)
         site = followups.Site("Europe/Oslo", "en")
-        wanted = {f"m{number}": followups.wanted(connection, f"m{number}", site, []) for number in range(FOLLOW_UPS)}
+        wanted = {
+            f"m{number}": followups.wanted(connection, f"m{number}", site, [])
+            for number in range(FOLLOW_UPS)
+        }
     for member in members:
         letters = [one.letter for one in post.arrived if one.participant == member.id]
         stamps = [one.dtstamp for one in letters]
@@ -114,25 +164,36 @@ def test_editors_planners_and_senders_at_once(store: Store) -> None:
         assert follow_up is not None
         assert (held is not None) == (not member.removed and not follow_up.cancelled)
         if held is not None:
-            assert (held.edition.title, held.edition.location, held.address) == (follow_up.title, follow_up.location, member.address)
+            assert (held.edition.title, held.edition.location, held.address) == (
+                follow_up.title,
+                follow_up.location,
+                member.address,
+            )
 
 
 @pytest.mark.real
 def test_a_follow_up_that_somebody_decides_on_is_planned_afterwards(postgres_url: str) -> None:
-    """On PostgreSQL an answer that is being written must not be overtaken by a move that has not seen it."""
+    """On PostgreSQL an answer that is being written must not be overtaken by a move that has not
+    seen it.
+    """
     with closing(Store(postgres_url)) as store:
         migrate.upgrade(store)
         begin(store)
         with store.write() as answering:
             followups.lock(answering, "m1")
-            assert planning.plan_due(store, SETTINGS, now(), everything=True) == (FOLLOW_UPS - 1) * INVITEES
+            assert (
+                planning.plan_due(store, SETTINGS, now(), everything=True)
+                == (FOLLOW_UPS - 1) * INVITEES
+            )
             assert rows.marked(store) == ["m1"]
         assert planning.plan_due(store, SETTINGS, now(), everything=True) == INVITEES
         assert rows.marked(store) == []
 
 
 @pytest.mark.real
-def test_letters_of_an_invitation_that_is_being_planned_are_claimed_afterwards(postgres_url: str) -> None:
+def test_letters_of_an_invitation_that_is_being_planned_are_claimed_afterwards(
+    postgres_url: str,
+) -> None:
     with closing(Store(postgres_url)) as store:
         migrate.upgrade(store)
         begin(store)
@@ -148,7 +209,9 @@ def test_letters_of_an_invitation_that_is_being_planned_are_claimed_afterwards(p
 
 @pytest.mark.real
 def test_what_was_sent_is_settled_though_reports_stand_in_the_way(postgres_url: str) -> None:
-    """A batch of reports has locked the last invitation and wants the first: PostgreSQL gives the settlement up, not the batch."""
+    """A batch of reports has locked the last invitation and wants the first: PostgreSQL gives the
+    settlement up, not the batch.
+    """
     with closing(Store(postgres_url)) as store, ThreadPoolExecutor(2) as pool:
         migrate.upgrade(store)
         begin(store)
@@ -160,7 +223,9 @@ def test_what_was_sent_is_settled_though_reports_stand_in_the_way(postgres_url: 
             deadline = time.monotonic() + 30
             while time.monotonic() < deadline:
                 with store.read() as connection:
-                    found = connection.exec_driver_sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'").scalar_one()
+                    found = connection.exec_driver_sql(
+                        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                    ).scalar_one()
                 if found == number:
                     return
             raise AssertionError(f"{found} wait for a lock")
@@ -170,8 +235,16 @@ def test_what_was_sent_is_settled_though_reports_stand_in_the_way(postgres_url: 
             invitations.lock(reports, [of["m3"]], wait=True)
             with store.write() as other:
                 invitations.lock(other, [of["m1"]], wait=True)
-                settling = pool.submit(deliveries.settle, store, "a", [
-                    (one, Settlement(one.id, LetterState.SENT, True, Delivery.SENT), None) for one in sent], now())
+                settling = pool.submit(
+                    deliveries.settle,
+                    store,
+                    "a",
+                    [
+                        (one, Settlement(one.id, LetterState.SENT, True, Delivery.SENT), None)
+                        for one in sent
+                    ],
+                    now(),
+                )
                 waiting(1)
                 wanting = pool.submit(invitations.lock, reports, [of["m0"]], wait=True)
                 waiting(2)
@@ -181,33 +254,75 @@ def test_what_was_sent_is_settled_though_reports_stand_in_the_way(postgres_url: 
             assert outbox.counts(connection) == {LetterState.SENT: len(sent)}
 
 
-@pytest.mark.parametrize(("bad", "good"), [
-    ("UPDATE follow_up SET start_at = '9999-12-31 23:30:00' WHERE key = 'm1'", "UPDATE follow_up SET start_at = '2099-12-01 08:00:00' WHERE key = 'm1'"),
-    ("INSERT INTO follow_up_date (follow_up, original_start) VALUES ('m1', '0001-01-01 00:00:00')",
-     "DELETE FROM follow_up_date WHERE follow_up = 'm1'"),
-    ("INSERT INTO standing (participant, instance, reply) SELECT id, 'some day', 'perhaps' FROM participant WHERE follow_up = 'm1'",
-     "DELETE FROM standing")])
-def test_a_record_on_which_we_fail_keeps_nobody_else_waiting(store: Store, bad: str, good: str) -> None:
+@pytest.mark.parametrize(
+    ("bad", "good"),
+    [
+        (
+            "UPDATE follow_up SET start_at = '9999-12-31 23:30:00' WHERE key = 'm1'",
+            "UPDATE follow_up SET start_at = '2099-12-01 08:00:00' WHERE key = 'm1'",
+        ),
+        (
+            "INSERT INTO follow_up_date (follow_up, original_start) VALUES ('m1', '0001-01-01 00:00:00')",
+            "DELETE FROM follow_up_date WHERE follow_up = 'm1'",
+        ),
+        (
+            "INSERT INTO standing (participant, instance, reply) SELECT id, 'some day', 'perhaps' FROM participant WHERE follow_up = 'm1'",
+            "DELETE FROM standing",
+        ),
+    ],
+)
+def test_a_record_on_which_we_fail_keeps_nobody_else_waiting(
+    store: Store, bad: str, good: str
+) -> None:
     """Beyond the calendar, or no word of ours: nobody foresees everything that others write."""
     begin(store)
     planning.plan_due(store, SETTINGS, now(), everything=True)
-    rows.run(store, bad, "UPDATE follow_up SET title = '1' WHERE key IN ('m1', 'm2')", "UPDATE follow_up SET rrule = 'FREQ=DAILY' WHERE key = 'm1'")
+    rows.run(
+        store,
+        bad,
+        "UPDATE follow_up SET title = '1' WHERE key IN ('m1', 'm2')",
+        "UPDATE follow_up SET rrule = 'FREQ=DAILY' WHERE key = 'm1'",
+    )
     assert planning.plan_due(store, SETTINGS, now(), everything=True) == INVITEES
     assert rows.marked(store) == []
     with store.read() as connection:
-        assert {one.follow_up for one in outbox.pending(connection) if one.letter.edition.title == "1"} == {"m2"}
-        notes = set(connection.exec_driver_sql("SELECT note FROM participant WHERE follow_up = 'm1'").scalars())
+        assert {
+            one.follow_up for one in outbox.pending(connection) if one.letter.edition.title == "1"
+        } == {"m2"}
+        notes = set(
+            connection.exec_driver_sql(
+                "SELECT note FROM participant WHERE follow_up = 'm1'"
+            ).scalars()
+        )
     assert len(notes) == 1
     assert notes.pop().startswith("no letter: this program failed on it: ")
     rows.run(store, good, "UPDATE follow_up SET title = '2' WHERE key = 'm1'")
     assert planning.plan_due(store, SETTINGS, now(), everything=True) == INVITEES
 
 
-def test_a_row_that_goes_to_another_follow_up_and_comes_back_begins_anew_each_time(store: Store) -> None:
+def test_a_row_that_goes_to_another_follow_up_and_comes_back_begins_anew_each_time(
+    store: Store,
+) -> None:
     with store.write() as connection:
-        load.load(connection, {"associates": [{"key": "kari"}], "persons": [{"key": "ola", "emails": ["ola@ext.example"]}], "follow_ups": [
-            {"key": "m1", "owner": "kari", "title": "1", "start": "2099-12-01T09:00:00", "participants": [{"person": "ola", "email_invite": True}]},
-            {"key": "m2", "owner": "kari", "title": "2", "start": "2099-12-01T09:00:00"}]}, SETTINGS, now())
+        load.load(
+            connection,
+            {
+                "associates": [{"key": "kari"}],
+                "persons": [{"key": "ola", "emails": ["ola@ext.example"]}],
+                "follow_ups": [
+                    {
+                        "key": "m1",
+                        "owner": "kari",
+                        "title": "1",
+                        "start": "2099-12-01T09:00:00",
+                        "participants": [{"person": "ola", "email_invite": True}],
+                    },
+                    {"key": "m2", "owner": "kari", "title": "2", "start": "2099-12-01T09:00:00"},
+                ],
+            },
+            SETTINGS,
+            now(),
+        )
     planning.plan_due(store, SETTINGS, now(), everything=True)
     post, replies = Post(), list[str]()
     for minutes, key in enumerate(("m2", "m1", "m1", "m2", "m2"), 1):
@@ -223,39 +338,74 @@ def test_a_row_that_goes_to_another_follow_up_and_comes_back_begins_anew_each_ti
 
 
 def test_a_title_that_is_no_text_keeps_nobody_else_waiting(tmp_path: Path) -> None:
-    """SQLite takes any bytes for a text, and fails whoever reads them with the class of error that a lock has, too."""
+    """SQLite takes any bytes for a text, and fails whoever reads them with the class of error that
+    a lock has, too.
+    """
     with closing(Store(f"sqlite:///{tmp_path}/store.db")) as store:
         migrate.upgrade(store)
         begin(store)
         rows.run(store, "UPDATE follow_up SET title = CAST(X'FF41FE' AS TEXT) WHERE key = 'm1'")
-        assert planning.plan_due(store, SETTINGS, now(), everything=True) == (FOLLOW_UPS - 1) * INVITEES
+        assert (
+            planning.plan_due(store, SETTINGS, now(), everything=True)
+            == (FOLLOW_UPS - 1) * INVITEES
+        )
         assert rows.marked(store) == []
 
 
 @pytest.mark.parametrize("store", KINDS[1:], indirect=True)
 def test_a_selection_of_two_thousand(store: Store) -> None:
-    """Nobody learns who else was invited, and one person's coming, going or answering is nobody else's mail (P12)."""
+    """Nobody learns who else was invited, and one person's coming, going or answering is nobody
+    else's mail (P12).
+    """
     members = [f"p{one}" for one in range(2_000)]
     with store.write() as connection:
-        load.load(connection, {
-            "associates": [{"key": "kari", "name": "Kari"}], "selections": [{"key": "s1", "members": members}],
-            "persons": [{"key": key, "name": key, "emails": [f"{key}@ext{number % 7}.example"]} for number, key in enumerate(members)],
-            "follow_ups": [{"key": "m1", "owner": "kari", "title": "Open day", "start": "2099-12-01T09:00:00", "participants": [
-                {"person": key, "email_invite": True} for key in members]}]}, SETTINGS, now())
+        load.load(
+            connection,
+            {
+                "associates": [{"key": "kari", "name": "Kari"}],
+                "selections": [{"key": "s1", "members": members}],
+                "persons": [
+                    {"key": key, "name": key, "emails": [f"{key}@ext{number % 7}.example"]}
+                    for number, key in enumerate(members)
+                ],
+                "follow_ups": [
+                    {
+                        "key": "m1",
+                        "owner": "kari",
+                        "title": "Open day",
+                        "start": "2099-12-01T09:00:00",
+                        "participants": [{"person": key, "email_invite": True} for key in members],
+                    }
+                ],
+            },
+            SETTINGS,
+            now(),
+        )
     assert planning.plan_due(store, SETTINGS, now(), everything=True) == 2_000
     with store.read() as connection:
         editions = {one.letter.edition for one in outbox.pending(connection)}
-        assert len({row.token for row in invitations.get(connection, range(1, 2_001)).values()}) == 2_000
+        assert (
+            len({row.token for row in invitations.get(connection, range(1, 2_001)).values()})
+            == 2_000
+        )
     [edition] = editions
     assert (edition.guest_list_public, edition.guests) == (False, ())
     post = Post()
     while claimed := deliveries.claim(store, "here", now(), 500):
         deliveries.settle(store, "here", [(one, post.take(one), None) for one in claimed], now())
     assert Counter(one.participant for one in post.arrived) == dict.fromkeys(range(1, 2_001), 1)
-    rows.run(store, "UPDATE participant SET removed = TRUE WHERE person = 'p7'", "UPDATE participant SET set_status = 1 WHERE person = 'p8'")
+    rows.run(
+        store,
+        "UPDATE participant SET removed = TRUE WHERE person = 'p7'",
+        "UPDATE participant SET set_status = 1 WHERE person = 'p8'",
+    )
     assert planning.plan_due(store, SETTINGS, now(), everything=True) == 1
     rows.run(store, "UPDATE follow_up SET location = 'Hall'")
-    assert planning.plan_due(store, SETTINGS, now(), everything=True) == 2_000, "the CANCEL that still waits is written anew"
+    assert planning.plan_due(store, SETTINGS, now(), everything=True) == 2_000, (
+        "the CANCEL that still waits is written anew"
+    )
     with store.read() as connection:
-        letters = Counter((one.letter.method, one.letter.sequence) for one in outbox.pending(connection))
+        letters = Counter(
+            (one.letter.method, one.letter.sequence) for one in outbox.pending(connection)
+        )
     assert letters == {(Method.CANCEL, 2): 1, (Method.REQUEST, 2): 1_999}

@@ -25,11 +25,25 @@ HERE = "here/boot/1:77:abcd"
 def queued(store: Store, *addresses: str) -> list[int]:
     """A first letter to each, each another participant's."""
     with store.write() as connection:
-        return [rows.letter(connection, rows.invitation(connection, number, address), at=NOW) for number, address in enumerate(addresses, 1)]
+        return [
+            rows.letter(connection, rows.invitation(connection, number, address), at=NOW)
+            for number, address in enumerate(addresses, 1)
+        ]
 
 
-def claim(store: Store, limit: int = 100, at: timedelta = timedelta(), room: Room | None = None, **limits: int) -> list[int]:
-    return [one.id for one in deliveries.claim(store, HERE, NOW + at, limit, limits=Outbound.model_validate(limits), room=room)]
+def claim(
+    store: Store,
+    limit: int = 100,
+    at: timedelta = timedelta(),
+    room: Room | None = None,
+    **limits: int,
+) -> list[int]:
+    return [
+        one.id
+        for one in deliveries.claim(
+            store, HERE, NOW + at, limit, limits=Outbound.model_validate(limits), room=room
+        )
+    ]
 
 
 def state(store: Store, number: int) -> tuple[LetterState, str]:
@@ -44,7 +58,13 @@ def delivery(store: Store, participant: int = 1) -> Delivery:
 
 def settle(store: Store, number: int, ending: LetterState, delivered: Delivery) -> None:
     with store.write() as connection:
-        outbox.settle(connection, [Settlement(number, ending, ending is LetterState.SENT, delivered)], [], HERE, NOW)
+        outbox.settle(
+            connection,
+            [Settlement(number, ending, ending is LetterState.SENT, delivered)],
+            [],
+            HERE,
+            NOW,
+        )
 
 
 # By hand
@@ -52,16 +72,28 @@ def settle(store: Store, number: int, ending: LetterState, delivered: Delivery) 
 
 def test_a_held_letter_stays_until_it_is_released(store: Store) -> None:
     one, two = queued(store, "a@x.example", "b@y.example")
-    assert [letter.id for letter in queue.change(store, Verb.HOLD, Selection(numbers=(one,)), NOW, "root")] == [one]
+    assert [
+        letter.id
+        for letter in queue.change(store, Verb.HOLD, Selection(numbers=(one,)), NOW, "root")
+    ] == [one]
     assert claim(store) == [two]
     queue.change(store, Verb.RELEASE, Selection(numbers=(one,)), NOW, "root")
     assert claim(store) == [one]
     with store.read() as connection:
-        told = [(entry.event, entry.letter, entry.by, entry.before, entry.after) for entry in journal.after(connection, 0)]
-    assert told == [("held", one, "root", "waiting", "held"), ("released", one, "root", "held", "waiting")]
+        told = [
+            (entry.event, entry.letter, entry.by, entry.before, entry.after)
+            for entry in journal.after(connection, 0)
+        ]
+    assert told == [
+        ("held", one, "root", "waiting", "held"),
+        ("released", one, "root", "held", "waiting"),
+    ]
 
 
-@pytest.mark.parametrize("selection", [Selection(domain="x.example"), Selection(follow_up="m1"), Selection(account="default")])
+@pytest.mark.parametrize(
+    "selection",
+    [Selection(domain="x.example"), Selection(follow_up="m1"), Selection(account="default")],
+)
 def test_letters_are_chosen_by_what_they_have_in_common(store: Store, selection: Selection) -> None:
     numbers = queued(store, "a@x.example", "b@X.example", "c@y.example")
     expected = numbers[:2] if selection.domain else numbers
@@ -86,13 +118,30 @@ def test_a_letter_that_waits_is_tried_at_once(store: Store) -> None:
     [one] = queued(store, "a@x.example")
     claim(store)
     with store.write() as connection:
-        outbox.settle(connection, [Settlement(one, LetterState.WAITING, False, Delivery.DEFERRED, NOW + 9 * MINUTE, "451 later")], [], HERE, NOW)
+        outbox.settle(
+            connection,
+            [
+                Settlement(
+                    one,
+                    LetterState.WAITING,
+                    False,
+                    Delivery.DEFERRED,
+                    NOW + 9 * MINUTE,
+                    "451 later",
+                )
+            ],
+            [],
+            HERE,
+            NOW,
+        )
     assert claim(store) == []
     queue.change(store, Verb.RETRY, Selection(domain="x.example"), NOW, "root")
     assert claim(store) == [one]
 
 
-def test_a_refused_letter_is_tried_again_when_it_is_named_and_nothing_newer_took_its_place(store: Store) -> None:
+def test_a_refused_letter_is_tried_again_when_it_is_named_and_nothing_newer_took_its_place(
+    store: Store,
+) -> None:
     [one] = queued(store, "a@x.example")
     claim(store)
     settle(store, one, LetterState.REFUSED, Delivery.UNDELIVERABLE)
@@ -104,7 +153,9 @@ def test_a_refused_letter_is_tried_again_when_it_is_named_and_nothing_newer_took
     with store.write() as connection:
         [to] = invitations.get(connection, [1]).values()
         rows.letter(connection, to, sequence=1, at=NOW)
-    with pytest.raises(Refused, match=r"^letter \d+ cannot be retried: a newer one has taken its place$"):
+    with pytest.raises(
+        Refused, match=r"^letter \d+ cannot be retried: a newer one has taken its place$"
+    ):
         queue.change(store, Verb.RETRY, Selection(numbers=(one,)), NOW, "root")
 
 
@@ -151,7 +202,9 @@ def test_shape_tells_where_letters_go_and_how_old_they_are(store: Store) -> None
 
 def test_a_rest_is_shown_while_it_lasts_and_told_once(store: Store) -> None:
     for failures in (1, 2, 3):
-        deliveries.rest(store, Rest("default", NOW, NOW + failures * MINUTE, failures, "account", "535 no"), NOW)
+        deliveries.rest(
+            store, Rest("default", NOW, NOW + failures * MINUTE, failures, "account", "535 no"), NOW
+        )
     _, [rest] = queue.shape(store, NOW)
     assert (rest.failures, rest.until, rest.words) == (3, NOW + 3 * MINUTE, "535 no")
     deliveries.resume(store, "default", NOW)
@@ -159,7 +212,9 @@ def test_a_rest_is_shown_while_it_lasts_and_told_once(store: Store) -> None:
     assert queue.shape(store, NOW)[1] == []
     with store.read() as connection:
         assert [(one.event, one.detail) for one in journal.after(connection, 0)] == [
-            ("account_paused", "default: 535 no"), ("account_resumed", "default")]
+            ("account_paused", "default: 535 no"),
+            ("account_resumed", "default"),
+        ]
 
 
 # Pace
@@ -174,14 +229,22 @@ def test_an_account_sends_so_many_in_a_minute(store: Store) -> None:
 
 
 def test_a_domain_gets_so_many_in_a_minute_and_keeps_no_other_waiting(store: Store) -> None:
-    numbers = queued(store, *(f"p{one}@x.example" for one in range(30)), "a@y.example", "b@Y.example", "c@z.example")
+    numbers = queued(
+        store,
+        *(f"p{one}@x.example" for one in range(30)),
+        "a@y.example",
+        "b@Y.example",
+        "c@z.example",
+    )
     assert claim(store, 5, domain_per_minute=2) == [*numbers[:2], *numbers[30:]]
     assert claim(store, domain_per_minute=2) == []
     assert claim(store, at=MINUTE, domain_per_minute=2) == numbers[2:4]
 
 
 def test_room_is_kept_per_domain_and_oldest_first(store: Store) -> None:
-    numbers = queued(store, "a@x.example", "b@x.example", "c@y.example", "d@x.example", "e@z.example")
+    numbers = queued(
+        store, "a@x.example", "b@x.example", "c@y.example", "d@x.example", "e@z.example"
+    )
     assert claim(store, room=Room(100, 2, {"y.example": 0})) == [numbers[0], numbers[1], numbers[4]]
     assert claim(store, room=Room(1, 2)) == [numbers[2]]
     assert claim(store, room=Room(0)) == []
@@ -194,41 +257,79 @@ def test_the_daily_budget_ends_with_one_alarm(store: Store) -> None:
     assert claim(store, at=23 * 60 * MINUTE, per_day=3) == []
     assert claim(store, at=24 * 60 * MINUTE, per_day=3) == numbers[3:]
     with store.read() as connection:
-        assert [(one.event, one.detail) for one in journal.after(connection, 0)] == [("budget_spent", "default: 3 letters in 24 hours")]
+        assert [(one.event, one.detail) for one in journal.after(connection, 0)] == [
+            ("budget_spent", "default: 3 letters in 24 hours")
+        ]
 
 
 def test_a_clock_that_was_put_back_stops_nobody_for_long(store: Store) -> None:
     numbers = queued(store, *(f"p{one}@x.example" for one in range(4)))
     with store.write() as connection:
-        pace.spend(connection, "default", Outbound(per_minute=2), {"x.example": 2}, NOW + timedelta(days=3))
+        pace.spend(
+            connection, "default", Outbound(per_minute=2), {"x.example": 2}, NOW + timedelta(days=3)
+        )
     assert claim(store, per_minute=2) == numbers[:2]
 
 
 # Accounts
 
 
-ACCOUNTS = {"sales": {"groups": ["Sales"], "owners": ["per"], "mail": {"address": "sales@crm.example"}}}
+ACCOUNTS = {
+    "sales": {"groups": ["Sales"], "owners": ["per"], "mail": {"address": "sales@crm.example"}}
+}
 
 
 def sites(**more: object) -> configuration.Settings:
-    return configuration.load(overrides={"mail": {"address": "invites@crm.example"}, "accounts": ACCOUNTS, **more})
+    return configuration.load(
+        overrides={"mail": {"address": "invites@crm.example"}, "accounts": ACCOUNTS, **more}
+    )
 
 
 def begin(store: Store, owner: str) -> None:
     with store.write() as connection:
-        load.load(connection, {
-            "associates": [{"key": "kari", "name": "Kari", "group": "Sales"}, {"key": "per", "name": "Per"}, {"key": "eva", "name": "Eva"}],
-            "follow_ups": [{"key": "m1", "owner": owner, "title": "Kick-off", "start": "2099-12-01T09:00:00", "end": "2099-12-01T10:00:00",
-                            "participants": [{"email": "ola@ext.example", "email_invite": True}]}]}, sites(), NOW)
+        load.load(
+            connection,
+            {
+                "associates": [
+                    {"key": "kari", "name": "Kari", "group": "Sales"},
+                    {"key": "per", "name": "Per"},
+                    {"key": "eva", "name": "Eva"},
+                ],
+                "follow_ups": [
+                    {
+                        "key": "m1",
+                        "owner": owner,
+                        "title": "Kick-off",
+                        "start": "2099-12-01T09:00:00",
+                        "end": "2099-12-01T10:00:00",
+                        "participants": [{"email": "ola@ext.example", "email_invite": True}],
+                    }
+                ],
+            },
+            sites(),
+            NOW,
+        )
 
 
 def letters(store: Store) -> list[tuple[str, str, str]]:
-    return [(one.letter.account, one.letter.method.value, one.letter.organizer_address.rpartition("+")[0])
-            for one in queue.listed(store, Selection(follow_up="m1", states=(*outbox.OPEN, LetterState.SENT))).letters]
+    return [
+        (
+            one.letter.account,
+            one.letter.method.value,
+            one.letter.organizer_address.rpartition("+")[0],
+        )
+        for one in queue.listed(
+            store, Selection(follow_up="m1", states=(*outbox.OPEN, LetterState.SENT))
+        ).letters
+    ]
 
 
-@pytest.mark.parametrize(("owner", "account"), [("kari", "sales"), ("per", "sales"), ("eva", "default")])
-def test_a_follow_up_is_sent_from_the_account_of_its_owner_or_his_group(store: Store, owner: str, account: str) -> None:
+@pytest.mark.parametrize(
+    ("owner", "account"), [("kari", "sales"), ("per", "sales"), ("eva", "default")]
+)
+def test_a_follow_up_is_sent_from_the_account_of_its_owner_or_his_group(
+    store: Store, owner: str, account: str
+) -> None:
     begin(store, owner)
     planning.plan_due(store, sites(), NOW, everything=True)
     assert letters(store) == [(account, "REQUEST", "sales" if account == "sales" else "invites")]
@@ -241,18 +342,30 @@ def test_an_invitation_keeps_its_account_whoever_owns_the_follow_up_later(store:
     planning.plan_due(store, sites(), NOW, everything=True)
     [one] = deliveries.claim(store, HERE, NOW, 10, account="sales")
     settle(store, one.id, LetterState.SENT, Delivery.SENT)
-    rows.run(store, "UPDATE follow_up SET owner = 'eva', title = 'Other' WHERE key = 'm1'",
-             "INSERT INTO participant (follow_up, email, email_invite) VALUES ('m1', 'new@ext.example', TRUE)")
+    rows.run(
+        store,
+        "UPDATE follow_up SET owner = 'eva', title = 'Other' WHERE key = 'm1'",
+        "INSERT INTO participant (follow_up, email, email_invite) VALUES ('m1', 'new@ext.example', TRUE)",
+    )
     planning.plan_due(store, sites(), NOW + MINUTE, everything=True)
-    assert letters(store) == [("sales", "REQUEST", "sales"), ("sales", "REQUEST", "sales"), ("default", "REQUEST", "invites")]
+    assert letters(store) == [
+        ("sales", "REQUEST", "sales"),
+        ("sales", "REQUEST", "sales"),
+        ("default", "REQUEST", "invites"),
+    ]
 
 
-def test_where_nobody_has_an_account_any_more_the_follow_up_goes_on_with_its_own(store: Store) -> None:
+def test_where_nobody_has_an_account_any_more_the_follow_up_goes_on_with_its_own(
+    store: Store,
+) -> None:
     begin(store, "kari")
     alone = configuration.load(overrides={"accounts": ACCOUNTS})
     planning.plan_due(store, alone, NOW, everything=True)
-    rows.run(store, "UPDATE follow_up SET owner = 'eva' WHERE key = 'm1'",
-             "INSERT INTO participant (follow_up, email, email_invite) VALUES ('m1', 'new@ext.example', TRUE)")
+    rows.run(
+        store,
+        "UPDATE follow_up SET owner = 'eva' WHERE key = 'm1'",
+        "INSERT INTO participant (follow_up, email, email_invite) VALUES ('m1', 'new@ext.example', TRUE)",
+    )
     planning.plan_due(store, alone, NOW + MINUTE, everything=True)
     assert {account for account, _, _ in letters(store)} == {"sales"}
 
@@ -262,7 +375,9 @@ def test_an_account_that_an_invitation_needs_cannot_be_removed(store: Store) -> 
     planning.plan_due(store, sites(), NOW, everything=True)
     planning.require_accounts(store, sites(), NOW)
     without = sites(accounts={})
-    with pytest.raises(ConfigurationError, match=r"^accounts\.sales\.mail\.address: not set, .*'m1'"):
+    with pytest.raises(
+        ConfigurationError, match=r"^accounts\.sales\.mail\.address: not set, .*'m1'"
+    ):
         planning.require_accounts(store, without, NOW)
     [one] = deliveries.claim(store, HERE, NOW, 10, account="sales")
     settle(store, one.id, LetterState.SENT, Delivery.SENT)

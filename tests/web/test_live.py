@@ -1,4 +1,6 @@
-"""The page on a real socket over a real store: live events, resumption, readiness, the guard, the stop."""
+"""The page on a real socket over a real store: live events, resumption, readiness, the guard, the
+stop.
+"""
 
 import asyncio
 import json
@@ -32,19 +34,33 @@ class Site:
 
     def record(self, *events: str) -> None:
         with self.store.write() as connection:
-            journal.write(connection, [journal.Entry(event, follow_up="m1", after="not_started") for event in events],
-                          NOW)
+            journal.write(
+                connection,
+                [journal.Entry(event, follow_up="m1", after="not_started") for event in events],
+                NOW,
+            )
 
 
 @pytest.fixture
 async def site(store: engine.Store) -> AsyncIterator[Site]:
     checks = [app.Check("store", True)]
-    rows = [page.Participant("ola", "Ola Hansen", "ola@ext.example", Role.INVITED, 1, Reply.ACCEPTED,
-                             email_invite=True)]
+    rows = [
+        page.Participant(
+            "ola",
+            "Ola Hansen",
+            "ola@ext.example",
+            Role.INVITED,
+            1,
+            Reply.ACCEPTED,
+            email_invite=True,
+        )
+    ]
 
     def shown(most: int) -> app.Shown:
         with store.read() as connection:
-            one = page.FollowUp("m1", "Kick-off", Kind.MEETING, "Kari", NOW, NOW, "UTC", participants=tuple(rows))
+            one = page.FollowUp(
+                "m1", "Kick-off", Kind.MEETING, "Kari", NOW, NOW, "UTC", participants=tuple(rows)
+            )
             return app.Shown([one][:most], journal.newest(connection))
 
     def ready() -> list[app.Check]:
@@ -53,10 +69,14 @@ async def site(store: engine.Store) -> AsyncIterator[Site]:
     live = feed.Feed(store, poll_seconds=0.02)
     bound = serve.listen(settings.load(overrides={"web": {"listen": "127.0.0.1:0"}}))
     stop, up = asyncio.Event(), asyncio.Event()
-    running = asyncio.create_task(serve.serve(bound, live, app.create(live, shown, ready), stop, up))
+    running = asyncio.create_task(
+        serve.serve(bound, live, app.create(live, shown, ready), stop, up)
+    )
     async with asyncio.timeout(DEADLINE):
         await up.wait()
-    made = Site(store, f"http://127.0.0.1:{bound.getsockname()[1]}", stop, running, live, checks, rows)
+    made = Site(
+        store, f"http://127.0.0.1:{bound.getsockname()[1]}", stop, running, live, checks, rows
+    )
     yield made
     stop.set()
     async with asyncio.timeout(DEADLINE):
@@ -90,30 +110,42 @@ class Stream:
 
 
 async def test_events_arrive_as_they_are_recorded(site):
-    async with (httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client,
-                client.stream("GET", "/api/v1/events") as response):
+    async with (
+        httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client,
+        client.stream("GET", "/api/v1/events") as response,
+    ):
         assert response.headers["content-type"].startswith("text/event-stream")
         stream = Stream(response)
         site.record("one")
         first = await stream.event()
         site.record("two", "three")
-        assert [json.loads((await stream.event())["data"])["event"] for _ in range(2)] == ["two", "three"]
+        assert [json.loads((await stream.event())["data"])["event"] for _ in range(2)] == [
+            "two",
+            "three",
+        ]
     assert first["event"] == "journal"
     told = json.loads(first["data"])
     assert told["id"] == int(first["id"])
-    assert (told["event"], told["follow_up"], told["after"], told["at"]) == ("one", "m1", "not_started",
-        "2026-11-20T08:00:00Z")
+    assert (told["event"], told["follow_up"], told["after"], told["at"]) == (
+        "one",
+        "m1",
+        "not_started",
+        "2026-11-20T08:00:00Z",
+    )
 
 
 async def test_a_hint_is_followed_at_once(site):
     site.feed.poll_seconds = 3600.0
-    async with (httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client,
-                client.stream("GET", "/api/v1/events") as response):
+    async with (
+        httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client,
+        client.stream("GET", "/api/v1/events") as response,
+    ):
         stream = Stream(response)
         site.record("one")
         site.feed.look()
         assert (await stream.event())["id"] == "1"
-        # Whatever turn was under way with the short pace is over once it has waited for the long one.
+        # Whatever turn was under way with the short pace is over once it has waited for the long
+        # one.
         site.record("two")
         await asyncio.to_thread(site.feed.look)
         assert (await stream.event())["id"] == "2"
@@ -122,18 +154,24 @@ async def test_a_hint_is_followed_at_once(site):
 async def test_a_client_resumes_where_it_stopped(site):
     site.record("one", "two", "three")
     async with httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client:
-        async with client.stream("GET", "/api/v1/events", headers={"Last-Event-ID": "1"}) as response:
+        async with client.stream(
+            "GET", "/api/v1/events", headers={"Last-Event-ID": "1"}
+        ) as response:
             stream = Stream(response)
             assert [(await stream.event())["id"] for _ in range(2)] == ["2", "3"]
         # What the browser remembers stands over what the address said.
-        async with client.stream("GET", "/api/v1/events?after=0", headers={"Last-Event-ID": "2"}) as response:
+        async with client.stream(
+            "GET", "/api/v1/events?after=0", headers={"Last-Event-ID": "2"}
+        ) as response:
             assert (await Stream(response).event())["id"] == "3"
 
 
 async def test_a_number_from_another_store_resets_the_client(site):
     site.record("one")
-    async with (httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client,
-                client.stream("GET", "/api/v1/events?after=500") as response):
+    async with (
+        httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client,
+        client.stream("GET", "/api/v1/events?after=500") as response,
+    ):
         stream = Stream(response)
         first = await stream.event()
         assert (first["event"], first["id"]) == ("reset", "1")
@@ -142,8 +180,10 @@ async def test_a_number_from_another_store_resets_the_client(site):
 
 
 async def test_stopping_ends_open_streams(site):
-    async with (httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client,
-                client.stream("GET", "/api/v1/events") as response):
+    async with (
+        httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client,
+        client.stream("GET", "/api/v1/events") as response,
+    ):
         stream = Stream(response)
         site.record("one")
         await stream.event()
@@ -191,13 +231,26 @@ async def test_readiness_names_what_is_missing(site):
         site.checks.append(app.Check("mailbox", False, "cannot be reached"))
         answer = await client.get("/readyz")
         assert answer.status_code == 503
-        assert answer.json()["checks"][1] == {"name": "mailbox", "ok": False, "text": "cannot be reached"}
+        assert answer.json()["checks"][1] == {
+            "name": "mailbox",
+            "ok": False,
+            "text": "cannot be reached",
+        }
 
 
 async def test_every_answer_carries_the_security_headers(site):
     async with httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client:
-        for path in ("/", "/listing", "/static/page.js", "/nowhere", "/api/v1/events?after=x", "/api/openapi.json"):
-            async with asyncio.timeout(DEADLINE):  # what httpx calls a timeout starts anew with every byte of an endless stream
+        for path in (
+            "/",
+            "/listing",
+            "/static/page.js",
+            "/nowhere",
+            "/api/v1/events?after=x",
+            "/api/openapi.json",
+        ):
+            async with asyncio.timeout(
+                DEADLINE
+            ):  # what httpx calls a timeout starts anew with every byte of an endless stream
                 answer = await client.get(path)
             policy = answer.headers["content-security-policy"]
             assert "default-src 'none'" in policy
@@ -209,7 +262,11 @@ async def test_every_answer_carries_the_security_headers(site):
 
 async def test_errors_are_problems(site):
     async with httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client:
-        for path, code in (("/nowhere", 404), ("/api/v1/events?after=x", 422), ("/api/v1/events?after=-1", 422)):
+        for path, code in (
+            ("/nowhere", 404),
+            ("/api/v1/events?after=x", 422),
+            ("/api/v1/events?after=-1", 422),
+        ):
             async with asyncio.timeout(DEADLINE):
                 answer = await client.get(path)
             assert answer.status_code == code
@@ -219,7 +276,9 @@ async def test_errors_are_problems(site):
 
 
 async def test_a_fault_of_ours_tells_nothing_and_stays_guarded(site):
-    site.rows.append(page.Participant("x", "A secret name", "", Role.INVITED, 99))  # 99 is no status
+    site.rows.append(
+        page.Participant("x", "A secret name", "", Role.INVITED, 99)
+    )  # 99 is no status
     async with httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client:
         answer = await client.get("/")
         assert answer.status_code == 500
@@ -229,16 +288,20 @@ async def test_a_fault_of_ours_tells_nothing_and_stays_guarded(site):
         assert (await client.get("/healthz")).status_code == 200
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8025", "127.0.0.1.evil.example",
-                                  "localhost.evil.example", ""])
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "evil.example:8025", "127.0.0.1.evil.example", "localhost.evil.example", ""],
+)
 async def test_a_foreign_host_name_is_turned_away(site, host):
     async with httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client:
         assert (await client.get("/", headers={"Host": host})).status_code == 421
         assert (await client.get("/", headers={"Host": "localhost:8025"})).status_code == 200
 
 
-@pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0", "192.0.2.1:8025", "gateway.example:8025",
-                                    "127.evil.example:1"])
+@pytest.mark.parametrize(
+    "listen",
+    ["0.0.0.0:0", "[::]:0", "192.0.2.1:8025", "gateway.example:8025", "127.evil.example:1"],
+)
 def test_no_listening_beyond_loopback_without_sign_in(listen):
     with pytest.raises(ConfigurationError, match=r"web\.listen.*no sign-in"):
         serve.listen(settings.load(overrides={"web": {"listen": listen}}))
@@ -248,14 +311,18 @@ def test_an_address_in_use_is_a_configuration_error():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         taken.listen()
         with pytest.raises(ConfigurationError, match=r"web\.listen: cannot listen on"):
-            serve.listen(settings.load(overrides={"web": {"listen": f"127.0.0.1:{taken.getsockname()[1]}"}}))
+            serve.listen(
+                settings.load(overrides={"web": {"listen": f"127.0.0.1:{taken.getsockname()[1]}"}})
+            )
 
 
 async def test_an_unreachable_store_is_said_and_streams_outlive_it(site, monkeypatch):
     site.record("one")
     path = site.store.path
-    async with httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client, client.stream("GET",
-        "/api/v1/events") as response:
+    async with (
+        httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client,
+        client.stream("GET", "/api/v1/events") as response,
+    ):
         stream = Stream(response)
         await stream.event()
         away = path.with_suffix(".away")

@@ -1,6 +1,8 @@
-"""An authorisation server on loopback: gives access tokens for a client's secret or a refresh token, and can be made to misbehave.
+"""An authorisation server on loopback: gives access tokens for a client's secret or a refresh
+token, and can be made to misbehave.
 
-Every token is another one. `asked` keeps the forms that came in; `answers` replaces the next answers, first come first served.
+Every token is another one. `asked` keeps the forms that came in; `answers` replaces the next
+answers, first come first served.
 """
 
 from __future__ import annotations
@@ -44,7 +46,11 @@ class AuthServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             head = await reader.readuntil(b"\r\n\r\n")
-            length = next(int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+            length = next(
+                int(line.split(b":")[1])
+                for line in head.split(b"\r\n")
+                if line.lower().startswith(b"content-length:")
+            )
             form = dict(parse_qsl((await reader.readexactly(length)).decode()))
             self.asked.append(form)
             answer = self.answers.popleft() if self.answers else self._answer(form)
@@ -75,6 +81,11 @@ def refusal(error: str, words: str, status: int = 400) -> bytes:
 
 
 def http(status: int, body: str, *headers: str) -> bytes:
-    lines = [f"HTTP/1.1 {status} whatever", "Content-Type: application/json", f"Content-Length: {len(body.encode())}", "Connection: close",
-             *headers]
+    lines = [
+        f"HTTP/1.1 {status} whatever",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body.encode())}",
+        "Connection: close",
+        *headers,
+    ]
     return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()

@@ -1,6 +1,8 @@
-"""The gateway as its administrator runs it: `invite-gateway run` in a process of its own, and the other commands beside it.
+"""The gateway as its administrator runs it: `invite-gateway run` in a process of its own, and the
+other commands beside it.
 
-Settings go by environment, logs come as JSON lines and can be waited for. It dies with the test run even if that is killed.
+Settings go by environment, logs come as JSON lines and can be waited for. It dies with the test run
+even if that is killed.
 """
 
 from __future__ import annotations
@@ -35,24 +37,46 @@ class NeverCame(AssertionError):
     """What was waited for did not happen; the message holds what did."""
 
 
-def environment(url: str, account: mailbox.Mailbox, via: postfix.Server, **more: str) -> dict[str, str]:
-    """Settings of a gateway with this store, reading `account` and sending through `via`; quick, for nobody wants to wait.
+def environment(
+    url: str, account: mailbox.Mailbox, via: postfix.Server, **more: str
+) -> dict[str, str]:
+    """Settings of a gateway with this store, reading `account` and sending through `via`; quick,
+    for nobody wants to wait.
 
     `more` are further settings: `OUTBOUND__COALESCE_SECONDS="0"`.
     """
     settings = {
-        "STORE__URL": url, "STORE__POLL_SECONDS": "0.2", "OUTBOUND__COALESCE_SECONDS": "0.3",
-        "MAIL__ADDRESS": account.address, "MAIL__NAME": "Acme AS", "MAIL__LANGUAGE": "nb", "MAIL__TIMEZONE": "Europe/Oslo",
-        "SMTP__HOST": "127.0.0.1", "SMTP__PORT": str(via.port), "SMTP__SECURITY": "none",
-        "IMAP__HOST": account.host, "IMAP__PORT": str(account.port), "IMAP__SECURITY": "none",
-        "IMAP__USERNAME": account.username, "IMAP__PASSWORD": account.password,
-        "WEB__LISTEN": "127.0.0.1:0", "LOG__FORMAT": "json", **more}
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GATEWAY_", "NOTIFY_", "WATCHDOG_"))}
+        "STORE__URL": url,
+        "STORE__POLL_SECONDS": "0.2",
+        "OUTBOUND__COALESCE_SECONDS": "0.3",
+        "MAIL__ADDRESS": account.address,
+        "MAIL__NAME": "Acme AS",
+        "MAIL__LANGUAGE": "nb",
+        "MAIL__TIMEZONE": "Europe/Oslo",
+        "SMTP__HOST": "127.0.0.1",
+        "SMTP__PORT": str(via.port),
+        "SMTP__SECURITY": "none",
+        "IMAP__HOST": account.host,
+        "IMAP__PORT": str(account.port),
+        "IMAP__SECURITY": "none",
+        "IMAP__USERNAME": account.username,
+        "IMAP__PASSWORD": account.password,
+        "WEB__LISTEN": "127.0.0.1:0",
+        "LOG__FORMAT": "json",
+        **more,
+    }
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("GATEWAY_", "NOTIFY_", "WATCHDOG_"))
+    }
     return kept | {f"GATEWAY_{name}": value for name, value in settings.items()}
 
 
 class Gateway:
-    """A daemon that may be started, stopped and killed many times over the same store, and the commands beside it."""
+    """A daemon that may be started, stopped and killed many times over the same store, and the
+    commands beside it.
+    """
 
     def __init__(self, settings: Mapping[str, str]) -> None:
         self.settings = dict(settings)
@@ -70,13 +94,32 @@ class Gateway:
         return self._process
 
     def start(self, only: str = "", *, wait: bool = True) -> int:
-        """Start the daemon; with `wait`, return when all its roles serve. Returns the number of log lines before this start."""
+        """Start the daemon; with `wait`, return when all its roles serve. Returns the number of log
+        lines before this start.
+        """
         before = len(self.log)
-        command = [rig.need("setpriv", "util-linux"), "--pdeathsig", "KILL", PROGRAM, "run", *(["--only", only] if only else [])]
-        # A session of its own: Ctrl-C in the terminal ends the tests, which then end the gateway in order.
-        self._process = subprocess.Popen(command, env=self.settings, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                         stderr=subprocess.PIPE, text=True, start_new_session=True)
-        self._reader = threading.Thread(target=self._read, args=(self._process,), name="gateway log")
+        command = [
+            rig.need("setpriv", "util-linux"),
+            "--pdeathsig",
+            "KILL",
+            PROGRAM,
+            "run",
+            *(["--only", only] if only else []),
+        ]
+        # A session of its own: Ctrl-C in the terminal ends the tests, which then end the gateway in
+        # order.
+        self._process = subprocess.Popen(
+            command,
+            env=self.settings,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(
+            target=self._read, args=(self._process,), name="gateway log"
+        )
         self._reader.start()
         if wait:
             self.wait_log("ready", since=before)
@@ -89,7 +132,9 @@ class Gateway:
             return self._ended(seconds)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise NeverCame(f"the gateway did not stop within {seconds:g} s\n{self.tail()}") from None
+            raise NeverCame(
+                f"the gateway did not stop within {seconds:g} s\n{self.tail()}"
+            ) from None
 
     def kill(self) -> None:
         """kill -9: nothing of it gets to do anything any more."""
@@ -99,7 +144,9 @@ class Gateway:
         self._ended(15)
 
     def halt(self) -> None:
-        """Stop its clock amid whatever it does (SIGSTOP), until SIGCONT; returns when it stands still."""
+        """Stop its clock amid whatever it does (SIGSTOP), until SIGCONT; returns when it stands
+        still.
+        """
         self.process.send_signal(signal.SIGSTOP)
         _, status = os.waitpid(self.process.pid, os.WUNTRACED)
         assert os.WIFSTOPPED(status), f"it ended instead\n{self.tail()}"
@@ -115,26 +162,35 @@ class Gateway:
         return self._process is not None and self._process.returncode is None
 
     def lives(self, seconds: float = 0.0) -> bool:
-        """Whether it still runs `seconds` from now; returns at once when it ends before. A way to let time pass."""
+        """Whether it still runs `seconds` from now; returns at once when it ends before. A way to
+        let time pass.
+        """
         try:
             self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             return True
         return False
 
-    def wait_log(self, event: str, count: int = 1, *, since: int = 0, seconds: float = WAIT_SECONDS) -> list[Object]:
+    def wait_log(
+        self, event: str, count: int = 1, *, since: int = 0, seconds: float = WAIT_SECONDS
+    ) -> list[Object]:
         """The lines with this event from number `since` on, as soon as there are `count` of them.
 
         Raises NeverCame with the last lines when it ends before or the time is over.
         """
+
         def found() -> list[Object]:
             return [line for line in self.log[since:] if line.get("event") == event]
 
         reader = self._reader
         with self._news:
-            self._news.wait_for(lambda: len(found()) >= count or not (reader and reader.is_alive()), seconds)
+            self._news.wait_for(
+                lambda: len(found()) >= count or not (reader and reader.is_alive()), seconds
+            )
             if len(found()) < count:
-                raise NeverCame(f"{len(found())} of {count} log lines {event!r} within {seconds:g} s\n{self.tail()}")
+                raise NeverCame(
+                    f"{len(found())} of {count} log lines {event!r} within {seconds:g} s\n{self.tail()}"
+                )
             return found()
 
     def complaints(self) -> list[Object]:
@@ -170,11 +226,22 @@ class Gateway:
     # The commands
 
     def command(self, *arguments: str) -> str:
-        """What `invite-gateway ARGUMENTS` prints. Raises NeverCame with its complaint if it fails."""
-        done = subprocess.run([PROGRAM, *arguments], env=self.settings, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              timeout=WAIT_SECONDS, check=False)
+        """What `invite-gateway ARGUMENTS` prints. Raises NeverCame with its complaint if it
+        fails.
+        """
+        done = subprocess.run(
+            [PROGRAM, *arguments],
+            env=self.settings,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=WAIT_SECONDS,
+            check=False,
+        )
         if done.returncode != 0:
-            raise NeverCame(f"invite-gateway {' '.join(arguments)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
+            raise NeverCame(
+                f"invite-gateway {' '.join(arguments)}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
+            )
         return done.stdout
 
     def objects(self, *arguments: str) -> list[Object]:
@@ -185,16 +252,33 @@ class Gateway:
         """`status FOLLOW_UP`: address → object."""
         return {row["address"]: row for row in self.objects("status", follow_up)}
 
-    def wait_status(self, follow_up: str, wanted: Mapping[str, Mapping[str, Any]], seconds: float = WAIT_SECONDS) -> dict[str, Object]:
-        """The status as soon as the rows of these addresses show these values: `{"ola@ext.example": {"code": 1}}`.
+    def wait_status(
+        self, follow_up: str, wanted: Mapping[str, Mapping[str, Any]], seconds: float = WAIT_SECONDS
+    ) -> dict[str, Object]:
+        """The status as soon as the rows of these addresses show these values: `{"ola@ext.example":
+        {"code": 1}}`.
 
         Raises NeverCame with the last status after `seconds`, or as soon as the daemon has ended.
         """
-        return self.wait_for(lambda: self.status(follow_up), lambda rows: all(
-            rows.get(address, {}).get(key) == value for address, facts in wanted.items() for key, value in facts.items()),
-            what=f"status {dict(wanted)}", seconds=seconds)
+        return self.wait_for(
+            lambda: self.status(follow_up),
+            lambda rows: all(
+                rows.get(address, {}).get(key) == value
+                for address, facts in wanted.items()
+                for key, value in facts.items()
+            ),
+            what=f"status {dict(wanted)}",
+            seconds=seconds,
+        )
 
-    def wait_for(self, look: Callable[[], T], wanted: Callable[[T], bool], *, what: str, seconds: float = WAIT_SECONDS) -> T:
+    def wait_for(
+        self,
+        look: Callable[[], T],
+        wanted: Callable[[T], bool],
+        *,
+        what: str,
+        seconds: float = WAIT_SECONDS,
+    ) -> T:
         """Look again and again until `wanted`. Raises NeverCame with what was seen last."""
         deadline = time.monotonic() + seconds
         while not wanted(seen := look()):
@@ -212,4 +296,3 @@ def running(settings: Mapping[str, str], only: str = "") -> Iterator[Gateway]:
         yield gateway
     finally:
         gateway.end()
-

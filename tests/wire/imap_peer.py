@@ -1,8 +1,10 @@
-"""An IMAP server that misbehaves on order: small, honest where nothing else is asked, and exact about what it was told.
+"""An IMAP server that misbehaves on order: small, honest where nothing else is asked, and exact
+about what it was told.
 
-`peer.fail("BODY", drop)` makes the next FETCH of bodies end with a cut connection. Steps are the names of commands, and
-GREETING, MEASURE (FETCH of sizes), BODY, HEADER, IDLE, IDLING (after `+`). Faults of one step happen one after the other, once.
-Everything a client says is kept in `heard`; `until` waits for what a test expects to become true.
+`peer.fail("BODY", drop)` makes the next FETCH of bodies end with a cut connection. Steps are the
+names of commands, and GREETING, MEASURE (FETCH of sizes), BODY, HEADER, IDLE, IDLING (after `+`).
+Faults of one step happen one after the other, once. Everything a client says is kept in `heard`;
+`until` waits for what a test expects to become true.
 """
 
 from __future__ import annotations
@@ -54,18 +56,22 @@ async def bye(connection: Connection, tag: str) -> bool:
 
 def says(*lines: str) -> Fault:
     """Writes these lines instead of an answer; `{tag}` is the tag."""
+
     async def speak(connection: Connection, tag: str) -> bool:
         for line in lines:
             connection.send(line.format(tag=tag))
         return True
+
     return speak
 
 
 def first(*lines: str) -> Fault:
     """Writes these lines in one piece, then answers honestly."""
+
     async def speak(connection: Connection, tag: str) -> bool:
         connection.send("\r\n".join(lines))
         return False
+
     return speak
 
 
@@ -73,19 +79,24 @@ def blurts(raw: bytes) -> Fault:
     async def speak(connection: Connection, tag: str) -> bool:
         connection.writer.write(raw)
         return True
+
     return speak
 
 
 def does(action: Callable[[], object]) -> Fault:
     """Something happens on the server just before the answer."""
+
     async def act(connection: Connection, tag: str) -> bool:
         action()
         return False
+
     return act
 
 
 class Connection:
-    def __init__(self, peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, peer: Peer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         self.peer, self.reader, self.writer = peer, reader, writer
         self.announced = 0
         self.idling = False
@@ -116,7 +127,9 @@ class Connection:
             name, _, rest = rest.partition(" ")
             step = name.upper()
         if step == "FETCH":
-            step = "MEASURE" if "RFC822.SIZE" in rest else "HEADER" if "[HEADER]" in rest else "BODY"
+            step = (
+                "MEASURE" if "RFC822.SIZE" in rest else "HEADER" if "[HEADER]" in rest else "BODY"
+            )
         if await self.peer.misbehave(step, self, tag):
             return
         if step == "IDLE":
@@ -142,10 +155,16 @@ class Connection:
             line = await self.reader.readline()
         finally:
             self.idling = False
-        self.send(f"{tag} OK idle is over" if line.strip().upper() == b"DONE" else f"{tag} BAD expected DONE")
+        self.send(
+            f"{tag} OK idle is over"
+            if line.strip().upper() == b"DONE"
+            else f"{tag} BAD expected DONE"
+        )
 
     async def authenticate(self, tag: str, rest: str) -> None:
-        """XOAUTH2: the reason of a refusal goes into a challenge; NO comes only after the empty response to it."""
+        """XOAUTH2: the reason of a refusal goes into a challenge; NO comes only after the empty
+        response to it.
+        """
         initial = base64.b64decode(rest.removeprefix("XOAUTH2 ")).decode()
         if initial.split("auth=Bearer ")[1].removesuffix("\x01\x01") in self.peer.tokens:
             self.send(f"{tag} OK in")
@@ -159,7 +178,11 @@ class Connection:
         return None
 
     def do_login(self, rest: str) -> str | None:
-        return None if rest == '"invites" "sec\\"ret"' else "NO [AUTHENTICATIONFAILED] wrong name or password"
+        return (
+            None
+            if rest == '"invites" "sec\\"ret"'
+            else "NO [AUTHENTICATIONFAILED] wrong name or password"
+        )
 
     def do_namespace(self, rest: str) -> str | None:
         self.send(f'* NAMESPACE (("{self.peer.prefix}" "{self.peer.delimiter}")) NIL NIL')
@@ -202,7 +225,9 @@ class Connection:
         for index, uid in self._existing(rest):
             message = self.peer.messages[uid]
             size = len(message.raw) if message.size is None else message.size
-            self.send(f'* {index} FETCH (RFC822.SIZE {size} INTERNALDATE "{message.date}" UID {uid})')
+            self.send(
+                f'* {index} FETCH (RFC822.SIZE {size} INTERNALDATE "{message.date}" UID {uid})'
+            )
         return None
 
     def do_body(self, rest: str) -> str | None:
@@ -210,19 +235,28 @@ class Connection:
         return self._bodies(rest, "BODY[]", lambda raw: raw)
 
     def do_header(self, rest: str) -> str | None:
-        return self._bodies(rest, "BODY[HEADER]<0>", lambda raw: raw.partition(b"\r\n\r\n")[0] + b"\r\n\r\n")
+        return self._bodies(
+            rest, "BODY[HEADER]<0>", lambda raw: raw.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+        )
 
     def _bodies(self, rest: str, name: str, part: Callable[[bytes], bytes]) -> str | None:
         for index, uid in self._existing(rest):
             if uid not in self.peer.withheld:
                 raw = part(self.peer.messages[uid].raw)
-                self.writer.write(b"* %d FETCH (UID %d %s {%d}\r\n%s)\r\n" % (index, uid, name.encode(), len(raw), raw))
+                self.writer.write(
+                    b"* %d FETCH (UID %d %s {%d}\r\n%s)\r\n"
+                    % (index, uid, name.encode(), len(raw), raw)
+                )
         return None
 
     def _existing(self, rest: str) -> list[tuple[int, int]]:
         wanted = numbers(rest.split(" ", 1)[0])
         self.peer.largest_fetch = max(self.peer.largest_fetch, len(wanted))
-        return [(index, uid) for index, uid in enumerate(sorted(self.peer.messages), start=1) if uid in wanted]
+        return [
+            (index, uid)
+            for index, uid in enumerate(sorted(self.peer.messages), start=1)
+            if uid in wanted
+        ]
 
     def do_move(self, rest: str) -> str | None:
         return self.do_copy(rest) or self._expunge(numbers(rest.split(" ", 1)[0]))
@@ -232,7 +266,9 @@ class Connection:
         target = target.strip('"')
         if target not in self.peer.folders:
             return "NO [TRYCREATE] no such folder"
-        self.peer.folders[target] += [uid for uid in sorted(numbers(uids)) if uid in self.peer.messages]
+        self.peer.folders[target] += [
+            uid for uid in sorted(numbers(uids)) if uid in self.peer.messages
+        ]
         return None
 
     def do_store(self, rest: str) -> str | None:
@@ -241,7 +277,9 @@ class Connection:
         return None
 
     def do_expunge(self, rest: str) -> str | None:
-        deleted = {uid for uid, message in self.peer.messages.items() if "\\Deleted" in message.flags}
+        deleted = {
+            uid for uid, message in self.peer.messages.items() if "\\Deleted" in message.flags
+        }
         return self._expunge(deleted & numbers(rest) if rest else deleted)
 
     def _expunge(self, uids: set[int]) -> str | None:
@@ -296,8 +334,16 @@ class Peer:
         """Steps whose faults did not all happen: a test that expected them proved nothing."""
         return [step for step, faults in self._faults.items() if faults]
 
-    def add(self, raw: bytes = b"Subject: hello\r\n\r\nbody\r\n", *, size: int | None = None, quiet: bool = False) -> int:
-        """A message arrives; who idles is told at once, everybody else with the next answer (`quiet`: idlers are not told)."""
+    def add(
+        self,
+        raw: bytes = b"Subject: hello\r\n\r\nbody\r\n",
+        *,
+        size: int | None = None,
+        quiet: bool = False,
+    ) -> int:
+        """A message arrives; who idles is told at once, everybody else with the next answer
+        (`quiet`: idlers are not told).
+        """
         uid, self._next_uid = self._next_uid, self._next_uid + 1
         self.messages[uid] = Stored(raw, size=size)
         if not quiet:
@@ -308,7 +354,9 @@ class Peer:
 
     def commands(self, name: str) -> list[str]:
         """What was said of this command, without tags."""
-        return [line.partition(" ")[2] for line in self.heard if re.match(rf"\S+ (UID )?{name}\b", line)]
+        return [
+            line.partition(" ")[2] for line in self.heard if re.match(rf"\S+ (UID )?{name}\b", line)
+        ]
 
     def hear(self, line: str) -> None:
         self.heard.append(line)
@@ -325,7 +373,9 @@ class Peer:
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
-            raise AssertionError("never came true; heard:\n" + "\n".join(self.heard[-40:])) from None
+            raise AssertionError(
+                "never came true; heard:\n" + "\n".join(self.heard[-40:])
+            ) from None
 
     def idling(self) -> int:
         return sum(connection.idling for connection in self.connections)

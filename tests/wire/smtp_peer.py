@@ -1,4 +1,5 @@
-"""A scripted SMTP server on loopback that misbehaves at the step it is told to, and remembers what it saw.
+"""A scripted SMTP server on loopback that misbehaves at the step it is told to, and remembers what
+it saw.
 
 One script per connection, in the order they arrive; the last one serves all further ones. A script names what happens
 *instead of* the normal answer at a step: "greeting", "ehlo", "starttls", "ehlo after tls", "auth", "mail", "rcpt", "data",
@@ -24,7 +25,9 @@ DEADLINE_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Say:
-    """These bytes, then on as if all were well. `hang_up`: close the connection right after them."""
+    """These bytes, then on as if all were well. `hang_up`: close the connection right after
+    them.
+    """
 
     words: bytes
     hang_up: bool = False
@@ -54,9 +57,13 @@ Action = Say | Drop | Hang | Wait
 Script = Mapping[str, Action]
 
 _NORMAL = {
-    "greeting": b"220 peer.example ESMTP\r\n", "starttls": b"220 2.0.0 go\r\n", "auth": b"235 2.7.0 in\r\n",
-    "mail": b"250 2.1.0 Ok\r\n", "rcpt": b"250 2.1.5 Ok\r\n",
-    "data": b"354 End with <CRLF>.<CRLF>\r\n", "body": b"250 2.0.0 Ok: queued as 4711\r\n",
+    "greeting": b"220 peer.example ESMTP\r\n",
+    "starttls": b"220 2.0.0 go\r\n",
+    "auth": b"235 2.7.0 in\r\n",
+    "mail": b"250 2.1.0 Ok\r\n",
+    "rcpt": b"250 2.1.5 Ok\r\n",
+    "data": b"354 End with <CRLF>.<CRLF>\r\n",
+    "body": b"250 2.0.0 Ok: queued as 4711\r\n",
     "quit": b"221 2.0.0 Bye\r\n",
 }
 
@@ -70,7 +77,9 @@ class Letter:
 
 @dataclass
 class Session:
-    """One connection: the lines the client said, letters begun, those whose final dot was read, those that were accepted."""
+    """One connection: the lines the client said, letters begun, those whose final dot was read,
+    those that were accepted.
+    """
 
     lines: list[bytes] = field(default_factory=list)
     begun: int = 0
@@ -89,10 +98,16 @@ class _Over(Exception):
 
 
 class Peer:
-    def __init__(self, *scripts: Script, offers: tuple[str, ...] = ("SIZE 1000000", "8BITMIME"),
-                 tls: ssl.SSLContext | None = None, implicit_tls: bool = False,
-                 users: Mapping[str, str] | None = None, tokens: Collection[str] | None = None,
-                 to: Mapping[str, Script] | None = None) -> None:
+    def __init__(
+        self,
+        *scripts: Script,
+        offers: tuple[str, ...] = ("SIZE 1000000", "8BITMIME"),
+        tls: ssl.SSLContext | None = None,
+        implicit_tls: bool = False,
+        users: Mapping[str, str] | None = None,
+        tokens: Collection[str] | None = None,
+        to: Mapping[str, Script] | None = None,
+    ) -> None:
         self._scripts = scripts or ({},)
         self._offers = offers
         self._tls = tls
@@ -131,7 +146,9 @@ class Peer:
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[Peer]:
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls if self._implicit_tls else None)
+        server = await asyncio.start_server(
+            self._serve, "127.0.0.1", 0, ssl=self._tls if self._implicit_tls else None
+        )
         self.port = server.sockets[0].getsockname()[1]
         try:
             yield self
@@ -174,8 +191,14 @@ class Peer:
 class _Talk:
     """The server's side of one connection."""
 
-    def __init__(self, peer: Peer, session: Session, script: Script, reader: asyncio.StreamReader,
-                 writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self,
+        peer: Peer,
+        session: Session,
+        script: Script,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
         self._peer, self._session, self._script, self._usual = peer, session, script, script
         self._reader, self._writer = reader, writer
 
@@ -216,7 +239,9 @@ class _Talk:
         if self._peer._tokens is not None:
             offers.append("AUTH XOAUTH2")
         lines = ["peer.example", *offers]
-        text = "".join(f"250{'-' if n < len(lines) - 1 else ' '}{line}\r\n" for n, line in enumerate(lines))
+        text = "".join(
+            f"250{'-' if n < len(lines) - 1 else ' '}{line}\r\n" for n, line in enumerate(lines)
+        )
         step = "ehlo after tls" if b"STARTTLS" in self._session.lines else "ehlo"
         await self._answer(step, text.encode())
 
@@ -244,11 +269,15 @@ class _Talk:
         await self._send(_NORMAL["auth"] if good else b"535 5.7.8 wrong user or password\r\n")
 
     async def _token(self, initial: bytes) -> None:
-        """The reason of a refusal goes into a challenge, which the client answers with an empty line."""
+        """The reason of a refusal goes into a challenge, which the client answers with an empty
+        line.
+        """
         if self._script.get("auth") is not None:
             await self._answer("auth")
             return
-        if initial.split(b"\x01auth=Bearer ")[1].removesuffix(b"\x01\x01").decode() in (self._peer._tokens or ()):
+        if initial.split(b"\x01auth=Bearer ")[1].removesuffix(b"\x01\x01").decode() in (
+            self._peer._tokens or ()
+        ):
             await self._send(_NORMAL["auth"])
             return
         await self._send(b"334 " + base64.b64encode(b'{"status":"401"}') + b"\r\n")
@@ -266,7 +295,9 @@ class _Talk:
             if not line:
                 raise _Over
             content += line
-        text = b"\r\n".join(row.removeprefix(b".") for row in content.removesuffix(b".\r\n").split(b"\r\n"))
+        text = b"\r\n".join(
+            row.removeprefix(b".") for row in content.removesuffix(b".\r\n").split(b"\r\n")
+        )
         letter = Letter(sender, recipient, text)
         self._session.offered.append(letter)
         await self._peer._notify()
@@ -284,26 +315,32 @@ class _Talk:
         return line
 
     async def _answer(self, step: str, normal: bytes | None = None) -> bool:
-        """Do what the script says at `step`; returns whether the client was told that all is well."""
+        """Do what the script says at `step`; returns whether the client was told that all is
+        well.
+        """
         words = _NORMAL[step] if normal is None else normal
         match self._script.get(step):
             case Say(words=said, hang_up=hang_up):
                 await self._send(said)
                 if hang_up:
                     raise _Over
-                return re.fullmatch(rb"[23]\d\d .*\r\n", said.splitlines(keepends=True)[-1]) is not None
+                return (
+                    re.fullmatch(rb"[23]\d\d .*\r\n", said.splitlines(keepends=True)[-1])
+                    is not None
+                )
             case Drop(reset=reset):
                 if reset:
                     # Zero linger time: close() sends RST and forgets what was not read.
                     self._writer.get_extra_info("socket").setsockopt(
-                        socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                        socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+                    )
                 raise _Over
             case Hang():
                 self._writer.transport.pause_reading()
                 await asyncio.Event().wait()
             case Wait(event=event, drip=drip):
                 await event.wait()
-                for part in (words[n:n + 1] for n in range(len(words))) if drip else (words,):
+                for part in (words[n : n + 1] for n in range(len(words))) if drip else (words,):
                     await self._send(part)
                     await asyncio.sleep(0)
             case None:

@@ -1,4 +1,6 @@
-"""Access tokens from a real authorisation server, and signing in with them to servers that accept and refuse them."""
+"""Access tokens from a real authorisation server, and signing in with them to servers that accept
+and refuse them.
+"""
 
 import asyncio
 import base64
@@ -29,7 +31,15 @@ class Clock:
 
 
 def oauth(server: AuthServer, **more: object) -> OAuth:
-    return OAuth.model_validate({"token_url": server.url, "client_id": CLIENT, "client_secret": SECRET, "scope": "mail", **more})
+    return OAuth.model_validate(
+        {
+            "token_url": server.url,
+            "client_id": CLIENT,
+            "client_secret": SECRET,
+            "scope": "mail",
+            **more,
+        }
+    )
 
 
 # Tokens
@@ -44,14 +54,29 @@ async def test_a_token_is_asked_for_once_and_again_shortly_before_its_end() -> N
         assert await tokens.current() == "access-1"
         clock.seconds += 1
         assert await tokens.current() == "access-2"
-    assert server.asked == [{"grant_type": "client_credentials", "client_id": CLIENT, "client_secret": SECRET, "scope": "mail"}] * 2
+    assert (
+        server.asked
+        == [
+            {
+                "grant_type": "client_credentials",
+                "client_id": CLIENT,
+                "client_secret": SECRET,
+                "scope": "mail",
+            }
+        ]
+        * 2
+    )
 
 
 async def test_a_refresh_token_is_used_where_there_is_one() -> None:
     async with AuthServer().serving() as server:
         assert await accounts.Tokens(oauth(server, refresh_token=REFRESH)).current() == "access-1"
     [form] = server.asked
-    assert (form["grant_type"], form["refresh_token"], form["scope"]) == ("refresh_token", REFRESH, "mail")
+    assert (form["grant_type"], form["refresh_token"], form["scope"]) == (
+        "refresh_token",
+        REFRESH,
+        "mail",
+    )
 
 
 async def test_a_new_refresh_token_takes_the_old_ones_place_in_its_file(tmp_path: Path) -> None:
@@ -62,7 +87,10 @@ async def test_a_new_refresh_token_takes_the_old_ones_place_in_its_file(tmp_path
         assert await tokens.current() == "access-1"
         assert await tokens.renewed("access-1") == "access-2"
         # What the file holds now is what a process that starts later needs.
-        assert await accounts.Tokens(oauth(server, refresh_token_file=str(file))).current() == "access-3"
+        assert (
+            await accounts.Tokens(oauth(server, refresh_token_file=str(file))).current()
+            == "access-3"
+        )
     assert file.read_text(encoding="utf-8") == f"{server.refresh}\n"
     assert file.stat().st_mode & 0o777 == 0o600
     assert [one.name for one in tmp_path.iterdir()] == ["refresh"]
@@ -85,10 +113,13 @@ async def test_a_token_without_an_end_is_not_used_for_ever() -> None:
         assert await tokens.current() == "access-2"
 
 
-@pytest.mark.parametrize(("more", "words"), [
-    ({"client_secret": "wrong secret"}, "invalid_client: the secret is wrong"),
-    ({"refresh_token": "wrong token"}, "invalid_grant: the refresh token was revoked"),
-])
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"client_secret": "wrong secret"}, "invalid_client: the secret is wrong"),
+        ({"refresh_token": "wrong token"}, "invalid_grant: the refresh token was revoked"),
+    ],
+)
 async def test_a_refusal_says_why_and_keeps_the_secrets(more: dict[str, str], words: str) -> None:
     async with AuthServer().serving() as server:
         with pytest.raises(accounts.TokenRefused) as caught:
@@ -96,13 +127,26 @@ async def test_a_refusal_says_why_and_keeps_the_secrets(more: dict[str, str], wo
     assert str(caught.value) == f"127.0.0.1 gives no token: {words}"
 
 
-@pytest.mark.parametrize("answer", [
-    None, b"", b"hello\r\n", auth_server.http(200, "no json"), auth_server.http(200, "[]"), auth_server.http(200, "{}"),
-    auth_server.http(200, '{"access_token": 7}'), auth_server.http(200, '{"access_token": "a\\r\\nb", "token_type": "Bearer"}'),
-    auth_server.http(404, "not here"), auth_server.http(302, "", "Location: http://127.0.0.1:1/"), auth_server.http(503, "later"),
-    auth_server.refusal("temporarily_unavailable", "later", 503), auth_server.refusal("slow_down", "later", 429),
-    auth_server.http(200, '{"access_token": "x", "expires_in": "soon"}'),
-], ids=repr)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        b"",
+        b"hello\r\n",
+        auth_server.http(200, "no json"),
+        auth_server.http(200, "[]"),
+        auth_server.http(200, "{}"),
+        auth_server.http(200, '{"access_token": 7}'),
+        auth_server.http(200, '{"access_token": "a\\r\\nb", "token_type": "Bearer"}'),
+        auth_server.http(404, "not here"),
+        auth_server.http(302, "", "Location: http://127.0.0.1:1/"),
+        auth_server.http(503, "later"),
+        auth_server.refusal("temporarily_unavailable", "later", 503),
+        auth_server.refusal("slow_down", "later", 429),
+        auth_server.http(200, '{"access_token": "x", "expires_in": "soon"}'),
+    ],
+    ids=repr,
+)
 async def test_an_answer_that_is_none_passes_by_itself(answer: bytes | None) -> None:
     async with AuthServer().serving() as server:
         tokens = accounts.Tokens(oauth(server))
@@ -120,30 +164,63 @@ async def test_nobody_there_is_no_refusal() -> None:
         await accounts.Tokens(oauth(server)).current()
 
 
-@pytest.mark.parametrize(("facts", "url", "scope"), [
-    ({"provider": "google", "refresh_token": "x"}, "https://oauth2.googleapis.com/token", "https://mail.google.com/"),
-    ({"provider": "microsoft365", "tenant": "crm.example"}, "https://login.microsoftonline.com/crm.example/oauth2/v2.0/token",
-     "https://outlook.office365.com/.default"),
-    ({"provider": "microsoft365", "refresh_token": "x"}, "https://login.microsoftonline.com/common/oauth2/v2.0/token",
-     "https://outlook.office.com/IMAP.AccessAsUser.All https://outlook.office.com/SMTP.Send offline_access"),
-    ({"provider": "microsoft365", "tenant": "t", "token_url": "https://login.microsoftonline.us/t/token", "scope": "s"},
-     "https://login.microsoftonline.us/t/token", "s"),
-])
+@pytest.mark.parametrize(
+    ("facts", "url", "scope"),
+    [
+        (
+            {"provider": "google", "refresh_token": "x"},
+            "https://oauth2.googleapis.com/token",
+            "https://mail.google.com/",
+        ),
+        (
+            {"provider": "microsoft365", "tenant": "crm.example"},
+            "https://login.microsoftonline.com/crm.example/oauth2/v2.0/token",
+            "https://outlook.office365.com/.default",
+        ),
+        (
+            {"provider": "microsoft365", "refresh_token": "x"},
+            "https://login.microsoftonline.com/common/oauth2/v2.0/token",
+            "https://outlook.office.com/IMAP.AccessAsUser.All https://outlook.office.com/SMTP.Send offline_access",
+        ),
+        (
+            {
+                "provider": "microsoft365",
+                "tenant": "t",
+                "token_url": "https://login.microsoftonline.us/t/token",
+                "scope": "s",
+            },
+            "https://login.microsoftonline.us/t/token",
+            "s",
+        ),
+    ],
+)
 def test_providers_are_known(facts: dict[str, str], url: str, scope: str) -> None:
     tokens = accounts.Tokens(OAuth.model_validate({"client_id": CLIENT, **facts}))
     assert (tokens.url, tokens.scope) == (url, scope)
 
 
 def test_a_secret_that_cannot_be_read_is_a_mistake_in_the_configuration(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"^accounts\.sales\.oauth\.client_secret_file: cannot read "):
-        accounts.Tokens(OAuth(client_id=CLIENT, client_secret_file=str(tmp_path / "absent")), "accounts.sales.oauth")
+    with pytest.raises(
+        ConfigurationError, match=r"^accounts\.sales\.oauth\.client_secret_file: cannot read "
+    ):
+        accounts.Tokens(
+            OAuth(client_id=CLIENT, client_secret_file=str(tmp_path / "absent")),
+            "accounts.sales.oauth",
+        )
 
 
 # SMTP
 
 
 def smtp_account(port: int) -> settings.Smtp:
-    return settings.Smtp(host="127.0.0.1", port=port, security="none", sign_in="xoauth2", username="invites@crm.example", timeout_seconds=20)
+    return settings.Smtp(
+        host="127.0.0.1",
+        port=port,
+        security="none",
+        sign_in="xoauth2",
+        username="invites@crm.example",
+        timeout_seconds=20,
+    )
 
 
 def initial(token: str) -> bytes:
@@ -151,7 +228,14 @@ def initial(token: str) -> bytes:
 
 
 async def sent(peer: smtp_peer.Peer, server: AuthServer, **more: object) -> smtp.Receipt:
-    async with peer.serving(), smtp.Pool(smtp_account(peer.port), tokens=accounts.Tokens(oauth(server, **more)), hostname="g.example") as pool:
+    async with (
+        peer.serving(),
+        smtp.Pool(
+            smtp_account(peer.port),
+            tokens=accounts.Tokens(oauth(server, **more)),
+            hostname="g.example",
+        ) as pool,
+    ):
         async with asyncio.timeout(30):
             return await pool.send(LETTER)
 
@@ -167,7 +251,9 @@ async def test_a_token_that_ended_early_is_replaced_on_the_same_connection() -> 
     async with AuthServer().serving() as server:
         peer = smtp_peer.Peer(tokens={"access-2"})
         assert (await sent(peer, server)).accepted
-    assert [line for line in peer.lines if line.startswith(b"AUTH")] == [b"AUTH XOAUTH2 " + initial(f"access-{n}") for n in (1, 2)]
+    assert [line for line in peer.lines if line.startswith(b"AUTH")] == [
+        b"AUTH XOAUTH2 " + initial(f"access-{n}") for n in (1, 2)
+    ]
     assert len(peer.sessions) == 1
 
 
@@ -182,7 +268,10 @@ async def test_two_refused_tokens_are_the_accounts_fault_and_no_third_is_tried()
 
 async def test_a_token_that_the_server_repeats_is_not_passed_on() -> None:
     async with AuthServer().serving() as server:
-        peer = smtp_peer.Peer({"auth": Say(b"501 5.5.2 cannot decode " + initial("access-1") + b" (access-1)\r\n")}, tokens={"x"})
+        peer = smtp_peer.Peer(
+            {"auth": Say(b"501 5.5.2 cannot decode " + initial("access-1") + b" (access-1)\r\n")},
+            tokens={"x"},
+        )
         receipt = await sent(peer, server)
     assert receipt.text == "5.5.2 cannot decode *** (***)"
 
@@ -191,7 +280,11 @@ async def test_without_a_token_the_account_rests_and_the_server_is_told_nothing(
     async with AuthServer().serving() as server:
         peer = smtp_peer.Peer(tokens={"access-1"})
         receipt = await sent(peer, server, client_secret="wrong")
-        assert (receipt.step, receipt.code, retry.judge(receipt)) == (Step.AUTH, None, Verdict.ACCOUNT)
+        assert (receipt.step, receipt.code, retry.judge(receipt)) == (
+            Step.AUTH,
+            None,
+            Verdict.ACCOUNT,
+        )
         assert receipt.text == "127.0.0.1 gives no token: invalid_client: the secret is wrong"
         server.answers.append(auth_server.http(503, "later"))
         later = smtp_peer.Peer(tokens={"access-1"})
@@ -212,15 +305,30 @@ async def test_a_server_without_xoauth2_never_sees_a_token() -> None:
 
 
 def imap_account(port: int, **more: object) -> settings.Imap:
-    return settings.Imap.model_validate({"host": "127.0.0.1", "port": port, "security": "none", "sign_in": "xoauth2",
-                                         "username": "invites@crm.example", "timeout_seconds": 20, **more})
+    return settings.Imap.model_validate(
+        {
+            "host": "127.0.0.1",
+            "port": port,
+            "security": "none",
+            "sign_in": "xoauth2",
+            "username": "invites@crm.example",
+            "timeout_seconds": 20,
+            **more,
+        }
+    )
 
 
 async def opened(peer: imap_peer.Peer, server: AuthServer, **more: object) -> None:
     """Sign in, look, and leave."""
     tokens = accounts.Tokens(oauth(server, **more))
-    async with imap.session(imap_account(peer.port), password="", context=None, max_bytes=10_000, stop=asyncio.Event(),
-                            tokens=tokens) as session:
+    async with imap.session(
+        imap_account(peer.port),
+        password="",
+        context=None,
+        max_bytes=10_000,
+        stop=asyncio.Event(),
+        tokens=tokens,
+    ) as session:
         await session.search(0)
 
 
@@ -236,8 +344,12 @@ async def test_a_mailbox_is_opened_with_a_token(tokened: tuple[str, ...]) -> Non
     assert peer.commands("AUTHENTICATE") == [f"AUTHENTICATE XOAUTH2 {initial('access-1').decode()}"]
 
 
-async def test_a_refused_token_is_answered_and_replaced_without_waiting_for_a_timeout(tokened: tuple[str, ...]) -> None:
-    """The server puts its reason into a challenge and says NO only after our empty response to it."""
+async def test_a_refused_token_is_answered_and_replaced_without_waiting_for_a_timeout(
+    tokened: tuple[str, ...],
+) -> None:
+    """The server puts its reason into a challenge and says NO only after our empty response to
+    it.
+    """
     async with AuthServer().serving() as server, imap_peer.running() as peer:
         peer.capabilities, peer.tokens = tokened, {"access-2"}
         await opened(peer, server)
@@ -245,10 +357,14 @@ async def test_a_refused_token_is_answered_and_replaced_without_waiting_for_a_ti
     assert peer.heard.count("") == 1, "one challenge, one empty response"
 
 
-async def test_two_refused_tokens_are_a_refusal_with_the_servers_words(tokened: tuple[str, ...]) -> None:
+async def test_two_refused_tokens_are_a_refusal_with_the_servers_words(
+    tokened: tuple[str, ...],
+) -> None:
     async with AuthServer().serving() as server, imap_peer.running() as peer:
         peer.capabilities = tokened
-        with pytest.raises(imap.SignInRefused, match=r"AUTHENTICATIONFAILED.*wrong token") as caught:
+        with pytest.raises(
+            imap.SignInRefused, match=r"AUTHENTICATIONFAILED.*wrong token"
+        ) as caught:
             await opened(peer, server)
     assert "access" not in str(caught.value)
     assert len(server.asked) == 2

@@ -1,4 +1,6 @@
-"""`make demo`: the seed hangs together, and the demonstration does what it promises without a terminal."""
+"""`make demo`: the seed hangs together, and the demonstration does what it promises without a
+terminal.
+"""
 
 import os
 import re
@@ -20,7 +22,9 @@ DEADLINE = 90.0
 COMMAND = [sys.executable, "-c", "from gateway.cli.main import main; main(['demo'])"]
 
 
-@pytest.mark.parametrize("day", [date(2026, 11, 16), date(2026, 11, 22), date(2027, 3, 26), date(2028, 2, 28)])
+@pytest.mark.parametrize(
+    "day", [date(2026, 11, 16), date(2026, 11, 22), date(2027, 3, 26), date(2028, 2, 28)]
+)
 @pytest.mark.parametrize("state", [{}, {"moved": True}, {"moved": True, "cancelled": True}])
 def test_the_seed_can_be_loaded_and_lies_ahead(day, state):
     document = load_format.read(seed.document(day, **state))
@@ -31,16 +35,27 @@ def test_everybody_invited_has_a_mailbox_and_every_robot_is_invited():
     document = seed.document(date(2026, 11, 20))
     people = {one["key"]: one["emails"][0] for one in document["persons"]}
     colleagues = {one["key"]: one["email"] for one in document["associates"]}
-    invited = {row.get("email") or people.get(row.get("person", "")) or colleagues[row["associate"]]
-               for one in document["follow_ups"] for row in one["participants"] if row.get("email_invite")}
+    invited = {
+        row.get("email") or people.get(row.get("person", "")) or colleagues[row["associate"]]
+        for one in document["follow_ups"]
+        for row in one["participants"]
+        if row.get("email_invite")
+    }
     assert invited - set(seed.accounts()) == {seed.GONE}
     assert {robot.who.address for robot in seed.CAST} == invited - {seed.GONE}
 
 
 def test_only_two_things_change_while_it_runs():
-    before, after = (seed.document(date(2026, 11, 20), **state) for state in ({}, {"moved": True, "cancelled": True}))
-    changed = {(one["key"], name) for one, other in zip(before["follow_ups"], after["follow_ups"], strict=True)
-               for name in one if one[name] != other[name]}
+    before, after = (
+        seed.document(date(2026, 11, 20), **state)
+        for state in ({}, {"moved": True, "cancelled": True})
+    )
+    changed = {
+        (one["key"], name)
+        for one, other in zip(before["follow_ups"], after["follow_ups"], strict=True)
+        for name in one
+        if one[name] != other[name]
+    }
     assert changed == {(seed.MOVED, "start"), (seed.MOVED, "end"), (seed.CANCELLED, "cancelled")}
 
 
@@ -52,27 +67,70 @@ def test_a_senseless_duration_is_refused(monkeypatch, given):
 
 
 def test_for_a_while_without_a_terminal():
-    done = subprocess.run(COMMAND, env=os.environ | {"DEMO_SECONDS": str(SECONDS)}, stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=DEADLINE, check=False)
+    done = subprocess.run(
+        COMMAND,
+        env=os.environ | {"DEMO_SECONDS": str(SECONDS)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
-    rows = {name: next((line for line in reversed(done.stdout.splitlines()) if line.strip().startswith(name)), "")
-            for name in ("Ola Hansen", "Eva Lind", "Per Åsheim", "Liv Strand", "Tor Vik", "Nina Berg", "Anna Reid",
-                         "Ben Moore",
-                         "Chloe Martin", "Dan Silent", "Hugo Lang", "Grete Holm", "Ivar Borte", "Frank Olsen")}
-    expected = {"Eva Lind": "Declined", "Per Åsheim": "Maybe", "Liv Strand": "Declined", "Nina Berg": "Accepted",
-                "Anna Reid": "Accepted", "Ben Moore": "Moved, maybe", "Chloe Martin": "Moved, asked again",
-                "Dan Silent": "Not answered", "Hugo Lang": "Maybe", "Grete Holm": "Declined",
-                "Ivar Borte": "undeliverable",
-                "Frank Olsen": "Not answered", "Ola Hansen": "Cancelled", "Tor Vik": "Cancelled"}
-    assert {name: words for name, words in expected.items() if words not in rows[name]} == {}, done.stdout
+    rows = {
+        name: next(
+            (line for line in reversed(done.stdout.splitlines()) if line.strip().startswith(name)),
+            "",
+        )
+        for name in (
+            "Ola Hansen",
+            "Eva Lind",
+            "Per Åsheim",
+            "Liv Strand",
+            "Tor Vik",
+            "Nina Berg",
+            "Anna Reid",
+            "Ben Moore",
+            "Chloe Martin",
+            "Dan Silent",
+            "Hugo Lang",
+            "Grete Holm",
+            "Ivar Borte",
+            "Frank Olsen",
+        )
+    }
+    expected = {
+        "Eva Lind": "Declined",
+        "Per Åsheim": "Maybe",
+        "Liv Strand": "Declined",
+        "Nina Berg": "Accepted",
+        "Anna Reid": "Accepted",
+        "Ben Moore": "Moved, maybe",
+        "Chloe Martin": "Moved, asked again",
+        "Dan Silent": "Not answered",
+        "Hugo Lang": "Maybe",
+        "Grete Holm": "Declined",
+        "Ivar Borte": "undeliverable",
+        "Frank Olsen": "Not answered",
+        "Ola Hansen": "Cancelled",
+        "Tor Vik": "Cancelled",
+    }
+    assert {name: words for name, words in expected.items() if words not in rows[name]} == {}, (
+        done.stdout
+    )
     assert "Beklager, da er jeg på reise" in rows["Eva Lind"]
     assert not done.stderr
 
 
 def test_until_it_is_told_to_end():
-    running = subprocess.Popen(COMMAND, env={name: value for name,
-                                             value in os.environ.items() if name != "DEMO_SECONDS"},
-                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    running = subprocess.Popen(
+        COMMAND,
+        env={name: value for name, value in os.environ.items() if name != "DEMO_SECONDS"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     try:
         assert running.stdout is not None
         address = re.search(r"http://127\.0\.0\.1:\d+/", running.stdout.readline())

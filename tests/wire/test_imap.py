@@ -1,7 +1,7 @@
 """The reading edge against a scripted peer, pymap and a real Dovecot.
 
-What is promised: every message of the folder is offered in order, none is lost or moved before the commit, and whatever the server
-does, the reader comes back.
+What is promised: every message of the folder is offered in order, none is lost or moved before the
+commit, and whatever the server does, the reader comes back.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ PASSWORD = 'sec"ret'
 
 @dataclass
 class Desk:
-    """Whoever deals with the messages: keeps what a store would keep, and lets a test wait for it."""
+    """Whoever deals with the messages: keeps what a store would keep, and lets a test wait for
+    it.
+    """
 
     place: Callable[[Fetched], Folder] = lambda _: Folder.PROCESSED
     cursor: Cursor | None = None
@@ -67,12 +69,18 @@ class Desk:
             self.cursor = Cursor(batch[0].uidvalidity, 0)
         self.cursor = Cursor(self.cursor.uidvalidity, max(self.cursor.uid, batch[-1].uid))
         good = [message for message in batch if message.uid not in self.refuse]
-        self.left = sorted({message.uid for message in batch if message.uid in self.refuse}
-                           | (set(self.left) - {message.uid for message in good}))
+        self.left = sorted(
+            {message.uid for message in batch if message.uid in self.refuse}
+            | (set(self.left) - {message.uid for message in good})
+        )
         self.taken += good
         self.batches.append(len(batch))
         placed = [(message, self.place(message)) for message in good]
-        self.owed |= {(message.uidvalidity, message.uid): folder for message, folder in placed if folder is not Folder.STAY}
+        self.owed |= {
+            (message.uidvalidity, message.uid): folder
+            for message, folder in placed
+            if folder is not Folder.STAY
+        }
         self._loop.call_soon_threadsafe(self._changed.set)
         return placed
 
@@ -100,17 +108,43 @@ class Desk:
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
-            raise AssertionError(f"never came true; taken: {self.uids()[-20:]}, owed: {self.owed}") from None
+            raise AssertionError(
+                f"never came true; taken: {self.uids()[-20:]}, owed: {self.owed}"
+            ) from None
 
-    def reader(self, options: settings.Imap, *, max_bytes: int = 100_000, password: str = PASSWORD,
-               pace: reader.Pace = HURRY) -> Reader:
-        return Reader(options, password=password, max_bytes=max_bytes, position=self.position, take=self.take,
-                      leftovers=self.leftovers, unmoved=self.unmoved, moved=self.moved, pace=pace)
+    def reader(
+        self,
+        options: settings.Imap,
+        *,
+        max_bytes: int = 100_000,
+        password: str = PASSWORD,
+        pace: reader.Pace = HURRY,
+    ) -> Reader:
+        return Reader(
+            options,
+            password=password,
+            max_bytes=max_bytes,
+            position=self.position,
+            take=self.take,
+            leftovers=self.leftovers,
+            unmoved=self.unmoved,
+            moved=self.moved,
+            pace=pace,
+        )
 
 
 def options(port: int, **changes: object) -> settings.Imap:
-    return settings.Imap(**{"host": "127.0.0.1", "port": port, "security": "none", "username": "invites",
-                            "timeout_seconds": 20, "poll_seconds": 3600} | changes)  # type: ignore[arg-type]
+    return settings.Imap(
+        **{
+            "host": "127.0.0.1",
+            "port": port,
+            "security": "none",
+            "username": "invites",
+            "timeout_seconds": 20,
+            "poll_seconds": 3600,
+        }
+        | changes
+    )  # type: ignore[arg-type]
 
 
 @contextlib.asynccontextmanager
@@ -134,8 +168,11 @@ async def peer(caplog: pytest.LogCaptureFixture, small_heap: None) -> AsyncItera
         yield running
         assert running.left() == []
     gc.collect()  # errors that nobody looked at are reported when they are thrown away
-    assert [record.getMessage() for record in caplog.get_records("call") if record.name == "asyncio"
-            and record.levelno >= logging.WARNING] == []
+    assert [
+        record.getMessage()
+        for record in caplog.get_records("call")
+        if record.name == "asyncio" and record.levelno >= logging.WARNING
+    ] == []
 
 
 @pytest.fixture
@@ -152,8 +189,12 @@ def words() -> list[structlog.typing.EventDict]:
 # The way things go
 
 
-async def test_messages_are_offered_in_order_moved_after_it_and_never_marked_read(peer: Peer, desk: Desk) -> None:
-    desk.place = lambda message: (Folder.PROCESSED, Folder.REVIEW, Folder.IGNORED, Folder.STAY)[message.uid % 4]
+async def test_messages_are_offered_in_order_moved_after_it_and_never_marked_read(
+    peer: Peer, desk: Desk
+) -> None:
+    desk.place = lambda message: (Folder.PROCESSED, Folder.REVIEW, Folder.IGNORED, Folder.STAY)[
+        message.uid % 4
+    ]
     for number in range(8):
         peer.add(b"Subject: %d\r\n\r\nUID 99 FETCH (\r\n* 3 EXISTS\r\nA1 OK done\r\n" % number)
 
@@ -175,8 +216,11 @@ def re_body(line: str) -> bool:
     return "BODY[" in line or "RFC822 " in line
 
 
-async def test_idle_tells_of_a_new_message_and_the_announcement_during_a_fetch_is_not_lost(peer: Peer, desk: Desk) -> None:
-    # The second message is announced inside the answer to FETCH, where aioimaplib drops it, and IDLE says nothing of it.
+async def test_idle_tells_of_a_new_message_and_the_announcement_during_a_fetch_is_not_lost(
+    peer: Peer, desk: Desk
+) -> None:
+    # The second message is announced inside the answer to FETCH, where aioimaplib drops it, and
+    # IDLE says nothing of it.
     peer.add()
     peer.fail("BODY", imap_peer.does(lambda: peer.add(quiet=True)))
     async with reading(desk.reader(options(peer.port))):
@@ -204,7 +248,9 @@ async def test_idle_that_is_switched_off_is_not_used(peer: Peer, desk: Desk) -> 
     assert not peer.commands("IDLE")
 
 
-async def test_idle_is_renewed_and_looks_again_although_nothing_was_announced(peer: Peer, desk: Desk) -> None:
+async def test_idle_is_renewed_and_looks_again_although_nothing_was_announced(
+    peer: Peer, desk: Desk
+) -> None:
     async with reading(desk.reader(options(peer.port, poll_seconds=0.05))):
         await peer.until(peer.idling)
         peer.add(quiet=True)
@@ -235,13 +281,23 @@ async def test_of_a_large_message_only_the_header_is_read(peer: Peer, desk: Desk
     peer.add(b"Subject: large\r\n\r\n" + b"y" * 200_000)
     peer.add()
     await desk.reader(options(peer.port)).once()
-    assert [(message.uid, message.complete) for message in desk.taken] == [(1, True), (2, False), (3, True)]
+    assert [(message.uid, message.complete) for message in desk.taken] == [
+        (1, True),
+        (2, False),
+        (3, True),
+    ]
     assert desk.taken[1].raw == b"Subject: large\r\n\r\n"
     assert desk.taken[1].size == 200_018
-    assert not any(2 in imap_peer.numbers(line.split()[2]) for line in peer.commands("FETCH") if "BODY.PEEK[]" in line)
+    assert not any(
+        2 in imap_peer.numbers(line.split()[2])
+        for line in peer.commands("FETCH")
+        if "BODY.PEEK[]" in line
+    )
 
 
-async def test_a_message_larger_than_the_server_said_is_cut_to_its_header(peer: Peer, desk: Desk) -> None:
+async def test_a_message_larger_than_the_server_said_is_cut_to_its_header(
+    peer: Peer, desk: Desk
+) -> None:
     peer.add(b"Subject: large\r\n\r\n" + b"y" * 200_000, size=10)
     await desk.reader(options(peer.port)).once()
     assert (desk.taken[0].raw, desk.taken[0].complete) == (b"Subject: large", False)
@@ -261,7 +317,9 @@ async def test_with_moving_off_the_cursor_alone_tells(peer: Peer, desk: Desk) ->
 # What was left over
 
 
-async def test_a_message_left_out_is_offered_again_and_blocks_nobody(peer: Peer, desk: Desk) -> None:
+async def test_a_message_left_out_is_offered_again_and_blocks_nobody(
+    peer: Peer, desk: Desk
+) -> None:
     desk.refuse = {2}
     for _ in range(3):
         peer.add()
@@ -276,7 +334,9 @@ async def test_a_message_left_out_is_offered_again_and_blocks_nobody(peer: Peer,
     assert desk.left == []
 
 
-async def test_a_message_left_out_that_somebody_removed_is_forgotten(peer: Peer, desk: Desk) -> None:
+async def test_a_message_left_out_that_somebody_removed_is_forgotten(
+    peer: Peer, desk: Desk
+) -> None:
     desk.refuse = {1}
     peer.add()
     subject = desk.reader(options(peer.port))
@@ -287,8 +347,11 @@ async def test_a_message_left_out_that_somebody_removed_is_forgotten(peer: Peer,
     assert desk.left == []
 
 
-async def test_a_move_that_was_never_made_is_finished_at_the_next_connect(peer: Peer, desk: Desk) -> None:
-    # Committed, then the connection breaks before the move: the message is neither offered twice nor left behind.
+async def test_a_move_that_was_never_made_is_finished_at_the_next_connect(
+    peer: Peer, desk: Desk
+) -> None:
+    # Committed, then the connection breaks before the move: the message is neither offered twice
+    # nor left behind.
     peer.add()
     peer.fail("MOVE", drop)
     async with reading(desk.reader(options(peer.port))):
@@ -299,7 +362,8 @@ async def test_a_move_that_was_never_made_is_finished_at_the_next_connect(peer: 
 
 
 async def test_moves_of_a_former_uidvalidity_are_dropped_and_the_folder_is_read_anew(
-        peer: Peer, desk: Desk, words: list[structlog.typing.EventDict]) -> None:
+    peer: Peer, desk: Desk, words: list[structlog.typing.EventDict]
+) -> None:
     desk.cursor = Cursor(6, 40)
     desk.owed = {(6, 1): Folder.REVIEW}
     desk.left = [2]
@@ -312,13 +376,17 @@ async def test_moves_of_a_former_uidvalidity_are_dropped_and_the_folder_is_read_
     assert "mailbox.renumbered" in [line["event"] for line in words]
 
 
-async def test_nothing_is_moved_while_the_store_fails(peer: Peer, desk: Desk, words: list[structlog.typing.EventDict]) -> None:
+async def test_nothing_is_moved_while_the_store_fails(
+    peer: Peer, desk: Desk, words: list[structlog.typing.EventDict]
+) -> None:
     desk.broken = 2
     peer.add()
     async with reading(desk.reader(options(peer.port))):
         await desk.until(lambda: desk.settled)
     assert desk.uids() == [1]
-    assert [line["reason"] for line in words if line["event"] == "mailbox.failed"] == ["the disk is full"] * 2
+    assert [line["reason"] for line in words if line["event"] == "mailbox.failed"] == [
+        "the disk is full"
+    ] * 2
     assert peer.signed_in == 3
 
 
@@ -336,7 +404,9 @@ async def test_without_move_messages_are_copied_and_expunged_by_uid(peer: Peer, 
     assert peer.folders["Processed"] == [2]
 
 
-async def test_without_uidplus_a_plain_expunge_never_takes_other_peoples_mail(peer: Peer, desk: Desk) -> None:
+async def test_without_uidplus_a_plain_expunge_never_takes_other_peoples_mail(
+    peer: Peer, desk: Desk
+) -> None:
     peer.capabilities = ("IMAP4rev1", "IDLE")
     foreign = peer.add()
     peer.messages[foreign].flags.add("\\Deleted")
@@ -351,7 +421,9 @@ async def test_without_uidplus_a_plain_expunge_never_takes_other_peoples_mail(pe
 
 
 @pytest.mark.parametrize("namespace", [True, False])
-async def test_folders_are_made_below_inbox_where_the_server_wants_it(peer: Peer, desk: Desk, namespace: bool) -> None:
+async def test_folders_are_made_below_inbox_where_the_server_wants_it(
+    peer: Peer, desk: Desk, namespace: bool
+) -> None:
     peer.prefix, peer.delimiter = "INBOX.", "."
     if not namespace:
         peer.capabilities = tuple(name for name in EVERYTHING if name != "NAMESPACE")
@@ -372,7 +444,8 @@ async def test_a_folder_that_is_removed_in_between_is_made_again(peer: Peer, des
 
 
 async def test_a_move_that_is_refused_is_tried_at_the_next_look_and_reading_goes_on(
-        peer: Peer, desk: Desk, words: list[structlog.typing.EventDict]) -> None:
+    peer: Peer, desk: Desk, words: list[structlog.typing.EventDict]
+) -> None:
     no = says("{tag} NO [OVERQUOTA] the folder is full")
     peer.fail("MOVE", *[no] * 6)
     peer.add()
@@ -388,7 +461,8 @@ async def test_a_move_that_is_refused_is_tried_at_the_next_look_and_reading_goes
 
 
 async def test_a_message_that_vanishes_before_its_move_does_not_hold_up_the_others(
-        peer: Peer, desk: Desk, words: list[structlog.typing.EventDict]) -> None:
+    peer: Peer, desk: Desk, words: list[structlog.typing.EventDict]
+) -> None:
     # Dovecot 2.3 moves nothing and says so if one of many is gone.
     async def gone(connection: imap_peer.Connection, tag: str) -> bool:
         peer.messages.pop(2)
@@ -403,7 +477,9 @@ async def test_a_message_that_vanishes_before_its_move_does_not_hold_up_the_othe
     assert "mailbox.not_moved" not in [line["event"] for line in words]
 
 
-async def test_a_folder_name_outside_ascii_is_written_as_the_protocol_wants(peer: Peer, desk: Desk) -> None:
+async def test_a_folder_name_outside_ascii_is_written_as_the_protocol_wants(
+    peer: Peer, desk: Desk
+) -> None:
     peer.add()
     await desk.reader(options(peer.port, processed='Behandlet & "lukket" på øya')).once()
     assert 'CREATE "Behandlet &- \\"lukket\\" p&AOU- &APg-ya"' in peer.commands("CREATE")
@@ -412,7 +488,9 @@ async def test_a_folder_name_outside_ascii_is_written_as_the_protocol_wants(peer
 # Others in the mailbox
 
 
-async def test_a_message_that_vanishes_between_search_and_fetch_is_passed_over(peer: Peer, desk: Desk) -> None:
+async def test_a_message_that_vanishes_between_search_and_fetch_is_passed_over(
+    peer: Peer, desk: Desk
+) -> None:
     for _ in range(4):
         peer.add()
     peer.fail("MEASURE", imap_peer.does(lambda: (peer.messages.pop(1), peer.ghosts.add(1))))
@@ -423,15 +501,26 @@ async def test_a_message_that_vanishes_between_search_and_fetch_is_passed_over(p
 
 async def test_flags_set_by_others_during_a_fetch_are_no_messages(peer: Peer, desk: Desk) -> None:
     peer.add()
-    peer.fail("MEASURE", imap_peer.first("* 1 FETCH (FLAGS (\\Seen))", "* 1 FETCH (FLAGS (\\Flagged) UID 1)", "* 9 RECENT"))
-    peer.fail("BODY", imap_peer.first("* 1 FETCH (UID 1 FLAGS (\\Answered \\Seen))", "* 5 EXPUNGE", "* OK still here"))
+    peer.fail(
+        "MEASURE",
+        imap_peer.first(
+            "* 1 FETCH (FLAGS (\\Seen))", "* 1 FETCH (FLAGS (\\Flagged) UID 1)", "* 9 RECENT"
+        ),
+    )
+    peer.fail(
+        "BODY",
+        imap_peer.first(
+            "* 1 FETCH (UID 1 FLAGS (\\Answered \\Seen))", "* 5 EXPUNGE", "* OK still here"
+        ),
+    )
     await desk.reader(options(peer.port)).once()
     assert [(message.uid, message.complete) for message in desk.taken] == [(1, True)]
 
 
 @pytest.mark.parametrize("line", ["* 1 EXPUNGE", "* 1 FETCH (FLAGS (\\Seen))", ""])
 async def test_thousands_of_lines_in_one_read_do_no_harm(peer: Peer, desk: Desk, line: str) -> None:
-    # Somebody empties or flags a large folder while we read: aioimaplib alone fails with a RecursionError.
+    # Somebody empties or flags a large folder while we read: aioimaplib alone fails with a
+    # RecursionError.
     peer.add()
     peer.fail("SEARCH", imap_peer.first(*[line] * 5000))
     peer.fail("IDLING", imap_peer.first(*[line] * 5000))
@@ -446,18 +535,42 @@ async def test_thousands_of_lines_in_one_read_do_no_harm(peer: Peer, desk: Desk,
 # Misbehaviour at every step
 
 
-STEPS = ["GREETING", "CAPABILITY", "LOGIN", "NAMESPACE", "SELECT", "SEARCH", "MEASURE", "BODY", "LIST", "CREATE", "MOVE",
-         "IDLE", "IDLING"]
+STEPS = [
+    "GREETING",
+    "CAPABILITY",
+    "LOGIN",
+    "NAMESPACE",
+    "SELECT",
+    "SEARCH",
+    "MEASURE",
+    "BODY",
+    "LIST",
+    "CREATE",
+    "MOVE",
+    "IDLE",
+    "IDLING",
+]
 
 
-@pytest.mark.parametrize("fault", [drop, freeze, bye, imap_peer.blurts(b"\xff\xfe\x00 \r\n* \xe9 FETCH (\r\n"),
-                                   says("ZZZ9 OK a tag nobody used")],
-                         ids=["drop", "freeze", "bye", "garbage", "foreign tag"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        drop,
+        freeze,
+        bye,
+        imap_peer.blurts(b"\xff\xfe\x00 \r\n* \xe9 FETCH (\r\n"),
+        says("ZZZ9 OK a tag nobody used"),
+    ],
+    ids=["drop", "freeze", "bye", "garbage", "foreign tag"],
+)
 @pytest.mark.parametrize("step", STEPS)
-async def test_the_reader_comes_back_whatever_happens(peer: Peer, desk: Desk, step: str, fault: imap_peer.Fault) -> None:
+async def test_the_reader_comes_back_whatever_happens(
+    peer: Peer, desk: Desk, step: str, fault: imap_peer.Fault
+) -> None:
     peer.add()
     peer.fail(step, fault)
-    # A frozen line is found out by the time limit; while idling by the poll, whose answer does not come.
+    # A frozen line is found out by the time limit; while idling by the poll, whose answer does not
+    # come.
     subject = desk.reader(options(peer.port, timeout_seconds=0.5, poll_seconds=0.2))
     async with reading(subject):
         await desk.until(lambda: (7, 1) in desk.settled)
@@ -470,7 +583,9 @@ async def test_the_reader_comes_back_whatever_happens(peer: Peer, desk: Desk, st
 
 @pytest.mark.parametrize("step", ["SEARCH", "SELECT", "MEASURE", "BODY", "IDLE"])
 @pytest.mark.parametrize("verdict", ["NO", "BAD"])
-async def test_a_refused_command_is_tried_again(peer: Peer, desk: Desk, step: str, verdict: str) -> None:
+async def test_a_refused_command_is_tried_again(
+    peer: Peer, desk: Desk, step: str, verdict: str
+) -> None:
     peer.add()
     peer.fail(step, says(f"{{tag}} {verdict} not now"))
     async with reading(desk.reader(options(peer.port, poll_seconds=0.05))):
@@ -490,7 +605,9 @@ async def test_idle_refused_by_hanging_up_is_given_up_for_polling(peer: Peer, de
     assert len(peer.commands("IDLE")) == 2
 
 
-async def test_a_message_that_ends_every_session_is_handed_over_at_last_without_content(peer: Peer, desk: Desk) -> None:
+async def test_a_message_that_ends_every_session_is_handed_over_at_last_without_content(
+    peer: Peer, desk: Desk
+) -> None:
     for _ in range(3):
         peer.add()
 
@@ -499,15 +616,22 @@ async def test_a_message_that_ends_every_session_is_handed_over_at_last_without_
             raise imap_peer.Cut
         return False
 
-    peer.fail("BODY", *[poison] * 5)  # 1-3 together, 1 alone, 2 alone, 1-3 remembered: 2 alone again
+    peer.fail(
+        "BODY", *[poison] * 5
+    )  # 1-3 together, 1 alone, 2 alone, 1-3 remembered: 2 alone again
     peer.fail("HEADER", *[poison] * 3)
     async with reading(desk.reader(options(peer.port))):
         await desk.until(lambda: (7, 3) in desk.settled)
     assert [(message.uid, message.complete, message.raw) for message in desk.taken] == [
-        (1, True, b"Subject: hello\r\n\r\nbody\r\n"), (2, False, b""), (3, True, b"Subject: hello\r\n\r\nbody\r\n")]
+        (1, True, b"Subject: hello\r\n\r\nbody\r\n"),
+        (2, False, b""),
+        (3, True, b"Subject: hello\r\n\r\nbody\r\n"),
+    ]
 
 
-async def test_failures_of_a_message_say_nothing_of_its_successor_under_another_uidvalidity(peer: Peer, desk: Desk) -> None:
+async def test_failures_of_a_message_say_nothing_of_its_successor_under_another_uidvalidity(
+    peer: Peer, desk: Desk
+) -> None:
     peer.add()
     peer.fail("BODY", drop, drop, drop)
     subject = desk.reader(options(peer.port))
@@ -519,28 +643,43 @@ async def test_failures_of_a_message_say_nothing_of_its_successor_under_another_
     assert [(message.uidvalidity, message.complete) for message in desk.taken] == [(8, True)]
 
 
-async def test_a_server_that_keeps_hanging_up_is_still_looked_at_once_per_poll_interval(peer: Peer, desk: Desk) -> None:
+async def test_a_server_that_keeps_hanging_up_is_still_looked_at_once_per_poll_interval(
+    peer: Peer, desk: Desk
+) -> None:
     peer.fail("IDLING", drop, drop, drop)
-    async with reading(desk.reader(options(peer.port, poll_seconds=0.05), pace=reader.Pace(first=3600, longest=3600))):
+    async with reading(
+        desk.reader(
+            options(peer.port, poll_seconds=0.05), pace=reader.Pace(first=3600, longest=3600)
+        )
+    ):
         await peer.until(lambda: peer.left() == [])
         peer.add()
         await desk.until(lambda: desk.uids() == [1])
 
 
 async def test_a_message_the_server_withholds_goes_on_without_content_and_those_before_it_are_not_delayed(
-        peer: Peer, desk: Desk) -> None:
+    peer: Peer, desk: Desk
+) -> None:
     for _ in range(3):
         peer.add()
     peer.withheld = {2}
     async with reading(desk.reader(options(peer.port))):
         await desk.until(lambda: (7, 3) in desk.settled)
-    assert [(message.uid, message.complete) for message in desk.taken] == [(1, True), (2, False), (3, True)]
+    assert [(message.uid, message.complete) for message in desk.taken] == [
+        (1, True),
+        (2, False),
+        (3, True),
+    ]
 
 
-async def test_an_endless_answer_is_cut_off(peer: Peer, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_endless_answer_is_cut_off(
+    peer: Peer, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(imap, "CAPACITY", 100_000)
     peer.add()
-    peer.fail("BODY", imap_peer.blurts(b"* 1 FETCH (UID 1 BODY[] {999999999}\r\n" + b"x" * 1_000_000))
+    peer.fail(
+        "BODY", imap_peer.blurts(b"* 1 FETCH (UID 1 BODY[] {999999999}\r\n" + b"x" * 1_000_000)
+    )
     with pytest.raises(imap.MailboxError, match="sent more than"):
         await desk.reader(options(peer.port)).once()
     assert desk.taken == []
@@ -550,7 +689,11 @@ async def test_an_endless_answer_is_cut_off(peer: Peer, desk: Desk, monkeypatch:
 
 
 async def test_a_refused_sign_in_is_said_clearly_without_the_password(
-        peer: Peer, desk: Desk, words: list[structlog.typing.EventDict], caplog: pytest.LogCaptureFixture) -> None:
+    peer: Peer,
+    desk: Desk,
+    words: list[structlog.typing.EventDict],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     caplog.set_level(logging.DEBUG)
     subject = desk.reader(options(peer.port), password="not-the-secret")
     async with reading(subject):
@@ -563,17 +706,20 @@ async def test_a_refused_sign_in_is_said_clearly_without_the_password(
 
 
 async def test_a_wrong_tag_in_answer_to_login_does_not_put_the_password_into_the_log(
-        peer: Peer, desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    peer: Peer, desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
     # aioimaplib's error for this quotes the whole LOGIN line.
     caplog.set_level(logging.DEBUG)
     peer.fail("LOGIN", says("ZZZ9 OK a tag nobody used"))
     with pytest.raises(imap.MailboxError) as caught:
         await desk.reader(options(peer.port)).once()
     assert "ret" not in str(caught.value).replace("interpreted", "")
-    assert 'sec' not in caplog.text
+    assert "sec" not in caplog.text
 
 
-async def test_mail_never_reaches_a_debug_log(peer: Peer, desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+async def test_mail_never_reaches_a_debug_log(
+    peer: Peer, desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
     peer.add(b"Subject: confidential\r\n\r\nvery private\r\n")
     await desk.reader(options(peer.port)).once()
@@ -582,7 +728,9 @@ async def test_mail_never_reaches_a_debug_log(peer: Peer, desk: Desk, caplog: py
     assert "private" not in caplog.text
 
 
-async def test_a_sign_in_that_is_only_not_possible_now_is_no_refusal(peer: Peer, desk: Desk) -> None:
+async def test_a_sign_in_that_is_only_not_possible_now_is_no_refusal(
+    peer: Peer, desk: Desk
+) -> None:
     peer.fail("LOGIN", says("{tag} NO [UNAVAILABLE] the directory is down"))
     with pytest.raises(imap.MailboxError, match="directory is down") as caught:
         await desk.reader(options(peer.port)).once()
@@ -596,14 +744,20 @@ async def test_a_server_that_forbids_passwords_never_sees_ours(peer: Peer, desk:
     assert not peer.commands("LOGIN")
 
 
-@pytest.mark.parametrize(("step", "fault", "said"), [
-    ("GREETING", says("* BYE too many connections"), "too many connections"),
-    ("GREETING", says("SSH-2.0-OpenSSH_9.2"), "SSH-2.0"),
-    ("SELECT", says("{tag} NO no such folder"), "'INBOX' cannot be opened: no such folder"),
-    ("SELECT", says("* 0 EXISTS", "{tag} OK selected"), "no UIDVALIDITY"),
-    ("SEARCH", bye, "going down for maintenance"),
-    ("SEARCH", drop, "connection was lost")])
-async def test_errors_repeat_what_the_server_said(peer: Peer, desk: Desk, step: str, fault: imap_peer.Fault, said: str) -> None:
+@pytest.mark.parametrize(
+    ("step", "fault", "said"),
+    [
+        ("GREETING", says("* BYE too many connections"), "too many connections"),
+        ("GREETING", says("SSH-2.0-OpenSSH_9.2"), "SSH-2.0"),
+        ("SELECT", says("{tag} NO no such folder"), "'INBOX' cannot be opened: no such folder"),
+        ("SELECT", says("* 0 EXISTS", "{tag} OK selected"), "no UIDVALIDITY"),
+        ("SEARCH", bye, "going down for maintenance"),
+        ("SEARCH", drop, "connection was lost"),
+    ],
+)
+async def test_errors_repeat_what_the_server_said(
+    peer: Peer, desk: Desk, step: str, fault: imap_peer.Fault, said: str
+) -> None:
     peer.fail(step, fault)
     with pytest.raises(imap.MailboxError) as caught:
         await desk.reader(options(peer.port)).once()
@@ -630,7 +784,9 @@ async def test_state_tells_when_it_changed_and_when_it_looked(peer: Peer, desk: 
         assert subject.state.last_error == ""
 
 
-async def test_stop_ends_a_wait_for_a_frozen_server(peer: Peer, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_stop_ends_a_wait_for_a_frozen_server(
+    peer: Peer, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(imap, "STOP_SECONDS", 0.01)
     peer.fail("SELECT", freeze)
     async with reading(desk.reader(options(peer.port, timeout_seconds=600))):
@@ -638,7 +794,8 @@ async def test_stop_ends_a_wait_for_a_frozen_server(peer: Peer, desk: Desk, monk
 
 
 async def test_a_refusal_after_an_outage_is_counted_as_the_first(
-        peer: Peer, desk: Desk, words: list[structlog.typing.EventDict]) -> None:
+    peer: Peer, desk: Desk, words: list[structlog.typing.EventDict]
+) -> None:
     peer.fail("GREETING", *[drop] * 6)
     peer.fail("LOGIN", says("{tag} NO the directory is still starting"))
     pace = reader.Pace(first=0.001, longest=0.01, refused_first=0.1, refused_longest=3600)
@@ -650,15 +807,29 @@ async def test_a_refusal_after_an_outage_is_counted_as_the_first(
 
 def test_waits_double_up_to_a_limit_and_refused_sign_ins_wait_minutes() -> None:
     pace = reader.Pace()
-    assert [pace.wait(n, refused=False, chance=1.0) for n in (1, 2, 3, 9, 10, 1000)] == [1, 2, 4, 256, 300, 300]
-    assert [pace.wait(n, refused=True, chance=1.0) for n in (1, 2, 6, 1000)] == [60, 120, 1800, 1800]
+    assert [pace.wait(n, refused=False, chance=1.0) for n in (1, 2, 3, 9, 10, 1000)] == [
+        1,
+        2,
+        4,
+        256,
+        300,
+        300,
+    ]
+    assert [pace.wait(n, refused=True, chance=1.0) for n in (1, 2, 6, 1000)] == [
+        60,
+        120,
+        1800,
+        1800,
+    ]
     assert pace.wait(3, refused=False, chance=0.0) == 2
 
 
 # TLS
 
 
-async def _tls_peer(directory: Path, name: str, **certificate: object) -> tuple[asyncio.Server, Peer, str]:
+async def _tls_peer(
+    directory: Path, name: str, **certificate: object
+) -> tuple[asyncio.Server, Peer, str]:
     authority = trustme.CA()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert(name, **certificate).configure_cert(context)  # type: ignore[arg-type]
@@ -679,12 +850,16 @@ async def test_tls_is_verified_against_the_given_authority(tmp_path: Path, desk:
             await desk.reader(options(peer.port, security="tls")).once()
 
 
-async def test_a_certificate_for_another_name_or_out_of_date_is_refused(tmp_path: Path, desk: Desk) -> None:
+async def test_a_certificate_for_another_name_or_out_of_date_is_refused(
+    tmp_path: Path, desk: Desk
+) -> None:
     server, peer, authority = await _tls_peer(tmp_path, "elsewhere.example")
     async with server:
         with pytest.raises(imap.MailboxError, match=r"certificate of 127\.0\.0\.1 is not accepted"):
             await desk.reader(options(peer.port, security="tls", ca_file=authority)).once()
-    server, peer, authority = await _tls_peer(tmp_path, "127.0.0.1", not_after=datetime(2020, 1, 1, tzinfo=UTC))
+    server, peer, authority = await _tls_peer(
+        tmp_path, "127.0.0.1", not_after=datetime(2020, 1, 1, tzinfo=UTC)
+    )
     async with server:
         with pytest.raises(imap.MailboxError, match="expired"):
             await desk.reader(options(peer.port, security="tls", ca_file=authority)).once()
@@ -697,7 +872,9 @@ async def test_a_server_without_tls_is_no_reason_for_clear_text(peer: Peer, desk
     assert not peer.commands("LOGIN")
 
 
-async def test_an_unusable_authority_file_is_a_setting_that_is_wrong(tmp_path: Path, desk: Desk) -> None:
+async def test_an_unusable_authority_file_is_a_setting_that_is_wrong(
+    tmp_path: Path, desk: Desk
+) -> None:
     with pytest.raises(ConfigurationError, match=r"imap.ca_file"):
         desk.reader(options(993, security="tls", ca_file=str(tmp_path / "missing.pem")))
 
@@ -705,27 +882,48 @@ async def test_an_unusable_authority_file_is_a_setting_that_is_wrong(tmp_path: P
 # The words of the protocol
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    (b"17-Jul-2026 02:44:25 +0200", datetime(2026, 7, 17, 0, 44, 25, tzinfo=UTC)),
-    (b" 7-dec-1999 23:59:60 -0130", datetime(1999, 12, 8, 1, 29, 59, tzinfo=UTC)),
-    (b"31-Feb-2026 02:44:25 +0200", None), (b"01-Jan-0001 00:00:00 +1400", None), (b"yesterday", None)])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (b"17-Jul-2026 02:44:25 +0200", datetime(2026, 7, 17, 0, 44, 25, tzinfo=UTC)),
+        (b" 7-dec-1999 23:59:60 -0130", datetime(1999, 12, 8, 1, 29, 59, tzinfo=UTC)),
+        (b"31-Feb-2026 02:44:25 +0200", None),
+        (b"01-Jan-0001 00:00:00 +1400", None),
+        (b"yesterday", None),
+    ],
+)
 def test_internal_dates(text: bytes, expected: datetime | None) -> None:
     assert imap_syntax.internal_date(text) == expected
 
 
-@pytest.mark.parametrize(("uids", "expected"), [
-    ([1], "1"), ([3, 1, 2], "1:3"), ([1, 3, 4, 6, 7, 8, 10], "1,3:4,6:8,10"), ([4294967295], "4294967295")])
+@pytest.mark.parametrize(
+    ("uids", "expected"),
+    [
+        ([1], "1"),
+        ([3, 1, 2], "1:3"),
+        ([1, 3, 4, 6, 7, 8, 10], "1,3:4,6:8,10"),
+        ([4294967295], "4294967295"),
+    ],
+)
 def test_message_sets_name_exactly_what_was_asked(uids: list[int], expected: str) -> None:
     assert imap_syntax.message_set(uids) == expected
     assert imap_peer.numbers(expected) == set(uids)
 
 
 def test_bodies_may_be_quoted_or_nil_and_their_words_are_no_attributes() -> None:
-    lines = [b'1 FETCH (BODY[] "UID 9 \\"RFC822.SIZE 1" UID 3 RFC822.SIZE 20)', b"2 FETCH (UID 4 BODY[] NIL)",
-             b"3 FETCH (UID 5 BODY[HEADER]<0> {14}", bytearray(b"UID 7 FETCH (\r\n"), b" RFC822.SIZE 99)", b"done (UID 8)"]
+    lines = [
+        b'1 FETCH (BODY[] "UID 9 \\"RFC822.SIZE 1" UID 3 RFC822.SIZE 20)',
+        b"2 FETCH (UID 4 BODY[] NIL)",
+        b"3 FETCH (UID 5 BODY[HEADER]<0> {14}",
+        bytearray(b"UID 7 FETCH (\r\n"),
+        b" RFC822.SIZE 99)",
+        b"done (UID 8)",
+    ]
     assert imap_syntax.items(lines) == {
-        3: imap_syntax.Item(size=20, body=b'UID 9 "RFC822.SIZE 1'), 4: imap_syntax.Item(body=b""),
-        5: imap_syntax.Item(size=99, body=b"UID 7 FETCH (\r\n")}
+        3: imap_syntax.Item(size=20, body=b'UID 9 "RFC822.SIZE 1'),
+        4: imap_syntax.Item(body=b""),
+        5: imap_syntax.Item(size=99, body=b"UID 7 FETCH (\r\n"),
+    }
 
 
 # Servers that others wrote
@@ -734,11 +932,25 @@ def test_bodies_may_be_quoted_or_nil_and_their_words_are_no_attributes() -> None
 @pytest.fixture
 async def pymap_port() -> AsyncIterator[int]:
     arguments = argparse.Namespace(
-        host=None, port="0", tls=False, cert=None, key=None, debug=False, demo_data=False, demo_user="invites",
-        demo_password=PASSWORD, proxy_protocol=None, insecure_login=True, passlib_cfg=None, inherited_sockets=None)
+        host=None,
+        port="0",
+        tls=False,
+        cert=None,
+        key=None,
+        debug=False,
+        demo_data=False,
+        demo_user="invites",
+        demo_password=PASSWORD,
+        proxy_protocol=None,
+        insecure_login=True,
+        passlib_cfg=None,
+        inherited_sockets=None,
+    )
     backend, config = await DictBackend.init(arguments)
     config.apply_context()
-    handler = ProxyProtocolReader(ProxyProtocolNoop()).get_callback(IMAPServer(backend.login, config))
+    handler = ProxyProtocolReader(ProxyProtocolNoop()).get_callback(
+        IMAPServer(backend.login, config)
+    )
     server = await asyncio.start_server(handler, "127.0.0.1", 0)
     async with server:
         yield server.sockets[0].getsockname()[1]
@@ -755,7 +967,10 @@ async def _story(box: mailbox.Mailbox, desk: Desk) -> None:
         await asyncio.to_thread(box.append, b"Subject: three\r\n\r\nthree\r\n")
         await desk.until(lambda: len(desk.settled) == 3)
     assert [message.raw for message in desk.taken] == [
-        b"Subject: one\r\n\r\none\r\n", b"Subject: odd\r\n\r\ntwo\r\n", b"Subject: three\r\n\r\nthree\r\n"]
+        b"Subject: one\r\n\r\none\r\n",
+        b"Subject: odd\r\n\r\ntwo\r\n",
+        b"Subject: three\r\n\r\nthree\r\n",
+    ]
     assert await asyncio.to_thread(box.raw_messages) == []
     assert len(await asyncio.to_thread(box.raw_messages, "Processed")) == 2
     assert await asyncio.to_thread(box.raw_messages, "Review") == [b"Subject: odd\r\n\r\ntwo\r\n"]
@@ -769,7 +984,9 @@ def _seen(box: mailbox.Mailbox, folder: str) -> bytes:
 
 
 async def test_the_story_with_pymap(pymap_port: int, desk: Desk) -> None:
-    box = mailbox.Mailbox("127.0.0.1", pymap_port, "invites", PASSWORD, "invites@crm.example", "Invites")
+    box = mailbox.Mailbox(
+        "127.0.0.1", pymap_port, "invites", PASSWORD, "invites@crm.example", "Invites"
+    )
     await _story(box, desk)
 
 
@@ -798,7 +1015,9 @@ def _fill(box: mailbox.Mailbox, wanted: int) -> None:
         connection.select("INBOX")
         connection.append("INBOX", "", "", b"Subject: seed\r\n\r\n%s" % (b"line (of text\r\n" * 30))
         count = 1
-        while count < wanted:  # copies of copies: so many sign-ins or appends would take longer than the test
+        while (
+            count < wanted
+        ):  # copies of copies: so many sign-ins or appends would take longer than the test
             connection.uid("COPY", f"1:{min(count, wanted - count)}", "INBOX")
             connection.noop()
             count += min(count, wanted - count)
@@ -806,7 +1025,8 @@ def _fill(box: mailbox.Mailbox, wanted: int) -> None:
 
 @pytest.mark.real
 async def test_a_person_who_flags_and_moves_mail_meanwhile_breaks_nothing(
-        invites: mailbox.Mailbox, desk: Desk, words: list[structlog.typing.EventDict]) -> None:
+    invites: mailbox.Mailbox, desk: Desk, words: list[structlog.typing.EventDict]
+) -> None:
     _fill(invites, 1000)
 
     def person() -> None:
@@ -817,23 +1037,35 @@ async def test_a_person_who_flags_and_moves_mail_meanwhile_breaks_nothing(
                 connection.uid("STORE", f"{uid - 5}:{uid}", "+FLAGS", "(\\Seen \\Flagged)")
                 connection.uid("MOVE", str(uid), "Elsewhere")
 
-    async with reading(desk.reader(options(invites.port, username=invites.username), password=invites.password)):
+    async with reading(
+        desk.reader(options(invites.port, username=invites.username), password=invites.password)
+    ):
         await asyncio.to_thread(person)
         await asyncio.to_thread(invites.append, b"Subject: last\r\n\r\n")
         await desk.until(lambda: desk.owed == {} and desk.cursor and desk.cursor.uid == 1001)
-    elsewhere, processed = [len(await asyncio.to_thread(invites.raw_messages, name)) for name in ("Elsewhere", "Processed")]
-    # Dovecot leaves a copy in both folders when two programs move one message at the same moment; none may be missing.
+    elsewhere, processed = [
+        len(await asyncio.to_thread(invites.raw_messages, name))
+        for name in ("Elsewhere", "Processed")
+    ]
+    # Dovecot leaves a copy in both folders when two programs move one message at the same moment;
+    # none may be missing.
     assert elsewhere + processed >= 1001
     assert len(desk.uids()) == len(set(desk.uids())) >= 1001 - elsewhere
     assert processed <= len(desk.uids())
     assert elsewhere > 0
     assert await asyncio.to_thread(invites.raw_messages) == []
-    assert {line["event"] for line in words} <= {"mailbox.connected", "mailbox.folder_created", "mailbox.not_moved"}
+    assert {line["event"] for line in words} <= {
+        "mailbox.connected",
+        "mailbox.folder_created",
+        "mailbox.not_moved",
+    }
 
 
 @pytest.mark.real
 async def test_folders_in_a_dovecot_that_keeps_everything_below_inbox(desk: Desk) -> None:
-    with dovecot_server.running("namespace inbox {\n  separator = .\n  prefix = INBOX.\n}") as server:
+    with dovecot_server.running(
+        "namespace inbox {\n  separator = .\n  prefix = INBOX.\n}"
+    ) as server:
         box = server.new_mailbox("invites", "crm.example")
         await asyncio.to_thread(box.append, b"Subject: one\r\n\r\n")
         box_options = options(box.port, username=box.username, processed="Gateway/Done")
@@ -845,7 +1077,10 @@ async def test_folders_in_a_dovecot_that_keeps_everything_below_inbox(desk: Desk
 async def test_3000_messages_in_dovecot(dovecot: dovecot_server.Server, desk: Desk) -> None:
     box = dovecot.new_mailbox("invites", "crm.example")
     _fill(box, 3000)
-    assert await desk.reader(options(box.port, username=box.username), password=box.password).once() == 3000
+    assert (
+        await desk.reader(options(box.port, username=box.username), password=box.password).once()
+        == 3000
+    )
     assert len(desk.uids()) == len(set(desk.uids())) == 3000
     with box.connect() as connection:
         assert connection.select("Processed") == ("OK", [b"3000"])

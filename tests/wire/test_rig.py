@@ -37,15 +37,20 @@ def is_report(message: EmailMessage) -> bool:
 def invitation(invitee: mailbox.Mailbox, organizer: str, uid: str) -> bytes:
     """The request of the corpus, for this invitee, to be answered to this address."""
     raw = REQUEST.read_bytes().replace(b"\n", b"\r\n")
-    for old, new in (("kari@ext.example", invitee.address), ("invites+abc123@crm.example", organizer),
-                     ("rig-0001@crm.example", uid)):
+    for old, new in (
+        ("kari@ext.example", invitee.address),
+        ("invites+abc123@crm.example", organizer),
+        ("rig-0001@crm.example", uid),
+    ):
         raw = raw.replace(old.encode(), new.encode())
     return raw
 
 
 def delivery_status(report: EmailMessage) -> str:
     """The per-message and per-recipient fields of a report (RFC 3464) as text."""
-    (part,) = (part for part in report.walk() if part.get_content_type() == "message/delivery-status")
+    (part,) = (
+        part for part in report.walk() if part.get_content_type() == "message/delivery-status"
+    )
     return "\n".join(str(fields) for fields in part.get_payload())
 
 
@@ -54,7 +59,8 @@ def note(sender: str, recipient: str, subject: str) -> bytes:
 
 
 def test_sub_address_lands_in_the_mailbox_and_is_kept_in_delivered_to(
-        postfix: postfix_server.Server, invites: mailbox.Mailbox, invitee: mailbox.Mailbox) -> None:
+    postfix: postfix_server.Server, invites: mailbox.Mailbox, invitee: mailbox.Mailbox
+) -> None:
     first, second = invites.sub_address("Token-1"), invites.sub_address("token-2")
     postfix.send(invitee.address, [first, second], note(invitee.address, first, "to both"))
     found = invites.wait_for(anything, 2)
@@ -63,11 +69,19 @@ def test_sub_address_lands_in_the_mailbox_and_is_kept_in_delivered_to(
     assert invitee.messages() == []
 
 
-def test_idle_wakes_a_waiting_reader(postfix: postfix_server.Server, invites: mailbox.Mailbox) -> None:
+def test_idle_wakes_a_waiting_reader(
+    postfix: postfix_server.Server, invites: mailbox.Mailbox
+) -> None:
     with invites.connect() as connection:
         connection.select("INBOX")
-        sending = threading.Thread(target=postfix.send, args=(
-            "eva@other.example", [invites.address], note("eva@other.example", invites.address, "news")))
+        sending = threading.Thread(
+            target=postfix.send,
+            args=(
+                "eva@other.example",
+                [invites.address],
+                note("eva@other.example", invites.address, "news"),
+            ),
+        )
         sending.start()
         noticed = mailbox.idle(connection, mailbox.WAIT_SECONDS)
         sending.join()
@@ -82,7 +96,9 @@ def test_waiting_in_vain_says_what_is_there(invites: mailbox.Mailbox) -> None:
         invites.wait_for(lambda message: message["Subject"] == "another", seconds=0.2)
 
 
-def test_dovecot_offers_what_the_poller_relies_on(dovecot: dovecot_server.Server, invites: mailbox.Mailbox) -> None:
+def test_dovecot_offers_what_the_poller_relies_on(
+    dovecot: dovecot_server.Server, invites: mailbox.Mailbox
+) -> None:
     invites.append(note("eva@other.example", invites.address, "to be moved"))
     with invites.connect() as connection:
         capabilities = connection.capability()[1][-1]
@@ -99,15 +115,23 @@ def test_dovecot_offers_what_the_poller_relies_on(dovecot: dovecot_server.Server
 @pytest.mark.parametrize("action", PARTSTAT)
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.__name__.rsplit(".", 1)[1])
 def test_client_answers_the_newest_invitation(
-        client: ModuleType, action: str, postfix: postfix_server.Server, invites: mailbox.Mailbox,
-        invitee: mailbox.Mailbox) -> None:
+    client: ModuleType,
+    action: str,
+    postfix: postfix_server.Server,
+    invites: mailbox.Mailbox,
+    invitee: mailbox.Mailbox,
+) -> None:
     older, newer = invites.sub_address("older"), invites.sub_address("abc123")
     invitee.append(invitation(invitee, older, "rig-older@crm.example"))
     postfix.send(newer, [invitee.address], invitation(invitee, newer, "rig-newer@crm.example"))
     invitee.wait_for(anything, 2)
     # What is newer still and no invitation does not disturb.
     cancelled = invitation(invitee, invites.sub_address("other"), "rig-other@crm.example")
-    invitee.append(cancelled.replace(b"METHOD:REQUEST", b"METHOD:CANCEL").replace(b"method=REQUEST", b"method=CANCEL"))
+    invitee.append(
+        cancelled.replace(b"METHOD:REQUEST", b"METHOD:CANCEL").replace(
+            b"method=REQUEST", b"method=CANCEL"
+        )
+    )
     invitee.append(note("eva@other.example", invitee.address, "lunch?"))
 
     client.answer(invitee, postfix, action)
@@ -125,7 +149,8 @@ def test_client_answers_the_newest_invitation(
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.__name__.rsplit(".", 1)[1])
 def test_client_without_invitation_fails(
-        client: ModuleType, postfix: postfix_server.Server, invitee: mailbox.Mailbox) -> None:
+    client: ModuleType, postfix: postfix_server.Server, invitee: mailbox.Mailbox
+) -> None:
     invitee.append(note("eva@other.example", invitee.address, "lunch?"))
     with pytest.raises(process.StartError, match=r"(?i)no invitation"):
         client.answer(invitee, postfix, "accept")
@@ -147,9 +172,13 @@ def test_a_terminal_shows_what_a_program_drew_and_takes_keys(tmp_path: Path) -> 
             screen.wait("never")
 
 
-def test_a_recipient_refused_later_makes_a_bounce(postfix: postfix_server.Server, invites: mailbox.Mailbox) -> None:
+def test_a_recipient_refused_later_makes_a_bounce(
+    postfix: postfix_server.Server, invites: mailbox.Mailbox
+) -> None:
     sender = invites.sub_address("abc123")
-    postfix.send(sender, ["nobody@bounce.example"], note(invites.address, "nobody@bounce.example", "hello"))
+    postfix.send(
+        sender, ["nobody@bounce.example"], note(invites.address, "nobody@bounce.example", "hello")
+    )
     (bounce,) = invites.wait_for(is_report)
     assert (bounce["Delivered-To"], bounce["Return-Path"]) == (sender, "<>")
     status = delivery_status(bounce)
@@ -158,7 +187,9 @@ def test_a_recipient_refused_later_makes_a_bounce(postfix: postfix_server.Server
     assert "Final-Recipient: rfc822; nobody@bounce.example" in status
 
 
-def test_a_recipient_put_off_makes_a_report_of_delay(postfix: postfix_server.Server, invites: mailbox.Mailbox) -> None:
+def test_a_recipient_put_off_makes_a_report_of_delay(
+    postfix: postfix_server.Server, invites: mailbox.Mailbox
+) -> None:
     sender = invites.sub_address("abc123")
     postfix.send(sender, ["busy@slow.example"], note(invites.address, "busy@slow.example", "hello"))
     (report,) = invites.wait_for(is_report)
@@ -166,17 +197,26 @@ def test_a_recipient_put_off_makes_a_report_of_delay(postfix: postfix_server.Ser
     assert postfix.queued() >= 1
 
 
-@pytest.mark.parametrize(("recipient", "code"), [
-    ("nobody@refused.example", 550), ("somebody@greylist.example", 450), ("real@outside.invalid", 550)])
+@pytest.mark.parametrize(
+    ("recipient", "code"),
+    [
+        ("nobody@refused.example", 550),
+        ("somebody@greylist.example", 450),
+        ("real@outside.invalid", 550),
+    ],
+)
 def test_recipients_refused_at_once(
-        recipient: str, code: int, postfix: postfix_server.Server, invites: mailbox.Mailbox) -> None:
+    recipient: str, code: int, postfix: postfix_server.Server, invites: mailbox.Mailbox
+) -> None:
     with pytest.raises(smtplib.SMTPRecipientsRefused) as refused:
         postfix.send(invites.address, [recipient], note(invites.address, recipient, "hello"))
     assert refused.value.recipients[recipient][0] == code
 
 
 def test_signing_in_to_postfix(postfix: postfix_server.Server, invites: mailbox.Mailbox) -> None:
-    with smtplib.SMTP("127.0.0.1", postfix.submission_port, local_hostname="localhost", timeout=30) as connection:
+    with smtplib.SMTP(
+        "127.0.0.1", postfix.submission_port, local_hostname="localhost", timeout=30
+    ) as connection:
         assert connection.docmd("MAIL", f"FROM:<{invites.address}>")[0] == 250
         assert connection.docmd("RCPT", "TO:<kari@ext.example>")[0] == 554
         connection.rset()
@@ -189,7 +229,9 @@ def test_postfix_keeps_mail_while_dovecot_is_away() -> None:
     with dovecot_server.running() as mail, postfix_server.running(mail) as relay:
         box = mail.new_mailbox("kari", "ext.example")
         mail.daemon.kill()
-        relay.send("eva@other.example", [box.address], note("eva@other.example", box.address, "patience"))
+        relay.send(
+            "eva@other.example", [box.address], note("eva@other.example", box.address, "patience")
+        )
         assert relay.queued() == 1
         relay.stop()
         mail.start()
@@ -198,7 +240,9 @@ def test_postfix_keeps_mail_while_dovecot_is_away() -> None:
         assert message["Subject"] == "patience"
 
 
-def test_postgres_gives_each_test_a_database_of_its_own(postgres: postgres_server.Cluster, postgres_url: str) -> None:
+def test_postgres_gives_each_test_a_database_of_its_own(
+    postgres: postgres_server.Cluster, postgres_url: str
+) -> None:
     with psycopg.connect(postgres_url) as connection:
         assert connection.info.server_version >= 130000
         connection.execute("CREATE TABLE thing (name text)")
@@ -215,8 +259,13 @@ def test_postgres_copies_a_template(postgres: postgres_server.Cluster) -> None:
             connection.execute("CREATE TABLE thing AS SELECT 'filled' AS name")
 
     for _ in range(2):
-        with postgres.database(postgres.template("rig_template", prepare)) as url, psycopg.connect(url) as connection:
-            assert connection.execute("DELETE FROM thing RETURNING name").fetchall() == [("filled",)]
+        with (
+            postgres.database(postgres.template("rig_template", prepare)) as url,
+            psycopg.connect(url) as connection,
+        ):
+            assert connection.execute("DELETE FROM thing RETURNING name").fetchall() == [
+                ("filled",)
+            ]
     assert len(prepared) == 1
 
 
@@ -234,7 +283,10 @@ def test_postgres_keeps_its_data_over_a_crash() -> None:
 
 
 def test_a_server_that_does_not_start_shows_its_log() -> None:
-    with pytest.raises(process.StartError, match="no_such_setting"), dovecot_server.running("no_such_setting = yes"):
+    with (
+        pytest.raises(process.StartError, match="no_such_setting"),
+        dovecot_server.running("no_such_setting = yes"),
+    ):
         pytest.fail("started with a wrong configuration")
 
 
@@ -244,17 +296,24 @@ def test_chromium_shows_a_page() -> None:
         browser = playwright.chromium.launch(**chromium.launch_options())
         try:
             page = browser.new_page(viewport={"width": 320, "height": 480})
-            page.set_content("<p id=p>waiting</p><script>p.textContent = 'width ' + innerWidth</script>")
+            page.set_content(
+                "<p id=p>waiting</p><script>p.textContent = 'width ' + innerWidth</script>"
+            )
             assert page.text_content("#p") == "width 320"
         finally:
             browser.close()
 
 
-@pytest.mark.parametrize(("ci", "outcome"), [("true", pytest.fail.Exception), ("", pytest.skip.Exception)])
+@pytest.mark.parametrize(
+    ("ci", "outcome"), [("true", pytest.fail.Exception), ("", pytest.skip.Exception)]
+)
 def test_a_missing_program_fails_in_ci_and_is_skipped_elsewhere(
-        ci: str, outcome: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
+    ci: str, outcome: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CI", ci)
     monkeypatch.setattr(rig, "missing", {})
-    with pytest.raises(outcome, match="no-such-program is missing here; apt-get install no-such-package"):
+    with pytest.raises(
+        outcome, match="no-such-program is missing here; apt-get install no-such-package"
+    ):
         rig.need("no-such-program", "no-such-package")
     assert rig.missing == {"no-such-program": "apt-get install no-such-package"}

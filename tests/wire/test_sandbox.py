@@ -1,5 +1,6 @@
-"""The demonstration's world on real sockets: a hand-written invitation goes in, every robot's answer comes out at the
-mailbox."""
+"""The demonstration's world on real sockets: a hand-written invitation goes in, every robot's
+answer comes out at the mailbox.
+"""
 
 import asyncio
 import email
@@ -62,11 +63,19 @@ END:VEVENT
 END:VCALENDAR
 """
 
-LINK = ("mailto:invites%2Bk2m4tokentoken@crm.example"
-        "?subject=Svar%20p%C3%A5%20M%C3%B8te%20%5B{word}%20-%20{sequence}%20c0ffee%5D")
+LINK = (
+    "mailto:invites%2Bk2m4tokentoken@crm.example"
+    "?subject=Svar%20p%C3%A5%20M%C3%B8te%20%5B{word}%20-%20{sequence}%20c0ffee%5D"
+)
 
 
-def letter(*, method: str = "REQUEST", sequence: int = 0, to: str = "ola@ext.example", calendar: bool = True) -> bytes:
+def letter(
+    *,
+    method: str = "REQUEST",
+    sequence: int = 0,
+    to: str = "ola@ext.example",
+    calendar: bool = True,
+) -> bytes:
     """An invitation as the gateway lays it out, written by hand."""
     message = EmailMessage(policy=policy.SMTP)
     message["From"] = "Kari Nordmann via Firma AS <invites@crm.example>"
@@ -75,11 +84,17 @@ def letter(*, method: str = "REQUEST", sequence: int = 0, to: str = "ola@ext.exa
     message["Subject"] = "Invitasjon: Møte"
     message["Message-ID"] = f"<letter-{sequence}@crm.example>"
     links = {word: LINK.format(word=word, sequence=sequence) for word in ("yes", "maybe", "no")}
-    message.set_content("Velkommen til møte.\n\n" + "\n".join(f"{word}: {link}" for word, link in links.items()))
-    message.add_alternative("".join(f'<a href="{link}">{word}</a>' for word, link in links.items()), subtype="html")
+    message.set_content(
+        "Velkommen til møte.\n\n" + "\n".join(f"{word}: {link}" for word, link in links.items())
+    )
+    message.add_alternative(
+        "".join(f'<a href="{link}">{word}</a>' for word, link in links.items()), subtype="html"
+    )
     if calendar:
         ics = ICS.format(method=method, sequence=sequence, organizer=TOKEN_ADDRESS)
-        message.add_alternative(ics.encode(), "text", "calendar", params={"charset": "utf-8", "method": method})
+        message.add_alternative(
+            ics.encode(), "text", "calendar", params={"charset": "utf-8", "method": method}
+        )
     return message.as_bytes()
 
 
@@ -119,15 +134,27 @@ OLA = Invitee("Ola Hansen", "ola@ext.example")
 
 
 def calendars(message: EmailMessage) -> list[Calendar]:
-    return [Calendar.from_ical(part.get_payload(decode=True)) for part in message.walk()
-            if part.get_content_type() in ("text/calendar", "application/ics")]
+    return [
+        Calendar.from_ical(part.get_payload(decode=True))
+        for part in message.walk()
+        if part.get_content_type() in ("text/calendar", "application/ics")
+    ]
 
 
 @pytest.mark.parametrize("word", list(Word))
-@pytest.mark.parametrize(("client", "objects", "organizer"), [
-    (clients.outlook, 1, False), (clients.gmail, 2, True), (clients.apple, 1, True), (clients.thunderbird, 2, True)])
+@pytest.mark.parametrize(
+    ("client", "objects", "organizer"),
+    [
+        (clients.outlook, 1, False),
+        (clients.gmail, 2, True),
+        (clients.apple, 1, True),
+        (clients.thunderbird, 2, True),
+    ],
+)
 async def test_calendar_clients_answer_with_their_partstat(world, client, objects, organizer, word):
-    task = await working(world, robots.Robot(OLA, client, (robots.Step(word, "Blir, kanskje; eller \"ikke\"", 0),)))
+    task = await working(
+        world, robots.Robot(OLA, client, (robots.Step(word, 'Blir, kanskje; eller "ikke"', 0),))
+    )
     await world.post(letter(sequence=2))
     arrival = await world.arrival()
     await ended(task)
@@ -148,8 +175,13 @@ async def test_calendar_clients_answer_with_their_partstat(world, client, object
         assert ("ORGANIZER" in event) is organizer
     # Every remark arrives somewhere, in the place where this client puts it.
     [event] = found[0].walk("VEVENT")
-    remark = " ".join([str(event.get("COMMENT", "")), str(event.get("X-CALENDARSERVER-PRIVATE-COMMENT", "")),
-                       event["ATTENDEE"].params.get("X-RESPONSE-COMMENT", "")])
+    remark = " ".join(
+        [
+            str(event.get("COMMENT", "")),
+            str(event.get("X-CALENDARSERVER-PRIVATE-COMMENT", "")),
+            event["ATTENDEE"].params.get("X-RESPONSE-COMMENT", ""),
+        ]
+    )
     assert "Blir, kanskje" in remark.replace("\\,", ",")
 
 
@@ -160,8 +192,9 @@ async def test_what_only_one_client_does(world):
     [event] = calendars(email.message_from_bytes(outlook, policy=policy.default))[0].walk("VEVENT")
     assert event["DTSTART"].params["TZID"] == "W. Europe Standard Time"
     assert str(event["SUMMARY"]).startswith("Accepted: Møte, kvartal")
-    google = email.message_from_bytes(clients.gmail(invitation, OLA, Word.ACCEPTED, "", now).content,
-                                      policy=policy.default)
+    google = email.message_from_bytes(
+        clients.gmail(invitation, OLA, Word.ACCEPTED, "", now).content, policy=policy.default
+    )
     assert google["Auto-Submitted"] == "auto-generated"
     assert google["Sender"].addresses[0].addr_spec == "calendar-notification@google.com"
     apple = clients.apple(invitation, OLA, Word.ACCEPTED, "", now).content
@@ -172,7 +205,9 @@ async def test_what_only_one_client_does(world):
 
 
 async def test_the_human_uses_the_link_of_the_letter(world):
-    task = await working(world, robots.Robot(OLA, clients.link, (robots.Step(Word.TENTATIVE, after=0),)))
+    task = await working(
+        world, robots.Robot(OLA, clients.link, (robots.Step(Word.TENTATIVE, after=0),))
+    )
     await world.post(letter(sequence=4))
     message = email.message_from_bytes((await world.arrival()).content, policy=policy.default)
     await ended(task)
@@ -201,22 +236,27 @@ async def test_the_human_in_free_words_quotes_and_refers(world):
 
 
 async def test_second_thoughts_updates_and_cancellations(world):
-    robot = robots.Robot(OLA, clients.thunderbird, (robots.Step(Word.ACCEPTED, after=0), robots.Step(Word.DECLINED,
-        after=0)),
-                         (robots.Step(Word.TENTATIVE, after=0),))
+    robot = robots.Robot(
+        OLA,
+        clients.thunderbird,
+        (robots.Step(Word.ACCEPTED, after=0), robots.Step(Word.DECLINED, after=0)),
+        (robots.Step(Word.TENTATIVE, after=0),),
+    )
     task = await working(world, robot)
 
     async def said() -> tuple[str, int]:
         arrival = await world.arrival()
-        [event, _] = (found.walk("VEVENT")[0] for found in calendars(email.message_from_bytes(arrival.content,
-            policy=policy.default)))
+        [event, _] = (
+            found.walk("VEVENT")[0]
+            for found in calendars(email.message_from_bytes(arrival.content, policy=policy.default))
+        )
         return event["ATTENDEE"].params["PARTSTAT"], event["SEQUENCE"]
 
     await world.post(letter(sequence=0))
     assert await said() == ("ACCEPTED", 0)
     assert await said() == ("DECLINED", 0)
-    await world.post(letter(sequence=0))                    # the same again: no news
-    await world.post(letter(method="CANCEL", sequence=1))   # nobody answers a cancellation
+    await world.post(letter(sequence=0))  # the same again: no news
+    await world.post(letter(method="CANCEL", sequence=1))  # nobody answers a cancellation
     await world.post(letter(sequence=2))
     assert await said() == ("TENTATIVE", 2)
     await ended(task)
@@ -259,7 +299,9 @@ async def announced(world: World) -> set[str]:
     reader, writer = await asyncio.open_connection(mailserver.HOST, world.server.imap_port)
     async with asyncio.timeout(DEADLINE):
         await reader.readline()
-        writer.write(f'a LOGIN {BOX} "{PASSWORD}"\r\nb CAPABILITY\r\nc SELECT INBOX\r\nd IDLE\r\n'.encode())
+        writer.write(
+            f'a LOGIN {BOX} "{PASSWORD}"\r\nb CAPABILITY\r\nc SELECT INBOX\r\nd IDLE\r\n'.encode()
+        )
         before = (await reader.readuntil(b"\r\n+ ")).decode()
         await reader.readline()
         await world.post(letter(), to=BOX)

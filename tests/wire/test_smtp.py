@@ -31,19 +31,31 @@ LETTER = smtp.Submission("invites+bounce-x@crm.example", "ola@ext.example", CONT
 
 def _account(port: int, *, timeout: float = PATIENT, **values: object) -> settings.Smtp:
     return settings.Smtp.model_validate(
-        {"host": "127.0.0.1", "port": port, "security": "none", "timeout_seconds": timeout, **values})
+        {
+            "host": "127.0.0.1",
+            "port": port,
+            "security": "none",
+            "timeout_seconds": timeout,
+            **values,
+        }
+    )
 
 
 @contextlib.asynccontextmanager
-async def _served(peer: Peer, *, password: str = "", idle_seconds: float = 60.0,
-                  **values: object) -> AsyncIterator[smtp.Pool]:
+async def _served(
+    peer: Peer, *, password: str = "", idle_seconds: float = 60.0, **values: object
+) -> AsyncIterator[smtp.Pool]:
     async with peer.serving():
         account = _account(peer.port, **values)  # type: ignore[arg-type]
-        async with smtp.Pool(account, password=password, hostname="gateway.example", idle_seconds=idle_seconds) as pool:
+        async with smtp.Pool(
+            account, password=password, hostname="gateway.example", idle_seconds=idle_seconds
+        ) as pool:
             yield pool
 
 
-async def _bounded(sending: "asyncio.Future[smtp.Receipt] | asyncio.Task[smtp.Receipt]") -> smtp.Receipt:
+async def _bounded(
+    sending: "asyncio.Future[smtp.Receipt] | asyncio.Task[smtp.Receipt]",
+) -> smtp.Receipt:
     async with asyncio.timeout(PATIENT):
         return await sending
 
@@ -66,13 +78,20 @@ async def test_a_letter_arrives_as_it_was_handed_over() -> None:
     assert receipt.host == f"127.0.0.1[127.0.0.1]:{peer.port}"
     assert receipt.started.tzinfo is datetime.UTC
     assert receipt.started <= receipt.ended
-    assert peer.letters == [Letter(b"MAIL FROM:<invites+bounce-x@crm.example> SIZE=%d" % len(CONTENT),
-                                   b"RCPT TO:<ola@ext.example>", CONTENT)]
+    assert peer.letters == [
+        Letter(
+            b"MAIL FROM:<invites+bounce-x@crm.example> SIZE=%d" % len(CONTENT),
+            b"RCPT TO:<ola@ext.example>",
+            CONTENT,
+        )
+    ]
     assert peer.lines[0] == b"EHLO gateway.example"
     assert peer.lines[-1] == b"QUIT"
 
 
-@pytest.mark.parametrize("content", [b".\r\n", b".\r\n.\r\n", b"\r\n", b"a: b\r\n\r\n.\r\nQUIT\r\n..\r\n"])
+@pytest.mark.parametrize(
+    "content", [b".\r\n", b".\r\n.\r\n", b"\r\n", b"a: b\r\n\r\n.\r\nQUIT\r\n..\r\n"]
+)
 async def test_dots_do_not_end_a_letter_early(content: bytes) -> None:
     peer = Peer()
     async with _served(peer) as pool:
@@ -80,7 +99,10 @@ async def test_dots_do_not_end_a_letter_early(content: bytes) -> None:
     assert [letter.content for letter in peer.letters] == [content]
 
 
-@pytest.mark.parametrize("content", [b"", b"a: b", b"a: b\n", b"a: b\r", b"a\n.\r\nMAIL FROM:<x>\r\n", b"a\r\r\n", b"\n\r\n"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"a: b", b"a: b\n", b"a: b\r", b"a\n.\r\nMAIL FROM:<x>\r\n", b"a\r\r\n", b"\n\r\n"],
+)
 def test_other_line_ends_are_a_mistake_of_the_caller(content: bytes) -> None:
     with pytest.raises(ValueError, match="CRLF"):
         smtp.Submission("a@b.example", "c@d.example", content)
@@ -148,16 +170,33 @@ async def test_a_slow_greeting_is_waited_for() -> None:
 
 # --- one refusal or accident at each step
 
-STEPS = {"greeting": Step.GREETING, "ehlo": Step.EHLO, "auth": Step.AUTH, "mail": Step.MAIL, "rcpt": Step.RCPT,
-         "data": Step.DATA, "body": Step.BODY}
+STEPS = {
+    "greeting": Step.GREETING,
+    "ehlo": Step.EHLO,
+    "auth": Step.AUTH,
+    "mail": Step.MAIL,
+    "rcpt": Step.RCPT,
+    "data": Step.DATA,
+    "body": Step.BODY,
+}
 EARLY = ("greeting", "ehlo", "auth")
 
 
 @pytest.mark.parametrize("name", STEPS)
-@pytest.mark.parametrize("answer", [
-    "421 4.3.2 closing", "450 4.2.1 later", "451 4.7.1 greylisted", "452 4.3.1 full", "550 5.1.1 no such user",
-    "552 5.2.2 over quota", "554 5.7.1 not you", "554 no", "535 5.7.8 no",
-])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "421 4.3.2 closing",
+        "450 4.2.1 later",
+        "451 4.7.1 greylisted",
+        "452 4.3.1 full",
+        "550 5.1.1 no such user",
+        "552 5.2.2 over quota",
+        "554 5.7.1 not you",
+        "554 no",
+        "535 5.7.8 no",
+    ],
+)
 async def test_a_refusal_is_told_as_it_was_said(name: str, answer: str) -> None:
     peer = Peer({name: Say(answer.encode() + b"\r\n")}, users={"gw": "secret"})
     async with _served(peer, username="gw", password="secret") as pool:
@@ -174,17 +213,35 @@ async def test_a_refusal_is_told_as_it_was_said(name: str, answer: str) -> None:
 
 
 @pytest.mark.parametrize("name", [*STEPS, "content"])
-@pytest.mark.parametrize("accident", [
-    Drop(), Drop(reset=True), Hang(), Say(b"hello, this is no SMTP\r\n"), Say(b"\xff\xfe\x00\r\n"), Say(b"999 5.1.1 x\r\n"),
-    Say(b"-25 x\r\n"), Say(b"x" * 100_000), Say(b"250-never\r\n" * 10_000), Say(b"250-broken off", hang_up=True),
-    Say(b"25"), Say(b"\r\n"), Say(b"100 5.1.1 continue\r\n"),
-], ids=lambda accident: repr(accident)[:40])
-async def test_an_accident_is_nobodys_fault_and_never_hangs(name: str, accident: Drop | Hang | Say) -> None:
+@pytest.mark.parametrize(
+    "accident",
+    [
+        Drop(),
+        Drop(reset=True),
+        Hang(),
+        Say(b"hello, this is no SMTP\r\n"),
+        Say(b"\xff\xfe\x00\r\n"),
+        Say(b"999 5.1.1 x\r\n"),
+        Say(b"-25 x\r\n"),
+        Say(b"x" * 100_000),
+        Say(b"250-never\r\n" * 10_000),
+        Say(b"250-broken off", hang_up=True),
+        Say(b"25"),
+        Say(b"\r\n"),
+        Say(b"100 5.1.1 continue\r\n"),
+    ],
+    ids=lambda accident: repr(accident)[:40],
+)
+async def test_an_accident_is_nobodys_fault_and_never_hangs(
+    name: str, accident: Drop | Hang | Say
+) -> None:
     if name == "content" and isinstance(accident, Say):
         accident = Drop()
     peer = Peer({name: accident}, users={"gw": "secret"})
     silent = accident in (Hang(), Say(b"25"))
-    async with _served(peer, username="gw", password="secret", timeout=QUICK if silent else PATIENT) as pool:
+    async with _served(
+        peer, username="gw", password="secret", timeout=QUICK if silent else PATIENT
+    ) as pool:
         receipt = await _send(pool)
     assert receipt.step is STEPS.get(name, Step.BODY)
     assert receipt.code is None
@@ -193,13 +250,24 @@ async def test_an_accident_is_nobodys_fault_and_never_hangs(name: str, accident:
     assert len(receipt.text) <= 500
     assert retry.judge(receipt) is (Verdict.CONNECTION if name in EARLY else Verdict.RETRY)
     assert peer.letters == []
-    assert len(peer.sessions) == 1  # a fresh connection is no second chance: that is the retry schedule's business
+    assert (
+        len(peer.sessions) == 1
+    )  # a fresh connection is no second chance: that is the retry schedule's business
 
 
-@pytest.mark.parametrize(("name", "answer"), [
-    ("mail", b"354 go on\r\n"), ("mail", b"334 VXNlcg==\r\n"), ("rcpt", b"354 go on\r\n"), ("rcpt", b"334 VXNlcg==\r\n"),
-    ("data", b"334 VXNlcg==\r\n"), ("data", b"220 what\r\n"), ("data", b"250 2.0.0 Ok: queued\r\n"), ("data", b"355 x\r\n"),
-])
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("mail", b"354 go on\r\n"),
+        ("mail", b"334 VXNlcg==\r\n"),
+        ("rcpt", b"354 go on\r\n"),
+        ("rcpt", b"334 VXNlcg==\r\n"),
+        ("data", b"334 VXNlcg==\r\n"),
+        ("data", b"220 what\r\n"),
+        ("data", b"250 2.0.0 Ok: queued\r\n"),
+        ("data", b"355 x\r\n"),
+    ],
+)
 async def test_a_good_answer_in_the_wrong_place_is_no_success(name: str, answer: bytes) -> None:
     peer = Peer({name: Say(answer)})
     async with _served(peer, timeout=QUICK) as pool:
@@ -211,12 +279,21 @@ async def test_a_good_answer_in_the_wrong_place_is_no_success(name: str, answer:
 
 @pytest.mark.parametrize("name", ["greeting", "ehlo", "mail", "rcpt", "data"])
 async def test_a_surplus_answer_never_passes_for_the_one_to_the_letter(name: str) -> None:
-    normal = {"greeting": b"220 hi\r\n", "ehlo": b"250 peer.example\r\n", "data": b"354 go\r\n"}.get(name, b"250 ok\r\n")
-    peer = Peer({name: Say(normal + b"250 2.0.0 Ok: queued\r\n"), "body": Say(b"554 5.6.0 refused\r\n")})
+    normal = {
+        "greeting": b"220 hi\r\n",
+        "ehlo": b"250 peer.example\r\n",
+        "data": b"354 go\r\n",
+    }.get(name, b"250 ok\r\n")
+    peer = Peer(
+        {name: Say(normal + b"250 2.0.0 Ok: queued\r\n"), "body": Say(b"554 5.6.0 refused\r\n")}
+    )
     async with _served(peer) as pool:
         receipt = await _send(pool)
     assert not receipt.accepted
-    assert (receipt.code, receipt.text) == (None, f"{receipt.host} answered more than it was asked at {name}")
+    assert (receipt.code, receipt.text) == (
+        None,
+        f"{receipt.host} answered more than it was asked at {name}",
+    )
     assert peer.dots == 0
 
 
@@ -251,10 +328,19 @@ async def test_a_server_that_does_not_answer_quit_holds_nothing_up() -> None:
 # --- reused connections
 
 
-@pytest.mark.parametrize("farewell", [
-    Drop(), Drop(reset=True), Say(b"421 4.4.2 timeout\r\n", hang_up=True), Say(b"421 4.4.2 timeout\r\n"),
-], ids=repr)
-async def test_a_connection_that_the_server_closed_meanwhile_is_replaced(farewell: Drop | Say) -> None:
+@pytest.mark.parametrize(
+    "farewell",
+    [
+        Drop(),
+        Drop(reset=True),
+        Say(b"421 4.4.2 timeout\r\n", hang_up=True),
+        Say(b"421 4.4.2 timeout\r\n"),
+    ],
+    ids=repr,
+)
+async def test_a_connection_that_the_server_closed_meanwhile_is_replaced(
+    farewell: Drop | Say,
+) -> None:
     peer = Peer({"idle": farewell}, {})
     async with _served(peer) as pool:
         assert (await _send(pool)).accepted
@@ -263,12 +349,24 @@ async def test_a_connection_that_the_server_closed_meanwhile_is_replaced(farewel
     assert peer.dots == 2
 
 
-@pytest.mark.parametrize("surprise", [
-    {"mail": Drop()}, {"mail": Drop(reset=True)}, {"mail": Say(b"421 4.7.0 enough\r\n", hang_up=True)}, {"mail": Hang()},
-    {"mail": Say(b"452 4.5.3 too many letters in one session\r\n")}, {"mail": Say(b"550 5.7.1 too many\r\n")},
-    {"rcpt": Drop()}, {"data": Drop()}, {"data": Say(b"421 4.3.2 closing\r\n")},
-], ids=repr)
-async def test_a_reused_connection_that_fails_is_not_blamed_on_the_letter(surprise: dict[str, Drop | Say | Hang]) -> None:
+@pytest.mark.parametrize(
+    "surprise",
+    [
+        {"mail": Drop()},
+        {"mail": Drop(reset=True)},
+        {"mail": Say(b"421 4.7.0 enough\r\n", hang_up=True)},
+        {"mail": Hang()},
+        {"mail": Say(b"452 4.5.3 too many letters in one session\r\n")},
+        {"mail": Say(b"550 5.7.1 too many\r\n")},
+        {"rcpt": Drop()},
+        {"data": Drop()},
+        {"data": Say(b"421 4.3.2 closing\r\n")},
+    ],
+    ids=repr,
+)
+async def test_a_reused_connection_that_fails_is_not_blamed_on_the_letter(
+    surprise: dict[str, Drop | Say | Hang],
+) -> None:
     gate = _SecondTime(surprise)
     peer = Peer(gate, {})
     async with _served(peer, timeout=QUICK) as pool:
@@ -279,9 +377,14 @@ async def test_a_reused_connection_that_fails_is_not_blamed_on_the_letter(surpri
     assert peer.dots == 2
 
 
-@pytest.mark.parametrize("surprise", [{"body": Drop()}, {"content": Drop()}, {"body": Drop(reset=True)}, {"body": Hang()}],
-                         ids=repr)
-async def test_a_letter_that_was_handed_over_is_never_sent_again_at_once(surprise: dict[str, Drop | Hang]) -> None:
+@pytest.mark.parametrize(
+    "surprise",
+    [{"body": Drop()}, {"content": Drop()}, {"body": Drop(reset=True)}, {"body": Hang()}],
+    ids=repr,
+)
+async def test_a_letter_that_was_handed_over_is_never_sent_again_at_once(
+    surprise: dict[str, Drop | Hang],
+) -> None:
     peer = Peer(_SecondTime(surprise), {})
     async with _served(peer, timeout=QUICK) as pool:
         assert (await _send(pool)).accepted
@@ -332,7 +435,12 @@ async def test_a_cancelled_send_cuts_its_connection(name: str) -> None:
     async with _served(peer) as pool:
         sending = asyncio.create_task(pool.send(LETTER))
         waiting_at = {"greeting": lambda peer: peer.open == 1, "body": lambda peer: peer.dots == 1}
-        await peer.until(waiting_at.get(name, lambda peer: any(line.startswith(name.upper().encode()) for line in peer.lines)))
+        await peer.until(
+            waiting_at.get(
+                name,
+                lambda peer: any(line.startswith(name.upper().encode()) for line in peer.lines),
+            )
+        )
         sending.cancel()
         with pytest.raises(asyncio.CancelledError):
             await sending
@@ -344,9 +452,13 @@ async def test_a_cancelled_send_cuts_its_connection(name: str) -> None:
 
 
 async def test_nothing_more_of_a_cancelled_letter_leaves() -> None:
-    """A big letter of which most is still in our buffers when the send is cancelled: it must not trickle on to its dot."""
+    """A big letter of which most is still in our buffers when the send is cancelled: it must not
+    trickle on to its dot.
+    """
     peer = Peer({"content": Wait()}, offers=())
-    big = smtp.Submission("a@b.example", "c@d.example", b"x" * 70 + b"\r\n" + (b"y" * 70 + b"\r\n") * 300_000)
+    big = smtp.Submission(
+        "a@b.example", "c@d.example", b"x" * 70 + b"\r\n" + (b"y" * 70 + b"\r\n") * 300_000
+    )
     async with _served(peer) as pool:
         sending = asyncio.create_task(pool.send(big))
         await peer.until(lambda peer: peer.sessions[:1] != [] and peer.sessions[0].begun == 1)
@@ -406,7 +518,9 @@ async def test_our_name_is_one_that_servers_accept() -> None:
 # --- signing in
 
 
-@pytest.mark.parametrize("offer", ["AUTH PLAIN LOGIN", "AUTH PLAIN", "AUTH LOGIN", "AUTH=LOGIN", "AUTH CRAM-MD5 PLAIN"])
+@pytest.mark.parametrize(
+    "offer", ["AUTH PLAIN LOGIN", "AUTH PLAIN", "AUTH LOGIN", "AUTH=LOGIN", "AUTH CRAM-MD5 PLAIN"]
+)
 async def test_sign_in(offer: str) -> None:
     peer = Peer(offers=(offer,), users={"gw": "pass wörd"})
     async with _served(peer, username="gw", password="pass wörd") as pool:
@@ -443,7 +557,10 @@ async def test_no_way_to_sign_in_is_the_accounts_fault(offers: tuple[str, ...]) 
 
 async def test_a_password_that_the_server_repeats_is_not_passed_on() -> None:
     encoded = b"AGd3AHNlY3JldA=="
-    peer = Peer({"auth": Say(b"501 5.5.2 cannot decode " + encoded + b" (secret)\r\n")}, users={"gw": "secret"})
+    peer = Peer(
+        {"auth": Say(b"501 5.5.2 cannot decode " + encoded + b" (secret)\r\n")},
+        users={"gw": "secret"},
+    )
     async with _served(peer, username="gw", password="secret") as pool:
         receipt = await _send(pool)
     assert receipt.text == "5.5.2 cannot decode *** (***)"
@@ -453,21 +570,79 @@ async def test_a_password_that_the_server_repeats_is_not_passed_on() -> None:
 # --- what a server can take
 
 
-@pytest.mark.parametrize(("offers", "letter", "step", "enhanced", "verdict"), [
-    (("SIZE 20",), LETTER, Step.MAIL, "5.3.4", Verdict.REFUSED),
-    ((), smtp.Submission("a@b.example", "c@d.example", "ø\r\n".encode()), Step.MAIL, "5.6.3", Verdict.REFUSED),
-    ((), smtp.Submission("a@b.example", "bjørn@d.example", CONTENT), Step.RCPT, "5.6.7", Verdict.REFUSED),
-    ((), smtp.Submission("a@b.example", "no address", CONTENT), Step.RCPT, "5.1.3", Verdict.REFUSED),
-    ((), smtp.Submission("a@b.example", "x@y.example>\r\nRCPT TO:<z@y.example", CONTENT), Step.RCPT, "5.1.3", Verdict.REFUSED),
-    ((), smtp.Submission("a@b.example", "x@y.example> NOTIFY=NEVER", CONTENT), Step.RCPT, "5.1.3", Verdict.REFUSED),
-    ((), smtp.Submission("a@b.example", "Ola <x@y.example>", CONTENT), Step.RCPT, "5.1.3", Verdict.REFUSED),
-    ((), smtp.Submission("a@b.example", "", CONTENT), Step.RCPT, "5.1.3", Verdict.REFUSED),
-    ((), smtp.Submission("a@b.example", "x@-.ø..example", CONTENT), Step.RCPT, "5.1.3", Verdict.REFUSED),
-    ((), smtp.Submission("a@b.example", "x\udc80@y.example", CONTENT), Step.RCPT, "5.1.3", Verdict.REFUSED),
-    ((), smtp.Submission("nobody", "c@d.example", CONTENT), Step.MAIL, "5.1.7", Verdict.ACCOUNT),
-])
+@pytest.mark.parametrize(
+    ("offers", "letter", "step", "enhanced", "verdict"),
+    [
+        (("SIZE 20",), LETTER, Step.MAIL, "5.3.4", Verdict.REFUSED),
+        (
+            (),
+            smtp.Submission("a@b.example", "c@d.example", "ø\r\n".encode()),
+            Step.MAIL,
+            "5.6.3",
+            Verdict.REFUSED,
+        ),
+        (
+            (),
+            smtp.Submission("a@b.example", "bjørn@d.example", CONTENT),
+            Step.RCPT,
+            "5.6.7",
+            Verdict.REFUSED,
+        ),
+        (
+            (),
+            smtp.Submission("a@b.example", "no address", CONTENT),
+            Step.RCPT,
+            "5.1.3",
+            Verdict.REFUSED,
+        ),
+        (
+            (),
+            smtp.Submission("a@b.example", "x@y.example>\r\nRCPT TO:<z@y.example", CONTENT),
+            Step.RCPT,
+            "5.1.3",
+            Verdict.REFUSED,
+        ),
+        (
+            (),
+            smtp.Submission("a@b.example", "x@y.example> NOTIFY=NEVER", CONTENT),
+            Step.RCPT,
+            "5.1.3",
+            Verdict.REFUSED,
+        ),
+        (
+            (),
+            smtp.Submission("a@b.example", "Ola <x@y.example>", CONTENT),
+            Step.RCPT,
+            "5.1.3",
+            Verdict.REFUSED,
+        ),
+        ((), smtp.Submission("a@b.example", "", CONTENT), Step.RCPT, "5.1.3", Verdict.REFUSED),
+        (
+            (),
+            smtp.Submission("a@b.example", "x@-.ø..example", CONTENT),
+            Step.RCPT,
+            "5.1.3",
+            Verdict.REFUSED,
+        ),
+        (
+            (),
+            smtp.Submission("a@b.example", "x\udc80@y.example", CONTENT),
+            Step.RCPT,
+            "5.1.3",
+            Verdict.REFUSED,
+        ),
+        (
+            (),
+            smtp.Submission("nobody", "c@d.example", CONTENT),
+            Step.MAIL,
+            "5.1.7",
+            Verdict.ACCOUNT,
+        ),
+    ],
+)
 async def test_a_letter_that_cannot_go_costs_no_connection(
-        offers: tuple[str, ...], letter: smtp.Submission, step: Step, enhanced: str, verdict: Verdict) -> None:
+    offers: tuple[str, ...], letter: smtp.Submission, step: Step, enhanced: str, verdict: Verdict
+) -> None:
     peer = Peer(offers=offers)
     good = smtp.Submission("a@b.example", "c@d.example", b"a: b\r\n")
     async with _served(peer) as pool:
@@ -481,23 +656,62 @@ async def test_a_letter_that_cannot_go_costs_no_connection(
     assert len([line for line in peer.lines if line.startswith(b"MAIL")]) == 2
 
 
-@pytest.mark.parametrize(("offers", "letter", "mail", "rcpt"), [
-    (("SIZE",), LETTER, b"MAIL FROM:<%b> SIZE=%d" % (LETTER.sender.encode(), len(CONTENT)), b"RCPT TO:<ola@ext.example>"),
-    (("SIZE 0",), LETTER, b"MAIL FROM:<%b> SIZE=%d" % (LETTER.sender.encode(), len(CONTENT)), b"RCPT TO:<ola@ext.example>"),
-    (("SIZE lots",), LETTER, b"MAIL FROM:<%b> SIZE=%d" % (LETTER.sender.encode(), len(CONTENT)), b"RCPT TO:<ola@ext.example>"),
-    (("8BITMIME",), smtp.Submission("", "c@d.example", "ø\r\n".encode()), b"MAIL FROM:<> BODY=8BITMIME",
-     b"RCPT TO:<c@d.example>"),
-    (("SMTPUTF8", "8BITMIME"), smtp.Submission("a@b.example", "bjørn@blåbær.example", CONTENT),
-     b"MAIL FROM:<a@b.example> SMTPUTF8", "RCPT TO:<bjørn@xn--blbr-roah.example>".encode()),
-    ((), smtp.Submission("a@b.example", "ola@Blåbær.example", CONTENT), b"MAIL FROM:<a@b.example>",
-     b"RCPT TO:<ola@xn--blbr-roah.example>"),
-    ((), smtp.Submission("a@b.example", '"ola > n"@d.example', CONTENT), b"MAIL FROM:<a@b.example>",
-     b'RCPT TO:<"ola > n"@d.example>'),
-    ((), smtp.Submission("a@b.example", "o'hara+x=y@[127.0.0.1]", CONTENT), b"MAIL FROM:<a@b.example>",
-     b"RCPT TO:<o'hara+x=y@[127.0.0.1]>"),
-])
+@pytest.mark.parametrize(
+    ("offers", "letter", "mail", "rcpt"),
+    [
+        (
+            ("SIZE",),
+            LETTER,
+            b"MAIL FROM:<%b> SIZE=%d" % (LETTER.sender.encode(), len(CONTENT)),
+            b"RCPT TO:<ola@ext.example>",
+        ),
+        (
+            ("SIZE 0",),
+            LETTER,
+            b"MAIL FROM:<%b> SIZE=%d" % (LETTER.sender.encode(), len(CONTENT)),
+            b"RCPT TO:<ola@ext.example>",
+        ),
+        (
+            ("SIZE lots",),
+            LETTER,
+            b"MAIL FROM:<%b> SIZE=%d" % (LETTER.sender.encode(), len(CONTENT)),
+            b"RCPT TO:<ola@ext.example>",
+        ),
+        (
+            ("8BITMIME",),
+            smtp.Submission("", "c@d.example", "ø\r\n".encode()),
+            b"MAIL FROM:<> BODY=8BITMIME",
+            b"RCPT TO:<c@d.example>",
+        ),
+        (
+            ("SMTPUTF8", "8BITMIME"),
+            smtp.Submission("a@b.example", "bjørn@blåbær.example", CONTENT),
+            b"MAIL FROM:<a@b.example> SMTPUTF8",
+            "RCPT TO:<bjørn@xn--blbr-roah.example>".encode(),
+        ),
+        (
+            (),
+            smtp.Submission("a@b.example", "ola@Blåbær.example", CONTENT),
+            b"MAIL FROM:<a@b.example>",
+            b"RCPT TO:<ola@xn--blbr-roah.example>",
+        ),
+        (
+            (),
+            smtp.Submission("a@b.example", '"ola > n"@d.example', CONTENT),
+            b"MAIL FROM:<a@b.example>",
+            b'RCPT TO:<"ola > n"@d.example>',
+        ),
+        (
+            (),
+            smtp.Submission("a@b.example", "o'hara+x=y@[127.0.0.1]", CONTENT),
+            b"MAIL FROM:<a@b.example>",
+            b"RCPT TO:<o'hara+x=y@[127.0.0.1]>",
+        ),
+    ],
+)
 async def test_the_envelope_is_put_as_the_server_can_take_it(
-        offers: tuple[str, ...], letter: smtp.Submission, mail: bytes, rcpt: bytes) -> None:
+    offers: tuple[str, ...], letter: smtp.Submission, mail: bytes, rcpt: bytes
+) -> None:
     peer = Peer(offers=offers)
     async with _served(peer) as pool:
         assert (await _send(pool, letter)).accepted
@@ -507,17 +721,28 @@ async def test_the_envelope_is_put_as_the_server_can_take_it(
 # --- the server's words
 
 
-@pytest.mark.parametrize(("said", "text", "enhanced"), [
-    (b"550-5.1.1 The account\r\n550-5.1.1 does not exist.\r\n550 5.1.1 Bye", "5.1.1 The account does not exist. Bye", "5.1.1"),
-    (b"550 sorry, no mailbox here by that name. (#5.1.1)", "sorry, no mailbox here by that name. (#5.1.1)", "5.1.1"),
-    (b"550 #5.1.0 Address rejected.", "#5.1.0 Address rejected.", "5.1.0"),
-    (b"550 see 5.1.2.3 for more", "see 5.1.2.3 for more", ""),
-    (b"550 5.1.10.1 is blocked", "5.1.10.1 is blocked", ""),
-    (b"550", "", ""),
-    (b"550 \x1b[31mred\x07\x00\xff\xe2\x80\xae!", "\\x1b[31mred\\x07\\x00\\udcff\\u202e!", ""),
-    (b"550 " + b"x" * 2000, "x" * 499 + "…", ""),
-    ("550 5.1.1 finnes ikke på serveren".encode(), "5.1.1 finnes ikke på serveren", "5.1.1"),
-])
+@pytest.mark.parametrize(
+    ("said", "text", "enhanced"),
+    [
+        (
+            b"550-5.1.1 The account\r\n550-5.1.1 does not exist.\r\n550 5.1.1 Bye",
+            "5.1.1 The account does not exist. Bye",
+            "5.1.1",
+        ),
+        (
+            b"550 sorry, no mailbox here by that name. (#5.1.1)",
+            "sorry, no mailbox here by that name. (#5.1.1)",
+            "5.1.1",
+        ),
+        (b"550 #5.1.0 Address rejected.", "#5.1.0 Address rejected.", "5.1.0"),
+        (b"550 see 5.1.2.3 for more", "see 5.1.2.3 for more", ""),
+        (b"550 5.1.10.1 is blocked", "5.1.10.1 is blocked", ""),
+        (b"550", "", ""),
+        (b"550 \x1b[31mred\x07\x00\xff\xe2\x80\xae!", "\\x1b[31mred\\x07\\x00\\udcff\\u202e!", ""),
+        (b"550 " + b"x" * 2000, "x" * 499 + "…", ""),
+        ("550 5.1.1 finnes ikke på serveren".encode(), "5.1.1 finnes ikke på serveren", "5.1.1"),
+    ],
+)
 async def test_words_are_one_printable_line(said: bytes, text: str, enhanced: str) -> None:
     peer = Peer({"rcpt": Say(said + b"\r\n")})
     async with _served(peer) as pool:
@@ -540,7 +765,9 @@ def ca_file(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> 
     return path
 
 
-def _server_tls(authority: trustme.CA, *names: str, expires: datetime.datetime | None = None) -> ssl.SSLContext:
+def _server_tls(
+    authority: trustme.CA, *names: str, expires: datetime.datetime | None = None
+) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(*names, not_after=expires).configure_cert(context)
     return context
@@ -551,34 +778,68 @@ def security(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-async def test_tls_with_a_good_certificate(authority: trustme.CA, ca_file: Path, security: str) -> None:
-    peer = Peer(tls=_server_tls(authority, "localhost"), implicit_tls=security == "tls", users={"gw": "secret"})
-    async with _served(peer, host="localhost", security=security, ca_file=str(ca_file), username="gw",
-                       password="secret") as pool:
+async def test_tls_with_a_good_certificate(
+    authority: trustme.CA, ca_file: Path, security: str
+) -> None:
+    peer = Peer(
+        tls=_server_tls(authority, "localhost"),
+        implicit_tls=security == "tls",
+        users={"gw": "secret"},
+    )
+    async with _served(
+        peer,
+        host="localhost",
+        security=security,
+        ca_file=str(ca_file),
+        username="gw",
+        password="secret",
+    ) as pool:
         for _ in range(3):
             assert (await _send(pool)).accepted
     assert len(peer.letters) == 3
     assert len(peer.sessions) == 1
     assert peer.sessions[0].encrypted
     if security == "starttls":
-        assert [line.split()[0] for line in peer.lines[:4]] == [b"EHLO", b"STARTTLS", b"EHLO", b"AUTH"]
+        assert [line.split()[0] for line in peer.lines[:4]] == [
+            b"EHLO",
+            b"STARTTLS",
+            b"EHLO",
+            b"AUTH",
+        ]
 
 
-@pytest.mark.parametrize(("fault", "words"), [
-    ("name", "Hostname mismatch"), ("expired", "certificate has expired"), ("untrusted", "local issuer"),
-])
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("name", "Hostname mismatch"),
+        ("expired", "certificate has expired"),
+        ("untrusted", "local issuer"),
+    ],
+)
 async def test_a_bad_certificate_ends_it_with_the_reason(
-        authority: trustme.CA, ca_file: Path, security: str, fault: str, words: str) -> None:
+    authority: trustme.CA, ca_file: Path, security: str, fault: str, words: str
+) -> None:
     tls = {
         "name": lambda: _server_tls(authority, "other.example"),
-        "expired": lambda: _server_tls(authority, "localhost", expires=datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)),
+        "expired": lambda: _server_tls(
+            authority, "localhost", expires=datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+        ),
         "untrusted": lambda: _server_tls(trustme.CA(), "localhost"),
     }[fault]()
     peer = Peer(tls=tls, implicit_tls=security == "tls", users={"gw": "secret"})
-    async with _served(peer, host="localhost", security=security, ca_file=str(ca_file), username="gw",
-                       password="secret") as pool:
+    async with _served(
+        peer,
+        host="localhost",
+        security=security,
+        ca_file=str(ca_file),
+        username="gw",
+        password="secret",
+    ) as pool:
         receipt = await _send(pool)
-    assert (receipt.step, receipt.code) == (Step.STARTTLS if security == "starttls" else Step.CONNECT, None)
+    assert (receipt.step, receipt.code) == (
+        Step.STARTTLS if security == "starttls" else Step.CONNECT,
+        None,
+    )
     assert words in receipt.text
     assert f"localhost[127.0.0.1]:{peer.port}" in receipt.text
     assert retry.judge(receipt) is Verdict.CONNECTION
@@ -599,30 +860,64 @@ async def test_old_tls_is_refused(authority: trustme.CA, ca_file: Path, security
     assert peer.dots == 0
 
 
-@pytest.mark.parametrize("answer", [
-    None, Say(b"454 4.7.0 TLS not available\r\n"), Say(b"500 5.5.1 what?\r\n"), Drop(), Hang(), Say(b"220 go\r\n220 go\r\n"),
-    Say(b"250 Ok\r\n"),
-], ids=repr)
-async def test_without_tls_nothing_leaves_in_clear(authority: trustme.CA, answer: Say | Drop | Hang | None) -> None:
-    """Also: not offered at all (None), and words injected behind the server's agreement (RFC 3207 §6, CVE-2011-0411)."""
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        Say(b"454 4.7.0 TLS not available\r\n"),
+        Say(b"500 5.5.1 what?\r\n"),
+        Drop(),
+        Hang(),
+        Say(b"220 go\r\n220 go\r\n"),
+        Say(b"250 Ok\r\n"),
+    ],
+    ids=repr,
+)
+async def test_without_tls_nothing_leaves_in_clear(
+    authority: trustme.CA, answer: Say | Drop | Hang | None
+) -> None:
+    """Also: not offered at all (None), and words injected behind the server's agreement (RFC 3207
+    §6, CVE-2011-0411).
+    """
     script = {} if answer is None else {"starttls": answer}
-    peer = Peer(script, tls=_server_tls(authority, "other.example") if answer else None, users={"gw": "secret"})
-    async with _served(peer, security="starttls", username="gw", password="secret", timeout=QUICK) as pool:
+    peer = Peer(
+        script,
+        tls=_server_tls(authority, "other.example") if answer else None,
+        users={"gw": "secret"},
+    )
+    async with _served(
+        peer, security="starttls", username="gw", password="secret", timeout=QUICK
+    ) as pool:
         receipt = await _send(pool)
     assert receipt.step is Step.STARTTLS
     assert not receipt.accepted
     assert retry.judge(receipt) in (Verdict.CONNECTION, Verdict.ACCOUNT)
-    assert [line for line in peer.lines if not line.startswith((b"EHLO", b"STARTTLS", b"QUIT"))] == []
+    assert [
+        line for line in peer.lines if not line.startswith((b"EHLO", b"STARTTLS", b"QUIT"))
+    ] == []
     if answer is None:
         assert "does not offer STARTTLS" in receipt.text
 
 
-async def test_what_was_offered_before_tls_does_not_count(authority: trustme.CA, ca_file: Path) -> None:
-    """An attacker may add or remove offers in clear; only those inside TLS are believed (RFC 3207 §4.2)."""
-    peer = Peer({"ehlo": Say(b"250-peer.example\r\n250-STARTTLS\r\n250-SIZE 1\r\n250 AUTH CRAM-MD5\r\n")},
-                tls=_server_tls(authority, "localhost"), users={"gw": "secret"})
-    async with _served(peer, host="localhost", security="starttls", ca_file=str(ca_file), username="gw",
-                       password="secret") as pool:
+async def test_what_was_offered_before_tls_does_not_count(
+    authority: trustme.CA, ca_file: Path
+) -> None:
+    """An attacker may add or remove offers in clear; only those inside TLS are believed (RFC 3207
+    §4.2).
+    """
+    peer = Peer(
+        {"ehlo": Say(b"250-peer.example\r\n250-STARTTLS\r\n250-SIZE 1\r\n250 AUTH CRAM-MD5\r\n")},
+        tls=_server_tls(authority, "localhost"),
+        users={"gw": "secret"},
+    )
+    async with _served(
+        peer,
+        host="localhost",
+        security="starttls",
+        ca_file=str(ca_file),
+        username="gw",
+        password="secret",
+    ) as pool:
         assert (await _send(pool)).accepted
 
 
@@ -643,11 +938,18 @@ async def test_a_port_that_expects_tls_first_says_so(authority: trustme.CA) -> N
 
 @pytest.mark.parametrize("name", ["greeting", "ehlo after tls", "mail", "body"])
 @pytest.mark.parametrize("accident", [Drop(), Drop(reset=True), Hang()], ids=repr)
-async def test_accidents_inside_tls(authority: trustme.CA, ca_file: Path, name: str, accident: Drop | Hang) -> None:
+async def test_accidents_inside_tls(
+    authority: trustme.CA, ca_file: Path, name: str, accident: Drop | Hang
+) -> None:
     implicit = name == "greeting"
     peer = Peer({name: accident}, tls=_server_tls(authority, "localhost"), implicit_tls=implicit)
-    async with _served(peer, host="localhost", security="tls" if implicit else "starttls", ca_file=str(ca_file),
-                       timeout=QUICK if accident == Hang() else PATIENT) as pool:
+    async with _served(
+        peer,
+        host="localhost",
+        security="tls" if implicit else "starttls",
+        ca_file=str(ca_file),
+        timeout=QUICK if accident == Hang() else PATIENT,
+    ) as pool:
         receipt = await _send(pool)
     assert receipt.step is {"ehlo after tls": Step.EHLO, **STEPS}[name]
     assert receipt.code is None
@@ -655,7 +957,9 @@ async def test_accidents_inside_tls(authority: trustme.CA, ca_file: Path, name: 
 
 
 @pytest.mark.parametrize("content", [None, b"no certificate", b""])
-def test_unreadable_authorities_are_a_mistake_in_the_configuration(tmp_path: Path, content: bytes | None) -> None:
+def test_unreadable_authorities_are_a_mistake_in_the_configuration(
+    tmp_path: Path, content: bytes | None
+) -> None:
     path = tmp_path / "ca.pem"
     if content is not None:
         path.write_bytes(content)
@@ -668,7 +972,9 @@ def test_unreadable_authorities_are_a_mistake_in_the_configuration(tmp_path: Pat
 
 @pytest.fixture(autouse=True)
 def _no_leaks(small_heap: None) -> Iterator[None]:
-    """A transport or socket that was not closed is found by the garbage collector; the test run turns that into an error."""
+    """A transport or socket that was not closed is found by the garbage collector; the test run
+    turns that into an error.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("error", ResourceWarning)
         yield

@@ -1,6 +1,8 @@
-"""No letter looks like spam, signed or not: SpamAssassin, offline, in one run over an mbox (quality of itip.md §2's letters).
+"""No letter looks like spam, signed or not: SpamAssassin, offline, in one run over an mbox (quality
+of itip.md §2's letters).
 
-Every change to every kind of follow-up in Norwegian and English, two letters in each other language, and what is passed on.
+Every change to every kind of follow-up in Norwegian and English, two letters in each other
+language, and what is passed on.
 """
 
 from __future__ import annotations
@@ -44,10 +46,28 @@ def letters() -> Iterator[Letter]:
 def test_no_letter_looks_like_spam() -> None:
     chosen = list(letters())
     signer = signing.signer("rsa")
-    *ours, spam = spamassassin.verdicts([
-        *(render.render(one, specimens.MAIL, specimens.SECRET, signer=signer if number // 2 % 2 else None) for number, one in enumerate(chosen)), SPAM])
+    *ours, spam = spamassassin.verdicts(
+        [
+            *(
+                render.render(
+                    one,
+                    specimens.MAIL,
+                    specimens.SECRET,
+                    signer=signer if number // 2 % 2 else None,
+                )
+                for number, one in enumerate(chosen)
+            ),
+            SPAM,
+        ]
+    )
     assert spam.score >= 5, f"who lets this pass is no judge: {spam}"
     told = {(news.of(one), one.language) for one in chosen if one.method is not Method.NONE}
-    assert told >= {(change, language) for change in news.Change for language in specimens.LANGUAGES}
+    assert told >= {
+        (change, language) for change in news.Change for language in specimens.LANGUAGES
+    }
     assert {language for _, language in told} == {*i18n.available()}
-    assert {(one.edition.title, found.score, found.rules) for one, found in zip(chosen, ours, strict=True) if found.score >= 1} == set()
+    assert {
+        (one.edition.title, found.score, found.rules)
+        for one, found in zip(chosen, ours, strict=True)
+        if found.score >= 1
+    } == set()

@@ -1,4 +1,6 @@
-"""The daemon with two mail accounts: letters leave through the owner's, answers come back to it, and one that fails disturbs no other."""
+"""The daemon with two mail accounts: letters leave through the owner's, answers come back to it,
+and one that fails disturbs no other.
+"""
 
 import asyncio
 import email
@@ -20,37 +22,108 @@ DEADLINE_SECONDS = 60.0
 def answer(letter: Letter) -> bytes:
     """What a plain calendar program sends back."""
     message = email.message_from_bytes(letter.content, policy=email.policy.default)
-    calendar = next(part.get_content() for part in message.walk() if part.get_content_type() == "text/calendar")
-    facts = dict(line.split(":", 1) for line in calendar.replace("\r\n ", "").splitlines() if line.startswith(("UID", "SEQUENCE", "ORGANIZER")))
+    calendar = next(
+        part.get_content() for part in message.walk() if part.get_content_type() == "text/calendar"
+    )
+    facts = dict(
+        line.split(":", 1)
+        for line in calendar.replace("\r\n ", "").splitlines()
+        if line.startswith(("UID", "SEQUENCE", "ORGANIZER"))
+    )
     organizer = next(value for key, value in facts.items() if key.startswith("ORGANIZER"))
-    return "\r\n".join([
-        f"From: {message['To']}", f"To: {organizer.removeprefix('mailto:')}", "Subject: Accepted", "Message-ID: <answer@ext.example>",
-        "MIME-Version: 1.0", "Content-Type: text/calendar; method=REPLY; charset=utf-8", "",
-        "BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//test//EN", "METHOD:REPLY", "BEGIN:VEVENT", f"UID:{facts['UID']}",
-        f"SEQUENCE:{facts['SEQUENCE']}", f"DTSTAMP:{datetime.now(UTC):%Y%m%dT%H%M%SZ}", f"ORGANIZER:{organizer}",
-        f"ATTENDEE;PARTSTAT=ACCEPTED:mailto:{message['To'].addresses[0].addr_spec}", "END:VEVENT", "END:VCALENDAR", ""]).encode()
+    return "\r\n".join(
+        [
+            f"From: {message['To']}",
+            f"To: {organizer.removeprefix('mailto:')}",
+            "Subject: Accepted",
+            "Message-ID: <answer@ext.example>",
+            "MIME-Version: 1.0",
+            "Content-Type: text/calendar; method=REPLY; charset=utf-8",
+            "",
+            "BEGIN:VCALENDAR",
+            "VERSION:2.0",
+            "PRODID:-//test//EN",
+            "METHOD:REPLY",
+            "BEGIN:VEVENT",
+            f"UID:{facts['UID']}",
+            f"SEQUENCE:{facts['SEQUENCE']}",
+            f"DTSTAMP:{datetime.now(UTC):%Y%m%dT%H%M%SZ}",
+            f"ORGANIZER:{organizer}",
+            f"ATTENDEE;PARTSTAT=ACCEPTED:mailto:{message['To'].addresses[0].addr_spec}",
+            "END:VEVENT",
+            "END:VCALENDAR",
+            "",
+        ]
+    ).encode()
 
 
 async def test_each_account_sends_and_reads_by_itself(store: Store) -> None:
     down = smtp_peer.Peer({"greeting": Say(b"554 5.3.2 no service\r\n")})
-    async with down.serving(), smtp_peer.Peer().serving() as up, imap_peer.running() as plain, imap_peer.running() as sales:
-        def servers(smtp: smtp_peer.Peer, imap: imap_peer.Peer) -> dict[str, object]:
-            return {"smtp": {"host": "127.0.0.1", "port": smtp.port, "security": "none"},
-                    "imap": {"host": "127.0.0.1", "port": imap.port, "security": "none", "username": "invites", "password": PASSWORD}}
+    async with (
+        down.serving(),
+        smtp_peer.Peer().serving() as up,
+        imap_peer.running() as plain,
+        imap_peer.running() as sales,
+    ):
 
-        effective = settings.load(overrides={
-            "store": {"url": str(store.url), "poll_seconds": 0.1}, "outbound": {"coalesce_seconds": 0},
-            "mail": {"address": "invites@crm.example"}, **servers(down, plain),
-            "accounts": {"sales": {"groups": ["Sales"], "mail": {"address": "sales@crm.example"}, **servers(up, sales)}}})
+        def servers(smtp: smtp_peer.Peer, imap: imap_peer.Peer) -> dict[str, object]:
+            return {
+                "smtp": {"host": "127.0.0.1", "port": smtp.port, "security": "none"},
+                "imap": {
+                    "host": "127.0.0.1",
+                    "port": imap.port,
+                    "security": "none",
+                    "username": "invites",
+                    "password": PASSWORD,
+                },
+            }
+
+        effective = settings.load(
+            overrides={
+                "store": {"url": str(store.url), "poll_seconds": 0.1},
+                "outbound": {"coalesce_seconds": 0},
+                "mail": {"address": "invites@crm.example"},
+                **servers(down, plain),
+                "accounts": {
+                    "sales": {
+                        "groups": ["Sales"],
+                        "mail": {"address": "sales@crm.example"},
+                        **servers(up, sales),
+                    }
+                },
+            }
+        )
         with store.write() as connection:
-            load.load(connection, {
-                "associates": [{"key": "kari", "name": "Kari", "group": "Sales"}, {"key": "per", "name": "Per"}],
-                "follow_ups": [{"key": key, "owner": owner, "title": key, "start": "2099-12-01T09:00:00",
-                                "participants": [{"email": f"{key}@ext.example", "email_invite": True}]}
-                               for key, owner in (("m1", "kari"), ("m2", "per"))]}, effective, datetime.now(UTC))
+            load.load(
+                connection,
+                {
+                    "associates": [
+                        {"key": "kari", "name": "Kari", "group": "Sales"},
+                        {"key": "per", "name": "Per"},
+                    ],
+                    "follow_ups": [
+                        {
+                            "key": key,
+                            "owner": owner,
+                            "title": key,
+                            "start": "2099-12-01T09:00:00",
+                            "participants": [{"email": f"{key}@ext.example", "email_invite": True}],
+                        }
+                        for key, owner in (("m1", "kari"), ("m2", "per"))
+                    ],
+                },
+                effective,
+                datetime.now(UTC),
+            )
         process = run.Process(effective, store, leases.identity())
         roles = [role for name in ("outbound", "inbound") for role in run.ROLES[name](process)]
-        assert [role.name for role in roles] == ["planner", "sender", "sender sales", "inbound", "inbound sales"]
+        assert [role.name for role in roles] == [
+            "planner",
+            "sender",
+            "sender sales",
+            "inbound",
+            "inbound sales",
+        ]
         stop = asyncio.Event()
         async with asyncio.timeout(DEADLINE_SECONDS), asyncio.TaskGroup() as group:
             for role in roles:

@@ -1,7 +1,9 @@
-"""The sender with a real store, talking to a server that misbehaves at every step (issue 4, shown by 5).
+"""The sender with a real store, talking to a server that misbehaves at every step (issue 4, shown
+by 5).
 
-Whatever the server does: no letter is lost, none is sent twice with different content, none is counted as sent that was not
-taken, and letters to other destinations go on meanwhile. Judged from what the server kept, and from the store.
+Whatever the server does: no letter is lost, none is sent twice with different content, none is
+counted as sent that was not taken, and letters to other destinations go on meanwhile. Judged from
+what the server kept, and from the store.
 """
 
 import asyncio
@@ -29,7 +31,9 @@ from tests.wire.smtp_peer import Action, Drop, Hang, Letter, Peer, Say, Wait
 
 DEADLINE_SECONDS = 60.0
 QUICK, PATIENT = 0.3, 60.0
-"""Seconds to wait for an answer where none will come, and where a test must not depend on the wait's end."""
+"""Seconds to wait for an answer where none will come, and where a test must not depend on the
+wait's end.
+"""
 BAD, GOOD = "bad.example", "good.example"
 
 
@@ -38,23 +42,64 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "IDLE_SECONDS", 0.05)
 
 
-def configured(peer: Peer, *, timeout: float = PATIENT, smtp: Mapping[str, object] | None = None, mail: Mapping[str, object] | None = None,
-               outbound: Mapping[str, object] | None = None, accounts: Mapping[str, object] | None = None) -> Settings:
-    return settings.load(overrides={
-        "mail": {"address": "invites@crm.example", **(mail or {})}, "accounts": accounts or {},
-        "smtp": {"host": "127.0.0.1", "port": peer.port, "security": "none", "timeout_seconds": timeout, **(smtp or {})},
-        # Waits between tries must not be what a test measures.
-        "outbound": {"coalesce_seconds": 0, "first_retry_seconds": 0.01, "longest_retry_seconds": 0.05, **(outbound or {})}})
+def configured(
+    peer: Peer,
+    *,
+    timeout: float = PATIENT,
+    smtp: Mapping[str, object] | None = None,
+    mail: Mapping[str, object] | None = None,
+    outbound: Mapping[str, object] | None = None,
+    accounts: Mapping[str, object] | None = None,
+) -> Settings:
+    return settings.load(
+        overrides={
+            "mail": {"address": "invites@crm.example", **(mail or {})},
+            "accounts": accounts or {},
+            "smtp": {
+                "host": "127.0.0.1",
+                "port": peer.port,
+                "security": "none",
+                "timeout_seconds": timeout,
+                **(smtp or {}),
+            },
+            # Waits between tries must not be what a test measures.
+            "outbound": {
+                "coalesce_seconds": 0,
+                "first_retry_seconds": 0.01,
+                "longest_retry_seconds": 0.05,
+                **(outbound or {}),
+            },
+        }
+    )
 
 
-def invite(store: Store, effective: Settings, key: str, *addresses: str, owner: str = "kari") -> None:
+def invite(
+    store: Store, effective: Settings, key: str, *addresses: str, owner: str = "kari"
+) -> None:
     """A follow-up of its own for each address, planned."""
     with store.write() as connection:
-        load.load(connection, {
-            "associates": [{"key": "kari", "name": "Kari", "group": "Sales"}, {"key": "per", "name": "Per"}],
-            "follow_ups": [{"key": f"{key}{number}", "owner": owner, "title": f"{key} {number}", "start": "2099-12-01T09:00:00",
-                            "end": "2099-12-01T10:00:00", "participants": [{"email": address, "email_invite": True}]}
-                           for number, address in enumerate(addresses)]}, effective, datetime.now(UTC))
+        load.load(
+            connection,
+            {
+                "associates": [
+                    {"key": "kari", "name": "Kari", "group": "Sales"},
+                    {"key": "per", "name": "Per"},
+                ],
+                "follow_ups": [
+                    {
+                        "key": f"{key}{number}",
+                        "owner": owner,
+                        "title": f"{key} {number}",
+                        "start": "2099-12-01T09:00:00",
+                        "end": "2099-12-01T10:00:00",
+                        "participants": [{"email": address, "email_invite": True}],
+                    }
+                    for number, address in enumerate(addresses)
+                ],
+            },
+            effective,
+            datetime.now(UTC),
+        )
     planning.plan_due(store, effective, datetime.now(UTC), everything=True)
 
 
@@ -65,18 +110,30 @@ def people(number: int, domain: str) -> list[str]:
 def states(store: Store) -> dict[str, LetterState]:
     """Address → where its letter stands; there is one for each address in these tests."""
     with store.read() as connection:
-        return {one.letter.address: one.state for one in outbox.pending(connection, list(LetterState))}
+        return {
+            one.letter.address: one.state for one in outbox.pending(connection, list(LetterState))
+        }
 
 
 @contextlib.asynccontextmanager
-async def working(store: Store, effective: Settings, *names: str) -> AsyncIterator[list[asyncio.Event]]:
-    """Senders of these accounts at work, cut off at the end. Gives the events that tell them of new letters."""
+async def working(
+    store: Store, effective: Settings, *names: str
+) -> AsyncIterator[list[asyncio.Event]]:
+    """Senders of these accounts at work, cut off at the end. Gives the events that tell them of new
+    letters.
+    """
     with store.write() as connection:
         secret = meta.site_secret(connection)
     due = [asyncio.Event() for _ in names or ("default",)]
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(worker.Worker(store, effective, secret, leases.identity(), event, name).run(asyncio.Event()))
-                 for name, event in zip(names or ("default",), due, strict=True)]
+        tasks = [
+            group.create_task(
+                worker.Worker(store, effective, secret, leases.identity(), event, name).run(
+                    asyncio.Event()
+                )
+            )
+            for name, event in zip(names or ("default",), due, strict=True)
+        ]
         try:
             yield due
         finally:
@@ -84,7 +141,9 @@ async def working(store: Store, effective: Settings, *names: str) -> AsyncIterat
                 task.cancel()
 
 
-async def until(store: Store, true: Callable[[dict[str, LetterState]], bool]) -> dict[str, LetterState]:
+async def until(
+    store: Store, true: Callable[[dict[str, LetterState]], bool]
+) -> dict[str, LetterState]:
     """The states as soon as `true` of them; fails with what they are."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + DEADLINE_SECONDS
@@ -105,7 +164,9 @@ def recipient(letter: Letter) -> str:
 
 
 def judge(peer: Peer, seen: Mapping[str, LetterState], refusable: str = "") -> None:
-    """Nothing lost, nothing twice with different content, nothing called sent that was not taken."""
+    """Nothing lost, nothing twice with different content, nothing called sent that was not
+    taken.
+    """
     taken, offered = defaultdict[str, list[bytes]](list), defaultdict[str, set[bytes]](set)
     for letter in peer.letters:
         taken[recipient(letter)].append(letter.content)
@@ -124,10 +185,23 @@ def judge(peer: Peer, seen: Mapping[str, LetterState], refusable: str = "") -> N
 
 STEPS = ("greeting", "ehlo", "mail", "rcpt", "data", "content", "body")
 ACCIDENTS: dict[str, Action] = {
-    **{str(code): Say(b"%d %b no\r\n" % (code, enhanced), hang_up=code == 421) for code, enhanced in (
-        (421, b"4.3.2"), (450, b"4.2.0"), (451, b"4.3.0"), (452, b"4.3.1"), (550, b"5.1.1"), (554, b"5.0.0"))},
-    "garbage": Say(b"\x00\xff garbage\r\n"), "two answers": Say(b"250 Ok\r\n250 Ok\r\n"), "drop": Drop(), "reset": Drop(reset=True),
-    "never": Hang()}
+    **{
+        str(code): Say(b"%d %b no\r\n" % (code, enhanced), hang_up=code == 421)
+        for code, enhanced in (
+            (421, b"4.3.2"),
+            (450, b"4.2.0"),
+            (451, b"4.3.0"),
+            (452, b"4.3.1"),
+            (550, b"5.1.1"),
+            (554, b"5.0.0"),
+        )
+    },
+    "garbage": Say(b"\x00\xff garbage\r\n"),
+    "two answers": Say(b"250 Ok\r\n250 Ok\r\n"),
+    "drop": Drop(),
+    "reset": Drop(reset=True),
+    "never": Hang(),
+}
 
 
 def happens(name: str, step: str) -> Action:
@@ -142,13 +216,21 @@ def happens(name: str, step: str) -> Action:
 
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("name", [*ACCIDENTS, "slowly"])
-async def test_every_letter_comes_to_its_end_whatever_happens_at_whatever_step(store: Store, step: str, name: str) -> None:
+async def test_every_letter_comes_to_its_end_whatever_happens_at_whatever_step(
+    store: Store, step: str, name: str
+) -> None:
     """The first three connections go wrong; the server is well from then on."""
     accident = happens(name, step)
     peer = Peer(*[{step: accident}] * 3, {})
-    refusable = step in ("rcpt", "data", "body", "content") and isinstance(accident, Say) and accident.words[:1] == b"5"
+    refusable = (
+        step in ("rcpt", "data", "body", "content")
+        and isinstance(accident, Say)
+        and accident.words[:1] == b"5"
+    )
     async with peer.serving():
-        effective = configured(peer, timeout=QUICK if isinstance(accident, Hang) else PATIENT, smtp={"connections": 2})
+        effective = configured(
+            peer, timeout=QUICK if isinstance(accident, Hang) else PATIENT, smtp={"connections": 2}
+        )
         invite(store, effective, "m", *people(4, BAD), *people(4, GOOD))
         async with working(store, effective):
             seen = await until(store, over)
@@ -160,28 +242,43 @@ async def test_every_letter_comes_to_its_end_whatever_happens_at_whatever_step(s
 
 @pytest.mark.parametrize("step", ["rcpt", "data", "content", "body"])
 @pytest.mark.parametrize("name", ["never", "drop", "451", "421", "garbage"])
-async def test_a_destination_that_never_works_holds_up_no_other(store: Store, step: str, name: str) -> None:
-    """Its letters are the older ones, and more than are ever claimed at a time; where it hangs, no wait ends during the test."""
+async def test_a_destination_that_never_works_holds_up_no_other(
+    store: Store, step: str, name: str
+) -> None:
+    """Its letters are the older ones, and more than are ever claimed at a time; where it hangs, no
+    wait ends during the test.
+    """
     peer = Peer(to={BAD: {step: happens(name, step)}})
     async with peer.serving():
         effective = configured(peer, outbound={"batch": 8})
         invite(store, effective, "bad", *people(24, BAD))
         invite(store, effective, "good", *people(10, GOOD))
         async with working(store, effective) as [due]:
-            await until(store, lambda seen: all(seen[one] is LetterState.SENT for one in people(10, GOOD)))
+            await until(
+                store, lambda seen: all(seen[one] is LetterState.SENT for one in people(10, GOOD))
+            )
             later = [f"later{one}@{GOOD}" for one in range(5)]
             await asyncio.to_thread(invite, store, effective, "later", *later)
             due.set()
-            seen = await until(store, lambda seen: all(seen[one] is LetterState.SENT for one in later))
-    assert {state for address, state in seen.items() if address.endswith(BAD)} <= {LetterState.WAITING, LetterState.SENDING}
+            seen = await until(
+                store, lambda seen: all(seen[one] is LetterState.SENT for one in later)
+            )
+    assert {state for address, state in seen.items() if address.endswith(BAD)} <= {
+        LetterState.WAITING,
+        LetterState.SENDING,
+    }
     assert len([one for one in peer.letters if recipient(one).endswith(GOOD)]) == 15
     judge(peer, {address: state for address, state in seen.items() if address.endswith(GOOD)})
 
 
 @pytest.mark.parametrize("key", ["", *signing.KINDS])
-async def test_a_letter_is_repeated_with_the_same_bytes_where_the_answer_to_its_dot_was_lost(store: Store, key: str) -> None:
+async def test_a_letter_is_repeated_with_the_same_bytes_where_the_answer_to_its_dot_was_lost(
+    store: Store, key: str
+) -> None:
     mail = {"dkim_selector": signing.SELECTOR, "dkim_key": signing.pem(key)} if key else {}
-    peer = Peer({"body": Drop()}, {"body": Say(b"\x00\xff garbage\r\n")}, {"body": Drop(reset=True)}, {})
+    peer = Peer(
+        {"body": Drop()}, {"body": Say(b"\x00\xff garbage\r\n")}, {"body": Drop(reset=True)}, {}
+    )
     async with peer.serving():
         effective = configured(peer, smtp={"connections": 1}, mail=mail)
         invite(store, effective, "m", f"ola@{GOOD}")
@@ -190,12 +287,20 @@ async def test_a_letter_is_repeated_with_the_same_bytes_where_the_answer_to_its_
     assert seen == {f"ola@{GOOD}": LetterState.SENT}
     assert len(peer.offered) == 4
     [content] = {one.content for one in peer.offered}
-    assert signing.verifies(content, signing.signer(key).record) if key else b"DKIM-Signature" not in content
+    assert (
+        signing.verifies(content, signing.signer(key).record)
+        if key
+        else b"DKIM-Signature" not in content
+    )
     with store.read() as connection:
-        assert [(one.step, one.code) for one in outbox.attempts(connection, 1)] == [("body", None)] * 3 + [("body", 250)]
+        assert [(one.step, one.code) for one in outbox.attempts(connection, 1)] == [
+            ("body", None)
+        ] * 3 + [("body", 250)]
 
 
-async def test_what_was_sent_is_remembered_while_the_store_is_away(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_was_sent_is_remembered_while_the_store_is_away(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(engine, "BUSY_MILLISECONDS", 50)
     monkeypatch.setattr(worker, "STORE_WAITS", (0.05,))
     answer = asyncio.Event()
@@ -211,7 +316,9 @@ async def test_what_was_sent_is_remembered_while_the_store_is_away(store: Store,
                     other.execute("BEGIN IMMEDIATE")
                     answer.set()
                     async with asyncio.timeout(DEADLINE_SECONDS):
-                        while not any("the store cannot be used" in str(one["event"]) for one in logs):
+                        while not any(
+                            "the store cannot be used" in str(one["event"]) for one in logs
+                        ):
                             await asyncio.sleep(0.01)
                     other.execute("ROLLBACK")
                     seen = await until(store, over)
@@ -219,46 +326,68 @@ async def test_what_was_sent_is_remembered_while_the_store_is_away(store: Store,
         assert sorted(recipient(one) for one in peer.letters) == sorted(people(3, GOOD))
 
 
-async def test_an_account_that_may_not_sign_in_rests_with_one_alarm_and_one_letter_tries_again(store: Store) -> None:
+async def test_an_account_that_may_not_sign_in_rests_with_one_alarm_and_one_letter_tries_again(
+    store: Store,
+) -> None:
     peer = Peer(users={"gw": "secret"})
     async with peer.serving():
         wrong = configured(peer, smtp={"username": "gw", "password": "mistaken", "connections": 3})
         invite(store, wrong, "m", *people(20, GOOD))
         async with working(store, wrong):
-            await peer.until(lambda peer: len([line for line in peer.lines if line.startswith(b"AUTH")]) >= 6)
+            await peer.until(
+                lambda peer: len([line for line in peer.lines if line.startswith(b"AUTH")]) >= 6
+            )
             with store.read() as connection:
                 [rest] = pace.resting(connection)
             assert (rest.account, rest.why) == ("default", "account")
             assert "535 5.7.8 wrong user or password" in rest.words
-            # Two letters find out at first (half of three connections, and one more), then one for each try.
+            # Two letters find out at first (half of three connections, and one more), then one for
+            # each try.
             tries = len([line for line in peer.lines if line.startswith(b"AUTH")])
             assert rest.failures <= tries <= rest.failures + 2
         assert set((await asyncio.to_thread(states, store)).values()) == {LetterState.WAITING}
-        async with working(store, configured(peer, smtp={"username": "gw", "password": "secret", "connections": 3})):
+        async with working(
+            store, configured(peer, smtp={"username": "gw", "password": "secret", "connections": 3})
+        ):
             seen = await until(store, over)
     judge(peer, seen)
     with store.read() as connection:
         assert pace.resting(connection) == []
-        told = [one.event for one in journal.after(connection, 0, 1000) if one.event.startswith("account_")]
+        told = [
+            one.event
+            for one in journal.after(connection, 0, 1000)
+            if one.event.startswith("account_")
+        ]
     assert told == ["account_paused", "account_resumed"]
 
 
 async def test_accounts_send_through_their_own_server_and_rest_by_themselves(store: Store) -> None:
     down, up = Peer({"greeting": Say(b"554 5.3.2 no\r\n")}), Peer()
     async with down.serving(), up.serving():
-        effective = configured(down, accounts={"sales": {
-            "groups": ["Sales"], "mail": {"address": "sales@crm.example"},
-            "smtp": {"host": "127.0.0.1", "port": up.port, "security": "none"}}})
+        effective = configured(
+            down,
+            accounts={
+                "sales": {
+                    "groups": ["Sales"],
+                    "mail": {"address": "sales@crm.example"},
+                    "smtp": {"host": "127.0.0.1", "port": up.port, "security": "none"},
+                }
+            },
+        )
         invite(store, effective, "plain", *people(3, BAD), owner="per")
         invite(store, effective, "sales", *people(3, GOOD), owner="kari")
         async with working(store, effective, "default", "sales"):
-            seen = await until(store, lambda seen: all(seen[one] is LetterState.SENT for one in people(3, GOOD)))
+            seen = await until(
+                store, lambda seen: all(seen[one] is LetterState.SENT for one in people(3, GOOD))
+            )
             await down.until(lambda peer: len(peer.sessions) >= 2)
     assert {seen[one] for one in people(3, BAD)} <= {LetterState.WAITING, LetterState.SENDING}
     assert not down.offered
     assert {recipient(one) for one in up.letters} == set(people(3, GOOD))
     assert all(one.sender.startswith(b"MAIL FROM:<sales+b_") for one in up.letters)
-    assert all(b"sales@crm.example" in one.content and b"invites@" not in one.content for one in up.letters)
+    assert all(
+        b"sales@crm.example" in one.content and b"invites@" not in one.content for one in up.letters
+    )
 
 
 async def test_a_minutes_limit_is_kept_and_lets_other_domains_through(store: Store) -> None:
@@ -269,6 +398,8 @@ async def test_a_minutes_limit_is_kept_and_lets_other_domains_through(store: Sto
         invite(store, effective, "good", *people(2, GOOD))
         async with working(store, effective):
             await until(store, lambda seen: list(seen.values()).count(LetterState.SENT) == 5)
-            await until(store, lambda seen: all(state is not LetterState.SENDING for state in seen.values()))
+            await until(
+                store, lambda seen: all(state is not LetterState.SENDING for state in seen.values())
+            )
     assert len([one for one in peer.letters if recipient(one).endswith(BAD)]) == 3
     assert len([one for one in peer.letters if recipient(one).endswith(GOOD)]) == 2

@@ -40,7 +40,9 @@ def upgrade() -> None:
         "change_mark",
         sa.Column("id", schema.Identity, autoincrement=True, nullable=False),
         sa.Column("follow_up", sa.Text(), nullable=False),
-        sa.Column("at", schema.Instant(), server_default=sa.text("CURRENT_TIMESTAMP"), nullable=False),
+        sa.Column(
+            "at", schema.Instant(), server_default=sa.text("CURRENT_TIMESTAMP"), nullable=False
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_change_mark")),
         sqlite_autoincrement=True,
     )
@@ -55,7 +57,12 @@ def upgrade() -> None:
         sa.Column("id", schema.Identity, autoincrement=True, nullable=False),
         sa.Column("follow_up", sa.Text(), nullable=False),
         sa.Column("facts", sa.Text(), nullable=False),
-        sa.Column("created_at", schema.Instant(), server_default=sa.text("CURRENT_TIMESTAMP"), nullable=False),
+        sa.Column(
+            "created_at",
+            schema.Instant(),
+            server_default=sa.text("CURRENT_TIMESTAMP"),
+            nullable=False,
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_edition")),
         sqlite_autoincrement=True,
     )
@@ -84,7 +91,12 @@ def upgrade() -> None:
         sa.Column("destination", sa.Text(), server_default="", nullable=False),
         sa.Column("moved", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("tries", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("recorded_at", schema.Instant(), server_default=sa.text("CURRENT_TIMESTAMP"), nullable=False),
+        sa.Column(
+            "recorded_at",
+            schema.Instant(),
+            server_default=sa.text("CURRENT_TIMESTAMP"),
+            nullable=False,
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_inbox")),
         sqlite_autoincrement=True,
     )
@@ -99,7 +111,9 @@ def upgrade() -> None:
         sqlite_where=sa.text("moved = 0 AND destination <> ''"),
         postgresql_where=sa.text("NOT moved AND destination <> ''"),
     )
-    op.create_index("uq_inbox_place", "inbox", ["account", "folder", "uidvalidity", "uid"], unique=True)
+    op.create_index(
+        "uq_inbox_place", "inbox", ["account", "folder", "uidvalidity", "uid"], unique=True
+    )
     op.create_table(
         "invitation",
         sa.Column("id", schema.Identity, autoincrement=True, nullable=False),
@@ -125,7 +139,12 @@ def upgrade() -> None:
         sa.Column("delivery", sa.Text(), server_default="none", nullable=False),
         sa.Column("delivery_text", sa.Text(), server_default="", nullable=False),
         sa.Column("refused", sa.Boolean(), server_default=sa.false(), nullable=False),
-        sa.Column("created_at", schema.Instant(), server_default=sa.text("CURRENT_TIMESTAMP"), nullable=False),
+        sa.Column(
+            "created_at",
+            schema.Instant(),
+            server_default=sa.text("CURRENT_TIMESTAMP"),
+            nullable=False,
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_invitation")),
         sa.UniqueConstraint("token", name=op.f("uq_invitation_token")),
         sqlite_autoincrement=True,
@@ -136,7 +155,9 @@ def upgrade() -> None:
     op.create_table(
         "journal",
         sa.Column("id", schema.Identity, autoincrement=True, nullable=False),
-        sa.Column("at", schema.Instant(), server_default=sa.text("CURRENT_TIMESTAMP"), nullable=False),
+        sa.Column(
+            "at", schema.Instant(), server_default=sa.text("CURRENT_TIMESTAMP"), nullable=False
+        ),
         sa.Column("event", sa.Text(), nullable=False),
         sa.Column("follow_up", sa.Text(), nullable=True),
         sa.Column("participant", schema.Identity, nullable=True),
@@ -204,7 +225,12 @@ def upgrade() -> None:
         sa.Column("tries", sa.Integer(), server_default="0", nullable=False),
         sa.Column("due_at", schema.Instant(), nullable=False),
         sa.Column("claimed_by", sa.Text(), nullable=True),
-        sa.Column("created_at", schema.Instant(), server_default=sa.text("CURRENT_TIMESTAMP"), nullable=False),
+        sa.Column(
+            "created_at",
+            schema.Instant(),
+            server_default=sa.text("CURRENT_TIMESTAMP"),
+            nullable=False,
+        ),
         sa.Column("settled_at", schema.Instant(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox")),
         sa.UniqueConstraint("message_id", name=op.f("uq_outbox_message_id")),
@@ -264,7 +290,13 @@ def upgrade() -> None:
         sa.Column("company", sa.Text(), nullable=True),
         sa.Column("timezone", sa.Text(), server_default="", nullable=False),
         sa.Column("language", sa.Text(), server_default="", nullable=False),
-        sa.ForeignKeyConstraint(["company"], ["company.key"], name=op.f("fk_person_company"), onupdate="CASCADE", ondelete="SET NULL"),
+        sa.ForeignKeyConstraint(
+            ["company"],
+            ["company.key"],
+            name=op.f("fk_person_company"),
+            onupdate="CASCADE",
+            ondelete="SET NULL",
+        ),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_person")),
     )
     op.create_table(
@@ -300,28 +332,66 @@ def upgrade() -> None:
         sa.Column("uid", sa.Text(), nullable=True),
         sa.Column("sequence", sa.Integer(), server_default="0", nullable=False),
         sa.Column("edition", schema.Identity, nullable=True),
-        sa.Column("created_at", schema.Instant(), server_default=sa.text("CURRENT_TIMESTAMP"), nullable=False),
-        sa.CheckConstraint("availability IN ('busy', 'free')", name=op.f("ck_follow_up_availability")),
+        sa.Column(
+            "created_at",
+            schema.Instant(),
+            server_default=sa.text("CURRENT_TIMESTAMP"),
+            nullable=False,
+        ),
+        sa.CheckConstraint(
+            "availability IN ('busy', 'free')", name=op.f("ck_follow_up_availability")
+        ),
         sa.CheckConstraint(
             "datetime(deadline, '+0 days') IS deadline AND (deadline IS NULL OR deadline >= '0001')",
             name=op.f("ck_follow_up_deadline_is_utc_text"),
         ).ddl_if(dialect="sqlite"),
         sa.CheckConstraint(
-            "datetime(end_at, '+0 days') IS end_at AND (end_at IS NULL OR end_at >= '0001')", name=op.f("ck_follow_up_end_at_is_utc_text")
+            "datetime(end_at, '+0 days') IS end_at AND (end_at IS NULL OR end_at >= '0001')",
+            name=op.f("ck_follow_up_end_at_is_utc_text"),
         ).ddl_if(dialect="sqlite"),
         sa.CheckConstraint(
             "datetime(start_at, '+0 days') IS start_at AND (start_at IS NULL OR start_at >= '0001')",
             name=op.f("ck_follow_up_start_at_is_utc_text"),
         ).ddl_if(dialect="sqlite"),
-        sa.CheckConstraint("guest_list IN ('auto', 'public', 'private')", name=op.f("ck_follow_up_guest_list")),
+        sa.CheckConstraint(
+            "guest_list IN ('auto', 'public', 'private')", name=op.f("ck_follow_up_guest_list")
+        ),
         sa.CheckConstraint("kind IN ('meeting', 'task', 'call')", name=op.f("ck_follow_up_kind")),
         sa.ForeignKeyConstraint(
-            ["assigned_by"], ["associate.key"], name=op.f("fk_follow_up_assigned_by"), onupdate="CASCADE", ondelete="SET NULL"
+            ["assigned_by"],
+            ["associate.key"],
+            name=op.f("fk_follow_up_assigned_by"),
+            onupdate="CASCADE",
+            ondelete="SET NULL",
         ),
-        sa.ForeignKeyConstraint(["company"], ["company.key"], name=op.f("fk_follow_up_company"), onupdate="CASCADE", ondelete="SET NULL"),
-        sa.ForeignKeyConstraint(["owner"], ["associate.key"], name=op.f("fk_follow_up_owner"), onupdate="CASCADE", ondelete="SET NULL"),
-        sa.ForeignKeyConstraint(["person"], ["person.key"], name=op.f("fk_follow_up_person"), onupdate="CASCADE", ondelete="SET NULL"),
-        sa.ForeignKeyConstraint(["project"], ["project.key"], name=op.f("fk_follow_up_project"), onupdate="CASCADE", ondelete="SET NULL"),
+        sa.ForeignKeyConstraint(
+            ["company"],
+            ["company.key"],
+            name=op.f("fk_follow_up_company"),
+            onupdate="CASCADE",
+            ondelete="SET NULL",
+        ),
+        sa.ForeignKeyConstraint(
+            ["owner"],
+            ["associate.key"],
+            name=op.f("fk_follow_up_owner"),
+            onupdate="CASCADE",
+            ondelete="SET NULL",
+        ),
+        sa.ForeignKeyConstraint(
+            ["person"],
+            ["person.key"],
+            name=op.f("fk_follow_up_person"),
+            onupdate="CASCADE",
+            ondelete="SET NULL",
+        ),
+        sa.ForeignKeyConstraint(
+            ["project"],
+            ["project.key"],
+            name=op.f("fk_follow_up_project"),
+            onupdate="CASCADE",
+            ondelete="SET NULL",
+        ),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_follow_up")),
         sa.UniqueConstraint("uid", name=op.f("uq_follow_up_uid")),
     )
@@ -330,7 +400,13 @@ def upgrade() -> None:
         sa.Column("person", sa.Text(), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("address", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(["person"], ["person.key"], name=op.f("fk_person_email_person"), onupdate="CASCADE", ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["person"],
+            ["person.key"],
+            name=op.f("fk_person_email_person"),
+            onupdate="CASCADE",
+            ondelete="CASCADE",
+        ),
         sa.PrimaryKeyConstraint("person", "position", name=op.f("pk_person_email")),
     )
     op.create_index(op.f("ix_person_email_address"), "person_email", ["address"], unique=False)
@@ -338,9 +414,19 @@ def upgrade() -> None:
         "project_member",
         sa.Column("project", sa.Text(), nullable=False),
         sa.Column("person", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(["person"], ["person.key"], name=op.f("fk_project_member_person"), onupdate="CASCADE", ondelete="CASCADE"),
         sa.ForeignKeyConstraint(
-            ["project"], ["project.key"], name=op.f("fk_project_member_project"), onupdate="CASCADE", ondelete="CASCADE"
+            ["person"],
+            ["person.key"],
+            name=op.f("fk_project_member_person"),
+            onupdate="CASCADE",
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["project"],
+            ["project.key"],
+            name=op.f("fk_project_member_project"),
+            onupdate="CASCADE",
+            ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("project", "person", name=op.f("pk_project_member")),
     )
@@ -349,10 +435,18 @@ def upgrade() -> None:
         sa.Column("selection", sa.Text(), nullable=False),
         sa.Column("person", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["person"], ["person.key"], name=op.f("fk_selection_member_person"), onupdate="CASCADE", ondelete="CASCADE"
+            ["person"],
+            ["person.key"],
+            name=op.f("fk_selection_member_person"),
+            onupdate="CASCADE",
+            ondelete="CASCADE",
         ),
         sa.ForeignKeyConstraint(
-            ["selection"], ["selection.key"], name=op.f("fk_selection_member_selection"), onupdate="CASCADE", ondelete="CASCADE"
+            ["selection"],
+            ["selection.key"],
+            name=op.f("fk_selection_member_selection"),
+            onupdate="CASCADE",
+            ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("selection", "person", name=op.f("pk_selection_member")),
     )
@@ -376,7 +470,11 @@ def upgrade() -> None:
             name=op.f("ck_follow_up_date_start_at_is_utc_text"),
         ).ddl_if(dialect="sqlite"),
         sa.ForeignKeyConstraint(
-            ["follow_up"], ["follow_up.key"], name=op.f("fk_follow_up_date_follow_up"), onupdate="CASCADE", ondelete="CASCADE"
+            ["follow_up"],
+            ["follow_up.key"],
+            name=op.f("fk_follow_up_date_follow_up"),
+            onupdate="CASCADE",
+            ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("follow_up", "original_start", name=op.f("pk_follow_up_date")),
     )
@@ -396,21 +494,44 @@ def upgrade() -> None:
         sa.Column("given_token", sa.Text(), nullable=True),
         sa.Column("conflict", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("note", sa.Text(), server_default="", nullable=False),
-        sa.Column("created_at", schema.Instant(), server_default=sa.text("CURRENT_TIMESTAMP"), nullable=False),
+        sa.Column(
+            "created_at",
+            schema.Instant(),
+            server_default=sa.text("CURRENT_TIMESTAMP"),
+            nullable=False,
+        ),
         sa.CheckConstraint(
             "(CASE WHEN person IS NULL THEN 0 ELSE 1 END) + (CASE WHEN associate IS NULL THEN 0 ELSE 1 END) + (CASE WHEN resource IS NULL THEN 0 ELSE 1 END) + (CASE WHEN email IS NULL THEN 0 ELSE 1 END) = 1",
             name=op.f("ck_participant_one_invitee"),
         ),
         sa.CheckConstraint("set_status IN (1, 5, 9)", name=op.f("ck_participant_set_status")),
         sa.ForeignKeyConstraint(
-            ["associate"], ["associate.key"], name=op.f("fk_participant_associate"), onupdate="CASCADE", ondelete="CASCADE"
+            ["associate"],
+            ["associate.key"],
+            name=op.f("fk_participant_associate"),
+            onupdate="CASCADE",
+            ondelete="CASCADE",
         ),
         sa.ForeignKeyConstraint(
-            ["follow_up"], ["follow_up.key"], name=op.f("fk_participant_follow_up"), onupdate="CASCADE", ondelete="CASCADE"
+            ["follow_up"],
+            ["follow_up.key"],
+            name=op.f("fk_participant_follow_up"),
+            onupdate="CASCADE",
+            ondelete="CASCADE",
         ),
-        sa.ForeignKeyConstraint(["person"], ["person.key"], name=op.f("fk_participant_person"), onupdate="CASCADE", ondelete="CASCADE"),
         sa.ForeignKeyConstraint(
-            ["resource"], ["resource.key"], name=op.f("fk_participant_resource"), onupdate="CASCADE", ondelete="CASCADE"
+            ["person"],
+            ["person.key"],
+            name=op.f("fk_participant_person"),
+            onupdate="CASCADE",
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["resource"],
+            ["resource.key"],
+            name=op.f("fk_participant_resource"),
+            onupdate="CASCADE",
+            ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_participant")),
         sa.UniqueConstraint("given_token", name=op.f("uq_participant_given_token")),
@@ -418,10 +539,14 @@ def upgrade() -> None:
     )
     op.create_index("ix_participant_of_associate", "participant", ["associate"], unique=False)
     op.create_index("ix_participant_of_person", "participant", ["person"], unique=False)
-    op.create_index("uq_participant_associate", "participant", ["follow_up", "associate"], unique=True)
+    op.create_index(
+        "uq_participant_associate", "participant", ["follow_up", "associate"], unique=True
+    )
     op.create_index("uq_participant_email", "participant", ["follow_up", "email"], unique=True)
     op.create_index("uq_participant_person", "participant", ["follow_up", "person"], unique=True)
-    op.create_index("uq_participant_resource", "participant", ["follow_up", "resource"], unique=True)
+    op.create_index(
+        "uq_participant_resource", "participant", ["follow_up", "resource"], unique=True
+    )
     op.create_table(
         "standing",
         sa.Column("participant", schema.Identity, nullable=False),
@@ -438,6 +563,11 @@ def upgrade() -> None:
         sa.Column("sequence", sa.Integer(), nullable=True),
         sa.Column("dtstamp", schema.Instant(), nullable=True),
         sa.Column("arrived", schema.Instant(), nullable=True),
-        sa.ForeignKeyConstraint(["participant"], ["participant.id"], name=op.f("fk_standing_participant"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["participant"],
+            ["participant.id"],
+            name=op.f("fk_standing_participant"),
+            ondelete="CASCADE",
+        ),
         sa.PrimaryKeyConstraint("participant", "instance", name=op.f("pk_standing")),
     )

@@ -1,4 +1,6 @@
-"""What answers may bring beside a status: proposals of another time, delegates, letters that are asked for or pass words on."""
+"""What answers may bring beside a status: proposals of another time, delegates, letters that are
+asked for or pass words on.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -25,26 +27,62 @@ def upgrade() -> None:
         sa.Column("sequence", sa.Integer(), server_default="0", nullable=False),
         sa.Column("message", schema.Identity, nullable=True),
         sa.Column("state", sa.Text(), server_default="open", nullable=False),
-        sa.Column("created_at", schema.Instant(), server_default=sa.text("CURRENT_TIMESTAMP"), nullable=False),
+        sa.Column(
+            "created_at",
+            schema.Instant(),
+            server_default=sa.text("CURRENT_TIMESTAMP"),
+            nullable=False,
+        ),
         sa.Column("settled_at", schema.Instant(), nullable=True),
         sa.Column("settled_by", sa.Text(), server_default="", nullable=False),
-        sa.CheckConstraint("state IN ('open', 'accepted', 'declined', 'overtaken')", name=op.f("ck_proposal_state")),
-        sa.ForeignKeyConstraint(["participant"], ["participant.id"], name=op.f("fk_proposal_participant"), ondelete="CASCADE"),
+        sa.CheckConstraint(
+            "state IN ('open', 'accepted', 'declined', 'overtaken')", name=op.f("ck_proposal_state")
+        ),
+        sa.ForeignKeyConstraint(
+            ["participant"],
+            ["participant.id"],
+            name=op.f("fk_proposal_participant"),
+            ondelete="CASCADE",
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_proposal")),
         sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_proposal_participant"), "proposal", ["participant"], unique=False)
-    op.create_index("uq_proposal_open", "proposal", ["participant", "instance"], unique=True, sqlite_where=OPEN, postgresql_where=OPEN)
+    op.create_index(
+        "uq_proposal_open",
+        "proposal",
+        ["participant", "instance"],
+        unique=True,
+        sqlite_where=OPEN,
+        postgresql_where=OPEN,
+    )
     op.create_table(
         "delegation",
         sa.Column("participant", schema.Identity, autoincrement=False, nullable=False),
         sa.Column("delegate", schema.Identity, nullable=False),
-        sa.Column("created_at", schema.Instant(), server_default=sa.text("CURRENT_TIMESTAMP"), nullable=False),
-        sa.ForeignKeyConstraint(["delegate"], ["participant.id"], name=op.f("fk_delegation_delegate"), ondelete="CASCADE"),
-        sa.ForeignKeyConstraint(["participant"], ["participant.id"], name=op.f("fk_delegation_participant"), ondelete="CASCADE"),
+        sa.Column(
+            "created_at",
+            schema.Instant(),
+            server_default=sa.text("CURRENT_TIMESTAMP"),
+            nullable=False,
+        ),
+        sa.ForeignKeyConstraint(
+            ["delegate"],
+            ["participant.id"],
+            name=op.f("fk_delegation_delegate"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["participant"],
+            ["participant.id"],
+            name=op.f("fk_delegation_participant"),
+            ondelete="CASCADE",
+        ),
         sa.PrimaryKeyConstraint("participant", name=op.f("pk_delegation")),
     )
     op.create_index(op.f("ix_delegation_delegate"), "delegation", ["delegate"], unique=False)
-    op.add_column("invitation", sa.Column("again_because", sa.Text(), server_default="", nullable=False))
+    op.add_column(
+        "invitation", sa.Column("again_because", sa.Text(), server_default="", nullable=False)
+    )
     op.add_column("invitation", sa.Column("refreshed_at", schema.Instant(), nullable=True))
     op.add_column("outbox", sa.Column("remarks", sa.Text(), server_default="{}", nullable=False))

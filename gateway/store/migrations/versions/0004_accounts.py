@@ -1,4 +1,6 @@
-"""Several accounts: whose letter is due, how many left lately and where to, and which account rests."""
+"""Several accounts: whose letter is due, how many left lately and where to, and which account
+rests.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -19,7 +21,14 @@ def upgrade() -> None:
     else:
         op.execute("UPDATE outbox SET domain = lower(split_part(address, '@', 2))")
     op.drop_index("ix_outbox_due", table_name="outbox")
-    op.create_index("ix_outbox_due", "outbox", ["account", "due_at", "id"], unique=False, sqlite_where=WAITING, postgresql_where=WAITING)
+    op.create_index(
+        "ix_outbox_due",
+        "outbox",
+        ["account", "due_at", "id"],
+        unique=False,
+        sqlite_where=WAITING,
+        postgresql_where=WAITING,
+    )
     op.create_table(
         "pace",
         sa.Column("account", sa.Text(), nullable=False),
