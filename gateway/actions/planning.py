@@ -18,7 +18,7 @@ from gateway import settings as configuration
 from gateway.actions import succession
 from gateway.errors import ConfigurationError, InputError
 from gateway.followups import recurrence
-from gateway.itip import editions, ics, owing, plan, zones
+from gateway.itip import editions, ics, owing, plan, texts, zones
 from gateway.mail import address
 from gateway.model import Channel, Edition, Guest, LetterState, Standing
 from gateway.store import (
@@ -39,7 +39,6 @@ from gateway.store.invitations import Invitation
 log = structlog.get_logger(__name__)
 
 LONGEST_UID = 74
-LONGEST_REASON = 500
 EVER = datetime(9999, 1, 1, tzinfo=UTC)
 CLOCK_TOLERANCE = timedelta(minutes=1)
 BACKWARDS = "the end is before the start; the usual length counts"
@@ -157,7 +156,8 @@ def _attempt(
         if engine.outage(error):
             raise
         log.exception("a follow-up could not be planned", follow_up=key)
-        return 0, f"this program failed on it: {type(error).__name__}: {error}"[:LONGEST_REASON]
+        reason = f"this program failed on it: {type(error).__name__}: {error}"
+        return 0, reason[: texts.LONGEST_REASON]
 
 
 def _not_planned(connection: Connection, key: str, reason: str, now: datetime) -> None:

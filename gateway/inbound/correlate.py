@@ -80,7 +80,6 @@ def keys(message: parse.Message, finding: classify.Finding, ours: classify.Ours)
     ]
     return facts.Keys(
         tokens=tuple(dict.fromkeys(sub.token for sub in tokens))[:TOKENS],
-        bounce_tokens=frozenset(sub.token for sub in tokens if sub.bounce),
         uids=tuple(dict.fromkeys(one for one in uids if one))[:UIDS],
         addresses=tuple(dict.fromkeys(plain for one in people if (plain := address.plain(one))))[
             :ADDRESSES

@@ -21,14 +21,13 @@ class Keys:
     """Where the store looks (itip.md §5). All in the spelling of `address.normal` or lower case;
     UIDs as they stand.
 
-    tokens: of every recipient header, ORGANIZER and returned letter, best first; `bounce_tokens`:
-    those of them that came in a bounce-marked address. addresses: From, Sender, Reply-To, ATTENDEEs
-    and failed recipients, in `address.plain` form. message_ids: In-Reply-To, References, and those
-    that a report names; without brackets. dates: whether an answer names one.
+    tokens: of every recipient header, ORGANIZER and returned letter, best first. addresses: From,
+    Sender, Reply-To, ATTENDEEs and failed recipients, in `address.plain` form. message_ids:
+    In-Reply-To, References, and those that a report names; without brackets. dates: whether an
+    answer names one.
     """
 
     tokens: tuple[str, ...] = ()
-    bounce_tokens: frozenset[str] = frozenset()
     uids: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
     message_ids: tuple[str, ...] = ()

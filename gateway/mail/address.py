@@ -145,14 +145,6 @@ def related(one: str, other: str) -> bool:
     return len(labels) > 1 and not is_category and longer.endswith("." + shorter)
 
 
-def mask(address: str) -> str:
-    """How an address looks in a log: `o***@ext.example`. What is no address is hidden
-    altogether.
-    """
-    local, at, domain_part = normal(address).rpartition("@")
-    return f"{local[0]}***@{domain_part}" if at else "***"
-
-
 def _ascii(name: str) -> str:
     if name.isascii():
         return name

@@ -112,15 +112,9 @@ def test_related(one: str, other: str, related: bool) -> None:
     assert address.related(other, one) is related
 
 
-def test_mask() -> None:
-    assert address.mask("Ola.Hansen@ext.example") == "o***@ext.example"
-    assert address.mask("not an address") == "***"
-
-
 @given(st.text(max_size=200))
 def test_any_text_is_survived(text: str) -> None:
     once = address.normal(text)
     assert address.normal(once) == once
     assert address.plain(address.plain(text)) == address.plain(text)
     address.split_subaddress(text, [MAILBOX])
-    assert address.mask(text)

@@ -267,7 +267,6 @@ def test_keys_of_an_answer() -> None:
     message = parse.read(raw.encode())
     keys = correlate.keys(message, classify.classify(message, OURS, START.date()), OURS)
     assert keys.tokens == ("eva45672", TOKEN, "organizr")
-    assert keys.bounce_tokens == {TOKEN}
     assert keys.uids == (UID,)
     assert keys.addresses == ("olah@gmail.com", "a@b.example")
     assert keys.message_ids == (LETTER, "a@b")

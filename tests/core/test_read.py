@@ -12,6 +12,7 @@ import icalendar
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON
 
 from gateway.errors import Unreadable
 from gateway.itip import moments, read, zonenames
@@ -385,6 +386,9 @@ def test_two_readings_that_are_both_real_name_nothing() -> None:
     [
         ("Europe/Oslo", "Europe/Oslo"),
         ("W. Europe Standard Time", "Europe/Berlin"),
+        ("UTC-02", "Etc/GMT+2"),
+        ("Central European", "Europe/Berlin"),
+        ("Central European Standard Time", "Europe/Warsaw"),
         ('"India Standard Time"', "Asia/Kolkata"),
         ("Pacific", "America/Los_Angeles"),
         ("/mozilla.org/20050126_1/Europe/Oslo", "Europe/Oslo"),
@@ -404,6 +408,11 @@ def test_zone_names(name: str, key: str | None) -> None:
         assert found.utcoffset(datetime(2026, 1, 1)) == timedelta(hours=5, minutes=30)
     else:
         assert (found.key if found else None) == key
+
+
+@pytest.mark.parametrize("names", [WINDOWS_TO_OLSON, zonenames.LOTUS])
+def test_every_name_that_we_know_has_a_zone(names: dict[str, str]) -> None:
+    assert {name: zone.key for name in names if (zone := zonenames.find(name))} == names
 
 
 def test_a_line_of_quotes_takes_linear_time() -> None:
