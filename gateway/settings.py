@@ -67,6 +67,14 @@ class Store(Section):
             " notifies."
         ),
     )
+    free_megabytes: int = Field(
+        200,
+        ge=0,
+        description=(
+            "The disks of the store and of the log are nearly full below so many free megabytes"
+            " (or a tenth of a small disk), and full below a tenth of that. 0: not looked at."
+        ),
+    )
 
 
 class Mail(Section):

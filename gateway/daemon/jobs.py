@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from gateway import health
+
 log = structlog.get_logger(__name__)
 
 
@@ -28,15 +30,18 @@ class Job:
     work: Callable[[], Awaitable[None]]
 
 
-async def run(jobs: Sequence[Job], stop: asyncio.Event) -> None:
-    """Let the jobs tick until `stop` is set; returns when the ticks under way have ended."""
+async def run(jobs: Sequence[Job], stop: asyncio.Event, board: health.Board | None = None) -> None:
+    """Let the jobs tick until `stop` is set; returns when the ticks under way have ended. `board`:
+    told of jobs whose last run failed.
+    """
+    told = board or health.Board()
     # Without misfire_grace_time=None, APScheduler 3 skips a tick after the loop was held up for
     # more than a second.
     scheduler = AsyncIOScheduler(
         timezone=UTC,
         job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
     )
-    ticks = [_Tick(job, stop) for job in jobs]
+    ticks = [_Tick(job, stop, told) for job in jobs]
     for tick in ticks:
         scheduler.add_job(
             tick.run,
@@ -60,9 +65,11 @@ async def run(jobs: Sequence[Job], stop: asyncio.Event) -> None:
 class _Tick:
     """A job with the lock that is held while it runs."""
 
-    def __init__(self, job: Job, stop: asyncio.Event) -> None:
+    def __init__(self, job: Job, stop: asyncio.Event, board: health.Board) -> None:
         self.job = job
         self.stop = stop
+        self.board = board
+        self.failing_since: datetime | None = None
         self.under_way = asyncio.Lock()
 
     async def run(self) -> None:
@@ -71,5 +78,11 @@ class _Tick:
         async with self.under_way:
             try:
                 await self.job.work()
-            except Exception:
+            except Exception as error:
                 log.exception("job failed", job=self.job.name)
+                self.failing_since = self.failing_since or datetime.now(UTC)
+                why = str(error) or type(error).__name__
+                self.board.report(health.job(self.job.name, self.failing_since, why))
+            else:
+                self.failing_since = None
+                self.board.clear(f"job {self.job.name}")

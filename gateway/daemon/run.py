@@ -12,9 +12,10 @@ from functools import partial
 
 import structlog
 
-from gateway import __version__, accounts
+from gateway import __version__, accounts, health
 from gateway.actions import planning, reminders
 from gateway.daemon import jobs, supervise
+from gateway.daemon.health import Monitor
 from gateway.inbound import intake
 from gateway.outbound import planner, worker
 from gateway.settings import Settings
@@ -36,6 +37,7 @@ class Process:
     settings: Settings
     store: Store
     holder: str
+    board: health.Board = field(default_factory=health.Board)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -51,14 +53,21 @@ def run(settings: Settings, store: Store, only: Collection[str]) -> None:
 async def serve(process: Process, only: Collection[str]) -> None:
     """As `run`, in the running loop."""
     stop, hurry = asyncio.Event(), asyncio.Event()
-    roles = [role for name, make in ROLES.items() if name in only for role in make(process)]
+    monitor = Monitor(process.store, process.settings, process.holder, process.board)
+    roles = [
+        role for name, make in ROLES.items() if name in only for role in make(process, monitor)
+    ]
+    monitor.well = supervise.running(roles)
+    roles.append(supervise.Role("health", monitor.run))
     log.info("starting", version=__version__, roles=[role.name for role in roles])
     with supervise.signals(stop, hurry):
-        await supervise.supervise(roles, stop, hurry=hurry)
+        await supervise.supervise(
+            roles, stop, hurry=hurry, board=process.board, status=monitor.status
+        )
     log.info("stopped")
 
 
-def _outbound(process: Process) -> Sequence[supervise.Role]:
+def _outbound(process: Process, _: Monitor) -> Sequence[supervise.Role]:
     """Planner and a sender for each account, each restarted by itself: trouble of one must not cut
     short what another is doing.
     """
@@ -81,7 +90,7 @@ def _outbound(process: Process) -> Sequence[supervise.Role]:
     ]
 
 
-def _inbound(process: Process) -> Sequence[supervise.Role]:
+def _inbound(process: Process, _: Monitor) -> Sequence[supervise.Role]:
     read = [
         name for name, account in accounts.configured(process.settings).items() if account.imap.host
     ]
@@ -100,7 +109,7 @@ def _named(role: str, account: str) -> str:
     return role if account == accounts.DEFAULT else f"{role} {account}"
 
 
-def _web(process: Process) -> Sequence[supervise.Role]:
+def _web(process: Process, monitor: Monitor) -> Sequence[supervise.Role]:
     from gateway.web import app, feed, overview, serve  # FastAPI, for those who want the page
 
     ready = asyncio.Event()
@@ -111,7 +120,8 @@ def _web(process: Process) -> Sequence[supervise.Role]:
         application = app.create(
             live,
             partial(overview.shown, process.store, process.settings.mail),
-            partial(overview.checks, process.store),
+            monitor.look,
+            monitor.troubles,
         )
         async with asyncio.TaskGroup() as group:
             following = group.create_task(follow(live))
@@ -128,7 +138,7 @@ def _web(process: Process) -> Sequence[supervise.Role]:
     return [supervise.Role("web", answer, ready)]
 
 
-def _jobs(process: Process) -> Sequence[supervise.Role]:
+def _jobs(process: Process, _: Monitor) -> Sequence[supervise.Role]:
     async def tidy() -> None:
         await asyncio.to_thread(upkeep.tidy, process.store, datetime.now(UTC))
 
@@ -145,7 +155,7 @@ def _jobs(process: Process) -> Sequence[supervise.Role]:
     due = [jobs.Job("tidy", TIDY_SECONDS, tidy)]
     if process.settings.outbound.reminder_hours:
         due.append(jobs.Job("remind", REMINDER_SECONDS, remind))
-    return [supervise.Role("jobs", partial(jobs.run, due))]
+    return [supervise.Role("jobs", partial(jobs.run, due, board=process.board))]
 
 
 def _site_secret(store: Store) -> bytes:
@@ -153,7 +163,7 @@ def _site_secret(store: Store) -> bytes:
         return meta.site_secret(connection)
 
 
-ROLES: dict[str, Callable[[Process], Sequence[supervise.Role]]] = {
+ROLES: dict[str, Callable[[Process, Monitor], Sequence[supervise.Role]]] = {
     "outbound": _outbound,
     "inbound": _inbound,
     "web": _web,

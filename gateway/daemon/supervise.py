@@ -16,12 +16,14 @@ import signal
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
 
+from gateway import health
 from gateway.daemon import systemd
-from gateway.errors import ConfigurationError
+from gateway.errors import ConfigurationError, GatewayError
 
 log = structlog.get_logger(__name__)
 
@@ -65,22 +67,32 @@ async def supervise(
     grace: float = GRACE_SECONDS,
     restart: Restart = Restart(),
     hurry: asyncio.Event | None = None,
+    board: health.Board | None = None,
+    status: Callable[[], str] | None = None,
 ) -> None:
     """Run `roles` until `stop` is set and the last of them has returned, at most `grace` seconds
-    later (or at `hurry`).
+    later (or at `hurry`). `board`: told of roles that stop unasked; `status`: what systemd is told
+    once all serve.
 
     Raises the `ConfigurationError` with which a role refused its first start.
     """
     refused: list[ConfigurationError] = []
+    kept = board or health.Board()
     async with asyncio.TaskGroup() as group:
         tasks = [
-            group.create_task(_keep(role, stop, restart, refused), name=role.name) for role in roles
+            group.create_task(_keep(role, stop, restart, refused, kept), name=role.name)
+            for role in roles
         ]
-        group.create_task(_announce(roles, stop), name="announce")
+        group.create_task(_announce(roles, stop, status), name="announce")
         group.create_task(systemd.keep_alive(stop), name="watchdog")
         group.create_task(_end(tasks, stop, grace, hurry or asyncio.Event()), name="end")
     if refused:
         raise refused[0]
+
+
+def running(roles: Sequence[Role]) -> str:
+    """What systemd is told where nothing is wrong."""
+    return f"running: {', '.join(role.name for role in roles)}"
 
 
 @contextmanager
@@ -103,12 +115,19 @@ def signals(stop: asyncio.Event, hurry: asyncio.Event) -> Iterator[None]:
 
 
 async def _keep(
-    role: Role, stop: asyncio.Event, restart: Restart, refused: list[ConfigurationError]
+    role: Role,
+    stop: asyncio.Event,
+    restart: Restart,
+    refused: list[ConfigurationError],
+    board: health.Board,
 ) -> None:
-    clock = asyncio.get_running_loop().time
+    loop = asyncio.get_running_loop()
+    clock, subject = loop.time, f"role {role.name}"
     failures = starts = 0
+    since = datetime.now(UTC)
     while not stop.is_set():
-        began, starts = clock(), starts + 1
+        began, starts, why = clock(), starts + 1, "it ended"
+        steady = loop.call_later(restart.steady, board.clear, subject)
         try:
             await role.run(stop)
             if stop.is_set():
@@ -119,33 +138,49 @@ async def _keep(
                 refused.append(error)
                 stop.set()
                 return
-            log.error("role failed", role=role.name, error=str(error))
+            why = str(error)
+            log.error("role failed", role=role.name, error=why)
         # uvicorn leaves a failed start by SystemExit, which would take the whole process along.
-        except (Exception, SystemExit):
+        except (Exception, SystemExit) as error:
+            why = _why(error)
             log.exception("role failed", role=role.name)
+        finally:
+            steady.cancel()
         failures = 1 if clock() - began >= restart.steady else failures + 1
-        wait = restart.wait(failures)
+        wait, now = restart.wait(failures), datetime.now(UTC)
         if not stop.is_set():
             log.warning("role starts again", role=role.name, failures=failures, seconds=wait)
+            since = now if failures == 1 else since
+            again = now + timedelta(seconds=wait)
+            board.report(health.role(role.name, since, failures, why, again))
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), wait)
 
 
-async def _announce(roles: Iterable[Role], stop: asyncio.Event) -> None:
+async def _announce(
+    roles: Sequence[Role], stop: asyncio.Event, status: Callable[[], str] | None
+) -> None:
     """Tell systemd when all roles serve, and when they end."""
     stopped: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
     served: asyncio.Future[Any] = asyncio.ensure_future(_served(roles))
     try:
         await asyncio.wait([stopped, served], return_when=asyncio.FIRST_COMPLETED)
         if not stop.is_set():
-            names = ", ".join(role.name for role in roles)
-            log.info("ready", roles=names)
-            systemd.ready(f"running: {names}")
+            log.info("ready", roles=", ".join(role.name for role in roles))
+            systemd.ready(status() if status is not None else running(roles))
         await stopped
         systemd.stopping()
     finally:
         stopped.cancel()
         served.cancel()
+
+
+def _why(error: BaseException) -> str:
+    """What ended a role, in one line; of several the first."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    words = " ".join(str(error).split())
+    return words if isinstance(error, GatewayError) else f"{type(error).__name__}: {words}"
 
 
 async def _end(

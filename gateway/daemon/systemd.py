@@ -16,10 +16,17 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
+LONGEST_STATUS = 2_000
+
 
 def ready(status: str = "") -> None:
     """The start is over and work goes on (`READY=1`)."""
     _notify("READY=1", status)
+
+
+def status(text: str) -> None:
+    """What `systemctl status` shows (`STATUS=`)."""
+    _notify("", text)
 
 
 def stopping() -> None:
@@ -52,11 +59,16 @@ async def keep_alive(stop: asyncio.Event) -> None:
             await asyncio.wait_for(stop.wait(), period / 2)
 
 
+def _one_line(status: str) -> str:
+    words = " ".join(status.split())
+    return f"STATUS={words[:LONGEST_STATUS]}" if words else ""
+
+
 def _notify(state: str, status: str) -> None:
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):
         return
-    text = state + (f"\nSTATUS={status}" if status else "")
+    text = "\n".join(filter(None, [state, _one_line(status)]))
     # A leading @ stands for the null byte of the abstract namespace (unix(7)).
     name = "\0" + address[1:] if address.startswith("@") else address
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:

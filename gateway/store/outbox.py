@@ -33,6 +33,8 @@ AGES = (5, 10, 20, 40, 80, 160, 320, 640, 1280)
 """Steps in minutes by which the age of letters is told, as Postfix's qshape has them."""
 BY_HAND = "held by hand"
 """The note of a letter that an administrator holds."""
+LATEST = 20
+"""So many of the newest letters that are held tell whether any passes preflight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,18 @@ class Destination:
     held: int
     oldest: timedelta
     ages: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Letters that wait because preflight refused them. `first`: the oldest one's number; `why`:
+    its reason; `every`: since the latest of them none was found fit to be sent.
+    """
+
+    letters: int
+    first: int
+    why: str
+    every: bool
 
 
 def put(
@@ -631,6 +645,26 @@ def destinations(connection: Connection, now: datetime) -> list[Destination]:
         Destination(row[0], row[1], row[2], now - row[3], dict(zip(names, row[4:], strict=True)))
         for row in connection.execute(query)
     ]
+
+
+def preflight(connection: Connection) -> Held | None:
+    """The letters that preflight holds, or that cannot be made; None where there are none."""
+    by_rule = _stands(outbox, LetterState.HELD) & (outbox.c.note != BY_HAND)
+    letters, first = connection.execute(
+        sa.select(sa.func.count(), sa.func.min(outbox.c.id)).where(by_rule)
+    ).one()
+    if not letters:
+        return None
+    newest = (
+        sa.select(outbox.c.id).where(by_rule).order_by(outbox.c.id.desc()).limit(LATEST).subquery()
+    )
+    tried = sa.select(attempt.c.letter).order_by(attempt.c.id.desc()).limit(5 * LATEST).subquery()
+    passed = sa.exists().where(
+        tried.c.letter > sa.select(sa.func.min(newest.c.id)).scalar_subquery()
+    )
+    every = not connection.execute(sa.select(passed)).scalar_one()
+    why = connection.execute(sa.select(outbox.c.note).where(outbox.c.id == first)).scalar_one()
+    return Held(letters, first, why, every)
 
 
 def attempts(connection: Connection, letter: int) -> list[Attempt]:

@@ -515,6 +515,12 @@ outbox = Table(
         sqlite_where=text("state IN ('waiting', 'sending', 'held')"),
         postgresql_where=text("state IN ('waiting', 'sending', 'held')"),
     ),
+    Index(
+        "ix_outbox_held",
+        "id",
+        sqlite_where=text("state = 'held'"),
+        postgresql_where=text("state = 'held'"),
+    ),
     sqlite_autoincrement=True,
 )
 
@@ -648,6 +654,19 @@ lease = Table(
     Column("fence", sa.BigInteger, nullable=False, server_default="1"),
     Column("expires_at", Instant, nullable=False),
 )
+
+condition = Table(
+    "condition",
+    metadata,
+    Column("gateway", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("words", Text, nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("seen", Instant, nullable=False),
+    sa.PrimaryKeyConstraint("gateway", "subject"),
+)
+"""What gateways found wrong; `gateway` "" where it is said of the installation as a whole."""
 
 meta = Table(
     "meta", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False)

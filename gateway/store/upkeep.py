@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from gateway.store import journal, leases, pace
+from gateway.store import conditions, journal, leases, pace
 from gateway.store.engine import Store
 from gateway.store.schema import lease
 
@@ -23,6 +23,7 @@ def tidy(store: Store, now: datetime) -> int:
             connection.exec_driver_sql("PRAGMA optimize")  # PostgreSQL has its autovacuum
         journal.adopt(connection)
         pace.forget(connection, now)
+        conditions.forget(connection, now)
         # Only those that say that a gateway lives: the others keep fencing numbers, which never go
         # back.
         gone = sa.delete(lease).where(

@@ -10,7 +10,7 @@ known. No inline code, no resource from elsewhere, no caching of what people ans
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -22,8 +22,9 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from fastapi.staticfiles import StaticFiles
 
-from gateway import __version__, settings
+from gateway import __version__, health, settings
 from gateway.errors import GatewayError, InputError, NotFound, Refused, StoreError
+from gateway.health import Condition
 from gateway.store import codec, journal
 from gateway.web import feed as feeds
 from gateway.web import page
@@ -56,15 +57,6 @@ STATUS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that must be right before this process is of use (`/readyz`)."""
-
-    name: str
-    ok: bool
-    text: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Shown:
     """What the page is made of, read in one view of the store: at most so many follow-ups, and the
     newest journal number.
@@ -75,10 +67,13 @@ class Shown:
 
 
 def create(
-    feed: Feed, shown: Callable[[int], Shown], checks: Callable[[], Sequence[Check]]
+    feed: Feed,
+    shown: Callable[[int], Shown],
+    look: Callable[[], Awaitable[Sequence[Condition]]],
+    troubles: Callable[[], Sequence[Condition]],
 ) -> FastAPI:
-    """The application. `shown` (given the most follow-ups wanted) and `checks` read the store, in a
-    thread of their own.
+    """The application. `shown` (given the most follow-ups wanted) reads the store, in a thread of
+    its own. `look`: every check as it is now; `troubles`: what was wrong at the last look.
     """
     app = FastAPI(
         title="invite-gateway",
@@ -93,15 +88,19 @@ def create(
     @app.get("/", include_in_schema=False)
     async def whole() -> HTMLResponse:
         now = await asyncio.to_thread(shown, PAGE_FOLLOW_UPS)
-        return HTMLResponse(page.whole(now.follow_ups, now.newest))
+        return HTMLResponse(page.whole(now.follow_ups, now.newest, troubles()))
 
     @app.get("/listing", include_in_schema=False)
     async def listing() -> HTMLResponse:
         now = await asyncio.to_thread(shown, PAGE_FOLLOW_UPS)
         return HTMLResponse(page.listing(now.follow_ups))
 
+    @app.get("/troubles", include_in_schema=False)
+    async def wrong() -> HTMLResponse:
+        return HTMLResponse(page.troubles(troubles()))
+
     @app.get("/healthz", summary="The process is alive")
-    async def health() -> dict[str, str]:
+    async def alive() -> dict[str, str]:
         return {"status": "ok"}
 
     @app.get(
@@ -110,13 +109,11 @@ def create(
         responses={503: {"description": "Not ready"}},
     )
     async def ready() -> JSONResponse:
-        found = await asyncio.to_thread(checks)
-        good = all(check.ok for check in found)
-        body = {
-            "status": "ok" if good else "not ready",
-            "checks": [{"name": check.name, "ok": check.ok, "text": check.text} for check in found],
-        }
-        return JSONResponse(body, HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE)
+        found = await look()
+        state = health.worst(found)
+        body = {"status": state.value, "checks": [_check(condition) for condition in found]}
+        failed = state is health.State.FAILED
+        return JSONResponse(body, HTTPStatus.SERVICE_UNAVAILABLE if failed else HTTPStatus.OK)
 
     def free() -> None:
         if feed.full:
@@ -150,6 +147,15 @@ def create(
             yield ServerSentEvent(event=kind, id=str(entry.id), data=_entry(entry))
 
     return app
+
+
+def _check(condition: Condition) -> dict[str, Any]:
+    return {
+        "name": condition.subject,
+        "state": condition.state.value,
+        "words": condition.words,
+        "since": codec.moment(condition.since) if condition.since is not None else None,
+    }
 
 
 def _entry(entry: journal.Entry) -> dict[str, Any]:

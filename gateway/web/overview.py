@@ -1,20 +1,17 @@
-"""What the page and the probes read from the store, each in one consistent view."""
+"""What the page reads from the store, in one consistent view."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from gateway import status
-from gateway.errors import StoreError
 from gateway.model import Delivery
 from gateway.settings import Mail
-from gateway.store import agenda, followups, invitations, journal, outbox
+from gateway.store import agenda, followups, invitations, journal
 from gateway.store.engine import Store
 from gateway.store.followups import Member
 from gateway.store.invitations import Invitation
 from gateway.web import app, page
 
-LATE = timedelta(minutes=10)
-"""A letter that waits for so long beyond its time says that nobody is sending."""
 KEPT = timedelta(days=1)
 """A follow-up stays on the page until the day after it took place (domain.md §4)."""
 
@@ -32,18 +29,6 @@ def shown(store: Store, mail: Mail, most: int) -> app.Shown:
         for member in followups.members(connection, ids=numbers):
             rows.setdefault(member.follow_up, []).append(_row(member, letters.get(member.id)))
     return app.Shown([_card(item, rows.get(item.key, ())) for item in items], newest)
-
-
-def checks(store: Store) -> Sequence[app.Check]:
-    """Whether the store can be read, and whether the letters in it leave."""
-    try:
-        with store.read() as connection:
-            due = outbox.next_due(connection)
-    except StoreError as error:
-        return [app.Check("store", False, str(error))]
-    late = due is not None and due < datetime.now(UTC) - LATE
-    waits = f"a letter has waited since {due:%Y-%m-%d %H:%M:%SZ}" if late else ""
-    return [app.Check("store", True), app.Check("queue", not late, waits)]
 
 
 def _card(item: agenda.Item, rows: Sequence[page.Participant]) -> page.FollowUp:

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import jinja2
 
 from gateway import status
+from gateway.health import Condition
 from gateway.model import Delivery, Kind, Moment, Reply, Role
 from gateway.status import Icon, Status
 
@@ -191,11 +192,18 @@ _environment = jinja2.Environment(
 _environment.globals.update(icon=icon, words=words, delivery=delivery, when=when, only=only)
 
 
-def whole(follow_ups: Sequence[FollowUp], newest: int) -> str:
-    """The page. `newest`: the journal number it was read at, where the live stream begins."""
+def whole(follow_ups: Sequence[FollowUp], newest: int, wrong: Sequence[Condition] = ()) -> str:
+    """The page. `newest`: the journal number it was read at, where the live stream begins; `wrong`:
+    the troubles of the installation.
+    """
     return _environment.get_template("page.html").render(
-        follow_ups=follow_ups, totals=totals(follow_ups), newest=newest
+        follow_ups=follow_ups, totals=totals(follow_ups), newest=newest, troubles=wrong
     )
+
+
+def troubles(wrong: Sequence[Condition]) -> str:
+    """The bar with the troubles, to be exchanged in place."""
+    return _environment.get_template("troubles.html").render(troubles=wrong)
 
 
 def listing(follow_ups: Sequence[FollowUp]) -> str:

@@ -11,6 +11,7 @@ import pytest
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from gateway import settings
+from gateway.health import Condition
 from gateway.model import Kind, Reply, Role
 from gateway.store import engine, journal
 from gateway.web import app, feed, page, serve
@@ -62,6 +63,10 @@ def row(
     return page.Participant(name, name, LONG, Role.INVITED, code, reply, comment, email_invite=True)
 
 
+async def no_checks() -> list[Condition]:
+    return []
+
+
 @pytest.fixture
 async def site(store: engine.Store) -> AsyncIterator[Site]:
     made = Site(store, (row(5), row(1, Reply.ACCEPTED, name="Eva Lind")))
@@ -69,7 +74,7 @@ async def site(store: engine.Store) -> AsyncIterator[Site]:
     bound = serve.listen(settings.load(overrides={"web": {"listen": "127.0.0.1:0"}}))
     stop, up = asyncio.Event(), asyncio.Event()
     running = asyncio.create_task(
-        serve.serve(bound, live, app.create(live, made.shown, list), stop, up)
+        serve.serve(bound, live, app.create(live, made.shown, no_checks, list), stop, up)
     )
     async with asyncio.timeout(DEADLINE):
         await up.wait()

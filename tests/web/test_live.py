@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from gateway import settings
+from gateway import health, settings
 from gateway.errors import ConfigurationError
+from gateway.health import Condition, State
 from gateway.model import Kind, Reply, Role
 from gateway.store import engine, journal
 from gateway.web import app, feed, page, serve
@@ -29,7 +30,7 @@ class Site:
     stop: asyncio.Event
     running: "asyncio.Task[None]"
     feed: feed.Feed
-    checks: list[app.Check] = field(default_factory=list)
+    checks: list[Condition] = field(default_factory=list)
     rows: list[page.Participant] = field(default_factory=list)
 
     def record(self, *events: str) -> None:
@@ -43,7 +44,7 @@ class Site:
 
 @pytest.fixture
 async def site(store: engine.Store) -> AsyncIterator[Site]:
-    checks = [app.Check("store", True)]
+    checks = [Condition("store", State.OK)]
     rows = [
         page.Participant(
             "ola",
@@ -63,14 +64,17 @@ async def site(store: engine.Store) -> AsyncIterator[Site]:
             )
             return app.Shown([one][:most], journal.newest(connection))
 
-    def ready() -> list[app.Check]:
+    async def look() -> list[Condition]:
         return checks
+
+    def troubles() -> list[Condition]:
+        return health.troubles(checks)
 
     live = feed.Feed(store, poll_seconds=0.02)
     bound = serve.listen(settings.load(overrides={"web": {"listen": "127.0.0.1:0"}}))
     stop, up = asyncio.Event(), asyncio.Event()
     running = asyncio.create_task(
-        serve.serve(bound, live, app.create(live, shown, ready), stop, up)
+        serve.serve(bound, live, app.create(live, shown, look, troubles), stop, up)
     )
     async with asyncio.timeout(DEADLINE):
         await up.wait()
@@ -227,15 +231,35 @@ async def test_the_page_and_its_parts(site):
 
 async def test_readiness_names_what_is_missing(site):
     async with httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client:
-        assert (await client.get("/readyz")).status_code == 200
-        site.checks.append(app.Check("mailbox", False, "cannot be reached"))
         answer = await client.get("/readyz")
-        assert answer.status_code == 503
-        assert answer.json()["checks"][1] == {
+        assert (answer.status_code, answer.json()["status"]) == (200, "ok")
+        site.checks.append(Condition("disk of the store", State.WARNING, "nearly full"))
+        answer = await client.get("/readyz")
+        assert (answer.status_code, answer.json()["status"]) == (200, "warning")
+        site.checks.append(Condition("mailbox", State.FAILED, "cannot be reached", NOW))
+        answer = await client.get("/readyz")
+        assert (answer.status_code, answer.json()["status"]) == (503, "failed")
+        assert answer.json()["checks"][0]["words"] == ""
+        assert answer.json()["checks"][2] == {
             "name": "mailbox",
-            "ok": False,
-            "text": "cannot be reached",
+            "state": "failed",
+            "words": "cannot be reached",
+            "since": "2026-11-20T08:00:00Z",
         }
+
+
+async def test_the_page_has_a_bar_with_the_words_of_readyz(site):
+    async with httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client:
+        assert (await client.get("/troubles")).text.strip() == ""
+        assert "troubles" not in (await client.get("/listing")).text
+        site.checks.append(Condition("mailbox", State.FAILED, "cannot <be> reached", NOW))
+        for path in ("/", "/troubles"):
+            text = (await client.get(path)).text
+            assert (
+                '<li class="failed"><strong>Failed</strong> cannot &lt;be&gt; reached</li>' in text
+            )
+        site.checks.pop()
+        assert "reached" not in (await client.get("/")).text
 
 
 async def test_every_answer_carries_the_security_headers(site):

@@ -1,8 +1,6 @@
 """What the page reads from a real store, written the way other programs write it."""
 
-import shutil
 import sqlite3
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 from gateway.model import Delivery, Kind, Role
@@ -115,36 +113,3 @@ def test_the_number_of_statements_does_not_grow_with_the_page(store):
         )
     assert len(overview.shown(store, MAIL, 100).follow_ups) == 30
     assert statements() == few
-
-
-def test_readiness_notices_that_letters_do_not_leave(store):
-    assert [(one.name, one.ok) for one in overview.checks(store)] == [
-        ("store", True),
-        ("queue", True),
-    ]
-    columns = (
-        "invitation, participant, follow_up, method, sequence, edition, dtstamp, message_id, account, address, token, "
-        "due_at"
-    )
-    write(
-        store,
-        f"INSERT INTO outbox ({columns}) VALUES (1, 1, 'm1', 'REQUEST', 0, 1, '{at()}', 'x@y', 'default', 'a@b.example', "
-        f"'t', '{at(hours=-1)}')",
-    )
-    [_, queue] = overview.checks(store)
-    assert not queue.ok
-    assert "has waited since" in queue.text
-
-
-def test_a_store_that_is_gone_is_not_ready(sqlite_template, tmp_path):
-    path = tmp_path / "store.db"
-    shutil.copy(sqlite_template, path)
-    with closing(engine.Store(f"sqlite:///{path}")) as store:
-        assert overview.checks(store)[0].ok
-        store.close()
-        for file in tmp_path.glob("store.db*"):
-            file.unlink()
-        path.mkdir()
-        [check] = overview.checks(store)
-    assert (check.name, check.ok) == ("store", False)
-    assert "unable to open" in check.text

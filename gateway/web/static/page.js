@@ -59,6 +59,22 @@
     if (!timer) timer = window.setTimeout(refresh, GATHER_MS);
   }
 
+  // What is wrong with the gateway is in no journal, so it is asked for.
+  const TROUBLES_MS = 10000;
+  const troubles = document.getElementById("troubles");
+
+  async function ask() {
+    try {
+      const answer = await fetch("/troubles", { headers: { Accept: "text/html" }, cache: "no-store" });
+      const html = answer.ok ? (await answer.text()).trim() : null;
+      if (html !== null && html !== troubles.innerHTML.trim()) troubles.innerHTML = html; // escaped template
+    } catch (error) {
+      return; // the live mark says that the gateway cannot be reached
+    }
+  }
+
+  window.setInterval(ask, TROUBLES_MS);
+
   const RETRY_MS = 5000;
   let newest = document.body.dataset.newest;
   let opened = false;

@@ -1,0 +1,219 @@
+"""The role that looks after the others: is the store writable, has the disk room, what do the parts
+of this process and other gateways report; told in `/readyz`, to systemd, and to everybody by the
+store.
+
+Each look renews the gateway's lease, which is a write: a store that can only be read is noticed.
+What this process knows to be wrong (`health.Board`) is written when it changes, not at every look.
+
+On failure: what cannot be written is told by this process alone, and written once it can be. A look
+at a store that answers nothing ends after `PATIENCE_SECONDS`, with that as its result. Limits: a
+change in this process is told at once, one elsewhere within `LOOK_SECONDS`.
+"""
+
+import asyncio
+import os
+import stat
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+
+from gateway import accounts, health
+from gateway.actions import health as troubles
+from gateway.daemon import systemd
+from gateway.errors import StoreError
+from gateway.health import Board, Condition, State
+from gateway.settings import Settings
+from gateway.store import conditions, leases
+from gateway.store.engine import Store
+
+log = structlog.get_logger(__name__)
+
+LOOK_SECONDS = leases.RENEWAL_SECONDS
+PATIENCE_SECONDS = 5.0
+"""A store that takes so long for one row is of no use; another program holds it."""
+JOURNAL = Path("/var/log/journal")
+STORE = "store"
+
+
+class Monitor:
+    """Looks again and again. `gateway`: this process in the store's leases; `well`: what systemd is
+    told when nothing is wrong.
+    """
+
+    def __init__(self, store: Store, settings: Settings, gateway: str, board: Board) -> None:
+        self._store, self._settings, self._gateway = store, settings, gateway
+        self._board = board
+        self.well = ""
+        self._changed = asyncio.Event()
+        board.changed = self._changed.set
+        self._places = _places(store)
+        self._elsewhere: Sequence[Condition] = ()
+        """What the store said when it was last asked."""
+        self._using: asyncio.Future[tuple[str, Sequence[Condition] | None]] | None = None
+        self._looking: asyncio.Future[None] | None = None
+        self._troubles: Sequence[Condition] = ()
+        self._status = ""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Look until `stop`; then this gateway says nothing any more."""
+        stopped = asyncio.ensure_future(stop.wait())
+        try:
+            while not stop.is_set():
+                self._changed.clear()
+                await self.look()
+                changed = asyncio.ensure_future(self._changed.wait())
+                await asyncio.wait(
+                    [stopped, changed],
+                    timeout=LOOK_SECONDS,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                changed.cancel()
+        finally:
+            stopped.cancel()
+        await asyncio.to_thread(self._leave)
+
+    async def look(self) -> list[Condition]:
+        """How everything is at this moment: each check with its words, the troubles of `troubles`
+        among them.
+        """
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.ensure_future(self._look())
+        await asyncio.shield(self._looking)
+        return self._checks()
+
+    def troubles(self) -> Sequence[Condition]:
+        """What was wrong at the last look, what failed first."""
+        return self._troubles
+
+    def status(self) -> str:
+        """The line for systemd."""
+        return health.line(self._troubles, self.well)
+
+    async def _look(self) -> None:
+        self._look_at_disks()
+        own = [one for one in self._board.conditions() if one.subject != STORE]
+        if self._using is None or self._using.done():
+            self._using = asyncio.ensure_future(asyncio.to_thread(self._use_store, own))
+        await asyncio.wait([self._using], timeout=PATIENCE_SECONDS)
+        why: str = f"no answer within {PATIENCE_SECONDS:g} s; another program may hold it"
+        elsewhere: Sequence[Condition] | None = None
+        if self._using.done():
+            why, elsewhere = self._using.result()
+        self._mark_store(why)
+        if elsewhere is not None:
+            self._elsewhere = elsewhere
+        self._tell()
+
+    def _use_store(self, own: Sequence[Condition]) -> tuple[str, Sequence[Condition] | None]:
+        """Write what this process knows, and read what others do. Returns why it cannot be written
+        ("": it can), and what was read, None where nothing was.
+        """
+        now, why = datetime.now(UTC), ""
+        try:
+            with self._store.write() as connection:
+                leases.take(connection, f"{leases.GATEWAY}{self._gateway}", self._gateway, now)
+                conditions.hold(connection, self._gateway, own, now)
+        except StoreError as error:
+            why = str(error)
+        try:
+            return why, troubles.told(self._store, self._settings, now, but=self._gateway)
+        except StoreError as error:
+            return why or str(error), None
+
+    def _look_at_disks(self) -> None:
+        found = troubles.disks(self._places, self._settings.store.free_megabytes)
+        bad = {condition.subject: condition for condition in found}
+        for what, _ in self._places:
+            subject = f"disk of the {what}"
+            if subject in bad:
+                self._board.report(_since(bad[subject], self._board))
+            else:
+                self._board.clear(subject)
+
+    def _mark_store(self, why: str) -> None:
+        now = datetime.now(UTC)
+        if not why:
+            self._board.clear(STORE)
+            return
+        before = [one for one in self._board.conditions() if one.subject == STORE]
+        began = before[0].since if before else None
+        self._board.report(health.store(why, began or now, now))
+
+    def _tell(self) -> None:
+        before = {one.subject: one for one in self._troubles}
+        self._troubles = health.troubles([*self._board.conditions(), *self._elsewhere])
+        for one in self._troubles:
+            known = before.pop(one.subject, None)
+            if known is None or known.state is not one.state:
+                level = log.error if one.state is State.FAILED else log.warning
+                level("trouble", subject=one.subject, words=one.words)
+        for gone in before.values():
+            log.info("trouble is over", subject=gone.subject, since=gone.since)
+        if (status := self.status()) != self._status:
+            self._status = status
+            systemd.status(status)
+
+    def _checks(self) -> list[Condition]:
+        """Every check, those that are well without words."""
+        bad = {one.subject for one in self._troubles}
+        return [
+            *self._troubles,
+            *(
+                Condition(subject, State.OK)
+                for subject in _subjects(self._settings, self._places)
+                if subject not in bad
+            ),
+        ]
+
+    def _leave(self) -> None:
+        try:
+            with self._store.write() as connection:
+                conditions.hold(connection, self._gateway, [], datetime.now(UTC))
+                leases.release(connection, f"{leases.GATEWAY}{self._gateway}", self._gateway)
+        except StoreError as error:
+            log.warning("what this gateway reported stands until its lease ends", error=str(error))
+
+
+def _subjects(settings: Settings, places: Sequence[tuple[str, Path | int]]) -> list[str]:
+    """What is always asked of an installation with these settings."""
+    configured = accounts.configured(settings)
+    read = [name for name, account in configured.items() if account.imap.host]
+    return [
+        STORE,
+        *(f"disk of the {what}" for what, _ in places),
+        *(health.subject("mailbox", name) for name in read),
+        *(health.subject("sending", name) for name in configured),
+        "letters",
+        *(health.subject("queue", name) for name in configured),
+    ]
+
+
+def _places(store: Store) -> list[tuple[str, Path | int]]:
+    """The file systems that must have room: the store's where it is a file here, and the log's
+    where it goes to a file or to the journal.
+    """
+    places: list[tuple[str, Path | int]] = []
+    if store.path is not None:
+        places.append((STORE, store.path.parent))
+    if os.environ.get("JOURNAL_STREAM"):
+        places.append(("log", JOURNAL))
+    elif (number := _number(sys.stderr)) is not None:
+        places.append(("log", number))
+    return places
+
+
+def _number(stream: object) -> int | None:
+    """The number of an open file, None for what is no regular file."""
+    try:
+        number: int = stream.fileno()  # type: ignore[attr-defined]
+        return number if stat.S_ISREG(os.fstat(number).st_mode) else None
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _since(condition: Condition, board: Board) -> Condition:
+    [lasting] = health.lasting([condition], board.conditions())
+    return lasting

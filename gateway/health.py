@@ -1,0 +1,216 @@
+"""What is wrong with an installation, in words for its administrator; one place for all of them.
+
+A *condition* is one thing that can be wrong: its subject, how bad it is, and a sentence that says
+what happened, since when, what becomes of letters and answers meanwhile, and what to do. The same
+sentences stand in `/readyz`, `status`, `queue shape`, systemd's STATUS line and on the page, and
+docs/operations.md explains each subject. Pure, except for `Board`, which remembers.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from gateway import accounts
+
+
+class State(StrEnum):
+    """How bad a condition is. A warning needs a look some time; what failed needs a person now."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One thing that can be wrong. `subject`: what, e.g. `mailbox` or `mailbox sales`."""
+
+    subject: str
+    state: State
+    words: str = ""
+    since: datetime | None = None
+
+
+class Board:
+    """What this process itself knows to be wrong, by subject. Writing on it never fails and never
+    waits; `daemon.health` carries it to the store. To be used from the event loop's thread.
+    """
+
+    def __init__(self) -> None:
+        self._conditions: dict[str, Condition] = {}
+        self.changed: Callable[[], None] = lambda: None
+        """Called after each change."""
+
+    def report(self, condition: Condition) -> None:
+        """Say how a subject is now."""
+        if self._conditions.get(condition.subject) != condition:
+            self._conditions[condition.subject] = condition
+            self.changed()
+
+    def clear(self, subject: str) -> None:
+        """Say nothing about a subject any longer."""
+        if self._conditions.pop(subject, None) is not None:
+            self.changed()
+
+    def conditions(self) -> list[Condition]:
+        """All that was said, in the order in which it began."""
+        return list(self._conditions.values())
+
+
+def subject(what: str, account: str) -> str:
+    """The subject of what an account has of its own: `mailbox`, `mailbox sales`."""
+    return what if account == accounts.DEFAULT else f"{what} {account}"
+
+
+def troubles(conditions: Iterable[Condition]) -> list[Condition]:
+    """Those that are not ok, what failed first."""
+    bad = [condition for condition in conditions if condition.state is not State.OK]
+    return sorted(bad, key=lambda condition: condition.state is not State.FAILED)
+
+
+def worst(conditions: Iterable[Condition]) -> State:
+    """The state of the whole."""
+    states = {condition.state for condition in conditions}
+    return next((state for state in (State.FAILED, State.WARNING) if state in states), State.OK)
+
+
+def line(conditions: Iterable[Condition], otherwise: str) -> str:
+    """All troubles as one line, for systemd; `otherwise` where there are none."""
+    words = [condition.words for condition in troubles(conditions)]
+    return f"running; {'; '.join(words)}" if words else otherwise
+
+
+def lasting(new: Sequence[Condition], old: Sequence[Condition]) -> list[Condition]:
+    """`new`, where each goes on since the moment at which the same subject left "ok" in `old`."""
+    before = {condition.subject: condition for condition in old}
+    return [
+        replace(condition, since=known.since)
+        if (known := before.get(condition.subject)) is not None
+        and known.state is not State.OK
+        and known.since is not None
+        else condition
+        for condition in new
+    ]
+
+
+def clock(moment: datetime, now: datetime) -> str:
+    """A moment as people read it: `11:23 UTC`, with the date where it is not today's."""
+    return f"{moment:%H:%M} UTC" if moment.date() == now.date() else f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def mailbox(
+    account: str, since: datetime, tries: int, why: str, again: datetime, *, lost: bool = False
+) -> Condition:
+    """The mailbox cannot be read. `again`: when it is tried next; `lost`: it worked until now, and
+    nobody knows yet whether the next try cures it.
+    """
+    now = again
+    words = (
+        f"the mailbox{_of(account)} has not been read since {clock(since, now)}"
+        f" ({_times(tries, 'try', 'tries')}): {why}."
+        f" Answers wait there; none is lost. Next try {clock(again, now)}"
+    )
+    state = State.WARNING if lost else State.FAILED
+    return Condition(subject("mailbox", account), state, words, since)
+
+
+def not_moved(account: str, folder: str, why: str, since: datetime) -> Condition:
+    """Messages that are dealt with cannot be moved."""
+    words = (
+        f"messages stay in the mailbox{_of(account)}, for the folder {folder!r} does not take them:"
+        f" {why}. Answers count all the same"
+    )
+    return Condition(subject("folders", account), State.WARNING, words, since)
+
+
+def sending(
+    account: str,
+    since: datetime,
+    until: datetime,
+    failures: int,
+    why: str,
+    now: datetime,
+    *,
+    sure: bool,
+) -> Condition:
+    """The account rests. `sure`: a person is needed; otherwise one failure may pass by itself."""
+    words = (
+        f"sending{_of(account)} has rested since {clock(since, now)}"
+        f" ({_times(failures, 'try', 'tries')}): {why}."
+        f" Letters wait; none is lost. Next try {clock(until, now)}"
+    )
+    if sure:
+        words += ", or at once after: systemctl restart invite-gateway"
+    state = State.FAILED if sure or failures > 1 else State.WARNING
+    return Condition(subject("sending", account), state, words, since)
+
+
+def letters(held: int, first: int, why: str, *, every: bool) -> Condition:
+    """Letters that preflight holds. `first`: the oldest one's number; `every`: none has passed
+    since.
+    """
+    words = (
+        f"{_times(held, 'letter is', 'letters are')} held, for clients would refuse"
+        f" {'it' if held == 1 else 'them'}: {why}. This is a fault of the gateway, not of the"
+        f" record. See: invite-gateway queue show {first}"
+    )
+    if every:
+        words = f"no letter passes preflight: {words}"
+    return Condition("letters", State.FAILED if every else State.WARNING, words)
+
+
+def queue(account: str, waits: datetime, now: datetime, *, rests: bool) -> Condition:
+    """A letter has been due for long. `rests`: because the account does."""
+    why = "the account rests" if rests else "nobody sends it (is invite-gateway run there?)"
+    words = f"a letter{_of(account)} has waited since {clock(waits, now)}: {why}"
+    return Condition(subject("queue", account), State.FAILED, words, waits)
+
+
+def store(why: str, since: datetime, now: datetime) -> Condition:
+    """The store cannot be written."""
+    words = (
+        f"nothing can be written since {clock(since, now)}: {why}. Letters and answers wait; none"
+        " is lost"
+    )
+    return Condition("store", State.FAILED, words, since)
+
+
+def disk(what: str, free: int, total: int, *, full: bool) -> Condition:
+    """The file system of the store or of the log has little room. `free`, `total`: in bytes."""
+    words = (
+        f"the disk of the {what} is {'full' if full else 'nearly full'}:"
+        f" {_size(free)} of {_size(total)} are free"
+    )
+    return Condition(f"disk of the {what}", State.FAILED if full else State.WARNING, words)
+
+
+def role(name: str, since: datetime, failures: int, why: str, again: datetime) -> Condition:
+    """A part of the daemon stopped unasked and is started again."""
+    words = (
+        f"the role {name} has stopped {_times(failures, 'time', 'times')} since"
+        f" {clock(since, again)}: {why}. It starts again at {again:%H:%M:%S} UTC"
+    )
+    state = State.FAILED if failures > 1 else State.WARNING
+    return Condition(f"role {name}", state, words, since)
+
+
+def job(name: str, since: datetime, why: str) -> Condition:
+    """Something that is done by the clock failed; it is tried at its next time."""
+    words = f"the job {name} has failed since {clock(since, since)}: {why}"
+    return Condition(f"job {name}", State.WARNING, words, since)
+
+
+def _of(account: str) -> str:
+    return "" if account == accounts.DEFAULT else f" of the account {account}"
+
+
+def _times(number: int, single: str, plural: str) -> str:
+    return f"{number} {single if number == 1 else plural}"
+
+
+def _size(octets: int) -> str:
+    for unit, size in (("GB", 1_000_000_000), ("MB", 1_000_000)):
+        if octets >= size:
+            return f"{octets / size:.1f} {unit}"
+    return f"{octets // 1000} kB"

@@ -1,0 +1,94 @@
+"""What gateways found wrong with themselves or with the installation, for everybody to see.
+
+A row belongs to a gateway and counts as long as that gateway lives (`leases`), or, with the name
+`SITE`, to the installation as a whole: what a probe found holds until the next probe says
+otherwise, or until it is `SITE_LIFE` old. What other tables say already (accounts that rest,
+letters that are held or late) is no row here: `actions.health` reads it there.
+
+Limits: a gateway that was killed is believed for as long as its lease runs, `leases.LIFE` at most.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from gateway.health import Condition, State
+from gateway.store import leases, upsert
+from gateway.store.schema import condition
+
+SITE = ""
+"""Instead of a gateway: the installation as a whole."""
+SITE_LIFE = timedelta(days=2)
+"""Twice what a daily probe needs to say it again."""
+
+
+def report(connection: Connection, gateway: str, found: Condition, now: datetime) -> None:
+    """Say how a subject is now. Where it was bad before, it is since then. "ok" is no row."""
+    if found.state is State.OK:
+        clear(connection, gateway, found.subject)
+        return
+    values = {"state": found.state.value, "words": found.words, "seen": now}
+    key = {"gateway": gateway, "subject": found.subject}
+    changed = connection.execute(
+        sa.update(condition)
+        .where(condition.c.gateway == gateway, condition.c.subject == found.subject)
+        .values(values if found.since is None else values | {"since": found.since})
+    ).rowcount
+    if not changed:
+        upsert.one(connection, condition, key, values | {"since": found.since or now})
+
+
+def clear(connection: Connection, gateway: str, subject: str) -> None:
+    """The subject is well again."""
+    connection.execute(
+        sa.delete(condition).where(condition.c.gateway == gateway, condition.c.subject == subject)
+    )
+
+
+def hold(
+    connection: Connection, gateway: str, now_wrong: Sequence[Condition], now: datetime
+) -> None:
+    """Make what a gateway says be just this; what stands there already is not written again."""
+    rows = connection.execute(sa.select(condition).where(condition.c.gateway == gateway)).all()
+    told = {row.subject: (row.state, row.words, row.since) for row in rows}
+    for subject in told.keys() - {one.subject for one in now_wrong}:
+        clear(connection, gateway, subject)
+    for one in now_wrong:
+        state, words, since = told.get(one.subject, ("", "", None))
+        if (state, words) != (one.state.value, one.words) or one.since not in (None, since):
+            report(connection, gateway, one, now)
+
+
+def read(connection: Connection, now: datetime, *, but: str | None = None) -> list[Condition]:
+    """What living gateways, and the probes, say is wrong, longest first; `but`: a gateway that is
+    left out. Two that say the same of one subject count as one.
+    """
+    rows = connection.execute(
+        sa.select(condition).order_by(condition.c.since, condition.c.gateway, condition.c.subject)
+    ).all()
+    living = _living(connection, [row.gateway for row in rows], now)
+    found: dict[tuple[str, str], Condition] = {}
+    for row in rows:
+        stands = row.seen > now - SITE_LIFE if row.gateway == SITE else row.gateway in living
+        if stands and row.gateway != but:
+            told = Condition(row.subject, State(row.state), row.words, row.since)
+            found.setdefault((row.subject, row.words), told)
+    return list(found.values())
+
+
+def forget(connection: Connection, now: datetime) -> None:
+    """Delete what dead gateways and old probes said."""
+    names = connection.execute(sa.select(condition.c.gateway).distinct()).scalars().all()
+    gone = set(names) - _living(connection, names, now) - {SITE}
+    if gone:
+        connection.execute(sa.delete(condition).where(condition.c.gateway.in_(sorted(gone))))
+    connection.execute(
+        sa.delete(condition).where(condition.c.gateway == SITE, condition.c.seen <= now - SITE_LIFE)
+    )
+
+
+def _living(connection: Connection, names: Sequence[str], now: datetime) -> set[str]:
+    gateways = sorted({name for name in names if name != SITE})
+    return leases.alive(connection, gateways, now) if gateways else set()
