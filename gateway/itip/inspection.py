@@ -47,7 +47,7 @@ UNREADABLE = "the calendar object cannot be read: a BEGIN or END is missing, or 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A broken rule: its number in itip.md §8 and a sentence for the administrator."""
+    """A broken rule: its number in docs/rules.md and a sentence for the administrator."""
 
     rule: str
     text: str
