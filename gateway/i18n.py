@@ -81,8 +81,8 @@ def available() -> tuple[str, ...]:
 
 
 def choose(wanted: Iterable[str]) -> str:
-    """The first of `wanted` ("nb-NO", "no", "de_AT", "") that has a catalogue, otherwise
-    English.
+    """The first of `wanted` ("nb-NO", "no", "de_AT", "") that has a catalogue,
+    otherwise English.
     """
     for name in wanted:
         bare = name.replace("_", "-").split("-")[0].strip().lower()

@@ -39,8 +39,8 @@ class Role(StrEnum):
 
 
 class Reply(StrEnum):
-    """The invitee's own word, in the spelling of the store; `PARTSTAT` in upper case (RFC 5545
-    §3.2.12).
+    """The invitee's own word, in the spelling of the store;
+    `PARTSTAT` in upper case (RFC 5545 §3.2.12).
     """
 
     NEEDS_ACTION = "needs-action"
@@ -104,8 +104,8 @@ class Occasion(StrEnum):
 
 
 class ProposalState(StrEnum):
-    """open → accepted or declined by the owner, → overtaken by a move or by the invitee's next
-    proposal.
+    """open → accepted or declined by the owner,
+    → overtaken by a move or by the invitee's next proposal.
     """
 
     OPEN = "open"
@@ -179,8 +179,8 @@ REVIEW = frozenset(
         Outcome.TOO_LARGE,
     }
 )
-"""Outcomes that wait for a person: the raw message is kept and the mail is moved to the review
-folder.
+"""Outcomes that wait for a person:
+the raw message is kept and the mail is moved to the review folder.
 """
 
 
@@ -349,7 +349,7 @@ class Letter:
 
     @property
     def date(self) -> Moment | None:
-        """The one date of a series that it is about, whether or not its reader holds the others;
-        None: all of it.
+        """The one date of a series that it is about,
+        whether or not its reader holds the others; None: all of it.
         """
         return self.instance if self.instance is not None else self.edition.recurrence_id

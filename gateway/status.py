@@ -110,8 +110,8 @@ def answer(standing: Standing, reply: Reply) -> Standing:
 
 
 def toggle(standing: Standing, reply: Reply) -> Standing:
-    """By hand, on somebody's behalf (help page 001): `needs-action` takes the answer back,
-    unseen.
+    """By hand, on somebody's behalf (help page 001):
+    `needs-action` takes the answer back, unseen.
     """
     _open(standing)
     return replace(standing, reply=reply, seen=reply is not Reply.NEEDS_ACTION)
@@ -140,8 +140,8 @@ def cancel(standing: Standing) -> Standing:
 
 
 def reinstate(standing: Standing) -> Standing:
-    """Back from cancelled: a fresh invitation. A row that is not cancelled has nothing to come back
-    from.
+    """Back from cancelled: a fresh invitation.
+    A row that is not cancelled has nothing to come back from.
     """
     return _fresh(standing) if standing.cancelled else standing
 

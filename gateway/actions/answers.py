@@ -78,8 +78,8 @@ def foretell(connection: Connection, answers: Sequence[facts.Answer]) -> list[To
 def carry_out(
     connection: Connection, answers: Sequence[facts.Answer], message: int, now: datetime
 ) -> list[Told]:
-    """Apply what the answers of a message do and journal each. `message`: its number in the
-    inbox.
+    """Apply what the answers of a message do and journal each.
+    `message`: its number in the inbox.
     """
     told = foretell(connection, answers)
     for one in told:

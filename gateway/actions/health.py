@@ -24,8 +24,8 @@ FULL_SHARE = 0.1
 def told(
     store: Store, settings: Settings, now: datetime, *, but: str | None = None
 ) -> list[Condition]:
-    """All troubles that the store knows of; `but`: a gateway that speaks for itself. Raises
-    `StoreError`.
+    """All troubles that the store knows of; `but`: a gateway that speaks for itself.
+    Raises `StoreError`.
     """
     with store.read() as connection:
         return [

@@ -22,8 +22,8 @@ LONGEST_CHAIN = 3
 
 
 def delegate(connection: Connection, answer: facts.Answer, message: int, now: datetime) -> None:
-    """Invite the one to whom an applied answer passes the invitation on, or match him where he is
-    invited already.
+    """Invite the one to whom an applied answer passes the invitation on,
+    or match him where he is invited already.
     """
     row, decision = answer.row, answer.decision
     if row is None or not decision.delegates:

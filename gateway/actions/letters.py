@@ -16,8 +16,8 @@ SHOWN = tuple(state for state in LetterState if state is not LetterState.SUPERSE
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Letters, oldest first; `keys`: the participants' keys by number; `secret`: what rendering
-    them needs.
+    """Letters, oldest first; `keys`: the participants' keys by number;
+    `secret`: what rendering them needs.
     """
 
     letters: Sequence[Queued]

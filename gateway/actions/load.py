@@ -40,8 +40,8 @@ TABLES = {
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Keys by section of the document (participants as `m1/ola`), and what was loaded otherwise
-    than it says.
+    """Keys by section of the document (participants as `m1/ola`),
+    and what was loaded otherwise than it says.
     """
 
     created: dict[str, list[str]] = field(default_factory=dict)
@@ -60,8 +60,8 @@ class Report:
 def load(
     connection: Connection, document: Any, settings: configuration.Settings, now: datetime
 ) -> Report:
-    """Bring the store to what the document says. Loading the same document twice changes nothing
-    the second time.
+    """Bring the store to what the document says.
+    Loading the same document twice changes nothing the second time.
     """
     entries = load_format.read(document)
     problems: Problems = []

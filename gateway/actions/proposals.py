@@ -32,8 +32,8 @@ from gateway.store.proposals import Proposal
 
 
 def keep(connection: Connection, answer: facts.Answer, message: int, now: datetime) -> None:
-    """Store what an answer asks for; it takes the place of what the same invitee asked for
-    before.
+    """Store what an answer asks for;
+    it takes the place of what the same invitee asked for before.
     """
     row, asked = answer.row, answer.decision.proposal
     if (
@@ -217,8 +217,8 @@ def _date(
 
 
 def _end(one: Proposal, start: Moment | None, end: Moment | None) -> Moment | None:
-    """The proposed end; where none was named, or none that can be, the follow-up is as long as
-    before.
+    """The proposed end; where none was named, or none that can be,
+    the follow-up is as long as before.
     """
     if (
         one.end is not None

@@ -82,8 +82,8 @@ def history(store: Store, number: int) -> list[Attempt]:
 
 
 def shape(store: Store, now: datetime) -> tuple[list[Destination], list[Rest]]:
-    """Open letters by the domain they go to, the most first, with their ages; and the accounts that
-    rest.
+    """Open letters by the domain they go to, the most first, with their ages;
+    and the accounts that rest.
     """
     with store.read() as connection:
         return outbox.destinations(connection, now), pace.resting(connection)

@@ -33,8 +33,8 @@ LEARNED, FORGOTTEN = "address_learned", "address_forgotten"
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """A message judged anew: what its row of the inbox would say, what it does to whom, and the
-    rules in order.
+    """A message judged anew: what its row of the inbox would say, what it does to whom,
+    and the rules in order.
     """
 
     record: inbox.Record
@@ -50,8 +50,8 @@ number: of a participant whose answer it is by a person's word.
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Who decides, when, in which store and by which rules. `by`: his name, as the journal is to
-    keep it.
+    """Who decides, when, in which store and by which rules.
+    `by`: his name, as the journal is to keep it.
     """
 
     store: Store
@@ -105,8 +105,8 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Another time that an invitee asked for, and that the owner has not decided on. `participant`:
-    the row's key.
+    """Another time that an invitee asked for, and that the owner has not decided on.
+    `participant`: the row's key.
     """
 
     proposal: Proposal
@@ -275,8 +275,8 @@ def learn_from(desk: Desk, number: int, *, named: str = "") -> Settled:
 
 
 def learn(desk: Desk, value: str, participant: str) -> bool:
-    """Record an address as the same person. False where it was known. Raises `Refused` where it may
-    not be learned.
+    """Record an address as the same person. False where it was known.
+    Raises `Refused` where it may not be learned.
     """
     with desk.store.write() as connection:
         holder, follow_up, number = _holder(connection, participant)
@@ -284,8 +284,8 @@ def learn(desk: Desk, value: str, participant: str) -> bool:
 
 
 def forget(desk: Desk, value: str, participant: str) -> bool:
-    """Revoke a learned address: from now on it is somebody unknown again. False where it was not a
-    learned one.
+    """Revoke a learned address: from now on it is somebody unknown again.
+    False where it was not a learned one.
     """
     with desk.store.write() as connection:
         holder, follow_up, number = _holder(connection, participant)

@@ -63,8 +63,8 @@ def rows(
 
 
 def _is_invited(member: Member) -> bool:
-    """Whoever has the row again is known to have it by his next letter; nothing begins before
-    that.
+    """Whoever has the row again is known to have it by his next letter;
+    nothing begins before that.
     """
     return member.email_invite and not member.removed
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from gateway.mail.dkim import Signer
 
 STRING = 255
-"""Most octets in one string of a TXT record (RFC 1035 §3.3.14); several are read as one (RFC 6376
-§3.6.2.2).
+"""Most octets in one string of a TXT record (RFC 1035 §3.3.14);
+several are read as one (RFC 6376 §3.6.2.2).
 """
 
 

@@ -35,8 +35,8 @@ def journal(
         str | None, typer.Argument(metavar="FOLLOW_UP", help="Its key; without one, all.")
     ] = None,
 ) -> None:
-    """Every event of a follow-up, or of all: what, from where to where, by whom, through which
-    channel.
+    """Every event of a follow-up, or of all:
+    what, from where to where, by whom, through which channel.
     """
     as_json = context.invocation(ctx).json
     with closing(context.store(context.settings(ctx))) as store:
@@ -47,8 +47,8 @@ def journal(
 
 
 def _known(store: Store, follow_up: str) -> None:
-    """A misspelt key is not a follow-up to which nothing happened; one that was deleted still has
-    its history.
+    """A misspelt key is not a follow-up to which nothing happened;
+    one that was deleted still has its history.
     """
     from gateway.store import journal, views
 

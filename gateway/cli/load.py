@@ -1,5 +1,5 @@
-"""`invite-gateway load`: import people, lists and follow-ups from a JSON document (contract.md
-§3).
+"""`invite-gateway load`: import people,
+lists and follow-ups from a JSON document (contract.md §3).
 """
 
 from __future__ import annotations

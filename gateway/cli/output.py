@@ -27,8 +27,8 @@ def objects(
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> None:
-    """Rows in aligned columns with a header, cut to the terminal's width where there is a
-    terminal.
+    """Rows in aligned columns with a header,
+    cut to the terminal's width where there is a terminal.
     """
     from rich import box
     from rich.console import Console

@@ -106,8 +106,8 @@ def show(
 
 @app.command()
 def shape(ctx: typer.Context) -> None:
-    """How old the letters are that have not left, by the domain they go to; and which accounts
-    rest.
+    """How old the letters are that have not left, by the domain they go to;
+    and which accounts rest.
     """
     from gateway.actions import queue
     from gateway.store import codec
@@ -149,8 +149,8 @@ def hold(
     to_domain: ToDomain = "",
     account: Account = "",
 ) -> None:
-    """Keep waiting letters from leaving, and whatever takes their place, until they are
-    released.
+    """Keep waiting letters from leaving, and whatever takes their place,
+    until they are released.
     """
     _change(ctx, "hold", numbers, follow_up, to_domain, account)
 
@@ -187,8 +187,8 @@ def drop(
     to_domain: ToDomain = "",
     account: Account = "",
 ) -> None:
-    """Never send these letters. The next change of the follow-up owes what the invitee then
-    lacks.
+    """Never send these letters.
+    The next change of the follow-up owes what the invitee then lacks.
     """
     _change(ctx, "drop", numbers, follow_up, to_domain, account)
 

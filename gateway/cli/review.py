@@ -56,8 +56,8 @@ HEADERS = (
     "authentication-results",
     "received",
 )
-"""The headers on which decisions rest. Of `Received` the topmost is shown, which our own server
-wrote.
+"""The headers on which decisions rest.
+Of `Received` the topmost is shown, which our own server wrote.
 """
 TEXT_LINES = 60
 LONGEST = 500

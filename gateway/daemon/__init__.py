@@ -1,3 +1,3 @@
-"""One process around everything that goes on by itself: roles, supervision, scheduled jobs,
-systemd, logs.
+"""One process around everything that goes on by itself:
+roles, supervision, scheduled jobs, systemd, logs.
 """

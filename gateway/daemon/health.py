@@ -76,8 +76,8 @@ class Monitor:
         await asyncio.to_thread(self._leave)
 
     async def look(self) -> list[Condition]:
-        """How everything is at this moment: each check with its words, the troubles of `troubles`
-        among them.
+        """How everything is at this moment:
+        each check with its words, the troubles of `troubles` among them.
         """
         if self._looking is None or self._looking.done():
             self._looking = asyncio.ensure_future(self._look())

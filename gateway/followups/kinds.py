@@ -11,8 +11,8 @@ DEFAULT_DURATION = {
     Kind.CALL: timedelta(minutes=15),
     Kind.TASK: timedelta(hours=1),
 }
-"""The site's defaults; a task has none of its own and, when put into the diary, is as long as a
-meeting.
+"""The site's defaults; a task has none of its own and, when put into the diary,
+is as long as a meeting.
 """
 
 LARGEST_PUBLIC_LIST = 20
@@ -30,8 +30,8 @@ def end(kind: Kind, start: Moment, given: Moment | None) -> Moment:
 
 
 def guest_list_public(setting: GuestList, participants: int, from_list: bool) -> bool:
-    """Whether invitees see each other. `from_list`: somebody was picked from a project or a
-    selection.
+    """Whether invitees see each other.
+    `from_list`: somebody was picked from a project or a selection.
     """
     if setting is GuestList.AUTO:
         return not from_list and participants <= LARGEST_PUBLIC_LIST

@@ -71,8 +71,8 @@ def instances(
 
 
 def is_instance(edition: Edition, moment: Moment) -> bool:
-    """Whether `moment` is the original start of a date of this series: directly, however far from
-    the start it is.
+    """Whether `moment` is the original start of a date of this series:
+    directly, however far from the start it is.
     """
     if (
         edition.recurrence is None
@@ -96,8 +96,8 @@ def on_day(edition: Edition, day: date) -> tuple[Moment, ...]:
 
 
 def start_of(edition: Edition, instance: Moment) -> Moment:
-    """When a date of the series really begins: its own start if it was moved, else its original
-    one.
+    """When a date of the series really begins:
+    its own start if it was moved, else its original one.
     """
     return next(
         (one.start for one in edition.dates if one.original == instance and one.start is not None),
@@ -117,8 +117,8 @@ def begin_of(edition: Edition, instance: Moment | None = None) -> datetime | Non
 
 
 def end_of(edition: Edition, instance: Moment | None = None) -> datetime | None:
-    """The instant at which a single follow-up, or one date of a series, is over. None: it has no
-    time at all.
+    """The instant at which a single follow-up, or one date of a series, is over.
+    None: it has no time at all.
     """
     if instance is None:
         start, end = edition.start, edition.end
@@ -170,8 +170,8 @@ def last_end(edition: Edition) -> datetime | None:
 
 
 def over(edition: Edition, now: datetime, instance: Moment | None = None) -> bool:
-    """The last date, or the one that is asked about, has passed. A follow-up without any date is
-    never over.
+    """The last date, or the one that is asked about, has passed.
+    A follow-up without any date is never over.
     """
     end = last_end(edition) if instance is None else end_of(edition, instance)
     return end is not None and end <= now
@@ -212,8 +212,8 @@ def occurrences(
 
 
 def until(edition: Edition) -> Moment | None:
-    """The UNTIL of a series, as a moment of its own kind; None where the rule ends in another way
-    or never.
+    """The UNTIL of a series, as a moment of its own kind;
+    None where the rule ends in another way or never.
     """
     if edition.recurrence is None or not edition.recurrence.rrule:
         return None
@@ -241,8 +241,8 @@ def explicit(edition: Edition) -> dict[str, str]:
 
 
 def check(text: str) -> None:
-    """Raises `InputError` with the reason where a rule is none that every calendar understands as
-    we do.
+    """Raises `InputError` with the reason where a rule is none
+    that every calendar understands as we do.
     """
     if reason := grammar.problem(text):
         raise InputError(reason)
@@ -259,8 +259,8 @@ def _overlaps(edition: Edition, one: Occurrence, after: datetime, before: dateti
 
 
 def _name_at(edition: Edition, moment: datetime) -> Moment:
-    """A moment as dates of this series are named; a day counts as begun when its moment lies within
-    it.
+    """A moment as dates of this series are named;
+    a day counts as begun when its moment lies within it.
     """
     return moment.astimezone(ZoneInfo(edition.timezone)).date() + DAY if edition.all_day else moment
 
@@ -277,8 +277,8 @@ def _within(after: Moment | None, before: Moment | None, one: Moment) -> bool:
 
 
 def _ruled(edition: Edition, after: Moment | None, before: Moment | None) -> Iterator[Moment]:
-    """Starts that the rule gives within the window and up to a day around it: wall clocks skip and
-    repeat an hour.
+    """Starts that the rule gives within the window and up to a day around it:
+    wall clocks skip and repeat an hour.
     """
     assert edition.recurrence is not None
     assert edition.start is not None
@@ -343,8 +343,8 @@ def _rule(text: str, start: datetime, until: datetime | None) -> rrule.rrule:
 
 
 def _parts(text: str) -> dict[str, str]:
-    """What can be expanded; rules that say more than they may were sent before there was
-    `check`.
+    """What can be expanded;
+    rules that say more than they may were sent before there was `check`.
     """
     if len(text) > grammar.LONGEST:
         raise InputError(f"recurrence rule {text[:50]!r}... is too long")
@@ -363,8 +363,8 @@ def _parts(text: str) -> dict[str, str]:
 
 
 def _explicit(parts: dict[str, str], start: datetime) -> dict[str, str]:
-    """The rule with everything that it takes from its start said in it, so that another start
-    changes nothing.
+    """The rule with everything that it takes from its start said in it,
+    so that another start changes nothing.
     """
     said = dict(parts)
     days = {"BYDAY", "BYMONTHDAY", "BYYEARDAY", "BYWEEKNO", "BYEASTER"} & parts.keys()
@@ -417,8 +417,8 @@ def _is_free_of_its_month(parts: dict[str, str]) -> bool:
 
 
 def _until(edition: Edition, text: str) -> datetime | None:
-    """UNTIL on the wall clock, inclusive. RFC 5545 §3.3.10: in UTC for a zoned start; a DATE counts
-    to its end.
+    """UNTIL on the wall clock, inclusive. RFC 5545 §3.3.10: in UTC for a zoned start;
+    a DATE counts to its end.
     """
     if not text:
         return None
@@ -463,8 +463,8 @@ def _midnight(edition: Edition, day: date) -> datetime:
 
 
 def _shifted(edition: Edition, start: Moment) -> Moment | None:
-    """The end of a date that keeps the series' own length, the same exact duration for all (RFC
-    5545 §3.8.5.3).
+    """The end of a date that keeps the series' own length,
+    the same exact duration for all (RFC 5545 §3.8.5.3).
     """
     if edition.start is None or edition.end is None:
         return None

@@ -50,8 +50,8 @@ def proper(edition: Edition) -> str:
 
 
 def begins_with_it(edition: Edition) -> None:
-    """Raises `InputError` where the start is no date of the rule: calendars show it or not, each in
-    its own way.
+    """Raises `InputError` where the start is no date of the rule:
+    calendars show it or not, each in its own way.
     """
     assert edition.start is not None
     if ruled(edition, edition.start):
@@ -145,8 +145,8 @@ def shortened(before: Edition, after: Edition) -> bool:
 
 
 def last_ruled(edition: Edition) -> Moment | None:
-    """The last date that a rule with an end gives; None where it gives none, or counts more than
-    are ever walked.
+    """The last date that a rule with an end gives;
+    None where it gives none, or counts more than are ever walked.
     """
     last = recurrence.last(edition)
     return (
@@ -159,8 +159,8 @@ def last_ruled(edition: Edition) -> Moment | None:
 
 
 def last_before(edition: Edition, moment: Moment) -> Moment | None:
-    """The last date of the rule before a moment (exclusive), looked for in growing steps back to
-    the start.
+    """The last date of the rule before a moment (exclusive),
+    looked for in growing steps back to the start.
     """
     assert edition.start is not None
     series, reach = bare(edition), timedelta(days=400)

@@ -20,8 +20,8 @@ ANSWERS = (Method.REPLY, Method.COUNTER, Method.REFRESH)
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """The mailboxes of all our accounts, former addresses included: mail for one may come by way of
-    another.
+    """The mailboxes of all our accounts, former addresses included:
+    mail for one may come by way of another.
     """
 
     mailboxes: tuple[str, ...]
@@ -76,8 +76,8 @@ class AutoReply:
 
 @dataclass(frozen=True, slots=True)
 class HumanText:
-    """Somebody's own words. suggestion: what the first sentence seems to say; never applied by
-    itself (P23).
+    """Somebody's own words. suggestion: what the first sentence seems to say;
+    never applied by itself (P23).
     """
 
     text: str
@@ -202,8 +202,8 @@ def _calendar(message: parse.Message, ours: Ours, today: date) -> Finding | None
 def _objects(
     parts: Iterable[parse.Part], reader: Callable[[parse.Part], tuple[read.Calendar, ...]]
 ) -> tuple[list[read.Calendar], list[str]]:
-    """What the parts hold, and why others could not be read. All of them together are held to the
-    bounds of one.
+    """What the parts hold, and why others could not be read.
+    All of them together are held to the bounds of one.
     """
     calendars, reasons, components, attendees = (
         list[read.Calendar](),
@@ -242,8 +242,8 @@ def _winmail(part: parse.Part) -> tuple[read.Calendar, ...]:
 
 
 def _nearest(parts: Iterable[parse.Part]) -> list[parse.Part]:
-    """The parts that are attached directly; only where there are none, those inside forwarded or
-    returned mails.
+    """The parts that are attached directly;
+    only where there are none, those inside forwarded or returned mails.
     """
     found = list(parts)
     return [part for part in found if not part.returned] or found
@@ -299,8 +299,8 @@ def _not_an_answer(
 def _text(
     message: parse.Message, today: date
 ) -> Bounce | AutoReply | LinkAnswer | HumanText | Nothing:
-    """Steps 4 to 7: automatic replies and failure prose before anything that a person might have
-    meant.
+    """Steps 4 to 7: automatic replies and failure prose before anything
+    that a person might have meant.
     """
     if evidence := automatic.evidence(message):
         return AutoReply(evidence, automatic.until(message, today))

@@ -59,8 +59,8 @@ _UNUSABLE = (b"\\nonexistent", b"\\noselect")
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What FETCH said of one message; None where it said nothing. `size` in octets, `arrived` aware
-    UTC.
+    """What FETCH said of one message; None where it said nothing.
+    `size` in octets, `arrived` aware UTC.
     """
 
     size: int | None = None
@@ -79,8 +79,8 @@ class Layout:
     certain: bool = False
 
     def place(self, name: str) -> str:
-        """The server's name of a configured folder, in which "/" parts levels whatever the server
-        uses.
+        """The server's name of a configured folder,
+        in which "/" parts levels whatever the server uses.
         """
         if name.upper() == "INBOX" or (self.prefix and name.startswith(self.prefix)):
             return name
@@ -123,8 +123,8 @@ def numbers(lines: Lines) -> list[int]:
 
 
 def items(lines: Lines) -> dict[int, Item]:
-    """UID → what was said of it. Responses without a UID (another program changed flags) are left
-    out.
+    """UID → what was said of it.
+    Responses without a UID (another program changed flags) are left out.
     """
     groups: list[list[bytes | bytearray]] = []
     for line in lines[:-1]:
@@ -166,8 +166,8 @@ def _body(group: Lines) -> bytes | None:
 
 
 def internal_date(text: bytes) -> datetime | None:
-    """`17-Jul-1996 02:44:25 -0700` → aware UTC; None where it is no date. Month names are English
-    in every locale.
+    """`17-Jul-1996 02:44:25 -0700` → aware UTC; None where it is no date.
+    Month names are English in every locale.
     """
     match = _DATE.fullmatch(text)
     if match is None or match[2].lower() not in _MONTHS:

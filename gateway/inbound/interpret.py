@@ -175,8 +175,8 @@ def _named(
 def _waiting(
     choice: correlate.Choice, components: Sequence[read.Component], about: facts.Circumstances
 ) -> tuple[facts.Decision, ...]:
-    """An answer that a person has to look at, with what it says of which date, so that he can
-    decide.
+    """An answer that a person has to look at, with what it says of which date,
+    so that he can decide.
     """
     made = list[facts.Decision]()
     for component in components:
@@ -256,8 +256,8 @@ def _tied(
     found: facts.Found,
     context: Context,
 ) -> Meaning:
-    """Receipts, automatic replies and texts count for the row they tie to; without one they are
-    none of ours.
+    """Receipts, automatic replies and texts count for the row they tie to;
+    without one they are none of ours.
     """
     choice = correlate.tie(message, asked, found)
     if choice is None or choice.row is None:

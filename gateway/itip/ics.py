@@ -20,8 +20,8 @@ from gateway.model import DateChange, Edition, Guest, Letter, Method, Moment, Re
 
 PRODID = "-//invite-gateway//iTIP//EN"
 HORIZON = 10
-"""Years after its start for which the zone of an endless series is checked and, where needed,
-written out.
+"""Years after its start for which the zone of an endless series is checked and,
+where needed, written out.
 """
 PLAIN = "!$&'*+-/=_.~"
 """Characters of a local part that stand as they are in mailto: (RFC 6068 §2; clients compare the
@@ -147,8 +147,8 @@ def calendar(letter: Letter) -> bytes:
 
 
 def facts(letter: Letter) -> Edition:
-    """The edition that a letter speaks of: a CANCEL names what it takes away, which is what was
-    sent before.
+    """The edition that a letter speaks of:
+    a CANCEL names what it takes away, which is what was sent before.
     """
     return (
         letter.before
@@ -158,16 +158,16 @@ def facts(letter: Letter) -> Edition:
 
 
 def guests(letter: Letter, instance: Moment | None) -> tuple[Guest, ...]:
-    """Who else takes part, where the list is public: as is known now, even where a letter speaks of
-    what was.
+    """Who else takes part, where the list is public:
+    as is known now, even where a letter speaks of what was.
     """
     listed = facts(letter).guest_list_public and not letter.withdrawn
     return editions.guests(letter.edition, instance) if listed else ()
 
 
 def cancel_reason(letter: Letter) -> str:
-    """Why what a CANCEL takes away is cancelled; "" where nobody said, and in a withdrawal, which
-    cancels nothing.
+    """Why what a CANCEL takes away is cancelled;
+    "" where nobody said, and in a withdrawal, which cancels nothing.
     """
     if letter.method is not Method.CANCEL or letter.withdrawn:
         return ""
@@ -175,8 +175,8 @@ def cancel_reason(letter: Letter) -> str:
 
 
 class _Parameters(icalendar.Parameters):
-    """Quotes a CN only where RFC 5545 §3.2 needs it: some clients take the quotes for a part of the
-    name.
+    """Quotes a CN only where RFC 5545 §3.2 needs it:
+    some clients take the quotes for a part of the name.
     """
 
     quote_also: dict[str, str] = {}  # noqa: RUF012 (the library declares it so)
@@ -191,8 +191,8 @@ class _Writer:
         self.info = UTC if zones.is_utc(shown.timezone) else zones.zone(shown.timezone)
 
     def event(self, instance: Moment | None, sequence: int, reply: Reply) -> icalendar.Event:
-        """The series or single meeting, or one date of it, then with RECURRENCE-ID and without
-        RRULE (P11).
+        """The series or single meeting, or one date of it,
+        then with RECURRENCE-ID and without RRULE (P11).
         """
         letter, shown = self.letter, self.shown
         when = span(shown, instance)
@@ -281,8 +281,8 @@ class _Writer:
                 )
 
     def delegation(self) -> dict[str, str]:
-        """RFC 5545 §3.2.4, §3.2.5: who passed the invitation on to the recipient, and to whom he
-        did.
+        """RFC 5545 §3.2.4, §3.2.5:
+        who passed the invitation on to the recipient, and to whom he did.
         """
         given, passed_on = self.letter.remarks.delegated_from, self.letter.remarks.delegated_to
         return (
@@ -294,8 +294,8 @@ class _Writer:
         )
 
     def delegates(self) -> Iterator[tuple[Guest, dict[str, str]]]:
-        """RFC 5546 §3.2.2.3: both sides of a delegation stand in the REQUEST. Each of them knows
-        the other by it.
+        """RFC 5546 §3.2.2.3: both sides of a delegation stand in the REQUEST.
+        Each of them knows the other by it.
         """
         own, remarks = mailto(self.letter.address), self.letter.remarks
         if (
@@ -321,8 +321,8 @@ class _Writer:
             event.add("rdate", [self.local(moment) for moment in rdates])
 
     def rrule(self, rule: str, all_day: bool) -> str:
-        """RFC 5545 §3.3.10: UNTIL has the type of DTSTART, and is in UTC where DTSTART has a
-        zone.
+        """RFC 5545 §3.3.10:
+        UNTIL has the type of DTSTART, and is in UTC where DTSTART has a zone.
         """
         parts = [part.strip() for part in rule.removeprefix("RRULE:").split(";") if part.strip()]
         return ";".join(
@@ -411,8 +411,8 @@ def _vtimezone(name: str, first: int, last: int) -> bytes:
 
 
 def _years(shown: Edition, instance: Moment | None) -> tuple[int, int]:
-    """First and last year that the object speaks of; an endless or counted series is followed to
-    the horizon.
+    """First and last year that the object speaks of;
+    an endless or counted series is followed to the horizon.
     """
     when = span(shown, instance)
     moments: list[Moment] = [when.start, when.end or when.start, shown.recurrence_id or when.start]

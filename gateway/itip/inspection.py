@@ -112,8 +112,8 @@ def calendar(body: bytes, letter: Letter) -> Iterator[Problem]:
 
 
 def same(one: str, other: str) -> bool:
-    """The same address, whatever the letter case and whether the domain is spelt in Unicode or in
-    ASCII.
+    """The same address, whatever the letter case and whether the domain is spelt
+    in Unicode or in ASCII.
     """
     return plain(one) == plain(other)
 
@@ -355,8 +355,8 @@ def _forbidden(parts: dict[str, str], text: str) -> str:
 
 
 def _ends_before(until: str, start: Property) -> bool:
-    """Whether an UNTIL of the right type is earlier than DTSTART; an undefined zone is told of
-    elsewhere.
+    """Whether an UNTIL of the right type is earlier than DTSTART;
+    an undefined zone is told of elsewhere.
     """
     if _kind(start) == "DATE":
         return until < start.value
@@ -380,8 +380,8 @@ def _fits(day: date, name: str, value: str) -> bool:
 
 
 def _nth(day: date, position: str) -> bool:
-    """Whether a day is the position-th of its weekday in its month; counting within a year is left
-    to the client.
+    """Whether a day is the position-th of its weekday in its month;
+    counting within a year is left to the client.
     """
     if not position or not re.fullmatch(r"[+-]?[1-5]", position):
         return True

@@ -31,8 +31,8 @@ TAG = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """A tag as it was read: not believed before `valid` says so. `instance` is the name in the tag,
-    see `moment`.
+    """A tag as it was read: not believed before `valid` says so.
+    `instance` is the name in the tag, see `moment`.
     """
 
     answer: Reply
@@ -78,8 +78,8 @@ def subject_tag(answer: Reply, instance: str, sequence: int, check: str) -> str:
 
 
 def parse(subject: str) -> Tag | None:
-    """The tag at the very end of a Subject; None where there is none or its date is no date. Never
-    raises.
+    """The tag at the very end of a Subject;
+    None where there is none or its date is no date. Never raises.
     """
     found = TAG.search(subject[-LONGEST:])
     if found is None:

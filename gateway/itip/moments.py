@@ -33,8 +33,8 @@ def instance(edition: Edition, when: read.When, offsets: Offsets) -> Moment | No
 
 
 def is_cancelled(edition: Edition, moment: Moment) -> bool:
-    """Whether this date of a series will not take place: excluded, or added once and taken away
-    again.
+    """Whether this date of a series will not take place:
+    excluded, or added once and taken away again.
     """
     return moment in _excluded(edition)
 
@@ -51,8 +51,8 @@ def fits(edition: Edition, when: read.When | None, moment: Moment | None, offset
 
 
 def first_reading(when: read.When | None, zone: str, offsets: Offsets) -> Moment | None:
-    """The likeliest meaning of a time that is only shown to people (a proposal): a UTC instant or a
-    day.
+    """The likeliest meaning of a time that is only shown to people (a proposal):
+    a UTC instant or a day.
     """
     if when is None or when.form is read.Form.DATE:
         return when.day if when else None
@@ -60,8 +60,8 @@ def first_reading(when: read.When | None, zone: str, offsets: Offsets) -> Moment
 
 
 def instants(when: read.When, zone: str, offsets: Offsets) -> Iterator[datetime]:
-    """The readings of a time, likeliest first. A zone that has a name of its own has one reading
-    only.
+    """The readings of a time, likeliest first.
+    A zone that has a name of its own has one reading only.
     """
     clock = when.clock
     if clock is None:
@@ -92,8 +92,8 @@ def _minus(clock: datetime, offset: timedelta) -> Iterator[datetime]:
 
 
 def _days(edition: Edition, when: read.When, offsets: Offsets) -> list[date]:
-    """The day as it was written, and as it is in the follow-up's own zone: Outlook turns days into
-    midnights.
+    """The day as it was written, and as it is in the follow-up's own zone:
+    Outlook turns days into midnights.
     """
     local = (
         one.astimezone(ZoneInfo(edition.timezone)).date()

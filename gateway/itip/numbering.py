@@ -106,8 +106,8 @@ def number(
 
 
 def stamp(letters: Sequence[owing.Owed], copies: Sequence[owing.Copy]) -> list[owing.Owed]:
-    """DTSTAMPs in the order of the letters: two to one row, or to one address, never have the
-    same.
+    """DTSTAMPs in the order of the letters:
+    two to one row, or to one address, never have the same.
     """
     latest, addresses = (
         dict[object, datetime](),

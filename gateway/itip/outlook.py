@@ -58,8 +58,8 @@ LONGEST_ID = 500  # octets; read.Component keeps 1 000 characters of a UID
 
 
 def calendar(data: bytes) -> read.Calendar | None:
-    """The calendar object that a winmail.dat amounts to; None where it is no meeting. Raises
-    `Unreadable`.
+    """The calendar object that a winmail.dat amounts to; None where it is no meeting.
+    Raises `Unreadable`.
     """
     message = tnef.read(data)
     # A class may be made narrower by anybody: "IPM.Schedule.Meeting.Resp.Pos.Acme".

@@ -105,8 +105,8 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """One VCALENDAR. method: upper case, "" where missing. offsets: TZID → the offsets that its
-    VTIMEZONE names.
+    """One VCALENDAR. method: upper case, "" where missing.
+    offsets: TZID → the offsets that its VTIMEZONE names.
     """
 
     method: str
@@ -115,8 +115,8 @@ class Calendar:
 
 
 def read(data: bytes, charset: str = "utf-8") -> tuple[Calendar, ...]:
-    """The calendar objects in some octets, mostly one. Raises `Unreadable` where there is none or
-    too much of one.
+    """The calendar objects in some octets, mostly one.
+    Raises `Unreadable` where there is none or too much of one.
     """
     reader = _Reader()
     for line in _lines(data, charset):
@@ -128,8 +128,8 @@ def read(data: bytes, charset: str = "utf-8") -> tuple[Calendar, ...]:
 
 
 def moment(text: str, tzid: str = "", is_date: bool = False) -> When | None:
-    """A DATE or DATE-TIME value; None where it is not one (year 0, `DTSTAMP:0`, a missing
-    digit).
+    """A DATE or DATE-TIME value;
+    None where it is not one (year 0, `DTSTAMP:0`, a missing digit).
     """
     match = MOMENT.fullmatch(text.strip().upper())
     if match is None:
@@ -158,8 +158,8 @@ def text(value: str) -> str:
 
 
 def _lines(data: bytes, charset: str) -> Iterator[str]:
-    """Unfolded content lines. Unfolding comes before decoding: a fold may split a character (RFC
-    5545 §3.1).
+    """Unfolded content lines. Unfolding comes before decoding:
+    a fold may split a character (RFC 5545 §3.1).
     """
     if charset.lower().startswith(header.STATEFUL):
         data = header.decode(data, charset).encode("utf-8", "replace")
@@ -391,8 +391,8 @@ def _addresses(value: str) -> tuple[str, ...]:
 
 
 def _person(line: str) -> tuple[dict[str, str], str]:
-    """ATTENDEE and ORGANIZER: the value begins at the last ":mailto:", whatever unquoted colons
-    stand before it.
+    """ATTENDEE and ORGANIZER: the value begins at the last ":mailto:",
+    whatever unquoted colons stand before it.
     """
     found = list(MAILTO.finditer(line))
     if not found:

@@ -14,8 +14,8 @@ SECOND = timedelta(seconds=1)
 
 
 def following(edition: Edition, now: datetime, until: datetime) -> recurrence.Occurrence | None:
-    """The next date of a series that takes place, by its own times: it begins after now, and not
-    after `until`.
+    """The next date of a series that takes place, by its own times:
+    it begins after now, and not after `until`.
     """
     if edition.recurrence is None:
         return None

@@ -20,8 +20,8 @@ from gateway.mail import address
 from gateway.model import Moment, Outcome, Reply, Role, Standing
 
 CLOCK_TOLERANCE = timedelta(minutes=10)
-"""How far a sender's DTSTAMP may lie behind its arrival; a later one is a wrong clock, which would
-win for ever.
+"""How far a sender's DTSTAMP may lie behind its arrival;
+a later one is a wrong clock, which would win for ever.
 """
 
 PARTSTATS = {
@@ -34,8 +34,8 @@ PARTSTATS = {
 
 
 def apply(standing: Standing, effect: facts.Effect) -> Standing:
-    """The standing after an effect. Raises `Refused` on a cancelled one, which no decision leads
-    to.
+    """The standing after an effect.
+    Raises `Refused` on a cancelled one, which no decision leads to.
     """
     if effect.reply is None:
         return status.see(standing)
@@ -203,8 +203,8 @@ def decide_direct(
     about: facts.Circumstances,
     comment: str = "",
 ) -> facts.Decision:
-    """An answer by mail link or answer page: like a REPLY of that SEQUENCE and instance, ordered by
-    its arrival.
+    """An answer by mail link or answer page:
+    like a REPLY of that SEQUENCE and instance, ordered by its arrival.
     """
     if row.current.recurrence_id is not None and instance == row.current.recurrence_id:
         instance = None  # the answer to his one date is that of his row
@@ -238,8 +238,8 @@ def decide_seen(
 def attendee_of(
     row: facts.Row, component: read.Component, senders: Sequence[str]
 ) -> read.Attendee | None:
-    """The ATTENDEE line that is the invitee's own; never somebody else's (RFC 5546 §3.2.3 wants
-    exactly one).
+    """The ATTENDEE line that is the invitee's own;
+    never somebody else's (RFC 5546 §3.2.3 wants exactly one).
     """
     own = {row.address, *row.known}
     for wanted in (own, senders):
@@ -383,8 +383,8 @@ def _undecided(
     about: facts.Circumstances,
     comment: str,
 ) -> facts.Decision:
-    """NEEDS-ACTION changes nothing; with another DTSTART it is KMail's way to ask for another
-    time.
+    """NEEDS-ACTION changes nothing;
+    with another DTSTART it is KMail's way to ask for another time.
     """
     sent = answered.sent_to(row)
     # KMail omits SEQUENCE at 0. From before the last move, the other start is only the old one:
@@ -457,8 +457,8 @@ def _closed(row: facts.Row, instance: Moment | None, arrived: datetime) -> facts
 def _stamp(
     row: facts.Row, dtstamp: datetime | None, arrived: datetime
 ) -> tuple[datetime, facts.Rule]:
-    """The time part of an answer's key. Arrival stands in for a DTSTAMP that cannot be the sender's
-    own.
+    """The time part of an answer's key.
+    Arrival stands in for a DTSTAMP that cannot be the sender's own.
     """
     if dtstamp is None:
         return arrived, facts.Rule(

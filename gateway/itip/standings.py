@@ -71,8 +71,8 @@ def happened(
 
 
 def follow(what: Happened, role: Role, standings: ANSWERS, *, present: bool) -> list[Event]:
-    """What it does to one row. `present`: he takes part; a removed one gets no standings on dates
-    any more.
+    """What it does to one row. `present`: he takes part;
+    a removed one gets no standings on dates any more.
     """
     events = list[Event]()
     for instance, held in standings.items():
@@ -106,8 +106,8 @@ def begin(standings: ANSWERS) -> list[Event]:
 
 
 def by_hand(standings: ANSWERS, wanted: int) -> Event:
-    """A status that somebody wrote into the row (1, 5 or 9), taken as a toggle; refused while it is
-    cancelled.
+    """A status that somebody wrote into the row (1, 5 or 9), taken as a toggle;
+    refused while it is cancelled.
     """
     standing: Standing = standings.get(None, Standing())
     try:
@@ -142,8 +142,8 @@ def _event(
 
 
 def _own(name: str, role: Role, series: Standing) -> Standing | None:
-    """The first standing on a date by itself; None where it goes on sharing the series' with the
-    same status.
+    """The first standing on a date by itself;
+    None where it goes on sharing the series' with the same status.
     """
     shared = Standing(
         reply=series.reply, seen=series.seen, moved=series.moved, progress=series.progress

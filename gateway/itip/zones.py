@@ -76,8 +76,8 @@ class Yearly:
 
 
 def zone(name: str) -> zoneinfo.ZoneInfo:
-    """The IANA zone of that name. Raises `InputError` for a name that the zone database does not
-    have.
+    """The IANA zone of that name.
+    Raises `InputError` for a name that the zone database does not have.
     """
     try:
         return zoneinfo.ZoneInfo(name)
@@ -86,8 +86,8 @@ def zone(name: str) -> zoneinfo.ZoneInfo:
 
 
 def is_utc(name: str) -> bool:
-    """Whether instants of this zone are written in the UTC form (`…Z`), which needs no
-    VTIMEZONE.
+    """Whether instants of this zone are written in the UTC form (`…Z`),
+    which needs no VTIMEZONE.
     """
     return name.upper() in UTC_NAMES
 
@@ -171,8 +171,8 @@ def _bisect(info: zoneinfo.ZoneInfo, low: datetime, high: datetime, before: time
 
 @lru_cache(maxsize=1024)
 def _footer(name: str) -> tuple[Yearly, ...]:
-    """The two yearly rules of the zone file's last line; none where the zone keeps one offset or
-    counts days.
+    """The two yearly rules of the zone file's last line;
+    none where the zone keeps one offset or counts days.
     """
     text = _file(name).rstrip(b"\n").rsplit(b"\n", 1)[-1].decode("ascii", "replace")
     found = FOOTER.fullmatch(text)

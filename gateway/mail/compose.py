@@ -24,8 +24,8 @@ CRLF = b"\r\n"
 LINE = 76
 """Longest line we write; RFC 5322 §2.1.1 recommends 78, RFC 2045 §6.7 demands 76 in a body."""
 WORD = 39
-"""Octets of text in one encoded word: 52 base64 letters, `=?utf-8?b??=` and "Subject: " fit in RFC
-2047's 76.
+"""Octets of text in one encoded word: 52 base64 letters,
+`=?utf-8?b??=` and "Subject: " fit in RFC 2047's 76.
 """
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 ADDRESS = re.compile(
@@ -125,8 +125,8 @@ def _headers(envelope: Envelope, subject: str, content_type: str) -> bytes:
 
 
 def body(content: Content, mark: str) -> bytes:
-    """multipart/mixed { alternative { plain, html, calendar }, invite.ics }: everything after the
-    header (P16).
+    """multipart/mixed { alternative { plain, html, calendar }, invite.ics }:
+    everything after the header (P16).
     """
     outer, inner = f"--{mark}".encode(), f"--{mark}.1".encode()
     language = f"Content-Language: {content.language}\r\n".encode("ascii")
@@ -177,8 +177,8 @@ def _quoted(text: str) -> bytes:
 
 
 def _base64(data: bytes) -> bytes:
-    """A part from its transfer encoding on; base64 keeps every CRLF and fold of a calendar object
-    as it is.
+    """A part from its transfer encoding on;
+    base64 keeps every CRLF and fold of a calendar object as it is.
     """
     return b"Content-Transfer-Encoding: base64\r\n\r\n" + base64.encodebytes(data).replace(
         b"\n", CRLF
@@ -228,8 +228,8 @@ def _unstructured(name: str, value: str) -> str:
 
 
 def _encoded(clean: str) -> list[str]:
-    """RFC 2047 encoded words; no character is split between two of them (§5), and rather a space
-    than a word.
+    """RFC 2047 encoded words; no character is split between two of them (§5),
+    and rather a space than a word.
     """
     words: list[str] = []
     while clean:

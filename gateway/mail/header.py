@@ -21,8 +21,8 @@ LONGEST_ID = 998
 """Octets (RFC 5322 §2.1.1); what is longer is none, and no index of a database would take it."""
 SEPARATORS = re.compile(r"[\s,;<>\"()\[\]]+")
 STATEFUL = ("iso-2022", "utf-16", "utf-32", "utf-7", "hz-gb", "utf16", "utf32", "utf7", "csiso2022")
-"""Charsets whose octets also pass for UTF-8 or whose text holds NULs: here the label is believed
-first.
+"""Charsets whose octets also pass for UTF-8 or whose text holds NULs:
+here the label is believed first.
 """
 
 
@@ -61,8 +61,8 @@ def clean(text: str) -> str:
 
 
 def unfold(raw: str) -> str:
-    """One line of a header value as the parser keeps it: folds undone, raw octets read as UTF-8 or
-    ISO-8859-1.
+    """One line of a header value as the parser keeps it:
+    folds undone, raw octets read as UTF-8 or ISO-8859-1.
     """
     if not raw.isascii():
         raw = decode(raw.encode("utf-8", "surrogateescape"), "")
@@ -94,8 +94,8 @@ def words(value: str) -> str:
 
 
 def mailboxes(*values: str) -> tuple[Mailbox, ...]:
-    """The addresses of From, Sender or Reply-To. What is ambiguous (two addresses in one entry)
-    names nobody.
+    """The addresses of From, Sender or Reply-To.
+    What is ambiguous (two addresses in one entry) names nobody.
     """
     return tuple(
         found for value in values for entry in _entries(value) if (found := _mailbox(entry)).address

@@ -35,8 +35,8 @@ LONGEST = 500_000
 
 
 def text(markup: str) -> str:
-    """The text of an HTML document, one line per block. Quotations become lines that start with ">"
-    (for `quoting`).
+    """The text of an HTML document, one line per block.
+    Quotations become lines that start with ">" (for `quoting`).
     """
     markup = markup[:LONGEST]
     lower = markup.lower()
@@ -76,8 +76,8 @@ def _words(piece: str) -> str:
 
 
 def _behind(lower: str, mark: str, start: int) -> int:
-    """Where the text goes on behind the next `mark`; -1 where it never comes, which ends the
-    text.
+    """Where the text goes on behind the next `mark`;
+    -1 where it never comes, which ends the text.
     """
     found = lower.find(mark, start)
     return found + len(mark) if found >= 0 else -1

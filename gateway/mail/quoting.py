@@ -35,8 +35,8 @@ APPOINTMENT = re.compile(
     r"|\*~\*~\*~\*~\*[*~]*|(?:When|Tidspunkt|Når|Zeit|Quand|Wann)\s*:\s.*\d)\s*$",
     re.IGNORECASE | re.MULTILINE,
 )
-"""Outlook's and Exchange's lines between the answerer's words and the copy of the appointment (2003
-to 2024).
+"""Outlook's and Exchange's lines between the answerer's words and the copy
+of the appointment (2003 to 2024).
 """
 
 QUOTED = re.compile(
@@ -70,8 +70,8 @@ GREETING = re.compile(
 
 
 def own_words(body: str) -> str:
-    """What the sender wrote above everything that he quotes; "" where that is nothing. At most 5
-    000 characters.
+    """What the sender wrote above everything that he quotes; "" where that is nothing.
+    At most 5 000 characters.
     """
     text = EMPTY_LINES.sub(
         "\n\n", BLANKS.sub("  ", body[:LONGEST].replace("\r\n", "\n").replace("\ue000", ""))

@@ -78,15 +78,15 @@ NEVER = 4500
 """Outlook's "no date" lies in the year 4501."""
 
 Key = tuple[bytes, int]
-"""A property: (b"", tag) for one with a tag, (GUID of its set as it is written, number) for a named
-one.
+"""A property: (b"", tag) for one with a tag,
+(GUID of its set as it is written, number) for a named one.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """The properties of a message, each as it was written: (type, octets). Of several values the
-    first counts.
+    """The properties of a message, each as it was written: (type, octets).
+    Of several values the first counts.
     """
 
     values: Mapping[Key, tuple[int, bytes]]
@@ -174,8 +174,8 @@ class _Octets:
         return int.from_bytes(self.take(size), "little")
 
     def padded(self, size: int) -> memoryview:
-        """As many octets, and those that fill them up to a multiple of four; the last ones may be
-        missing.
+        """As many octets, and those that fill them up to a multiple of four;
+        the last ones may be missing.
         """
         found = self.take(size)
         self.at += min(-size % 4, self.left)
@@ -183,8 +183,8 @@ class _Octets:
 
 
 def _attributes(stream: _Octets) -> Iterator[tuple[int, memoryview]]:
-    """Attributes of the message itself, up to the first attachment or whatever else stands behind
-    them.
+    """Attributes of the message itself, up to the first attachment
+    or whatever else stands behind them.
     """
     for count in range(ATTRIBUTES + 1):
         if stream.left < 9 or stream.number(1) != MESSAGE_LEVEL:
@@ -212,8 +212,8 @@ def _properties(stream: _Octets) -> Iterator[tuple[Key, int, bytes]]:
 
 
 def _name(stream: _Octets) -> Key | None:
-    """The set and number of a named property; None for one that has a text for a name, of which we
-    know none.
+    """The set and number of a named property;
+    None for one that has a text for a name, of which we know none.
     """
     found, kind, number = bytes(stream.take(16)), stream.number(4), stream.number(4)
     if kind == 0:

@@ -29,8 +29,8 @@ class Change(StrEnum):
 
 
 def of(letter: Letter) -> Change:
-    """What happened since this invitee's last letter. A repeat of what he holds is an invitation
-    once more.
+    """What happened since this invitee's last letter.
+    A repeat of what he holds is an invitation once more.
     """
     before, now = letter.before, letter.edition
     if letter.method is Method.CANCEL:
@@ -90,8 +90,8 @@ def _visible(letter: Letter, edition: Edition) -> tuple[object, ...]:
 
 
 def changed_dates(edition: Edition) -> dict[Moment, ics.Span | str]:
-    """What is shown of the dates that are not as the rule says: when they are now, or why they are
-    cancelled.
+    """What is shown of the dates that are not as the rule says:
+    when they are now, or why they are cancelled.
     """
     excluded = edition.recurrence.exdates if edition.recurrence is not None else ()
     return dict.fromkeys(excluded, "") | {
@@ -103,8 +103,8 @@ def changed_dates(edition: Edition) -> dict[Moment, ics.Span | str]:
 
 
 def added_dates(edition: Edition) -> dict[Moment, ics.Span]:
-    """The dates beside those of the rule, or all but the first of a list of dates, and when they
-    are.
+    """The dates beside those of the rule, or all but the first of a list of dates,
+    and when they are.
     """
     named = {edition.start, *(one.original for one in edition.dates)}
     further = edition.recurrence.rdates if edition.recurrence is not None else ()

@@ -45,8 +45,8 @@ async def run(
 
 
 def _until_due(store: Store, settings: Settings) -> float:
-    """Seconds until the next coalescing window is over; there is always a little rest between two
-    looks.
+    """Seconds until the next coalescing window is over;
+    there is always a little rest between two looks.
     """
     with store.read() as connection:
         oldest = followups.next_due(connection)

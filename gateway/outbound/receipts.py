@@ -1,5 +1,5 @@
-"""What is handed to a mail server and what came of it. Values only; `smtp` makes receipts, `retry`
-judges them.
+"""What is handed to a mail server and what came of it. Values only;
+`smtp` makes receipts, `retry` judges them.
 """
 
 import re
@@ -16,8 +16,8 @@ _ENHANCED = re.compile(
 
 
 class Step(StrEnum):
-    """How far an attempt came: the step that succeeded last of all (BODY with 2xx) or the one that
-    failed.
+    """How far an attempt came: the step that succeeded last of all (BODY with 2xx)
+    or the one that failed.
     """
 
     CONNECT = "connect"
@@ -87,8 +87,8 @@ def enhanced(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """The server's words for a person: lines joined, a repeated status code said once, nothing a
-    terminal obeys.
+    """The server's words for a person: lines joined, a repeated status code said once,
+    nothing a terminal obeys.
     """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     code = enhanced(lines[0]) if lines else ""

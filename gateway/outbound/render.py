@@ -36,8 +36,8 @@ INLINER = css_inline.CSSInliner(
 
 @dataclass(frozen=True, slots=True)
 class AnswerLink:
-    """One of the ways to answer without calendar buttons. `word`: yes, maybe or no, for the
-    template.
+    """One of the ways to answer without calendar buttons.
+    `word`: yes, maybe or no, for the template.
     """
 
     word: str
@@ -196,8 +196,8 @@ def _link_address(letter: Letter) -> str:
 
 
 def answer_links(teller: wording.Teller, to: str, check: str) -> list[AnswerLink]:
-    """Yes, maybe, no: `mailto:` links whose Subject ends in the checked tag; none in a letter that
-    asks nothing.
+    """Yes, maybe, no: `mailto:` links whose Subject ends in the checked tag;
+    none in a letter that asks nothing.
     """
     letter, words = teller.letter, teller.words
     if letter.method is not Method.REQUEST:

@@ -139,8 +139,8 @@ def _about_the_sender(receipt: Receipt) -> bool:
 
 
 def _about_the_letter(receipt: Receipt) -> bool:
-    """Too big (RFC 1870 §6.1: 552; 5.3.4, 5.2.3) or not representable (5.6.x): other letters would
-    pass.
+    """Too big (RFC 1870 §6.1: 552; 5.3.4, 5.2.3) or not representable (5.6.x):
+    other letters would pass.
     """
     return (
         receipt.enhanced in ("5.3.4", "5.2.3")
@@ -150,8 +150,8 @@ def _about_the_letter(receipt: Receipt) -> bool:
 
 
 def _wait(failures: int, first: float, longest: float, jitter: float) -> timedelta:
-    """Doubling, spread between half of the step and the whole: a herd does not stay together, nor
-    come back early.
+    """Doubling, spread between half of the step and the whole:
+    a herd does not stay together, nor come back early.
     """
     most = min(longest, first * 2.0 ** min(max(failures, 1), 60))
     least = min(max(first, most / 2), most)

@@ -28,8 +28,8 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Something the reader held otherwise; `before` is empty where the old text would help nobody
-    (a long agenda).
+    """Something the reader held otherwise; `before` is empty where the old text would help
+    nobody (a long agenda).
     """
 
     label: str
@@ -138,8 +138,8 @@ COMPARED = (Change.MOVED, Change.UPDATED, Change.REINSTATED, Change.ASKED_AGAIN,
 
 @dataclass(frozen=True, slots=True)
 class Teller:
-    """Puts the facts of one letter into words; `organisation` stands in for an owner without a
-    name.
+    """Puts the facts of one letter into words;
+    `organisation` stands in for an owner without a name.
     """
 
     letter: Letter
@@ -191,8 +191,8 @@ class Teller:
         return sentence
 
     def _in_time(self) -> str:
-        """Nothing where what is shown is no end: a day lasts, and a series may have begun long
-        ago.
+        """Nothing where what is shown is no end:
+        a day lasts, and a series may have begun long ago.
         """
         shown = ics.facts(self.letter)
         if shown.start is None:
@@ -228,8 +228,8 @@ class Teller:
         return self.words.gettext("Reason: %(reason)s") % {"reason": why} if why else ""
 
     def facts(self) -> list[Fact]:
-        """Label and lines, in the order in which people look for them; the agenda is shown
-        apart.
+        """Label and lines, in the order in which people look for them;
+        the agenda is shown apart.
         """
         shown, instance, _ = ics.facts(self.letter), self.letter.instance, self.words.gettext
         found = [
@@ -249,8 +249,8 @@ class Teller:
         return [fact for fact in found if fact.lines]
 
     def differences(self) -> list[Difference]:
-        """Old and new of everything visible that is not as it was; empty for a first invitation and
-        a cancellation.
+        """Old and new of everything visible that is not as it was;
+        empty for a first invitation and a cancellation.
         """
         before, now, instance, _ = (
             self.letter.before,
@@ -394,8 +394,8 @@ class Teller:
         )
 
     def _dates(self, edition: Edition, other: Edition | None = None) -> Iterator[str]:
-        """Dates that are not as the rule says: moved, cancelled. `other`: leave out what is shown
-        of it, too.
+        """Dates that are not as the rule says: moved, cancelled.
+        `other`: leave out what is shown of it, too.
         """
         told = news.changed_dates(other).items() if other is not None else ()
         ordered = sorted(
@@ -501,8 +501,8 @@ class Teller:
 
 
 def _differ(start: datetime, end: datetime | None, mine: str, owners: str, *, series: bool) -> bool:
-    """Whether two zones show different clocks at that time; of a series, at any time of the
-    year.
+    """Whether two zones show different clocks at that time;
+    of a series, at any time of the year.
     """
     moments = [start, end or start] + ([start + HALF_YEAR] if series else [])
     return any(
@@ -513,8 +513,8 @@ def _differ(start: datetime, end: datetime | None, mine: str, owners: str, *, se
 
 
 def _begun(edition: Edition, instance: Moment | None) -> Edition:
-    """A series as of its first date that takes place: nobody is to come on one that is
-    cancelled.
+    """A series as of its first date that takes place:
+    nobody is to come on one that is cancelled.
     """
     first = editions.first(edition) if instance is None else None
     if first is None or first == edition.start or edition.start is None:

@@ -1,3 +1,3 @@
-"""A small world to try the gateway in: a mail server, invitees that answer, and a day of meetings
-(`make demo`).
+"""A small world to try the gateway in: a mail server, invitees that answer,
+and a day of meetings (`make demo`).
 """

@@ -52,8 +52,8 @@ class Answer:
 
 
 Client = Callable[[reading.Invitation, Invitee, Word, str, datetime], Answer]
-"""A mail program: (invitation, who, what, comment, now) → the answer. ValueError where it finds no
-way to answer.
+"""A mail program: (invitation, who, what, comment, now) → the answer.
+ValueError where it finds no way to answer.
 """
 
 VERB = {
@@ -306,8 +306,8 @@ def apple(
 def thunderbird(
     invitation: reading.Invitation, who: Invitee, word: Word, comment: str, now: datetime
 ) -> Answer:
-    """Thunderbird: everything the invitation said comes back, 8-bit, the object twice, no
-    In-Reply-To.
+    """Thunderbird: everything the invitation said comes back, 8-bit,
+    the object twice, no In-Reply-To.
     """
     event = _event(invitation)
     title = reading.text_value(event.value("SUMMARY"))
@@ -390,8 +390,8 @@ def link(
 def by_hand(
     invitation: reading.Invitation, who: Invitee, word: Word, comment: str, now: datetime
 ) -> Answer:
-    """A human who just writes back: words above a quotation. `word` is what he means, and it stands
-    nowhere.
+    """A human who just writes back: words above a quotation.
+    `word` is what he means, and it stands nowhere.
     """
     quoted = "\n".join(f"> {line}" for line in invitation.text.strip().splitlines()[:12])
     text = (

@@ -47,8 +47,8 @@ WANTED = (Reply.ACCEPTED, Reply.DECLINED, Reply.TENTATIVE)
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What the parts of the demonstration share. `day`: when it began; the seed lies in the week
-    after.
+    """What the parts of the demonstration share. `day`: when it began;
+    the seed lies in the week after.
     """
 
     store: Store
@@ -98,8 +98,8 @@ async def play(seconds: float | None, console: Console) -> int:
 
 
 async def _run(world: World, seconds: float | None) -> None:
-    """The daemon, with everything around it that makes it move, until the time is over or a signal
-    comes.
+    """The daemon, with everything around it that makes it move,
+    until the time is over or a signal comes.
     """
     async with asyncio.TaskGroup() as group:
         around = [
@@ -160,8 +160,8 @@ def _news(store: Store, last: int) -> list[tuple[journal.Entry, str]]:
 
 
 async def _end_after(seconds: float) -> None:
-    """End the daemon as an administrator would, so that the demonstration takes the same orderly
-    stop.
+    """End the daemon as an administrator would,
+    so that the demonstration takes the same orderly stop.
     """
     await asyncio.sleep(seconds)
     signal.raise_signal(signal.SIGTERM)

@@ -81,8 +81,8 @@ class MailServer:
         return queue
 
     def mailbox_of(self, address: str) -> str | None:
-        """The mailbox an address is delivered to, or None where nobody has it. The part after `+`
-        does not matter.
+        """The mailbox an address is delivered to, or None where nobody has it.
+        The part after `+` does not matter.
         """
         local, _, domain = address.lower().rpartition("@")
         plain = f"{local.partition('+')[0]}@{domain}"

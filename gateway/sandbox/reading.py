@@ -52,8 +52,8 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """The first VEVENT of a calendar object, and the object's METHOD and VTIMEZONEs as they
-    stand.
+    """The first VEVENT of a calendar object,
+    and the object's METHOD and VTIMEZONEs as they stand.
     """
 
     method: str
@@ -74,8 +74,8 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One of the Yes / Maybe / No links of a letter: a mail to `address` with exactly this
-    Subject.
+    """One of the Yes / Maybe / No links of a letter:
+    a mail to `address` with exactly this Subject.
     """
 
     address: str
@@ -84,8 +84,8 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """What a letter says to its reader. `reply_to`: where a plain reply goes. `links`: by `yes`,
-    `maybe`, `no`.
+    """What a letter says to its reader. `reply_to`: where a plain reply goes.
+    `links`: by `yes`, `maybe`, `no`.
     """
 
     message_id: str

@@ -21,16 +21,16 @@ SMTP_SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One answer: what is said, and how many seconds after the letter (or after the step
-    before).
+    """One answer: what is said, and how many seconds after the letter
+    (or after the step before).
     """
 
     word: Word
     comment: str = ""
     after: float = 1.0
     client: Client | None = None
-    """Another mail program than the usual one, for example the free words of a human before he
-    finds the link.
+    """Another mail program than the usual one, for example the free words
+    of a human before he finds the link.
     """
 
 
@@ -55,8 +55,8 @@ class Memory:
     answered: dict[str, int] = field(default_factory=dict)
 
     def steps(self, robot: Robot, event: reading.Event | None) -> tuple[Step, ...]:
-        """What this robot does about a letter. A cancellation or a letter without news is read and
-        not answered.
+        """What this robot does about a letter.
+        A cancellation or a letter without news is read and not answered.
         """
         if event is None or event.method != "REQUEST":
             return ()

@@ -205,8 +205,8 @@ def document(today: date, *, moved: bool = False, cancelled: bool = False) -> di
 
 
 def accounts() -> list[str]:
-    """Every mailbox of the demonstration's mail server: the gateway's, the owners', the robots'.
-    `GONE` has none.
+    """Every mailbox of the demonstration's mail server:
+    the gateway's, the owners', the robots'. `GONE` has none.
     """
     return [
         MAILBOX,

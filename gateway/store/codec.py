@@ -1,5 +1,5 @@
-"""Editions, remarks and moments as text: JSON with every fact by name; unknown names are an error,
-not ignored.
+"""Editions, remarks and moments as text: JSON with every fact by name;
+unknown names are an error, not ignored.
 """
 
 import json
@@ -102,8 +102,8 @@ def remarks(value: Remarks) -> str:
 
 
 def parse_remarks(text: str) -> Remarks:
-    """The inverse of `remarks`. Raises `StoreError` when the text was written by a newer
-    program.
+    """The inverse of `remarks`.
+    Raises `StoreError` when the text was written by a newer program.
     """
     said: dict[str, Any] = json.loads(text)
     if not said:

@@ -34,8 +34,8 @@ PARTICIPANT = ("follow_up", *INVITEE, "original_start")
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What became of the rows, by identity; `gone`: rows of the pruned parents that were not among
-    them.
+    """What became of the rows, by identity;
+    `gone`: rows of the pruned parents that were not among them.
     """
 
     created: frozenset[tuple[Any, ...]]
@@ -58,8 +58,8 @@ class Identified:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A participant row that exists, by its number. `invited`: it has an invitation, with a token
-    for life.
+    """A participant row that exists, by its number.
+    `invited`: it has an invitation, with a token for life.
     """
 
     id: int
@@ -178,8 +178,8 @@ def participants(connection: Connection, follow_ups: Collection[str]) -> dict[tu
 def addresses(
     connection: Connection, people: Collection[str], staff: Collection[str]
 ) -> Iterable[tuple[tuple[str, str], str]]:
-    """Every address of these persons and associates, as ("person" or "associate", key) →
-    address.
+    """Every address of these persons and associates,
+    as ("person" or "associate", key) → address.
     """
     theirs = sa.select(person_email.c.person.label("key"), person_email.c.address)
     ours = sa.select(associate.c.key, associate.c.email.label("address"))

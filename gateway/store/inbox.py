@@ -32,8 +32,8 @@ EFFECTIVE = (
     Outcome.DELAYED,
     Outcome.DELIVERED,
 )
-"""Outcomes after which the same message again is a duplicate. One that was held may come again and
-be judged again.
+"""Outcomes after which the same message again is a duplicate.
+One that was held may come again and be judged again.
 """
 
 
@@ -72,8 +72,8 @@ class Record:
 
 
 def record(connection: Connection, one: Record, at: datetime) -> int:
-    """Write the outcome of a message; one that failed before at the same place is replaced. Returns
-    its number.
+    """Write the outcome of a message; one that failed before at the same place is replaced.
+    Returns its number.
     """
     values = _values(one) | {"recorded_at": at}
     number = _number(connection, one.place)

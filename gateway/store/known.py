@@ -59,8 +59,8 @@ def learn(
     message: int | None,
     at: datetime,
 ) -> bool:
-    """Remember an address; False where it, or a harmless variant of it, is among those learned
-    already.
+    """Remember an address; False where it, or a harmless variant of it,
+    is among those learned already.
     """
     if (
         connection.execute(
@@ -105,8 +105,8 @@ def of_rows(connection: Connection, numbers: Collection[int]) -> dict[int, list[
 def rows_with(
     connection: Connection, follow_ups: Collection[str], plain: Sequence[str]
 ) -> set[int]:
-    """Participants of these follow-ups who have learned one of the addresses (in `address.plain`
-    form).
+    """Participants of these follow-ups who have learned one
+    of the addresses (in `address.plain` form).
     """
     wanted = sa.and_(participant.c.follow_up.in_(follow_ups), known_address.c.plain.in_(plain))
     return {row.id for row in connection.execute(sa.union(*_joined(wanted)))}

@@ -29,8 +29,8 @@ MAILBOX = "mailbox:"
 
 
 def identity() -> str:
-    """A name for this process that no other has: place (host, boot, process namespace), number, and
-    chance.
+    """A name for this process that no other has:
+    place (host, boot, process namespace), number, and chance.
     """
     return f"{_place()}:{os.getpid()}:{secrets.token_hex(4)}"
 
@@ -54,8 +54,8 @@ def take(connection: Connection, name: str, holder: str, now: datetime) -> int |
 
 
 def release(connection: Connection, name: str, holder: str) -> None:
-    """Give a lease up, where it is still one's own. It keeps its fencing number, which never goes
-    back.
+    """Give a lease up, where it is still one's own.
+    It keeps its fencing number, which never goes back.
     """
     connection.execute(
         sa.update(lease).where(lease.c.name == name, lease.c.holder == holder).values(holder=NOBODY)

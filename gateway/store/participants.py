@@ -1,5 +1,5 @@
-"""Participants as people name them, and people who become participants because an administrator
-says so.
+"""Participants as people name them, and people who become participants
+because an administrator says so.
 """
 
 from collections.abc import Sequence

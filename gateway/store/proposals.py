@@ -50,8 +50,8 @@ def put(
     message: int,
     at: datetime,
 ) -> int:
-    """Keep a proposal; it takes the place of the open one of the same row and date. Returns its
-    number.
+    """Keep a proposal; it takes the place of the open one of the same row and date.
+    Returns its number.
     """
     connection.execute(
         sa.update(proposal)
@@ -87,8 +87,8 @@ def get(connection: Connection, number: int) -> Proposal | None:
 
 
 def open(connection: Connection, follow_up: str | None = None) -> list[Proposal]:  # noqa: A001 - read as proposals.open
-    """Proposals of present participants that nobody has decided on, of one follow-up or of all,
-    oldest first.
+    """Proposals of present participants that nobody has decided on,
+    of one follow-up or of all, oldest first.
     """
     query = _query().where(_is_open(), ~participant.c.removed).order_by(proposal.c.id)
     if follow_up is not None:

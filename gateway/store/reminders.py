@@ -167,8 +167,8 @@ def heard(
 
 
 def lock(connection: Connection, key: str) -> None:
-    """Lock the invitations of a follow-up in the order of all, before some of them are written
-    to.
+    """Lock the invitations of a follow-up in the order of all,
+    before some of them are written to.
     """
     numbers = connection.execute(
         sa.select(invitation.c.id).where(invitation.c.follow_up == key)
@@ -193,8 +193,8 @@ def remind(connection: Connection, numbers: Iterable[int], sequence: int) -> Non
 
 
 def take_back(connection: Connection, letters: Sequence[int]) -> None:
-    """Those among these letters that are reminders will not leave: whoever should have had one was
-    not reminded.
+    """Those among these letters that are reminders will not leave:
+    whoever should have had one was not reminded.
     """
     reminder = outbox.c.remarks.contains(
         codec.remarks(Remarks(Occasion.REMINDER)).strip("{}"), autoescape=True

@@ -70,8 +70,8 @@ def waiting(
     outcome: Outcome | None = None,
     reason: str = "",
 ) -> list[Kept]:
-    """What waits, oldest first, without its bytes. `reason`: words that stand in it, in any
-    case.
+    """What waits, oldest first, without its bytes.
+    `reason`: words that stand in it, in any case.
     """
     query = sa.select(*COLUMNS).where(inbox.c.raw.is_not(None), inbox.c.outcome.is_not(None))
     if follow_up is not None:
@@ -85,8 +85,8 @@ def waiting(
 
 
 def get(connection: Connection, number: int, *, lock: bool = False) -> Kept | None:
-    """A message by its number, with its bytes. `lock`: until the transaction ends nobody else
-    decides on it.
+    """A message by its number, with its bytes.
+    `lock`: until the transaction ends nobody else decides on it.
     """
     query = sa.select(*COLUMNS, inbox.c.raw).where(inbox.c.id == number)
     row = connection.execute(query.with_for_update() if lock else query).one_or_none()

@@ -1,5 +1,5 @@
-"""Series that end and go on under another key: their rows for single dates, and the copy that
-carries on.
+"""Series that end and go on under another key:
+their rows for single dates, and the copy that carries on.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,8 +15,8 @@ from gateway.store import followups
 from gateway.store.schema import INVITEE, follow_up, follow_up_date, participant
 
 OWN = ("key", "uid", "sequence", "edition", "created_at", "answer_by")
-"""What no copy has from its original: its name, what the gateway knows of it, and by when that was
-to be answered.
+"""What no copy has from its original: its name, what the gateway knows of it,
+and by when that was to be answered.
 """
 INVITED = ("name", "email_invite")
 
@@ -50,8 +50,8 @@ def dates(connection: Connection, key: str, since: Moment) -> list[tuple[Moment,
 
 
 def single_dates(connection: Connection, key: str, since: Moment) -> dict[datetime, Moment]:
-    """The dates from then on that somebody is invited to alone: as they stand there → their
-    names.
+    """The dates from then on that somebody is invited to alone:
+    as they stand there → their names.
     """
     names = _since(connection, participant, key, since)
     there = connection.execute(

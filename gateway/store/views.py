@@ -54,8 +54,8 @@ class StatusRow:
 
 
 def status_rows(connection: Connection, key: str | None = None) -> list[StatusRow]:
-    """The participants of a follow-up, or of all, without removed ones. A follow-up that is not
-    there has none.
+    """The participants of a follow-up, or of all, without removed ones.
+    A follow-up that is not there has none.
     """
     members = [one for one in followups.members(connection, key) if not one.removed]
     cancelled, dates = _cancelled(connection, key), _dates(connection, key)

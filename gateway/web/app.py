@@ -223,8 +223,8 @@ def _problem(code: HTTPStatus, detail: str, headers: dict[str, str] | None = Non
 
 
 class Guard:
-    """Outermost, around faults and streams too: only loopback host names come in, and the security
-    headers go out.
+    """Outermost, around faults and streams too:
+    only loopback host names come in, and the security headers go out.
     """
 
     def __init__(self, app: Any) -> None:

@@ -45,8 +45,8 @@ class Feed:
         return self.streams >= MAX_STREAMS
 
     def look(self) -> None:
-        """Somebody in this process has just committed: look now instead of at the next turn. From
-        any thread.
+        """Somebody in this process has just committed:
+        look now instead of at the next turn. From any thread.
         """
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._look.set)

@@ -17,8 +17,8 @@ KEPT = timedelta(days=1)
 
 
 def shown(store: Store, mail: Mail, most: int) -> app.Shown:
-    """At most so many follow-ups, the next one first, and the journal number up to which they are
-    told.
+    """At most so many follow-ups, the next one first,
+    and the journal number up to which they are told.
     """
     with store.read() as connection:
         newest = journal.newest(connection)

@@ -106,8 +106,8 @@ def words(participant: Participant) -> str:
 
 
 def delivery(participant: Participant) -> str:
-    """What became of the latest letter, where that still matters: not once an answer shows that it
-    arrived.
+    """What became of the latest letter, where that still matters:
+    not once an answer shows that it arrived.
     """
     if participant.reply is not Reply.NEEDS_ACTION and participant.delivery in (
         Delivery.SENT,

@@ -71,8 +71,8 @@ async def test_letters_fit_every_screen(browser: Browser, width: int, scheme: st
 
 
 async def test_pictures_of_letters_to_look_at(tmp_path: Path) -> None:
-    """What `make screenshots` writes: each letter in each language, width and scheme, and a page
-    that shows them.
+    """What `make screenshots` writes: each letter in each language, width and scheme,
+    and a page that shows them.
     """
     name = "words-with_answer"
     pictures = {path.name: path.read_bytes() for path in await screenshots.take(tmp_path, name)}

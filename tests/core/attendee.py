@@ -38,8 +38,8 @@ class Shown:
 
 @dataclass
 class Entry:
-    """One component: the series, or one date of it. `event` None: cancelled, and remembered at
-    which SEQUENCE.
+    """One component: the series, or one date of it.
+    `event` None: cancelled, and remembered at which SEQUENCE.
     """
 
     key: Key
@@ -131,8 +131,8 @@ def utc(moment: Moment) -> Moment:
 
 
 def instant(moment: Moment) -> datetime:
-    """A day begins at midnight in UTC here: windows in tests are wide enough for that not to
-    matter.
+    """A day begins at midnight in UTC here:
+    windows in tests are wide enough for that not to matter.
     """
     return moment if isinstance(moment, datetime) else datetime.combine(moment, time(), UTC)
 
@@ -155,8 +155,8 @@ def _shown(event: icalendar.Event, name: Moment, *, own: bool = False) -> Shown:
 
 
 def _names(master: icalendar.Event, after: datetime, before: datetime) -> Iterator[Moment]:
-    """The names of the dates of a series between two instants, on the wall clock of its own
-    zone.
+    """The names of the dates of a series between two instants,
+    on the wall clock of its own zone.
     """
     start = master.decoded("DTSTART")
     if "RRULE" not in master and "RDATE" not in master:

@@ -57,8 +57,8 @@ class Held:
 
 @dataclass(slots=True)
 class Entry:
-    """What stands in an invitee's calendar. `edition` None: cancelled; the client remembers at
-    which SEQUENCE.
+    """What stands in an invitee's calendar. `edition` None: cancelled;
+    the client remembers at which SEQUENCE.
     """
 
     sequence: int
@@ -162,8 +162,8 @@ class World:
         )
 
     def plan(self) -> list[tuple[int, str, int]]:
-        """Plan and keep what follows, as the store does: (participant, method, SEQUENCE) of the new
-        letters.
+        """Plan and keep what follows, as the store does:
+        (participant, method, SEQUENCE) of the new letters.
         """
         made = self.look()
         for change in made.changes:
@@ -257,8 +257,8 @@ class World:
     # --- what invitees' clients do ---
 
     def _arrive(self, letter: Letter) -> None:
-        """RFC 5546 §2.1.5: a higher SEQUENCE wins, then the later DTSTAMP; anything else is old and
-        ignored.
+        """RFC 5546 §2.1.5: a higher SEQUENCE wins, then the later DTSTAMP;
+        anything else is old and ignored.
         """
         owed, entry = letter.owed, self.calendars.get(letter.participant)
         self.arrived.append((letter.participant, owed))

@@ -45,8 +45,8 @@ class Span(ctypes.Structure):
 
 @dataclass
 class Event:
-    """One VEVENT: its RECURRENCE-ID, start and end of its dates, and (URI, name, PARTSTAT) of its
-    participants.
+    """One VEVENT: its RECURRENCE-ID, start and end of its dates,
+    and (URI, name, PARTSTAT) of its participants.
     """
 
     name: datetime | None

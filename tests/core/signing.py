@@ -17,8 +17,8 @@ KINDS = ("rsa", "ed25519")
 
 @cache
 def pem(kind: str) -> str:
-    """A private key as openssl writes it: `rsa`, `ed25519`, `ec`, or `rsa` with a size, as in
-    `rsa1024`.
+    """A private key as openssl writes it:
+    `rsa`, `ed25519`, `ec`, or `rsa` with a size, as in `rsa1024`.
     """
     made = (
         ed25519.Ed25519PrivateKey.generate()
@@ -38,8 +38,8 @@ def signer(kind: str, domain: str = DOMAIN) -> dkim.Signer:
 
 
 def verifies(content: bytes, record: str, name: str = f"{SELECTOR}._domainkey.{DOMAIN}") -> bool:
-    """Whether dkimpy finds the signature good, where DNS has this TXT record under this name and
-    nothing else.
+    """Whether dkimpy finds the signature good, where DNS has this TXT record
+    under this name and nothing else.
     """
 
     def published(asked: bytes, timeout: int = 5) -> bytes | None:

@@ -1,5 +1,5 @@
-"""Letters to test with: every kind of follow-up, every change, in two languages and several pairs
-of zones.
+"""Letters to test with: every kind of follow-up, every change,
+in two languages and several pairs of zones.
 """
 
 import os

@@ -57,8 +57,8 @@ class Record:
         )
 
     def edition(self, known: Edition | None) -> Edition:
-        """Read as the store reads it, after dates that the series has no more have lost their
-        rows.
+        """Read as the store reads it, after dates that the series has no more
+        have lost their rows.
         """
         gone = (
             editions.lost(known, self._read(), editions.named_dates(known) | set(self.own))

@@ -1,5 +1,5 @@
-"""The command line's frame: exit codes, global options anywhere, a fast `--help`, and what reaches
-a terminal.
+"""The command line's frame: exit codes, global options anywhere, a fast `--help`,
+and what reaches a terminal.
 """
 
 import json
@@ -97,8 +97,8 @@ def test_the_store_is_made_verified_and_its_damage_found(tmp_path: Path) -> None
 
 
 def test_help_loads_nothing_heavy() -> None:
-    """`--help` within 0.6 s (quality.md §1) is a matter of what is imported; a clock would judge
-    the machine.
+    """`--help` within 0.6 s (quality.md §1) is a matter of what is imported;
+    a clock would judge the machine.
     """
     heavy = (
         "sqlalchemy",
@@ -159,8 +159,8 @@ def test_json_is_one_object_per_line(capsys: pytest.CaptureFixture[str]) -> None
 def test_the_daemon_stops_when_asked(
     only: list[str], number: signal.Signals, tmp_path: Path
 ) -> None:
-    """From the outside, with a store that does not exist yet: ready is said, the signal ends it
-    with 0.
+    """From the outside, with a store that does not exist yet:
+    ready is said, the signal ends it with 0.
     """
     settings = environment(
         GATEWAY_STORE__URL=f"sqlite:///{tmp_path}/store.db",

@@ -1,5 +1,5 @@
-"""Settings: what is read before what, what a wrong one says, and that the example and `config show`
-tell the truth.
+"""Settings: what is read before what, what a wrong one says,
+and that the example and `config show` tell the truth.
 """
 
 import json

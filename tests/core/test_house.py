@@ -1,5 +1,5 @@
-"""The rules of the house, for every file of the repository: what no single test of behaviour would
-notice.
+"""The rules of the house, for every file of the repository:
+what no single test of behaviour would notice.
 """
 
 import ast

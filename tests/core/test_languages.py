@@ -55,8 +55,8 @@ def test_the_languages_that_readers_may_have() -> None:
 
 @pytest.mark.parametrize("language", ALL)
 def test_plurals_are_those_of_the_language(language: str) -> None:
-    """The CLDR's plural rule decides which form a number takes; gettext's formula must agree with
-    it.
+    """The CLDR's plural rule decides which form a number takes;
+    gettext's formula must agree with it.
     """
     texts, rule = i18n.catalogue(language), Locale.parse(language).plural_form
     forms = {
@@ -241,8 +241,8 @@ def test_rules_in_words(language: str, expected: tuple[str, ...]) -> None:
 
 
 def sample(language: str) -> Iterator[Letter]:
-    """Every change, each to two kinds of follow-up in their turn and each pair of zones in its
-    turn.
+    """Every change, each to two kinds of follow-up in their turn and each pair
+    of zones in its turn.
     """
     kinds = list(specimens.KINDS)
     for number, change in enumerate(specimens.CHANGES):

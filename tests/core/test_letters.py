@@ -1,5 +1,5 @@
-"""Whole letters: what is in them, in which words, and that nothing in a record can break out of its
-place.
+"""Whole letters: what is in them, in which words,
+and that nothing in a record can break out of its place.
 """
 
 import email
@@ -88,8 +88,8 @@ def teller(one: Letter) -> wording.Teller:
 
 
 class Page(HTMLParser):
-    """What a mail client makes of the HTML: elements with their attributes, and the text between
-    them.
+    """What a mail client makes of the HTML:
+    elements with their attributes, and the text between them.
     """
 
     def __init__(self, html: str) -> None:
@@ -372,8 +372,8 @@ def test_rules_in_words(rule: str, norwegian: str, english: str) -> None:
 
 
 def test_the_last_day_of_a_series_is_one_of_the_owners_calendar() -> None:
-    """UNTIL is in UTC (RFC 5545 §3.3.10), and eight in the morning in Tokyo is the day before
-    there.
+    """UNTIL is in UTC (RFC 5545 §3.3.10),
+    and eight in the morning in Tokyo is the day before there.
     """
     first = datetime(2026, 11, 30, 23, tzinfo=UTC)
     weekly = replace(

@@ -1,5 +1,5 @@
-"""The tag at the end of a Subject: what we write is read back, what others write is not
-believed.
+"""The tag at the end of a Subject:
+what we write is read back, what others write is not believed.
 """
 
 from datetime import UTC, date, datetime

@@ -1,5 +1,5 @@
-"""The document of `load`: every mistake is named by its place, and times mean what contract.md §3
-says.
+"""The document of `load`: every mistake is named by its place,
+and times mean what contract.md §3 says.
 """
 
 from datetime import UTC, date, datetime, timedelta

@@ -1,5 +1,5 @@
-"""What a letter says is news, against what it says has changed: the two agree for whatever becomes
-of a follow-up.
+"""What a letter says is news, against what it says has changed:
+the two agree for whatever becomes of a follow-up.
 """
 
 from collections.abc import Iterator

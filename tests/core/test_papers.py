@@ -322,8 +322,8 @@ def calls(name: str) -> list[tuple[str, ast.Call]]:
 
 
 def test_every_step_of_explain_is_explained() -> None:
-    """And no step is explained that there is not. A step that is named like an outcome only says
-    that outcome.
+    """And no step is explained that there is not.
+    A step that is named like an outcome only says that outcome.
     """
     explained = {name for row in table("rules.md", "Names in `explain`") for name in quoted(row[0])}
     emitted = {

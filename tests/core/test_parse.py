@@ -136,8 +136,8 @@ def test_part_inside_a_returned_mail_is_marked() -> None:
     ],
 )
 def test_sender_addresses(value: str, addresses: list[str]) -> None:
-    """A display name never counts as an address (CVE-2023-27043), and what is ambiguous names
-    nobody.
+    """A display name never counts as an address (CVE-2023-27043),
+    and what is ambiguous names nobody.
     """
     assert [one.address for one in header.mailboxes(value)] == addresses
 
@@ -176,8 +176,8 @@ def test_charsets(data: bytes, charset: str, text: str) -> None:
 
 @given(st.binary(max_size=2_000))
 def test_any_bytes(raw: bytes) -> None:
-    """No exception but `Unreadable` leaves the parser, and nothing it gives can break a store or a
-    terminal.
+    """No exception but `Unreadable` leaves the parser,
+    and nothing it gives can break a store or a terminal.
     """
     try:
         message = parse.read(raw)

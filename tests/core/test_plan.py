@@ -1,5 +1,5 @@
-"""The table of itip.md §2 for single meetings, line by line; and that in the end everybody holds
-what he should.
+"""The table of itip.md §2 for single meetings, line by line;
+and that in the end everybody holds what he should.
 """
 
 from collections.abc import Callable
@@ -20,8 +20,8 @@ HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Line:
-    """A change to a meeting that 1 and 2 have accepted: the letters it owes, and the statuses
-    afterwards.
+    """A change to a meeting that 1 and 2 have accepted:
+    the letters it owes, and the statuses afterwards.
     """
 
     change: Callable[[World], None]

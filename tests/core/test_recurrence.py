@@ -1,5 +1,5 @@
-"""Dates of a series: by membership and by window, on the follow-up's own clock (domain.md §6,
-itip.md §7).
+"""Dates of a series: by membership and by window,
+on the follow-up's own clock (domain.md §6, itip.md §7).
 """
 
 from datetime import UTC, date, datetime, timedelta

@@ -253,8 +253,8 @@ PARTSTATS = st.sampled_from(["ACCEPTED", "DECLINED", "TENTATIVE"])
 def test_any_order_of_arrival_ends_the_same(
     given_answers: list[tuple[str, int | None, int | None, str, str]],
 ) -> None:
-    """Each answer has its own moment of arrival; the order in which they are read must not
-    matter.
+    """Each answer has its own moment of arrival;
+    the order in which they are read must not matter.
     """
     edition = replace(SERIES, sequence=4, significant=2)
     answers = [
@@ -397,8 +397,8 @@ def test_not_over_yet(who: facts.Row) -> None:
 
 
 def test_over_is_decided_by_arrival() -> None:
-    """A day's outage turns no answer away: the mail reached the mailbox before the meeting
-    ended.
+    """A day's outage turns no answer away:
+    the mail reached the mailbox before the meeting ended.
     """
     assert (
         decided(row(), answer(), replace(ABOUT, arrived=START + HOUR - MINUTE)).outcome
@@ -508,8 +508,8 @@ def test_lost_recurrence_id(
 def test_lost_recurrence_id_and_the_clock_of_utc_under_another_zone(
     start: str, outcome: Outcome, instance: datetime | None
 ) -> None:
-    """Horde: DTSTART;TZID=Europe/Oslo with the hours of UTC. Read as it is written, it would fit
-    nothing.
+    """Horde: DTSTART;TZID=Europe/Oslo with the hours of UTC.
+    Read as it is written, it would fit nothing.
     """
     own = replace(SERIES, dates=(DateChange(START + WEEK, START + WEEK + HOUR),))
     component = replace(answer(), dtstart=read.moment(start, "Europe/Oslo"))

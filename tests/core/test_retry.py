@@ -1,5 +1,5 @@
-"""The delivery policy: every combination of step and answer has one verdict, and waits stay within
-their bounds.
+"""The delivery policy: every combination of step and answer has one verdict,
+and waits stay within their bounds.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -124,8 +124,8 @@ def test_nothing_but_a_2xx_to_the_final_dot_is_sent(receipt: Receipt) -> None:
 
 @given(receipts)
 def test_final_only_what_is_permanent(receipt: Receipt) -> None:
-    """A letter is given up, or an account stopped, only for a 5xx or for a permanent finding of our
-    own.
+    """A letter is given up, or an account stopped,
+    only for a 5xx or for a permanent finding of our own.
     """
     if retry.judge(receipt) in (Verdict.REFUSED, Verdict.ACCOUNT):
         assert receipt.code is None or receipt.code >= 500

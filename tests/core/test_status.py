@@ -1,5 +1,5 @@
-"""The transition table of domain.md §4, cell by cell, and what holds for every row whatever happens
-to it.
+"""The transition table of domain.md §4, cell by cell,
+and what holds for every row whatever happens to it.
 """
 
 from collections.abc import Callable
@@ -261,8 +261,8 @@ def test_the_last_answer_counts_and_saying_it_twice_changes_nothing(
 def test_answers_that_are_taken_by_their_own_order_end_the_same_however_they_arrive(
     answers: list[tuple[Reply, bool]],
 ) -> None:
-    """The order of itip.md §5: each answer has a key; one that is older than the last applied
-    changes nothing.
+    """The order of itip.md §5: each answer has a key;
+    one that is older than the last applied changes nothing.
     """
     numbered = list(enumerate(answers))
     ends = set()

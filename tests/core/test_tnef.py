@@ -118,8 +118,8 @@ def global_id(uid: str = UID, day: bytes = bytes(4)) -> bytes:
 def response(
     kind: str = "Pos", *more: Property, day: bytes = bytes(4), who: str = "ola@ext.example"
 ) -> bytes:
-    """A meeting response as Exchange writes it; of a property that is there twice the first
-    counts.
+    """A meeting response as Exchange writes it;
+    of a property that is there twice the first counts.
     """
     return winmail(
         *more,

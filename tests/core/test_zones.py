@@ -1,5 +1,5 @@
-"""VTIMEZONEs against zoneinfo: a plain reading of RFC 5545 §3.6.5 must give the same offset at
-every instant.
+"""VTIMEZONEs against zoneinfo: a plain reading of RFC 5545 §3.6.5 must give the same
+offset at every instant.
 """
 
 import zoneinfo

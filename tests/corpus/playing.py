@@ -53,8 +53,8 @@ def cases() -> Iterator[Case]:
 
 
 def play(case: Case, policy: Policy | None = None) -> interpret.Meaning:
-    """What the gateway makes of the mail. A message that cannot be parsed is malformed, as in the
-    daemon.
+    """What the gateway makes of the mail.
+    A message that cannot be parsed is malformed, as in the daemon.
     """
     ours = classify.Ours((case.mailbox,))
     policy = policy or Policy(require_authentication=False)

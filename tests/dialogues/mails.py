@@ -395,8 +395,8 @@ def _utc(when: datetime) -> str:
 
 
 def _moment(when: Moment, form: str) -> str:
-    """Parameters and value of a date property in one of the forms that clients write (RFC 5545
-    §3.3.5).
+    """Parameters and value of a date property in one of the forms
+    that clients write (RFC 5545 §3.3.5).
     """
     if not isinstance(when, datetime):
         return f";VALUE=DATE:{when:%Y%m%d}"

@@ -404,8 +404,8 @@ def _participants(stage: Stage, line: Line, found: re.Match[str]) -> None:
 
 
 def _proposal(stage: Stage, line: Line, found: re.Match[str]) -> None:
-    """What the owner can decide on: the open proposals of the store, which the last mail has told
-    of too.
+    """What the owner can decide on:
+    the open proposals of the store, which the last mail has told of too.
     """
     row = _row(stage, line, found)
     seen = [

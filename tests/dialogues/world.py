@@ -73,8 +73,8 @@ class World:
             load.load(connection, document, self.settings, self.now)
 
     def reread(self, key: str) -> None:
-        """What the CRM sees when it looks at its record again: times that the gateway has
-        written.
+        """What the CRM sees when it looks at its record again:
+        times that the gateway has written.
         """
         with self.store.read() as connection:
             row = connection.execute(

@@ -48,8 +48,8 @@ class Meeting:
 
 @dataclass
 class Verdict:
-    """`problems`: a sentence each, none when all is well. `numbers`: what was counted, for the
-    table.
+    """`problems`: a sentence each, none when all is well.
+    `numbers`: what was counted, for the table.
     """
 
     problems: list[str] = field(default_factory=list)
@@ -114,8 +114,8 @@ def _letters(
     found: Sequence[bytes],
     verdict: Verdict,
 ) -> None:
-    """An invitee got each letter with one wording, none needlessly, and the last one says how
-    things stand.
+    """An invitee got each letter with one wording, none needlessly,
+    and the last one says how things stand.
     """
     bodies = defaultdict[str, set[bytes]](set)
     read = dict[str, invitees.Invitation]()
@@ -198,8 +198,8 @@ def _messages(
     given: Sequence[invitees.Given],
     verdict: Verdict,
 ) -> dict[int, list[sqlite3.Row]]:
-    """Every message has exactly one outcome and lies in the folder for it. Returns answer → rows of
-    the inbox.
+    """Every message has exactly one outcome and lies in the folder for it.
+    Returns answer → rows of the inbox.
     """
     rows = connection.execute("SELECT * FROM inbox").fetchall()
     for row in rows:
@@ -241,8 +241,8 @@ def _applications(
     given: Sequence[invitees.Given],
     verdict: Verdict,
 ) -> None:
-    """Each answer had its effect once: one application, at most one change of status, the copies
-    are duplicates.
+    """Each answer had its effect once: one application, at most one change of status,
+    the copies are duplicates.
     """
     journal = defaultdict[int, list[Any]](list)
     for entry in connection.execute("SELECT * FROM journal WHERE message IS NOT NULL ORDER BY id"):
@@ -288,8 +288,8 @@ def _standings(
     given: Sequence[invitees.Given],
     verdict: Verdict,
 ) -> None:
-    """Everybody's row shows his last word on the last invitation, or that there is nothing to say
-    any more.
+    """Everybody's row shows his last word on the last invitation,
+    or that there is nothing to say any more.
     """
     last = dict[str, invitees.Given]()
     for one in given:
@@ -361,8 +361,8 @@ def _history(connection: sqlite3.Connection, verdict: Verdict) -> None:
 
 
 def without_trace(raw: bytes) -> bytes:
-    """A message as its sender wrote it, without what servers put on top; line ends as LF, as they
-    are stored.
+    """A message as its sender wrote it, without what servers put on top;
+    line ends as LF, as they are stored.
     """
     lines = raw.replace(b"\r\n", b"\n").split(b"\n")
     first = 0

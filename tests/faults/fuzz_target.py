@@ -159,8 +159,8 @@ class Finding(Exception):
 
 
 def judge(data: bytes) -> Outcome | None:
-    """Everything that is done with an input; its outcome. Raises whatever got past the door, or
-    `Finding`.
+    """Everything that is done with an input; its outcome.
+    Raises whatever got past the door, or `Finding`.
     """
     began, size = time.process_time(), memory()
     try:
@@ -204,8 +204,8 @@ def mail(data: bytes) -> bytes:
 
 
 def meaning(raw: bytes) -> Outcome:
-    """From the bytes to the outcome and its effect on the standings, as `inbound.process` does
-    it.
+    """From the bytes to the outcome and its effect on the standings,
+    as `inbound.process` does it.
     """
     message = parse.read(raw)
     finding = classify.classify(message, OURS, ARRIVED.date())
@@ -258,8 +258,8 @@ def known(asked: facts.Keys, kind: int) -> facts.Found:
 
 
 def carried_out(made: interpret.Meaning) -> Outcome:
-    """What the store would be told: every effect applies, every moment can be written and read
-    again.
+    """What the store would be told:
+    every effect applies, every moment can be written and read again.
     """
     for one in made.answers:
         decision = one.decision
@@ -284,8 +284,8 @@ def memory() -> int:
 
 
 def seeds() -> Iterator[tuple[str, bytes]]:
-    """Inputs to begin with: our own corpus, and those under GATEWAY_CORPUS where it is set. Name
-    and input.
+    """Inputs to begin with: our own corpus, and those under GATEWAY_CORPUS where it
+    is set. Name and input.
     """
     folders = [
         Path(__file__).parents[1] / "corpus",

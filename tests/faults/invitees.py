@@ -27,8 +27,8 @@ from tests.rig import dovecot, postfix
 REPLIES = ("ACCEPTED", "DECLINED", "TENTATIVE")
 LOOK_SECONDS = 0.05
 MARK = re.compile(r"\(answer (\d+)\)$")
-"""The end of the Subject, which tells the checker which answer a message is, in a mailbox and in
-the store.
+"""The end of the Subject, which tells the checker which answer a message is,
+in a mailbox and in the store.
 """
 
 

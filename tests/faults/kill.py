@@ -150,8 +150,8 @@ class Site:
             )
 
     def write(self, groups: Sequence[int], changes: int, chance: random.Random) -> None:
-        """What the CRM does in a while: follow-ups with so many participants, and so many
-        changes.
+        """What the CRM does in a while:
+        follow-ups with so many participants, and so many changes.
         """
         for guests in groups:
             self.invite(guests)
@@ -177,8 +177,8 @@ class Site:
         return sum(letters.values()), sum(messages.values()) - messages.get("unfinished", 0)
 
     def wait_a_little(self, wanted: Callable[[], bool]) -> None:
-        """For work that may not come: perhaps nobody has anything to send or to answer at
-        present.
+        """For work that may not come:
+        perhaps nobody has anything to send or to answer at present.
         """
         deadline = time.monotonic() + LITTLE_SECONDS
         while not wanted() and time.monotonic() < deadline and self.gateway.lives(0.003):

@@ -64,8 +64,8 @@ def test_killed_again_and_again_it_loses_nothing_and_repeats_nothing(
 def test_a_copy_made_at_any_moment_is_sound_and_knows_what_was_moved_away(
     site: kill.Site, seed: int
 ) -> None:
-    """As a power cut would leave it: the process is halted, the file and its -wal are copied, the
-    process goes on.
+    """As a power cut would leave it: the process is halted, the file and its -wal are copied,
+    the process goes on.
     """
     chance = random.Random(seed)
     site.crowd.start()

@@ -45,8 +45,8 @@ def need(program: str, debian_package: str) -> str:
 
 
 def unavailable(what: str, remedy: str) -> NoReturn:
-    """End the running test because `what` is not to be had here: failed in CI, skipped
-    elsewhere.
+    """End the running test because `what` is not to be had here:
+    failed in CI, skipped elsewhere.
     """
     missing[what] = remedy
     reason = f"NOT TESTED AGAINST THE REAL THING: {what} is missing here; {remedy}"

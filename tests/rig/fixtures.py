@@ -34,8 +34,8 @@ def postgres_url(postgres: postgres_server.Cluster) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def dovecot() -> Iterator[dovecot_server.Server]:
-    """A Dovecot for the whole run; a test that stops it must start it again, or better start its
-    own.
+    """A Dovecot for the whole run;
+    a test that stops it must start it again, or better start its own.
     """
     with dovecot_server.running() as server:
         yield server

@@ -1,5 +1,5 @@
-"""Mail::DKIM as the judge of signatures, with a zone file of the test's own in the place of DNS.
-RSA only.
+"""Mail::DKIM as the judge of signatures, with a zone file of the test's own
+in the place of DNS. RSA only.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""SpamAssassin, offline, as a judge of whole mails: what its rules make of them, with nothing asked
-of the network.
+"""SpamAssassin, offline, as a judge of whole mails:
+what its rules make of them, with nothing asked of the network.
 """
 
 from __future__ import annotations

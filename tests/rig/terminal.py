@@ -82,8 +82,8 @@ class Screen:
 
 
 class Terminal:
-    """A running program. `what` names it in errors, all of which are process.StartError and quote
-    the screen.
+    """A running program. `what` names it in errors,
+    all of which are process.StartError and quote the screen.
     """
 
     def __init__(self, what: str, program: subprocess.Popen[bytes], master: int) -> None:
@@ -94,8 +94,8 @@ class Terminal:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def wait(self, pattern: str, *, failing: str = r"(?!)", seconds: float = 60.0) -> None:
-        """Return when the screen shows `pattern`. Raises at once when it shows `failing` or the
-        program ends.
+        """Return when the screen shows `pattern`.
+        Raises at once when it shows `failing` or the program ends.
         """
         deadline = time.monotonic() + seconds
         while not re.search(pattern, str(self.screen)):
@@ -140,8 +140,8 @@ class Terminal:
 def running(
     command: Sequence[str], *, what: str, env: Mapping[str, str], cwd: Path
 ) -> Iterator[Terminal]:
-    """Start a program in a terminal; it is ended with whatever it started when the block is
-    left.
+    """Start a program in a terminal;
+    it is ended with whatever it started when the block is left.
     """
     master, slave = os.openpty()
     try:

@@ -31,8 +31,8 @@ MEETING = Edition(
 
 @contextmanager
 def explained(store: Store, *parts: str) -> Iterator[list[str]]:
-    """How SQLite goes about the statements that contain one of these texts: the steps of its query
-    plans.
+    """How SQLite goes about the statements that contain one of these texts:
+    the steps of its query plans.
     """
     told = list[str]()
 

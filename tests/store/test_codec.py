@@ -92,8 +92,8 @@ def test_a_moment_survives_its_text(moment: datetime | date) -> None:
 
 
 def test_a_stored_moment_is_read_without_fractions_as_a_column_is() -> None:
-    """Else what was frozen with them would differ from what is read now, and everybody be asked
-    again.
+    """Else what was frozen with them would differ from what is read now,
+    and everybody be asked again.
     """
     assert codec.parse_moment("2026-12-01T08:00:12.345000Z") == datetime(
         2026, 12, 1, 8, 0, 12, tzinfo=UTC

@@ -1,5 +1,5 @@
-"""Moments in the columns that others write: a day in any zone's midnight, fractions of a second, on
-both databases.
+"""Moments in the columns that others write: a day in any zone's midnight, fractions of a second,
+on both databases.
 """
 
 from datetime import UTC, date, datetime, timedelta
@@ -71,8 +71,8 @@ def test_an_end_that_is_no_midnight_includes_its_day(
 
 
 def written(store: Store, zone: str, *statements: str) -> None:
-    """By a program whose session has a zone of its own, on PostgreSQL; on SQLite the text is what
-    it makes of it.
+    """By a program whose session has a zone of its own, on PostgreSQL;
+    on SQLite the text is what it makes of it.
     """
     rows.run(store, *([] if store.is_sqlite else [f"SET LOCAL TIME ZONE '{zone}'"]), *statements)
 

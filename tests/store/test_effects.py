@@ -106,8 +106,8 @@ class Office:
         return self
 
     def post(self, refuse: str = "") -> list[Queued]:
-        """Plan, claim, render and check everything that is due; the server takes it all but letters
-        to `refuse`.
+        """Plan, claim, render and check everything that is due;
+        the server takes it all but letters to `refuse`.
         """
         planning.plan_due(self.store, self.settings, self.clock, everything=True)
         with self.store.write() as connection:
@@ -263,8 +263,8 @@ BRINGS: dict[str, Callable[[Office], process.Result]] = {
 @pytest.mark.parametrize("what", BRINGS)
 @pytest.mark.parametrize("way", ["", "Received: from elsewhere by mail.crm.example\r\n"])
 def test_the_same_message_again_has_no_second_effect(store: Store, what: str, way: str) -> None:
-    """The very same bytes, and the same Message-ID by another way; two hours later, so that no
-    limit hides it.
+    """The very same bytes, and the same Message-ID by another way;
+    two hours later, so that no limit hides it.
     """
     office = Office(store, party_crasher="add").begin()
     first = BRINGS[what](office)
@@ -278,8 +278,8 @@ def test_the_same_message_again_has_no_second_effect(store: Store, what: str, wa
 
 
 def crowded(*, message_id: str = "crowd@far.example", uids: int = 1, senders: int = 1) -> bytes:
-    """A mail of a stranger that names many things, in calendar objects of which each keeps to its
-    bounds.
+    """A mail of a stranger that names many things,
+    in calendar objects of which each keeps to its bounds.
     """
     names = [UID, *(f"u{number}" for number in range(1, uids))]
     parts = [
@@ -386,8 +386,8 @@ def test_a_refusal_of_a_proposal_that_was_given_up_takes_nothing_from_him(office
 def test_who_holds_an_invitation_gets_its_cancel_though_an_update_was_given_up(
     office: Office,
 ) -> None:
-    """His server was away for three days; that is no refusal, and the old time still stands in his
-    calendar (P14).
+    """His server was away for three days; that is no refusal,
+    and the old time still stands in his calendar (P14).
     """
     with office.store.write() as connection:
         connection.exec_driver_sql("UPDATE follow_up SET location = 'Elsewhere'")

@@ -1,5 +1,5 @@
-"""Every message has one outcome, written with its effect and the cursor; nothing is lost between
-two starts.
+"""Every message has one outcome, written with its effect and the cursor;
+nothing is lost between two starts.
 """
 
 from dataclasses import replace

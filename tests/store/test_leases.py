@@ -1,5 +1,5 @@
-"""A lease belongs to one gateway; its fencing number tells a new holder from an old one that wakes
-up late.
+"""A lease belongs to one gateway; its fencing number tells a new holder from an old one
+that wakes up late.
 """
 
 import os

@@ -1,5 +1,5 @@
-"""The store is made and brought up to date in one step, and `check` finds what was done to it
-behind our back.
+"""The store is made and brought up to date in one step,
+and `check` finds what was done to it behind our back.
 """
 
 from concurrent.futures import ThreadPoolExecutor

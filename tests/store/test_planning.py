@@ -173,8 +173,8 @@ def test_editors_planners_and_senders_at_once(store: Store) -> None:
 
 @pytest.mark.real
 def test_a_follow_up_that_somebody_decides_on_is_planned_afterwards(postgres_url: str) -> None:
-    """On PostgreSQL an answer that is being written must not be overtaken by a move that has not
-    seen it.
+    """On PostgreSQL an answer that is being written must not be overtaken by a move
+    that has not seen it.
     """
     with closing(Store(postgres_url)) as store:
         migrate.upgrade(store)
@@ -338,8 +338,8 @@ def test_a_row_that_goes_to_another_follow_up_and_comes_back_begins_anew_each_ti
 
 
 def test_a_title_that_is_no_text_keeps_nobody_else_waiting(tmp_path: Path) -> None:
-    """SQLite takes any bytes for a text, and fails whoever reads them with the class of error that
-    a lock has, too.
+    """SQLite takes any bytes for a text, and fails whoever reads them with the class of error
+    that a lock has, too.
     """
     with closing(Store(f"sqlite:///{tmp_path}/store.db")) as store:
         migrate.upgrade(store)

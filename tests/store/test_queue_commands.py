@@ -28,8 +28,8 @@ DOCUMENT = {
 
 @pytest.fixture(scope="module")
 def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder to copy. Two letters to each of two domains are owed, the first two to
-    ext.example.
+    """A folder to copy. Two letters to each of two domains are owed,
+    the first two to ext.example.
     """
     made = Administrator(tmp_path_factory.mktemp("begun"))
     assert made.run("load", made.file(DOCUMENT)).returncode == 0

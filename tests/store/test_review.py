@@ -468,8 +468,8 @@ def test_whoever_is_invited_later_speaks_for_himself(site: Site) -> None:
 
 
 def test_learning_what_proves_nothing_yet_leaves_the_message_waiting(site: Site) -> None:
-    """Without a token a known address is not enough; the address stays learned and the reason says
-    what is missing.
+    """Without a token a known address is not enough;
+    the address stays learned and the reason says what is missing.
     """
     site.receive(answer("ola@home.example", "invites@crm.example", attendee="ola@ext.example"))
     settled = review.learn_from(site.desk, 1)
@@ -739,8 +739,8 @@ def test_of_two_parts_that_wait_one_is_settled_and_the_other_waits_on(site: Site
 
 
 def test_a_mail_about_two_follow_ups_has_its_effect_once_on_each(site: Site) -> None:
-    """The same mail by another way, without a DTSTAMP by which it could be told from a newer
-    answer.
+    """The same mail by another way, without a DTSTAMP by which it could be told
+    from a newer answer.
     """
     mail = re.sub(rb"DTSTAMP:\w+\r\n", b"", both(more=VOUCHED))
     assert site.receive(mail) is Outcome.APPLIED

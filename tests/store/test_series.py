@@ -588,8 +588,8 @@ def test_what_cannot_go_on(store: Store) -> None:
 
 
 def test_one_date_only(store: Store) -> None:
-    """Two dates of the same person are two rows, and what happens to the series is none of
-    theirs.
+    """Two dates of the same person are two rows,
+    and what happens to the series is none of theirs.
     """
     per = [
         {

@@ -1,5 +1,5 @@
-"""Access tokens from a real authorisation server, and signing in with them to servers that accept
-and refuse them.
+"""Access tokens from a real authorisation server, and signing in with them to servers
+that accept and refuse them.
 """
 
 import asyncio
@@ -347,8 +347,8 @@ async def test_a_mailbox_is_opened_with_a_token(tokened: tuple[str, ...]) -> Non
 async def test_a_refused_token_is_answered_and_replaced_without_waiting_for_a_timeout(
     tokened: tuple[str, ...],
 ) -> None:
-    """The server puts its reason into a challenge and says NO only after our empty response to
-    it.
+    """The server puts its reason into a challenge and says NO only after our
+    empty response to it.
     """
     async with AuthServer().serving() as server, imap_peer.running() as peer:
         peer.capabilities, peer.tokens = tokened, {"access-2"}

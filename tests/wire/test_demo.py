@@ -1,5 +1,5 @@
-"""`make demo`: the seed hangs together, and the demonstration does what it promises without a
-terminal.
+"""`make demo`: the seed hangs together, and the demonstration does
+what it promises without a terminal.
 """
 
 import os

@@ -96,8 +96,8 @@ def events(message: EmailMessage) -> list[str]:
 
 
 def only_the_date(letter: EmailMessage) -> bytes:
-    """The same invitation without the series: what somebody holds who was asked about this date
-    alone.
+    """The same invitation without the series:
+    what somebody holds who was asked about this date alone.
     """
     calendar = mailbox.calendar_of(letter).replace(events(letter)[0], "")
     made = EmailMessage()
@@ -218,8 +218,8 @@ def test_one_date_and_no_series(
     new_invitee: NewInvitee,
     tmp_path: Path,
 ) -> None:
-    """Gnus keeps the RECURRENCE-ID of the only date it was sent, Horde loses it: both answers are
-    about that date.
+    """Gnus keeps the RECURRENCE-ID of the only date it was sent, Horde loses it:
+    both answers are about that date.
     """
     clients = [
         (new_invitee("kari", "Kari Nordmann", "ext.example"), gnus, "accept"),

@@ -158,8 +158,8 @@ def people(one: Letter) -> set[tuple[str, str, str]]:
 
 
 def put_together(series: Iterable[tuple[int, int]], own: dict[int, tuple[int, int]]) -> Dates:
-    """What a calendar shows of a series and its single dates: those stand in place of the dates
-    that they name.
+    """What a calendar shows of a series and its single dates:
+    those stand in place of the dates that they name.
     """
     return sorted([one for one in series if one[0] not in own] + list(own.values()))
 

@@ -902,8 +902,8 @@ async def test_without_tls_nothing_leaves_in_clear(
 async def test_what_was_offered_before_tls_does_not_count(
     authority: trustme.CA, ca_file: Path
 ) -> None:
-    """An attacker may add or remove offers in clear; only those inside TLS are believed (RFC 3207
-    §4.2).
+    """An attacker may add or remove offers in clear;
+    only those inside TLS are believed (RFC 3207 §4.2).
     """
     peer = Peer(
         {"ehlo": Say(b"250-peer.example\r\n250-STARTTLS\r\n250-SIZE 1\r\n250 AUTH CRAM-MD5\r\n")},

@@ -31,8 +31,8 @@ from tests.wire.smtp_peer import Action, Drop, Hang, Letter, Peer, Say, Wait
 
 DEADLINE_SECONDS = 60.0
 QUICK, PATIENT = 0.3, 60.0
-"""Seconds to wait for an answer where none will come, and where a test must not depend on the
-wait's end.
+"""Seconds to wait for an answer where none will come,
+and where a test must not depend on the wait's end.
 """
 BAD, GOOD = "bad.example", "good.example"
 
@@ -119,8 +119,8 @@ def states(store: Store) -> dict[str, LetterState]:
 async def working(
     store: Store, effective: Settings, *names: str
 ) -> AsyncIterator[list[asyncio.Event]]:
-    """Senders of these accounts at work, cut off at the end. Gives the events that tell them of new
-    letters.
+    """Senders of these accounts at work, cut off at the end.
+    Gives the events that tell them of new letters.
     """
     with store.write() as connection:
         secret = meta.site_secret(connection)
@@ -164,8 +164,8 @@ def recipient(letter: Letter) -> str:
 
 
 def judge(peer: Peer, seen: Mapping[str, LetterState], refusable: str = "") -> None:
-    """Nothing lost, nothing twice with different content, nothing called sent that was not
-    taken.
+    """Nothing lost, nothing twice with different content,
+    nothing called sent that was not taken.
     """
     taken, offered = defaultdict[str, list[bytes]](list), defaultdict[str, set[bytes]](set)
     for letter in peer.letters:
