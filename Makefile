@@ -1,7 +1,7 @@
 # Everything happens in .venv, from the exact versions in requirements.lock.
 PYTHON ?= python3
 UV ?= uv
-VENV := .venv
+VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
@@ -14,7 +14,10 @@ export PYTHONDONTWRITEBYTECODE :=
 # Much of the time goes into waiting for servers and clients, so more processes than there are cores; fewer more where servers run beside them.
 PARALLEL = --dist worksteal -n $(shell expr $$(nproc) + $(1))
 
-.PHONY: demo install test test-fast test-thunderbird screenshots lint lock config clean
+# Where `make test-wheel` installs what it has built.
+EMPTY := var/wheel
+
+.PHONY: demo install test test-fast test-wheel test-thunderbird screenshots lint lock config clean
 
 # The main job, with nothing else installed. DEMO_SECONDS=20 ends by itself and tells whether it worked.
 demo: $(INSTALLED)
@@ -30,6 +33,16 @@ test: $(INSTALLED)
 # What needs nothing but Python.
 test-fast: $(INSTALLED)
 	$(BIN)/pytest $(call PARALLEL,2) -m "not real and not browser and not thunderbird"
+
+# What a user installs: the wheel, in an environment that has nothing else, at the locked versions.
+test-wheel: $(INSTALLED)
+	rm -rf $(EMPTY)
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir $(EMPTY) .
+	sed -n 's/^\([^ #][^\]*==[^\]*\)\\*$$/\1/p' requirements.lock > $(EMPTY)/constraints.txt
+	$(PYTHON) -m venv $(EMPTY)/venv
+	$(EMPTY)/venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(EMPTY)/constraints.txt \
+		"invite-gateway[demo] @ file://$$(echo $(abspath $(EMPTY))/*.whl)"
+	cd $(EMPTY) && DEMO_SECONDS=20 venv/bin/invite-gateway demo
 
 # Thunderbird answers invitations too (325 MB: apt-get install --no-install-recommends thunderbird).
 test-thunderbird: $(INSTALLED)

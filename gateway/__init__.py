@@ -2,4 +2,6 @@
 back into it.
 """
 
+from gateway import zonedata as zonedata  # before anything asks for a time zone
+
 __version__ = "0.1.0"

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from gateway import __version__
+from gateway import __version__, zonedata
 from gateway.cli import (
     config,
     context,
@@ -65,7 +65,7 @@ app.command()(journal.journal)
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"invite-gateway {__version__}")
+        print(f"invite-gateway {__version__} (time zones: {zonedata.CHOSEN})")
         raise typer.Exit
 
 

@@ -12,7 +12,7 @@ from functools import partial
 
 import structlog
 
-from gateway import __version__, accounts, health
+from gateway import __version__, accounts, health, zonedata
 from gateway.actions import planning, reminders
 from gateway.daemon import jobs, supervise
 from gateway.daemon.health import Monitor
@@ -59,7 +59,12 @@ async def serve(process: Process, only: Collection[str]) -> None:
     ]
     monitor.well = supervise.running(roles)
     roles.append(supervise.Role("health", monitor.run))
-    log.info("starting", version=__version__, roles=[role.name for role in roles])
+    log.info(
+        "starting",
+        version=__version__,
+        time_zones=str(zonedata.CHOSEN),
+        roles=[role.name for role in roles],
+    )
     with supervise.signals(stop, hurry):
         await supervise.supervise(
             roles, stop, hurry=hurry, board=process.board, status=monitor.status
