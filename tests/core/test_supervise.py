@@ -13,7 +13,7 @@ from gateway.daemon import supervise
 from gateway.daemon.supervise import Restart, Role
 from gateway.errors import ConfigurationError
 
-DEADLINE = 10.0
+DEADLINE = 60.0
 AT_ONCE = Restart(first=0.0, longest=0.0)
 
 

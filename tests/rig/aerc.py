@@ -98,7 +98,7 @@ def answer(invitee: mailbox.Mailbox, via: postfix.Server, action: str) -> None:
             screen.wait(r"Send this email\?", failing=_COMPLAINT)
             screen.press("y")
             # Of a server that refuses the answer, aerc 0.14 says nothing and waits for ever.
-            screen.wait(r"Message sent\.", failing=_COMPLAINT, seconds=30)
+            screen.wait(r"Message sent\.", failing=_COMPLAINT, seconds=60)
             screen.press(":quit\r")
             if (code := screen.ended()) != 0:
                 raise process.StartError(f"aerc ({action}): exit code {code}")

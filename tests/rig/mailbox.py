@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
 
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 60.0
 """How long to wait for mail before giving up; delivery takes a second at most on an idle machine.
 """
 

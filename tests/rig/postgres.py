@@ -21,7 +21,7 @@ from psycopg import sql
 from tests import rig
 from tests.rig import process
 
-BACKENDS_LEAVE_SECONDS = 10.0
+BACKENDS_LEAVE_SECONDS = 60.0
 _OWNER = "gateway"
 _PASSWORD = "in-the-rig"
 _SETTINGS = {
@@ -110,7 +110,7 @@ class Cluster:
     def _ready(self) -> bool:
         # Listening is not enough: during recovery the server listens and refuses.
         try:
-            psycopg.connect(self.url(), connect_timeout=2).close()
+            psycopg.connect(self.url(), connect_timeout=10).close()
         except psycopg.OperationalError:
             return False
         return True

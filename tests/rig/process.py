@@ -23,7 +23,7 @@ from pathlib import Path
 
 from tests import rig
 
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 """How long a server may take to start; a loaded machine needs ten times what an idle one needs."""
 
 # Below Linux's ephemeral range (32768 and up): no outgoing connection takes a port between picking
@@ -189,7 +189,7 @@ class Daemon:
                     f"{self.name} was not ready within {seconds:g} s\n{self.log_tail()}"
                 )
 
-    def stop(self, seconds: float = 15.0) -> None:
+    def stop(self, seconds: float = 60.0) -> None:
         """End the server in order, or with SIGKILL to its whole process group if that takes longer
         than `seconds`.
         """
@@ -211,7 +211,7 @@ class Daemon:
         if process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            process.wait(timeout=15)
+            process.wait(timeout=60)
 
     def log_tail(self) -> str:
         """The last lines of the server's logs."""

@@ -111,7 +111,7 @@ class Terminal:
     def press(self, keys: str) -> None:
         os.write(self._master, keys.encode())
 
-    def ended(self, seconds: float = 30.0) -> int:
+    def ended(self, seconds: float = 60.0) -> int:
         """The exit code, as soon as the program has ended."""
         deadline = time.monotonic() + seconds
         with contextlib.suppress(process.StartError):

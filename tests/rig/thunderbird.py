@@ -21,7 +21,7 @@ from tests import rig
 from tests.rig import mailbox, postfix, process
 
 _SCRIPT = Path(__file__).with_suffix(".js")
-_SECONDS = 60
+_SECONDS = 120
 """For each step: the first start of a profile takes several seconds, most of them of one processor.
 """
 ACTIONS = ("accept", "decline", "tentative")

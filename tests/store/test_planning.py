@@ -220,7 +220,7 @@ def test_what_was_sent_is_settled_though_reports_stand_in_the_way(postgres_url: 
         of = {one.follow_up: one.invitation for one in sent}
 
         def waiting(number: int) -> None:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 60
             while time.monotonic() < deadline:
                 with store.read() as connection:
                     found = connection.exec_driver_sql(

@@ -636,7 +636,7 @@ async def test_the_daemon_looks_by_itself(store: Store) -> None:
     )
     [jobs] = run.ROLES["jobs"](run.Process(SETTINGS, store, leases.identity()))
     try:
-        async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
             group.create_task(jobs.run(stop))
             while len(entries(store, "reminded")) < 2:
                 await committed.wait()

@@ -19,7 +19,7 @@ from gateway.model import Kind, Reply, Role
 from gateway.store import engine, journal
 from gateway.web import app, feed, page, serve
 
-DEADLINE = 20.0
+DEADLINE = 60.0
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
 
 

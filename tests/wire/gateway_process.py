@@ -25,7 +25,7 @@ from tests.rig import mailbox, postfix
 PROGRAM = str(Path(sys.executable).with_name("invite-gateway"))
 WAIT_SECONDS = 60.0
 """Before giving up; a loaded machine needs many times what an idle one needs."""
-GRACE_SECONDS = 20.0
+GRACE_SECONDS = 60.0
 """What the daemon allows its roles after SIGTERM."""
 LAST_LINES = 40
 

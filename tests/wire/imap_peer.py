@@ -17,7 +17,7 @@ from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 60.0
 EVERYTHING = ("IMAP4rev1", "IDLE", "MOVE", "UIDPLUS", "NAMESPACE")
 
 

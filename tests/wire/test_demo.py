@@ -150,7 +150,7 @@ def test_until_it_is_told_to_end():
 
 def _page(address: str) -> str:
     try:
-        with urllib.request.urlopen(address, timeout=5) as answer:
+        with urllib.request.urlopen(address, timeout=60) as answer:
             return answer.read().decode()
     except OSError:
         return ""

@@ -21,7 +21,7 @@ from gateway.sandbox.clients import Invitee, Word
 BOX = "invites@crm.example"
 TOKEN_ADDRESS = "invites+k2m4tokentoken@crm.example"
 PASSWORD = "only-for-loopback"
-DEADLINE = 20.0
+DEADLINE = 60.0
 
 ICS = """BEGIN:VCALENDAR
 PRODID:-//hand//written//EN

@@ -20,9 +20,9 @@ from gateway.outbound.retry import Verdict
 from gateway.outbound.smtp import Step
 from tests.wire.smtp_peer import Drop, Hang, Letter, Peer, Say, Wait
 
-QUICK = 0.5
+QUICK = 1.5
 """Seconds to wait for an answer in tests in which none will come."""
-PATIENT = 20.0
+PATIENT = 60.0
 """Seconds to wait for an answer in tests in which one will come."""
 
 CONTENT = b"Subject: x\r\n\r\n.leading dot\r\n..two\r\n.\r\nlast\r\n"
