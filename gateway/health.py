@@ -214,3 +214,14 @@ def _size(octets: int) -> str:
         if octets >= size:
             return f"{octets / size:.1f} {unit}"
     return f"{octets // 1000} kB"
+
+
+def time_zones(releases: Sequence[str]) -> Condition:
+    """Gateways of one store use different time zone data; the last release is the newest."""
+    *old, newest = sorted(releases)
+    words = (
+        f"gateways of this store use different time zone data ({', '.join(old)} and {newest}): "
+        "where a government changed its clocks, their letters tell different times. Update the "
+        f"gateways that log another release than {newest} when they start"
+    )
+    return Condition("time zones", State.WARNING, words)

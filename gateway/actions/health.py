@@ -10,7 +10,7 @@ from pathlib import Path
 from gateway import accounts, health
 from gateway.health import Condition
 from gateway.settings import Settings
-from gateway.store import conditions, outbox, pace
+from gateway.store import conditions, leases, outbox, pace
 from gateway.store.engine import Connection, Store
 
 LATE = timedelta(minutes=10)
@@ -31,6 +31,7 @@ def told(
         return [
             *_sending(connection, accounts.configured(settings), now),
             *_letters(connection),
+            *_time_zones(connection, now),
             *conditions.read(connection, now, but=but),
         ]
 
@@ -70,6 +71,11 @@ def _sending(connection: Connection, names: Collection[str], now: datetime) -> I
         due = outbox.next_due(connection, name)
         if due is not None and due < now - LATE:
             yield health.queue(name, due, now, rests=name in resting)
+
+
+def _time_zones(connection: Connection, now: datetime) -> Sequence[Condition]:
+    releases = leases.held(connection, leases.TIME_ZONES, now)
+    return [health.time_zones(releases)] if len(releases) > 1 else []
 
 
 def _letters(connection: Connection) -> Sequence[Condition]:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import structlog
 
-from gateway import accounts, health
+from gateway import accounts, health, zonedata
 from gateway.actions import health as troubles
 from gateway.daemon import systemd
 from gateway.errors import StoreError
@@ -36,6 +36,8 @@ PATIENCE_SECONDS = 5.0
 """A store that takes so long for one row is of no use; another program holds it."""
 JOURNAL = Path("/var/log/journal")
 STORE = "store"
+TIME_ZONES = f"{leases.TIME_ZONES}{zonedata.CHOSEN.release}"
+"""Of the gateways with one release one has this lease, so that all others see that it is used."""
 
 
 class Monitor:
@@ -115,6 +117,7 @@ class Monitor:
         try:
             with self._store.write() as connection:
                 leases.take(connection, f"{leases.GATEWAY}{self._gateway}", self._gateway, now)
+                leases.take(connection, TIME_ZONES, self._gateway, now)
                 conditions.hold(connection, self._gateway, own, now)
         except StoreError as error:
             why = str(error)
@@ -173,6 +176,7 @@ class Monitor:
             with self._store.write() as connection:
                 conditions.hold(connection, self._gateway, [], datetime.now(UTC))
                 leases.release(connection, f"{leases.GATEWAY}{self._gateway}", self._gateway)
+                leases.release(connection, TIME_ZONES, self._gateway)
         except StoreError as error:
             log.warning("what this gateway reported stands until its lease ends", error=str(error))
 

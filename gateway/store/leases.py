@@ -26,6 +26,8 @@ GATEWAY = "gateway:"
 """Before a gateway's name: the lease that says that it lives."""
 MAILBOX = "mailbox:"
 """Before account and folder: the lease of whoever reads it."""
+TIME_ZONES = "time zones:"
+"""Before a release of the time zone data: the lease of one of the gateways that use it."""
 
 
 def identity() -> str:
@@ -70,6 +72,17 @@ def alive(connection: Connection, holders: Sequence[str], now: datetime) -> set[
         lease.c.expires_at > now,
     )
     return {row.holder for row in connection.execute(query) if not _dead(row.holder)}
+
+
+def held(connection: Connection, prefix: str, now: datetime) -> list[str]:
+    """What follows the prefix in the names of the leases that living gateways hold."""
+    query = sa.select(lease.c.name, lease.c.holder).where(
+        lease.c.name.startswith(prefix, autoescape=True),
+        lease.c.holder != NOBODY,
+        lease.c.expires_at > now,
+    )
+    rows = connection.execute(query.order_by(lease.c.name)).all()
+    return [row.name.removeprefix(prefix) for row in rows if not _dead(row.holder)]
 
 
 def _place() -> str:

@@ -5,7 +5,9 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from gateway.actions import health
 from gateway.health import Condition, State
+from gateway.settings import Settings
 from gateway.store import conditions, leases, schema, upkeep
 from gateway.store.engine import Store
 from tests.store import rows
@@ -118,3 +120,25 @@ def test_upkeep_forgets_what_nobody_may_read_any_more(store: Store) -> None:
     assert gateways() == {conditions.SITE, B}
     upkeep.tidy(store, NOW + conditions.SITE_LIFE)
     assert gateways() == set()
+
+
+def test_gateways_with_different_time_zone_data_say_so(store: Store) -> None:
+    settings = Settings()
+    with store.write() as connection:
+        leases.take(connection, f"{leases.TIME_ZONES}2025b", A, NOW)
+        leases.take(connection, f"{leases.TIME_ZONES}2026f", B, NOW)
+    [told] = health.told(store, settings, NOW)
+    assert told.subject == "time zones"
+    assert "(2025b and 2026f)" in told.words
+    assert "another release than 2026f" in told.words
+
+    with store.write() as connection:
+        leases.release(connection, f"{leases.TIME_ZONES}2025b", A)
+    assert health.told(store, settings, NOW) == []
+
+
+def test_gateways_with_the_same_time_zone_data_say_nothing(store: Store) -> None:
+    with store.write() as connection:
+        assert leases.take(connection, f"{leases.TIME_ZONES}2026f", A, NOW) is not None
+        assert leases.take(connection, f"{leases.TIME_ZONES}2026f", B, NOW) is None
+    assert health.told(store, Settings(), NOW) == []
