@@ -535,8 +535,8 @@ def _check(settings: Settings, path: Path | None) -> None:
     scheme = settings.store.url.partition("://")[0].partition("+")[0]
     if scheme not in ("sqlite", "postgresql"):
         raise ConfigurationError(
-            f"store.url: expected sqlite:///… or postgresql://…, got {scheme}://…"
-            f" {_place('store.url', path)}"
+            "store.url: expected sqlite:///… or postgresql://…"
+            f"{f', got {scheme}://…' if scheme.isalnum() else ''} {_place('store.url', path)}"
         )
     plain = Account(
         mail=settings.mail, smtp=settings.smtp, imap=settings.imap, oauth=settings.oauth

@@ -78,8 +78,8 @@ def example_text() -> str:
 def effective(settings: Settings) -> dict[str, Any]:
     """The settings as plain values, with `***` for every secret that is set."""
     values: dict[str, Any] = json.loads(settings.model_dump_json())
-    # postgresql://user:password@host/name: all but the password helps.
-    url = re.sub(r"(?<=://)([^/@:]*):[^/]*@", r"\1:***@", values["store"]["url"])
+    # postgresql://user:password@host/name: all but the password helps. It may hold a "/" or an "@".
+    url = re.sub(r"(?<=://)([^/@:]*):.*@", r"\1:***@", values["store"]["url"])
     values["store"]["url"] = re.sub(r"(?<=[?&])(password|sslpassword)=[^&]*", r"\1=***", url)
     return _masked(values)
 

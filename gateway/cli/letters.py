@@ -115,7 +115,10 @@ def _sender(name: str, effective: Settings) -> tuple[Mail, Signer | None]:
 def _write(folder: Path, one: Queued, content: bytes) -> str:
     file = folder / f"{one.id:06}-{one.letter.method.value.lower() or 'words'}.eml"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Whoever reads the token in it can answer for the invitee.
+        file.unlink(missing_ok=True)
+        file.touch(mode=0o600, exist_ok=False)
         file.write_bytes(content)
     except OSError as error:
         raise InputError(f"cannot write {file}: {error.strerror}") from error

@@ -1,7 +1,8 @@
 """What commands print: JSON, one object per line, for programs; aligned columns for people.
 
 Security: titles, names and comments come from strangers, so control characters are escaped before a
-terminal sees them (JSON escapes its own).
+terminal sees them. JSON escapes those below U+0020 itself; the others, DEL, C1 and the marks that
+change the direction of text, are written as \\u escapes: the same value to whoever reads it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ def objects(
     """
     if as_json:
         for row in rows:
-            print(json.dumps(row, ensure_ascii=False, default=str, separators=(", ", ": ")))
+            print(_json(row))
         sys.stdout.flush()
         return
     table(list(rows), columns)
@@ -66,3 +67,10 @@ def text(value: Any) -> str:
         return "yes" if value else "no"
     shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return logs.escape(shown)
+
+
+def _json(row: Mapping[str, Any]) -> str:
+    from gateway.daemon import logs
+
+    plain = json.dumps(row, ensure_ascii=False, default=str, separators=(", ", ": "))
+    return logs.CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", plain)

@@ -459,7 +459,10 @@ def _content(case: Case, mailboxes: Sequence[str]) -> dict[str, Any]:
     except Unreadable as error:
         return {"headers": {}, "text": "", "unreadable": str(error)}
     tokens = [
-        re.compile(rf"({re.escape(local)}\+\w{{0,6}})\w*(@{re.escape(domain)})", re.IGNORECASE)
+        re.compile(
+            rf"({re.escape(local)}(?:\+|%2B)\w{{0,6}})[^@%\s<>\"]*((?:@|%40){re.escape(domain)})",
+            re.IGNORECASE,
+        )
         for local, _, domain in (one.rpartition("@") for one in mailboxes)
     ]
 
@@ -473,7 +476,7 @@ def _content(case: Case, mailboxes: Sequence[str]) -> dict[str, Any]:
         for name in HEADERS
         if name in message.headers
     }
-    return {"headers": headers, "text": _cut_lines(message.text)}
+    return {"headers": headers, "text": _cut_lines(cut(message.text))}
 
 
 def _cut_lines(text: str) -> str:

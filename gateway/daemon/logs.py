@@ -33,7 +33,7 @@ LONGEST_TRACEBACK = 20_000
 
 _WORDS = re.compile(r"""([\s<>"'(),;:\[\]{}|]+)""")
 _QUOTED = re.compile(r'"[^"]*"@')
-_CONTROL = re.compile(
+CONTROL = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
 )
 
@@ -139,7 +139,7 @@ def mask(address: str, *, whole: bool = True) -> str:
 
 def escape(text: str) -> str:
     """`text` with control characters, line ends and direction marks written as \\x1b or \\u202e."""
-    return _CONTROL.sub(_escaped, text)
+    return CONTROL.sub(_escaped, text)
 
 
 def _escaped(match: re.Match[str]) -> str:

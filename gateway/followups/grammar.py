@@ -13,6 +13,8 @@ ENDS = ("COUNT", "UNTIL")
 ENDLESS = 3000
 """An UNTIL from this year on says "no end" in the words of programs that must say something."""
 LONGEST = 1_000
+LARGEST = 2**31 - 1
+"""Calendars count in 32 bits."""
 LONGEST_MONTHS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 POSITIVE, WEEKDAY = r"0*[1-9]\d*", "(?:MO|TU|WE|TH|FR|SA|SU)"
 WEEK, MONTHDAY = r"(?:0?[1-9]|[1-4]\d|5[0-3])", r"[+-]?(?:0?[1-9]|[12]\d|3[01])"
@@ -108,6 +110,8 @@ def _problems(found: list[tuple[str, str]]) -> Iterator[str]:
             for one in (value.split(",") if name.startswith("BY") else [value])
         ):
             yield f"{name}={value} is not understood"
+        elif name in ("INTERVAL", "COUNT") and int(value) > LARGEST:
+            yield f"{name} is above {LARGEST}"
         elif name in NOT_WITH[said["FREQ"]]:
             yield f"{name} does not go with FREQ={said['FREQ']}"
     if len(said) != len(found):

@@ -271,11 +271,10 @@ class Session:
             )
         if answer.result == "OK":
             return
+        words = _without(_words(answer), password)
         if _passing(answer):
-            raise MailboxError(f"sign-in is not possible now: {_words(answer)}")
-        raise SignInRefused(
-            f"the server refused the sign-in of {self.options.username!r}: {_words(answer)}"
-        )
+            raise MailboxError(f"sign-in is not possible now: {words}")
+        raise SignInRefused(f"the server refused the sign-in of {self.options.username!r}: {words}")
 
     async def _show_token(self, tokens: accounts.Tokens) -> Any:
         """The server's answer to our token; where it refuses one that seemed good yet, to a new
@@ -535,6 +534,13 @@ def _words(answer: Any) -> str:
     return "".join(character for character in text if character.isprintable())[:200] or str(
         answer.result
     )
+
+
+def _without(words: str, password: str) -> str:
+    """The server's words without the password: some repeat the command that they refuse."""
+    for form in (password, password.replace("\\", r"\\").replace('"', r"\"")):
+        words = words.replace(form, "***") if form else words
+    return words
 
 
 def _passing(answer: Any) -> bool:

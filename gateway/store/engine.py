@@ -133,13 +133,16 @@ def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
     except ArgumentError as error:
-        raise ConfigurationError(f"store.url: {url!r} is not a database URL") from error
+        raise ConfigurationError(
+            "store.url: not a database URL; expected sqlite:///… or postgresql://…"
+        ) from error
+    # What stands before the last @ is the password; the rest of it would be looked up as a host.
+    if "@" in (parsed.host or ""):
+        raise ConfigurationError("store.url: an @ in the password is to be written as %40")
     if parsed.get_backend_name() == "postgresql":
         return parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() != "sqlite":
-        raise ConfigurationError(
-            f"store.url: expected sqlite:///… or postgresql://…, got {parsed.drivername}://…"
-        )
+        raise ConfigurationError("store.url: expected sqlite:///… or postgresql://…")
     if not parsed.database or parsed.database == ":memory:":
         raise ConfigurationError(
             "store.url: SQLite needs a file, for example sqlite:////var/lib/invite-gateway/store.db"

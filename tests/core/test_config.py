@@ -348,6 +348,26 @@ def test_secrets_are_masked(as_json: bool) -> None:
     )
 
 
+@pytest.mark.parametrize("password", ["hun/ter2", "hun@ter2", "hun:ter2", "hun/t@e:r2"])
+def test_no_part_of_a_password_in_an_address_is_shown(password: str) -> None:
+    url = f"postgresql://gateway:{password}@db.crm.example/gateway"
+    done = command("config", "show", "--json", GATEWAY_STORE__URL=url)
+    assert (
+        json.loads(done.stdout)["store"]["url"] == "postgresql://gateway:***@db.crm.example/gateway"
+    )
+    assert "hun" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://gateway:hun@ter2@127.0.0.1/x", "//gateway:hunter2@db"]
+)
+def test_an_address_of_a_store_that_is_none_is_not_repeated(url: str) -> None:
+    done = command("status", GATEWAY_STORE__URL=url)
+    assert done.returncode == 78
+    assert "store.url: " in done.stderr
+    assert "ter2" not in done.stderr
+
+
 def test_no_password_is_not_masked_as_one() -> None:
     assert json.loads(command("--json", "config", "show").stdout)["smtp"]["password"] == ""
 

@@ -238,6 +238,8 @@ def test_single_follow_ups() -> None:
         "FREQ=WEEKLY;INTERVAL=",
         "FREQ=MONTHLY;BYMONTHDAY=32",
         "FREQ=DAILY;BYHOUR=24",
+        "FREQ=DAILY;INTERVAL=2147483648",
+        "FREQ=DAILY;COUNT=99999999999999999999",
     ],
 )
 def test_rules_that_are_refused(rule: str) -> None:
@@ -252,6 +254,7 @@ def test_rules_that_are_refused(rule: str) -> None:
         "RRULE:FREQ=WEEKLY",
         " freq=weekly; byday=tu, we ",
         "FREQ=WEEKLY;COUNT=02",
+        "FREQ=DAILY;INTERVAL=2147483647",
         "FREQ=MONTHLY;BYDAY=+1TU",
         "FREQ=MONTHLY;BYMONTHDAY=1,-31",
         "FREQ=DAILY;BYMONTHDAY=1",

@@ -204,6 +204,34 @@ def test_nothing_of_a_stranger_reaches_the_terminal_raw(site: Site) -> None:
     assert "olatokenolatoken" not in shown
 
 
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("invites+olatok-enola.token@crm.example", "invites+olatok…@crm.example"),
+        ("INVITES%2Bolatokenola@crm.example", "INVITES%2Bolatok…@crm.example"),
+        ("invites%2bolatokenola%40crm.example", "invites%2bolatok…%40crm.example"),
+    ],
+)
+def test_no_token_is_shown_in_any_spelling(site: Site, written: str, shown: str) -> None:
+    mail = Path(site.write("alias", "ola@home.example"))
+    mail.write_text(mail.read_text(encoding="utf-8").replace("Fine", f"Fine <mailto:{written}>"))
+    site.run("receive", str(mail))
+    for review in (site.run("review", "show", "1"), site.run("review", "show", "1", "--json")):
+        assert f"<mailto:{shown}>" in review
+        assert "enola" not in review
+
+
+def test_json_has_no_character_that_a_terminal_obeys(site: Site) -> None:
+    """C1, DEL and the marks that turn the direction of text; the value stays what it is."""
+    odd = "a\x7fb\x9bc\u202ed"
+    document = {**DOCUMENT, "persons": [{"key": "ola", "name": odd, "emails": ["ola@ext.example"]}]}
+    (site.folder / "odd.json").write_text(json.dumps(document), encoding="utf-8")
+    site.run("load", str(site.folder / "odd.json"))
+    printed = site.run("status", "--json")
+    assert r"a\u007fb\u009bc\u202ed" in printed
+    assert [json.loads(line)["name"] for line in printed.splitlines()] == [odd]
+
+
 def test_nothing_waits(site: Site) -> None:
     assert site.run("review", "list").strip() == "nothing waits"
     assert site.run("review", "known").strip() == "no address was learned"

@@ -3,6 +3,7 @@
 import json
 import os
 import sqlite3
+import stat
 import subprocess
 from contextlib import closing
 from pathlib import Path
@@ -232,6 +233,10 @@ def test_a_letter_that_nobody_could_write_is_not_owed(
         connection.execute("DELETE FROM follow_up_date WHERE follow_up = 'm2'")
         connection.execute(f"UPDATE follow_up SET {columns} WHERE key = 'm2'")
     letters = administrator.json("letters", "--write", str(tmp_path / "letters"))
+    # The token in a letter is the right to answer for its recipient.
+    assert stat.S_IMODE((tmp_path / "letters").stat().st_mode) == 0o700
+    modes = {stat.S_IMODE(file.stat().st_mode) for file in (tmp_path / "letters").iterdir()}
+    assert modes == {0o600}
     assert {one["follow_up"] for one in letters} == {"m1"}
     assert [one["note"] for one in administrator.json("status", "m2")] == [f"no letter: {reason}"]
 

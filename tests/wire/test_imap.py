@@ -705,6 +705,15 @@ async def test_a_refused_sign_in_is_said_clearly_without_the_password(
     assert "not-the-secret" not in str(words) + caplog.text
 
 
+async def test_a_server_that_repeats_what_it_refuses_betrays_no_password(
+    peer: Peer, desk: Desk
+) -> None:
+    sent = PASSWORD.replace("\\", r"\\").replace('"', r"\"")
+    peer.fail("LOGIN", says(f'{{tag}} NO cannot parse: LOGIN "invites" "{sent}" or {PASSWORD}'))
+    with pytest.raises(imap.SignInRefused, match=r'LOGIN "invites" "\*\*\*" or \*\*\*$'):
+        await desk.reader(options(peer.port)).once()
+
+
 async def test_a_wrong_tag_in_answer_to_login_does_not_put_the_password_into_the_log(
     peer: Peer, desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
