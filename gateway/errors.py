@@ -39,3 +39,23 @@ class Unreadable(GatewayError):
 
 class StoreError(GatewayError):
     """The store is missing, too old, too new, damaged or out of reach. Exit code 1, HTTP 503."""
+
+
+class SchemaMismatch(StoreError):
+    """The store is not of this program's schema, which no waiting mends: `run` leaves with 78."""
+
+
+def words(error: BaseException) -> str:
+    """What an error of ours says, in one line; also where task groups have wrapped it, alone or
+    with others of ours. "" for one that is none of ours, which needs its traceback.
+    """
+    parts = _parts(error)
+    if not all(isinstance(part, GatewayError) for part in parts):
+        return ""
+    return "; ".join(dict.fromkeys(str(part) or type(part).__name__ for part in parts))
+
+
+def _parts(error: BaseException) -> list[BaseException]:
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    return [part for inner in error.exceptions for part in _parts(inner)]

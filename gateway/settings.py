@@ -5,6 +5,7 @@ Secrets are never given on a command line: they are read from `*_file` (a path, 
 for a systemd credential) or from the environment.
 """
 
+import json
 import os
 import re
 import tomllib
@@ -27,9 +28,11 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
+from gateway import rights
 from gateway.errors import ConfigurationError
 from gateway.mail import address, syntax
 
@@ -39,11 +42,16 @@ SignIn = Literal["password", "xoauth2"]
 SELECTOR = re.compile(
     r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
 )  # RFC 6376 §3.1
+ACCOUNT_NAMES = "an account's name has small letters, digits, - and single _ within"
 AccountName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](_?[a-z0-9-])*$")]
 
 
 def _lower(value: str) -> str:
     return value.strip().lower()
+
+
+LISTS = frozenset({"also", "groups", "owners"})
+"""Settings that are lists: JSON in the environment."""
 
 
 class Section(BaseModel):
@@ -437,6 +445,8 @@ def load(path: Path | None = None, overrides: dict[str, Any] | None = None) -> S
         settings: Settings = source(**(overrides or {}))
     except ValidationError as error:
         raise ConfigurationError(_explain(error, path)) from error
+    except SettingsError as error:
+        raise ConfigurationError(_explain_variable() or str(error)) from error
     _check(settings, path)
     return settings
 
@@ -462,7 +472,14 @@ def secret(
         ) from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{key}.{name}_file: cannot read {file}: {error}") from error
-    return text if whole else text.split("\n")[0].rstrip("\r")
+    wanted = text if whole else text.split("\n")[0].rstrip("\r")
+    if not wanted.strip():
+        # Also what the shipped unit puts in the place of a file that is not there.
+        raise ConfigurationError(
+            f"{key}.{name}_file: nothing stands in {file}; with the shipped unit: is there a file"
+            f" {file.name} in /etc/invite-gateway?"
+        )
+    return wanted
 
 
 def secret_file(section: Mail | Smtp | Imap | OAuth, key: str, name: str) -> Path | None:
@@ -494,7 +511,15 @@ def is_loopback(host: str) -> bool:
 def _readable(path: Path) -> None:
     try:
         tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        if bar := rights.barred(path):
+            raise ConfigurationError(
+                f"{path}: cannot be read: {bar}; the shipped unit runs as a user without a name, so"
+                " folder and file must be readable for all (passwords stay in files of root, by"
+                " LoadCredential=)"
+            ) from error
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error}") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{path}: not valid TOML: {error}") from error
@@ -511,12 +536,31 @@ def _known_variables() -> None:
 
 
 def _explain(error: ValidationError, path: Path | None) -> str:
-    first = error.errors(include_url=False, include_input=False)[0]
-    key = ".".join(str(part) for part in first["loc"])
-    message = {"extra_forbidden": "no such setting", "model_type": f"is a section, [{key}]"}.get(
-        first["type"], first["msg"]
-    )
+    first = error.errors(include_url=False)[0]
+    places = [str(part) for part in first["loc"]]
+    if first["type"] == "string_pattern_mismatch" and places[-1] == "[key]":
+        key = ".".join(places[:-1])
+        return f"{key}: {ACCOUNT_NAMES} {_place(key, path)}"
+    key = ".".join(places)
+    message = {
+        "extra_forbidden": "no such setting",
+        "model_type": f"is a section, [{key}]",
+        "tuple_type": f"should be a list: {json.dumps([first['input']], default=str)}",
+    }.get(first["type"], first["msg"])
     return f"{key}: {message} {_place(key, path)}"
+
+
+def _explain_variable() -> str:
+    """A list in the environment that is no JSON, of which pydantic-settings names the section."""
+    for name, value in os.environ.items():
+        keys = name.removeprefix("GATEWAY_").lower().split("__")
+        if name.startswith("GATEWAY_") and len(keys) > 1 and keys[-1] in LISTS:
+            try:
+                json.loads(value)
+            except ValueError:
+                wanted = f"should be a list: {json.dumps([value])}"
+                return f"{'.'.join(keys)}: {wanted} (in environment variable {name})"
+    return ""
 
 
 def _place(key: str, path: Path | None) -> str:
@@ -547,12 +591,15 @@ def _check(settings: Settings, path: Path | None) -> None:
     ]:
         _check_account(key, account, place)
     _check_apart(settings, place)
-    host, separator, port = settings.web.listen.rpartition(":")
-    if not (separator and host and port.isdigit()):
-        raise ConfigurationError(
-            f"web.listen: expected host:port, got {settings.web.listen!r}"
-            f" {_place('web.listen', path)}"
-        )
+    _check_listen(settings.web.listen, _place("web.listen", path))
+
+
+def _check_listen(listen: str, place: str) -> None:
+    host, separator, port = listen.rpartition(":")
+    if not (separator and host and port.isascii() and port.isdigit()):
+        raise ConfigurationError(f"web.listen: expected host:port, got {listen!r} {place}")
+    if int(port) > 65535:
+        raise ConfigurationError(f"web.listen: a port is at most 65535, got {listen!r} {place}")
 
 
 def _check_account(key: str, account: Account, place: str) -> None:

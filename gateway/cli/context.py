@@ -63,10 +63,7 @@ def store(effective: Settings, *, create: bool = False) -> Store:
     from gateway.store import engine, migrate
 
     opened = engine.Store(effective.store.url)
-    if create and opened.is_sqlite:
-        migrate.upgrade(opened)
-    else:
-        migrate.require(opened)
+    (migrate.fit if create else migrate.require)(opened)
     return opened
 
 
@@ -79,7 +76,11 @@ def user() -> str:
 
 
 def complain(message: str) -> None:
-    """One line to standard error, safe for a terminal."""
+    """One line to standard error, safe for a terminal, and an error to journald."""
+    import logging
+
     from gateway.daemon import logs
 
-    print(f"invite-gateway: {logs.escape(message)}", file=sys.stderr)
+    line = f"invite-gateway: {logs.escape(message)}"
+    journal = logs.to_journal(sys.stderr)
+    print(logs.prioritised(line, logging.ERROR) if journal else line, file=sys.stderr)

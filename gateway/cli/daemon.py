@@ -22,6 +22,7 @@ def run(
 ) -> None:
     """Run the gateway until SIGTERM or Ctrl-C."""
     from gateway.daemon import run as daemon
+    from gateway.store import engine
 
     wanted = frozenset(name.strip() for name in only.split(",") if name.strip())
     unknown = wanted - frozenset(daemon.ROLES)
@@ -31,7 +32,8 @@ def run(
             param_hint="--only",
         )
     effective = context.settings(ctx)
-    with closing(context.store(effective, create=True)) as store:
+    # The daemon brings it to our schema itself, for it may have to wait for it.
+    with closing(engine.Store(effective.store.url)) as store:
         daemon.run(effective, store, wanted or frozenset(daemon.ROLES))
 
 

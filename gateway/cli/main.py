@@ -32,6 +32,7 @@ from gateway.cli import (
 )
 from gateway.errors import ConfigurationError, GatewayError
 
+EX_USAGE = 2
 EX_CONFIG = 78  # sysexits.h
 
 app = typer.Typer(
@@ -94,6 +95,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             args=hoisted(sys.argv[1:] if arguments is None else arguments),
             prog_name="invite-gateway",
         )
+    except typer.BadParameter as error:
+        context.complain(error.message)
+        sys.exit(EX_USAGE)
     except ConfigurationError as error:
         context.complain(str(error))
         sys.exit(EX_CONFIG)
@@ -104,7 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def hoisted(arguments: Sequence[str]) -> list[str]:
     """`arguments` with the global options in front: they may stand behind the command, too (`status
-    --json`).
+    --json`). Raises `typer.BadParameter` for --config without a file.
     """
     front: list[str] = []
     rest: list[str] = []
@@ -115,7 +119,17 @@ def hoisted(arguments: Sequence[str]) -> list[str]:
         elif argument == "--json" or argument.startswith("--config="):
             front.append(argument)
         elif argument == "--config":
-            front += [argument, *([value] if (value := next(left, None)) is not None else [])]
+            value = next(left, "")
+            if not value or value.startswith("--") or _is_command(value):
+                raise typer.BadParameter("--config needs a file")
+            front += [argument, value]
         else:
             rest.append(argument)
     return front + rest
+
+
+def _is_command(value: str) -> bool:
+    """Whether the command stands where a forgotten file should: `--config status`."""
+    groups = {group.name for group in app.registered_groups}
+    commands = {one.callback.__name__ for one in app.registered_commands if one.callback}
+    return value in groups | commands and not Path(value).is_file()

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from gateway import health
+from gateway import errors, health
 
 log = structlog.get_logger(__name__)
 
@@ -79,9 +79,13 @@ class _Tick:
             try:
                 await self.job.work()
             except Exception as error:
-                log.exception("job failed", job=self.job.name)
+                said = errors.words(error)
+                if said:
+                    log.error("job stopped", job=self.job.name, error=said)
+                else:
+                    log.exception("job failed", job=self.job.name)
                 self.failing_since = self.failing_since or datetime.now(UTC)
-                why = str(error) or type(error).__name__
+                why = said or str(error) or type(error).__name__
                 self.board.report(health.job(self.job.name, self.failing_since, why))
             else:
                 self.failing_since = None

@@ -1,5 +1,5 @@
 """Structured logs of every part of the process, to standard error: JSON for machines, text for a
-terminal.
+terminal. Where standard error goes to journald each line has its priority in front (sd-daemon(3)).
 
 All lines, also those of libraries, pass the same processors: e-mail addresses are masked, control
 characters (also those that turn the reading direction) are written as escapes, values under
@@ -11,6 +11,7 @@ after 20 000.
 """
 
 import logging
+import os
 import re
 import sys
 from typing import Any, TextIO
@@ -27,6 +28,15 @@ NOT_ADDRESSES = frozenset({"message_id", "uid"})
 """These look like addresses and are none; they are needed to follow a letter through other servers'
 logs.
 """
+
+PRIORITIES = (
+    (logging.CRITICAL, 2),
+    (logging.ERROR, 3),
+    (logging.WARNING, 4),
+    (logging.INFO, 6),
+    (logging.NOTSET, 7),
+)
+"""From this level on, this priority of syslog(3)."""
 
 LONGEST_VALUE = 2_000
 LONGEST_TRACEBACK = 20_000
@@ -66,9 +76,8 @@ def configure(wanted: settings.Log, stream: TextIO | None = None) -> None:
         ),
     ]
     handler = logging.StreamHandler(out)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=last)
-    )
+    kind = _Prioritised if to_journal(out) else structlog.stdlib.ProcessorFormatter
+    handler.setFormatter(kind(foreign_pre_chain=shared, processors=last))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
@@ -86,6 +95,28 @@ def configure(wanted: settings.Log, stream: TextIO | None = None) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
+
+
+def to_journal(stream: TextIO) -> bool:
+    """Whether journald reads `stream`: JOURNAL_STREAM names device and inode (systemd.exec(5))."""
+    try:
+        there = os.fstat(stream.fileno())
+    except (OSError, ValueError):  # closed, or no file at all
+        return False
+    return os.environ.get("JOURNAL_STREAM", "") == f"{there.st_dev}:{there.st_ino}"
+
+
+def prioritised(text: str, level: int) -> str:
+    """`text` with the priority of a log level in front of each line, for journald takes each for an
+    entry of its own.
+    """
+    priority = next(number for least, number in PRIORITIES if level >= least)
+    return "\n".join(f"<{priority}>{line}" for line in text.split("\n"))
+
+
+class _Prioritised(structlog.stdlib.ProcessorFormatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return prioritised(super().format(record), record.levelno)
 
 
 class Hide:

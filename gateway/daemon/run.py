@@ -14,12 +14,12 @@ import structlog
 
 from gateway import __version__, accounts, health, zonedata
 from gateway.actions import planning, reminders
-from gateway.daemon import jobs, supervise
+from gateway.daemon import jobs, opening, supervise
 from gateway.daemon.health import Monitor
 from gateway.inbound import intake
 from gateway.outbound import planner, worker
 from gateway.settings import Settings
-from gateway.store import leases, meta, upkeep
+from gateway.store import leases, meta, migrate, upkeep
 from gateway.store.engine import Store
 
 log = structlog.get_logger(__name__)
@@ -42,11 +42,12 @@ class Process:
 
 
 def run(settings: Settings, store: Store, only: Collection[str]) -> None:
-    """Run the roles named in `only` until SIGTERM or SIGINT. `store` stays open.
+    """Run the roles named in `only` until SIGTERM or SIGINT, as soon as the store can be used.
+    `store` stays open.
 
-    Raises `ConfigurationError` where one of them cannot start with these settings.
+    Raises `ConfigurationError` where one of them cannot start with these settings, or the store is
+    of another schema.
     """
-    planning.require_accounts(store, settings, datetime.now(UTC))
     asyncio.run(serve(Process(settings, store, leases.identity()), only))
 
 
@@ -66,10 +67,17 @@ async def serve(process: Process, only: Collection[str]) -> None:
         roles=[role.name for role in roles],
     )
     with supervise.signals(stop, hurry):
-        await supervise.supervise(
-            roles, stop, hurry=hurry, board=process.board, status=monitor.status
-        )
+        if await opening.opened(partial(_prepare, process), stop):
+            await supervise.supervise(
+                roles, stop, hurry=hurry, board=process.board, status=monitor.status
+            )
     log.info("stopped")
+
+
+def _prepare(process: Process) -> None:
+    """What must be true of the store before any role begins."""
+    migrate.fit(process.store)
+    planning.require_accounts(process.store, process.settings, datetime.now(UTC))
 
 
 def _outbound(process: Process, _: Monitor) -> Sequence[supervise.Role]:

@@ -6,9 +6,10 @@ a growing wait; the others go on. Nothing here is fire-and-forget: all roles liv
 and `supervise` returns after the last of them.
 
 On failure: a `ConfigurationError` of a role's first start ends everything and is raised, for
-starting again cannot help; everything else is tried again for ever. SIGTERM and SIGINT ask for the
-stop; a second one ends the grace. Limits: a role that does not return within the grace is
-cancelled, which every role must survive without losing work.
+starting again cannot help; everything else is tried again for ever. An error of ours (the store is
+full, a port is taken) is one line; any other is a fault of this program and keeps its traceback.
+SIGTERM and SIGINT ask for the stop; a second one ends the grace. Limits: a role that does not
+return within the grace is cancelled, which every role must survive without losing work.
 """
 
 import asyncio
@@ -21,9 +22,9 @@ from typing import Any
 
 import structlog
 
-from gateway import health
+from gateway import errors, health
 from gateway.daemon import systemd
-from gateway.errors import ConfigurationError, GatewayError
+from gateway.errors import ConfigurationError
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +36,7 @@ class Role:
     """One thing that goes on for as long as the daemon runs.
 
     `run`: gets the stop event; returns soon after it is set. `ready`: set by the role once it
-    serves; None: from its start.
+    serves, and here once it has failed, for nobody shall wait for it then; None: from its start.
     """
 
     name: str
@@ -126,35 +127,44 @@ async def _keep(
     failures = starts = 0
     since = datetime.now(UTC)
     while not stop.is_set():
-        began, starts, why = clock(), starts + 1, "it ended"
+        began, starts = clock(), starts + 1
+        error: BaseException | None = None
         steady = loop.call_later(restart.steady, board.clear, subject)
         try:
             await role.run(stop)
             if stop.is_set():
                 return
-            log.error("role ended unasked", role=role.name)
-        except ConfigurationError as error:
-            if starts == 1:
-                refused.append(error)
-                stop.set()
-                return
-            why = str(error)
-            log.error("role failed", role=role.name, error=why)
         # uvicorn leaves a failed start by SystemExit, which would take the whole process along.
-        except (Exception, SystemExit) as error:
-            why = _why(error)
-            log.exception("role failed", role=role.name)
+        except (Exception, SystemExit) as failure:
+            error = failure
         finally:
             steady.cancel()
+        if isinstance(error, ConfigurationError) and starts == 1:
+            refused.append(error)
+            stop.set()
+            return
         failures = 1 if clock() - began >= restart.steady else failures + 1
         wait, now = restart.wait(failures), datetime.now(UTC)
+        _tell(role, error, failures, wait)
+        if role.ready is not None:
+            role.ready.set()
         if not stop.is_set():
-            log.warning("role starts again", role=role.name, failures=failures, seconds=wait)
             since = now if failures == 1 else since
             again = now + timedelta(seconds=wait)
-            board.report(health.role(role.name, since, failures, why, again))
+            board.report(health.role(role.name, since, failures, _why(error), again))
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), wait)
+
+
+def _tell(role: Role, error: BaseException | None, failures: int, wait: float) -> None:
+    """One line about a role that ended, and when it starts again."""
+    then = {"failures": failures, "starts_again_in_seconds": wait}
+    if error is None:
+        log.error("role ended unasked", role=role.name, **then)
+    elif said := errors.words(error):
+        log.error("role stopped", role=role.name, error=said, **then)
+    else:
+        log.error("role failed", role=role.name, exc_info=error, **then)
 
 
 async def _announce(
@@ -175,12 +185,15 @@ async def _announce(
         served.cancel()
 
 
-def _why(error: BaseException) -> str:
-    """What ended a role, in one line; of several the first."""
+def _why(error: BaseException | None) -> str:
+    """What ended a role, in one line; of several that are none of ours the first."""
+    if error is None:
+        return "it ended"
+    if said := errors.words(error):
+        return said
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    words = " ".join(str(error).split())
-    return words if isinstance(error, GatewayError) else f"{type(error).__name__}: {words}"
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 async def _end(

@@ -29,6 +29,13 @@ def status(text: str) -> None:
     _notify("", text)
 
 
+def extend(seconds: float) -> None:
+    """The start needs time, and is given up unless there is news within `seconds`
+    (`EXTEND_TIMEOUT_USEC=`).
+    """
+    _notify(f"EXTEND_TIMEOUT_USEC={int(seconds * 1_000_000)}", "")
+
+
 def stopping() -> None:
     """A graceful stop has begun (`STOPPING=1`)."""
     _notify("STOPPING=1", "")

@@ -45,6 +45,11 @@ NEEDLESS = "no reminder: it was answered meanwhile, or there is no time left to"
 STORE_WAITS = (0.5, 1.0, 2.0, 5.0)
 """Seconds between tries while the store is away, the last one again and again."""
 
+CORRECTED = (
+    "tried again at `until`; after a correction: systemctl restart invite-gateway (passwords are"
+    " read at the start)"
+)
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -283,6 +288,10 @@ class Worker:
             receipt.host,
         )
         if verdict in (Verdict.ACCOUNT, Verdict.CONNECTION):
+            if receipt.step is receipts.Step.AUTH:
+                words = refused_sign_in(
+                    self._account.smtp, f"{accounts.section(self._name)}smtp", receipt.host, words
+                )
             until = self._pause(verdict, words, now)
             settlement = Settlement(
                 queued.id, LetterState.WAITING, False, Delivery.QUEUED, until, words, counts=False
@@ -325,6 +334,7 @@ class Worker:
             until=until,
             failures=failures,
             server=self._account.smtp.host,
+            **({"then": CORRECTED} if verdict is Verdict.ACCOUNT else {}),
         )
         return until
 
@@ -351,6 +361,19 @@ def dropped(queued: Queued, now: datetime) -> Settlement | None:
     if reminders.needless(letter, queued.answered, now):
         return Settlement(queued.id, LetterState.DROPPED, False, Delivery.SENT, note=NEEDLESS)
     return None
+
+
+def refused_sign_in(account: configuration.Smtp, key: str, host: str, words: str) -> str:
+    """The server's words with what they leave out: who signed in where, and which setting says with
+    what. `key`: the section's, for the message.
+    """
+    if account.sign_in == "xoauth2":
+        by = f'{key}.sign_in = "xoauth2"'
+    elif account.password_file:
+        by = f'{key}.password_file = "{account.password_file}"'
+    else:
+        by = f"{key}.password" if account.password.get_secret_value() else f"no {key}.password_file"
+    return f"{host or account.host} refused the sign-in of {account.username!r} ({by}): {words}"
 
 
 def settle(

@@ -18,7 +18,9 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from gateway import rights
 from gateway.errors import ConfigurationError, StoreError
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
 BUSY_MILLISECONDS = 30_000
 IMMEDIATE = "gateway_immediate"
 DEADLOCK = "40P01"
+READ_ONLY = "25006"
 
 
 class Store:
@@ -100,12 +103,27 @@ class Store:
     def _named(self) -> Iterator[None]:
         try:
             yield
+        except PoolTimeout as error:
+            raise StoreError(
+                f"store {_shown(self.url)}: all connections are in use, and none came free"
+            ) from error
         except DatabaseError as error:
             # SQLite's own word for a file that is none of its own, or is damaged, is the bare base
-            # class.
-            if not (isinstance(error, OperationalError) or type(error) is DatabaseError):
+            # class; PostgreSQL's for a server that became a standby is none of the operational.
+            known = isinstance(error, OperationalError) or type(error) is DatabaseError
+            if not known and getattr(error.orig, "sqlstate", None) != READ_ONLY:
                 raise
-            raise StoreError(f"store {_shown(self.url)}: {_first_line(error)}") from error
+            raise StoreError(f"store {_shown(self.url)}: {self._words(error)}") from error
+
+    def _words(self, error: DBAPIError) -> str:
+        """SQLite does not say who may not open what."""
+        code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+        if self.path is not None and code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+            if bar := rights.barred(self.path, write=True):
+                return f"{bar}; with the shipped unit only root and the service may"
+            if not self.path.exists():
+                return f"there is no file {self.path}"
+        return _first_line(error)
 
 
 def outage(error: Exception) -> bool:

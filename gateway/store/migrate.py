@@ -12,7 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection
 
-from gateway.errors import StoreError
+from gateway.errors import SchemaMismatch, StoreError
 from gateway.store import schema, triggers
 from gateway.store.engine import Store
 
@@ -37,6 +37,8 @@ def upgrade(store: Store) -> list[str]:
                 triggers.rebuild(connection)
             return []
         _refuse_newer(before)
+        if before is None:
+            _refuse_foreign(connection)
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
@@ -51,20 +53,28 @@ def _make(path: Path) -> None:
     """The file is not for everybody: it holds addresses and invitation tokens. Its group may write
     follow-ups.
     """
-    if path.exists():  # what is wrong with it, the database says better
-        return
     try:
+        if path.exists():  # what is wrong with it, the database says better
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o660)
     except OSError as error:
         raise StoreError(f"the store {path} cannot be made: {error.strerror}") from error
 
 
-def require(store: Store) -> None:
-    """Raise `StoreError` with what to do when the store is missing or not of this program's
-    schema.
+def fit(store: Store) -> None:
+    """Make or migrate a SQLite store; require of PostgreSQL that somebody did (contract.md §2).
+
+    Raises `StoreError`, among them `SchemaMismatch`.
     """
-    if store.path is not None and not store.path.exists():
+    (upgrade if store.is_sqlite else require)(store)
+
+
+def require(store: Store) -> None:
+    """Raise `StoreError` with what to do when the store is missing, and `SchemaMismatch` when it is
+    not of this program's schema.
+    """
+    if store.path is not None and not _is_there(store.path):
         raise StoreError(
             f"there is no store at {store.path}; make it with: invite-gateway db upgrade"
         )
@@ -72,10 +82,17 @@ def require(store: Store) -> None:
         revision = _revision(connection)
     _refuse_newer(revision)
     if revision != _head():
-        raise StoreError(
+        raise SchemaMismatch(
             f"the store is at schema {revision or 'none'}, this program needs {_head()}:"
             " invite-gateway db upgrade"
         )
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except PermissionError:
+        return True  # somebody else's folder; the attempt to open it says whose
 
 
 def check(store: Store) -> list[str]:
@@ -129,7 +146,17 @@ def _revision(connection: Connection) -> str | None:
 
 def _refuse_newer(revision: str | None) -> None:
     if revision and revision not in {script.revision for script in _scripts().walk_revisions()}:
-        raise StoreError(
+        raise SchemaMismatch(
             f"the store is at schema {revision}, which is newer than this program; install the"
             " newer program"
+        )
+
+
+def _refuse_foreign(connection: Connection) -> None:
+    """Tables of our names in a database that never was ours: nothing may be made beside them."""
+    taken = set(sa.inspect(connection).get_table_names()) & set(schema.metadata.tables)
+    if taken:
+        raise SchemaMismatch(
+            f"the database holds tables of another program ({', '.join(sorted(taken))}); give the"
+            " gateway one of its own in store.url"
         )

@@ -77,6 +77,8 @@ SQLITE_INSTANT = "datetime({0}, '+0 days') IS {0} AND ({0} IS NULL OR {0} >= '00
 """True for nothing but NULL and a real `YYYY-MM-DD HH:MM:SS` of our calendar: with the modifier, 30
 February comes back as another day.
 """
+LIKE = "is_like_2026_12_01_09_00_00"
+"""How the names of those checks end: SQLite tells a writer nothing but the name."""
 
 
 def _key(name: str, target: str, **options: Any) -> Column[str]:
@@ -113,16 +115,14 @@ def added_instant(table: str, name: str, dialect: str) -> str:
         return f"ALTER TABLE {table} ADD COLUMN {name} TIMESTAMP WITH TIME ZONE"
     return (
         f"ALTER TABLE {table} ADD COLUMN {name} VARCHAR(26)"
-        f" CONSTRAINT ck_{table}_{name}_is_utc_text CHECK ({SQLITE_INSTANT.format(name)})"
+        f" CONSTRAINT ck_{table}_{name}_{LIKE} CHECK ({SQLITE_INSTANT.format(name)})"
     )
 
 
 def _instants(*names: str) -> list[CheckConstraint]:
     """Instants that others write are checked on SQLite, which would take any text."""
     return [
-        CheckConstraint(SQLITE_INSTANT.format(name), name=f"{name}_is_utc_text").ddl_if(
-            dialect="sqlite"
-        )
+        CheckConstraint(SQLITE_INSTANT.format(name), name=f"{name}_{LIKE}").ddl_if(dialect="sqlite")
         for name in names
     ]
 

@@ -1,11 +1,13 @@
 """The page and the API on their socket: uvicorn inside the daemon's own event loop.
 
-On failure: an address that cannot be listened on is a `ConfigurationError`, before anything else
-starts. Security: without sign-in (a later version) only loopback addresses are accepted. Limits: on
-stop, streams end at once and other requests get `GRACE_SECONDS`.
+On failure: an address that can never be listened on is a `ConfigurationError`; one that is taken is
+waited for by whoever supervises, for the page is a convenience and stops no mail. Security: without
+sign-in (a later version) only loopback addresses are accepted. Limits: on stop, streams end at once
+and other requests get `GRACE_SECONDS`.
 """
 
 import asyncio
+import errno
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,12 +15,14 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI
 
-from gateway.errors import ConfigurationError
+from gateway.errors import ConfigurationError, GatewayError
 from gateway.settings import Settings, is_loopback
 from gateway.web import app
 from gateway.web.feed import Feed
 
 GRACE_SECONDS = 5
+NEVER = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+"""An address that this machine does not have, or a kind that it does not speak."""
 
 
 class _Server(uvicorn.Server):
@@ -39,7 +43,7 @@ class _Server(uvicorn.Server):
 
 def listen(settings: Settings) -> socket.socket:
     """A bound socket for `web.listen`. Raises `ConfigurationError` for an address that is not
-    loopback or not free.
+    loopback or not ours, `GatewayError` for one that somebody else has at the moment.
     """
     host, _, port = settings.web.listen.rpartition(":")
     name = host.strip("[]")
@@ -50,13 +54,17 @@ def listen(settings: Settings) -> socket.socket:
             " signs people in)"
         )
     family = socket.AF_INET6 if ":" in name else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
     try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((name, int(port)))
+        bound = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind((name, int(port)))
+        except OSError:
+            bound.close()
+            raise
     except OSError as error:
-        bound.close()
-        raise ConfigurationError(
+        kind = ConfigurationError if error.errno in NEVER else GatewayError
+        raise kind(
             f"web.listen: cannot listen on {settings.web.listen}: {error.strerror}"
         ) from error
     return bound

@@ -47,11 +47,28 @@ def command(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str
         ),
         (["status", "--config=c.toml"], ["--config=c.toml", "status"]),
         (["receive", "--", "--json"], ["receive", "--", "--json"]),
-        (["status", "--config"], ["--config", "status"]),
     ],
 )
 def test_global_options_may_stand_anywhere(given: list[str], hoisted: list[str]) -> None:
     assert main.hoisted(given) == hoisted
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["status", "--config"], ["--config", "config", "show"], ["status", "--config", "--json"]],
+)
+def test_a_forgotten_file_is_missed_as_such(arguments: list[str]) -> None:
+    done = command(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "invite-gateway: --config needs a file\n"
+
+
+def test_a_file_may_be_named_like_a_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "status").touch()
+    monkeypatch.chdir(tmp_path)
+    assert main.hoisted(["--config", "status", "journal"]) == ["--config", "status", "journal"]
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from gateway import accounts, settings
 from gateway.cli import config
 from gateway.errors import ConfigurationError
+from tests.rig import process
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "gateway.toml"
 SECRET = "hunter2-of-the-mailbox"
@@ -74,6 +75,28 @@ def test_environment_before_file_before_default(
             ["smtp.security", "clear text"],
         ),
         ("[web]\nlisten = '8025'\n", {}, ["web.listen", "host:port"]),
+        ("[web]\nlisten = 'localhost:²'\n", {}, ["web.listen", "host:port"]),
+        ("[web]\nlisten = 'localhost:99999'\n", {}, ["web.listen", "65535", "gateway.toml"]),
+        (
+            "[mail]\nalso = 'old@crm.example'\n",
+            {},
+            ['mail.also: should be a list: ["old@crm.example"]', "gateway.toml"],
+        ),
+        (
+            "[accounts.sales]\ngroups = 'Sales'\n",
+            {},
+            ['accounts.sales.groups: should be a list: ["Sales"]'],
+        ),
+        (
+            "",
+            {"GATEWAY_MAIL__ALSO": "old@crm.example"},
+            ['mail.also: should be a list: ["old@crm.example"]', "variable GATEWAY_MAIL__ALSO"],
+        ),
+        (
+            "[accounts.Sales]\ngroups = ['Sales']\n",
+            {},
+            ["accounts.Sales: an account's name has small letters, digits, - and"],
+        ),
         ("[smtp\n", {}, ["gateway.toml", "not valid TOML"]),
         (
             "[accounts.sales.smtp]\nhots = 'x'\n",
@@ -228,6 +251,40 @@ def test_a_missing_file_leaves_with_78(tmp_path: Path) -> None:
     assert done.returncode == 78
     assert done.stderr.count("\n") == 1
     assert "absent.toml" in done.stderr
+
+
+def test_a_file_that_may_not_be_read_says_who_may_not_do_what() -> None:
+    """Root asks as `nobody`, anybody else as himself."""
+    other = {"user": 65534, "group": 65534, "extra_groups": []} if process.is_root() else {}
+    with process.private_directory("rights") as folder:
+        path = file(folder, "")
+        path.chmod(0)
+        done = subprocess.run(
+            [str(Path(sys.executable).with_name("invite-gateway")), "config", "show"],
+            env=os.environ | {"GATEWAY_CONFIG": str(path)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            **other,
+        )
+    assert done.returncode == 78
+    assert done.stderr.count("\n") == 1
+    assert f"{path}: cannot be read: this user (" in done.stderr
+    assert f") may not read {path}; " in done.stderr
+    assert "readable for all" in done.stderr
+
+
+@pytest.mark.parametrize("content", ["", "\n", " \r\n"])
+def test_a_secret_file_with_nothing_in_it_is_no_password(content: str, tmp_path: Path) -> None:
+    """Nor is the empty line that the unit has for a file that is missing."""
+    (tmp_path / "smtp-password").write_text(content)
+    loaded = settings.load(
+        None, {"smtp": {"password_file": str(tmp_path / "smtp-password"), "username": "x"}}
+    )
+    with pytest.raises(ConfigurationError, match=r"smtp\.password_file: nothing stands in .*/etc/"):
+        settings.secret(loaded.smtp, "smtp")
 
 
 def test_the_example_in_the_repository_is_what_the_program_prints() -> None:

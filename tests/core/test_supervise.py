@@ -11,7 +11,7 @@ import pytest
 
 from gateway.daemon import supervise
 from gateway.daemon.supervise import Restart, Role
-from gateway.errors import ConfigurationError
+from gateway.errors import ConfigurationError, StoreError, words
 
 DEADLINE = 60.0
 AT_ONCE = Restart(first=0.0, longest=0.0)
@@ -95,6 +95,75 @@ async def test_a_failure_is_told(stop: asyncio.Event, capfd: pytest.CaptureFixtu
     assert "role failed" in told
     assert "inbound" in told
     assert "line cut" in told
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (StoreError("store x: database is locked"), "store x: database is locked"),
+        (
+            ExceptionGroup(
+                "a role",
+                [
+                    StoreError("store x: full"),
+                    ExceptionGroup("in it", [StoreError("store x: full"), StoreError("gone")]),
+                ],
+            ),
+            "store x: full; gone",
+        ),
+        (StoreError(), "StoreError"),
+        (ExceptionGroup("a role", [StoreError("store x: full"), OSError("refused")]), ""),
+        (OSError("refused"), ""),
+    ],
+    ids=["ours", "ours in groups", "ours without words", "also another", "another"],
+)
+async def test_an_error_of_ours_is_one_line_and_any_other_keeps_its_traceback(
+    error: Exception, said: str, stop: asyncio.Event, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert words(error) == said
+    again = asyncio.Event()
+
+    async def story() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(
+                supervise.supervise(
+                    [Role("inbound", failing(error, 1, again))], stop, restart=AT_ONCE
+                )
+            )
+            await again.wait()
+            stop.set()
+
+    await within(story())
+    (line,) = [
+        one for one in "".join(capfd.readouterr()).splitlines() if "starts_again_in_seconds" in one
+    ]
+    if said:
+        assert "role stopped" in line
+        assert said in line
+    assert ("role failed" in line) is (not said)
+
+
+async def test_nobody_waits_for_a_role_that_failed(stop: asyncio.Event) -> None:
+    """A page whose port is taken does not keep the others from being ready."""
+    failed = asyncio.Event()
+
+    async def refuse(_: asyncio.Event) -> None:
+        failed.set()
+        raise StoreError("store x: database is locked")
+
+    async def story() -> None:
+        async with asyncio.TaskGroup() as group:
+            ready = asyncio.Event()
+            group.create_task(
+                supervise.supervise(
+                    [Role("web", refuse, ready)], stop, restart=Restart(1000.0, 1000.0)
+                )
+            )
+            await failed.wait()
+            await ready.wait()
+            stop.set()
+
+    await within(story())
 
 
 async def test_a_wrong_configuration_ends_everything(stop: asyncio.Event) -> None:

@@ -4,6 +4,7 @@ judges it.
 
 import asyncio
 import os
+import re
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -39,6 +40,18 @@ def test_ready_and_stopping_reach_the_manager(
         systemd.stopping()
         assert listener.recv(1000) == b"READY=1\nSTATUS=running: web"
         assert listener.recv(1000) == b"STOPPING=1"
+
+
+def test_a_status_is_one_line_whatever_it_quotes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line end would begin another assignment."""
+    with manager(str(tmp_path / "notify")) as listener:
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        systemd.ready("waiting: no\nMAINPID=1")
+        systemd.extend(1.5)
+        assert listener.recv(1000) == b"READY=1\nSTATUS=waiting: no MAINPID=1"
+        assert listener.recv(1000) == b"EXTEND_TIMEOUT_USEC=1500000"
 
 
 def test_without_a_manager_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,3 +153,24 @@ def test_the_unit_exposes_little() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_no_secret_of_the_unit_must_be_there() -> None:
+    """LoadCredential= of a file that is missing fails the unit unless SetCredential= has the same
+    name (systemd.exec(5)); what that gives is nothing that could be taken for a secret.
+    """
+    unit = UNIT.read_text(encoding="utf-8")
+    loaded = re.findall(r"(?m)^LoadCredential=([^:\n]+):/etc/invite-gateway/", unit)
+    assert loaded
+    assert loaded == re.findall(r"(?m)^SetCredential=([^:\n]+):\\n$", unit)
+
+
+def test_the_unit_never_gives_up_but_on_a_wrong_configuration() -> None:
+    unit = UNIT.read_text(encoding="utf-8").splitlines()
+    for line in (
+        "StartLimitIntervalSec=0",
+        "Restart=on-failure",
+        "RestartPreventExitStatus=78",
+        "SyslogIdentifier=invite-gateway",
+    ):
+        assert line in unit

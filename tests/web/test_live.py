@@ -3,7 +3,9 @@ stop.
 """
 
 import asyncio
+import errno
 import json
+import os
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -13,7 +15,7 @@ import httpx
 import pytest
 
 from gateway import health, settings
-from gateway.errors import ConfigurationError
+from gateway.errors import ConfigurationError, GatewayError
 from gateway.health import Condition, State
 from gateway.model import Kind, Reply, Role
 from gateway.store import engine, journal
@@ -331,13 +333,26 @@ def test_no_listening_beyond_loopback_without_sign_in(listen):
         serve.listen(settings.load(overrides={"web": {"listen": listen}}))
 
 
-def test_an_address_in_use_is_a_configuration_error():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        taken.listen()
-        with pytest.raises(ConfigurationError, match=r"web\.listen: cannot listen on"):
-            serve.listen(
-                settings.load(overrides={"web": {"listen": f"127.0.0.1:{taken.getsockname()[1]}"}})
-            )
+@pytest.mark.parametrize(
+    ("number", "never"),
+    [
+        (errno.EADDRINUSE, False),
+        (errno.EACCES, False),
+        (errno.ENOBUFS, False),
+        (errno.EADDRNOTAVAIL, True),
+        (errno.EAFNOSUPPORT, True),
+    ],
+)
+def test_only_an_address_that_can_never_be_ours_is_a_configuration_error(
+    number, never, monkeypatch
+):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(socket.socket, "setsockopt", refuse)
+    with pytest.raises(GatewayError, match=r"web\.listen: cannot listen on \[::1\]:8025") as caught:
+        serve.listen(settings.load(overrides={"web": {"listen": "[::1]:8025"}}))
+    assert isinstance(caught.value, ConfigurationError) is never
 
 
 async def test_an_unreachable_store_is_said_and_streams_outlive_it(site, monkeypatch):

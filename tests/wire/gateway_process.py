@@ -68,7 +68,7 @@ def environment(
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("GATEWAY_", "NOTIFY_", "WATCHDOG_"))
+        if not name.startswith(("GATEWAY_", "NOTIFY_", "WATCHDOG_", "JOURNAL_"))
     }
     return kept | {f"GATEWAY_{name}": value for name, value in settings.items()}
 

@@ -1,0 +1,26 @@
+"""The checks of instants say in their name what they want, which is all that SQLite tells."""
+
+from alembic import op
+
+from gateway.store import schema
+
+revision = "0010"
+down_revision = "0009"
+
+FORMER = "is_utc_text"
+
+
+def upgrade() -> None:
+    bind = op.get_bind()
+    if bind.dialect.name != "sqlite":
+        return
+    # The names alone change, so the tables need not be copied (and lose no trigger):
+    # https://www.sqlite.org/lang_altertable.html#otheralter, the second procedure.
+    version = bind.exec_driver_sql("PRAGMA schema_version").scalar_one()
+    bind.exec_driver_sql("PRAGMA writable_schema = ON")
+    bind.exec_driver_sql(
+        "UPDATE sqlite_master SET sql = replace(sql, ?, ?) WHERE type = 'table'",
+        (f"_{FORMER}", f"_{schema.LIKE}"),
+    )
+    bind.exec_driver_sql(f"PRAGMA schema_version = {version + 1}")
+    bind.exec_driver_sql("PRAGMA writable_schema = OFF")
