@@ -6,12 +6,18 @@ sentences stand in `/readyz`, `status`, `queue shape`, systemd's STATUS line and
 docs/operations.md explains each subject. Pure, except for `Board`, which remembers.
 """
 
+import ssl
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from gateway import accounts
+from gateway import accounts, settings
+
+UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})
+"""OpenSSL's X509_V_ERR_ codes for a chain that ends in nobody we trust: self-signed, and without an
+issuer that is found here.
+"""
 
 
 class State(StrEnum):
@@ -105,23 +111,22 @@ def mailbox(
     """The mailbox cannot be read. `again`: when it is tried next; `lost`: it worked until now, and
     nobody knows yet whether the next try cures it.
     """
-    now = again
     words = (
-        f"the mailbox{_of(account)} has not been read since {clock(since, now)}"
-        f" ({_times(tries, 'try', 'tries')}): {why}."
-        f" Answers wait there; none is lost. Next try {clock(again, now)}"
+        f"the mailbox{_of(account)} has not been read since {clock(since, again)}"
+        f" ({_times(tries, 'try', 'tries')}): {_stop(why)}"
+        f" Answers wait there; none is lost. Next try {clock(again, again)}"
     )
     state = State.WARNING if lost else State.FAILED
     return Condition(subject("mailbox", account), state, words, since)
 
 
-def not_moved(account: str, folder: str, why: str, since: datetime) -> Condition:
+def not_moved(account: str, folder: str, why: str) -> Condition:
     """Messages that are dealt with cannot be moved."""
     words = (
         f"messages stay in the mailbox{_of(account)}, for the folder {folder!r} does not take them:"
         f" {why}. Answers count all the same"
     )
-    return Condition(subject("folders", account), State.WARNING, words, since)
+    return Condition(subject("folders", account), State.WARNING, words)
 
 
 def sending(
@@ -137,7 +142,7 @@ def sending(
     """The account rests. `sure`: a person is needed; otherwise one failure may pass by itself."""
     words = (
         f"sending{_of(account)} has rested since {clock(since, now)}"
-        f" ({_times(failures, 'try', 'tries')}): {why}."
+        f" ({_times(failures, 'try', 'tries')}): {_stop(why)}"
         f" Letters wait; none is lost. Next try {clock(until, now)}"
     )
     if sure:
@@ -152,7 +157,7 @@ def letters(held: int, first: int, why: str, *, every: bool) -> Condition:
     """
     words = (
         f"{_times(held, 'letter is', 'letters are')} held, for clients would refuse"
-        f" {'it' if held == 1 else 'them'}: {why}. This is a fault of the gateway, not of the"
+        f" {'it' if held == 1 else 'them'}: {_stop(why)} This is a fault of the gateway, not of the"
         f" record. See: invite-gateway queue show {first}"
     )
     if every:
@@ -167,11 +172,11 @@ def queue(account: str, waits: datetime, now: datetime, *, rests: bool) -> Condi
     return Condition(subject("queue", account), State.FAILED, words, waits)
 
 
-def store(why: str, since: datetime, now: datetime) -> Condition:
-    """The store cannot be written."""
+def store(why: str, since: datetime | None, now: datetime) -> Condition:
+    """The store cannot be written. `since` is None for whoever looks only once."""
+    begun = f" since {clock(since, now)}" if since is not None else ""
     words = (
-        f"nothing can be written since {clock(since, now)}: {why}. Letters and answers wait; none"
-        " is lost"
+        f"the store cannot be written{begun}: {_stop(why)} Letters and answers wait; none is lost"
     )
     return Condition("store", State.FAILED, words, since)
 
@@ -189,7 +194,7 @@ def role(name: str, since: datetime, failures: int, why: str, again: datetime) -
     """A part of the daemon stopped unasked and is started again."""
     words = (
         f"the role {name} has stopped {_times(failures, 'time', 'times')} since"
-        f" {clock(since, again)}: {why}. It starts again at {again:%H:%M:%S} UTC"
+        f" {clock(since, again)}: {_stop(why)} It starts again at {again:%H:%M:%S} UTC"
     )
     state = State.FAILED if failures > 1 else State.WARNING
     return Condition(f"role {name}", state, words, since)
@@ -199,6 +204,33 @@ def job(name: str, since: datetime, why: str) -> Condition:
     """Something that is done by the clock failed; it is tried at its next time."""
     words = f"the job {name} has failed since {clock(since, since)}: {why}"
     return Condition(f"job {name}", State.WARNING, words, since)
+
+
+def untrusted(host: str, error: ssl.SSLCertVerificationError, setting: str) -> str:
+    """Why a server's certificate is not accepted; `setting`: what names other authorities."""
+    words = f"the certificate of {host} is not accepted: {error.verify_message}"
+    if error.verify_code in UNKNOWN_AUTHORITY:
+        words += f"; its authority is not known here: {setting} names another"
+    return words
+
+
+def refused_sign_in(account: settings.Smtp | settings.Imap, key: str, host: str, words: str) -> str:
+    """The server's words with what they leave out: who signed in where, and which setting says with
+    what. `key`: the section's, for the message; `host`: as it was reached.
+    """
+    if account.sign_in == "xoauth2":
+        by = f'{key}.sign_in = "xoauth2"'
+    elif not account.username:
+        by = f"no {key}.username"
+    elif account.password_file:
+        by = f'{key}.password_file = "{account.password_file}"'
+    else:
+        by = f"{key}.password" if account.password.get_secret_value() else f"no {key}.password_file"
+    return f"{host or account.host} refused the sign-in of {account.username!r} ({by}): {words}"
+
+
+def _stop(why: str) -> str:
+    return why if why.endswith((".", "!", "?")) else f"{why}."
 
 
 def _of(account: str) -> str:

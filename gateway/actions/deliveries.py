@@ -146,6 +146,13 @@ def _settle(
         )
 
 
+def held(store: Store) -> int:
+    """How many letters preflight holds."""
+    with store.read() as connection:
+        found = outbox.preflight(connection)
+    return found.letters if found is not None else 0
+
+
 def rest(store: Store, one: Rest, now: datetime) -> None:
     """Show that an account rests. The journal says when it begins, not every try on the way."""
     with store.write() as connection:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from gateway import accounts, health
-from gateway.health import Condition
+from gateway.health import Condition, State
 from gateway.settings import Settings
 from gateway.store import conditions, leases, outbox, pace
 from gateway.store.engine import Connection, Store
@@ -17,6 +17,8 @@ LATE = timedelta(minutes=10)
 """A letter that waits for so long beyond its time says that nobody is sending."""
 REFUSED = "account"
 """Why an account rests that a person must see to (`outbound.retry.Verdict.ACCOUNT`)."""
+PATIENCE_SECONDS = 5.0
+"""A store that takes so long for one row is of no use; another program holds it."""
 FULL_SHARE = 0.1
 """A disk is full below this share of `store.free_megabytes`, which is where it is nearly full."""
 
@@ -36,6 +38,21 @@ def told(
         ]
 
 
+def seen(store: Store, settings: Settings, now: datetime) -> list[Condition]:
+    """All troubles for somebody who looks once, what failed first: what the store knows, and what
+    can be seen from here. Raises `StoreError`.
+    """
+    found = told(store, settings, now)
+    named = {condition.subject for condition in found}
+    places = [("store", store.path.parent)] if store.path is not None else []
+    for disk in disks(places, settings.store.free_megabytes):
+        if disk.subject not in named:
+            found.append(disk)
+    if why := store.unwritable(PATIENCE_SECONDS):
+        found.append(health.store(why, None, now))
+    return health.troubles(found)
+
+
 def disks(places: Iterable[tuple[str, Path | int]], megabytes: int) -> list[Condition]:
     """Which of these file systems have little room. A place is a path, or an open file's number;
     one that cannot be asked says nothing.
@@ -47,12 +64,22 @@ def disks(places: Iterable[tuple[str, Path | int]], megabytes: int) -> list[Cond
         except OSError:  # a log that goes to a pipe or a socket, a folder that is gone
             continue
         total, free = seen.f_frsize * seen.f_blocks, seen.f_frsize * seen.f_bavail
-        # A small disk is not nearly full from its first day on.
-        nearly = min(megabytes * 1_000_000, total // 10)
-        full = free < nearly * FULL_SHARE or (seen.f_files > 0 and seen.f_favail == 0)
-        if total and (full or free < nearly):
-            found.append(health.disk(what, free, total, full=full))
+        # Some file systems count no files, or have no size at all.
+        crowded = seen.f_files > 0 and seen.f_favail == 0
+        if total and megabytes and (state := room(total, free, crowded, megabytes)):
+            found.append(health.disk(what, free, total, full=state is State.FAILED))
     return found
+
+
+def room(total: int, free: int, crowded: bool, megabytes: int) -> State | None:
+    """How bad it is that a disk has so many octets free; None: it is not. `crowded`: it takes no
+    further file.
+    """
+    # A small disk is not nearly full from its first day on.
+    nearly = min(megabytes * 1_000_000, total // 10)
+    if crowded or free <= nearly * FULL_SHARE:
+        return State.FAILED
+    return State.WARNING if free < nearly else None
 
 
 def _sending(connection: Connection, names: Collection[str], now: datetime) -> Iterable[Condition]:

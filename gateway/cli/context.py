@@ -75,6 +75,18 @@ def user() -> str:
         return f"uid {os.getuid()}"
 
 
+def tell_troubles(store: Store, effective: Settings) -> None:
+    """What is wrong with the installation, a line each, beside what was asked for (standard
+    error).
+    """
+    from datetime import UTC, datetime
+
+    from gateway.actions import health
+
+    for trouble in health.seen(store, effective, datetime.now(UTC)):
+        complain(f"{trouble.state}: {trouble.words}")
+
+
 def complain(message: str) -> None:
     """One line to standard error, safe for a terminal, and an error to journald."""
     import logging

@@ -106,13 +106,15 @@ def show(
 
 @app.command()
 def shape(ctx: typer.Context) -> None:
-    """How old the letters are that have not left, by the domain they go to;
-    and which accounts rest.
+    """How old the letters are that have not left, by the domain they go to. What is wrong with the
+    gateway comes first, on standard error.
     """
     from gateway.actions import queue
     from gateway.store import codec
 
-    with closing(context.store(context.settings(ctx))) as store:
+    effective = context.settings(ctx)
+    with closing(context.store(effective)) as store:
+        context.tell_troubles(store, effective)
         destinations, resting = queue.shape(store, datetime.now(UTC))
     as_json = context.invocation(ctx).json
     rows: list[dict[str, Any]] = [
@@ -137,8 +139,6 @@ def shape(ctx: typer.Context) -> None:
             for one in resting
         ]
     output.objects(rows, as_json=as_json)
-    if not as_json:
-        _tell(resting)
 
 
 @app.command()

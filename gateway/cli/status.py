@@ -33,13 +33,19 @@ def status(
         str | None, typer.Argument(metavar="FOLLOW_UP", help="Its key; without one, all.")
     ] = None,
 ) -> None:
-    """Participants with their status, their own words, and what became of their letter."""
+    """Participants with their status, their own words, and what became of their letter. Without a
+    follow-up, what is wrong with the gateway comes first, on standard error.
+    """
     from gateway.store import views
 
-    with closing(context.store(context.settings(ctx))) as store, store.read() as connection:
-        if follow_up is not None and not views.known(connection, follow_up):
-            raise NotFound(f"there is no follow-up {follow_up!r}")
-        rows = [asdict(one) for one in views.status_rows(connection, follow_up)]
+    effective = context.settings(ctx)
+    with closing(context.store(effective)) as store:
+        if follow_up is None:
+            context.tell_troubles(store, effective)
+        with store.read() as connection:
+            if follow_up is not None and not views.known(connection, follow_up):
+                raise NotFound(f"there is no follow-up {follow_up!r}")
+            rows = [asdict(one) for one in views.status_rows(connection, follow_up)]
     dated = any(row["original_start"] for row in rows)
     output.objects(
         rows,

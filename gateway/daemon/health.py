@@ -6,7 +6,7 @@ Each look renews the gateway's lease, which is a write: a store that can only be
 What this process knows to be wrong (`health.Board`) is written when it changes, not at every look.
 
 On failure: what cannot be written is told by this process alone, and written once it can be. A look
-at a store that answers nothing ends after `PATIENCE_SECONDS`, with that as its result. Limits: a
+at a store that answers nothing ends after some seconds, with that as its result. Limits: a
 change in this process is told at once, one elsewhere within `LOOK_SECONDS`.
 """
 
@@ -32,8 +32,6 @@ from gateway.store.engine import Store
 log = structlog.get_logger(__name__)
 
 LOOK_SECONDS = leases.RENEWAL_SECONDS
-PATIENCE_SECONDS = 5.0
-"""A store that takes so long for one row is of no use; another program holds it."""
 JOURNAL = Path("/var/log/journal")
 STORE = "store"
 TIME_ZONES = f"{leases.TIME_ZONES}{zonedata.CHOSEN.release}"
@@ -99,15 +97,17 @@ class Monitor:
         own = [one for one in self._board.conditions() if one.subject != STORE]
         if self._using is None or self._using.done():
             self._using = asyncio.ensure_future(asyncio.to_thread(self._use_store, own))
-        await asyncio.wait([self._using], timeout=PATIENCE_SECONDS)
-        why: str = f"no answer within {PATIENCE_SECONDS:g} s; another program may hold it"
+        await asyncio.wait([self._using], timeout=troubles.PATIENCE_SECONDS)
+        why: str = f"no answer within {troubles.PATIENCE_SECONDS:g} s; another program may hold it"
         elsewhere: Sequence[Condition] | None = None
         if self._using.done():
             why, elsewhere = self._using.result()
         self._mark_store(why)
         if elsewhere is not None:
             self._elsewhere = elsewhere
-        self._tell()
+        # Nothing is told here that others cannot read yet, except of the store itself.
+        about_store = [one for one in self._board.conditions() if one.subject == STORE]
+        self._tell([*about_store, *own, *self._elsewhere])
 
     def _use_store(self, own: Sequence[Condition]) -> tuple[str, Sequence[Condition] | None]:
         """Write what this process knows, and read what others do. Returns why it cannot be written
@@ -145,16 +145,16 @@ class Monitor:
         began = before[0].since if before else None
         self._board.report(health.store(why, began or now, now))
 
-    def _tell(self) -> None:
-        before = {one.subject: one for one in self._troubles}
-        self._troubles = health.troubles([*self._board.conditions(), *self._elsewhere])
-        for one in self._troubles:
-            known = before.pop(one.subject, None)
+    def _tell(self, now_true: Sequence[Condition]) -> None:
+        before = _by_subject(self._troubles)
+        self._troubles = health.troubles(now_true)
+        for subject, one in _by_subject(self._troubles).items():
+            known = before.pop(subject, None)
             if known is None or known.state is not one.state:
                 level = log.error if one.state is State.FAILED else log.warning
-                level("trouble", subject=one.subject, words=one.words)
-        for gone in before.values():
-            log.info("trouble is over", subject=gone.subject, since=gone.since)
+                level("trouble", subject=subject, words=one.words)
+        for subject, gone in before.items():
+            log.info("trouble is over", subject=subject, since=gone.since)
         if (status := self.status()) != self._status:
             self._status = status
             systemd.status(status)
@@ -179,6 +179,11 @@ class Monitor:
                 leases.release(connection, TIME_ZONES, self._gateway)
         except StoreError as error:
             log.warning("what this gateway reported stands until its lease ends", error=str(error))
+
+
+def _by_subject(conditions: Sequence[Condition]) -> dict[str, Condition]:
+    """The worst of each subject, for several gateways may speak of one."""
+    return {condition.subject: condition for condition in reversed(conditions)}
 
 
 def _subjects(settings: Settings, places: Sequence[tuple[str, Path | int]]) -> list[str]:

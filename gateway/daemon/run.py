@@ -112,7 +112,14 @@ def _inbound(process: Process, _: Monitor) -> Sequence[supervise.Role]:
     return [
         supervise.Role(
             _named("inbound", name),
-            intake.Intake(process.store, process.settings, process.holder, process.news, name).run,
+            intake.Intake(
+                process.store,
+                process.settings,
+                process.holder,
+                process.news,
+                name,
+                process.board,
+            ).run,
         )
         for name in read
     ]

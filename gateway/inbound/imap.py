@@ -17,9 +17,12 @@ the middle of a move can leave a second copy in the target folder.
 
 import asyncio
 import contextlib
+import errno
 import itertools
 import logging
+import os
 import re
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from typing import Any
@@ -27,7 +30,7 @@ from typing import Any
 import aioimaplib
 import structlog
 
-from gateway import accounts, settings
+from gateway import accounts, health, settings
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.inbound import imap_syntax
 
@@ -47,6 +50,8 @@ messages fits.
 """
 RENEW_SECONDS = 24 * 60.0  # RFC 2177: servers may hang up after 30 minutes of IDLE
 STOP_SECONDS = 5.0
+OTHERS = ((b"220", "SMTP"), (b"+OK", "POP3"), (b"HTTP/", "HTTP"), (b"SSH-", "SSH"))
+"""How other services begin, for whoever took the wrong port."""
 LONGEST_ANSWER = 20  # times timeout_seconds: an answer that keeps dripping in ends here
 
 
@@ -78,8 +83,9 @@ class _Wire(aioimaplib.IMAP4ClientProtocol):
     incomplete_line: bytes
     current_command: Any
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, capacity: int) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, capacity: int, name: str) -> None:
         super().__init__(loop)
+        self._name = name
         self.over = asyncio.Event()
         self.ended: Exception | None = None
         self.news = asyncio.Event()
@@ -144,9 +150,13 @@ class _Wire(aioimaplib.IMAP4ClientProtocol):
         # nobody awaits this task: without a word here the greeting would be waited for in vain
         except Exception as error:
             words = command.decode("ascii", "replace")[:200]
+            other = next((name for start, name in OTHERS if command.startswith(start)), "")
             self.fail(
                 MailboxError(
-                    f"the server's greeting is no welcome: {words!r} ({type(error).__name__})"
+                    f"{self._name} speaks {other}, not IMAP (imap.port?): {words!r}"
+                    if other
+                    else f"{self._name} gives no IMAP greeting (imap.port?): {words!r}"
+                    f" ({type(error).__name__})"
                 )
             )
 
@@ -186,9 +196,9 @@ class Session:
         self._layout = imap_syntax.Layout()
         self._ready: dict[str, str] = {}
 
-    async def ask(self, what: str, question: Coroutine[Any, Any, Any]) -> Any:
+    async def ask(self, what: str, question: Coroutine[Any, Any, Any], *, hint: str = "") -> Any:
         """Awaits an answer that may take `timeout_seconds` since the last byte. Raises
-        `MailboxError` when the session is over.
+        `MailboxError` when the session is over; `hint`: what silence may mean.
         """
         loop = asyncio.get_running_loop()
         quiet = self.options.timeout_seconds
@@ -200,7 +210,7 @@ class Session:
                 self.wire.alive = lambda: _prolong(deadline, min(latest, loop.time() + quiet))
                 await asyncio.wait({answer, over}, return_when=asyncio.FIRST_COMPLETED)
         except TimeoutError:
-            self.wire.fail(MailboxError(f"no answer within {quiet:g} s to: {what}"))
+            self.wire.fail(MailboxError(f"no answer within {quiet:g} s to: {what}{hint}"))
         finally:
             self.wire.alive = None
             pending = [task for task in (answer, over) if task.cancel()]
@@ -227,14 +237,22 @@ class Session:
                 "connect", loop.create_connection(lambda: self.wire, host, port, ssl=context)
             )
         except ssl.SSLCertVerificationError as error:
-            raise MailboxError(
-                f"the certificate of {host} is not accepted: {error.verify_message}"
-            ) from error
+            raise MailboxError(health.untrusted(host, error, "imap.ca_file")) from error
         except ssl.SSLError as error:
-            raise MailboxError(f"no TLS with {host}:{port}: {error.reason or error}") from error
+            hint = " (no TLS on this port? imap.port is 993 on most servers)"
+            hint = hint if error.reason == "WRONG_VERSION_NUMBER" else ""
+            raise MailboxError(
+                f"no TLS with {host}:{port}: {error.reason or error}{hint}"
+            ) from error
+        except socket.gaierror as error:
+            raise MailboxError(f"{host} cannot be resolved: {error.strerror}") from error
         except OSError as error:
-            raise MailboxError(f"cannot reach {host}:{port}: {error}") from error
-        await self.ask("greeting", self.wire.wait("AUTH|NONAUTH"))
+            raise MailboxError(f"cannot reach {host}:{port}: {_plain(error)}") from error
+        await self.ask(
+            "greeting",
+            self.wire.wait("AUTH|NONAUTH"),
+            hint=f' (imap.security = "tls" expected on port {port}?)' if context is None else "",
+        )
         if self.wire.state == aioimaplib.NONAUTH:
             await self._sign_in(password, tokens)
         await self.ask(
@@ -274,7 +292,8 @@ class Session:
         words = _without(_words(answer), password)
         if _passing(answer):
             raise MailboxError(f"sign-in is not possible now: {words}")
-        raise SignInRefused(f"the server refused the sign-in of {self.options.username!r}: {words}")
+        host = f"{self.options.host}:{self.options.port}"
+        raise SignInRefused(health.refused_sign_in(self.options, "imap", host, words))
 
     async def _show_token(self, tokens: accounts.Tokens) -> Any:
         """The server's answer to our token; where it refuses one that seemed good yet, to a new
@@ -496,7 +515,9 @@ async def session(
     """An open session, left politely. `stop` lets work in progress run on for `STOP_SECONDS`, then
     ends the session.
     """
-    wire = _Wire(asyncio.get_running_loop(), CAPACITY + 2 * max_bytes)
+    wire = _Wire(
+        asyncio.get_running_loop(), CAPACITY + 2 * max_bytes, f"{options.host}:{options.port}"
+    )
     opened = Session(options, wire)
     hurry = asyncio.ensure_future(_hurry(stop, wire))
     try:
@@ -541,6 +562,13 @@ def _without(words: str, password: str) -> str:
     for form in (password, password.replace("\\", r"\\").replace('"', r"\"")):
         words = words.replace(form, "***") if form else words
     return words
+
+
+def _plain(error: OSError) -> str:
+    """The system's words, without asyncio's: of several addresses each answer once."""
+    numbers = [int(number) for number in re.findall(r"\[Errno (\d+)\]", str(error))]
+    words = [os.strerror(number) for number in numbers if number in errno.errorcode]
+    return ", ".join(dict.fromkeys(words)) or str(error) or type(error).__name__
 
 
 def _passing(answer: Any) -> bool:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from gateway import accounts
+from gateway import accounts, health
 from gateway import settings as configuration
 from gateway.inbound import process, reader
 from gateway.store import inbox, leases
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 class Intake:
     """Reads one account's folder for as long as it holds the mailbox's lease. `told` is set after
-    every commit.
+    every commit; `board` shows whether the mailbox can be read.
     """
 
     def __init__(
@@ -33,6 +33,7 @@ class Intake:
         gateway: str,
         told: asyncio.Event,
         account: str = accounts.DEFAULT,
+        board: health.Board | None = None,
     ) -> None:
         self._store, self._settings, self._gateway, self._told, self._account = (
             store,
@@ -46,7 +47,7 @@ class Intake:
         self._name = f"{leases.MAILBOX}{account}:{self._folder}"
         self._processor: process.Processor | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.state: reader.State | None = None
+        self._board = board or health.Board()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Wait for the lease, read until `stop` or until the lease is lost, and give it back."""
@@ -64,6 +65,7 @@ class Intake:
             leftovers=self._leftovers,
             unmoved=self._unmoved,
             moved=self._moved,
+            changed=self._show,
         )
         while not stop.is_set():
             if await asyncio.to_thread(self._lease):
@@ -77,11 +79,31 @@ class Intake:
             reading = group.create_task(mailbox.run(lost))
             while not stop.is_set() and not lost.is_set() and not reading.done():
                 await _wait(stop, leases.RENEWAL_SECONDS)
-                self.state = mailbox.state
                 if not stop.is_set() and not await asyncio.to_thread(self._lease):
                     log.warning("another gateway reads the mailbox now", folder=self._folder)
                     lost.set()
             lost.set()
+
+    def _show(self, state: reader.State) -> None:
+        """Say on the board how the reading goes. Nothing is said before the first try."""
+        for what in ("mailbox", "folders"):
+            self._board.clear(health.subject(what, self._account))
+        if state.last_error and state.again is not None:
+            # One that worked until now, and may be back at the next try, needs nobody yet.
+            lost = state.looked is not None and state.tries == 1 and not state.refused
+            self._board.report(
+                health.mailbox(
+                    self._account,
+                    state.since,
+                    state.tries,
+                    state.last_error,
+                    state.again,
+                    lost=lost,
+                )
+            )
+        folder, why = state.unmoved
+        if why:
+            self._board.report(health.not_moved(self._account, folder, why))
 
     # Callbacks of the reader, each one transaction, in a worker thread
 

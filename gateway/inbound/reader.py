@@ -18,8 +18,8 @@ import itertools
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 import structlog
@@ -80,14 +80,22 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """For /readyz: `since` when it is so, `looked` the last complete look at the mailbox,
-    `last_error` "" when all is well.
+    """How the reading goes. `since`: when `connected` became so, or the first of the `tries`
+    failed; `looked`: the last complete look at the mailbox.
+
+    While it fails: `last_error`, how many `tries` did in a row, whether name or password are
+    `refused`, and when it is tried `again`. `unmoved`: why messages stay that are dealt with, with
+    the folder's name; "" where they do not.
     """
 
     connected: bool
     since: datetime
     looked: datetime | None = None
     last_error: str = ""
+    tries: int = 0
+    refused: bool = False
+    again: datetime | None = None
+    unmoved: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +144,8 @@ class Reader:
     moved      these UIDs need nothing more in the mailbox: moved, or gone, or of a former
                UIDVALIDITY. It ends leftovers too
 
-    `tokens`: instead of `password` for `sign_in = "xoauth2"`. With `settings.move` off nothing is
+    `changed` is called in the loop's thread whenever `state` changes for better or worse. `tokens`:
+    instead of `password` for `sign_in = "xoauth2"`. With `settings.move` off nothing is
     moved, and `unmoved` and `moved` are not asked for moves. Raises `ConfigurationError` when
     `ca_file` cannot be used.
     """
@@ -154,6 +163,7 @@ class Reader:
         moved: Callable[[int, list[int]], None],
         tokens: accounts.Tokens | None = None,
         pace: Pace | None = None,
+        changed: Callable[[State], None] | None = None,
     ) -> None:
         self._options = options
         self._password, self._tokens = password, tokens
@@ -175,7 +185,7 @@ class Reader:
         self._trouble: dict[int, int] = {}
         self._validity = 0
         self._owed = True
-        self._complaint = ""
+        self._changed = changed
         self._idle_refusals = 0
         self._state = State(connected=False, since=datetime.now(UTC))
 
@@ -216,7 +226,7 @@ class Reader:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(seconds):
                         await stop.wait()
-        self._mark(connected=False)
+        self._mark(State(False, datetime.now(UTC), self._state.looked))
 
     async def once(self) -> int:
         """One look at the mailbox. Returns how many messages were dealt with; raises
@@ -240,7 +250,6 @@ class Reader:
     async def _read_on(self, stop: asyncio.Event) -> None:
         async with self._session(stop) as session:
             self._owed = True
-            self._mark(connected=True)
             log.info("mailbox.connected", host=self._options.host, folder=self._options.folder)
             while not stop.is_set():
                 await self._look(session, stop)
@@ -292,7 +301,7 @@ class Reader:
                 await asyncio.to_thread(self._moved, session.uidvalidity, gone)
             dealt += await self._deal(session, sorted(there), stop)
         if not stop.is_set():
-            self._mark(connected=True, looked=datetime.now(UTC))
+            self._well(looked=datetime.now(UTC))
         return dealt
 
     async def _deal(self, session: imap.Session, uids: Sequence[int], stop: asyncio.Event) -> int:
@@ -310,6 +319,7 @@ class Reader:
                 rest = rest[passed:]
                 if batch:
                     verdicts = await asyncio.to_thread(self._take, batch)
+                    self._well()
                     dealt += len(verdicts)
                     placed += [(folder, message.uid) for message, folder in verdicts]
                 for message in batch:
@@ -483,27 +493,46 @@ class Reader:
                 if refusal := await session.move(uids, self._names[folder]):
                     # the messages are dealt with all the same; asked again at the next look
                     self._owed = True
-                    if refusal != self._complaint:
+                    complaint = (self._names[folder], refusal)
+                    if complaint != self._state.unmoved:
                         log.warning(
                             "mailbox.not_moved",
                             folder=self._names[folder],
                             messages=len(uids),
                             reason=refusal,
                         )
-                    self._complaint = refusal
+                    self._mark(replace(self._state, unmoved=complaint))
                     break
-                self._complaint = ""
+                self._mark(replace(self._state, unmoved=("", "")))
                 await asyncio.to_thread(self._moved, session.uidvalidity, uids)
 
     # State
 
-    def _mark(self, *, connected: bool, error: str = "", looked: datetime | None = None) -> None:
-        since = self._state.since if connected == self._state.connected else datetime.now(UTC)
-        self._state = State(connected, since, looked or self._state.looked, error)
+    def _mark(self, state: State) -> None:
+        before, self._state = self._state, state
+        # A look that finds all as it was is nothing to tell.
+        if self._changed is not None and replace(before, looked=None) != replace(
+            state, looked=None
+        ):
+            self._changed(state)
+
+    def _well(self, looked: datetime | None = None) -> None:
+        """Messages are read: it is not enough that the server lets us in."""
+        state = self._state
+        since = state.since if state.connected else datetime.now(UTC)
+        self._mark(State(True, since, looked or state.looked, unmoved=state.unmoved))
+
+    def _ill(self, words: str, seconds: float, *, refused: bool) -> None:
+        state, now = self._state, datetime.now(UTC)
+        since = state.since if state.last_error else now
+        again = now + timedelta(seconds=seconds)
+        self._mark(
+            State(False, since, state.looked, words, state.tries + 1, refused, again, state.unmoved)
+        )
 
     def _report(self, error: Exception, seconds: float) -> None:
         words = str(error) or type(error).__name__
-        self._mark(connected=False, error=words)
+        self._ill(words, seconds, refused=isinstance(error, imap.SignInRefused))
         retry_in = round(seconds, 1)
         if isinstance(error, imap.SignInRefused):
             log.error("mailbox.sign_in_refused", reason=words, retry_in=retry_in)

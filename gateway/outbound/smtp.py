@@ -39,7 +39,7 @@ from typing import cast
 import aiosmtplib
 import idna
 
-from gateway import accounts, settings
+from gateway import accounts, health, settings
 from gateway.outbound import dial, receipts
 from gateway.outbound.receipts import Receipt, Step, Submission
 
@@ -329,7 +329,7 @@ class _Connection:
     def _our_words(self, error: Exception) -> tuple[str, str]:
         if isinstance(error, ssl.SSLCertVerificationError):
             return (
-                f"the certificate of {self.host} is not accepted: {error.verify_message}",
+                health.untrusted(self.host, error, "smtp.ca_file"),
                 "4.7.5",
             )
         if isinstance(error, ssl.SSLError):

@@ -22,7 +22,7 @@ from typing import ParamSpec, TypeVar
 
 import structlog
 
-from gateway import accounts
+from gateway import accounts, health
 from gateway import settings as configuration
 from gateway.actions import deliveries
 from gateway.errors import StoreError
@@ -241,7 +241,33 @@ class Worker:
 
     def _prepare(self, letters: Sequence[Queued]) -> list[receipts.Submission | Settlement]:
         """Each letter as it will leave, or what becomes of it instead."""
-        return [dropped(queued, datetime.now(UTC)) or self._ready(queued) for queued in letters]
+        ready = [dropped(queued, datetime.now(UTC)) or self._ready(queued) for queued in letters]
+        self._complain(
+            [
+                (queued, outcome.note)
+                for queued, outcome in zip(letters, ready, strict=True)
+                if isinstance(outcome, Settlement) and outcome.state is LetterState.HELD
+            ]
+        )
+        return ready
+
+    def _complain(self, held: Sequence[tuple[Queued, str]]) -> None:
+        """Say of each letter that is held why, and how many are with it."""
+        if not held:
+            return
+        try:
+            before = deliveries.held(self._store)
+        except StoreError:  # counted at the next look; it is said by those who need the store
+            before = 0
+        for number, (queued, reason) in enumerate(held, before + 1):
+            log.error(
+                "letter held by preflight, a fault of the gateway and not of the record",
+                letter=queued.id,
+                follow_up=queued.follow_up,
+                reason=reason,
+                held=number,
+                see=f"invite-gateway queue show {queued.id}",
+            )
 
     def _ready(self, queued: Queued) -> receipts.Submission | Settlement:
         """The letter as it will leave; held with the reason where it cannot be made or fails
@@ -265,12 +291,6 @@ class Worker:
             if not problems:
                 return submission
             reason = "; ".join(f"{problem.rule}: {problem.text}" for problem in problems)
-        log.error(
-            "letter held: it would not be understood",
-            letter=queued.id,
-            follow_up=queued.follow_up,
-            reason=reason,
-        )
         return Settlement(queued.id, LetterState.HELD, False, Delivery.QUEUED, note=reason)
 
     def _judge(self, queued: Queued, receipt: receipts.Receipt) -> Sent:
@@ -289,7 +309,7 @@ class Worker:
         )
         if verdict in (Verdict.ACCOUNT, Verdict.CONNECTION):
             if receipt.step is receipts.Step.AUTH:
-                words = refused_sign_in(
+                words = health.refused_sign_in(
                     self._account.smtp, f"{accounts.section(self._name)}smtp", receipt.host, words
                 )
             until = self._pause(verdict, words, now)
@@ -361,19 +381,6 @@ def dropped(queued: Queued, now: datetime) -> Settlement | None:
     if reminders.needless(letter, queued.answered, now):
         return Settlement(queued.id, LetterState.DROPPED, False, Delivery.SENT, note=NEEDLESS)
     return None
-
-
-def refused_sign_in(account: configuration.Smtp, key: str, host: str, words: str) -> str:
-    """The server's words with what they leave out: who signed in where, and which setting says with
-    what. `key`: the section's, for the message.
-    """
-    if account.sign_in == "xoauth2":
-        by = f'{key}.sign_in = "xoauth2"'
-    elif account.password_file:
-        by = f'{key}.password_file = "{account.password_file}"'
-    else:
-        by = f"{key}.password" if account.password.get_secret_value() else f"no {key}.password_file"
-    return f"{host or account.host} refused the sign-in of {account.username!r} ({by}): {words}"
 
 
 def settle(

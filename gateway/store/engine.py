@@ -8,7 +8,7 @@ by one thread at a time.
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -95,6 +95,24 @@ class Store:
             connection.begin(),
         ):
             yield connection
+
+    def unwritable(self, seconds: float) -> str:
+        """Why nothing can be written, tried for so long; "" where it can. What is written is what
+        stands there already. PostgreSQL is not asked: no other program can hold all of it.
+        """
+        if not self.is_sqlite:
+            return ""
+        try:
+            with closing(self._open_file()) as connection:
+                connection.isolation_level = None
+                connection.execute(f"PRAGMA busy_timeout={int(seconds * 1000)}").close()
+                connection.execute("BEGIN IMMEDIATE").close()
+                [version] = connection.execute("PRAGMA user_version").fetchone()
+                connection.execute(f"PRAGMA user_version={version}").close()
+                connection.execute("COMMIT").close()
+        except sqlite3.Error as error:
+            return f"store {_shown(self.url)}: {error}"
+        return ""
 
     def close(self) -> None:
         self.engine.dispose()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway import settings
-from gateway.outbound import retry, worker
+from gateway.outbound import retry
 from gateway.outbound.receipts import Receipt, Step
 from gateway.outbound.retry import Verdict
 
@@ -195,21 +195,3 @@ def test_the_first_rests_are_short() -> None:
 @given(st.timedeltas(timedelta(0), timedelta(days=30)))
 def test_a_letter_is_given_up_after_three_days(age: timedelta) -> None:
     assert retry.expired(NOW - age, NOW, LIMITS) == (age >= timedelta(days=3))
-
-
-@pytest.mark.parametrize(
-    ("section", "by"),
-    [
-        ({"password_file": "credential:smtp-password"}, 'smtp.password_file = "credential:smtp-'),
-        ({"password": "hunter2"}, "(smtp.password)"),
-        ({}, "(no smtp.password_file)"),
-        ({"sign_in": "xoauth2", "password_file": "x"}, '(smtp.sign_in = "xoauth2")'),
-    ],
-)
-def test_a_refused_sign_in_names_the_user_and_the_setting(section: dict[str, str], by: str) -> None:
-    account = settings.Smtp(host="mail.crm.example", username="invites", **section)
-    said = worker.refused_sign_in(account, "smtp", "mail.crm.example:587", "535 5.7.8 no")
-    assert said.startswith("mail.crm.example:587 refused the sign-in of 'invites' (")
-    assert by in said
-    assert said.endswith("): 535 5.7.8 no")
-    assert "hunter2" not in said

@@ -13,6 +13,7 @@ import asyncio
 import base64
 import contextlib
 import re
+import ssl
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -204,6 +205,8 @@ class Connection:
         return None
 
     def do_select(self, rest: str) -> str | None:
+        if rest.strip('"') not in self.peer.folders:
+            return "NO Mailbox does not exist"
         self.selected = True
         self.announced = len(self.peer.messages)
         self.send(f"* {self.announced} EXISTS")
@@ -394,10 +397,10 @@ class Peer:
 
 
 @contextlib.asynccontextmanager
-async def running() -> AsyncIterator[Peer]:
-    """A peer on a free port of the loopback."""
+async def running(port: int = 0, tls: ssl.SSLContext | None = None) -> AsyncIterator[Peer]:
+    """A peer on the loopback, on this port or a free one, with TLS from the first byte or none."""
     peer = Peer()
-    server = await asyncio.start_server(peer._serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(peer._serve, "127.0.0.1", port, ssl=tls)
     peer.port = server.sockets[0].getsockname()[1]
     try:
         yield peer

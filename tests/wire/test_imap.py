@@ -699,7 +699,8 @@ async def test_a_refused_sign_in_is_said_clearly_without_the_password(
     async with reading(subject):
         await peer.until(lambda: len(peer.commands("LOGIN")) == 3)
         assert not subject.state.connected
-        assert "refused the sign-in of 'invites'" in subject.state.last_error
+        host = f"127.0.0.1:{peer.port}"
+        assert subject.state.last_error.startswith(f"{host} refused the sign-in of 'invites' (")
         assert "[AUTHENTICATIONFAILED] wrong name or password" in subject.state.last_error
     assert {line["event"] for line in words} == {"mailbox.sign_in_refused"}
     assert "not-the-secret" not in str(words) + caplog.text
@@ -757,7 +758,10 @@ async def test_a_server_that_forbids_passwords_never_sees_ours(peer: Peer, desk:
     ("step", "fault", "said"),
     [
         ("GREETING", says("* BYE too many connections"), "too many connections"),
-        ("GREETING", says("SSH-2.0-OpenSSH_9.2"), "SSH-2.0"),
+        ("GREETING", says("SSH-2.0-OpenSSH_9.2"), "speaks SSH, not IMAP (imap.port?): 'SSH-2.0"),
+        ("GREETING", says("220 mail ESMTP Postfix"), "speaks SMTP, not IMAP (imap.port?): '220 "),
+        ("GREETING", says("+OK POP3 ready"), "speaks POP3, not IMAP (imap.port?)"),
+        ("GREETING", says("hello"), "gives no IMAP greeting (imap.port?): 'hello'"),
         ("SELECT", says("{tag} NO no such folder"), "'INBOX' cannot be opened: no such folder"),
         ("SELECT", says("* 0 EXISTS", "{tag} OK selected"), "no UIDVALIDITY"),
         ("SEARCH", bye, "going down for maintenance"),
@@ -776,8 +780,24 @@ async def test_errors_repeat_what_the_server_said(
 async def test_nobody_there_is_an_error_that_names_host_and_port(desk: Desk) -> None:
     async with imap_peer.running() as gone:
         port = gone.port
-    with pytest.raises(imap.MailboxError, match=f"cannot reach 127.0.0.1:{port}"):
+    said = f"^cannot reach 127.0.0.1:{port}: Connection refused$"
+    with pytest.raises(imap.MailboxError, match=said):
         await desk.reader(options(port)).once()
+
+
+async def test_a_silent_port_may_want_tls(desk: Desk) -> None:
+    async def wait(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await quiet.wait()
+        writer.close()
+
+    quiet = asyncio.Event()
+    server = await asyncio.start_server(wait, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        said = rf'greeting \(imap.security = "tls" expected on port {port}\?\)$'
+        with pytest.raises(imap.MailboxError, match=said):
+            await desk.reader(options(port, timeout_seconds=1)).once()
+        quiet.set()
 
 
 async def test_state_tells_when_it_changed_and_when_it_looked(peer: Peer, desk: Desk) -> None:
@@ -876,8 +896,8 @@ async def test_a_certificate_for_another_name_or_out_of_date_is_refused(
 
 
 async def test_a_server_without_tls_is_no_reason_for_clear_text(peer: Peer, desk: Desk) -> None:
-    with pytest.raises(imap.MailboxError):
-        await desk.reader(options(peer.port, security="tls", timeout_seconds=1)).once()
+    with pytest.raises(imap.MailboxError, match=r"\(no TLS on this port\? imap.port is 993"):
+        await desk.reader(options(peer.port, security="tls", timeout_seconds=20)).once()
     assert not peer.commands("LOGIN")
 
 

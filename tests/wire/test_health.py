@@ -1,0 +1,351 @@
+"""Every fault that an administrator must hear of, provoked: the same words in `/readyz`, `status`,
+`queue shape` and systemd's STATUS line, and nowhere any more after the cure.
+
+The gateway runs in a process of its own, with mail servers of ours whose faults can be had at will.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import resource
+import socket
+import sqlite3
+import ssl
+import subprocess
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+import trustme
+
+from tests import rig
+from tests.wire import imap_peer, smtp_peer
+from tests.wire.gateway_process import PROGRAM, Gateway
+from tests.wire.smtp_peer import Say
+
+SECONDS = 240.0
+"""Retries wait for up to some seconds, and machines are slow."""
+PASSWORD = 'sec"ret'
+DOCUMENT = {
+    "associates": [{"key": "kari", "name": "Kari", "email": "kari@crm.example"}],
+    "follow_ups": [
+        {
+            "key": "m1",
+            "owner": "kari",
+            "title": "Kick-off",
+            "start": "2099-12-01T09:00:00",
+            "participants": [
+                {"email": f"{name}@ext.example", "email_invite": True} for name in ("ola", "eva")
+            ],
+        }
+    ],
+}
+
+
+def free_port() -> int:
+    """A port on which nobody listens."""
+    with contextlib.closing(socket.socket()) as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        port: int = reserved.getsockname()[1]
+        return port
+
+
+@dataclass
+class Site:
+    """A gateway, its settings, and all the places that tell how it is."""
+
+    folder: Path
+    gateway: Gateway
+    listener: socket.socket
+    page: str
+    heard: list[str] = field(default_factory=list)
+    """The STATUS lines, oldest first."""
+    prefix: tuple[str, ...] = ()
+    """Before every command: what the same fault does to other programs."""
+
+    @property
+    def path(self) -> Path:
+        return self.folder / "store.db"
+
+    async def start(self, **settings: str) -> None:
+        self.gateway.settings |= {f"GATEWAY_{name}": value for name, value in settings.items()}
+        await asyncio.to_thread(self.gateway.start)
+
+    async def restart(self, **settings: str) -> None:
+        assert await asyncio.to_thread(self.gateway.stop) == 0
+        await self.start(**settings)
+
+    async def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return await asyncio.to_thread(
+            subprocess.run,
+            [*self.prefix, PROGRAM, *arguments],
+            env=self.gateway.settings,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+
+    async def load(self) -> None:
+        file = self.folder / "crm.json"
+        file.write_text(json.dumps(DOCUMENT), encoding="utf-8")
+        done = await self.run("load", str(file))
+        assert done.returncode == 0, done.stderr
+
+    def sql(self, *statements: str) -> None:
+        with contextlib.closing(sqlite3.connect(self.path, timeout=60)) as connection, connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    async def ready(self) -> tuple[int, dict[str, dict[str, str]]]:
+        async with httpx.AsyncClient(timeout=SECONDS) as client:
+            answer = await client.get(f"{self.page}/readyz")
+        checks: dict[str, dict[str, str]] = {}
+        for check in answer.json()["checks"]:
+            checks[check["name"]] = check
+        return answer.status_code, checks
+
+    def status_line(self) -> str:
+        """What `systemctl status` would show now."""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                for line in self.listener.recv(10_000).decode().splitlines():
+                    if line.startswith("STATUS="):
+                        self.heard.append(line.removeprefix("STATUS="))
+        return self.heard[-1] if self.heard else ""
+
+    async def until(
+        self, what: str, true: Callable[[int, dict[str, dict[str, str]]], bool]
+    ) -> None:
+        code, checks = 0, dict[str, dict[str, str]]()
+        deadline = time.monotonic() + SECONDS
+        while time.monotonic() < deadline:
+            code, checks = await self.ready()
+            if true(code, checks):
+                return
+            await asyncio.to_thread(self.gateway.lives, 0.1)
+        raise AssertionError(f"never came: {what}: {code} {checks}\n{self.gateway.tail()}")
+
+    async def seen(self, subject: str, *words: str) -> None:
+        """Wait until `/readyz` has failed with these words, and find them everywhere else."""
+
+        def there(code: int, checks: dict[str, dict[str, str]]) -> bool:
+            check = checks.get(subject, {"state": "", "words": ""})
+            told = all(word in check["words"] for word in words)
+            return code == 503 and check["state"] == "failed" and told
+
+        await self.until(f"{subject} {words}", there)
+        for command in (("--json", "status"), ("queue", "shape")):
+            done = await self.run(*command)
+            [line] = [line for line in done.stderr.splitlines() if words[0] in line]
+            assert line.startswith("invite-gateway: failed: ")
+            assert all(word in line for word in words), line
+            assert words[0] not in done.stdout, "these lines are participants and letters only"
+        line = self.status_line()
+        assert line.startswith("running; "), line
+        assert all(word in line for word in words), line
+        async with httpx.AsyncClient(timeout=SECONDS) as client:
+            assert 'class="failed"' in (await client.get(f"{self.page}/troubles")).text
+
+    async def gone(self, subject: str, *words: str) -> None:
+        """Wait until `/readyz` is ok, and find the words nowhere any more."""
+        await self.until(f"{subject} ok", lambda code, checks: code == 200)
+        _, checks = await self.ready()
+        assert {check["state"] for check in checks.values()} == {"ok"}
+        for command in (("status",), ("queue", "shape")):
+            assert (await self.run(*command)).stderr == ""
+        line = self.status_line()
+        assert line.startswith("running: planner, sender"), line
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """Not started yet; nothing is sent or read unless a test says so."""
+    port = free_port()
+    settings = {
+        "STORE__URL": f"sqlite:///{tmp_path}/store.db",
+        "STORE__POLL_SECONDS": "0.2",
+        "OUTBOUND__COALESCE_SECONDS": "0",
+        "OUTBOUND__FIRST_RETRY_SECONDS": "1",
+        "MAIL__ADDRESS": "invites@crm.example",
+        "MAIL__TIMEZONE": "Europe/Oslo",
+        "SMTP__HOST": "127.0.0.1",
+        "SMTP__PORT": str(free_port()),
+        "SMTP__SECURITY": "none",
+        "IMAP__USERNAME": "invites",
+        "IMAP__PASSWORD": PASSWORD,
+        "IMAP__SECURITY": "none",
+        "IMAP__TIMEOUT_SECONDS": "20",
+        "WEB__LISTEN": f"127.0.0.1:{port}",
+        "LOG__FORMAT": "json",
+    }
+    notify = tmp_path / "notify"
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
+    gateway = Gateway(
+        kept
+        | {f"GATEWAY_{name}": value for name, value in settings.items()}
+        | {"NOTIFY_SOCKET": str(notify)}
+    )
+    with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as listener:
+        listener.bind(str(notify))
+        listener.setblocking(False)
+        made = Site(tmp_path, gateway, listener, f"http://127.0.0.1:{port}")
+        try:
+            yield made
+        finally:
+            gateway.end()
+
+
+@pytest.fixture
+async def peer() -> AsyncIterator[imap_peer.Peer]:
+    async with imap_peer.running() as running:
+        yield running
+
+
+async def test_a_wrong_password_of_the_mailbox(site: Site, peer: imap_peer.Peer) -> None:
+    mailbox = {"IMAP__HOST": "127.0.0.1", "IMAP__PORT": str(peer.port)}
+    await site.start(**mailbox, IMAP__PASSWORD="mistaken")
+    said = f"127.0.0.1:{peer.port} refused the sign-in of 'invites' (imap.password): "
+    await site.seen("mailbox", "the mailbox has not been read since", said, "none is lost")
+    await site.restart(IMAP__PASSWORD=PASSWORD)
+    await site.gone("mailbox")
+
+
+async def test_a_port_on_which_nobody_listens(site: Site) -> None:
+    port = free_port()
+    await site.start(IMAP__HOST="127.0.0.1", IMAP__PORT=str(port))
+    said = f"cannot reach 127.0.0.1:{port}: Connection refused."
+    await site.seen("mailbox", "the mailbox has not been read since", said, "Next try")
+    async with imap_peer.running(port):
+        await site.gone("mailbox")
+
+
+async def test_a_certificate_of_an_unknown_authority(site: Site) -> None:
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    file = site.folder / "ca.pem"
+    authority.cert_pem.write_to_path(str(file))
+    async with imap_peer.running(tls=context) as peer:
+        mailbox = {"IMAP__HOST": "127.0.0.1", "IMAP__PORT": str(peer.port)}
+        await site.start(**mailbox, IMAP__SECURITY="tls")
+        await site.seen(
+            "mailbox",
+            "the certificate of 127.0.0.1 is not accepted: ",
+            "its authority is not known here: imap.ca_file names another",
+        )
+        await site.restart(IMAP__CA_FILE=str(file))
+        await site.gone("mailbox")
+
+
+async def test_a_folder_that_is_missing(site: Site, peer: imap_peer.Peer) -> None:
+    peer.folders.pop("INBOX")
+    await site.start(IMAP__HOST="127.0.0.1", IMAP__PORT=str(peer.port))
+    await site.seen("mailbox", "the folder 'INBOX' cannot be opened: Mailbox does not exist")
+    peer.folders["INBOX"] = []
+    await site.gone("mailbox")
+
+
+async def test_an_account_that_may_not_sign_in_rests(site: Site) -> None:
+    relay = smtp_peer.Peer(users={"gw": "secret"})
+    async with relay.serving():
+        await site.load()
+        await site.start(SMTP__PORT=str(relay.port), SMTP__USERNAME="gw", SMTP__PASSWORD="mistaken")
+        said = "refused the sign-in of 'gw' (smtp.password): 535 5.7.8"
+        await site.seen("sending", "sending has rested since", said, "systemctl restart")
+        await site.restart(SMTP__PASSWORD="secret")
+        await site.gone("sending")
+    assert len(relay.letters) == 2
+
+
+async def test_a_mail_server_that_is_down(site: Site) -> None:
+    relay = smtp_peer.Peer(*[{"greeting": Say(b"421 4.3.2 not now\r\n")}] * 4, {})
+    async with relay.serving():
+        await site.load()
+        await site.start(SMTP__PORT=str(relay.port))
+        await site.seen("sending", "sending has rested since", "421 4.3.2 not now")
+        await site.gone("sending")
+    assert len(relay.letters) == 2
+
+
+async def test_all_letters_are_held(site: Site) -> None:
+    relay = smtp_peer.Peer()
+    async with relay.serving():
+        await site.load()
+        first, _ = sorted(row["letter"] for row in await objects(site, "queue", "list"))
+        site.sql("UPDATE outbox SET message_id = 'broken ' || message_id")
+        await site.start(SMTP__PORT=str(relay.port))
+        await site.seen(
+            "letters",
+            "no letter passes preflight: 2 letters are held",
+            f"See: invite-gateway queue show {first}",
+        )
+        lines = [line for line in site.gateway.complaints() if line.get("see")]
+        assert sorted((line["held"], line["see"]) for line in lines) == [
+            (1, f"invite-gateway queue show {first}"),
+            (2, f"invite-gateway queue show {first + 1}"),
+        ]
+        assert all(line["reason"] for line in lines)
+        site.sql("UPDATE outbox SET message_id = replace(message_id, 'broken ', '')")
+        assert (await site.run("queue", "release", "--follow-up", "m1")).returncode == 0
+        await site.gone("letters")
+    assert len(relay.letters) == 2
+
+
+async def objects(site: Site, *arguments: str) -> list[dict[str, int]]:
+    await site.run("letters")
+    done = await site.run("--json", *arguments)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+async def test_a_store_that_another_program_locks(site: Site) -> None:
+    await site.load()
+    site.sql("UPDATE participant SET email_invite = 0")
+    await site.start()
+    await site.gone("store")
+    locker = sqlite3.connect(site.path, isolation_level=None, timeout=60)
+    with contextlib.closing(locker):
+        locker.execute("BEGIN IMMEDIATE")
+        await site.seen("store", "the store cannot be written", "none is lost")
+        locker.execute("ROLLBACK")
+    await site.gone("store")
+
+
+async def test_a_disk_that_is_full(site: Site) -> None:
+    """No file of these processes may grow, or be written beyond its first octet."""
+    await site.load()
+    site.sql("UPDATE participant SET email_invite = 0")
+    await site.start()
+    await site.gone("store")
+    process = site.gateway.process.pid
+    before = resource.prlimit(process, resource.RLIMIT_FSIZE)
+    resource.prlimit(process, resource.RLIMIT_FSIZE, (1, before[1]))
+    site.prefix = (rig.need("prlimit", "util-linux"), "--fsize=1:")
+    await site.seen("store", "the store cannot be written", "disk")
+    site.prefix = ()
+    resource.prlimit(process, resource.RLIMIT_FSIZE, before)
+    await site.gone("store")
+
+
+async def test_a_role_that_starts_again_and_again(site: Site) -> None:
+    await site.load()
+    site.sql("UPDATE participant SET email_invite = 0")
+    await site.start()
+    await site.gone("role planner")
+    site.sql("ALTER TABLE change_mark RENAME TO elsewhere")
+    await site.seen("role planner", "the role planner has stopped", "no such table: change_mark")
+    site.sql("ALTER TABLE elsewhere RENAME TO change_mark")
+    await site.until("the role runs on", lambda code, checks: checks.get("role planner") is None)
+    await site.gone("role planner")
+
+
+async def test_what_a_killed_gateway_said_is_forgotten(site: Site) -> None:
+    await site.start(IMAP__HOST="127.0.0.1", IMAP__PORT=str(free_port()))
+    await site.seen("mailbox", "the mailbox has not been read since")
+    await asyncio.to_thread(site.gateway.kill)
+    assert (await site.run("status")).stderr == ""
