@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from gateway import settings as configuration
 from gateway.errors import InputError, NotFound, Refused
-from gateway.followups import recurrence, rules
+from gateway.followups import fields, recurrence, rules
 from gateway.itip import zones
 from gateway.model import Edition, Moment, Recurrence
 from gateway.store import columns, followups, journal, series
@@ -24,24 +24,9 @@ from gateway.store.followups import Member
 from gateway.store.series import DateRow
 
 CHANGEABLE = frozenset(
-    {
-        "type",
-        "owner",
-        "title",
-        "agenda",
-        "notes",
-        "location",
-        "video_url",
-        "start_at",
-        "end_at",
-        "timezone",
-        "rrule",
-        "guest_list",
-        "availability",
-        "alarm_minutes",
-        "priority",
-        "private",
-    }
+    column.removeprefix("follow_up.")
+    for column in fields.CONTINUED
+    if column.startswith("follow_up.")
 )
 """Columns of a follow-up that may be another from one date on."""
 

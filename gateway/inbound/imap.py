@@ -50,7 +50,7 @@ messages fits.
 """
 RENEW_SECONDS = 24 * 60.0  # RFC 2177: servers may hang up after 30 minutes of IDLE
 STOP_SECONDS = 5.0
-OTHERS = ((b"220", "SMTP"), (b"+OK", "POP3"), (b"HTTP/", "HTTP"), (b"SSH-", "SSH"))
+OTHERS = ((b"220", "SMTP"), (b"HTTP/", "HTTP"), (b"SSH-", "SSH"))
 """How other services begin, for whoever took the wrong port."""
 LONGEST_ANSWER = 20  # times timeout_seconds: an answer that keeps dripping in ends here
 

@@ -11,9 +11,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from gateway.followups import recurrence, rules
+from gateway.followups import fields, recurrence, rules
 from gateway.itip import texts, zones
 from gateway.model import Edition, Guest, Moment, Recurrence
+
+FORMS = {fields.Form.LINE: texts.line, fields.Form.TEXT: texts.text}
 
 
 def counter(edition: Edition) -> int:
@@ -328,7 +330,7 @@ def zone(edition: Edition) -> str | None:
 
 def said(edition: Edition) -> tuple[object, ...]:
     """What it is about, as it is shown."""
-    return texts.line(edition.title), texts.text(edition.agenda), texts.line(edition.video_url)
+    return tuple(FORMS[form](getattr(edition, name)) for name, form in fields.TOLD)
 
 
 def _reframed(before: Edition, after: Edition) -> bool:

@@ -261,7 +261,7 @@ class Worker:
             before = 0
         for number, (queued, reason) in enumerate(held, before + 1):
             log.error(
-                "letter held by preflight, a fault of the gateway and not of the record",
+                "letter held by preflight",
                 letter=queued.id,
                 follow_up=queued.follow_up,
                 reason=reason,

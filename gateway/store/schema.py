@@ -148,8 +148,8 @@ associate = Table(
     _words("name"),
     _words("email"),
     _words("user_group"),
-    _words("timezone"),
     _words("language"),
+    _words("timezone"),
     _flag("invitable", True),
 )
 
@@ -159,8 +159,8 @@ person = Table(
     Column("key", Text, primary_key=True),
     _words("name"),
     _key("company", "company.key"),
-    _words("timezone"),
     _words("language"),
+    _words("timezone"),
 )
 
 person_email = Table(

@@ -2,52 +2,18 @@
 (contract.md §4).
 
 One function makes them for both dialects; every migration drops and rebuilds them, because SQLite's
-batch mode copies a table without its triggers. They stand on the columns that change what an
-invitee should hold, and on nothing the planner writes except the switch, whose second mark finds
-nothing to do.
+batch mode copies a table without its triggers. They stand on the columns that `followups.fields`
+names, and on nothing the planner writes except the switch, whose second mark finds nothing to do.
 """
 
 from collections.abc import Iterable
 
 from sqlalchemy.engine import Connection
 
-PREFIX = "mark_"
+from gateway.followups import fields
+from gateway.store import schema
 
-FOLLOW_UP = (
-    "key",
-    "kind",
-    "owner",
-    "assigned_by",
-    "title",
-    "agenda",
-    "location",
-    "video_url",
-    "start_at",
-    "end_at",
-    "deadline",
-    "all_day",
-    "timezone",
-    "rrule",
-    "guest_list",
-    "cancelled",
-    "cancel_reason",
-    "answer_by",
-    "project",
-    "availability",
-)
-DATE = ("follow_up", "original_start", "start_at", "end_at", "cancelled", "cancel_reason")
-PARTICIPANT = (
-    "follow_up",
-    "person",
-    "associate",
-    "resource",
-    "email",
-    "name",
-    "original_start",
-    "email_invite",
-    "removed",
-    "set_status",
-)
+PREFIX = "mark_"
 
 OF_PERSON = "SELECT DISTINCT follow_up FROM participant WHERE person = {row}.{column}"
 OF_ASSOCIATE = (
@@ -55,29 +21,31 @@ OF_ASSOCIATE = (
     " UNION SELECT key FROM follow_up WHERE owner = {row}.{column}"
 )
 
-RULES: dict[str, tuple[tuple[str, ...], str]] = {
-    "follow_up": (FOLLOW_UP, "SELECT {row}.key"),
-    "follow_up_date": (DATE, "SELECT {row}.follow_up"),
-    "participant": (PARTICIPANT, "SELECT {row}.follow_up"),
-    "person": (("name", "language", "timezone"), OF_PERSON.replace("{column}", "key")),
-    "person_email": (("person", "position", "address"), OF_PERSON.replace("{column}", "person")),
-    "associate": (
-        ("name", "email", "language", "timezone"),
-        OF_ASSOCIATE.replace("{column}", "key"),
-    ),
+CONCERNED = {
+    "follow_up": "SELECT {row}.key",
+    "follow_up_date": "SELECT {row}.follow_up",
+    "participant": "SELECT {row}.follow_up",
+    "person": OF_PERSON.replace("{column}", "key"),
+    "person_email": OF_PERSON.replace("{column}", "person"),
+    "associate": OF_ASSOCIATE.replace("{column}", "key"),
 }
-"""Per table: the columns whose update counts, and the query for the follow-ups that a row concerns.
-"""
+"""Per table: the query for the follow-ups that a row concerns."""
+
+
+def watched(table: str) -> list[str]:
+    """The columns of a table whose update counts, in the order of the table."""
+    columns = schema.metadata.tables[table].columns
+    return [one.name for one in columns if f"{table}.{one.name}" in fields.WATCHED]
 
 
 def statements(dialect: str) -> dict[str, str]:
     """Every trigger of the dialect by name, as the SQL that makes it."""
     made = {}
-    for table, (columns, query) in RULES.items():
+    for table, query in CONCERNED.items():
         for event in ("insert", "update", "delete"):
             rows = {"insert": ["NEW"], "update": ["NEW", "OLD"], "delete": ["OLD"]}[event]
             body = " UNION ".join(query.format(row=row) for row in rows)
-            on = f"UPDATE OF {', '.join(columns)}" if event == "update" else event.upper()
+            on = f"UPDATE OF {', '.join(watched(table))}" if event == "update" else event.upper()
             made[f"{PREFIX}{table}_{event}"] = (
                 _sqlite(table, event, on, body)
                 if dialect == "sqlite"

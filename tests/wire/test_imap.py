@@ -760,7 +760,6 @@ async def test_a_server_that_forbids_passwords_never_sees_ours(peer: Peer, desk:
         ("GREETING", says("* BYE too many connections"), "too many connections"),
         ("GREETING", says("SSH-2.0-OpenSSH_9.2"), "speaks SSH, not IMAP (imap.port?): 'SSH-2.0"),
         ("GREETING", says("220 mail ESMTP Postfix"), "speaks SMTP, not IMAP (imap.port?): '220 "),
-        ("GREETING", says("+OK POP3 ready"), "speaks POP3, not IMAP (imap.port?)"),
         ("GREETING", says("hello"), "gives no IMAP greeting (imap.port?): 'hello'"),
         ("SELECT", says("{tag} NO no such folder"), "'INBOX' cannot be opened: no such folder"),
         ("SELECT", says("* 0 EXISTS", "{tag} OK selected"), "no UIDVALIDITY"),
