@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gateway import status
-from gateway.actions import joining, proposals
+from gateway.actions import deliveries, joining, proposals
 from gateway.itip import answered, facts, plan, reply
 from gateway.model import Channel, Delivery, Outcome, Standing
 from gateway.store import followups, inbox, invitations, journal
@@ -91,7 +91,7 @@ def carry_out(
             followups.write_standing(
                 connection, row.participant, decision.instance, one.standing, code
             )
-        _deliveries(connection, row.participant, decision)
+        _deliveries(connection, row.participant, decision, now)
         if decision.ask_again:
             _repeat(connection, row, decision, message, now)
     journal.write(
@@ -199,12 +199,21 @@ def _repeat(
         )
 
 
-def _deliveries(connection: Connection, number: int, decision: facts.Decision) -> None:
-    """What a report says of a letter; and whoever answers, proposes or opens a letter reads there
-    after all (itip.md §3).
+def _deliveries(
+    connection: Connection, number: int, decision: facts.Decision, now: datetime
+) -> None:
+    """What a report says of a letter, or of our account. Whoever answers, proposes or opens a
+    letter reads there after all (itip.md §3).
     """
+    report = decision.report
+    if (
+        decision.outcome is Outcome.BOUNCED
+        and report is not None
+        and deliveries.came_back(connection, number, report, now)
+    ):
+        return
     if decision.outcome in DELIVERIES:
-        recipients = decision.report.recipients if decision.report is not None else ()
+        recipients = report.recipients if report is not None else ()
         invitations.mark_reported(
             connection, number, recipients, DELIVERIES[decision.outcome], decision.reason
         )

@@ -4,17 +4,19 @@ transaction.
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import structlog
 
 from gateway import settings as configuration
 from gateway.accounts import DEFAULT
 from gateway.errors import StoreError
-from gateway.mail import address
+from gateway.mail import address, bounce, refusals
+from gateway.mail.refusals import Fault
 from gateway.model import Delivery, LetterState, Method
-from gateway.store import engine, journal, leases, outbox, pace
-from gateway.store.engine import Store
+from gateway.store import engine, invitations, journal, leases, outbox, pace, refused
+from gateway.store.engine import Connection, Store
 from gateway.store.outbox import Attempt, Queued, Settlement
 from gateway.store.pace import Rest, Room
 
@@ -30,6 +32,26 @@ EVENTS = {
 when it begins.
 """
 TRIES = 5
+IN_A_ROW_WITHIN = timedelta(days=3)
+"""Refusals that lie further back belong to no row: their letters would be given up by now."""
+
+
+ALARM_EVERY = timedelta(hours=1)
+"""How often it is said that mail comes back for the account's sake."""
+REST_AFTER_REPORTS = timedelta(minutes=15)
+QUOTAS = ("quota", "suspended")
+"""Rules of `refusals` that more letters would only make worse."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blame:
+    """Letters that were refused in a row with the same words, and wait again: that was the
+    account's fault. `words`: the server's.
+    """
+
+    words: str
+    letters: frozenset[int]
+    follow_ups: frozenset[str]
 
 
 def claim(
@@ -96,54 +118,147 @@ def settle(
     gateway: str,
     letters: Sequence[tuple[Queued, Settlement, Attempt | None]],
     now: datetime,
-) -> None:
-    """Keep what came of each letter, its attempt, and what the journal should say of it.
+) -> Blame | None:
+    """Keep what came of each letter, its attempt, and what the journal should say of it. Returns
+    what turns out to be the account's fault.
 
     Reports that come in meanwhile lock the same invitations in the order of their arrival. What is
     forgotten for that would leave twice.
     """
     for again in range(TRIES, 0, -1):
         try:
-            _settle(store, gateway, letters, now)
-            return
+            with store.write() as connection:
+                return _settle(connection, gateway, letters, now)
         except StoreError as error:
             if again == 1 or not engine.collided(error):
                 raise
             log.warning(
                 "another transaction went first: letters are settled anew", letters=len(letters)
             )
+    raise AssertionError  # the last try returns or raises
 
 
 def _settle(
-    store: Store,
+    connection: Connection,
     gateway: str,
     letters: Sequence[tuple[Queued, Settlement, Attempt | None]],
     now: datetime,
-) -> None:
-    with store.write() as connection:
-        kept = outbox.settle(
-            connection,
-            [settlement for _, settlement, _ in letters],
-            [attempt for _, _, attempt in letters if attempt is not None],
-            gateway,
-            now,
-        )
-        journal.write(
-            connection,
-            [
-                journal.Entry(
-                    _event(queued, settlement),
-                    queued.follow_up,
-                    queued.participant,
-                    letter=queued.id,
-                    after=settlement.delivery.value,
-                    detail=settlement.note,
-                )
-                for queued, settlement, _ in letters
-                if queued.id in kept and _told(queued, settlement)
-            ],
-            now,
-        )
+) -> Blame | None:
+    attempts = [attempt for _, _, attempt in letters if attempt is not None]
+    attempts.sort(key=lambda attempt: attempt.started_at + timedelta(seconds=attempt.seconds))
+    kept = outbox.settle(
+        connection, [settlement for _, settlement, _ in letters], attempts, gateway, now
+    )
+    accounts = {
+        queued.letter.account
+        for queued, settlement, _ in letters
+        if settlement.state is LetterState.REFUSED
+    }
+    blame, back = None, set[int]()
+    for account in sorted(accounts):
+        for row in _in_a_row(connection, account, now):
+            if (found := _put_back(connection, row, now)) is not None:
+                blame, back = found, back | found.letters
+    journal.write(
+        connection,
+        [
+            journal.Entry(
+                _event(queued, settlement),
+                queued.follow_up,
+                queued.participant,
+                letter=queued.id,
+                after=settlement.delivery.value,
+                detail=settlement.note,
+            )
+            for queued, settlement, _ in letters
+            if queued.id in kept - back and _told(queued, settlement)
+        ],
+        now,
+    )
+    return blame
+
+
+def _in_a_row(
+    connection: Connection, account: str, now: datetime
+) -> tuple[tuple[refusals.Refusal, ...], ...]:
+    since = refused.since_taken(connection, account, now - IN_A_ROW_WITHIN)
+    before = refused.before(connection, account, {refusal.letter for refusal in since})
+    return refusals.blamed(since, before)
+
+
+def _put_back(
+    connection: Connection, row: Sequence[refusals.Refusal], now: datetime
+) -> Blame | None:
+    said = row[-1].said
+    words = " ".join(filter(None, [str(said.code or ""), said.text]))
+    numbers = refused.put_back(connection, {refusal.letter for refusal in row}, words, now)
+    if not numbers:
+        return None
+    letters = outbox.find(connection, outbox.Selection(numbers=tuple(numbers)))
+    journal.write(
+        connection,
+        [
+            journal.Entry(
+                "put_back", letter.follow_up, letter.participant, letter=letter.id, detail=words
+            )
+            for letter in letters
+        ],
+        now,
+    )
+    return Blame(words, frozenset(numbers), frozenset(letter.follow_up for letter in letters))
+
+
+def came_back(
+    connection: Connection, participant: int, report: bounce.Report, now: datetime
+) -> bool:
+    """What a delivery report says of our account, not of the invitee: his letter waits as refused,
+    to be tried again when the account is in order (`queue retry`), and one alarm is raised in an
+    hour. Returns whether it does say so.
+    """
+    said = refusals.reported(report.status, report.diagnostic)
+    if refusals.fault(said) not in (Fault.ACCOUNT, Fault.CONNECTIONS):
+        return False
+    to = invitations.reported(connection, participant, report.recipients)
+    if to is None:
+        return False
+    words = report.diagnostic or report.status
+    refused.came_back(connection, to.id, words, now)
+    detail = f"{to.account}: {words}"
+    if not journal.told_of_account(connection, "account_blamed", to.account, now - ALARM_EVERY):
+        log.error("mail comes back for the account's sake", account=to.account, answer=words)
+        journal.write(connection, [journal.Entry("account_blamed", detail=detail)], now)
+    if _sends_too_much(connection, to.account, now):
+        rest = Rest(to.account, now, now + REST_AFTER_REPORTS, 1, refusals.REPORT, words)
+        pace.begin_rest(connection, rest)
+        journal.write(connection, [journal.Entry("account_paused", detail=detail)], now)
+    return True
+
+
+def _sends_too_much(connection: Connection, account: str, now: datetime) -> bool:
+    """Whether an account should rest that does not: more letters would only make worse what several
+    reports say. One alone proves nothing: whoever has a letter can write a report of it.
+    """
+    if pace.rest_of(connection, account) is not None:
+        return False
+    recent = refused.recently(connection, account, now - ALARM_EVERY)
+    quotas = set[str]()
+    for recipient, words in recent:
+        rule = refusals.rule(refusals.reported("", words))
+        if rule is not None and rule.name in QUOTAS:
+            quotas.add(recipient)
+    return len(quotas) >= refusals.IN_A_ROW
+
+
+def others_taken(store: Store, account: str) -> bool:
+    """Whether the last letter of an account that came to a decision was taken."""
+    with store.read() as connection:
+        return refused.others_taken(connection, account)
+
+
+def rest_of(store: Store, account: str) -> Rest | None:
+    """The rest of an account as all gateways and administrators see it."""
+    with store.read() as connection:
+        return pace.rest_of(connection, account)
 
 
 def held(store: Store) -> int:

@@ -1,20 +1,21 @@
 """The outbox in an administrator's hands: what waits and why, and to hold, release, try again or
 drop it.
 
+What is tried again is tried now, also where the account rests: one letter of it goes first.
 Letters that are being sent at this moment are left alone: nobody can call them back. A dropped
 letter is not owed any more by itself; the next change of its follow-up owes whatever the invitee
 then lacks.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from gateway.errors import NotFound, Refused
 from gateway.model import Channel, LetterState
-from gateway.store import followups, journal, outbox, pace, views
-from gateway.store.engine import Store
+from gateway.store import followups, invitations, journal, outbox, pace, refused, views
+from gateway.store.engine import Connection, Store
 from gateway.store.outbox import Attempt, Destination, Queued, Selection
 from gateway.store.pace import Rest
 
@@ -43,6 +44,10 @@ STEPS: dict[Verb, tuple[tuple[LetterState, ...], LetterState, str, str]] = {
     ),
 }
 """Per verb: from which states, to which, with which note, and the journal's word."""
+
+
+RETURNED_WITHIN = timedelta(days=30)
+"""Letters that were refused or given up longer ago are looked for by number, or with all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,13 @@ def listed(store: Store, selection: Selection) -> Listing:
         )
 
 
+def unfinished(selection: Selection, now: datetime) -> Selection:
+    """Of these letters those that have not come to an end, and those that came back: refused, or
+    given up, and overtaken by no newer one.
+    """
+    return replace(selection, states=outbox.OPEN, returned_since=now - RETURNED_WITHIN)
+
+
 def history(store: Store, number: int) -> list[Attempt]:
     """Every try of a letter, oldest first."""
     with store.read() as connection:
@@ -97,58 +109,70 @@ def change(store: Store, verb: Verb, selection: Selection, now: datetime, by: st
     `listed` does, and `Refused` for a letter that came to an end, is being sent, or, to be tried
     again, has been overtaken by a newer one.
     """
-    before, after, note, event = STEPS[verb]
-    found = listed(store, selection).letters
+    _, after, _, event = STEPS[verb]
+    found = listed(store, selection if selection.numbers else unfinished(selection, now)).letters
     with store.write() as connection:
-        overtaken = outbox.overtaken(
-            connection, [one.id for one in found if one.state not in outbox.OPEN]
-        )
-        wanted = [
-            one.id
-            for one in found
-            if one.id not in overtaken and (selection.numbers or one.state in outbox.OPEN)
-        ]
-        changed = set(outbox.change(connection, wanted, before, after, note, now))
+        ended = [letter.id for letter in found if letter.state not in outbox.OPEN]
+        overtaken = outbox.overtaken(connection, ended, ended)
+        wanted = [letter for letter in found if letter.id not in overtaken]
+        changed = _changed(connection, verb, wanted, now)
+        if verb is Verb.RETRY:
+            accounts = {letter.letter.account for letter in found if letter.id in changed}
+            pace.end_early(connection, accounts | {selection.account}, now)
         if selection.numbers and (
-            left := next((one for one in found if one.id not in changed), None)
+            left := next((letter for letter in found if letter.id not in changed), None)
         ):
             raise Refused(
                 f"letter {left.id} cannot be {event}: "
                 + (
                     "a newer one has taken its place"
                     if left.id in overtaken
-                    else _standing(left.state)
+                    else _standing(left.state, verb)
                 )
             )
-        rows = [one for one in found if one.id in changed]
+        rows = [letter for letter in found if letter.id in changed]
         journal.write(
             connection,
             [
                 journal.Entry(
                     event,
-                    one.follow_up,
-                    one.participant,
-                    one.letter.instance,
-                    before=one.state.value,
+                    letter.follow_up,
+                    letter.participant,
+                    letter.letter.instance,
+                    before=letter.state.value,
                     after=after.value,
                     by=by,
                     channel=Channel.HAND,
-                    letter=one.id,
+                    letter=letter.id,
                 )
-                for one in rows
+                for letter in rows
             ],
             now,
         )
         return (
-            outbox.find(connection, Selection(numbers=tuple(one.id for one in rows)))
+            outbox.find(connection, Selection(numbers=tuple(letter.id for letter in rows)))
             if rows
             else []
         )
 
 
-def _standing(state: LetterState) -> str:
-    return (
-        "it is being sent at this moment"
-        if state is LetterState.SENDING
-        else f"it is {state.value}"
-    )
+def _changed(
+    connection: Connection, verb: Verb, letters: Sequence[Queued], now: datetime
+) -> set[int]:
+    """Do it; returns the letters that were in a state for it."""
+    before, after, note, _ = STEPS[verb]
+    refused_ones = [letter.id for letter in letters if letter.state is LetterState.REFUSED]
+    others = [letter.id for letter in letters if letter.state is not LetterState.REFUSED]
+    invitations.lock(connection, [letter.invitation for letter in letters], wait=True)
+    changed = set(outbox.change(connection, others, before, after, note, now))
+    if LetterState.REFUSED in before:
+        changed |= set(refused.put_back(connection, refused_ones, note, now))
+    return changed
+
+
+def _standing(state: LetterState, verb: Verb) -> str:
+    if state is LetterState.SENDING:
+        return "it is being sent at this moment"
+    if state is LetterState.REFUSED and verb is Verb.RETRY:
+        return "whom it asks is not invited any more"
+    return f"it is {state.value}"

@@ -51,14 +51,12 @@ def listing(
         bool, typer.Option("--all", help="Also those that have come to an end.")
     ] = False,
 ) -> None:
-    """Letters that have not come to an end, oldest first."""
+    """Letters that have not come to an end, and those that were refused; oldest first."""
     from gateway.actions import queue
-    from gateway.model import LetterState
-    from gateway.store import outbox
 
-    chosen = _selection(
-        None, follow_up, to_domain, account, states=tuple(LetterState) if every else outbox.OPEN
-    )
+    chosen = _selection(None, follow_up, to_domain, account)
+    if not every:
+        chosen = queue.unfinished(chosen, datetime.now(UTC))
     with closing(context.store(context.settings(ctx))) as store:
         found = queue.listed(store, chosen)
     rows = [
@@ -175,7 +173,9 @@ def retry(
     to_domain: ToDomain = "",
     account: Account = "",
 ) -> None:
-    """Try waiting letters now; by number also those that were refused, given up or dropped."""
+    """Try letters now: those that wait, and those that were refused or given up; by number also
+    dropped ones. An account that rests tries one letter at once.
+    """
     _change(ctx, "retry", numbers, follow_up, to_domain, account)
 
 

@@ -1,12 +1,17 @@
 """What follows from a receipt, and when: the delivery policy, pure. The clock and the dice are
 arguments.
 
-    step                         2xx    4xx         5xx                                   no answer
-    CONNECT … AUTH               -      CONNECTION  ACCOUNT                               CONNECTION
-    MAIL                         -      RETRY       ACCOUNT; REFUSED if about the letter  RETRY
-    RCPT                         -      RETRY       REFUSED; ACCOUNT if about the sender  RETRY
-    DATA, BODY                   SENT*  RETRY       see `_after_data`                     RETRY
+    step             2xx    4xx                          5xx                         no answer
+    CONNECT … AUTH   -      CONNECTION                   ACCOUNT                     CONNECTION
+    MAIL             -      RETRY; CONNECTION if ours    ACCOUNT; REFUSED if about   RETRY
+                                                         the letter
+    RCPT             -      RETRY; CONNECTION if ours    by whose fault it is        RETRY
+    DATA, BODY       SENT*  RETRY; CONNECTION if ours    by whose fault it is        RETRY
     * only BODY; a 2xx or 3xx anywhere else is a server out of step: as "no answer"
+
+Whose fault a refusal is stands in `mail/refusals`, by the server's words. "Ours" is a limit of the
+account or of its connections. The letter's or the account's (`DOUBTFUL`: called spam, or refused by
+some policy) is the letter's where others of the account are taken, else the account's.
 
 Why trouble before MAIL is CONNECTION: the server has not heard of any letter yet, so none may be
 blamed, and the others need not try their luck one by one. Why trouble after it is RETRY: the server
@@ -20,6 +25,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from gateway import settings
+from gateway.mail import refusals
+from gateway.mail.refusals import Fault
 from gateway.outbound.receipts import Receipt, Step
 
 _CONNECTION_FIRST_SECONDS = 5.0
@@ -27,6 +34,9 @@ _CONNECTION_LONGEST_SECONDS = 300.0
 _ACCOUNT_LONGEST_SECONDS = 3600.0
 
 _BEFORE_MAIL = frozenset({Step.CONNECT, Step.GREETING, Step.EHLO, Step.STARTTLS, Step.AUTH})
+
+ABOUT_A_LETTER = frozenset({Step.MAIL, Step.RCPT, Step.DATA, Step.BODY})
+"""Steps that name one."""
 
 
 class Verdict(StrEnum):
@@ -36,28 +46,46 @@ class Verdict(StrEnum):
     RETRY = "retry"
     """Temporary: the letter waits until `next_attempt`, and is dropped once `expired`."""
     REFUSED = "refused"
-    """Final: the participant's row is undeliverable, with the server's words."""
+    """Final: the participant's row is undeliverable, with the server's words; unless it turns out
+    to be one of several in a row (`refusals.blamed`).
+    """
     ACCOUNT = "account"
     """The account's fault: it rests until `pause` and an alarm is raised; the letter stays queued
     and is not blamed.
     """
     CONNECTION = "connection"
-    """The server could not be worked with: it rests until `pause`; counts against no letter."""
+    """The server could not be worked with, or takes no more of us for now: it rests until `pause`;
+    counts against no letter.
+    """
 
 
-def judge(receipt: Receipt) -> Verdict:
-    """The verdict on one attempt (table above)."""
+_FOR_GOOD = {Fault.ACCOUNT: Verdict.ACCOUNT, Fault.TEMPORARY: Verdict.RETRY}
+"""After RCPT and later; everything else is refused for itself."""
+
+
+def fault(receipt: Receipt) -> Fault:
+    """Whose fault it is that the letter was not taken."""
+    return refusals.fault(refusals.Said(receipt.step, receipt.code, receipt.enhanced, receipt.text))
+
+
+def judge(receipt: Receipt, *, others_taken: bool = False) -> Verdict:
+    """The verdict on one attempt (table above). `others_taken`: the account's last letter beside
+    this one was taken.
+    """
     if receipt.accepted:
         return Verdict.SENT
+    why = fault(receipt)
+    if why in (Fault.CONNECTIONS, Fault.LIMIT):
+        return Verdict.CONNECTION
     if not _permanent(receipt):
         return Verdict.CONNECTION if receipt.step in _BEFORE_MAIL else Verdict.RETRY
-    if receipt.step is Step.RCPT:
-        return Verdict.ACCOUNT if _about_the_sender(receipt) else Verdict.REFUSED
-    if receipt.step in (Step.DATA, Step.BODY):
-        return _after_data(receipt)
-    if receipt.step is Step.MAIL and _about_the_letter(receipt):
-        return Verdict.REFUSED
-    return Verdict.ACCOUNT
+    if receipt.step in _BEFORE_MAIL:
+        return Verdict.ACCOUNT
+    if receipt.step is Step.MAIL:
+        return Verdict.REFUSED if why is Fault.LETTER else Verdict.ACCOUNT
+    if why is Fault.DOUBTFUL:
+        return Verdict.REFUSED if others_taken else Verdict.ACCOUNT
+    return _FOR_GOOD.get(why, Verdict.REFUSED)
 
 
 def next_attempt(tries: int, now: datetime, limits: settings.Outbound, jitter: float) -> datetime:
@@ -105,48 +133,6 @@ def _permanent(receipt: Receipt) -> bool:
     if receipt.code is None:
         return receipt.enhanced.startswith("5.")
     return 500 <= receipt.code <= 599
-
-
-def _after_data(receipt: Receipt) -> Verdict:
-    """A permanent refusal of the letter itself, read by the subject of its enhanced code (RFC 3463
-    §3).
-
-    1 addressing, 2 mailbox: this recipient, as at RCPT. 7 security or policy: the sender is not
-    trusted, no letter of this account would fare better. 3 mail system (but 5.3.4, too big): the
-    server's own condition, nobody's letter. Everything else is about this letter as far as anybody
-    can tell: 6 content, 4 routing, 5 protocol, and a bare 550, 552 or 554. To repeat it is
-    forbidden (RFC 5321 §4.2.1) and would only tell the owner three days later; to rest the account
-    would let this one letter hold up all others. So the row says it now, with the server's words.
-    """
-    subject = receipt.enhanced.split(".")[1] if receipt.enhanced else ""
-    if (
-        subject == "7"
-        or (subject == "3" and not _about_the_letter(receipt))
-        or _about_the_sender(receipt)
-    ):
-        return Verdict.ACCOUNT
-    return Verdict.REFUSED
-
-
-def _about_the_sender(receipt: Receipt) -> bool:
-    """Not signed in (RFC 4954 §6: 530, 5.7.8, 5.7.9), or our own address is not accepted (RFC 3463
-    §3.2: 5.1.7, 5.1.8).
-
-    Said at RCPT by servers that put off every refusal until then, as Postfix does by default
-    (smtpd_delay_reject).
-    """
-    return receipt.code == 530 or receipt.enhanced in ("5.1.7", "5.1.8", "5.7.8", "5.7.9")
-
-
-def _about_the_letter(receipt: Receipt) -> bool:
-    """Too big (RFC 1870 §6.1: 552; 5.3.4, 5.2.3) or not representable (5.6.x):
-    other letters would pass.
-    """
-    return (
-        receipt.enhanced in ("5.3.4", "5.2.3")
-        or receipt.enhanced.startswith("5.6.")
-        or (receipt.code == 552 and receipt.enhanced in ("", "5.0.0"))
-    )
 
 
 def _wait(failures: int, first: float, longest: float, jitter: float) -> timedelta:

@@ -40,6 +40,7 @@ import aiosmtplib
 import idna
 
 from gateway import accounts, health, settings
+from gateway.mail import refusals
 from gateway.outbound import dial, receipts
 from gateway.outbound.receipts import Receipt, Step, Submission
 
@@ -184,7 +185,7 @@ class Pool:
             # the worker's.
             code, text, enhanced = connection.explain(error)
             connection.spent = True
-            if code is None:
+            if code is None or _one_too_many(code, text):
                 connection.drop()
         except BaseException:
             connection.drop()
@@ -525,6 +526,12 @@ class _Connection:
                 secret.decode(), "***"
             )
         return text
+
+
+def _one_too_many(code: int, text: str) -> bool:
+    """Whether the server wants fewer connections: it goes on counting this one until it ends."""
+    said = refusals.Said("", code, "", text)
+    return code >= 400 and refusals.fault(said) is refusals.Fault.CONNECTIONS
 
 
 def _connection_was_stale(receipt: Receipt) -> bool:

@@ -4,12 +4,20 @@ that it can take.
 A destination begins with half of the connections, gets one more whenever it used all it had and
 took a letter, and falls to one when it puts a letter off or does not answer: a domain that is slow,
 or down, never has all connections to itself. Destinations that wait take turns.
+
+A server that allows fewer connections than are configured (Microsoft 365: three, "432 4.3.2
+Concurrent connections limit exceeded") says so when it is asked for more. From then on so many are
+used as it took; one more is tried after `PATIENCE` letters, and after twice as many each time that
+this is refused again.
 """
 
 import asyncio
 import contextlib
 from collections import Counter, deque
 from collections.abc import AsyncIterator
+
+PATIENCE = 100
+LONGEST_PATIENCE = 10_000
 
 
 class Turns:
@@ -18,6 +26,8 @@ class Turns:
     def __init__(self, most: int) -> None:
         self._most = most
         self._first = max(1, most // 2)
+        self._limit, self._relearnt = most, False
+        self._patience, self._taken = PATIENCE, 0
         self._windows: dict[str, int] = {}
         self._busy = Counter[str]()
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
@@ -37,8 +47,27 @@ class Turns:
             self._busy += Counter()  # forgets the zeros
             self._grant()
 
+    @property
+    def limit(self) -> int:
+        """How many connections the server is known to allow, of those that are configured."""
+        return self._limit
+
+    def crowded(self) -> bool:
+        """The server wants fewer connections than are in use. Called inside the turn that met it.
+        Returns whether there can be fewer.
+        """
+        fewer = min(self._limit, self._busy.total()) - 1
+        if self._relearnt:
+            self._patience = min(LONGEST_PATIENCE, 2 * self._patience)
+        self._relearnt, self._taken = False, 0
+        self._limit = max(1, fewer)
+        return fewer >= 1
+
     def took(self, domain: str) -> None:
         """The domain took a letter. Called inside its turn."""
+        self._taken += 1
+        if self._limit < self._most and self._taken >= self._patience:
+            self._limit, self._taken, self._relearnt = self._limit + 1, 0, True
         if self._busy[domain] >= self.window(domain) or self.window(domain) < self._first:
             self._keep(domain, min(self._most, self.window(domain) + 1))
 
@@ -67,7 +96,7 @@ class Turns:
 
     def _grant(self) -> None:
         """Give free turns to those who wait, one to each domain in rotation."""
-        while self._busy.total() < self._most:
+        while self._busy.total() < self._limit:
             domain = next(
                 (one for one in self._waiting if self._busy[one] < self.window(one)), None
             )

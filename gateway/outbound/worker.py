@@ -5,7 +5,9 @@ Standards: RFC 5321 by `smtp`, the delivery policy of itip.md §2 by `retry`. On
 "sent" only after the final 250; whatever happens before leaves it in the outbox. Killed at any
 line, the next gateway repeats the letter with the same bytes; only the signature is another one
 where key or selector are. Trouble with the server or the account rests the account's letters and
-blames none; one letter is the first to try again. A letter that cannot be rendered or fails
+blames none; one letter is the first to try again, of another follow-up than the one that met the
+trouble where there is one. Letters that were refused in a row with the same words wait again. A
+letter that cannot be rendered or fails
 preflight is held with the reason: that is a fault of ours. While the store is away what was sent is
 remembered, and nothing more is begun. Limits: of each account at most `outbound.batch` letters
 claimed at a time, of which `smtp.connections` are being sent; to one domain a share of both that
@@ -17,6 +19,7 @@ import itertools
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import ParamSpec, TypeVar
 
@@ -28,12 +31,13 @@ from gateway.actions import deliveries
 from gateway.errors import StoreError
 from gateway.itip import owing, preflight, reminders
 from gateway.mail import address
+from gateway.mail.refusals import Fault
 from gateway.model import Delivery, LetterState, Method
 from gateway.outbound import receipts, render, retry, smtp, turns, waiting
 from gateway.outbound.retry import Verdict
 from gateway.store import leases
 from gateway.store.engine import Store
-from gateway.store.outbox import Attempt, Queued, Settlement
+from gateway.store.outbox import GIVEN_UP, Attempt, Queued, Settlement
 from gateway.store.pace import UNLIMITED, Rest, Room
 
 log = structlog.get_logger(__name__)
@@ -85,6 +89,8 @@ class Worker:
         self._signer = accounts.signer(name, self._account)
         self._rest: Rest | None = None
         self._shown: Rest | None = None
+        self._met = set[str]()
+        self._others_taken = False
         self._turns = turns.Turns(self._account.smtp.connections)
         self._in_hand = Counter[str]()
 
@@ -98,6 +104,7 @@ class Worker:
         await self._kept(
             deliveries.resume, self._store, self._name, datetime.now(UTC)
         )  # whoever starts anew tries at once
+        self._others_taken = await self._kept(deliveries.others_taken, self._store, self._name)
         async with (
             smtp.Pool(self._account.smtp, password=password, tokens=tokens) as pool,
             asyncio.TaskGroup() as group,
@@ -130,6 +137,7 @@ class Worker:
                 await self._leave()
 
     async def _claim(self, free: int) -> list[Queued]:
+        await self._heed()
         now, batch = datetime.now(UTC), self._limits.batch
         if self._resting(now) or free < (batch if self._rest is not None else max(1, batch // 2)):
             return []
@@ -145,6 +153,18 @@ class Worker:
             limits=self._limits,
             room=self._room(),
         )
+
+    async def _heed(self) -> None:
+        """Take over what others say of the account's rest: another gateway, a report of a refusal
+        that came by mail, an administrator who ends it.
+        """
+        if self._rest != self._shown:
+            return  # ours is newer
+        shared = await self._kept(deliveries.rest_of, self._store, self._name)
+        if self._rest == self._shown:
+            self._rest = self._shown = shared
+            if shared is None:
+                self._met.clear()
 
     async def _kept(self, work: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
         """Do something to the store, again and again while it is away: to give up here would forget
@@ -184,6 +204,7 @@ class Worker:
                 domain: max(0, self._turns.window(domain) * each - number)
                 for domain, number in self._in_hand.items()
             },
+            frozenset(self._met),
         )
 
     async def _collect(self, tasks: set[asyncio.Task[Sent]]) -> set[asyncio.Task[Sent]]:
@@ -193,7 +214,11 @@ class Worker:
         done, others = await asyncio.wait(tasks, timeout=GATHER_SECONDS)
         results, now = [task.result() for task in done], datetime.now(UTC)
         self._in_hand -= Counter(_domain(queued) for queued, _, _ in results)
-        await self._kept(deliveries.settle, self._store, self._gateway, results, now)
+        blame = await self._kept(deliveries.settle, self._store, self._gateway, results, now)
+        if blame is not None:
+            self._others_taken = False
+            self._met |= blame.follow_ups
+            self._pause(Verdict.ACCOUNT, blame.words, now)
         if self._rest != self._shown:
             self._shown = self._rest
             await (
@@ -294,7 +319,7 @@ class Worker:
         return Settlement(queued.id, LetterState.HELD, False, Delivery.QUEUED, note=reason)
 
     def _judge(self, queued: Queued, receipt: receipts.Receipt) -> Sent:
-        verdict, now = retry.judge(receipt), datetime.now(UTC)
+        verdict = retry.judge(receipt, others_taken=self._others_taken)
         words = " ".join(filter(None, [str(receipt.code or ""), receipt.text]))
         attempt = Attempt(
             queued.id,
@@ -307,17 +332,20 @@ class Worker:
             receipt.text,
             receipt.host,
         )
-        if verdict in (Verdict.ACCOUNT, Verdict.CONNECTION):
-            if receipt.step is receipts.Step.AUTH:
-                words = health.refused_sign_in(
-                    self._account.smtp, f"{accounts.section(self._name)}smtp", receipt.host, words
-                )
-            until = self._pause(verdict, words, now)
-            settlement = Settlement(
-                queued.id, LetterState.WAITING, False, Delivery.QUEUED, until, words, counts=False
+        now = datetime.now(UTC)
+        if retry.fault(receipt) is Fault.CONNECTIONS and self._turns.crowded():
+            log.warning(
+                "the server allows fewer connections",
+                account=self._name,
+                connections=self._turns.limit,
+                answer=words,
             )
+            settlement = waits(queued, retry.pause(verdict, 1, now, self._limits, 0.0), words)
+        elif verdict in (Verdict.ACCOUNT, Verdict.CONNECTION):
+            settlement = self._account_waits(queued, receipt, verdict, words, now)
         else:
-            self._resume()
+            self._others_taken |= verdict is Verdict.SENT
+            self._works(verdict)
             (self._turns.balked if verdict is Verdict.RETRY else self._turns.took)(_domain(queued))
             settlement = settle(queued, verdict, receipt, words, now, self._limits, random.random())  # noqa: S311 - spreads load
         log.info(
@@ -332,6 +360,30 @@ class Worker:
             answer=words,
         )
         return queued, settlement, attempt
+
+    def _account_waits(
+        self,
+        queued: Queued,
+        receipt: receipts.Receipt,
+        verdict: Verdict,
+        words: str,
+        now: datetime,
+    ) -> Settlement:
+        """The account rests. A letter that meets this while others are taken waits longer each
+        time: else it would rest the account again and again.
+        """
+        step, section = receipt.step, f"{accounts.section(self._name)}smtp"
+        if step is receipts.Step.AUTH:
+            words = health.refused_sign_in(self._account.smtp, section, receipt.host, words)
+        until = self._pause(verdict, words, now)
+        settlement = waits(queued, until, words)
+        if self._others_taken and step in retry.ABOUT_A_LETTER:
+            due = retry.next_attempt(queued.tries + 1, now, self._limits, random.random())  # noqa: S311 - spreads load
+            settlement = replace(settlement, due_at=max(until, due), counts=True)
+        self._met.add(queued.follow_up)
+        if verdict is Verdict.ACCOUNT:
+            self._others_taken = False
+        return settlement
 
     def _pause(self, verdict: Verdict, words: str, now: datetime) -> datetime:
         """The end of the account's rest, which begins unless it has. An alarm is raised once, when
@@ -358,10 +410,17 @@ class Worker:
         )
         return until
 
-    def _resume(self) -> None:
-        if self._rest is not None:
-            log.info("sending goes on", account=self._name, paused_since=self._rest.since)
+    def _works(self, verdict: Verdict) -> None:
+        """The server took a letter, or dealt with one: what rests for the server's sake goes on. A
+        refusal is no sign that what rests for the account's sake may.
+        """
+        if self._rest is None:
+            return
+        if verdict is Verdict.REFUSED and self._rest.why == Verdict.ACCOUNT:
+            return
+        log.info("sending goes on", account=self._name, paused_since=self._rest.since)
         self._rest = None
+        self._met.clear()
 
 
 def _domain(queued: Queued) -> str:
@@ -383,6 +442,13 @@ def dropped(queued: Queued, now: datetime) -> Settlement | None:
     return None
 
 
+def waits(queued: Queued, due: datetime, words: str) -> Settlement:
+    """A letter that is not to blame for what it met."""
+    return Settlement(
+        queued.id, LetterState.WAITING, False, Delivery.QUEUED, due, words, counts=False
+    )
+
+
 def settle(
     queued: Queued,
     verdict: Verdict,
@@ -399,7 +465,7 @@ def settle(
         return Settlement(queued.id, LetterState.REFUSED, False, Delivery.UNDELIVERABLE, note=words)
     if retry.expired(queued.created_at, now, limits):
         return Settlement(
-            queued.id, LetterState.DROPPED, False, Delivery.UNDELIVERABLE, note=f"given up: {words}"
+            queued.id, LetterState.DROPPED, False, Delivery.UNDELIVERABLE, note=f"{GIVEN_UP}{words}"
         )
     due = retry.next_attempt(queued.tries + 1, now, limits, jitter)
     unknown = receipt.step is receipts.Step.BODY and receipt.code is None

@@ -26,7 +26,7 @@ from gateway.model import (
     Reply,
 )
 from gateway.store import codec
-from gateway.store.schema import edition, follow_up, invitation, outbox, participant
+from gateway.store.schema import attempt, edition, follow_up, invitation, outbox, participant
 
 REPLACEABLE = (LetterState.WAITING, LetterState.HELD)
 UNDER_WAY = (*REPLACEABLE, LetterState.SENDING)
@@ -514,6 +514,23 @@ def newest(connection: Connection, participant_number: int) -> Invitation | None
     return from_row(row) if row is not None else None
 
 
+def reported(
+    connection: Connection, participant_number: int, recipients: Iterable[str]
+) -> Invitation | None:
+    """The invitation of a participant that a delivery report is about: at the address that it
+    names, else his newest one.
+    """
+    rows = connection.execute(
+        sa.select(invitation)
+        .where(invitation.c.participant == participant_number)
+        .order_by(invitation.c.id.desc())
+    ).all()
+    named = tuple(recipients)
+    row = next((row for row in rows if addresses.among(row.address, named)), None)
+    row = row or next(iter(rows), None)
+    return from_row(row) if row is not None else None
+
+
 def mark_reported(
     connection: Connection,
     participant_number: int,
@@ -528,17 +545,8 @@ def mark_reported(
     report of delay is no news of an address that has refused since, nor of one whose letter
     arrived.
     """
-    held = connection.execute(
-        sa.select(invitation.c.id, invitation.c.address)
-        .where(invitation.c.participant == participant_number)
-        .order_by(invitation.c.id.desc())
-    ).all()
-    named = tuple(recipients)
-    number = next(
-        (row.id for row in held if addresses.among(row.address, named)),
-        held[0].id if held else None,
-    )
-    wanted = [invitation.c.id == number]
+    about = reported(connection, participant_number, recipients)
+    wanted = [invitation.c.id == (about.id if about is not None else None)]
     if delivery is Delivery.DEFERRED:
         wanted.append(invitation.c.delivery.in_((Delivery.SENT, Delivery.DEFERRED)))
     connection.execute(
@@ -552,18 +560,23 @@ def mark_read(connection: Connection, participant_number: int) -> None:
     """Somebody answers from there: the newest address does not count as refused any more, and what
     a report said of its last letter was not so.
     """
+    arrived = _arrived_after_all(connection, participant_number)
     marked = connection.execute(
         sa.select(invitation.c.id, invitation.c.refused)
         .where(
             invitation.c.id == _newest(participant_number),
-            sa.or_(invitation.c.refused, invitation.c.delivery == Delivery.UNDELIVERABLE),
+            sa.or_(
+                invitation.c.refused,
+                invitation.c.delivery == Delivery.UNDELIVERABLE,
+                invitation.c.id.in_(arrived),
+            ),
         )
         .with_for_update()
     ).one_or_none()
     if marked is None:
         return
     facts: dict[str, object] = {}
-    if marked.refused and (letters := _left(connection, [marked.id])):
+    if (marked.refused or arrived) and (letters := _left(connection, [marked.id])):
         letter = letters[marked.id][-1]
         if letter.state == LetterState.SENT and letter.method in PLANNED:  # it may have been let go
             facts = {
@@ -578,11 +591,33 @@ def mark_read(connection: Connection, participant_number: int) -> None:
             delivery_text="",
             **facts,
             delivery=sa.case(
-                (invitation.c.delivery == Delivery.UNDELIVERABLE, Delivery.SENT.value),
+                (
+                    (invitation.c.delivery == Delivery.UNDELIVERABLE)
+                    | invitation.c.id.in_(arrived),
+                    Delivery.SENT.value,
+                ),
                 else_=invitation.c.delivery,
             ),
         )
     )
+
+
+def _arrived_after_all(connection: Connection, participant_number: int) -> set[int]:
+    """Letters that our server took and a report said to have come back for the account's sake
+    (`store.refused`): they count as sent again. Returns their invitation, if there is any.
+    """
+    taken = sa.exists().where(attempt.c.letter == outbox.c.id, attempt.c.verdict == "sent")
+    rows = connection.execute(
+        sa.update(outbox)
+        .where(
+            outbox.c.invitation == _newest(participant_number),
+            outbox.c.state == LetterState.REFUSED,
+            taken,
+        )
+        .values(state=LetterState.SENT, note="")
+        .returning(outbox.c.invitation)
+    )
+    return {row.invitation for row in rows}
 
 
 def _newest(participant_number: int) -> sa.ScalarSelect[int]:

@@ -107,6 +107,21 @@ def holds(connection: Connection, number: int) -> bool:
     )
 
 
+def told_of_account(connection: Connection, event: str, account: str, since: datetime) -> bool:
+    """Whether this was said of a mail account since then."""
+    query = (
+        sa.select(journal.c.id)
+        .where(
+            journal.c.follow_up.is_(None),
+            journal.c.event == event,
+            journal.c.detail.startswith(f"{account}: ", autoescape=True),
+            journal.c.at >= sa.literal(since, journal.c.at.type),
+        )
+        .limit(1)
+    )
+    return connection.execute(query).first() is not None
+
+
 def adopt(connection: Connection) -> None:
     """Make a journal that was restored into another PostgreSQL readable: there its transactions
     seem to lie ahead.

@@ -33,6 +33,8 @@ AGES = (5, 10, 20, 40, 80, 160, 320, 640, 1280)
 """Steps in minutes by which the age of letters is told, as Postfix's qshape has them."""
 BY_HAND = "held by hand"
 """The note of a letter that an administrator holds."""
+GIVEN_UP = "given up: "
+"""How the note of a letter begins that was put off for too long."""
 LATEST = 20
 """So many of the newest letters that are held tell whether any passes preflight."""
 
@@ -88,13 +90,17 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which letters: all that fit everything that is said."""
+    """Which letters: all that fit everything that is said. `returned_since`: beside those in
+    `states` also those that were refused or given up since then, and that no newer letter has
+    overtaken.
+    """
 
     numbers: tuple[int, ...] = ()
     follow_up: str = ""
     domain: str = ""
     account: str = ""
     states: tuple[LetterState, ...] = tuple(LetterState)
+    returned_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,7 +316,10 @@ def claim(
     an older open one of its invitation, nor of its participant's others until that was put off.
     Letters to a domain that has no `room` are passed over: they keep nobody waiting.
     """
-    numbers = _choose(connection, account, now, limit, room or Room(limit))
+    room = room or Room(limit)
+    numbers = _choose(connection, account, now, limit, room, outbox.c.follow_up.not_in(room.last))
+    if not numbers and room.last:
+        numbers = _choose(connection, account, now, limit, room, sa.true())
     if not numbers:
         return []
     connection.execute(
@@ -359,7 +368,12 @@ def _with_answers(connection: Connection, letters: list[Queued], now: datetime) 
 
 
 def _choose(
-    connection: Connection, account: str, now: datetime, limit: int, room: Room
+    connection: Connection,
+    account: str,
+    now: datetime,
+    limit: int,
+    room: Room,
+    fit: sa.ColumnElement[bool],
 ) -> list[int]:
     older, first = outbox.alias("older"), outbox.alias("first")
 
@@ -390,6 +404,7 @@ def _choose(
             _stands(outbox, LetterState.WAITING),
             outbox.c.due_at <= now,
             ~blocked,
+            fit,
         )
         .order_by(outbox.c.due_at, outbox.c.id)
         .with_for_update(skip_locked=True)
@@ -586,7 +601,10 @@ def pending(connection: Connection, states: Iterable[LetterState] = OPEN) -> lis
 
 def find(connection: Connection, selection: Selection) -> list[Queued]:
     """The letters that are selected, oldest first."""
-    wanted: list[sa.ColumnElement[bool]] = [outbox.c.state.in_(selection.states)]
+    stands: sa.ColumnElement[bool] = outbox.c.state.in_(selection.states)
+    if selection.returned_since is not None:
+        stands |= _returned(selection.returned_since)
+    wanted = [stands]
     wanted += [outbox.c.id.in_(selection.numbers)] if selection.numbers else []
     wanted += [
         column == value
@@ -602,18 +620,33 @@ def find(connection: Connection, selection: Selection) -> list[Queued]:
     )
 
 
-def overtaken(connection: Connection, letters: Sequence[int]) -> set[int]:
-    """Those of the letters behind which the same invitation has a newer one of their kind."""
-    newer = outbox.alias("newer")
-    query = sa.select(outbox.c.id).where(
-        outbox.c.id.in_(letters),
-        sa.exists().where(
-            newer.c.invitation == outbox.c.invitation,
-            newer.c.id > outbox.c.id,
-            (newer.c.method == Method.NONE) == (outbox.c.method == Method.NONE),
-        ),
-    )
+def overtaken(
+    connection: Connection, letters: Sequence[int], together: Sequence[int] = ()
+) -> set[int]:
+    """Those of the letters behind which the same invitation has a newer one of their kind, other
+    than those `together` with which they go.
+    """
+    query = sa.select(outbox.c.id).where(outbox.c.id.in_(letters), _overtaken(together))
     return set(connection.execute(query).scalars()) if letters else set()
+
+
+def _overtaken(together: Sequence[int] = ()) -> sa.ColumnElement[bool]:
+    newer = outbox.alias("newer")
+    return sa.exists().where(
+        newer.c.invitation == outbox.c.invitation,
+        newer.c.id > outbox.c.id,
+        newer.c.id.not_in(together),
+        (newer.c.method == Method.NONE) == (outbox.c.method == Method.NONE),
+    )
+
+
+def _returned(since: datetime) -> sa.ColumnElement[bool]:
+    given_up = (outbox.c.state == LetterState.DROPPED) & outbox.c.note.startswith(GIVEN_UP)
+    return (
+        ((outbox.c.state == LetterState.REFUSED) | given_up)
+        & (outbox.c.settled_at >= sa.literal(since, outbox.c.settled_at.type))
+        & ~_overtaken()
+    )
 
 
 def destinations(connection: Connection, now: datetime) -> list[Destination]:

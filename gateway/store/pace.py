@@ -5,7 +5,7 @@ A window begins with its first letter and lasts a minute or a day; what is claim
 or not it leaves then.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -31,6 +31,7 @@ class Room:
     letters: int
     each: int = UNLIMITED
     domains: Mapping[str, int] = field(default_factory=dict)
+    last: frozenset[str] = frozenset()
 
     def of(self, domain: str) -> int:
         return self.domains.get(domain, self.each)
@@ -44,6 +45,7 @@ class Room:
                 domain: min(self.of(domain), other.of(domain))
                 for domain in {*self.domains, *other.domains}
             },
+            self.last | other.last,
         )
 
 
@@ -134,6 +136,22 @@ def begin_rest(connection: Connection, one: Rest) -> bool:
 def end_rest(connection: Connection, account: str) -> bool:
     """The account works again. Returns whether it rested."""
     return bool(connection.execute(sa.delete(rest).where(rest.c.account == account)).rowcount)
+
+
+def end_early(connection: Connection, accounts: Iterable[str], now: datetime) -> None:
+    """Have accounts that rest try again at once: one letter of each."""
+    connection.execute(
+        sa.update(rest)
+        .where(
+            rest.c.account.in_(list(accounts)), rest.c.until > sa.literal(now, rest.c.until.type)
+        )
+        .values(until=now)
+    )
+
+
+def rest_of(connection: Connection, account: str) -> Rest | None:
+    """The rest of an account; None: it works."""
+    return next((one for one in resting(connection) if one.account == account), None)
 
 
 def resting(connection: Connection) -> list[Rest]:

@@ -195,3 +195,28 @@ def test_the_first_rests_are_short() -> None:
 @given(st.timedeltas(timedelta(0), timedelta(days=30)))
 def test_a_letter_is_given_up_after_three_days(age: timedelta) -> None:
     assert retry.expired(NOW - age, NOW, LIMITS) == (age >= timedelta(days=3))
+
+
+@pytest.mark.parametrize(
+    ("step", "code", "status", "text", "alone", "beside_others"),
+    [
+        (Step.RCPT, 554, "5.7.1", "Relay access denied", Verdict.ACCOUNT, Verdict.ACCOUNT),
+        (Step.BODY, 550, "5.4.5", "Daily quota exceeded", Verdict.ACCOUNT, Verdict.ACCOUNT),
+        (Step.BODY, 554, "5.7.1", "Spam message rejected", Verdict.ACCOUNT, Verdict.REFUSED),
+        (Step.BODY, 554, "5.7.1", "", Verdict.ACCOUNT, Verdict.REFUSED),
+        (Step.BODY, 550, "", "virus found", Verdict.REFUSED, Verdict.REFUSED),
+        (Step.RCPT, 550, "5.1.1", "user unknown", Verdict.REFUSED, Verdict.REFUSED),
+        (Step.MAIL, 550, "5.1.1", "user unknown", Verdict.ACCOUNT, Verdict.ACCOUNT),
+        (Step.MAIL, 432, "4.3.2", "too many connections", Verdict.CONNECTION, Verdict.CONNECTION),
+        (Step.BODY, 454, "", "Throttling failure", Verdict.CONNECTION, Verdict.CONNECTION),
+        (Step.RCPT, 450, "4.7.1", "Greylisted", Verdict.RETRY, Verdict.RETRY),
+        (Step.BODY, 554, "5.2.122", "The recipient has exceeded", Verdict.RETRY, Verdict.RETRY),
+        (Step.DATA, 250, "", "relaying denied", Verdict.RETRY, Verdict.RETRY),
+    ],
+)
+def test_words_and_what_becomes_of_the_others_decide_whose_fault_it_is(
+    step: Step, code: int, status: str, text: str, alone: Verdict, beside_others: Verdict
+) -> None:
+    receipt = Receipt(step=step, code=code, text=text, enhanced=status, started=NOW, ended=NOW)
+    assert retry.judge(receipt) is alone
+    assert retry.judge(receipt, others_taken=True) is beside_others

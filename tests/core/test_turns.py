@@ -143,3 +143,43 @@ def test_everybody_gets_his_turn_and_never_too_many_at_a_time(
         assert all(1 <= turns.window(domain) <= most for domain in "abc")
 
     asyncio.run(play())
+
+
+async def test_a_limit_of_the_server_is_learned_and_one_more_is_tried_after_many_letters(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.outbound.turns.PATIENCE", 10)
+    turns = Turns(8)
+
+    async def use(number: int, refused_beyond: int) -> None:
+        """So many connections at a time, of which the server refuses what is beyond its limit."""
+        async with contextlib.AsyncExitStack() as open_now:
+            for one in range(number):
+                await open_now.enter_async_context(turns.turn(str(one)))
+            for _ in range(number - refused_beyond):
+                assert turns.crowded()
+            for one in range(min(number, refused_beyond)):
+                turns.took(str(one))
+
+    await use(4, 3)
+    assert turns.limit == 3
+    for _ in range(3):
+        await use(3, 3)
+    assert turns.limit == 4, "one more after ten letters"
+    await use(4, 3)
+    assert turns.limit == 3
+    for _ in range(4):
+        await use(3, 3)
+    assert turns.limit == 3, "twice as patient when that was refused"
+    for _ in range(3):
+        await use(3, 3)
+    assert turns.limit == 4
+
+
+async def test_where_one_connection_is_too_many_it_is_no_matter_of_fewer() -> None:
+    turns = Turns(3)
+    async with turns.turn("a"):
+        assert not turns.crowded()
+    assert turns.limit == 1
+    async with asyncio.timeout(20), turns.turn("a"):
+        pass

@@ -7,6 +7,7 @@ preflight.
 
 import email
 import email.policy
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -15,18 +16,19 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 import time_machine
+from structlog.testing import capture_logs
 
 from gateway import settings as configuration
-from gateway.actions import deliveries, joining, load, planning
+from gateway.actions import deliveries, joining, load, planning, queue
 from gateway.actions import proposals as deciding
 from gateway.errors import NotFound, Refused
 from gateway.inbound import process
 from gateway.itip import preflight
 from gateway.model import Delivery, LetterState, Method, Occasion, Outcome, ProposalState, Reply
 from gateway.outbound import render
-from gateway.store import followups, inbox, journal, meta, outbox, proposals, schema, views
+from gateway.store import followups, inbox, journal, meta, outbox, pace, proposals, schema, views
 from gateway.store.engine import Store
-from gateway.store.outbox import Queued, Settlement
+from gateway.store.outbox import Attempt, Queued, Selection, Settlement
 
 MAILBOX = "invites@crm.example"
 TOKENS = {"ola": "k7f2q3mzx5b4w6y2n7c3d4e5fa", "eva": "m2d4f6h7j3k5l2n4p6q7r3s5ta"}
@@ -1032,15 +1034,22 @@ def test_an_answer_to_the_passed_on_words_speaks_for_nobody(office: Office) -> N
 
 
 def report(
-    office: Office, action: str, to: str = "ola@ext.example", token: str = "ola"
+    office: Office,
+    action: str,
+    to: str = "ola@ext.example",
+    token: str = "ola",
+    words: str = "",
 ) -> process.Result:
     office.mails += 1
+    diagnostic = f"Diagnostic-Code: smtp; {words}\r\n" if words else ""
+    status = re.search(r"[45]\.\d+\.\d+", words)
+    code = status[0] if status else "5.1.1" if action == "failed" else "4.4.7"
     return office.receive(
         f"From: MAILER-DAEMON@mx.example\r\nTo: invites+b_{TOKENS[token]}@crm.example\r\nReturn-Path: <>\r\nSubject: Report\r\n"
         f"Message-ID: <r{office.mails}@mx.example>\r\nMIME-Version: 1.0\r\n"
         'Content-Type: multipart/report; report-type=delivery-status; boundary="b"\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\nReport\r\n'
         "--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.example\r\n\r\n"
-        f"Final-Recipient: rfc822; {to}\r\nAction: {action}\r\nStatus: {'5.1.1' if action == 'failed' else '4.4.7'}\r\n\r\n--b--\r\n"
+        f"Final-Recipient: rfc822; {to}\r\nAction: {action}\r\nStatus: {code}\r\n{diagnostic}\r\n--b--\r\n"
     )
 
 
@@ -1060,6 +1069,96 @@ def test_after_a_bounce_no_cancel_goes_there(office: Office) -> None:
     )
     assert office.post() == [], "a bounce causes no mail"
     assert cancelled(office) == ["eva@other.example"]
+
+
+QUOTA = "550 5.1.90 Your message can't be sent because you've reached your daily limit"
+BLOCKED = (
+    "554 5.7.1 Service unavailable; Client host [203.0.113.9] blocked using zen.spamhaus.example"
+)
+
+
+def sent(office: Office) -> None:
+    """As a worker writes it down whose server took the letters."""
+    with office.store.write() as connection:
+        attempts = [
+            Attempt(one.id, office.clock, 0.1, "sent", "body", 250, "", "ok", "mx")
+            for one in outbox.find(connection, Selection())
+        ]
+        outbox.settle(connection, [], attempts, "", office.clock)
+
+
+@pytest.mark.parametrize("words", [QUOTA, BLOCKED, "550 5.7.54 Relaying denied"])
+def test_a_report_about_our_account_blames_nobody_and_the_letter_is_tried_again(
+    office: Office, words: str
+) -> None:
+    sent(office)
+    with capture_logs() as logs:
+        assert report(office, "failed", words=words).outcome is Outcome.BOUNCED
+        report(office, "failed", "eva@other.example", "eva", words)
+    assert [one["event"] for one in logs if one["log_level"] == "error"] == [
+        "mail comes back for the account's sake"
+    ], "one alarm"
+    row = office.row("ola@ext.example")
+    assert row.delivery is Delivery.DEFERRED
+    assert office.post() == [], "not by itself"
+    changed = queue.change(
+        office.store, queue.Verb.RETRY, Selection(account="default"), office.clock, "root"
+    )
+    assert {one.letter.address for one in changed} == {"ola@ext.example", "eva@other.example"}
+    assert {one.letter.address for one in office.post()} == {"ola@ext.example", "eva@other.example"}
+    assert office.row("ola@ext.example").delivery is Delivery.SENT
+    with office.store.read() as connection:
+        assert pace.resting(connection) == [], "two are too few to rest for"
+
+
+def test_an_account_of_which_several_reports_name_a_quota_rests(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(TOKENS, "per", "p4h6j2k3l5n7q2r4s6t3u5v7wx")
+    with office.store.write() as connection:
+        load.load(
+            connection,
+            {
+                "follow_ups": [
+                    {
+                        "key": "m2",
+                        "owner": "kari",
+                        "title": "More",
+                        "start": "2040-05-10T09:00:00",
+                        "participants": [
+                            {
+                                "email": "per@ext.example",
+                                "email_invite": True,
+                                "token": TOKENS["per"],
+                            }
+                        ],
+                    }
+                ]
+            },
+            office.settings,
+            office.clock,
+        )
+    office.post()
+    sent(office)
+    report(office, "failed", words=QUOTA)
+    report(office, "failed", words=QUOTA)
+    with office.store.read() as connection:
+        assert pace.resting(connection) == [], "one person's word"
+    report(office, "failed", "eva@other.example", "eva", QUOTA)
+    report(office, "failed", "per@ext.example", "per", QUOTA)
+    with office.store.read() as connection:
+        [rest] = pace.resting(connection)
+    assert (rest.account, rest.until - office.clock) == ("default", timedelta(minutes=15))
+
+
+def test_whoever_answers_a_letter_that_came_back_for_the_accounts_sake_has_it(
+    office: Office,
+) -> None:
+    sent(office)
+    report(office, "failed", words=BLOCKED)
+    office.answer()
+    assert office.row("ola@ext.example").delivery is Delivery.SENT
+    assert cancelled(office) == ["eva@other.example", "ola@ext.example"]
 
 
 @pytest.mark.parametrize("later", ["REPLY", "COUNTER"])

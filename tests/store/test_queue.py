@@ -1,8 +1,10 @@
 """The queue in an administrator's hands, and the pace at which it empties, on both databases."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from gateway import settings as configuration
 from gateway.actions import deliveries, load, planning, queue
@@ -10,7 +12,7 @@ from gateway.actions.queue import Verb
 from gateway.errors import ConfigurationError, NotFound, Refused
 from gateway.model import Delivery, LetterState, Method
 from gateway.settings import Outbound
-from gateway.store import invitations, journal, outbox, pace
+from gateway.store import invitations, journal, outbox, pace, schema
 from gateway.store.engine import Store
 from gateway.store.outbox import Selection, Settlement
 from gateway.store.pace import Rest, Room
@@ -139,24 +141,196 @@ def test_a_letter_that_waits_is_tried_at_once(store: Store) -> None:
     assert claim(store) == [one]
 
 
-def test_a_refused_letter_is_tried_again_when_it_is_named_and_nothing_newer_took_its_place(
-    store: Store,
+SELECTIONS = (
+    lambda number: Selection(numbers=(number,)),
+    lambda _: Selection(follow_up="m1"),
+    lambda _: Selection(domain="x.example"),
+    lambda _: Selection(account="default"),
+)
+
+
+@pytest.mark.parametrize("selection", SELECTIONS, ids=("number", "follow-up", "domain", "account"))
+def test_a_refused_letter_is_listed_and_tried_again_until_a_newer_one_takes_its_place(
+    store: Store, selection: Callable[[int], Selection]
 ) -> None:
     [one] = queued(store, "a@x.example")
     claim(store)
     settle(store, one, LetterState.REFUSED, Delivery.UNDELIVERABLE)
-    assert queue.change(store, Verb.RETRY, Selection(domain="x.example"), NOW, "root") == []
-    queue.change(store, Verb.RETRY, Selection(numbers=(one,)), NOW, "root")
+    shown = queue.listed(store, queue.unfinished(Selection(), NOW)).letters
+    assert [(letter.id, letter.state) for letter in shown] == [(one, LetterState.REFUSED)]
+    changed = queue.change(store, Verb.RETRY, selection(one), NOW, "root")
+    assert [letter.id for letter in changed] == [one]
     assert delivery(store) is Delivery.QUEUED
+    assert held(store) == (None, None), "nothing of it arrived"
     assert claim(store) == [one]
     settle(store, one, LetterState.REFUSED, Delivery.UNDELIVERABLE)
     with store.write() as connection:
         [to] = invitations.get(connection, [1]).values()
-        rows.letter(connection, to, sequence=1, at=NOW)
+        newer = rows.letter(connection, to, sequence=1, at=NOW)
+    assert [one.id for one in queue.listed(store, queue.unfinished(Selection(), NOW)).letters] == [
+        newer
+    ]
     with pytest.raises(
         Refused, match=r"^letter \d+ cannot be retried: a newer one has taken its place$"
     ):
         queue.change(store, Verb.RETRY, Selection(numbers=(one,)), NOW, "root")
+
+
+def held(store: Store) -> tuple[int | None, str | None]:
+    """What the first invitation holds: edition and method."""
+    with store.read() as connection:
+        row = connection.execute(
+            sa.select(schema.invitation).order_by(schema.invitation.c.id)
+        ).first()
+    assert row is not None
+    return row.sent_edition, row.sent_method
+
+
+def test_what_was_given_up_is_tried_again_and_what_was_dropped_by_hand_only_when_it_is_named(
+    store: Store,
+) -> None:
+    one, two = queued(store, "a@x.example", "b@x.example")
+    queue.change(store, Verb.DROP, Selection(numbers=(two,)), NOW, "root")
+    claim(store)
+    with store.write() as connection:
+        words = f"{outbox.GIVEN_UP}450 4.2.0 not now"
+        given_up = Settlement(one, LetterState.DROPPED, False, Delivery.UNDELIVERABLE, note=words)
+        outbox.settle(connection, [given_up], [], HERE, NOW)
+    changed = queue.change(store, Verb.RETRY, Selection(account="default"), NOW, "root")
+    assert [letter.id for letter in changed] == [one]
+    assert [
+        one.id for one in queue.change(store, Verb.RETRY, Selection(numbers=(two,)), NOW, "root")
+    ] == [two]
+
+
+def test_whoever_was_removed_since_is_not_asked_by_a_refused_letter(store: Store) -> None:
+    begin(store, "eva")
+    planning.plan_due(store, sites(), NOW, everything=True)
+    [one] = claim(store)
+    settle(store, one, LetterState.REFUSED, Delivery.UNDELIVERABLE)
+    rows.run(store, "UPDATE participant SET removed = TRUE")
+    assert queue.change(store, Verb.RETRY, Selection(account="default"), NOW, "root") == []
+    with pytest.raises(Refused, match="whom it asks is not invited any more"):
+        queue.change(store, Verb.RETRY, Selection(numbers=(one,)), NOW, "root")
+
+
+def test_to_try_again_ends_the_accounts_rest(store: Store) -> None:
+    queued(store, "a@x.example")
+    until = NOW + timedelta(hours=1)
+    deliveries.rest(store, Rest("default", NOW, until, 3, "account", "535 no"), NOW)
+    deliveries.rest(store, Rest("other", NOW, until, 3, "account", "535 no"), NOW)
+    queue.change(store, Verb.RETRY, Selection(account="default"), NOW + MINUTE, "root")
+    with store.read() as connection:
+        resting = {one.account: one.until for one in pace.resting(connection)}
+    assert resting == {"default": NOW + MINUTE, "other": until}
+
+
+# Refused in a row
+
+
+def tries(
+    store: Store, number: int, words: str, verdict: str = "refused", **more: object
+) -> deliveries.Blame | None:
+    """Claim a letter and settle it as a worker does whose server said this."""
+    gateway = str(more.get("gateway", HERE))
+    at = NOW + timedelta(seconds=int(str(more.get("second", 0))))
+    with store.write() as connection:
+        [row] = [one for one in outbox.pending(connection) if one.id == number]
+        connection.execute(
+            sa.update(schema.outbox)
+            .where(schema.outbox.c.id == number)
+            .values(state=LetterState.SENDING, claimed_by=gateway)
+        )
+        connection.execute(
+            sa.update(schema.invitation)
+            .where(schema.invitation.c.id == row.invitation)
+            .values(sent_edition=1, sent_method=Method.REQUEST)
+        )
+    taken = verdict == "sent"
+    settlement = Settlement(
+        number,
+        LetterState.SENT if taken else LetterState.REFUSED,
+        taken,
+        Delivery.SENT if taken else Delivery.UNDELIVERABLE,
+        note=words,
+    )
+    code = 250 if taken else 550
+    attempt = outbox.Attempt(
+        number, at, 0.1, verdict, "body" if taken else "rcpt", code, "", words, "mx"
+    )
+    return deliveries.settle(store, gateway, [(row, settlement, attempt)], at)
+
+
+ODD = "the stars are not right"
+
+
+def test_several_different_recipients_refused_with_the_same_words_are_put_back(
+    store: Store,
+) -> None:
+    one, two, three, four = queued(store, *(f"p{n}@x{n}.example" for n in range(4)))
+    assert tries(store, one, ODD) is None
+    assert state(store, one) == (LetterState.REFUSED, ODD)
+    assert tries(store, two, ODD, gateway="another/boot/1:78:abcd") is None
+    blame = tries(store, three, ODD)
+    assert blame is not None
+    assert blame.words == f"550 {ODD}"
+    for number, participant in ((one, 1), (two, 2), (three, 3)):
+        assert state(store, number) == (LetterState.WAITING, f"550 {ODD}")
+        assert delivery(store, participant) is Delivery.QUEUED
+    assert held(store) == (None, None), "nothing of it arrived"
+    assert tries(store, four, ODD) is not None, "the fourth at once"
+    assert tries(store, one, "ok", "sent") is None
+    assert tries(store, two, ODD) is None, "one was taken between"
+    assert state(store, two) == (LetterState.REFUSED, ODD)
+    with store.read() as connection:
+        told = [(one.event, one.letter) for one in journal.after(connection, 0)]
+    assert told == [
+        ("undeliverable", one),
+        ("undeliverable", two),
+        ("put_back", one),
+        ("put_back", two),
+        ("put_back", three),
+        ("put_back", four),
+        ("sent", one),
+        ("undeliverable", two),
+    ]
+
+
+def test_a_letter_that_is_refused_while_others_are_taken_is_refused_in_the_end(
+    store: Store,
+) -> None:
+    *bad, good = queued(store, *(f"p{n}@x{n}.example" for n in range(4)))
+    for _ in range(3):
+        assert [tries(store, number, ODD) is None for number in bad] == [True, True, False]
+        with store.write() as connection:
+            to = invitations.get(connection, [4])[4]
+            good = rows.letter(connection, to, at=NOW)
+        tries(store, good, "ok", "sent")
+    assert [tries(store, number, ODD) for number in bad] == [None, None, None]
+    assert {state(store, number)[0] for number in bad} == {LetterState.REFUSED}
+
+
+def test_what_may_have_arrived_is_not_forgotten_when_it_is_put_back(store: Store) -> None:
+    one, two, three = queued(store, *(f"p{n}@x{n}.example" for n in range(3)))
+    with store.write() as connection:
+        cut = outbox.Attempt(one, NOW, 1, "retry", "body", None, "4.4.2", "closed", "mx")
+        outbox.settle(connection, [], [cut], HERE, NOW)
+    for number in (one, two, three):
+        tries(store, number, ODD)
+    assert state(store, one)[0] is LetterState.WAITING
+    assert held(store) == (1, Method.REQUEST)
+
+
+def test_the_letter_that_tries_after_a_rest_is_of_another_follow_up(store: Store) -> None:
+    with store.write() as connection:
+        for number, key in enumerate(("m1", "m1", "m2"), 1):
+            to = rows.invitation(connection, number, f"p{number}@x.example", follow_up=key)
+            rows.letter(connection, to, at=NOW)
+    room = Room(1, last=frozenset({"m1"}))
+    with store.read() as connection:
+        follow_up = {one.id: one.follow_up for one in outbox.pending(connection)}
+    order = [follow_up[claim(store, 1, room=room)[0]] for _ in range(3)]
+    assert order == ["m2", "m1", "m1"]
 
 
 def test_a_dropped_letter_is_owed_again_by_the_next_change_only(store: Store) -> None:

@@ -87,6 +87,7 @@ class Session:
     letters: list[Letter] = field(default_factory=list)
     encrypted: bool = False
     ended: bool = False
+    crowded: bool = False
 
     @property
     def dots(self) -> int:
@@ -107,7 +108,9 @@ class Peer:
         users: Mapping[str, str] | None = None,
         tokens: Collection[str] | None = None,
         to: Mapping[str, Script] | None = None,
+        most: int | None = None,
     ) -> None:
+        self._most = most
         self._scripts = scripts or ({},)
         self._offers = offers
         self._tls = tls
@@ -183,6 +186,13 @@ class Peer:
             self.open -= 1
             await self._notify()
 
+    def one_too_many(self, session: Session) -> bool:
+        """Whether more connections are open than the server allows (`most`), and this is one of the
+        newest of them.
+        """
+        going = [one for one in self.sessions if not one.ended]
+        return self._most is not None and going.index(session) >= self._most
+
     async def _notify(self) -> None:
         async with self._changed:
             self._changed.notify_all()
@@ -215,7 +225,11 @@ class _Talk:
                 await self._auth(line)
             elif verb == b"MAIL":
                 sender, self._script = line, self._usual
-                await self._answer("mail")
+                if self._peer.one_too_many(self._session):
+                    await self._send(b"432 4.3.2 Concurrent connections limit exceeded\r\n")
+                    self._session.crowded = True
+                else:
+                    await self._answer("mail")
             elif verb == b"RCPT":
                 recipient = line
                 if further := self._peer._to.get(line.rpartition(b"@")[2].rstrip(b">").decode()):

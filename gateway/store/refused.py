@@ -1,0 +1,214 @@
+"""Letters that were refused for good: which of an account were refused in a row, and putting back
+those that were not refused for themselves.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from gateway.mail.refusals import Refusal, Said
+from gateway.model import PLANNED, Delivery, LetterState, Method
+from gateway.store import followups, invitations, outbox
+from gateway.store.schema import attempt, invitation, participant
+from gateway.store.schema import outbox as letters
+
+SENT, REFUSED, ACCOUNT = "sent", "refused", "account"
+"""Verdicts of `outbound.retry`."""
+AT_MOST = 500
+"""So many refusals in a row are looked at."""
+
+
+def others_taken(connection: Connection, account: str) -> bool:
+    """Whether the last letter of the account that came to a decision was taken."""
+    query = (
+        sa.select(attempt.c.verdict)
+        .join(letters, letters.c.id == attempt.c.letter)
+        .where(letters.c.account == account, attempt.c.verdict.in_((SENT, REFUSED, ACCOUNT)))
+        .order_by(attempt.c.id.desc())
+        .limit(1)
+    )
+    return connection.execute(query).scalar() == SENT
+
+
+def since_taken(connection: Connection, account: str, since: datetime) -> list[Refusal]:
+    """The account's refusals after the last letter that was taken, oldest first. `since`: no older
+    ones.
+    """
+    taken = _last_taken(connection, account)
+    query = (
+        _refusals()
+        .where(
+            letters.c.account == account,
+            attempt.c.id > taken,
+            attempt.c.started_at >= since,
+        )
+        .order_by(attempt.c.id.desc())
+        .limit(AT_MOST)
+    )
+    return _read(connection, query)[::-1]
+
+
+def before(connection: Connection, account: str, numbers: Collection[int]) -> list[Refusal]:
+    """Refusals of these letters from before the account's last letter that was taken."""
+    taken = _last_taken(connection, account)
+    query = _refusals().where(attempt.c.letter.in_(numbers), attempt.c.id < taken)
+    return _read(connection, query) if numbers else []
+
+
+def put_back(
+    connection: Connection, numbers: Collection[int], note: str, now: datetime
+) -> list[int]:
+    """Have letters that were refused wait again, as if they had not been tried. Returns those that
+    do.
+
+    The invitations are locked first (`invitations.lock`). A letter is left alone if a newer one has
+    taken its place, or if whom it asks has been removed since. Its follow-up is planned again: what
+    changed meanwhile may make it needless.
+    """
+    concerned = sa.select(letters.c.invitation).where(letters.c.id.in_(numbers))
+    invitations.lock(connection, connection.execute(concerned).scalars(), wait=True)
+    rows = connection.execute(
+        sa.select(letters)
+        .where(letters.c.id.in_(numbers), letters.c.state == LetterState.REFUSED, ~_asks_nobody())
+        .order_by(letters.c.id)
+        .with_for_update()
+    ).all()
+    overtaken = outbox.overtaken(connection, [row.id for row in rows], [row.id for row in rows])
+    rows = [row for row in rows if row.id not in overtaken]
+    kept = [row.id for row in rows]
+    if not kept:
+        return []
+    connection.execute(
+        sa.update(letters)
+        .where(letters.c.id.in_(kept))
+        .values(state=LetterState.WAITING, note=note, due_at=now, settled_at=None)
+    )
+    uncertain = _may_have_arrived(connection, kept)
+    for row in reversed(rows):  # the oldest last: what he held before all of them
+        if row.method in PLANNED:
+            _as_before(connection, row, note, certain=row.id not in uncertain)
+    followups.mark(connection, sorted({row.follow_up for row in rows}), now)
+    return kept
+
+
+def came_back(connection: Connection, number: int, words: str, now: datetime) -> None:
+    """A report says that the last letter of an invitation was refused for the account's sake: it
+    counts as refused, and its address does not.
+    """
+    last = connection.execute(
+        sa.select(letters.c.id)
+        .where(
+            letters.c.invitation == number,
+            letters.c.state == LetterState.SENT,
+            letters.c.method != Method.NONE,
+        )
+        .order_by(letters.c.id.desc())
+        .limit(1)
+    ).scalar()
+    connection.execute(
+        sa.update(letters)
+        .where(letters.c.id == last)
+        .values(state=LetterState.REFUSED, note=words, settled_at=now)
+    )
+    connection.execute(
+        sa.update(invitation)
+        .where(invitation.c.id == number)
+        .values(delivery=Delivery.DEFERRED, delivery_text=words)
+    )
+
+
+def recently(connection: Connection, account: str, since: datetime) -> list[tuple[str, str]]:
+    """Recipient and words of the account's letters that were refused since then."""
+    query = (
+        sa.select(letters.c.address, letters.c.note)
+        .where(
+            letters.c.account == account,
+            letters.c.state == LetterState.REFUSED,
+            letters.c.settled_at >= sa.literal(since, letters.c.settled_at.type),
+        )
+        .limit(AT_MOST)
+    )
+    return [(row.address, row.note) for row in connection.execute(query)]
+
+
+def _as_before(
+    connection: Connection, row: sa.Row[tuple[object, ...]], note: str, *, certain: bool
+) -> None:
+    """The invitation of a letter that waits again."""
+    facts: dict[str, object] = {
+        "delivery": Delivery.QUEUED,
+        "delivery_text": note,
+        "refused": False,
+    }
+    if certain:
+        edition = invitations.editions(connection, [row.before]).get(row.before)
+        facts |= {"sent_edition": row.before, "sent_method": invitations.held_by(edition)}
+    connection.execute(sa.update(invitation).where(invitation.c.id == row.invitation).values(facts))
+
+
+def _may_have_arrived(connection: Connection, numbers: Sequence[int]) -> set[int]:
+    """Letters of which an earlier try was cut after the final dot, or ended with its gateway."""
+    tried = (
+        sa.select(
+            attempt.c.letter,
+            sa.func.count().label("tries"),
+            sa.func.sum(
+                sa.case(((attempt.c.step == "body") & attempt.c.code.is_(None), 1), else_=0)
+            ).label("unknown"),
+        )
+        .where(attempt.c.letter.in_(numbers))
+        .group_by(attempt.c.letter)
+        .subquery()
+    )
+    query = (
+        sa.select(letters.c.id)
+        .join(tried, tried.c.letter == letters.c.id)
+        .where((tried.c.unknown > 0) | (letters.c.tries > tried.c.tries))
+    )
+    return set(connection.execute(query).scalars())
+
+
+def _asks_nobody() -> sa.ColumnElement[bool]:
+    return (letters.c.method == Method.REQUEST) & sa.exists().where(
+        participant.c.id == letters.c.participant,
+        participant.c.removed | ~participant.c.email_invite,
+    )
+
+
+def _last_taken(connection: Connection, account: str) -> int:
+    """The number of the attempt."""
+    query = (
+        sa.select(attempt.c.id)
+        .join(letters, letters.c.id == attempt.c.letter)
+        .where(letters.c.account == account, attempt.c.verdict == SENT)
+        .order_by(attempt.c.id.desc())
+        .limit(1)
+    )
+    return connection.execute(query).scalar() or 0
+
+
+def _refusals() -> sa.Select[tuple[int, int, str, str, int | None, str, str]]:
+    return (
+        sa.select(
+            attempt.c.id,
+            attempt.c.letter,
+            letters.c.address,
+            attempt.c.step,
+            attempt.c.code,
+            attempt.c.enhanced,
+            attempt.c.text,
+        )
+        .join(letters, letters.c.id == attempt.c.letter)
+        .where(attempt.c.verdict == REFUSED)
+    )
+
+
+def _read(
+    connection: Connection, query: sa.Select[tuple[int, int, str, str, int | None, str, str]]
+) -> list[Refusal]:
+    return [
+        Refusal(row.id, row.letter, row.address, Said(row.step, row.code, row.enhanced, row.text))
+        for row in connection.execute(query)
+    ]
