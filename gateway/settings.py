@@ -331,6 +331,23 @@ class Inbound(Section):
     max_bytes: int = Field(
         5 * 1024 * 1024, ge=10_000, description="Larger messages go to review unread."
     )
+    probe: bool = Field(
+        True,
+        description=(
+            "Write to a sub-address of our own mailbox, at the start and then every probe_hours,"
+            " and see whether the letter comes back: where it does not, no answer would. It also"
+            " shows which authserv-id our server writes. The letter is removed when it has come."
+        ),
+    )
+    probe_hours: float = Field(
+        24.0, ge=1, le=24 * 31, description="Hours from one probe that came back to the next."
+    )
+    probe_seconds: float = Field(
+        600.0,
+        ge=1,
+        le=86_400,
+        description="A probe that has not come back after so long is taken for lost.",
+    )
 
 
 class Account(Section):
@@ -363,8 +380,11 @@ class Policy(Section):
         "",
         description=(
             "The authserv-id that our mail server writes into Authentication-Results (RFC 8601)."
-            " Others are not believed. The server must remove such headers from incoming mail"
-            " before it writes its own (RFC 8601 section 5)."
+            " Leave it out where the server writes none: answers without a token are then held."
+            " Only the topmost field of this name is believed, and none where the probe"
+            " (inbound.probe) came back without one, except above every Received field. The server"
+            " must remove such headers from incoming mail before it writes its own (RFC 8601"
+            " section 5). invite-gateway doctor --roundtrip shows what it writes."
         ),
     )
     party_crasher: Literal["ask", "add", "refuse"] = Field(

@@ -105,7 +105,11 @@ def _documented(section: BaseModel) -> list[str]:
         value = getattr(section, key)
         plain = value.get_secret_value() if isinstance(value, SecretStr) else value
         lines += textwrap.wrap(
-            field.description or "", WIDTH, initial_indent="## ", subsequent_indent="## "
+            field.description or "",
+            WIDTH,
+            initial_indent="## ",
+            subsequent_indent="## ",
+            break_on_hyphens=False,
         )
         lines += [f"# {key} = {toml(plain)}"]
     return lines

@@ -21,6 +21,7 @@ from gateway.cli import (
     daemon,
     db,
     dkim,
+    doctor,
     journal,
     letters,
     load,
@@ -56,6 +57,7 @@ app.command()(load.load)
 app.command()(status.status)
 app.command()(letters.letters)
 app.command()(dkim.dkim)
+app.command()(doctor.doctor)
 app.command()(receive.receive)
 app.command()(receive.explain)
 app.add_typer(series.app, name="series")

@@ -13,8 +13,8 @@ from functools import partial
 import structlog
 
 from gateway import __version__, accounts, health, zonedata
-from gateway.actions import planning, reminders
-from gateway.daemon import jobs, opening, supervise
+from gateway.actions import planning, probing, reminders
+from gateway.daemon import jobs, opening, prober, supervise
 from gateway.daemon.health import Monitor
 from gateway.inbound import intake
 from gateway.outbound import planner, worker
@@ -109,7 +109,7 @@ def _inbound(process: Process, _: Monitor) -> Sequence[supervise.Role]:
     ]
     if not read:
         log.warning("no mailbox is read: imap.host is not set, or no mail.address")
-    return [
+    readers = [
         supervise.Role(
             _named("inbound", name),
             intake.Intake(
@@ -122,6 +122,20 @@ def _inbound(process: Process, _: Monitor) -> Sequence[supervise.Role]:
             ).run,
         )
         for name in read
+    ]
+    return [*readers, *_probers(process)]
+
+
+def _probers(process: Process) -> Sequence[supervise.Role]:
+    """Whether answers can come at all is asked where they are read."""
+    if not process.settings.inbound.probe:
+        return []
+    return [
+        supervise.Role(
+            _named("probe", name), prober.Prober(process.store, process.settings, name).run
+        )
+        for name, account in accounts.configured(process.settings).items()
+        if probing.applies(account)
     ]
 
 

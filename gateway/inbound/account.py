@@ -27,7 +27,7 @@ def first_steps(
     """What was established before anything was decided, in order."""
     return (
         facts.Rule("kind", _kind(finding)),
-        facts.Rule("sender", _sender(message, policy)),
+        facts.Rule("sender", _sender(message, found, policy)),
         *_keys(asked, found),
     )
 
@@ -75,9 +75,9 @@ def _kind(finding: classify.Finding) -> str:
             return f"nothing for us: {finding.reason}"
 
 
-def _sender(message: parse.Message, policy: Policy) -> str:
+def _sender(message: parse.Message, found: facts.Found, policy: Policy) -> str:
     sender = ", ".join(message.from_addresses[:SHOWN]) or "nobody (no readable From)"
-    vouched = trust.authenticated(message, policy.authserv_id)
+    vouched = trust.authenticated(message, policy.authserv_id, written=found.server_writes)
     if vouched:
         return f"From {sender}, authenticated by our mail server: {vouched}"
     if not policy.authserv_id:
@@ -85,14 +85,18 @@ def _sender(message: parse.Message, policy: Policy) -> str:
             f"From {sender}, not authenticated: policy.authserv_id is not set, so no"
             " Authentication-Results are believed"
         )
-    ours = any(
-        policy.authserv_id.lower() in value.lower() for _, value in message.authentication_results
-    )
-    return f"From {sender}, not authenticated: " + (
-        f"{policy.authserv_id} did not vouch for it"
-        if ours
-        else f"no Authentication-Results of {policy.authserv_id} in it"
-    )
+    if not trust.carries(message, policy.authserv_id):
+        return (
+            f"From {sender}, not authenticated: no Authentication-Results of {policy.authserv_id}"
+            " in it"
+        )
+    if not found.server_writes:
+        return (
+            f"From {sender}, not authenticated: it has Authentication-Results of"
+            f" {policy.authserv_id}, but our own server wrote none into the probe, so a stranger"
+            " may have written these"
+        )
+    return f"From {sender}, not authenticated: {policy.authserv_id} did not vouch for it"
 
 
 def _keys(asked: facts.Keys, found: facts.Found) -> Iterable[facts.Rule]:

@@ -393,7 +393,7 @@ def _without_token(
             speaker,
             _BY_REPLY,
         )
-    vouched = trust.authenticated(message, policy.authserv_id) if complete else ""
+    vouched = _vouched(message, found, policy) if complete else ""
     if vouched:
         rule = facts.Rule(
             "uid_authenticated",
@@ -425,7 +425,7 @@ def _crasher(
     policy: Policy,
 ) -> Choice:
     """Somebody who was not invited answers (P3)."""
-    vouched = trust.authenticated(message, policy.authserv_id)
+    vouched = _vouched(message, found, policy)
     own = address.among(who, message.from_addresses)
     # Whoever answers one date has a letter that was about that date alone, or wants no more than
     # that.
@@ -455,6 +455,10 @@ def _crasher(
         invite,
         (rule,),
     )
+
+
+def _vouched(message: parse.Message, found: facts.Found, policy: Policy) -> str:
+    return trust.authenticated(message, policy.authserv_id, written=found.server_writes)
 
 
 def _chosen(

@@ -71,6 +71,10 @@ class IdleRefused(MailboxError):
     """The session ended where the server should have agreed to IDLE."""
 
 
+Opening = contextlib.AbstractAsyncContextManager["Session"]
+"""A session that is open inside `async with`."""
+
+
 class _Wire(aioimaplib.IMAP4ClientProtocol):
     """aioimaplib's protocol, taught what a long-lived reader needs (version 2.0.3; its inner
     methods are overridden).
@@ -392,6 +396,21 @@ class Session:
             self._ready.pop(name, None)
         return refusal
 
+    async def remove(self, uids: Sequence[int]) -> bool:
+        """Removes messages for good. Returns False where the server cannot remove these and no
+        others (no UIDPLUS), or would not.
+        """
+        if "UIDPLUS" not in self.wire.capabilities:
+            return False
+        some = imap_syntax.message_set(uids)
+        marked = await self.ask(
+            "UID STORE", self.wire.store(some, "+FLAGS.SILENT", "(\\Deleted)", by_uid=True)
+        )
+        if marked.result != "OK":
+            return False
+        answer = await self.ask("UID EXPUNGE", self.wire.expunge(some, by_uid=True))
+        return bool(answer.result == "OK")
+
     async def _transfer(self, uids: str, target: str) -> str:
         if "MOVE" in self.wire.capabilities:
             answer = await self.ask("UID MOVE", self.wire.move(uids, target, by_uid=True))
@@ -481,6 +500,16 @@ class Session:
             raise IdleRefused(str(error)) from error
         finally:
             agreed.cancel()
+
+    def offers(self, capability: str) -> bool:
+        """Whether the server says that it can do something, e.g. `IDLE`."""
+        return capability in self.wire.capabilities
+
+    async def has(self, name: str) -> bool:
+        """Whether a configured folder exists; nothing is created."""
+        argument = imap_syntax.mailbox(self._layout.place(name))
+        answer = await self.ask("LIST", self.wire.simple_command("LIST", '""', argument))
+        return imap_syntax.exists(answer.lines)
 
     @property
     def news(self) -> bool:

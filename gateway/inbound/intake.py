@@ -13,6 +13,7 @@ import structlog
 
 from gateway import accounts, health
 from gateway import settings as configuration
+from gateway.actions import probing
 from gateway.inbound import process, reader
 from gateway.store import inbox, leases
 from gateway.store.engine import Store
@@ -53,6 +54,7 @@ class Intake:
         """Wait for the lease, read until `stop` or until the lease is lost, and give it back."""
         self._loop = asyncio.get_running_loop()
         self._processor = await asyncio.to_thread(process.Processor, self._store, self._settings)
+        await asyncio.to_thread(probing.forget, self._store, self._settings, self._account)
         mailbox = reader.Reader(
             self._options.imap,
             password=configuration.secret(
@@ -136,7 +138,7 @@ class Intake:
                 reason=result.reason,
             )
         return [
-            (one, reader.Folder(process.destination(result.outcome)))
+            (one, reader.Folder(result.destination))
             for one, result in zip(batch, results, strict=True)
             if result.outcome is not None
         ]

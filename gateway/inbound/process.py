@@ -18,11 +18,11 @@ import structlog
 
 from gateway import accounts
 from gateway import settings as configuration
-from gateway.actions import answers, forwarding, joining, review
+from gateway.actions import answers, forwarding, joining, probing, review
 from gateway.errors import Unreadable
 from gateway.inbound import account, classify, correlate, interpret
 from gateway.itip import facts
-from gateway.mail import parse
+from gateway.mail import parse, probe, trust
 from gateway.model import REVIEW, Outcome
 from gateway.store import codec, engine, inbox, meta, rows
 from gateway.store.engine import Connection, Store
@@ -56,6 +56,7 @@ class Reading:
     readable at all.
 
     `failure`: this program failed on it. `number`: its own in the inbox, where it is judged anew.
+    `sighting`: it is a probe of ours, or a report about one.
     """
 
     received: Received
@@ -65,19 +66,28 @@ class Reading:
     outcome: Outcome | None = None
     failure: Exception | None = None
     number: int | None = None
+    sighting: probe.Sighting | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """The outcome of a message, its answers as they were carried out, and the rules that led there.
 
-    `outcome` None: this program failed on it, and it is to be offered again.
+    `outcome` None: this program failed on it, and it is to be offered again. `destination`: where
+    it goes in the mailbox, in the words of `reader.Folder`.
     """
 
     outcome: Outcome | None
     reason: str
     told: tuple[answers.Told, ...] = ()
     rules: tuple[facts.Rule, ...] = ()
+    sighting: probe.Sighting | None = None
+
+    @property
+    def destination(self) -> str:
+        if self.sighting is not None:
+            return "removed" if self.sighting.refused is None else "processed"
+        return destination(self.outcome) if self.outcome is not None else ""
 
 
 class Processor:
@@ -89,6 +99,7 @@ class Processor:
         self._site = Site(settings.mail.timezone, settings.mail.language)
         with store.write() as connection:
             self._secret = meta.site_secret(connection)
+        self._warned = False
 
     def receive(self, batch: Sequence[Received], cursor: Place | None = None) -> list[Result]:
         """Record every message of the batch, in order, with its effect, in one transaction.
@@ -108,6 +119,8 @@ class Processor:
     def explain(self, one: Received) -> Result:
         """What `receive` would do with a message, and why; writes nothing."""
         reading = self._read(one)
+        if reading.sighting is not None:
+            return _probed(reading.sighting)
         with self._store.read() as connection:
             found = self._find(connection, reading)
             meaning = self._judge(connection, reading, found)
@@ -160,6 +173,10 @@ class Processor:
             return Reading(one, None, classify.Malformed(reason), facts.Keys(), Outcome.TOO_LARGE)
         try:
             message = parse.read(one.raw)
+            sighting = probe.read(message, self._secret, self._ours.mailboxes)
+            if sighting is not None:
+                nothing = classify.Nothing("a probe of ours")
+                return Reading(one, message, nothing, facts.Keys(), sighting=sighting)
             finding = classify.classify(message, self._ours, one.arrived.date())
             return Reading(one, message, finding, correlate.keys(message, finding, self._ours))
         except Unreadable as error:
@@ -184,6 +201,11 @@ class Processor:
         try:
             if reading.failure is not None:
                 raise reading.failure
+            if reading.sighting is not None:
+                with connection.begin_nested():
+                    probing.came(connection, self._settings, reading.sighting, now)
+                return _probed(reading.sighting)
+            self._watch(reading)
             with connection.begin_nested():
                 return self._record(connection, reading, now)
         except Exception as error:
@@ -205,7 +227,27 @@ class Processor:
     def _find(
         self, connection: Connection, reading: Reading, named: int | None = None
     ) -> facts.Found:
-        return rows.find(connection, reading.asked, self._site, named)
+        place = reading.received.place
+        mailbox = place.account if place is not None else None
+        writes = probing.server_writes(connection, mailbox, self._settings)
+        return replace(
+            rows.find(connection, reading.asked, self._site, named), server_writes=writes
+        )
+
+    def _watch(self, reading: Reading) -> None:
+        """Say once that mail arrives without the field by which answers without a token would be
+        believed. Reports that our own server writes have none.
+        """
+        message, authserv_id = reading.message, self._settings.policy.authserv_id
+        if self._warned or not authserv_id or message is None or reading.received.place is None:
+            return
+        if not message.null_sender and not trust.carries(message, authserv_id):
+            self._warned = True
+            log.warning(
+                "a message has no Authentication-Results of policy.authserv_id",
+                authserv_id=authserv_id,
+                account=reading.received.place.account,
+            )
 
     def _judge(
         self, connection: Connection, reading: Reading, found: facts.Found, named: int | None = None
@@ -320,6 +362,13 @@ class Processor:
             now,
         )
         return Result(Outcome.HELD, reason)
+
+
+def _probed(sighting: probe.Sighting) -> Result:
+    """What becomes of a probe: no row in the inbox, no word in the journal."""
+    reason = "a probe of ours" if sighting.refused is None else "a report about a probe of ours"
+    rule = facts.Rule("probe", f"{reason}, known by its keyed mark")
+    return Result(Outcome.IGNORED, reason, rules=(rule,), sighting=sighting)
 
 
 def destination(outcome: Outcome) -> str:

@@ -49,6 +49,8 @@ class Folder(StrEnum):
     REVIEW = "review"
     IGNORED = "ignored"
     STAY = "stay"
+    REMOVED = "removed"
+    """Nowhere: it is a letter of our own to ourselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +183,7 @@ class Reader:
             Folder.PROCESSED: options.processed,
             Folder.REVIEW: options.review,
             Folder.IGNORED: options.ignored,
+            Folder.REMOVED: options.processed,
         }
         self._trouble: dict[int, int] = {}
         self._validity = 0
@@ -237,7 +240,7 @@ class Reader:
         async with self._session(never) as session:
             return await self._look(session, never)
 
-    def _session(self, stop: asyncio.Event) -> contextlib.AbstractAsyncContextManager[imap.Session]:
+    def _session(self, stop: asyncio.Event) -> imap.Opening:
         return imap.session(
             self._options,
             password=self._password,
@@ -490,6 +493,8 @@ class Reader:
                 by_folder[folder].append(uid)
         for folder, all_uids in by_folder.items():
             for uids in _portions(all_uids, MOVES):
+                if folder is Folder.REMOVED and await session.remove(uids):
+                    continue
                 if refusal := await session.move(uids, self._names[folder]):
                     # the messages are dealt with all the same; asked again at the next look
                     self._owed = True

@@ -138,6 +138,28 @@ class Pool:
             )
             return await self._attempt(connection, submission, started, until)
 
+    async def trouble(self) -> str:
+        """Connect, secure the connection, sign in and take leave, without a letter. Returns the
+        server's words, or ours, where that fails; else "".
+        """
+        connection = _Connection(
+            self._account, self._password, self._tokens, self._hostname, self._tls
+        )
+        limit = _TO_THE_DOT * self._account.timeout_seconds
+        connection.until = asyncio.get_running_loop().time() + limit
+        try:
+            await connection.open()
+        # Whatever a peer's bytes provoke is its trouble, as in `_attempt`.
+        except Exception as error:
+            code, text, _ = connection.explain(error)
+            connection.drop()
+            return receipts.one_line(f"{code} {text}" if code is not None else text)
+        except BaseException:
+            connection.drop()
+            raise
+        await connection.quit()
+        return ""
+
     async def aclose(self) -> None:
         """Take leave of the server on every unused connection. A `send` in progress finishes and
         then hangs up.
@@ -271,7 +293,7 @@ class _Connection:
         """
         sender, recipient = self._paths(submission)
         if not self.is_open:
-            await self._open()
+            await self.open()
         self.step = Step.MAIL
         options = self._options(submission, sender, recipient)
         await self._command(Step.MAIL, b"MAIL", b"FROM:<" + sender + b">", *options)
@@ -360,7 +382,8 @@ class _Connection:
             return f"{self.host}: {os.strerror(error.errno) if error.errno else error}", "4.4.1"
         return f"{self.host}: {type(error).__name__} at {self.step}: {error}", ""
 
-    async def _open(self) -> None:
+    async def open(self) -> None:
+        """Connect, secure the connection and sign in. Raises what ends it; `step` says where."""
         account = self._account
         async with self._limit(Step.CONNECT):
             self._socket = await dial.connect(account.host, account.port, account.timeout_seconds)

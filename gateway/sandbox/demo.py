@@ -186,7 +186,8 @@ def _settings(path: str, server: mailserver.MailServer, password: str) -> Settin
             poll_seconds=5,
         ),
         outbound=configuration.Outbound(coalesce_seconds=1),
-        inbound=configuration.Inbound(),
+        # The server is our own, and sub-addresses are what it is for.
+        inbound=configuration.Inbound(probe=False),
         policy=configuration.Policy(),
         web=configuration.Web(listen=f"127.0.0.1:{_port()}"),
         log=configuration.Log(level="warning", format="text"),

@@ -6,12 +6,14 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from gateway.store import conditions, journal, leases, pace
+from gateway.store import conditions, journal, leases, pace, upsert
 from gateway.store.engine import Store
-from gateway.store.schema import lease
+from gateway.store.schema import lease, meta
 
 FORGET = timedelta(days=1)
 """A lease that ran out so long ago belongs to a gateway that will not come back under its name."""
+TRIAL = "trial"
+"""The row of `meta` by which `try_to_write` finds out; it is gone before anybody else sees it."""
 
 
 def tidy(store: Store, now: datetime) -> int:
@@ -31,3 +33,10 @@ def tidy(store: Store, now: datetime) -> int:
             lease.c.expires_at < now - FORGET,
         )
         return connection.execute(gone).rowcount
+
+
+def try_to_write(store: Store) -> None:
+    """Write into the store and take it back. Raises `StoreError` where it cannot be written."""
+    with store.write() as connection:
+        upsert.one(connection, meta, {"key": TRIAL}, {"value": ""})
+        connection.execute(sa.delete(meta).where(meta.c.key == TRIAL))

@@ -8,9 +8,11 @@ OURS = "mx.crm.example"
 FROM = "From: Ola <ola@ext.example>\r\n"
 
 
-def vouched(*headers: str, sender: str = FROM, authserv_id: str = OURS) -> str:
+def vouched(
+    *headers: str, sender: str = FROM, authserv_id: str = OURS, written: bool = True
+) -> str:
     raw = "".join(one + "\r\n" for one in headers) + sender + "To: invites@crm.example\r\n\r\nx"
-    return trust.authenticated(parse.read(raw.encode()), authserv_id)
+    return trust.authenticated(parse.read(raw.encode()), authserv_id, written=written)
 
 
 @pytest.mark.parametrize(
@@ -73,12 +75,50 @@ def test_a_header_that_the_sender_wrote_is_not_believed() -> None:
     )
 
 
-def test_several_results_of_one_hop_count_together() -> None:
-    assert vouched(
-        f"Authentication-Results: {OURS}; spf=none",
+@pytest.mark.parametrize("topmost", [f"{OURS}; spf=none", f"{OURS}; dmarc=fail", f"{OURS}; (("])
+def test_the_topmost_field_alone_counts(topmost: str) -> None:
+    """Below it, in the same hop, may lie what the sender wrote; also where ours is unreadable."""
+    assert not vouched(
+        f"Authentication-Results: {topmost}",
         f"Authentication-Results: {OURS}; dkim=pass header.d=ext.example",
         "Received: by mx; x",
     )
+
+
+def test_a_field_of_another_name_above_ours_does_not_hide_it() -> None:
+    assert vouched(
+        "Authentication-Results: filter.crm.example; none",
+        f"Authentication-Results: {OURS}; dkim=pass header.d=ext.example",
+        "Received: by mx; x",
+    )
+
+
+def test_a_server_that_writes_none_is_believed_above_its_received_field_only() -> None:
+    """The probe came back without the field: any stranger may have written one. He cannot write
+    above the Received field that our server puts on top of what he sends.
+    """
+    field = f"Authentication-Results: {OURS}; dmarc=pass header.from=ext.example"
+    received = "Received: from ext by mx; x"
+    assert vouched(received, field)
+    assert vouched(received, field, written=False) == ""
+    assert vouched(field, written=False) == ""
+    assert vouched(field, received, written=False)
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        ("mx.crm.example; none", "mx.crm.example"),
+        ("MX.crm.example 1; spf=pass smtp.mailfrom=x@y.example", "mx.crm.example"),
+        ("(a comment) mx.crm.example; spf=pass", "mx.crm.example"),
+        (f"{OURS}; ((((", OURS),
+        # Microsoft 365 writes no authserv-id at all.
+        ("spf=pass (sender IP is 192.0.2.1) smtp.mailfrom=ext.example; dkim=none", ""),
+        ("", ""),
+    ],
+)
+def test_who_wrote_a_field(value: str, name: str) -> None:
+    assert trust.writer(value) == name
 
 
 def test_without_authserv_id_nothing_is_believed() -> None:

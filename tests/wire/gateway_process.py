@@ -61,6 +61,8 @@ def environment(
         "IMAP__SECURITY": "none",
         "IMAP__USERNAME": account.username,
         "IMAP__PASSWORD": account.password,
+        # A letter more than a test expects; tests/wire/test_probe.py has it on.
+        "INBOUND__PROBE": "false",
         "WEB__LISTEN": "127.0.0.1:0",
         "LOG__FORMAT": "json",
         **more,

@@ -82,6 +82,7 @@ async def test_each_account_sends_and_reads_by_itself(store: Store) -> None:
             overrides={
                 "store": {"url": str(store.url), "poll_seconds": 0.1},
                 "outbound": {"coalesce_seconds": 0},
+                "inbound": {"probe": False},
                 "mail": {"address": "invites@crm.example"},
                 **servers(down, plain),
                 "accounts": {

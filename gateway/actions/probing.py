@@ -1,0 +1,211 @@
+"""What a probe shows (`mail.probe`), and where it is told: `findings` in words, everything else in
+one transaction each.
+
+What a probe found holds for the installation, whichever gateway probed, so it is told as a
+condition of the site. Each finding says what happens to answers meanwhile, and what to do.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from gateway import accounts, health
+from gateway.health import Condition, State
+from gateway.mail import probe
+from gateway.settings import Account, Settings
+from gateway.store import conditions, meta, pace, probes
+from gateway.store.engine import Connection, Store
+from gateway.store.probes import End, Probe
+
+PROBE, AUTHSERV_ID = "probe", "authserv_id"
+"""Subjects of findings; an account's name follows them."""
+
+
+def applies(account: Account) -> bool:
+    """Whether there is a way out and a mailbox: only then can a probe come back."""
+    return bool(account.smtp.host and account.imap.host)
+
+
+def findings(
+    name: str, account: Account, authserv_id: str, state: probes.State
+) -> tuple[Condition, ...]:
+    """What the last probe of an account shows: one condition for each subject, also where all is
+    well. Nothing before the first one ended.
+    """
+    result = state.result
+    if result is None:
+        return ()
+    told = [_arrival(name, account, result)]
+    if result.writers is not None:
+        told.append(_writer(name, authserv_id, result.writers))
+    return tuple(told)
+
+
+def _arrival(name: str, account: Account, result: probes.Result) -> Condition:
+    subject, one = health.subject(PROBE, name), result.probe
+    if result.end is End.RETURNED:
+        seconds = max(0.0, (result.at - (one.sent or one.begun)).total_seconds())
+        return Condition(
+            subject, State.OK, f"a letter to {_shape(one)} came back after {seconds:.0f} s"
+        )
+    server, said = account.smtp.host, probe.without_marks(result.words)
+    if result.end is End.UNSENT:
+        words = f"{server} did not take the probe: {said}. Letters to invitees may fare alike"
+        return Condition(subject, State.WARNING, words)
+    happened = {
+        End.REFUSED: f"{server} refuses mail to {_shape(one)}: {said}",
+        End.BOUNCED: f"mail to {_shape(one)} comes back undelivered: {said}",
+        End.SILENT: f"mail to {_shape(one)} is taken and never reaches the mailbox",
+    }[result.end]
+    words = f"{happened}. Answers of invitees are lost in the same way. {_cure(name, one)}"
+    return Condition(subject, State.FAILED, words)
+
+
+def _cure(name: str, one: Probe) -> str:
+    section = accounts.section(name)
+    if one.plain:
+        return (
+            f"See that {section}mail.address is the address of the mailbox that {section}imap"
+            " reads, and look into its spam folder and filters"
+        )
+    return (
+        f"Let the server deliver sub-addresses of {one.mailbox} to it (Postfix and Dovecot:"
+        f' recipient_delimiter = +), or set {section}mail.organizer_address = "plain"'
+    )
+
+
+def _shape(one: Probe) -> str:
+    """The address without the mark, which is another one each time."""
+    return one.mailbox if one.plain else probe.recipient(one.mailbox, "…", plain=False)
+
+
+def _writer(name: str, authserv_id: str, writers: tuple[str, ...]) -> Condition:
+    subject = health.subject(AUTHSERV_ID, name)
+    others = [writer for writer in writers if writer != authserv_id.lower()]
+    if authserv_id and authserv_id.lower() in writers:
+        return Condition(
+            subject, State.OK, f"our server writes Authentication-Results of {authserv_id}"
+        )
+    if not authserv_id:
+        seen = (
+            f"; our server writes {others[0]}, which may be set where it removes such headers from"
+            " incoming mail"
+            if others
+            else ""
+        )
+        words = f"policy.authserv_id is not set: answers without a token are held{seen}"
+        return Condition(subject, State.OK, words)
+    held = "Until then answers without a token are held"
+    if others:
+        words = (
+            f"policy.authserv_id is {authserv_id}, but our server writes {others[0]}."
+            f' Set policy.authserv_id = "{others[0]}". {held}'
+        )
+    else:
+        words = (
+            f"policy.authserv_id is {authserv_id}, but our server wrote no such"
+            " Authentication-Results into the probe, so anybody could write them: fields of that"
+            " name are not believed. Let the server write them into all mail, what we send"
+            f" included, or leave policy.authserv_id out. {held}"
+        )
+    return Condition(subject, State.WARNING, words)
+
+
+def begin(
+    store: Store, settings: Settings, name: str, now: datetime, *, starting: bool, asked: bool
+) -> Probe | None:
+    """A probe that begins now, if it is time for one: for a person who asks it always is.
+
+    None while the account rests: another try to sign in could lock it.
+    """
+    account = accounts.configured(settings)[name]
+    usual = None if asked else timedelta(hours=settings.inbound.probe_hours)
+    with store.write() as connection:
+        if not asked and any(one.account == name for one in pace.resting(connection)):
+            return None
+        one = Probe(
+            probe.mark(meta.site_secret(connection), now),
+            account.mail.address,
+            account.mail.organizer_address == "plain",
+            now,
+        )
+        return one if probes.begin(connection, name, one, usual, starting=starting) else None
+
+
+def sent(store: Store, name: str, one: Probe, now: datetime) -> None:
+    """Our server took it."""
+    with store.write() as connection:
+        probes.sent(connection, name, one.mark, now)
+
+
+def ended(
+    store: Store, settings: Settings, name: str, one: Probe, end: End, words: str, now: datetime
+) -> None:
+    """It did not come back; nothing changes where it did meanwhile."""
+    with store.write() as connection:
+        if probes.ended(connection, name, one.mark, end, words, now):
+            tell(connection, settings, [name], now)
+
+
+def came(
+    connection: Connection, settings: Settings, sighting: probe.Sighting, now: datetime
+) -> bool:
+    """A probe, or a report about one, was found in a mailbox; in the transaction that remembers how
+    far this was read. Returns whether it said something new.
+    """
+    is_news = probes.came(connection, sighting, now)
+    if is_news:
+        tell(connection, settings, accounts.configured(settings), now)
+    return is_news
+
+
+def state(store: Store, name: str) -> probes.State:
+    """What is known of an account's probes."""
+    with store.read() as connection:
+        return probes.state(connection, name)
+
+
+def retell(store: Store, settings: Settings, name: str, now: datetime) -> None:
+    """Say again what the last probe showed; settings may be others than they were."""
+    with store.write() as connection:
+        tell(connection, settings, [name], now)
+
+
+def tell(connection: Connection, settings: Settings, names: Iterable[str], now: datetime) -> None:
+    """Make the conditions of the site say what the probes of these accounts show. Where probes are
+    off nobody would take it back.
+    """
+    if not settings.inbound.probe:
+        return
+    configured = accounts.configured(settings)
+    for name in names:
+        shown = findings(
+            name, configured[name], settings.policy.authserv_id, probes.state(connection, name)
+        )
+        for one in shown:
+            conditions.report(connection, conditions.SITE, one, now)
+        said = {one.subject for one in shown}
+        for subject in {health.subject(what, name) for what in (PROBE, AUTHSERV_ID)} - said:
+            conditions.clear(connection, conditions.SITE, subject)
+
+
+def forget(store: Store, settings: Settings, name: str) -> None:
+    """Take back what probes of an account showed, where probes are off now."""
+    if settings.inbound.probe:
+        return
+    with store.write() as connection:
+        probes.forget(connection, name)
+        for what in (PROBE, AUTHSERV_ID):
+            conditions.clear(connection, conditions.SITE, health.subject(what, name))
+
+
+def server_writes(connection: Connection, account: str | None, settings: Settings) -> bool:
+    """Whether fields of policy.authserv_id may be our own server's: True until a probe came back
+    without one.
+
+    account: the one whose mailbox a message came to. None: nobody knows (a file), so one account
+    whose server writes none is enough to say no.
+    """
+    wanted = settings.policy.authserv_id.lower()
+    if not wanted or not settings.inbound.probe:
+        return True
+    return all(wanted in one for one in probes.writers(connection, account))

@@ -1,0 +1,192 @@
+"""The role that probes one account: writes to a sub-address of our mailbox, and says so when the
+letter does not come back.
+
+The letter comes back through the reader like any other mail (`inbound.process`), in whichever
+process reads the mailbox. This role sends it, waits until its time is over, and then looks into the
+mailbox itself before it takes the letter for lost.
+
+On failure: where the server cannot be reached nothing is said of sub-addresses; the probe is sent
+again a while later. Where the mailbox cannot be read there is no verdict, for the letter may lie in
+it. Limits: one letter on one connection, when the account does not rest; one process of all that
+share the store.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from gateway import accounts
+from gateway import settings as configuration
+from gateway.actions import probing
+from gateway.errors import ConfigurationError
+from gateway.health import Condition
+from gateway.inbound import imap, lookout
+from gateway.mail import probe
+from gateway.outbound import receipts, retry, smtp, waiting
+from gateway.outbound.retry import Verdict
+from gateway.settings import Account, Settings
+from gateway.store import meta
+from gateway.store.engine import Store
+from gateway.store.probes import End, Probe
+
+log = structlog.get_logger(__name__)
+
+LOOK_SECONDS = 10.0
+"""From one look at the clock to the next; less where a probe is given less time than that."""
+ROUNDTRIP_SECONDS = 120.0
+"""How long somebody at a terminal waits for a probe."""
+RETELL = timedelta(hours=1)
+"""What the last probe showed is said again so often."""
+
+
+class Prober:
+    """Probes one account for as long as it runs."""
+
+    def __init__(self, store: Store, settings: Settings, name: str) -> None:
+        self._store, self._settings, self._name = store, settings, name
+        self._patience = timedelta(seconds=settings.inbound.probe_seconds)
+        self._starting = True
+        self._retold: datetime | None = None
+        self._unread_until: datetime | None = None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Probe until `stop`."""
+        seconds = min(LOOK_SECONDS, self._patience.total_seconds())
+        while not stop.is_set():
+            await self._turn(datetime.now(UTC))
+            await waiting.first(stop, seconds=seconds)
+
+    async def _turn(self, now: datetime) -> None:
+        if self._retold is None or self._retold <= now - RETELL:
+            self._retold = now
+            await asyncio.to_thread(probing.retell, self._store, self._settings, self._name, now)
+        state = await asyncio.to_thread(probing.state, self._store, self._name)
+        one = state.under_way
+        if one is not None and one.sent is not None and one.sent <= now - self._patience:
+            await self._miss(one, now)
+        begun = await asyncio.to_thread(
+            probing.begin,
+            self._store,
+            self._settings,
+            self._name,
+            now,
+            starting=self._starting,
+            asked=False,
+        )
+        if begun is not None:
+            self._starting = False
+            await send(self._store, self._settings, self._name, begun)
+
+    async def _miss(self, one: Probe, now: datetime) -> None:
+        """Its time is over: lost, if it does not lie in the mailbox."""
+        if self._unread_until is not None and now < self._unread_until:
+            return
+        secret = await asyncio.to_thread(_site_secret, self._store)
+        try:
+            sighting = await lookout.look(self._settings, self._name, secret, one.mark)
+        except (imap.MailboxError, ConfigurationError) as error:
+            self._unread_until = now + max(self._patience, timedelta(minutes=5))
+            log.warning(
+                "a probe is waited for, but the mailbox cannot be read",
+                account=self._name,
+                reason=str(error),
+            )
+            return
+        await asyncio.to_thread(judge, self._store, self._settings, self._name, one, sighting)
+
+
+async def roundtrip(store: Store, settings: Settings, name: str) -> Sequence[Condition]:
+    """Probe an account now, whether or not a daemon reads its mailbox, and wait for the letter.
+    Returns what it showed, and leaves that in the store as every probe does.
+    """
+    loop = asyncio.get_running_loop()
+    now = datetime.now(UTC)
+    one = await asyncio.to_thread(
+        probing.begin, store, settings, name, now, starting=False, asked=True
+    )
+    assert one is not None  # whoever asks gets one
+    if await send(store, settings, name, one):
+        until = loop.time() + min(ROUNDTRIP_SECONDS, settings.inbound.probe_seconds)
+        await _wait(store, settings, name, one, until)
+    account = accounts.configured(settings)[name]
+    state = await asyncio.to_thread(probing.state, store, name)
+    return probing.findings(name, account, settings.policy.authserv_id, state)
+
+
+async def _wait(store: Store, settings: Settings, name: str, one: Probe, until: float) -> None:
+    """Until the probe has ended: by whoever reads the mailbox, or by looks of our own."""
+    loop = asyncio.get_running_loop()
+    secret = await asyncio.to_thread(_site_secret, store)
+    wait = 1.0
+    while True:
+        look_at = min(loop.time() + wait, until)
+        while loop.time() < look_at:
+            state = await asyncio.to_thread(probing.state, store, name)
+            if state.under_way is None or state.under_way.mark != one.mark:
+                return
+            await asyncio.sleep(min(0.5, max(0.0, look_at - loop.time())))
+        sighting = await lookout.look(settings, name, secret, one.mark)
+        if sighting is not None or loop.time() >= until:
+            await asyncio.to_thread(judge, store, settings, name, one, sighting)
+            return
+        wait *= 2
+
+
+async def send(store: Store, settings: Settings, name: str, one: Probe) -> bool:
+    """Hand a probe to the account's server. Returns whether it may come back now."""
+    account = accounts.configured(settings)[name]
+    try:
+        receipt = await _hand_over(name, account, one)
+    except ConfigurationError as error:
+        end, words = End.UNSENT, str(error)
+    else:
+        verdict = retry.judge(receipt)
+        words = " ".join(filter(None, [str(receipt.code or ""), receipt.text]))
+        # Without an answer to the final dot nobody knows; then it may come.
+        unsure = receipt.step is receipts.Step.BODY and receipt.code is None
+        if verdict is Verdict.SENT or unsure:
+            await asyncio.to_thread(probing.sent, store, name, one, datetime.now(UTC))
+            log.info("probe sent", account=name, answer=words)
+            return True
+        end = End.REFUSED if verdict is Verdict.REFUSED else End.UNSENT
+    log.warning("probe not taken", account=name, end=end.value, answer=words)
+    await asyncio.to_thread(
+        probing.ended, store, settings, name, one, end, words, datetime.now(UTC)
+    )
+    return False
+
+
+def judge(
+    store: Store, settings: Settings, name: str, one: Probe, sighting: probe.Sighting | None
+) -> None:
+    """Record what a look into the mailbox showed of a probe whose time is over."""
+    now = datetime.now(UTC)
+    if sighting is not None:
+        with store.write() as connection:
+            probing.came(connection, settings, sighting, now)
+        return
+    log.warning("probe lost", account=name, sent=one.sent)
+    probing.ended(store, settings, name, one, End.SILENT, "", now)
+
+
+async def _hand_over(name: str, account: Account, one: Probe) -> receipts.Receipt:
+    mailbox = account.mail.address
+    content = probe.letter(mailbox, one.address, one.mark, one.begun)
+    signer = accounts.signer(name, account)
+    if signer is not None:
+        content = signer.sign(content)
+    # The envelope sender is the bare mailbox: a report to a sub-address would be lost as well.
+    submission = receipts.Submission(mailbox, one.address, content)
+    async with smtp.Pool(
+        account.smtp,
+        password=configuration.secret(account.smtp, f"{accounts.section(name)}smtp"),
+        tokens=accounts.tokens(name, account),
+    ) as pool:
+        return await pool.send(submission)
+
+
+def _site_secret(store: Store) -> bytes:
+    with store.write() as connection:
+        return meta.site_secret(connection)
