@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from gateway import settings as configuration
 from gateway.actions import load, planning, reminders
 from gateway.daemon import run
+from gateway.daemon.health import Monitor
 from gateway.itip import editions, ics
 from gateway.itip import reminders as rules
 from gateway.model import Delivery, LetterState, Method, Moment, Occasion, Outcome, Reply, Standing
@@ -634,7 +635,9 @@ async def test_the_daemon_looks_by_itself(store: Store) -> None:
     sa.event.listen(
         store.engine, "commit", notice := lambda _: loop.call_soon_threadsafe(committed.set)
     )
-    [jobs] = run.ROLES["jobs"](run.Process(SETTINGS, store, leases.identity()))
+    process = run.Process(SETTINGS, store, leases.identity())
+    monitor = Monitor(store, SETTINGS, process.holder, process.board)
+    [jobs] = run.ROLES["jobs"](process, monitor)
     try:
         async with asyncio.timeout(60), asyncio.TaskGroup() as group:
             group.create_task(jobs.run(stop))

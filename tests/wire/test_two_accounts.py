@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from gateway import settings
 from gateway.actions import load
 from gateway.daemon import run
+from gateway.daemon.health import Monitor
 from gateway.store import inbox, leases, views
 from gateway.store.engine import Store
 from tests.wire import imap_peer, smtp_peer
@@ -117,7 +118,10 @@ async def test_each_account_sends_and_reads_by_itself(store: Store) -> None:
                 datetime.now(UTC),
             )
         process = run.Process(effective, store, leases.identity())
-        roles = [role for name in ("outbound", "inbound") for role in run.ROLES[name](process)]
+        monitor = Monitor(store, effective, process.holder, process.board)
+        roles = [
+            role for name in ("outbound", "inbound") for role in run.ROLES[name](process, monitor)
+        ]
         assert [role.name for role in roles] == [
             "planner",
             "sender",
