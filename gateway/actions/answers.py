@@ -60,8 +60,11 @@ def foretell(connection: Connection, answers: Sequence[facts.Answer]) -> list[To
         known = standings[member.id]
         start = known.get(decision.instance) or reply.standing_of(row, decision.instance)
         changed = reply.apply(start, decision.effect) if decision.effect is not None else start
+        # A date that was not answered by itself has the status of the series.
+        shown = known.get(decision.instance) or known.get(plan.SERIES) or start
         known[decision.instance] = changed
-        before, after = status.code(member.role, start), status.code(member.role, changed)
+        before = status.code(member.role, shown)
+        after = status.code(member.role, changed) if decision.effect is not None else before
         told.append(
             Told(
                 one,
@@ -125,13 +128,15 @@ def repeated(
     answer: facts.Answer,
     message_id: str,
     fingerprint: str,
-    number: int | None = None,
+    number: int | None,
+    arrived: datetime,
 ) -> facts.Answer:
     """The same answer seen as a repeat, where this row had this message, or this very object,
     before.
 
     `number`: the message's own in the inbox, where it is judged anew: the parts of it that had
-    their effect wait no longer.
+    their effect wait no longer. `arrived`: a request for the invitation repeats another one only if
+    it came soon after it.
     """
     row, decision = answer.row, answer.decision
     if row is None:
@@ -139,7 +144,11 @@ def repeated(
     if number is not None and inbox.had_effect(connection, number, row.participant, answer.date):
         what: str | None = "message"
     elif decision.outcome in inbox.EFFECTIVE:
-        what = inbox.seen_before(connection, row.participant, message_id, fingerprint, number)
+        again = decision.outcome is Outcome.REFRESHED
+        since = arrived - inbox.REQUEST_COUNTS if again else None
+        what = inbox.seen_before(
+            connection, row.participant, message_id, fingerprint, number, since
+        )
     else:
         return answer
     if what is None or (what == "object" and decision.outcome is Outcome.APPLIED):

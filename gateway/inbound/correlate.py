@@ -101,7 +101,7 @@ def choose(
     components = [one for one in answer.components if one.uid == uid]
     by_token, others = _by_token(asked, found), {one.uid for one in answer.components} - {uid}
     if by_token and not (uid in found.uids and all(row.uid in others for row in by_token)):
-        return _with_token(message, components, uid, by_token, found)
+        return _with_token(message, components, uid, by_token, found, policy)
     if uid in found.uids:  # the token of another part of the same mail says nothing of this one
         return _without_token(message, answer, components, uid, found, policy)
     for row in found.rows:
@@ -257,17 +257,12 @@ def _with_token(
     uid: str,
     by_token: Sequence[facts.Row],
     found: facts.Found,
+    policy: Policy,
 ) -> Choice:
     speaker = _first(message.from_addresses)
     same_uid = [row for row in by_token if row.uid == uid]
-    if not same_uid and uid in found.uids:
-        row = by_token[0]
-        rule = facts.Rule(
-            "token_of_another", "the token belongs to one follow-up, the UID to another"
-        )
-        return _chosen(
-            Verdict.HOLD, "its token and its UID name different follow-ups", row, speaker, rule
-        )
+    if not same_uid and uid:
+        return _of_another(by_token[0], uid, found, speaker)
     candidates = same_uid or by_token
     row = next((one for one in candidates if _knows(one, _senders(message))), candidates[0])
     named = [one.address for component in components for one in component.attendees if one.address]
@@ -291,6 +286,9 @@ def _with_token(
                 rule,
             )
         return _chosen(Verdict.APPLY, "token, and a known sender", row, speaker, _KNOWN_SENDER)
+    passed_on = next((one for one in others if _knows(one, message.from_addresses)), None)
+    if passed_on is not None and not own_line:
+        return _with_anothers_letter(message, row, passed_on, speaker, policy)
     if own_line:
         if any(
             automatic.is_robot(one)
@@ -332,6 +330,41 @@ def _with_token(
         speaker,
         rule,
     )
+
+
+def _of_another(row: facts.Row, uid: str, found: facts.Found, speaker: str) -> Choice:
+    """An object with another UID than the row's: of another follow-up of ours, or of an entry that
+    a program made by itself. Google names "this and following" `UID_R<start>`, Outlook makes UIDs
+    of its own (2026). No part of it applies to the series (itip.md §5).
+    """
+    if uid in found.uids:
+        rule = facts.Rule(
+            "token_of_another", "the token belongs to one follow-up, the UID to another"
+        )
+        reason = "its token and its UID name different follow-ups"
+    else:
+        rule = facts.Rule(
+            "other_entry", f"the token is of this row, but UID {uid[:80]!r} is not its follow-up's"
+        )
+        reason = "answers another calendar entry"
+    return _chosen(Verdict.HOLD, reason, row, speaker, rule)
+
+
+def _with_anothers_letter(
+    message: parse.Message, whose: facts.Row, row: facts.Row, speaker: str, policy: Policy
+) -> Choice:
+    """A participant who answers for himself from a letter that another one passed on to him: the
+    token is the other's, so it proves nothing, and he needs what an answer without token needs.
+    """
+    vouched = trust.authenticated(message, policy.authserv_id)
+    how = f"our mail server says: {vouched}" if vouched else "From is not authenticated"
+    text = f"the token of {whose.address}, but From and ATTENDEE are {row.address}; {how}"
+    if vouched or not policy.require_authentication:
+        rule = facts.Rule("passed_on_letter", text)
+        reason = "answers for himself from a letter that was passed on to him"
+        return _chosen(Verdict.APPLY, reason, row, speaker, rule)
+    reason = f"did {speaker} answer from the letter to {whose.address}? Nothing proves it"
+    return _chosen(Verdict.HOLD, reason, row, speaker, facts.Rule("passed_on_letter", text))
 
 
 def _without_token(

@@ -256,7 +256,7 @@ class Processor:
             assert isinstance(reading.finding, classify.Malformed)
             outcome, reason = reading.outcome or Outcome.MALFORMED, reading.finding.reason
             return interpret.Meaning(outcome, reason, (), (facts.Rule(outcome.value, reason),))
-        if inbox.same_bytes(connection, reading.message.digest):
+        if inbox.same_bytes(connection, reading.message.digest, reading.received.arrived):
             reason = "the very same message had its effect before"
             return interpret.Meaning(
                 Outcome.DUPLICATE, reason, (), (facts.Rule("same_bytes", reason),)
@@ -269,9 +269,14 @@ class Processor:
         )
         judged = tuple(
             answers.repeated(
-                connection, one, reading.message.message_id, _fingerprint(reading), reading.number
+                connection,
+                answer,
+                reading.message.message_id,
+                _fingerprint(reading),
+                reading.number,
+                reading.received.arrived,
             )
-            for one in meaning.answers
+            for answer in meaning.answers
         )
         if judged == meaning.answers:
             return meaning

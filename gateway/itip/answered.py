@@ -67,7 +67,7 @@ def instance(
 def named(edition: Edition, component: read.Component, about: facts.Circumstances) -> Moment | None:
     """The date that the RECURRENCE-ID of an answer names, in what somebody was invited to."""
     return (
-        moments.instance(edition, component.recurrence_id, about.offsets)
+        moments.instance(edition, component.recurrence_id, about.offsets, component.dtstart)
         if component.recurrence_id is not None
         else None
     )
@@ -84,20 +84,24 @@ def _lost_instance(
     """No RECURRENCE-ID from somebody who was asked about single dates: Horde, Claws and mutt-ical
     lose it (2026).
 
-    DTSTART and SEQUENCE are hints; each is taken only where it fits exactly one of what he holds.
+    An RRULE says that the series is meant. DTSTART and SEQUENCE are hints; each is taken only where
+    it fits exactly one of what the invitee holds.
     """
-    sent = sent_to(row)
-    held: list[Moment | None] = [None, *sorted(row.single_dates, key=str)]
-    by_start = _starting(sent, held, component.dtstart, about)
-    if not by_start and component.dtstart is not None and component.dtstart.form is read.Form.ZONED:
+    if component.recurring:
+        return None, None
+    sent, asked, dtstart = sent_to(row), may_mean(row), component.dtstart
+    by_start = _starting(sent, asked, dtstart, about)
+    if (
+        not by_start
+        and dtstart is not None
+        and dtstart.form in (read.Form.ZONED, read.Form.FLOATING)
+    ):
         # Horde (5.2, on a server whose own zone is UTC, 2026) writes the clock of UTC with the TZID
-        # of the event.
-        by_start = _starting(
-            sent, held, replace(component.dtstart, form=read.Form.UTC, tzid=""), about
-        )
+        # of the event, Claws (4.1, 2026) without any zone.
+        by_start = _starting(sent, asked, replace(dtstart, form=read.Form.UTC, tzid=""), about)
     by_sequence = [
         one
-        for one in held
+        for one in asked
         if component.sequence is not None and editions.sequence(sent, one)[0] == component.sequence
     ]
     both = [one for one in by_start if one in by_sequence]
@@ -112,6 +116,13 @@ def _lost_instance(
     return None, facts.Decision(
         Outcome.HELD, "does not say whether the series or one date is answered", (rule,)
     )
+
+
+def may_mean(row: facts.Row) -> list[Moment | None]:
+    """What an answer without RECURRENCE-ID may be about: the series, or a date that was told by
+    itself.
+    """
+    return [None, *sorted(row.single_dates, key=str)]
 
 
 def _starting(

@@ -7,24 +7,34 @@ exactly one reading is a real one (P9: no ghosts).
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from gateway.followups import recurrence
 from gateway.itip import editions, read, zonenames
 from gateway.model import Edition, Moment
 
+DAY, NOON = timedelta(days=1), timedelta(hours=12)
+WEST, EAST = timedelta(hours=12), timedelta(hours=14)
+"""How far civil time lies behind and before UTC."""
+
 Offsets = Mapping[str, tuple[timedelta, ...]]
 
 
-def instance(edition: Edition, when: read.When, offsets: Offsets) -> Moment | None:
+def instance(
+    edition: Edition, when: read.When, offsets: Offsets, start: read.When | None = None
+) -> Moment | None:
     """The instance that a RECURRENCE-ID names, or None. A cancelled date (EXDATE) counts: it was
-    real when he was asked.
+    real when he was asked. `start`: the DTSTART beside it, which helps where a day was written as
+    an instant.
     """
     if (edition.recurrence is None and edition.recurrence_id is None) or edition.start is None:
         return None
     if edition.all_day:
-        return next((day for day in _days(edition, when, offsets) if _is_real(edition, day)), None)
+        days = _days(edition, when, offsets)
+        if start is not None and start.form is read.Form.DATE and start.day in days:
+            days.insert(0, start.day)
+        return next((day for day in days if _is_real(edition, day)), None)
     if when.form is read.Form.DATE:
         found = {*_ruled_on(edition, when.day), *_excluded_on(edition, when.day)}
     else:
@@ -92,15 +102,27 @@ def _minus(clock: datetime, offset: timedelta) -> Iterator[datetime]:
 
 
 def _days(edition: Edition, when: read.When, offsets: Offsets) -> list[date]:
-    """The day as it was written, and as it is in the follow-up's own zone:
-    Outlook turns days into midnights.
+    """The days that may be meant, the likeliest first: as it was written, and as it is in the
+    follow-up's own zone. Outlook turns days into midnights.
     """
+    if when.form is read.Form.UTC and when.clock is not None:
+        return _midnights(when.clock)
     local = (
-        one.astimezone(ZoneInfo(edition.timezone)).date()
-        for one in instants(when, edition.timezone, offsets)
+        instant.astimezone(ZoneInfo(edition.timezone)).date()
+        for instant in instants(when, edition.timezone, offsets)
     )
-    days = [when.day] if when.form is not read.Form.UTC else []
-    return list(dict.fromkeys([*days, *local]))
+    return list(dict.fromkeys([when.day, *local]))
+
+
+def _midnights(clock: datetime) -> list[date]:
+    """The days that begin at this instant of UTC somewhere on earth, that of the nearest midnight
+    first: the invitee's own zone counts, and nobody told us which that is (itip.md §5).
+    """
+    day = clock.date()
+    since = clock - datetime.combine(day, time())
+    here = [day] if since <= WEST else []
+    next_day = [day + DAY] if since >= DAY - EAST and day < date.max else []
+    return [*here, *next_day] if since < NOON else [*next_day, *here]
 
 
 def _is_real(edition: Edition, moment: Moment) -> bool:

@@ -39,6 +39,11 @@ ESCAPED = re.compile(r"\\([\\;,nN])")
 CARET = re.compile(r"\^([n^'])")  # RFC 6868
 
 
+YEARS = range(1601, 3000)
+"""Those of instants that are believed. Outlook's VTIMEZONEs begin in 1601."""
+LONGEST_DURATION = timedelta(days=3660)
+
+
 class Form(StrEnum):
     """How a date or time was written (RFC 5545 §3.3.4, §3.3.5)."""
 
@@ -101,6 +106,7 @@ class Component:
     comments: tuple[str, ...] = ()
     private_comment: str = ""
     location: str = ""
+    recurring: bool = field(default=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +134,11 @@ def read(data: bytes, charset: str = "utf-8") -> tuple[Calendar, ...]:
 
 
 def moment(text: str, tzid: str = "", is_date: bool = False) -> When | None:
-    """A DATE or DATE-TIME value;
-    None where it is not one (year 0, `DTSTAMP:0`, a missing digit).
+    """A DATE or DATE-TIME value; None where it is not one (year 0, `DTSTAMP:0`, a missing digit),
+    or of a year in which nobody meets, with which the calendar's arithmetic would overflow.
     """
     match = MOMENT.fullmatch(text.strip().upper())
-    if match is None:
+    if match is None or int(match[1]) not in YEARS:
         return None
     year, month, day, hour, minute, second, utc = match.groups()
     try:
@@ -332,6 +338,7 @@ def _component(draft: _Draft) -> Component:
         comments=tuple(draft.comments),
         private_comment=text(value("X-CALENDARSERVER-PRIVATE-COMMENT")),
         location=text(value("LOCATION"))[:1000],
+        recurring=bool(value("RRULE").strip()),
     )
 
 
@@ -355,7 +362,11 @@ def _duration(value: str) -> timedelta | None:
     if match is None or not any(match.groups()):
         return None
     weeks, days, hours, minutes, seconds = (int(group or 0) for group in match.groups())
-    return timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
+    try:
+        long = timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
+    except OverflowError:
+        return None
+    return long if long <= LONGEST_DURATION else None
 
 
 def _attendee(line: str) -> Attendee:

@@ -11,7 +11,7 @@ It is compared with that only, never with our own DTSTAMPs: their clocks are not
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from gateway import status
 from gateway.followups import recurrence
@@ -22,6 +22,11 @@ from gateway.model import Moment, Outcome, Reply, Role, Standing
 CLOCK_TOLERANCE = timedelta(minutes=10)
 """How far a sender's DTSTAMP may lie behind its arrival;
 a later one is a wrong clock, which would win for ever.
+"""
+
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+"""No answer is older: .NET's least time is of the year 1, Claws writes the year 0, a clock without
+battery 1970 or 1980.
 """
 
 PARTSTATS = {
@@ -112,7 +117,8 @@ def decide(
     comment = comment_of(component, attendee, about.remark)
     instance, trouble = answered.instance(row, component, about, beside_dates)
     if trouble is not None:
-        return replace(trouble, claimed=said, comment=comment)
+        late = _late_anyway(row, component, said, about, trouble)
+        return replace(late or trouble, claimed=said, comment=comment)
     proposal = _proposal(row, attendee.proposed, component, about, comment)
     decision = _ordered(row, instance, said, component, about, comment)
     if decision.outcome is Outcome.APPLIED and said is Reply.DELEGATED:
@@ -122,6 +128,25 @@ def decide(
         if proposal is not None and decision.outcome is not Outcome.CLOSED
         else decision
     )
+
+
+def _late_anyway(
+    row: facts.Row,
+    component: read.Component,
+    said: Reply,
+    about: facts.Circumstances,
+    trouble: facts.Decision,
+) -> facts.Decision | None:
+    """Closed or old, where that is so whatever an answer without RECURRENCE-ID is about: then there
+    is nothing to ask a person.
+    """
+    if trouble.outcome is not Outcome.HELD or component.recurrence_id_text:
+        return None
+    decisions = [
+        _ordered(row, instance, said, component, about, "") for instance in answered.may_mean(row)
+    ]
+    too_late = {Outcome.CLOSED, Outcome.OLD_ANSWER}
+    return decisions[0] if all(one.outcome in too_late for one in decisions) else None
 
 
 def decide_counter(
@@ -463,6 +488,10 @@ def _stamp(
     if dtstamp is None:
         return arrived, facts.Rule(
             "dtstamp_missing", "DTSTAMP is missing or unreadable: arrival stands in"
+        )
+    if dtstamp < min(row.sent_dtstamps, default=EARLIEST):
+        return arrived, facts.Rule(
+            "dtstamp_early", "DTSTAMP lies before our first letter: arrival stands in"
         )
     if dtstamp in row.sent_dtstamps:
         return arrived, facts.Rule(

@@ -7,7 +7,7 @@ nothing and loses nothing. The raw message is kept only while it waits for a per
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,6 +17,8 @@ from gateway.model import Moment, Outcome
 from gateway.store import codec, upsert
 from gateway.store.schema import inbox, journal, mailbox
 
+REQUEST_COUNTS = timedelta(days=1)
+"""Within this time the same request for the invitation is one request, whichever way it came."""
 EFFECTIVE = (
     Outcome.APPLIED,
     Outcome.UNCHANGED,
@@ -131,22 +133,24 @@ def seen_before(
     message_id: str,
     fingerprint: str,
     number: int | None = None,
+    since: datetime | None = None,
 ) -> str | None:
     """What makes this a repeat for that row: "Message-ID", "object" or None. Only what had an
-    effect counts, and not message `number`.
+    effect counts, and not message `number`; `since`: and what arrived after that.
+
+    A Message-ID is anybody's to write, and some programs use one twice: with another calendar
+    object it is another answer.
     """
     others = _effective(participant).where(inbox.c.id.is_distinct_from(number))
-    if (
-        message_id
-        and connection.execute(others.where(inbox.c.message_id == message_id)).first() is not None
-    ):
+    if since is not None:
+        others = others.where(inbox.c.arrived_at > since)
+    same_message = others.where(inbox.c.message_id == message_id, inbox.c.object == fingerprint)
+    if message_id and connection.execute(same_message).first() is not None:
         return "Message-ID"
-    return (
-        "object"
-        if fingerprint
-        and connection.execute(others.where(inbox.c.object == fingerprint)).first() is not None
-        else None
-    )
+    same_object = others.where(inbox.c.object == fingerprint)
+    if fingerprint and connection.execute(same_object).first() is not None:
+        return "object"
+    return None
 
 
 def had_effect(
@@ -171,9 +175,15 @@ def _effective(participant: int) -> sa.Select[tuple[int]]:
     )
 
 
-def same_bytes(connection: Connection, digest: str) -> bool:
-    """Whether the very same bytes had an effect already: a mailbox read anew from its start."""
-    query = sa.select(inbox.c.id).where(inbox.c.digest == digest, inbox.c.outcome.in_(EFFECTIVE))
+def same_bytes(connection: Connection, digest: str, arrived: datetime) -> bool:
+    """Whether the very same bytes had an effect already: a mailbox read anew from its start. A
+    request for the invitation that arrives once more later is a new request.
+    """
+    query = sa.select(inbox.c.id).where(
+        inbox.c.digest == digest,
+        inbox.c.outcome.in_(EFFECTIVE),
+        (inbox.c.outcome != Outcome.REFRESHED) | (inbox.c.arrived_at > arrived - REQUEST_COUNTS),
+    )
     return connection.execute(query).first() is not None
 
 

@@ -101,7 +101,33 @@ CRASHER, UNKNOWN = correlate.Verdict.PARTY_CRASHER, correlate.Verdict.UNKNOWN
             OLA,
             "token_known_sender",
         ),
-        (Mail(uid="mangled"), APPLY, OLA, "token_known_sender"),
+        # another entry of his calendar: no part of it is about ours (Google's tail, Outlook's own)
+        (Mail(uid="own_R20261208T080000@crm.example"), HOLD, OLA, "other_entry"),
+        (Mail(uid="own_R20261208T080000@crm.example", policy=OPEN), HOLD, OLA, "other_entry"),
+        (Mail(uid=""), APPLY, OLA, "token_known_sender"),
+        # a participant who answers for himself from the letter to another one
+        (
+            Mail(
+                sender="eva@other.example",
+                attendees=("eva@other.example",),
+                more=VOUCHED.replace("ext", "other"),
+            ),
+            APPLY,
+            EVA,
+            "passed_on_letter",
+        ),
+        (
+            Mail(sender="eva@other.example", attendees=("eva@other.example",)),
+            HOLD,
+            EVA,
+            "passed_on_letter",
+        ),
+        (
+            Mail(sender="eva@other.example", attendees=("eva@other.example",), policy=OPEN),
+            APPLY,
+            EVA,
+            "passed_on_letter",
+        ),
         (Mail(attendees=("eva@other.example",)), HOLD, OLA, "speaks_for_another"),
         # ATTENDEE is one and From is a robot of its provider
         (Mail(sender="no-reply@ext.example"), APPLY, OLA, "token_robot"),

@@ -5,6 +5,7 @@ of arrival (itip.md §5).
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import permutations
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -224,7 +225,9 @@ def test_against_the_answer_applied_last(
         (NOW - 5 * MINUTE, "dtstamp_echoed"),
         (NOW + 11 * MINUTE, "dtstamp_future"),
         (NOW + 9 * MINUTE, "dtstamp"),
-        (datetime(1970, 1, 1, tzinfo=UTC), "dtstamp"),
+        (NOW - 6 * MINUTE, "dtstamp_early"),
+        (datetime(1970, 1, 1, tzinfo=UTC), "dtstamp_early"),
+        (datetime(1, 1, 1, tzinfo=UTC), "dtstamp_early"),
     ],
 )
 def test_when_arrival_stands_in(stamp: datetime | None, rule: str) -> None:
@@ -515,6 +518,47 @@ def test_lost_recurrence_id_and_the_clock_of_utc_under_another_zone(
     component = replace(answer(), dtstart=read.moment(start, "Europe/Oslo"))
     decision = decided(row(own, single_dates=frozenset({START + WEEK})), component)
     assert (decision.outcome, decision.instance) == (outcome, instance)
+
+
+@pytest.mark.parametrize(
+    ("start", "outcome", "instance"),
+    [
+        ("20261208T090000", Outcome.APPLIED, START + WEEK),
+        ("20261201T080000", Outcome.APPLIED, None),
+        ("20261208T080000", Outcome.HELD, None),
+    ],
+)
+def test_lost_recurrence_id_and_a_floating_clock_of_utc(
+    start: str, outcome: Outcome, instance: datetime | None
+) -> None:
+    """Claws 4.1: the hours of UTC without any zone."""
+    own = replace(SERIES, dates=(DateChange(START + WEEK, START + WEEK + HOUR),))
+    component = replace(answer(), dtstart=read.moment(start))
+    decision = decided(row(own, single_dates=frozenset({START + WEEK})), component)
+    assert (decision.outcome, decision.instance) == (outcome, instance)
+
+
+def test_a_rule_in_the_answer_says_that_the_series_is_meant() -> None:
+    component = replace(answer(), recurring=True, dtstart=read.moment("20300101T000000Z"))
+    decision = decided(row(SERIES, single_dates=frozenset({START + WEEK})), component)
+    assert (decision.outcome, decision.instance) == (Outcome.APPLIED, None)
+
+
+@pytest.mark.parametrize(
+    ("state", "outcome"),
+    [
+        ({"removed": True}, Outcome.CLOSED),
+        ({"standing": Standing(cancelled=True)}, Outcome.CLOSED),
+        ({"sent": replace(SERIES, sequence=9, significant=9)}, Outcome.OLD_ANSWER),
+        ({}, Outcome.HELD),
+    ],
+    ids=["removed", "cancelled", "moved since", "open"],
+)
+def test_what_is_late_whatever_it_is_about_asks_nobody(
+    state: dict[str, Any], outcome: Outcome
+) -> None:
+    subject = row(SERIES, single_dates=frozenset({START + WEEK}), **state)
+    assert decided(subject, answer(sequence=7)).outcome is outcome
 
 
 def test_without_single_letters_no_recurrence_id_means_the_series() -> None:

@@ -3,6 +3,7 @@ nothing is lost between two starts.
 """
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -128,12 +129,15 @@ def test_two_messages_cannot_have_one_place(store: Store) -> None:
 def test_repeats_are_known_by_message_id_and_by_object_for_each_row(store: Store) -> None:
     journalled(store, APPLIED, journal.Entry("unchanged", "m2", 7), journal.Entry("held", "m3", 8))
     with store.read() as connection:
-        assert inbox.seen_before(connection, 5, "one@ext.example", "other") == "Message-ID"
+        assert inbox.seen_before(connection, 5, "one@ext.example", "object") == "Message-ID"
+        assert inbox.seen_before(connection, 5, "one@ext.example", "other") is None, (
+            "a Message-ID that was used before by another object makes no repeat"
+        )
         assert inbox.seen_before(connection, 5, "two@ext.example", "object") == "object"
         assert inbox.seen_before(connection, 5, "two@ext.example", "other") is None
         assert inbox.seen_before(connection, 5, "", "") is None
         assert inbox.seen_before(connection, 6, "one@ext.example", "object") is None
-        assert inbox.seen_before(connection, 7, "one@ext.example", "other") == "Message-ID"
+        assert inbox.seen_before(connection, 7, "one@ext.example", "object") == "Message-ID"
         assert inbox.seen_before(connection, 8, "one@ext.example", "object") is None
         assert inbox.seen_before(connection, 5, "one@ext.example", "object", 1) is None, (
             "no message is a repeat of itself"
@@ -142,8 +146,16 @@ def test_repeats_are_known_by_message_id_and_by_object_for_each_row(store: Store
             inbox.had_effect(connection, number, 5, date)
             for number, date in ((1, rows.START), (1, None), (2, rows.START))
         ] == [True, False, False]
-        assert inbox.same_bytes(connection, "digest")
-        assert not inbox.same_bytes(connection, "other")
+        assert inbox.same_bytes(connection, "digest", NOW)
+        assert not inbox.same_bytes(connection, "other", NOW)
+
+
+def test_a_request_for_the_invitation_is_repeated_only_soon_after_it(store: Store) -> None:
+    record(store, replace(APPLIED, outcome=Outcome.REFRESHED))
+    soon, later = NOW + timedelta(hours=23), NOW + timedelta(hours=25)
+    with store.read() as connection:
+        assert inbox.same_bytes(connection, "digest", soon)
+        assert not inbox.same_bytes(connection, "digest", later)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +165,7 @@ def test_what_had_no_effect_is_judged_again(store: Store, outcome: Outcome | Non
     journalled(store, replace(APPLIED, outcome=outcome))
     with store.read() as connection:
         assert inbox.seen_before(connection, 5, "one@ext.example", "object") is None
-        assert not inbox.same_bytes(connection, "digest")
+        assert not inbox.same_bytes(connection, "digest", NOW)
 
 
 def _fail_after_advancing(store: Store) -> None:
