@@ -64,7 +64,7 @@ def _kind(finding: classify.Finding) -> str:
         case classify.AutoReply():
             return f"an automatic reply: {finding.evidence}"
         case classify.LinkAnswer():
-            return f"an answer by mail link: the Subject ends in [{finding.tag.answer} …]"
+            return f"an answer by mail link: the Subject has [{finding.tag.answer} …]"
         case classify.HumanText():
             return "a person's own words, without a calendar object"
         case classify.NotAnAnswer():

@@ -12,7 +12,7 @@ from datetime import date, timedelta
 
 from gateway.errors import Unreadable
 from gateway.itip import links, outlook, read
-from gateway.mail import address, automatic, bounce, header, parse, quoting
+from gateway.mail import address, automatic, bounce, header, parse, quoting, unread
 from gateway.model import Method, Reply
 
 ANSWERS = (Method.REPLY, Method.COUNTER, Method.REFRESH)
@@ -86,14 +86,19 @@ class HumanText:
 
 @dataclass(frozen=True, slots=True)
 class Nothing:
-    """Nothing for us: ignored, and kept."""
+    """Nothing that can be understood: ignored, and kept; of whoever ties to a row, a person has to
+    see it. subject: its words, which may say what the mail does not (`quoting.subject_words`).
+    """
 
     reason: str
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class LinkAnswer:
-    """The bracketed end of a Subject. Where its CHECK does not hold, the mail is `otherwise`."""
+    """An answer link's bracket in a Subject. Where its CHECK does not hold, the mail is
+    `otherwise`.
+    """
 
     tag: links.Tag
     otherwise: HumanText | Nothing
@@ -141,8 +146,16 @@ def classify(message: parse.Message, ours: Ours, today: date) -> Finding:
     receipt = _receipt(message)
     if receipt is not None:
         return receipt
+    if unread.is_substitute(message):
+        return Malformed(
+            "the mail server gave this out in the place of a message that it could not deliver: an"
+            " answer may be in it; look for it in the mailbox with another program"
+        )
     calendars = _calendar(message, ours, today)
-    return calendars if calendars is not None else _text(message, today)
+    if calendars is not None:
+        return calendars
+    closed = unread.encrypted(message)
+    return Nothing(closed) if closed else _text(message, today)
 
 
 def _bounce(message: parse.Message) -> Bounce:
@@ -191,7 +204,7 @@ def _calendar(message: parse.Message, ours: Ours, today: date) -> Finding | None
         return answer  # Outlook's copy of it would say nothing new
     copies, troubles = _objects((part for part in message.parts if part.is_tnef), _winmail)
     # Outlook adds no sentence of its own to these: all words beside one are the answerer's.
-    answer = _chosen(message, copies, quoting.own_words(message.text)) if copies else None
+    answer = _chosen(message, copies, _words(message)) if copies else None
     if answer is not None:
         return answer
     if calendars or copies:
@@ -306,14 +319,33 @@ def _text(
         return AutoReply(evidence, automatic.until(message, today))
     if bounce.is_prose(message):
         return _bounce(message)
-    words = quoting.own_words(message.text)
+    words = _words(message)
     human = (
         HumanText(words, quoting.suggestion(words))
         if words
-        else Nothing("neither a calendar object nor text")
+        else Nothing(_silence(message), message.subject)
     )
     tag = links.parse(message.subject)
     return LinkAnswer(tag, human) if tag is not None else human
+
+
+def _words(message: parse.Message) -> str:
+    """Somebody's own words, from the text or, where it has none, from the HTML beside it."""
+    return quoting.own_words(message.text) or quoting.own_words(message.html)
+
+
+def _silence(message: parse.Message) -> str:
+    """What there is instead of words."""
+    kinds = {
+        part.content_type.partition("/")[0]
+        for part in message.parts
+        if not part.returned and not part.content_type.startswith("text/")
+    }
+    if "image" in kinds:
+        return "a picture and no words of its sender's own"
+    if kinds:
+        return "an attachment and no words of its sender's own"
+    return "no words of its sender's own" if message.text else "neither a calendar object nor text"
 
 
 def _try(part: parse.Part) -> tuple[read.Calendar, ...]:

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from gateway.inbound import classify, correlate
 from gateway.itip import answered, facts, links, read, reply
-from gateway.mail import automatic, parse
+from gateway.mail import automatic, parse, quoting, unread
 from gateway.model import Channel, Method, Outcome
 from gateway.settings import Policy
 
@@ -101,9 +101,11 @@ def interpret(
                     "returned", "an object of ours came back with it, which does not count"
                 )
                 meaning = interpret(message, finding.otherwise, asked, found, context)
-                if (
-                    meaning.outcome is not Outcome.IGNORED
-                ):  # tied to nothing, the object itself is what a person should see
+                silent = isinstance(finding.otherwise, classify.Nothing)
+                # Tied to nothing or without a word, the object itself is what a person should see.
+                if meaning.outcome is not Outcome.IGNORED and not (
+                    silent and meaning.outcome is Outcome.HELD
+                ):
                     return replace(meaning, rules=(rule, *meaning.rules))
             return _simple(Outcome.NOT_AN_ANSWER, finding.reason)
         case classify.Malformed():
@@ -113,7 +115,7 @@ def interpret(
         case classify.LinkAnswer():
             return _link(message, finding, asked, found, context)
         case classify.Nothing():
-            return _simple(Outcome.IGNORED, finding.reason)
+            return _silent(message, finding, asked, found, context)
         case classify.Receipt() | classify.AutoReply() | classify.HumanText():
             return _tied(message, finding, asked, found, context)
 
@@ -221,7 +223,7 @@ def _link(
     ):
         rule = facts.Rule(
             "link_check",
-            "the bracketed end of the Subject is not from a letter to this row: only text",
+            "the bracket in the Subject is not from a letter to this row: only text",
         )
         meaning = interpret(message, finding.otherwise, asked, found, context)
         return replace(meaning, rules=(rule, *meaning.rules))
@@ -249,6 +251,43 @@ def _link(
     )
 
 
+def _silent(
+    message: parse.Message,
+    finding: classify.Nothing,
+    asked: facts.Keys,
+    found: facts.Found,
+    context: Context,
+) -> Meaning:
+    """What cannot be understood. Where it ties to a row, the words of its Subject count, and else a
+    person has to see it: nothing that carries a token of ours is ignored (itip.md §3).
+    """
+    choice = correlate.tie(message, asked, found)
+    if choice is None or choice.row is None:
+        return _untied(message, _simple(Outcome.IGNORED, finding.reason))
+    row = next((one for one in found.rows if one.participant == context.named), choice.row)
+    titles = [row.current.title, *([row.sent.title] if row.sent is not None else [])]
+    words = quoting.subject_words(finding.subject, titles)
+    if words:
+        spoken = classify.HumanText(words, quoting.suggestion(words))
+        return _tied(message, spoken, asked, found, context)
+    rule = facts.Rule(
+        "unread", f"{finding.reason}: what carries a token of ours is for a person to look at"
+    )
+    decision = facts.Decision(Outcome.HELD, finding.reason, (*choice.rules, rule))
+    return _summary([facts.Answer(row, decision, choice.speaker, row.follow_up)])
+
+
+def _untied(message: parse.Message, meaning: Meaning) -> Meaning:
+    """What ties to nothing is ignored, except what a mail server put in the place of a message."""
+    if not unread.never_travelled(message):
+        return meaning
+    reason = (
+        "it has no sender and was never transported: perhaps a mail server gave it out in the place"
+        " of a message"
+    )
+    return _simple(Outcome.MALFORMED, reason)
+
+
 def _tied(
     message: parse.Message,
     finding: classify.Receipt | classify.AutoReply | classify.HumanText,
@@ -266,7 +305,9 @@ def _tied(
             "a text, an automatic reply or a receipt counts by a token or by the Message-ID of a"
             " letter of ours; it has neither",
         )
-        return Meaning(Outcome.IGNORED, "it names no invitation of ours", (), (rule,))
+        return _untied(
+            message, Meaning(Outcome.IGNORED, "it names no invitation of ours", (), (rule,))
+        )
     row, about = choice.row, _about(message, None, choice.speaker, context)
     match finding:
         case classify.Receipt(displayed=True):

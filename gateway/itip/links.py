@@ -1,4 +1,4 @@
-"""The answer links of a letter: the bracketed end of a Subject, `[yes INSTANCE SEQUENCE CHECK]`
+"""The answer links of a letter: brackets in a Subject, `[yes INSTANCE SEQUENCE CHECK]`
 (itip.md §2, §3).
 
 The check proves that the answer comes from a letter of ours: a keyed hash over token, instance and
@@ -24,7 +24,7 @@ CHECK_BYTES = 10
 LONGEST = 2000
 """Characters of a Subject that are looked at; a longer one cannot be ours (itip.md §7)."""
 TAG = re.compile(
-    r"\[\s*(yes|maybe|no)\s+(all|\d{8}(?:t\d{6}z)?)\s+(\d{1,9})\s+([a-z2-7]{16})\s*\]\s*\Z",
+    r"\[\s*(yes|maybe|no)\s+(all|\d{8}(?:t\d{6}z)?)\s+(\d{1,9})\s+([a-z2-7]{16})\s*\]",
     re.ASCII | re.IGNORECASE,
 )
 
@@ -78,13 +78,13 @@ def subject_tag(answer: Reply, instance: str, sequence: int, check: str) -> str:
 
 
 def parse(subject: str) -> Tag | None:
-    """The tag at the very end of a Subject;
+    """The last tag in a Subject, wherever it stands: filters put tags of their own behind it.
     None where there is none or its date is no date. Never raises.
     """
-    found = TAG.search(subject[-LONGEST:])
-    if found is None:
+    tags = TAG.findall(subject[-LONGEST:])
+    if not tags:
         return None
-    word, instance, sequence, proof = found.groups()
+    word, instance, sequence, proof = tags[-1]
     name = WHOLE if instance.lower() == WHOLE else instance.upper()
     try:
         _moment(name)

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from gateway import status
 from gateway.followups import recurrence
 from gateway.itip import answered, editions, facts, moments, read
-from gateway.mail import address
+from gateway.mail import address, quoting
 from gateway.model import Moment, Outcome, Reply, Role, Standing
 
 CLOCK_TOLERANCE = timedelta(minutes=10)
@@ -279,7 +279,8 @@ def attendee_of(
 def comment_of(component: read.Component, attendee: read.Attendee, remark: str = "") -> str:
     """The invitee's reason: the first of the places where clients put it that says anything."""
     places = ("\n".join(component.comments), attendee.comment, component.private_comment, remark)
-    return next((place.strip() for place in places if place.strip()), "")
+    words = (quoting.visible(place).strip() for place in places)
+    return next((one for one in words if one), "")
 
 
 def _one_each(

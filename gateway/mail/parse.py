@@ -11,7 +11,7 @@ fetched, nothing is executed.
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.errors import MessageError
@@ -22,7 +22,7 @@ from email.utils import collapse_rfc2231_value, parsedate_to_datetime
 from typing import Any
 
 from gateway.errors import Unreadable
-from gateway.mail import header, markup
+from gateway.mail import cms, header, markup
 
 RECIPIENT_HEADERS = (
     "to",
@@ -57,6 +57,8 @@ CALENDAR_TYPES = frozenset(
 TNEF_TYPES = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})
 CALENDAR_NAMES = (".ics", ".ical", ".vcs", ".ifb", ".icalendar")
 REFERENCES = 100
+OPENED = 10
+"""S/MIME parts of one mail that are opened; each may hold a mail of its own size."""
 RECEIVED_FOR = re.compile(r"\bfor\s+<([^<>\s]{3,320})>", re.IGNORECASE)
 
 
@@ -80,7 +82,8 @@ class Part:
 
     content_type: `type/subtype` in lower case. returned: it lies inside a message/rfc822 (a
     forwarded or returned mail). fields: of message/delivery-status and
-    message/disposition-notification, their groups of headers by lower-case name.
+    message/disposition-notification, their groups of headers by lower-case name. closed: why the
+    mail inside it cannot be read (encrypted, or broken S/MIME).
     """
 
     content_type: str
@@ -90,6 +93,7 @@ class Part:
     filename: str = ""
     returned: bool = False
     fields: tuple[Mapping[str, str], ...] = ()
+    closed: str = ""
 
     @property
     def is_calendar(self) -> bool:
@@ -98,6 +102,14 @@ class Part:
     @property
     def is_tnef(self) -> bool:
         return self.content_type in TNEF_TYPES or self.filename.lower() == "winmail.dat"
+
+    @property
+    def is_smime(self) -> bool:
+        """A whole mail may be inside. Gateways lose the type and leave the name."""
+        return self.content_type in cms.TYPES or (
+            self.content_type == "application/octet-stream"
+            and self.filename.lower().endswith(cms.NAMES)
+        )
 
     @property
     def text(self) -> str:
@@ -141,16 +153,18 @@ class Message:
         """The first value of a header, "" where there is none."""
         return self.headers.get(name, ("",))[0]
 
+    @property
+    def html(self) -> str:
+        """What the HTML parts say, beside `text` of the plain ones."""
+        return _html(self.parts)[: Limits().text_length]
+
 
 def read(raw: bytes, limits: Limits = Limits()) -> Message:
     """A message from its bytes, whatever its line ends, with or without an mbox line.
     Raises `Unreadable`.
     """
     try:
-        parser = BytesFeedParser(_Bounded(limits))
-        parser.feed(raw.lstrip(b"\xef\xbb\xbf\r\n"))
-        tree = parser.close()
-        return _message(tree, raw, limits)
+        return _message(_tree(raw.lstrip(b"\xef\xbb\xbf\r\n"), _Bounded(limits)), raw, limits)
     except Unreadable:
         raise
     # Whatever the library trips over is the message's fault, not ours to die of; the list is what
@@ -169,18 +183,28 @@ def read(raw: bytes, limits: Limits = Limits()) -> Message:
         ) from error
 
 
+def _tree(raw: bytes, bounds: "_Bounded") -> Tree:
+    parser = BytesFeedParser(bounds)
+    parser.feed(raw)
+    return parser.close()
+
+
 class _Bounded:
-    """Makes the nodes of one message's tree and stops when there are too many or too deep ones."""
+    """Makes the nodes of one message's tree and stops when there are too many or too deep ones.
+    `depth`: of the first node, in a mail inside S/MIME.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.count = 0
+        self.opened = 0
+        self.depth = 1
 
     def __call__(self, policy: Compat32 = compat32) -> "_Node":
         self.count += 1
         if self.count > 2 * self.limits.parts:  # leaves and their containers
             raise Unreadable(f"more than {self.limits.parts} parts")
-        return _Node(policy, self.limits)
+        return _Node(policy, self)
 
 
 class _Node(Tree):
@@ -189,10 +213,11 @@ class _Node(Tree):
     The library's parameter parser takes quadratic time in the length of a header.
     """
 
-    def __init__(self, policy: Compat32, limits: Limits) -> None:
+    def __init__(self, policy: Compat32, bounds: _Bounded) -> None:
         super().__init__(policy)
-        self.depth = 1
-        self.limits = limits
+        self.depth = bounds.depth
+        self.bounds = bounds
+        self.limits = bounds.limits
         self.header_count = 0
 
     def attach(self, payload: Tree) -> None:  # type: ignore[override]  # the parser attaches nodes only
@@ -296,6 +321,12 @@ def _walk(
                 _walk(inner, returned, leaves, heads)
         return
     part = _leaf(tree, kind, returned)
+    if part.is_smime and isinstance(tree, _Node):
+        opened = _opened(tree, part)
+        if isinstance(opened, Tree):
+            _walk(opened, returned, leaves, heads)
+            return
+        part = opened
     leaves.append(part)
     if kind in ("text/rfc822-headers", "message/rfc822-headers"):
         parser = BytesFeedParser(_Bounded(Limits()))
@@ -331,6 +362,27 @@ def _leaf(tree: Tree, kind: str, returned: bool) -> Part:
     return replace(part, payload=payload or b"")
 
 
+def _opened(tree: "_Node", part: Part) -> Tree | Part:
+    """The mail inside an S/MIME part as a tree, within the bounds of the whole; the part itself,
+    closed, where it cannot be read.
+    """
+    tree.bounds.opened += 1
+    if tree.bounds.opened > OPENED:
+        raise Unreadable(f"more than {OPENED} mails inside S/MIME")
+    if tree.depth >= tree.limits.depth:
+        raise Unreadable(f"parts nested deeper than {tree.limits.depth}")
+    try:
+        inside = cms.content(part.payload)
+    except cms.Sealed:
+        return replace(part, closed="the mail is encrypted (S/MIME), and nobody here has the key")
+    except Unreadable as error:
+        if part.content_type not in cms.TYPES:
+            return part  # a file that is only called so
+        return replace(part, closed=f"the mail is inside S/MIME that cannot be opened: {error}")
+    tree.bounds.depth = tree.depth + 1
+    return _tree(inside, tree.bounds)
+
+
 def _fields(payload: bytes) -> tuple[Mapping[str, str], ...]:
     parser = BytesFeedParser(_Bounded(Limits()))
     parser.feed(payload.lstrip(b"\r\n"))
@@ -341,7 +393,12 @@ def _may_speak(part: Part) -> bool:
     """Whether a part can carry an answer, a report or a text;
     pictures and the like need not be decoded.
     """
-    return part.content_type.startswith(("text/", "message/")) or part.is_calendar or part.is_tnef
+    return (
+        part.content_type.startswith(("text/", "message/"))
+        or part.is_calendar
+        or part.is_tnef
+        or part.is_smime
+    )
 
 
 def _parameters(tree: Tree, name: str) -> dict[str, str]:
@@ -356,19 +413,25 @@ def _parameters(tree: Tree, name: str) -> dict[str, str]:
     return found
 
 
-def _text(parts: list[Part]) -> str:
+def _text(parts: Sequence[Part]) -> str:
     """What a person reads: the plain parts, else what the HTML ones say.
     Returned mails do not count.
     """
-    bodies = [part for part in parts if not part.returned and part.disposition != "attachment"]
     plain = "\n".join(
-        part.text for part in bodies if part.content_type == "text/plain" and not part.is_calendar
+        part.text
+        for part in _bodies(parts)
+        if part.content_type == "text/plain" and not part.is_calendar
     ).strip()
-    return (
-        plain
-        or "\n".join(
-            header.clean(markup.text(part.text))
-            for part in bodies
-            if part.content_type == "text/html"
-        ).strip()
-    )
+    return plain or _html(parts)
+
+
+def _html(parts: Sequence[Part]) -> str:
+    return "\n".join(
+        header.clean(markup.text(part.text))
+        for part in _bodies(parts)
+        if part.content_type == "text/html"
+    ).strip()
+
+
+def _bodies(parts: Sequence[Part]) -> list[Part]:
+    return [part for part in parts if not part.returned and part.disposition != "attachment"]

@@ -276,7 +276,8 @@ def tag(
         (tag(), "eva@other.example", Outcome.HELD),  # the forwarded mail has the links too
         (tag(secret=b"guess"), "ola@ext.example", Outcome.COMMENT),
         (tag(token="another"), "ola@ext.example", Outcome.COMMENT),
-        (f"{tag()} Re:", "ola@ext.example", Outcome.COMMENT),
+        (f"Re: {tag()} [EXTERNAL]", "ola@ext.example", Outcome.APPLIED),
+        (f"[SPAM?] {tag(secret=b'guess')} ***", "ola@ext.example", Outcome.COMMENT),
     ],
 )
 def test_links(subject: str, sender: str, outcome: Outcome) -> None:

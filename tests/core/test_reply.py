@@ -586,6 +586,7 @@ def test_without_single_letters_no_recurrence_id_means_the_series() -> None:
             "x",
         ),
         (answer(), " r ", "r"),
+        (answer(comments=("\u200b\ufeff",)), "r", "r"),
         (answer(), "", ""),
     ],
 )

@@ -232,7 +232,7 @@ def test_classes(name: str, partstat: str, place: str) -> None:
 def test_what_is_no_meeting_is_nothing(name: str) -> None:
     data = winmail(text((b"", 0x001A), name), octets((MEETING, 0x0003), global_id()))
     assert outlook.calendar(data) is None
-    assert classified(mail(data)) == classify.Nothing("neither a calendar object nor text")
+    assert isinstance(classified(mail(data)), classify.Nothing)
     words = classified(mail(data, body="Ja, jeg kommer."))
     assert isinstance(words, classify.HumanText)
     assert words.suggestion is Reply.ACCEPTED

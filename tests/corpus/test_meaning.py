@@ -36,6 +36,7 @@ def test_meaning(case: playing.Case) -> None:
         assert None not in left
     comments = " ".join(one.decision.comment for one in meaning.answers)
     assert expect.get("comment_contains", "") in comments
+    assert comments.strip() == expect.get("comment", comments.strip())
     for name in ("proposed_start", "proposed_end"):
         if name in expect:
             proposals = [one.decision.proposal for one in meaning.answers if one.decision.proposal]
