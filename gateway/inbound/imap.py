@@ -50,7 +50,7 @@ messages fits.
 """
 RENEW_SECONDS = 24 * 60.0  # RFC 2177: servers may hang up after 30 minutes of IDLE
 STOP_SECONDS = 5.0
-OTHERS = ((b"220", "SMTP"), (b"HTTP/", "HTTP"), (b"SSH-", "SSH"))
+OTHERS = ((b"220", "SMTP"), (b"+OK", "POP3"), (b"HTTP/", "HTTP"), (b"SSH-", "SSH"))
 """How other services begin, for whoever took the wrong port."""
 LONGEST_ANSWER = 20  # times timeout_seconds: an answer that keeps dripping in ends here
 
@@ -149,20 +149,18 @@ class _Wire(aioimaplib.IMAP4ClientProtocol):
         if self._greeted:
             return
         self._greeted = True
+        words = command.decode("ascii", "replace")[:200]
+        for start, name in OTHERS:
+            if command.startswith(start):
+                said = f"{self._name} speaks {name}, not IMAP (imap.port?): {words!r}"
+                self.fail(MailboxError(said))
+                return
         try:
             await super().welcome(command)
         # nobody awaits this task: without a word here the greeting would be waited for in vain
         except Exception as error:
-            words = command.decode("ascii", "replace")[:200]
-            other = next((name for start, name in OTHERS if command.startswith(start)), "")
-            self.fail(
-                MailboxError(
-                    f"{self._name} speaks {other}, not IMAP (imap.port?): {words!r}"
-                    if other
-                    else f"{self._name} gives no IMAP greeting (imap.port?): {words!r}"
-                    f" ({type(error).__name__})"
-                )
-            )
+            said = f"{self._name} gives no IMAP greeting (imap.port?): {words!r}"
+            self.fail(MailboxError(f"{said} ({type(error).__name__})"))
 
     def _continuation(self, line: bytes) -> None:
         if (

@@ -314,6 +314,11 @@ async def test_a_store_that_another_program_locks(site: Site) -> None:
         await site.seen("store", "the store cannot be written", "none is lost")
         locker.execute("ROLLBACK")
     await site.gone("store")
+    told = [line for line in site.gateway.log if line.get("subject") == "store"]
+    assert [(line["event"], line["level"]) for line in told] == [
+        ("trouble", "error"),
+        ("trouble is over", "info"),
+    ]
 
 
 async def test_a_disk_that_is_full(site: Site) -> None:

@@ -119,6 +119,7 @@ class Desk:
         max_bytes: int = 100_000,
         password: str = PASSWORD,
         pace: reader.Pace = HURRY,
+        changed: Callable[[reader.State], None] | None = None,
     ) -> Reader:
         return Reader(
             options,
@@ -130,6 +131,7 @@ class Desk:
             unmoved=self.unmoved,
             moved=self.moved,
             pace=pace,
+            changed=changed,
         )
 
 
@@ -449,10 +451,14 @@ async def test_a_move_that_is_refused_is_tried_at_the_next_look_and_reading_goes
     no = says("{tag} NO [OVERQUOTA] the folder is full")
     peer.fail("MOVE", *[no] * 6)
     peer.add()
-    subject = desk.reader(options(peer.port, poll_seconds=0.05))
+    states: list[reader.State] = []
+    subject = desk.reader(options(peer.port, poll_seconds=0.05), changed=states.append)
     async with reading(subject):
         await desk.until(lambda: desk.settled == [(7, 1)])
         assert subject.state.connected
+    refused = ("Processed", "[OVERQUOTA] the folder is full")
+    told = [(state.connected, state.unmoved) for state in states]
+    assert told == [(True, ("", "")), (True, refused), (True, ("", "")), (False, ("", ""))]
     assert desk.uids() == [1]
     assert peer.folders["Processed"] == [1]
     assert peer.signed_in == 1
@@ -760,6 +766,7 @@ async def test_a_server_that_forbids_passwords_never_sees_ours(peer: Peer, desk:
         ("GREETING", says("* BYE too many connections"), "too many connections"),
         ("GREETING", says("SSH-2.0-OpenSSH_9.2"), "speaks SSH, not IMAP (imap.port?): 'SSH-2.0"),
         ("GREETING", says("220 mail ESMTP Postfix"), "speaks SMTP, not IMAP (imap.port?): '220 "),
+        ("GREETING", says("+OK POP3 ready"), "speaks POP3, not IMAP (imap.port?)"),
         ("GREETING", says("hello"), "gives no IMAP greeting (imap.port?): 'hello'"),
         ("SELECT", says("{tag} NO no such folder"), "'INBOX' cannot be opened: no such folder"),
         ("SELECT", says("* 0 EXISTS", "{tag} OK selected"), "no UIDVALIDITY"),
@@ -810,6 +817,26 @@ async def test_state_tells_when_it_changed_and_when_it_looked(peer: Peer, desk: 
         assert subject.state.since >= before.since
         assert subject.state.looked is not None
         assert subject.state.last_error == ""
+
+
+async def test_each_failure_in_a_row_is_told_and_reading_alone_ends_it(
+    peer: Peer, desk: Desk
+) -> None:
+    """A server that lets us in and fails at the first search is not read."""
+    states: list[reader.State] = []
+    peer.fail("SEARCH", *[drop] * 3)
+    subject = desk.reader(options(peer.port), changed=states.append)
+    async with reading(subject):
+        await peer.until(peer.idling)
+    told = [(state.connected, state.tries, bool(state.again)) for state in states]
+    assert told == [
+        (False, 1, True),
+        (False, 2, True),
+        (False, 3, True),
+        (True, 0, False),
+        (False, 0, False),
+    ]
+    assert len({state.since for state in states[:3]}) == 1
 
 
 async def test_stop_ends_a_wait_for_a_frozen_server(
