@@ -6,6 +6,9 @@ one wider: `normal` (the same mailbox, other spelling), `plain` (harmless varian
 sub-address, Gmail's dots) and the known addresses of a person, which the store has.
 """
 
+import base64
+import hashlib
+import hmac
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,7 +20,11 @@ import idna
 SEPARATOR = "+"
 BOUNCE_MARK = "b_"
 """Stands before the token in an envelope sender. An underscore occurs in no base32 token and in no
-UUID of an earlier system.
+UUID of an earlier system, so another one parts the token from its CHECK.
+"""
+CHECK_LETTERS = 10
+"""50 bits: guessing is hopeless over mail, and 26 letters of token beside it leave a mailbox 24 of
+the 64 octets of a local part (RFC 5321 §4.5.3.1.1).
 """
 
 GMAIL = frozenset({"gmail.com", "googlemail.com"})
@@ -29,10 +36,14 @@ LONGEST = 320  # RFC 5321 §4.5.3.1: 64 octets, "@", 255 octets
 class Subaddress:
     """What hangs on an address of ours: the token in lower case; `bounce` in an envelope sender's
     form.
+
+    check: what such an address says to be the keyed check of its token; "" in that of a letter that
+    left before marks were keyed. Only `valid_mark` says whether it is.
     """
 
     token: str
     bounce: bool
+    check: str = ""
 
 
 def token_address(mailbox: str, token: str) -> str:
@@ -41,11 +52,29 @@ def token_address(mailbox: str, token: str) -> str:
     return f"{local}{SEPARATOR}{token}@{domain}"
 
 
-def bounce_address(mailbox: str, token: str) -> str:
-    """The envelope sender of a letter, `invites+b_TOKEN@crm.example`: a bounce names its row by
-    itself (P20).
+def bounce_address(organizer: str, token: str, secret: bytes) -> str:
+    """The envelope sender of a letter whose ORGANIZER is the token's address,
+    `invites+b_TOKEN_CHECK@crm.example`: a bounce names its row by itself (P20). Where the ORGANIZER
+    is the bare mailbox, so is this.
+
+    CHECK is a keyed hash of the token: whoever holds a forwarded letter knows the token, not this
+    (itip.md §3, Bounces).
     """
-    return token_address(mailbox, BOUNCE_MARK + token)
+    mark = f"{BOUNCE_MARK}{token}_{_check(secret, token)}"
+    return organizer.replace(f"{SEPARATOR}{token}@", f"{SEPARATOR}{mark}@")
+
+
+def is_checkable(bounce_address: str) -> bool:
+    """Whether an envelope sender of ours carries a CHECK: those of an earlier program do not."""
+    _, mark, rest = bounce_address.rpartition("@")[0].partition(SEPARATOR + BOUNCE_MARK)
+    return mark != "" and "_" in rest
+
+
+def valid_mark(secret: bytes, token: str, check: str) -> bool:
+    """Whether a bounce-marked address was the envelope sender of a letter of ours. In constant
+    time.
+    """
+    return hmac.compare_digest(check.encode(), _check(secret, token).encode())
 
 
 def split_subaddress(address: str, mailboxes: Iterable[str]) -> Subaddress | None:
@@ -65,8 +94,10 @@ def split_subaddress(address: str, mailboxes: Iterable[str]) -> Subaddress | Non
             and len(local) > len(prefix)
         ):
             rest = local.removeprefix(prefix)
-            token = rest.removeprefix(BOUNCE_MARK)
-            return Subaddress(token, token != rest) if token else None
+            if not rest.startswith(BOUNCE_MARK):
+                return Subaddress(rest, False)
+            token, _, check = rest.removeprefix(BOUNCE_MARK).partition("_")
+            return Subaddress(token, True, check) if token else None
     return None
 
 
@@ -143,6 +174,12 @@ def related(one: str, other: str) -> bool:
     labels = shorter.split(".")
     is_category = len(labels) == 2 and len(labels[1]) == 2 and len(labels[0]) <= 3
     return len(labels) > 1 and not is_category and longer.endswith("." + shorter)
+
+
+def _check(secret: bytes, token: str) -> str:
+    facts = f"bounce-mark\0{token.lower()}".encode()
+    digest = hmac.digest(secret, facts, hashlib.sha256)
+    return base64.b32encode(digest).decode().lower()[:CHECK_LETTERS]
 
 
 def _ascii(name: str) -> str:

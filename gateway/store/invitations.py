@@ -38,6 +38,8 @@ REFRESH_EVERY = timedelta(hours=1)
 class Invitation:
     """One participant at one address, for life: account, ORGANIZER address and token never
     change.
+
+    bounce_address: the envelope sender of the last letter, "" before the first one from here.
     """
 
     id: int

@@ -172,7 +172,11 @@ def put(
         )
         .returning(outbox.c.id)
     ).scalar_one()
-    facts: dict[str, object] = {} if owed.method is Method.NONE else {"top_dtstamp": owed.dtstamp}
+    facts: dict[str, object] = (
+        {}
+        if owed.method is Method.NONE
+        else {"top_dtstamp": owed.dtstamp, "bounce_address": to.bounce_address}
+    )
     if owed.method in PLANNED:
         facts |= {
             "delivery": Delivery.QUEUED,

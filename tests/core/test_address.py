@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.mail import address
 
+SECRET = b"secret"
 MAILBOX = "invites@crm.example"
 TOKENS = st.text(alphabet=string.ascii_lowercase + "234567", min_size=1, max_size=40)
 
@@ -58,11 +59,29 @@ def test_same(one: str, other: str, same: bool) -> None:
 def test_tokens_survive_the_way(token: str) -> None:
     for relayed in (str.lower, str.upper):
         plain = address.split_subaddress(relayed(address.token_address(MAILBOX, token)), [MAILBOX])
-        marked = address.split_subaddress(
-            relayed(address.bounce_address(MAILBOX, token)), [MAILBOX]
-        )
+        organizer = address.token_address(MAILBOX, token)
+        bounce = address.bounce_address(organizer, token, SECRET)
+        marked = address.split_subaddress(relayed(bounce), [MAILBOX])
         assert plain == address.Subaddress(token, bounce=False)
-        assert marked == address.Subaddress(token, bounce=True)
+        assert marked is not None
+        assert (marked.token, marked.bounce) == (token, True)
+        assert address.valid_mark(SECRET, token, marked.check)
+        assert not address.valid_mark(b"another site's", token, marked.check)
+        assert not address.valid_mark(SECRET, token + "2", marked.check)
+        assert address.is_checkable(bounce)
+
+
+def test_a_mark_of_before_has_no_check() -> None:
+    old = "invites+b_k7f2q3mz@crm.example"
+    assert address.split_subaddress(old, [MAILBOX]) == address.Subaddress("k7f2q3mz", True)
+    assert not address.valid_mark(SECRET, "k7f2q3mz", "")
+    assert not any(
+        address.is_checkable(one) for one in (old, MAILBOX, "", "in_vites+k7f2@crm.example")
+    )
+
+
+def test_a_bare_mailbox_bounces_to_itself() -> None:
+    assert address.bounce_address(MAILBOX, "k7f2q3mz", SECRET) == MAILBOX
 
 
 @pytest.mark.parametrize(
