@@ -61,12 +61,15 @@ def _kind(finding: classify.Finding) -> str:
             return "a read receipt (MDN)" + (
                 "" if finding.displayed else " that does not say the letter was displayed"
             )
+        case classify.Complaint():
+            return "an abuse report: somebody called a letter spam"
         case classify.AutoReply():
             return f"an automatic reply: {finding.evidence}"
         case classify.LinkAnswer():
             return f"an answer by mail link: the Subject has [{finding.tag.answer} …]"
         case classify.HumanText():
-            return "a person's own words, without a calendar object"
+            who = "a machine's notice" if finding.notice else "a person's own words"
+            return f"{who}, without a calendar object"
         case classify.NotAnAnswer():
             return f"a calendar object that answers nothing: {finding.reason}"
         case classify.Malformed():

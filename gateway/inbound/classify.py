@@ -12,7 +12,7 @@ from datetime import date, timedelta
 
 from gateway.errors import Unreadable
 from gateway.itip import links, outlook, read
-from gateway.mail import address, automatic, bounce, header, parse, quoting, unread
+from gateway.mail import address, automatic, bounce, header, parse, prose, quoting, unread
 from gateway.model import Method, Reply
 
 ANSWERS = (Method.REPLY, Method.COUNTER, Method.REFRESH)
@@ -45,23 +45,19 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Bounce:
-    """A report about a letter, one entry per recipient that it names. organizers: of the calendar
-    objects that came back.
-    """
-
-    reports: tuple[bounce.Report, ...]
-    message_ids: tuple[str, ...] = ()
-    uids: tuple[str, ...] = ()
-    organizers: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Receipt:
-    """An MDN. displayed: it says that the mail was shown to a person (RFC 8098 §3.2.6.2)."""
+    """An MDN. displayed: it says that the mail was shown to a person (RFC 8098 §3.2.6.2).
+    recipients: whose it says to be.
+    """
 
     displayed: bool
     message_ids: tuple[str, ...] = ()
+    recipients: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """An abuse report (RFC 5965): somebody pressed "this is spam". Nobody's words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +73,12 @@ class AutoReply:
 @dataclass(frozen=True, slots=True)
 class HumanText:
     """Somebody's own words. suggestion: what the first sentence seems to say;
-    never applied by itself (P23).
+    never applied by itself (P23). notice: a machine's, that the owner should see all the same.
     """
 
     text: str
     suggestion: Reply | None = None
+    notice: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +99,22 @@ class LinkAnswer:
 
     tag: links.Tag
     otherwise: HumanText | Nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Bounce:
+    """A report about a letter, one entry per recipient that it names. organizers: of the calendar
+    objects that came back.
+
+    otherwise: what a report in words is where it may not count as one; None where a machine calls
+    it a report (`bounce.is_report`).
+    """
+
+    reports: tuple[bounce.Report, ...]
+    message_ids: tuple[str, ...] = ()
+    uids: tuple[str, ...] = ()
+    organizers: tuple[str, ...] = ()
+    otherwise: AutoReply | LinkAnswer | HumanText | Nothing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +141,7 @@ Finding = (
     Answer
     | Bounce
     | Receipt
+    | Complaint
     | AutoReply
     | LinkAnswer
     | HumanText
@@ -141,8 +155,10 @@ def classify(message: parse.Message, ours: Ours, today: date) -> Finding:
     """What a message is. `today`: the day on which it reached the mailbox, for days without a year
     in an auto-reply.
     """
+    if bounce.is_complaint(message):
+        return Complaint()
     if bounce.is_report(message):
-        return _bounce(message)
+        return _bounce(message, None)
     receipt = _receipt(message)
     if receipt is not None:
         return receipt
@@ -155,10 +171,12 @@ def classify(message: parse.Message, ours: Ours, today: date) -> Finding:
     if calendars is not None:
         return calendars
     closed = unread.encrypted(message)
-    return Nothing(closed) if closed else _text(message, today)
+    return Nothing(closed) if closed else _text(message, ours, today)
 
 
-def _bounce(message: parse.Message) -> Bounce:
+def _bounce(
+    message: parse.Message, otherwise: AutoReply | LinkAnswer | HumanText | Nothing | None
+) -> Bounce:
     components = [
         one
         for part in message.parts
@@ -171,27 +189,17 @@ def _bounce(message: parse.Message) -> Bounce:
         bounce.message_ids(message),
         tuple(dict.fromkeys(one.uid for one in components if one.uid)),
         tuple(dict.fromkeys(one.organizer for one in components if one.organizer)),
+        otherwise,
     )
 
 
 def _receipt(message: parse.Message) -> Receipt | None:
-    found = next(
-        (
-            part
-            for part in message.parts
-            if part.content_type == "message/disposition-notification" and not part.returned
-        ),
-        None,
-    )
-    if found is None:
+    fields, kind = bounce.disposition(message)
+    if fields is None:
         return None
-    fields = found.fields[0] if found.fields else {}
-    # RFC 8098 §3.2.6: "manual-action/MDN-sent-manually; displayed", perhaps with modifiers behind a
-    # slash.
-    kind = fields.get("disposition", "").rpartition(";")[2].split("/")[0].strip().lower()
     returned = [value for head in message.returned_headers for value in head.get("message-id", ())]
     named = header.message_ids(fields.get("original-message-id", ""), *returned)
-    return Receipt(kind == "displayed", named)
+    return Receipt(kind == "displayed", named, bounce.recipients(fields))
 
 
 def _calendar(message: parse.Message, ours: Ours, today: date) -> Finding | None:
@@ -305,23 +313,41 @@ def _not_an_answer(
         to_token or automatic.evidence(message) != ""
     )
     return NotAnAnswer(
-        reason, _uids(components), returned, _text(message, today) if may_be_text else None
+        reason, _uids(components), returned, _text(message, ours, today) if may_be_text else None
     )
 
 
 def _text(
-    message: parse.Message, today: date
+    message: parse.Message, ours: Ours, today: date
 ) -> Bounce | AutoReply | LinkAnswer | HumanText | Nothing:
-    """Steps 4 to 7: automatic replies and failure prose before anything
-    that a person might have meant.
+    """Steps 4 to 7. A report in words comes before `Auto-Submitted`, which many mail systems write
+    into theirs (1&1, Mail.ru, MailEnable, old Exim and Sendmail); a vacation subject before both.
     """
-    if evidence := automatic.evidence(message):
+    daemon = bounce.from_daemon(message)
+    reports = daemon or (_at_bounce_mark(message, ours) and not _by_hand(message))
+    away = automatic.says_away(message) or (
+        automatic.is_away(message)
+        and not bounce.is_named_daemon(message)
+        and not prose.quotes_a_server(message)
+    )
+    if reports and not away and prose.verdict(message):
+        return _bounce(message, _said(message, today, notice=daemon))
+    return _said(message, today)
+
+
+def _said(
+    message: parse.Message, today: date, *, notice: bool = False
+) -> AutoReply | LinkAnswer | HumanText | Nothing:
+    """Automatic replies before anything that a person might have meant. `notice`: a report that may
+    not count as one.
+    """
+    evidence = automatic.reply_evidence(message)
+    if evidence:
         return AutoReply(evidence, automatic.until(message, today))
-    if bounce.is_prose(message):
-        return _bounce(message)
     words = _words(message)
+    notice = notice or automatic.evidence(message) != ""
     human = (
-        HumanText(words, quoting.suggestion(words))
+        HumanText(words, None if notice else quoting.suggestion(words), notice)
         if words
         else Nothing(_silence(message), message.subject)
     )
@@ -346,6 +372,18 @@ def _silence(message: parse.Message) -> str:
     if kinds:
         return "an attachment and no words of its sender's own"
     return "no words of its sender's own" if message.text else "neither a calendar object nor text"
+
+
+def _at_bounce_mark(message: parse.Message, ours: Ours) -> bool:
+    marks = (address.split_subaddress(one, ours.mailboxes) for one in message.recipients)
+    return any(one is not None and one.bounce for one in marks)
+
+
+def _by_hand(message: parse.Message) -> bool:
+    """Whether somebody answers a mail of his own accord: no mail system refers to what it reports
+    on as to a mail that it answers, and a person may complain of one that did not arrive.
+    """
+    return bool(message.in_reply_to) and not automatic.is_automatic(message)
 
 
 def _try(part: parse.Part) -> tuple[read.Calendar, ...]:

@@ -85,6 +85,7 @@ def keys(message: parse.Message, finding: classify.Finding, ours: classify.Ours)
             :ADDRESSES
         ],
         message_ids=tuple(dict.fromkeys(message_ids))[:MESSAGE_IDS],
+        marks=frozenset((sub.token, sub.check) for sub in tokens if sub.bounce),
         dates=dates,
     )
 
@@ -209,32 +210,67 @@ def may_answer(message: parse.Message, row: facts.Row) -> Choice:
     )
 
 
+def receipt(
+    message: parse.Message, finding: classify.Receipt, asked: facts.Keys, found: facts.Found
+) -> Choice | None:
+    """The row whose letter a read receipt is about; None where nothing vouches for that.
+
+    A known address of the row speaks for itself; anybody else only with the Message-ID of a letter
+    to the row, and then the receipt is the invitee's own. A receipt for the letter of another row
+    is none for this one.
+    """
+    letters = _of_letters(finding.message_ids, found)
+    for row in _by_token(asked, found) or letters:
+        if letters and row not in letters:
+            continue
+        if _knows(row, message.from_addresses):
+            rule = _KNOWN_SENDER
+        elif letters and _knows(row, finding.recipients):
+            rule = facts.Rule(
+                "receipt_message_id", "the Message-ID of a letter to this row, and its address"
+            )
+        else:
+            continue
+        return _chosen(
+            Verdict.APPLY, "a receipt of his own", row, _first(message.from_addresses), rule
+        )
+    return None
+
+
+def speaks(message: parse.Message, row: facts.Row) -> bool:
+    """Whether the invitee wrote this himself: no mail system reports in his own name."""
+    return not message.null_sender and _knows(row, message.from_addresses)
+
+
 def failed(
-    finding: classify.Bounce, asked: facts.Keys, found: facts.Found, policy: Policy
+    finding: classify.Bounce,
+    asked: facts.Keys,
+    found: facts.Found,
+    policy: Policy,
+    secret: bytes,
 ) -> tuple[tuple[facts.Row, bounce.Report, facts.Rule], ...]:
     """The rows whose letters a report is about, each with what it says of them (P20, P25). Empty:
     it ties to nothing.
 
-    A token or the Message-ID of a letter ties; a UID with the failing address only where
-    authentication is not required; an address that is merely known ties nothing, because anybody
-    can write it.
+    The bounce mark of a letter ties whatever the report says. The plain token, which whoever holds
+    a forwarded letter knows, ties only what names the row's address in a status part, or brings
+    back a letter to it; the Message-ID of such a letter ties by itself. A UID with the failing
+    address does only where authentication is not required; an address that is merely known ties
+    nothing, because anybody can write it. A report about a letter to one row marks no other.
     """
+    letters = _of_letters(finding.message_ids, found)
     by_token = _by_token(asked, found)
-    if by_token:
-        row = next(
-            (one for one in by_token if _report_on(one, finding.reports) is not None), by_token[0]
-        )
-        rule = facts.Rule(
-            "bounce_token", "the report came to, or brought back, the token of this row (P20)"
-        )
-        return ((row, _report_on(row, finding.reports) or finding.reports[0], rule),)
+    for row in by_token:
+        if letters and row not in letters:
+            continue
+        rule = _marked(row, asked, secret) or _named(row, finding, letters, asked)
+        if rule is not None:
+            return ((row, _report_on(row, finding.reports) or finding.reports[0], rule),)
     reports = tuple(report for report in finding.reports if not report.prose)
-    if not reports:
+    if by_token or not reports:
         return ()
-    of_letter = [row for row in found.rows if row.message_ids & set(finding.message_ids)]
-    rule = facts.Rule("bounce_message_id", "it names the Message-ID of a letter to this row")
-    if of_letter:
-        return tuple((row, _report_on(row, reports) or reports[0], rule) for row in of_letter)
+    if letters:
+        return tuple((row, _report_on(row, reports) or reports[0], _BY_LETTER) for row in letters)
     if policy.require_authentication:
         return ()
     rule = facts.Rule(
@@ -248,6 +284,7 @@ def failed(
 _KNOWN_SENDER = facts.Rule(
     "token_known_sender", "token, and From, Sender or Reply-To is the invited or a known address"
 )
+_BY_LETTER = facts.Rule("bounce_message_id", "it names the Message-ID of a letter to this row")
 _BY_REPLY = facts.Rule("message_id", "In-Reply-To or References name a letter to this row")
 
 
@@ -502,12 +539,51 @@ def _chosen(
 
 def _by_token(asked: facts.Keys, found: facts.Found) -> list[facts.Row]:
     """Rows of a token that the message carries, in the order of the tokens."""
-    return [
-        row
-        for token in asked.tokens
-        for row in found.rows
-        if token in {one.lower() for one in row.tokens}
-    ]
+    return [row for token in asked.tokens for row in found.rows if token in _tokens(row)]
+
+
+def _tokens(row: facts.Row) -> set[str]:
+    return {one.lower() for one in row.tokens}
+
+
+def _of_letters(message_ids: Sequence[str], found: facts.Found) -> list[facts.Row]:
+    wanted = set(message_ids)
+    return [row for row in found.rows if row.message_ids & wanted]
+
+
+def _marked(row: facts.Row, asked: facts.Keys, secret: bytes) -> facts.Rule | None:
+    """Whether the message came to, or brought back, the envelope sender of a letter to this row."""
+    if any(
+        token in _tokens(row) and address.valid_mark(secret, token, check)
+        for token, check in asked.marks
+    ):
+        return facts.Rule("bounce_mark", "the bounce address of a letter to this row (P20)")
+    return None
+
+
+def _named(
+    row: facts.Row, finding: classify.Bounce, letters: Sequence[facts.Row], asked: facts.Keys
+) -> facts.Rule | None:
+    """Whether a report that carries no more than the row's token is about a letter to it.
+
+    Letters that an earlier program or system sent have no mark that could be checked. Of those a
+    report without a status part counts, too, where it names the row's address: at the old form of
+    the mark, or if its header calls it a report.
+    """
+    fields = [report for report in finding.reports if not report.prose]
+    if fields and row in letters:
+        return _BY_LETTER
+    if _report_on(row, fields) is not None:
+        return facts.Rule("bounce_recipient", "the token of this row, and its address failed (P20)")
+    unchecked = not row.marked and (
+        finding.otherwise is None or any(token in _tokens(row) for token, _ in asked.marks)
+    )
+    if unchecked and _report_on(row, finding.reports) is not None:
+        return facts.Rule(
+            "bounce_unmarked",
+            "the token of this row and its address, of a letter that left before marks had a check",
+        )
+    return None
 
 
 def _report_on(row: facts.Row, reports: Iterable[bounce.Report]) -> bounce.Report | None:

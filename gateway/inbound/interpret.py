@@ -111,12 +111,14 @@ def interpret(
         case classify.Malformed():
             return _simple(Outcome.MALFORMED, finding.reason)
         case classify.Bounce():
-            return _bounce(finding, asked, found, context)
+            return _bounce(message, finding, asked, found, context)
+        case classify.Receipt():
+            return _receipt(message, finding, asked, found, context)
         case classify.LinkAnswer():
             return _link(message, finding, asked, found, context)
         case classify.Nothing():
             return _silent(message, finding, asked, found, context)
-        case classify.Receipt() | classify.AutoReply() | classify.HumanText():
+        case classify.Complaint() | classify.AutoReply() | classify.HumanText():
             return _tied(message, finding, asked, found, context)
 
 
@@ -232,7 +234,7 @@ def _link(
         if row.participant == context.named
         else correlate.may_answer(message, row)
     )
-    about = _about(message, None, allowed.speaker, context)
+    about = _about(message, None, allowed.speaker, context, Channel.LINK)
     words = finding.otherwise.text if isinstance(finding.otherwise, classify.HumanText) else ""
     if allowed.verdict is correlate.Verdict.APPLY:
         decision = reply.decide_direct(
@@ -290,32 +292,29 @@ def _untied(message: parse.Message, meaning: Meaning) -> Meaning:
 
 def _tied(
     message: parse.Message,
-    finding: classify.Receipt | classify.AutoReply | classify.HumanText,
+    finding: classify.Complaint | classify.AutoReply | classify.HumanText,
     asked: facts.Keys,
     found: facts.Found,
     context: Context,
 ) -> Meaning:
-    """Receipts, automatic replies and texts count for the row they tie to;
+    """Complaints, automatic replies and texts count for the row they tie to;
     without one they are none of ours.
     """
     choice = correlate.tie(message, asked, found)
     if choice is None or choice.row is None:
         rule = facts.Rule(
             "untied",
-            "a text, an automatic reply or a receipt counts by a token or by the Message-ID of a"
-            " letter of ours; it has neither",
+            "a text or an automatic reply counts by a token or by the Message-ID of a letter of"
+            " ours; it has neither",
         )
         return _untied(
             message, Meaning(Outcome.IGNORED, "it names no invitation of ours", (), (rule,))
         )
-    row, about = choice.row, _about(message, None, choice.speaker, context)
+    row = choice.row
     match finding:
-        case classify.Receipt(displayed=True):
-            decision = reply.decide_seen(row, finding.message_ids, about)
-        case classify.Receipt():
-            decision = facts.Decision(
-                Outcome.UNCHANGED, "a receipt that does not say the letter was displayed"
-            )
+        case classify.Complaint():
+            rule = facts.Rule("complaint", "an abuse report is nobody's words (RFC 5965)")
+            decision = facts.Decision(Outcome.UNCHANGED, "reported as spam", (rule,))
         case classify.AutoReply():
             until = f" until {finding.until.isoformat()}" if finding.until else ""
             rule = facts.Rule(
@@ -332,26 +331,56 @@ def _tied(
                 (rule,),
                 claimed=finding.suggestion,
                 comment=finding.text,
-                pass_on=not automatic.is_automatic(message),
+                pass_on=finding.notice or not automatic.is_automatic(message),
             )
     return _summary(
         [facts.Answer(row, _because(choice.rules, decision), choice.speaker, row.follow_up)]
     )
 
 
-def _bounce(
-    finding: classify.Bounce, asked: facts.Keys, found: facts.Found, context: Context
+def _receipt(
+    message: parse.Message,
+    finding: classify.Receipt,
+    asked: facts.Keys,
+    found: facts.Found,
+    context: Context,
 ) -> Meaning:
-    tied = correlate.failed(finding, asked, found, context.policy)
-    if not tied:
+    choice = correlate.receipt(message, finding, asked, found)
+    if choice is None or choice.row is None:
         rule = facts.Rule(
-            "bounce_untied",
-            "neither a token nor the Message-ID of a letter of ours; the UID with the row's address"
-            " counts only where policy.require_authentication is off, an address alone never (P25)",
+            "receipt_untied",
+            "a read receipt counts from a known address of the row, or with the Message-ID of a"
+            " letter to it and as the invitee's own; never for the letter of another row (P25)",
         )
-        return Meaning(
-            Outcome.IGNORED, "a delivery report that nothing ties to a letter of ours", (), (rule,)
+        return Meaning(Outcome.IGNORED, "a read receipt by nobody who was asked", (), (rule,))
+    about = _about(message, None, choice.speaker, context)
+    decision = (
+        reply.decide_seen(choice.row, finding.message_ids, about)
+        if finding.displayed
+        else facts.Decision(
+            Outcome.UNCHANGED, "a receipt that does not say the letter was displayed"
         )
+    )
+    return _summary(
+        [
+            facts.Answer(
+                choice.row, _because(choice.rules, decision), choice.speaker, choice.follow_up
+            )
+        ]
+    )
+
+
+def _bounce(
+    message: parse.Message,
+    finding: classify.Bounce,
+    asked: facts.Keys,
+    found: facts.Found,
+    context: Context,
+) -> Meaning:
+    tied = correlate.failed(finding, asked, found, context.policy, context.secret)
+    told = finding.otherwise is not None  # in words, which may be the invitee's own
+    if not tied or (told and any(correlate.speaks(message, row) for row, _, _ in tied)):
+        return _unproven(message, finding, asked, found, context)
     answers = list[facts.Answer]()
     for row, report, rule in tied:
         words = " ".join(part for part in (report.action, report.status, report.diagnostic) if part)
@@ -360,8 +389,40 @@ def _bounce(
     return _summary(answers)
 
 
+def _unproven(
+    message: parse.Message,
+    finding: classify.Bounce,
+    asked: facts.Keys,
+    found: facts.Found,
+    context: Context,
+) -> Meaning:
+    """A report that marks nothing: words are what they would be without their sender; what came to
+    a token of ours is for a person.
+    """
+    if finding.otherwise is not None:
+        rule = facts.Rule(
+            "bounce_prose", "a report in words counts only at the bounce address of a letter (P25)"
+        )
+        meaning = interpret(message, finding.otherwise, asked, found, context)
+        return replace(meaning, rules=(rule, *meaning.rules))
+    rule = facts.Rule(
+        "bounce_untied",
+        "neither the bounce address nor the Message-ID of a letter of ours, nor a token with the"
+        " row's address in a status part; the UID with that counts only where"
+        " policy.require_authentication is off, an address alone never (P25)",
+    )
+    reason = "a delivery report that nothing ties to a letter of ours"
+    carries = any(set(asked.tokens) & {one.lower() for one in row.tokens} for row in found.rows)
+    outcome = Outcome.NOT_AN_ANSWER if carries else Outcome.IGNORED
+    return Meaning(outcome, reason, (), (rule,))
+
+
 def _about(
-    message: parse.Message, finding: classify.Answer | None, speaker: str, context: Context
+    message: parse.Message,
+    finding: classify.Answer | None,
+    speaker: str,
+    context: Context,
+    channel: Channel = Channel.MAIL,
 ) -> facts.Circumstances:
     return facts.Circumstances(
         arrived=context.arrived,
@@ -371,7 +432,7 @@ def _about(
         offsets=finding.offsets if finding is not None else {},
         remark=finding.remark if finding is not None else "",
         automatic=finding.automatic if finding is not None else False,
-        channel=Channel.MAIL if finding is not None else Channel.LINK,
+        channel=channel,
     )
 
 

@@ -23,14 +23,16 @@ class Keys:
 
     tokens: of every recipient header, ORGANIZER and returned letter, best first. addresses: From,
     Sender, Reply-To, ATTENDEEs and failed recipients, in `address.plain` form. message_ids:
-    In-Reply-To, References, and those that a report names; without brackets. dates: whether an
-    answer names one.
+    In-Reply-To, References, and those that a report names; without brackets. marks: (token, CHECK)
+    of the bounce-marked addresses among them, not yet believed; CHECK is "" in old ones. dates:
+    whether an answer names one.
     """
 
     tokens: tuple[str, ...] = ()
     uids: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
     message_ids: tuple[str, ...] = ()
+    marks: frozenset[tuple[str, str]] = frozenset()
     dates: bool = False
 
 
@@ -39,7 +41,8 @@ class Row:
     """One participant, as the store has him when the message is decided.
 
     address: the one that was invited. known: every known address of that person with the invited
-    and learned ones, any spelling. tokens: of all his invitations, any case. holding: one of them
+    and learned ones, any spelling. tokens: of all his invitations, any case. marked: letters to him
+    have an envelope sender with a CHECK, so a report about them comes to that. holding: one of them
     was not taken back. current: the follow-up as it is; sent: what this invitee was last sent, None
     when nothing ever left. sent_dtstamps: DTSTAMPs of letters to him (ours; some clients echo
     them). message_ids: of those letters to him that `Keys.message_ids` asked for;
@@ -57,6 +60,7 @@ class Row:
     role: Role = Role.INVITED
     known: frozenset[str] = frozenset()
     tokens: frozenset[str] = frozenset()
+    marked: bool = False
     removed: bool = False
     holding: bool = True
     email_invite: bool = True

@@ -5,7 +5,7 @@ vacation subjects).
 import re
 from datetime import date, timedelta
 
-from gateway.mail import parse
+from gateway.mail import parse, prose
 
 STRONG = (
     "x-autoreply",
@@ -24,14 +24,37 @@ of Exchange's rules.
 """
 
 SUBJECT = re.compile(
-    r"^\s*(?:(?:automatic|auto)[ -]?(?:reply|response)|auto(?:matisk)?\s?svar|automatiskt svar|out"
-    r" of (?:the )?office|"
-    r"fraværsmelding|fravær|ikke på kontoret|ikke til stede|abwesenheits|automatische"
-    r" antwort|autom\. antwort|"
-    r"réponse automatique|automatisch antwoord|respuesta automática|risposta automatica|autoreply|"
-    r"away (?:until|from)|on vacation|vacation (?:reply|response))",
-    re.IGNORECASE,
+    r"""^\s*(?:
+        (?:automatic|auto)[\ -]?(?:reply|response|replied)|auto(?:matisk)?\s?svar
+        |automatiskt\ svar
+        |automatisch(?:e|es)?\ (?:antwort|antwoord)|autom\.\ antwort|autosvar|auto:
+        |out\ of\ (?:the\ )?office|fraværsmelding|fravær|frånvaro|ikke\ på\ kontoret
+        |ikke\ til\ stede|inte\ på\ kontoret|abwesenheits|abwesend
+        |réponse\ automatique|message\ d'absence
+        |absence\ (?:du\ bureau|de)|afwezig|niet\ aanwezig|respuesta\ automática
+        |fuera\ de\ (?:la\ )?oficina|risposta\ automatica|fuori\ (?:sede|ufficio)
+        |resposta\ automática|automaattinen\ vastaus|poissaolo|odpowiedź\ automatyczna
+        |autoodpowiedź|automatická\ odpověď|автоматический\ ответ|автоответ|autoreply
+        |away\ (?:until|from)|on\ (?:vacation|holiday|leave)|vacation\ (?:reply|response))""",
+    re.IGNORECASE | re.VERBOSE,
 )
+AWAY = re.compile(
+    r"""\b(?:
+        out\ of\ (?:the\ |my\ )?office|on\ (?:annual\ |parental\ |sick\ |maternity\ )?leave|vacation
+        |on\ holidays?|away\ (?:until|from|till)|am\ away|back\ (?:on|in\ the\ office)
+        |limited\ access\ to\ (?:my\ )?e?-?mail|på\ ferie|ferien?\b|permisjon|fravær\w*
+        |borte\ (?:til|fra)|tilbake\ (?:på|den|mandag|igjen)|ikke\ på\ kontoret|ikke\ til\ stede
+        |semester|frånvar\w*|inte\ på\ kontoret|kontoret\ igen|urlaub|abwesen\w*
+        |nicht\ im\ (?:büro|haus)|en\ congés?|absente?\b|en\ vacances|vakantie|afwezig\w*
+        |niet\ aanwezig|lomalla|poissa\b|palaan|vacaciones|ausente|fuera\ de\ la\ oficina|assente
+        |fuori\ (?:sede|ufficio)|férias|urlop\w*|nieobecn\w*|отпуск\w*)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""Words of somebody who is not there, anywhere in the text."""
+NOTICES = frozenset({"auto-generated", "auto-notified"})
+"""Values of Auto-Submitted that say no more than that a machine wrote (RFC 3834 §5, RFC 5436
+§2.7).
+"""
 BULK = frozenset({"bulk", "junk", "auto_reply", "list"})
 ROBOT = re.compile(
     r"(?:no-?_?\.?reply|do-?_?\.?not-?_?\.?reply|calendar-?(?:notification|server|robot)?|mailer-daemon|"
@@ -72,10 +95,40 @@ LOOKED_AT = 3_000
 
 
 def evidence(message: parse.Message) -> str:
-    """What shows that this is an automatic reply, as a phrase; "" where nothing does."""
-    submitted = message.header("auto-submitted").split(";")[0].split("(")[0].strip().lower()
+    """What shows that nobody wrote this, as a phrase; "" where nothing does."""
+    submitted = _submitted(message)
     if submitted and submitted != "no":  # RFC 3834 §5
         return f"Auto-Submitted: {submitted[:40]}"
+    return _reply(message)
+
+
+def reply_evidence(message: parse.Message) -> str:
+    """What shows that this is an automatic *reply*, as a phrase; "" for whatever else a machine
+    wrote: a notice is somebody's words all the same.
+    """
+    if _submitted(message) not in NOTICES:
+        return evidence(message)
+    if told := _reply(message):
+        return told
+    away = AWAY.search(prose.above(message.text))
+    return f"the words {away[0][:40]!r}" if away is not None else ""
+
+
+def says_away(message: parse.Message) -> bool:
+    """Whether the Subject is that of a vacation reply: it beats whatever else the mail says."""
+    return SUBJECT.match(message.subject) is not None
+
+
+def is_away(message: parse.Message) -> bool:
+    """Whether somebody's own machine says that he is away: by a header and by words."""
+    return evidence(message) != "" and AWAY.search(prose.above(message.text)) is not None
+
+
+def _submitted(message: parse.Message) -> str:
+    return message.header("auto-submitted").split(";")[0].split("(")[0].strip().lower()
+
+
+def _reply(message: parse.Message) -> str:
     for name in STRONG:
         if name in message.headers and (
             name != "x-apple-action" or "VACATION" in message.header(name).upper()
@@ -83,7 +136,7 @@ def evidence(message: parse.Message) -> str:
             return f"header {name}"
     if message.header("precedence").strip().lower() == "auto_reply":
         return "Precedence: auto_reply"
-    if SUBJECT.match(message.subject):
+    if says_away(message):
         return f"subject {message.subject[:60]!r}"
     if message.null_sender and "x-auto-response-suppress" in message.headers:
         return "header x-auto-response-suppress with the null sender"

@@ -1,7 +1,9 @@
 """Delivery reports: what a mail server says of a letter of ours, in fields or in prose.
 
-Standards: RFC 3464 (message/delivery-status), RFC 3462 (multipart/report). Older systems say it in
-X-Failed-Recipients (Exim, Gmail, Mail.ru) or in words only (qmail, Notes, Yahoo, Exchange 2003).
+Standards: RFC 3464 (message/delivery-status), RFC 3462 (multipart/report), RFC 5429 (a Sieve
+script's reject, which looks like a read receipt), RFC 5965 (complaints, which are no reports of
+delivery). Older systems say it in X-Failed-Recipients (Exim, Gmail, Mail.ru) or in words only
+(`prose`).
 Security: anybody can write a report. What one may change depends on what ties it to a letter (P25),
 decided elsewhere.
 """
@@ -10,27 +12,24 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from gateway.mail import address, header, parse
+from gateway.mail import address, header, parse, prose
 
 ACTIONS = frozenset({"failed", "delayed", "delivered", "relayed", "expanded"})
+STATUS_PART = "message/delivery-status"
+RECEIPT_PART = "message/disposition-notification"
 REPORTS = 200
 DAEMON = re.compile(
-    r"(?:mailer-daemon|postmaster|mail-daemon|mdaemon|mailsystem|mail\.delivery|mail-delivery)[^@]*@",
-    re.IGNORECASE,
-)
-FAILURE = re.compile(
-    r"undeliver|not\s+(?:be\s+)?delivered|delivery\s+(?:has\s+)?fail|mail\s+failure|failure\s+notice|returned\s+mail|"
-    r"delivery\s+status\s+notification|returning\s+message|could\s+not\s+(?:be\s+)?deliver|unable\s+to\s+deliver|"
-    r"user\s+unknown|unknown\s+user|does\s+not\s+exist|permanent(?:\s+fatal)?\s+error|mailbox\s+unavailable|no\s+such\s+user|"
-    r"kunne\s+ikke\s+leveres|unzustellbar|не\s+доставлено",
-    re.IGNORECASE,
-)
-DELAY = re.compile(
-    r"delay|warning:?\s+message|still\s+being\s+(?:tried|retried)|will\s+be\s+retried",
+    r"(?:mailer-?daemon|post-?_?master|mail-?_?daemon|mdaemon|mailsystem|mail\.delivery|"
+    r"mail-delivery)[^@]*@",
     re.IGNORECASE,
 )
 STATUS = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
-WORDS = 4_000
+REJECTED = re.compile(
+    r"reject|refus|avvis|afvis|abgelehnt|abgewiesen|rejet|geweiger|hylätt|rechaz|rifiut|respint",
+    re.IGNORECASE,
+)
+NAMED = 10
+"""Addresses in words that may be whom the report is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +38,9 @@ class Report:
     §2.3.3).
 
     recipients: the same recipient by its names (final, original), `address.normal` form; empty
-    where the report names nobody. status: the enhanced code, "" where unknown. prose: read out of
-    words, so believed only for a row that the bounce address names.
+    where the report names nobody. status: the enhanced code, "" where unknown. diagnostic: why, as
+    a person reads it. prose: without a status part, so that hardly more is needed than words to
+    make one.
     """
 
     recipients: tuple[str, ...]
@@ -58,37 +58,79 @@ def is_report(message: parse.Message) -> bool:
         message.report_type == "delivery-status"
         or "x-failed-recipients" in message.headers
         or any(_is_status(part) for part in message.parts)
+        or is_rejection(message)
     )
 
 
-def is_prose(message: parse.Message) -> bool:
-    """Whether a mailer-daemon, or whoever uses the null sender, says in words that a mail did not
-    arrive.
+def is_complaint(message: parse.Message) -> bool:
+    """Whether this is an abuse report (RFC 5965): somebody pressed "this is spam"."""
+    return message.report_type == "feedback-report" or any(
+        part.content_type == "message/feedback-report" and not part.returned
+        for part in message.parts
+    )
+
+
+def is_rejection(message: parse.Message) -> bool:
+    """Whether a filter turned the letter away after delivery (Sieve reject, RFC 5429 §2.2.1): an
+    MDN that says `deleted`, as one of a letter deleted unread does, but tells of a rejection.
     """
-    daemon = message.null_sender or any(DAEMON.match(one) for one in message.from_addresses)
-    return daemon and bool(FAILURE.search(message.subject) or FAILURE.search(message.text[:WORDS]))
+    _, kind = disposition(message)
+    told = " ".join((message.header("auto-submitted"), message.subject, message.text[:500]))
+    return kind in ("deleted", "denied", "failed") and REJECTED.search(told) is not None
+
+
+def disposition(message: parse.Message) -> tuple[Mapping[str, str] | None, str]:
+    """The fields of a receipt (MDN) and its kind: displayed, deleted, … (RFC 8098 §3.2.6); None
+    where the message is none.
+    """
+    part = next(
+        (one for one in message.parts if one.content_type == RECEIPT_PART and not one.returned),
+        None,
+    )
+    if part is None:
+        return None, ""
+    fields = part.fields[0] if part.fields else {}
+    # "manual-action/MDN-sent-manually; displayed", perhaps with modifiers behind a slash.
+    return fields, fields.get("disposition", "").rpartition(";")[2].split("/")[0].strip().lower()
+
+
+def from_daemon(message: parse.Message) -> bool:
+    """Whether a mail system speaks: by the null sender, by its name, or because From names nobody
+    who could.
+    """
+    return message.null_sender or not message.from_addresses or is_named_daemon(message)
+
+
+def is_named_daemon(message: parse.Message) -> bool:
+    """Whether From is an address that only mail systems have."""
+    return any(DAEMON.match(one) for one in message.from_addresses)
 
 
 def read(message: parse.Message) -> tuple[Report, ...]:
-    """What a report says of each recipient; at least one entry. Only for messages that `is_report`
-    or `is_prose` admit.
+    """What a report says of each recipient; at least one entry. Only for what `is_report`, or for
+    what `prose.verdict` finds words in.
     """
     status = [
-        report for part in message.parts if _is_status(part) for report in _from_fields(part.fields)
+        report
+        for part in message.parts
+        if _is_status(part)
+        for report in _from_fields(part.fields, message)
     ]
     if status:
         return tuple(status[:REPORTS])
-    action = "delayed" if DELAY.search(message.subject) else "failed"
-    code = next(iter(STATUS.findall(message.text[:WORDS])), "")
+    code = next(iter(STATUS.findall(message.text[: prose.LONGEST])), "")
+    fields, _ = disposition(message)
+    if fields is not None:
+        return (Report(recipients(fields), "failed", code, prose.reason(message)),)
+    action = prose.verdict(message) or prose.FAILED
+    why = prose.reason(message) or prose.decoded(message.subject)
     failed = header.any_addresses(*message.headers.get("x-failed-recipients", ()))
     if failed:
-        return tuple(
-            Report((one,), action, code, _diagnostic(message.text)) for one in failed[:REPORTS]
-        )
+        return tuple(Report((one,), action, code, why, prose=True) for one in failed[:REPORTS])
     # Named in words only: the addresses show what was meant, but the bounce address alone decides
     # whose letter it is.
-    named = header.any_addresses(message.text[:WORDS])
-    return (Report(named[:10], action, code, _diagnostic(message.text), prose=True),)
+    named = header.any_addresses(message.text[: prose.LONGEST])[:NAMED]
+    return (Report(named, action, code, why, prose=True),)
 
 
 def message_ids(message: parse.Message) -> tuple[str, ...]:
@@ -97,7 +139,7 @@ def message_ids(message: parse.Message) -> tuple[str, ...]:
     named = [
         group[name]
         for part in message.parts
-        if _is_status(part)
+        if not part.returned and part.content_type in (STATUS_PART, RECEIPT_PART)
         for group in part.fields
         for name in ("original-message-id", "x-original-message-id")
         if name in group
@@ -105,36 +147,32 @@ def message_ids(message: parse.Message) -> tuple[str, ...]:
     return header.message_ids(*returned, *named, *message.headers.get("x-original-message-id", ()))
 
 
+def recipients(fields: Mapping[str, str]) -> tuple[str, ...]:
+    """The names of one recipient. Oracle's server writes a source route, `@relay:user@host` (RFC
+    5321 §4.1.1.3); some leave Original-Recipient in xtext (RFC 3461 §4.2).
+    """
+    named = [
+        fields[name].rpartition(";")[2].rpartition(":")[2].split("(")[0]
+        for name in ("original-recipient", "final-recipient")
+        if name in fields
+    ]
+    spelled = [*named, *(prose.XTEXT.sub(lambda it: chr(int(it[1], 16)), one) for one in named)]
+    return tuple(dict.fromkeys(known for one in spelled if (known := address.normal(one))))
+
+
 def _is_status(part: parse.Part) -> bool:
-    return part.content_type == "message/delivery-status" and not part.returned
+    return part.content_type == STATUS_PART and not part.returned
 
 
-def _from_fields(groups: tuple[Mapping[str, str], ...]) -> Iterator[Report]:
+def _from_fields(groups: tuple[Mapping[str, str], ...], message: parse.Message) -> Iterator[Report]:
     for group in groups:
-        named = [
-            _recipient(group[name])
-            for name in ("original-recipient", "final-recipient")
-            if name in group
-        ]
-        action = group.get("action", "").split("(")[0].strip().lower()
-        if not named:
+        if not {"original-recipient", "final-recipient"} & group.keys():
             continue  # RFC 3464 §2.2: the fields of the message as a whole
+        action = group.get("action", "").split("(")[0].strip().lower()
         status = next(iter(STATUS.findall(group.get("status", ""))), "")
         if action not in ACTIONS:
             action = {"5": "failed", "4": "delayed", "2": "delivered"}.get(status[:1], "failed")
-        found = tuple(dict.fromkeys(one for one in named if one))
-        yield Report(found, action, status, header.clean(group.get("diagnostic-code", ""))[:500])
-
-
-def _recipient(value: str) -> str:
-    """`rfc822; user@host`; Oracle's server writes a source route, `@relay:user@host` (RFC 5321
-    §4.1.1.3).
-    """
-    return address.normal(value.rpartition(";")[2].rpartition(":")[2].split("(")[0])
-
-
-def _diagnostic(text: str) -> str:
-    lines = (line.strip() for line in text[:WORDS].split("\n"))
-    return next(
-        (line for line in lines if STATUS.search(line) or re.match(r"(?:\S+ )?5\d\d[ -]", line)), ""
-    )[:500]
+        why = prose.decoded(group.get("diagnostic-code", ""))
+        if not why and action in (prose.FAILED, prose.DELAYED):
+            why = prose.reason(message)
+        yield Report(recipients(group), action, status, why)

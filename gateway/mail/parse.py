@@ -59,6 +59,12 @@ CALENDAR_NAMES = (".ics", ".ical", ".vcs", ".ifb", ".icalendar")
 REFERENCES = 100
 OPENED = 10
 """S/MIME parts of one mail that are opened; each may hold a mail of its own size."""
+NULL_SENDER = re.compile(r"<>|<?mailer-daemon(?:@[^\s<>]*)?>?", re.IGNORECASE)
+"""How delivering servers write the empty reverse path; sendmail and qmail put a name there."""
+LOST_BOUNDARY = re.compile(rb'\A\s*boundary="?([^"\r\n]{1,70})"?[ \t]*\r?\n')
+"""A parameter of Content-Type on a line of its own that is not indented (Verizon's gateway): the
+parser takes it for the first line of the text.
+"""
 RECEIVED_FOR = re.compile(r"\bfor\s+<([^<>\s]{3,320})>", re.IGNORECASE)
 
 
@@ -122,11 +128,11 @@ class Message:
     line breaks.
 
     recipients: of every header that can name one, and of "for" in Received. null_sender: the
-    envelope says "<>". received: the topmost Received header. headers: every value by lower-case
-    name, as written but for line breaks. authentication_results: (Received headers above it,
-    value), topmost first. returned_headers: of mails inside this one. text: the human-readable
-    body, of HTML where there is nothing else. digest: of the bytes, to tell the same mail again
-    where it has no Message-ID.
+    envelope says "<>", or MAILER-DAEMON. received: the topmost Received header. headers: every
+    value by lower-case name, as written but for line breaks. authentication_results: (Received
+    headers above it, value), topmost first. returned_headers: of mails inside this one. text: the
+    human-readable body, of HTML where there is nothing else. digest: of the bytes, to tell the same
+    mail again where it has no Message-ID.
     """
 
     message_id: str
@@ -260,7 +266,7 @@ def _message(tree: Tree, raw: bytes, limits: Limits) -> Message:
         ),
         recipients=header.any_addresses(*named),
         in_reply_to=header.message_ids(references)[:REFERENCES],
-        null_sender="<>" in envelope,
+        null_sender=any(NULL_SENDER.fullmatch(one) for one in envelope),
         received=moment(received[0].rpartition(";")[2]) if received else None,
         date=moment(headers["date"][0]) if "date" in headers else None,
         content_type=tree.get_content_type(),
@@ -320,6 +326,9 @@ def _walk(
             if isinstance(inner, Tree):
                 _walk(inner, returned, leaves, heads)
         return
+    if kind.startswith("multipart/") and (found := _mended(tree, kind)) is not None:
+        _walk(found, returned, leaves, heads)
+        return
     part = _leaf(tree, kind, returned)
     if part.is_smime and isinstance(tree, _Node):
         opened = _opened(tree, part)
@@ -332,6 +341,22 @@ def _walk(
         parser = BytesFeedParser(_Bounded(Limits()))
         parser.feed(part.payload)
         heads.append(_headers(parser.close()))
+
+
+def _mended(tree: Tree, kind: str) -> Tree | None:
+    """The parts of a multipart whose boundary stands where its text should begin; None where there
+    is none.
+    """
+    payload = tree.get_payload(decode=True)
+    found = LOST_BOUNDARY.match(payload) if isinstance(payload, bytes) else None
+    if found is None or not isinstance(payload, bytes) or not isinstance(tree, _Node):
+        return None
+    parser = BytesFeedParser(_Bounded(replace(tree.limits, depth=tree.limits.depth - tree.depth)))
+    parser.feed(b'Content-Type: %s; boundary="%s"\r\n\r\n' % (kind.encode(), found[1]))
+    parser.feed(payload[found.end() :])
+    mended = parser.close()
+    # A text that says "boundary" and has none is a text; what is mended is not mended again.
+    return mended if mended.is_multipart() else None
 
 
 def _leaf(tree: Tree, kind: str, returned: bool) -> Part:

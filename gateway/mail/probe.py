@@ -23,7 +23,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from gateway.mail import address, bounce, compose, header, parse, trust
+from gateway.mail import address, bounce, compose, header, parse, prose, trust
 
 PREFIX = "probe-"
 MARK = re.compile(r"probe-([0-9a-f]{6,14})-([a-z2-7]{16})", re.ASCII | re.IGNORECASE)
@@ -82,7 +82,7 @@ def without_marks(words: str) -> str:
 
 def read(message: parse.Message, secret: bytes, mailboxes: Iterable[str]) -> Sighting | None:
     """The probe that a message is, or reports on; None for every other message."""
-    if bounce.is_report(message) or (message.null_sender and bounce.is_prose(message)):
+    if bounce.is_report(message) or (message.null_sender and prose.verdict(message)):
         return _reported(message, secret)
     own = tuple(mailboxes)
     from_us = len(message.from_addresses) == 1 and address.is_ours(message.from_addresses[0], own)
@@ -110,9 +110,8 @@ def _reported(message: parse.Message, secret: bytes) -> Sighting | None:
     failed = next((report for report in reports if report.action == "failed"), None)
     if failed is None:
         return Sighting(named, refused="")
-    # RFC 3464 §2.3.6: the kind of words stands in front of them.
-    words = failed.diagnostic.removeprefix("smtp;").strip()
-    return Sighting(named, refused=words or failed.status or "no reason was given")
+    words = failed.diagnostic or failed.status or "no reason was given"
+    return Sighting(named, refused=words)
 
 
 def _valid(values: Iterable[str], secret: bytes) -> str | None:

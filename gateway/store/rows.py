@@ -212,6 +212,7 @@ def _rows(
                 ]
             ),
             tokens=frozenset(row.token for row in mine),
+            marked=any(address.is_checkable(row.bounce_address) for row in mine),
             removed=member is None or member.removed,
             email_invite=member is not None and member.email_invite,
             sent=told[-1] if told else None,

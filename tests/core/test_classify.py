@@ -169,11 +169,20 @@ def meaning_of(
             mail(
                 "\r\nIt could not be delivered.",
                 sender="mailer-daemon@x.example",
-                subject="Auto: out of office",
+                subject="Out of office",
                 more="Auto-Submitted: auto-replied\r\n",
             ),
             classify.AutoReply,
-        ),  # automatic evidence before prose
+        ),  # a vacation subject before prose, prose before Auto-Submitted
+        (
+            mail(
+                "\r\nIt could not be delivered.",
+                sender="mailer-daemon@x.example",
+                subject="Undeliverable",
+                more="Auto-Submitted: auto-replied\r\n",
+            ),
+            classify.Bounce,
+        ),
         (
             mail("\r\nIt could not be delivered, says my colleague.", subject="Undeliverable"),
             classify.HumanText,

@@ -1,13 +1,13 @@
 """Which row, and may he? Every line of the table in itip.md §5, and the keys that lead there."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from gateway.inbound import classify, correlate
 from gateway.itip import facts
-from gateway.mail import bounce, parse
+from gateway.mail import address, bounce, parse
 from gateway.model import Edition, Kind
 from gateway.settings import Policy
 from tests.corpus import playing
@@ -293,91 +293,139 @@ def test_keys_of_an_answer() -> None:
     message = parse.read(raw.encode())
     keys = correlate.keys(message, classify.classify(message, OURS, START.date()), OURS)
     assert keys.tokens == ("eva45672", TOKEN, "organizr")
+    assert keys.marks == {(TOKEN, "")}
     assert keys.uids == (UID,)
     assert keys.addresses == ("olah@gmail.com", "a@b.example")
     assert keys.message_ids == (LETTER, "a@b")
 
 
+SECRET = b"secret"
 FAILED = bounce.Report(("ola@ext.example",), "failed", "5.1.1")
+STRANGE = bounce.Report(("x@far.example",), "failed", "5.1.1")
+PROSE = bounce.Report(("ola@ext.example",), "failed", prose=True)
+NOBODY = bounce.Report((), "failed", prose=True)
+WORDS = classify.HumanText("words", notice=True)
+SENT, EVAS = replace(OLA, marked=True), replace(EVA, message_ids=frozenset([LETTER]))
+RETURNED = replace(SENT, message_ids=frozenset([LETTER]))
+BEFORE = OLA
+
+
+def check(token: str, secret: bytes = SECRET) -> str:
+    organizer = address.token_address(MAILBOX, token)
+    marked = address.split_subaddress(address.bounce_address(organizer, token, secret), [MAILBOX])
+    assert marked is not None
+    return marked.check
+
+
+PLAIN = facts.Keys(tokens=(TOKEN,))
+MARK = facts.Keys(tokens=(TOKEN,), marks=frozenset([(TOKEN, check(TOKEN))]))
+OLD = facts.Keys(tokens=(TOKEN,), marks=frozenset([(TOKEN, "")]))
+FORGED = facts.Keys(tokens=(TOKEN,), marks=frozenset([(TOKEN, check(TOKEN, b"guess"))]))
+OTHERS = facts.Keys(tokens=(TOKEN,), marks=frozenset([("eva45672", check("eva45672"))]))
+
+
+def told(
+    *reports: bounce.Report, ids: tuple[str, ...] = (), words: bool = False
+) -> classify.Bounce:
+    return classify.Bounce(reports, ids, otherwise=WORDS if words else None)
 
 
 @pytest.mark.parametrize(
-    ("finding", "keys", "policy", "rows", "tied"),
+    ("finding", "keys", "row", "tied"),
     [
-        (
-            classify.Bounce((FAILED,)),
-            facts.Keys(tokens=(TOKEN,)),
-            Policy(),
-            (OLA,),
-            ["bounce_token"],
-        ),
-        (
-            classify.Bounce((bounce.Report((), "failed", prose=True),)),
-            facts.Keys(tokens=(TOKEN,)),
-            Policy(),
-            (OLA,),
-            ["bounce_token"],
-        ),
-        (
-            classify.Bounce((FAILED,)),
-            facts.Keys(),
-            OPEN,
-            (OLA,),
-            [],
-        ),  # an address that is merely known (P25)
-        (classify.Bounce((FAILED,), uids=(UID,)), facts.Keys(uids=(UID,)), Policy(), (OLA,), []),
-        (
-            classify.Bounce((FAILED,), uids=(UID,)),
-            facts.Keys(uids=(UID,)),
-            OPEN,
-            (OLA, EVA),
-            ["bounce_uid"],
-        ),
-        (
-            classify.Bounce(
-                (bounce.Report(("ola@ext.example",), "failed", prose=True),), uids=(UID,)
-            ),
-            facts.Keys(uids=(UID,)),
-            OPEN,
-            (OLA,),
-            [],
-        ),
-        (
-            classify.Bounce((FAILED,), (LETTER,)),
-            facts.Keys(message_ids=(LETTER,)),
-            Policy(),
-            (
-                facts.Row(
-                    1, "m1", UID, "ola@ext.example", OLA.current, message_ids=frozenset([LETTER])
-                ),
-            ),
-            ["bounce_message_id"],
-        ),
-        (
-            classify.Bounce((FAILED,), ("guess@crm.example",)),
-            facts.Keys(message_ids=("guess@crm.example",)),
-            Policy(),
-            (OLA,),
-            [],
-        ),
+        # the bounce mark of a letter: whatever the report says
+        (told(FAILED), MARK, SENT, "bounce_mark"),
+        (told(STRANGE), MARK, SENT, "bounce_mark"),
+        (told(NOBODY), MARK, SENT, "bounce_mark"),
+        (told(NOBODY, words=True), MARK, SENT, "bounce_mark"),
+        # the plain token, a mark without a check and a forged one: Final-Recipient or our letter
+        *((told(FAILED), keys, SENT, "bounce_recipient") for keys in (PLAIN, OLD, FORGED, OTHERS)),
+        *((told(STRANGE), keys, SENT, None) for keys in (PLAIN, OLD, FORGED, OTHERS)),
+        *((told(PROSE), keys, SENT, None) for keys in (PLAIN, OLD, FORGED, OTHERS)),
+        *((told(PROSE, words=True), keys, SENT, None) for keys in (PLAIN, OLD, FORGED)),
+        (told(STRANGE, ids=(LETTER,)), PLAIN, RETURNED, "bounce_message_id"),
+        (told(PROSE, ids=(LETTER,)), PLAIN, RETURNED, None),
+        (told(STRANGE, ids=("guess@crm.example",)), PLAIN, SENT, None),
+        # letters that left before marks had a check
+        (told(PROSE), PLAIN, BEFORE, "bounce_unmarked"),
+        (told(PROSE, words=True), OLD, BEFORE, "bounce_unmarked"),
+        (told(PROSE, words=True), PLAIN, BEFORE, None),
+        (told(NOBODY, words=True), OLD, BEFORE, None),
+        (told(NOBODY), PLAIN, BEFORE, None),
+        (told(STRANGE), OLD, BEFORE, None),
     ],
 )
-def test_what_ties_a_report(
-    finding: classify.Bounce,
-    keys: facts.Keys,
-    policy: Policy,
-    rows: tuple[facts.Row, ...],
-    tied: list[str],
+def test_what_ties_a_report_to_the_row_of_a_token(
+    finding: classify.Bounce, keys: facts.Keys, row: facts.Row, tied: str | None
 ) -> None:
-    assert [
-        rule.name for _, _, rule in correlate.failed(finding, keys, facts.Found(rows), policy)
-    ] == tied
+    found = correlate.failed(finding, keys, facts.Found((row, EVA)), Policy(), SECRET)
+    assert [(one.participant, rule.name) for one, _, rule in found] == ([(1, tied)] if tied else [])
+
+
+@pytest.mark.parametrize("keys", [PLAIN, OLD, MARK])
+@pytest.mark.parametrize("report", [FAILED, STRANGE, PROSE])
+def test_a_report_about_a_letter_to_one_row_marks_no_other(
+    keys: facts.Keys, report: bounce.Report
+) -> None:
+    """Eva knows the Message-ID of her own letter, and Ola's token from a mail that was passed
+    on.
+    """
+    found = facts.Found((SENT, EVAS))
+    assert correlate.failed(told(report, ids=(LETTER,)), keys, found, Policy(), SECRET) == ()
+
+
+@pytest.mark.parametrize(
+    ("finding", "policy", "rows", "tied"),
+    [
+        (told(FAILED), OPEN, (OLA,), []),  # an address that is merely known (P25)
+        (classify.Bounce((FAILED,), uids=(UID,)), Policy(), (OLA,), []),
+        (classify.Bounce((FAILED,), uids=(UID,)), OPEN, (OLA, EVA), ["bounce_uid"]),
+        (classify.Bounce((PROSE,), uids=(UID,)), OPEN, (OLA,), []),
+        (told(FAILED, ids=(LETTER,)), Policy(), (RETURNED,), ["bounce_message_id"]),
+        (told(PROSE, ids=(LETTER,)), Policy(), (RETURNED,), []),
+        (told(FAILED, ids=("guess@crm.example",)), Policy(), (OLA,), []),
+    ],
+)
+def test_what_ties_a_report_without_a_token(
+    finding: classify.Bounce, policy: Policy, rows: tuple[facts.Row, ...], tied: list[str]
+) -> None:
+    keys = facts.Keys(uids=(UID,), message_ids=(LETTER,))
+    found = correlate.failed(finding, keys, facts.Found(rows), policy, SECRET)
+    assert [rule.name for _, _, rule in found] == tied
 
 
 def test_the_entry_of_the_own_row_is_taken() -> None:
     """Two recipients in one report: the token's row gets what is said of its own address."""
     other = bounce.Report(("x@ext.example",), "delayed")
     ((_, report, _),) = correlate.failed(
-        classify.Bounce((other, FAILED)), facts.Keys(tokens=(TOKEN,)), facts.Found((OLA,)), Policy()
+        told(other, FAILED), PLAIN, facts.Found((OLA,)), Policy(), SECRET
     )
     assert report == FAILED
+
+
+@pytest.mark.parametrize(
+    ("sender", "ids", "whose", "rows", "counts"),
+    [
+        ("ola@ext.example", (), "", (SENT, EVAS), True),
+        ("ola.hansen@home.example", (), "", (SENT, EVAS), True),
+        ("mallory@evil.example", (), "mallory@evil.example", (SENT, EVAS), False),
+        ("mallory@evil.example", (), "ola@ext.example", (SENT, EVAS), False),
+        ("eva@other.example", (), "ola@ext.example", (SENT, EVAS), False),
+        ("robot@ext.example", (LETTER,), "ola@ext.example", (RETURNED, EVA), True),
+        ("robot@ext.example", (LETTER,), "x@ext.example", (RETURNED, EVA), False),
+        ("robot@ext.example", ("guess@crm.example",), "ola@ext.example", (SENT, EVAS), False),
+        ("ola@ext.example", (LETTER,), "ola@ext.example", (SENT, EVAS), False),
+        ("eva@other.example", (LETTER,), "eva@other.example", (SENT, EVAS), False),
+    ],
+)
+def test_whose_receipt_counts(
+    sender: str, ids: tuple[str, ...], whose: str, rows: tuple[facts.Row, ...], counts: bool
+) -> None:
+    """At Ola's token: from a known address of his, or with his letter's Message-ID and his address;
+    one for Eva's letter never.
+    """
+    message = parse.read(f"From: {sender}\r\n\r\n".encode())
+    finding = classify.Receipt(True, ids, (whose,))
+    choice = correlate.receipt(message, finding, PLAIN, facts.Found(rows))
+    assert (choice is not None and choice.row == rows[0]) == counts
+    assert counts or choice is None

@@ -1053,6 +1053,116 @@ def report(
     )
 
 
+def prose(office: Office, to: str, words: str = "ola@ext.example") -> process.Result:
+    office.mails += 1
+    return office.receive(
+        f"Return-Path: <>\r\nFrom: MAILER-DAEMON@mx.example\r\nTo: {to}\r\nSubject: Undeliverable\r\n"
+        f"Message-ID: <p{office.mails}@mx.example>\r\n\r\nNot delivered to {words}: no such user\r\n"
+    )
+
+
+def envelope(office: Office, to: str = "ola@ext.example") -> str:
+    """The envelope sender of the last letter to somebody."""
+    return next(
+        one for one in reversed(office.letters) if one.letter.address == to
+    ).letter.bounce_address
+
+
+def test_words_count_at_the_keyed_bounce_address_alone(office: Office) -> None:
+    bounce = envelope(office)
+    assert bounce.startswith(f"invites+b_{TOKENS['ola']}_")
+    mailbox, _, check = bounce.partition("@")[0].rpartition("_")
+    for forged in (mailbox, f"{mailbox}_{check[::-1]}", f"{mailbox}_", f"invites+{TOKENS['ola']}"):
+        assert prose(office, f"{forged}@crm.example").outcome is Outcome.COMMENT
+    eva = envelope(office, "eva@other.example").replace(TOKENS["eva"], TOKENS["ola"])
+    assert prose(office, eva).outcome is Outcome.COMMENT
+    assert office.row("ola@ext.example").delivery is Delivery.SENT
+    assert prose(office, bounce.upper(), "somebody").outcome is Outcome.BOUNCED
+    assert office.row("ola@ext.example").delivery is Delivery.UNDELIVERABLE
+
+
+def test_the_mark_of_an_earlier_program_counts_until_a_letter_left_with_a_check(
+    office: Office,
+) -> None:
+    old = f"invites+b_{TOKENS['ola']}@crm.example"
+    with office.store.write() as connection:
+        connection.execute(sa.update(schema.invitation).values(bounce_address=old))
+    assert prose(office, old, "somebody").outcome is Outcome.COMMENT
+    assert prose(office, old).outcome is Outcome.BOUNCED
+    with office.store.write() as connection:
+        followups.reschedule(connection, "m1", {"location": "Vidda"})
+    office.post()
+    assert envelope(office) != old
+    assert prose(office, old).outcome is Outcome.COMMENT
+    assert prose(office, envelope(office)).outcome is Outcome.BOUNCED
+
+
+def test_an_adopted_invitation_gets_its_mark_with_the_first_letter_from_here(
+    store: Store,
+) -> None:
+    office = Office(store)
+    office.begin()
+    with office.store.write() as connection:
+        connection.execute(sa.update(schema.invitation).values(bounce_address=""))
+        followups.reschedule(connection, "m1", {"title": "Oppstart"})
+    office.post()
+    assert "_" in envelope(office).partition("+b_")[2]
+
+
+def receipt(office: Office, sender: str, of: str, to: str = "ola") -> process.Result:
+    """A read receipt for the last letter to `of`."""
+    office.mails += 1
+    letter = next(one for one in reversed(office.letters) if one.letter.address == of).letter
+    return office.receive(
+        f"From: {sender}\r\nTo: invites+{TOKENS[to]}@crm.example\r\nSubject: Read\r\nMessage-ID: <d{office.mails}@x.example>\r\n"
+        'Content-Type: multipart/report; report-type=disposition-notification; boundary="b"\r\n\r\n'
+        "--b\r\nContent-Type: message/disposition-notification\r\n\r\n"
+        f"Final-Recipient: rfc822; {of}\r\nOriginal-Message-ID: <{letter.message_id}>\r\n"
+        "Disposition: manual-action/MDN-sent-manually; displayed\r\n\r\n--b--\r\n"
+    )
+
+
+def test_a_receipt_is_of_the_letter_that_it_names_and_came_by_mail(office: Office) -> None:
+    assert receipt(office, "mallory@evil.example", "eva@other.example").outcome is Outcome.IGNORED
+    assert receipt(office, "eva@other.example", "eva@other.example").outcome is Outcome.IGNORED
+    assert receipt(office, "ola@ext.example", "eva@other.example").outcome is Outcome.IGNORED
+    assert office.row("ola@ext.example").status == "invitation"
+    assert receipt(office, "robot@far.example", "ola@ext.example").outcome is Outcome.SEEN
+    assert office.row("ola@ext.example").status == "seen"
+    assert office.row("eva@other.example").status == "invitation"
+    with office.store.read() as connection:
+        entries = connection.execute(
+            sa.select(schema.journal.c.channel).where(schema.journal.c.event == "seen")
+        ).scalars()
+        assert list(entries) == ["mail"]
+
+
+def test_a_report_about_anothers_letter_is_for_a_person(office: Office) -> None:
+    eva = next(one for one in office.letters if one.letter.address == "eva@other.example")
+    office.mails += 1
+    result = office.receive(
+        f"Return-Path: <>\r\nFrom: MAILER-DAEMON@mx.example\r\nTo: invites+{TOKENS['ola']}@crm.example\r\nSubject: Report\r\n"
+        'Message-ID: <f@mx.example>\r\nContent-Type: multipart/report; report-type=delivery-status; boundary="b"\r\n\r\n'
+        "--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.example\r\n\r\n"
+        "Final-Recipient: rfc822; ola@ext.example\r\nAction: failed\r\nStatus: 5.1.1\r\n\r\n"
+        f"--b\r\nContent-Type: text/rfc822-headers\r\n\r\nMessage-ID: <{eva.letter.message_id}>\r\n\r\n--b--\r\n"
+    )
+    assert result.outcome is Outcome.NOT_AN_ANSWER
+    for one in ("ola@ext.example", "eva@other.example"):
+        assert office.row(one).delivery is Delivery.SENT
+
+
+def test_a_machines_notice_reaches_the_owner(office: Office) -> None:
+    office.mails += 1
+    result = office.receive(
+        f"From: filter@ext.example\r\nTo: invites+{TOKENS['ola']}@crm.example\r\nSubject: Quarantine\r\n"
+        "Message-ID: <n@ext.example>\r\nAuto-Submitted: auto-generated\r\n\r\nYour letter waits for a key.\r\n"
+    )
+    assert result.outcome is Outcome.COMMENT
+    [words] = office.post()
+    assert (words.letter.method, words.letter.address) == (Method.NONE, "kari@crm.example")
+
+
 def cancelled(office: Office) -> list[str]:
     with office.store.write() as connection:
         followups.reschedule(connection, "m1", {"cancelled": True})

@@ -1,0 +1,583 @@
+"""Delivery reports in words: did the letter fail, is it late, or is this no report at all; and why.
+
+Mail systems that know no RFC 3464 (Exim, qmail, Exchange 5.5, Notes, GroupWise, MailEnable, the
+relays of 1&1, Yandex, Mail.ru …) say it in a sentence, often in their country's language. Whose
+sentence may count is decided elsewhere: by the sender (`bounce.from_daemon`) and by the address
+that it came to (P25).
+
+Delay beats failure: the Subject of a warning often says "could not send". What was given up beats
+delay. Words in the letter that came back, or in its title, say nothing.
+"""
+
+import html
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gateway.mail import header, parse
+
+FAILED, DELAYED = "failed", "delayed"
+LONGEST = 4_000
+"""Characters above the returned letter that are looked at."""
+REASON = 500
+LINES = 4
+"""Most lines that one reason is put together from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What reports say in one language, as regular expressions over folded text (`fold`).
+
+    failure: the letter did not arrive. delay: it did not arrive yet. final: nobody goes on trying.
+    """
+
+    failure: str
+    delay: str
+    final: str
+
+
+LANGUAGES = {
+    "en": Words(
+        failure=r"""
+            undeliver|non-?delivery|not\sdelivered|returned\sbecause|(?:may|might)\snot\sexist
+            |n't\sable\sto\sdeliver|trouble\sdelivering|did\snot\sreceive\s(?:your|this|the)\b
+            |delivery\sproblems?|failure\sreasons?|message\syou\ssent\sblocked
+            |following\saddress\S*\s(?:had\s)?(?:failed|errors?|delivery)
+            |could\snot\sfind\san?\b|(?:deliver|delever)\w*\s(?:\w+\s){0,5}?abort
+            |(?:no|in)valid\s(?:recipients?|mailbox|user)\b
+            |deliver(?:y|ing|)\s(?:\w+\s){0,4}fail
+            |fail(?:ed|ure)\s(?:to\sdeliver|delivery|notice|mail)
+            |failed\s(?:recipient|address|mail\b)|(?:mail|message)\s(?:\w+\s)?(?:fail|error)
+            |status\snotification\s\(failure\)|returned\s(?:mail|message|to\s(?:the\s)?sender)
+            |returning\s(?:your\s)?(?:message|mail|to\s(?:the\s)?sender)|delivery\serror
+            |error\sdelivering
+            |(?:could|can|was|were|has|have|is|are)\s?(?:not|n't)\s(?:\w+\s){0,2}?(?:deliver
+                |reach|sent\b|send\b|accepted|relay|recogni[sz]ed|found)
+            |(?:unable|failed|not\sable|impossible)\sto\s(?:be\s)?(?:deliver|reach|relay|send
+                |contact|route|find)
+            |cannot\s(?:be\s)?(?:deliver|reach|sent\b|send\b|relay|find|route)|did\snot\sreach
+            |there\swas\san?\serror\s(?:while\s)?(?:deliver|send)
+            |error\soccurred\s(?:while|when)\s.{0,30}(?:deliver|send)
+            |(?:was|were|been|is|are)\s(?:automatically\s)?(?:rejected|refused|bounced|blocked
+                |discarded)
+            |unknown\s(?:user|recipient|address|host|local|or\sillegal|mailbox|account)
+            |user\sunknown
+            |no\ssuch\s(?:user|mailbox|recipient|address|person|host|domain|account|local)
+            |(?:user|mailbox|account|address|recipient|domain|host)(?:\sname)?\S{0,80}\s
+                (?:\S+\s){0,4}?(?:does\snot\sexist|doesn't\sexist|not\sfound|unknown
+                |unavailable|disabled|full\b|invalid|not\sexist|not\svalid|over\squota|inactive
+                |rejected|not\slisted)
+            |not\sa\svalid\s(?:user|recipient|address|mailbox)
+            |(?:quota|size|limit)\s(?:is\s|was\s|has\sbeen\s)?exceeded
+            |exceed\w*\s(?:\w+\s){0,3}(?:quota|limit|size)|over\s(?:the\s)?quota
+            |mailbox\s(?:is\s)?full|fatal\serror|permanent|message\srejected|relaying\sdenied
+            |action:\sfailed|not\sour\scustomer
+            |requested\s(?:mail\s)?action\s(?:not\staken|aborted)
+        """,
+        delay=r"""
+            (?:is|was|been|be|are|were|being)\s(?:temporarily\s)?(?:delayed|deferred|postponed)
+            |delivery\s(?:is\s|has\sbeen\s)?(?:temporarily\s)?(?:delayed|deferred|postponed
+                |delay\b|warning)
+            |delayed\s(?:mail|delivery|message|\d)|\(delay\w*\)|message\s\S+\sdelayed
+            |warning:?\s(?:message|mail|could|unable|your|delivery)|warning-+could
+            |notification:?\s\(?(?:warning|delay)
+            |(?:not|n't)\syet\s(?:been\s|be\s)?(?:deliver|able|reach|sent)
+            |(?:not|n't)\sbeen\s(?:deliver\w*|sent)\s(?:\S+\s){0,4}yet
+            |still\s(?:being\s(?:tried|retried)|trying|queued|undelivered|waiting)
+            |\bwe(?:'ll|\swill)\s(?:\w+\s)?(?:continue|keep|go\son|try|retry)
+            |will\s(?:still\s)?(?:continue|keep|go\son)\s(?:to\s)?(?:be\s)?(?:attempt|try|tried
+                |retry|deliver)
+            |will\s(?:\w+\s)?retry
+            |temporary\s(?:problem|error|failure)s?\s(?:while\s|in\s)?deliver
+            |temporary\snon-fatal|delivery\sincomplete
+            |will\sbe\s(?:retried|tried\s(?:again|for|until)|attempted\sagain)
+            |attempts?\s(?:\w+\s){0,4}will\s(?:be\s)?continue
+            |will\scontinue\s(?:\w+\s){0,3}(?:attempts?|tr(?:y|ied)|deliver)
+            |(?:just|only)\sa\s(?:temporary\s)?warning|warning\smessage\sonly
+            |temporary\sfailure\sreport|(?:had|with)\stransient\snon-fatal
+            |could\snot\s(?:send|deliver)\s(?:mail|message|your\smessage|it)?\s?(?:for|in)\s
+                (?:the\s)?(?:past|last)
+            |(?:not|n't)\s(?:need\sto\s|have\sto\s)?re-?send|need\snot\sre-?send
+            |need\snot\ssend\sit\sagain|no\saction\sis\srequired
+            |(?:remains?|stays?|kept|is|held)\s(?:in|on)\s(?:the|our)\s(?:mail\s)?queue
+            |action:\sdelayed
+        """,
+        final=r"""
+            permanent|(?:\bhave|\bhas|\bi've|\bwe've)\sgiven\sup|\bgave\sup
+            |(?<!before\s)(?<!without\s)\bgiving\sup|not\sgoing\sto\stry
+            |not\s(?:be\s)?(?:try|tried|retr(?:y|ied)|attempt\w*)\sagain|will\snot\sbe\sretried
+            |no\s(?:further|more)\s(?:delivery\s)?attempts|in\sthe\squeue\stoo\slong
+            |queue\stime\w*\s(?:exceed|expired)
+            |(?:has|delivery\stime|message|lifetime|period)\s(?:been\s)?expired
+            |retr(?:y|ies)\s(?:timeout\s|time\s|limit\s)?exceeded|undelivered\smail\sreturned
+            |returning\s(?:message|mail)\sto\s(?:the\s)?sender|returning\syour\s(?:message|mail)
+            |(?:after|within)\s(?:\w+\s){0,4}(?:days|hours|attempts|tries)\W+(?:\w+\s){0,6}
+                (?:has\sbeen|was|is\sbeing)\sreturned
+            |being\sreturned\sto\syou|was\sfinally
+        """,
+    ),
+    "nb da sv": Words(
+        failure=r"""
+            (?:kunne|kunde|kan|ble|blev|blei|vart|har|er|vil|lyckades|mulig)\s(?:\w+\s){0,2}?
+                (?:ikke|inte|ikkje|ej)\s(?:\w+\s){0,3}?(?:lever|aflever|utlever|sende|sendt
+                |sent\b|skick|na\b|naa|nadd|framf|fram\b|frem|viderese|vidarebef|tilstill|motta
+                |modtage|ta\simot)
+            |(?:nadde|naede|nar|natt)\s(?:\w+\s)?(?:ikke|inte)
+            |(?:ikke|inte|ej)\s(?:levert|leveret|levererat|aflever|mulig\sa\slever
+                |muligt\sat\s(?:af)?lever|mojligt\satt\slever|leverbar)
+            |lever(?:ing|ans|ering)\w*\s?(?:\w+\s){0,4}?(?:mislyk|misslyck|feil|fejl|fel\b)
+            |leveringsfeil|leveringsfejl|leveransfel|uleverbar|olever|uleverert|ulevere
+            |ikke\sleveret|kunne\sikke\sleveres|afvist|avvist|avvisad|avvisat
+            |(?:mottaker|adresse|postboks|postkasse|innboks|konto|modtager|mottagare|adress
+                |brevlad|anvandar|bruker|domene)\w*.{0,40}?(?:finn(?:e)?s\s(?:ikke|inte|ej)
+                |ikke\s(?:funnet|fundet|gyldig)|hittades\sinte|ukjen|okand|ukendt|findes\sikke
+                |er\sfull|ar\sfull|er\sfuld|eksisterer\sikke|existerar\sinte|inte\shittas
+                |ugyldig|ogiltig)
+            |(?:returnert|returneret|returnerad|returnerat)\stil
+        """,
+        delay=r"""
+            forsink|forsena|fordroj
+            |(?:enna|enda|fortsatt|fortfarande|endnu|stadig|annu|enno)\s(?:\w+\s)?(?:ikke|inte
+                |ikkje|ej)\b
+            |(?:ikke|inte|ikkje|ej)\s(?:\w+\s){0,3}?(?:enna|enda|endnu|annu|enno)\b
+            |(?:\bvi|systemet|serveren|tjeneren|servern|server|levering\w*|leverans\w*)\s(?:vil
+                |kommer|skal|fortsetter|fortsatter|fortsaetter|prover|forsoker|forsoger)\s
+                (?:\w+\s){0,4}?(?:prove|forsok|forsog|lever|aflever|igjen|igen)
+            |(?:forsok|forsog|leveringsforsok|leveransforsok)\w*\s(?:vil\s|kommer\satt\s)?
+                (?:\w+\s)?fortset
+            |forsoken?\sfortsatter|prover?\sigjen\si\s\d|(?:utsatt|udskudt|utsatts|uppskjut)\w*
+            |(?:trenger|behover|skal)\s(?:\w+\s){0,2}?(?:ikke|inte)\s(?:\w+\s){0,2}?(?:send
+                |skick)
+            |bare\sen\sadvarsel|endast\sen\svarning|kun\sen\sadvarsel
+            |ligger\s(?:fortsatt\s)?i\sko\b
+        """,
+        final=r"""
+            permanent|gitt\sopp|gett\supp|gav\supp|ga\sopp|givet\sop|opgivet
+            |ingen\sflere\s(?:forsok|forsog)|inga\sfler\w*\sforsok
+            |ikke\s(?:\w+\s){0,3}?flere\s(?:forsok|forsog)|endelig|endgyldig|slutgilt|utlopt
+            |udlobet
+        """,
+    ),
+    "de": Words(
+        failure=r"""
+            unzustellbar|nicht\szustellbar
+            |(?:nicht|nie)\s(?:\w+\s){0,3}?(?:zugestellt|zustell|ausgeliefert|ubermittelt
+                |gesendet|versendet|versandt|weitergeleitet|erreicht|angenommen)
+            |zustell\w*\s(?:\w+\s){0,5}?(?:fehl|nicht\smoglich|gescheitert)|zustellfehler
+            |zustellproblem|fehler\sbei(?:m|\sder)\s(?:\w+\s)?(?:zustell|versand|senden)
+            |(?:empfanger|adresse|postfach|benutzer|konto|mailbox|teilnehmer)\w*\s.{0,40}?
+                (?:unbekannt|existiert\snicht|nicht\s(?:gefunden|vorhanden|verfugbar|bekannt
+                |existent)|voll\b|uberfullt|ungultig|gesperrt)
+            |unbekannte[rn]?\s(?:empfanger|benutzer|adresse)|abgelehnt|abgewiesen|zuruckgewiesen
+            |zuruckgesandt|zuruckgeschickt|zuruckgesendet
+        """,
+        delay=r"""
+            verzoger|verspat
+            |noch\snicht\s(?:\w+\s){0,4}?(?:zugestellt|ausgeliefert|ubermittelt|gesendet
+                |erfolgt|zustell)
+            |bisher\snicht\s(?:\w+\s){0,3}?zugestellt
+            |(?:zustellversuche?|versuche?|zustellung)\s(?:\w+\s){0,4}?(?:fortgesetzt
+                |wiederholt|weitergefuhrt)
+            |(?:wird|werden|wir)\s(?:\w+\s){0,6}?(?:erneut|weiter|weiterhin|nochmals)\s
+                (?:\w+\s){0,4}?(?:versuch|zuzustellen)
+            |(?:versucht|versuchen)\s(?:es\s)?(?:der\sserver|das\ssystem|wir)\s
+                (?:\w+\s){0,6}?(?:zuzustellen|erneut|weiter)
+            |weitere\szustellversuche|nur\seine\swarnung
+            |(?:mussen|brauchen)\s(?:\w+\s){0,6}?nicht\s(?:\w+\s){0,2}?(?:erneut|nochmal
+                |noch\seinmal)
+            |warteschlange\sverbleib
+        """,
+        final=r"""
+            dauerhaft|endgultig|permanent|aufgegeben|keine\sweiteren\s(?:zustell)?versuche
+            |nicht\sweiter\sversucht|abgebrochen|abgelaufen
+        """,
+    ),
+    "fr": Words(
+        failure=r"""
+            n'a\s(?:pas\s)?(?:pu\s|ete\s)(?:\w+\s){0,2}?(?:remis|delivre|livre|distribue|envoye
+                |transmis|achemine|joint)
+            |non[\s-](?:remis|distribu|delivr|livr)
+            |n'ont\spas\s(?:pu\s|ete\s)(?:\w+\s){0,2}?(?:remis|delivr|livr|distribu|joint)
+            |n'est\spas\sparvenu
+            |impossible\s(?:de\s|d'|a\s)(?:\w+\s){0,2}?(?:remettre|delivrer|distribuer|livrer
+                |envoyer|acheminer|joindre|remis)
+            |echec\s(?:\w+\s){0,3}?(?:remise|livraison|distribution|envoi|delivrance|message)
+            |echec\sde|(?:remise|livraison|distribution)\s(?:\w+\s){0,5}?(?:echou|impossible)
+            |(?:destinataire|adresse|boite|utilisateur|compte)\b.{0,40}?(?:inconnu|introuvable
+                |n'existe|pleine|invalide|satur|desactiv)
+            |(?:ete|est)\s(?:rejete|refuse)|erreur\s(?:\w+\s){0,2}?(?:remise|envoi|distribution)
+            |notification\sd'echec
+        """,
+        delay=r"""
+            retard|differ(?:e|ee)\b|(?:n'a|n'ont)\spas\sencore|pas\sencore\s(?:ete|pu)
+            |tentatives?\s(?:\w+\s){0,5}?(?:continu|poursui|repet|auront\slieu)
+            |(?:continuera|continuerons|continue\sa|poursuivra|poursuivrons|reessaiera
+                |reessayera|reessaierons)
+            |sera\s(?:\w+\s)?(?:retente|reessay)
+            |nous\sallons\s(?:\w+\s)?(?:reessay|tenter|continuer)
+            |inutile\sde\s(?:le\s|la\s)?(?:renvoyer|reexpedier)|simple\savertissement
+            |n'avez\spas\sbesoin\sde\s(?:le\s|la\s)?(?:renvoyer|reexpedier)
+        """,
+        final=r"""
+            permanent|definiti|abandonn|aucune\sautre\stentative|plus\s(?:aucune\s)?tentative
+            |expire\b|expiree
+        """,
+    ),
+    "nl": Words(
+        failure=r"""
+            (?:kon|kan|konden|kunnen|is|zijn|werd|wordt)\s(?:\w+\s){0,4}?niet\s
+                (?:\w+\s){0,4}?(?:bezorg|aflever|afgelever|verzonden|verstuurd|gelever|bereik
+                |doorgestuurd|geaccepteerd)
+            |niet\s(?:bezorgd|afgeleverd|bestelbaar|bezorgbaar|geleverd)|onbestelbaar
+            |(?:bezorg|aflever|lever)\w*\s(?:\w+\s){0,4}?(?:mislukt|fout|niet\sgelukt
+                |onmogelijk)
+            |(?:ontvanger|adres|postvak|postbus|mailbox|gebruiker|e-mailadres)\w*\s.{0,40}?
+                (?:onbekend|bestaat\sniet|niet\sgevonden|vol\b|ongeldig)
+            |geweigerd|afgewezen
+        """,
+        delay=r"""
+            vertraag|vertraging
+            |nog\sniet\s(?:\w+\s){0,4}?(?:bezorg|afgelever|gelever|verzonden|verstuurd)
+            |uitgesteld
+            |(?:blijven|blijft|zullen|zal|wordt|worden)\s(?:\w+\s){0,5}?(?:proberen|geprobeerd
+                |pogingen)
+            |pogingen\s(?:\w+\s){0,4}?(?:voortgezet|herhaald)
+            |hoeft\s(?:\w+\s){0,5}?niet\s(?:\w+\s){0,2}?opnieuw|slechts\seen\swaarschuwing
+            |alleen\seen\swaarschuwing
+        """,
+        final=r"""
+            permanent|definitief|opgegeven|geen\s(?:verdere|nieuwe)\spogingen
+            |niet\s(?:meer|verder)\s(?:\w+\s)?geprobeerd|verlopen|verstreken
+        """,
+    ),
+    "fi": Words(
+        failure=r"""
+            ei\s(?:\w+\s)?(?:voitu|voida|voi|pystytty|pystyta|onnistuttu|onnistunut|saatu)\s
+                (?:\w+\s){0,4}?(?:toimit|perille|lahet|valit)
+            |(?:toimitus|toimittaminen|toimittamisessa|toimitusvirhe|lahetys
+                |lahettaminen)\w*\s?(?:\w+\s){0,3}?(?:epaonnist|virhe)
+            |epaonnist|ei\s(?:ole\s)?toimitettu|toimittamat
+            |(?:vastaanottaja|osoite|osoitetta|postilaatikko|kayttaja|kayttajaa
+                |sahkopostiosoite)\w*\s(?:\S+\s){0,4}?(?:ei\sloy|ei\sole\solemassa|tuntematon
+                |taynna|virheellinen)
+            |ei\sloytynyt|toimitusvirhe|palautettu\slahettajalle|hylatty
+        """,
+        delay=r"""
+            viivast|viivas|myohas|ei\s(?:ole\s)?(?:\w+\s){0,2}?viela
+            |(?:yritetaan|yrittaa|yritamme|jatkaa|jatketaan|jatkamme|jatkuu|jatkuvat)\s
+                (?:\w+\s){0,5}?(?:uudelleen|toimit|yrit|lahet)
+            |yrityksia\sjatketaan|toimitusyrityk\w*\sjatk
+            |ei\starvitse\s(?:\w+\s){0,3}?(?:lahett|uudelleen)|vain\svaroitus
+        """,
+        final=r"""
+            pysyva|lopulli|luovuttu|ei\senaa\syrit|ei\syriteta\suudelleen|vanhentu|keskeytet
+        """,
+    ),
+    "es": Words(
+        failure=r"""
+            no\s(?:se\s)?(?:ha\s|han\s|pudo\s|puede\s|pudieron\s|pudimos\s|fue\s|es\s
+                |hemos\s)(?:\w+\s){0,3}?(?:entreg|envia|enviar|llegar|localiz)
+            |no\sentregad|no\sse\sentreg|imposible\s(?:\w+\s)?(?:entregar|enviar)
+            |error\s(?:de|en\sla|al)\s(?:entreg|envi)
+            |(?:entrega|envio)\s(?:\w+\s){0,4}?(?:fall|error|fracas|imposible)
+            |fallo\s(?:de|en|al)\b|fallida|devuelto
+            |(?:destinatario|direccion|buzon|usuario|cuenta)\b.{0,40}?(?:desconocid|no\sexiste
+                |no\s(?:se\s(?:ha\s)?)?encontr|llen[oa]|no\svalid|invalid)
+            |rechazad
+        """,
+        delay=r"""
+            retras|demorad|aplazad|(?:todavia|aun)\sno\b|no\s(?:\w+\s){0,4}?(?:todavia|aun)\b
+            |(?:seguir|continuar|volver)(?:a|an|emos)\s(?:a\s)?(?:intent|tratando)
+            |(?:se\s)?reintentara|intentos\s(?:\w+\s){0,4}?(?:continuar|seguir)
+            |no\s(?:es\snecesario|necesita|hace\sfalta)\s(?:\w+\s){0,3}?(?:reenv
+                |volver\sa\senviar)
+            |solo\s(?:es\s)?una\sadvertencia
+        """,
+        final=r"""
+            permanente|definitiv|abandonad
+            |no\sse\s(?:realizaran|haran|hara)\s(?:\w+\s)?mas\sintentos
+            |mas\sintentos\sde\sentrega\sno|caducad|expirad|ha\sdesistido
+        """,
+    ),
+    "it": Words(
+        failure=r"""
+            (?:non|impossibile)\s(?:\w+\s){0,5}?(?:consegn|recapit|inviar|inviat|spedi|inoltr
+                |raggiung)
+            |(?:recapito|consegna|invio)\s(?:\w+\s){0,5}?(?:non\sriuscit|fallit|impossibil
+                |errore)
+            |mancat[oa]\s(?:recapito|consegna)
+            |errore\s(?:di|nella|durante)\s(?:\w+\s)?(?:consegna|recapito|invio)
+            |(?:destinatario|indirizzo|casella|utente|account)\b.{0,40}?(?:sconosciut
+                |inesistente|non\sesiste|non\s(?:e\s)?(?:stat[oa]\s)?trovat|pien[ao]|non\svalid)
+            |respint|rifiutat
+        """,
+        delay=r"""
+            in\sritardo|ritardat|ritardo\s(?:nell|di|nel)|rinviat|posticipat
+            |non\s(?:\w+\s){0,3}?ancora|ancora\s(?:in\scoda|non)
+            |(?:continuer|proseguir|riprover|ritenter)\w+
+            |tentativi\s(?:\w+\s){0,4}?(?:continu|prosegu)
+            |non\se'?\snecessario\s(?:\w+\s){0,3}?(?:inviar|rispedi|reinvi)|solo\sun\savviso
+        """,
+        final=r"""
+            permanente|definitiv|rinunciat|abbandonat|nessun\s(?:altro|ulteriore)\stentativo
+            |scadut
+        """,
+    ),
+    "pt": Words(
+        failure=r"""
+            nao\s(?:foi|pode|puderam|pudemos|conseguiu|e)\s(?:\w+\s){0,4}?(?:entreg|envia)
+            |(?:falha|erro)\s(?:\w+\s){0,3}?(?:entreg|envio)
+            |entrega\s(?:\w+\s){0,3}?(?:falh|impossivel)|nao\sentregue
+            |(?:destinatario|endereco|caixa|usuario|utilizador)\b.{0,40}?(?:desconhecid
+                |nao\sexiste|nao\s(?:foi\s)?encontrad|chei[oa]|invalid)
+            |devolvid|rejeitad
+        """,
+        delay=r"""
+            atrasad|atraso|adiad|ainda\snao|continuara\w*\s(?:\w+\s){0,2}?(?:tent|entreg)
+            |tentativas\s(?:\w+\s){0,4}?continuar
+            |nao\s(?:e\snecessario|precisa)\s(?:\w+\s){0,2}?reenvi
+        """,
+        final=r"""
+            permanente|definitiv|desisti|expirou|nao\shavera\smais\stentativas
+        """,
+    ),
+    "pl": Words(
+        failure=r"""
+            nie\s(?:mozna|moze|mogla|moglo|udalo|zostal\w*|dostarczon)\s?(?:\w+\s){0,4}?
+                (?:dostarcz|dorecz|wysla)
+            |niedostarczon|niedorecz|nie\sdostarczon
+            |(?:blad|niepowodzenie)\s(?:\w+\s){0,2}?(?:dostarcz|dorecz)
+            |(?:odbiorc|adres|skrzynk|uzytkownik)\w*\s.{0,40}?(?:nieznan|nie\sistnieje|pelna
+                |przepeln|nieprawidlow)
+            |zwrocon|odrzucon
+        """,
+        delay=r"""
+            opoznion|opoznien|jeszcze\snie|nie\s(?:\w+\s){0,3}?jeszcze
+            |(?:kolejn|ponown|dalsz)\w*\s(?:\w+\s)?prob
+            |bedzie(?:my)?\s(?:\w+\s){0,3}?(?:ponaw|probow)
+        """,
+        final=r"""
+            trwaly|trwale|ostateczn|zaprzestano|zaniechano|nie\sbedzie\swiecej\sprob
+        """,
+    ),
+    "ru": Words(
+        failure=r"""
+            не\s(?:может\sбыть|было|удалось|могло\sбыть|были|был|смогли)\s(?:\w+\s){0,3}?достав
+            |недоставлен|не\sдоставлен|недоставка|ошибка\sдоставки
+            |(?:пользовател|получател|адрес|ящик)\w*\s.{0,40}?(?:не\sнаиден|не\sсуществует
+                |переполнен|неизвест)
+            |отклонен|возвращен
+        """,
+        delay=r"""
+            задерж|(?:пока|еще)\sне\b|попытки\s(?:\w+\s){0,3}?(?:продолж|повтор)
+            |будет\s(?:\w+\s){0,3}?повтор
+        """,
+        final=r"""
+            окончательн|постоянн|прекращ|больше\sне\sбуд
+        """,
+    ),
+    "ja zh ko": Words(
+        failure=r"""
+            配信(?:でき|不能|エラー|に失敗)|配達(?:でき|不能)|届けられません|届きません|送信できません|送信エラー
+            |(?:ユーザ|宛先|アドレス).{0,12}?(?:不明|見つかり|存在しません)|受信拒否|エラーメール|退信|退件|投递失败|無法投遞|无法投递|发送失败
+            |發送失敗|无法送达|未能送达|退回|传送失败|傳送失敗|반송|배달.{0,6}?(?:실패|못)|전송.{0,6}?실패
+        """,
+        delay=r"""
+            遅延|遅れて|再送(?:を|し)|延迟|延遲|稍后重试|지연
+        """,
+        final=r"""
+            永久|断念|放弃
+        """,
+    ),
+}
+"""By language, or by several that share their words."""
+
+CODES = r"""
+    \b55\d[\s-]+\#?5\.\d{1,3}\.\d{1,3}|<<<\s5\d\d|rcpt\sto:?.{0,120}?\b55\d\b
+    |\b55\d[\s-].{0,60}?(?:user|mailbox|recipient|address|account|relay|denied|reject|unknown
+        |action\snot\staken)
+    |smtp\serror\scode\s5|\(\#5\.\d\.\d\)
+"""
+"""A server's own refusal, quoted in whatever language."""
+
+IF = r"""
+    \b(?:if|until|unless|should|hvis|dersom|om\s(?:det|den|meddelandet|leveransen)|falls|sollte
+        |wenn|s'il|si\s(?:le|la|elle|votre)|indien|als\s(?:de|het)|si\s(?:el|no)|se\s(?:il|la
+        |non|a|o)|jos|jesli|jezeli|если)\b[^.!?]{0,200}
+    |\b(?:not|no|non|kein\w*|nicht|ikke|inte|pas|niet|geen|nao)[\s-](?:\w+\s){0,2}?(?:permanent
+        |definiti|dauerhaft)\w*
+"""
+"""What may come yet, or is denied: a warning tells what happens if the letter never arrives."""
+WHY = r"""
+    unknown|unrecogni[sz]ed|not\s(?:recogni|found|listed|exist|valid|allowed|accept|known)
+    |no\ssuch|does\sn[o']t?\s?(?:exist|have)|no\smailbox|full\b|quota|exceed|disabled|inactive
+    |discontinued|invalid|reject|refus|denied|blocked|spam|policy|loop|time(?:d\s|-)?out|expired
+    |unavailable|did\snot\srespond|host|network|connect|too\s(?:large|big|many)|ukjen|okand
+    |ukendt|finnes\sikke|finns\sinte|findes\sikke|unbekannt|existiert|voll\b|inconnu|n'existe
+    |pleine|onbekend|bestaat|tuntematon|ei\sloy|desconocid|no\sexiste|sconosciut|inesistente
+    |desconhecid|nieznan|nie\sistnieje
+"""
+"""Words that stand in a reason, not in the sentence that a letter failed."""
+
+TITLE = re.compile(
+    r"^[ \t>*]*(?:subject|emne|ämne|betreff|objet|onderwerp|aihe|asunto|oggetto)\s*:\s*(.+)$",
+    re.IGNORECASE | re.MULTILINE,
+)
+PREFIX = re.compile(
+    r"^\s*(undeliverable|undelivered|non-?delivery|delivery failure|unzustellbar|nicht zustellbar|"
+    r"ikke leverbar|kan ikke leveres|uleverbar|kunne ikke leveres|olevererat|kan inte levereras|"
+    r"non remis|onbestelbaar|ei voi toimittaa|no se puede entregar|no entregado|"
+    r"recapito non riuscito|impossibile recapitare|não entregue|niedostarczone)\s*:.*$",
+    re.IGNORECASE,
+)
+"""Exchange puts the letter's own title behind one of these; nothing of it counts."""
+RETURNED = re.compile(
+    r"""^[\ \t]*(?:
+        [-=*\#_|+~]{2,}[^\n]{0,40}?\b(?:
+            original\ (?:message|mail)\b(?!\ was)|returned\ (?:message|mail)
+            |copy\ of\ (?:the|your)
+            |(?:message|mail)\ (?:headers?|body|text|follows)|headers?\ of|unsent\ message
+            |forwarded\ message|ursprüngl\w+|originalnachricht|opprinnelig\w*
+            |originalmeld\w+|message\ d'origine|oorspronkelijk\w*
+            |mensaje\ original|messaggio\ originale)
+        |(?:original\ message(?:\ headers?|\ follows)?|message\ headers?\ follow
+            |below\ this\ line\ is
+            |(?:the\ )?(?:headers?|first\ \d+\ lines|text|body)\ of\ (?:the|your)\ (?:original\ )?
+                (?:message|mail)[^\n]{0,40}
+            |(?:opprinnelige|ursprüngliche|oprindelige)\ [^\n]{0,40})\s*:?[\ \t]*$
+        |(?:return-path|received|dkim-signature|x-mailer|mime-version):[\ \t])""",
+    re.IGNORECASE | re.MULTILINE | re.VERBOSE,
+)
+"""Where the letter that came back begins."""
+QUOTED = re.compile(r"^[ \t]*>(?![>]{1,2} )[^\n]*$", re.MULTILINE)
+HEADER = re.compile(
+    r"^(?:to|cc|from|subject|date|sent|rcpt to|til|fra|an|von|à|de|aan|van)\s*:", re.IGNORECASE
+)
+CODE = re.compile(r"\b[45]\.\d{1,3}\.\d{1,3}\b|(?:^|\W)[45]\d\d[ -]", re.ASCII)
+ADDRESS = re.compile(r"[<\"(\[']*[^\s<>\"()\[\]:;,]{1,100}@[^\s<>\"()\[\]:;,]{1,255}[>\"')\]]*")
+DATE = re.compile(r"^on \w{3}, [\d\w :,+-]{10,40}?[+-]\d{4}")
+MARKUP = re.compile(r"</?[a-z][a-z0-9]{0,9}(?:\s[^<>]{0,200})?/?>", re.IGNORECASE)
+XTEXT = re.compile(r"\+([0-9A-F]{2})")
+QUOTED_PRINTABLE = re.compile(r"=(20|3D|0A|0D|[89A-F][0-9A-F])")
+KIND = re.compile(
+    r"^\s*(?:diagnostic-code:\s*)?(?:smtp|x-[\w-]{1,30}|unix|x400)\s*;\s*", re.IGNORECASE
+)
+
+
+def fold(text: str) -> str:
+    """Text to look for words in: lower case, no accents, single spaces, one kind of apostrophe."""
+    plain = unicodedata.normalize("NFKD", text.replace("’", "'").replace("`", "'"))
+    return " ".join("".join(c for c in plain if not unicodedata.combining(c)).casefold().split())
+
+
+def _joined(*patterns: str) -> re.Pattern[str]:
+    """One expression of many. Folding a pattern's words leaves its syntax: escapes are in lower
+    case.
+    """
+    pieces = ("".join(pattern.split()) for pattern in patterns)
+    plain = unicodedata.normalize("NFKD", "|".join(pieces))
+    letters = "".join(c for c in plain if not unicodedata.combining(c))
+    return re.compile(letters.replace("ø", "o").replace("æ", "ae").replace("ł", "l"))
+
+
+FAILURE = _joined(*(words.failure for words in LANGUAGES.values()), CODES)
+DELAY = _joined(*(words.delay for words in LANGUAGES.values()))
+FINAL = _joined(*(words.final for words in LANGUAGES.values()))
+REFUSAL = _joined(CODES)
+CONDITION = _joined(IF)
+GROUNDS = _joined(WHY)
+
+
+def above(text: str) -> str:
+    """What the reporter says himself, above the letter that came back."""
+    head = text[: 2 * LONGEST]
+    found = RETURNED.search(head)
+    above = head[: found.start()] if found is not None else head
+    own = QUOTED.sub("", above if above.strip() else head)
+    return TITLE.sub("", own)[:LONGEST]
+
+
+def verdict(message: parse.Message) -> str:
+    """`FAILED`, `DELAYED`, or "" where the words say neither."""
+    text = "\n".join((_subject(message), above(message.text)))
+    text = _letters(fold(text))
+    if DELAY.search(text):
+        return FAILED if FINAL.search(CONDITION.sub("", text)) else DELAYED
+    return FAILED if FAILURE.search(text) else ""
+
+
+def quotes_a_server(message: parse.Message) -> bool:
+    """Whether the words repeat a server's own refusal: a person who is away does not."""
+    return REFUSAL.search(_letters(fold(above(message.text)))) is not None
+
+
+def reason(message: parse.Message) -> str:
+    """Why, in the report's own words, on single spaces: the server's line, else what stands beside
+    or under the address, else the sentence that says so, else the Subject.
+    """
+    lines = [line.strip(" \t|*") for line in above(message.text).split("\n")]
+    coded = next((at for at, line in enumerate(lines) if CODE.search(line)), None)
+    if coded is not None:
+        return decoded(_paragraph(lines, coded))
+    beside = list(_beside_addresses(lines))
+    sentences = [_paragraph(lines, at) for at, line in enumerate(lines) if _tells(line)]
+    said = [*beside, *sentences]
+    why = next((one for one in said if GROUNDS.search(_letters(fold(one)))), "")
+    return decoded(why or next(iter(said), ""))
+
+
+def _beside_addresses(lines: list[str]) -> Iterator[str]:
+    for at, line in enumerate(lines):
+        address = ADDRESS.search(line)
+        if address is None or HEADER.match(line):
+            continue
+        beside = DATE.sub("", line[address.end() :].strip(" .,:;-")).strip(" .,:;-")
+        said = " ".join(part for part in (beside, _paragraph(lines, at + 1)) if part)
+        if sum(letter.isalpha() for letter in said) > 3:
+            yield said
+
+
+def decoded(text: str) -> str:
+    """A reason as a person reads it: without type, encoded words, HTML, xtext (RFC 3461 §4) and
+    quoted-printable, on single spaces.
+    """
+    said = header.words(KIND.sub("", text))
+    said = html.unescape(MARKUP.sub(" ", said)).replace("\xa0", " ")
+    for form in (XTEXT, QUOTED_PRINTABLE):
+        # No prose has several of these and no space; a single one may be what it looks like.
+        if len(form.findall(said)) > 2 and (form is QUOTED_PRINTABLE or " " not in said.strip()):
+            octets = form.sub(lambda found: chr(int(found[1], 16)), said)
+            said = header.decode(octets.encode("latin-1", "replace"), "")
+    return " ".join(header.clean(said).split())[:REASON]
+
+
+def _subject(message: parse.Message) -> str:
+    """The Subject without the title of the letter that it is about."""
+    said = PREFIX.sub(r"\1", message.subject)
+    titles = [one for head in message.returned_headers for one in head.get("subject", ())]
+    for title in (*titles, *TITLE.findall(message.text[: 2 * LONGEST])):
+        title = header.words(title).strip()
+        said = said.replace(title, "") if len(title) > 3 else said
+    return said
+
+
+def _letters(folded: str) -> str:
+    return folded.replace("ø", "o").replace("æ", "ae").replace("ł", "l")
+
+
+def _tells(line: str) -> bool:
+    folded = _letters(fold(line))
+    return bool(FAILURE.search(folded) or DELAY.search(folded))
+
+
+def _paragraph(lines: list[str], start: int) -> str:
+    """The lines from `start` to the next empty one or the next entry."""
+    made = list[str]()
+    for line in lines[start : start + LINES]:
+        if not line or (made and (ADDRESS.match(line) or HEADER.match(line))):
+            break
+        if HEADER.match(line):
+            continue
+        made.append(line)
+    return " ".join(made)
