@@ -181,6 +181,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
         "IMAP__PASSWORD": PASSWORD,
         "IMAP__SECURITY": "none",
         "IMAP__TIMEOUT_SECONDS": "20",
+        "INBOUND__PROBE": "false",
         "WEB__LISTEN": f"127.0.0.1:{port}",
         "LOG__FORMAT": "json",
     }
@@ -249,6 +250,26 @@ async def test_a_folder_that_is_missing(site: Site, peer: imap_peer.Peer) -> Non
     await site.seen("mailbox", "the folder 'INBOX' cannot be opened: Mailbox does not exist")
     peer.folders["INBOX"] = []
     await site.gone("mailbox")
+
+
+async def test_sub_addresses_that_are_refused(site: Site, peer: imap_peer.Peer) -> None:
+    relay = smtp_peer.Peer({"rcpt": Say(b"550 5.1.1 no sub-addresses here\r\n")}, {})
+    async with relay.serving():
+        mailbox = {"IMAP__HOST": "127.0.0.1", "IMAP__PORT": str(peer.port)}
+        await site.start(**mailbox, SMTP__PORT=str(relay.port), INBOUND__PROBE="true")
+        said = "127.0.0.1 refuses mail to invites+…@crm.example: 550 5.1.1 no sub-addresses here"
+        await site.seen("probe", said, "recipient_delimiter = +", 'organizer_address = "plain"')
+        # From now on the server takes them; what it takes is delivered here.
+        async with asyncio.timeout(SECONDS):
+            asked = asyncio.create_task(site.run("doctor", "--roundtrip"))
+            while not relay.letters and not asked.done():
+                await asyncio.to_thread(site.gateway.lives, 0.1)
+            [letter] = relay.letters
+            peer.add(letter.content)
+            done = await asked
+        assert done.returncode == 0, done.stdout + done.stderr
+        await site.gone("probe")
+        await peer.until(lambda: not peer.messages)
 
 
 async def test_an_account_that_may_not_sign_in_rests(site: Site) -> None:
