@@ -95,6 +95,13 @@ def carry_out(
                 connection, row.participant, decision.instance, one.standing, code
             )
         _deliveries(connection, row.participant, decision, now)
+        effect = decision.effect
+        if (
+            effect is not None
+            and effect.reply is not None
+            and invitations.waiting_shows_other(connection, row.participant, effect.reply)
+        ):  # what is to leave anyway must not ask him again
+            followups.mark(connection, [row.follow_up], now)
         if decision.ask_again:
             _repeat(connection, row, decision, message, now)
     journal.write(

@@ -138,7 +138,10 @@ def _queue(
         bounce_address=mail.address,
     )
     message_id = planning.message_id(
-        f"{to.token}|forward|{message}", meta.site_secret(connection), to
+        meta.site_secret(connection),
+        # The number of a message may mean another after a restore.
+        (to.token, "forward", str(message), f"{owed.dtstamp:%Y%m%dT%H%M%S}"),
+        to,
     )
     return outbox.put(
         connection,

@@ -2,10 +2,7 @@
 follows, in one transaction.
 """
 
-import base64
-import hashlib
-import hmac
-import secrets
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -18,10 +15,11 @@ from gateway import settings as configuration
 from gateway.actions import succession
 from gateway.errors import ConfigurationError, InputError
 from gateway.followups import recurrence
-from gateway.itip import editions, ics, owing, plan, texts, zones
+from gateway.itip import editions, ics, identity, owing, plan, texts, zones
 from gateway.mail import address
 from gateway.model import Channel, Edition, Guest, LetterState, Standing
 from gateway.store import (
+    codec,
     delegations,
     engine,
     followups,
@@ -38,7 +36,6 @@ from gateway.store.invitations import Invitation
 
 log = structlog.get_logger(__name__)
 
-LONGEST_UID = 74
 EVER = datetime(9999, 1, 1, tzinfo=UTC)
 CLOCK_TOLERANCE = timedelta(minutes=1)
 BACKWARDS = "the end is before the start; the usual length counts"
@@ -49,13 +46,15 @@ BATCH = 50
 @dataclass(frozen=True, slots=True)
 class Context:
     """What planning needs to know of the site. `account`: where new invitations to the follow-up in
-    hand go out from, "" where it has none.
+    hand go out from, "" where it has none. `floor`: the SEQUENCE below which nothing leaves
+    (`meta.sequence_floor`).
     """
 
     accounts: Mapping[str, configuration.Account]
     site: Site
     secret: bytes
     now: datetime
+    floor: int = 0
     account: str = ""
 
     @property
@@ -96,6 +95,7 @@ def context(connection: Connection, settings: configuration.Settings, now: datet
         Site(settings.mail.timezone, settings.mail.language),
         meta.site_secret(connection),
         now,
+        meta.sequence_floor(connection),
     )
 
 
@@ -213,7 +213,15 @@ def plan_one(
         replace(one, other=one.participant in other)
         for one in _invitees(connection, key, members, context)
     ]
-    made = plan.plan(wanted, known, invitees, copies, context.now, account=bool(context.account))
+    made = plan.plan(
+        wanted,
+        known,
+        invitees,
+        copies,
+        context.now,
+        account=bool(context.account),
+        floor=context.floor,
+    )
     if not readable:
         made = _taken_back(made, members, copies)
     for edition in {id(owed.edition): owed.edition for owed in made.owed}.values():
@@ -413,11 +421,9 @@ def _wanted(
     connection: Connection, key: str, context: Context, members: Sequence[Member]
 ) -> Edition | None:
     wanted = followups.wanted(connection, key, context.site, members)
-    return (
-        replace(wanted, uid=wanted.uid or _uid(context.mail.address))
-        if wanted is not None
-        else None
-    )
+    if wanted is None or wanted.uid:
+        return wanted
+    return replace(wanted, uid=_uid(connection, key, context))
 
 
 def _without_lost(
@@ -530,6 +536,7 @@ def _invitee(member: Member, context: Context) -> owing.Invitee:
         token=member.given_token,
         set_status=member.set_status,
         assigner=member.assigner,
+        who=member.who,
     )
 
 
@@ -692,14 +699,15 @@ def queue(
     to = replace(
         to, bounce_address=address.bounce_address(to.organizer_address, to.token, context.secret)
     )
-    identity = f"{to.token}|{owed.method}|{owed.sequence}|{owed.dtstamp:%Y%m%dT%H%M%S}|{edition}"
+    # The number of an edition may mean another after a restore; DTSTAMP is of this letter alone.
+    named = (to.token, owed.method, str(owed.sequence), f"{owed.dtstamp:%Y%m%dT%H%M%S}")
     number = outbox.put(
         connection,
         owed,
         to,
         edition,
         before,
-        message_id=message_id(identity, context.secret, to),
+        message_id=message_id(context.secret, (*named, str(edition)), to),
         timezone=to.timezone or owed.edition.timezone,
         at=context.now,
     )
@@ -725,7 +733,7 @@ def _invitation(
     token = (
         invitee.token
         if invitee.token and not invitations.token_taken(connection, invitee.token)
-        else invitations.token()
+        else _token(connection, uid, invitee, context)
     )
     mailbox = context.mail.address
     organizer = (
@@ -750,15 +758,27 @@ def _invitation(
     return replace(made, id=invitations.create(connection, made, context.now))
 
 
-def message_id(identity: str, secret: bytes, of: Invitation) -> str:
-    """A keyed hash of the letter's identity: a repeat has the same, a new letter never, and nobody
-    can guess it (itip.md §1).
+def _uid(connection: Connection, key: str, context: Context) -> str:
+    """The UID of a follow-up that has none yet: the first of its key that is not used up. What was
+    deleted and made anew is another entry (RFC 5545 §3.8.4.7).
     """
-    digest = hmac.new(secret, identity.encode(), hashlib.sha256).digest()[:20]
-    return f"{base64.b32encode(digest).decode().lower()}@{of.organizer_address.rpartition('@')[2]}"
+    domain = address.domain(context.mail.address)
+    made = (identity.uid(context.secret, key, number, domain) for number in itertools.count())
+    return next(uid for uid in made if not invitations.uid_taken(connection, uid))
 
 
-def _uid(mailbox: str) -> str:
-    """Made once and never reused (RFC 5545 §3.8.4.7); short enough for clients that fold badly."""
-    made = f"{secrets.token_hex(12)}@{mailbox.rpartition('@')[2] or 'invite-gateway'}"
-    return made if len(made.encode()) <= LONGEST_UID else made.partition("@")[0]
+def _token(connection: Connection, uid: str, invitee: owing.Invitee, context: Context) -> str:
+    """The invitee's token; the next one where another row has used it up: deleted since, or his
+    address in another spelling.
+    """
+    date = codec.moment(invitee.date)
+    made = (
+        identity.token(context.secret, uid, invitee.who, invitee.address, date, number)
+        for number in itertools.count()
+    )
+    return next(token for token in made if not invitations.token_taken(connection, token))
+
+
+def message_id(secret: bytes, letter: tuple[str, ...], of: Invitation) -> str:
+    """`identity.message_id` in the domain of the invitation's mailbox."""
+    return identity.message_id(secret, letter, address.domain(of.organizer_address))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from datetime import UTC, datetime
 
 import typer
 
@@ -22,6 +23,22 @@ def upgrade(ctx: typer.Context) -> None:
         output.objects([{"applied": applied}], as_json=True)
     else:
         output.line(f"migrated: {', '.join(applied)}" if applied else "nothing to migrate")
+
+
+@app.command()
+def restored(ctx: typer.Context) -> None:
+    """After a copy was put back: from now on letters have a SEQUENCE above all that may have left
+    since the copy was made, which calendars would take for the newer ones. Nothing is sent for it.
+    """
+    from gateway.itip import numbering
+    from gateway.store import meta
+
+    with closing(context.store(context.settings(ctx))) as store, store.write() as connection:
+        floor = meta.raise_sequence_floor(connection, numbering.floor(datetime.now(UTC)))
+    if context.invocation(ctx).json:
+        output.objects([{"sequence": floor}], as_json=True)
+    else:
+        output.line(f"letters have SEQUENCE {floor} or above from now on")
 
 
 @app.command()

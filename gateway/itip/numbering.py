@@ -5,10 +5,19 @@ Pure. Source: itip.md §1-§2, RFC 5546 §2.1.4 (SEQUENCE), §2.1.5 (DTSTAMP), �
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from gateway.itip import editions, owing
 from gateway.model import Edition, Method
+
+EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+def floor(now: datetime) -> int:
+    """Above every SEQUENCE that a gateway can have reached by now, one raise at a time: minutes
+    since 2020. It lasts for 2000 years in the 31 bits of clients.
+    """
+    return (now - EPOCH) // timedelta(minutes=1)
 
 
 def number(

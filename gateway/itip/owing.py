@@ -37,7 +37,8 @@ class Invitee:
     his row. `other`: the row stood for somebody else until now, or for another follow-up, and so do
     its standings. `set_status`: a status written by hand (1, 5 or 9), to be taken as a toggle.
     `delegated_from`, `delegated_to`: who passed the invitation on to him, and to whom he did.
-    `assigner`: who assigned the follow-up to him, by name.
+    `assigner`: who assigned the follow-up to him, by name. `who`: who he is, by a name that
+    outlives the row.
     """
 
     participant: int
@@ -56,6 +57,7 @@ class Invitee:
     delegated_to: Guest | None = None
     assigner: str = ""
     other: bool = False
+    who: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,15 +62,17 @@ def plan(
     now: datetime,
     *,
     account: bool,
+    floor: int = 0,
 ) -> Plan:
     """What is owed for one follow-up.
 
     `wanted`: the follow-up as it stands now, its `sequence` that of the import for a new one,
     otherwise ignored; None when it is gone. `known`: the edition that the planner saw last.
     `copies`: every invitation ever made for it, of removed rows too. `account`: whether there is a
-    mail account to send from.
+    mail account to send from. `floor`: nothing leaves with a lower SEQUENCE, because the store was
+    restored and invitees may hold letters that it does not know.
     """
-    edition = editions.following(wanted, known)
+    edition = _lifted(editions.following(wanted, known), floor)
     changes, invitees = _standings(edition, known, invitees, _elsewhere(invitees, copies))
     if edition is not None:
         edition = owing.listed(
@@ -117,7 +119,7 @@ def plan(
                 one.method is Method.REQUEST and held != invitee.date
             ):  # of the same follow-up, but he is invited to something else now
                 letters = [
-                    *_cancel(views, one, now, _reply(invitee)),
+                    *_cancel(views, one, now, _reply(invitee), floor),
                     _request(_for_him(own, None, invitee), invitee, one, dates, now),
                 ]
             else:
@@ -128,7 +130,7 @@ def plan(
             letters = []
             let_go.append(replace(one, method=Method.CANCEL))
         else:
-            letters = _cancel(views, one, now, _reply(invitee))
+            letters = _cancel(views, one, now, _reply(invitee), floor)
         if past := [
             letter
             for letter in letters
@@ -172,6 +174,23 @@ def plan(
         tuple(superseded),
         notes,
         tuple(let_go),
+    )
+
+
+def _lifted(edition: Edition | None, floor: int) -> Edition | None:
+    """With a counter of `floor` at least, its components in the order they have. What was
+    significant keeps its SEQUENCE: after a restore the first move is most often one that was sent
+    before, and the answers to it count.
+    """
+    if edition is None or editions.counter(edition) >= floor:
+        return edition
+    return replace(
+        edition,
+        sequence=edition.sequence + floor,
+        date_sequences=tuple(
+            (original, own + floor, significant)
+            for original, own, significant in edition.date_sequences
+        ),
     )
 
 
@@ -517,7 +536,7 @@ def _remarks(invitee: owing.Invitee, copy: owing.Copy | None, dates: _Dates) -> 
 
 
 def _cancel(
-    views: editions.Views, copy: owing.Copy, now: datetime, reply: Reply
+    views: editions.Views, copy: owing.Copy, now: datetime, reply: Reply, floor: int
 ) -> list[owing.Owed]:
     """Take back what was sent; nothing where nothing was, or where it never arrived (itip.md
     §3).
@@ -541,7 +560,7 @@ def _cancel(
         taken = replace(copy.edition, cancelled=True, cancel_reason=why if taken is None else "")
     elif _nowhere(views.edition, copy.edition.recurrence_id):
         taken = replace(taken, cancel_reason=why)
-    sequence = max(editions.counter(taken), copy.top_sequence + 1)
+    sequence = max(editions.counter(taken), copy.top_sequence + 1, floor)
     return [
         owing.Owed(
             Method.CANCEL,
@@ -619,6 +638,7 @@ def _says(queued: owing.Queued, letter: owing.Owed) -> bool:
         queued.method is letter.method
         and queued.instance == letter.instance
         and not editions.differs(queued.edition, letter.edition)
+        and (queued.reply is letter.reply or queued.tries > 0)
         and (
             letter.reply is not Reply.NEEDS_ACTION
             or queued.edition.answer_by == letter.edition.answer_by

@@ -30,6 +30,7 @@ from gateway.model import (
 )
 from gateway.store import codec, columns, upsert
 from gateway.store.schema import (
+    INVITEE,
     associate,
     change_mark,
     edition,
@@ -72,8 +73,9 @@ class Member:
     """A participant row with the name and the addresses of whoever it stands for, the preferred
     address first.
 
-    `date`: the one date of the follow-up that it is for; None: all of it. `assigner`: the name of
-    who assigned it to him.
+    `who`: kind and key of whoever it stands for, or his bare address in lower case; it outlives the
+    row. `date`: the one date of the follow-up that it is for; None: all of it. `assigner`: the name
+    of who assigned it to him.
     """
 
     id: int
@@ -94,6 +96,7 @@ class Member:
     standings: Mapping[Moment | None, Standing]
     date: Moment | None = None
     assigner: str = ""
+    who: str = ""
 
     @property
     def address(self) -> str:
@@ -598,7 +601,14 @@ def _member(
         conflict=row.conflict,
         standings={plan.SERIES: Standing(), **standings},
         date=_name(row),
+        who=_who(row),
     )
+
+
+def _who(row: Any) -> str:
+    kind = next(kind for kind in INVITEE if getattr(row, kind) is not None)
+    name = getattr(row, kind)
+    return f"{kind}:{name.lower() if kind == 'email' else name}"
 
 
 def _standings(

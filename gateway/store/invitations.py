@@ -2,8 +2,6 @@
 last sent.
 """
 
-import base64
-import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -57,11 +55,6 @@ class Invitation:
     delivery: Delivery = Delivery.NONE
     delivery_text: str = ""
     top_dtstamp: datetime | None = None
-
-
-def token() -> str:
-    """130 random bits as lower-case base32, valid when a relay upper-cases it (itip.md §1)."""
-    return base64.b32encode(secrets.token_bytes(17)).decode().lower()[:26]
 
 
 def keep_edition(
@@ -396,6 +389,15 @@ def standing(connection: Connection, account: str) -> Iterator[tuple[str, Editio
         yield row.follow_up, codec.parse_edition(row.facts)
 
 
+def uid_taken(connection: Connection, uid: str) -> bool:
+    """Whether anybody was ever invited under this UID, or a follow-up has it: one that is called by
+    another key now, too.
+    """
+    used = sa.select(invitation.c.id).where(invitation.c.uid == uid).exists()
+    present = sa.select(follow_up.c.key).where(follow_up.c.uid == uid).exists()
+    return bool(connection.execute(sa.select(sa.or_(used, present))).scalar_one())
+
+
 def token_taken(connection: Connection, value: str) -> bool:
     return (
         connection.execute(sa.select(invitation.c.id).where(invitation.c.token == value)).first()
@@ -492,6 +494,21 @@ def _holding(participant_number: int) -> tuple[sa.ColumnElement[bool], ...]:
         invitation.c.sent_method == Method.REQUEST,
         ~under_way,
     )
+
+
+def waiting_shows_other(connection: Connection, participant_number: int, reply: Reply) -> bool:
+    """Whether a REQUEST waits for this row, never tried, that shows another answer than this as
+    his.
+    """
+    query = sa.select(outbox.c.id).where(
+        outbox.c.participant == participant_number,
+        outbox.c.method == Method.REQUEST,
+        # Written out, not bound: else no database sees that a partial index holds the rows.
+        outbox.c.state == sa.literal_column(f"'{LetterState.WAITING.value}'"),
+        outbox.c.tries == 0,
+        outbox.c.reply != reply,
+    )
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def holding(connection: Connection, participant_number: int) -> Invitation | None:

@@ -10,8 +10,8 @@ from gateway.store.schema import meta
 
 
 def site_secret(connection: Connection) -> bytes:
-    """The key of Message-IDs and answer links, made once per store. Needs a writing connection the
-    first time.
+    """The key of UIDs, tokens, Message-IDs and answer links, made with the store: a copy that was
+    taken before the first letter has it, too. Needs a writing connection the first time.
     """
     query = sa.select(meta.c.value).where(meta.c.key == "site_secret")
     found = connection.execute(query).scalar_one_or_none()
@@ -23,3 +23,16 @@ def site_secret(connection: Connection) -> bytes:
         )
         found = connection.execute(query).scalar_one()
     return bytes.fromhex(found)
+
+
+def sequence_floor(connection: Connection) -> int:
+    """The SEQUENCE below which nothing leaves any more, 0 where the store was never restored."""
+    query = sa.select(meta.c.value).where(meta.c.key == "sequence_floor")
+    return int(connection.execute(query).scalar_one_or_none() or 0)
+
+
+def raise_sequence_floor(connection: Connection, to: int) -> int:
+    """Never lower than it is. Returns what it is now."""
+    floor = max(to, sequence_floor(connection))
+    upsert.one(connection, meta, {"key": "sequence_floor"}, {"value": str(floor)})
+    return floor

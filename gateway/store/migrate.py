@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection
 
 from gateway.errors import SchemaMismatch, StoreError
-from gateway.store import schema, triggers
+from gateway.store import meta, schema, triggers
 from gateway.store.engine import Store
 
 # pg_advisory_xact_lock: two gateways that start together migrate one after the other
@@ -35,6 +35,7 @@ def upgrade(store: Store) -> list[str]:
         if before == _head():
             if triggers.missing(connection):
                 triggers.rebuild(connection)
+            meta.site_secret(connection)
             return []
         _refuse_newer(before)
         if before is None:
@@ -43,6 +44,7 @@ def upgrade(store: Store) -> list[str]:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         triggers.rebuild(connection)
+        meta.site_secret(connection)
         return [
             script.revision
             for script in reversed(list(_scripts().iterate_revisions("head", before or "base")))

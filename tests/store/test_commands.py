@@ -281,3 +281,20 @@ def test_a_rename_is_no_news_to_anybody(
     assert administrator.json("letters") == []
     assert administrator.json("status") == before
     assert administrator.run("db", "check").returncode == 0
+
+
+def test_after_db_restored_letters_have_a_sequence_that_nothing_had_before(
+    administrator: Administrator,
+) -> None:
+    file = administrator.file(DOCUMENT)
+    administrator.run("load", file)
+    [first] = administrator.json("db", "restored")
+    assert first["sequence"] > 3_000_000  # type: ignore[operator]
+    [again] = administrator.json("db", "restored")
+    assert again["sequence"] >= first["sequence"]  # type: ignore[operator]
+    letters = administrator.json("letters")
+    assert letters
+    assert all(one["sequence"] >= again["sequence"] for one in letters)  # type: ignore[operator]
+    assert administrator.json("letters") == letters
+    told = administrator.run("db", "restored")
+    assert (told.returncode, told.stdout.split()[:3]) == (0, ["letters", "have", "SEQUENCE"])
