@@ -4,7 +4,6 @@
 """
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from gateway.mail import refusals
 from gateway.mail.refusals import Fault, Refusal, Said
 
 ANSWERS = Path(__file__).with_name("refusals.txt")
-PUBLIC = Path(os.environ.get("GATEWAY_CORPUS", "../shared")) / "corpus-wild" / "smtp-answers.json"
 
 MEANS = {
     "account": {Fault.ACCOUNT},
@@ -42,10 +40,10 @@ def test_each_answer_is_somebodys_fault(fault: str, said: Said) -> None:
     assert refusals.fault(said) is Fault(fault), refusals.rule(said)
 
 
-def test_the_public_collection_is_judged_right() -> None:
-    if not PUBLIC.exists():
-        pytest.skip("GATEWAY_CORPUS has no corpus-wild/smtp-answers.json")
-    collected = json.loads(PUBLIC.read_text(encoding="utf-8"))
+@pytest.mark.real
+def test_the_public_collection_is_judged_right(corpus: Path) -> None:
+    answers = corpus / "corpus-wild" / "smtp-answers.json"
+    collected = json.loads(answers.read_text(encoding="utf-8"))
     wrong = {
         one["id"]: judged
         for one in collected
