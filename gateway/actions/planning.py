@@ -199,13 +199,13 @@ def plan_one(
         if context.account and readable
         else []
     )
-    other = {one.id: one.address.lower() for one in others}
+    other = {one.id: address.key(one.address) for one in others}
     delegations.forget(connection, other)
     # Who had it before, too, gets his own invitation once more, also where its CANCEL never left:
     # from then on the row is his.
     copies = [
         replace(one, again=True, again_instance=None)
-        if other.get(one.participant) == one.address.lower()
+        if other.get(one.participant) == address.key(one.address)
         else one
         for one in copies
     ]

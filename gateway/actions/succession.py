@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 from gateway import status
 from gateway.itip import owing
+from gateway.mail import address
 from gateway.store import directory, invitations, outbox
 from gateway.store.engine import Connection
 from gateway.store.followups import Member
@@ -70,4 +71,4 @@ def _is_invited(member: Member) -> bool:
 
 
 def _same(one: str, other: str) -> bool:
-    return one.lower() == other.lower()
+    return address.key(one) == address.key(other)

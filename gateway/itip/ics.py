@@ -16,6 +16,7 @@ import icalendar
 
 from gateway.errors import InputError
 from gateway.itip import editions, texts, zones
+from gateway.mail import address as addresses
 from gateway.model import DateChange, Edition, Guest, Letter, Method, Moment, Recurrence, Reply
 
 PRODID = "-//invite-gateway//iTIP//EN"
@@ -102,7 +103,7 @@ def mailto(address: str) -> str:
     local, _, domain = address.rpartition("@")
     if not local or not domain or re.search(r"[\s<>]", domain) or texts.CONTROLS.search(address):
         raise InputError(f"not a mail address: {address!r}")
-    return f"mailto:{quote(local, safe=PLAIN)}@{_ascii(domain)}"
+    return f"mailto:{quote(local, safe=PLAIN)}@{addresses.ascii_domain(domain)}"
 
 
 def calendar(letter: Letter) -> bytes:
@@ -257,23 +258,23 @@ class _Writer:
         named = {"CN": common_name(shown.organizer) or common_name(letter.organizer_address)}
         event.add("organizer", _person(letter.organizer_address, named), encode=False)
         asked = letter.method is Method.REQUEST
-        mine = {letter.address.casefold(), letter.organizer_address.casefold()}
+        mine = {addresses.key(letter.address), addresses.key(letter.organizer_address)}
         event.add(
             "attendee",
             _attendee(letter.address, letter.address_name, reply, rsvp=asked, **self.delegation()),
             encode=False,
         )
         for other, named in self.delegates():
-            if other.address.casefold() not in mine:
-                mine.add(other.address.casefold())
+            if addresses.key(other.address) not in mine:
+                mine.add(addresses.key(other.address))
                 event.add(
                     "attendee",
                     _attendee(other.address, other.name, other.reply, rsvp=False, **named),
                     encode=False,
                 )
         for guest in guests(letter, instance):
-            if guest.address and guest.address.casefold() not in mine:
-                mine.add(guest.address.casefold())  # two rows of one mailbox are one attendee
+            if guest.address and addresses.key(guest.address) not in mine:
+                mine.add(addresses.key(guest.address))  # two rows of one mailbox are one attendee
                 event.add(
                     "attendee",
                     _attendee(guest.address, guest.name, guest.reply, rsvp=False),
@@ -465,10 +466,3 @@ def _parse_until(value: str) -> datetime:
 
 def _ordered(moments: Iterable[Moment]) -> list[Moment]:
     return sorted(set(moments))
-
-
-def _ascii(domain: str) -> str:
-    try:
-        return domain.encode("idna").decode("ascii") if not domain.isascii() else domain
-    except UnicodeError as error:
-        raise InputError(f"not a domain: {domain!r}") from error

@@ -15,6 +15,8 @@ from functools import lru_cache
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import idna
+
 from gateway.model import Letter, Method
 
 MOST_UID = 202
@@ -120,10 +122,10 @@ def same(one: str, other: str) -> bool:
 
 def plain(address: str) -> str:
     """An address as it is compared."""
-    local, _, domain = address.casefold().rpartition("@")
+    local, _, domain = address.lower().rpartition("@")  # casefold would make ss of ß
     try:
-        return f"{local}@{domain.encode('idna').decode('ascii')}"
-    except UnicodeError:
+        return f"{local}@{idna.encode(domain, uts46=True).decode('ascii')}"
+    except idna.IDNAError:
         return f"{local}@{domain}"
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from gateway.itip import editions, owing
+from gateway.mail import address
 from gateway.model import Edition, Method
 
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
@@ -120,17 +121,17 @@ def stamp(letters: Sequence[owing.Owed], copies: Sequence[owing.Copy]) -> list[o
     """
     latest, addresses = (
         dict[object, datetime](),
-        {one.invitation: one.address.lower() for one in copies},
+        {one.invitation: address.key(one.address) for one in copies},
     )
     for copy in copies:
-        for key in (copy.participant, copy.address.lower()):
+        for key in (copy.participant, address.key(copy.address)):
             if copy.top_dtstamp is not None:
                 latest[key] = max(copy.top_dtstamp, latest.get(key, copy.top_dtstamp))
     stamped = []
     for letter in letters:
         keys = (
             letter.participant,
-            letter.invitee.address.lower()
+            address.key(letter.invitee.address)
             if letter.invitee
             else addresses.get(letter.invitation or 0, ""),
         )
@@ -147,11 +148,11 @@ def _related(
     rows, places = dict[int, list[owing.Copy]](), dict[str, list[owing.Copy]]()
     for copy in copies:
         rows.setdefault(copy.participant, []).append(copy)
-        places.setdefault(copy.address.lower(), []).append(copy)
+        places.setdefault(address.key(copy.address), []).append(copy)
     return [
         [
             *rows.get(letter.participant, ()),
-            *places.get(letter.invitee.address.lower() if letter.invitee else "", ()),
+            *places.get(address.key(letter.invitee.address) if letter.invitee else "", ()),
         ]
         for letter in requests
     ]

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from gateway import status
 from gateway.itip import editions, numbering, owing, reminders, standings
+from gateway.mail import address
 from gateway.model import NO_REMARKS, Edition, Method, Moment, Occasion, Remarks, Reply, Standing
 
 SERIES = None
@@ -91,14 +92,14 @@ def plan(
         editions.Views(edition),
     )
     wanting = _wanting(invitees, views, copies)
-    taken = {(one.address.lower(), one.date) for one in invitees if one.participant in wanting}
+    taken = {(address.key(one.address), one.date) for one in invitees if one.participant in wanting}
     kept = {
         _entry(one)
         for one in copies
         if _holds(one)
         and (own := wanting.get(one.participant)) is not None
         and _entry(one)
-        == (by_participant[one.participant].address.lower(), own.uid, own.recurrence_id)
+        == (address.key(by_participant[one.participant].address), own.uid, own.recurrence_id)
     }
     reached, let_go = set[int](), list[owing.Copy]()
     for one in copies:
@@ -152,7 +153,7 @@ def plan(
         else:
             notes[invitee.participant] = owing.why_not(letter.edition, None)
     notes |= {
-        one.participant: TWICE if (one.address.lower(), one.date) in taken else COVERED
+        one.participant: TWICE if (address.key(one.address), one.date) in taken else COVERED
         for one in invitees
         if one.participant not in wanting and _wants(views.of(one.date), one)
     }
@@ -291,13 +292,14 @@ def _wanting(
         for one in invitees
         if _wants(view := views.of(one.date), one) and view is not None
     }
-    whole = {one.address.lower() for one, _ in found.values() if one.date is None}
+    whole = {address.key(one.address) for one, _ in found.values() if one.date is None}
     holding, first = (
         {(one.participant, *_entry(one)) for one in copies if _holds(one)},
         dict[tuple[str, str, Moment | None], int](),
     )
     entries = {
-        number: (one.address.lower(), view.uid, one.date) for number, (one, view) in found.items()
+        number: (address.key(one.address), view.uid, one.date)
+        for number, (one, view) in found.items()
     }
     for number in sorted(found, key=lambda one: ((one, *entries[one]) not in holding, one)):
         first.setdefault(entries[number], number)
@@ -305,7 +307,7 @@ def _wanting(
         number: view
         for number, (one, view) in found.items()
         if first[entries[number]] == number
-        and (one.date is None or one.address.lower() not in whole)
+        and (one.date is None or address.key(one.address) not in whole)
     }
 
 
@@ -316,7 +318,7 @@ def _holds(copy: owing.Copy) -> bool:
 def _entry(copy: owing.Copy) -> tuple[str, str, Moment | None]:
     """What somebody has in a calendar: at this address, of this UID, all of it or one date."""
     assert copy.edition is not None
-    return copy.address.lower(), copy.edition.uid, copy.edition.recurrence_id
+    return address.key(copy.address), copy.edition.uid, copy.edition.recurrence_id
 
 
 def _wants(edition: Edition | None, invitee: owing.Invitee) -> bool:
@@ -673,4 +675,4 @@ def _reply(invitee: owing.Invitee | None, instance: Moment | None = SERIES) -> R
 
 
 def _same(one: str, other: str) -> bool:
-    return one.lower() == other.lower()
+    return address.key(one) == address.key(other)

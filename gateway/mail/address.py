@@ -2,8 +2,8 @@
 
 Standards: RFC 5321 §2.4 (domains compare without case; so do local parts in practice), RFC 5890
 (IDNA), RFC 6068 (mailto:), RFC 5233 (sub-addresses). An address is compared in three steps, each
-one wider: `normal` (the same mailbox, other spelling), `plain` (harmless variants of one mailbox:
-sub-address, Gmail's dots) and the known addresses of a person, which the store has.
+one wider: `normal` or `key` (the same mailbox, other spelling), `plain` (harmless variants of one
+mailbox: sub-address, Gmail's dots) and the known addresses of a person, which the store has.
 """
 
 import base64
@@ -16,6 +16,8 @@ from functools import lru_cache
 from urllib.parse import unquote
 
 import idna
+
+from gateway.errors import InputError
 
 SEPARATOR = "+"
 BOUNCE_MARK = "b_"
@@ -131,6 +133,13 @@ def _normal(address: str) -> str:
     return f"{local.lower()}@{_ascii(domain.lower().rstrip('.'))}"
 
 
+def key(address: str) -> str:
+    """What mailboxes of ours are told apart by: `normal`, or the text itself, without case, where
+    it is no address.
+    """
+    return normal(address) or address.casefold()
+
+
 def plain(address: str) -> str:
     """`normal` without what harmless variants differ in: the sub-address; for Gmail the dots and
     the domain's two names.
@@ -182,10 +191,21 @@ def _check(secret: bytes, token: str) -> str:
     return base64.b32encode(digest).decode().lower()[:CHECK_LETTERS]
 
 
-def _ascii(name: str) -> str:
+def ascii_domain(name: str) -> str:
+    """A domain as DNS and header fields spell it (RFC 5890: A-labels; UTS 46, not transitional: ß
+    and ς are letters of their own). Every address that leaves is spelled by this one function.
+    Raises `InputError` for what is no domain.
+    """
     if name.isascii():
         return name
     try:
         return idna.encode(name, uts46=True).decode("ascii")
-    except idna.IDNAError:
+    except idna.IDNAError as error:
+        raise InputError(f"not a mail domain: {name!r} ({error})") from error
+
+
+def _ascii(name: str) -> str:
+    try:
+        return ascii_domain(name)
+    except InputError:
         return name

@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
-import idna
-
 from gateway.errors import InputError
+from gateway.mail.address import ascii_domain
 
 CRLF = b"\r\n"
 LINE = 76
@@ -251,12 +250,7 @@ def _clean(value: str) -> str:
 def _address(address: str) -> str:
     """An address as it may stand in a header: dot-atom local part, domain in ASCII (RFC 5890)."""
     local, _, domain = address.rpartition("@")
-    if not domain.isascii():
-        try:
-            domain = idna.encode(domain, uts46=True).decode("ascii")
-        except idna.IDNAError as error:
-            raise InputError(f"not a mail domain: {domain!r}") from error
-    plain = f"{local}@{domain}"
+    plain = f"{local}@{ascii_domain(domain)}"
     if (
         not ADDRESS.fullmatch(plain)
         or len(plain) > 320

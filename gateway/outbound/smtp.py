@@ -37,9 +37,10 @@ from types import TracebackType
 from typing import cast
 
 import aiosmtplib
-import idna
 
 from gateway import accounts, health, settings
+from gateway.errors import InputError
+from gateway.mail import address as addresses
 from gateway.mail import refusals
 from gateway.outbound import dial, receipts
 from gateway.outbound.receipts import Receipt, Step, Submission
@@ -578,7 +579,6 @@ def _path(address: str, enhanced: str) -> bytes:
     if not _MAILBOX.fullmatch(address):
         raise _Unfit(f"not a mail address: {address}", enhanced)
     try:
-        ascii_domain = domain if domain.isascii() else idna.encode(domain, uts46=True).decode()
-        return f"{local}@{ascii_domain}".encode()
-    except (idna.IDNAError, UnicodeEncodeError) as error:
+        return f"{local}@{addresses.ascii_domain(domain)}".encode()
+    except (InputError, UnicodeEncodeError) as error:
         raise _Unfit(f"not a mail address: {address} ({error})", enhanced) from error

@@ -409,14 +409,11 @@ def of_address(connection: Connection, number: int, address: str, uid: str) -> I
     """The invitation of a participant at an address: removed and added again is the same row and
     token.
     """
-    row = connection.execute(
-        sa.select(invitation).where(
-            invitation.c.participant == number,
-            invitation.c.uid == uid,
-            sa.func.lower(invitation.c.address) == address.lower(),
-        )
-    ).one_or_none()
-    return from_row(row) if row is not None else None
+    rows = connection.execute(
+        sa.select(invitation).where(invitation.c.participant == number, invitation.c.uid == uid)
+    )
+    wanted = addresses.key(address)
+    return next((from_row(row) for row in rows if addresses.key(row.address) == wanted), None)
 
 
 def deliveries(

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway import status
+from gateway.mail import address
 from gateway.model import Delivery, Moment, Reply
 from gateway.store import codec, columns, followups, invitations
 from gateway.store.followups import Member
@@ -84,7 +85,7 @@ def _row(
     series = replace(series, cancelled=series.cancelled or gone)
     code = status.code(member.role, series)
     letter = next(
-        (one for one in letters if one.address.lower() == member.address.lower()),
+        (one for one in letters if address.key(one.address) == address.key(member.address)),
         letters[-1] if letters else None,
     )
     return StatusRow(

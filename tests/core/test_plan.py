@@ -212,6 +212,18 @@ def test_another_row_takes_over_an_address_above_what_was_withdrawn_there() -> N
     assert world.plan() == [(1, "CANCEL", 1), (3, "REQUEST", 2)]
 
 
+def test_one_mailbox_in_two_spellings_is_invited_once() -> None:
+    world = World()
+    world.invite(1, "ola@bücher.example")
+    world.invite(2, "OLA@xn--bcher-kva.example")
+    assert world.plan() == [(1, "REQUEST", 0)]
+    assert world.notes == {2: plan.TWICE}
+    world.deliver()
+    world.change(2, removed=True)
+    world.change(1, address="ola@xn--bcher-kva.example")
+    assert world.plan() == []
+
+
 def test_of_two_rows_with_one_address_one_is_invited_and_the_other_takes_over_from_it() -> None:
     world = World()
     world.invite(1)

@@ -269,9 +269,24 @@ def test_an_attachment_that_says_something_else_is_found() -> None:
     assert rules(spoilt, one) == {"P13", "P16"}
 
 
-def test_the_recipient_is_the_same_in_any_spelling() -> None:
-    one = letter(address="Ola@BLÅBÆR.example")
-    assert preflight.check(render.render(one, MAIL, SECRET), one, MAIL.address) == []
+@pytest.mark.parametrize(
+    ("address", "domain"),
+    [
+        ("Ola@BLÅBÆR.example", "xn--blbr-roah.example"),
+        ("ola@straße.example", "xn--strae-oqa.example"),
+        ("ola@ελλάς.example", "xn--hxarsa0b.example"),
+        ("ola@faß.example", "xn--fa-hia.example"),
+    ],
+)
+def test_the_recipient_is_the_same_in_any_spelling(address: str, domain: str) -> None:
+    """ß and ς are letters of their own (UTS 46): by IDNA 2003 ATTENDEE would name another domain
+    than To, which may be somebody else's.
+    """
+    one = letter(address=address)
+    content = render.render(one, MAIL, SECRET)
+    assert preflight.check(content, one, MAIL.address) == []
+    assert f"@{domain}>".encode() in content.partition(b"\r\n\r\n")[0]
+    assert f"mailto:ola@{domain}".encode() in ics.calendar(one).lower().replace(b"\r\n ", b"")
 
 
 @given(st.binary(max_size=400))
