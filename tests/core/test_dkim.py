@@ -368,7 +368,7 @@ def test_the_domain_that_signs_is_that_of_from_or_above_it(
     ("content", "says"),
     [
         (None, "cannot read"),
-        (b"", "is no private key in PEM"),
+        (b"", "nothing stands in"),
         (b"secret\n", "is no private key in PEM"),
         (b"\xff\xfe", "cannot read"),
         (signing.pem("ec").encode(), "is neither an RSA nor an Ed25519 key"),
