@@ -7,14 +7,14 @@ locked or changed.
 import mailbox
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from email.message import Message
 from email.parser import BytesHeaderParser
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from gateway.errors import InputError
 from gateway.inbound.process import Received
+from gateway.mail import parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +63,5 @@ def _received(raw: bytes, at: datetime | None, now: datetime) -> Received:
 
 def _arrival(raw: bytes) -> datetime | None:
     """The topmost Received header's time, else Date's; None where neither can be read."""
-    header: Message = BytesHeaderParser().parsebytes(raw[:100_000])
-    for value in (str(header.get("Received", "")).rpartition(";")[2], str(header.get("Date", ""))):
-        try:
-            when = parsedate_to_datetime(value.strip())
-        except (ValueError, TypeError, IndexError, OverflowError):
-            continue
-        return (when if when.tzinfo is not None else when.replace(tzinfo=UTC)).astimezone(UTC)
-    return None
+    head: Message = BytesHeaderParser().parsebytes(raw[: parse.HEADER])
+    return parse.received(raw) or parse.moment(str(head.get("Date", "")))

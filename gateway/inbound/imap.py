@@ -25,6 +25,7 @@ import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from datetime import date
 from typing import Any
 
 import aioimaplib
@@ -187,13 +188,14 @@ class _Wire(aioimaplib.IMAP4ClientProtocol):
 
 class Session:
     """One connection, signed in, with the folder open. The first failure ends it: aioimaplib's
-    state is unsure after one.
+    state is unsure after one. `uidvalidity`, `uidnext`: 0 where the server does not say.
     """
 
     def __init__(self, options: settings.Imap, wire: _Wire) -> None:
         self.options = options
         self.wire = wire
         self.uidvalidity = 0
+        self.uidnext = 0
         self.idled = False
         self._layout = imap_syntax.Layout()
         self._ready: dict[str, str] = {}
@@ -266,12 +268,8 @@ class Session:
         selected = await self.ask("SELECT", self.wire.select(imap_syntax.mailbox(folder)))
         if selected.result != "OK":
             raise MailboxError(f"the folder {folder!r} cannot be opened: {_words(selected)}")
-        uidvalidity = imap_syntax.uidvalidity(selected.lines)
-        if not uidvalidity:
-            raise MailboxError(
-                f"the folder {folder!r} has no UIDVALIDITY: its messages cannot be told apart"
-            )
-        self.uidvalidity = uidvalidity
+        self.uidvalidity = imap_syntax.uidvalidity(selected.lines) or 0
+        self.uidnext = imap_syntax.uidnext(selected.lines) or 0
 
     async def _sign_in(self, password: str, tokens: accounts.Tokens | None) -> None:
         capabilities = {capability.upper() for capability in self.wire.capabilities}
@@ -352,6 +350,13 @@ class Session:
         return [
             uid for uid in imap_syntax.numbers(answer.lines) if uid > after
         ]  # n:* always names the last message too
+
+    async def older(self, day: date) -> list[int]:
+        """UIDs of what reached the mailbox before that day, by the server's own calendar."""
+        asked = f"BEFORE {imap_syntax.day(day)}"
+        answer = await self.ask("UID SEARCH", self.wire.search(asked, by_uid=True, charset=None))
+        _expect(answer, "UID SEARCH")
+        return imap_syntax.numbers(answer.lines)
 
     async def still_there(self, uids: Iterable[int]) -> set[int]:
         """Which of these have not vanished. NOOP first: until then a server may count what others

@@ -16,7 +16,7 @@ import itertools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 
 Lines = Sequence[bytes | bytearray]
 
@@ -52,6 +52,7 @@ _BODY = re.compile(
 )
 _NUMBERS = re.compile(rb"[\d ]*")
 _CODE_VALIDITY = re.compile(rb"\[UIDVALIDITY (\d+)\]", re.IGNORECASE)
+_CODE_NEXT = re.compile(rb"\[UIDNEXT (\d+)\]", re.IGNORECASE)
 _PERSONAL = re.compile(rb'\(\("((?:[^"\\]|\\.)*)" (?:"(\\?.)"|NIL)', re.IGNORECASE)
 _LISTED = re.compile(rb'\(([^)]*)\) (?:"(\\?.)"|NIL) ', re.IGNORECASE)
 _UNUSABLE = (b"\\nonexistent", b"\\noselect")
@@ -59,7 +60,7 @@ _UNUSABLE = (b"\\nonexistent", b"\\noselect")
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What FETCH said of one message; None where it said nothing.
+    """What FETCH said of one message; None where it said nothing, or NIL.
     `size` in octets, `arrived` aware UTC.
     """
 
@@ -161,7 +162,7 @@ def _body(group: Lines) -> bytes | None:
         if match[0].endswith(b"}"):
             literal = group[index + 1] if index + 1 < len(group) else None
             return bytes(literal) if isinstance(literal, bytearray) else None
-        return _ESCAPED.sub(rb"\1", match[1][1:-1]) if match[1] else b""
+        return _ESCAPED.sub(rb"\1", match[1][1:-1]) if match[1] else None
     return None
 
 
@@ -190,10 +191,22 @@ def internal_date(text: bytes) -> datetime | None:
 
 def uidvalidity(lines: Lines) -> int | None:
     """From the answer to SELECT."""
-    for line in lines:
-        if match := _CODE_VALIDITY.search(line):
-            return int(match[1])
-    return None
+    return _code(_CODE_VALIDITY, lines)
+
+
+def uidnext(lines: Lines) -> int | None:
+    """From the answer to SELECT: what the next message will have at least."""
+    return _code(_CODE_NEXT, lines)
+
+
+def _code(pattern: re.Pattern[bytes], lines: Lines) -> int | None:
+    return next((int(found[1]) for line in lines if (found := pattern.search(line))), None)
+
+
+def day(when: date) -> str:
+    """A day as SEARCH wants it (RFC 3501 §9, `date`); the names of months are English."""
+    month = next(name for name, number in _MONTHS.items() if number == when.month)
+    return f"{when.day}-{month.decode().capitalize()}-{when.year:04}"
 
 
 def namespace(lines: Lines) -> Layout | None:

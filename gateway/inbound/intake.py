@@ -15,7 +15,7 @@ from gateway import accounts, health
 from gateway import settings as configuration
 from gateway.actions import probing
 from gateway.inbound import process, reader
-from gateway.store import inbox, leases
+from gateway.store import inbox, invitations, leases
 from gateway.store.engine import Store
 from gateway.store.inbox import Place
 
@@ -67,6 +67,8 @@ class Intake:
             leftovers=self._leftovers,
             unmoved=self._unmoved,
             moved=self._moved,
+            since=self._since,
+            pass_over=self._pass_over,
             changed=self._show,
         )
         while not stop.is_set():
@@ -117,7 +119,9 @@ class Intake:
     def _take(self, batch: list[reader.Fetched]) -> list[tuple[reader.Fetched, reader.Folder]]:
         assert self._processor is not None
         received = [
-            process.Received(one.raw, one.arrived, one.size, one.complete, self._place(one))
+            process.Received(
+                one.raw, one.arrived, one.size, one.complete, self._place(one), one.withheld
+            )
             for one in batch
         ]
         position = self._position()
@@ -164,6 +168,17 @@ class Intake:
     def _moved(self, uidvalidity: int, uids: list[int]) -> None:
         with self._store.write() as connection:
             inbox.moved(connection, self._account, self._folder, uidvalidity, uids)
+
+    def _since(self) -> datetime:
+        """When the first invitation was made; nothing before it is an answer to us. Now, where
+        there is none yet.
+        """
+        with self._store.read() as connection:
+            return invitations.first(connection) or datetime.now(UTC)
+
+    def _pass_over(self, uidvalidity: int, uid: int) -> None:
+        with self._store.write() as connection:
+            inbox.advance(connection, self._account, self._folder, uidvalidity, uid)
 
     def _place(self, one: reader.Fetched) -> Place:
         return Place(self._account, self._folder, one.uidvalidity, one.uid)

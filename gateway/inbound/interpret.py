@@ -284,8 +284,8 @@ def _untied(message: parse.Message, meaning: Meaning) -> Meaning:
     if not unread.never_travelled(message):
         return meaning
     reason = (
-        "it has no sender and was never transported: perhaps a mail server gave it out in the place"
-        " of a message"
+        "its sender has no address and it was never transported: perhaps a mail server gave it"
+        " out in the place of a message"
     )
     return _simple(Outcome.MALFORMED, reason)
 

@@ -35,12 +35,14 @@ log = structlog.get_logger(__name__)
 TRIES = 3
 """How often a failure of ours is tried again before a person has to look."""
 SUBJECT = 200
+WITHHELD = "the mail server does not give out"
+"""How the reason of a message begins of which the header is kept at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message as it came. `arrived`: when it reached the mailbox. `complete` False: too large,
-    `raw` is its header.
+    """A message as it came. `arrived`: when it reached the mailbox. `complete` False: too large, or
+    not delivered by the server, `raw` is its header. `withheld`: it may come at another try.
     """
 
     raw: bytes
@@ -48,6 +50,7 @@ class Received:
     size: int
     complete: bool = True
     place: Place | None = None
+    withheld: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +157,9 @@ class Processor:
         """
         assert kept.raw is not None
         # Of what was too large when it came, the header alone may have been kept.
-        complete = kept.outcome is not Outcome.TOO_LARGE or len(kept.raw) >= kept.size
+        complete = not kept.reason.startswith(WITHHELD) and (
+            kept.outcome is not Outcome.TOO_LARGE or len(kept.raw) >= kept.size
+        )
         reading = replace(
             self._read(Received(kept.raw, kept.arrived, kept.size, complete)), number=kept.number
         )
@@ -168,6 +173,10 @@ class Processor:
         )
 
     def _read(self, one: Received) -> Reading:
+        if not one.complete and one.size <= self._settings.inbound.max_bytes:
+            what = "more than its header" if one.raw else "any of it"
+            reason = f"{WITHHELD} {what}; look for it in the mailbox with another program"
+            return Reading(one, None, classify.Malformed(reason), facts.Keys(), Outcome.MALFORMED)
         if not one.complete or one.size > self._settings.inbound.max_bytes:
             reason = f"{one.size} bytes; inbound.max_bytes is {self._settings.inbound.max_bytes}"
             return Reading(one, None, classify.Malformed(reason), facts.Keys(), Outcome.TOO_LARGE)
@@ -205,6 +214,11 @@ class Processor:
                 with connection.begin_nested():
                     probing.came(connection, self._settings, reading.sighting, now)
                 return _probed(reading.sighting)
+            if reading.received.withheld and place is not None:
+                assert isinstance(reading.finding, classify.Malformed)
+                basis = replace(_basis(reading), reason=reading.finding.reason)
+                if inbox.fail(connection, basis, now) < TRIES:
+                    return Result(None, reading.finding.reason)
             self._watch(reading)
             with connection.begin_nested():
                 return self._record(connection, reading, now)

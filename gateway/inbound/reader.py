@@ -4,11 +4,12 @@ says, waits for more.
 Standards: itip.md §3: found by UID beyond the cursor, never by flags; `\\Seen` is never set;
 nothing is moved before the commit. On failure: the connection is dropped and rebuilt, first after a
 second, at last after minutes; a refused sign-in waits minutes at once. A crash between commit and
-move is repaired at the next connect (`unmoved`). A message that the server does not deliver is
-asked for alone, then its header only, then handed over without content, so it cannot keep those
-behind it waiting for ever. Security: nothing of a mail is logged. A message above `max_bytes` is
-never fetched beyond its header. Limits: one folder. Another reader of the same folder does no harm
-but costs work: who reads is decided by a lease elsewhere.
+move is repaired at the next connect (`unmoved`). A message that the server does not deliver, or
+only in part, is asked for alone and then its header only, in the same session, and offered as
+withheld: it keeps nobody waiting. One that ends the session is asked for alone, then its header
+only, then handed over without content. Security: nothing of a mail is logged. A message above
+`max_bytes` is never fetched beyond its header. Limits: one folder. Another reader of the same
+folder does no harm but costs work: who reads is decided by a lease elsewhere.
 """
 
 import asyncio
@@ -27,6 +28,7 @@ import structlog
 from gateway import accounts, settings
 from gateway.errors import GatewayError
 from gateway.inbound import imap, imap_syntax
+from gateway.mail import parse
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +38,8 @@ IDLE_TRIES = 2
 ROUNDS = 10
 """Searches in a row while messages keep coming, before what was left out gets its turn."""
 HEADER_BYTES = 256 * 1024
+MARGIN = timedelta(days=2)
+"""Days that SEARCH may be off: it compares the server's own dates, without hours."""
 MOVES = 500
 """Messages in one MOVE: a server spends about as long on 50 as on 500 (Dovecot, measured), and
 answers wait meanwhile.
@@ -59,7 +63,8 @@ class Fetched:
     server tells it.
 
     `complete` is False where `raw` holds only the header: larger than the limit, or the server
-    failed to deliver the rest (`raw` is empty if not even the header came).
+    failed to deliver the rest (`raw` is empty if not even the header came). `withheld`: it did so
+    while it delivered others, so it is worth another try at the next look.
     """
 
     uidvalidity: int
@@ -68,6 +73,7 @@ class Fetched:
     size: int
     raw: bytes
     complete: bool
+    withheld: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +128,10 @@ class Pace:
         return float(min(longest, first * 2 ** min(failures - 1, 30))) * (0.5 + chance / 2)
 
 
+MEASURES = "UID RFC822.SIZE INTERNALDATE"
+UNTOLD = imap_syntax.Item()
+
+
 class _Part(enum.Enum):
     """How much of a message is asked for; the value is what FETCH calls it. PEEK leaves `\\Seen`
     alone (RFC 3501 §6.4.5).
@@ -145,6 +155,8 @@ class Reader:
                connect, and while moves fail
     moved      these UIDs need nothing more in the mailbox: moved, or gone, or of a former
                UIDVALIDITY. It ends leftovers too
+    since      when the first message that can be an answer may have come; asked at the first look
+    pass_over  (uidvalidity, uid): the cursor begins behind this one
 
     `changed` is called in the loop's thread whenever `state` changes for better or worse. `tokens`:
     instead of `password` for `sign_in = "xoauth2"`. With `settings.move` off nothing is
@@ -163,6 +175,8 @@ class Reader:
         leftovers: Callable[[], list[int]],
         unmoved: Callable[[], list[tuple[int, int, Folder]]],
         moved: Callable[[int, list[int]], None],
+        since: Callable[[], datetime] | None = None,
+        pass_over: Callable[[int, int], None] | None = None,
         tokens: accounts.Tokens | None = None,
         pace: Pace | None = None,
         changed: Callable[[State], None] | None = None,
@@ -177,6 +191,7 @@ class Reader:
             unmoved,
             moved,
         )
+        self._since, self._pass_over = since, pass_over
         self._pace = pace or Pace()
         self._context = imap.tls(options)
         self._names = {
@@ -186,6 +201,8 @@ class Reader:
             Folder.REMOVED: options.processed,
         }
         self._trouble: dict[int, int] = {}
+        self._withheld = set[int]()
+        self._inexact = False
         self._validity = 0
         self._owed = True
         self._changed = changed
@@ -274,12 +291,15 @@ class Reader:
         """Everything above the cursor, again while more is announced, then what was left out
         before.
         """
+        cursor = await asyncio.to_thread(self._position)
+        if session.uidvalidity == 0:
+            session.uidvalidity = self._number(session, cursor)
         if self._validity != session.uidvalidity:
             self._validity = session.uidvalidity
             self._trouble.clear()
+            self._withheld.clear()
         if self._owed and self._options.move:
             await self._finish_moves(session)
-        cursor = await asyncio.to_thread(self._position)
         left = (
             await asyncio.to_thread(self._leftovers)
             if cursor and cursor.uidvalidity == session.uidvalidity
@@ -287,12 +307,17 @@ class Reader:
         )
         if cursor and cursor.uidvalidity != session.uidvalidity:
             log.warning("mailbox.renumbered", before=cursor.uidvalidity, now=session.uidvalidity)
+        alone = set[int]()
+        if cursor is None or cursor.uidvalidity != session.uidvalidity:
+            alone = await self._leave_alone(session)
+            cursor = await asyncio.to_thread(self._position) if alone else cursor
         dealt = 0
         for _ in range(ROUNDS):
             if stop.is_set():
                 break
             after = cursor.uid if cursor and cursor.uidvalidity == session.uidvalidity else 0
-            dealt += await self._deal(session, await session.search(after), stop)
+            uids = [uid for uid in await session.search(after) if uid not in alone]
+            dealt += await self._deal(session, uids, stop)
             if not session.news:
                 break
             cursor = await asyncio.to_thread(self._position)
@@ -307,6 +332,30 @@ class Reader:
             self._well(looked=datetime.now(UTC))
         return dealt
 
+    def _number(self, session: imap.Session, cursor: Cursor | None) -> int:
+        """What stands in for the UIDVALIDITY of a server that has none, or 0 (against RFC 3501
+        §2.3.1.1): the one before, and another one when the UIDs begin anew.
+        """
+        before = cursor or Cursor(1, 0)
+        renumbered = 0 < session.uidnext <= before.uid
+        return before.uidvalidity + renumbered
+
+    async def _leave_alone(self, session: imap.Session) -> set[int]:
+        """At the first look at a folder: the messages from before there was anything to answer.
+        They are neither read nor moved, and the cursor begins behind them.
+        """
+        since = await asyncio.to_thread(self._since) if self._since is not None else None
+        if since is None:
+            return set()
+        day = since.date() - MARGIN
+        old = set(await session.older(day))
+        fresh = [uid for uid in await session.search(0) if uid not in old] if old else []
+        behind = min(fresh) - 1 if fresh else max(old, default=0)
+        if old and behind > 0 and self._pass_over is not None:
+            log.info("mailbox.old_mail_left_alone", messages=len(old), before=day.isoformat())
+            await asyncio.to_thread(self._pass_over, session.uidvalidity, behind)
+        return old
+
     async def _deal(self, session: imap.Session, uids: Sequence[int], stop: asyncio.Event) -> int:
         """Offers these messages in order: the cursor must not pass one that was not offered."""
         dealt = start = 0
@@ -318,8 +367,8 @@ class Reader:
             rest = list(items)
             while rest and not stop.is_set():
                 group, part = self._group(rest, items)
-                batch, passed = await self._fetch(session, group, part, items)
-                rest = rest[passed:]
+                batch = await self._fetch(session, group, part, items)
+                rest = rest[len(group) :]
                 if batch:
                     verdicts = await asyncio.to_thread(self._take, batch)
                     self._well()
@@ -381,10 +430,14 @@ class Reader:
         if self._trouble.get(uids[0], 0) >= 2 * TRIES:
             return {uids[0]: imap_syntax.Item()}, 1
         with self._blaming(uids):
-            items = await session.fetch(uids, "UID RFC822.SIZE INTERNALDATE")
-            described = {uid for uid, item in items.items() if item.size is not None}
-            known, passed = await self._settle(session, uids, described)
-        return {uid: items.get(uid, imap_syntax.Item()) for uid in known}, passed
+            items = await session.fetch(uids, MEASURES)
+            missing = [uid for uid in uids if items.get(uid, UNTOLD).size is None]
+            there = await session.still_there(missing) if missing else set[int]()
+            for uid in sorted(there) if len(uids) > 1 else ():
+                items |= await session.fetch([uid], MEASURES)
+            described = {uid for uid in uids if items.get(uid, UNTOLD).size is not None}
+            self._expect_some(described, there)
+        return {uid: items.get(uid, UNTOLD) for uid in uids if uid in described | there}, len(uids)
 
     async def _fetch(
         self,
@@ -392,43 +445,93 @@ class Reader:
         uids: Sequence[int],
         part: _Part,
         items: dict[int, imap_syntax.Item],
-    ) -> tuple[list[Fetched], int]:
-        found: dict[int, imap_syntax.Item] = {}
+    ) -> list[Fetched]:
+        """The messages that still exist, in order."""
         if part is _Part.NOTHING:
-            known, passed = list(uids), len(uids)
-        else:
-            with self._blaming(uids):
-                found = await session.fetch(uids, part.value)
-                delivered = {uid for uid, item in found.items() if item.body is not None}
-                known, passed = await self._settle(session, uids, delivered)
-        bodies = {uid: item.body or b"" for uid, item in found.items()}
-        return [
-            self._fetched(session, uid, items[uid], part, bodies.get(uid, b"")) for uid in known
-        ], passed
+            return [self._fetched(session, uid, items[uid], part, b"") for uid in uids]
+        with self._blaming(uids):
+            bodies, there = await self._bodies(session, uids, part, items)
+            withheld = there if part is _Part.WHOLE else set[int]()
+            headers = await self._alone(session, withheld, _Part.HEADER)
+            self._expect_some({*bodies, *headers}, there)
+        made = list[Fetched]()
+        for uid in [uid for uid in uids if uid in bodies or uid in there]:
+            some = _Part.HEADER if uid in withheld else part
+            raw = bodies.get(uid, headers.get(uid, b""))
+            one = self._fetched(session, uid, items[uid], some, raw)
+            unmeasured = items[uid].size is None and uid not in self._trouble
+            made.append(replace(one, withheld=uid in withheld or unmeasured))
+        self._withheld |= {one.uid for one in made if one.withheld}
+        return made
 
-    async def _settle(
-        self, session: imap.Session, uids: Sequence[int], delivered: set[int]
-    ) -> tuple[list[int], int]:
-        """Of `uids`: those delivered before the first one withheld, and how many are settled
-        (delivered, or vanished).
-
-        Raises `imap.MailboxError` if the first of them is withheld, so that its next try is a while
-        later.
+    async def _bodies(
+        self,
+        session: imap.Session,
+        uids: Sequence[int],
+        part: _Part,
+        items: dict[int, imap_syntax.Item],
+    ) -> tuple[dict[int, bytes], set[int]]:
+        """What comes of these messages, and which of them are there and do not come whole. What did
+        not come among others, or came short, is asked for once more, alone.
         """
-        missing = [uid for uid in uids if uid not in delivered]
-        there = await session.still_there(missing) if missing else set()
-        exhausted = {
-            uid for uid in there if self._trouble.get(uid, 0) >= TRIES
-        }  # what there is will do
-        withheld = next(
-            (index for index, uid in enumerate(uids) if uid in there - exhausted), len(uids)
-        )
-        if withheld < len(uids):
-            self._blame(uids[withheld : withheld + 1])
-        known = [uid for uid in uids[:withheld] if uid in delivered or uid in exhausted]
-        if withheld == 0:
-            raise imap.MailboxError(f"the server does not deliver message {uids[0]}")
-        return known, withheld
+        found = await session.fetch(uids, part.value)
+        first = {uid: body for uid in uids if (body := found.get(uid, UNTOLD).body) is not None}
+        missing = [uid for uid in uids if uid not in first]
+        there = await session.still_there(missing) if missing else set[int]()
+        if part is _Part.HEADER:
+            bodies = first | await self._alone(session, there if len(uids) > 1 else (), part)
+            return bodies, there - bodies.keys()
+        short = {uid for uid in first if self._is_short(first[uid], items[uid])}
+        again = await self._alone(session, short | (there if len(uids) > 1 else set()), part)
+        whole = {
+            uid: body
+            for uid, body in again.items()
+            if self._is_whole(first.get(uid), body, items[uid])
+        }
+        bodies = {uid: body for uid, body in first.items() if uid not in short} | whole
+        return bodies, (there | short) - bodies.keys()
+
+    async def _alone(
+        self, session: imap.Session, uids: Iterable[int], part: _Part
+    ) -> dict[int, bytes]:
+        """Each of these messages, or its header, by a question of its own; without those that do
+        not come.
+        """
+        bodies = dict[int, bytes]()
+        for uid in sorted(uids):
+            item = (await session.fetch([uid], part.value)).get(uid)
+            if item is not None and item.body is not None:
+                bodies[uid] = item.body
+        return bodies
+
+    def _is_short(self, body: bytes, item: imap_syntax.Item) -> bool:
+        """Whether the server gave less than it told. Of one whose sizes are known to be inexact,
+        only what is visibly cut counts.
+        """
+        if item.size is None or len(body) >= item.size:
+            return False
+        return not (self._inexact and parse.is_whole(body))
+
+    def _is_whole(self, first: bytes | None, second: bytes, item: imap_syntax.Item) -> bool:
+        """Whether the second answer about a message is all there is. Exchange tells sizes that are
+        wrong by a little or by much (5.5 to 2019): what comes twice the same, and with its end, is
+        whole.
+        """
+        if item.size is None or len(second) >= item.size:
+            return True
+        whole = first in (None, second) and parse.is_whole(second)
+        self._inexact = self._inexact or (whole and first is not None)
+        return whole
+
+    def _expect_some(self, delivered: set[int], there: set[int]) -> None:
+        """Raise `imap.MailboxError` where the server delivered nothing of what is there: it may be
+        its own trouble, so the next try is a while later. What has been tried often enough, or
+        was withheld before, is handed over with what there is.
+        """
+        first = min(there - self._withheld, default=0)
+        if first and not delivered and self._trouble.get(first, 0) < TRIES:
+            self._blame([first])
+            raise imap.MailboxError(f"the server does not deliver message {first}")
 
     def _fetched(
         self, session: imap.Session, uid: int, item: imap_syntax.Item, part: _Part, raw: bytes
@@ -445,8 +548,8 @@ class Reader:
         return Fetched(
             uidvalidity=session.uidvalidity,
             uid=uid,
-            arrived=item.arrived or datetime.now(UTC),
-            size=len(raw) if item.size is None else item.size,
+            arrived=_arrival(item.arrived, raw, datetime.now(UTC)),
+            size=len(raw) if complete or item.size is None else item.size,
             raw=raw,
             complete=complete,
         )
@@ -545,6 +648,16 @@ class Reader:
             log.warning("mailbox.interrupted", reason=words, retry_in=retry_in)
         else:
             log.error("mailbox.failed", reason=words, retry_in=retry_in, exc_info=error)
+
+
+def _arrival(told: datetime | None, raw: bytes, now: datetime) -> datetime:
+    """When a message reached the mailbox. What the server says is not believed where it lies in the
+    future, else honest answers would be late ones; then its topmost Received header counts.
+    """
+    if told is not None and told <= now:
+        return told
+    received = parse.received(raw)
+    return received if received is not None and received <= now else now
 
 
 def _portions(uids: Sequence[int], size: int) -> Iterator[list[int]]:

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from email.errors import MessageError
 from email.feedparser import BytesFeedParser
 from email.message import Message as Tree
+from email.parser import BytesHeaderParser
 from email.policy import Compat32, compat32
 from email.utils import collapse_rfc2231_value, parsedate_to_datetime
 from typing import Any
@@ -57,6 +58,8 @@ CALENDAR_TYPES = frozenset(
 TNEF_TYPES = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})
 CALENDAR_NAMES = (".ics", ".ical", ".vcs", ".ifb", ".icalendar")
 REFERENCES = 100
+HEADER = 100_000
+"""Octets in which the fields of a mail's header are looked for before it is read."""
 OPENED = 10
 """S/MIME parts of one mail that are opened; each may hold a mail of its own size."""
 NULL_SENDER = re.compile(r"<>|<?mailer-daemon(?:@[^\s<>]*)?>?", re.IGNORECASE)
@@ -287,6 +290,26 @@ def moment(text: str) -> datetime | None:
         return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     except (ValueError, TypeError, IndexError, OverflowError, AttributeError):
         return None
+
+
+def received(raw: bytes) -> datetime | None:
+    """The time of the topmost Received header, None where there is none that can be read."""
+    value = str(BytesHeaderParser().parsebytes(raw[:HEADER]).get("Received", ""))
+    return moment(header.unfold(value).rpartition(";")[2])
+
+
+def is_whole(raw: bytes) -> bool:
+    """Whether a mail has a body that nothing seems to be missing of: it ends with a line, and where
+    it has parts, with their last boundary (RFC 2046 §5.1.1).
+    """
+    head = BytesHeaderParser().parsebytes(raw[:HEADER])
+    body = re.search(rb"\r?\n\r?\n", raw)
+    if body is None or not raw.endswith(b"\n"):
+        return False
+    boundary = _parameters(head, "content-type").get("boundary", "")
+    if head.get_content_maintype() != "multipart" or not boundary:
+        return True
+    return b"\n--" + boundary.encode("utf-8", "replace") + b"--" in raw[body.start() :]
 
 
 def _headers(tree: Tree) -> dict[str, tuple[str, ...]]:

@@ -46,9 +46,10 @@ def is_substitute(message: parse.Message) -> bool:
 
 
 def never_travelled(message: parse.Message) -> bool:
-    """Whether no program has sent or transported this: no sender, no Message-ID, no Received. A
-    server made it up where it lies.
+    """Whether somebody without an address wrote this, and nobody transported it: From names no
+    mailbox, and there is neither Message-ID nor Received. A server made it up where it lies.
     """
-    return not message.from_addresses and not any(
+    named = message.header("from") and not message.from_addresses
+    return bool(named) and not any(
         name in message.headers for name in ("message-id", "received", "return-path")
     )

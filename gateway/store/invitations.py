@@ -110,6 +110,14 @@ def create(connection: Connection, made: Invitation, at: datetime) -> int:
     return number
 
 
+def first(connection: Connection) -> datetime | None:
+    """When the first invitation of this store was made, None where there is none."""
+    made: datetime | None = connection.execute(
+        sa.select(sa.func.min(invitation.c.created_at))
+    ).scalar_one()
+    return made
+
+
 def adopt(
     connection: Connection, number: int, edition_number: int, sequence: int, at: datetime
 ) -> None:

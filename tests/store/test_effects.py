@@ -19,14 +19,25 @@ import time_machine
 from structlog.testing import capture_logs
 
 from gateway import settings as configuration
-from gateway.actions import deliveries, joining, load, planning, queue
+from gateway.actions import deliveries, joining, load, planning, queue, review
 from gateway.actions import proposals as deciding
 from gateway.errors import NotFound, Refused
 from gateway.inbound import process
 from gateway.itip import preflight
 from gateway.model import Delivery, LetterState, Method, Occasion, Outcome, ProposalState, Reply
 from gateway.outbound import render
-from gateway.store import followups, inbox, journal, meta, outbox, pace, proposals, schema, views
+from gateway.store import (
+    followups,
+    inbox,
+    invitations,
+    journal,
+    meta,
+    outbox,
+    pace,
+    proposals,
+    schema,
+    views,
+)
 from gateway.store.engine import Store
 from gateway.store.outbox import Attempt, Queued, Selection, Settlement
 
@@ -355,6 +366,57 @@ def test_a_failure_of_ours_on_one_message_is_counted_and_holds_up_no_other(offic
     ]
     with office.store.read() as connection:
         assert inbox.cursor(connection, "default", "INBOX") == (7, 4)
+
+
+def test_what_the_server_withholds_is_offered_three_times_and_then_a_persons(
+    office: Office,
+) -> None:
+    """The cursor passes it meanwhile, and a person who judges it anew does not take its header for
+    the whole.
+    """
+    processor = process.Processor(office.store, office.settings)
+    place = inbox.Place("default", "INBOX", 7, 1)
+    head = b"From: ola@ext.example\r\nTo: invites@crm.example\r\n\r\n"
+    one = process.Received(head, office.clock, 4_000, complete=False, place=place, withheld=True)
+    outcomes = list[Outcome | None]()
+    for _ in range(3):
+        outcomes.append(processor.receive([one], place)[0].outcome)
+        with office.store.read() as connection:
+            left = inbox.leftovers(connection, "default", "INBOX", 7)
+        assert left == ([1] if outcomes[-1] is None else [])
+    assert outcomes == [None, None, Outcome.MALFORMED]
+    with office.store.read() as connection:
+        [number] = connection.execute(sa.select(schema.inbox.c.id)).scalars()
+    desk = review.Desk(office.store, office.settings, processor.again, "", office.clock)
+    ruling = review.foretell(desk, number)
+    assert ruling is not None
+    assert (ruling.after, ruling.reason.startswith(process.WITHHELD)) == (Outcome.MALFORMED, True)
+
+
+def test_what_is_withheld_and_comes_later_has_its_effect(office: Office) -> None:
+    processor = process.Processor(office.store, office.settings)
+    place = inbox.Place("default", "INBOX", 7, 1)
+    late = process.Received(b"", office.clock, 4_000, complete=False, place=place, withheld=True)
+    assert processor.receive([late], place)[0].outcome is None
+    mail = b"From: ola@ext.example\r\nTo: invites@crm.example\r\n\r\nHello\r\n"
+    whole = process.Received(mail, office.clock, len(mail), place=place)
+    assert processor.receive([whole], place)[0].outcome is Outcome.IGNORED
+
+
+def test_a_message_that_ended_every_session_goes_to_review_at_once(office: Office) -> None:
+    one = process.Received(b"", office.clock, 4_000, complete=False)
+    [result] = process.Processor(office.store, office.settings).receive([one])
+    assert result.outcome is Outcome.MALFORMED
+    assert "any of it" in result.reason
+
+
+def test_the_first_invitation_is_when_mail_begins_to_matter(store: Store) -> None:
+    with store.read() as connection:
+        assert invitations.first(connection) is None
+    office = Office(store).begin()
+    with office.store.read() as connection:
+        made = connection.execute(sa.select(schema.invitation.c.created_at)).scalars().all()
+        assert invitations.first(connection) == min(made)
 
 
 def test_a_refusal_of_a_proposal_that_was_given_up_takes_nothing_from_him(office: Office) -> None:

@@ -17,6 +17,7 @@ import ssl
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 
 WAIT_SECONDS = 60.0
 EVERYTHING = ("IMAP4rev1", "IDLE", "MOVE", "UIDPLUS", "NAMESPACE")
@@ -25,7 +26,7 @@ EVERYTHING = ("IMAP4rev1", "IDLE", "MOVE", "UIDPLUS", "NAMESPACE")
 @dataclass
 class Stored:
     raw: bytes
-    date: str = "17-Jul-2026 02:44:25 +0200"
+    date: str
     size: int | None = None
     flags: set[str] = field(default_factory=set)
 
@@ -92,6 +93,19 @@ def does(action: Callable[[], object]) -> Fault:
         return False
 
     return act
+
+
+def refuses(uid: int) -> Fault:
+    """Says no to every FETCH that asks for this message, also among others."""
+
+    async def refuse(connection: Connection, tag: str) -> bool:
+        asked = connection.peer.heard[-1].split()[3]
+        if uid not in numbers(asked):
+            return False
+        connection.send(f"{tag} NO [SERVERBUG] cannot be read")
+        return True
+
+    return refuse
 
 
 class Connection:
@@ -210,13 +224,18 @@ class Connection:
         self.selected = True
         self.announced = len(self.peer.messages)
         self.send(f"* {self.announced} EXISTS")
-        self.send(f"* OK [UIDVALIDITY {self.peer.uidvalidity}] valid")
+        if self.peer.uidvalidity is not None:
+            self.send(f"* OK [UIDVALIDITY {self.peer.uidvalidity}] valid")
+        self.send(f"* OK [UIDNEXT {self.peer.next_uid}] predicted")
         return "OK [READ-WRITE] selected"
 
     def do_search(self, rest: str) -> str | None:
         wanted = rest.removeprefix("UID ")
         uids = sorted(self.peer.messages)
-        if wanted.endswith(":*"):
+        if rest.startswith("BEFORE "):
+            day = internal_day(rest.removeprefix("BEFORE "))
+            found = [uid for uid in uids if internal_day(self.peer.messages[uid].date) < day]
+        elif wanted.endswith(":*"):
             start = int(wanted[:-2])
             found = [uid for uid in uids if uid >= start] or uids[-1:]  # RFC 3501 §6.4.8
         else:
@@ -244,7 +263,9 @@ class Connection:
 
     def _bodies(self, rest: str, name: str, part: Callable[[bytes], bytes]) -> str | None:
         for index, uid in self._existing(rest):
-            if uid not in self.peer.withheld:
+            if uid in self.peer.nil:
+                self.send(f"* {index} FETCH (UID {uid} {name} NIL)")
+            elif uid not in self.peer.withheld:
                 raw = part(self.peer.messages[uid].raw)
                 self.writer.write(
                     b"* %d FETCH (UID %d %s {%d}\r\n%s)\r\n"
@@ -311,27 +332,35 @@ class Peer:
     def __init__(self) -> None:
         self.port = 0
         self.capabilities: tuple[str, ...] = EVERYTHING
-        self.uidvalidity = 7
+        self.uidvalidity: int | None = 7
         self.prefix, self.delimiter = "", "/"
         self.messages: dict[int, Stored] = {}
         self.folders: dict[str, list[int]] = {"INBOX": []}
         self.withheld: set[int] = set()
+        self.nil: set[int] = set()
         self.ghosts: set[int] = set()  # gone, but SEARCH counts them until NOOP
         self.tokens: set[str] = set()
         self.heard: list[str] = []
         self.connections: set[Connection] = set()
         self.signed_in = 0
         self.largest_fetch = 0
-        self._next_uid = 1
+        self.next_uid = 1
         self._faults: dict[str, deque[Fault]] = defaultdict(deque)
+        self._habits: dict[str, Fault] = {}
         self._changed = asyncio.Event()
 
     def fail(self, step: str, *faults: Fault) -> None:
         self._faults[step].extend(faults)
 
+    def always(self, step: str, fault: Fault) -> None:
+        self._habits[step] = fault
+
     async def misbehave(self, step: str, connection: Connection, tag: str) -> bool:
         faults = self._faults[step]
-        return await faults.popleft()(connection, tag) if faults else False
+        if faults:
+            return await faults.popleft()(connection, tag)
+        habit = self._habits.get(step)
+        return habit is not None and await habit(connection, tag)
 
     def left(self) -> list[str]:
         """Steps whose faults did not all happen: a test that expected them proved nothing."""
@@ -342,13 +371,14 @@ class Peer:
         raw: bytes = b"Subject: hello\r\n\r\nbody\r\n",
         *,
         size: int | None = None,
+        date: str = "",
         quiet: bool = False,
     ) -> int:
         """A message arrives; who idles is told at once, everybody else with the next answer
         (`quiet`: idlers are not told).
         """
-        uid, self._next_uid = self._next_uid, self._next_uid + 1
-        self.messages[uid] = Stored(raw, size=size)
+        uid, self.next_uid = self.next_uid, self.next_uid + 1
+        self.messages[uid] = Stored(raw, date or now(), size)
         if not quiet:
             for connection in self.connections:
                 if connection.idling:
@@ -409,6 +439,15 @@ async def running(port: int = 0, tls: ssl.SSLContext | None = None) -> AsyncIter
         for connection in list(peer.connections):
             connection.writer.transport.abort()
         await peer.until(lambda: not peer.connections)
+
+
+def now() -> str:
+    """INTERNALDATE of what arrives at this moment."""
+    return datetime.now(UTC).strftime("%d-%b-%Y %H:%M:%S +0000")
+
+
+def internal_day(text: str) -> date:
+    return datetime.strptime(text.split()[0], "%d-%b-%Y").replace(tzinfo=UTC).date()
 
 
 def numbers(text: str) -> set[int]:
