@@ -490,7 +490,9 @@ def _stamp(
         return arrived, facts.Rule(
             "dtstamp_missing", "DTSTAMP is missing or unreadable: arrival stands in"
         )
-    if dtstamp < min(row.sent_dtstamps, default=EARLIEST):
+    # A store that was restored may have sent its letters again after an answer came.
+    before = [stamp for stamp in row.sent_dtstamps if stamp <= arrived]
+    if dtstamp < min(before, default=EARLIEST):
         return arrived, facts.Rule(
             "dtstamp_early", "DTSTAMP lies before our first letter: arrival stands in"
         )

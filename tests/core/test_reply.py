@@ -218,6 +218,14 @@ def test_against_the_answer_applied_last(
     assert not decision.ask_again, "an overtaken answer is not one to the old time"
 
 
+def test_what_came_before_our_letters_keeps_its_stamp() -> None:
+    """A restored store sends its letters again, and takes in what was answered before."""
+    subject = row(SINGLE, sent_dtstamps=frozenset({NOW + HOUR}))
+    decision = decided(subject, answer(stamp=NOW - 5 * MINUTE))
+    assert decision.effect is not None
+    assert decision.effect.dtstamp == NOW - 5 * MINUTE
+
+
 @pytest.mark.parametrize(
     ("stamp", "rule"),
     [
