@@ -488,6 +488,7 @@ def _write_participants(
 ) -> None:
     rows, sent = list[dict[str, Any]](), dict[str, list[tuple[Any, ...]]]()
     reachable, dates = _reachable(connection, entries), dict(_dates(entries, times))
+    before = directory.participants(connection, {one.key for one in entries.follow_ups})
     for place, follow_up, one in _participants(entries):
         row: dict[str, Any] = {
             "follow_up": follow_up.key,
@@ -497,11 +498,15 @@ def _write_participants(
             "email_invite": one.email_invite,
             "removed": one.removed,
         }
+        identity = (follow_up.key, *_invitee(one), dates[place])
         if one.email_invite and not reachable(one):
-            row |= {"email_invite": False, "note": plan.NO_ADDRESS}
-            report.notes.append(f"{place}: email_invite stays off: {plan.NO_ADDRESS}")
+            if (row_before := before.get(identity)) is not None and row_before.email_invite:
+                report.notes.append(f"{place}: email_invite is suspended: {plan.NO_ADDRESS}")
+            else:
+                row |= {"email_invite": False, "note": plan.NO_ADDRESS}
+                report.notes.append(f"{place}: email_invite stays off: {plan.NO_ADDRESS}")
         elif one.sent:
-            sent.setdefault(follow_up.key, []).append((follow_up.key, *_invitee(one), dates[place]))
+            sent.setdefault(follow_up.key, []).append(identity)
         rows.append(row | ({"given_token": one.token.lower()} if one.token else {}))
     merged = directory.merge(connection, "participant", directory.PARTICIPANT, rows)
     report.add(

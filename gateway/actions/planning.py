@@ -12,12 +12,12 @@ import structlog
 
 from gateway import accounts, status
 from gateway import settings as configuration
-from gateway.actions import succession
+from gateway.actions import keeping, succession
 from gateway.errors import ConfigurationError, InputError
 from gateway.followups import recurrence
 from gateway.itip import editions, ics, identity, owing, plan, texts, zones
 from gateway.mail import address
-from gateway.model import Channel, Edition, Guest, LetterState, Standing
+from gateway.model import Channel, Edition, Guest, LetterState
 from gateway.store import (
     codec,
     delegations,
@@ -47,7 +47,8 @@ BATCH = 50
 class Context:
     """What planning needs to know of the site. `account`: where new invitations to the follow-up in
     hand go out from, "" where it has none. `floor`: the SEQUENCE below which nothing leaves
-    (`meta.sequence_floor`).
+    (`meta.sequence_floor`). `mailboxes`: ours, of all accounts; `organizer`: the address of the
+    follow-up's owner.
     """
 
     accounts: Mapping[str, configuration.Account]
@@ -55,7 +56,9 @@ class Context:
     secret: bytes
     now: datetime
     floor: int = 0
+    mailboxes: Sequence[str] = ()
     account: str = ""
+    organizer: str = ""
 
     @property
     def mail(self) -> configuration.Mail:
@@ -76,6 +79,7 @@ class Context:
         )
         return replace(
             self,
+            organizer=owner.address if owner else "",
             account=chosen
             or next(
                 (
@@ -96,6 +100,7 @@ def context(connection: Connection, settings: configuration.Settings, now: datet
         meta.site_secret(connection),
         now,
         meta.sequence_floor(connection),
+        accounts.mailboxes(settings),
     )
 
 
@@ -237,7 +242,7 @@ def plan_one(
             ],
             context.now,
         )
-    _keep_rows(connection, key, members, made, context)
+    keeping.keep(connection, key, members, made, context.now)
     if known is not None and made.edition is not None:
         _overtake_proposals(connection, key, known, made.edition, members, context)
     if made.edition is not None:
@@ -522,11 +527,13 @@ def _invitees(
 
 
 def _invitee(member: Member, context: Context) -> owing.Invitee:
+    unreachable = _unreachable(member, context)
     return owing.Invitee(
         participant=member.id,
         role=member.role,
         name=member.name,
-        address=member.address,
+        address="" if unreachable else member.address,
+        unreachable=unreachable,
         language=member.language or context.mail.language,
         timezone=member.timezone,
         email_invite=member.email_invite,
@@ -540,77 +547,17 @@ def _invitee(member: Member, context: Context) -> owing.Invitee:
     )
 
 
-def _keep_rows(
-    connection: Connection, key: str, members: Sequence[Member], made: plan.Plan, context: Context
-) -> None:
-    """Standings, codes, switches and notes of the rows, and what the journal says of them."""
-    entries, changed = list[journal.Entry](), dict[tuple[int, object], Standing]()
-    by_id = {one.id: one for one in members}
-    for change in made.changes:
-        member = by_id[change.participant]
-        before = changed.get(
-            (member.id, change.instance), member.standings.get(change.instance, Standing())
-        )
-        if change.standing is None:
-            followups.drop_standing(connection, member.id, change.instance)
-            entries.append(
-                journal.Entry(
-                    change.event,
-                    key,
-                    member.id,
-                    change.instance,
-                    status.code(member.role, before).word,
-                    channel=Channel.STORE,
-                )
-            )
-            continue
-        changed[member.id, change.instance] = change.standing
-        codes = status.code(member.role, before), status.code(member.role, change.standing)
-        followups.write_standing(
-            connection,
-            member.id,
-            change.instance,
-            change.standing,
-            codes[1] if change.instance is plan.SERIES else None,
-        )
-        hand = change.event.startswith("toggle")
-        entries.append(
-            journal.Entry(
-                change.event.partition(":")[0],
-                key,
-                member.id,
-                change.instance or member.date,
-                codes[0].word,
-                codes[1].word,
-                channel=Channel.HAND if hand else Channel.STORE,
-                detail=change.event.partition(": ")[2],
-            )
-        )
-    for member in members:
-        if member.set_status is not None:
-            followups.hand_taken(connection, member.id)
-        note = made.notes.get(member.id, "")
-        if note == plan.NO_ADDRESS:
-            followups.switch_off(connection, member.id, note)
-            entries.append(journal.Entry("switched_off", key, member.id, detail=note))
-        elif note != member.note and (member.note != plan.NO_ADDRESS or member.address):
-            followups.annotate(connection, {member.id: note})
-            entries += (
-                [journal.Entry("not_invited", key, member.id, detail=note)]
-                if note == plan.TWICE
-                else []
-            )
-    touched = {number for number, instance in changed if instance is plan.SERIES}
-    followups.write_codes(
-        connection,
-        {
-            one.id: status.code(one.role, one.standings[plan.SERIES])
-            for one in members
-            if one.id not in touched
-            and one.code != status.code(one.role, one.standings[plan.SERIES])
-        },
-    )
-    journal.write(connection, entries, context.now)
+def _unreachable(member: Member, context: Context) -> str:
+    """Why no letter goes to an address that is a valid one: what we sent to ourselves would come
+    back as an answer, and clients show the organizer no buttons (P17).
+    """
+    if not member.address or member.role in status.FIXED:
+        return ""
+    if address.is_ours(member.address, context.mailboxes):
+        return plan.OWN_MAILBOX
+    # Associates may share one mailbox; anybody else with the owner's address is the owner.
+    is_owner = address.key(member.address) == address.key(context.organizer)
+    return plan.ORGANIZER if is_owner and not member.is_associate else ""
 
 
 def _keep_edition(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,6 +18,7 @@ COLUMNS = (
     "name",
     "address",
     "email_invite",
+    "suspended",
     "code",
     "status",
     "reply",
@@ -25,6 +26,9 @@ COLUMNS = (
     "comment",
     "note",
 )
+
+EMPTY = ("original_start", "suspended")
+"""Columns that most installations never fill: they are shown where they say something."""
 
 
 def status(
@@ -46,9 +50,12 @@ def status(
             if follow_up is not None and not views.known(connection, follow_up):
                 raise NotFound(f"there is no follow-up {follow_up!r}")
             rows = [asdict(one) for one in views.status_rows(connection, follow_up)]
-    dated = any(row["original_start"] for row in rows)
     output.objects(
         rows,
         as_json=context.invocation(ctx).json,
-        columns=[column for column in COLUMNS if dated or column != "original_start"],
+        columns=[column for column in COLUMNS if column not in EMPTY or _says(rows, column)],
     )
+
+
+def _says(rows: list[dict[str, Any]], column: str) -> bool:
+    return any(row[column] for row in rows)

@@ -31,7 +31,7 @@ DATE_OVER = "a date that was changed is over: no letter"
 @dataclass(frozen=True, slots=True)
 class Invitee:
     """A participant row as the store has it now. `address` is "" where there is none that mail can
-    go to.
+    go to; `unreachable` says why, where it is not for want of a valid one.
 
     `date`: the one date of a series that he is invited to; what he answers to it is the standing of
     his row. `other`: the row stood for somebody else until now, or for another follow-up, and so do
@@ -58,6 +58,7 @@ class Invitee:
     assigner: str = ""
     other: bool = False
     who: str = ""
+    unreachable: str = ""
 
 
 @dataclass(frozen=True, slots=True)

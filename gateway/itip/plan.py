@@ -50,6 +50,10 @@ class Plan:
 
 NO_ACCOUNT = "no mail account is configured"
 NO_ADDRESS = "no valid e-mail address"
+OWN_MAILBOX = "a mailbox of this gateway: no letter"
+ORGANIZER = "the organizer's own address: no letter"
+SUSPENDED = frozenset({NO_ADDRESS, OWN_MAILBOX, ORGANIZER})
+"""Notes of a row that no mail can go to. Its switch keeps the wish (domain.md §3)."""
 NO_DATE = "no date of the series begins then: no letter"
 COVERED = "invited to the whole series: no letter about this date"
 TWICE = "invited at this address by another row: no letter"
@@ -101,6 +105,7 @@ def plan(
         and _entry(one)
         == (address.key(by_participant[one.participant].address), own.uid, own.recurrence_id)
     }
+    suspended = _suspended(invitees, views, copies)
     reached, let_go = set[int](), list[owing.Copy]()
     for one in copies:
         invitee, held = (
@@ -130,6 +135,10 @@ def plan(
         ):  # to take it back would take it away from the other row
             letters = []
             let_go.append(replace(one, method=Method.CANCEL))
+        elif one.participant in suspended and (
+            one.tried is not None or suspended[one.participant] == one.invitation
+        ):  # what was refused stays so, too
+            letters, stands = [], True
         else:
             letters = _cancel(views, one, now, _reply(invitee), floor)
         if past := [
@@ -163,7 +172,7 @@ def plan(
         if one.email_invite and not one.removed and _nowhere(edition, one.date)
     }
     notes |= {
-        one.participant: NO_ADDRESS
+        one.participant: one.unreachable or NO_ADDRESS
         for one in invitees
         if one.email_invite and not one.address and not one.removed
     }
@@ -323,14 +332,46 @@ def _entry(copy: owing.Copy) -> tuple[str, str, Moment | None]:
 
 def _wants(edition: Edition | None, invitee: owing.Invitee) -> bool:
     """Whether this row should hold an invitation to it, by itself."""
+    return _is_on(edition, invitee) and bool(invitee.address)
+
+
+def _is_on(edition: Edition | None, invitee: owing.Invitee) -> bool:
+    """Whether the row's switch is on for something that stands."""
     return (
         edition is not None
         and not edition.cancelled
         and invitee.email_invite
         and not invitee.removed
-        and bool(invitee.address)
         and invitee.role not in status.FIXED
     )
+
+
+def _suspended(
+    invitees: Sequence[owing.Invitee], views: editions.Views, copies: Sequence[owing.Copy]
+) -> dict[int, int | None]:
+    """Rows with the switch on that no mail can go to → the invitation that they keep: a typo in an
+    address card takes no meeting away (domain.md §3). None: they hold none.
+
+    What their former addresses hold is taken back, and so is what a former holder of the row has,
+    or what is of another UID.
+    """
+    suspended = dict[int, int | None]()
+    for invitee in invitees:
+        own = views.of(invitee.date)
+        if own is None or invitee.address or invitee.other or not _is_on(own, invitee):
+            continue
+        kept = [
+            copy
+            for copy in copies
+            if copy.participant == invitee.participant
+            and not copy.refused
+            and copy.method is Method.REQUEST
+            and copy.edition is not None
+            and copy.edition.uid == own.uid
+        ]
+        last = max(kept, key=lambda copy: (copy.top_sequence, copy.invitation), default=None)
+        suspended[invitee.participant] = last.invitation if last is not None else None
+    return suspended
 
 
 class _Dates:

@@ -59,12 +59,13 @@ class Identified:
 @dataclass(frozen=True, slots=True)
 class Row:
     """A participant row that exists, by its number.
-    `invited`: it has an invitation, with a token for life.
+    `invited`: it has an invitation, with a token for life. `email_invite`: its switch.
     """
 
     id: int
     given_token: str | None
     invited: bool
+    email_invite: bool
 
 
 def merge(
@@ -167,10 +168,13 @@ def participants(connection: Connection, follow_ups: Collection[str]) -> dict[tu
         participant.c.id,
         *(participant.c[name] for name in PARTICIPANT),
         participant.c.given_token,
+        participant.c.email_invite,
         invited,
     )
     return {
-        _identity(row, PARTICIPANT): Row(row["id"], row["given_token"], bool(row["invited"]))
+        _identity(row, PARTICIPANT): Row(
+            row["id"], row["given_token"], bool(row["invited"]), bool(row["email_invite"])
+        )
         for row in _chunked(connection, query, participant.c.follow_up, follow_ups)
     }
 

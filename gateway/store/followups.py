@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from gateway import status
 from gateway.errors import InputError
 from gateway.followups import kinds, recurrence, rules
 from gateway.itip import plan
@@ -102,6 +103,22 @@ class Member:
     def address(self) -> str:
         """Where mail goes: the first address that is one, else ""."""
         return next((one for one in self.addresses if not syntax.problem(one)), "")
+
+    @property
+    def is_associate(self) -> bool:
+        """Whether the row stands for somebody of the house."""
+        return self.who.startswith("associate:")
+
+    @property
+    def suspended(self) -> str:
+        """Why the switch has no effect though it is on: `no_address`, `no_account`, or "" where it
+        has (domain.md §3).
+        """
+        if not self.email_invite or self.removed or self.role in status.FIXED:
+            return ""
+        if not self.address or self.note in plan.SUSPENDED:
+            return "no_address"
+        return "no_account" if self.note == plan.NO_ACCOUNT else ""
 
 
 def due(
@@ -526,15 +543,6 @@ def write_codes(connection: Connection, codes: Mapping[int, int]) -> None:
         connection.execute(
             sa.update(participant).where(participant.c.id == number).values(code=code)
         )
-
-
-def switch_off(connection: Connection, number: int, note: str) -> None:
-    """An address that is none turns the switch off visibly (domain.md §3)."""
-    connection.execute(
-        sa.update(participant)
-        .where(participant.c.id == number)
-        .values(email_invite=False, note=note)
-    )
 
 
 def annotate(connection: Connection, notes: Mapping[int, str]) -> None:

@@ -31,8 +31,8 @@ class InstanceRow:
 
 @dataclass(frozen=True, slots=True)
 class StatusRow:
-    """One participant, as in contract.md §2. `address`: where mail goes, or would go; `note`: why
-    none does.
+    """One participant, as in contract.md §2. `address`: where mail goes, or would go; `suspended`:
+    why a switch that is on has no effect; `note`: why no mail goes.
 
     `original_start`: the one date that he is invited to, RFC 3339 in UTC or a plain date; None: all
     of it.
@@ -51,6 +51,7 @@ class StatusRow:
     conflict: bool
     instances: tuple[InstanceRow, ...]
     note: str = ""
+    suspended: str = ""
     original_start: str | None = None
 
 
@@ -101,6 +102,7 @@ def _row(
         delivery=letter.delivery if letter else Delivery.NONE,
         conflict=member.conflict,
         instances=tuple(_instances(member, cancelled, dates)) if member.date is None else (),
+        suspended=member.suspended,
         note=member.note or (letter.delivery_text if letter else ""),
         original_start=codec.moment(member.date) or None,
     )

@@ -98,7 +98,6 @@ LINES = {
         [(1, "CANCEL", 1), (1, "REQUEST", 2)],
     ),
     "address in another case": Line(lambda world: world.change(1, address="P1@EXT.example"), []),
-    "address gone": Line(lambda world: world.change(1, address=""), [(1, "CANCEL", 1)]),
     "removed while everybody is asked again": Line(
         lambda world: (world.change(1, removed=True), world.edit(location="Fjord")),
         [(1, "CANCEL", 1), (2, "REQUEST", 1)],
@@ -503,6 +502,97 @@ def test_without_an_address_the_row_says_so() -> None:
     world.change(1, address="")
     assert world.plan() == []
     assert world.notes == {1: plan.NO_ADDRESS}
+
+
+SUSPENDED: dict[str, tuple[Callable[[World], None], list[tuple[int, str, int]]]] = {
+    "nothing": (lambda world: None, []),
+    "title": (lambda world: world.edit(title="Another"), []),
+    "moved": (lambda world: world.edit(location="Fjord"), []),
+    "removed": (lambda world: world.change(1, removed=True), [(1, "CANCEL", 1)]),
+    "switch off": (lambda world: world.change(1, email_invite=False), [(1, "CANCEL", 1)]),
+    "row deleted": (lambda world: world.delete(1), [(1, "CANCEL", 1)]),
+    "became the owner": (lambda world: world.change(1, role=Role.OWNER), [(1, "CANCEL", 1)]),
+    "cancelled": (lambda world: world.edit(cancelled=True), [(1, "CANCEL", 1)]),
+    "deleted": (lambda world: setattr(world, "wanted", None), [(1, "CANCEL", 1)]),
+}
+
+
+@pytest.mark.parametrize("name", SUSPENDED)
+def test_an_address_that_becomes_invalid_takes_nothing_away(name: str) -> None:
+    world = agreed(1)
+    world.change(1, address="")
+    assert world.plan() == []
+    assert world.notes == {1: plan.NO_ADDRESS}
+    assert (world.holds(1), world.code(1)) == (agreed(1).holds(1), 1)
+    change, letters = SUSPENDED[name]
+    change(world)
+    assert world.plan() == letters
+    assert world.plan() == []
+    world.deliver()
+    assert (world.holds(1) is None) == (letters != [])
+
+
+BACK = {
+    "the same": ("p1@ext.example", "Kick-off", "", []),
+    "the same, a title meanwhile": ("p1@ext.example", "Another", "", [(1, "REQUEST", 0)]),
+    "the same, a move meanwhile": ("p1@ext.example", "Kick-off", "Fjord", [(1, "REQUEST", 1)]),
+    "another": ("new@ext.example", "Kick-off", "", [(1, "CANCEL", 1), (1, "REQUEST", 2)]),
+}
+
+
+@pytest.mark.parametrize("name", BACK)
+def test_a_valid_address_goes_on_by_itself(name: str) -> None:
+    address, title, place, letters = BACK[name]
+    world = agreed(1)
+    world.change(1, address="")
+    assert world.plan() == []
+    world.edit(title=title, location=place)
+    assert world.plan() == []
+    world.change(1, address=address)
+    assert world.plan() == letters
+    assert world.notes == {}
+    world.deliver()
+    assert world.plan() == []
+    assert world.holds(1) is not None
+
+
+def test_letters_that_wait_do_not_leave_while_there_is_no_address() -> None:
+    world = agreed(1)
+    world.edit(title="Another")
+    assert world.plan() == SILENT[:1]
+    world.change(1, address="")
+    assert world.plan() == []
+    world.deliver()
+    assert world.holds(1) == agreed(1).holds(1)
+    world.change(1, address="p1@ext.example")
+    assert world.plan() == SILENT[:1]
+
+
+def test_while_suspended_a_former_address_is_taken_back_all_the_same() -> None:
+    world = agreed(1)
+    old = world.held[0]
+    world.change(1, address="new@ext.example")
+    world.plan()
+    world.deliver()
+    # Its CANCEL was refused for now, and gave the invitation back.
+    old.method, old.edition, old.top_sequence = Method.REQUEST, world.known, 0
+    world.change(1, address="")
+    made = world.look()
+    assert [(one.method, one.invitation) for one in made.owed] == [(Method.CANCEL, old.number)]
+
+
+def test_a_row_of_somebody_else_without_an_address_leaves_the_former_nothing() -> None:
+    world = agreed(1)
+    world.change(1, address="", other=True)
+    assert world.plan() == [(1, "CANCEL", 1)]
+
+
+def test_our_own_mailbox_says_why_it_gets_no_letter() -> None:
+    world = World()
+    world.invite(1)
+    world.change(1, address="", unreachable=plan.OWN_MAILBOX)
+    assert world.plan() == []
+    assert world.notes == {1: plan.OWN_MAILBOX}
 
 
 def test_what_is_over_owes_nothing_and_says_so() -> None:

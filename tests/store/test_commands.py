@@ -127,6 +127,7 @@ def test_status_has_the_fields_of_the_contract(administrator: Administrator) -> 
         "conflict": False,
         "instances": [],
         "note": "",
+        "suspended": "",
         "original_start": None,
     }
     assert rows[0]["instances"] == [
