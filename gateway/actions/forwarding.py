@@ -40,7 +40,7 @@ def forward(
             continue
         owner, to = (
             followups.owner(connection, row.follow_up),
-            invitations.newest(connection, row.participant),
+            invitations.counting(connection, row.participant),
         )
         account = accounts.configured(settings).get(to.account) if to is not None else None
         refusal = _refusal(connection, answer, owner, accounts.mailboxes(settings), now)

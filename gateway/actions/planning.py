@@ -14,10 +14,10 @@ from gateway import accounts, status
 from gateway import settings as configuration
 from gateway.actions import keeping, succession
 from gateway.errors import ConfigurationError, InputError
-from gateway.followups import covering, recurrence
+from gateway.followups import recurrence
 from gateway.itip import editions, ics, identity, owing, plan, texts, zones
 from gateway.mail import address
-from gateway.model import Channel, Edition, Guest, LetterState, Method
+from gateway.model import Channel, Edition, Guest, LetterState
 from gateway.store import (
     codec,
     delegations,
@@ -206,6 +206,7 @@ def plan_one(
     )
     other = {one.id: address.key(one.address) for one in others}
     delegations.forget(connection, other)
+    invitations.count(connection, _where_invited(members, copies))
     # Who had it before, too, gets his own invitation once more, also where its CANCEL never left:
     # from then on the row is his.
     copies = [
@@ -229,8 +230,8 @@ def plan_one(
     )
     if not readable:
         made = _taken_back(made, members, copies)
-    for owed in {(id(owed.edition), owed.method): owed for owed in made.owed}.values():
-        _sayable(owed)
+    for edition in {id(owed.edition): owed.edition for owed in made.owed}.values():
+        _sayable(edition)
     if readable:
         journal.write(
             connection,
@@ -285,14 +286,27 @@ def plan_one(
     return letters
 
 
-def _sayable(owed: owing.Owed) -> None:
+def _where_invited(members: Sequence[Member], copies: Sequence[owing.Copy]) -> dict[int, int]:
+    """Rows that have an invitation at their present address, which does not count yet."""
+    invited = {
+        one.id: address.key(one.address)
+        for one in members
+        if one.address and succession.is_invited(one)
+    }
+    at = {
+        one.participant: one
+        for one in copies
+        if invited.get(one.participant) == address.key(one.address)
+    }
+    return {number: one.invitation for number, one in at.items() if not one.counts}
+
+
+def _sayable(edition: Edition) -> None:
     """Refuse to owe a letter that nobody could write. Raises `InputError` for a time that is
-    missing, a zone that there is not, or a list of dates that no program reads.
+    missing or a zone that there is not.
     """
-    zones.zone(owed.edition.timezone)
-    ics.span(owed.edition)
-    if owed.method is Method.REQUEST and owed.edition.recurrence is not None:
-        covering.told(owed.edition)
+    zones.zone(edition.timezone)
+    ics.span(edition)
 
 
 def _called_off(connection: Connection, key: str, known: Edition) -> Edition:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from gateway import status
 from gateway.itip import owing
 from gateway.mail import address
-from gateway.store import directory, invitations, outbox
+from gateway.store import directory, invitations
 from gateway.store.engine import Connection
 from gateway.store.followups import Member
 
@@ -35,18 +35,13 @@ def rows(
         and one.role not in status.FIXED
         and (one.id in held or one.id in arrived)
         and (
-            _is_invited(one)
+            is_invited(one)
             or not any(_same(copy.address, one.address) for copy in held.get(one.id, ()))
         )
     ]
-    last = invitations.get(
-        connection, outbox.invited_last(connection, [one.id for one in might]).values()
-    )
-    by_row, here = (
-        {one.participant: one for one in last.values()},
-        {one.invitation for one in copies},
-    )
-    people = directory.at(connection, [one.address for one in last.values()])
+    by_row = invitations.deliveries(connection, [one.id for one in might])
+    here = {one.invitation for one in copies}
+    people = directory.at(connection, [one.address for one in by_row.values()])
 
     def is_other(member: Member) -> bool:
         former = by_row[member.id]
@@ -63,7 +58,7 @@ def rows(
     return [one for one in might if is_other(one)]
 
 
-def _is_invited(member: Member) -> bool:
+def is_invited(member: Member) -> bool:
     """Whoever has the row again is known to have it by his next letter;
     nothing begins before that.
     """

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from gateway import status
-from gateway.followups import limits, recurrence
+from gateway.followups import recurrence
 from gateway.itip import editions
 from gateway.model import (
     NO_REMARKS,
@@ -81,6 +81,16 @@ class Queued:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubt:
+    """What an invitee may hold as well as what he was last sent, because nobody knows whether a
+    letter arrived. `method`, `edition`: as in `Copy`.
+    """
+
+    method: Method | None
+    edition: Edition | None
+
+
+@dataclass(frozen=True, slots=True)
 class Copy:
     """An invitation: one participant at one address, and what that address holds as far as we know:
     what it was last sent.
@@ -90,7 +100,8 @@ class Copy:
     `refused`: its last letter did not arrive, so nothing is to be taken back there; `tried`: what
     he would hold by that letter, where it was to give him something. `again`: he is to have his
     REQUEST once more, `because` he answered an old time or asked for it; where it is about one date
-    of the series, `again_instance`.
+    of the series, `again_instance`. `doubts`: what he may hold instead, where no letter waits that
+    will settle it. `counts`: of the row's invitations it is the one that tells where he is invited.
     """
 
     invitation: int
@@ -106,6 +117,20 @@ class Copy:
     because: Occasion = Occasion.PLANNED
     again_instance: Moment | None = None
     tried: Edition | None = None
+    doubts: Sequence[Doubt] = ()
+    counts: bool = True
+
+    @property
+    def may_hold(self) -> list[Edition]:
+        """What may have to be taken back, newest first, each entry of a calendar once. Nothing of
+        what was refused, unless another letter about it may have arrived.
+        """
+        held = [] if self.refused else [(self.method, self.edition)]
+        entries = dict[tuple[str, Moment | None], Edition]()
+        for method, edition in (*held, *((one.method, one.edition) for one in self.doubts)):
+            if method is Method.REQUEST and edition is not None:
+                entries.setdefault((edition.uid, edition.recurrence_id), edition)
+        return list(entries.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,21 +174,6 @@ def listed(edition: Edition, invitees: Sequence[Invitee]) -> Edition:
             if not one.removed and one.role not in status.FIXED and one.address
         ),
     )
-
-
-def warned(edition: Edition | None, invitees: Sequence[Invitee]) -> dict[int, str]:
-    """By row of those who are invited to all of a series, what Outlook cannot hold of it. Their
-    letters leave.
-    """
-    if edition is None or edition.recurrence is None or edition.cancelled:
-        return {}
-    invited = [
-        one.participant
-        for one in invitees
-        if one.email_invite and not one.removed and one.date is None
-    ]
-    warning = limits.warning(edition) if invited else ""
-    return dict.fromkeys(invited, warning) if warning else {}
 
 
 def _guest(invitee: Invitee, dates: Sequence[Moment]) -> Guest:

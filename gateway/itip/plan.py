@@ -6,7 +6,7 @@ planner compares levels, not events: it may run at any time, any number of times
 change by anybody, and owes the same letters.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -78,7 +78,14 @@ def plan(
     restored and invitees may hold letters that it does not know.
     """
     edition = _lifted(editions.following(wanted, known), floor)
-    changes, invitees = _standings(edition, known, invitees, _elsewhere(invitees, copies))
+    wanting = _wanting(invitees, editions.Views(edition), copies)
+    changes, invitees = _standings(
+        edition,
+        known,
+        invitees,
+        _elsewhere(invitees, copies),
+        _taken_back(invitees, wanting, copies),
+    )
     if edition is not None:
         edition = owing.listed(
             edition, invitees
@@ -89,7 +96,7 @@ def plan(
             changes,
             notes={one.participant: NO_ACCOUNT for one in invitees if one.email_invite},
         )
-    owed, superseded, notes = list[owing.Owed](), list[int](), owing.warned(edition, invitees)
+    owed, superseded, notes = list[owing.Owed](), list[int](), dict[int, str]()
     by_participant, dates, views = (
         {one.participant: one for one in invitees},
         _Dates(edition),
@@ -98,49 +105,43 @@ def plan(
     wanting = _wanting(invitees, views, copies)
     taken = {(address.key(one.address), one.date) for one in invitees if one.participant in wanting}
     kept = {
-        _entry(one)
+        (by_participant[one.participant].address.lower(), own.uid, own.recurrence_id)
         for one in copies
-        if _holds(one)
-        and (own := wanting.get(one.participant)) is not None
-        and _entry(one)
+        if (own := wanting.get(one.participant)) is not None
+        and one.method is Method.REQUEST
+        and one.edition is not None
+        and _entry(one, one.edition)
         == (address.key(by_participant[one.participant].address), own.uid, own.recurrence_id)
     }
     suspended = _suspended(invitees, views, copies)
     reached, let_go = set[int](), list[owing.Copy]()
     for one in copies:
-        invitee, held = (
-            by_participant.get(one.participant),
-            one.edition.recurrence_id if one.edition is not None else None,
-        )
-        stands = False
+        invitee, stands = by_participant.get(one.participant), False
         if (
             invitee is not None
             and (own := wanting.get(one.participant)) is not None
             and _same(invitee.address, one.address)
         ):
             reached.add(one.participant)
-            if stands := _refused(own, invitee, one, dates, now):
+            # Of the same follow-up, but he is invited to something else now.
+            others = [each for each in one.may_hold if each.recurrence_id != invitee.date]
+            if stands := not others and _refused(own, invitee, one, dates, now):
                 letters = []
-            elif (
-                one.method is Method.REQUEST and held != invitee.date
-            ):  # of the same follow-up, but he is invited to something else now
-                letters = [
-                    *_cancel(views, one, now, _reply(invitee), floor),
-                    _request(_for_him(own, None, invitee), invitee, one, dates, now),
-                ]
             else:
-                letters = _requests(own, invitee, one, dates, now)
-        elif (
-            _holds(one) and not one.refused and _entry(one) in kept
-        ):  # to take it back would take it away from the other row
-            letters = []
+                letters = [
+                    *_cancels(views, one, others, now, _reply(invitee), floor),
+                    *_requests(own, invitee, one, dates, now),
+                ]
+        elif one.may_hold and all(_entry(one, each) in kept for each in one.may_hold):
+            letters = []  # to take it back would take it away from the other row
             let_go.append(replace(one, method=Method.CANCEL))
         elif one.participant in suspended and (
             one.tried is not None or suspended[one.participant] == one.invitation
         ):  # what was refused stays so, too
             letters, stands = [], True
         else:
-            letters = _cancel(views, one, now, _reply(invitee), floor)
+            taken_back = [each for each in one.may_hold if _entry(one, each) not in kept]
+            letters = _cancels(views, one, taken_back, now, _reply(invitee), floor)
         if past := [
             letter
             for letter in letters
@@ -220,16 +221,38 @@ def _elsewhere(invitees: Sequence[owing.Invitee], copies: Sequence[owing.Copy]) 
     }
 
 
+def _taken_back(
+    invitees: Sequence[owing.Invitee],
+    wanting: Mapping[int, Edition],
+    copies: Sequence[owing.Copy],
+) -> set[int]:
+    """Rows that are to have again what was taken back from them, by a letter that left or may
+    have.
+    """
+    by_participant = {one.participant: one for one in invitees}
+    return {
+        one.participant
+        for one in copies
+        if one.method is Method.CANCEL
+        and one.edition is not None
+        and (own := wanting.get(one.participant)) is not None
+        and (own.uid, own.recurrence_id) == (one.edition.uid, one.edition.recurrence_id)
+        and _same(by_participant[one.participant].address, one.address)
+        and (one.doubts or not one.refused)
+    }
+
+
 def _standings(
     edition: Edition | None,
     known: Edition | None,
     invitees: Sequence[owing.Invitee],
     elsewhere: Mapping[int, int],
+    taken_back: Collection[int],
 ) -> tuple[tuple[Change, ...], list[owing.Invitee]]:
     """Apply to every row what happened to the follow-up, and toggles by hand.
 
     `elsewhere`: rows that are for something else than they hold, and its SEQUENCE: what they said
-    of that says nothing of this.
+    of that says nothing of this. `taken_back`: rows that are asked anew.
     """
     views = editions.Views(edition)
     answered = {date for one in invitees for date in one.standings if date is not None}
@@ -273,6 +296,12 @@ def _standings(
             ):
                 events.append(_asked(standings.Event(SERIES, row, "moved"), asked))
         held |= {event.instance: event.standing for event in events if event.standing is not None}
+        if invitee.participant in taken_back:
+            gone = {event.instance for event in events if event.standing is None}
+            stays = {date: one for date, one in held.items() if date not in gone}
+            anew = standings.ask_anew(stays)
+            held |= {event.instance: event.standing for event in anew if event.standing is not None}
+            events += anew
         if invitee.set_status is not None:
             events.append(standings.by_hand(held, invitee.set_status))
             held[SERIES] = events[-1].standing or Standing()
@@ -303,7 +332,11 @@ def _wanting(
     }
     whole = {address.key(one.address) for one, _ in found.values() if one.date is None}
     holding, first = (
-        {(one.participant, *_entry(one)) for one in copies if _holds(one)},
+        {
+            (one.participant, *_entry(one, one.edition))
+            for one in copies
+            if one.method is Method.REQUEST and one.edition is not None
+        },
         dict[tuple[str, str, Moment | None], int](),
     )
     entries = {
@@ -320,14 +353,9 @@ def _wanting(
     }
 
 
-def _holds(copy: owing.Copy) -> bool:
-    return copy.method is Method.REQUEST and copy.edition is not None
-
-
-def _entry(copy: owing.Copy) -> tuple[str, str, Moment | None]:
+def _entry(copy: owing.Copy, edition: Edition) -> tuple[str, str, Moment | None]:
     """What somebody has in a calendar: at this address, of this UID, all of it or one date."""
-    assert copy.edition is not None
-    return address.key(copy.address), copy.edition.uid, copy.edition.recurrence_id
+    return address.key(copy.address), edition.uid, edition.recurrence_id
 
 
 def _wants(edition: Edition | None, invitee: owing.Invitee) -> bool:
@@ -369,7 +397,7 @@ def _suspended(
             and copy.edition is not None
             and copy.edition.uid == own.uid
         ]
-        last = max(kept, key=lambda copy: (copy.top_sequence, copy.invitation), default=None)
+        last = max(kept, key=lambda copy: (copy.counts, copy.invitation), default=None)
         suspended[invitee.participant] = last.invitation if last is not None else None
     return suspended
 
@@ -406,10 +434,32 @@ class _Dates:
 def _requests(
     wanted: Edition, invitee: owing.Invitee, copy: owing.Copy, dates: _Dates, now: datetime
 ) -> list[owing.Owed]:
+    """What brings a copy up to date, whichever he holds of what may have arrived."""
+    letters = _updates(wanted, invitee, copy, dates, now)
+    told = {one.instance for one in letters}
+    for doubt in copy.doubts:
+        other = replace(copy, method=doubt.method, edition=doubt.edition, again=False, queued=())
+        lacking = {one.instance for one in _updates(wanted, invitee, other, dates, now)}
+        if None not in told and not lacking <= told:
+            holds = _holds(copy, invitee)
+            return [_request(_for_him(wanted, holds, invitee), invitee, copy, dates, now)]
+    return letters
+
+
+def _holds(copy: owing.Copy, invitee: owing.Invitee) -> Edition | None:
+    """What he holds of what he is invited to."""
+    if copy.method is not Method.REQUEST or copy.edition is None:
+        return None
+    return copy.edition if copy.edition.recurrence_id == invitee.date else None
+
+
+def _updates(
+    wanted: Edition, invitee: owing.Invitee, copy: owing.Copy, dates: _Dates, now: datetime
+) -> list[owing.Owed]:
     """What brings a copy up to date: one letter about all of it, or one for each date that changed
     by itself (P11).
     """
-    holds = copy.edition if copy.method is Method.REQUEST else None
+    holds = _holds(copy, invitee)
     edition = _for_him(wanted, holds, invitee)
     urged = (
         holds is not None and _reply(invitee) is Reply.NEEDS_ACTION and _urges(holds, edition, now)
@@ -578,15 +628,29 @@ def _remarks(invitee: owing.Invitee, copy: owing.Copy | None, dates: _Dates) -> 
     )
 
 
-def _cancel(
-    views: editions.Views, copy: owing.Copy, now: datetime, reply: Reply, floor: int
+def _cancels(
+    views: editions.Views,
+    copy: owing.Copy,
+    taken_back: Sequence[Edition],
+    now: datetime,
+    reply: Reply,
+    floor: int,
 ) -> list[owing.Owed]:
-    """Take back what was sent; nothing where nothing was, or where it never arrived (itip.md
+    """Take these back of what was sent. `Copy.may_hold` has nothing that never arrived (itip.md
     §3).
     """
-    if copy.method is not Method.REQUEST or copy.edition is None or copy.refused:
-        return []
-    taken = views.of(copy.edition.recurrence_id)
+    return [_cancel(views, copy, held, now, reply, floor) for held in taken_back]
+
+
+def _cancel(
+    views: editions.Views,
+    copy: owing.Copy,
+    held: Edition,
+    now: datetime,
+    reply: Reply,
+    floor: int,
+) -> owing.Owed:
+    taken = views.of(held.recurrence_id)
     # What waits may tell the last that was said of it before it was deleted, or its date went with
     # the end of the series.
     why = next(
@@ -597,27 +661,24 @@ def _cancel(
         ),
         "",
     )
-    if taken is None or taken.uid != copy.edition.uid:
+    if taken is None or taken.uid != held.uid:
         # Gone, or deleted and made anew under the same key: what he holds is cancelled, by its own
         # UID.
-        taken = replace(copy.edition, cancelled=True, cancel_reason=why if taken is None else "")
-    elif _nowhere(views.edition, copy.edition.recurrence_id):
+        taken = replace(held, cancelled=True, cancel_reason=why if taken is None else "")
+    elif _nowhere(views.edition, held.recurrence_id):
         taken = replace(taken, cancel_reason=why)
-    sequence = max(editions.counter(taken), copy.top_sequence + 1, floor)
-    return [
-        owing.Owed(
-            Method.CANCEL,
-            copy.participant,
-            copy.invitation,
-            None,
-            taken,
-            copy.edition,
-            sequence,
-            owing.next_dtstamp(copy.top_dtstamp, now),
-            reply,
-            withdrawn=not taken.cancelled,
-        )
-    ]
+    return owing.Owed(
+        Method.CANCEL,
+        copy.participant,
+        copy.invitation,
+        None,
+        taken,
+        held,
+        max(editions.counter(taken), copy.top_sequence + 1, floor),
+        owing.next_dtstamp(copy.top_dtstamp, now),
+        reply,
+        withdrawn=not taken.cancelled,
+    )
 
 
 def _without(letters: Sequence[owing.Owed], past: Sequence[owing.Owed]) -> list[owing.Owed]:
@@ -651,7 +712,7 @@ def _against_queue(
     if (
         queue
         and _is_repeat(queue[0], copy, now)
-        and not any(one.instance in (None, queue[0].instance) for one in left)
+        and not any(_covers(one, queue[0]) for one in left)
     ):
         queue.pop(0)
     replaced = list[owing.Queued]()
@@ -663,6 +724,19 @@ def _against_queue(
     if left:
         left[0] = _inherit(left[0], replaced)
     return left, [one.letter for one in replaced]
+
+
+def _covers(letter: owing.Owed, queued: owing.Queued) -> bool:
+    """Whether whoever gets this letter needs that one no more."""
+    return letter.instance in (None, queued.instance) and _same_entry(letter, queued)
+
+
+def _same_entry(letter: owing.Owed, queued: owing.Queued) -> bool:
+    """Whether they are about the same entry of a calendar: of one follow-up, and of it the same
+    date or all.
+    """
+    one, other = letter.edition, queued.edition
+    return (one.uid, one.recurrence_id) == (other.uid, other.recurrence_id)
 
 
 def _is_repeat(queued: owing.Queued, copy: owing.Copy, now: datetime) -> bool:
@@ -677,10 +751,16 @@ def _is_repeat(queued: owing.Queued, copy: owing.Copy, now: datetime) -> bool:
 
 
 def _says(queued: owing.Queued, letter: owing.Owed) -> bool:
+    if queued.method is not letter.method or queued.instance != letter.instance:
+        return False
+    if not _same_entry(letter, queued):
+        return False
+    if letter.withdrawn:
+        # It takes back what he holds, whatever became of the follow-up since. With a new SEQUENCE
+        # it would stand above the REQUEST at his new address, and both may end in one calendar.
+        return not queued.edition.cancelled
     return (
-        queued.method is letter.method
-        and queued.instance == letter.instance
-        and not editions.differs(queued.edition, letter.edition)
+        not editions.differs(queued.edition, letter.edition)
         and (queued.reply is letter.reply or queued.tries > 0)
         and (
             letter.reply is not Reply.NEEDS_ACTION
@@ -701,6 +781,7 @@ def _inherit(letter: owing.Owed, replaced: Sequence[owing.Queued]) -> owing.Owed
             for queue in replaced
             if queue.tries > 0
             and (queue.method, queue.instance) == (letter.method, letter.instance)
+            and _same_entry(letter, queue)
         ),
         None,
     )

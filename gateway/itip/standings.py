@@ -105,6 +105,17 @@ def begin(standings: ANSWERS) -> list[Event]:
     ]
 
 
+def ask_anew(standings: ANSWERS) -> list[Event]:
+    """What he held was taken back, and he is to have it again: what he said of it went with it."""
+    events = list[Event]()
+    for instance, held in standings.items():
+        if held.cancelled or not (held.seen or held.moved or held.reply is not Reply.NEEDS_ACTION):
+            continue
+        fresh = status.reinstate(status.cancel(held))
+        events.append(Event(instance, fresh if instance is None else None, "asked_anew"))
+    return events
+
+
 def by_hand(standings: ANSWERS, wanted: int) -> Event:
     """A status that somebody wrote into the row (1, 5 or 9), taken as a toggle;
     refused while it is cancelled.

@@ -463,12 +463,11 @@ def settle(
         return Settlement(queued.id, LetterState.SENT, True, Delivery.SENT)
     if verdict is Verdict.REFUSED:
         return Settlement(queued.id, LetterState.REFUSED, False, Delivery.UNDELIVERABLE, note=words)
+    arrived = None if receipt.step is receipts.Step.BODY and receipt.code is None else False
     if retry.expired(queued.created_at, now, limits):
+        note = f"{GIVEN_UP}{words}"
         return Settlement(
-            queued.id, LetterState.DROPPED, False, Delivery.UNDELIVERABLE, note=f"{GIVEN_UP}{words}"
+            queued.id, LetterState.DROPPED, arrived, Delivery.UNDELIVERABLE, note=note
         )
     due = retry.next_attempt(queued.tries + 1, now, limits, jitter)
-    unknown = receipt.step is receipts.Step.BODY and receipt.code is None
-    return Settlement(
-        queued.id, LetterState.WAITING, None if unknown else False, Delivery.DEFERRED, due, words
-    )
+    return Settlement(queued.id, LetterState.WAITING, arrived, Delivery.DEFERRED, due, words)

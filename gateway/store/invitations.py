@@ -23,7 +23,7 @@ from gateway.model import (
     Remarks,
     Reply,
 )
-from gateway.store import codec
+from gateway.store import codec, doubts
 from gateway.store.schema import attempt, edition, follow_up, invitation, outbox, participant
 
 REPLACEABLE = (LetterState.WAITING, LetterState.HELD)
@@ -88,7 +88,12 @@ def editions(connection: Connection, numbers: Iterable[int | None]) -> dict[int 
 
 
 def create(connection: Connection, made: Invitation, at: datetime) -> int:
-    """A new invitation; its `id` is ignored. Returns the number."""
+    """A new invitation, which counts from now on; its `id` is ignored. Returns the number."""
+    connection.execute(
+        sa.update(invitation)
+        .where(invitation.c.participant == made.participant)
+        .values(counts=False)
+    )
     number: int = connection.execute(
         sa.insert(invitation)
         .values(
@@ -116,6 +121,18 @@ def first(connection: Connection) -> datetime | None:
         sa.select(sa.func.min(invitation.c.created_at))
     ).scalar_one()
     return made
+
+
+def count(connection: Connection, participants: Mapping[int, int]) -> None:
+    """Of the invitations of these participants these count from now on (participant → invitation):
+    at the address that he has now.
+    """
+    for participant_number, number in participants.items():
+        connection.execute(
+            sa.update(invitation)
+            .where(invitation.c.participant == participant_number)
+            .values(counts=invitation.c.id == number)
+        )
 
 
 def adopt(
@@ -202,14 +219,12 @@ def copies(connection: Connection, key: str) -> tuple[list[owing.Copy], dict[Edi
     left = _left(
         connection,
         sa.select(invitation.c.id).where(
-            invitation.c.follow_up == key, sa.or_(invitation.c.refused, returned)
+            invitation.c.follow_up == key,
+            sa.or_(invitation.c.refused, returned, invitation.c.doubts != ""),
         ),
     )
-    leaving = {
-        number
-        for number, letters in left.items()
-        if letters[-1].state == LetterState.SENDING and letters[-1].method in PLANNED
-    }
+    leaving = {number for number, letters in left.items() if _is_open(letters[-1])}
+    doubted = {row.id: _doubted(row, left.get(row.id, ())) for row in rows if row.doubts}
     untold = {row.id: letters for row in rows if (letters := _untold(row, left.get(row.id, ())))}
     known = editions(
         connection,
@@ -218,7 +233,8 @@ def copies(connection: Connection, key: str) -> tuple[list[owing.Copy], dict[Edi
             for row in (*waiting, *(letter for run in untold.values() for letter, _ in run))
             for number in (row.edition, row.before)
         ]
-        + [row.sent_edition for row in rows],
+        + [row.sent_edition for row in rows]
+        + [one.edition for held in doubted.values() for one in held],
     )
     queued: dict[int, list[owing.Queued]] = {}
     for row in waiting:
@@ -248,6 +264,10 @@ def copies(connection: Connection, key: str) -> tuple[list[owing.Copy], dict[Edi
             tuple(queued.get(row.id, ())),
             Occasion(row.again_because or Occasion.PLANNED),
             codec.parse_moment(row.again_instance),
+            counts=row.counts,
+            doubts=tuple(
+                owing.Doubt(one.method, known.get(one.edition)) for one in doubted.get(row.id, ())
+            ),
         )
         for row in rows
     ]
@@ -261,20 +281,42 @@ def copies(connection: Connection, key: str) -> tuple[list[owing.Copy], dict[Edi
 def _left(
     connection: Connection, numbers: Sequence[int] | sa.Select[tuple[int]]
 ) -> dict[int, list[Any]]:
-    """The letters of these invitations that left or are leaving, oldest first."""
+    """The letters of these invitations that left, may have left or are leaving, oldest first."""
     states = (LetterState.SENT, LetterState.REFUSED, LetterState.SENDING)
     found: dict[int, list[Any]] = {}
     for row in connection.execute(
         sa.select(outbox)
         .where(
             outbox.c.invitation.in_(numbers),
-            outbox.c.state.in_(states),
+            outbox.c.state.in_(states) | outbox.c.doubtful,
             outbox.c.method != Method.NONE,
         )
         .order_by(outbox.c.id)
     ):
         found.setdefault(row.invitation, []).append(row)
     return found
+
+
+def _is_open(letter: Any) -> bool:
+    """Whether a letter that counts as sent is on its way, or will be repeated."""
+    return letter.method in PLANNED and (
+        letter.state == LetterState.SENDING or (letter.state in REPLACEABLE and letter.doubtful)
+    )
+
+
+def _doubted(held: Any, letters: Sequence[Any]) -> list[doubts.Held]:
+    """What he may hold beside what his invitation counts as sent. While the newest letter is on its
+    way, or will be repeated, it decides; nothing else is owed for the doubt.
+    """
+    planned = [one for one in letters if one.method in PLANNED]
+    may = doubts.read(held.doubts)
+    if not planned or _is_open(planned[-1]):
+        return []
+    if planned[-1].state != LetterState.REFUSED:
+        return may
+    if planned[-1].doubtful:
+        return [doubts.Held(held.sent_edition, Method(held.sent_method)), *may]
+    return may if len(may) > 1 else []  # one alone is what he certainly holds
 
 
 _Told = tuple[Any, bool]
@@ -333,6 +375,74 @@ def held_by(edition: Edition | None) -> Method | None:
     return Method.CANCEL if edition.cancelled else Method.REQUEST
 
 
+def settled(
+    connection: Connection, letter: Any, arrived: bool | None, at: datetime
+) -> dict[str, object]:
+    """What the invitation of a REQUEST or CANCEL says he holds, or may hold, now that the letter's
+    try has ended. `letter`: its row as it is now; `arrived`: as `outbox.Settlement` has it.
+    """
+    if arrived and not letter.instance:
+        return {"doubts": ""}
+    if letter.doubtful and not arrived:
+        return {}
+    text = connection.execute(
+        sa.select(invitation.c.doubts).where(invitation.c.id == letter.invitation)
+    ).scalar_one()
+    held = doubts.read(text)
+    if arrived:
+        return {"doubts": doubts.write(_with_date(connection, letter, held[1:], at))}
+    if letter.state == LetterState.REFUSED:
+        return {"doubts": doubts.NOT_ARRIVED + text}
+    return taken_back(connection, letter, held)
+
+
+def taken_back(
+    connection: Connection, letter: Any, held: Sequence[doubts.Held]
+) -> dict[str, object]:
+    """What the invitation says again: this letter certainly did not arrive. `held`: what he held,
+    or may have held, before it.
+    """
+    if not held:
+        edition = editions(connection, [letter.before]).get(letter.before)
+        return {"sent_edition": letter.before, "sent_method": held_by(edition), "doubts": ""}
+    return {
+        "sent_edition": held[0].edition,
+        "sent_method": held[0].method,
+        "doubts": doubts.write(held[1:]),
+    }
+
+
+def back_before(connection: Connection, letter: Any) -> dict[str, object]:
+    """What the invitation of a letter says that was refused and waits again."""
+    if letter.doubtful:
+        return {}
+    text = connection.execute(
+        sa.select(invitation.c.doubts).where(invitation.c.id == letter.invitation)
+    ).scalar_one()
+    held = doubts.read(text)
+    if held and not text.startswith(doubts.NOT_ARRIVED):
+        return {}  # of several letters that wait again the newest has told it
+    return taken_back(connection, letter, held)
+
+
+def _with_date(
+    connection: Connection, letter: Any, held: Sequence[doubts.Held], at: datetime
+) -> list[doubts.Held]:
+    """What he may hold after a letter about one date has arrived; nothing that is as it says."""
+    known = editions(connection, [letter.edition, *(one.edition for one in held)])
+    date, told = codec.parse_moment(letter.instance), known[letter.edition]
+    kept = list[doubts.Held]()
+    for one in held:
+        edition = known.get(one.edition) if one.method is Method.REQUEST else None
+        if edition is None or edition.recurrence is None:
+            kept.append(one)
+        elif owing.lacks(after := owing.with_dates(edition, [(date, told)]), told):
+            assert after is not None
+            number = keep_edition(connection, letter.follow_up, after, None, at)
+            kept.append(doubts.Held(number, one.method))
+    return kept
+
+
 def let_go(connection: Connection, copy: owing.Copy, edition_number: int | None) -> None:
     """An invitation that holds something else from now on, though no letter left
     (`plan.Plan.let_go`).
@@ -340,7 +450,7 @@ def let_go(connection: Connection, copy: owing.Copy, edition_number: int | None)
     connection.execute(
         sa.update(invitation)
         .where(invitation.c.id == copy.invitation)
-        .values(sent_edition=edition_number, sent_method=copy.method)
+        .values(sent_edition=edition_number, sent_method=copy.method, doubts="")
     )
 
 
@@ -427,8 +537,8 @@ def of_address(connection: Connection, number: int, address: str, uid: str) -> I
 def deliveries(
     connection: Connection, participants: Sequence[int] | None
 ) -> Mapping[int, Invitation]:
-    """The newest invitation of each participant."""
-    query = sa.select(invitation).order_by(invitation.c.id)
+    """The invitation of each participant that counts."""
+    query = sa.select(invitation).where(invitation.c.counts).order_by(invitation.c.id)
     if participants is not None:
         query = query.where(invitation.c.participant.in_(participants))
     return {row.participant: from_row(row) for row in connection.execute(query)}
@@ -486,8 +596,8 @@ def refresh(connection: Connection, participant_number: int, now: datetime) -> b
 
 
 def _holding(participant_number: int) -> tuple[sa.ColumnElement[bool], ...]:
-    """The newest invitation of a participant, where it holds a REQUEST and nothing new is under way
-    to it.
+    """The invitation of a participant that counts, where it holds a REQUEST and nothing new is
+    under way to it.
     """
     under_way = sa.exists().where(
         outbox.c.invitation == invitation.c.id,
@@ -495,7 +605,7 @@ def _holding(participant_number: int) -> tuple[sa.ColumnElement[bool], ...]:
         outbox.c.method.in_(PLANNED),
     )
     return (
-        invitation.c.id == _newest(participant_number),
+        *_counting(participant_number),
         invitation.c.sent_method == Method.REQUEST,
         ~under_way,
     )
@@ -522,7 +632,7 @@ def holding(connection: Connection, participant_number: int) -> Invitation | Non
     """
     row = connection.execute(
         sa.select(invitation).where(
-            invitation.c.id == _newest(participant_number),
+            *_counting(participant_number),
             invitation.c.sent_method == Method.REQUEST,
             ~invitation.c.refused,
         )
@@ -530,10 +640,10 @@ def holding(connection: Connection, participant_number: int) -> Invitation | Non
     return from_row(row) if row is not None else None
 
 
-def newest(connection: Connection, participant_number: int) -> Invitation | None:
-    """The participant's newest invitation, whatever became of it."""
+def counting(connection: Connection, participant_number: int) -> Invitation | None:
+    """The participant's invitation that counts, whatever became of it."""
     row = connection.execute(
-        sa.select(invitation).where(invitation.c.id == _newest(participant_number))
+        sa.select(invitation).where(*_counting(participant_number))
     ).one_or_none()
     return from_row(row) if row is not None else None
 
@@ -542,12 +652,12 @@ def reported(
     connection: Connection, participant_number: int, recipients: Iterable[str]
 ) -> Invitation | None:
     """The invitation of a participant that a delivery report is about: at the address that it
-    names, else his newest one.
+    names, else the one that counts.
     """
     rows = connection.execute(
         sa.select(invitation)
         .where(invitation.c.participant == participant_number)
-        .order_by(invitation.c.id.desc())
+        .order_by(invitation.c.counts.desc(), invitation.c.id.desc())
     ).all()
     named = tuple(recipients)
     row = next((row for row in rows if addresses.among(row.address, named)), None)
@@ -563,7 +673,7 @@ def mark_reported(
     text: str,
 ) -> None:
     """What a delivery report says of a participant's letter: at the address that it names, else at
-    his newest one.
+    the one that counts.
 
     An address that is said to refuse mail is marked `refused` and gets no CANCEL (itip.md §3). A
     report of delay is no news of an address that has refused since, nor of one whose letter
@@ -581,14 +691,14 @@ def mark_reported(
 
 
 def mark_read(connection: Connection, participant_number: int) -> None:
-    """Somebody answers from there: the newest address does not count as refused any more, and what
+    """Somebody answers from there: the address that counts is not refused any more, and what
     a report said of its last letter was not so.
     """
     arrived = _arrived_after_all(connection, participant_number)
     marked = connection.execute(
         sa.select(invitation.c.id, invitation.c.refused)
         .where(
-            invitation.c.id == _newest(participant_number),
+            *_counting(participant_number),
             sa.or_(
                 invitation.c.refused,
                 invitation.c.delivery == Delivery.UNDELIVERABLE,
@@ -634,7 +744,9 @@ def _arrived_after_all(connection: Connection, participant_number: int) -> set[i
     rows = connection.execute(
         sa.update(outbox)
         .where(
-            outbox.c.invitation == _newest(participant_number),
+            outbox.c.invitation.in_(
+                sa.select(invitation.c.id).where(*_counting(participant_number))
+            ),
             outbox.c.state == LetterState.REFUSED,
             taken,
         )
@@ -644,12 +756,11 @@ def _arrived_after_all(connection: Connection, participant_number: int) -> set[i
     return {row.invitation for row in rows}
 
 
-def _newest(participant_number: int) -> sa.ScalarSelect[int]:
-    return (
-        sa.select(sa.func.max(invitation.c.id))
-        .where(invitation.c.participant == participant_number)
-        .scalar_subquery()
-    )
+def _counting(participant_number: int) -> tuple[sa.ColumnElement[bool], ...]:
+    """Of a participant's invitations the one that counts: that of the address at which he is
+    invited, or was last. An address that was changed and changed back has the older one again.
+    """
+    return invitation.c.participant == participant_number, invitation.c.counts
 
 
 def from_row(row: Any) -> Invitation:

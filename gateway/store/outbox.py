@@ -3,7 +3,8 @@ what the server said.
 
 Nothing is lost when a gateway dies: its claims are free again as soon as its lease is (leases.py),
 and a repeat carries the same Message-ID. At claim the invitation counts as sent, because from then
-on the letter may have left; when a server says that it did not take it, `settle` takes that back.
+on the letter may have left; when a server says that it did not take it, `settle` takes that back,
+but not of a letter that may have arrived by an earlier try (`doubtful`).
 
 Three kinds of letters go this way. REQUEST and CANCEL change what the invitee holds. A
 DECLINECOUNTER does not, but whether it arrived says something of his address. Words that are passed
@@ -23,7 +24,7 @@ from gateway.accounts import DEFAULT
 from gateway.itip import owing
 from gateway.mail import address
 from gateway.model import PLANNED, Delivery, Edition, Letter, LetterState, Method, Occasion, Reply
-from gateway.store import codec, columns, invitations, leases, reminders
+from gateway.store import codec, columns, doubts, invitations, leases, reminders
 from gateway.store.invitations import Invitation
 from gateway.store.pace import Room
 from gateway.store.schema import attempt, invitation, outbox
@@ -193,26 +194,6 @@ def put(
     return number
 
 
-def invited_last(connection: Connection, participants: Sequence[int]) -> dict[int, int]:
-    """The invitation of each row that was made, or got a REQUEST, after all others of it; whatever
-    became of the letter.
-    """
-    asked = (
-        sa.select(outbox.c.invitation, sa.func.max(outbox.c.created_at).label("at"))
-        .join(invitation, invitation.c.id == outbox.c.invitation)
-        .where(invitation.c.participant.in_(participants), outbox.c.method == Method.REQUEST)
-        .group_by(outbox.c.invitation)
-        .subquery()
-    )
-    rows = connection.execute(
-        sa.select(invitation.c.participant, invitation.c.id)
-        .join(asked, asked.c.invitation == invitation.c.id, isouter=True)
-        .where(invitation.c.participant.in_(participants))
-        .order_by(sa.func.coalesce(asked.c.at, invitation.c.created_at), invitation.c.id)
-    )
-    return {row.participant: row.id for row in rows}
-
-
 def passed_on(connection: Connection, participant: int, since: datetime) -> int:
     """How many texts that came to this row have been queued for the owner since then."""
     found: int = connection.execute(
@@ -334,15 +315,16 @@ def claim(
     rows = connection.execute(
         sa.select(outbox).where(outbox.c.id.in_(numbers)).order_by(outbox.c.id)
     ).all()
-    told = dict[tuple[int, int, str], list[int]]()
+    told = dict[tuple[int, int, str, bool], list[int]]()
     for row in rows:
         if row.method in PLANNED:
             # Whoever is told that one date is cancelled holds the series all the same.
-            told.setdefault(
-                (row.edition, row.sequence, Method.REQUEST if row.instance else row.method), []
-            ).append(row.invitation)
+            method = Method.REQUEST if row.instance else row.method
+            told.setdefault((row.edition, row.sequence, method, row.doubtful), []).append(
+                row.invitation
+            )
     top = invitation.c.top_sequence
-    for (edition, sequence, method), concerned in told.items():
+    for (edition, sequence, method, doubtful), concerned in told.items():
         connection.execute(
             sa.update(invitation)
             .where(invitation.c.id.in_(concerned))
@@ -351,6 +333,7 @@ def claim(
                 sent_method=method,
                 sent_sequence=sequence,
                 sent_at=now,
+                doubts=invitation.c.doubts if doubtful else doubts.claimed(),
                 # A date may have been raised above its series.
                 top_sequence=sa.case((top > sequence, top), else_=sequence),
             )
@@ -465,6 +448,7 @@ def settle(
         }
         values |= {"due_at": one.due_at} if one.due_at is not None else {}
         values |= {"settled_at": now} if one.state not in OPEN else {}
+        values |= {"doubtful": True} if one.arrived is None else {}
         for mine in connection.execute(
             sa.update(outbox)
             .where(
@@ -473,10 +457,10 @@ def settle(
                 outbox.c.claimed_by == holder,
             )
             .values(values)
-            .returning(outbox.c.id, outbox.c.invitation, outbox.c.before, outbox.c.method)
+            .returning(outbox)
         ):
             kept.add(mine.id)
-            if (facts := _facts(connection, one, mine)) is not None:
+            if (facts := _facts(connection, one, mine, now)) is not None:
                 told.setdefault(facts, []).append(mine.invitation)
     for facts, numbers in told.items():
         connection.execute(
@@ -515,24 +499,21 @@ def _alike(settlements: Sequence[Settlement]) -> Iterable[list[Settlement]]:
 
 
 def _facts(
-    connection: Connection, one: Settlement, mine: Row[tuple[int, int, int | None, str]]
+    connection: Connection, one: Settlement, mine: Row[tuple[object, ...]], now: datetime
 ) -> _Facts | None:
     """What the invitation of a settled letter says from now on; None: it is as it was."""
-    if mine.method not in PLANNED and (
+    planned = mine.method in PLANNED
+    if not planned and (
         mine.method == Method.NONE or one.delivery not in (Delivery.SENT, Delivery.UNDELIVERABLE)
     ):
         return None
     facts: dict[str, object] = {"delivery": one.delivery, "delivery_text": one.note}
-    if (
-        one.state is LetterState.REFUSED
-    ):  # what was only given up leaves him with what he had, to be taken back if need be
+    if planned:
+        facts |= invitations.settled(connection, mine, one.arrived, now)
+    if one.state is LetterState.REFUSED:
         facts["refused"] = True
-    elif one.arrived is False:
-        held = invitations.held_by(invitations.editions(connection, [mine.before]).get(mine.before))
-        facts |= (
-            {"sent_edition": mine.before, "sent_method": held} if mine.method in PLANNED else {}
-        )
-    else:
+    elif one.arrived is not False:
+        # what was only given up leaves him with what he had, to be taken back if need be
         facts["refused"] = False
     return tuple(facts.items())
 
@@ -567,6 +548,7 @@ def free_dead(connection: Connection, now: datetime) -> int:
             state=LetterState.WAITING,
             claimed_by=None,
             tries=outbox.c.tries + 1,
+            doubtful=True,
             note="taken over from a gateway that stopped",
         )
     )
@@ -580,7 +562,7 @@ def release(connection: Connection, holder: str) -> None:
     connection.execute(
         sa.update(outbox)
         .where(_stands(outbox, LetterState.SENDING), outbox.c.claimed_by == holder)
-        .values(state=LetterState.WAITING, claimed_by=None, tries=outbox.c.tries + 1)
+        .values(state=LetterState.WAITING, claimed_by=None, tries=outbox.c.tries + 1, doubtful=True)
     )
 
 

@@ -2,7 +2,7 @@
 those that were not refused for themselves.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -85,10 +85,9 @@ def put_back(
         .where(letters.c.id.in_(kept))
         .values(state=LetterState.WAITING, note=note, due_at=now, settled_at=None)
     )
-    uncertain = _may_have_arrived(connection, kept)
     for row in reversed(rows):  # the oldest last: what he held before all of them
         if row.method in PLANNED:
-            _as_before(connection, row, note, certain=row.id not in uncertain)
+            _as_before(connection, row, note)
     followups.mark(connection, sorted({row.follow_up for row in rows}), now)
     return kept
 
@@ -133,41 +132,11 @@ def recently(connection: Connection, account: str, since: datetime) -> list[tupl
     return [(row.address, row.note) for row in connection.execute(query)]
 
 
-def _as_before(
-    connection: Connection, row: sa.Row[tuple[object, ...]], note: str, *, certain: bool
-) -> None:
+def _as_before(connection: Connection, row: sa.Row[tuple[object, ...]], note: str) -> None:
     """The invitation of a letter that waits again."""
-    facts: dict[str, object] = {
-        "delivery": Delivery.QUEUED,
-        "delivery_text": note,
-        "refused": False,
-    }
-    if certain:
-        edition = invitations.editions(connection, [row.before]).get(row.before)
-        facts |= {"sent_edition": row.before, "sent_method": invitations.held_by(edition)}
+    facts = invitations.back_before(connection, row)
+    facts |= {"delivery": Delivery.QUEUED, "delivery_text": note, "refused": False}
     connection.execute(sa.update(invitation).where(invitation.c.id == row.invitation).values(facts))
-
-
-def _may_have_arrived(connection: Connection, numbers: Sequence[int]) -> set[int]:
-    """Letters of which an earlier try was cut after the final dot, or ended with its gateway."""
-    tried = (
-        sa.select(
-            attempt.c.letter,
-            sa.func.count().label("tries"),
-            sa.func.sum(
-                sa.case(((attempt.c.step == "body") & attempt.c.code.is_(None), 1), else_=0)
-            ).label("unknown"),
-        )
-        .where(attempt.c.letter.in_(numbers))
-        .group_by(attempt.c.letter)
-        .subquery()
-    )
-    query = (
-        sa.select(letters.c.id)
-        .join(tried, tried.c.letter == letters.c.id)
-        .where((tried.c.unknown > 0) | (letters.c.tries > tried.c.tries))
-    )
-    return set(connection.execute(query).scalars())
 
 
 def _asks_nobody() -> sa.ColumnElement[bool]:

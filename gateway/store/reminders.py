@@ -238,14 +238,9 @@ def _silent(since: datetime) -> tuple[sa.ColumnElement[bool], ...]:
         outbox.c.method != Method.NONE,
         outbox.c.state.in_(invitations.UNDER_WAY) | left,
     )
-    other = invitation.alias("other")
-    newer = sa.exists().where(
-        other.c.participant == invitation.c.participant,
-        other.c.id > invitation.c.id,
-        other.c.sent_method == Method.REQUEST,
-    )
     return (
         invitation.c.sent_method == Method.REQUEST,
+        invitation.c.counts,
         ~invitation.c.refused,
         invitation.c.delivery != Delivery.UNDELIVERABLE,
         ~invitation.c.again,
@@ -254,7 +249,6 @@ def _silent(since: datetime) -> tuple[sa.ColumnElement[bool], ...]:
         row,
         ~_heard(invitation.c.participant, invitation.c.sent_at),
         ~letter,
-        ~newer,
     )
 
 

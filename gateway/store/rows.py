@@ -152,7 +152,9 @@ def _rows(
         return
     members = {one.id: one for one in followups.members(connection, ids=numbers)}
     held = connection.execute(
-        sa.select(invitation).where(invitation.c.participant.in_(numbers)).order_by(invitation.c.id)
+        sa.select(invitation)
+        .where(invitation.c.participant.in_(numbers))
+        .order_by(invitation.c.counts, invitation.c.id)  # the one that counts is the last
     ).all()
     left = connection.execute(
         sa.select(

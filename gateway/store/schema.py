@@ -447,6 +447,7 @@ invitation = Table(
     Column("sent_method", Text),
     Column("sent_sequence", Integer),
     Column("sent_at", Instant),
+    _words("doubts"),
     Column("top_sequence", Integer),
     Column("top_dtstamp", Instant),
     _flag("again"),
@@ -457,6 +458,7 @@ invitation = Table(
     _words("delivery", "none"),
     _words("delivery_text"),
     _flag("refused"),
+    _flag("counts", True),
     _now("created_at"),
     sqlite_autoincrement=True,
 )
@@ -489,6 +491,7 @@ outbox = Table(
     _words("state", "waiting"),
     _words("note"),
     Column("tries", Integer, nullable=False, server_default="0"),
+    _flag("doubtful"),
     Column("due_at", Instant, nullable=False),
     Column("claimed_by", Text),
     _now("created_at"),

@@ -312,9 +312,10 @@ def test_a_letter_that_is_refused_while_others_are_taken_is_refused_in_the_end(
 
 def test_what_may_have_arrived_is_not_forgotten_when_it_is_put_back(store: Store) -> None:
     one, two, three = queued(store, *(f"p{n}@x{n}.example" for n in range(3)))
+    assert claim(store, 1) == [one]
     with store.write() as connection:
-        cut = outbox.Attempt(one, NOW, 1, "retry", "body", None, "4.4.2", "closed", "mx")
-        outbox.settle(connection, [], [cut], HERE, NOW)
+        cut = Settlement(one, LetterState.WAITING, None, Delivery.DEFERRED, NOW, "closed")
+        outbox.settle(connection, [cut], [], HERE, NOW)
     for number in (one, two, three):
         tries(store, number, ODD)
     assert state(store, one)[0] is LetterState.WAITING
