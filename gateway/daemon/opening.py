@@ -6,6 +6,7 @@ with the first failure (READY, and the reason as STATUS): a boot is not held up 
 start` returns and `systemctl status` says what is missing, no TimeoutStartSec is run into, and the
 watchdog guards the wait. It is no different from a store that goes away a second after the start.
 While an attempt goes on, which may be a long migration, the time of the start is extended instead.
+The web role answers meanwhile: `/healthz` is well, `/readyz` says what is waited for.
 
 On failure: a store of another schema, and settings that do not fit it, are a `ConfigurationError`,
 for no waiting mends them; all else is waited for. A stop ends the wait at once: what an attempt has
@@ -14,7 +15,7 @@ begun is one transaction, and goes with the process.
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -31,13 +32,19 @@ EXTEND_SECONDS = 30.0
 
 
 async def opened(
-    prepare: Callable[[], None], stop: asyncio.Event, *, waits: supervise.Restart = WAITS
+    prepare: Callable[[], None],
+    stop: asyncio.Event,
+    *,
+    waits: supervise.Restart = WAITS,
+    meanwhile: Sequence[supervise.Role] = (),
 ) -> bool:
     """Do `prepare` in a thread until it raises no `StoreError`. False: `stop` was set before.
+    `meanwhile`: roles that run from the first failure until then.
 
     Raises `ConfigurationError` for a store of another schema, and what else `prepare` raises.
     """
     guard = asyncio.create_task(systemd.keep_alive(stop))
+    over, beside = asyncio.Event(), list[asyncio.Task[None]]()
     clock = asyncio.get_running_loop().time
     began, failures, reason = clock(), 0, ""
     try:
@@ -48,6 +55,8 @@ async def opened(
                 raise ConfigurationError(str(error)) from error
             except StoreError as error:
                 failures += 1
+                if not beside:
+                    beside = [asyncio.create_task(_beside(role, over)) for role in meanwhile]
                 wait = waits.wait(failures)
                 if str(error) != reason:
                     reason = str(error)
@@ -62,6 +71,16 @@ async def opened(
         return False
     finally:
         guard.cancel()
+        over.set()
+        await asyncio.gather(*beside)
+
+
+async def _beside(role: supervise.Role, over: asyncio.Event) -> None:
+    """One try: what cannot begin now begins with the others, once the store can be used."""
+    try:
+        await role.run(over)
+    except (Exception, SystemExit) as error:
+        log.warning("not served while the store is waited for", role=role.name, error=str(error))
 
 
 async def _attempt(prepare: Callable[[], None], stop: asyncio.Event) -> bool:

@@ -67,7 +67,9 @@ async def serve(process: Process, only: Collection[str]) -> None:
         roles=[role.name for role in roles],
     )
     with supervise.signals(stop, hurry):
-        if await opening.opened(partial(_prepare, process), stop):
+        # They begin anew with the others, so they are others than those.
+        page = ROLES["web"](process, monitor) if "web" in only else ()
+        if await opening.opened(partial(_prepare, process), stop, meanwhile=page):
             await supervise.supervise(
                 roles, stop, hurry=hurry, board=process.board, status=monitor.status
             )

@@ -19,6 +19,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 
 from gateway.store.engine import Store
@@ -91,7 +92,10 @@ def test_a_database_that_is_late_is_waited_for_and_one_that_restarts_costs_no_tr
         url = cluster.create_database()
         stores.upgraded(url)
         cluster.stop()
-        settings = environment(url) | {"NOTIFY_SOCKET": str(tmp_path / "notify")}
+        listen = f"127.0.0.1:{process.free_port()}"
+        page = f"http://{listen}"
+        settings = environment(url, WEB__LISTEN=listen)
+        settings |= {"NOTIFY_SOCKET": str(tmp_path / "notify")}
         with started(settings) as gateway:
             (line,) = gateway.wait_log("waiting for the store")
             assert "Connection refused" in line["reason"]
@@ -99,6 +103,13 @@ def test_a_database_that_is_late_is_waited_for_and_one_that_restarts_costs_no_tr
             # The boot goes on: the start counts as over, and says what is missing.
             told = heard(listener, "READY=1")
             assert "STATUS=waiting for the store: store postgresql" in told
+            # Whoever watches the process sees that it lives, and what it waits for.
+            with httpx.Client(transport=httpx.HTTPTransport(retries=8), timeout=60) as client:
+                assert client.get(f"{page}/healthz").status_code == 200
+                ready = client.get(f"{page}/readyz")
+            assert ready.status_code == 503
+            [check] = [one for one in ready.json()["checks"] if one["name"] == "store"]
+            assert "Connection refused" in check["words"]
             cluster.start()
             gateway.wait_log("ready")
             heard(listener, "READY=1\nSTATUS=running")
