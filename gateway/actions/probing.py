@@ -198,14 +198,15 @@ def forget(store: Store, settings: Settings, name: str) -> None:
             conditions.clear(connection, conditions.SITE, health.subject(what, name))
 
 
-def server_writes(connection: Connection, account: str | None, settings: Settings) -> bool:
-    """Whether fields of policy.authserv_id may be our own server's: True until a probe came back
-    without one.
+def server_writes(connection: Connection, account: str | None, settings: Settings) -> bool | None:
+    """Whether our own server writes fields of policy.authserv_id into every mail; None until a
+    probe came back.
 
     account: the one whose mailbox a message came to. None: nobody knows (a file), so one account
     whose server writes none is enough to say no.
     """
     wanted = settings.policy.authserv_id.lower()
     if not wanted or not settings.inbound.probe:
-        return True
-    return all(wanted in one for one in probes.writers(connection, account))
+        return None
+    seen = [wanted in one for one in probes.writers(connection, account)]
+    return all(seen) if seen else None

@@ -93,7 +93,13 @@ def _sender(message: parse.Message, found: facts.Found, policy: Policy) -> str:
             f"From {sender}, not authenticated: no Authentication-Results of {policy.authserv_id}"
             " in it"
         )
-    if not found.server_writes:
+    if refused := trust.refused(message, policy.authserv_id):
+        return (
+            f"From {sender}, not authenticated: {policy.authserv_id} says dmarc=fail for {refused}"
+        )
+    if not message.author and message.from_addresses:
+        return f"From {sender}, not authenticated: it stands there twice or names several"
+    if found.server_writes is False:
         return (
             f"From {sender}, not authenticated: it has Authentication-Results of"
             f" {policy.authserv_id}, but our own server wrote none into the probe, so a stranger"

@@ -6,7 +6,7 @@ applies: it is held, and the owner is asked.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from gateway.inbound import classify
@@ -98,7 +98,31 @@ def choose(
     found: facts.Found,
     policy: Policy,
 ) -> Choice:
-    """The row that the components of one UID are about, and the verdict."""
+    """The row that the components of one UID are about, and the verdict.
+
+    Nothing applies while our own server says that From is forged, whatever else speaks for it.
+    """
+    choice = _choice(message, answer, uid, asked, found, policy)
+    return _unless_refused(choice, message, policy)
+
+
+def _unless_refused(choice: Choice, message: parse.Message, policy: Policy) -> Choice:
+    domain = trust.refused(message, policy.authserv_id)
+    if choice.verdict is not Verdict.APPLY or not domain:
+        return choice
+    reason = f"our mail server says that From is not from {domain} (dmarc=fail)"
+    rule = facts.Rule("dmarc_fail", reason)
+    return replace(choice, verdict=Verdict.HOLD, reason=reason, rules=(*choice.rules, rule))
+
+
+def _choice(
+    message: parse.Message,
+    answer: classify.Answer,
+    uid: str,
+    asked: facts.Keys,
+    found: facts.Found,
+    policy: Policy,
+) -> Choice:
     components = [one for one in answer.components if one.uid == uid]
     by_token, others = _by_token(asked, found), {one.uid for one in answer.components} - {uid}
     if by_token and not (uid in found.uids and all(row.uid in others for row in by_token)):
@@ -106,7 +130,7 @@ def choose(
     if uid in found.uids:  # the token of another part of the same mail says nothing of this one
         return _without_token(message, answer, components, uid, found, policy)
     for row in found.rows:
-        if row.message_ids & set(message.in_reply_to) and _knows(row, message.from_addresses):
+        if row.message_ids & set(message.in_reply_to) and _knows(row, _author(message)):
             return _chosen(
                 Verdict.APPLY,
                 "it answers a letter of ours",
@@ -194,13 +218,16 @@ def tie(message: parse.Message, asked: facts.Keys, found: facts.Found) -> Choice
     )
 
 
-def may_answer(message: parse.Message, row: facts.Row) -> Choice:
+def may_answer(
+    message: parse.Message, row: facts.Row, found: facts.Found, policy: Policy
+) -> Choice:
     """Whether a mail link, valid for this row's token, was used by the invitee: the forwarded mail
     has the links too.
     """
     speaker = _first(message.from_addresses)
-    if _knows(row, _senders(message)):
-        return _chosen(Verdict.APPLY, "token, and a known sender", row, speaker, _KNOWN_SENDER)
+    if _knows(row, _speakers(message, found, policy)):
+        choice = _chosen(Verdict.APPLY, "token, and a known sender", row, speaker, _KNOWN_SENDER)
+        return _unless_refused(choice, message, policy)
     return _chosen(
         Verdict.HOLD,
         f"{speaker or 'somebody'} answered for {row.address}: the same person?",
@@ -211,7 +238,11 @@ def may_answer(message: parse.Message, row: facts.Row) -> Choice:
 
 
 def receipt(
-    message: parse.Message, finding: classify.Receipt, asked: facts.Keys, found: facts.Found
+    message: parse.Message,
+    finding: classify.Receipt,
+    asked: facts.Keys,
+    found: facts.Found,
+    policy: Policy,
 ) -> Choice | None:
     """The row whose letter a read receipt is about; None where nothing vouches for that.
 
@@ -223,7 +254,7 @@ def receipt(
     for row in _by_token(asked, found) or letters:
         if letters and row not in letters:
             continue
-        if _knows(row, message.from_addresses):
+        if _knows(row, _author(message)) and not trust.refused(message, policy.authserv_id):
             rule = _KNOWN_SENDER
         elif letters and _knows(row, finding.recipients):
             rule = facts.Rule(
@@ -282,7 +313,8 @@ def failed(
 
 
 _KNOWN_SENDER = facts.Rule(
-    "token_known_sender", "token, and From, Sender or Reply-To is the invited or a known address"
+    "token_known_sender",
+    "token, and From (or Sender, or the Reply-To of a list) is the invited or a known address",
 )
 _BY_LETTER = facts.Rule("bounce_message_id", "it names the Message-ID of a letter to this row")
 _BY_REPLY = facts.Rule("message_id", "In-Reply-To or References name a letter to this row")
@@ -301,7 +333,8 @@ def _with_token(
     if not same_uid and uid:
         return _of_another(by_token[0], uid, found, speaker)
     candidates = same_uid or by_token
-    row = next((one for one in candidates if _knows(one, _senders(message))), candidates[0])
+    speakers = _speakers(message, found, policy)
+    row = next((one for one in candidates if _knows(one, speakers)), candidates[0])
     named = [one.address for component in components for one in component.attendees if one.address]
     own_line = [one for one in named if _knows(row, [one])]
     others = [
@@ -309,7 +342,7 @@ def _with_token(
         for one in found.rows
         if one.uid == row.uid and one.participant != row.participant and _knows(one, named)
     ]
-    if _knows(row, _senders(message)):
+    if _knows(row, speakers):
         if others and not own_line and len(set(named)) == 1:
             rule = facts.Rule(
                 "speaks_for_another",
@@ -323,15 +356,11 @@ def _with_token(
                 rule,
             )
         return _chosen(Verdict.APPLY, "token, and a known sender", row, speaker, _KNOWN_SENDER)
-    passed_on = next((one for one in others if _knows(one, message.from_addresses)), None)
+    passed_on = next((one for one in others if _knows(one, _author(message))), None)
     if passed_on is not None and not own_line:
-        return _with_anothers_letter(message, row, passed_on, speaker, policy)
+        return _with_anothers_letter(message, row, passed_on, speaker, found, policy)
     if own_line:
-        if any(
-            automatic.is_robot(one)
-            and address.related(address.domain(one), address.domain(own_line[0]))
-            for one in message.from_addresses
-        ):
+        if any(automatic.is_robot_for(one, own_line[0]) for one in _author(message)):
             rule = facts.Rule(
                 "token_robot",
                 "token and a known ATTENDEE; From is a robot of the same organisation (P24)",
@@ -388,12 +417,17 @@ def _of_another(row: facts.Row, uid: str, found: facts.Found, speaker: str) -> C
 
 
 def _with_anothers_letter(
-    message: parse.Message, whose: facts.Row, row: facts.Row, speaker: str, policy: Policy
+    message: parse.Message,
+    whose: facts.Row,
+    row: facts.Row,
+    speaker: str,
+    found: facts.Found,
+    policy: Policy,
 ) -> Choice:
     """A participant who answers for himself from a letter that another one passed on to him: the
     token is the other's, so it proves nothing, and he needs what an answer without token needs.
     """
-    vouched = trust.authenticated(message, policy.authserv_id)
+    vouched = _vouched(message, found, policy)
     how = f"our mail server says: {vouched}" if vouched else "From is not authenticated"
     text = f"the token of {whose.address}, but From and ATTENDEE are {row.address}; {how}"
     if vouched or not policy.require_authentication:
@@ -453,7 +487,11 @@ def _without_token(
             )
             return _chosen(Verdict.HOLD, "does not say which date is answered", row, speaker, rule)
         row = fitting[0] if fitting else row
-    matches = by_sender is not None and by_sender.participant == row.participant
+    matches = (
+        by_sender is not None
+        and by_sender.participant == row.participant
+        and _knows(row, _author(message))
+    )
     complete = matches and (by_attendee is not None or len(named) != 1)
     if matches and row.message_ids & set(message.in_reply_to):
         return _chosen(
@@ -595,7 +633,31 @@ def _knows(row: facts.Row, addresses: Iterable[str]) -> bool:
     return any(address.among(one, known) for one in addresses)
 
 
+def _author(message: parse.Message) -> tuple[str, ...]:
+    """From, where it names one sender: of several nobody knows who wrote."""
+    return (message.author,) if message.author else ()
+
+
+def _speakers(message: parse.Message, found: facts.Found, policy: Policy) -> tuple[str, ...]:
+    """Whose own mail it may be (itip.md §5): From; Sender, except where our server vouches that
+    From is somebody of another organisation; Reply-To in mail of a list (RFC 2919), which puts its
+    own address into From.
+    """
+    if not message.author:
+        return ()
+    senders = header.author(message.headers.get("sender", ()))
+    foreign = not address.related(address.domain(senders), address.domain(message.author))
+    if foreign and senders and _vouched(message, found, policy):
+        senders = ""
+    return (
+        message.author,
+        *((senders,) if senders else ()),
+        *(message.reply_to_addresses if "list-id" in message.headers else ()),
+    )
+
+
 def _senders(message: parse.Message) -> tuple[str, ...]:
+    """Everybody in the header who may have sent it: to look up, not to believe."""
     return (*message.from_addresses, *message.sender_addresses, *message.reply_to_addresses)
 
 

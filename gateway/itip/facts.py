@@ -86,14 +86,14 @@ class Found:
     rows: of a token; or of a UID together with one of the addresses (compared by `address.plain`,
     known addresses included); or of a Message-ID. Removed rows too: an answer of theirs is
     `closed`, not unknown. uids: those of `Keys.uids` that name a follow-up of ours, whoever is
-    invited to it; `follow_ups`: UID → its key. server_writes: False where our probe came back
-    without a field of policy.authserv_id.
+    invited to it; `follow_ups`: UID → its key. server_writes: whether our probe came back with
+    a field of policy.authserv_id; None: nobody knows.
     """
 
     rows: tuple[Row, ...] = ()
     uids: frozenset[str] = frozenset()
     follow_ups: Mapping[str, str] = field(default_factory=dict)
-    server_writes: bool = True
+    server_writes: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

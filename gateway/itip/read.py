@@ -167,8 +167,8 @@ def _lines(data: bytes, charset: str) -> Iterator[str]:
     """Unfolded content lines. Unfolding comes before decoding:
     a fold may split a character (RFC 5545 §3.1).
     """
-    if charset.lower().startswith(header.STATEFUL):
-        data = header.decode(data, charset).encode("utf-8", "replace")
+    if charset.strip().lower().startswith(header.STATEFUL) or header.wide(data):
+        data, charset = header.decode(data, charset).encode("utf-8", "replace"), "utf-8"
     data = data.replace(b"\r\n", b"\n")
     if b"\n" not in data:
         data = data.replace(b"\r", b"\n")

@@ -5,7 +5,7 @@ vacation subjects).
 import re
 from datetime import date, timedelta
 
-from gateway.mail import parse, prose
+from gateway.mail import address, freemail, parse, prose
 
 STRONG = (
     "x-autoreply",
@@ -155,9 +155,23 @@ def is_automatic(message: parse.Message) -> bool:
     )
 
 
-def is_robot(address: str) -> bool:
+def is_robot(sender: str) -> bool:
     """Whether an address is one from which no human writes: no-reply, calendar-notification, ..."""
-    return ROBOT.match(address) is not None
+    return ROBOT.match(sender) is not None
+
+
+def is_robot_for(sender: str, invitee: str) -> bool:
+    """Whether `sender` is a robot that sends for the organisation of `invitee`.
+
+    Where anybody gets an address nobody is a robot by its name or domain: only the provider's own
+    senders are (itip.md §5).
+    """
+    theirs, domain = address.normal(sender), address.domain(invitee)
+    if freemail.is_robot_for(theirs, domain):
+        return True
+    if freemail.is_public(domain) or freemail.is_public(address.domain(theirs)):
+        return False
+    return is_robot(theirs) and address.related(address.domain(theirs), domain)
 
 
 def until(message: parse.Message, today: date) -> date | None:

@@ -8,7 +8,9 @@ display name (CVE-2023-27043).
 """
 
 import binascii
+import codecs
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.mail import address
@@ -25,6 +27,14 @@ STATEFUL = ("iso-2022", "utf-16", "utf-32", "utf-7", "hz-gb", "utf16", "utf32", 
 here the label is believed first.
 """
 
+MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+"""Byte order marks (RFC 2781 §3.2); the longer ones first, which begin with a shorter one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
@@ -38,10 +48,11 @@ def decode(data: bytes, charset: str) -> str:
     """Text from octets. UTF-8 wins over its label where it is valid: mislabelled UTF-8 is common,
     the reverse is not.
 
-    Labels that no codec knows ("iso-4444-5", Exchange) and wrong ones fall back to ISO-8859-1,
-    which maps every octet.
+    A byte order mark, or a NUL beside each of the first letters, is UTF-16 or UTF-32 whatever the
+    label says. Labels that no codec knows ("iso-4444-5", Exchange) and wrong ones fall back to
+    ISO-8859-1, which maps every octet.
     """
-    label = charset.strip().lower()
+    label = wide(data) or charset.strip().lower()
     candidates = (label, "utf-8") if label.startswith(STATEFUL) else ("utf-8", label)
     for candidate in (*candidates, "iso-8859-1"):
         try:
@@ -51,6 +62,20 @@ def decode(data: bytes, charset: str) -> str:
         if isinstance(text, str):
             return text.removeprefix("\ufeff")
     return ""
+
+
+def wide(data: bytes) -> str:
+    """The codec of text in two or four octets a letter, by its byte order mark or by where its NULs
+    are (RFC 2781 §3.3 and §4.3: a program may leave the mark out); "" for any other text.
+    """
+    head = data[:4]
+    for mark, codec in MARKS:
+        if head.startswith(mark):
+            return codec
+    nuls = [octet == 0 for octet in head]
+    if nuls == [False, True, False, True]:
+        return "utf-16-le"
+    return "utf-16-be" if nuls == [True, False, True, False] else ""
 
 
 def clean(text: str) -> str:
@@ -100,6 +125,16 @@ def mailboxes(*values: str) -> tuple[Mailbox, ...]:
     return tuple(
         found for value in values for entry in _entries(value) if (found := _mailbox(entry)).address
     )
+
+
+def author(values: Sequence[str]) -> str:
+    """The one address that From names; "" where another one, or something that cannot be read,
+    stands beside it: programs differ in which of them they show and check (RFC 7489 §6.6.1).
+    """
+    if len(values) != 1:
+        return ""
+    named = [_mailbox(entry).address for entry in _entries(values[0]) if entry]
+    return named[0] if len(named) == 1 else ""
 
 
 def any_addresses(*values: str) -> tuple[str, ...]:

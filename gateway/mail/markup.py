@@ -32,6 +32,7 @@ BREAKING = frozenset(
 )
 NAME = re.compile(r"/?([a-z][a-z0-9]*)")
 LONGEST = 500_000
+ENDLESS = re.compile(r"&#(?:x[0-9a-f]{30,}|[0-9]{30,});?", re.IGNORECASE)
 
 
 def text(markup: str) -> str:
@@ -71,8 +72,15 @@ def text(markup: str) -> str:
     return "\n".join(line for line in lines if line not in ("", ">"))
 
 
+def unescaped(text: str) -> str:
+    """The characters that entities stand for. One with more digits than any character has is left
+    out: the standard library refuses to count them (CVE-2020-10735).
+    """
+    return html.unescape(ENDLESS.sub("", text))
+
+
 def _words(piece: str) -> str:
-    return html.unescape(piece).replace("\n", " ").replace("\r", " ")
+    return unescaped(piece).replace("\n", " ").replace("\r", " ")
 
 
 def _behind(lower: str, mark: str, start: int) -> int:

@@ -130,8 +130,9 @@ class Message:
     """A received mail. Addresses are in `address.normal` form; header values are cut and without
     line breaks.
 
-    recipients: of every header that can name one, and of "for" in Received. null_sender: the
-    envelope says "<>", or MAILER-DAEMON. received: the topmost Received header. headers: every
+    author: the one sender that From names; "" where it names several, stands there twice, or cannot
+    be read. recipients: of every header that can name one, and of "for" in Received. null_sender:
+    the envelope says "<>", or MAILER-DAEMON. received: the topmost Received header. headers: every
     value by lower-case name, as written but for line breaks. authentication_results: (Received
     headers above it, value), topmost first. returned_headers: of mails inside this one. text: the
     human-readable body, of HTML where there is nothing else. digest: of the bytes, to tell the same
@@ -157,6 +158,7 @@ class Message:
     parts: tuple[Part, ...]
     returned_headers: tuple[Mapping[str, tuple[str, ...]], ...] = ()
     digest: str = ""
+    author: str = ""
 
     def header(self, name: str) -> str:
         """The first value of a header, "" where there is none."""
@@ -280,6 +282,7 @@ def _message(tree: Tree, raw: bytes, limits: Limits) -> Message:
         parts=tuple(leaves),
         returned_headers=tuple(returned),
         digest=hashlib.sha256(raw).hexdigest(),
+        author=header.author(headers.get("from", ())),
     )
 
 

@@ -9,13 +9,12 @@ Delay beats failure: the Subject of a warning often says "could not send". What 
 delay. Words in the letter that came back, or in its title, say nothing.
 """
 
-import html
 import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gateway.mail import header, parse
+from gateway.mail import header, markup, parse
 
 FAILED, DELAYED = "failed", "delayed"
 LONGEST = 4_000
@@ -543,7 +542,7 @@ def decoded(text: str) -> str:
     quoted-printable, on single spaces.
     """
     said = header.words(KIND.sub("", text))
-    said = html.unescape(MARKUP.sub(" ", said)).replace("\xa0", " ")
+    said = markup.unescaped(MARKUP.sub(" ", said)).replace("\xa0", " ")
     for form in (XTEXT, QUOTED_PRINTABLE):
         # No prose has several of these and no space; a single one may be what it looks like.
         if len(form.findall(said)) > 2 and (form is QUOTED_PRINTABLE or " " not in said.strip()):

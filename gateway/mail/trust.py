@@ -1,36 +1,55 @@
 """Whether our own mail server vouches for the sender of a mail (RFC 8601; RFC 7489 for DMARC and
 alignment).
 
-Only the topmost Authentication-Results field that carries our server's authserv-id counts: a sender
-can write such fields too, and our server writes its own above them. Where the server was seen to
-write none into our own probe, only a field above every Received field counts: no sender can put one
-there, because our server writes its Received field on top of what it was sent. On failure: a field
-that the library cannot read vouches for nothing, and neither does one below it.
+Only the topmost Authentication-Results field that carries our server's authserv-id counts, and that
+one alone: a sender can write such fields too, and our server writes its own above them. It counts
+above every Received field, where no sender can put it, because our server writes its Received field
+on top of what it was sent; below one only where our own probe showed that the server writes into
+every mail.
+
+The field is read here and not by a library: authres 1.2 (2026) refuses what Exim writes (an IPv6
+address or `<>` as a bare value), a semicolon at the end, and characters beyond ASCII, and takes
+seconds for a long one. On failure: a field that cannot be read vouches for nothing, and neither
+does one below it. Limits: 50 fields, `LONGEST` characters of one, in linear time.
 """
 
 import re
-
-import authres
-from authres import dmarc
-from authres.core import AuthResError
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from gateway.mail import address, parse
 
-CONTEXT = authres.FeatureContext(dmarc)
-
-
+FIELDS = 50
+LONGEST = 10_000
+"""Characters of a field. A longer one is not cut: what would be cut away might be the refusal."""
 NAME = re.compile(r"\s*(?:\([^()]*\)\s*)*([^\s;()=\"]+)\s*(?:[;\s(]|\Z)")
 """What stands before the first semicolon: the authserv-id, perhaps behind comments (RFC 8601
 §2.2).
 """
+METHOD = re.compile(r"\s*([a-z0-9-]{1,40})(?:\s*/\s*\d+)?\s*=\s*([a-z]{1,40})(?=\s|\Z)", re.I)
+"""`dmarc=pass`, `dkim/1=pass` (RFC 8601 §2.2, methodspec)."""
+PROPERTY = re.compile(
+    r"(?<!\S)([a-z-]{1,20})\s*\.\s*([a-z0-9-]{1,40})\s*=\s*(?![a-z-]{1,20}\.[a-z0-9-]{1,40}=)(\S*)",
+    re.IGNORECASE,
+)
+"""`header.d=ext.example` (propspec). Where the value is empty, the next one is no value of it."""
+PLAIN = re.compile(r"[^()\"\\;]+")
+UNQUOTED = re.compile(r"[\s;()=\"\\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One result of a field: what was checked, how it ended, and of whom (`header.d` → value), all
+    in lower case.
+    """
+
+    method: str
+    result: str
+    properties: Mapping[str, str]
 
 
 def writer(value: str) -> str:
     """The authserv-id of an Authentication-Results field, in lower case; "" where it has none."""
-    read = _read(value)
-    if read is not None and read.authserv_id:
-        return str(read.authserv_id).lower().split("/")[0]
-    # A field that the library cannot read still is the one that our server wrote.
     named = NAME.match(value[:1_000])
     return named[1].lower().split("/")[0] if named else ""
 
@@ -40,56 +59,120 @@ def carries(message: parse.Message, authserv_id: str) -> bool:
     return _topmost(message, authserv_id) is not None
 
 
-def authenticated(message: parse.Message, authserv_id: str, *, written: bool = True) -> str:
+def authenticated(message: parse.Message, authserv_id: str, *, written: bool | None = None) -> str:
     """How the From of a message was authenticated, as a phrase; "" where it was not.
 
-    written: False where our own probe came back without a field of that name.
-    Two senders in From are none: nobody knows which of them was checked.
+    written: whether our own probe came back with a field of that name; None: nobody knows.
+    A From that names two senders, or one that cannot be read, is nobody's.
     """
-    if not authserv_id or len(message.from_addresses) != 1:
+    if not authserv_id or not message.author:
         return ""
     topmost = _topmost(message, authserv_id)
-    if topmost is None or not (written or _above_all(message, topmost[0])):
+    if topmost is None or not (written or _above_all(message, topmost[0], known=written is False)):
         return ""
-    result = _read(topmost[1])
-    checks = result.results if result is not None else ()
-    domain = address.domain(message.from_addresses[0])
+    domain = address.domain(message.author)
+    checks = read(topmost[1])
+    if any(_is_refusal(check, domain) for check in checks):
+        return ""
     for check in checks:
-        if _passed(check, "dmarc") and _property(check, "from") in ("", domain):
+        if check.method == "dmarc" and check.result == "pass" and _is_about(check, domain):
             return f"DMARC pass for {domain}"
     for check in checks:
-        signer = _property(check, "d") or _property(check, "i").rpartition("@")[2]
-        if _passed(check, "dkim") and address.related(signer, domain):
+        signer = _domain(check.properties.get("header.d") or check.properties.get("header.i", ""))
+        if check.method == "dkim" and check.result == "pass" and address.related(signer, domain):
             return f"DKIM pass of {signer}, aligned with {domain}"
     return ""
 
 
+def refused(message: parse.Message, authserv_id: str) -> str:
+    """The domain in From for which our own server says dmarc=fail; "" where it does not.
+
+    Believed wherever the field stands: who forges it harms himself alone.
+    """
+    topmost = _topmost(message, authserv_id) if authserv_id else None
+    checks = read(topmost[1]) if topmost is not None else ()
+    domains = dict.fromkeys(map(address.domain, message.from_addresses))
+    refusals = (one for one in domains if any(_is_refusal(check, one) for check in checks))
+    return next(refusals, "")
+
+
+def read(value: str) -> tuple[Check, ...]:
+    """The results of an Authentication-Results field; none where it cannot be read."""
+    sections = _sections(value) if len(value) <= LONGEST else ()
+    return tuple(check for one in sections[1:] if (check := _check(one)) is not None)
+
+
+def _sections(value: str) -> tuple[str, ...]:
+    """What stands between the semicolons, without comments and quotes; nothing where one of them
+    does not end. What was quoted is one word, whatever it holds.
+    """
+    made, depth, at = [""], 0, 0
+    while at < len(value):
+        character = value[at]
+        if plain := PLAIN.match(value, at):
+            made[-1] += plain[0] if not depth else ""
+            at = plain.end()
+            continue
+        if character == "\\":
+            at += 1
+        elif character == "(":
+            depth += 1
+        elif character == ")":
+            depth -= 1
+            made[-1] += " "
+        elif not depth and character == ";":
+            made.append("")
+        elif not depth and character == '"':
+            end = _quote(value, at)
+            made[-1] += UNQUOTED.sub("_", value[at + 1 : end])
+            at = end
+        if depth < 0:
+            return ()
+        at += 1
+    return tuple(made) if depth == 0 and at == len(value) else ()
+
+
+def _quote(value: str, start: int) -> int:
+    """Where a quoted string ends; behind the value where it does not."""
+    at = start + 1
+    while at < len(value) and value[at] != '"':
+        at += 2 if value[at] == "\\" else 1
+    return at if at < len(value) else len(value)
+
+
+def _check(section: str) -> Check | None:
+    method = METHOD.match(section)
+    if method is None:
+        return None
+    properties = dict[str, str]()
+    for kind, name, value in PROPERTY.findall(section[method.end() :]):
+        properties.setdefault(f"{kind}.{name}".lower(), value.lower())
+    return Check(method[1].lower(), method[2].lower(), properties)
+
+
 def _topmost(message: parse.Message, authserv_id: str) -> tuple[int, str] | None:
     wanted = authserv_id.lower()
-    fields = message.authentication_results[:50]
+    fields = message.authentication_results[:FIELDS]
     return next((field for field in fields if writer(field[1]) == wanted), None)
 
 
-def _above_all(message: parse.Message, hops: int) -> bool:
-    return hops == 0 and "received" in message.headers
+def _above_all(message: parse.Message, hops: int, *, known: bool) -> bool:
+    """Whether no Received field stands above. `known`: our server writes no such field, so one must
+    stand below.
+    """
+    return hops == 0 and (not known or "received" in message.headers)
 
 
-def _read(value: str) -> authres.AuthenticationResultsHeader | None:
-    try:
-        return CONTEXT.parse("Authentication-Results: " + value)
-    except (AuthResError, ValueError, RecursionError, TypeError, AttributeError, IndexError):
-        return None
+def _is_refusal(check: Check, domain: str) -> bool:
+    return check.method == "dmarc" and check.result == "fail" and _is_about(check, domain)
 
 
-def _passed(check: authres.core.AuthenticationResult, method: str) -> bool:
-    return str(check.method or "").lower() == method and str(check.result or "").lower() == "pass"
+def _is_about(check: Check, domain: str) -> bool:
+    """Whether a DMARC result is for a domain in From; without a name it is for what is there."""
+    return _domain(check.properties.get("header.from", "")) in ("", domain)
 
 
-def _property(check: authres.core.AuthenticationResult, name: str) -> str:
-    """`header.NAME` of a result, in lower case."""
-    found = (
-        one.value
-        for one in check.properties or ()
-        if str(one.type).lower() == "header" and str(one.name).lower() == name
-    )
-    return str(next(found, "") or "").lower().rstrip(".")
+def _domain(value: str) -> str:
+    """The domain of a value that is one, or an address, in the spelling of `address.domain`."""
+    name = value.strip("<>").rpartition("@")[2].rstrip(".")
+    return address.domain(f"x@{name}") if name else ""

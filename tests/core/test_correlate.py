@@ -17,6 +17,7 @@ START = datetime(2040, 5, 9, 7, tzinfo=UTC)
 OURS = classify.Ours((MAILBOX,))
 LETTER = "letter-1@crm.example"
 VOUCHED = "Authentication-Results: mx.crm.example; dmarc=pass header.from=ext.example\r\n"
+REFUSED = VOUCHED.replace("pass", "fail")
 
 
 def row(participant: int, address: str, token: str, *known: str, uid: str = UID) -> facts.Row:
@@ -87,12 +88,49 @@ CRASHER, UNKNOWN = correlate.Verdict.PARTY_CRASHER, correlate.Verdict.UNKNOWN
             OLA,
             "token_known_sender",
         ),
+        # an assistant of the same organisation, for whom our server vouches
         (
-            Mail(sender="assistant@ext.example", more="Reply-To: ola@ext.example\r\n"),
+            Mail(sender="assistant@ext.example", more=VOUCHED + "Sender: ola@ext.example\r\n"),
             APPLY,
             OLA,
             "token_known_sender",
         ),
+        # Reply-To, in mail of a list, which puts its own address into From
+        (
+            Mail(
+                sender="list@lists.example",
+                more=VOUCHED.replace("ext", "lists")
+                + "Reply-To: ola@ext.example\r\nList-Id: <list.lists.example>\r\n",
+            ),
+            APPLY,
+            OLA,
+            "token_known_sender",
+        ),
+        (
+            Mail(sender="mallory@evil.example", more="Reply-To: ola@ext.example\r\n"),
+            HOLD,
+            OLA,
+            "token_forwarded",
+        ),
+        # Sender names him, but our server vouches that From is somebody else
+        (
+            Mail(
+                sender="mallory@evil.example",
+                more=VOUCHED.replace("ext", "evil") + "Sender: ola@ext.example\r\n",
+            ),
+            HOLD,
+            OLA,
+            "token_forwarded",
+        ),
+        # of two senders nobody knows who wrote
+        (Mail(sender="ola@ext.example, mallory@evil.example"), HOLD, OLA, "token_forwarded"),
+        (Mail(more="From: mallory@evil.example\r\n"), HOLD, OLA, "token_forwarded"),
+        (Mail(sender="x <a> <b>\r\nFrom: ola@ext.example"), HOLD, OLA, "token_forwarded"),
+        # our own server says that From is forged
+        (Mail(more=REFUSED), HOLD, OLA, "dmarc_fail"),
+        (Mail(more=REFUSED, policy=OPEN), HOLD, OLA, "dmarc_fail"),
+        (Mail(sender="no-reply@ext.example", more=REFUSED), HOLD, OLA, "dmarc_fail"),
+        (Mail(token=False, more=REFUSED, policy=OPEN), HOLD, OLA, "dmarc_fail"),
         (Mail(attendees=("alias@home.example",)), APPLY, OLA, "token_known_sender"),
         (Mail(attendees=("",)), APPLY, OLA, "token_known_sender"),
         (
@@ -426,6 +464,6 @@ def test_whose_receipt_counts(
     """
     message = parse.read(f"From: {sender}\r\n\r\n".encode())
     finding = classify.Receipt(True, ids, (whose,))
-    choice = correlate.receipt(message, finding, PLAIN, facts.Found(rows))
+    choice = correlate.receipt(message, finding, PLAIN, facts.Found(rows), Policy())
     assert (choice is not None and choice.row == rows[0]) == counts
     assert counts or choice is None

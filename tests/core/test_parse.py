@@ -166,6 +166,10 @@ def test_encoded_words(value: str, words: str) -> None:
         ("blåbær".encode("latin-1"), "iso-4444-5", "blåbær"),
         ("開封".encode("iso-2022-jp"), "iso-2022-jp", "開封"),
         ("blåbær".encode("utf-16"), "utf-16", "blåbær"),
+        ("blåbær".encode("utf-16"), "utf-8", "blåbær"),
+        ("blåbær".encode("utf-16-be"), "", "blåbær"),
+        ("blåbær".encode("utf-16-be"), "utf-16", "blåbær"),
+        ("blåbær".encode("utf-32"), "", "blåbær"),
         (b"abc", "base64", "abc"),
         (b"\xff", "utf-8", "ÿ"),
     ],
@@ -368,3 +372,32 @@ def test_away_until(text: str, day: str | None) -> None:
 )
 def test_automatic(more: bytes, automatic_reply: bool) -> None:
     assert bool(automatic.evidence(parse.read(more + b"\r\n" + HEAD + b"\r\nx"))) is automatic_reply
+
+
+@pytest.mark.parametrize(
+    ("sender", "invitee", "robot"),
+    [
+        ("no-reply@ext.example", "ola@ext.example", True),
+        ("calendar-notification@google.com", "ola@gmail.com", True),
+        ("noreply@email.apple.com", "ola@me.com", True),
+        # anybody gets such an address (2026: invitations.mallory@gmail.com)
+        ("invitations.mallory@gmail.com", "ola@gmail.com", False),
+        ("noreply.mallory@googlemail.com", "ola@gmail.com", False),
+        ("noreply+x@outlook.com", "ola@outlook.com", False),
+        ("calendar@online.no", "ola@online.no", False),
+        ("no-reply@mail.web.de", "ola@web.de", False),
+        ("no-reply@google.com", "ola@ext.example", False),
+        ("calendar-notification@google.com", "ola@ext.example", False),
+        ("no-reply@elsewhere.example", "ola@ext.example", False),
+        ("ola@ext.example", "ola@ext.example", False),
+    ],
+)
+def test_whose_robot(sender: str, invitee: str, robot: bool) -> None:
+    assert automatic.is_robot_for(sender, invitee) is robot
+
+
+@pytest.mark.parametrize("digits", ["9" * 5_000, "x" + "f" * 5_000, "0" * 5_000 + "65"])
+def test_endless_entities(digits: str) -> None:
+    """Python refuses to count more than 4 300 digits with a ValueError (CVE-2020-10735)."""
+    assert markup.text(f"<p>Hei &#{digits}; &aelig;") == "Hei æ"
+    assert markup.text(f"<p>Hei &#{digits}") == "Hei"

@@ -432,3 +432,12 @@ def test_a_line_of_quotes_takes_linear_time() -> None:
     assert cost(1_600_000) < 64 * cost(
         100_000
     )  # 16 times as many; quadratic would be 256 times as long
+
+
+@pytest.mark.parametrize("charset", ["utf-16", "UTF-16LE", "utf-8", ""])
+@pytest.mark.parametrize("codec", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_objects_in_wide_characters(codec: str, charset: str) -> None:
+    """By the label, the byte order mark, or the NULs beside the first letters."""
+    text = "BEGIN:VCALENDAR\r\nMETHOD:REPLY\r\nBEGIN:VEVENT\r\nUID:blå@x\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+    [calendar] = read.read(text.encode(codec), charset)
+    assert (calendar.method, calendar.components[0].uid) == ("REPLY", "blå@x")

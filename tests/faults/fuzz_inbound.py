@@ -13,7 +13,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(
-    include=["gateway", "email", "authres", "mailparser_reply", "dateutil", "html", "zoneinfo"]
+    include=["gateway", "email", "mailparser_reply", "dateutil", "html", "zoneinfo"]
 ):
     from tests.faults import fuzz_target
 

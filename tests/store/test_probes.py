@@ -242,13 +242,13 @@ ANSWER = (
 @pytest.mark.parametrize(
     ("writers", "outcome"),
     [
-        pytest.param(None, Outcome.APPLIED, id="no probe yet"),
+        pytest.param(None, Outcome.HELD, id="no probe yet"),
         pytest.param((OURS,), Outcome.APPLIED, id="our server writes it"),
         pytest.param((), Outcome.HELD, id="our server writes none"),
         pytest.param(("b.example",), Outcome.HELD, id="our server writes another"),
     ],
 )
-def test_the_field_counts_only_if_our_server_was_not_seen_without_it(
+def test_below_received_the_field_counts_only_if_our_server_was_seen_to_write_it(
     store: Store,
     received: Callable[..., process.Result],
     writers: tuple[str, ...] | None,
@@ -265,8 +265,8 @@ def test_another_accounts_server_says_nothing_of_this_one(
     store: Store, received: Callable[..., process.Result]
 ) -> None:
     invited(store)
-    came(store, probe.Sighting(begun(store).mark))
-    assert received(ANSWER, "sales").outcome == Outcome.APPLIED
+    came(store, probe.Sighting(begun(store).mark, writers=(OURS,)))
+    assert received(ANSWER, "sales").outcome == Outcome.HELD
 
 
 def test_the_site_secret_is_what_the_marks_hang_on(store: Store) -> None:
