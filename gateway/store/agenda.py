@@ -13,7 +13,14 @@ from sqlalchemy.engine import Connection
 
 from gateway.model import Kind, Moment
 from gateway.store import followups
-from gateway.store.schema import associate, follow_up, follow_up_date, participant
+from gateway.store.schema import (
+    SERIES,
+    TIMELESS,
+    associate,
+    follow_up,
+    follow_up_date,
+    participant,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +49,31 @@ def ahead(connection: Connection, since: datetime, limit: int, timezone: str) ->
     Series always count as not over. `timezone`: of follow-ups that name none.
     """
     starts = sa.func.coalesce(follow_up.c.start_at, follow_up.c.deadline)
-    over = sa.func.coalesce(follow_up.c.end_at, starts) < sa.bindparam(
-        "since", since, type_=follow_up.c.end_at.type
-    )
     dates = sa.exists().where(follow_up_date.c.follow_up == follow_up.c.key)
     query = (
         sa.select(follow_up, associate.c.name.label("owner_name"), dates.label("dates"))
         .join(associate, associate.c.key == follow_up.c.owner, isouter=True)
-        .where(sa.or_(starts.is_(None), sa.not_(over), follow_up.c.rrule != "", dates))
+        .where(follow_up.c.key.in_(_not_over(since)))
         .order_by(starts.is_(None), starts, follow_up.c.key)
         .limit(limit)
     )
     return [_item(row, timezone) for row in connection.execute(query)]
+
+
+def _not_over(since: datetime) -> sa.CompoundSelect[tuple[str]]:
+    """The keys, each way by an index of its own: what is over costs nothing, however much of it
+    there is.
+    """
+    begins, ends, deadline = follow_up.c.start_at, follow_up.c.end_at, follow_up.c.deadline
+    now = sa.literal(since, ends.type)
+    return sa.union(
+        sa.select(follow_up.c.key).where(ends >= now),
+        sa.select(follow_up.c.key).where(begins >= now, ends.is_(None)),
+        sa.select(follow_up.c.key).where(deadline >= now, ends.is_(None), begins.is_(None)),
+        sa.select(follow_up.c.key).where(TIMELESS),
+        sa.select(follow_up.c.key).where(SERIES),
+        sa.select(follow_up_date.c.follow_up),
+    )
 
 
 def rows(connection: Connection, keys: Sequence[str]) -> list[int]:

@@ -32,6 +32,7 @@ from gateway.model import (
 from gateway.store import codec, columns, upsert
 from gateway.store.schema import (
     INVITEE,
+    NOTED,
     associate,
     change_mark,
     edition,
@@ -171,7 +172,7 @@ def mark(connection: Connection, keys: Iterable[str], at: datetime) -> None:
 def mark_noted(connection: Connection, note: str, at: datetime) -> None:
     """Have follow-ups looked at again whose rows got no letter for a reason that is gone now."""
     rows = connection.execute(
-        sa.select(participant.c.follow_up).where(participant.c.note == note).distinct()
+        sa.select(participant.c.follow_up).where(participant.c.note == note, NOTED).distinct()
     )
     mark(connection, [row.follow_up for row in rows], at)
 
@@ -425,17 +426,22 @@ def rehome(connection: Connection, key: str) -> None:
     `key`: the old one or the new one, whichever is planned first. A row keeps its edition, and
     editions keep the key they were made for.
     """
-    there = sa.select(follow_up.c.key)
-    renamed = connection.execute(
+    there = follow_up.alias("there")
+    query = (
         sa.select(edition.c.follow_up, follow_up.c.key)
         .join(edition, edition.c.id == follow_up.c.edition)
         .where(
             edition.c.follow_up != follow_up.c.key,
-            sa.or_(edition.c.follow_up == key, follow_up.c.key == key),
-            edition.c.follow_up.not_in(there),
+            ~sa.exists().where(there.c.key == edition.c.follow_up),
         )
-    ).all()
-    for old, new in renamed:
+    )
+    # Two queries, each with an index to go by: no database finds one for both at once.
+    renamed = {
+        (row.follow_up, row.key)
+        for this in (follow_up.c.key == key, edition.c.follow_up == key)
+        for row in connection.execute(query.where(this))
+    }
+    for old, new in sorted(renamed):
         for table in (follow_up_date, participant, edition):
             # Who stands under the new key already is not moved there again; PostgreSQL has moved
             # everybody itself.

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 
 from gateway.model import Moment, Outcome
 from gateway.store import codec, upsert
-from gateway.store.schema import inbox, journal, mailbox
+from gateway.store.schema import UNSETTLED, inbox, journal, mailbox
 
 REQUEST_COUNTS = timedelta(days=1)
 """Within this time the same request for the invitation is one request, whichever way it came."""
@@ -213,7 +213,7 @@ def leftovers(connection: Connection, account: str, folder: str, uidvalidity: in
             inbox.c.account == account,
             inbox.c.folder == folder,
             inbox.c.uidvalidity == uidvalidity,
-            inbox.c.outcome.is_(None),
+            UNSETTLED,
             ~inbox.c.moved,
         )
         .order_by(inbox.c.uid)

@@ -77,12 +77,13 @@ def after(
     longer) in the journal.
     """
     reached = connection.execute(sa.select(*IN_ORDER).where(journal.c.id == last)).first() or (0, 0)
-    query = (
-        sa.select(journal)
-        .where(sa.tuple_(*IN_ORDER) > sa.tuple_(*reached), _committed(connection))
-        .order_by(*IN_ORDER)
-        .limit(limit)
-    )
+    if connection.dialect.name == "sqlite":
+        # Of a pair SQLite compares but the first by an index, and would walk through the journal.
+        query = sa.select(journal).where(journal.c.id > reached[1]).order_by(journal.c.id)
+    else:
+        beyond = sa.tuple_(*IN_ORDER) > sa.tuple_(*reached)
+        query = sa.select(journal).where(beyond, _committed()).order_by(*IN_ORDER)
+    query = query.limit(limit)
     if follow_up is not None:
         query = query.where(journal.c.follow_up == follow_up)
     return [_entry(row) for row in connection.execute(query)]
@@ -90,9 +91,11 @@ def after(
 
 def newest(connection: Connection) -> int:
     """The number of the last entry, 0 before any."""
+    if connection.dialect.name == "sqlite":
+        return connection.execute(sa.select(sa.func.max(journal.c.id))).scalar() or 0
     query = (
         sa.select(journal.c.id)
-        .where(_committed(connection))
+        .where(_committed())
         .order_by(*(column.desc() for column in IN_ORDER))
         .limit(1)
     )
@@ -136,9 +139,8 @@ def adopt(connection: Connection) -> None:
         connection.execute(sa.update(journal).values(tx=0))
 
 
-def _committed(connection: Connection) -> sa.ColumnElement[bool]:
-    if connection.dialect.name == "sqlite":
-        return sa.true()
+def _committed() -> sa.ColumnElement[bool]:
+    """PostgreSQL: by a transaction that is older than every open one."""
     return journal.c.tx < sa.literal_column("pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
 
 

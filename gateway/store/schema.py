@@ -127,9 +127,9 @@ def _instants(*names: str) -> list[CheckConstraint]:
     ]
 
 
-def _deadline(table: str, column: str) -> Index:
-    """By which reminders are found. Without NULLs, or SQLite takes the index of what is not there
-    for the shortest way.
+def _there(table: str, column: str) -> Index:
+    """An index of what is said in a column. Without NULLs: SQLite takes the index of what is not
+    there for the shortest way, and one that is mostly NULL for no way at all.
     """
     there = text(f"{column} IS NOT NULL")
     return Index(f"ix_{table}_{column}", column, sqlite_where=there, postgresql_where=there)
@@ -137,6 +137,14 @@ def _deadline(table: str, column: str) -> Index:
 
 SERIES = text("rrule <> ''")
 """What the index of the series is limited to; a query uses it that says the very same."""
+NOTED = text("note <> ''")
+"""The same for participants of whom something is noted."""
+TIMELESS = text("start_at IS NULL AND deadline IS NULL")
+"""The same for follow-ups that have no time at all."""
+UNSETTLED = text("outcome IS NULL")
+"""The same for messages on which this program failed: they are tried again."""
+RETURNED = text("state IN ('refused', 'dropped')")
+"""The same for letters that came back or were given up."""
 
 
 company = Table("company", metadata, Column("key", Text, primary_key=True), _words("name"))
@@ -171,6 +179,7 @@ person_email = Table(
     Column("address", Text, nullable=False),
     sa.PrimaryKeyConstraint("person", "position"),
     Index(None, "address"),
+    Index("ix_person_email_spelled", sa.func.lower(sa.column("address"))),
 )
 
 known_address = Table(
@@ -199,6 +208,7 @@ known_address = Table(
         )
         for holder in ("person", "participant")
     ),
+    _there("known_address", "participant"),
     sqlite_autoincrement=True,
 )
 
@@ -235,7 +245,7 @@ follow_up = Table(
     Column("key", Text, primary_key=True),
     _words("kind", "meeting"),
     _words("type"),
-    _key("owner", "associate.key"),
+    _key("owner", "associate.key", index=True),
     _key("assigned_by", "associate.key"),
     _words("title"),
     _words("agenda"),
@@ -264,13 +274,14 @@ follow_up = Table(
     _words("fields", "{}"),
     Column("uid", Text, unique=True),
     Column("sequence", Integer, nullable=False, server_default="0"),
-    Column("edition", Identity),
+    Column("edition", Identity, index=True),
     _now("created_at"),
     CheckConstraint("kind IN ('meeting', 'task', 'call')", name="kind"),
     CheckConstraint("guest_list IN ('auto', 'public', 'private')", name="guest_list"),
     CheckConstraint("availability IN ('busy', 'free')", name="availability"),
-    *(_deadline("follow_up", column) for column in ("answer_by", "start_at", "deadline")),
+    *(_there("follow_up", column) for column in ("answer_by", "start_at", "end_at", "deadline")),
     Index("ix_follow_up_series", "start_at", sqlite_where=SERIES, postgresql_where=SERIES),
+    Index("ix_follow_up_timeless", "key", sqlite_where=TIMELESS, postgresql_where=TIMELESS),
     *_instants("start_at", "end_at", "deadline", "answer_by"),
 )
 
@@ -284,7 +295,7 @@ follow_up_date = Table(
     _flag("cancelled"),
     _words("cancel_reason"),
     sa.PrimaryKeyConstraint("follow_up", "original_start"),
-    _deadline("follow_up_date", "start_at"),
+    _there("follow_up_date", "start_at"),
     Index("ix_follow_up_date_original_start", "original_start"),
     *_instants("original_start", "start_at", "end_at"),
 )
@@ -334,9 +345,10 @@ participant = Table(
         Index(f"uq_participant_{invitee}_date", "follow_up", invitee, "original_start", unique=True)
         for invitee in INVITEE
     ),
-    _deadline("participant", "original_start"),
+    _there("participant", "original_start"),
     Index("ix_participant_of_person", "person"),
     Index("ix_participant_of_associate", "associate"),
+    Index("ix_participant_note", "note", sqlite_where=NOTED, postgresql_where=NOTED),
     sqlite_autoincrement=True,
 )
 
@@ -524,6 +536,8 @@ outbox = Table(
         sqlite_where=text("state = 'held'"),
         postgresql_where=text("state = 'held'"),
     ),
+    Index("ix_outbox_returned", "settled_at", sqlite_where=RETURNED, postgresql_where=RETURNED),
+    Index(None, "participant", "id"),
     sqlite_autoincrement=True,
 )
 
@@ -610,6 +624,15 @@ inbox = Table(
         postgresql_where=text("raw IS NOT NULL"),
     ),
     Index(
+        "ix_inbox_unsettled",
+        "account",
+        "folder",
+        "uidvalidity",
+        "uid",
+        sqlite_where=UNSETTLED,
+        postgresql_where=UNSETTLED,
+    ),
+    Index(
         "ix_inbox_unmoved",
         "account",
         "folder",
@@ -625,7 +648,7 @@ journal = Table(
     Column("id", Identity, primary_key=True, autoincrement=True),
     _now("at"),
     Column("event", Text, nullable=False),
-    Column("follow_up", Text, index=True),
+    Column("follow_up", Text),
     Column("participant", Identity, index=True),
     _words("instance"),
     _words("before"),
@@ -637,6 +660,7 @@ journal = Table(
     _words("detail"),
     Column("tx", sa.BigInteger, nullable=False, server_default="0"),
     sa.Index(None, "tx", "id"),
+    sa.Index(None, "follow_up", "tx", "id"),
     sqlite_autoincrement=True,
 )
 

@@ -12,6 +12,8 @@ from gateway.store.schema import lease, meta
 
 FORGET = timedelta(days=1)
 """A lease that ran out so long ago belongs to a gateway that will not come back under its name."""
+SAMPLE = 1_000
+"""So many entries of each index tell SQLite how its rows are spread (sqlite.org/pragma.html)."""
 TRIAL = "trial"
 """The row of `meta` by which `try_to_write` finds out; it is gone before anybody else sees it."""
 
@@ -22,7 +24,10 @@ def tidy(store: Store, now: datetime) -> int:
     """
     with store.write() as connection:
         if store.is_sqlite:
-            connection.exec_driver_sql("PRAGMA optimize")  # PostgreSQL has its autovacuum
+            # PostgreSQL has its autovacuum. Without a limit every row of a table is looked at,
+            # while nobody else can write.
+            connection.exec_driver_sql(f"PRAGMA analysis_limit={SAMPLE}")
+            connection.exec_driver_sql("PRAGMA optimize")
         journal.adopt(connection)
         pace.forget(connection, now)
         conditions.forget(connection, now)

@@ -1,0 +1,264 @@
+"""Nothing that the daemon, the page and the lists do becomes dearer with what a store holds of the
+past (quality.md): every statement is planned, and counted, on a store of years.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from gateway import health
+from gateway import settings as configuration
+from gateway.actions import deliveries, letters, load, planning, queue, reminders
+from gateway.actions import health as troubles
+from gateway.inbound import process
+from gateway.inbound.process import Received
+from gateway.model import Delivery, LetterState
+from gateway.outbound import planner
+from gateway.store import (
+    conditions,
+    inbox,
+    journal,
+    leases,
+    outbox,
+    review,
+    upkeep,
+    views,
+)
+from gateway.store.engine import Store
+from gateway.store.inbox import Place
+from gateway.store.outbox import Attempt, Queued, Settlement
+from gateway.web import feed, overview
+from tests.store import crowd
+
+SETTINGS = configuration.load(
+    overrides={"mail": {"address": "invites@crm.example", "name": "Firma AS"}}
+)
+GATEWAY = "here"
+OUTCOMES = ["applied", "held", "party_crasher", "duplicate", "bounced", "comment", "ignored"]
+FOLLOW_UP = {
+    "key": "m1",
+    "owner": "kari",
+    "title": "Kick-off",
+    "uid": "m1@crm.example",
+    "start": "2040-05-09T09:00:00",
+    "end": "2040-05-09T10:00:00",
+    "timezone": "Europe/Oslo",
+    "participants": [
+        {"person": "ola", "email_invite": True, "token": "olatoken"},
+        {"email": "eva@other.example", "name": "Eva", "email_invite": True, "token": "evatoken"},
+        {"email": "per@other.example", "name": "Per", "email_invite": True, "token": "pertoken"},
+    ],
+}
+DOCUMENT = {
+    "associates": [
+        {"key": "kari", "name": "Kari Nordmann", "email": "kari@crm.example"},
+        {"key": "per", "name": "Per", "email": "per@crm.example"},
+    ],
+    "persons": [{"key": "ola", "name": "Ola Hansen", "emails": ["ola@ext.example"]}],
+    "follow_ups": [FOLLOW_UP],
+}
+
+
+ROWS = 20_000
+STEPS = {"sqlite": 10_000, "postgresql": 1_000}
+"""What a statement may need, in instructions or in rows (`crowd.Cost`): walking through one of the
+tables needs several times as much. A page of 200 journal entries needs most.
+"""
+NEWEST_FIRST = "ORDER BY attempt.id DESC"
+"""Attempts are read from the newest on, until one of the account is a decision."""
+SERIES = "follow_up_date USING COVERING INDEX sqlite_autoindex_follow_up_date_1"
+"""Every follow-up with dates of its own is a series, and series are shown for ever."""
+
+
+@pytest.fixture
+def crowded(store: Store) -> Store:
+    crowd.fill(store, ROWS)
+    return store
+
+
+def test_no_statement_walks_through_what_is_over(crowded: Store) -> None:
+    assert len(walking(crowded, walk)) == 2, "by its plan, and by its rows"
+    assert walking(crowded, live) == []
+
+
+def walking(store: Store, work: Callable[[Store], None]) -> list[str]:
+    """The statements of this work that walk through a table that grows."""
+    most = STEPS["sqlite" if store.is_sqlite else "postgresql"]
+    with crowd.costs(store) as found:
+        work(store)
+    return [
+        f"{cost.steps} steps, {cost.scans}: {cost.statement}"
+        for cost in found.values()
+        if cost.steps > most or _scans(cost)
+    ]
+
+
+def walk(store: Store) -> None:
+    """Without an index, and with one that does not lead far."""
+    with store.read() as connection:
+        for condition in ("subject = 'x'", "account = 'default' AND folder = 'INBOX' AND moved"):
+            query = sa.text(f"SELECT count(*) FROM inbox WHERE {condition}")
+            connection.execute(query).scalar_one()
+
+
+def _scans(cost: crowd.Cost) -> list[str]:
+    return [
+        scan
+        for scan in cost.scans
+        if not scan.endswith(SERIES) and not ("attempt" in scan and NEWEST_FIRST in cost.statement)
+    ]
+
+
+def live(store: Store) -> None:
+    """A day of an installation: letters are planned and sent, answered and refused, looked at."""
+    now = datetime.now(UTC)
+    prepare(store, now)
+    send(store, now)
+    read(store, now)
+
+    look(store, now)
+    lists(store, now)
+    change(store, now)
+
+
+def prepare(store: Store, now: datetime) -> None:
+    planning.require_accounts(store, SETTINGS, now)
+    planning.revive(store, SETTINGS, now)
+    with store.write() as connection:
+        load.load(connection, DOCUMENT, SETTINGS, now)
+    planner._until_due(store, SETTINGS)
+    planning.plan_due(store, SETTINGS, now, everything=True)
+
+
+def send(store: Store, now: datetime) -> None:
+    deliveries.resume(store, "default", now)
+    deliveries.others_taken(store, "default")
+    deliveries.rest_of(store, "default")
+    claimed = deliveries.claim(store, GATEWAY, now, 100)
+    deliveries.settle(store, GATEWAY, [settled(one, now) for one in claimed], now)
+    deliveries.claim(store, GATEWAY, now + timedelta(hours=1), 100)
+    deliveries.held(store)
+    deliveries.renew(store, GATEWAY, now)
+    deliveries.leave(store, GATEWAY)
+
+
+def settled(one: Queued, now: datetime) -> tuple[Queued, Settlement, Attempt]:
+    sent = Settlement(one.id, LetterState.SENT, True, Delivery.SENT)
+    attempt = Attempt(one.id, now, 0.1, "sent", "body", 250, "2.0.0", "ok", "mx")
+    if "per@" in one.letter.address:
+        sent = Settlement(
+            one.id, LetterState.REFUSED, False, Delivery.UNDELIVERABLE, note="550 no such user"
+        )
+        attempt = Attempt(one.id, now, 0.1, "refused", "rcpt", 550, "5.1.1", "no such user", "mx")
+    return one, sent, attempt
+
+
+def answer(who: str, token: str, number: int, at: datetime, words: str = "ACCEPTED") -> bytes:
+    to = f"invites+{token}@crm.example" if token else "invites@crm.example"
+    lines = [
+        f"From: {who}",
+        f"To: {to}",
+        "Subject: Answer",
+        f"Message-ID: <{number}@mail.ext.example>",
+        "MIME-Version: 1.0",
+        "Content-Type: text/calendar; charset=utf-8; method=REPLY",
+        "",
+        "BEGIN:VCALENDAR",
+        "VERSION:2.0",
+        "PRODID:-//Example//EN",
+        "METHOD:REPLY",
+        "BEGIN:VEVENT",
+        "UID:m1@crm.example",
+        f"DTSTAMP:{at:%Y%m%dT%H%M%SZ}",
+        f"ORGANIZER:mailto:{to}",
+        f"ATTENDEE;PARTSTAT={words}:mailto:{who}",
+        "SEQUENCE:0",
+        "END:VEVENT",
+        "END:VCALENDAR",
+        "",
+    ]
+    return "\r\n".join(lines).encode()
+
+
+def read(store: Store, now: datetime) -> None:
+    processor = process.Processor(store, SETTINGS)
+    report = (
+        b"From: MAILER-DAEMON@mx.example\r\nTo: invites+evatoken@crm.example\r\n"
+        b"Subject: Undelivered\r\nMessage-ID: <r@mx.example>\r\nMIME-Version: 1.0\r\n"
+        b"Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n"
+        b"--b\r\nContent-Type: text/plain\r\n\r\nSorry\r\n"
+        b"--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx\r\n\r\n"
+        b"Final-Recipient: rfc822; eva@other.example\r\nAction: failed\r\nStatus: 5.1.1\r\n\r\n"
+        b"--b--\r\n"
+    )
+    words = (
+        b"From: ola@ext.example\r\nTo: invites+olatoken@crm.example\r\nSubject: Re: Kick-off\r\n"
+        b"Message-ID: <w@ext.example>\r\nContent-Type: text/plain\r\n\r\nI shall be late.\r\n"
+    )
+    mails = [
+        answer("ola@ext.example", "olatoken", 1, now),
+        answer("eva@other.example", "", 2, now, "TENTATIVE"),
+        answer("mallory@evil.example", "", 3, now),
+        answer("ola@ext.example", "olatoken", 1, now),
+        report,
+        words,
+        b"From: nobody@ext.example\r\nTo: invites@crm.example\r\n\r\nBuy!\r\n",
+    ]
+    batch = [
+        Received(raw, now, len(raw), place=Place("default", "INBOX", 1, 1_000_000 + number))
+        for number, raw in enumerate(mails)
+    ]
+    results = processor.receive(batch, Place("default", "INBOX", 1, 1_000_100))
+    found = [one.outcome.value if one.outcome else "" for one in results]
+    assert found == OUTCOMES, [(one.outcome, one.reason) for one in results]
+    processor.explain(batch[0])
+
+
+def change(store: Store, now: datetime) -> None:
+    """The record changes, people are renamed and removed, a follow-up is deleted."""
+    for statement in (
+        "UPDATE follow_up SET title = 'Kick-off, again' WHERE key = 'm1'",
+        "UPDATE associate SET name = 'Per N.' WHERE key = 'per'",
+        "UPDATE person_email SET address = 'ola@new.example' WHERE person = 'ola'",
+        "UPDATE participant SET removed = TRUE WHERE follow_up = 'm1'",
+        "DELETE FROM participant WHERE follow_up = 'm1' AND email = 'eva@other.example'",
+        "DELETE FROM follow_up WHERE key = 'm1'",
+    ):
+        with store.write() as connection:
+            connection.exec_driver_sql(statement)
+        planning.plan_due(store, SETTINGS, now, everything=True)
+
+
+def look(store: Store, now: datetime) -> None:
+    with store.read() as connection:
+        inbox.cursor(connection, "default", "INBOX")
+        inbox.leftovers(connection, "default", "INBOX", 1)
+        inbox.unmoved(connection, "default", "INBOX")
+    with store.write() as connection:
+        inbox.moved(connection, "default", "INBOX", 1, [1_000_000, 1_000_001])
+        leases.take(connection, "mailbox:default", GATEWAY, now)
+        conditions.hold(connection, GATEWAY, [health.store("away", None, now)], now)
+    troubles.told(store, SETTINGS, now)
+    reminders.remind(store, SETTINGS, GATEWAY, lambda: now)
+    upkeep.tidy(store, now)
+
+
+def lists(store: Store, now: datetime) -> None:
+    live = feed.Feed(store)
+    live._read_after(live._read_newest() - 3)
+    live._read_beginning(5)
+    overview.shown(store, SETTINGS.mail, 5)
+    queue.listed(store, queue.unfinished(outbox.Selection(), now))
+    queue.listed(store, queue.unfinished(outbox.Selection(follow_up="m1"), now))
+    queue.shape(store, now)
+    queue.history(store, 1)
+    letters.owed(store, SETTINGS, now, pending=True)
+    with store.read() as connection:
+        views.status_rows(connection, "m1")
+        views.known(connection, "m1")
+        review.waiting(connection)
+        journal.after(connection, 0, 200)
+        journal.after(connection, 10, 200)
+        journal.after(connection, 0, 200, "m1")
