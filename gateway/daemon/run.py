@@ -31,7 +31,7 @@ REMINDER_SECONDS = 60.0
 @dataclass(frozen=True, slots=True)
 class Process:
     """What all roles of this process share. `holder`: its name in the store's leases. `news`: set
-    after answers were recorded.
+    after answers were recorded and letters planned.
     """
 
     settings: Settings
@@ -99,7 +99,9 @@ def _outbound(process: Process, _: Monitor) -> Sequence[supervise.Role]:
     return [
         supervise.Role(
             "planner",
-            lambda stop: planner.run(process.store, process.settings, stop, planned.values()),
+            lambda stop: planner.run(
+                process.store, process.settings, stop, [*planned.values(), process.news]
+            ),
         ),
         *(supervise.Role(_named("sender", name), partial(send, name)) for name in planned),
     ]

@@ -2,25 +2,34 @@
 and by whom.
 
 On failure: an error of the store ends the role, which the supervisor starts again; the marks stay
-until their plan is committed. Limits: a change is noticed within `store.poll_seconds` on SQLite,
-within `POSTGRES_SECONDS` on PostgreSQL.
+until their plan is committed. Where hints cannot be had (`store.hint`) they are asked for again,
+and the store is looked at meanwhile. Limits: a change is noticed within `hint.LOOK_SECONDS` on
+SQLite and at once on PostgreSQL; without hints within `store.poll_seconds` on SQLite, within
+`POSTGRES_SECONDS` on PostgreSQL.
 """
 
 import asyncio
-from collections.abc import Collection
+import threading
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from gateway.actions import planning
+from gateway.errors import StoreError
 from gateway.outbound import waiting
 from gateway.settings import Settings
-from gateway.store import followups
+from gateway.store import followups, hint
 from gateway.store.engine import Store
 
 log = structlog.get_logger(__name__)
 
 POSTGRES_SECONDS = 0.5
+AGAIN_SECONDS = 5.0
+"""From hints that were lost to the next try to have them."""
+LEAVE_SECONDS = 1.0
+"""So long an end waits for the one who watches; the process does not."""
 
 
 async def run(
@@ -33,15 +42,18 @@ async def run(
         if store.is_sqlite
         else min(POSTGRES_SECONDS, settings.store.poll_seconds)
     )
-    while not stop.is_set():
-        letters = await asyncio.to_thread(planning.plan_due, store, settings, datetime.now(UTC))
-        if letters:
-            log.info("letters planned", letters=letters)
-            for event in planned:
-                event.set()
-        await waiting.first(
-            stop, seconds=min(longest, await asyncio.to_thread(_until_due, store, settings))
-        )
+    async with _hints(store) as marked:
+        while not stop.is_set():
+            marked.clear()
+            letters = await asyncio.to_thread(planning.plan_due, store, settings, datetime.now(UTC))
+            if letters:
+                log.info("letters planned", letters=letters)
+                for event in planned:
+                    event.set()
+            due = await asyncio.to_thread(_until_due, store, settings)
+            # What waits for the end of its window is due no sooner because of a further mark.
+            hints = [marked] if due == float("inf") else []
+            await waiting.first(stop, *hints, seconds=min(longest, due))
 
 
 def _until_due(store: Store, settings: Settings) -> float:
@@ -54,3 +66,35 @@ def _until_due(store: Store, settings: Settings) -> float:
         return float("inf")
     due = oldest + timedelta(seconds=settings.outbound.coalesce_seconds)
     return max(0.02, (due - datetime.now(UTC)).total_seconds())
+
+
+@asynccontextmanager
+async def _hints(store: Store) -> AsyncIterator[asyncio.Event]:
+    """An event that is set when somebody has marked a follow-up, as far as that is told."""
+    loop, marked, over = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+
+    def tell() -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(marked.set)
+
+    watching = threading.Thread(target=_watch, args=(store, over, tell), name="hints", daemon=True)
+    watching.start()
+    try:
+        yield marked
+    finally:
+        over.set()
+        await asyncio.to_thread(watching.join, LEAVE_SECONDS)
+
+
+def _watch(store: Store, over: threading.Event, tell: Callable[[], None]) -> None:
+    lost = False
+    while not over.is_set():
+        try:
+            for _ in hint.marks(store, over):
+                lost = False
+                tell()
+        except StoreError as error:
+            if not lost:
+                log.warning("no hints of changes; the store is looked at instead", error=str(error))
+            lost = True
+            over.wait(AGAIN_SECONDS)

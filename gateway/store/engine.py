@@ -96,6 +96,15 @@ class Store:
         ):
             yield connection
 
+    def alone(self) -> Any:
+        """A connection as the database's own library has it, outside the pool: for somebody who
+        waits on it, and closes it.
+        """
+        with self._named():
+            pooled = self.engine.raw_connection()
+        pooled.detach()
+        return pooled.dbapi_connection
+
     def unwritable(self, seconds: float) -> str:
         """Why nothing can be written, tried for so long; "" where it can. What is written is what
         stands there already. PostgreSQL is not asked: no other program can hold all of it.

@@ -14,6 +14,9 @@ from gateway.followups import fields
 from gateway.store import schema
 
 PREFIX = "mark_"
+CHANNEL = "change_mark"
+"""On which PostgreSQL tells that there are new marks (`hint`)."""
+NOTIFY = f"{PREFIX}notify"
 
 OF_PERSON = "SELECT DISTINCT follow_up FROM participant WHERE person = {row}.{column}"
 OF_ASSOCIATE = (
@@ -51,7 +54,17 @@ def statements(dialect: str) -> dict[str, str]:
                 if dialect == "sqlite"
                 else _postgres(table, event, on, body)
             )
+    if dialect != "sqlite":
+        made[NOTIFY] = _notify()
     return made
+
+
+def _notify() -> str:
+    return (
+        f"CREATE OR REPLACE FUNCTION {NOTIFY}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        f" PERFORM pg_notify('{CHANNEL}', ''); RETURN NULL; END $$; CREATE TRIGGER {NOTIFY} AFTER"
+        f" INSERT ON change_mark FOR EACH STATEMENT EXECUTE FUNCTION {NOTIFY}()"
+    )
 
 
 def _sqlite(table: str, event: str, on: str, body: str) -> str:
