@@ -71,8 +71,8 @@ class Store(Section):
         gt=0,
         le=60,
         description=(
-            "How often the store is asked for changes made by other programs, though nothing hints at"
-            " one."
+            "How often the store is asked for changes made by other programs, though nothing hints"
+            " at one."
         ),
     )
     free_megabytes: int = Field(
