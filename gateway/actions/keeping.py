@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from gateway import status
+from gateway.followups import limits
 from gateway.itip import plan
 from gateway.model import Channel, Standing
 from gateway.store import followups, journal
@@ -16,7 +17,7 @@ def keep(
 ) -> None:
     """Write standings, codes and notes of the rows, and what the journal says of them."""
     entries, changed = list[journal.Entry](), dict[tuple[int, object], Standing]()
-    by_id = {one.id: one for one in members}
+    by_id, warnings = {one.id: one for one in members}, set[str]()
     for change in made.changes:
         member = by_id[change.participant]
         before = changed.get(
@@ -66,6 +67,8 @@ def keep(
         if note == member.note or stays:
             continue
         followups.annotate(connection, {member.id: note})
+        if note.startswith(limits.PREFIX):
+            warnings.add(note)
         if (event := _noted(member.note, note)) is not None:
             entries.append(journal.Entry(event, key, member.id, channel=Channel.STORE, detail=note))
     touched = {number for number, instance in changed if instance is plan.SERIES}
@@ -78,6 +81,7 @@ def keep(
             and one.code != status.code(one.role, one.standings[plan.SERIES])
         },
     )
+    entries += [journal.Entry("warning", key, detail=one) for one in sorted(warnings)]
     journal.write(connection, entries, now)
 
 

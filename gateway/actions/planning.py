@@ -14,10 +14,10 @@ from gateway import accounts, status
 from gateway import settings as configuration
 from gateway.actions import keeping, succession
 from gateway.errors import ConfigurationError, InputError
-from gateway.followups import recurrence
+from gateway.followups import covering, recurrence
 from gateway.itip import editions, ics, identity, owing, plan, texts, zones
 from gateway.mail import address
-from gateway.model import Channel, Edition, Guest, LetterState
+from gateway.model import Channel, Edition, Guest, LetterState, Method
 from gateway.store import (
     codec,
     delegations,
@@ -230,8 +230,8 @@ def plan_one(
     )
     if not readable:
         made = _taken_back(made, members, copies)
-    for edition in {id(owed.edition): owed.edition for owed in made.owed}.values():
-        _sayable(edition)
+    for owed in {(id(owed.edition), owed.method): owed for owed in made.owed}.values():
+        _sayable(owed)
     if readable:
         journal.write(
             connection,
@@ -301,12 +301,14 @@ def _where_invited(members: Sequence[Member], copies: Sequence[owing.Copy]) -> d
     return {number: one.invitation for number, one in at.items() if not one.counts}
 
 
-def _sayable(edition: Edition) -> None:
+def _sayable(owed: owing.Owed) -> None:
     """Refuse to owe a letter that nobody could write. Raises `InputError` for a time that is
-    missing or a zone that there is not.
+    missing, a zone that there is not, or a list of dates that no program reads.
     """
-    zones.zone(edition.timezone)
-    ics.span(edition)
+    zones.zone(owed.edition.timezone)
+    ics.span(owed.edition)
+    if owed.method is Method.REQUEST and owed.edition.recurrence is not None:
+        covering.told(owed.edition)
 
 
 def _called_off(connection: Connection, key: str, known: Edition) -> Edition:

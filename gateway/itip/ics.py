@@ -15,9 +15,10 @@ from urllib.parse import quote
 import icalendar
 
 from gateway.errors import InputError
+from gateway.followups import covering
 from gateway.itip import editions, texts, zones
 from gateway.mail import address as addresses
-from gateway.model import DateChange, Edition, Guest, Letter, Method, Moment, Recurrence, Reply
+from gateway.model import DateChange, Edition, Guest, Letter, Method, Moment, Reply
 
 PRODID = "-//invite-gateway//iTIP//EN"
 HORIZON = 10
@@ -131,7 +132,7 @@ def calendar(letter: Letter) -> bytes:
                 sequences.get(original, letter.sequence),
                 replies.get(original, letter.reply),
             )
-            for original in editions.own_dates(shown)
+            for original in exceptions(shown)
         ]
     top = icalendar.Calendar()
     top.add("prodid", PRODID)
@@ -156,6 +157,20 @@ def facts(letter: Letter) -> Edition:
         if letter.method is Method.CANCEL and letter.before is not None
         else letter.edition
     )
+
+
+def exceptions(shown: Edition) -> list[Moment]:
+    """The dates that go with a series as further VEVENTs: those with data of their own, and those
+    of a list that are at another hour than its rule.
+    """
+    series = shown.recurrence
+    listed = series.rdates if series is not None and not series.rrule else ()
+    moved = {
+        one
+        for one in listed
+        if covering.named(shown, one) != one and editions.takes_place(shown, one)
+    }
+    return sorted({*editions.own_dates(shown), *moved}, key=str)
 
 
 def guests(letter: Letter, instance: Moment | None) -> tuple[Guest, ...]:
@@ -200,13 +215,16 @@ class _Writer:
         event = self.identity(instance, sequence)
         event.add("last-modified", letter.dtstamp.astimezone(UTC))
         recurs = instance is None and shown.recurrence is not None
+        said = self.said() if recurs else None
+        if said is not None and said.start != when.start:
+            when = replace(when, start=said.start, end=_end(when, said.start))
         write = self.instant if not recurs and self.repeated(when) else self.local
         event.add("dtstart", write(when.start))
         if when.end is not None and when.end > when.start:
             # RFC 5545 §3.8.2.2: DTEND is later than DTSTART; a moment without length has none.
             event.add("dtend", write(when.end))
-        if recurs and shown.recurrence is not None:
-            self.recurrence(event, shown.recurrence, when)
+        if said is not None:
+            self.recurrence(event, said, when)
         event.add("summary", texts.text(shown.title) or shown.kind.value.capitalize())
         self.describe(event)
         if why := cancel_reason(letter):
@@ -223,7 +241,7 @@ class _Writer:
         event = icalendar.Event()
         event.add("uid", self.shown.uid)
         if (named := instance if instance is not None else self.shown.recurrence_id) is not None:
-            event.add("recurrence-id", self.local(named))
+            event.add("recurrence-id", self.local(covering.named(self.shown, named)))
         event.add("sequence", sequence)
         event.add("dtstamp", self.letter.dtstamp.astimezone(UTC))
         return event
@@ -312,13 +330,22 @@ class _Writer:
         ):
             yield remarks.delegated_to, {"DELEGATED-FROM": own}
 
-    def recurrence(self, event: icalendar.Event, series: Recurrence, when: Span) -> None:
-        if series.rrule:
-            event.add("rrule", _recur(self.rrule(series.rrule, when.all_day)))
-        cancelled = [change.original for change in self.shown.dates if change.cancelled]
-        if exdates := _ordered((*series.exdates, *cancelled)):
-            event.add("exdate", [self.local(moment) for moment in exdates])
-        if rdates := [moment for moment in _ordered(series.rdates) if moment != when.start]:
+    def said(self) -> covering.Told | None:
+        """How the series is said; None where it has no form that programs read, and is taken away:
+        UID and SEQUENCE are enough for that.
+        """
+        try:
+            return covering.told(self.shown)
+        except InputError:
+            if self.letter.method is Method.CANCEL:
+                return None
+            raise
+
+    def recurrence(self, event: icalendar.Event, said: covering.Told, when: Span) -> None:
+        event.add("rrule", _recur(self.rrule(said.rrule, when.all_day)))
+        if said.exdates:
+            event.add("exdate", [self.local(moment) for moment in _ordered(said.exdates)])
+        if rdates := [moment for moment in _ordered(said.rdates) if moment != when.start]:
             event.add("rdate", [self.local(moment) for moment in rdates])
 
     def rrule(self, rule: str, all_day: bool) -> str:
@@ -369,6 +396,11 @@ class _Writer:
     def instant(moment: Moment) -> Moment:
         """The form without a zone, which names any instant; a date stays a date."""
         return moment.astimezone(UTC) if isinstance(moment, datetime) else moment
+
+
+def _end(when: Span, start: Moment) -> Moment | None:
+    """The end of what begins then and takes as long."""
+    return start + (when.end - when.start) if when.end is not None else None
 
 
 def _attendee(

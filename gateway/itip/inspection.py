@@ -236,6 +236,8 @@ def _event(event: Component, planned: _Planned) -> Iterator[Problem]:
     for one in (*event.all("RECURRENCE-ID"), *event.all("EXDATE"), *event.all("RDATE")):
         if start and one.name != "RECURRENCE-ID" and _kind(one) != _kind(start[0]):
             yield Problem("P15", f"{one.name} is not of the type of DTSTART")
+    if event.all("RDATE") and not event.all("RRULE"):
+        yield Problem("P15", "RDATE without RRULE: Outlook does not open that (MS-OXCICAL)")
     if event.all("RECURRENCE-ID") and event.all("RRULE"):
         yield Problem("P11", "RECURRENCE-ID and RRULE in one VEVENT")
     for rule in event.all("RRULE"):

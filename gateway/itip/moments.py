@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from gateway.followups import recurrence
+from gateway.followups import covering, recurrence
 from gateway.itip import editions, read, zonenames
 from gateway.model import Edition, Moment
 
@@ -38,7 +38,8 @@ def instance(
     if when.form is read.Form.DATE:
         found = {*_ruled_on(edition, when.day), *_excluded_on(edition, when.day)}
     else:
-        found = {one for one in instants(when, edition.timezone, offsets) if _is_real(edition, one)}
+        readings = [_meant(edition, one) for one in instants(when, edition.timezone, offsets)]
+        found = {one for one in readings if _is_real(edition, one)}
     return found.pop() if len(found) == 1 else None
 
 
@@ -123,6 +124,17 @@ def _midnights(clock: datetime) -> list[date]:
     here = [day] if since <= WEST else []
     next_day = [day + DAY] if since >= DAY - EAST and day < date.max else []
     return [*here, *next_day] if since < NOON else [*next_day, *here]
+
+
+def _meant(edition: Edition, name: Moment) -> Moment:
+    """The date that calendars call so: one of a list has the name that the covering rule gives
+    it.
+    """
+    if edition.recurrence is None or edition.recurrence.rrule or not isinstance(name, datetime):
+        return name
+    day = name.astimezone(ZoneInfo(edition.timezone)).date()
+    on_day = (*_ruled_on(edition, day), *_excluded_on(edition, day))
+    return next((one for one in on_day if covering.named(edition, one) == name), name)
 
 
 def _is_real(edition: Edition, moment: Moment) -> bool:

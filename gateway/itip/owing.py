@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from gateway import status
-from gateway.followups import recurrence
+from gateway.followups import limits, recurrence
 from gateway.itip import editions
 from gateway.model import (
     NO_REMARKS,
@@ -174,6 +174,21 @@ def listed(edition: Edition, invitees: Sequence[Invitee]) -> Edition:
             if not one.removed and one.role not in status.FIXED and one.address
         ),
     )
+
+
+def warned(edition: Edition | None, invitees: Sequence[Invitee]) -> dict[int, str]:
+    """By row of those who are invited to all of a series, what Outlook cannot hold of it. Their
+    letters leave.
+    """
+    if edition is None or edition.recurrence is None or edition.cancelled:
+        return {}
+    invited = [
+        one.participant
+        for one in invitees
+        if one.email_invite and not one.removed and one.date is None
+    ]
+    warning = limits.warning(edition) if invited else ""
+    return dict.fromkeys(invited, warning) if warning else {}
 
 
 def _guest(invitee: Invitee, dates: Sequence[Moment]) -> Guest:

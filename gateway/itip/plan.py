@@ -96,7 +96,7 @@ def plan(
             changes,
             notes={one.participant: NO_ACCOUNT for one in invitees if one.email_invite},
         )
-    owed, superseded, notes = list[owing.Owed](), list[int](), dict[int, str]()
+    owed, superseded, notes = list[owing.Owed](), list[int](), owing.warned(edition, invitees)
     by_participant, dates, views = (
         {one.participant: one for one in invitees},
         _Dates(edition),

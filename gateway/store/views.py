@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway import status
+from gateway.followups import limits
 from gateway.mail import address
 from gateway.model import Delivery, Moment, Reply
 from gateway.store import codec, columns, followups, invitations
@@ -103,7 +104,7 @@ def _row(
         conflict=member.conflict,
         instances=tuple(_instances(member, cancelled, dates)) if member.date is None else (),
         suspended=member.suspended,
-        note=member.note or (letter.delivery_text if letter else ""),
+        note=limits.shown(member.note, letter.delivery_text if letter else ""),
         original_start=codec.moment(member.date) or None,
     )
 

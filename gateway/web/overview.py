@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from gateway import status
+from gateway.followups import limits
 from gateway.model import Delivery
 from gateway.settings import Mail
 from gateway.store import agenda, followups, invitations, journal
@@ -61,6 +62,6 @@ def _row(member: Member, letter: Invitation | None) -> page.Participant:
         delivery=letter.delivery if letter else Delivery.NONE,
         email_invite=member.email_invite,
         conflict=member.conflict,
-        note=member.note or (letter.delivery_text if letter else ""),
+        note=limits.shown(member.note, letter.delivery_text if letter else ""),
         date=member.date,
     )

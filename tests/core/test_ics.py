@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import InputError
-from gateway.itip import editions, ics, texts
+from gateway.itip import ics, texts
 from gateway.model import DateChange, Guest, Kind, Letter, Method, Moment, Recurrence, Reply
 from tests.core import libical, specimens
 from tests.core.specimens import SECOND, SERIES, SINGLE, START, THIRD, WEEK, WITH_DATES, letter
@@ -91,7 +91,7 @@ def test_another_library_reads_the_same(change: str, monkeypatch: pytest.MonkeyP
         dates = (
             [one.instance]
             if one.instance is not None or one.method is not Method.REQUEST
-            else [None, *editions.own_dates(meant)]
+            else [None, *ics.exceptions(meant)]
         )
         spans = [ics.span(meant, date) for date in dates]
         assert len(read.events) == len(spans)
@@ -341,15 +341,6 @@ def test_one_date_goes_without_the_rule() -> None:
         assert instant(only.decoded("DTSTART")) == start
         assert "RRULE" not in only
         assert "EXDATE" not in only
-
-
-def test_a_list_of_dates_has_no_rule() -> None:
-    found = event(ics.calendar(letter(specimens.KINDS["dates"])))
-    assert "RRULE" not in found
-    assert [instant(one.dt) for one in found["RDATE"].dts] == [
-        SECOND + timedelta(hours=1),
-        THIRD,
-    ], "DTSTART is one of them"
 
 
 @pytest.mark.parametrize(

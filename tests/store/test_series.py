@@ -789,6 +789,78 @@ def test_a_list_is_stopped_at_its_first_date(store: Store) -> None:
     assert statuses(store)[0] == "not_started"
 
 
+def received(store: Store) -> list[Queued]:
+    """Every letter that has left."""
+    with store.read() as connection:
+        return outbox.pending(connection, (LetterState.SENT,))
+
+
+def shown(program: attendee.Calendar) -> list[attendee.Shown]:
+    return program.shows(START - WEEK, START + 10 * WEEK)
+
+
+def told(store: Store) -> tuple[list[str], list[str]]:
+    """What the rows of the invited say beside their status, and the journal's warnings."""
+    with store.read() as connection:
+        notes = [one.note for one in views.status_rows(connection, "m1") if one.email_invite]
+        said = [one.detail for one in journal.after(connection, 0) if one.event == "warning"]
+    return notes, said
+
+
+def test_a_list_is_one_entry_whose_dates_are_named_by_its_rule(store: Store) -> None:
+    """An hour of its own, changed to the usual one and back: one name in calendars."""
+    late = datetime(2027, 3, 20, 13, tzinfo=UTC)
+    usual = late - 5 * HOUR
+    begin(store, recurrence={"rdates": ["2027-03-09T09:00:00", "2027-03-20T14:00:00"]})
+    program = attendee.Calendar(keeps=True)
+    now = edition(store)
+    [first] = [one for one in received(store) if one.letter.address.startswith("ola")]
+    program.take(ics.calendar(first.letter))
+    assert now.recurrence is not None
+    assert [one.start for one in shown(program)] == [START, N[1], late]
+    for original in (usual, late):
+        rows.run(
+            store,
+            "DELETE FROM follow_up_date WHERE original_start >= '2027-03-20 00:00:00'",
+            "INSERT INTO follow_up_date (follow_up, original_start)"
+            f" VALUES ('m1', '{original:%Y-%m-%d %H:%M:%S}')",
+        )
+        owed(store)
+        for one in sorted(send(store), key=lambda one: one.id):
+            if one.letter.address.startswith("ola"):
+                program.take(ics.calendar(one.letter))
+        assert [one.start for one in shown(program)] == [START, N[1], original]
+
+
+def test_a_list_that_no_series_can_hold_waits_for_whoever_wrote_it(store: Store) -> None:
+    begin(store, recurrence={"rdates": ["2027-03-09T09:00:00", "2027-03-09T14:00:00"]})
+    assert send(store) == []
+    notes, _ = told(store)
+    assert set(notes) == {
+        "no letter: two dates of the list are on one day, which no series of Outlook can hold; make"
+        " a follow-up of its own of one of them"
+    }
+    rows.run(store, "DELETE FROM follow_up_date WHERE original_start = '2027-03-09 13:00:00'")
+    assert owed(store) == both("REQUEST", 0)
+    assert told(store)[0] == ["", ""]
+
+
+def test_what_outlook_cannot_hold_leaves_with_a_warning(store: Store) -> None:
+    begin(store, recurrence={"rrule": "FREQ=MONTHLY;BYDAY=1TU,3TU;COUNT=6"})
+    warning = (
+        "Outlook cannot show this series as it is: it names several weekdays by position"
+        " (BYDAY=1TU,3TU)"
+    )
+    assert told(store) == ([warning, warning], [warning])
+    assert len(received(store)) == 2, "the letters have left"
+    rows.run(store, "UPDATE follow_up SET location = 'Fjord'")
+    owed(store)
+    assert told(store)[1] == [warning], "said once"
+    rows.run(store, "UPDATE follow_up SET rrule = 'FREQ=MONTHLY;BYDAY=1TU;COUNT=6'")
+    owed(store)
+    assert told(store)[0] == ["", ""]
+
+
 def test_a_cancelled_date_does_not_come_back_after_a_stop(store: Store) -> None:
     begin(store, instances=[{"original_start": "2027-03-16T09:00:00", "cancelled": True}])
     with store.write() as connection:

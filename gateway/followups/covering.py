@@ -1,0 +1,238 @@
+"""How the dates of a series are said to calendars: with one rule, what it gives too much (EXDATE),
+and what comes at another hour.
+
+Outlook opens no calendar object that has RDATE and no RRULE ("not supported calendar message.ics",
+Microsoft KB 2643084), and beside a rule it takes an RDATE for a date that was moved, never for one
+more (MS-OXCICAL §2.1.3.1.1.20.18). A list of dates is therefore said as the *covering rule*: of
+the forms that Outlook has, the one that gives all its days and the fewest others. The rule gives
+them at the hour of the start; a date at another hour is an exception to the one on its day.
+So it is named in calendars (RECURRENCE-ID), and by that name answers come back.
+
+Pure. A list that no such rule covers raises `InputError`.
+"""
+
+from calendar import monthrange
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from itertools import pairwise
+from math import gcd
+from zoneinfo import ZoneInfo
+
+from gateway.errors import InputError
+from gateway.followups import recurrence
+from gateway.model import Edition, Moment, Recurrence
+
+MOST_GAPS = 100
+"""Dates that a covering rule may give too much (itip.md §2)."""
+MOST_COUNTED = 999
+"""What a series of Outlook can count, and step in days."""
+LONGEST_STEP = 99
+"""What it can step in weeks or months."""
+IN_EVERY_MONTH = 28
+"""Where a month lacks a later day, some programs skip it and others take its last one."""
+TWO_ON_ONE_DAY = (
+    "two dates of the list are on one day, which no series of Outlook can hold; make a follow-up of"
+    " its own of one of them"
+)
+NO_RULE = (
+    "no series of Outlook can hold the dates of this list: every rule that gives them gives more"
+    f" than {MOST_GAPS} others; make several follow-ups of it"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A series as calendars are told it. `start`: the first date of the rule; `exdates`: what the
+    rule gives and does not take place; `rdates`: what only programs other than Outlook will show.
+    """
+
+    start: Moment
+    rrule: str
+    exdates: tuple[Moment, ...]
+    rdates: tuple[Moment, ...] = ()
+
+
+def told(edition: Edition) -> Told:
+    """The rule and single dates of a series as a calendar object says them. Raises `InputError` for
+    a list of dates that no rule covers.
+    """
+    assert edition.recurrence is not None
+    assert edition.start is not None
+    series = edition.recurrence
+    cancelled = {one.original for one in edition.dates if one.cancelled}
+    further = {*series.rdates} - {edition.start}
+    if series.rrule:
+        covered = _mixed(edition, cancelled) if further else None
+        return covered or Told(
+            edition.start,
+            series.rrule,
+            tuple(sorted({*series.exdates, *cancelled}, key=str)),
+            tuple(sorted(further, key=str)),
+        )
+    taking_place = [one for one in recurrence.instances(edition) if one not in cancelled]
+    if len({_day(edition, one) for one in taking_place}) < len(taking_place):
+        raise InputError(TWO_ON_ONE_DAY)
+    names = {named(edition, one) for one in taking_place}
+    start = min({*names, edition.start}, key=lambda one: _day(edition, one))
+    if (found := _covered(edition, {*names, start}, names)) is None:
+        raise InputError(NO_RULE)
+    return found
+
+
+def named(edition: Edition, original: Moment) -> Moment:
+    """The date by its name in calendars (RECURRENCE-ID): in a list of dates the one at the hour of
+    the start on its day.
+    """
+    if (
+        edition.recurrence is None
+        or edition.recurrence.rrule
+        or not isinstance(edition.start, datetime)
+        or not isinstance(original, datetime)
+    ):
+        return original
+    zone = ZoneInfo(edition.timezone)
+    hour = edition.start.astimezone(zone).time()
+    if original.astimezone(zone).time() == hour:
+        return original
+    return datetime.combine(original.astimezone(zone).date(), hour, zone).astimezone(UTC)
+
+
+def _mixed(edition: Edition, cancelled: set[Moment]) -> Told | None:
+    """A rule and further dates at its hour as one rule, where that takes few dates out; None where
+    the series does not end, or there is none.
+    """
+    if recurrence.last(edition) is None:
+        return None
+    every = list(recurrence.instances(edition, limit=MOST_COUNTED + 1))
+    if len(every) > MOST_COUNTED or len({_hour(edition, one) for one in every}) > 1:
+        return None
+    assert edition.start is not None
+    taking_place = {*every} - cancelled
+    return _covered(edition, {*taking_place, edition.start}, taking_place)
+
+
+def _covered(edition: Edition, names: Set[Moment], taking_place: Set[Moment]) -> Told | None:
+    days = sorted(_day(edition, one) for one in names)
+    length = (
+        edition.end - edition.start
+        if edition.end is not None and edition.start is not None
+        else timedelta()
+    )
+    first = min(names, key=lambda one: _day(edition, one))
+    for rule in rules(tuple(days), length):
+        bare = replace(edition, start=first, recurrence=Recurrence(rule), dates=())
+        given = list(recurrence.instances(bare, limit=MOST_COUNTED))
+        if names <= {*given}:  # as it is, but where the clocks change at just that hour
+            return Told(first, rule, tuple(one for one in given if one not in taking_place))
+    return None
+
+
+def _day(edition: Edition, moment: Moment) -> date:
+    return (
+        moment.astimezone(ZoneInfo(edition.timezone)).date()
+        if isinstance(moment, datetime)
+        else moment
+    )
+
+
+def _hour(edition: Edition, moment: Moment) -> time | None:
+    return (
+        moment.astimezone(ZoneInfo(edition.timezone)).time()
+        if isinstance(moment, datetime)
+        else None
+    )
+
+
+@lru_cache(maxsize=256)
+def rules(days: tuple[date, ...], length: timedelta = timedelta()) -> tuple[str, ...]:
+    """The rules that give all these days, and at most 100 others up to the last one, the best
+    first: no occurrence of this length reaches into the next, then fewest others, then most usual.
+
+    `days`: ascending, no two the same. Each rule begins on the first of them.
+    """
+    found = []
+    for order, (rule, given) in enumerate(_forms(days)):
+        if len(given) - len(days) <= MOST_GAPS and len(given) <= MOST_COUNTED:
+            step = min((later - one for one, later in pairwise(given)), default=length)
+            found.append((step < length, len(given) - len(days), order, rule, len(given)))
+    return tuple(f"{rule};COUNT={count}" for *_, rule, count in sorted(found))
+
+
+def _forms(days: Sequence[date]) -> Iterator[tuple[str, list[date]]]:
+    """Each form of series that Outlook has and that meets these days, with its longest step, and
+    the days that it gives.
+    """
+    yield from _weekly(days)
+    yield from _monthly(days)
+    step = _step([one.toordinal() for one in days])
+    reach = range(days[0].toordinal(), days[-1].toordinal() + 1, step)
+    if step <= MOST_COUNTED and len(reach) <= MOST_COUNTED:
+        yield f"FREQ=DAILY{_interval(step)}", [date.fromordinal(one) for one in reach]
+
+
+def _weekly(days: Sequence[date]) -> Iterator[tuple[str, list[date]]]:
+    weeks = [(one.toordinal() - 1) // 7 for one in days]
+    weekdays = sorted({one.weekday() for one in days})
+    step = _step(weeks)
+    reach = range(weeks[0], weeks[-1] + 1, step)
+    if step > LONGEST_STEP or len(reach) > MOST_COUNTED:
+        return
+    given = (date.fromordinal(week * 7 + 1 + one) for week in reach for one in weekdays)
+    names = ",".join(recurrence.WEEKDAYS[one] for one in weekdays)
+    week = f"{_interval(step)};WKST=MO" if step > 1 else ""
+    yield (
+        f"FREQ=WEEKLY{week};BYDAY={names}",
+        [one for one in given if days[0] <= one <= days[-1]],
+    )
+
+
+def _monthly(days: Sequence[date]) -> Iterator[tuple[str, list[date]]]:
+    """The same day of the month, or the same weekday of it, counted from either end; whole years
+    are yearly.
+    """
+    months = [one.year * 12 + one.month - 1 for one in days]
+    step = _step(months)
+    reach = [divmod(one, 12) for one in range(months[0], months[-1] + 1, step)]
+    if step > LONGEST_STEP or len(reach) > MOST_COUNTED:
+        return
+    frequency = f"FREQ=MONTHLY{_interval(step)}"
+    if step % 12 == 0:
+        frequency = f"FREQ=YEARLY{_interval(step // 12)};BYMONTH={days[0].month}"
+    first = days[0]
+    if {one.day for one in days} == {first.day} and first.day <= IN_EVERY_MONTH:
+        yield (
+            f"{frequency};BYMONTHDAY={first.day}",
+            [date(year, month + 1, first.day) for year, month in reach],
+        )
+    if {one.weekday() for one in days} == {first.weekday()}:
+        for position in sorted(set.intersection(*map(_positions, days)), reverse=True):
+            yield (
+                f"{frequency};BYDAY={position}{recurrence.WEEKDAYS[first.weekday()]}",
+                [_nth(year, month + 1, first.weekday(), position) for year, month in reach],
+            )
+
+
+def _step(numbers: Sequence[int]) -> int:
+    """The longest step from the first that meets all of them."""
+    return gcd(*(one - numbers[0] for one in numbers)) or 1
+
+
+def _interval(step: int) -> str:
+    return f";INTERVAL={step}" if step > 1 else ""
+
+
+def _positions(day: date) -> set[int]:
+    """Which of the weekdays of its name it is in its month: the first to the fourth, the last."""
+    first = (day.day - 1) // 7 + 1
+    last = (day + timedelta(days=7)).month != day.month
+    return ({first} if first <= 4 else set()) | ({-1} if last else set())
+
+
+def _nth(year: int, month: int, weekday: int, position: int) -> date:
+    if position > 0:
+        first = date(year, month, 1)
+        return first + timedelta(days=(weekday - first.weekday()) % 7 + (position - 1) * 7)
+    last = date(year, month, monthrange(year, month)[1])
+    return last - timedelta(days=(last.weekday() - weekday) % 7)

@@ -1,0 +1,100 @@
+"""What a series has that Outlook cannot hold, in words for whoever keeps the record. Such a letter
+leaves: every other program reads it, and Outlook shows what it can.
+
+MS-OXCICAL §2.1.3.2.2 (the forms of rules), MS-OXOCAL §2.2.1.44.1 (steps and counts), §3.1.5.6
+(where a date may be moved to). Pure.
+"""
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+from gateway.errors import InputError
+from gateway.followups import covering, grammar, recurrence
+from gateway.model import Edition, Moment
+
+PREFIX = "Outlook cannot show this series as it is: "
+LOOKED_AT = timedelta(days=3_660)
+"""How much of a series is looked at."""
+LONGEST_STEPS = {"DAILY": 999, "WEEKLY": 99, "MONTHLY": 99, "YEARLY": 8}
+"""In days, weeks, months and years: Outlook counts years in months, too."""
+SINGLE = {"BYMONTHDAY": "days of the month", "BYMONTH": "months"}
+UNKNOWN = ("BYYEARDAY", "BYWEEKNO", "BYHOUR", "BYMINUTE", "BYSECOND")
+
+
+def shown(note: str, delivery: str) -> str:
+    """What a row says: its own words rather than those of the mail server. A warning hides
+    neither.
+    """
+    if note.startswith(PREFIX) and delivery:
+        return f"{delivery}; {note}"
+    return note or delivery
+
+
+def warning(edition: Edition) -> str:
+    """Everything of a series that Outlook cannot hold; "" where there is nothing, and for what no
+    calendar entry can say at all.
+    """
+    if edition.recurrence is None or edition.start is None:
+        return ""
+    try:
+        said = covering.told(edition)
+    except InputError:
+        return ""
+    found = [
+        *_rule(grammar.parts(said.rrule)),
+        *_neighbours(edition),
+        *_beside(edition, said),
+    ]
+    return PREFIX + "; ".join(found) if found else ""
+
+
+def _rule(parts: dict[str, str]) -> Iterator[str]:
+    count, step = int(parts.get("COUNT", "0")), int(parts.get("INTERVAL", "1"))
+    if count > covering.MOST_COUNTED:
+        yield f"it counts {count} dates, more than {covering.MOST_COUNTED}"
+    if step > LONGEST_STEPS[parts["FREQ"]]:
+        yield f"its step is {step}, more than {LONGEST_STEPS[parts['FREQ']]}"
+    days = parts.get("BYDAY", "").split(",")
+    if len(days) > 1 and any(one[:1] in "+-0123456789" for one in days):
+        yield f"it names several weekdays by position (BYDAY={parts['BYDAY']})"
+    for name, what in SINGLE.items():
+        if "," in parts.get(name, ""):
+            yield f"it names several {what} ({name}={parts[name]})"
+    for name in UNKNOWN:
+        if name in parts:
+            yield f"it has {name}"
+
+
+def _neighbours(edition: Edition) -> Iterator[str]:
+    """A date that reaches into the next, or was moved onto or past one."""
+    assert edition.start is not None
+    gone = {one.original for one in edition.dates if one.cancelled}
+    names = [
+        one
+        for one in recurrence.instances(edition, None, edition.start + LOOKED_AT)
+        if one not in gone
+    ]
+    length = edition.end - edition.start if edition.end is not None else timedelta()
+    if any(later - one < length for one, later in pairwise(names)):
+        yield "a date lasts longer than until the next one"
+    days = [_day(edition, recurrence.start_of(edition, one)) for one in names]
+    moved = {one.original for one in edition.dates if one.start is not None and not one.cancelled}
+    for at, name in enumerate(names):
+        around = days[max(0, at - 1) : at] + days[at : at + 2]
+        if name in moved and any(later <= one for one, later in pairwise(around)):
+            yield f"the date of {_day(edition, name)} was moved onto or past its neighbour"
+
+
+def _beside(edition: Edition, said: covering.Told) -> Iterator[str]:
+    if said.rdates:
+        days = ", ".join(_day(edition, one).isoformat() for one in said.rdates[:5])
+        more = ", ..." if len(said.rdates) > 5 else ""
+        yield f"dates beside its rule are missing there ({days}{more})"
+
+
+def _day(edition: Edition, moment: Moment) -> date:
+    if isinstance(moment, datetime):
+        return moment.astimezone(ZoneInfo(edition.timezone)).date()
+    return moment
