@@ -8,6 +8,7 @@ escaped by the template engine (HTML) or stripped of control characters; the HTM
 anywhere; internal notes are not in an `Edition` and so cannot get out.
 """
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
@@ -28,6 +29,11 @@ TEMPLATES = Path(__file__).parent / "templates"
 LONGEST_LINK_TITLE = 60
 LINK, CHECK = f"link-{blanks.NOBODY}", f"check-{blanks.NOBODY}"
 """Marks of a blank's answer links."""
+RANGE = re.compile(
+    r"(\d{1,2}[.:]\d{2}(?:\s?[ap]\.?m\b\.?)?\s?[-–—]\s?\d{1,2}[.:]\d{2}(?:\s?[ap]\.?m\b\.?)?)",
+    re.IGNORECASE,
+)
+""" "09.00–10.00", "9:00 AM - 10:00 AM": what is never broken at its dash."""
 INLINER = css_inline.CSSInliner(
     keep_style_tags=False, keep_at_rules=True, load_remote_stylesheets=False
 )
@@ -248,6 +254,7 @@ def _engine(language: str, *, html: bool) -> jinja2.Environment:
         extensions=["jinja2.ext.i18n"],
         auto_reload=False,
     )
+    engine.filters["parted"] = RANGE.split
     words = i18n.catalogue(language)
     engine.install_gettext_callables(words.gettext, words.ngettext, newstyle=True)  # type: ignore[attr-defined]
     return engine

@@ -49,6 +49,12 @@ TITLES = {
     Change.REMINDER: marked("Reminder"),
     Change.PROPOSAL_DECLINED: marked("Proposal declined"),
 }
+TITLES_OF_TASKS = {
+    Change.MOVED: TITLES[Change.UPDATED],
+    Change.CANCELLED: marked("Task withdrawn"),
+}
+"""A task is not called off like a meeting, nor moved."""
+NEW_DEADLINE = marked("New deadline")
 LEADS = {
     (Change.INVITATION, Kind.MEETING): marked("%(owner)s invites you to a meeting."),
     (Change.INVITATION, Kind.TASK): marked("%(owner)s invites you to take part in a task."),
@@ -63,19 +69,19 @@ LEADS = {
         "The call takes place after all. %(owner)s invites you again."
     ),
     (Change.MOVED, Kind.MEETING): marked("%(owner)s has moved this meeting. Please answer again."),
-    (Change.MOVED, Kind.TASK): marked("%(owner)s has moved this task. Please answer again."),
+    (Change.MOVED, Kind.TASK): marked("%(owner)s has changed this task. Please answer again."),
     (Change.MOVED, Kind.CALL): marked("%(owner)s has moved this call. Please answer again."),
     (Change.UPDATED, Kind.MEETING): marked("%(owner)s has changed this meeting."),
     (Change.UPDATED, Kind.TASK): marked("%(owner)s has changed this task."),
     (Change.UPDATED, Kind.CALL): marked("%(owner)s has changed this call."),
     (Change.CANCELLED, Kind.MEETING): marked("%(owner)s has cancelled this meeting."),
-    (Change.CANCELLED, Kind.TASK): marked("%(owner)s has cancelled this task."),
+    (Change.CANCELLED, Kind.TASK): marked("%(owner)s has withdrawn this task."),
     (Change.CANCELLED, Kind.CALL): marked("%(owner)s has cancelled this call."),
     (Change.WITHDRAWN, Kind.MEETING): marked(
         "%(owner)s has withdrawn this invitation. The meeting itself is not cancelled."
     ),
     (Change.WITHDRAWN, Kind.TASK): marked(
-        "%(owner)s has withdrawn this invitation. The task itself is not cancelled."
+        "%(owner)s has withdrawn this invitation. The task itself still stands."
     ),
     (Change.WITHDRAWN, Kind.CALL): marked(
         "%(owner)s has withdrawn this invitation. The call itself is not cancelled."
@@ -112,6 +118,10 @@ LEADS = {
     (Change.PROPOSAL_DECLINED, Kind.CALL): marked(
         "%(owner)s cannot follow your proposal. The call stays as it is."
     ),
+}
+NEW_DEADLINES = {
+    Kind.TASK: marked("%(owner)s has set a new deadline for this task. Please answer again."),
+    Kind.CALL: marked("%(owner)s has set a new deadline for this call. Please answer again."),
 }
 BEFORE_TIME, BEFORE_DATE = (
     marked("Please answer before the time below."),
@@ -156,9 +166,31 @@ class Teller:
         shown = ics.facts(self.letter)
         return texts.line(shown.title) or self.words.gettext(NAMELESS[shown.kind])
 
+    def signed(self) -> str:
+        """ "Kari Nordmann, Firma AS": an unknown name alone looks like phishing."""
+        owner, organisation = self.owner(), self.organisation
+        known = not organisation or organisation.casefold() in owner.casefold()
+        return owner if known else f"{owner}, {organisation}"
+
     def heading(self) -> str:
-        """ "Moved": the one word of the subject."""
-        return self.words.gettext(TITLES[news.of(self.letter)])
+        """ "Moved": the word of the subject."""
+        what = news.of(self.letter)
+        if self._new_deadline():
+            return self.words.gettext(NEW_DEADLINE)
+        of_tasks = TITLES_OF_TASKS if ics.facts(self.letter).kind is Kind.TASK else {}
+        return self.words.gettext(of_tasks.get(what, TITLES[what]))
+
+    def _new_deadline(self) -> bool:
+        """Whether everybody is asked again because what has no time has another deadline."""
+        before, now = self.letter.before, self.letter.edition
+        return (
+            news.of(self.letter) is Change.MOVED
+            and now.kind in NEW_DEADLINES
+            and before is not None
+            and before.start is None
+            and now.start is None
+            and before.deadline != now.deadline
+        )
 
     def subject(self) -> str:
         values = {
@@ -170,7 +202,9 @@ class Teller:
 
     def lead(self) -> str:
         what, kind = news.of(self.letter), ics.facts(self.letter).kind
-        sentence = self.words.gettext(LEADS[what, kind]) % {"owner": self.owner()}
+        told = NEW_DEADLINES[kind] if self._new_deadline() else LEADS[what, kind]
+        signed, owner = self.signed(), self.owner()
+        sentence = self.words.gettext(told) % {"owner": signed if signed == owner else f"{signed},"}
         if (
             what in (Change.UPDATED, Change.PROPOSAL_DECLINED)
             and self.letter.reply is not Reply.NEEDS_ACTION
@@ -242,7 +276,7 @@ class Teller:
             found.append(Fact(_("Also on"), tuple(self._added(shown))))
             found.append(Fact(_("Changed dates"), tuple(self._dates(shown))))
         found.append(Fact(_("Where"), texts.lines(shown.location)))
-        found.append(Fact(_("Organizer"), (self.owner(),)))
+        found.append(Fact(_("Organizer"), (self.signed(),)))
         found.append(
             Fact(_("Participants"), tuple(self._guests(ics.guests(self.letter, instance))))
         )
@@ -434,16 +468,46 @@ class Teller:
         )
         day = self.words.short_day(named)
         if isinstance(change, ics.Span):
-            return self.words.gettext("%(day)s: now %(when)s") % {
-                "day": day,
-                "when": self.when(edition, original)[0],
-            }
+            return self._same_day(edition, original, change) or self.words.gettext(
+                "%(day)s: now %(when)s"
+            ) % {"day": day, "when": self.when(edition, original)[0]}
+        if edition.kind is Kind.TASK:
+            return self._left_out(day, change)
         if change:
             return self.words.gettext("%(day)s: cancelled (%(reason)s)") % {
                 "day": day,
                 "reason": change,
             }
         return self.words.gettext("%(day)s: cancelled") % {"day": day}
+
+    def _left_out(self, day: str, reason: str) -> str:
+        if reason:
+            return self.words.gettext("%(day)s: left out (%(reason)s)") % {
+                "day": day,
+                "reason": reason,
+            }
+        return self.words.gettext("%(day)s: left out") % {"day": day}
+
+    def _same_day(self, edition: Edition, original: Moment, now: ics.Span) -> str:
+        """A date that stays on its day, as the reader's clocks have it, with the hours that it had;
+        "" for any other.
+        """
+        usual = ics.span(replace(edition, dates=()), original)
+        zone = zones.zone(self.letter.timezone or edition.timezone)
+        clocks = [one.astimezone(zone) for one in (*_bounds(now), *_bounds(usual))]
+        if len({one.date() for one in clocks}) != 1 or len(clocks) not in (2, 4):
+            return ""
+        hours = [self.words.clock(one) for one in clocks]
+        day = self.words.short_day(clocks[0])
+        if len(clocks) == 2:
+            return self.words.gettext("%(day)s: %(start)s instead of %(old_start)s") % {
+                "day": day,
+                "start": hours[0],
+                "old_start": hours[1],
+            }
+        return self.words.gettext(
+            "%(day)s: %(start)s–%(end)s instead of %(old_start)s–%(old_end)s"
+        ) % dict(zip(("start", "end", "old_start", "old_end"), hours, strict=True), day=day)
 
     def _guests(self, guests: Sequence[Guest]) -> Iterator[str]:
         for guest in guests[:MOST_GUESTS]:
@@ -510,6 +574,14 @@ def _differ(start: datetime, end: datetime | None, mine: str, owners: str, *, se
         != moment.astimezone(zones.zone(owners)).utcoffset()
         for moment in moments
     )
+
+
+def _bounds(span: ics.Span) -> Iterator[datetime]:
+    """The instants of its start and of its end, as far as there are such."""
+    if isinstance(span.start, datetime):
+        yield span.start
+        if isinstance(span.end, datetime) and span.end > span.start:
+            yield span.end
 
 
 def _begun(edition: Edition, instance: Moment | None) -> Edition:

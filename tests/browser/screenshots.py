@@ -14,6 +14,7 @@ import email.policy
 import html
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 from playwright.async_api import async_playwright
@@ -61,6 +62,11 @@ def letters() -> Iterator[tuple[str, Letter]]:
     )
     for kind, change in shown:
         yield f"{kind}-{change}", specimens.changed(kind, change)
+    task = specimens.changed("task", "moved")
+    yield (
+        "task-new_deadline",
+        replace(task, before=replace(task.edition, deadline=date(2026, 11, 27))),
+    )
     yield "meeting-passed_on_to_you", specimens.delegated()
     yield "meeting-passed_on_by_you", specimens.passed_on()
     moved = specimens.changed("meeting", "moved")

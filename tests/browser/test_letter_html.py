@@ -70,6 +70,45 @@ async def test_letters_fit_every_screen(browser: Browser, width: int, scheme: st
     await context.close()
 
 
+HOURS = r"\d{1,2}[.:]\d{2}–\d{1,2}[.:]\d{2}"
+LINES = """pattern => {
+  const nodes = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), found = [];
+  for (let node; (node = nodes.nextNode()); )
+    for (const match of node.data.matchAll(new RegExp(pattern, "g"))) {
+      const range = document.createRange();
+      range.setStart(node, match.index);
+      range.setEnd(node, match.index + match[0].length);
+      found.push([match[0], new Set([...range.getClientRects()].map(box => box.top)).size]);
+    }
+  return found;
+}"""
+"""Every range of hours on a page, and on how many lines it stands."""
+
+
+async def test_a_range_of_hours_is_never_broken(browser: Browser) -> None:
+    """Whatever stands before it: each width from that of a narrow telephone on breaks the lines
+    elsewhere.
+    """
+    context = await browser.new_context(viewport={"width": 320, "height": 800})
+    page = await context.new_page()
+    for language in i18n.available():
+        for kind, change in (
+            ("meeting", "invitation"),
+            ("series-with-dates", "invitation"),
+            ("dates", "moved"),
+        ):
+            one = replace(
+                specimens.changed(kind, change), language=language, timezone="America/New_York"
+            )
+            await page.set_content(screenshots.page(one))
+            for width in range(320, 480, 8):
+                await page.set_viewport_size({"width": width, "height": 800})
+                ranges = await page.evaluate(LINES, HOURS)
+                assert len(ranges) >= 2
+                assert {lines for _, lines in ranges} == {1}, (language, width, ranges)
+    await context.close()
+
+
 async def test_pictures_of_letters_to_look_at(tmp_path: Path) -> None:
     """What `make screenshots` writes: each letter in each language, width and scheme,
     and a page that shows them.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
-from gateway.itip import editions
+from gateway.itip import editions, ics
 from gateway.model import (
     DateChange,
     Edition,
@@ -20,6 +20,7 @@ from gateway.model import (
     Remarks,
     Reply,
 )
+from gateway.outbound import news, wording
 from gateway.settings import Mail
 
 SECRET = b"a site secret"
@@ -209,6 +210,14 @@ def changed(kind: str, change: str) -> Letter:
         if change != "updated"
         else now,
     )
+
+
+def heading(one: Letter) -> str:
+    """The word of the subject, in the key's English."""
+    what = news.of(one)
+    of_tasks = {news.Change.MOVED: "Updated", news.Change.CANCELLED: "Task withdrawn"}
+    usual = wording.TITLES[what]
+    return of_tasks.get(what, usual) if ics.facts(one).kind is Kind.TASK else usual
 
 
 def delegated(edition: Edition = SINGLE) -> Letter:

@@ -144,7 +144,7 @@ def test_every_letter_may_leave(kind: str, change: str) -> None:
         assert calendar[1].get_filename() == "invite.ics"
         words = i18n.catalogue(one.language)
         told = news.of(one)
-        assert message["Subject"].startswith(words.gettext(wording.TITLES[told]) + ": ")
+        assert message["Subject"].startswith(words.gettext(specimens.heading(one)) + ": ")
         assert told.value == change
         for part in ("plain", "html"):
             assert re.search(r"%\(|\{\{|\{%|Undefined|None\b", text(message, part)) is None
@@ -251,7 +251,8 @@ def test_a_letter_in_norwegian() -> None:
     assert message["Subject"] == "Invitasjon: Kick-off (1. des. 2026 kl. 09.00)"
     body = text(message)
     for line in (
-        "Kari Nordmann inviterer deg til et møte.",
+        "Kari Nordmann, Firma AS, inviterer deg til et møte.",
+        "  Kari Nordmann, Firma AS",
         "  tirsdag 1. desember 2026 kl. 09.00–10.00 (Oslo, UTC+1)",
         "  Fjord",
         "  https://meet.example/1",
@@ -611,7 +612,7 @@ def test_a_reminder_says_what_is_missing_and_by_when(kind: str, urged: str) -> N
     assert teller(one).subject().startswith("Påminnelse: ")
     assert (
         teller(one).lead()
-        == f"Kari Nordmann har ikke fått svar fra deg på denne invitasjonen ennå. {urged}".strip()
+        == f"Kari Nordmann, Firma AS, har ikke fått svar fra deg på denne invitasjonen ennå. {urged}".strip()
     )
     assert bool(asked_by(one)) is not bool(urged)
     late = replace(one, dtstamp=START - HOUR)
@@ -970,7 +971,7 @@ def test_dates_of_a_series_in_words() -> None:
     facts = {fact.label: fact.lines for fact in teller(letter(WITH_DATES)).facts()}
     assert facts["Gjentas"] == ("hver uke, til og med 1. mars 2027",)
     assert facts["Endrede datoer"] == (
-        "8. des. 2026: nå tirsdag 8. desember 2026 kl. 11.00–12.00 (Oslo, UTC+1)",
+        "8. des. 2026: kl. 11.00–12.00 i stedet for kl. 09.00–10.00",
         "15. des. 2026: avlyst (Julebord)",
         "29. des. 2026: avlyst",
     )
@@ -993,3 +994,123 @@ def test_a_whole_year_of_days_reads_well() -> None:
     for n in range(365):
         day = date(2026, 1, 1) + timedelta(days=n)
         assert re.fullmatch(r"\w+dag \d{1,2}\. [a-z]+ 2026", words.day(day))
+
+
+@pytest.mark.parametrize(
+    ("owner", "organisation", "signed"),
+    [
+        ("Nordmann, Kari", "Firma AS", "Kari Nordmann, Firma AS"),
+        ("Nordmann, Kari", "", "Kari Nordmann"),
+        ("", "Firma AS", "Firma AS"),
+        ("Kari, firma as", "Firma AS", "firma as Kari"),
+    ],
+)
+def test_the_organisation_stands_beside_the_owner_once(
+    owner: str, organisation: str, signed: str
+) -> None:
+    one = letter(replace(SINGLE, organizer=owner), language="en")
+    message = parsed(one, replace_mail(name=organisation))
+    comma = "," if signed.count(", ") else ""
+    for body in (text(message), text(message, "html")):
+        assert f"{signed}{comma} invites you to a meeting." in body
+        assert f"email and {signed.partition(',')[0]} will read it" in body
+    lines = text(message).splitlines()
+    assert lines[lines.index("Organizer:") + 1] == f"  {signed}"
+
+
+@pytest.mark.parametrize(
+    ("language", "withdrawn", "lead"),
+    [
+        ("en", "Task withdrawn", "has withdrawn this task."),
+        ("nb", "Kansellert", "har kansellert denne oppgaven."),
+        ("da", "Annulleret", "har annulleret denne opgave."),
+        ("sv", "Tillbakadragen", "har dragit tillbaka den här uppgiften."),
+        ("de", "Gestrichen", "hat diese Aufgabe gestrichen."),
+        ("nl", "Taak ingetrokken", "heeft deze taak ingetrokken."),
+        ("fi", "Tehtävä poistettu", "on poistanut tämän tehtävän."),
+    ],
+)
+def test_a_task_is_withdrawn_not_called_off(language: str, withdrawn: str, lead: str) -> None:
+    told = teller(replace(changed("task", "cancelled"), language=language))
+    assert told.heading() == withdrawn
+    assert told.lead().endswith(lead)
+    for change in ("cancelled", "withdrawn"):
+        body = text(parsed(replace(changed("task", change), language=language))).lower()
+        for word in ("avlyst", "aflyst", "inställt", "abgesagt", "geannuleerd", "cancelled"):
+            assert word not in body
+
+
+@pytest.mark.parametrize(
+    ("language", "heading", "task", "call"),
+    [
+        ("en", "New deadline", "a new deadline for this task", "a new deadline for this call"),
+        ("nb", "Ny frist", "en ny frist for denne oppgaven", "en ny frist for denne samtalen"),
+        ("da", "Ny frist", "en ny frist for denne opgave", "en ny frist for denne samtale"),
+        ("sv", "Ny tidsfrist", "för den här uppgiften", "för det här samtalet"),
+        ("de", "Neue Frist", "für diese Aufgabe eine neue", "für dieses Telefonat eine neue"),
+        ("nl", "Nieuwe uiterste datum", "voor deze taak een", "voor dit telefoongesprek een"),
+        ("fi", "Uusi määräaika", "tälle tehtävälle uuden", "tälle puhelulle uuden"),
+    ],
+)
+def test_a_changed_deadline_is_not_moved(language: str, heading: str, task: str, call: str) -> None:
+    for kind, words in (("task", task), ("planned-call", call)):
+        one = changed(kind, "moved")
+        assert one.before is not None
+        before = replace(one.edition, deadline=date(2026, 11, 27), sequence=0)
+        told = teller(replace(one, before=before, language=language))
+        assert told.heading() == heading
+        assert told.subject().startswith(f"{heading}: ")
+        assert words in told.lead()
+
+
+@pytest.mark.parametrize(
+    ("own", "zone", "line"),
+    [
+        ((2, 3), "Europe/Oslo", "8 Dec 2026: 11:00–12:00 instead of 09:00–10:00"),
+        ((2, 3), "America/New_York", "8 Dec 2026: 05:00–06:00 instead of 03:00–04:00"),
+        ((2, 2), "Europe/Oslo", "8 Dec 2026: now Tuesday, 8 December 2026, 11:00 (Oslo, UTC+1)"),
+        (
+            (24, 25),
+            "Europe/Oslo",
+            "8 Dec 2026: now Wednesday, 9 December 2026, 09:00–10:00 (Oslo, UTC+1)",
+        ),
+        (
+            (15, 16),
+            "Europe/Oslo",
+            "8 Dec 2026: now Wednesday, 9 December 2026, 00:00–01:00 (Oslo, UTC+1)",
+        ),
+    ],
+)
+def test_a_moved_date_says_its_day_once(own: tuple[int, int], zone: str, line: str) -> None:
+    start, end = (SECOND + HOUR * one for one in own)
+    edition = replace(SERIES, dates=(DateChange(SECOND, start, end),))
+    facts = teller(letter(edition, language="en", timezone=zone)).facts()
+    assert next(one.lines for one in facts if one.label == "Changed dates") == (line,)
+
+
+@pytest.mark.parametrize(
+    ("line", "parts"),
+    [
+        ("1. des. kl. 09.00–10.00 (Oslo)", ["1. des. kl. ", "09.00–10.00", " (Oslo)"]),
+        ("1 Dec, 9:00 AM - 10:00 AM", ["1 Dec, ", "9:00 AM - 10:00 AM", ""]),
+        (
+            "1 Dec, 9:00\u202fam – 10:00\u202fp.m., and",
+            ["1 Dec, ", "9:00\u202fam – 10:00\u202fp.m.", ", and"],
+        ),
+        ("5.12.2026, 08:00", ["5.12.2026, 08:00"]),
+        (
+            "11:00–12:00 instead of 09:00–10:00",
+            ["", "11:00–12:00", " instead of ", "09:00–10:00", ""],
+        ),
+    ],
+)
+def test_what_is_never_broken(line: str, parts: list[str]) -> None:
+    assert render.RANGE.split(line) == parts
+
+
+def test_a_range_of_hours_is_told_apart_in_the_html_only() -> None:
+    message = parsed(letter(replace(SINGLE, location='<b>08:00–09:00</b> & "x"')))
+    html = text(message, "html")
+    assert '<span class="hours" style="white-space: nowrap;">09.00–10.00</span>' in html
+    assert '&lt;b&gt;<span class="hours" style="white-space: nowrap;">08:00–09:00</span>' in html
+    assert "  tirsdag 1. desember 2026 kl. 09.00–10.00 (Oslo, UTC+1)" in text(message)
