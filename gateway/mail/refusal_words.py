@@ -74,7 +74,7 @@ _FOR_NOW = _phrases(
     gr[ea]y ?list\w*
     recipient('s)? (has )?(exceeded|is receiving|per hour)
     recipient('s)?…(per hour|receive|thread|incoming)…limit
-    (user|mailbox|account)…(is|are) receiving…(too|rate)
+    (is|are) receiving…(too|at a rate)
     """
 )
 
@@ -103,7 +103,7 @@ _HIS_RULES = _phrases(
 
 _NOT_THERE = _phrases(
     r"""
-    recipient address rejected…(unverified|undeliverable|user|unknown|access denied|domain|mailbox|
+    recipient address(es)? rejected…(unverified|undeliverable|user|unknown|access denied|domain|mailbox|
         account|no such|invalid|not found|does not)
     recipient (verify|verification|callout) (failed|problem)
     (user|recipient|mailbox|account|addressee|inbox)…you (tried|are trying|attempted) to (reach|
@@ -125,7 +125,7 @@ _TOO_BIG_OR_UNSAFE = _phrases(
     potential security issue
     (bare|stray) (lf|cr|newline)
     (not|non)( rfc)? ?\d* ?compliant
-    (missing|invalid|malformed|duplicate|multiple)…(message-?id|date|subject|mime|headers?)(?! from)
+    (missing|invalid|malformed|duplicate|multiple)…(message-?id|date|subject|mime|headers?)(?!\w)(?! from)
     """
 )
 
@@ -164,6 +164,9 @@ _SUSPENDED = _phrases(
     your (\w+ ){0,3}?(account|domain|organi[sz]ation|tenant|mailbox|user)…(suspended|disabled|
         blocked|locked|on hold|deactivated|banned|not (active|enabled|activated|approved)|
         under review|restricted|compromised)
+    (account|domain|user)…(locked|blocked|suspended|disabled) for (sending|outgoing|outbound)
+    (sperret|gesperrt|blockiert|spärrat|spärret) (for|für|för) (utsending|versand|ausgehende|utskick|
+        udgående)
     (sending|outgoing|outbound|smtp|sender)( mail| e-?mail| account| user| access| privileges)*…
         (suspended|disabled|blocked|paused|locked|banned|restricted|not enabled|deactivated)
     bad outbound sender
@@ -171,6 +174,7 @@ _SUSPENDED = _phrases(
     spam abuse detected
     for test purposes
     unregistered domain\w*
+    unauthori[sz]ed ip
     (account|domain)…(pending|awaiting)…(approval|activation|verification)
     disabled from sending
     payment (required|overdue)
@@ -236,6 +240,7 @@ _QUOTA = _phrases(
     too (many|much) (messages?|mails?|e-?mails?|letters?|sent|recipients)(?! (in|on)…(mailbox|
         server|inbox))
     too (fast|frequent\w*|quickly)
+    (defers?|deferrals?|failures?|bounces) (and \w+ )?per (minute|hour|day)
     frequency limit\w*
     rate (limit\w*|exceeded|control)
     (exceeded|exceeds|maximum|max)…(rate|credits)
@@ -298,9 +303,15 @@ _RECIPIENT = _phrases(
     user has too many messages
     (benutzer|empf(ä|ae)nger|postfach|adresse)…(unbekannt|nicht (bekannt|gefunden|vorhanden)|voll|
         existiert|gesperrt|(ü|ue)berschritten)
-    (bruker|brukeren|mottaker|mottakeren|postboks\w*|postkasse\w*)…(ukjent|finnes ikke|full|
-        eksisterer ikke)
+    (bruker|mottaker|modtager|postboks|postkasse)\w*…(ukjent|ukendt|finnes ikke|findes ikke|ble ikke
+        funnet|full|fuld|eksisterer ikke)
+    (användare|mottagare|brevlåda|adress)\w*…(okänd|finns inte|hittades inte|full)
+    (ukjent|ukendt|okänd) (bruker|mottaker|modtager|användare|mottagare|adress)\w*
     (utilisateur|destinataire|bo(î|i)te)…(inconnu|pleine|n'existe pas)
+    (gebruiker|ontvanger|postvak|mailbox)…(onbekend|bestaat niet|vol)(?!\w)
+    (käyttäjä|vastaanottaja|postilaatikko)\w*…(ei löydy|ei ole|tuntematon|täynnä)
+    (usuario|destinatario|buz(ó|o)n)…(desconocido|no existe|lleno)
+    (utente|destinatario|casella)…(sconosciut\w|inesistente|non esiste|pien\w)
     """
 )
 
@@ -322,6 +333,7 @@ _OF_CONTENT = _phrases(
     (message|mail|e-?mail|letter|content|body)…contains?…(url|uri|link|domain|spam|content)s?(?!\w)
     (url|uri|link)s? (in|within)…(message|mail|body)
     (surbl|uribl)
+    envelope blocked
     not accepted for policy
     """
 )
@@ -348,7 +360,7 @@ RULES: tuple[Rule, ...] = (
         "reputation",
         Fault.ACCOUNT,
         _NONE,
-        _codes("7.2[0-9] 7.50[1-3] 7.50[6-9] 7.51[01] 7.6[0-4][0-9]"),
+        _codes("7.2[0-9] 7.50[1-3] 7.50[6-9] 7.51[015] 7.6[0-4][0-9]"),
     ),
     Rule("quota", Fault.ACCOUNT, _phrases(r"policy.rejection…quota"), _NONE),
     Rule("reputation", Fault.ACCOUNT, _phrases("spf\nsender policy framework"), _NONE),

@@ -19,6 +19,8 @@ __all__ = ["Fault", "Refusal", "Said", "blamed", "fault", "reported", "rule"]
 LONGEST = 600
 REPORT = "report"
 """The step of what a delivery report says."""
+SIGN_IN = frozenset({525, 530, 534, 535, 538})
+"""Codes that speak of whoever signed in, whatever the words (RFC 4954 §6, RFC 5248 §2.2)."""
 _AFTER_DATA = frozenset({"data", "body", REPORT})
 
 IN_A_ROW = 3
@@ -67,7 +69,7 @@ def fault(said: Said) -> Fault:
     if _temporary(said):
         limited = fits is not None and fits.fault is Fault.ACCOUNT
         return Fault.LIMIT if limited else Fault.TEMPORARY
-    if said.code == 530:  # RFC 4954 §6
+    if said.code in SIGN_IN:
         return Fault.ACCOUNT
     if fits is not None:
         return fits.fault
