@@ -61,7 +61,7 @@ REFERENCES = 100
 HEADER = 100_000
 """Octets in which the fields of a mail's header are looked for before it is read."""
 OPENED = 10
-"""S/MIME parts of one mail that are opened; each may hold a mail of its own size."""
+"""S/MIME parts of one mail that are opened; together they may hold `cms.LARGEST`."""
 NULL_SENDER = re.compile(r"<>|<?mailer-daemon(?:@[^\s<>]*)?>?", re.IGNORECASE)
 """How delivering servers write the empty reverse path; sendmail and qmail put a name there."""
 LOST_BOUNDARY = re.compile(rb'\A\s*boundary="?([^"\r\n]{1,70})"?[ \t]*\r?\n')
@@ -209,6 +209,7 @@ class _Bounded:
         self.limits = limits
         self.count = 0
         self.opened = 0
+        self.inside = 0
         self.depth = 1
 
     def __call__(self, policy: Compat32 = compat32) -> "_Node":
@@ -430,6 +431,9 @@ def _opened(tree: "_Node", part: Part) -> Tree | Part:
         if part.content_type not in cms.TYPES:
             return part  # a file that is only called so
         return replace(part, closed=f"the mail is inside S/MIME that cannot be opened: {error}")
+    tree.bounds.inside += len(inside)
+    if tree.bounds.inside > cms.LARGEST:
+        raise Unreadable(f"more than {cms.LARGEST} octets inside S/MIME")
     tree.bounds.depth = tree.depth + 1
     return _tree(inside, tree.bounds)
 

@@ -165,3 +165,21 @@ def test_the_mail_inside_is_the_mail() -> None:
 def test_mails_inside_mails_are_bounded() -> None:
     with pytest.raises(Unreadable, match="S/MIME"):
         parse.read(nested(parse.OPENED + 1))
+
+
+def test_what_many_mails_inside_hold_together_is_bounded() -> None:
+    """Packed, it costs its sender nothing: ten parts of a mail of 5 MiB would hold 80."""
+    blank = b"Content-Type: text/plain\r\n\r\n" + b" " * (cms.LARGEST // 2)
+    packed = zlib.compress(blank) + b"\0" * (cms.LARGEST // 40)
+    algorithm = element(cms.SEQUENCE, oid(bytes.fromhex("2a864886f70d0109100308")))
+    inner = element(cms.SEQUENCE, DATA, element(cms.INNER, element(cms.OCTETS, packed)))
+    body = element(cms.SEQUENCE, b"\x02\x01\0", algorithm, inner)
+    data = element(cms.SEQUENCE, oid(cms.COMPRESSED), element(cms.INNER, body))
+    part = (
+        b"--b\r\nContent-Type: application/pkcs7-mime\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        + base64.encodebytes(data)
+    )
+    head = b"From: ola@ext.example\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+    assert parse.read(head + part + b"--b--\r\n").parts
+    with pytest.raises(Unreadable, match="octets inside S/MIME"):
+        parse.read(head + part * 2 + b"--b--\r\n")
