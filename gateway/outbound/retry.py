@@ -11,7 +11,9 @@ arguments.
 
 Whose fault a refusal is stands in `mail/refusals`, by the server's words. "Ours" is a limit of the
 account or of its connections. The letter's or the account's (`DOUBTFUL`: called spam, or refused by
-some policy) is the letter's where others of the account are taken, else the account's.
+some policy) is the letter's where others of the account are taken, else the account's. So is
+what names our side, in the end: a letter that has met it often, and for as long as any is tried,
+while others were taken (a forwarder, or one company's rules) rests the account no more.
 
 Why trouble before MAIL is CONNECTION: the server has not heard of any letter yet, so none may be
 blamed, and the others need not try their luck one by one. Why trouble after it is RETRY: the server
@@ -34,6 +36,9 @@ _CONNECTION_LONGEST_SECONDS = 300.0
 _ACCOUNT_LONGEST_SECONDS = 3600.0
 
 _BEFORE_MAIL = frozenset({Step.CONNECT, Step.GREETING, Step.EHLO, Step.STARTTLS, Step.AUTH})
+
+TRIES = 5
+"""So often a letter meets what names our side, others being taken between, before it is its own."""
 
 ABOUT_A_LETTER = frozenset({Step.MAIL, Step.RCPT, Step.DATA, Step.BODY})
 """Steps that name one."""
@@ -61,6 +66,7 @@ class Verdict(StrEnum):
 
 _FOR_GOOD = {Fault.ACCOUNT: Verdict.ACCOUNT, Fault.TEMPORARY: Verdict.RETRY}
 """After RCPT and later; everything else is refused for itself."""
+_OURS = frozenset({Fault.ACCOUNT, Fault.LIMIT})
 
 
 def fault(receipt: Receipt) -> Fault:
@@ -68,13 +74,15 @@ def fault(receipt: Receipt) -> Fault:
     return refusals.fault(refusals.Said(receipt.step, receipt.code, receipt.enhanced, receipt.text))
 
 
-def judge(receipt: Receipt, *, others_taken: bool = False) -> Verdict:
+def judge(receipt: Receipt, *, others_taken: bool = False, for_long: bool = False) -> Verdict:
     """The verdict on one attempt (table above). `others_taken`: the account's last letter beside
-    this one was taken.
+    this one was taken; `for_long`: this one was tried `TRIES` times, and is `expired`.
     """
     if receipt.accepted:
         return Verdict.SENT
     why = fault(receipt)
+    if others_taken and for_long and receipt.step in ABOUT_A_LETTER and why in _OURS:
+        return Verdict.REFUSED if _permanent(receipt) else Verdict.RETRY
     if why in (Fault.CONNECTIONS, Fault.LIMIT):
         return Verdict.CONNECTION
     if not _permanent(receipt):

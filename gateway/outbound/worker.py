@@ -319,7 +319,11 @@ class Worker:
         return Settlement(queued.id, LetterState.HELD, False, Delivery.QUEUED, note=reason)
 
     def _judge(self, queued: Queued, receipt: receipts.Receipt) -> Sent:
-        verdict = retry.judge(receipt, others_taken=self._others_taken)
+        now = datetime.now(UTC)
+        for_long = queued.tries >= retry.TRIES and retry.expired(
+            queued.created_at, now, self._limits
+        )
+        verdict = retry.judge(receipt, others_taken=self._others_taken, for_long=for_long)
         words = " ".join(filter(None, [str(receipt.code or ""), receipt.text]))
         attempt = Attempt(
             queued.id,
@@ -332,7 +336,6 @@ class Worker:
             receipt.text,
             receipt.host,
         )
-        now = datetime.now(UTC)
         if retry.fault(receipt) is Fault.CONNECTIONS and self._turns.crowded():
             log.warning(
                 "the server allows fewer connections",
@@ -411,12 +414,13 @@ class Worker:
         return until
 
     def _works(self, verdict: Verdict) -> None:
-        """The server took a letter, or dealt with one: what rests for the server's sake goes on. A
-        refusal is no sign that what rests for the account's sake may.
+        """The server took a letter, or dealt with one: what rests for the server's sake goes on.
+        What rests for the account's sake does so only when a letter is taken: one that is refused
+        or put off is no sign of it.
         """
         if self._rest is None:
             return
-        if verdict is Verdict.REFUSED and self._rest.why == Verdict.ACCOUNT:
+        if verdict is not Verdict.SENT and self._rest.why != Verdict.CONNECTION:
             return
         log.info("sending goes on", account=self._name, paused_since=self._rest.since)
         self._rest = None

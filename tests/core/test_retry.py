@@ -220,3 +220,22 @@ def test_words_and_what_becomes_of_the_others_decide_whose_fault_it_is(
     receipt = Receipt(step=step, code=code, text=text, enhanced=status, started=NOW, ended=NOW)
     assert retry.judge(receipt) is alone
     assert retry.judge(receipt, others_taken=True) is beside_others
+
+
+@pytest.mark.parametrize(
+    ("step", "code", "text", "verdict"),
+    [
+        (Step.BODY, 550, "Email rejected per DMARC policy", Verdict.REFUSED),
+        (Step.RCPT, 554, "Relay access denied", Verdict.REFUSED),
+        (Step.RCPT, 450, "Sender address rejected: Domain not found", Verdict.RETRY),
+        (Step.AUTH, 535, "authentication failed", Verdict.ACCOUNT),
+        (Step.BODY, 432, "too many connections", Verdict.CONNECTION),
+    ],
+)
+def test_what_names_our_side_for_long_beside_others_is_the_letters(
+    step: Step, code: int, text: str, verdict: Verdict
+) -> None:
+    receipt = Receipt(step=step, code=code, text=text, started=NOW, ended=NOW)
+    assert retry.judge(receipt, others_taken=True, for_long=True) is verdict
+    alone = retry.judge(receipt, for_long=True)
+    assert alone is retry.judge(receipt), "whether others are taken decides"

@@ -12,6 +12,7 @@ from structlog.typing import EventDict
 
 from gateway.actions import queue
 from gateway.model import Delivery, LetterState
+from gateway.outbound import retry
 from gateway.store import invitations, journal, outbox, pace
 from gateway.store.engine import Store
 from gateway.store.outbox import Selection
@@ -211,3 +212,55 @@ async def test_to_try_again_by_account_lets_a_letter_go_at_once(store: Store) ->
             )
             seen = await until(store, over)
     assert set(seen.values()) == {LetterState.SENT}
+
+
+async def test_a_letter_that_is_put_off_does_not_end_the_rest_of_the_account(
+    store: Store,
+) -> None:
+    """Elsewise the next letters meet the trouble anew, with an alarm each time."""
+    quota: dict[str, Action] = {"body": Say(b"550 5.4.5 Daily sending quota exceeded\r\n")}
+    peer = Peer(to={GOOD: quota, "slow.example": {"rcpt": Say(b"450 4.2.0 greylisted\r\n")}})
+    with capture_logs() as logs:
+        async with peer.serving():
+            effective = configured(peer, smtp={"connections": 1})
+            invite(store, effective, "m", *people(2, GOOD))
+            invite(store, effective, "s", *people(3, "slow.example"))
+            async with working(store, effective):
+                await rests(store, peer, 4)
+                await peer.until(
+                    lambda seen: len([one for one in seen.lines if b"slow.example" in one]) > 6
+                )
+                assert events(store, "account_resumed") == []
+                quota.clear()
+                await until(store, lambda seen: LetterState.SENT in seen.values())
+    assert len(alarms(logs)) == 1, alarms(logs)
+
+
+async def test_a_letter_that_alone_names_our_side_comes_to_an_end(store: Store) -> None:
+    """A forwarder or one company's rules say so: the owner has to know, and the account may not
+    rest for it for ever.
+    """
+    answer = Say(b"550 5.7.1 Email rejected per DMARC policy for crm.example\r\n")
+    peer = Peer(to={SPAM: {"body": answer}})
+    async with peer.serving():
+        effective = configured(peer, smtp={"connections": 1}, outbound={"give_up_seconds": 0.05})
+        invite(store, effective, "bad", f"ola@{SPAM}")
+        async with working(store, effective):
+            for number in range(retry.TRIES + 20):
+                address = f"p{number}@{GOOD}"
+                invite(store, effective, f"good{number}", address)
+                times = len([one for one in peer.offered if SPAM in one.recipient.decode()])
+                seen = await until(
+                    store, lambda seen, one=address: seen.get(one) is LetterState.SENT
+                )
+                if seen[f"ola@{SPAM}"] is LetterState.REFUSED:
+                    break
+                await peer.until(
+                    lambda seen, times=times: (
+                        len([one for one in seen.offered if SPAM in one.recipient.decode()]) > times
+                    )
+                )
+            seen = await until(store, over)
+    assert seen.pop(f"ola@{SPAM}") is LetterState.REFUSED
+    assert set(seen.values()) == {LetterState.SENT}
+    assert Delivery.UNDELIVERABLE in deliveries(store)
