@@ -100,13 +100,17 @@ LANGUAGES = {
             |(?:not|n't)\s(?:need\sto\s|have\sto\s)?re-?send|need\snot\sre-?send
             |need\snot\ssend\sit\sagain|no\saction\sis\srequired
             |(?:remains?|stays?|kept|is|held)\s(?:in|on)\s(?:the|our)\s(?:mail\s)?queue
-            |action:\sdelayed
+            |action:\sdelayed|next\s(?:delivery\s)?(?:attempt|retry|try)\s(?:will\sbe\s)?(?:in|at)\b
         """,
         final=r"""
             permanent|(?:\bhave|\bhas|\bi've|\bwe've)\sgiven\sup|\bgave\sup
             |(?<!before\s)(?<!without\s)\bgiving\sup|not\sgoing\sto\stry
             |not\s(?:be\s)?(?:try|tried|retr(?:y|ied)|attempt\w*)\sagain|will\snot\sbe\sretried
-            |no\s(?:further|more)\s(?:delivery\s)?attempts|in\sthe\squeue\stoo\slong
+            |no\s(?:further|more)\s(?:delivery\s)?attempts
+            |attempts?\s(?:will|have|has|were|are)\s(?:not\sbe\s(?:made|undertaken)|(?:now\s|been\s){0,2}
+                (?:stopped|abandoned|ceased|discontinued))
+            |(?:was|been|is)\sremoved\sfrom\s(?:the|our|this)\s(?:mail\s)?queue
+            |(?:it|message|mail)\sis\s(?:now\s)?being\sreturned|in\sthe\squeue\stoo\slong
             |queue\stime\w*\s(?:exceed|expired)
             |(?:has|delivery\stime|message|lifetime|period)\s(?:been\s)?expired
             |retr(?:y|ies)\s(?:timeout\s|time\s|limit\s)?exceeded|undelivered\smail\sreturned
@@ -154,7 +158,10 @@ LANGUAGES = {
         final=r"""
             permanent|gitt\sopp|gett\supp|gav\supp|ga\sopp|givet\sop|opgivet
             |ingen\sflere\s(?:forsok|forsog)|inga\sfler\w*\sforsok
-            |ikke\s(?:\w+\s){0,3}?flere\s(?:forsok|forsog)|endelig|endgyldig|slutgilt|utlopt
+            |(?:ikke|inte|inga|ingen)\s(?:\w+\s){0,3}?(?:flere|yderligere|ytterligare|fler|nye|nya)\s
+                \w{0,12}(?:forsok|forsog)
+            |(?:flere|yderligere|ytterligare|fler|nye|nya)\s\w{0,12}(?:forsok|forsog)\w*\s
+                (?:\w+\s){0,3}?(?:ikke|inte|ej)\b|endelig|endgyldig|slutgilt|utlopt
             |udlobet
         """,
     ),
@@ -188,7 +195,8 @@ LANGUAGES = {
             |warteschlange\sverbleib
         """,
         final=r"""
-            dauerhaft|endgultig|permanent|aufgegeben|keine\sweiteren\s(?:zustell)?versuche
+            dauerhaft|endgultig|permanent|aufgegeben|kein\w*\sweiter\w*\s(?:zustell)?versuch
+            |versuche?\s(?:\w+\s){0,3}?nicht\s(?:mehr\s)?(?:unternommen|durchgefuhrt|gemacht)
             |nicht\sweiter\sversucht|abgebrochen|abgelaufen
         """,
     ),
@@ -219,7 +227,8 @@ LANGUAGES = {
             |n'avez\spas\sbesoin\sde\s(?:le\s|la\s)?(?:renvoyer|reexpedier)
         """,
         final=r"""
-            permanent|definiti|abandonn|aucune\sautre\stentative|plus\s(?:aucune\s)?tentative
+            permanent|definiti|abandonn|aucune\s(?:autre|nouvelle)\stentative
+            |pas\sd'autres?\stentative|plus\s(?:aucune\s)?tentative
             |expire\b|expiree
         """,
     ),
@@ -247,6 +256,7 @@ LANGUAGES = {
         """,
         final=r"""
             permanent|definitief|opgegeven|geen\s(?:verdere|nieuwe)\spogingen
+            |pogingen\s(?:\w+\s){0,2}?niet\s(?:meer\s)?(?:ondernomen|gedaan)
             |niet\s(?:meer|verder)\s(?:\w+\s)?geprobeerd|verlopen|verstreken
         """,
     ),
@@ -270,7 +280,8 @@ LANGUAGES = {
             |ei\starvitse\s(?:\w+\s){0,3}?(?:lahett|uudelleen)|vain\svaroitus
         """,
         final=r"""
-            pysyva|lopulli|luovuttu|ei\senaa\syrit|ei\syriteta\suudelleen|vanhentu|keskeytet
+            pysyva|lopulli|luovuttu|ei\senaa\syrit
+            |(?:uusia\s|enempaa\s)\w{0,12}yrityks\w+\sei|ei\syriteta\suudelleen|vanhentu|keskeytet
         """,
     ),
     "es": Words(
@@ -296,7 +307,7 @@ LANGUAGES = {
         final=r"""
             permanente|definitiv|abandonad
             |no\sse\s(?:realizaran|haran|hara)\s(?:\w+\s)?mas\sintentos
-            |mas\sintentos\sde\sentrega\sno|caducad|expirad|ha\sdesistido
+            |no\sse\s(?:volvera\sa\sintentar|intentara)\b|mas\sintentos\sde\sentrega\sno|caducad|expirad|ha\sdesistido
         """,
     ),
     "it": Words(
@@ -320,6 +331,7 @@ LANGUAGES = {
         """,
         final=r"""
             permanente|definitiv|rinunciat|abbandonat|nessun\s(?:altro|ulteriore)\stentativo
+            |non\s(?:\w+\s){1,3}ulterior\w+\stentativ|ulterior\w+\stentativ\w+\snon
             |scadut
         """,
     ),
@@ -339,6 +351,7 @@ LANGUAGES = {
         """,
         final=r"""
             permanente|definitiv|desisti|expirou|nao\shavera\smais\stentativas
+            |nao\ssera\w*\s(?:\w+\s){0,2}?(?:nov\w+|mais)\stentativ
         """,
     ),
     "pl": Words(
@@ -408,6 +421,16 @@ IF = r"""
         |definiti|dauerhaft)\w*
 """
 """What may come yet, or is denied: a warning tells what happens if the letter never arrives."""
+NEARLY = r"""
+    \b(?:almost|nearly|nesten|naesten|nastan|fast|beinahe|presque|bijna|lahes|melkein|casi|quasi
+        |prawie)\s\w+|\b\d{1,2}\s?%\s\w+
+"""
+"""A mailbox that is nearly full has taken the letter."""
+ARRIVED = r"""
+    (?:has|have|was|were)\s(?:now|finally|since|meanwhile)\s(?:been\s)?(?:successfully\s)?
+        delivered
+"""
+"""What was late is not any more."""
 WHY = r"""
     unknown|unrecogni[sz]ed|not\s(?:recogni|found|listed|exist|valid|allowed|accept|known)
     |no\ssuch|does\sn[o']t?\s?(?:exist|have)|no\smailbox|full\b|quota|exceed|disabled|inactive
@@ -485,6 +508,8 @@ DELAY = _joined(*(words.delay for words in LANGUAGES.values()))
 FINAL = _joined(*(words.final for words in LANGUAGES.values()))
 REFUSAL = _joined(CODES)
 CONDITION = _joined(IF)
+ALMOST = _joined(NEARLY)
+AFTER_ALL = _joined(ARRIVED)
 GROUNDS = _joined(WHY)
 
 
@@ -498,10 +523,12 @@ def above(text: str) -> str:
 
 
 def verdict(message: parse.Message) -> str:
-    """`FAILED`, `DELAYED`, or "" where the words say neither."""
+    """`FAILED`, `DELAYED`, or "" where the words say neither: also where it arrived late."""
     text = "\n".join((_subject(message), above(message.text)))
-    text = _letters(fold(text))
+    text = ALMOST.sub("", _letters(fold(text)))
     if DELAY.search(text):
+        if AFTER_ALL.search(text):
+            return ""
         return FAILED if FINAL.search(CONDITION.sub("", text)) else DELAYED
     return FAILED if FAILURE.search(text) else ""
 

@@ -103,8 +103,8 @@ _HIS_RULES = _phrases(
 
 _NOT_THERE = _phrases(
     r"""
-    recipient address(es)? rejected…(unverified|undeliverable|user|unknown|access denied|domain|mailbox|
-        account|no such|invalid|not found|does not)
+    recipient address(es)? rejected…(unverified|undeliverable|user|unknown|access denied|domain|
+        mailbox|account|no such|invalid|not found|does not)
     recipient (verify|verification|callout) (failed|problem)
     (user|recipient|mailbox|account|addressee|inbox)…you (tried|are trying|attempted) to (reach|
         contact)
@@ -125,7 +125,8 @@ _TOO_BIG_OR_UNSAFE = _phrases(
     potential security issue
     (bare|stray) (lf|cr|newline)
     (not|non)( rfc)? ?\d* ?compliant
-    (missing|invalid|malformed|duplicate|multiple)…(message-?id|date|subject|mime|headers?)(?!\w)(?! from)
+    (missing|invalid|malformed|duplicate|multiple)…(message-?id|date|subject|mime|
+        headers?)(?!\w)(?! from)
     """
 )
 
@@ -165,8 +166,8 @@ _SUSPENDED = _phrases(
         blocked|locked|on hold|deactivated|banned|not (active|enabled|activated|approved)|
         under review|restricted|compromised)
     (account|domain|user)…(locked|blocked|suspended|disabled) for (sending|outgoing|outbound)
-    (sperret|gesperrt|blockiert|spärrat|spärret) (for|für|för) (utsending|versand|ausgehende|utskick|
-        udgående)
+    (sperret|gesperrt|blockiert|spärrat|spärret) (for|für|för) (utsending|versand|ausgehende|
+        utskick|udgående)
     (sending|outgoing|outbound|smtp|sender)( mail| e-?mail| account| user| access| privileges)*…
         (suspended|disabled|blocked|paused|locked|banned|restricted|not enabled|deactivated)
     bad outbound sender

@@ -351,6 +351,77 @@ SHAPES = [
     ),
 ]
 
+GIVEN_UP_OR_NOT = [
+    (F, "Meldingen er forsinket. Det gjøres ikke flere forsøk."),
+    (F, "Leveringen ble forsinket, og flere forsøk blir ikke gjort."),
+    (F, "Meddelandet var försenat. Ytterligare försök kommer inte att göras."),
+    (F, "Meddelandet var försenat. Inga fler försök kommer att göras."),
+    (F, "Meddelelsen var forsinket. Der gøres ikke yderligere forsøg."),
+    (F, "Weitere Zustellversuche werden nicht unternommen."),
+    (F, "Die Nachricht war verzögert. Es erfolgt kein weiterer Zustellversuch."),
+    (F, "Le message a été retardé. Aucune nouvelle tentative ne sera effectuée."),
+    (F, "Le message a été retardé. Il n'y aura pas d'autre tentative."),
+    (F, "Het bericht was vertraagd. Verdere pogingen worden niet ondernomen."),
+    (F, "Het bericht was vertraagd. Er wordt niet meer geprobeerd het te bezorgen."),
+    (F, "Viesti viivästyi. Uusia yrityksiä ei tehdä."),
+    (F, "Viesti viivästyi. Toimitusta ei enää yritetä."),
+    (F, "El mensaje se retrasó. No se intentará de nuevo."),
+    (F, "El mensaje se retrasó. No se harán más intentos."),
+    (F, "Il messaggio era in ritardo. Non verranno effettuati ulteriori tentativi."),
+    (F, "Your message was delayed. Further delivery attempts will not be made."),
+    (F, "Your message was delayed for 5 days. Delivery attempts have been stopped."),
+    (
+        F,
+        "Your message has been delayed and could not be delivered within the maximum queue lifetime. It is being returned.",
+    ),
+    (F, "After being deferred for 3 days your message was removed from the queue."),
+    (F, "A mensagem atrasou. Não serão feitas novas tentativas."),
+    (D, "Meldingen er forsinket. Hvis den ikke er levert innen 5 dager, gjøres ikke flere forsøk."),
+    (
+        D,
+        "Your message is delayed. If it cannot be delivered in 5 days, no further attempts will be made.",
+    ),
+    (
+        D,
+        "Die Nachricht ist verzögert. Wird sie nicht innerhalb von 3 Tagen zugestellt, erhalten Sie eine Unzustellbarkeitsmeldung. Weitere Versuche folgen.",
+    ),
+    (
+        D,
+        "Le message n'a pas encore été remis. Vous n'avez pas besoin de le renvoyer. Nous réessaierons.",
+    ),
+    (D, "Message delivery delayed. This is not a permanent failure. The system will try again."),
+    (
+        D,
+        "Your message has not been delivered yet. The server will keep trying for 2 days before giving up.",
+    ),
+    (D, "Wiadomość nie została jeszcze dostarczona. Kolejne próby będą podejmowane."),
+    (D, "Message still queued. Delivery will be retried until Friday."),
+    (D, "Viestiä ei ole vielä toimitettu. Sitä ei tarvitse lähettää uudelleen."),
+    (D, "Mensaje retrasado. Se volverá a intentar la entrega."),
+    (D, "Zustellung vorübergehend nicht möglich. Es wird weiter versucht."),
+    (D, "Levering midlertidig utsatt. Nytt forsøk om 30 minutter."),
+    (D, "Temporarily unable to deliver your message. No action needed; we will retry."),
+    (D, "Your mail could not be delivered at this time. Next attempt in 15 minutes."),
+    (D, "La consegna non è ancora avvenuta. Il server riproverà."),
+    (N, "The mailbox of ola is almost full. Your message was delivered."),
+    (N, "Your mailbox is 95% full."),
+    (N, "Postkassen er nesten full. Meldingen ble levert."),
+    (N, "Das Postfach ist fast voll. Ihre Nachricht wurde zugestellt."),
+    (N, "La boîte est presque pleine. Votre message a été remis."),
+    (N, "Your earlier message, which had been delayed, has now been delivered."),
+    (N, "Your message was delivered successfully."),
+    (N, "Thank you for your message. We will answer soon."),
+    (F, "Your message was delivered to the server, but the mailbox is full."),
+    (F, "The mailbox is full."),
+    (F, "Delivery has failed to these recipients. Your message was delivered to the others."),
+]
+"""Late and given up, late and not, arrived after all, nearly full."""
+
+
+@pytest.mark.parametrize(("said", "body"), GIVEN_UP_OR_NOT)
+def test_what_is_given_up_failed_and_what_arrived_did_not(said: str, body: str) -> None:
+    assert prose.verdict(parse.read(mail("Mail system", body))) == said
+
 
 @pytest.mark.parametrize(
     ("said", "subject", "body", "why"),
