@@ -24,6 +24,10 @@ CLOCK_TOLERANCE = timedelta(minutes=10)
 a later one is a wrong clock, which would win for ever.
 """
 
+SLOW = timedelta(days=1)
+"""How far behind a sender's clock is believed: one that is slow, or writes its own hours as those
+of UTC, is so every time, and his answers keep their order by it.
+"""
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 """No answer is older: .NET's least time is of the year 1, Claws writes the year 0, a clock without
 battery 1970 or 1980.
@@ -492,9 +496,9 @@ def _stamp(
         )
     # A store that was restored may have sent its letters again after an answer came.
     before = [stamp for stamp in row.sent_dtstamps if stamp <= arrived]
-    if dtstamp < min(before, default=EARLIEST):
+    if dtstamp < min(before, default=EARLIEST) - SLOW:
         return arrived, facts.Rule(
-            "dtstamp_early", "DTSTAMP lies before our first letter: arrival stands in"
+            "dtstamp_early", "DTSTAMP lies long before our first letter: arrival stands in"
         )
     if dtstamp in row.sent_dtstamps:
         return arrived, facts.Rule(

@@ -226,6 +226,17 @@ def test_what_came_before_our_letters_keeps_its_stamp() -> None:
     assert decision.effect.dtstamp == NOW - 5 * MINUTE
 
 
+@pytest.mark.parametrize("behind", [MINUTE, HOUR, 10 * HOUR])
+def test_the_second_answer_counts_by_a_clock_that_is_slow(behind: timedelta) -> None:
+    """The first is written before our letter by that clock, the second after it (P8)."""
+    letter = frozenset({NOW - behind - 5 * MINUTE})
+    first = decided(row(sent_dtstamps=letter), answer(stamp=NOW - behind - 6 * MINUTE))
+    assert first.effect is not None
+    subject = row(sent_dtstamps=letter, standing=reply.apply(Standing(), first.effect))
+    second = decided(subject, answer("DECLINED", stamp=NOW - MINUTE))
+    assert second.outcome is Outcome.APPLIED
+
+
 @pytest.mark.parametrize(
     ("stamp", "rule"),
     [
@@ -233,7 +244,9 @@ def test_what_came_before_our_letters_keeps_its_stamp() -> None:
         (NOW - 5 * MINUTE, "dtstamp_echoed"),
         (NOW + 11 * MINUTE, "dtstamp_future"),
         (NOW + 9 * MINUTE, "dtstamp"),
-        (NOW - 6 * MINUTE, "dtstamp_early"),
+        (NOW - 6 * MINUTE, "dtstamp"),
+        (NOW - 24 * HOUR, "dtstamp"),
+        (NOW - 25 * HOUR, "dtstamp_early"),
         (datetime(1970, 1, 1, tzinfo=UTC), "dtstamp_early"),
         (datetime(1, 1, 1, tzinfo=UTC), "dtstamp_early"),
     ],
