@@ -15,7 +15,7 @@ from gateway.errors import StoreError
 from gateway.mail import address, bounce, refusals
 from gateway.mail.refusals import Fault
 from gateway.model import Delivery, LetterState, Method
-from gateway.store import engine, invitations, journal, leases, outbox, pace, refused
+from gateway.store import clock, engine, invitations, journal, leases, outbox, pace, refused
 from gateway.store.engine import Connection, Store
 from gateway.store.outbox import Attempt, Queued, Settlement
 from gateway.store.pace import Rest, Room
@@ -74,9 +74,14 @@ def claim(
     with store.read() as connection:
         due = outbox.next_due(connection, account)
         stranded = outbox.stranded(connection, gateway)
-    if not stranded and (due is None or due > now):
+        longest = timedelta(seconds=limits.longest_retry_seconds)
+        ahead = clock.ahead(connection, account, now, longest)
+    if not stranded and not ahead and (due is None or due > now):
         return []
     with store.write() as connection:
+        if ahead:
+            log.warning("the clock was set back; letters are due now", letters=len(ahead))
+            clock.make_due(connection, ahead, now)
         leases.take(connection, f"{leases.GATEWAY}{gateway}", gateway, now)
         if stranded:
             outbox.free_dead(connection, now)

@@ -35,7 +35,7 @@ from gateway.mail.refusals import Fault
 from gateway.model import Delivery, LetterState, Method
 from gateway.outbound import receipts, render, retry, smtp, turns, waiting
 from gateway.outbound.retry import Verdict
-from gateway.store import leases
+from gateway.store import clock, leases
 from gateway.store.engine import Store
 from gateway.store.outbox import GIVEN_UP, Attempt, Queued, Settlement
 from gateway.store.pace import UNLIMITED, Rest, Room
@@ -234,7 +234,12 @@ class Worker:
         return min(IDLE_SECONDS, rest) if rest > 0 else IDLE_SECONDS
 
     def _resting(self, now: datetime) -> bool:
-        return self._rest is not None and self._rest.until > now
+        """A rest that began later than now is over: the clock was set back since."""
+        return (
+            self._rest is not None
+            and self._rest.until > now
+            and self._rest.since <= now + clock.TOLERANCE
+        )
 
     async def _live(self) -> None:
         while True:

@@ -8,11 +8,12 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
 
+from gateway.actions import deliveries
 from gateway.itip import owing
 from gateway.model import Delivery, LetterState, Method
 from gateway.store import invitations, leases, outbox, schema
@@ -487,3 +488,24 @@ def test_the_same_letter_cannot_be_queued_twice(store: Store) -> None:
                 sa.select(*(column for column in schema.outbox.c if column.name != "id")),
             )
         )
+
+
+def test_a_clock_that_was_set_back_keeps_no_letter(store: Store) -> None:
+    """Two hours back: what was due by the wrong clock would wait until the right one has caught
+    up. A wait that can be true is believed.
+    """
+    fresh, far, near = queue(store, 1, 2, 3)
+    early = NOW - 2 * 60 * MINUTE
+
+    def wait(letter: int, due: datetime, made: datetime) -> None:
+        values = {"due_at": due, "created_at": made}
+        with store.write() as connection:
+            connection.execute(
+                sa.update(schema.outbox).where(schema.outbox.c.id == letter).values(values)
+            )
+
+    wait(fresh, NOW, NOW)
+    wait(far, early + 5 * 60 * MINUTE, early - MINUTE)
+    wait(near, early + 60 * MINUTE, early - MINUTE)
+    claimed = deliveries.claim(store, "here", early, 10)
+    assert {one.id for one in claimed} == {fresh, far}
