@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.itip import owing
+from gateway.itip import brake, owing
 from gateway.mail import address as addresses
 from gateway.model import (
     PLANNED,
@@ -85,6 +85,18 @@ def editions(connection: Connection, numbers: Iterable[int | None]) -> dict[int 
         sa.select(edition.c.id, edition.c.facts).where(edition.c.id.in_(wanted))
     )
     return {row.id: codec.parse_edition(row.facts) for row in rows}
+
+
+def earlier(connection: Connection, key: str, limit: int) -> Iterator[tuple[int, Edition]]:
+    """The last editions of a follow-up with their numbers, the newest first."""
+    query = (
+        sa.select(edition.c.id, edition.c.facts)
+        .where(edition.c.follow_up == key)
+        .order_by(edition.c.id.desc())
+        .limit(limit)
+    )
+    for row in connection.execute(query).all():
+        yield row.id, codec.parse_edition(row.facts)
 
 
 def create(connection: Connection, made: Invitation, at: datetime) -> int:
@@ -252,6 +264,7 @@ def copies(connection: Connection, key: str) -> tuple[list[owing.Copy], dict[Edi
                 codec.parse_moment(row.instance),
                 Reply(row.reply),
                 row.sequence,
+                row.state == LetterState.HELD and row.note == brake.REASON,
             )
         )
     found = [
