@@ -280,14 +280,6 @@ class Outbound(Section):
     coalesce_seconds: float = Field(
         5.0, ge=0, le=3600, description=("Edits of one follow-up within this time make one letter.")
     )
-    brake_follow_ups: int = Field(
-        20,
-        ge=0,
-        description=(
-            "When more follow-ups than this were cancelled or moved within a minute by another"
-            " program or by load, their letters are held until a person releases them; 0: never."
-        ),
-    )
     batch: int = Field(
         100,
         ge=1,
@@ -502,11 +494,11 @@ def secret(
         raise ConfigurationError(f"{key}.{name}_file: cannot read {file}: {error}") from error
     wanted = text if whole else text.split("\n")[0].rstrip("\r")
     if not wanted.strip():
-        words = f"{key}.{name}_file: nothing stands in {file}"
-        if getattr(section, f"{name}_file").startswith("credential:"):
-            # Also what the shipped unit puts in the place of a file that is not there.
-            words += f"; with the shipped unit: is there a file {file.name} in /etc/invite-gateway?"
-        raise ConfigurationError(words)
+        # Also what the shipped unit puts in the place of a file that is not there.
+        raise ConfigurationError(
+            f"{key}.{name}_file: nothing stands in {file}; with the shipped unit: is there a file"
+            f" {file.name} in /etc/invite-gateway?"
+        )
     return wanted
 
 

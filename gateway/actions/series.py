@@ -94,7 +94,6 @@ def stop(
     if following is None:
         return False
     _shorten(connection, key, wanted, following)
-    followups.mark_single(connection, key)
     journal.write(connection, [journal.Entry("stopped", key, instance=following, by=by)], now)
     return True
 
@@ -150,7 +149,6 @@ def split(
         _single(connection, key, wanted, fresh, at),
     )
     _shorten(connection, key, wanted, at)
-    followups.mark_single(connection, key)
     journal.write(
         connection,
         [

@@ -40,16 +40,17 @@ class Keys:
 class Row:
     """One participant, as the store has him when the message is decided.
 
-    address: the one that was invited. known: every known address of that person with the invited
-    and learned ones, any spelling. tokens: of all his invitations, any case. marked: letters to him
-    have an envelope sender with a CHECK, so a report about them comes to that. holding: one of them
-    was not taken back. current: the follow-up as it is; sent: what this invitee was last sent, None
-    when nothing ever left. sent_dtstamps: DTSTAMPs of letters to him (ours; some clients echo
-    them). message_ids: of those letters to him that `Keys.message_ids` asked for;
-    latest_message_id: of the last one that left. single_dates: original starts that went to him as
-    VEVENTs of their own. date_standings: his answers to single dates. earlier: what the last
-    letters told him of a series, where an answer names a date. Whoever is invited to one date alone
-    has `recurrence_id` in `current` and `sent`, and that date's answer is his `standing`.
+    address: the one that was invited. known: every known address of that person with the
+    invited and learned ones, any spelling. tokens: of all his invitations, any case. marked:
+    letters to him have an envelope sender with a CHECK, so a report about them comes to that.
+    holding: one of them was not taken back. current: the follow-up as it is; sent: what this
+    invitee was last sent, None when nothing ever left; a REQUEST that waits counts as sent, and
+    held is what left before it. sent_dtstamps: DTSTAMPs of letters to him (ours; some clients
+    echo them). message_ids: of those letters to him that `Keys.message_ids` asked for;
+    latest_message_id: of the last one that left. single_dates: original starts that went to him
+    as VEVENTs of their own. date_standings: his answers to single dates. earlier: what the last
+    letters told him of a series, where an answer names a date. Whoever is invited to one date
+    alone has `recurrence_id` in `current` and `sent`, and that date's answer is his `standing`.
     """
 
     participant: int
@@ -65,6 +66,7 @@ class Row:
     holding: bool = True
     email_invite: bool = True
     sent: Edition | None = None
+    held: Edition | None = None
     sent_dtstamps: frozenset[datetime] = frozenset()
     message_ids: frozenset[str] = frozenset()
     latest_message_id: str = ""
@@ -144,6 +146,11 @@ class Effect:
     channel: Channel
     address: str
 
+    @property
+    def key(self) -> tuple[int, datetime, datetime]:
+        """The order of answers (itip.md §5)."""
+        return self.sequence, self.dtstamp, self.arrived
+
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
@@ -168,6 +175,7 @@ class Decision:
     ask_again: the row should get its REQUEST again (how often, the store knows). delegates:
     addresses to invite. report: what a bounce said of this row. until: how long somebody says to be
     away. pass_on: a person's words that the owner should have in his own mailbox.
+    deferred: what it does if the move that it does not know is undone before it leaves.
     """
 
     outcome: Outcome
@@ -183,6 +191,7 @@ class Decision:
     report: bounce.Report | None = None
     until: date | None = None
     pass_on: bool = False
+    deferred: Effect | None = None
 
 
 @dataclass(frozen=True, slots=True)

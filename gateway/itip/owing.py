@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from gateway import status
 from gateway.followups import limits, recurrence
-from gateway.itip import editions
+from gateway.itip import editions, facts
 from gateway.model import (
     NO_REMARKS,
     Edition,
@@ -67,7 +67,7 @@ class Queued:
     server turned it away.
 
     `instance`: the one date of a series that it is about; None: all of it. `reply`: what it shows
-    as his answer. `sequence`: of what it is about. `braked`: the brake holds it.
+    as his answer. `sequence`: of what it is about.
     """
 
     letter: int
@@ -78,7 +78,6 @@ class Queued:
     instance: Moment | None = None
     reply: Reply = Reply.NEEDS_ACTION
     sequence: int = -1
-    braked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +102,7 @@ class Copy:
     REQUEST once more, `because` he answered an old time or asked for it; where it is about one date
     of the series, `again_instance`. `doubts`: what he may hold instead, where no letter waits that
     will settle it. `counts`: of the row's invitations it is the one that tells where he is invited.
+    `deferred`: his answer to what he holds, which came while a move of it waited.
     """
 
     invitation: int
@@ -120,6 +120,7 @@ class Copy:
     tried: Edition | None = None
     doubts: Sequence[Doubt] = ()
     counts: bool = True
+    deferred: facts.Effect | None = None
 
     @property
     def may_hold(self) -> list[Edition]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from gateway import status
-from gateway.itip import editions, numbering, owing, reminders, standings
+from gateway.itip import editions, numbering, owing, reminders, reply, standings
 from gateway.mail import address
 from gateway.model import NO_REMARKS, Edition, Method, Moment, Occasion, Remarks, Reply, Standing
 
@@ -48,6 +48,8 @@ class Plan:
     let_go: tuple[owing.Copy, ...] = ()
 
 
+COUNTS = "counts_after_all"
+"""The event of an answer whose move was undone before it left."""
 NO_ACCOUNT = "no mail account is configured"
 NO_ADDRESS = "no valid e-mail address"
 OWN_MAILBOX = "a mailbox of this gateway: no letter"
@@ -85,6 +87,7 @@ def plan(
         invitees,
         _elsewhere(invitees, copies),
         _taken_back(invitees, wanting, copies),
+        _undone(invitees, wanting, copies),
     )
     if edition is not None:
         edition = owing.listed(
@@ -242,17 +245,46 @@ def _taken_back(
     }
 
 
+def _undone(
+    invitees: Sequence[owing.Invitee],
+    wanting: Mapping[int, Edition],
+    copies: Sequence[owing.Copy],
+) -> dict[int, owing.Copy]:
+    """Rows whose invitee answered what he holds while a move of it waited that is undone now, and
+    never left: the answer counts as if it had just come (itip.md §5).
+    """
+    by_participant, undone = {one.participant: one for one in invitees}, dict[int, owing.Copy]()
+    for copy in copies:
+        answer, held, own = copy.deferred, copy.edition, wanting.get(copy.participant)
+        if answer is None or held is None or own is None or copy.doubts or copy.refused:
+            continue
+        last = by_participant[copy.participant].standings.get(SERIES, Standing())
+        if (
+            copy.method is Method.REQUEST
+            and _same(by_participant[copy.participant].address, copy.address)
+            and (held.uid, held.recurrence_id) == (own.uid, own.recurrence_id)
+            and own.recurrence is None
+            and answer.sequence >= held.significant
+            and not editions.asks_again(held, own)
+            and (last.sequence is None or (last.sequence, last.dtstamp) <= answer.key[:2])
+        ):
+            undone[copy.participant] = copy
+    return undone
+
+
 def _standings(
     edition: Edition | None,
     known: Edition | None,
     invitees: Sequence[owing.Invitee],
     elsewhere: Mapping[int, int],
     taken_back: Collection[int],
+    undone: Mapping[int, owing.Copy],
 ) -> tuple[tuple[Change, ...], list[owing.Invitee]]:
     """Apply to every row what happened to the follow-up, and toggles by hand.
 
     `elsewhere`: rows that are for something else than they hold, and its SEQUENCE: what they said
-    of that says nothing of this. `taken_back`: rows that are asked anew.
+    of that says nothing of this. `taken_back`: rows that are asked anew. `undone`: rows with
+    an answer that counts after all, and what it answers.
     """
     views = editions.Views(edition)
     answered = {date for one in invitees for date in one.standings if date is not None}
@@ -302,6 +334,9 @@ def _standings(
             anew = standings.ask_anew(stays)
             held |= {event.instance: event.standing for event in anew if event.standing is not None}
             events += anew
+        if (copy := undone.get(invitee.participant)) is not None:
+            events.append(_counts_after_all(held.get(SERIES, Standing()), copy))
+            held[SERIES] = events[-1].standing or Standing()
         if invitee.set_status is not None:
             events.append(standings.by_hand(held, invitee.set_status))
             held[SERIES] = events[-1].standing or Standing()
@@ -314,6 +349,14 @@ def _standings(
         ]
         rows.append(replace(invitee, standings=held))
     return tuple(changes), rows
+
+
+def _counts_after_all(standing: Standing, copy: owing.Copy) -> standings.Event:
+    assert copy.deferred is not None
+    assert copy.edition is not None
+    asked = min(standing.asked, copy.edition.significant)  # nothing took away what he says now
+    after = replace(reply.apply(standing, copy.deferred), asked=asked)
+    return standings.Event(SERIES, after, COUNTS)
 
 
 def _wanting(
@@ -464,7 +507,7 @@ def _updates(
     urged = (
         holds is not None and _reply(invitee) is Reply.NEEDS_ACTION and _urges(holds, edition, now)
     )
-    if holds is not None and edition.recurrence is None and _is_silent(invitee, holds):
+    if holds is not None and edition.recurrence is None and _lost_nothing(invitee, holds):
         holds = replace(
             holds, significant=edition.significant
         )  # moved and moved back before he was told: he lost no answer by it
@@ -503,12 +546,9 @@ def _updates(
     ]
 
 
-def _is_silent(invitee: owing.Invitee, holds: Edition) -> bool:
-    """Whether nothing was ever heard of him, and nothing that he has not been told took away what
-    was.
-    """
-    held = invitee.standings.get(SERIES, Standing())
-    return held == Standing(asked=held.asked) and held.asked <= holds.significant
+def _lost_nothing(invitee: owing.Invitee, holds: Edition) -> bool:
+    """Whether nothing that he has not been told took away what he said, if he said anything."""
+    return invitee.standings.get(SERIES, Standing()).asked <= holds.significant
 
 
 def _refused(

@@ -342,6 +342,7 @@ def _ordered(
             claimed=said,
             comment=comment,
             ask_again=not about.automatic,
+            deferred=_deferred(row, instance, said, component, about, comment),
         )
     stamp, source = _stamp(row, component.dtstamp, about.arrived)
     effect = facts.Effect(
@@ -356,6 +357,35 @@ def _ordered(
         about.speaker,
     )
     return _compared(standing_of(row, instance), effect, source)
+
+
+def _deferred(
+    row: facts.Row,
+    instance: Moment | None,
+    said: Reply,
+    component: read.Component,
+    about: facts.Circumstances,
+    comment: str,
+) -> facts.Effect | None:
+    """What an answer does to what he holds, while a move of it waits and may still be undone."""
+    if row.held is None or row.held is row.sent or instance is not None:
+        return None
+    top, significant = editions.sequence(row.held, None)
+    sequence = component.sequence or 0
+    if sequence < significant or said is Reply.DELEGATED:
+        return None
+    stamp, _ = _stamp(row, component.dtstamp, about.arrived)
+    return facts.Effect(
+        row.participant,
+        None,
+        said,
+        comment,
+        min(sequence, top),
+        stamp,
+        about.arrived,
+        about.channel,
+        about.speaker,
+    )
 
 
 def _compared(standing: Standing, effect: facts.Effect, source: facts.Rule) -> facts.Decision:

@@ -9,8 +9,10 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from gateway.errors import StoreError
+from gateway.itip import facts
 from gateway.model import (
     NO_REMARKS,
+    Channel,
     DateChange,
     Edition,
     Guest,
@@ -91,6 +93,31 @@ def parse_edition(text: str) -> Edition:
             ),
         }
     )
+
+
+def effect(value: facts.Effect) -> str:
+    return json.dumps(
+        asdict(value), default=moment, ensure_ascii=False, separators=(",", ":"), sort_keys=True
+    )
+
+
+def parse_effect(text: str) -> facts.Effect | None:
+    """The inverse of `effect`; None for ""."""
+    if not text:
+        return None
+    said: dict[str, Any] = json.loads(text)
+    read: dict[str, Callable[[Any], Any]] = {
+        "instance": parse_moment,
+        "reply": Reply,
+        "dtstamp": parse_moment,
+        "arrived": parse_moment,
+        "channel": Channel,
+    }
+    return facts.Effect(**{name: read.get(name, _as_it_is)(fact) for name, fact in said.items()})
+
+
+def _as_it_is(fact: Any) -> Any:
+    return fact
 
 
 def remarks(value: Remarks) -> str:

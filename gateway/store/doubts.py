@@ -4,7 +4,8 @@ whether a letter arrived (itip.md §2, "may have arrived").
 The column `invitation.doubts` has, newest first, what he held before each letter that was claimed
 since the last one that certainly arrived: `edition:method`, each with a space behind it. A letter
 that certainly did not arrive takes back what its claim wrote; one that may have (`outbox.doubtful`)
-never does. `NOT_ARRIVED` stands before all where the newest letter was refused for good.
+never does. What is about another date than the letter that arrived stays. `NOT_ARRIVED` stands
+before all where the newest letter was refused for good.
 """
 
 from collections.abc import Iterable

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.itip import brake, owing
+from gateway.itip import facts, owing
 from gateway.mail import address as addresses
 from gateway.model import (
     PLANNED,
@@ -85,18 +85,6 @@ def editions(connection: Connection, numbers: Iterable[int | None]) -> dict[int 
         sa.select(edition.c.id, edition.c.facts).where(edition.c.id.in_(wanted))
     )
     return {row.id: codec.parse_edition(row.facts) for row in rows}
-
-
-def earlier(connection: Connection, key: str, limit: int) -> Iterator[tuple[int, Edition]]:
-    """The last editions of a follow-up with their numbers, the newest first."""
-    query = (
-        sa.select(edition.c.id, edition.c.facts)
-        .where(edition.c.follow_up == key)
-        .order_by(edition.c.id.desc())
-        .limit(limit)
-    )
-    for row in connection.execute(query).all():
-        yield row.id, codec.parse_edition(row.facts)
 
 
 def create(connection: Connection, made: Invitation, at: datetime) -> int:
@@ -239,7 +227,7 @@ def copies(connection: Connection, key: str) -> tuple[list[owing.Copy], dict[Edi
             sa.or_(invitation.c.refused, returned, invitation.c.doubts != ""),
         ),
     )
-    leaving = {number for number, letters in left.items() if _is_open(letters[-1])}
+    leaving = {number for number, letters in left.items() if _may_arrive(letters[-1])}
     doubted = {row.id: _doubted(row, left.get(row.id, ())) for row in rows if row.doubts}
     untold = {row.id: letters for row in rows if (letters := _untold(row, left.get(row.id, ())))}
     known = editions(
@@ -264,7 +252,6 @@ def copies(connection: Connection, key: str) -> tuple[list[owing.Copy], dict[Edi
                 codec.parse_moment(row.instance),
                 Reply(row.reply),
                 row.sequence,
-                row.state == LetterState.HELD and row.note == brake.REASON,
             )
         )
     found = [
@@ -282,6 +269,7 @@ def copies(connection: Connection, key: str) -> tuple[list[owing.Copy], dict[Edi
             Occasion(row.again_because or Occasion.PLANNED),
             codec.parse_moment(row.again_instance),
             counts=row.counts,
+            deferred=codec.parse_effect(row.deferred),
             doubts=tuple(
                 owing.Doubt(one.method, known.get(one.edition)) for one in doubted.get(row.id, ())
             ),
@@ -289,7 +277,7 @@ def copies(connection: Connection, key: str) -> tuple[list[owing.Copy], dict[Edi
         for row in rows
     ]
     found = [
-        _without(one, untold[one.invitation], known) if one.invitation in untold else one
+        _without(one, untold[one.invitation], known) if one.invitation in untold else _kept(one)
         for one in found
     ]
     return found, {value: number for number, value in known.items() if number is not None}
@@ -314,6 +302,14 @@ def _left(
     return found
 
 
+def _may_arrive(letter: Any) -> bool:
+    """Whether nobody has said of a letter that it was refused, and it may have left."""
+    return letter.method in PLANNED and (
+        letter.state == LetterState.SENDING
+        or (letter.doubtful and letter.state not in (LetterState.SENT, LetterState.REFUSED))
+    )
+
+
 def _is_open(letter: Any) -> bool:
     """Whether a letter that counts as sent is on its way, or will be repeated."""
     return letter.method in PLANNED and (
@@ -334,6 +330,19 @@ def _doubted(held: Any, letters: Sequence[Any]) -> list[doubts.Held]:
     if planned[-1].doubtful:
         return [doubts.Held(held.sent_edition, Method(held.sent_method)), *may]
     return may if len(may) > 1 else []  # one alone is what he certainly holds
+
+
+def _kept(copy: owing.Copy) -> owing.Copy:
+    """Of somebody from whom one date was taken back: the other that he holds, or may hold."""
+    if copy.method is not Method.CANCEL or copy.edition is None:
+        return copy
+    for doubt in copy.doubts:
+        if doubt.method is Method.REQUEST and doubt.edition is not None:
+            if _entry(doubt.edition) == _entry(copy.edition):
+                return copy
+            others = tuple(one for one in copy.doubts if one is not doubt)
+            return replace(copy, method=doubt.method, edition=doubt.edition, doubts=others)
+    return copy
 
 
 _Told = tuple[Any, bool]
@@ -392,25 +401,53 @@ def held_by(edition: Edition | None) -> Method | None:
     return Method.CANCEL if edition.cancelled else Method.REQUEST
 
 
+def may_hold(connection: Connection, numbers: Iterable[int]) -> dict[int, str]:
+    """The column `doubts` of these invitations."""
+    query = sa.select(invitation.c.id, invitation.c.doubts).where(
+        invitation.c.id.in_(set(numbers)), invitation.c.doubts != ""
+    )
+    return {row.id: row.doubts for row in connection.execute(query)}
+
+
 def settled(
-    connection: Connection, letter: Any, arrived: bool | None, at: datetime
+    connection: Connection, letter: Any, arrived: bool | None, text: str, at: datetime
 ) -> dict[str, object]:
     """What the invitation of a REQUEST or CANCEL says he holds, or may hold, now that the letter's
-    try has ended. `letter`: its row as it is now; `arrived`: as `outbox.Settlement` has it.
+    try has ended. `letter`: its row as it is now; `arrived`: as `outbox.Settlement` has it; `text`:
+    what the invitation has as `doubts`.
     """
-    if arrived and not letter.instance:
-        return {"doubts": ""}
-    if letter.doubtful and not arrived:
-        return {}
-    text = connection.execute(
-        sa.select(invitation.c.doubts).where(invitation.c.id == letter.invitation)
-    ).scalar_one()
     held = doubts.read(text)
-    if arrived:
+    if arrived and letter.instance:
         return {"doubts": doubts.write(_with_date(connection, letter, held[1:], at))}
+    if arrived:
+        return {"doubts": doubts.write(_of_others(connection, letter, held)), "deferred": ""}
+    if letter.doubtful:
+        return {}
     if letter.state == LetterState.REFUSED:
         return {"doubts": doubts.NOT_ARRIVED + text}
     return taken_back(connection, letter, held)
+
+
+def _of_others(
+    connection: Connection, letter: Any, held: Sequence[doubts.Held]
+) -> list[doubts.Held]:
+    """What he may hold besides: entries of his calendar that a letter says nothing of, because it
+    is about another date.
+    """
+    others = [
+        one
+        for one in dict.fromkeys(held)
+        if one.method is Method.REQUEST and one.edition != letter.before
+    ]
+    if not others:
+        return []
+    known = editions(connection, [letter.edition, *(one.edition for one in others)])
+    about = _entry(known[letter.edition])
+    return [one for one in others if _entry(known[one.edition]) != about]
+
+
+def _entry(value: Edition) -> tuple[str, Moment | None]:
+    return value.uid, value.recurrence_id
 
 
 def taken_back(
@@ -592,6 +629,29 @@ def ask_again(
         .values(again=True, again_because=Occasion.OLD_ANSWER, again_instance=about)
     )
     return bool(done.rowcount)
+
+
+def defer(connection: Connection, answer: facts.Effect) -> None:
+    """Keep an answer to what the invitee holds while a move of it waits; the newest one."""
+    row = connection.execute(
+        sa.select(invitation.c.id, invitation.c.deferred).where(*_counting(answer.participant))
+    ).one_or_none()
+    if row is None:
+        return
+    former = codec.parse_effect(row.deferred)
+    if former is None or former.key < answer.key:
+        connection.execute(
+            sa.update(invitation)
+            .where(invitation.c.id == row.id)
+            .values(deferred=codec.effect(answer))
+        )
+
+
+def forget_deferred(connection: Connection, numbers: Iterable[int]) -> None:
+    """Answers that were deferred and count now."""
+    connection.execute(
+        sa.update(invitation).where(invitation.c.id.in_(list(numbers))).values(deferred="")
+    )
 
 
 def refresh(connection: Connection, participant_number: int, now: datetime) -> bool:

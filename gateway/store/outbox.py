@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from gateway.accounts import DEFAULT
-from gateway.itip import brake, owing
+from gateway.itip import owing
 from gateway.mail import address
 from gateway.model import PLANNED, Delivery, Edition, Letter, LetterState, Method, Occasion, Reply
 from gateway.store import codec, columns, doubts, invitations, leases, reminders
@@ -93,7 +93,7 @@ class Settlement:
 class Selection:
     """Which letters: all that fit everything that is said. `returned_since`: beside those in
     `states` also those that were refused or given up since then, and that no newer letter has
-    overtaken. `braked`: those that the brake holds.
+    overtaken.
     """
 
     numbers: tuple[int, ...] = ()
@@ -102,7 +102,6 @@ class Selection:
     account: str = ""
     states: tuple[LetterState, ...] = tuple(LetterState)
     returned_since: datetime | None = None
-    braked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,8 +240,7 @@ def change(
         _end(connection, numbers, after, now)
     values: dict[str, object] = {"state": after, "note": note}
     values |= {"settled_at": None} if after in OPEN else {}
-    if after is LetterState.WAITING:  # a person has seen it: the brake counts it no more
-        values |= {"due_at": now, "changed_at": None}
+    values |= {"due_at": now} if after is LetterState.WAITING else {}
     connection.execute(sa.update(outbox).where(outbox.c.id.in_(numbers)).values(values))
     if after is LetterState.WAITING:
         rows = sa.select(outbox.c.invitation).where(
@@ -438,7 +436,9 @@ def settle(
     concerned = sa.select(outbox.c.invitation).where(
         outbox.c.id.in_([one.letter for one in settlements])
     )
-    invitations.lock(connection, connection.execute(concerned).scalars(), wait=True)
+    numbers = connection.execute(concerned).scalars().all()
+    invitations.lock(connection, numbers, wait=True)
+    may_hold = invitations.may_hold(connection, numbers)
     kept, told = set[int](), dict[_Facts, list[int]]()
     for alike in _alike(settlements):  # most say the same: that they were sent
         one = alike[0]
@@ -462,7 +462,8 @@ def settle(
             .returning(outbox)
         ):
             kept.add(mine.id)
-            if (facts := _facts(connection, one, mine, now)) is not None:
+            text = may_hold.get(mine.invitation, "")
+            if (facts := _facts(connection, one, mine, text, now)) is not None:
                 told.setdefault(facts, []).append(mine.invitation)
     for facts, numbers in told.items():
         connection.execute(
@@ -501,7 +502,11 @@ def _alike(settlements: Sequence[Settlement]) -> Iterable[list[Settlement]]:
 
 
 def _facts(
-    connection: Connection, one: Settlement, mine: Row[tuple[object, ...]], now: datetime
+    connection: Connection,
+    one: Settlement,
+    mine: Row[tuple[object, ...]],
+    text: str,
+    now: datetime,
 ) -> _Facts | None:
     """What the invitation of a settled letter says from now on; None: it is as it was."""
     planned = mine.method in PLANNED
@@ -511,7 +516,7 @@ def _facts(
         return None
     facts: dict[str, object] = {"delivery": one.delivery, "delivery_text": one.note}
     if planned:
-        facts |= invitations.settled(connection, mine, one.arrived, now)
+        facts |= invitations.settled(connection, mine, one.arrived, text, now)
     if one.state is LetterState.REFUSED:
         facts["refused"] = True
     elif one.arrived is not False:
@@ -597,8 +602,6 @@ def find(connection: Connection, selection: Selection) -> list[Queued]:
         stands = outbox.c.id.in_(open_letters.union(returned))
     wanted = [stands]
     wanted += [outbox.c.id.in_(selection.numbers)] if selection.numbers else []
-    if selection.braked:
-        wanted += [outbox.c.state == LetterState.HELD, outbox.c.note == brake.REASON]
     wanted += [
         column == value
         for column, value in (
@@ -676,7 +679,7 @@ def destinations(connection: Connection, now: datetime) -> list[Destination]:
 
 def preflight(connection: Connection) -> Held | None:
     """The letters that preflight holds, or that cannot be made; None where there are none."""
-    by_rule = _stands(outbox, LetterState.HELD) & outbox.c.note.not_in((BY_HAND, brake.REASON))
+    by_rule = _stands(outbox, LetterState.HELD) & (outbox.c.note != BY_HAND)
     letters, first = connection.execute(
         sa.select(sa.func.count(), sa.func.min(outbox.c.id)).where(by_rule)
     ).one()

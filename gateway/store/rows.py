@@ -185,8 +185,14 @@ def _rows(
         if keys.dates
         else []
     )
+    planned = _planned(connection, numbers)
     sent = invitations.editions(
-        connection, [*(row.sent_edition for row in held), *(row.edition for row in told_last)]
+        connection,
+        [
+            *(row.sent_edition for row in held),
+            *(row.edition for row in told_last),
+            *planned.values(),
+        ],
     )
     for number in numbers:
         mine = [row for row in held if row.participant == number]
@@ -199,6 +205,7 @@ def _rows(
         if now is None and not told:
             continue  # gone, and never sent anything
         letters = [row for row in left if row.participant == number]
+        waits = sent.get(planned.get(mine[-1].id)) if mine else None
         yield facts.Row(
             participant=number,
             follow_up=member.follow_up if member is not None else mine[-1].follow_up,
@@ -217,7 +224,8 @@ def _rows(
             marked=any(address.is_checkable(row.bounce_address) for row in mine),
             removed=member is None or member.removed,
             email_invite=member is not None and member.email_invite,
-            sent=told[-1] if told else None,
+            sent=(waits or told[-1]) if told else None,
+            held=told[-1] if told and mine[-1].sent_method == Method.REQUEST else None,
             sent_dtstamps=frozenset(row.dtstamp for row in letters),
             message_ids=frozenset(row.message_id for row in letters) & frozenset(keys.message_ids),
             latest_message_id=next(
@@ -238,6 +246,24 @@ def _rows(
                 date: standing for date, standing in _standings(member).items() if date is not None
             },
         )
+
+
+def _planned(connection: Connection, numbers: Sequence[int]) -> dict[int, int]:
+    """The edition of the newest REQUEST, or letter about one date, that has not left, by its
+    invitation: the last change that is planned is the one that answers are judged by (itip.md §5).
+    """
+    about_date = outbox.c.instance != ""
+    query = (
+        sa.select(outbox.c.invitation, outbox.c.method, outbox.c.instance, outbox.c.edition)
+        .where(
+            outbox.c.participant.in_(numbers),
+            outbox.c.state.in_(invitations.UNDER_WAY),
+            outbox.c.method.in_(PLANNED),
+            (outbox.c.method == Method.REQUEST) | about_date,
+        )
+        .order_by(outbox.c.id)
+    )
+    return {row.invitation: row.edition for row in connection.execute(query)}
 
 
 def _still_his(connection: Connection, member: Member | None, invited: Sequence[str]) -> list[str]:

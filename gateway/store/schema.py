@@ -352,48 +352,28 @@ participant = Table(
     sqlite_autoincrement=True,
 )
 
-
-def _answer() -> list[Column[Any]]:
-    """What is kept of one participant's answer, to all of a follow-up or to one date."""
-    return [
-        Column(
-            "participant",
-            Identity,
-            ForeignKey("participant.id", ondelete="CASCADE"),
-            nullable=False,
-        ),
-        Column("instance", Text, nullable=False, server_default=""),
-        _words("reply", "needs-action"),
-        _flag("seen"),
-        _flag("moved"),
-        _flag("cancelled"),
-        _words("progress", "not_started"),
-        _words("comment"),
-        Column("channel", Text),
-        _words("address"),
-        Column("replied_at", Instant),
-        Column("sequence", Integer),
-        Column("dtstamp", Instant),
-        Column("arrived", Instant),
-        Column("asked", Integer, nullable=False, server_default="0"),
-    ]
-
-
 standing = Table(
-    "standing", metadata, *_answer(), sa.PrimaryKeyConstraint("participant", "instance")
-)
-
-former_standing = Table(
-    "former_standing",
+    "standing",
     metadata,
-    *_answer(),
-    Column("edition", Identity, nullable=False),
-    _flag("absent"),
+    Column(
+        "participant", Identity, ForeignKey("participant.id", ondelete="CASCADE"), nullable=False
+    ),
+    Column("instance", Text, nullable=False, server_default=""),
+    _words("reply", "needs-action"),
+    _flag("seen"),
+    _flag("moved"),
+    _flag("cancelled"),
+    _words("progress", "not_started"),
+    _words("comment"),
+    Column("channel", Text),
+    _words("address"),
+    Column("replied_at", Instant),
+    Column("sequence", Integer),
+    Column("dtstamp", Instant),
+    Column("arrived", Instant),
+    Column("asked", Integer, nullable=False, server_default="0"),
     sa.PrimaryKeyConstraint("participant", "instance"),
 )
-"""Standings as they were before a change that nobody has been told of (`store.braked`); `absent`:
-there was no row.
-"""
 
 proposal = Table(
     "proposal",
@@ -480,6 +460,7 @@ invitation = Table(
     Column("sent_sequence", Integer),
     Column("sent_at", Instant),
     _words("doubts"),
+    _words("deferred"),
     Column("top_sequence", Integer),
     Column("top_dtstamp", Instant),
     _flag("again"),
@@ -529,7 +510,6 @@ outbox = Table(
     _now("created_at"),
     Column("settled_at", Instant),
     _words("remarks", "{}"),
-    Column("changed_at", Instant),
     Index(
         "ix_outbox_due",
         "account",
@@ -550,12 +530,6 @@ outbox = Table(
         "id",
         sqlite_where=text("state IN ('waiting', 'sending', 'held')"),
         postgresql_where=text("state IN ('waiting', 'sending', 'held')"),
-    ),
-    Index(
-        "ix_outbox_changed_at",
-        "changed_at",
-        sqlite_where=text("changed_at IS NOT NULL"),
-        postgresql_where=text("changed_at IS NOT NULL"),
     ),
     Index(
         "ix_outbox_held",
@@ -697,7 +671,6 @@ change_mark = Table(
     Column("id", Identity, primary_key=True, autoincrement=True),
     Column("follow_up", Text, nullable=False, index=True),
     _now("at"),
-    _flag("single"),
     sqlite_autoincrement=True,
 )
 

@@ -235,6 +235,36 @@ def test_the_cancel_of_another_date_outlives_an_edit(store: Store) -> None:
     assert [method for method, *_ in office.send()] == ["REQUEST"]
 
 
+@pytest.mark.parametrize("doubt", [True, False])
+def test_the_date_before_is_taken_back_once_the_address_takes_mail_again(
+    store: Store, doubt: bool
+) -> None:
+    office = Office(store, rule="FREQ=WEEKLY;COUNT=3", date=DATES[1])
+    office.plan()
+    office.send()
+    office.sql(f"UPDATE participant SET original_start = '{DATES[2]}'")
+    if doubt:
+        office.send("cut")
+    assert [method for method, *_ in office.send("refused")] == ["CANCEL"]
+    assert [method for method, *_ in office.send()] == ["REQUEST"]
+    office.sql("UPDATE follow_up SET title = 'Another'")
+    [cancel, request] = [*office.claim(), *office.waiting()]
+    assert cancel.letter.edition.recurrence_id == datetime(2026, 12, 8, 8, tzinfo=UTC)
+    assert request == ("REQUEST", "ola@a.example")
+
+
+def test_a_refusal_from_before_says_nothing_of_what_may_have_arrived_since(store: Store) -> None:
+    office = Office(store)
+    office.plan()
+    office.send("refused")
+    office.sql(TO_TEN)
+    office.killed()
+    office.sql(GONE["removed"])
+    assert office.waiting() == [("CANCEL", "ola@a.example")]
+    office.sql("UPDATE follow_up SET title = 'Another'")
+    assert office.waiting() == [("CANCEL", "ola@a.example")]
+
+
 def test_the_invitation_at_the_address_of_now_counts(store: Store) -> None:
     """A typo is put right: the older invitation is the one that is asked, reported and shown."""
     office = Office(store)
