@@ -343,6 +343,8 @@ def place(storm: Storm, key: str) -> None:
 def move(storm: Storm, key: str) -> None:
     """Often there and back."""
     [row] = storm.rows("SELECT start_at, rrule FROM follow_up WHERE key = :k", k=key)
+    if "UNTIL" in row.rrule:
+        return  # it might end before it begins
     start = datetime.fromisoformat(row.start_at)
     start = start.replace(hour=storm.chance.choice((10, 12)))
     storm.sql(
@@ -500,15 +502,20 @@ def _text(at: datetime) -> str:
 
 
 def storms(
-    first: int, number: int, folder: Path, *, verbose: bool = False
+    first: int, number: int, folder: Path, *, seconds: float = 1e9, verbose: bool = False
 ) -> tuple[dict[int, list[str]], Counter[str]]:
-    """Play storms; returns seed → findings, and what was counted."""
+    """Play storms, no more once so many seconds have passed; returns seed → findings, and what was
+    counted.
+    """
+    until = time.monotonic() + seconds
     template = folder / "template.db"
     template.unlink(missing_ok=True)
     stores.upgraded(f"sqlite:///{template}")
     found, counts = dict[int, list[str]](), Counter[str]()
     with closing(Store(f"sqlite:///{folder / 'storm.db'}")) as store:
         for seed in range(first, first + number):
+            if time.monotonic() > until:
+                break
             stores.renew(store, template)
             storm = Storm(store, seed, verbose=verbose)
             if problems := storm.run():
@@ -522,17 +529,24 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Storms, judged by what people hold.")
     parser.add_argument("--storms", type=int, default=500)
     parser.add_argument("--first", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=1e9, help="begin no storm after these")
     parser.add_argument("--verbose", action="store_true")
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     began = time.monotonic()
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
-        found, counts = storms(options.first, options.storms, Path(folder), verbose=options.verbose)
+        found, counts = storms(
+            options.first,
+            options.storms,
+            Path(folder),
+            seconds=options.seconds,
+            verbose=options.verbose,
+        )
     for seed, problems in found.items():
         print(f"storm {seed}:", *problems, sep="\n  ")
     print(
-        f"{len(found)} of {options.storms} storms have findings, {time.monotonic() - began:.0f} s"
+        f"{len(found)} of {counts['storms']} storms have findings, {time.monotonic() - began:.0f} s"
     )
     print(", ".join(f"{name} {number}" for name, number in sorted(counts.items())))
     return 1 if found else 0
