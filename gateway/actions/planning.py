@@ -23,6 +23,7 @@ from gateway.store import (
     delegations,
     engine,
     followups,
+    holdings,
     invitations,
     journal,
     meta,
@@ -198,7 +199,7 @@ def plan_one(
         wanted = _called_off(connection, key, known)
     else:
         return []
-    copies, numbers = invitations.copies(connection, key)
+    copies, numbers = holdings.copies(connection, key)
     others = (
         succession.rows(connection, members, copies, arrived)
         if context.account and readable

@@ -8,12 +8,17 @@ never does. What is about another date than the letter that arrived stays. `NOT_
 before all where the newest letter was refused for good.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
-from gateway.model import Method
+from gateway.itip import owing
+from gateway.model import Edition, LetterState, Method, Moment
+from gateway.store import codec, invitations
 from gateway.store.schema import invitation
 
 NOT_ARRIVED = "-"
@@ -56,3 +61,99 @@ def write(held: Iterable[Held]) -> str:
         f"{'' if one.edition is None else one.edition}:{one.method.value if one.method else ''} "
         for one in held
     )
+
+
+def may_hold(connection: Connection, numbers: Iterable[int]) -> dict[int, str]:
+    """The column `doubts` of these invitations."""
+    query = sa.select(invitation.c.id, invitation.c.doubts).where(
+        invitation.c.id.in_(set(numbers)), invitation.c.doubts != ""
+    )
+    return {row.id: row.doubts for row in connection.execute(query)}
+
+
+def settled(
+    connection: Connection, letter: Any, arrived: bool | None, text: str, at: datetime
+) -> dict[str, object]:
+    """What the invitation of a REQUEST or CANCEL says he holds, or may hold, now that the letter's
+    try has ended. `letter`: its row as it is now; `arrived`: as `outbox.Settlement` has it; `text`:
+    what the invitation has as `doubts`.
+    """
+    held = read(text)
+    if arrived and letter.instance:
+        return {"doubts": write(_with_date(connection, letter, held[1:], at))}
+    if arrived:
+        return {"doubts": write(_of_others(connection, letter, held)), "deferred": ""}
+    if letter.doubtful:
+        return {}
+    if letter.state == LetterState.REFUSED:
+        return {"doubts": NOT_ARRIVED + text}
+    return taken_back(connection, letter, held)
+
+
+def _of_others(connection: Connection, letter: Any, held: Sequence[Held]) -> list[Held]:
+    """What he may hold besides: entries of his calendar that a letter says nothing of, because it
+    is about another date.
+    """
+    others = [
+        one
+        for one in dict.fromkeys(held)
+        if one.method is Method.REQUEST and one.edition != letter.before
+    ]
+    if not others:
+        return []
+    known = invitations.editions(connection, [letter.edition, *(one.edition for one in others)])
+    about = entry(known[letter.edition])
+    return [one for one in others if entry(known[one.edition]) != about]
+
+
+def entry(value: Edition) -> tuple[str, Moment | None]:
+    return value.uid, value.recurrence_id
+
+
+def taken_back(connection: Connection, letter: Any, held: Sequence[Held]) -> dict[str, object]:
+    """What the invitation says again: this letter certainly did not arrive. `held`: what he held,
+    or may have held, before it.
+    """
+    if not held:
+        edition = invitations.editions(connection, [letter.before]).get(letter.before)
+        return {
+            "sent_edition": letter.before,
+            "sent_method": invitations.held_by(edition),
+            "doubts": "",
+        }
+    return {
+        "sent_edition": held[0].edition,
+        "sent_method": held[0].method,
+        "doubts": write(held[1:]),
+    }
+
+
+def back_before(connection: Connection, letter: Any) -> dict[str, object]:
+    """What the invitation of a letter says that was refused and waits again."""
+    if letter.doubtful:
+        return {}
+    text = connection.execute(
+        sa.select(invitation.c.doubts).where(invitation.c.id == letter.invitation)
+    ).scalar_one()
+    held = read(text)
+    if held and not text.startswith(NOT_ARRIVED):
+        return {}  # of several letters that wait again the newest has told it
+    return taken_back(connection, letter, held)
+
+
+def _with_date(
+    connection: Connection, letter: Any, held: Sequence[Held], at: datetime
+) -> list[Held]:
+    """What he may hold after a letter about one date has arrived; nothing that is as it says."""
+    known = invitations.editions(connection, [letter.edition, *(one.edition for one in held)])
+    date, told = codec.parse_moment(letter.instance), known[letter.edition]
+    kept = list[Held]()
+    for one in held:
+        edition = known.get(one.edition) if one.method is Method.REQUEST else None
+        if edition is None or edition.recurrence is None:
+            kept.append(one)
+        elif owing.lacks(after := owing.with_dates(edition, [(date, told)]), told):
+            assert after is not None
+            number = invitations.keep_edition(connection, letter.follow_up, after, None, at)
+            kept.append(Held(number, one.method))
+    return kept

@@ -438,7 +438,7 @@ def settle(
     )
     numbers = connection.execute(concerned).scalars().all()
     invitations.lock(connection, numbers, wait=True)
-    may_hold = invitations.may_hold(connection, numbers)
+    may_hold = doubts.may_hold(connection, numbers)
     kept, told = set[int](), dict[_Facts, list[int]]()
     for alike in _alike(settlements):  # most say the same: that they were sent
         one = alike[0]
@@ -516,7 +516,7 @@ def _facts(
         return None
     facts: dict[str, object] = {"delivery": one.delivery, "delivery_text": one.note}
     if planned:
-        facts |= invitations.settled(connection, mine, one.arrived, text, now)
+        facts |= doubts.settled(connection, mine, one.arrived, text, now)
     if one.state is LetterState.REFUSED:
         facts["refused"] = True
     elif one.arrived is not False:

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from gateway.mail.refusals import Refusal, Said
 from gateway.model import PLANNED, Delivery, LetterState, Method
-from gateway.store import followups, invitations, outbox
+from gateway.store import doubts, followups, invitations, outbox
 from gateway.store.schema import attempt, invitation, participant
 from gateway.store.schema import outbox as letters
 
@@ -134,7 +134,7 @@ def recently(connection: Connection, account: str, since: datetime) -> list[tupl
 
 def _as_before(connection: Connection, row: sa.Row[tuple[object, ...]], note: str) -> None:
     """The invitation of a letter that waits again."""
-    facts = invitations.back_before(connection, row)
+    facts = doubts.back_before(connection, row)
     facts |= {"delivery": Delivery.QUEUED, "delivery_text": note, "refused": False}
     connection.execute(sa.update(invitation).where(invitation.c.id == row.invitation).values(facts))
 

@@ -12,7 +12,7 @@ from gateway.actions import load, planning
 from gateway.actions.load import Report
 from gateway.errors import InputError
 from gateway.model import Delivery, LetterState, Method, Reply, Standing
-from gateway.store import followups, invitations, journal, outbox, schema, views
+from gateway.store import followups, holdings, invitations, journal, outbox, schema, views
 from gateway.store.engine import Store
 from gateway.store.views import StatusRow
 from tests.core.test_load_format import EXAMPLE
@@ -611,5 +611,5 @@ def test_removed_and_added_again_is_the_same_row_and_token(store: Store) -> None
     run(store, meeting({"person": "ola", "email_invite": True}))
     assert plan(store) == [("ola@ext.example", "REQUEST", 2)]
     with store.write() as connection:
-        held = invitations.copies(connection, "m1")[0]
+        held = holdings.copies(connection, "m1")[0]
     assert [(one.method, one.top_sequence) for one in held] == [(Method.CANCEL, 1)]

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from gateway.actions import deliveries
 from gateway.itip import owing
 from gateway.model import Delivery, LetterState, Method
-from gateway.store import invitations, leases, outbox, schema
+from gateway.store import holdings, invitations, leases, outbox, schema
 from gateway.store.engine import Store
 from gateway.store.outbox import Attempt, Settlement
 from tests.store import rows
@@ -55,7 +55,7 @@ def sent(letter: int) -> Settlement:
 
 def copy_of(store: Store, participant: int = 1) -> owing.Copy:
     with store.write() as connection:
-        found, _ = invitations.copies(connection, "m1")
+        found, _ = holdings.copies(connection, "m1")
     return next(one for one in found if one.participant == participant)
 
 

@@ -17,7 +17,7 @@ import pytest
 from gateway import settings as configuration
 from gateway.actions import deliveries, load, planning
 from gateway.model import Delivery, LetterState, Method
-from gateway.store import followups, invitations, migrate, outbox
+from gateway.store import followups, holdings, invitations, migrate, outbox
 from gateway.store.engine import Store
 from gateway.store.outbox import Queued, Settlement
 from tests.store import rows
@@ -199,7 +199,7 @@ def test_letters_of_an_invitation_that_is_being_planned_are_claimed_afterwards(
         begin(store)
         planning.plan_due(store, SETTINGS, now(), everything=True)
         with store.write() as planner:
-            invitations.copies(planner, "m1")
+            holdings.copies(planner, "m1")
             with store.write() as sender:
                 claimed = outbox.claim(sender, "a", now(), 100)
             assert {one.follow_up for one in claimed} == {"m0", "m2", "m3"}

@@ -1,0 +1,192 @@
+"""Who holds what of a follow-up, as the planner compares it: what each invitation was last sent,
+without what did not arrive, and what else he may hold.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from gateway.itip import owing
+from gateway.model import PLANNED, Edition, LetterState, Method, Occasion, Reply
+from gateway.store import codec, doubts, invitations
+from gateway.store.invitations import REPLACEABLE, held_by
+from gateway.store.schema import invitation, outbox
+
+
+def copies(connection: Connection, key: str) -> tuple[list[owing.Copy], dict[Edition, int]]:
+    """Every invitation ever made for a follow-up, with what it holds and what waits for it; and the
+    editions' numbers.
+    """
+    rows = connection.execute(
+        sa.select(invitation)
+        .where(  # locked first: a letter that is being claimed counts as sent
+            invitation.c.follow_up == key
+        )
+        .order_by(invitation.c.id)
+        .with_for_update()
+    ).all()
+    waiting = connection.execute(
+        sa.select(outbox)
+        .where(
+            outbox.c.follow_up == key, outbox.c.state.in_(REPLACEABLE), outbox.c.method.in_(PLANNED)
+        )
+        .order_by(outbox.c.id)
+        .with_for_update()
+    ).all()
+    returned = sa.exists().where(
+        outbox.c.invitation == invitation.c.id, outbox.c.state == LetterState.REFUSED
+    )
+    left = invitations.left(
+        connection,
+        sa.select(invitation.c.id).where(
+            invitation.c.follow_up == key,
+            sa.or_(invitation.c.refused, returned, invitation.c.doubts != ""),
+        ),
+    )
+    leaving = {number for number, letters in left.items() if _may_arrive(letters[-1])}
+    doubted = {row.id: _doubted(row, left.get(row.id, ())) for row in rows if row.doubts}
+    untold = {row.id: letters for row in rows if (letters := _untold(row, left.get(row.id, ())))}
+    known = invitations.editions(
+        connection,
+        [
+            number
+            for row in (*waiting, *(letter for run in untold.values() for letter, _ in run))
+            for number in (row.edition, row.before)
+        ]
+        + [row.sent_edition for row in rows]
+        + [one.edition for held in doubted.values() for one in held],
+    )
+    queued: dict[int, list[owing.Queued]] = {}
+    for row in waiting:
+        queued.setdefault(row.invitation, []).append(
+            owing.Queued(
+                row.id,
+                Method(row.method),
+                known[row.edition],
+                known.get(row.before),
+                row.tries,
+                codec.parse_moment(row.instance),
+                Reply(row.reply),
+                row.sequence,
+            )
+        )
+    found = [
+        owing.Copy(
+            row.id,
+            row.participant,
+            row.address,
+            Method(row.sent_method) if row.sent_method else None,
+            known.get(row.sent_edition),
+            -1 if row.top_sequence is None else row.top_sequence,
+            row.top_dtstamp,
+            row.refused and row.id not in leaving,
+            row.again,
+            tuple(queued.get(row.id, ())),
+            Occasion(row.again_because or Occasion.PLANNED),
+            codec.parse_moment(row.again_instance),
+            counts=row.counts,
+            deferred=codec.parse_effect(row.deferred),
+            doubts=tuple(
+                owing.Doubt(one.method, known.get(one.edition)) for one in doubted.get(row.id, ())
+            ),
+        )
+        for row in rows
+    ]
+    found = [
+        _without(one, untold[one.invitation], known) if one.invitation in untold else _kept(one)
+        for one in found
+    ]
+    return found, {value: number for number, value in known.items() if number is not None}
+
+
+def _may_arrive(letter: Any) -> bool:
+    """Whether nobody has said of a letter that it was refused, and it may have left."""
+    return letter.method in PLANNED and (
+        letter.state == LetterState.SENDING
+        or (letter.doubtful and letter.state not in (LetterState.SENT, LetterState.REFUSED))
+    )
+
+
+def _is_open(letter: Any) -> bool:
+    """Whether a letter that counts as sent is on its way, or will be repeated."""
+    return letter.method in PLANNED and (
+        letter.state == LetterState.SENDING or (letter.state in REPLACEABLE and letter.doubtful)
+    )
+
+
+def _doubted(held: Any, letters: Sequence[Any]) -> list[doubts.Held]:
+    """What he may hold beside what his invitation counts as sent. While the newest letter is on its
+    way, or will be repeated, it decides; nothing else is owed for the doubt.
+    """
+    planned = [one for one in letters if one.method in PLANNED]
+    may = doubts.read(held.doubts)
+    if not planned or _is_open(planned[-1]):
+        return []
+    if planned[-1].state != LetterState.REFUSED:
+        return may
+    if planned[-1].doubtful:
+        return [doubts.Held(held.sent_edition, Method(held.sent_method)), *may]
+    return may if len(may) > 1 else []  # one alone is what he certainly holds
+
+
+def _kept(copy: owing.Copy) -> owing.Copy:
+    """Of somebody from whom one date was taken back: the other that he holds, or may hold."""
+    if copy.method is not Method.CANCEL or copy.edition is None:
+        return copy
+    for doubt in copy.doubts:
+        if doubt.method is Method.REQUEST and doubt.edition is not None:
+            if doubts.entry(doubt.edition) == doubts.entry(copy.edition):
+                return copy
+            others = tuple(one for one in copy.doubts if one is not doubt)
+            return replace(copy, method=doubt.method, edition=doubt.edition, doubts=others)
+    return copy
+
+
+_Told = tuple[Any, bool]
+"""A letter, and whether it arrived, as far as we know."""
+
+
+def _untold(held: Any, letters: Sequence[Any]) -> list[_Told]:
+    """The letters from the first one that did not arrive, where nothing told all of it since.
+    `held`: the row of the invitation, of which nothing else may have been written since the last of
+    them.
+    """
+    planned = [one for one in letters if one.method in PLANNED]
+    if not planned or planned[-1].edition != held.sent_edition:
+        return []
+    run, last = list[_Told](), letters[-1]
+    for one in planned:
+        # A report says that the last one did not arrive, and nobody can tell it from those about
+        # other dates that left with it.
+        together = one is last or (
+            one.instance and last.instance and one.created_at == last.created_at
+        )
+        bounced = held.refused and last.state == LetterState.SENT and together
+        if one.state != LetterState.REFUSED and not bounced:
+            run = [*run, (one, True)] if run and one.instance else []
+        else:
+            run = [*run, (one, False)] if run and not _takes_back(run[-1][0]) else [(one, False)]
+    return run
+
+
+def _takes_back(letter: Any) -> bool:
+    return bool(letter.method == Method.CANCEL and not letter.instance)
+
+
+def _without(
+    copy: owing.Copy, run: Sequence[_Told], known: Mapping[int | None, Edition]
+) -> owing.Copy:
+    """The copy as it is without those of its last letters that did not arrive."""
+    last, arrived = run[-1]
+    dates = [
+        (codec.parse_moment(letter.instance), known[letter.edition]) for letter, told in run if told
+    ]
+    held = owing.with_dates(known.get(run[0][0].before), dates)
+    if arrived and not owing.lacks(held, known[last.edition]):
+        return copy  # what did not arrive was told again
+    if _takes_back(last):
+        return replace(copy, edition=held)  # he was not told, and is invited anew if he is again
+    return replace(copy, edition=held, method=held_by(held), tried=known[last.edition])
