@@ -38,7 +38,7 @@ def attack(corpus: Path) -> Path:
     return corpus / "corpus-wild" / "attack"
 
 
-@pytest.mark.parametrize(("files", "right"), TABLE.items(), ids=lambda it: str(it[0])[:20])
+@pytest.mark.parametrize(("files", "right"), TABLE.items(), ids=[files[0] for files in TABLE])
 def test_attack(
     files: tuple[str, ...],
     right: tuple[frozenset[str], str, str | None],
