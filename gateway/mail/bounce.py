@@ -72,10 +72,12 @@ def is_complaint(message: parse.Message) -> bool:
 
 def is_rejection(message: parse.Message) -> bool:
     """Whether a filter turned the letter away after delivery (Sieve reject, RFC 5429 §2.2.1): an
-    MDN that says `deleted`, as one of a letter deleted unread does, but tells of a rejection.
+    MDN that says `deleted`, as one of a letter deleted unread does, but tells of a rejection. The
+    title of our letter, which stands behind a colon in both, may tell of one, too.
     """
     _, kind = disposition(message)
-    told = " ".join((message.header("auto-submitted"), message.subject, message.text[:500]))
+    subject, text = message.subject.partition(":")[0], prose.TITLE.sub("", message.text[:500])
+    told = " ".join((message.header("auto-submitted"), subject, text))
     return kind in ("deleted", "denied", "failed") and REJECTED.search(told) is not None
 
 

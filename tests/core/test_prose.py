@@ -7,7 +7,7 @@ import time
 import pytest
 
 from gateway.inbound import classify
-from gateway.mail import parse, prose
+from gateway.mail import bounce, parse, prose
 from tests.corpus import playing
 
 OURS = classify.Ours(("invites@crm.example",))
@@ -566,3 +566,25 @@ def test_no_words_cost_more_than_a_moment(piece: str) -> None:
     prose.verdict(message)
     prose.reason(message)
     assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize(
+    ("subject", "rejected"),
+    [
+        ("Not read: Invitation: Rejected offers", False),
+        ("Ulest: Invitasjon: Avvist tilbud", False),
+        ("Rejected: Invitation: Kick-off", True),
+        ("Automatically rejected mail", True),
+    ],
+)
+def test_a_title_that_tells_of_a_rejection_makes_none(subject: str, rejected: bool) -> None:
+    raw = (
+        f"From: ola@ext.example\r\nSubject: {subject}\r\n"
+        "Content-Type: multipart/report; report-type=disposition-notification; boundary=b\r\n\r\n"
+        "--b\r\nContent-Type: text/plain\r\n\r\nYour message\r\n"
+        f"   Subject: {subject.partition(':')[2]}\r\nwas deleted without being read.\r\n"
+        "--b\r\nContent-Type: message/disposition-notification\r\n\r\n"
+        "Final-Recipient: rfc822; ola@ext.example\r\n"
+        "Disposition: manual-action/MDN-sent-manually; deleted\r\n--b--\r\n"
+    )
+    assert bounce.is_rejection(parse.read(raw.encode())) is rejected
