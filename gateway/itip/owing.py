@@ -97,11 +97,12 @@ class Copy:
 
     `method` None: never sent anything; a CANCEL of one date leaves it a REQUEST. `top_sequence`:
     highest that ever left for it, -1 before any; `top_dtstamp`: highest ever planned for it.
-    `refused`: its last letter did not arrive, so nothing is to be taken back there; `tried`: what
-    he would hold by that letter, where it was to give him something. `again`: he is to have his
-    REQUEST once more, `because` he answered an old time or asked for it; where it is about one date
-    of the series, `again_instance`. `doubts`: what he may hold instead, where no letter waits that
-    will settle it. `counts`: of the row's invitations it is the one that tells where he is invited.
+    `refused`: its last letter did not arrive, so nothing is to be taken back there; `tried`:
+    what he would hold by that letter, where it was to give him something. `again`: he is to
+    have his REQUEST once more, `because` he answered an old time or asked for it; where it is
+    about one date of the series, `again_instance`. `doubts`: what he may hold instead, where no
+    letter waits that will settle it; `besides`: dates that he may hold although he is to hold
+    another. `counts`: of the row's invitations it is the one that tells where he is invited.
     `deferred`: his answer to what he holds, which came while a move of it waited.
     """
 
@@ -119,6 +120,7 @@ class Copy:
     again_instance: Moment | None = None
     tried: Edition | None = None
     doubts: Sequence[Doubt] = ()
+    besides: Sequence[Edition] = ()
     counts: bool = True
     deferred: facts.Effect | None = None
 
@@ -127,9 +129,12 @@ class Copy:
         """What may have to be taken back, newest first, each entry of a calendar once. Nothing of
         what was refused, unless another letter about it may have arrived.
         """
-        held = [] if self.refused else [(self.method, self.edition)]
+        held: list[tuple[Method | None, Edition | None]] = []
+        held += [] if self.refused else [(self.method, self.edition)]
         entries = dict[tuple[str, Moment | None], Edition]()
-        for method, edition in (*held, *((one.method, one.edition) for one in self.doubts)):
+        held += [(one.method, one.edition) for one in self.doubts]
+        held += [(Method.REQUEST, edition) for edition in self.besides]
+        for method, edition in held:
             if method is Method.REQUEST and edition is not None:
                 entries.setdefault((edition.uid, edition.recurrence_id), edition)
         return list(entries.values())

@@ -8,7 +8,7 @@ never does. What is about another date than the letter that arrived stays. `NOT_
 before all where the newest letter was refused for good.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,9 +17,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway.itip import owing
-from gateway.model import Edition, LetterState, Method, Moment
+from gateway.model import PLANNED, Edition, LetterState, Method, Moment
 from gateway.store import codec, invitations
-from gateway.store.schema import invitation
+from gateway.store.schema import invitation, outbox
 
 NOT_ARRIVED = "-"
 
@@ -157,3 +157,38 @@ def _with_date(
             number = invitations.keep_edition(connection, letter.follow_up, after, None, at)
             kept.append(Held(number, one.method))
     return kept
+
+
+def unsettled(connection: Connection, letters: Collection[int]) -> tuple[list[int], set[str]]:
+    """What became needless by what came of these letters, and follow-ups to be looked at for it.
+    Somebody may hold another date, though he was sent his own. Or he was refused the series:
+    letters about its dates would tell him nothing.
+    """
+    ended = outbox.alias("ended")
+    series = sa.select(ended.c.invitation).where(
+        ended.c.id.in_(letters),
+        ended.c.state == LetterState.REFUSED,
+        ended.c.method == Method.REQUEST,
+        ended.c.instance == "",
+    )
+    dates = connection.execute(
+        sa.select(outbox.c.id, outbox.c.follow_up).where(
+            outbox.c.invitation.in_(series),
+            outbox.c.state == LetterState.WAITING,
+            outbox.c.instance != "",
+            outbox.c.method.in_(PLANNED),
+        )
+    ).all()
+    besides = connection.execute(
+        sa.select(outbox.c.follow_up)
+        .join(invitation, invitation.c.id == outbox.c.invitation)
+        .where(
+            outbox.c.id.in_(letters),
+            outbox.c.state == LetterState.SENT,
+            outbox.c.method == Method.REQUEST,
+            outbox.c.instance == "",
+            invitation.c.doubts != "",
+        )
+    )
+    keys = {*(row.follow_up for row in dates), *besides.scalars()}
+    return [row.id for row in dates], keys

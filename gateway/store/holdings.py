@@ -89,14 +89,18 @@ def copies(connection: Connection, key: str) -> tuple[list[owing.Copy], dict[Edi
             codec.parse_moment(row.again_instance),
             counts=row.counts,
             deferred=codec.parse_effect(row.deferred),
-            doubts=tuple(
-                owing.Doubt(one.method, known.get(one.edition)) for one in doubted.get(row.id, ())
-            ),
         )
         for row in rows
     ]
     found = [
-        _without(one, untold[one.invitation], known) if one.invitation in untold else _kept(one)
+        _doubting(
+            _without(one, untold[one.invitation], known) if one.invitation in untold else one,
+            [
+                owing.Doubt(held.method, known.get(held.edition))
+                for held in doubted.get(one.invitation, ())
+            ],
+            left.get(one.invitation, ()),
+        )
         for one in found
     ]
     return found, {value: number for number, value in known.items() if number is not None}
@@ -118,31 +122,44 @@ def _is_open(letter: Any) -> bool:
 
 
 def _doubted(held: Any, letters: Sequence[Any]) -> list[doubts.Held]:
-    """What he may hold beside what his invitation counts as sent. While the newest letter is on its
-    way, or will be repeated, it decides; nothing else is owed for the doubt.
-    """
+    """What he may hold beside what his invitation counts as sent."""
     planned = [one for one in letters if one.method in PLANNED]
     may = doubts.read(held.doubts)
-    if not planned or _is_open(planned[-1]):
-        return []
-    if planned[-1].state != LetterState.REFUSED:
-        return may
+    if not planned or planned[-1].state != LetterState.REFUSED:
+        return may if planned else []
     if planned[-1].doubtful:
         return [doubts.Held(held.sent_edition, Method(held.sent_method)), *may]
     return may if len(may) > 1 else []  # one alone is what he certainly holds
 
 
-def _kept(copy: owing.Copy) -> owing.Copy:
-    """Of somebody from whom one date was taken back: the other that he holds, or may hold."""
-    if copy.method is not Method.CANCEL or copy.edition is None:
-        return copy
-    for doubt in copy.doubts:
-        if doubt.method is Method.REQUEST and doubt.edition is not None:
-            if doubts.entry(doubt.edition) == doubts.entry(copy.edition):
-                return copy
-            others = tuple(one for one in copy.doubts if one is not doubt)
-            return replace(copy, method=doubt.method, edition=doubt.edition, doubts=others)
-    return copy
+def _doubting(copy: owing.Copy, may: Sequence[owing.Doubt], letters: Sequence[Any]) -> owing.Copy:
+    """The copy with what else he may hold. While its newest letter is on its way, or will be
+    repeated, that decides what he holds of what it is about; and so it does once it has arrived.
+    """
+    if not may or copy.edition is None:
+        return replace(copy, doubts=tuple(may))
+    newest = [one for one in letters if one.method in PLANNED][-1]
+    arrived = newest.state == LetterState.SENT
+    if not arrived and not _is_open(newest):
+        return replace(copy, doubts=tuple(may))
+    about = doubts.entry(copy.edition)
+    same = [one for one in may if one.edition is None or doubts.entry(one.edition) == about]
+    besides = [
+        one.edition
+        for one in may
+        if one.method is Method.REQUEST and one.edition is not None and one not in same
+    ]
+    if copy.method is Method.CANCEL and besides:
+        # One date is taken back from him, and he holds another.
+        again = [] if arrived else [one.edition for one in same if one.method is Method.REQUEST]
+        held = besides[0]
+        others = [
+            each
+            for each in (*besides, *again)
+            if each is not None and doubts.entry(each) != doubts.entry(held)
+        ]
+        return replace(copy, method=Method.REQUEST, edition=held, besides=tuple(others))
+    return replace(copy, doubts=tuple(same) if arrived else (), besides=tuple(besides))
 
 
 _Told = tuple[Any, bool]

@@ -24,7 +24,7 @@ from gateway.accounts import DEFAULT
 from gateway.itip import owing
 from gateway.mail import address
 from gateway.model import PLANNED, Delivery, Edition, Letter, LetterState, Method, Occasion, Reply
-from gateway.store import codec, columns, doubts, invitations, leases, reminders
+from gateway.store import codec, columns, doubts, followups, invitations, leases, reminders
 from gateway.store.invitations import Invitation
 from gateway.store.pace import Room
 from gateway.store.schema import RETURNED, attempt, invitation, outbox
@@ -469,6 +469,9 @@ def settle(
         connection.execute(
             sa.update(invitation).where(invitation.c.id.in_(numbers)).values(dict(facts))
         )
+    needless, again = doubts.unsettled(connection, kept)
+    supersede(connection, needless, now)
+    followups.mark(connection, sorted(again), now)
     if attempts:
         connection.execute(
             sa.insert(attempt),

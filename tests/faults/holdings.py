@@ -42,6 +42,7 @@ class Try:
     address: str
     uid: str
     fate: str
+    method: str
 
 
 @dataclass(frozen=True)
@@ -135,13 +136,17 @@ def _told(shown: Iterable[object]) -> str:
 
 def _refuses(tries: Sequence[Try], address: str, uid: str, *, is_wanted: bool) -> bool:
     """Whether the address certainly refused the last letter about it, and no letter about it may
-    have arrived since the last one that certainly did: nothing is taken back there.
+    have arrived since the last one that certainly did: nothing is taken back there. Nor is it once
+    more where it was to be, and that was refused.
     """
-    fates = [one.fate for one in tries if (one.address, one.uid) == (address, uid)]
-    decided = [fate for fate in fates if fate != "later"]
-    if is_wanted or not decided or decided[-1] != "refused":
+    decided = [
+        one for one in tries if (one.address, one.uid) == (address, uid) and one.fate != "later"
+    ]
+    if is_wanted or not decided or decided[-1].fate != "refused":
         return False
-    since = decided[::-1]
+    if decided[-1].method == "CANCEL":
+        return True
+    since = [one.fate for one in decided[::-1]]
     last = since.index("taken") if "taken" in since else len(since)
     return "unknown" not in since[:last]
 

@@ -219,7 +219,11 @@ class Storm:
             arrives = fate == "taken" or self.chance.random() < 0.5
             self._arrive(one, arrives=arrives, known=fate == "taken")
         else:
-            self.tries.append(holdings.Try(one.letter.address, one.letter.edition.uid, fate))
+            self.tries.append(
+                holdings.Try(
+                    one.letter.address, one.letter.edition.uid, fate, one.letter.method.value
+                )
+            )
         self.counts[fate] += 1
         self._say(fate, one.id, one.letter.method.value, one.letter.address, one.letter.sequence)
         receipt = receipts.Receipt(
@@ -243,7 +247,7 @@ class Storm:
     def _arrive(self, one: Queued, *, arrives: bool, known: bool) -> None:
         letter = one.letter
         uid, fate = letter.edition.uid, "taken" if known else "unknown"
-        self.tries.append(holdings.Try(letter.address, uid, fate))
+        self.tries.append(holdings.Try(letter.address, uid, fate, letter.method.value))
         if arrives:
             with self.store.read() as connection:
                 secret = meta.site_secret(connection)
@@ -272,6 +276,7 @@ class Storm:
         self._plan()
         for _ in range(60):
             self.now += 5 * HOUR
+            self._plan()
             if not self._round((1, 0, 0, 0)) and not self._open():
                 break
         self._plan()

@@ -253,6 +253,21 @@ def test_the_date_before_is_taken_back_once_the_address_takes_mail_again(
     assert request == ("REQUEST", "ola@a.example")
 
 
+def test_who_was_refused_the_series_is_told_no_date_of_it(store: Store) -> None:
+    office = Office(store, rule="FREQ=WEEKLY;COUNT=3")
+    office.plan()
+    office.send("cut")
+    office.sql(
+        "INSERT INTO follow_up_date (follow_up, original_start, cancelled)"
+        f" VALUES ('m1', '{DATES[1]}', TRUE)"
+    )
+    assert len(office.waiting()) == 2
+    office.send("refused")
+    office.plan()
+    [letter] = office.claim()
+    assert (letter.letter.method, letter.letter.instance) == (Method.REQUEST, None)
+
+
 def test_a_refusal_from_before_says_nothing_of_what_may_have_arrived_since(store: Store) -> None:
     office = Office(store)
     office.plan()
