@@ -165,6 +165,19 @@ def letters(held: int, first: int, why: str, *, every: bool) -> Condition:
     return Condition("letters", State.FAILED if every else State.WARNING, words)
 
 
+def brake(letters: int, follow_ups: int, since: datetime | None, now: datetime) -> Condition:
+    """The brake holds letters. `since`: when the first of their follow-ups was changed."""
+    begun = f" since {clock(since, now)}" if since is not None else ""
+    about = _times(follow_ups, "follow-up", "follow-ups")
+    words = (
+        f"{_times(letters, 'letter', 'letters')} about {about}"
+        f" {'is' if letters == 1 else 'are'} held{begun}: too many were cancelled or moved within a"
+        " minute. See: invite-gateway queue list --brake. If it is meant, let them leave:"
+        " invite-gateway queue release --brake. If not, put the record back, and nobody hears of it"
+    )
+    return Condition("brake", State.FAILED, words, since)
+
+
 def queue(account: str, waits: datetime, now: datetime, *, rests: bool) -> Condition:
     """A letter has been due for long. `rests`: because the account does."""
     why = "the account rests" if rests else "nobody sends it (is invite-gateway run there?)"

@@ -280,6 +280,14 @@ class Outbound(Section):
     coalesce_seconds: float = Field(
         5.0, ge=0, le=3600, description=("Edits of one follow-up within this time make one letter.")
     )
+    brake_follow_ups: int = Field(
+        20,
+        ge=0,
+        description=(
+            "When more follow-ups than this were cancelled or moved within a minute by another"
+            " program or by load, their letters are held until a person releases them; 0: never."
+        ),
+    )
     batch: int = Field(
         100,
         ge=1,

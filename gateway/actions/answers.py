@@ -13,7 +13,7 @@ from gateway import status
 from gateway.actions import deliveries, joining, proposals
 from gateway.itip import answered, facts, plan, reply
 from gateway.model import Channel, Delivery, Outcome, Standing
-from gateway.store import followups, inbox, invitations, journal
+from gateway.store import braked, followups, inbox, invitations, journal
 from gateway.store.engine import Connection
 
 DELIVERIES = {
@@ -94,6 +94,8 @@ def carry_out(
             followups.write_standing(
                 connection, row.participant, decision.instance, one.standing, code
             )
+        if one.standing is not None or decision.ask_again:
+            braked.void(connection, row.participant)
         _deliveries(connection, row.participant, decision, now)
         effect = decision.effect
         if (

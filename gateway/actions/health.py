@@ -10,7 +10,7 @@ from pathlib import Path
 from gateway import accounts, health
 from gateway.health import Condition, State
 from gateway.settings import Settings
-from gateway.store import conditions, leases, outbox, pace
+from gateway.store import braked, conditions, leases, outbox, pace
 from gateway.store.engine import Connection, Store
 
 LATE = timedelta(minutes=10)
@@ -33,6 +33,7 @@ def told(
         return [
             *_sending(connection, accounts.configured(settings), now),
             *_letters(connection),
+            *_brake(connection, now),
             *_time_zones(connection, now),
             *conditions.read(connection, now, but=but),
         ]
@@ -110,3 +111,10 @@ def _letters(connection: Connection) -> Sequence[Condition]:
     if held is None:
         return []
     return [health.letters(held.letters, held.first, held.why, every=held.every)]
+
+
+def _brake(connection: Connection, now: datetime) -> Sequence[Condition]:
+    held = braked.summary(connection)
+    if held is None:
+        return []
+    return [health.brake(held.letters, held.follow_ups, held.since, now)]

@@ -7,9 +7,12 @@ from gateway import status
 from gateway.followups import limits
 from gateway.itip import plan
 from gateway.model import Channel, Standing
-from gateway.store import followups, journal
+from gateway.store import braked, followups, journal
 from gateway.store.engine import Connection
 from gateway.store.followups import Member
+
+TAKEN_AWAY = frozenset({"moved", "cancelled", "added"})
+"""Events of a follow-up that change what somebody said of it, or of a date."""
 
 
 def keep(
@@ -83,6 +86,15 @@ def keep(
     )
     entries += [journal.Entry("warning", key, detail=one) for one in sorted(warnings)]
     journal.write(connection, entries, now)
+
+
+def remember(connection: Connection, made: plan.Plan, edition: int | None) -> None:
+    """Keep the answers that this change takes away, for the case that the record is put back before
+    anybody was told. `edition`: the one they were given to.
+    """
+    for change in made.changes:
+        if change.event in TAKEN_AWAY:
+            braked.keep_former(connection, change.participant, change.instance, edition)
 
 
 def _noted(before: str, note: str) -> str | None:

@@ -12,12 +12,12 @@ import structlog
 
 from gateway import accounts, status
 from gateway import settings as configuration
-from gateway.actions import keeping, succession
+from gateway.actions import brake, keeping, succession
 from gateway.errors import ConfigurationError, InputError
 from gateway.followups import covering, recurrence
 from gateway.itip import editions, ics, identity, owing, plan, texts, zones
 from gateway.mail import address
-from gateway.model import Channel, Edition, Guest, LetterState, Method
+from gateway.model import Channel, Edition, Guest, Method
 from gateway.store import (
     codec,
     delegations,
@@ -49,7 +49,8 @@ class Context:
     """What planning needs to know of the site. `account`: where new invitations to the follow-up in
     hand go out from, "" where it has none. `floor`: the SEQUENCE below which nothing leaves
     (`meta.sequence_floor`). `mailboxes`: ours, of all accounts; `organizer`: the address of the
-    follow-up's owner.
+    follow-up's owner. `changed_at`: when another program changed it, where that counts for the
+    brake.
     """
 
     accounts: Mapping[str, configuration.Account]
@@ -60,6 +61,7 @@ class Context:
     mailboxes: Sequence[str] = ()
     account: str = ""
     organizer: str = ""
+    changed_at: datetime | None = None
 
     @property
     def mail(self) -> configuration.Mail:
@@ -135,13 +137,21 @@ def plan_due(
             }
             # Before the records are read: on PostgreSQL a mark of a lower number may commit while
             # they are, and must stay.
+            most = settings.outbound.brake_follow_ups
+            changes = followups.changed_at(connection, free) if most else {}
             followups.unmark(connection, free)
             for key in free:
-                new, reason = _attempt(connection, key, site)
+                here = replace(site, changed_at=changes.get(key))
+                new, reason = _attempt(connection, key, here)
                 if reason:
-                    new, _ = _attempt(connection, key, site, readable=False)
+                    new, _ = _attempt(connection, key, here, readable=False)
                     _not_planned(connection, key, reason, now)
                 letters += new
+            held, is_first = brake.apply(connection, changes, most, now)
+        if is_first:
+            log.error("too many follow-ups were cancelled or moved: their letters are held")
+        if held:
+            log.info("the brake holds letters", letters=held)
         if not free:  # somebody else is at work on them; what he leaves is found next time
             return letters
 
@@ -200,6 +210,10 @@ def plan_one(
     else:
         return []
     copies, numbers = holdings.copies(connection, key)
+    undone = brake.put_back(connection, key, wanted, known, copies, context.now)
+    if undone is not None:
+        known, known_number = undone.edition, undone.number
+        members, copies = followups.members(connection, key), undone.copies
     others = (
         succession.rows(connection, members, copies, arrived)
         if context.account and readable
@@ -208,14 +222,7 @@ def plan_one(
     other = {one.id: address.key(one.address) for one in others}
     delegations.forget(connection, other)
     invitations.count(connection, _where_invited(members, copies))
-    # Who had it before, too, gets his own invitation once more, also where its CANCEL never left:
-    # from then on the row is his.
-    copies = [
-        replace(one, again=True, again_instance=None)
-        if other.get(one.participant) == address.key(one.address)
-        else one
-        for one in copies
-    ]
+    copies = _taken_over(copies, other)
     invitees = [
         replace(one, other=one.participant in other)
         for one in _invitees(connection, key, members, context)
@@ -234,16 +241,9 @@ def plan_one(
     for owed in {(id(owed.edition), owed.method): owed for owed in made.owed}.values():
         _sayable(owed)
     if readable:
-        journal.write(
-            connection,
-            [
-                journal.Entry(
-                    "end_ignored", key, instance=date, channel=Channel.STORE, detail=BACKWARDS
-                )
-                for date in followups.backwards(connection, key)
-            ],
-            context.now,
-        )
+        _tell_backwards(connection, key, context.now)
+    if context.changed_at is not None:
+        keeping.remember(connection, made, known_number)
     keeping.keep(connection, key, members, made, context.now)
     if known is not None and made.edition is not None:
         _overtake_proposals(connection, key, known, made.edition, members, context)
@@ -255,11 +255,8 @@ def plan_one(
         number := _keep_edition(connection, key, made.edition, known_number, context)
     ) is not None and made.edition is not None:
         held.known(made.edition, number)
-    for one in made.let_go:
-        invitations.let_go(
-            connection, one, held.of(one.edition) if one.edition is not None else None
-        )
-    stopped = outbox.held_by_hand(connection, made.superseded)
+    _let_go(connection, made, held)
+    stopped = brake.stopped(connection, made.superseded)
     outbox.supersede(connection, made.superseded, context.now)
     if made.superseded:
         reminders.take_back(connection, made.superseded)
@@ -276,13 +273,12 @@ def plan_one(
         )
         for owed in made.owed
     ]
-    again = [
-        letter
-        for letter, owed in zip(letters, made.owed, strict=True)
-        if owed.invitation in stopped
-    ]
-    outbox.change(
-        connection, again, (LetterState.WAITING,), LetterState.HELD, outbox.BY_HAND, context.now
+    brake.keep_back(
+        connection,
+        list(zip(letters, made.owed, strict=True)),
+        stopped,
+        context.changed_at,
+        context.now,
     )
     return letters
 
@@ -300,6 +296,37 @@ def _where_invited(members: Sequence[Member], copies: Sequence[owing.Copy]) -> d
         if invited.get(one.participant) == address.key(one.address)
     }
     return {number: one.invitation for number, one in at.items() if not one.counts}
+
+
+def _taken_over(copies: Sequence[owing.Copy], other: Mapping[int, str]) -> list[owing.Copy]:
+    """Who had a row before, too, gets his own invitation once more, also where its CANCEL never
+    left: from then on the row is his. `other`: rows given to somebody else, and their addresses.
+    """
+    return [
+        replace(one, again=True, again_instance=None)
+        if other.get(one.participant) == address.key(one.address)
+        else one
+        for one in copies
+    ]
+
+
+def _let_go(connection: Connection, made: plan.Plan, numbers: "_Numbers") -> None:
+    for one in made.let_go:
+        number = numbers.of(one.edition) if one.edition is not None else None
+        invitations.let_go(connection, one, number)
+
+
+def _tell_backwards(connection: Connection, key: str, now: datetime) -> None:
+    journal.write(
+        connection,
+        [
+            journal.Entry(
+                "end_ignored", key, instance=date, channel=Channel.STORE, detail=BACKWARDS
+            )
+            for date in followups.backwards(connection, key)
+        ],
+        now,
+    )
 
 
 def _sayable(owed: owing.Owed) -> None:

@@ -82,6 +82,7 @@ def accept(
     else:
         start, end = _date(wanted, one, one.instance, now)
         followups.move_date(connection, one.follow_up, one.instance, start, end)
+    followups.mark_single(connection, one.follow_up)
     _settle(connection, one, ProposalState.ACCEPTED, by, now)
     return one
 

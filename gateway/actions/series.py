@@ -94,6 +94,7 @@ def stop(
     if following is None:
         return False
     _shorten(connection, key, wanted, following)
+    followups.mark_single(connection, key)
     journal.write(connection, [journal.Entry("stopped", key, instance=following, by=by)], now)
     return True
 
@@ -149,6 +150,7 @@ def split(
         _single(connection, key, wanted, fresh, at),
     )
     _shorten(connection, key, wanted, at)
+    followups.mark_single(connection, key)
     journal.write(
         connection,
         [

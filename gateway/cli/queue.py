@@ -39,6 +39,7 @@ Numbers = Annotated[list[int] | None, typer.Argument(metavar="N", help="Letters 
 FollowUp = Annotated[str, typer.Option("--follow-up", metavar="KEY", help="Those of a follow-up.")]
 ToDomain = Annotated[str, typer.Option("--to-domain", metavar="DOMAIN", help="Those to a domain.")]
 Account = Annotated[str, typer.Option("--account", metavar="NAME", help="Those of a mail account.")]
+Brake = Annotated[bool, typer.Option("--brake", help="Those that the brake holds.")]
 
 
 @app.command("list")
@@ -47,6 +48,7 @@ def listing(
     follow_up: FollowUp = "",
     to_domain: ToDomain = "",
     account: Account = "",
+    brake: Brake = False,
     every: Annotated[
         bool, typer.Option("--all", help="Also those that have come to an end.")
     ] = False,
@@ -54,7 +56,7 @@ def listing(
     """Letters that have not come to an end, and those that were refused; oldest first."""
     from gateway.actions import queue
 
-    chosen = _selection(None, follow_up, to_domain, account)
+    chosen = _selection(None, follow_up, to_domain, account, braked=brake)
     if not every:
         chosen = queue.unfinished(chosen, datetime.now(UTC))
     with closing(context.store(context.settings(ctx))) as store:
@@ -150,7 +152,7 @@ def hold(
     """Keep waiting letters from leaving, and whatever takes their place,
     until they are released.
     """
-    _change(ctx, "hold", numbers, follow_up, to_domain, account)
+    _change(ctx, "hold", _chosen(numbers, follow_up, to_domain, account))
 
 
 @app.command()
@@ -160,9 +162,10 @@ def release(
     follow_up: FollowUp = "",
     to_domain: ToDomain = "",
     account: Account = "",
+    brake: Brake = False,
 ) -> None:
     """Let held letters leave."""
-    _change(ctx, "release", numbers, follow_up, to_domain, account)
+    _change(ctx, "release", _chosen(numbers, follow_up, to_domain, account, brake))
 
 
 @app.command()
@@ -176,7 +179,7 @@ def retry(
     """Try letters now: those that wait, and those that were refused or given up; by number also
     dropped ones. An account that rests tries one letter at once.
     """
-    _change(ctx, "retry", numbers, follow_up, to_domain, account)
+    _change(ctx, "retry", _chosen(numbers, follow_up, to_domain, account))
 
 
 @app.command()
@@ -186,33 +189,33 @@ def drop(
     follow_up: FollowUp = "",
     to_domain: ToDomain = "",
     account: Account = "",
+    brake: Brake = False,
 ) -> None:
     """Never send these letters.
     The next change of the follow-up owes what the invitee then lacks.
     """
-    _change(ctx, "drop", numbers, follow_up, to_domain, account)
+    _change(ctx, "drop", _chosen(numbers, follow_up, to_domain, account, brake))
 
 
-def _change(
-    ctx: typer.Context,
-    word: str,
-    numbers: list[int] | None,
-    follow_up: str,
-    to_domain: str,
-    account: str,
-) -> None:
+def _chosen(
+    numbers: list[int] | None, follow_up: str, to_domain: str, account: str, brake: bool = False
+) -> Selection:
+    if not (numbers or follow_up or to_domain or account or brake):
+        raise typer.BadParameter(
+            "say which letters: numbers, --follow-up, --to-domain, --account or --brake"
+        )
+    return _selection(numbers, follow_up, to_domain, account, braked=brake)
+
+
+def _change(ctx: typer.Context, word: str, selection: Selection) -> None:
     from gateway.actions import queue
 
-    if not (numbers or follow_up or to_domain or account):
-        raise typer.BadParameter(
-            "say which letters: numbers, --follow-up, --to-domain or --account"
-        )
     verb: Verb = queue.Verb(word)
     with closing(context.store(context.settings(ctx))) as store:
         changed = queue.change(
             store,
             verb,
-            _selection(numbers, follow_up, to_domain, account),
+            selection,
             datetime.now(UTC),
             context.user(),
         )

@@ -196,6 +196,7 @@ def _subjects(settings: Settings, places: Sequence[tuple[str, Path | int]]) -> l
         *(health.subject("mailbox", name) for name in read),
         *(health.subject("sending", name) for name in configured),
         "letters",
+        "brake",
         *(health.subject("queue", name) for name in configured),
     ]
 

@@ -67,7 +67,7 @@ class Queued:
     server turned it away.
 
     `instance`: the one date of a series that it is about; None: all of it. `reply`: what it shows
-    as his answer. `sequence`: of what it is about.
+    as his answer. `sequence`: of what it is about. `braked`: the brake holds it.
     """
 
     letter: int
@@ -78,6 +78,7 @@ class Queued:
     instance: Moment | None = None
     reply: Reply = Reply.NEEDS_ACTION
     sequence: int = -1
+    braked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,9 +162,35 @@ def unmark(connection: Connection, marks: Mapping[str, int]) -> None:
         )
 
 
+def changed_at(connection: Connection, marks: Mapping[str, int]) -> dict[str, datetime]:
+    """When others last changed these follow-ups, by their marks (`due`): without what a person did
+    to a single one by a command, and without what we ask ourselves.
+    """
+    found = dict[str, datetime]()
+    newest = sa.func.max(change_mark.c.at, type_=change_mark.c.at.type)
+    for key, last in marks.items():
+        at = connection.execute(
+            sa.select(newest).where(
+                change_mark.c.follow_up == key, change_mark.c.id <= last, ~change_mark.c.single
+            )
+        ).scalar_one()
+        if at is not None:
+            found[key] = at
+    return found
+
+
+def mark_single(connection: Connection, key: str) -> None:
+    """What has been written into this follow-up was done by a person to it alone (domain.md
+    §10).
+    """
+    connection.execute(
+        sa.update(change_mark).where(change_mark.c.follow_up == key).values(single=True)
+    )
+
+
 def mark(connection: Connection, keys: Iterable[str], at: datetime) -> None:
     """Have follow-ups looked at again although nothing of theirs changed."""
-    rows = [{"follow_up": key, "at": at} for key in keys]
+    rows = [{"follow_up": key, "at": at, "single": True} for key in keys]
     if rows:
         connection.execute(sa.insert(change_mark), rows)
 

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.itip import owing
+from gateway.itip import brake, owing
 from gateway.model import PLANNED, Edition, LetterState, Method, Occasion, Reply
 from gateway.store import codec, doubts, invitations
 from gateway.store.invitations import REPLACEABLE, held_by
@@ -71,6 +71,7 @@ def copies(connection: Connection, key: str) -> tuple[list[owing.Copy], dict[Edi
                 codec.parse_moment(row.instance),
                 Reply(row.reply),
                 row.sequence,
+                row.state == LetterState.HELD and row.note == brake.REASON,
             )
         )
     found = [

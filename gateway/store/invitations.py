@@ -87,6 +87,18 @@ def editions(connection: Connection, numbers: Iterable[int | None]) -> dict[int 
     return {row.id: codec.parse_edition(row.facts) for row in rows}
 
 
+def earlier(connection: Connection, key: str, limit: int) -> Iterator[tuple[int, Edition]]:
+    """The last editions of a follow-up with their numbers, the newest first."""
+    query = (
+        sa.select(edition.c.id, edition.c.facts)
+        .where(edition.c.follow_up == key)
+        .order_by(edition.c.id.desc())
+        .limit(limit)
+    )
+    for row in connection.execute(query).all():
+        yield row.id, codec.parse_edition(row.facts)
+
+
 def create(connection: Connection, made: Invitation, at: datetime) -> int:
     """A new invitation, which counts from now on; its `id` is ignored. Returns the number."""
     connection.execute(

@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from gateway.accounts import DEFAULT
-from gateway.itip import owing
+from gateway.itip import brake, owing
 from gateway.mail import address
 from gateway.model import PLANNED, Delivery, Edition, Letter, LetterState, Method, Occasion, Reply
 from gateway.store import codec, columns, doubts, followups, invitations, leases, reminders
@@ -93,7 +93,7 @@ class Settlement:
 class Selection:
     """Which letters: all that fit everything that is said. `returned_since`: beside those in
     `states` also those that were refused or given up since then, and that no newer letter has
-    overtaken.
+    overtaken. `braked`: those that the brake holds.
     """
 
     numbers: tuple[int, ...] = ()
@@ -102,6 +102,7 @@ class Selection:
     account: str = ""
     states: tuple[LetterState, ...] = tuple(LetterState)
     returned_since: datetime | None = None
+    braked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +241,8 @@ def change(
         _end(connection, numbers, after, now)
     values: dict[str, object] = {"state": after, "note": note}
     values |= {"settled_at": None} if after in OPEN else {}
-    values |= {"due_at": now} if after is LetterState.WAITING else {}
+    if after is LetterState.WAITING:  # a person has seen it: the brake counts it no more
+        values |= {"due_at": now, "changed_at": None}
     connection.execute(sa.update(outbox).where(outbox.c.id.in_(numbers)).values(values))
     if after is LetterState.WAITING:
         rows = sa.select(outbox.c.invitation).where(
@@ -605,6 +607,8 @@ def find(connection: Connection, selection: Selection) -> list[Queued]:
         stands = outbox.c.id.in_(open_letters.union(returned))
     wanted = [stands]
     wanted += [outbox.c.id.in_(selection.numbers)] if selection.numbers else []
+    if selection.braked:
+        wanted += [outbox.c.state == LetterState.HELD, outbox.c.note == brake.REASON]
     wanted += [
         column == value
         for column, value in (
@@ -682,7 +686,7 @@ def destinations(connection: Connection, now: datetime) -> list[Destination]:
 
 def preflight(connection: Connection) -> Held | None:
     """The letters that preflight holds, or that cannot be made; None where there are none."""
-    by_rule = _stands(outbox, LetterState.HELD) & (outbox.c.note != BY_HAND)
+    by_rule = _stands(outbox, LetterState.HELD) & outbox.c.note.not_in((BY_HAND, brake.REASON))
     letters, first = connection.execute(
         sa.select(sa.func.count(), sa.func.min(outbox.c.id)).where(by_rule)
     ).one()

@@ -352,28 +352,48 @@ participant = Table(
     sqlite_autoincrement=True,
 )
 
+
+def _answer() -> list[Column[Any]]:
+    """What is kept of one participant's answer, to all of a follow-up or to one date."""
+    return [
+        Column(
+            "participant",
+            Identity,
+            ForeignKey("participant.id", ondelete="CASCADE"),
+            nullable=False,
+        ),
+        Column("instance", Text, nullable=False, server_default=""),
+        _words("reply", "needs-action"),
+        _flag("seen"),
+        _flag("moved"),
+        _flag("cancelled"),
+        _words("progress", "not_started"),
+        _words("comment"),
+        Column("channel", Text),
+        _words("address"),
+        Column("replied_at", Instant),
+        Column("sequence", Integer),
+        Column("dtstamp", Instant),
+        Column("arrived", Instant),
+        Column("asked", Integer, nullable=False, server_default="0"),
+    ]
+
+
 standing = Table(
-    "standing",
+    "standing", metadata, *_answer(), sa.PrimaryKeyConstraint("participant", "instance")
+)
+
+former_standing = Table(
+    "former_standing",
     metadata,
-    Column(
-        "participant", Identity, ForeignKey("participant.id", ondelete="CASCADE"), nullable=False
-    ),
-    Column("instance", Text, nullable=False, server_default=""),
-    _words("reply", "needs-action"),
-    _flag("seen"),
-    _flag("moved"),
-    _flag("cancelled"),
-    _words("progress", "not_started"),
-    _words("comment"),
-    Column("channel", Text),
-    _words("address"),
-    Column("replied_at", Instant),
-    Column("sequence", Integer),
-    Column("dtstamp", Instant),
-    Column("arrived", Instant),
-    Column("asked", Integer, nullable=False, server_default="0"),
+    *_answer(),
+    Column("edition", Identity, nullable=False),
+    _flag("absent"),
     sa.PrimaryKeyConstraint("participant", "instance"),
 )
+"""Standings as they were before a change that nobody has been told of (`store.braked`); `absent`:
+there was no row.
+"""
 
 proposal = Table(
     "proposal",
@@ -510,6 +530,7 @@ outbox = Table(
     _now("created_at"),
     Column("settled_at", Instant),
     _words("remarks", "{}"),
+    Column("changed_at", Instant),
     Index(
         "ix_outbox_due",
         "account",
@@ -530,6 +551,12 @@ outbox = Table(
         "id",
         sqlite_where=text("state IN ('waiting', 'sending', 'held')"),
         postgresql_where=text("state IN ('waiting', 'sending', 'held')"),
+    ),
+    Index(
+        "ix_outbox_changed_at",
+        "changed_at",
+        sqlite_where=text("changed_at IS NOT NULL"),
+        postgresql_where=text("changed_at IS NOT NULL"),
     ),
     Index(
         "ix_outbox_held",
@@ -671,6 +698,7 @@ change_mark = Table(
     Column("id", Identity, primary_key=True, autoincrement=True),
     Column("follow_up", Text, nullable=False, index=True),
     _now("at"),
+    _flag("single"),
     sqlite_autoincrement=True,
 )
 

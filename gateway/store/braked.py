@@ -1,0 +1,192 @@
+"""What the brake counts and holds (`actions.brake`): letters with the moment at which the record
+was changed, and the answers that such a change took away, for the case that it is put back.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from gateway.itip import brake
+from gateway.model import LetterState, Moment
+from gateway.store import codec, invitations, outbox
+from gateway.store.schema import former_standing, participant, standing
+from gateway.store.schema import outbox as letters
+
+VOID = 0
+"""Instead of an edition: something was heard of him since, and what he said before may be wrong."""
+FACTS = [column.name for column in standing.c]
+
+
+@dataclass(frozen=True, slots=True)
+class Braked:
+    """A letter that the brake has just held."""
+
+    letter: int
+    follow_up: str
+    participant: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """All letters that the brake holds. `since`: when the oldest of their changes was made."""
+
+    letters: int
+    follow_ups: int
+    since: datetime | None
+
+
+def take_turns(connection: Connection) -> None:
+    """One gateway counts at a time, until its transaction ends; SQLite has one writer anyway."""
+    if connection.dialect.name != "sqlite":
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(7404)"))
+
+
+def count(connection: Connection, numbers: Collection[int], at: datetime) -> None:
+    """These letters count, by when their record was changed."""
+    if numbers:
+        connection.execute(
+            sa.update(letters).where(letters.c.id.in_(numbers)).values(changed_at=at)
+        )
+
+
+def changes(connection: Connection, first: datetime, last: datetime) -> list[tuple[str, datetime]]:
+    """Follow-ups that owe, or owed, letters that count, and when each was changed."""
+    moment = letters.c.changed_at.type
+    rows = connection.execute(
+        sa.select(letters.c.follow_up, letters.c.changed_at)
+        .where(
+            letters.c.changed_at >= sa.literal(first, moment),
+            letters.c.changed_at <= sa.literal(last, moment),
+            letters.c.state.not_in((LetterState.SUPERSEDED, LetterState.DROPPED)),
+        )
+        .distinct()
+    )
+    return [(row.follow_up, row.changed_at) for row in rows]
+
+
+def hold(
+    connection: Connection, caught: Collection[tuple[str, datetime]], now: datetime
+) -> list[Braked]:
+    """Hold the letters of these changes that have not left. What another transaction has locked is
+    being sent, or planned, which ends here too.
+    """
+    times = [at for _, at in caught]
+    moment = letters.c.changed_at.type
+    rows = connection.execute(
+        sa.select(
+            letters.c.id,
+            letters.c.follow_up,
+            letters.c.participant,
+            letters.c.invitation,
+            letters.c.changed_at,
+        ).where(
+            letters.c.state == LetterState.WAITING,
+            letters.c.changed_at >= sa.literal(min(times), moment),
+            letters.c.changed_at <= sa.literal(max(times), moment),
+        )
+    ).all()
+    rows = [row for row in rows if (row.follow_up, row.changed_at) in caught]
+    free = invitations.lock(connection, {row.invitation for row in rows}, wait=False)
+    found = {
+        row.id: Braked(row.id, row.follow_up, row.participant)
+        for row in rows
+        if row.invitation in free
+    }
+    held = outbox.change(
+        connection, list(found), (LetterState.WAITING,), LetterState.HELD, brake.REASON, now
+    )
+    return [found[number] for number in held]
+
+
+def held(connection: Connection, numbers: Collection[int]) -> set[int]:
+    """The invitations of those among the letters that the brake holds."""
+    if not numbers:
+        return set()
+    query = sa.select(letters.c.invitation).where(letters.c.id.in_(numbers), _is_braked())
+    return set(connection.execute(query).scalars())
+
+
+def summary(connection: Connection) -> Summary | None:
+    """What the brake holds; None where that is nothing."""
+    since = sa.func.min(letters.c.changed_at, type_=letters.c.changed_at.type)
+    number, follow_ups, oldest = connection.execute(
+        sa.select(sa.func.count(), sa.func.count(sa.distinct(letters.c.follow_up)), since).where(
+            _is_braked()
+        )
+    ).one()
+    return Summary(number, follow_ups, oldest) if number else None
+
+
+def _is_braked() -> sa.ColumnElement[bool]:
+    # Written out, not bound: else no database sees that the partial index holds the rows.
+    state: sa.ColumnElement[str] = sa.literal_column(f"'{LetterState.HELD.value}'")
+    return (letters.c.state == state) & (letters.c.note == brake.REASON)
+
+
+def keep_former(
+    connection: Connection, number: int, instance: Moment | None, edition: int | None
+) -> None:
+    """Remember a standing as it is before a change takes it away, unless an earlier one is
+    remembered. `edition`: the one that it was given to.
+    """
+    name, old = codec.moment(instance), former_standing.c
+    about = old.participant == number, old.instance == name
+    if connection.execute(sa.select(old.participant).where(*about)).first() is not None:
+        return
+    row = connection.execute(
+        sa.select(standing).where(standing.c.participant == number, standing.c.instance == name)
+    ).one_or_none()
+    facts = dict(row._mapping) if row is not None else {"participant": number, "instance": name}
+    connection.execute(
+        sa.insert(former_standing).values(**facts, edition=edition or VOID, absent=row is None)
+    )
+
+
+def void(connection: Connection, number: int) -> None:
+    """Something was heard of this participant: what he said before is not to come back."""
+    connection.execute(
+        sa.update(former_standing)
+        .where(former_standing.c.participant == number)
+        .values(edition=VOID)
+    )
+
+
+def forget(connection: Connection, key: str) -> None:
+    """The change stands: nothing of a follow-up is to be put back."""
+    connection.execute(
+        sa.delete(former_standing).where(former_standing.c.participant.in_(_rows(key)))
+    )
+
+
+def restore(
+    connection: Connection, key: str, edition: int
+) -> tuple[list[tuple[int, Moment | None]], set[int]]:
+    """Let everybody stand again where they stood at this edition. Returns what was restored, and
+    whose standing could not be.
+    """
+    rows = connection.execute(
+        sa.select(former_standing)
+        .where(former_standing.c.participant.in_(_rows(key)))
+        .order_by(former_standing.c.participant, former_standing.c.instance)
+    ).all()
+    unheard = {row.participant for row in rows if row.edition != edition}
+    fit = [row for row in rows if row.participant not in unheard]
+    for row in fit:
+        connection.execute(
+            sa.delete(standing).where(
+                standing.c.participant == row.participant, standing.c.instance == row.instance
+            )
+        )
+        if not row.absent:
+            facts = {name: row._mapping[name] for name in FACTS}
+            connection.execute(sa.insert(standing).values(facts))
+    forget(connection, key)
+    restored = [(row.participant, codec.parse_moment(row.instance)) for row in fit]
+    return restored, unheard
+
+
+def _rows(key: str) -> sa.Select[tuple[int]]:
+    return sa.select(participant.c.id).where(participant.c.follow_up == key)
