@@ -37,6 +37,10 @@ LOOK_SECONDS = 10.0
 """From one look at the clock to the next; less where a probe is given less time than that."""
 ROUNDTRIP_SECONDS = 120.0
 """How long somebody at a terminal waits for a probe."""
+UNREAD = timedelta(minutes=5)
+"""At least, before it is looked again into a mailbox that cannot be read."""
+REFUSED = timedelta(minutes=30)
+"""The same where the sign-in was refused: more tries beside the reader's could lock the account."""
 RETELL = timedelta(hours=1)
 """What the last probe showed is said again so often."""
 
@@ -87,7 +91,8 @@ class Prober:
         try:
             sighting = await lookout.look(self._settings, self._name, secret, one.mark)
         except (imap.MailboxError, ConfigurationError) as error:
-            self._unread_until = now + max(self._patience, timedelta(minutes=5))
+            refused = isinstance(error, imap.SignInRefused)
+            self._unread_until = now + (REFUSED if refused else max(self._patience, UNREAD))
             log.warning(
                 "a probe is waited for, but the mailbox cannot be read",
                 account=self._name,

@@ -33,7 +33,8 @@ async def look(settings: Settings, name: str, secret: bytes, mark: str) -> probe
         for uid in reversed(small):
             item = (await opened.fetch([uid], "UID BODY.PEEK[]")).get(uid)
             sighting = _read(item.body if item is not None else None, secret, mailboxes)
-            if sighting is not None and sighting.mark == mark:
+            # A report that it is late says nothing yet.
+            if sighting is not None and sighting.mark == mark and sighting.refused != "":
                 return sighting
     return None
 

@@ -7,7 +7,8 @@ import contextlib
 import json
 import subprocess
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -316,3 +317,81 @@ async def test_without_uidplus_a_probe_goes_to_the_processed_folder(store: Store
             await imap.until(lambda: imap.folders.get("Processed") == [uid])
             stop.set()
         assert imap.commands("EXPUNGE") == []
+
+
+def away(imap: imap_peer.Peer, password: str = 'sec"ret') -> settings.Settings:
+    return settings.load(
+        None,
+        {
+            "mail": {"address": "invites@crm.example"},
+            "smtp": {"host": "127.0.0.1", "security": "none"},
+            "imap": {
+                "host": "127.0.0.1",
+                "port": imap.port,
+                "security": "none",
+                "username": "invites",
+                "password": password,
+                "move": False,
+            },
+        },
+    )
+
+
+def on_its_way(store: Store, effective: settings.Settings, since: datetime) -> probes.Probe:
+    one = probing.begin(store, effective, "default", since, starting=True, asked=False)
+    assert one is not None
+    probing.sent(store, "default", one, since)
+    return one
+
+
+LATE = """\
+From: MAILER-DAEMON@crm.example
+To: invites@crm.example
+Subject: Delayed Mail
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=delivery-status; boundary=b
+
+--b
+Content-Type: text/plain
+
+Your message is late.
+
+--b
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; crm.example
+
+Final-Recipient: rfc822; {address}
+Action: delayed
+Status: 4.4.1
+
+--b--
+"""
+
+
+async def test_a_report_that_a_probe_is_late_does_not_end_the_wait(store: Store) -> None:
+    """It stays in the mailbox, where it would be found instead of an answer for ever."""
+    async with imap_peer.running() as imap:
+        effective = away(imap)
+        now = datetime.now(UTC)
+        one = on_its_way(store, effective, now - timedelta(hours=1))
+        imap.add(LATE.format(address=one.address).replace("\n", "\r\n").encode())
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            await prober.Prober(store, effective, "default")._turn(now)
+        state = probing.state(store, "default")
+        assert state.result is not None
+        assert (state.result.probe, state.result.end) == (replace(one, sent=one.begun), End.SILENT)
+
+
+async def test_a_probe_adds_no_sign_ins_where_they_are_refused(store: Store) -> None:
+    """The reader's own tries are as many as a server may take for an attack."""
+    async with imap_peer.running() as imap:
+        effective = away(imap, password="wrong")
+        now = datetime.now(UTC)
+        on_its_way(store, effective, now - timedelta(hours=1))
+        role = prober.Prober(store, effective, "default")
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            for minutes in range(0, 60, 5):
+                await role._turn(now + timedelta(minutes=minutes))
+        assert len(imap.commands("LOGIN")) == 2
+        assert probing.state(store, "default").under_way is not None
