@@ -22,7 +22,7 @@ import structlog
 
 from gateway import accounts, health, zonedata
 from gateway.actions import health as troubles
-from gateway.daemon import systemd
+from gateway.daemon import logs, systemd
 from gateway.errors import StoreError
 from gateway.health import Board, Condition, State
 from gateway.settings import Settings
@@ -47,6 +47,10 @@ class Monitor:
         self._store, self._settings, self._gateway = store, settings, gateway
         self._board = board
         self.well = ""
+        self._seen = Board()
+        """What a look itself finds, of the store and of disks. Told by that same look, it calls for
+        no other: of a disk that fills it is something else each time.
+        """
         self._changed = asyncio.Event()
         board.changed = self._changed.set
         self._places = _places(store)
@@ -94,7 +98,8 @@ class Monitor:
 
     async def _look(self) -> None:
         self._look_at_disks()
-        own = [one for one in self._board.conditions() if one.subject != STORE]
+        seen = [one for one in self._seen.conditions() if one.subject != STORE]
+        own = [*seen, *self._board.conditions()]
         if self._using is None or self._using.done():
             self._using = asyncio.ensure_future(asyncio.to_thread(self._use_store, own))
         await asyncio.wait([self._using], timeout=troubles.PATIENCE_SECONDS)
@@ -106,7 +111,7 @@ class Monitor:
         if elsewhere is not None:
             self._elsewhere = elsewhere
         # Nothing is told here that others cannot read yet, except of the store itself.
-        about_store = [one for one in self._board.conditions() if one.subject == STORE]
+        about_store = [one for one in self._seen.conditions() if one.subject == STORE]
         self._tell([*about_store, *own, *self._elsewhere])
 
     def _use_store(self, own: Sequence[Condition]) -> tuple[str, Sequence[Condition] | None]:
@@ -132,18 +137,18 @@ class Monitor:
         for what, _ in self._places:
             subject = f"disk of the {what}"
             if subject in bad:
-                self._board.report(_since(bad[subject], self._board))
+                self._seen.report(_since(bad[subject], self._seen))
             else:
-                self._board.clear(subject)
+                self._seen.clear(subject)
 
     def _mark_store(self, why: str) -> None:
         now = datetime.now(UTC)
         if not why:
-            self._board.clear(STORE)
+            self._seen.clear(STORE)
             return
-        before = [one for one in self._board.conditions() if one.subject == STORE]
+        before = [one for one in self._seen.conditions() if one.subject == STORE]
         began = before[0].since if before else None
-        self._board.report(health.store(why, began or now, now))
+        self._seen.report(health.store(why, began or now, now))
 
     def _tell(self, now_true: Sequence[Condition]) -> None:
         before = _by_subject(self._troubles)
@@ -208,7 +213,7 @@ def _places(store: Store) -> list[tuple[str, Path | int]]:
     places: list[tuple[str, Path | int]] = []
     if store.path is not None:
         places.append((STORE, store.path.parent))
-    if os.environ.get("JOURNAL_STREAM"):
+    if logs.to_journal(sys.stderr):
         places.append(("log", JOURNAL))
     elif (number := _number(sys.stderr)) is not None:
         places.append(("log", number))

@@ -74,6 +74,9 @@ class Intake:
         while not stop.is_set():
             if await asyncio.to_thread(self._lease):
                 await self._read(mailbox, stop)
+            else:
+                # What an earlier start of this role said of it, whoever reads it now knows better.
+                self._say_nothing()
             await _wait(stop, leases.RENEWAL_SECONDS)
         await asyncio.to_thread(self._give_back)
 
@@ -90,8 +93,7 @@ class Intake:
 
     def _show(self, state: reader.State) -> None:
         """Say on the board how the reading goes. Nothing is said before the first try."""
-        for what in ("mailbox", "folders"):
-            self._board.clear(health.subject(what, self._account))
+        self._say_nothing()
         if state.last_error and state.again is not None:
             # One that worked until now, and may be back at the next try, needs nobody yet.
             lost = state.looked is not None and state.tries == 1 and not state.refused
@@ -108,6 +110,10 @@ class Intake:
         folder, why = state.unmoved
         if why:
             self._board.report(health.not_moved(self._account, folder, why))
+
+    def _say_nothing(self) -> None:
+        for what in ("mailbox", "folders"):
+            self._board.clear(health.subject(what, self._account))
 
     # Callbacks of the reader, each one transaction, in a worker thread
 

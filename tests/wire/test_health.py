@@ -16,12 +16,19 @@ import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
 import trustme
 
+from gateway import errors, health
+from gateway import settings as configuration
+from gateway.daemon import health as monitoring
+from gateway.inbound import intake
+from gateway.store import leases
+from gateway.store.engine import Store
 from tests import rig
 from tests.wire import imap_peer, smtp_peer
 from tests.wire.gateway_process import PROGRAM, Gateway
@@ -375,3 +382,76 @@ async def test_what_a_killed_gateway_said_is_forgotten(site: Site) -> None:
     await site.seen("mailbox", "the mailbox has not been read since")
     await asyncio.to_thread(site.gateway.kill)
     assert (await site.run("status")).stderr == ""
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(SECONDS):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+async def test_of_a_mailbox_that_another_gateway_reads_nothing_is_said(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This one lost store and mailbox at once, and another took over meanwhile."""
+    monkeypatch.setattr(leases, "RENEWAL_SECONDS", 0.05)
+    effective = configuration.load(
+        None,
+        {
+            "mail": {"address": "invites@crm.example"},
+            "imap": {"host": "127.0.0.1", "port": free_port(), "security": "none"},
+        },
+    )
+    board = health.Board()
+    role = intake.Intake(store, effective, "here:1:a", asyncio.Event(), board=board)
+
+    def rename(old: str, new: str) -> None:
+        with store.write() as connection:
+            connection.exec_driver_sql(f"ALTER TABLE {old} RENAME TO {new}")
+
+    stop = asyncio.Event()
+    reading = asyncio.create_task(role.run(stop))
+    await until(lambda: [one.subject for one in board.conditions()] == ["mailbox"])
+    await asyncio.to_thread(rename, "lease", "away")
+    with pytest.raises(ExceptionGroup, match="unhandled") as failure:
+        await asyncio.wait_for(reading, SECONDS)
+    assert errors.words(failure.value)
+    await asyncio.to_thread(rename, "away", "lease")
+    with store.write() as connection:
+        later = datetime.now(UTC) + 2 * leases.LIFE
+        assert leases.take(connection, "mailbox:default:INBOX", "there:2:b", later) is not None
+    again = asyncio.create_task(role.run(stop))
+    await until(lambda: board.conditions() == [])
+    stop.set()
+    await again
+
+
+async def test_a_disk_that_fills_is_looked_at_no_more_often(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a look says of it is another number each time, which is no reason for the next look."""
+    monkeypatch.setattr(monitoring, "LOOK_SECONDS", 3600.0)
+    there, asked = os.statvfs("/"), []
+
+    def filling(place: object) -> os.statvfs_result:
+        asked.append(place)
+        free = (50_000_000 - 200_000 * len(asked)) // there.f_frsize
+        return os.statvfs_result((*there[:2], 2**40 // there.f_frsize, free, free, *there[5:]))
+
+    monkeypatch.setattr(os, "statvfs", filling)
+    board = health.Board()
+    monitor = monitoring.Monitor(store, configuration.Settings(), leases.identity(), board)
+    monitor._places = [("store", Path("/"))]
+    stop = asyncio.Event()
+    running = asyncio.create_task(monitor.run(stop))
+    for number in range(1, 6):
+        board.report(health.job("tidy", datetime.now(UTC), str(number)))
+        await until(
+            lambda last=f": {number}": any(  # type: ignore[misc]
+                one.words.endswith(last) for one in monitor.troubles()
+            )
+        )
+    stop.set()
+    await running
+    assert {one.subject for one in monitor.troubles()} == {"disk of the store", "job tidy"}
+    assert len(asked) <= 6
