@@ -28,6 +28,15 @@ class State(StrEnum):
     FAILED = "failed"
 
 
+class Delay(StrEnum):
+    """Why a letter waits beyond its time, in words."""
+
+    NOBODY = "nobody sends it (is invite-gateway run there?)"
+    RESTS = "the account rests"
+    SPENT = "outbound.per_day letters have left in 24 hours; it goes when these are over"
+    SLOW = "letters leave, but more slowly than they are written (outbound.per_minute?)"
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
     """One thing that can be wrong. `subject`: what, e.g. `mailbox` or `mailbox sales`."""
@@ -113,7 +122,7 @@ def mailbox(
     """
     words = (
         f"the mailbox{_of(account)} has not been read since {clock(since, again)}"
-        f" ({_times(tries, 'try', 'tries')}): {_stop(why)}"
+        f" ({_times(tries, 'try', 'tries')}): {sentence(why)}"
         f" Answers wait there; none is lost. Next try {clock(again, again)}"
     )
     state = State.WARNING if lost else State.FAILED
@@ -142,7 +151,7 @@ def sending(
     """The account rests. `sure`: a person is needed; otherwise one failure may pass by itself."""
     words = (
         f"sending{_of(account)} has rested since {clock(since, now)}"
-        f" ({_times(failures, 'try', 'tries')}): {_stop(why)}"
+        f" ({_times(failures, 'try', 'tries')}): {sentence(why)}"
         f" Letters wait; none is lost. Next try {clock(until, now)}"
     )
     if sure:
@@ -157,8 +166,8 @@ def letters(held: int, first: int, why: str, *, every: bool) -> Condition:
     """
     words = (
         f"{_times(held, 'letter is', 'letters are')} held, for clients would refuse"
-        f" {'it' if held == 1 else 'them'}: {_stop(why)} This is a fault of the gateway, not of the"
-        f" record. See: invite-gateway queue show {first}"
+        f" {'it' if held == 1 else 'them'}: {sentence(why)} This is a fault of the gateway, not"
+        f" of the record. See: invite-gateway queue show {first}"
     )
     if every:
         words = f"no letter passes preflight: {words}"
@@ -178,18 +187,19 @@ def brake(letters: int, follow_ups: int, since: datetime | None, now: datetime) 
     return Condition("brake", State.FAILED, words, since)
 
 
-def queue(account: str, waits: datetime, now: datetime, *, rests: bool) -> Condition:
-    """A letter has been due for long. `rests`: because the account does."""
-    why = "the account rests" if rests else "nobody sends it (is invite-gateway run there?)"
+def queue(account: str, waits: datetime, now: datetime, why: Delay) -> Condition:
+    """A letter has been due for long. Red where nothing leaves, and nobody wanted it so."""
     words = f"a letter{_of(account)} has waited since {clock(waits, now)}: {why}"
-    return Condition(subject("queue", account), State.FAILED, words, waits)
+    state = State.WARNING if why in (Delay.SPENT, Delay.SLOW) else State.FAILED
+    return Condition(subject("queue", account), state, words, waits)
 
 
 def store(why: str, since: datetime | None, now: datetime) -> Condition:
     """The store cannot be written. `since` is None for whoever looks only once."""
     begun = f" since {clock(since, now)}" if since is not None else ""
     words = (
-        f"the store cannot be written{begun}: {_stop(why)} Letters and answers wait; none is lost"
+        f"the store cannot be written{begun}: {sentence(why)}"
+        " Letters and answers wait; none is lost"
     )
     return Condition("store", State.FAILED, words, since)
 
@@ -207,7 +217,7 @@ def role(name: str, since: datetime, failures: int, why: str, again: datetime) -
     """A part of the daemon stopped unasked and is started again."""
     words = (
         f"the role {name} has stopped {_times(failures, 'time', 'times')} since"
-        f" {clock(since, again)}: {_stop(why)} It starts again at {again:%H:%M:%S} UTC"
+        f" {clock(since, again)}: {sentence(why)} It starts again at {again:%H:%M:%S} UTC"
     )
     state = State.FAILED if failures > 1 else State.WARNING
     return Condition(f"role {name}", state, words, since)
@@ -242,7 +252,8 @@ def refused_sign_in(account: settings.Smtp | settings.Imap, key: str, host: str,
     return f"{host or account.host} refused the sign-in of {account.username!r} ({by}): {words}"
 
 
-def _stop(why: str) -> str:
+def sentence(why: str) -> str:
+    """Words of others, which may or may not end in a full stop."""
     return why if why.endswith((".", "!", "?")) else f"{why}."
 
 

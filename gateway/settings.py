@@ -502,11 +502,11 @@ def secret(
         raise ConfigurationError(f"{key}.{name}_file: cannot read {file}: {error}") from error
     wanted = text if whole else text.split("\n")[0].rstrip("\r")
     if not wanted.strip():
-        # Also what the shipped unit puts in the place of a file that is not there.
-        raise ConfigurationError(
-            f"{key}.{name}_file: nothing stands in {file}; with the shipped unit: is there a file"
-            f" {file.name} in /etc/invite-gateway?"
-        )
+        words = f"{key}.{name}_file: nothing stands in {file}"
+        if getattr(section, f"{name}_file").startswith("credential:"):
+            # Also what the shipped unit puts in the place of a file that is not there.
+            words += f"; with the shipped unit: is there a file {file.name} in /etc/invite-gateway?"
+        raise ConfigurationError(words)
     return wanted
 
 

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from gateway import accounts, health
-from gateway.health import Condition, State
-from gateway.settings import Settings
+from gateway.actions import probing
+from gateway.health import Condition, Delay, State
+from gateway.settings import Outbound, Settings
 from gateway.store import braked, conditions, leases, outbox, pace
 from gateway.store.engine import Connection, Store
 
@@ -29,13 +30,15 @@ def told(
     """All troubles that the store knows of; `but`: a gateway that speaks for itself.
     Raises `StoreError`.
     """
+    names = accounts.configured(settings)
     with store.read() as connection:
+        reported = conditions.read(connection, now, but=but)
         return [
-            *_sending(connection, accounts.configured(settings), now),
+            *_sending(connection, names, settings.outbound, now),
             *_letters(connection),
             *_brake(connection, now),
             *_time_zones(connection, now),
-            *conditions.read(connection, now, but=but),
+            *(one for one in reported if probing.concerns(one, names)),
         ]
 
 
@@ -83,7 +86,9 @@ def room(total: int, free: int, crowded: bool, megabytes: int) -> State | None:
     return State.WARNING if free < nearly else None
 
 
-def _sending(connection: Connection, names: Collection[str], now: datetime) -> Iterable[Condition]:
+def _sending(
+    connection: Connection, names: Collection[str], limits: Outbound, now: datetime
+) -> Iterable[Condition]:
     resting = {one.account: one for one in pace.resting(connection) if one.account in names}
     for one in resting.values():
         yield health.sending(
@@ -98,7 +103,17 @@ def _sending(connection: Connection, names: Collection[str], now: datetime) -> I
     for name in names:
         due = outbox.next_due(connection, name)
         if due is not None and due < now - LATE:
-            yield health.queue(name, due, now, rests=name in resting)
+            yield health.queue(name, due, now, _delay(connection, name, limits, resting, now))
+
+
+def _delay(
+    connection: Connection, name: str, limits: Outbound, resting: Collection[str], now: datetime
+) -> Delay:
+    if name in resting:
+        return Delay.RESTS
+    if pace.is_spent(connection, name, limits, now):
+        return Delay.SPENT
+    return Delay.SLOW if pace.was_tried(connection, name, now - LATE) else Delay.NOBODY
 
 
 def _time_zones(connection: Connection, now: datetime) -> Sequence[Condition]:

@@ -198,6 +198,16 @@ def forget(store: Store, settings: Settings, name: str) -> None:
             conditions.clear(connection, conditions.SITE, health.subject(what, name))
 
 
+def concerns(one: Condition, names: Iterable[str]) -> bool:
+    """Whether a condition may be of these accounts: False for what a probe showed of another, which
+    was removed from the settings since, and of which nobody would take it back.
+    """
+    what = one.subject.split(" ")[0]
+    return what not in (PROBE, AUTHSERV_ID) or one.subject in {
+        health.subject(what, name) for name in names
+    }
+
+
 def server_writes(connection: Connection, account: str | None, settings: Settings) -> bool | None:
     """Whether our own server writes fields of policy.authserv_id into every mail; None until a
     probe came back.
@@ -208,5 +218,6 @@ def server_writes(connection: Connection, account: str | None, settings: Setting
     wanted = settings.policy.authserv_id.lower()
     if not wanted or not settings.inbound.probe:
         return None
-    seen = [wanted in one for one in probes.writers(connection, account)]
+    asked = accounts.configured(settings) if account is None else [account]
+    seen = [wanted in one for one in probes.writers(connection, asked)]
     return all(seen) if seen else None

@@ -116,7 +116,7 @@ async def _smtp(name: str, account: Account) -> Condition:
         trouble = str(error)
     server = f"{options.host}:{options.port}"
     if trouble:
-        words = f"no letter can leave by {server}: {trouble}. See {section}smtp"
+        words = f"no letter can leave by {server}: {health.sentence(trouble)} See [{section}smtp]"
         return Condition(subject, State.FAILED, words)
     signed_in = f", signed in as {options.username}" if options.username else ", without sign-in"
     return Condition(subject, State.OK, f"{server}, security {options.security}{signed_in}")
@@ -135,7 +135,8 @@ async def _imap(name: str, account: Account) -> list[Condition]:
                 lines.append(_idle(name, account, session))
             return lines
     except GatewayError as error:
-        words = f"the mailbox at {server} cannot be read: {error}. See {section}imap"
+        why = health.sentence(str(error))
+        words = f"the mailbox at {server} cannot be read: {why} See [{section}imap]"
         return [Condition(subject, State.FAILED, words)]
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 
 from gateway.settings import Outbound
 from gateway.store import upsert
-from gateway.store.schema import pace, rest
+from gateway.store.schema import attempt, outbox, pace, rest
 
 MINUTE, DAY = 60, 86_400
 ALL = ""
@@ -115,6 +115,33 @@ def spend(
         return False
     after = _count(connection, account, ALL, DAY, total, now)
     return after - total < limits.per_day <= after
+
+
+def is_spent(connection: Connection, account: str, limits: Outbound, now: datetime) -> bool:
+    """Whether the day's budget is used up."""
+    if not limits.per_day:
+        return False
+    day = connection.execute(sa.select(pace).where(*_window(account, ALL, DAY))).one_or_none()
+    is_running = day is not None and now - timedelta(seconds=DAY) < day.began_at <= now
+    return day is not None and is_running and day.letters >= limits.per_day
+
+
+def was_tried(connection: Connection, account: str, since: datetime) -> bool:
+    """Whether a letter of this account was tried after `since`."""
+    # Numbers grow with time: from the newest back to the last that is too old.
+    old = (
+        sa.select(attempt.c.id)
+        .where(attempt.c.started_at <= sa.literal(since, attempt.c.started_at.type))
+        .order_by(attempt.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    tried = sa.exists().where(
+        attempt.c.id > sa.func.coalesce(old, 0),
+        attempt.c.letter == outbox.c.id,
+        outbox.c.account == account,
+    )
+    return bool(connection.execute(sa.select(tried)).scalar_one())
 
 
 def forget(connection: Connection, now: datetime) -> None:

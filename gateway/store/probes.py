@@ -6,7 +6,7 @@ comes a second time changes nothing.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -182,13 +182,12 @@ def forget(connection: Connection, account: str) -> None:
     connection.execute(sa.delete(meta).where(meta.c.key == KEY + account))
 
 
-def writers(connection: Connection, account: str | None) -> Sequence[tuple[str, ...]]:
-    """What the last probe that came back carried, of one account or (None) of each: authserv-ids,
-    topmost first. Nothing for an account of which none ever came back.
+def writers(connection: Connection, accounts: Iterable[str]) -> Sequence[tuple[str, ...]]:
+    """What the last probe that came back carried, of each of these accounts: authserv-ids, topmost
+    first. Nothing for an account of which none ever came back.
     """
-    query = sa.select(meta.c.value).where(
-        meta.c.key.like(f"{KEY}%") if account is None else meta.c.key == KEY + account
-    )
+    keys = [KEY + account for account in accounts]
+    query = sa.select(meta.c.value).where(meta.c.key.in_(keys))
     results = (_state(value).result for value in connection.execute(query).scalars() if value)
     return [one.writers for one in results if one is not None and one.writers is not None]
 

@@ -277,14 +277,26 @@ def test_a_file_that_may_not_be_read_says_who_may_not_do_what() -> None:
 
 
 @pytest.mark.parametrize("content", ["", "\n", " \r\n"])
-def test_a_secret_file_with_nothing_in_it_is_no_password(content: str, tmp_path: Path) -> None:
+def test_a_secret_file_with_nothing_in_it_is_no_password(
+    content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nor is the empty line that the unit has for a file that is missing."""
-    (tmp_path / "smtp-password").write_text(content)
-    loaded = settings.load(
-        None, {"smtp": {"password_file": str(tmp_path / "smtp-password"), "username": "x"}}
-    )
-    with pytest.raises(ConfigurationError, match=r"smtp\.password_file: nothing stands in .*/etc/"):
-        settings.secret(loaded.smtp, "smtp")
+    file = tmp_path / "smtp-password"
+    file.write_text(content)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    nothing = f"smtp.password_file: nothing stands in {file}"
+    for name, words in (
+        (str(file), nothing),
+        (
+            "credential:smtp-password",
+            f"{nothing}; with the shipped unit: is there a file smtp-password in"
+            " /etc/invite-gateway?",
+        ),
+    ):
+        loaded = settings.load(None, {"smtp": {"password_file": name, "username": "x"}})
+        with pytest.raises(ConfigurationError) as told:
+            settings.secret(loaded.smtp, "smtp")
+        assert str(told.value) == words
 
 
 def test_the_example_in_the_repository_is_what_the_program_prints() -> None:

@@ -2,7 +2,7 @@
 late.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -43,12 +43,12 @@ def put(store: Store, number: int, **values: object) -> None:
         )
 
 
-def tried(store: Store, *letters: int) -> None:
+def tried(store: Store, *letters: int, at: datetime = NOW) -> None:
     with store.write() as connection:
         for letter in letters:
             connection.execute(
                 sa.insert(schema.attempt).values(
-                    letter=letter, started_at=NOW, seconds=0.1, verdict="sent", step="body"
+                    letter=letter, started_at=at, seconds=0.1, verdict="sent", step="body"
                 )
             )
 
@@ -68,6 +68,42 @@ def test_a_letter_that_nobody_sends(store: Store) -> None:
     assert told(store, 10 * MINUTE) == []
     [queue] = told(store, 11 * MINUTE)
     assert (queue.subject, queue.state, queue.since) == ("queue", State.FAILED, NOW)
+    assert "nobody sends it" in queue.words
+
+
+def test_a_letter_that_waits_behind_many_others(store: Store) -> None:
+    """Many were written at once, and leave one after the other."""
+    for number in (1, 2):
+        put(store, number)
+    put(store, 3, account="sales")
+    tried(store, 3, at=NOW + 10 * MINUTE)
+    [queue] = told(store, 11 * MINUTE)
+    assert queue.state is State.FAILED, "another account's letter was tried"
+    tried(store, 2, at=NOW + 10 * MINUTE)
+    tried(store, 3, at=NOW + 10 * MINUTE)
+    [queue] = told(store, 11 * MINUTE)
+    assert (queue.subject, queue.state, queue.since) == ("queue", State.WARNING, NOW)
+    assert "letters leave, but more slowly than they are written" in queue.words
+    [queue] = told(store, 20 * MINUTE)
+    assert queue.state is State.FAILED, "that was ten minutes ago"
+    assert "nobody sends it" in queue.words
+
+
+def test_a_letter_that_waits_for_tomorrows_budget(store: Store) -> None:
+    site = settings.load(
+        overrides={"mail": {"address": "invites@crm.example"}, "outbound": {"per_day": 2}}
+    )
+    put(store, 1)
+    with store.write() as connection:
+        assert not pace.spend(connection, "default", site.outbound, {"ext.example": 1}, NOW)
+    [queue] = health.told(store, site, NOW + 60 * MINUTE)
+    assert "nobody sends it" in queue.words
+    with store.write() as connection:
+        assert pace.spend(connection, "default", site.outbound, {"ext.example": 1}, NOW)
+    [queue] = health.told(store, site, NOW + 60 * MINUTE)
+    assert (queue.state, queue.since) == (State.WARNING, NOW)
+    assert "outbound.per_day letters have left" in queue.words
+    [queue] = health.told(store, site, NOW + timedelta(hours=24))
     assert "nobody sends it" in queue.words
 
 

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from gateway import settings as configuration
-from gateway.actions import deliveries, load, planning, probing
+from gateway.actions import deliveries, health, load, planning, probing
 from gateway.inbound import process
 from gateway.inbound.process import Received
 from gateway.mail import probe
@@ -267,6 +267,19 @@ def test_another_accounts_server_says_nothing_of_this_one(
     invited(store)
     came(store, probe.Sighting(begun(store).mark, writers=(OURS,)))
     assert received(ANSWER, "sales").outcome == Outcome.HELD
+
+
+def test_what_a_removed_account_showed_is_forgotten(store: Store) -> None:
+    """Nobody would take it back, and every mail from files would be held for it."""
+    two = settings(accounts={"sales": {"mail": {"address": "sales@crm.example"}}})
+    one = Probe("probe-1", "sales@crm.example", False, NOW)
+    with store.write() as connection:
+        assert probes.begin(connection, "sales", one, None)
+        assert probing.came(connection, two, probe.Sighting("probe-1"), NOW)
+        assert not probing.server_writes(connection, None, two)
+        assert probing.server_writes(connection, None, SETTINGS)
+    assert [told.subject for told in health.told(store, two, NOW)] == ["authserv_id sales"]
+    assert health.told(store, SETTINGS, NOW) == []
 
 
 def test_the_site_secret_is_what_the_marks_hang_on(store: Store) -> None:
