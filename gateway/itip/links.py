@@ -93,6 +93,11 @@ def parse(subject: str) -> Tag | None:
     return Tag(ANSWERS[word.lower()], name, int(sequence), proof.lower())
 
 
+def defused(subject: str) -> str:
+    """The same words without a tag: a title that holds one must make no answer of a plain reply."""
+    return TAG.sub(lambda tag: f"({tag[0][1:-1]})", subject)
+
+
 def _moment(name: str) -> Moment | None:
     if name == WHOLE:
         return None

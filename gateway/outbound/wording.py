@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from gateway.followups import rules
 from gateway.i18n import Catalogue, marked
-from gateway.itip import editions, ics, texts, zones
+from gateway.itip import editions, ics, links, texts, zones
 from gateway.model import Edition, Guest, Kind, Letter, Method, Moment, Reply
 from gateway.outbound import news, repeats
 from gateway.outbound.news import Change
@@ -198,7 +198,7 @@ class Teller:
             "title": texts.clip(self.title(), 120),
             "when": self.short(),
         }
-        return self.words.gettext("%(what)s: %(title)s (%(when)s)") % values
+        return links.defused(self.words.gettext("%(what)s: %(title)s (%(when)s)") % values)
 
     def lead(self) -> str:
         what, kind = news.of(self.letter), ics.facts(self.letter).kind

@@ -276,8 +276,8 @@ def test_what_a_removed_account_showed_is_forgotten(store: Store) -> None:
     with store.write() as connection:
         assert probes.begin(connection, "sales", one, None)
         assert probing.came(connection, two, probe.Sighting("probe-1"), NOW)
-        assert not probing.server_writes(connection, None, two)
-        assert probing.server_writes(connection, None, SETTINGS)
+        assert probing.server_writes(connection, None, two) is False
+        assert probing.server_writes(connection, None, SETTINGS) is not False
     assert [told.subject for told in health.told(store, two, NOW)] == ["authserv_id sales"]
     assert health.told(store, SETTINGS, NOW) == []
 
