@@ -5,8 +5,8 @@ from alembic import op
 
 from gateway.store import schema
 
-revision = "0013"
-down_revision = "0012"
+revision = "0014"
+down_revision = "0013"
 
 THERE = sa.text("changed_at IS NOT NULL")
 
