@@ -156,13 +156,7 @@ class Processor:
         party crasher whom policy lets in.
         """
         assert kept.raw is not None
-        # Of what was too large when it came, the header alone may have been kept.
-        complete = not kept.reason.startswith(WITHHELD) and (
-            kept.outcome is not Outcome.TOO_LARGE or len(kept.raw) >= kept.size
-        )
-        reading = replace(
-            self._read(Received(kept.raw, kept.arrived, kept.size, complete)), number=kept.number
-        )
+        reading = replace(self._read_kept(kept), number=kept.number)
         found = self._find(connection, reading, named)
         meaning = self._judge(connection, reading, found, named)
         found, meaning = self._admit(connection, reading, found, meaning, datetime.now(UTC))
@@ -171,6 +165,18 @@ class Processor:
             meaning.answers,
             self._account(reading, found, meaning),
         )
+
+    def _read_kept(self, kept: Kept) -> Reading:
+        """Where the header alone was kept, today's rules have no more to judge than those of then:
+        too large or withheld it stays.
+        """
+        assert kept.raw is not None
+        withheld = kept.reason.startswith(WITHHELD)
+        too_large = kept.outcome is Outcome.TOO_LARGE and len(kept.raw) < kept.size
+        received = Received(kept.raw, kept.arrived, kept.size, not (withheld or too_large))
+        if received.complete:
+            return self._read(received)
+        return Reading(received, None, classify.Malformed(kept.reason), facts.Keys(), kept.outcome)
 
     def _read(self, one: Received) -> Reading:
         if not one.complete and one.size <= self._settings.inbound.max_bytes:

@@ -254,20 +254,22 @@ def test_a_missing_file_leaves_with_78(tmp_path: Path) -> None:
 
 
 def test_a_file_that_may_not_be_read_says_who_may_not_do_what() -> None:
-    """Root asks as `nobody`, anybody else as himself."""
-    other = {"user": 65534, "group": 65534, "extra_groups": []} if process.is_root() else {}
     with process.private_directory("rights") as folder:
         path = file(folder, "")
         path.chmod(0)
         done = subprocess.run(
-            [str(Path(sys.executable).with_name("invite-gateway")), "config", "show"],
+            [
+                *process.within_rights(),
+                str(Path(sys.executable).with_name("invite-gateway")),
+                "config",
+                "show",
+            ],
             env=os.environ | {"GATEWAY_CONFIG": str(path)},
             capture_output=True,
             text=True,
             timeout=60,
             check=False,
             stdin=subprocess.DEVNULL,
-            **other,
         )
     assert done.returncode == 78
     assert done.stderr.count("\n") == 1

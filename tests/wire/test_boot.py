@@ -8,7 +8,6 @@ import contextlib
 import itertools
 import json
 import os
-import pwd
 import re
 import shutil
 import socket
@@ -28,7 +27,6 @@ from tests.rig import postgres as postgres_server
 from tests.rig import process
 from tests.wire.gateway_process import PROGRAM, WAIT_SECONDS, Gateway
 
-NOBODY = 65534
 LOCKED_SECONDS = 120.0
 """SQLite's own wait for another writer is 30 s."""
 
@@ -284,9 +282,7 @@ def meeting(folder: Path) -> Path:
 
 
 def test_a_store_of_somebody_else_says_who_may_not_do_what() -> None:
-    """Root asks as `nobody`, anybody else as himself."""
-    other = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if process.is_root() else {}
-    name = "nobody" if process.is_root() else pwd.getpwuid(os.getuid()).pw_name
+    name = process.own_user().pw_name
     with process.private_directory("rights") as folder:
         url = f"sqlite:///{folder / 'store.db'}"
         stores.upgraded(url)
@@ -297,13 +293,12 @@ def test_a_store_of_somebody_else_says_who_may_not_do_what() -> None:
             path.chmod(file_mode)
             folder.chmod(folder_mode)
             done = subprocess.run(
-                [PROGRAM, "status"],
+                [*process.within_rights(), PROGRAM, "status"],
                 env=environment(url),
                 capture_output=True,
                 text=True,
                 timeout=WAIT_SECONDS,
                 check=False,
-                **other,
             )
             assert done.returncode == 1
             said.append(done.stderr)
