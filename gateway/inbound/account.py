@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from gateway.inbound import classify
 from gateway.itip import facts
-from gateway.mail import parse, trust
+from gateway.mail import parse
 from gateway.settings import Policy
 
 SHOWN = 5
@@ -80,7 +80,7 @@ def _kind(finding: classify.Finding) -> str:
 
 def _sender(message: parse.Message, found: facts.Found, policy: Policy) -> str:
     sender = ", ".join(message.from_addresses[:SHOWN]) or "nobody (no readable From)"
-    vouched = trust.authenticated(message, policy.authserv_id, written=found.server_writes)
+    vouched = found.vouched
     if vouched:
         return f"From {sender}, authenticated by our mail server: {vouched}"
     if not policy.authserv_id:
@@ -88,12 +88,12 @@ def _sender(message: parse.Message, found: facts.Found, policy: Policy) -> str:
             f"From {sender}, not authenticated: policy.authserv_id is not set, so no"
             " Authentication-Results are believed"
         )
-    if not trust.carries(message, policy.authserv_id):
+    if not found.statement.carried:
         return (
             f"From {sender}, not authenticated: no Authentication-Results of {policy.authserv_id}"
             " in it"
         )
-    if refused := trust.refused(message, policy.authserv_id):
+    if refused := found.statement.refused:
         return (
             f"From {sender}, not authenticated: {policy.authserv_id} says dmarc=fail for {refused}"
         )

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from gateway.inbound import classify
 from gateway.itip import facts, moments, read
-from gateway.mail import address, automatic, bounce, header, parse, trust
+from gateway.mail import address, automatic, bounce, header, parse
 from gateway.settings import Policy
 
 TOKENS = 50
@@ -103,11 +103,11 @@ def choose(
     Nothing applies while our own server says that From is forged, whatever else speaks for it.
     """
     choice = _choice(message, answer, uid, asked, found, policy)
-    return _unless_refused(choice, message, policy)
+    return _unless_refused(choice, found)
 
 
-def _unless_refused(choice: Choice, message: parse.Message, policy: Policy) -> Choice:
-    domain = trust.refused(message, policy.authserv_id)
+def _unless_refused(choice: Choice, found: facts.Found) -> Choice:
+    domain = found.statement.refused
     if choice.verdict is not Verdict.APPLY or not domain:
         return choice
     reason = f"our mail server says that From is not from {domain} (dmarc=fail)"
@@ -218,16 +218,14 @@ def tie(message: parse.Message, asked: facts.Keys, found: facts.Found) -> Choice
     )
 
 
-def may_answer(
-    message: parse.Message, row: facts.Row, found: facts.Found, policy: Policy
-) -> Choice:
+def may_answer(message: parse.Message, row: facts.Row, found: facts.Found) -> Choice:
     """Whether a mail link, valid for this row's token, was used by the invitee: the forwarded mail
     has the links too.
     """
     speaker = _first(message.from_addresses)
-    if _knows(row, _speakers(message, found, policy)):
+    if _knows(row, _speakers(message, found)):
         choice = _chosen(Verdict.APPLY, "token, and a known sender", row, speaker, _KNOWN_SENDER)
-        return _unless_refused(choice, message, policy)
+        return _unless_refused(choice, found)
     return _chosen(
         Verdict.HOLD,
         f"{speaker or 'somebody'} answered for {row.address}: the same person?",
@@ -242,7 +240,6 @@ def receipt(
     finding: classify.Receipt,
     asked: facts.Keys,
     found: facts.Found,
-    policy: Policy,
 ) -> Choice | None:
     """The row whose letter a read receipt is about; None where nothing vouches for that.
 
@@ -254,7 +251,7 @@ def receipt(
     for row in _by_token(asked, found) or letters:
         if letters and row not in letters:
             continue
-        if _knows(row, _author(message)) and not trust.refused(message, policy.authserv_id):
+        if _knows(row, _author(message)) and not found.statement.refused:
             rule = _KNOWN_SENDER
         elif letters and _knows(row, finding.recipients):
             rule = facts.Rule(
@@ -333,7 +330,7 @@ def _with_token(
     if not same_uid and uid:
         return _of_another(by_token[0], uid, found, speaker)
     candidates = same_uid or by_token
-    speakers = _speakers(message, found, policy)
+    speakers = _speakers(message, found)
     row = next((one for one in candidates if _knows(one, speakers)), candidates[0])
     named = [one.address for component in components for one in component.attendees if one.address]
     own_line = [one for one in named if _knows(row, [one])]
@@ -427,7 +424,7 @@ def _with_anothers_letter(
     """A participant who answers for himself from a letter that another one passed on to him: the
     token is the other's, so it proves nothing, and he needs what an answer without token needs.
     """
-    vouched = _vouched(message, found, policy)
+    vouched = found.vouched
     how = f"our mail server says: {vouched}" if vouched else "From is not authenticated"
     text = f"the token of {whose.address}, but From and ATTENDEE are {row.address}; {how}"
     if vouched or not policy.require_authentication:
@@ -501,7 +498,7 @@ def _without_token(
             speaker,
             _BY_REPLY,
         )
-    vouched = _vouched(message, found, policy) if complete else ""
+    vouched = found.vouched if complete else ""
     if vouched:
         rule = facts.Rule(
             "uid_authenticated",
@@ -533,7 +530,7 @@ def _crasher(
     policy: Policy,
 ) -> Choice:
     """Somebody who was not invited answers (P3)."""
-    vouched = _vouched(message, found, policy)
+    vouched = found.vouched
     own = address.among(who, message.from_addresses)
     # Whoever answers one date has a letter that was about that date alone, or wants no more than
     # that.
@@ -563,10 +560,6 @@ def _crasher(
         invite,
         (rule,),
     )
-
-
-def _vouched(message: parse.Message, found: facts.Found, policy: Policy) -> str:
-    return trust.authenticated(message, policy.authserv_id, written=found.server_writes)
 
 
 def _chosen(
@@ -638,7 +631,7 @@ def _author(message: parse.Message) -> tuple[str, ...]:
     return (message.author,) if message.author else ()
 
 
-def _speakers(message: parse.Message, found: facts.Found, policy: Policy) -> tuple[str, ...]:
+def _speakers(message: parse.Message, found: facts.Found) -> tuple[str, ...]:
     """Whose own mail it may be (itip.md §5): From; Sender, except where our server vouches that
     From is somebody of another organisation; Reply-To in mail of a list (RFC 2919), which puts its
     own address into From.
@@ -647,7 +640,7 @@ def _speakers(message: parse.Message, found: facts.Found, policy: Policy) -> tup
         return ()
     senders = header.author(message.headers.get("sender", ()))
     foreign = not address.related(address.domain(senders), address.domain(message.author))
-    if foreign and senders and _vouched(message, found, policy):
+    if foreign and senders and found.vouched:
         senders = ""
     return (
         message.author,

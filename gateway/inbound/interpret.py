@@ -232,7 +232,7 @@ def _link(
     allowed = (
         correlate.appointed(message, row)
         if row.participant == context.named
-        else correlate.may_answer(message, row, found, context.policy)
+        else correlate.may_answer(message, row, found)
     )
     about = _about(message, None, allowed.speaker, context, Channel.LINK)
     words = finding.otherwise.text if isinstance(finding.otherwise, classify.HumanText) else ""
@@ -345,7 +345,7 @@ def _receipt(
     found: facts.Found,
     context: Context,
 ) -> Meaning:
-    choice = correlate.receipt(message, finding, asked, found, context.policy)
+    choice = correlate.receipt(message, finding, asked, found)
     if choice is None or choice.row is None:
         rule = facts.Rule(
             "receipt_untied",

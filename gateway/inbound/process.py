@@ -59,7 +59,8 @@ class Reading:
     readable at all.
 
     `failure`: this program failed on it. `number`: its own in the inbox, where it is judged anew.
-    `sighting`: it is a probe of ours, or a report about one.
+    `sighting`: it is a probe of ours, or a report about one. `statement`: of our mail server, on
+    the sender.
     """
 
     received: Received
@@ -70,6 +71,7 @@ class Reading:
     failure: Exception | None = None
     number: int | None = None
     sighting: probe.Sighting | None = None
+    statement: trust.Statement = trust.Statement()
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +195,9 @@ class Processor:
                 nothing = classify.Nothing("a probe of ours")
                 return Reading(one, message, nothing, facts.Keys(), sighting=sighting)
             finding = classify.classify(message, self._ours, one.arrived.date())
-            return Reading(one, message, finding, correlate.keys(message, finding, self._ours))
+            asked = correlate.keys(message, finding, self._ours)
+            statement = trust.statement(message, self._settings.policy.authserv_id)
+            return Reading(one, message, finding, asked, statement=statement)
         except Unreadable as error:
             return Reading(one, None, classify.Malformed(str(error)), facts.Keys())
 
@@ -250,9 +254,8 @@ class Processor:
         place = reading.received.place
         mailbox = place.account if place is not None else None
         writes = probing.server_writes(connection, mailbox, self._settings)
-        return replace(
-            rows.find(connection, reading.asked, self._site, named), server_writes=writes
-        )
+        known = rows.find(connection, reading.asked, self._site, named)
+        return replace(known, statement=reading.statement, server_writes=writes)
 
     def _watch(self, reading: Reading) -> None:
         """Say once that mail arrives without the field by which answers without a token would be
@@ -261,7 +264,7 @@ class Processor:
         message, authserv_id = reading.message, self._settings.policy.authserv_id
         if self._warned or not authserv_id or message is None or reading.received.place is None:
             return
-        if not message.null_sender and not trust.carries(message, authserv_id):
+        if not message.null_sender and not reading.statement.carried:
             self._warned = True
             log.warning(
                 "a message has no Authentication-Results of policy.authserv_id",

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-from gateway.mail import bounce
+from gateway.mail import bounce, trust
 from gateway.model import Channel, Edition, Moment, Outcome, Reply, Role, Standing
 
 
@@ -83,19 +83,25 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the store knows under some `Keys`.
+    """What the store knows under some `Keys`, and what our mail server says of the sender.
 
     rows: of a token; or of a UID together with one of the addresses (compared by `address.plain`,
     known addresses included); or of a Message-ID. Removed rows too: an answer of theirs is
     `closed`, not unknown. uids: those of `Keys.uids` that name a follow-up of ours, whoever is
-    invited to it; `follow_ups`: UID → its key. server_writes: whether our probe came back with
-    a field of policy.authserv_id; None: nobody knows.
+    invited to it; `follow_ups`: UID → its key. statement: of policy.authserv_id. server_writes:
+    whether our probe came back with a field of that name; None: nobody knows.
     """
 
     rows: tuple[Row, ...] = ()
     uids: frozenset[str] = frozenset()
     follow_ups: Mapping[str, str] = field(default_factory=dict)
+    statement: trust.Statement = trust.Statement()
     server_writes: bool | None = None
+
+    @property
+    def vouched(self) -> str:
+        """How our mail server authenticated From, as a phrase; "" where it did not."""
+        return self.statement.vouched(self.server_writes)
 
 
 @dataclass(frozen=True, slots=True)

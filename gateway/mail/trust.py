@@ -14,7 +14,7 @@ does one below it. Limits: 50 fields, `LONGEST` characters of one, in linear tim
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.mail import address, parse
@@ -54,24 +54,51 @@ def writer(value: str) -> str:
     return named[1].lower().split("/")[0] if named else ""
 
 
-def carries(message: parse.Message, authserv_id: str) -> bool:
-    """Whether a message has a field of that name at all, whoever wrote it."""
-    return _topmost(message, authserv_id) is not None
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What our own mail server says of the sender of a mail, read once, before a transaction.
 
-
-def authenticated(message: parse.Message, authserv_id: str, *, written: bool | None = None) -> str:
-    """How the From of a message was authenticated, as a phrase; "" where it was not.
-
-    written: whether our own probe came back with a field of that name; None: nobody knows.
-    A From that names two senders, or one that cannot be read, is nobody's.
+    carried: the mail has a field of that name at all, whoever wrote it. passed: how From was
+    authenticated, as a phrase, if the field is our server's. refused: the domain in From for which
+    it says dmarc=fail; believed wherever the field stands, because who forges it harms himself
+    alone. topmost: no Received field stands above it. transported: the mail has a Received field.
     """
-    if not authserv_id or not message.author:
-        return ""
-    topmost = _topmost(message, authserv_id)
-    if topmost is None or not (written or _above_all(message, topmost[0], known=written is False)):
-        return ""
-    domain = address.domain(message.author)
-    checks = read(topmost[1])
+
+    carried: bool = False
+    passed: str = ""
+    refused: str = ""
+    topmost: bool = False
+    transported: bool = False
+
+    def vouched(self, written: bool | None = None) -> str:
+        """How the From was authenticated; "" where it was not.
+
+        written: whether our own probe came back with a field of that name; None: nobody knows.
+        False: our server writes no such field, so a Received field must stand below.
+        """
+        above = self.topmost and (written is not False or self.transported)
+        return self.passed if written or above else ""
+
+
+def statement(message: parse.Message, authserv_id: str) -> Statement:
+    """What the topmost field of our server's name says. A From that names two senders, or one that
+    cannot be read, is nobody's.
+    """
+    field = _topmost(message, authserv_id) if authserv_id else None
+    if field is None:
+        return Statement()
+    hops, value = field
+    checks = read(value)
+    return Statement(
+        carried=True,
+        passed=_passed(checks, address.domain(message.author)) if message.author else "",
+        refused=_refused(checks, message.from_addresses),
+        topmost=hops == 0,
+        transported="received" in message.headers,
+    )
+
+
+def _passed(checks: Sequence[Check], domain: str) -> str:
     if any(_is_refusal(check, domain) for check in checks):
         return ""
     for check in checks:
@@ -84,14 +111,8 @@ def authenticated(message: parse.Message, authserv_id: str, *, written: bool | N
     return ""
 
 
-def refused(message: parse.Message, authserv_id: str) -> str:
-    """The domain in From for which our own server says dmarc=fail; "" where it does not.
-
-    Believed wherever the field stands: who forges it harms himself alone.
-    """
-    topmost = _topmost(message, authserv_id) if authserv_id else None
-    checks = read(topmost[1]) if topmost is not None else ()
-    domains = dict.fromkeys(map(address.domain, message.from_addresses))
+def _refused(checks: Sequence[Check], senders: Sequence[str]) -> str:
+    domains = dict.fromkeys(map(address.domain, senders))
     refusals = (one for one in domains if any(_is_refusal(check, one) for check in checks))
     return next(refusals, "")
 
@@ -154,13 +175,6 @@ def _topmost(message: parse.Message, authserv_id: str) -> tuple[int, str] | None
     wanted = authserv_id.lower()
     fields = message.authentication_results[:FIELDS]
     return next((field for field in fields if writer(field[1]) == wanted), None)
-
-
-def _above_all(message: parse.Message, hops: int, *, known: bool) -> bool:
-    """Whether no Received field stands above. `known`: our server writes no such field, so one must
-    stand below.
-    """
-    return hops == 0 and (not known or "received" in message.headers)
 
 
 def _is_refusal(check: Check, domain: str) -> bool:

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.inbound import classify, correlate
 from gateway.itip import facts
-from gateway.mail import address, bounce, parse
+from gateway.mail import address, bounce, parse, trust
 from gateway.model import Edition, Kind
 from gateway.settings import Policy
 from tests.corpus import playing
@@ -66,9 +66,11 @@ class Mail:
         finding = classify.classify(message, OURS, START.date())
         assert isinstance(finding, classify.Answer)
         asked = correlate.keys(message, finding, OURS)
-        return correlate.choose(
-            message, finding, self.uid, asked, playing.look_up(self.rows, asked), self.policy
+        found = replace(
+            playing.look_up(self.rows, asked),
+            statement=trust.statement(message, self.policy.authserv_id),
         )
+        return correlate.choose(message, finding, self.uid, asked, found, self.policy)
 
 
 OPEN = Policy(require_authentication=False, authserv_id="mx.crm.example")
@@ -464,6 +466,6 @@ def test_whose_receipt_counts(
     """
     message = parse.read(f"From: {sender}\r\n\r\n".encode())
     finding = classify.Receipt(True, ids, (whose,))
-    choice = correlate.receipt(message, finding, PLAIN, facts.Found(rows), Policy())
+    choice = correlate.receipt(message, finding, PLAIN, facts.Found(rows))
     assert (choice is not None and choice.row == rows[0]) == counts
     assert counts or choice is None

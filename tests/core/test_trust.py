@@ -14,7 +14,7 @@ def vouched(
     *headers: str, sender: str = FROM, authserv_id: str = OURS, written: bool | None = None
 ) -> str:
     raw = "".join(one + "\r\n" for one in headers) + sender + "To: invites@crm.example\r\n\r\nx"
-    return trust.authenticated(parse.read(raw.encode()), authserv_id, written=written)
+    return trust.statement(parse.read(raw.encode()), authserv_id).vouched(written)
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_a_domain_compares_in_either_spelling() -> None:
 )
 def test_what_our_server_refuses(field: str, sender: str, domain: str) -> None:
     raw = f"Received: by mx; x\r\nAuthentication-Results: {OURS}; {field}\r\n{sender}\r\nx"
-    assert trust.refused(parse.read(raw.encode()), OURS) == domain
+    assert trust.statement(parse.read(raw.encode()), OURS).refused == domain
 
 
 def test_a_long_field_costs_little() -> None:
@@ -201,5 +201,5 @@ def test_a_long_field_costs_little() -> None:
     message = parse.read(raw)
     began = time.process_time()
     for _ in range(20):
-        assert trust.authenticated(message, OURS) == trust.refused(message, OURS) == ""
+        assert trust.statement(message, OURS) == trust.Statement(carried=True, topmost=True)
     assert time.process_time() - began < 5, "20 looks; one took that long before"

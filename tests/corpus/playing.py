@@ -7,7 +7,7 @@ reading or the decision.
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from gateway.errors import Unreadable
 from gateway.inbound import classify, correlate, interpret
 from gateway.itip import facts, reply
-from gateway.mail import address, parse
+from gateway.mail import address, parse, trust
 from gateway.model import DateChange, Edition, Kind, Moment, Outcome, Recurrence
 from gateway.settings import Policy
 
@@ -68,7 +68,7 @@ def play(case: Case, policy: Policy | None = None) -> interpret.Meaning:
         message,
         finding,
         asked,
-        look_up(case.rows, asked),
+        replace(look_up(case.rows, asked), statement=trust.statement(message, policy.authserv_id)),
         interpret.Context(ours, policy, ARRIVED, b"secret"),
     )
 

@@ -2,11 +2,13 @@
 gives no token away.
 """
 
+from dataclasses import replace
+
 import pytest
 
 from gateway.errors import Unreadable
 from gateway.inbound import account, classify, correlate
-from gateway.mail import parse
+from gateway.mail import parse, trust
 from gateway.settings import Policy
 from tests.corpus import playing
 
@@ -22,10 +24,11 @@ def test_every_mail_is_accounted_for(case: playing.Case) -> None:
         return  # its one rule is the reason itself
     finding = classify.classify(message, ours, playing.ARRIVED.date())
     asked = correlate.keys(message, finding, ours)
-    found = playing.look_up(case.rows, asked)
-    steps = account.first_steps(
-        message, finding, asked, found, Policy(authserv_id="mx.crm.example")
+    policy = Policy(authserv_id="mx.crm.example")
+    found = replace(
+        playing.look_up(case.rows, asked), statement=trust.statement(message, policy.authserv_id)
     )
+    steps = account.first_steps(message, finding, asked, found, policy)
     assert [one.name for one in steps[:3]] == ["kind", "sender", "token_key"]
     assert all(one.text.strip() for one in steps)
     meaning = playing.play(case)

@@ -22,7 +22,7 @@ from pathlib import Path
 from gateway.errors import Unreadable
 from gateway.inbound import classify, correlate, interpret
 from gateway.itip import facts, links, reply
-from gateway.mail import parse
+from gateway.mail import parse, trust
 from gateway.model import DateChange, Edition, Kind, Outcome, Recurrence, Standing
 from gateway.settings import Policy
 from gateway.store import codec
@@ -217,7 +217,11 @@ def meaning(raw: bytes) -> Outcome:
     outcomes = [
         carried_out(
             interpret.interpret(
-                message, finding, asked, found, interpret.Context(OURS, policy, ARRIVED, SECRET)
+                message,
+                finding,
+                asked,
+                replace(found, statement=trust.statement(message, policy.authserv_id)),
+                interpret.Context(OURS, policy, ARRIVED, SECRET),
             )
         )
         for policy in policies
