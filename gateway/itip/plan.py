@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from gateway import status
+from gateway.followups import recurrence
 from gateway.itip import changes, editions, numbering, owing, reminders
 from gateway.itip.changes import Change
 from gateway.mail import address
@@ -132,6 +133,9 @@ def plan(
             letters = _without(letters, past)
             if past[0].instance is not None or not letters:
                 notes[one.participant] = owing.why_not(past[0].edition, past[0].instance)
+            if past[0].instance is None and not letters:
+                running = [each for each in one.may_hold if not recurrence.over(each, now)]
+                letters = _cancels(views, one, running, now, _reply(invitee), floor)
         new, replaced = _against_queue(one, letters, now)
         owed += new
         superseded += replaced

@@ -268,6 +268,32 @@ def test_who_was_refused_the_series_is_told_no_date_of_it(store: Store) -> None:
     assert (letter.letter.method, letter.letter.instance) == (Method.REQUEST, None)
 
 
+@pytest.mark.parametrize("gone", ["no date is left", "all of it is over"])
+def test_what_he_may_hold_is_taken_back_where_no_invitation_is_worth_a_letter(
+    store: Store, gone: str
+) -> None:
+    office = Office(store, rule="FREQ=WEEKLY;COUNT=3")
+    office.plan()
+    office.killed()
+    office.send("refused")
+    office.sql("UPDATE follow_up SET location = 'Fjord'")
+    office.send("refused")
+    if gone == "no date is left":
+        values = ", ".join(f"('m1', '{date}', TRUE)" for date in DATES)
+        office.sql(
+            "INSERT INTO follow_up_date (follow_up, original_start, cancelled) VALUES " + values
+        )
+    else:
+        office.sql(
+            "UPDATE follow_up SET start_at = '2026-11-02 08:00:00', end_at = '2026-11-02 09:00:00'"
+        )
+    assert office.waiting() == [("CANCEL", "ola@a.example")]
+    office.plan()
+    assert [method for method, *_ in office.send()] == ["CANCEL"]
+    office.plan()
+    assert office.send() == []
+
+
 def test_a_refusal_from_before_says_nothing_of_what_may_have_arrived_since(store: Store) -> None:
     office = Office(store)
     office.plan()
