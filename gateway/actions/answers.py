@@ -13,7 +13,7 @@ from gateway import status
 from gateway.actions import deliveries, joining, proposals
 from gateway.itip import answered, facts, plan, reply
 from gateway.model import Channel, Delivery, Outcome, Standing
-from gateway.store import braked, followups, inbox, invitations, journal
+from gateway.store import braked, followups, inbox, invitations, journal, reports
 from gateway.store.engine import Connection
 
 DELIVERIES = {
@@ -226,16 +226,14 @@ def _deliveries(
     letter reads there after all (itip.md §3).
     """
     report = decision.report
-    if (
-        decision.outcome is Outcome.BOUNCED
-        and report is not None
-        and deliveries.came_back(connection, number, report, now)
-    ):
+    if report is None or decision.outcome not in DELIVERIES:
+        if decision.effect is not None:
+            invitations.mark_read(connection, number)
         return
-    if decision.outcome in DELIVERIES:
-        recipients = report.recipients if report is not None else ()
-        invitations.mark_reported(
-            connection, number, recipients, DELIVERIES[decision.outcome], decision.reason
-        )
-    elif decision.effect is not None:
-        invitations.mark_read(connection, number)
+    returned = reports.about(connection, number, report)
+    if returned is None:
+        return
+    bounced = decision.outcome is Outcome.BOUNCED
+    if bounced and deliveries.came_back(connection, returned, report, now):
+        return
+    reports.mark(connection, returned, DELIVERIES[decision.outcome], decision.reason, now)

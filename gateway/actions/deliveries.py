@@ -15,7 +15,16 @@ from gateway.errors import StoreError
 from gateway.mail import address, bounce, refusals
 from gateway.mail.refusals import Fault
 from gateway.model import Delivery, LetterState, Method
-from gateway.store import clock, engine, invitations, journal, leases, outbox, pace, refused
+from gateway.store import (
+    clock,
+    engine,
+    journal,
+    leases,
+    outbox,
+    pace,
+    refused,
+    reports,
+)
 from gateway.store.engine import Connection, Store
 from gateway.store.outbox import Attempt, Queued, Settlement
 from gateway.store.pace import Rest, Room
@@ -214,20 +223,21 @@ def _put_back(
 
 
 def came_back(
-    connection: Connection, participant: int, report: bounce.Report, now: datetime
+    connection: Connection, returned: reports.Returned, report: bounce.Report, now: datetime
 ) -> bool:
     """What a delivery report says of our account, not of the invitee: his letter waits as refused,
     to be tried again when the account is in order (`queue retry`), and one alarm is raised in an
-    hour. Returns whether it does say so.
+    hour. Returns whether it does say so: of a letter that the invitee's server sent on it says so
+    of that server.
     """
+    to = returned.invitation
     said = refusals.reported(report.status, report.diagnostic)
     if refusals.fault(said) not in (Fault.ACCOUNT, Fault.CONNECTIONS):
         return False
-    to = invitations.reported(connection, participant, report.recipients)
-    if to is None:
+    if bounce.of_forwarder(report, to.address):
         return False
     words = report.diagnostic or report.status
-    refused.came_back(connection, to.id, words, now)
+    reports.blame_account(connection, returned, words, now)
     detail = f"{to.account}: {words}"
     if not journal.told_of_account(connection, "account_blamed", to.account, now - ALARM_EVERY):
         log.error("mail comes back for the account's sake", account=to.account, answer=words)

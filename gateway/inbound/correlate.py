@@ -573,6 +573,11 @@ def _by_token(asked: facts.Keys, found: facts.Found) -> list[facts.Row]:
     return [row for token in asked.tokens for row in found.rows if token in _tokens(row)]
 
 
+def token_of(row: facts.Row, asked: facts.Keys) -> str:
+    """The token of this row that the message came to or names, "" where there is none."""
+    return next((token for token in asked.tokens if token in _tokens(row)), "")
+
+
 def _tokens(row: facts.Row) -> set[str]:
     return {one.lower() for one in row.tokens}
 

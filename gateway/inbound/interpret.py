@@ -384,7 +384,8 @@ def _bounce(
     answers = list[facts.Answer]()
     for row, report, rule in tied:
         words = " ".join(part for part in (report.action, report.status, report.diagnostic) if part)
-        decision = facts.Decision(REPORTED[report.action], words, (rule,), report=report)
+        about = replace(report, token=correlate.token_of(row, asked))
+        decision = facts.Decision(REPORTED[report.action], words, (rule,), report=about)
         answers.append(facts.Answer(row, decision, row.address, row.follow_up))
     return _summary(answers)
 

@@ -10,7 +10,7 @@ decided elsewhere.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.mail import address, header, parse, prose
 
@@ -40,7 +40,9 @@ class Report:
     recipients: the same recipient by its names (final, original), `address.normal` form; empty
     where the report names nobody. status: the enhanced code, "" where unknown. diagnostic: why, as
     a person reads it. prose: without a status part, so that hardly more is needed than words to
-    make one.
+    make one. final: the address at which the letter ended, "" where nothing says so. reporter,
+    remote: the host that writes the report, and the one that it speaks of (RFC 3464 §2.2.2,
+    §2.3.5). letters: Message-IDs of what came back. token: of the address of ours that it came to.
     """
 
     recipients: tuple[str, ...]
@@ -48,6 +50,11 @@ class Report:
     status: str = ""
     diagnostic: str = ""
     prose: bool = False
+    final: str = ""
+    reporter: str = ""
+    remote: str = ""
+    letters: tuple[str, ...] = ()
+    token: str = ""
 
 
 def is_report(message: parse.Message) -> bool:
@@ -112,6 +119,27 @@ def read(message: parse.Message) -> tuple[Report, ...]:
     """What a report says of each recipient; at least one entry. Only for what `is_report`, or for
     what `prose.verdict` finds words in.
     """
+    letters = message_ids(message)
+    return tuple(replace(report, letters=letters) for report in _read(message))
+
+
+def of_forwarder(report: Report, to: str) -> bool:
+    """Whether a letter to the address `to` was sent on from there, and the report is about that:
+    what is said of the sender's host or domain is then said of the forwarder, which SPF does not
+    allow for.
+
+    That is so where the letter ended at a domain that is not the invitee's, or where their server
+    reports what a server of somebody else has said.
+    """
+    his = address.domain(to)
+    if report.final and not address.same(report.final, to):
+        return not address.related(address.domain(report.final), his)
+    if not (report.reporter and report.remote):
+        return False
+    return address.related(report.reporter, his) and not address.related(report.remote, his)
+
+
+def _read(message: parse.Message) -> tuple[Report, ...]:
     status = [
         report
         for part in message.parts
@@ -128,7 +156,9 @@ def read(message: parse.Message) -> tuple[Report, ...]:
     why = prose.reason(message) or prose.decoded(message.subject)
     failed = header.any_addresses(*message.headers.get("x-failed-recipients", ()))
     if failed:
-        return tuple(Report((one,), action, code, why, prose=True) for one in failed[:REPORTS])
+        return tuple(
+            Report((one,), action, code, why, prose=True, final=one) for one in failed[:REPORTS]
+        )
     # Named in words only: the addresses show what was meant, but the bounce address alone decides
     # whose letter it is.
     named = header.any_addresses(message.text[: prose.LONGEST])[:NAMED]
@@ -167,6 +197,7 @@ def _is_status(part: parse.Part) -> bool:
 
 
 def _from_fields(groups: tuple[Mapping[str, str], ...], message: parse.Message) -> Iterator[Report]:
+    reporter = next((host for group in groups if (host := _host(group, "reporting-mta"))), "")
     for group in groups:
         if not {"original-recipient", "final-recipient"} & group.keys():
             continue  # RFC 3464 §2.2: the fields of the message as a whole
@@ -177,4 +208,19 @@ def _from_fields(groups: tuple[Mapping[str, str], ...], message: parse.Message) 
         why = prose.decoded(group.get("diagnostic-code", ""))
         if not why and action in (prose.FAILED, prose.DELAYED):
             why = prose.reason(message)
-        yield Report(recipients(group), action, status, why)
+        final = next(iter(recipients({"final-recipient": group.get("final-recipient", "")})), "")
+        yield Report(
+            recipients(group),
+            action,
+            status,
+            why,
+            final=final,
+            reporter=reporter,
+            remote=_host(group, "remote-mta"),
+        )
+
+
+def _host(group: Mapping[str, str], field: str) -> str:
+    """The name in `dns; mx.ext.example (203.0.113.9)`."""
+    name = group.get(field, "").rpartition(";")[2].split("(")[0].strip().rstrip(".")
+    return address.domain(f"x@{name}") if name else ""

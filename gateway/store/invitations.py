@@ -465,48 +465,6 @@ def counting(connection: Connection, participant_number: int) -> Invitation | No
     return from_row(row) if row is not None else None
 
 
-def reported(
-    connection: Connection, participant_number: int, recipients: Iterable[str]
-) -> Invitation | None:
-    """The invitation of a participant that a delivery report is about: at the address that it
-    names, else the one that counts.
-    """
-    rows = connection.execute(
-        sa.select(invitation)
-        .where(invitation.c.participant == participant_number)
-        .order_by(invitation.c.counts.desc(), invitation.c.id.desc())
-    ).all()
-    named = tuple(recipients)
-    row = next((row for row in rows if addresses.among(row.address, named)), None)
-    row = row or next(iter(rows), None)
-    return from_row(row) if row is not None else None
-
-
-def mark_reported(
-    connection: Connection,
-    participant_number: int,
-    recipients: Iterable[str],
-    delivery: Delivery,
-    text: str,
-) -> None:
-    """What a delivery report says of a participant's letter: at the address that it names, else at
-    the one that counts.
-
-    An address that is said to refuse mail is marked `refused` and gets no CANCEL (itip.md §3). A
-    report of delay is no news of an address that has refused since, nor of one whose letter
-    arrived.
-    """
-    about = reported(connection, participant_number, recipients)
-    wanted = [invitation.c.id == (about.id if about is not None else None)]
-    if delivery is Delivery.DEFERRED:
-        wanted.append(invitation.c.delivery.in_((Delivery.SENT, Delivery.DEFERRED)))
-    connection.execute(
-        sa.update(invitation)
-        .where(*wanted)
-        .values(delivery=delivery, delivery_text=text, refused=delivery is Delivery.UNDELIVERABLE)
-    )
-
-
 def mark_read(connection: Connection, participant_number: int) -> None:
     """Somebody answers from there: the address that counts is not refused any more, and what
     a report said of its last letter was not so.

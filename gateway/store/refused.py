@@ -92,32 +92,6 @@ def put_back(
     return kept
 
 
-def came_back(connection: Connection, number: int, words: str, now: datetime) -> None:
-    """A report says that the last letter of an invitation was refused for the account's sake: it
-    counts as refused, and its address does not.
-    """
-    last = connection.execute(
-        sa.select(letters.c.id)
-        .where(
-            letters.c.invitation == number,
-            letters.c.state == LetterState.SENT,
-            letters.c.method != Method.NONE,
-        )
-        .order_by(letters.c.id.desc())
-        .limit(1)
-    ).scalar()
-    connection.execute(
-        sa.update(letters)
-        .where(letters.c.id == last)
-        .values(state=LetterState.REFUSED, note=words, settled_at=now)
-    )
-    connection.execute(
-        sa.update(invitation)
-        .where(invitation.c.id == number)
-        .values(delivery=Delivery.DEFERRED, delivery_text=words)
-    )
-
-
 def recently(connection: Connection, account: str, since: datetime) -> list[tuple[str, str]]:
     """Recipient and words of the account's letters that were refused since then."""
     query = (

@@ -10,8 +10,9 @@ import sqlalchemy as sa
 
 from gateway import settings as configuration
 from gateway.actions import deliveries, load, planning
+from gateway.mail import bounce
 from gateway.model import Delivery, LetterState, Method, Reply, Standing
-from gateway.store import followups, invitations, leases, schema
+from gateway.store import followups, invitations, leases, reports, schema
 from gateway.store.engine import Store
 from gateway.store.outbox import Queued, Settlement
 from tests.store import rows
@@ -323,9 +324,9 @@ def test_the_invitation_at_the_address_of_now_counts(store: Store) -> None:
         held = invitations.holding(connection, member)
         assert held is not None
         assert held.address == "ola@a.example"
-        about = invitations.reported(connection, member, ())
+        about = reports.about(connection, member, bounce.Report((), "failed"))
         assert about is not None
-        assert about.address == "ola@a.example"
+        assert about.invitation.address == "ola@a.example"
     with store.write() as connection:
         assert invitations.refresh(connection, member, office.now)
     office.sql("UPDATE participant SET removed = TRUE")

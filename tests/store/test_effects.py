@@ -1101,17 +1101,28 @@ def report(
     to: str = "ola@ext.example",
     token: str = "ola",
     words: str = "",
+    *,
+    mta: str = "mx.example",
+    fields: str = "",
+    letter: str = "",
+    at: str = "",
 ) -> process.Result:
+    """`mta`: whose report it is; `fields`: more of the recipient; `letter`: the Message-ID of what
+    came back; `at`: the address that it comes to.
+    """
+    at = at or f"invites+b_{TOKENS[token]}@crm.example"
     office.mails += 1
     diagnostic = f"Diagnostic-Code: smtp; {words}\r\n" if words else ""
+    returned = f"--b\r\nContent-Type: text/rfc822-headers\r\n\r\nMessage-ID: <{letter}>\r\n\r\n"
     status = re.search(r"[45]\.\d+\.\d+", words)
     code = status[0] if status else "5.1.1" if action == "failed" else "4.4.7"
     return office.receive(
-        f"From: MAILER-DAEMON@mx.example\r\nTo: invites+b_{TOKENS[token]}@crm.example\r\nReturn-Path: <>\r\nSubject: Report\r\n"
+        f"From: MAILER-DAEMON@mx.example\r\nTo: {at}\r\nReturn-Path: <>\r\nSubject: Report\r\n"
         f"Message-ID: <r{office.mails}@mx.example>\r\nMIME-Version: 1.0\r\n"
         'Content-Type: multipart/report; report-type=delivery-status; boundary="b"\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\nReport\r\n'
-        "--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.example\r\n\r\n"
-        f"Final-Recipient: rfc822; {to}\r\nAction: {action}\r\nStatus: {code}\r\n{diagnostic}\r\n--b--\r\n"
+        f"--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; {mta}\r\n\r\n"
+        f"Final-Recipient: rfc822; {to}\r\nAction: {action}\r\nStatus: {code}\r\n{fields}{diagnostic}\r\n"
+        f"{returned if letter else ''}--b--\r\n"
     )
 
 
@@ -1281,6 +1292,101 @@ def test_a_report_about_our_account_blames_nobody_and_the_letter_is_tried_again(
     assert office.row("ola@ext.example").delivery is Delivery.SENT
     with office.store.read() as connection:
         assert pace.resting(connection) == [], "two are too few to rest for"
+
+
+SPF = "550 5.7.26 This mail has been blocked: SPF check of crm.example failed, 198.51.100.7"
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"to": "ola@mail.example"},
+        {"to": "ola@mail.example", "fields": "Original-Recipient: rfc822; ola@ext.example\r\n"},
+        {"mta": "mx.ext.example", "fields": "Remote-MTA: dns; in.mail.example (192.0.2.1)\r\n"},
+    ],
+)
+def test_what_a_forwarder_was_refused_for_is_no_fault_of_our_account(
+    office: Office, facts: dict[str, str]
+) -> None:
+    sent(office)
+    with capture_logs() as logs:
+        result = report(office, "failed", words=SPF, at=envelope(office), **facts)  # type: ignore[arg-type]
+    assert result.outcome is Outcome.BOUNCED
+    assert [one["event"] for one in logs if one["log_level"] == "error"] == []
+    assert office.events("account_blamed") == []
+    row = office.row("ola@ext.example")
+    assert row.delivery is Delivery.UNDELIVERABLE
+    assert SPF in reason(office)
+    assert office.row("eva@other.example").delivery is Delivery.SENT
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"mta": "out.relay.example", "fields": "Remote-MTA: dns; mx.ext.example\r\n"},
+        {"mta": "mx.ext.example", "fields": "Remote-MTA: dns; store.ext.example\r\n"},
+        {"to": "ola.hansen@mail.ext.example", "mta": "mx.ext.example"},
+    ],
+)
+def test_what_the_invitees_own_server_says_of_us_is_our_accounts(
+    office: Office, facts: dict[str, str]
+) -> None:
+    sent(office)
+    report(office, "failed", words=SPF, at=envelope(office), **facts)  # type: ignore[arg-type]
+    assert len(office.events("account_blamed")) == 1
+    assert office.row("ola@ext.example").delivery is Delivery.DEFERRED
+
+
+def reason(office: Office) -> str:
+    """What is shown of Ola's delivery."""
+    with office.store.read() as connection:
+        shown = invitations.deliveries(connection, None).values()
+    return next(one.delivery_text for one in shown if one.address == "ola@ext.example")
+
+
+def states(office: Office, to: str = "ola@ext.example") -> list[LetterState]:
+    with office.store.read() as connection:
+        letters = outbox.find(connection, Selection())
+    return [one.state for one in letters if one.letter.address == to]
+
+
+@pytest.mark.parametrize("words", [BLOCKED, ""])
+def test_a_report_is_about_the_letter_that_it_names(office: Office, words: str) -> None:
+    """The first one comes back when the second has arrived: who holds that gets its CANCEL."""
+    with office.store.write() as connection:
+        followups.reschedule(connection, "m1", {"location": "Vidda"})
+    office.post()
+    sent(office)
+    first, second = [
+        one.letter.message_id for one in office.letters if one.letter.address == "ola@ext.example"
+    ]
+    assert report(office, "failed", words=words, letter=first).outcome is Outcome.BOUNCED
+    assert report(office, "delayed", letter=first).outcome is Outcome.DELAYED
+    assert states(office) == [LetterState.REFUSED, LetterState.SENT]
+    assert office.row("ola@ext.example").delivery is Delivery.SENT
+    report(office, "failed", words=words, letter=first)
+    assert states(office) == [LetterState.REFUSED, LetterState.SENT], "the same again"
+    assert office.post() == []
+    report(office, "failed", letter=second)
+    assert office.row("ola@ext.example").delivery is Delivery.UNDELIVERABLE
+    assert cancelled(office) == ["eva@other.example"]
+
+
+def test_a_report_that_names_no_letter_is_about_the_bounce_address_it_came_to(
+    office: Office,
+) -> None:
+    old = envelope(office)
+    with office.store.write() as connection:
+        connection.execute(
+            sa.update(schema.participant)
+            .where(schema.participant.c.email == "ola@ext.example")
+            .values(email="ola@new.example", given_token=None)
+        )
+    office.post()
+    assert prose(office, old, "somebody").outcome is Outcome.BOUNCED
+    assert office.row("ola@new.example").delivery is Delivery.SENT
+    assert prose(office, envelope(office, "ola@new.example"), "ola").outcome is Outcome.BOUNCED
+    assert office.row("ola@new.example").delivery is Delivery.UNDELIVERABLE
 
 
 def test_an_account_of_which_several_reports_name_a_quota_rests(

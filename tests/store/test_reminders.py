@@ -18,8 +18,9 @@ from gateway.daemon import run
 from gateway.daemon.health import Monitor
 from gateway.itip import editions, ics
 from gateway.itip import reminders as rules
+from gateway.mail import bounce
 from gateway.model import Delivery, LetterState, Method, Moment, Occasion, Outcome, Reply, Standing
-from gateway.store import followups, inbox, invitations, journal, leases, outbox
+from gateway.store import followups, inbox, invitations, journal, leases, outbox, reports
 from gateway.store import reminders as rows_of
 from gateway.store.engine import Store
 from gateway.store.outbox import Queued, Settlement
@@ -402,7 +403,9 @@ def _said(store: Store, outcome: Outcome) -> None:
 
 def _report(store: Store, delivery: Delivery) -> None:
     with store.write() as connection:
-        invitations.mark_reported(connection, number(store), (), delivery, "550 no such user")
+        returned = reports.about(connection, number(store), bounce.Report((), "failed"))
+        assert returned is not None
+        reports.mark(connection, returned, delivery, "550 no such user", NEAR)
 
 
 @pytest.mark.parametrize("what", QUIET)

@@ -13,8 +13,9 @@ from gateway.actions import load, planning, series
 from gateway.errors import InputError, NotFound, Refused
 from gateway.followups import recurrence
 from gateway.itip import editions, ics
+from gateway.mail import bounce
 from gateway.model import Delivery, Edition, LetterState, Method, Moment, Occasion, Reply, Standing
-from gateway.store import followups, invitations, journal, outbox, proposals, schema, views
+from gateway.store import followups, invitations, journal, outbox, proposals, reports, schema, views
 from gateway.store.engine import Store
 from gateway.store.outbox import Queued, Settlement
 from tests.core import attendee
@@ -169,9 +170,10 @@ def test_of_several_dates_those_that_were_refused_are_told_with_the_next_change(
     if arrived is None:  # both are taken, and a report tells later that the mailbox is full
         send(store)
         with store.write() as connection:
-            invitations.mark_reported(
-                connection, 1, ["ola@ext.example"], Delivery.UNDELIVERABLE, "5.2.2 full"
-            )
+            full = bounce.Report(("ola@ext.example",), "failed", "5.2.2", "full")
+            returned = reports.about(connection, 1, full)
+            assert returned is not None
+            reports.mark(connection, returned, Delivery.UNDELIVERABLE, "5.2.2 full", NOW)
     else:
         for one in arrived:
             with store.write() as connection:
