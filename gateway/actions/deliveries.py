@@ -132,6 +132,7 @@ def settle(
     gateway: str,
     letters: Sequence[tuple[Queued, Settlement, Attempt | None]],
     now: datetime,
+    limits: configuration.Outbound | None = None,
 ) -> Blame | None:
     """Keep what came of each letter, its attempt, and what the journal should say of it. Returns
     what turns out to be the account's fault.
@@ -139,10 +140,11 @@ def settle(
     Reports that come in meanwhile lock the same invitations in the order of their arrival. What is
     forgotten for that would leave twice.
     """
+    give_up = timedelta(seconds=(limits or configuration.Outbound()).give_up_seconds)
     for again in range(TRIES, 0, -1):
         try:
             with store.write() as connection:
-                return _settle(connection, gateway, letters, now)
+                return _settle(connection, gateway, letters, now, give_up)
         except StoreError as error:
             if again == 1 or not engine.collided(error):
                 raise
@@ -157,6 +159,7 @@ def _settle(
     gateway: str,
     letters: Sequence[tuple[Queued, Settlement, Attempt | None]],
     now: datetime,
+    give_up: timedelta,
 ) -> Blame | None:
     attempts = [attempt for _, _, attempt in letters if attempt is not None]
     attempts.sort(key=lambda attempt: attempt.started_at + timedelta(seconds=attempt.seconds))
@@ -171,7 +174,7 @@ def _settle(
     blame, back = None, set[int]()
     for account in sorted(accounts):
         for row in _in_a_row(connection, account, now):
-            if (found := _put_back(connection, row, now)) is not None:
+            if (found := _put_back(connection, row, now, give_up)) is not None:
                 blame, back = found, back | found.letters
     journal.write(
         connection,
@@ -201,12 +204,27 @@ def _in_a_row(
 
 
 def _put_back(
-    connection: Connection, row: Sequence[refusals.Refusal], now: datetime
+    connection: Connection, row: Sequence[refusals.Refusal], now: datetime, give_up: timedelta
 ) -> Blame | None:
+    """Have letters that were refused in a row wait again, but none that was often and for long: in
+    the end it is refused for itself. Where that was the last one of the account, nothing is left
+    that could end its rest.
+    """
     said = row[-1].said
     words = " ".join(filter(None, [str(said.code or ""), said.text]))
-    numbers = refused.put_back(connection, {refusal.letter for refusal in row}, words, now)
+    tried = outbox.find(
+        connection, outbox.Selection(numbers=tuple({refusal.letter for refusal in row}))
+    )
+    again = {
+        letter.id
+        for letter in tried
+        if not refusals.for_long(letter.tries, now - letter.created_at, give_up)
+    }
+    numbers = refused.put_back(connection, again, words, now)
     if not numbers:
+        account = tried[0].letter.account
+        if len(again) < len(tried) and not outbox.follow_ups_waiting(connection, account):
+            _resume(connection, account, now)
         return None
     letters = outbox.find(connection, outbox.Selection(numbers=tuple(numbers)))
     journal.write(
@@ -294,11 +312,15 @@ def rest(store: Store, one: Rest, now: datetime) -> None:
             )
 
 
-def resume(store: Store, account: str, now: datetime) -> None:
-    """Show that an account works."""
+def resume(store: Store, account: str, now: datetime, ended: Rest | None = None) -> None:
+    """Show that an account works. `ended`: the rest that is over; None: whatever rest there is."""
     with store.write() as connection:
-        if pace.end_rest(connection, account):
-            journal.write(connection, [journal.Entry("account_resumed", detail=account)], now)
+        _resume(connection, account, now, ended)
+
+
+def _resume(connection: Connection, account: str, now: datetime, ended: Rest | None = None) -> None:
+    if pace.end_rest(connection, account, ended):
+        journal.write(connection, [journal.Entry("account_resumed", detail=account)], now)
 
 
 def renew(store: Store, gateway: str, now: datetime) -> None:

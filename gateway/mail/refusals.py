@@ -10,11 +10,12 @@ are compared, never obeyed. Limits: only the first `LONGEST` characters are read
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from gateway.mail import address
 from gateway.mail.refusal_words import CONNECTIONS, RULES, Fault, Rule
 
-__all__ = ["Fault", "Refusal", "Said", "blamed", "fault", "reported", "rule"]
+__all__ = ["Fault", "Refusal", "Said", "blamed", "fault", "for_long", "reported", "rule"]
 
 LONGEST = 600
 REPORT = "report"
@@ -35,6 +36,9 @@ ROUNDS: Mapping[Fault, int] = {Fault.UNKNOWN: 3, Fault.DOUBTFUL: 1, Fault.RECIPI
 """How often a letter is put back before others were taken and it is refused again: then it is
 refused for itself.
 """
+
+TRIES = 5
+"""So often a letter meets what looks like the account's fault before it is its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,13 @@ def fault(said: Said) -> Fault:
     if fits is not None:
         return fits.fault
     return _by_step(said)
+
+
+def for_long(tries: int, age: timedelta, give_up: timedelta) -> bool:
+    """Whether a letter has been refused so often, and for as long as any is tried, that what looked
+    like the account's fault is the letter's.
+    """
+    return tries >= TRIES and age >= give_up
 
 
 def rule(said: Said) -> Rule | None:

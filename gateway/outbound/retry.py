@@ -37,9 +37,6 @@ _ACCOUNT_LONGEST_SECONDS = 3600.0
 
 _BEFORE_MAIL = frozenset({Step.CONNECT, Step.GREETING, Step.EHLO, Step.STARTTLS, Step.AUTH})
 
-TRIES = 5
-"""So often a letter meets what names our side, others being taken between, before it is its own."""
-
 ABOUT_A_LETTER = frozenset({Step.MAIL, Step.RCPT, Step.DATA, Step.BODY})
 """Steps that name one."""
 
@@ -76,7 +73,7 @@ def fault(receipt: Receipt) -> Fault:
 
 def judge(receipt: Receipt, *, others_taken: bool = False, for_long: bool = False) -> Verdict:
     """The verdict on one attempt (table above). `others_taken`: the account's last letter beside
-    this one was taken; `for_long`: this one was tried `TRIES` times, and is `expired`.
+    this one was taken; `for_long`: `refusals.for_long`.
     """
     if receipt.accepted:
         return Verdict.SENT

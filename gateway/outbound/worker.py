@@ -20,7 +20,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import ParamSpec, TypeVar
 
 import structlog
@@ -30,7 +30,7 @@ from gateway import settings as configuration
 from gateway.actions import deliveries
 from gateway.errors import StoreError
 from gateway.itip import owing, preflight, reminders
-from gateway.mail import address
+from gateway.mail import address, refusals
 from gateway.mail.refusals import Fault
 from gateway.model import Delivery, LetterState, Method
 from gateway.outbound import receipts, render, retry, smtp, turns, waiting
@@ -214,17 +214,19 @@ class Worker:
         done, others = await asyncio.wait(tasks, timeout=GATHER_SECONDS)
         results, now = [task.result() for task in done], datetime.now(UTC)
         self._in_hand -= Counter(_domain(queued) for queued, _, _ in results)
-        blame = await self._kept(deliveries.settle, self._store, self._gateway, results, now)
+        blame = await self._kept(
+            deliveries.settle, self._store, self._gateway, results, now, self._limits
+        )
         if blame is not None:
             self._others_taken = False
             self._met |= blame.follow_ups
             self._pause(Verdict.ACCOUNT, blame.words, now)
         if self._rest != self._shown:
-            self._shown = self._rest
+            before, self._shown = self._shown, self._rest
             await (
                 self._kept(deliveries.rest, self._store, self._rest, now)
                 if self._rest is not None
-                else self._kept(deliveries.resume, self._store, self._name, now)
+                else self._kept(deliveries.resume, self._store, self._name, now, before)
             )
         return others
 
@@ -325,9 +327,8 @@ class Worker:
 
     def _judge(self, queued: Queued, receipt: receipts.Receipt) -> Sent:
         now = datetime.now(UTC)
-        for_long = queued.tries >= retry.TRIES and retry.expired(
-            queued.created_at, now, self._limits
-        )
+        give_up = timedelta(seconds=self._limits.give_up_seconds)
+        for_long = refusals.for_long(queued.tries, now - queued.created_at, give_up)
         verdict = retry.judge(receipt, others_taken=self._others_taken, for_long=for_long)
         words = " ".join(filter(None, [str(receipt.code or ""), receipt.text]))
         attempt = Attempt(

@@ -160,9 +160,17 @@ def begin_rest(connection: Connection, one: Rest) -> bool:
     return not known
 
 
-def end_rest(connection: Connection, account: str) -> bool:
-    """The account works again. Returns whether it rested."""
-    return bool(connection.execute(sa.delete(rest).where(rest.c.account == account)).rowcount)
+def end_rest(connection: Connection, account: str, ended: Rest | None = None) -> bool:
+    """The account works again. Returns whether it rested.
+
+    `ended`: the rest that is over; one that another gateway, or a report, began or renewed since
+    goes on. An administrator may have ended it early (`end_early`).
+    """
+    query = sa.delete(rest).where(rest.c.account == account)
+    if ended is not None:
+        until = sa.literal(ended.until, rest.c.until.type)
+        query = query.where(rest.c.failures == ended.failures, rest.c.until <= until)
+    return bool(connection.execute(query).rowcount)
 
 
 def end_early(connection: Connection, accounts: Iterable[str], now: datetime) -> None:

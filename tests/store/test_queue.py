@@ -310,6 +310,34 @@ def test_a_letter_that_is_refused_while_others_are_taken_is_refused_in_the_end(
     assert {state(store, number)[0] for number in bad} == {LetterState.REFUSED}
 
 
+def test_who_is_really_gone_is_put_back_for_so_long_and_then_undeliverable(store: Store) -> None:
+    """Nobody else is written to, so nothing is ever taken between."""
+    gone = queued(store, *(f"p{n}@x{n}.example" for n in range(3)))
+    give_up = int(configuration.Outbound().give_up_seconds)
+    for number in gone * 4:
+        tries(store, number, ODD, second=number)
+    assert {state(store, number)[0] for number in gone} == {LetterState.WAITING}
+    deliveries.rest(store, Rest("default", NOW, NOW + MINUTE, 1, "account", ODD), NOW)
+    for number in gone:
+        tries(store, number, ODD, second=give_up - MINUTE.seconds)
+        assert state(store, number)[0] is LetterState.WAITING, "often, and not for long"
+    for number in gone:
+        assert len(queue.shape(store, NOW)[1]) == 1
+        assert tries(store, number, ODD, second=give_up) is None
+    for number in gone:
+        assert state(store, number) == (LetterState.REFUSED, ODD)
+        assert delivery(store, number) is Delivery.UNDELIVERABLE
+    assert queue.shape(store, NOW)[1] == [], "no letter is left that could end the rest"
+
+
+def test_who_is_put_back_for_long_is_put_back_often_before_it_ends(store: Store) -> None:
+    gone = queued(store, *(f"p{n}@x{n}.example" for n in range(3)))
+    give_up = int(configuration.Outbound().give_up_seconds)
+    for number in gone:
+        tries(store, number, ODD, second=give_up)
+    assert {state(store, number)[0] for number in gone} == {LetterState.WAITING}
+
+
 def test_what_may_have_arrived_is_not_forgotten_when_it_is_put_back(store: Store) -> None:
     one, two, three = queued(store, *(f"p{n}@x{n}.example" for n in range(3)))
     assert claim(store, 1) == [one]
@@ -390,6 +418,20 @@ def test_a_rest_is_shown_while_it_lasts_and_told_once(store: Store) -> None:
             ("account_paused", "default: 535 no"),
             ("account_resumed", "default"),
         ]
+
+
+def test_the_end_of_a_rest_ends_no_newer_one(store: Store) -> None:
+    """A letter of this gateway is taken that left before another one met the trouble anew."""
+    ours = Rest("default", NOW, NOW + MINUTE, 1, "account", "550 quota")
+    newer = Rest("default", NOW, NOW + 5 * MINUTE, 2, "account", "550 quota")
+    deliveries.rest(store, ours, NOW)
+    deliveries.rest(store, newer, NOW)
+    deliveries.resume(store, "default", NOW, ours)
+    assert queue.shape(store, NOW)[1] == [newer]
+    with store.write() as connection:
+        pace.end_early(connection, ["default"], NOW)
+    deliveries.resume(store, "default", NOW, newer)
+    assert queue.shape(store, NOW)[1] == [], "one that was ended early is over"
 
 
 # Pace

@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from gateway.actions import queue
+from gateway.mail import refusals
 from gateway.model import Delivery, LetterState
-from gateway.outbound import retry
 from gateway.store import invitations, journal, outbox, pace
 from gateway.store.engine import Store
 from gateway.store.outbox import Selection
@@ -102,6 +102,31 @@ async def test_six_invitees_refused_in_words_that_nobody_knows_are_put_back(stor
     await none_is_blamed(store, {"rcpt": Say(b"550 5.0.0 the stars are not right\r\n")})
     assert len(events(store, "undeliverable")) <= 2, "before there were three"
     assert len(events(store, "put_back")) >= 3
+
+
+async def test_three_invitees_who_are_gone_in_words_nobody_knows_come_to_an_end(
+    store: Store,
+) -> None:
+    peer = Peer({"rcpt": Say(b"550 5.0.0 the stars are not right\r\n")})
+    async with peer.serving():
+        effective = configured(peer, outbound={"give_up_seconds": 0.05})
+        invite(store, effective, "m", *people(3, GOOD))
+        async with working(store, effective):
+            seen = await until(store, over)
+            async with asyncio.timeout(60):
+                while await asyncio.to_thread(resting, store):
+                    await asyncio.sleep(0.02)
+    assert set(seen.values()) == {LetterState.REFUSED}
+    assert deliveries(store) == {Delivery.UNDELIVERABLE}
+    assert events(store, "account_paused", "account_resumed") == [
+        "account_paused",
+        "account_resumed",
+    ]
+
+
+def resting(store: Store) -> bool:
+    with store.read() as connection:
+        return bool(pace.resting(connection))
 
 
 async def test_six_invitees_in_words_nobody_knows_over_restarts(store: Store) -> None:
@@ -246,7 +271,7 @@ async def test_a_letter_that_alone_names_our_side_comes_to_an_end(store: Store) 
         effective = configured(peer, smtp={"connections": 1}, outbound={"give_up_seconds": 0.05})
         invite(store, effective, "bad", f"ola@{SPAM}")
         async with working(store, effective):
-            for number in range(retry.TRIES + 20):
+            for number in range(refusals.TRIES + 20):
                 address = f"p{number}@{GOOD}"
                 invite(store, effective, f"good{number}", address)
                 times = len([one for one in peer.offered if SPAM in one.recipient.decode()])
