@@ -1,0 +1,250 @@
+"""How fast answers are judged and committed, beside a bare loop over the same mails.
+
+    python -m benchmarks.answers [--answers 1500] [--participants 50] [--rounds 5] [--postgresql]
+                                 [--batch 50] [--profile FILE]
+
+A third each as Outlook, Google Calendar and Apple Mail write them (`sandbox.clients`), each of
+another invitee; words and remarks come from a seed. The bare loop reads each mail with `email`
+(compat32) and its calendar with `Calendar.from_ical`, and stores nothing. Without IMAP: mails are
+handed to `Processor.receive` in batches, as the reader does. Rounds are interleaved, the median
+counts; every round has a fresh copy of the store. After each the standings and messages in the
+store are counted; what does not agree ends the run. CPU time is this process's (SQLite works inside
+it).
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import cProfile
+import email
+import logging
+import random
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+from icalendar import Calendar
+
+from benchmarks.outbound import document
+from gateway import settings as configuration
+from gateway.actions import deliveries, load, planning
+from gateway.inbound import process
+from gateway.model import Delivery, LetterState
+from gateway.outbound import render
+from gateway.sandbox import clients, reading
+from gateway.store import inbox, meta, migrate, schema
+from gateway.store.engine import Store
+from gateway.store.outbox import Queued, Settlement
+from tests.rig import postgres
+
+SEED = 5546
+SHAPES = (clients.outlook, clients.gmail, clients.apple)
+WORDS = tuple(clients.Word)
+REMARKS = ("", "", "See you there!", "Jeg kommer ti minutter for sent.", "Only if the train runs.")
+DELIVERED = (
+    "Return-Path: <{who}>\r\n"
+    "Delivered-To: {to}\r\n"
+    "Received: from mail.crm.example by mail.crm.example with LMTP id kJ7{number};\r\n"
+    "\tMon, 30 Nov 2026 08:00:02 +0000\r\n"
+    "Received: from mx.ext.example (mx.ext.example [192.0.2.7])\r\n"
+    "\tby mail.crm.example (Postfix) with ESMTPS id 4F{number}\r\n"
+    "\tfor <{to}>; Mon, 30 Nov 2026 08:00:01 +0000\r\n"
+)
+"""What servers write above a mail on its way into the mailbox."""
+
+
+@dataclass
+class Row:
+    """One way of reading: answers in a second, and CPU milliseconds and statements of each."""
+
+    rates: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    statements: list[float] = field(default_factory=list)
+
+
+def prepared(url: str, letters: int, participants: int) -> tuple[Store, configuration.Settings]:
+    """A store whose invitations have all left."""
+    settings = configuration.load(
+        overrides={
+            "store": {"url": url},
+            "mail": {"address": "invites@crm.example", "name": "Firma AS"},
+            "outbound": {"per_day": 0},
+        }
+    )
+    store = Store(url)
+    migrate.upgrade(store)
+    with store.write() as connection:
+        load.load(connection, document(letters, participants), settings, datetime.now(UTC))
+    planned = planning.plan_due(store, settings, datetime.now(UTC), everything=True)
+    if planned != letters:
+        sys.exit(f"{planned} letters were planned instead of {letters}")
+    return store, settings
+
+
+def sent(store: Store) -> list[Queued]:
+    """Every letter, now taken by the server."""
+    left = list[Queued]()
+    while claimed := deliveries.claim(store, "benchmark", datetime.now(UTC), 500):
+        settled = [
+            (one, Settlement(one.id, LetterState.SENT, True, Delivery.SENT), None)
+            for one in claimed
+        ]
+        deliveries.settle(store, "benchmark", settled, datetime.now(UTC))
+        left += claimed
+    return left
+
+
+def answers(store: Store, settings: configuration.Settings, letters: list[Queued]) -> list[bytes]:
+    """What the invitees' programs write, as it lies in the mailbox."""
+    chance = random.Random(SEED)
+    with store.write() as connection:
+        secret = meta.site_secret(connection)
+    made = list[bytes]()
+    for number, queued in enumerate(letters):
+        letter, shape = queued.letter, SHAPES[number % len(SHAPES)]
+        invitation = reading.read(render.render(letter, settings.mail, secret))
+        who = clients.Invitee(letter.address_name, letter.address)
+        said = shape(
+            invitation, who, chance.choice(WORDS), chance.choice(REMARKS), datetime.now(UTC)
+        )
+        head = DELIVERED.format(who=said.sender, to=said.recipient, number=number)
+        made.append(head.encode() + said.content)
+    chance.shuffle(made)
+    return made
+
+
+def bare(mails: Sequence[bytes]) -> None:
+    """Whatever reads answers does at least this."""
+    for raw in mails:
+        objects = 0
+        for part in email.message_from_bytes(raw).walk():
+            if part.get_content_type() == "text/calendar":
+                Calendar.from_ical(part.get_payload(decode=True))  # type: ignore[arg-type]
+                objects += 1
+        if objects != 1:
+            sys.exit(f"the bare loop found {objects} calendar objects instead of 1")
+
+
+def received(
+    store: Store, settings: configuration.Settings, mails: Sequence[bytes], batch: int
+) -> None:
+    processor, arrived = process.Processor(store, settings), datetime.now(UTC)
+    for start in range(0, len(mails), batch):
+        portion = [
+            process.Received(
+                raw, arrived, len(raw), place=inbox.Place("default", "INBOX", 1, start + number)
+            )
+            for number, raw in enumerate(mails[start : start + batch], 1)
+        ]
+        processor.receive(portion, portion[-1].place)
+
+
+def check(store: Store, number: int) -> None:
+    """Every answer has its message and its standing, and nothing else is there."""
+    with store.read() as connection:
+        messages = sa.select(sa.func.count()).where(schema.inbox.c.outcome == "applied")
+        replies = sa.select(sa.func.count()).where(schema.standing.c.reply != "needs-action")
+        found = [connection.execute(query).scalar_one() for query in (messages, replies)]
+    if found != [number, number]:
+        sys.exit(f"{found[0]} answers were applied, {found[1]} stand, instead of {number}")
+
+
+def timed(row: Row, number: int, work: Callable[[], None]) -> None:
+    cpu, wall = time.process_time(), time.perf_counter()
+    work()
+    row.rates.append(number / (time.perf_counter() - wall))
+    row.cpu.append((time.process_time() - cpu) / number * 1000)
+
+
+@contextlib.contextmanager
+def counted(store: Store, row: Row, number: int) -> Any:
+    """How often the database is asked."""
+    found = 0
+
+    def count(*_: Any) -> None:
+        nonlocal found
+        found += 1
+
+    sa.event.listen(store.engine, "before_cursor_execute", count)
+    try:
+        yield
+    finally:
+        sa.event.remove(store.engine, "before_cursor_execute", count)
+        row.statements.append(found / number)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--answers", type=int, default=1_500)
+    parser.add_argument("--participants", type=int, default=50, help="per follow-up")
+    parser.add_argument("--batch", type=int, default=50)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--postgresql", action="store_true", help="instead of a SQLite file")
+    parser.add_argument("--profile", help="write what the first round of ours did to this file")
+    chosen = parser.parse_args()
+    logging.disable(logging.INFO)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    number = chosen.answers // chosen.participants * chosen.participants
+    rows = {"bare loop": Row(), "received": Row()}
+    with contextlib.ExitStack() as stack:
+        cluster = stack.enter_context(postgres.running()) if chosen.postgresql else None
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        template = folder / "template.db"
+        url = cluster.create_database() if cluster else f"sqlite:///{template}"
+        store, settings = prepared(url, number, chosen.participants)
+        mails = answers(store, settings, sent(store))
+        store.close()
+        for turn in range(chosen.rounds):
+            file = folder / f"{turn}.db"
+            if cluster is None:
+                shutil.copy(template, file)
+            copy = Store(
+                cluster.create_database(template=store.url.database or "")
+                if cluster
+                else f"sqlite:///{file}"
+            )
+            timed(rows["bare loop"], number, lambda: bare(mails))
+            with contextlib.closing(copy), counted(copy, rows["received"], number):
+                profile = cProfile.Profile()
+                work = lambda: received(copy, settings, mails, chosen.batch)  # noqa: B023, E731
+                if chosen.profile and turn == 0:
+                    profile.runcall(work)
+                    profile.dump_stats(chosen.profile)
+                    sys.exit(f"the profile is in {chosen.profile}")
+                timed(rows["received"], number, work)
+            check(copy, number)
+            copy.close()
+    told(rows, number, chosen)
+
+
+def told(rows: dict[str, Row], number: int, chosen: argparse.Namespace) -> None:
+    print(
+        f"{number} answers, {chosen.participants} participants per follow-up, batches of"
+        f" {chosen.batch}, {'PostgreSQL' if chosen.postgresql else 'SQLite'},"
+        f" {chosen.rounds} rounds, medians"
+    )
+    print(f"{'':12}{'/s':>10}{'slowest':>10}{'CPU ms each':>14}{'statements each':>18}")
+    for name, row in rows.items():
+        statements = statistics.median(row.statements) if row.statements else 0
+        print(
+            f"{name:12}{statistics.median(row.rates):10.0f}{min(row.rates):10.0f}"
+            f"{statistics.median(row.cpu):14.2f}{statements:18.2f}"
+        )
+    limit, ours = rows.values()
+    rate = statistics.median(ours.rates) / statistics.median(limit.rates)
+    cpu = statistics.median(ours.cpu) / statistics.median(limit.cpu)
+    print(f"of the bare loop: {rate:.2f}x in answers a second, {cpu:.2f}x in CPU")
+
+
+if __name__ == "__main__":
+    main()
