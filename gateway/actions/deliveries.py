@@ -323,10 +323,14 @@ def _resume(connection: Connection, account: str, now: datetime, ended: Rest | N
         journal.write(connection, [journal.Entry("account_resumed", detail=account)], now)
 
 
-def renew(store: Store, gateway: str, now: datetime) -> None:
-    """Show that this gateway lives, so that its claims stay its own."""
+def renew(store: Store, gateway: str, now: datetime) -> int:
+    """Show that this gateway lives, so that its claims stay its own. Returns the fencing number:
+    another one than before tells that they were not, and may have been taken over.
+    """
     with store.write() as connection:
-        leases.take(connection, f"{leases.GATEWAY}{gateway}", gateway, now)
+        fence = leases.take(connection, f"{leases.GATEWAY}{gateway}", gateway, now)
+    assert fence is not None  # nobody else takes a lease of this name
+    return fence
 
 
 def leave(store: Store, gateway: str) -> None:

@@ -31,7 +31,7 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import cast
@@ -117,9 +117,9 @@ class Pool:
     ) -> None:
         await self.aclose()
 
-    async def send(self, submission: Submission) -> Receipt:
-        """Hand one letter to the server. Raises nothing but `CancelledError`, and `RuntimeError`
-        after `aclose`.
+    async def send(self, submission: Submission, may: Callable[[], bool] = lambda: True) -> Receipt:
+        """Hand one letter to the server. `may`: asked once more before anything of it is written.
+        Raises nothing but `CancelledError`, and `RuntimeError` after `aclose`.
         """
         if self._closed:
             raise RuntimeError("the SMTP pool is closed")
@@ -128,6 +128,7 @@ class Pool:
             until = asyncio.get_running_loop().time() + _TO_THE_DOT * self._account.timeout_seconds
             connection = self._warm()
             if connection is not None:
+                connection.may = may
                 receipt = await self._attempt(connection, submission, started, until)
                 if not _connection_was_stale(receipt):
                     return receipt
@@ -137,6 +138,7 @@ class Pool:
             connection = _Connection(
                 self._account, self._password, self._tokens, self._hostname, self._tls
             )
+            connection.may = may
             return await self._attempt(connection, submission, started, until)
 
     async def trouble(self) -> str:
@@ -251,7 +253,7 @@ class Pool:
 
 class _Connection:
     """One connection from dial to QUIT. `step` is where it stands; by `until` (loop time) the body
-    must be written.
+    must be written, and only if it `may`.
 
     aiosmtplib's own time limits are off: `asyncio.wait_for` of Python 3.11 can lose a cancellation
     (bpo-37658).
@@ -282,6 +284,7 @@ class _Connection:
         self.host = f"{account.host}:{account.port}"
         self.spent = False
         self.until = float("inf")
+        self.may: Callable[[], bool] = lambda: True
         self.idle_since = 0.0
 
     @property
@@ -300,6 +303,8 @@ class _Connection:
         await self._command(Step.MAIL, b"MAIL", b"FROM:<" + sender + b">", *options)
         await self._command(Step.RCPT, b"RCPT", b"TO:<" + recipient + b">")
         await self._command(Step.DATA, b"DATA", expected=(354,))
+        if not self.may():  # nothing of it was written yet
+            raise _Failure("it may not be handed over any more", "4.3.0")
         response = await self._body(submission.content)
         self._delivered += 1
         self.spent = self._delivered >= self._account.messages_per_connection

@@ -4,19 +4,20 @@ settles what it said.
 Standards: RFC 5321 by `smtp`, the delivery policy of itip.md §2 by `retry`. On failure: a letter is
 "sent" only after the final 250; whatever happens before leaves it in the outbox. Killed at any
 line, the next gateway repeats the letter with the same bytes; only the signature is another one
-where key or selector are. Trouble with the server or the account rests the account's letters and
-blames none; one letter is the first to try again, of another follow-up than the one that met the
-trouble where there is one. Letters that were refused in a row with the same words wait again. A
-letter that cannot be rendered or fails
-preflight is held with the reason: that is a fault of ours. While the store is away what was sent is
-remembered, and nothing more is begun. Limits: of each account at most `outbound.batch` letters
-claimed at a time, of which `smtp.connections` are being sent; to one domain a share of both that
-grows while it answers, see `turns`.
+where key or selector are. A sender whose lease may have run out hands over nothing more (`lease`).
+Trouble with the server or the account rests the account's letters and blames none; one letter is
+the first to try again, of another follow-up than the one that met the trouble where there is one.
+Letters that were refused in a row with the same words wait again. A letter that cannot be rendered
+or fails preflight is held with the reason: that is a fault of ours. While the store is away what
+was sent is remembered, and nothing more is begun. Limits: of each account at most `outbound.batch`
+letters claimed at a time, of which `smtp.connections` are being sent; to one domain a share of both
+that grows while it answers, see `turns`.
 """
 
 import asyncio
 import itertools
 import random
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -34,6 +35,7 @@ from gateway.mail import address, refusals
 from gateway.mail.refusals import Fault
 from gateway.model import Delivery, LetterState, Method
 from gateway.outbound import receipts, render, retry, smtp, turns, waiting
+from gateway.outbound.lease import Lease
 from gateway.outbound.retry import Verdict
 from gateway.store import clock, leases
 from gateway.store.engine import Store
@@ -87,6 +89,7 @@ class Worker:
         )
         self._account, self._limits = accounts.configured(settings)[name], settings.outbound
         self._signer = accounts.signer(name, self._account)
+        self._lease = Lease()
         self._rest: Rest | None = None
         self._shown: Rest | None = None
         self._met = set[str]()
@@ -141,6 +144,8 @@ class Worker:
         now, batch = datetime.now(UTC), self._limits.batch
         if self._resting(now) or free < (batch if self._rest is not None else max(1, batch // 2)):
             return []
+        if not await self._is_ours(in_hand=free < batch):
+            return []
         if self._rest is not None:
             free = 1  # one letter finds out whether the trouble is over
         return await self._kept(
@@ -153,6 +158,16 @@ class Worker:
             limits=self._limits,
             room=self._room(),
         )
+
+    async def _is_ours(self, *, in_hand: bool) -> bool:
+        """Whether what is claimed now may be handed over. Letters in hand that were lost are ended
+        first: one of them might be claimed again, and be in hand twice.
+        """
+        if not self._stands():
+            await self._kept(self._renew)
+        if self._lease.is_lost and not in_hand:
+            self._lease.start_over()
+        return self._stands()
 
     async def _heed(self) -> None:
         """Take over what others say of the account's rest: another gateway, a report of a refusal
@@ -245,8 +260,20 @@ class Worker:
 
     async def _live(self) -> None:
         while True:
-            await self._kept(deliveries.renew, self._store, self._gateway, datetime.now(UTC))
+            await self._kept(self._renew)
             await asyncio.sleep(leases.RENEWAL_SECONDS)
+
+    def _renew(self) -> None:
+        at, clock = datetime.now(UTC), time.monotonic()
+        fence, was_lost = deliveries.renew(self._store, self._gateway, at), self._lease.is_lost
+        self._lease.renewed(fence, at, clock)
+        if self._lease.is_lost and not was_lost:
+            log.warning(
+                "another gateway took over the letters in hand", account=self._name, fence=fence
+            )
+
+    def _stands(self) -> bool:
+        return self._lease.stands(datetime.now(UTC), time.monotonic())
 
     async def _send(
         self,
@@ -258,18 +285,17 @@ class Worker:
         if isinstance(ready, Settlement):
             return queued, ready, None
         async with self._turns.turn(_domain(queued)):
-            if stop.is_set() or self._resting(
-                datetime.now(UTC)
-            ):  # nothing is begun that need not be
-                due = self._rest.until if self._rest is not None else None
-                return (
-                    queued,
-                    Settlement(
-                        queued.id, LetterState.WAITING, False, Delivery.QUEUED, due, counts=False
-                    ),
-                    None,
-                )
-            return self._judge(queued, await pool.send(ready))
+            # nothing is begun that need not be
+            if stop.is_set() or self._resting(datetime.now(UTC)) or not self._stands():
+                return queued, self._given_back(queued), None
+            receipt = await pool.send(ready, self._stands)
+            if receipt.step is not receipts.Step.BODY and not self._stands():
+                return queued, self._given_back(queued), None
+            return self._judge(queued, receipt)
+
+    def _given_back(self, queued: Queued) -> Settlement:
+        due = self._rest.until if self._rest is not None else None
+        return Settlement(queued.id, LetterState.WAITING, False, Delivery.QUEUED, due, counts=False)
 
     def _prepare(self, letters: Sequence[Queued]) -> list[receipts.Submission | Settlement]:
         """Each letter as it will leave, or what becomes of it instead."""

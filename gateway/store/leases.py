@@ -2,14 +2,19 @@
 one store.
 
 A gateway holds a lease of its own, renewed while it lives; letters it claimed, and mailboxes it
-reads, are free again when that lease has run out. On one host a dead process is recognised at once
-by its process number.
+reads, are free again when that lease has run out. On one host the process itself is looked at: its
+claims are free at once when it has ended, and stay its own while it runs, also where a store that
+was locked kept it from renewing. Elsewhere the clock decides. Who takes letters over takes the
+lease away first, which raises its fencing number: by that the former holder learns it
+(`outbound.lease`).
+
+Limits: a process that runs and renews nothing for `HANGS` is taken for one that hangs.
 """
 
 import os
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -21,6 +26,8 @@ from gateway.store.schema import lease
 
 LIFE = timedelta(seconds=45)
 RENEWAL_SECONDS = 10.0
+HANGS = timedelta(hours=1)
+"""Longer than a letter can be on its way to a mail server."""
 NOBODY = ""
 GATEWAY = "gateway:"
 """Before a gateway's name: the lease that says that it lives."""
@@ -34,7 +41,7 @@ def identity() -> str:
     """A name for this process that no other has:
     place (host, boot, process namespace), number, and chance.
     """
-    return f"{_place()}:{os.getpid()}:{secrets.token_hex(4)}"
+    return f"{_place()}:{_process(os.getpid()) or os.getpid()}:{secrets.token_hex(4)}"
 
 
 def take(connection: Connection, name: str, holder: str, now: datetime) -> int | None:
@@ -66,12 +73,34 @@ def release(connection: Connection, name: str, holder: str) -> None:
 
 def alive(connection: Connection, holders: Sequence[str], now: datetime) -> set[str]:
     """Which of the gateways still live."""
-    query = sa.select(lease.c.holder).where(
-        lease.c.name.in_([f"{GATEWAY}{one}" for one in holders]),
-        lease.c.holder != NOBODY,
-        lease.c.expires_at > now,
+    rows = connection.execute(_of_gateways(holders))
+    return {row.holder for row in rows if _lives(row.holder, row.expires_at, now)}
+
+
+def bury(connection: Connection, holders: Sequence[str], now: datetime) -> set[str]:
+    """Which of the gateways live no more. Their leases are taken away: whoever of them goes on all
+    the same finds another fencing number.
+    """
+    dead = set(holders) - alive(connection, holders, now)
+    if not dead:
+        return set()
+    there = {row.holder for row in connection.execute(_of_gateways(dead))}
+    # What is locked is being renewed. Nobody waits for it: two might wait for each other's.
+    free = connection.execute(_of_gateways(dead).with_for_update(skip_locked=True)).all()
+    dead -= there - {row.holder for row in free}
+    dead -= {row.holder for row in free if _lives(row.holder, row.expires_at, now)}
+    connection.execute(
+        sa.update(lease)
+        .where(lease.c.name.in_([f"{GATEWAY}{one}" for one in dead]))
+        .values(holder=NOBODY, fence=lease.c.fence + 1)
     )
-    return {row.holder for row in connection.execute(query) if not _dead(row.holder)}
+    return dead
+
+
+def _of_gateways(holders: Collection[str]) -> sa.Select[tuple[str, datetime]]:
+    return sa.select(lease.c.holder, lease.c.expires_at).where(
+        lease.c.name.in_([f"{GATEWAY}{one}" for one in holders]), lease.c.holder != NOBODY
+    )
 
 
 def held(connection: Connection, prefix: str, now: datetime) -> list[str]:
@@ -94,14 +123,43 @@ def _place() -> str:
         return f"{socket.gethostname()}/{secrets.token_hex(4)}"
 
 
+def _lives(holder: str, expires_at: datetime, now: datetime) -> bool:
+    runs = _runs(holder)
+    if runs is None:
+        return expires_at > now
+    return runs and expires_at > now - HANGS
+
+
 def _dead(holder: str) -> bool:
-    place, number, _ = holder.rsplit(":", 2)
+    return _runs(holder) is False
+
+
+def _runs(holder: str) -> bool | None:
+    """Whether the process of a holder runs; None: it cannot be seen from here."""
+    place, process, _ = holder.rsplit(":", 2)
     if place != _place():
-        return False
+        return None
+    number = int(process.partition(".")[0])
     try:
-        os.kill(int(number), 0)
+        os.kill(number, 0)
     except ProcessLookupError:
-        return True
-    except PermissionError:
         return False
-    return False
+    except PermissionError:
+        pass  # it is somebody else's, and runs
+    now = _process(number)
+    return process == now if now and "." in process else None
+
+
+def _process(number: int) -> str:
+    """A process by its number and the moment of its start, for numbers are used again: those of a
+    container begin anew with it. "0" once it has ended, also while its parent has not noticed; ""
+    where that cannot be seen.
+    """
+    try:
+        words = Path(f"/proc/{number}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    # proc(5): after the program's name, which may have any character, its state is field 3, its
+    # start field 22.
+    state, *fields = words.rpartition(")")[2].split()
+    return "0" if state in ("Z", "X") else f"{number}.{fields[18]}"

@@ -550,7 +550,7 @@ def free_dead(connection: Connection, now: datetime) -> int:
             sa.select(outbox.c.claimed_by).where(_stands(outbox, LetterState.SENDING)).distinct()
         )
     ]
-    dead = set(holders) - leases.alive(connection, holders, now)
+    dead = leases.bury(connection, holders, now)
     if not dead:
         return 0
     done = connection.execute(

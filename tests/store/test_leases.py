@@ -78,9 +78,33 @@ def test_a_dead_process_of_this_machine_is_recognised_at_once(store: Store) -> N
     assert take(store, leases.identity()) == 2
 
 
+def test_a_dead_process_that_nobody_has_buried_is_dead(store: Store) -> None:
+    """A zombie: the first process of a container seldom asks after its children."""
+    program = "from gateway.store import leases; print(leases.identity(), flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        name = child.stdout.readline().strip()
+        assert take(store, name) == 1
+        assert take(store, leases.identity()) is None
+        child.stdin.close()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert take(store, leases.identity()) == 2
+
+
+def test_a_number_that_is_used_again_is_another_process(store: Store) -> None:
+    """The processes of a container that is started anew have the numbers of those before."""
+    place, process, chance = leases.identity().rsplit(":", 2)
+    number, _, start = process.partition(".")
+    assert take(store, f"{place}:{number}.{int(start) - 1}:{chance}") == 1
+    assert take(store, leases.identity()) == 2
+
+
 def test_a_living_process_of_this_machine_keeps_its_lease(store: Store) -> None:
     mine = leases.identity()
-    assert f":{os.getpid()}:" in mine
+    assert f":{os.getpid()}." in mine
     assert mine != leases.identity()
     assert take(store, mine) == 1
     assert take(store, leases.identity()) is None
@@ -95,3 +119,14 @@ def test_a_process_of_another_machine_is_judged_by_the_clock_alone(store: Store)
             connection, [A, B, "never-seen/boot/1:1:c"], NOW + leases.LIFE - SECOND
         ) == {A}
         assert leases.alive(connection, [A, B], NOW + leases.LIFE) == set()
+
+
+def test_a_living_process_of_this_machine_lives_until_it_hangs(store: Store) -> None:
+    mine = leases.identity()
+    with store.write() as connection:
+        leases.take(connection, f"gateway:{mine}", mine, NOW)
+        expires = NOW + leases.LIFE
+        assert leases.alive(connection, [mine], expires + leases.HANGS - SECOND) == {mine}
+        assert leases.alive(connection, [mine], expires + leases.HANGS) == set()
+        leases.release(connection, f"gateway:{mine}", mine)
+        assert leases.alive(connection, [mine], NOW) == set()

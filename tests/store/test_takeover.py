@@ -1,0 +1,149 @@
+"""A process whose lease ran out while it was held up hands over nothing more, and one that lives
+keeps what it claimed, on both databases.
+
+The clock of the day jumps here by as much as a process is held up; its process is one of another
+machine, of which nothing but the clock can be seen.
+"""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+import time_machine
+
+from gateway import settings as configuration
+from gateway.actions import deliveries, load, planning
+from gateway.model import Delivery, LetterState
+from gateway.outbound import worker
+from gateway.store import leases, meta, schema
+from gateway.store.engine import Store
+from gateway.store.outbox import Queued, Settlement
+from tests.store import rows
+from tests.wire.smtp_peer import Peer, Wait
+
+HERE, ELSEWHERE = "host-a/boot/1:10:aaaa", "host-b/boot/1:10:bbbb"
+SECOND = timedelta(seconds=1)
+
+
+def begin(store: Store, port: int) -> configuration.Settings:
+    """Three letters wait, of a follow-up each; one connection at a time."""
+    settings = configuration.load(
+        overrides={
+            "mail": {"address": "invites@crm.example"},
+            "smtp": {"host": "127.0.0.1", "port": port, "security": "none", "connections": 1},
+        }
+    )
+    meetings = [
+        {
+            "key": f"m{number}",
+            "owner": "kari",
+            "title": "Kick-off",
+            "start": "2099-12-01T09:00:00",
+            "end": "2099-12-01T10:00:00",
+            "participants": [{"email": f"p{number}@ext.example", "email_invite": True}],
+        }
+        for number in range(3)
+    ]
+    document = {"associates": [{"key": "kari", "name": "Kari"}], "follow_ups": meetings}
+    now = datetime.now(UTC)
+    with store.write() as connection:
+        load.load(connection, document, settings, now)
+    planning.plan_due(store, settings, now, everything=True)
+    return settings
+
+
+def states(store: Store) -> list[tuple[str, str | None, bool]]:
+    letters = schema.outbox
+    query = sa.select(letters.c.state, letters.c.claimed_by, letters.c.doubtful)
+    with store.read() as connection:
+        return [tuple(row) for row in connection.execute(query.order_by(letters.c.id))]
+
+
+def settle(store: Store, letter: Queued, state: LetterState) -> None:
+    settlement = Settlement(
+        letter.id, state, state is LetterState.SENT, Delivery.SENT, datetime.now(UTC)
+    )
+    deliveries.settle(store, ELSEWHERE, [(letter, settlement, None)], datetime.now(UTC))
+
+
+@pytest.mark.parametrize("step", ["rcpt", "data", "body"])
+async def test_who_was_held_up_hands_over_nothing_more_and_goes_on_afterwards(
+    store: Store, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    monkeypatch.setattr(worker, "IDLE_SECONDS", 0.05)
+    # Nothing is renewed unless the test has let it.
+    monkeypatch.setattr(leases, "RENEWAL_SECONDS", 3600.0)
+    answer, stop = asyncio.Event(), asyncio.Event()
+    peer = Peer({step: Wait(answer)}, {})
+    async with peer.serving(), asyncio.timeout(120):
+        settings = begin(store, peer.port)
+        with store.write() as connection:
+            secret = meta.site_secret(connection)
+        sender = worker.Worker(store, settings, secret, HERE, asyncio.Event())
+        task = asyncio.create_task(sender.run(stop))
+        word = {"rcpt": b"RCPT", "data": b"DATA"}.get(step)
+        await peer.until(lambda seen: seen.dots == 1 if word is None else _said(seen, word))
+        with time_machine.travel(datetime.now(UTC) + leases.LIFE + SECOND, tick=True):
+            # No wait in between: the worker has had no turn since it was held up.
+            taken = deliveries.claim(store, ELSEWHERE, datetime.now(UTC), 10)
+            assert len(taken) == 3
+            assert states(store) == [("sending", ELSEWHERE, True)] * 3
+            for letter in taken[:2]:
+                settle(store, letter, LetterState.SENT)
+            settle(store, taken[2], LetterState.WAITING)
+            answer.set()
+            await peer.until(lambda seen: b"p2@ext" in b"".join(_recipients(seen)))
+            stop.set()
+            await task
+    handed_over = _recipients(peer)
+    assert [one for one in handed_over if b"p1@ext" in one] == []
+    assert len(handed_over) == (2 if step == "body" else 1)
+    assert [state for state, *_ in states(store)] == ["sent"] * 3
+
+
+def _said(peer: Peer, word: bytes) -> bool:
+    return any(line.startswith(word) for line in peer.lines)
+
+
+def _recipients(peer: Peer) -> list[bytes]:
+    """Of the letters that were handed over, to the final dot."""
+    return [letter.recipient for letter in peer.offered]
+
+
+def test_a_process_that_lives_keeps_its_letters_though_its_lease_ran_out(store: Store) -> None:
+    begin(store, 25)
+    living, now = leases.identity(), datetime.now(UTC)
+    assert len(deliveries.claim(store, living, now, 10)) == 3
+    late = now + leases.LIFE * 3
+    assert deliveries.claim(store, ELSEWHERE, late, 10) == []
+    assert states(store) == [("sending", living, False)] * 3
+    hangs = now + leases.LIFE + leases.HANGS
+    assert len(deliveries.claim(store, ELSEWHERE, hangs, 10)) == 3
+    assert states(store) == [("sending", ELSEWHERE, True)] * 3
+
+
+def test_whoever_lost_a_lease_learns_it_by_the_number(store: Store) -> None:
+    begin(store, 25)
+    now = datetime.now(UTC)
+    before = deliveries.renew(store, HERE, now)
+    deliveries.claim(store, HERE, now, 10)
+    assert deliveries.renew(store, HERE, now + leases.LIFE * 2) == before  # nobody was there
+    deliveries.claim(store, ELSEWHERE, now + leases.LIFE * 3, 10)
+    assert deliveries.renew(store, HERE, now + leases.LIFE * 3) > before
+
+
+def test_a_lease_that_is_being_renewed_is_taken_from_nobody(store: Store) -> None:
+    if store.is_sqlite:
+        pytest.skip("SQLite has one writer")
+    with store.write() as connection:
+        leases.take(connection, f"gateway:{HERE}", HERE, rows.NOW)
+    late = rows.NOW + leases.LIFE
+    with store.write() as renewing:
+        leases.take(renewing, f"gateway:{HERE}", HERE, late)
+        with store.write() as connection:
+            assert leases.bury(connection, [HERE, "never-seen/boot/1:1:c"], late) == {
+                "never-seen/boot/1:1:c"
+            }
+    with store.write() as connection:
+        assert leases.bury(connection, [HERE], late + leases.LIFE) == {HERE}
