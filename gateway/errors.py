@@ -41,8 +41,10 @@ class StoreError(GatewayError):
     """The store is missing, too old, too new, damaged or out of reach. Exit code 1, HTTP 503."""
 
 
-class SchemaMismatch(StoreError):
-    """The store is not of this program's schema, which no waiting mends: `run` leaves with 78."""
+class UnfitStore(StoreError):
+    """The store is none of ours, not of this program's schema, or not where it should be, which no
+    waiting mends: `run` leaves with 78.
+    """
 
 
 def words(error: BaseException) -> str:

@@ -21,6 +21,8 @@ def run(
     ] = "",
 ) -> None:
     """Run the gateway until SIGTERM or Ctrl-C."""
+    effective = context.settings(ctx)  # a wrong one is told before everything is imported
+
     from gateway.daemon import run as daemon
     from gateway.store import engine
 
@@ -31,7 +33,6 @@ def run(
             f"no such role: {', '.join(sorted(unknown))}; there are {', '.join(daemon.ROLES)}",
             param_hint="--only",
         )
-    effective = context.settings(ctx)
     # The daemon brings it to our schema itself, for it may have to wait for it.
     with closing(engine.Store(effective.store.url)) as store:
         daemon.run(effective, store, wanted or frozenset(daemon.ROLES))

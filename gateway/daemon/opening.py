@@ -22,7 +22,7 @@ from typing import Any
 import structlog
 
 from gateway.daemon import supervise, systemd
-from gateway.errors import ConfigurationError, SchemaMismatch, StoreError
+from gateway.errors import ConfigurationError, StoreError, UnfitStore
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +51,7 @@ async def opened(
         while not stop.is_set():
             try:
                 done = await _attempt(prepare, stop)
-            except SchemaMismatch as error:
+            except UnfitStore as error:
                 raise ConfigurationError(str(error)) from error
             except StoreError as error:
                 failures += 1

@@ -78,7 +78,7 @@ async def serve(process: Process, only: Collection[str]) -> None:
 
 def _prepare(process: Process) -> None:
     """What must be true of the store before any role begins."""
-    migrate.fit(process.store)
+    migrate.begin(process.store)
     planning.require_accounts(process.store, process.settings, datetime.now(UTC))
 
 

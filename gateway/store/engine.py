@@ -21,7 +21,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, Operational
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from gateway import rights
-from gateway.errors import ConfigurationError, StoreError
+from gateway.errors import ConfigurationError, StoreError, UnfitStore
 
 __all__ = [
     "Connection",
@@ -32,6 +32,8 @@ BUSY_MILLISECONDS = 30_000
 IMMEDIATE = "gateway_immediate"
 DEADLOCK = "40P01"
 READ_ONLY = "25006"
+DUMPS = (b"PGDMP", b"--\n-- PostgreSQL database")
+"""How files begin that pg_dump writes."""
 
 
 class Store:
@@ -140,10 +142,13 @@ class Store:
             known = isinstance(error, OperationalError) or type(error) is DatabaseError
             if not known and getattr(error.orig, "sqlstate", None) != READ_ONLY:
                 raise
-            raise StoreError(f"store {_shown(self.url)}: {self._words(error)}") from error
+            kind = UnfitStore if _is_no_database(error) else StoreError
+            raise kind(f"store {_shown(self.url)}: {self._words(error)}") from error
 
     def _words(self, error: DBAPIError) -> str:
-        """SQLite does not say who may not open what."""
+        """SQLite does not say who may not open what, nor what a file is."""
+        if self.path is not None and _is_no_database(error):
+            return f"the file is {_kind(self.path)}. Put the store back, or name another file"
         code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
         if self.path is not None and code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
             if bar := rights.barred(self.path, write=True):
@@ -151,6 +156,22 @@ class Store:
             if not self.path.exists():
                 return f"there is no file {self.path}"
         return _first_line(error)
+
+
+def _is_no_database(error: DBAPIError) -> bool:
+    return bool(getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_NOTADB)
+
+
+def _kind(path: Path) -> str:
+    """What a file is that SQLite does not take for its own."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(max(map(len, DUMPS)))
+    except OSError:
+        head = b""
+    if head.startswith(DUMPS):
+        return "a PostgreSQL dump, which pg_restore or psql puts back into PostgreSQL"
+    return "no SQLite database, or its beginning is damaged"
 
 
 def outage(error: Exception) -> bool:

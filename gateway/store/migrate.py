@@ -13,7 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection
 
-from gateway.errors import SchemaMismatch, StoreError
+from gateway.errors import StoreError, UnfitStore
 from gateway.store import meta, schema, triggers
 from gateway.store.engine import Store
 
@@ -68,13 +68,26 @@ def _make(path: Path) -> None:
 def fit(store: Store) -> None:
     """Make or migrate a SQLite store; require of PostgreSQL that somebody did (contract.md §2).
 
-    Raises `StoreError`, among them `SchemaMismatch`.
+    Raises `StoreError`, among them `UnfitStore`.
     """
     (upgrade if store.is_sqlite else require)(store)
 
 
+def begin(store: Store) -> None:
+    """As `fit`, for the daemon, which nobody watches: a mistyped path must not begin a store
+    without a single record. Only in a folder that is there and empty, as at the first start of a
+    service, a new one is made.
+    """
+    if store.path is not None and not _is_there(store.path) and not _is_empty(store.path.parent):
+        raise UnfitStore(
+            f"there is no store at {store.path} (store.url); if a new one is to begin there:"
+            " invite-gateway db upgrade"
+        )
+    fit(store)
+
+
 def require(store: Store) -> None:
-    """Raise `StoreError` with what to do when the store is missing, and `SchemaMismatch` when it is
+    """Raise `StoreError` with what to do when the store is missing, and `UnfitStore` when it is
     not of this program's schema.
     """
     if store.path is not None and not _is_there(store.path):
@@ -85,7 +98,7 @@ def require(store: Store) -> None:
         revision = _revision(connection)
     _refuse_newer(revision)
     if revision != _head():
-        raise SchemaMismatch(
+        raise UnfitStore(
             f"the store is at schema {revision or 'none'}, this program needs {_head()}:"
             " invite-gateway db upgrade"
         )
@@ -96,6 +109,15 @@ def _is_there(path: Path) -> bool:
         return path.exists()
     except PermissionError:
         return True  # somebody else's folder; the attempt to open it says whose
+
+
+def _is_empty(folder: Path) -> bool:
+    try:
+        return not any(folder.iterdir())
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True  # the attempt to make the store says what is wrong
 
 
 def check(store: Store) -> list[str]:
@@ -153,7 +175,7 @@ def _revision(connection: Connection) -> str | None:
 
 def _refuse_newer(revision: str | None) -> None:
     if revision and revision not in {script.revision for script in _scripts().walk_revisions()}:
-        raise SchemaMismatch(
+        raise UnfitStore(
             f"the store is at schema {revision}, which is newer than this program; install the"
             " newer program"
         )
@@ -163,7 +185,7 @@ def _refuse_foreign(connection: Connection) -> None:
     """Tables of our names in a database that never was ours: nothing may be made beside them."""
     taken = set(sa.inspect(connection).get_table_names()) & set(schema.metadata.tables)
     if taken:
-        raise SchemaMismatch(
+        raise UnfitStore(
             f"the database holds tables of another program ({', '.join(sorted(taken))}); give the"
             " gateway one of its own in store.url"
         )

@@ -181,6 +181,40 @@ def test_a_database_of_another_program_is_78_and_left_as_it_is(tmp_path: Path) -
         assert store.execute("SELECT name FROM sqlite_master").fetchall() == [("person",)]
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"\x00\x01no store" * 200, "no SQLite database"),
+        (b"PGDMP\x01\x0e\x00" * 200, "a PostgreSQL dump"),
+        (b"--\n-- PostgreSQL database dump\n--\n" * 50, "a PostgreSQL dump"),
+    ],
+    ids=["garbage", "pg_dump", "pg_dump as SQL"],
+)
+def test_a_file_that_is_no_store_is_78_and_left_as_it_is(
+    content: bytes, told: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "store.db"
+    file.write_bytes(content)
+    assert told in refusal(environment(f"sqlite:///{file}"))
+    assert file.read_bytes() == content
+
+
+@pytest.mark.parametrize("name", ["stor.db", "nowhere/store.db"])
+def test_a_mistyped_path_begins_no_store(name: str, sqlite_url: str, tmp_path: Path) -> None:
+    before = sorted(tmp_path.iterdir())
+    line = refusal(environment(f"sqlite:///{tmp_path / name}"))
+    assert f"there is no store at {tmp_path / name}" in line
+    assert "invite-gateway db upgrade" in line
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_the_first_start_of_a_service_makes_its_store(tmp_path: Path) -> None:
+    """systemd makes the folder, and nobody else has been there."""
+    with started(environment(f"sqlite:///{tmp_path / 'store.db'}"), wait=True) as gateway:
+        assert gateway.stop() == 0
+    assert (tmp_path / "store.db").exists()
+
+
 @pytest.mark.real
 def test_a_postgresql_store_that_nobody_made_or_migrated_is_78(postgres_url: str) -> None:
     assert "schema none" in refusal(environment(postgres_url))
