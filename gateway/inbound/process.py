@@ -24,7 +24,7 @@ from gateway.inbound import account, classify, correlate, interpret
 from gateway.itip import facts
 from gateway.mail import parse, probe, trust
 from gateway.model import REVIEW, Outcome
-from gateway.store import codec, engine, inbox, meta, rows
+from gateway.store import codec, engine, inbox, meta, probes, rows
 from gateway.store.engine import Connection, Store
 from gateway.store.followups import Site
 from gateway.store.inbox import Place
@@ -79,7 +79,8 @@ class Result:
     """The outcome of a message, its answers as they were carried out, and the rules that led there.
 
     `outcome` None: this program failed on it, and it is to be offered again. `destination`: where
-    it goes in the mailbox, in the words of `reader.Folder`.
+    it goes in the mailbox, in the words of `reader.Folder`. `anothers`: it looks like the probe of
+    another store, or is one of a copy of this, which will look for it where it lies.
     """
 
     outcome: Outcome | None
@@ -87,9 +88,12 @@ class Result:
     told: tuple[answers.Told, ...] = ()
     rules: tuple[facts.Rule, ...] = ()
     sighting: probe.Sighting | None = None
+    anothers: bool = False
 
     @property
     def destination(self) -> str:
+        if self.anothers:
+            return "stay"
         if self.sighting is not None:
             return "removed" if self.sighting.refused is None else "processed"
         return destination(self.outcome) if self.outcome is not None else ""
@@ -223,7 +227,8 @@ class Processor:
             if reading.sighting is not None:
                 with connection.begin_nested():
                     probing.came(connection, self._settings, reading.sighting, now)
-                return _probed(reading.sighting)
+                anothers = not probes.is_ours(connection, reading.sighting.mark)
+                return replace(_probed(reading.sighting), anothers=anothers)
             if reading.received.withheld and place is not None:
                 assert isinstance(reading.finding, classify.Malformed)
                 basis = replace(_basis(reading), reason=reading.finding.reason)
@@ -243,10 +248,25 @@ class Processor:
         found, meaning = self._admit(
             connection, reading, found, self._judge(connection, reading, found), now
         )
-        number = inbox.record(connection, self._written(reading, found, meaning), now)
+        written, anothers = (
+            self._written(reading, found, meaning),
+            self._is_anothers(reading, meaning),
+        )
+        if anothers:
+            written = replace(written, destination="")
+        number = inbox.record(connection, written, now)
         told = answers.carry_out(connection, meaning.answers, number, now)
         forwarding.forward(connection, meaning.answers, number, self._settings, now)
-        return Result(meaning.outcome, meaning.reason, tuple(told), meaning.rules)
+        return Result(
+            meaning.outcome, meaning.reason, tuple(told), meaning.rules, anothers=anothers
+        )
+
+    def _is_anothers(self, reading: Reading, meaning: interpret.Meaning) -> bool:
+        return (
+            meaning.outcome is Outcome.IGNORED
+            and reading.message is not None
+            and probe.of_another(reading.message, self._ours.mailboxes)
+        )
 
     def _find(
         self, connection: Connection, reading: Reading, named: int | None = None

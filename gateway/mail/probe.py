@@ -82,36 +82,57 @@ def without_marks(words: str) -> str:
 
 def read(message: parse.Message, secret: bytes, mailboxes: Iterable[str]) -> Sighting | None:
     """The probe that a message is, or reports on; None for every other message."""
-    if bounce.is_report(message) or (message.null_sender and prose.verdict(message)):
-        return _reported(message, secret)
-    own = tuple(mailboxes)
-    from_us = len(message.from_addresses) == 1 and address.is_ours(message.from_addresses[0], own)
-    bare = all(part.content_type.startswith("text/") for part in message.parts)
-    if not from_us or not bare or any(part.is_calendar for part in message.parts):
-        return None
-    named = _valid((message.subject, message.message_id, *message.recipients), secret)
+    named = _valid(_places(message, mailboxes), secret)
     if named is None:
         return None
+    if _is_report(message):
+        return Sighting(named, refused=_refused(message))
     writers = (trust.writer(value) for _, value in message.authentication_results)
     return Sighting(named, writers=tuple(dict.fromkeys(one for one in writers if one)))
 
 
-def _reported(message: parse.Message, secret: bytes) -> Sighting | None:
+def of_another(message: parse.Message, mailboxes: Iterable[str]) -> bool:
+    """Whether a message that is no probe of ours has the looks of one: a gateway with another store
+    may read this mailbox, too, and waits for it.
+    """
+    return any(MARK.search(value[:LONGEST]) for value in _places(message, mailboxes))
+
+
+def issued(mark_: str) -> int:
+    """When a mark of ours was made, in milliseconds."""
+    found = MARK.fullmatch(mark_)
+    return int(found[1], 16) if found is not None else 0
+
+
+def _is_report(message: parse.Message) -> bool:
+    return bounce.is_report(message) or bool(message.null_sender and prose.verdict(message))
+
+
+def _places(message: parse.Message, mailboxes: Iterable[str]) -> tuple[str, ...]:
+    """Where a mark may stand in a message that may be a probe, or a report about one."""
+    if _is_report(message):
+        subjects = (
+            header.words(value)
+            for head in message.returned_headers
+            for value in head.get("subject", ())[:1]
+        )
+        recipients = (one for report in bounce.read(message) for one in report.recipients)
+        return (*bounce.message_ids(message), *subjects, *recipients)
+    own = tuple(mailboxes)
+    from_us = len(message.from_addresses) == 1 and address.is_ours(message.from_addresses[0], own)
+    bare = all(part.content_type.startswith("text/") for part in message.parts)
+    if not from_us or not bare or any(part.is_calendar for part in message.parts):
+        return ()
+    return (message.subject, message.message_id, *message.recipients)
+
+
+def _refused(message: parse.Message) -> str:
+    """Why a report gives a probe up; "" where it does not."""
     reports = bounce.read(message)
-    subjects = (
-        header.words(value)
-        for head in message.returned_headers
-        for value in head.get("subject", ())[:1]
-    )
-    recipients = (one for report in reports for one in report.recipients)
-    named = _valid((*bounce.message_ids(message), *subjects, *recipients), secret)
-    if named is None:
-        return None
     failed = next((report for report in reports if report.action == "failed"), None)
     if failed is None:
-        return Sighting(named, refused="")
-    words = failed.diagnostic or failed.status or "no reason was given"
-    return Sighting(named, refused=words)
+        return ""
+    return failed.diagnostic or failed.status or "no reason was given"
 
 
 def _valid(values: Iterable[str], secret: bytes) -> str | None:

@@ -177,6 +177,18 @@ def came(connection: Connection, sighting: probe.Sighting, at: datetime) -> bool
     return False
 
 
+def is_ours(connection: Connection, mark: str) -> bool:
+    """Whether this store may have issued a mark: none is newer than its last one. A copy of the
+    store has the same secret, and issues marks of its own.
+    """
+    values = connection.execute(sa.select(meta.c.value).where(meta.c.key.like(f"{KEY}%"))).scalars()
+    states = [_state(value) for value in values if value]
+    under_way = [one.under_way.mark for one in states if one.under_way is not None]
+    ended = [one.result.probe.mark for one in states if one.result is not None]
+    last = max(map(probe.issued, (*under_way, *ended)), default=-1)
+    return probe.issued(mark) <= last
+
+
 def forget(connection: Connection, account: str) -> None:
     """Know nothing of an account's probes any longer."""
     connection.execute(sa.delete(meta).where(meta.c.key == KEY + account))

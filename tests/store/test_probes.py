@@ -197,12 +197,44 @@ def test_a_copy_of_a_probe_is_no_answer_either(
 def test_what_forges_a_probe_is_kept(store: Store, received: Callable[..., process.Result]) -> None:
     one = begun(store)
     forged = letter(one).replace(one.mark.encode(), b"probe-19aa1b2c3d4-" + b"a" * 16)
-    assert received(forged).destination == "ignored"
+    assert received(forged).destination == "stay", "it may be another store's"
     stranger = letter(one).replace(f"<{MAILBOX}>".encode(), b"<mallory@evil.example>")
     assert received(stranger).destination == "ignored"
     assert state(store).under_way is not None
     with store.read() as connection:
         assert len(connection.execute(sa.select(schema.inbox)).all()) == 2
+
+
+def test_a_probe_of_another_store_on_this_mailbox_is_left_to_it(
+    store: Store, received: Callable[..., process.Result]
+) -> None:
+    one = begun(store)
+    elsewhere = probe.mark(b"the secret of another store", NOW)
+    raw = probe.letter(MAILBOX, probe.recipient(MAILBOX, elsewhere, plain=False), elsewhere, NOW)
+    assert received(raw).destination == "stay"
+    returned = _report(raw)
+    assert received(returned).destination == "stay"
+    with store.read() as connection:
+        assert inbox.unmoved(connection, "default", "INBOX") == []
+        # A copy of this store has its secret, and probes by itself.
+        copy = probe.mark(meta.site_secret(connection), NOW + DAY)
+    raw = probe.letter(MAILBOX, probe.recipient(MAILBOX, copy, plain=False), copy, NOW)
+    assert received(raw).destination == "stay"
+    assert received(_report(raw)).destination == "stay"
+    assert state(store).under_way == replace(one, sent=NOW)
+    assert received(_report(letter(one))).destination == "processed"
+    assert received(letter(one)).destination == "removed"
+
+
+def _report(returned: bytes) -> bytes:
+    return (
+        b"Return-Path: <>\r\nFrom: MAILER-DAEMON@mx.crm.example\r\nTo: invites@crm.example\r\n"
+        b"Subject: Undelivered Mail Returned to Sender\r\nMIME-Version: 1.0\r\n"
+        b'Content-Type: multipart/report; report-type=delivery-status; boundary="b"\r\n\r\n'
+        b"--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx\r\n\r\n"
+        b"Final-Recipient: rfc822; x@crm.example\r\nAction: failed\r\nStatus: 5.1.1\r\n\r\n"
+        b"--b\r\nContent-Type: message/rfc822\r\n\r\n" + returned + b"\r\n--b--\r\n"
+    )
 
 
 # Who is believed
