@@ -101,6 +101,6 @@ def _noted(before: str, note: str) -> str | None:
     """What the journal calls a change of a row's note; None: it is no matter of record."""
     if note == plan.TWICE:
         return "not_invited"
-    if note in plan.SUSPENDED:
+    if plan.suspends(note):
         return "suspended"
-    return "resumed" if before in plan.SUSPENDED else None
+    return "resumed" if plan.suspends(before) else None

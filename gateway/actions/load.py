@@ -20,7 +20,7 @@ from gateway.actions import load_format, load_times, planning
 from gateway.actions.load_format import Document, FollowUp, Participant
 from gateway.actions.load_times import Times
 from gateway.errors import InputError
-from gateway.itip import plan, zones
+from gateway.itip import plan
 from gateway.mail import syntax
 from gateway.model import Channel, Moment
 from gateway.store import columns, directory, journal
@@ -66,7 +66,6 @@ def load(
     entries = load_format.read(document)
     problems: Problems = []
     _unique(entries, problems)
-    _zones(entries, problems)
     _references(connection, entries, problems)
     times = _times(entries, settings.mail.timezone, problems)
     _invited_twice(entries, times, problems)
@@ -165,15 +164,6 @@ def _twice(named: Iterable[tuple[str, str]], problems: Problems) -> None:
         if value in seen:
             problems.append((place, f"{value} is there twice"))
         seen.add(value)
-
-
-def _zones(entries: Document, problems: Problems) -> None:
-    for section in ("associates", "persons"):
-        for number, one in enumerate(getattr(entries, section)):
-            try:
-                zones.zone(one.timezone or "UTC")
-            except InputError as error:
-                problems.append((f"{section}[{number}].timezone", str(error)))
 
 
 def _references(connection: Connection, entries: Document, problems: Problems) -> None:

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from gateway.errors import InputError
-from gateway.itip import inspection, texts
+from gateway.itip import inspection, texts, zones
 
 LARGEST_INTEGER = 2**31 - 1  # RFC 5545 §3.3.8
 SHOWN_ERRORS = 10
@@ -47,8 +47,17 @@ def _key(text: str) -> str:
     return text
 
 
+def _zone(text: str) -> str:
+    """A name of the zone database, whichever was written."""
+    try:
+        return zones.zone(text).key if text else ""
+    except InputError as error:
+        raise ValueError(str(error)) from error
+
+
 Text = Annotated[str, AfterValidator(_storable)]
 Key = Annotated[Text, AfterValidator(_key)]
+Zone = Annotated[Text, AfterValidator(_zone)]
 Word = Annotated[Text, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
 """A text that other systems keep as a number."""
 Reason = Annotated[str, Field(max_length=texts.LONGEST_REASON), AfterValidator(_storable)]
@@ -64,7 +73,7 @@ class Associate(Entry):
     name: Text = ""
     email: Text = ""
     group: Text = ""
-    timezone: Text = ""
+    timezone: Zone = ""
     language: Text = ""
     invitable: bool = True
 
@@ -79,7 +88,7 @@ class Person(Entry):
     name: Text = ""
     company: Key | None = None
     emails: list[Text] | None = None
-    timezone: Text = ""
+    timezone: Zone = ""
     language: Text = ""
 
 
@@ -145,7 +154,7 @@ class FollowUp(Entry):
     deadline: Text | None = None
     answer_by: Text | None = None
     all_day: bool = False
-    timezone: Text = ""
+    timezone: Zone = ""
     recurrence: Recurrence | None = None
     instances: list[Instance] = []
     guest_list: Literal["auto", "public", "private"] = "auto"

@@ -16,7 +16,7 @@ from gateway.followups import kinds, recurrence, rules
 from gateway.itip import zones
 from gateway.model import Edition, Kind, Moment, Recurrence
 
-YEARS = range(1900, 3000)
+YEARS = range(recurrence.FIRST_YEAR, recurrence.LAST_YEAR + 1)
 DAY = timedelta(days=1)
 
 
@@ -266,8 +266,5 @@ def read(one: load_format.FollowUp, site_zone: str) -> tuple[Times, list[tuple[s
     """The times of a follow-up, and what is wrong with them: (place within the follow-up, reason),
     empty when all is well.
     """
-    try:
-        reader = Reader(one, zones.zone(one.timezone or site_zone))
-    except InputError as error:
-        return Times(), [("timezone", str(error))]
+    reader = Reader(one, zones.zone(one.timezone or site_zone))
     return reader.times(), reader.problems

@@ -22,10 +22,12 @@ from gateway.store import (
     codec,
     delegations,
     engine,
+    faults,
     followups,
     holdings,
     invitations,
     journal,
+    marked,
     meta,
     outbox,
     proposals,
@@ -194,6 +196,7 @@ def plan_one(
     invited or told anything new, but whoever is not to hold it any more is told that: removed,
     switched off, or the follow-up cancelled.
     """
+    faults.check(marked.fault("follow_up", key, {"key": key}))
     followups.lock(connection, key)
     followups.rehome(connection, key)
     arrived = invitations.rehome(connection, key)
@@ -594,9 +597,12 @@ def _invitee(member: Member, context: Context) -> owing.Invitee:
 
 
 def _unreachable(member: Member, context: Context) -> str:
-    """Why no letter goes to an address that is a valid one: what we sent to ourselves would come
-    back as an answer, and clients show the organizer no buttons (P17).
+    """Why no letter goes to an address that is a valid one: what cannot be read of the row; what
+    we sent to ourselves would come back as an answer, and clients show the organizer no buttons
+    (P17).
     """
+    if member.fault:
+        return member.shown_note
     if not member.address or member.role in status.FIXED:
         return ""
     if address.is_ours(member.address, context.mailboxes):

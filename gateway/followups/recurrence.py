@@ -30,7 +30,8 @@ MOST = 50_000
 """Dates that are walked at most to find the last one: a daily series, in the widest step that
 begins before it.
 """
-FIRST_YEAR = 1900
+FIRST_YEAR, LAST_YEAR = 1900, grammar.ENDLESS - 1
+"""What a record may speak of: far enough from where calendars and clocks end."""
 DAY = timedelta(days=1)
 WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 

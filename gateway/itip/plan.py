@@ -43,9 +43,15 @@ OWN_MAILBOX = "a mailbox of this gateway: no letter"
 ORGANIZER = "the organizer's own address: no letter"
 SUSPENDED = frozenset({NO_ADDRESS, OWN_MAILBOX, ORGANIZER})
 """Notes of a row that no mail can go to. Its switch keeps the wish (domain.md §3)."""
+UNREADABLE = "cannot be read: "
 NO_DATE = "no date of the series begins then: no letter"
 COVERED = "invited to the whole series: no letter about this date"
 TWICE = "invited at this address by another row: no letter"
+
+
+def suspends(note: str) -> bool:
+    """Whether a row that says so has a switch without effect."""
+    return note in SUSPENDED or note.startswith(UNREADABLE)
 
 
 def plan(

@@ -18,6 +18,7 @@ from pathlib import Path
 from babel import dates
 
 from gateway.errors import InputError
+from gateway.itip import zonenames
 
 UTC_NAMES = frozenset(
     {"UTC", "ETC/UTC", "UCT", "ETC/UCT", "ZULU", "ETC/ZULU", "UNIVERSAL", "ETC/UNIVERSAL"}
@@ -76,13 +77,13 @@ class Yearly:
 
 
 def zone(name: str) -> zoneinfo.ZoneInfo:
-    """The IANA zone of that name.
-    Raises `InputError` for a name that the zone database does not have.
+    """The zone of that name: of the zone database, or as Windows calls it.
+    Raises `InputError` for a name that neither has.
     """
-    try:
-        return zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise InputError(f"unknown time zone {name!r}") from error
+    found = zonenames.find(name)
+    if found is None:
+        raise InputError(f"unknown time zone {name!r}")
+    return found
 
 
 def is_utc(name: str) -> bool:

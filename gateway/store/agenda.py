@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway.model import Kind, Moment
-from gateway.store import followups
+from gateway.store import faults, followups
 from gateway.store.schema import (
     SERIES,
     TIMELESS,
@@ -26,7 +26,7 @@ from gateway.store.schema import (
 @dataclass(frozen=True, slots=True)
 class Item:
     """One follow-up in a list. `start` and `end` as in an edition; `owner` is a name; `series`: it
-    takes place more than once.
+    takes place more than once. `fault`: what of it cannot be read, and so is not mailed.
     """
 
     key: str
@@ -40,6 +40,7 @@ class Item:
     location: str
     cancelled: bool
     series: bool
+    fault: str = ""
 
 
 def ahead(connection: Connection, since: datetime, limit: int, timezone: str) -> list[Item]:
@@ -99,4 +100,5 @@ def _item(row: Any, timezone: str) -> Item:
         row.location,
         row.cancelled,
         bool(row.rrule or row.dates),
+        faults.of_follow_up(row),
     )

@@ -9,11 +9,12 @@ follow-up takes place.
 
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import structlog
 
+from gateway.itip import zonenames
 from gateway.model import Moment
+from gateway.store import marked
 
 log = structlog.get_logger(__name__)
 
@@ -58,22 +59,24 @@ def end(value: datetime, begins: datetime, all_day: bool, zone: str) -> Moment:
     return value.astimezone(clock).date() + DAY
 
 
-@lru_cache(maxsize=1_000)
 def zone(name: str, whose: str) -> str:
     """Somebody's time zone as it stands in a column; "" (that of the follow-up will do) where there
     is none of that name, which the log says once. `whose`: a key, for the log.
     """
-    if name and _place(name) is None:
-        log.warning("a time zone that does not exist is ignored", of=whose, timezone=name)
+    if isinstance(name, marked.MarkedText) or (name and _place(name) is None):
+        ignored(name.said if isinstance(name, marked.MarkedText) else name, whose)
         return ""
     return name
 
 
+@lru_cache(maxsize=1_000)
+def ignored(name: str, whose: str) -> None:
+    """Say once that somebody's time zone does not exist."""
+    log.warning("a time zone that does not exist is ignored", of=whose, timezone=name)
+
+
 def _place(zone: str) -> tzinfo | None:
-    try:
-        return ZoneInfo(zone) if zone else None
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return None  # the planner says so
+    return zonenames.find(zone) if zone else None
 
 
 def _midnight(day: date, clock: tzinfo) -> datetime:

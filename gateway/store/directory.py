@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.store import schema
+from gateway.store import marked, schema
 from gateway.store.schema import (
     associate,
     follow_up,
@@ -103,7 +103,10 @@ def merge(
             inserts.setdefault(tuple(row), []).append(row)
             continue
         columns = tuple(
-            column for column in row if column not in identity and before[column] != row[column]
+            column
+            for column in row
+            if column not in identity
+            and (before[column] != row[column] or isinstance(before[column], marked.MARKED))
         )
         if columns:
             changed.add(key)

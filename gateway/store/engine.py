@@ -22,6 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from gateway import rights
 from gateway.errors import ConfigurationError, StoreError, UnfitStore
+from gateway.store import marked
 
 __all__ = [
     "Connection",
@@ -56,6 +57,10 @@ class Store:
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
+        else:
+            from gateway.store import lenient
+
+            event.listen(self.engine, "connect", lenient.prepare)
 
     @property
     def path(self) -> Path | None:
@@ -231,6 +236,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = (
         None  # sqlite3's own lazy BEGIN lets two workers claim the same rows
     )
+    connection.text_factory = marked.decoded
     for pragma in (f"busy_timeout={BUSY_MILLISECONDS}", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
     _write_ahead(connection)

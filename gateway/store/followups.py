@@ -29,7 +29,7 @@ from gateway.model import (
     Role,
     Standing,
 )
-from gateway.store import codec, columns, upsert
+from gateway.store import codec, columns, faults, marked, upsert
 from gateway.store.schema import (
     INVITEE,
     NOTED,
@@ -77,7 +77,7 @@ class Member:
 
     `who`: kind and key of whoever it stands for, or his bare address in lower case; it outlives the
     row. `date`: the one date of the follow-up that it is for; None: all of it. `assigner`: the name
-    of who assigned it to him.
+    of who assigned it to him. `fault`: what of it, or of whoever it stands for, cannot be read.
     """
 
     id: int
@@ -99,11 +99,17 @@ class Member:
     date: Moment | None = None
     assigner: str = ""
     who: str = ""
+    fault: str = ""
 
     @property
     def address(self) -> str:
         """Where mail goes: the first address that is one, else ""."""
         return next((one for one in self.addresses if not syntax.problem(one)), "")
+
+    @property
+    def shown_note(self) -> str:
+        """Why no letter is owed, whether or not the planner has been there."""
+        return f"{plan.UNREADABLE}{self.fault}" if self.fault else self.note
 
     @property
     def is_associate(self) -> bool:
@@ -117,7 +123,7 @@ class Member:
         """
         if not self.email_invite or self.removed or self.role in status.FIXED:
             return ""
-        if not self.address or self.note in plan.SUSPENDED:
+        if not self.address or self.fault or plan.suspends(self.note):
             return "no_address"
         return "no_account" if self.note == plan.NO_ACCOUNT else ""
 
@@ -155,8 +161,12 @@ def next_due(connection: Connection) -> datetime | None:
 
 
 def unmark(connection: Connection, marks: Mapping[str, int]) -> None:
-    """Delete what was planned, and nothing that came since."""
-    for key, newest in marks.items():
+    """Delete what was planned, and nothing that came since. By the key as it stands in the mark,
+    which may be no text.
+    """
+    named = change_mark.alias("named")
+    for newest in marks.values():
+        key = sa.select(named.c.follow_up).where(named.c.id == newest).scalar_subquery()
         connection.execute(
             sa.delete(change_mark).where(change_mark.c.follow_up == key, change_mark.c.id <= newest)
         )
@@ -254,6 +264,11 @@ def wanted(
     ).one_or_none()
     if row is None:
         return None
+    faults.check(
+        faults.of_follow_up(row),
+        marked.fault("associate", row.owner, {"name": row.organizer}),
+        *(faults.of_only_date(one.id, one.date) for one in members if not one.removed),
+    )
     kind, zone = Kind(row.kind), row.timezone or site.timezone
     start, end = times(row, kind, zone)
     series, dates = _series(connection, row, kind, zone)
@@ -619,7 +634,9 @@ def _member(
     row: Any, standings: Mapping[Moment | None, Standing], addresses: tuple[str, ...]
 ) -> Member:
     bare = row.email or row.associate_email or ""
+    addresses = addresses or ((bare,) if bare else ())
     part = role(row)
+    zone = row.person_zone if row.person_zone is not None else row.associate_zone
     return Member(
         id=row.id,
         follow_up=row.follow_up,
@@ -627,13 +644,12 @@ def _member(
         role=part,
         assigner=(row.assigner_name or "") if part is Role.ASSIGNED else "",
         name=row.name or row.person_name or row.associate_name or row.resource_name or "",
-        addresses=addresses or ((bare,) if bare else ()),
+        addresses=addresses,
         language=row.person_language or row.associate_language or "",
-        timezone=columns.zone(
-            row.person_zone or row.associate_zone or "", row.person or row.associate or ""
-        ),
-        email_invite=row.email_invite,
-        removed=row.removed,
+        timezone=columns.zone("" if zone is None else zone, row.person or row.associate or ""),
+        # A switch that cannot be read takes no invitation away.
+        email_invite=bool(row.email_invite or isinstance(row.email_invite, marked.MarkedFlag)),
+        removed=bool(row.removed),
         set_status=row.set_status,
         given_token=row.given_token,
         code=row.code,
@@ -642,6 +658,7 @@ def _member(
         standings={plan.SERIES: Standing(), **standings},
         date=_name(row),
         who=_who(row),
+        fault=faults.of_participant(row, addresses),
     )
 
 
@@ -704,6 +721,7 @@ def _series(
     ).all()
     if not row.rrule and not own:
         return None, ()
+    faults.check(*map(faults.of_date, own))
     start, end = times(row, kind, zone)
     if start is None and row.rrule:
         raise InputError("a recurrence needs a start")
@@ -762,6 +780,8 @@ def _from_list(connection: Connection, key: str) -> bool:
 
 def _name(row: Any) -> Moment | None:
     """The one date that a row is about; None: all of the follow-up."""
+    if isinstance(row.original_start, marked.MarkedMoment):
+        return row.original_start
     return (
         columns.moment(row.original_start, row.all_day, row.timezone)
         if row.original_start is not None

@@ -8,6 +8,7 @@ from dataclasses import replace
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from gateway.errors import InputError
 from gateway.itip import editions, facts, plan
 from gateway.mail import address
 from gateway.model import PLANNED, Edition, LetterState, Method, Moment, Role, Standing
@@ -309,7 +310,10 @@ def _current(connection: Connection, key: str, site: Site) -> Edition | None:
         return None
     planned = invitations.editions(connection, [row.edition]).get(row.edition)
     if planned is None:
-        return followups.wanted(connection, key, site, followups.members(connection, key))
+        try:
+            return followups.wanted(connection, key, site, followups.members(connection, key))
+        except InputError:
+            return None  # nothing was ever sent of what cannot be read
     return replace(planned, cancelled=row.cancelled)
 
 

@@ -8,7 +8,7 @@ follow-ups are named by their keys, so that a row can be written with plain SQL.
 to a follow-up that is gone is still owed a CANCEL.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,12 +21,14 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    String,
     Table,
     Text,
     text,
 )
-from sqlalchemy.types import TypeDecorator
+
+from gateway.store.marked import Flag, Instant, Time, Words, Zone
+
+__all__ = ["Instant"]  # the migrations name it so
 
 metadata = sa.MetaData(
     naming_convention={
@@ -37,37 +39,6 @@ metadata = sa.MetaData(
         "ck": "ck_%(table_name)s_%(constraint_name)s",
     }
 )
-
-
-class Instant(TypeDecorator[datetime]):
-    """An aware UTC datetime: text `YYYY-MM-DD HH:MM:SS[.ffffff]` on SQLite, timestamptz on
-    PostgreSQL.
-    """
-
-    impl = sa.DateTime(timezone=True)
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: sa.Dialect) -> Any:
-        return dialect.type_descriptor(
-            String(26) if dialect.name == "sqlite" else sa.DateTime(timezone=True)
-        )
-
-    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> Any:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a datetime without a zone is no instant")
-        value = value.astimezone(UTC)
-        return value.replace(tzinfo=None).isoformat(sep=" ") if dialect.name == "sqlite" else value
-
-    def process_result_value(self, value: Any, dialect: sa.Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return (
-            datetime.fromisoformat(value).replace(tzinfo=UTC)
-            if isinstance(value, str)
-            else value.astimezone(UTC)
-        )
 
 
 Identity = sa.BigInteger().with_variant(Integer, "sqlite")
@@ -90,7 +61,7 @@ def _key(name: str, target: str, **options: Any) -> Column[str]:
         if not options.get("nullable", True) or options.pop("cascade", False)
         else "SET NULL"
     )
-    return Column(name, Text, ForeignKey(target, onupdate="CASCADE", ondelete=cascade), **options)
+    return Column(name, Words, ForeignKey(target, onupdate="CASCADE", ondelete=cascade), **options)
 
 
 def _flag(name: str, default: bool = False) -> Column[bool]:
@@ -101,6 +72,20 @@ def _flag(name: str, default: bool = False) -> Column[bool]:
 
 def _words(name: str, default: str = "") -> Column[str]:
     return Column(name, Text, nullable=False, server_default=default)
+
+
+def _said(name: str, default: str = "") -> Column[str]:
+    """Words that other programs write."""
+    return Column(name, Words, nullable=False, server_default=default)
+
+
+def _switch(name: str, default: bool = False) -> Column[bool]:
+    """A flag that other programs write."""
+    return Column(name, Flag, nullable=False, server_default=sa.true() if default else sa.false())
+
+
+def _zone(name: str) -> Column[str]:
+    return Column(name, Zone, nullable=False, server_default="")
 
 
 def _now(name: str) -> Column[datetime]:
@@ -147,28 +132,28 @@ RETURNED = text("state IN ('refused', 'dropped')")
 """The same for letters that came back or were given up."""
 
 
-company = Table("company", metadata, Column("key", Text, primary_key=True), _words("name"))
+company = Table("company", metadata, Column("key", Words, primary_key=True), _said("name"))
 
 associate = Table(
     "associate",
     metadata,
-    Column("key", Text, primary_key=True),
-    _words("name"),
-    _words("email"),
-    _words("user_group"),
-    _words("language"),
-    _words("timezone"),
-    _flag("invitable", True),
+    Column("key", Words, primary_key=True),
+    _said("name"),
+    _said("email"),
+    _said("user_group"),
+    _said("language"),
+    _zone("timezone"),
+    _switch("invitable", True),
 )
 
 person = Table(
     "person",
     metadata,
-    Column("key", Text, primary_key=True),
-    _words("name"),
+    Column("key", Words, primary_key=True),
+    _said("name"),
     _key("company", "company.key"),
-    _words("language"),
-    _words("timezone"),
+    _said("language"),
+    _zone("timezone"),
 )
 
 person_email = Table(
@@ -176,7 +161,7 @@ person_email = Table(
     metadata,
     _key("person", "person.key", nullable=False),
     Column("position", Integer, nullable=False),
-    Column("address", Text, nullable=False),
+    Column("address", Words, nullable=False),
     sa.PrimaryKeyConstraint("person", "position"),
     Index(None, "address"),
     Index("ix_person_email_spelled", sa.func.lower(sa.column("address"))),
@@ -215,15 +200,15 @@ known_address = Table(
 resource = Table(
     "resource",
     metadata,
-    Column("key", Text, primary_key=True),
-    _words("name"),
-    _words("kind"),
-    _words("resource_group"),
-    _flag("invitable", True),
+    Column("key", Words, primary_key=True),
+    _said("name"),
+    _said("kind"),
+    _said("resource_group"),
+    _switch("invitable", True),
 )
 
-project = Table("project", metadata, Column("key", Text, primary_key=True), _words("name"))
-selection = Table("selection", metadata, Column("key", Text, primary_key=True), _words("name"))
+project = Table("project", metadata, Column("key", Words, primary_key=True), _said("name"))
+selection = Table("selection", metadata, Column("key", Words, primary_key=True), _said("name"))
 project_member = Table(
     "project_member",
     metadata,
@@ -242,36 +227,36 @@ selection_member = Table(
 follow_up = Table(
     "follow_up",
     metadata,
-    Column("key", Text, primary_key=True),
-    _words("kind", "meeting"),
-    _words("type"),
+    Column("key", Words, primary_key=True),
+    _said("kind", "meeting"),
+    _said("type"),
     _key("owner", "associate.key", index=True),
     _key("assigned_by", "associate.key"),
-    _words("title"),
-    _words("agenda"),
-    _words("notes"),
-    _words("location"),
-    _words("video_url"),
-    Column("start_at", Instant),
-    Column("end_at", Instant),
-    Column("deadline", Instant),
-    _flag("all_day"),
-    _words("timezone"),
-    _words("rrule"),
-    _words("guest_list", "auto"),
-    _flag("cancelled"),
-    _words("cancel_reason"),
-    Column("answer_by", Instant),
+    _said("title"),
+    _said("agenda"),
+    _said("notes"),
+    _said("location"),
+    _said("video_url"),
+    Column("start_at", Time),
+    Column("end_at", Time),
+    Column("deadline", Time),
+    _switch("all_day"),
+    _zone("timezone"),
+    _said("rrule"),
+    _said("guest_list", "auto"),
+    _switch("cancelled"),
+    _said("cancel_reason"),
+    Column("answer_by", Time),
     _key("company", "company.key"),
     _key("person", "person.key"),
     _key("project", "project.key"),
-    _words("sale"),
-    _words("availability", "busy"),
+    _said("sale"),
+    _said("availability", "busy"),
     Column("alarm_minutes", Integer),
-    _words("priority"),
-    _flag("completed"),
-    _flag("private"),
-    _words("fields", "{}"),
+    _said("priority"),
+    _switch("completed"),
+    _switch("private"),
+    _said("fields", "{}"),
     Column("uid", Text, unique=True),
     Column("sequence", Integer, nullable=False, server_default="0"),
     Column("edition", Identity, index=True),
@@ -289,11 +274,11 @@ follow_up_date = Table(
     "follow_up_date",
     metadata,
     _key("follow_up", "follow_up.key", nullable=False),
-    Column("original_start", Instant, nullable=False),
-    Column("start_at", Instant),
-    Column("end_at", Instant),
-    _flag("cancelled"),
-    _words("cancel_reason"),
+    Column("original_start", Time, nullable=False),
+    Column("start_at", Time),
+    Column("end_at", Time),
+    _switch("cancelled"),
+    _said("cancel_reason"),
     sa.PrimaryKeyConstraint("follow_up", "original_start"),
     _there("follow_up_date", "start_at"),
     Index("ix_follow_up_date_original_start", "original_start"),
@@ -311,11 +296,11 @@ participant = Table(
     _key("person", "person.key", cascade=True),
     _key("associate", "associate.key", cascade=True),
     _key("resource", "resource.key", cascade=True),
-    Column("email", Text),
-    _words("name"),
-    Column("original_start", Instant),
-    _flag("email_invite"),
-    _flag("removed"),
+    Column("email", Words),
+    _said("name"),
+    Column("original_start", Time),
+    _switch("email_invite"),
+    _switch("removed"),
     Column("set_status", Integer),
     Column("code", Integer),
     Column("given_token", Text, unique=True),
@@ -696,7 +681,7 @@ change_mark = Table(
     "change_mark",
     metadata,
     Column("id", Identity, primary_key=True, autoincrement=True),
-    Column("follow_up", Text, nullable=False, index=True),
+    Column("follow_up", Words, nullable=False, index=True),
     _now("at"),
     _flag("single"),
     sqlite_autoincrement=True,

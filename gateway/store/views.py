@@ -104,7 +104,7 @@ def _row(
         conflict=member.conflict,
         instances=tuple(_instances(member, cancelled, dates)) if member.date is None else (),
         suspended=member.suspended,
-        note=limits.shown(member.note, letter.delivery_text if letter else ""),
+        note=limits.shown(member.shown_note, letter.delivery_text if letter else ""),
         original_start=codec.moment(member.date) or None,
     )
 

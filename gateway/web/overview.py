@@ -45,6 +45,7 @@ def _card(item: agenda.Item, rows: Sequence[page.Participant]) -> page.FollowUp:
         deadline=item.deadline,
         cancelled=item.cancelled,
         series=item.series,
+        fault=item.fault,
         participants=tuple(rows),
     )
 
@@ -62,6 +63,6 @@ def _row(member: Member, letter: Invitation | None) -> page.Participant:
         delivery=letter.delivery if letter else Delivery.NONE,
         email_invite=member.email_invite,
         conflict=member.conflict,
-        note=limits.shown(member.note, letter.delivery_text if letter else ""),
+        note=limits.shown(member.shown_note, letter.delivery_text if letter else ""),
         date=member.date,
     )

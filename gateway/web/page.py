@@ -42,7 +42,7 @@ class Participant:
 @dataclass(frozen=True, slots=True)
 class FollowUp:
     """One card. `start`, `end`: UTC instants, or dates with an exclusive end; a task has a
-    `deadline` instead.
+    `deadline` instead. `fault`: what of it cannot be read.
     """
 
     key: str
@@ -56,6 +56,7 @@ class FollowUp:
     deadline: date | None = None
     cancelled: bool = False
     series: bool = False
+    fault: str = ""
     participants: tuple[Participant, ...] = ()
 
 
@@ -120,6 +121,8 @@ def delivery(participant: Participant) -> str:
 def when(follow_up: FollowUp) -> str:
     """Day and time in the follow-up's own zone: `Tue 1 Dec 2026, 09:00-10:00, Europe/Oslo`."""
     start, end = follow_up.start, follow_up.end
+    if follow_up.fault:
+        return f"cannot be read: {follow_up.fault}"
     if start is None:
         return f"by {_day(follow_up.deadline)}" if follow_up.deadline else "no time"
     if not isinstance(start, datetime):

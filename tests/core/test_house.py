@@ -30,13 +30,12 @@ DOORS = {
     "httpx2": ("gateway/accounts.py",),
     "sqlalchemy": ("gateway/store/",),
     "alembic": ("gateway/store/",),
-    "psycopg": (),
+    "psycopg": ("gateway/store/lenient.py",),
     "typer": ("gateway/cli/",),
     "fastapi": ("gateway/web/",),
     "uvicorn": ("gateway/web/",),
 }
 """Libraries with a wire or a format behind them, and the only places that may import them.
-SQLAlchemy loads psycopg by name.
 """
 
 EMPTY_NAMES = {

@@ -217,7 +217,7 @@ def test_a_rule_that_calendars_drop_is_told_and_not_mailed(
 
 def test_a_time_zone_that_does_not_exist_holds_no_letter(store: Store) -> None:
     rows.begin(store)
-    columns.zone.cache_clear()
+    columns.ignored.cache_clear()
     with testing.capture_logs() as said:
         rows.run(
             store,

@@ -389,6 +389,7 @@ def update(column: str) -> str:
         sa.Text: "'another'",
         sa.Boolean: f"NOT {name}",
         sa.Integer: "7",
+        schema.Zone: "'Europe/London'",
         schema.Instant: "'2026-11-27 08:00:00'",
     }
     value = VALUES.get(column) or next(

@@ -1,0 +1,186 @@
+"""Column types for what other programs write, and values that are not what their column should
+hold.
+
+SQLite takes anything: bytes that are no UTF-8, a BLOB in a column of text, 'yes' for a flag.
+PostgreSQL has 'infinity' and years that no calendar has. One such value must not hide the other
+rows from everybody, so reading never fails: it yields a *marked* value, which is of the right type,
+may be compared, converted and shown, and says what is wrong. Lists show that (`faults`); the
+planner refuses the record, and nothing of it is mailed.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.types import TypeDecorator
+
+from gateway.followups import recurrence
+from gateway.itip import zonenames
+
+EARLIEST = datetime(recurrence.FIRST_YEAR, 1, 1, tzinfo=UTC)
+LATEST = datetime(recurrence.LAST_YEAR, 12, 31, 23, 59, 59, tzinfo=UTC)
+REACH = f"an instant of the years {EARLIEST.year} to {LATEST.year}"
+SHOWN = 40
+"""Characters of a wrong value that are shown."""
+
+
+class MarkedText(str):
+    """Shown in the place of what is no text, or names no zone. `said`: what stands there; `raw`:
+    the bytes of a BLOB.
+    """
+
+    fault: str = ""
+    said: str = ""
+    raw: bytes = b""
+
+
+class MarkedMoment(datetime):
+    """The nearest instant that can be calculated with, in the place of what is none or out of
+    reach.
+    """
+
+    fault: str = ""
+
+
+class MarkedFlag(int):
+    """False, in the place of what is neither true nor false."""
+
+    fault: str = ""
+
+
+MARKED = MarkedText | MarkedMoment | MarkedFlag
+
+
+def fault(table: str, key: object, values: Mapping[str, object]) -> str:
+    """What is wrong with the first of these values of a row that is marked; "" where none is.
+    `values` by the names of their columns.
+    """
+    return next(
+        (
+            f"{table} {str(key)!r}, {column}: {value.fault}"
+            for column, value in values.items()
+            if isinstance(value, MARKED)
+        ),
+        "",
+    )
+
+
+def decoded(raw: bytes) -> str:
+    """The text of a SQLite column (its text factory)."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        shown = raw.decode(errors="replace")
+        return _text(shown, f"{shown[:SHOWN]!r} is not text in UTF-8")
+
+
+def _text(shown: str, words: str, raw: bytes = b"") -> MarkedText:
+    made = MarkedText(shown)
+    made.fault, made.raw = words, raw
+    return made
+
+
+def _moment(nearest: datetime, said: object) -> MarkedMoment:
+    made = MarkedMoment.combine(nearest.date(), nearest.timetz())
+    made.fault = f"{str(said)[:SHOWN]!r} is not {REACH}"
+    return made
+
+
+class Words(sa.Text):
+    """Text that other programs write."""
+
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Callable[[Any], Any] | None:
+        return _words if dialect.name == "sqlite" else None
+
+    def bind_processor(self, dialect: sa.Dialect) -> Callable[[Any], Any] | None:
+        return _as_it_stands if dialect.name == "sqlite" else None
+
+
+def _words(value: Any) -> Any:
+    if not isinstance(value, bytes):
+        return value
+    literal = f"x'{value[:SHOWN].hex()}'"
+    return _text(literal, f"{literal} is a BLOB, not text", value)
+
+
+def _as_it_stands(value: Any) -> Any:
+    """A key that is a BLOB finds its own rows again."""
+    return value.raw if isinstance(value, MarkedText) and value.raw else value
+
+
+class Flag(sa.Boolean):
+    """A flag that other programs write."""
+
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Callable[[Any], Any] | None:
+        return _flag if dialect.name == "sqlite" else None
+
+
+def _flag(value: Any) -> Any:
+    if value is None or value in (0, 1):
+        return None if value is None else bool(value)
+    made = MarkedFlag(0)
+    made.fault = f"{str(value)[:SHOWN]!r} is neither 0 nor 1"
+    return made
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC datetime: text `YYYY-MM-DD HH:MM:SS[.ffffff]` on SQLite, timestamptz on
+    PostgreSQL.
+    """
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> Any:
+        return dialect.type_descriptor(
+            sa.String(26) if dialect.name == "sqlite" else sa.DateTime(timezone=True)
+        )
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> Any:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a datetime without a zone is no instant")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None).isoformat(sep=" ") if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> datetime | None:
+        if value is None or isinstance(value, datetime):
+            return value.astimezone(UTC) if value is not None else None
+        try:
+            return datetime.fromisoformat(value).replace(tzinfo=UTC)
+        except (TypeError, ValueError):  # PostgreSQL's, which Python has no datetime for, too
+            before = str(value).endswith("BC") or str(value).startswith("-")
+            return _moment(EARLIEST if before else LATEST, value)
+
+
+class Time(Instant):
+    """An instant that other programs write, which calendars and zones must be able to hold."""
+
+    cache_ok = True
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> datetime | None:
+        read = super().process_result_value(value, dialect)
+        if read is None or EARLIEST <= read <= LATEST or isinstance(read, MarkedMoment):
+            return read
+        return _moment(EARLIEST if read < EARLIEST else LATEST, value)
+
+
+class Zone(TypeDecorator[str]):
+    """The name of a time zone that other programs write, as the zone database spells it: Windows
+    names are understood, as in mail. What names no zone reads as "", marked.
+    """
+
+    impl = Words
+    cache_ok = True
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> str | None:
+        if not value or isinstance(value, MarkedText):
+            return value
+        zone = zonenames.find(value)
+        if zone is not None:
+            return zone.key
+        made = _text("", f"unknown time zone {value[:SHOWN]!r}; IANA and Windows have such names")
+        made.said = value
+        return made
