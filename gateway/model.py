@@ -184,6 +184,47 @@ the raw message is kept and the mail is moved to the review folder.
 """
 
 
+EFFECTIVE = frozenset(
+    {
+        Outcome.APPLIED,
+        Outcome.UNCHANGED,
+        Outcome.SEEN,
+        Outcome.PROPOSAL,
+        Outcome.DELEGATED,
+        Outcome.REFRESHED,
+        Outcome.OLD_ANSWER,
+        Outcome.CLOSED,
+        Outcome.COMMENT,
+        Outcome.AWAY,
+        Outcome.BOUNCED,
+        Outcome.DELAYED,
+        Outcome.DELIVERED,
+    }
+)
+"""Outcomes after which the same message again is a duplicate.
+One that was held may come again and be judged again.
+"""
+
+
+class PartyCrasher(StrEnum):
+    """What becomes of an answer by somebody who was not invited (P3)."""
+
+    ASK = "ask"
+    ADD = "add"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Who is believed, as the administrator decided (the settings' section `policy`)."""
+
+    require_authentication: bool = True
+    # An answer without a token counts only if our own mail server authenticated its From.
+    authserv_id: str = ""
+    # The name in the Authentication-Results that our server writes; "" if it writes none.
+    party_crasher: PartyCrasher = PartyCrasher.ASK
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """Where one participant stands on the series (or single meeting), or on one date of it.

@@ -32,7 +32,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from gateway import rights
+from gateway import model, rights
 from gateway.errors import ConfigurationError
 from gateway.mail import address, syntax
 
@@ -402,6 +402,14 @@ class Policy(Section):
             " (authenticated only), or refuse."
         ),
     )
+
+    def decided(self) -> model.Policy:
+        """The policy as decisions take it: they know nothing of settings."""
+        return model.Policy(
+            self.require_authentication,
+            self.authserv_id,
+            model.PartyCrasher(self.party_crasher),
+        )
 
 
 class Web(Section):

@@ -16,7 +16,7 @@ from gateway import accounts
 from gateway import settings as configuration
 from gateway.actions import answers, forwarding, proposals
 from gateway.errors import NotFound, Refused, StoreError
-from gateway.itip import facts
+from gateway.itip import facts, reply
 from gateway.mail import address, automatic, parse, syntax
 from gateway.model import REVIEW, Channel, Outcome, ProposalState
 from gateway.store import codec, followups, inbox, journal, known, participants, review
@@ -79,7 +79,7 @@ class Settled:
     after: Outcome
     reason: str
     done: bool
-    told: tuple[answers.Told, ...] = ()
+    told: tuple[facts.Told, ...] = ()
     rules: tuple[facts.Rule, ...] = ()
     repeated: bool = False
 
@@ -156,7 +156,7 @@ def foretell(desk: Desk, number: int) -> Settled | None:
         if not kept.waits or kept.outcome is None:
             return None
         ruling = desk.judge(connection, kept, None)
-        told = answers.foretell(connection, ruling.answers)
+        told = reply.foretell(ruling.answers)
         trial.rollback()
     after = ruling.record.outcome or kept.outcome
     return Settled(
@@ -165,7 +165,7 @@ def foretell(desk: Desk, number: int) -> Settled | None:
         after,
         ruling.record.reason,
         ruling.record.raw is None,
-        tuple(told),
+        told,
         ruling.rules,
     )
 
@@ -326,7 +326,8 @@ def _apply(connection: Connection, kept: Kept, who: int | None, how: str, desk: 
         done or settled or (after, record.reason) != (kept.outcome, kept.reason)
     ):  # it may wait on for another reason, or another part
         inbox.rewrite(connection, kept.number, record)
-    told = answers.carry_out(connection, settled, kept.number, desk.now)
+    told = reply.foretell(settled)
+    answers.carry_out(connection, told, kept.number, desk.now)
     forwarding.forward(connection, settled, kept.number, desk.settings, desk.now)
     if done or settled:
         named = (
@@ -335,7 +336,7 @@ def _apply(connection: Connection, kept: Kept, who: int | None, how: str, desk: 
             else kept
         )
         _journal(connection, named, APPLY, after, how, desk)
-    return Settled(kept.number, kept.outcome, after, record.reason, done, tuple(told), ruling.rules)
+    return Settled(kept.number, kept.outcome, after, record.reason, done, told, ruling.rules)
 
 
 def _added(connection: Connection, kept: Kept, desk: Desk) -> int:

@@ -13,9 +13,9 @@ from gateway.cli import context, output
 from gateway.errors import GatewayError
 
 if TYPE_CHECKING:
-    from gateway.actions.answers import Told
     from gateway.actions.review import Desk
     from gateway.inbound.process import Result
+    from gateway.itip.facts import Told
 
 Files = Annotated[
     list[Path], typer.Argument(metavar="FILE...", help="Messages: .eml, mbox or Maildir.")

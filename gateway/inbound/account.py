@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from gateway.inbound import classify
 from gateway.itip import facts
 from gateway.mail import parse
-from gateway.settings import Policy
+from gateway.model import Policy
 
 SHOWN = 5
 """How many of several things are named; the rest is counted."""

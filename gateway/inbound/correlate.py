@@ -12,7 +12,7 @@ from enum import StrEnum
 from gateway.inbound import classify
 from gateway.itip import facts, moments, read
 from gateway.mail import address, automatic, bounce, header, parse
-from gateway.settings import Policy
+from gateway.model import PartyCrasher, Policy
 
 TOKENS = 50
 MESSAGE_IDS = 100
@@ -87,6 +87,9 @@ def keys(message: parse.Message, finding: classify.Finding, ours: classify.Ours)
         message_ids=tuple(dict.fromkeys(message_ids))[:MESSAGE_IDS],
         marks=frozenset((sub.token, sub.check) for sub in tokens if sub.bounce),
         dates=dates,
+        message_id=message.message_id,
+        object=finding.fingerprint if isinstance(finding, classify.Answer) else "",
+        digest=message.digest,
     )
 
 
@@ -535,15 +538,15 @@ def _crasher(
     # Whoever answers one date has a letter that was about that date alone, or wants no more than
     # that.
     invite = (
-        policy.party_crasher == "add"
+        policy.party_crasher is PartyCrasher.ADD
         and bool(vouched)
         and own
         and all(not one.recurrence_id_text for one in components)
     )
     ends = {
-        "ask": "the owner is asked",
-        "refuse": "refused by policy",
-        "add": f"added, because {vouched}"
+        PartyCrasher.ASK: "the owner is asked",
+        PartyCrasher.REFUSE: "refused by policy",
+        PartyCrasher.ADD: f"added, because {vouched}"
         if invite
         else "the owner is asked, because From is not authenticated, or one date is answered",
     }

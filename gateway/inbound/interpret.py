@@ -11,8 +11,7 @@ from datetime import datetime
 from gateway.inbound import classify, correlate
 from gateway.itip import answered, facts, links, read, reply
 from gateway.mail import automatic, parse, quoting, unread
-from gateway.model import Channel, Method, Outcome
-from gateway.settings import Policy
+from gateway.model import Channel, Method, Outcome, Policy
 
 VERDICTS = {
     correlate.Verdict.HOLD: Outcome.HELD,

@@ -19,10 +19,9 @@ import structlog
 from gateway import accounts
 from gateway import settings as configuration
 from gateway.actions import answers, forwarding, joining, probing, review
-from gateway.errors import Unreadable
-from gateway.inbound import account, classify, correlate, interpret
+from gateway.inbound import classify, judge
 from gateway.itip import facts
-from gateway.mail import parse, probe, trust
+from gateway.mail import probe
 from gateway.model import REVIEW, Outcome
 from gateway.store import codec, engine, inbox, meta, probes, rows
 from gateway.store.engine import Connection, Store
@@ -54,24 +53,13 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What can be said of a message before the store is asked. `message` None: too large, or not
-    readable at all.
-
-    `failure`: this program failed on it. `number`: its own in the inbox, where it is judged anew.
-    `sighting`: it is a probe of ours, or a report about one. `statement`: of our mail server, on
-    the sender.
-    """
+class Offered:
+    """A received message and what can be said of it before the store is asked."""
 
     received: Received
-    message: parse.Message | None
-    finding: classify.Finding
-    asked: facts.Keys
-    outcome: Outcome | None = None
+    reading: judge.Reading
     failure: Exception | None = None
-    number: int | None = None
-    sighting: probe.Sighting | None = None
-    statement: trust.Statement = trust.Statement()
+    # This program failed on it.
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +73,7 @@ class Result:
 
     outcome: Outcome | None
     reason: str
-    told: tuple[answers.Told, ...] = ()
+    told: tuple[facts.Told, ...] = ()
     rules: tuple[facts.Rule, ...] = ()
     sighting: probe.Sighting | None = None
     anothers: bool = False
@@ -104,10 +92,11 @@ class Processor:
 
     def __init__(self, store: Store, settings: configuration.Settings) -> None:
         self._store, self._settings = store, settings
-        self._ours = classify.Ours(accounts.mailboxes(settings))
-        self._site = Site(settings.mail.timezone, settings.mail.language)
         with store.write() as connection:
-            self._secret = meta.site_secret(connection)
+            secret = meta.site_secret(connection)
+        ours = classify.Ours(accounts.mailboxes(settings))
+        self._here = judge.Installation(ours, settings.policy.decided(), secret)
+        self._site = Site(settings.mail.timezone, settings.mail.language)
         self._warned = False
 
     def receive(self, batch: Sequence[Received], cursor: Place | None = None) -> list[Result]:
@@ -115,44 +104,32 @@ class Processor:
 
         `cursor`: the place up to which the mailbox has then been read.
         """
-        readings = [self._looked_at(one) for one in batch]
+        offered = [self._looked_at(one) for one in batch]
         now = datetime.now(UTC)
         with self._store.write() as connection:
-            results = [self._settle(connection, reading, now) for reading in readings]
+            results = [self._settle(connection, one, now) for one in offered]
             if cursor is not None:
                 inbox.advance(
                     connection, cursor.account, cursor.folder, cursor.uidvalidity, cursor.uid
                 )
         return results
 
-    def explain(self, one: Received) -> Result:
+    def explain(self, received: Received) -> Result:
         """What `receive` would do with a message, and why; writes nothing."""
-        reading = self._read(one)
+        reading = self._read(received)
         if reading.sighting is not None:
             return _probed(reading.sighting)
+        account = _account(received)
         with self._store.read() as connection:
-            found = self._find(connection, reading)
-            meaning = self._judge(connection, reading, found)
-            if not meaning.invite:
-                return self._foretold(connection, reading, found, meaning)
-        with (
-            self._store.write() as connection,
-            connection.begin_nested() as trial,
-        ):  # somebody would be invited, on trial
-            found, meaning = self._admit(connection, reading, found, meaning, datetime.now(UTC))
-            result = self._foretold(connection, reading, found, meaning)
-            trial.rollback()
-            return result
-
-    def _foretold(
-        self,
-        connection: Connection,
-        reading: Reading,
-        found: facts.Found,
-        meaning: interpret.Meaning,
-    ) -> Result:
-        told = tuple(answers.foretell(connection, meaning.answers))
-        return Result(meaning.outcome, meaning.reason, told, self._account(reading, found, meaning))
+            found = self._find(connection, reading, account)
+            judgement = judge.judge(reading, found, self._here)
+        if judgement.invite:
+            # Somebody would be invited, on trial.
+            with self._store.write() as connection, connection.begin_nested() as trial:
+                found, judgement = self._decide(connection, reading, account, datetime.now(UTC))
+                trial.rollback()
+        rules = judge.account_of(reading, found, judgement, self._here.policy)
+        return Result(judgement.outcome, judgement.reason, judgement.told, rules)
 
     def again(self, connection: Connection, kept: Kept, named: int | None = None) -> review.Ruling:
         """What the rules of today make of a message that waits, as of the moment when it arrived
@@ -162,239 +139,168 @@ class Processor:
         party crasher whom policy lets in.
         """
         assert kept.raw is not None
-        reading = replace(self._read_kept(kept), number=kept.number)
-        found = self._find(connection, reading, named)
-        meaning = self._judge(connection, reading, found, named)
-        found, meaning = self._admit(connection, reading, found, meaning, datetime.now(UTC))
+        received, reading = self._read_kept(kept)
+        reading = replace(reading, number=kept.number, named=named)
+        found, judgement = self._decide(connection, reading, None, datetime.now(UTC))
         return review.Ruling(
-            self._written(reading, found, meaning),
-            meaning.answers,
-            self._account(reading, found, meaning),
+            self._written(Offered(received, reading), found, judgement),
+            judgement.answers,
+            judge.account_of(reading, found, judgement, self._here.policy),
         )
 
-    def _read_kept(self, kept: Kept) -> Reading:
-        """Where the header alone was kept, today's rules have no more to judge than those of then:
-        too large or withheld it stays.
+    def _read_kept(self, kept: Kept) -> tuple[Received, judge.Reading]:
+        """If the header alone was kept, today's rules have no more to judge than those of then: too
+        large or withheld it stays.
         """
         assert kept.raw is not None
         withheld = kept.reason.startswith(WITHHELD)
         too_large = kept.outcome is Outcome.TOO_LARGE and len(kept.raw) < kept.size
         received = Received(kept.raw, kept.arrived, kept.size, not (withheld or too_large))
         if received.complete:
-            return self._read(received)
-        return Reading(received, None, classify.Malformed(kept.reason), facts.Keys(), kept.outcome)
+            return received, self._read(received)
+        outcome = kept.outcome or Outcome.MALFORMED
+        return received, judge.unread(kept.arrived, kept.reason, outcome)
 
-    def _read(self, one: Received) -> Reading:
-        if not one.complete and one.size <= self._settings.inbound.max_bytes:
-            what = "more than its header" if one.raw else "any of it"
+    def _read(self, received: Received) -> judge.Reading:
+        most = self._settings.inbound.max_bytes
+        if received.size > most:
+            reason = f"{received.size} bytes; inbound.max_bytes is {most}"
+            return judge.unread(received.arrived, reason, Outcome.TOO_LARGE)
+        if not received.complete:
+            what = "more than its header" if received.raw else "any of it"
             reason = f"{WITHHELD} {what}; look for it in the mailbox with another program"
-            return Reading(one, None, classify.Malformed(reason), facts.Keys(), Outcome.MALFORMED)
-        if not one.complete or one.size > self._settings.inbound.max_bytes:
-            reason = f"{one.size} bytes; inbound.max_bytes is {self._settings.inbound.max_bytes}"
-            return Reading(one, None, classify.Malformed(reason), facts.Keys(), Outcome.TOO_LARGE)
-        try:
-            message = parse.read(one.raw)
-            sighting = probe.read(message, self._secret, self._ours.mailboxes)
-            if sighting is not None:
-                nothing = classify.Nothing("a probe of ours")
-                return Reading(one, message, nothing, facts.Keys(), sighting=sighting)
-            finding = classify.classify(message, self._ours, one.arrived.date())
-            asked = correlate.keys(message, finding, self._ours)
-            statement = trust.statement(message, self._settings.policy.authserv_id)
-            return Reading(one, message, finding, asked, statement=statement)
-        except Unreadable as error:
-            return Reading(one, None, classify.Malformed(str(error)), facts.Keys())
+            return judge.unread(received.arrived, reason)
+        return judge.read(received.raw, received.arrived, self._here)
 
-    def _looked_at(self, one: Received) -> Reading:
+    def _looked_at(self, received: Received) -> Offered:
         """`_read`, where a failure of ours is settled like any other: it takes nothing of the other
         messages along.
         """
         try:
-            return self._read(one)
+            return Offered(received, self._read(received))
         except Exception as error:
-            return Reading(one, None, classify.Malformed(""), facts.Keys(), failure=error)
+            return Offered(received, judge.unread(received.arrived, ""), error)
 
-    def _settle(self, connection: Connection, reading: Reading, now: datetime) -> Result:
+    def _settle(self, connection: Connection, offered: Offered, now: datetime) -> Result:
         """One message in its own savepoint: a failure of ours on it takes nothing of the others
         along.
         """
-        place = reading.received.place
+        received, reading = offered.received, offered.reading
+        place = received.place
         if place is not None and inbox.done(connection, place):
             return Result(Outcome.DUPLICATE, "this place in the mailbox was recorded before")
         try:
-            if reading.failure is not None:
-                raise reading.failure
+            if offered.failure is not None:
+                raise offered.failure
             if reading.sighting is not None:
                 with connection.begin_nested():
                     probing.came(connection, self._settings, reading.sighting, now)
                 anothers = not probes.is_ours(connection, reading.sighting.mark)
                 return replace(_probed(reading.sighting), anothers=anothers)
-            if reading.received.withheld and place is not None:
+            if received.withheld and place is not None:
                 assert isinstance(reading.finding, classify.Malformed)
-                basis = replace(_basis(reading), reason=reading.finding.reason)
+                basis = replace(_basis(offered), reason=reading.finding.reason)
                 if inbox.fail(connection, basis, now) < TRIES:
                     return Result(None, reading.finding.reason)
-            self._watch(reading)
+            self._watch(offered)
             with connection.begin_nested():
-                return self._record(connection, reading, now)
+                return self._record(connection, offered, now)
         except Exception as error:
             if engine.outage(error):
                 raise
-            log.exception("a message could not be processed", message=_message_id(reading))
-            return self._fail(connection, reading, error, now)
+            message_id = reading.asked.message_id
+            log.exception("a message could not be processed", message=message_id)
+            return self._fail(connection, offered, error, now)
 
-    def _record(self, connection: Connection, reading: Reading, now: datetime) -> Result:
-        found = self._find(connection, reading)
-        found, meaning = self._admit(
-            connection, reading, found, self._judge(connection, reading, found), now
-        )
-        written, anothers = (
-            self._written(reading, found, meaning),
-            self._is_anothers(reading, meaning),
-        )
-        if anothers:
-            written = replace(written, destination="")
-        number = inbox.record(connection, written, now)
-        told = answers.carry_out(connection, meaning.answers, number, now)
-        forwarding.forward(connection, meaning.answers, number, self._settings, now)
+    def _record(self, connection: Connection, offered: Offered, now: datetime) -> Result:
+        account = _account(offered.received)
+        found, judgement = self._decide(connection, offered.reading, account, now)
+        number = inbox.record(connection, self._written(offered, found, judgement), now)
+        answers.carry_out(connection, judgement.told, number, now)
+        forwarding.forward(connection, judgement.answers, number, self._settings, now)
         return Result(
-            meaning.outcome, meaning.reason, tuple(told), meaning.rules, anothers=anothers
+            judgement.outcome,
+            judgement.reason,
+            judgement.told,
+            judgement.rules,
+            anothers=judgement.anothers,
         )
 
-    def _is_anothers(self, reading: Reading, meaning: interpret.Meaning) -> bool:
-        return (
-            meaning.outcome is Outcome.IGNORED
-            and reading.message is not None
-            and probe.of_another(reading.message, self._ours.mailboxes)
-        )
+    def _decide(
+        self, connection: Connection, reading: judge.Reading, account: str | None, now: datetime
+    ) -> tuple[facts.Found, judge.Judgement]:
+        """The judgement, and what it was made on. A party crasher whom policy lets in becomes a
+        participant, and what they say is judged as any participant's.
+        """
+        found = self._find(connection, reading, account)
+        first = judge.judge(reading, found, self._here)
+        mailboxes = self._here.ours.mailboxes
+        if not first.invite or not joining.let_in(
+            connection, first.answers, first.invite, mailboxes, self._site, now
+        ):
+            return found, first
+        found = self._find(connection, reading, account)
+        return found, judge.after_joining(first, judge.judge(reading, found, self._here))
 
     def _find(
-        self, connection: Connection, reading: Reading, named: int | None = None
+        self, connection: Connection, reading: judge.Reading, account: str | None
     ) -> facts.Found:
-        place = reading.received.place
-        mailbox = place.account if place is not None else None
-        writes = probing.server_writes(connection, mailbox, self._settings)
-        known = rows.find(connection, reading.asked, self._site, named)
-        return replace(known, statement=reading.statement, server_writes=writes)
+        """`account`: to whose mailbox the message came; None: nobody knows."""
+        writes = probing.server_writes(connection, account, self._settings)
+        known = rows.find(connection, reading.asked, self._site, reading.named, reading.number)
+        return replace(known, server_writes=writes)
 
-    def _watch(self, reading: Reading) -> None:
+    def _watch(self, offered: Offered) -> None:
         """Say once that mail arrives without the field by which answers without a token would be
         believed. Reports that our own server writes have none.
         """
-        message, authserv_id = reading.message, self._settings.policy.authserv_id
-        if self._warned or not authserv_id or message is None or reading.received.place is None:
+        message, authserv_id = offered.reading.message, self._here.policy.authserv_id
+        account = _account(offered.received)
+        if self._warned or not authserv_id or message is None or account is None:
             return
-        if not message.null_sender and not reading.statement.carried:
+        if not message.null_sender and not offered.reading.statement.carried:
             self._warned = True
             log.warning(
                 "a message has no Authentication-Results of policy.authserv_id",
                 authserv_id=authserv_id,
-                account=reading.received.place.account,
+                account=account,
             )
-
-    def _judge(
-        self, connection: Connection, reading: Reading, found: facts.Found, named: int | None = None
-    ) -> interpret.Meaning:
-        if reading.outcome is not None or reading.message is None:
-            assert isinstance(reading.finding, classify.Malformed)
-            outcome, reason = reading.outcome or Outcome.MALFORMED, reading.finding.reason
-            return interpret.Meaning(outcome, reason, (), (facts.Rule(outcome.value, reason),))
-        if inbox.same_bytes(connection, reading.message.digest, reading.received.arrived):
-            reason = "the very same message had its effect before"
-            return interpret.Meaning(
-                Outcome.DUPLICATE, reason, (), (facts.Rule("same_bytes", reason),)
-            )
-        context = interpret.Context(
-            self._ours, self._settings.policy, reading.received.arrived, self._secret, named
-        )
-        meaning = interpret.interpret(
-            reading.message, reading.finding, reading.asked, found, context
-        )
-        judged = tuple(
-            answers.repeated(
-                connection,
-                answer,
-                reading.message.message_id,
-                _fingerprint(reading),
-                reading.number,
-                reading.received.arrived,
-            )
-            for answer in meaning.answers
-        )
-        if judged == meaning.answers:
-            return meaning
-        first = interpret.chief(judged).decision
-        rules = first.rules if first.outcome is Outcome.DUPLICATE else meaning.rules
-        return replace(
-            meaning, outcome=first.outcome, reason=first.reason, answers=judged, rules=rules
-        )
-
-    def _admit(
-        self,
-        connection: Connection,
-        reading: Reading,
-        found: facts.Found,
-        meaning: interpret.Meaning,
-        now: datetime,
-    ) -> tuple[facts.Found, interpret.Meaning]:
-        """A party crasher whom policy lets in becomes a participant, and what he says is judged as
-        any participant's.
-        """
-        if not meaning.invite or not joining.let_in(
-            connection, meaning.answers, meaning.invite, self._ours.mailboxes, self._site, now
-        ):
-            return found, meaning
-        found = self._find(connection, reading)
-        judged = self._judge(connection, reading, found)
-        return found, replace(judged, rules=(*meaning.rules, *judged.rules))
 
     def _written(
-        self, reading: Reading, found: facts.Found, meaning: interpret.Meaning
+        self, offered: Offered, found: facts.Found, judgement: judge.Judgement
     ) -> inbox.Record:
         """The row of the inbox. What nobody will be asked about needs neither its bytes nor the
         whole account.
         """
-        waits = meaning.outcome in REVIEW and not (
-            meaning.outcome is Outcome.PARTY_CRASHER
-            and self._settings.policy.party_crasher == "refuse"
+        policy, chief, rules = self._here.policy, judgement.chief, judgement.rules
+        waits = judge.waits(judgement, policy)
+        if waits:
+            rules = judge.account_of(offered.reading, found, judgement, policy)
+        record = replace(
+            _basis(offered),
+            outcome=judgement.outcome,
+            reason=judgement.reason,
+            detail=_detail(judgement.answers, rules),
+            raw=offered.received.raw if waits else None,
+            destination="" if judgement.anothers else destination(judgement.outcome),
         )
-        first = interpret.chief(meaning.answers) if meaning.answers else None
+        if chief is None:
+            return record
         return replace(
-            _basis(reading),
-            outcome=meaning.outcome,
-            reason=meaning.reason,
-            follow_up=(first.follow_up or None) if first is not None else None,
-            participant=first.row.participant
-            if first is not None and first.row is not None
-            else None,
-            instance=first.date if first is not None else None,
-            detail=_detail(
-                meaning, self._account(reading, found, meaning) if waits else meaning.rules
-            ),
-            raw=reading.received.raw if waits else None,
-            destination=destination(meaning.outcome),
-        )
-
-    def _account(
-        self, reading: Reading, found: facts.Found, meaning: interpret.Meaning
-    ) -> tuple[facts.Rule, ...]:
-        """The rules in order, from the first look at the message: for whoever asks why."""
-        if reading.message is None:
-            return meaning.rules
-        policy = self._settings.policy
-        return (
-            *account.first_steps(reading.message, reading.finding, reading.asked, found, policy),
-            *meaning.rules,
+            record,
+            follow_up=chief.follow_up or None,
+            participant=chief.row.participant if chief.row is not None else None,
+            instance=chief.date,
         )
 
     def _fail(
-        self, connection: Connection, reading: Reading, error: Exception, now: datetime
+        self, connection: Connection, offered: Offered, error: Exception, now: datetime
     ) -> Result:
         """Count the failure; the third one, or one of a message that nobody will offer again, is
         for a person.
         """
         reason = f"this program failed on it: {type(error).__name__}: {error}"
-        basis, place = replace(_basis(reading), reason=reason), reading.received.place
+        basis, place = replace(_basis(offered), reason=reason), offered.received.place
         if place is not None and inbox.done(connection, place):
             return Result(Outcome.DUPLICATE, "another gateway has just recorded it")
         if place is not None and inbox.fail(connection, basis, now) < TRIES:
@@ -404,7 +310,7 @@ class Processor:
             replace(
                 basis,
                 outcome=Outcome.HELD,
-                raw=reading.received.raw,
+                raw=offered.received.raw,
                 destination=destination(Outcome.HELD),
             ),
             now,
@@ -426,8 +332,13 @@ def destination(outcome: Outcome) -> str:
     return "ignored" if outcome is Outcome.IGNORED else "processed"
 
 
-def _basis(reading: Reading) -> inbox.Record:
-    received, message = reading.received, reading.message
+def _account(received: Received) -> str | None:
+    """To whose mailbox a message came."""
+    return received.place.account if received.place is not None else None
+
+
+def _basis(offered: Offered) -> inbox.Record:
+    received, message, asked = offered.received, offered.reading.message, offered.reading.asked
     return inbox.Record(
         digest=message.digest if message is not None else hashlib.sha256(received.raw).hexdigest(),
         size=received.size,
@@ -435,22 +346,14 @@ def _basis(reading: Reading) -> inbox.Record:
         outcome=None,
         reason="",
         place=received.place,
-        message_id=_message_id(reading),
-        object=_fingerprint(reading),
+        message_id=asked.message_id,
+        object=asked.object,
         from_address=next(iter(message.from_addresses), "") if message is not None else "",
         subject=message.subject[:SUBJECT] if message is not None else "",
     )
 
 
-def _message_id(reading: Reading) -> str:
-    return reading.message.message_id if reading.message is not None else ""
-
-
-def _fingerprint(reading: Reading) -> str:
-    return reading.finding.fingerprint if isinstance(reading.finding, classify.Answer) else ""
-
-
-def _detail(meaning: interpret.Meaning, rules: Sequence[facts.Rule]) -> dict[str, Any]:
+def _detail(answers: Sequence[facts.Answer], rules: Sequence[facts.Rule]) -> dict[str, Any]:
     """What the review list shows later: the rules, and what each answer claimed."""
     return {
         "rules": [[rule.name, rule.text] for rule in rules],
@@ -462,6 +365,6 @@ def _detail(meaning: interpret.Meaning, rules: Sequence[facts.Rule]) -> dict[str
                 "comment": one.decision.comment,
                 "reason": one.decision.reason,
             }
-            for one in meaning.answers
+            for one in answers
         ],
     }

@@ -4,6 +4,7 @@ behaviour.
 keys      what a message offers to find its row by; the store looks them up in one go
 found     what the store knows under those keys: rows, and which UIDs are ours at all
 row       one participant as the decision needs him: what he is now, and what he was last sent
+trace     what an earlier message did, by which a repeat is known
 decision  what one VEVENT (or link, or page) does to one row; `effect` is the only part that changes
           anything
 """
@@ -14,6 +15,7 @@ from datetime import date, datetime, timedelta
 
 from gateway.mail import bounce, trust
 from gateway.model import Channel, Edition, Moment, Outcome, Reply, Role, Standing
+from gateway.status import Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,12 @@ class Keys:
     message_ids: tuple[str, ...] = ()
     marks: frozenset[tuple[str, str]] = frozenset()
     dates: bool = False
+    message_id: str = ""
+    # The message's own.
+    object: str = ""
+    # The fingerprint of its calendar objects; "" if it is no answer.
+    digest: str = ""
+    # Of its bytes; "" if they cannot be read.
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +82,35 @@ class Row:
     earlier: tuple[Edition, ...] = ()
     standing: Standing = Standing()
     date_standings: Mapping[Moment, Standing] = field(default_factory=dict)
+    key: str | None = None
+    # What people call it; None: the row is gone altogether, and nothing can be done to it.
 
     @property
     def live(self) -> bool:
         """Whether he is a participant who holds his invitation."""
         return self.holding and not self.removed
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """An earlier message of the same bytes, which had an effect."""
+
+    outcome: Outcome
+    arrived: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """The effect of an earlier message on a row, or on one date of it, as the journal has it."""
+
+    message: int
+    # The number of the message in the inbox.
+    participant: int
+    instance: Moment | None
+    message_id: str
+    object: str
+    # The fingerprint of its calendar objects.
+    arrived: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +129,10 @@ class Found:
     follow_ups: Mapping[str, str] = field(default_factory=dict)
     statement: trust.Statement = trust.Statement()
     server_writes: bool | None = None
+    copies: tuple[Copy, ...] = ()
+    # Of `Keys.digest`.
+    traces: tuple[Trace, ...] = ()
+    # On these rows, of `Keys.object`; with the message's own, if it is judged anew.
 
     @property
     def vouched(self) -> str:
@@ -221,3 +257,20 @@ class Answer:
         return self.decision.instance or (
             self.row.current.recurrence_id if self.row is not None else None
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An answer and what it does. `participant`: the row's key; `before`, `after`: status words of
+    the row or the date.
+
+    `standing`: the row's, or the date's, afterwards; None where nothing changes. `code`: its
+    status.
+    """
+
+    answer: Answer
+    participant: str | None = None
+    before: str = ""
+    after: str = ""
+    standing: Standing | None = None
+    code: Status | None = None

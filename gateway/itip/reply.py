@@ -60,6 +60,39 @@ def apply(standing: Standing, effect: facts.Effect) -> Standing:
     )
 
 
+def foretell(answers: Iterable[facts.Answer]) -> tuple[facts.Told, ...]:
+    """What the answers of a message do, in their order: each one to what those before it left."""
+    standings = dict[int, dict[Moment | None, Standing]]()
+    made = list[facts.Told]()
+    for answer in answers:
+        row = answer.row
+        if row is None or row.key is None:
+            made.append(facts.Told(answer))
+            continue
+        known = standings.setdefault(row.participant, {None: row.standing})
+        for date, standing in row.date_standings.items():
+            known.setdefault(date, standing)
+        made.append(_foretold(answer, row, row.key, known))
+    return tuple(made)
+
+
+def _foretold(
+    answer: facts.Answer, row: facts.Row, key: str, known: dict[Moment | None, Standing]
+) -> facts.Told:
+    """One answer, after which `known` is what the row has."""
+    instance, effect = answer.decision.instance, answer.decision.effect
+    start = known.get(instance) or standing_of(row, instance)
+    # A date that was not answered by itself has the status of the series.
+    shown = known.get(instance) or known[None]
+    before = after = status.code(row.role, shown)
+    known[instance] = start
+    if effect is not None:
+        known[instance] = apply(start, effect)
+        after = status.code(row.role, known[instance])
+    changed = known[instance] if known[instance] != start else None
+    return facts.Told(answer, key, before.word, after.word, changed, after)
+
+
 def standing_of(row: facts.Row, instance: Moment | None) -> Standing:
     """The row's own standing on the series or on one date; a date without one is open, and shares
     the series' fate.

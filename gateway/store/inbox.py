@@ -5,38 +5,18 @@ nothing and loses nothing. The raw message is kept only while it waits for a per
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.model import Moment, Outcome
+from gateway.itip import facts
+from gateway.model import EFFECTIVE, Moment, Outcome
 from gateway.store import codec, upsert
 from gateway.store.schema import UNSETTLED, inbox, journal, mailbox
-
-REQUEST_COUNTS = timedelta(days=1)
-"""Within this time the same request for the invitation is one request, whichever way it came."""
-EFFECTIVE = (
-    Outcome.APPLIED,
-    Outcome.UNCHANGED,
-    Outcome.SEEN,
-    Outcome.PROPOSAL,
-    Outcome.DELEGATED,
-    Outcome.REFRESHED,
-    Outcome.OLD_ANSWER,
-    Outcome.CLOSED,
-    Outcome.COMMENT,
-    Outcome.AWAY,
-    Outcome.BOUNCED,
-    Outcome.DELAYED,
-    Outcome.DELIVERED,
-)
-"""Outcomes after which the same message again is a duplicate.
-One that was held may come again and be judged again.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,64 +107,76 @@ def done(connection: Connection, place: Place) -> bool:
     )
 
 
-def seen_before(
+COPIES = sa.select(inbox.c.digest, inbox.c.outcome, inbox.c.arrived_at).where(
+    inbox.c.digest.in_(sa.bindparam("digests", expanding=True)),
+    inbox.c.outcome.in_(sorted(EFFECTIVE)),
+)
+TRACES = (
+    sa.select(
+        inbox.c.id,
+        journal.c.participant,
+        journal.c.instance,
+        inbox.c.message_id,
+        inbox.c.object,
+        inbox.c.arrived_at,
+    )
+    .join(journal, journal.c.message == inbox.c.id)
+    .where(
+        journal.c.participant.in_(sa.bindparam("participants", expanding=True)),
+        journal.c.event.in_(sorted(EFFECTIVE)),
+        inbox.c.object.in_(sa.bindparam("objects", expanding=True))
+        | (inbox.c.id == sa.bindparam("number")),
+        (inbox.c.object != "")
+        | inbox.c.message_id.in_(sa.bindparam("message_ids", expanding=True))
+        | (inbox.c.id == sa.bindparam("number")),
+    )
+    .order_by(journal.c.id)
+)
+
+
+def copies(connection: Connection, digests: Collection[str]) -> dict[str, list[facts.Copy]]:
+    """Messages of these bytes that had an effect already, by digest: a mailbox that is read anew
+    from its start.
+    """
+    found = dict[str, list[facts.Copy]]()
+    if digests:
+        for row in connection.execute(COPIES, {"digests": list(digests)}):
+            copy = facts.Copy(Outcome(row.outcome), row.arrived_at)
+            found.setdefault(row.digest, []).append(copy)
+    return found
+
+
+def traces(
     connection: Connection,
-    participant: int,
-    message_id: str,
-    fingerprint: str,
+    participants: Collection[int],
+    asked: Collection[facts.Keys],
     number: int | None = None,
-    since: datetime | None = None,
-) -> str | None:
-    """What makes this a repeat for that row: "Message-ID", "object" or None. Only what had an
-    effect counts, and not message `number`; `since`: and what arrived after that.
+) -> dict[int, list[facts.Trace]]:
+    """What messages with the objects of these keys did to the rows, by row. The journal tells it:
+    one message may be about several rows, and its own row names but one.
 
-    A Message-ID is anybody's to write, and some programs use one twice: with another calendar
-    object it is another answer.
+    `number`: of a message that is judged anew; with all that it did itself.
     """
-    others = _effective(participant).where(inbox.c.id.is_distinct_from(number))
-    if since is not None:
-        others = others.where(inbox.c.arrived_at > since)
-    same_message = others.where(inbox.c.message_id == message_id, inbox.c.object == fingerprint)
-    if message_id and connection.execute(same_message).first() is not None:
-        return "Message-ID"
-    same_object = others.where(inbox.c.object == fingerprint)
-    if fingerprint and connection.execute(same_object).first() is not None:
-        return "object"
-    return None
-
-
-def had_effect(
-    connection: Connection, number: int, participant: int, instance: Moment | None
-) -> bool:
-    """Whether this very message had an effect on that row, or that date of it."""
-    query = _effective(participant).where(
-        inbox.c.id == number, journal.c.instance == codec.moment(instance)
-    )
-    return connection.execute(query).first() is not None
-
-
-def _effective(participant: int) -> sa.Select[tuple[int]]:
-    """Messages that had an effect on that row. The journal tells it: one may be about several rows,
-    and its own row names but one.
-    """
-    return (
-        sa.select(inbox.c.id)
-        .join(journal, journal.c.message == inbox.c.id)
-        .where(journal.c.participant == participant, journal.c.event.in_(EFFECTIVE))
-        .limit(1)
-    )
-
-
-def same_bytes(connection: Connection, digest: str, arrived: datetime) -> bool:
-    """Whether the very same bytes had an effect already: a mailbox read anew from its start. A
-    request for the invitation that arrives once more later is a new request.
-    """
-    query = sa.select(inbox.c.id).where(
-        inbox.c.digest == digest,
-        inbox.c.outcome.in_(EFFECTIVE),
-        (inbox.c.outcome != Outcome.REFRESHED) | (inbox.c.arrived_at > arrived - REQUEST_COUNTS),
-    )
-    return connection.execute(query).first() is not None
+    found = dict[int, list[facts.Trace]]()
+    if not participants:
+        return found
+    values = {
+        "participants": list(participants),
+        "objects": list({one.object for one in asked}),
+        "message_ids": list({one.message_id for one in asked}),
+        "number": number,
+    }
+    for row in connection.execute(TRACES, values):
+        trace = facts.Trace(
+            row.id,
+            row.participant,
+            codec.parse_moment(row.instance),
+            row.message_id,
+            row.object,
+            row.arrived_at,
+        )
+        found.setdefault(row.participant, []).append(trace)
+    return found
 
 
 def cursor(connection: Connection, account: str, folder: str) -> tuple[int, int] | None:

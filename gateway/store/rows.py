@@ -2,6 +2,7 @@
 of them.
 """
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from gateway.errors import InputError
 from gateway.itip import editions, facts, plan
 from gateway.mail import address
 from gateway.model import PLANNED, Edition, LetterState, Method, Moment, Role, Standing
-from gateway.store import codec, directory, followups, invitations, known
+from gateway.store import codec, directory, followups, inbox, invitations, known
 from gateway.store.followups import Member, Site
 from gateway.store.schema import associate, follow_up, invitation, outbox, participant, person_email
 
@@ -24,12 +25,17 @@ LEFT = (LetterState.SENDING, LetterState.SENT, LetterState.WAITING)
 
 
 def find(
-    connection: Connection, keys: facts.Keys, site: Site, named: int | None = None
+    connection: Connection,
+    keys: facts.Keys,
+    site: Site,
+    named: int | None = None,
+    number: int | None = None,
 ) -> facts.Found:
     """Everything the store knows under these keys (itip.md §5); removed rows too, and rows that are
     gone altogether.
 
-    `named`: a row that a person named, to be found besides.
+    `named`: a row that a person named, to be found besides. `number`: of a message that is judged
+    anew.
     """
     of_uid = _follow_ups(connection, keys.uids)
     numbers = _by_token(connection, keys.tokens) | _by_message_id(connection, keys.message_ids)
@@ -43,8 +49,14 @@ def find(
     followups.lock_rows(
         connection, numbers
     )  # what is decided on these facts is written before the planner changes them
+    copies = inbox.copies(connection, [keys.digest] if keys.digest else [])
+    traces = inbox.traces(connection, numbers, [keys], number)
     return facts.Found(
-        tuple(_rows(connection, sorted(numbers), keys, site)), frozenset(of_uid), of_uid
+        tuple(_rows(connection, sorted(numbers), keys, site)),
+        frozenset(of_uid),
+        of_uid,
+        copies=tuple(copies.get(keys.digest, ())),
+        traces=tuple(itertools.chain.from_iterable(traces.values())),
     )
 
 
@@ -209,6 +221,7 @@ def _rows(
         waits = sent.get(planned.get(mine[-1].id)) if mine else None
         yield facts.Row(
             participant=number,
+            key=member.key if member is not None else None,
             follow_up=member.follow_up if member is not None else mine[-1].follow_up,
             uid=(now or told[-1]).uid,
             address=_address(member, [row.address for row in mine]),

@@ -1,4 +1,4 @@
-"""What kind of mail it is: the order of itip.md §3, and what `interpret` makes of each kind."""
+"""What kind of mail it is: the order of itip.md §3, and what `judge` makes of each kind."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -8,11 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import Unreadable
-from gateway.inbound import classify, correlate, interpret
+from gateway.inbound import classify, judge
 from gateway.itip import facts, links
 from gateway.mail import parse
-from gateway.model import Channel, Edition, Kind, Method, Outcome, Reply
-from gateway.settings import Policy
+from gateway.model import Channel, Edition, Kind, Method, Outcome, Policy, Reply
 from tests.corpus import playing
 
 TOKEN, UID, SECRET = "k7f2q3mz", "own-1@crm.example", b"site secret"
@@ -40,7 +39,7 @@ ROW = facts.Row(
     tokens=frozenset({TOKEN}),
     sent=EDITION,
 )
-CONTEXT = interpret.Context(OURS, Policy(), NOW, SECRET)
+HERE = judge.Installation(OURS, Policy(), SECRET)
 
 
 def mail(
@@ -89,13 +88,10 @@ def kind_of(message: parse.Message) -> classify.Finding:
 
 
 def meaning_of(
-    message: parse.Message, *rows: facts.Row, context: interpret.Context = CONTEXT
-) -> interpret.Meaning:
-    finding = kind_of(message)
-    asked = correlate.keys(message, finding, OURS)
-    return interpret.interpret(
-        message, finding, asked, playing.look_up(rows or (ROW,), asked), context
-    )
+    message: parse.Message, *rows: facts.Row, here: judge.Installation = HERE
+) -> judge.Judgement:
+    reading = judge.understood(message, NOW, here)
+    return judge.judge(reading, playing.look_up(rows or (ROW,), reading.asked), here)
 
 
 @pytest.mark.parametrize(

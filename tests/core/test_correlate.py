@@ -5,16 +5,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gateway.inbound import classify, correlate
+from gateway.inbound import classify, correlate, judge
 from gateway.itip import facts
-from gateway.mail import address, bounce, parse, trust
-from gateway.model import Edition, Kind
-from gateway.settings import Policy
+from gateway.mail import address, bounce, parse
+from gateway.model import Edition, Kind, PartyCrasher, Policy
 from tests.corpus import playing
 
 MAILBOX, UID, TOKEN = "invites@crm.example", "own-1@crm.example", "k7f2q3mz"
 START = datetime(2040, 5, 9, 7, tzinfo=UTC)
 OURS = classify.Ours((MAILBOX,))
+SECRET = b"secret"
 LETTER = "letter-1@crm.example"
 VOUCHED = "Authentication-Results: mx.crm.example; dmarc=pass header.from=ext.example\r\n"
 REFUSED = VOUCHED.replace("pass", "fail")
@@ -62,14 +62,11 @@ class Mail:
             f"{self.more}From: {self.sender}\r\nTo: {to}\r\nContent-Type: text/calendar; method=REPLY\r\n\r\n"
             f"BEGIN:VCALENDAR\r\nMETHOD:REPLY\r\nBEGIN:VEVENT\r\nUID:{self.uid}\r\n{people}END:VEVENT\r\nEND:VCALENDAR\r\n"
         )
-        message = parse.read(raw.encode())
-        finding = classify.classify(message, OURS, START.date())
+        reading = judge.read(raw.encode(), START, judge.Installation(OURS, self.policy, SECRET))
+        message, finding, asked = reading.message, reading.finding, reading.asked
+        assert message is not None
         assert isinstance(finding, classify.Answer)
-        asked = correlate.keys(message, finding, OURS)
-        found = replace(
-            playing.look_up(self.rows, asked),
-            statement=trust.statement(message, self.policy.authserv_id),
-        )
+        found = replace(playing.look_up(self.rows, asked), statement=reading.statement)
         return correlate.choose(message, finding, self.uid, asked, found, self.policy)
 
 
@@ -281,16 +278,21 @@ def test_our_message_id_and_a_known_sender(
 
 @pytest.mark.parametrize(
     ("policy", "vouched", "invite"),
-    [("ask", True, False), ("add", True, True), ("add", False, False), ("refuse", True, False)],
+    [
+        (PartyCrasher.ASK, True, False),
+        (PartyCrasher.ADD, True, True),
+        (PartyCrasher.ADD, False, False),
+        (PartyCrasher.REFUSE, True, False),
+    ],
 )
-def test_party_crasher_policy(policy: str, vouched: bool, invite: bool) -> None:
+def test_party_crasher_policy(policy: PartyCrasher, vouched: bool, invite: bool) -> None:
     more = VOUCHED.replace("ext.example", "far.example") if vouched else ""
     choice = Mail(
         token=False,
         sender="sam@far.example",
         attendees=("sam@far.example",),
         more=more,
-        policy=Policy.model_validate({"authserv_id": "mx.crm.example", "party_crasher": policy}),
+        policy=Policy(authserv_id="mx.crm.example", party_crasher=policy),
     ).choice()
     assert (choice.verdict, choice.invite, choice.speaker, choice.follow_up) == (
         CRASHER,
@@ -306,7 +308,7 @@ def test_a_vouched_sender_does_not_bring_somebody_else_in() -> None:
         sender="sam@far.example",
         attendees=("other@far.example",),
         more=VOUCHED.replace("ext.example", "far.example"),
-        policy=Policy(authserv_id="mx.crm.example", party_crasher="add"),
+        policy=Policy(authserv_id="mx.crm.example", party_crasher=PartyCrasher.ADD),
     ).choice()
     assert (choice.verdict, choice.invite) == (CRASHER, False)
 
@@ -339,7 +341,6 @@ def test_keys_of_an_answer() -> None:
     assert keys.message_ids == (LETTER, "a@b")
 
 
-SECRET = b"secret"
 FAILED = bounce.Report(("ola@ext.example",), "failed", "5.1.1")
 STRANGE = bounce.Report(("x@far.example",), "failed", "5.1.1")
 PROSE = bounce.Report(("ola@ext.example",), "failed", prose=True)

@@ -18,11 +18,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.errors import Unreadable
-from gateway.inbound import classify, correlate, interpret
+from gateway.inbound import classify, judge
 from gateway.itip import facts, outlook, read
 from gateway.mail import parse, tnef
-from gateway.model import Edition, Kind, Method, Moment, Outcome, Recurrence, Reply
-from gateway.settings import Policy
+from gateway.model import Edition, Kind, Method, Moment, Outcome, Policy, Recurrence, Reply
 
 UID = "7f3c2a91@crm.example"
 OURS = classify.Ours(("invites@crm.example",))
@@ -165,11 +164,11 @@ def classified(raw: bytes) -> classify.Finding:
     return classify.classify(parse.read(raw), OURS, NOW.date())
 
 
-def meaning(raw: bytes, policy: Policy | None = None) -> interpret.Meaning:
+def meaning(raw: bytes, policy: Policy | None = None) -> judge.Judgement:
     """What a mail means to Ola's row of the series."""
-    message = parse.read(raw)
-    finding = classify.classify(message, OURS, NOW.date())
-    asked = correlate.keys(message, finding, OURS)
+    here = judge.Installation(OURS, policy or Policy(), b"secret")
+    reading = judge.read(raw, NOW, here)
+    asked = reading.asked
     row = facts.Row(
         1,
         "m1",
@@ -184,9 +183,7 @@ def meaning(raw: bytes, policy: Policy | None = None) -> interpret.Meaning:
         UID in asked.uids and "ola@ext.example" in asked.addresses
     )
     found = facts.Found((row,) if hit else (), frozenset({UID} & set(asked.uids)), {UID: "m1"})
-    return interpret.interpret(
-        message, finding, asked, found, interpret.Context(OURS, policy or Policy(), NOW, b"secret")
-    )
+    return judge.judge(reading, found, here)
 
 
 # What a response says

@@ -7,18 +7,16 @@ reading or the decision.
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from gateway.errors import Unreadable
-from gateway.inbound import classify, correlate, interpret
+from gateway.inbound import classify, judge
 from gateway.itip import facts, reply
-from gateway.mail import address, parse, trust
-from gateway.model import DateChange, Edition, Kind, Moment, Outcome, Recurrence
-from gateway.settings import Policy
+from gateway.mail import address
+from gateway.model import DateChange, Edition, Kind, Moment, Policy, Recurrence
 
 FOLDER = Path(__file__).parent
 ARRIVED = datetime(2026, 11, 20, 8, 0, 10, tzinfo=UTC)
@@ -52,25 +50,17 @@ def cases() -> Iterator[Case]:
             )
 
 
-def play(case: Case, policy: Policy | None = None) -> interpret.Meaning:
+def play(case: Case, policy: Policy | None = None) -> judge.Judgement:
     """What the gateway makes of the mail.
     A message that cannot be parsed is malformed, as in the daemon.
     """
-    ours = classify.Ours((case.mailbox,))
-    policy = policy or Policy(require_authentication=False)
-    try:
-        message = parse.read(case.raw)
-    except Unreadable as error:
-        return interpret.Meaning(Outcome.MALFORMED, str(error), ())
-    finding = classify.classify(message, ours, ARRIVED.date())
-    asked = correlate.keys(message, finding, ours)
-    return interpret.interpret(
-        message,
-        finding,
-        asked,
-        replace(look_up(case.rows, asked), statement=trust.statement(message, policy.authserv_id)),
-        interpret.Context(ours, policy, ARRIVED, b"secret"),
-    )
+    here = installation(case, policy or Policy(require_authentication=False))
+    reading = judge.read(case.raw, ARRIVED, here)
+    return judge.judge(reading, look_up(case.rows, reading.asked), here)
+
+
+def installation(case: Case, policy: Policy) -> judge.Installation:
+    return judge.Installation(classify.Ours((case.mailbox,)), policy, b"secret")
 
 
 def look_up(rows: tuple[facts.Row, ...], asked: facts.Keys) -> facts.Found:
@@ -88,7 +78,7 @@ def look_up(rows: tuple[facts.Row, ...], asked: facts.Keys) -> facts.Found:
     return facts.Found(tuple(filter(hit, rows)), frozenset(follow_ups), follow_ups)
 
 
-def answers(case: Case, meaning: interpret.Meaning) -> dict[str | None, str]:
+def answers(case: Case, meaning: judge.Judgement) -> dict[str | None, str]:
     """The replies that the message leaves behind: date (RFC 3339, None for the whole) → word."""
     return {
         moment(one.decision.instance, case.zone): reply.apply(

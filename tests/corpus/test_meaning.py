@@ -4,7 +4,7 @@
 
 import pytest
 
-from gateway.settings import Policy
+from gateway.model import Policy
 from tests.corpus import playing
 
 CASES = list(playing.cases())

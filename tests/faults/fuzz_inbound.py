@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> None:
     chosen.findings.mkdir(parents=True, exist_ok=True)
     if chosen.inputs:
         for one in chosen.inputs:
-            print(one, fuzz_target.judge(one.read_bytes()))
+            print(one, fuzz_target.feed(one.read_bytes()))
         return
     with tempfile.TemporaryDirectory(prefix="gateway-fuzz-") as made:
         corpus = chosen.corpus or Path(made, "corpus")
@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> None:
             "-report_slow_units=5",
             "-reload=0",
         ]
-        atheris.Setup([sys.argv[0], *options, str(corpus)], fuzz_target.judge)
+        atheris.Setup([sys.argv[0], *options, str(corpus)], fuzz_target.feed)
         atheris.Fuzz()
 
 

@@ -20,11 +20,19 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from gateway.errors import Unreadable
-from gateway.inbound import classify, correlate, interpret
-from gateway.itip import facts, links, reply
-from gateway.mail import parse, trust
-from gateway.model import DateChange, Edition, Kind, Outcome, Recurrence, Standing
-from gateway.settings import Policy
+from gateway.inbound import classify, judge
+from gateway.itip import facts, links
+from gateway.mail import parse
+from gateway.model import (
+    DateChange,
+    Edition,
+    Kind,
+    Outcome,
+    PartyCrasher,
+    Policy,
+    Recurrence,
+    Standing,
+)
 from gateway.store import codec
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "5"))
@@ -39,6 +47,10 @@ ARRIVED = datetime(2026, 11, 20, 8, tzinfo=UTC)
 START = datetime(2026, 12, 1, 8, tzinfo=UTC)
 HOUR, WEEK = timedelta(hours=1), timedelta(days=7)
 OURS = classify.Ours((MAILBOX,))
+POLICIES = (
+    Policy(authserv_id="mx.crm.example", party_crasher=PartyCrasher.ADD),
+    Policy(require_authentication=False),
+)
 HEAD = (
     f"Received: from mx.ext.example by mail.crm.example; Fri, 20 Nov 2026 08:00:00 +0000\r\n"
     f"From: Ola <ola@ext.example>\r\nTo: invites+{TOKEN}@crm.example\r\nMessage-ID: <1@ext.example>\r\n"
@@ -158,7 +170,7 @@ class Finding(Exception):
     """An input that costs too much."""
 
 
-def judge(data: bytes) -> Outcome | None:
+def feed(data: bytes) -> Outcome | None:
     """Everything that is done with an input; its outcome.
     Raises whatever got past the door, or `Finding`.
     """
@@ -207,24 +219,12 @@ def meaning(raw: bytes) -> Outcome:
     """From the bytes to the outcome and its effect on the standings,
     as `inbound.process` does it.
     """
-    message = parse.read(raw)
-    finding = classify.classify(message, OURS, ARRIVED.date())
-    asked = correlate.keys(message, finding, OURS)
-    policies = (
-        Policy(authserv_id="mx.crm.example", party_crasher="add"),
-        Policy(require_authentication=False),
-    )
+    installations = [judge.Installation(OURS, policy, SECRET) for policy in POLICIES]
+    reading = judge.understood(parse.read(raw), ARRIVED, installations[0])
+    asked = reading.asked
     outcomes = [
-        carried_out(
-            interpret.interpret(
-                message,
-                finding,
-                asked,
-                replace(found, statement=trust.statement(message, policy.authserv_id)),
-                interpret.Context(OURS, policy, ARRIVED, SECRET),
-            )
-        )
-        for policy in policies
+        carried_out(judge.judge(reading, found, here))
+        for here in installations
         for found in (*(known(asked, kind) for kind in range(len(EDITIONS))), facts.Found())
     ]
     return outcomes[0]
@@ -256,19 +256,18 @@ def known(asked: facts.Keys, kind: int) -> facts.Found:
                     latest_message_id=next(iter(asked.message_ids), ""),
                     single_dates=frozenset(one.original for one in edition.dates),
                     standing=Standing(seen=True, moved=True),
+                    key=address,
                 )
             )
     return facts.Found(tuple(made), frozenset(asked.uids), dict.fromkeys(asked.uids, "m0"))
 
 
-def carried_out(made: interpret.Meaning) -> Outcome:
+def carried_out(made: judge.Judgement) -> Outcome:
     """What the store would be told:
     every effect applies, every moment can be written and read again.
     """
     for one in made.answers:
         decision = one.decision
-        if one.row is not None and decision.effect is not None:
-            reply.apply(reply.standing_of(one.row, decision.instance), decision.effect)
         proposed = (decision.proposal.start, decision.proposal.end) if decision.proposal else ()
         for moment in (decision.instance, *proposed):
             if codec.parse_moment(codec.moment(moment)) != moment:

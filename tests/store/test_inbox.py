@@ -3,12 +3,12 @@ nothing is lost between two starts.
 """
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from gateway.itip import facts
 from gateway.model import Outcome
 from gateway.store import inbox, journal, schema
 from gateway.store.engine import Store
@@ -129,33 +129,23 @@ def test_two_messages_cannot_have_one_place(store: Store) -> None:
 def test_repeats_are_known_by_message_id_and_by_object_for_each_row(store: Store) -> None:
     journalled(store, APPLIED, journal.Entry("unchanged", "m2", 7), journal.Entry("held", "m3", 8))
     with store.read() as connection:
-        assert inbox.seen_before(connection, 5, "one@ext.example", "object") == "Message-ID"
-        assert inbox.seen_before(connection, 5, "one@ext.example", "other") is None, (
-            "a Message-ID that was used before by another object makes no repeat"
-        )
-        assert inbox.seen_before(connection, 5, "two@ext.example", "object") == "object"
-        assert inbox.seen_before(connection, 5, "two@ext.example", "other") is None
-        assert inbox.seen_before(connection, 5, "", "") is None
-        assert inbox.seen_before(connection, 6, "one@ext.example", "object") is None
-        assert inbox.seen_before(connection, 7, "one@ext.example", "object") == "Message-ID"
-        assert inbox.seen_before(connection, 8, "one@ext.example", "object") is None
-        assert inbox.seen_before(connection, 5, "one@ext.example", "object", 1) is None, (
-            "no message is a repeat of itself"
-        )
-        assert [
-            inbox.had_effect(connection, number, 5, date)
-            for number, date in ((1, rows.START), (1, None), (2, rows.START))
-        ] == [True, False, False]
-        assert inbox.same_bytes(connection, "digest", NOW)
-        assert not inbox.same_bytes(connection, "other", NOW)
+        same = facts.Keys(message_id="one@ext.example", object="object")
+        found = inbox.traces(connection, [5, 6, 7, 8], [same])
+        assert set(found) == {5, 7}, "6 had another one, and 8 had no effect"
+        [trace] = found[5]
+        assert trace == facts.Trace(1, 5, rows.START, "one@ext.example", "object", NOW)
+        other = facts.Keys(message_id="one@ext.example", object="other")
+        assert inbox.traces(connection, [5], [other]) == {}
+        assert inbox.traces(connection, [5], [facts.Keys()]) == {}
+        assert inbox.traces(connection, [5], [other], 1) == {5: [trace]}, "all that it did itself"
+        assert set(inbox.copies(connection, ["digest", "other"])) == {"digest"}
 
 
-def test_a_request_for_the_invitation_is_repeated_only_soon_after_it(store: Store) -> None:
+def test_a_copy_says_what_came_of_it_and_when_it_came(store: Store) -> None:
     record(store, replace(APPLIED, outcome=Outcome.REFRESHED))
-    soon, later = NOW + timedelta(hours=23), NOW + timedelta(hours=25)
     with store.read() as connection:
-        assert inbox.same_bytes(connection, "digest", soon)
-        assert not inbox.same_bytes(connection, "digest", later)
+        copies = inbox.copies(connection, ["digest"])
+    assert copies == {"digest": [facts.Copy(Outcome.REFRESHED, NOW)]}
 
 
 @pytest.mark.parametrize(
@@ -164,8 +154,9 @@ def test_a_request_for_the_invitation_is_repeated_only_soon_after_it(store: Stor
 def test_what_had_no_effect_is_judged_again(store: Store, outcome: Outcome | None) -> None:
     journalled(store, replace(APPLIED, outcome=outcome))
     with store.read() as connection:
-        assert inbox.seen_before(connection, 5, "one@ext.example", "object") is None
-        assert not inbox.same_bytes(connection, "digest", NOW)
+        same = facts.Keys(message_id="one@ext.example", object="object")
+        assert inbox.traces(connection, [5], [same]) == {}
+        assert inbox.copies(connection, ["digest"]) == {}
 
 
 def _fail_after_advancing(store: Store) -> None:
