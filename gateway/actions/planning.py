@@ -3,7 +3,7 @@ follows, in one transaction.
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfoNotFoundError
@@ -30,6 +30,7 @@ from gateway.store import (
     marked,
     meta,
     outbox,
+    participants,
     proposals,
     reminders,
 )
@@ -217,15 +218,13 @@ def plan_one(
     if undone is not None:
         known, known_number = undone.edition, undone.number
         members, copies = followups.members(connection, key), undone.copies
-    others = (
-        succession.rows(connection, members, copies, arrived)
-        if context.account and readable
-        else []
-    )
+    # Without an account nobody's invitation begins.
+    mailed = (copies, arrived) if context.account else ((), frozenset[int]())
+    others = succession.rows(connection, members, *mailed) if readable else []
     other = {one.id: address.key(one.address) for one in others}
-    delegations.forget(connection, other)
+    members = succession.begin(connection, key, members, other, context.now)
     invitations.count(connection, _where_invited(members, copies))
-    copies = _taken_over(copies, other)
+    copies = succession.taken_over(copies, other)
     invitees = [
         replace(one, other=one.participant in other)
         for one in _invitees(connection, key, members, context)
@@ -248,11 +247,12 @@ def plan_one(
     if context.changed_at is not None:
         keeping.remember(connection, made, known_number)
     keeping.keep(connection, key, members, made, context.now)
+    if readable:
+        participants.stand_for(connection, members)
     if known is not None and made.edition is not None:
         _overtake_proposals(connection, key, known, made.edition, members, context)
     if made.edition is not None:
-        for member in others:  # from now on the row is his
-            _invitation(connection, key, made.edition.uid, _invitee(member, context), context)
+        _make_theirs(connection, key, made.edition.uid, others, mailed, context)
     held = _Numbers(connection, key, numbers, context.now)
     if (
         number := _keep_edition(connection, key, made.edition, known_number, context)
@@ -301,16 +301,23 @@ def _where_invited(members: Sequence[Member], copies: Sequence[owing.Copy]) -> d
     return {number: one.invitation for number, one in at.items() if not one.counts}
 
 
-def _taken_over(copies: Sequence[owing.Copy], other: Mapping[int, str]) -> list[owing.Copy]:
-    """Who had a row before, too, gets his own invitation once more, also where its CANCEL never
-    left: from then on the row is his. `other`: rows given to somebody else, and their addresses.
+def _make_theirs(
+    connection: Connection,
+    key: str,
+    uid: str,
+    others: Sequence[Member],
+    mailed: tuple[Sequence[owing.Copy], Collection[int]],
+    context: Context,
+) -> None:
+    """Rows of which somebody else was invited have an invitation of those who have them now, though
+    they may be invited later, or never: what comes to the former one is not theirs.
     """
-    return [
-        replace(one, again=True, again_instance=None)
-        if other.get(one.participant) == address.key(one.address)
-        else one
-        for one in copies
-    ]
+    copies, arrived = mailed
+    invited = {one.participant for one in copies} | set(arrived)
+    for member in others:
+        invitee = _invitee(member, context)
+        if member.id in invited and invitee.address:
+            _invitation(connection, key, uid, invitee, context)
 
 
 def _let_go(connection: Connection, made: plan.Plan, numbers: "_Numbers") -> None:

@@ -1,15 +1,21 @@
 """Rows that other programs gave to somebody else, or to another follow-up: what was said there
-before is nobody's answer now.
+before is nobody's answer now (domain.md §3).
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 
 from gateway import status
 from gateway.itip import owing
 from gateway.mail import address
-from gateway.store import directory, invitations
+from gateway.model import Channel
+from gateway.store import delegations, directory, invitations, journal, participants, proposals
 from gateway.store.engine import Connection
 from gateway.store.followups import Member
+
+BARE = "email:"
+"""How `Member.who` begins of whoever is known by an address alone."""
 
 
 def rows(
@@ -18,12 +24,112 @@ def rows(
     copies: Sequence[owing.Copy],
     arrived: Collection[int],
 ) -> list[Member]:
-    """Those whose row was somebody else's when it was invited last; they may have had it before,
-    too.
+    """Those whose row was somebody else's when it was planned or invited last; they may have had it
+    before, too.
 
-    `arrived`: rows that have been in another follow-up. An address that changed is no other person,
-    as far as anybody can tell: only where the former one belongs to somebody else now, by another
-    name.
+    `arrived`: rows that have been in another follow-up.
+    """
+    given, invited = _given(connection, members), _invited(connection, members, copies, arrived)
+    return [one for one in members if one.id in given or one.id in invited]
+
+
+def begin(
+    connection: Connection,
+    key: str,
+    members: Sequence[Member],
+    others: Collection[int],
+    now: datetime,
+) -> list[Member]:
+    """Forget what hangs on the rows that are given to `others`, beside what they answered. Returns
+    the rows as they are then.
+    """
+    if not others:
+        return list(members)
+    delegations.forget(connection, others)
+    participants.hand_over(connection, others, now)
+    overtaken = proposals.withdraw(connection, others, now)
+    journal.write(
+        connection,
+        [
+            journal.Entry(
+                "given",
+                key,
+                one.id,
+                one.date,
+                channel=Channel.STORE,
+                detail=f"to {one.who}, from {one.planned_for}",
+            )
+            for one in members
+            if one.id in others and one.planned_for not in ("", one.who)
+        ]
+        + [
+            journal.Entry("proposal_overtaken", key, number, detail="the row was given away")
+            for number in overtaken
+        ],
+        now,
+    )
+    return [replace(one, given_token=None) if one.id in others else one for one in members]
+
+
+def taken_over(copies: Sequence[owing.Copy], other: Mapping[int, str]) -> list[owing.Copy]:
+    """Who had a row before, too, gets his own invitation once more, also where its CANCEL never
+    left: from then on the row is his. `other`: rows given to somebody else, and their addresses.
+    """
+    return [
+        replace(one, again=True, again_instance=None)
+        if other.get(one.participant) == address.key(one.address)
+        else one
+        for one in copies
+    ]
+
+
+def is_invited(member: Member) -> bool:
+    """Whoever has the row again is known to have it by his next letter;
+    nothing begins before that.
+    """
+    return member.email_invite and not member.removed
+
+
+def _given(connection: Connection, members: Sequence[Member]) -> set[int]:
+    """Rows that stood for somebody else when they were planned last, mailed or not.
+
+    Two records of one name are one person, and so is a record that is gone: it was renamed, or one
+    of two that were put together.
+    """
+    changed = [one for one in members if one.planned_for not in ("", one.who)]
+    if not changed:
+        return set()
+    called = {name for one in changed for name in (one.planned_for, one.who)}
+    names = directory.names(connection, called)
+    bare = {name.removeprefix(BARE) for name in called if name.startswith(BARE)}
+    people = directory.at(connection, bare)
+    return {one.id for one in changed if _is_another(one, names, people)}
+
+
+def _is_another(
+    member: Member, names: Mapping[str, str], people: Mapping[str, Collection[str]]
+) -> bool:
+    former, now = member.planned_for, member.who
+    if former.startswith(BARE):
+        theirs = people.get(former.removeprefix(BARE), ())
+        return not now.startswith(BARE) and bool(theirs) and member.key not in theirs
+    if former not in names:
+        return False
+    if now.startswith(BARE):
+        theirs = people.get(now.removeprefix(BARE), ())
+        return former.partition(":")[2] not in theirs and names[former] != member.name
+    return names[former] != names.get(now)
+
+
+def _invited(
+    connection: Connection,
+    members: Sequence[Member],
+    copies: Sequence[owing.Copy],
+    arrived: Collection[int],
+) -> set[int]:
+    """Rows that were somebody else's when they were invited last. An address that changed is no
+    other person, as far as anybody can tell: only where the former one belongs to somebody else
+    now, by another name.
     """
     held = dict[int, list[owing.Copy]]()
     for one in copies:
@@ -49,20 +155,21 @@ def rows(
             return member.id in arrived
         there = people.get(former.address.lower(), set())
         return (
-            not _same(former.address, member.address)
+            not _is_known_by_key(member)
+            and not _same(former.address, member.address)
             and bool(there)
             and member.key not in there
             and former.name != member.name
         )
 
-    return [one for one in might if is_other(one)]
+    return {one.id for one in might if is_other(one)}
 
 
-def is_invited(member: Member) -> bool:
-    """Whoever has the row again is known to have it by his next letter;
-    nothing begins before that.
-    """
-    return member.email_invite and not member.removed
+def _is_known_by_key(member: Member) -> bool:
+    """Whether the keys tell whose the row was and is."""
+    return member.planned_for != "" and not (
+        member.planned_for.startswith(BARE) or member.who.startswith(BARE)
+    )
 
 
 def _same(one: str, other: str) -> bool:

@@ -337,6 +337,7 @@ INTERNAL = (
     Other("participant.code", "the gateway's"),
     Other("participant.conflict", "the gateway's"),
     Other("participant.note", "the gateway's"),
+    Other("participant.planned_for", "the gateway's"),
     Other("participant.created_at", "the gateway's"),
     Other("participant.given_token", "counts in the first letter; later ones keep what was sent"),
     Other("person.key", "participants follow it, and leave the mark"),

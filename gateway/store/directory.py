@@ -21,7 +21,9 @@ from gateway.store.schema import (
     invitation,
     metadata,
     participant,
+    person,
     person_email,
+    resource,
 )
 
 CHUNK = 500
@@ -240,6 +242,19 @@ def _with_key(target: sa.Table, statement: Any) -> Any:
             for column in target.primary_key
         )
     )
+
+
+def names(connection: Connection, called: Collection[str]) -> dict[str, str]:
+    """Names of the people, associates and resources that are there, by kind and key as
+    `followups.Member.who` has them.
+    """
+    found = dict[str, str]()
+    for kind, table in (("person", person), ("associate", associate), ("resource", resource)):
+        keys = {one.partition(":")[2] for one in called if one.startswith(f"{kind}:")}
+        if keys:
+            query = sa.select(table.c.key, table.c.name).where(table.c.key.in_(keys))
+            found |= {f"{kind}:{row.key}": row.name for row in connection.execute(query)}
+    return found
 
 
 def at(connection: Connection, addresses: Iterable[str]) -> dict[str, set[str]]:

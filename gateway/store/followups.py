@@ -76,8 +76,9 @@ class Member:
     address first.
 
     `who`: kind and key of whoever it stands for, or his bare address in lower case; it outlives the
-    row. `date`: the one date of the follow-up that it is for; None: all of it. `assigner`: the name
-    of who assigned it to him. `fault`: what of it, or of whoever it stands for, cannot be read.
+    row. `planned_for`: the same when the row was planned last, "" before that. `date`: the one date
+    of the follow-up that it is for; None: all of it. `assigner`: the name of who assigned it to
+    him. `fault`: what of it, or of whoever it stands for, cannot be read.
     """
 
     id: int
@@ -100,6 +101,7 @@ class Member:
     assigner: str = ""
     who: str = ""
     fault: str = ""
+    planned_for: str = ""
 
     @property
     def address(self) -> str:
@@ -659,6 +661,7 @@ def _member(
         date=_name(row),
         who=_who(row),
         fault=faults.of_participant(row, addresses),
+        planned_for=row.planned_for,
     )
 
 

@@ -2,7 +2,8 @@
 because an administrator says so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -10,7 +11,9 @@ from sqlalchemy.engine import Connection
 from gateway.mail import address
 from gateway.store import codec, followups
 from gateway.store.followups import Member
-from gateway.store.schema import participant
+from gateway.store.schema import former_standing, invitation, known_address, participant
+
+GIVEN = "the row was given to somebody else"
 
 
 def join(connection: Connection, key: str, value: str, name: str = "") -> int:
@@ -32,6 +35,33 @@ def join(connection: Connection, key: str, value: str, name: str = "") -> int:
             .values(removed=False, email_invite=True)
         )
     return present.id
+
+
+def hand_over(connection: Connection, numbers: Collection[int], at: datetime) -> None:
+    """These rows are somebody else's now: neither the token that an earlier system gave is his, nor
+    the addresses that were learned for the row, nor answers that wait to count again.
+    """
+    for statement in (
+        sa.update(participant).where(participant.c.id.in_(numbers)).values(given_token=None),
+        sa.update(invitation).where(invitation.c.participant.in_(numbers)).values(deferred=""),
+        sa.delete(former_standing).where(former_standing.c.participant.in_(numbers)),
+        sa.update(known_address)
+        .where(known_address.c.participant.in_(numbers), known_address.c.revoked_at.is_(None))
+        .values(revoked_at=at, revoked_by=GIVEN),
+    ):
+        connection.execute(statement)
+
+
+def stand_for(connection: Connection, members: Iterable[Member]) -> None:
+    """Keep whom the rows stand for, for the case that they are given to somebody else."""
+    rows = [{"row": one.id, "who": one.who} for one in members if one.planned_for != one.who]
+    if rows:
+        connection.execute(
+            sa.update(participant)
+            .where(participant.c.id == sa.bindparam("row"))
+            .values(planned_for=sa.bindparam("who")),
+            rows,
+        )
 
 
 def number_of(connection: Connection, key: str, name: str) -> int | None:

@@ -137,6 +137,17 @@ def overtake(
     return found
 
 
+def withdraw(connection: Connection, participants: Collection[int], at: datetime) -> list[int]:
+    """Nobody asks for it any more. Returns of whose rows one was open."""
+    rows = connection.execute(
+        sa.update(proposal)
+        .where(proposal.c.participant.in_(participants), _is_open())
+        .values(state=ProposalState.OVERTAKEN, settled_at=at)
+        .returning(proposal.c.participant)
+    )
+    return sorted({row.participant for row in rows})
+
+
 def _query() -> sa.Select[Any]:
     """Proposals with the follow-up of their row, which may be called otherwise by now."""
     return sa.select(proposal, participant.c.follow_up).join(

@@ -307,6 +307,7 @@ participant = Table(
     _flag("conflict"),
     _words("note"),
     _now("created_at"),
+    _words("planned_for"),
     CheckConstraint(
         " + ".join(f"(CASE WHEN {column} IS NULL THEN 0 ELSE 1 END)" for column in INVITEE)
         + " = 1",

@@ -48,6 +48,8 @@ MINUTE, HOUR, DAY, WEEK = (
 PEOPLE = ("ann", "bob", "gil")
 GUEST = "gil"
 """Is invited to one date of a series, where there is one."""
+OTHERS = {"ann": "pia", "bob": "tor", "gil": "gus"}
+"""To whom a row may be given, and who may give it back."""
 HERE, ELSEWHERE = "storm", "another-host/boot/1:77:abcd"
 FATES = ("taken", "later", "cut", "refused")
 WEATHERS = ((8, 1, 1, 0), (3, 3, 3, 0), (2, 3, 3, 1), (0, 2, 3, 0), (4, 1, 3, 2))
@@ -123,10 +125,7 @@ class Storm:
             rule=rule,
             public=public,
         )
-        for who in PEOPLE:
-            date = _text(START + WEEK) if self.series and who == GUEST else None
-            if date is not None and "DAILY" in rule:
-                date = _text(START + DAY)
+        for who in (*PEOPLE, *OTHERS.values()):
             self.sql(
                 "INSERT INTO person (key, name) VALUES (:who, :name)", who=who, name=who.title()
             )
@@ -135,6 +134,10 @@ class Storm:
                 who=who,
                 address=f"{who}@a.example",
             )
+        for who in PEOPLE:
+            date = _text(START + WEEK) if self.series and who == GUEST else None
+            if date is not None and "DAILY" in rule:
+                date = _text(START + DAY)
             self.sql(
                 "INSERT INTO participant (follow_up, person, email_invite, original_start)"
                 " VALUES ('m1', :who, TRUE, :date)",
@@ -434,21 +437,39 @@ def remove(storm: Storm, key: str) -> None:
     storm.sql(
         "UPDATE participant SET removed = NOT removed WHERE follow_up = :k AND person = :p",
         k=key,
-        p=storm.chance.choice(PEOPLE),
+        p=_somebody(storm, key),
     )
+
+
+def give(storm: Storm, key: str) -> None:
+    """To somebody else, or back."""
+    who = _somebody(storm, key)
+    pairs = OTHERS | {other: first for first, other in OTHERS.items()}
+    storm.sql(
+        "UPDATE participant SET person = :to WHERE follow_up = :k AND person = :p",
+        k=key,
+        p=who,
+        to=pairs[who],
+    )
+
+
+def _somebody(storm: Storm, key: str) -> str:
+    """Who has one of the rows of a follow-up."""
+    rows = storm.rows("SELECT person FROM participant WHERE follow_up = :k ORDER BY id", k=key)
+    return str(storm.chance.choice(rows).person)
 
 
 def switch(storm: Storm, key: str) -> None:
     storm.sql(
         "UPDATE participant SET email_invite = NOT email_invite WHERE follow_up = :k AND person = :p",
         k=key,
-        p=storm.chance.choice(PEOPLE),
+        p=_somebody(storm, key),
     )
 
 
 def address(storm: Storm, key: str) -> None:
     """There and back."""
-    who = storm.chance.choice(PEOPLE)
+    who = _somebody(storm, key)
     storm.sql(
         "UPDATE person_email SET address = CASE WHEN address = :a THEN :b ELSE :a END WHERE person = :p",
         a=f"{who}@a.example",
@@ -459,11 +480,10 @@ def address(storm: Storm, key: str) -> None:
 
 def another_date(storm: Storm, key: str) -> None:
     storm.sql(
-        "UPDATE participant SET original_start = :d WHERE follow_up = :k AND person = :p"
+        "UPDATE participant SET original_start = :d WHERE follow_up = :k"
         " AND original_start IS NOT NULL",
         d=_date(storm, key),
         k=key,
-        p=GUEST,
     )
 
 
@@ -489,6 +509,7 @@ EDITS: list[Callable[[Storm, str], None]] = [
     *(
         remove,
         remove,
+        give,
         switch,
         address,
         address,
