@@ -5,7 +5,8 @@
 
 Both hand mails of the same size to one `smtp-sink` (Debian's postfix), `smtp-source` over 20
 sessions. Rounds are interleaved, the median counts. After each round the letters in the store and
-at the sink are counted; what does not agree ends the run.
+at the sink are counted; what does not agree ends the run. Beside each rate stands the CPU time of
+this program for each letter, which says more than the rate where other work shares the machine.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import structlog
 
+from gateway import accounts
 from gateway import settings as configuration
 from gateway.actions import load, planning
 from gateway.model import LetterState
@@ -36,6 +39,25 @@ from tests import rig
 from tests.rig import postgres, process
 
 SESSIONS = 20
+LOOK_SECONDS = 0.02
+REFERENCE = "smtp-source"
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Time that has passed, and CPU time of this process."""
+
+    seconds: float
+    cpu: float
+
+    @classmethod
+    def so_far(cls) -> Spent:
+        return cls(time.perf_counter(), time.process_time())
+
+    @classmethod
+    def since(cls, began: Spent) -> Spent:
+        now = cls.so_far()
+        return cls(now.seconds - began.seconds, now.cpu - began.cpu)
 
 
 @contextlib.contextmanager
@@ -113,8 +135,8 @@ def document(letters: int, participants: int) -> dict[str, object]:
 
 def prepared(
     url: str, port: int, letters: int, participants: int
-) -> tuple[Store, configuration.Settings, float]:
-    """A store with so many letters waiting, and the seconds that planning them took."""
+) -> tuple[Store, configuration.Settings, Spent]:
+    """A store with so many letters waiting, and what planning them took."""
     settings = configuration.load(
         overrides={
             "store": {"url": url},
@@ -127,32 +149,36 @@ def prepared(
     migrate.upgrade(store)
     with store.write() as connection:
         load.load(connection, document(letters, participants), settings, datetime.now(UTC))
-    began = time.perf_counter()
+    began = Spent.so_far()
     planned = planning.plan_due(store, settings, datetime.now(UTC), everything=True)
     if planned != letters:
         sys.exit(f"{planned} letters were planned instead of {letters}")
-    return store, settings, time.perf_counter() - began
+    return store, settings, Spent.since(began)
 
 
-async def send(store: Store, settings: configuration.Settings, letters: int) -> float:
-    """Seconds until every letter is settled as sent."""
+async def send(store: Store, settings: configuration.Settings) -> Spent:
+    """What it takes until no letter is open any more."""
     with store.write() as connection:
         secret = meta.site_secret(connection)
     stop, due = asyncio.Event(), asyncio.Event()
-    began = time.perf_counter()
+    began = Spent.so_far()
     running = asyncio.create_task(
         worker.Worker(store, settings, secret, "benchmark", due).run(stop)
     )
-    while True:
-        await asyncio.sleep(0.05)
+    while not running.done():
+        await asyncio.sleep(LOOK_SECONDS)
         with store.read() as connection:
-            sent = outbox.counts(connection).get(LetterState.SENT, 0)
-        if sent == letters or running.done():
-            break
-    seconds = time.perf_counter() - began
+            if not outbox.follow_ups_waiting(connection, accounts.DEFAULT):
+                break
+    spent = Spent.since(began)
     stop.set()
     await running
-    return seconds
+    return spent
+
+
+def sent(store: Store) -> int:
+    with store.read() as connection:
+        return outbox.counts(connection).get(LetterState.SENT, 0)
 
 
 def size(store: Store, settings: configuration.Settings) -> int:
@@ -161,9 +187,9 @@ def size(store: Store, settings: configuration.Settings) -> int:
     return len(render.render(letter, settings.mail, secret))
 
 
-def source(port: int, letters: int, octets: int) -> float:
+def source(port: int, letters: int, octets: int) -> Spent:
     program = rig.need("smtp-source", "postfix")
-    began = time.perf_counter()
+    began = Spent.so_far()
     subprocess.run(
         [
             program,
@@ -183,7 +209,20 @@ def source(port: int, letters: int, octets: int) -> float:
         check=True,
         capture_output=True,
     )
-    return time.perf_counter() - began
+    return Spent.since(began)
+
+
+def table(rows: Mapping[str, Sequence[Spent]], letters: int) -> None:
+    """What each took: rates, and beside ours the milliseconds of CPU for each letter."""
+    rates = {name: [letters / spent.seconds for spent in row] for name, row in rows.items()}
+    limit = statistics.median(rates[REFERENCE])
+    columns = ("median /s", "slowest", "fastest", "of limit", "CPU ms")
+    print(f"{'':24}{''.join(f'{column:>12}' for column in columns)}")
+    for name, row in rates.items():
+        median = statistics.median(row)
+        line = f"{name:24}{median:12.0f}{min(row):12.0f}{max(row):12.0f}{median / limit:12.1%}"
+        cpu = statistics.median(spent.cpu for spent in rows[name]) / letters * 1000
+        print(line + (f"{cpu:12.3f}" if name != REFERENCE else ""))
 
 
 def main() -> None:
@@ -196,7 +235,7 @@ def main() -> None:
     logging.disable(logging.INFO)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     letters = chosen.letters // chosen.participants * chosen.participants
-    rates: dict[str, list[float]] = {"smtp-source": [], "planned": [], "sent": []}
+    rows: dict[str, list[Spent]] = {REFERENCE: [], "planned": [], "sent": []}
     with contextlib.ExitStack() as stack:
         port, log = stack.enter_context(sink())
         cluster = stack.enter_context(postgres.running()) if chosen.postgresql else None
@@ -210,25 +249,20 @@ def main() -> None:
                 )
                 store, settings, planning_took = prepared(url, port, letters, chosen.participants)
                 octets, before = size(store, settings), arrived(log)
-                rates["smtp-source"].append(letters / source(port, letters, octets))
+                rows[REFERENCE].append(source(port, letters, octets))
                 between = arrived(log)
-                rates["sent"].append(letters / asyncio.run(send(store, settings, letters)))
-                rates["planned"].append(letters / planning_took)
+                rows["sent"].append(asyncio.run(send(store, settings)))
+                rows["planned"].append(planning_took)
+                settled = sent(store)
                 store.close()
-            if (between - before, arrived(log) - between) != (letters, letters):
-                sys.exit(
-                    f"the sink counted {between - before} and {arrived(log) - between} mails"
-                    f" instead of {letters} each"
-                )
-    limit = statistics.median(rates["smtp-source"])
+            counts = (between - before, settled, arrived(log) - between)
+            if counts != (letters,) * 3:
+                sys.exit(f"counted {counts} at the sink, in the store and at the sink again")
     print(
         f"{letters} letters of {octets} octets, {chosen.participants} participants per follow-up, "
         f"{'PostgreSQL' if chosen.postgresql else 'SQLite'}, {chosen.rounds} rounds"
     )
-    print(f"{'':24}{'median /s':>12}{'slowest':>12}{'fastest':>12}{'of limit':>12}")
-    for name, row in rates.items():
-        median = statistics.median(row)
-        print(f"{name:24}{median:12.0f}{min(row):12.0f}{max(row):12.0f}{median / limit:12.1%}")
+    table(rows, letters)
 
 
 if __name__ == "__main__":
