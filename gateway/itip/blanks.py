@@ -6,12 +6,14 @@ written for him alone, byte for byte (RFC 5545 §3.1 folding included): the blan
 nobody, and goes through the same writers.
 """
 
+import itertools
 import re
 import secrets
 from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
 from gateway.itip import ics
+from gateway.mail import compose
 from gateway.model import Letter
 
 NOBODY = secrets.token_hex(12)
@@ -20,6 +22,10 @@ NAME = f"name {NOBODY}"
 ADDRESS = f"to-{NOBODY}@blank.invalid"
 ORGANIZER = f"by-{NOBODY}@blank.invalid"
 ONE_LINE = re.compile(rb"(?<=\r\n)(?![ \t])")
+
+
+Values = tuple[tuple[str, str], ...]
+"""Marks, and what stands in their places."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,30 @@ class Calendar:
         return b"".join(written)
 
 
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text of a blank: lines that are encoded already, and lines with marks."""
+
+    parts: tuple[bytes | str, ...]
+
+    def filled(self, values: Values) -> bytes:
+        """The text in quoted-printable, with `values` in the places of their marks."""
+        return b"".join(
+            part if isinstance(part, bytes) else compose.quoted_lines(_marked(part, values))
+            for part in self.parts
+        )
+
+
+def text(whole: str) -> Text:
+    """The text of a blank."""
+    lines = compose.unix(whole).rstrip("\n").split("\n")
+    parts = list[bytes | str]()
+    for is_marked, group in itertools.groupby(lines, key=lambda line: NOBODY in line):
+        joined = "\n".join(group)
+        parts.append(joined if is_marked else compose.quoted_lines(joined))
+    return Text(tuple(parts))
+
+
 def calendar(letter: Letter) -> Calendar:
     """The calendar object of a blank. Raises `InputError` as `ics.calendar` does."""
     parts, fixed = list[_Part](), b""
@@ -94,7 +124,7 @@ def _part(line: bytes) -> _Part:
     return _Guest(_plain(whole[whole.rindex("mailto:") :]), content)
 
 
-def _marked(text: str, values: tuple[tuple[str, str], ...]) -> str:
+def _marked(text: str, values: Values) -> str:
     for mark, value in values:
         text = text.replace(mark, value)
     return text

@@ -123,10 +123,16 @@ def same(one: str, other: str) -> bool:
 def plain(address: str) -> str:
     """An address as it is compared."""
     local, _, domain = address.lower().rpartition("@")  # casefold would make ss of ß
+    return f"{local}@{_ascii(domain)}"
+
+
+@lru_cache(maxsize=4096)
+def _ascii(domain: str) -> str:
+    """A domain as DNS knows it; as it is where it cannot be one."""
     try:
-        return f"{local}@{idna.encode(domain, uts46=True).decode('ascii')}"
+        return idna.encode(domain, uts46=True).decode("ascii")
     except idna.IDNAError:
-        return f"{local}@{domain}"
+        return domain
 
 
 def breaks_badly(content: bytes) -> bool:

@@ -15,6 +15,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 
 from gateway.errors import InputError
 from gateway.mail.address import ascii_domain
@@ -30,6 +31,7 @@ CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 ADDRESS = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9._-]+"
 )  # dot-atom, RFC 5322 §3.4.1
+QUOTED = b"Content-Transfer-Encoding: quoted-printable\r\n\r\n"
 MESSAGE_ID = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9._-]+")
 
 
@@ -43,13 +45,13 @@ class Mailbox:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a letter says, three times over. `calendar` is a VCALENDAR of this iTIP `method`;
-    `language` a tag for RFC 3282.
+    """What a letter says, three times over. `text` and `html` are `quoted`; `calendar` is a
+    VCALENDAR of this iTIP `method`; `language` a tag for RFC 3282.
     """
 
     subject: str
-    text: str
-    html: str
+    text: bytes
+    html: bytes
     calendar: bytes
     method: str
     language: str
@@ -91,7 +93,27 @@ def boundary(message_id: str) -> str:
 def note(envelope: Envelope, subject: str, text: str, language: str) -> bytes:
     """A message of plain text alone, under the same promises as `message`."""
     kind = f"Content-Type: text/plain; charset=utf-8\r\nContent-Language: {language}\r\n"
-    return b"".join((_headers(envelope, subject, kind), _quoted(text)))
+    return b"".join((_headers(envelope, subject, kind), QUOTED, quoted(text)))
+
+
+def quoted(text: str) -> bytes:
+    """A text in quoted-printable: it stays readable in the raw mail, and no filter suspects base64
+    text.
+    """
+    return quoted_lines(unix(text).rstrip("\n"))
+
+
+def quoted_lines(lines: str) -> bytes:
+    """Lines of a text, which are encoded alike wherever they stand (RFC 2045 §6.7): what is put
+    together of them is the whole text, encoded.
+    """
+    encoded = binascii.b2a_qp(f"{lines}\n".encode("utf-8", "replace"), istext=True)
+    return encoded.replace(b"\n", CRLF)
+
+
+def unix(text: str) -> str:
+    """A text whose lines end in LF."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def headers(envelope: Envelope, subject: str, mark: str) -> bytes:
@@ -104,7 +126,7 @@ def _headers(envelope: Envelope, subject: str, content_type: str) -> bytes:
         raise InputError(f"not a Message-ID: {envelope.message_id!r}")
     author = _address(envelope.author.address)
     fields = [
-        _field("Date", format_datetime(envelope.date.astimezone(UTC))),
+        _date(envelope.date),
         _mailbox("From", envelope.author),
         _field("Sender", _address(envelope.sender))
         if envelope.sender and _address(envelope.sender) != author
@@ -138,12 +160,14 @@ def body(content: Content, mark: str) -> bytes:
         CRLF,
         b"Content-Type: text/plain; charset=utf-8\r\n",
         language,
-        _quoted(content.text),
+        QUOTED,
+        content.text,
         inner,
         CRLF,
         b"Content-Type: text/html; charset=utf-8\r\n",
         language,
-        _quoted(content.html),
+        QUOTED,
+        content.html,
         # Last and without disposition: Gmail and Outlook show buttons for the last alternative only
         # (P16).
         inner,
@@ -166,22 +190,13 @@ def body(content: Content, mark: str) -> bytes:
     return b"".join(parts)
 
 
-def _quoted(text: str) -> bytes:
-    """A text part from its transfer encoding on. Lines stay readable in the raw mail, and no filter
-    suspects base64 text.
-    """
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n") + "\n"
-    encoded = binascii.b2a_qp(lines.encode("utf-8", "replace"), istext=True).replace(b"\n", CRLF)
-    return b"Content-Transfer-Encoding: quoted-printable\r\n\r\n" + encoded
-
-
 def _base64(data: bytes) -> bytes:
     """A part from its transfer encoding on;
     base64 keeps every CRLF and fold of a calendar object as it is.
     """
-    return b"Content-Transfer-Encoding: base64\r\n\r\n" + base64.encodebytes(data).replace(
-        b"\n", CRLF
-    )
+    letters = binascii.b2a_base64(data, newline=False)
+    lines = [letters[at : at + LINE] for at in range(0, len(letters), LINE)]
+    return b"Content-Transfer-Encoding: base64\r\n\r\n" + CRLF.join([*lines, b""])
 
 
 def _field(name: str, value: str) -> str:
@@ -191,6 +206,15 @@ def _field(name: str, value: str) -> str:
     )
 
 
+# What follows is cached because of what the letters of one batch have in common.
+
+
+@lru_cache(maxsize=64)
+def _date(moment: datetime) -> str:
+    return _field("Date", format_datetime(moment.astimezone(UTC)))
+
+
+@lru_cache(maxsize=256)
 def _mailbox(name: str, mailbox: Mailbox) -> str:
     address = f"<{_address(mailbox.address)}>"
     words = _phrase(mailbox.name)
@@ -219,6 +243,7 @@ def _phrase(name: str) -> list[str]:
     )
 
 
+@lru_cache(maxsize=64)
 def _unstructured(name: str, value: str) -> str:
     clean = _clean(value)
     if clean.isascii() and len(name) + len(clean) + 2 <= LINE and "=?" not in clean:

@@ -79,8 +79,8 @@ class _Blank:
 
     author: str
     subject: str
-    text: str
-    html: str
+    text: blanks.Text
+    html: blanks.Text
     calendar: blanks.Calendar
 
 
@@ -89,7 +89,7 @@ def _blank(letter: Letter, language: str, organisation: str) -> _Blank:
     calendar = blanks.calendar(letter)  # first: it refuses what the words below take for granted
     teller = wording.Teller(letter, i18n.catalogue(language), organisation)
     text, html = _bodies(teller)
-    return _Blank(_author(teller), teller.subject(), text, html, calendar)
+    return _Blank(_author(teller), teller.subject(), blanks.text(text), blanks.text(html), calendar)
 
 
 def _invitation(letter: Letter, mail: Mail, secret: bytes, receipt: bool) -> bytes:
@@ -101,9 +101,7 @@ def _invitation(letter: Letter, mail: Mail, secret: bytes, receipt: bool) -> byt
         (LINK, _link_address(letter)),
         (CHECK, _check(letter, secret)),
     )
-    text, html = blank.text, blank.html
-    for mark, value in own:
-        text, html = text.replace(mark, value), html.replace(mark, escape(value, quote=False))
+    shown = tuple((mark, escape(value, quote=False)) for mark, value in own)
     envelope = compose.Envelope(
         author=compose.Mailbox(blank.author, mail.address),
         recipient=compose.Mailbox(ics.common_name(letter.address_name), letter.address),
@@ -114,8 +112,8 @@ def _invitation(letter: Letter, mail: Mail, secret: bytes, receipt: bool) -> byt
     )
     content = compose.Content(
         subject=blank.subject,
-        text=text,
-        html=html,
+        text=blank.text.filled(own),
+        html=blank.html.filled(shown),
         calendar=blank.calendar.filled(letter),
         method=letter.method.value,
         language=language,

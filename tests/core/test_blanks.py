@@ -5,9 +5,12 @@ import email.policy
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.errors import InputError
 from gateway.itip import blanks, ics
+from gateway.mail import compose
 from gateway.model import Guest, Remarks, Reply
 from gateway.outbound import render
 from tests.core import specimens
@@ -76,6 +79,25 @@ def test_nothing_of_a_blank_is_left_in_a_letter() -> None:
                     blanks.NOBODY in part for part in [*said, *map(str, message.items())]
                 )
                 assert all(letter.address in part for part in said)
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.text(max_size=30),
+            st.sampled_from(["", ".", " ", "=", "a \t", "\r", f"til {blanks.ADDRESS}.", "æ" * 90]),
+            st.just(f"{'x' * 60} {blanks.ADDRESS} {'y' * 60} {blanks.ORGANIZER}"),
+        )
+    ),
+    st.sampled_from(["ola@ext.example", "ærlig=øst@ext.example", "a" * 200, ""]),
+)
+def test_a_filled_text_is_encoded_as_a_whole(lines: list[str], address: str) -> None:
+    values = ((blanks.ADDRESS, address), (blanks.ORGANIZER, "invites@crm.example"))
+    blank = "\n".join([*lines, "slutt"])
+    whole = blank
+    for mark, value in values:
+        whole = whole.replace(mark, value)
+    assert blanks.text(blank).filled(values) == compose.quoted(whole)
 
 
 def test_an_address_that_is_none_is_refused() -> None:

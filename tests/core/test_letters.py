@@ -216,7 +216,9 @@ def test_a_receipt_is_asked_for_only_when_wanted_and_only_of_an_invitation() -> 
 
 
 def test_sender_only_where_it_differs() -> None:
-    content = compose.Content("s", "t", "<p>h</p>", ics.calendar(letter()), "REQUEST", "nb")
+    content = compose.Content(
+        "s", b"t\r\n", b"<p>h</p>\r\n", ics.calendar(letter()), "REQUEST", "nb"
+    )
     for sender, expected in (
         ("", None),
         ("Invites@crm.example", "Invites@crm.example"),

@@ -34,8 +34,8 @@ def mail(one: Letter, calendar: bytes | None = None, method: str | None = None) 
         envelope,
         compose.Content(
             "Invitation",
-            "text",
-            "<p>text</p>",
+            compose.quoted("text"),
+            compose.quoted("<p>text</p>"),
             calendar or ics.calendar(one),
             method or one.method.value,
             "en",
