@@ -21,7 +21,6 @@ from gateway.store import followups, holdings, invitations, migrate, outbox
 from gateway.store.engine import Store
 from gateway.store.outbox import Queued, Settlement
 from tests.store import rows
-from tests.store.conftest import KINDS
 
 SETTINGS = configuration.load(overrides={"mail": {"address": "invites@crm.example"}})
 FOLLOW_UPS, INVITEES, EDITS = 4, 4, 40
@@ -355,7 +354,7 @@ def test_a_title_that_is_no_text_keeps_nobody_else_waiting(tmp_path: Path) -> No
         assert rows.marked(store) == []
 
 
-@pytest.mark.parametrize("store", KINDS[1:], indirect=True)
+@pytest.mark.real  # for its size
 def test_a_selection_of_two_thousand(store: Store) -> None:
     """Nobody learns who else was invited, and one person's coming, going or answering is nobody
     else's mail (P12).
@@ -404,10 +403,12 @@ def test_a_selection_of_two_thousand(store: Store) -> None:
     )
     assert planning.plan_due(store, SETTINGS, now(), everything=True) == 1
     rows.run(store, "UPDATE follow_up SET location = 'Hall'")
-    # The CANCEL that still waits may be written anew with them; it stays one.
-    assert planning.plan_due(store, SETTINGS, now(), everything=True) in (1_999, 2_000)
+    assert planning.plan_due(store, SETTINGS, now(), everything=True) == 1_999, (
+        "the withdrawal that still waits stays as it is: numbered anew it would stand above a"
+        " REQUEST at another address (plan._says)"
+    )
     with store.read() as connection:
-        pending = [one.letter for one in outbox.pending(connection)]
-    letters = Counter((one.method, one.sequence) for one in pending)
-    assert letters[Method.REQUEST, 2] == 1_999
-    assert [one.method for one in pending].count(Method.CANCEL) == 1
+        letters = Counter(
+            (one.letter.method, one.letter.sequence) for one in outbox.pending(connection)
+        )
+    assert letters == {(Method.CANCEL, 1): 1, (Method.REQUEST, 2): 1_999}
