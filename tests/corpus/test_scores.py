@@ -9,24 +9,28 @@ from pathlib import Path
 
 import pytest
 
-PROGRAM = Path(sys.executable).with_name("invite-gateway")
+from tests import warm
+
 SECONDS = 600
 
 
 @pytest.mark.real
 @pytest.mark.parametrize("name", ["corpus", "corpus-clients", "corpus-wild"])
-def test_every_message_of_the_corpus_ends_as_it_should(name: str, corpus: Path) -> None:
-    done = subprocess.run(
-        [
-            sys.executable,
-            str(corpus / "tools" / "corpus.py"),
-            str(corpus / name),
-            "--command",
-            str(PROGRAM),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-    )
+def test_every_message_of_the_corpus_ends_as_it_should(
+    name: str, corpus: Path, tmp_path: Path
+) -> None:
+    with warm.program(tmp_path) as program:
+        done = subprocess.run(
+            [
+                sys.executable,
+                str(corpus / "tools" / "corpus.py"),
+                str(corpus / name),
+                "--command",
+                program,
+            ],
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+        )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.strip().endswith(", 0 failed")
