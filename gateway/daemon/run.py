@@ -71,7 +71,12 @@ async def serve(process: Process, only: Collection[str]) -> None:
         page = ROLES["web"](process, monitor) if "web" in only else ()
         if await opening.opened(partial(_prepare, process), stop, meanwhile=page):
             await supervise.supervise(
-                roles, stop, hurry=hurry, board=process.board, status=monitor.status
+                roles,
+                stop,
+                restart=supervise.RESTART,
+                hurry=hurry,
+                board=process.board,
+                status=monitor.status,
             )
     log.info("stopped")
 

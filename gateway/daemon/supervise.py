@@ -61,12 +61,16 @@ class Restart:
         return min(self.longest, self.first * 2.0 ** min(failures - 1, 30))
 
 
+RESTART = Restart()
+"""Of the daemon's roles."""
+
+
 async def supervise(
     roles: Sequence[Role],
     stop: asyncio.Event,
     *,
     grace: float = GRACE_SECONDS,
-    restart: Restart = Restart(),
+    restart: Restart = RESTART,
     hurry: asyncio.Event | None = None,
     board: health.Board | None = None,
     status: Callable[[], str] | None = None,

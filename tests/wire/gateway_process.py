@@ -1,5 +1,5 @@
 """The gateway as its administrator runs it: `invite-gateway run` in a process of its own, and the
-other commands beside it.
+other commands beside it (`tests.command`).
 
 Settings go by environment, logs come as JSON lines and can be waited for. It dies with the test run
 even if that is killed.
@@ -15,14 +15,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tests import rig
+from tests import command, rig
 from tests.rig import mailbox, postfix
 
 PROGRAM = str(Path(sys.executable).with_name("invite-gateway"))
+HURRIED = (sys.executable, "-P", str(Path(__file__).with_name("hurried.py")))
+"""The same with short waits."""
 WAIT_SECONDS = 60.0
 """Before giving up; a loaded machine needs many times what an idle one needs."""
 GRACE_SECONDS = 60.0
@@ -80,8 +82,9 @@ class Gateway:
     commands beside it.
     """
 
-    def __init__(self, settings: Mapping[str, str]) -> None:
+    def __init__(self, settings: Mapping[str, str], program: Sequence[str] = (PROGRAM,)) -> None:
         self.settings = dict(settings)
+        self.program = program
         self.log: list[Object] = []
         """Log lines of all starts, oldest first."""
         self._news = threading.Condition()
@@ -104,7 +107,7 @@ class Gateway:
             rig.need("setpriv", "util-linux"),
             "--pdeathsig",
             "KILL",
-            PROGRAM,
+            *self.program,
             "run",
             *(["--only", only] if only else []),
         ]
@@ -231,15 +234,7 @@ class Gateway:
         """What `invite-gateway ARGUMENTS` prints. Raises NeverCame with its complaint if it
         fails.
         """
-        done = subprocess.run(
-            [PROGRAM, *arguments],
-            env=self.settings,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=WAIT_SECONDS,
-            check=False,
-        )
+        done = command.run(*arguments, environment=self.settings)
         if done.returncode != 0:
             raise NeverCame(
                 f"invite-gateway {' '.join(arguments)}: exit code {done.returncode}\n{done.stdout}{done.stderr}"

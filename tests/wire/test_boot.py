@@ -13,7 +13,7 @@ import shutil
 import socket
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,10 +25,7 @@ from gateway.store.engine import Store
 from tests import stores
 from tests.rig import postgres as postgres_server
 from tests.rig import process
-from tests.wire.gateway_process import PROGRAM, WAIT_SECONDS, Gateway
-
-LOCKED_SECONDS = 120.0
-"""SQLite's own wait for another writer is 30 s."""
+from tests.wire.gateway_process import HURRIED, PROGRAM, WAIT_SECONDS, Gateway
 
 
 def environment(url: str, **more: str) -> dict[str, str]:
@@ -50,8 +47,14 @@ def environment(url: str, **more: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def started(settings: dict[str, str], only: str = "", *, wait: bool = False) -> Iterator[Gateway]:
-    gateway = Gateway(settings)
+def started(
+    settings: dict[str, str],
+    only: str = "",
+    *,
+    wait: bool = False,
+    program: Sequence[str] = (PROGRAM,),
+) -> Iterator[Gateway]:
+    gateway = Gateway(settings, program)
     try:
         gateway.start(only, wait=wait)
         yield gateway
@@ -60,10 +63,9 @@ def started(settings: dict[str, str], only: str = "", *, wait: bool = False) -> 
 
 
 @pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
-    url = f"sqlite:///{tmp_path / 'store.db'}"
-    stores.upgraded(url)
-    return url
+def sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
+    path = shutil.copy(sqlite_template, tmp_path / "store.db")
+    return f"sqlite:///{path}"
 
 
 @contextlib.contextmanager
@@ -140,13 +142,13 @@ def test_a_store_that_is_locked_is_waited_for(sqlite_url: str, tmp_path: Path) -
     ):
         other.execute("BEGIN IMMEDIATE")
         settings = environment(sqlite_url) | {"NOTIFY_SOCKET": str(tmp_path / "notify")}
-        with started(settings) as gateway:
+        with started(settings, program=HURRIED) as gateway:
             # While an attempt goes on systemd is asked for patience: it may be a long migration.
             assert heard(listener, "EXTEND_TIMEOUT_USEC=") == "EXTEND_TIMEOUT_USEC=30000000"
-            (line,) = gateway.wait_log("waiting for the store", seconds=LOCKED_SECONDS)
+            (line,) = gateway.wait_log("waiting for the store")
             assert line["reason"].endswith("database is locked")
             other.execute("ROLLBACK")
-            gateway.wait_log("ready", seconds=LOCKED_SECONDS)
+            gateway.wait_log("ready")
             assert gateway.stop() == 0
 
 

@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import resource
+import shutil
 import socket
 import sqlite3
 import ssl
@@ -29,9 +30,9 @@ from gateway.daemon import health as monitoring
 from gateway.inbound import intake
 from gateway.store import leases
 from gateway.store.engine import Store
-from tests import rig
+from tests import command, rig
 from tests.wire import imap_peer, smtp_peer
-from tests.wire.gateway_process import PROGRAM, Gateway
+from tests.wire.gateway_process import HURRIED, Gateway
 from tests.wire.smtp_peer import Say
 
 SECONDS = 240.0
@@ -73,6 +74,8 @@ class Site:
     """The STATUS lines, oldest first."""
     prefix: tuple[str, ...] = ()
     """Before every command: what the same fault does to other programs."""
+    apart: bool = False
+    """Whether commands need a process of their own: this one locks the store, or serves them."""
 
     @property
     def path(self) -> Path:
@@ -87,9 +90,11 @@ class Site:
         await self.start(**settings)
 
     async def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        if not (self.apart or self.prefix):
+            return command.run(*arguments, environment=self.gateway.settings)
         return await asyncio.to_thread(
             subprocess.run,
-            [*self.prefix, PROGRAM, *arguments],
+            [*self.prefix, *self.gateway.program, *arguments],
             env=self.gateway.settings,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -110,7 +115,7 @@ class Site:
                 connection.execute(statement)
 
     async def ready(self) -> tuple[int, dict[str, dict[str, str]]]:
-        async with httpx.AsyncClient(timeout=SECONDS) as client:
+        async with httpx.AsyncClient(verify=False, timeout=SECONDS) as client:
             answer = await client.get(f"{self.page}/readyz")
         checks: dict[str, dict[str, str]] = {}
         for check in answer.json()["checks"]:
@@ -147,8 +152,8 @@ class Site:
             return code == 503 and check["state"] == "failed" and told
 
         await self.until(f"{subject} {words}", there)
-        for command in (("--json", "status"), ("queue", "shape")):
-            done = await self.run(*command)
+        for arguments in (("--json", "status"), ("queue", "shape")):
+            done = await self.run(*arguments)
             [line] = [line for line in done.stderr.splitlines() if words[0] in line]
             assert line.startswith("invite-gateway: failed: ")
             assert all(word in line for word in words), line
@@ -156,7 +161,7 @@ class Site:
         line = self.status_line()
         assert line.startswith("running; "), line
         assert all(word in line for word in words), line
-        async with httpx.AsyncClient(timeout=SECONDS) as client:
+        async with httpx.AsyncClient(verify=False, timeout=SECONDS) as client:
             assert 'class="failed"' in (await client.get(f"{self.page}/troubles")).text
 
     async def gone(self, subject: str, *words: str) -> None:
@@ -164,15 +169,16 @@ class Site:
         await self.until(f"{subject} ok", lambda code, checks: code == 200)
         _, checks = await self.ready()
         assert {check["state"] for check in checks.values()} == {"ok"}
-        for command in (("status",), ("queue", "shape")):
-            assert (await self.run(*command)).stderr == ""
+        for arguments in (("status",), ("queue", "shape")):
+            assert (await self.run(*arguments)).stderr == ""
         line = self.status_line()
         assert line.startswith("running: planner, sender"), line
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
+def site(tmp_path: Path, sqlite_template: Path) -> Iterator[Site]:
     """Not started yet; nothing is sent or read unless a test says so."""
+    shutil.copy(sqlite_template, tmp_path / "store.db")
     port = free_port()
     settings = {
         "STORE__URL": f"sqlite:///{tmp_path}/store.db",
@@ -268,12 +274,14 @@ async def test_sub_addresses_that_are_refused(site: Site, peer: imap_peer.Peer) 
         await site.seen("probe", said, "recipient_delimiter = +", 'organizer_address = "plain"')
         # From now on the server takes them; what it takes is delivered here.
         async with asyncio.timeout(SECONDS):
+            site.apart = True
             asked = asyncio.create_task(site.run("doctor", "--roundtrip"))
             while not relay.letters and not asked.done():
                 await asyncio.to_thread(site.gateway.lives, 0.1)
             [letter] = relay.letters
             peer.add(letter.content)
             done = await asked
+            site.apart = False
         assert done.returncode == 0, done.stdout + done.stderr
         await site.gone("probe")
         await peer.until(lambda: not peer.messages)
@@ -288,16 +296,20 @@ async def test_an_account_that_may_not_sign_in_rests(site: Site) -> None:
         await site.seen("sending", "sending has rested since", said, "systemctl restart")
         await site.restart(SMTP__PASSWORD="secret")
         await site.gone("sending")
+        await relay.until(lambda peer: len(peer.letters) >= 2)
     assert len(relay.letters) == 2
 
 
 async def test_a_mail_server_that_is_down(site: Site) -> None:
-    relay = smtp_peer.Peer(*[{"greeting": Say(b"421 4.3.2 not now\r\n")}] * 4, {})
+    refusing: dict[str, smtp_peer.Action] = {"greeting": Say(b"421 4.3.2 not now\r\n")}
+    relay = smtp_peer.Peer(refusing)
     async with relay.serving():
         await site.load()
         await site.start(SMTP__PORT=str(relay.port))
         await site.seen("sending", "sending has rested since", "421 4.3.2 not now")
+        refusing.clear()
         await site.gone("sending")
+        await relay.until(lambda peer: len(peer.letters) >= 2)
     assert len(relay.letters) == 2
 
 
@@ -322,6 +334,7 @@ async def test_all_letters_are_held(site: Site) -> None:
         site.sql("UPDATE outbox SET message_id = replace(message_id, 'broken ', '')")
         assert (await site.run("queue", "release", "--follow-up", "m1")).returncode == 0
         await site.gone("letters")
+        await relay.until(lambda peer: len(peer.letters) >= 2)
     assert len(relay.letters) == 2
 
 
@@ -332,12 +345,14 @@ async def objects(site: Site, *arguments: str) -> list[dict[str, int]]:
 
 
 async def test_a_store_that_another_program_locks(site: Site) -> None:
+    site.gateway.program = HURRIED
     await site.load()
     site.sql("UPDATE participant SET email_invite = 0")
     await site.start()
     await site.gone("store")
     locker = sqlite3.connect(site.path, isolation_level=None, timeout=60)
     with contextlib.closing(locker):
+        site.apart = True
         locker.execute("BEGIN IMMEDIATE")
         await site.seen("store", "the store cannot be written", "none is lost")
         locker.execute("ROLLBACK")
@@ -366,6 +381,7 @@ async def test_a_disk_that_is_full(site: Site) -> None:
 
 
 async def test_a_role_that_starts_again_and_again(site: Site) -> None:
+    site.gateway.program = HURRIED
     await site.load()
     site.sql("UPDATE participant SET email_invite = 0")
     await site.start()

@@ -1,0 +1,17 @@
+"""`invite-gateway` with short waits in place of the long ones: nobody's test needs the minute after
+which a role counts as steady, the half that SQLite waits for a lock, or the seconds that a look at
+the store may take.
+"""
+
+from gateway.actions import health as troubles
+from gateway.cli import main
+from gateway.daemon import health, supervise
+from gateway.store import engine
+
+supervise.RESTART = supervise.Restart(steady=2.0)
+health.LOOK_SECONDS = 1.0
+troubles.PATIENCE_SECONDS = 2.0
+engine.BUSY_MILLISECONDS = 2_000
+
+if __name__ == "__main__":
+    main.main()
