@@ -234,9 +234,7 @@ def plan_one(
         known,
         invitees,
         copies,
-        context.now,
-        account=bool(context.account),
-        floor=context.floor,
+        plan.Sending(context.now, bool(context.account), context.floor),
     )
     if not readable:
         made = _taken_back(made, members, copies)

@@ -141,6 +141,17 @@ def takes_place(edition: Edition, original: Moment) -> bool:
     return times(edition, original) is not None
 
 
+def lacks_date(edition: Edition | None, date: Moment | None) -> bool:
+    """Whether this is no date of the series, and none that somebody cancelled."""
+    return (
+        edition is not None
+        and date is not None
+        and not edition.cancelled
+        and not takes_place(edition, date)
+        and date not in named_dates(edition)
+    )
+
+
 def first(edition: Edition) -> Moment | None:
     """The first date of a series that takes place; None where none does, and for what does not
     recur.

@@ -52,6 +52,13 @@ def wanted_by(edition: Edition, now: datetime, instance: Moment | None = None) -
     return by if begins is None or by <= begins else None
 
 
+def urges(before: Edition, after: Edition, now: datetime) -> bool:
+    """Whether an answer is wanted by another time than was said. It concerns invitees who have
+    given none, while there is time; nobody else.
+    """
+    return before.answer_by != after.answer_by and wanted_by(before, now) != wanted_by(after, now)
+
+
 def deadline(edition: Edition, now: datetime, until: datetime) -> datetime | None:
     """By when an answer is of use: what the owner has said, else when it begins, or the next date
     of a series up to `until`.

@@ -157,8 +157,7 @@ class World:
             self.known,
             list(self.rows.values()),
             self.copies(),
-            self.now,
-            account=self.account,
+            plan.Sending(self.now, self.account),
         )
 
     def plan(self) -> list[tuple[int, str, int]]:

@@ -241,10 +241,14 @@ def test_of_two_rows_with_one_address_one_is_invited_and_the_other_takes_over_fr
     assert world.notes == {1: plan.TWICE}
 
 
-def test_what_two_rows_hold_at_one_address_is_not_taken_away_with_the_second() -> None:
+@pytest.mark.parametrize(
+    "shared", ["p1@ext.example", "p1@bücher.example", "P1@xn--bcher-kva.example"]
+)
+def test_what_two_rows_hold_at_one_address_is_not_taken_away_with_the_second(shared: str) -> None:
     world = agreed(1, 2)
-    world.rows[2] = replace(world.rows[2], address="p1@ext.example")
-    world.held[1].address = "p1@ext.example"
+    for row in (1, 2):
+        world.rows[row] = replace(world.rows[row], address=shared)
+        world.held[row - 1].address = shared
     world.change(2, removed=True)
     assert world.plan() == []
     world.edit(cancelled=True)
@@ -692,7 +696,7 @@ def test_a_letter_is_later_than_the_last_one_though_the_clock_went_back() -> Non
 
 
 def test_planning_an_empty_store_owes_nothing() -> None:
-    assert plan.plan(None, None, [], [], START, account=True) == plan.Plan(None)
+    assert plan.plan(None, None, [], [], plan.Sending(START, account=True)) == plan.Plan(None)
 
 
 # --- whatever happens, in the end everybody holds what he should ---

@@ -1,0 +1,113 @@
+"""Which letters of a plan are really new, and which of those that wait they replace.
+
+Pure. A letter that waits is not sent yet: what is owed now is compared with it, so that one change
+after another brings one letter, and a letter that may have left is repeated as it was (itip.md §3).
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from gateway.itip import editions, owing, reminders
+from gateway.model import Method, Reply
+
+
+def against_queue(
+    copy: owing.Copy, letters: Sequence[owing.Owed], now: datetime
+) -> tuple[list[owing.Owed], list[int]]:
+    """The letters that are really new, and the numbers of the waiting ones that they replace.
+
+    A waiting letter that already says what is owed stays; so does one that may have left and is
+    repeated, unless a newer one says all that it says: about everything, or about the same date.
+    """
+    queue, left = list(copy.queued), list(letters)
+    if (
+        queue
+        and _is_repeat(queue[0], copy, now)
+        and not any(_covers(letter, queue[0]) for letter in left)
+    ):
+        queue.pop(0)
+    replaced = list[owing.Queued]()
+    for queued in queue:
+        if left and _says(queued, left[0]):
+            left.pop(0)
+        else:
+            replaced.append(queued)
+    if left:
+        left[0] = _inherit(left[0], replaced)
+    return left, [queued.letter for queued in replaced]
+
+
+def _covers(letter: owing.Owed, queued: owing.Queued) -> bool:
+    """Whether an invitee who gets this letter needs that one no more."""
+    return letter.instance in (None, queued.instance) and _same_entry(letter, queued)
+
+
+def _same_entry(letter: owing.Owed, queued: owing.Queued) -> bool:
+    """Whether they are about the same entry of a calendar: of one follow-up, and of it the same
+    date or all.
+    """
+    ours, theirs = letter.edition, queued.edition
+    return (ours.uid, ours.recurrence_id) == (theirs.uid, theirs.recurrence_id)
+
+
+def _is_repeat(queued: owing.Queued, copy: owing.Copy, now: datetime) -> bool:
+    """It counts as sent, or says once more what the copy holds."""
+    method = Method.REQUEST if queued.instance is not None else queued.method
+    return (
+        method is copy.method
+        and copy.edition is not None
+        and not editions.differs(queued.edition, copy.edition)
+        and not (
+            queued.reply is Reply.NEEDS_ACTION
+            and reminders.urges(copy.edition, queued.edition, now)
+        )
+    )
+
+
+def _says(queued: owing.Queued, letter: owing.Owed) -> bool:
+    """Whether a waiting letter says what this one says."""
+    if queued.method is not letter.method or queued.instance != letter.instance:
+        return False
+    if not _same_entry(letter, queued):
+        return False
+    if letter.withdrawn:
+        # It takes back what is held, whatever became of the follow-up since. With a new SEQUENCE
+        # it would stand above the REQUEST at the new address, and both may end in one calendar.
+        return not queued.edition.cancelled
+    return (
+        not editions.differs(queued.edition, letter.edition)
+        and _shows_reply(queued, letter)
+        and _gives_reason(queued, letter)
+    )
+
+
+def _shows_reply(queued: owing.Queued, letter: owing.Owed) -> bool:
+    """Whether it shows the same answer; an open one is asked for by the same time."""
+    if queued.reply is not letter.reply and not queued.tries:
+        return False
+    return (
+        letter.reply is not Reply.NEEDS_ACTION
+        or queued.edition.answer_by == letter.edition.answer_by
+    )
+
+
+def _gives_reason(queued: owing.Queued, letter: owing.Owed) -> bool:
+    """Whether it says the same about why something is cancelled."""
+    waiting = editions.cancel_reason(queued.edition, queued.instance)
+    return waiting == editions.cancel_reason(letter.edition, letter.instance)
+
+
+def _inherit(letter: owing.Owed, replaced: Sequence[owing.Queued]) -> owing.Owed:
+    """A letter that replaces one that never arrived says what changed since the last one that
+    did.
+    """
+    untold = (
+        queued
+        for queued in replaced
+        if queued.tries > 0
+        and (queued.method, queued.instance) == (letter.method, letter.instance)
+        and _same_entry(letter, queued)
+    )
+    first = next(untold, None)
+    return replace(letter, before=first.before) if first is not None else letter
