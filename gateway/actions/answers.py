@@ -41,8 +41,7 @@ def carry_out(
             followups.write_standing(
                 connection, row.participant, decision.instance, one.standing, code
             )
-        if one.standing is not None or decision.ask_again:
-            braked.void(connection, row.participant)
+        _heard(connection, one, row.participant)
         _deliveries(connection, row.participant, decision, now)
         effect = decision.effect
         if (
@@ -116,6 +115,17 @@ def _repeat(
             ],
             now,
         )
+
+
+def _heard(connection: Connection, told: facts.Told, participant: int) -> None:
+    """What he says now makes doubtful what he said before, for the case that the brake holds news
+    of his which are undone.
+    """
+    decision = told.answer.decision
+    if told.standing is not None or decision.ask_again:
+        braked.void(connection, participant)
+    elif decision.outcome is Outcome.CLOSED and decision.instance is plan.SERIES:
+        braked.close(connection, participant)
 
 
 def _deliveries(

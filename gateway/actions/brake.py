@@ -26,7 +26,7 @@ EARLIER = 20
 @dataclass(frozen=True, slots=True)
 class Undone:
     """An edition that everybody still holds, its number, and the copies: whoever answered while the
-    brake held the news is asked once more.
+    brake held the news is asked once more, unless that answer counts after all.
     """
 
     edition: Edition
@@ -128,22 +128,25 @@ def put_back(
     number, earlier = next(fit, (None, None))
     if number is None or earlier is None:
         return None
-    restored, unheard = braked.restore(connection, key, number)
+    restored = braked.restore(connection, key, number)
+    _tell(connection, key, restored, now)
+    return Undone(earlier, number, [_asked(copy, restored.unheard) for copy in copies])
+
+
+def _tell(connection: Connection, key: str, restored: braked.Restored, now: datetime) -> None:
+    events = [("undone", *row) for row in restored.standings]
+    events += [("asked_anew", participant, None) for participant in sorted(restored.closed)]
     journal.write(
         connection,
         [
-            journal.Entry("undone", key, participant, instance, channel=Channel.STORE)
-            for participant, instance in restored
+            journal.Entry(event, key, participant, instance, channel=Channel.STORE)
+            for event, participant, instance in events
         ],
         now,
     )
-    return Undone(
-        earlier,
-        number,
-        [
-            replace(copy, again=True, again_instance=None, because=Occasion.OLD_ANSWER)
-            if copy.participant in unheard
-            else copy
-            for copy in copies
-        ],
-    )
+
+
+def _asked(copy: owing.Copy, unheard: Collection[int]) -> owing.Copy:
+    if copy.participant not in unheard:
+        return copy
+    return replace(copy, again=True, again_instance=None, because=Occasion.OLD_ANSWER)

@@ -14,7 +14,7 @@ from gateway.followups import recurrence
 from gateway.itip import changes, editions, letters, numbering, owing, replacing
 from gateway.itip.changes import Change
 from gateway.mail import address
-from gateway.model import Edition, Method, Moment
+from gateway.model import Edition, Method, Moment, Occasion
 
 SERIES = changes.SERIES
 
@@ -85,6 +85,7 @@ def plan(
     edition = _lifted(editions.following(wanted, known), sending.floor)
     wanting = _wanting(invitees, editions.Views(edition), copies)
     changed, invitees = changes.standings_of(edition, known, invitees, wanting, copies)
+    copies = _without_counted(copies, changed)
     if edition is not None:
         # with the answers as this very change leaves them
         edition = owing.listed(edition, invitees)
@@ -278,6 +279,21 @@ def _uninvited(look: _Look) -> dict[int, str]:
         for number, row in look.rows.items()
         if number not in look.wanting and _wants(look.writer.views.of(row.date), row)
     }
+
+
+def _without_counted(
+    copies: Sequence[owing.Copy], changed: Sequence[Change]
+) -> Sequence[owing.Copy]:
+    """Nobody is asked once more for an answer that counts after all."""
+    counted = {one.participant for one in changed if one.event == changes.COUNTS}
+    if not counted:
+        return copies
+    return [
+        replace(one, again=False)
+        if one.participant in counted and one.because is Occasion.OLD_ANSWER
+        else one
+        for one in copies
+    ]
 
 
 def _lifted(edition: Edition | None, floor: int) -> Edition | None:

@@ -17,6 +17,8 @@ from gateway.store.schema import outbox as letters
 
 VOID = 0
 """Instead of an edition: something was heard of him since, and what he said before may be wrong."""
+CLOSED = -1
+"""The same of whose answer counted for nothing, because he is not to hold it any more."""
 FACTS = [column.name for column in standing.c]
 
 
@@ -27,6 +29,18 @@ class Braked:
     letter: int
     follow_up: str
     participant: int
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What became of standings when a record was put back. `standings`: rows and dates that stand
+    again as they stood; `unheard`: rows of which that cannot be said; `closed`: those among them
+    that said something which did not count, and have said nothing now.
+    """
+
+    standings: list[tuple[int, Moment | None]]
+    unheard: set[int]
+    closed: set[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +168,24 @@ def void(connection: Connection, number: int) -> None:
     )
 
 
+def close(connection: Connection, number: int) -> None:
+    """This participant answered what was taken back or cancelled. Whether he knows of that is
+    another matter where the brake holds the letter.
+    """
+    former = former_standing.c
+    connection.execute(
+        sa.update(former_standing).where(former.participant == number).values(edition=CLOSED)
+    )
+    is_held = sa.exists().where(letters.c.participant == number, _is_braked())
+    is_kept = sa.exists().where(former.participant == number)
+    marker = sa.select(participant.c.id, sa.literal(CLOSED), sa.true()).where(
+        participant.c.id == number, is_held, ~is_kept
+    )
+    connection.execute(
+        sa.insert(former_standing).from_select(["participant", "edition", "absent"], marker)
+    )
+
+
 def forget(connection: Connection, key: str) -> None:
     """The change stands: nothing of a follow-up is to be put back."""
     connection.execute(
@@ -161,12 +193,8 @@ def forget(connection: Connection, key: str) -> None:
     )
 
 
-def restore(
-    connection: Connection, key: str, edition: int
-) -> tuple[list[tuple[int, Moment | None]], set[int]]:
-    """Let everybody stand again where they stood at this edition. Returns what was restored, and
-    whose standing could not be.
-    """
+def restore(connection: Connection, key: str, edition: int) -> Restored:
+    """Let everybody stand again where they stood at this edition."""
     rows = connection.execute(
         sa.select(former_standing)
         .where(former_standing.c.participant.in_(_rows(key)))
@@ -183,9 +211,11 @@ def restore(
         if not row.absent:
             facts = {name: row._mapping[name] for name in FACTS}
             connection.execute(sa.insert(standing).values(facts))
+    closed = {row.participant for row in rows if row.edition == CLOSED}
+    connection.execute(sa.delete(standing).where(standing.c.participant.in_(closed)))
     forget(connection, key)
     restored = [(row.participant, codec.parse_moment(row.instance)) for row in fit]
-    return restored, unheard
+    return Restored(restored, unheard, closed)
 
 
 def _rows(key: str) -> sa.Select[tuple[int]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import functools
 import re
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -309,6 +310,7 @@ def read(content: bytes) -> Invitation:
     return made
 
 
+@functools.lru_cache(500)
 def _calendar(content: bytes) -> bytes:
     message = email.message_from_bytes(content, policy=email.policy.compat32)
     part = next(one for one in message.walk() if one.get_content_type() == "text/calendar")

@@ -1,28 +1,38 @@
 """One wrong UPDATE mails nobody before a person has seen it (domain.md §10), on both databases."""
 
+import time
 from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
+import time_machine
+from structlog.testing import capture_logs
 
 from gateway import settings as configuration
 from gateway.actions import health, load, planning, queue
+from gateway.inbound import process
 from gateway.model import Delivery, LetterState, Method, Reply, Standing
-from gateway.store import braked, followups, journal, outbox, views
+from gateway.store import followups, journal, outbox, views
 from gateway.store.engine import Store
 from gateway.store.outbox import Selection, Settlement
+from tests.faults import holdings
 from tests.store import rows
 
-SETTINGS = configuration.load(overrides={"mail": {"address": "invites@crm.example"}})
-OFF = configuration.load(
-    overrides={
-        "mail": {"address": "invites@crm.example"},
-        "outbound": {"brake_follow_ups": 0},
-    }
-)
-MANY = 22
+MAIL = {"address": "invites@crm.example"}
+
+
+def braking(most: int) -> configuration.Settings:
+    return configuration.load(overrides={"mail": MAIL, "outbound": {"brake_follow_ups": most}})
+
+
+MOST, MANY = 3, 5
+"""How many follow-ups at a time are an ordinary day, and are too many."""
+SETTINGS, OFF, USUAL = braking(MOST), braking(0), configuration.load(overrides={"mail": MAIL})
 ACCEPTED = Standing(Reply.ACCEPTED, seen=True, comment="gladly", sequence=0, dtstamp=rows.NOW)
 
 
@@ -159,24 +169,159 @@ def test_what_is_changed_otherwise_meanwhile_is_told_when_the_record_is_put_back
     assert [one[2] for one in status(store)] == [1, 5] * MANY
 
 
-def test_an_answer_that_came_meanwhile_is_asked_for_again(store: Store) -> None:
+def answer(store: Store, to: outbox.Queued, reply: str, at: datetime) -> str:
+    """He answers this letter; returns the outcome."""
+    letter = to.letter
+    raw = holdings.answer(
+        holdings.Invitation(
+            "REQUEST",
+            letter.edition.uid,
+            letter.sequence,
+            letter.organizer_address,
+            letter.message_id,
+            "",
+            "",
+        ),
+        letter.address,
+        reply,
+        at,
+    )
+    with time_machine.travel(at, tick=False):
+        [result] = process.Processor(store, SETTINGS).receive([process.Received(raw, at, len(raw))])
+    assert result.outcome is not None
+    return result.outcome.value
+
+
+ANSWERED = [
+    ("moved", "", "old_answer", 9, []),
+    ("moved", "FREQ=WEEKLY;COUNT=5", "old_answer", 6, [("m00", "REQUEST")]),
+    ("cancelled", "", "closed", 5, [("m00", "REQUEST")]),
+    ("removed", "", "closed", 5, [("m00", "REQUEST")]),
+]
+"""What was wrong, with what rule, what became of an answer meanwhile, what he has said once the
+record is put back, and what leaves then.
+"""
+
+
+@pytest.mark.parametrize(("name", "rrule", "outcome", "code", "leaves"), ANSWERED)
+def test_what_he_says_of_what_he_holds_meanwhile_counts_or_is_asked_for(
+    store: Store, name: str, rrule: str, outcome: str, code: int, leaves: list[tuple[str, str]]
+) -> None:
+    """He had accepted, and declines what he was never told to be another time, or gone."""
+    begin(store, **({"recurrence": {"rrule": rrule}} if rrule else {}))
+    ola = letter_to(store, "ola")
+    rows.run(store, WRONG[name])
+    plan(store)
+    assert answer(store, ola, "DECLINED", rows.NOW + timedelta(hours=1)) == outcome
+    plan(store)
+    assert (deliver(store), len(held(store))) == ([], 2 * MANY)
+    rows.run(store, RIGHT[name])
+    plan(store)
+    assert deliver(store) == leaves
+    assert [one[2] for one in status(store) if one[0] == "m00"] == [code, 5]
+    assert {one[2] for one in status(store) if one[0] != "m00"} == {1, 5}
+
+
+def test_who_answered_meanwhile_gets_what_is_released_and_nothing_beside_it(store: Store) -> None:
     begin(store)
+    ola = letter_to(store, "ola")
     rows.run(store, WRONG["moved"])
     plan(store)
-    with store.write() as connection:
-        [ola, _] = followups.members(connection, "m00")
-        braked.void(connection, ola.id)
-    rows.run(store, RIGHT["moved"])
+    answer(store, ola, "DECLINED", rows.NOW + timedelta(hours=1))
+    queue.change(store, queue.Verb.RELEASE, Selection(braked=True), rows.NOW, "administrator")
     plan(store)
-    assert deliver(store) == [("m00", "REQUEST")]
+    assert Counter(deliver(store)) == {(f"m{number:02}", "REQUEST"): 2 for number in range(MANY)}
+    assert [one[2] for one in status(store) if one[0] == "m00"] == [6, 5]
 
 
-def test_twenty_follow_ups_are_an_ordinary_day(store: Store) -> None:
-    begin(store, 20)
-    rows.run(store, WRONG["cancelled"])
-    plan(store)
-    assert len(deliver(store)) == 40
-    assert troubles(store) == []
+def letter_to(store: Store, who: str) -> outbox.Queued:
+    with store.read() as connection:
+        sent = outbox.find(connection, Selection(follow_up="m00"))
+    return next(one for one in sent if one.letter.address.startswith(who))
+
+
+def test_two_planners_count_together(store: Store) -> None:
+    """Each has two follow-ups, and neither sees what the other has not committed."""
+    begin(store, 4)
+    others = ThreadPoolExecutor(1)
+    second = list[Future[None]]()
+
+    def go_on() -> None:
+        rows.run(store, f"{WRONG['moved']} WHERE key >= 'm02'")
+        plan(store)
+
+    def before_commit(connection: Any) -> None:
+        """The first one has planned its own, and is about to commit."""
+        counts = "SELECT count(*) FROM outbox WHERE changed_at IS NOT NULL"
+        if not second and connection.exec_driver_sql(counts).scalar_one():
+            second.append(others.submit(go_on))
+            wait_for_turn(store, second[0])
+
+    rows.run(store, f"{WRONG['moved']} WHERE key < 'm02'")
+    sa.event.listen(store.engine, "commit", before_commit)
+    try:
+        plan(store)
+    finally:
+        sa.event.remove(store.engine, "commit", before_commit)
+    second[0].result(60)
+    others.shutdown()
+    assert deliver(store) == []
+    assert len(held(store)) == 8
+
+
+def wait_for_turn(store: Store, other: "Future[None]") -> None:
+    """Until the other planner waits for this one, or has not waited. On SQLite it cannot begin."""
+    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    until = time.monotonic() + 60
+    while not store.is_sqlite and not other.done():
+        with store.read() as connection:
+            if connection.exec_driver_sql(waiting).scalar_one():
+                return
+        assert time.monotonic() < until
+        wait([other], timeout=0.01)
+
+
+@pytest.mark.parametrize("ends", ["between", "within"])
+def test_a_gateway_that_is_started_anew_counts_on(store: Store, url: str, ends: str) -> None:
+    """It ends between two changes, or before it has committed what it planned."""
+    begin(store, 4)
+    rows.run(store, f"{WRONG['moved']} WHERE key < 'm02'")
+    with closing(Store(url)) as first:
+        if ends == "within":
+            sa.event.listen(first.engine, "commit", _killed)
+            with pytest.raises(KeyboardInterrupt):
+                plan(first)
+        else:
+            plan(first)
+    rows.run(store, f"{WRONG['moved']} WHERE key >= 'm02'")
+    with closing(Store(url)) as second, capture_logs() as logs:
+        plan(second)
+        assert (deliver(second), len(held(second))) == ([], 8)
+    alarm = "too many follow-ups were cancelled or moved: their letters are held"
+    assert [one["event"] for one in logs].count(alarm) == 1
+    with closing(Store(url)) as third, capture_logs() as logs:
+        rows.run(third, "UPDATE follow_up SET title = 'Another'")
+        plan(third)
+        assert (deliver(third), len(held(third))) == ([], 8)
+        assert [one["event"] for one in logs].count(alarm) == 0
+        rows.run(third, RIGHT["moved"], "UPDATE follow_up SET title = 'Kick-off'")
+        plan(third)
+        assert (deliver(third), held(third)) == ([], [])
+
+
+def _killed(connection: Any) -> None:
+    """Nothing of the transaction stays, as after a kill."""
+    raise KeyboardInterrupt
+
+
+def test_twenty_follow_ups_are_an_ordinary_day_and_one_more_is_not(store: Store) -> None:
+    begin(store, 21)
+    rows.run(store, f"{WRONG['cancelled']} WHERE key < 'm20'")
+    plan(store, USUAL)
+    assert (held(store), troubles(store)) == ([], [])
+    rows.run(store, f"{WRONG['cancelled']} WHERE key = 'm20'")
+    plan(store, USUAL)
+    assert (deliver(store), len(held(store))) == ([], 42)
 
 
 def test_the_brake_can_be_switched_off(store: Store) -> None:
@@ -239,45 +384,45 @@ def test_the_first_ones_are_held_too_as_far_as_they_have_not_left(store: Store) 
     """A program that commits each row: the first are planned, and one has left, before it is
     clear how many there are.
     """
-    begin(store, 30)
-    for number in range(15):
+    begin(store, 6)
+    for number in range(3):
         rows.run(store, f"{WRONG['moved']} WHERE key = 'm{number:02}'")
     plan(store)
     left = deliver(store, 2)
     assert len(left) == 2
-    for number in range(15, 30):
+    for number in range(3, 6):
         rows.run(store, f"{WRONG['moved']} WHERE key = 'm{number:02}'")
     plan(store)
     assert deliver(store) == []
-    assert len(held(store)) == 60 - 2
+    assert len(held(store)) == 12 - 2
 
 
 def test_a_day_without_a_gateway_is_no_mass_change(store: Store) -> None:
-    begin(store, 30)
-    for number in range(30):
+    begin(store, 6)
+    for number in range(6):
         rows.run(store, f"{WRONG['cancelled']} WHERE key = 'm{number:02}'")
         rows.run(
             store,
-            f"UPDATE change_mark SET at = '2026-11-20 {8 + number // 15:02}:{4 * (number % 15):02}:00'"
+            f"UPDATE change_mark SET at = '2026-11-20 08:{4 * number:02}:00'"
             f" WHERE follow_up = 'm{number:02}'",
         )
     plan(store)
-    assert (held(store), len(deliver(store))) == ([], 60)
+    assert (held(store), len(deliver(store))) == ([], 12)
 
 
 def test_what_was_released_is_not_held_again_by_the_rest_of_the_change(store: Store) -> None:
-    begin(store, 60)
-    rows.run(store, f"{WRONG['cancelled']} WHERE key < 'm30'")
+    begin(store, 10)
+    rows.run(store, f"{WRONG['cancelled']} WHERE key < 'm05'")
     plan(store)
     queue.change(store, queue.Verb.RELEASE, Selection(braked=True), rows.NOW, "administrator")
-    rows.run(store, f"{WRONG['cancelled']} WHERE key >= 'm30'")
+    rows.run(store, f"{WRONG['cancelled']} WHERE key >= 'm05'")
     plan(store)
-    assert {one.follow_up for one in held(store)} == {f"m{number}" for number in range(30, 60)}
-    assert len(deliver(store)) == 60
+    assert {one.follow_up for one in held(store)} == {f"m{number:02}" for number in range(5, 10)}
+    assert len(deliver(store)) == 10
 
 
 def test_the_history_of_a_row_says_that_its_letter_is_held(store: Store) -> None:
-    begin(store, 25)
+    begin(store)
     rows.run(store, WRONG["cancelled"])
     plan(store)
     with store.read() as connection:
@@ -286,4 +431,4 @@ def test_the_history_of_a_row_says_that_its_letter_is_held(store: Store) -> None
             for one in journal.after(connection, 0, 5000)
             if one.event == "held"
         )
-    assert events == {("held", "brake"): 50}
+    assert events == {("held", "brake"): 2 * MANY}
