@@ -55,6 +55,14 @@ def moment(
     Raises `NotFound` and `Refused` as `stop` does, `InputError` for what is no time.
     """
     wanted = _series(connection, key, settings)
+    found = _read(wanted, text, day=day)
+    first, last = recurrence.FIRST_YEAR, recurrence.LAST_YEAR
+    if not first <= found.year <= last:
+        raise InputError(f"{text!r} is out of reach (years {first} to {last})")
+    return found
+
+
+def _read(wanted: Edition, text: str, *, day: bool) -> Moment:
     try:
         plain = date.fromisoformat(text)
     except ValueError:

@@ -169,12 +169,17 @@ def _answer(one: Told | None) -> dict[str, Any]:
 
 
 def _time(text: str) -> datetime | None:
+    from gateway.mail import parse
+
     if not text:
         return None
     try:
         when = datetime.fromisoformat(text)
-    except ValueError as error:
+        utc = (when if when.tzinfo is not None else when.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        utc = None
+    if utc is None or utc.year not in parse.YEARS:
         raise typer.BadParameter(
             f"{text!r} is no time like 2026-12-01T08:00:00Z", param_hint="--at"
-        ) from error
-    return (when if when.tzinfo is not None else when.replace(tzinfo=UTC)).astimezone(UTC)
+        )
+    return utc

@@ -7,6 +7,7 @@ such a rule is refused where it is written, and not mailed.
 
 import re
 from collections.abc import Iterator
+from math import prod
 
 FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
 ENDS = ("COUNT", "UNTIL")
@@ -15,6 +16,8 @@ ENDLESS = 3000
 LONGEST = 1_000
 LARGEST = 2**31 - 1
 """Calendars count in 32 bits."""
+MOST_TIMES = 100
+"""Of one day, by BYHOUR, BYMINUTE and BYSECOND together."""
 LONGEST_MONTHS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 POSITIVE, WEEKDAY = r"0*[1-9]\d*", "(?:MO|TU|WE|TH|FR|SA|SU)"
 WEEK, MONTHDAY = r"(?:0?[1-9]|[1-4]\d|5[0-3])", r"[+-]?(?:0?[1-9]|[12]\d|3[01])"
@@ -122,9 +125,15 @@ def _problems(found: list[tuple[str, str]]) -> Iterator[str]:
         name.startswith("BY") and name != "BYSETPOS" for name in said
     ):
         yield "BYSETPOS says which of other BY… parts"
+    yield from _times(said)
     yield from _weekdays(said)
     if is_impossible(said):
         yield "no month has such a day"
+
+
+def _times(said: dict[str, str]) -> Iterator[str]:
+    if prod(len(said[name].split(",")) for name in CLOCK & said.keys()) > MOST_TIMES:
+        yield f"it names more than {MOST_TIMES} times of a day"
 
 
 def _weekdays(said: dict[str, str]) -> Iterator[str]:
@@ -139,7 +148,7 @@ def _weekdays(said: dict[str, str]) -> Iterator[str]:
 
 
 def is_impossible(found: dict[str, str]) -> bool:
-    """30 February: dateutil looks for it until the year 9999, for seconds."""
+    """30 February, and other days that no month has."""
     try:
         longest = max(
             LONGEST_MONTHS[int(month) - 1] for month in found.get("BYMONTH", "").split(",")

@@ -7,16 +7,18 @@ named by its original start; dates of its own (moved, added, cancelled) keep tha
 
 A rule is not walked from its start: it is taken up near the window that is asked for, which gives
 the same dates. One with COUNT is walked once, to its last date, and has no end for us where that is
-more than 50 000 dates away. Raises `InputError` for a rule that is not understood or steps in less
-than days.
+more than 50 000 dates away. Raises `InputError` for a rule that is not understood, steps in less
+than days, or gives no date in a century of steps.
 """
 
 from calendar import monthrange
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache, partial
 from itertools import islice, takewhile
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from dateutil import rrule  # type: ignore[import-untyped]
@@ -30,10 +32,21 @@ MOST = 50_000
 """Dates that are walked at most to find the last one: a daily series, in the widest step that
 begins before it.
 """
+REACH = range(1800, 3_500)
+"""Years in which dates of a series are looked for: those of the records, and 400 more, after which
+the calendar repeats. Python's own end far from there, whatever is added.
+"""
+STEPS = {"DAILY": 36_600, "WEEKLY": 5_300, "MONTHLY": 1_200, "YEARLY": 100}
+"""How many days, weeks, months or years without a date are passed at most: a century of each, and
+less of a rule that names many positions in each (BYSETPOS).
+"""
 FIRST_YEAR, LAST_YEAR = 1900, grammar.ENDLESS - 1
 """What a record may speak of: far enough from where calendars and clocks end."""
 DAY = timedelta(days=1)
 WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+
+
+Point = TypeVar("Point", date, datetime)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +92,7 @@ def is_instance(edition: Edition, moment: Moment) -> bool:
         edition.recurrence is None
         or edition.start is None
         or isinstance(moment, datetime) == edition.all_day
+        or moment.year not in REACH
     ):
         return False
     end = moment + (DAY if edition.all_day else timedelta(seconds=1))
@@ -87,6 +101,8 @@ def is_instance(edition: Edition, moment: Moment) -> bool:
 
 def on_day(edition: Edition, day: date) -> tuple[Moment, ...]:
     """The original starts on a calendar day of the follow-up's own zone."""
+    if day.year not in REACH:
+        return ()
     if edition.all_day:
         return (day,) if is_instance(edition, day) else ()
     zone = ZoneInfo(edition.timezone)
@@ -196,7 +212,8 @@ def occurrences(
         if _overlaps(edition, whole, after, before):
             yield whole
         return
-    first, last = _name_at(edition, after), _name_at(edition, before)
+    first = _name_at(edition, _within_reach(after))
+    last = _name_at(edition, _within_reach(before))
     moved = {one.original: one for one in edition.dates}
     named = {*instances(edition, _earlier(edition, first), last, limit)} | {
         one for one in moved if is_instance(edition, one)
@@ -273,6 +290,13 @@ def _earlier(edition: Edition, first: Moment) -> Moment:
     return first - length - DAY
 
 
+def _within_reach(moment: Point) -> Point:
+    """The same, or the end of `REACH` before or after which it lies."""
+    if moment.year in REACH:
+        return moment
+    return moment.replace(year=REACH[0] if moment.year < REACH[0] else REACH[-1], day=1)
+
+
 def _within(after: Moment | None, before: Moment | None, one: Moment) -> bool:
     return (after is None or one >= after) and (before is None or one < before)
 
@@ -283,21 +307,24 @@ def _ruled(edition: Edition, after: Moment | None, before: Moment | None) -> Ite
     """
     assert edition.recurrence is not None
     assert edition.start is not None
-    if not edition.recurrence.rrule:
+    if not edition.recurrence.rrule or (after is not None and after.year > REACH[-1]):
         return
     start = _local(edition, edition.start)
-    floor = _local(edition, after) - DAY if after is not None else None
-    ceiling = _local(edition, before) + DAY if before is not None else None
+    floor, ceiling = _beside(edition, after, -DAY), _beside(edition, before, DAY)
     parts = _parts(edition.recurrence.rrule)
     end = _last(edition, parts)
     last = end if ceiling is None or (end is not None and end < ceiling) else ceiling
     # Without an end dateutil looks on for years where nothing fits any more.
     for one in takewhile(
         lambda one: last is None or one <= last,
-        _rule(_pattern(parts), _anchor(parts, start, floor), last),
+        _walked(_pattern(parts), _anchor(parts, start, floor), last),
     ):
         if one >= start and (floor is None or one >= floor):
             yield _moment(edition, one)
+
+
+def _beside(edition: Edition, moment: Moment | None, distance: timedelta) -> datetime | None:
+    return _local(edition, _within_reach(moment)) + distance if moment is not None else None
 
 
 def _pattern(parts: dict[str, str]) -> str:
@@ -321,9 +348,48 @@ def _last(edition: Edition, parts: dict[str, str]) -> datetime | None:
 @lru_cache(maxsize=1_000)
 def _counted(text: str, start: datetime, count: int) -> datetime | None:
     found = None
-    for one in islice(_rule(text, start, None), count if count <= MOST else 0):
+    for one in islice(_walked(text, start, None), count if count <= MOST else 0):
         found = one
     return found
+
+
+class _Step(int):
+    """The INTERVAL of a rule, which counts how often it is taken: dateutil 2.9 (2026) adds it for
+    each step, or multiplies it by the days of a week, and where nothing fits it goes on until the
+    year 9999, whatever that costs. Raises `InputError` after `most` steps without a date.
+    """
+
+    text: str
+    most: int
+    taken: int = 0
+
+    def __radd__(self, other: int) -> int:
+        self._take()
+        return other + int(self)
+
+    def __mul__(self, other: int) -> int:
+        self._take()
+        return int(self) * other
+
+    def _take(self) -> None:
+        self.taken += 1
+        if self.taken > self.most:
+            raise InputError(
+                f"recurrence rule {self.text[:200]!r} gives no date in {self.most} steps"
+            )
+
+
+def _walked(text: str, start: datetime, until: datetime | None) -> Iterator[datetime]:
+    """The dates of a rule, each found within `STEPS`."""
+    made = copy(_rule(text, start, until))
+    parts = _parts(text)
+    positions = parts.get("BYSETPOS", "").count(",")
+    step = _Step(made._interval)
+    step.text, step.most = text, STEPS[parts["FREQ"]] * 10 // (10 + positions)
+    made._interval = step
+    for one in made:
+        step.taken = 0
+        yield one
 
 
 @lru_cache(maxsize=1_000)

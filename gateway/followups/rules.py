@@ -15,7 +15,8 @@ from gateway.followups import grammar, recurrence
 from gateway.model import Edition, Moment, Recurrence
 
 ENDS = grammar.ENDS
-LATEST = timedelta(days=366 * 1_000)
+SPANS = (400, 3_200, 25_600, 204_800)
+"""Days in which the last date is looked for, one after the other, before all of it is."""
 
 
 def parts(rrule: str) -> dict[str, str]:
@@ -163,18 +164,15 @@ def last_before(edition: Edition, moment: Moment) -> Moment | None:
     looked for in growing steps back to the start.
     """
     assert edition.start is not None
-    series, reach = bare(edition), timedelta(days=400)
-    while True:
-        found = list(
-            recurrence.instances(
-                series, max(edition.start, _back(moment, reach)), moment, recurrence.MOST
-            )
-        )
+    series = bare(edition)
+    if moment <= edition.start:
+        return None
+    begins = (max(edition.start, moment - timedelta(days=days)) for days in SPANS)
+    for begin in dict.fromkeys((*begins, edition.start)):
+        found = list(recurrence.instances(series, begin, moment, recurrence.MOST))
         if found:
             return found[-1]
-        if _back(moment, reach) <= edition.start:
-            return None
-        reach *= 8
+    return None
 
 
 def ended_before(edition: Edition, moment: Moment) -> str | None:
@@ -204,7 +202,3 @@ def continued_at(edition: Edition, moment: Moment) -> str:
         gone = len(list(recurrence.instances(bare(edition), None, moment, recurrence.MOST)))
         found["COUNT"] = str(max(1, int(found["COUNT"]) - gone))
     return grammar.joined(found)
-
-
-def _back(moment: Moment, reach: timedelta) -> Moment:
-    return moment - min(reach, LATEST)

@@ -18,6 +18,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 
+from gateway.mail import parse
+
 Lines = Sequence[bytes | bytearray]
 
 _MONTHS = {
@@ -167,11 +169,11 @@ def _body(group: Lines) -> bytes | None:
 
 
 def internal_date(text: bytes) -> datetime | None:
-    """`17-Jul-1996 02:44:25 -0700` → aware UTC; None where it is no date.
+    """`17-Jul-1996 02:44:25 -0700` → aware UTC; None where it is no date, or none of a mail.
     Month names are English in every locale.
     """
     match = _DATE.fullmatch(text)
-    if match is None or match[2].lower() not in _MONTHS:
+    if match is None or match[2].lower() not in _MONTHS or int(match[3]) not in parse.YEARS:
         return None
     day, _, year, hour, minute, second, sign, hours, minutes = match.groups()
     offset = timedelta(hours=int(hours), minutes=int(minutes)) * (-1 if sign == b"-" else 1)

@@ -58,6 +58,8 @@ CALENDAR_TYPES = frozenset(
 TNEF_TYPES = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})
 CALENDAR_NAMES = (".ics", ".ical", ".vcs", ".ifb", ".icalendar")
 REFERENCES = 100
+YEARS = range(1970, 3000)
+"""Those of mails."""
 HEADER = 100_000
 """Octets in which the fields of a mail's header are looked for before it is read."""
 OPENED = 10
@@ -288,10 +290,13 @@ def _message(tree: Tree, raw: bytes, limits: Limits) -> Message:
 
 
 def moment(text: str) -> datetime | None:
-    """A date of RFC 5322 §3.3 as a UTC instant, or None. "-0000" says UTC of an unknown place."""
+    """A date of RFC 5322 §3.3 as a UTC instant, or None, also where no mail can be of that year.
+    "-0000" says UTC of an unknown place.
+    """
     try:
         found = parsedate_to_datetime(text.strip()[:100])
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        utc = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        return utc if utc.year in YEARS else None
     except (ValueError, TypeError, IndexError, OverflowError, AttributeError):
         return None
 
