@@ -4,7 +4,7 @@ taken back and given again, and toggles by hand.
 Pure. What becomes of one row's answers is `standings`'.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gateway.itip import editions, owing, reply, standings
@@ -39,30 +39,125 @@ def standings_of(
     """What changes, and the rows as they are then. `wanting`: rows that should hold an invitation
     now, and to what; the others as in `plan.plan`.
     """
-    return _standings(
-        edition,
-        known,
-        invitees,
-        _elsewhere(invitees, copies),
-        _taken_back(invitees, wanting, copies),
-        _undone(invitees, wanting, copies),
-    )
+    views, happened = editions.Views(edition), _happened(edition, known, invitees)
+    elsewhere = _elsewhere(invitees, copies)
+    taken_back = _taken_back(invitees, wanting, copies)
+    undone = _undone(invitees, wanting, copies)
+    changes, rows = list[Change](), list[owing.Invitee]()
+    for invitee in invitees:
+        number, row = invitee.participant, _Row(invitee.standings)
+        if invitee.other:
+            row.apply(standings.begin(row.standings))
+        sent = elsewhere.get(number)
+        events = _follow(row, invitee, happened[invitee.date], is_elsewhere=sent is not None)
+        row.apply(_since(events, row.series, _asking(invitee, views.of(invitee.date), sent)))
+        if number in taken_back:
+            row.apply(standings.ask_anew(row.standings))
+        if number in undone:
+            row.apply([_counts_after_all(row.series, undone[number])])
+        if invitee.set_status is not None:
+            row.apply([standings.by_hand(row.standings, invitee.set_status)])
+        changes += [
+            Change(number, event.instance, event.standing, event.name) for event in row.events
+        ]
+        rows.append(replace(invitee, standings=row.standings))
+    return tuple(changes), rows
+
+
+class _Row:
+    """The standings of one row, as one event after another leaves them."""
+
+    def __init__(self, before: Mapping[Moment | None, Standing]) -> None:
+        self.standings = dict(before)
+        self.events = list[standings.Event]()
+
+    @property
+    def series(self) -> Standing:
+        return self.standings.get(SERIES, Standing())
+
+    def apply(self, events: Iterable[standings.Event]) -> None:
+        for event in events:
+            self.events.append(event)
+            if event.standing is None:
+                del self.standings[event.instance]
+            else:
+                self.standings[event.instance] = event.standing
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """With which SEQUENCE a row is asked. `anew`: it is for another date than it holds, so nothing
+    that was said of that counts for this.
+    """
+
+    sequence: int
+    anew: bool
+
+
+def _happened(
+    edition: Edition | None, known: Edition | None, invitees: Sequence[owing.Invitee]
+) -> dict[Moment | None, standings.Happened]:
+    """What came over all of the follow-up (None), and over each date that a row is for."""
+    answered = {date for row in invitees for date in row.standings if date is not None}
+    views = editions.Views(edition)
+    return {
+        date: standings.happened(
+            editions.seen(known, date) if known is not None else None,
+            views.of(date),
+            answered if date is None else (),
+        )
+        for date in {row.date for row in invitees}
+    }
+
+
+def _follow(
+    row: _Row, invitee: owing.Invitee, happened: standings.Happened, *, is_elsewhere: bool
+) -> list[standings.Event]:
+    """What happened to the follow-up does this to one row."""
+    if is_elsewhere:
+        happened = replace(happened, moved=True)
+    if invitee.date is not None:  # the row's own standing is all that there is
+        dates = frozenset(date for date in row.standings if date is not None)
+        happened = replace(happened, lost=dates)
+    return standings.follow(happened, invitee.role, row.standings, present=not invitee.removed)
+
+
+def _asking(invitee: owing.Invitee, view: Edition | None, elsewhere: int | None) -> _Asking | None:
+    """`elsewhere`: the highest SEQUENCE that was sent of another date. None: it is gone."""
+    if view is None:
+        return None
+    if invitee.date is None or elsewhere is None:
+        return _Asking(view.significant, anew=False)
+    return _Asking(max(view.significant, elsewhere + 1), anew=True)
+
+
+def _since(
+    events: list[standings.Event], before: Standing, asking: _Asking | None
+) -> list[standings.Event]:
+    """The events, with the SEQUENCE since when an answer counts, where one was taken away."""
+    if asking is None:
+        return events
+    if asking.anew or before.seen or before.reply is not Reply.NEEDS_ACTION:
+        events = [_asked(event, asking.sequence) for event in events]
+    is_told = any(event.instance is SERIES for event in events)
+    if asking.anew and not is_told and before.asked < asking.sequence:
+        moved = standings.Event(SERIES, before, "moved")
+        events.append(_asked(moved, asking.sequence))
+    return events
 
 
 def _elsewhere(invitees: Sequence[owing.Invitee], copies: Sequence[owing.Copy]) -> dict[int, int]:
     """Rows that are for another date than the one they hold → the highest SEQUENCE that they were
     sent of that.
     """
-    by_participant = {one.participant: one for one in invitees}
-    return {
-        one.participant: one.top_sequence
-        for one in copies
-        if one.method is Method.REQUEST
-        and one.edition is not None
-        and (invitee := by_participant.get(one.participant)) is not None
-        and _same(invitee.address, one.address)
-        and one.edition.recurrence_id != invitee.date
-    }
+    rows, elsewhere = {row.participant: row for row in invitees}, dict[int, int]()
+    for copy in copies:
+        row = rows.get(copy.participant)
+        if row is None or copy.edition is None or copy.method is not Method.REQUEST:
+            continue
+        if copy.edition.recurrence_id != row.date and _same(row.address, copy.address):
+            elsewhere[copy.participant] = copy.top_sequence
+    return elsewhere
 
 
 def _taken_back(
@@ -73,17 +168,23 @@ def _taken_back(
     """Rows that are to have again what was taken back from them, by a letter that left or may
     have.
     """
-    by_participant = {one.participant: one for one in invitees}
+    rows = {row.participant: row for row in invitees}
     return {
-        one.participant
-        for one in copies
-        if one.method is Method.CANCEL
-        and one.edition is not None
-        and (own := wanting.get(one.participant)) is not None
-        and (own.uid, own.recurrence_id) == (one.edition.uid, one.edition.recurrence_id)
-        and _same(by_participant[one.participant].address, one.address)
-        and (one.doubts or not one.refused)
+        copy.participant
+        for copy in copies
+        if copy.method is Method.CANCEL
+        and (copy.doubts or not copy.refused)
+        and _is_about(copy, wanting.get(copy.participant))
+        and _same(rows[copy.participant].address, copy.address)
     }
+
+
+def _is_about(copy: owing.Copy, edition: Edition | None) -> bool:
+    """Whether what was last sent is of the same entry of a calendar."""
+    if copy.edition is None or edition is None:
+        return False
+    last = copy.edition
+    return (last.uid, last.recurrence_id) == (edition.uid, edition.recurrence_id)
 
 
 def _undone(
@@ -91,105 +192,36 @@ def _undone(
     wanting: Mapping[int, Edition],
     copies: Sequence[owing.Copy],
 ) -> dict[int, owing.Copy]:
-    """Rows whose invitee answered what he holds while a move of it waited that is undone now, and
+    """Rows whose invitee answered what they hold while a move of it waited that is undone now, and
     never left: the answer counts as if it had just come (itip.md §5).
     """
-    by_participant, undone = {one.participant: one for one in invitees}, dict[int, owing.Copy]()
+    rows, undone = {row.participant: row for row in invitees}, dict[int, owing.Copy]()
     for copy in copies:
-        answer, held, own = copy.deferred, copy.edition, wanting.get(copy.participant)
-        if answer is None or held is None or own is None or copy.doubts or copy.refused:
+        wanted = wanting.get(copy.participant)
+        if copy.deferred is None or wanted is None or not _is_as_held(copy, wanted):
             continue
-        last = by_participant[copy.participant].standings.get(SERIES, Standing())
-        if (
-            copy.method is Method.REQUEST
-            and _same(by_participant[copy.participant].address, copy.address)
-            and (held.uid, held.recurrence_id) == (own.uid, own.recurrence_id)
-            and own.recurrence is None
-            and answer.sequence >= held.significant
-            and not editions.asks_again(held, own)
-            and (last.sequence is None or (last.sequence, last.dtstamp) <= answer.key[:2])
-        ):
+        row = rows[copy.participant]
+        last = row.standings.get(SERIES, Standing())
+        is_newest = last.sequence is None or (last.sequence, last.dtstamp) <= copy.deferred.key[:2]
+        if is_newest and _same(row.address, copy.address):
             undone[copy.participant] = copy
     return undone
 
 
-def _standings(
-    edition: Edition | None,
-    known: Edition | None,
-    invitees: Sequence[owing.Invitee],
-    elsewhere: Mapping[int, int],
-    taken_back: Collection[int],
-    undone: Mapping[int, owing.Copy],
-) -> tuple[tuple[Change, ...], list[owing.Invitee]]:
-    """Apply to every row what happened to the follow-up, and toggles by hand.
-
-    `elsewhere`: rows that are for something else than they hold, and its SEQUENCE: what they said
-    of that says nothing of this. `taken_back`: rows that are asked anew. `undone`: rows with
-    an answer that counts after all, and what it answers.
+def _is_as_held(copy: owing.Copy, wanted: Edition) -> bool:
+    """Whether the answer that was put aside is one to what is wanted again: the same that is held
+    for sure, and it asks nobody anew.
     """
-    views = editions.Views(edition)
-    answered = {date for one in invitees for date in one.standings if date is not None}
-    what = {
-        date: standings.happened(
-            editions.seen(known, date) if known is not None else None,
-            views.of(date),
-            answered if date is None else (),
-        )
-        for date in {one.date for one in invitees}
-    }
-    changes, rows = list[Change](), list[owing.Invitee]()
-    for invitee in invitees:
-        begun = standings.begin(invitee.standings) if invitee.other else []
-        now = {**invitee.standings, **{event.instance: event.standing for event in begun}}
-        held, happened = (
-            {date: one for date, one in now.items() if one is not None},
-            what[invitee.date],
-        )
-        if invitee.participant in elsewhere:
-            happened = replace(happened, moved=True)
-        if invitee.date is not None:  # his row is all that he has
-            happened = replace(happened, lost=frozenset(date for date in held if date is not None))
-        events = standings.follow(happened, invitee.role, held, present=not invitee.removed)
-        if (view := views.of(invitee.date)) is not None:
-            row, is_elsewhere = (
-                held.get(SERIES, Standing()),
-                invitee.date is not None and invitee.participant in elsewhere,
-            )
-            asked = (
-                max(view.significant, elsewhere[invitee.participant] + 1)
-                if is_elsewhere
-                else view.significant
-            )
-            if is_elsewhere or row.seen or row.reply is not Reply.NEEDS_ACTION:
-                events = [_asked(event, asked) for event in events]
-            if (
-                is_elsewhere
-                and all(event.instance is not SERIES for event in events)
-                and row.asked < asked
-            ):
-                events.append(_asked(standings.Event(SERIES, row, "moved"), asked))
-        held |= {event.instance: event.standing for event in events if event.standing is not None}
-        if invitee.participant in taken_back:
-            gone = {event.instance for event in events if event.standing is None}
-            stays = {date: one for date, one in held.items() if date not in gone}
-            anew = standings.ask_anew(stays)
-            held |= {event.instance: event.standing for event in anew if event.standing is not None}
-            events += anew
-        if (copy := undone.get(invitee.participant)) is not None:
-            events.append(_counts_after_all(held.get(SERIES, Standing()), copy))
-            held[SERIES] = events[-1].standing or Standing()
-        if invitee.set_status is not None:
-            events.append(standings.by_hand(held, invitee.set_status))
-            held[SERIES] = events[-1].standing or Standing()
-        for event in events:
-            if event.standing is None:
-                del held[event.instance]
-        changes += [
-            Change(invitee.participant, event.instance, event.standing, event.name)
-            for event in (*begun, *events)
-        ]
-        rows.append(replace(invitee, standings=held))
-    return tuple(changes), rows
+    answer, holds = copy.deferred, copy.edition
+    if answer is None or holds is None or copy.doubts or copy.refused:
+        return False
+    return (
+        copy.method is Method.REQUEST
+        and _is_about(copy, wanted)
+        and wanted.recurrence is None
+        and answer.sequence >= holds.significant
+        and not editions.asks_again(holds, wanted)
+    )
 
 
 def _counts_after_all(standing: Standing, copy: owing.Copy) -> standings.Event:
