@@ -1,5 +1,6 @@
 """A few seconds of fuzzing in every run of the suite; ten minutes and more: docs/fuzzing.md."""
 
+import functools
 import importlib.util
 import os
 import subprocess
@@ -18,14 +19,18 @@ from tests.faults import fuzz_target
 ROOT = Path(__file__).parents[2]
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "400"))
 SECONDS = 4
-SEEDS = [data for _, data in fuzz_target.seeds()]
 WORDS = [word.encode() for word in fuzz_target.DICTIONARY]
+
+
+@functools.cache
+def seeds() -> list[bytes]:
+    return [data for _, data in fuzz_target.seeds()]
 
 
 @st.composite
 def mutated(draw: st.DrawFn) -> bytes:
     """A seed with some of it missing, doubled, overwritten, or taken from another seed."""
-    data = draw(st.sampled_from(SEEDS))
+    data = draw(st.sampled_from(seeds()))
     for _ in range(draw(st.integers(1, 6))):
         at = draw(st.integers(1, max(len(data), 1)))
         to = at + draw(st.sampled_from([0, 1, 2, 8, 40, 400, 5_000]))
@@ -51,7 +56,7 @@ def mutated(draw: st.DrawFn) -> bytes:
                         b"\x1b$B",
                     ]
                 ),
-                st.sampled_from(SEEDS).map(lambda other, at=at, to=to: other[at:to]),
+                st.sampled_from(seeds()).map(lambda other, at=at, to=to: other[at:to]),
             )
         )
         data = data[:at] + taken + data[to:]
@@ -66,7 +71,7 @@ def test_nothing_gets_past_the_door(data: bytes) -> None:
 
 def test_seeds_reach_every_decision() -> None:
     """Fuzzing that is turned away at the door proves little."""
-    reached = {fuzz_target.feed(data) for data in SEEDS}
+    reached = {fuzz_target.feed(data) for data in seeds()}
     assert reached >= {
         Outcome.APPLIED,
         Outcome.PROPOSAL,

@@ -9,12 +9,14 @@ what the server kept, and from the store.
 import asyncio
 import contextlib
 import re
+import shutil
 import sqlite3
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
@@ -26,6 +28,7 @@ from gateway.outbound import worker
 from gateway.settings import Settings
 from gateway.store import engine, journal, leases, meta, outbox, pace
 from gateway.store.engine import Store
+from tests import stores
 from tests.core import signing
 from tests.wire.smtp_peer import Action, Drop, Hang, Letter, Peer, Say, Wait
 
@@ -105,6 +108,29 @@ def invite(
 
 def people(number: int, domain: str) -> list[str]:
     return [f"p{one}@{domain}" for one in range(number)]
+
+
+def _planned(template: Path, folder: Path, **invited: list[str]) -> Path:
+    """A store with these letters waiting, to copy from: planning them takes longer than sending."""
+    path = Path(shutil.copy(template, folder / "store.db"))
+    peer = Peer()
+    peer.port = 25
+    with closing(Store(f"sqlite:///{path}")) as store:
+        for key, addresses in invited.items():
+            invite(store, configured(peer), key, *addresses)
+    return path
+
+
+@pytest.fixture(scope="module")
+def eight(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    invited = [*people(4, BAD), *people(4, GOOD)]
+    return _planned(sqlite_template, tmp_path_factory.mktemp("eight"), m=invited)
+
+
+@pytest.fixture(scope="module")
+def many_bad(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bad")
+    return _planned(sqlite_template, folder, bad=people(24, BAD), good=people(10, GOOD))
 
 
 def states(store: Store) -> dict[str, LetterState]:
@@ -217,7 +243,7 @@ def happens(name: str, step: str) -> Action:
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("name", [*ACCIDENTS, "slowly"])
 async def test_every_letter_comes_to_its_end_whatever_happens_at_whatever_step(
-    store: Store, step: str, name: str
+    store: Store, eight: Path, step: str, name: str
 ) -> None:
     """The first three connections go wrong; the server is well from then on."""
     accident = happens(name, step)
@@ -227,11 +253,11 @@ async def test_every_letter_comes_to_its_end_whatever_happens_at_whatever_step(
         and isinstance(accident, Say)
         and accident.words[:1] == b"5"
     )
+    stores.renew(store, eight)
     async with peer.serving():
         effective = configured(
             peer, timeout=QUICK if isinstance(accident, Hang) else PATIENT, smtp={"connections": 2}
         )
-        invite(store, effective, "m", *people(4, BAD), *people(4, GOOD))
         async with working(store, effective):
             seen = await until(store, over)
     judge(peer, seen, step if refusable else "")
@@ -243,16 +269,15 @@ async def test_every_letter_comes_to_its_end_whatever_happens_at_whatever_step(
 @pytest.mark.parametrize("step", ["rcpt", "data", "content", "body"])
 @pytest.mark.parametrize("name", ["never", "drop", "451", "421", "garbage"])
 async def test_a_destination_that_never_works_holds_up_no_other(
-    store: Store, step: str, name: str
+    store: Store, many_bad: Path, step: str, name: str
 ) -> None:
     """Its letters are the older ones, and more than are ever claimed at a time; where it hangs, no
     wait ends during the test.
     """
     peer = Peer(to={BAD: {step: happens(name, step)}})
+    stores.renew(store, many_bad)
     async with peer.serving():
         effective = configured(peer, outbound={"batch": 8})
-        invite(store, effective, "bad", *people(24, BAD))
-        invite(store, effective, "good", *people(10, GOOD))
         async with working(store, effective) as [due]:
             await until(
                 store, lambda seen: all(seen[one] is LetterState.SENT for one in people(10, GOOD))
