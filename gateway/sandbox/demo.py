@@ -119,6 +119,11 @@ async def _run(world: World, seconds: float | None) -> None:
 async def _edit(world: World) -> None:
     """What a CRM user does while answers come in."""
     await asyncio.sleep(MOVE_AFTER)
+    # A slow machine needs longer, and who has not answered before would not be asked again.
+    while True:
+        if await asyncio.to_thread(_answered, world.store, seed.MOVED):
+            break
+        await asyncio.sleep(TELL_SECONDS)
     world.console.print("[bold]The quarterly review gets a new time: everybody is asked again.[/]")
     await asyncio.to_thread(
         _load, world.store, world.settings, seed.document(world.day, moved=True)
@@ -127,6 +132,17 @@ async def _edit(world: World) -> None:
     world.console.print("[bold]The lunch is called off.[/]")
     await asyncio.to_thread(
         _load, world.store, world.settings, seed.document(world.day, moved=True, cancelled=True)
+    )
+
+
+def _answered(store: Store, key: str) -> bool:
+    """Whether everybody who answers at all has answered the invitation to this follow-up."""
+    talkative = {robot.who.address for robot in seed.CAST if robot.first}
+    with store.read() as connection:
+        rows = followups.members(connection, key)
+    return all(
+        row.address not in talkative or row.standings[None].reply != Reply.NEEDS_ACTION
+        for row in rows
     )
 
 

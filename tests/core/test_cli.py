@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import tests.command
 from gateway.cli import main, output
 
 PROGRAM = str(Path(sys.executable).with_name("invite-gateway"))
@@ -25,7 +26,13 @@ def environment(**settings: str) -> dict[str, str]:
     } | settings
 
 
+def inside(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """The same without a process."""
+    return tests.command.run(*arguments, environment=environment(**settings))
+
+
 def command(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """The installed program."""
     return subprocess.run(
         [PROGRAM, *arguments],
         env=environment(**settings),
@@ -58,7 +65,7 @@ def test_global_options_may_stand_anywhere(given: list[str], hoisted: list[str])
     [["status", "--config"], ["--config", "config", "show"], ["status", "--config", "--json"]],
 )
 def test_a_forgotten_file_is_missed_as_such(arguments: list[str]) -> None:
-    done = command(*arguments)
+    done = inside(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "invite-gateway: --config needs a file\n"
 
@@ -82,7 +89,7 @@ def test_wrong_usage_leaves_with_2(arguments: list[str]) -> None:
 
 
 def test_only_knows_the_roles_by_their_published_names() -> None:
-    done = command("run", "--only", "postman")
+    done = inside("run", "--only", "postman")
     assert "outbound, inbound, web, jobs" in " ".join(done.stderr.split())
 
 
@@ -96,7 +103,7 @@ def test_what_failed_leaves_with_1_and_one_line(tmp_path: Path) -> None:
 def test_the_store_is_made_verified_and_its_damage_found(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/store.db"
     assert command("db", "upgrade", GATEWAY_STORE__URL=url).returncode == 0
-    assert json.loads(command("db", "check", "--json", GATEWAY_STORE__URL=url).stdout) == {
+    assert json.loads(inside("db", "check", "--json", GATEWAY_STORE__URL=url).stdout) == {
         "ok": True,
         "problems": [],
     }
@@ -109,8 +116,8 @@ def test_the_store_is_made_verified_and_its_damage_found(tmp_path: Path) -> None
     done = command("db", "check", GATEWAY_STORE__URL=url)
     assert done.returncode == 1
     assert trigger in done.stdout
-    assert command("db", "upgrade", GATEWAY_STORE__URL=url).returncode == 0
-    assert command("db", "check", GATEWAY_STORE__URL=url).returncode == 0
+    assert inside("db", "upgrade", GATEWAY_STORE__URL=url).returncode == 0
+    assert inside("db", "check", GATEWAY_STORE__URL=url).returncode == 0
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -150,7 +157,7 @@ def test_help_loads_nothing_heavy() -> None:
 
 
 def test_every_command_has_a_help_text() -> None:
-    listed = command("--help").stdout.split("Commands:")[1].split("\n\n")[0].strip().splitlines()
+    listed = inside("--help").stdout.split("Commands:")[1].split("\n\n")[0].strip().splitlines()
     assert listed
     assert not [line for line in listed if len(line.split()) < 2]
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import tests.command
 from gateway import accounts, settings
 from gateway.cli import config
 from gateway.errors import ConfigurationError
@@ -25,17 +26,9 @@ SIGNED = "[mail]\naddress = 'invites@crm.example'\n"
 
 
 def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run `invite-gateway` as an administrator would."""
+    """Run `invite-gateway` with nothing but these settings."""
     bare = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
-    return subprocess.run(
-        [str(Path(sys.executable).with_name("invite-gateway")), *arguments],
-        env=bare | environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
+    return tests.command.run(*arguments, environment=bare | environment)
 
 
 def file(folder: Path, text: str) -> Path:
