@@ -37,11 +37,11 @@ def begin(
     connection: Connection,
     key: str,
     members: Sequence[Member],
-    others: Collection[int],
+    others: Mapping[int, str],
     now: datetime,
 ) -> list[Member]:
-    """Forget what hangs on the rows that are given to `others`, beside what they answered. Returns
-    the rows as they are then.
+    """Forget what hangs on the rows that are given to `others` (row → address), beside what was
+    answered. Returns the rows as they are then.
     """
     if not others:
         return list(members)

@@ -164,7 +164,10 @@ def own(connection: Connection, whose: Holder) -> Iterable[str]:
     """Every address under which this holder is known without having learned it."""
     rows = sa.select(participant.c.id).where(_rows_of(whose))
     yield from _column(
-        connection, sa.select(invitation.c.address).where(invitation.c.participant.in_(rows))
+        connection,
+        sa.select(invitation.c.address).where(
+            invitation.c.participant.in_(rows), ~invitation.c.former
+        ),
     )
     if whose.person is not None:
         yield from _column(

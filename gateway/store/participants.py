@@ -2,7 +2,7 @@
 because an administrator says so.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -37,19 +37,29 @@ def join(connection: Connection, key: str, value: str, name: str = "") -> int:
     return present.id
 
 
-def hand_over(connection: Connection, numbers: Collection[int], at: datetime) -> None:
-    """These rows are somebody else's now: neither the token that an earlier system gave is his, nor
-    the addresses that were learned for the row, nor answers that wait to count again.
+def hand_over(connection: Connection, others: Mapping[int, str], at: datetime) -> None:
+    """These rows are somebody else's now, who is invited at these addresses: neither the token that
+    an earlier system gave is his, nor the addresses that were learned for the row or at which
+    others were invited, nor answers that wait to count again.
     """
-    for statement in (
-        sa.update(participant).where(participant.c.id.in_(numbers)).values(given_token=None),
-        sa.update(invitation).where(invitation.c.participant.in_(numbers)).values(deferred=""),
-        sa.delete(former_standing).where(former_standing.c.participant.in_(numbers)),
-        sa.update(known_address)
-        .where(known_address.c.participant.in_(numbers), known_address.c.revoked_at.is_(None))
-        .values(revoked_at=at, revoked_by=GIVEN),
-    ):
-        connection.execute(statement)
+    given = participant.c.id.in_(list(others))
+    connection.execute(sa.update(participant).where(given).values(given_token=None))
+    _close_invitations(connection, others)
+    former = former_standing.c.participant.in_(list(others))
+    connection.execute(sa.delete(former_standing).where(former))
+    learned = known_address.c.participant.in_(list(others)), known_address.c.revoked_at.is_(None)
+    connection.execute(
+        sa.update(known_address).where(*learned).values(revoked_at=at, revoked_by=GIVEN)
+    )
+
+
+def _close_invitations(connection: Connection, others: Mapping[int, str]) -> None:
+    of_rows = invitation.c.participant.in_(list(others))
+    rows = connection.execute(sa.select(invitation).where(of_rows)).all()
+    theirs = [row.id for row in rows if address.key(row.address) != others[row.participant]]
+    connection.execute(
+        sa.update(invitation).where(of_rows).values(deferred="", former=invitation.c.id.in_(theirs))
+    )
 
 
 def stand_for(connection: Connection, members: Iterable[Member]) -> None:

@@ -5,6 +5,7 @@ of them.
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -149,7 +150,7 @@ def _by_address(
 def _invited_at(connection: Connection, numbers: Sequence[int]) -> dict[int, list[str]]:
     rows = connection.execute(
         sa.select(invitation.c.participant, invitation.c.address).where(
-            invitation.c.participant.in_(numbers)
+            invitation.c.participant.in_(numbers), ~invitation.c.former
         )
     )
     found: dict[int, list[str]] = {}
@@ -224,14 +225,14 @@ def _rows(
             key=member.key if member is not None else None,
             follow_up=member.follow_up if member is not None else mine[-1].follow_up,
             uid=(now or told[-1]).uid,
-            address=_address(member, [row.address for row in mine]),
+            address=_address(member, mine),
             current=now if now is not None else replace(told[-1], cancelled=True),
             role=member.role if member is not None else Role.INVITED,
             known=frozenset(
                 [
                     *(member.addresses if member is not None else ()),
                     *learned.get(number, ()),
-                    *_still_his(connection, member, [row.address for row in mine]),
+                    *_still_his(connection, member, mine),
                 ]
             ),
             tokens=frozenset(row.token for row in mine),
@@ -280,12 +281,24 @@ def _planned(connection: Connection, numbers: Sequence[int]) -> dict[int, int]:
     return {row.invitation: row.edition for row in connection.execute(query)}
 
 
-def _still_his(connection: Connection, member: Member | None, invited: Sequence[str]) -> list[str]:
+def _invited(member: Member | None, invitations: Sequence[Any]) -> list[str]:
+    """Where its present holder was invited, the address that counts last. Nowhere, as long as the
+    row was given to another record and nobody has looked yet whether that is somebody else.
+    """
+    if member is not None and member.planned_for not in ("", member.who):
+        return []
+    return [row.address for row in invitations if not row.former]
+
+
+def _still_his(
+    connection: Connection, member: Member | None, invitations: Sequence[Any]
+) -> list[str]:
     """The addresses that a row was invited at, but for those that somebody else has by now: he
     speaks for himself.
     """
+    invited = _invited(member, invitations)
     if member is None:
-        return list(invited)
+        return invited
     people = directory.at(
         connection, [one for one in invited if not address.among(one, member.addresses)]
     )
@@ -330,7 +343,8 @@ def _current(connection: Connection, key: str, site: Site) -> Edition | None:
     return replace(planned, cancelled=row.cancelled)
 
 
-def _address(member: Member | None, invited: Sequence[str]) -> str:
+def _address(member: Member | None, invitations: Sequence[Any]) -> str:
+    invited = _invited(member, invitations)
     return invited[-1] if invited else member.address if member is not None else ""
 
 

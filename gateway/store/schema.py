@@ -479,6 +479,7 @@ invitation = Table(
     _flag("refused"),
     _flag("counts", True),
     _now("created_at"),
+    _flag("former"),
     sqlite_autoincrement=True,
 )
 

@@ -6,13 +6,26 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import time_machine
 
 from gateway import settings as configuration
 from gateway.actions import load, planning
-from gateway.model import Channel, Reply, Standing
+from gateway.inbound import process
+from gateway.model import (
+    Channel,
+    Delivery,
+    Letter,
+    LetterState,
+    Method,
+    Outcome,
+    Reply,
+    Standing,
+)
 from gateway.store import braked, followups, journal, known, outbox, proposals, schema
 from gateway.store.engine import Store
 from gateway.store.followups import Member
+from gateway.store.outbox import Queued, Settlement
+from tests.faults import holdings
 from tests.store import rows
 
 MAIL = {"mail": {"address": "invites@crm.example"}}
@@ -168,12 +181,67 @@ def test_what_hangs_on_the_row_is_not_the_next_ones(store: Store) -> None:
     assert row(store).given_token is None
 
 
-def test_two_who_share_a_mailbox_are_two(store: Store) -> None:
-    begin(store, OLA, email_invite=True)
+def deliver(store: Store) -> Queued:
+    """The only letter leaves."""
     with store.write() as connection:
         [letter] = outbox.claim(connection, "g1", rows.NOW, 10)
-        sent = outbox.Settlement(letter.id, outbox.LetterState.SENT, True, outbox.Delivery.SENT)
+        sent = Settlement(letter.id, LetterState.SENT, True, Delivery.SENT)
         outbox.settle(connection, [sent], [], "g1", rows.NOW)
+    return letter
+
+
+def answer(store: Store, letter: Letter) -> Outcome | None:
+    """Its reader accepts."""
+    asked = holdings.Invitation(
+        "REQUEST",
+        letter.edition.uid,
+        letter.sequence,
+        letter.organizer_address,
+        letter.message_id,
+        "",
+        "",
+    )
+    raw = holdings.answer(asked, letter.address, "ACCEPTED", rows.NOW)
+    with time_machine.travel(rows.NOW, tick=False):
+        received = process.Received(raw, rows.NOW, len(raw))
+        [result] = process.Processor(store, WITH_MAIL).receive([received])
+    return result.outcome
+
+
+@pytest.mark.parametrize("planned", [True, False])
+def test_the_former_holder_speaks_for_the_row_no_more(store: Store, planned: bool) -> None:
+    """Not even where nobody has his address now; once the row is his again, he does."""
+    begin(store, OLA, email_invite=True)
+    letter = deliver(store).letter
+    rows.run(
+        store,
+        "UPDATE person_email SET address = 'ola@new.example' WHERE person = 'ola'",
+        "UPDATE participant SET person = 'eva'",
+    )
+    if planned:
+        plan(store)
+    assert answer(store, letter) is Outcome.HELD
+    plan(store)
+    assert row(store).standings == {None: Standing()}
+    rows.run(
+        store,
+        "UPDATE person_email SET address = 'ola@ext.example' WHERE person = 'ola'",
+        "UPDATE participant SET person = 'ola'",
+    )
+    plan(store)
+    with store.read() as connection:
+        [again] = [
+            one.letter
+            for one in outbox.pending(connection)
+            if one.letter.address == "ola@ext.example" and one.letter.method is Method.REQUEST
+        ]
+    rows.run(store, "UPDATE person_email SET address = 'ola@new.example' WHERE person = 'ola'")
+    assert answer(store, again) is Outcome.APPLIED
+
+
+def test_two_who_share_a_mailbox_are_two(store: Store) -> None:
+    begin(store, OLA, email_invite=True)
+    deliver(store)
     rows.run(
         store,
         "UPDATE person_email SET address = 'ola@ext.example' WHERE person = 'eva' AND position = 0",
