@@ -187,6 +187,17 @@ def brake(letters: int, follow_ups: int, since: datetime | None, now: datetime) 
     return Condition("brake", State.FAILED, words, since)
 
 
+def review(shrunk: int, megabytes: int) -> Condition:
+    """More waits for review than is kept."""
+    words = (
+        f"of {_times(shrunk, 'mail', 'mails')} that {'waits' if shrunk == 1 else 'wait'} for review"
+        f" only the header is kept: more than {megabytes} MB waited (inbound.review_megabytes), or"
+        " they have waited for half a year. The mails lie whole in the mailbox. Decide on them:"
+        " invite-gateway review list"
+    )
+    return Condition("review", State.WARNING, words)
+
+
 def queue(account: str, waits: datetime, now: datetime, why: Delay) -> Condition:
     """A letter has been due for long. Red where nothing leaves, and nobody wanted it so."""
     words = f"a letter{_of(account)} has waited since {clock(waits, now)}: {why}"

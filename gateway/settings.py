@@ -339,6 +339,15 @@ class Inbound(Section):
     max_bytes: int = Field(
         5 * 1024 * 1024, ge=10_000, description="Larger messages go to review unread."
     )
+    review_megabytes: int = Field(
+        200,
+        ge=10,
+        description=(
+            "Most that is kept of all mail that waits for review together. Of what is too much, the"
+            " largest first, and of what has waited for half a year only the header stays in the"
+            " store; the mail itself lies in the mailbox."
+        ),
+    )
     probe: bool = Field(
         True,
         description=(

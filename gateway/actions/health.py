@@ -11,7 +11,7 @@ from gateway import accounts, health
 from gateway.actions import probing
 from gateway.health import Condition, Delay, State
 from gateway.settings import Outbound, Settings
-from gateway.store import braked, conditions, leases, outbox, pace
+from gateway.store import braked, conditions, leases, outbox, pace, review
 from gateway.store.engine import Connection, Store
 
 LATE = timedelta(minutes=10)
@@ -37,6 +37,7 @@ def told(
             *_sending(connection, names, settings.outbound, now),
             *_letters(connection),
             *_brake(connection, now),
+            *_review(connection, settings.inbound.review_megabytes),
             *_time_zones(connection, now),
             *(one for one in reported if probing.concerns(one, names)),
         ]
@@ -133,3 +134,8 @@ def _brake(connection: Connection, now: datetime) -> Sequence[Condition]:
     if held is None:
         return []
     return [health.brake(held.letters, held.follow_ups, held.since, now)]
+
+
+def _review(connection: Connection, megabytes: int) -> Sequence[Condition]:
+    shrunk = review.shrunk(connection)
+    return [health.review(shrunk, megabytes)] if shrunk else []

@@ -9,7 +9,7 @@ the second time. What was said before stays in the message's history.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from gateway import accounts
@@ -26,6 +26,8 @@ from gateway.store.known import Holder
 from gateway.store.proposals import Proposal
 from gateway.store.review import Kept
 
+PATIENCE = timedelta(days=180)
+"""What has waited for so long is kept by its header alone."""
 APPLY, REJECT, LEARN = "apply", "reject", "learn"
 EVENTS = {APPLY: "review_applied", REJECT: "review_rejected"}
 LEARNED, FORGOTTEN = "address_learned", "address_forgotten"
@@ -308,6 +310,14 @@ def forget(desk: Desk, value: str, participant: str) -> bool:
             desk.now,
         )
         return True
+
+
+def shrink(connection: Connection, settings: configuration.Settings, now: datetime) -> int:
+    """Keep what waits within its bounds (`inbound.review_megabytes`). Returns of how many only the
+    header is left.
+    """
+    most = settings.inbound.review_megabytes * 1_000_000
+    return review.shrink(connection, most, now - PATIENCE)
 
 
 def _apply(connection: Connection, kept: Kept, who: int | None, how: str, desk: Desk) -> Settled:

@@ -13,7 +13,7 @@ from functools import partial
 import structlog
 
 from gateway import __version__, accounts, health, zonedata
-from gateway.actions import planning, probing, reminders
+from gateway.actions import planning, probing, reminders, review
 from gateway.daemon import jobs, opening, prober, supervise
 from gateway.daemon.health import Monitor
 from gateway.inbound import intake
@@ -182,8 +182,13 @@ def _web(process: Process, monitor: Monitor) -> Sequence[supervise.Role]:
 
 
 def _jobs(process: Process, _: Monitor) -> Sequence[supervise.Role]:
+    def shrink() -> None:
+        with process.store.write() as connection:
+            review.shrink(connection, process.settings, datetime.now(UTC))
+
     async def tidy() -> None:
         await asyncio.to_thread(upkeep.tidy, process.store, datetime.now(UTC))
+        await asyncio.to_thread(shrink)
 
     def clock() -> datetime:
         return datetime.now(UTC)

@@ -108,6 +108,8 @@ class Processor:
         now = datetime.now(UTC)
         with self._store.write() as connection:
             results = [self._settle(connection, one, now) for one in offered]
+            if any(one.outcome in REVIEW for one in results):
+                review.shrink(connection, self._settings, now)
             if cursor is not None:
                 inbox.advance(
                     connection, cursor.account, cursor.folder, cursor.uidvalidity, cursor.uid
@@ -150,12 +152,13 @@ class Processor:
 
     def _read_kept(self, kept: Kept) -> tuple[Received, judge.Reading]:
         """If the header alone was kept, today's rules have no more to judge than those of then: too
-        large or withheld it stays.
+        large, withheld or let go it stays.
         """
         assert kept.raw is not None
         withheld = kept.reason.startswith(WITHHELD)
         too_large = kept.outcome is Outcome.TOO_LARGE and len(kept.raw) < kept.size
-        received = Received(kept.raw, kept.arrived, kept.size, not (withheld or too_large))
+        complete = not (withheld or too_large or kept.is_shrunk)
+        received = Received(kept.raw, kept.arrived, kept.size, complete)
         if received.complete:
             return received, self._read(received)
         outcome = kept.outcome or Outcome.MALFORMED

@@ -1,5 +1,5 @@
 """Messages that wait for a person: those whose raw bytes are kept. What becomes of one stays in its
-own row, with its history.
+own row, with its history. How much is kept of all of them together is bounded (`shrink`).
 """
 
 import json
@@ -31,6 +31,11 @@ COLUMNS = (
     inbox.c.detail,
 )
 
+SHRUNK = "only its header is kept here"
+"""Words in the reason of a message of which the rest was let go."""
+HEAD = 8_000
+"""Octets of such a header, at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:
@@ -56,6 +61,11 @@ class Kept:
     size: int
     detail: Mapping[str, Any]
     raw: bytes | None = None
+
+    @property
+    def is_shrunk(self) -> bool:
+        """Whether the rest of its bytes was let go."""
+        return SHRUNK in self.reason and self.raw is not None and len(self.raw) < self.size
 
     @property
     def waits(self) -> bool:
@@ -91,6 +101,43 @@ def get(connection: Connection, number: int, *, lock: bool = False) -> Kept | No
     query = sa.select(*COLUMNS, inbox.c.raw).where(inbox.c.id == number)
     row = connection.execute(query.with_for_update() if lock else query).one_or_none()
     return _kept(row, bytes(row.raw) if row.raw is not None else None) if row is not None else None
+
+
+def shrink(connection: Connection, most: int, before: datetime) -> int:
+    """Let go of all but the header of what arrived before then, and, the largest first, of what is
+    more than `most` octets together. It waits all the same, and says where it is. Returns how many.
+    """
+    size = sa.func.length(inbox.c.raw)
+    columns = inbox.c.id, inbox.c.arrived_at, inbox.c.account, inbox.c.reason, size.label("octets")
+    query = sa.select(*columns).where(inbox.c.raw.is_not(None)).order_by(size.desc(), inbox.c.id)
+    rows = connection.execute(query).all()
+    total, shrunk = sum(row.octets for row in rows), 0
+    for row in rows:
+        too_old, too_much = row.arrived_at < before, total > most
+        if row.octets <= HEAD or not (too_old or too_much):
+            continue
+        raw = connection.execute(sa.select(inbox.c.raw).where(inbox.c.id == row.id)).scalar_one()
+        head = _head(bytes(raw))
+        why = "it has waited too long" if too_old else "too much waits (inbound.review_megabytes)"
+        where = "in the mailbox" if row.account else "where it was taken from"
+        reason = f"{row.reason}; {SHRUNK}, for {why}: the mail itself lies {where}"
+        values = {"raw": head, "reason": reason}
+        connection.execute(sa.update(inbox).where(inbox.c.id == row.id).values(values))
+        total, shrunk = total - row.octets + len(head), shrunk + 1
+    return shrunk
+
+
+def shrunk(connection: Connection) -> int:
+    """Of how many that wait only the header is kept, for want of room."""
+    query = sa.select(sa.func.count()).where(
+        inbox.c.raw.is_not(None), inbox.c.reason.contains(SHRUNK, autoescape=True)
+    )
+    return connection.execute(query).scalar_one()
+
+
+def _head(raw: bytes) -> bytes:
+    ends = [end for blank in (b"\r\n\r\n", b"\n\n") if (end := raw.find(blank)) >= 0]
+    return raw[: min([*ends, HEAD])] + b"\r\n\r\n"
 
 
 def _kept(row: Any, raw: bytes | None = None) -> Kept:
