@@ -9,7 +9,7 @@ docs/operations.md explains each subject. Pure, except for `Board`, which rememb
 import ssl
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from gateway import accounts, settings
@@ -17,6 +17,10 @@ from gateway import accounts, settings
 UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})
 """OpenSSL's X509_V_ERR_ codes for a chain that ends in nobody we trust: self-signed, and without an
 issuer that is found here.
+"""
+GRACE = timedelta(seconds=20)
+"""A machine that boots brings up its network and its servers beside us, and a queue of yesterday is
+dealt with one letter after the other.
 """
 
 
@@ -52,7 +56,9 @@ class Board:
     waits; `daemon.health` carries it to the store. To be used from the event loop's thread.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, started: datetime | None = None) -> None:
+        self.started = started
+        """When the parts of this process began; None: nobody says."""
         self._conditions: dict[str, Condition] = {}
         self.changed: Callable[[], None] = lambda: None
         """Called after each change."""
@@ -76,6 +82,13 @@ class Board:
 def subject(what: str, account: str) -> str:
     """The subject of what an account has of its own: `mailbox`, `mailbox sales`."""
     return what if account == accounts.DEFAULT else f"{what} {account}"
+
+
+def settling(started: datetime | None, now: datetime) -> bool:
+    """Whether a gateway that started then has not had the time yet to find out what is wrong: what
+    may pass by itself is no alarm so soon.
+    """
+    return started is not None and started <= now < started + GRACE
 
 
 def troubles(conditions: Iterable[Condition]) -> list[Condition]:

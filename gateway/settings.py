@@ -5,6 +5,7 @@ Secrets are never given on a command line: they are read from `*_file` (a path, 
 for a systemd credential) or from the environment.
 """
 
+import difflib
 import json
 import os
 import re
@@ -50,6 +51,10 @@ def _lower(value: str) -> str:
     return value.strip().lower()
 
 
+VARIABLES = ("GATEWAY_CONFIG", "GATEWAY_CORPUS")
+"""Those that are no settings: where these are, and where the tests find mails."""
+SERVICE_LINK = re.compile(r"GATEWAY_(SERVICE_(HOST|PORT)|PORT)(_.*)?")
+"""What Kubernetes sets for a service that is called "gateway"."""
 LISTS = frozenset({"also", "groups", "owners"})
 """Settings that are lists: JSON in the environment."""
 
@@ -571,13 +576,33 @@ def _readable(path: Path) -> None:
 
 
 def _known_variables() -> None:
-    """A misspelt section in the environment would otherwise be no setting at all."""
+    """What is misspelt in the environment would otherwise be no setting at all."""
     for name in os.environ:
-        section, nested, _ = name.removeprefix("GATEWAY_").partition("__")
-        if name.startswith("GATEWAY_") and nested and section.lower() not in Settings.model_fields:
-            raise ConfigurationError(
-                f"{section.lower()}: no such section (in environment variable {name})"
-            )
+        section = name.removeprefix("GATEWAY_").partition("__")[0].lower()
+        if (
+            not name.startswith("GATEWAY_")
+            or name in VARIABLES
+            or section in Settings.model_fields
+            or SERVICE_LINK.fullmatch(name)
+        ):
+            continue
+        near = difflib.get_close_matches(name.upper(), _variables(), n=1, cutoff=0.75)
+        meant = f"; did you mean {near[0]}" if near else "; expected GATEWAY_SECTION__KEY"
+        raise ConfigurationError(
+            f"{section}: no such section (in environment variable {name}{meant})"
+        )
+
+
+def _variables() -> list[str]:
+    """Those that a misspelt one may stand for."""
+    sections = {name: field.default for name, field in Settings.model_fields.items()}
+    named = [
+        f"GATEWAY_{section}__{key}".upper()
+        for section, default in sections.items()
+        if isinstance(default, BaseModel)
+        for key in type(default).model_fields
+    ]
+    return [*named, *VARIABLES]
 
 
 def _explain(error: ValidationError, path: Path | None) -> str:

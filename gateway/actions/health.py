@@ -25,16 +25,21 @@ FULL_SHARE = 0.1
 
 
 def told(
-    store: Store, settings: Settings, now: datetime, *, but: str | None = None
+    store: Store,
+    settings: Settings,
+    now: datetime,
+    *,
+    but: str | None = None,
+    started: datetime | None = None,
 ) -> list[Condition]:
-    """All troubles that the store knows of; `but`: a gateway that speaks for itself.
-    Raises `StoreError`.
+    """All troubles that the store knows of; `but`: a gateway that speaks for itself, `started`: and
+    that began then to send. Raises `StoreError`.
     """
     names = accounts.configured(settings)
     with store.read() as connection:
         reported = conditions.read(connection, now, but=but)
         return [
-            *_sending(connection, names, settings.outbound, now),
+            *_sending(connection, names, settings.outbound, now, started),
             *_letters(connection),
             *_brake(connection, now),
             *_review(connection, settings.inbound.review_megabytes),
@@ -88,7 +93,11 @@ def room(total: int, free: int, crowded: bool, megabytes: int) -> State | None:
 
 
 def _sending(
-    connection: Connection, names: Collection[str], limits: Outbound, now: datetime
+    connection: Connection,
+    names: Collection[str],
+    limits: Outbound,
+    now: datetime,
+    started: datetime | None,
 ) -> Iterable[Condition]:
     resting = {one.account: one for one in pace.resting(connection) if one.account in names}
     for one in resting.values():
@@ -103,8 +112,11 @@ def _sending(
         )
     for name in names:
         due = outbox.next_due(connection, name)
-        if due is not None and due < now - LATE:
-            yield health.queue(name, due, now, _delay(connection, name, limits, resting, now))
+        if due is None or due >= now - LATE:
+            continue
+        why = _delay(connection, name, limits, resting, now)
+        if why is not Delay.NOBODY or not health.settling(started, now):
+            yield health.queue(name, due, now, why)
 
 
 def _delay(

@@ -26,6 +26,10 @@ from gateway.settings import Account, Settings
 from gateway.store import migrate, upkeep
 from gateway.store.engine import Store
 
+SILENT_SECONDS = 3.0
+"""Nobody at a terminal is left without a word for longer."""
+WAITS = "it does not answer; another program may hold it. It is waited for, 30 s at most ..."
+
 
 async def examine(
     settings: Settings, file: Path | None, *, roundtrip: bool
@@ -35,7 +39,10 @@ async def examine(
     for line in _configuration(settings, file):
         yield line
     with closing(Store(settings.store.url)) as store:
-        stands = await asyncio.to_thread(_store, store)
+        looking = asyncio.ensure_future(asyncio.to_thread(_store, store))
+        if not (await asyncio.wait([looking], timeout=SILENT_SECONDS))[0]:
+            yield Condition("store", State.WARNING, WAITS)
+        stands = await looking
         yield stands
         yield _clock(datetime.now(UTC))
         for name, account in configured.items():

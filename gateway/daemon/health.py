@@ -57,6 +57,8 @@ class Monitor:
         self._elsewhere: Sequence[Condition] = ()
         """What the store said when it was last asked."""
         self._using: asyncio.Future[tuple[str, Sequence[Condition] | None]] | None = None
+        self._asking: asyncio.Future[list[Condition]] | None = None
+        self._leaving = False
         self._looking: asyncio.Future[None] | None = None
         self._troubles: Sequence[Condition] = ()
         self._status = ""
@@ -77,15 +79,20 @@ class Monitor:
                 changed.cancel()
         finally:
             stopped.cancel()
+        # The page may ask until it ends, and must not take again what is given back here.
+        self._leaving = True
+        if self._using is not None:
+            await asyncio.wait([self._using], timeout=troubles.PATIENCE_SECONDS)
         await asyncio.to_thread(self._leave)
 
     async def look(self) -> list[Condition]:
         """How everything is at this moment:
         each check with its words, the troubles of `troubles` among them.
         """
-        if self._looking is None or self._looking.done():
+        if not self._leaving and (self._looking is None or self._looking.done()):
             self._looking = asyncio.ensure_future(self._look())
-        await asyncio.shield(self._looking)
+        if self._looking is not None:
+            await asyncio.shield(self._looking)
         return self._checks()
 
     def troubles(self) -> Sequence[Condition]:
@@ -97,9 +104,11 @@ class Monitor:
         return health.line(self._troubles, self.well)
 
     async def _look(self) -> None:
-        self._look_at_disks()
+        await self._look_at_disks()
         seen = [one for one in self._seen.conditions() if one.subject != STORE]
         own = [*seen, *self._board.conditions()]
+        if self._leaving:
+            return
         if self._using is None or self._using.done():
             self._using = asyncio.ensure_future(asyncio.to_thread(self._use_store, own))
         await asyncio.wait([self._using], timeout=troubles.PATIENCE_SECONDS)
@@ -127,12 +136,26 @@ class Monitor:
         except StoreError as error:
             why = str(error)
         try:
-            return why, troubles.told(self._store, self._settings, now, but=self._gateway)
+            began = self._board.started
+            return why, troubles.told(
+                self._store, self._settings, now, but=self._gateway, started=began
+            )
         except StoreError as error:
             return why or str(error), None
 
-    def _look_at_disks(self) -> None:
-        found = troubles.disks(self._places, self._settings.store.free_megabytes)
+    async def _look_at_disks(self) -> None:
+        """A file system that does not answer (a share whose server is gone) keeps nobody waiting:
+        what was known of the disks stands.
+        """
+        if self._asking is None or self._asking.done():
+            free = self._settings.store.free_megabytes
+            self._asking = asyncio.ensure_future(
+                asyncio.to_thread(troubles.disks, self._places, free)
+            )
+        await asyncio.wait([self._asking], timeout=troubles.PATIENCE_SECONDS)
+        if not self._asking.done():
+            return
+        found = self._asking.result()
         bad = {condition.subject: condition for condition in found}
         for what, _ in self._places:
             subject = f"disk of the {what}"

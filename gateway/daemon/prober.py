@@ -29,7 +29,7 @@ from gateway.outbound.retry import Verdict
 from gateway.settings import Account, Settings
 from gateway.store import meta
 from gateway.store.engine import Store
-from gateway.store.probes import End, Probe
+from gateway.store.probes import End, Probe, Result, State
 
 log = structlog.get_logger(__name__)
 
@@ -112,12 +112,17 @@ async def roundtrip(store: Store, settings: Settings, name: str) -> Sequence[Con
         probing.begin, store, settings, name, now, starting=False, asked=True
     )
     assert one is not None  # whoever asks gets one
-    if await send(store, settings, name, one):
+    failed = await send(store, settings, name, one)
+    if failed is None:
         until = loop.time() + min(ROUNDTRIP_SECONDS, settings.inbound.probe_seconds)
         await _wait(store, settings, name, one, until)
-    account = accounts.configured(settings)[name]
+    account, authserv_id = accounts.configured(settings)[name], settings.policy.authserv_id
     state = await asyncio.to_thread(probing.state, store, name)
-    return probing.findings(name, account, settings.policy.authserv_id, state)
+    shown = probing.findings(name, account, authserv_id, state)
+    if failed is None or (state.result is not None and state.result.probe == one):
+        return shown
+    # What is known is from an earlier probe, which this one did not get to ask again.
+    return [*probing.findings(name, account, authserv_id, State(result=failed)), *shown]
 
 
 async def _wait(store: Store, settings: Settings, name: str, one: Probe, until: float) -> None:
@@ -139,8 +144,10 @@ async def _wait(store: Store, settings: Settings, name: str, one: Probe, until: 
         wait *= 2
 
 
-async def send(store: Store, settings: Settings, name: str, one: Probe) -> bool:
-    """Hand a probe to the account's server. Returns whether it may come back now."""
+async def send(store: Store, settings: Settings, name: str, one: Probe) -> Result | None:
+    """Hand a probe to the account's server. Returns how it ended; None where it may come back
+    now.
+    """
     account = accounts.configured(settings)[name]
     try:
         receipt = await _hand_over(name, account, one)
@@ -154,13 +161,12 @@ async def send(store: Store, settings: Settings, name: str, one: Probe) -> bool:
         if verdict is Verdict.SENT or unsure:
             await asyncio.to_thread(probing.sent, store, name, one, datetime.now(UTC))
             log.info("probe sent", account=name, answer=words)
-            return True
+            return None
         end = End.REFUSED if verdict is Verdict.REFUSED else End.UNSENT
     log.warning("probe not taken", account=name, end=end.value, answer=words)
-    await asyncio.to_thread(
-        probing.ended, store, settings, name, one, end, words, datetime.now(UTC)
-    )
-    return False
+    now = datetime.now(UTC)
+    await asyncio.to_thread(probing.ended, store, settings, name, one, end, words, now)
+    return Result(one, end, now, words)
 
 
 def judge(

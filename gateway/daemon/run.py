@@ -70,6 +70,7 @@ async def serve(process: Process, only: Collection[str]) -> None:
         # They begin anew with the others, so they are others than those.
         page = ROLES["web"](process, monitor) if "web" in only else ()
         if await opening.opened(partial(_prepare, process), stop, meanwhile=page):
+            process.board.started = datetime.now(UTC)
             await supervise.supervise(
                 roles,
                 stop,

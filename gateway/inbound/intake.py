@@ -95,8 +95,10 @@ class Intake:
         """Say on the board how the reading goes. Nothing is said before the first try."""
         self._say_nothing()
         if state.last_error and state.again is not None:
-            # One that worked until now, and may be back at the next try, needs nobody yet.
-            lost = state.looked is not None and state.tries == 1 and not state.refused
+            # What worked until now, or is not up yet, may be there at the next try.
+            soon = health.settling(self._board.started, datetime.now(UTC))
+            first = state.looked is not None and state.tries == 1
+            lost = (first or soon) and not state.refused
             self._board.report(
                 health.mailbox(
                     self._account,

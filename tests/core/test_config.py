@@ -37,6 +37,45 @@ def file(folder: Path, text: str) -> Path:
     return path
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("GATEWAY_SMTP_HOST", "did you mean GATEWAY_SMTP__HOST"),
+        ("GATEWAY_SMPT__HOST", "did you mean GATEWAY_SMTP__HOST"),
+        ("GATEWAY_STORE_URL", "did you mean GATEWAY_STORE__URL"),
+        ("GATEWAY_CONFG", "did you mean GATEWAY_CONFIG"),
+        ("GATEWAY_REQUIRE_AUTHENTICATION", "did you mean GATEWAY_POLICY__REQUIRE_AUTHENTICATION"),
+        ("GATEWAY_XYZZY", "expected GATEWAY_SECTION__KEY"),
+    ],
+)
+def test_a_misspelt_variable_is_an_error_that_names_the_near_one(
+    name: str, meant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "mail.crm.example")
+    with pytest.raises(ConfigurationError) as error:
+        settings.load()
+    assert str(error.value).endswith(f"(in environment variable {name}; {meant})")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GATEWAY_CORPUS", "/mails"),
+        ("GATEWAY_CONFIG", "gateway.toml"),
+        ("GATEWAY_SMTP", '{"host": "mail.crm.example"}'),
+        ("GATEWAY_SERVICE_HOST", "10.0.0.7"),
+        ("GATEWAY_PORT_8025_TCP_ADDR", "10.0.0.7"),
+        ("OTHER_GATEWAY_SMTP_HOST", "mail.crm.example"),
+    ],
+)
+def test_what_is_no_misspelt_setting_is_left_alone(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    host = "mail.crm.example" if name == "GATEWAY_SMTP" else "localhost"
+    assert settings.load().smtp.host == host
+
+
 def test_environment_before_file_before_default(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -380,6 +380,7 @@ def test_a_key_that_cannot_be_used_ends_the_daemon_at_its_start(
     file = tmp_path / "key.pem"
     if content is not None:
         file.write_bytes(content)
+    assert administrator(tmp_path, "db", "upgrade").returncode == 0
     done = administrator(
         tmp_path,
         "run",

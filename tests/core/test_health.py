@@ -46,6 +46,20 @@ def test_one_failure_of_a_server_may_pass_by_itself(
     assert ("systemctl restart" in told.words) is sure
 
 
+@pytest.mark.parametrize(
+    ("started", "settles"),
+    [
+        (None, False),
+        (NOW, True),
+        (NOW - health.GRACE + timedelta(seconds=1), True),
+        (NOW - health.GRACE, False),
+        (NOW + timedelta(hours=1), False),  # the clock was set back
+    ],
+)
+def test_a_gateway_that_has_just_started_settles(started: datetime | None, settles: bool) -> None:
+    assert health.settling(started, NOW) is settles
+
+
 def test_letters_that_are_held_name_the_rule_and_the_command() -> None:
     told = health.letters(20, 1, "P15: header: a bare CR", every=True)
     assert told == Condition(

@@ -31,6 +31,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypedDict
 
+from tests import stores
 from tests.faults import checker, invitees
 from tests.rig import dovecot, postfix
 from tests.wire import gateway_process
@@ -96,6 +97,7 @@ class Site:
         self.store = directory / "store.db"
         self.mail = mail
         self.account = mail.new_mailbox("faults", postfix.OURS, "Acme CRM, Invitations")
+        stores.upgraded(f"sqlite:///{self.store}")
         self.gateway = gateway_process.Gateway(
             gateway_process.environment(
                 f"sqlite:///{self.store}", self.account, relay, IMAP__POLL_SECONDS="5"

@@ -71,6 +71,15 @@ def test_a_letter_that_nobody_sends(store: Store) -> None:
     assert "nobody sends it" in queue.words
 
 
+def test_a_gateway_that_has_just_started_has_sent_nothing_yet(store: Store) -> None:
+    """What waited while it was away is no sign that nobody sends it."""
+    put(store, 1)
+    now = NOW + timedelta(days=1)
+    assert health.told(store, SITE, now, started=now - timedelta(seconds=5)) == []
+    [queue] = health.told(store, SITE, now, started=now - MINUTE)
+    assert "nobody sends it" in queue.words
+
+
 def test_a_letter_that_waits_behind_many_others(store: Store) -> None:
     """Many were written at once, and leave one after the other."""
     for number in (1, 2):

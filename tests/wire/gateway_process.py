@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tests import command, rig
+from tests import command, rig, stores
 from tests.rig import mailbox, postfix
 
 PROGRAM = str(Path(sys.executable).with_name("invite-gateway"))
@@ -286,8 +286,9 @@ class Gateway:
 
 @contextlib.contextmanager
 def running(settings: Mapping[str, str], only: str = "") -> Iterator[Gateway]:
-    """A gateway, started; killed at the end if it still runs then."""
+    """A gateway with its store, started; killed at the end if it still runs then."""
     gateway = Gateway(settings)
+    stores.upgraded(settings["GATEWAY_STORE__URL"])
     try:
         gateway.start(only)
         yield gateway

@@ -14,10 +14,11 @@ import socket
 import sqlite3
 import ssl
 import subprocess
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -26,11 +27,13 @@ import trustme
 
 from gateway import errors, health
 from gateway import settings as configuration
+from gateway.actions import health as troubles
+from gateway.daemon import doctor
 from gateway.daemon import health as monitoring
 from gateway.inbound import intake
 from gateway.store import leases
 from gateway.store.engine import Store
-from tests import command, rig
+from tests import command, rig, stores
 from tests.wire import imap_peer, smtp_peer
 from tests.wire.gateway_process import HURRIED, Gateway
 from tests.wire.smtp_peer import Say
@@ -471,3 +474,92 @@ async def test_a_disk_that_fills_is_looked_at_no_more_often(
     await running
     assert {one.subject for one in monitor.troubles()} == {"disk of the store", "job tidy"}
     assert len(asked) <= 6
+
+
+@pytest.mark.parametrize(
+    ("age", "state"),
+    [(timedelta(), health.State.WARNING), (timedelta(hours=1), health.State.FAILED)],
+)
+async def test_a_mailbox_that_is_not_there_at_the_start_is_no_alarm_yet(
+    age: timedelta, state: health.State, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mail server of a machine that boots may come up last."""
+    monkeypatch.setattr(health, "GRACE", timedelta(minutes=30))
+    effective = configuration.load(
+        None,
+        {
+            "mail": {"address": "invites@crm.example"},
+            "imap": {"host": "127.0.0.1", "port": free_port(), "security": "none"},
+        },
+    )
+    board = health.Board(datetime.now(UTC) - age)
+    stop = asyncio.Event()
+    role = intake.Intake(store, effective, leases.identity(), asyncio.Event(), board=board)
+    reading = asyncio.create_task(role.run(stop))
+    await until(lambda: bool(board.conditions()))
+    [mailbox] = board.conditions()
+    assert (mailbox.subject, mailbox.state) == ("mailbox", state)
+    stop.set()
+    await reading
+
+
+async def test_whoever_asks_at_the_end_takes_nothing_again(store: Store) -> None:
+    """The page answers until it has ended, too."""
+    gateway, board = leases.identity(), health.Board()
+    monitor = monitoring.Monitor(store, configuration.Settings(), gateway, board)
+    board.report(health.job("tidy", datetime.now(UTC), "no"))
+    stop = asyncio.Event()
+    running = asyncio.create_task(monitor.run(stop))
+    await until(lambda: bool(monitor.troubles()))
+    stop.set()
+    await running
+    assert [one.subject for one in await monitor.look() if one.state is not health.State.OK] == [
+        "job tidy"
+    ], "it says what it knew"
+    with store.read() as connection:
+        assert leases.held(connection, leases.GATEWAY, datetime.now(UTC)) == []
+
+
+async def test_a_disk_that_does_not_answer_keeps_nobody_waiting(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server of a share is gone."""
+    answers = threading.Event()
+    there = os.statvfs("/")
+
+    def hangs(_place: object) -> os.statvfs_result:
+        answers.wait(SECONDS)
+        return there
+
+    monkeypatch.setattr(os, "statvfs", hangs)
+    monkeypatch.setattr(troubles, "PATIENCE_SECONDS", 0.05)
+    monitor = monitoring.Monitor(store, configuration.Settings(), leases.identity(), health.Board())
+    monitor._places = [("store", Path("/"))]
+    try:
+        async with asyncio.timeout(60):
+            await monitor.look()
+    finally:
+        answers.set()
+
+
+async def test_doctor_says_what_it_waits_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    stores.upgraded(url)
+    monkeypatch.setattr(doctor, "SILENT_SECONDS", 0.05)
+    effective = configuration.load(None, {"store": {"url": url}})
+    lines = list[health.Condition]()
+    with contextlib.closing(
+        sqlite3.connect(tmp_path / "store.db", isolation_level=None, check_same_thread=False)
+    ) as other:
+        other.execute("BEGIN IMMEDIATE")
+        async with asyncio.timeout(120):
+            async for line in doctor.examine(effective, None, roundtrip=False):
+                lines.append(line)
+                if line.words == doctor.WAITS:
+                    other.execute("ROLLBACK")
+    assert [(one.state, one.words) for one in lines if one.subject == "store"] == [
+        (health.State.WARNING, doctor.WAITS),
+        (health.State.OK, "reachable, at this program's schema, writable"),
+    ]

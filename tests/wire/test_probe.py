@@ -383,6 +383,29 @@ async def test_a_report_that_a_probe_is_late_does_not_end_the_wait(store: Store)
         assert (state.result.probe, state.result.end) == (replace(one, sent=one.begun), End.SILENT)
 
 
+async def test_a_round_trip_that_cannot_begin_says_so_beside_what_is_known(store: Store) -> None:
+    async with smtp_peer.Peer(
+        {"greeting": smtp_peer.Say(b"421 4.3.2 not now\r\n")}
+    ).serving() as relay:
+        effective = settings.load(
+            None,
+            {
+                "mail": {"address": "invites@crm.example"},
+                "smtp": {"host": "127.0.0.1", "port": relay.port, "security": "none"},
+                "imap": {"host": "127.0.0.1", "port": 1, "security": "none"},
+            },
+        )
+        one = on_its_way(store, effective, datetime.now(UTC) - timedelta(hours=1))
+        probing.ended(store, effective, "default", one, End.SILENT, "", datetime.now(UTC))
+        lines = await prober.roundtrip(store, effective, "default")
+    assert [(line.subject, line.state) for line in lines] == [
+        ("probe", health.State.WARNING),
+        ("probe", health.State.FAILED),
+    ]
+    assert "did not take the probe: 421 4.3.2 not now" in lines[0].words
+    assert "never reaches the mailbox" in lines[1].words
+
+
 async def test_a_probe_adds_no_sign_ins_where_they_are_refused(store: Store) -> None:
     """The reader's own tries are as many as a server may take for an attack."""
     async with imap_peer.running() as imap:
