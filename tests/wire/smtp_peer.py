@@ -125,6 +125,8 @@ class Peer:
         self.open = 0
         self.most_open = 0
         self.port = 0
+        self.on_silence: Callable[[str], object] = lambda step: None
+        """Called when the client is left waiting for the rest of an answer, or for all of it."""
 
     @property
     def letters(self) -> list[Letter]:
@@ -338,6 +340,8 @@ class _Talk:
                 await self._send(said)
                 if hang_up:
                     raise _Over
+                if not said.endswith(b"\n"):
+                    self._peer.on_silence(step)
                 return (
                     re.fullmatch(rb"[23]\d\d .*\r\n", said.splitlines(keepends=True)[-1])
                     is not None
@@ -351,6 +355,7 @@ class _Talk:
                 raise _Over
             case Hang():
                 self._writer.transport.pause_reading()
+                self._peer.on_silence(step)
                 await asyncio.Event().wait()
             case Wait(event=event, drip=drip):
                 await event.wait()
