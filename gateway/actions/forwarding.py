@@ -13,11 +13,11 @@ from datetime import datetime, time
 
 from gateway import accounts
 from gateway import settings as configuration
-from gateway.actions import planning
+from gateway.actions import queueing
 from gateway.itip import facts, owing, plan
 from gateway.mail import address, syntax
 from gateway.model import Guest, Method, Outcome, Remarks, Reply
-from gateway.store import followups, invitations, journal, meta, outbox
+from gateway.store import enqueue, followups, invitations, journal, meta, outbox
 from gateway.store.engine import Connection
 from gateway.store.followups import Owner
 from gateway.store.invitations import Invitation
@@ -137,19 +137,13 @@ def _queue(
         language=owner.language or mail.language,
         bounce_address=mail.address,
     )
-    message_id = planning.message_id(
+    message_id = queueing.message_id(
         meta.site_secret(connection),
         # The number of a message may mean another after a restore.
         (to.token, "forward", str(message), f"{owed.dtstamp:%Y%m%dT%H%M%S}"),
         to,
     )
-    return outbox.put(
-        connection,
-        owed,
-        addressed,
-        edition,
-        None,
-        message_id=message_id,
-        timezone=owner.timezone or row.current.timezone,
-        at=now,
-    )
+    timezone = owner.timezone or row.current.timezone
+    letter = enqueue.Letter(owed, addressed, edition, None, message_id, timezone)
+    [number] = enqueue.put(connection, [letter], now)
+    return number

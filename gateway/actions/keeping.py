@@ -1,12 +1,13 @@
 """What a plan makes of the rows of a follow-up, and what the journal says of that."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from gateway import status
 from gateway.followups import limits
 from gateway.itip import plan
-from gateway.model import Channel, Standing
+from gateway.itip.changes import Change
+from gateway.model import Channel, Moment, Standing
 from gateway.store import braked, followups, journal
 from gateway.store.engine import Connection
 from gateway.store.followups import Member
@@ -19,82 +20,102 @@ def keep(
     connection: Connection, key: str, members: Sequence[Member], made: plan.Plan, now: datetime
 ) -> None:
     """Write standings, codes and notes of the rows, and what the journal says of them."""
-    entries, changed = list[journal.Entry](), dict[tuple[int, object], Standing]()
-    by_id, warnings = {one.id: one for one in members}, set[str]()
-    for change in made.changes:
-        member = by_id[change.participant]
-        before = changed.get(
-            (member.id, change.instance), member.standings.get(change.instance, Standing())
-        )
+    entries = _keep_standings(connection, key, members, made.changes)
+    by_hand = [member.id for member in members if member.set_status is not None]
+    followups.hand_taken(connection, by_hand)
+    entries += _keep_notes(connection, key, members, made.notes)
+    journal.write(connection, entries, now)
+
+
+def _keep_standings(
+    connection: Connection, key: str, members: Sequence[Member], changes: Sequence[Change]
+) -> list[journal.Entry]:
+    by_id = {member.id: member for member in members}
+    standings = dict[tuple[int, Moment | None], Standing]()
+    dropped, entries = list[tuple[int, Moment | None]](), list[journal.Entry]()
+    for change in changes:
+        member, name = by_id[change.participant], (change.participant, change.instance)
+        before = standings.get(name, member.standings.get(change.instance, Standing()))
         if change.standing is None:
-            followups.drop_standing(connection, member.id, change.instance)
-            entries.append(
-                journal.Entry(
-                    change.event,
-                    key,
-                    member.id,
-                    change.instance,
-                    status.code(member.role, before).word,
-                    channel=Channel.STORE,
-                )
-            )
-            continue
-        changed[member.id, change.instance] = change.standing
-        codes = status.code(member.role, before), status.code(member.role, change.standing)
-        followups.write_standing(
-            connection,
-            member.id,
-            change.instance,
-            change.standing,
-            codes[1] if change.instance is plan.SERIES else None,
-        )
-        hand = change.event.startswith("toggle")
-        entries.append(
-            journal.Entry(
-                change.event.partition(":")[0],
-                key,
-                member.id,
-                change.instance or member.date,
-                codes[0].word,
-                codes[1].word,
-                channel=Channel.HAND if hand else Channel.STORE,
-                detail=change.event.partition(": ")[2],
-            )
-        )
+            standings.pop(name, None)
+            dropped.append(name)
+            entries.append(_dropped(key, member, change, before))
+        else:
+            standings[name] = change.standing
+            entries.append(_changed(key, member, change, before, change.standing))
+    followups.drop_standings(connection, dropped)
+    followups.write_standings(connection, standings)
+    _write_codes(connection, members, standings)
+    return entries
+
+
+def _dropped(key: str, member: Member, change: Change, before: Standing) -> journal.Entry:
+    word = status.code(member.role, before).word
+    return journal.Entry(change.event, key, member.id, change.instance, word, channel=Channel.STORE)
+
+
+def _changed(
+    key: str, member: Member, change: Change, before: Standing, after: Standing
+) -> journal.Entry:
+    event, _, detail = change.event.partition(": ")
+    return journal.Entry(
+        event.partition(":")[0],
+        key,
+        member.id,
+        change.instance or member.date,
+        status.code(member.role, before).word,
+        status.code(member.role, after).word,
+        channel=Channel.HAND if event.startswith("toggle") else Channel.STORE,
+        detail=detail,
+    )
+
+
+def _write_codes(
+    connection: Connection,
+    members: Sequence[Member],
+    standings: Mapping[tuple[int, Moment | None], Standing],
+) -> None:
+    """The status of rows for readers of the table: also where their standing did not change (new
+    rows, a new owner).
+    """
+    codes = {}
     for member in members:
-        if member.set_status is not None:
-            followups.hand_taken(connection, member.id)
-        note = made.notes.get(member.id, "")
+        standing = standings.get((member.id, plan.SERIES), member.standings[plan.SERIES])
+        code = status.code(member.role, standing)
+        if code != member.code:
+            codes[member.id] = code
+    followups.write_codes(connection, codes)
+
+
+def _keep_notes(
+    connection: Connection, key: str, members: Sequence[Member], notes: Mapping[int, str]
+) -> list[journal.Entry]:
+    changed, entries = dict[int, str](), list[journal.Entry]()
+    for member in members:
+        note = notes.get(member.id, "")
         # A switch that could not be turned on says so until there is an address.
         stays = member.note == plan.NO_ADDRESS and not member.address and not member.email_invite
         if note == member.note or stays:
             continue
-        followups.annotate(connection, {member.id: note})
-        if note.startswith(limits.PREFIX):
-            warnings.add(note)
+        changed[member.id] = note
         if (event := _noted(member.note, note)) is not None:
             entries.append(journal.Entry(event, key, member.id, channel=Channel.STORE, detail=note))
-    touched = {number for number, instance in changed if instance is plan.SERIES}
-    followups.write_codes(
-        connection,
-        {
-            one.id: status.code(one.role, one.standings[plan.SERIES])
-            for one in members
-            if one.id not in touched
-            and one.code != status.code(one.role, one.standings[plan.SERIES])
-        },
-    )
-    entries += [journal.Entry("warning", key, detail=one) for one in sorted(warnings)]
-    journal.write(connection, entries, now)
+    followups.annotate(connection, changed)
+    warnings = {note for note in changed.values() if note.startswith(limits.PREFIX)}
+    entries += [journal.Entry("warning", key, detail=warning) for warning in sorted(warnings)]
+    return entries
 
 
 def remember(connection: Connection, made: plan.Plan, edition: int | None) -> None:
     """Keep the answers that this change takes away, for the case that the record is put back before
     anybody was told. `edition`: the one they were given to.
     """
-    for change in made.changes:
-        if change.event in TAKEN_AWAY:
-            braked.keep_former(connection, change.participant, change.instance, edition)
+    taken = [
+        (change.participant, change.instance)
+        for change in made.changes
+        if change.event in TAKEN_AWAY
+    ]
+    braked.keep_former(connection, taken, edition)
 
 
 def _noted(before: str, note: str) -> str | None:

@@ -2,9 +2,8 @@
 follows, in one transaction.
 """
 
-import itertools
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfoNotFoundError
 
@@ -12,14 +11,14 @@ import structlog
 
 from gateway import accounts, status
 from gateway import settings as configuration
-from gateway.actions import brake, keeping, succession
+from gateway.actions import brake, keeping, queueing, succession
+from gateway.actions.context import Context
 from gateway.errors import ConfigurationError, InputError
 from gateway.followups import covering, recurrence
-from gateway.itip import editions, ics, identity, owing, plan, texts, zones
+from gateway.itip import editions, ics, owing, plan, texts, zones
 from gateway.mail import address
 from gateway.model import Channel, Edition, Guest, Method
 from gateway.store import (
-    codec,
     delegations,
     engine,
     faults,
@@ -28,15 +27,13 @@ from gateway.store import (
     invitations,
     journal,
     marked,
-    meta,
     outbox,
     participants,
     proposals,
     reminders,
 )
 from gateway.store.engine import Connection, Store
-from gateway.store.followups import Member, Site
-from gateway.store.invitations import Invitation
+from gateway.store.followups import Member
 
 log = structlog.get_logger(__name__)
 
@@ -45,69 +42,6 @@ CLOCK_TOLERANCE = timedelta(minutes=1)
 BACKWARDS = "the end is before the start; the usual length counts"
 BATCH = 50
 """Follow-ups planned in one transaction."""
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What planning needs to know of the site. `account`: where new invitations to the follow-up in
-    hand go out from, "" where it has none. `floor`: the SEQUENCE below which nothing leaves
-    (`meta.sequence_floor`). `mailboxes`: ours, of all accounts; `organizer`: the address of the
-    follow-up's owner. `changed_at`: when another program changed it, where that counts for the
-    brake.
-    """
-
-    accounts: Mapping[str, configuration.Account]
-    site: Site
-    secret: bytes
-    now: datetime
-    floor: int = 0
-    mailboxes: Sequence[str] = ()
-    account: str = ""
-    organizer: str = ""
-    changed_at: datetime | None = None
-
-    @property
-    def mail(self) -> configuration.Mail:
-        """The mail settings of `account`."""
-        return (
-            self.accounts[self.account].mail
-            if self.account
-            else configuration.Mail(language=self.site.language)
-        )
-
-    def of(self, connection: Connection, key: str) -> "Context":
-        """The same for one follow-up. Where its owner has no account now, it goes on with the one
-        that it began with.
-        """
-        owner = followups.owner(connection, key)
-        chosen = accounts.choose(
-            self.accounts, owner.key if owner else "", owner.group if owner else ""
-        )
-        return replace(
-            self,
-            organizer=owner.address if owner else "",
-            account=chosen
-            or next(
-                (
-                    name
-                    for name in invitations.accounts_of(connection, key)
-                    if name in self.accounts
-                ),
-                "",
-            ),
-        )
-
-
-def context(connection: Connection, settings: configuration.Settings, now: datetime) -> Context:
-    """What planning needs; the connection is a writing one."""
-    return Context(
-        accounts.configured(settings),
-        Site(settings.mail.timezone, settings.mail.language),
-        meta.site_secret(connection),
-        now,
-        meta.sequence_floor(connection),
-        accounts.mailboxes(settings),
-    )
 
 
 def plan_due(
@@ -130,7 +64,7 @@ def plan_due(
             if not followups.due(connection, until, 1, ahead):
                 return letters
         with store.write() as connection:
-            site = context(connection, settings, now)
+            site = Context.read(connection, settings, now)
             # In one order for all, because invitations are locked on the way (outbox.settle locks
             # them so, too).
             free = {
@@ -251,7 +185,7 @@ def plan_one(
         _overtake_proposals(connection, key, known, made.edition, members, context)
     if made.edition is not None:
         _make_theirs(connection, key, made.edition.uid, others, mailed, context)
-    held = _Numbers(connection, key, numbers, context.now)
+    held = queueing.Numbers(connection, key, numbers, context.now)
     if (
         number := _keep_edition(connection, key, made.edition, known_number, context)
     ) is not None and made.edition is not None:
@@ -263,17 +197,7 @@ def plan_one(
         reminders.take_back(connection, made.superseded)
     if made.edition is None:
         followups.forget(connection, key)
-    letters = [
-        queue(
-            connection,
-            key,
-            owed,
-            held.of(owed.edition),
-            held.of(owed.before) if owed.before is not None else None,
-            context,
-        )
-        for owed in made.owed
-    ]
+    letters = queueing.queue(connection, key, made.owed, held, context)
     brake.keep_back(
         connection,
         list(zip(letters, made.owed, strict=True)),
@@ -311,14 +235,13 @@ def _make_theirs(
     they may be invited later, or never: what comes to the former one is not theirs.
     """
     copies, arrived = mailed
-    invited = {one.participant for one in copies} | set(arrived)
-    for member in others:
-        invitee = _invitee(member, context)
-        if member.id in invited and invitee.address:
-            _invitation(connection, key, uid, invitee, context)
+    invited = {copy.participant for copy in copies} | set(arrived)
+    theirs = [_invitee(member, context) for member in others if member.id in invited]
+    reachable = [(uid, invitee) for invitee in theirs if invitee.address]
+    queueing.invited(connection, key, reachable, context)
 
 
-def _let_go(connection: Connection, made: plan.Plan, numbers: "_Numbers") -> None:
+def _let_go(connection: Connection, made: plan.Plan, numbers: queueing.Numbers) -> None:
     for one in made.let_go:
         number = numbers.of(one.edition) if one.edition is not None else None
         invitations.let_go(connection, one, number)
@@ -373,36 +296,6 @@ def _taken_back(
     )
 
 
-class _Numbers:
-    """The numbers of editions. Some exist for a letter alone and are kept then: those between which
-    single dates changed one by one, and the last one, cancelled, of a follow-up that is gone. So do
-    those that no letter ever said just so, but several together.
-    """
-
-    def __init__(
-        self, connection: Connection, key: str, numbers: Mapping[Edition, int], at: datetime
-    ) -> None:
-        self.connection, self.key, self.at = connection, key, at
-        self.numbers = dict(numbers)
-        self.objects = dict[
-            int, tuple[Edition, int]
-        ]()  # an edition with a long guest list is not compared for every invitee
-
-    def known(self, value: Edition, number: int) -> None:
-        self.numbers[value] = number
-
-    def of(self, value: Edition) -> int:
-        seen = self.objects.get(id(value))
-        if seen is not None:
-            return seen[1]
-        if value not in self.numbers:
-            self.numbers[value] = invitations.keep_edition(
-                self.connection, self.key, value, None, self.at
-            )
-        self.objects[id(value)] = value, self.numbers[value]
-        return self.numbers[value]
-
-
 def revive(store: Store, settings: configuration.Settings, now: datetime) -> None:
     """A mail account has been configured: have the rows looked at that got no letter for want of
     one.
@@ -448,7 +341,7 @@ def adopt(
     """These participants hold the invitation already, sent by an earlier system with the
     follow-up's present SEQUENCE.
     """
-    site = context(connection, settings, now).of(connection, key)
+    site = Context.read(connection, settings, now).of(connection, key)
     members = followups.members(connection, key)
     wanted, known_number = (
         _wanted(connection, key, site, members),
@@ -466,14 +359,14 @@ def adopt(
     )
     number = _keep_edition(connection, key, edition, known_number, site)
     assert number is not None
-    numbers = _Numbers(connection, key, {edition: number}, now)
-    for member in members:
-        if member.id in participants and member.address:
-            held, view = (
-                _invitation(connection, key, edition.uid, _invitee(member, site), site),
-                editions.seen(edition, member.date),
-            )
-            invitations.adopt(connection, held.id, numbers.of(view), view.sequence, now)
+    numbers = queueing.Numbers(connection, key, {edition: number}, now)
+    here = [one for one in members if one.id in participants and one.address]
+    theirs = [(edition.uid, _invitee(member, site)) for member in here]
+    for member, invitation in zip(
+        here, queueing.invited(connection, key, theirs, site), strict=True
+    ):
+        view = editions.seen(edition, member.date)
+        invitations.adopt(connection, invitation.id, numbers.of(view), view.sequence, now)
 
 
 def _wanted(
@@ -482,7 +375,7 @@ def _wanted(
     wanted = followups.wanted(connection, key, context.site, members)
     if wanted is None or wanted.uid:
         return wanted
-    return replace(wanted, uid=_uid(connection, key, context))
+    return replace(wanted, uid=queueing.uid(connection, key, context))
 
 
 def _without_lost(
@@ -672,117 +565,3 @@ def _overtake_proposals(
         ],
         context.now,
     )
-
-
-def queue(
-    connection: Connection,
-    key: str,
-    owed: owing.Owed,
-    edition: int | None,
-    before: int | None,
-    context: Context,
-) -> int:
-    """Put a letter into the outbox. `edition`, `before`: the numbers of its editions, None where
-    there is none yet.
-    """
-    if owed.invitation is None:
-        assert owed.invitee is not None
-        to = _invitation(connection, key, owed.edition.uid, owed.invitee, context)
-    else:
-        to = invitations.get(connection, [owed.invitation])[owed.invitation]
-    if edition is None:
-        edition = invitations.keep_edition(connection, key, owed.edition, None, context.now)
-    if owed.invitee is not None:
-        to = replace(
-            to,
-            name=owed.invitee.name,
-            language=owed.invitee.language,
-            timezone=owed.invitee.timezone,
-        )
-    # What an earlier program or system began gets its mark with the first letter from here.
-    to = replace(
-        to, bounce_address=address.bounce_address(to.organizer_address, to.token, context.secret)
-    )
-    # The number of an edition may mean another after a restore; DTSTAMP is of this letter alone.
-    named = (to.token, owed.method, str(owed.sequence), f"{owed.dtstamp:%Y%m%dT%H%M%S}")
-    number = outbox.put(
-        connection,
-        owed,
-        to,
-        edition,
-        before,
-        message_id=message_id(context.secret, (*named, str(edition)), to),
-        timezone=to.timezone or owed.edition.timezone,
-        at=context.now,
-    )
-    entry = journal.Entry(
-        "queued",
-        key,
-        to.participant,
-        owed.instance or owed.edition.recurrence_id,
-        letter=number,
-        detail=owed.method.value,
-    )
-    journal.write(connection, [entry], context.now)
-    return number
-
-
-def _invitation(
-    connection: Connection, key: str, uid: str, invitee: owing.Invitee, context: Context
-) -> Invitation:
-    """The invitation of a participant at his present address, made where there is none."""
-    found = invitations.of_address(connection, invitee.participant, invitee.address, uid)
-    if found is not None:
-        return found
-    token = (
-        invitee.token
-        if invitee.token and not invitations.token_taken(connection, invitee.token)
-        else _token(connection, uid, invitee, context)
-    )
-    mailbox = context.mail.address
-    organizer = (
-        address.token_address(mailbox, token)
-        if context.mail.organizer_address == "token"
-        else mailbox
-    )
-    made = Invitation(
-        0,
-        invitee.participant,
-        key,
-        uid,
-        token,
-        context.account or accounts.DEFAULT,
-        invitee.address,
-        invitee.name,
-        organizer,
-        "",
-        invitee.language,
-        invitee.timezone,
-    )
-    return replace(made, id=invitations.create(connection, made, context.now))
-
-
-def _uid(connection: Connection, key: str, context: Context) -> str:
-    """The UID of a follow-up that has none yet: the first of its key that is not used up. What was
-    deleted and made anew is another entry (RFC 5545 §3.8.4.7).
-    """
-    domain = address.domain(context.mail.address)
-    made = (identity.uid(context.secret, key, number, domain) for number in itertools.count())
-    return next(uid for uid in made if not invitations.uid_taken(connection, uid))
-
-
-def _token(connection: Connection, uid: str, invitee: owing.Invitee, context: Context) -> str:
-    """The invitee's token; the next one where another row has used it up: deleted since, or his
-    address in another spelling.
-    """
-    date = codec.moment(invitee.date)
-    made = (
-        identity.token(context.secret, uid, invitee.who, invitee.address, date, number)
-        for number in itertools.count()
-    )
-    return next(token for token in made if not invitations.token_taken(connection, token))
-
-
-def message_id(secret: bytes, letter: tuple[str, ...], of: Invitation) -> str:
-    """`identity.message_id` in the domain of the invitation's mailbox."""
-    return identity.message_id(secret, letter, address.domain(of.organizer_address))

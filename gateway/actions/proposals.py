@@ -12,7 +12,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from gateway import settings as configuration
-from gateway.actions import planning
+from gateway.actions import queueing
+from gateway.actions.context import Context
 from gateway.errors import NotFound, Refused
 from gateway.followups import recurrence
 from gateway.itip import facts, owing, plan
@@ -106,8 +107,14 @@ def decline(
         followups.known_edition(connection, one.follow_up),
     )
     known = invitations.editions(connection, [last]).get(last)
-    context = planning.context(connection, settings, now)
-    if to is None or known is None or known.cancelled or to.account not in context.accounts:
+    context = Context.read(connection, settings, now)
+    if (
+        to is None
+        or last is None
+        or known is None
+        or known.cancelled
+        or to.account not in context.accounts
+    ):
         return one
     [member] = followups.members(connection, ids=[one.participant])
     standing = member.standings.get(one.instance, member.standings[plan.SERIES])
@@ -124,7 +131,8 @@ def decline(
         instance=one.instance,
         remarks=Remarks(start=one.start, end=one.end),
     )
-    planning.queue(connection, one.follow_up, owed, last, None, context)
+    numbers = queueing.Numbers(connection, one.follow_up, {known: last}, now)
+    queueing.queue(connection, one.follow_up, [owed], numbers, context)
     return one
 
 

@@ -15,6 +15,7 @@ import structlog
 
 from gateway import settings as configuration
 from gateway.actions import planning
+from gateway.actions.context import Context
 from gateway.errors import InputError
 from gateway.followups import recurrence
 from gateway.itip import reminders as rules
@@ -52,7 +53,7 @@ def remind(
                     return done
                 with _alone(place.key), connection.begin_nested():
                     done += _mark_and_plan(
-                        connection, place.key, planning.context(connection, settings, now), ahead
+                        connection, place.key, Context.read(connection, settings, now), ahead
                     )
             if done >= MOST:
                 return done
@@ -110,9 +111,7 @@ def _held(silent: Sequence[Silent]) -> Collection[Edition]:
     return {id(one.edition): one.edition for one in silent}.values()
 
 
-def _mark_and_plan(
-    connection: Connection, key: str, context: planning.Context, ahead: timedelta
-) -> int:
+def _mark_and_plan(connection: Connection, key: str, context: Context, ahead: timedelta) -> int:
     followups.lock(connection, key)
     reminders.lock(connection, key)
     if not context.of(connection, key).account:

@@ -141,22 +141,36 @@ def _is_braked() -> sa.ColumnElement[bool]:
 
 
 def keep_former(
-    connection: Connection, number: int, instance: Moment | None, edition: int | None
+    connection: Connection,
+    names: Collection[tuple[int, Moment | None]],
+    edition: int | None,
 ) -> None:
-    """Remember a standing as it is before a change takes it away, unless an earlier one is
-    remembered. `edition`: the one that it was given to.
+    """Remember standings, by participant and date, as they are before a change takes them away,
+    except where earlier ones are remembered. `edition`: the one that they were given to.
     """
-    name, old = codec.moment(instance), former_standing.c
-    about = old.participant == number, old.instance == name
-    if connection.execute(sa.select(old.participant).where(*about)).first() is not None:
-        return
-    row = connection.execute(
-        sa.select(standing).where(standing.c.participant == number, standing.c.instance == name)
-    ).one_or_none()
-    facts = dict(row._mapping) if row is not None else {"participant": number, "instance": name}
-    connection.execute(
-        sa.insert(former_standing).values(**facts, edition=edition or VOID, absent=row is None)
+    wanted = {(number, codec.moment(instance)) for number, instance in names}
+    numbers = sorted({number for number, _ in wanted})
+    old, present = former_standing.c, standing.c
+    known = connection.execute(
+        sa.select(old.participant, old.instance).where(old.participant.in_(numbers))
     )
+    wanted -= {(row.participant, row.instance) for row in known}
+    if not wanted:
+        return
+    rows = connection.execute(sa.select(standing).where(present.participant.in_(numbers)))
+    there = {(row.participant, row.instance): dict(row._mapping) for row in rows}
+    of_edition = edition or VOID
+    kept = [
+        {**there[name], "edition": of_edition, "absent": False}
+        for name in sorted(wanted & there.keys())
+    ]
+    absent = [
+        {"participant": number, "instance": instance, "edition": of_edition, "absent": True}
+        for number, instance in sorted(wanted - there.keys())
+    ]
+    for made in (kept, absent):
+        if made:
+            connection.execute(sa.insert(former_standing), made)
 
 
 def void(connection: Connection, number: int) -> None:

@@ -47,6 +47,22 @@ from gateway.store.schema import (
     standing,
 )
 
+_ROW = participant.c.id == sa.bindparam("number")
+_WRITE_CODE = sa.update(participant).where(_ROW).values(code=sa.bindparam("status"))
+_ANNOTATE = sa.update(participant).where(_ROW).values(note=sa.bindparam("words"))
+_DROP_STANDING = sa.delete(standing).where(
+    standing.c.participant == sa.bindparam("of"),
+    standing.c.instance == sa.bindparam("date"),
+)
+_NAMED = change_mark.alias("named")
+_UNMARK = sa.delete(change_mark).where(
+    change_mark.c.follow_up
+    == sa.select(_NAMED.c.follow_up)
+    .where(_NAMED.c.id == sa.bindparam("newest"))
+    .scalar_subquery(),
+    change_mark.c.id <= sa.bindparam("newest"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Site:
@@ -166,12 +182,9 @@ def unmark(connection: Connection, marks: Mapping[str, int]) -> None:
     """Delete what was planned, and nothing that came since. By the key as it stands in the mark,
     which may be no text.
     """
-    named = change_mark.alias("named")
-    for newest in marks.values():
-        key = sa.select(named.c.follow_up).where(named.c.id == newest).scalar_subquery()
-        connection.execute(
-            sa.delete(change_mark).where(change_mark.c.follow_up == key, change_mark.c.id <= newest)
-        )
+    rows = [{"newest": newest} for newest in marks.values()]
+    if rows:
+        connection.execute(_UNMARK, rows)
 
 
 def changed_at(connection: Connection, marks: Mapping[str, int]) -> dict[str, datetime]:
@@ -567,39 +580,46 @@ def write_standing(
     """Keep a standing; `code` is the row's status for readers of the table, given with the series'
     standing only.
     """
-    facts = asdict(value) | {"channel": value.channel.value if value.channel else None}
-    upsert.one(
-        connection, standing, {"participant": number, "instance": codec.moment(instance)}, facts
-    )
+    write_standings(connection, {(number, instance): value})
     if code is not None:
-        connection.execute(
-            sa.update(participant).where(participant.c.id == number).values(code=code)
-        )
+        write_codes(connection, {number: code})
 
 
-def drop_standing(connection: Connection, number: int, instance: Moment | None) -> None:
-    """Forget what somebody said of a date that is none any more."""
-    connection.execute(
-        sa.delete(standing).where(
-            standing.c.participant == number, standing.c.instance == codec.moment(instance)
-        )
-    )
+def write_standings(
+    connection: Connection, standings: Mapping[tuple[int, Moment | None], Standing]
+) -> None:
+    """Keep standings, by participant and date."""
+    rows = [
+        {
+            **asdict(value),
+            "channel": value.channel.value if value.channel else None,
+            "participant": number,
+            "instance": codec.moment(instance),
+        }
+        for (number, instance), value in standings.items()
+    ]
+    upsert.many(connection, standing, ("participant", "instance"), rows)
+
+
+def drop_standings(connection: Connection, names: Iterable[tuple[int, Moment | None]]) -> None:
+    """Forget what was said of dates that are none any more, by participant and date."""
+    rows = [{"of": number, "date": codec.moment(instance)} for number, instance in names]
+    if rows:
+        connection.execute(_DROP_STANDING, rows)
 
 
 def write_codes(connection: Connection, codes: Mapping[int, int]) -> None:
     """Fill in the status of rows whose standings did not change (new rows, a new owner)."""
-    for number, code in codes.items():
-        connection.execute(
-            sa.update(participant).where(participant.c.id == number).values(code=code)
-        )
+    rows = [{"number": number, "status": code} for number, code in codes.items()]
+    if rows:
+        connection.execute(_WRITE_CODE, rows)
 
 
 def annotate(connection: Connection, notes: Mapping[int, str]) -> None:
     """What the row says of why no letter is owed."""
-    for number, note in notes.items():
-        connection.execute(
-            sa.update(participant).where(participant.c.id == number).values(note=note)
-        )
+    rows = [{"number": number, "words": note} for number, note in notes.items()]
+    if rows:
+        connection.execute(_ANNOTATE, rows)
 
 
 def annotate_all(connection: Connection, key: str, note: str) -> None:
@@ -613,10 +633,12 @@ def annotate_all(connection: Connection, key: str, note: str) -> None:
     )
 
 
-def hand_taken(connection: Connection, number: int) -> None:
-    connection.execute(
-        sa.update(participant).where(participant.c.id == number).values(set_status=None)
-    )
+def hand_taken(connection: Connection, numbers: Collection[int]) -> None:
+    """What was written by hand into these rows has become their standing."""
+    if numbers:
+        connection.execute(
+            sa.update(participant).where(participant.c.id.in_(numbers)).values(set_status=None)
+        )
 
 
 def role(row: Any) -> Role:

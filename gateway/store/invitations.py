@@ -32,6 +32,12 @@ REFRESH_EVERY = timedelta(hours=1)
 """How often a REFRESH of one row is answered (itip.md §4)."""
 
 
+_CREATE = sa.insert(invitation).returning(invitation.c.id, sort_by_parameter_order=True)
+
+Place = tuple[int, str, str]
+"""What an invitation is found by: participant, UID and address (`address.key`)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Invitation:
     """One participant at one address, for life: account, ORGANIZER address and token never
@@ -99,32 +105,37 @@ def earlier(connection: Connection, key: str, limit: int) -> Iterator[tuple[int,
         yield row.id, codec.parse_edition(row.facts)
 
 
-def create(connection: Connection, made: Invitation, at: datetime) -> int:
-    """A new invitation, which counts from now on; its `id` is ignored. Returns the number."""
+def create(connection: Connection, made: Sequence[Invitation], at: datetime) -> list[int]:
+    """New invitations, which count from now on; their `id` is ignored. Returns their numbers, in
+    their order.
+    """
+    if not made:
+        return []
+    participants = [one.participant for one in made]
     connection.execute(
-        sa.update(invitation)
-        .where(invitation.c.participant == made.participant)
-        .values(counts=False)
+        sa.update(invitation).where(invitation.c.participant.in_(participants)).values(counts=False)
     )
-    number: int = connection.execute(
-        sa.insert(invitation)
-        .values(
-            participant=made.participant,
-            follow_up=made.follow_up,
-            uid=made.uid,
-            token=made.token,
-            account=made.account,
-            address=made.address,
-            name=made.name,
-            organizer_address=made.organizer_address,
-            bounce_address=made.bounce_address,
-            language=made.language,
-            timezone=made.timezone,
-            created_at=at,
-        )
-        .returning(invitation.c.id)
-    ).scalar_one()
-    return number
+    # The last one of a participant counts.
+    last = {one.participant: position for position, one in enumerate(made)}
+    rows = [
+        {
+            "participant": one.participant,
+            "follow_up": one.follow_up,
+            "uid": one.uid,
+            "token": one.token,
+            "account": one.account,
+            "address": one.address,
+            "name": one.name,
+            "organizer_address": one.organizer_address,
+            "bounce_address": one.bounce_address,
+            "language": one.language,
+            "timezone": one.timezone,
+            "created_at": at,
+            "counts": last[one.participant] == position,
+        }
+        for position, one in enumerate(made)
+    ]
+    return list(connection.execute(_CREATE, rows).scalars())
 
 
 def first(connection: Connection) -> datetime | None:
@@ -310,22 +321,24 @@ def uid_taken(connection: Connection, uid: str) -> bool:
     return bool(connection.execute(sa.select(sa.or_(used, present))).scalar_one())
 
 
-def token_taken(connection: Connection, value: str) -> bool:
-    return (
-        connection.execute(sa.select(invitation.c.id).where(invitation.c.token == value)).first()
-        is not None
-    )
+def tokens_taken(connection: Connection, tokens: Iterable[str]) -> set[str]:
+    """Which of these tokens somebody has."""
+    query = sa.select(invitation.c.token).where(invitation.c.token.in_(list(tokens)))
+    return set(connection.execute(query).scalars())
 
 
-def of_address(connection: Connection, number: int, address: str, uid: str) -> Invitation | None:
-    """The invitation of a participant at an address: removed and added again is the same row and
-    token.
-    """
-    rows = connection.execute(
-        sa.select(invitation).where(invitation.c.participant == number, invitation.c.uid == uid)
+def of_participants(connection: Connection, participants: Iterable[int]) -> dict[Place, Invitation]:
+    """Every invitation of these participants, by where it is found; the first one made counts."""
+    query = (
+        sa.select(invitation)
+        .where(invitation.c.participant.in_(set(participants)))
+        .order_by(invitation.c.id)
     )
-    wanted = addresses.key(address)
-    return next((from_row(row) for row in rows if addresses.key(row.address) == wanted), None)
+    there = dict[Place, Invitation]()
+    for row in connection.execute(query):
+        place = row.participant, row.uid, addresses.key(row.address)
+        there.setdefault(place, from_row(row))
+    return there
 
 
 def deliveries(

@@ -21,11 +21,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from gateway.accounts import DEFAULT
-from gateway.itip import brake, owing
-from gateway.mail import address
+from gateway.itip import brake
 from gateway.model import PLANNED, Delivery, Edition, Letter, LetterState, Method, Occasion, Reply
 from gateway.store import codec, columns, doubts, followups, invitations, leases, reminders
-from gateway.store.invitations import Invitation
 from gateway.store.pace import Room
 from gateway.store.schema import RETURNED, attempt, invitation, outbox
 
@@ -128,71 +126,6 @@ class Held:
     first: int
     why: str
     every: bool
-
-
-def put(
-    connection: Connection,
-    owed: owing.Owed,
-    to: Invitation,
-    edition: int,
-    before: int | None,
-    *,
-    message_id: str,
-    timezone: str,
-    at: datetime,
-) -> int:
-    """Queue a letter, due at once. `to` has the invitee's present name and language. Returns its
-    number.
-    """
-    number: int = connection.execute(
-        sa.insert(outbox)
-        .values(
-            invitation=to.id,
-            participant=to.participant,
-            follow_up=to.follow_up,
-            method=owed.method,
-            sequence=owed.sequence,
-            instance=codec.moment(owed.instance),
-            edition=edition,
-            before=before,
-            withdrawn=owed.withdrawn,
-            dtstamp=owed.dtstamp,
-            message_id=message_id,
-            account=to.account,
-            address=to.address,
-            domain=address.domain(to.address),
-            address_name=to.name,
-            organizer_address=to.organizer_address,
-            bounce_address=to.bounce_address,
-            language=to.language,
-            timezone=timezone,
-            token=to.token,
-            reply=owed.reply,
-            due_at=at,
-            created_at=at,
-            remarks=codec.remarks(owed.remarks),
-        )
-        .returning(outbox.c.id)
-    ).scalar_one()
-    facts: dict[str, object] = (
-        {}
-        if owed.method is Method.NONE
-        else {"top_dtstamp": owed.dtstamp, "bounce_address": to.bounce_address}
-    )
-    if owed.method in PLANNED:
-        facts |= {
-            "delivery": Delivery.QUEUED,
-            "delivery_text": "",
-            "name": to.name,
-            "language": to.language,
-            "timezone": to.timezone,
-            "again": False,
-            "again_because": "",
-            "again_instance": "",
-        }
-    if facts:
-        connection.execute(sa.update(invitation).where(invitation.c.id == to.id).values(facts))
-    return number
 
 
 def passed_on(connection: Connection, participant: int, since: datetime) -> int:

@@ -1,6 +1,6 @@
 """Insert or update by key, the same for both databases."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,6 +16,24 @@ def one(
         _insert(connection, table, key, values).on_conflict_do_update(
             index_elements=list(key), set_=dict(values)
         )
+    )
+
+
+def many(
+    connection: Connection,
+    table: sa.Table,
+    key: Sequence[str],
+    rows: Sequence[Mapping[str, Any]],
+) -> None:
+    """The same for many rows, which say all of the same columns."""
+    if not rows:
+        return
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    insert = dialect.insert(table)
+    told = {name: insert.excluded[name] for name in rows[0] if name not in key}
+    connection.execute(
+        insert.on_conflict_do_update(index_elements=list(key), set_=told),
+        [dict(row) for row in rows],
     )
 
 

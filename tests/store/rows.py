@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from gateway.itip import owing
 from gateway.model import Edition, Kind, Method, Reply
-from gateway.store import invitations, outbox, schema
+from gateway.store import enqueue, invitations, schema
 from gateway.store.engine import Store
 from gateway.store.invitations import Invitation
 
@@ -101,7 +101,7 @@ def invitation(
         f"invites+{token}@crm.example",
         f"invites+b_{token}@crm.example",
     )
-    number = invitations.create(connection, made, NOW)
+    [number] = invitations.create(connection, [made], NOW)
     return invitations.get(connection, [number])[number]
 
 
@@ -120,13 +120,7 @@ def letter(
         method, to.participant, to.id, None, edition, None, sequence, at, Reply.NEEDS_ACTION
     )
     count = connection.execute(sa.select(sa.func.count()).select_from(schema.outbox)).scalar_one()
-    return outbox.put(
-        connection,
-        owed,
-        to,
-        invitations.keep_edition(connection, to.follow_up, edition, None, at),
-        before,
-        message_id=f"{count}@crm.example",
-        timezone="Europe/Oslo",
-        at=at,
-    )
+    number = invitations.keep_edition(connection, to.follow_up, edition, None, at)
+    made = enqueue.Letter(owed, to, number, before, f"{count}@crm.example", "Europe/Oslo")
+    [letter] = enqueue.put(connection, [made], at)
+    return letter

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from gateway import i18n
 from gateway import settings as configuration
 from gateway.actions import load, load_format, planning
+from gateway.actions.context import Context
 from gateway.followups import fields
 from gateway.followups.fields import Field, Significance
 from gateway.itip import ics
@@ -312,7 +313,7 @@ def settle(connection: Connection) -> None:
 
 
 def plan(connection: Connection, key: str) -> None:
-    planning.plan_one(connection, key, planning.context(connection, SETTINGS, NOW))
+    planning.plan_one(connection, key, Context.read(connection, SETTINGS, NOW))
 
 
 @contextmanager

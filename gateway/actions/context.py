@@ -1,0 +1,76 @@
+"""What planning needs to know of the site and of a follow-up's owner."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from gateway import accounts
+from gateway import settings as configuration
+from gateway.store import followups, invitations, meta
+from gateway.store.engine import Connection
+from gateway.store.followups import Site
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What planning needs to know of the site. `account`: where new invitations to the follow-up in
+    hand go out from, "" where it has none. `floor`: the SEQUENCE below which nothing leaves
+    (`meta.sequence_floor`). `mailboxes`: ours, of all accounts; `organizer`: the address of the
+    follow-up's owner. `changed_at`: when another program changed it, where that counts for the
+    brake.
+    """
+
+    accounts: Mapping[str, configuration.Account]
+    site: Site
+    secret: bytes
+    now: datetime
+    floor: int = 0
+    mailboxes: Sequence[str] = ()
+    account: str = ""
+    organizer: str = ""
+    changed_at: datetime | None = None
+
+    @classmethod
+    def read(
+        cls, connection: Connection, settings: configuration.Settings, now: datetime
+    ) -> "Context":
+        """What stands in the store of it; the connection is a writing one."""
+        return cls(
+            accounts.configured(settings),
+            Site(settings.mail.timezone, settings.mail.language),
+            meta.site_secret(connection),
+            now,
+            meta.sequence_floor(connection),
+            accounts.mailboxes(settings),
+        )
+
+    @property
+    def mail(self) -> configuration.Mail:
+        """The mail settings of `account`."""
+        return (
+            self.accounts[self.account].mail
+            if self.account
+            else configuration.Mail(language=self.site.language)
+        )
+
+    def of(self, connection: Connection, key: str) -> "Context":
+        """The same for one follow-up. Where its owner has no account now, it goes on with the one
+        that it began with.
+        """
+        owner = followups.owner(connection, key)
+        chosen = accounts.choose(
+            self.accounts, owner.key if owner else "", owner.group if owner else ""
+        )
+        return replace(
+            self,
+            organizer=owner.address if owner else "",
+            account=chosen
+            or next(
+                (
+                    name
+                    for name in invitations.accounts_of(connection, key)
+                    if name in self.accounts
+                ),
+                "",
+            ),
+        )

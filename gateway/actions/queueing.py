@@ -1,0 +1,210 @@
+"""From the letters that are owed to rows of the outbox: invitations are found or made, editions and
+letters get their numbers, for all letters of a follow-up at once.
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from gateway import accounts
+from gateway.actions.context import Context
+from gateway.itip import identity, owing
+from gateway.mail import address
+from gateway.model import PLANNED, Edition
+from gateway.store import codec, enqueue, invitations, journal
+from gateway.store.engine import Connection
+from gateway.store.invitations import Invitation
+
+
+class Numbers:
+    """The numbers of a follow-up's editions.
+
+    Some exist for a letter alone and are kept then: those between which single dates changed one by
+    one, those that no letter ever said just so but several together, and the last one, cancelled,
+    of a follow-up that is gone.
+    """
+
+    def __init__(
+        self, connection: Connection, key: str, numbers: Mapping[Edition, int], at: datetime
+    ) -> None:
+        self.connection, self.key, self.at = connection, key, at
+        self.numbers = dict(numbers)
+        self.objects = dict[int, tuple[Edition, int]]()
+        """By identity: an edition with a long guest list is not compared for every invitee."""
+
+    def known(self, value: Edition, number: int) -> None:
+        self.numbers[value] = number
+
+    def of(self, value: Edition) -> int:
+        seen = self.objects.get(id(value))
+        if seen is not None:
+            return seen[1]
+        if value not in self.numbers:
+            self.numbers[value] = invitations.keep_edition(
+                self.connection, self.key, value, None, self.at
+            )
+        self.objects[id(value)] = value, self.numbers[value]
+        return self.numbers[value]
+
+
+def queue(
+    connection: Connection,
+    key: str,
+    owed: Sequence[owing.Owed],
+    numbers: Numbers,
+    context: Context,
+) -> list[int]:
+    """Put a follow-up's letters into the outbox. Returns their numbers, in the order of the
+    letters.
+    """
+    letters = []
+    present = dict[int, Invitation]()
+    for each, to in zip(owed, _addressed(connection, key, owed, context), strict=True):
+        # An earlier letter of these may have changed what the invitee is called.
+        letter = _letter(each, present.get(to.id, to), numbers, context)
+        if each.method in PLANNED:
+            present[to.id] = letter.to
+        letters.append(letter)
+    queued = enqueue.put(connection, letters, context.now)
+    entries = [
+        journal.Entry(
+            "queued",
+            key,
+            letter.to.participant,
+            letter.owed.instance or letter.owed.edition.recurrence_id,
+            letter=number,
+            detail=letter.owed.method.value,
+        )
+        for number, letter in zip(queued, letters, strict=True)
+    ]
+    journal.write(connection, entries, context.now)
+    return queued
+
+
+def _addressed(
+    connection: Connection, key: str, owed: Sequence[owing.Owed], context: Context
+) -> list[Invitation]:
+    """The invitation that each of these letters goes to."""
+    there = invitations.get(
+        connection, {each.invitation for each in owed if each.invitation is not None}
+    )
+    first = [
+        (each.edition.uid, each.invitee)
+        for each in owed
+        if each.invitation is None and each.invitee is not None
+    ]
+    made = iter(invited(connection, key, first, context))
+    return [next(made) if each.invitation is None else there[each.invitation] for each in owed]
+
+
+def _letter(owed: owing.Owed, to: Invitation, numbers: Numbers, context: Context) -> enqueue.Letter:
+    edition = numbers.of(owed.edition)
+    if owed.invitee is not None:
+        to = replace(
+            to,
+            name=owed.invitee.name,
+            language=owed.invitee.language,
+            timezone=owed.invitee.timezone,
+        )
+    # What an earlier program or system began gets its mark with the first letter from here.
+    bounce = address.bounce_address(to.organizer_address, to.token, context.secret)
+    to = replace(to, bounce_address=bounce)
+    # The number of an edition may mean another after a restore; DTSTAMP is of this letter alone.
+    named = (to.token, owed.method, str(owed.sequence), f"{owed.dtstamp:%Y%m%dT%H%M%S}")
+    return enqueue.Letter(
+        owed,
+        to,
+        edition,
+        numbers.of(owed.before) if owed.before is not None else None,
+        message_id(context.secret, (*named, str(edition)), to),
+        to.timezone or owed.edition.timezone,
+    )
+
+
+def invited(
+    connection: Connection,
+    key: str,
+    invitees: Sequence[tuple[str, owing.Invitee]],
+    context: Context,
+) -> list[Invitation]:
+    """The invitations of participants under these UIDs at their present addresses, made where there
+    is none: removed and added again is the same row and token.
+    """
+    there = invitations.of_participants(connection, [one.participant for _, one in invitees])
+    missing = {_place(uid, one): (uid, one) for uid, one in invitees}
+    missing = {place: one for place, one in missing.items() if place not in there}
+    tokens = _tokens(connection, list(missing.values()), context)
+    made = [
+        _new(key, uid, one, token, context)
+        for (uid, one), token in zip(missing.values(), tokens, strict=True)
+    ]
+    numbers = invitations.create(connection, made, context.now)
+    there |= {
+        place: replace(one, id=number)
+        for place, one, number in zip(missing, made, numbers, strict=True)
+    }
+    return [there[_place(uid, one)] for uid, one in invitees]
+
+
+def _place(uid: str, invitee: owing.Invitee) -> invitations.Place:
+    return invitee.participant, uid, address.key(invitee.address)
+
+
+def _new(key: str, uid: str, invitee: owing.Invitee, token: str, context: Context) -> Invitation:
+    mailbox = context.mail.address
+    has_token = context.mail.organizer_address == "token"
+    return Invitation(
+        0,
+        invitee.participant,
+        key,
+        uid,
+        token,
+        context.account or accounts.DEFAULT,
+        invitee.address,
+        invitee.name,
+        address.token_address(mailbox, token) if has_token else mailbox,
+        "",
+        invitee.language,
+        invitee.timezone,
+    )
+
+
+def uid(connection: Connection, key: str, context: Context) -> str:
+    """The UID of a follow-up that has none yet: the first of its key that is not used up. What was
+    deleted and made anew is another entry (RFC 5545 §3.8.4.7).
+    """
+    domain = address.domain(context.mail.address)
+    made = (identity.uid(context.secret, key, number, domain) for number in itertools.count())
+    return next(uid for uid in made if not invitations.uid_taken(connection, uid))
+
+
+def _tokens(
+    connection: Connection, invitees: Sequence[tuple[str, owing.Invitee]], context: Context
+) -> list[str]:
+    """A token for each: the first of those that could be theirs which nobody has."""
+    names = [_names(uid, one, context) for uid, one in invitees]
+    tokens = [next(possible) for possible in names]
+    taken, given = invitations.tokens_taken(connection, tokens), set[str]()
+    for position, possible in enumerate(names):
+        while tokens[position] in taken | given:
+            tokens[position] = next(possible)
+            taken |= invitations.tokens_taken(connection, tokens[position : position + 1])
+        given.add(tokens[position])
+    return tokens
+
+
+def _names(uid: str, invitee: owing.Invitee, context: Context) -> Iterator[str]:
+    """What an invitee's token may be: the one that was given for him, then his own, then the next
+    where another row has used that up: deleted since, or his address in another spelling.
+    """
+    if invitee.token:
+        yield invitee.token
+    date = codec.moment(invitee.date)
+    for number in itertools.count():
+        yield identity.token(context.secret, uid, invitee.who, invitee.address, date, number)
+
+
+def message_id(secret: bytes, letter: tuple[str, ...], of: Invitation) -> str:
+    """`identity.message_id` in the domain of the invitation's mailbox."""
+    return identity.message_id(secret, letter, address.domain(of.organizer_address))
