@@ -2,7 +2,8 @@
 follows, in one transaction.
 """
 
-from collections.abc import Collection, Sequence
+import time
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfoNotFoundError
@@ -41,7 +42,14 @@ EVER = datetime(9999, 1, 1, tzinfo=UTC)
 CLOCK_TOLERANCE = timedelta(minutes=1)
 BACKWARDS = "the end is before the start; the usual length counts"
 BATCH = 50
-"""Follow-ups planned in one transaction."""
+"""Follow-ups planned in one transaction, at most."""
+LOOK = 500
+"""Follow-ups that are looked up at a time, the oldest first."""
+FIRST_BATCH = 4
+LOCK_SECONDS = 0.1
+"""So long planning keeps other writers out at a time; one follow-up may take longer."""
+PAUSE = 0.25
+"""The part of that for which it then lets them in."""
 
 
 def plan_due(
@@ -53,44 +61,70 @@ def plan_due(
     One transaction for each batch: marks, standings, journal and outbox rows are written together
     or not at all.
     """
-    # Marks have the database's clock, which may be ahead of ours.
-    until, ahead = (
-        EVER if everything else now - timedelta(seconds=settings.outbound.coalesce_seconds),
-        now + CLOCK_TOLERANCE,
-    )
-    letters = 0
+    window = timedelta(seconds=settings.outbound.coalesce_seconds)
+    until = EVER if everything else now - window
+    most = settings.outbound.brake_follow_ups
+    letters, size = 0, FIRST_BATCH
     while True:
         with store.read() as connection:
-            if not followups.due(connection, until, 1, ahead):
-                return letters
-        with store.write() as connection:
-            site = Context.read(connection, settings, now)
-            # In one order for all, because invitations are locked on the way (outbox.settle locks
-            # them so, too).
-            free = {
-                key: newest
-                for key, newest in sorted(followups.due(connection, until, BATCH, ahead).items())
-                if followups.try_lock(connection, key)
-            }
-            # Before the records are read: on PostgreSQL a mark of a lower number may commit while
-            # they are, and must stay.
-            most = settings.outbound.brake_follow_ups
-            changes = followups.changed_at(connection, free) if most else {}
-            followups.unmark(connection, free)
-            for key in free:
-                here = replace(site, changed_at=changes.get(key))
-                new, reason = _attempt(connection, key, here)
-                if reason:
-                    new, _ = _attempt(connection, key, here, readable=False)
-                    _not_planned(connection, key, reason, now)
-                letters += new
-            held, is_first = brake.apply(connection, changes, most, now)
-        if is_first:
-            log.error("too many follow-ups were cancelled or moved: their letters are held")
-        if held:
-            log.info("the brake holds letters", letters=held)
-        if not free:  # somebody else is at work on them; what he leaves is found next time
+            # Marks have the database's clock, which may be ahead of ours.
+            due = list(followups.due(connection, until, LOOK, now + CLOCK_TOLERANCE).items())
+            changed = followups.planned_before(connection, [key for key, _ in due])
+        # As many at once as the brake lets pass, so that it holds the first of them, too.
+        if most and changed > most:
+            size = max(size, most + 1)
+        reached = False
+        while due:
+            batch, due = dict(due[:size]), due[size:]
+            began = time.monotonic()
+            new, planned = _plan_batch(store, settings, batch, now)
+            took = time.monotonic() - began
+            letters += new
+            reached = reached or planned > 0
+            size = _next_size(size, took)
+            if store.is_sqlite:  # others wait for the file, and ask less often the longer they do
+                time.sleep(min(took, LOCK_SECONDS) * PAUSE)
+        if not reached:  # nothing is due, or others are at work on it: what they leave comes again
             return letters
+
+
+def _next_size(size: int, took: float) -> int:
+    """How many follow-ups the next batch has, if one of `size` took so many seconds."""
+    fit = int(size * LOCK_SECONDS / took) if took else BATCH
+    return max(1, min(fit, 2 * size, BATCH))
+
+
+def _plan_batch(
+    store: Store, settings: configuration.Settings, due: Mapping[str, int], now: datetime
+) -> tuple[int, int]:
+    """Plan these follow-ups (`followups.due`) in one transaction, as far as nobody else does.
+    Returns how many letters are new, and how many follow-ups were planned.
+    """
+    letters = 0
+    with store.write() as connection:
+        site = Context.read(connection, settings, now)
+        # In one order for all, because invitations are locked on the way (outbox.settle locks
+        # them so, too).
+        free = {key: due[key] for key in sorted(due) if followups.try_lock(connection, key)}
+        # Before the records are read: on PostgreSQL a mark of a lower number may commit while
+        # they are, and must stay.
+        marks = followups.marks(connection, free)
+        most = settings.outbound.brake_follow_ups
+        changes = followups.changed_at(connection, marks) if most else {}
+        followups.unmark(connection, marks)
+        for key in marks:
+            here = replace(site, changed_at=changes.get(key))
+            new, reason = _attempt(connection, key, here)
+            if reason:
+                new, _ = _attempt(connection, key, here, readable=False)
+                _not_planned(connection, key, reason, now)
+            letters += new
+        held, is_first = brake.apply(connection, changes, most, now)
+    if is_first:
+        log.error("too many follow-ups were cancelled or moved: their letters are held")
+    if held:
+        log.info("the brake holds letters", letters=held)
+    return letters, len(marks)
 
 
 def _attempt(

@@ -57,9 +57,7 @@ _DROP_STANDING = sa.delete(standing).where(
 _NAMED = change_mark.alias("named")
 _UNMARK = sa.delete(change_mark).where(
     change_mark.c.follow_up
-    == sa.select(_NAMED.c.follow_up)
-    .where(_NAMED.c.id == sa.bindparam("newest"))
-    .scalar_subquery(),
+    == sa.select(_NAMED.c.follow_up).where(_NAMED.c.id == sa.bindparam("newest")).scalar_subquery(),
     change_mark.c.id <= sa.bindparam("newest"),
 )
 
@@ -168,6 +166,31 @@ def due(
         .limit(limit)
     )
     return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def marks(connection: Connection, due: Mapping[str, int]) -> dict[str, int]:
+    """Of follow-ups that were `due` those whose mark is still there, with the newest one of now, in
+    their order.
+    """
+    query = (
+        sa.select(_NAMED.c.id, sa.func.max(change_mark.c.id))
+        .join(change_mark, change_mark.c.follow_up == _NAMED.c.follow_up)
+        .where(_NAMED.c.id.in_(list(due.values())))
+        .group_by(_NAMED.c.id)
+    )
+    newest: dict[int, int] = {row[0]: row[1] for row in connection.execute(query)}
+    return {key: newest[mark] for key, mark in due.items() if mark in newest}
+
+
+def planned_before(connection: Connection, keys: Collection[str]) -> int:
+    """How many of these follow-ups somebody may have been told of."""
+    query = (
+        sa.select(sa.func.count())
+        .select_from(follow_up)
+        .where(follow_up.c.key.in_(keys), follow_up.c.edition.is_not(None))
+    )
+    number: int = connection.execute(query).scalar_one()
+    return number
 
 
 def next_due(connection: Connection) -> datetime | None:

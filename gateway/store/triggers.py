@@ -4,6 +4,7 @@
 One function makes them for both dialects; every migration drops and rebuilds them, because SQLite's
 batch mode copies a table without its triggers. They stand on the columns that `followups.fields`
 names, and on nothing the planner writes except the switch, whose second mark finds nothing to do.
+An update leaves a mark only where one of them has another value than before.
 """
 
 from collections.abc import Iterable
@@ -48,12 +49,9 @@ def statements(dialect: str) -> dict[str, str]:
         for event in ("insert", "update", "delete"):
             rows = {"insert": ["NEW"], "update": ["NEW", "OLD"], "delete": ["OLD"]}[event]
             body = " UNION ".join(query.format(row=row) for row in rows)
-            on = f"UPDATE OF {', '.join(watched(table))}" if event == "update" else event.upper()
-            made[f"{PREFIX}{table}_{event}"] = (
-                _sqlite(table, event, on, body)
-                if dialect == "sqlite"
-                else _postgres(table, event, on, body)
-            )
+            name = f"{PREFIX}{table}_{event}"
+            make = _sqlite if dialect == "sqlite" else _postgres
+            made[name] = make(name, table, watched(table) if event == "update" else event, body)
     if dialect != "sqlite":
         made[NOTIFY] = _notify()
     return made
@@ -67,23 +65,39 @@ def _notify() -> str:
     )
 
 
-def _sqlite(table: str, event: str, on: str, body: str) -> str:
+def _sqlite(name: str, table: str, event: str | list[str], body: str) -> str:
     return (
-        f"CREATE TRIGGER {PREFIX}{table}_{event} AFTER {on} ON {table} FOR EACH ROW BEGIN "
-        f"INSERT INTO change_mark (follow_up) {body}; END"
+        f"CREATE TRIGGER {name} AFTER {_on(event)} ON {table} FOR EACH ROW"
+        f" {_changed(event, 'WHEN', 'IS NOT')}BEGIN"
+        f" INSERT INTO change_mark (follow_up) {body}; END"
     )
 
 
-def _postgres(table: str, event: str, on: str, body: str) -> str:
-    name = f"{PREFIX}{table}_{event}"
-    # With our rights and our schema, not the writer's: he may be allowed to write a participant and
-    # nothing else.
+def _postgres(name: str, table: str, event: str | list[str], body: str) -> str:
+    insert = f"INSERT INTO change_mark (follow_up) {body};"
+    if condition := _changed(event, "IF", "IS DISTINCT FROM"):
+        insert = f"{condition}THEN {insert} END IF;"
+    # With our rights and our schema, not the writer's: they may be allowed to write a participant
+    # and nothing else.
     return (
         f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET"
-        f" search_path FROM CURRENT AS $$ BEGIN INSERT INTO change_mark (follow_up) {body}; RETURN"
-        f" NULL; END $$; CREATE TRIGGER {name} AFTER {on} ON {table} FOR EACH ROW EXECUTE FUNCTION"
+        f" search_path FROM CURRENT AS $$ BEGIN {insert} RETURN NULL; END $$;"
+        f" CREATE TRIGGER {name} AFTER {_on(event)} ON {table} FOR EACH ROW EXECUTE FUNCTION"
         f" {name}()"
     )
+
+
+def _on(event: str | list[str]) -> str:
+    return event.upper() if isinstance(event, str) else f"UPDATE OF {', '.join(event)}"
+
+
+def _changed(event: str | list[str], word: str, differs: str) -> str:
+    """The condition of an update: a program that writes the whole row back, or one column onto
+    itself, has changed nothing that anybody is told.
+    """
+    if isinstance(event, str):
+        return ""
+    return f"{word} {' OR '.join(f'OLD.{name} {differs} NEW.{name}' for name in event)} "
 
 
 def rebuild(connection: Connection) -> None:

@@ -153,14 +153,14 @@ def costs(store: Store) -> Iterator[dict[str, Cost]]:
     found = dict[str, Cost]()
     gauge = _Instructions() if store.is_sqlite else _Rows()
 
-    def before(
-        connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool
-    ) -> None:
+    def before(connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
         if statement.startswith(("SELECT", "WITH", "INSERT", "UPDATE", "DELETE")):
             cost = found.setdefault(statement, Cost(statement))
             cost.run = 0
             raw = connection.connection.dbapi_connection
-            gauge.look(raw, cost, parameters[0] if many else parameters)
+            # A statement that is run for many rows is looked at with the first of them.
+            first = parameters[0] if isinstance(parameters, list) else parameters
+            gauge.look(raw, cost, first)
         else:
             gauge.rest()
 

@@ -86,6 +86,9 @@ CHANGES = {
     "owner.name": ("UPDATE associate SET name = 'Kari N.' WHERE key = 'kari'", ["m1", "m2"]),
 }
 QUIET = {
+    "follow_up written back": ("UPDATE follow_up SET title = title, start_at = start_at"),
+    "participants written back": "UPDATE participant SET name = name, email_invite = email_invite",
+    "addresses written back": "UPDATE person_email SET address = address",
     "notes": "UPDATE follow_up SET notes = 'x', alarm_minutes = 5, priority = 'high', completed = TRUE, private = TRUE, sale = 's'",
     "what the planner keeps": "UPDATE follow_up SET uid = key, sequence = 4, edition = 1",
     "status": "UPDATE participant SET code = 7, note = 'x', conflict = TRUE",
