@@ -81,14 +81,14 @@ def plan_due(
             took = time.monotonic() - began
             letters += new
             reached = reached or planned > 0
-            size = _next_size(size, took)
+            size = next_size(size, took)
             if store.is_sqlite:  # others wait for the file, and ask less often the longer they do
                 time.sleep(min(took, LOCK_SECONDS) * PAUSE)
         if not reached:  # nothing is due, or others are at work on it: what they leave comes again
             return letters
 
 
-def _next_size(size: int, took: float) -> int:
+def next_size(size: int, took: float) -> int:
     """How many follow-ups the next batch has, if one of `size` took so many seconds."""
     fit = int(size * LOCK_SECONDS / took) if took else BATCH
     return max(1, min(fit, 2 * size, BATCH))

@@ -2,9 +2,10 @@
 unknown names are an error, not ignored.
 """
 
+import functools
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, fields
+from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -46,11 +47,27 @@ def parse_moment(text: str | None) -> Moment | None:
     return datetime.fromisoformat(text.removesuffix("Z")).replace(microsecond=0, tzinfo=UTC)
 
 
-def edition(value: Edition) -> str:
-    facts = asdict(value)
+def _text(value: object) -> str:
+    """The same value has the same text, byte for byte: editions are compared by it."""
     return json.dumps(
-        facts, default=moment, ensure_ascii=False, separators=(",", ":"), sort_keys=True
+        value, default=_plain, ensure_ascii=False, separators=(",", ":"), sort_keys=True
     )
+
+
+def _plain(value: Any) -> Any:
+    """What JSON does not know: dataclasses by their fields, and moments."""
+    if is_dataclass(value):
+        return {name: getattr(value, name) for name in _names(value.__class__)}
+    return moment(value)
+
+
+@functools.cache
+def _names(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
+
+
+def edition(value: Edition) -> str:
+    return _text(value)
 
 
 def parse_edition(text: str) -> Edition:
@@ -96,9 +113,7 @@ def parse_edition(text: str) -> Edition:
 
 
 def effect(value: facts.Effect) -> str:
-    return json.dumps(
-        asdict(value), default=moment, ensure_ascii=False, separators=(",", ":"), sort_keys=True
-    )
+    return _text(value)
 
 
 def parse_effect(text: str) -> facts.Effect | None:
@@ -122,10 +137,8 @@ def _as_it_is(fact: Any) -> Any:
 
 def remarks(value: Remarks) -> str:
     """Only what is said: most letters say nothing beside their editions."""
-    said = {name: fact for name, fact in asdict(value).items() if fact != getattr(NO_REMARKS, name)}
-    return json.dumps(
-        said, default=moment, ensure_ascii=False, separators=(",", ":"), sort_keys=True
-    )
+    facts = {name: getattr(value, name) for name in _names(Remarks)}
+    return _text({name: fact for name, fact in facts.items() if fact != getattr(NO_REMARKS, name)})
 
 
 def parse_remarks(text: str) -> Remarks:

@@ -412,3 +412,13 @@ def test_a_selection_of_two_thousand(store: Store) -> None:
             (one.letter.method, one.letter.sequence) for one in outbox.pending(connection)
         )
     assert letters == {(Method.CANCEL, 1): 1, (Method.REQUEST, 2): 1_999}
+
+
+@pytest.mark.parametrize(
+    ("size", "took", "following"),
+    [(4, 0.0, 8), (8, 0.01, 16), (40, 0.01, 50), (20, 0.4, 5), (1, 9.0, 1)],
+)
+def test_a_batch_is_as_large_as_fits_into_the_time_others_may_wait(
+    size: int, took: float, following: int
+) -> None:
+    assert planning.next_size(size, took) == following
