@@ -11,7 +11,7 @@ from datetime import datetime
 from gateway.actions import deliveries, joining, proposals
 from gateway.itip import answered, facts, plan
 from gateway.model import Channel, Delivery, Outcome
-from gateway.store import braked, followups, invitations, journal, reports
+from gateway.store import braked, followups, invitations, journal, marks, reports
 from gateway.store.engine import Connection
 
 DELIVERIES = {
@@ -49,7 +49,7 @@ def carry_out(
             and effect.reply is not None
             and invitations.waiting_shows_other(connection, row.participant, effect.reply)
         ):  # what is to leave anyway must not ask him again
-            followups.mark(connection, [row.follow_up], now)
+            marks.mark(connection, [row.follow_up], now)
         if decision.deferred is not None:
             invitations.defer(connection, decision.deferred)
         if decision.ask_again:
@@ -99,7 +99,7 @@ def _repeat(
         )
     )
     if owed:
-        followups.mark(connection, [row.follow_up], now)
+        marks.mark(connection, [row.follow_up], now)
     else:
         journal.write(
             connection,

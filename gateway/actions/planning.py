@@ -28,6 +28,7 @@ from gateway.store import (
     invitations,
     journal,
     marked,
+    marks,
     outbox,
     participants,
     proposals,
@@ -68,8 +69,8 @@ def plan_due(
     while True:
         with store.read() as connection:
             # Marks have the database's clock, which may be ahead of ours.
-            due = list(followups.due(connection, until, LOOK, now + CLOCK_TOLERANCE).items())
-            changed = followups.planned_before(connection, [key for key, _ in due])
+            due = list(marks.due(connection, until, LOOK, now + CLOCK_TOLERANCE).items())
+            changed = marks.planned_before(connection, [key for key, _ in due])
         # As many at once as the brake lets pass, so that it holds the first of them, too.
         if most and changed > most:
             size = max(size, most + 1)
@@ -97,7 +98,7 @@ def next_size(size: int, took: float) -> int:
 def _plan_batch(
     store: Store, settings: configuration.Settings, due: Mapping[str, int], now: datetime
 ) -> tuple[int, int]:
-    """Plan these follow-ups (`followups.due`) in one transaction, as far as nobody else does.
+    """Plan these follow-ups (`marks.due`) in one transaction, as far as nobody else does.
     Returns how many letters are new, and how many follow-ups were planned.
     """
     letters = 0
@@ -108,11 +109,11 @@ def _plan_batch(
         free = {key: due[key] for key in sorted(due) if followups.try_lock(connection, key)}
         # Before the records are read: on PostgreSQL a mark of a lower number may commit while
         # they are, and must stay.
-        marks = followups.marks(connection, free)
+        newest = marks.newest(connection, free)
         most = settings.outbound.brake_follow_ups
-        changes = followups.changed_at(connection, marks) if most else {}
-        followups.unmark(connection, marks)
-        for key in marks:
+        changes = marks.changed_at(connection, newest) if most else {}
+        marks.clear(connection, newest)
+        for key in newest:
             here = replace(site, changed_at=changes.get(key))
             new, reason = _attempt(connection, key, here)
             if reason:
@@ -124,7 +125,7 @@ def _plan_batch(
         log.error("too many follow-ups were cancelled or moved: their letters are held")
     if held:
         log.info("the brake holds letters", letters=held)
-    return letters, len(marks)
+    return letters, len(newest)
 
 
 def _attempt(
@@ -336,7 +337,7 @@ def revive(store: Store, settings: configuration.Settings, now: datetime) -> Non
     """
     if accounts.configured(settings):
         with store.write() as connection:
-            followups.mark_noted(connection, plan.NO_ACCOUNT, now)
+            marks.mark_noted(connection, plan.NO_ACCOUNT, now)
 
 
 def require_accounts(store: Store, settings: configuration.Settings, now: datetime) -> None:

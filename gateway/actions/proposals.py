@@ -27,7 +27,7 @@ from gateway.model import (
     Remarks,
     Reply,
 )
-from gateway.store import codec, columns, followups, invitations, journal, proposals
+from gateway.store import codec, columns, followups, invitations, journal, marks, proposals
 from gateway.store.engine import Connection
 from gateway.store.proposals import Proposal
 
@@ -83,7 +83,7 @@ def accept(
     else:
         start, end = _date(wanted, one, one.instance, now)
         followups.move_date(connection, one.follow_up, one.instance, start, end)
-    followups.mark_single(connection, one.follow_up)
+    marks.mark_single(connection, one.follow_up)
     _settle(connection, one, ProposalState.ACCEPTED, by, now)
     return one
 

@@ -18,7 +18,7 @@ from gateway.errors import InputError, NotFound, Refused
 from gateway.followups import fields, recurrence, rules
 from gateway.itip import zones
 from gateway.model import Edition, Moment, Recurrence
-from gateway.store import columns, followups, journal, series
+from gateway.store import columns, followups, journal, marks, series
 from gateway.store.engine import Connection
 from gateway.store.followups import Member
 from gateway.store.series import DateRow
@@ -102,7 +102,7 @@ def stop(
     if following is None:
         return False
     _shorten(connection, key, wanted, following)
-    followups.mark_single(connection, key)
+    marks.mark_single(connection, key)
     journal.write(connection, [journal.Entry("stopped", key, instance=following, by=by)], now)
     return True
 
@@ -158,7 +158,7 @@ def split(
         _single(connection, key, wanted, fresh, at),
     )
     _shorten(connection, key, wanted, at)
-    followups.mark_single(connection, key)
+    marks.mark_single(connection, key)
     journal.write(
         connection,
         [

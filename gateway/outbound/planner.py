@@ -20,7 +20,7 @@ from gateway.actions import planning
 from gateway.errors import StoreError
 from gateway.outbound import waiting
 from gateway.settings import Settings
-from gateway.store import followups, hint
+from gateway.store import hint, marks
 from gateway.store.engine import Store
 
 log = structlog.get_logger(__name__)
@@ -61,7 +61,7 @@ def _until_due(store: Store, settings: Settings) -> float:
     there is always a little rest between two looks.
     """
     with store.read() as connection:
-        oldest = followups.next_due(connection)
+        oldest = marks.next_due(connection)
     if oldest is None:
         return float("inf")
     due = oldest + timedelta(seconds=settings.outbound.coalesce_seconds)

@@ -65,19 +65,30 @@ def put(connection: Connection, letters: Sequence[Letter], at: datetime) -> list
 
 
 def _row(letter: Letter, at: datetime) -> dict[str, Any]:
-    owed, to = letter.owed, letter.to
+    owed = letter.owed
+    said = {
+        "method": owed.method,
+        "sequence": owed.sequence,
+        "instance": codec.moment(owed.instance),
+        "withdrawn": owed.withdrawn,
+        "dtstamp": owed.dtstamp,
+        "reply": owed.reply,
+        "remarks": codec.remarks(owed.remarks),
+    }
+    frozen = {
+        "edition": letter.edition,
+        "before": letter.before,
+        "message_id": letter.message_id,
+        "timezone": letter.timezone,
+    }
+    return {**_addressee(letter.to), **said, **frozen, "due_at": at, "created_at": at}
+
+
+def _addressee(to: Invitation) -> dict[str, Any]:
     return {
         "invitation": to.id,
         "participant": to.participant,
         "follow_up": to.follow_up,
-        "method": owed.method,
-        "sequence": owed.sequence,
-        "instance": codec.moment(owed.instance),
-        "edition": letter.edition,
-        "before": letter.before,
-        "withdrawn": owed.withdrawn,
-        "dtstamp": owed.dtstamp,
-        "message_id": letter.message_id,
         "account": to.account,
         "address": to.address,
         "domain": address.domain(to.address),
@@ -85,12 +96,7 @@ def _row(letter: Letter, at: datetime) -> dict[str, Any]:
         "organizer_address": to.organizer_address,
         "bounce_address": to.bounce_address,
         "language": to.language,
-        "timezone": letter.timezone,
         "token": to.token,
-        "reply": owed.reply,
-        "due_at": at,
-        "created_at": at,
-        "remarks": codec.remarks(owed.remarks),
     }
 
 

@@ -1,6 +1,4 @@
-"""Follow-ups, their dates and participants as the planner and the page need them, and the marks
-that say which changed.
-"""
+"""Follow-ups, their dates and participants as the planner and the page need them."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -32,9 +30,7 @@ from gateway.model import (
 from gateway.store import codec, columns, faults, marked, upsert
 from gateway.store.schema import (
     INVITEE,
-    NOTED,
     associate,
-    change_mark,
     edition,
     follow_up,
     follow_up_date,
@@ -53,12 +49,6 @@ _ANNOTATE = sa.update(participant).where(_ROW).values(note=sa.bindparam("words")
 _DROP_STANDING = sa.delete(standing).where(
     standing.c.participant == sa.bindparam("of"),
     standing.c.instance == sa.bindparam("date"),
-)
-_NAMED = change_mark.alias("named")
-_UNMARK = sa.delete(change_mark).where(
-    change_mark.c.follow_up
-    == sa.select(_NAMED.c.follow_up).where(_NAMED.c.id == sa.bindparam("newest")).scalar_subquery(),
-    change_mark.c.id <= sa.bindparam("newest"),
 )
 
 
@@ -142,113 +132,6 @@ class Member:
         if not self.address or self.fault or plan.suspends(self.note):
             return "no_address"
         return "no_account" if self.note == plan.NO_ACCOUNT else ""
-
-
-def due(
-    connection: Connection, until: datetime, limit: int, ahead: datetime | None = None
-) -> dict[str, int]:
-    """Follow-ups whose oldest mark was made at or before `until` → the newest mark that is there
-    now, oldest first.
-
-    `ahead`: marks after this moment are due, too: a clock was set back since, and nothing waits
-    until it has caught up.
-    """
-    oldest, newest = sa.func.min(change_mark.c.at), sa.func.max(change_mark.c.id)
-    moment = change_mark.c.at.type
-    ripe = oldest <= sa.bindparam("until", until, type_=moment)
-    if ahead is not None:
-        ripe |= oldest > sa.bindparam("ahead", ahead, type_=moment)
-    query = (
-        sa.select(change_mark.c.follow_up, newest)
-        .group_by(change_mark.c.follow_up)
-        .having(ripe)
-        .order_by(newest)
-        .limit(limit)
-    )
-    return {row[0]: row[1] for row in connection.execute(query)}
-
-
-def marks(connection: Connection, due: Mapping[str, int]) -> dict[str, int]:
-    """Of follow-ups that were `due` those whose mark is still there, with the newest one of now, in
-    their order.
-    """
-    query = (
-        sa.select(_NAMED.c.id, sa.func.max(change_mark.c.id))
-        .join(change_mark, change_mark.c.follow_up == _NAMED.c.follow_up)
-        .where(_NAMED.c.id.in_(list(due.values())))
-        .group_by(_NAMED.c.id)
-    )
-    newest: dict[int, int] = {row[0]: row[1] for row in connection.execute(query)}
-    return {key: newest[mark] for key, mark in due.items() if mark in newest}
-
-
-def planned_before(connection: Connection, keys: Collection[str]) -> int:
-    """How many of these follow-ups somebody may have been told of."""
-    query = (
-        sa.select(sa.func.count())
-        .select_from(follow_up)
-        .where(follow_up.c.key.in_(keys), follow_up.c.edition.is_not(None))
-    )
-    number: int = connection.execute(query).scalar_one()
-    return number
-
-
-def next_due(connection: Connection) -> datetime | None:
-    """When the oldest mark was made."""
-    oldest: datetime | None = connection.execute(
-        sa.select(sa.func.min(change_mark.c.at, type_=change_mark.c.at.type))
-    ).scalar_one()
-    return oldest
-
-
-def unmark(connection: Connection, marks: Mapping[str, int]) -> None:
-    """Delete what was planned, and nothing that came since. By the key as it stands in the mark,
-    which may be no text.
-    """
-    rows = [{"newest": newest} for newest in marks.values()]
-    if rows:
-        connection.execute(_UNMARK, rows)
-
-
-def changed_at(connection: Connection, marks: Mapping[str, int]) -> dict[str, datetime]:
-    """When others last changed these follow-ups, by their marks (`due`): without what a person did
-    to a single one by a command, and without what we ask ourselves.
-    """
-    found = dict[str, datetime]()
-    newest = sa.func.max(change_mark.c.at, type_=change_mark.c.at.type)
-    for key, last in marks.items():
-        at = connection.execute(
-            sa.select(newest).where(
-                change_mark.c.follow_up == key, change_mark.c.id <= last, ~change_mark.c.single
-            )
-        ).scalar_one()
-        if at is not None:
-            found[key] = at
-    return found
-
-
-def mark_single(connection: Connection, key: str) -> None:
-    """What has been written into this follow-up was done by a person to it alone (domain.md
-    §10).
-    """
-    connection.execute(
-        sa.update(change_mark).where(change_mark.c.follow_up == key).values(single=True)
-    )
-
-
-def mark(connection: Connection, keys: Iterable[str], at: datetime) -> None:
-    """Have follow-ups looked at again although nothing of theirs changed."""
-    rows = [{"follow_up": key, "at": at, "single": True} for key in keys]
-    if rows:
-        connection.execute(sa.insert(change_mark), rows)
-
-
-def mark_noted(connection: Connection, note: str, at: datetime) -> None:
-    """Have follow-ups looked at again whose rows got no letter for a reason that is gone now."""
-    rows = connection.execute(
-        sa.select(participant.c.follow_up).where(participant.c.note == note, NOTED).distinct()
-    )
-    mark(connection, [row.follow_up for row in rows], at)
 
 
 def lock(connection: Connection, key: str) -> None:

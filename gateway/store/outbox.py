@@ -23,7 +23,7 @@ from sqlalchemy.engine import Connection, Row
 from gateway.accounts import DEFAULT
 from gateway.itip import brake
 from gateway.model import PLANNED, Delivery, Edition, Letter, LetterState, Method, Occasion, Reply
-from gateway.store import codec, columns, doubts, followups, invitations, leases, reminders
+from gateway.store import codec, columns, doubts, invitations, leases, marks, reminders
 from gateway.store.pace import Room
 from gateway.store.schema import RETURNED, attempt, invitation, outbox
 
@@ -406,7 +406,7 @@ def settle(
         )
     needless, again = doubts.unsettled(connection, kept)
     supersede(connection, needless, now)
-    followups.mark(connection, sorted(again), now)
+    marks.mark(connection, sorted(again), now)
     if attempts:
         connection.execute(
             sa.insert(attempt),

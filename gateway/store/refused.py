@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from gateway.mail.refusals import Refusal, Said
 from gateway.model import PLANNED, Delivery, LetterState, Method
-from gateway.store import doubts, followups, invitations, outbox
+from gateway.store import doubts, invitations, marks, outbox
 from gateway.store.schema import attempt, invitation, participant
 from gateway.store.schema import outbox as letters
 
@@ -88,7 +88,7 @@ def put_back(
     for row in reversed(rows):  # the oldest last: what he held before all of them
         if row.method in PLANNED:
             _as_before(connection, row, note)
-    followups.mark(connection, sorted({row.follow_up for row in rows}), now)
+    marks.mark(connection, sorted({row.follow_up for row in rows}), now)
     return kept
 
 

@@ -16,7 +16,7 @@ from gateway.actions import planning, reminders
 from gateway.daemon import doctor
 from gateway.daemon.health import Monitor
 from gateway.inbound import process
-from gateway.store import followups, journal
+from gateway.store import journal, marks
 from gateway.store.engine import Store
 from gateway.web import app, feed, overview
 from tests import command
@@ -198,7 +198,7 @@ def test_the_others_go_on_and_it_says_what_is_wrong(store: Store, name: str) -> 
     assert case.words in said
     assert "this program failed" not in said
     with store.read() as connection:
-        assert followups.next_due(connection) is None, "nothing is planned over and over"
+        assert marks.next_due(connection) is None, "nothing is planned over and over"
 
 
 def test_every_reader_reads_on(store: Store) -> None:
@@ -285,4 +285,4 @@ def test_a_key_that_is_no_text(sqlite_store: Store, key: str) -> None:
     events = [one for one in listed(sqlite_store, "journal") if one["event"] == "not_planned"]
     assert len(events) == 1
     with sqlite_store.read() as connection:
-        assert followups.next_due(connection) is None
+        assert marks.next_due(connection) is None

@@ -17,7 +17,7 @@ from gateway import settings as configuration
 from gateway.actions import health, load, planning, queue
 from gateway.inbound import process
 from gateway.model import Delivery, LetterState, Method, Reply, Standing
-from gateway.store import followups, journal, outbox, views
+from gateway.store import followups, journal, marks, outbox, views
 from gateway.store.engine import Store
 from gateway.store.outbox import Selection, Settlement
 from tests.faults import holdings
@@ -355,7 +355,7 @@ def test_what_a_person_does_to_each_by_a_command_is_not_counted(store: Store) ->
     for number in range(MANY):
         with store.write() as connection:
             followups.reschedule(connection, f"m{number:02}", {"location": "Fjord"})
-            followups.mark_single(connection, f"m{number:02}")
+            marks.mark_single(connection, f"m{number:02}")
     plan(store)
     assert (held(store), len(deliver(store))) == ([], 2 * MANY)
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from gateway.store import followups, migrate, schema, triggers
+from gateway.store import marks, migrate, schema, triggers
 from gateway.store.engine import Store
 from tests.store import rows
 from tests.store.conftest import Program
@@ -191,22 +191,22 @@ def test_a_writer_needs_no_right_to_our_own_tables(postgres_url: str) -> None:
 def test_only_marks_whose_window_is_over_are_due_oldest_first(store: Store) -> None:
     now = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
     with store.write() as connection:
-        followups.mark(connection, ["b", "a"], now - timedelta(seconds=10))
-        followups.mark(connection, ["a", "c"], now - timedelta(seconds=1))
+        marks.mark(connection, ["b", "a"], now - timedelta(seconds=10))
+        marks.mark(connection, ["a", "c"], now - timedelta(seconds=1))
     with store.read() as connection:
-        assert list(followups.due(connection, now - timedelta(seconds=5), 10)) == ["b", "a"]
-        assert list(followups.due(connection, now, 10)) == ["b", "a", "c"]
-        assert list(followups.due(connection, now, 2)) == ["b", "a"]
-        assert followups.next_due(connection) == now - timedelta(seconds=10)
+        assert list(marks.due(connection, now - timedelta(seconds=5), 10)) == ["b", "a"]
+        assert list(marks.due(connection, now, 10)) == ["b", "a", "c"]
+        assert list(marks.due(connection, now, 2)) == ["b", "a"]
+        assert marks.next_due(connection) == now - timedelta(seconds=10)
 
 
 def test_a_mark_that_comes_while_we_plan_stays(store: Store) -> None:
     now = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
     with store.write() as connection:
-        followups.mark(connection, ["a", "b"], now)
-        found = followups.due(connection, now, 10)
-        followups.mark(connection, ["a"], now)
-        followups.unmark(connection, found)
+        marks.mark(connection, ["a", "b"], now)
+        found = marks.due(connection, now, 10)
+        marks.mark(connection, ["a"], now)
+        marks.clear(connection, found)
         left = connection.execute(sa.select(schema.change_mark.c.follow_up)).scalars().all()
     assert left == ["a"]
 
@@ -214,7 +214,7 @@ def test_a_mark_that_comes_while_we_plan_stays(store: Store) -> None:
 def test_a_clock_that_was_set_back_holds_nothing_up(store: Store) -> None:
     now = datetime(2026, 11, 20, 9, tzinfo=UTC)
     with store.write() as connection:
-        followups.mark(connection, ["late"], now + timedelta(hours=1))
-        followups.mark(connection, ["soon"], now + timedelta(seconds=30))
-        assert list(followups.due(connection, now, 10)) == []
-        assert list(followups.due(connection, now, 10, now + timedelta(minutes=1))) == ["late"]
+        marks.mark(connection, ["late"], now + timedelta(hours=1))
+        marks.mark(connection, ["soon"], now + timedelta(seconds=30))
+        assert list(marks.due(connection, now, 10)) == []
+        assert list(marks.due(connection, now, 10, now + timedelta(minutes=1))) == ["late"]

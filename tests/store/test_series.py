@@ -15,7 +15,17 @@ from gateway.followups import recurrence
 from gateway.itip import editions, ics
 from gateway.mail import bounce
 from gateway.model import Delivery, Edition, LetterState, Method, Moment, Occasion, Reply, Standing
-from gateway.store import followups, invitations, journal, outbox, proposals, reports, schema, views
+from gateway.store import (
+    followups,
+    invitations,
+    journal,
+    marks,
+    outbox,
+    proposals,
+    reports,
+    schema,
+    views,
+)
 from gateway.store.engine import Store
 from gateway.store.outbox import Queued, Settlement
 from tests.core import attendee
@@ -288,7 +298,7 @@ def test_several_dates_are_told_one_by_one_and_what_was_turned_away_stays_owed(
     )
     assert owed(store) == wanted
     with store.write() as connection:
-        followups.mark(connection, ["m1"], NOW)
+        marks.mark(connection, ["m1"], NOW)
     assert owed(store) == wanted, "looked at again, the same letters wait"
     assert len({one.letter.message_id for one in waiting(store)}) == 4
 
@@ -718,7 +728,7 @@ def test_an_answer_to_the_old_time_of_a_date_has_that_date_sent_again(store: Sto
     with store.write() as connection:
         [ola] = [one.id for one in followups.members(connection, "m1") if one.key == "ola"]
         assert invitations.ask_again(connection, ola, N[1], 0)
-        followups.mark(connection, ["m1"], NOW)
+        marks.mark(connection, ["m1"], NOW)
     assert owed(store) == [("ola", "REQUEST", 0, N[1])]
     [letter] = send(store)
     assert letter.letter.remarks.occasion is Occasion.OLD_ANSWER
@@ -726,7 +736,7 @@ def test_an_answer_to_the_old_time_of_a_date_has_that_date_sent_again(store: Sto
         assert not invitations.ask_again(connection, ola, N[1], 0), "once per row and SEQUENCE"
         assert invitations.ask_again(connection, ola, N[2], 0)
         assert invitations.ask_again(connection, ola, None, 0)
-        followups.mark(connection, ["m1"], NOW)
+        marks.mark(connection, ["m1"], NOW)
     assert owed(store) == [("ola", "REQUEST", 0, None)], "all of it tells both"
 
 
