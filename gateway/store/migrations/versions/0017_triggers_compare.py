@@ -2,8 +2,8 @@
 migration, so nothing else is to be done.
 """
 
-revision = "0015"
-down_revision = "0014"
+revision = "0017"
+down_revision = "0016"
 
 
 def upgrade() -> None:
