@@ -7,13 +7,16 @@ raises that date only, a change of the series raises the series and with it ever
 counter per UID; each component carries its value at its own last raise.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
+from typing import TypeVar
 
 from gateway.followups import fields, recurrence, rules
 from gateway.itip import texts, zones
 from gateway.model import Edition, Guest, Moment, Recurrence
+
+Entry = TypeVar("Entry")
 
 FORMS = {fields.Form.LINE: texts.line, fields.Form.TEXT: texts.text}
 
@@ -121,19 +124,19 @@ def changed_dates(before: Edition, after: Edition) -> list[Moment]:
     those who answered are asked again.
     """
     old, new = before.recurrence, after.recurrence
-    if (
-        old is None
-        or new is None
-        or (old, before.dates, before.date_sequences) == (new, after.dates, after.date_sequences)
-    ):
+    if old is None or new is None:
         return []
+    if (old, before.dates, before.date_sequences) == (new, after.dates, after.date_sequences):
+        return []
+    own = set(before.dates) ^ set(after.dates)
+    raised = set(before.date_sequences) ^ set(after.date_sequences)
     named = {
         *(set(old.exdates) ^ set(new.exdates)),
         *(set(old.rdates) ^ set(new.rdates)),
-        *(one.original for one in set(before.dates) ^ set(after.dates)),
-        *(original for original, *_ in set(before.date_sequences) ^ set(after.date_sequences)),
+        *(change.original for change in own),
+        *(original for original, *_ in raised),
     }
-    return [one for one in sorted(named, key=str) if _date_differs(before, after, one)]
+    return [date for date in sorted(named, key=str) if _date_differs(before, after, date)]
 
 
 def takes_place(edition: Edition, original: Moment) -> bool:
@@ -259,37 +262,34 @@ def with_date(base: Edition, edition: Edition, original: Moment) -> Edition:
     old, new = base.recurrence, edition.recurrence
     assert old is not None
     assert new is not None
-
-    def one_of(before: Iterable[Moment], after: Iterable[Moment]) -> tuple[Moment, ...]:
-        return tuple(
-            sorted(
-                {one for one in before if one != original}
-                | {one for one in after if one == original},
-                key=str,
-            )
-        )
-
+    recurrence = Recurrence(
+        new.rrule,
+        _with(set(old.exdates), set(new.exdates), original, lambda date: date),
+        _with(set(old.rdates), set(new.rdates), original, lambda date: date),
+    )
     return replace(
         edition,
         sequence=base.sequence,
-        recurrence=Recurrence(
-            new.rrule, one_of(old.exdates, new.exdates), one_of(old.rdates, new.rdates)
-        ),
-        dates=tuple(
-            sorted(
-                [one for one in base.dates if one.original != original]
-                + [one for one in edition.dates if one.original == original],
-                key=lambda one: str(one.original),
-            )
-        ),
-        date_sequences=tuple(
-            sorted(
-                [one for one in base.date_sequences if one[0] != original]
-                + [one for one in edition.date_sequences if one[0] == original],
-                key=_by_date,
-            )
+        recurrence=recurrence,
+        dates=_with(base.dates, edition.dates, original, lambda change: change.original),
+        date_sequences=_with(
+            base.date_sequences, edition.date_sequences, original, lambda raised: raised[0]
         ),
     )
+
+
+def _with(
+    before: Iterable[Entry],
+    after: Iterable[Entry],
+    original: Moment,
+    date_of: Callable[[Entry], Moment],
+) -> tuple[Entry, ...]:
+    """The entries of before, those of this one date as they are after; in the order of their
+    dates.
+    """
+    kept = [entry for entry in before if date_of(entry) != original]
+    new = [entry for entry in after if date_of(entry) == original]
+    return tuple(sorted([*kept, *new], key=lambda entry: str(date_of(entry))))
 
 
 def lost(known: Edition, wanted: Edition, named: Iterable[Moment]) -> frozenset[Moment]:

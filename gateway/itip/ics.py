@@ -211,10 +211,23 @@ class _Writer:
         then with RECURRENCE-ID and without RRULE (P11).
         """
         letter, shown = self.letter, self.shown
-        when = span(shown, instance)
         event = self.identity(instance, sequence)
         event.add("last-modified", letter.dtstamp.astimezone(UTC))
-        recurs = instance is None and shown.recurrence is not None
+        when = self.times(event, instance)
+        event.add("summary", texts.text(shown.title) or shown.kind.value.capitalize())
+        self.describe(event)
+        if why := cancel_reason(letter):
+            event.add("comment", why)  # RFC 5546 §3.2.5
+        self.people(event, instance, reply)
+        self.status(event)
+        event.add("transp", "TRANSPARENT" if when.transparent else "OPAQUE")
+        self.outlook(event, when, reply)
+        return event
+
+    def times(self, event: icalendar.Event, instance: Moment | None) -> Span:
+        """DTSTART and DTEND, and which dates a series has."""
+        when = span(self.shown, instance)
+        recurs = instance is None and self.shown.recurrence is not None
         said = self.said() if recurs else None
         if said is not None and said.start != when.start:
             when = replace(when, start=said.start, end=_end(when, said.start))
@@ -225,17 +238,14 @@ class _Writer:
             event.add("dtend", write(when.end))
         if said is not None:
             self.recurrence(event, said, when)
-        event.add("summary", texts.text(shown.title) or shown.kind.value.capitalize())
-        self.describe(event)
-        if why := cancel_reason(letter):
-            event.add("comment", why)  # RFC 5546 §3.2.5
-        self.people(event, instance, reply)
-        cancelled = letter.method is Method.CANCEL and not letter.withdrawn
-        if cancelled or letter.method is Method.REQUEST:
-            event.add("status", "CANCELLED" if cancelled else "CONFIRMED")
-        event.add("transp", "TRANSPARENT" if when.transparent else "OPAQUE")
-        self.outlook(event, when, reply)
-        return event
+        return when
+
+    def status(self, event: icalendar.Event) -> None:
+        """A withdrawal says nothing of the meeting itself."""
+        if self.letter.method is Method.REQUEST:
+            event.add("status", "CONFIRMED")
+        elif self.letter.method is Method.CANCEL and not self.letter.withdrawn:
+            event.add("status", "CANCELLED")
 
     def identity(self, instance: Moment | None, sequence: int) -> icalendar.Event:
         event = icalendar.Event()
@@ -303,31 +313,23 @@ class _Writer:
         """RFC 5545 §3.2.4, §3.2.5:
         who passed the invitation on to the recipient, and to whom he did.
         """
-        given, passed_on = self.letter.remarks.delegated_from, self.letter.remarks.delegated_to
-        return (
-            {"DELEGATED-FROM": mailto(given.address)} if given is not None and given.address else {}
-        ) | (
-            {"DELEGATED-TO": mailto(passed_on.address)}
-            if passed_on is not None and passed_on.address
-            else {}
-        )
+        remarks, named = self.letter.remarks, dict[str, str]()
+        if remarks.delegated_from is not None and remarks.delegated_from.address:
+            named["DELEGATED-FROM"] = mailto(remarks.delegated_from.address)
+        if remarks.delegated_to is not None and remarks.delegated_to.address:
+            named["DELEGATED-TO"] = mailto(remarks.delegated_to.address)
+        return named
 
     def delegates(self) -> Iterator[tuple[Guest, dict[str, str]]]:
         """RFC 5546 §3.2.2.3: both sides of a delegation stand in the REQUEST.
         Each of them knows the other by it.
         """
+        if self.letter.method is not Method.REQUEST:
+            return
         own, remarks = mailto(self.letter.address), self.letter.remarks
-        if (
-            self.letter.method is Method.REQUEST
-            and remarks.delegated_from is not None
-            and remarks.delegated_from.address
-        ):
+        if remarks.delegated_from is not None and remarks.delegated_from.address:
             yield replace(remarks.delegated_from, reply=Reply.DELEGATED), {"DELEGATED-TO": own}
-        if (
-            self.letter.method is Method.REQUEST
-            and remarks.delegated_to is not None
-            and remarks.delegated_to.address
-        ):
+        if remarks.delegated_to is not None and remarks.delegated_to.address:
             yield remarks.delegated_to, {"DELEGATED-FROM": own}
 
     def said(self) -> covering.Told | None:
@@ -343,10 +345,12 @@ class _Writer:
 
     def recurrence(self, event: icalendar.Event, said: covering.Told, when: Span) -> None:
         event.add("rrule", _recur(self.rrule(said.rrule, when.all_day)))
-        if said.exdates:
-            event.add("exdate", [self.local(moment) for moment in _ordered(said.exdates)])
-        if rdates := [moment for moment in _ordered(said.rdates) if moment != when.start]:
-            event.add("rdate", [self.local(moment) for moment in rdates])
+        exdates = [self.local(moment) for moment in _ordered(said.exdates)]
+        rdates = [self.local(moment) for moment in _ordered(said.rdates) if moment != when.start]
+        if exdates:
+            event.add("exdate", exdates)
+        if rdates:
+            event.add("rdate", rdates)
 
     def rrule(self, rule: str, all_day: bool) -> str:
         """RFC 5545 §3.3.10:

@@ -64,10 +64,8 @@ def calendar(data: bytes) -> read.Calendar | None:
     message = tnef.read(data)
     # A class may be made narrower by anybody: "IPM.Schedule.Meeting.Resp.Pos.Acme".
     name = message.text(MESSAGE_CLASS).lower()
-    method, partstat = next(
-        (found for known, found in CLASSES.items() if f"{name}.".startswith(f"{known}.")),
-        (None, ""),
-    )
+    meanings = (meaning for known, meaning in CLASSES.items() if f"{name}.".startswith(f"{known}."))
+    method, partstat = next(meanings, (None, ""))
     if method is None:
         return None
     who = _address(message)
@@ -92,14 +90,11 @@ def _component(
     organizer: str = "",
 ) -> read.Component:
     identifier = message.octets(OBJECT_ID)
-    sequence, stamp = (
-        message.number(SEQUENCE),
-        message.moment(ANSWERED_AT) or message.moment(SUBMITTED),
-    )
     recurrence_id, recurrence_text = _recurrence_id(identifier, message.moment(REPLACED))
     if start is None:
         start = _utc(message.moment(START_WHOLE) or message.moment(START))
         end = _utc(message.moment(END_WHOLE) or message.moment(END))
+    sequence = message.number(SEQUENCE)
     # Only what stands above Outlook's copy of the appointment is the answerer's own.
     words = quoting.own_words(message.text(BODY) or markup.text(message.text(HTML)))
     return read.Component(
@@ -108,14 +103,19 @@ def _component(
         recurrence_id,
         recurrence_text,
         sequence=max(0, sequence) if sequence is not None else None,
-        # In seconds, as in the iCalendar object that Exchange makes of the same answer for others.
-        dtstamp=stamp.replace(microsecond=0) if stamp is not None else None,
+        dtstamp=_stamp(message),
         dtstart=start,
         dtend=end,
         organizer=organizer,
         attendees=(attendee,) if attendee is not None else (),
         comments=(words,) if words else (),
     )
+
+
+def _stamp(message: tnef.Message) -> datetime | None:
+    """In seconds, as in the iCalendar object that Exchange makes of the same answer for others."""
+    stamp = message.moment(ANSWERED_AT) or message.moment(SUBMITTED)
+    return stamp.replace(microsecond=0) if stamp is not None else None
 
 
 def _address(message: tnef.Message) -> str:

@@ -187,6 +187,17 @@ class _Draft:
     organizer: str = ""
     comments: list[str] = field(default_factory=list)
 
+    def value(self, name: str) -> str:
+        return self.values.get(name, ({}, ""))[1].strip()
+
+    def parameters(self, name: str) -> dict[str, str]:
+        return self.values.get(name, ({}, ""))[0]
+
+    def when(self, name: str) -> When | None:
+        parameters, value = self.values.get(name, ({}, ""))
+        is_date = parameters.get("VALUE", "").upper() == "DATE"
+        return moment(value, _unquoted(parameters.get("TZID", ""))[:200], is_date)
+
 
 SINGLE = frozenset(
     {
@@ -250,10 +261,8 @@ class _Reader:
             self._finish_component()  # its END was missing
             self.inside = []
             if kind in KINDS:
-                if (
-                    len(self.components) + sum(len(one.components) for one in self.made)
-                    >= COMPONENTS
-                ):
+                earlier = sum(len(calendar.components) for calendar in self.made)
+                if earlier + len(self.components) >= COMPONENTS:
                     raise Unreadable(f"more than {COMPONENTS} calendar components")
                 self.draft = _Draft(kind)
             else:
@@ -293,12 +302,14 @@ class _Reader:
 
     def _offset(self, value: str) -> None:
         match = OFFSET.fullmatch(value.strip())
-        if match and self.tzid and len(self.offsets) < COMPONENTS:
-            size = timedelta(hours=int(match[2]), minutes=int(match[3]), seconds=int(match[4] or 0))
-            known = self.offsets.get(self.tzid, ())
-            if size < timedelta(days=1) and len(known) < 20:
-                offset = size if match[1] == "+" else -size
-                self.offsets[self.tzid] = tuple(dict.fromkeys([*known, offset]))
+        if match is None or not self.tzid or len(self.offsets) >= COMPONENTS:
+            return
+        sign, hours, minutes, seconds = match.groups()
+        size = timedelta(hours=int(hours), minutes=int(minutes), seconds=int(seconds or 0))
+        named = self.offsets.get(self.tzid, ())
+        if size < timedelta(days=1) and len(named) < 20:
+            offset = size if sign == "+" else -size
+            self.offsets[self.tzid] = tuple(dict.fromkeys([*named, offset]))
 
     def _finish_component(self) -> None:
         if self.draft is not None:
@@ -312,43 +323,42 @@ class _Reader:
 
 
 def _component(draft: _Draft) -> Component:
-    def value(name: str) -> str:
-        return draft.values.get(name, ({}, ""))[1].strip()
-
-    stamp = _when(draft, "DTSTAMP")
-    recurrence_text = value("RECURRENCE-ID")
-    parameters = draft.values.get("RECURRENCE-ID", ({}, ""))[0]
+    uid = header.clean(draft.value("UID")).strip()[:1000]
+    recurrence_id_text = header.clean(draft.value("RECURRENCE-ID"))[:100]
+    span = draft.parameters("RECURRENCE-ID").get("RANGE", "")
+    sequence = _sequence(draft.value("SEQUENCE"))
+    dtstamp = _instant(draft.when("DTSTAMP"))
+    dtend = draft.when("DTEND") or draft.when("DUE")
+    duration = _duration(draft.value("DURATION"))
+    private_comment = text(draft.value("X-CALENDARSERVER-PRIVATE-COMMENT"))
+    location = text(draft.value("LOCATION"))[:1000]
     return Component(
-        kind=draft.kind,
-        uid=header.clean(value("UID")).strip()[:1000],
-        recurrence_id=_when(draft, "RECURRENCE-ID"),
-        recurrence_id_text=header.clean(recurrence_text)[:100],
-        this_and_future=parameters.get("RANGE", "").strip().upper() == "THISANDFUTURE",
-        sequence=_sequence(value("SEQUENCE")),
-        # RFC 5545 §3.8.7.2: DTSTAMP is in UTC. In any other form nobody knows which instant is
-        # meant.
-        dtstamp=stamp.clock.replace(tzinfo=UTC)
-        if stamp and stamp.form is Form.UTC and stamp.clock
-        else None,
-        dtstart=_when(draft, "DTSTART"),
-        dtend=_when(draft, "DTEND") or _when(draft, "DUE"),
-        duration=_duration(value("DURATION")),
-        organizer=draft.organizer,
-        attendees=tuple(draft.attendees),
-        comments=tuple(draft.comments),
-        private_comment=text(value("X-CALENDARSERVER-PRIVATE-COMMENT")),
-        location=text(value("LOCATION"))[:1000],
-        recurring=bool(value("RRULE").strip()),
+        draft.kind,
+        uid,
+        draft.when("RECURRENCE-ID"),
+        recurrence_id_text,
+        span.strip().upper() == "THISANDFUTURE",
+        sequence,
+        dtstamp,
+        draft.when("DTSTART"),
+        dtend,
+        duration,
+        draft.organizer,
+        tuple(draft.attendees),
+        tuple(draft.comments),
+        private_comment,
+        location,
+        recurring=bool(draft.value("RRULE")),
     )
 
 
-def _when(draft: _Draft, name: str) -> When | None:
-    parameters, value = draft.values.get(name, ({}, ""))
-    return moment(
-        value,
-        _unquoted(parameters.get("TZID", ""))[:200],
-        parameters.get("VALUE", "").upper() == "DATE",
-    )
+def _instant(stamp: When | None) -> datetime | None:
+    """RFC 5545 §3.8.7.2: DTSTAMP is in UTC. In any other form nobody knows which instant is
+    meant.
+    """
+    if stamp is None or stamp.form is not Form.UTC or stamp.clock is None:
+        return None
+    return stamp.clock.replace(tzinfo=UTC)
 
 
 def _sequence(value: str) -> int | None:
@@ -371,17 +381,21 @@ def _duration(value: str) -> timedelta | None:
 
 def _attendee(line: str) -> Attendee:
     parameters, value = _person(line)
+
+    def parameter(name: str) -> str:
+        return _unquoted(parameters.get(name, ""))
+
     # Gnus loses the value when PARTSTAT is the last parameter, and some servers name a path: EMAIL=
     # may still tell.
-    found = address.normal(value) or address.normal(parameters.get("EMAIL", ""))
+    mailbox = address.normal(value) or address.normal(parameters.get("EMAIL", ""))
     return Attendee(
-        address=found,
-        partstat=_unquoted(parameters.get("PARTSTAT", "")).strip().upper()[:40],
-        name=header.clean(_unquoted(parameters.get("CN", "")))[:200],
-        comment=text(_unquoted(parameters.get("X-RESPONSE-COMMENT", ""))),
+        address=mailbox,
+        partstat=parameter("PARTSTAT").strip().upper()[:40],
+        name=header.clean(parameter("CN"))[:200],
+        comment=text(parameter("X-RESPONSE-COMMENT")),
         delegated_to=_addresses(parameters.get("DELEGATED-TO", "")),
         delegated_from=_addresses(parameters.get("DELEGATED-FROM", "")),
-        proposed=_proposed(_unquoted(parameters.get("TO-ALL-PROPOSED-NEW-TIME", ""))),
+        proposed=_proposed(parameter("TO-ALL-PROPOSED-NEW-TIME")),
     )
 
 
