@@ -9,6 +9,7 @@ for a batch, a savepoint for each message; reading and classifying happen before
 """
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,9 +20,10 @@ import structlog
 from gateway import accounts
 from gateway import settings as configuration
 from gateway.actions import answers, forwarding, joining, probing, review
+from gateway.errors import Unreadable
 from gateway.inbound import classify, judge
 from gateway.itip import facts
-from gateway.mail import probe
+from gateway.mail import parse, probe
 from gateway.model import REVIEW, Outcome
 from gateway.store import codec, engine, inbox, meta, probes, rows
 from gateway.store.engine import Connection, Store
@@ -34,6 +36,8 @@ log = structlog.get_logger(__name__)
 TRIES = 3
 """How often a failure of ours is tried again before a person has to look."""
 SUBJECT = 200
+LONGEST_HEADER = 100_000
+END_OF_HEADER = re.compile(rb"\r?\n\r?\n")
 WITHHELD = "the mail server does not give out"
 """How the reason of a message begins of which the header is kept at most."""
 
@@ -60,6 +64,8 @@ class Offered:
     reading: judge.Reading
     failure: Exception | None = None
     # This program failed on it.
+    heading: parse.Message | None = None
+    # Its header, where the message itself was not read.
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +151,7 @@ class Processor:
         reading = replace(reading, number=kept.number, named=named)
         found, judgement = self._decide(connection, reading, None, datetime.now(UTC))
         return review.Ruling(
-            self._written(Offered(received, reading), found, judgement),
+            self._written(_offered(received, reading), found, judgement),
             judgement.answers,
             judge.account_of(reading, found, judgement, self._here.policy),
         )
@@ -180,7 +186,7 @@ class Processor:
         messages along.
         """
         try:
-            return Offered(received, self._read(received))
+            return _offered(received, self._read(received))
         except Exception as error:
             return Offered(received, judge.unread(received.arrived, ""), error)
 
@@ -342,6 +348,7 @@ def _account(received: Received) -> str | None:
 
 def _basis(offered: Offered) -> inbox.Record:
     received, message, asked = offered.received, offered.reading.message, offered.reading.asked
+    shown = message or offered.heading
     return inbox.Record(
         digest=message.digest if message is not None else hashlib.sha256(received.raw).hexdigest(),
         size=received.size,
@@ -351,9 +358,22 @@ def _basis(offered: Offered) -> inbox.Record:
         place=received.place,
         message_id=asked.message_id,
         object=asked.object,
-        from_address=next(iter(message.from_addresses), "") if message is not None else "",
-        subject=message.subject[:SUBJECT] if message is not None else "",
+        from_address=next(iter(shown.from_addresses), "") if shown is not None else "",
+        subject=shown.subject[:SUBJECT] if shown is not None else "",
     )
+
+
+def _offered(received: Received, reading: judge.Reading) -> Offered:
+    heading = _heading(received.raw) if reading.message is None else None
+    return Offered(received, reading, heading=heading)
+
+
+def _heading(raw: bytes) -> parse.Message | None:
+    """The header of a message that was not read itself, so that a person knows whose it is."""
+    try:
+        return parse.read(END_OF_HEADER.split(raw[:LONGEST_HEADER], 1)[0])
+    except Unreadable:
+        return None
 
 
 def _detail(answers: Sequence[facts.Answer], rules: Sequence[facts.Rule]) -> dict[str, Any]:

@@ -376,7 +376,7 @@ def test_what_the_server_withholds_is_offered_three_times_and_then_a_persons(
     """
     processor = process.Processor(office.store, office.settings)
     place = inbox.Place("default", "INBOX", 7, 1)
-    head = b"From: ola@ext.example\r\nTo: invites@crm.example\r\n\r\n"
+    head = b"From: ola@ext.example\r\nTo: invites@crm.example\r\nSubject: =?utf-8?q?Tid=C3=A5?=\r\n\r\n"
     one = process.Received(head, office.clock, 4_000, complete=False, place=place, withheld=True)
     outcomes = list[Outcome | None]()
     for _ in range(3):
@@ -386,7 +386,9 @@ def test_what_the_server_withholds_is_offered_three_times_and_then_a_persons(
         assert left == ([1] if outcomes[-1] is None else [])
     assert outcomes == [None, None, Outcome.MALFORMED]
     with office.store.read() as connection:
-        [number] = connection.execute(sa.select(schema.inbox.c.id)).scalars()
+        [row] = connection.execute(sa.select(schema.inbox)).all()
+    number = row.id
+    assert (row.from_address, row.subject) == ("ola@ext.example", "Tidå")
     desk = review.Desk(office.store, office.settings, processor.again, "", office.clock)
     ruling = review.foretell(desk, number)
     assert ruling is not None

@@ -626,11 +626,21 @@ def test_what_our_own_fault_held_is_judged_after_the_repair(site: Site) -> None:
     assert site.receive(raw) is Outcome.DUPLICATE
 
 
+def heading(site: Site) -> tuple[str, str]:
+    """From whom the last message is, and about what, as the list shows it."""
+    with site.store.read() as connection:
+        columns = (schema.inbox.c.from_address, schema.inbox.c.subject)
+        row = connection.execute(sa.select(*columns).order_by(schema.inbox.c.id.desc())).first()
+    assert row is not None
+    return row.from_address, row.subject
+
+
 def test_a_message_of_which_only_the_header_is_kept_stays_too_large(site: Site) -> None:
     raw = answer("ola@ext.example")
     head = raw.partition(b"\r\n\r\n")[0]
     [result] = site.processor.receive([Received(head, ARRIVED, 9_000_000, complete=False)])
     assert result.outcome is Outcome.TOO_LARGE
+    assert heading(site) == ("ola@ext.example", "Accepted: Kick-off")
     bigger = Site(
         site.store,
         site.settings.model_copy(
@@ -648,6 +658,7 @@ def test_a_larger_limit_lets_a_whole_message_through(site: Site) -> None:
         ),
     )
     assert tight.receive(answer("ola@ext.example")) is Outcome.TOO_LARGE
+    assert heading(site) == ("ola@ext.example", "Accepted: Kick-off")
     assert not review.apply(tight.desk, 1).done
     assert review.apply(site.desk, 1).after is Outcome.APPLIED
 
