@@ -5,7 +5,7 @@ A gateway holds a lease of its own, renewed while it lives; letters it claimed, 
 reads, are free again when that lease has run out. On one host the process itself is looked at: its
 claims are free at once when it has ended, and stay its own while it runs, also where a store that
 was locked kept it from renewing. Elsewhere the clock decides. Who takes letters over takes the
-lease away first, which raises its fencing number: by that the former holder learns it
+lease away first: the former holder gets it back with another fencing number, and learns it by that
 (`outbound.lease`).
 
 Limits: a process that runs and renews nothing for `HANGS` is taken for one that hangs.
@@ -79,7 +79,7 @@ def alive(connection: Connection, holders: Sequence[str], now: datetime) -> set[
 
 def bury(connection: Connection, holders: Sequence[str], now: datetime) -> set[str]:
     """Which of the gateways live no more. Their leases are taken away: whoever of them goes on all
-    the same finds another fencing number.
+    the same gets another fencing number.
     """
     dead = set(holders) - alive(connection, holders, now)
     if not dead:
@@ -92,7 +92,7 @@ def bury(connection: Connection, holders: Sequence[str], now: datetime) -> set[s
     connection.execute(
         sa.update(lease)
         .where(lease.c.name.in_([f"{GATEWAY}{one}" for one in dead]))
-        .values(holder=NOBODY, fence=lease.c.fence + 1)
+        .values(holder=NOBODY)
     )
     return dead
 
