@@ -101,7 +101,7 @@ def _keep_notes(
         if (event := _noted(member.note, note)) is not None:
             entries.append(journal.Entry(event, key, member.id, channel=Channel.STORE, detail=note))
     followups.annotate(connection, changed)
-    warnings = {note for note in changed.values() if note.startswith(limits.PREFIX)}
+    warnings = {note for note in changed.values() if limits.is_warning(note)}
     entries += [journal.Entry("warning", key, detail=warning) for warning in sorted(warnings)]
     return entries
 

@@ -15,6 +15,7 @@ from gateway.followups import covering, grammar, recurrence
 from gateway.model import Edition, Moment
 
 PREFIX = "Outlook cannot show this series as it is: "
+CROWD = "the guest list is private: with everybody named the letter would be too large for clients"
 LOOKED_AT = timedelta(days=3_660)
 """How much of a series is looked at."""
 LONGEST_STEPS = {"DAILY": 999, "WEEKLY": 99, "MONTHLY": 99, "YEARLY": 8}
@@ -23,11 +24,16 @@ SINGLE = {"BYMONTHDAY": "days of the month", "BYMONTH": "months"}
 UNKNOWN = ("BYYEARDAY", "BYWEEKNO", "BYHOUR", "BYMINUTE", "BYSECOND")
 
 
+def is_warning(note: str) -> bool:
+    """Whether a row that says so has its letters all the same."""
+    return note.startswith((PREFIX, CROWD))
+
+
 def shown(note: str, delivery: str) -> str:
     """What a row says: its own words rather than those of the mail server. A warning hides
     neither.
     """
-    if note.startswith(PREFIX) and delivery:
+    if is_warning(note) and delivery:
         return f"{delivery}; {note}"
     return note or delivery
 

@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 
 from gateway import status
 from gateway.followups import limits, recurrence
-from gateway.itip import editions, facts
+from gateway.itip import editions, facts, preflight
 from gateway.model import (
     NO_REMARKS,
     Edition,
     Guest,
+    GuestList,
     Method,
     Moment,
     Occasion,
@@ -26,6 +27,12 @@ SECOND = timedelta(seconds=1)
 OVER = "the follow-up is over: no letter"
 EMPTY = "no date of the series takes place: no letter"
 DATE_OVER = "a date that was changed is over: no letter"
+LINE = 90
+"""Octets of a guest's line in a calendar object, beside his name and his address."""
+CODED = 2 * 1.43
+"""The object stands twice in a letter, folded and in base64."""
+ROOM = preflight.MOST_BYTES * 4 // 5
+"""Of a letter, for its list of guests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +171,19 @@ class Owed:
     remarks: Remarks = NO_REMARKS
 
 
+def uncrowded(edition: Edition | None, invitees: Sequence[Invitee]) -> Edition | None:
+    """An edition with a private list, where a public one would make its letters larger than any
+    client reads.
+    """
+    if edition is None or not edition.guest_list_public:
+        return edition
+    line = sum(LINE + len(f"{one.name}{one.address}".encode()) for one in _guests(invitees))
+    rule = edition.recurrence.rrule if edition.recurrence is not None else ""
+    listed = edition.recurrence.rdates if edition.recurrence is not None and not rule else ()
+    entries = 1 + len(edition.dates) + len(listed)
+    return replace(edition, guest_list_public=line * entries * CODED <= ROOM)
+
+
 def listed(edition: Edition, invitees: Sequence[Invitee]) -> Edition:
     """An edition with the guests and their answers as they stand, for all who may see them; nobody
     where the list is private.
@@ -176,27 +196,34 @@ def listed(edition: Edition, invitees: Sequence[Invitee]) -> Edition:
     )
     return replace(
         edition,
-        guests=tuple(
-            _guest(one, dates)
-            for one in invitees
-            if not one.removed and one.role not in status.FIXED and one.address
-        ),
+        guests=tuple(_guest(one, dates) for one in _guests(invitees)),
     )
 
 
 def warned(edition: Edition | None, invitees: Sequence[Invitee]) -> dict[int, str]:
-    """By row of those who are invited to all of a series, what Outlook cannot hold of it. Their
-    letters leave.
+    """By row, that a list which should be public is not; and of those who are invited to all of a
+    series, what Outlook cannot hold of it. Their letters leave.
     """
-    if edition is None or edition.recurrence is None or edition.cancelled:
+    if edition is None or edition.cancelled:
         return {}
-    invited = [
-        one.participant
-        for one in invitees
-        if one.email_invite and not one.removed and one.date is None
+    invited = [one for one in invitees if one.email_invite and not one.removed]
+    is_private = edition.guest_list is GuestList.PUBLIC and not edition.guest_list_public
+    whole = limits.warning(edition) if any(one.date is None for one in invited) else ""
+    warnings = {
+        one.participant: [
+            *([whole] if whole and one.date is None else []),
+            *([limits.CROWD] if is_private else []),
+        ]
+        for one in invited
+    }
+    return {number: "; ".join(said) for number, said in warnings.items() if said}
+
+
+def _guests(invitees: Iterable[Invitee]) -> list[Invitee]:
+    """Those whom a public list names."""
+    return [
+        one for one in invitees if not one.removed and one.role not in status.FIXED and one.address
     ]
-    warning = limits.warning(edition) if invited else ""
-    return dict.fromkeys(invited, warning) if warning else {}
 
 
 def _guest(invitee: Invitee, dates: Sequence[Moment]) -> Guest:

@@ -82,6 +82,7 @@ def plan(
     otherwise ignored; None when it is gone. `known`: the edition that the planner saw last.
     `copies`: every invitation ever made for it, of removed rows too.
     """
+    wanted = owing.uncrowded(wanted, invitees)
     edition = _lifted(editions.following(wanted, known), sending.floor)
     wanting = _wanting(invitees, editions.Views(edition), copies)
     changed, invitees = changes.standings_of(edition, known, invitees, wanting, copies)

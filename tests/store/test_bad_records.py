@@ -15,8 +15,10 @@ from gateway import settings as configuration
 from gateway.actions import planning, reminders
 from gateway.daemon import doctor
 from gateway.daemon.health import Monitor
+from gateway.followups import limits
 from gateway.inbound import process
-from gateway.store import journal, marks
+from gateway.model import GuestList
+from gateway.store import journal, marks, outbox
 from gateway.store.engine import Store
 from gateway.web import app, feed, overview
 from tests import command
@@ -286,3 +288,19 @@ def test_a_key_that_is_no_text(sqlite_store: Store, key: str) -> None:
     assert len(events) == 1
     with sqlite_store.read() as connection:
         assert marks.next_due(connection) is None
+
+
+def test_a_list_too_long_for_a_letter_is_private_and_its_rows_say_so(store: Store) -> None:
+    [key] = record(store, of_follow_up("", guest_list="'public'"))
+    guests = ", ".join(f"('{key}', 'g{n}@ext.example', '{'x' * 6_000}', TRUE)" for n in range(60))
+    rows.run(
+        store, f"INSERT INTO participant (follow_up, email, name, email_invite) VALUES {guests}"
+    )
+    planning.plan_due(store, settings(store), NOW, everything=True)
+    notes = [one["note"] for one in listed(store, "status") if one["follow_up"] == key]
+    assert notes == [limits.CROWD] * 62
+    events = [one["detail"] for one in listed(store, "journal") if one["event"] == "warning"]
+    assert events == [limits.CROWD]
+    with store.read() as connection:
+        editions = {one.letter.edition for one in outbox.pending(connection)}
+    assert not any(one.guests for one in editions if one.guest_list is GuestList.PUBLIC)
