@@ -32,13 +32,14 @@ LONGEST_STEP = 99
 """What it can step in weeks or months."""
 IN_EVERY_MONTH = 28
 """Where a month lacks a later day, some programs skip it and others take its last one."""
+EACH_BY_ITSELF = "invite everybody by a row for each date (original_start)"
 TWO_ON_ONE_DAY = (
     "two dates of the list are on one day, which no series of Outlook can hold; make a follow-up of"
-    " its own of one of them"
+    f" its own of one of them, or {EACH_BY_ITSELF}"
 )
 NO_RULE = (
     "no series of Outlook can hold the dates of this list: every rule that gives them gives more"
-    f" than {MOST_GAPS} others; make several follow-ups of it"
+    f" than {MOST_GAPS} others; make several follow-ups of it, or {EACH_BY_ITSELF}"
 )
 
 
