@@ -446,17 +446,33 @@ def give(storm: Storm, key: str) -> None:
     who = _somebody(storm, key)
     pairs = OTHERS | {other: first for first, other in OTHERS.items()}
     storm.sql(
-        "UPDATE participant SET person = :to WHERE follow_up = :k AND person = :p",
+        "UPDATE participant SET person = :to WHERE follow_up = :k AND person = :p"
+        " AND NOT EXISTS (SELECT 1 FROM participant WHERE follow_up = :k AND person = :to)",
         k=key,
         p=who,
         to=pairs[who],
     )
 
 
+def drop(storm: Storm, key: str) -> None:
+    """The row itself is deleted, or somebody who has none gets one."""
+    rows = storm.rows("SELECT person FROM participant WHERE follow_up = :k", k=key)
+    without = sorted({*PEOPLE, *OTHERS.values()} - {row.person for row in rows})
+    if storm.chance.random() < 0.5:
+        statement = "DELETE FROM participant WHERE follow_up = :k AND person = :p"
+        who = _somebody(storm, key)
+    else:
+        statement = (
+            "INSERT INTO participant (follow_up, person, email_invite) VALUES (:k, :p, TRUE)"
+        )
+        who = storm.chance.choice(without)
+    storm.sql(statement, k=key, p=who)
+
+
 def _somebody(storm: Storm, key: str) -> str:
-    """Who has one of the rows of a follow-up."""
+    """Who has one of the rows of a follow-up, or nobody."""
     rows = storm.rows("SELECT person FROM participant WHERE follow_up = :k ORDER BY id", k=key)
-    return str(storm.chance.choice(rows).person)
+    return str(storm.chance.choice(rows).person) if rows else PEOPLE[0]
 
 
 def switch(storm: Storm, key: str) -> None:
@@ -510,6 +526,7 @@ EDITS: list[Callable[[Storm, str], None]] = [
         remove,
         remove,
         give,
+        drop,
         switch,
         address,
         address,
