@@ -16,6 +16,7 @@ from gateway.mail import address, bounce, refusals
 from gateway.mail.refusals import Fault
 from gateway.model import Delivery, LetterState, Method
 from gateway.store import (
+    claims,
     clock,
     engine,
     journal,
@@ -82,7 +83,7 @@ def claim(
     limits = limits or configuration.Outbound()
     with store.read() as connection:
         due = outbox.next_due(connection, account)
-        stranded = outbox.stranded(connection, gateway)
+        stranded = claims.stranded(connection, gateway)
         longest = timedelta(seconds=limits.longest_retry_seconds)
         ahead = clock.ahead(connection, account, now, longest)
     if not stranded and not ahead and (due is None or due > now):
@@ -93,9 +94,9 @@ def claim(
             clock.make_due(connection, ahead, now)
         leases.take(connection, f"{leases.GATEWAY}{gateway}", gateway, now)
         if stranded:
-            outbox.free_dead(connection, now)
+            claims.free_dead(connection, now)
         left = pace.room(connection, account, limits, now)
-        letters = outbox.claim(
+        letters = claims.take(
             connection,
             gateway,
             now,
@@ -163,7 +164,7 @@ def _settle(
 ) -> Blame | None:
     attempts = [attempt for _, _, attempt in letters if attempt is not None]
     attempts.sort(key=lambda attempt: attempt.started_at + timedelta(seconds=attempt.seconds))
-    kept = outbox.settle(
+    kept = claims.settle(
         connection, [settlement for _, settlement, _ in letters], attempts, gateway, now
     )
     accounts = {
@@ -336,7 +337,7 @@ def renew(store: Store, gateway: str, now: datetime) -> int:
 def leave(store: Store, gateway: str) -> None:
     """Give back everything at a graceful stop."""
     with store.write() as connection:
-        outbox.release(connection, gateway)
+        claims.release(connection, gateway)
         leases.release(connection, f"{leases.GATEWAY}{gateway}", gateway)
 
 

@@ -104,7 +104,7 @@ def _plan_batch(
     letters = 0
     with store.write() as connection:
         site = Context.read(connection, settings, now)
-        # In one order for all, because invitations are locked on the way (outbox.settle locks
+        # In one order for all, because invitations are locked on the way (claims.settle locks
         # them so, too).
         free = {key: due[key] for key in sorted(due) if followups.try_lock(connection, key)}
         # Before the records are read: on PostgreSQL a mark of a lower number may commit while

@@ -22,6 +22,41 @@ from gateway.store import codec, invitations
 from gateway.store.schema import invitation, outbox
 
 NOT_ARRIVED = "-"
+NUMBERS: sa.BindParameter[int] = sa.bindparam("numbers", expanding=True)
+
+
+def _dates_of_refused() -> sa.Select[tuple[int, str]]:
+    """Letters that wait about dates of a series that one of some letters refused somebody."""
+    ended = outbox.alias("ended")
+    series = sa.select(ended.c.invitation).where(
+        ended.c.id.in_(NUMBERS),
+        ended.c.state == LetterState.REFUSED,
+        ended.c.method == Method.REQUEST,
+        ended.c.instance == "",
+    )
+    return sa.select(outbox.c.id, outbox.c.follow_up).where(
+        outbox.c.invitation.in_(series),
+        outbox.c.state == LetterState.WAITING,
+        outbox.c.instance != "",
+        outbox.c.method.in_(PLANNED),
+    )
+
+
+DATES_OF_REFUSED = _dates_of_refused()
+MAY_HOLD_BESIDES = (
+    sa.select(outbox.c.follow_up)
+    .join(invitation, invitation.c.id == outbox.c.invitation)
+    .where(
+        outbox.c.id.in_(NUMBERS),
+        outbox.c.state == LetterState.SENT,
+        outbox.c.method == Method.REQUEST,
+        outbox.c.instance == "",
+        invitation.c.doubts != "",
+    )
+)
+IN_DOUBT = sa.select(invitation.c.id, invitation.c.doubts).where(
+    invitation.c.id.in_(NUMBERS), invitation.c.doubts != ""
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +100,8 @@ def write(held: Iterable[Held]) -> str:
 
 def may_hold(connection: Connection, numbers: Iterable[int]) -> dict[int, str]:
     """The column `doubts` of these invitations."""
-    query = sa.select(invitation.c.id, invitation.c.doubts).where(
-        invitation.c.id.in_(set(numbers)), invitation.c.doubts != ""
-    )
-    return {row.id: row.doubts for row in connection.execute(query)}
+    rows = connection.execute(IN_DOUBT, {"numbers": list(set(numbers))})
+    return {row.id: row.doubts for row in rows}
 
 
 def settled(
@@ -164,31 +197,8 @@ def unsettled(connection: Connection, letters: Collection[int]) -> tuple[list[in
     Somebody may hold another date, though he was sent his own. Or he was refused the series:
     letters about its dates would tell him nothing.
     """
-    ended = outbox.alias("ended")
-    series = sa.select(ended.c.invitation).where(
-        ended.c.id.in_(letters),
-        ended.c.state == LetterState.REFUSED,
-        ended.c.method == Method.REQUEST,
-        ended.c.instance == "",
-    )
-    dates = connection.execute(
-        sa.select(outbox.c.id, outbox.c.follow_up).where(
-            outbox.c.invitation.in_(series),
-            outbox.c.state == LetterState.WAITING,
-            outbox.c.instance != "",
-            outbox.c.method.in_(PLANNED),
-        )
-    ).all()
-    besides = connection.execute(
-        sa.select(outbox.c.follow_up)
-        .join(invitation, invitation.c.id == outbox.c.invitation)
-        .where(
-            outbox.c.id.in_(letters),
-            outbox.c.state == LetterState.SENT,
-            outbox.c.method == Method.REQUEST,
-            outbox.c.instance == "",
-            invitation.c.doubts != "",
-        )
-    )
+    numbers = {"numbers": list(letters)}
+    dates = connection.execute(DATES_OF_REFUSED, numbers).all()
+    besides = connection.execute(MAY_HOLD_BESIDES, numbers)
     keys = {*(row.follow_up for row in dates), *besides.scalars()}
     return [row.id for row in dates], keys

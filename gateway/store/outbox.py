@@ -1,10 +1,5 @@
-"""The outbox: letters owed, in the order of each participant, claimed by gateways and settled by
-what the server said.
-
-Nothing is lost when a gateway dies: its claims are free again as soon as its lease is (leases.py),
-and a repeat carries the same Message-ID. At claim the invitation counts as sent, because from then
-on the letter may have left; when a server says that it did not take it, `settle` takes that back,
-but not of a letter that may have arrived by an earlier try (`doubtful`).
+"""The outbox: letters owed, in the order of each participant. Gateways claim and settle them by
+`claims`.
 
 Three kinds of letters go this way. REQUEST and CANCEL change what the invitee holds. A
 DECLINECOUNTER does not, but whether it arrived says something of his address. Words that are passed
@@ -12,19 +7,16 @@ on (Method.NONE) go to the owner: they leave the invitation alone, and neither w
 invitee's letters nor keep them waiting.
 """
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
-from gateway.accounts import DEFAULT
 from gateway.itip import brake
-from gateway.model import PLANNED, Delivery, Edition, Letter, LetterState, Method, Occasion, Reply
-from gateway.store import codec, columns, doubts, invitations, leases, marks, reminders
-from gateway.store.pace import Room
+from gateway.model import PLANNED, Delivery, Edition, Letter, LetterState, Method, Reply
+from gateway.store import codec, columns, invitations
 from gateway.store.schema import RETURNED, attempt, invitation, outbox
 
 OPEN = (LetterState.WAITING, LetterState.SENDING, LetterState.HELD)
@@ -223,298 +215,10 @@ def _end(connection: Connection, letters: Sequence[int], state: LetterState, at:
     )
 
 
-def claim(
-    connection: Connection,
-    holder: str,
-    now: datetime,
-    limit: int,
-    *,
-    account: str = DEFAULT,
-    room: Room | None = None,
-) -> list[Queued]:
-    """Take up to `limit` due letters of an account for this gateway, oldest first, never one before
-    an older open one of its invitation, nor of its participant's others until that was put off.
-    Letters to a domain that has no `room` are passed over: they keep nobody waiting.
-    """
-    room = room or Room(limit)
-    numbers = _choose(connection, account, now, limit, room, outbox.c.follow_up.not_in(room.last))
-    if not numbers and room.last:
-        numbers = _choose(connection, account, now, limit, room, sa.true())
-    if not numbers:
-        return []
-    connection.execute(
-        sa.update(outbox)
-        .where(outbox.c.id.in_(numbers))
-        .values(state=LetterState.SENDING, claimed_by=holder)
-    )
-    rows = connection.execute(
-        sa.select(outbox).where(outbox.c.id.in_(numbers)).order_by(outbox.c.id)
-    ).all()
-    told = dict[tuple[int, int, str, bool], list[int]]()
-    for row in rows:
-        if row.method in PLANNED:
-            # Whoever is told that one date is cancelled holds the series all the same.
-            method = Method.REQUEST if row.instance else row.method
-            told.setdefault((row.edition, row.sequence, method, row.doubtful), []).append(
-                row.invitation
-            )
-    top = invitation.c.top_sequence
-    for (edition, sequence, method, doubtful), concerned in told.items():
-        connection.execute(
-            sa.update(invitation)
-            .where(invitation.c.id.in_(concerned))
-            .values(
-                sent_edition=edition,
-                sent_method=method,
-                sent_sequence=sequence,
-                sent_at=now,
-                doubts=invitation.c.doubts if doubtful else doubts.claimed(),
-                # A date may have been raised above its series.
-                top_sequence=sa.case((top > sequence, top), else_=sequence),
-            )
-        )
-    return _with_answers(connection, _queued(connection, rows), now)
-
-
-def _with_answers(connection: Connection, letters: list[Queued], now: datetime) -> list[Queued]:
-    """A reminder may have waited for long."""
-    asking = {
-        one.id: (one.participant, one.letter.edition)
-        for one in letters
-        if one.letter.remarks.occasion is Occasion.REMINDER
-    }
-    if not asking:
-        return letters
-    heard = reminders.heard(connection, asking, now)
-    return [replace(one, answered=one.id in heard) for one in letters]
-
-
-def _choose(
-    connection: Connection,
-    account: str,
-    now: datetime,
-    limit: int,
-    room: Room,
-    fit: sa.ColumnElement[bool],
-) -> list[int]:
-    older, first = outbox.alias("older"), outbox.alias("first")
-
-    def ahead(one: sa.FromClause) -> tuple[sa.ColumnElement[bool], ...]:
-        return (
-            one.c.participant == outbox.c.participant,
-            one.c.id < outbox.c.id,
-            _stands(one, *OPEN),
-            (one.c.method == Method.NONE) == (outbox.c.method == Method.NONE),
-        )
-
-    # What is taken back at an old address goes first, for both may end in one calendar. Where that
-    # has to wait, the new address does not wait for it (P20): its letter is the newer one by
-    # SEQUENCE and DTSTAMP, whichever comes first.
-    put_off = sa.exists().where(
-        *ahead(first),
-        first.c.invitation == older.c.invitation,
-        first.c.id <= older.c.id,
-        first.c.tries > 0,
-    )
-    blocked = sa.exists().where(
-        *ahead(older), sa.or_(older.c.invitation == outbox.c.invitation, ~put_off)
-    )
-    query = (
-        sa.select(outbox.c.id, outbox.c.invitation, outbox.c.domain, outbox.c.due_at)
-        .where(
-            outbox.c.account == account,
-            _stands(outbox, LetterState.WAITING),
-            outbox.c.due_at <= now,
-            ~blocked,
-            fit,
-        )
-        .order_by(outbox.c.due_at, outbox.c.id)
-        .with_for_update(skip_locked=True)
-    )
-    most, chosen, taken = min(limit, room.letters), list[int](), Counter[str]()
-    full = [domain for domain in room.domains if not room.of(domain)]
-    while len(chosen) < most and room.each:
-        rows = connection.execute(
-            query.where(outbox.c.domain.not_in(full)).limit(most - len(chosen))
-        ).all()
-        free = invitations.lock(
-            connection, [row.invitation for row in rows], wait=False
-        )  # what is being planned is left for later
-        for row in rows:
-            if row.invitation in free and taken[row.domain] < room.of(row.domain):
-                taken[row.domain] += 1
-                chosen.append(row.id)
-        filled = [
-            domain for domain in taken if domain not in full and taken[domain] >= room.of(domain)
-        ]
-        if not rows or not filled:
-            break
-        full += filled
-        # On from there: what stands before was chosen, or goes to a domain that is full.
-        query = query.where(
-            sa.tuple_(outbox.c.due_at, outbox.c.id)
-            > sa.tuple_(sa.literal(rows[-1].due_at, outbox.c.due_at.type), sa.literal(rows[-1].id))
-        )
-    return chosen
-
-
-def settle(
-    connection: Connection,
-    settlements: Sequence[Settlement],
-    attempts: Sequence[Attempt],
-    holder: str,
-    now: datetime,
-) -> set[int]:
-    """Write what came of claimed letters. Returns those that were still ours; the others are left
-    to whoever took them over.
-    """
-    concerned = sa.select(outbox.c.invitation).where(
-        outbox.c.id.in_([one.letter for one in settlements])
-    )
-    numbers = connection.execute(concerned).scalars().all()
-    invitations.lock(connection, numbers, wait=True)
-    may_hold = doubts.may_hold(connection, numbers)
-    kept, told = set[int](), dict[_Facts, list[int]]()
-    for alike in _alike(settlements):  # most say the same: that they were sent
-        one = alike[0]
-        values: dict[str, object] = {
-            "state": one.state,
-            "note": one.note,
-            "claimed_by": None,
-            "tries": outbox.c.tries + (1 if one.counts else 0),
-        }
-        values |= {"due_at": one.due_at} if one.due_at is not None else {}
-        values |= {"settled_at": now} if one.state not in OPEN else {}
-        values |= {"doubtful": True} if one.arrived is None else {}
-        for mine in connection.execute(
-            sa.update(outbox)
-            .where(
-                outbox.c.id.in_([other.letter for other in alike]),
-                _stands(outbox, LetterState.SENDING),
-                outbox.c.claimed_by == holder,
-            )
-            .values(values)
-            .returning(outbox)
-        ):
-            kept.add(mine.id)
-            text = may_hold.get(mine.invitation, "")
-            if (facts := _facts(connection, one, mine, text, now)) is not None:
-                told.setdefault(facts, []).append(mine.invitation)
-    for facts, numbers in told.items():
-        connection.execute(
-            sa.update(invitation).where(invitation.c.id.in_(numbers)).values(dict(facts))
-        )
-    needless, again = doubts.unsettled(connection, kept)
-    supersede(connection, needless, now)
-    marks.mark(connection, sorted(again), now)
-    if attempts:
-        connection.execute(
-            sa.insert(attempt),
-            [
-                {
-                    "letter": one.letter,
-                    "started_at": one.started_at,
-                    "seconds": one.seconds,
-                    "verdict": one.verdict,
-                    "step": one.step,
-                    "code": one.code,
-                    "enhanced": one.enhanced,
-                    "text": one.text,
-                    "host": one.host,
-                }
-                for one in attempts
-            ],
-        )
-    return kept
-
-
-_Facts = tuple[tuple[str, object], ...]
-
-
-def _alike(settlements: Sequence[Settlement]) -> Iterable[list[Settlement]]:
-    """Settlements that differ by nothing but their letter."""
-    groups = dict[Settlement, list[Settlement]]()
-    for one in settlements:
-        groups.setdefault(replace(one, letter=0), []).append(one)
-    return groups.values()
-
-
-def _facts(
-    connection: Connection,
-    one: Settlement,
-    mine: Row[tuple[object, ...]],
-    text: str,
-    now: datetime,
-) -> _Facts | None:
-    """What the invitation of a settled letter says from now on; None: it is as it was."""
-    planned = mine.method in PLANNED
-    if not planned and (
-        mine.method == Method.NONE or one.delivery not in (Delivery.SENT, Delivery.UNDELIVERABLE)
-    ):
-        return None
-    facts: dict[str, object] = {"delivery": one.delivery, "delivery_text": one.note}
-    if planned:
-        facts |= doubts.settled(connection, mine, one.arrived, text, now)
-    if one.state is LetterState.REFUSED:
-        facts["refused"] = True
-    elif one.arrived is not False:
-        # what was only given up leaves him with what he had, to be taken back if need be
-        facts["refused"] = False
-    return tuple(facts.items())
-
-
-def stranded(connection: Connection, holder: str) -> bool:
-    """Whether another gateway has claims, which may be a dead one's."""
-    query = (
-        sa.select(outbox.c.id)
-        .where(_stands(outbox, LetterState.SENDING), outbox.c.claimed_by != holder)
-        .limit(1)
-    )
-    return connection.execute(query).first() is not None
-
-
-def free_dead(connection: Connection, now: datetime) -> int:
-    """Give back the claims of gateways that no longer live. Returns how many letters will be
-    repeated.
-    """
-    holders = [
-        row.claimed_by
-        for row in connection.execute(
-            sa.select(outbox.c.claimed_by).where(_stands(outbox, LetterState.SENDING)).distinct()
-        )
-    ]
-    dead = leases.bury(connection, holders, now)
-    if not dead:
-        return 0
-    done = connection.execute(
-        sa.update(outbox)
-        .where(_stands(outbox, LetterState.SENDING), outbox.c.claimed_by.in_(dead))
-        .values(
-            state=LetterState.WAITING,
-            claimed_by=None,
-            tries=outbox.c.tries + 1,
-            doubtful=True,
-            note="taken over from a gateway that stopped",
-        )
-    )
-    return done.rowcount
-
-
-def release(connection: Connection, holder: str) -> None:
-    """Give back what a stopping gateway claimed and did not settle. Like a dead one's, these
-    letters may have left.
-    """
-    connection.execute(
-        sa.update(outbox)
-        .where(_stands(outbox, LetterState.SENDING), outbox.c.claimed_by == holder)
-        .values(state=LetterState.WAITING, claimed_by=None, tries=outbox.c.tries + 1, doubtful=True)
-    )
-
-
 def next_due(connection: Connection, account: str | None = None) -> datetime | None:
     """When the next waiting letter, of all or of one account, is due."""
     query = sa.select(sa.func.min(outbox.c.due_at, type_=outbox.c.due_at.type)).where(
-        _stands(outbox, LetterState.WAITING)
+        stands(outbox, LetterState.WAITING)
     )
     due: datetime | None = connection.execute(
         query if account is None else query.where(outbox.c.account == account)
@@ -525,20 +229,20 @@ def next_due(connection: Connection, account: str | None = None) -> datetime | N
 def pending(connection: Connection, states: Iterable[LetterState] = OPEN) -> list[Queued]:
     """Letters in these states, oldest first."""
     rows = connection.execute(
-        sa.select(outbox).where(_stands(outbox, *states)).order_by(outbox.c.id)
+        sa.select(outbox).where(stands(outbox, *states)).order_by(outbox.c.id)
     ).all()
-    return _queued(connection, rows)
+    return queued(connection, rows)
 
 
 def find(connection: Connection, selection: Selection) -> list[Queued]:
     """The letters that are selected, oldest first."""
-    stands = _stands(outbox, *selection.states)
+    chosen = stands(outbox, *selection.states)
     if selection.returned_since is not None:
         # Both by an index of their own, for which a database does not look where they are one.
-        open_letters = sa.select(outbox.c.id).where(stands)
+        open_letters = sa.select(outbox.c.id).where(chosen)
         returned = sa.select(outbox.c.id).where(_returned(selection.returned_since))
-        stands = outbox.c.id.in_(open_letters.union(returned))
-    wanted = [stands]
+        chosen = outbox.c.id.in_(open_letters.union(returned))
+    wanted = [chosen]
     wanted += [outbox.c.id.in_(selection.numbers)] if selection.numbers else []
     if selection.braked:
         wanted += [outbox.c.state == LetterState.HELD, outbox.c.note == brake.REASON]
@@ -551,7 +255,7 @@ def find(connection: Connection, selection: Selection) -> list[Queued]:
         )
         if value
     ]
-    return _queued(
+    return queued(
         connection, connection.execute(sa.select(outbox).where(*wanted).order_by(outbox.c.id)).all()
     )
 
@@ -607,7 +311,7 @@ def destinations(connection: Connection, now: datetime) -> list[Destination]:
     held = sa.func.sum(sa.case((outbox.c.state == LetterState.HELD, 1), else_=0))
     query = (
         sa.select(outbox.c.domain, sa.func.count(), held, oldest, *ages)
-        .where(_stands(outbox, *OPEN))
+        .where(stands(outbox, *OPEN))
         .group_by(outbox.c.domain)
         .order_by(sa.func.count().desc(), outbox.c.domain)
     )
@@ -619,7 +323,7 @@ def destinations(connection: Connection, now: datetime) -> list[Destination]:
 
 def preflight(connection: Connection) -> Held | None:
     """The letters that preflight holds, or that cannot be made; None where there are none."""
-    by_rule = _stands(outbox, LetterState.HELD) & outbox.c.note.not_in((BY_HAND, brake.REASON))
+    by_rule = stands(outbox, LetterState.HELD) & outbox.c.note.not_in((BY_HAND, brake.REASON))
     letters, first = connection.execute(
         sa.select(sa.func.count(), sa.func.min(outbox.c.id)).where(by_rule)
     ).one()
@@ -662,7 +366,7 @@ def follow_ups_waiting(connection: Connection, account: str) -> list[str]:
     """A follow-up with letters of this account that have not come to an end, if there is one."""
     query = (
         sa.select(outbox.c.follow_up)
-        .where(outbox.c.account == account, _stands(outbox, *OPEN))
+        .where(outbox.c.account == account, stands(outbox, *OPEN))
         .limit(1)
     )
     return list(connection.execute(query).scalars())
@@ -673,7 +377,7 @@ def counts(connection: Connection) -> Mapping[LetterState, int]:
     return {LetterState(state): number for state, number in rows}
 
 
-def _stands(letters: sa.FromClause, *states: LetterState) -> sa.ColumnElement[bool]:
+def stands(letters: sa.FromClause, *states: LetterState) -> sa.ColumnElement[bool]:
     """Whether they are in one of these states. Written out, not bound: else no database sees that a
     partial index holds the rows.
     """
@@ -681,7 +385,7 @@ def _stands(letters: sa.FromClause, *states: LetterState) -> sa.ColumnElement[bo
     return letters.c.state.in_(words) if len(words) > 1 else letters.c.state == words[0]
 
 
-def _queued(connection: Connection, rows: Sequence[Row[tuple[object, ...]]]) -> list[Queued]:
+def queued(connection: Connection, rows: Sequence[Row[tuple[object, ...]]]) -> list[Queued]:
     known = invitations.editions(
         connection, [*(row.edition for row in rows), *(row.before for row in rows)]
     )

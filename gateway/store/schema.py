@@ -527,6 +527,15 @@ outbox = Table(
         postgresql_where=text("state = 'waiting'"),
     ),
     Index(
+        "ix_outbox_destined",
+        "account",
+        "domain",
+        "due_at",
+        "id",
+        sqlite_where=text("state = 'waiting'"),
+        postgresql_where=text("state = 'waiting'"),
+    ),
+    Index(
         "ix_outbox_claimed",
         "claimed_by",
         sqlite_where=text("state = 'sending'"),

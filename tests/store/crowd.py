@@ -40,6 +40,7 @@ CURRENT = frozenset(
         "ix_follow_up_timeless",
         "ix_inbox_review",
         "ix_outbox_claimed",
+        "ix_outbox_destined",
         "ix_outbox_due",
         "ix_outbox_held",
         "ix_outbox_open",

@@ -17,7 +17,7 @@ from gateway import settings as configuration
 from gateway.actions import health, load, planning, queue
 from gateway.inbound import process
 from gateway.model import Delivery, LetterState, Method, Reply, Standing
-from gateway.store import followups, journal, marks, outbox, views
+from gateway.store import claims, followups, journal, marks, outbox, views
 from gateway.store.engine import Store
 from gateway.store.outbox import Selection, Settlement
 from tests.faults import holdings
@@ -72,9 +72,9 @@ def plan(store: Store, settings: configuration.Settings = SETTINGS) -> None:
 def deliver(store: Store, limit: int = 1000) -> list[tuple[str, str]]:
     """What leaves now, all of it taken: the follow-up, and what."""
     with store.write() as connection:
-        letters = outbox.claim(connection, "g1", rows.NOW + timedelta(days=1), limit)
+        letters = claims.take(connection, "g1", rows.NOW + timedelta(days=1), limit)
         taken = [Settlement(one.id, LetterState.SENT, True, Delivery.SENT) for one in letters]
-        outbox.settle(connection, taken, [], "g1", rows.NOW)
+        claims.settle(connection, taken, [], "g1", rows.NOW)
     return [(one.follow_up, one.letter.method.value) for one in letters]
 
 

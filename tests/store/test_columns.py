@@ -11,7 +11,7 @@ from gateway import settings as configuration
 from gateway.actions import planning, series
 from gateway.model import DateChange, Delivery, Edition, LetterState, Method, Moment, Recurrence
 from gateway.outbound import render
-from gateway.store import columns, followups, journal, meta, outbox, schema, views
+from gateway.store import claims, columns, followups, journal, meta, outbox, schema, views
 from gateway.store.engine import Store
 from tests.store import rows
 
@@ -81,8 +81,8 @@ def planned(store: Store) -> list[tuple[Method, Moment | None, Edition]]:
     planning.plan_due(store, SETTINGS, NOW, everything=True)
     with store.write() as connection:
         waiting = outbox.pending(connection)
-        outbox.claim(connection, "here", NOW + DAY, 100)
-        outbox.settle(
+        claims.take(connection, "here", NOW + DAY, 100)
+        claims.settle(
             connection,
             [outbox.Settlement(one.id, LetterState.SENT, True, Delivery.SENT) for one in waiting],
             [],

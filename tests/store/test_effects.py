@@ -27,6 +27,7 @@ from gateway.itip import preflight
 from gateway.model import Delivery, LetterState, Method, Occasion, Outcome, ProposalState, Reply
 from gateway.outbound import render
 from gateway.store import (
+    claims,
     followups,
     inbox,
     invitations,
@@ -1269,7 +1270,7 @@ def sent(office: Office) -> None:
             Attempt(one.id, office.clock, 0.1, "sent", "body", 250, "", "ok", "mx")
             for one in outbox.find(connection, Selection())
         ]
-        outbox.settle(connection, [], attempts, "", office.clock)
+        claims.settle(connection, [], attempts, "", office.clock)
 
 
 @pytest.mark.parametrize("words", [QUOTA, BLOCKED, "550 5.7.54 Relaying denied"])

@@ -35,7 +35,7 @@ from gateway.model import (
     Standing,
 )
 from gateway.outbound import render
-from gateway.store import followups, outbox, schema, triggers
+from gateway.store import claims, followups, schema, triggers
 from gateway.store.engine import Connection, Store
 from gateway.store.outbox import Settlement
 from gateway.store.series import DateRow
@@ -294,7 +294,7 @@ def begin(store: Store) -> dict[str, Told]:
     with store.write() as connection:
         for key in FOLLOW_UPS:
             plan(connection, key)
-        first = outbox.claim(connection, "test", NOW, 100)
+        first = claims.take(connection, "test", NOW, 100)
         assert len(first) == 2 * len(FOLLOW_UPS)
         settle(connection)
         accepted = Standing(Reply.ACCEPTED, seen=True, sequence=0, dtstamp=NOW, arrived=NOW)
@@ -310,7 +310,7 @@ def settle(connection: Connection) -> None:
     sending = schema.outbox.c.state == LetterState.SENDING
     numbers = connection.execute(sa.select(schema.outbox.c.id).where(sending)).scalars().all()
     sent = [Settlement(one, LetterState.SENT, True, Delivery.SENT) for one in numbers]
-    outbox.settle(connection, sent, [], "test", NOW)
+    claims.settle(connection, sent, [], "test", NOW)
 
 
 def plan(connection: Connection, key: str) -> None:
@@ -340,7 +340,7 @@ def edition(connection: Connection, key: str) -> Edition:
 def to_ola(connection: Connection, key: str) -> list[Told]:
     """What he is sent once the follow-up was planned."""
     plan(connection, key)
-    claimed = outbox.claim(connection, "test", NOW + timedelta(minutes=1), 100)
+    claimed = claims.take(connection, "test", NOW + timedelta(minutes=1), 100)
     return [told(one.letter) for one in claimed if one.letter.address == OLA]
 
 

@@ -17,11 +17,13 @@ from gateway.inbound.process import Received
 from gateway.model import Delivery, LetterState
 from gateway.outbound import planner
 from gateway.store import (
+    codec,
     conditions,
     inbox,
     journal,
     leases,
     outbox,
+    pace,
     review,
     upkeep,
     views,
@@ -30,6 +32,7 @@ from gateway.store.engine import Store
 from gateway.store.inbox import Place
 from gateway.store.outbox import Attempt, Queued, Settlement
 from gateway.web import feed, overview
+from tests.core import specimens
 from tests.store import crowd
 
 SETTINGS = configuration.load(
@@ -81,6 +84,25 @@ def crowded(store: Store) -> Store:
 def test_no_statement_walks_through_what_is_over(crowded: Store) -> None:
     assert len(walking(crowded, walk)) == 2, "by its plan, and by its rows"
     assert walking(crowded, live) == []
+
+
+def test_the_queue_of_one_domain_makes_no_claim_dearer(crowded: Store) -> None:
+    last = range(ROWS - 2, ROWS + 1)
+    with crowded.write() as connection:
+        facts = {"facts": codec.edition(specimens.SINGLE)}
+        connection.execute(sa.text("UPDATE edition SET facts = :facts"), facts)
+        connection.exec_driver_sql("UPDATE outbox SET state = 'waiting'")
+        connection.exec_driver_sql(
+            f"UPDATE outbox SET domain = 'other' || id || '.example' WHERE id >= {last[0]}"
+        )
+        connection.exec_driver_sql("ANALYZE")
+    room, claimed = pace.Room(100, 10, {"ext.example": 0}), list[Queued]()
+
+    def claim(store: Store) -> None:
+        claimed.extend(deliveries.claim(store, GATEWAY, datetime.now(UTC), 100, room=room))
+
+    assert walking(crowded, claim) == []
+    assert [letter.id for letter in claimed] == [*last]
 
 
 def walking(store: Store, work: Callable[[Store], None]) -> list[str]:

@@ -12,7 +12,7 @@ from gateway.actions import load, planning
 from gateway.actions.load import Report
 from gateway.errors import InputError
 from gateway.model import Delivery, LetterState, Method, Reply, Standing
-from gateway.store import followups, holdings, invitations, journal, outbox, schema, views
+from gateway.store import claims, followups, holdings, invitations, journal, outbox, schema, views
 from gateway.store.engine import Store
 from gateway.store.views import StatusRow
 from tests.core.test_load_format import EXAMPLE
@@ -72,8 +72,8 @@ def plan(store: Store, at: timedelta = timedelta()) -> list[tuple[str, str, int]
 def deliver(store: Store) -> None:
     """Everything that waits is taken by the server."""
     with store.write() as connection:
-        claimed = outbox.claim(connection, "here", datetime.now(UTC) + timedelta(hours=1), 100)
-        outbox.settle(
+        claimed = claims.take(connection, "here", datetime.now(UTC) + timedelta(hours=1), 100)
+        claims.settle(
             connection,
             [outbox.Settlement(one.id, LetterState.SENT, True, Delivery.SENT) for one in claimed],
             [],

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from gateway.actions import deliveries
 from gateway.itip import owing
 from gateway.model import Delivery, LetterState, Method
-from gateway.store import holdings, invitations, leases, outbox, schema
+from gateway.store import claims, holdings, invitations, leases, outbox, schema
 from gateway.store.engine import Store
 from gateway.store.outbox import Attempt, Settlement
 from tests.store import rows
@@ -41,12 +41,12 @@ def claim(
     store: Store, limit: int = 100, holder: str = "here", at: timedelta = timedelta()
 ) -> list[int]:
     with store.write() as connection:
-        return [one.id for one in outbox.claim(connection, holder, NOW + at, limit)]
+        return [one.id for one in claims.take(connection, holder, NOW + at, limit)]
 
 
 def settle(store: Store, *settlements: Settlement, holder: str = "here") -> set[int]:
     with store.write() as connection:
-        return outbox.settle(connection, settlements, [], holder, NOW)
+        return claims.settle(connection, settlements, [], holder, NOW)
 
 
 def sent(letter: int) -> Settlement:
@@ -78,7 +78,7 @@ def test_letters_are_claimed_oldest_first_and_once(store: Store) -> None:
 def test_what_is_claimed_is_the_letter_that_was_frozen(store: Store) -> None:
     [number] = queue(store, 1)
     with store.write() as connection:
-        [one] = outbox.claim(connection, "here", NOW, 10)
+        [one] = claims.take(connection, "here", NOW, 10)
     assert (one.id, one.state, one.follow_up, one.tries) == (number, LetterState.SENDING, "m1", 0)
     assert one.letter.edition == rows.MEETING
     assert (one.letter.method, one.letter.before, one.letter.sequence, one.letter.dtstamp) == (
@@ -187,7 +187,7 @@ def test_letters_of_the_past_are_not_walked_through(store: Store) -> None:
         sa.event.listen(
             connection, "before_cursor_execute", lambda *arguments: seen.append(arguments[2])
         )
-        assert len(outbox.claim(connection, "here", NOW, 100)) == 2
+        assert len(claims.take(connection, "here", NOW, 100)) == 2
     [chosen] = [one for one in seen if "NOT (EXISTS" in one]
     assert "state = 'waiting'" in chosen
     assert "state IN ('waiting', 'sending', 'held')" in chosen
@@ -411,7 +411,7 @@ def test_attempts_are_kept(store: Store) -> None:
         number, NOW, 0.25, "temporary", "rcpt", 451, "4.7.1", "greylisted", "mx.ext.example"
     )
     with store.write() as connection:
-        outbox.settle(
+        claims.settle(
             connection,
             [Settlement(number, LetterState.WAITING, False, Delivery.DEFERRED, NOW)],
             [tried],
@@ -449,9 +449,9 @@ def test_letters_of_a_gateway_that_died_are_free_again(store: Store) -> None:
         leases.take(connection, f"gateway:{ELSEWHERE}", ELSEWHERE, NOW)
     claim(store, holder=ELSEWHERE)
     with store.write() as connection:
-        assert outbox.stranded(connection, "here")
-        assert outbox.free_dead(connection, NOW + leases.LIFE - timedelta(seconds=1)) == 0
-        assert outbox.free_dead(connection, NOW + leases.LIFE) == 1
+        assert claims.stranded(connection, "here")
+        assert claims.free_dead(connection, NOW + leases.LIFE - timedelta(seconds=1)) == 0
+        assert claims.free_dead(connection, NOW + leases.LIFE) == 1
     assert copy_of(store).method is Method.REQUEST  # it may have left
     assert claim(store, holder="here") == [number]
 
@@ -460,7 +460,7 @@ def test_whoever_comes_back_from_the_dead_settles_nothing(store: Store) -> None:
     [number] = queue(store, 1)
     claim(store, holder=ELSEWHERE)
     with store.write() as connection:
-        assert outbox.free_dead(connection, NOW) == 1
+        assert claims.free_dead(connection, NOW) == 1
     claim(store, holder="here")
     refused = Settlement(number, LetterState.REFUSED, False, Delivery.UNDELIVERABLE)
     assert settle(store, refused, holder=ELSEWHERE) == set()
@@ -473,7 +473,7 @@ def test_a_stopping_gateway_gives_its_letters_back(store: Store) -> None:
     claim(store, 1, holder="stopping")
     claim(store, 1, holder="other")
     with store.write() as connection:
-        outbox.release(connection, "stopping")
+        claims.release(connection, "stopping")
     assert (state(store, first), state(store, second)) == ("waiting", "sending")
     with store.read() as connection:
         assert outbox.counts(connection) == {LetterState.WAITING: 1, LetterState.SENDING: 1}

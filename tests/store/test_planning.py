@@ -17,7 +17,7 @@ import pytest
 from gateway import settings as configuration
 from gateway.actions import deliveries, load, planning
 from gateway.model import Delivery, LetterState, Method
-from gateway.store import followups, holdings, invitations, migrate, outbox
+from gateway.store import claims, followups, holdings, invitations, migrate, outbox
 from gateway.store.engine import Store
 from gateway.store.outbox import Queued, Settlement
 from tests.store import rows
@@ -98,10 +98,10 @@ class Post:
 
 def send(store: Store, post: Post, name: str) -> int:
     with store.write() as connection:
-        claimed = outbox.claim(connection, name, now(), 7)
+        claimed = claims.take(connection, name, now(), 7)
     settlements = [post.take(one) for one in claimed]
     with store.write() as connection:
-        assert outbox.settle(connection, settlements, [], name, now()) == {
+        assert claims.settle(connection, settlements, [], name, now()) == {
             one.id for one in claimed
         }
     return len(claimed)
@@ -200,10 +200,10 @@ def test_letters_of_an_invitation_that_is_being_planned_are_claimed_afterwards(
         with store.write() as planner:
             holdings.copies(planner, "m1")
             with store.write() as sender:
-                claimed = outbox.claim(sender, "a", now(), 100)
+                claimed = claims.take(sender, "a", now(), 100)
             assert {one.follow_up for one in claimed} == {"m0", "m2", "m3"}
         with store.write() as sender:
-            assert {one.follow_up for one in outbox.claim(sender, "a", now(), 100)} == {"m1"}
+            assert {one.follow_up for one in claims.take(sender, "a", now(), 100)} == {"m1"}
 
 
 @pytest.mark.real

@@ -12,7 +12,7 @@ from gateway.actions.queue import Verb
 from gateway.errors import ConfigurationError, NotFound, Refused
 from gateway.model import Delivery, LetterState, Method
 from gateway.settings import Outbound
-from gateway.store import invitations, journal, outbox, pace, schema
+from gateway.store import claims, invitations, journal, outbox, pace, schema
 from gateway.store.engine import Store
 from gateway.store.outbox import Selection, Settlement
 from gateway.store.pace import Rest, Room
@@ -60,7 +60,7 @@ def delivery(store: Store, participant: int = 1) -> Delivery:
 
 def settle(store: Store, number: int, ending: LetterState, delivered: Delivery) -> None:
     with store.write() as connection:
-        outbox.settle(
+        claims.settle(
             connection,
             [Settlement(number, ending, ending is LetterState.SENT, delivered)],
             [],
@@ -120,7 +120,7 @@ def test_a_letter_that_waits_is_tried_at_once(store: Store) -> None:
     [one] = queued(store, "a@x.example")
     claim(store)
     with store.write() as connection:
-        outbox.settle(
+        claims.settle(
             connection,
             [
                 Settlement(
@@ -195,7 +195,7 @@ def test_what_was_given_up_is_tried_again_and_what_was_dropped_by_hand_only_when
     with store.write() as connection:
         words = f"{outbox.GIVEN_UP}450 4.2.0 not now"
         given_up = Settlement(one, LetterState.DROPPED, False, Delivery.UNDELIVERABLE, note=words)
-        outbox.settle(connection, [given_up], [], HERE, NOW)
+        claims.settle(connection, [given_up], [], HERE, NOW)
     changed = queue.change(store, Verb.RETRY, Selection(account="default"), NOW, "root")
     assert [letter.id for letter in changed] == [one]
     assert [
@@ -343,7 +343,7 @@ def test_what_may_have_arrived_is_not_forgotten_when_it_is_put_back(store: Store
     assert claim(store, 1) == [one]
     with store.write() as connection:
         cut = Settlement(one, LetterState.WAITING, None, Delivery.DEFERRED, NOW, "closed")
-        outbox.settle(connection, [cut], [], HERE, NOW)
+        claims.settle(connection, [cut], [], HERE, NOW)
     for number in (one, two, three):
         tries(store, number, ODD)
     assert state(store, one)[0] is LetterState.WAITING

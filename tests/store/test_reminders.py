@@ -20,7 +20,7 @@ from gateway.itip import editions, ics
 from gateway.itip import reminders as rules
 from gateway.mail import bounce
 from gateway.model import Delivery, LetterState, Method, Moment, Occasion, Outcome, Reply, Standing
-from gateway.store import followups, inbox, invitations, journal, leases, outbox, reports
+from gateway.store import claims, followups, inbox, invitations, journal, leases, outbox, reports
 from gateway.store import reminders as rows_of
 from gateway.store.engine import Store
 from gateway.store.outbox import Queued, Settlement
@@ -81,9 +81,9 @@ def waiting(store: Store) -> list[Queued]:
 def send(store: Store, at: datetime, *, state: LetterState = LetterState.SENT) -> list[Queued]:
     """Everything that waits is taken, or refused."""
     with store.write() as connection:
-        claimed = outbox.claim(connection, "a", at + HOUR, 100)
+        claimed = claims.take(connection, "a", at + HOUR, 100)
         sent = state is LetterState.SENT
-        outbox.settle(
+        claims.settle(
             connection,
             [
                 Settlement(one.id, state, sent, Delivery.SENT if sent else Delivery.UNDELIVERABLE)
@@ -446,8 +446,8 @@ def test_an_hour_at_which_a_delayed_letter_left_counts_and_not_when_it_was_writt
     rows.run(store, "UPDATE follow_up SET title = 'Oppstart'")
     plan(store, INVITED + HOUR)
     with store.write() as connection:
-        claimed = outbox.claim(connection, "a", INVITED + 2 * HOUR, 100)
-        outbox.settle(
+        claimed = claims.take(connection, "a", INVITED + 2 * HOUR, 100)
+        claims.settle(
             connection,
             [
                 Settlement(one.id, LetterState.WAITING, None, Delivery.DEFERRED, NEAR - 2 * HOUR)
@@ -502,7 +502,7 @@ def test_a_reminder_that_is_claimed_after_the_answer_came_is_known_as_needless(
     answer(store)
     with store.write() as connection:
         claimed = {
-            one.letter.address: one for one in outbox.claim(connection, "a", NEAR + HOUR, 100)
+            one.letter.address: one for one in claims.take(connection, "a", NEAR + HOUR, 100)
         }
     needless = {
         address: rules.needless(one.letter, one.answered, NEAR + HOUR)

@@ -16,6 +16,7 @@ from gateway.itip import editions, ics
 from gateway.mail import bounce
 from gateway.model import Delivery, Edition, LetterState, Method, Moment, Occasion, Reply, Standing
 from gateway.store import (
+    claims,
     followups,
     invitations,
     journal,
@@ -105,8 +106,8 @@ def send(store: Store, *, arrived: bool = True) -> list[Queued]:
     sent = list[Queued]()
     while True:
         with store.write() as connection:
-            claimed = outbox.claim(connection, "a", NOW + HOUR, 100)
-            outbox.settle(
+            claimed = claims.take(connection, "a", NOW + HOUR, 100)
+            claims.settle(
                 connection,
                 [
                     Settlement(one.id, LetterState.SENT, True, Delivery.SENT)
@@ -187,8 +188,8 @@ def test_of_several_dates_those_that_were_refused_are_told_with_the_next_change(
     else:
         for one in arrived:
             with store.write() as connection:
-                [letter] = outbox.claim(connection, "a", NOW + HOUR, 100)
-                outbox.settle(
+                [letter] = claims.take(connection, "a", NOW + HOUR, 100)
+                claims.settle(
                     connection,
                     [
                         Settlement(letter.id, LetterState.SENT, True, Delivery.SENT)
@@ -227,8 +228,8 @@ def test_what_arrived_between_two_letters_that_were_refused_is_known_although_no
     assert owed(store) == [("ola", "CANCEL", number, N[number + 1]) for number in (1, 2, 3)]
     for refused in True, False, True:
         with store.write() as connection:
-            [letter] = outbox.claim(connection, "a", NOW + HOUR, 100)
-            outbox.settle(
+            [letter] = claims.take(connection, "a", NOW + HOUR, 100)
+            claims.settle(
                 connection,
                 [
                     Settlement(letter.id, LetterState.REFUSED, False, Delivery.UNDELIVERABLE)

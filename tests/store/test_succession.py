@@ -21,7 +21,7 @@ from gateway.model import (
     Reply,
     Standing,
 )
-from gateway.store import braked, followups, journal, known, outbox, proposals, schema
+from gateway.store import braked, claims, followups, journal, known, outbox, proposals, schema
 from gateway.store.engine import Store
 from gateway.store.followups import Member
 from gateway.store.outbox import Queued, Settlement
@@ -168,7 +168,7 @@ def test_what_hangs_on_the_row_is_not_the_next_ones(store: Store) -> None:
                 participant=member.id, proposed_start="2026-12-02T08:00:00Z", state="open"
             )
         )
-        braked.keep_former(connection, member.id, None, 1)
+        braked.keep_former(connection, [(member.id, None)], 1)
     rows.run(store, "UPDATE participant SET associate = 'kim', email_invite = TRUE")
     plan(store)
     with store.read() as connection:
@@ -184,9 +184,9 @@ def test_what_hangs_on_the_row_is_not_the_next_ones(store: Store) -> None:
 def deliver(store: Store) -> Queued:
     """The only letter leaves."""
     with store.write() as connection:
-        [letter] = outbox.claim(connection, "g1", rows.NOW, 10)
+        [letter] = claims.take(connection, "g1", rows.NOW, 10)
         sent = Settlement(letter.id, LetterState.SENT, True, Delivery.SENT)
-        outbox.settle(connection, [sent], [], "g1", rows.NOW)
+        claims.settle(connection, [sent], [], "g1", rows.NOW)
     return letter
 
 

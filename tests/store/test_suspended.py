@@ -9,7 +9,7 @@ import pytest
 from gateway import settings as configuration
 from gateway.actions import load, planning
 from gateway.model import Delivery, LetterState, Method
-from gateway.store import journal, outbox, views
+from gateway.store import claims, journal, views
 from gateway.store.engine import Store
 from gateway.store.outbox import Settlement
 from gateway.store.views import StatusRow
@@ -27,9 +27,9 @@ def plan(store: Store, settings: configuration.Settings = SETTINGS) -> list[tupl
     """Plan what changed and let it leave: to whom, and what."""
     planning.plan_due(store, settings, rows.NOW, everything=True)
     with store.write() as connection:
-        letters = outbox.claim(connection, "g1", rows.NOW, 100)
+        letters = claims.take(connection, "g1", rows.NOW, 100)
         taken = [Settlement(one.id, LetterState.SENT, True, Delivery.SENT) for one in letters]
-        outbox.settle(connection, taken, [], "g1", rows.NOW)
+        claims.settle(connection, taken, [], "g1", rows.NOW)
     return [(one.letter.address, one.letter.method.value) for one in letters]
 
 
