@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from gateway.cli import context
+from gateway.cli import context, output
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -59,7 +59,7 @@ def show(ctx: typer.Context) -> None:
     """Print the settings in effect, secrets masked."""
     shown = effective(context.settings(ctx))
     if context.invocation(ctx).json:
-        print(json.dumps(shown, ensure_ascii=False))
+        output.objects([shown], as_json=True)
         return
     print("\n".join(_sections(shown)))
 
@@ -137,5 +137,5 @@ def toml(value: Any) -> str:
         return repr(value)
     if isinstance(value, list | tuple):
         return "[" + ", ".join(toml(one) for one in value) + "]"
-    # JSON's escapes are TOML's, but for DEL, which TOML wants escaped too.
-    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+    # JSON's escapes are TOML's.
+    return output.json_text(str(value))

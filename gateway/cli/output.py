@@ -21,7 +21,7 @@ def objects(
     """
     if as_json:
         for row in rows:
-            print(_json(row))
+            print(json_text(row))
         sys.stdout.flush()
         return
     table(list(rows), columns)
@@ -69,8 +69,9 @@ def text(value: Any) -> str:
     return logs.escape(shown)
 
 
-def _json(row: Mapping[str, Any]) -> str:
+def json_text(value: object) -> str:
+    """A value as JSON that may be shown on a terminal."""
     from gateway.daemon import logs
 
-    plain = json.dumps(row, ensure_ascii=False, default=str, separators=(", ", ": "))
+    plain = json.dumps(value, ensure_ascii=False, default=str, separators=(", ", ": "))
     return logs.CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", plain)

@@ -46,3 +46,8 @@ def find(tzid: str) -> ZoneInfo | None:
         except (KeyError, ValueError, OSError):
             continue
     return None
+
+
+def unknown(tzid: str) -> str:
+    """What is wrong with a name that names none."""
+    return f"unknown time zone {tzid[:40]!r}; names are those of IANA (Europe/Oslo) or of Windows"

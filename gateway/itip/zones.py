@@ -82,7 +82,7 @@ def zone(name: str) -> zoneinfo.ZoneInfo:
     """
     found = zonenames.find(name)
     if found is None:
-        raise InputError(f"unknown time zone {name!r}")
+        raise InputError(zonenames.unknown(name))
     return found
 
 

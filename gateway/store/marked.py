@@ -181,6 +181,6 @@ class Zone(TypeDecorator[str]):
         zone = zonenames.find(value)
         if zone is not None:
             return zone.key
-        made = _text("", f"unknown time zone {value[:SHOWN]!r}; IANA and Windows have such names")
+        made = _text("", zonenames.unknown(value))
         made.said = value
         return made

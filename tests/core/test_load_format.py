@@ -391,6 +391,52 @@ WEEKLY = {"rrule": "FREQ=WEEKLY;COUNT=3"}
 
 
 @pytest.mark.parametrize(
+    ("values", "place", "allowed"),
+    [
+        ({"end": "9999-12-31T23:59:59"}, "end", "(years 1900 to 2999)"),
+        ({"start": "1899-12-31T09:00:00"}, "start", "(years 1900 to 2999)"),
+        ({"answer_by": "3000-01-01T09:00:00Z"}, "answer_by", "(years 1900 to 2999)"),
+        (
+            {"start": None, "kind": "task", "deadline": "9999-12-31"},
+            "deadline",
+            "(years 1900 to 2999)",
+        ),
+        (
+            {"participants": [{"email": "x@y.example", "original_start": "9999-12-31T00:00:00"}]},
+            "participants[0].original_start",
+            "(years 1900 to 2999)",
+        ),
+        (
+            {"recurrence": {"rrule": "FREQ=DAILY;INTERVAL=2147483648"}},
+            "recurrence.rrule",
+            "INTERVAL is above 2147483647",
+        ),
+        (
+            {"recurrence": {"rrule": f"FREQ=DAILY;COUNT={'9' * 900}"}},
+            "recurrence.rrule",
+            "COUNT is above 2147483647",
+        ),
+        (
+            {"recurrence": {"rrule": "FREQ=DAILY;BYSETPOS=2;BYHOUR=9"}},
+            "recurrence.rrule",
+            "gives no date in 36600 steps",
+        ),
+        (
+            {"recurrence": {"rrule": "FREQ=SECONDLY;BYSETPOS=2"}},
+            "recurrence.rrule",
+            "FREQ must be one of DAILY, WEEKLY, MONTHLY, YEARLY",
+        ),
+    ],
+)
+def test_what_no_letter_could_say_is_refused_with_what_is_allowed(
+    values: dict[str, Any], place: str, allowed: str
+) -> None:
+    _, problems = times(**values)
+    assert problems[0][0] == place
+    assert problems[0][1].endswith(allowed)
+
+
+@pytest.mark.parametrize(
     ("values", "place"),
     [
         ({"start": "tomorrow"}, "start"),
