@@ -14,7 +14,7 @@ import structlog
 
 from gateway import __version__, accounts, health, zonedata
 from gateway.actions import planning, probing, reminders, review
-from gateway.daemon import jobs, opening, prober, supervise
+from gateway.daemon import jobs, opening, prober, supervise, systemd
 from gateway.daemon.health import Monitor
 from gateway.inbound import intake
 from gateway.outbound import planner, worker
@@ -84,7 +84,7 @@ async def serve(process: Process, only: Collection[str]) -> None:
 
 def _prepare(process: Process) -> None:
     """What must be true of the store before any role begins."""
-    migrate.begin(process.store)
+    migrate.begin(process.store, systemd.state_directory())
     planning.require_accounts(process.store, process.settings, datetime.now(UTC))
 
 

@@ -11,6 +11,7 @@ import asyncio
 import os
 import socket
 from contextlib import suppress
+from pathlib import Path
 
 import structlog
 
@@ -51,6 +52,14 @@ def watchdog_seconds() -> float | None:
     except ValueError:
         return None
     return microseconds / 1_000_000 if microseconds > 0 and process == os.getpid() else None
+
+
+def state_directory() -> Path | None:
+    """The folder that was made for this service (`StateDirectory=`, systemd.exec(5)), the first of
+    several; None outside of one.
+    """
+    first = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
+    return Path(first) if first else None
 
 
 async def keep_alive(stop: asyncio.Event) -> None:

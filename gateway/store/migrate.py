@@ -73,14 +73,15 @@ def fit(store: Store) -> None:
     (upgrade if store.is_sqlite else require)(store)
 
 
-def begin(store: Store) -> None:
-    """As `fit`, for the daemon, which nobody watches: a mistyped path must not begin a store
-    without a single record. Only in a folder that is there and empty, as at the first start of a
-    service, a new one is made.
+def begin(store: Store, home: Path | None) -> None:
+    """As `fit`, for the daemon, which nobody watches: a mistyped path, or a volume that is not
+    mounted, must not begin a store without a single record. `home`: the folder that the service
+    manager made for this service; a new store is made there alone, and only while it is empty.
     """
-    if store.path is not None and not _is_there(store.path) and not _is_empty(store.path.parent):
+    path = store.path
+    if path is not None and not _is_there(path) and not _is_empty(path.parent, home):
         raise UnfitStore(
-            f"there is no store at {store.path} (store.url); if a new one is to begin there:"
+            f"there is no store at {path} (store.url); if a new one is to begin there:"
             " invite-gateway db upgrade"
         )
     fit(store)
@@ -111,13 +112,12 @@ def _is_there(path: Path) -> bool:
         return True  # somebody else's folder; the attempt to open it says whose
 
 
-def _is_empty(folder: Path) -> bool:
+def _is_empty(folder: Path, home: Path | None) -> bool:
+    """Whether this is the home, and nothing has been made there yet."""
     try:
-        return not any(folder.iterdir())
-    except FileNotFoundError:
-        return False
+        return home is not None and folder.samefile(home) and not any(folder.iterdir())
     except OSError:
-        return True  # the attempt to make the store says what is wrong
+        return False
 
 
 def check(store: Store) -> list[str]:

@@ -15,6 +15,7 @@ import pytest
 
 import tests.command
 from gateway.cli import main, output
+from tests import stores
 
 PROGRAM = str(Path(sys.executable).with_name("invite-gateway"))
 DEADLINE = 60
@@ -183,9 +184,8 @@ def test_json_is_one_object_per_line(capsys: pytest.CaptureFixture[str]) -> None
 def test_the_daemon_stops_when_asked(
     only: list[str], number: signal.Signals, tmp_path: Path
 ) -> None:
-    """From the outside, with a store that does not exist yet:
-    ready is said, the signal ends it with 0.
-    """
+    """From the outside: ready is said, the signal ends it with 0."""
+    stores.upgraded(f"sqlite:///{tmp_path}/store.db")
     settings = environment(
         GATEWAY_STORE__URL=f"sqlite:///{tmp_path}/store.db",
         GATEWAY_LOG__FORMAT="json",
@@ -217,6 +217,7 @@ def test_the_daemon_stops_when_asked(
 
 
 def test_a_role_that_cannot_be_configured_ends_the_daemon_with_78(tmp_path: Path) -> None:
+    stores.upgraded(f"sqlite:///{tmp_path}/store.db")
     done = command(
         "run",
         GATEWAY_STORE__URL=f"sqlite:///{tmp_path}/store.db",

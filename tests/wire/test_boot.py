@@ -201,18 +201,23 @@ def test_a_file_that_is_no_store_is_78_and_left_as_it_is(
     assert file.read_bytes() == content
 
 
-@pytest.mark.parametrize("name", ["stor.db", "nowhere/store.db"])
+@pytest.mark.parametrize("name", ["stor.db", "nowhere/store.db", "volume/store.db"])
 def test_a_mistyped_path_begins_no_store(name: str, sqlite_url: str, tmp_path: Path) -> None:
-    before = sorted(tmp_path.iterdir())
-    line = refusal(environment(f"sqlite:///{tmp_path / name}"))
+    """Nor does a volume that is not mounted: its place is an empty folder."""
+    (tmp_path / "volume").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    service = {"STATE_DIRECTORY": str(tmp_path)}
+    line = refusal(environment(f"sqlite:///{tmp_path / name}") | service)
     assert f"there is no store at {tmp_path / name}" in line
     assert "invite-gateway db upgrade" in line
-    assert sorted(tmp_path.iterdir()) == before
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_the_first_start_of_a_service_makes_its_store(tmp_path: Path) -> None:
     """systemd makes the folder, and nobody else has been there."""
-    with started(environment(f"sqlite:///{tmp_path / 'store.db'}"), wait=True) as gateway:
+    service = {"STATE_DIRECTORY": str(tmp_path)}
+    settings = environment(f"sqlite:///{tmp_path / 'store.db'}") | service
+    with started(settings, wait=True) as gateway:
         assert gateway.stop() == 0
     assert (tmp_path / "store.db").exists()
 
