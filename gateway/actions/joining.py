@@ -9,6 +9,7 @@ the end of a chain of three; never the owner, a mailbox of ours, or somebody who
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from gateway.errors import InputError
 from gateway.followups import recurrence
 from gateway.itip import facts
 from gateway.mail import address, syntax
@@ -166,7 +167,10 @@ def _refusal(
 def _open(connection: Connection, key: str, who: str, site: Site, now: datetime) -> bool:
     """Whether somebody can still join, and is not the owner, who is never asked."""
     members, owner = followups.members(connection, key), followups.owner(connection, key)
-    wanted = followups.wanted(connection, key, site, members)
+    try:
+        wanted = followups.wanted(connection, key, site, members)
+    except InputError:  # nobody joins what cannot be read; a person is asked
+        wanted = None
     if wanted is None or wanted.cancelled or recurrence.over(wanted, now) or syntax.problem(who):
         return False
     return not (

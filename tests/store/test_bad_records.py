@@ -12,12 +12,13 @@ import pytest
 
 from gateway import health as conditions
 from gateway import settings as configuration
-from gateway.actions import planning, reminders
+from gateway.actions import load, planning, reminders
 from gateway.daemon import doctor
 from gateway.daemon.health import Monitor
 from gateway.followups import limits
 from gateway.inbound import process
-from gateway.model import GuestList
+from gateway.model import GuestList, Outcome
+from gateway.settings import Policy
 from gateway.store import journal, marks, outbox
 from gateway.store.engine import Store
 from gateway.web import app, feed, overview
@@ -304,3 +305,59 @@ def test_a_list_too_long_for_a_letter_is_private_and_its_rows_say_so(store: Stor
     with store.read() as connection:
         editions = {one.letter.edition for one in outbox.pending(connection)}
     assert not any(one.guests for one in editions if one.guest_list is GuestList.PUBLIC)
+
+
+REPLY = """\
+Authentication-Results: mx.crm.example; dmarc=pass header.from=ext.example\r
+From: {who}\r
+To: invites{token}@crm.example\r
+Message-ID: <{who}>\r
+Content-Type: text/calendar; method=REPLY\r
+\r
+BEGIN:VCALENDAR\r
+METHOD:REPLY\r
+BEGIN:VEVENT\r
+UID:m1@crm.example\r
+DTSTAMP:20261120T090000Z\r
+ATTENDEE;PARTSTAT=ACCEPTED:mailto:{who}\r
+END:VEVENT\r
+END:VCALENDAR\r
+"""
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "UPDATE follow_up SET end_at = '9999-12-31 23:59:59'",
+        "UPDATE follow_up SET timezone = 'Mars/Olympus'",
+        "UPDATE follow_up SET rrule = 'FREQ=DAILY;BYSETPOS=2;BYHOUR=9'",
+    ],
+)
+def test_answers_to_a_record_that_went_bad_count(store: Store, wrong: str) -> None:
+    """By what was sent. Nobody new comes in, and nothing is sent."""
+    site = settings(store).model_copy(
+        update={"policy": Policy(authserv_id="mx.crm.example", party_crasher="add")}
+    )
+    guest = {"email": "ola@ext.example", "email_invite": True, "token": "olatoken", "sent": True}
+    meeting = {"key": "m1", "uid": "m1@crm.example", "owner": "kari", "sequence": 0}
+    meeting |= {"start": "2040-12-01T09:00:00", "participants": [guest]}
+    document = {"associates": [{"key": "kari"}], "follow_ups": [meeting]}
+    with store.write() as connection:
+        load.load(connection, document, site, NOW)
+    planning.plan_due(store, site, NOW, everything=True)
+    rows.run(store, wrong)
+    planning.plan_due(store, site, NOW, everything=True)
+    mails = [
+        REPLY.format(who="ola@ext.example", token="+olatoken").encode(),
+        REPLY.format(who="eva@ext.example", token="").encode(),
+    ]
+    received = [process.Received(mail, NOW, len(mail)) for mail in mails]
+    results = process.Processor(store, site).receive(received)
+    assert [one.outcome for one in results] == [Outcome.APPLIED, Outcome.PARTY_CRASHER]
+    [row] = listed(store, "status", "m1")
+    assert (row["key"], row["reply"]) == ("ola@ext.example", "accepted")
+    assert "no letter" in str(row["note"])
+    assert listed(store, "letters") == []
+    [waits] = listed(store, "review", "list")
+    assert waits["outcome"] == "party_crasher"
+    run(store, "review", "show", str(waits["number"]))
