@@ -10,6 +10,7 @@ import json
 import os
 import re
 import tomllib
+from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -673,87 +674,85 @@ def _check_listen(listen: str, place: str) -> None:
 
 
 def _check_account(key: str, account: Account, place: str) -> None:
-    for name, value in [
-        ("address", account.mail.address),
-        *(("also", one) for one in account.mail.also),
-    ]:
+    _refuse(_mail_problems(f"{key}mail", account.mail), place)
+    _refuse(_signing_problems(f"{key}mail", account.mail), place)
+    _refuse(_server_problems(key, "smtp", account.smtp, account.oauth), place)
+    _refuse(_server_problems(key, "imap", account.imap, account.oauth), place)
+    _refuse(_oauth_problems(f"{key}oauth", account.oauth), place)
+
+
+def _refuse(problems: Iterable[str], place: str) -> None:
+    for problem in problems:
+        raise ConfigurationError(f"{problem} {place}")
+
+
+def _mail_problems(key: str, mail: Mail) -> Iterator[str]:
+    for name, value in [("address", mail.address), *(("also", other) for other in mail.also)]:
         if value and (reason := syntax.problem(value)):
-            raise ConfigurationError(f"{key}mail.{name}: {value!r}: {reason} {place}")
+            yield f"{key}.{name}: {value!r}: {reason}"
     try:
-        ZoneInfo(account.mail.timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ConfigurationError(
-            f"{key}mail.timezone: unknown time zone {account.mail.timezone!r} {place}"
-        ) from error
-    _check_signing(f"{key}mail", account.mail, place)
-    for name, section in (("smtp", account.smtp), ("imap", account.imap)):
-        if (
-            section.security == "none"
-            and section.host
-            and not section.allow_cleartext
-            and not is_loopback(section.host)
-        ):
-            raise ConfigurationError(
-                f"{key}{name}.security: 'none' would send mail in clear text to {section.host}; "
-                f"use tls, or set {key}{name}.allow_cleartext {place}"
-            )
-        if section.sign_in == "xoauth2" and not (account.oauth.client_id and section.username):
-            raise ConfigurationError(
-                f"{key}{name}.sign_in: 'xoauth2' needs {key}{name}.username and"
-                f" {key}oauth.client_id {place}"
-            )
-    oauth = account.oauth
+        ZoneInfo(mail.timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        yield f"{key}.timezone: unknown time zone {mail.timezone!r}"
+
+
+def _server_problems(account: str, name: str, server: Smtp | Imap, oauth: OAuth) -> Iterator[str]:
+    """Clear text goes to this machine, or where somebody says so."""
+    key, is_clear = f"{account}{name}", server.security == "none" and not server.allow_cleartext
+    if is_clear and server.host and not is_loopback(server.host):
+        yield (
+            f"{key}.security: 'none' would send mail in clear text to {server.host}; "
+            f"use tls, or set {key}.allow_cleartext"
+        )
+    if server.sign_in == "xoauth2" and not (oauth.client_id and server.username):
+        yield f"{key}.sign_in: 'xoauth2' needs {key}.username and {account}oauth.client_id"
+
+
+def _oauth_problems(key: str, oauth: OAuth) -> Iterator[str]:
+    """Without a refresh token it is client credentials, which not every provider gives."""
     if not oauth.client_id:
         return
     if not (oauth.token_url or oauth.provider):
-        raise ConfigurationError(
-            f"{key}oauth.token_url: needed where {key}oauth.provider is not set {place}"
-        )
-    if oauth.token_url and not oauth.token_url.startswith("https://"):
-        url = urlsplit(oauth.token_url)
-        if url.scheme != "http" or not is_loopback(url.hostname or ""):
-            raise ConfigurationError(
-                f"{key}oauth.token_url: expected https://…, got {oauth.token_url!r} {place}"
-            )
-    if not (oauth.refresh_token.get_secret_value() or oauth.refresh_token_file):
-        if oauth.provider == "google" and not oauth.token_url:
-            raise ConfigurationError(
-                f"{key}oauth.refresh_token_file: Google gives mailboxes no client credentials"
-                f" {place}"
-            )
-        if oauth.provider == "microsoft365" and not (oauth.token_url or oauth.tenant):
-            raise ConfigurationError(
-                f"{key}oauth.tenant: client credentials need the directory {place}"
-            )
+        yield f"{key}.token_url: needed where {key}.provider is not set"
+    if oauth.token_url:
+        if not _is_safe(oauth.token_url):
+            yield f"{key}.token_url: expected https://…, got {oauth.token_url!r}"
+    elif not (oauth.refresh_token.get_secret_value() or oauth.refresh_token_file):
+        if oauth.provider == "google":
+            yield f"{key}.refresh_token_file: Google gives mailboxes no client credentials"
+        if oauth.provider == "microsoft365" and not oauth.tenant:
+            yield f"{key}.tenant: client credentials need the directory"
 
 
-def _check_signing(key: str, mail: Mail, place: str) -> None:
+def _is_safe(url: str) -> bool:
+    """Whether a secret may go there."""
+    if url.startswith("https://"):
+        return True
+    return urlsplit(url).scheme == "http" and is_loopback(urlsplit(url).hostname or "")
+
+
+def _signing_problems(key: str, mail: Mail) -> Iterator[str]:
     """Whether selector, domain and key belong together; the key itself is read by those who
     sign.
     """
     has_key = bool(mail.dkim_key_file or mail.dkim_key.get_secret_value())
-    if has_key != bool(mail.dkim_selector):
-        missing, given = (
-            ("dkim_selector", "a key") if has_key else ("dkim_key_file", f"{key}.dkim_selector")
-        )
-        raise ConfigurationError(f"{key}.{missing}: needed where {given} is set {place}")
+    if has_key and not mail.dkim_selector:
+        yield f"{key}.dkim_selector: needed where a key is set"
+    if mail.dkim_selector and not has_key:
+        yield f"{key}.dkim_key_file: needed where {key}.dkim_selector is set"
     if mail.dkim_selector and not mail.address:
-        raise ConfigurationError(f"{key}.address: needed where {key}.dkim_selector is set {place}")
+        yield f"{key}.address: needed where {key}.dkim_selector is set"
     if mail.dkim_domain and not mail.dkim_selector:
-        raise ConfigurationError(
-            f"{key}.dkim_selector: needed where {key}.dkim_domain is set {place}"
-        )
+        yield f"{key}.dkim_selector: needed where {key}.dkim_domain is set"
     if mail.dkim_selector and not SELECTOR.fullmatch(mail.dkim_selector):
-        raise ConfigurationError(
-            f"{key}.dkim_selector: {mail.dkim_selector!r} cannot be a name in DNS {place}"
-        )
+        yield f"{key}.dkim_selector: {mail.dkim_selector!r} cannot be a name in DNS"
     own, domain = address.domain(mail.address), signing_domain(mail)
     # RFC 7489 §3.1.1: a signature of another domain does not speak for From, so it would help
     # nobody and be noticed by nobody.
     if domain != own and not ("." in domain and own.endswith(f".{domain}")):
-        raise ConfigurationError(
+        yield (
             f"{key}.dkim_domain: {mail.dkim_domain!r} is neither the domain of {key}.address nor"
-            f" above it {place}"
+            " above it"
         )
 
 

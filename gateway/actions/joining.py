@@ -13,7 +13,7 @@ from gateway.errors import InputError
 from gateway.followups import recurrence
 from gateway.itip import facts
 from gateway.mail import address, syntax
-from gateway.model import Channel, Outcome, Role
+from gateway.model import Channel, Moment, Outcome, Role
 from gateway.store import delegations, followups, journal
 from gateway.store.engine import Connection
 from gateway.store.followups import Member, Site
@@ -23,74 +23,79 @@ LONGEST_CHAIN = 3
 
 
 def delegate(connection: Connection, answer: facts.Answer, message: int, now: datetime) -> None:
-    """Invite the one to whom an applied answer passes the invitation on,
-    or match him where he is invited already.
+    """Invite the person to whom an applied answer passes the invitation on, or match a row of
+    theirs that is there already.
     """
     row, decision = answer.row, answer.decision
     if row is None or not decision.delegates:
         return
     to = decision.delegates[0]
-    members, passed_on = (
-        followups.members(connection, row.follow_up),
-        delegations.of(connection, row.follow_up),
-    )
-    date = (
-        row.current.recurrence_id
-    )  # whoever is invited to all of it, or was, is so to the date, too
-    there = next(
-        (
-            one
-            for wanted in dict.fromkeys((date, None))
-            for one in members
-            if one.date == wanted and address.among(to, one.addresses)
-        ),
-        None,
-    )
+    there = _there(followups.members(connection, row.follow_up), to, row.current.recurrence_id)
+    passed_on = delegations.of(connection, row.follow_up)
     refusal = (
         "one date of a series cannot be passed on by itself"
         if decision.instance is not None
         else _refusal(connection, row, to, there, passed_on)
     )
     if refusal:
-        entries = [
-            journal.Entry(
-                "not_invited",
-                row.follow_up,
-                row.participant,
-                decision.instance,
-                by=answer.address,
-                message=message,
-                detail=f"{to}: {refusal}",
-            )
-        ]
-    else:
-        number = (
-            there.id
-            if there is not None
-            else followups.add_guest(connection, row.follow_up, to, "", date)
+        entry = journal.Entry(
+            "not_invited",
+            row.follow_up,
+            row.participant,
+            decision.instance,
+            by=answer.address,
+            message=message,
+            detail=f"{to}: {refusal}",
         )
-        delegations.put(connection, row.participant, number, now)
-        entries = [
-            journal.Entry(
-                "delegated_to",
-                row.follow_up,
-                row.participant,
-                by=answer.address,
-                channel=Channel.MAIL,
-                message=message,
-                detail=to,
-            ),
-            journal.Entry(
-                "matched" if there is not None else "invited",
-                row.follow_up,
-                number,
-                by=answer.address,
-                channel=Channel.MAIL,
-                message=message,
-                detail=f"delegated by {row.address}",
-            ),
-        ]
-    journal.write(connection, entries, now)
+        journal.write(connection, [entry], now)
+    else:
+        _pass_on(connection, answer, row, there, message, now)
+
+
+def _there(members: Sequence[Member], to: str, date: Moment | None) -> Member | None:
+    """The row of this address for the same date, else for all of it: who is invited to that, or
+    was, is so to the date, too.
+    """
+    rows = [member for member in members if address.among(to, member.addresses)]
+    same = [row for row in rows if row.date == date]
+    whole = [row for row in rows if row.date is None]
+    return next(iter([*same, *whole]), None)
+
+
+def _pass_on(
+    connection: Connection,
+    answer: facts.Answer,
+    row: facts.Row,
+    there: Member | None,
+    message: int,
+    now: datetime,
+) -> None:
+    to = answer.decision.delegates[0]
+    if there is not None:
+        number = there.id
+    else:
+        date = row.current.recurrence_id
+        number = followups.add_guest(connection, row.follow_up, to, "", date)
+    delegations.put(connection, row.participant, number, now)
+    passed_on = journal.Entry(
+        "delegated_to",
+        row.follow_up,
+        row.participant,
+        by=answer.address,
+        channel=Channel.MAIL,
+        message=message,
+        detail=to,
+    )
+    joined = journal.Entry(
+        "matched" if there is not None else "invited",
+        row.follow_up,
+        number,
+        by=answer.address,
+        channel=Channel.MAIL,
+        message=message,
+        detail=f"delegated by {row.address}",
+    )
+    journal.write(connection, [passed_on, joined], now)
 
 
 def let_in(

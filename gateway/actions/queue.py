@@ -27,25 +27,29 @@ class Verb(StrEnum):
     DROP = "drop"
 
 
-STEPS: dict[Verb, tuple[tuple[LetterState, ...], LetterState, str, str]] = {
-    Verb.HOLD: ((LetterState.WAITING,), LetterState.HELD, outbox.BY_HAND, "held"),
-    Verb.RELEASE: ((LetterState.HELD,), LetterState.WAITING, "", "released"),
-    Verb.RETRY: (
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a verb does: from which states, to which, with which note, and the journal's word."""
+
+    before: tuple[LetterState, ...]
+    after: LetterState
+    note: str
+    event: str
+
+
+STEPS = {
+    Verb.HOLD: Step((LetterState.WAITING,), LetterState.HELD, outbox.BY_HAND, "held"),
+    Verb.RELEASE: Step((LetterState.HELD,), LetterState.WAITING, "", "released"),
+    Verb.RETRY: Step(
         (LetterState.WAITING, LetterState.REFUSED, LetterState.DROPPED),
         LetterState.WAITING,
         "",
         "retried",
     ),
-    Verb.DROP: (
-        (LetterState.WAITING, LetterState.HELD),
-        LetterState.DROPPED,
-        "dropped by hand",
-        "dropped",
+    Verb.DROP: Step(
+        (LetterState.WAITING, LetterState.HELD), LetterState.DROPPED, "dropped by hand", "dropped"
     ),
 }
-"""Per verb: from which states, to which, with which note, and the journal's word."""
-
-
 RETURNED_WITHIN = timedelta(days=30)
 """Letters that were refused or given up longer ago are looked for by number, or with all."""
 
@@ -63,20 +67,17 @@ def listed(store: Store, selection: Selection) -> Listing:
     """The letters that are selected. Raises `NotFound` for a number or a follow-up that is none."""
     with store.read() as connection:
         letters = outbox.find(connection, selection)
-        missing = sorted(set(selection.numbers) - {one.id for one in letters})
+        missing = sorted(set(selection.numbers) - {letter.id for letter in letters})
         if missing:
             raise NotFound(f"there is no letter {missing[0]}")
         if selection.follow_up and not letters and not views.known(connection, selection.follow_up):
             raise NotFound(f"there is no follow-up {selection.follow_up!r}")
-        members = (
-            followups.members(connection, ids=sorted({one.participant for one in letters}))
-            if letters
-            else []
-        )
+        participants = sorted({letter.participant for letter in letters})
+        members = followups.members(connection, ids=participants) if participants else []
         return Listing(
             letters,
-            {one.id: one.key for one in members},
-            {one.account: one for one in pace.resting(connection)},
+            {member.id: member.key for member in members},
+            {rest.account: rest for rest in pace.resting(connection)},
         )
 
 
@@ -109,64 +110,59 @@ def change(store: Store, verb: Verb, selection: Selection, now: datetime, by: st
     `listed` does, and `Refused` for a letter that came to an end, is being sent, or, to be tried
     again, has been overtaken by a newer one.
     """
-    _, after, _, event = STEPS[verb]
-    found = listed(store, selection if selection.numbers else unfinished(selection, now)).letters
+    step = STEPS[verb]
+    letters = listed(store, selection if selection.numbers else unfinished(selection, now)).letters
     with store.write() as connection:
-        ended = [letter.id for letter in found if letter.state not in outbox.OPEN]
-        overtaken = outbox.overtaken(connection, ended, ended)
-        wanted = [letter for letter in found if letter.id not in overtaken]
-        changed = _changed(connection, verb, wanted, now)
+        overtaken = _overtaken(connection, letters)
+        candidates = [letter for letter in letters if letter.id not in overtaken]
+        done = _changed(connection, step, candidates, now)
+        changed = [letter for letter in letters if letter.id in done]
+        left = [letter for letter in letters if letter.id not in done]
         if verb is Verb.RETRY:
-            accounts = {letter.letter.account for letter in found if letter.id in changed}
+            accounts = {letter.letter.account for letter in changed}
             pace.end_early(connection, accounts | {selection.account}, now)
-        if selection.numbers and (
-            left := next((letter for letter in found if letter.id not in changed), None)
-        ):
-            raise Refused(
-                f"letter {left.id} cannot be {event}: "
-                + (
-                    "a newer one has taken its place"
-                    if left.id in overtaken
-                    else _standing(left.state, verb)
-                )
-            )
-        rows = [letter for letter in found if letter.id in changed]
-        journal.write(
-            connection,
-            [
-                journal.Entry(
-                    event,
-                    letter.follow_up,
-                    letter.participant,
-                    letter.letter.instance,
-                    before=letter.state.value,
-                    after=after.value,
-                    by=by,
-                    channel=Channel.HAND,
-                    letter=letter.id,
-                )
-                for letter in rows
-            ],
-            now,
-        )
-        return (
-            outbox.find(connection, Selection(numbers=tuple(letter.id for letter in rows)))
-            if rows
-            else []
-        )
+        if selection.numbers and left:
+            raise _refusal(verb, left[0], is_overtaken=left[0].id in overtaken)
+        journal.write(connection, [_entry(step, letter, by) for letter in changed], now)
+        numbers = tuple(letter.id for letter in changed)
+        return outbox.find(connection, Selection(numbers=numbers)) if numbers else []
+
+
+def _overtaken(connection: Connection, letters: Sequence[Queued]) -> set[int]:
+    """Those that came to an end, and that a newer one has overtaken."""
+    ended = [letter.id for letter in letters if letter.state not in outbox.OPEN]
+    return set(outbox.overtaken(connection, ended, ended))
+
+
+def _entry(step: Step, letter: Queued, by: str) -> journal.Entry:
+    return journal.Entry(
+        step.event,
+        letter.follow_up,
+        letter.participant,
+        letter.letter.instance,
+        before=letter.state.value,
+        after=step.after.value,
+        by=by,
+        channel=Channel.HAND,
+        letter=letter.id,
+    )
+
+
+def _refusal(verb: Verb, letter: Queued, *, is_overtaken: bool) -> Refused:
+    reason = "a newer one has taken its place" if is_overtaken else _standing(letter.state, verb)
+    return Refused(f"letter {letter.id} cannot be {STEPS[verb].event}: {reason}")
 
 
 def _changed(
-    connection: Connection, verb: Verb, letters: Sequence[Queued], now: datetime
+    connection: Connection, step: Step, letters: Sequence[Queued], now: datetime
 ) -> set[int]:
     """Do it; returns the letters that were in a state for it."""
-    before, after, note, _ = STEPS[verb]
     refused_ones = [letter.id for letter in letters if letter.state is LetterState.REFUSED]
     others = [letter.id for letter in letters if letter.state is not LetterState.REFUSED]
     invitations.lock(connection, [letter.invitation for letter in letters], wait=True)
-    changed = set(outbox.change(connection, others, before, after, note, now))
-    if LetterState.REFUSED in before:
-        changed |= set(refused.put_back(connection, refused_ones, note, now))
+    changed = set(outbox.change(connection, others, step.before, step.after, step.note, now))
+    if LetterState.REFUSED in step.before:
+        changed |= set(refused.put_back(connection, refused_ones, step.note, now))
     return changed
 
 

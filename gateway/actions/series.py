@@ -32,6 +32,16 @@ CHANGEABLE = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
+class From:
+    """From which date on a series is another, and what is another then: columns of the
+    follow-up.
+    """
+
+    at: Moment
+    changes: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Continued:
     """The series that goes on, by its key. `lost`: who was invited to one date alone that it does
     not have; each gets a CANCEL.
@@ -110,22 +120,44 @@ def stop(
 def split(
     connection: Connection,
     key: str,
-    at: Moment,
-    changes: Mapping[str, Any],
+    part: From,
     settings: configuration.Settings,
     now: datetime,
     by: str = "",
 ) -> Continued:
-    """Let a series be another one from this date on, the first date with `changes` (columns of the
-    follow-up).
+    """Let a series be another one from this date on.
 
     Raises `NotFound` where there is no such follow-up or date; `Refused` for the first date, which
     is the series itself, for a date that was added to the rule, and for a new start that the rule
     does not give or that lies among the dates that stay; `InputError` for what cannot be changed.
     """
-    if unknown := changes.keys() - CHANGEABLE:
+    if unknown := part.changes.keys() - CHANGEABLE:
         raise InputError(f"{', '.join(sorted(unknown))} cannot be changed from one date on")
     wanted = _series(connection, key, settings)
+    at = _first(key, wanted, part.at)
+    fresh = _rest(wanted, at, part.changes)
+    made = series.copy(
+        connection,
+        key,
+        f"{key}-{_day(wanted, at):%Y%m%d}",
+        {**part.changes, **_times(fresh), "cancelled": False},
+        _carried(wanted, fresh, at, series.dates(connection, key, at)),
+        _single(connection, key, wanted, fresh, at),
+    )
+    _shorten(connection, key, wanted, at)
+    marks.mark_single(connection, key)
+    entries = [
+        journal.Entry("split", key, instance=at, by=by, detail=made),
+        journal.Entry("created", made, by=by, detail=f"goes on from {key}"),
+    ]
+    journal.write(connection, entries, now)
+    left = [member for member in followups.members(connection, key) if not member.removed]
+    lost = [member for member in left if member.date is not None and member.date >= at]
+    return Continued(made, tuple(lost))
+
+
+def _first(key: str, wanted: Edition, at: Moment) -> Moment:
+    """The date from which a series goes on as another, by its name."""
     assert wanted.recurrence is not None
     if not isinstance(at, datetime) and not wanted.all_day:
         at = next(iter(recurrence.on_day(wanted, at)), at)
@@ -138,37 +170,19 @@ def split(
         raise Refused("this date was added to the series; nothing goes on from it")
     if next(recurrence.instances(wanted, limit=1)) >= at:
         raise Refused("from its first date on this is the whole series; change that")
-    fresh = _rest(wanted, at, changes)
-    own = _carried(wanted, fresh, at, series.dates(connection, key, at))
+    return at
+
+
+def _times(fresh: Edition) -> dict[str, Any]:
+    """The columns that say when a series takes place."""
     assert fresh.recurrence is not None
     assert fresh.start is not None
     assert fresh.end is not None
-    values = dict(changes) | {
+    return {
         "start_at": columns.instant(fresh.start),
         "end_at": columns.instant(fresh.end),
         "rrule": fresh.recurrence.rrule,
-        "cancelled": False,
     }
-    made = series.copy(
-        connection,
-        key,
-        f"{key}-{_day(wanted, at):%Y%m%d}",
-        values,
-        own,
-        _single(connection, key, wanted, fresh, at),
-    )
-    _shorten(connection, key, wanted, at)
-    marks.mark_single(connection, key)
-    journal.write(
-        connection,
-        [
-            journal.Entry("split", key, instance=at, by=by, detail=made),
-            journal.Entry("created", made, by=by, detail=f"goes on from {key}"),
-        ],
-        now,
-    )
-    left = (one for one in followups.members(connection, key) if not one.removed)
-    return Continued(made, tuple(one for one in left if one.date is not None and one.date >= at))
 
 
 def _series(connection: Connection, key: str, settings: configuration.Settings) -> Edition:

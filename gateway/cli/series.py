@@ -71,23 +71,20 @@ def split(
     from gateway.store import codec, columns
 
     effective, as_json = context.settings(ctx), context.invocation(ctx).json
-    changes: dict[str, Any] = {
-        name: value
-        for name, value in (
-            ("title", title),
-            ("location", location),
-            ("agenda", agenda),
-            ("rrule", rrule),
-        )
-        if value is not None
-    }
+    words = {"title": title, "location": location, "agenda": agenda, "rrule": rrule}
+    changes: dict[str, Any] = {name: text for name, text in words.items() if text is not None}
     with closing(context.store(effective)) as store, store.write() as connection:
         for column, text in (("start_at", start), ("end_at", end)):
             if text is not None:
                 changes[column] = columns.instant(series.moment(connection, key, text, effective))
         first = series.moment(connection, key, at, effective, day=True)
         made = series.split(
-            connection, key, first, changes, effective, datetime.now(UTC), context.user()
+            connection,
+            key,
+            series.From(first, changes),
+            effective,
+            datetime.now(UTC),
+            context.user(),
         )
     lost = [{"key": one.key, "date": codec.moment(one.date)} for one in made.lost]
     output.objects(
@@ -95,8 +92,8 @@ def split(
         as_json=as_json,
         columns=("follow_up", "continued_by"),
     )
-    for one in () if as_json else lost:
+    for row in () if as_json else lost:
         context.complain(
-            f"{one['key']} was invited to {one['date']} alone, which {made.key} does not have: that"
+            f"{row['key']} was invited to {row['date']} alone, which {made.key} does not have: that"
             " is cancelled"
         )

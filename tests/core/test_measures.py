@@ -85,6 +85,11 @@ def test_self_is_no_parameter() -> None:
     assert large("def f(this, a, b, c, d, *, e, g): ...") == ["f parameters 7"]
 
 
+def test_the_options_of_a_command_are_a_table() -> None:
+    assert not large("@app.command()\ndef f(a, b, c, d, e, g, h): ...")
+    assert large("@final\ndef f(a, b, c, d, e, g, h): ...") == ["f parameters 7"]
+
+
 def test_density_leaves_out_the_docstring() -> None:
     source = 'def f():\n    """Words.\n\n    Many.\n    """\n' + "    a = b\n" * 5
     assert list(measures.densities(source)) == [(5.0, "f")]

@@ -418,7 +418,7 @@ def stop(storm: Storm, key: str) -> None:
 
 def split(storm: Storm, key: str) -> None:
     def work(connection: Any, key: str, at: Any, settings: Any, now: datetime) -> None:
-        series.split(connection, key, at, {"title": "The rest"}, settings, now)
+        series.split(connection, key, series.From(at, {"title": "The rest"}), settings, now)
 
     if len(storm.rows("SELECT key FROM follow_up")) < 3:
         _at_a_date(storm, key, work)

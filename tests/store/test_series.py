@@ -504,7 +504,12 @@ def test_this_and_all_future(store: Store) -> None:
     )
     with store.write() as connection:
         made = series.split(
-            connection, "m1", N[4], {"title": "Later", "location": "Fjord"}, SETTINGS, NOW, "kari"
+            connection,
+            "m1",
+            series.From(N[4], {"title": "Later", "location": "Fjord"}),
+            SETTINGS,
+            NOW,
+            "kari",
         ).key
     assert made == "m1-20270330"
     assert owed(store) == [
@@ -558,7 +563,7 @@ def test_at_another_time_a_day_that_is_left_out_stays_so(store: Store) -> None:
     )
     with store.write() as connection:
         made = series.split(
-            connection, "m1", N[3], {"start_at": N[3] + 4 * HOUR}, SETTINGS, NOW
+            connection, "m1", series.From(N[3], {"start_at": N[3] + 4 * HOUR}), SETTINGS, NOW
         ).key
     owed(store)
     now = edition(store, made)
@@ -580,7 +585,7 @@ def test_what_cannot_go_on(store: Store) -> None:
             (N[1], {"timezone": "Mars/Olympus"}, InputError),
         ):
             with pytest.raises(wrong):
-                series.split(connection, "m1", at, changes, SETTINGS, NOW)
+                series.split(connection, "m1", series.From(at, changes), SETTINGS, NOW)
         with pytest.raises(Refused):
             series.stop(connection, "m1", START - DAY, SETTINGS, NOW)
         with pytest.raises(NotFound):
@@ -588,8 +593,7 @@ def test_what_cannot_go_on(store: Store) -> None:
         made = series.split(
             connection,
             "m1",
-            N[1],
-            {"start_at": N[1] + DAY, "rrule": "FREQ=WEEKLY;BYDAY=WE"},
+            series.From(N[1], {"start_at": N[1] + DAY, "rrule": "FREQ=WEEKLY;BYDAY=WE"}),
             SETTINGS,
             NOW,
         ).key
@@ -667,7 +671,7 @@ def test_who_is_invited_to_one_date_moves_along_when_the_series_is_split(store: 
     begin(store, participants=[{"person": "ola", "email_invite": True}, *guests])
     with store.write() as connection:
         made = series.split(
-            connection, "m1", N[4], {"start_at": N[4] + 2 * HOUR}, SETTINGS, NOW
+            connection, "m1", series.From(N[4], {"start_at": N[4] + 2 * HOUR}), SETTINGS, NOW
         ).key
     assert sorted(owed(store), key=lambda one: one[:3]) == [
         ("bo", "CANCEL", 1, None),
@@ -761,7 +765,7 @@ def test_why_his_date_is_cancelled_is_told_though_the_series_goes_on_elsewhere_m
     )
     assert owed(store) == [("per", "CANCEL", 1, None)]
     with store.write() as connection:
-        series.split(connection, "m1", N[1], {"start_at": N[1] + HOUR}, SETTINGS, NOW)
+        series.split(connection, "m1", series.From(N[1], {"start_at": N[1] + HOUR}), SETTINGS, NOW)
     [row] = owed(store)
     assert row[:2] == ("per", "CANCEL")
     assert [one.letter.edition.cancel_reason for one in waiting(store)] == ["The speaker is ill"]
@@ -775,7 +779,9 @@ def test_a_list_of_dates_goes_on_at_another_time(store: Store) -> None:
     begin(store, **LIST)
     second = datetime(2027, 3, 10, 8, tzinfo=UTC)
     with store.write() as connection:
-        made = series.split(connection, "m1", second, {"start_at": second + DAY}, SETTINGS, NOW).key
+        made = series.split(
+            connection, "m1", series.From(second, {"start_at": second + DAY}), SETTINGS, NOW
+        ).key
     assert owed(store) == [
         ("eva", "REQUEST", 1, None),
         ("eva", "REQUEST", 0, None),
@@ -906,8 +912,12 @@ def test_what_goes_on_begins_after_what_stays(store: Store) -> None:
     with store.write() as connection:
         for start in (N[0], N[2] - DAY * 8, START - 100 * WEEK):
             with pytest.raises(Refused, match="dates that stay"):
-                series.split(connection, "m1", N[2], {"start_at": start}, SETTINGS, NOW)
-        made = series.split(connection, "m1", N[2], {"start_at": N[2] - DAY}, SETTINGS, NOW).key
+                series.split(
+                    connection, "m1", series.From(N[2], {"start_at": start}), SETTINGS, NOW
+                )
+        made = series.split(
+            connection, "m1", series.From(N[2], {"start_at": N[2] - DAY}), SETTINGS, NOW
+        ).key
     owed(store)
     assert edition(store, made).start == N[2] - DAY
 
