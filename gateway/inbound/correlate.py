@@ -640,21 +640,19 @@ def _author(message: parse.Message) -> tuple[str, ...]:
 
 
 def _speakers(message: parse.Message, found: facts.Found) -> tuple[str, ...]:
-    """Whose own mail it may be (itip.md §5): From; Sender, except where our server vouches that
-    From is somebody of another organisation; Reply-To in mail of a list (RFC 2919), which puts its
-    own address into From.
+    """Whose own mail it may be (itip.md §5): From; Sender; Reply-To in mail of a list (RFC 2919),
+    which puts its own address into From. Where our server vouches for From, Sender and Reply-To
+    count only if they are of the same organisation: anybody can write them, and a List-Id, too.
     """
     if not message.author:
         return ()
-    senders = header.author(message.headers.get("sender", ()))
-    foreign = not address.related(address.domain(senders), address.domain(message.author))
-    if foreign and senders and found.vouched:
-        senders = ""
-    return (
-        message.author,
-        *((senders,) if senders else ()),
-        *(message.reply_to_addresses if "list-id" in message.headers else ()),
-    )
+    sender = header.author(message.headers.get("sender", ()))
+    replies = message.reply_to_addresses if "list-id" in message.headers else ()
+    others = [one for one in (sender, *replies) if one]
+    if found.vouched:
+        domain = address.domain(message.author)
+        others = [one for one in others if address.related(address.domain(one), domain)]
+    return (message.author, *others)
 
 
 def _senders(message: parse.Message) -> tuple[str, ...]:

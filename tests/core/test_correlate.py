@@ -98,12 +98,32 @@ CRASHER, UNKNOWN = correlate.Verdict.PARTY_CRASHER, correlate.Verdict.UNKNOWN
         (
             Mail(
                 sender="list@lists.example",
-                more=VOUCHED.replace("ext", "lists")
-                + "Reply-To: ola@ext.example\r\nList-Id: <list.lists.example>\r\n",
+                more="Reply-To: ola@ext.example\r\nList-Id: <list.lists.example>\r\n",
             ),
             APPLY,
             OLA,
             "token_known_sender",
+        ),
+        (
+            Mail(
+                sender="list@lists.ext.example",
+                more=VOUCHED.replace("ext", "lists.ext")
+                + "Reply-To: ola@ext.example\r\nList-Id: <list.lists.ext.example>\r\n",
+            ),
+            APPLY,
+            OLA,
+            "token_known_sender",
+        ),
+        # a List-Id is anybody's to write: our server vouches that From is somebody else
+        (
+            Mail(
+                sender="mallory@evil.example",
+                more="Authentication-Results: mx.crm.example; dkim=pass header.d=evil.example\r\n"
+                "Reply-To: ola@ext.example\r\nList-Id: <list.evil.example>\r\n",
+            ),
+            HOLD,
+            OLA,
+            "token_forwarded",
         ),
         (
             Mail(sender="mallory@evil.example", more="Reply-To: ola@ext.example\r\n"),
