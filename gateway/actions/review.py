@@ -31,6 +31,11 @@ PATIENCE = timedelta(days=180)
 APPLY, REJECT, LEARN = "apply", "reject", "learn"
 EVENTS = {APPLY: "review_applied", REJECT: "review_rejected"}
 LEARNED, FORGOTTEN = "address_learned", "address_forgotten"
+PASSED_ON = "passed_on_letter"
+ABOUT_SENDER = frozenset((PASSED_ON, "alias", "dmarc_fail", "token_forwarded", "uid_held"))
+"""The rules that hold an answer because of who sent it (docs/rules.md). What else holds one is no
+question of yes or no.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -589,8 +594,11 @@ def _question(kept: Kept, member: followups.Member | None, speaker: str) -> str:
     who = speaker or "somebody"
     if kept.outcome is Outcome.PARTY_CRASHER:
         return f"{who} answered {kept.follow_up} without having been invited: add him?"
-    if kept.outcome is not Outcome.HELD or member is None:
+    rules = {name for name, _ in kept.detail.get("rules", ())}
+    if kept.outcome is not Outcome.HELD or member is None or not rules & ABOUT_SENDER:
         return ""
+    if PASSED_ON in rules:
+        return kept.reason
     if speaker and address.among(speaker, member.addresses):
         return f"did {who} write this himself? Nothing in the mail proves it"
     return f"{who} answered for {member.address or member.name or member.key}: the same person?"

@@ -257,6 +257,18 @@ def test_whoever_was_not_invited_is_added_or_rejected(site: Site) -> None:
     ]
 
 
+def test_whoever_answers_from_a_letter_to_another_is_offered_as_himself(site: Site) -> None:
+    site.receive("sam", "sam@far.example", "invites@crm.example")
+    site.run("review", "apply", "1", "--add")
+    site.receive("again", "sam@far.example", times="DTSTAMP:20400101T000000Z\n")
+    [shown] = site.rows("review", "show", "2")
+    assert "did sam@far.example answer from the letter to ola@ext.example?" in shown["question"]
+    assert shown["commands"] == [
+        "invite-gateway review apply 2 --as sam@far.example",
+        "invite-gateway review reject 2",
+    ]
+
+
 def test_many_at_once_after_a_setting_has_changed(site: Site) -> None:
     site.receive("bare", "ola@ext.example", "invites@crm.example")
     site.receive("sam", "sam@far.example", "invites@crm.example")

@@ -173,6 +173,33 @@ def test_the_list_tells_what_is_asked_and_what_is_claimed_oldest_first(site: Sit
     ]
 
 
+@pytest.mark.parametrize(
+    ("raw", "question"),
+    [
+        (
+            answer("eva@other.example"),
+            "did eva@other.example answer from the letter to ola@ext.example? Nothing proves it",
+        ),
+        (UNPROVEN, "did ola@ext.example write this himself? Nothing in the mail proves it"),
+        (FORWARDED, "eva@other.example answered for ola@ext.example: the same person?"),
+        (answer("ola@ext.example", attendee="eva@other.example"), ""),
+        (answer("ola@ext.example", uid="m1_R20261201T080000@crm.example"), ""),
+        (
+            answer(
+                "ola@ext.example", times="RECURRENCE-ID;RANGE=THISANDFUTURE:20261201T080000Z\r\n"
+            ),
+            "",
+        ),
+    ],
+)
+def test_the_question_is_the_one_that_holds_the_answer(
+    site: Site, raw: bytes, question: str
+) -> None:
+    assert site.receive(raw) is Outcome.HELD
+    [case] = review.waiting(site.store)
+    assert case.question == question
+
+
 def test_what_has_its_effect_at_once_never_waits(site: Site) -> None:
     assert site.receive(answer("ola@ext.example")) is Outcome.APPLIED
     assert site.waiting() == []
