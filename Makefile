@@ -11,8 +11,8 @@ export GATEWAY_CORPUS DEMO_SECONDS
 # Where images for containers forbid Python to keep what it compiled, every process of a test run would compile everything again.
 export PYTHONDONTWRITEBYTECODE :=
 
-# Much of the time goes into waiting for servers and clients, so more processes than there are cores; fewer more where servers run beside them.
-PARALLEL = --dist worksteal -n $(shell expr $$(nproc) + $(1))
+# Some of the time goes into waiting for servers and clients, so one process more than there are cores.
+PARALLEL = --dist worksteal -n $(shell expr $$(nproc) + 1)
 
 # Where `make test-wheel` installs what it has built.
 EMPTY := var/wheel
@@ -28,11 +28,11 @@ install: $(INSTALLED)
 
 # Everything, with real servers, real mail clients and a real browser.
 test: $(INSTALLED)
-	$(BIN)/pytest $(call PARALLEL,1)
+	$(BIN)/pytest $(PARALLEL)
 
 # What needs nothing but Python.
 test-fast: $(INSTALLED)
-	$(BIN)/pytest $(call PARALLEL,2) -m "not real and not browser and not thunderbird"
+	$(BIN)/pytest $(PARALLEL) -m "not real and not browser and not thunderbird"
 
 # What a user installs: the wheel, in an environment that has nothing else, at the locked versions.
 test-wheel: $(INSTALLED)
