@@ -248,15 +248,6 @@ class Reader:
                         await stop.wait()
         self._mark(State(False, datetime.now(UTC), self._state.looked))
 
-    async def once(self) -> int:
-        """One look at the mailbox. Returns how many messages were dealt with; raises
-        `imap.MailboxError` or what a callback raised.
-        """
-        never = asyncio.Event()
-        self._owed = True
-        async with self._session(never) as session:
-            return await self._look(session, never)
-
     def _session(self, stop: asyncio.Event) -> imap.Opening:
         return imap.session(
             self._options,

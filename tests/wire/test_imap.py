@@ -149,6 +149,16 @@ class Desk:
         )
 
 
+async def once(subject: Reader) -> int:
+    """One look at the mailbox, by a session of its own. Returns how many messages were dealt with;
+    raises `imap.MailboxError` or what a callback raised.
+    """
+    never = asyncio.Event()
+    subject._owed = True
+    async with subject._session(never) as session:
+        return await subject._look(session, never)
+
+
 def options(port: int, **changes: object) -> settings.Imap:
     return settings.Imap(
         **{
@@ -215,7 +225,7 @@ async def test_messages_are_offered_in_order_moved_after_it_and_never_marked_rea
         raw = b"Subject: %d\r\n\r\nUID 99 FETCH (\r\n* 3 EXISTS\r\nA1 OK done\r\n" % number
         peer.add(raw, date="17-Jul-2026 02:44:25 +0200")
 
-    assert await desk.reader(options(peer.port)).once() == 8
+    assert await once(desk.reader(options(peer.port))) == 8
 
     assert desk.uids() == [1, 2, 3, 4, 5, 6, 7, 8]
     first = desk.taken[0]
@@ -279,7 +289,7 @@ async def test_idle_is_renewed_and_looks_again_although_nothing_was_announced(
 async def test_3000_messages_are_caught_up_in_bounded_portions(peer: Peer, desk: Desk) -> None:
     for number in range(3000):
         peer.add(b"Subject: %d\r\n\r\n%s" % (number, b"(line\r\n" * 40))
-    assert await desk.reader(options(peer.port)).once() == 3000
+    assert await once(desk.reader(options(peer.port))) == 3000
     assert desk.uids() == list(range(1, 3001))
     assert max(desk.batches) <= 50
     assert peer.largest_fetch <= 50
@@ -289,7 +299,7 @@ async def test_3000_messages_are_caught_up_in_bounded_portions(peer: Peer, desk:
 async def test_one_fetch_asks_for_no_more_bytes_than_the_limit(peer: Peer, desk: Desk) -> None:
     for _ in range(6):
         peer.add(b"Subject: x\r\n\r\n" + b"y" * 40_000)
-    await desk.reader(options(peer.port), max_bytes=100_000).once()
+    await once(desk.reader(options(peer.port), max_bytes=100_000))
     assert desk.batches == [2, 2, 2]
 
 
@@ -297,7 +307,7 @@ async def test_of_a_large_message_only_the_header_is_read(peer: Peer, desk: Desk
     peer.add()
     peer.add(b"Subject: large\r\n\r\n" + b"y" * 200_000)
     peer.add()
-    await desk.reader(options(peer.port)).once()
+    await once(desk.reader(options(peer.port)))
     assert [(message.uid, message.complete) for message in desk.taken] == [
         (1, True),
         (2, False),
@@ -316,16 +326,16 @@ async def test_a_message_larger_than_the_server_said_is_cut_to_its_header(
     peer: Peer, desk: Desk
 ) -> None:
     peer.add(b"Subject: large\r\n\r\n" + b"y" * 200_000, size=10)
-    await desk.reader(options(peer.port)).once()
+    await once(desk.reader(options(peer.port)))
     assert (desk.taken[0].raw, desk.taken[0].complete) == (b"Subject: large", False)
 
 
 async def test_with_moving_off_the_cursor_alone_tells(peer: Peer, desk: Desk) -> None:
     peer.add()
     subject = desk.reader(options(peer.port, move=False))
-    assert await subject.once() == 1
+    assert await once(subject) == 1
     peer.add()
-    assert await subject.once() == 1
+    assert await once(subject) == 1
     assert desk.uids() == [1, 2]
     assert list(peer.messages) == [1, 2]
     assert peer.folders == {"INBOX": []}
@@ -341,12 +351,12 @@ async def test_a_message_left_out_is_offered_again_and_blocks_nobody(
     for _ in range(3):
         peer.add()
     subject = desk.reader(options(peer.port))
-    assert await subject.once() == 2
+    assert await once(subject) == 2
     assert desk.uids() == [1, 3]
     assert list(peer.messages) == [2]
     desk.refuse = set()
     peer.add()
-    assert await subject.once() == 2
+    assert await once(subject) == 2
     assert desk.uids() == [1, 3, 4, 2]
     assert desk.left == []
 
@@ -357,10 +367,10 @@ async def test_a_message_left_out_that_somebody_removed_is_forgotten(
     desk.refuse = {1}
     peer.add()
     subject = desk.reader(options(peer.port))
-    await subject.once()
+    await once(subject)
     assert desk.left == [1]
     del peer.messages[1]
-    await subject.once()
+    await once(subject)
     assert desk.left == []
 
 
@@ -386,7 +396,7 @@ async def test_moves_of_a_former_uidvalidity_are_dropped_and_the_folder_is_read_
     desk.left = [2]
     peer.add()
     peer.add()
-    await desk.reader(options(peer.port)).once()
+    await once(desk.reader(options(peer.port)))
     assert desk.uids() == [1, 2]
     assert (6, 1) in desk.settled
     assert peer.folders == {"INBOX": [], "Processed": [1, 2]}
@@ -416,7 +426,7 @@ async def test_without_move_messages_are_copied_and_expunged_by_uid(peer: Peer, 
     peer.messages[foreign].flags.add("\\Deleted")
     desk.place = lambda message: Folder.STAY if message.uid == foreign else Folder.PROCESSED
     peer.add()
-    await desk.reader(options(peer.port)).once()
+    await once(desk.reader(options(peer.port)))
     assert list(peer.messages) == [foreign]
     assert peer.folders["Processed"] == [2]
 
@@ -430,8 +440,8 @@ async def test_without_uidplus_a_plain_expunge_never_takes_other_peoples_mail(
     peer.add()
     desk.place = lambda message: Folder.STAY if message.uid == foreign else Folder.PROCESSED
     subject = desk.reader(options(peer.port))
-    await subject.once()
-    assert await subject.once() == 0
+    await once(subject)
+    assert await once(subject) == 0
     assert peer.folders["Processed"] == [2]
     assert peer.messages[2].flags == {"\\Deleted"}
     assert not peer.commands("EXPUNGE")
@@ -445,7 +455,7 @@ async def test_folders_are_made_below_inbox_where_the_server_wants_it(
     if not namespace:
         peer.capabilities = tuple(name for name in EVERYTHING if name != "NAMESPACE")
     peer.add()
-    await desk.reader(options(peer.port, processed="Gateway/Done")).once()
+    await once(desk.reader(options(peer.port, processed="Gateway/Done")))
     assert peer.folders == {"INBOX": [], "INBOX.Gateway.Done": [1]}
     assert 'SUBSCRIBE "INBOX.Gateway.Done"' in peer.commands("SUBSCRIBE")
 
@@ -492,7 +502,7 @@ async def test_a_message_that_vanishes_before_its_move_does_not_hold_up_the_othe
     peer.fail("MOVE", gone)
     for _ in range(3):
         peer.add()
-    await desk.reader(options(peer.port)).once()
+    await once(desk.reader(options(peer.port)))
     assert desk.owed == {}
     assert peer.folders["Processed"] == [1, 3]
     assert "mailbox.not_moved" not in [line["event"] for line in words]
@@ -502,7 +512,7 @@ async def test_a_folder_name_outside_ascii_is_written_as_the_protocol_wants(
     peer: Peer, desk: Desk
 ) -> None:
     peer.add()
-    await desk.reader(options(peer.port, processed='Behandlet & "lukket" på øya')).once()
+    await once(desk.reader(options(peer.port, processed='Behandlet & "lukket" på øya')))
     assert 'CREATE "Behandlet &- \\"lukket\\" p&AOU- &APg-ya"' in peer.commands("CREATE")
 
 
@@ -516,7 +526,7 @@ async def test_a_message_that_vanishes_between_search_and_fetch_is_passed_over(
         peer.add()
     peer.fail("MEASURE", imap_peer.does(lambda: (peer.messages.pop(1), peer.ghosts.add(1))))
     peer.fail("BODY", imap_peer.does(lambda: peer.messages.pop(3)))
-    await desk.reader(options(peer.port)).once()
+    await once(desk.reader(options(peer.port)))
     assert desk.uids() == [2, 4]
 
 
@@ -534,7 +544,7 @@ async def test_flags_set_by_others_during_a_fetch_are_no_messages(peer: Peer, de
             "* 1 FETCH (UID 1 FLAGS (\\Answered \\Seen))", "* 5 EXPUNGE", "* OK still here"
         ),
     )
-    await desk.reader(options(peer.port)).once()
+    await once(desk.reader(options(peer.port)))
     assert [(message.uid, message.complete) for message in desk.taken] == [(1, True)]
 
 
@@ -658,9 +668,9 @@ async def test_failures_of_a_message_say_nothing_of_its_successor_under_another_
     subject = desk.reader(options(peer.port))
     for _ in range(3):
         with pytest.raises(imap.MailboxError):
-            await subject.once()
+            await once(subject)
     peer.uidvalidity = 8
-    await subject.once()
+    await once(subject)
     assert [(message.uidvalidity, message.complete) for message in desk.taken] == [(8, True)]
 
 
@@ -690,7 +700,7 @@ async def test_one_poison_message_keeps_none_of_fifty_waiting(peer: Peer, desk: 
     peer.always("BODY", imap_peer.refuses(30))
     peer.always("HEADER", imap_peer.refuses(30))
     subject = desk.reader(options(peer.port))
-    assert await subject.once() == 49
+    assert await once(subject) == 49
     assert peer.signed_in == 1
     assert (desk.uids(), desk.left) == ([uid for uid in range(1, 51) if uid != 30], [30])
 
@@ -707,7 +717,7 @@ async def test_what_is_withheld_is_tried_at_three_looks_and_then_handed_over(
         peer.withheld = {2}
     subject = desk.reader(options(peer.port))
     for _ in range(3):
-        await subject.once()
+        await once(subject)
     assert [(one.uid, one.complete, one.raw) for one in desk.taken] == [
         (1, True, TEXT),
         (3, True, TEXT),
@@ -721,9 +731,9 @@ async def test_what_is_withheld_and_comes_later_is_taken_whole(peer: Peer, desk:
     peer.add()
     peer.fail("BODY", *[imap_peer.refuses(1)] * 3)  # both, each alone
     subject = desk.reader(options(peer.port))
-    await subject.once()
+    await once(subject)
     assert (desk.uids(), desk.left) == ([2], [1])
-    await subject.once()
+    await once(subject)
     assert [(one.uid, one.complete) for one in desk.taken] == [(2, True), (1, True)]
 
 
@@ -732,10 +742,10 @@ async def test_nil_is_no_message(peer: Peer, desk: Desk) -> None:
     peer.add()
     peer.nil = {1}
     subject = desk.reader(options(peer.port))
-    await subject.once()
+    await once(subject)
     assert (desk.uids(), desk.left) == ([2], [1])
     peer.nil = set()
-    await subject.once()
+    await once(subject)
     assert [(one.uid, one.raw) for one in desk.taken] == [(2, TEXT), (1, TEXT)]
 
 
@@ -746,7 +756,7 @@ async def test_a_message_whose_size_cannot_be_told_keeps_none_waiting(
         peer.add()
     peer.always("MEASURE", imap_peer.refuses(2))
     subject = desk.reader(options(peer.port))
-    await subject.once()
+    await once(subject)
     assert (desk.uids(), desk.left) == ([1, 3], [2])
     assert peer.signed_in == 1
 
@@ -761,7 +771,7 @@ async def test_a_server_that_delivers_nothing_is_left_alone_for_a_while(
     peer.fail("BODY", no, no, no)
     peer.fail("HEADER", no, no)
     with pytest.raises(imap.MailboxError, match="does not deliver message 1"):
-        await desk.reader(options(peer.port)).once()
+        await once(desk.reader(options(peer.port)))
     assert (desk.taken, desk.left) == ([], [])
 
 
@@ -770,9 +780,9 @@ async def test_inexact_sizes_cost_one_more_question_and_no_message(peer: Peer, d
     for raw in (TEXT, PARTS, TEXT):
         peer.add(raw, size=3 * len(raw))
     subject = desk.reader(options(peer.port))
-    assert await subject.once() == 3
+    assert await once(subject) == 3
     peer.add(PARTS, size=len(PARTS) + 100)
-    assert await subject.once() == 1
+    assert await once(subject) == 1
     assert [(one.raw, one.complete, one.size) for one in desk.taken] == [
         (raw, True, len(raw)) for raw in (TEXT, PARTS, TEXT, PARTS)
     ]
@@ -788,10 +798,10 @@ async def test_what_is_visibly_cut_is_withheld(peer: Peer, desk: Desk, raw: byte
     peer.add()
     peer.add(raw, size=500)
     subject = desk.reader(options(peer.port))
-    await subject.once()
+    await once(subject)
     assert (desk.uids(), desk.left) == ([1], [2])
-    await subject.once()
-    await subject.once()
+    await once(subject)
+    await once(subject)
     assert [(one.uid, one.complete) for one in desk.taken] == [(1, True), (2, False)]
 
 
@@ -805,7 +815,7 @@ async def test_a_body_that_was_cut_once_is_taken_whole(peer: Peer, desk: Desk) -
         return True
 
     peer.fail("BODY", short)
-    assert await desk.reader(options(peer.port)).once() == 1
+    assert await once(desk.reader(options(peer.port))) == 1
     assert [(one.raw, one.complete) for one in desk.taken] == [(PARTS, True)]
 
 
@@ -817,14 +827,14 @@ async def test_a_folder_without_uidvalidity_is_read_and_read_anew_when_its_numbe
     for _ in range(3):
         peer.add()
     subject = desk.reader(options(peer.port))
-    assert await subject.once() == 3
+    assert await once(subject) == 3
     peer.add()
-    assert await subject.once() == 1
+    assert await once(subject) == 1
     assert [(one.uidvalidity, one.uid) for one in desk.taken] == [(1, 1), (1, 2), (1, 3), (1, 4)]
     peer.messages.clear()
     peer.next_uid = 1
     peer.add()
-    assert await subject.once() == 1
+    assert await once(subject) == 1
     assert (desk.taken[-1].uidvalidity, desk.taken[-1].uid) == (2, 1)
 
 
@@ -841,7 +851,7 @@ async def test_mail_from_before_the_first_invitation_is_left_alone(
     new.append(peer.add())
     desk.since = datetime(2026, 7, 14, tzinfo=UTC)
     subject = desk.reader(options(peer.port))
-    assert await subject.once() == 3
+    assert await once(subject) == 3
     assert desk.uids() == new
     assert len(peer.messages) == 3_001
     assert late in peer.messages
@@ -849,7 +859,7 @@ async def test_mail_from_before_the_first_invitation_is_left_alone(
     assert [(one["messages"], one["before"]) for one in told] == [(3_001, "2026-07-12")]
     # Later whatever comes is new, also what somebody moves in.
     peer.add(date="01-Feb-2019 10:00:00 +0000")
-    assert await subject.once() == 1
+    assert await once(subject) == 1
 
 
 async def test_where_all_is_old_the_cursor_begins_behind_it(peer: Peer, desk: Desk) -> None:
@@ -857,9 +867,9 @@ async def test_where_all_is_old_the_cursor_begins_behind_it(peer: Peer, desk: De
         peer.add(date="17-Jul-2026 02:44:25 +0200")
     desk.since = datetime(2026, 9, 1, tzinfo=UTC)
     subject = desk.reader(options(peer.port))
-    assert await subject.once() == 0
+    assert await once(subject) == 0
     assert (desk.cursor, len(peer.messages)) == (Cursor(7, 3), 3)
-    assert await subject.once() == 0
+    assert await once(subject) == 0
     assert len([line for line in peer.commands("SEARCH") if "BEFORE" in line]) == 1
 
 
@@ -869,7 +879,7 @@ async def test_a_folder_that_is_renumbered_is_read_from_the_first_invitation(
     desk.since, desk.cursor = datetime(2026, 7, 14, tzinfo=UTC), Cursor(6, 99)
     peer.add(date="01-Feb-2019 10:00:00 +0000")
     peer.add()
-    assert await desk.reader(options(peer.port)).once() == 1
+    assert await once(desk.reader(options(peer.port))) == 1
     assert (desk.uids(), list(peer.messages)) == ([2], [1])
 
 
@@ -890,7 +900,7 @@ async def test_a_date_in_the_future_is_not_believed(
 ) -> None:
     peer.add(header + TEXT, date="17-Jul-2099 02:44:25 +0200")
     before = datetime.now(UTC)
-    await desk.reader(options(peer.port)).once()
+    await once(desk.reader(options(peer.port)))
     told = desk.taken[0].arrived
     if arrived is not None:
         assert told == datetime.fromisoformat(arrived).replace(tzinfo=UTC)
@@ -907,7 +917,7 @@ async def test_an_endless_answer_is_cut_off(
         "BODY", imap_peer.blurts(b"* 1 FETCH (UID 1 BODY[] {999999999}\r\n" + b"x" * 1_000_000)
     )
     with pytest.raises(imap.MailboxError, match="sent more than"):
-        await desk.reader(options(peer.port)).once()
+        await once(desk.reader(options(peer.port)))
     assert desk.taken == []
 
 
@@ -938,7 +948,7 @@ async def test_a_server_that_repeats_what_it_refuses_betrays_no_password(
     sent = PASSWORD.replace("\\", r"\\").replace('"', r"\"")
     peer.fail("LOGIN", says(f'{{tag}} NO cannot parse: LOGIN "invites" "{sent}" or {PASSWORD}'))
     with pytest.raises(imap.SignInRefused, match=r'LOGIN "invites" "\*\*\*" or \*\*\*$'):
-        await desk.reader(options(peer.port)).once()
+        await once(desk.reader(options(peer.port)))
 
 
 async def test_a_wrong_tag_in_answer_to_login_does_not_put_the_password_into_the_log(
@@ -948,7 +958,7 @@ async def test_a_wrong_tag_in_answer_to_login_does_not_put_the_password_into_the
     caplog.set_level(logging.DEBUG)
     peer.fail("LOGIN", says("ZZZ9 OK a tag nobody used"))
     with pytest.raises(imap.MailboxError) as caught:
-        await desk.reader(options(peer.port)).once()
+        await once(desk.reader(options(peer.port)))
     assert "ret" not in str(caught.value).replace("interpreted", "")
     assert "sec" not in caplog.text
 
@@ -958,7 +968,7 @@ async def test_mail_never_reaches_a_debug_log(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     peer.add(b"Subject: confidential\r\n\r\nvery private\r\n")
-    await desk.reader(options(peer.port)).once()
+    await once(desk.reader(options(peer.port)))
     assert desk.uids() == [1]
     assert "confidential" not in caplog.text
     assert "private" not in caplog.text
@@ -969,14 +979,14 @@ async def test_a_sign_in_that_is_only_not_possible_now_is_no_refusal(
 ) -> None:
     peer.fail("LOGIN", says("{tag} NO [UNAVAILABLE] the directory is down"))
     with pytest.raises(imap.MailboxError, match="directory is down") as caught:
-        await desk.reader(options(peer.port)).once()
+        await once(desk.reader(options(peer.port)))
     assert not isinstance(caught.value, imap.SignInRefused)
 
 
 async def test_a_server_that_forbids_passwords_never_sees_ours(peer: Peer, desk: Desk) -> None:
     peer.capabilities = (*EVERYTHING, "LOGINDISABLED")
     with pytest.raises(imap.SignInRefused, match="LOGINDISABLED"):
-        await desk.reader(options(peer.port)).once()
+        await once(desk.reader(options(peer.port)))
     assert not peer.commands("LOGIN")
 
 
@@ -998,7 +1008,7 @@ async def test_errors_repeat_what_the_server_said(
 ) -> None:
     peer.fail(step, fault)
     with pytest.raises(imap.MailboxError) as caught:
-        await desk.reader(options(peer.port)).once()
+        await once(desk.reader(options(peer.port)))
     assert said in str(caught.value)
 
 
@@ -1007,7 +1017,7 @@ async def test_nobody_there_is_an_error_that_names_host_and_port(desk: Desk) -> 
         port = gone.port
     said = f"^cannot reach 127.0.0.1:{port}: Connection refused$"
     with pytest.raises(imap.MailboxError, match=said):
-        await desk.reader(options(port)).once()
+        await once(desk.reader(options(port)))
 
 
 async def test_a_silent_port_may_want_tls(desk: Desk) -> None:
@@ -1021,7 +1031,7 @@ async def test_a_silent_port_may_want_tls(desk: Desk) -> None:
         port = server.sockets[0].getsockname()[1]
         said = rf'greeting \(imap.security = "tls" expected on port {port}\?\)$'
         with pytest.raises(imap.MailboxError, match=said):
-            await desk.reader(options(port, timeout_seconds=1)).once()
+            await once(desk.reader(options(port, timeout_seconds=1)))
         quiet.set()
 
 
@@ -1119,9 +1129,9 @@ async def test_tls_is_verified_against_the_given_authority(tmp_path: Path, desk:
     server, peer, authority = await _tls_peer(tmp_path, "127.0.0.1")
     async with server:
         peer.add()
-        assert await desk.reader(options(peer.port, security="tls", ca_file=authority)).once() == 1
+        assert await once(desk.reader(options(peer.port, security="tls", ca_file=authority))) == 1
         with pytest.raises(imap.MailboxError, match=r"certificate of 127\.0\.0\.1 is not accepted"):
-            await desk.reader(options(peer.port, security="tls")).once()
+            await once(desk.reader(options(peer.port, security="tls")))
 
 
 async def test_a_certificate_for_another_name_or_out_of_date_is_refused(
@@ -1130,19 +1140,19 @@ async def test_a_certificate_for_another_name_or_out_of_date_is_refused(
     server, peer, authority = await _tls_peer(tmp_path, "elsewhere.example")
     async with server:
         with pytest.raises(imap.MailboxError, match=r"certificate of 127\.0\.0\.1 is not accepted"):
-            await desk.reader(options(peer.port, security="tls", ca_file=authority)).once()
+            await once(desk.reader(options(peer.port, security="tls", ca_file=authority)))
     server, peer, authority = await _tls_peer(
         tmp_path, "127.0.0.1", not_after=datetime(2020, 1, 1, tzinfo=UTC)
     )
     async with server:
         with pytest.raises(imap.MailboxError, match="expired"):
-            await desk.reader(options(peer.port, security="tls", ca_file=authority)).once()
+            await once(desk.reader(options(peer.port, security="tls", ca_file=authority)))
     assert not peer.heard
 
 
 async def test_a_server_without_tls_is_no_reason_for_clear_text(peer: Peer, desk: Desk) -> None:
     with pytest.raises(imap.MailboxError, match=r"\(no TLS on this port\? imap.port is 993"):
-        await desk.reader(options(peer.port, security="tls", timeout_seconds=20)).once()
+        await once(desk.reader(options(peer.port, security="tls", timeout_seconds=20)))
     assert not peer.commands("LOGIN")
 
 
@@ -1343,7 +1353,7 @@ async def test_folders_in_a_dovecot_that_keeps_everything_below_inbox(desk: Desk
         box = server.new_mailbox("invites", "crm.example")
         await asyncio.to_thread(box.append, b"Subject: one\r\n\r\n")
         box_options = options(box.port, username=box.username, processed="Gateway/Done")
-        assert await desk.reader(box_options, password=box.password).once() == 1
+        assert await once(desk.reader(box_options, password=box.password)) == 1
         assert len(await asyncio.to_thread(box.raw_messages, "INBOX.Gateway.Done")) == 1
 
 
@@ -1352,7 +1362,7 @@ async def test_3000_messages_in_dovecot(dovecot: dovecot_server.Server, desk: De
     box = dovecot.new_mailbox("invites", "crm.example")
     _fill(box, 3000)
     assert (
-        await desk.reader(options(box.port, username=box.username), password=box.password).once()
+        await once(desk.reader(options(box.port, username=box.username), password=box.password))
         == 3000
     )
     assert len(desk.uids()) == len(set(desk.uids())) == 3000
