@@ -1,6 +1,6 @@
 """The letters of the outbox, for people: what is owed, and the very bytes that would leave."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -25,20 +25,21 @@ class Listing:
     secret: bytes
 
 
-def owed(
-    store: Store, settings: configuration.Settings, now: datetime, *, pending: bool = False
-) -> Listing:
-    """Plan everything that changed, as the daemon would once the coalescing windows are over, and
-    list the outbox.
-
-    `pending`: only letters that have not come to an end. Sends nothing; called again it lists the
-    same letters.
+def plan(store: Store, settings: configuration.Settings, now: datetime) -> None:
+    """Plan everything that changed, as the daemon would once the coalescing windows are over.
+    Sends nothing.
     """
     planning.revive(store, settings, now)
     planning.plan_due(store, settings, now, everything=True)
+
+
+def listings(store: Store, *, pending: bool = False) -> Iterator[Listing]:
+    """The outbox, some letters at a time. `pending`: only those that have not come to an end."""
     with store.write() as connection:
         secret = meta.site_secret(connection)
+    chosen = outbox.Selection(states=outbox.OPEN if pending else SHOWN)
     with store.read() as connection:
-        letters = outbox.pending(connection, outbox.OPEN if pending else SHOWN)
-        members = followups.members(connection, ids=sorted({one.participant for one in letters}))
-    return Listing(letters, {one.id: one.key for one in members}, secret)
+        for letters in outbox.each(connection, chosen):
+            numbers = sorted({letter.participant for letter in letters})
+            members = followups.members(connection, ids=numbers)
+            yield Listing(letters, {member.id: member.key for member in members}, secret)

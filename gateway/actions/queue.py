@@ -7,7 +7,8 @@ letter is not owed any more by itself; the next change of its follow-up owes wha
 then lacks.
 """
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -65,20 +66,29 @@ class Listing:
 
 def listed(store: Store, selection: Selection) -> Listing:
     """The letters that are selected. Raises `NotFound` for a number or a follow-up that is none."""
+    parts = list(listings(store, selection))
+    letters = [letter for part in parts for letter in part.letters]
+    missing = sorted(set(selection.numbers) - {letter.id for letter in letters})
+    if missing:
+        raise NotFound(f"there is no letter {missing[0]}")
+    keys = {number: key for part in parts for number, key in part.keys.items()}
+    return Listing(letters, keys, parts[0].resting)
+
+
+def listings(store: Store, selection: Selection) -> Iterator[Listing]:
+    """The same, some letters at a time; one without letters where there are none. Raises `NotFound`
+    for a follow-up that is none.
+    """
     with store.read() as connection:
-        letters = outbox.find(connection, selection)
-        missing = sorted(set(selection.numbers) - {letter.id for letter in letters})
-        if missing:
-            raise NotFound(f"there is no letter {missing[0]}")
-        if selection.follow_up and not letters and not views.known(connection, selection.follow_up):
+        resting = {rest.account: rest for rest in pace.resting(connection)}
+        parts = iter(outbox.each(connection, selection))
+        first = next(parts, [])
+        if selection.follow_up and not first and not views.known(connection, selection.follow_up):
             raise NotFound(f"there is no follow-up {selection.follow_up!r}")
-        participants = sorted({letter.participant for letter in letters})
-        members = followups.members(connection, ids=participants) if participants else []
-        return Listing(
-            letters,
-            {member.id: member.key for member in members},
-            {rest.account: rest for rest in pace.resting(connection)},
-        )
+        for letters in itertools.chain([first], parts):
+            numbers = sorted({letter.participant for letter in letters})
+            members = followups.members(connection, ids=numbers)
+            yield Listing(letters, {member.id: member.key for member in members}, resting)
 
 
 def unfinished(selection: Selection, now: datetime) -> Selection:

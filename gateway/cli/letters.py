@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,17 +34,23 @@ def letters(
     from gateway.actions import letters as actions
 
     effective = context.settings(ctx)
-    with closing(context.store(effective, create=True)) as store:
-        listing = actions.owed(store, effective, datetime.now(UTC), pending=pending)
-    rows = [_row(one, listing) for one in listing.letters]
     refused: list[GatewayError] = []
-    if write is not None:
-        files, refused = _written(write, listing, effective)
-        for one, row in zip(listing.letters, rows, strict=True):
-            row["file"] = files.get(one.id)
-    output.objects(rows, as_json=context.invocation(ctx).json)
+    with closing(context.store(effective, create=True)) as store:
+        actions.plan(store, effective, datetime.now(UTC))
+        listings = actions.listings(store, pending=pending)
+        rows = _rows(listings, _Writer(write, effective, refused) if write else None)
+        output.objects(rows, as_json=context.invocation(ctx).json)
     if refused:
         raise type(refused[0])("; ".join(map(str, refused)))
+
+
+def _rows(listings: Iterable[Listing], writer: _Writer | None) -> Iterator[dict[str, Any]]:
+    for listing in listings:
+        for letter in listing.letters:
+            row = _row(letter, listing)
+            if writer is not None:
+                row["file"] = writer.write(letter, listing.secret)
+            yield row
 
 
 def _row(one: Queued, listing: Listing) -> dict[str, Any]:
@@ -64,41 +70,42 @@ def _row(one: Queued, listing: Listing) -> dict[str, Any]:
     }
 
 
-def _written(
-    folder: Path, listing: Listing, effective: Settings
-) -> tuple[dict[int, str], list[GatewayError]]:
-    """Where each letter was written, by number, and why others were not: what is wrong with one, or
-    with an account's key, keeps no other from it.
+class _Writer:
+    """Letters as files. What is wrong with one, or with an account's key, keeps no other from it;
+    it is added to `refused`.
     """
-    from gateway.outbound import render
 
-    files, refused = dict[int, str](), list[GatewayError]()
-    for name, letters in groupby(sorted(listing.letters, key=_account), key=_account):
+    def __init__(self, folder: Path, effective: Settings, refused: list[GatewayError]) -> None:
+        self._folder, self._effective, self._refused = folder, effective, refused
+        self._senders: dict[str, tuple[Mail, Signer | None] | None] = {}
+
+    def write(self, letter: Queued, secret: bytes) -> str | None:
+        """Where the letter was written; None where it was not."""
+        from gateway.outbound import render
+
+        sender = self._sender(letter.letter.account)
+        if sender is None:
+            return None
+        mail, signer = sender
+        receipt = self._effective.outbound.request_receipt
         try:
-            mail, signer = _sender(name, effective)
-        except ConfigurationError as error:
-            refused.append(ConfigurationError(f"{error}; no letter of account {name} was written"))
-            continue
-        for one in letters:
+            content = render.render(letter.letter, mail, secret, receipt=receipt, signer=signer)
+        except InputError as error:
+            place = f"letter {letter.id} to {letter.letter.address}"
+            self._refused.append(InputError(f"{place} was not written: {error}"))
+            return None
+        return _write(self._folder, letter, content)
+
+    def _sender(self, account: str) -> tuple[Mail, Signer | None] | None:
+        if account not in self._senders:
             try:
-                content = render.render(
-                    one.letter,
-                    mail,
-                    listing.secret,
-                    receipt=effective.outbound.request_receipt,
-                    signer=signer,
+                self._senders[account] = _sender(account, self._effective)
+            except ConfigurationError as error:
+                self._refused.append(
+                    ConfigurationError(f"{error}; no letter of account {account} was written")
                 )
-            except InputError as error:
-                refused.append(
-                    InputError(f"letter {one.id} to {one.letter.address} was not written: {error}")
-                )
-                continue
-            files[one.id] = _write(folder, one, content)
-    return files, refused
-
-
-def _account(one: Queued) -> str:
-    return one.letter.account
+                self._senders[account] = None
+        return self._senders[account]
 
 
 def _sender(name: str, effective: Settings) -> tuple[Mail, Signer | None]:

@@ -13,7 +13,7 @@ import typer
 from gateway.cli import context, output
 
 if TYPE_CHECKING:
-    from gateway.actions.queue import Verb
+    from gateway.actions.queue import Listing, Verb
     from gateway.store.outbox import Queued, Selection
     from gateway.store.pace import Rest
 
@@ -60,14 +60,20 @@ def listing(
     if not every:
         chosen = queue.unfinished(chosen, datetime.now(UTC))
     with closing(context.store(context.settings(ctx))) as store:
+        if context.invocation(ctx).json:
+            listings = queue.listings(store, chosen)
+            output.objects((row for part in listings for row in _rows(part)), as_json=True)
+            return
         found = queue.listed(store, chosen)
-    rows = [
-        _row(one, found.keys.get(one.participant), found.resting.get(one.letter.account))
-        for one in found.letters
+    output.objects(_rows(found), as_json=False, columns=COLUMNS)
+    _tell(found.resting.values())
+
+
+def _rows(found: Listing) -> list[dict[str, Any]]:
+    return [
+        _row(letter, found.keys.get(letter.participant), found.resting.get(letter.letter.account))
+        for letter in found.letters
     ]
-    output.objects(rows, as_json=context.invocation(ctx).json, columns=COLUMNS)
-    if not context.invocation(ctx).json:
-        _tell(found.resting.values())
 
 
 @app.command()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gateway.cli import context, output
 from gateway.errors import NotFound
+
+if TYPE_CHECKING:
+    from gateway.store.engine import Connection
 
 COLUMNS = (
     "follow_up",
@@ -49,12 +53,24 @@ def status(
         with store.read() as connection:
             if follow_up is not None and not views.known(connection, follow_up):
                 raise NotFound(f"there is no follow-up {follow_up!r}")
-            rows = [asdict(one) for one in views.status_rows(connection, follow_up)]
-    output.objects(
-        rows,
-        as_json=context.invocation(ctx).json,
-        columns=[column for column in COLUMNS if column not in EMPTY or _says(rows, column)],
-    )
+            rows = _rows(connection, follow_up)
+            if context.invocation(ctx).json:
+                output.objects(rows, as_json=True)
+            else:
+                _table(list(rows))
+
+
+def _rows(connection: Connection, follow_up: str | None) -> Iterator[dict[str, Any]]:
+    from gateway.store import views
+
+    if follow_up is None:
+        return map(asdict, views.every_status_row(connection))
+    return map(asdict, views.status_rows(connection, follow_up))
+
+
+def _table(rows: list[dict[str, Any]]) -> None:
+    columns = [column for column in COLUMNS if column not in EMPTY or _says(rows, column)]
+    output.objects(rows, as_json=False, columns=columns)
 
 
 def _says(rows: list[dict[str, Any]], column: str) -> bool:

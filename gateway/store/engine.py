@@ -7,7 +7,7 @@ by one thread at a time.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from time import monotonic, sleep
@@ -30,6 +30,8 @@ __all__ = [
 ]  # actions pass connections on; nobody above the store imports SQLAlchemy itself
 
 BUSY_MILLISECONDS = 30_000
+PART = 1_000
+"""So many rows of a long list are in memory at a time."""
 IMMEDIATE = "gateway_immediate"
 DEADLOCK = "40P01"
 READ_ONLY = "25006"
@@ -177,6 +179,11 @@ def _kind(path: Path) -> str:
     if head.startswith(DUMPS):
         return "a PostgreSQL dump, which pg_restore or psql puts back into PostgreSQL"
     return "no SQLite database, or its beginning is damaged"
+
+
+def parts(connection: Connection, query: sa.Select[Any]) -> Iterator[Sequence[Any]]:
+    """The rows of a long list, some at a time: there may be more of them than memory."""
+    return connection.execute(query.execution_options(yield_per=PART)).partitions()
 
 
 def outage(error: Exception) -> bool:

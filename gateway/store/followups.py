@@ -1,6 +1,6 @@
 """Follow-ups, their dates and participants as the planner and the page need them."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -27,7 +27,7 @@ from gateway.model import (
     Role,
     Standing,
 )
-from gateway.store import codec, columns, faults, marked, upsert
+from gateway.store import codec, columns, engine, faults, marked, upsert
 from gateway.store.schema import (
     INVITEE,
     associate,
@@ -43,6 +43,32 @@ from gateway.store.schema import (
     standing,
 )
 
+_ASSIGNER = associate.alias()
+_MEMBERS = (
+    sa.select(
+        participant,
+        follow_up.c.owner,
+        follow_up.c.assigned_by,
+        follow_up.c.cancelled,
+        follow_up.c.all_day,
+        follow_up.c.timezone,
+        person.c.name.label("person_name"),
+        person.c.language.label("person_language"),
+        person.c.timezone.label("person_zone"),
+        associate.c.name.label("associate_name"),
+        associate.c.email.label("associate_email"),
+        associate.c.language.label("associate_language"),
+        associate.c.timezone.label("associate_zone"),
+        _ASSIGNER.c.name.label("assigner_name"),
+        resource.c.name.label("resource_name"),
+    )
+    .join(follow_up, follow_up.c.key == participant.c.follow_up)
+    .join(person, person.c.key == participant.c.person, isouter=True)
+    .join(associate, associate.c.key == participant.c.associate, isouter=True)
+    .join(_ASSIGNER, _ASSIGNER.c.key == follow_up.c.assigned_by, isouter=True)
+    .join(resource, resource.c.key == participant.c.resource, isouter=True)
+    .order_by(participant.c.follow_up, participant.c.id)
+)
 _ROW = participant.c.id == sa.bindparam("number")
 _WRITE_CODE = sa.update(participant).where(_ROW).values(code=sa.bindparam("status"))
 _ANNOTATE = sa.update(participant).where(_ROW).values(note=sa.bindparam("words"))
@@ -441,42 +467,28 @@ def members(
     """The participant rows of a follow-up, removed ones too, or those with the given numbers, or
     all.
     """
-    assigner = associate.alias()
-    query = (
-        sa.select(
-            participant,
-            follow_up.c.owner,
-            follow_up.c.assigned_by,
-            follow_up.c.cancelled,
-            follow_up.c.all_day,
-            follow_up.c.timezone,
-            person.c.name.label("person_name"),
-            person.c.language.label("person_language"),
-            person.c.timezone.label("person_zone"),
-            associate.c.name.label("associate_name"),
-            associate.c.email.label("associate_email"),
-            associate.c.language.label("associate_language"),
-            associate.c.timezone.label("associate_zone"),
-            assigner.c.name.label("assigner_name"),
-            resource.c.name.label("resource_name"),
-        )
-        .join(follow_up, follow_up.c.key == participant.c.follow_up)
-        .join(person, person.c.key == participant.c.person, isouter=True)
-        .join(associate, associate.c.key == participant.c.associate, isouter=True)
-        .join(assigner, assigner.c.key == follow_up.c.assigned_by, isouter=True)
-        .join(resource, resource.c.key == participant.c.resource, isouter=True)
-        .order_by(participant.c.follow_up, participant.c.id)
-    )
+    if key is None and ids is None:
+        return [member for part in every_member(connection) for member in part]
+    query = _MEMBERS
     if key is not None:
         query = query.where(participant.c.follow_up == key)
     if ids is not None:
         query = query.where(participant.c.id.in_(ids))
-    rows = connection.execute(query).all()
-    chosen = None if key is None and ids is None else [row.id for row in rows]
-    answers, addresses = (
-        _standings(connection, chosen),
-        _addresses(connection, None if chosen is None else [row.person for row in rows]),
-    )
+    return _members(connection, connection.execute(query).all())
+
+
+def every_member(connection: Connection) -> Iterator[list[Member]]:
+    """All participant rows by follow-up, removed ones too, some at a time: a store has more of them
+    than memory.
+    """
+    for rows in engine.parts(connection, _MEMBERS):
+        yield _members(connection, rows)
+
+
+def _members(connection: Connection, rows: Sequence[Any]) -> list[Member]:
+    answers = _standings(connection, [row.id for row in rows])
+    people = {row.person for row in rows if row.person is not None}
+    addresses = _addresses(connection, people)
     return [_member(row, answers.get(row.id, {}), addresses.get(row.person, ())) for row in rows]
 
 
@@ -600,13 +612,9 @@ def _who(row: Any) -> str:
 
 
 def _standings(
-    connection: Connection, ids: Sequence[int] | None
+    connection: Connection, ids: Sequence[int]
 ) -> dict[int, dict[Moment | None, Standing]]:
-    query = (
-        sa.select(standing)
-        if ids is None
-        else sa.select(standing).where(standing.c.participant.in_(ids))
-    )
+    query = sa.select(standing).where(standing.c.participant.in_(ids))
     found: dict[int, dict[Moment | None, Standing]] = {}
     for row in connection.execute(query):
         found.setdefault(row.participant, {})[codec.parse_moment(row.instance)] = Standing(
@@ -628,11 +636,13 @@ def _standings(
 
 
 def _addresses(
-    connection: Connection, people: Sequence[str | None] | None
+    connection: Connection, people: Collection[str]
 ) -> dict[str | None, tuple[str, ...]]:
-    query = sa.select(person_email).order_by(person_email.c.person, person_email.c.position)
-    if people is not None:
-        query = query.where(person_email.c.person.in_({one for one in people if one is not None}))
+    query = (
+        sa.select(person_email)
+        .where(person_email.c.person.in_(people))
+        .order_by(person_email.c.person, person_email.c.position)
+    )
     found: dict[str | None, tuple[str, ...]] = {}
     for row in connection.execute(query):
         found[row.person] = (*found.get(row.person, ()), row.address)

@@ -7,7 +7,7 @@ on (Method.NONE) go to the owner: they leave the invitation alone, and neither w
 invitee's letters nor keep them waiting.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection, Row
 
 from gateway.itip import brake
 from gateway.model import PLANNED, Delivery, Edition, Letter, LetterState, Method, Reply
-from gateway.store import codec, columns, invitations
+from gateway.store import codec, columns, engine, invitations
 from gateway.store.schema import RETURNED, attempt, invitation, outbox
 
 OPEN = (LetterState.WAITING, LetterState.SENDING, LetterState.HELD)
@@ -228,14 +228,16 @@ def next_due(connection: Connection, account: str | None = None) -> datetime | N
 
 def pending(connection: Connection, states: Iterable[LetterState] = OPEN) -> list[Queued]:
     """Letters in these states, oldest first."""
-    rows = connection.execute(
-        sa.select(outbox).where(stands(outbox, *states)).order_by(outbox.c.id)
-    ).all()
-    return queued(connection, rows)
+    return find(connection, Selection(states=tuple(states)))
 
 
 def find(connection: Connection, selection: Selection) -> list[Queued]:
     """The letters that are selected, oldest first."""
+    return [letter for part in each(connection, selection) for letter in part]
+
+
+def each(connection: Connection, selection: Selection) -> Iterator[list[Queued]]:
+    """The same, some at a time: an outbox has more of them than memory."""
     chosen = stands(outbox, *selection.states)
     if selection.returned_since is not None:
         # Both by an index of their own, for which a database does not look where they are one.
@@ -255,9 +257,8 @@ def find(connection: Connection, selection: Selection) -> list[Queued]:
         )
         if value
     ]
-    return queued(
-        connection, connection.execute(sa.select(outbox).where(*wanted).order_by(outbox.c.id)).all()
-    )
+    for rows in engine.parts(connection, sa.select(outbox).where(*wanted).order_by(outbox.c.id)):
+        yield queued(connection, rows)
 
 
 def overtaken(

@@ -2,7 +2,7 @@
 however many there are.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -60,12 +60,30 @@ def status_rows(connection: Connection, key: str | None = None) -> list[StatusRo
     """The participants of a follow-up, or of all, without removed ones.
     A follow-up that is not there has none.
     """
-    members = [one for one in followups.members(connection, key) if not one.removed]
-    cancelled, dates = _cancelled(connection, key), _dates(connection, key)
-    letters = _invitations(connection, key)
+    if key is None:
+        return list(every_status_row(connection))
+    return _rows(connection, followups.members(connection, key))
+
+
+def every_status_row(connection: Connection) -> Iterator[StatusRow]:
+    """The same of all follow-ups, one by one, in constant memory."""
+    for members in followups.every_member(connection):
+        yield from _rows(connection, members)
+
+
+def _rows(connection: Connection, members: Sequence[Member]) -> list[StatusRow]:
+    present = [member for member in members if not member.removed]
+    keys = {member.follow_up for member in present}
+    cancelled, dates = _cancelled(connection, keys), _dates(connection, keys)
+    letters = _invitations(connection, [member.id for member in present])
     return [
-        _row(one, one.follow_up in cancelled, dates.get(one.follow_up, {}), letters.get(one.id, []))
-        for one in members
+        _row(
+            member,
+            member.follow_up in cancelled,
+            dates.get(member.follow_up, {}),
+            letters.get(member.id, []),
+        )
+        for member in present
     ]
 
 
@@ -124,29 +142,22 @@ def _instances(
         )
 
 
-def _cancelled(connection: Connection, key: str | None) -> set[str]:
-    query = sa.select(follow_up.c.key).where(follow_up.c.cancelled)
-    return {
-        row.key
-        for row in connection.execute(query if key is None else query.where(follow_up.c.key == key))
-    }
+def _cancelled(connection: Connection, keys: Collection[str]) -> set[str]:
+    query = sa.select(follow_up.c.key).where(follow_up.c.cancelled, follow_up.c.key.in_(keys))
+    return set(connection.execute(query).scalars())
 
 
-def _dates(connection: Connection, key: str | None) -> dict[str, dict[Moment, bool]]:
+def _dates(connection: Connection, keys: Collection[str]) -> dict[str, dict[Moment, bool]]:
     """Dates with data of their own by follow-up → whether each is cancelled."""
+    date = follow_up_date.c
+    has_own = date.cancelled | date.start_at.is_not(None) | date.end_at.is_not(None)
     query = (
         sa.select(follow_up_date, follow_up.c.all_day, follow_up.c.timezone)
-        .join(follow_up, follow_up.c.key == follow_up_date.c.follow_up)
-        .where(
-            follow_up_date.c.cancelled
-            | follow_up_date.c.start_at.is_not(None)
-            | follow_up_date.c.end_at.is_not(None)
-        )
+        .join(follow_up, follow_up.c.key == date.follow_up)
+        .where(date.follow_up.in_(keys), has_own)
     )
     found: dict[str, dict[Moment, bool]] = {}
-    rows: Any = connection.execute(
-        query if key is None else query.where(follow_up_date.c.follow_up == key)
-    )
+    rows: Any = connection.execute(query)
     for row in rows:
         found.setdefault(row.follow_up, {})[
             columns.moment(row.original_start, row.all_day, row.timezone)
@@ -154,12 +165,16 @@ def _dates(connection: Connection, key: str | None) -> dict[str, dict[Moment, bo
     return found
 
 
-def _invitations(connection: Connection, key: str | None) -> dict[int, list[Invitation]]:
+def _invitations(
+    connection: Connection, participants: Sequence[int]
+) -> dict[int, list[Invitation]]:
     """All addresses that each participant ever had, oldest first."""
-    query = sa.select(invitation).order_by(invitation.c.id)
+    query = (
+        sa.select(invitation)
+        .where(invitation.c.participant.in_(participants))
+        .order_by(invitation.c.id)
+    )
     found: dict[int, list[Invitation]] = {}
-    for row in connection.execute(
-        query if key is None else query.where(invitation.c.follow_up == key)
-    ):
+    for row in connection.execute(query):
         found.setdefault(row.participant, []).append(invitations.from_row(row))
     return found

@@ -276,7 +276,8 @@ def lists(store: Store, now: datetime) -> None:
     queue.listed(store, queue.unfinished(outbox.Selection(follow_up="m1"), now))
     queue.shape(store, now)
     queue.history(store, 1)
-    letters.owed(store, SETTINGS, now, pending=True)
+    letters.plan(store, SETTINGS, now)
+    list(letters.listings(store, pending=True))
     with store.read() as connection:
         views.status_rows(connection, "m1")
         views.known(connection, "m1")
