@@ -48,6 +48,8 @@ def begin(
     delegations.forget(connection, others)
     participants.hand_over(connection, others, now)
     overtaken = proposals.withdraw(connection, others, now)
+    given = [one for one in members if one.id in others and one.planned_for not in ("", one.who)]
+    journal.name(connection, {one.id: one.planned_for for one in given})
     journal.write(
         connection,
         [
@@ -59,8 +61,7 @@ def begin(
                 channel=Channel.STORE,
                 detail=f"to {one.who}, from {one.planned_for}",
             )
-            for one in members
-            if one.id in others and one.planned_for not in ("", one.who)
+            for one in given
         ]
         + [
             journal.Entry("proposal_overtaken", key, number, detail="the row was given away")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,6 +14,7 @@ from gateway.errors import NotFound
 
 if TYPE_CHECKING:
     from gateway.store.engine import Store
+    from gateway.store.journal import Entry
 
 PAGE = 1_000
 COLUMNS = (
@@ -27,6 +29,7 @@ COLUMNS = (
     "channel",
     "detail",
 )
+FIELDS = ("id", *COLUMNS[:-1], "letter", "message", "detail")
 
 
 def journal(
@@ -42,8 +45,8 @@ def journal(
     with closing(context.store(context.settings(ctx))) as store:
         if follow_up is not None:
             _known(store, follow_up)
-        rows = _rows(store, follow_up)
-        output.objects(rows if as_json else list(rows), as_json=as_json, columns=COLUMNS)
+        told = rows(store, follow_up)
+        output.objects(told if as_json else list(told), as_json=as_json, columns=COLUMNS)
 
 
 def _known(store: Store, follow_up: str) -> None:
@@ -59,9 +62,9 @@ def _known(store: Store, follow_up: str) -> None:
             raise NotFound(f"there is no follow-up {follow_up!r}")
 
 
-def _rows(store: Store, follow_up: str | None) -> Iterator[dict[str, Any]]:
+def rows(store: Store, follow_up: str | None) -> Iterator[dict[str, Any]]:
     """Page by page, so that a long history neither fills memory nor holds a transaction open."""
-    from gateway.store import codec, followups, invitations, journal
+    from gateway.store import followups, invitations, journal
 
     last, keys = 0, dict[int, str]()
     while True:
@@ -82,22 +85,21 @@ def _rows(store: Store, follow_up: str | None) -> Iterator[dict[str, Any]]:
                     number: sent.address
                     for number, sent in invitations.deliveries(connection, gone).items()
                 }
-        for one in entries:
-            last = one.id
-            yield {
-                "id": one.id,
-                "at": codec.moment(one.at),
-                "event": one.event,
-                "follow_up": one.follow_up,
-                "participant": keys.get(one.participant or 0, one.participant),
-                "instance": codec.moment(one.instance) or None,
-                "before": one.before,
-                "after": one.after,
-                "by": one.by,
-                "channel": one.channel.value if one.channel else None,
-                "letter": one.letter,
-                "message": one.message,
-                "detail": one.detail,
-            }
+        for entry in entries:
+            last = entry.id
+            yield _row(entry, keys)
         if len(entries) < PAGE:
             return
+
+
+def _row(entry: Entry, keys: Mapping[int, str]) -> dict[str, Any]:
+    from gateway.store import codec
+
+    present = keys.get(entry.participant or 0, entry.participant)
+    told = asdict(entry) | {
+        "at": codec.moment(entry.at),
+        "participant": entry.who.partition(":")[2] or present,
+        "instance": codec.moment(entry.instance) or None,
+        "channel": entry.channel.value if entry.channel else None,
+    }
+    return {name: told[name] for name in FIELDS}

@@ -7,6 +7,7 @@ older than every open transaction: an entry that commits late, with a lower numb
 read, would else be stepped over. On SQLite, which has one writer, `tx` is always 0.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,7 +25,7 @@ IN_ORDER = (journal.c.tx, journal.c.id)
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One event. `before` and `after` are status words where a status changed; `by` a person,
-    address or program.
+    address or program. `who`: whose the row was then, where it was given to somebody else since.
     """
 
     event: str
@@ -40,6 +41,7 @@ class Entry:
     detail: str = ""
     at: datetime | None = None
     id: int = 0
+    who: str = ""
 
 
 def write(connection: Connection, entries: list[Entry], at: datetime) -> None:
@@ -67,6 +69,18 @@ def write(connection: Connection, entries: list[Entry], at: datetime) -> None:
                 }
                 for entry in entries
             ],
+        )
+
+
+def name(connection: Connection, former: Mapping[int, str]) -> None:
+    """These rows are given to somebody else: what happened to them so far happened to those who had
+    them (participant → who).
+    """
+    for number, who in former.items():
+        connection.execute(
+            sa.update(journal)
+            .where(journal.c.participant == number, journal.c.who == "")
+            .values(who=who)
         )
 
 
@@ -159,4 +173,5 @@ def _entry(row: Any) -> Entry:
         row.detail,
         row.at,
         row.id,
+        row.who,
     )

@@ -683,6 +683,7 @@ journal = Table(
     Column("message", Identity),
     _words("detail"),
     Column("tx", sa.BigInteger, nullable=False, server_default="0"),
+    _words("who"),
     sa.Index(None, "tx", "id"),
     sa.Index(None, "follow_up", "tx", "id"),
     sqlite_autoincrement=True,

@@ -10,6 +10,7 @@ import time_machine
 
 from gateway import settings as configuration
 from gateway.actions import load, planning
+from gateway.cli import journal as cli_journal
 from gateway.inbound import process
 from gateway.model import (
     Channel,
@@ -116,6 +117,18 @@ def test_who_is_given_a_row_that_was_never_mailed_has_said_nothing(
     rows.run(store, "UPDATE follow_up SET title = 'Another'")
     plan(store, settings)
     assert row(store).standings[None] == SAID
+
+
+def test_the_journal_goes_on_naming_who_it_was(store: Store) -> None:
+    begin(store, OLA, email_invite=True)
+    deliver(store)
+    for who in ("eva", "ola2", "ola2"):
+        rows.run(store, f"UPDATE participant SET person = '{who}'")
+        plan(store)
+    told = list(cli_journal.rows(store, "m1"))
+    named = [(one["event"], one["participant"]) for one in told if one["participant"]]
+    assert list(dict.fromkeys(name for _, name in named)) == ["ola", "eva", "ola2"]
+    assert [name for event, name in named if event == "given"] == ["eva", "ola2"]
 
 
 THE_SAME: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
