@@ -48,6 +48,8 @@ def of_participant(row: Any, addresses: Sequence[str]) -> str:
     """What cannot be read of a participant, or of the card of whoever it is. Of several addresses
     one may be used.
     """
+    if marked.is_clean(row) and marked.is_clean(addresses):
+        return ""
     card = next((one for one in CARDS if getattr(row, one) is not None), "participant")
     said: dict[str, object] = {
         "name": row.person_name or row.associate_name or row.resource_name,
@@ -65,4 +67,6 @@ def of_only_date(participant: int, date: Moment | None) -> str:
 
 
 def _values(row: Any, columns: Iterable[str]) -> dict[str, object]:
+    if marked.is_clean(row):
+        return {}
     return {name: row._mapping[name] for name in columns}

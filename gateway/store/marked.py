@@ -8,7 +8,7 @@ may be compared, converted and shown, and says what is wrong. Lists show that (`
 planner refuses the record, and nothing of it is mailed.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -50,6 +50,12 @@ class MarkedFlag(int):
 
 
 MARKED = MarkedText | MarkedMoment | MarkedFlag
+KINDS = frozenset({MarkedText, MarkedMoment, MarkedFlag})
+
+
+def is_clean(values: Iterable[object]) -> bool:
+    """Whether none of these is marked, as of almost every row: quickly."""
+    return KINDS.isdisjoint(map(type, values))
 
 
 def fault(table: str, key: object, values: Mapping[str, object]) -> str:
