@@ -1,12 +1,14 @@
 """How fast answers are judged and committed, beside a bare loop over the same mails.
 
     python -m benchmarks.answers [--answers 1500] [--participants 50] [--rounds 5] [--postgresql]
-                                 [--batch 50] [--profile FILE]
+                                 [--batch 50] [--imap] [--profile FILE]
 
 A third each as Outlook, Google Calendar and Apple Mail write them (`sandbox.clients`), each of
 another invitee; words and remarks come from a seed. The bare loop reads each mail with `email`
-(compat32) and its calendar with `Calendar.from_ical`, and stores nothing. Without IMAP: mails are
-handed to `Processor.receive` in batches, as the reader does. Rounds are interleaved, the median
+(compat32) and its calendar with `Calendar.from_ical`, and stores nothing. Mails are handed to
+`Processor.receive` in batches, as the reader does. With --imap they wait in a Dovecot (Debian's):
+the bare loop fetches them with `imaplib`, 50 at a time; ours is the whole inbound role, which moves
+them, too, from its start to the commit of the last answer. Rounds are interleaved, the median
 counts; every round has a fresh copy of the store. After each the standings and messages in the
 store are counted; what does not agree ends the run. CPU time is this process's (SQLite works inside
 it).
@@ -15,6 +17,7 @@ it).
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import cProfile
 import email
@@ -22,12 +25,14 @@ import logging
 import random
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,16 +43,19 @@ from icalendar import Calendar
 from benchmarks.outbound import document
 from gateway import settings as configuration
 from gateway.actions import deliveries, load, planning
-from gateway.inbound import process
+from gateway.inbound import imap, intake, process
 from gateway.model import Delivery, LetterState
 from gateway.outbound import render
 from gateway.sandbox import clients, reading
 from gateway.store import inbox, meta, migrate, schema
 from gateway.store.engine import Store
 from gateway.store.outbox import Queued, Settlement
-from tests.rig import postgres
+from tests.rig import dovecot, postgres
+from tests.rig import process as process_rig
+from tests.rig.mailbox import Mailbox
 
 SEED = 5546
+PATIENCE_SECONDS = 60.0
 SHAPES = (clients.outlook, clients.gmail, clients.apple)
 WORDS = tuple(clients.Word)
 REMARKS = ("", "", "See you there!", "Jeg kommer ti minutter for sent.", "Only if the train runs.")
@@ -135,6 +143,71 @@ def bare(mails: Sequence[bytes]) -> None:
             sys.exit(f"the bare loop found {objects} calendar objects instead of 1")
 
 
+def fetched(mailbox: Mailbox, number: int) -> list[bytes]:
+    """Every mail of a mailbox, as a bare loop fetches them."""
+    made = list[bytes]()
+    with mailbox.connect() as connection:
+        connection.select("INBOX", readonly=True)
+        for start in range(1, number + 1, imap.UIDS):
+            portion = f"{start}:{min(start + imap.UIDS - 1, number)}"
+            _, parts = connection.fetch(portion, "(BODY.PEEK[])")
+            made += [one[1] for one in parts if isinstance(one, tuple)]
+    return made
+
+
+def fetched_and_read(mailbox: Mailbox, number: int) -> None:
+    mails = fetched(mailbox, number)
+    if len(mails) != number:
+        sys.exit(f"the bare loop fetched {len(mails)} mails instead of {number}")
+    bare(mails)
+
+
+def run(store: Store, settings: configuration.Settings, number: int) -> None:
+    asyncio.run(taken_in(store, settings, number))
+
+
+def filled(server: dovecot.Server, mails: Sequence[bytes]) -> Mailbox:
+    """A mailbox in which these wait."""
+    made = server.new_mailbox("invites", "crm.example")
+    home = server.home(made.username)
+    for folder in ("cur", "new", "tmp"):
+        (home / "Maildir" / folder).mkdir(parents=True)
+    for number, raw in enumerate(mails):
+        (home / "Maildir" / "new" / f"1.{number}.benchmark").write_bytes(raw)
+    if process_rig.is_root():
+        subprocess.run(["chown", "-R", "mail:mail", str(home)], check=True)
+    return made
+
+
+async def taken_in(store: Store, settings: configuration.Settings, number: int) -> None:
+    """The inbound role, until every answer is committed."""
+    stop, told = asyncio.Event(), asyncio.Event()
+    reading = asyncio.create_task(intake.Intake(store, settings, "benchmark", told).run(stop))
+    settled = sa.select(sa.func.count()).where(schema.inbox.c.outcome.is_not(None))
+    found = 0
+    while found < number and not reading.done():
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await told.wait()
+        told.clear()
+        with store.read() as connection:
+            found = connection.execute(settled).scalar_one()
+    stop.set()
+    await reading
+
+
+def with_mailbox(settings: configuration.Settings, mailbox: Mailbox) -> configuration.Settings:
+    section = configuration.Imap.model_validate(
+        {
+            "host": mailbox.host,
+            "port": mailbox.port,
+            "security": "none",
+            "username": mailbox.username,
+            "password": mailbox.password,
+        }
+    )
+    return settings.model_copy(update={"imap": section})
+
+
 def received(
     store: Store, settings: configuration.Settings, mails: Sequence[bytes], batch: int
 ) -> None:
@@ -190,6 +263,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--postgresql", action="store_true", help="instead of a SQLite file")
+    parser.add_argument("--imap", action="store_true", help="out of a Dovecot")
     parser.add_argument("--profile", help="write what the first round of ours did to this file")
     chosen = parser.parse_args()
     logging.disable(logging.INFO)
@@ -204,6 +278,7 @@ def main() -> None:
         store, settings = prepared(url, number, chosen.participants)
         mails = answers(store, settings, sent(store))
         store.close()
+        server = stack.enter_context(dovecot.running()) if chosen.imap else None
         for turn in range(chosen.rounds):
             file = folder / f"{turn}.db"
             if cluster is None:
@@ -213,24 +288,31 @@ def main() -> None:
                 if cluster
                 else f"sqlite:///{file}"
             )
-            timed(rows["bare loop"], number, lambda: bare(mails))
+            if server is None:
+                reference = partial(bare, mails)
+                ours = partial(received, copy, settings, mails, chosen.batch)
+            else:
+                reference = partial(fetched_and_read, filled(server, mails), number)
+                waiting = with_mailbox(settings, filled(server, mails))
+                ours = partial(run, copy, waiting, number)
+            timed(rows["bare loop"], number, reference)
             with contextlib.closing(copy), counted(copy, rows["received"], number):
-                profile = cProfile.Profile()
-                work = lambda: received(copy, settings, mails, chosen.batch)  # noqa: B023, E731
-                if chosen.profile and turn == 0:
-                    profile.runcall(work)
+                if chosen.profile:
+                    profile = cProfile.Profile()
+                    profile.runcall(ours)
                     profile.dump_stats(chosen.profile)
                     sys.exit(f"the profile is in {chosen.profile}")
-                timed(rows["received"], number, work)
+                timed(rows["received"], number, ours)
             check(copy, number)
             copy.close()
     told(rows, number, chosen)
 
 
 def told(rows: dict[str, Row], number: int, chosen: argparse.Namespace) -> None:
+    where = "PostgreSQL" if chosen.postgresql else "SQLite"
     print(
         f"{number} answers, {chosen.participants} participants per follow-up, batches of"
-        f" {chosen.batch}, {'PostgreSQL' if chosen.postgresql else 'SQLite'},"
+        f" {chosen.batch}{', out of Dovecot' if chosen.imap else ''}, {where},"
         f" {chosen.rounds} rounds, medians"
     )
     print(f"{'':12}{'/s':>10}{'slowest':>10}{'CPU ms each':>14}{'statements each':>18}")

@@ -56,7 +56,7 @@ def answer(store: Store) -> None:
         uids=("m1@crm.example",), tokens=("olatoken",), addresses=("ola@ext.example",)
     )
     with store.write() as connection:
-        assert len(rows.find(connection, keys, SITE).rows) == 1
+        assert len(rows.find(connection, [keys], SITE)[0].rows) == 1
 
 
 def plan(store: Store) -> None:

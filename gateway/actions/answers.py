@@ -1,15 +1,20 @@
-"""What received messages do: effects on standings, marks on deliveries, the journal, and the one
-outcome of each message.
+"""What received messages do: effects on standings, marks on deliveries, the journal, and what
+answers bring beside a status.
 
-Everything here is part of the caller's transaction, together with the mailbox cursor: a crash
-repeats nothing and loses nothing.
+Many messages are saved at once, with a fixed number of statements for what nearly all of them do;
+what few do (ask for the invitation again, propose another time, delegate, report a bounce, write to
+the owner) is done one by one. Everything here is part of the caller's transaction, together with
+the mailbox cursor: a crash repeats nothing and loses nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from gateway.actions import deliveries, joining, proposals
+from gateway import settings as configuration
+from gateway.actions import deliveries, forwarding, joining, proposals
 from gateway.itip import answered, facts, plan
+from gateway.mail import bounce
 from gateway.model import Channel, Delivery, Outcome
 from gateway.store import braked, followups, invitations, journal, marks, reports
 from gateway.store.engine import Connection
@@ -26,120 +31,206 @@ NOT_REPEATED = {
 }
 
 
-def carry_out(
-    connection: Connection, told: Sequence[facts.Told], message: int, now: datetime
-) -> None:
-    """Apply what the answers of a message do and journal each.
-    `message`: its number in the inbox.
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What the answers of one message do."""
+
+    number: int
+    # Its number in the inbox.
+    told: Sequence[facts.Told]
+
+
+@dataclass(frozen=True, slots=True)
+class _Applied:
+    """An answer that is about a row which is there."""
+
+    message: int
+    row: facts.Row
+    told: facts.Told
+
+    @property
+    def decision(self) -> facts.Decision:
+        return self.told.answer.decision
+
+    @property
+    def is_heard(self) -> bool:
+        """Whoever answers, proposes or opens a letter reads there after all (itip.md §3)."""
+        reports = self.decision.report is not None and self.decision.outcome in DELIVERIES
+        return self.decision.effect is not None and not reports
+
+
+def reaches_further(told: Sequence[facts.Told]) -> bool:
+    """Whether a message may change more than the rows that it is about: a report may be about the
+    whole account, and a delegate may be another participant.
     """
-    for one in told:
-        row, decision = one.answer.row, one.answer.decision
-        if row is None or one.participant is None:
-            continue
-        if one.standing is not None:
-            code = one.code if decision.instance is plan.SERIES else None
-            followups.write_standing(
-                connection, row.participant, decision.instance, one.standing, code
-            )
-        _heard(connection, one, row.participant)
-        _deliveries(connection, row.participant, decision, now)
-        effect = decision.effect
-        if (
-            effect is not None
-            and effect.reply is not None
-            and invitations.waiting_shows_other(connection, row.participant, effect.reply)
-        ):  # what is to leave anyway must not ask him again
-            marks.mark(connection, [row.follow_up], now)
-        if decision.deferred is not None:
-            invitations.defer(connection, decision.deferred)
-        if decision.ask_again:
-            _repeat(connection, row, decision, message, now)
-    journal.write(
-        connection,
-        [
-            journal.Entry(
-                one.answer.decision.outcome.value,
-                one.answer.follow_up or None,
-                one.answer.row.participant if one.answer.row is not None else None,
-                one.answer.date,
-                one.before,
-                one.after,
-                by=one.answer.address,
-                channel=_channel(one.answer.decision),
-                message=message,
-                detail=one.answer.decision.comment or one.answer.decision.reason,
-            )
-            for one in told
-        ],
-        now,
-    )
-    for one in told:
-        if one.participant is not None:
-            proposals.keep(connection, one.answer, message, now)
-            joining.delegate(connection, one.answer, message, now)
+    decisions = [one.answer.decision for one in told]
+    return any(one.report is not None or one.delegates for one in decisions)
 
 
-def _channel(decision: facts.Decision) -> Channel:
-    return decision.effect.channel if decision.effect is not None else Channel.MAIL
-
-
-def _repeat(
-    connection: Connection, row: facts.Row, decision: facts.Decision, message: int, now: datetime
+def carry_out(
+    connection: Connection,
+    messages: Sequence[Effects],
+    settings: configuration.Settings,
+    now: datetime,
 ) -> None:
-    """Have the planner send the invitation once more, as often as the rules allow."""
-    asked = decision.outcome is Outcome.REFRESHED
-    owed = (
-        invitations.refresh(connection, row.participant, now)
-        if asked
-        else invitations.ask_again(
-            connection,
-            row.participant,
-            decision.instance,
-            answered.asked_sequence(row, decision.instance),
-        )
+    """Apply what messages do and journal each answer, in their order. No two of them are about the
+    same row.
+    """
+    applied = [answer for one in messages for answer in _applied(one)]
+    _write_standings(connection, applied)
+    _hear(connection, applied)
+    invitations.mark_read(connection, [one.row.participant for one in applied if one.is_heard])
+    _look_again(connection, applied, now)
+    entries = list[journal.Entry]()
+    for one in messages:
+        alone = any(_writes_more(told.answer.decision) for told in one.told)
+        if alone:
+            journal.write(connection, entries, now)
+            entries = []
+        for answer in _applied(one):
+            entries += _besides(connection, answer, now)
+        entries += [_entry(told, one.number) for told in one.told]
+        if alone:
+            journal.write(connection, entries, now)
+            entries = []
+            _bring(connection, one, settings, now)
+    journal.write(connection, entries, now)
+
+
+def _applied(one: Effects) -> Iterator[_Applied]:
+    for told in one.told:
+        if told.answer.row is not None and told.participant is not None:
+            yield _Applied(one.number, told.answer.row, told)
+
+
+def _writes_more(decision: facts.Decision) -> bool:
+    """Whether an answer brings more than a status; what it brings has its own journal entries."""
+    return (
+        decision.report is not None
+        or decision.proposal is not None
+        or bool(decision.delegates)
+        or decision.outcome is Outcome.COMMENT
     )
+
+
+def _write_standings(connection: Connection, applied: Sequence[_Applied]) -> None:
+    changed = {
+        (one.row.participant, one.decision.instance): one.told.standing
+        for one in applied
+        if one.told.standing is not None
+    }
+    followups.write_standings(connection, changed)
+    codes = {
+        one.row.participant: one.told.code
+        for one in applied
+        if one.told.standing is not None and one.decision.instance is plan.SERIES
+    }
+    known_codes = {number: int(code) for number, code in codes.items() if code is not None}
+    followups.write_codes(connection, known_codes)
+
+
+def _hear(connection: Connection, applied: Sequence[_Applied]) -> None:
+    """What somebody says now makes doubtful what they said before, for the case that the brake
+    holds news of theirs which are undone. The last word of a message counts.
+    """
+    heard, closed = set[int](), set[int]()
+    for one in applied:
+        number, decision = one.row.participant, one.decision
+        if one.told.standing is not None or decision.ask_again:
+            heard.add(number)
+        elif decision.outcome is Outcome.CLOSED and decision.instance is plan.SERIES:
+            heard.discard(number)
+            closed.add(number)
+    braked.close(connection, closed)
+    braked.void(connection, heard)
+
+
+def _look_again(connection: Connection, applied: Sequence[_Applied], now: datetime) -> None:
+    """What is to leave anyway must not ask again somebody who has answered."""
+    replies = [
+        (one, one.decision.effect.reply)
+        for one in applied
+        if one.decision.effect is not None and one.decision.effect.reply is not None
+    ]
+    waiting = invitations.waiting_replies(connection, {one.row.participant for one, _ in replies})
+    stale = [
+        one.row.follow_up
+        for one, said in replies
+        if any(shown is not said for shown in waiting.get(one.row.participant, ()))
+    ]
+    marks.mark(connection, dict.fromkeys(stale), now)
+
+
+def _besides(connection: Connection, one: _Applied, now: datetime) -> list[journal.Entry]:
+    """What few answers do to their own row. Returns what the journal has to say before them."""
+    decision = one.decision
+    if decision.report is not None and decision.outcome in DELIVERIES:
+        _report(connection, one.row.participant, decision, decision.report, now)
+    if decision.deferred is not None:
+        invitations.defer(connection, decision.deferred)
+    return _repeat(connection, one, now) if decision.ask_again else []
+
+
+def _entry(told: facts.Told, message: int) -> journal.Entry:
+    answer, decision = told.answer, told.answer.decision
+    row, effect = answer.row, decision.effect
+    return journal.Entry(
+        decision.outcome.value,
+        answer.follow_up or None,
+        row.participant if row is not None else None,
+        answer.date,
+        told.before,
+        told.after,
+        by=answer.address,
+        channel=effect.channel if effect is not None else Channel.MAIL,
+        message=message,
+        detail=decision.comment or decision.reason,
+    )
+
+
+def _bring(
+    connection: Connection, one: Effects, settings: configuration.Settings, now: datetime
+) -> None:
+    for answer in _applied(one):
+        proposals.keep(connection, answer.told.answer, one.number, now)
+        joining.delegate(connection, answer.told.answer, one.number, now)
+    answers = [told.answer for told in one.told]
+    forwarding.forward(connection, answers, one.number, settings, now)
+
+
+def _repeat(connection: Connection, one: _Applied, now: datetime) -> list[journal.Entry]:
+    """Have the planner send the invitation once more, as often as the rules allow."""
+    row, decision = one.row, one.decision
+    asked = decision.outcome is Outcome.REFRESHED
+    if asked:
+        owed = invitations.refresh(connection, row.participant, now)
+    else:
+        sequence = answered.asked_sequence(row, decision.instance)
+        owed = invitations.ask_again(connection, row.participant, decision.instance, sequence)
     if owed:
         marks.mark(connection, [row.follow_up], now)
-    else:
-        journal.write(
-            connection,
-            [
-                journal.Entry(
-                    "not_repeated",
-                    row.follow_up,
-                    row.participant,
-                    decision.instance,
-                    message=message,
-                    detail=NOT_REPEATED[asked],
-                )
-            ],
-            now,
+        return []
+    return [
+        journal.Entry(
+            "not_repeated",
+            row.follow_up,
+            row.participant,
+            decision.instance,
+            message=one.message,
+            detail=NOT_REPEATED[asked],
         )
+    ]
 
 
-def _heard(connection: Connection, told: facts.Told, participant: int) -> None:
-    """What he says now makes doubtful what he said before, for the case that the brake holds news
-    of his which are undone.
-    """
-    decision = told.answer.decision
-    if told.standing is not None or decision.ask_again:
-        braked.void(connection, participant)
-    elif decision.outcome is Outcome.CLOSED and decision.instance is plan.SERIES:
-        braked.close(connection, participant)
-
-
-def _deliveries(
-    connection: Connection, number: int, decision: facts.Decision, now: datetime
+def _report(
+    connection: Connection,
+    participant: int,
+    decision: facts.Decision,
+    report: bounce.Report,
+    now: datetime,
 ) -> None:
-    """What a report says of a letter, or of our account. Whoever answers, proposes or opens a
-    letter reads there after all (itip.md §3).
-    """
-    report = decision.report
-    if report is None or decision.outcome not in DELIVERIES:
-        if decision.effect is not None:
-            invitations.mark_read(connection, number)
-        return
-    returned = reports.about(connection, number, report)
+    """What a report says of a letter, or of our account."""
+    returned = reports.about(connection, participant, report)
     if returned is None:
         return
     bounced = decision.outcome is Outcome.BOUNCED

@@ -14,7 +14,7 @@ from typing import Any
 
 from gateway import accounts
 from gateway import settings as configuration
-from gateway.actions import answers, forwarding, proposals
+from gateway.actions import answers, proposals
 from gateway.errors import NotFound, Refused, StoreError
 from gateway.itip import facts, reply
 from gateway.mail import address, automatic, parse, syntax
@@ -342,8 +342,8 @@ def _apply(connection: Connection, kept: Kept, who: int | None, how: str, desk: 
     ):  # it may wait on for another reason, or another part
         inbox.rewrite(connection, kept.number, record)
     told = reply.foretell(settled)
-    answers.carry_out(connection, told, kept.number, desk.now)
-    forwarding.forward(connection, settled, kept.number, desk.settings, desk.now)
+    effects = [answers.Effects(kept.number, told)]
+    answers.carry_out(connection, effects, desk.settings, desk.now)
     if done or settled:
         named = (
             replace(kept, follow_up=record.follow_up, participant=record.participant)

@@ -76,6 +76,11 @@ class Judgement:
         return tuple(one.answer for one in self.told)
 
     @property
+    def rows(self) -> tuple[facts.Row, ...]:
+        """Those that it may change."""
+        return tuple(one.row for one in self.answers if one.row is not None)
+
+    @property
     def chief(self) -> facts.Answer | None:
         """The answer that names the message."""
         return interpret.chief(self.answers) if self.told else None

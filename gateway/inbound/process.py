@@ -1,16 +1,21 @@
-"""Received messages, from their bytes to their outcome: read, classify, find the row, decide, carry
-out, record.
+"""Received messages, from their bytes to their outcome: read, look up, judge, save; many at a time.
+
+What messages name is looked up for all of them at once (`store.rows`), each is judged by what was
+found (`judge`), and what they do is saved at once. A message that is about a row which one before
+it may have changed begins a new set, so it is judged by what that one left behind.
 
 Standards: itip.md §3-§7. On failure: what cannot be read is `malformed` with the reason; a failure
 of ours leaves the message unprocessed and is counted, and after `TRIES` it goes to review; either
 way the next message is not held up. Security: a message is judged inside bounds (mail.parse,
 itip.read) before it may touch a row; raw bytes are kept for review only. Limits: one transaction
-for a batch, a savepoint for each message; reading and classifying happen before it begins.
+for a batch; reading and classifying happen before it begins. Only after a failure of ours has each
+message a savepoint of its own.
 """
 
 import hashlib
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -19,7 +24,7 @@ import structlog
 
 from gateway import accounts
 from gateway import settings as configuration
-from gateway.actions import answers, forwarding, joining, probing, review
+from gateway.actions import answers, joining, probing, review
 from gateway.errors import Unreadable
 from gateway.inbound import classify, judge
 from gateway.itip import facts
@@ -69,6 +74,15 @@ class Offered:
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """A message, its judgement, and what that was made on."""
+
+    offered: Offered
+    found: facts.Found
+    judgement: judge.Judgement
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """The outcome of a message, its answers as they were carried out, and the rules that led there.
 
@@ -113,7 +127,7 @@ class Processor:
         offered = [self._looked_at(one) for one in batch]
         now = datetime.now(UTC)
         with self._store.write() as connection:
-            results = [self._settle(connection, one, now) for one in offered]
+            results = self._settle(connection, offered, now)
             if any(one.outcome in REVIEW for one in results):
                 review.shrink(connection, self._settings, now)
             if cursor is not None:
@@ -127,16 +141,17 @@ class Processor:
         reading = self._read(received)
         if reading.sighting is not None:
             return _probed(reading.sighting)
-        account = _account(received)
+        offered = Offered(received, reading)
         with self._store.read() as connection:
-            found = self._find(connection, reading, account)
-            judgement = judge.judge(reading, found, self._here)
-        if judgement.invite:
+            [found] = self._find(connection, [offered])
+            judged = Judged(offered, found, judge.judge(reading, found, self._here))
+        if judged.judgement.invite:
             # Somebody would be invited, on trial.
             with self._store.write() as connection, connection.begin_nested() as trial:
-                found, judgement = self._decide(connection, reading, account, datetime.now(UTC))
+                judged = self._decide(connection, offered, datetime.now(UTC))
                 trial.rollback()
-        rules = judge.account_of(reading, found, judgement, self._here.policy)
+        judgement = judged.judgement
+        rules = judge.account_of(reading, judged.found, judgement, self._here.policy)
         return Result(judgement.outcome, judgement.reason, judgement.told, rules)
 
     def again(self, connection: Connection, kept: Kept, named: int | None = None) -> review.Ruling:
@@ -149,11 +164,11 @@ class Processor:
         assert kept.raw is not None
         received, reading = self._read_kept(kept)
         reading = replace(reading, number=kept.number, named=named)
-        found, judgement = self._decide(connection, reading, None, datetime.now(UTC))
+        judged = self._decide(connection, _offered(received, reading), datetime.now(UTC))
         return review.Ruling(
-            self._written(_offered(received, reading), found, judgement),
-            judgement.answers,
-            judge.account_of(reading, found, judgement, self._here.policy),
+            self._written(judged),
+            judged.judgement.answers,
+            judge.account_of(reading, judged.found, judged.judgement, self._here.policy),
         )
 
     def _read_kept(self, kept: Kept) -> tuple[Received, judge.Reading]:
@@ -190,74 +205,153 @@ class Processor:
         except Exception as error:
             return Offered(received, judge.unread(received.arrived, ""), error)
 
-    def _settle(self, connection: Connection, offered: Offered, now: datetime) -> Result:
-        """One message in its own savepoint: a failure of ours on it takes nothing of the others
-        along.
+    def _settle(
+        self, connection: Connection, offered: Sequence[Offered], now: datetime
+    ) -> list[Result]:
+        """All messages in one savepoint. After a failure of ours each in its own: it takes nothing
+        of the others along.
         """
-        received, reading = offered.received, offered.reading
-        place = received.place
-        if place is not None and inbox.done(connection, place):
-            return Result(Outcome.DUPLICATE, "this place in the mailbox was recorded before")
         try:
-            if offered.failure is not None:
-                raise offered.failure
-            if reading.sighting is not None:
-                with connection.begin_nested():
-                    probing.came(connection, self._settings, reading.sighting, now)
-                anothers = not probes.is_ours(connection, reading.sighting.mark)
-                return replace(_probed(reading.sighting), anothers=anothers)
-            if received.withheld and place is not None:
-                assert isinstance(reading.finding, classify.Malformed)
-                basis = replace(_basis(offered), reason=reading.finding.reason)
-                if inbox.fail(connection, basis, now) < TRIES:
-                    return Result(None, reading.finding.reason)
-            self._watch(offered)
             with connection.begin_nested():
-                return self._record(connection, offered, now)
+                return self._in_sets(connection, offered, now)
         except Exception as error:
             if engine.outage(error):
                 raise
-            message_id = reading.asked.message_id
+            if len(offered) > 1:
+                return [
+                    result for one in offered for result in self._settle(connection, [one], now)
+                ]
+            [alone] = offered
+            message_id = alone.reading.asked.message_id
             log.exception("a message could not be processed", message=message_id)
-            return self._fail(connection, offered, error, now)
+            return [self._fail(connection, alone, error, now)]
 
-    def _record(self, connection: Connection, offered: Offered, now: datetime) -> Result:
-        account = _account(offered.received)
-        found, judgement = self._decide(connection, offered.reading, account, now)
-        number = inbox.record(connection, self._written(offered, found, judgement), now)
-        answers.carry_out(connection, judgement.told, number, now)
-        forwarding.forward(connection, judgement.answers, number, self._settings, now)
-        return Result(
-            judgement.outcome,
-            judgement.reason,
-            judgement.told,
-            judgement.rules,
-            anothers=judgement.anothers,
-        )
-
-    def _decide(
-        self, connection: Connection, reading: judge.Reading, account: str | None, now: datetime
-    ) -> tuple[facts.Found, judge.Judgement]:
-        """The judgement, and what it was made on. A party crasher whom policy lets in becomes a
-        participant, and what they say is judged as any participant's.
+    def _in_sets(
+        self, connection: Connection, offered: Sequence[Offered], now: datetime
+    ) -> list[Result]:
+        """As many messages at a time as have nothing to do with each other. A set that ended early
+        is followed by a small one: what is looked up for messages that must wait is looked up in
+        vain.
         """
-        found = self._find(connection, reading, account)
-        first = judge.judge(reading, found, self._here)
-        mailboxes = self._here.ours.mailboxes
-        if not first.invite or not joining.let_in(
-            connection, first.answers, first.invite, mailboxes, self._site, now
-        ):
-            return found, first
-        found = self._find(connection, reading, account)
-        return found, judge.after_joining(first, judge.judge(reading, found, self._here))
+        places = [one.received.place for one in offered if one.received.place is not None]
+        known = inbox.recorded(connection, places)
+        results, most = list[Result](), len(offered)
+        while waiting := offered[len(results) :][:most]:
+            made = self._alone(connection, waiting[0], known, now)
+            if made is None:
+                settled = self._set(connection, waiting, known, now)
+                results += settled
+                most = 2 * len(settled)
+            else:
+                results.append(made)
+        return results
 
-    def _find(
-        self, connection: Connection, reading: judge.Reading, account: str | None
-    ) -> facts.Found:
-        """`account`: to whose mailbox the message came; None: nobody knows."""
-        writes = probing.server_writes(connection, account, self._settings)
-        known = rows.find(connection, reading.asked, self._site, reading.named, reading.number)
-        return replace(known, server_writes=writes)
+    def _set(
+        self,
+        connection: Connection,
+        waiting: Sequence[Offered],
+        known: Mapping[Place, bool],
+        now: datetime,
+    ) -> list[Result]:
+        """The first of these messages, and those behind it of which none is about a row that one
+        before it may change.
+        """
+        behind = itertools.takewhile(lambda one: _is_ordinary(one, known), waiting[1:])
+        portion = [waiting[0], *behind]
+        portion = portion[: rows.portion([one.reading.asked for one in portion])]
+        judged, touched = list[Judged](), set[int]()
+        for one, found in zip(portion, self._find(connection, portion), strict=True):
+            if not touched.isdisjoint(row.participant for row in found.rows):
+                break
+            judgement = judge.judge(one.reading, found, self._here)
+            alone = bool(judgement.invite) or answers.reaches_further(judgement.told)
+            if alone and judged:
+                break
+            if judgement.invite:
+                found, judgement = self._admitted(connection, one, found, judgement, now)
+            judged.append(Judged(one, found, judgement))
+            if alone:
+                break
+            touched |= {row.participant for row in judgement.rows}
+        return self._save(connection, judged, known, now)
+
+    def _save(
+        self,
+        connection: Connection,
+        judged: Sequence[Judged],
+        known: Mapping[Place, bool],
+        now: datetime,
+    ) -> list[Result]:
+        for one in judged:
+            self._watch(one.offered)
+        records = [self._written(one) for one in judged]
+        numbers = inbox.record_all(connection, records, now, known)
+        effects = [
+            answers.Effects(number, one.judgement.told)
+            for number, one in zip(numbers, judged, strict=True)
+        ]
+        answers.carry_out(connection, effects, self._settings, now)
+        return [_result(one.judgement) for one in judged]
+
+    def _alone(
+        self, connection: Connection, one: Offered, known: Mapping[Place, bool], now: datetime
+    ) -> Result | None:
+        """What comes of a message for which no row is looked up; None for every other."""
+        received, reading, place = one.received, one.reading, one.received.place
+        if place is not None and known.get(place):
+            return Result(Outcome.DUPLICATE, "this place in the mailbox was recorded before")
+        if one.failure is not None:
+            raise one.failure
+        if reading.sighting is not None:
+            probing.came(connection, self._settings, reading.sighting, now)
+            anothers = not probes.is_ours(connection, reading.sighting.mark)
+            return replace(_probed(reading.sighting), anothers=anothers)
+        if received.withheld and place is not None:
+            assert isinstance(reading.finding, classify.Malformed)
+            basis = replace(_basis(one), reason=reading.finding.reason)
+            if inbox.fail(connection, basis, now) < TRIES:
+                return Result(None, reading.finding.reason)
+        return None
+
+    def _decide(self, connection: Connection, offered: Offered, now: datetime) -> Judged:
+        """What comes of one message, and on what it was decided."""
+        [found] = self._find(connection, [offered])
+        judgement = judge.judge(offered.reading, found, self._here)
+        if judgement.invite:
+            found, judgement = self._admitted(connection, offered, found, judgement, now)
+        return Judged(offered, found, judgement)
+
+    def _admitted(
+        self,
+        connection: Connection,
+        offered: Offered,
+        found: facts.Found,
+        first: judge.Judgement,
+        now: datetime,
+    ) -> tuple[facts.Found, judge.Judgement]:
+        """A party crasher whom policy lets in becomes a participant, and what they say is judged as
+        any participant's.
+        """
+        mailboxes = self._here.ours.mailboxes
+        if not joining.let_in(connection, first.answers, first.invite, mailboxes, self._site, now):
+            return found, first
+        [found] = self._find(connection, [offered])
+        again = judge.judge(offered.reading, found, self._here)
+        return found, judge.after_joining(first, again)
+
+    def _find(self, connection: Connection, offered: Sequence[Offered]) -> list[facts.Found]:
+        """What the store knows of each of these messages. One that is judged anew is alone."""
+        to = [_account(one.received) for one in offered]
+        writes = {
+            account: probing.server_writes(connection, account, self._settings)
+            for account in dict.fromkeys(to)
+        }
+        asked, first = [one.reading.asked for one in offered], offered[0].reading
+        known = rows.find(connection, asked, self._site, first.named, first.number)
+        return [
+            replace(found, server_writes=writes[account])
+            for found, account in zip(known, to, strict=True)
+        ]
 
     def _watch(self, offered: Offered) -> None:
         """Say once that mail arrives without the field by which answers without a token would be
@@ -275,12 +369,11 @@ class Processor:
                 account=account,
             )
 
-    def _written(
-        self, offered: Offered, found: facts.Found, judgement: judge.Judgement
-    ) -> inbox.Record:
+    def _written(self, judged: Judged) -> inbox.Record:
         """The row of the inbox. What nobody will be asked about needs neither its bytes nor the
         whole account.
         """
+        offered, found, judgement = judged.offered, judged.found, judged.judgement
         policy, chief, rules = self._here.policy, judgement.chief, judgement.rules
         waits = judge.waits(judgement, policy)
         if waits:
@@ -325,6 +418,23 @@ class Processor:
             now,
         )
         return Result(Outcome.HELD, reason)
+
+
+def _is_ordinary(one: Offered, known: Mapping[Place, bool]) -> bool:
+    """Whether a message is judged by rows, as nearly all are (`Processor._alone`)."""
+    received, place = one.received, one.received.place
+    done = place is not None and known.get(place, False)
+    return not (done or one.failure or one.reading.sighting or received.withheld)
+
+
+def _result(judgement: judge.Judgement) -> Result:
+    return Result(
+        judgement.outcome,
+        judgement.reason,
+        judgement.told,
+        judgement.rules,
+        anothers=judgement.anothers,
+    )
 
 
 def _probed(sighting: probe.Sighting) -> Result:

@@ -173,27 +173,30 @@ def keep_former(
             connection.execute(sa.insert(former_standing), made)
 
 
-def void(connection: Connection, number: int) -> None:
-    """Something was heard of this participant: what he said before is not to come back."""
-    connection.execute(
-        sa.update(former_standing)
-        .where(former_standing.c.participant == number)
-        .values(edition=VOID)
-    )
+def void(connection: Connection, numbers: Collection[int]) -> None:
+    """Something was heard of these participants: what they said before is not to come back."""
+    if numbers:
+        connection.execute(
+            sa.update(former_standing)
+            .where(former_standing.c.participant.in_(numbers))
+            .values(edition=VOID)
+        )
 
 
-def close(connection: Connection, number: int) -> None:
-    """This participant answered what was taken back or cancelled. Whether he knows of that is
+def close(connection: Connection, numbers: Collection[int]) -> None:
+    """These participants answered what was taken back or cancelled. Whether they know of that is
     another matter where the brake holds the letter.
     """
+    if not numbers:
+        return
     former = former_standing.c
     connection.execute(
-        sa.update(former_standing).where(former.participant == number).values(edition=CLOSED)
+        sa.update(former_standing).where(former.participant.in_(numbers)).values(edition=CLOSED)
     )
-    is_held = sa.exists().where(letters.c.participant == number, _is_braked())
-    is_kept = sa.exists().where(former.participant == number)
+    is_held = sa.exists().where(letters.c.participant == participant.c.id, _is_braked())
+    is_kept = sa.exists().where(former.participant == participant.c.id)
     marker = sa.select(participant.c.id, sa.literal(CLOSED), sa.true()).where(
-        participant.c.id == number, is_held, ~is_kept
+        participant.c.id.in_(numbers), is_held, ~is_kept
     )
     connection.execute(
         sa.insert(former_standing).from_select(["participant", "edition", "absent"], marker)

@@ -5,7 +5,7 @@ nothing and loses nothing. The raw message is kept only while it waits for a per
 """
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -70,6 +70,45 @@ def record(connection: Connection, one: Record, at: datetime) -> int:
     return number
 
 
+def record_all(
+    connection: Connection,
+    records: Sequence[Record],
+    at: datetime,
+    known: Container[Place] = (),
+) -> list[int]:
+    """`record` for many. `known`: places at which something is recorded already."""
+    numbers = dict[Place | None, int]()
+    fresh = [one for one in records if one.place is not None and one.place not in known]
+    if fresh:
+        values = [_values(one) | {"recorded_at": at} for one in fresh]
+        for row in connection.execute(RECORD, values):
+            numbers[Place(row.account, row.folder, row.uidvalidity, row.uid)] = row.id
+    return [
+        numbers[one.place] if one.place in numbers else record(connection, one, at)
+        for one in records
+    ]
+
+
+def recorded(connection: Connection, places: Collection[Place]) -> dict[Place, bool]:
+    """The places at which a message was recorded, and whether it has its outcome."""
+    found = dict[Place, bool]()
+    by_folder = dict[tuple[str, str, int], list[Place]]()
+    for place in places:
+        named = place.account, place.folder, place.uidvalidity
+        by_folder.setdefault(named, []).append(place)
+    for (account, folder, uidvalidity), known in by_folder.items():
+        values = {
+            "account": account,
+            "folder": folder,
+            "uidvalidity": uidvalidity,
+            "uids": [place.uid for place in known],
+        }
+        for row in connection.execute(RECORDED, values):
+            place = Place(account, folder, uidvalidity, row.uid)
+            found[place] = row.outcome is not None
+    return found
+
+
 def rewrite(connection: Connection, number: int, one: Record) -> None:
     """Judge a message anew: everything but where it lay, when it came and when it was recorded
     first.
@@ -107,6 +146,15 @@ def done(connection: Connection, place: Place) -> bool:
     )
 
 
+RECORD = sa.insert(inbox).returning(
+    inbox.c.id, inbox.c.account, inbox.c.folder, inbox.c.uidvalidity, inbox.c.uid
+)
+RECORDED = sa.select(inbox.c.uid, inbox.c.outcome).where(
+    inbox.c.account == sa.bindparam("account"),
+    inbox.c.folder == sa.bindparam("folder"),
+    inbox.c.uidvalidity == sa.bindparam("uidvalidity"),
+    inbox.c.uid.in_(sa.bindparam("uids", expanding=True)),
+)
 COPIES = sa.select(inbox.c.digest, inbox.c.outcome, inbox.c.arrived_at).where(
     inbox.c.digest.in_(sa.bindparam("digests", expanding=True)),
     inbox.c.outcome.in_(sorted(EFFECTIVE)),

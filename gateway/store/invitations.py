@@ -2,7 +2,7 @@
 last sent.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -31,6 +31,27 @@ UNDER_WAY = (*REPLACEABLE, LetterState.SENDING)
 REFRESH_EVERY = timedelta(hours=1)
 """How often a REFRESH of one row is answered (itip.md §4)."""
 
+
+NUMBERS: sa.BindParameter[int] = sa.bindparam("numbers", expanding=True)
+WAITING = sa.select(outbox.c.participant, outbox.c.reply).where(
+    outbox.c.participant.in_(NUMBERS),
+    outbox.c.method == Method.REQUEST,
+    # Written out, not bound: else no database sees that a partial index holds the rows.
+    outbox.c.state == sa.literal_column(f"'{LetterState.WAITING.value}'"),
+    outbox.c.tries == 0,
+)
+DOUBTED = sa.select(invitation.c.participant).where(
+    invitation.c.participant.in_(NUMBERS),
+    invitation.c.counts,
+    sa.or_(
+        invitation.c.refused,
+        invitation.c.delivery == Delivery.UNDELIVERABLE,
+        sa.exists().where(
+            outbox.c.invitation == invitation.c.id, outbox.c.state == LetterState.REFUSED
+        ),
+    ),
+)
+"""Those of whom it was said that their mail does not arrive."""
 
 _CREATE = sa.insert(invitation).returning(invitation.c.id, sort_by_parameter_order=True)
 
@@ -441,19 +462,13 @@ def _holding(participant_number: int) -> tuple[sa.ColumnElement[bool], ...]:
     )
 
 
-def waiting_shows_other(connection: Connection, participant_number: int, reply: Reply) -> bool:
-    """Whether a REQUEST waits for this row, never tried, that shows another answer than this as
-    his.
-    """
-    query = sa.select(outbox.c.id).where(
-        outbox.c.participant == participant_number,
-        outbox.c.method == Method.REQUEST,
-        # Written out, not bound: else no database sees that a partial index holds the rows.
-        outbox.c.state == sa.literal_column(f"'{LetterState.WAITING.value}'"),
-        outbox.c.tries == 0,
-        outbox.c.reply != reply,
-    )
-    return connection.execute(query.limit(1)).first() is not None
+def waiting_replies(connection: Connection, numbers: Collection[int]) -> dict[int, list[Reply]]:
+    """The answers of these participants that REQUESTs show which wait and were never tried."""
+    found = dict[int, list[Reply]]()
+    if numbers:
+        for row in connection.execute(WAITING, {"numbers": list(numbers)}):
+            found.setdefault(row.participant, []).append(Reply(row.reply))
+    return found
 
 
 def holding(connection: Connection, participant_number: int) -> Invitation | None:
@@ -478,50 +493,49 @@ def counting(connection: Connection, participant_number: int) -> Invitation | No
     return from_row(row) if row is not None else None
 
 
-def mark_read(connection: Connection, participant_number: int) -> None:
-    """Somebody answers from there: the address that counts is not refused any more, and what
-    a report said of its last letter was not so.
+def mark_read(connection: Connection, numbers: Collection[int]) -> None:
+    """These participants answer from there: the address that counts is not refused any more, and
+    what a report said of its last letter was not so.
     """
+    if numbers:
+        doubted = connection.execute(DOUBTED, {"numbers": list(numbers)}).scalars().all()
+        for number in doubted:
+            _mark_read(connection, number)
+
+
+def _mark_read(connection: Connection, participant_number: int) -> None:
     arrived = _arrived_after_all(connection, participant_number)
+    lost = invitation.c.delivery == Delivery.UNDELIVERABLE
+    doubted = sa.or_(invitation.c.refused, lost, invitation.c.id.in_(arrived))
+    query = sa.select(invitation.c.id, invitation.c.refused)
     marked = connection.execute(
-        sa.select(invitation.c.id, invitation.c.refused)
-        .where(
-            *_counting(participant_number),
-            sa.or_(
-                invitation.c.refused,
-                invitation.c.delivery == Delivery.UNDELIVERABLE,
-                invitation.c.id.in_(arrived),
-            ),
-        )
-        .with_for_update()
+        query.where(*_counting(participant_number), doubted).with_for_update()
     ).one_or_none()
     if marked is None:
         return
-    facts: dict[str, object] = {}
-    if (marked.refused or arrived) and (letters := left(connection, [marked.id])):
-        letter = letters[marked.id][-1]
-        if letter.state == LetterState.SENT and letter.method in PLANNED:  # it may have been let go
-            facts = {
-                "sent_edition": letter.edition,
-                "sent_method": Method.REQUEST if letter.instance else letter.method,
-            }
+    facts = _last_sent(connection, marked.id) if marked.refused or arrived else {}
+    delivery = sa.case(
+        (lost | invitation.c.id.in_(arrived), Delivery.SENT.value), else_=invitation.c.delivery
+    )
     connection.execute(
         sa.update(invitation)
         .where(invitation.c.id == marked.id)
-        .values(
-            refused=False,
-            delivery_text="",
-            **facts,
-            delivery=sa.case(
-                (
-                    (invitation.c.delivery == Delivery.UNDELIVERABLE)
-                    | invitation.c.id.in_(arrived),
-                    Delivery.SENT.value,
-                ),
-                else_=invitation.c.delivery,
-            ),
-        )
+        .values(refused=False, delivery_text="", **facts, delivery=delivery)
     )
+
+
+def _last_sent(connection: Connection, number: int) -> dict[str, object]:
+    """What an invitation holds if its last letter arrived after all; nothing if it was let go."""
+    letters = left(connection, [number]).get(number)
+    if not letters:
+        return {}
+    letter = letters[-1]
+    if letter.state != LetterState.SENT or letter.method not in PLANNED:
+        return {}
+    return {
+        "sent_edition": letter.edition,
+        "sent_method": Method.REQUEST if letter.instance else letter.method,
+    }
 
 
 def _arrived_after_all(connection: Connection, participant_number: int) -> set[int]:

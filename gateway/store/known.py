@@ -5,7 +5,7 @@ known in all his follow-ups; whoever is no person of the directory has them for 
 was revoked stays as history and counts no more.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -100,16 +100,6 @@ def of_rows(connection: Connection, numbers: Collection[int]) -> dict[int, list[
     for row in connection.execute(sa.union_all(*_joined(participant.c.id.in_(numbers)))):
         found.setdefault(row.id, []).append(row.address)
     return found
-
-
-def rows_with(
-    connection: Connection, follow_ups: Collection[str], plain: Sequence[str]
-) -> set[int]:
-    """Participants of these follow-ups who have learned one
-    of the addresses (in `address.plain` form).
-    """
-    wanted = sa.and_(participant.c.follow_up.in_(follow_ups), known_address.c.plain.in_(plain))
-    return {row.id for row in connection.execute(sa.union(*_joined(wanted)))}
 
 
 def learned(connection: Connection) -> list[Learned]:

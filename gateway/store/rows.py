@@ -1,363 +1,302 @@
-"""Finds the rows that a received message may be about, and tells the decision what it needs to know
-of them.
+"""Finds the rows that received messages may be about (itip.md §5), for many messages at once.
+
+What all of them name is looked up in sets, with a fixed number of statements, however many messages
+there are; then each message gets what its own keys lead to. `candidates` tells what is known of the
+rows.
 """
 
-import itertools
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.errors import InputError
-from gateway.itip import editions, facts, plan
+from gateway.itip import facts
 from gateway.mail import address
-from gateway.model import PLANNED, Edition, LetterState, Method, Moment, Role, Standing
-from gateway.store import codec, directory, followups, inbox, invitations, known
-from gateway.store.followups import Member, Site
-from gateway.store.schema import associate, follow_up, invitation, outbox, participant, person_email
+from gateway.model import Method
+from gateway.store import candidates, followups, inbox
+from gateway.store.followups import Site
+from gateway.store.schema import (
+    associate,
+    follow_up,
+    invitation,
+    known_address,
+    outbox,
+    participant,
+    person_email,
+)
 
-EARLIER = 5
-"""The last letters to a row of which an answer to a date that is gone may speak."""
-LEFT = (LetterState.SENDING, LetterState.SENT, LetterState.WAITING)
-"""Letters that may have reached the invitee: a waiting one may be a repeat whose fate is unknown.
-"""
+MOST_VALUES = 20_000
+"""So many values are looked up at once; SQLite takes 32 766 in a statement."""
+
+
+def _given(name: str) -> sa.BindParameter[Sequence[str]]:
+    """A list of values, however long."""
+    return sa.bindparam(name, expanding=True)
+
+
+PRESENT = sa.select(follow_up.c.uid, follow_up.c.key).where(follow_up.c.uid.in_(_given("uids")))
+GONE = (
+    sa.select(invitation.c.uid, invitation.c.follow_up)
+    .where(invitation.c.uid.in_(_given("uids")))
+    .order_by(invitation.c.id)
+)
+BY_TOKEN = sa.select(invitation.c.token, invitation.c.participant).where(
+    invitation.c.token.in_(_given("tokens"))
+)
+# A text that was passed on to the owner is no letter to the invitee: whoever answers it does not
+# speak for the row.
+BY_MESSAGE_ID = sa.select(outbox.c.message_id, outbox.c.participant).where(
+    outbox.c.message_id.in_(_given("message_ids")), outbox.c.method != Method.NONE
+)
+
+
+def _spelled(
+    column: sa.ColumnElement[str], *joins: tuple[sa.Table, sa.ColumnElement[bool]]
+) -> sa.Select[tuple[int, str, str]]:
+    """Rows of these follow-ups that have one of the addresses in a column, in any case."""
+    lower = sa.func.lower(column)
+    query = sa.select(participant.c.id, participant.c.follow_up, lower.label("address"))
+    for table, condition in joins:
+        query = query.join(table, condition)
+    return query.where(
+        participant.c.follow_up.in_(_given("follow_ups")), lower.in_(_given("addresses"))
+    )
+
+
+def _learned(holder: sa.ColumnElement[bool]) -> sa.Select[tuple[int, str, str]]:
+    """The same of addresses that somebody taught us; these are spelled alike (`address.plain`)."""
+    return (
+        sa.select(participant.c.id, participant.c.follow_up, known_address.c.plain.label("address"))
+        .join(known_address, holder)
+        .where(
+            participant.c.follow_up.in_(_given("follow_ups")),
+            known_address.c.plain.in_(_given("addresses")),
+            known_address.c.revoked_at.is_(None),
+        )
+    )
+
+
+LEARNED = (
+    _learned(known_address.c.person == participant.c.person),
+    _learned(known_address.c.participant == participant.c.id),
+)
+BY_LEARNED_ADDRESS = sa.union_all(*LEARNED)
+BY_ADDRESS = sa.union_all(
+    _spelled(person_email.c.address, (person_email, person_email.c.person == participant.c.person)),
+    _spelled(participant.c.email),
+    _spelled(associate.c.email, (associate, associate.c.key == participant.c.associate)),
+    *LEARNED,
+)
+OF_ROWS = sa.select(participant.c.follow_up).where(participant.c.id.in_(_given("numbers")))
+DATED = (
+    sa.select(participant.c.follow_up)
+    .where(participant.c.follow_up.in_(OF_ROWS), participant.c.original_start.is_not(None))
+    .limit(1)
+)
+
+
+def _of_the_same() -> sa.Select[tuple[int, int]]:
+    """The other rows of an invitee who is invited to single dates, each by a row of its own."""
+    other = participant.alias("other")
+    same = [participant.c[name] == other.c[name] for name in ("person", "associate")]
+    email = sa.func.lower(participant.c.email) == sa.func.lower(other.c.email)
+    return (
+        sa.select(participant.c.id, other.c.id)
+        .join(
+            other,
+            sa.and_(
+                participant.c.follow_up == other.c.follow_up,
+                participant.c.id != other.c.id,
+                sa.or_(*same, email),
+            ),
+        )
+        .where(
+            participant.c.id.in_(_given("numbers")),
+            sa.or_(participant.c.original_start.is_not(None), other.c.original_start.is_not(None)),
+        )
+    )
+
+
+OF_THE_SAME = _of_the_same()
+
+
+_ByAddress = dict[str, dict[str, set[int]]]
+"""Participants by follow-up and address."""
+
+
+@dataclass
+class _Directory:
+    """What the keys of all messages lead to."""
+
+    follow_ups: dict[str, str] = field(default_factory=dict)
+    # By UID.
+    tokens: dict[str, set[int]] = field(default_factory=dict)
+    message_ids: dict[str, set[int]] = field(default_factory=dict)
+    addresses: _ByAddress = field(default_factory=dict)
+    # For messages of which something else names a row.
+    spellings: _ByAddress = field(default_factory=dict)
+    # For messages whose sender is all there is: compared the thorough way.
+
+    def follow_ups_of(self, keys: facts.Keys) -> dict[str, str]:
+        return {uid: self.follow_ups[uid] for uid in keys.uids if uid in self.follow_ups}
+
+    def named(self, keys: facts.Keys) -> set[int]:
+        """Rows of a token or of a letter: what an address is not needed for."""
+        return _all(self.tokens, keys.tokens) | _all(self.message_ids, keys.message_ids)
+
+    def rows(self, keys: facts.Keys, appointed: int | None) -> set[int]:
+        """Every row that a message may be about."""
+        numbers = self.named(keys)
+        known, people = self.addresses if numbers else self.spellings, set(keys.addresses)
+        for key in set(self.follow_ups_of(keys).values()):
+            by_address = known.get(key, {})
+            numbers |= _all(by_address, by_address.keys() & people)
+        if appointed is not None:
+            numbers.add(appointed)
+        return numbers
+
+
+def portion(asked: Sequence[facts.Keys]) -> int:
+    """How many of these may be looked up at once: one at least."""
+    values = 0
+    for number, keys in enumerate(asked):
+        values += 5 * len(keys.addresses) + len(keys.uids) + len(keys.message_ids) + 10
+        if values > MOST_VALUES:
+            return max(number, 1)
+    return len(asked)
 
 
 def find(
     connection: Connection,
-    keys: facts.Keys,
+    asked: Sequence[facts.Keys],
     site: Site,
-    named: int | None = None,
+    appointed: int | None = None,
     number: int | None = None,
-) -> facts.Found:
-    """Everything the store knows under these keys (itip.md §5); removed rows too, and rows that are
-    gone altogether.
+) -> list[facts.Found]:
+    """Everything the store knows under these keys, message by message; removed rows too, and rows
+    that are gone altogether. Their follow-ups are locked: what is decided on these facts is written
+    before the planner changes them.
 
-    `named`: a row that a person named, to be found besides. `number`: of a message that is judged
-    anew.
+    `appointed`: a row that a person named, to be found besides. `number`: of a message that is
+    judged anew.
     """
-    of_uid = _follow_ups(connection, keys.uids)
-    numbers = _by_token(connection, keys.tokens) | _by_message_id(connection, keys.message_ids)
-    if of_uid:
-        numbers |= _by_address(
-            connection, set(of_uid.values()), keys.addresses, everybody=not numbers
+    directory = _looked_up(connection, asked)
+    numbers = [directory.rows(keys, appointed) for keys in asked]
+    others = _others(connection, set().union(*numbers))
+    numbers = [found | _all(others, found) for found in numbers]
+    everybody = set().union(*numbers)
+    followups.lock_rows(connection, everybody)
+    dated = {one for keys, found in zip(asked, numbers, strict=True) if keys.dates for one in found}
+    known = candidates.load(connection, everybody, dated, site)
+    copies = inbox.copies(connection, {keys.digest for keys in asked if keys.digest})
+    traces = inbox.traces(connection, everybody, asked, number)
+    made = list[facts.Found]()
+    for keys, found in zip(asked, numbers, strict=True):
+        follow_ups = directory.follow_ups_of(keys)
+        made.append(
+            facts.Found(
+                tuple(_rows(keys, found, known)),
+                frozenset(follow_ups),
+                follow_ups,
+                copies=tuple(copies.get(keys.digest, ())),
+                traces=tuple(trace for one in sorted(found) for trace in traces.get(one, ())),
+            )
         )
-    if named is not None:
-        numbers.add(named)
-    numbers |= _of_the_same(connection, numbers)
-    followups.lock_rows(
-        connection, numbers
-    )  # what is decided on these facts is written before the planner changes them
-    copies = inbox.copies(connection, [keys.digest] if keys.digest else [])
-    traces = inbox.traces(connection, numbers, [keys], number)
-    return facts.Found(
-        tuple(_rows(connection, sorted(numbers), keys, site)),
-        frozenset(of_uid),
-        of_uid,
-        copies=tuple(copies.get(keys.digest, ())),
-        traces=tuple(itertools.chain.from_iterable(traces.values())),
-    )
-
-
-def _follow_ups(connection: Connection, uids: Sequence[str]) -> dict[str, str]:
-    if not uids:
-        return {}
-    live = sa.select(follow_up.c.uid, follow_up.c.key).where(follow_up.c.uid.in_(uids))
-    gone = sa.select(invitation.c.uid, invitation.c.follow_up).where(invitation.c.uid.in_(uids))
-    return {row.uid: row[1] for query in (gone, live) for row in connection.execute(query)}
-
-
-def _by_token(connection: Connection, tokens: Sequence[str]) -> set[int]:
-    query = sa.select(invitation.c.participant).where(invitation.c.token.in_(tokens))
-    return {row.participant for row in connection.execute(query)} if tokens else set()
-
-
-def _of_the_same(connection: Connection, numbers: set[int]) -> set[int]:
-    """The other rows of these invitees, where somebody is invited to single dates, each by a row of
-    its own.
-    """
-    other = participant.alias("other")
-    same = [participant.c[name] == other.c[name] for name in ("person", "associate")]
-    query = (
-        sa.select(other.c.id)
-        .join(
-            participant,
-            sa.and_(
-                participant.c.follow_up == other.c.follow_up,
-                participant.c.id != other.c.id,
-                sa.or_(*same, sa.func.lower(participant.c.email) == sa.func.lower(other.c.email)),
-            ),
-        )
-        .where(
-            participant.c.id.in_(numbers),
-            sa.or_(participant.c.original_start.is_not(None), other.c.original_start.is_not(None)),
-        )
-    )
-    return set(connection.execute(query).scalars()) if numbers else set()
-
-
-def _by_message_id(connection: Connection, message_ids: Sequence[str]) -> set[int]:
-    # A text that was passed on to the owner is no letter to the invitee: who answers it does not
-    # speak for the row.
-    query = sa.select(outbox.c.participant).where(
-        outbox.c.message_id.in_(message_ids), outbox.c.method != Method.NONE
-    )
-    return {row.participant for row in connection.execute(query)} if message_ids else set()
-
-
-def _by_address(
-    connection: Connection, keys: Iterable[str], addresses: Sequence[str], *, everybody: bool
-) -> set[int]:
-    """Participants of these follow-ups who are known under one of the addresses.
-
-    `everybody`: nothing else named a row, so all are compared the thorough way (`address.plain`);
-    otherwise, as on every answer with a token, only spellings that differ in case are found.
-    """
-    if everybody:
-        wanted = {address.plain(one) for one in addresses}
-        found = [member for key in keys for member in followups.members(connection, key)]
-        held = _invited_at(connection, [member.id for member in found])
-        return known.rows_with(connection, list(keys), list(wanted)) | {
-            member.id
-            for member in found
-            if wanted
-            & {address.plain(one) for one in (*member.addresses, *held.get(member.id, ()))}
-        }
-    spelled = [one.lower() for one in addresses]
-    invited = sa.union(
-        sa.select(participant.c.id)
-        .join(person_email, person_email.c.person == participant.c.person)
-        .where(
-            participant.c.follow_up.in_(list(keys)),
-            sa.func.lower(person_email.c.address).in_(spelled),
-        ),
-        sa.select(participant.c.id).where(
-            participant.c.follow_up.in_(list(keys)), sa.func.lower(participant.c.email).in_(spelled)
-        ),
-        sa.select(participant.c.id)
-        .join(associate, associate.c.key == participant.c.associate)
-        .where(
-            participant.c.follow_up.in_(list(keys)), sa.func.lower(associate.c.email).in_(spelled)
-        ),
-    )
-    return {row.id for row in connection.execute(invited)} | known.rows_with(
-        connection, list(keys), addresses
-    )
-
-
-def _invited_at(connection: Connection, numbers: Sequence[int]) -> dict[int, list[str]]:
-    rows = connection.execute(
-        sa.select(invitation.c.participant, invitation.c.address).where(
-            invitation.c.participant.in_(numbers), ~invitation.c.former
-        )
-    )
-    found: dict[int, list[str]] = {}
-    for row in rows:
-        found.setdefault(row.participant, []).append(row.address)
-    return found
+    return made
 
 
 def _rows(
-    connection: Connection, numbers: Sequence[int], keys: facts.Keys, site: Site
-) -> Iterable[facts.Row]:
-    if not numbers:
-        return
-    members = {one.id: one for one in followups.members(connection, ids=numbers)}
-    held = connection.execute(
-        sa.select(invitation)
-        .where(invitation.c.participant.in_(numbers))
-        .order_by(invitation.c.counts, invitation.c.id)  # the one that counts is the last
-    ).all()
-    left = connection.execute(
-        sa.select(
-            outbox.c.participant,
-            outbox.c.dtstamp,
-            outbox.c.message_id,
-            outbox.c.instance,
-            outbox.c.method,
-            outbox.c.edition,
-        )
-        .where(
-            outbox.c.participant.in_(numbers),
-            outbox.c.state.in_(LEFT),
-            outbox.c.method != Method.NONE,
-        )
-        .order_by(outbox.c.id)
-    ).all()
-    learned = _undisputed(connection, members, known.of_rows(connection, numbers))
-    current = {
-        key: _current(connection, key, site) for key in {one.follow_up for one in members.values()}
-    }
-    told_last = (
-        [
-            row
-            for number in numbers
-            for row in [one for one in left if one.participant == number][-EARLIER:]
-        ]
-        if keys.dates
-        else []
-    )
-    planned = _planned(connection, numbers)
-    sent = invitations.editions(
-        connection,
-        [
-            *(row.sent_edition for row in held),
-            *(row.edition for row in told_last),
-            *planned.values(),
-        ],
-    )
-    for number in numbers:
-        mine = [row for row in held if row.participant == number]
-        told = [sent[row.sent_edition] for row in mine if row.sent_edition is not None]
-        member = members.get(number)
-        whole = current.get(member.follow_up) if member is not None else None
-        now = (
-            editions.seen(whole, member.date) if whole is not None and member is not None else None
-        )
-        if now is None and not told:
-            continue  # gone, and never sent anything
-        letters = [row for row in left if row.participant == number]
-        waits = sent.get(planned.get(mine[-1].id)) if mine else None
-        yield facts.Row(
-            participant=number,
-            key=member.key if member is not None else None,
-            follow_up=member.follow_up if member is not None else mine[-1].follow_up,
-            uid=(now or told[-1]).uid,
-            address=_address(member, mine),
-            current=now if now is not None else replace(told[-1], cancelled=True),
-            role=member.role if member is not None else Role.INVITED,
-            known=frozenset(
-                [
-                    *(member.addresses if member is not None else ()),
-                    *learned.get(number, ()),
-                    *_still_his(connection, member, mine),
-                ]
-            ),
-            tokens=frozenset(row.token for row in mine),
-            marked=any(address.is_checkable(row.bounce_address) for row in mine),
-            removed=member is None or member.removed,
-            email_invite=member is not None and member.email_invite,
-            sent=(waits or told[-1]) if told else None,
-            held=told[-1] if told and mine[-1].sent_method == Method.REQUEST else None,
-            sent_dtstamps=frozenset(row.dtstamp for row in letters),
-            message_ids=frozenset(row.message_id for row in letters) & frozenset(keys.message_ids),
-            latest_message_id=next(
-                (row.message_id for row in reversed(letters) if row.method in PLANNED), ""
-            ),
-            single_dates=frozenset(
-                _single(row.instance for row in letters if row.method == Method.REQUEST)
+    keys: facts.Keys, numbers: Iterable[int], known: Mapping[int, facts.Row]
+) -> Iterator[facts.Row]:
+    """The rows of one message, with what its keys ask of their letters."""
+    for number in sorted(numbers):
+        if (row := known.get(number)) is not None:
+            yield replace(
+                row,
+                message_ids=row.message_ids.intersection(keys.message_ids),
+                earlier=row.earlier if keys.dates else (),
             )
-            | _own_dates(told),
-            earlier=tuple(
-                {
-                    row.edition: sent[row.edition] for row in told_last if row.participant == number
-                }.values()
-            ),
-            holding=any(row.sent_method == Method.REQUEST for row in mine),
-            standing=_standings(member).get(plan.SERIES, Standing()),
-            date_standings={
-                date: standing for date, standing in _standings(member).items() if date is not None
-            },
-        )
 
 
-def _planned(connection: Connection, numbers: Sequence[int]) -> dict[int, int]:
-    """The edition of the newest REQUEST, or letter about one date, that has not left, by its
-    invitation: the last change that is planned is the one that answers are judged by (itip.md §5).
-    """
-    about_date = outbox.c.instance != ""
-    query = (
-        sa.select(outbox.c.invitation, outbox.c.method, outbox.c.instance, outbox.c.edition)
-        .where(
-            outbox.c.participant.in_(numbers),
-            outbox.c.state.in_(invitations.UNDER_WAY),
-            outbox.c.method.in_(PLANNED),
-            (outbox.c.method == Method.REQUEST) | about_date,
-        )
-        .order_by(outbox.c.id)
-    )
-    return {row.invitation: row.edition for row in connection.execute(query)}
+def _looked_up(connection: Connection, asked: Sequence[facts.Keys]) -> _Directory:
+    made = _Directory()
+    made.follow_ups = _follow_ups(connection, {uid for keys in asked for uid in keys.uids})
+    tokens = {token for keys in asked for token in keys.tokens}
+    if tokens:
+        made.tokens = _numbers(connection.execute(BY_TOKEN, {"tokens": list(tokens)}))
+    message_ids = {one for keys in asked for one in keys.message_ids}
+    if message_ids:
+        values = {"message_ids": list(message_ids)}
+        made.message_ids = _numbers(connection.execute(BY_MESSAGE_ID, values))
+    quick = [keys for keys in asked if made.named(keys)]
+    thorough = [keys for keys in asked if not made.named(keys)]
+    made.addresses = _by_address(connection, BY_ADDRESS, made, quick)
+    made.spellings = _by_spelling(connection, made, thorough)
+    return made
 
 
-def _invited(member: Member | None, invitations: Sequence[Any]) -> list[str]:
-    """Where its present holder was invited, the address that counts last. Nowhere, as long as the
-    row was given to another record and nobody has looked yet whether that is somebody else.
-    """
-    if member is not None and member.planned_for not in ("", member.who):
-        return []
-    return [row.address for row in invitations if not row.former]
+def _follow_ups(connection: Connection, uids: Set[str]) -> dict[str, str]:
+    """By UID, those that are gone, too, if somebody was invited to them."""
+    if not uids:
+        return {}
+    present = {row.uid: row.key for row in connection.execute(PRESENT, {"uids": list(uids)})}
+    others = uids - present.keys()
+    if not others:
+        return present
+    gone = {row.uid: row.follow_up for row in connection.execute(GONE, {"uids": list(others)})}
+    return gone | present
 
 
-def _still_his(
-    connection: Connection, member: Member | None, invitations: Sequence[Any]
-) -> list[str]:
-    """The addresses that a row was invited at, but for those that somebody else has by now: he
-    speaks for himself.
-    """
-    invited = _invited(member, invitations)
-    if member is None:
-        return invited
-    people = directory.at(
-        connection, [one for one in invited if not address.among(one, member.addresses)]
-    )
-    return [one for one in invited if member.key in people.get(one.lower(), {member.key})]
-
-
-def _undisputed(
-    connection: Connection, members: Mapping[int, Member], learned: Mapping[int, list[str]]
-) -> dict[int, list[str]]:
-    """Learned addresses but for those of another participant: he may have been invited since, and
-    then speaks for himself.
-    """
-    found = dict[int, list[str]]()
-    for number, addresses in learned.items():
-        if (member := members.get(number)) is None:
-            continue  # left behind by a follow-up that was deleted without foreign keys
-        theirs = [
-            one
-            for other in followups.members(connection, member.follow_up)
-            if other.id != number
-            for one in other.addresses
-        ]
-        found[number] = [one for one in addresses if not address.among(one, theirs)]
+def _by_spelling(
+    connection: Connection, made: _Directory, asked: Sequence[facts.Keys]
+) -> _ByAddress:
+    """The same compared the thorough way (`address.plain`)."""
+    found = _by_address(connection, BY_LEARNED_ADDRESS, made, asked)
+    follow_ups = {key for keys in asked for key in made.follow_ups_of(keys).values()}
+    for held in candidates.addresses(connection, follow_ups, invited=True):
+        by_address = found.setdefault(held.follow_up, {})
+        by_address.setdefault(address.plain(held.address), set()).add(held.participant)
     return found
 
 
-def _current(connection: Connection, key: str, site: Site) -> Edition | None:
-    """The follow-up as the planner saw it last; as it stands, where it never did. Cancelled at
-    once, though not yet planned.
+def _by_address(
+    connection: Connection,
+    query: sa.CompoundSelect[tuple[int, str, str]],
+    made: _Directory,
+    asked: Sequence[facts.Keys],
+) -> _ByAddress:
+    """Participants who have one of the addresses. `BY_ADDRESS`: as on every answer with a token,
+    only spellings that differ in case are found.
     """
-    row = connection.execute(
-        sa.select(follow_up.c.edition, follow_up.c.cancelled).where(follow_up.c.key == key)
-    ).one_or_none()
-    if row is None:
-        return None
-    planned = invitations.editions(connection, [row.edition]).get(row.edition)
-    if planned is None:
-        try:
-            return followups.wanted(connection, key, site, followups.members(connection, key))
-        except InputError:
-            return None  # nothing was ever sent of what cannot be read
-    return replace(planned, cancelled=row.cancelled)
+    follow_ups = {key for keys in asked for key in made.follow_ups_of(keys).values()}
+    addresses = {one for keys in asked if made.follow_ups_of(keys) for one in keys.addresses}
+    if not follow_ups or not addresses:
+        return {}
+    values = {"follow_ups": list(follow_ups), "addresses": list(addresses)}
+    found = _ByAddress()
+    for row in connection.execute(query, values):
+        found.setdefault(row.follow_up, {}).setdefault(row.address, set()).add(row.id)
+    return found
 
 
-def _address(member: Member | None, invitations: Sequence[Any]) -> str:
-    invited = _invited(member, invitations)
-    return invited[-1] if invited else member.address if member is not None else ""
-
-
-def _standings(member: Member | None) -> Mapping[Moment | None, Standing]:
-    return member.standings if member is not None else {}
-
-
-def _own_dates(sent: Sequence[Edition]) -> frozenset[Moment]:
-    """Dates that were sent as VEVENTs of their own beside the series: clients answer those one by
-    one, too.
+def _others(connection: Connection, numbers: Collection[int]) -> dict[int, set[int]]:
+    """Other rows of the same invitees. Asked only where somebody is invited to a single date: it
+    compares every participant with every other.
     """
-    return frozenset(editions.own_dates(sent[-1])) if sent else frozenset()
+    values = {"numbers": list(numbers)}
+    if not numbers or connection.execute(DATED, values).first() is None:
+        return {}
+    return _numbers(connection.execute(OF_THE_SAME, values))
 
 
-def _single(instances: Iterable[str]) -> Iterable[Moment]:
-    return [moment for moment in map(codec.parse_moment, instances) if moment is not None]
+def _numbers(pairs: Iterable[tuple[Any, int]]) -> dict[Any, set[int]]:
+    found = dict[Any, set[int]]()
+    for name, number in pairs:
+        found.setdefault(name, set()).add(number)
+    return found
+
+
+def _all(found: Mapping[Any, set[int]], names: Iterable[Any]) -> set[int]:
+    return set().union(*(found[name] for name in names if name in found))

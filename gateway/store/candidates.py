@@ -1,0 +1,364 @@
+"""What is known of the rows that received messages may be about (`rows` finds them): what each
+participant is now, and what they were last sent. A fixed number of statements for many rows.
+"""
+
+import itertools
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from gateway.errors import InputError
+from gateway.itip import editions, facts, plan
+from gateway.mail import address
+from gateway.model import PLANNED, Edition, LetterState, Method, Moment
+from gateway.store import codec, directory, followups, invitations, known
+from gateway.store.followups import Member, Site
+from gateway.store.schema import associate, follow_up, invitation, outbox, participant, person_email
+
+LEFT = (LetterState.SENDING, LetterState.SENT, LetterState.WAITING)
+"""Letters that may have reached the invitee: a waiting one may be a repeat whose fate is unknown.
+"""
+EARLIER = 5
+"""The last letters to a row of which an answer to a date that is gone may speak."""
+NUMBERS: sa.BindParameter[int] = sa.bindparam("numbers", expanding=True)
+KEYS: sa.BindParameter[str] = sa.bindparam("follow_ups", expanding=True)
+
+# The invitation that counts is the last one of each participant.
+INVITATIONS = (
+    sa.select(invitation)
+    .where(invitation.c.participant.in_(NUMBERS))
+    .order_by(invitation.c.counts, invitation.c.id)
+)
+LETTERS = (
+    sa.select(
+        outbox.c.participant,
+        outbox.c.invitation,
+        outbox.c.dtstamp,
+        outbox.c.message_id,
+        outbox.c.instance,
+        outbox.c.method,
+        outbox.c.edition,
+        outbox.c.state,
+    )
+    .where(
+        outbox.c.participant.in_(NUMBERS),
+        outbox.c.state.in_({*LEFT, *invitations.UNDER_WAY}),
+        outbox.c.method != Method.NONE,
+    )
+    .order_by(outbox.c.id)
+)
+FOLLOW_UPS = sa.select(follow_up.c.key, follow_up.c.edition, follow_up.c.cancelled).where(
+    follow_up.c.key.in_(KEYS)
+)
+
+
+def _of_everybody(
+    column: sa.ColumnElement[str], *joins: tuple[sa.Table, sa.ColumnElement[bool]]
+) -> sa.Select[tuple[str, int, str]]:
+    query = sa.select(participant.c.follow_up, participant.c.id, column.label("address"))
+    for table, condition in joins:
+        query = query.join(table, condition)
+    return query.where(participant.c.follow_up.in_(KEYS), column.is_not(None))
+
+
+OWN = (
+    _of_everybody(
+        person_email.c.address, (person_email, person_email.c.person == participant.c.person)
+    ),
+    _of_everybody(participant.c.email),
+    _of_everybody(associate.c.email, (associate, associate.c.key == participant.c.associate)),
+)
+INVITED = _of_everybody(
+    invitation.c.address,
+    (
+        invitation,
+        sa.and_(invitation.c.participant == participant.c.id, ~invitation.c.former),
+    ),
+)
+ADDRESSES = {False: sa.union_all(*OWN), True: sa.union_all(*OWN, INVITED)}
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """An address of a participant."""
+
+    follow_up: str
+    participant: int
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """What the store knows of some rows, by the number of the participant where nothing else is
+    said.
+    """
+
+    members: Mapping[int, Member]
+    invitations: Mapping[int, Sequence[Any]]
+    # The one that counts is the last.
+    letters: Mapping[int, Sequence[Any]]
+    # Those that may have reached the invitee, oldest first.
+    planned: Mapping[int, int]
+    # By invitation: the edition of the last change that has not left (itip.md §5 judges by it).
+    earlier: Mapping[int, Sequence[int]]
+    # Editions of the last letters, oldest first.
+    current: Mapping[str, Edition | None]
+    # Follow-ups as they are, by key.
+    editions: Mapping[int | None, Edition]
+    learned: Mapping[int, Sequence[str]]
+    # Addresses that somebody taught us, and nobody else has.
+    people: Mapping[str, Collection[str]]
+    # By address in lower case: who has it today, of addresses that rows were invited at.
+
+
+def load(
+    connection: Connection,
+    numbers: Collection[int],
+    dated: Collection[int],
+    site: Site,
+) -> dict[int, facts.Row]:
+    """The rows of these numbers, with the Message-IDs of all letters to them. Not those that are
+    gone and were never sent anything.
+
+    `dated`: rows of answers that name a date, which may speak of what the last letters told.
+    """
+    if not numbers:
+        return {}
+    loaded = _loaded(connection, numbers, dated, site)
+    rows = (_row(number, loaded) for number in numbers)
+    return {row.participant: row for row in rows if row is not None}
+
+
+def addresses(
+    connection: Connection, follow_ups: Collection[str], *, invited: bool
+) -> Iterator[Holder]:
+    """Every address of every participant of these follow-ups. `invited`: with those that they were
+    invited at.
+    """
+    if follow_ups:
+        for row in connection.execute(ADDRESSES[invited], {"follow_ups": list(follow_ups)}):
+            yield Holder(row.follow_up, row.id, row.address)
+
+
+def _loaded(
+    connection: Connection, numbers: Collection[int], dated: Collection[int], site: Site
+) -> _Loaded:
+    values = {"numbers": list(numbers)}
+    members = {one.id: one for one in followups.members(connection, ids=list(numbers))}
+    held = _by_participant(connection.execute(INVITATIONS, values))
+    every_letter = _by_participant(connection.execute(LETTERS, values))
+    letters = {number: _left(found) for number, found in every_letter.items()}
+    planned = _planned(itertools.chain.from_iterable(every_letter.values()))
+    told_last = {
+        number: [one.edition for one in letters.get(number, ())[-EARLIER:]] for number in dated
+    }
+    keys = {"follow_ups": list({one.follow_up for one in members.values()})}
+    follow_ups = connection.execute(FOLLOW_UPS, keys).all() if members else []
+    known_editions = invitations.editions(
+        connection,
+        [
+            *(one.sent_edition for one in itertools.chain.from_iterable(held.values())),
+            *(one.edition for one in follow_ups),
+            *planned.values(),
+            *itertools.chain.from_iterable(told_last.values()),
+        ],
+    )
+    current = {one.key: _current(connection, one, known_editions, site) for one in follow_ups}
+    learned = _undisputed(connection, members, known.of_rows(connection, numbers))
+    people = directory.at(connection, _elsewhere(members, held))
+    return _Loaded(
+        members, held, letters, planned, told_last, current, known_editions, learned, people
+    )
+
+
+def _by_participant(rows: Iterable[Any]) -> dict[int, list[Any]]:
+    found = dict[int, list[Any]]()
+    for row in rows:
+        found.setdefault(row.participant, []).append(row)
+    return found
+
+
+def _left(letters: Iterable[Any]) -> list[Any]:
+    return [one for one in letters if one.state in LEFT]
+
+
+def _planned(letters: Iterable[Any]) -> dict[int, int]:
+    return {one.invitation: one.edition for one in letters if _is_planned(one)}
+
+
+def _is_planned(letter: Any) -> bool:
+    """Whether it is a REQUEST, or about one date, and has not left."""
+    return letter.state in invitations.UNDER_WAY and (
+        letter.method == Method.REQUEST or (letter.method in PLANNED and letter.instance != "")
+    )
+
+
+def _current(
+    connection: Connection, row: Any, known_editions: Mapping[int | None, Edition], site: Site
+) -> Edition | None:
+    """The follow-up as the planner saw it last; as it stands, if it never did. Cancelled at once,
+    though not yet planned.
+    """
+    planned = known_editions.get(row.edition)
+    if planned is not None:
+        return replace(planned, cancelled=row.cancelled)
+    try:
+        return followups.wanted(connection, row.key, site, followups.members(connection, row.key))
+    except InputError:
+        return None  # nothing was ever sent of what cannot be read
+
+
+def _undisputed(
+    connection: Connection, members: Mapping[int, Member], learned: Mapping[int, Sequence[str]]
+) -> dict[int, list[str]]:
+    """Learned addresses without those of another participant, who may have been invited since: then
+    that one speaks for himself.
+    """
+    # A row that was left behind by a follow-up deleted without foreign keys has none.
+    theirs = {number: found for number, found in learned.items() if number in members}
+    keys = {members[number].follow_up for number in theirs}
+    everybody = list(addresses(connection, keys, invited=False))
+    made = dict[int, list[str]]()
+    for number, found in theirs.items():
+        key = members[number].follow_up
+        others = [
+            one.address for one in everybody if one.follow_up == key and one.participant != number
+        ]
+        made[number] = [one for one in found if not address.among(one, others)]
+    return made
+
+
+def _elsewhere(members: Mapping[int, Member], held: Mapping[int, Sequence[Any]]) -> list[str]:
+    """Addresses that rows were invited at, and that are none of theirs today."""
+    return [
+        one
+        for number, member in members.items()
+        for one in _invited(member, held.get(number, ()))
+        if not address.among(one, member.addresses)
+    ]
+
+
+def _invited(member: Member | None, held: Sequence[Any]) -> list[str]:
+    """Where its present holder was invited, the address that counts last. Nowhere, as long as the
+    row was given to another record and nobody has looked yet whether that is somebody else.
+    """
+    if member is not None and member.planned_for not in ("", member.who):
+        return []
+    return [one.address for one in held if not one.former]
+
+
+def _row(number: int, loaded: _Loaded) -> facts.Row | None:
+    """None: gone, and never sent anything."""
+    member, held = loaded.members.get(number), loaded.invitations.get(number, ())
+    told = [loaded.editions[one.sent_edition] for one in held if one.sent_edition is not None]
+    current = _seen(member, loaded)
+    if current is None and not told:
+        return None
+    if current is None:
+        current = replace(told[-1], cancelled=True)
+    row = facts.Row(
+        number,
+        member.follow_up if member is not None else held[-1].follow_up,
+        current.uid,
+        _address(member, held),
+        current,
+        known=_known(number, member, held, loaded),
+        removed=True,
+        email_invite=False,
+        earlier=_earlier(number, loaded),
+    )
+    row = _with_invitations(row, held, told, loaded)
+    row = _with_letters(row, loaded.letters.get(number, ()), told)
+    return row if member is None else _with_member(row, member)
+
+
+def _with_invitations(
+    row: facts.Row, held: Sequence[Any], told: Sequence[Edition], loaded: _Loaded
+) -> facts.Row:
+    """The row with what its invitations hold. `told`: what they were last sent."""
+    if told:
+        planned = loaded.editions.get(loaded.planned.get(held[-1].id))
+        holds = held[-1].sent_method == Method.REQUEST
+        row = replace(row, sent=planned or told[-1], held=told[-1] if holds else None)
+    return replace(
+        row,
+        tokens=frozenset(one.token for one in held),
+        marked=any(address.is_checkable(one.bounce_address) for one in held),
+        holding=any(one.sent_method == Method.REQUEST for one in held),
+    )
+
+
+def _with_letters(row: facts.Row, letters: Sequence[Any], told: Sequence[Edition]) -> facts.Row:
+    """The row with what is known of the letters to it."""
+    planned = (one.message_id for one in reversed(letters) if one.method in PLANNED)
+    return replace(
+        row,
+        sent_dtstamps=frozenset(one.dtstamp for one in letters),
+        message_ids=frozenset(one.message_id for one in letters),
+        latest_message_id=next(planned, ""),
+        single_dates=_single_dates(letters, told),
+    )
+
+
+def _with_member(row: facts.Row, member: Member) -> facts.Row:
+    """The row of somebody who is a participant, or was removed."""
+    dates = {date: one for date, one in member.standings.items() if date is not None}
+    return replace(
+        row,
+        key=member.key,
+        role=member.role,
+        removed=member.removed,
+        email_invite=member.email_invite,
+        standing=member.standings[plan.SERIES],
+        date_standings=dates,
+    )
+
+
+def _seen(member: Member | None, loaded: _Loaded) -> Edition | None:
+    """The follow-up as it is, or the one date of it that the row is for."""
+    whole = loaded.current.get(member.follow_up) if member is not None else None
+    return editions.seen(whole, member.date) if whole is not None and member is not None else None
+
+
+def _address(member: Member | None, held: Sequence[Any]) -> str:
+    """The one that was invited."""
+    invited = _invited(member, held)
+    if invited:
+        return invited[-1]
+    return member.address if member is not None else ""
+
+
+def _known(
+    number: int, member: Member | None, held: Sequence[Any], loaded: _Loaded
+) -> frozenset[str]:
+    """Every address by which the sender is recognised. Not one at which the row was invited, if
+    somebody else has it by now, who speaks for himself.
+    """
+    invited = _invited(member, held)
+    if member is None:
+        return frozenset([*invited, *loaded.learned.get(number, ())])
+    still = [
+        one
+        for one in invited
+        if address.among(one, member.addresses)
+        or member.key in loaded.people.get(one.lower(), (member.key,))
+    ]
+    return frozenset([*member.addresses, *loaded.learned.get(number, ()), *still])
+
+
+def _single_dates(letters: Iterable[Any], told: Sequence[Edition]) -> frozenset[Moment]:
+    """Dates that were sent as VEVENTs of their own, alone or beside the series: clients answer
+    those one by one, too.
+    """
+    alone = (codec.parse_moment(one.instance) for one in letters if one.method == Method.REQUEST)
+    beside = editions.own_dates(told[-1]) if told else ()
+    return frozenset([*(one for one in alone if one is not None), *beside])
+
+
+def _earlier(number: int, loaded: _Loaded) -> tuple[Edition, ...]:
+    """What the last letters told, each edition once."""
+    numbers = dict.fromkeys(loaded.earlier.get(number, ()))
+    return tuple(loaded.editions[one] for one in numbers)
