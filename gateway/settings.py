@@ -5,7 +5,7 @@ Secrets are never given on a command line: they are read from `*_file` (a path, 
 for a systemd credential) or from the environment.
 """
 
-import difflib
+import codecs
 import json
 import os
 import re
@@ -34,7 +34,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from gateway import model, rights
+from gateway import model, rights, variables
 from gateway.errors import ConfigurationError
 from gateway.mail import address, syntax
 
@@ -52,10 +52,6 @@ def _lower(value: str) -> str:
     return value.strip().lower()
 
 
-VARIABLES = ("GATEWAY_CONFIG", "GATEWAY_CORPUS")
-"""Those that are no settings: where these are, and where the tests find mails."""
-SERVICE_LINK = re.compile(r"GATEWAY_(SERVICE_(HOST|PORT)|PORT)(_.*)?")
-"""What Kubernetes sets for a service that is called "gateway"."""
 LISTS = frozenset({"also", "groups", "owners"})
 """Settings that are lists: JSON in the environment."""
 
@@ -573,37 +569,19 @@ def _readable(path: Path) -> None:
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error}") from error
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{path}: not valid TOML: {error}") from error
+        words = f"not valid TOML: {error}"
+        if path.read_bytes().startswith(codecs.BOM_UTF8):
+            words = "begins with a byte order mark, which TOML has not: save it as UTF-8 without"
+        raise ConfigurationError(f"{path}: {words}") from error
 
 
 def _known_variables() -> None:
-    """What is misspelt in the environment would otherwise be no setting at all."""
-    for name in os.environ:
-        section = name.removeprefix("GATEWAY_").partition("__")[0].lower()
-        if (
-            not name.startswith("GATEWAY_")
-            or name in VARIABLES
-            or section in Settings.model_fields
-            or SERVICE_LINK.fullmatch(name)
-        ):
-            continue
-        near = difflib.get_close_matches(name.upper(), _variables(), n=1, cutoff=0.75)
-        meant = f"; did you mean {near[0]}" if near else "; expected GATEWAY_SECTION__KEY"
-        raise ConfigurationError(
-            f"{section}: no such section (in environment variable {name}{meant})"
-        )
-
-
-def _variables() -> list[str]:
-    """Those that a misspelt one may stand for."""
-    sections = {name: field.default for name, field in Settings.model_fields.items()}
-    named = [
-        f"GATEWAY_{section}__{key}".upper()
-        for section, default in sections.items()
-        if isinstance(default, BaseModel)
-        for key in type(default).model_fields
-    ]
-    return [*named, *VARIABLES]
+    sections = {
+        name: type(field.default).model_fields if isinstance(field.default, BaseModel) else ()
+        for name, field in Settings.model_fields.items()
+    }
+    if problem := variables.misspelt(os.environ, sections):
+        raise ConfigurationError(problem)
 
 
 def _explain(error: ValidationError, path: Path | None) -> str:

@@ -130,6 +130,7 @@ def test_environment_before_file_before_default(
             ["accounts.Sales: an account's name has small letters, digits, - and"],
         ),
         ("[smtp\n", {}, ["gateway.toml", "not valid TOML"]),
+        ("\ufeff[smtp]\n", {}, ["gateway.toml", "byte order mark"]),
         (
             "[accounts.sales.smtp]\nhots = 'x'\n",
             {},

@@ -1,0 +1,31 @@
+"""Which variables of the environment are no settings although they look like ours: a misspelt one
+would otherwise be nothing at all.
+
+Pure: names in, a sentence out.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+
+PREFIX = "GATEWAY_"
+OTHERS = ("GATEWAY_CONFIG", "GATEWAY_CORPUS")
+"""Those that are no settings: where these are, and where the tests find mails."""
+SERVICE_LINK = re.compile(r"GATEWAY_(SERVICE_(HOST|PORT)|PORT)(_.*)?")
+"""What Kubernetes sets for a service that is called "gateway"."""
+
+
+def misspelt(names: Iterable[str], sections: Mapping[str, Iterable[str]]) -> str:
+    """What is wrong with the first name that is none of ours, and which one is near; "" where all
+    are well. `sections`: of the settings, each with its keys.
+    """
+    known = [f"{PREFIX}{one}__{key}".upper() for one, keys in sections.items() for key in keys]
+    for name in names:
+        section = name.removeprefix(PREFIX).partition("__")[0].lower()
+        if not name.startswith(PREFIX) or name in OTHERS or SERVICE_LINK.fullmatch(name):
+            continue
+        if section not in sections:
+            near = difflib.get_close_matches(name.upper(), [*known, *OTHERS], n=1, cutoff=0.75)
+            meant = f"did you mean {near[0]}" if near else f"expected {PREFIX}SECTION__KEY"
+            return f"{section}: no such section (in environment variable {name}; {meant})"
+    return ""
