@@ -2,6 +2,7 @@
 `smtp-source` in the same run.
 
     python -m benchmarks.outbound [--letters 2000] [--participants 200] [--rounds 5] [--postgresql]
+                                  [--line MILLISECONDS]
 
 Both hand mails of the same size to one `smtp-sink` (Debian's postfix), `smtp-source` over 20
 sessions. Rounds are interleaved, the median counts. After each round the letters in the store and
@@ -87,6 +88,19 @@ def sink() -> Iterator[tuple[int, Path]]:
             finally:
                 running.terminate()
                 running.wait()
+
+
+@contextlib.contextmanager
+def line(port: int, milliseconds: int) -> Iterator[int]:
+    """The port of a line to `port` with this round-trip time; 0: `port` itself."""
+    if not milliseconds:
+        yield port
+        return
+    command = [sys.executable, "-m", "benchmarks.line", str(port), str(milliseconds)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        yield int(running.stdout.readline())
+        running.terminate()
 
 
 def arrived(log: Path) -> int:
@@ -230,6 +244,7 @@ def main() -> None:
     parser.add_argument("--letters", type=int, default=2_000)
     parser.add_argument("--participants", type=int, default=200, help="per follow-up")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--line", type=int, default=0, help="round-trip time in milliseconds")
     parser.add_argument("--postgresql", action="store_true", help="instead of a SQLite file")
     chosen = parser.parse_args()
     logging.disable(logging.INFO)
@@ -238,6 +253,7 @@ def main() -> None:
     rows: dict[str, list[Spent]] = {REFERENCE: [], "planned": [], "sent": []}
     with contextlib.ExitStack() as stack:
         port, log = stack.enter_context(sink())
+        port = stack.enter_context(line(port, chosen.line))
         cluster = stack.enter_context(postgres.running()) if chosen.postgresql else None
         octets = 0
         for _ in range(chosen.rounds):
@@ -260,7 +276,8 @@ def main() -> None:
                 sys.exit(f"counted {counts} at the sink, in the store and at the sink again")
     print(
         f"{letters} letters of {octets} octets, {chosen.participants} participants per follow-up, "
-        f"{'PostgreSQL' if chosen.postgresql else 'SQLite'}, {chosen.rounds} rounds"
+        f"{'PostgreSQL' if chosen.postgresql else 'SQLite'}, "
+        f"line of {chosen.line} ms, {chosen.rounds} rounds"
     )
     table(rows, letters)
 

@@ -185,7 +185,9 @@ class Smtp(Section):
             " itself)."
         ),
     )
-    connections: int = Field(5, ge=1, le=100, description="Most connections at a time.")
+    connections: int = Field(
+        20, ge=1, le=100, description="Most connections; 5 at first, more while all goes well."
+    )
     messages_per_connection: int = Field(
         100, ge=1, description="A connection is renewed after so many letters."
     )

@@ -210,7 +210,7 @@ class Worker:
 
     def _room(self) -> Room:
         """A domain may have as large a share of the batch in hand as it has of the connections."""
-        each = max(1, self._limits.batch // self._account.smtp.connections)
+        each = max(1, self._limits.batch // self._turns.limit)
         unseen = self._turns.window("") * each
         return Room(
             UNLIMITED,
@@ -368,7 +368,7 @@ class Worker:
             receipt.text,
             receipt.host,
         )
-        if retry.fault(receipt) is Fault.CONNECTIONS and self._turns.crowded():
+        if self._has_too_many(receipt):
             log.warning(
                 "the server allows fewer connections",
                 account=self._name,
@@ -395,6 +395,13 @@ class Worker:
             answer=words,
         )
         return queued, settlement, attempt
+
+    def _has_too_many(self, receipt: receipts.Receipt) -> bool:
+        """Whether fewer connections may be all that the server wants."""
+        if retry.fault(receipt) is Fault.CONNECTIONS:
+            return self._turns.crowded()
+        at_the_door = receipt.step in (receipts.Step.CONNECT, receipts.Step.GREETING)
+        return at_the_door and receipt.code in (None, 421) and self._turns.turned_away()
 
     def _account_waits(
         self,

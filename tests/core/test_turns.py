@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.outbound.turns import Turns
+from gateway.outbound.turns import FEW, Turns
 
 
 class Street:
@@ -74,10 +74,10 @@ async def test_a_destination_that_says_nothing_leaves_turns_to_others() -> None:
 
 
 async def test_one_that_balks_goes_down_to_one_and_comes_up_again() -> None:
-    turns = Turns(6)
+    turns = Turns(FEW)
     turns.balked("a")
     assert turns.window("a") == 1
-    for expected in (2, 3, 3):
+    for expected in (2, 2, 2):
         async with turns.turn("a"):
             turns.took("a")
         assert turns.window("a") == expected, "only who needs more than the first window gets it"
@@ -183,3 +183,35 @@ async def test_where_one_connection_is_too_many_it_is_no_matter_of_fewer() -> No
     assert turns.limit == 1
     async with asyncio.timeout(20), turns.turn("a"):
         pass
+
+
+async def test_an_account_begins_with_few_connections_and_opens_more_while_all_are_used() -> None:
+    turns = Turns(8)
+    assert turns.limit == FEW
+    for _ in range(3 * FEW):
+        async with turns.turn("a"):
+            turns.took("a")
+    assert turns.limit == FEW, "one was enough"
+    for limit in (5, 6, 7, 8, 8):
+        assert turns.limit == limit
+        async with contextlib.AsyncExitStack() as all_in_use:
+            for number in range(limit):
+                await all_in_use.enter_async_context(turns.turn(str(number)))
+            for number in range(limit):
+                turns.took(str(number))
+
+
+async def test_a_server_that_turns_away_without_a_word_gets_as_many_as_at_first() -> None:
+    turns = Turns(8)
+    assert not turns.turned_away(), "there were no more than that"
+    async with contextlib.AsyncExitStack() as all_in_use:
+        for number in range(FEW):
+            await all_in_use.enter_async_context(turns.turn(str(number)))
+        for number in range(FEW):
+            turns.took(str(number))
+        assert turns.limit == FEW + 1
+        assert turns.turned_away()
+        assert turns.limit == FEW
+        for number in range(FEW):
+            turns.took(str(number))
+        assert turns.limit == FEW, "the next one is tried after many letters"

@@ -109,8 +109,9 @@ class Peer:
         tokens: Collection[str] | None = None,
         to: Mapping[str, Script] | None = None,
         most: int | None = None,
+        let_in: int | None = None,
     ) -> None:
-        self._most = most
+        self._most, self._let_in = most, let_in
         self._scripts = scripts or ({},)
         self._offers = offers
         self._tls = tls
@@ -195,6 +196,10 @@ class Peer:
         going = [one for one in self.sessions if not one.ended]
         return self._most is not None and going.index(session) >= self._most
 
+    def turns_away(self) -> bool:
+        """Whether more connections are open than the server lets in at all (`let_in`)."""
+        return self._let_in is not None and self.open > self._let_in
+
     async def _notify(self) -> None:
         async with self._changed:
             self._changed.notify_all()
@@ -215,6 +220,9 @@ class _Talk:
         self._reader, self._writer = reader, writer
 
     async def run(self) -> None:
+        if self._peer.turns_away():
+            await self._send(b"421 4.3.2 Service not available\r\n")
+            return
         await self._answer("greeting")
         sender = recipient = b""
         while line := await self._line():

@@ -24,7 +24,7 @@ from structlog.testing import capture_logs
 from gateway import settings
 from gateway.actions import load, planning
 from gateway.model import LetterState
-from gateway.outbound import worker
+from gateway.outbound import turns, worker
 from gateway.settings import Settings
 from gateway.store import engine, journal, leases, meta, outbox, pace
 from gateway.store.engine import Store
@@ -428,3 +428,30 @@ async def test_a_minutes_limit_is_kept_and_lets_other_domains_through(store: Sto
             )
     assert len([one for one in peer.letters if recipient(one).endswith(BAD)]) == 3
     assert len([one for one in peer.letters if recipient(one).endswith(GOOD)]) == 2
+
+
+async def test_more_connections_are_used_while_the_server_takes_letters(store: Store) -> None:
+    peer, letters = Peer(), [f"p{number}@d{number % 5}.example" for number in range(120)]
+    async with peer.serving():
+        effective = configured(peer)
+        invite(store, effective, "m", *letters)
+        async with working(store, effective):
+            seen = await until(store, over)
+    assert set(seen.values()) == {LetterState.SENT}
+    assert turns.FEW < peer.most_open <= effective.smtp.connections
+
+
+async def test_a_server_that_turns_away_what_is_too_many_gets_fewer(store: Store) -> None:
+    peer, letters = Peer(let_in=8), [f"p{number}@d{number % 5}.example" for number in range(120)]
+    async with peer.serving():
+        effective = configured(peer)
+        invite(store, effective, "m", *letters)
+        with capture_logs() as logs:
+            async with working(store, effective):
+                seen = await until(store, over)
+    assert set(seen.values()) == {LetterState.SENT}
+    assert sorted(recipient(letter) for letter in peer.letters) == sorted(letters)
+    assert peer.most_open > 8, "it was asked for more than it lets in"
+    events = [entry["event"] for entry in logs]
+    assert events.count("the server allows fewer connections") == 1
+    assert "sending pauses" not in events
