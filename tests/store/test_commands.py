@@ -210,10 +210,10 @@ def test_a_file_that_is_no_store_is_named_in_one_line(
     file.parent.mkdir()
     file.write_text("something else altogether", encoding="utf-8")
     done = administrator.run(*command, stdin="{}")
-    assert done.returncode == 1
-    assert done.stderr.count("\n") == 1
-    assert done.stderr.startswith(
-        f"invite-gateway: store sqlite:///{file}: the file is no SQLite database"
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"invite-gateway: store sqlite:///{file}: the file is no SQLite database, or its beginning"
+        " is damaged. Put the store back, or name another file\n",
     )
     assert file.read_text(encoding="utf-8") == "something else altogether"
 
