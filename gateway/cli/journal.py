@@ -41,11 +41,14 @@ def journal(
     """Every event of a follow-up, or of all:
     what, from where to where, by whom, through which channel.
     """
-    as_json = context.invocation(ctx).json
-    with closing(context.store(context.settings(ctx))) as store:
+    from gateway import accounts
+
+    as_json, effective = context.invocation(ctx).json, context.settings(ctx)
+    mailboxes = accounts.mailboxes(effective)
+    with closing(context.store(effective)) as store:
         if follow_up is not None:
             _known(store, follow_up)
-        told = rows(store, follow_up)
+        told = (output.without_tokens(row, mailboxes) for row in rows(store, follow_up))
         output.objects(told if as_json else list(told), as_json=as_json, columns=COLUMNS)
 
 

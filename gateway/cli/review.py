@@ -8,7 +8,7 @@ of his operating-system account.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -80,8 +80,9 @@ def list_(ctx: typer.Context, follow_up: FollowUp = None) -> None:
     from gateway.actions import review
 
     with _desk(ctx) as desk:
-        rows = [_row(one) for one in review.waiting(desk.store, follow_up)]
-        rows += [_proposal(one) for one in review.requests(desk.store, follow_up)]
+        rows = [_row(case) for case in review.waiting(desk.store, follow_up)]
+        rows += [_proposal(request) for request in review.requests(desk.store, follow_up)]
+        rows = [output.without_tokens(row, desk.mailboxes) for row in rows]
     rows.sort(key=lambda row: row["arrived"])
     as_json = context.invocation(ctx).json
     if not as_json:
@@ -112,6 +113,7 @@ def show(ctx: typer.Context, number: Number) -> None:
                 raise InputError(f"there is no open proposal {number}")
         else:
             row = _case(desk, which)
+        row = output.without_tokens(row, desk.mailboxes)
     if context.invocation(ctx).json:
         output.objects([row], as_json=True)
     else:
@@ -441,13 +443,13 @@ def _case(desk: Desk, number: int) -> dict[str, Any]:
         "waits": case.kept.waits,
         "rules": [{"rule": name, "text": text} for name, text in case.kept.detail.get("rules", [])],
         "history": case.kept.detail.get("history", []),
-        **_content(case, desk.mailboxes),
+        **_content(case),
         "now": {"outcome": now.after.value, "reason": now.reason} if now is not None else None,
         "commands": _commands(case, now) if case.kept.waits else [],
     }
 
 
-def _content(case: Case, mailboxes: Sequence[str]) -> dict[str, Any]:
+def _content(case: Case) -> dict[str, Any]:
     """Headers and text of the message, while its bytes are kept."""
     from gateway.errors import Unreadable
     from gateway.mail import parse
@@ -458,25 +460,12 @@ def _content(case: Case, mailboxes: Sequence[str]) -> dict[str, Any]:
         message = parse.read(case.kept.raw)
     except Unreadable as error:
         return {"headers": {}, "text": "", "unreadable": str(error)}
-    tokens = [
-        re.compile(
-            rf"({re.escape(local)}(?:\+|%2B)\w{{0,6}})[^@%\s<>\"]*((?:@|%40){re.escape(domain)})",
-            re.IGNORECASE,
-        )
-        for local, _, domain in (one.rpartition("@") for one in mailboxes)
-    ]
-
-    def cut(value: str) -> str:
-        for token in tokens:
-            value = token.sub(r"\1…\2", value)
-        return value[:LONGEST]
-
     headers = {
-        name: [cut(value) for value in message.headers[name][: 1 if name == "received" else 5]]
+        name: [value[:LONGEST] for value in message.headers[name][: 1 if name == "received" else 5]]
         for name in HEADERS
         if name in message.headers
     }
-    return {"headers": headers, "text": _cut_lines(cut(message.text))}
+    return {"headers": headers, "text": _cut_lines(message.text)}
 
 
 def _cut_lines(text: str) -> str:

@@ -54,6 +54,29 @@ def token_address(mailbox: str, token: str) -> str:
     return f"{local}{SEPARATOR}{token}@{domain}"
 
 
+_PLUS = r"(?:\+|%(?:25)*2B|&\#0*43;|&\#x0*2B;|&plus;|=2B)"
+_AT = r"(?:@|%(?:25)*40|&\#0*64;|&\#x0*40;|&commat;|=40)"
+"""As they stand in addresses, links, HTML and quoted-printable, links in links among them."""
+
+
+def without_tokens(text: str, mailboxes: Iterable[str]) -> str:
+    """A text for people, in which the tokens of our addresses are cut: who reads one can answer for
+    the invitee.
+    """
+    for mailbox in mailboxes:
+        text = _token_address(mailbox).sub(r"\1…\2", text)
+    return text
+
+
+@lru_cache
+def _token_address(mailbox: str) -> re.Pattern[str]:
+    local, _, domain = mailbox.rpartition("@")
+    rest = r"[^@%&=\s<>\"]*?"
+    return re.compile(
+        rf"({re.escape(local)}{_PLUS}\w{{0,6}}){rest}({_AT}{re.escape(domain)})", re.IGNORECASE
+    )
+
+
 def bounce_address(organizer: str, token: str, secret: bytes) -> str:
     """The envelope sender of a letter whose ORGANIZER is the token's address,
     `invites+b_TOKEN_CHECK@crm.example`: a bounce names its row by itself (P20). Where the ORGANIZER

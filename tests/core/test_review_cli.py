@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import logging
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -210,6 +211,8 @@ def test_nothing_of_a_stranger_reaches_the_terminal_raw(site: Site) -> None:
         ("invites+olatok-enola.token@crm.example", "invites+olatok…@crm.example"),
         ("INVITES%2Bolatokenola@crm.example", "INVITES%2Bolatok…@crm.example"),
         ("invites%2bolatokenola%40crm.example", "invites%2bolatok…%40crm.example"),
+        ("invites%252Bolatokenola%2540crm.example", "invites%252Bolatok…%2540crm.example"),
+        ("invites&#43;olatokenola&#x40;crm.example", "invites&#43;olatok…&#x40;crm.example"),
     ],
 )
 def test_no_token_is_shown_in_any_spelling(site: Site, written: str, shown: str) -> None:
@@ -383,3 +386,27 @@ def test_explain_gives_the_rules_of_a_file_in_order(site: Site) -> None:
     ]
     assert told[-1].strip() == "ola: applied: accepted (invitation → not_started)"
     assert site.rows("status", "m1")[0]["status"] == "invitation"
+
+
+def test_no_token_is_shown_of_what_a_mail_claims(site: Site) -> None:
+    """In a comment, in the Subject, and in what the journal tells of them."""
+    written = "invites+olatokenolatoken@crm.example"
+    mail = Path(site.write("alias", "ola@home.example"))
+    raw = mail.read_text(encoding="utf-8")
+    raw = raw.replace("END:VEVENT", f"COMMENT:see {written}\r\nEND:VEVENT")
+    mail.write_text(re.sub("(?m)^Subject: .*$", f"Subject: to {written}", raw), encoding="utf-8")
+    site.run("receive", str(mail))
+    site.run("review", "apply", "1", "--as", "ola")
+    own = Path(site.write("own", "ola@ext.example"))
+    own.write_text(
+        own.read_text(encoding="utf-8").replace(
+            "END:VEVENT", f"COMMENT:again {written}\r\nEND:VEVENT"
+        ),
+        encoding="utf-8",
+    )
+    site.run("receive", str(own))
+    site.receive("other", "ola@elsewhere.example")
+    for arguments in (("review", "list"), ("review", "show", "1"), ("journal", "m1")):
+        for shown in (site.run(*arguments), site.run(*arguments, "--json")):
+            assert "enolatoken" not in shown
+    assert "again invites+olatok…@crm.example" in site.run("journal", "m1")
