@@ -98,6 +98,10 @@ CASES = {
     "date-infinity": of_participant(
         "original_start: 'infinity'", "postgresql", alone=False, original_start="'infinity'"
     ),
+    "address-blob": of_participant(
+        "email: x'626164' is a BLOB", "sqlite", person="NULL", email=BLOB
+    ),
+    "card-key-blob": of_person(f"person: x'626164' {NO_TEXT}", "sqlite", key=BLOB),
     "card-name-latin-1": of_person("person 'eva bad 0', name: 'J\ufffdr'", "sqlite", name=LATIN),
     "card-language-blob": of_person(
         "person 'eva bad 0', language: x'626164'", "sqlite", language=BLOB
@@ -361,3 +365,19 @@ def test_answers_to_a_record_that_went_bad_count(store: Store, wrong: str) -> No
     [waits] = listed(store, "review", "list")
     assert waits["outcome"] == "party_crasher"
     run(store, "review", "show", str(waits["number"]))
+
+
+def test_load_puts_a_bad_record_right(store: Store) -> None:
+    kind = "sqlite" if store.is_sqlite else "postgresql"
+    bad = {"end_at": "'9999-12-31 23:59:59'", "timezone": "'Mars/Olympus'"}
+    bad |= {"title": LATIN, "cancelled": "'no'"} if kind == "sqlite" else {}
+    [key] = record(store, of_follow_up("", **bad))
+    site = settings(store)
+    planning.plan_due(store, site, NOW, everything=True)
+    meeting = {"key": key, "owner": "kari", "start": f"{NOW + DAY:%Y-%m-%dT%H:%M:%SZ}"}
+    for _ in range(2):
+        with store.write() as connection:
+            load.load(connection, {"follow_ups": [meeting]}, site, NOW)
+    planning.plan_due(store, site, NOW, everything=True)
+    assert {one["follow_up"] for one in listed(store, "letters")} == {key, *GOOD}
+    assert not any(one["note"] for one in listed(store, "status"))
