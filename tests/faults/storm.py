@@ -50,6 +50,7 @@ GUEST = "gil"
 """Is invited to one date of a series, where there is one."""
 OTHERS = {"ann": "pia", "bob": "tor", "gil": "gus"}
 """To whom a row may be given, and who may give it back."""
+TYPO = "somebody at a.example"
 HERE, ELSEWHERE = "storm", "another-host/boot/1:77:abcd"
 FATES = ("taken", "later", "cut", "refused")
 WEATHERS = ((8, 1, 1, 0), (3, 3, 3, 0), (2, 3, 3, 1), (0, 2, 3, 0), (4, 1, 3, 2))
@@ -273,6 +274,10 @@ class Storm:
             self._receive(raw)
         self._plan()
         self.sql(
+            "UPDATE person_email SET address = person || '@a.example' WHERE address = :a", a=TYPO
+        )
+        self._plan()
+        self.sql(
             "UPDATE follow_up SET title = title || '.' WHERE EXISTS (SELECT 1 FROM outbox"
             " WHERE outbox.follow_up = follow_up.key AND state IN ('refused', 'dropped'))"
         )
@@ -494,6 +499,13 @@ def address(storm: Storm, key: str) -> None:
     )
 
 
+def typo(storm: Storm, key: str) -> None:
+    """No address any more, until it is put right: by another edit, or in the end."""
+    storm.sql(
+        "UPDATE person_email SET address = :a WHERE person = :p", a=TYPO, p=_somebody(storm, key)
+    )
+
+
 def another_date(storm: Storm, key: str) -> None:
     storm.sql(
         "UPDATE participant SET original_start = :d WHERE follow_up = :k"
@@ -530,6 +542,7 @@ EDITS: list[Callable[[Storm, str], None]] = [
         switch,
         address,
         address,
+        typo,
         another_date,
         another_date,
         cancel,
