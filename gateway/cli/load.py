@@ -10,12 +10,15 @@ from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gateway.cli import context, output
 from gateway.errors import InputError
+
+if TYPE_CHECKING:
+    from gateway.actions.load import Report
 
 
 def load(
@@ -34,19 +37,19 @@ def load(
     if context.invocation(ctx).json:
         output.objects([asdict(report)], as_json=True)
         return
-    output.table(
-        [
-            {
-                "": section.replace("_", " "),
-                "created": len(report.created.get(section, ())),
-                "changed": len(report.changed.get(section, ())),
-                "left": len(report.left.get(section, ())),
-            }
-            for section in dict.fromkeys([*report.created, *report.changed, *report.left])
-        ]
-    )
+    sections = dict.fromkeys([*report.created, *report.changed, *report.left])
+    output.table([_counted(report, section) for section in sections])
     for note in report.notes:
         output.line(note)
+
+
+def _counted(report: Report, section: str) -> dict[str, Any]:
+    return {
+        "": section.replace("_", " "),
+        "created": len(report.created.get(section, ())),
+        "changed": len(report.changed.get(section, ())),
+        "left": len(report.left.get(section, ())),
+    }
 
 
 def _read(file: Path) -> Any:

@@ -255,6 +255,9 @@ def _row(one: Queued, key: str | None, rest: Rest | None) -> dict[str, Any]:
     from gateway.store import codec
 
     letter = one.letter
+    instance = codec.moment(letter.date) or None
+    created, due = codec.moment(one.created_at), codec.moment(one.due_at)
+    rests_until = codec.moment(rest.until) if rest is not None else None
     return {
         "letter": one.id,
         "state": one.state.value,
@@ -263,12 +266,12 @@ def _row(one: Queued, key: str | None, rest: Rest | None) -> dict[str, Any]:
         "participant": key or letter.address,
         "method": letter.method.value,
         "sequence": letter.sequence,
-        "instance": codec.moment(letter.date) or None,
+        "instance": instance,
         "account": letter.account,
         "tries": one.tries,
-        "created": codec.moment(one.created_at),
-        "due": codec.moment(one.due_at),
-        "account_rests_until": codec.moment(rest.until) if rest is not None else None,
+        "created": created,
+        "due": due,
+        "account_rests_until": rests_until,
         "note": one.note,
     }
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gateway.actions.review import Case, Desk, Request, Settled
     from gateway.model import Outcome
     from gateway.store.proposals import Proposal
+    from gateway.store.review import Kept
 
 app = typer.Typer(
     no_args_is_help=True, help="Messages that wait for a person: list, show, decide, teach."
@@ -166,51 +167,60 @@ def apply(
 
     With pN: accept the proposed time, which moves the follow-up and asks everybody again.
     """
-    from gateway.actions import review
-
     if bool(number) == all_matching:
         raise typer.BadParameter("either N or --all-matching")
+    if number and (outcome or reason or follow_up):
+        raise typer.BadParameter("--outcome, --reason and --follow-up belong to --all-matching")
+    _check_override(all_matching, named, add)
+    if number:
+        _apply(ctx, number, named, add)
+    else:
+        _apply_all(ctx, _outcome(outcome), reason, follow_up)
+
+
+def _check_override(all_matching: bool, named: str, add: bool) -> None:
+    """Somebody who says whose answer it is says it of one message, and one thing of it."""
     if all_matching and (named or add):
         raise typer.BadParameter(
             "trust is overridden for one message at a time: --as and --add need N",
             param_hint="--all-matching",
         )
-    if not all_matching and (outcome or reason or follow_up):
-        raise typer.BadParameter("--outcome, --reason and --follow-up belong to --all-matching")
     if named and add:
         raise typer.BadParameter(
             "--as says that he was invited, --add that he was not", param_hint="--as"
         )
-    wanted = _outcome(outcome)
-    if number:
-        proposed, which = _number(number)
-        if proposed and (named or add):
-            raise typer.BadParameter(
-                "a proposal is accepted as it is", param_hint="--as" if named else "--add"
-            )
-        with _desk(ctx) as desk:
-            if proposed:
-                _decided(ctx, *review.decide(desk, which, accept=True), "accepted")
-            else:
-                _tell(ctx, review.apply(desk, which, named=named, add=add))
-        return
+
+
+def _apply(ctx: typer.Context, number: str, named: str, add: bool) -> None:
+    """Judge one message anew, or accept one proposal."""
+    from gateway.actions import review
+
+    proposed, which = _number(number)
+    if proposed and (named or add):
+        raise typer.BadParameter(
+            "a proposal is accepted as it is", param_hint="--as" if named else "--add"
+        )
+    with _desk(ctx) as desk:
+        if proposed:
+            _decided(ctx, *review.decide(desk, which, accept=True), "accepted")
+        else:
+            _tell(ctx, review.apply(desk, which, named=named, add=add))
+
+
+def _apply_all(
+    ctx: typer.Context, outcome: Outcome | None, reason: str, follow_up: str | None
+) -> None:
+    """Judge many messages anew. Exit 1 where this program fails on any of them."""
+    from gateway.actions import review
+
     rows, failed = list[dict[str, Any]](), False
     with _desk(ctx) as desk:
-        for one in review.apply_all(desk, follow_up=follow_up, outcome=wanted, reason=reason):
-            if isinstance(one, review.Settled):
-                rows.append(_settled(one))
-                continue
-            kept, error = one
-            failed = True
-            rows.append(
-                {
-                    "number": kept.number,
-                    "before": kept.outcome,
-                    "after": kept.outcome,
-                    "done": False,
-                    "reason": f"this program failed on it: {type(error).__name__}: {error}",
-                }
-            )
+        for result in review.apply_all(desk, follow_up=follow_up, outcome=outcome, reason=reason):
+            if isinstance(result, review.Settled):
+                rows.append(_settled(result))
+            else:
+                rows.append(_failed(*result))
+                failed = True
     output.objects(
         rows,
         as_json=context.invocation(ctx).json,
@@ -220,6 +230,16 @@ def apply(
         output.line(f"{sum(row['done'] for row in rows)} of {len(rows)} wait no longer")
     if failed:
         raise typer.Exit(1)
+
+
+def _failed(kept: Kept, error: Exception) -> dict[str, Any]:
+    return {
+        "number": kept.number,
+        "before": kept.outcome,
+        "after": kept.outcome,
+        "done": False,
+        "reason": f"this program failed on it: {type(error).__name__}: {error}",
+    }
 
 
 @app.command()
@@ -365,6 +385,14 @@ def _row(case: Case) -> dict[str, Any]:
     from gateway.store import codec
 
     kept = case.kept
+    claims = [
+        {
+            "reply": claim.get("claimed"),
+            "instance": claim.get("instance") or None,
+            "comment": claim.get("comment", ""),
+        }
+        for claim in case.claims
+    ]
     return {
         "number": kept.number,
         "arrived": codec.moment(kept.arrived),
@@ -376,14 +404,7 @@ def _row(case: Case) -> dict[str, Any]:
         "from": kept.from_address,
         "subject": kept.subject,
         "question": case.question,
-        "claims": [
-            {
-                "reply": one.get("claimed"),
-                "instance": one.get("instance") or None,
-                "comment": one.get("comment", ""),
-            }
-            for one in case.claims
-        ],
+        "claims": claims,
     }
 
 
@@ -398,16 +419,17 @@ def _proposal(one: Request) -> dict[str, Any]:
     from gateway.store import codec
 
     asked = one.proposal
-    what = (
-        f"{codec.moment(asked.start)} – {codec.moment(asked.end)}"
-        if asked.end is not None
-        else codec.moment(asked.start)
-    )
+    number = f"p{asked.id}"
+    arrived, start = codec.moment(asked.created_at), codec.moment(asked.start)
+    end = codec.moment(asked.end) if asked.end is not None else None
+    instance = codec.moment(asked.instance) or None
+    time = start if end is None else f"{start} – {end}"
     place = f" at {asked.location}" if asked.location else ""
-    question = f"{one.participant} asks for {what}{place}: move {asked.follow_up}?"
+    question = f"{one.participant} asks for {time}{place}: move {asked.follow_up}?"
+    commands = [f"invite-gateway review {verb} {number}" for verb in ("apply", "reject")]
     return {
-        "number": f"p{asked.id}",
-        "arrived": codec.moment(asked.created_at),
+        "number": number,
+        "arrived": arrived,
         "outcome": "proposal",
         "reason": "asks for another time",
         "follow_up": asked.follow_up,
@@ -415,21 +437,12 @@ def _proposal(one: Request) -> dict[str, Any]:
         "from": asked.address,
         "subject": "",
         "question": question,
-        "claims": [
-            {
-                "reply": None,
-                "instance": codec.moment(asked.instance) or None,
-                "comment": asked.comment,
-            }
-        ],
-        "proposed_start": codec.moment(asked.start),
-        "proposed_end": codec.moment(asked.end) or None,
+        "claims": [{"reply": None, "instance": instance, "comment": asked.comment}],
+        "proposed_start": start,
+        "proposed_end": end,
         "location": asked.location,
         "message": asked.message,
-        "commands": [
-            f"invite-gateway review apply p{asked.id}",
-            f"invite-gateway review reject p{asked.id}",
-        ],
+        "commands": commands,
     }
 
 
@@ -438,14 +451,17 @@ def _case(desk: Desk, number: int) -> dict[str, Any]:
     from gateway.actions import review
 
     case, now = review.show(desk, number), review.foretell(desk, number)
+    detail, waits = case.kept.detail, case.kept.waits
+    rules = [{"rule": name, "text": text} for name, text in detail.get("rules", [])]
+    foretold = {"outcome": now.after.value, "reason": now.reason} if now is not None else None
     return _row(case) | {
         "unlearnable": case.unlearnable or None,
-        "waits": case.kept.waits,
-        "rules": [{"rule": name, "text": text} for name, text in case.kept.detail.get("rules", [])],
-        "history": case.kept.detail.get("history", []),
+        "waits": waits,
+        "rules": rules,
+        "history": detail.get("history", []),
         **_content(case),
-        "now": {"outcome": now.after.value, "reason": now.reason} if now is not None else None,
-        "commands": _commands(case, now) if case.kept.waits else [],
+        "now": foretold,
+        "commands": _commands(case, now) if waits else [],
     }
 
 

@@ -181,22 +181,29 @@ def until(message: parse.Message, today: date) -> date | None:
     `today` says which year a day without one means: the next such day.
     """
     for text in (message.subject, message.text[:LOOKED_AT]):
-        for found in UNTIL.finditer(text):
-            if (day := _day(found.groups(), today)) is not None:
+        for match in UNTIL.finditer(text):
+            if (day := _day(match.groups(""), today)) is not None:
                 return day
     return None
 
 
-def _day(groups: tuple[str | None, ...], today: date) -> date | None:
-    iso_year, iso_month, iso_day, day, month, year, day2, name2, year2, name3, day3, year3 = groups
-    name = (name2 or name3 or "").lower()
-    number = int(iso_month or month or 0) or MONTHS.get(name[:4], MONTHS.get(name[:3], 0))
-    named_year = iso_year or year or year2 or year3
+def _day(groups: tuple[str, ...], today: date) -> date | None:
+    iso_year, iso_month, iso_day, day1, month1, year1, day2, name2, year2, name3, day3, year3 = (
+        groups
+    )
+    # One of the four ways to write a day has matched; what belongs to the others is "".
+    year = iso_year + year1 + year2 + year3
+    month = int(iso_month + month1 or 0) or _month(name2 + name3)
+    day = int(iso_day + day1 + day2 + day3)
     try:
-        if named_year:
-            full = int(named_year) + (2000 if len(named_year) == 2 else 0)
-            return date(full, number, int(iso_day or day or day2 or day3 or 0))
-        this = date(today.year, number, int(day or day2 or day3 or 0))
+        if year:
+            return date(int(year) + (2000 if len(year) == 2 else 0), month, day)
+        this = date(today.year, month, day)
         return this if this >= today - timedelta(days=31) else this.replace(year=today.year + 1)
     except ValueError:
         return None
+
+
+def _month(name: str) -> int:
+    """By its first letters; 0 where it is none."""
+    return MONTHS.get(name[:4].lower(), MONTHS.get(name[:3].lower(), 0))

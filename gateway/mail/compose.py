@@ -124,25 +124,35 @@ def headers(envelope: Envelope, subject: str, mark: str) -> bytes:
 def _headers(envelope: Envelope, subject: str, content_type: str) -> bytes:
     if not MESSAGE_ID.fullmatch(envelope.message_id):
         raise InputError(f"not a Message-ID: {envelope.message_id!r}")
-    author = _address(envelope.author.address)
     fields = [
         _date(envelope.date),
         _mailbox("From", envelope.author),
-        _field("Sender", _address(envelope.sender))
-        if envelope.sender and _address(envelope.sender) != author
-        else "",
+        _sender(envelope),
         _field("Reply-To", _address(envelope.reply_to)),
         _mailbox("To", envelope.recipient),
         _unstructured("Subject", subject),
         f"Message-ID: <{envelope.message_id}>\r\n",
         _field("Auto-Submitted", "auto-generated"),
-        _field("Disposition-Notification-To", _address(envelope.receipt_to))
-        if envelope.receipt_to
-        else "",
+        _receipt_to(envelope),
         _field("MIME-Version", "1.0"),
         content_type,
     ]
     return "".join(fields).encode("ascii")
+
+
+def _sender(envelope: Envelope) -> str:
+    """Only where it is another than From."""
+    if not envelope.sender:
+        return ""
+    sender = _address(envelope.sender)
+    return _field("Sender", sender) if sender != _address(envelope.author.address) else ""
+
+
+def _receipt_to(envelope: Envelope) -> str:
+    """RFC 8098 §2.1: where somebody who reads it may say so."""
+    if not envelope.receipt_to:
+        return ""
+    return _field("Disposition-Notification-To", _address(envelope.receipt_to))
 
 
 def body(content: Content, mark: str) -> bytes:

@@ -55,18 +55,19 @@ class Signer:
         # §5.4.2: of several fields of one name the last is meant first, so they are taken from
         # below.
         fields = re.split(rb"\r\n(?![ \t])", header)[::-1]
-        names = [one.partition(b":")[0].decode("ascii") for one in fields]
-        unsigned = "\r\n ".join(
-            [
-                f"DKIM-Signature: v=1; a={self.algorithm}-sha256; c=relaxed/relaxed;",
-                f"d={self.domain}; s={self.selector};",
-                # Named once more than it is there: the missing one counts as nothing, and a forged
-                # one as something (§5.4.2).
-                f"h={_folded([*names, *dict.fromkeys((*names, *ABSENT))])};",
-                f"bh={_base64(hashlib.sha256(relaxed_body(body)).digest())};",
-                "b=",
-            ]
-        )
+        names = [field.partition(b":")[0].decode("ascii") for field in fields]
+        # Named once more than it is there: the missing one counts as nothing, and a forged one as
+        # something (§5.4.2).
+        covered_names = _folded([*names, *dict.fromkeys((*names, *ABSENT))])
+        body_hash = _base64(hashlib.sha256(relaxed_body(body)).digest())
+        tags = [
+            f"DKIM-Signature: v=1; a={self.algorithm}-sha256; c=relaxed/relaxed;",
+            f"d={self.domain}; s={self.selector};",
+            f"h={covered_names};",
+            f"bh={body_hash};",
+            "b=",
+        ]
+        unsigned = "\r\n ".join(tags)
         covered = CRLF.join(
             map(relaxed_field, [*fields, unsigned.encode("ascii")])
         )  # §3.7: the own field without its CRLF

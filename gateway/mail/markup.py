@@ -39,37 +39,58 @@ def text(markup: str) -> str:
     """The text of an HTML document, one line per block.
     Quotations become lines that start with ">" (for `quoting`).
     """
-    markup = markup[:LONGEST]
-    lower = markup.lower()
-    if len(lower) != len(markup):  # a few characters change their length in lower case
-        lower = markup
-    made, quoted, at = list[str](), 0, 0
-    while 0 <= at < len(markup):
-        start = markup.find("<", at)
-        made.append(_words(markup[at:] if start < 0 else markup[at:start]))
-        if start < 0:
-            break
-        if lower.startswith("<!--", start):
-            at = _behind(lower, "-->", start)
-            continue
-        name = NAME.match(lower, start + 1)
-        if name is None and lower[start + 1 : start + 2] not in ("!", "?", "/"):
-            made.append("<")
-            at = start + 1
-            continue
-        at = _behind(lower, ">", start)
-        if name is None:
-            continue
-        tag, closes = name[1], name[0].startswith("/")
-        if tag == "blockquote":
-            quoted = max(0, quoted + (-1 if closes else 1))
-        if tag in BREAKING:
-            made.append("\n> " if quoted else "\n")
-        if tag in SILENT and not closes and at >= 0:
-            at = _behind(lower, f"</{tag}", at)
-            at = _behind(lower, ">", at) if at >= 0 else at
-    lines = (" ".join(line.split()) for line in "".join(made).split("\n"))
+    reader = _Reader(markup[:LONGEST])
+    while 0 <= reader.at < len(reader.markup):
+        reader.take()
+    lines = (" ".join(line.split()) for line in "".join(reader.made).split("\n"))
     return "\n".join(line for line in lines if line not in ("", ">"))
+
+
+class _Reader:
+    """Takes words and tags one by one. `at`: where the next begins; -1 where the text has ended.
+    `quoted`: how many quotations are open.
+    """
+
+    def __init__(self, markup: str) -> None:
+        lower = markup.lower()
+        # A few characters change their length in lower case.
+        self.lower = lower if len(lower) == len(markup) else markup
+        self.markup = markup
+        self.made = list[str]()
+        self.quoted = 0
+        self.at = 0
+
+    def take(self) -> None:
+        """The words up to the next tag, and that."""
+        start = self.markup.find("<", self.at)
+        self.made.append(
+            _words(self.markup[self.at :] if start < 0 else self.markup[self.at : start])
+        )
+        if start < 0:
+            self.at = -1
+        elif self.lower.startswith("<!--", start):
+            self.at = _behind(self.lower, "-->", start)
+        else:
+            self._tag(start)
+
+    def _tag(self, start: int) -> None:
+        name = NAME.match(self.lower, start + 1)
+        if name is None and self.lower[start + 1 : start + 2] not in ("!", "?", "/"):
+            self.made.append("<")  # it begins no tag
+            self.at = start + 1
+            return
+        self.at = _behind(self.lower, ">", start)
+        if name is not None:
+            self._element(name[1], closes=name[0].startswith("/"))
+
+    def _element(self, tag: str, *, closes: bool) -> None:
+        if tag == "blockquote":
+            self.quoted = max(0, self.quoted + (-1 if closes else 1))
+        if tag in BREAKING:
+            self.made.append("\n> " if self.quoted else "\n")
+        if tag in SILENT and not closes and self.at >= 0:
+            end = _behind(self.lower, f"</{tag}", self.at)
+            self.at = _behind(self.lower, ">", end) if end >= 0 else end
 
 
 def unescaped(text: str) -> str:

@@ -44,6 +44,9 @@ RECIPIENT_HEADERS = (
     "resent-cc",
     "resent-bcc",
 )
+Headers = Mapping[str, tuple[str, ...]]
+"""Values by lower-case name."""
+
 CALENDAR_TYPES = frozenset(
     {
         "text/calendar",
@@ -249,44 +252,72 @@ class _Node(Tree):
 
 def _message(tree: Tree, raw: bytes, limits: Limits) -> Message:
     headers = _headers(tree)
-    leaves, returned = list[Part](), list[Mapping[str, tuple[str, ...]]]()
+    leaves, returned = list[Part](), list[Headers]()
     _walk(tree, False, leaves, returned)
     if len(leaves) > limits.parts:
         raise Unreadable(f"more than {limits.parts} parts")
     senders = header.mailboxes(*headers.get("from", ()))
-    received = headers.get("received", ())
-    envelope = [
-        value.strip()
-        for name in ("return-path", "x-envelope-from")
-        for value in headers.get(name, ())[:1]
-    ]
-    named = [value for name in RECIPIENT_HEADERS for value in headers.get(name, ())]
-    named += [found for value in received for found in RECEIVED_FOR.findall(value)]
-    references = " ".join([*headers.get("in-reply-to", ()), *headers.get("references", ())])
+    from_name = senders[0].name if senders else ""
+    author = header.author(headers.get("from", ()))
+    subject = header.words(headers.get("subject", ("",))[0])
+    date = moment(headers["date"][0]) if "date" in headers else None
+    report_type = _parameters(tree, "content-type").get("report-type", "").lower()
+    results = tuple(_authentication_results(tree))
+    text = _text(leaves)[: limits.text_length]
+    digest = hashlib.sha256(raw).hexdigest()
     return Message(
-        message_id=next(iter(header.message_ids(*headers.get("message-id", ())[:1])), ""),
-        subject=header.words(headers.get("subject", ("",))[0]),
-        from_addresses=tuple(one.address for one in senders),
-        from_name=senders[0].name if senders else "",
-        sender_addresses=tuple(one.address for one in header.mailboxes(*headers.get("sender", ()))),
-        reply_to_addresses=tuple(
-            one.address for one in header.mailboxes(*headers.get("reply-to", ()))
-        ),
-        recipients=header.any_addresses(*named),
-        in_reply_to=header.message_ids(references)[:REFERENCES],
-        null_sender=any(NULL_SENDER.fullmatch(one) for one in envelope),
-        received=moment(received[0].rpartition(";")[2]) if received else None,
-        date=moment(headers["date"][0]) if "date" in headers else None,
-        content_type=tree.get_content_type(),
-        report_type=_parameters(tree, "content-type").get("report-type", "").lower(),
-        headers=headers,
-        authentication_results=tuple(_authentication_results(tree)),
-        text=_text(leaves)[: limits.text_length],
-        parts=tuple(leaves),
-        returned_headers=tuple(returned),
-        digest=hashlib.sha256(raw).hexdigest(),
-        author=header.author(headers.get("from", ())),
+        _message_id(headers),
+        subject,
+        _addresses(headers, "from"),
+        from_name,
+        _addresses(headers, "sender"),
+        _addresses(headers, "reply-to"),
+        _recipients(headers),
+        _references(headers),
+        _is_null_sender(headers),
+        _received(headers),
+        date,
+        tree.get_content_type(),
+        report_type,
+        headers,
+        results,
+        text,
+        tuple(leaves),
+        tuple(returned),
+        digest,
+        author,
     )
+
+
+def _message_id(headers: Headers) -> str:
+    return next(iter(header.message_ids(*headers.get("message-id", ())[:1])), "")
+
+
+def _addresses(headers: Headers, name: str) -> tuple[str, ...]:
+    return tuple(mailbox.address for mailbox in header.mailboxes(*headers.get(name, ())))
+
+
+def _recipients(headers: Headers) -> tuple[str, ...]:
+    named = [value for name in RECIPIENT_HEADERS for value in headers.get(name, ())]
+    received = headers.get("received", ())
+    named += [address for value in received for address in RECEIVED_FOR.findall(value)]
+    return header.any_addresses(*named)
+
+
+def _references(headers: Headers) -> tuple[str, ...]:
+    values = [*headers.get("in-reply-to", ()), *headers.get("references", ())]
+    return header.message_ids(" ".join(values))[:REFERENCES]
+
+
+def _is_null_sender(headers: Headers) -> bool:
+    envelope = (headers.get(name, ())[:1] for name in ("return-path", "x-envelope-from"))
+    return any(NULL_SENDER.fullmatch(value.strip()) for values in envelope for value in values)
+
+
+def _received(headers: Headers) -> datetime | None:
+    """The time of the topmost Received header."""
+    values = headers.get("received", ())
+    return moment(values[0].rpartition(";")[2]) if values else None
 
 
 def moment(text: str) -> datetime | None:
@@ -336,31 +367,40 @@ def _authentication_results(tree: Tree) -> Iterator[tuple[int, str]]:
             yield hops, header.unfold(str(value))
 
 
-def _walk(
-    tree: Tree, returned: bool, leaves: list[Part], heads: list[Mapping[str, tuple[str, ...]]]
-) -> None:
+def _walk(tree: Tree, returned: bool, leaves: list[Part], heads: list[Headers]) -> None:
     """Leaves in the order of the message. Its depth is bounded by then."""
-    content = (
-        tree.get_payload() if tree.is_multipart() else None
-    )  # of a leaf it would be decoded, by whatever charset
-    kind = tree.get_content_type()
-    if kind.startswith("message/") and isinstance(content, list) and kind != "message/rfc822":
+    kind, content = tree.get_content_type(), _content(tree)
+    if kind == "message/rfc822" and content is not None:
+        for inner in content:
+            heads.append(_headers(inner))
+            _walk(inner, True, leaves, heads)
+    elif kind.startswith("message/") and content is not None:
         leaves.append(_leaf(tree, kind, returned))  # delivery-status and the like: groups of fields
-        return
-    if kind == "message/rfc822" and isinstance(content, list):
+    elif content is not None:
         for inner in content:
-            if isinstance(inner, Tree):
-                heads.append(_headers(inner))
-                _walk(inner, True, leaves, heads)
-        return
-    if isinstance(content, list):
-        for inner in content:
-            if isinstance(inner, Tree):
-                _walk(inner, returned, leaves, heads)
-        return
-    if kind.startswith("multipart/") and (found := _mended(tree, kind)) is not None:
-        _walk(found, returned, leaves, heads)
-        return
+            _walk(inner, returned, leaves, heads)
+    elif kind.startswith("multipart/") and (mended := _mended(tree, kind)) is not None:
+        _walk(mended, returned, leaves, heads)
+    else:
+        _take_leaf(tree, kind, returned, leaves, heads)
+
+
+def _content(tree: Tree) -> list[Tree] | None:
+    """The parts of a node; None of a leaf, which would be decoded, by whatever charset."""
+    content = tree.get_payload() if tree.is_multipart() else None
+    if not isinstance(content, list):
+        return None
+    return [inner for inner in content if isinstance(inner, Tree)]
+
+
+def _take_leaf(
+    tree: Tree,
+    kind: str,
+    returned: bool,
+    leaves: list[Part],
+    heads: list[Headers],
+) -> None:
+    """A leaf; of S/MIME the mail inside it, where that can be read."""
     part = _leaf(tree, kind, returned)
     if part.is_smime and isinstance(tree, _Node):
         opened = _opened(tree, part)
@@ -391,6 +431,12 @@ def _mended(tree: Tree, kind: str) -> Tree | None:
     return mended if mended.is_multipart() else None
 
 
+def _groups(nodes: Sequence[Tree]) -> tuple[Mapping[str, str], ...]:
+    """Groups of fields, those that say something."""
+    groups = ({name: values[0] for name, values in _headers(node).items()} for node in nodes)
+    return tuple(group for group in groups if group)
+
+
 def _leaf(tree: Tree, kind: str, returned: bool) -> Part:
     content, disposition = (
         _parameters(tree, "content-type"),
@@ -404,14 +450,8 @@ def _leaf(tree: Tree, kind: str, returned: bool) -> Part:
         returned=returned,
         disposition=(tree.get_content_disposition() or "").lower() if disposition else "",
     )
-    inner = tree.get_payload() if tree.is_multipart() else None
-    if isinstance(inner, list):
-        groups = tuple(
-            {name: values[0] for name, values in _headers(one).items()}
-            for one in inner
-            if isinstance(one, Tree)
-        )
-        return replace(part, fields=tuple(group for group in groups if group))
+    if (nodes := _content(tree)) is not None:
+        return replace(part, fields=_groups(nodes))
     payload = tree.get_payload(decode=True) if _may_speak(part) else b""
     assert isinstance(payload, bytes | None)
     if kind == "message/disposition-notification":

@@ -43,26 +43,40 @@ def of(letter: Letter) -> Change:
         return Change.REINSTATED
     if letter.instance is not None and not editions.takes_place(before, letter.instance):
         return Change.INVITATION  # a date that was added to a series
-    if (
-        editions.asks_again(before, now)
-        if letter.instance is None
-        else _place(before, letter.instance) != _place(now, letter.instance)
-    ):
+    if _moved(letter, before):
         return Change.MOVED
     if letter.remarks.occasion is Occasion.OLD_ANSWER:
         return Change.ASKED_AGAIN
     if letter.remarks.occasion is Occasion.REMINDER:
         return Change.REMINDER
-    if _visible(letter, before) != _visible(letter, now) or (
-        letter.instance is None and not rules.same(before, now)
-    ):
+    if _updated(letter, before):
         return Change.UPDATED
-    raised = (
-        editions.sequence(now, letter.instance)[1] > editions.sequence(before, letter.instance)[1]
-    )
-    # Moved and moved back, or cancelled and reinstated, before anybody was told: his answer is gone
+    # Moved and moved back, or cancelled and reinstated, before anybody was told: the answer is gone
     # all the same.
-    return Change.STANDS if raised and letter.reply is Reply.NEEDS_ACTION else Change.INVITATION
+    is_lost = letter.reply is Reply.NEEDS_ACTION and _raised(letter, before)
+    return Change.STANDS if is_lost else Change.INVITATION
+
+
+def _moved(letter: Letter, before: Edition) -> bool:
+    """Whether it is at another time or place, or recurs by another rule."""
+    now, instance = letter.edition, letter.instance
+    if instance is None:
+        return editions.asks_again(before, now)
+    return _place(before, instance) != _place(now, instance)
+
+
+def _updated(letter: Letter, before: Edition) -> bool:
+    """Whether anything else can be seen to be different."""
+    if _visible(letter, before) != _visible(letter, letter.edition):
+        return True
+    return letter.instance is None and not rules.same(before, letter.edition)
+
+
+def _raised(letter: Letter, before: Edition) -> bool:
+    """Whether everybody was to be asked anew since the last letter."""
+    _, now_significant = editions.sequence(letter.edition, letter.instance)
+    _, significant = editions.sequence(before, letter.instance)
+    return now_significant > significant
 
 
 def _cancelled(edition: Edition, instance: Moment | None) -> bool:

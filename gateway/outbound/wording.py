@@ -4,7 +4,7 @@ letter.
 Pure: from a letter and a catalogue. The templates only arrange what is decided here.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -103,12 +103,10 @@ LEADS = {
     ),
     (Change.STANDS, Kind.TASK): marked("The task is to be done as planned. Please answer again."),
     (Change.STANDS, Kind.CALL): marked("The call takes place as planned. Please answer again."),
-    **{
-        (Change.REMINDER, kind): marked(
-            "%(owner)s has not received an answer to this invitation from you yet."
-        )
-        for kind in Kind
-    },
+    **dict.fromkeys(
+        [(Change.REMINDER, kind) for kind in Kind],
+        marked("%(owner)s has not received an answer to this invitation from you yet."),
+    ),
     (Change.PROPOSAL_DECLINED, Kind.MEETING): marked(
         "%(owner)s cannot follow your proposal. The meeting stays as it is."
     ),
@@ -286,67 +284,79 @@ class Teller:
         """Old and new of everything visible that is not as it was;
         empty for a first invitation and a cancellation.
         """
-        before, now, instance, _ = (
-            self.letter.before,
-            self.letter.edition,
-            self.letter.instance,
-            self.words.gettext,
-        )
+        before, now = self.letter.before, self.letter.edition
         if before is None or news.of(self.letter) not in COMPARED:
             return []
-        found = [
-            Difference(_("Title"), texts.lines(before.title), texts.lines(now.title)),
-            Difference(
-                self._when_label(now), self.when(before, instance), self.when(now, instance)
-            ),
-            Difference(_("Time zone"), *self._zones(before, now)),
-            Difference(_("Where"), texts.lines(before.location), texts.lines(now.location)),
-            Difference(
-                _("Video meeting"), texts.lines(before.video_url), texts.lines(now.video_url)
-            ),
-            Difference(_("Answers wanted by"), self._answer_by(before), self._answer_by(now)),
+        nothing = self._nothing()
+        visible = self._compared(before, now)
+        if self.letter.instance is None:
+            visible += self._compared_series(before, now)
+        changed = [
+            self._filled(fact, nothing)
+            for fact in visible
+            if " ".join(fact.before) != " ".join(fact.now)
         ]
-        if instance is None:
-            found += [
-                Difference(_("Repeats"), *self._rules(before, now)),
-                Difference(
-                    _("Also on"), tuple(self._added(before, now)), tuple(self._added(now, before))
-                ),
-                Difference(
-                    _("Changed dates"),
-                    tuple(self._dates(before, now)),
-                    tuple(self._dates(now, before)),
-                ),
-            ]
-        without = dict.fromkeys(
-            (_("Title"), _("Where"), _("Video meeting"), _("Answers wanted by")), _("not given")
-        ) | {_("Repeats"): _("only once")}
-        told = []
-        for one in found:
-            if " ".join(one.before) != " ".join(one.now):
-                nothing = (without.get(one.label, _("none")),)
-                told.append(Difference(one.label, one.before or nothing, one.now or nothing))
+        return changed + self._replaced(before, now)
+
+    def _compared(self, before: Edition, now: Edition) -> list[Difference]:
+        """What is told of any follow-up, and of a date."""
+        _, lines, instance = self.words.gettext, texts.lines, self.letter.instance
+        titles = lines(before.title), lines(now.title)
+        times = self.when(before, instance), self.when(now, instance)
+        places = lines(before.location), lines(now.location)
+        videos = lines(before.video_url), lines(now.video_url)
+        deadlines = self._answer_by(before), self._answer_by(now)
+        return [
+            Difference(_("Title"), *titles),
+            Difference(self._when_label(now), *times),
+            Difference(_("Time zone"), *self._zones(before, now)),
+            Difference(_("Where"), *places),
+            Difference(_("Video meeting"), *videos),
+            Difference(_("Answers wanted by"), *deadlines),
+        ]
+
+    def _compared_series(self, before: Edition, now: Edition) -> list[Difference]:
+        """What is told of a series only."""
+        _ = self.words.gettext
+        added = tuple(self._added(before, now)), tuple(self._added(now, before))
+        dates = tuple(self._dates(before, now)), tuple(self._dates(now, before))
+        return [
+            Difference(_("Repeats"), *self._rules(before, now)),
+            Difference(_("Also on"), *added),
+            Difference(_("Changed dates"), *dates),
+        ]
+
+    def _nothing(self) -> dict[str, str]:
+        """What is written where there is or was nothing, by label; elsewhere "none"."""
+        _ = self.words.gettext
+        missing = _("not given")
+        return {
+            _("Title"): missing,
+            _("Where"): missing,
+            _("Video meeting"): missing,
+            _("Answers wanted by"): missing,
+            _("Repeats"): _("only once"),
+        }
+
+    def _filled(self, fact: Difference, nothing: Mapping[str, str]) -> Difference:
+        _ = self.words.gettext
+        empty = (nothing.get(fact.label, _("none")),)
+        return Difference(fact.label, fact.before or empty, fact.now or empty)
+
+    def _replaced(self, before: Edition, now: Edition) -> list[Difference]:
+        """What is told without its old words: an agenda, and who may see the guest list."""
+        _, replaced = self.words.gettext, list[Difference]()
         if texts.text(before.agenda) != texts.text(now.agenda):
-            told.append(
-                Difference(
-                    self.agenda_label(),
-                    (),
-                    (_("new text below") if now.agenda.strip() else _("removed"),),
-                )
-            )
+            text = _("new text below") if now.agenda.strip() else _("removed")
+            replaced.append(Difference(self.agenda_label(), (), (text,)))
         if before.guest_list_public != now.guest_list_public:
-            told.append(
-                Difference(
-                    _("Guest list"),
-                    (),
-                    (
-                        _("visible to all participants")
-                        if now.guest_list_public
-                        else _("no longer visible to the participants"),
-                    ),
-                )
+            text = (
+                _("visible to all participants")
+                if now.guest_list_public
+                else _("no longer visible to the participants")
             )
-        return told
+            replaced.append(Difference(_("Guest list"), (), (text,)))
+        return replaced
 
     def when(self, edition: Edition, instance: Moment | None) -> tuple[str, ...]:
         """The time in the reader's zone, and beneath it in the owner's where the clocks differ."""
