@@ -292,11 +292,11 @@ class Outbound(Section):
             " program or by load, their letters are held until a person releases them; 0: never."
         ),
     )
+    processes: int = Field(
+        1, ge=1, le=16, description="Processes that send, where one processor is not enough."
+    )
     batch: int = Field(
-        100,
-        ge=1,
-        le=500,
-        description="Letters claimed from the outbox at a time, for each account.",
+        100, ge=1, le=500, description="Letters claimed from the outbox at a time, by account."
     )
     per_minute: int = Field(
         0, ge=0, description="Most letters of one account in a minute; 0: no limit."

@@ -14,7 +14,7 @@ import structlog
 
 from gateway import __version__, accounts, health, zonedata
 from gateway.actions import planning, probing, reminders, review
-from gateway.daemon import jobs, opening, prober, supervise, systemd
+from gateway.daemon import jobs, opening, prober, senders, supervise, systemd
 from gateway.daemon.health import Monitor
 from gateway.inbound import intake
 from gateway.outbound import planner, worker
@@ -93,6 +93,7 @@ def _outbound(process: Process, _: Monitor) -> Sequence[supervise.Role]:
     short what another is doing.
     """
     planned = {name: asyncio.Event() for name in accounts.configured(process.settings)}
+    further = [asyncio.Event() for _ in range(1, process.settings.outbound.processes)]
 
     async def send(name: str, stop: asyncio.Event) -> None:
         secret = await asyncio.to_thread(_site_secret, process.store)
@@ -102,15 +103,16 @@ def _outbound(process: Process, _: Monitor) -> Sequence[supervise.Role]:
             process.store, process.settings, secret, leases.identity(), planned[name], name
         ).run(stop)
 
-    return [
-        supervise.Role(
-            "planner",
-            lambda stop: planner.run(
-                process.store, process.settings, stop, [*planned.values(), process.news]
-            ),
-        ),
-        *(supervise.Role(_named("sender", name), partial(send, name)) for name in planned),
+    async def plan(stop: asyncio.Event) -> None:
+        told = [*planned.values(), *further, process.news]
+        await planner.run(process.store, process.settings, stop, told)
+
+    own = [supervise.Role(_named("sender", name), partial(send, name)) for name in planned]
+    others = [
+        supervise.Role(f"senders {number}", partial(senders.keep, process.settings, event))
+        for number, event in enumerate(further, 2)
     ]
+    return [supervise.Role("planner", plan), *own, *others]
 
 
 def _inbound(process: Process, _: Monitor) -> Sequence[supervise.Role]:

@@ -87,7 +87,7 @@ class Worker:
             due,
             name,
         )
-        self._account, self._limits = accounts.configured(settings)[name], settings.outbound
+        self._account, self._limits = _shared(settings, name), settings.outbound
         self._signer = accounts.signer(name, self._account)
         self._lease = Lease()
         self._rest: Rest | None = None
@@ -464,6 +464,14 @@ class Worker:
         log.info("sending goes on", account=self._name, paused_since=self._rest.since)
         self._rest = None
         self._met.clear()
+
+
+def _shared(settings: configuration.Settings, name: str) -> configuration.Account:
+    """An account with the share of its connections that each process has."""
+    account = accounts.configured(settings)[name]
+    share = max(1, account.smtp.connections // settings.outbound.processes)
+    smtp = account.smtp.model_copy(update={"connections": share})
+    return account.model_copy(update={"smtp": smtp})
 
 
 def _domain(queued: Queued) -> str:

@@ -1,0 +1,164 @@
+"""Processes that send: they do what the sender of the daemon does, stop when they are told to, and
+lose nothing when they are killed.
+"""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from gateway import settings
+from gateway.actions import load, planning
+from gateway.daemon import run, senders
+from gateway.daemon.health import Monitor
+from gateway.model import LetterState
+from gateway.settings import Settings
+from gateway.store import leases, outbox
+from gateway.store.engine import Store
+from tests import stores
+from tests.rig import postgres as postgres_server
+from tests.wire.smtp_peer import Peer, Wait
+
+DEADLINE_SECONDS = 60.0
+LETTERS = 30
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.real)])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "sqlite":
+        made = f"sqlite:///{tmp_path / 'store.db'}"
+        stores.upgraded(made)
+        yield made
+        return
+    cluster: postgres_server.Cluster = request.getfixturevalue("postgres")
+    with cluster.database(cluster.template("gateway_schema", stores.upgraded)) as made:
+        yield made
+
+
+def configured(url: str, port: int) -> Settings:
+    return settings.load(
+        overrides={
+            "store": {"url": url},
+            "mail": {"address": "invites@crm.example"},
+            "smtp": {"host": "127.0.0.1", "port": port, "security": "none"},
+            "outbound": {"processes": 2, "coalesce_seconds": 0, "brake_follow_ups": 0},
+        }
+    )
+
+
+def invite(store: Store, effective: Settings) -> None:
+    people = [{"email": f"p{one}@ext.example", "email_invite": True} for one in range(LETTERS)]
+    meeting = {"key": "m", "owner": "kari", "title": "Kick-off", "participants": people}
+    times = {"start": "2099-12-01T09:00:00", "end": "2099-12-01T10:00:00"}
+    document = {"associates": [{"key": "kari", "name": "Kari"}], "follow_ups": [meeting | times]}
+    with store.write() as connection:
+        load.load(connection, document, effective, datetime.now(UTC))
+    planning.plan_due(store, effective, datetime.now(UTC), everything=True)
+
+
+def names(store: Store) -> list[str]:
+    """The senders that live."""
+    with store.read() as connection:
+        return leases.held(connection, leases.GATEWAY, datetime.now(UTC))
+
+
+async def all_sent(store: Store) -> None:
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while True:
+            with store.read() as connection:
+                if outbox.counts(connection) == {LetterState.SENT: LETTERS}:
+                    return
+            await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def kept(effective: Settings) -> AsyncIterator[asyncio.Task[None]]:
+    """A process of senders, asked to stop at the end."""
+    stop = asyncio.Event()
+    keeping = asyncio.create_task(senders.keep(effective, asyncio.Event(), stop))
+    yield keeping
+    stop.set()
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        await asyncio.wait([keeping])
+
+
+async def test_another_process_sends_and_stops_when_it_is_told_to(url: str) -> None:
+    peer = Peer()
+    async with peer.serving():
+        effective = configured(url, peer.port)
+        with closing(Store(url)) as store:
+            invite(store, effective)
+            async with kept(effective) as keeping:
+                await all_sent(store)
+            await keeping
+            assert not multiprocessing.active_children()
+            assert not names(store)
+    assert len({letter.recipient for letter in peer.letters}) == len(peer.letters) == LETTERS
+
+
+async def test_a_process_that_is_killed_loses_nothing(url: str) -> None:
+    answer = asyncio.Event()
+    peer = Peer(*[{"body": Wait(answer)}] * 2, {})
+    async with peer.serving():
+        effective = configured(url, peer.port)
+        with closing(Store(url)) as store:
+            invite(store, effective)
+            async with kept(effective) as keeping:
+                await peer.until(lambda seen: seen.dots >= 1)
+                [child] = multiprocessing.active_children()
+                assert child.pid is not None
+                os.kill(child.pid, signal.SIGKILL)
+                with pytest.raises(senders.ProcessEnded, match="exit status -9"):
+                    await keeping
+            async with kept(effective) as again:
+                await all_sent(store)
+            await again
+            answer.set()
+    contents = {letter.recipient: letter.content for letter in peer.letters}
+    assert len(contents) == LETTERS
+    assert all(letter.content == contents[letter.recipient] for letter in peer.letters)
+
+
+def keep_for_ever(url: str, port: int) -> None:
+    effective = configured(url, port)
+    asyncio.run(senders.keep(effective, asyncio.Event(), asyncio.Event()))
+
+
+async def test_a_process_ends_with_the_one_that_started_it(url: str) -> None:
+    answer = asyncio.Event()
+    peer = Peer({"body": Wait(answer)})
+    async with peer.serving():
+        with closing(Store(url)) as store:
+            invite(store, configured(url, peer.port))
+            daemon = multiprocessing.get_context("spawn").Process(
+                target=keep_for_ever, args=(url, peer.port)
+            )
+            daemon.start()
+            await peer.until(lambda seen: seen.dots >= 1)
+            daemon.kill()
+            daemon.join()
+            answer.set()
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                while names(store):
+                    await asyncio.sleep(0.02)
+            with store.read() as connection:
+                left = outbox.counts(connection)
+    assert left[LetterState.SENT] == len(peer.letters) < LETTERS, "what was in hand is settled"
+    assert left[LetterState.WAITING] == LETTERS - len(peer.letters)
+
+
+async def test_each_further_process_is_a_role_of_its_own(url: str) -> None:
+    with closing(Store(url)) as store:
+        effective = settings.load(
+            overrides={"mail": {"address": "a@crm.example"}, "outbound": {"processes": 3}}
+        )
+        process = run.Process(effective, store, leases.identity())
+        monitor = Monitor(store, effective, process.holder, process.board)
+        names = [role.name for role in run.ROLES["outbound"](process, monitor)]
+    assert names == ["planner", "sender", "senders 2", "senders 3"]
