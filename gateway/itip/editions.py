@@ -257,6 +257,14 @@ def own_dates(edition: Edition) -> list[Moment]:
     return sorted((one for one in named if takes_place(edition, one)), key=str)
 
 
+def with_own(edition: Edition, dates: Iterable[Moment]) -> Edition:
+    """With these dates as components of their own, which say what the series says."""
+    pairs = [(date, edition.sequence, edition.significant) for date in dates]
+    return replace(
+        edition, date_sequences=tuple(sorted([*edition.date_sequences, *pairs], key=_by_date))
+    )
+
+
 def with_date(base: Edition, edition: Edition, original: Moment) -> Edition:
     """What somebody holds who held `base` and was sent this one date of `edition`."""
     old, new = base.recurrence, edition.recurrence

@@ -111,7 +111,8 @@ class Copy:
     about one date of the series, `again_instance`. `doubts`: what he may hold instead, where no
     letter waits that will settle it; `besides`: dates that he may hold although he is to hold
     another. `counts`: of the row's invitations it is the one that tells where he is invited.
-    `deferred`: his answer to what he holds, which came while a move of it waited.
+    `deferred`: his answer to what he holds, which came while a move of it waited. `perhaps`: every
+    edition that he may hold beside this one, also where a letter that is under way decides.
     """
 
     invitation: int
@@ -131,6 +132,7 @@ class Copy:
     besides: Sequence[Edition] = ()
     counts: bool = True
     deferred: facts.Effect | None = None
+    perhaps: Sequence[Edition] = ()
 
     @property
     def may_hold(self) -> list[Edition]:

@@ -84,6 +84,7 @@ def plan(
     """
     wanted = owing.uncrowded(wanted, invitees)
     edition = _lifted(editions.following(wanted, known), sending.floor)
+    edition = _remembering(edition, copies)
     wanting = _wanting(invitees, editions.Views(edition), copies)
     changed, invitees = changes.standings_of(edition, known, invitees, wanting, copies)
     copies = _without_counted(copies, changed)
@@ -295,6 +296,27 @@ def _without_counted(
         else one
         for one in copies
     ]
+
+
+def _remembering(edition: Edition | None, copies: Sequence[owing.Copy]) -> Edition | None:
+    """With a SEQUENCE for each date of which somebody may hold something by itself though nothing
+    of it is left: the series was moved and moved back, and nobody was told. Programs that keep
+    single dates need a newer VEVENT of it.
+    """
+    if edition is None or edition.recurrence is None:
+        return edition
+    perhaps = (held for copy in copies for held in copy.perhaps)
+    told = [*(copy.edition for copy in copies), *perhaps]
+    known = editions.named_dates(edition)
+    # One edition is held by many, and not compared for each.
+    names = {
+        date
+        for held in {id(one): one for one in told if one is not None}.values()
+        if held.uid == edition.uid
+        for date in editions.named_dates(held) - known
+    }
+    own = [date for date in names if editions.takes_place(edition, date)]
+    return editions.with_own(edition, own) if own else edition
 
 
 def _lifted(edition: Edition | None, floor: int) -> Edition | None:

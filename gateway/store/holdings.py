@@ -61,19 +61,7 @@ def copies(connection: Connection, key: str) -> tuple[list[owing.Copy], dict[Edi
     )
     queued: dict[int, list[owing.Queued]] = {}
     for row in waiting:
-        queued.setdefault(row.invitation, []).append(
-            owing.Queued(
-                row.id,
-                Method(row.method),
-                known[row.edition],
-                known.get(row.before),
-                row.tries,
-                codec.parse_moment(row.instance),
-                Reply(row.reply),
-                row.sequence,
-                row.state == LetterState.HELD and row.note == brake.REASON,
-            )
-        )
+        queued.setdefault(row.invitation, []).append(_queued(row, known))
     found = [
         owing.Copy(
             row.id,
@@ -90,6 +78,7 @@ def copies(connection: Connection, key: str) -> tuple[list[owing.Copy], dict[Edi
             codec.parse_moment(row.again_instance),
             counts=row.counts,
             deferred=codec.parse_effect(row.deferred),
+            perhaps=_editions(doubted.get(row.id, ()), known),
         )
         for row in rows
     ]
@@ -105,6 +94,26 @@ def copies(connection: Connection, key: str) -> tuple[list[owing.Copy], dict[Edi
         for one in found
     ]
     return found, {value: number for number, value in known.items() if number is not None}
+
+
+def _queued(row: Any, known: Mapping[int | None, Edition]) -> owing.Queued:
+    return owing.Queued(
+        row.id,
+        Method(row.method),
+        known[row.edition],
+        known.get(row.before),
+        row.tries,
+        codec.parse_moment(row.instance),
+        Reply(row.reply),
+        row.sequence,
+        row.state == LetterState.HELD and row.note == brake.REASON,
+    )
+
+
+def _editions(
+    held: Sequence[doubts.Held], known: Mapping[int | None, Edition]
+) -> Sequence[Edition]:
+    return [known[one.edition] for one in held if one.edition in known]
 
 
 def _may_arrive(letter: Any) -> bool:

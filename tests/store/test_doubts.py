@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from gateway import settings as configuration
 from gateway.actions import deliveries, load, planning
+from gateway.itip import editions
 from gateway.mail import bounce
 from gateway.model import Delivery, LetterState, Method, Reply, Standing
 from gateway.store import followups, invitations, leases, reports, schema
@@ -221,6 +222,31 @@ def test_a_date_that_may_have_been_told_is_told_again(store: Store) -> None:
     office.sql("DELETE FROM follow_up_date")
     [letter] = office.claim()
     assert (letter.letter.method, letter.letter.sequence) == (Method.REQUEST, 2)
+
+
+@pytest.mark.parametrize("what", ["moved", "cancelled"])
+@pytest.mark.parametrize("fate", ["nothing left", "later", "cut"])
+def test_a_date_of_which_he_was_told_is_told_again_when_the_series_is_moved_there_and_back(
+    store: Store, fate: str, what: str
+) -> None:
+    """By the move the date lost its own data, but not in his calendar."""
+    office = Office(store, rule="FREQ=WEEKLY;COUNT=3")
+    office.plan()
+    office.send()
+    values = {"moved": "'2026-12-08 11:00:00', FALSE", "cancelled": "NULL, TRUE"}[what]
+    office.sql(
+        "INSERT INTO follow_up_date (follow_up, original_start, start_at, cancelled)"
+        f" VALUES ('m1', '{DATES[1]}', {values})"
+    )
+    office.send()
+    office.sql(TO_TEN)
+    if fate != "nothing left":
+        office.send(fate)
+    office.sql(TO_EIGHT)
+    [letter] = office.claim()
+    date = datetime(2026, 12, 8, 8, tzinfo=UTC)
+    assert editions.own_dates(letter.letter.edition) == [date]
+    assert editions.sequence(letter.letter.edition, date) == (3, 3)
 
 
 def test_the_cancel_of_another_date_outlives_an_edit(store: Store) -> None:
