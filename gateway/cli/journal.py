@@ -49,7 +49,7 @@ def journal(
         if follow_up is not None:
             _known(store, follow_up)
         told = (output.without_tokens(row, mailboxes) for row in rows(store, follow_up))
-        output.objects(told if as_json else list(told), as_json=as_json, columns=COLUMNS)
+        output.objects(told, as_json=as_json, columns=COLUMNS, otherwise="nothing has happened")
 
 
 def _known(store: Store, follow_up: str) -> None:

@@ -39,7 +39,8 @@ def letters(
         actions.plan(store, effective, datetime.now(UTC))
         listings = actions.listings(store, pending=pending)
         rows = _rows(listings, _Writer(write, effective, refused) if write else None)
-        output.objects(rows, as_json=context.invocation(ctx).json)
+        as_json = context.invocation(ctx).json
+        output.objects(rows, as_json=as_json, otherwise="no letters")
     if refused:
         raise type(refused[0])("; ".join(map(str, refused)))
 

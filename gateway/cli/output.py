@@ -14,17 +14,24 @@ from typing import Any
 
 
 def objects(
-    rows: Iterable[Mapping[str, Any]], *, as_json: bool, columns: Sequence[str] = ()
+    rows: Iterable[Mapping[str, Any]],
+    *,
+    as_json: bool,
+    columns: Sequence[str] = (),
+    otherwise: str = "",
 ) -> None:
     """Print rows: as JSON all members, one object per line; as a table the `columns` (all members
-    of the first row).
+    of the first row). `otherwise`: said to people where there is no row.
     """
     if as_json:
         for row in rows:
             print(json_text(row))
         sys.stdout.flush()
         return
-    table(list(rows), columns)
+    shown = list(rows)
+    if otherwise and not shown:
+        line(otherwise)
+    table(shown, columns)
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> None:

@@ -65,7 +65,7 @@ def listing(
             output.objects((row for part in listings for row in _rows(part)), as_json=True)
             return
         found = queue.listed(store, chosen)
-    output.objects(_rows(found), as_json=False, columns=COLUMNS)
+    output.objects(_rows(found), as_json=False, columns=COLUMNS, otherwise="no letter waits")
     _tell(found.resting.values())
 
 

@@ -90,10 +90,7 @@ def list_(ctx: typer.Context, follow_up: FollowUp = None) -> None:
         for row in rows:
             row["claims"] = "; ".join(_claim(one) for one in row["claims"])
             row["question"] = row["question"] or row["reason"]
-    if rows or as_json:
-        output.objects(rows, as_json=as_json, columns=COLUMNS)
-    else:
-        output.line("nothing waits")
+    output.objects(rows, as_json=as_json, columns=COLUMNS, otherwise="nothing waits")
 
 
 @app.command()
@@ -337,10 +334,8 @@ def known(ctx: typer.Context) -> None:
             }
             for one in addresses.learned(connection)
         ]
-    if rows or context.invocation(ctx).json:
-        output.objects(rows, as_json=context.invocation(ctx).json)
-    else:
-        output.line("no address was learned")
+    as_json = context.invocation(ctx).json
+    output.objects(rows, as_json=as_json, otherwise="no address was learned")
 
 
 @contextmanager

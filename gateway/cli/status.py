@@ -70,7 +70,7 @@ def _rows(connection: Connection, follow_up: str | None) -> Iterator[dict[str, A
 
 def _table(rows: list[dict[str, Any]]) -> None:
     columns = [column for column in COLUMNS if column not in EMPTY or _says(rows, column)]
-    output.objects(rows, as_json=False, columns=columns)
+    output.objects(rows, as_json=False, columns=columns, otherwise="no participants")
 
 
 def _says(rows: list[dict[str, Any]], column: str) -> bool:

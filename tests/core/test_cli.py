@@ -170,6 +170,26 @@ def test_strangers_words_do_not_reach_the_terminal_raw(capsys: pytest.CaptureFix
     assert "\x1b" not in shown
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("status",), "no participants"),
+        (("letters",), "no letters"),
+        (("queue", "list"), "no letter waits"),
+        (("journal",), "nothing has happened"),
+        (("review", "list"), "nothing waits"),
+        (("review", "known"), "no address was learned"),
+    ],
+)
+def test_where_there_is_nothing_a_person_is_told_so(
+    arguments: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path}/store.db"
+    stores.upgraded(url)
+    assert inside(*arguments, GATEWAY_STORE__URL=url).stdout == f"{said}\n"
+    assert inside("--json", *arguments, GATEWAY_STORE__URL=url).stdout == ""
+
+
 def test_json_is_one_object_per_line(capsys: pytest.CaptureFixture[str]) -> None:
     rows = [{"title": "Møte\nto"}, {"title": "\x1b[2J"}]
     output.objects(rows, as_json=True)
