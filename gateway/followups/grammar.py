@@ -106,29 +106,31 @@ def _problems(found: list[tuple[str, str]]) -> Iterator[str]:
         yield f"FREQ must be one of {', '.join(FREQUENCIES)}"
         return
     for name, value in found:
-        if name not in VALUES:
-            yield f"{name} is not understood"
-        elif not all(
-            re.fullmatch(VALUES[name], one)
-            for one in (value.split(",") if name.startswith("BY") else [value])
-        ):
-            yield f"{name}={value} is not understood"
-        elif name in ("INTERVAL", "COUNT") and int(value) > LARGEST:
-            yield f"{name} is above {LARGEST}"
-        elif name in NOT_WITH[said["FREQ"]]:
-            yield f"{name} does not go with FREQ={said['FREQ']}"
+        yield from _of_part(name, value, said["FREQ"])
     if len(said) != len(found):
         yield "something is said twice"
     if said.keys() >= {*ENDS}:
         yield "it ends by COUNT or by UNTIL, not by both"
-    if "BYSETPOS" in said and not any(
-        name.startswith("BY") and name != "BYSETPOS" for name in said
-    ):
+    by_parts = [name for name in said if name.startswith("BY")]
+    if by_parts == ["BYSETPOS"]:
         yield "BYSETPOS says which of other BY… parts"
     yield from _times(said)
     yield from _weekdays(said)
     if is_impossible(said):
         yield "no month has such a day"
+
+
+def _of_part(name: str, value: str, frequency: str) -> Iterator[str]:
+    """What is wrong with one part by itself, the first of it."""
+    values = value.split(",") if name.startswith("BY") else [value]
+    if name not in VALUES:
+        yield f"{name} is not understood"
+    elif not all(re.fullmatch(VALUES[name], each) for each in values):
+        yield f"{name}={value} is not understood"
+    elif name in ("INTERVAL", "COUNT") and int(value) > LARGEST:
+        yield f"{name} is above {LARGEST}"
+    elif name in NOT_WITH[frequency]:
+        yield f"{name} does not go with FREQ={frequency}"
 
 
 def _times(said: dict[str, str]) -> Iterator[str]:

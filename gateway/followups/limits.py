@@ -5,7 +5,7 @@ MS-OXCICAL §2.1.3.2.2 (the forms of rules), MS-OXOCAL §2.2.1.44.1 (steps and c
 (where a date may be moved to). Pure.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -76,21 +76,22 @@ def _rule(parts: dict[str, str]) -> Iterator[str]:
 def _neighbours(edition: Edition) -> Iterator[str]:
     """A date that reaches into the next, or was moved onto or past one."""
     assert edition.start is not None
-    gone = {one.original for one in edition.dates if one.cancelled}
-    names = [
-        one
-        for one in recurrence.instances(edition, None, edition.start + LOOKED_AT)
-        if one not in gone
-    ]
+    cancelled = {change.original for change in edition.dates if change.cancelled}
+    dates = recurrence.instances(edition, None, edition.start + LOOKED_AT)
+    names = [name for name in dates if name not in cancelled]
     length = edition.end - edition.start if edition.end is not None else timedelta()
-    if any(later - one < length for one, later in pairwise(names)):
+    if any(later - earlier < length for earlier, later in pairwise(names)):
         yield "a date lasts longer than until the next one"
-    days = [_day(edition, recurrence.start_of(edition, one)) for one in names]
-    moved = {one.original for one in edition.dates if one.start is not None and not one.cancelled}
+    days = [_day(edition, recurrence.start_of(edition, name)) for name in names]
+    moved = {change.original for change in edition.dates if change.start is not None} - cancelled
     for at, name in enumerate(names):
-        around = days[max(0, at - 1) : at] + days[at : at + 2]
-        if name in moved and any(later <= one for one, later in pairwise(around)):
+        if name in moved and not _rises(days[max(0, at - 1) : at + 2]):
             yield f"the date of {_day(edition, name)} was moved onto or past its neighbour"
+
+
+def _rises(days: Sequence[date]) -> bool:
+    """Whether each day is after the one before."""
+    return all(earlier < later for earlier, later in pairwise(days))
 
 
 def _beside(edition: Edition, said: covering.Told) -> Iterator[str]:

@@ -25,7 +25,7 @@ from dateutil import rrule  # type: ignore[import-untyped]
 
 from gateway.errors import InputError
 from gateway.followups import grammar
-from gateway.model import Edition, Moment
+from gateway.model import DateChange, Edition, Moment
 
 LIMIT = 1_000
 MOST = 50_000
@@ -166,24 +166,25 @@ def last_end(edition: Edition) -> datetime | None:
     last = _last(edition, parts)
     if parts and last is None:
         return None
-    ruled = (
-        list(instances(edition, _moment(edition, last - timedelta(days=LIMIT // 2)), limit=MOST))
-        if last is not None
-        else []
-    )
-    found = ruled or list(
-        instances(edition)
-    )  # an UNTIL far beyond the last date that fits: walk it from the start
-    named = [
-        one
-        for one in (*found, *edition.recurrence.rdates, *(one.original for one in edition.dates))
-        if one not in edition.recurrence.exdates
-    ]
-    cancelled = {one.original for one in edition.dates if one.cancelled}
+    own = [change.original for change in edition.dates]
+    left_out = {change.original for change in edition.dates if change.cancelled}
+    left_out |= set(edition.recurrence.exdates)
     ends = [
-        end for one in named if one not in cancelled and (end := end_of(edition, one)) is not None
+        end_of(edition, date)
+        for date in (*_latest(edition, last), *edition.recurrence.rdates, *own)
+        if date not in left_out
     ]
-    return max(ends, default=end_of(edition))
+    return max((end for end in ends if end is not None), default=end_of(edition))
+
+
+def _latest(edition: Edition, last: datetime | None) -> list[Moment]:
+    """Dates among which is the last of the rule."""
+    if last is not None:
+        near = _moment(edition, last - timedelta(days=LIMIT // 2))
+        if dates := list(instances(edition, near, limit=MOST)):
+            return dates
+    # An UNTIL far beyond the last date that fits: walk it from the start.
+    return list(instances(edition))
 
 
 def over(edition: Edition, now: datetime, instance: Moment | None = None) -> bool:
@@ -206,27 +207,29 @@ def occurrences(
     if edition.start is None or edition.cancelled:
         return
     if edition.recurrence is None:
-        whole = Occurrence(
-            None, edition.start, edition.end if edition.end is not None else edition.start
-        )
+        end = edition.end if edition.end is not None else edition.start
+        whole = Occurrence(None, edition.start, end)
         if _overlaps(edition, whole, after, before):
             yield whole
         return
     first = _name_at(edition, _within_reach(after))
     last = _name_at(edition, _within_reach(before))
-    moved = {one.original: one for one in edition.dates}
-    named = {*instances(edition, _earlier(edition, first), last, limit)} | {
-        one for one in moved if is_instance(edition, one)
-    }
-    for original in islice(sorted(named), limit):
-        own = moved.get(original)
-        if own is not None and own.cancelled:
-            continue
-        start = own.start if own is not None and own.start is not None else original
-        end = own.end if own is not None and own.end is not None else _shifted(edition, start)
-        one = Occurrence(original, start, end if end is not None else start)
-        if _overlaps(edition, one, after, before):
-            yield one
+    own = {change.original: change for change in edition.dates}
+    names = set(instances(edition, _earlier(edition, first), last, limit))
+    names |= {original for original in own if is_instance(edition, original)}
+    for original in islice(sorted(names), limit):
+        date = _occurrence(edition, original, own.get(original))
+        if date is not None and _overlaps(edition, date, after, before):
+            yield date
+
+
+def _occurrence(edition: Edition, original: Moment, own: DateChange | None) -> Occurrence | None:
+    """A date by its own times; None where it is cancelled."""
+    if own is not None and own.cancelled:
+        return None
+    start = own.start if own is not None and own.start is not None else original
+    end = own.end if own is not None and own.end is not None else _shifted(edition, start)
+    return Occurrence(original, start, end if end is not None else start)
 
 
 def until(edition: Edition) -> Moment | None:

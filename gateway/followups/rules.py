@@ -6,6 +6,7 @@ asked because of them is decided in `itip.editions`. Raises `InputError` for a r
 understood.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -130,12 +131,9 @@ def shortened(before: Edition, after: Edition) -> bool:
     if before.recurrence is None or after.recurrence is None:
         return False
     old, new = parts(before.recurrence.rrule), parts(after.recurrence.rrule)
-    pattern = [
-        {name: value for name, value in one.items() if name not in ENDS} for one in (old, new)
-    ]
-    if not old or not new or pattern[0] != pattern[1] or not set(ENDS) & new.keys():
+    if not old or not new or _without_end(old) != _without_end(new) or not _ends(new):
         return False
-    if not set(ENDS) & old.keys():
+    if not _ends(old):
         return True
     if old.get("COUNT", "").isdigit() and new.get("COUNT", "").isdigit():
         return int(new["COUNT"]) <= int(old["COUNT"])
@@ -143,6 +141,15 @@ def shortened(before: Edition, after: Edition) -> bool:
     # last tells it for all.
     last = last_ruled(after)
     return last is not None and ruled(before, last)
+
+
+def _without_end(rule: Mapping[str, str]) -> dict[str, str]:
+    """What a rule says beside its end."""
+    return {name: value for name, value in rule.items() if name not in ENDS}
+
+
+def _ends(rule: Mapping[str, str]) -> bool:
+    return bool(set(ENDS) & rule.keys())
 
 
 def last_ruled(edition: Edition) -> Moment | None:

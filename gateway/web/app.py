@@ -84,6 +84,16 @@ def create(
     )
     _problems(app)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    _page(app, shown, troubles)
+    _health(app, look)
+    _events(app, feed)
+    return app
+
+
+def _page(
+    app: FastAPI, shown: Callable[[int], Shown], troubles: Callable[[], Sequence[Condition]]
+) -> None:
+    """The page, and the parts of it that are renewed by themselves."""
 
     @app.get("/", include_in_schema=False)
     async def whole() -> HTMLResponse:
@@ -99,6 +109,10 @@ def create(
     async def wrong() -> HTMLResponse:
         return HTMLResponse(page.troubles(troubles()))
 
+
+def _health(app: FastAPI, look: Callable[[], Awaitable[Sequence[Condition]]]) -> None:
+    """What monitoring asks."""
+
     @app.get("/healthz", summary="The process is alive")
     async def alive() -> dict[str, str]:
         return {"status": "ok"}
@@ -109,11 +123,18 @@ def create(
         responses={503: {"description": "Not ready"}},
     )
     async def ready() -> JSONResponse:
-        found = await look()
-        state = health.worst(found)
-        body = {"status": state.value, "checks": [_check(condition) for condition in found]}
+        conditions = await look()
+        state = health.worst(conditions)
+        checks = [_check(condition) for condition in conditions]
         failed = state is health.State.FAILED
-        return JSONResponse(body, HTTPStatus.SERVICE_UNAVAILABLE if failed else HTTPStatus.OK)
+        return JSONResponse(
+            {"status": state.value, "checks": checks},
+            HTTPStatus.SERVICE_UNAVAILABLE if failed else HTTPStatus.OK,
+        )
+
+
+def _events(app: FastAPI, feed: Feed) -> None:
+    """The stream of the journal."""
 
     def free() -> None:
         if feed.full:
@@ -145,8 +166,6 @@ def create(
         async for entry in feed.entries(last):
             kind = "reset" if entry.event == feeds.RESET else "journal"
             yield ServerSentEvent(event=kind, id=str(entry.id), data=_entry(entry))
-
-    return app
 
 
 def _check(condition: Condition) -> dict[str, Any]:

@@ -52,6 +52,9 @@ def _card(item: agenda.Item, rows: Sequence[page.Participant]) -> page.FollowUp:
 
 def _row(member: Member, letter: Invitation | None) -> page.Participant:
     standing = member.standings[None]
+    delivery, delivery_text = (
+        (letter.delivery, letter.delivery_text) if letter else (Delivery.NONE, "")
+    )
     return page.Participant(
         key=str(member.id),
         name=member.name,
@@ -60,9 +63,9 @@ def _row(member: Member, letter: Invitation | None) -> page.Participant:
         code=status.code(member.role, standing),
         reply=standing.reply,
         comment=standing.comment,
-        delivery=letter.delivery if letter else Delivery.NONE,
+        delivery=delivery,
         email_invite=member.email_invite,
         conflict=member.conflict,
-        note=limits.shown(member.shown_note, letter.delivery_text if letter else ""),
+        note=limits.shown(member.shown_note, delivery_text),
         date=member.date,
     )
