@@ -67,6 +67,12 @@ def _configuration(settings: Settings, file: Path | None) -> Iterator[Condition]
             yield Condition(subject, State.FAILED, fault)
         if not faults:
             yield Condition(subject, State.OK, "every secret and certificate file can be read")
+        if not account.mail.name:
+            words = (
+                f"{accounts.section(name)}mail.name is not set: letters name the owner and no"
+                " organisation. Set it to the name that invitees know"
+            )
+            yield Condition(health.subject("organisation", name), State.WARNING, words)
 
 
 def _unreadable(name: str, account: Account) -> Iterator[str]:

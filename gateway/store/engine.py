@@ -214,9 +214,12 @@ def _parse(url: str) -> URL:
         raise ConfigurationError(
             "store.url: not a database URL; expected sqlite:///… or postgresql://…"
         ) from error
-    # What stands before the last @ is the password; the rest of it would be looked up as a host.
-    if "@" in (parsed.host or ""):
-        raise ConfigurationError("store.url: an @ in the password is to be written as %40")
+    # What stands before the last @ is the password; the rest of it would be looked up as a host, or
+    # shown as the database's name.
+    if "@" in (parsed.host or "") or (parsed.host and "@" in (parsed.database or "")):
+        raise ConfigurationError(
+            "store.url: in the password an @ is to be written as %40, and a / as %2F"
+        )
     if parsed.get_backend_name() == "postgresql":
         return parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() != "sqlite":

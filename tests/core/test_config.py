@@ -463,7 +463,12 @@ def test_no_part_of_a_password_in_an_address_is_shown(password: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["postgresql://gateway:hun@ter2@127.0.0.1/x", "//gateway:hunter2@db"]
+    "url",
+    [
+        "postgresql://gateway:hun@ter2@127.0.0.1/x",
+        "postgresql://gateway:hun@a/ter2@127.0.0.1/x",
+        "//gateway:hunter2@db",
+    ],
 )
 def test_an_address_of_a_store_that_is_none_is_not_repeated(url: str) -> None:
     done = command("status", GATEWAY_STORE__URL=url)

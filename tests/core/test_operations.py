@@ -58,3 +58,39 @@ def test_every_event_that_warns_is_explained() -> None:
     assert len(told) > 20
     missing = sorted(told - explained)
     assert not missing, f"docs/operations.md does not say what these mean: {missing}"
+
+
+def subjects(source: str) -> set[str]:
+    """What `Condition(…)` and `subject(…)` begin with: the literal part of their first argument."""
+    found = set()
+    for call in ast.walk(ast.parse(source)):
+        name = call.func if isinstance(call, ast.Call) else None
+        word = name.attr if isinstance(name, ast.Attribute) else getattr(name, "id", "")
+        if not isinstance(call, ast.Call) or word not in ("Condition", "subject"):
+            continue
+        [first, *_] = call.args[:1] or [None]
+        parts = first.values if isinstance(first, ast.JoinedStr) else [first]
+        if parts and isinstance(parts[0], ast.Constant) and isinstance(parts[0].value, str):
+            found.add(parts[0].value.strip())
+    return found
+
+
+def test_subjects_are_found() -> None:
+    source = 'Condition("a", x); Condition(health.subject("b", n)); Condition(f"c {d}"); other("e")'
+    assert subjects(source) == {"a", "b", "c"}
+
+
+def test_every_subject_of_trouble_is_explained() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    table = text.partition("## Is it well?")[2].partition("\n## ")[0]
+    explained = [
+        subject
+        for row in re.findall(r"(?m)^\| (`.*?) \|", table)
+        for subject in re.findall(r"`([^`]+)`", row)
+    ]
+    told = subjects((ROOT / "gateway" / "health.py").read_text(encoding="utf-8"))
+    assert len(told) > 10
+    missing = sorted(
+        subject for subject in told if not any(row.startswith(subject) for row in explained)
+    )
+    assert not missing, f"docs/operations.md, Is it well?, does not explain: {missing}"
