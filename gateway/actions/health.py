@@ -38,15 +38,18 @@ def told(
     names = accounts.configured(settings)
     with store.read() as connection:
         reported = conditions.read(connection, now, but=but)
-        return [
+        of_letters = [
             *_sending(connection, names, settings.outbound, now, started),
             *_letters(connection),
             *_brake(connection, now),
+        ]
+        of_gateways = [
             *_review(connection, settings.inbound.review_megabytes),
             *_time_zones(connection, now),
             *_unread(connection, names, reported, now, started),
-            *(one for one in reported if probing.concerns(one, names)),
         ]
+    concerning = [condition for condition in reported if probing.concerns(condition, names)]
+    return [*of_letters, *of_gateways, *concerning]
 
 
 def seen(store: Store, settings: Settings, now: datetime) -> list[Condition]:
