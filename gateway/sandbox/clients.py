@@ -82,6 +82,31 @@ END:DAYLIGHT
 END:VTIMEZONE"""
 
 
+OUTLOOK_HEAD = (
+    "METHOD:REPLY",
+    "PRODID:Microsoft Exchange Server 2010",
+    "VERSION:2.0",
+    *WINDOWS_ZONE.split("\n"),
+    "BEGIN:VEVENT",
+)
+OUTLOOK_TAIL = (
+    "X-MICROSOFT-CDO-BUSYSTATUS:BUSY",
+    "X-MICROSOFT-CDO-INTENDEDSTATUS:BUSY",
+    "X-MICROSOFT-CDO-ALLDAYEVENT:FALSE",
+    "X-MICROSOFT-CDO-IMPORTANCE:1",
+    "X-MICROSOFT-CDO-INSTTYPE:0",
+    "X-MICROSOFT-DISALLOW-COUNTER:FALSE",
+    "END:VEVENT",
+)
+GMAIL_HEAD = (
+    "PRODID:-//Google Inc//Google Calendar 70.9054//EN",
+    "VERSION:2.0",
+    "CALSCALE:GREGORIAN",
+    "METHOD:REPLY",
+    "BEGIN:VEVENT",
+)
+
+
 def outlook(
     invitation: reading.Invitation, who: Invitee, word: Word, comment: str, now: datetime
 ) -> Answer:
@@ -90,63 +115,14 @@ def outlook(
     """
     event = _event(invitation)
     title = reading.text_value(event.value("SUMMARY"))
-    verb = TITLE[word]
-    times = [
-        f"{name}{_windows(line.moment)}"
-        for name in ("DTSTART", "DTEND")
-        if (line := event.line(name))
-    ]
-    calendar = _calendar(
-        [
-            "METHOD:REPLY",
-            "PRODID:Microsoft Exchange Server 2010",
-            "VERSION:2.0",
-            *WINDOWS_ZONE.split("\n"),
-            "BEGIN:VEVENT",
-            f"ATTENDEE;PARTSTAT={word};CN={who.name}:MAILTO:{who.address}",
-            f"COMMENT;LANGUAGE=en-US:{_escape(comment)}\\n",
-            f"UID:{event.value('UID')}",
-            f"SUMMARY;LANGUAGE=en-US:{verb}: {_escape(title)}",
-            *times,
-            *_kept(event, "RECURRENCE-ID"),
-            "CLASS:PUBLIC",
-            "PRIORITY:5",
-            f"DTSTAMP:{_stamp(now)}",
-            "TRANSP:OPAQUE",
-            "STATUS:CONFIRMED",
-            f"SEQUENCE:{event.sequence}",
-            f"X-MICROSOFT-CDO-APPT-SEQUENCE:{event.sequence}",
-            "X-MICROSOFT-CDO-BUSYSTATUS:BUSY",
-            "X-MICROSOFT-CDO-INTENDEDSTATUS:BUSY",
-            "X-MICROSOFT-CDO-ALLDAYEVENT:FALSE",
-            "X-MICROSOFT-CDO-IMPORTANCE:1",
-            "X-MICROSOFT-CDO-INSTTYPE:0",
-            "X-MICROSOFT-DISALLOW-COUNTER:FALSE",
-            "END:VEVENT",
-        ]
-    )
     organizer = _organizer(event)
-    body = _multipart(
-        "alternative",
-        [
-            _part(
-                'text/plain; charset="iso-8859-1"', "quoted-printable", comment + "\n", "iso-8859-1"
-            ),
-            _part(
-                'text/html; charset="iso-8859-1"',
-                "quoted-printable",
-                f"<html><body><p>{escape(comment)}</p></body></html>\n",
-                "iso-8859-1",
-            ),
-            _part('text/calendar; charset="utf-8"; method=REPLY', "base64", calendar),
-        ],
-    )
+    index = base64.b64encode(secrets.token_bytes(22)).decode()
     headers = {
         "From": who.mailbox,
         "To": organizer,
-        "Subject": f"{verb}: {title}",
+        "Subject": f"{TITLE[word]}: {title}",
         "Thread-Topic": title,
-        "Thread-Index": base64.b64encode(secrets.token_bytes(22)).decode(),
+        "Thread-Index": index,
         "Date": format_datetime(now),
         "Message-ID": f"<{secrets.token_hex(16)}@{_domain(who.address)}>",
         "In-Reply-To": invitation.message_id,
@@ -156,7 +132,49 @@ def outlook(
         "X-MS-Has-Attach": "",
         "X-MS-TNEF-Correlator": "",
     }
+    body = _outlook_body(_outlook_calendar(event, who, word, comment, now), comment)
     return Answer(who.address, organizer, _mail(headers, body, mime_last=True))
+
+
+def _outlook_calendar(
+    event: reading.Event, who: Invitee, word: Word, comment: str, now: datetime
+) -> str:
+    title = reading.text_value(event.value("SUMMARY"))
+    times = [
+        f"{name}{_windows(line.moment)}"
+        for name in ("DTSTART", "DTEND")
+        if (line := event.line(name))
+    ]
+    said = [
+        f"ATTENDEE;PARTSTAT={word};CN={who.name}:MAILTO:{who.address}",
+        f"COMMENT;LANGUAGE=en-US:{_escape(comment)}\\n",
+        f"UID:{event.value('UID')}",
+        f"SUMMARY;LANGUAGE=en-US:{TITLE[word]}: {_escape(title)}",
+        *times,
+        *_kept(event, "RECURRENCE-ID"),
+    ]
+    marks = [
+        "CLASS:PUBLIC",
+        "PRIORITY:5",
+        f"DTSTAMP:{_stamp(now)}",
+        "TRANSP:OPAQUE",
+        "STATUS:CONFIRMED",
+        f"SEQUENCE:{event.sequence}",
+        f"X-MICROSOFT-CDO-APPT-SEQUENCE:{event.sequence}",
+    ]
+    return _calendar([*OUTLOOK_HEAD, *said, *marks, *OUTLOOK_TAIL])
+
+
+def _outlook_body(calendar: str, comment: str) -> str:
+    latin, page = "iso-8859-1", f"<html><body><p>{escape(comment)}</p></body></html>\n"
+    return _multipart(
+        "alternative",
+        [
+            _part(f'text/plain; charset="{latin}"', "quoted-printable", comment + "\n", latin),
+            _part(f'text/html; charset="{latin}"', "quoted-printable", page, latin),
+            _part('text/calendar; charset="utf-8"; method=REPLY', "base64", calendar),
+        ],
+    )
 
 
 def gmail(
@@ -170,67 +188,7 @@ def gmail(
     """
     event = _event(invitation)
     title = reading.text_value(event.value("SUMMARY"))
-    note = f';X-RESPONSE-COMMENT="{comment.replace(chr(34), chr(39))}"' if comment else ""
-    times = [
-        f"{name}{_utc(line.moment)}" for name in ("DTSTART", "DTEND") if (line := event.line(name))
-    ]
-    calendar = _calendar(
-        [
-            "PRODID:-//Google Inc//Google Calendar 70.9054//EN",
-            "VERSION:2.0",
-            "CALSCALE:GREGORIAN",
-            "METHOD:REPLY",
-            "BEGIN:VEVENT",
-            *times,
-            f"DTSTAMP:{_stamp(now)}",
-            *_kept(event, "ORGANIZER", "UID"),
-            f"ATTENDEE;CUTYPE=INDIVIDUAL;ROLE=REQ-PARTICIPANT;PARTSTAT={word};CN={who.name};X-NUM-GUESTS=0{note}"
-            f":mailto:{who.address}",
-            *_kept(event, "RECURRENCE-ID"),
-            f"CREATED:{_stamp(now)}",
-            f"DESCRIPTION:{event.value('DESCRIPTION')}",
-            f"LAST-MODIFIED:{_stamp(now)}",
-            f"LOCATION:{event.value('LOCATION')}",
-            f"SEQUENCE:{event.sequence}",
-            "STATUS:CONFIRMED",
-            f"SUMMARY:{event.value('SUMMARY')}",
-            "TRANSP:OPAQUE",
-            "END:VEVENT",
-        ]
-    )
     organizer = _organizer(event)
-    sentence = f"{who.name} has {VERB[word]} this invitation."
-    body = _multipart(
-        "mixed",
-        [
-            _multipart(
-                "alternative",
-                [
-                    _part(
-                        'text/plain; charset="UTF-8"; format=flowed; delsp=yes',
-                        "base64",
-                        f"{sentence}\n\n{comment}\n",
-                    ),
-                    _part(
-                        'text/html; charset="UTF-8"',
-                        "quoted-printable",
-                        f"<div><b>{escape(sentence)}</b><p>{escape(comment)}</p></div>\n",
-                    ),
-                    _part(
-                        "text/calendar; charset=UTF-8; method=REPLY",
-                        "7bit" if calendar.isascii() else "base64",
-                        calendar,
-                    ),
-                ],
-            ),
-            _part(
-                'application/ics; name="invite.ics"',
-                "base64",
-                calendar,
-                disposition='attachment; filename="invite.ics"',
-            ),
-        ],
-    )
     headers = {
         "Reply-To": who.mailbox,
         "Sender": "Google Calendar <calendar-notification@google.com>",
@@ -241,11 +199,63 @@ def gmail(
         "To": organizer,
         "Subject": f"{TITLE[word]}: {title} ({who.name})",
     }
-    return Answer(
-        f"{secrets.token_hex(12)}@calendar-server.bounces.google.com",
-        organizer,
-        _mail(headers, body),
+    sentence = f"{who.name} has {VERB[word]} this invitation."
+    body = _gmail_body(_gmail_calendar(event, who, word, comment, now), sentence, comment)
+    envelope_sender = f"{secrets.token_hex(12)}@calendar-server.bounces.google.com"
+    return Answer(envelope_sender, organizer, _mail(headers, body))
+
+
+def _gmail_calendar(
+    event: reading.Event, who: Invitee, word: Word, comment: str, now: datetime
+) -> str:
+    note = f';X-RESPONSE-COMMENT="{comment.replace(chr(34), chr(39))}"' if comment else ""
+    attendee = (
+        f"ATTENDEE;CUTYPE=INDIVIDUAL;ROLE=REQ-PARTICIPANT;PARTSTAT={word};CN={who.name}"
+        f";X-NUM-GUESTS=0{note}:mailto:{who.address}"
     )
+    times = [
+        f"{name}{_utc(line.moment)}" for name in ("DTSTART", "DTEND") if (line := event.line(name))
+    ]
+    stamp = _stamp(now)
+    lines = [
+        *times,
+        f"DTSTAMP:{stamp}",
+        *_kept(event, "ORGANIZER", "UID"),
+        attendee,
+        *_kept(event, "RECURRENCE-ID"),
+        f"CREATED:{stamp}",
+        f"DESCRIPTION:{event.value('DESCRIPTION')}",
+        f"LAST-MODIFIED:{stamp}",
+        f"LOCATION:{event.value('LOCATION')}",
+        f"SEQUENCE:{event.sequence}",
+        "STATUS:CONFIRMED",
+        f"SUMMARY:{event.value('SUMMARY')}",
+        "TRANSP:OPAQUE",
+        "END:VEVENT",
+    ]
+    return _calendar([*GMAIL_HEAD, *lines])
+
+
+def _gmail_body(calendar: str, sentence: str, comment: str) -> str:
+    plain = _part(
+        'text/plain; charset="UTF-8"; format=flowed; delsp=yes',
+        "base64",
+        f"{sentence}\n\n{comment}\n",
+    )
+    page = _part(
+        'text/html; charset="UTF-8"',
+        "quoted-printable",
+        f"<div><b>{escape(sentence)}</b><p>{escape(comment)}</p></div>\n",
+    )
+    encoding = "7bit" if calendar.isascii() else "base64"
+    inline = _part("text/calendar; charset=UTF-8; method=REPLY", encoding, calendar)
+    attached = _part(
+        'application/ics; name="invite.ics"',
+        "base64",
+        calendar,
+        disposition='attachment; filename="invite.ics"',
+    )
+    return _multipart("mixed", [_multipart("alternative", [plain, page, inline]), attached])
 
 
 def apple(
@@ -256,31 +266,8 @@ def apple(
     """
     event = _event(invitation)
     title = reading.text_value(event.value("SUMMARY"))
-    calendar = _calendar(
-        [
-            "CALSCALE:GREGORIAN",
-            "METHOD:REPLY",
-            "PRODID:-//Apple Inc.//macOS 15.1//EN",
-            "VERSION:2.0",
-            *(event.timezones.split("\n") if event.timezones else ()),
-            "BEGIN:VEVENT",
-            f'ATTENDEE;CN="{who.name}";CUTYPE=INDIVIDUAL;PARTSTAT={word};ROLE=REQ-PARTICIPANT:mailto:{who.address}',
-            f"CREATED:{_stamp(now)}",
-            *_kept(event, "DTEND"),
-            f"DTSTAMP:{_stamp(now)}",
-            *_kept(event, "DTSTART"),
-            f"LAST-MODIFIED:{_stamp(now)}",
-            *_kept(event, "ORGANIZER", "RECURRENCE-ID"),
-            f"SEQUENCE:{event.sequence}",
-            "STATUS:CONFIRMED",
-            *_kept(event, "SUMMARY"),
-            "TRANSP:OPAQUE",
-            *_kept(event, "UID"),
-            *([f"X-CALENDARSERVER-PRIVATE-COMMENT:{_escape(comment)}\\n"] if comment else []),
-            "END:VEVENT",
-        ]
-    )
     organizer = _organizer(event)
+    calendar = _apple_calendar(event, who, word, comment, now)
     body = _multipart(
         "alternative",
         [
@@ -303,6 +290,41 @@ def apple(
     return Answer(who.address, organizer, _mail(headers, body, version=False))
 
 
+def _apple_calendar(
+    event: reading.Event, who: Invitee, word: Word, comment: str, now: datetime
+) -> str:
+    stamp = _stamp(now)
+    attendee = (
+        f'ATTENDEE;CN="{who.name}";CUTYPE=INDIVIDUAL;PARTSTAT={word}'
+        f";ROLE=REQ-PARTICIPANT:mailto:{who.address}"
+    )
+    remark = [f"X-CALENDARSERVER-PRIVATE-COMMENT:{_escape(comment)}\\n"] if comment else []
+    lines = [
+        "BEGIN:VEVENT",
+        attendee,
+        f"CREATED:{stamp}",
+        *_kept(event, "DTEND"),
+        f"DTSTAMP:{stamp}",
+        *_kept(event, "DTSTART"),
+        f"LAST-MODIFIED:{stamp}",
+        *_kept(event, "ORGANIZER", "RECURRENCE-ID"),
+        f"SEQUENCE:{event.sequence}",
+        "STATUS:CONFIRMED",
+        *_kept(event, "SUMMARY"),
+        "TRANSP:OPAQUE",
+        *_kept(event, "UID"),
+        *remark,
+        "END:VEVENT",
+    ]
+    head = [
+        "CALSCALE:GREGORIAN",
+        "METHOD:REPLY",
+        "PRODID:-//Apple Inc.//macOS 15.1//EN",
+        "VERSION:2.0",
+    ]
+    return _calendar([*head, *_zones(event), *lines])
+
+
 def thunderbird(
     invitation: reading.Invitation, who: Invitee, word: Word, comment: str, now: datetime
 ) -> Answer:
@@ -311,52 +333,20 @@ def thunderbird(
     """
     event = _event(invitation)
     title = reading.text_value(event.value("SUMMARY"))
-    calendar = _calendar(
-        [
-            "PRODID:-//Mozilla.org/NONSGML Mozilla Calendar V1.1//EN",
-            "VERSION:2.0",
-            "METHOD:REPLY",
-            *(event.timezones.split("\n") if event.timezones else ()),
-            "BEGIN:VEVENT",
-            f"CREATED:{_stamp(now)}",
-            f"LAST-MODIFIED:{_stamp(now)}",
-            f"DTSTAMP:{_stamp(now)}",
-            *_kept(event, "UID", "SUMMARY", "STATUS", "ORGANIZER"),
-            f"ATTENDEE;CN={who.name};PARTSTAT={word};CUTYPE=INDIVIDUAL;ROLE=REQ-PARTICIPANT:mailto:{who.address}",
-            *_kept(
-                event,
-                "RECURRENCE-ID",
-                "DTSTART",
-                "DTEND",
-                "SEQUENCE",
-                "DESCRIPTION",
-                "LOCATION",
-                "TRANSP",
-            ),
-            *([f"COMMENT:{_escape(comment)}"] if comment else []),
-            "END:VEVENT",
-        ]
-    )
     organizer = _organizer(event)
+    calendar = _thunderbird_calendar(event, who, word, comment, now)
     sentence = f"{who.mailbox} has {VERB[word]} your event invitation."
-    body = _multipart(
-        "mixed",
-        [
-            _multipart(
-                "alternative",
-                [
-                    _part("text/plain; charset=UTF-8", "8bit", f"{sentence}\n"),
-                    _part("text/calendar; method=REPLY; charset=UTF-8", "8bit", calendar),
-                ],
-            ),
-            _part(
-                "application/ics; name=invite.ics",
-                "8bit",
-                calendar,
-                disposition="attachment; filename=invite.ics",
-            ),
-        ],
+    readable = [
+        _part("text/plain; charset=UTF-8", "8bit", f"{sentence}\n"),
+        _part("text/calendar; method=REPLY; charset=UTF-8", "8bit", calendar),
+    ]
+    attached = _part(
+        "application/ics; name=invite.ics",
+        "8bit",
+        calendar,
+        disposition="attachment; filename=invite.ics",
     )
+    body = _multipart("mixed", [_multipart("alternative", readable), attached])
     headers = {
         "From": who.mailbox,
         "Message-ID": f"<{secrets.token_hex(16)}@{_domain(who.address)}>",
@@ -365,6 +355,35 @@ def thunderbird(
         "Subject": f"{TITLE[word]}: {title}",
     }
     return Answer(who.address, organizer, _mail(headers, body))
+
+
+def _thunderbird_calendar(
+    event: reading.Event, who: Invitee, word: Word, comment: str, now: datetime
+) -> str:
+    stamp = _stamp(now)
+    attendee = (
+        f"ATTENDEE;CN={who.name};PARTSTAT={word};CUTYPE=INDIVIDUAL"
+        f";ROLE=REQ-PARTICIPANT:mailto:{who.address}"
+    )
+    times = _kept(event, "RECURRENCE-ID", "DTSTART", "DTEND")
+    head = [
+        "PRODID:-//Mozilla.org/NONSGML Mozilla Calendar V1.1//EN",
+        "VERSION:2.0",
+        "METHOD:REPLY",
+    ]
+    lines = [
+        "BEGIN:VEVENT",
+        f"CREATED:{stamp}",
+        f"LAST-MODIFIED:{stamp}",
+        f"DTSTAMP:{stamp}",
+        *_kept(event, "UID", "SUMMARY", "STATUS", "ORGANIZER"),
+        attendee,
+        *times,
+        *_kept(event, "SEQUENCE", "DESCRIPTION", "LOCATION", "TRANSP"),
+        *([f"COMMENT:{_escape(comment)}"] if comment else []),
+        "END:VEVENT",
+    ]
+    return _calendar([*head, *_zones(event), *lines])
 
 
 def link(
@@ -429,6 +448,10 @@ def _organizer(event: reading.Event) -> str:
 
 def _kept(event: reading.Event, *names: str) -> list[str]:
     return [line.raw for name in names if (line := event.line(name))]
+
+
+def _zones(event: reading.Event) -> list[str]:
+    return event.timezones.split("\n") if event.timezones else []
 
 
 def _stamp(moment: datetime) -> str:

@@ -187,20 +187,23 @@ def _settings(path: str, server: mailserver.MailServer, password: str) -> Settin
     """Settings for this small world. Not `configuration.load`: a real installation's environment
     must have no say here.
     """
+    mail = configuration.Mail(
+        address=seed.MAILBOX, name=seed.ORGANISATION, timezone=seed.OSLO, language="en"
+    )
+    smtp = configuration.Smtp(host=mailserver.HOST, port=server.smtp_port, security="none")
+    imap = configuration.Imap(
+        host=mailserver.HOST,
+        port=server.imap_port,
+        security="none",
+        username=seed.MAILBOX,
+        password=password,
+        poll_seconds=5,
+    )
     return Settings.model_construct(
         store=configuration.Store(url=f"sqlite:///{path}", poll_seconds=0.5),
-        mail=configuration.Mail(
-            address=seed.MAILBOX, name=seed.ORGANISATION, timezone=seed.OSLO, language="en"
-        ),
-        smtp=configuration.Smtp(host=mailserver.HOST, port=server.smtp_port, security="none"),
-        imap=configuration.Imap(
-            host=mailserver.HOST,
-            port=server.imap_port,
-            security="none",
-            username=seed.MAILBOX,
-            password=password,
-            poll_seconds=5,
-        ),
+        mail=mail,
+        smtp=smtp,
+        imap=imap,
         outbound=configuration.Outbound(coalesce_seconds=1),
         # The server is our own, and sub-addresses are what it is for.
         inbound=configuration.Inbound(probe=False),

@@ -101,14 +101,16 @@ def read(content: bytes) -> Invitation:
     message = message_from_bytes(content, policy=policy.default)
     texts = {part.get_content_type(): part for part in message.walk() if not part.is_multipart()}
     plain = _text(texts.get("text/plain"))
+    page = unescape(_text(texts.get("text/html")))
     calendar = _text(texts.get("text/calendar"))
+    reply_to = str(message["Reply-To"] or message["From"] or "")
     return Invitation(
         message_id=str(message["Message-ID"] or "").strip(),
         subject=str(message["Subject"] or ""),
-        reply_to=_address(str(message["Reply-To"] or message["From"] or "")),
+        reply_to=_address(reply_to),
         text=plain,
         event=event(calendar) if calendar else None,
-        links=_links(unescape(_text(texts.get("text/html")))) | _links(plain),
+        links=_links(page) | _links(plain),
     )
 
 

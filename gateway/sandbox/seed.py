@@ -84,124 +84,125 @@ CAST = (
 )
 
 
+PERSONS = (
+    ("ola", "Ola Hansen", "ola.hansen@nordlys.example", "nb", "nordlys"),
+    ("eva", "Eva Lind", "eva.lind@gmail.example"),
+    ("per", "Per Åsheim", "per@asheim.example"),
+    ("liv", "Liv Strand", "liv@strand.example"),
+    ("tor", "Tor Vik", "tor@vik.example"),
+    ("anna", "Anna Reid", "anna.reid@contoso.example", "en", "contoso"),
+    ("ben", "Ben Moore", "ben.moore@gmail.example", "en"),
+    ("chloe", "Chloe Martin", "chloe@martin.example", "en"),
+    ("dan", "Dan Silent", "dan@silent.example", "en"),
+    ("frank", "Frank Olsen", "frank@olsen.example"),
+    ("grete", "Grete Holm", "grete@holm.example"),
+)
+"""Key, name, address, language, company."""
+
+
 def document(today: date, *, moved: bool = False, cancelled: bool = False) -> dict[str, Any]:
     """Everything to load, for the week after `today`; with `moved` and `cancelled` as it stands
     after these changes.
     """
     monday = today + timedelta(days=7 - today.weekday())
-    review = (time(15), time(16)) if moved else (time(13), time(14))
+    return {
+        **_directory(),
+        "follow_ups": [
+            _kickoff(monday),
+            _review(monday, moved=moved),
+            _demo_day(monday),
+            _lunch(monday, cancelled=cancelled),
+        ],
+    }
+
+
+def _directory() -> dict[str, Any]:
+    """Who there is, and where one meets."""
     return {
         "associates": [
-            {
-                "key": "kari",
-                "name": "Kari Nordmann",
-                "email": "kari@crm.example",
-                "group": "Sales",
-                "timezone": OSLO,
-                "language": "nb",
-            },
-            {
-                "key": "james",
-                "name": "James Wood",
-                "email": "james@crm.example",
-                "group": "Support",
-                "timezone": OSLO,
-                "language": "en",
-            },
-            {
-                "key": "nina",
-                "name": "Nina Berg",
-                "email": "nina@crm.example",
-                "group": "Sales",
-                "timezone": OSLO,
-                "language": "nb",
-            },
+            _associate("kari", "Kari Nordmann", "kari@crm.example", "Sales", "nb"),
+            _associate("james", "James Wood", "james@crm.example", "Support", "en"),
+            _associate("nina", "Nina Berg", "nina@crm.example", "Sales", "nb"),
         ],
         "companies": [
             {"key": "nordlys", "name": "Nordlys Energi"},
             {"key": "contoso", "name": "Contoso Ltd"},
         ],
-        "persons": [
-            _person("ola", "Ola Hansen", "ola.hansen@nordlys.example", company="nordlys"),
-            _person("eva", "Eva Lind", "eva.lind@gmail.example"),
-            _person("per", "Per Åsheim", "per@asheim.example"),
-            _person("liv", "Liv Strand", "liv@strand.example"),
-            _person("tor", "Tor Vik", "tor@vik.example"),
-            _person("anna", "Anna Reid", "anna.reid@contoso.example", "en", company="contoso"),
-            _person("ben", "Ben Moore", "ben.moore@gmail.example", "en"),
-            _person("chloe", "Chloe Martin", "chloe@martin.example", "en"),
-            _person("dan", "Dan Silent", "dan@silent.example", "en"),
-            _person("frank", "Frank Olsen", "frank@olsen.example"),
-            _person("grete", "Grete Holm", "grete@holm.example"),
-        ],
+        "persons": [_person(*person) for person in PERSONS],
         "resources": [{"key": "fjord", "name": "Fjord", "kind": "place", "group": "Rooms"}],
-        "follow_ups": [
-            _meeting(
-                "kickoff",
-                "Oppstart: nytt kundesenter",
-                "kari",
-                monday + timedelta(days=1),
-                time(9),
-                time(10),
-            )
-            | {
-                "location": "Møterom Fjord",
-                "agenda": "1. Mål\n2. Plan; hvem gjør hva\n3. Eventuelt",
-                "participants": [
-                    {"associate": "kari"},
-                    *(_asked("person", one) for one in ("ola", "eva", "per", "liv", "tor")),
-                    _asked("associate", "nina"),
-                    {"resource": "fjord"},
-                ],
-            },
-            _meeting(MOVED, "Quarterly review", "james", monday + timedelta(days=2), *review)
-            | {
-                "location": "Online",
-                "agenda": "Numbers of the last quarter, and what they mean for the next.",
-                "video_url": "https://meet.crm.example/quarterly-review",
-                "participants": [
-                    {"associate": "james"},
-                    *(_asked("person", one) for one in ("anna", "ben", "chloe", "dan")),
-                ],
-            },
-            _meeting(
-                "demo-day",
-                "Demodag for partnere",
-                "kari",
-                monday + timedelta(days=3),
-                time(12),
-                time(15, 30),
-            )
-            | {
-                "location": "Sjøgata 1, 9008 Tromsø",
-                "agenda": "Vi viser hva som er nytt, og serverer kake.",
-                "participants": [
-                    {"associate": "kari"},
-                    _asked("person", "frank"),
-                    _asked("person", "grete"),
-                    _asked("email", "hugo@lang.example") | {"name": "Hugo Lang"},
-                    _asked("email", GONE) | {"name": "Ivar Borte"},
-                ],
-            },
-            _meeting(
-                CANCELLED,
-                "Lunsj med Nordlys",
-                "kari",
-                monday + timedelta(days=4),
-                time(11, 30),
-                time(12, 30),
-            )
-            | {
-                "location": "Kantina",
-                "cancelled": cancelled,
-                "participants": [
-                    {"associate": "kari"},
-                    _asked("person", "ola"),
-                    _asked("person", "tor"),
-                ],
-            },
-        ],
     }
+
+
+def _kickoff(monday: date) -> dict[str, Any]:
+    meeting = _meeting("kickoff", "Oppstart: nytt kundesenter", "kari")
+    return (
+        meeting
+        | _at(monday + timedelta(days=1), time(9), time(10))
+        | {
+            "location": "Møterom Fjord",
+            "agenda": "1. Mål\n2. Plan; hvem gjør hva\n3. Eventuelt",
+            "participants": [
+                {"associate": "kari"},
+                *(_asked("person", key) for key in ("ola", "eva", "per", "liv", "tor")),
+                _asked("associate", "nina"),
+                {"resource": "fjord"},
+            ],
+        }
+    )
+
+
+def _review(monday: date, *, moved: bool) -> dict[str, Any]:
+    hours = (time(15), time(16)) if moved else (time(13), time(14))
+    meeting = _meeting(MOVED, "Quarterly review", "james")
+    return (
+        meeting
+        | _at(monday + timedelta(days=2), *hours)
+        | {
+            "location": "Online",
+            "agenda": "Numbers of the last quarter, and what they mean for the next.",
+            "video_url": "https://meet.crm.example/quarterly-review",
+            "participants": [
+                {"associate": "james"},
+                *(_asked("person", key) for key in ("anna", "ben", "chloe", "dan")),
+            ],
+        }
+    )
+
+
+def _demo_day(monday: date) -> dict[str, Any]:
+    meeting = _meeting("demo-day", "Demodag for partnere", "kari")
+    return (
+        meeting
+        | _at(monday + timedelta(days=3), time(12), time(15, 30))
+        | {
+            "location": "Sjøgata 1, 9008 Tromsø",
+            "agenda": "Vi viser hva som er nytt, og serverer kake.",
+            "participants": [
+                {"associate": "kari"},
+                _asked("person", "frank"),
+                _asked("person", "grete"),
+                _asked("email", "hugo@lang.example") | {"name": "Hugo Lang"},
+                _asked("email", GONE) | {"name": "Ivar Borte"},
+            ],
+        }
+    )
+
+
+def _lunch(monday: date, *, cancelled: bool) -> dict[str, Any]:
+    meeting = _meeting(CANCELLED, "Lunsj med Nordlys", "kari")
+    return (
+        meeting
+        | _at(monday + timedelta(days=4), time(11, 30), time(12, 30))
+        | {
+            "location": "Kantina",
+            "cancelled": cancelled,
+            "participants": [
+                {"associate": "kari"},
+                _asked("person", "ola"),
+                _asked("person", "tor"),
+            ],
+        }
+    )
 
 
 def accounts() -> list[str]:
@@ -216,7 +217,7 @@ def accounts() -> list[str]:
     ]
 
 
-def _meeting(key: str, title: str, owner: str, day: date, start: time, end: time) -> dict[str, Any]:
+def _meeting(key: str, title: str, owner: str) -> dict[str, Any]:
     return {
         "key": key,
         "kind": "meeting",
@@ -224,8 +225,24 @@ def _meeting(key: str, title: str, owner: str, day: date, start: time, end: time
         "title": title,
         "owner": owner,
         "timezone": OSLO,
+    }
+
+
+def _at(day: date, start: time, end: time) -> dict[str, Any]:
+    return {
         "start": datetime.combine(day, start).isoformat(),
         "end": datetime.combine(day, end).isoformat(),
+    }
+
+
+def _associate(key: str, name: str, email: str, group: str, language: str) -> dict[str, Any]:
+    return {
+        "key": key,
+        "name": name,
+        "email": email,
+        "group": group,
+        "timezone": OSLO,
+        "language": language,
     }
 
 

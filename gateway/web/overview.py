@@ -55,12 +55,13 @@ def _row(member: Member, letter: Invitation | None) -> page.Participant:
     delivery, delivery_text = (
         (letter.delivery, letter.delivery_text) if letter else (Delivery.NONE, "")
     )
+    code = status.code(member.role, standing)
     return page.Participant(
         key=str(member.id),
         name=member.name,
         address=member.address,
         role=member.role,
-        code=status.code(member.role, standing),
+        code=code,
         reply=standing.reply,
         comment=standing.comment,
         delivery=delivery,
