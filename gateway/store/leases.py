@@ -4,11 +4,13 @@ one store.
 A gateway holds a lease of its own, renewed while it lives; letters it claimed, and mailboxes it
 reads, are free again when that lease has run out. On one host the process itself is looked at: its
 claims are free at once when it has ended, and stay its own while it runs, also where a store that
-was locked kept it from renewing. Elsewhere the clock decides. Who takes letters over takes the
-lease away first: the former holder gets it back with another fencing number, and learns it by that
+was locked kept it from renewing. Elsewhere the clock decides; an end further ahead than a lease
+lasts is not believed, for the clock was set back since. Who takes letters over takes the lease away
+first: the former holder gets it back with another fencing number, and learns it by that
 (`outbound.lease`).
 
-Limits: a process that runs and renews nothing for `HANGS` is taken for one that hangs.
+Limits: a process that runs and renews nothing for `HANGS` is taken for one that hangs. Of gateways
+whose clocks differ by more than `clock.TOLERANCE`, one may take over what another has.
 """
 
 import os
@@ -21,7 +23,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.store import upsert
+from gateway.store import clock, upsert
 from gateway.store.schema import lease
 
 LIFE = timedelta(seconds=45)
@@ -51,7 +53,7 @@ def take(connection: Connection, name: str, holder: str, now: datetime) -> int |
         connection, lease, {"name": name}, {"holder": NOBODY, "fence": 0, "expires_at": now}
     )
     row = connection.execute(sa.select(lease).where(lease.c.name == name).with_for_update()).one()
-    if row.holder not in (NOBODY, holder) and row.expires_at > now and not _dead(row.holder):
+    if row.holder not in (NOBODY, holder) and _holds(row.holder, row.expires_at, now):
         return None
     fence: int = row.fence + (row.holder != holder)
     connection.execute(
@@ -105,13 +107,13 @@ def _of_gateways(holders: Collection[str]) -> sa.Select[tuple[str, datetime]]:
 
 def held(connection: Connection, prefix: str, now: datetime) -> list[str]:
     """What follows the prefix in the names of the leases that living gateways hold."""
-    query = sa.select(lease.c.name, lease.c.holder).where(
-        lease.c.name.startswith(prefix, autoescape=True),
-        lease.c.holder != NOBODY,
-        lease.c.expires_at > now,
+    query = sa.select(lease.c.name, lease.c.holder, lease.c.expires_at).where(
+        lease.c.name.startswith(prefix, autoescape=True), lease.c.holder != NOBODY
     )
     rows = connection.execute(query.order_by(lease.c.name)).all()
-    return [row.name.removeprefix(prefix) for row in rows if not _dead(row.holder)]
+    return [
+        row.name.removeprefix(prefix) for row in rows if _holds(row.holder, row.expires_at, now)
+    ]
 
 
 def _place() -> str:
@@ -126,12 +128,23 @@ def _place() -> str:
 def _lives(holder: str, expires_at: datetime, now: datetime) -> bool:
     runs = _runs(holder)
     if runs is None:
-        return expires_at > now
+        return _stands(expires_at, now)
     return runs and expires_at > now - HANGS
 
 
-def _dead(holder: str) -> bool:
-    return _runs(holder) is False
+def _holds(holder: str, expires_at: datetime, now: datetime) -> bool:
+    """Whether a lease is still its holder's."""
+    runs = _runs(holder)
+    if runs is None:
+        return _stands(expires_at, now)
+    return runs and expires_at > now
+
+
+def _stands(expires_at: datetime, now: datetime) -> bool:
+    """Whether a lease of another machine has not run out. Who makes one now makes none that ends
+    later: such an end is from before the clock was set back.
+    """
+    return now < expires_at <= now + LIFE + clock.TOLERANCE
 
 
 def _runs(holder: str) -> bool | None:

@@ -9,7 +9,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
-from gateway.store import leases
+from gateway.store import clock, leases
 from gateway.store.engine import Store
 from tests.store import rows
 
@@ -130,3 +130,40 @@ def test_a_living_process_of_this_machine_lives_until_it_hangs(store: Store) -> 
         assert leases.alive(connection, [mine], expires + leases.HANGS) == set()
         leases.release(connection, f"gateway:{mine}", mine)
         assert leases.alive(connection, [mine], NOW) == set()
+
+
+def test_a_clock_that_was_set_back_keeps_nothing_for_the_dead_elsewhere(store: Store) -> None:
+    back = timedelta(hours=2)
+    assert take(store, A) == 1
+    assert take(store, A, name=f"gateway:{A}") == 1
+    assert take(store, A, name="time zones:2026c") == 1
+    with store.write() as connection:
+        assert leases.alive(connection, [A], NOW - back) == set()
+        assert leases.held(connection, leases.TIME_ZONES, NOW - back) == []
+        assert leases.bury(connection, [A], NOW - back) == {A}
+    assert take(store, B, -back) == 2
+    # It renews by the same clock, and lives.
+    assert take(store, B, -back, f"gateway:{B}") == 1
+    with store.read() as connection:
+        assert leases.alive(connection, [A, B], NOW - back) == {B}
+
+
+def test_clocks_of_two_machines_may_differ(store: Store) -> None:
+    """Whose clock is behind takes nothing from who lives."""
+    assert take(store, A) == 1
+    assert take(store, A, name=f"gateway:{A}") == 1
+    assert take(store, A, name="time zones:2026c") == 1
+    behind = NOW - clock.TOLERANCE
+    with store.read() as connection:
+        assert leases.alive(connection, [A], behind) == {A}
+        assert leases.held(connection, leases.TIME_ZONES, behind) == ["2026c"]
+    assert take(store, B, -clock.TOLERANCE) is None
+
+
+def test_a_clock_that_was_set_back_takes_nothing_from_who_runs_here(store: Store) -> None:
+    mine, back = leases.identity(), timedelta(hours=2)
+    assert take(store, mine) == 1
+    assert take(store, mine, name=f"gateway:{mine}") == 1
+    assert take(store, B, -back) is None
+    with store.write() as connection:
+        assert leases.bury(connection, [mine], NOW - back) == set()
