@@ -430,7 +430,7 @@ def forget_deferred(connection: Connection, numbers: Iterable[int]) -> None:
 
 def refresh(connection: Connection, participant_number: int, now: datetime) -> bool:
     """He asked for his invitation: owe the REQUEST once more, at most once an hour. Returns whether
-    it is owed now.
+    it is owed now. A last time that lies further ahead than that is of a clock that was set back.
     """
     done = connection.execute(
         sa.update(invitation)
@@ -439,6 +439,7 @@ def refresh(connection: Connection, participant_number: int, now: datetime) -> b
             sa.or_(
                 invitation.c.refreshed_at.is_(None),
                 invitation.c.refreshed_at <= now - REFRESH_EVERY,
+                invitation.c.refreshed_at > now + REFRESH_EVERY,
             ),
         )
         .values(again=True, again_because=Occasion.REFRESH, again_instance="", refreshed_at=now)

@@ -856,6 +856,17 @@ def test_a_refresh_brings_the_invitation_again_once_an_hour(office: Office) -> N
     assert office.row("ola@ext.example").status == "invitation"
 
 
+def test_a_refresh_is_answered_though_the_clock_was_set_back(office: Office) -> None:
+    office.clock += 7 * DAY
+    assert office.answer(method="REFRESH").outcome is Outcome.REFRESHED
+    assert len(office.post()) == 1
+    office.clock -= 7 * DAY
+    for letters in (1, 0):
+        assert office.answer(method="REFRESH").outcome is Outcome.REFRESHED
+        office.clock += timedelta(minutes=30)
+        assert len(office.post()) == letters
+
+
 def test_two_refreshes_before_the_letter_left_bring_one(office: Office) -> None:
     office.answer(method="REFRESH")
     planning.plan_due(office.store, office.settings, office.clock, everything=True)
