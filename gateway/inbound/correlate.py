@@ -106,10 +106,11 @@ def choose(
     Nothing applies while our own server says that From is forged, whatever else speaks for it.
     """
     choice = _choice(message, answer, uid, asked, found, policy)
-    return _unless_refused(choice, found)
+    return unless_refused(choice, found)
 
 
-def _unless_refused(choice: Choice, found: facts.Found) -> Choice:
+def unless_refused(choice: Choice, found: facts.Found) -> Choice:
+    """The same, held where our own server says that From is forged."""
     domain = found.statement.refused
     if choice.verdict is not Verdict.APPLY or not domain:
         return choice
@@ -228,7 +229,7 @@ def may_answer(message: parse.Message, row: facts.Row, found: facts.Found) -> Ch
     speaker = _first(message.from_addresses)
     if _knows(row, _speakers(message, found)):
         choice = _chosen(Verdict.APPLY, "token, and a known sender", row, speaker, _KNOWN_SENDER)
-        return _unless_refused(choice, found)
+        return unless_refused(choice, found)
     return _chosen(
         Verdict.HOLD,
         f"{speaker or 'somebody'} answered for {row.address}: the same person?",

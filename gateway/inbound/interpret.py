@@ -300,6 +300,9 @@ def _tied(
     without one they are none of ours.
     """
     choice = correlate.tie(message, asked, found)
+    row = next((one for one in found.rows if one.participant == context.named), None)
+    if row is not None:
+        choice = correlate.appointed(message, row)
     if choice is None or choice.row is None:
         rule = facts.Rule(
             "untied",
@@ -309,7 +312,6 @@ def _tied(
         return _untied(
             message, Meaning(Outcome.IGNORED, "it names no invitation of ours", (), (rule,))
         )
-    row = choice.row
     match finding:
         case classify.Complaint():
             rule = facts.Rule("complaint", "an abuse report is nobody's words (RFC 5965)")
@@ -321,19 +323,33 @@ def _tied(
             )
             decision = facts.Decision(Outcome.AWAY, f"away{until}", (rule,), until=finding.until)
         case classify.HumanText():
-            rule = facts.Rule(
-                "text", "a person's own words never change a status by themselves (P23)"
-            )
-            decision = facts.Decision(
-                Outcome.COMMENT,
-                "wrote a message",
-                (rule,),
-                claimed=finding.suggestion,
-                comment=finding.text,
-                pass_on=finding.notice or not automatic.is_automatic(message),
-            )
+            if row is None:
+                choice = correlate.unless_refused(choice, found)
+            decision = _spoken(message, finding, choice)
     return _summary(
-        [facts.Answer(row, _because(choice.rules, decision), choice.speaker, row.follow_up)]
+        [
+            facts.Answer(
+                choice.row, _because(choice.rules, decision), choice.speaker, choice.follow_up
+            )
+        ]
+    )
+
+
+def _spoken(
+    message: parse.Message, finding: classify.HumanText, choice: correlate.Choice
+) -> facts.Decision:
+    """A person's words are passed on in our name: not if From is forged, for nobody would see it in
+    the owner's mailbox.
+    """
+    rule = facts.Rule("text", "a person's own words never change a status by themselves (P23)")
+    is_forged = choice.verdict is correlate.Verdict.HOLD
+    return facts.Decision(
+        Outcome.HELD if is_forged else Outcome.COMMENT,
+        choice.reason if is_forged else "wrote a message",
+        (rule,),
+        claimed=finding.suggestion,
+        comment=finding.text,
+        pass_on=finding.notice or not automatic.is_automatic(message),
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.inbound import classify, correlate, judge
 from gateway.itip import facts
-from gateway.mail import address, bounce, parse
+from gateway.mail import address, bounce, parse, trust
 from gateway.model import Edition, Kind, PartyCrasher, Policy
 from tests.corpus import playing
 
@@ -490,3 +490,26 @@ def test_whose_receipt_counts(
     choice = correlate.receipt(message, finding, PLAIN, facts.Found(rows))
     assert (choice is not None and choice.row == rows[0]) == counts
     assert counts or choice is None
+
+
+def from_ola(more: str) -> tuple[parse.Message, facts.Found]:
+    """A mail in Ola's name, and his row."""
+    message = parse.read(f"{more}From: ola@ext.example\r\n\r\n".encode())
+    return message, facts.Found((SENT,), statement=trust.statement(message, "mx.crm.example"))
+
+
+@pytest.mark.parametrize(("more", "verdict"), [("", APPLY), (VOUCHED, APPLY), (REFUSED, HOLD)])
+def test_a_link_in_mail_that_our_server_calls_forged_is_held(
+    more: str, verdict: correlate.Verdict
+) -> None:
+    message, found = from_ola(more)
+    choice = correlate.may_answer(message, SENT, found)
+    assert (choice.verdict, choice.row) == (verdict, SENT)
+    assert (choice.rules[-1].name == "dmarc_fail") == (verdict is HOLD)
+
+
+@pytest.mark.parametrize(("more", "counts"), [("", True), (VOUCHED, True), (REFUSED, False)])
+def test_a_receipt_that_our_server_calls_forged_is_none(more: str, counts: bool) -> None:
+    message, found = from_ola(more)
+    finding = classify.Receipt(True, (), ("ola@ext.example",))
+    assert (correlate.receipt(message, finding, PLAIN, found) is not None) == counts

@@ -1022,6 +1022,27 @@ def test_words_of_a_stranger_are_marked_and_answers_go_to_the_invitee(office: Of
     assert "Det er ikke kjent om denne adressen tilhører Ola Hansen" in message.get_content()
 
 
+def test_words_that_our_server_calls_forged_wait_for_a_person(office: Office) -> None:
+    refused = "Authentication-Results: mx.crm.example; dmarc=fail header.from=ext.example\r\n"
+    assert office.text("Send me the contract.", headers=refused).outcome is Outcome.HELD
+    assert office.post() == []
+    [case] = review.waiting(office.store)
+    assert case.kept.reason == (
+        "our mail server says that From is not from ext.example (dmarc=fail)"
+    )
+    assert case.question.startswith("did ola@ext.example write this himself?")
+    assert case.claims[0]["comment"] == "Send me the contract."
+    processor = process.Processor(office.store, office.settings)
+    desk = review.Desk(office.store, office.settings, processor.again, "kari", office.clock)
+    assert not review.apply(desk, case.kept.number).done
+    assert review.apply(desk, case.kept.number, named="ola@ext.example").done
+    [words] = office.post()
+    assert (words.letter.address, words.letter.remarks.words) == (
+        "kari@crm.example",
+        "Send me the contract.",
+    )
+
+
 def test_five_texts_a_day_and_row(office: Office) -> None:
     office.clock = office.clock.replace(hour=12) + DAY
     for number in range(7):
