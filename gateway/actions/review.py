@@ -32,7 +32,9 @@ APPLY, REJECT, LEARN = "apply", "reject", "learn"
 EVENTS = {APPLY: "review_applied", REJECT: "review_rejected"}
 LEARNED, FORGOTTEN = "address_learned", "address_forgotten"
 PASSED_ON = "passed_on_letter"
-ABOUT_SENDER = frozenset((PASSED_ON, "alias", "dmarc_fail", "token_forwarded", "uid_held"))
+ABOUT_SENDER = frozenset(
+    (PASSED_ON, "alias", "dmarc_fail", "former_address", "token_forwarded", "uid_held")
+)
 """The rules that hold an answer because of who sent it (docs/rules.md). What else holds one is no
 question of yes or no.
 """

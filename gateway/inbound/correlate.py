@@ -227,9 +227,12 @@ def may_answer(message: parse.Message, row: facts.Row, found: facts.Found) -> Ch
     has the links too.
     """
     speaker = _first(message.from_addresses)
-    if _knows(row, _speakers(message, found)):
+    speakers = _speakers(message, found)
+    if _knows(row, speakers):
         choice = _chosen(Verdict.APPLY, "token, and a known sender", row, speaker, _KNOWN_SENDER)
         return unless_refused(choice, found)
+    if _left(row, speakers):
+        return _of_former_address(row, speaker)
     return _chosen(
         Verdict.HOLD,
         f"{speaker or 'somebody'} answered for {row.address}: the same person?",
@@ -271,7 +274,8 @@ def receipt(
 
 def speaks(message: parse.Message, row: facts.Row) -> bool:
     """Whether the invitee wrote this himself: no mail system reports in his own name."""
-    return not message.null_sender and _knows(row, message.from_addresses)
+    senders = message.from_addresses
+    return not message.null_sender and (_knows(row, senders) or _left(row, senders))
 
 
 def failed(
@@ -360,6 +364,8 @@ def _with_token(
     passed_on = next((one for one in others if _knows(one, _author(message))), None)
     if passed_on is not None and not own_line:
         return _with_anothers_letter(message, row, passed_on, speaker, found, policy)
+    if _left(row, speakers):
+        return _of_former_address(row, speaker)
     if own_line:
         if any(automatic.is_robot_for(one, own_line[0]) for one in _author(message)):
             rule = facts.Rule(
@@ -397,6 +403,19 @@ def _with_token(
         speaker,
         rule,
     )
+
+
+def _of_former_address(row: facts.Row, speaker: str) -> Choice:
+    """The invitee was invited there until his address changed. It may have been wrong from the
+    beginning, and then whoever reads it is a stranger.
+    """
+    rule = facts.Rule(
+        "former_address",
+        f"{speaker} was invited until the address was changed to {row.address}, and neither the"
+        " directory nor anybody says that it is still theirs",
+    )
+    reason = f"{speaker} was invited for {row.address} until the address changed: the same person?"
+    return _chosen(Verdict.HOLD, reason, row, speaker, rule)
 
 
 def _of_another(row: facts.Row, uid: str, found: facts.Found, speaker: str) -> Choice:
@@ -462,6 +481,9 @@ def _without_token(
     # nobody, too (key 3).
     row = by_attendee or by_sender
     if row is None:
+        before = next((row for row in rows if _left(row, message.from_addresses)), None)
+        if before is not None:
+            return _of_former_address(before, speaker)
         return _crasher(
             message, components, uid, named[0] if len(named) == 1 else speaker, found, policy
         )
@@ -627,12 +649,25 @@ def _named(
 
 
 def _report_on(row: facts.Row, reports: Iterable[bounce.Report]) -> bounce.Report | None:
-    return next((report for report in reports if _knows(row, report.recipients)), None)
+    """A report is about a letter, which went to an address that may have been changed since."""
+    return next(
+        (
+            report
+            for report in reports
+            if _knows(row, report.recipients) or _left(row, report.recipients)
+        ),
+        None,
+    )
 
 
 def _knows(row: facts.Row, addresses: Iterable[str]) -> bool:
     known = {row.address, *row.known}
     return any(address.among(one, known) for one in addresses)
+
+
+def _left(row: facts.Row, addresses: Iterable[str]) -> bool:
+    """Whether the invitee was invited at one of these, and is no more."""
+    return any(address.among(one, row.former) for one in addresses)
 
 
 def _author(message: parse.Message) -> tuple[str, ...]:

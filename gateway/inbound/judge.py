@@ -113,7 +113,8 @@ def unread(arrived: datetime, reason: str, outcome: Outcome = Outcome.MALFORMED)
 
 def judge(reading: Reading, found: facts.Found, here: Installation) -> Judgement:
     """What a message means and does. `found`: what the store knows under `reading.asked`."""
-    found = replace(found, statement=reading.statement)
+    rows = tuple(row.as_of(reading.arrived) for row in found.rows)
+    found = replace(found, rows=rows, statement=reading.statement)
     meaning = _meaning(reading, found, here)
     answers = tuple(_unless_repeated(one, reading, found) for one in meaning.answers)
     told, rules = reply.foretell(answers), meaning.rules

@@ -10,7 +10,7 @@ decision  what one VEVENT (or link, or page) does to one row; `effect` is the on
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
 from gateway.mail import bounce, trust
@@ -84,6 +84,15 @@ class Row:
     date_standings: Mapping[Moment, Standing] = field(default_factory=dict)
     key: str | None = None
     # What people call it; None: the row is gone altogether, and nothing can be done to it.
+    former: Mapping[str, datetime | None] = field(default_factory=dict)
+    # Addresses where he was invited and is no more, and when that was taken back, if it is known.
+
+    def as_of(self, arrived: datetime) -> "Row":
+        """The row for a message that reached the mailbox then: what was on its way when the address
+        changed is his.
+        """
+        his = [one for one, end in self.former.items() if end is not None and arrived <= end]
+        return replace(self, known=self.known.union(his)) if his else self
 
     @property
     def live(self) -> bool:

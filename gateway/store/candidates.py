@@ -5,6 +5,7 @@ participant is now, and what they were last sent. A fixed number of statements f
 import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -49,6 +50,18 @@ LETTERS = (
         outbox.c.method != Method.NONE,
     )
     .order_by(outbox.c.id)
+)
+TAKEN_BACK = (
+    sa.select(
+        outbox.c.invitation,
+        sa.func.max(outbox.c.created_at, type_=outbox.c.created_at.type).label("at"),
+    )
+    .where(
+        outbox.c.invitation.in_(NUMBERS),
+        outbox.c.method == Method.CANCEL,
+        outbox.c.instance == "",
+    )
+    .group_by(outbox.c.invitation)
 )
 FOLLOW_UPS = sa.select(follow_up.c.key, follow_up.c.edition, follow_up.c.cancelled).where(
     follow_up.c.key.in_(KEYS)
@@ -112,6 +125,8 @@ class _Loaded:
     # Addresses that somebody taught us, and nobody else has.
     people: Mapping[str, Collection[str]]
     # By address in lower case: who has it today, of addresses that rows were invited at.
+    taken_back: Mapping[int, datetime]
+    # By invitation that stands no more: when its CANCEL was owed last.
 
 
 def load(
@@ -168,9 +183,25 @@ def _loaded(
     )
     current = {one.key: _current(connection, one, known_editions, site) for one in follow_ups}
     learned = _undisputed(connection, members, known.of_rows(connection, numbers))
-    people = directory.at(connection, _elsewhere(members, held))
+    elsewhere = _elsewhere(members, held)
+    people = directory.at(connection, [one.address for one in elsewhere])
+    past = [one.id for one in elsewhere if not _stands(one)]
+    taken_back = (
+        {one.invitation: one.at for one in connection.execute(TAKEN_BACK, {"numbers": past})}
+        if past
+        else {}
+    )
     return _Loaded(
-        members, held, letters, planned, told_last, current, known_editions, learned, people
+        members,
+        held,
+        letters,
+        planned,
+        told_last,
+        current,
+        known_editions,
+        learned,
+        people,
+        taken_back,
     )
 
 
@@ -231,23 +262,30 @@ def _undisputed(
     return made
 
 
-def _elsewhere(members: Mapping[int, Member], held: Mapping[int, Sequence[Any]]) -> list[str]:
-    """Addresses that rows were invited at, and that are none of theirs today."""
+def _elsewhere(members: Mapping[int, Member], held: Mapping[int, Sequence[Any]]) -> list[Any]:
+    """Invitations at addresses that are none of their holders' in the directory today."""
     return [
         one
         for number, member in members.items()
         for one in _invited(member, held.get(number, ()))
-        if not address.among(one, member.addresses)
+        if not address.among(one.address, member.addresses)
     ]
 
 
-def _invited(member: Member | None, held: Sequence[Any]) -> list[str]:
-    """Where its present holder was invited, the address that counts last. Nowhere, as long as the
-    row was given to another record and nobody has looked yet whether that is somebody else.
+def _invited(member: Member | None, held: Sequence[Any]) -> list[Any]:
+    """The invitations of its present holder, the one that counts last. None, as long as the row was
+    given to another record and nobody has looked yet whether that is somebody else.
     """
     if member is not None and member.planned_for not in ("", member.who):
         return []
-    return [one.address for one in held if not one.former]
+    return [one for one in held if not one.former]
+
+
+def _stands(one: Any) -> bool:
+    """Whether an invitation is the one of now: neither at an address that was changed since, which
+    may have been a stranger's from the beginning, nor taken back.
+    """
+    return bool(one.counts) and one.sent_method != Method.CANCEL
 
 
 def _row(number: int, loaded: _Loaded) -> facts.Row | None:
@@ -266,6 +304,7 @@ def _row(number: int, loaded: _Loaded) -> facts.Row | None:
         _address(member, held),
         current,
         known=_known(number, member, held, loaded),
+        former=_former(member, held, loaded),
         removed=True,
         email_invite=False,
         earlier=_earlier(number, loaded),
@@ -324,29 +363,45 @@ def _seen(member: Member | None, loaded: _Loaded) -> Edition | None:
 
 
 def _address(member: Member | None, held: Sequence[Any]) -> str:
-    """The one that was invited."""
+    """The one that is invited."""
     invited = _invited(member, held)
-    if invited:
-        return invited[-1]
-    return member.address if member is not None else ""
+    standing = [one for one in invited if member is None or _stands(one)]
+    if standing or member is None or not member.address:
+        return (standing or invited)[-1].address if invited else ""
+    return member.address
 
 
 def _known(
     number: int, member: Member | None, held: Sequence[Any], loaded: _Loaded
 ) -> frozenset[str]:
-    """Every address by which the sender is recognised. Not one at which the row was invited, if
-    somebody else has it by now, who speaks for himself.
-    """
-    invited = _invited(member, held)
+    """Every address by which the sender is recognised."""
+    learned = loaded.learned.get(number, ())
     if member is None:
-        return frozenset([*invited, *loaded.learned.get(number, ())])
-    still = [
+        return frozenset([*(one.address for one in _invited(member, held)), *learned])
+    others = [one.address for one in _others(member, held, loaded) if _stands(one)]
+    return frozenset([*member.addresses, *learned, *others])
+
+
+def _former(
+    member: Member | None, held: Sequence[Any], loaded: _Loaded
+) -> Mapping[str, datetime | None]:
+    """Where the holder of a row was invited and is no more, and when that was taken back."""
+    if member is None:
+        return {}
+    past = [one for one in _others(member, held, loaded) if not _stands(one)]
+    return {one.address: loaded.taken_back.get(one.id) for one in past}
+
+
+def _others(member: Member, held: Sequence[Any], loaded: _Loaded) -> list[Any]:
+    """Invitations at addresses that the directory does not have as the holder's. Not those of
+    addresses that somebody else has by now, who speaks for himself.
+    """
+    return [
         one
-        for one in invited
-        if address.among(one, member.addresses)
-        or member.key in loaded.people.get(one.lower(), (member.key,))
+        for one in _invited(member, held)
+        if not address.among(one.address, member.addresses)
+        and member.key in loaded.people.get(one.address.lower(), (member.key,))
     ]
-    return frozenset([*member.addresses, *loaded.learned.get(number, ()), *still])
 
 
 def _single_dates(letters: Iterable[Any], told: Sequence[Edition]) -> frozenset[Moment]:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway.mail import address
+from gateway.model import Method
 from gateway.store.schema import (
     associate,
     invitation,
@@ -156,7 +157,10 @@ def own(connection: Connection, whose: Holder) -> Iterable[str]:
     yield from _column(
         connection,
         sa.select(invitation.c.address).where(
-            invitation.c.participant.in_(rows), ~invitation.c.former
+            invitation.c.participant.in_(rows),
+            ~invitation.c.former,
+            invitation.c.counts,
+            invitation.c.sent_method.is_distinct_from(Method.CANCEL),
         ),
     )
     if whose.person is not None:

@@ -464,6 +464,17 @@ def test_the_entry_of_the_own_row_is_taken() -> None:
     assert report == FAILED
 
 
+def test_a_report_about_the_address_before_the_last_change_is_about_the_row() -> None:
+    before = replace(OLA, former={"ola.typo@ext.example": None})
+    report = bounce.Report(("ola.typo@ext.example",), "failed")
+    for row, tied in ((OLA, ()), (before, (before,))):
+        found = facts.Found((row,))
+        rows = tuple(
+            one for one, _, _ in correlate.failed(told(report), PLAIN, found, Policy(), SECRET)
+        )
+        assert rows == tied
+
+
 @pytest.mark.parametrize(
     ("sender", "ids", "whose", "rows", "counts"),
     [
