@@ -364,6 +364,19 @@ def _with_token(
     passed_on = next((one for one in others if _knows(one, _author(message))), None)
     if passed_on is not None and not own_line:
         return _with_anothers_letter(message, row, passed_on, speaker, found, policy)
+    return _from_nobody_known(message, row, own_line, speakers)
+
+
+def _from_nobody_known(
+    message: parse.Message,
+    row: facts.Row,
+    own_line: Sequence[str],
+    speakers: Sequence[str],
+) -> Choice:
+    """A mail with the row's token whose sender is no known address. `own_line`: the ATTENDEEs that
+    are.
+    """
+    speaker = _first(message.from_addresses)
     if _left(row, speakers):
         return _of_former_address(row, speaker)
     if own_line:
@@ -481,12 +494,7 @@ def _without_token(
     # nobody, too (key 3).
     row = by_attendee or by_sender
     if row is None:
-        before = next((row for row in rows if _left(row, message.from_addresses)), None)
-        if before is not None:
-            return _of_former_address(before, speaker)
-        return _crasher(
-            message, components, uid, named[0] if len(named) == 1 else speaker, found, policy
-        )
+        return _of_nobody_invited(message, components, uid, named, found, policy)
     if row.current.recurrence_id is not None and all(
         one.recurrence_id is None for one in components
     ):
@@ -545,6 +553,24 @@ def _without_token(
         )
     rule = facts.Rule("uid_held", f"{what} (P25)")
     return _chosen(Verdict.HOLD, what, row, speaker, rule)
+
+
+def _of_nobody_invited(
+    message: parse.Message,
+    components: Sequence[read.Component],
+    uid: str,
+    named: Sequence[str],
+    found: facts.Found,
+    policy: Policy,
+) -> Choice:
+    """An answer from an address, and about one, at which nobody is invited now."""
+    speaker = _first(message.from_addresses)
+    rows = (row for row in found.rows if row.uid == uid)
+    before = next((row for row in rows if _left(row, message.from_addresses)), None)
+    if before is not None:
+        return _of_former_address(before, speaker)
+    who = named[0] if len(named) == 1 else speaker
+    return _crasher(message, components, uid, who, found, policy)
 
 
 def _crasher(

@@ -432,16 +432,11 @@ def refresh(connection: Connection, participant_number: int, now: datetime) -> b
     """He asked for his invitation: owe the REQUEST once more, at most once an hour. Returns whether
     it is owed now. A last time that lies further ahead than that is of a clock that was set back.
     """
+    last = invitation.c.refreshed_at
+    due = last.is_(None) | (last <= now - REFRESH_EVERY) | (last > now + REFRESH_EVERY)
     done = connection.execute(
         sa.update(invitation)
-        .where(
-            *_holding(participant_number),
-            sa.or_(
-                invitation.c.refreshed_at.is_(None),
-                invitation.c.refreshed_at <= now - REFRESH_EVERY,
-                invitation.c.refreshed_at > now + REFRESH_EVERY,
-            ),
-        )
+        .where(*_holding(participant_number), due)
         .values(again=True, again_because=Occasion.REFRESH, again_instance="", refreshed_at=now)
     )
     return bool(done.rowcount)
