@@ -133,9 +133,11 @@ def test_whoever_lost_a_lease_learns_it_by_the_number(store: Store) -> None:
     assert deliveries.renew(store, HERE, now + leases.LIFE * 3) > before
 
 
+@pytest.mark.parametrize(
+    "store", [pytest.param("postgresql", marks=pytest.mark.real)], indirect=True
+)
 def test_a_lease_that_is_being_renewed_is_taken_from_nobody(store: Store) -> None:
-    if store.is_sqlite:
-        pytest.skip("SQLite has one writer")
+    """SQLite has one writer."""
     with store.write() as connection:
         leases.take(connection, f"gateway:{HERE}", HERE, rows.NOW)
     late = rows.NOW + leases.LIFE
