@@ -388,3 +388,49 @@ def test_load_puts_a_bad_record_right(store: Store) -> None:
     planning.plan_due(store, site, NOW, everything=True)
     assert {one["follow_up"] for one in listed(store, "letters")} == {key, *GOOD}
     assert not any(one["note"] for one in listed(store, "status"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words", "kinds"),
+    [
+        (
+            [
+                "INSERT INTO follow_up_date (follow_up, original_start, start_at)"
+                " VALUES ('bad 0', '2026-12-01 08:00:00', '9999-12-31 23:59:59')"
+            ],
+            "follow_up_date 'bad 0', start_at: '9999-12-31 23:59:59",
+            ("sqlite", "postgresql"),
+        ),
+        (
+            [
+                "INSERT INTO follow_up_date (follow_up, original_start)"
+                " VALUES ('bad 0', '-infinity')"
+            ],
+            "follow_up_date 'bad 0', original_start: '-infinity' is not an instant",
+            ("postgresql",),
+        ),
+        (
+            [
+                f"INSERT INTO associate (key, name) VALUES ('per', {LATIN})",
+                "UPDATE follow_up SET owner = 'per' WHERE key = 'bad 0'",
+            ],
+            "associate 'per', name: 'J\ufffdr' is not text in UTF-8",
+            ("sqlite",),
+        ),
+    ],
+)
+def test_dates_and_the_owner_are_looked_at_too(
+    store: Store, wrong: list[str], words: str, kinds: tuple[str, ...]
+) -> None:
+    if ("sqlite" if store.is_sqlite else "postgresql") not in kinds:
+        pytest.skip("this database takes no such value")
+    record(store, of_follow_up(""))
+    rows.run(store, *wrong)
+    site = settings(store)
+    assert len(overview.shown(store, site.mail, 100).follow_ups) == 3
+    listed(store, "status")
+    planning.plan_due(store, site, NOW, everything=True)
+    assert {one["follow_up"] for one in listed(store, "letters")} == {*GOOD}
+    notes = {one["note"] for one in listed(store, "status") if one["follow_up"] == "bad 0"}
+    assert len(notes) == 1
+    assert words in str(notes.pop())
