@@ -242,6 +242,8 @@ def _as_asked(holds: Edition | None, edition: Edition, invitee: owing.Invitee) -
     """
     if holds is None or edition.recurrence is not None:
         return holds
+    if holds.significant == edition.significant:
+        return holds
     lost_answer = invitee.standings.get(SERIES, Standing()).asked > holds.significant
     return holds if lost_answer else replace(holds, significant=edition.significant)
 
