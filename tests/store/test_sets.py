@@ -270,26 +270,34 @@ def test_whoever_was_delegated_to_may_answer_in_the_same_batch(
     assert ends == ["applied", "delegated", "applied"]
 
 
-def test_many_answers_need_no_more_statements_than_few(store: Store) -> None:
+@pytest.mark.parametrize("together", [True, False], ids=["one follow-up", "many follow-ups"])
+def test_many_answers_need_no_more_statements_than_few(store: Store, together: bool) -> None:
     """However many there are: of rows that have nothing to do with each other."""
-    people = [f"p{number}" for number in range(40)]
-    follow_up = MEETING | {
-        "key": "m1",
-        "title": "Kick-off",
-        "uid": "m1@crm.example",
-        "participants": [
-            {"email": f"{one}@ext.example", "email_invite": True, "token": f"{one}m1token"}
-            for one in people
-        ],
-    }
+    people = {f"p{at}": "m0" if together else f"m{at}" for at in range(40)}
+    follow_ups = [
+        MEETING
+        | {
+            "key": key,
+            "title": "Kick-off",
+            "uid": f"{key}@crm.example",
+            "participants": [
+                {"email": f"{one}@ext.example", "email_invite": True, "token": f"{one}{key}token"}
+                for one, about in people.items()
+                if about == key
+            ],
+        }
+        for key in dict.fromkeys(people.values())
+    ]
     document = {
         "associates": [{"key": "kari", "name": "Kari", "email": "kari@crm.example"}],
-        "follow_ups": [follow_up],
+        "follow_ups": follow_ups,
     }
     with store.write() as connection:
         load.load(connection, document, SETTINGS, NOW)
     planning.plan_due(store, SETTINGS, NOW, everything=True)
-    mails = [Mail(who=one, to=one, number=at) for at, one in enumerate(people)]
+    mails = [
+        Mail(who=one, to=one, about=key, number=at) for at, (one, key) in enumerate(people.items())
+    ]
     few = statements(store, mails[:5])
     many = statements(store, mails[5:])
     assert len(few) == len(many), "\n".join(many)
