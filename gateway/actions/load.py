@@ -183,7 +183,7 @@ def _write_follow_ups(
         "follow_up_date",
         ("follow_up", "original_start"),
         dates,
-        prune={one.key for one in entries.follow_ups},
+        prune={follow_up.key for follow_up in entries.follow_ups},
     )
     _count(report, "follow_ups", merged, own)
     journal.write(
@@ -273,7 +273,7 @@ def _mailless(
     there instead: a new one is off, one that is on already keeps its wish (domain.md §3).
     """
     reachable = _reachable(connection, [entry.row for entry in invited])
-    before = directory.participants(connection, {one.key for one in entries.follow_ups})
+    before = directory.participants(connection, {follow_up.key for follow_up in entries.follow_ups})
     mailless = dict[str, dict[str, Any]]()
     for entry in invited:
         if not entry.row.email_invite or reachable(entry.row):
@@ -316,19 +316,17 @@ def _reachable(
     connection: Connection, rows: Sequence[Participant]
 ) -> Callable[[Participant], bool]:
     """Whether there is an address that mail can go to, as the store has it now."""
-    known = {
+    persons = {row.person for row in rows if row.person is not None}
+    associates = {row.associate for row in rows if row.associate is not None}
+    reached = {
         who
-        for who, address in directory.addresses(
-            connection,
-            {one.person for one in rows if one.person is not None},
-            {one.associate for one in rows if one.associate is not None},
-        )
+        for who, address in directory.addresses(connection, persons, associates)
         if not syntax.problem(address)
     }
-    return lambda one: (
-        one.email is not None
-        or ("person", one.person) in known
-        or ("associate", one.associate) in known
+    return lambda row: (
+        row.email is not None
+        or ("person", row.person) in reached
+        or ("associate", row.associate) in reached
     )
 
 

@@ -62,24 +62,22 @@ def told(edition: Edition) -> Told:
     assert edition.recurrence is not None
     assert edition.start is not None
     series = edition.recurrence
-    cancelled = {one.original for one in edition.dates if one.cancelled}
+    cancelled = {change.original for change in edition.dates if change.cancelled}
     further = {*series.rdates} - {edition.start}
     if series.rrule:
         covered = _mixed(edition, cancelled) if further else None
-        return covered or Told(
-            edition.start,
-            series.rrule,
-            tuple(sorted({*series.exdates, *cancelled}, key=str)),
-            tuple(sorted(further, key=str)),
-        )
-    taking_place = [one for one in recurrence.instances(edition) if one not in cancelled]
-    if len({_day(edition, one) for one in taking_place}) < len(taking_place):
+        without = sorted({*series.exdates, *cancelled}, key=str)
+        beside = sorted(further, key=str)
+        return covered or Told(edition.start, series.rrule, tuple(without), tuple(beside))
+    taking_place = [date for date in recurrence.instances(edition) if date not in cancelled]
+    if len({_day(edition, date) for date in taking_place}) < len(taking_place):
         raise InputError(TWO_ON_ONE_DAY)
-    names = {named(edition, one) for one in taking_place}
-    start = min({*names, edition.start}, key=lambda one: _day(edition, one))
-    if (found := _covered(edition, {*names, start}, names)) is None:
+    names = {named(edition, date) for date in taking_place}
+    start = min({*names, edition.start}, key=lambda name: _day(edition, name))
+    covered = _covered(edition, {*names, start}, names)
+    if covered is None:
         raise InputError(NO_RULE)
-    return found
+    return covered
 
 
 def named(edition: Edition, original: Moment) -> Moment:
@@ -153,12 +151,14 @@ def rules(days: tuple[date, ...], length: timedelta = timedelta()) -> tuple[str,
 
     `days`: ascending, no two the same. Each rule begins on the first of them.
     """
-    found = []
+    ranked = []
     for order, (rule, given) in enumerate(_forms(days)):
-        if len(given) - len(days) <= MOST_GAPS and len(given) <= MOST_COUNTED:
-            step = min((later - one for one, later in pairwise(given)), default=length)
-            found.append((step < length, len(given) - len(days), order, rule, len(given)))
-    return tuple(f"{rule};COUNT={count}" for *_, rule, count in sorted(found))
+        others = len(given) - len(days)
+        if others > MOST_GAPS or len(given) > MOST_COUNTED:
+            continue
+        step = min((later - day for day, later in pairwise(given)), default=length)
+        ranked.append((step < length, others, order, f"{rule};COUNT={len(given)}"))
+    return tuple(rule for *_, rule in sorted(ranked))
 
 
 def _forms(days: Sequence[date]) -> Iterator[tuple[str, list[date]]]:
@@ -167,57 +167,54 @@ def _forms(days: Sequence[date]) -> Iterator[tuple[str, list[date]]]:
     """
     yield from _weekly(days)
     yield from _monthly(days)
-    step = _step([one.toordinal() for one in days])
-    reach = range(days[0].toordinal(), days[-1].toordinal() + 1, step)
+    numbers = [day.toordinal() for day in days]
+    step = _step(numbers)
+    reach = range(numbers[0], numbers[-1] + 1, step)
     if step <= MOST_COUNTED and len(reach) <= MOST_COUNTED:
-        yield f"FREQ=DAILY{_interval(step)}", [date.fromordinal(one) for one in reach]
+        yield f"FREQ=DAILY{_interval(step)}", [date.fromordinal(number) for number in reach]
 
 
 def _weekly(days: Sequence[date]) -> Iterator[tuple[str, list[date]]]:
-    weeks = [(one.toordinal() - 1) // 7 for one in days]
-    weekdays = sorted({one.weekday() for one in days})
+    weeks = [(day.toordinal() - 1) // 7 for day in days]
+    weekdays = sorted({day.weekday() for day in days})
     step = _step(weeks)
     reach = range(weeks[0], weeks[-1] + 1, step)
     if step > LONGEST_STEP or len(reach) > MOST_COUNTED:
         return
-    given = (date.fromordinal(week * 7 + 1 + one) for week in reach for one in weekdays)
-    names = ",".join(recurrence.WEEKDAYS[one] for one in weekdays)
-    week = f"{_interval(step)};WKST=MO" if step > 1 else ""
-    yield (
-        f"FREQ=WEEKLY{week};BYDAY={names}",
-        [one for one in given if days[0] <= one <= days[-1]],
-    )
+    names = ",".join(recurrence.WEEKDAYS[weekday] for weekday in weekdays)
+    interval = f"{_interval(step)};WKST=MO" if step > 1 else ""
+    every = [date.fromordinal(week * 7 + 1 + weekday) for week in reach for weekday in weekdays]
+    given = [day for day in every if days[0] <= day <= days[-1]]
+    yield f"FREQ=WEEKLY{interval};BYDAY={names}", given
 
 
 def _monthly(days: Sequence[date]) -> Iterator[tuple[str, list[date]]]:
     """The same day of the month, or the same weekday of it, counted from either end; whole years
     are yearly.
     """
-    months = [one.year * 12 + one.month - 1 for one in days]
-    step = _step(months)
-    reach = [divmod(one, 12) for one in range(months[0], months[-1] + 1, step)]
+    numbers = [day.year * 12 + day.month - 1 for day in days]
+    step = _step(numbers)
+    reach = [divmod(number, 12) for number in range(numbers[0], numbers[-1] + 1, step)]
     if step > LONGEST_STEP or len(reach) > MOST_COUNTED:
         return
     frequency = f"FREQ=MONTHLY{_interval(step)}"
     if step % 12 == 0:
         frequency = f"FREQ=YEARLY{_interval(step // 12)};BYMONTH={days[0].month}"
     first = days[0]
-    if {one.day for one in days} == {first.day} and first.day <= IN_EVERY_MONTH:
-        yield (
-            f"{frequency};BYMONTHDAY={first.day}",
-            [date(year, month + 1, first.day) for year, month in reach],
-        )
-    if {one.weekday() for one in days} == {first.weekday()}:
-        for position in sorted(set.intersection(*map(_positions, days)), reverse=True):
-            yield (
-                f"{frequency};BYDAY={position}{recurrence.WEEKDAYS[first.weekday()]}",
-                [_nth(year, month + 1, first.weekday(), position) for year, month in reach],
-            )
+    if {day.day for day in days} == {first.day} and first.day <= IN_EVERY_MONTH:
+        given = [date(year, month + 1, first.day) for year, month in reach]
+        yield f"{frequency};BYMONTHDAY={first.day}", given
+    weekday = first.weekday()
+    if {day.weekday() for day in days} == {weekday}:
+        positions = set.intersection(*map(_positions, days))
+        for position in sorted(positions, reverse=True):
+            given = [_nth(year, month + 1, weekday, position) for year, month in reach]
+            yield f"{frequency};BYDAY={position}{recurrence.WEEKDAYS[weekday]}", given
 
 
 def _step(numbers: Sequence[int]) -> int:
     """The longest step from the first that meets all of them."""
-    return gcd(*(one - numbers[0] for one in numbers)) or 1
+    return gcd(*(number - numbers[0] for number in numbers)) or 1
 
 
 def _interval(step: int) -> str:
@@ -226,14 +223,21 @@ def _interval(step: int) -> str:
 
 def _positions(day: date) -> set[int]:
     """Which of the weekdays of its name it is in its month: the first to the fourth, the last."""
-    first = (day.day - 1) // 7 + 1
-    last = (day + timedelta(days=7)).month != day.month
-    return ({first} if first <= 4 else set()) | ({-1} if last else set())
+    positions = set[int]()
+    from_first = (day.day - 1) // 7 + 1
+    if from_first <= 4:
+        positions.add(from_first)
+    if (day + timedelta(days=7)).month != day.month:
+        positions.add(-1)
+    return positions
 
 
 def _nth(year: int, month: int, weekday: int, position: int) -> date:
+    """The weekday of a month that is first, second … (1, 2 …), or last (-1)."""
     if position > 0:
         first = date(year, month, 1)
-        return first + timedelta(days=(weekday - first.weekday()) % 7 + (position - 1) * 7)
-    last = date(year, month, monthrange(year, month)[1])
+        days = (weekday - first.weekday()) % 7
+        return first + timedelta(days=days, weeks=position - 1)
+    _, length = monthrange(year, month)
+    last = date(year, month, length)
     return last - timedelta(days=(last.weekday() - weekday) % 7)
