@@ -22,9 +22,15 @@ from gateway.actions.load_times import Times
 from gateway.itip import plan
 from gateway.mail import syntax
 from gateway.model import Channel, Moment
-from gateway.store import columns, directory, journal
+from gateway.store import columns, directory, inbox, journal, meta
 from gateway.store.directory import Merged
 from gateway.store.engine import Connection
+
+LATE = (
+    "the mailbox has been read already: answers to invitations that an earlier system sent may have"
+    " been left alone there (mailbox.old_mail_left_alone); move them out of the folder and in again"
+)
+"""Where a store adopts its first invitation after its first look at a folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +252,10 @@ def _write_participants(
         *({_named(key) for key in keys} for keys in (merged.created, merged.changed, merged.left)),
     )
     arrived = [entry for entry in invited if entry.row.sent and entry.place not in mailless]
+    is_late = inbox.is_begun(connection) and not meta.has_adopted(connection)
     _adopt(connection, arrived, settings, now)
+    if is_late and meta.has_adopted(connection):
+        report.notes.append(LATE)
 
 
 def _row(entry: load_check.Invited) -> dict[str, Any]:

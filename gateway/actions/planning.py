@@ -29,6 +29,7 @@ from gateway.store import (
     journal,
     marked,
     marks,
+    meta,
     outbox,
     participants,
     proposals,
@@ -396,6 +397,8 @@ def adopt(
     assert number is not None
     numbers = queueing.Numbers(connection, key, {edition: number}, now)
     here = [one for one in members if one.id in participants and one.address]
+    if here:
+        meta.note_adoption(connection)
     theirs = [(edition.uid, _invitee(member, site)) for member in here]
     for member, invitation in zip(
         here, queueing.invited(connection, key, theirs, site), strict=True

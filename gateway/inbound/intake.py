@@ -15,7 +15,7 @@ from gateway import accounts, health
 from gateway import settings as configuration
 from gateway.actions import probing
 from gateway.inbound import process, reader
-from gateway.store import inbox, invitations, leases
+from gateway.store import inbox, invitations, leases, meta
 from gateway.store.engine import Store
 from gateway.store.inbox import Place
 
@@ -177,11 +177,13 @@ class Intake:
         with self._store.write() as connection:
             inbox.moved(connection, self._account, self._folder, uidvalidity, uids)
 
-    def _since(self) -> datetime:
-        """When the first invitation was made; nothing before it is an answer to us. Now, where
-        there is none yet.
+    def _since(self) -> datetime | None:
+        """When the first invitation was made; nothing before it is an answer to us. Now, if there
+        is none yet. None: an earlier system sent some, and nobody knows when.
         """
         with self._store.read() as connection:
+            if meta.has_adopted(connection):
+                return None
             return invitations.first(connection) or datetime.now(UTC)
 
     def _pass_over(self, uidvalidity: int, uid: int) -> None:

@@ -155,7 +155,8 @@ class Reader:
                connect, and while moves fail
     moved      these UIDs need nothing more in the mailbox: moved, or gone, or of a former
                UIDVALIDITY. It ends leftovers too
-    since      when the first message that can be an answer may have come; asked at the first look
+    since      when the first message that can be an answer may have come, None if at any time;
+               asked at the first look
     pass_over  (uidvalidity, uid): the cursor begins behind this one
 
     `changed` is called in the loop's thread whenever `state` changes for better or worse. `tokens`:
@@ -175,7 +176,7 @@ class Reader:
         leftovers: Callable[[], list[int]],
         unmoved: Callable[[], list[tuple[int, int, Folder]]],
         moved: Callable[[int, list[int]], None],
-        since: Callable[[], datetime] | None = None,
+        since: Callable[[], datetime | None] | None = None,
         pass_over: Callable[[int, int], None] | None = None,
         tokens: accounts.Tokens | None = None,
         pace: Pace | None = None,

@@ -235,6 +235,11 @@ def cursor(connection: Connection, account: str, folder: str) -> tuple[int, int]
     return (row.uidvalidity, row.uid) if row is not None else None
 
 
+def is_begun(connection: Connection) -> bool:
+    """Whether any folder has been read, and its old mail perhaps left alone."""
+    return connection.execute(sa.select(mailbox.c.folder).limit(1)).first() is not None
+
+
 def advance(connection: Connection, account: str, folder: str, uidvalidity: int, uid: int) -> None:
     """Everything up to `uid` has been looked at; what failed is among `leftovers`."""
     upsert.one(

@@ -25,6 +25,17 @@ def site_secret(connection: Connection) -> bytes:
     return bytes.fromhex(found)
 
 
+def note_adoption(connection: Connection) -> None:
+    """Invitations of an earlier system were taken over: nobody knows how old they are."""
+    upsert.one(connection, meta, {"key": "adopted"}, {"value": "1"})
+
+
+def has_adopted(connection: Connection) -> bool:
+    """Whether this store ever took over an invitation of an earlier system."""
+    query = sa.select(meta.c.key).where(meta.c.key == "adopted")
+    return connection.execute(query).first() is not None
+
+
 def sequence_floor(connection: Connection) -> int:
     """The SEQUENCE below which nothing leaves any more, 0 where the store was never restored."""
     query = sa.select(meta.c.value).where(meta.c.key == "sequence_floor")
