@@ -68,8 +68,11 @@ class Turns:
 
     def turned_away(self) -> bool:
         """The server did not let a connection in, and said nothing of their number. Returns whether
-        that may be the reason: then there are as few again as at the beginning.
+        that may be the reason: then there are as few again as at the beginning. Called inside the
+        turn that met it.
         """
+        if self._busy.total() > self._limit:
+            return True  # it began before there were to be fewer
         if self._limit <= self._few:
             return False
         self._lower(self._few)

@@ -368,13 +368,7 @@ class Worker:
             receipt.text,
             receipt.host,
         )
-        if self._has_too_many(receipt):
-            log.warning(
-                "the server allows fewer connections",
-                account=self._name,
-                connections=self._turns.limit,
-                answer=words,
-            )
+        if self._has_too_many(receipt, words):
             settlement = waits(queued, retry.pause(verdict, 1, now, self._limits, 0.0), words)
         elif verdict in (Verdict.ACCOUNT, Verdict.CONNECTION):
             settlement = self._account_waits(queued, receipt, verdict, words, now)
@@ -396,12 +390,22 @@ class Worker:
         )
         return queued, settlement, attempt
 
-    def _has_too_many(self, receipt: receipts.Receipt) -> bool:
-        """Whether fewer connections may be all that the server wants."""
+    def _has_too_many(self, receipt: receipts.Receipt, words: str) -> bool:
+        """Whether fewer connections may be all that the server wants; then there are fewer."""
+        before = self._turns.limit
         if retry.fault(receipt) is Fault.CONNECTIONS:
-            return self._turns.crowded()
-        at_the_door = receipt.step in (receipts.Step.CONNECT, receipts.Step.GREETING)
-        return at_the_door and receipt.code in (None, 421) and self._turns.turned_away()
+            is_so = self._turns.crowded()
+        else:
+            at_the_door = receipt.step in (receipts.Step.CONNECT, receipts.Step.GREETING)
+            is_so = at_the_door and receipt.code in (None, 421) and self._turns.turned_away()
+        if is_so and self._turns.limit < before:
+            log.warning(
+                "the server allows fewer connections",
+                account=self._name,
+                connections=self._turns.limit,
+                answer=words,
+            )
+        return is_so
 
     def _account_waits(
         self,

@@ -210,7 +210,11 @@ async def test_a_server_that_turns_away_without_a_word_gets_as_many_as_at_first(
         for number in range(FEW):
             turns.took(str(number))
         assert turns.limit == FEW + 1
-        assert turns.turned_away()
+        async with turns.turn("one more"):
+            assert turns.turned_away()
+            assert turns.limit == FEW
+            assert turns.turned_away(), "another one that began when there were more"
+        assert not turns.turned_away()
         assert turns.limit == FEW
         for number in range(FEW):
             turns.took(str(number))
