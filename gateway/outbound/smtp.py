@@ -21,7 +21,9 @@ command line. The server's words are reduced to one printable line, without the 
 should a server repeat it.
 
 Limits: every wait has an end. The wait for the answer to the final dot is longer than the others,
-because giving up there may mean a second copy (RFC 5321 §4.5.3.2.6, RFC 1047). No pipelining.
+because giving up there may mean a second copy (RFC 5321 §4.5.3.2.6, RFC 1047). MAIL, RCPT and DATA
+leave together where the server offers PIPELINING (RFC 2920), but no letter before its DATA has been
+answered.
 """
 
 import asyncio
@@ -31,7 +33,7 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import cast
@@ -43,6 +45,7 @@ from gateway.errors import InputError
 from gateway.mail import address as addresses
 from gateway.mail import refusals
 from gateway.outbound import dial, receipts
+from gateway.outbound.dialogue import Dialogue, Garbled, Reply
 from gateway.outbound.receipts import Receipt, Step, Submission
 
 __all__ = ["Pool", "Receipt", "Step", "Submission"]
@@ -197,12 +200,8 @@ class Pool:
     ) -> Receipt:
         connection.until = until
         try:
-            response = await connection.deliver(submission)
-            code, text, enhanced = (
-                response.code,
-                response.message,
-                receipts.enhanced(response.message),
-            )
+            reply = await connection.deliver(submission)
+            code, text, enhanced = reply.code, reply.text, receipts.enhanced(reply.text)
         except _Unfit as unfit:
             code, text, enhanced = None, unfit.text, unfit.enhanced
         except Exception as error:
@@ -279,6 +278,7 @@ class _Connection:
         )
         self._socket: socket.socket | None = None
         self._transport: asyncio.WriteTransport | None = None
+        self._dialogue: Dialogue | None = None
         self._delivered = 0
         self.step = Step.CONNECT
         self.host = f"{account.host}:{account.port}"
@@ -289,9 +289,9 @@ class _Connection:
 
     @property
     def is_open(self) -> bool:
-        return self._smtp.is_connected
+        return self._dialogue is not None and self._dialogue.is_open
 
-    async def deliver(self, submission: Submission) -> aiosmtplib.SMTPResponse:
+    async def deliver(self, submission: Submission) -> Reply:
         """The final 2xx answer; anything else is raised, with `step` saying where. Opens the
         connection if need be.
         """
@@ -300,9 +300,8 @@ class _Connection:
             await self.open()
         self.step = Step.MAIL
         options = self._options(submission, sender, recipient)
-        await self._command(Step.MAIL, b"MAIL", b"FROM:<" + sender + b">", *options)
-        await self._command(Step.RCPT, b"RCPT", b"TO:<" + recipient + b">")
-        await self._command(Step.DATA, b"DATA", expected=(354,))
+        mail = b" ".join((b"MAIL FROM:<" + sender + b">", *options))
+        await self._announce(mail, b"RCPT TO:<" + recipient + b">")
         if not self.may():  # nothing of it was written yet
             raise _Failure("it may not be handed over any more", "4.3.0")
         response = await self._body(submission.content)
@@ -314,7 +313,9 @@ class _Connection:
         """QUIT, wait shortly for the answer (RFC 5321 §4.1.1.10), hang up."""
         try:
             async with asyncio.timeout(min(_QUIT_SECONDS, self._account.timeout_seconds)):
-                await self._smtp.execute_command(b"QUIT")
+                if self._dialogue is not None:
+                    self._dialogue.ask(b"QUIT")
+                    await self._reply()
         except (aiosmtplib.SMTPException, OSError):
             # No letter is in flight: a server that does not answer here takes nothing with it.
             pass
@@ -412,6 +413,7 @@ class _Connection:
         if account.username:
             await self._sign_in()
         self._expect_silence()
+        self._dialogue = Dialogue(self._transport)
 
     async def _ehlo(self) -> None:
         async with self._limit(Step.EHLO):
@@ -500,32 +502,68 @@ class _Connection:
             options.append(b"SMTPUTF8")
         return options
 
-    async def _command(
-        self, step: Step, *words: bytes, expected: Collection[int] = range(200, 300)
-    ) -> None:
-        async with self._limit(step):
-            response = await self._smtp.execute_command(*words)
-        if response.code not in expected:
-            raise aiosmtplib.SMTPResponseException(response.code, response.message)
+    async def _announce(self, mail: bytes, rcpt: bytes) -> None:
+        """MAIL, RCPT and DATA, together where the server offers that (RFC 2920 §3.1). Raises the
+        first refusal, with `step` saying of what.
+        """
+        commands = ((Step.MAIL, mail), (Step.RCPT, rcpt), (Step.DATA, b"DATA"))
+        dialogue = self._wire()
+        together = self._smtp.supports_extension("pipelining")
+        if together:
+            self._expect_silence()
+            dialogue.ask(*(command for _, command in commands))
+        for number, (step, command) in enumerate(commands):
+            async with self._in_time(step) if together else self._limit(step):
+                if not together:
+                    dialogue.ask(command)
+                reply = await self._reply()
+            if reply.code == 354 if step is Step.DATA else 200 <= reply.code <= 299:
+                continue
+            if together:
+                await self._hear_out(len(commands) - 1 - number)
+            raise aiosmtplib.SMTPResponseException(reply.code, reply.text)
 
-    async def _body(self, content: bytes) -> aiosmtplib.SMTPResponse:
-        # Not `SMTP.data()`: its errors do not tell whether DATA or the letter was refused, and only
-        # 250 is good to it.
-        protocol = self._smtp.protocol
-        if protocol is None:
-            raise aiosmtplib.SMTPServerDisconnected("Connection lost")
+    async def _hear_out(self, replies: int) -> None:
+        """Read the answers to what left together with a command that was refused. A server that
+        awaits the letter all the same is left.
+        """
+        reply = None
+        try:
+            async with self._in_time(self.step):
+                for _ in range(replies):
+                    reply = await self._reply()
+        except (aiosmtplib.SMTPException, OSError):
+            self.drop()
+        if reply is not None and reply.code == 354:
+            self.drop()
+
+    async def _body(self, content: bytes) -> Reply:
         self._expect_silence()
         stuffed = content.replace(b"\r\n.", b"\r\n..")  # RFC 5321 §4.5.2
-        protocol.write((b"." if content.startswith(b".") else b"") + stuffed + b".\r\n")
+        self._wire().write((b"." if content.startswith(b".") else b"") + stuffed + b".\r\n")
         self.step = Step.BODY
         async with asyncio.timeout(_AFTER_THE_DOT * self._account.timeout_seconds):
-            response = await protocol.read_response()
-        if not 200 <= response.code <= 299:
-            raise aiosmtplib.SMTPResponseException(response.code, response.message)
-        return response
+            reply = await self._reply()
+        if not 200 <= reply.code <= 299:
+            raise aiosmtplib.SMTPResponseException(reply.code, reply.text)
+        return reply
+
+    def _wire(self) -> Dialogue:
+        if self._dialogue is None:
+            raise ConnectionResetError
+        return self._dialogue
+
+    async def _reply(self) -> Reply:
+        try:
+            return await self._wire().read()
+        except Garbled as error:
+            raise aiosmtplib.SMTPResponseException(-1, str(error)) from error
 
     def _limit(self, step: Step) -> asyncio.Timeout:
         self._expect_silence()
+        return self._in_time(step)
+
+    def _in_time(self, step: Step) -> asyncio.Timeout:
         self.step = step
         return asyncio.timeout_at(
             min(self.until, asyncio.get_running_loop().time() + self._account.timeout_seconds)
@@ -535,9 +573,10 @@ class _Connection:
         """A server that answered twice is out of step: its surplus 250 would pass for the answer to
         our next words.
 
-        aiosmtplib keeps the surplus and has no public way to see it.
+        Until the connection is open aiosmtplib keeps the surplus and has no public way to see it.
         """
-        if self._smtp.protocol is not None and self._smtp.protocol._buffer:
+        early = self._smtp.protocol is not None and self._smtp.protocol._buffer
+        if early or (self._dialogue is not None and self._dialogue.has_surplus):
             raise _Failure(f"{self.host} answered more than it was asked at {self.step}", "4.5.0")
 
     def _masked(self, text: str) -> str:

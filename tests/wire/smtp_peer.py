@@ -54,6 +54,8 @@ class Wait:
 
 
 Action = Say | Drop | Hang | Wait
+OFFERS: tuple[str, ...] = ("SIZE 1000000", "8BITMIME")
+"""What a server offers where a test does not say otherwise."""
 Script = Mapping[str, Action]
 
 _NORMAL = {
@@ -102,7 +104,7 @@ class Peer:
     def __init__(
         self,
         *scripts: Script,
-        offers: tuple[str, ...] = ("SIZE 1000000", "8BITMIME"),
+        offers: tuple[str, ...] | None = None,
         tls: ssl.SSLContext | None = None,
         implicit_tls: bool = False,
         users: Mapping[str, str] | None = None,
@@ -113,7 +115,7 @@ class Peer:
     ) -> None:
         self._most, self._let_in = most, let_in
         self._scripts = scripts or ({},)
-        self._offers = offers
+        self._offers = OFFERS if offers is None else offers
         self._tls = tls
         self._implicit_tls = implicit_tls
         self._users = users or {}

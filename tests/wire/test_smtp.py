@@ -18,6 +18,7 @@ from gateway.errors import ConfigurationError
 from gateway.outbound import retry, smtp
 from gateway.outbound.retry import Verdict
 from gateway.outbound.smtp import Step
+from tests.wire import smtp_peer
 from tests.wire.smtp_peer import Drop, Hang, Letter, Peer, Say, Wait
 
 PATIENT = 60.0
@@ -26,6 +27,13 @@ NEVER = 10 * PATIENT
 
 CONTENT = b"Subject: x\r\n\r\n.leading dot\r\n..two\r\n.\r\nlast\r\n"
 LETTER = smtp.Submission("invites+bounce-x@crm.example", "ola@ext.example", CONTENT)
+
+
+@pytest.fixture(autouse=True, params=[False, True], ids=["one-by-one", "together"])
+def _together(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every server here offers PIPELINING (RFC 2920), and none."""
+    if request.param:
+        monkeypatch.setattr(smtp_peer, "OFFERS", (*smtp_peer.OFFERS, "PIPELINING"))
 
 
 def _account(port: int, *, timeout: float = PATIENT, **values: object) -> settings.Smtp:
@@ -104,6 +112,27 @@ async def test_a_letter_arrives_as_it_was_handed_over() -> None:
     ]
     assert peer.lines[0] == b"EHLO gateway.example"
     assert peer.lines[-1] == b"QUIT"
+
+
+async def test_commands_leave_together_where_the_server_offers_it() -> None:
+    announced = list[bytes]()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answers MAIL when DATA has come."""
+        writer.write(b"220 peer.example\r\n")
+        await reader.readline()
+        writer.write(b"250-peer.example\r\n250 PIPELINING\r\n")
+        announced.extend([await reader.readline() for _ in range(3)])
+        writer.write(b"250 ok\r\n250 ok\r\n354 go on\r\n")
+        await reader.readuntil(b"\r\n.\r\n")
+        writer.write(b"250 ok\r\n")
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server, smtp.Pool(_account(server.sockets[0].getsockname()[1])) as pool:
+        assert (await _send(pool)).accepted
+    assert [line.split(b" ")[0].strip() for line in announced] == [b"MAIL", b"RCPT", b"DATA"]
 
 
 @pytest.mark.parametrize(
@@ -307,11 +336,15 @@ async def test_a_surplus_answer_never_passes_for_the_one_to_the_letter(name: str
     async with _served(peer) as pool:
         receipt = await _send(pool)
     assert not receipt.accepted
+    assert peer.dots == 0
+    if "PIPELINING" in smtp_peer.OFFERS and name in ("mail", "rcpt"):
+        # Taken for the answer to RCPT, so that the answer to RCPT is none to DATA.
+        assert (receipt.step, receipt.code) == (Step.DATA, 250)
+        return
     assert (receipt.code, receipt.text) == (
         None,
         f"{receipt.host} answered more than it was asked at {name}",
     )
-    assert peer.dots == 0
 
 
 async def test_a_2xx_other_than_250_is_success_too() -> None:
@@ -331,8 +364,11 @@ async def test_after_an_error_the_connection_is_renewed() -> None:
     async with _served(peer) as pool:
         assert (await _send(pool)).code == 550
         assert (await _send(pool)).accepted
-    assert [session.lines[-1] for session in peer.sessions] == [b"QUIT", b"QUIT"]
+    # Of this server DATA is answered by 354 all the same, and there nothing but a letter can be said.
+    last = b"DATA" if "PIPELINING" in smtp_peer.OFFERS else b"QUIT"
+    assert [session.lines[-1] for session in peer.sessions] == [last, b"QUIT"]
     assert peer.most_open == 1
+    assert peer.dots == 1
 
 
 async def test_a_server_that_does_not_answer_quit_holds_nothing_up() -> None:
