@@ -8,6 +8,7 @@ import ast
 import bisect
 import re
 import subprocess
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -468,3 +469,23 @@ def _leads(folders: list[str], last: str) -> bool:
                 is not None
             )
     return ROOT.joinpath("gateway", *folders, last).with_suffix(".py").is_file()
+
+
+def test_papers_agree_which_python_is_needed() -> None:
+    """The package, its classifiers, README and what CI looks for."""
+    package = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    project = package["project"]
+    floor = re.fullmatch(r">=(3\.(\d+)\.\d+)", project["requires-python"])
+    assert floor is not None, "requires-python names one version, from which on all will do"
+    oldest, minor = floor[1], int(floor[2])
+
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert re.findall(r"`python3` \(([\d.]+) or newer\)", readme) == [oldest]
+    pythons = (ROOT / ".ci" / "pythons").read_text(encoding="utf-8")
+    assert re.findall(r"version_info\[:3\] > \((.*?)\)", pythons) == [oldest.replace(".", ", ")]
+    assert package["tool"]["mypy"]["python_version"] == f"3.{minor}"
+
+    line = "Programming Language :: Python :: 3."
+    named = [one.removeprefix(line) for one in project["classifiers"] if one.startswith(line)]
+    assert named == [str(one) for one in range(minor, minor + len(named))]
+    assert named, "a reader of the package index sees the classifiers"

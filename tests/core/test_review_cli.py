@@ -8,7 +8,7 @@ import json
 import logging
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -187,6 +187,44 @@ def test_an_alias_from_the_list_to_the_learned_address(site: Site) -> None:
     assert site.rows("status", "m1")[0]["reply"] == "accepted"
     site.run("review", "forget", "ola@home.example", "ola")
     assert site.command("review", "forget", "ola@home.example", "ola").returncode == 1
+
+
+BOXES = ("cur", "new", "tmp")
+
+
+def maildir(folder: Path, mails: list[str]) -> list[str]:
+    """One that was read, one that was not, and one that is not there yet."""
+    files = [f"{name}/{at}.M{at}.mail{':2,S' * (name == 'cur')}" for at, name in enumerate(BOXES)]
+    for name in BOXES:
+        (folder / name).mkdir(parents=True)
+    for file, mail in zip(files, [*mails, mails[0]], strict=True):
+        (folder / file).write_text(mail, encoding="utf-8")
+    return files[:2]
+
+
+def mbox(file: Path, mails: list[str]) -> list[str]:
+    line = "From MAILER-DAEMON Fri Nov 20 08:00:00 2026\n"
+    file.write_text("".join(f"{line}{mail}\n" for mail in mails), encoding="utf-8")
+    return ["1", "2"]
+
+
+@pytest.mark.parametrize(("place", "between"), [(maildir, "/"), (mbox, ":")])
+def test_each_message_of_a_box_is_received(
+    site: Site, place: Callable[[Path, list[str]], list[str]], between: str
+) -> None:
+    """As docs/operations.md promises to who puts a copy back."""
+    written = [site.write("own", "ola@ext.example"), site.write("alias", "ola@home.example")]
+    box = site.folder / "Processed"
+    names = place(box, [Path(mail).read_text(encoding="utf-8") for mail in written])
+    rows = site.rows("receive", str(box))
+    assert [(row["file"], row["outcome"]) for row in rows] == [
+        (f"{box}{between}{names[0]}", "applied"),
+        (f"{box}{between}{names[1]}", "held"),
+    ]
+    [status] = site.rows("status", "m1")
+    assert status["reply"] == "accepted"
+    again = site.rows("receive", str(box))
+    assert again[0]["outcome"] == "duplicate", "what is known has no second effect"
 
 
 def test_nothing_of_a_stranger_reaches_the_terminal_raw(site: Site) -> None:
