@@ -9,7 +9,16 @@ import pytest
 
 from gateway.inbound import classify, judge
 from gateway.itip import facts
-from gateway.model import Edition, Kind, Outcome, PartyCrasher, Policy, Reply
+from gateway.model import (
+    Edition,
+    Kind,
+    Outcome,
+    PartyCrasher,
+    Policy,
+    Recurrence,
+    Reply,
+    Standing,
+)
 from gateway.status import Status
 from tests.corpus import playing
 
@@ -68,6 +77,17 @@ def test_an_answer_says_how_its_row_stands_afterwards() -> None:
     )
     assert told.standing is not None
     assert told.standing.reply is Reply.ACCEPTED
+
+
+def test_before_its_first_answer_a_date_stands_as_the_series_does() -> None:
+    """What the journal tells: it was declined with the series, and is accepted by itself."""
+    series = replace(EDITION, recurrence=Recurrence("FREQ=WEEKLY;COUNT=5"))
+    declined = Standing(Reply.DECLINED, sequence=0, dtstamp=NOW - timedelta(days=3))
+    row = replace(OLA, current=series, sent=series, standing=declined)
+    reading = read(mail().replace("SEQUENCE:0", "SEQUENCE:0\r\nRECURRENCE-ID:20400516T070000Z"))
+    [told] = judge.judge(reading, playing.look_up((row,), reading.asked), HERE).told
+    assert told.answer.date == START + timedelta(weeks=1)
+    assert (told.before, told.after) == ("declined", "not_started")
 
 
 def test_nothing_is_done_to_a_row_that_is_gone() -> None:

@@ -413,6 +413,29 @@ def test_a_message_that_ended_every_session_goes_to_review_at_once(office: Offic
     assert "any of it" in result.reason
 
 
+def test_mail_without_authentication_results_is_told_of_once(office: Office) -> None:
+    """Not a report, which our own server writes; nor one that came from a file."""
+    processor = process.Processor(office.store, office.settings)
+
+    def receive(uid: int, headers: str, *, mailed: bool = True) -> int:
+        raw = f"{headers}Subject: Hello\r\nMessage-ID: <{uid}@x.example>\r\n\r\nHello\r\n".encode()
+        place = inbox.Place("default", "INBOX", 7, uid) if mailed else None
+        with capture_logs() as words:
+            processor.receive([process.Received(raw, office.clock, len(raw), place=place)])
+        warning = "a message has no Authentication-Results of policy.authserv_id"
+        found = [one for one in words if one["event"] == warning]
+        assert all(one["authserv_id"] == "mx.crm.example" for one in found)
+        return len(found)
+
+    field = "Authentication-Results: mx.crm.example; dmarc=none header.from=x.example\r\n"
+    sender = "From: somebody@x.example\r\n"
+    assert receive(1, f"{field}{sender}") == 0
+    assert receive(2, f"Return-Path: <>\r\n{sender}") == 0
+    assert receive(3, sender, mailed=False) == 0
+    assert receive(4, f"{field.replace('mx.crm', 'mx.evil')}{sender}") == 1
+    assert receive(5, sender) == 0
+
+
 def test_the_first_invitation_is_when_mail_begins_to_matter(store: Store) -> None:
     with store.read() as connection:
         assert invitations.first(connection) is None
