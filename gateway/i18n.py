@@ -80,16 +80,16 @@ def available() -> tuple[str, ...]:
     return tuple(sorted(folder.name for folder in FOLDER.iterdir() if any(folder.glob("*.po"))))
 
 
+def find(name: str) -> str:
+    """The language with a catalogue that a name ("nb-NO", "no", "de_AT") means, "" for none."""
+    bare = name.replace("_", "-").split("-")[0].strip().lower()
+    language = ALIASES.get(bare, bare)
+    return language if language in available() else ""
+
+
 def choose(wanted: Iterable[str]) -> str:
-    """The first of `wanted` ("nb-NO", "no", "de_AT", "") that has a catalogue,
-    otherwise English.
-    """
-    for name in wanted:
-        bare = name.replace("_", "-").split("-")[0].strip().lower()
-        for candidate in (bare, ALIASES.get(bare, "")):
-            if candidate in available():
-                return candidate
-    return FALLBACK
+    """The first of `wanted` that has a catalogue, otherwise English."""
+    return next(filter(None, map(find, wanted)), FALLBACK)
 
 
 def catalogue(language: str) -> Catalogue:

@@ -34,7 +34,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from gateway import model, rights, variables
+from gateway import i18n, model, rights, variables
 from gateway.errors import ConfigurationError
 from gateway.mail import address, syntax
 
@@ -673,7 +673,14 @@ def _mail_problems(key: str, mail: Mail) -> Iterator[str]:
     try:
         ZoneInfo(mail.timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        yield f"{key}.timezone: unknown time zone {mail.timezone!r}"
+        from gateway.itip import zonenames  # icalendar, for a message only
+
+        near = zonenames.near(mail.timezone)
+        hint = f"; did you mean {near}?" if near else ""
+        yield f"{key}.timezone: unknown time zone {mail.timezone!r}{hint}"
+    if not i18n.find(mail.language):
+        names = ", ".join(i18n.available())
+        yield f"{key}.language: no letters in {mail.language!r}; there are {names}"
 
 
 def _server_problems(account: str, name: str, server: Smtp | Imap, oauth: OAuth) -> Iterator[str]:

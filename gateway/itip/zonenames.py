@@ -5,8 +5,10 @@ territory 001. On failure: None; the caller then falls back on the offsets that 
 itself.
 """
 
+import difflib
+import re
 from functools import lru_cache
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON
 
@@ -23,6 +25,9 @@ LOTUS = {
 """Lotus Notes and early iCal named zones so,
 without defining them (corpus replies/031, requests/019).
 """
+
+LONGEST = 40
+"""Of a name, in a message."""
 
 
 @lru_cache(maxsize=1_000)
@@ -48,6 +53,32 @@ def find(tzid: str) -> ZoneInfo | None:
     return None
 
 
+@lru_cache(maxsize=1_000)
+def near(name: str) -> str:
+    """The name of the zone database that was meant by a mistyped one, by one of Windows, or by a
+    city; "" where none is near.
+    """
+    if (zone := find(name)) is not None:
+        return zone.key
+    names = _by_spelling()
+    close = difflib.get_close_matches(name[:LONGEST].casefold(), names, n=1, cutoff=0.8)
+    return names[close[0]] if close else ""
+
+
 def unknown(tzid: str) -> str:
     """What is wrong with a name that names none."""
-    return f"unknown time zone {tzid[:40]!r}; names are those of IANA (Europe/Oslo) or of Windows"
+    meant = near(tzid)
+    hint = (
+        f"did you mean {meant}?" if meant else "names are those of IANA (Europe/Oslo) or of Windows"
+    )
+    return f"unknown time zone {tzid[:LONGEST]!r}; {hint}"
+
+
+@lru_cache(maxsize=1)
+def _by_spelling() -> dict[str, str]:
+    """Names by what people may write for them. None with a number: Etc/GMT+2 is what everybody
+    else calls GMT-2.
+    """
+    names = sorted(name for name in available_timezones() if not re.search(r"\d", name))
+    cities = {name.rpartition("/")[2].casefold(): name for name in names}
+    return cities | {name.casefold(): name for name in names}

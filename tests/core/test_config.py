@@ -160,6 +160,19 @@ def test_environment_before_file_before_default(
             {},
             ["mail.timezone", "'Mars/Olympus'", "gateway.toml"],
         ),
+        ("[mail]\ntimezone = 'Europ/Oslo'\n", {}, ["'Europ/Oslo'; did you mean Europe/Oslo?"]),
+        (
+            "[accounts.a.mail]\ntimezone = 'W. Europe Standard Time'\n",
+            {},
+            ["accounts.a.mail.timezone", "did you mean Europe/Berlin?"],
+        ),
+        (
+            "[mail]\nlanguage = 'norsk'\n",
+            {},
+            ["mail.language", "'norsk'", "there are da, de, en, fi, nb, nl, sv", "gateway.toml"],
+        ),
+        ("[mail]\nlanguage = ''\n", {}, ["mail.language", "''"]),
+        ("", {"GATEWAY_ACCOUNTS__A__MAIL__LANGUAGE": "fr"}, ["accounts.a.mail.language", "'fr'"]),
         ("[store]\nurl = 'mysql://a/b'\n", {}, ["store.url", "mysql", "gateway.toml"]),
         (
             "[store]\nurl = 'sqlite:///x.db'\n",
@@ -268,6 +281,11 @@ def test_a_wrong_setting_is_one_line_that_names_key_and_place(
     assert "\n" not in str(caught.value)
     for part in says:
         assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("language", ["nb-NO", "no", "de_AT", "EN"])
+def test_a_language_has_its_usual_spellings(language: str) -> None:
+    assert settings.load(overrides={"mail": {"language": language}}).mail.language == language
 
 
 def test_a_configuration_error_leaves_with_78(tmp_path: Path) -> None:

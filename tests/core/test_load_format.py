@@ -134,7 +134,7 @@ def follow_up(**values: Any) -> dict[str, Any]:
         (follow_up(kind="party"), "follow_ups[0].kind: "),
         (
             follow_up(timezone="Europe/Olso"),
-            "follow_ups[0].timezone: unknown time zone 'Europe/Olso'",
+            "follow_ups[0].timezone: unknown time zone 'Europe/Olso'; did you mean Europe/Oslo?",
         ),
         (follow_up(timezone="../../etc/passwd"), "follow_ups[0].timezone: unknown time zone"),
         (

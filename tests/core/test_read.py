@@ -410,6 +410,23 @@ def test_zone_names(name: str, key: str | None) -> None:
         assert (found.key if found else None) == key
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("Europ/Oslo", "Europe/Oslo"),
+        ("europe/oslo", "Europe/Oslo"),
+        ("Oslo", "Europe/Oslo"),
+        ("W. Europe Standard Time", "Europe/Berlin"),
+        ("Mars/Olympus", ""),
+        ("GMT+2", ""),
+        ("", ""),
+        ("x" * 100_000, ""),
+    ],
+)
+def test_a_zone_that_is_near(name: str, meant: str) -> None:
+    assert zonenames.near(name) == meant
+
+
 @pytest.mark.parametrize("names", [WINDOWS_TO_OLSON, zonenames.LOTUS])
 def test_every_name_that_we_know_has_a_zone(names: dict[str, str]) -> None:
     assert {name: zone.key for name in names if (zone := zonenames.find(name))} == names
