@@ -156,12 +156,7 @@ def own(connection: Connection, whose: Holder) -> Iterable[str]:
     rows = sa.select(participant.c.id).where(_rows_of(whose))
     yield from _column(
         connection,
-        sa.select(invitation.c.address).where(
-            invitation.c.participant.in_(rows),
-            ~invitation.c.former,
-            invitation.c.counts,
-            invitation.c.sent_method.is_distinct_from(Method.CANCEL),
-        ),
+        sa.select(invitation.c.address).where(invitation.c.participant.in_(rows), *STANDING),
     )
     if whose.person is not None:
         yield from _column(
@@ -193,21 +188,22 @@ def companions(connection: Connection, whose: Holder) -> Iterable[tuple[str, str
     )
     other = sa.and_(participant.c.follow_up.in_(shared), somebody_else)
     where = participant.c.follow_up
-    for query in (
-        sa.select(where, participant.c.email.label("address")).where(
-            other, participant.c.email.is_not(None)
-        ),
-        sa.select(where, person_email.c.address)
-        .join(person_email, person_email.c.person == participant.c.person)
-        .where(other),
-        sa.select(where, associate.c.email.label("address"))
-        .join(associate, associate.c.key == participant.c.associate)
-        .where(other),
+    bare = sa.select(where, participant.c.email.label("address")).where(
+        participant.c.email.is_not(None)
+    )
+    people = sa.select(where, person_email.c.address).join(
+        person_email, person_email.c.person == participant.c.person
+    )
+    associates = sa.select(where, associate.c.email.label("address")).join(
+        associate, associate.c.key == participant.c.associate
+    )
+    invited = (
         sa.select(where, invitation.c.address)
         .join(invitation, invitation.c.participant == participant.c.id)
-        .where(other),
-        sa.union_all(*_joined(other, where)),
-    ):
+        .where(*STANDING)
+    )
+    own = [one.where(other) for one in (bare, people, associates, invited)]
+    for query in (sa.union_all(*own), sa.union_all(*_joined(other, where))):
         yield from ((row.follow_up, row.address) for row in connection.execute(query))
 
 
@@ -224,6 +220,14 @@ def follow_ups_of(connection: Connection, whose: Holder) -> list[str]:
 
 
 VALID = known_address.c.revoked_at.is_(None)
+STANDING = (
+    ~invitation.c.former,
+    invitation.c.counts,
+    invitation.c.sent_method.is_distinct_from(Method.CANCEL),
+)
+"""An invitation at the address of now. One that was corrected since speaks for nobody, and may be
+anybody's.
+"""
 
 
 def _of(whose: Holder) -> sa.ColumnElement[bool]:

@@ -187,6 +187,15 @@ def test_what_the_owner_teaches_counts(site: Site) -> None:
     assert site.said == [Reply.DECLINED]
 
 
+def test_another_participant_may_have_had_it_all_the_time(site: Site) -> None:
+    """He is not refused it for having been Ola's by mistake."""
+    site.correct()
+    rows.run(
+        site.store, "INSERT INTO participant (follow_up, email) VALUES ('m1', 'eva@b.example')"
+    )
+    assert review.learn(site.desk, TYPO, "m1/eva@b.example")
+
+
 def test_a_mistyped_address_that_is_changed_back_counts(site: Site) -> None:
     site.correct()
     site.change(CORRECTIONS[site.kind].replace(RIGHT, TYPO), at=CHANGED + MINUTE)
