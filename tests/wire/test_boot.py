@@ -110,9 +110,13 @@ def test_a_database_that_is_late_is_waited_for_and_one_that_restarts_costs_no_tr
             assert ready.status_code == 503
             [check] = [one for one in ready.json()["checks"] if one["name"] == "store"]
             assert "Connection refused" in check["words"]
+            (said,) = complaints(settings)
+            assert "store postgresql" in said
+            assert "Connection refused" in said
             cluster.start()
             gateway.wait_log("ready")
             heard(listener, "READY=1\nSTATUS=running")
+            assert complaints(settings) == []
             cluster.stop()
             stopped = gateway.wait_log("role stopped")
             assert "store postgresql" in stopped[0]["error"]
@@ -147,9 +151,29 @@ def test_a_store_that_is_locked_is_waited_for(sqlite_url: str, tmp_path: Path) -
             assert heard(listener, "EXTEND_TIMEOUT_USEC=") == "EXTEND_TIMEOUT_USEC=30000000"
             (line,) = gateway.wait_log("waiting for the store")
             assert line["reason"].endswith("database is locked")
+            assert "STATUS=waiting for the store: " in heard(listener, "READY=1")
+            (said,) = complaints(settings)
+            assert "failed: the store cannot be written" in said
+            assert "database is locked" in said
             other.execute("ROLLBACK")
             gateway.wait_log("ready")
+            heard(listener, "READY=1\nSTATUS=running: planner")
+            assert complaints(settings) == []
             assert gateway.stop() == 0
+
+
+def complaints(settings: dict[str, str]) -> list[str]:
+    """What `status` says is wrong, line by line; in a process of its own, for this one locks."""
+    done = subprocess.run(
+        [*HURRIED, "status"],
+        env=settings,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=WAIT_SECONDS,
+        check=False,
+    )
+    return done.stderr.splitlines()
 
 
 def refusal(settings: dict[str, str]) -> str:
@@ -235,21 +259,27 @@ def test_a_postgresql_store_that_nobody_made_or_migrated_is_78(postgres_url: str
 def test_a_taken_port_stops_no_mail_and_is_taken_as_soon_as_it_is_free(
     only: str, sqlite_url: str, tmp_path: Path
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
+    with socket.create_server(("127.0.0.1", 0)) as other, manager(tmp_path) as listener:
         port = other.getsockname()[1]
         settings = environment(sqlite_url, WEB__LISTEN=f"127.0.0.1:{port}")
-        with started(settings, only, wait=True) as gateway:
+        settings |= {"NOTIFY_SOCKET": str(tmp_path / "notify")}
+        with started(settings, only, wait=True, program=HURRIED) as gateway:
             (line, *_) = gateway.wait_log("role stopped")
             assert line["role"] == "web"
             assert line["error"] == (
                 f"web.listen: cannot listen on 127.0.0.1:{port}: Address already in use"
             )
+            words = f"the role web has stopped [0-9]+ times? since .*{re.escape(line['error'])}"
+            assert re.search(words, heard(listener, "STATUS=running; "))
+            assert any(re.search(words, said) for said in complaints(settings))
             if only != "web":
                 gateway.command("load", str(meeting(tmp_path)))
                 gateway.wait_log("letters planned")
                 gateway.wait_log("letter tried")
             other.close()
             gateway.wait_for(lambda: answers(port), bool, what="the page")
+            gateway.wait_log("trouble is over")
+            assert not [said for said in complaints(settings) if "role web" in said]
             assert gateway.stop() == 0
     assert not [one for one in gateway.log if "exception" in one]
 
