@@ -142,15 +142,6 @@ def mailbox(
     return Condition(subject("mailbox", account), state, words, since)
 
 
-def nobody_reads(account: str) -> Condition:
-    """Gateways run, and none of them has the role that looks at the mailbox."""
-    words = (
-        f"nobody reads the mailbox{_of(account)}: no gateway that runs has the role inbound."
-        " Letters leave, and answers wait there; none is lost"
-    )
-    return Condition(subject("mailbox", account), State.WARNING, words)
-
-
 def not_moved(account: str, folder: str, why: str) -> Condition:
     """Messages that are dealt with cannot be moved."""
     words = (

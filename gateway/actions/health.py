@@ -3,14 +3,14 @@ rest, letters that are held, letters that nobody sends). The words are `gateway.
 """
 
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from gateway import accounts, health
 from gateway.actions import probing
 from gateway.health import Condition, Delay, State
-from gateway.settings import Account, Outbound, Settings
+from gateway.settings import Outbound, Settings
 from gateway.store import braked, conditions, leases, outbox, pace, review
 from gateway.store.engine import Connection, Store
 
@@ -46,7 +46,6 @@ def told(
         of_gateways = [
             *_review(connection, settings.inbound.review_megabytes),
             *_time_zones(connection, now),
-            *_unread(connection, names, reported, now, started),
         ]
     concerning = [condition for condition in reported if probing.concerns(condition, names)]
     return [*of_letters, *of_gateways, *concerning]
@@ -131,24 +130,6 @@ def _delay(
     if pace.is_spent(connection, name, limits, now):
         return Delay.SPENT
     return Delay.SLOW if pace.was_tried(connection, name, now - LATE) else Delay.NOBODY
-
-
-def _unread(
-    connection: Connection,
-    names: Mapping[str, Account],
-    reported: Sequence[Condition],
-    now: datetime,
-    started: datetime | None,
-) -> Iterable[Condition]:
-    """Mailboxes that no gateway of this store reads, while one is running."""
-    if health.settling(started, now) or not leases.held(connection, leases.GATEWAY, now):
-        return
-    read = {place.partition(":")[0] for place in leases.held(connection, leases.MAILBOX, now)}
-    known = {condition.subject for condition in reported}
-    for name, account in names.items():
-        is_known = health.subject("mailbox", name) in known
-        if account.imap.host and name not in read and not is_known:
-            yield health.nobody_reads(name)
 
 
 def _time_zones(connection: Connection, now: datetime) -> Sequence[Condition]:

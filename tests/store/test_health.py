@@ -10,7 +10,7 @@ from gateway import settings
 from gateway.actions import health
 from gateway.health import Condition, State
 from gateway.model import LetterState
-from gateway.store import leases, outbox, pace, schema
+from gateway.store import outbox, pace, schema
 from gateway.store.engine import Store
 from tests.store import rows
 
@@ -154,22 +154,3 @@ def test_held_letters_are_red_when_none_passes(store: Store) -> None:
         put(store, number, **held)
     [letters] = told(store)
     assert letters.state is State.FAILED, "the latest of them tell"
-
-
-def test_a_mailbox_that_no_gateway_has_the_role_to_read(store: Store) -> None:
-    site = settings.load(
-        overrides={
-            "mail": {"address": "invites@crm.example"},
-            "imap": {"host": "mail.crm.example", "username": "invites", "password": "x"},
-        }
-    )
-    assert health.told(store, site, NOW) == [], "no gateway runs at all"
-    with store.write() as connection:
-        leases.take(connection, f"{leases.GATEWAY}sender", leases.identity(), NOW)
-    [mailbox] = health.told(store, site, NOW)
-    assert (mailbox.subject, mailbox.state) == ("mailbox", State.WARNING)
-    assert "role inbound" in mailbox.words
-    assert health.told(store, site, NOW, started=NOW) == [], "who has begun just now may yet"
-    with store.write() as connection:
-        leases.take(connection, f"{leases.MAILBOX}default:INBOX", leases.identity(), NOW)
-    assert health.told(store, site, NOW) == []
