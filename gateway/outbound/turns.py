@@ -33,6 +33,7 @@ class Turns:
         self._most, self._few = most, min(most, FEW)
         self._first = max(1, self._few // 2)
         self._limit, self._complained, self._relearnt = self._few, False, False
+        self._lowered = 0
         self._patience, self._taken = PATIENCE, 0
         self._windows: dict[str, int] = {}
         self._busy = Counter[str]()
@@ -43,11 +44,11 @@ class Turns:
         return self._windows.get(domain, self._first)
 
     @contextlib.asynccontextmanager
-    async def turn(self, domain: str) -> AsyncIterator[None]:
-        """Inside, a letter to the domain may be sent."""
+    async def turn(self, domain: str) -> AsyncIterator[int]:
+        """Inside, a letter to the domain may be sent. Gives when that began (`turned_away`)."""
         await self._wait(domain)
         try:
-            yield
+            yield self._lowered
         finally:
             self._busy[domain] -= 1
             self._busy += Counter()  # forgets the zeros
@@ -66,12 +67,12 @@ class Turns:
         self._lower(max(1, fewer))
         return fewer >= 1
 
-    def turned_away(self) -> bool:
+    def turned_away(self, began: int) -> bool:
         """The server did not let a connection in, and said nothing of their number. Returns whether
-        that may be the reason: then there are as few again as at the beginning. Called inside the
-        turn that met it.
+        that may be the reason: then there are as few again as at the beginning. `began`: of the
+        turn that met it (`turn`).
         """
-        if self._busy.total() > self._limit:
+        if began < self._lowered:
             return True  # it began before there were to be fewer
         if self._limit <= self._few:
             return False
@@ -83,6 +84,7 @@ class Turns:
             self._patience = min(LONGEST_PATIENCE, 2 * self._patience)
         self._complained, self._relearnt, self._taken = True, False, 0
         self._limit = limit
+        self._lowered += 1
 
     def took(self, domain: str) -> None:
         """The domain took a letter. Called inside its turn."""

@@ -284,14 +284,14 @@ class Worker:
     ) -> Sent:
         if isinstance(ready, Settlement):
             return queued, ready, None
-        async with self._turns.turn(_domain(queued)):
+        async with self._turns.turn(_domain(queued)) as began:
             # nothing is begun that need not be
             if stop.is_set() or self._resting(datetime.now(UTC)) or not self._stands():
                 return queued, self._given_back(queued), None
             receipt = await pool.send(ready, self._stands)
             if receipt.step is not receipts.Step.BODY and not self._stands():
                 return queued, self._given_back(queued), None
-            return self._judge(queued, receipt)
+            return self._judge(queued, receipt, began)
 
     def _given_back(self, queued: Queued) -> Settlement:
         due = self._rest.until if self._rest is not None else None
@@ -351,7 +351,7 @@ class Worker:
             reason = "; ".join(f"{problem.rule}: {problem.text}" for problem in problems)
         return Settlement(queued.id, LetterState.HELD, False, Delivery.QUEUED, note=reason)
 
-    def _judge(self, queued: Queued, receipt: receipts.Receipt) -> Sent:
+    def _judge(self, queued: Queued, receipt: receipts.Receipt, began: int) -> Sent:
         now = datetime.now(UTC)
         give_up = timedelta(seconds=self._limits.give_up_seconds)
         for_long = refusals.for_long(queued.tries, now - queued.created_at, give_up)
@@ -368,7 +368,7 @@ class Worker:
             receipt.text,
             receipt.host,
         )
-        if self._has_too_many(receipt, words):
+        if self._has_too_many(receipt, words, began):
             settlement = waits(queued, retry.pause(verdict, 1, now, self._limits, 0.0), words)
         elif verdict in (Verdict.ACCOUNT, Verdict.CONNECTION):
             settlement = self._account_waits(queued, receipt, verdict, words, now)
@@ -390,14 +390,15 @@ class Worker:
         )
         return queued, settlement, attempt
 
-    def _has_too_many(self, receipt: receipts.Receipt, words: str) -> bool:
+    def _has_too_many(self, receipt: receipts.Receipt, words: str, began: int) -> bool:
         """Whether fewer connections may be all that the server wants; then there are fewer."""
         before = self._turns.limit
         if retry.fault(receipt) is Fault.CONNECTIONS:
             is_so = self._turns.crowded()
         else:
             at_the_door = receipt.step in (receipts.Step.CONNECT, receipts.Step.GREETING)
-            is_so = at_the_door and receipt.code in (None, 421) and self._turns.turned_away()
+            silent = at_the_door and receipt.code in (None, 421)
+            is_so = silent and self._turns.turned_away(began)
         if is_so and self._turns.limit < before:
             log.warning(
                 "the server allows fewer connections",

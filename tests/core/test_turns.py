@@ -203,18 +203,19 @@ async def test_an_account_begins_with_few_connections_and_opens_more_while_all_a
 
 async def test_a_server_that_turns_away_without_a_word_gets_as_many_as_at_first() -> None:
     turns = Turns(8)
-    assert not turns.turned_away(), "there were no more than that"
+    assert not turns.turned_away(0), "there were no more than that"
     async with contextlib.AsyncExitStack() as all_in_use:
         for number in range(FEW):
             await all_in_use.enter_async_context(turns.turn(str(number)))
         for number in range(FEW):
             turns.took(str(number))
         assert turns.limit == FEW + 1
-        async with turns.turn("one more"):
-            assert turns.turned_away()
+        async with turns.turn("one more") as began:
+            assert turns.turned_away(began)
             assert turns.limit == FEW
-            assert turns.turned_away(), "another one that began when there were more"
-        assert not turns.turned_away()
+            assert turns.turned_away(began), "another one that began when there were more"
+        assert turns.turned_away(began), "it is told of when there are few again"
+        assert not turns.turned_away(began + 1), "one that began since"
         assert turns.limit == FEW
         for number in range(FEW):
             turns.took(str(number))
