@@ -14,6 +14,7 @@ from gateway.model import (
     Edition,
     Guest,
     GuestList,
+    Letter,
     Method,
     Moment,
     Occasion,
@@ -254,20 +255,20 @@ def assigned(letter: Owed) -> Owed:
     )
 
 
-def pointless(
-    edition: Edition, before: Edition | None, instance: Moment | None, now: datetime
-) -> bool:
+def pointless(letter: Owed | Letter, now: datetime) -> bool:
     """Whether a letter is about nothing but the past: over both as it is and as last sent (itip.md
     §2).
 
-    So is a first invitation to a series of which every date is cancelled.
+    So is an invitation to a series of which every date is cancelled: no program shows it.
     """
-    if before is None and instance is None and _is_empty(edition):
+    instance = letter.instance
+    is_invitation = letter.method is Method.REQUEST and instance is None
+    if is_invitation and _is_empty(letter.edition):
         return True
-    known = [one for one in (edition, before) if one is not None]
+    known = [edition for edition in (letter.edition, letter.before) if edition is not None]
     if instance is not None:
-        known = [one for one in known if editions.takes_place(one, instance)]
-    return all(recurrence.over(one, now, instance) for one in known)
+        known = [edition for edition in known if editions.takes_place(edition, instance)]
+    return all(recurrence.over(edition, now, instance) for edition in known)
 
 
 def why_not(edition: Edition, instance: Moment | None) -> str:

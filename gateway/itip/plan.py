@@ -225,11 +225,7 @@ def _without_past(
     (itip.md §2).
     """
     now = look.writer.now
-    past = [
-        letter
-        for letter in owed
-        if owing.pointless(letter.edition, letter.before, letter.instance, now)
-    ]
+    past = [letter for letter in owed if owing.pointless(letter, now)]
     if not past:
         return owed, ""
     left, first = letters.without(owed, past), past[0]
@@ -250,7 +246,7 @@ def _first_invitations(look: _Look, copies: Sequence[owing.Copy]) -> Iterator[_D
         if wanted is None or invitee.participant in reached:
             continue
         letter = look.writer.invitation(wanted, invitee)
-        if owing.pointless(letter.edition, None, None, look.writer.now):
+        if owing.pointless(letter, look.writer.now):
             yield _Due(invitee.participant, note=owing.why_not(letter.edition, None))
         else:
             yield _Due(invitee.participant, [letter])

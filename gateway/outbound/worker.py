@@ -490,7 +490,7 @@ def dropped(queued: Queued, now: datetime) -> Settlement | None:
     letter = queued.letter
     if letter.method is Method.NONE:  # words are worth reading afterwards, too
         return None
-    if owing.pointless(letter.edition, letter.before, letter.instance, now):
+    if owing.pointless(letter, now):
         note = owing.why_not(letter.edition, letter.instance)
         return Settlement(queued.id, LetterState.DROPPED, False, Delivery.NONE, note=note)
     if reminders.needless(letter, queued.answered, now):

@@ -389,6 +389,13 @@ def test_nobody_new_is_invited_to_a_series_without_a_date_and_who_holds_it_keeps
     }
 
 
+def test_a_series_that_changes_and_has_no_date_left_is_taken_back() -> None:
+    """No program shows an invitation to nothing; who may hold dates of it would keep them."""
+    office = agreed("FREQ=WEEKLY;COUNT=1")
+    all_of(put(n0=None), set_record(location="Fjord"))(office)
+    assert owed(office) == both("CANCEL", 1)
+
+
 def test_a_date_that_is_over_only_as_it_was_is_written_about() -> None:
     office = agreed()
     office.now = N[1] + 3 * HOUR
