@@ -440,9 +440,11 @@ async def test_of_a_mailbox_that_another_gateway_reads_nothing_is_said(
         later = datetime.now(UTC) + leases.LIFE + timedelta(seconds=1)
         assert leases.take(connection, "mailbox:default:INBOX", "there:2:b", later) is not None
     again = asyncio.create_task(role.run(stop))
-    await until(lambda: board.conditions() == [])
-    stop.set()
-    await again
+    try:
+        await until(lambda: board.conditions() == [])
+    finally:
+        stop.set()
+        await asyncio.wait_for(again, SECONDS)
 
 
 async def test_a_disk_that_fills_is_looked_at_no_more_often(

@@ -142,7 +142,8 @@ async def test_a_process_ends_with_the_one_that_started_it(url: str) -> None:
             daemon.start()
             await peer.until(lambda seen: seen.dots >= 1)
             daemon.kill()
-            daemon.join()
+            daemon.join(DEADLINE_SECONDS)
+            assert daemon.exitcode is not None
             answer.set()
             async with asyncio.timeout(DEADLINE_SECONDS):
                 while names(store):
