@@ -421,13 +421,6 @@ def defer(connection: Connection, answer: facts.Effect) -> None:
         )
 
 
-def forget_deferred(connection: Connection, numbers: Iterable[int]) -> None:
-    """Answers that were deferred and count now."""
-    connection.execute(
-        sa.update(invitation).where(invitation.c.id.in_(list(numbers))).values(deferred="")
-    )
-
-
 def refresh(connection: Connection, participant_number: int, now: datetime) -> bool:
     """He asked for his invitation: owe the REQUEST once more, at most once an hour. Returns whether
     it is owed now. A last time that lies further ahead than that is of a clock that was set back.
