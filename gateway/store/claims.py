@@ -40,15 +40,20 @@ def _waits(letters: sa.FromClause) -> sa.ColumnElement[bool]:
 
 def _is_blocked() -> sa.ColumnElement[bool]:
     """Whether an older letter goes first."""
+    return sa.or_(_is_behind_own(), _is_behind_another())
+
+
+def _is_open_before(letter: sa.FromClause, later: sa.FromClause) -> sa.ColumnElement[bool]:
+    is_alike = (letter.c.method == Method.NONE) == (later.c.method == Method.NONE)
+    return sa.and_(letter.c.id < later.c.id, stands(letter, *OPEN), is_alike)
+
+
+def _is_behind_own() -> sa.ColumnElement[bool]:
+    """Behind another letter of the same row."""
     older, first = outbox.alias("older"), outbox.alias("first")
 
     def ahead(letter: sa.FromClause) -> tuple[sa.ColumnElement[bool], ...]:
-        return (
-            letter.c.participant == outbox.c.participant,
-            letter.c.id < outbox.c.id,
-            stands(letter, *OPEN),
-            (letter.c.method == Method.NONE) == (outbox.c.method == Method.NONE),
-        )
+        return letter.c.participant == outbox.c.participant, _is_open_before(letter, outbox)
 
     # What is taken back at an old address goes first, for both may end in one calendar. Where that
     # has to wait, the new address does not wait for it (P20): its letter is the newer one by
@@ -61,6 +66,30 @@ def _is_blocked() -> sa.ColumnElement[bool]:
     )
     return sa.exists().where(
         *ahead(older), sa.or_(older.c.invitation == outbox.c.invitation, ~put_off)
+    )
+
+
+def _is_behind_another() -> sa.ColumnElement[bool]:
+    """Behind a letter about the same follow-up that another row has sent to the same address: it
+    ends in the same calendar. A date that is taken back there after the series came takes it out of
+    the series, whatever its SEQUENCE says. The address is one, so what keeps the first one waiting
+    most often does so with both.
+
+    Nobody waits for what is held, or stands behind that, nor for an account of its own troubles.
+    """
+    earlier, held = outbox.alias("earlier"), outbox.alias("held")
+    is_stopped = sa.exists().where(
+        held.c.participant == earlier.c.participant,
+        held.c.id <= earlier.c.id,
+        stands(held, LetterState.HELD),
+    )
+    return sa.exists().where(
+        earlier.c.follow_up == outbox.c.follow_up,
+        earlier.c.address_key == outbox.c.address_key,
+        earlier.c.participant != outbox.c.participant,
+        earlier.c.account == outbox.c.account,
+        _is_open_before(earlier, outbox),
+        ~is_stopped,
     )
 
 
@@ -148,7 +177,8 @@ def take(
     room: Room | None = None,
 ) -> list[Queued]:
     """Take up to `limit` due letters of an account for this gateway, oldest first, never one before
-    an older open one of its invitation, nor of its participant's others until that was put off.
+    an older open one of its invitation, nor of its participant's others until that was put off,
+    nor of another row with its address.
     Letters to a domain that has no `room` are passed over: they keep nobody waiting.
     """
     room = room or Room(limit)

@@ -91,6 +91,7 @@ def _addressee(to: Invitation) -> dict[str, Any]:
         "follow_up": to.follow_up,
         "account": to.account,
         "address": to.address,
+        "address_key": address.key(to.address),
         "domain": address.domain(to.address),
         "address_name": to.name,
         "organizer_address": to.organizer_address,

@@ -500,6 +500,7 @@ outbox = Table(
     Column("message_id", Text, nullable=False, unique=True),
     Column("account", Text, nullable=False),
     Column("address", Text, nullable=False),
+    Column("address_key", Text),
     _words("domain"),
     _words("address_name"),
     _words("organizer_address"),
@@ -544,6 +545,14 @@ outbox = Table(
     Index(
         "ix_outbox_open",
         "participant",
+        "id",
+        sqlite_where=text("state IN ('waiting', 'sending', 'held')"),
+        postgresql_where=text("state IN ('waiting', 'sending', 'held')"),
+    ),
+    Index(
+        "ix_outbox_open_to",
+        "address_key",
+        "follow_up",
         "id",
         sqlite_where=text("state IN ('waiting', 'sending', 'held')"),
         postgresql_where=text("state IN ('waiting', 'sending', 'held')"),

@@ -164,6 +164,56 @@ def test_a_new_address_waits_for_the_old_one_until_that_is_put_off(store: Store)
     assert claim(store) == [second]
 
 
+def queue_to(store: Store, *places: tuple[int, str, str]) -> list[int]:
+    """One letter for each participant, address and follow-up."""
+    with store.write() as connection:
+        made = {place: rows.invitation(connection, *place) for place in dict.fromkeys(places)}
+        return [rows.letter(connection, made[place]) for place in places]
+
+
+def put_off(letter: int) -> Settlement:
+    return Settlement(
+        letter, LetterState.WAITING, None, Delivery.DEFERRED, NOW + MINUTE, "connection lost"
+    )
+
+
+def test_letters_of_two_rows_to_one_address_keep_their_order(store: Store) -> None:
+    """What takes a date back came after the series, and took that date out of it."""
+    first, second, elsewhere, other = queue_to(
+        store,
+        (1, "Ola@ext.example", "m1"),
+        (2, "ola@EXT.example", "m1"),
+        (3, "eva@ext.example", "m1"),
+        (4, "ola@ext.example", "m2"),
+    )
+    assert claim(store) == [first, elsewhere, other]
+    settle(store, put_off(first), sent(elsewhere), sent(other))
+    assert claim(store) == []
+    assert claim(store, at=MINUTE) == [first]
+    settle(store, sent(first))
+    assert claim(store) == [second]
+
+
+def test_what_is_held_at_an_address_keeps_no_other_row_waiting(store: Store) -> None:
+    places = [(number, "ola@ext.example", "m1") for number in (1, 1, 2)]
+    first, behind, other = queue_to(store, *places)
+    assert claim(store) == [first]
+    settle(
+        store, Settlement(first, LetterState.HELD, False, Delivery.QUEUED, note="preflight: P18")
+    )
+    assert claim(store) == [other]
+    settle(store, sent(other))
+    with store.write() as connection:
+        outbox.supersede(connection, [first], NOW)
+    assert claim(store) == [behind]
+
+
+def test_another_account_does_not_wait_at_an_address(store: Store) -> None:
+    first, second = queue_to(store, (1, "ola@ext.example", "m1"), (2, "ola@ext.example", "m1"))
+    rows.run(store, f"UPDATE outbox SET account = 'rests' WHERE id = {first}")
+    assert claim(store) == [second]
+
+
 def test_letters_of_the_past_are_not_walked_through(store: Store) -> None:
     """To claim a hundred out of a hundred thousand took over a second: the index of the open ones
     was not seen to fit.
@@ -180,6 +230,8 @@ def test_letters_of_the_past_are_not_walked_through(store: Store) -> None:
             "SEARCH older USING INDEX ix_outbox_open (participant=? AND id<?)" in one
             for one in told
         ), told
+        way = "ix_outbox_open_to (address_key=? AND follow_up=? AND id<?)"
+        assert any(f"SEARCH earlier USING INDEX {way}" in one for one in told), told
         return
     with store.write() as connection:
         connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
