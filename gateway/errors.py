@@ -25,6 +25,10 @@ class NotFound(GatewayError):
     """No follow-up, participant, letter or message of that name. Exit code 1, HTTP 404."""
 
 
+class Forbidden(GatewayError):
+    """Whoever asks sees it and may not do that (`followups.permission`). Exit code 1, HTTP 403."""
+
+
 class Refused(GatewayError):
     """The domain's rules forbid it (domain.md), for example a toggle on a cancelled row. Exit code
     1, HTTP 409.

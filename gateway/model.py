@@ -58,12 +58,42 @@ class Progress(StrEnum):
     COMPLETED = "completed"
 
 
+class Access(StrEnum):
+    """What a connection is for (docs/domain.md, "Who may")."""
+
+    USER = "user"
+    """An associate."""
+    READ = "read"
+    CRM = "crm"
+    """The CRM's own connection."""
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who asks for something. `associate`: the key of the associate who is signed in, or on whose
+    behalf the CRM asks; "" where there is none. `name`: of the connection or user.
+    """
+
+    access: Access
+    associate: str = ""
+    name: str = ""
+
+    @property
+    def by(self) -> str:
+        """As the journal names them: "kari", "kari via NAME", "NAME"."""
+        if self.associate and self.name and self.associate != self.name:
+            return f"{self.associate} via {self.name}"
+        return self.associate or self.name
+
+
 class Channel(StrEnum):
     """The way an answer or a change came."""
 
     MAIL = "mail"
     LINK = "link"
     PAGE = "page"
+    API = "api"
     HAND = "hand"
     STORE = "store"
 

@@ -13,12 +13,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway.errors import StoreError, UnfitStore
-from gateway.store import meta, schema, triggers
+from gateway.store import meta, schema, schema_domain, triggers
 from gateway.store.engine import Store
 
 if TYPE_CHECKING:  # a tenth of a second of every command, most of which find the store as it is
     from alembic.config import Config
 
+[METADATA] = {module.metadata for module in (schema, schema_domain)}
+"""All tables: named here, a module of them cannot be forgotten."""
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 # pg_advisory_xact_lock: two gateways that start together migrate one after the other
@@ -147,7 +149,7 @@ def check(store: Store) -> list[str]:
 
 
 def differences(connection: Connection) -> list[str]:
-    """Where the tables differ from `schema.metadata`."""
+    """Where the tables differ from `METADATA`."""
     from alembic import autogenerate
     from alembic.runtime.migration import MigrationContext
 
@@ -155,7 +157,7 @@ def differences(connection: Connection) -> list[str]:
     with warnings.catch_warnings():
         # Neither library reads an index of an expression out of SQLite; both say so each time.
         warnings.filterwarnings("ignore", message=".*expression-based index")
-        found = autogenerate.compare_metadata(context, schema.metadata)
+        found = autogenerate.compare_metadata(context, METADATA)
     return [str(entry)[:200] for entry in found]
 
 
@@ -196,7 +198,7 @@ def _refuse_newer(revision: str | None) -> None:
 
 def _refuse_foreign(connection: Connection) -> None:
     """Tables of our names in a database that never was ours: nothing may be made beside them."""
-    taken = set(sa.inspect(connection).get_table_names()) & set(schema.metadata.tables)
+    taken = set(sa.inspect(connection).get_table_names()) & set(METADATA.tables)
     if taken:
         raise UnfitStore(
             f"the database holds tables of another program ({', '.join(sorted(taken))}); give the"

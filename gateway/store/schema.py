@@ -122,6 +122,8 @@ def _there(table: str, column: str) -> Index:
 
 SERIES = text("rrule <> ''")
 """What the index of the series is limited to; a query uses it that says the very same."""
+SOLD = text("sale <> ''")
+"""The same for follow-ups that belong to a sale."""
 NOTED = text("note <> ''")
 """The same for participants of whom something is noted."""
 TIMELESS = text("start_at IS NULL AND deadline IS NULL")
@@ -151,7 +153,7 @@ person = Table(
     metadata,
     Column("key", Words, primary_key=True),
     _said("name"),
-    _key("company", "company.key"),
+    _key("company", "company.key", index=True),
     _said("language"),
     _zone("timezone"),
 )
@@ -224,6 +226,9 @@ selection_member = Table(
     sa.PrimaryKeyConstraint("selection", "person"),
 )
 
+LINKS = ("company", "person", "project", "assigned_by", "changed_at")
+"""Columns of a follow-up by which lists are read, where they say anything."""
+
 follow_up = Table(
     "follow_up",
     metadata,
@@ -261,10 +266,17 @@ follow_up = Table(
     Column("sequence", Integer, nullable=False, server_default="0"),
     Column("edition", Identity, index=True),
     _now("created_at"),
+    _words("created_by"),
+    Column("changed_at", Instant),
+    _words("changed_by"),
     CheckConstraint("kind IN ('meeting', 'task', 'call')", name="kind"),
     CheckConstraint("guest_list IN ('auto', 'public', 'private')", name="guest_list"),
     CheckConstraint("availability IN ('busy', 'free')", name="availability"),
-    *(_there("follow_up", column) for column in ("answer_by", "start_at", "end_at", "deadline")),
+    *(
+        _there("follow_up", column)
+        for column in ("answer_by", "start_at", "end_at", "deadline", *LINKS)
+    ),
+    Index("ix_follow_up_sale", "sale", sqlite_where=SOLD, postgresql_where=SOLD),
     Index("ix_follow_up_series", "start_at", sqlite_where=SERIES, postgresql_where=SERIES),
     Index("ix_follow_up_timeless", "key", sqlite_where=TIMELESS, postgresql_where=TIMELESS),
     *_instants("start_at", "end_at", "deadline", "answer_by"),
@@ -308,6 +320,8 @@ participant = Table(
     _words("note"),
     _now("created_at"),
     _words("planned_for"),
+    _said("priority"),
+    Column("alarm_minutes", Integer),
     CheckConstraint(
         " + ".join(f"(CASE WHEN {column} IS NULL THEN 0 ELSE 1 END)" for column in INVITEE)
         + " = 1",
@@ -334,6 +348,7 @@ participant = Table(
     _there("participant", "original_start"),
     Index("ix_participant_of_person", "person"),
     Index("ix_participant_of_associate", "associate"),
+    Index("ix_participant_of_resource", "resource"),
     Index("ix_participant_note", "note", sqlite_where=NOTED, postgresql_where=NOTED),
     sqlite_autoincrement=True,
 )
@@ -693,6 +708,7 @@ journal = Table(
     _words("detail"),
     Column("tx", sa.BigInteger, nullable=False, server_default="0"),
     _words("who"),
+    Column("decision", Identity),
     sa.Index(None, "tx", "id"),
     sa.Index(None, "follow_up", "tx", "id"),
     sqlite_autoincrement=True,

@@ -14,11 +14,21 @@ from gateway.model import Moment
 from gateway.store import followups
 from gateway.store.schema import INVITEE, follow_up, follow_up_date, participant
 
-OWN = ("key", "uid", "sequence", "edition", "created_at", "answer_by")
+OWN = (
+    "key",
+    "uid",
+    "sequence",
+    "edition",
+    "created_at",
+    "created_by",
+    "changed_at",
+    "changed_by",
+    "answer_by",
+)
 """What no copy has from its original: its name, what the gateway knows of it,
 and by when that was to be answered.
 """
-INVITED = ("name", "email_invite")
+INVITED = ("name", "email_invite", "priority", "alarm_minutes")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,127 @@
+"""One command of a person or program, whole or not at all: its transaction, and the letters that
+follow from it.
+
+A verb writes the record and says which follow-ups it touched. What is owed then is planned once to
+see it and taken back; the change marks stay, so that the planner plans it for good when the
+coalescing window is over, together with whatever comes meanwhile. What a person does to one
+follow-up does not count for the brake (domain.md §10); an import does.
+
+On failure: nothing of it was written. A record that no letter could say is refused here
+(`InputError`), where whoever wrote it still listens.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Generic, TypeVar
+
+from gateway import settings as configuration
+from gateway.actions import planning
+from gateway.actions.context import Context
+from gateway.errors import NotFound
+from gateway.followups import permission
+from gateway.followups.permission import Parties, Verb
+from gateway.model import Actor, Method
+from gateway.store import marks, outbox, parties
+from gateway.store.engine import Connection, Store
+from gateway.store.outbox import Queued
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Desk:
+    """Where a command works: inside one transaction. `touched`: the follow-ups that it changed."""
+
+    connection: Connection
+    settings: configuration.Settings
+    now: datetime
+    actor: Actor
+    touched: list[str] = field(default_factory=list)
+    single: bool = True
+    """Whether it is a person's doing, which the brake does not count."""
+
+    def touch(self, key: str) -> None:
+        """What stands in this follow-up changed: letters may be owed."""
+        if key not in self.touched:
+            self.touched.append(key)
+
+    def require(self, verb: Verb, key: str, row: str = "") -> Parties:
+        """The follow-up, whom it concerns. Raises `NotFound` where there is none that this actor
+        sees, `Forbidden` where they may not do that.
+        """
+        found = parties.of(self.connection, key)
+        if found is None:
+            raise NotFound(f"there is no follow-up {key}")
+        permission.require(self.actor, verb, found, row)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Letters:
+    """What a command owes. `leaves_at`: the earliest moment at which any of it leaves."""
+
+    queued: tuple[Queued, ...] = ()
+    leaves_at: datetime | None = None
+
+    def count(self, method: Method) -> int:
+        return sum(one.letter.method is method for one in self.queued)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[T]):
+    """What a command answered, and the letters that are owed because of it."""
+
+    answer: T
+    letters: Letters
+
+
+class _TakenBack(Exception):
+    """Ends a savepoint whose writes are not kept."""
+
+
+def perform(
+    store: Store,
+    settings: configuration.Settings,
+    now: datetime,
+    actor: Actor,
+    command: Callable[[Desk], T],
+    *,
+    dry_run: bool = False,
+) -> Outcome[T]:
+    """Run a command in one transaction. `dry_run`: answer the same, and keep nothing."""
+    outcome: list[Outcome[T]] = []
+    try:
+        with store.write() as connection:
+            desk = Desk(connection, settings, now, actor)
+            answer = command(desk)
+            outcome.append(Outcome(answer, _owed(desk)))
+            if dry_run:
+                raise _TakenBack
+    except _TakenBack:
+        pass
+    return outcome[0]
+
+
+def _owed(desk: Desk) -> Letters:
+    """The letters that the touched follow-ups owe now; the planner will say the same."""
+    if desk.single:
+        for key in desk.touched:
+            marks.mark_single(desk.connection, key)
+    queued: list[Queued] = []
+    try:
+        with desk.connection.begin_nested():
+            context = Context.read(desk.connection, desk.settings, desk.now)
+            for key in desk.touched:
+                numbers = planning.plan_one(desk.connection, key, context)
+                queued += _queued(desk.connection, numbers)
+            raise _TakenBack
+    except _TakenBack:
+        pass
+    window = timedelta(seconds=desk.settings.outbound.coalesce_seconds)
+    return Letters(tuple(queued), desk.now + window if queued else None)
+
+
+def _queued(connection: Connection, numbers: Sequence[int]) -> list[Queued]:
+    chosen = outbox.Selection(numbers=tuple(numbers))
+    return outbox.find(connection, chosen) if numbers else []

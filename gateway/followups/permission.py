@@ -1,0 +1,131 @@
+"""Who may do what: the one answer that API, page and command line ask for (docs/domain.md, "Who
+may").
+
+What one may not see does not exist (`NotFound`); what one sees and may not do is `Forbidden`. Pure:
+what the rules need to know of a follow-up is a value (`Parties`).
+"""
+
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+
+from gateway.errors import Forbidden, NotFound
+from gateway.model import Access, Actor
+
+
+class Verb(StrEnum):
+    """What there is to be allowed; a route or command asks for one of these."""
+
+    SEE = "see"
+    """Read a follow-up, whole."""
+    CREATE = "create"
+    """Make a follow-up of one's own."""
+    EDIT = "edit"
+    """What the owner does: change, move, cancel, invite, remove, switch, remind, decide."""
+    ANSWER = "answer"
+    """What an invited associate does with the own row: answer, see, priority, alarm, progress."""
+    DIRECTORY = "directory"
+    """Write people, companies, groups and lists."""
+    IMPORT = "import"
+    DEFINE = "define"
+    """Types, fields, preferences of the site."""
+    OPERATE = "operate"
+    """Users, tokens, queue, review."""
+
+
+class Answer(Enum):
+    YES = "yes"
+    FORBIDDEN = "forbidden"
+    HIDDEN = "hidden"
+
+
+@dataclass(frozen=True, slots=True)
+class Parties:
+    """Whom a follow-up concerns. `assigned_by`: the associate who assigned it to its owner, ""
+    where it is nobody else's; `accepted`: the owner took the assignment; `participants`: keys of
+    the associates who take part.
+    """
+
+    key: str
+    owner: str
+    assigned_by: str = ""
+    accepted: bool = False
+    private: bool = False
+    participants: frozenset[str] = frozenset()
+
+    def concerns(self, associate: str) -> bool:
+        """Whether the follow-up is theirs in any way, so that they see it though it is private."""
+        return bool(associate) and (
+            associate in (self.owner, self.assigned_by) or associate in self.participants
+        )
+
+
+OF_THE_CRM = frozenset({Verb.CREATE, Verb.DIRECTORY, Verb.IMPORT, Verb.DEFINE})
+OF_ADMINISTRATORS = frozenset({Verb.DEFINE, Verb.OPERATE})
+
+
+def may(actor: Actor, verb: Verb, parties: Parties | None = None, row: str = "") -> Answer:
+    """Whether `actor` may do that, to the follow-up of `parties` where it is about one. `row`: the
+    associate whose row it is about, for `ANSWER`.
+    """
+    if parties is None:
+        return _at_large(actor, verb)
+    if _is_whole_crm(actor):
+        return Answer.YES
+    if parties.private and not parties.concerns(actor.associate):
+        return Answer.HIDDEN
+    if verb is Verb.SEE:
+        return Answer.YES
+    if verb is Verb.ANSWER and row and row == actor.associate and _acts(actor):
+        return Answer.YES
+    return (
+        Answer.YES
+        if verb in (Verb.EDIT, Verb.ANSWER) and _owns(actor, parties)
+        else (Answer.FORBIDDEN)
+    )
+
+
+def require(actor: Actor, verb: Verb, parties: Parties | None = None, row: str = "") -> None:
+    """Raises `NotFound` or `Forbidden` where `may` says no."""
+    answer = may(actor, verb, parties, row)
+    if answer is Answer.HIDDEN:
+        assert parties is not None
+        raise NotFound(f"there is no follow-up {parties.key}")
+    if answer is Answer.FORBIDDEN:
+        raise Forbidden(_reason(actor, verb, parties))
+
+
+def _is_whole_crm(actor: Actor) -> bool:
+    """The CRM itself; on an associate's behalf it is that associate."""
+    return actor.access is Access.CRM and not actor.associate
+
+
+def _acts(actor: Actor) -> bool:
+    """An associate who may write."""
+    return bool(actor.associate) and actor.access in (Access.USER, Access.CRM)
+
+
+def _owns(actor: Actor, parties: Parties) -> bool:
+    """The owner; until the assignment is accepted, also who assigned it (domain.md §4)."""
+    if not _acts(actor):
+        return False
+    if actor.associate == parties.owner:
+        return True
+    return actor.associate == parties.assigned_by and not parties.accepted
+
+
+def _at_large(actor: Actor, verb: Verb) -> Answer:
+    allowed = (
+        verb is Verb.SEE
+        or (_is_whole_crm(actor) and verb in OF_THE_CRM)
+        or (actor.access is Access.ADMIN and verb in OF_ADMINISTRATORS)
+        or (verb is Verb.CREATE and _acts(actor))
+    )
+    return Answer.YES if allowed else Answer.FORBIDDEN
+
+
+def _reason(actor: Actor, verb: Verb, parties: Parties | None) -> str:
+    if parties is not None and verb is Verb.EDIT and _acts(actor):
+        return f"only {parties.owner or 'the CRM'}, who owns the follow-up, may do that"
+    if parties is not None and verb is Verb.ANSWER:
+        return "only whose row it is, or the owner on their behalf, may do that"
+    return f"a connection of the kind {actor.access} may not do that"

@@ -1,0 +1,131 @@
+"""The tables of what an administrator defines, of what waits for a person, and of who is busy when
+(domain.md §5, §9, §11).
+
+Types, fields, groups and sales are named by keys that follow-ups and people hold as plain text: a
+row of plain SQL may say one that nobody has defined. `decision` and `diary_entry` are the
+gateway's own: made from the record and from what came in, in the transaction of the cause.
+"""
+
+import sqlalchemy as sa
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, Table, Text, text
+
+from gateway.store.marked import Words
+from gateway.store.schema import Identity, Instant, metadata
+
+OPEN = text("closed_at IS NULL")
+"""What the indexes of open decisions are limited to; a query says the very same."""
+
+
+def _named(name: str, default: str = "") -> Column[str]:
+    return Column(name, Words, nullable=False, server_default=default)
+
+
+def _text(name: str, default: str = "") -> Column[str]:
+    return Column(name, Text, nullable=False, server_default=default)
+
+
+follow_up_type = Table(
+    "follow_up_type",
+    metadata,
+    Column("key", Words, primary_key=True),
+    _named("name_nb"),
+    _named("name_en"),
+    _named("kind", "meeting"),
+    _named("colour"),
+    Column("position", Integer, nullable=False, server_default="0"),
+    CheckConstraint("kind IN ('meeting', 'task', 'call')", name="kind"),
+)
+"""A predefined type (help page 003), by the key that `follow_up.type` holds. `colour`: #rrggbb."""
+
+field_definition = Table(
+    "field_definition",
+    metadata,
+    Column("key", Words, primary_key=True),
+    _named("name_nb"),
+    _named("name_en"),
+    _named("type", "text"),
+    Column("required", sa.Boolean, nullable=False, server_default=sa.false()),
+    _named("choices", "[]"),
+    Column("position", Integer, nullable=False, server_default="0"),
+    CheckConstraint("type IN ('text', 'number', 'date', 'yes-no', 'choice')", name="type"),
+)
+"""A user-defined field of follow-ups; its values stand in `follow_up.fields`, a JSON object by
+key.
+"""
+
+user_group = Table("user_group", metadata, Column("key", Words, primary_key=True), _named("name"))
+resource_group = Table(
+    "resource_group", metadata, Column("key", Words, primary_key=True), _named("name")
+)
+
+sale = Table(
+    "sale",
+    metadata,
+    Column("key", Words, primary_key=True),
+    _named("name"),
+    Column("company", Words, ForeignKey("company.key", onupdate="CASCADE", ondelete="SET NULL")),
+    Index("ix_sale_company", "company"),
+)
+
+preference = Table(
+    "preference",
+    metadata,
+    _named("associate"),
+    Column("name", Text, nullable=False),
+    _text("value"),
+    sa.PrimaryKeyConstraint("associate", "name"),
+)
+"""Preferences as JSON values; `associate` "" is the site."""
+
+decision = Table(
+    "decision",
+    metadata,
+    Column("id", Identity, primary_key=True, autoincrement=True),
+    Column("kind", Text, nullable=False),
+    Column("follow_up", Text),
+    Column("participant", Identity),
+    _text("instance"),
+    _named("associate"),
+    _text("subject"),
+    _text("detail", "{}"),
+    Column("message", Identity),
+    Column("proposal", Identity),
+    Column("opened_at", Instant, nullable=False),
+    Column("closed_at", Instant),
+    _text("closed_by"),
+    _text("choice"),
+    Index("ix_decision_open", "associate", "id", sqlite_where=OPEN, postgresql_where=OPEN),
+    Index("ix_decision_open_of", "follow_up", sqlite_where=OPEN, postgresql_where=OPEN),
+    Index("ix_decision_participant", "participant"),
+    sqlite_autoincrement=True,
+)
+"""What waits for a person, or waited. `associate`: for whom, "" where it is for administrators;
+`subject`: what it is about where that is no follow-up (a webhook's number, the brake); `choice`:
+with what it was closed, "" where it closed by itself.
+"""
+
+diary_entry = Table(
+    "diary_entry",
+    metadata,
+    Column("id", Identity, primary_key=True, autoincrement=True),
+    Column("who", Words, nullable=False),
+    Column(
+        "follow_up",
+        Words,
+        ForeignKey("follow_up.key", onupdate="CASCADE", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column("participant", Identity, ForeignKey("participant.id", ondelete="CASCADE")),
+    _text("instance"),
+    Column("start_at", Instant, nullable=False),
+    Column("end_at", Instant, nullable=False),
+    Column("busy", sa.Boolean, nullable=False, server_default=sa.true()),
+    Column("conflict", sa.Boolean, nullable=False, server_default=sa.false()),
+    Index("ix_diary_entry_who", "who", "end_at", "start_at"),
+    Index("ix_diary_entry_follow_up", "follow_up"),
+    Index("ix_diary_entry_participant", "participant"),
+)
+"""When associates and resources are occupied, date by date, in a bounded window. `who`: kind and
+key, as `followups.Member.who`; `participant` is NULL for an owner without a row; `busy`: it keeps
+others out (availability, and the row's own status).
+"""
