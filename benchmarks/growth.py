@@ -24,7 +24,7 @@ import sqlalchemy as sa
 import structlog
 
 from gateway.actions import planning
-from gateway.itip import facts
+from gateway.answer import facts
 from gateway.store import inbox, journal, migrate, rows
 from gateway.store.engine import Store
 from gateway.store.followups import Site

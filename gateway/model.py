@@ -281,6 +281,31 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class Effect:
+    """What changes on one row (instance None) or on one date of it. The only thing that touches a
+    standing.
+
+    reply None: seen, nothing answered. sequence, dtstamp, arrived: the bounded order key, kept with
+    the standing.
+    """
+
+    participant: int
+    instance: Moment | None
+    reply: Reply | None
+    comment: str
+    sequence: int
+    dtstamp: datetime
+    arrived: datetime
+    channel: Channel
+    address: str
+
+    @property
+    def key(self) -> tuple[int, datetime, datetime]:
+        """The order of answers (itip.md §5)."""
+        return self.sequence, self.dtstamp, self.arrived
+
+
+@dataclass(frozen=True, slots=True)
 class DateChange:
     """One date of a series that has data of its own: moved, added or cancelled. `original` is its
     RECURRENCE-ID.

@@ -673,7 +673,7 @@ def _mail_problems(key: str, mail: Mail) -> Iterator[str]:
     try:
         ZoneInfo(mail.timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        from gateway.itip import zonenames  # icalendar, for a message only
+        from gateway.ical import zonenames  # icalendar, for a message only
 
         near = zonenames.near(mail.timezone)
         hint = f"; did you mean {near}?" if near else ""

@@ -10,7 +10,7 @@ from dataclasses import replace
 from enum import IntEnum
 
 from gateway.errors import Refused
-from gateway.model import Progress, Reply, Role, Standing
+from gateway.model import Effect, Progress, Reply, Role, Standing
 
 
 class Status(IntEnum):
@@ -107,6 +107,24 @@ def answer(standing: Standing, reply: Reply) -> Standing:
     """The invitee's own word. NEEDS-ACTION from an invitee changes nothing (itip.md §5)."""
     _open(standing)
     return standing if reply is Reply.NEEDS_ACTION else replace(standing, reply=reply, seen=True)
+
+
+def apply(standing: Standing, effect: Effect) -> Standing:
+    """The standing after an effect.
+    Raises `Refused` on a cancelled one, which no decision leads to.
+    """
+    if effect.reply is None:
+        return see(standing)
+    return replace(
+        answer(standing, effect.reply),
+        comment=effect.comment,
+        channel=effect.channel,
+        address=effect.address,
+        replied_at=effect.arrived,
+        sequence=effect.sequence,
+        dtstamp=effect.dtstamp,
+        arrived=effect.arrived,
+    )
 
 
 def toggle(standing: Standing, reply: Reply) -> Standing:

@@ -13,7 +13,8 @@ from datetime import datetime
 
 from gateway import settings as configuration
 from gateway.actions import deliveries, forwarding, joining, proposals
-from gateway.itip import answered, facts, plan
+from gateway.answer import answered, facts
+from gateway.invite import plan
 from gateway.mail import bounce
 from gateway.model import Channel, Delivery, Outcome
 from gateway.store import braked, followups, invitations, journal, marks, reports

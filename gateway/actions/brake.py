@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from gateway.itip import brake, owing
+from gateway.invite import brake, owing
 from gateway.model import Channel, Edition, LetterState, Occasion
 from gateway.store import braked, invitations, journal, outbox
 from gateway.store.engine import Connection

@@ -14,7 +14,8 @@ from datetime import datetime, time
 from gateway import accounts
 from gateway import settings as configuration
 from gateway.actions import queueing
-from gateway.itip import facts, owing, plan
+from gateway.answer import facts
+from gateway.invite import owing, plan
 from gateway.mail import address, syntax
 from gateway.model import Guest, Method, Outcome, Remarks, Reply
 from gateway.store import enqueue, followups, invitations, journal, meta, outbox

@@ -9,9 +9,9 @@ the end of a chain of three; never the owner, a mailbox of ours, or somebody who
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from gateway.answer import facts
 from gateway.errors import InputError
 from gateway.followups import recurrence
-from gateway.itip import facts
 from gateway.mail import address, syntax
 from gateway.model import Channel, Moment, Outcome, Role
 from gateway.store import delegations, followups, journal

@@ -5,8 +5,8 @@ from datetime import datetime
 
 from gateway import status
 from gateway.followups import limits
-from gateway.itip import plan
-from gateway.itip.changes import Change
+from gateway.invite import plan
+from gateway.invite.changes import Change
 from gateway.model import Channel, Moment, Standing
 from gateway.store import braked, followups, journal
 from gateway.store.engine import Connection

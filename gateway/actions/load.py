@@ -19,7 +19,7 @@ from gateway import settings as configuration
 from gateway.actions import load_check, load_format, planning
 from gateway.actions.load_format import Document, FollowUp, Participant
 from gateway.actions.load_times import Times
-from gateway.itip import plan
+from gateway.invite import plan
 from gateway.mail import syntax
 from gateway.model import Channel, Moment
 from gateway.store import columns, directory, inbox, journal, meta

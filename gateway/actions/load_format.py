@@ -16,7 +16,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from gateway.errors import InputError
-from gateway.itip import inspection, texts, zones
+from gateway.followups import texts
+from gateway.ical import inspection, zones
 
 LARGEST_INTEGER = 2**31 - 1  # RFC 5545 §3.3.8
 SHOWN_ERRORS = 10

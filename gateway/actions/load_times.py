@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from gateway.actions import load_format
 from gateway.errors import InputError
 from gateway.followups import kinds, recurrence, rules
-from gateway.itip import zones
+from gateway.ical import zones
 from gateway.model import Edition, Kind, Moment, Recurrence
 
 YEARS = range(recurrence.FIRST_YEAR, recurrence.LAST_YEAR + 1)

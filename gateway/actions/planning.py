@@ -1,4 +1,4 @@
-"""From a changed record to the letters owed: reads the follow-up, asks `itip.plan`, writes what
+"""From a changed record to the letters owed: reads the follow-up, asks `invite.plan`, writes what
 follows, in one transaction.
 """
 
@@ -15,8 +15,9 @@ from gateway import settings as configuration
 from gateway.actions import brake, keeping, queueing, succession
 from gateway.actions.context import Context
 from gateway.errors import ConfigurationError, InputError
-from gateway.followups import covering, recurrence
-from gateway.itip import editions, ics, owing, plan, texts, zones
+from gateway.followups import covering, editions, recurrence, texts
+from gateway.ical import ics, zones
+from gateway.invite import owing, plan
 from gateway.mail import address
 from gateway.model import Channel, Edition, Guest, Method
 from gateway.store import (

@@ -14,9 +14,10 @@ from zoneinfo import ZoneInfo
 from gateway import settings as configuration
 from gateway.actions import queueing
 from gateway.actions.context import Context
+from gateway.answer import facts
 from gateway.errors import NotFound, Refused
 from gateway.followups import recurrence
-from gateway.itip import facts, owing, plan
+from gateway.invite import owing, plan
 from gateway.model import (
     Edition,
     Method,

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from gateway import accounts
 from gateway.actions.context import Context
-from gateway.itip import identity, owing
+from gateway.invite import identity, owing
 from gateway.mail import address
 from gateway.model import PLANNED, Edition
 from gateway.store import codec, enqueue, invitations, journal

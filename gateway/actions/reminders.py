@@ -18,7 +18,7 @@ from gateway.actions import planning
 from gateway.actions.context import Context
 from gateway.errors import InputError
 from gateway.followups import recurrence
-from gateway.itip import reminders as rules
+from gateway.invite import reminders as rules
 from gateway.model import Edition
 from gateway.store import engine, followups, journal, leases, reminders
 from gateway.store.engine import Connection, Store

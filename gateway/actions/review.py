@@ -15,8 +15,8 @@ from typing import Any
 from gateway import accounts
 from gateway import settings as configuration
 from gateway.actions import answers, proposals
+from gateway.answer import facts, reply
 from gateway.errors import NotFound, Refused, StoreError
-from gateway.itip import facts, reply
 from gateway.mail import address, automatic, parse, syntax
 from gateway.model import REVIEW, Channel, Outcome, ProposalState
 from gateway.store import codec, followups, inbox, journal, known, participants, review

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from gateway import settings as configuration
 from gateway.errors import InputError, NotFound, Refused
 from gateway.followups import fields, recurrence, rules
-from gateway.itip import zones
+from gateway.ical import zones
 from gateway.model import Edition, Moment, Recurrence
 from gateway.store import columns, followups, journal, marks, series
 from gateway.store.engine import Connection

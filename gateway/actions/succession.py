@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from gateway import status
-from gateway.itip import owing
+from gateway.invite import owing
 from gateway.mail import address
 from gateway.model import Channel
 from gateway.store import delegations, directory, invitations, journal, participants, proposals

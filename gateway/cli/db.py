@@ -30,7 +30,7 @@ def restored(ctx: typer.Context) -> None:
     """After a copy was put back: from now on letters have a SEQUENCE above all that may have left
     since the copy was made, which calendars would take for the newer ones. Nothing is sent for it.
     """
-    from gateway.itip import numbering
+    from gateway.invite import numbering
     from gateway.store import meta
 
     with closing(context.store(context.settings(ctx))) as store, store.write() as connection:

@@ -14,8 +14,8 @@ from gateway.errors import GatewayError
 
 if TYPE_CHECKING:
     from gateway.actions.review import Desk
+    from gateway.answer.facts import Told
     from gateway.inbound.process import Result
-    from gateway.itip.facts import Told
 
 Files = Annotated[
     list[Path], typer.Argument(metavar="FILE...", help="Messages: .eml, mbox or Maildir.")
@@ -85,8 +85,8 @@ def explain(ctx: typer.Context, files: Explained, at: At = "") -> None:
 def _kept(desk: Desk, number: int) -> tuple[dict[str, Any], Result]:
     """A message of the inbox: judged anew while it waits, else as it was recorded."""
     from gateway.actions import review
+    from gateway.answer import facts
     from gateway.inbound import process
-    from gateway.itip import facts
 
     kept, now = review.show(desk, number).kept, review.foretell(desk, number)
     if now is not None:

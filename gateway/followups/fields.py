@@ -12,8 +12,9 @@ To add a column, in this order; `pytest tests/store/test_fields.py` says which s
    or how, otherwise a `Field`. The triggers follow by themselves; `db upgrade` puts them in place.
 3. `model.Edition`: a field with a default, because editions of an older program lack it; a type
    other than text is read in `store/codec.py`.
-4. `store/followups.wanted` reads the column, `itip/ics.py` writes the property.
-5. `itip/editions.py`: what asks again stands in `_frame` or `place`, what tells has a `form` here.
+4. `store/followups.wanted` reads the column, `ical/ics.py` writes the property.
+5. `followups/editions.py`: what asks again stands in `_frame` or `place`, what tells has a `form`
+   here.
 6. `outbound/wording.py`: `Teller.differences` says old and new; where people look for it, also
    `Teller.facts` and the templates. The label goes into every catalogue in `locale/`.
 7. `actions/load_format.py`, and `actions/load.py` if the column has another name or type there.
@@ -41,7 +42,7 @@ class Significance(StrEnum):
 
 
 class Form(StrEnum):
-    """How a text is shown, and so by what two of them differ (`itip.texts`)."""
+    """How a text is shown, and so by what two of them differ (`followups.texts`)."""
 
     LINE = "line"
     TEXT = "text"

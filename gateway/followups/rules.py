@@ -2,7 +2,7 @@
 and what is left for the rest.
 
 RFC 5545 §3.3.10. "Stop" and "this and all future" are changes of a rule (domain.md §6); who is
-asked because of them is decided in `itip.editions`. Raises `InputError` for a rule that is not
+asked because of them is decided in `followups.editions`. Raises `InputError` for a rule that is not
 understood.
 """
 

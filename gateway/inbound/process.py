@@ -7,7 +7,7 @@ it may have changed begins a new set, so it is judged by what that one left behi
 Standards: itip.md §3-§7. On failure: what cannot be read is `malformed` with the reason; a failure
 of ours leaves the message unprocessed and is counted, and after `TRIES` it goes to review; either
 way the next message is not held up. Security: a message is judged inside bounds (mail.parse,
-itip.read) before it may touch a row; raw bytes are kept for review only. Limits: one transaction
+ical.read) before it may touch a row; raw bytes are kept for review only. Limits: one transaction
 for a batch; reading and classifying happen before it begins. Only after a failure of ours has each
 message a savepoint of its own.
 """
@@ -25,9 +25,8 @@ import structlog
 from gateway import accounts
 from gateway import settings as configuration
 from gateway.actions import answers, joining, probing, review
+from gateway.answer import classify, facts, judge
 from gateway.errors import Unreadable
-from gateway.inbound import classify, judge
-from gateway.itip import facts
 from gateway.mail import parse, probe
 from gateway.model import REVIEW, Outcome
 from gateway.store import codec, engine, inbox, meta, probes, rows

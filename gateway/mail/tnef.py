@@ -2,7 +2,7 @@
 §7).
 
 Standards: MS-OXTNEF (the stream), MS-OXCDATA §2.11 (property types), MS-OXPROPS (their names). What
-a meeting response means is read in `itip.outlook`. tnefparse is not used: it believes every count
+a meeting response means is read in `ical.outlook`. tnefparse is not used: it believes every count
 that it reads (corpus tnef/007: 53 octets that ask for 872 million values), copies the rest of the
 stream for each attribute, and opens messages inside messages without end; none of that can be
 stopped from outside.

@@ -8,8 +8,10 @@ are no news.
 from datetime import datetime
 from enum import StrEnum
 
-from gateway.followups import rules
-from gateway.itip import editions, ics, moments, reminders, texts
+from gateway.answer import moments
+from gateway.followups import editions, rules, texts
+from gateway.ical import ics
+from gateway.invite import reminders
 from gateway.model import Edition, Letter, Method, Moment, Occasion, Reply
 
 

@@ -19,8 +19,9 @@ import css_inline
 import jinja2
 
 from gateway import i18n
-from gateway.itip import blanks, ics, links, texts
-from gateway.mail import compose, dkim
+from gateway.followups import texts
+from gateway.ical import blanks, ics
+from gateway.mail import compose, dkim, links
 from gateway.model import Letter, Method, Reply
 from gateway.outbound import news, wording
 from gateway.settings import Mail
@@ -75,7 +76,7 @@ def render(
 
 @dataclass(frozen=True, slots=True)
 class _Blank:
-    """A letter to nobody (itip.blanks). `author`: the display name of who writes."""
+    """A letter to nobody (ical.blanks). `author`: the display name of who writes."""
 
     author: str
     subject: str

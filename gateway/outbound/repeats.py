@@ -9,7 +9,7 @@ from datetime import datetime
 
 from gateway.followups import recurrence, rules
 from gateway.i18n import Catalogue, marked
-from gateway.itip import zones
+from gateway.ical import zones
 from gateway.model import Edition
 
 ORDINALS = {

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from gateway.followups import rules
+from gateway.followups import editions, rules, texts
 from gateway.i18n import Catalogue, marked
-from gateway.itip import editions, ics, links, texts, zones
+from gateway.ical import ics, zones
+from gateway.mail import links
 from gateway.model import Edition, Guest, Kind, Letter, Method, Moment, Reply
 from gateway.outbound import news, repeats
 from gateway.outbound.news import Change

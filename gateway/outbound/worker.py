@@ -30,7 +30,8 @@ from gateway import accounts, health
 from gateway import settings as configuration
 from gateway.actions import deliveries
 from gateway.errors import StoreError
-from gateway.itip import owing, preflight, reminders
+from gateway.ical import preflight
+from gateway.invite import owing, reminders
 from gateway.mail import address, refusals
 from gateway.mail.refusals import Fault
 from gateway.model import Delivery, LetterState, Method

@@ -9,7 +9,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.itip import brake
+from gateway.invite import brake
 from gateway.model import LetterState, Moment
 from gateway.store import codec, invitations, outbox
 from gateway.store.schema import former_standing, participant, standing

@@ -11,8 +11,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from gateway.answer import facts
 from gateway.errors import InputError
-from gateway.itip import editions, facts, plan
+from gateway.followups import editions
+from gateway.invite import plan
 from gateway.mail import address
 from gateway.model import PLANNED, Edition, LetterState, Method, Moment
 from gateway.store import codec, directory, followups, invitations, known

@@ -10,12 +10,12 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from gateway.errors import StoreError
-from gateway.itip import facts
 from gateway.model import (
     NO_REMARKS,
     Channel,
     DateChange,
     Edition,
+    Effect,
     Guest,
     GuestList,
     Kind,
@@ -112,11 +112,11 @@ def parse_edition(text: str) -> Edition:
     )
 
 
-def effect(value: facts.Effect) -> str:
+def effect(value: Effect) -> str:
     return _text(value)
 
 
-def parse_effect(text: str) -> facts.Effect | None:
+def parse_effect(text: str) -> Effect | None:
     """The inverse of `effect`; None for ""."""
     if not text:
         return None
@@ -128,7 +128,7 @@ def parse_effect(text: str) -> facts.Effect | None:
         "arrived": parse_moment,
         "channel": Channel,
     }
-    return facts.Effect(**{name: read.get(name, _as_it_is)(fact) for name, fact in said.items()})
+    return Effect(**{name: read.get(name, _as_it_is)(fact) for name, fact in said.items()})
 
 
 def _as_it_is(fact: Any) -> Any:

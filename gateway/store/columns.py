@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import structlog
 
-from gateway.itip import zonenames
+from gateway.ical import zonenames
 from gateway.model import Moment
 from gateway.store import marked
 

@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.itip import owing
+from gateway.invite import owing
 from gateway.model import PLANNED, Edition, LetterState, Method, Moment
 from gateway.store import codec, invitations
 from gateway.store.schema import invitation, outbox

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.itip import owing
+from gateway.invite import owing
 from gateway.mail import address
 from gateway.model import PLANNED, Delivery, Method
 from gateway.store import codec

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from gateway import status
 from gateway.errors import InputError
 from gateway.followups import kinds, recurrence, rules
-from gateway.itip import plan
+from gateway.invite import plan
 from gateway.mail import syntax
 from gateway.model import (
     Channel,

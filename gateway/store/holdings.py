@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.itip import brake, owing
+from gateway.invite import brake, owing
 from gateway.model import PLANNED, Edition, LetterState, Method, Occasion, Reply
 from gateway.store import codec, doubts, invitations
 from gateway.store.invitations import REPLACEABLE, held_by

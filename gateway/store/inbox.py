@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.itip import facts
+from gateway.answer import facts
 from gateway.model import EFFECTIVE, Moment, Outcome
 from gateway.store import codec, upsert
 from gateway.store.schema import UNSETTLED, inbox, journal, mailbox

@@ -10,12 +10,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.itip import facts, owing
+from gateway.invite import owing
 from gateway.mail import address as addresses
 from gateway.model import (
     PLANNED,
     Delivery,
     Edition,
+    Effect,
     LetterState,
     Method,
     Moment,
@@ -405,7 +406,7 @@ def ask_again(
     return bool(done.rowcount)
 
 
-def defer(connection: Connection, answer: facts.Effect) -> None:
+def defer(connection: Connection, answer: Effect) -> None:
     """Keep an answer to what the invitee holds while a move of it waits; the newest one."""
     row = connection.execute(
         sa.select(invitation.c.id, invitation.c.deferred).where(*_counting(answer.participant))

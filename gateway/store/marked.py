@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.types import TypeDecorator
 
 from gateway.followups import recurrence
-from gateway.itip import zonenames
+from gateway.ical import zonenames
 
 EARLIEST = datetime(recurrence.FIRST_YEAR, 1, 1, tzinfo=UTC)
 LATEST = datetime(recurrence.LAST_YEAR, 12, 31, 23, 59, 59, tzinfo=UTC)

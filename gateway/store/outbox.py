@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
-from gateway.itip import brake
+from gateway.invite import brake
 from gateway.model import PLANNED, Delivery, Edition, Letter, LetterState, Method, Reply
 from gateway.store import codec, columns, engine, invitations
 from gateway.store.schema import RETURNED, attempt, invitation, outbox

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.itip import facts
+from gateway.answer import facts
 from gateway.model import Moment, ProposalState
 from gateway.store import codec
 from gateway.store.schema import participant, proposal

@@ -3,7 +3,7 @@ that they were.
 
 Follow-ups are found by an index for each kind of deadline, so that what lies further ahead or
 behind costs nothing, however much there is of it; only of series all are looked at that have begun.
-Which of those that come out are really due is for `itip.reminders` to say, which knows zones and
+Which of those that come out are really due is for `invite.reminders` to say, which knows zones and
 rules.
 """
 
@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.itip import reminders
+from gateway.invite import reminders
 from gateway.model import (
     Delivery,
     Edition,

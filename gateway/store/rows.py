@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.itip import facts
+from gateway.answer import facts
 from gateway.mail import address
 from gateway.model import Method
 from gateway.store import candidates, followups, inbox

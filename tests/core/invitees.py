@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gateway import status
-from gateway.itip import plan
-from gateway.itip.owing import Copy, Invitee, Owed, Queued
-from gateway.itip.plan import Plan
+from gateway.invite import plan
+from gateway.invite.owing import Copy, Invitee, Owed, Queued
+from gateway.invite.plan import Plan
 from gateway.model import Edition, Kind, Method, Moment, Reply, Role, Standing
 
 NOW = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
-from gateway.itip import editions, ics
+from gateway.followups import editions
+from gateway.ical import ics
 from gateway.model import (
     DateChange,
     Edition,

@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import InputError
-from gateway.followups import covering, recurrence, rules
-from gateway.itip import editions, ics, plan
+from gateway.followups import covering, editions, recurrence, rules
+from gateway.ical import ics
+from gateway.invite import plan
 from gateway.model import DateChange, Edition, Kind, Method, Moment, Recurrence, Reply
 from gateway.model import Letter as Mail
 from tests.core import attendee, libical

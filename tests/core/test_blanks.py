@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import InputError
-from gateway.itip import blanks, ics
+from gateway.ical import blanks, ics
 from gateway.mail import compose
 from gateway.model import Guest, Remarks, Reply
 from gateway.outbound import render

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gateway.itip import brake
+from gateway.invite import brake
 from tests.core.invitees import START, agreed
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)

@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.answer import classify, facts, judge
 from gateway.errors import Unreadable
-from gateway.inbound import classify, judge
-from gateway.itip import facts, links
-from gateway.mail import parse
+from gateway.mail import links, parse
 from gateway.model import Channel, Edition, Kind, Method, Outcome, Policy, Reply
 from tests.corpus import playing
 

@@ -5,8 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gateway.inbound import classify, correlate, judge
-from gateway.itip import facts
+from gateway.answer import classify, correlate, facts, judge
 from gateway.mail import address, bounce, parse, trust
 from gateway.model import Edition, Kind, PartyCrasher, Policy
 from tests.corpus import playing

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.answer import moments
 from gateway.errors import InputError
 from gateway.followups import covering, limits, recurrence
-from gateway.itip import ics, inspection, moments, read
+from gateway.ical import ics, inspection, read
 from gateway.model import DateChange, Edition, Method, Moment, Recurrence
 from tests.core import attendee
 from tests.core.specimens import HOUR, SINGLE, letter

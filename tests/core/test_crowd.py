@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gateway.followups import limits
-from gateway.itip import owing, plan, preflight
+from gateway.ical import preflight
+from gateway.invite import owing, plan
 from gateway.model import DateChange, Edition, GuestList, Recurrence, Role, Standing
 from gateway.outbound import render
 from gateway.settings import Mail

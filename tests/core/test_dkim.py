@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 from gateway import accounts, settings
 from gateway.errors import ConfigurationError, InputError
-from gateway.itip import preflight
+from gateway.ical import preflight
 from gateway.mail import dkim
 from gateway.model import Letter
 from gateway.outbound import render

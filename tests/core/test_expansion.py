@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from gateway.errors import InputError
 from gateway.followups import covering, recurrence, rules
-from gateway.itip import ics
+from gateway.ical import ics
 from gateway.model import DateChange, Edition, Kind, Moment, Recurrence
 from tests.core import attendee, libical
 from tests.core.specimens import letter

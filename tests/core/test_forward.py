@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.itip import preflight
+from gateway.ical import preflight
 from gateway.model import Guest, Letter, Method, Remarks, Reply
 from gateway.outbound import render
 from gateway.settings import Mail

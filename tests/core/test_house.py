@@ -24,7 +24,7 @@ shorter.
 """
 
 DOORS = {
-    "icalendar": ("gateway/itip/ics.py", "gateway/itip/zonenames.py"),
+    "icalendar": ("gateway/ical/ics.py", "gateway/ical/zonenames.py"),
     "dateutil": ("gateway/followups/recurrence.py",),
     "aiosmtplib": ("gateway/outbound/smtp.py",),
     "aioimaplib": ("gateway/inbound/imap.py",),

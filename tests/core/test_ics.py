@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import InputError
-from gateway.itip import ics, texts
+from gateway.followups import texts
+from gateway.ical import ics
 from gateway.model import DateChange, Guest, Kind, Letter, Method, Moment, Recurrence, Reply
 from tests.core import libical, specimens
 from tests.core.specimens import SECOND, SERIES, SINGLE, START, THIRD, WEEK, WITH_DATES, letter

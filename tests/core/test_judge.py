@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gateway.inbound import classify, judge
-from gateway.itip import facts
+from gateway.answer import classify, facts, judge
 from gateway.model import (
     Edition,
     Kind,

@@ -19,7 +19,7 @@ from babel.messages import pofile
 from babel.messages.catalog import Catalog
 
 from gateway import i18n
-from gateway.itip import preflight
+from gateway.ical import preflight
 from gateway.model import Letter, Method, Recurrence, Reply
 from gateway.outbound import render, repeats, wording
 from tests.core import specimens

@@ -22,8 +22,9 @@ from icalendar import Calendar
 
 from gateway import i18n
 from gateway.errors import InputError
-from gateway.itip import editions, ics, links, preflight, texts
-from gateway.mail import compose
+from gateway.followups import editions, texts
+from gateway.ical import ics, preflight
+from gateway.mail import compose, links
 from gateway.model import DateChange, Edition, Kind, Letter, Method, Recurrence, Reply
 from gateway.outbound import news, render, repeats, wording
 from gateway.settings import Mail

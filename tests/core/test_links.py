@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.itip import links
+from gateway.mail import links
 from gateway.model import Moment, Reply
 
 SECRET, TOKEN = b"a site secret", "abcdefgh234567"

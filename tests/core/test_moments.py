@@ -4,7 +4,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from gateway.itip import moments, read
+from gateway.answer import moments
+from gateway.ical import read
 from gateway.model import Edition, Kind, Recurrence
 
 DAY = date(2026, 12, 8)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway import i18n
-from gateway.itip import editions
+from gateway.followups import editions
 from gateway.model import DateChange, Edition, Kind, Letter, Recurrence
 from gateway.outbound import news, wording
 from gateway.outbound.news import Change

@@ -17,7 +17,9 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from gateway.itip import facts, read, reply
+from gateway import status
+from gateway.answer import facts, reply
+from gateway.ical import read
 from gateway.model import Edition, Kind, Moment, Recurrence, Reply, Standing
 from gateway.store import followups
 from gateway.store.engine import Store
@@ -232,7 +234,7 @@ def read_all(asked: dict[Moment | None, Asked], answers: Sequence[Answer]) -> fa
             answer.said is not Reply.NEEDS_ACTION and is_old(answer, asked[answer.instance])
         ), "asked again is who answered the old time, and nobody whose answer was merely overtaken"
         if decision.effect is not None and decision.effect.reply is not None:
-            after = reply.apply(reply.standing_of(row, answer.instance), decision.effect)
+            after = status.apply(reply.standing_of(row, answer.instance), decision.effect)
             if answer.instance is None:
                 row = replace(row, standing=after)
             else:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.itip import owing, plan
+from gateway.invite import owing, plan
 from gateway.model import GuestList, Kind, Method, Reply, Role, Standing
 from tests.core.invitees import MEETING, START, Letter, World, agreed
 

@@ -9,7 +9,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gateway import i18n, status
-from gateway.itip import editions, ics, owing, plan, preflight
+from gateway.followups import editions
+from gateway.ical import ics, preflight
+from gateway.invite import owing, plan
 from gateway.model import Moment, Reply, Standing
 from gateway.outbound import news, render, wording
 from tests.core.invitees import Letter

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.itip import ics, preflight
+from gateway.ical import ics, preflight
 from gateway.mail import compose
 from gateway.model import Letter, Method, Recurrence
 from gateway.outbound import render

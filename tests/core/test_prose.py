@@ -4,7 +4,7 @@ shapes of their programs. All mails are made up here.
 
 import pytest
 
-from gateway.inbound import classify
+from gateway.answer import classify
 from gateway.mail import bounce, parse, prose
 from tests import costs
 from tests.corpus import playing

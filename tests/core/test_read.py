@@ -13,8 +13,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON
 
+from gateway.answer import moments
 from gateway.errors import Unreadable
-from gateway.itip import moments, read, zonenames
+from gateway.ical import read, zonenames
 from gateway.mail import address, header, parse
 from gateway.model import Edition, Kind, Recurrence
 from tests import costs

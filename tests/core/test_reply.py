@@ -12,11 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway import status
-from gateway.itip import facts, read, reply
+from gateway.answer import facts, reply
+from gateway.ical import read
 from gateway.model import (
     Channel,
     DateChange,
     Edition,
+    Effect,
     Kind,
     Method,
     Outcome,
@@ -86,7 +88,7 @@ def test_first_answer(partstat: str, said: Reply) -> None:
     decision = decided(row(), answer(partstat))
     assert decision.outcome is Outcome.APPLIED
     assert decision.effect is not None
-    standing = reply.apply(Standing(), decision.effect)
+    standing = status.apply(Standing(), decision.effect)
     assert (standing.reply, standing.sequence, standing.dtstamp, standing.arrived) == (
         said,
         0,
@@ -232,7 +234,7 @@ def test_the_second_answer_counts_by_a_clock_that_is_slow(behind: timedelta) -> 
     letter = frozenset({NOW - behind - 5 * MINUTE})
     first = decided(row(sent_dtstamps=letter), answer(stamp=NOW - behind - 6 * MINUTE))
     assert first.effect is not None
-    subject = row(sent_dtstamps=letter, standing=reply.apply(Standing(), first.effect))
+    subject = row(sent_dtstamps=letter, standing=status.apply(Standing(), first.effect))
     second = decided(subject, answer("DECLINED", stamp=NOW - MINUTE))
     assert second.outcome is Outcome.APPLIED
 
@@ -306,7 +308,9 @@ def test_any_order_of_arrival_ends_the_same(
             decision = decided(who, component, about)
             if decision.effect is not None:
                 instance = decision.effect.instance
-                standings[instance] = reply.apply(reply.standing_of(who, instance), decision.effect)
+                standings[instance] = status.apply(
+                    reply.standing_of(who, instance), decision.effect
+                )
         ends.add(
             tuple(
                 sorted(
@@ -332,11 +336,11 @@ def test_the_same_mail_twice_has_one_effect(partstats: list[str]) -> None:
         component = answer(partstat, stamp=NOW + at * MINUTE)
         first = decided(who, component, replace(ABOUT, arrived=NOW + at * MINUTE))
         assert first.effect is not None
-        who = replace(who, standing=reply.apply(who.standing, first.effect))
+        who = replace(who, standing=status.apply(who.standing, first.effect))
         again = decided(who, component, replace(ABOUT, arrived=NOW + (at + 1) * MINUTE))
         assert again.outcome is Outcome.DUPLICATE
         assert again.effect is not None
-        repeated = reply.apply(who.standing, again.effect)
+        repeated = status.apply(who.standing, again.effect)
         assert (repeated.reply, repeated.comment, repeated.dtstamp) == (
             who.standing.reply,
             who.standing.comment,
@@ -355,7 +359,7 @@ def test_an_answer_of_the_same_key_between_two_equal_ones() -> None:
         for component, about in order:
             decision = decided(who, component, about)
             if decision.effect is not None:
-                who = replace(who, standing=reply.apply(who.standing, decision.effect))
+                who = replace(who, standing=status.apply(who.standing, decision.effect))
         assert who.standing.reply is Reply.ACCEPTED
 
 
@@ -634,8 +638,10 @@ def test_counter_leaves_a_standing_answer_alone() -> None:
         START + timedelta(days=1), START + timedelta(days=1) + HOUR, "heller onsdag"
     )
     assert decision.effect is not None
-    assert reply.apply(ANSWERED, decision.effect) == ANSWERED
-    assert status.code(Role.INVITED, reply.apply(Standing(), decision.effect)) is status.Status.SEEN
+    assert status.apply(ANSWERED, decision.effect) == ANSWERED
+    assert (
+        status.code(Role.INVITED, status.apply(Standing(), decision.effect)) is status.Status.SEEN
+    )
 
 
 @pytest.mark.parametrize(
@@ -659,7 +665,7 @@ def test_delegation(named: tuple[str, ...], invited: tuple[str, ...]) -> None:
     assert (decision.outcome, decision.delegates) == (Outcome.DELEGATED, invited)
     assert decision.effect is not None
     assert (
-        status.code(Role.INVITED, reply.apply(Standing(), decision.effect))
+        status.code(Role.INVITED, status.apply(Standing(), decision.effect))
         is status.Status.DECLINED
     )
 
@@ -698,7 +704,7 @@ def test_link_answers() -> None:
     applied = reply.decide_direct(
         row(MOVED), Reply.DECLINED, None, 4, replace(ABOUT, channel=Channel.LINK), "sorry"
     )
-    assert applied.effect == facts.Effect(
+    assert applied.effect == Effect(
         1, None, Reply.DECLINED, "sorry", 4, NOW, NOW, Channel.LINK, "ola@ext.example"
     )
 

@@ -17,9 +17,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from gateway.answer import classify, facts, judge
 from gateway.errors import Unreadable
-from gateway.inbound import classify, judge
-from gateway.itip import facts, outlook, read
+from gateway.ical import outlook, read
 from gateway.mail import parse, tnef
 from gateway.model import Edition, Kind, Method, Moment, Outcome, Policy, Recurrence, Reply
 

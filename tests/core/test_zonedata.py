@@ -15,7 +15,7 @@ PROGRAM = """
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 from gateway import zonedata
-from gateway.itip import zones
+from gateway.ical import zones
 moment = datetime(2026, 12, 1, 12, tzinfo=UTC)
 [written] = {part.offset_to for part in zones.observances("America/Vancouver", 2026, 2026)[-1:]}
 print(zonedata.CHOSEN.release, end=" ")

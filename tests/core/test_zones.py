@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import InputError
-from gateway.itip import ics, zones
+from gateway.followups import editions
+from gateway.ical import ics, zones
 from gateway.model import Recurrence
 from tests.core.specimens import HOUR, SINGLE, letter
 
@@ -100,7 +101,7 @@ def agree(name: str, first: int, last: int, instants: list[datetime]) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(
-    st.sampled_from([name for name in NAMES if not zones.is_utc(name)]),
+    st.sampled_from([name for name in NAMES if not editions.is_utc(name)]),
     st.integers(2005, 2045),
     st.integers(0, 9),
     st.data(),

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from gateway.inbound import classify, judge
-from gateway.itip import facts, reply
+from gateway import status
+from gateway.answer import classify, facts, judge, reply
 from gateway.mail import address
 from gateway.model import DateChange, Edition, Kind, Moment, Policy, Recurrence
 
@@ -81,7 +81,7 @@ def look_up(rows: tuple[facts.Row, ...], asked: facts.Keys) -> facts.Found:
 def answers(case: Case, meaning: judge.Judgement) -> dict[str | None, str]:
     """The replies that the message leaves behind: date (RFC 3339, None for the whole) → word."""
     return {
-        moment(one.decision.instance, case.zone): reply.apply(
+        moment(one.decision.instance, case.zone): status.apply(
             reply.standing_of(one.row, one.decision.instance), one.decision.effect
         ).reply.value
         for one in meaning.answers

@@ -4,7 +4,7 @@ gives no token away.
 
 import pytest
 
-from gateway.inbound import judge
+from gateway.answer import judge
 from gateway.model import Policy
 from tests.corpus import playing
 

@@ -14,8 +14,8 @@ import time_machine
 
 from gateway import settings as configuration
 from gateway.actions import deliveries, load, planning, reminders
+from gateway.ical import preflight
 from gateway.inbound import process
-from gateway.itip import preflight
 from gateway.mail import address
 from gateway.model import Delivery, Letter, LetterState, Moment
 from gateway.outbound import receipts, render, retry, worker

@@ -19,10 +19,9 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+from gateway.answer import classify, facts, judge
 from gateway.errors import Unreadable
-from gateway.inbound import classify, judge
-from gateway.itip import facts, links
-from gateway.mail import parse
+from gateway.mail import links, parse
 from gateway.model import (
     DateChange,
     Edition,

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.itip import owing
+from gateway.invite import owing
 from gateway.model import Edition, Kind, Method, Reply
 from gateway.store import enqueue, invitations, schema
 from gateway.store.engine import Store

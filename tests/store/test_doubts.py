@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from gateway import settings as configuration
 from gateway.actions import deliveries, load, planning
-from gateway.itip import editions
+from gateway.followups import editions
 from gateway.mail import bounce
 from gateway.model import Delivery, LetterState, Method, Reply, Standing
 from gateway.store import followups, invitations, leases, reports, schema

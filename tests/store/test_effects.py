@@ -22,8 +22,8 @@ from gateway import settings as configuration
 from gateway.actions import deliveries, joining, load, planning, queue, review
 from gateway.actions import proposals as deciding
 from gateway.errors import NotFound, Refused
+from gateway.ical import preflight
 from gateway.inbound import process
-from gateway.itip import preflight
 from gateway.model import Delivery, LetterState, Method, Occasion, Outcome, ProposalState, Reply
 from gateway.outbound import render
 from gateway.store import (

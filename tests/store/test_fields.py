@@ -23,7 +23,7 @@ from gateway.actions import load, load_format, planning
 from gateway.actions.context import Context
 from gateway.followups import fields
 from gateway.followups.fields import Field, Significance
-from gateway.itip import ics
+from gateway.ical import ics
 from gateway.model import (
     DateChange,
     Delivery,
@@ -479,7 +479,7 @@ def test_a_change_of_a_field_is_told_as_the_table_says(store: Store, field: Fiel
             letters = to_ola(connection, case.key)
         assert len(letters) == 1, (
             f"{case.statement} owes {len(letters)} letters; {TABLE} says that it"
-            f" {field.significance.value}: the comparison is missing (itip/editions.py: `_frame` or"
+            f" {field.significance.value}: the comparison is missing (followups/editions.py: `_frame` or"
             " `place`; for what tells, `form` of the Field)"
         )
         check(field, case, letters[0], base)
@@ -531,7 +531,7 @@ def check(field: Field, case: Case, letter: Told, base: Told) -> None:
         )
     for name in names:
         assert event.get(name) != same.get(name), (
-            f"{what} has the same {name} in its calendar object: itip/ics.py does not write it"
+            f"{what} has the same {name} in its calendar object: ical/ics.py does not write it"
         )
 
 

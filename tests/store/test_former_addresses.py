@@ -11,7 +11,7 @@ import time_machine
 from gateway import settings as configuration
 from gateway.actions import load, planning, review
 from gateway.inbound import process
-from gateway.itip import links
+from gateway.mail import links
 from gateway.model import Delivery, Letter, LetterState, Method, Outcome, Reply
 from gateway.store import claims, followups, meta
 from gateway.store.engine import Store

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from gateway.itip import facts
+from gateway.answer import facts
 from gateway.model import Outcome
 from gateway.store import inbox, journal, schema
 from gateway.store.engine import Store

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from gateway.actions import deliveries
-from gateway.itip import owing
+from gateway.invite import owing
 from gateway.model import Delivery, LetterState, Method
 from gateway.store import claims, holdings, invitations, leases, outbox, schema
 from gateway.store.engine import Store

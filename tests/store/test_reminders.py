@@ -16,8 +16,9 @@ from gateway import settings as configuration
 from gateway.actions import load, planning, reminders
 from gateway.daemon import run
 from gateway.daemon.health import Monitor
-from gateway.itip import editions, ics
-from gateway.itip import reminders as rules
+from gateway.followups import editions
+from gateway.ical import ics
+from gateway.invite import reminders as rules
 from gateway.mail import bounce
 from gateway.model import Delivery, LetterState, Method, Moment, Occasion, Outcome, Reply, Standing
 from gateway.store import claims, followups, inbox, invitations, journal, leases, outbox, reports

@@ -20,7 +20,7 @@ import pytest
 import sqlalchemy as sa
 
 from gateway.inbound import process
-from gateway.itip import numbering
+from gateway.invite import numbering
 from gateway.model import Method, Outcome
 from gateway.sandbox import reading
 from gateway.store import meta, schema

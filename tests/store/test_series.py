@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from gateway import settings as configuration
 from gateway.actions import load, planning, series
 from gateway.errors import InputError, NotFound, Refused
-from gateway.followups import recurrence
-from gateway.itip import editions, ics
+from gateway.followups import editions, recurrence
+from gateway.ical import ics
 from gateway.mail import bounce
 from gateway.model import Delivery, Edition, LetterState, Method, Moment, Occasion, Reply, Standing
 from gateway.store import (

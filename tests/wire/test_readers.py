@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gateway.followups import recurrence
-from gateway.itip import ics
+from gateway.ical import ics
 from gateway.model import DateChange, Edition, Letter, Moment, Recurrence
 from tests.core import libical, specimens
 from tests.core.specimens import HOUR, KINDS, SECOND, SINGLE, letter

@@ -6,16 +6,15 @@ message means, which rows it changes, and how they stand afterwards. The process
 review and the tests decide by these two alone.
 
 Standards: itip.md §3-§7. On failure: what cannot be read is a `Reading` without a message, with the
-reason. Security: everything here is bounded by `mail.parse` and `itip.read`. Nothing is asked of a
+reason. Security: everything here is bounded by `mail.parse` and `ical.read`. Nothing is asked of a
 clock, a setting or a database.
 """
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from gateway.answer import account, classify, correlate, facts, interpret, reply
 from gateway.errors import Unreadable
-from gateway.inbound import account, classify, correlate, interpret
-from gateway.itip import facts, reply
 from gateway.mail import parse, probe, trust
 from gateway.model import EFFECTIVE, REVIEW, Outcome, PartyCrasher, Policy
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
 from gateway.mail import bounce, trust
-from gateway.model import Channel, Edition, Moment, Outcome, Reply, Role, Standing
+from gateway.model import Channel, Edition, Effect, Moment, Outcome, Reply, Role, Standing
 from gateway.status import Status
 
 
@@ -176,31 +176,6 @@ class Rule:
 
     name: str
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """What changes on one row (instance None) or on one date of it. The only thing that touches a
-    standing.
-
-    reply None: seen, nothing answered. sequence, dtstamp, arrived: the bounded order key, kept with
-    the standing.
-    """
-
-    participant: int
-    instance: Moment | None
-    reply: Reply | None
-    comment: str
-    sequence: int
-    dtstamp: datetime
-    arrived: datetime
-    channel: Channel
-    address: str
-
-    @property
-    def key(self) -> tuple[int, datetime, datetime]:
-        """The order of answers (itip.md §5)."""
-        return self.sequence, self.dtstamp, self.arrived
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import secrets
 from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
-from gateway.itip import ics
+from gateway.ical import ics
 from gateway.mail import compose
 from gateway.model import Letter
 

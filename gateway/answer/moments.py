@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from gateway.followups import covering, recurrence
-from gateway.itip import editions, read, zonenames
+from gateway.followups import covering, editions, recurrence
+from gateway.ical import read, zonenames
 from gateway.model import Edition, Moment
 
 DAY, NOON = timedelta(days=1), timedelta(hours=12)

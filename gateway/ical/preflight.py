@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from email.message import Message
 from functools import lru_cache
 
-from gateway.itip import inspection
-from gateway.itip.inspection import Problem
+from gateway.ical import inspection
+from gateway.ical.inspection import Problem
 from gateway.model import Letter, Method
 
 MOST_BYTES = 1_000_000

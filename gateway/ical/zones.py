@@ -18,11 +18,9 @@ from pathlib import Path
 from babel import dates
 
 from gateway.errors import InputError
-from gateway.itip import zonenames
+from gateway.followups import editions
+from gateway.ical import zonenames
 
-UTC_NAMES = frozenset(
-    {"UTC", "ETC/UTC", "UCT", "ETC/UCT", "ZULU", "ETC/ZULU", "UNIVERSAL", "ETC/UNIVERSAL"}
-)
 DAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 EPOCH = 1970
 """Yearly rules start here, as the big providers' do: every client knows such a zone."""
@@ -86,13 +84,6 @@ def zone(name: str) -> zoneinfo.ZoneInfo:
     return found
 
 
-def is_utc(name: str) -> bool:
-    """Whether instants of this zone are written in the UTC form (`…Z`),
-    which needs no VTIMEZONE.
-    """
-    return name.upper() in UTC_NAMES
-
-
 def display_name(name: str, moment: datetime, language: str) -> str:
     """What people call the zone at that instant: "Oslo, UTC+1"; only the offset where the zone has
     no city.
@@ -100,7 +91,7 @@ def display_name(name: str, moment: datetime, language: str) -> str:
     `language`: any that Babel knows ("nb", "en_GB").
     """
     offset = _offset(moment.astimezone(zone(name)).utcoffset() or timedelta())
-    if is_utc(name) or "/" not in name or name.startswith("Etc/"):
+    if editions.is_utc(name) or "/" not in name or name.startswith("Etc/"):
         return offset
     city = dates.get_timezone_location(name, locale=language, return_city=True)
     shown = city.split("/")[-1].replace("_", " ").replace(SOFT_HYPHEN, "")

@@ -6,8 +6,7 @@ Pure. A reminder is the REQUEST once more, with the same SEQUENCE and a new DTST
 
 from datetime import datetime, timedelta
 
-from gateway.followups import recurrence
-from gateway.itip import editions
+from gateway.followups import editions, recurrence
 from gateway.model import Edition, Letter, Moment, Occasion
 
 SECOND = timedelta(seconds=1)

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from gateway.inbound import classify
-from gateway.itip import facts, moments, read
+from gateway.answer import classify, facts, moments
+from gateway.ical import read
 from gateway.mail import address, automatic, bounce, header, parse
 from gateway.model import PartyCrasher, Policy
 

@@ -2,7 +2,7 @@
 alone.
 
 What clients need beyond the standards is said at the line. Reading foreign objects is the business
-of `itip.read`.
+of `ical.read`.
 """
 
 import re
@@ -15,8 +15,8 @@ from urllib.parse import quote
 import icalendar
 
 from gateway.errors import InputError
-from gateway.followups import covering
-from gateway.itip import editions, texts, zones
+from gateway.followups import covering, editions, texts
+from gateway.ical import zones
 from gateway.mail import address as addresses
 from gateway.model import DateChange, Edition, Guest, Letter, Method, Moment, Reply
 
@@ -204,7 +204,7 @@ class _Writer:
     def __init__(self, letter: Letter, shown: Edition) -> None:
         self.letter = letter
         self.shown = shown
-        self.info = UTC if zones.is_utc(shown.timezone) else zones.zone(shown.timezone)
+        self.info = UTC if editions.is_utc(shown.timezone) else zones.zone(shown.timezone)
 
     def event(self, instance: Moment | None, sequence: int, reply: Reply) -> icalendar.Event:
         """The series or single meeting, or one date of it,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from gateway import status
 from gateway.errors import Refused
-from gateway.itip import editions
+from gateway.followups import editions
 from gateway.model import Edition, Moment, Progress, Reply, Role, Standing
 
 BY_HAND = {1: Reply.ACCEPTED, 5: Reply.NEEDS_ACTION, 9: Reply.DECLINED}

@@ -8,12 +8,12 @@ Exchange sends such answers to whom it takes for another Exchange ("rich text", 
 Standards: MS-OXOCAL (meetings as properties), MS-OXCICAL §2.1.3 (which property is which of
 iCalendar). On failure: `errors.Unreadable` from `mail.tnef`. A property that is missing or
 senseless counts as missing. Security: the addresses in it are claims, like an ATTENDEE; who may
-answer is decided in `inbound.correlate`.
+answer is decided in `answer.correlate`.
 """
 
 from datetime import date, datetime, timedelta
 
-from gateway.itip import read
+from gateway.ical import read
 from gateway.mail import address, header, markup, quoting, tnef
 from gateway.model import Method
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from gateway.inbound import classify, correlate
-from gateway.itip import answered, facts, links, read, reply
-from gateway.mail import automatic, parse, quoting, unread
+from gateway.answer import answered, classify, correlate, facts, reply
+from gateway.ical import read
+from gateway.mail import automatic, links, parse, quoting, unread
 from gateway.model import Channel, Method, Outcome, Policy
 
 VERDICTS = {

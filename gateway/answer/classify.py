@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 from gateway.errors import Unreadable
-from gateway.itip import links, outlook, read
-from gateway.mail import address, automatic, bounce, header, parse, prose, quoting, unread
+from gateway.ical import outlook, read
+from gateway.mail import address, automatic, bounce, header, links, parse, prose, quoting, unread
 from gateway.model import Method, Reply
 
 ANSWERS = (Method.REPLY, Method.COUNTER, Method.REFRESH)

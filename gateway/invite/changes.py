@@ -7,7 +7,9 @@ Pure. What becomes of one row's answers is `standings`'.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from gateway.itip import editions, owing, reply, standings
+from gateway import status
+from gateway.followups import editions
+from gateway.invite import owing, standings
 from gateway.mail import address
 from gateway.model import Edition, Method, Moment, Reply, Standing
 
@@ -228,7 +230,7 @@ def _counts_after_all(standing: Standing, copy: owing.Copy) -> standings.Event:
     assert copy.deferred is not None
     assert copy.edition is not None
     asked = min(standing.asked, copy.edition.significant)  # nothing took away what he says now
-    after = replace(reply.apply(standing, copy.deferred), asked=asked)
+    after = replace(status.apply(standing, copy.deferred), asked=asked)
     return standings.Event(SERIES, after, COUNTS)
 
 

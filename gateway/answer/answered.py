@@ -8,8 +8,9 @@ what stays in doubt is held.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gateway.followups import recurrence
-from gateway.itip import editions, facts, moments, read
+from gateway.answer import facts, moments
+from gateway.followups import editions, recurrence
+from gateway.ical import read
 from gateway.model import Edition, Moment, Outcome
 
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from gateway import status
-from gateway.followups import limits, recurrence
-from gateway.itip import editions, facts, preflight
+from gateway.followups import editions, limits, recurrence
+from gateway.ical import preflight
 from gateway.model import (
     NO_REMARKS,
     Edition,
+    Effect,
     Guest,
     GuestList,
     Letter,
@@ -132,7 +133,7 @@ class Copy:
     doubts: Sequence[Doubt] = ()
     besides: Sequence[Edition] = ()
     counts: bool = True
-    deferred: facts.Effect | None = None
+    deferred: Effect | None = None
     perhaps: Sequence[Edition] = ()
 
     @property

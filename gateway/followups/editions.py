@@ -12,12 +12,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
-from gateway.followups import fields, recurrence, rules
-from gateway.itip import texts, zones
+from gateway.followups import fields, recurrence, rules, texts
 from gateway.model import Edition, Guest, Moment, Recurrence
 
 Entry = TypeVar("Entry")
 
+UTC_NAMES = frozenset(
+    {"UTC", "ETC/UTC", "UCT", "ETC/UCT", "ZULU", "ETC/ZULU", "UNIVERSAL", "ETC/UNIVERSAL"}
+)
 FORMS = {fields.Form.LINE: texts.line, fields.Form.TEXT: texts.text}
 
 
@@ -344,7 +346,14 @@ def zone(edition: Edition) -> str | None:
     """The zone of its clocks; a day is the same by all."""
     if not isinstance(edition.start, datetime):
         return None
-    return "UTC" if zones.is_utc(edition.timezone) else edition.timezone
+    return "UTC" if is_utc(edition.timezone) else edition.timezone
+
+
+def is_utc(name: str) -> bool:
+    """Whether instants of this zone are written in the UTC form (`…Z`),
+    which needs no VTIMEZONE.
+    """
+    return name.upper() in UTC_NAMES
 
 
 def said(edition: Edition) -> tuple[object, ...]:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from gateway import status
-from gateway.followups import recurrence
-from gateway.itip import changes, editions, letters, numbering, owing, replacing
-from gateway.itip.changes import Change
+from gateway.followups import editions, recurrence
+from gateway.invite import changes, letters, numbering, owing, replacing
+from gateway.invite.changes import Change
 from gateway.mail import address
 from gateway.model import Edition, Method, Moment, Occasion
 

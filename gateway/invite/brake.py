@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from gateway.itip import editions, owing
+from gateway.followups import editions
+from gateway.invite import owing
 from gateway.model import Edition, Method
 
 REASON = "brake"

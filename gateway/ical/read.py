@@ -8,8 +8,8 @@ that they name are kept, as a hint.
 
 On failure: `errors.Unreadable` with the reason, for what is no calendar object or exceeds the
 bounds of itip.md §7. A property that cannot be read counts as missing; what that means is decided
-in `itip.reply`. Limits: 200 components, 1 000 attendees, texts of 10 000 characters; work is linear
-in the bytes.
+in `answer.reply`. Limits: 200 components, 1 000 attendees, texts of 10 000 characters; work is
+linear in the bytes.
 """
 
 import re

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from gateway.itip import editions, owing, reminders
+from gateway.followups import editions
+from gateway.invite import owing, reminders
 from gateway.model import Method, Reply
 
 

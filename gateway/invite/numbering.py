@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from gateway.itip import editions, owing
+from gateway.followups import editions
+from gateway.invite import owing
 from gateway.mail import address
 from gateway.model import Edition, Method
 

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from gateway.itip import editions, owing, reminders
-from gateway.itip.changes import SERIES
+from gateway.followups import editions
+from gateway.invite import owing, reminders
+from gateway.invite.changes import SERIES
 from gateway.model import NO_REMARKS, Edition, Method, Moment, Occasion, Remarks, Reply, Standing
 
 

@@ -8,8 +8,7 @@ it is and never what it is.
 
 from collections.abc import Iterable
 
-from gateway.inbound import classify
-from gateway.itip import facts
+from gateway.answer import classify, facts
 from gateway.mail import parse
 from gateway.model import Policy
 

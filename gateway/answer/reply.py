@@ -1,7 +1,7 @@
 """What one answer does to one row: the order of answers, dates of a series, closed doors (itip.md
 §4, §5; RFC 5546 §3.2.3).
 
-Whose row it is and whether he may speak for it has been decided before (`inbound.correlate`).
+Whose row it is and whether he may speak for it has been decided before (`answer.correlate`).
 Everything here is a function of the row's facts, the answer and when it reached the mailbox, so the
 same answers end the same in any order of arrival.
 
@@ -14,10 +14,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from gateway import status
-from gateway.followups import recurrence
-from gateway.itip import answered, editions, facts, moments, read
+from gateway.answer import answered, facts, moments
+from gateway.followups import editions, recurrence
+from gateway.ical import read
 from gateway.mail import address, quoting
-from gateway.model import Moment, Outcome, Reply, Role, Standing
+from gateway.model import Effect, Moment, Outcome, Reply, Role, Standing
 
 CLOCK_TOLERANCE = timedelta(minutes=10)
 """How far a sender's DTSTAMP may lie behind its arrival;
@@ -40,24 +41,6 @@ PARTSTATS = {
     "TENTATIVE": Reply.TENTATIVE,
     "DELEGATED": Reply.DELEGATED,
 }
-
-
-def apply(standing: Standing, effect: facts.Effect) -> Standing:
-    """The standing after an effect.
-    Raises `Refused` on a cancelled one, which no decision leads to.
-    """
-    if effect.reply is None:
-        return status.see(standing)
-    return replace(
-        status.answer(standing, effect.reply),
-        comment=effect.comment,
-        channel=effect.channel,
-        address=effect.address,
-        replied_at=effect.arrived,
-        sequence=effect.sequence,
-        dtstamp=effect.dtstamp,
-        arrived=effect.arrived,
-    )
 
 
 def foretell(answers: Iterable[facts.Answer]) -> tuple[facts.Told, ...]:
@@ -87,7 +70,7 @@ def _foretold(
     before = after = status.code(row.role, shown)
     known[instance] = start
     if effect is not None:
-        known[instance] = apply(start, effect)
+        known[instance] = status.apply(start, effect)
         after = status.code(row.role, known[instance])
     changed = known[instance] if known[instance] != start else None
     return facts.Told(answer, key, before.word, after.word, changed, after)
@@ -378,7 +361,7 @@ def _ordered(
             deferred=_deferred(row, instance, said, component, about, comment),
         )
     stamp, source = _stamp(row, component.dtstamp, about.arrived)
-    effect = facts.Effect(
+    effect = Effect(
         row.participant,
         instance,
         said,
@@ -399,7 +382,7 @@ def _deferred(
     component: read.Component,
     about: facts.Circumstances,
     comment: str,
-) -> facts.Effect | None:
+) -> Effect | None:
     """What an answer does to what he holds, while a move of it waits and may still be undone."""
     if row.held is None or row.held is row.sent or instance is not None:
         return None
@@ -408,7 +391,7 @@ def _deferred(
     if sequence < significant or said is Reply.DELEGATED:
         return None
     stamp, _ = _stamp(row, component.dtstamp, about.arrived)
-    return facts.Effect(
+    return Effect(
         row.participant,
         None,
         said,
@@ -421,7 +404,7 @@ def _deferred(
     )
 
 
-def _compared(standing: Standing, effect: facts.Effect, source: facts.Rule) -> facts.Decision:
+def _compared(standing: Standing, effect: Effect, source: facts.Rule) -> facts.Decision:
     """The answer against the last applied one: higher SEQUENCE, then newer DTSTAMP, then later
     arrival (RFC 5546 §2.1.5).
     """
@@ -574,8 +557,8 @@ def _stamp(
     return dtstamp, facts.Rule("dtstamp", f"DTSTAMP {dtstamp:%Y-%m-%d %H:%M:%S} orders the answer")
 
 
-def _seen(row: facts.Row, instance: Moment | None, about: facts.Circumstances) -> facts.Effect:
-    return facts.Effect(
+def _seen(row: facts.Row, instance: Moment | None, about: facts.Circumstances) -> Effect:
+    return Effect(
         row.participant,
         instance,
         None,
@@ -650,8 +633,8 @@ def _delegated(
     )
 
 
-def _after(row: facts.Row, effect: facts.Effect) -> facts.Row:
-    changed = apply(standing_of(row, effect.instance), effect)
+def _after(row: facts.Row, effect: Effect) -> facts.Row:
+    changed = status.apply(standing_of(row, effect.instance), effect)
     if effect.instance is None:
         return replace(row, standing=changed)
     return replace(row, date_standings={**row.date_standings, effect.instance: changed})
