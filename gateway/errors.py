@@ -2,6 +2,11 @@
 step of a letter (outbound).
 """
 
+from collections.abc import Sequence
+
+Steps = tuple[str | int, ...]
+"""The way to a place of a document: `("follow_ups", 3, "title")`."""
+
 
 class GatewayError(Exception):
     """Something this program refuses or cannot do; the message is a sentence for the person who
@@ -17,8 +22,12 @@ class ConfigurationError(GatewayError):
 
 class InputError(GatewayError):
     """What somebody handed in is wrong: names the place, and nothing was written. Exit code 1, HTTP
-    422.
+    422. `places`: where in a document, and what is wrong there; empty where it is no document.
     """
+
+    def __init__(self, words: str, places: Sequence[tuple[Steps, str]] = ()) -> None:
+        super().__init__(words)
+        self.places = tuple(places)
 
 
 class NotFound(GatewayError):

@@ -19,6 +19,7 @@ from gateway import settings as configuration
 from gateway.actions import load_check, load_format, planning
 from gateway.actions.load_format import Document, FollowUp, Participant
 from gateway.actions.load_times import Times
+from gateway.errors import Steps
 from gateway.invite import plan
 from gateway.mail import syntax
 from gateway.model import Channel, Moment
@@ -277,23 +278,23 @@ def _mailless(
     entries: Document,
     invited: Sequence[load_check.Invited],
     report: Report,
-) -> dict[str, dict[str, Any]]:
+) -> dict[Steps, dict[str, Any]]:
     """Rows to be mailed that no mail can go to, by their place in the document, and what stands
     there instead: a new one is off, one that is on already keeps its wish (domain.md §3).
     """
     reachable = _reachable(connection, [entry.row for entry in invited])
     before = directory.participants(connection, {follow_up.key for follow_up in entries.follow_ups})
-    mailless = dict[str, dict[str, Any]]()
+    mailless = dict[Steps, dict[str, Any]]()
     for entry in invited:
         if not entry.row.email_invite or reachable(entry.row):
             continue
-        row = before.get(entry.identity)
+        row, place = before.get(entry.identity), load_format.path(entry.place)
         if row is not None and row.email_invite:
             mailless[entry.place] = {}
-            report.notes.append(f"{entry.place}: email_invite is suspended: {plan.NO_ADDRESS}")
+            report.notes.append(f"{place}: email_invite is suspended: {plan.NO_ADDRESS}")
         else:
             mailless[entry.place] = {"email_invite": False, "note": plan.NO_ADDRESS}
-            report.notes.append(f"{entry.place}: email_invite stays off: {plan.NO_ADDRESS}")
+            report.notes.append(f"{place}: email_invite stays off: {plan.NO_ADDRESS}")
     return mailless
 
 

@@ -11,13 +11,13 @@ from datetime import datetime
 from gateway.actions import load_format, load_times
 from gateway.actions.load_format import Document, FollowUp, Participant
 from gateway.actions.load_times import Times
-from gateway.errors import InputError
+from gateway.errors import Steps
 from gateway.mail import syntax
 from gateway.store import columns, directory
 from gateway.store.engine import Connection
 
-Place = tuple[str, str]
-"""A place of the document, and what stands there or is wrong there."""
+Place = tuple[Steps, str]
+"""Steps to a place of the document, and what stands there or is wrong there."""
 Problems = list[Place]
 TABLES = {
     "associates": "associate",
@@ -53,7 +53,7 @@ class Checked:
 class Invited:
     """One participant, where it stands in the document, and the one date that it is for."""
 
-    place: str
+    place: Steps
     follow_up: str
     row: Participant
     date: datetime | None
@@ -75,7 +75,7 @@ def check(connection: Connection, entries: Document, site_zone: str) -> Checked:
     renamed, planned = _identities(connection, entries, problems)
     _tokens(connection, invited(entries, times), renamed, problems)
     if problems:
-        raise InputError(load_format.complaint(problems))
+        raise load_format.refusal(problems)
     return Checked(times, renamed, planned)
 
 
@@ -94,14 +94,14 @@ def invited(entries: Document, times: Sequence[Times]) -> list[Invited]:
 def _unique(entries: Document, problems: Problems) -> None:
     for section in (*TABLES, "follow_ups"):
         keys = [entry.key for entry in getattr(entries, section)]
-        _twice([(f"{section}[{number}].key", key) for number, key in enumerate(keys)], problems)
+        _twice([((section, number, "key"), key) for number, key in enumerate(keys)], problems)
     uids = [
-        (f"follow_ups[{number}].uid", follow_up.uid)
+        (("follow_ups", number, "uid"), follow_up.uid)
         for number, follow_up in enumerate(entries.follow_ups)
         if follow_up.uid
     ]
     _twice(uids, problems)
-    tokens = [(f"{place}.token", row.token.lower()) for place, row in _all(entries) if row.token]
+    tokens = [((*place, "token"), row.token.lower()) for place, row in _all(entries) if row.token]
     _twice(tokens, problems)
 
 
@@ -114,12 +114,12 @@ def _invitees(entries: Document, problems: Problems) -> None:
             reason = f"names {named or 'nobody'}; exactly one of {kinds_there_are} is expected"
             problems.append((place, reason))
         elif row.email is not None and (fault := syntax.problem(row.email)):
-            problems.append((f"{place}.email", f"{row.email!r}: {fault}"))
+            problems.append(((*place, "email"), f"{row.email!r}: {fault}"))
         if row.sent and (not row.email_invite or row.removed):
             reason = "says that the invitation has reached somebody who is not to have it"
-            problems.append((f"{place}.sent", reason))
+            problems.append(((*place, "sent"), reason))
         if row.resource is not None and row.token is not None:
-            problems.append((f"{place}.token", "a resource has no mail address"))
+            problems.append(((*place, "token"), "a resource has no mail address"))
 
 
 def _invited_twice(entries: Document, times: Sequence[Times], problems: Problems) -> None:
@@ -159,7 +159,7 @@ class _References:
     def __init__(self) -> None:
         self.named: dict[str, list[Place]] = {table: [] for table in TABLES.values()}
 
-    def add(self, table: str, place: str, key: str | None) -> None:
+    def add(self, table: str, place: Steps, key: str | None) -> None:
         if key is not None:
             self.named[table].append((place, key))
 
@@ -178,11 +178,11 @@ def _references(connection: Connection, entries: Document, problems: Problems) -
     """Everybody who is named must be in the document or in the store."""
     references = _References()
     for number, person in enumerate(entries.persons):
-        references.add("company", f"persons[{number}].company", person.company)
+        references.add("company", ("persons", number, "company"), person.company)
     for section in ("projects", "selections"):
         for number, group in enumerate(getattr(entries, section)):
-            members = [
-                (f"{section}[{number}].members[{position}]", key)
+            members: list[Place] = [
+                ((section, number, "members", position), key)
                 for position, key in enumerate(group.members or ())
             ]
             for place, key in members:
@@ -190,10 +190,10 @@ def _references(connection: Connection, entries: Document, problems: Problems) -
             _twice(members, problems)
     for number, follow_up in enumerate(entries.follow_ups):
         for table, column in REFERENCES:
-            references.add(table, f"follow_ups[{number}].{column}", getattr(follow_up, column))
+            references.add(table, ("follow_ups", number, column), getattr(follow_up, column))
     for place, row in _all(entries):
         for table in ("person", "associate", "resource"):
-            references.add(table, f"{place}.{table}", getattr(row, table))
+            references.add(table, (*place, table), getattr(row, table))
     problems += references.missing(connection, entries)
 
 
@@ -201,7 +201,7 @@ def _times(entries: Document, site_zone: str, problems: Problems) -> list[Times]
     all_times = []
     for number, follow_up in enumerate(entries.follow_ups):
         times, wrong = load_times.read(follow_up, site_zone)
-        problems += [(f"follow_ups[{number}].{place}", reason) for place, reason in wrong]
+        problems += [(("follow_ups", number, *place), reason) for place, reason in wrong]
         all_times.append(times)
     return all_times
 
@@ -216,7 +216,7 @@ def _identities(
     by_key, by_uid = {row.key: row for row in stored}, {row.uid: row for row in stored}
     renamed = dict[str, str]()
     for number, follow_up in enumerate(entries.follow_ups):
-        place = f"follow_ups[{number}]"
+        place: Steps = ("follow_ups", number)
         present, same = (
             by_key.get(follow_up.key),
             by_uid.get(follow_up.uid) if follow_up.uid else None,
@@ -224,7 +224,7 @@ def _identities(
         if same is not None and same.key != follow_up.key:
             if present is not None or same.key in keys:
                 reason = f"{follow_up.uid} is the UID of follow-up {same.key!r}"
-                problems.append((f"{place}.uid", reason))
+                problems.append(((*place, "uid"), reason))
             renamed[same.key] = follow_up.key
         else:
             _check_uid(place, follow_up, present, problems)
@@ -234,17 +234,17 @@ def _identities(
 
 
 def _check_uid(
-    place: str, follow_up: FollowUp, present: directory.Identified | None, problems: Problems
+    place: Steps, follow_up: FollowUp, present: directory.Identified | None, problems: Problems
 ) -> None:
     if present is None or not follow_up.uid:
         return
     if present.uid not in ("", follow_up.uid):
         reason = f"the follow-up has another one for life: {present.uid}"
-        problems.append((f"{place}.uid", reason))
+        problems.append(((*place, "uid"), reason))
 
 
 def _check_sequence(
-    place: str, follow_up: FollowUp, present: directory.Identified | None, problems: Problems
+    place: Steps, follow_up: FollowUp, present: directory.Identified | None, problems: Problems
 ) -> None:
     """A file that is loaded again names the value it began with; the gateway has raised its own
     since.
@@ -253,7 +253,7 @@ def _check_sequence(
         return
     if (follow_up.sequence or 0) > present.sequence:
         reason = f"is the gateway's own by now, and stands at {present.sequence}"
-        problems.append((f"{place}.sequence", reason))
+        problems.append(((*place, "sequence"), reason))
 
 
 def _tokens(
@@ -274,20 +274,20 @@ def _tokens(
     for entry, key, token in given:
         row = rows.get((key, *entry.identity[1:]))
         if token in holders and (row is None or holders[token] != row.id):
-            problems.append((f"{entry.place}.token", "belongs to another participant"))
+            problems.append(((*entry.place, "token"), "belongs to another participant"))
         elif row is not None and row.given_token != token and row.invited:
-            problems.append((f"{entry.place}.token", "the invitation has another one for life"))
+            problems.append(((*entry.place, "token"), "the invitation has another one for life"))
 
 
-def _all(entries: Document) -> Iterator[tuple[str, Participant]]:
+def _all(entries: Document) -> Iterator[tuple[Steps, Participant]]:
     for number, follow_up in enumerate(entries.follow_ups):
         yield from _participants(number, follow_up)
 
 
-def _participants(number: int, follow_up: FollowUp) -> Iterator[tuple[str, Participant]]:
+def _participants(number: int, follow_up: FollowUp) -> Iterator[tuple[Steps, Participant]]:
     """Each with its place in the document."""
     for position, row in enumerate(follow_up.participants):
-        yield f"follow_ups[{number}].participants[{position}]", row
+        yield ("follow_ups", number, "participants", position), row
 
 
 def _spelt(row: Participant) -> str:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from gateway.errors import InputError
+from gateway.errors import InputError, Steps
 from gateway.followups import texts
 from gateway.ical import inspection, zones
 
@@ -193,25 +193,23 @@ def read(document: Any) -> Document:
     try:
         return Document.model_validate(document)
     except ValidationError as error:
-        raise InputError(
-            complaint(
-                [
-                    (path(one["loc"]) or "the document", _reason(one))
-                    for one in error.errors(include_url=False)
-                ]
-            )
-        ) from None
+        raise refusal(faults(error)) from None
 
 
-def complaint(places: Sequence[tuple[str, str]]) -> str:
-    """What is wrong, place by place, as one line."""
-    told = [f"{place}: {reason}" if place else reason for place, reason in places[:SHOWN_ERRORS]]
-    return "; ".join(told) + (
-        f"; and {len(places) - SHOWN_ERRORS} more" if len(places) > SHOWN_ERRORS else ""
-    )
+def faults(error: ValidationError) -> list[tuple[Steps, str]]:
+    """What pydantic found, in our words."""
+    return [(one["loc"], _reason(one)) for one in error.errors(include_url=False)]
 
 
-def path(steps: Sequence[str | int]) -> str:
+def refusal(places: Sequence[tuple[Steps, str]]) -> InputError:
+    """What is wrong, place by place, as one error."""
+    lines = [f"{path(steps) or 'the document'}: {reason}" for steps, reason in places]
+    more = len(places) - SHOWN_ERRORS
+    rest = f"; and {more} more" if more > 0 else ""
+    return InputError("; ".join(lines[:SHOWN_ERRORS]) + rest, places)
+
+
+def path(steps: Steps) -> str:
     """`("follow_ups", 3, "title")` → `follow_ups[3].title`."""
     text = ""
     for step in steps:

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from gateway.actions import load_format
-from gateway.errors import InputError
+from gateway.errors import InputError, Steps
 from gateway.followups import kinds, recurrence, rules
 from gateway.ical import zones
 from gateway.model import Edition, Kind, Moment, Recurrence
@@ -56,11 +56,12 @@ class Reader:
 
     one: load_format.FollowUp
     zone: ZoneInfo
-    problems: list[tuple[str, str]] = field(default_factory=list)
+    problems: list[tuple[Steps, str]] = field(default_factory=list)
 
     def times(self) -> Times:
         one = self.one
-        start, end = self._moment(one.start, "start"), self._moment(one.end, "end", is_end=True)
+        start = self._moment(one.start, ("start",))
+        end = self._moment(one.end, ("end",), is_end=True)
         deadline, answer_by = self._deadline(), self._answer_by()
         self._reasons()
         if self.problems:
@@ -71,7 +72,7 @@ class Reader:
                 deadline=deadline, answer_by=answer_by, participants=self._participants(None)
             )
         if end is not None and end < start:
-            self._wrong("end", "is before the start")
+            self._wrong(("end",), "is before the start")
             return Times()
         if end == start and one.all_day:
             end = start + DAY
@@ -100,7 +101,7 @@ class Reader:
     def _participants(self, series: Edition | None) -> tuple[Moment | None, ...]:
         found = list[Moment | None]()
         for number, one in enumerate(self.one.participants):
-            place = f"participants[{number}].original_start"
+            place: Steps = ("participants", number, "original_start")
             date = self._moment(one.original_start, place)
             if one.removed:
                 pass  # he may have been invited to a date that is gone
@@ -116,20 +117,20 @@ class Reader:
             found.append(date)
         return tuple(found)
 
-    def _wrong(self, place: str, reason: str) -> None:
+    def _wrong(self, place: Steps, reason: str) -> None:
         self.problems.append((place, reason))
 
     def _without_start(self, end: Moment | None, deadline: datetime | None) -> None:
         if end is not None:
-            self._wrong("end", "needs a start")
+            self._wrong(("end",), "needs a start")
         if self.one.recurrence is not None or self.one.instances:
-            self._wrong("recurrence", "needs a start")
+            self._wrong(("recurrence",), "needs a start")
         if self.one.kind == "meeting":
-            self._wrong("start", "is missing: a meeting has one")
+            self._wrong(("start",), "is missing: a meeting has one")
         elif deadline is None:
-            self._wrong("deadline", f"is missing: a {self.one.kind} has one, or a start")
+            self._wrong(("deadline",), f"is missing: a {self.one.kind} has one, or a start")
 
-    def _moment(self, text: str | None, place: str, *, is_end: bool = False) -> Moment | None:
+    def _moment(self, text: str | None, place: Steps, *, is_end: bool = False) -> Moment | None:
         """An instant in UTC, or the date where the follow-up is all-day; None where nothing, or
         nothing right, is said.
         """
@@ -146,7 +147,7 @@ class Reader:
         local = read.astimezone(self.zone)
         return local.date() + DAY if is_end and local.time() != time() else local.date()
 
-    def _parsed(self, text: str, place: str) -> Moment | None:
+    def _parsed(self, text: str, place: Steps) -> Moment | None:
         try:
             if len(text) == 10:
                 found: Moment = date.fromisoformat(text)
@@ -171,7 +172,7 @@ class Reader:
     def _deadline(self) -> datetime | None:
         if self.one.deadline is None:
             return None
-        read = self._parsed(self.one.deadline, "deadline")
+        read = self._parsed(self.one.deadline, ("deadline",))
         if read is None or isinstance(read, datetime):
             return read
         return datetime.combine(read, time(), self.zone).astimezone(UTC)
@@ -179,28 +180,28 @@ class Reader:
     def _answer_by(self) -> datetime | None:
         if self.one.answer_by is None:
             return None
-        read = self._parsed(self.one.answer_by, "answer_by")
+        read = self._parsed(self.one.answer_by, ("answer_by",))
         if read is None or isinstance(read, datetime):
             return read
-        self._wrong("answer_by", f"{self.one.answer_by!r} is a plain date; by when on that day?")
+        self._wrong(("answer_by",), f"{self.one.answer_by!r} is a plain date; by when on that day?")
         return None
 
     def _reasons(self) -> None:
-        said: list[tuple[str, load_format.FollowUp | load_format.Instance]] = [("", self.one)]
-        said += [(f"instances[{number}].", one) for number, one in enumerate(self.one.instances)]
+        said: list[tuple[Steps, load_format.FollowUp | load_format.Instance]] = [((), self.one)]
+        said += [(("instances", number), one) for number, one in enumerate(self.one.instances)]
         for place, one in said:
             if one.cancel_reason and not one.cancelled:
-                self._wrong(f"{place}cancel_reason", 'goes with "cancelled": true only')
+                self._wrong((*place, "cancel_reason"), 'goes with "cancelled": true only')
 
     def _series(self, start: Moment, end: Moment | None) -> tuple[str, tuple[DateTimes, ...]]:
         given = self.one.recurrence or load_format.Recurrence()
         if not given.rrule and not given.rdates:
             if self.one.instances:
-                self._wrong("instances", "need a recurrence")
+                self._wrong(("instances",), "need a recurrence")
             return "", ()
         dates = dict[Moment, DateTimes]()
         for number, text in enumerate(given.rdates):
-            self._add(dates, f"recurrence.rdates[{number}]", text)
+            self._add(dates, ("recurrence", "rdates", number), text)
         series = Edition(
             uid="",
             kind=Kind(self.one.kind),
@@ -217,15 +218,15 @@ class Reader:
                 recurrence.check(given.rrule)
                 rules.begins_with_it(series)
             for number, text in enumerate(given.exdates):
-                self._add(dates, f"recurrence.exdates[{number}]", text, cancelled=True)
+                self._add(dates, ("recurrence", "exdates", number), text, cancelled=True)
             for number, instance in enumerate(self.one.instances):
-                self._instance(dates, f"instances[{number}]", instance, series)
+                self._instance(dates, ("instances", number), instance, series)
         except InputError as error:
-            self._wrong("recurrence.rrule", str(error))
+            self._wrong(("recurrence", "rrule"), str(error))
         return given.rrule, tuple(dates.values())
 
     def _add(
-        self, dates: dict[Moment, DateTimes], place: str, text: str, *, cancelled: bool = False
+        self, dates: dict[Moment, DateTimes], place: Steps, text: str, *, cancelled: bool = False
     ) -> None:
         original = self._moment(text, place)
         if original is None:
@@ -235,12 +236,16 @@ class Reader:
         dates[original] = DateTimes(original, cancelled=cancelled)
 
     def _instance(
-        self, dates: dict[Moment, DateTimes], place: str, one: load_format.Instance, series: Edition
+        self,
+        dates: dict[Moment, DateTimes],
+        place: Steps,
+        one: load_format.Instance,
+        series: Edition,
     ) -> None:
-        original = self._moment(one.original_start, f"{place}.original_start")
+        original = self._moment(one.original_start, (*place, "original_start"))
         start, end = (
-            self._moment(one.start, f"{place}.start"),
-            self._moment(one.end, f"{place}.end", is_end=True),
+            self._moment(one.start, (*place, "start")),
+            self._moment(one.end, (*place, "end"), is_end=True),
         )
         if original is None:
             return
@@ -248,13 +253,13 @@ class Reader:
         if known is not None and (
             known.cancelled or known.start is not None or known.end is not None
         ):
-            self._wrong(f"{place}.original_start", f"{one.original_start} is named twice")
+            self._wrong((*place, "original_start"), f"{one.original_start} is named twice")
         elif not recurrence.is_instance(series, original):
             self._wrong(
-                f"{place}.original_start", f"no date of the series begins at {one.original_start}"
+                (*place, "original_start"), f"no date of the series begins at {one.original_start}"
             )
         if end is not None and end < (start or original):
-            self._wrong(f"{place}.end", "is before the start")
+            self._wrong((*place, "end"), "is before the start")
         dates[original] = (
             DateTimes(original, cancelled=True, cancel_reason=one.cancel_reason)
             if one.cancelled
@@ -262,7 +267,7 @@ class Reader:
         )
 
 
-def read(one: load_format.FollowUp, site_zone: str) -> tuple[Times, list[tuple[str, str]]]:
+def read(one: load_format.FollowUp, site_zone: str) -> tuple[Times, list[tuple[Steps, str]]]:
     """The times of a follow-up, and what is wrong with them: (place within the follow-up, reason),
     empty when all is well.
     """

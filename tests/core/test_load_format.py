@@ -176,6 +176,7 @@ def test_a_mistake_is_named_by_its_place(document: Any, complaint: str) -> None:
         load_format.read(document)
     assert str(caught.value).startswith(complaint)
     assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith(load_format.path(caught.value.places[0][0]))
 
 
 def test_a_zone_may_have_the_name_that_windows_gives_it() -> None:
@@ -432,7 +433,7 @@ def test_what_no_letter_could_say_is_refused_with_what_is_allowed(
     values: dict[str, Any], place: str, allowed: str
 ) -> None:
     _, problems = times(**values)
-    assert problems[0][0] == place
+    assert load_format.path(problems[0][0]) == place
     assert problems[0][1].endswith(allowed)
 
 
@@ -525,7 +526,7 @@ def test_times_that_make_no_sense_are_named_by_their_place(
     values: dict[str, Any], place: str
 ) -> None:
     _, problems = times(**values)
-    assert [where for where, _ in problems] == [place]
+    assert [load_format.path(where) for where, _ in problems] == [place]
     assert all(reason for _, reason in problems)
 
 
