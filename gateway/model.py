@@ -104,6 +104,13 @@ class GuestList(StrEnum):
     PRIVATE = "private"
 
 
+class Availability(StrEnum):
+    """Whether a follow-up keeps those who take part in it from anything else at that time."""
+
+    BUSY = "busy"
+    FREE = "free"
+
+
 class Method(StrEnum):
     """iTIP methods (RFC 5546 §1.4). NONE: a letter without a calendar object, which passes
     somebody's words on.
@@ -385,6 +392,7 @@ class Edition:
     cancel_reason: str = ""
     answer_by: datetime | None = None
     recurrence_id: Moment | None = None
+    availability: Availability = Availability.BUSY
 
 
 @dataclass(frozen=True, slots=True)

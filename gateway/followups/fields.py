@@ -301,13 +301,21 @@ FIELDS = (
         properties=("RECURRENCE-ID",),
         why="the view of one invitee",
     ),
+    Field(
+        "availability",
+        SILENT,
+        columns=("follow_up.availability",),
+        properties=("TRANSP",),
+        load="availability",
+        continued=True,
+        why="whether others conflict; it takes place all the same",
+    ),
 )
 """In the order of `model.Edition`."""
 
 BESIDE = (
     Other("follow_up.key", "its name; one that is renamed is looked at under both"),
     Other("follow_up.assigned_by", "who asks, and whether the owner is asked"),
-    Other("follow_up.availability", "busy or free: whether others conflict", continued=True),
     Other("participant.original_start", "to which date somebody is invited"),
     Other("participant.email_invite", "the switch: whether somebody is invited"),
     Other("participant.removed", "whether somebody is invited"),

@@ -18,7 +18,7 @@ from gateway.errors import InputError
 from gateway.followups import covering, editions, texts
 from gateway.ical import zones
 from gateway.mail import address as addresses
-from gateway.model import DateChange, Edition, Guest, Letter, Method, Moment, Reply
+from gateway.model import Availability, DateChange, Edition, Guest, Letter, Method, Moment, Reply
 
 PRODID = "-//invite-gateway//iTIP//EN"
 HORIZON = 10
@@ -44,8 +44,8 @@ class Span:
     """When something happens, as the calendar shows it: UTC instants, or dates with an exclusive
     end when `all_day`.
 
-    `transparent`: a task or planned call on its deadline; it does not make anybody busy (itip.md
-    §2).
+    `transparent`: it does not make anybody busy (RFC 5545 §3.8.2.7): a task or planned call on its
+    deadline (itip.md §2), or what is free for its owner.
     """
 
     start: Moment
@@ -63,7 +63,8 @@ def span(edition: Edition, instance: Moment | None = None) -> Span:
         if edition.deadline is None:
             raise InputError("neither a start nor a deadline is set")
         return Span(edition.deadline, edition.deadline + ONE_DAY, all_day=True, transparent=True)
-    whole = Span(edition.start, edition.end, edition.all_day, transparent=False)
+    free = edition.availability is Availability.FREE
+    whole = Span(edition.start, edition.end, edition.all_day, transparent=free)
     if instance is None:
         return whole
     change = date_change(edition, instance)
@@ -72,7 +73,7 @@ def span(edition: Edition, instance: Moment | None = None) -> Span:
         end: Moment | None = change.end
     else:
         end = None if edition.end is None else start + (edition.end - edition.start)
-    return Span(start, end, edition.all_day, transparent=False)
+    return Span(start, end, edition.all_day, transparent=free)
 
 
 def date_change(edition: Edition, instance: Moment) -> DateChange | None:

@@ -12,6 +12,7 @@ from typing import Any
 from gateway.errors import StoreError
 from gateway.model import (
     NO_REMARKS,
+    Availability,
     Channel,
     DateChange,
     Edition,
@@ -85,6 +86,7 @@ def parse_edition(text: str) -> Edition:
         | {
             "kind": Kind(facts["kind"]),
             "guest_list": GuestList(facts["guest_list"]),
+            "availability": Availability(facts.get("availability", Availability.BUSY)),
             "start": parse_moment(facts["start"]),
             "end": parse_moment(facts["end"]),
             "deadline": parse_moment(facts["deadline"]),
@@ -94,21 +96,22 @@ def parse_edition(text: str) -> Edition:
             and Recurrence(
                 recurrence["rrule"], _moments(recurrence["exdates"]), _moments(recurrence["rdates"])
             ),
-            "dates": tuple(
-                DateChange(
-                    _certain(one["original"]),
-                    parse_moment(one["start"]),
-                    parse_moment(one["end"]),
-                    one["cancelled"],
-                    one.get("cancel_reason", ""),
-                )
-                for one in facts["dates"]
-            ),
+            "dates": tuple(_date_change(one) for one in facts["dates"]),
             "guests": tuple(_guest(one) for one in facts["guests"]),
             "date_sequences": tuple(
                 (_certain(one[0]), one[1], one[2]) for one in facts["date_sequences"]
             ),
         }
+    )
+
+
+def _date_change(facts: dict[str, Any]) -> DateChange:
+    return DateChange(
+        _certain(facts["original"]),
+        parse_moment(facts["start"]),
+        parse_moment(facts["end"]),
+        facts["cancelled"],
+        facts.get("cancel_reason", ""),
     )
 
 

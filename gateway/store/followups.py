@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,6 +15,7 @@ from gateway.followups import kinds, recurrence, rules
 from gateway.invite import plan
 from gateway.mail import syntax
 from gateway.model import (
+    Availability,
     Channel,
     DateChange,
     Edition,
@@ -226,13 +227,6 @@ def wanted(
     kind, zone = Kind(row.kind), row.timezone or site.timezone
     start, end = times(row, kind, zone)
     series, dates = _series(connection, row, kind, zone)
-    setting = GuestList(row.guest_list)
-    present = [one for one in members if not one.removed]
-    public = kinds.guest_list_public(
-        setting,
-        len({one.key for one in present}),
-        row.project is not None or _from_list(connection, key),
-    )
     return Edition(
         uid=row.uid or "",
         kind=kind,
@@ -242,23 +236,39 @@ def wanted(
         timezone=zone,
         organizer=row.organizer or "",
         all_day=row.all_day,
-        deadline=row.deadline.astimezone(ZoneInfo(zone)).date()
-        if start is None and row.deadline
-        else None,
+        deadline=_deadline(row, start, zone),
         agenda=row.agenda,
         location=row.location,
         video_url=row.video_url,
         cancelled=row.cancelled,
         recurrence=series,
         dates=dates,
-        guest_list=setting,
-        guest_list_public=public,
+        guest_list=GuestList(row.guest_list),
+        guest_list_public=_is_list_public(connection, row, members),
         sequence=row.sequence,
         cancel_reason=row.cancel_reason if row.cancelled else "",
-        answer_by=columns.instant(columns.moment(row.answer_by, all_day=False))
-        if row.answer_by is not None
-        else None,
+        answer_by=_answer_by(row),
+        availability=Availability(row.availability),
     )
+
+
+def _deadline(row: Any, start: Moment | None, zone: str) -> date | None:
+    """The day by which it is to be done, where it has no time of its own."""
+    if start is not None or not row.deadline:
+        return None
+    return row.deadline.astimezone(ZoneInfo(zone)).date()  # type: ignore[no-any-return]
+
+
+def _answer_by(row: Any) -> datetime | None:
+    if row.answer_by is None:
+        return None
+    return columns.instant(columns.moment(row.answer_by, all_day=False))
+
+
+def _is_list_public(connection: Connection, row: Any, members: Sequence[Member]) -> bool:
+    present = {one.key for one in members if not one.removed}
+    from_list = row.project is not None or _from_list(connection, row.key)
+    return kinds.guest_list_public(GuestList(row.guest_list), len(present), from_list)
 
 
 def called_off(connection: Connection, key: str) -> tuple[bool, str]:

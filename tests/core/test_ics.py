@@ -16,7 +16,17 @@ from hypothesis import strategies as st
 from gateway.errors import InputError
 from gateway.followups import texts
 from gateway.ical import ics
-from gateway.model import DateChange, Guest, Kind, Letter, Method, Moment, Recurrence, Reply
+from gateway.model import (
+    Availability,
+    DateChange,
+    Guest,
+    Kind,
+    Letter,
+    Method,
+    Moment,
+    Recurrence,
+    Reply,
+)
 from tests.core import libical, specimens
 from tests.core.specimens import SECOND, SERIES, SINGLE, START, THIRD, WEEK, WITH_DATES, letter
 
@@ -263,6 +273,16 @@ def test_a_task_lies_on_its_deadline_and_makes_nobody_busy() -> None:
         assert (found["TRANSP"], found["X-MICROSOFT-CDO-INTENDEDSTATUS"]) == ("TRANSPARENT", "FREE")
     busy = event(ics.calendar(letter(replace(SINGLE, kind=Kind.TASK, deadline=date(2026, 12, 9)))))
     assert (busy["TRANSP"], instant(busy.decoded("DTSTART"))) == ("OPAQUE", START)
+
+
+def test_what_is_free_makes_nobody_busy_on_any_of_its_dates() -> None:
+    """domain.md §5, RFC 5545 §3.8.2.7; what is busy is written as ever."""
+    for whole in (SINGLE, WITH_DATES):
+        shown = events(ics.calendar(letter(replace(whole, availability=Availability.FREE))))
+        assert {one["TRANSP"] for one in shown} == {"TRANSPARENT"}
+        assert {one["X-MICROSOFT-CDO-INTENDEDSTATUS"] for one in shown} == {"FREE"}
+    busy = events(ics.calendar(letter(WITH_DATES)))
+    assert [one["TRANSP"] for one in busy] == ["OPAQUE"] * len(busy)
 
 
 def test_neither_start_nor_deadline_is_refused() -> None:

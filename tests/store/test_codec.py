@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.errors import StoreError
 from gateway.model import (
+    Availability,
     DateChange,
     Edition,
     Guest,
@@ -45,6 +46,7 @@ EDITIONS = st.builds(
     location=TEXTS,
     video_url=TEXTS,
     cancelled=st.booleans(),
+    availability=st.sampled_from(Availability),
     recurrence=st.none()
     | st.builds(
         Recurrence,

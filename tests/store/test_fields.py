@@ -145,6 +145,7 @@ VALUES = {
 LOADED = {
     "all_day": True,
     "answer_by": "2026-11-28T12:00:00",
+    "availability": "free",
     "cancelled": True,
     "deadline": "2026-12-01",
     "end": "2026-12-03",
