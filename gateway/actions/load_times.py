@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from gateway.actions import load_format
 from gateway.errors import InputError, Steps
 from gateway.followups import kinds, recurrence, rules
+from gateway.followups.preferences import BUILT_IN
 from gateway.ical import zones
 from gateway.model import Edition, Kind, Moment, Recurrence
 
@@ -82,7 +83,7 @@ class Reader:
             kind=Kind(one.kind),
             title="",
             start=start,
-            end=kinds.end(Kind(one.kind), start, end),
+            end=kinds.end(start, end, BUILT_IN.length(Kind(one.kind))),
             timezone=self.zone.key,
             organizer="",
             all_day=one.all_day,
@@ -207,7 +208,7 @@ class Reader:
             kind=Kind(self.one.kind),
             title="",
             start=start,
-            end=kinds.end(Kind(self.one.kind), start, end),
+            end=kinds.end(start, end, BUILT_IN.length(Kind(self.one.kind))),
             timezone=self.zone.key,
             organizer="",
             all_day=self.one.all_day,

@@ -1,31 +1,22 @@
-"""Meetings, tasks and calls: default durations, and who sees whom (domain.md §2, help page 003;
+"""Meetings, tasks and calls: where they end, and who sees whom (domain.md §2, help page 003;
 itip.md §2, guest list).
 """
 
 from datetime import date, datetime, timedelta
 
-from gateway.model import GuestList, Kind, Moment
-
-DEFAULT_DURATION = {
-    Kind.MEETING: timedelta(hours=1),
-    Kind.CALL: timedelta(minutes=15),
-    Kind.TASK: timedelta(hours=1),
-}
-"""The site's defaults; a task has none of its own and, when put into the diary,
-is as long as a meeting.
-"""
+from gateway.model import GuestList, Moment
 
 LARGEST_PUBLIC_LIST = 20
 
 
-def end(kind: Kind, start: Moment, given: Moment | None) -> Moment:
-    """Where a follow-up ends: as given, else by the default duration, for all-day ones the day
-    after (exclusive).
+def end(start: Moment, given: Moment | None, usual: timedelta) -> Moment:
+    """Where a follow-up ends: as given, else after the usual time (`preferences.length`), for
+    all-day ones the day after (exclusive).
     """
     if given is not None and given > start:
         return given
     if isinstance(start, datetime):
-        return start + DEFAULT_DURATION[kind]
+        return start + usual
     return date.fromordinal(start.toordinal() + 1)
 
 

@@ -51,8 +51,9 @@ def ahead(connection: Connection, since: datetime, limit: int, timezone: str) ->
     """
     starts = sa.func.coalesce(follow_up.c.start_at, follow_up.c.deadline)
     dates = sa.exists().where(follow_up_date.c.follow_up == follow_up.c.key)
+    owner = associate.c.name.label("owner_name")
     query = (
-        sa.select(follow_up, associate.c.name.label("owner_name"), dates.label("dates"))
+        sa.select(follow_up, *followups.usual_length(), owner, dates.label("dates"))
         .join(associate, associate.c.key == follow_up.c.owner, isouter=True)
         .where(follow_up.c.key.in_(_not_over(since)))
         .order_by(starts.is_(None), starts, follow_up.c.key)

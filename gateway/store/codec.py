@@ -6,7 +6,7 @@ import functools
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import fields, is_dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from gateway.errors import StoreError
@@ -113,6 +113,17 @@ def _date_change(facts: dict[str, Any]) -> DateChange:
         facts["cancelled"],
         facts.get("cancel_reason", ""),
     )
+
+
+def length(text: str, kind: Kind) -> timedelta | None:
+    """How long a follow-up of this kind is by an edition; None where that had another kind, or
+    took whole days.
+    """
+    facts: dict[str, Any] = json.loads(text)
+    start, end = parse_moment(facts.get("start")), parse_moment(facts.get("end"))
+    if not isinstance(start, datetime) or not isinstance(end, datetime) or facts["kind"] != kind:
+        return None
+    return end - start
 
 
 def effect(value: Effect) -> str:

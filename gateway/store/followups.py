@@ -28,7 +28,7 @@ from gateway.model import (
     Role,
     Standing,
 )
-from gateway.store import codec, columns, engine, faults, marked, upsert
+from gateway.store import codec, columns, engine, faults, marked, preferences, upsert
 from gateway.store.schema import (
     INVITEE,
     associate,
@@ -211,6 +211,7 @@ def wanted(
     row = connection.execute(
         sa.select(
             follow_up,
+            *usual_length(),
             associate.c.name.label("organizer"),
             associate.c.email.label("organizer_email"),
         )
@@ -281,15 +282,32 @@ def called_off(connection: Connection, key: str) -> tuple[bool, str]:
     return row.cancelled, row.cancel_reason
 
 
+def usual_length() -> list[sa.ColumnElement[str | None]]:
+    """Columns for a query of follow-ups that `times` needs beside theirs: what is known of how long
+    one is that does not say so.
+    """
+    facts = sa.select(edition.c.facts).where(edition.c.id == follow_up.c.edition)
+    silent = sa.or_(follow_up.c.end_at.is_(None), follow_up.c.end_at <= follow_up.c.start_at)
+    told = sa.case((silent, facts.correlate(follow_up).scalar_subquery()))
+    return [told.label("told"), *preferences.minutes_of_owner()]
+
+
 def times(row: Any, kind: Kind, zone: str) -> tuple[Moment | None, Moment | None]:
-    """Start and end of a follow-up; a start has an end, the usual one where none is said."""
+    """Start and end of a follow-up, from a row with `usual_length`; a start has an end, the usual
+    one where none is said.
+
+    Whoever was told how long it is is not told otherwise because somebody prefers another length
+    now.
+    """
     if row.start_at is None:
         return None, None
     start = columns.moment(row.start_at, row.all_day, zone)
     given = (
         columns.end(row.end_at, row.start_at, row.all_day, zone) if row.end_at is not None else None
     )
-    return start, kinds.end(kind, start, given)
+    told = codec.length(row.told, kind) if row.told else None
+    usual = preferences.length(row, kind) if told is None else told
+    return start, kinds.end(start, given, usual)
 
 
 def backwards(connection: Connection, key: str) -> list[Moment | None]:
