@@ -1,6 +1,6 @@
 """What a plan makes of the rows of a follow-up, and what the journal says of that."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from gateway import status
@@ -8,12 +8,40 @@ from gateway.followups import limits
 from gateway.invite import plan
 from gateway.invite.changes import Change
 from gateway.model import Channel, Moment, Standing
-from gateway.store import braked, followups, journal
+from gateway.store import braked, followups, journal, participants
 from gateway.store.engine import Connection
 from gateway.store.followups import Member
 
 TAKEN_AWAY = frozenset({"moved", "cancelled", "added"})
 """Events of a follow-up that change what somebody said of it, or of a date."""
+
+
+def announce(
+    connection: Connection,
+    key: str,
+    members: Sequence[Member],
+    others: Collection[int],
+    now: datetime,
+) -> None:
+    """Say in the journal who takes part now and who does not any more, once, where nobody has
+    (domain.md §3: added associates get a live notice). `others`: rows that were given to somebody
+    else.
+    """
+    entries = [
+        journal.Entry(event, key, member.id, member.date, channel=Channel.STORE, detail=member.who)
+        for member in members
+        if (event := _news(member, given=member.id in others))
+    ]
+    journal.write(connection, entries, now)
+    participants.stand_for(connection, members)
+
+
+def _news(member: Member, *, given: bool) -> str:
+    """What the journal does not say yet of a row; "" where it says all."""
+    if member.removed:
+        return "removed" if member.announced else ""
+    is_given = given and member.planned_for not in ("", member.who)
+    return "added" if is_given or not member.announced else ""
 
 
 def keep(

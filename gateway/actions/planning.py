@@ -32,7 +32,6 @@ from gateway.store import (
     marks,
     meta,
     outbox,
-    participants,
     proposals,
     reminders,
 )
@@ -215,9 +214,9 @@ def plan_one(
         _tell_backwards(connection, key, context.now)
     if context.changed_at is not None:
         keeping.remember(connection, made, known_number)
-    keeping.keep(connection, key, members, made, context.now)
     if readable:
-        participants.stand_for(connection, members)
+        keeping.announce(connection, key, members, other, context.now)
+    keeping.keep(connection, key, members, made, context.now)
     if known is not None and made.edition is not None:
         _overtake_proposals(connection, key, known, made.edition, members, context)
     if made.edition is not None:

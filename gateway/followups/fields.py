@@ -350,6 +350,7 @@ INTERNAL = (
     Other("participant.conflict", "the gateway's"),
     Other("participant.note", "the gateway's"),
     Other("participant.planned_for", "the gateway's"),
+    Other("participant.announced", "the gateway's"),
     Other("participant.created_at", "the gateway's"),
     Other("participant.priority", "the invitee's own"),
     Other("participant.alarm_minutes", "the invitee's own"),

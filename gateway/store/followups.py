@@ -114,7 +114,8 @@ class Member:
     `who`: kind and key of whoever it stands for, or his bare address in lower case; it outlives the
     row. `planned_for`: the same when the row was planned last, "" before that. `date`: the one date
     of the follow-up that it is for; None: all of it. `assigner`: the name of who assigned it to
-    him. `fault`: what of it, or of whoever it stands for, cannot be read.
+    him. `fault`: what of it, or of whoever it stands for, cannot be read. `announced`: the journal
+    says that it takes part.
     """
 
     id: int
@@ -138,6 +139,7 @@ class Member:
     who: str = ""
     fault: str = ""
     planned_for: str = ""
+    announced: bool = False
 
     @property
     def address(self) -> str:
@@ -613,13 +615,14 @@ def _member(
     bare = row.email or row.associate_email or ""
     addresses = addresses or ((bare,) if bare else ())
     part = role(row)
+    assigner = row.assigner_name if part is Role.ASSIGNED else None
     zone = row.person_zone if row.person_zone is not None else row.associate_zone
     return Member(
         id=row.id,
         follow_up=row.follow_up,
         key=row.person or row.associate or row.resource or row.email,
         role=part,
-        assigner=(row.assigner_name or "") if part is Role.ASSIGNED else "",
+        assigner=assigner or "",
         name=row.name or row.person_name or row.associate_name or row.resource_name or "",
         addresses=addresses,
         language=row.person_language or row.associate_language or "",
@@ -637,6 +640,7 @@ def _member(
         who=_who(row),
         fault=faults.of_participant(row, addresses),
         planned_for=row.planned_for,
+        announced=row.announced,
     )
 
 

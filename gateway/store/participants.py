@@ -63,13 +63,19 @@ def _close_invitations(connection: Connection, others: Mapping[int, str]) -> Non
 
 
 def stand_for(connection: Connection, members: Iterable[Member]) -> None:
-    """Keep whom the rows stand for, for the case that they are given to somebody else."""
-    rows = [{"row": one.id, "who": one.who} for one in members if one.planned_for != one.who]
+    """Keep whom the rows stand for, for the case that they are given to somebody else, and that the
+    journal says whether they take part.
+    """
+    rows = [
+        {"row": one.id, "who": one.who, "takes_part": not one.removed}
+        for one in members
+        if one.planned_for != one.who or one.announced is one.removed
+    ]
     if rows:
         connection.execute(
             sa.update(participant)
             .where(participant.c.id == sa.bindparam("row"))
-            .values(planned_for=sa.bindparam("who")),
+            .values(planned_for=sa.bindparam("who"), announced=sa.bindparam("takes_part")),
             rows,
         )
 

@@ -320,6 +320,7 @@ participant = Table(
     _words("note"),
     _now("created_at"),
     _words("planned_for"),
+    _flag("announced"),
     _said("priority"),
     Column("alarm_minutes", Integer),
     CheckConstraint(

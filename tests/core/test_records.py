@@ -27,7 +27,16 @@ SECTIONS = {
 }
 GATEWAYS = {
     "follow_up": {"uid", "sequence", "edition", "created_at"},
-    "participant": {"id", "code", "given_token", "conflict", "note", "planned_for", "created_at"},
+    "participant": {
+        "id",
+        "code",
+        "given_token",
+        "conflict",
+        "note",
+        "planned_for",
+        "announced",
+        "created_at",
+    },
 }
 """Columns that the gateway fills in (contract.md §4)."""
 WRITTEN = (

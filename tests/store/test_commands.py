@@ -142,10 +142,12 @@ def test_the_journal_is_told_newest_last(administrator: Administrator) -> None:
     administrator.run("load", administrator.file(DOCUMENT))
     administrator.run("letters")
     entries = administrator.json("journal", "m1")
-    assert [entry["event"] for entry in entries] == ["created", "queued", "queued"]
-    assert {entry["participant"] for entry in entries} == {None, "ola", "eva@other.example"}
+    events = ["created", *["added"] * 4, "queued", "queued"]
+    assert [entry["event"] for entry in entries] == events
+    people = {"per", "ola", "eva@other.example", "room1"}
+    assert {entry["participant"] for entry in entries} == {None, *people}
     table = administrator.run("journal").stdout.splitlines()
-    assert [line.split()[1] for line in table if "m1" in line] == ["created", "queued", "queued"]
+    assert [line.split()[1] for line in table if "m1" in line] == events
 
 
 def test_names_of_strangers_cannot_write_on_the_terminal(administrator: Administrator) -> None:
@@ -188,6 +190,8 @@ def test_the_journal_names_whoever_was_deleted_by_his_address(
         None,
         "ola@ext.example",
         "eva@other.example",
+        "per",
+        "room1",
     }
 
 
