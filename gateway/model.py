@@ -69,24 +69,6 @@ class Access(StrEnum):
     ADMIN = "admin"
 
 
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Who asks for something. `associate`: the key of the associate who is signed in, or on whose
-    behalf the CRM asks; "" where there is none. `name`: of the connection or user.
-    """
-
-    access: Access
-    associate: str = ""
-    name: str = ""
-
-    @property
-    def by(self) -> str:
-        """As the journal names them: "kari", "kari via NAME", "NAME"."""
-        if self.associate and self.name and self.associate != self.name:
-            return f"{self.associate} via {self.name}"
-        return self.associate or self.name
-
-
 class Channel(StrEnum):
     """The way an answer or a change came."""
 
@@ -96,6 +78,26 @@ class Channel(StrEnum):
     API = "api"
     HAND = "hand"
     STORE = "store"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who asks for something. `associate`: the key of the associate who is signed in, or on whose
+    behalf the CRM asks; "" where there is none. `name`: of the connection or user. `channel`: the
+    way they came.
+    """
+
+    access: Access
+    associate: str = ""
+    name: str = ""
+    channel: Channel = Channel.API
+
+    @property
+    def by(self) -> str:
+        """As the journal names them: "kari", "kari via NAME", "NAME"."""
+        if self.associate and self.name and self.associate != self.name:
+            return f"{self.associate} via {self.name}"
+        return self.associate or self.name
 
 
 class GuestList(StrEnum):

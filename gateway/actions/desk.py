@@ -11,22 +11,23 @@ On failure: nothing of it was written. A record that no letter could say is refu
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
 from gateway import settings as configuration
 from gateway.actions import planning
 from gateway.actions.context import Context
-from gateway.errors import NotFound
+from gateway.errors import NotFound, Refused
 from gateway.followups import permission
 from gateway.followups.permission import Parties, Verb
 from gateway.model import Actor, Method
-from gateway.store import marks, outbox, parties
+from gateway.store import followups, journal, marks, outbox, parties, records
 from gateway.store.engine import Connection, Store
 from gateway.store.outbox import Queued
 
 T = TypeVar("T")
+COMPLETED = "the follow-up is completed; undo that first"
 
 
 @dataclass(slots=True)
@@ -55,6 +56,29 @@ class Desk:
             raise NotFound(f"there is no follow-up {key}")
         permission.require(self.actor, verb, found, row)
         return found
+
+    def edit(self, key: str) -> Parties:
+        """The follow-up, for what its owner does to it; nobody else plans or changes it meanwhile.
+
+        Raises as `require`, and `Refused` where it is completed (domain.md §3).
+        """
+        followups.lock(self.connection, key)
+        concerned = self.require(Verb.EDIT, key)
+        state = records.state(self.connection, key)
+        if state is not None and state.completed:
+            raise Refused(COMPLETED)
+        return concerned
+
+    def changed(self, key: str, *entries: journal.Entry) -> None:
+        """This follow-up was changed: keep who did it, and what the journal says of it."""
+        records.stamp(self.connection, [key], self.now, self.actor.by)
+        self.note(*entries)
+        self.touch(key)
+
+    def note(self, *entries: journal.Entry) -> None:
+        """Write down what this actor did."""
+        signed = [replace(one, by=self.actor.by, channel=self.actor.channel) for one in entries]
+        journal.write(self.connection, signed, self.now)
 
 
 @dataclass(frozen=True, slots=True)

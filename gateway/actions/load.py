@@ -22,11 +22,13 @@ from gateway.actions.load_times import Times
 from gateway.errors import Steps
 from gateway.invite import plan
 from gateway.mail import syntax
-from gateway.model import Channel, Moment
-from gateway.store import columns, directory, inbox, journal, meta
+from gateway.model import Access, Actor, Channel, Moment
+from gateway.store import columns, directory, inbox, journal, meta, records
 from gateway.store.directory import Merged
 from gateway.store.engine import Connection
 
+IMPORT = Actor(Access.CRM, name="load", channel=Channel.STORE)
+"""Who loads a document, where nobody else does."""
 LATE = (
     "the mailbox has been read already: answers to invitations that an earlier system sent may have"
     " been left alone there (mailbox.old_mail_left_alone); move them out of the folder and in again"
@@ -54,9 +56,13 @@ class Report:
 
 
 def load(
-    connection: Connection, document: Any, settings: configuration.Settings, now: datetime
+    connection: Connection,
+    document: Any,
+    settings: configuration.Settings,
+    now: datetime,
+    actor: Actor = IMPORT,
 ) -> Report:
-    """Bring the store to what the document says.
+    """Bring the store to what the document says, as `actor`'s doing.
     Loading the same document twice changes nothing the second time.
     """
     entries = load_format.read(document)
@@ -66,7 +72,8 @@ def load(
     for old, new in checked.renamed.items():
         directory.rename_follow_up(connection, old, new)
         report.notes.append(f"follow-up {old} is called {new} now")
-    _write_follow_ups(connection, entries, checked, report, now)
+    _write_follow_ups(connection, entries, checked, report)
+    _sign_follow_ups(connection, report, actor, now)
     _write_participants(connection, entries, checked, settings, report, now)
     return report
 
@@ -166,7 +173,6 @@ def _write_follow_ups(
     entries: Document,
     checked: load_check.Checked,
     report: Report,
-    now: datetime,
 ) -> None:
     timed = list(zip(entries.follow_ups, checked.times, strict=True))
     rows = [
@@ -193,15 +199,20 @@ def _write_follow_ups(
         prune={follow_up.key for follow_up in entries.follow_ups},
     )
     _count(report, "follow_ups", merged, own)
-    journal.write(
-        connection,
-        [
-            journal.Entry(event, key, by="load", channel=Channel.STORE)
-            for event, keys in (("created", report.created), ("changed", report.changed))
-            for key in keys.get("follow_ups", ())
-        ],
-        now,
-    )
+
+
+def _sign_follow_ups(connection: Connection, report: Report, actor: Actor, now: datetime) -> None:
+    """Keep who made and changed them, and when."""
+    created = report.created.get("follow_ups", ())
+    changed = report.changed.get("follow_ups", ())
+    records.sign(connection, created, now, actor.by)
+    records.stamp(connection, changed, now, actor.by)
+    entries = [
+        journal.Entry(event, key, by=actor.by, channel=actor.channel)
+        for event, keys in (("created", created), ("changed", changed))
+        for key in keys
+    ]
+    journal.write(connection, entries, now)
 
 
 def _follow_up(one: FollowUp, times: Times, planned: bool) -> dict[str, Any]:

@@ -2,13 +2,15 @@
 
 from dataclasses import replace
 
+import pytest
 import sqlalchemy as sa
 
 from gateway import settings as configuration
 from gateway.actions import desk, planning
 from gateway.actions.desk import Desk
-from gateway.model import Access, Actor, Method
-from gateway.store import outbox, schema
+from gateway.errors import Refused
+from gateway.model import Access, Actor, Channel, Method
+from gateway.store import journal, outbox, schema
 from gateway.store.engine import Store
 from tests.store import rows
 
@@ -74,3 +76,33 @@ def test_what_a_person_does_is_none_of_the_brakes_business(store: Store) -> None
     desk.perform(store, SETTINGS, rows.NOW, KARI, cancel)
     with store.read() as connection:
         assert connection.execute(sa.select(schema.change_mark.c.single)).scalars().all() == [True]
+
+
+def test_a_completed_follow_up_refuses_edits_until_that_is_undone(store: Store) -> None:
+    """domain.md §3."""
+    rows.begin(store)
+    rows.run(store, "UPDATE follow_up SET completed = TRUE WHERE key = 'm1'")
+    with pytest.raises(Refused, match="completed; undo that first"):
+        desk.perform(store, SETTINGS, rows.NOW, KARI, lambda here: here.edit("m1"))
+    rows.run(store, "UPDATE follow_up SET completed = FALSE WHERE key = 'm1'")
+    done = desk.perform(store, SETTINGS, rows.NOW, KARI, lambda here: here.edit("m1"))
+    assert done.answer.owner == "kari"
+
+
+def test_who_did_it_stands_in_the_record_and_in_the_journal(store: Store) -> None:
+    """domain.md §4."""
+    rows.begin(store)
+    for_per = Actor(Access.CRM, "kari", "crm")
+    desk.perform(
+        store,
+        SETTINGS,
+        rows.NOW,
+        for_per,
+        lambda here: here.changed("m1", journal.Entry("cancelled", "m1")),
+    )
+    with store.read() as connection:
+        query = sa.select(schema.follow_up).where(schema.follow_up.c.key == "m1")
+        record = connection.execute(query).one()
+        [entry] = journal.after(connection, 0, follow_up="m1")
+    assert (record.changed_at, record.changed_by) == (rows.NOW, "kari via crm")
+    assert (entry.by, entry.channel) == ("kari via crm", Channel.API)

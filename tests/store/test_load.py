@@ -11,7 +11,7 @@ from gateway import settings as configuration
 from gateway.actions import load, planning
 from gateway.actions.load import Report
 from gateway.errors import InputError
-from gateway.model import Delivery, LetterState, Method, Reply, Standing
+from gateway.model import Access, Actor, Channel, Delivery, LetterState, Method, Reply, Standing
 from gateway.store import claims, followups, holdings, invitations, journal, outbox, schema, views
 from gateway.store.engine import Store
 from gateway.store.views import StatusRow
@@ -238,6 +238,22 @@ def test_a_mistake_anywhere_is_named_and_nothing_is_written(store: Store) -> Non
             run(store, document)
         assert str(caught.value).startswith(complaint)
     assert whole(store) == before
+
+
+def test_who_made_and_who_changed_a_follow_up_is_kept(store: Store) -> None:
+    """domain.md §4."""
+    run(store, meeting())
+    with store.write() as connection:
+        later = NOW + timedelta(hours=1)
+        actor = Actor(Access.USER, "kari", "kari")
+        load.load(connection, meeting(title="Later"), SETTINGS, later, actor)
+    with store.read() as connection:
+        record = connection.execute(sa.select(schema.follow_up)).one()
+        entries = journal.after(connection, 0)
+    assert (record.created_at, record.created_by) == (NOW, "load")
+    assert (record.changed_at, record.changed_by) == (later, "kari")
+    signed = [(one.event, one.by, one.channel) for one in entries]
+    assert signed == [("created", "load", Channel.STORE), ("changed", "kari", Channel.API)]
 
 
 def test_people_that_are_in_the_store_need_not_be_in_the_document(store: Store) -> None:
