@@ -427,6 +427,9 @@ class Policy(Section):
 
 class Web(Section):
     listen: str = Field("127.0.0.1:8025", description="host:port of the page and the API.")
+    requests_per_minute: int = Field(
+        600, ge=0, description="How many requests each token of the API may make; 0: no limit."
+    )
 
 
 class Log(Section):

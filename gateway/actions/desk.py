@@ -117,14 +117,18 @@ def perform(
     outcome: list[Outcome[T]] = []
     try:
         with store.write() as connection:
-            desk = Desk(connection, settings, now, actor)
-            answer = command(desk)
-            outcome.append(Outcome(answer, _owed(desk)))
+            outcome.append(carry_out(Desk(connection, settings, now, actor), command))
             if dry_run:
                 raise _TakenBack
     except _TakenBack:
         pass
     return outcome[0]
+
+
+def carry_out(desk: Desk, command: Callable[[Desk], T]) -> Outcome[T]:
+    """The command in a transaction that is open, for whoever keeps more in it than the effect."""
+    answer = command(desk)
+    return Outcome(answer, _owed(desk))
 
 
 def _owed(desk: Desk) -> Letters:

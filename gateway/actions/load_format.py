@@ -198,7 +198,7 @@ def read(document: Any) -> Document:
 
 def faults(error: ValidationError) -> list[tuple[Steps, str]]:
     """What pydantic found, in our words."""
-    return [(one["loc"], _reason(one)) for one in error.errors(include_url=False)]
+    return [(one["loc"], reason(one)) for one in error.errors(include_url=False)]
 
 
 def refusal(places: Sequence[tuple[Steps, str]]) -> InputError:
@@ -217,7 +217,8 @@ def path(steps: Steps) -> str:
     return text
 
 
-def _reason(error: Any) -> str:
+def reason(error: Any) -> str:
+    """One complaint of pydantic's in our words."""
     match error["type"]:
         case "extra_forbidden":
             return "no such field"

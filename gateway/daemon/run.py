@@ -157,8 +157,10 @@ def _named(role: str, account: str) -> str:
 
 def _web(process: Process, monitor: Monitor) -> Sequence[supervise.Role]:
     from gateway.web import app, feed, overview, serve  # FastAPI, for those who want the page
+    from gateway.web.api.site import Site
 
     ready = asyncio.Event()
+    site = Site(process.store, process.settings)
 
     async def answer(stop: asyncio.Event) -> None:
         bound = serve.listen(process.settings)
@@ -168,6 +170,7 @@ def _web(process: Process, monitor: Monitor) -> Sequence[supervise.Role]:
             partial(overview.shown, process.store, process.settings.mail),
             monitor.look,
             monitor.troubles,
+            site,
         )
         async with asyncio.TaskGroup() as group:
             following = group.create_task(follow(live))

@@ -16,18 +16,18 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Header, HTTPException, Query, Request
-from fastapi.exceptions import RequestValidationError
+from fastapi import Depends, FastAPI, Header, HTTPException, Query
 from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from fastapi.staticfiles import StaticFiles
 
 from gateway import __version__, health, settings
-from gateway.errors import GatewayError, InputError, NotFound, Refused, StoreError
 from gateway.health import Condition
 from gateway.store import codec, journal
 from gateway.web import feed as feeds
-from gateway.web import page
+from gateway.web import page, problems
+from gateway.web.api import table
+from gateway.web.api.site import Site
 from gateway.web.feed import Feed
 
 STATIC = Path(__file__).parent / "static"
@@ -48,13 +48,6 @@ HEADERS = {
     "X-Frame-Options": "DENY",
 }
 
-STATUS = {
-    InputError: HTTPStatus.UNPROCESSABLE_ENTITY,
-    NotFound: HTTPStatus.NOT_FOUND,
-    Refused: HTTPStatus.CONFLICT,
-    StoreError: HTTPStatus.SERVICE_UNAVAILABLE,
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Shown:
@@ -71,6 +64,7 @@ def create(
     shown: Callable[[int], Shown],
     look: Callable[[], Awaitable[Sequence[Condition]]],
     troubles: Callable[[], Sequence[Condition]],
+    site: Site,
 ) -> FastAPI:
     """The application. `shown` (given the most follow-ups wanted) reads the store, in a thread of
     its own. `look`: every check as it is now; `troubles`: what was wrong at the last look.
@@ -82,11 +76,12 @@ def create(
         docs_url=None,
         redoc_url=None,
     )
-    _problems(app)
+    problems.install(app)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     _page(app, shown, troubles)
     _health(app, look)
     _events(app, feed)
+    table.install(app, site)
     return app
 
 
@@ -193,54 +188,6 @@ def _entry(entry: journal.Entry) -> dict[str, Any]:
     }
 
 
-def _problems(app: FastAPI) -> None:
-    """Every error leaves as `application/problem+json` (RFC 9457)."""
-
-    async def http(request: Request, error: Exception) -> JSONResponse:
-        code = HTTPStatus(getattr(error, "status_code", 500))
-        return _problem(code, str(getattr(error, "detail", "")), getattr(error, "headers", None))
-
-    async def invalid(request: Request, error: Exception) -> JSONResponse:
-        assert isinstance(error, RequestValidationError)
-        first = error.errors()[0]
-        return _problem(
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}",
-        )
-
-    async def ours(request: Request, error: Exception) -> JSONResponse:
-        code = next(
-            (code for kind, code in STATUS.items() if isinstance(error, kind)),
-            HTTPStatus.INTERNAL_SERVER_ERROR,
-        )
-        return _problem(code, str(error))
-
-    for code in (
-        HTTPStatus.NOT_FOUND,
-        HTTPStatus.METHOD_NOT_ALLOWED,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-    ):
-        app.add_exception_handler(code, http)
-    app.add_exception_handler(RequestValidationError, invalid)
-
-    async def broken(request: Request, error: Exception) -> JSONResponse:
-        return _problem(
-            HTTPStatus.INTERNAL_SERVER_ERROR, "a fault of this program; its log has the details"
-        )
-
-    app.add_exception_handler(GatewayError, ours)
-    app.add_exception_handler(Exception, broken)
-
-
-def _problem(code: HTTPStatus, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    return JSONResponse(
-        {"type": "about:blank", "title": code.phrase, "status": code.value, "detail": detail},
-        code,
-        headers=headers,
-        media_type="application/problem+json",
-    )
-
-
 class Guard:
     """Outermost, around faults and streams too:
     only loopback host names come in, and the security headers go out.
@@ -273,7 +220,7 @@ class Guard:
         if settings.is_loopback(_without_port(host)):
             await self.app(scope, receive, guarded)
         else:
-            await _problem(
+            await problems.answer(
                 HTTPStatus.MISDIRECTED_REQUEST, "this gateway answers to loopback names only"
             )(scope, receive, guarded)
 

@@ -20,6 +20,7 @@ from gateway.health import Condition, State
 from gateway.model import Kind, Reply, Role
 from gateway.store import engine, journal
 from gateway.web import app, feed, page, serve
+from gateway.web.api.site import Site as Api
 
 DEADLINE = 60.0
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
@@ -73,10 +74,11 @@ async def site(store: engine.Store) -> AsyncIterator[Site]:
         return health.troubles(checks)
 
     live = feed.Feed(store, poll_seconds=0.02)
+    api = Api(store, settings.load())
     bound = serve.listen(settings.load(overrides={"web": {"listen": "127.0.0.1:0"}}))
     stop, up = asyncio.Event(), asyncio.Event()
     running = asyncio.create_task(
-        serve.serve(bound, live, app.create(live, shown, look, troubles), stop, up)
+        serve.serve(bound, live, app.create(live, shown, look, troubles, api), stop, up)
     )
     async with asyncio.timeout(DEADLINE):
         await up.wait()

@@ -1,0 +1,64 @@
+"""Who may come in: tokens of programs (and, beside them, users of the page).
+
+A token is shown once, when it is made; the store has its hash. On failure: `InputError` that names
+the field, `NotFound`.
+"""
+
+import secrets
+from dataclasses import dataclass, replace
+
+from gateway.actions.desk import Desk
+from gateway.errors import InputError, NotFound
+from gateway.followups import permission
+from gateway.followups.permission import Verb
+from gateway.model import Access
+from gateway.store import tokens
+from gateway.store.tokens import Token
+
+PREFIX = "igt_"
+"""What our tokens begin with, so that one that leaked is recognised for what it is."""
+BYTES = 32
+LONGEST_NAME = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a token is to be. `associate`: whose it is, where it is a user's."""
+
+    name: str
+    role: Access
+    associate: str = ""
+
+
+def make_token(desk: Desk, wanted: Wanted) -> tuple[Token, str]:
+    """A new token, and the secret that nobody sees again."""
+    permission.require(desk.actor, Verb.OPERATE)
+    place, reason = _problem(desk, wanted)
+    if reason:
+        raise InputError(f"{place}: {reason}", [((place,), reason)])
+    secret = PREFIX + secrets.token_urlsafe(BYTES)
+    token = Token(0, wanted.name, wanted.role, wanted.associate, desk.now, desk.actor.by)
+    return replace(token, id=tokens.add(desk.connection, token, secret)), secret
+
+
+def revoke_token(desk: Desk, number: int) -> Token:
+    """It lets nobody in from now on."""
+    permission.require(desk.actor, Verb.OPERATE)
+    tokens.revoke(desk.connection, number, desk.now)
+    token = tokens.one(desk.connection, number)
+    if token is None:
+        raise NotFound(f"there is no token {number}")
+    return token
+
+
+def _problem(desk: Desk, wanted: Wanted) -> tuple[str, str]:
+    """Which field is wrong and why."""
+    if not wanted.name.strip() or len(wanted.name) > LONGEST_NAME or not wanted.name.isprintable():
+        return "name", f"is 1 to {LONGEST_NAME} characters that can be printed"
+    if wanted.role is Access.USER and not wanted.associate:
+        return "associate", "is missing: what is of the kind user belongs to an associate"
+    if wanted.associate and wanted.role is not Access.USER:
+        return "associate", f"goes with the kind user only, not with {wanted.role}"
+    if wanted.associate and not tokens.is_associate(desk.connection, wanted.associate):
+        return "associate", f"there is no associate {wanted.associate!r}"
+    return "", ""

@@ -1,0 +1,116 @@
+"""The tables of who may come in, and of what was asked with which key (docs/api.md).
+
+No secret stands here that anybody could use: of tokens, sessions and links only the SHA-256, of
+passwords only what argon2id makes of them. A fast hash is right for the former: they are 256 random
+bits, which nobody guesses however fast; a slow one would be paid for with every request.
+"""
+
+import sqlalchemy as sa
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, Table, Text
+
+from gateway.store.marked import Words
+from gateway.store.schema import Identity, Instant, metadata
+
+
+def _text(name: str, default: str = "") -> Column[str]:
+    return Column(name, Text, nullable=False, server_default=default)
+
+
+def _associate() -> Column[str]:
+    """Who is gone from the directory has no way in any more."""
+    target = ForeignKey("associate.key", onupdate="CASCADE", ondelete="CASCADE")
+    return Column("associate", Words, target, index=True)
+
+
+def _parent(name: str, target: str) -> Column[int]:
+    return Column(name, Identity, ForeignKey(target, ondelete="CASCADE"), nullable=False)
+
+
+api_token = Table(
+    "api_token",
+    metadata,
+    Column("id", Identity, primary_key=True, autoincrement=True),
+    Column("hash", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    _associate(),
+    Column("created_at", Instant, nullable=False),
+    _text("created_by"),
+    Column("used_at", Instant),
+    Column("revoked_at", Instant),
+    CheckConstraint("role IN ('user', 'read', 'crm', 'admin')", name="role"),
+    CheckConstraint("role <> 'user' OR associate IS NOT NULL", name="a_user_is_an_associate"),
+    sqlite_autoincrement=True,
+)
+"""A bearer token of a program. `used_at`: to the minute."""
+
+api_request = Table(
+    "api_request",
+    metadata,
+    _parent("token", "api_token.id"),
+    Column("key", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("status", Integer, nullable=False),
+    _text("headers", "{}"),
+    _text("answer"),
+    sa.PrimaryKeyConstraint("token", "key"),
+    Index("ix_api_request_at", "at"),
+)
+"""What was answered to a POST with an Idempotency-Key, written with its effect. `body`: SHA-256 of
+what was asked: route, parameters and body.
+"""
+
+site_user = Table(
+    "site_user",
+    metadata,
+    Column("id", Identity, primary_key=True, autoincrement=True),
+    Column("name", Text, nullable=False, unique=True),
+    _text("password"),
+    Column("role", Text, nullable=False),
+    _associate(),
+    Column("created_at", Instant, nullable=False),
+    _text("created_by"),
+    Column("disabled_at", Instant),
+    CheckConstraint("role IN ('user', 'read', 'admin')", name="role"),
+    CheckConstraint("role <> 'user' OR associate IS NOT NULL", name="a_user_is_an_associate"),
+    sqlite_autoincrement=True,
+)
+"""Somebody who signs in to the page. `name`: in lower case; `password`: an argon2id hash, "" where
+only a link lets them in.
+"""
+
+site_session = Table(
+    "site_session",
+    metadata,
+    Column("hash", Text, primary_key=True),
+    _parent("user", "site_user.id"),
+    Column("created_at", Instant, nullable=False),
+    Column("used_at", Instant, nullable=False),
+    Index("ix_site_session_user", "user"),
+    Index("ix_site_session_used_at", "used_at"),
+)
+
+site_link = Table(
+    "site_link",
+    metadata,
+    Column("hash", Text, primary_key=True),
+    _parent("user", "site_user.id"),
+    Column("expires_at", Instant, nullable=False),
+    Index("ix_site_link_user", "user"),
+    Index("ix_site_link_expires_at", "expires_at"),
+)
+"""A link that signs somebody in, once."""
+
+failed_sign_in = Table(
+    "failed_sign_in",
+    metadata,
+    Column("id", Identity, primary_key=True, autoincrement=True),
+    Column("name", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Index("ix_failed_sign_in_name", "name", "at"),
+    Index("ix_failed_sign_in_address", "address", "at"),
+    Index("ix_failed_sign_in_at", "at"),
+    sqlite_autoincrement=True,
+)

@@ -1,0 +1,181 @@
+"""What stands before every route of the API: the token, its quota, and the size and kind of a body.
+
+Standards: bearer tokens (RFC 6750), HTTP (RFC 9110). Nothing of a request is looked at before its
+token was: a path that does not exist answers a stranger as any other. Security: unknown, missing
+and revoked tokens get the same words after the same query. Limits: `web.requests_per_minute` for
+each token, `MOST_BYTES` of a body (`IMPORT_BYTES` for an import), `BODY_SECONDS` for it to arrive.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any
+
+from gateway.errors import Forbidden, GatewayError, InputError
+from gateway.model import Access, Actor
+from gateway.store import tokens
+from gateway.store.engine import Store
+from gateway.web import problems
+from gateway.web.api.site import PREFIX, Site
+from gateway.web.problems import HttpProblem
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+MOST_BYTES = 1_000_000
+IMPORT_BYTES = 20_000_000
+IMPORT = f"{PREFIX}/import"
+OPEN = frozenset({f"{PREFIX}/events"})
+BODY_SECONDS = 60
+JSON = ("application/json", "application/merge-patch+json")
+STRANGER = "a bearer token is needed that is known here and was not revoked"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whose request it is. `token`: its number; `body`: what was sent, for Idempotency-Key."""
+
+    actor: Actor
+    token: int
+    body: bytes = b""
+
+
+class Gate:
+    def __init__(self, app: Any, site: Site) -> None:
+        self.app, self.site = app, site
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not _is_guarded(scope["path"]):
+            await self.app(scope, receive, send)
+            return
+        sent = send
+        try:
+            headers = _headers(scope)
+            caller = await self.site.run(
+                lambda: identified(
+                    self.site.store,
+                    _bearer(headers),
+                    headers.get("on-behalf-of", ""),
+                    self.site.clock(),
+                )
+            )
+            quota = self.site.buckets.take(caller.token, asyncio.get_running_loop().time())
+            if quota is not None:
+                sent = _with(send, quota.headers)
+                if quota.is_over:
+                    wait = {"Retry-After": str(quota.seconds)}
+                    raise HttpProblem(HTTPStatus.TOO_MANY_REQUESTS, "too many requests", wait)
+            _is_storable(scope)
+            body = await _body(scope, headers, receive)
+        except GatewayError as error:
+            await problems.response(error)(scope, receive, sent)
+            return
+        scope.setdefault("state", {})["caller"] = replace(caller, body=body)
+        await self.app(scope, _replay(body, receive), sent)
+
+
+def identified(store: Store, secret: str, associate: str, now: datetime) -> Caller:
+    """Who asks, and on whose behalf. Raises `HttpProblem` where nobody that is known here."""
+    with store.read() as connection:
+        token = tokens.of(connection, secret)
+        is_known = not associate or tokens.is_associate(connection, associate)
+    if token is None:
+        challenge = {"WWW-Authenticate": 'Bearer realm="invite-gateway"'}
+        raise HttpProblem(HTTPStatus.UNAUTHORIZED, STRANGER, challenge)
+    if not tokens.is_noted(token, now):
+        with store.write() as connection:
+            tokens.note_use(connection, token.id, now)
+    actor = token.actor
+    if associate:
+        if token.role is not Access.CRM:
+            raise Forbidden("only a connection of the kind crm speaks on somebody's behalf")
+        if not is_known:
+            raise InputError(f"On-Behalf-Of: there is no associate {associate!r}")
+        actor = replace(actor, associate=associate)
+    return Caller(actor, token.id)
+
+
+def _is_guarded(path: str) -> bool:
+    return (path == PREFIX or path.startswith(f"{PREFIX}/")) and path not in OPEN
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    """By lower-case name. A key of the CRM need not be ASCII, so header values are UTF-8 here."""
+    return {
+        name.decode("latin-1"): value.decode("utf-8", "replace") for name, value in scope["headers"]
+    }
+
+
+def _bearer(headers: dict[str, str]) -> str:
+    scheme, _, secret = headers.get("authorization", "").partition(" ")
+    return secret.strip() if scheme.lower() == "bearer" else ""
+
+
+def _is_storable(scope: Scope) -> None:
+    """No database compares with a NUL, which a path or parameter can say."""
+    if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+        raise InputError("the address has a NUL character")
+
+
+async def _body(scope: Scope, headers: dict[str, str], receive: Receive) -> bytes:
+    most = IMPORT_BYTES if scope["path"] == IMPORT else MOST_BYTES
+    size = headers.get("content-length", "")
+    if size.isdecimal() and int(size) > most:
+        raise _too_large(most)
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            body = await _read(receive, most)
+    except TimeoutError:
+        raise HttpProblem(HTTPStatus.REQUEST_TIMEOUT, "the body did not arrive in time") from None
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if body and kind not in JSON:
+        raise HttpProblem(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            f"the body is {kind or 'of no kind that is said'}; application/json is wanted",
+            {"Accept": ", ".join(JSON)},
+        )
+    return body
+
+
+async def _read(receive: Receive, most: int) -> bytes:
+    parts, size = list[bytes](), 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise HttpProblem(HTTPStatus.BAD_REQUEST, "the connection ended before the body did")
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > most:
+            raise _too_large(most)
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+def _too_large(most: int) -> HttpProblem:
+    words = f"the body is larger than {most:,} bytes".replace(",", " ")
+    return HttpProblem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, words, {"Connection": "close"})
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """The body once more, then what comes after it."""
+    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def again() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return again
+
+
+def _with(send: Send, headers: dict[str, str]) -> Send:
+    added = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], *added]
+        await send(message)
+
+    return sent

@@ -1,0 +1,173 @@
+"""How routes are written, each with the right that it asks for.
+
+    routes = Routes("follow-ups")
+
+    @routes.post("/follow-ups/{key}/cancel", Verb.EDIT, On.FOLLOW_UP, example={"reason": "Ill"})
+    async def cancel(key: Key, said: Reason, asking: Posting) -> Response:
+        '''Cancel it. …'''
+
+The right is not enforced by being written here: the action does that (`desk.require`). What is
+written here says what must come of it, and `tests/web/test_matrix.py` asks every route as every
+role, of an own, a foreign and a private follow-up, whether it does.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from fastapi import APIRouter, Request, params
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.responses import Response
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+
+from gateway.errors import InputError
+from gateway.followups.permission import Verb
+from gateway.web import problems
+from gateway.web.api import documents
+from gateway.web.api.site import PREFIX
+
+Endpoint = Callable[..., Any]
+
+
+class On(Enum):
+    """What the right is about, and so which parameter names it."""
+
+    SITE = "site"
+    """Nothing in particular."""
+    OWN = "own"
+    """What belongs to whoever asks (preferences, decisions): anybody who is somebody may."""
+    LIST = "list"
+    """Many: those of them that one may see."""
+    FOLLOW_UP = "follow-up"
+    """`{key}` is a follow-up."""
+    PARTICIPANT = "participant"
+    """`{id}` is a participant: the right is that to its follow-up."""
+    OWN_ROW = "own row"
+    """`{id}` is a participant, whose associate may as well (`Verb.ANSWER`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """One line of the table. `example`: a body that is sent as it stands; `sample`: further
+    parameters of the path or the query that an example needs.
+    """
+
+    method: str
+    path: str
+    verb: Verb
+    on: On
+    example: Any = None
+    sample: Mapping[str, str] = field(default_factory=dict)
+
+
+class ProblemShape(BaseModel):
+    """An error (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[dict[str, str]] = []
+
+
+class Routes:
+    """Routes of one module."""
+
+    def __init__(self, name: str) -> None:
+        self.router = APIRouter(prefix=PREFIX, tags=[name], route_class=_Route)
+        self.rights: list[Right] = []
+
+    def get(self, path: str, verb: Verb, on: On, **options: Any) -> Callable[[Endpoint], Endpoint]:
+        return self._route("GET", path, verb, on, options)
+
+    def post(self, path: str, verb: Verb, on: On, **options: Any) -> Callable[[Endpoint], Endpoint]:
+        return self._route("POST", path, verb, on, options)
+
+    def put(self, path: str, verb: Verb, on: On, **options: Any) -> Callable[[Endpoint], Endpoint]:
+        return self._route("PUT", path, verb, on, options)
+
+    def patch(
+        self, path: str, verb: Verb, on: On, **options: Any
+    ) -> Callable[[Endpoint], Endpoint]:
+        return self._route("PATCH", path, verb, on, options)
+
+    def delete(
+        self, path: str, verb: Verb, on: On, **options: Any
+    ) -> Callable[[Endpoint], Endpoint]:
+        return self._route("DELETE", path, verb, on, options)
+
+    def _route(
+        self, method: str, path: str, verb: Verb, on: On, options: dict[str, Any]
+    ) -> Callable[[Endpoint], Endpoint]:
+        """`options`: `example` and `sample` as in `Right`, `answer` (a model, for the document),
+        `status`, and whatever else FastAPI takes.
+        """
+        example, sample = options.pop("example", None), options.pop("sample", {})
+        answer, status = options.pop("answer", None), options.pop("status", 200)
+        self.rights.append(Right(method, PREFIX + path, verb, on, example, sample))
+        said: dict[str, Any] = {"x-right": f"{verb.value} {on.value}"}
+        if example is not None:
+            content = {"application/json": {"example": example}}
+            said["requestBody"] = {"content": content, "required": True}
+        responses: dict[int | str, dict[str, Any]] = {
+            status: {"model": answer} if answer else {"description": "Done"},
+            "4XX": {"model": ProblemShape, "description": "Refused; see `type`"},
+        }
+
+        def add(endpoint: Endpoint) -> Endpoint:
+            self.router.add_api_route(
+                path,
+                endpoint,
+                methods=[method],
+                response_class=Response,
+                status_code=status,
+                responses=responses,
+                openapi_extra=said,
+                summary=(endpoint.__doc__ or path).strip().partition("\n")[0],
+                **options,
+            )
+            return endpoint
+
+        return add
+
+
+class _Request(Request):
+    """With bodies as JSON has them, and nothing in them that no store can hold."""
+
+    async def json(self) -> Any:
+        raw = await self.body()
+        document = documents.parse(raw)
+        if b"\\u" in raw and (places := documents.unstorable(document)):
+            raise problems.unstorable(places)
+        return document
+
+
+class _Route(APIRoute):
+    """A parameter that the route does not know is refused: a filter that is misspelt would
+    otherwise answer with everything.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Any]:
+        handle = super().get_route_handler()
+        known = {
+            parameter.alias
+            for parameter in get_flat_params(self.dependant)
+            if isinstance(parameter.field_info, params.Query)
+        }
+
+        async def answer(request: Request) -> Response:
+            unknown = sorted(set(request.query_params) - known)
+            if unknown:
+                there_are = f"; there are {', '.join(sorted(known))}" if known else ""
+                raise InputError(f"{unknown[0]}: no such parameter{there_are}")
+            response: Response = await handle(_Request(request.scope, request.receive))
+            return response
+
+        return answer
+
+
+def rights(modules: Sequence[Routes]) -> list[Right]:
+    """The whole table."""
+    return [right for module in modules for right in module.rights]

@@ -1,0 +1,17 @@
+"""Every module of routes below /api/v1. A route that is in none of them answers nobody."""
+
+from fastapi import FastAPI
+
+from gateway.web.api import access
+from gateway.web.api.gate import Gate
+from gateway.web.api.site import Site
+
+MODULES = (access.routes,)
+
+
+def install(app: FastAPI, site: Site) -> None:
+    """The API in an application, behind its gate."""
+    app.state.site = site
+    for module in MODULES:
+        app.include_router(module.router)
+    app.add_middleware(Gate, site=site)

@@ -1,0 +1,169 @@
+"""How an error leaves over HTTP: `application/problem+json` (RFC 9457) with a `type` that stays,
+and where it is about a document or a parameter, each place (`pointer` is RFC 6901).
+
+This is the one place where errors become HTTP statuses. Security: what is none of ours says nothing
+of itself; the log has it.
+"""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+
+from gateway.actions import load_format
+from gateway.errors import (
+    Forbidden,
+    GatewayError,
+    InputError,
+    NotFound,
+    Refused,
+    Steps,
+    StoreError,
+)
+
+MEDIA_TYPE = "application/problem+json"
+MOST_ERRORS = 10
+RETRY_SECONDS = 5
+
+TYPES = {
+    HTTPStatus.BAD_REQUEST: "not-json",
+    HTTPStatus.UNAUTHORIZED: "no-token",
+    HTTPStatus.FORBIDDEN: "forbidden",
+    HTTPStatus.NOT_FOUND: "not-found",
+    HTTPStatus.METHOD_NOT_ALLOWED: "method",
+    HTTPStatus.REQUEST_TIMEOUT: "too-slow",
+    HTTPStatus.CONFLICT: "refused",
+    HTTPStatus.PRECONDITION_FAILED: "stale",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "too-large",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "media-type",
+    HTTPStatus.MISDIRECTED_REQUEST: "host",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "invalid",
+    HTTPStatus.PRECONDITION_REQUIRED: "no-precondition",
+    HTTPStatus.TOO_MANY_REQUESTS: "too-many",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "fault",
+    HTTPStatus.SERVICE_UNAVAILABLE: "unavailable",
+}
+"""The last step of a `type` path: `/api/problems/stale`."""
+
+STATUS: Mapping[type[GatewayError], HTTPStatus] = {
+    InputError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Forbidden: HTTPStatus.FORBIDDEN,
+    NotFound: HTTPStatus.NOT_FOUND,
+    Refused: HTTPStatus.CONFLICT,
+    StoreError: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+
+class HttpProblem(GatewayError):
+    """A refusal that HTTP alone knows: of the token, the precondition, the size."""
+
+    def __init__(
+        self, status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.status, self.headers = status, dict(headers or {})
+
+
+def unstorable(places: Sequence[tuple[Steps, str]]) -> HTTPException:
+    """Of a body with texts that cannot be kept. FastAPI lets nothing else through while it reads
+    one.
+    """
+    error = HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, load_format.refusal(places).args[0])
+    error.__cause__ = InputError("", places)
+    return error
+
+
+def pointer(steps: Steps) -> str:
+    """`("follow_ups", 3, "a/b")` → `/follow_ups/3/a~1b` (RFC 6901)."""
+    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
+
+
+def response(error: Exception) -> JSONResponse:
+    """An error of ours, or FastAPI's complaint, as it leaves."""
+    if isinstance(error, RequestValidationError):
+        return _invalid(error)
+    if isinstance(error, HttpProblem):
+        return answer(error.status, str(error), headers=error.headers)
+    status = next(
+        (status for kind, status in STATUS.items() if isinstance(error, kind)),
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+    )
+    headers = (
+        {"Retry-After": str(RETRY_SECONDS)} if status is HTTPStatus.SERVICE_UNAVAILABLE else {}
+    )
+    places = error.places if isinstance(error, InputError) else ()
+    return answer(status, str(error), _errors(places), headers)
+
+
+def answer(
+    status: HTTPStatus,
+    detail: str,
+    errors: Sequence[Mapping[str, str]] = (),
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    content: dict[str, Any] = {
+        "type": f"/api/problems/{TYPES[status]}" if status in TYPES else "about:blank",
+        "title": status.phrase,
+        "status": status.value,
+        "detail": detail,
+    }
+    if errors:
+        content["errors"] = list(errors[:MOST_ERRORS])
+    return JSONResponse(content, status, dict(headers or {}), MEDIA_TYPE)
+
+
+def _errors(places: Sequence[tuple[Steps, str]]) -> list[dict[str, str]]:
+    return [{"pointer": pointer(steps), "detail": detail} for steps, detail in places]
+
+
+def _invalid(error: RequestValidationError) -> JSONResponse:
+    """What FastAPI could not read: a body that is no JSON, or places that are wrong."""
+    found = error.errors()
+    if any(one["type"] == "json_invalid" for one in found):
+        return answer(HTTPStatus.BAD_REQUEST, f"not JSON: {found[0]['ctx']['error']}")
+    errors = [_place(one) for one in found]
+    lines = [
+        f"{load_format.path(one['loc'][1:]) or one['loc'][0]}: {load_format.reason(one)}"
+        for one in found[:MOST_ERRORS]
+    ]
+    return answer(HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(lines), errors)
+
+
+def _place(error: Any) -> dict[str, str]:
+    where, *steps = error["loc"]
+    detail = load_format.reason(error)
+    if where == "body":
+        return {"pointer": pointer(tuple(steps)), "detail": detail}
+    return {"parameter": str(steps[0]) if steps else where, "detail": detail}
+
+
+def install(app: FastAPI) -> None:
+    """Every error of the application leaves as a problem."""
+
+    async def http(request: Request, error: Exception) -> JSONResponse:
+        places = error.__cause__.places if isinstance(error.__cause__, InputError) else ()
+        status = HTTPStatus(getattr(error, "status_code", 500))
+        detail = str(getattr(error, "detail", ""))
+        return answer(status, detail, _errors(places), getattr(error, "headers", None))
+
+    async def ours(request: Request, error: Exception) -> JSONResponse:
+        return response(error)
+
+    async def broken(request: Request, error: Exception) -> JSONResponse:
+        words = "a fault of this program; its log has the details"
+        return answer(HTTPStatus.INTERNAL_SERVER_ERROR, words)
+
+    for status in (
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    ):
+        app.add_exception_handler(status, http)
+    app.add_exception_handler(RequestValidationError, ours)
+    app.add_exception_handler(GatewayError, ours)
+    app.add_exception_handler(Exception, broken)

@@ -1,0 +1,136 @@
+"""A small office behind the API: three associates, a follow-up of each kind that a right can be
+about, a token of each role, and a client that asks without a socket.
+
+`own` is Kari's, `foreign` and `private` are Nils'. Per is invited to all of them. Ola is a person
+outside.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+
+from gateway import settings as configuration
+from gateway.actions import access, desk, load
+from gateway.actions.desk import Desk
+from gateway.model import Access, Actor
+from gateway.store import followups
+from gateway.store.engine import Store
+from gateway.web import app, feed
+from gateway.web.api.site import Site
+
+NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
+OPERATOR = Actor(Access.ADMIN, name="operator")
+SETTINGS = {"mail": {"address": "invites@crm.example", "language": "en"}}
+
+PARTICIPANTS = [
+    {"associate": "per", "email_invite": True},
+    {"person": "ola", "email_invite": True},
+]
+
+
+def _follow_up(key: str, owner: str, **facts: object) -> dict[str, object]:
+    return {
+        "key": key,
+        "kind": "meeting",
+        "owner": owner,
+        "title": f"Title of {key}",
+        "start": "2026-12-01T09:00:00",
+        "end": "2026-12-01T10:00:00",
+        "timezone": "Europe/Oslo",
+        "participants": PARTICIPANTS,
+        **facts,
+    }
+
+
+DOCUMENT: dict[str, object] = {
+    "associates": [
+        {"key": "kari", "name": "Kari Nordmann", "email": "kari@crm.example"},
+        {"key": "per", "name": "Per Hansen", "email": "per@crm.example"},
+        {"key": "nils", "name": "Nils Berg", "email": "nils@crm.example"},
+    ],
+    "persons": [{"key": "ola", "name": "Ola Hansen", "emails": ["ola@ext.example"]}],
+    "follow_ups": [
+        _follow_up("own", "kari"),
+        _follow_up("foreign", "nils"),
+        _follow_up("private", "nils", private=True),
+    ],
+}
+
+ROLES: Mapping[str, tuple[Access, str]] = {
+    "kari": (Access.USER, "kari"),
+    "per": (Access.USER, "per"),
+    "nils": (Access.USER, "nils"),
+    "read": (Access.READ, ""),
+    "crm": (Access.CRM, ""),
+    "admin": (Access.ADMIN, ""),
+}
+
+
+@dataclass
+class Office:
+    """`now`: what the clock says; `tokens`: by the names of `ROLES`."""
+
+    store: Store
+    site: Site = field(init=False)
+    now: datetime = NOW
+    tokens: dict[str, str] = field(default_factory=dict)
+    client: httpx.AsyncClient = field(init=False)
+
+    def __post_init__(self) -> None:
+        settings = configuration.load(overrides=SETTINGS)
+        self.site = Site(self.store, settings, lambda: self.now)
+        application = app.create(
+            feed.Feed(self.store), lambda _: app.Shown([], 0), _nothing, list, self.site
+        )
+        self.client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app.Guard(application), raise_app_exceptions=False),
+            base_url="http://127.0.0.1:8025",
+        )
+        self.application = application
+
+    def begin(self) -> "Office":
+        with self.store.write() as connection:
+            load.load(connection, DOCUMENT, self.site.settings, self.now)
+        for name in ROLES:
+            self.tokens[name] = self.token(name)
+        return self
+
+    def token(self, name: str) -> str:
+        role, associate = ROLES[name]
+        wanted = access.Wanted(name, role, associate)
+        return self.perform(lambda here: access.make_token(here, wanted)[1], OPERATOR)
+
+    def perform(self, command: Callable[[Desk], Any], actor: Actor) -> Any:
+        return desk.perform(self.store, self.site.settings, self.now, actor, command).answer
+
+    def actor(self, name: str) -> Actor:
+        return Actor(*ROLES[name], name=name)
+
+    def row(self, follow_up: str, invitee: str) -> int:
+        """The number of a participant, by the key of who it is."""
+        with self.store.read() as connection:
+            members = followups.members(connection, follow_up)
+        return next(member.id for member in members if member.key == invitee)
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        by: str = "crm",
+        headers: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> httpx.Response:
+        """`by`: a name of `ROLES`, or "" for nobody. `path` below /api/v1."""
+        bearer = {"Authorization": f"Bearer {self.tokens[by]}"} if by else {}
+        said = {**bearer, **(headers or {})}
+        return await self.client.request(method, f"/api/v1{path}", headers=said, **options)
+
+    def later(self, **time: float) -> None:
+        self.now += timedelta(**time)
+
+
+async def _nothing() -> list[Any]:
+    return []
