@@ -6,11 +6,12 @@ status comes from; the functions below change facts, never codes. Each returns t
 raises `Refused` where the table says so.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from enum import IntEnum
 
 from gateway.errors import Refused
-from gateway.model import Effect, Progress, Reply, Role, Standing
+from gateway.model import Effect, Moment, Progress, Reply, Role, Standing
 
 
 class Status(IntEnum):
@@ -65,6 +66,12 @@ ACCEPTED = {
     Progress.STARTED: Status.STARTED,
     Progress.COMPLETED: Status.COMPLETED,
 }
+AFTER_A_CLICK = {
+    Reply.ACCEPTED: Reply.DECLINED,
+    Reply.DECLINED: Reply.NEEDS_ACTION,
+    Reply.DELEGATED: Reply.NEEDS_ACTION,
+}
+"""What a click on the status by hand leads to; accepted from everything else (help page 001)."""
 FIXED = frozenset({Role.OWNER, Role.RESOURCE})
 """Rows that are never asked: 1 from the start, and 10 with the follow-up."""
 
@@ -125,6 +132,29 @@ def apply(standing: Standing, effect: Effect) -> Standing:
         dtstamp=effect.dtstamp,
         arrived=effect.arrived,
     )
+
+
+def of_date(standings: Mapping[Moment | None, Standing], instance: Moment | None) -> Standing:
+    """The standing of a row on the series (None) or on one date of it. A date without one of its
+    own is open, and shares the series' fate.
+    """
+    series = standings.get(None, Standing())
+    if instance is None:
+        return series
+    return standings.get(instance, Standing(moved=series.moved, cancelled=series.cancelled))
+
+
+def clicked(reply: Reply) -> Reply:
+    """The next reply when the owner clicks: none → accepted → declined → none."""
+    return AFTER_A_CLICK.get(reply, Reply.ACCEPTED)
+
+
+def advance(standing: Standing, progress: Progress) -> Standing:
+    """How far the invitee has come, which is theirs to say once they accepted (domain.md §3)."""
+    _open(standing)
+    if standing.reply is not Reply.ACCEPTED:
+        raise Refused("only who has accepted has a progress; accept it first")
+    return replace(standing, progress=progress)
 
 
 def toggle(standing: Standing, reply: Reply) -> Standing:

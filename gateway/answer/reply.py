@@ -80,10 +80,7 @@ def standing_of(row: facts.Row, instance: Moment | None) -> Standing:
     """The row's own standing on the series or on one date; a date without one is open, and shares
     the series' fate.
     """
-    if instance is None:
-        return row.standing
-    shared = Standing(moved=row.standing.moved, cancelled=row.standing.cancelled)
-    return row.date_standings.get(instance, shared)
+    return status.of_date({**row.date_standings, None: row.standing}, instance)
 
 
 def decide_all(

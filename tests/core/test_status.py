@@ -163,6 +163,40 @@ def test_the_owners_click_goes_round() -> None:
     assert seen == [(Reply.ACCEPTED, 1), (Reply.DECLINED, 9), (Reply.NEEDS_ACTION, 5)]
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (Reply.NEEDS_ACTION, Reply.ACCEPTED),
+        (Reply.TENTATIVE, Reply.ACCEPTED),
+        (Reply.ACCEPTED, Reply.DECLINED),
+        (Reply.DECLINED, Reply.NEEDS_ACTION),
+        (Reply.DELEGATED, Reply.NEEDS_ACTION),
+    ],
+)
+def test_domain_4_what_a_click_leads_to(before: Reply, after: Reply) -> None:
+    assert status.clicked(before) is after
+
+
+@pytest.mark.parametrize("progress", Progress)
+def test_domain_3_only_who_has_accepted_has_a_progress(progress: Progress) -> None:
+    accepted = Standing(Reply.ACCEPTED, True)
+    assert status.advance(accepted, progress).progress is progress
+    for reply in set(Reply) - {Reply.ACCEPTED}:
+        with pytest.raises(Refused, match="accept it first"):
+            status.advance(Standing(reply, True), progress)
+    with pytest.raises(Refused, match="reinstate"):
+        status.advance(replace(accepted, cancelled=True), progress)
+
+
+def test_domain_4_a_date_without_an_answer_is_open_and_shares_the_fate_of_the_series() -> None:
+    date = datetime(2026, 12, 8, 8, tzinfo=UTC)
+    series = Standing(Reply.ACCEPTED, True, moved=True, cancelled=True)
+    assert status.of_date({None: series}, date) == Standing(moved=True, cancelled=True)
+    own = Standing(Reply.DECLINED, True)
+    assert status.of_date({None: series, date: own}, date) is own
+    assert status.of_date({None: series}, None) is series
+
+
 def test_a_toggle_leaves_the_order_of_answers_untouched() -> None:
     arrived = datetime(2026, 12, 1, tzinfo=UTC)
     answered = Standing(
