@@ -6,12 +6,11 @@ status comes from; the functions below change facts, never codes. Each returns t
 raises `Refused` where the table says so.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 from enum import IntEnum
 
 from gateway.errors import Refused
-from gateway.model import Effect, Moment, Progress, Reply, Role, Standing
+from gateway.model import Effect, Progress, Reply, Role, Standing
 
 
 class Status(IntEnum):
@@ -134,14 +133,11 @@ def apply(standing: Standing, effect: Effect) -> Standing:
     )
 
 
-def of_date(standings: Mapping[Moment | None, Standing], instance: Moment | None) -> Standing:
-    """The standing of a row on the series (None) or on one date of it. A date without one of its
-    own is open, and shares the series' fate.
+def of_date(series: Standing, own: Standing | None) -> Standing:
+    """The standing on one date of a series. One without an answer of its own is open, and shares
+    the fate of the series.
     """
-    series = standings.get(None, Standing())
-    if instance is None:
-        return series
-    return standings.get(instance, Standing(moved=series.moved, cancelled=series.cancelled))
+    return own or Standing(moved=series.moved, cancelled=series.cancelled)
 
 
 def clicked(reply: Reply) -> Reply:

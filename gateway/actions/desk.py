@@ -22,8 +22,9 @@ from gateway.errors import NotFound, Refused
 from gateway.followups import permission
 from gateway.followups.permission import Parties, Verb
 from gateway.model import Actor, Method
-from gateway.store import followups, journal, marks, outbox, parties, records
+from gateway.store import followups, journal, marks, outbox, participants, parties, records
 from gateway.store.engine import Connection, Store
+from gateway.store.followups import Member
 from gateway.store.outbox import Queued
 
 T = TypeVar("T")
@@ -69,6 +70,27 @@ class Desk:
             raise Refused(COMPLETED)
         return concerned
 
+    def participant(self, number: int, verb: Verb) -> Member:
+        """A participant row, for what this verb allows; nobody else plans or changes it meanwhile.
+
+        Raises `NotFound` where there is none that this actor sees, `Forbidden` where they may not
+        do that.
+        """
+        key = participants.follow_up_of(self.connection, number)
+        absent = NotFound(f"there is no participant {number}")
+        if key is None:
+            raise absent
+        followups.lock(self.connection, key)
+        rows = followups.members(self.connection, ids=[number])
+        if not rows:
+            raise absent
+        [row] = rows
+        try:
+            self.require(verb, key, row.key if row.is_associate else "")
+        except NotFound:  # of which follow-up it is is nobody's business who does not see that
+            raise absent from None
+        return row
+
     def changed(self, key: str, *entries: journal.Entry) -> None:
         """This follow-up was changed: keep who did it, and what the journal says of it."""
         records.stamp(self.connection, [key], self.now, self.actor.by)
@@ -76,8 +98,11 @@ class Desk:
         self.touch(key)
 
     def note(self, *entries: journal.Entry) -> None:
-        """Write down what this actor did."""
-        signed = [replace(one, by=self.actor.by, channel=self.actor.channel) for one in entries]
+        """Write down what this actor did, by the way they came where the entry names no other."""
+        actor = self.actor
+        signed = [
+            replace(one, by=actor.by, channel=one.channel or actor.channel) for one in entries
+        ]
         journal.write(self.connection, signed, self.now)
 
 

@@ -80,7 +80,9 @@ def standing_of(row: facts.Row, instance: Moment | None) -> Standing:
     """The row's own standing on the series or on one date; a date without one is open, and shares
     the series' fate.
     """
-    return status.of_date({**row.date_standings, None: row.standing}, instance)
+    if instance is None:
+        return row.standing
+    return status.of_date(row.standing, row.date_standings.get(instance))
 
 
 def decide_all(

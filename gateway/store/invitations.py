@@ -452,6 +452,17 @@ def _holding(participant_number: int) -> tuple[sa.ColumnElement[bool], ...]:
     )
 
 
+def answered(connection: Connection, participant_number: int) -> Edition | None:
+    """What an answer of the participant is about by mail: what they were last sent."""
+    query = (
+        sa.select(edition.c.facts)
+        .join(invitation, invitation.c.sent_edition == edition.c.id)
+        .where(*_counting(participant_number))
+    )
+    facts = connection.execute(query).scalar_one_or_none()
+    return codec.parse_edition(facts) if facts is not None else None
+
+
 def waiting_replies(connection: Connection, numbers: Collection[int]) -> dict[int, list[Reply]]:
     """The answers of these participants that REQUESTs show which wait and were never tried."""
     found = dict[int, list[Reply]]()

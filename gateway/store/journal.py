@@ -139,6 +139,16 @@ def told_of_account(connection: Connection, event: str, account: str, since: dat
     return connection.execute(query).first() is not None
 
 
+def said_of(connection: Connection, participant: int, event: str, since: datetime | None) -> bool:
+    """Whether this was said of a row since then, or ever."""
+    query = sa.select(journal.c.id).where(
+        journal.c.participant == participant, journal.c.event == event
+    )
+    if since is not None:
+        query = query.where(journal.c.at >= sa.literal(since, journal.c.at.type))
+    return connection.execute(query.limit(1)).first() is not None
+
+
 def adopt(connection: Connection) -> None:
     """Make a journal that was restored into another PostgreSQL readable: there its transactions
     seem to lie ahead.

@@ -2,8 +2,9 @@
 because an administrator says so.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -35,6 +36,20 @@ def join(connection: Connection, key: str, value: str, name: str = "") -> int:
             .values(removed=False, email_invite=True)
         )
     return present.id
+
+
+def change(connection: Connection, numbers: Collection[int], values: Mapping[str, Any]) -> None:
+    """Write these columns of participants."""
+    if numbers:
+        connection.execute(
+            sa.update(participant).where(participant.c.id.in_(numbers)).values(dict(values))
+        )
+
+
+def follow_up_of(connection: Connection, number: int) -> str | None:
+    """The follow-up of a participant; None where there is no such row."""
+    query = sa.select(participant.c.follow_up).where(participant.c.id == number)
+    return connection.execute(query).scalar_one_or_none()
 
 
 def hand_over(connection: Connection, others: Mapping[int, str], at: datetime) -> None:

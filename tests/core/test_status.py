@@ -189,12 +189,10 @@ def test_domain_3_only_who_has_accepted_has_a_progress(progress: Progress) -> No
 
 
 def test_domain_4_a_date_without_an_answer_is_open_and_shares_the_fate_of_the_series() -> None:
-    date = datetime(2026, 12, 8, 8, tzinfo=UTC)
     series = Standing(Reply.ACCEPTED, True, moved=True, cancelled=True)
-    assert status.of_date({None: series}, date) == Standing(moved=True, cancelled=True)
+    assert status.of_date(series, None) == Standing(moved=True, cancelled=True)
     own = Standing(Reply.DECLINED, True)
-    assert status.of_date({None: series, date: own}, date) is own
-    assert status.of_date({None: series}, None) is series
+    assert status.of_date(series, own) is own
 
 
 def test_a_toggle_leaves_the_order_of_answers_untouched() -> None:
