@@ -8,32 +8,43 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from gateway.actions import load_format, load_times
+from gateway.actions import load_definitions, load_format, load_times
 from gateway.actions.load_format import Document, FollowUp, Participant
 from gateway.actions.load_times import Times
 from gateway.errors import Steps
 from gateway.mail import syntax
-from gateway.store import columns, directory
+from gateway.store import columns, directory, sources
 from gateway.store.engine import Connection
 
 Place = tuple[Steps, str]
 """Steps to a place of the document, and what stands there or is wrong there."""
 Problems = list[Place]
 TABLES = {
+    "types": "follow_up_type",
+    "fields": "field_definition",
+    "groups": "user_group",
+    "resource_groups": "resource_group",
     "associates": "associate",
     "companies": "company",
     "persons": "person",
     "resources": "resource",
     "projects": "project",
     "selections": "selection",
+    "sales": "sale",
 }
+"""The sections of a document that are lists of keys, and where they are kept."""
 REFERENCES = (
     ("associate", "owner"),
+    ("associate", "assigned_by"),
     ("company", "company"),
     ("person", "person"),
     ("project", "project"),
 )
 """What a follow-up refers to: the table, and the field."""
+MEMBERS = ("person", "associate", "resource", "company", "project", "selection")
+"""What a participant refers to, by the name of the table."""
+OF_ONE = frozenset({"name", "removed", "priority", "alarm_minutes", "progress", "token", "sent"})
+"""Fields of a participant who is somebody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +70,12 @@ class Invited:
     date: datetime | None
 
     @property
+    def source(self) -> tuple[str, str] | None:
+        """Kind and key of the source that it names; None: it is somebody."""
+        named = ((kind, getattr(self.row, kind)) for kind in sources.KINDS)
+        return next(((kind, key) for kind, key in named if key is not None), None)
+
+    @property
     def identity(self) -> tuple[str | datetime | None, ...]:
         """As `directory.participants` names a row."""
         return (self.follow_up, *_invitee(self.row), self.date)
@@ -74,6 +91,7 @@ def check(connection: Connection, entries: Document, site_zone: str) -> Checked:
     _invited_twice(entries, times, problems)
     renamed, planned = _identities(connection, entries, problems)
     _tokens(connection, invited(entries, times), renamed, problems)
+    problems += load_definitions.faults(connection, entries, renamed)
     if problems:
         raise load_format.refusal(problems)
     return Checked(times, renamed, planned)
@@ -108,11 +126,17 @@ def _unique(entries: Document, problems: Problems) -> None:
 def _invitees(entries: Document, problems: Problems) -> None:
     """Each participant is exactly one somebody, who can be what the row says."""
     for place, row in _all(entries):
-        kinds = [name for name in directory.INVITEE if getattr(row, name) is not None]
+        everything = (*directory.INVITEE, *sources.KINDS)
+        kinds = [name for name in everything if getattr(row, name) is not None]
         if len(kinds) != 1:
-            named, kinds_there_are = " and ".join(kinds), ", ".join(directory.INVITEE)
+            named, kinds_there_are = " and ".join(kinds), ", ".join(everything)
             reason = f"names {named or 'nobody'}; exactly one of {kinds_there_are} is expected"
             problems.append((place, reason))
+        elif kinds[0] in sources.KINDS:
+            problems += [
+                ((*place, name), "goes with one invitee, not with a source of them")
+                for name in OF_ONE & row.model_fields_set
+            ]
         elif row.email is not None and (fault := syntax.problem(row.email)):
             problems.append(((*place, "email"), f"{row.email!r}: {fault}"))
         if row.sent and (not row.email_invite or row.removed):
@@ -179,6 +203,8 @@ def _references(connection: Connection, entries: Document, problems: Problems) -
     references = _References()
     for number, person in enumerate(entries.persons):
         references.add("company", ("persons", number, "company"), person.company)
+    for number, sale in enumerate(entries.sales):
+        references.add("company", ("sales", number, "company"), sale.company)
     for section in ("projects", "selections"):
         for number, group in enumerate(getattr(entries, section)):
             members: list[Place] = [
@@ -192,7 +218,7 @@ def _references(connection: Connection, entries: Document, problems: Problems) -
         for table, column in REFERENCES:
             references.add(table, ("follow_ups", number, column), getattr(follow_up, column))
     for place, row in _all(entries):
-        for table in ("person", "associate", "resource"):
+        for table in MEMBERS:
             references.add(table, (*place, table), getattr(row, table))
     problems += references.missing(connection, entries)
 

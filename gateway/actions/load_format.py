@@ -2,21 +2,30 @@
 store.
 
 Every entry is the whole record: what it does not say has its default, and dates that it does not
-list are gone. Lists of addresses and members that it leaves out, and participants it does not name,
-stay as they are.
+list are gone. Lists of addresses and members that it leaves out, preferences, what is each
+invitee's own (priority, alarm, progress), and participants it does not name stay as they are.
 
 On failure: `InputError` that names each place as `follow_ups[3].participants[0].emial`. Security:
 the document is data from another system; text that no store can hold (NUL, half of a character) is
 refused.
 """
 
+import re
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from gateway.errors import InputError, Steps
-from gateway.followups import texts
+from gateway.followups import preferences, texts
 from gateway.ical import inspection, zones
 
 LARGEST_INTEGER = 2**31 - 1  # RFC 5545 §3.3.8
@@ -56,6 +65,12 @@ def _zone(text: str) -> str:
         raise ValueError(str(error)) from error
 
 
+def _colour(text: str) -> str:
+    if text and not re.fullmatch("#[0-9a-fA-F]{6}", text):
+        raise ValueError("is a colour, like #1f7a3d")
+    return text.lower()
+
+
 Text = Annotated[str, AfterValidator(_storable)]
 Key = Annotated[Text, AfterValidator(_key)]
 Zone = Annotated[Text, AfterValidator(_zone)]
@@ -63,10 +78,89 @@ Word = Annotated[Text, BeforeValidator(lambda value: str(value) if type(value) i
 """A text that other systems keep as a number."""
 Reason = Annotated[str, Field(max_length=texts.LONGEST_REASON), AfterValidator(_storable)]
 Count = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
+Choice = Annotated[Key, Field(max_length=200)]
 
 
 class Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def _stated(name: str) -> AfterValidator:
+    """A preference: null is not stated."""
+
+    def check(value: object) -> object:
+        try:
+            return None if value is None else preferences.checked(name, value)
+        except InputError as error:
+            raise ValueError(str(error)) from error
+
+    return AfterValidator(check)
+
+
+Hours = Annotated[list[str], Field(min_length=2, max_length=2)]
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+
+
+class Preferences(Entry):
+    """Of an associate, whose time zone and language are fields of their own. What is not in it is
+    not stated.
+    """
+
+    meeting_minutes: Annotated[int | None, _stated("meeting_minutes")] = None
+    call_minutes: Annotated[int | None, _stated("call_minutes")] = None
+    task_minutes: Annotated[int | None, _stated("task_minutes")] = None
+    working_hours: Annotated[dict[Weekday, Hours] | None, _stated("working_hours")] = None
+    first_weekday: Weekday | None = None
+    alarm_minutes: Annotated[int | Literal["off"] | None, _stated("alarm_minutes")] = None
+
+    def stated(self) -> dict[str, object]:
+        """Every preference that there is, by name; None: not stated."""
+        return {name: getattr(self, name) for name in type(self).model_fields}
+
+
+class SitePreferences(Preferences):
+    timezone: Zone | None = None
+    language: Annotated[str | None, _stated("language")] = None
+
+
+class Type(Entry):
+    """A predefined type of follow-ups. `position`: its place in lists."""
+
+    key: Key
+    name_nb: Text = ""
+    name_en: Text = ""
+    kind: Literal["meeting", "task", "call"] = "meeting"
+    colour: Annotated[str, AfterValidator(_colour)] = ""
+    position: Count = 0
+
+
+class FieldDefinition(Entry):
+    """A user-defined field of follow-ups."""
+
+    key: Key
+    name_nb: Text = ""
+    name_en: Text = ""
+    type: Literal["text", "number", "date", "yes-no", "choice"] = "text"
+    required: bool = False
+    choices: list[Choice] = []
+    position: Count = 0
+
+    @model_validator(mode="after")
+    def _choices(self) -> Self:
+        if self.type == "choice" and not self.choices:
+            raise ValueError("needs choices")
+        if self.type != "choice" and self.choices:
+            raise ValueError("has choices, which go with the type choice only")
+        if len(set(self.choices)) < len(self.choices):
+            raise ValueError("has a choice twice")
+        return self
+
+
+class Group(Entry):
+    """A group of associates, or of resources."""
+
+    key: Key
+    name: Text = ""
 
 
 class Associate(Entry):
@@ -77,6 +171,13 @@ class Associate(Entry):
     timezone: Zone = ""
     language: Text = ""
     invitable: bool = True
+    preferences: Preferences | None = None
+
+
+class Sale(Entry):
+    key: Key
+    name: Text = ""
+    company: Key | None = None
 
 
 class Company(Entry):
@@ -124,18 +225,28 @@ class Instance(Entry):
 
 
 class Participant(Entry):
-    """One invitee: exactly one of `person`, `associate`, `resource` and `email`. `original_start`:
-    of one date of a series only.
+    """One invitee: exactly one of `person`, `associate`, `resource` and `email`. Or a source of
+    them (`group` to `all`): everybody in it who is not there yet. `original_start`: of one date of
+    a series only.
     """
 
     person: Key | None = None
     associate: Key | None = None
     resource: Key | None = None
     email: Key | None = None
+    group: Key | None = None
+    resource_group: Key | None = None
+    company: Key | None = None
+    project: Key | None = None
+    selection: Key | None = None
+    all: Literal["associates", "resources"] | None = None
     name: Text = ""
     original_start: Text | None = None
     email_invite: bool = False
     removed: bool = False
+    priority: Word | None = None
+    alarm_minutes: Count | None = None
+    progress: Literal["not_started", "started", "completed"] | None = None
     token: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._=-]{0,39}$")] | None = None
     sent: bool = False
 
@@ -145,6 +256,7 @@ class FollowUp(Entry):
     kind: Literal["meeting", "task", "call"] = "meeting"
     type: Text = ""
     owner: Key | None = None
+    assigned_by: Key | None = None
     title: Text = ""
     agenda: Text = ""
     notes: Text = ""
@@ -177,12 +289,18 @@ class FollowUp(Entry):
 
 
 class Document(Entry):
+    preferences: SitePreferences | None = None
+    types: list[Type] = []
+    fields: list[FieldDefinition] = []
+    groups: list[Group] = []
+    resource_groups: list[Group] = []
     associates: list[Associate] = []
     companies: list[Company] = []
     persons: list[Person] = []
     resources: list[Resource] = []
     projects: list[Members] = []
     selections: list[Members] = []
+    sales: list[Sale] = []
     follow_ups: list[FollowUp] = []
 
 

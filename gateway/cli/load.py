@@ -18,7 +18,7 @@ from gateway.cli import context, output
 from gateway.errors import InputError
 
 if TYPE_CHECKING:
-    from gateway.actions.load import Report
+    from gateway.actions.load_report import Report
 
 
 def load(

@@ -8,13 +8,12 @@ written.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.store import marked, schema
+from gateway.store import chunks, marked, schema
 from gateway.store.schema import (
     associate,
     follow_up,
@@ -25,9 +24,6 @@ from gateway.store.schema import (
     person_email,
     resource,
 )
-
-CHUNK = 500
-"""Keys in one query; SQLite allows 32 766 values, PostgreSQL 65 535."""
 
 INVITEE = schema.INVITEE
 PARTICIPANT = ("follow_up", *INVITEE, "original_start")
@@ -86,7 +82,7 @@ def merge(
     target, wanted = metadata.tables[table], {_identity(row, identity): row for row in rows}
     present = {
         _identity(row, identity): row
-        for row in _chunked(
+        for row in chunks.rows(
             connection,
             sa.select(target),
             target.c[identity[0]],
@@ -143,7 +139,7 @@ def merge(
 def existing(connection: Connection, table: str, keys: Collection[str]) -> set[str]:
     """Which of these keys the table has."""
     column = metadata.tables[table].c.key
-    return {row["key"] for row in _chunked(connection, sa.select(column), column, keys)}
+    return {row["key"] for row in chunks.rows(connection, sa.select(column), column, keys)}
 
 
 def identified(
@@ -152,8 +148,8 @@ def identified(
     """Follow-ups that have one of the keys or one of the UIDs."""
     query = sa.select(follow_up.c.key, follow_up.c.uid, follow_up.c.sequence, follow_up.c.edition)
     rows = [
-        *_chunked(connection, query, follow_up.c.key, keys),
-        *_chunked(connection, query, follow_up.c.uid, uids),
+        *chunks.rows(connection, query, follow_up.c.key, keys),
+        *chunks.rows(connection, query, follow_up.c.uid, uids),
     ]
     return [
         Identified(row["key"], row["uid"] or "", row["sequence"], row["edition"] is not None)
@@ -180,7 +176,7 @@ def participants(connection: Connection, follow_ups: Collection[str]) -> dict[tu
         _identity(row, PARTICIPANT): Row(
             row["id"], row["given_token"], bool(row["invited"]), bool(row["email_invite"])
         )
-        for row in _chunked(connection, query, participant.c.follow_up, follow_ups)
+        for row in chunks.rows(connection, query, participant.c.follow_up, follow_ups)
     }
 
 
@@ -198,7 +194,7 @@ def addresses(
     ):
         yield from (
             ((table, row["key"]), row["address"])
-            for row in _chunked(connection, query, column, keys)
+            for row in chunks.rows(connection, query, column, keys)
         )
 
 
@@ -207,8 +203,8 @@ def token_holders(connection: Connection, tokens: Collection[str]) -> dict[str, 
     given = sa.select(participant.c.given_token.label("token"), participant.c.id.label("holder"))
     made = sa.select(invitation.c.token, invitation.c.participant.label("holder"))
     rows = [
-        *_chunked(connection, given, participant.c.given_token, tokens),
-        *_chunked(connection, made, invitation.c.token, tokens),
+        *chunks.rows(connection, given, participant.c.given_token, tokens),
+        *chunks.rows(connection, made, invitation.c.token, tokens),
     ]
     return {row["token"]: row["holder"] for row in rows}
 
@@ -218,17 +214,6 @@ def _identity(row: Mapping[Any, Any], columns: Sequence[str]) -> tuple[Any, ...]
     return tuple(
         row[name].lower() if name == "email" and row[name] else row[name] for name in columns
     )
-
-
-def _chunked(
-    connection: Connection,
-    query: sa.Select[Any],
-    column: sa.ColumnElement[Any],
-    values: Collection[str],
-) -> Iterable[sa.RowMapping]:
-    left = iter(sorted(values))
-    while chunk := list(islice(left, CHUNK)):
-        yield from connection.execute(query.where(column.in_(chunk))).mappings()
 
 
 def _keyed(target: sa.Table, row: Mapping[Any, Any]) -> dict[str, Any]:

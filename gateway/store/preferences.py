@@ -63,7 +63,7 @@ def state(connection: Connection, who: str, values: Mapping[str, object]) -> boo
     """Keep these preferences of somebody's, which are `preferences.checked`; None: not stated any
     more. Returns whether anything changed.
     """
-    before = stated(connection, [who])[who]
+    before = stated(connection, [who]).get(who, {})
     changes = {name: value for name, value in values.items() if before.get(name) != value}
     own = {name: changes[name] or "" for name in OWN_COLUMNS if who != SITE and name in changes}
     if own:

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.store.directory import CHUNK
+from gateway.store.chunks import CHUNK
 from gateway.store.schema import follow_up, follow_up_date, participant
 
 OURS = ("uid", "sequence", "edition", "created_at", "created_by", "changed_at", "changed_by")

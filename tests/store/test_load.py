@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from gateway import settings as configuration
 from gateway.actions import load, planning
-from gateway.actions.load import Report
+from gateway.actions.load_report import Report
 from gateway.errors import InputError
 from gateway.model import Access, Actor, Channel, Delivery, LetterState, Method, Reply, Standing
 from gateway.store import claims, followups, holdings, invitations, journal, outbox, schema, views
