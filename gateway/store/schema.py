@@ -153,7 +153,7 @@ person = Table(
     metadata,
     Column("key", Words, primary_key=True),
     _said("name"),
-    _key("company", "company.key", index=True),
+    _key("company", "company.key"),
     _said("language"),
     _zone("timezone"),
 )
@@ -226,16 +226,13 @@ selection_member = Table(
     sa.PrimaryKeyConstraint("selection", "person"),
 )
 
-LINKS = ("company", "person", "project", "assigned_by", "changed_at")
-"""Columns of a follow-up by which lists are read, where they say anything."""
-
 follow_up = Table(
     "follow_up",
     metadata,
     Column("key", Words, primary_key=True),
     _said("kind", "meeting"),
     _said("type"),
-    _key("owner", "associate.key", index=True),
+    _key("owner", "associate.key"),
     _key("assigned_by", "associate.key"),
     _said("title"),
     _said("agenda"),
@@ -274,9 +271,8 @@ follow_up = Table(
     CheckConstraint("availability IN ('busy', 'free')", name="availability"),
     *(
         _there("follow_up", column)
-        for column in ("answer_by", "start_at", "end_at", "deadline", *LINKS)
+        for column in ("answer_by", "start_at", "end_at", "deadline", "assigned_by", "changed_at")
     ),
-    Index("ix_follow_up_sale", "sale", sqlite_where=SOLD, postgresql_where=SOLD),
     Index("ix_follow_up_series", "start_at", sqlite_where=SERIES, postgresql_where=SERIES),
     Index("ix_follow_up_timeless", "key", sqlite_where=TIMELESS, postgresql_where=TIMELESS),
     *_instants("start_at", "end_at", "deadline", "answer_by"),

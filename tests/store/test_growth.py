@@ -4,6 +4,7 @@ past (quality.md): every statement is planned, and counted, on a store of years.
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -14,16 +15,19 @@ from gateway.actions import deliveries, letters, load, planning, queue, reminder
 from gateway.actions import health as troubles
 from gateway.inbound import process
 from gateway.inbound.process import Received
-from gateway.model import Delivery, LetterState
+from gateway.model import Access, Actor, Delivery, Kind, LetterState, Reply
 from gateway.outbound import planner
+from gateway.status import Status
 from gateway.store import (
     codec,
     conditions,
+    filters,
     inbox,
     journal,
     leases,
     outbox,
     pace,
+    reading,
     review,
     upkeep,
     views,
@@ -285,3 +289,57 @@ def lists(store: Store, now: datetime) -> None:
         journal.after(connection, 0, 200)
         journal.after(connection, 10, 200)
         journal.after(connection, 0, 200, "m1")
+    shown(store, now)
+
+
+FOLLOW_UPS: list[dict[str, Any]] = [
+    {},
+    {"owner": "a7"},
+    {"owner": "a7", "q": "Meeting 1"},
+    {"participant": "p7"},
+    {"participant": "nobody@ext.example"},
+    {"person": "p7"},
+    {"company": "acme"},
+    {"project": "p1"},
+    {"sale": "4711"},
+    {"kind": Kind.TASK},
+    {"type": "internal"},
+    {"open": True},
+    {"open": False},
+    {"cancelled": True},
+    {"q": "no such title"},
+    {"q": "Meeting"},
+]
+PARTICIPANTS: list[dict[str, Any]] = [
+    {},
+    {"status": Status.DECLINED},
+    {"status": Status.COMPLETED},
+    {"reply": Reply.ACCEPTED},
+    {"reply": Reply.NEEDS_ACTION},
+    {"delivery": Delivery.UNDELIVERABLE},
+    {"delivery": Delivery.SENT},
+    {"conflict": True},
+    {"follow_up": "f7"},
+    {"person": "p7"},
+    {"company": "acme"},
+]
+
+
+def shown(store: Store, now: datetime) -> None:
+    """Lists of follow-ups and participants, by each filter, for an associate."""
+    kari = Actor(Access.USER, "kari", "kari")
+    times = {"since": now - timedelta(hours=200)}, {"until": now - timedelta(days=365)}
+    changes = [
+        {"changed_after": at} for at in (now - timedelta(hours=1), datetime(2019, 1, 1, tzinfo=UTC))
+    ]
+    with store.read() as connection:
+        for wanted in (*FOLLOW_UPS, *times, *changes):
+            page = filters.follow_ups(connection, kari, filters.FollowUps(**wanted), 20)
+            reading.follow_ups(connection, page.names[:3], "Europe/Oslo", participants=True)
+            if page.next is not None:
+                filters.follow_ups(connection, kari, filters.FollowUps(**wanted), 20, page.next)
+        for wanted in (*PARTICIPANTS, *changes):
+            chosen = filters.Participants(**wanted)
+            page = filters.participants(connection, kari, chosen, 20)
+            reading.rows_of(connection, page.names[:3], "Europe/Oslo")
+            filters.participants(connection, kari, chosen, 20, 10_000)

@@ -1,0 +1,282 @@
+"""Which follow-ups and participants a list shows: filters, order and where to go on (docs/api.md).
+
+Every list is read by an index and from a place on (keyset), so that a page costs the same wherever
+it is. Follow-ups are in the order of their keys; asked for by a time, in that of their beginning;
+by words, in that of their titles. Participants are in the order of their numbers.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from gateway.model import Actor, Delivery, Kind, Reply
+from gateway.status import Status
+from gateway.store import visible
+from gateway.store.schema import (
+    follow_up,
+    invitation,
+    journal,
+    participant,
+    person,
+    standing,
+)
+from gateway.store.schema_lists import Folded
+
+FEW = 500
+"""Up to so many changes are looked up one by one; after more of them nearly everything changed."""
+LAST = "\U0010ffff"
+"""The last of all characters: what begins with some words is less than them with this."""
+
+Place = tuple[Any, ...]
+"""Where a list goes on: the values of its order, of the last row that was shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUps:
+    """All that fit everything that is said. `participant`: the key of whoever takes part, or an
+    address; `since`, `until`: when it begins, for a task its deadline; `open`: neither completed
+    nor cancelled; `q`: how the title begins.
+    """
+
+    owner: str | None = None
+    participant: str | None = None
+    person: str | None = None
+    company: str | None = None
+    project: str | None = None
+    sale: str | None = None
+    kind: Kind | None = None
+    type: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    changed_after: datetime | None = None
+    open: bool | None = None
+    cancelled: bool | None = None
+    q: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Participants:
+    """All that fit everything that is said, without removed ones. `company`: of their person."""
+
+    status: Status | None = None
+    reply: Reply | None = None
+    delivery: Delivery | None = None
+    conflict: bool | None = None
+    follow_up: str | None = None
+    person: str | None = None
+    company: str | None = None
+    changed_after: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a page shows, and where the next one begins; None after the last."""
+
+    names: Sequence[Any]
+    next: Place | None
+
+
+def follow_ups(
+    connection: Connection, actor: Actor, wanted: FollowUps, limit: int, after: Place | None = None
+) -> Page:
+    """The keys of a page of follow-ups."""
+    order = _order(wanted)
+    query = (
+        sa.select(*order)
+        .where(visible.follow_ups(actor), *_equal(wanted), *_within(connection, wanted))
+        .order_by(*order)
+        .limit(limit + 1)
+    )
+    if len(order) == 1:
+        after = after or ("",)  # which is before all: so the list is read from a place on, too
+    if after is not None:
+        query = query.where(_beyond(order, after))
+    rows = [tuple(row) for row in connection.execute(query)]
+    return Page([row[-1] for row in rows[:limit]], rows[limit - 1] if len(rows) > limit else None)
+
+
+def _order(wanted: FollowUps) -> tuple[sa.ColumnElement[Any], ...]:
+    if wanted.since is not None or wanted.until is not None:
+        return _begins(), follow_up.c.key
+    return (_title(), follow_up.c.key) if wanted.q else (follow_up.c.key,)
+
+
+def _begins() -> sa.ColumnElement[datetime]:
+    """As the index has it."""
+    begins = sa.func.coalesce(follow_up.c.start_at, follow_up.c.deadline)
+    return sa.type_coerce(begins, follow_up.c.start_at.type)
+
+
+def _title() -> sa.ColumnElement[str]:
+    return Folded(follow_up.c.title)
+
+
+def _beyond(order: Sequence[sa.ColumnElement[Any]], after: Place) -> sa.ColumnElement[bool]:
+    """What comes after a place. The first comparison alone leads into the index."""
+    if len(order) == 1:
+        return order[0] > sa.literal(after[0], order[0].type)
+    first, second = order
+    value = sa.literal(after[0], first.type)
+    return sa.and_(first >= value, sa.or_(first > value, second > after[1]))
+
+
+EQUAL = ("owner", "person", "company", "project", "sale", "kind", "type")
+
+
+def _equal(wanted: FollowUps) -> list[sa.ColumnElement[bool]]:
+    said = [(follow_up.c[name], getattr(wanted, name)) for name in EQUAL]
+    conditions = [column == value for column, value in said if value is not None]
+    if wanted.sale:
+        conditions.append(sa.text("sale <> ''"))  # what the index is limited to
+    return conditions
+
+
+def _within(connection: Connection, wanted: FollowUps) -> list[sa.ColumnElement[bool]]:
+    row = follow_up.c
+    conditions = list[sa.ColumnElement[bool]]()
+    if wanted.participant is not None:
+        conditions.append(row.key.in_(_taking_part(wanted.participant)))
+    if wanted.since is not None:
+        conditions.append(_begins() >= sa.literal(wanted.since, row.start_at.type))
+    if wanted.until is not None:
+        conditions.append(_begins() < sa.literal(wanted.until, row.start_at.type))
+    if wanted.changed_after is not None:
+        conditions.append(_changed(connection, wanted.changed_after, journal.c.follow_up, row.key))
+    if wanted.open is not None:
+        done = sa.or_(row.completed, row.cancelled)
+        conditions.append(done if not wanted.open else sa.and_(~row.completed, ~row.cancelled))
+    if wanted.cancelled is not None:
+        conditions.append(row.cancelled if wanted.cancelled else ~row.cancelled)
+    if wanted.q:
+        # The database's own idea of small letters: SQLite knows those of ASCII alone.
+        begins = Folded(sa.literal(wanted.q))
+        conditions += [_title() >= begins, _title() < Folded(sa.literal(wanted.q + LAST))]
+    return conditions
+
+
+def _taking_part(name: str) -> sa.CompoundSelect[tuple[str]]:
+    """The follow-ups in which somebody takes part, each way by an index of its own."""
+    row = participant.c
+    present = sa.select(row.follow_up).where(~row.removed)
+    return sa.union(
+        *(present.where(column == name) for column in (row.person, row.associate, row.resource)),
+        present.where(sa.func.lower(row.email) == sa.func.lower(sa.literal(name))),
+    )
+
+
+def _changed(
+    connection: Connection,
+    since: datetime,
+    named: sa.ColumnElement[Any],
+    key: sa.ColumnElement[Any],
+    *beyond: sa.ColumnElement[bool],
+) -> sa.ColumnElement[bool]:
+    """What the journal tells of since then. Few are found by the moment, many by themselves."""
+    later = journal.c.at > sa.literal(since, journal.c.at.type)
+    some = sa.select(sa.literal(1)).where(later).limit(FEW + 1).subquery()
+    many = connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one() > FEW
+    if many:
+        return sa.exists().where(named == key, later, *beyond)
+    return key.in_(sa.select(named).where(later, named.is_not(None)))
+
+
+def participants(
+    connection: Connection, actor: Actor, wanted: Participants, limit: int, after: int = 0
+) -> Page:
+    """The numbers of a page of participants."""
+    query = _numbered(connection, wanted.delivery, after).where(
+        visible.follow_ups(actor), ~participant.c.removed, *_of(connection, wanted, after)
+    )
+    query = query.limit(limit + 1)
+    codes = _codes(wanted)
+    if codes is None:
+        numbers = list(connection.execute(query).scalars())
+    else:
+        # Code by code, each in the order of its index, instead of sorting all of them.
+        numbers = sorted(
+            number
+            for code in codes
+            for number in connection.execute(query.where(participant.c.code == code)).scalars()
+        )
+    shown = numbers[:limit]
+    return Page(shown, (shown[-1],) if len(numbers) > limit else None)
+
+
+def _numbered(
+    connection: Connection, delivery: Delivery | None, after: int
+) -> sa.Select[tuple[int]]:
+    """Participants by their numbers; those of one delivery by the index of invitations, of which
+    each participant has one that counts.
+    """
+    number = participant.c.id
+    joined = participant.join(follow_up, follow_up.c.key == participant.c.follow_up)
+    if delivery not in (None, Delivery.NONE):
+        number = invitation.c.participant
+        joined = joined.join(invitation, invitation.c.participant == participant.c.id)
+    query = sa.select(number).select_from(joined).where(number > after).order_by(number)
+    # PostgreSQL does not go on from the one to the other; SQLite would begin with the wrong one.
+    return query if connection.dialect.name == "sqlite" else query.where(participant.c.id > after)
+
+
+CODES: Mapping[Reply, tuple[int | None, ...]] = {
+    Reply.ACCEPTED: (1, 2, 3, 10),
+    Reply.DECLINED: (9, 10, 13),
+    Reply.TENTATIVE: (7, 8, 10, 12),
+    Reply.DELEGATED: (9, 10, 13),
+    Reply.NEEDS_ACTION: (None, 5, 6, 7, 8, 11, 12),
+}
+"""Which statuses a row of that reply can have (domain.md §4); None: nobody has looked at it yet. To
+wait for an answer is one thing, to be asked another: rows that never are, or are no more, count
+not.
+"""
+
+
+def _codes(wanted: Participants) -> tuple[int | None, ...] | None:
+    if wanted.status is not None:
+        return (int(wanted.status),)
+    return CODES[wanted.reply] if wanted.reply is not None else None
+
+
+def _of(connection: Connection, wanted: Participants, after: int) -> list[sa.ColumnElement[bool]]:
+    row = participant.c
+    conditions = list[sa.ColumnElement[bool]]()
+    if wanted.follow_up is not None:
+        conditions.append(row.follow_up == wanted.follow_up)
+    if wanted.person is not None:
+        conditions.append(row.person == wanted.person)
+    if wanted.company is not None:
+        theirs = sa.select(person.c.key).where(person.c.company == wanted.company)
+        conditions.append(row.person.in_(theirs))
+    if wanted.conflict is not None:
+        conditions.append(row.conflict if wanted.conflict else ~row.conflict)
+    if wanted.reply is not None:
+        conditions.append(_replied(wanted.reply, after))
+    if wanted.delivery is not None:
+        conditions.append(_delivered(wanted.delivery))
+    if wanted.changed_after is not None:
+        named = journal.c.participant
+        conditions.append(_changed(connection, wanted.changed_after, named, row.id, named > after))
+    return conditions
+
+
+def _replied(reply: Reply, after: int) -> sa.ColumnElement[bool]:
+    """A row of which nothing is known yet has said nothing."""
+    of_row = sa.and_(
+        standing.c.participant == participant.c.id,
+        standing.c.participant > after,
+        standing.c.instance == "",
+    )
+    if reply is Reply.NEEDS_ACTION:
+        return ~sa.exists().where(of_row, standing.c.reply != reply)
+    return sa.exists().where(of_row, standing.c.reply == reply)
+
+
+def _delivered(delivery: Delivery) -> sa.ColumnElement[bool]:
+    if delivery is not Delivery.NONE:  # the invitation is joined (`_numbered`)
+        return sa.and_(invitation.c.delivery == delivery, invitation.c.counts)
+    mine = sa.and_(invitation.c.participant == participant.c.id, invitation.c.counts)
+    return ~sa.exists().where(mine, invitation.c.delivery != delivery)
