@@ -6,6 +6,8 @@ from datetime import datetime
 
 from gateway import accounts
 from gateway import settings as configuration
+from gateway.invite import plan
+from gateway.mail import address
 from gateway.store import followups, invitations, meta
 from gateway.store.engine import Connection
 from gateway.store.followups import Site
@@ -52,6 +54,19 @@ class Context:
             if self.account
             else configuration.Mail(language=self.site.language)
         )
+
+    def unreachable(self, value: str, is_associate: bool) -> str:
+        """Why no letter can go to this address of a participant ("": there is none), "" where one
+        can: what we sent to ourselves would come back as an answer, and clients show the organizer
+        no buttons (P17).
+        """
+        if not value:
+            return plan.NO_ADDRESS
+        if address.is_ours(value, self.mailboxes):
+            return plan.OWN_MAILBOX
+        # Associates may share one mailbox; anybody else with the owner's address is the owner.
+        is_owner = address.key(value) == address.key(self.organizer)
+        return plan.ORGANIZER if is_owner and not is_associate else ""
 
     def of(self, connection: Connection, key: str) -> "Context":
         """The same for one follow-up. Where its owner has no account now, it goes on with the one

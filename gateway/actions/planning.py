@@ -533,19 +533,12 @@ def _invitee(member: Member, context: Context) -> owing.Invitee:
 
 
 def _unreachable(member: Member, context: Context) -> str:
-    """Why no letter goes to an address that is a valid one: what cannot be read of the row; what
-    we sent to ourselves would come back as an answer, and clients show the organizer no buttons
-    (P17).
-    """
+    """Why no letter goes to an address that is a valid one, or to a row that cannot be read."""
     if member.fault:
         return member.shown_note
     if not member.address or member.role in status.FIXED:
         return ""
-    if address.is_ours(member.address, context.mailboxes):
-        return plan.OWN_MAILBOX
-    # Associates may share one mailbox; anybody else with the owner's address is the owner.
-    is_owner = address.key(member.address) == address.key(context.organizer)
-    return plan.ORGANIZER if is_owner and not member.is_associate else ""
+    return context.unreachable(member.address, member.is_associate)
 
 
 def _keep_edition(

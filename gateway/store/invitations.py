@@ -436,6 +436,13 @@ def refresh(connection: Connection, participant_number: int, now: datetime) -> b
     return bool(done.rowcount)
 
 
+def refreshed_at(connection: Connection, participant_number: int) -> datetime | None:
+    """When the participant's invitation was last sent again on request."""
+    query = sa.select(invitation.c.refreshed_at).where(*_counting(participant_number))
+    last: datetime | None = connection.execute(query).scalar_one_or_none()
+    return last
+
+
 def _holding(participant_number: int) -> tuple[sa.ColumnElement[bool], ...]:
     """The invitation of a participant that counts, where it holds a REQUEST and nothing new is
     under way to it.

@@ -3,6 +3,7 @@ because an administrator says so.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -10,9 +11,17 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway.mail import address
-from gateway.store import codec, followups
+from gateway.store import codec, followups, upsert
 from gateway.store.followups import Member
-from gateway.store.schema import former_standing, invitation, known_address, participant
+from gateway.store.schema import (
+    INVITEE,
+    associate,
+    former_standing,
+    invitation,
+    known_address,
+    participant,
+    person_email,
+)
 
 GIVEN = "the row was given to somebody else"
 
@@ -36,6 +45,67 @@ def join(connection: Connection, key: str, value: str, name: str = "") -> int:
             .values(removed=False, email_invite=True)
         )
     return present.id
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """A row to be made. `kind`: which column names them, `key`: what stands in it; `who`: as
+    `Member.who`.
+    """
+
+    kind: str
+    key: str
+    name: str
+    who: str
+    code: int
+    email_invite: bool
+    note: str
+
+
+def insert(connection: Connection, follow_up: str, rows: Sequence[New]) -> list[int]:
+    """Make rows of which the journal says that they take part. Returns their numbers, in their
+    order.
+    """
+    if not rows:
+        return []
+    values = [
+        {column: row.key if column == row.kind else None for column in INVITEE}
+        | {
+            "follow_up": follow_up,
+            "name": row.name,
+            "email_invite": row.email_invite,
+            "code": row.code,
+            "note": row.note,
+            "planned_for": row.who,
+            "announced": True,
+        }
+        for row in rows
+    ]
+    # SQLite would return numbers in their order only one row at a time.
+    connection.execute(sa.insert(participant), values)
+    numbers = sa.select(participant.c.planned_for, participant.c.id).where(
+        participant.c.follow_up == follow_up, participant.c.original_start.is_(None)
+    )
+    there = connection.execute(numbers.order_by(participant.c.id)).all()
+    newest = {row.planned_for: row.id for row in there}
+    return [newest[row.who] for row in rows]
+
+
+def readdress(connection: Connection, who: str, value: str) -> list[str]:
+    """Write the first address of a person, or that of an associate. Returns the follow-ups that
+    they take part in.
+    """
+    kind, _, key = who.partition(":")
+    if kind == "associate":
+        card = sa.update(associate).where(associate.c.key == key)
+        connection.execute(card.values(email=value))
+    else:
+        first = sa.select(sa.func.min(person_email.c.position)).where(person_email.c.person == key)
+        position = connection.execute(first).scalar_one()
+        card_place = {"person": key, "position": 0 if position is None else position}
+        upsert.one(connection, person_email, card_place, {"address": value})
+    theirs = sa.select(participant.c.follow_up).where(participant.c[kind] == key).distinct()
+    return list(connection.execute(theirs).scalars())
 
 
 def change(connection: Connection, numbers: Collection[int], values: Mapping[str, Any]) -> None:
