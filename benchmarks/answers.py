@@ -45,11 +45,11 @@ from gateway import settings as configuration
 from gateway.actions import deliveries, load, planning
 from gateway.inbound import imap, intake, process
 from gateway.model import Delivery, LetterState
-from gateway.outbound import render
 from gateway.sandbox import clients, reading
 from gateway.store import inbox, meta, migrate, schema
 from gateway.store.engine import Store
 from gateway.store.outbox import Queued, Settlement
+from gateway.writing import render
 from tests.rig import dovecot, postgres
 from tests.rig import process as process_rig
 from tests.rig.mailbox import Mailbox

@@ -33,9 +33,10 @@ from gateway import accounts
 from gateway import settings as configuration
 from gateway.actions import load, planning
 from gateway.model import LetterState
-from gateway.outbound import render, worker
+from gateway.outbound import worker
 from gateway.store import meta, migrate, outbox
 from gateway.store.engine import Store
+from gateway.writing import render
 from tests import rig
 from tests.rig import postgres, process
 

@@ -82,7 +82,7 @@ class _Writer:
 
     def write(self, letter: Queued, secret: bytes) -> str | None:
         """Where the letter was written; None where it was not."""
-        from gateway.outbound import render
+        from gateway.writing import render
 
         sender = self._sender(letter.letter.account)
         if sender is None:

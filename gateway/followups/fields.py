@@ -15,7 +15,7 @@ To add a column, in this order; `pytest tests/store/test_fields.py` says which s
 4. `store/followups.wanted` reads the column, `ical/ics.py` writes the property.
 5. `followups/editions.py`: what asks again stands in `_frame` or `place`, what tells has a `form`
    here.
-6. `outbound/wording.py`: `Teller.differences` says old and new; where people look for it, also
+6. `writing/wording.py`: `Teller.differences` says old and new; where people look for it, also
    `Teller.facts` and the templates. The label goes into every catalogue in `locale/`.
 7. `actions/load_format.py`, and `actions/load.py` if the column has another name or type there.
 8. `store/series.py` (`DateRow`) if a single date can have its own.

@@ -11,6 +11,7 @@ relay has to re-encode what may be signed; local parts must be ASCII (no SMTPUTF
 import base64
 import binascii
 import hashlib
+import quopri
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -109,6 +110,11 @@ def quoted_lines(lines: str) -> bytes:
     """
     encoded = binascii.b2a_qp(f"{lines}\n".encode("utf-8", "replace"), istext=True)
     return encoded.replace(b"\n", CRLF)
+
+
+def read(octets: bytes) -> str:
+    """The inverse of `quoted`, as a reader sees it."""
+    return quopri.decodestring(octets).decode()
 
 
 def unix(text: str) -> str:

@@ -35,13 +35,14 @@ from gateway.invite import owing, reminders
 from gateway.mail import address, refusals
 from gateway.mail.refusals import Fault
 from gateway.model import Delivery, LetterState, Method
-from gateway.outbound import receipts, render, retry, smtp, turns, waiting
+from gateway.outbound import receipts, retry, smtp, turns, waiting
 from gateway.outbound.lease import Lease
 from gateway.outbound.retry import Verdict
 from gateway.store import clock, leases
 from gateway.store.engine import Store
 from gateway.store.outbox import GIVEN_UP, Attempt, Queued, Settlement
 from gateway.store.pace import UNLIMITED, Rest, Room
+from gateway.writing import render
 
 log = structlog.get_logger(__name__)
 

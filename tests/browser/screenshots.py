@@ -20,7 +20,7 @@ from pathlib import Path
 from playwright.async_api import async_playwright
 
 from gateway.model import Guest, Letter, Remarks, Reply
-from gateway.outbound import render
+from gateway.writing import render
 from tests.core import specimens
 from tests.rig import chromium
 

@@ -21,8 +21,8 @@ from gateway.model import (
     Remarks,
     Reply,
 )
-from gateway.outbound import news, wording
 from gateway.settings import Mail
+from gateway.writing import news, wording
 
 SECRET = b"a site secret"
 MAIL = Mail(address="invites@crm.example", name="Firma AS")

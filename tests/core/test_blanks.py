@@ -12,7 +12,7 @@ from gateway.errors import InputError
 from gateway.ical import blanks, ics
 from gateway.mail import compose
 from gateway.model import Guest, Remarks, Reply
-from gateway.outbound import render
+from gateway.writing import render
 from tests.core import specimens
 
 RECIPIENTS = {

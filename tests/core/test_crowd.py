@@ -11,8 +11,8 @@ from gateway.followups import limits
 from gateway.ical import preflight
 from gateway.invite import owing, plan
 from gateway.model import DateChange, Edition, GuestList, Recurrence, Role, Standing
-from gateway.outbound import render
 from gateway.settings import Mail
+from gateway.writing import render
 from tests.core import specimens
 
 MAIL = Mail(address="invites@crm.example", name="Firma AS")

@@ -19,7 +19,7 @@ from gateway.errors import ConfigurationError, InputError
 from gateway.ical import preflight
 from gateway.mail import dkim
 from gateway.model import Letter
-from gateway.outbound import render
+from gateway.writing import render
 from tests import command
 from tests.core import signing, specimens
 from tests.core.specimens import MAIL, SECRET

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from gateway.ical import preflight
 from gateway.model import Guest, Letter, Method, Remarks, Reply
-from gateway.outbound import render
 from gateway.settings import Mail
+from gateway.writing import render
 from tests.core.specimens import LANGUAGES, MAIL, SECRET, letter
 
 OLA = Guest("Hansen, Ola", "ola@ext.example")

@@ -21,7 +21,7 @@ from babel.messages.catalog import Catalog
 from gateway import i18n
 from gateway.ical import preflight
 from gateway.model import Letter, Method, Recurrence, Reply
-from gateway.outbound import render, repeats, wording
+from gateway.writing import render, repeats, wording
 from tests.core import specimens
 from tests.core.specimens import MAIL, SECRET, letter
 

@@ -26,8 +26,8 @@ from gateway.followups import editions, texts
 from gateway.ical import ics, preflight
 from gateway.mail import compose, links
 from gateway.model import DateChange, Edition, Kind, Letter, Method, Recurrence, Reply
-from gateway.outbound import news, render, repeats, wording
 from gateway.settings import Mail
+from gateway.writing import news, render, repeats, wording
 from tests.core import specimens
 from tests.core.specimens import (
     HOUR,
@@ -888,9 +888,9 @@ def extracted() -> Catalog:
     catalog = Catalog()
     folder = Path(i18n.__file__).parent
     methods = [
-        ("outbound/**.py", "python"),
+        ("writing/**.py", "python"),
         ("i18n.py", "python"),
-        ("outbound/templates/*.j2", "jinja2"),
+        ("writing/templates/*.j2", "jinja2"),
     ]
     for file, line, message, _, context in extract_from_dir(folder, methods, keywords=KEYWORDS):
         catalog.add(message, context=context, locations=[(file, line)])

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from gateway import i18n
 from gateway.followups import editions
 from gateway.model import DateChange, Edition, Kind, Letter, Recurrence
-from gateway.outbound import news, wording
-from gateway.outbound.news import Change
+from gateway.writing import news, wording
+from gateway.writing.news import Change
 from tests.core.specimens import HOUR, LANGUAGES, SERIES, SINGLE, START, WEEK, letter
 
 TEXTS = st.sampled_from(["", " ", "Rom 1", "Rom 1 ", "Rom  1\r\n", "Rom\n1", "Rom 2", "\x07"])

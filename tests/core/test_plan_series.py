@@ -13,7 +13,7 @@ from gateway.followups import editions
 from gateway.ical import ics, preflight
 from gateway.invite import owing, plan
 from gateway.model import Moment, Reply, Standing
-from gateway.outbound import news, render, wording
+from gateway.writing import news, render, wording
 from tests.core.invitees import Letter
 from tests.core.specimens import MAIL, SECRET
 from tests.core.test_attendee_model import DAY, HOUR, WEEK, Office, Record, written

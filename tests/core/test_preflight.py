@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from gateway.ical import ics, preflight
 from gateway.mail import compose
 from gateway.model import Letter, Method, Recurrence
-from gateway.outbound import render
+from gateway.writing import render
 from tests.core.specimens import MAIL, SECOND, SECRET, SERIES, SINGLE, changed, letter
 
 Fault = Callable[[bytes], bytes]

@@ -18,11 +18,12 @@ from gateway.ical import preflight
 from gateway.inbound import process
 from gateway.mail import address
 from gateway.model import Delivery, Letter, LetterState, Moment
-from gateway.outbound import receipts, render, retry, worker
+from gateway.outbound import receipts, retry, worker
 from gateway.sandbox import reading
 from gateway.store import followups, leases, meta, proposals, schema, views
 from gateway.store.engine import Store
 from gateway.store.outbox import Attempt, Settlement
+from gateway.writing import render
 
 MAILBOX = "invites@crm.example"
 AUTHSERV = "mx.crm.example"

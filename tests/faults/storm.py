@@ -30,10 +30,11 @@ from gateway import settings as configuration
 from gateway.actions import deliveries, planning, reminders, series
 from gateway.errors import GatewayError
 from gateway.inbound import process
-from gateway.outbound import receipts, render, retry, worker
+from gateway.outbound import receipts, retry, worker
 from gateway.store import meta, schema
 from gateway.store.engine import Store
 from gateway.store.outbox import Attempt, Queued, Settlement
+from gateway.writing import render
 from tests import stores
 from tests.faults import holdings
 

@@ -10,9 +10,9 @@ from structlog import testing
 from gateway import settings as configuration
 from gateway.actions import planning, series
 from gateway.model import DateChange, Delivery, Edition, LetterState, Method, Moment, Recurrence
-from gateway.outbound import render
 from gateway.store import claims, columns, followups, journal, meta, outbox, schema, views
 from gateway.store.engine import Store
+from gateway.writing import render
 from tests.store import rows
 
 SETTINGS = configuration.load(overrides={"mail": {"address": "invites@crm.example"}})

@@ -25,7 +25,6 @@ from gateway.errors import NotFound, Refused
 from gateway.ical import preflight
 from gateway.inbound import process
 from gateway.model import Delivery, LetterState, Method, Occasion, Outcome, ProposalState, Reply
-from gateway.outbound import render
 from gateway.store import (
     claims,
     followups,
@@ -41,6 +40,7 @@ from gateway.store import (
 )
 from gateway.store.engine import Store
 from gateway.store.outbox import Attempt, Queued, Selection, Settlement
+from gateway.writing import render
 
 MAILBOX = "invites@crm.example"
 TOKENS = {"ola": "k7f2q3mzx5b4w6y2n7c3d4e5fa", "eva": "m2d4f6h7j3k5l2n4p6q7r3s5ta"}

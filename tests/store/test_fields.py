@@ -34,11 +34,11 @@ from gateway.model import (
     Reply,
     Standing,
 )
-from gateway.outbound import render
 from gateway.store import claims, followups, schema, triggers
 from gateway.store.engine import Connection, Store
 from gateway.store.outbox import Settlement
 from gateway.store.series import DateRow
+from gateway.writing import render
 from tests.store import rows
 
 TABLE = "gateway/followups/fields.py"
@@ -522,13 +522,13 @@ def check(field: Field, case: Case, letter: Told, base: Told) -> None:
         label = ENGLISH.gettext("When") if case.date else label
         assert label in letter.changed, (
             f'{what} does not say under "What has changed" that {label!r} did, only'
-            f" {sorted(letter.changed)}: outbound/wording.py, Teller.differences"
+            f" {sorted(letter.changed)}: writing/wording.py, Teller.differences"
         )
     elif field.significance is Significance.SILENT and field.label:
         assert letter.facts.get(label) != base.facts.get(label) or letter.changed.get(
             label
         ) != base.changed.get(label), (
-            f"{what} says nothing else under {label!r}: outbound/wording.py, Teller"
+            f"{what} says nothing else under {label!r}: writing/wording.py, Teller"
         )
     for name in names:
         assert event.get(name) != same.get(name), (

@@ -14,7 +14,7 @@ import pytest
 
 from gateway import i18n
 from gateway.model import Letter, Method, Reply
-from gateway.outbound import news, render
+from gateway.writing import news, render
 from tests.core import signing, specimens
 from tests.rig import spamassassin
 

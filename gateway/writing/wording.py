@@ -13,8 +13,8 @@ from gateway.i18n import Catalogue, marked
 from gateway.ical import ics, zones
 from gateway.mail import links
 from gateway.model import Edition, Guest, Kind, Letter, Method, Moment, Reply
-from gateway.outbound import news, repeats
-from gateway.outbound.news import Change
+from gateway.writing import news, repeats
+from gateway.writing.news import Change
 
 MOST_DATES = 10
 MOST_GUESTS = 50

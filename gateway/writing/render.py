@@ -23,8 +23,8 @@ from gateway.followups import texts
 from gateway.ical import blanks, ics
 from gateway.mail import compose, dkim, links
 from gateway.model import Letter, Method, Reply
-from gateway.outbound import news, wording
 from gateway.settings import Mail
+from gateway.writing import news, wording
 
 TEMPLATES = Path(__file__).parent / "templates"
 LONGEST_LINK_TITLE = 60
@@ -66,12 +66,31 @@ def render(
     `receipt`: ask for a read receipt (`outbound.request_receipt`); `signer`: the account's (DKIM).
     Raises `InputError` for facts that no mail can carry.
     """
-    content = (
-        _forward(letter, mail)
-        if letter.method is Method.NONE
-        else _invitation(letter, mail, secret, receipt)
-    )
+    if letter.method is Method.NONE:
+        note = _forward(letter, mail)
+        content = compose.note(note.envelope, note.subject, note.text, note.language)
+    else:
+        content = _invitation(letter, mail, secret, receipt)
     return content if signer is None else signer.sign(content)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A letter as its reader sees it; `html` is "" where it has none."""
+
+    subject: str
+    text: str
+    html: str
+
+
+def written(letter: Letter, mail: Mail, secret: bytes) -> Written:
+    """The words of the mail that `render` makes. Raises `InputError` as it does."""
+    if letter.method is Method.NONE:
+        note = _forward(letter, mail)
+        return Written(note.subject, compose.read(compose.quoted(note.text)), "")
+    blank, language = _filled(letter, mail)
+    content = _content(letter, mail, secret, blank, language)
+    return Written(content.subject, compose.read(content.text), compose.read(content.html))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +112,15 @@ def _blank(letter: Letter, language: str, organisation: str) -> _Blank:
     return _Blank(_author(teller), teller.subject(), blanks.text(text), blanks.text(html), calendar)
 
 
-def _invitation(letter: Letter, mail: Mail, secret: bytes, receipt: bool) -> bytes:
+def _filled(letter: Letter, mail: Mail) -> tuple[_Blank, str]:
+    """The blank that a letter is made from, and its language."""
     language = i18n.choose((letter.language, mail.language))
-    blank = _blank(blanks.blank(letter), language, texts.line(mail.name))
+    return _blank(blanks.blank(letter), language, texts.line(mail.name)), language
+
+
+def _content(
+    letter: Letter, mail: Mail, secret: bytes, blank: _Blank, language: str
+) -> compose.Content:
     own = (
         (blanks.ADDRESS, letter.address),
         (blanks.ORGANIZER, letter.organizer_address),
@@ -103,15 +128,7 @@ def _invitation(letter: Letter, mail: Mail, secret: bytes, receipt: bool) -> byt
         (CHECK, _check(letter, secret)),
     )
     shown = tuple((mark, escape(value, quote=False)) for mark, value in own)
-    envelope = compose.Envelope(
-        author=compose.Mailbox(blank.author, mail.address),
-        recipient=compose.Mailbox(ics.common_name(letter.address_name), letter.address),
-        reply_to=letter.organizer_address,
-        message_id=letter.message_id,
-        date=letter.dtstamp,
-        receipt_to=letter.organizer_address if receipt and letter.method is Method.REQUEST else "",
-    )
-    content = compose.Content(
+    return compose.Content(
         subject=blank.subject,
         text=blank.text.filled(own),
         html=blank.html.filled(shown),
@@ -120,10 +137,32 @@ def _invitation(letter: Letter, mail: Mail, secret: bytes, receipt: bool) -> byt
         language=language,
         attach=mail.attach_ics,
     )
-    return compose.message(envelope, content)
 
 
-def _forward(letter: Letter, mail: Mail) -> bytes:
+def _invitation(letter: Letter, mail: Mail, secret: bytes, receipt: bool) -> bytes:
+    blank, language = _filled(letter, mail)
+    envelope = compose.Envelope(
+        author=compose.Mailbox(blank.author, mail.address),
+        recipient=compose.Mailbox(ics.common_name(letter.address_name), letter.address),
+        reply_to=letter.organizer_address,
+        message_id=letter.message_id,
+        date=letter.dtstamp,
+        receipt_to=letter.organizer_address if receipt and letter.method is Method.REQUEST else "",
+    )
+    return compose.message(envelope, _content(letter, mail, secret, blank, language))
+
+
+@dataclass(frozen=True, slots=True)
+class _Note:
+    """A mail of plain text."""
+
+    envelope: compose.Envelope
+    subject: str
+    text: str
+    language: str
+
+
+def _forward(letter: Letter, mail: Mail) -> _Note:
     """Somebody's words for the owner: plain text, in the gateway's name, marked with who really
     wrote them (quality.md §3).
     """
@@ -159,7 +198,7 @@ def _forward(letter: Letter, mail: Mail) -> bytes:
         "when": teller.short(),
     }
     text = _engine(words.language, html=False).get_template("forward.txt.j2").render(values)
-    return compose.note(envelope, subject, text, words.language)
+    return _Note(envelope, subject, text, words.language)
 
 
 def _bodies(teller: wording.Teller) -> tuple[str, str]:
