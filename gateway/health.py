@@ -151,6 +151,27 @@ def not_moved(account: str, folder: str, why: str) -> Condition:
     return Condition(subject("folders", account), State.WARNING, words)
 
 
+def webhook(
+    number: int, why: str, since: datetime | None, waiting: int, now: datetime
+) -> Condition:
+    """A program that wants to be told of answers does not take them, or has said that it is gone
+    (`since` None).
+    """
+    again = f"invite-gateway webhook change {number} --on"
+    if since is None:
+        words = (
+            f"webhook {number} is switched off, for its receiver says that it is gone:"
+            f" {sentence(why)} If it is there again: {again}"
+        )
+    else:
+        words = (
+            f"webhook {number} has taken nothing since {clock(since, now)}: {sentence(why)}"
+            f" {_times(waiting, 'event waits', 'events wait')}, each up to three days. See:"
+            f" invite-gateway webhook deliveries {number}; when it is mended: {again}"
+        )
+    return Condition(subject("webhook", str(number)), State.WARNING, words, since)
+
+
 def sending(
     account: str,
     since: datetime,

@@ -52,7 +52,7 @@ def _lower(value: str) -> str:
     return value.strip().lower()
 
 
-LISTS = frozenset({"also", "groups", "owners"})
+LISTS = frozenset({"also", "groups", "hosts", "owners"})
 """Settings that are lists: JSON in the environment."""
 
 
@@ -432,6 +432,13 @@ class Web(Section):
     )
 
 
+class Webhooks(Section):
+    hosts: tuple[str, ...] = Field(
+        (), description="Hosts to which webhooks may go though their address is not public."
+    )
+    ca_file: str = Field("", description="Certificate authorities (PEM) instead of the system's.")
+
+
 class Log(Section):
     level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least important lines shown."
@@ -461,6 +468,7 @@ class Settings(BaseSettings):
     inbound: Inbound = Inbound()
     policy: Policy = Policy()
     web: Web = Web()
+    webhooks: Webhooks = Webhooks()
     log: Log = Log()
 
     @classmethod

@@ -11,11 +11,13 @@ from gateway import accounts, health
 from gateway.actions import probing
 from gateway.health import Condition, Delay, State
 from gateway.settings import Outbound, Settings
-from gateway.store import braked, conditions, leases, outbox, pace, review
+from gateway.store import braked, conditions, leases, outbox, pace, review, webhooks
 from gateway.store.engine import Connection, Store
 
 LATE = timedelta(minutes=10)
 """A letter that waits for so long beyond its time says that nobody is sending."""
+FAILING = timedelta(minutes=15)
+"""So long a webhook may fail before that is a trouble."""
 REFUSED = "account"
 """Why an account rests that a person must see to (`outbound.retry.Verdict.ACCOUNT`)."""
 PATIENCE_SECONDS = 5.0
@@ -46,6 +48,7 @@ def told(
         of_gateways = [
             *_review(connection, settings.inbound.review_megabytes),
             *_time_zones(connection, now),
+            *_webhooks(connection, now),
         ]
     concerning = [condition for condition in reported if probing.concerns(condition, names)]
     return [*of_letters, *of_gateways, *concerning]
@@ -154,3 +157,13 @@ def _brake(connection: Connection, now: datetime) -> Sequence[Condition]:
 def _review(connection: Connection, megabytes: int) -> Sequence[Condition]:
     shrunk = review.shrunk(connection)
     return [health.review(shrunk, megabytes)] if shrunk else []
+
+
+def _webhooks(connection: Connection, now: datetime) -> Iterable[Condition]:
+    for hook in webhooks.find(connection, now):
+        failing = hook.failing_since
+        if not hook.active and hook.trouble:
+            yield health.webhook(hook.id, hook.trouble, None, 0, now)
+        elif hook.active and failing is not None and failing < now - FAILING:
+            waiting = webhooks.waiting(connection, hook.id)
+            yield health.webhook(hook.id, hook.trouble, failing, waiting, now)

@@ -30,6 +30,7 @@ from gateway.cli import (
     review,
     series,
     status,
+    webhook,
 )
 from gateway.errors import ConfigurationError, GatewayError
 
@@ -63,6 +64,7 @@ app.command()(receive.explain)
 app.add_typer(series.app, name="series")
 app.add_typer(queue.app, name="queue")
 app.add_typer(review.app, name="review")
+app.add_typer(webhook.app, name="webhook")
 app.command()(journal.journal)
 
 

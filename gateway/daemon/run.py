@@ -13,7 +13,7 @@ from functools import partial
 import structlog
 
 from gateway import __version__, accounts, health, zonedata
-from gateway.actions import planning, probing, reminders, review
+from gateway.actions import planning, probing, reminders, review, webhooks
 from gateway.daemon import jobs, opening, prober, senders, supervise, systemd
 from gateway.daemon.health import Monitor
 from gateway.inbound import intake
@@ -195,6 +195,7 @@ def _jobs(process: Process, _: Monitor) -> Sequence[supervise.Role]:
     async def tidy() -> None:
         await asyncio.to_thread(upkeep.tidy, process.store, datetime.now(UTC))
         await asyncio.to_thread(shrink)
+        await asyncio.to_thread(webhooks.forget, process.store, datetime.now(UTC))
 
     def clock() -> datetime:
         return datetime.now(UTC)
@@ -209,7 +210,17 @@ def _jobs(process: Process, _: Monitor) -> Sequence[supervise.Role]:
     due = [jobs.Job("tidy", TIDY_SECONDS, tidy)]
     if process.settings.outbound.reminder_hours:
         due.append(jobs.Job("remind", REMINDER_SECONDS, remind))
-    return [supervise.Role("jobs", partial(jobs.run, due, board=process.board))]
+    clockwork = supervise.Role("jobs", partial(jobs.run, due, board=process.board))
+
+    async def tell(stop: asyncio.Event) -> None:
+        from gateway.outbound import (
+            webhooks as sending,
+        )  # an HTTP client, for those who tell others
+
+        sender = sending.Sender(process.store, process.settings, process.holder)
+        await sender.run(stop)
+
+    return [clockwork, supervise.Role("webhooks", tell)]
 
 
 def _site_secret(store: Store) -> bytes:

@@ -28,6 +28,8 @@ class Verb(StrEnum):
     IMPORT = "import"
     DEFINE = "define"
     """Types, fields, preferences of the site."""
+    WEBHOOKS = "webhooks"
+    """Be told of events at an address of one's own."""
     OPERATE = "operate"
     """Users, tokens, queue, review."""
 
@@ -59,8 +61,8 @@ class Parties:
         )
 
 
-OF_THE_CRM = frozenset({Verb.CREATE, Verb.DIRECTORY, Verb.IMPORT, Verb.DEFINE})
-OF_ADMINISTRATORS = frozenset({Verb.DEFINE, Verb.OPERATE})
+OF_THE_CRM = frozenset({Verb.CREATE, Verb.DIRECTORY, Verb.IMPORT, Verb.DEFINE, Verb.WEBHOOKS})
+OF_ADMINISTRATORS = frozenset({Verb.DEFINE, Verb.OPERATE, Verb.WEBHOOKS})
 
 
 def may(actor: Actor, verb: Verb, parties: Parties | None = None, row: str = "") -> Answer:

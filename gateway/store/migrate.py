@@ -13,13 +13,21 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway.errors import StoreError, UnfitStore
-from gateway.store import meta, schema, schema_access, schema_domain, schema_lists, triggers
+from gateway.store import (
+    meta,
+    schema,
+    schema_access,
+    schema_domain,
+    schema_lists,
+    schema_webhooks,
+    triggers,
+)
 from gateway.store.engine import Store
 
 if TYPE_CHECKING:  # a tenth of a second of every command, most of which find the store as it is
     from alembic.config import Config
 
-TABLES = (schema, schema_domain, schema_access, schema_lists)
+TABLES = (schema, schema_domain, schema_access, schema_lists, schema_webhooks)
 [METADATA] = {module.metadata for module in TABLES}
 """All tables: named here, a module of them cannot be forgotten."""
 MIGRATIONS = Path(__file__).parent / "migrations"

@@ -33,7 +33,7 @@ DOORS = {
     "apscheduler": ("gateway/daemon/jobs.py",),
     "authlib": ("gateway/accounts.py",),
     "cryptography": ("gateway/mail/dkim.py",),
-    "httpx2": ("gateway/accounts.py",),
+    "httpx2": ("gateway/accounts.py", "gateway/outbound/webhooks.py"),
     "sqlalchemy": ("gateway/store/",),
     "alembic": ("gateway/store/",),
     "psycopg": ("gateway/store/lenient.py",),

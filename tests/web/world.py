@@ -2,7 +2,7 @@
 about, a token of each role, and a client that asks without a socket.
 
 `own` is Kari's, `foreign` and `private` are Nils'. Per is invited to all of them. Ola is a person
-outside.
+outside. The CRM has one webhook, number 1, with one delivery.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from gateway import settings as configuration
-from gateway.actions import access, desk, load
+from gateway.actions import access, desk, load, webhooks
 from gateway.actions.desk import Desk
 from gateway.model import Access, Actor
 from gateway.store import followups
@@ -69,6 +69,11 @@ ROLES: Mapping[str, tuple[Access, str]] = {
 }
 
 
+def _hook(desk: Desk) -> None:
+    hook, _ = webhooks.register(desk, "https://crm.example/invites", ())
+    webhooks.trial(desk, hook.id)
+
+
 @dataclass
 class Office:
     """`now`: what the clock says; `tokens`: by the names of `ROLES`."""
@@ -96,6 +101,7 @@ class Office:
             load.load(connection, DOCUMENT, self.site.settings, self.now)
         for name in ROLES:
             self.tokens[name] = self.token(name)
+        self.perform(_hook, self.actor("crm"))
         return self
 
     def token(self, name: str) -> str:

@@ -2,11 +2,11 @@
 
 from fastapi import FastAPI
 
-from gateway.web.api import access
+from gateway.web.api import access, webhooks
 from gateway.web.api.gate import Gate
 from gateway.web.api.site import Site
 
-MODULES = (access.routes,)
+MODULES = (access.routes, webhooks.routes)
 
 
 def install(app: FastAPI, site: Site) -> None:

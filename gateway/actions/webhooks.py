@@ -1,0 +1,387 @@
+"""Webhooks: who is told, what they are still to be told, and what became of it.
+
+The journal is the outbox: an entry is written in the transaction of its cause. `announce` turns
+what came since into deliveries, together with how far the journal was read; `outbound.webhooks`
+sends them. A body is made once and repeated to the letter.
+
+Rights: a connection of the CRM has webhooks of its own, administrators have all.
+"""
+
+import json
+import secrets
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from gateway import settings as configuration
+from gateway import shapes
+from gateway.actions.desk import Desk
+from gateway.errors import NotFound, Refused
+from gateway.followups import permission
+from gateway.followups import webhooks as rules
+from gateway.followups.permission import Verb
+from gateway.followups.webhooks import EventType
+from gateway.model import Access
+from gateway.store import journal, leases, reading, webhooks
+from gateway.store.engine import Connection, Store
+from gateway.store.webhooks import Delivery, DeliveryState, New, Webhook
+
+LEASE = "webhooks"
+"""The lease of the one gateway that tells them."""
+BATCH = 200
+"""Journal entries that are turned into deliveries in one transaction."""
+MOST = 100
+"""Webhooks that a store may have."""
+KEPT = timedelta(days=30)
+"""So long what became of a delivery can be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What may be sent now, and in how many seconds to look again."""
+
+    due: tuple[tuple[Webhook, Delivery], ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the receiver made of a delivery. `code`: None where no answer came;
+    `is_about_receiver`: any other event would have fared the same; `pause`: for how long it wants
+    to be left alone.
+    """
+
+    code: int | None
+    words: str
+    is_success: bool
+    is_about_receiver: bool
+    pause: timedelta = timedelta()
+
+
+def name(delivery: Delivery) -> str:
+    """The `webhook-id`, by which a receiver knows what it had already."""
+    return f"evt_{delivery.event}" if delivery.event is not None else f"evt_test_{delivery.id}"
+
+
+def register(desk: Desk, url: str, types: Collection[str]) -> tuple[Webhook, str]:
+    """A new webhook for what happens from now on, and its secret, which is shown once."""
+    permission.require(desk.actor, Verb.WEBHOOKS)
+    rules.target(url)
+    rules.check_types(types)
+    if len(webhooks.find(desk.connection, desk.now)) >= MOST:
+        raise Refused(f"there are {MOST} webhooks already; remove one first")
+    secret = _secret()
+    number = webhooks.create(desk.connection, url, types, secret, desk.actor, desk.now)
+    return get(desk, number), secret
+
+
+def listing(desk: Desk) -> list[Webhook]:
+    """Those of this connection; all for administrators."""
+    permission.require(desk.actor, Verb.WEBHOOKS)
+    return [one for one in webhooks.find(desk.connection, desk.now) if _is_theirs(desk, one)]
+
+
+def get(desk: Desk, number: int) -> Webhook:
+    """Raises `NotFound` for one that is not there, or another connection's."""
+    permission.require(desk.actor, Verb.WEBHOOKS)
+    found = webhooks.find(desk.connection, desk.now, number)
+    if not found or not _is_theirs(desk, found[0]):
+        raise NotFound(f"there is no webhook {number}")
+    return found[0]
+
+
+def change(
+    desk: Desk,
+    number: int,
+    *,
+    url: str | None = None,
+    types: Collection[str] | None = None,
+    active: bool | None = None,
+) -> Webhook:
+    """Another address, other types, on or off. Switched on again, it is told what it missed."""
+    get(desk, number)
+    if url is not None:
+        rules.target(url)
+        webhooks.change(desk.connection, number, url=url)
+    if types is not None:
+        rules.check_types(types)
+        webhooks.change(desk.connection, number, types=types)
+    if active is not None:
+        webhooks.change(desk.connection, number, active=active)
+    if url is not None or active:
+        webhooks.change(desk.connection, number, trouble="", failing_since=None, rest_until=None)
+    return get(desk, number)
+
+
+def rotate(desk: Desk, number: int) -> str:
+    """A new secret, shown once. For a day the former one signs beside it."""
+    get(desk, number)
+    secret = _secret()
+    webhooks.rotate(desk.connection, number, secret, desk.now + rules.ROTATION)
+    return secret
+
+
+def remove(desk: Desk, number: int) -> None:
+    """Forget a webhook, and what it was still to be told."""
+    get(desk, number)
+    webhooks.remove(desk.connection, number)
+
+
+def trial(desk: Desk, number: int) -> None:
+    """Send it an event that means nothing."""
+    hook = get(desk, number)
+    if not hook.active:
+        raise Refused("the webhook is switched off; switch it on first")
+    body = _body(EventType.TEST, desk.now, {"webhook": number})
+    webhooks.announce(
+        desk.connection, [New(number, None, "", EventType.TEST.value, body)], desk.now
+    )
+    webhooks.change(desk.connection, number, rest_until=None)
+
+
+def again(desk: Desk, number: int, delivery: int) -> None:
+    """Have an event sent once more, whatever became of it."""
+    get(desk, number)
+    if not webhooks.again(desk.connection, number, delivery, desk.now):
+        raise NotFound(f"there is no delivery {delivery} of webhook {number}")
+    webhooks.change(desk.connection, number, rest_until=None)
+
+
+def deliveries(desk: Desk, number: int, before: int | None, limit: int) -> list[Delivery]:
+    """What it was told, or is to be, the newest first, those below number `before`."""
+    get(desk, number)
+    return webhooks.deliveries(desk.connection, number, before, limit)
+
+
+def shape(desk: Desk, hook: Webhook) -> shapes.Json:
+    """A webhook as it is shown; never its secret."""
+    facts = {one: getattr(hook, one) for one in ("id", "url", "active", "created_by")}
+    times = {
+        "failing_since": hook.failing_since,
+        "next_try_at": hook.rest_until,
+        "created_at": hook.created_at,
+    }
+    return {
+        **facts,
+        **{one: shapes.utc(value) for one, value in times.items()},
+        "types": list(hook.types),
+        "waiting": webhooks.waiting(desk.connection, hook.id),
+        "trouble": hook.trouble or None,
+    }
+
+
+def delivery_shape(delivery: Delivery) -> shapes.Json:
+    """A delivery as it is shown."""
+    facts = {one: getattr(delivery, one) for one in ("type", "tries", "code")}
+    is_waiting = delivery.state is DeliveryState.WAITING
+    times = {
+        "created_at": delivery.created_at,
+        "due": delivery.due_at if is_waiting else None,
+        "settled_at": delivery.settled_at,
+    }
+    return {
+        "delivery": delivery.id,
+        "id": name(delivery),
+        **facts,
+        "follow_up": delivery.follow_up or None,
+        "state": delivery.state.value,
+        "words": delivery.words or None,
+        **{one: shapes.utc(value) for one, value in times.items()},
+    }
+
+
+def is_wanted(store: Store) -> bool:
+    """Whether anybody is to be told anything."""
+    with store.read() as connection:
+        return webhooks.any_active(connection)
+
+
+def take_turn(store: Store, holder: str, now: datetime) -> bool:
+    """Whether this gateway is the one that tells them, from now on for `leases.LIFE`."""
+    with store.write() as connection:
+        return leases.take(connection, LEASE, holder, now) is not None
+
+
+def announce(store: Store, settings: configuration.Settings, now: datetime) -> int:
+    """Turn what the journal has had since into deliveries. Returns how many are new."""
+    written = 0
+    while True:
+        with store.read() as connection:
+            hooks = [one for one in webhooks.find(connection, now) if one.active]
+            newest = journal.newest(connection)
+        behind = [one for one in hooks if one.after != newest]
+        if not behind:
+            return written
+        with store.write() as connection:
+            written += sum(_announce(connection, one, settings, now) for one in behind)
+
+
+def work(
+    store: Store,
+    under_way: Collection[tuple[int, str]],
+    at_once: int,
+    longest: float,
+    now: datetime,
+) -> Work:
+    """What may be sent now beside what is `under_way` (webhook and follow-up)."""
+    due = list[tuple[Webhook, Delivery]]()
+    seconds = longest
+    with store.read() as connection:
+        for hook in webhooks.find(connection, now):
+            busy = {key for number, key in under_way if number == hook.id}
+            if not hook.active or _rests(hook, now) or len(busy) >= at_once:
+                continue
+            found = webhooks.due(connection, hook.id, now, at_once - len(busy), busy)
+            due += [(hook, one) for one in found]
+    return Work(tuple(due), seconds)
+
+
+def settle(store: Store, hook: Webhook, delivery: Delivery, said: Said, now: datetime) -> None:
+    """Keep what came of a try, and when the next one is."""
+    with store.write() as connection:
+        if said.is_success:
+            assert said.code is not None
+            webhooks.delivered(connection, delivery, said.code, now)
+            if hook.trouble:
+                webhooks.change(
+                    connection, hook.id, trouble="", failing_since=None, rest_until=None
+                )
+            return
+        trouble = said.words or f"HTTP status {said.code}"
+        since = hook.failing_since or now
+        webhooks.change(connection, hook.id, trouble=trouble, failing_since=since)
+        if said.code == 410:
+            webhooks.change(connection, hook.id, active=False)
+            webhooks.failed(connection, delivery, said.code, trouble, now)
+            _tell(connection, "webhook_off", hook, trouble, now)
+            return
+        due = rules.next_try(delivery.tries + 1, delivery.created_at, now)
+        if due is None:
+            _give_up(connection, hook, delivery, said, now)
+            return
+        due = max(due, now + said.pause)
+        webhooks.failed(connection, delivery, said.code, trouble, due)
+        if said.is_about_receiver:
+            webhooks.change(connection, hook.id, rest_until=due)
+
+
+def forget(store: Store, now: datetime) -> None:
+    """Forget what became of deliveries long ago."""
+    with store.write() as connection:
+        webhooks.forget(connection, now - KEPT)
+
+
+def _give_up(
+    connection: Connection, hook: Webhook, delivery: Delivery, said: Said, now: datetime
+) -> None:
+    """Nobody took it for three days; nor, where nobody answers there, all that is as old."""
+    trouble = said.words or f"HTTP status {said.code}"
+    lost = webhooks.give_up(connection, delivery, said.code, trouble, now)
+    if said.is_about_receiver:
+        lost += webhooks.give_up_older(connection, hook.id, now - rules.GIVEN_UP, now)
+        webhooks.change(connection, hook.id, rest_until=now + rules.WAITS[-1])
+    if lost:
+        _tell(connection, "webhook_given_up", hook, f"{lost} events: {trouble}", now)
+
+
+def _tell(connection: Connection, event: str, hook: Webhook, words: str, now: datetime) -> None:
+    detail = f"webhook {hook.id} ({hook.url}): {words}"
+    journal.write(connection, [journal.Entry(event, detail=detail)], now)
+
+
+def _rests(hook: Webhook, now: datetime) -> bool:
+    return hook.rest_until is not None and now < hook.rest_until
+
+
+def _secret() -> str:
+    return rules.new_secret(secrets.token_bytes(rules.SECRET_OCTETS))
+
+
+def _is_theirs(desk: Desk, hook: Webhook) -> bool:
+    return desk.actor.access is Access.ADMIN or hook.created_by == desk.actor.name
+
+
+def _announce(
+    connection: Connection, hook: Webhook, settings: configuration.Settings, now: datetime
+) -> int:
+    entries = journal.after(connection, hook.after, BATCH)
+    if not entries:
+        return 0
+    typed = [
+        (entry, kind)
+        for entry in entries
+        if (kind := _type(entry)) is not None and (not hook.types or kind.value in hook.types)
+    ]
+    data = _data(connection, hook, [entry for entry, _ in typed], settings.mail.timezone)
+    news = [
+        New(
+            hook.id,
+            entry.id,
+            entry.follow_up or "",
+            kind.value,
+            _body(kind, entry.at or now, data[entry.id], change=_change(entry)),
+        )
+        for entry, kind in typed
+    ]
+    webhooks.announce(connection, news, now)
+    webhooks.change(connection, hook.id, after=entries[-1].id)
+    return len(news)
+
+
+def _data(
+    connection: Connection, hook: Webhook, entries: Sequence[journal.Entry], zone: str
+) -> dict[int, shapes.Json]:
+    """What each entry is about, as GET shows it now to whose webhook it is."""
+    numbers = sorted({one.participant for one in entries if one.participant is not None})
+    keys = sorted({one.follow_up for one in entries if one.follow_up is not None})
+    rows = {one.id: one for one in reading.rows_of(connection, numbers, zone)}
+    follow_ups = {
+        view.key: view
+        for view in reading.follow_ups(connection, keys, zone)
+        if not (view.private and hook.access is Access.ADMIN)
+    }
+    return {one.id: _about(one, follow_ups, rows) for one in entries}
+
+
+def _about(
+    entry: journal.Entry,
+    follow_ups: Mapping[str, shapes.FollowUp],
+    rows: Mapping[int, shapes.Participant],
+) -> shapes.Json:
+    """The keys alone where it is gone, or is not to be seen."""
+    follow_up, row = follow_ups.get(entry.follow_up or ""), rows.get(entry.participant or 0)
+    if follow_up is None or (row is None and entry.participant is not None):
+        return {"follow_up": entry.follow_up, "id": entry.participant}
+    return shapes.follow_up(follow_up) if row is None else shapes.participant(row)
+
+
+def _type(entry: journal.Entry) -> EventType | None:
+    return rules.event_type(
+        entry.event,
+        follow_up=entry.follow_up is not None,
+        participant=entry.participant is not None,
+        letter=entry.letter is not None,
+    )
+
+
+def _body(kind: EventType, at: datetime, data: shapes.Json, **more: shapes.Json) -> str:
+    document = {"type": kind.value, "timestamp": shapes.utc(at), "data": data, **more}
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+
+
+def _change(entry: journal.Entry) -> shapes.Json:
+    """The journal's entry, as `/changes` shows it."""
+    view = shapes.Entry(
+        entry.id,
+        entry.at or datetime.min.replace(tzinfo=UTC),
+        entry.event,
+        entry.follow_up,
+        entry.participant,
+        instance=entry.instance,
+        before=entry.before,
+        after=entry.after,
+        by=entry.by,
+        channel=entry.channel,
+        detail=entry.detail,
+    )
+    return shapes.entry(view)

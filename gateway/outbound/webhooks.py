@@ -1,0 +1,245 @@
+"""Telling CRMs what happened: events of the journal as signed POST requests (Standard Webhooks).
+
+Each active webhook gets its events at least once and, of one follow-up, in their order: what the
+journal holds is written into `webhook_delivery` together with how far the journal was read, so a
+process that dies between a commit and a send leaves nothing out. One gateway at a time does it (a
+lease), eight requests at once for each webhook.
+
+On failure: an event is tried again (`followups.webhooks.WAITS`), and given up after three days. A
+receiver that cannot be reached, or says that it is busy, is left alone until then, whatever else
+waits for it. 410 switches the webhook off. Security: the host is resolved here and judged
+(`is_refused`), and that address is connected to, with the host's own name in TLS, so a name that
+changes its mind leads nowhere; redirects are not followed, and proxies of the environment not used.
+Limits: `SECONDS` for a request, `MOST_OCTETS` of an answer are read.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+
+import httpx2
+import structlog
+
+from gateway import __version__
+from gateway.actions import webhooks
+from gateway.errors import ConfigurationError, InputError
+from gateway.followups import webhooks as rules
+from gateway.outbound import waiting
+from gateway.settings import Settings
+from gateway.store import leases
+from gateway.store.engine import Store
+from gateway.store.webhooks import Delivery, Webhook
+
+log = structlog.get_logger(__name__)
+
+SECONDS = 15.0
+MOST_OCTETS = 4_096
+LONGEST_WORDS = 200
+AT_ONCE = 8
+"""Requests to one webhook at a time."""
+LOOK_SECONDS = 0.5
+"""Between two looks at the journal while there is a webhook."""
+IDLE_SECONDS = 5.0
+"""The same while there is none, or another gateway does it."""
+BUSY = frozenset(
+    {
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.BAD_GATEWAY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+    }
+)
+"""What a receiver says that is not about the event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of a request. `code`: the HTTP status, None where no answer came; `pause`: for how
+    long the receiver wants to be left alone (Retry-After).
+    """
+
+    code: int | None
+    words: str = ""
+    pause: timedelta = timedelta()
+
+    @property
+    def is_success(self) -> bool:
+        return self.code is not None and 200 <= self.code < 300
+
+    @property
+    def is_about_receiver(self) -> bool:
+        """Whether any other event would fare the same."""
+        return self.code is None or self.code in BUSY
+
+
+class Sender:
+    """Tells all webhooks of a store. `holder`: this process in the store's leases."""
+
+    def __init__(self, store: Store, settings: Settings, holder: str) -> None:
+        self._store, self._settings, self._holder = store, settings, holder
+        self._under_way: dict[tuple[int, str], asyncio.Task[None]] = {}
+        self._settled = asyncio.Event()
+        self._renewed: datetime | None = None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Send until `stop`; what is under way then is waited for."""
+        context = trust(self._settings)
+        async with (
+            httpx2.AsyncClient(
+                verify=context,
+                trust_env=False,
+                follow_redirects=False,
+                timeout=SECONDS,
+                limits=httpx2.Limits(max_keepalive_connections=0),
+                headers={"User-Agent": f"invite-gateway/{__version__}"},
+            ) as client,
+            asyncio.TaskGroup() as group,
+        ):
+            while not stop.is_set():
+                self._settled.clear()
+                work = await asyncio.to_thread(self._look)
+                for hook, delivery in work.due:
+                    place = hook.id, delivery.follow_up
+                    self._under_way[place] = group.create_task(self._send(client, hook, delivery))
+                await waiting.first(stop, self._settled, seconds=work.seconds)
+        await asyncio.to_thread(self._leave)
+
+    def _look(self) -> webhooks.Work:
+        now = datetime.now(UTC)
+        if not webhooks.is_wanted(self._store):
+            return webhooks.Work((), IDLE_SECONDS)
+        if self._renewed is None or (now - self._renewed).total_seconds() > LOOK_SECONDS * 10:
+            if not webhooks.take_turn(self._store, self._holder, now):
+                return webhooks.Work((), IDLE_SECONDS)
+            self._renewed = now
+        webhooks.announce(self._store, self._settings, now)
+        return webhooks.work(self._store, set(self._under_way), AT_ONCE, LOOK_SECONDS, now)
+
+    def _leave(self) -> None:
+        with self._store.write() as connection:
+            leases.release(connection, webhooks.LEASE, self._holder)
+
+    async def _send(self, client: httpx2.AsyncClient, hook: Webhook, delivery: Delivery) -> None:
+        place = hook.id, delivery.follow_up
+        try:
+            answer = await post(client, hook, delivery, self._settings.webhooks.hosts)
+            now = datetime.now(UTC)
+            said = webhooks.Said(
+                answer.code,
+                answer.words,
+                answer.is_success,
+                answer.is_about_receiver,
+                answer.pause,
+            )
+            await asyncio.to_thread(webhooks.settle, self._store, hook, delivery, said, now)
+            facts = {
+                "webhook": hook.id,
+                "id": webhooks.name(delivery),
+                "type": delivery.type,
+                "follow_up": delivery.follow_up,
+                "code": answer.code,
+            }
+            if answer.is_success:
+                log.info("webhook delivered", **facts)
+            else:
+                log.warning("webhook not taken", words=answer.words, **facts)
+        finally:
+            del self._under_way[place]
+            self._settled.set()
+
+
+def trust(settings: Settings) -> ssl.SSLContext:
+    """Whose certificates are believed: the system's authorities, or those of `webhooks.ca_file`.
+    Raises `ConfigurationError` where that cannot be read.
+    """
+    file = settings.webhooks.ca_file
+    try:
+        return ssl.create_default_context(cafile=file or None)
+    except OSError as error:
+        raise ConfigurationError(f"webhooks.ca_file: cannot read {file}: {error}") from error
+
+
+async def post(
+    client: httpx2.AsyncClient, hook: Webhook, delivery: Delivery, allowed: Sequence[str]
+) -> Answer:
+    """One try. Never raises for what the receiver does, or does not do."""
+    try:
+        async with asyncio.timeout(SECONDS):
+            return await _post(client, hook, delivery, allowed)
+    except TimeoutError:
+        return Answer(None, f"no answer within {SECONDS:g} s")
+    except (httpx2.HTTPError, OSError, InputError) as error:
+        return Answer(None, _line(str(error) or type(error).__name__))
+
+
+async def _post(
+    client: httpx2.AsyncClient, hook: Webhook, delivery: Delivery, allowed: Sequence[str]
+) -> Answer:
+    target = rules.target(hook.url)
+    address = await _address(target, allowed)
+    url, at = httpx2.URL(hook.url), datetime.now(UTC)
+    body, name = delivery.body.encode(), webhooks.name(delivery)
+    request = client.build_request(
+        "POST",
+        url.copy_with(host=address),
+        content=body,
+        headers={
+            "Host": url.netloc.decode("ascii"),
+            "Content-Type": "application/json",
+            "webhook-id": name,
+            "webhook-timestamp": str(int(at.timestamp())),
+            "webhook-signature": rules.signatures(hook.secrets, name, at, body),
+        },
+        extensions={"sni_hostname": target.host},
+    )
+    response = await client.send(request, stream=True)
+    try:
+        said = await _beginning(response)
+    finally:
+        await response.aclose()
+    if response.is_redirect:
+        said = f"redirects are not followed (to {response.headers.get('location', '')})"
+    return Answer(
+        response.status_code,
+        "" if response.is_success else _line(said),
+        _pause(response.headers.get("retry-after", "")),
+    )
+
+
+async def _address(target: rules.Target, allowed: Sequence[str]) -> str:
+    """Where the host is now. One address that is refused is enough: names that lead to several
+    places are how one gets to such.
+    """
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(target.host, target.port, type=1)  # SOCK_STREAM
+    addresses = list(dict.fromkeys(str(one[4][0]) for one in found))
+    for address in addresses:
+        if rules.is_refused(target.host, address, allowed):
+            raise InputError(
+                f"{target.host} is at {address}, which is no public address; if it is meant, name"
+                " the host in webhooks.hosts"
+            )
+    return addresses[0]
+
+
+async def _beginning(response: httpx2.Response) -> str:
+    octets = b""
+    async for part in response.aiter_raw():
+        octets += part
+        if len(octets) >= MOST_OCTETS:
+            break
+    return octets[:MOST_OCTETS].decode(errors="replace")
+
+
+def _line(text: str) -> str:
+    """The first line of what was said, as it is shown to people."""
+    line = next(iter(text.strip().splitlines()), "")
+    return "".join(one for one in line if one.isprintable())[:LONGEST_WORDS]
+
+
+def _pause(value: str) -> timedelta:
+    """Retry-After in seconds (RFC 9110 §10.2.3), a day at most; dates are not read."""
+    return timedelta(seconds=min(int(value), 86_400)) if value.isdecimal() else timedelta()
