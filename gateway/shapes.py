@@ -32,7 +32,6 @@ Json = dict[str, Any]
 
 FOLLOW_UP_READ_ONLY = frozenset(
     {
-        "assigned_by",
         "version",
         "reject_count",
         "conflict",
@@ -54,9 +53,6 @@ PARTICIPANT_READ_ONLY = frozenset(
         "key",
         "shown_name",
         "address",
-        "priority",
-        "alarm_minutes",
-        "progress",
         "role",
         "code",
         "status",

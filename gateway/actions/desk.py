@@ -28,18 +28,27 @@ from gateway.store.followups import Member
 from gateway.store.outbox import Queued
 
 T = TypeVar("T")
+MOST_FORETOLD = 50
+"""An answer says what so many follow-ups owe that were changed by the way: a card that two thousand
+of them name is written at once all the same.
+"""
 COMPLETED = "the follow-up is completed; undo that first"
 
 
 @dataclass(slots=True)
 class Desk:
-    """Where a command works: inside one transaction. `touched`: the follow-ups that it changed."""
+    """Where a command works: inside one transaction. `touched`: the follow-ups that it changed;
+    `marked`: those that it changed by the way, with a card or a document: what is wrong with one of
+    them is none of its business. `uncounted`: further ones, too many to be planned here.
+    """
 
     connection: Connection
     settings: configuration.Settings
     now: datetime
     actor: Actor
     touched: list[str] = field(default_factory=list)
+    marked: list[str] = field(default_factory=list)
+    uncounted: int = 0
     single: bool = True
     """Whether it is a person's doing, which the brake does not count."""
 
@@ -47,6 +56,16 @@ class Desk:
         """What stands in this follow-up changed: letters may be owed."""
         if key not in self.touched:
             self.touched.append(key)
+
+    def touch_since(self, mark: int) -> None:
+        """What was marked after this number (`marks.newest_number`) changed: letters may be
+        owed.
+        """
+        keys = marks.made_since(self.connection, mark)
+        self.marked = sorted(keys)[:MOST_FORETOLD]
+        self.uncounted = len(keys) - len(self.marked)
+        if self.single:
+            marks.single_since(self.connection, mark)
 
     def require(self, verb: Verb, key: str, row: str = "") -> Parties:
         """The follow-up, whom it concerns. Raises `NotFound` where there is none that this actor
@@ -108,10 +127,13 @@ class Desk:
 
 @dataclass(frozen=True, slots=True)
 class Letters:
-    """What a command owes. `leaves_at`: the earliest moment at which any of it leaves."""
+    """What a command owes. `leaves_at`: the earliest moment at which any of it leaves.
+    `uncounted`: of so many follow-ups that it changed as well it is not said what they owe.
+    """
 
     queued: tuple[Queued, ...] = ()
     leaves_at: datetime | None = None
+    uncounted: int = 0
 
     def count(self, method: Method) -> int:
         return sum(one.letter.method is method for one in self.queued)
@@ -168,11 +190,15 @@ def _owed(desk: Desk) -> Letters:
             for key in desk.touched:
                 numbers = planning.plan_one(desk.connection, key, context)
                 queued += _queued(desk.connection, numbers)
+            for key in desk.marked:
+                numbers, _ = planning.attempt(desk.connection, key, context)
+                queued += _queued(desk.connection, numbers)
             raise _TakenBack
     except _TakenBack:
         pass
     window = timedelta(seconds=desk.settings.outbound.coalesce_seconds)
-    return Letters(tuple(queued), desk.now + window if queued else None)
+    leaves = desk.now + window if queued or desk.uncounted else None
+    return Letters(tuple(queued), leaves, desk.uncounted)
 
 
 def _queued(connection: Connection, numbers: Sequence[int]) -> list[Queued]:

@@ -314,6 +314,15 @@ def read(document: Any) -> Document:
         raise refusal(faults(error)) from None
 
 
+def stated(said: Any) -> dict[str, object]:
+    """Some preferences, each by its name as it is kept; None: not stated. Raises as `read`."""
+    try:
+        preferences = SitePreferences.model_validate(said)
+    except ValidationError as error:
+        raise refusal(faults(error)) from None
+    return {name: getattr(preferences, name) for name in preferences.model_fields_set}
+
+
 def faults(error: ValidationError) -> list[tuple[Steps, str]]:
     """What pydantic found, in our words."""
     return [(one["loc"], reason(one)) for one in error.errors(include_url=False)]

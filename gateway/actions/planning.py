@@ -116,11 +116,11 @@ def _plan_batch(
         marks.clear(connection, newest)
         for key in newest:
             here = replace(site, changed_at=changes.get(key))
-            new, reason = _attempt(connection, key, here)
+            new, reason = attempt(connection, key, here)
             if reason:
-                new, _ = _attempt(connection, key, here, readable=False)
+                new, _ = attempt(connection, key, here, readable=False)
                 _not_planned(connection, key, reason, now)
-            letters += new
+            letters += len(new)
         held, is_first = brake.apply(connection, changes, most, now)
     if is_first:
         log.error("too many follow-ups were cancelled or moved: their letters are held")
@@ -129,24 +129,24 @@ def _plan_batch(
     return letters, len(newest)
 
 
-def _attempt(
+def attempt(
     connection: Connection, key: str, site: Context, *, readable: bool = True
-) -> tuple[int, str]:
-    """How many letters are new, and why there is no plan: "" where there is one."""
+) -> tuple[list[int], str]:
+    """The numbers of the letters that are new, and why there is no plan: "" where there is one."""
     try:
         with connection.begin_nested():
-            return len(plan_one(connection, key, site, readable=readable)), ""
+            return plan_one(connection, key, site, readable=readable), ""
     except (
         InputError,
         ZoneInfoNotFoundError,
     ) as error:  # anybody may write into the record; only its own rows wait for that
-        return 0, str(error)
+        return [], str(error)
     except Exception as error:
         if engine.outage(error):
             raise
         log.exception("a follow-up could not be planned", follow_up=key)
         reason = f"this program failed on it: {type(error).__name__}: {error}"
-        return 0, reason[: texts.LONGEST_REASON]
+        return [], reason[: texts.LONGEST_REASON]
 
 
 def _not_planned(connection: Connection, key: str, reason: str, now: datetime) -> None:

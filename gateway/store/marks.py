@@ -110,6 +110,23 @@ def mark_single(connection: Connection, key: str) -> None:
     )
 
 
+def newest_number(connection: Connection) -> int:
+    """Marks of a higher number are newer."""
+    return connection.execute(sa.select(sa.func.max(change_mark.c.id))).scalar() or 0
+
+
+def made_since(connection: Connection, number: int) -> list[str]:
+    """Follow-ups that were marked after this number."""
+    query = sa.select(change_mark.c.follow_up).where(change_mark.c.id > number).distinct()
+    return list(connection.execute(query).scalars())
+
+
+def single_since(connection: Connection, number: int) -> None:
+    """`mark_single` of all that was marked after this number."""
+    newer = change_mark.c.id > number
+    connection.execute(sa.update(change_mark).where(newer).values(single=True))
+
+
 def mark(connection: Connection, keys: Iterable[str], at: datetime) -> None:
     """Have follow-ups looked at again although nothing of theirs changed."""
     rows = [{"follow_up": key, "at": at, "single": True} for key in keys]

@@ -46,6 +46,15 @@ def _follow_up(key: str, owner: str, **facts: object) -> dict[str, object]:
 
 
 DOCUMENT: dict[str, object] = {
+    "types": [{"key": "external", "name_en": "Meeting (external)"}],
+    "fields": [{"key": "region", "type": "choice", "choices": ["north", "south"]}],
+    "groups": [{"key": "sales", "name": "Sales"}],
+    "resource_groups": [{"key": "rooms", "name": "Rooms"}],
+    "companies": [{"key": "acme", "name": "Acme AS"}],
+    "resources": [{"key": "room1", "name": "Fjord"}],
+    "projects": [{"key": "p1", "name": "Launch"}],
+    "selections": [{"key": "s1", "name": "Partners"}],
+    "sales": [{"key": "chairs", "name": "Hundred chairs"}],
     "associates": [
         {"key": "kari", "name": "Kari Nordmann", "email": "kari@crm.example"},
         {"key": "per", "name": "Per Hansen", "email": "per@crm.example"},

@@ -186,6 +186,8 @@ class Asking:
             "cancel": owed.count(Method.CANCEL),
             "leaves_at": codec.moment(owed.leaves_at) or None,
         }
+        if owed.uncounted:
+            counts["uncounted_follow_ups"] = owed.uncounted
         if not self.dry_run:
             return counts
         return {**counts, "owed": letters.listed(desk, owed.queued, self.bodies)}

@@ -2,11 +2,11 @@
 
 from fastapi import FastAPI
 
-from gateway.web.api import access, webhooks
+from gateway.web.api import access, directory, preferences, webhooks
 from gateway.web.api.gate import Gate
 from gateway.web.api.site import Site
 
-MODULES = (access.routes, webhooks.routes)
+MODULES = (access.routes, directory.routes, preferences.routes, webhooks.routes)
 
 
 def install(app: FastAPI, site: Site) -> None:

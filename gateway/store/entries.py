@@ -1,0 +1,253 @@
+"""The directory, and what an administrator defines, as `load` would say it: one entry or a page of
+them (contract.md §3).
+
+A page goes by key. A search looks at `LOOK` keys at a time, so a page of it may have few rows, or
+none, and still go on.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from gateway.store import chunks, definitions, preferences, schema, schema_domain
+from gateway.store.schema import follow_up, metadata, participant, person_email
+
+LOOK = 50_000
+"""So many keys a search looks at for one page."""
+MOST_COUNTED = 1_000
+
+Row = sa.RowMapping
+Entry = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A list of a document. `columns`: by the names of the entry's fields; `searched`: columns in
+    which a search looks; `inner`: reads the fields that are rows of other tables, by key.
+    `users`: columns of others that name one, which keep it from being deleted, in words.
+    """
+
+    table: str
+    columns: Mapping[str, str]
+    searched: Sequence[str]
+    users: Sequence[tuple[sa.Column[Any], str]] = ()
+    inner: Callable[[Connection, Collection[str]], Mapping[str, Entry]] | None = None
+    is_long: bool = False
+    """What is `inner` may be too much for a list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`last`: the key after which the next page goes on; None: there is no more."""
+
+    entries: list[Entry]
+    last: str | None
+
+
+def one(connection: Connection, section: str, key: str) -> Entry | None:
+    """None where there is no such entry."""
+    kind = SECTIONS[section]
+    table = metadata.tables[kind.table]
+    row = connection.execute(sa.select(table).where(table.c.key == key)).mappings().one_or_none()
+    return None if row is None else _entries(connection, kind, [row], whole=True)[0]
+
+
+def page(connection: Connection, section: str, after: str, limit: int, q: str = "") -> Page:
+    """The entries that come after a key, without lists that may be long."""
+    kind = SECTIONS[section]
+    table = metadata.tables[kind.table]
+    further = sa.select(table).where(table.c.key > after).order_by(table.c.key)
+    if not q:
+        rows = connection.execute(further.limit(limit + 1)).mappings().all()
+        last = rows[limit - 1]["key"] if len(rows) > limit else None
+        return Page(_entries(connection, kind, rows[:limit]), last)
+    looked = further.limit(LOOK).subquery()
+    query = sa.select(looked).where(_contains(kind, looked, q)).order_by(looked.c.key)
+    rows = connection.execute(query.limit(limit + 1)).mappings().all()
+    if len(rows) > limit:
+        return Page(_entries(connection, kind, rows[:limit]), rows[limit - 1]["key"])
+    ends = sa.select(table.c.key).where(table.c.key > after).order_by(table.c.key)
+    return Page(
+        _entries(connection, kind, rows),
+        connection.execute(ends.offset(LOOK - 1).limit(1)).scalar_one_or_none(),
+    )
+
+
+def uses(connection: Connection, section: str, key: str) -> dict[str, int]:
+    """What names this entry, in words, and how often (`MOST_COUNTED` is so often, or more)."""
+    found = dict[str, int]()
+    for column, words in SECTIONS[section].users:
+        some = sa.select(sa.literal(1)).where(column == key).limit(MOST_COUNTED).subquery()
+        number = connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
+        if number:
+            found[words] = number
+    return found
+
+
+def delete(connection: Connection, section: str, key: str) -> None:
+    table = metadata.tables[SECTIONS[section].table]
+    connection.execute(sa.delete(table).where(table.c.key == key))
+    if section == "associates":
+        preferences.forget(connection, key)
+
+
+def _contains(kind: Section, looked: sa.Subquery, q: str) -> sa.ColumnElement[bool]:
+    """SQLite knows of upper and lower case in ASCII only."""
+    spelled = {q, q.lower(), q.upper(), q.title()}
+    found = [
+        looked.c[column].contains(text, autoescape=True)
+        for column in kind.searched
+        for text in sorted(spelled)
+    ]
+    if kind.table == "person" and "@" in q:
+        holders = sa.select(person_email.c.person).where(
+            sa.func.lower(person_email.c.address) == q.lower()
+        )
+        found.append(looked.c.key.in_(holders))
+    return sa.or_(*found)
+
+
+def _entries(
+    connection: Connection, kind: Section, rows: Sequence[Row], *, whole: bool = False
+) -> list[Entry]:
+    keys = [row["key"] for row in rows]
+    is_read = kind.inner is not None and (whole or not kind.is_long)
+    inner = kind.inner(connection, keys) if kind.inner is not None and is_read else {}
+    return [
+        {
+            "key": row["key"],
+            **{name: _VALUES.get(name, _as_it_is)(row[at]) for name, at in kind.columns.items()},
+            **inner.get(row["key"], {}),
+        }
+        for row in rows
+    ]
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+_VALUES: Mapping[str, Callable[[Any], Any]] = {"choices": definitions.choices_of}
+
+
+def _preferences(connection: Connection, keys: Collection[str]) -> dict[str, Entry]:
+    return {
+        who: {
+            "preferences": {
+                name: value for name, value in said.items() if name not in preferences.OWN_COLUMNS
+            }
+        }
+        for who, said in preferences.stated(connection, keys).items()
+    }
+
+
+def _emails(connection: Connection, keys: Collection[str]) -> dict[str, Entry]:
+    query = sa.select(person_email).order_by(person_email.c.person, person_email.c.position)
+    found: dict[str, Entry] = {key: {"emails": []} for key in keys}
+    for row in chunks.rows(connection, query, person_email.c.person, keys):
+        found[row["person"]]["emails"].append(row["address"])
+    return found
+
+
+def _members(table: sa.Table) -> Callable[[Connection, Collection[str]], dict[str, Entry]]:
+    owner, member = table.primary_key.columns
+
+    def read(connection: Connection, keys: Collection[str]) -> dict[str, Entry]:
+        found: dict[str, Entry] = {key: {"members": []} for key in keys}
+        query = sa.select(owner.label("list"), member.label("member")).order_by(owner, member)
+        for row in chunks.rows(connection, query, owner, keys):
+            found[row["list"]]["members"].append(row["member"])
+        return found
+
+    return read
+
+
+def _same(*names: str) -> dict[str, str]:
+    return {name: name for name in names}
+
+
+_DEFINED = ("key", "name_nb", "name_en")
+_CALLED = ("key", "name")
+
+SECTIONS: Mapping[str, Section] = {
+    "types": Section(
+        "follow_up_type", _same("name_nb", "name_en", "kind", "colour", "position"), _DEFINED
+    ),
+    "fields": Section(
+        "field_definition",
+        _same("name_nb", "name_en", "type", "required", "choices", "position"),
+        _DEFINED,
+    ),
+    "groups": Section(
+        "user_group",
+        _same("name"),
+        _CALLED,
+        [(schema.associate.c.user_group, "associates who are in it")],
+    ),
+    "resource_groups": Section(
+        "resource_group",
+        _same("name"),
+        _CALLED,
+        [(schema.resource.c.resource_group, "resources that are in it")],
+    ),
+    "associates": Section(
+        "associate",
+        _same("name", "email")
+        | {"group": "user_group"}
+        | _same("timezone", "language", "invitable"),
+        (*_CALLED, "email"),
+        [
+            (follow_up.c.owner, "follow-ups that they own"),
+            (follow_up.c.assigned_by, "follow-ups that they assigned"),
+            (participant.c.associate, "follow-ups in which they take part"),
+        ],
+        _preferences,
+    ),
+    "companies": Section(
+        "company",
+        _same("name"),
+        _CALLED,
+        [
+            (schema.person.c.company, "persons who belong to it"),
+            (follow_up.c.company, "follow-ups with it"),
+            (schema_domain.sale.c.company, "sales to it"),
+        ],
+    ),
+    "persons": Section(
+        "person",
+        _same("name", "company", "timezone", "language"),
+        _CALLED,
+        [
+            (follow_up.c.person, "follow-ups with them"),
+            (participant.c.person, "follow-ups in which they take part"),
+        ],
+        _emails,
+    ),
+    "resources": Section(
+        "resource",
+        _same("name", "kind") | {"group": "resource_group"} | _same("invitable"),
+        _CALLED,
+        [(participant.c.resource, "follow-ups that use it")],
+    ),
+    "projects": Section(
+        "project",
+        _same("name"),
+        _CALLED,
+        [(follow_up.c.project, "follow-ups of it")],
+        _members(schema.project_member),
+        is_long=True,
+    ),
+    "selections": Section(
+        "selection",
+        _same("name"),
+        _CALLED,
+        inner=_members(schema.selection_member),
+        is_long=True,
+    ),
+    "sales": Section(
+        "sale", _same("name", "company"), _CALLED, [(follow_up.c.sale, "follow-ups of it")]
+    ),
+}
