@@ -11,7 +11,6 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -34,7 +33,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from gateway import i18n, model, rights, variables
+from gateway import i18n, model, reach, rights, variables
 from gateway.errors import ConfigurationError
 from gateway.mail import address, syntax
 
@@ -52,7 +51,7 @@ def _lower(value: str) -> str:
     return value.strip().lower()
 
 
-LISTS = frozenset({"also", "groups", "hosts", "owners"})
+LISTS = frozenset({"also", "groups", "hosts", "owners", "trusted_proxies"})
 """Settings that are lists: JSON in the environment."""
 
 
@@ -427,6 +426,17 @@ class Policy(Section):
 
 class Web(Section):
     listen: str = Field("127.0.0.1:8025", description="host:port of the page and the API.")
+    public_url: str = Field(
+        "",
+        description="The address of the page as people open it, https://crm.example.org. Needed"
+        " where listen can be reached from other machines; with https the cookie is sent that way"
+        " only.",
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        (),
+        description="Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto"
+        " are believed.",
+    )
     requests_per_minute: int = Field(
         600, ge=0, description="How many requests each token of the API may make; 0: no limit."
     )
@@ -556,18 +566,6 @@ def secret_file(section: Mail | Smtp | Imap | OAuth, key: str, name: str) -> Pat
     return Path(folder, given.removeprefix("credential:"))
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host can only be this machine: `localhost` or an address of 127.0.0.0/8 or ::1.
-    Other names are not asked of DNS.
-    """
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
 def _readable(path: Path) -> None:
     try:
         tomllib.loads(path.read_text(encoding="utf-8"))
@@ -653,15 +651,9 @@ def _check(settings: Settings, path: Path | None) -> None:
     ]:
         _check_account(key, account, place)
     _check_apart(settings, place)
-    _check_listen(settings.web.listen, _place("web.listen", path))
-
-
-def _check_listen(listen: str, place: str) -> None:
-    host, separator, port = listen.rpartition(":")
-    if not (separator and host and port.isascii() and port.isdigit()):
-        raise ConfigurationError(f"web.listen: expected host:port, got {listen!r} {place}")
-    if int(port) > 65535:
-        raise ConfigurationError(f"web.listen: a port is at most 65535, got {listen!r} {place}")
+    web = settings.web
+    _refuse(reach.listening_problems(web.listen), _place("web.listen", path))
+    _refuse(reach.problems(web.listen, web.public_url, web.trusted_proxies), place)
 
 
 def _check_account(key: str, account: Account, place: str) -> None:
@@ -697,7 +689,7 @@ def _mail_problems(key: str, mail: Mail) -> Iterator[str]:
 def _server_problems(account: str, name: str, server: Smtp | Imap, oauth: OAuth) -> Iterator[str]:
     """Clear text goes to this machine, or where somebody says so."""
     key, is_clear = f"{account}{name}", server.security == "none" and not server.allow_cleartext
-    if is_clear and server.host and not is_loopback(server.host):
+    if is_clear and server.host and not reach.is_loopback(server.host):
         yield (
             f"{key}.security: 'none' would send mail in clear text to {server.host}; "
             f"use tls, or set {key}.allow_cleartext"
@@ -726,7 +718,7 @@ def _is_safe(url: str) -> bool:
     """Whether a secret may go there."""
     if url.startswith("https://"):
         return True
-    return urlsplit(url).scheme == "http" and is_loopback(urlsplit(url).hostname or "")
+    return urlsplit(url).scheme == "http" and reach.is_loopback(urlsplit(url).hostname or "")
 
 
 def _signing_problems(key: str, mail: Mail) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Who may come in: tokens of programs (and, beside them, users of the page).
+"""Which programs may come in: their tokens (for people see `users`).
 
 A token is shown once, when it is made; the store has its hash. On failure: `InputError` that names
 the field, `NotFound`.
@@ -6,13 +6,14 @@ the field, `NotFound`.
 
 import secrets
 from dataclasses import dataclass, replace
+from typing import Any
 
 from gateway.actions.desk import Desk
 from gateway.errors import InputError, NotFound
 from gateway.followups import permission
 from gateway.followups.permission import Verb
 from gateway.model import Access
-from gateway.store import tokens
+from gateway.store import codec, tokens
 from gateway.store.tokens import Token
 
 PREFIX = "igt_"
@@ -23,7 +24,7 @@ LONGEST_NAME = 100
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a token is to be. `associate`: whose it is, where it is a user's."""
+    """What a token or a user is to be. `associate`: whose it is, where the role is that of one."""
 
     name: str
     role: Access
@@ -33,9 +34,7 @@ class Wanted:
 def make_token(desk: Desk, wanted: Wanted) -> tuple[Token, str]:
     """A new token, and the secret that nobody sees again."""
     permission.require(desk.actor, Verb.OPERATE)
-    place, reason = _problem(desk, wanted)
-    if reason:
-        raise InputError(f"{place}: {reason}", [((place,), reason)])
+    check(desk, wanted)
     secret = PREFIX + secrets.token_urlsafe(BYTES)
     token = Token(0, wanted.name, wanted.role, wanted.associate, desk.now, desk.actor.by)
     return replace(token, id=tokens.add(desk.connection, token, secret)), secret
@@ -51,6 +50,13 @@ def revoke_token(desk: Desk, number: int) -> Token:
     return token
 
 
+def check(desk: Desk, wanted: Wanted) -> None:
+    """Raises `InputError` for what cannot be."""
+    place, reason = _problem(desk, wanted)
+    if reason:
+        raise InputError(f"{place}: {reason}", [((place,), reason)])
+
+
 def _problem(desk: Desk, wanted: Wanted) -> tuple[str, str]:
     """Which field is wrong and why."""
     if not wanted.name.strip() or len(wanted.name) > LONGEST_NAME or not wanted.name.isprintable():
@@ -62,3 +68,17 @@ def _problem(desk: Desk, wanted: Wanted) -> tuple[str, str]:
     if wanted.associate and not tokens.is_associate(desk.connection, wanted.associate):
         return "associate", f"there is no associate {wanted.associate!r}"
     return "", ""
+
+
+def shown(token: Token) -> dict[str, Any]:
+    """For programs, and as a row of a list."""
+    return {
+        "id": token.id,
+        "name": token.name,
+        "role": token.role.value,
+        "associate": token.associate,
+        "created_at": codec.moment(token.created_at),
+        "created_by": token.created_by,
+        "used_at": codec.moment(token.used_at) or None,
+        "revoked_at": codec.moment(token.revoked_at) or None,
+    }

@@ -30,6 +30,8 @@ from gateway.cli import (
     review,
     series,
     status,
+    tokens,
+    users,
     webhook,
 )
 from gateway.errors import ConfigurationError, GatewayError
@@ -65,6 +67,8 @@ app.add_typer(series.app, name="series")
 app.add_typer(queue.app, name="queue")
 app.add_typer(review.app, name="review")
 app.add_typer(webhook.app, name="webhook")
+app.add_typer(users.app, name="user")
+app.add_typer(tokens.app, name="token")
 app.command()(journal.journal)
 
 

@@ -16,10 +16,11 @@ from gateway import __version__, accounts, health, zonedata
 from gateway.actions import planning, probing, reminders, review, webhooks
 from gateway.daemon import jobs, opening, prober, senders, supervise, systemd
 from gateway.daemon.health import Monitor
+from gateway.errors import StoreError
 from gateway.inbound import intake
 from gateway.outbound import planner, worker
 from gateway.settings import Settings
-from gateway.store import leases, meta, migrate, upkeep
+from gateway.store import leases, meta, migrate, upkeep, users
 from gateway.store.engine import Store
 
 log = structlog.get_logger(__name__)
@@ -163,7 +164,8 @@ def _web(process: Process, monitor: Monitor) -> Sequence[supervise.Role]:
     site = Site(process.store, process.settings)
 
     async def answer(stop: asyncio.Event) -> None:
-        bound = serve.listen(process.settings)
+        is_anybody = await asyncio.to_thread(_is_anybody, process.store)
+        bound = serve.listen(process.settings, is_anybody=is_anybody)
         live = feed.Feed(process.store)
         application = app.create(
             live,
@@ -221,6 +223,15 @@ def _jobs(process: Process, _: Monitor) -> Sequence[supervise.Role]:
         await sender.run(stop)
 
     return [clockwork, supervise.Role("webhooks", tell)]
+
+
+def _is_anybody(store: Store) -> bool:
+    """Whether somebody may sign in. While the store is away nobody can, and the page says so."""
+    try:
+        with store.read() as connection:
+            return users.is_any(connection)
+    except StoreError:
+        return True
 
 
 def _site_secret(store: Store) -> bytes:

@@ -26,11 +26,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from gateway import settings as configuration
-from gateway.actions import load
+from gateway.actions import desk, load, users
+from gateway.actions.access import Wanted
 from gateway.daemon import logs
 from gateway.daemon import run as daemon
 from gateway.errors import InputError
-from gateway.model import Reply
+from gateway.model import Access, Actor, Reply
 from gateway.sandbox import mailserver, robots, seed
 from gateway.settings import Settings
 from gateway.store import engine, followups, journal, leases, migrate
@@ -80,7 +81,7 @@ async def play(seconds: float | None, console: Console) -> int:
                 settings = _settings(f"{folder}/store.db", server, password)
                 migrate.upgrade(store)
                 _load(store, settings, seed.document(day))
-                _introduce(console, settings, server)
+                _introduce(console, settings, server, _let_in(store, settings))
                 await _run(World(store, settings, server, console, day), seconds)
             found = overview.shown(store, settings.mail, 1000).follow_ups
         finally:
@@ -232,8 +233,22 @@ def _load(store: Store, settings: Settings, document: dict[str, object]) -> None
         load.load(connection, document, settings, datetime.now(UTC))
 
 
-def _introduce(console: Console, settings: Settings, server: mailserver.MailServer) -> None:
-    console.print(f"The page: [bold]http://{settings.web.listen}/[/]", soft_wrap=True)
+def _let_in(store: Store, settings: Settings) -> str:
+    """A link that signs in once, as Kari."""
+    actor = Actor(Access.ADMIN, name="demo")
+
+    def command(here: desk.Desk) -> str:
+        users.create(here, Wanted("kari", Access.USER, "kari"))
+        return users.link(here, "kari")
+
+    done = desk.perform(store, settings, datetime.now(UTC), actor, command)
+    return users.address(settings, done.answer)
+
+
+def _introduce(
+    console: Console, settings: Settings, server: mailserver.MailServer, link: str
+) -> None:
+    console.print(f"The page, as Kari (this link works once): [bold]{link}[/]", soft_wrap=True)
     console.print(
         f"[dim]Mail server of the demonstration: SMTP 127.0.0.1:{server.smtp_port}, IMAP"
         f" 127.0.0.1:{server.imap_port}. Ctrl-C ends it.[/]",

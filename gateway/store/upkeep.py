@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from gateway.store import conditions, journal, leases, pace, upsert
+from gateway.store import conditions, journal, leases, pace, requests, upsert, users
 from gateway.store.engine import Store
 from gateway.store.schema import lease, meta
 
@@ -19,8 +19,8 @@ TRIAL = "trial"
 
 
 def tidy(store: Store, now: datetime) -> int:
-    """Forget the leases of gateways long gone, and let SQLite refresh its statistics. Returns how
-    many leases went.
+    """Forget the leases of gateways long gone, answers and sessions that nobody may ask for any
+    more, and let SQLite refresh its statistics. Returns how many leases went.
     """
     with store.write() as connection:
         if store.is_sqlite:
@@ -31,6 +31,8 @@ def tidy(store: Store, now: datetime) -> int:
         journal.adopt(connection)
         pace.forget(connection, now)
         conditions.forget(connection, now)
+        requests.forget(connection, now)
+        users.forget(connection, now)
         # Only those that say that a gateway lives: the others keep fencing numbers, which never go
         # back.
         gone = sa.delete(lease).where(

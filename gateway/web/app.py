@@ -2,30 +2,30 @@
 
 Standards: HTTP (RFC 9110), problem details (RFC 9457), server-sent events (WHATWG HTML §9.2), CSP
 level 3. On failure: an unreachable store answers 503 as a problem; the process itself stays healthy
-(`/healthz`) and says so (`/readyz`). Security: there is no sign-in yet, so `serve` refuses to
-listen beyond loopback, and a request must name a loopback host: a foreign page that points its own
-name at 127.0.0.1 (DNS rebinding) gets 421. Nothing here changes anything; only GET and HEAD are
-known. No inline code, no resource from elsewhere, no caching of what people answered. Limits:
-`PAGE_FOLLOW_UPS` cards on the page, `feed.MAX_STREAMS` streams.
+(`/healthz`) and says so (`/readyz`). Security: the page stands behind `door`, the API behind
+`api.gate`; and a request must name a host of ours: a foreign page that points its own name at
+127.0.0.1 (DNS rebinding) gets 421. No inline code, no resource from elsewhere, no caching of what
+people answered. Limits: `PAGE_FOLLOW_UPS` cards on the page, `feed.MAX_STREAMS` streams.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
-from fastapi import Depends, FastAPI, Header, HTTPException, Query
+from fastapi import Depends, FastAPI, Header, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from fastapi.staticfiles import StaticFiles
 
-from gateway import __version__, health, settings
+from gateway import __version__, health, reach, settings
 from gateway.health import Condition
+from gateway.model import Actor
 from gateway.store import codec, journal
+from gateway.web import door, page, problems, sign_in
 from gateway.web import feed as feeds
-from gateway.web import page, problems
 from gateway.web.api import table
 from gateway.web.api.site import Site
 from gateway.web.feed import Feed
@@ -37,7 +37,7 @@ RETRY_MILLISECONDS = 2000
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -61,13 +61,14 @@ class Shown:
 
 def create(
     feed: Feed,
-    shown: Callable[[int], Shown],
+    shown: Callable[[int, Actor], Shown],
     look: Callable[[], Awaitable[Sequence[Condition]]],
     troubles: Callable[[], Sequence[Condition]],
     site: Site,
 ) -> FastAPI:
-    """The application. `shown` (given the most follow-ups wanted) reads the store, in a thread of
-    its own. `look`: every check as it is now; `troubles`: what was wrong at the last look.
+    """The application. `shown` (given the most follow-ups wanted, and who looks) reads the store,
+    in a thread of its own. `look`: every check as it is now; `troubles`: what was wrong at the last
+    look.
     """
     app = FastAPI(
         title="invite-gateway",
@@ -78,7 +79,8 @@ def create(
     )
     problems.install(app)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    _page(app, shown, troubles)
+    _page(app, shown, troubles, site)
+    sign_in.install(app, site)
     _health(app, look)
     _events(app, feed)
     table.install(app, site)
@@ -86,18 +88,27 @@ def create(
 
 
 def _page(
-    app: FastAPI, shown: Callable[[int], Shown], troubles: Callable[[], Sequence[Condition]]
+    app: FastAPI,
+    shown: Callable[[int, Actor], Shown],
+    troubles: Callable[[], Sequence[Condition]],
+    site: Site,
 ) -> None:
     """The page, and the parts of it that are renewed by themselves."""
 
+    async def seen(request: Request) -> Shown:
+        actor = door.user(request.scope).actor
+        return await site.run(lambda: shown(PAGE_FOLLOW_UPS, actor))
+
     @app.get("/", include_in_schema=False)
-    async def whole() -> HTMLResponse:
-        now = await asyncio.to_thread(shown, PAGE_FOLLOW_UPS)
-        return HTMLResponse(page.whole(now.follow_ups, now.newest, troubles()))
+    async def whole(request: Request) -> HTMLResponse:
+        now = await seen(request)
+        form = door.form_token(request.state.session)
+        reader = page.Reader(door.user(request.scope).name, form)
+        return HTMLResponse(page.whole(now.follow_ups, now.newest, troubles(), reader))
 
     @app.get("/listing", include_in_schema=False)
-    async def listing() -> HTMLResponse:
-        now = await asyncio.to_thread(shown, PAGE_FOLLOW_UPS)
+    async def listing(request: Request) -> HTMLResponse:
+        now = await seen(request)
         return HTMLResponse(page.listing(now.follow_ups))
 
     @app.get("/troubles", include_in_schema=False)
@@ -138,6 +149,25 @@ def _events(app: FastAPI, feed: Feed) -> None:
                 "too many event streams are open",
                 {"Retry-After": "10"},
             )
+
+    @app.get(
+        "/news",
+        response_class=EventSourceResponse,
+        include_in_schema=False,
+        dependencies=[Depends(free)],
+    )
+    async def news(
+        last_event_id: Annotated[int | None, Header(ge=0)] = None,
+        after: Annotated[int | None, Query(ge=0)] = None,
+    ) -> AsyncIterator[ServerSentEvent]:
+        """For the page: that something happened, and how far the journal has come. What it was
+        the page reads as whoever is signed in may see it.
+        """
+        last = last_event_id if last_event_id is not None else after or 0
+        yield ServerSentEvent(comment="journal", retry=RETRY_MILLISECONDS)
+        async for entry in feed.entries(last):
+            kind = "reset" if entry.event == feeds.RESET else "journal"
+            yield ServerSentEvent(event=kind, id=str(entry.id), data=entry.id)
 
     @app.get(
         "/api/v1/events",
@@ -189,12 +219,14 @@ def _entry(entry: journal.Entry) -> dict[str, Any]:
 
 
 class Guard:
-    """Outermost, around faults and streams too:
-    only loopback host names come in, and the security headers go out.
+    """Outermost, around faults and streams too: only names of ours come in, and the security
+    headers go out. Ours are those of this machine's loopback, `web.listen` and `web.public_url`.
     """
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Any, web: settings.Web) -> None:
         self.app = app
+        self.ours = {_without_port(web.listen), urlsplit(web.public_url).netloc.lower()}
+        self.ours |= {_without_port(name) for name in self.ours}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -217,12 +249,17 @@ class Guard:
         host = next(
             (value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), ""
         )
-        if settings.is_loopback(_without_port(host)):
+        if self._is_ours(host.lower()):
             await self.app(scope, receive, guarded)
         else:
             await problems.answer(
-                HTTPStatus.MISDIRECTED_REQUEST, "this gateway answers to loopback names only"
+                HTTPStatus.MISDIRECTED_REQUEST,
+                "this gateway does not go by that name (web.public_url)",
             )(scope, receive, guarded)
+
+    def _is_ours(self, host: str) -> bool:
+        name = _without_port(host)
+        return reach.is_loopback(name) or bool(name and {host, name} & self.ours)
 
 
 def _without_port(host: str) -> str:

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 from gateway import status
 from gateway.followups import limits
-from gateway.model import Delivery
+from gateway.model import Actor, Delivery
 from gateway.settings import Mail
-from gateway.store import agenda, followups, invitations, journal
+from gateway.store import agenda, followups, invitations, journal, parties
 from gateway.store.engine import Store
 from gateway.store.followups import Member
 from gateway.store.invitations import Invitation
@@ -17,13 +17,17 @@ KEPT = timedelta(days=1)
 """A follow-up stays on the page until the day after it took place (domain.md §4)."""
 
 
-def shown(store: Store, mail: Mail, most: int) -> app.Shown:
-    """At most so many follow-ups, the next one first,
-    and the journal number up to which they are told.
+def shown(store: Store, mail: Mail, most: int, actor: Actor | None = None) -> app.Shown:
+    """At most so many follow-ups that the actor sees (all where nobody is named), the next one
+    first, and the journal number up to which they are shown.
     """
     with store.read() as connection:
         newest = journal.newest(connection)
         items = agenda.ahead(connection, datetime.now(UTC) - KEPT, most, mail.timezone)
+        if actor is not None:
+            keys = [item.key for item in items]
+            hidden = parties.hidden(connection, keys, actor.associate)
+            items = [item for item in items if item.key not in hidden]
         numbers = agenda.rows(connection, [item.key for item in items])
         letters = invitations.deliveries(connection, numbers)
         rows: dict[str, list[page.Participant]] = {}

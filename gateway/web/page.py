@@ -5,7 +5,7 @@ that no meaning hangs on a picture or a colour alone (WCAG 1.1.1, 1.4.1).
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -195,12 +195,40 @@ _environment = jinja2.Environment(
 _environment.globals.update(icon=icon, words=words, delivery=delivery, when=when, only=only)
 
 
-def whole(follow_ups: Sequence[FollowUp], newest: int, wrong: Sequence[Condition] = ()) -> str:
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who looks at the page. `form`: what its forms must say (`door`)."""
+
+    name: str = ""
+    form: str = ""
+
+
+def whole(
+    follow_ups: Sequence[FollowUp],
+    newest: int,
+    wrong: Sequence[Condition] = (),
+    reader: Reader | None = None,
+) -> str:
     """The page. `newest`: the journal number it was read at, where the live stream begins; `wrong`:
     the troubles of the installation.
     """
     return _environment.get_template("page.html").render(
-        follow_ups=follow_ups, totals=totals(follow_ups), newest=newest, troubles=wrong
+        follow_ups=follow_ups,
+        totals=totals(follow_ups),
+        newest=newest,
+        troubles=wrong,
+        reader=reader or Reader(),
+    )
+
+
+def sign_in(language: str, words: Mapping[str, str], wrong: str, name: str, to: str) -> str:
+    """The form by which people come in. `words`: its texts in that language, by the English."""
+
+    def say(text: str) -> str:
+        return words.get(text, text)
+
+    return _environment.get_template("sign_in.html").render(
+        language=language, say=say, wrong=wrong, name=name, next=to
     )
 
 

@@ -1,8 +1,9 @@
 """The page and the API on their socket: uvicorn inside the daemon's own event loop.
 
 On failure: an address that can never be listened on is a `ConfigurationError`; one that is taken is
-waited for by whoever supervises, for the page is a convenience and stops no mail. Security: without
-sign-in (a later version) only loopback addresses are accepted. Limits: on stop, streams end at once
+waited for by whoever supervises, for the page is a convenience and stops no mail; so is the first
+user, without whom only loopback is listened on. Security: `X-Forwarded-*` of `web.trusted_proxies`
+is believed, and of nobody else. Limits: on stop, streams end at once
 and other requests get `GRACE_SECONDS`.
 """
 
@@ -15,8 +16,9 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI
 
+from gateway import reach
 from gateway.errors import ConfigurationError, GatewayError
-from gateway.settings import Settings, is_loopback
+from gateway.settings import Settings, Web
 from gateway.web import app
 from gateway.web.feed import Feed
 
@@ -41,17 +43,17 @@ class _Server(uvicorn.Server):
         self.ready.set()
 
 
-def listen(settings: Settings) -> socket.socket:
-    """A bound socket for `web.listen`. Raises `ConfigurationError` for an address that is not
-    loopback or not ours, `GatewayError` for one that somebody else has at the moment.
+def listen(settings: Settings, *, is_anybody: bool = False) -> socket.socket:
+    """A bound socket for `web.listen`. `is_anybody`: there is a user who may sign in, without whom
+    only loopback is listened on. Raises `ConfigurationError` for an address that is not ours,
+    `GatewayError` for one that somebody else has at the moment.
     """
     host, _, port = settings.web.listen.rpartition(":")
     name = host.strip("[]")
-    if not is_loopback(name):
-        raise ConfigurationError(
-            f"web.listen: {settings.web.listen} can be reached from other machines, and this"
-            " version has no sign-in for the page and the API; use 127.0.0.1 (and a proxy that"
-            " signs people in)"
+    if not reach.is_loopback(name) and not is_anybody:
+        raise GatewayError(
+            f"web.listen: {settings.web.listen} can be reached from other machines, and nobody may"
+            " sign in yet; first: invite-gateway user create"
         )
     family = socket.AF_INET6 if ":" in name else socket.AF_INET
     try:
@@ -78,14 +80,17 @@ async def serve(
     ready: asyncio.Event,
 ) -> None:
     """Answer requests on `bound` until `stop` is set. `ready` is set once connections are taken."""
+    web: Web = application.state.site.settings.web
     config = uvicorn.Config(
-        app.Guard(application),
+        app.Guard(application, web),
         log_config=None,
         access_log=False,
         lifespan="off",
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
         ws="none",
+        proxy_headers=bool(web.trusted_proxies),
+        forwarded_allow_ips=list(web.trusted_proxies),
     )
     server = _Server(config, ready)
     # The feed ends first of all: open streams end with it, and uvicorn has nothing to wait for.

@@ -12,10 +12,12 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 
 from gateway import settings
 from gateway.health import Condition
-from gateway.model import Kind, Reply, Role
+from gateway.model import Actor, Kind, Reply, Role
 from gateway.store import engine, journal
 from gateway.web import app, feed, page, serve
+from gateway.web.api.site import Site as Api
 from tests.rig import chromium
+from tests.web import signing
 
 pytestmark = pytest.mark.browser
 
@@ -34,7 +36,7 @@ class Site:
     rows: tuple[page.Participant, ...]
     url: str = ""
 
-    def shown(self, most: int) -> app.Shown:
+    def shown(self, most: int, actor: Actor) -> app.Shown:
         with self.store.read() as connection:
             card = page.FollowUp(
                 "m1",
@@ -71,10 +73,11 @@ async def no_checks() -> list[Condition]:
 async def site(store: engine.Store) -> AsyncIterator[Site]:
     made = Site(store, (row(5), row(1, Reply.ACCEPTED, name="Eva Lind")))
     live = feed.Feed(store)
+    api = Api(store, settings.load())
     bound = serve.listen(settings.load(overrides={"web": {"listen": "127.0.0.1:0"}}))
     stop, up = asyncio.Event(), asyncio.Event()
     running = asyncio.create_task(
-        serve.serve(bound, live, app.create(live, made.shown, no_checks, list), stop, up)
+        serve.serve(bound, live, app.create(live, made.shown, no_checks, list, api), stop, up)
     )
     async with asyncio.timeout(DEADLINE):
         await up.wait()
@@ -98,6 +101,8 @@ async def opened(
 ) -> tuple[Page, list[str]]:
     """The page, live, and everything its console complains of from now on."""
     tab = await browser.new_page(viewport={"width": width, "height": 700}, color_scheme=scheme)
+    [(name, secret)] = signing.session(site.store).items()
+    await tab.context.add_cookies([{"name": name, "value": secret, "url": site.url}])
     complaints: list[str] = []
     tab.on("console", lambda message: complaints.append(message.text))
     tab.on("pageerror", lambda error: complaints.append(str(error)))

@@ -31,6 +31,7 @@ DOORS = {
     "aiosmtpd": ("gateway/sandbox/",),
     "pymap": ("gateway/sandbox/",),
     "apscheduler": ("gateway/daemon/jobs.py",),
+    "argon2": ("gateway/actions/passwords.py",),
     "authlib": ("gateway/accounts.py",),
     "cryptography": ("gateway/mail/dkim.py",),
     "httpx2": ("gateway/accounts.py", "gateway/outbound/webhooks.py"),

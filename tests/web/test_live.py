@@ -17,10 +17,11 @@ import pytest
 from gateway import health, settings
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.health import Condition, State
-from gateway.model import Kind, Reply, Role
+from gateway.model import Actor, Kind, Reply, Role
 from gateway.store import engine, journal
 from gateway.web import app, feed, page, serve
 from gateway.web.api.site import Site as Api
+from tests.web import signing
 
 DEADLINE = 60.0
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
@@ -35,6 +36,14 @@ class Site:
     feed: feed.Feed
     checks: list[Condition] = field(default_factory=list)
     rows: list[page.Participant] = field(default_factory=list)
+    cookies: dict[str, str] = field(default_factory=dict)
+    token: dict[str, str] = field(default_factory=dict)
+
+    def client(self) -> httpx.AsyncClient:
+        """Somebody who is signed in, and a program."""
+        return httpx.AsyncClient(
+            base_url=self.url, timeout=DEADLINE, cookies=self.cookies, headers=self.token
+        )
 
     def record(self, *events: str) -> None:
         with self.store.write() as connection:
@@ -60,7 +69,7 @@ async def site(store: engine.Store) -> AsyncIterator[Site]:
         )
     ]
 
-    def shown(most: int) -> app.Shown:
+    def shown(most: int, actor: Actor) -> app.Shown:
         with store.read() as connection:
             one = page.FollowUp(
                 "m1", "Kick-off", Kind.MEETING, "Kari", NOW, NOW, "UTC", participants=tuple(rows)
@@ -83,7 +92,15 @@ async def site(store: engine.Store) -> AsyncIterator[Site]:
     async with asyncio.timeout(DEADLINE):
         await up.wait()
     made = Site(
-        store, f"http://127.0.0.1:{bound.getsockname()[1]}", stop, running, live, checks, rows
+        store,
+        f"http://127.0.0.1:{bound.getsockname()[1]}",
+        stop,
+        running,
+        live,
+        checks,
+        rows,
+        signing.session(store),
+        signing.token(store),
     )
     yield made
     stop.set()
@@ -119,7 +136,7 @@ class Stream:
 
 async def test_events_arrive_as_they_are_recorded(site):
     async with (
-        httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client,
+        site.client() as client,
         client.stream("GET", "/api/v1/events") as response,
     ):
         assert response.headers["content-type"].startswith("text/event-stream")
@@ -145,7 +162,7 @@ async def test_events_arrive_as_they_are_recorded(site):
 async def test_a_hint_is_followed_at_once(site):
     site.feed.poll_seconds = 3600.0
     async with (
-        httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client,
+        site.client() as client,
         client.stream("GET", "/api/v1/events") as response,
     ):
         stream = Stream(response)
@@ -161,7 +178,7 @@ async def test_a_hint_is_followed_at_once(site):
 
 async def test_a_client_resumes_where_it_stopped(site):
     site.record("one", "two", "three")
-    async with httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client:
+    async with site.client() as client:
         async with client.stream(
             "GET", "/api/v1/events", headers={"Last-Event-ID": "1"}
         ) as response:
@@ -177,7 +194,7 @@ async def test_a_client_resumes_where_it_stopped(site):
 async def test_a_number_from_another_store_resets_the_client(site):
     site.record("one")
     async with (
-        httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client,
+        site.client() as client,
         client.stream("GET", "/api/v1/events?after=500") as response,
     ):
         stream = Stream(response)
@@ -189,7 +206,7 @@ async def test_a_number_from_another_store_resets_the_client(site):
 
 async def test_stopping_ends_open_streams(site):
     async with (
-        httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client,
+        site.client() as client,
         client.stream("GET", "/api/v1/events") as response,
     ):
         stream = Stream(response)
@@ -203,7 +220,7 @@ async def test_stopping_ends_open_streams(site):
 async def test_streams_are_counted_and_bounded(site, monkeypatch):
     monkeypatch.setattr(feed, "MAX_STREAMS", 1)
     site.record("one")
-    async with httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client:
+    async with site.client() as client:
         async with client.stream("GET", "/api/v1/events") as response:
             stream = Stream(response)  # kept: what reads it would close it when it goes
             await stream.event()
@@ -219,7 +236,7 @@ async def test_streams_are_counted_and_bounded(site, monkeypatch):
 
 async def test_the_page_and_its_parts(site):
     site.record("one")
-    async with httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client:
+    async with site.client() as client:
         whole = await client.get("/")
         assert whole.status_code == 200
         assert "Ola Hansen" in whole.text
@@ -234,7 +251,7 @@ async def test_the_page_and_its_parts(site):
 
 
 async def test_readiness_names_what_is_missing(site):
-    async with httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client:
+    async with site.client() as client:
         answer = await client.get("/readyz")
         assert (answer.status_code, answer.json()["status"]) == (200, "ok")
         site.checks.append(Condition("disk of the store", State.WARNING, "nearly full"))
@@ -253,7 +270,7 @@ async def test_readiness_names_what_is_missing(site):
 
 
 async def test_the_page_has_a_bar_with_the_words_of_readyz(site):
-    async with httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client:
+    async with site.client() as client:
         assert (await client.get("/troubles")).text.strip() == ""
         assert "troubles" not in (await client.get("/listing")).text
         site.checks.append(Condition("mailbox", State.FAILED, "cannot <be> reached", NOW))
@@ -267,7 +284,7 @@ async def test_the_page_has_a_bar_with_the_words_of_readyz(site):
 
 
 async def test_every_answer_carries_the_security_headers(site):
-    async with httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client:
+    async with site.client() as client:
         for path in (
             "/",
             "/listing",
@@ -289,7 +306,7 @@ async def test_every_answer_carries_the_security_headers(site):
 
 
 async def test_errors_are_problems(site):
-    async with httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client:
+    async with site.client() as client:
         for path, code in (
             ("/nowhere", 404),
             ("/api/v1/events?after=x", 422),
@@ -300,14 +317,15 @@ async def test_errors_are_problems(site):
             assert answer.status_code == code
             assert answer.headers["content-type"] == "application/problem+json"
             assert answer.json()["status"] == code
-        assert (await client.post("/")).status_code == 405
+        ours = {"Origin": site.url}
+        assert (await client.post("/", headers=ours)).status_code == 403, "no form of ours"
 
 
 async def test_a_fault_of_ours_tells_nothing_and_stays_guarded(site):
     site.rows.append(
         page.Participant("x", "A secret name", "", Role.INVITED, 99)
     )  # 99 is no status
-    async with httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client:
+    async with site.client() as client:
         answer = await client.get("/")
         assert answer.status_code == 500
         assert answer.headers["content-type"] == "application/problem+json"
@@ -321,7 +339,7 @@ async def test_a_fault_of_ours_tells_nothing_and_stays_guarded(site):
     ["evil.example", "evil.example:8025", "127.0.0.1.evil.example", "localhost.evil.example", ""],
 )
 async def test_a_foreign_host_name_is_turned_away(site, host):
-    async with httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client:
+    async with site.client() as client:
         assert (await client.get("/", headers={"Host": host})).status_code == 421
         assert (await client.get("/", headers={"Host": "localhost:8025"})).status_code == 200
 
@@ -331,8 +349,18 @@ async def test_a_foreign_host_name_is_turned_away(site, host):
     ["0.0.0.0:0", "[::]:0", "192.0.2.1:8025", "gateway.example:8025", "127.evil.example:1"],
 )
 def test_no_listening_beyond_loopback_without_sign_in(listen):
-    with pytest.raises(ConfigurationError, match=r"web\.listen.*no sign-in"):
-        serve.listen(settings.load(overrides={"web": {"listen": listen}}))
+    with pytest.raises(ConfigurationError, match=r"web\.public_url: is needed"):
+        settings.load(overrides={"web": {"listen": listen}})
+    web = {"listen": listen, "public_url": "https://gateway.example"}
+    with pytest.raises(GatewayError, match=r"web\.listen.*nobody may sign in yet") as caught:
+        serve.listen(settings.load(overrides={"web": web}))
+    assert not isinstance(caught.value, ConfigurationError), "mail goes on meanwhile"
+
+
+def test_listening_beyond_loopback_once_somebody_may_sign_in():
+    web = {"listen": "0.0.0.0:0", "public_url": "https://gateway.example"}
+    with serve.listen(settings.load(overrides={"web": web}), is_anybody=True) as bound:
+        assert bound.getsockname()[0] == "0.0.0.0"
 
 
 @pytest.mark.parametrize(
@@ -361,7 +389,7 @@ async def test_an_unreachable_store_is_said_and_streams_outlive_it(site, monkeyp
     site.record("one")
     path = site.store.path
     async with (
-        httpx.AsyncClient(base_url=site.url, timeout=DEADLINE) as client,
+        site.client() as client,
         client.stream("GET", "/api/v1/events") as response,
     ):
         stream = Stream(response)

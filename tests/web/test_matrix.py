@@ -16,8 +16,10 @@ from gateway.web.api import routes, table
 from gateway.web.api.routes import On, Right
 from tests.web.world import ROLES, Office
 
-OPEN = {"/healthz", "/readyz", "/", "/listing", "/troubles", "/api/v1/events"}
-"""Routes that are no part of the API, or have a test of their own."""
+PAGE = {"/", "/listing", "/troubles", "/news", "/sign-in", "/sign-in/link", "/sign-out"}
+HEALTH = {"/healthz", "/readyz"}
+OPEN = PAGE | HEALTH | {"/api/v1/events"}
+"""Routes that are no part of the API, or have tests of their own."""
 FOLLOW_UPS = ("own", "foreign", "private")
 ABOUT_ONE = (On.FOLLOW_UP, On.PARTICIPANT, On.OWN_ROW)
 RIGHTS = routes.rights(table.MODULES)

@@ -97,10 +97,12 @@ class Office:
         settings = configuration.load(overrides=SETTINGS)
         self.site = Site(self.store, settings, lambda: self.now)
         application = app.create(
-            feed.Feed(self.store), lambda _: app.Shown([], 0), _nothing, list, self.site
+            feed.Feed(self.store), lambda *_: app.Shown([], 0), _nothing, list, self.site
         )
         self.client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(app.Guard(application), raise_app_exceptions=False),
+            transport=httpx.ASGITransport(
+                app.Guard(application, settings.web), raise_app_exceptions=False
+            ),
             base_url="http://127.0.0.1:8025",
         )
         self.application = application

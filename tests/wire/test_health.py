@@ -34,6 +34,7 @@ from gateway.inbound import intake
 from gateway.store import leases
 from gateway.store.engine import Store
 from tests import command, rig, stores
+from tests.web import signing
 from tests.wire import imap_peer, smtp_peer
 from tests.wire.gateway_process import HURRIED, Gateway
 from tests.wire.smtp_peer import Say
@@ -73,6 +74,7 @@ class Site:
     gateway: Gateway
     listener: socket.socket
     page: str
+    cookies: dict[str, str]
     heard: list[str] = field(default_factory=list)
     """The STATUS lines, oldest first."""
     prefix: tuple[str, ...] = ()
@@ -164,7 +166,7 @@ class Site:
         line = self.status_line()
         assert line.startswith("running; "), line
         assert all(word in line for word in words), line
-        async with httpx.AsyncClient(verify=False, timeout=SECONDS) as client:
+        async with httpx.AsyncClient(verify=False, timeout=SECONDS, cookies=self.cookies) as client:
             assert 'class="failed"' in (await client.get(f"{self.page}/troubles")).text
 
     async def gone(self, subject: str, *words: str) -> None:
@@ -182,6 +184,8 @@ class Site:
 def site(tmp_path: Path, sqlite_template: Path) -> Iterator[Site]:
     """Not started yet; nothing is sent or read unless a test says so."""
     shutil.copy(sqlite_template, tmp_path / "store.db")
+    with contextlib.closing(Store(f"sqlite:///{tmp_path}/store.db")) as store:
+        cookies = signing.session(store)
     port = free_port()
     settings = {
         "STORE__URL": f"sqlite:///{tmp_path}/store.db",
@@ -211,7 +215,7 @@ def site(tmp_path: Path, sqlite_template: Path) -> Iterator[Site]:
     with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as listener:
         listener.bind(str(notify))
         listener.setblocking(False)
-        made = Site(tmp_path, gateway, listener, f"http://127.0.0.1:{port}")
+        made = Site(tmp_path, gateway, listener, f"http://127.0.0.1:{port}", cookies)
         try:
             yield made
         finally:

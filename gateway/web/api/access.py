@@ -1,6 +1,6 @@
 """Routes of tokens, for administrators."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import Path
 from fastapi.responses import Response
@@ -13,7 +13,7 @@ from gateway.errors import NotFound
 from gateway.followups import permission
 from gateway.followups.permission import Verb
 from gateway.model import Access
-from gateway.store import codec, tokens
+from gateway.store import tokens
 from gateway.web.api import asking
 from gateway.web.api.asking import Changing, Json, Listing, Made, Pages, Posting, Reading
 from gateway.web.api.routes import On, Routes
@@ -54,7 +54,7 @@ async def every(asked: Pages) -> Response:
         after = asked.position(int)
         last = int(after[0] or 0) if after else 0
         rows = tokens.every(desk.connection, last, asked.limit + 1)
-        shown = [_shape(token) for token in rows[: asked.limit]]
+        shown = [access.shown(token) for token in rows[: asked.limit]]
         return Listing(shown, (shown[-1]["id"],) if len(rows) > asked.limit else None)
 
     return await asked.read(look)
@@ -74,7 +74,7 @@ async def make(said: NewToken, asked: Posting) -> Response:
     def command(desk: Desk) -> Made:
         wanted = access.Wanted(said.name, Access(said.role), said.associate)
         token, secret = access.make_token(desk, wanted)
-        return Made({**_shape(token), "token": secret}, asking.path("tokens", str(token.id)))
+        return Made({**access.shown(token), "token": secret}, asking.path("tokens", str(token.id)))
 
     return await asked.write(command)
 
@@ -85,7 +85,7 @@ async def one(number: Number, asked: Reading) -> Response:
 
     def look(desk: Desk) -> Json:
         permission.require(desk.actor, Verb.OPERATE)
-        return _shape(_there(desk, number))
+        return access.shown(_there(desk, number))
 
     return await asked.read(look)
 
@@ -96,8 +96,8 @@ async def revoke(number: Number, asked: Changing) -> Response:
 
     def command(desk: Desk) -> Json:
         permission.require(desk.actor, Verb.OPERATE)
-        asked.match(_shape(_there(desk, number)))
-        return _shape(access.revoke_token(desk, number))
+        asked.match(access.shown(_there(desk, number)))
+        return access.shown(access.revoke_token(desk, number))
 
     return await asked.write(command)
 
@@ -107,16 +107,3 @@ def _there(desk: Desk, number: int) -> tokens.Token:
     if token is None:
         raise NotFound(f"there is no token {number}")
     return token
-
-
-def _shape(token: tokens.Token) -> dict[str, Any]:
-    return {
-        "id": token.id,
-        "name": token.name,
-        "role": token.role.value,
-        "associate": token.associate,
-        "created_at": codec.moment(token.created_at),
-        "created_by": token.created_by,
-        "used_at": codec.moment(token.used_at) or None,
-        "revoked_at": codec.moment(token.revoked_at) or None,
-    }

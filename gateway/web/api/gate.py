@@ -9,14 +9,12 @@ each token, `MOST_BYTES` of a body (`IMPORT_BYTES` for an import), `BODY_SECONDS
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
 from gateway.errors import Forbidden, GatewayError, InputError
 from gateway.model import Access, Actor
 from gateway.store import tokens
-from gateway.store.engine import Store
 from gateway.web import problems
 from gateway.web.api.site import PREFIX, Site
 from gateway.web.problems import HttpProblem
@@ -29,9 +27,9 @@ Send = Callable[[Message], Awaitable[None]]
 MOST_BYTES = 1_000_000
 IMPORT_BYTES = 20_000_000
 IMPORT = f"{PREFIX}/import"
-OPEN = frozenset({f"{PREFIX}/events"})
 BODY_SECONDS = 60
 JSON = ("application/json", "application/merge-patch+json")
+CHALLENGE = {"WWW-Authenticate": 'Bearer realm="invite-gateway"'}
 STRANGER = "a bearer token is needed that is known here and was not revoked"
 
 
@@ -54,15 +52,8 @@ class Gate:
             return
         sent = send
         try:
-            headers = _headers(scope)
-            caller = await self.site.run(
-                lambda: identified(
-                    self.site.store,
-                    _bearer(headers),
-                    headers.get("on-behalf-of", ""),
-                    self.site.clock(),
-                )
-            )
+            said = headers(scope)
+            caller = await self.site.run(lambda: identified(self.site, said))
             quota = self.site.buckets.take(caller.token, asyncio.get_running_loop().time())
             if quota is not None:
                 sent = _with(send, quota.headers)
@@ -70,24 +61,25 @@ class Gate:
                     wait = {"Retry-After": str(quota.seconds)}
                     raise HttpProblem(HTTPStatus.TOO_MANY_REQUESTS, "too many requests", wait)
             _is_storable(scope)
-            body = await _body(scope, headers, receive)
+            most = IMPORT_BYTES if scope["path"] == IMPORT else MOST_BYTES
+            sent_body = await _json_body(said, receive, most)
         except GatewayError as error:
             await problems.response(error)(scope, receive, sent)
             return
-        scope.setdefault("state", {})["caller"] = replace(caller, body=body)
-        await self.app(scope, _replay(body, receive), sent)
+        scope.setdefault("state", {})["caller"] = replace(caller, body=sent_body)
+        await self.app(scope, replay(sent_body, receive), sent)
 
 
-def identified(store: Store, secret: str, associate: str, now: datetime) -> Caller:
+def identified(site: Site, said: dict[str, str]) -> Caller:
     """Who asks, and on whose behalf. Raises `HttpProblem` where nobody that is known here."""
-    with store.read() as connection:
-        token = tokens.of(connection, secret)
+    now, associate = site.clock(), said.get("on-behalf-of", "")
+    with site.store.read() as connection:
+        token = tokens.of(connection, _bearer(said))
         is_known = not associate or tokens.is_associate(connection, associate)
     if token is None:
-        challenge = {"WWW-Authenticate": 'Bearer realm="invite-gateway"'}
-        raise HttpProblem(HTTPStatus.UNAUTHORIZED, STRANGER, challenge)
+        raise HttpProblem(HTTPStatus.UNAUTHORIZED, STRANGER, CHALLENGE)
     if not tokens.is_noted(token, now):
-        with store.write() as connection:
+        with site.store.write() as connection:
             tokens.note_use(connection, token.id, now)
     actor = token.actor
     if associate:
@@ -100,18 +92,18 @@ def identified(store: Store, secret: str, associate: str, now: datetime) -> Call
 
 
 def _is_guarded(path: str) -> bool:
-    return (path == PREFIX or path.startswith(f"{PREFIX}/")) and path not in OPEN
+    return path == PREFIX or path.startswith(f"{PREFIX}/")
 
 
-def _headers(scope: Scope) -> dict[str, str]:
+def headers(scope: Scope) -> dict[str, str]:
     """By lower-case name. A key of the CRM need not be ASCII, so header values are UTF-8 here."""
     return {
         name.decode("latin-1"): value.decode("utf-8", "replace") for name, value in scope["headers"]
     }
 
 
-def _bearer(headers: dict[str, str]) -> str:
-    scheme, _, secret = headers.get("authorization", "").partition(" ")
+def _bearer(said: dict[str, str]) -> str:
+    scheme, _, secret = said.get("authorization", "").partition(" ")
     return secret.strip() if scheme.lower() == "bearer" else ""
 
 
@@ -121,24 +113,28 @@ def _is_storable(scope: Scope) -> None:
         raise InputError("the address has a NUL character")
 
 
-async def _body(scope: Scope, headers: dict[str, str], receive: Receive) -> bytes:
-    most = IMPORT_BYTES if scope["path"] == IMPORT else MOST_BYTES
-    size = headers.get("content-length", "")
+async def _json_body(said: dict[str, str], receive: Receive, most: int) -> bytes:
+    size = said.get("content-length", "")
     if size.isdecimal() and int(size) > most:
         raise _too_large(most)
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            body = await _read(receive, most)
-    except TimeoutError:
-        raise HttpProblem(HTTPStatus.REQUEST_TIMEOUT, "the body did not arrive in time") from None
-    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if body and kind not in JSON:
+    whole = await body(receive, most)
+    kind = said.get("content-type", "").partition(";")[0].strip().lower()
+    if whole and kind not in JSON:
         raise HttpProblem(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             f"the body is {kind or 'of no kind that is said'}; application/json is wanted",
             {"Accept": ", ".join(JSON)},
         )
-    return body
+    return whole
+
+
+async def body(receive: Receive, most: int) -> bytes:
+    """All of a body. Raises `HttpProblem` for one that is too large or too slow."""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await _read(receive, most)
+    except TimeoutError:
+        raise HttpProblem(HTTPStatus.REQUEST_TIMEOUT, "the body did not arrive in time") from None
 
 
 async def _read(receive: Receive, most: int) -> bytes:
@@ -160,9 +156,9 @@ def _too_large(most: int) -> HttpProblem:
     return HttpProblem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, words, {"Connection": "close"})
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
+def replay(whole: bytes, receive: Receive) -> Receive:
     """The body once more, then what comes after it."""
-    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+    waiting: list[Message] = [{"type": "http.request", "body": whole, "more_body": False}]
 
     async def again() -> Message:
         return waiting.pop() if waiting else await receive()
@@ -170,8 +166,8 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return again
 
 
-def _with(send: Send, headers: dict[str, str]) -> Send:
-    added = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+def _with(send: Send, values: dict[str, str]) -> Send:
+    added = [(name.lower().encode(), value.encode()) for name, value in values.items()]
 
     async def sent(message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -5,6 +5,7 @@ from fastapi import FastAPI
 from gateway.web.api import access, directory, preferences, webhooks
 from gateway.web.api.gate import Gate
 from gateway.web.api.site import Site
+from gateway.web.door import Door
 
 MODULES = (access.routes, directory.routes, preferences.routes, webhooks.routes)
 
@@ -15,3 +16,4 @@ def install(app: FastAPI, site: Site) -> None:
     for module in MODULES:
         app.include_router(module.router)
     app.add_middleware(Gate, site=site)
+    app.add_middleware(Door, site=site)

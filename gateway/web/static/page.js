@@ -85,7 +85,7 @@
   }
 
   function connect() {
-    const stream = new EventSource("/api/v1/events?after=" + encodeURIComponent(newest));
+    const stream = new EventSource("/news?after=" + encodeURIComponent(newest));
     stream.addEventListener("open", function () {
       state("on", "Live");
       if (opened) soon();

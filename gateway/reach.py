@@ -1,0 +1,54 @@
+"""From where the page and the API can be reached, and by which name; pure."""
+
+from collections.abc import Iterator, Sequence
+from ipaddress import ip_address, ip_network
+from urllib.parse import urlsplit
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host can only be this machine: `localhost` or an address of 127.0.0.0/8 or ::1.
+    Other names are not asked of DNS.
+    """
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def listening_problems(listen: str) -> Iterator[str]:
+    host, separator, port = listen.rpartition(":")
+    if not (separator and host and port.isascii() and port.isdigit()):
+        yield f"web.listen: expected host:port, got {listen!r}"
+    elif int(port) > 65535:
+        yield f"web.listen: a port is at most 65535, got {listen!r}"
+
+
+def problems(listen: str, public_url: str, trusted_proxies: Sequence[str]) -> Iterator[str]:
+    """What is wrong with these settings of `web` beyond that."""
+    if public_url and not _is_site(public_url):
+        yield "web.public_url: expected https://host, without a path"
+    for proxy in trusted_proxies:
+        if not _is_network(proxy):
+            yield f"web.trusted_proxies: {proxy!r} is no address and no network as 10.0.0.0/8"
+    if not is_loopback(listen.rpartition(":")[0]) and not public_url:
+        yield (
+            f"web.public_url: is needed, because web.listen ({listen}) can be reached from other"
+            " machines: it says by which name people come"
+        )
+
+
+def _is_site(text: str) -> bool:
+    """Scheme and host, and nothing behind them."""
+    url = urlsplit(text)
+    is_bare = not (url.path.strip("/") or url.query or url.fragment or "@" in url.netloc)
+    return url.scheme in ("http", "https") and bool(url.hostname) and is_bare
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ip_network(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,170 @@
+"""What stands before the page: the session in a cookie, and where a form comes from.
+
+Standards: cookies (RFC 6265), fetch metadata (W3C), Origin (WHATWG Fetch). Everything but health,
+sign-in and static files needs a session; who has none is led to the sign-in, and a program gets
+401. Security: a form that changes anything must come from this very site (`Sec-Fetch-Site:
+same-origin`, or an Origin that is our Host) and, where somebody is signed in, say the token that
+only our own pages know; SameSite=Lax alone leaves out what lies under the same registered domain.
+The API below /api/v1 knows no cookies (`api.gate`). Limits: `MOST_BYTES` of a form.
+"""
+
+import secrets
+from http import HTTPStatus
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+from fastapi.responses import RedirectResponse, Response
+
+from gateway.actions import users
+from gateway.errors import Forbidden, GatewayError
+from gateway.settings import Web
+from gateway.store import tokens
+from gateway.store.users import LONGEST, User
+from gateway.web import problems
+from gateway.web.api import gate
+from gateway.web.api.gate import Receive, Scope, Send
+from gateway.web.api.site import PREFIX, Site
+from gateway.web.problems import HttpProblem
+
+HEALTH = frozenset({"/healthz", "/readyz"})
+"""They answer while the store is away."""
+SIGN_IN = frozenset({"/sign-in", "/sign-in/link"})
+STATIC = "/static/"
+DOCUMENTS = ("/api", "/api/openapi.json")
+"""What programs read about the API: with a token, too."""
+MOST_BYTES = 64_000
+FORM = "application/x-www-form-urlencoded"
+FIELD = "form"
+HEADER = "x-form-token"
+SAFE = ("GET", "HEAD", "OPTIONS")
+MOST_FIELDS = 200
+
+
+class Door:
+    def __init__(self, app: Any, site: Site) -> None:
+        self.app, self.site = app, site
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith(f"{PREFIX}/"):
+            await self.app(scope, receive, send)
+            return
+        headers = gate.headers(scope)
+        try:
+            answer = await self._come_in(scope, headers)
+            if scope["method"] not in SAFE and answer is None:
+                _require_same_origin(headers)
+                body = await gate.body(receive, MOST_BYTES)
+                _require_form(scope, headers, body)
+                receive = gate.replay(body, receive)
+        except GatewayError as error:
+            answer = problems.response(error)
+        await (answer or self.app)(scope, receive, send)
+
+    async def _come_in(self, scope: Scope, headers: dict[str, str]) -> Response | None:
+        """None for who may; their session stands in the state then."""
+        path, state = scope["path"], scope.setdefault("state", {})
+        if path in HEALTH or path.startswith(STATIC):
+            return None
+        secret = cookie(headers.get("cookie", ""), self.site.settings.web)
+        user = await self.site.run(
+            lambda: users.session(self.site.store, secret, self.site.clock())
+        )
+        state["user"], state["session"] = user, secret if user is not None else ""
+        if user is not None or path in SIGN_IN:
+            return None
+        if path in DOCUMENTS and "authorization" in headers:
+            await self.site.run(lambda: gate.identified(self.site, headers))
+            return None
+        if scope["method"] == "GET" and "text/html" in headers.get("accept", ""):
+            there = path + (f"?{scope['query_string'].decode()}" if scope["query_string"] else "")
+            return RedirectResponse(f"/sign-in?next={quote(there)}", HTTPStatus.SEE_OTHER)
+        raise HttpProblem(HTTPStatus.UNAUTHORIZED, "sign in first", gate.CHALLENGE)
+
+
+def form_token(session: str) -> str:
+    """What forms of our own pages say, which no other site can know."""
+    return tokens.digest(f"form:{session}")
+
+
+def fields(body: bytes) -> dict[str, str]:
+    """A form's fields; of several of one name the last."""
+    try:
+        said = parse_qs(body.decode("utf-8", "replace"), max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise HttpProblem(HTTPStatus.BAD_REQUEST, "the form has too many fields") from None
+    return {name: values[-1] for name, values in said.items()}
+
+
+def cookie(header: str, web: Web) -> str:
+    """What the session's cookie says; "" where there is none."""
+    name = cookie_name(web)
+    for part in header.split(";"):
+        said, _, value = part.strip().partition("=")
+        if said == name:
+            return value
+    return ""
+
+
+def cookie_name(web: Web) -> str:
+    """`__Host-` binds it to this very host, and to https, without which browsers refuse it."""
+    return "__Host-session" if is_https(web) else "session"
+
+
+def is_https(web: Web) -> bool:
+    return urlsplit(web.public_url).scheme == "https"
+
+
+def let_in(answer: Response, session: str, web: Web) -> Response:
+    """The answer, with a session's cookie; "" takes it away."""
+    answer.set_cookie(
+        cookie_name(web),
+        session,
+        max_age=int(LONGEST.total_seconds()) if session else 0,
+        path="/",
+        secure=is_https(web),
+        httponly=True,
+        samesite="lax",
+    )
+    return answer
+
+
+def address(scope: Scope) -> str:
+    """Where the request comes from. Of IPv6 the network: every host has as many as it likes."""
+    host = scope["client"][0] if scope.get("client") else ""
+    try:
+        known = ip_address(host)
+    except ValueError:
+        return str(host)
+    if not isinstance(known, IPv6Address):
+        return str(known)
+    return str(known.ipv4_mapped or ip_network((known, 64), strict=False))
+
+
+def user(scope: Scope) -> User:
+    """Who is signed in; only behind the door."""
+    signed_in = scope["state"]["user"]
+    assert isinstance(signed_in, User)
+    return signed_in
+
+
+def _require_same_origin(headers: dict[str, str]) -> None:
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        is_ours = site == "same-origin"
+    else:
+        is_ours = urlsplit(headers.get("origin", "")).netloc == headers.get("host", "-")
+    if not is_ours:
+        raise Forbidden("a form is taken from the pages of this very site only")
+
+
+def _require_form(scope: Scope, headers: dict[str, str], body: bytes) -> None:
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if body and kind != FORM:
+        raise HttpProblem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"{FORM} is wanted")
+    session = scope["state"].get("session", "")
+    if not session or scope["path"] == "/sign-in":
+        return
+    said = headers.get(HEADER) or fields(body).get(FIELD, "")
+    if not secrets.compare_digest(said.encode(), form_token(session).encode()):
+        raise Forbidden("the form is of another session; load the page again")

@@ -1,0 +1,112 @@
+"""Signing in and out: a plain form, which needs no JavaScript, and links that let somebody in once.
+
+On failure: the form again, with the same words whatever was wrong. Security: a session is always a
+new one, so that one that was planted before is worth nothing; where to go afterwards is a path of
+this site, or the page.
+"""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import FastAPI, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from gateway.actions import users
+from gateway.web import door, page
+from gateway.web.api.site import Site
+
+WRONG = "The name or the password is wrong."
+BARRED = "Too many wrong tries. Wait a quarter of an hour."
+USED = "This link was used already, or is too old."
+RETRY_SECONDS = 900
+
+NORWEGIAN = {
+    "Sign in": "Logg inn",
+    "Name": "Navn",
+    "Password": "Passord",
+    WRONG: "Navnet eller passordet er feil.",
+    BARRED: "For mange feil forsøk. Vent et kvarter.",
+    USED: "Lenken er brukt allerede, eller for gammel.",
+    "An administrator gives you a name and a password, or another one if you have lost it.": (
+        "En administrator gir deg navn og passord, eller et nytt hvis du har mistet det."
+    ),
+}
+BOKMAL = ("nb", "no", "nn", "da")
+
+
+def install(app: FastAPI, site: Site) -> None:
+    """The routes, which stand outside of the door."""
+
+    def form(request: Request, wrong: str, status: int, name: str, to: str) -> Response:
+        language = _language(request.headers.get("accept-language", ""))
+        html = page.sign_in(language, _words(language), wrong, name, local(to))
+        return HTMLResponse(html, status)
+
+    def inside(session: str, to: str) -> Response:
+        answer = RedirectResponse(local(to), HTTPStatus.SEE_OTHER)
+        return door.let_in(answer, session, site.settings.web)
+
+    @app.get("/sign-in", include_in_schema=False)
+    async def ask(
+        request: Request, to: Annotated[str, Query(alias="next", max_length=2000)] = "/"
+    ) -> Response:
+        if request.state.user is not None:
+            return RedirectResponse(local(to), HTTPStatus.SEE_OTHER)
+        return form(request, "", HTTPStatus.OK, "", to)
+
+    @app.post("/sign-in", include_in_schema=False)
+    async def answer(request: Request) -> Response:
+        said = door.fields(await request.body())
+        name, to = said.get("name", ""), said.get("next", "/")
+        done = await site.run(
+            lambda: users.sign_in(
+                site.store,
+                name,
+                said.get("password", ""),
+                door.address(request.scope),
+                site.clock(),
+            )
+        )
+        if done.session:
+            return inside(done.session, to)
+        if not done.is_barred:
+            return form(request, WRONG, HTTPStatus.FORBIDDEN, name, to)
+        barred = form(request, BARRED, HTTPStatus.TOO_MANY_REQUESTS, name, to)
+        barred.headers["Retry-After"] = str(RETRY_SECONDS)
+        return barred
+
+    @app.get("/sign-in/link", include_in_schema=False)
+    async def follow(
+        request: Request, token: Annotated[str, Query(max_length=200)] = ""
+    ) -> Response:
+        done = await site.run(lambda: users.sign_in_by_link(site.store, token, site.clock()))
+        if done.session:
+            return inside(done.session, "/")
+        return form(request, USED, HTTPStatus.FORBIDDEN, "", "/")
+
+    @app.post("/sign-out", include_in_schema=False)
+    async def leave(request: Request) -> Response:
+        everywhere = door.fields(await request.body()).get("everywhere") == "yes"
+        user, secret = door.user(request.scope), request.state.session
+        await site.run(lambda: users.sign_out(site.store, secret, user, everywhere=everywhere))
+        gone = RedirectResponse("/sign-in", HTTPStatus.SEE_OTHER)
+        return door.let_in(gone, "", site.settings.web)
+
+
+def local(path: str) -> str:
+    """A path of this site; "/" for everything else, as `//elsewhere` or `/\\elsewhere`."""
+    is_path = path.startswith("/") and not path.startswith(("//", "/\\"))
+    return path if is_path and path.isprintable() and path.isascii() else "/"
+
+
+def _language(header: str) -> str:
+    """The first that we have of those that the browser names."""
+    for part in header.split(","):
+        name = part.partition(";")[0].strip().lower().partition("-")[0]
+        if name == "en" or name in BOKMAL:
+            return "en" if name == "en" else "nb"
+    return "en"
+
+
+def _words(language: str) -> dict[str, str]:
+    return NORWEGIAN if language == "nb" else {}
