@@ -16,7 +16,7 @@ from datetime import datetime
 from gateway import status
 from gateway.actions.desk import Desk
 from gateway.answer import answered
-from gateway.errors import Forbidden, InputError, Refused
+from gateway.errors import InputError, Refused
 from gateway.followups import editions, retrieving
 from gateway.followups.permission import Verb
 from gateway.invite import plan
@@ -92,9 +92,7 @@ def see(desk: Desk, number: int, instance: Moment | None = None) -> None:
     """The invitation was opened, and closed without an answer. A standing answer stays, and so
     does what nobody is asked about.
     """
-    row = desk.participant(number, Verb.ANSWER)
-    if not _is_own(desk, row):
-        raise Forbidden("only whose row it is can have seen it")
+    row = desk.participant(number, Verb.OWN)
     if row.role in status.FIXED or row.removed:
         return
     date = _instance(desk, row, instance)
@@ -115,9 +113,7 @@ def toggle(desk: Desk, number: int, instance: Moment | None = None) -> None:
 
 def take_out(desk: Desk, number: int) -> None:
     """Take what one has accepted out of the own diary, which declines it (domain.md §4)."""
-    row = _asked(desk, number)
-    if not _is_own(desk, row):
-        raise Forbidden("only whose diary it is can take it out")
+    row = _asked(desk, number, Verb.OWN)
     if row.standings[plan.SERIES].reply is not Reply.ACCEPTED:
         raise Refused("it stands in no diary, because it was not accepted; decline it instead")
     answer(desk, number, Said(Reply.DECLINED))

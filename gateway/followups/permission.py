@@ -23,6 +23,8 @@ class Verb(StrEnum):
     """What the owner does: change, move, cancel, invite, remove, switch, remind, decide."""
     ANSWER = "answer"
     """What an invited associate does with the own row: answer, see, priority, alarm, progress."""
+    OWN = "own"
+    """What nobody does for somebody else: having seen it, taking it out of the own diary."""
     DIRECTORY = "directory"
     """Write people, companies, groups and lists."""
     IMPORT = "import"
@@ -61,6 +63,7 @@ class Parties:
         )
 
 
+OF_THE_INVITEE = frozenset({Verb.ANSWER, Verb.OWN})
 OF_THE_CRM = frozenset({Verb.CREATE, Verb.DIRECTORY, Verb.IMPORT, Verb.DEFINE, Verb.WEBHOOKS})
 OF_ADMINISTRATORS = frozenset({Verb.DEFINE, Verb.OPERATE, Verb.WEBHOOKS})
 
@@ -77,7 +80,7 @@ def may(actor: Actor, verb: Verb, parties: Parties | None = None, row: str = "")
         return Answer.HIDDEN
     if verb is Verb.SEE:
         return Answer.YES
-    if verb is Verb.ANSWER and row and row == actor.associate and _acts(actor):
+    if verb in OF_THE_INVITEE and row and row == actor.associate and _acts(actor):
         return Answer.YES
     return (
         Answer.YES
@@ -128,6 +131,8 @@ def _at_large(actor: Actor, verb: Verb) -> Answer:
 def _reason(actor: Actor, verb: Verb, parties: Parties | None) -> str:
     if parties is not None and verb is Verb.EDIT and _acts(actor):
         return f"only {parties.owner or 'the CRM'}, who owns the follow-up, may do that"
+    if parties is not None and verb is Verb.OWN:
+        return "only whose row it is may do that"
     if parties is not None and verb is Verb.ANSWER:
         return "only whose row it is, or the owner on their behalf, may do that"
     return f"a connection of the kind {actor.access} may not do that"

@@ -2,12 +2,18 @@
 
 from fastapi import FastAPI
 
-from gateway.web.api import access, directory, preferences, webhooks
+from gateway.web.api import access, directory, participant_verbs, preferences, webhooks
 from gateway.web.api.gate import Gate
 from gateway.web.api.site import Site
 from gateway.web.door import Door
 
-MODULES = (access.routes, directory.routes, preferences.routes, webhooks.routes)
+MODULES = (
+    access.routes,
+    directory.routes,
+    participant_verbs.routes,
+    preferences.routes,
+    webhooks.routes,
+)
 
 
 def install(app: FastAPI, site: Site) -> None:
