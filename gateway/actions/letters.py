@@ -1,15 +1,18 @@
 """The letters of the outbox, for people: what is owed, and the very bytes that would leave."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from gateway import accounts, shapes
 from gateway import settings as configuration
 from gateway.actions import planning
-from gateway.model import LetterState
+from gateway.errors import InputError, NotFound
+from gateway.model import Letter, LetterState
 from gateway.store import followups, meta, outbox
-from gateway.store.engine import Store
+from gateway.store.engine import Connection, Store
 from gateway.store.outbox import Queued
+from gateway.writing import render
 
 SHOWN = tuple(state for state in LetterState if state is not LetterState.SUPERSEDED)
 
@@ -43,3 +46,101 @@ def listings(store: Store, *, pending: bool = False) -> Iterator[Listing]:
             numbers = sorted({letter.participant for letter in letters})
             members = followups.members(connection, ids=numbers)
             yield Listing(letters, {member.id: member.key for member in members}, secret)
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Writes letters as the sender does, with the settings and the key of their account."""
+
+    settings: configuration.Settings
+    secret: bytes
+    accounts: Mapping[str, configuration.Account]
+
+    @classmethod
+    def at(cls, connection: Connection, settings: configuration.Settings) -> "Writer":
+        return cls(settings, meta.site_secret(connection), accounts.configured(settings))
+
+    def words(self, letter: Letter) -> render.Written:
+        """Raises `InputError` for what no mail can say."""
+        return render.written(letter, self._account(letter).mail, self.secret)
+
+    def mail(self, letter: Letter) -> bytes:
+        """The mail that leaves, signed where its account signs."""
+        account = self._account(letter)
+        receipt = self.settings.outbound.request_receipt
+        signer = accounts.signer(letter.account, account)
+        return render.render(letter, account.mail, self.secret, receipt=receipt, signer=signer)
+
+    def _account(self, letter: Letter) -> configuration.Account:
+        account = self.accounts.get(letter.account)
+        if account is None:
+            raise InputError(f"{letter.account} is no mail account any more")
+        return account
+
+
+def shown(
+    connection: Connection,
+    settings: configuration.Settings,
+    queued: Sequence[Queued],
+    *,
+    words: bool = False,
+) -> list[shapes.Letter]:
+    """Letters as they are shown, with what servers said of them. `words`: with subject and text."""
+    writer = Writer.at(connection, settings) if words else None
+    members = followups.members(connection, ids=sorted({one.participant for one in queued}))
+    keys = {member.id: member.key for member in members}
+    tries = outbox.tries(connection, [one.id for one in queued])
+    return [_shown(one, keys, tries.get(one.id, ()), writer) for one in queued]
+
+
+def _shown(
+    one: Queued,
+    keys: Mapping[int, str],
+    tries: Sequence[outbox.Attempt],
+    writer: Writer | None,
+) -> shapes.Letter:
+    letter = one.letter
+    view = shapes.Letter(
+        id=one.id,
+        follow_up=one.follow_up,
+        participant=one.participant,
+        key=keys.get(one.participant, letter.address),
+        to=letter.address,
+        language=letter.language,
+        method=letter.method.value,
+        sequence=letter.sequence,
+        instance=letter.date,
+        state=one.state,
+    )
+    view = replace(
+        view,
+        note=one.note,
+        tries=one.tries,
+        created_at=one.created_at,
+        due_at=one.due_at,
+        settled_at=one.settled_at,
+        attempts=tuple(map(_attempt, tries)),
+    )
+    return view if writer is None else _written(view, letter, writer)
+
+
+def _written(view: shapes.Letter, letter: Letter, writer: Writer) -> shapes.Letter:
+    try:
+        written = writer.words(letter)
+    except InputError as error:
+        return replace(view, fault=str(error))
+    return replace(view, mail=shapes.Mail(written.subject, written.text, written.html))
+
+
+def _attempt(one: outbox.Attempt) -> shapes.Attempt:
+    return shapes.Attempt(
+        one.started_at, one.verdict, one.step, one.code, one.enhanced, one.text, one.host
+    )
+
+
+def get(connection: Connection, number: int) -> Queued:
+    """Raises `NotFound`."""
+    letters = outbox.find(connection, outbox.Selection(numbers=(number,)))
+    if not letters:
+        raise NotFound(f"there is no letter {number}")
+    return letters[0]

@@ -113,8 +113,10 @@ def quoted_lines(lines: str) -> bytes:
 
 
 def read(octets: bytes) -> str:
-    """The inverse of `quoted`, as a reader sees it."""
-    return quopri.decodestring(octets).decode()
+    """What a reader sees of a text that was `quoted`: its lines end in LF, and the last line end is
+    that of the boundary behind it (RFC 2046 §5.1.1).
+    """
+    return unix(quopri.decodestring(octets).decode()).removesuffix("\n")
 
 
 def unix(text: str) -> str:

@@ -47,6 +47,7 @@ class Queued:
     note: str
     letter: Letter
     answered: bool = False
+    settled_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,11 +345,17 @@ def preflight(connection: Connection) -> Held | None:
 
 def attempts(connection: Connection, letter: int) -> list[Attempt]:
     """Every try of a letter, oldest first."""
+    return tries(connection, [letter]).get(letter, [])
+
+
+def tries(connection: Connection, letters: Sequence[int]) -> dict[int, list[Attempt]]:
+    """The same of many, by letter."""
     rows = connection.execute(
-        sa.select(attempt).where(attempt.c.letter == letter).order_by(attempt.c.id)
+        sa.select(attempt).where(attempt.c.letter.in_(letters)).order_by(attempt.c.id)
     )
-    return [
-        Attempt(
+    made: dict[int, list[Attempt]] = {}
+    for row in rows:
+        one = Attempt(
             row.letter,
             row.started_at,
             row.seconds,
@@ -359,8 +366,23 @@ def attempts(connection: Connection, letter: int) -> list[Attempt]:
             row.text,
             row.host,
         )
-        for row in rows
-    ]
+        made.setdefault(row.letter, []).append(one)
+    return made
+
+
+def page(connection: Connection, follow_up: str, after: int, limit: int) -> list[Queued]:
+    """Letters of a follow-up beyond number `after`, oldest first, except superseded ones."""
+    query = (
+        sa.select(outbox)
+        .where(
+            outbox.c.follow_up == follow_up,
+            outbox.c.id > after,
+            outbox.c.state != LetterState.SUPERSEDED,
+        )
+        .order_by(outbox.c.id)
+        .limit(limit)
+    )
+    return queued(connection, connection.execute(query).all())
 
 
 def follow_ups_waiting(connection: Connection, account: str) -> list[str]:
@@ -402,6 +424,7 @@ def queued(connection: Connection, rows: Sequence[Row[tuple[object, ...]]]) -> l
             row.created_at,
             row.note,
             _letter(row, known),
+            settled_at=row.settled_at,
         )
         for row in rows
     ]
