@@ -19,7 +19,7 @@ class Context:
     hand go out from, "" where it has none. `floor`: the SEQUENCE below which nothing leaves
     (`meta.sequence_floor`). `mailboxes`: ours, of all accounts; `organizer`: the address of the
     follow-up's owner. `changed_at`: when another program changed it, where that counts for the
-    brake.
+    brake. `author`: who changed it, "" where only people or participants did.
     """
 
     accounts: Mapping[str, configuration.Account]
@@ -31,6 +31,7 @@ class Context:
     account: str = ""
     organizer: str = ""
     changed_at: datetime | None = None
+    author: str = ""
 
     @classmethod
     def read(

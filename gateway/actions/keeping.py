@@ -1,6 +1,7 @@
 """What a plan makes of the rows of a follow-up, and what the journal says of that."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from gateway import status
@@ -8,7 +9,7 @@ from gateway.followups import limits
 from gateway.invite import plan
 from gateway.invite.changes import Change
 from gateway.model import Channel, Moment, Standing
-from gateway.store import braked, followups, journal, participants
+from gateway.store import braked, followups, journal, participants, records
 from gateway.store.engine import Connection
 from gateway.store.followups import Member
 
@@ -45,14 +46,27 @@ def _news(member: Member, *, given: bool) -> str:
 
 
 def keep(
-    connection: Connection, key: str, members: Sequence[Member], made: plan.Plan, now: datetime
+    connection: Connection,
+    key: str,
+    members: Sequence[Member],
+    made: plan.Plan,
+    now: datetime,
+    by: str = "",
 ) -> None:
-    """Write standings, codes and notes of the rows, and what the journal says of them."""
-    entries = _keep_standings(connection, key, members, made.changes)
+    """Write standings, codes and notes of the rows, and what the journal says of them. `by`: who
+    changed the follow-up.
+    """
+    changed = _keep_standings(connection, key, members, made.changes)
+    entries = [replace(one, by=_author(one, by)) for one in changed]
     by_hand = [member.id for member in members if member.set_status is not None]
     followups.hand_taken(connection, by_hand)
     entries += _keep_notes(connection, key, members, made.notes)
     journal.write(connection, entries, now)
+
+
+def _author(entry: journal.Entry, by: str) -> str:
+    """Only another program asks for a toggle by a column (`set_status`)."""
+    return records.BY_SQL if entry.channel is Channel.HAND else by
 
 
 def _keep_standings(

@@ -19,7 +19,7 @@ from gateway.actions.load_format import FollowUp
 from gateway.actions.load_report import Loading, Report
 from gateway.actions.load_times import Times
 from gateway.model import Access, Actor, Channel, Moment
-from gateway.store import columns, directory, journal, records
+from gateway.store import columns, directory, journal, marks, records
 from gateway.store.engine import Connection
 
 IMPORT = Actor(Access.CRM, name="load", channel=Channel.STORE)
@@ -84,6 +84,7 @@ def _sign_follow_ups(here: Loading) -> None:
     changed = here.report.changed.get("follow_ups", ())
     records.sign(here.connection, created, here.now, here.actor.by)
     records.stamp(here.connection, changed, here.now, here.actor.by)
+    marks.mark_loaded(here.connection, {*created, *changed})
     entries = [
         journal.Entry(event, key, by=here.actor.by, channel=here.actor.channel)
         for event, keys in (("created", created), ("changed", changed))
@@ -114,6 +115,7 @@ def _follow_up(one: FollowUp, times: Times, planned: bool) -> dict[str, Any]:
         "answer_by": times.answer_by,
         "rrule": times.rrule,
         "fields": json.dumps(one.fields, sort_keys=True),
+        "forgotten": False,
     }
     # UID and counter of an earlier system count until the gateway has used them.
     kept = {} if planned else {"uid": one.uid, "sequence": one.sequence}

@@ -19,7 +19,7 @@ from gateway.followups import covering, editions, recurrence, texts
 from gateway.ical import ics, zones
 from gateway.invite import owing, plan
 from gateway.mail import address
-from gateway.model import Channel, Edition, Guest, Method
+from gateway.model import Channel, Edition, Guest, Method, Role
 from gateway.store import (
     delegations,
     engine,
@@ -33,6 +33,7 @@ from gateway.store import (
     meta,
     outbox,
     proposals,
+    records,
     reminders,
 )
 from gateway.store.engine import Connection, Store
@@ -113,9 +114,10 @@ def _plan_batch(
         newest = marks.newest(connection, free)
         most = settings.outbound.brake_follow_ups
         changes = marks.changed_at(connection, newest) if most else {}
+        authors = _authors(connection, newest)
         marks.clear(connection, newest)
         for key in newest:
-            here = replace(site, changed_at=changes.get(key))
+            here = replace(site, changed_at=changes.get(key), author=authors.get(key, ""))
             new, reason = attempt(connection, key, here)
             if reason:
                 new, _ = attempt(connection, key, here, readable=False)
@@ -127,6 +129,16 @@ def _plan_batch(
     if held:
         log.info("the brake holds letters", letters=held)
     return letters, len(newest)
+
+
+def _authors(connection: Connection, newest: Mapping[str, int]) -> dict[str, str]:
+    """Who changed the follow-ups themselves, of which these are the marks; another program is
+    signed here, for it does not sign itself (domain.md §4).
+    """
+    touched = marks.touched(connection, newest)
+    strange = {key: at for key, at in touched.items() if at is not None}
+    records.sign_strange(connection, strange)
+    return records.changed_by(connection, touched) if touched else {}
 
 
 def attempt(
@@ -195,10 +207,8 @@ def plan_one(
     members = succession.begin(connection, key, members, other, context.now)
     invitations.count(connection, _where_invited(members, copies))
     copies = succession.taken_over(copies, other)
-    invitees = [
-        replace(one, other=one.participant in other)
-        for one in _invitees(connection, key, members, context)
-    ]
+    given_away = _is_given_away(known, wanted, context)
+    invitees = _begun(_invitees(connection, key, members, context), other, given_away)
     made = plan.plan(
         wanted,
         known,
@@ -216,7 +226,7 @@ def plan_one(
         keeping.remember(connection, made, known_number)
     if readable:
         keeping.announce(connection, key, members, other, context.now)
-    keeping.keep(connection, key, members, made, context.now)
+    keeping.keep(connection, key, members, made, context.now, context.author)
     if known is not None and made.edition is not None:
         _overtake_proposals(connection, key, known, made.edition, members, context)
     if made.edition is not None:
@@ -242,6 +252,29 @@ def plan_one(
         context.now,
     )
     return letters
+
+
+def _begun(
+    invitees: Sequence[owing.Invitee], other: Collection[int], given_away: bool
+) -> list[owing.Invitee]:
+    """With the rows marked that begin anew: those of somebody else, and the assignee's."""
+    return [
+        replace(
+            one,
+            other=one.participant in other,
+            begins=given_away and one.role is Role.ASSIGNED,
+        )
+        for one in invitees
+    ]
+
+
+def _is_given_away(known: Edition | None, wanted: Edition | None, context: Context) -> bool:
+    """Whether another program made it somebody else's: who is assigned it, and took part already,
+    is asked for that (domain.md §4). A command of ours begins the row itself.
+    """
+    if known is None or wanted is None or context.author != records.BY_SQL:
+        return False
+    return known.organizer != wanted.organizer
 
 
 def _where_invited(members: Sequence[Member], copies: Sequence[owing.Copy]) -> dict[int, int]:

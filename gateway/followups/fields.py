@@ -345,6 +345,7 @@ INTERNAL = (
     Other("follow_up.created_by", "the gateway's"),
     Other("follow_up.changed_at", "the gateway's"),
     Other("follow_up.changed_by", "the gateway's"),
+    Other("follow_up.forgotten", "the gateway's"),
     Other("participant.id", "the gateway's"),
     Other("participant.code", "the gateway's"),
     Other("participant.conflict", "the gateway's"),

@@ -44,7 +44,8 @@ class Invitee:
 
     `date`: the one date of a series that he is invited to; what he answers to it is the standing of
     his row. `other`: the row stood for somebody else until now, or for another follow-up, and so do
-    its standings. `set_status`: a status written by hand (1, 5 or 9), to be taken as a toggle.
+    its standings. `begins`: what was said in it before is not said of what it is now. `set_status`:
+    a status written by hand (1, 5 or 9), to be taken as a toggle.
     `delegated_from`, `delegated_to`: who passed the invitation on to him, and to whom he did.
     `assigner`: who assigned the follow-up to him, by name. `who`: who he is, by a name that
     outlives the row.
@@ -66,6 +67,7 @@ class Invitee:
     delegated_to: Guest | None = None
     assigner: str = ""
     other: bool = False
+    begins: bool = False
     who: str = ""
     unreachable: str = ""
 

@@ -8,8 +8,12 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from gateway.store.chunks import CHUNK
 from gateway.store.schema import NOTED, change_mark, follow_up, participant
 
+RECORD = ("follow_up", "follow_up_date")
+"""Sources of the marks that say that the follow-up itself was changed."""
+LOADED = "load"
 _NAMED = change_mark.alias("named")
 _CLEAR = sa.delete(change_mark).where(
     change_mark.c.follow_up
@@ -99,6 +103,35 @@ def changed_at(connection: Connection, marks: Mapping[str, int]) -> dict[str, da
         if at is not None:
             found[key] = at
     return found
+
+
+def touched(connection: Connection, marks: Mapping[str, int]) -> dict[str, datetime | None]:
+    """The follow-ups that were changed themselves, by these marks (`due`) → when another program
+    did that last; None where it was a command of ours.
+    """
+    newest = sa.func.max(change_mark.c.at, type_=change_mark.c.at.type)
+    strange = ~change_mark.c.single & change_mark.c.source.in_(RECORD)
+    query = (
+        sa.select(
+            change_mark.c.follow_up,
+            newest.filter(strange).label("at"),
+        )
+        .where(
+            change_mark.c.follow_up.in_(list(marks)),
+            change_mark.c.source.in_((*RECORD, LOADED)),
+        )
+        .group_by(change_mark.c.follow_up)
+    )
+    return {row.follow_up: row.at for row in connection.execute(query)}
+
+
+def mark_loaded(connection: Connection, keys: Collection[str]) -> None:
+    """What has been written into these follow-ups was loaded, and is signed."""
+    written = change_mark.c.source.in_(RECORD)
+    ordered = sorted(keys)
+    for first in range(0, len(ordered), CHUNK):
+        part = change_mark.c.follow_up.in_(ordered[first : first + CHUNK])
+        connection.execute(sa.update(change_mark).where(part, written).values(source=LOADED))
 
 
 def mark_single(connection: Connection, key: str) -> None:

@@ -13,9 +13,20 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from gateway.model import LetterState
 from gateway.store.chunks import CHUNK
-from gateway.store.schema import follow_up, follow_up_date, participant
+from gateway.store.schema import change_mark, follow_up, follow_up_date, outbox, participant
 
+BY_SQL = "SQL"
+"""Who changed what another program wrote (domain.md §4)."""
+_THIS = follow_up.c.key == sa.bindparam("this", type_=follow_up.c.key.type)
+_WHEN = sa.bindparam("then", type_=follow_up.c.created_at.type)
+_STAMP = sa.update(follow_up).where(_THIS).values(changed_at=_WHEN, changed_by=sa.bindparam("who"))
+_SIGN = (
+    sa.update(follow_up)
+    .where(_THIS, follow_up.c.created_by == "", follow_up.c.edition.is_(None))
+    .values(created_by=sa.bindparam("who"))
+)
 OURS = ("uid", "sequence", "edition", "created_at", "created_by", "changed_at", "changed_by")
 """Columns that nobody else writes."""
 
@@ -80,6 +91,44 @@ def sign(connection: Connection, keys: Collection[str], at: datetime, by: str) -
     signed = {"created_at": at, "created_by": by, "changed_at": at, "changed_by": by}
     for part in _parts(keys):
         connection.execute(sa.update(follow_up).where(follow_up.c.key.in_(part)).values(signed))
+
+
+def changed_by(connection: Connection, keys: Collection[str]) -> dict[str, str]:
+    """Who changed these follow-ups last."""
+    signed = dict[str, str]()
+    for part in _parts(keys):
+        query = sa.select(follow_up.c.key, follow_up.c.changed_by).where(follow_up.c.key.in_(part))
+        signed |= {row.key: row.changed_by for row in connection.execute(query)}
+    return signed
+
+
+def sign_strange(connection: Connection, changes: Mapping[str, datetime]) -> None:
+    """Another program changed these follow-ups, or made them (key → when)."""
+    rows = [{"this": key, "then": at, "who": BY_SQL} for key, at in changes.items()]
+    if rows:
+        connection.execute(_STAMP, rows)
+        connection.execute(_SIGN, rows)
+
+
+def forget_later(connection: Connection, key: str) -> None:
+    """Cancel it, and delete it once everybody was told (`told`)."""
+    change(connection, key, {"cancelled": True, "forgotten": True})
+
+
+def told(connection: Connection, limit: int) -> list[str]:
+    """Follow-ups that are to be deleted, of which nobody waits to be told."""
+    waits = sa.exists().where(change_mark.c.follow_up == follow_up.c.key)
+    letter = sa.exists().where(
+        outbox.c.follow_up == follow_up.c.key,
+        outbox.c.state.in_((LetterState.WAITING, LetterState.SENDING, LetterState.HELD)),
+    )
+    query = (
+        sa.select(follow_up.c.key)
+        .where(follow_up.c.forgotten, follow_up.c.cancelled, ~waits, ~letter)
+        .order_by(follow_up.c.key)
+        .limit(limit)
+    )
+    return list(connection.execute(query).scalars())
 
 
 def delete(connection: Connection, key: str) -> None:

@@ -266,6 +266,7 @@ follow_up = Table(
     _words("created_by"),
     Column("changed_at", Instant),
     _words("changed_by"),
+    _flag("forgotten"),
     CheckConstraint("kind IN ('meeting', 'task', 'call')", name="kind"),
     CheckConstraint("guest_list IN ('auto', 'public', 'private')", name="guest_list"),
     CheckConstraint("availability IN ('busy', 'free')", name="availability"),
@@ -274,6 +275,12 @@ follow_up = Table(
         for column in ("answer_by", "start_at", "end_at", "deadline", "assigned_by", "changed_at")
     ),
     Index("ix_follow_up_series", "start_at", sqlite_where=SERIES, postgresql_where=SERIES),
+    Index(
+        "ix_follow_up_forgotten",
+        "key",
+        sqlite_where=text("forgotten = 1"),
+        postgresql_where=text("forgotten"),
+    ),
     Index("ix_follow_up_timeless", "key", sqlite_where=TIMELESS, postgresql_where=TIMELESS),
     *_instants("start_at", "end_at", "deadline", "answer_by"),
 )
@@ -718,6 +725,7 @@ change_mark = Table(
     Column("follow_up", Words, nullable=False, index=True),
     _now("at"),
     _flag("single"),
+    _words("source"),
     sqlite_autoincrement=True,
 )
 

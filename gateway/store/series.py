@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway.model import Moment
-from gateway.store import followups
+from gateway.store import columns, followups, upsert
 from gateway.store.schema import INVITEE, follow_up, follow_up_date, participant
 
 OWN = (
@@ -24,6 +24,7 @@ OWN = (
     "changed_at",
     "changed_by",
     "answer_by",
+    "forgotten",
 )
 """What no copy has from its original: its name, what the gateway knows of it,
 and by when that was to be answered.
@@ -83,6 +84,45 @@ def shorten(connection: Connection, key: str, rrule: str, before: Moment) -> Non
             follow_up_date.c.follow_up == key, follow_up_date.c.original_start.in_(gone)
         )
     )
+
+
+def cancel_date(connection: Connection, key: str, original: Moment, reason: str) -> None:
+    """One date does not take place; its own times are kept for the case that it comes back."""
+    upsert.one(
+        connection,
+        follow_up_date,
+        {"follow_up": key, "original_start": _row_name(connection, key, original)},
+        {"cancelled": True, "cancel_reason": reason},
+    )
+
+
+def restore_date(connection: Connection, key: str, original: Moment, *, ruled: bool) -> None:
+    """One date takes place again. `ruled`: the rule gives it, so that nothing need be said of it
+    but what is its own.
+    """
+    row = _date(connection, key, original)
+    values = {"cancelled": False, "cancel_reason": ""}
+    connection.execute(sa.update(follow_up_date).where(row).values(values))
+    if ruled:
+        plain = follow_up_date.c.start_at.is_(None) & follow_up_date.c.end_at.is_(None)
+        connection.execute(sa.delete(follow_up_date).where(row, plain))
+
+
+def drop_date(connection: Connection, key: str, original: Moment) -> None:
+    """Nothing is said of this date any more: one that was added is gone."""
+    connection.execute(sa.delete(follow_up_date).where(_date(connection, key, original)))
+
+
+def _date(connection: Connection, key: str, original: Moment) -> sa.ColumnElement[bool]:
+    return (follow_up_date.c.follow_up == key) & (
+        follow_up_date.c.original_start == _row_name(connection, key, original)
+    )
+
+
+def _row_name(connection: Connection, key: str, original: Moment) -> datetime:
+    """What the row of a date calls it: another program may have written a day in its own way."""
+    names = followups.names(connection, follow_up_date, key)
+    return next((at for at, one in names.items() if one == original), columns.instant(original))
 
 
 def _since(

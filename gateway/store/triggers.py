@@ -19,21 +19,21 @@ CHANNEL = "change_mark"
 """On which PostgreSQL tells that there are new marks (`hint`)."""
 NOTIFY = f"{PREFIX}notify"
 
-OF_PERSON = "SELECT DISTINCT follow_up FROM participant WHERE person = {row}.{column}"
+OF_PERSON = "SELECT DISTINCT follow_up, '{table}' FROM participant WHERE person = {row}.{column}"
 OF_ASSOCIATE = (
-    "SELECT follow_up FROM participant WHERE associate = {row}.{column}"
-    " UNION SELECT key FROM follow_up WHERE owner = {row}.{column}"
+    "SELECT follow_up, '{table}' FROM participant WHERE associate = {row}.{column}"
+    " UNION SELECT key, '{table}' FROM follow_up WHERE owner = {row}.{column}"
 )
 
 CONCERNED = {
-    "follow_up": "SELECT {row}.key",
-    "follow_up_date": "SELECT {row}.follow_up",
-    "participant": "SELECT {row}.follow_up",
+    "follow_up": "SELECT {row}.key, '{table}'",
+    "follow_up_date": "SELECT {row}.follow_up, '{table}'",
+    "participant": "SELECT {row}.follow_up, '{table}'",
     "person": OF_PERSON.replace("{column}", "key"),
     "person_email": OF_PERSON.replace("{column}", "person"),
     "associate": OF_ASSOCIATE.replace("{column}", "key"),
 }
-"""Per table: the query for the follow-ups that a row concerns."""
+"""Per table: the query for the follow-ups that a row concerns, each with the table's name."""
 
 
 def watched(table: str) -> list[str]:
@@ -48,7 +48,7 @@ def statements(dialect: str) -> dict[str, str]:
     for table, query in CONCERNED.items():
         for event in ("insert", "update", "delete"):
             rows = {"insert": ["NEW"], "update": ["NEW", "OLD"], "delete": ["OLD"]}[event]
-            body = " UNION ".join(query.format(row=row) for row in rows)
+            body = " UNION ".join(query.format(row=row, table=table) for row in rows)
             name = f"{PREFIX}{table}_{event}"
             make = _sqlite if dialect == "sqlite" else _postgres
             made[name] = make(name, table, watched(table) if event == "update" else event, body)
@@ -69,12 +69,12 @@ def _sqlite(name: str, table: str, event: str | list[str], body: str) -> str:
     return (
         f"CREATE TRIGGER {name} AFTER {_on(event)} ON {table} FOR EACH ROW"
         f" {_changed(event, 'WHEN', 'IS NOT')}BEGIN"
-        f" INSERT INTO change_mark (follow_up) {body}; END"
+        f" INSERT INTO change_mark (follow_up, source) {body}; END"
     )
 
 
 def _postgres(name: str, table: str, event: str | list[str], body: str) -> str:
-    insert = f"INSERT INTO change_mark (follow_up) {body};"
+    insert = f"INSERT INTO change_mark (follow_up, source) {body};"
     if condition := _changed(event, "IF", "IS DISTINCT FROM"):
         insert = f"{condition}THEN {insert} END IF;"
     # With our rights and our schema, not the writer's: they may be allowed to write a participant

@@ -26,7 +26,16 @@ SECTIONS = {
     "`participants`": [load_format.Participant],
 }
 GATEWAYS = {
-    "follow_up": {"uid", "sequence", "edition", "created_at"},
+    "follow_up": {
+        "uid",
+        "sequence",
+        "edition",
+        "created_at",
+        "created_by",
+        "changed_at",
+        "changed_by",
+        "forgotten",
+    },
     "participant": {
         "id",
         "code",
