@@ -14,11 +14,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
+from zoneinfo import ZoneInfoNotFoundError
 
 from gateway import settings as configuration
 from gateway.actions import planning
 from gateway.actions.context import Context
-from gateway.errors import NotFound, Refused
+from gateway.errors import InputError, NotFound, Refused
 from gateway.followups import permission
 from gateway.followups.permission import Parties, Verb
 from gateway.model import Actor, Method
@@ -188,7 +189,7 @@ def _owed(desk: Desk) -> Letters:
         with desk.connection.begin_nested():
             context = Context.read(desk.connection, desk.settings, desk.now)
             for key in desk.touched:
-                numbers = planning.plan_one(desk.connection, key, context)
+                numbers = _planned(desk.connection, key, context)
                 queued += _queued(desk.connection, numbers)
             for key in desk.marked:
                 numbers, _ = planning.attempt(desk.connection, key, context)
@@ -199,6 +200,20 @@ def _owed(desk: Desk) -> Letters:
     window = timedelta(seconds=desk.settings.outbound.coalesce_seconds)
     leaves = desk.now + window if queued or desk.uncounted else None
     return Letters(tuple(queued), leaves, desk.uncounted)
+
+
+def _planned(connection: Connection, key: str, context: Context) -> list[int]:
+    """Raises `InputError` for a record that no letter could say; that it is off can be told of any
+    record.
+    """
+    try:
+        with connection.begin_nested():
+            return planning.plan_one(connection, key, context)
+    except (InputError, ZoneInfoNotFoundError):
+        state = records.state(connection, key)
+        if state is not None and not state.cancelled:
+            raise
+        return planning.plan_one(connection, key, context, readable=False)
 
 
 def _queued(connection: Connection, numbers: Sequence[int]) -> list[Queued]:

@@ -16,11 +16,12 @@ import structlog
 from gateway import settings as configuration
 from gateway.actions import planning
 from gateway.actions.context import Context
-from gateway.errors import InputError
+from gateway.actions.desk import Desk
+from gateway.errors import InputError, Refused
 from gateway.followups import recurrence
 from gateway.invite import reminders as rules
 from gateway.model import Edition
-from gateway.store import engine, followups, journal, leases, reminders
+from gateway.store import engine, followups, journal, leases, marks, reminders
 from gateway.store.engine import Connection, Store
 from gateway.store.reminders import Place, Silent
 
@@ -31,6 +32,11 @@ PAGE = 100
 """Follow-ups found at a time."""
 MOST = 1000
 """Letters after which the others wait for the next look."""
+A_DAY = timedelta(days=1)
+NOBODY = (
+    "nobody is to be reminded: everybody has answered, takes no mail, or was written to within a"
+    " day or is about to be"
+)
 
 
 def remind(
@@ -61,6 +67,34 @@ def remind(
             break
         last = page[-1]
     return done
+
+
+def ask(desk: Desk, key: str) -> list[int]:
+    """Remind those who have not answered, at once. Nobody is written to twice within a day; one
+    day later they may be reminded once more. Returns the rows.
+
+    Raises as `Desk.edit`, and `Refused` where nobody is to be reminded.
+    """
+    desk.edit(key)
+    reminders.lock(desk.connection, key)
+    silent = [
+        one
+        for one in reminders.silent(desk.connection, key, desk.now, A_DAY, again=True)
+        if not one.edition.cancelled and not recurrence.over(one.edition, desk.now)
+    ]
+    if not silent:
+        raise Refused(NOBODY)
+    for sequence in sorted({one.edition.sequence for one in silent}):
+        asked = [one.invitation for one in silent if one.edition.sequence == sequence]
+        reminders.remind(desk.connection, asked, sequence)
+    marks.mark(desk.connection, [key], desk.now)
+    desk.note(*(_reminded(key, one) for one in silent))
+    desk.touch(key)
+    return [one.participant for one in silent]
+
+
+def _reminded(key: str, one: Silent) -> journal.Entry:
+    return journal.Entry("reminded", key, one.participant, one.edition.recurrence_id)
 
 
 def _look(
@@ -125,7 +159,7 @@ def _mark_and_plan(connection: Connection, key: str, context: Context, ahead: ti
         )
     journal.write(
         connection,
-        [journal.Entry("reminded", key, one.participant, one.edition.recurrence_id) for one in due],
+        [_reminded(key, one) for one in due],
         context.now,
     )
     if due:

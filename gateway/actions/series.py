@@ -29,6 +29,8 @@ CHANGEABLE = frozenset(
     if column.startswith("follow_up.")
 )
 """Columns of a follow-up that may be another from one date on."""
+CANCELLED = "the follow-up is cancelled; reinstate it first"
+NO_DATE_LEFT = "no date would be left; cancel the follow-up instead"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +66,16 @@ def moment(
 
     Raises `NotFound` and `Refused` as `stop` does, `InputError` for what is no time.
     """
-    wanted = _series(connection, key, settings)
-    found = _read(wanted, text, day=day)
+    return read(of(connection, key, settings), text, day=day)
+
+
+def read(wanted: Edition, text: str, *, day: bool = False) -> Moment:
+    """A time as people write it, of this follow-up. Raises `InputError` for what is none."""
+    moment = _read(wanted, text, day=day)
     first, last = recurrence.FIRST_YEAR, recurrence.LAST_YEAR
-    if not first <= found.year <= last:
+    if not first <= moment.year <= last:
         raise InputError(f"{text!r} is out of reach (years {first} to {last})")
-    return found
+    return moment
 
 
 def _read(wanted: Edition, text: str, *, day: bool) -> Moment:
@@ -78,7 +84,7 @@ def _read(wanted: Edition, text: str, *, day: bool) -> Moment:
     except ValueError:
         plain = None
     if plain is not None and not (day or wanted.all_day):
-        raise InputError(f"{text!r} has no hour, and the series has")
+        raise InputError(f"{text!r} has no hour, and the follow-up has")
     if plain is not None:
         return plain
     try:
@@ -107,7 +113,7 @@ def stop(
     Raises `NotFound` where there is no such follow-up, `Refused` where it does not recur, is
     cancelled, or no date would be left.
     """
-    wanted = _series(connection, key, settings)
+    wanted = of(connection, key, settings)
     following = _following(wanted, after)
     if following is None:
         return False
@@ -133,7 +139,7 @@ def split(
     """
     if unknown := part.changes.keys() - CHANGEABLE:
         raise InputError(f"{', '.join(sorted(unknown))} cannot be changed from one date on")
-    wanted = _series(connection, key, settings)
+    wanted = of(connection, key, settings)
     at = _first(key, wanted, part.at)
     fresh = _rest(wanted, at, part.changes)
     made = series.copy(
@@ -185,17 +191,26 @@ def _times(fresh: Edition) -> dict[str, Any]:
     }
 
 
-def _series(connection: Connection, key: str, settings: configuration.Settings) -> Edition:
-    """The follow-up as it stands, which nobody else plans meanwhile."""
+def of(connection: Connection, key: str, settings: configuration.Settings) -> Edition:
+    """The series as it stands, which nobody else plans meanwhile.
+
+    Raises `NotFound`, and `Refused` where it does not recur or is cancelled.
+    """
+    wanted = standing(connection, key, settings)
+    if wanted.recurrence is None or wanted.start is None:
+        raise Refused("the follow-up does not recur")
+    if wanted.cancelled:
+        raise Refused(CANCELLED)
+    return wanted
+
+
+def standing(connection: Connection, key: str, settings: configuration.Settings) -> Edition:
+    """The follow-up as it stands, which nobody else plans meanwhile. Raises `NotFound`."""
     followups.lock(connection, key)
     site = followups.Site(settings.mail.timezone, settings.mail.language)
     wanted = followups.wanted(connection, key, site, followups.members(connection, key))
     if wanted is None:
         raise NotFound(f"there is no follow-up {key}")
-    if wanted.recurrence is None or wanted.start is None:
-        raise Refused("the follow-up does not recur")
-    if wanted.cancelled:
-        raise Refused("the follow-up is cancelled; reinstate it first")
     return wanted
 
 
@@ -219,7 +234,7 @@ def _shorten(connection: Connection, key: str, wanted: Edition, at: Moment) -> N
     assert wanted.recurrence is not None
     rule = rules.ended_before(wanted, at) if wanted.recurrence.rrule else ""
     if rule is None or next(recurrence.instances(wanted, None, at, 1), None) is None:
-        raise Refused("no date would be left; cancel the follow-up instead")
+        raise Refused(NO_DATE_LEFT)
     series.shorten(connection, key, rule, at)
 
 

@@ -13,7 +13,7 @@ from functools import partial
 import structlog
 
 from gateway import __version__, accounts, health, zonedata
-from gateway.actions import planning, probing, reminders, review, webhooks
+from gateway.actions import planning, probing, recording, reminders, review, webhooks
 from gateway.daemon import jobs, opening, prober, senders, supervise, systemd
 from gateway.daemon.health import Monitor
 from gateway.errors import StoreError
@@ -198,6 +198,7 @@ def _jobs(process: Process, _: Monitor) -> Sequence[supervise.Role]:
         await asyncio.to_thread(upkeep.tidy, process.store, datetime.now(UTC))
         await asyncio.to_thread(shrink)
         await asyncio.to_thread(webhooks.forget, process.store, datetime.now(UTC))
+        await asyncio.to_thread(recording.forget, process.store)
 
     def clock() -> datetime:
         return datetime.now(UTC)

@@ -53,6 +53,10 @@ WORDS = (Outcome.HELD, Outcome.COMMENT)
 """What may be an answer, though a person has to read it."""
 
 
+NOT_REMINDED = invitation.c.reminded_sequence.is_distinct_from(invitation.c.sent_sequence)
+"""Of the question that its holder was sent last."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a look through the follow-ups stands: everything before it was seen."""
@@ -122,10 +126,12 @@ def near(
     return [Place(row.at, row.key) for row in connection.execute(query)]
 
 
-def silent(connection: Connection, key: str, now: datetime, ahead: timedelta) -> list[Silent]:
+def silent(
+    connection: Connection, key: str, now: datetime, ahead: timedelta, *, again: bool = False
+) -> list[Silent]:
     """Who was not heard and was sent nothing within the time before now that is `ahead` long;
-    nobody while the follow-up waits to be planned, for then he may get a letter anyway. In the
-    order of the invitations.
+    nobody while the follow-up waits to be planned, for then he may get a letter anyway. `again`:
+    also who was reminded of that question before. In the order of the invitations.
     """
     planned = sa.exists().where(change_mark.c.follow_up == key)
     query = (
@@ -135,7 +141,7 @@ def silent(connection: Connection, key: str, now: datetime, ahead: timedelta) ->
             invitation.c.sent_edition,
             invitation.c.reminded_sequence,
         )
-        .where(invitation.c.follow_up == key, *_silent(now - ahead), ~planned)
+        .where(invitation.c.follow_up == key, *_silent(now - ahead, again=again), ~planned)
         .order_by(invitation.c.id)
     )
     rows = connection.execute(query).all()
@@ -221,7 +227,7 @@ def forgo(connection: Connection, key: str) -> None:
     )
 
 
-def _silent(since: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+def _silent(since: datetime, *, again: bool = False) -> tuple[sa.ColumnElement[bool], ...]:
     """An invitation that its row holds, whose holder was not heard, at an address where mail
     arrives; nothing went there since then, and nothing is on its way.
     """
@@ -245,7 +251,7 @@ def _silent(since: datetime) -> tuple[sa.ColumnElement[bool], ...]:
         invitation.c.delivery != Delivery.UNDELIVERABLE,
         ~invitation.c.again,
         invitation.c.created_at <= since,
-        invitation.c.reminded_sequence.is_distinct_from(invitation.c.sent_sequence),
+        *(() if again else (NOT_REMINDED,)),
         row,
         ~_heard(invitation.c.participant, invitation.c.sent_at),
         ~letter,

@@ -1,0 +1,150 @@
+"""Making, changing and deleting a follow-up as one document of the `load` dialect (domain.md §2;
+docs/api.md).
+
+What is wrong with a document, `load` says, with the place. A user makes follow-ups of their own,
+and gives one away by assigning it; what an earlier system says of itself (UID, SEQUENCE, tokens,
+what was sent) counts from the CRM alone. What is deleted is cancelled first, and goes once
+everybody was told.
+"""
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.actions import load, load_report, moving
+from gateway.actions.desk import COMPLETED, Desk
+from gateway.actions.load_format import FollowUp
+from gateway.errors import Forbidden, Refused
+from gateway.followups import permission
+from gateway.followups.permission import Parties, Verb
+from gateway.model import Access
+from gateway.store import followups, journal, records
+from gateway.store.engine import Store
+
+GIVEN_AWAY = ("owner", "assigned_by")
+OF_EARLIER_SYSTEMS = ("uid", "sequence")
+OF_EARLIER_INVITATIONS = ("token", "sent")
+OWN = frozenset({"completed", "priority", "alarm_minutes"})
+"""What may be changed of a completed follow-up: none of it is an edit (domain.md §3)."""
+FORGOTTEN_AT_A_TIME = 100
+
+
+def create(desk: Desk, document: Mapping[str, Any]) -> str:
+    """Returns its key: as the document says, else one that is made here.
+
+    Raises `Forbidden` for another owner than oneself, `Refused` where there is one of that key,
+    `InputError` for what is wrong with it.
+    """
+    permission.require(desk.actor, Verb.CREATE)
+    made = dict(document)
+    made.setdefault("key", f"f-{secrets.token_hex(8)}")
+    key = made["key"]
+    if isinstance(key, str) and records.exists(desk.connection, key):
+        raise Refused(f"there is a follow-up {key} already; change that one")
+    if (me := desk.actor.associate) and (made.setdefault("owner", me) or me) != me:
+        raise Forbidden("a new follow-up is one's own; assign it when it is made")
+    _load(desk, _plain(desk, made))
+    return str(key)
+
+
+def put(desk: Desk, key: str, document: Mapping[str, Any]) -> bool:
+    """Let the follow-up be what the document says, also where there is none yet. Returns whether
+    it was made.
+
+    Raises as `create`; as `Desk.require` where there is one; `Refused` where it is completed and
+    something else than what is the owner's own would change.
+    """
+    if document.get("key", key) != key:
+        raise moving.wrong("key", f"is {key} in the address")
+    if not records.exists(desk.connection, key):
+        create(desk, {**document, "key": key})
+        return True
+    followups.lock(desk.connection, key)
+    concerned = desk.require(Verb.EDIT, key)
+    said = {**_kept(desk, concerned), **document, "key": key}
+    before = records.content(desk.connection, key)
+    report = _load(desk, _plain(desk, said))
+    after = records.content(desk.connection, key)
+    _may_change(desk, key, before, after, report)
+    return False
+
+
+def delete(desk: Desk, key: str) -> None:
+    """Cancel it; it is gone once everybody was told, at once where nobody was ever told anything.
+    Taken back (`reinstate`, `put`) before that, it stays.
+
+    Raises as `Desk.require`.
+    """
+    followups.lock(desk.connection, key)
+    desk.require(Verb.EDIT, key)
+    desk.changed(key, journal.Entry("deleted", key))
+    if followups.known_edition(desk.connection, key) is None:
+        records.delete(desk.connection, key)
+    else:
+        records.forget_later(desk.connection, key)
+
+
+def forget(store: Store) -> int:
+    """Delete the follow-ups that are to go, and of which everybody was told. Returns how many."""
+    with store.write() as connection:
+        keys = records.told(connection, FORGOTTEN_AT_A_TIME)
+        for key in keys:
+            records.delete(connection, key)
+    return len(keys)
+
+
+def _load(desk: Desk, document: Mapping[str, Any]) -> load_report.Report:
+    report = load.load(
+        desk.connection, {"follow_ups": [document]}, desk.settings, desk.now, desk.actor
+    )
+    if report.created or report.changed:
+        desk.touch(document["key"])
+    return report
+
+
+def _is_whole_crm(desk: Desk) -> bool:
+    return desk.actor.access is Access.CRM and not desk.actor.associate
+
+
+def _plain(desk: Desk, document: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what only the CRM says of an earlier system."""
+    if _is_whole_crm(desk):
+        return dict(document)
+    said = {name: value for name, value in document.items() if name not in OF_EARLIER_SYSTEMS}
+    rows = said.get("participants")
+    if isinstance(rows, list):
+        said["participants"] = [_plain_row(row) for row in rows]
+    return said
+
+
+def _plain_row(row: Any) -> Any:
+    if not isinstance(row, Mapping):
+        return row
+    return {name: value for name, value in row.items() if name not in OF_EARLIER_INVITATIONS}
+
+
+def _kept(desk: Desk, concerned: Parties) -> dict[str, Any]:
+    """What stays where the document does not say it, except from the CRM: whose it is."""
+    if _is_whole_crm(desk):
+        return {}
+    kept = {"owner": concerned.owner or None, "assigned_by": concerned.assigned_by or None}
+    return {name: value for name, value in kept.items() if name in FollowUp.model_fields}
+
+
+def _may_change(
+    desk: Desk,
+    key: str,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    report: load_report.Report,
+) -> None:
+    changed = {name for name in after if after[name] != before[name]}
+    if not _is_whole_crm(desk) and changed & {*GIVEN_AWAY}:
+        field = next(name for name in GIVEN_AWAY if name in changed)
+        raise Forbidden(f"{field}: a follow-up is given to somebody else by assigning it")
+    people = "participants" in report.created or "participants" in report.changed
+    if before["completed"] and after["completed"] and (changed - OWN or people):
+        raise Refused(COMPLETED)
+    if before["completed"] != after["completed"]:
+        event = "completed" if after["completed"] else "reopened"
+        desk.note(journal.Entry(event, key))
