@@ -10,7 +10,7 @@ from dataclasses import replace
 from enum import IntEnum
 
 from gateway.errors import Refused
-from gateway.model import Effect, Progress, Reply, Role, Standing
+from gateway.model import Channel, Effect, Progress, Reply, Role, Standing
 
 
 class Status(IntEnum):
@@ -154,11 +154,12 @@ def advance(standing: Standing, progress: Progress) -> Standing:
 
 
 def toggle(standing: Standing, reply: Reply) -> Standing:
-    """By hand, on somebody's behalf (help page 001):
-    `needs-action` takes the answer back, unseen.
+    """By hand, on somebody's behalf (help page 001): `needs-action` takes the answer back, unseen.
+    The order of answers stays as it is; how this one came is said.
     """
     _open(standing)
-    return replace(standing, reply=reply, seen=reply is not Reply.NEEDS_ACTION)
+    seen = reply is not Reply.NEEDS_ACTION
+    return replace(standing, reply=reply, seen=seen, channel=Channel.HAND)
 
 
 def move(role: Role, standing: Standing) -> Standing:

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gateway import settings as configuration
-from gateway.actions import deliveries, forwarding, joining, proposals
+from gateway.actions import deciding, deliveries, forwarding, joining, proposals
 from gateway.answer import answered, facts
 from gateway.invite import plan
 from gateway.mail import bounce
 from gateway.model import Channel, Delivery, Outcome
 from gateway.store import braked, followups, invitations, journal, marks, reports
+from gateway.store.decisions import Verdict
 from gateway.store.engine import Connection
 
 DELIVERIES = {
@@ -73,9 +74,10 @@ def carry_out(
     messages: Sequence[Effects],
     settings: configuration.Settings,
     now: datetime,
+    verdict: Verdict | None = None,
 ) -> None:
     """Apply what messages do and journal each answer, in their order. No two of them are about the
-    same row.
+    same row. `verdict`: of the person who has them carried out.
     """
     applied = [answer for one in messages for answer in _applied(one)]
     _write_standings(connection, applied)
@@ -96,6 +98,21 @@ def carry_out(
             entries = []
             _bring(connection, one, settings, now)
     journal.write(connection, entries, now)
+    _follow(connection, messages, now, verdict)
+
+
+def _follow(
+    connection: Connection,
+    messages: Sequence[Effects],
+    now: datetime,
+    verdict: Verdict | None,
+) -> None:
+    """What waits for a person because of these answers, or does not any more."""
+    answers = [(one.number, told.answer) for one in messages for told in one.told]
+    deciding.wrote(connection, answers, now)
+    keys = {answer.follow_up for _, answer in answers if answer.follow_up}
+    rows = {answer.row.participant for _, answer in answers if answer.row is not None}
+    deciding.follow(connection, keys, now, rows, verdict)
 
 
 def _applied(one: Effects) -> Iterator[_Applied]:

@@ -11,6 +11,7 @@ import structlog
 
 from gateway import settings as configuration
 from gateway.accounts import DEFAULT
+from gateway.actions import deciding
 from gateway.errors import StoreError
 from gateway.mail import address, bounce, refusals
 from gateway.mail.refusals import Fault
@@ -193,6 +194,8 @@ def _settle(
         ],
         now,
     )
+    keys = {queued.follow_up for queued, _, _ in letters}
+    deciding.follow(connection, keys, now, {queued.participant for queued, _, _ in letters})
     return blame
 
 

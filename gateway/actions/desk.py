@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 from zoneinfo import ZoneInfoNotFoundError
 
 from gateway import settings as configuration
-from gateway.actions import planning
+from gateway.actions import deciding, planning
 from gateway.actions.context import Context
 from gateway.errors import InputError, NotFound, Refused
 from gateway.followups import permission
@@ -50,6 +50,8 @@ class Desk:
     touched: list[str] = field(default_factory=list)
     marked: list[str] = field(default_factory=list)
     uncounted: int = 0
+    noted: set[str] = field(default_factory=set)
+    """The follow-ups of which the journal says something."""
     single: bool = True
     """Whether it is a person's doing, which the brake does not count."""
 
@@ -124,6 +126,7 @@ class Desk:
             replace(one, by=actor.by, channel=one.channel or actor.channel) for one in entries
         ]
         journal.write(self.connection, signed, self.now)
+        self.noted.update(one.follow_up for one in signed if one.follow_up is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +179,7 @@ def perform(
 def carry_out(desk: Desk, command: Callable[[Desk], T]) -> Outcome[T]:
     """The command in a transaction that is open, for whoever keeps more in it than the effect."""
     answer = command(desk)
+    deciding.follow(desk.connection, {*desk.touched, *desk.noted}, desk.now)
     return Outcome(answer, _owed(desk))
 
 

@@ -12,7 +12,7 @@ import structlog
 
 from gateway import accounts, status
 from gateway import settings as configuration
-from gateway.actions import brake, keeping, queueing, succession
+from gateway.actions import brake, deciding, keeping, queueing, succession
 from gateway.actions.context import Context
 from gateway.errors import ConfigurationError, InputError
 from gateway.followups import covering, editions, recurrence, texts
@@ -124,6 +124,8 @@ def _plan_batch(
                 _not_planned(connection, key, reason, now)
             letters += len(new)
         held, is_first = brake.apply(connection, changes, most, now)
+        deciding.follow(connection, list(newest), now)
+        deciding.follow_brake(connection, now)
     if is_first:
         log.error("too many follow-ups were cancelled or moved: their letters are held")
     if held:

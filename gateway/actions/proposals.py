@@ -12,11 +12,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from gateway import settings as configuration
-from gateway.actions import queueing
+from gateway.actions import deciding, queueing
 from gateway.actions.context import Context
 from gateway.answer import facts
 from gateway.errors import NotFound, Refused
-from gateway.followups import recurrence
+from gateway.followups import decisions, recurrence
+from gateway.followups.decisions import Choice
 from gateway.invite import owing, plan
 from gateway.model import (
     Edition,
@@ -29,6 +30,7 @@ from gateway.model import (
     Reply,
 )
 from gateway.store import codec, columns, followups, invitations, journal, marks, proposals
+from gateway.store.decisions import Verdict
 from gateway.store.engine import Connection
 from gateway.store.proposals import Proposal
 
@@ -175,6 +177,9 @@ def _settle(
         ],
         now,
     )
+    choice = Choice.MOVE if state is ProposalState.ACCEPTED else Choice.KEEP
+    verdict = Verdict(by, choice, decisions.of_proposal(one.id))
+    deciding.follow(connection, [one.follow_up], now, [one.participant], verdict)
 
 
 def _series(wanted: Edition, one: Proposal, now: datetime) -> dict[str, Any]:

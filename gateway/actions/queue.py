@@ -13,9 +13,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from gateway.actions import deciding
 from gateway.errors import NotFound, Refused
 from gateway.model import Channel, LetterState
 from gateway.store import followups, invitations, journal, outbox, pace, refused, views
+from gateway.store.decisions import Verdict
 from gateway.store.engine import Connection, Store
 from gateway.store.outbox import Attempt, Destination, Queued, Selection
 from gateway.store.pace import Rest
@@ -120,22 +122,42 @@ def change(store: Store, verb: Verb, selection: Selection, now: datetime, by: st
     `listed` does, and `Refused` for a letter that came to an end, is being sent, or, to be tried
     again, has been overtaken by a newer one.
     """
-    step = STEPS[verb]
     letters = listed(store, selection if selection.numbers else unfinished(selection, now)).letters
     with store.write() as connection:
         overtaken = _overtaken(connection, letters)
         candidates = [letter for letter in letters if letter.id not in overtaken]
-        done = _changed(connection, step, candidates, now)
-        changed = [letter for letter in letters if letter.id in done]
+        changed = _carry_out(connection, verb, candidates, now, by)
+        done = {letter.id for letter in changed}
         left = [letter for letter in letters if letter.id not in done]
         if verb is Verb.RETRY:
             accounts = {letter.letter.account for letter in changed}
             pace.end_early(connection, accounts | {selection.account}, now)
         if selection.numbers and left:
             raise _refusal(verb, left[0], is_overtaken=left[0].id in overtaken)
-        journal.write(connection, [_entry(step, letter, by) for letter in changed], now)
         numbers = tuple(letter.id for letter in changed)
         return outbox.find(connection, Selection(numbers=numbers)) if numbers else []
+
+
+def end_brake(connection: Connection, verb: Verb, now: datetime, by: str) -> int:
+    """Release or drop everything that the brake holds, in the caller's transaction. Returns how
+    many letters that were.
+    """
+    letters = outbox.find(connection, Selection(braked=True))
+    return len(_carry_out(connection, verb, letters, now, by))
+
+
+def _carry_out(
+    connection: Connection, verb: Verb, letters: Sequence[Queued], now: datetime, by: str
+) -> list[Queued]:
+    """Returns the letters that were in a state for it, as they were."""
+    step = STEPS[verb]
+    done = _changed(connection, step, letters, now)
+    changed = [letter for letter in letters if letter.id in done]
+    journal.write(connection, [_entry(step, letter, by) for letter in changed], now)
+    keys = {letter.follow_up for letter in changed}
+    deciding.follow(connection, keys, now, {letter.participant for letter in changed})
+    deciding.follow_brake(connection, now, Verdict(by, verb.value, deciding.BRAKE))
+    return changed
 
 
 def _overtaken(connection: Connection, letters: Sequence[Queued]) -> set[int]:

@@ -14,13 +14,16 @@ from typing import Any
 
 from gateway import accounts
 from gateway import settings as configuration
-from gateway.actions import answers, proposals
+from gateway.actions import answers, deciding, proposals
 from gateway.answer import facts, reply
 from gateway.errors import NotFound, Refused, StoreError
+from gateway.followups import decisions
+from gateway.followups.decisions import Choice
 from gateway.mail import address, automatic, parse, syntax
 from gateway.model import REVIEW, Channel, Outcome, ProposalState
 from gateway.store import codec, followups, inbox, journal, known, participants, review
 from gateway.store import proposals as kept_proposals
+from gateway.store.decisions import Verdict
 from gateway.store.engine import Connection, Store
 from gateway.store.known import Holder
 from gateway.store.proposals import Proposal
@@ -31,13 +34,6 @@ PATIENCE = timedelta(days=180)
 APPLY, REJECT, LEARN = "apply", "reject", "learn"
 EVENTS = {APPLY: "review_applied", REJECT: "review_rejected"}
 LEARNED, FORGOTTEN = "address_learned", "address_forgotten"
-PASSED_ON = "passed_on_letter"
-ABOUT_SENDER = frozenset(
-    (PASSED_ON, "alias", "dmarc_fail", "former_address", "token_forwarded", "uid_held")
-)
-"""The rules that hold an answer because of who sent it (docs/rules.md). What else holds one is no
-question of yes or no.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +231,8 @@ def reject(desk: Desk, number: int, *, reason: str = "") -> Settled:
             replace(_record(kept), outcome=after, reason=why, detail=detail, destination="ignored"),
         )
         _journal(connection, kept, REJECT, after, reason, desk)
+        choice = Choice.REFUSE if kept.outcome is Outcome.PARTY_CRASHER else Choice.OTHER
+        _follow(connection, kept, _verdict(kept, choice, desk), desk)
         return Settled(number, kept.outcome, after, why, done=True)
 
 
@@ -328,7 +326,12 @@ def shrink(connection: Connection, settings: configuration.Settings, now: dateti
 
 
 def _apply(connection: Connection, kept: Kept, who: int | None, how: str, desk: Desk) -> Settled:
+    """By the rules of today, or by a person's word: whose answer it is (`who`), or that they may
+    speak for the invitee (`how`).
+    """
     assert kept.outcome is not None
+    added = Choice.ADD if kept.outcome is Outcome.PARTY_CRASHER else Choice.SAME
+    verdict = _verdict(kept, added, desk) if who is not None or how == LEARN else None
     ruling = desk.judge(connection, kept, who)
     after = ruling.record.outcome
     assert after is not None
@@ -345,7 +348,8 @@ def _apply(connection: Connection, kept: Kept, who: int | None, how: str, desk: 
         inbox.rewrite(connection, kept.number, record)
     told = reply.foretell(settled)
     effects = [answers.Effects(kept.number, told)]
-    answers.carry_out(connection, effects, desk.settings, desk.now)
+    answers.carry_out(connection, effects, desk.settings, desk.now, verdict)
+    _follow(connection, kept, verdict, desk)
     if done or settled:
         named = (
             replace(kept, follow_up=record.follow_up, participant=record.participant)
@@ -354,6 +358,17 @@ def _apply(connection: Connection, kept: Kept, who: int | None, how: str, desk: 
         )
         _journal(connection, named, APPLY, after, how, desk)
     return Settled(kept.number, kept.outcome, after, record.reason, done, told, ruling.rules)
+
+
+def _verdict(kept: Kept, choice: Choice, desk: Desk) -> Verdict:
+    return Verdict(desk.by, choice, decisions.of_message(kept.number))
+
+
+def _follow(connection: Connection, kept: Kept, verdict: Verdict | None, desk: Desk) -> None:
+    """A message may wait no longer, or for another reason."""
+    keys = [kept.follow_up] if kept.follow_up else []
+    rows = [kept.participant] if kept.participant else []
+    deciding.follow(connection, keys, desk.now, rows, verdict)
 
 
 def _added(connection: Connection, kept: Kept, desk: Desk) -> int:
@@ -583,12 +598,11 @@ def _cases(connection: Connection, found: Sequence[Kept]) -> list[Case]:
 
 def _case(kept: Kept, member: followups.Member | None) -> Case:
     claims = tuple(kept.detail.get("answers", ()))
-    speaker = next((one["address"] for one in claims if one["address"]), kept.from_address)
     invited = member.address if member is not None else ""
     name = None
     if member is not None:
         name = member.key if member.date is None else f"{member.key}/{codec.moment(member.date)}"
-    return Case(kept, name, invited, speaker, _question(kept, member, speaker), claims)
+    return Case(kept, name, invited, kept.speaker, _question(kept, member, kept.speaker), claims)
 
 
 def _question(kept: Kept, member: followups.Member | None, speaker: str) -> str:
@@ -596,10 +610,9 @@ def _question(kept: Kept, member: followups.Member | None, speaker: str) -> str:
     who = speaker or "somebody"
     if kept.outcome is Outcome.PARTY_CRASHER:
         return f"{who} answered {kept.follow_up} without having been invited: add him?"
-    rules = {name for name, _ in kept.detail.get("rules", ())}
-    if kept.outcome is not Outcome.HELD or member is None or not rules & ABOUT_SENDER:
+    if member is None or not kept.asks_who:
         return ""
-    if PASSED_ON in rules:
+    if kept.is_passed_on:
         return kept.reason
     if speaker and address.among(speaker, member.addresses):
         return f"did {who} write this himself? Nothing in the mail proves it"

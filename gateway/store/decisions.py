@@ -1,25 +1,255 @@
-"""What waits for a person, or waited (domain.md §9)."""
+"""Decisions as they are kept: opened and closed in sets, each with its entry in the journal, and
+read in pages. What is to be open is `store.waiting`'s to say.
+"""
 
+import json
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
-from gateway.store.schema_domain import decision
+from gateway.followups import decisions
+from gateway.followups.decisions import Cause, Choice, Decision, DecisionKind
+from gateway.store import codec, journal
+from gateway.store.schema_domain import OPEN, decision
 
-DECLINES = ("declined", "assignment_declined")
-ACKNOWLEDGED = "acknowledge"
+DECLINES = (DecisionKind.DECLINED.value, DecisionKind.ASSIGNMENT_DECLINED.value)
+OPENED, CLOSED = "decision_opened", "decision_closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A person's choice. `about`: the cause that they dealt with, where that is one of several."""
+
+    by: str
+    choice: str
+    about: str
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which open decisions. `associate` None: everybody's; `administrators`: with those that are
+    nobody's; `kinds`: empty for all.
+    """
+
+    associate: str | None = None
+    administrators: bool = False
+    kinds: frozenset[DecisionKind] = frozenset()
+    follow_up: str | None = None
+
+
+def open_of(
+    connection: Connection, keys: Collection[str], participants: Collection[int] | None = None
+) -> list[Decision]:
+    """What is open of these follow-ups; of these participants, and of nobody in particular, where
+    some are said.
+    """
+    if not keys:
+        return []
+    query = sa.select(decision).where(decision.c.follow_up.in_(keys), OPEN)
+    if participants is not None:
+        is_theirs = decision.c.participant.in_(participants) | decision.c.participant.is_(None)
+        query = query.where(is_theirs)
+    return [_decision(row) for row in connection.execute(query.order_by(decision.c.id))]
+
+
+def open_about(connection: Connection, kind: DecisionKind, about: str) -> Decision | None:
+    """The open one of this cause."""
+    query = sa.select(decision).where(decision.c.kind == kind, decision.c.subject == about, OPEN)
+    row = connection.execute(query).one_or_none()
+    return _decision(row) if row is not None else None
+
+
+def chosen(connection: Connection, causes: Iterable[Cause]) -> set[tuple[DecisionKind, str]]:
+    """Those of these causes that somebody has decided on: they do not come back."""
+    subjects = {one.about for one in causes}
+    if not subjects:
+        return set()
+    query = sa.select(decision.c.kind, decision.c.subject).where(
+        decision.c.subject.in_(subjects), decision.c.choice != ""
+    )
+    return {(DecisionKind(row.kind), row.subject) for row in connection.execute(query)}
+
+
+def put(connection: Connection, causes: Iterable[Cause], at: datetime) -> list[int]:
+    """Open decisions for these causes, except where one is open. Returns the numbers of the new
+    ones.
+    """
+    ordered = sorted(causes, key=lambda one: (one.kind, one.about))
+    if not ordered:
+        return []
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    statement = (
+        dialect.insert(decision)
+        .values([_values(one, at) for one in ordered])
+        .on_conflict_do_nothing(index_elements=["kind", "subject"], index_where=OPEN)
+        .returning(decision.c.id, decision.c.kind, decision.c.subject)
+    )
+    causes_by_name = {(one.kind, one.about): one for one in ordered}
+    made = {
+        row.id: causes_by_name[DecisionKind(row.kind), row.subject]
+        for row in connection.execute(statement)
+    }
+    entries = [_entry(OPENED, number, made[number]) for number in sorted(made)]
+    journal.write(connection, entries, at)
+    return sorted(made)
+
+
+def close(
+    connection: Connection,
+    ended: Iterable[Decision],
+    at: datetime,
+    verdict: Verdict | None = None,
+) -> list[Decision]:
+    """Close decisions, by the choice of `verdict` those that it is about. Returns those that were
+    open still.
+    """
+    waiting = {one.id: one for one in ended}
+    chosen_ones = {
+        number for number, one in waiting.items() if verdict and one.cause.about == verdict.about
+    }
+    by_itself = waiting.keys() - chosen_ones
+    closed = _close(connection, by_itself, at, "", "")
+    if verdict is not None:
+        closed |= _close(connection, chosen_ones, at, verdict.by, verdict.choice)
+    entries = [
+        _entry(CLOSED, number, waiting[number].cause, verdict if number in chosen_ones else None)
+        for number in sorted(closed)
+    ]
+    journal.write(connection, entries, at)
+    return [waiting[number] for number in sorted(closed)]
 
 
 def close_declines(connection: Connection, participant: int, by: str, at: datetime) -> bool:
     """The declines of this row were taken note of. Returns whether any was open."""
-    done = connection.execute(
-        sa.update(decision)
-        .where(
-            decision.c.participant == participant,
-            decision.c.kind.in_(DECLINES),
-            decision.c.closed_at.is_(None),
-        )
-        .values(closed_at=at, closed_by=by, choice=ACKNOWLEDGED)
+    query = sa.select(decision).where(
+        decision.c.participant == participant, decision.c.kind.in_(DECLINES), OPEN
     )
-    return bool(done.rowcount)
+    there = [_decision(row) for row in connection.execute(query)]
+    for one in there:
+        close(connection, [one], at, Verdict(by, Choice.ACKNOWLEDGE, one.cause.about))
+    return bool(there)
+
+
+def give(connection: Connection, number: int, associate: str) -> None:
+    """An open decision is for somebody else now."""
+    mine = decision.c.id == number
+    connection.execute(sa.update(decision).where(mine, OPEN).values(associate=associate))
+
+
+def get(connection: Connection, number: int, *, lock: bool = False) -> Decision | None:
+    """A decision by its number. `lock`: until the transaction ends nobody else closes it."""
+    query = sa.select(decision).where(decision.c.id == number)
+    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
+    return _decision(row) if row is not None else None
+
+
+def page(
+    connection: Connection, wanted: Filter, limit: int, before: int | None = None
+) -> list[Decision]:
+    """Open decisions, newest first. `before`: only those of a lower number."""
+    query = _selected(sa.select(decision), wanted).order_by(decision.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(decision.c.id < before)
+    return [_decision(row) for row in connection.execute(query)]
+
+
+def count(connection: Connection, wanted: Filter) -> int:
+    query = _selected(sa.select(sa.func.count()).select_from(decision), wanted)
+    number: int = connection.execute(query).scalar_one()
+    return number
+
+
+def follow_ups(connection: Connection, after: int, limit: int) -> tuple[list[str], int]:
+    """Follow-ups of the next open decisions behind number `after`, and the number reached; 0 where
+    there is none.
+    """
+    query = (
+        sa.select(decision.c.id, decision.c.follow_up)
+        .where(OPEN, decision.c.id > after)
+        .order_by(decision.c.id)
+        .limit(limit)
+    )
+    rows = connection.execute(query).all()
+    keys = {row.follow_up for row in rows if row.follow_up is not None}
+    return sorted(keys), rows[-1].id if rows else 0
+
+
+def _selected(query: Any, wanted: Filter) -> Any:
+    query = query.where(OPEN)
+    administrators = decision.c.associate == decisions.ADMINISTRATORS
+    if wanted.associate is not None:
+        theirs = {wanted.associate, *([decisions.ADMINISTRATORS] if wanted.administrators else [])}
+        query = query.where(decision.c.associate.in_(theirs))
+    elif not wanted.administrators:
+        query = query.where(~(administrators & decision.c.kind.in_(_of_administrators())))
+    if wanted.kinds:
+        query = query.where(decision.c.kind.in_(sorted(wanted.kinds)))
+    if wanted.follow_up is not None:
+        query = query.where(decision.c.follow_up == wanted.follow_up)
+    return query
+
+
+def _of_administrators() -> Sequence[str]:
+    return sorted(decisions.OF_ADMINISTRATORS)
+
+
+def _close(
+    connection: Connection, numbers: Collection[int], at: datetime, by: str, choice: str
+) -> set[int]:
+    if not numbers:
+        return set()
+    rows = connection.execute(
+        sa.update(decision)
+        .where(decision.c.id.in_(numbers), OPEN)
+        .values(closed_at=at, closed_by=by, choice=choice)
+        .returning(decision.c.id)
+    )
+    return {row.id for row in rows}
+
+
+def _entry(event: str, number: int, cause: Cause, verdict: Verdict | None = None) -> journal.Entry:
+    return journal.Entry(
+        event,
+        cause.follow_up,
+        cause.participant,
+        cause.instance,
+        by=verdict.by if verdict else "",
+        message=cause.message,
+        detail=f"{cause.kind}: {verdict.choice}" if verdict else cause.kind.value,
+        decision=number,
+    )
+
+
+def _values(one: Cause, at: datetime) -> dict[str, Any]:
+    return {
+        "kind": one.kind.value,
+        "follow_up": one.follow_up,
+        "participant": one.participant,
+        "instance": codec.moment(one.instance),
+        "associate": one.associate,
+        "subject": one.about,
+        "detail": json.dumps(one.detail, ensure_ascii=False),
+        "message": one.message,
+        "proposal": one.proposal,
+        "opened_at": at,
+    }
+
+
+def _decision(row: Any) -> Decision:
+    cause = Cause(
+        DecisionKind(row.kind),
+        row.subject,
+        row.follow_up,
+        row.participant,
+        codec.parse_moment(row.instance),
+        row.associate,
+        row.message,
+        row.proposal,
+        json.loads(row.detail),
+    )
+    return Decision(row.id, cause, row.opened_at, row.closed_at, row.closed_by, row.choice)

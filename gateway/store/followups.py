@@ -35,6 +35,7 @@ from gateway.store.schema import (
     edition,
     follow_up,
     follow_up_date,
+    inbox,
     participant,
     person,
     person_email,
@@ -43,6 +44,7 @@ from gateway.store.schema import (
     selection_member,
     standing,
 )
+from gateway.store.schema_domain import decision
 
 _ASSIGNER = associate.alias()
 _MEMBERS = (
@@ -467,11 +469,13 @@ def rehome(connection: Connection, key: str) -> None:
         for row in connection.execute(query.where(this))
     }
     for old, new in sorted(renamed):
-        for table in (follow_up_date, participant, edition):
+        for table in (follow_up_date, participant, edition, decision):
             # Who stands under the new key already is not moved there again; PostgreSQL has moved
             # everybody itself.
             moving = sa.update(table).where(table.c.follow_up == old).values(follow_up=new)
             connection.execute(moving.prefix_with("OR IGNORE", dialect="sqlite"))
+        waits = sa.update(inbox).where(inbox.c.follow_up == old, inbox.c.raw.is_not(None))
+        connection.execute(waits.values(follow_up=new))
 
 
 def forget(connection: Connection, key: str) -> None:

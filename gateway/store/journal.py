@@ -26,6 +26,7 @@ IN_ORDER = (journal.c.tx, journal.c.id)
 class Entry:
     """One event. `before` and `after` are status words where a status changed; `by` a person,
     address or program. `who`: whose the row was then, where it was given to somebody else since.
+    `decision`: which one was opened or closed.
     """
 
     event: str
@@ -42,6 +43,7 @@ class Entry:
     at: datetime | None = None
     id: int = 0
     who: str = ""
+    decision: int | None = None
 
 
 def write(connection: Connection, entries: list[Entry], at: datetime) -> None:
@@ -50,26 +52,7 @@ def write(connection: Connection, entries: list[Entry], at: datetime) -> None:
     if connection.dialect.name != "sqlite":
         statement = statement.values(tx=sa.literal_column("pg_current_xact_id()::text::bigint"))
     if entries:
-        connection.execute(
-            statement,
-            [
-                {
-                    "at": entry.at or at,
-                    "event": entry.event,
-                    "follow_up": entry.follow_up,
-                    "participant": entry.participant,
-                    "instance": codec.moment(entry.instance),
-                    "before": entry.before,
-                    "after": entry.after,
-                    "by": entry.by,
-                    "channel": entry.channel.value if entry.channel else "",
-                    "letter": entry.letter,
-                    "message": entry.message,
-                    "detail": entry.detail,
-                }
-                for entry in entries
-            ],
-        )
+        connection.execute(statement, [_values(entry, at) for entry in entries])
 
 
 def name(connection: Connection, former: Mapping[int, str]) -> None:
@@ -168,6 +151,26 @@ def _committed() -> sa.ColumnElement[bool]:
     return journal.c.tx < sa.literal_column("pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
 
 
+def _values(entry: Entry, at: datetime) -> dict[str, Any]:
+    about = {
+        "follow_up": entry.follow_up,
+        "participant": entry.participant,
+        "instance": codec.moment(entry.instance),
+        "letter": entry.letter,
+        "message": entry.message,
+        "decision": entry.decision,
+    }
+    return about | {
+        "at": entry.at or at,
+        "event": entry.event,
+        "before": entry.before,
+        "after": entry.after,
+        "by": entry.by,
+        "channel": entry.channel.value if entry.channel else "",
+        "detail": entry.detail,
+    }
+
+
 def _entry(row: Any) -> Entry:
     return Entry(
         row.event,
@@ -184,4 +187,5 @@ def _entry(row: Any) -> Entry:
         row.at,
         row.id,
         row.who,
+        row.decision,
     )

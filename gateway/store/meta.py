@@ -8,6 +8,9 @@ from sqlalchemy.engine import Connection
 from gateway.store import upsert
 from gateway.store.schema import meta
 
+DONE = "\N{HEAVY CHECK MARK}"
+"""Instead of a key: there are no more."""
+
 
 def site_secret(connection: Connection) -> bytes:
     """The key of UIDs, tokens, Message-IDs and answer links, made with the store: a copy that was
@@ -34,6 +37,20 @@ def has_adopted(connection: Connection) -> bool:
     """Whether this store ever took over an invitation of an earlier system."""
     query = sa.select(meta.c.key).where(meta.c.key == "adopted")
     return connection.execute(query).first() is not None
+
+
+def decided_up_to(connection: Connection) -> str | None:
+    """The follow-up up to which decisions were opened for what waited before there were any, ""
+    before the first; None: for all.
+    """
+    query = sa.select(meta.c.value).where(meta.c.key == "decided_up_to")
+    value = connection.execute(query).scalar_one_or_none()
+    return None if value == DONE else (value or "")
+
+
+def decide_up_to(connection: Connection, key: str | None) -> None:
+    """None: that was the last one."""
+    upsert.one(connection, meta, {"key": "decided_up_to"}, {"value": DONE if key is None else key})
 
 
 def sequence_floor(connection: Connection) -> int:

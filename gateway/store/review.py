@@ -3,7 +3,7 @@ own row, with its history. How much is kept of all of them together is bounded (
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -31,6 +31,13 @@ COLUMNS = (
     inbox.c.detail,
 )
 
+PASSED_ON = "passed_on_letter"
+ABOUT_SENDER = frozenset(
+    (PASSED_ON, "alias", "dmarc_fail", "former_address", "token_forwarded", "uid_held")
+)
+"""The rules that hold an answer because of who sent it (docs/rules.md). What else holds one is no
+question of yes or no.
+"""
 SHRUNK = "only its header is kept here"
 """Words in the reason of a message of which the rest was let go."""
 HEAD = 8_000
@@ -68,6 +75,26 @@ class Kept:
         return SHRUNK in self.reason and self.raw is not None and len(self.raw) < self.size
 
     @property
+    def speaker(self) -> str:
+        """Who answered, as far as the message says it."""
+        claims = self.detail.get("answers", ())
+        return next((one["address"] for one in claims if one["address"]), self.from_address)
+
+    @property
+    def asks_who(self) -> bool:
+        """Whether it is held for the question whose answer it is."""
+        return self.outcome is Outcome.HELD and not self._rules.isdisjoint(ABOUT_SENDER)
+
+    @property
+    def is_passed_on(self) -> bool:
+        """Whether the question is to whom the letter was passed on."""
+        return PASSED_ON in self._rules
+
+    @property
+    def _rules(self) -> set[str]:
+        return {name for name, _ in self.detail.get("rules", ())}
+
+    @property
     def waits(self) -> bool:
         """Whether a person is still to look at it."""
         return self.raw is not None and self.outcome is not None
@@ -101,6 +128,12 @@ def get(connection: Connection, number: int, *, lock: bool = False) -> Kept | No
     query = sa.select(*COLUMNS, inbox.c.raw).where(inbox.c.id == number)
     row = connection.execute(query.with_for_update() if lock else query).one_or_none()
     return _kept(row, bytes(row.raw) if row.raw is not None else None) if row is not None else None
+
+
+def find(connection: Connection, numbers: Collection[int]) -> dict[int, Kept]:
+    """Messages by number, without their bytes."""
+    rows = connection.execute(sa.select(*COLUMNS).where(inbox.c.id.in_(numbers)))
+    return {row.id: _kept(row) for row in rows}
 
 
 def shrink(connection: Connection, most: int, before: datetime) -> int:

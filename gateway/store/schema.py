@@ -676,6 +676,12 @@ inbox = Table(
         postgresql_where=text("raw IS NOT NULL"),
     ),
     Index(
+        "ix_inbox_waiting",
+        "follow_up",
+        sqlite_where=text("raw IS NOT NULL AND follow_up IS NOT NULL"),
+        postgresql_where=text("raw IS NOT NULL AND follow_up IS NOT NULL"),
+    ),
+    Index(
         "ix_inbox_unsettled",
         "account",
         "folder",

@@ -96,12 +96,23 @@ decision = Table(
     _text("choice"),
     Index("ix_decision_open", "associate", "id", sqlite_where=OPEN, postgresql_where=OPEN),
     Index("ix_decision_open_of", "follow_up", sqlite_where=OPEN, postgresql_where=OPEN),
+    Index("ix_decision_open_all", "id", sqlite_where=OPEN, postgresql_where=OPEN),
     Index("ix_decision_participant", "participant"),
+    Index("ix_decision_subject", "subject"),
+    Index(
+        "uq_decision_open",
+        "kind",
+        "subject",
+        unique=True,
+        sqlite_where=OPEN,
+        postgresql_where=OPEN,
+    ),
     sqlite_autoincrement=True,
 )
 """What waits for a person, or waited. `associate`: for whom, "" where it is for administrators;
-`subject`: what it is about where that is no follow-up (a webhook's number, the brake); `choice`:
-with what it was closed, "" where it closed by itself.
+`subject`: by what the same one is known again (a message, a proposal, an answer, a webhook), of
+which one of a kind is open at most; `choice`: with what it was closed, "" where it closed by
+itself.
 """
 
 diary_entry = Table(

@@ -19,6 +19,7 @@ import pytest
 
 from gateway import status
 from gateway.errors import Refused
+from gateway.followups.decisions import CHOICES, DecisionKind
 from gateway.model import (
     Delivery,
     LetterState,
@@ -369,6 +370,7 @@ def test_every_standard_that_is_cited_is_listed() -> None:
         ("states.md", "Letter", LetterState),
         ("states.md", "Proposal", ProposalState),
         ("itip.md", "6. Outcomes", Outcome),
+        ("domain.md", "9. Things for a person to decide", DecisionKind),
     ],
 )
 def test_tables_of_states_have_those_of_the_code(
@@ -376,6 +378,12 @@ def test_tables_of_states_have_those_of_the_code(
 ) -> None:
     named = [name for row in table(page, heading) for name in quoted(row[0])]
     assert sorted(named) == sorted(str(state.value) for state in states)
+
+
+def test_the_table_of_decisions_has_the_choices_of_the_code() -> None:
+    for row in table("domain.md", "9. Things for a person to decide"):
+        [kind] = quoted(row[0])
+        assert quoted(row[2]) == [str(choice) for choice in CHOICES[DecisionKind(kind)]]
 
 
 def test_the_table_of_deliveries_has_those_of_the_code() -> None:

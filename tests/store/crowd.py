@@ -15,6 +15,7 @@ from gateway.store.engine import Store
 GROWS = frozenset(
     {
         "attempt",
+        "decision",
         "delegation",
         "edition",
         "follow_up",
@@ -36,6 +37,8 @@ account, gateway or colleague, or for what waits at the moment (`change_mark`).
 """
 CURRENT = frozenset(
     {
+        "ix_decision_open",
+        "ix_decision_open_all",
         "ix_follow_up_series",
         "ix_follow_up_timeless",
         "ix_inbox_review",
@@ -92,6 +95,9 @@ FILL = (
        SELECT 'applied', 'f' || ((i - 1) / 10 + 1), i, i, {past}, {transaction} FROM n""",
     """proposal (participant, proposed_start, state) {rows}
        SELECT i, '2026-12-01T08:00:00Z', 'declined' FROM n WHERE i % 4 = 0""",
+    """decision (kind, follow_up, participant, associate, subject, opened_at, closed_at, closed_by,
+       choice) {rows} SELECT 'declined', 'f' || ((i - 1) / 10 + 1), i, 'a' || (i % 50 + 1),
+       'answer ' || i, {past}, {past}, 'kari', 'acknowledge' FROM n""",
     """known_address (person, address, plain) {people}
        SELECT 'p' || i, 'q' || i || '@ext.example', 'q' || i || '@ext.example' FROM n""",
 )

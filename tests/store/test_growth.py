@@ -13,6 +13,7 @@ from gateway import health
 from gateway import settings as configuration
 from gateway.actions import deliveries, letters, load, planning, queue, reminders
 from gateway.actions import health as troubles
+from gateway.followups.decisions import DecisionKind
 from gateway.inbound import process
 from gateway.inbound.process import Received
 from gateway.model import Access, Actor, Delivery, Kind, LetterState, Reply
@@ -21,6 +22,7 @@ from gateway.status import Status
 from gateway.store import (
     codec,
     conditions,
+    decisions,
     filters,
     inbox,
     journal,
@@ -31,8 +33,10 @@ from gateway.store import (
     review,
     upkeep,
     views,
+    waiting,
 )
-from gateway.store.engine import Store
+from gateway.store.decisions import Filter
+from gateway.store.engine import Connection, Store
 from gateway.store.inbox import Place
 from gateway.store.outbox import Attempt, Queued, Settlement
 from gateway.web import feed, overview
@@ -257,6 +261,22 @@ def change(store: Store, now: datetime) -> None:
         planning.plan_due(store, SETTINGS, now, everything=True)
 
 
+def decide(connection: Connection) -> None:
+    """Decisions, as each role asks for them."""
+    kinds = frozenset({DecisionKind.WORDS})
+    for wanted in (
+        Filter("kari"),
+        Filter("kari", administrators=True, kinds=kinds),
+        Filter(administrators=True),
+        Filter(follow_up="m1"),
+    ):
+        decisions.page(connection, wanted, 50, 1_000_000)
+        decisions.count(connection, wanted)
+    decisions.follow_ups(connection, 0, 200)
+    decisions.close_declines(connection, 1, "kari", datetime.now(UTC))
+    waiting.next_follow_ups(connection, "f1", 200)
+
+
 def look(store: Store, now: datetime) -> None:
     with store.read() as connection:
         inbox.cursor(connection, "default", "INBOX")
@@ -286,6 +306,7 @@ def lists(store: Store, now: datetime) -> None:
         views.status_rows(connection, "m1")
         views.known(connection, "m1")
         review.waiting(connection)
+        decide(connection)
         journal.after(connection, 0, 200)
         journal.after(connection, 10, 200)
         journal.after(connection, 0, 200, "m1")

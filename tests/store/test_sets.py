@@ -157,13 +157,22 @@ def receive(
 
 
 def contents(store: Store) -> dict[str, list[Any]]:
-    """Everything that messages may change, but for what the database's own clock wrote."""
+    """Everything that messages may change, but for what the database's own clock wrote. Decisions
+    follow a whole set, and have other numbers for that.
+    """
     found = dict[str, list[Any]]()
     with store.read() as connection:
         for name in TABLES:
             table = schema.metadata.tables[name]
             columns = [one for one in table.columns if one.name != "created_at"]
             found[name] = [tuple(row) for row in connection.execute(sa.select(*columns))]
+        entries = found.pop("journal")
+        names = [one.name for one in schema.journal.columns]
+        number, event, decision = (names.index(name) for name in ("id", "event", "decision"))
+        decided = [one for one in entries if one[event].startswith("decision_")]
+        found["journal"] = [one[number + 1 :] for one in entries if one not in decided]
+        of_decisions = [(*one[number + 1 : decision], *one[decision + 1 :]) for one in decided]
+        found["decisions"] = sorted(of_decisions, key=repr)
         marks = connection.execute(sa.select(schema.change_mark.c.follow_up).distinct())
         return found | {"change_mark": sorted(marks.scalars())}
 

@@ -1,0 +1,113 @@
+"""Decisions follow what the record says: opened where something begins to wait for a person, closed
+where it does not any more (domain.md §9).
+
+Whoever changes what may wait calls `follow` in the same transaction. It compares what stands with
+what is open, so it does not matter what changed, or how often it is called: also what other
+programs wrote comes right at the next look, and at `sweep` at the latest.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+
+from gateway.answer import facts
+from gateway.followups import decisions
+from gateway.followups.decisions import Cause, DecisionKind
+from gateway.model import Outcome
+from gateway.store import braked, followups, meta, waiting
+from gateway.store import decisions as kept
+from gateway.store.decisions import Verdict
+from gateway.store.engine import Connection, Store
+
+BRAKE = "brake"
+"""What the decision about the brake is about: there is one brake."""
+PAGE = 200
+"""Follow-ups, or decisions, that are looked at in one transaction."""
+
+
+def follow(
+    connection: Connection,
+    keys: Collection[str],
+    now: datetime,
+    participants: Collection[int] | None = None,
+    verdict: Verdict | None = None,
+) -> None:
+    """Open and close what waits on these follow-ups. `participants`: only on these rows of them,
+    and on what is nobody's; `verdict`: whose choice it was that something waits no longer.
+    """
+    if not keys:
+        return
+    there = kept.open_of(connection, keys, participants)
+    causes = waiting.causes(connection, keys, there, now, participants)
+    made = decisions.difference(there, causes)
+    kept.close(connection, made.ended, now, verdict)
+    for one, associate in made.moved:
+        kept.give(connection, one.id, associate)
+    before = kept.chosen(connection, made.begun)
+    kept.put(connection, [one for one in made.begun if (one.kind, one.about) not in before], now)
+
+
+def wrote(
+    connection: Connection, answers: Sequence[tuple[int, facts.Answer]], now: datetime
+) -> None:
+    """People wrote to their owners: (message, answer). What a machine may have sent is no word."""
+    written = dict[tuple[int, int], Cause]()
+    for message, answer in answers:
+        row, decision = answer.row, answer.decision
+        if row is None or decision.outcome is not Outcome.COMMENT or not decision.pass_on:
+            continue
+        suggestion = decision.claimed.value if decision.claimed is not None else None
+        detail = {"text": decision.comment, "suggestion": suggestion, "address": answer.address}
+        written[message, row.participant] = Cause(
+            DecisionKind.WORDS,
+            "",
+            row.follow_up,
+            row.participant,
+            answer.date,
+            message=message,
+            detail=detail,
+        )
+    if written:
+        kept.put(connection, waiting.opened(connection, written, now), now)
+
+
+def follow_brake(connection: Connection, now: datetime, verdict: Verdict | None = None) -> None:
+    """One decision as long as the brake holds anything."""
+    there = kept.open_about(connection, DecisionKind.BRAKE, BRAKE)
+    summary = braked.summary(connection)
+    if summary is None and there is not None:
+        kept.close(connection, [there], now, verdict)
+    if summary is not None and there is None:
+        kept.put(connection, [Cause(DecisionKind.BRAKE, BRAKE)], now)
+
+
+def sweep(store: Store, now: datetime, after: int = 0) -> int:
+    """Look again at the next open decisions: time alone ends some, and people may have written into
+    the store. Returns the number to go on behind; 0 after the last.
+    """
+    with store.read() as connection:
+        keys, reached = kept.follow_ups(connection, after, PAGE)
+    if keys:
+        with store.write() as connection:
+            follow(connection, _free(connection, keys), now)
+    return reached
+
+
+def catch_up(store: Store, now: datetime) -> bool:
+    """Open decisions for what waited before there were any, some follow-ups at a time. Returns
+    whether there are more.
+    """
+    with store.read() as connection:
+        after = meta.decided_up_to(connection)
+    if after is None:
+        return False
+    with store.write() as connection:
+        keys = waiting.next_follow_ups(connection, after, PAGE)
+        follow(connection, _free(connection, keys), now)
+        follow_brake(connection, now)
+        meta.decide_up_to(connection, keys[-1] if keys else None)
+    return bool(keys)
+
+
+def _free(connection: Connection, keys: Iterable[str]) -> list[str]:
+    """Those that nobody else works on at this moment, who looks himself."""
+    return [key for key in sorted(keys) if followups.try_lock(connection, key)]

@@ -1,0 +1,357 @@
+"""What waits for a person: opened by what causes it in reality, closed by every way that ends it
+(domain.md §9), on both databases.
+
+The stories are told in the language of `tests/dialogues`; the matrix of kinds and endings is made
+of the table in `followups.decisions`, so a line that is added there without its story fails.
+"""
+
+from collections.abc import Callable
+
+import pytest
+import sqlalchemy as sa
+
+from gateway.actions import deciding, queue, review
+from gateway.followups.decisions import CHOICES, ENDINGS, Choice, Decision, DecisionKind, Ending
+from gateway.inbound import process
+from gateway.store import decisions, journal
+from gateway.store.decisions import Filter
+from gateway.store.engine import Store
+from gateway.store.outbox import Selection
+from tests.dialogues import runner, world
+from tests.dialogues.language import Line
+from tests.dialogues.runner import Stage
+
+EVERYBODY = Filter(administrators=True)
+MEETING = """
+follow-up m1 "Kick-off" 2026-12-01 09:00-10:00
+person ola "Ola Hansen": ola@ext.example
+invite ola
+invite eva@other.example
+at 09:10
+"""
+ASSIGNED = """
+sql INSERT INTO associate (key, name, email) VALUES ('per', 'Per Berg', 'per@crm.example')
+follow-up m1 "Call them" 2026-12-01 09:00-10:00
+sql UPDATE follow_up SET owner = 'per', assigned_by = 'kari' WHERE key = 'm1'
+sql INSERT INTO participant (follow_up, associate, email_invite) VALUES ('m1', 'per', TRUE)
+at 09:10
+"""
+
+CAUSES: dict[DecisionKind, str] = {
+    DecisionKind.PROPOSAL: "< ola@ext.example COUNTER 2026-12-01 14:00-15:00",
+    DecisionKind.SAME_PERSON: "< ola@home.example REPLY ACCEPTED, using the letter to ola@ext.example,"
+    " ATTENDEE ola@home.example",
+    DecisionKind.PARTY_CRASHER: "< sam@far.example REPLY ACCEPTED, using the letter to"
+    " ola@ext.example, no token, ATTENDEE sam@far.example, authenticated",
+    DecisionKind.WORDS: '< ola@ext.example text "Yes, I will be there"',
+    DecisionKind.DECLINED: '< ola@ext.example REPLY DECLINED, comment "I am ill"',
+    DecisionKind.ASSIGNMENT_DECLINED: "< per@crm.example REPLY DECLINED",
+    DecisionKind.UNDELIVERABLE: "< mailer-daemon@ext.example DSN failed 5.1.1, using the letter to"
+    " ola@ext.example, to the bounce address",
+}
+ENDS: dict[Ending, str] = {
+    Ending.ANSWERED: "at 09:20\n< ola@ext.example REPLY ACCEPTED",
+    Ending.REMOVED: "remove ola",
+    Ending.CANCELLED: "cancel m1",
+    Ending.OVER: "at 2026-12-02 11:00",
+    Ending.MOVED: "move m1 to 2026-12-03 09:00-10:00",
+    Ending.JOINED: "invite sam@far.example",
+    Ending.CORRECTED: "person ola: ola@new.example",
+    Ending.ARRIVED: "title of m1: Start",
+}
+OWN_ENDS: dict[tuple[DecisionKind, Ending], str] = {
+    (DecisionKind.ASSIGNMENT_DECLINED, Ending.ANSWERED): "< per@crm.example REPLY ACCEPTED",
+    (
+        DecisionKind.ASSIGNMENT_DECLINED,
+        Ending.REMOVED,
+    ): "sql UPDATE participant SET removed = TRUE",
+    (
+        DecisionKind.ASSIGNMENT_DECLINED,
+        Ending.CANCELLED,
+    ): "sql UPDATE follow_up SET cancelled = TRUE",
+    (
+        DecisionKind.ASSIGNMENT_DECLINED,
+        Ending.MOVED,
+    ): "sql UPDATE follow_up SET start_at = '2026-12-03 08:00:00', end_at = '2026-12-03 09:00:00'",
+}
+
+
+class Office:
+    """A gateway that a script plays with."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.stage = Stage(world.begin(store, runner.BEGIN))
+
+    def play(self, script: str) -> "Office":
+        lines = [line for line in script.strip().splitlines() if line]
+        for number, text in enumerate(lines, 1):
+            if text[0] in "<>" or text.startswith("at "):
+                runner.post(self.stage)
+            self.stage.unread.clear()
+            runner.step(self.stage, Line("test_decisions.py", number, text))
+        runner.post(self.stage)
+        return self
+
+    def open(self, wanted: Filter = EVERYBODY) -> list[Decision]:
+        with self.store.read() as connection:
+            return decisions.page(connection, wanted, 100)
+
+    def kinds(self) -> list[str]:
+        return sorted(one.kind.value for one in self.open())
+
+    def events(self) -> list[tuple[str, str, str]]:
+        with self.store.read() as connection:
+            entries = journal.after(connection, 0, 500)
+        return [
+            (one.event, one.detail, one.by) for one in entries if one.event.startswith("decision_")
+        ]
+
+    def closed(self) -> list[tuple[str, str, str]]:
+        with self.store.read() as connection:
+            table = decisions.decision
+            rows = connection.execute(sa.select(table).where(table.c.closed_at.is_not(None)))
+            return [(row.kind, row.choice, row.closed_by) for row in rows]
+
+    @property
+    def desk(self) -> review.Desk:
+        world = self.stage.world
+        judge = process.Processor(self.store, world.settings).again
+        return review.Desk(self.store, world.settings, judge, "kari", world.now)
+
+
+@pytest.fixture
+def office(store: Store) -> Office:
+    return Office(store)
+
+
+def begun(office: Office, kind: DecisionKind) -> Office:
+    """A decision of this kind is open, and no other."""
+    office.play(ASSIGNED if kind is DecisionKind.ASSIGNMENT_DECLINED else MEETING)
+    office.play(CAUSES[kind])
+    assert office.kinds() == [kind.value]
+    return office
+
+
+OF_FOLLOW_UPS = sorted(CAUSES)
+MATRIX = [
+    (kind, ending)
+    for kind in OF_FOLLOW_UPS
+    for ending in sorted(ENDINGS[kind])
+    if ending is not Ending.SETTLED
+]
+
+
+@pytest.mark.parametrize("kind", OF_FOLLOW_UPS)
+def test_what_begins_to_wait_is_a_decision_for_whose_it_is(
+    office: Office, kind: DecisionKind
+) -> None:
+    """domain.md §9"""
+    begun(office, kind)
+    [one] = office.open(Filter("kari"))
+    assert (one.cause.follow_up, one.closed_at) == ("m1", None)
+    assert office.events() == [("decision_opened", kind.value, "")]
+    assert office.open(Filter("per")) == []
+
+
+@pytest.mark.parametrize("kind", OF_FOLLOW_UPS)
+def test_the_same_cause_is_one_decision(office: Office, kind: DecisionKind) -> None:
+    """domain.md §9"""
+    begun(office, kind)
+    office.play("at 09:20\n< again")
+    with office.store.write() as connection:
+        for _ in range(2):
+            deciding.follow(connection, ["m1"], office.stage.world.now)
+    assert office.kinds() == [kind.value]
+    is_held = kind in (DecisionKind.SAME_PERSON, DecisionKind.PARTY_CRASHER)
+    # The newest message is the one that is asked about.
+    assert len(office.events()) == (3 if is_held else 1)
+
+
+@pytest.mark.parametrize(("kind", "ending"), MATRIX)
+def test_what_ends_by_another_way_closes_by_itself(
+    office: Office, kind: DecisionKind, ending: Ending
+) -> None:
+    """domain.md §9"""
+    begun(office, kind)
+    office.play(OWN_ENDS.get((kind, ending), ENDS[ending]))
+    if ending is Ending.OVER:
+        assert office.kinds() == [kind.value]
+        assert deciding.sweep(office.store, office.stage.world.now) > 0
+    assert office.kinds() == []
+    assert office.closed() == [(kind.value, "", "")]
+    assert office.events()[1:] == [("decision_closed", kind.value, "")]
+
+
+def test_the_table_says_of_every_kind_what_can_be_chosen_and_what_ends_it() -> None:
+    """domain.md §9"""
+    assert set(CHOICES) == set(ENDINGS) == set(DecisionKind)
+    assert set(CAUSES) == set(DecisionKind) - {DecisionKind.BRAKE, DecisionKind.WEBHOOK}
+
+
+@pytest.mark.parametrize("verb", [queue.Verb.RELEASE, queue.Verb.DROP])
+def test_what_the_brake_holds_is_one_decision_for_administrators(
+    office: Office, verb: queue.Verb
+) -> None:
+    """domain.md §10"""
+    office.stage.world.set("outbound", "brake_follow_ups", 1)
+    for number in range(1, 4):
+        office.play(
+            f'follow-up m{number} "Kick-off" 2026-12-01 09:00-10:00\ninvite ola@ext.example'
+        )
+    office.play("at 09:20\nsql UPDATE follow_up SET cancelled = TRUE")
+    assert office.kinds() == ["brake"]
+    assert office.open(Filter("kari")) == []
+    world = office.stage.world
+    queue.change(office.store, verb, Selection(braked=True), world.now, "root")
+    assert office.kinds() == []
+    assert office.closed() == [("brake", verb.value, "root")]
+
+
+def test_a_record_that_is_put_back_ends_the_brake(office: Office) -> None:
+    """domain.md §10"""
+    office.stage.world.set("outbound", "brake_follow_ups", 1)
+    for number in range(1, 4):
+        office.play(
+            f'follow-up m{number} "Kick-off" 2026-12-01 09:00-10:00\ninvite ola@ext.example'
+        )
+    office.play("at 09:20\nsql UPDATE follow_up SET cancelled = TRUE")
+    office.play("at 09:30\nsql UPDATE follow_up SET cancelled = FALSE")
+    assert office.closed() == [("brake", "", "")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "verb", "choice"),
+    [
+        (DecisionKind.SAME_PERSON, review.learn_from, Choice.SAME),
+        (DecisionKind.SAME_PERSON, review.reject, Choice.OTHER),
+        (DecisionKind.PARTY_CRASHER, review.reject, Choice.REFUSE),
+    ],
+)
+def test_the_review_decides_too(
+    office: Office,
+    kind: DecisionKind,
+    verb: Callable[[review.Desk, int], review.Settled],
+    choice: Choice,
+) -> None:
+    """domain.md §9"""
+    [one] = begun(office, kind).open()
+    assert one.cause.message is not None
+    assert verb(office.desk, one.cause.message).done
+    assert office.closed() == [(kind.value, choice.value, "kari")]
+    assert office.kinds() == []
+
+
+def test_who_was_added_in_the_review_waits_no_more(office: Office) -> None:
+    """domain.md §9"""
+    [one] = begun(office, DecisionKind.PARTY_CRASHER).open()
+    assert review.apply(office.desk, one.cause.message or 0, add=True).done
+    assert office.closed() == [("party_crasher", "add", "kari")]
+
+
+@pytest.mark.parametrize(("accept", "choice"), [(True, "move"), (False, "keep")])
+def test_a_proposal_is_decided_where_the_review_decides_it(
+    office: Office, accept: bool, choice: str
+) -> None:
+    """domain.md §9"""
+    [one] = begun(office, DecisionKind.PROPOSAL).open()
+    review.decide(office.desk, one.cause.proposal or 0, accept=accept)
+    assert office.closed() == [("proposal", choice, "kari")]
+
+
+def test_a_letter_that_the_server_refuses_waits_for_the_owner(office: Office) -> None:
+    """domain.md §9"""
+    office.play("the mail server refuses ola@ext.example: 550 5.1.1 no such user\n" + MEETING)
+    [one] = office.open()
+    assert one.kind is DecisionKind.UNDELIVERABLE
+    assert one.cause.detail == {
+        "address": "ola@ext.example",
+        "reason": "550 5.1.1 no such user",
+    }
+    office.play("the mail server takes ola@ext.example again\ntitle of m1: Start")
+    assert office.closed() == [("undeliverable", "", "")]
+
+
+def test_what_each_says_is_what_a_person_needs(office: Office) -> None:
+    """domain.md §9: times, the invitee's words, from which address, what they seem to say."""
+    office.play(MEETING)
+    for kind in (DecisionKind.PROPOSAL, DecisionKind.SAME_PERSON, DecisionKind.WORDS):
+        office.play(CAUSES[kind])
+    said = {one.kind: one.cause.detail for one in office.open()}
+    proposal = said[DecisionKind.PROPOSAL]
+    assert (proposal["start"], proposal["end"]) == ("2026-12-01T13:00:00Z", "2026-12-01T14:00:00Z")
+    held = said[DecisionKind.SAME_PERSON]
+    assert (held["address"], held["invited"], held["reply"]) == (
+        "ola@home.example",
+        "ola@ext.example",
+        "accepted",
+    )
+    words = said[DecisionKind.WORDS]
+    assert (words["text"], words["suggestion"], words["address"]) == (
+        "Yes, I will be there",
+        "accepted",
+        "ola@ext.example",
+    )
+
+
+def test_what_a_machine_sent_is_no_word_for_anybody(office: Office) -> None:
+    """domain.md §9"""
+    office.play(MEETING + '< ola@ext.example vacation "I am away until Monday"')
+    assert office.kinds() == []
+
+
+def test_what_was_toggled_by_hand_is_no_decline_to_decide_on(office: Office) -> None:
+    """domain.md §9"""
+    office.play(MEETING + "< ola@ext.example REPLY ACCEPTED\nby hand ola declined")
+    assert office.kinds() == []
+
+
+def test_a_new_owner_decides(office: Office) -> None:
+    """domain.md §9"""
+    begun(office, DecisionKind.DECLINED)
+    office.play(
+        "sql INSERT INTO associate (key, name, email) VALUES ('per', 'Per', 'per@crm.example')\n"
+        "sql UPDATE follow_up SET owner = 'per'"
+    )
+    assert [one.kind for one in office.open(Filter("per"))] == [DecisionKind.DECLINED]
+    assert office.open(Filter("kari")) == []
+    assert len(office.events()) == 1
+
+
+def test_a_decline_that_was_acknowledged_waits_again_after_another_one(office: Office) -> None:
+    """domain.md §9"""
+    [one] = begun(office, DecisionKind.DECLINED).open()
+    with office.store.write() as connection:
+        number = one.cause.participant or 0
+        assert decisions.close_declines(connection, number, "kari", office.stage.world.now)
+        deciding.follow(connection, ["m1"], office.stage.world.now)
+    assert office.kinds() == []
+    office.play('at 09:20\n< ola@ext.example REPLY DECLINED, comment "still ill"')
+    [again] = office.open()
+    assert again.cause.detail["comment"] == "still ill"
+
+
+def test_a_store_from_before_there_were_decisions_is_looked_through_once(office: Office) -> None:
+    """domain.md §9"""
+    begun(office, DecisionKind.DECLINED)
+    office.play(CAUSES[DecisionKind.PROPOSAL])
+    office.play(CAUSES[DecisionKind.SAME_PERSON])
+    with office.store.write() as connection:
+        connection.execute(sa.delete(decisions.decision))
+    rounds = 0
+    while deciding.catch_up(office.store, office.stage.world.now):
+        rounds += 1
+    assert rounds == 1
+    assert office.kinds() == ["declined", "proposal", "same_person"]
+    with office.store.write() as connection:
+        connection.execute(sa.delete(decisions.decision))
+    assert not deciding.catch_up(office.store, office.stage.world.now)
+    assert office.kinds() == []
+
+
+def test_a_follow_up_that_is_renamed_takes_its_decisions_along(office: Office) -> None:
+    """domain.md §9"""
+    begun(office, DecisionKind.SAME_PERSON)
+    office.play("sql UPDATE follow_up SET key = 'm2' WHERE key = 'm1'")
+    assert [one.cause.follow_up for one in office.open()] == ["m2"]
+    assert len(office.events()) == 1
