@@ -15,7 +15,7 @@ from typing import Any
 
 from gateway import settings as configuration
 from gateway.actions import load_check, load_directory, load_format, load_participants, load_report
-from gateway.actions.load_format import FollowUp
+from gateway.actions.load_format import Document, FollowUp
 from gateway.actions.load_report import Loading, Report
 from gateway.actions.load_times import Times
 from gateway.model import Access, Actor, Channel, Moment
@@ -33,10 +33,11 @@ def load(
     now: datetime,
     actor: Actor = IMPORT,
 ) -> Report:
-    """Bring the store to what the document says, as `actor`'s doing.
+    """Bring the store to what the document says, as `actor`'s doing. One that is read already is
+    not read again.
     Loading the same document twice changes nothing the second time.
     """
-    entries = load_format.read(document)
+    entries = document if isinstance(document, Document) else load_format.read(document)
     checked = load_check.check(connection, entries, settings.mail.timezone)
     here = Loading(connection, settings, now, actor, entries, checked)
     load_directory.write(connection, entries, here.report)

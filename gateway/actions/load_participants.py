@@ -11,10 +11,10 @@ from gateway.actions import load_check, load_format, planning
 from gateway.actions.load_check import Invited
 from gateway.actions.load_format import Participant
 from gateway.actions.load_report import Loading
-from gateway.errors import Steps
+from gateway.errors import Refused, Steps
 from gateway.invite import plan
 from gateway.mail import syntax
-from gateway.model import Progress, Reply
+from gateway.model import Progress
 from gateway.store import directory, followups, inbox, journal, meta, sources
 from gateway.store.engine import Connection
 
@@ -140,11 +140,11 @@ def _write_progress(here: Loading, invited: Sequence[Invited]) -> None:
         progress = Progress(entry.row.progress or "")
         if progress is before.progress:
             continue
-        if before.reply is not Reply.ACCEPTED or before.cancelled:
-            place = load_format.path(entry.place)
-            here.report.notes.append(f"{place}.progress: only who has accepted has one")
+        try:
+            after = status.advance(before, progress)
+        except Refused as refusal:
+            here.report.notes.append(f"{load_format.path(entry.place)}.progress: {refusal}")
             continue
-        after = replace(before, progress=progress)
         code = status.code(member.role, after)
         followups.write_standing(here.connection, member.id, plan.SERIES, after, code)
         changed.add(_named(entry.identity))

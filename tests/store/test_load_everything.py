@@ -309,7 +309,9 @@ def test_progress_is_kept_of_those_who_accepted(store: Store) -> None:
     said = [{"person": key, "progress": "started"} for key in ("ola", "eva")]
     report = run(store, with_participants(*said))
     assert report.changed == {"participants": ["m1/ola"]}
-    assert report.notes == ["follow_ups[0].participants[1].progress: only who has accepted has one"]
+    assert report.notes == [
+        "follow_ups[0].participants[1].progress: only who has accepted has a progress; accept it first"
+    ]
     assert {key: row.status for key, row in status(store).items()} == {
         "ola": "started",
         "eva": "invitation",

@@ -2,7 +2,14 @@
 
 from fastapi import FastAPI
 
-from gateway.web.api import access, directory, participant_verbs, preferences, webhooks
+from gateway.web.api import (
+    access,
+    directory,
+    importing,
+    participant_verbs,
+    preferences,
+    webhooks,
+)
 from gateway.web.api.gate import Gate
 from gateway.web.api.site import Site
 from gateway.web.door import Door
@@ -10,6 +17,7 @@ from gateway.web.door import Door
 MODULES = (
     access.routes,
     directory.routes,
+    importing.routes,
     participant_verbs.routes,
     preferences.routes,
     webhooks.routes,
