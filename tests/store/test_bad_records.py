@@ -22,8 +22,10 @@ from gateway.settings import Policy
 from gateway.store import journal, marks, outbox
 from gateway.store.engine import Store
 from gateway.web import app, feed, overview
+from gateway.web.api.site import Site
 from tests import command
 from tests.store import rows
+from tests.web import signing
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 DAY = timedelta(days=1)
@@ -253,12 +255,15 @@ async def asked(store: Store, site: configuration.Settings, health: Monitor) -> 
     running = asyncio.create_task(live.run(stop))
     made = app.create(
         live,
-        lambda most: overview.shown(store, site.mail, most),
+        lambda most, actor: overview.shown(store, site.mail, most, actor),
         health.look,
         health.troubles,
+        Site(store, site),
     )
     transport = httpx.ASGITransport(app=made)
-    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://127.0.0.1", cookies=signing.session(store)
+    ) as client:
         for path in ("/", "/listing", "/troubles", "/healthz", "/readyz"):
             answer = await client.get(path)
             assert answer.status_code == 200, (path, answer.text)

@@ -374,40 +374,5 @@ async def test_a_command_that_compares_nothing_is_a_fault(tried: Office) -> None
     assert answer.status_code == 500
 
 
-async def test_tokens_are_made_shown_and_revoked(office: Office) -> None:
-    wanted = {"name": "Sync", "role": "user", "associate": "per"}
-    made = await office.ask("POST", "/tokens", "admin", json=wanted)
-    assert made.status_code == 201
-    secret, where = made.json()["token"], made.headers["location"]
-    office.tokens["new"] = secret
-    assert (await office.ask("GET", "/tokens", "new")).status_code == 403
-    shown = await office.client.get(
-        where, headers={"Authorization": f"Bearer {office.tokens['admin']}"}
-    )
-    assert "token" not in shown.json()
-    assert shown.json()["created_by"] == "admin"
-    path = where.removeprefix("/api/v1")
-    await office.ask("DELETE", path, "admin", {"If-Match": "*"})
-    assert (await office.ask("GET", "/tokens", "new")).status_code == 401
-
-
-@pytest.mark.parametrize(
-    ("wanted", "pointer"),
-    [
-        ({"name": " ", "role": "crm"}, "/name"),
-        ({"name": "x" * 101, "role": "crm"}, "/name"),
-        ({"name": "a\nb", "role": "crm"}, "/name"),
-        ({"name": "x", "role": "owner"}, "/role"),
-        ({"name": "x", "role": "user"}, "/associate"),
-        ({"name": "x", "role": "user", "associate": "nobody"}, "/associate"),
-        ({"name": "x", "role": "crm", "associate": "kari"}, "/associate"),
-    ],
-)
-async def test_a_token_that_cannot_be(office: Office, wanted: Any, pointer: str) -> None:
-    answer = await office.ask("POST", "/tokens", "admin", json=wanted)
-    assert answer.status_code == 422
-    assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
-
-
 def test_the_table_is_what_the_modules_say() -> None:
     assert [right.method for right in routes.rights([LINKS])] == ["GET", "PATCH", "POST", "GET"]

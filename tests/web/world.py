@@ -3,6 +3,7 @@ about, a token of each role, and a client that asks without a socket.
 
 `own` is Kari's, `foreign` and `private` are Nils'. Per is invited to all of them. Ola is a person
 outside. The CRM has one webhook, number 1, with one delivery.
+`administrator` may sign in to the page.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,7 +14,7 @@ from typing import Any
 import httpx
 
 from gateway import settings as configuration
-from gateway.actions import access, desk, load, webhooks
+from gateway.actions import access, desk, load, users, webhooks
 from gateway.actions.desk import Desk
 from gateway.model import Access, Actor
 from gateway.store import followups
@@ -78,6 +79,10 @@ ROLES: Mapping[str, tuple[Access, str]] = {
 }
 
 
+def _administrator(desk: Desk) -> None:
+    users.create(desk, access.Wanted("administrator", Access.ADMIN))
+
+
 def _hook(desk: Desk) -> None:
     hook, _ = webhooks.register(desk, "https://crm.example/invites", ())
     webhooks.trial(desk, hook.id)
@@ -113,6 +118,7 @@ class Office:
         for name in ROLES:
             self.tokens[name] = self.token(name)
         self.perform(_hook, self.actor("crm"))
+        self.perform(_administrator, OPERATOR)
         return self
 
     def token(self, name: str) -> str:

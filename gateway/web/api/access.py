@@ -1,4 +1,4 @@
-"""Routes of tokens, for administrators."""
+"""Routes of tokens and users, for administrators."""
 
 from typing import Annotated, Literal
 
@@ -6,7 +6,7 @@ from fastapi import Path
 from fastapi.responses import Response
 from pydantic import BaseModel
 
-from gateway.actions import access
+from gateway.actions import access, passwords, users
 from gateway.actions.desk import Desk
 from gateway.actions.load_format import Entry, Text
 from gateway.errors import NotFound
@@ -14,6 +14,7 @@ from gateway.followups import permission
 from gateway.followups.permission import Verb
 from gateway.model import Access
 from gateway.store import tokens
+from gateway.store import users as stored
 from gateway.web.api import asking
 from gateway.web.api.asking import Changing, Json, Listing, Made, Pages, Posting, Reading
 from gateway.web.api.routes import On, Routes
@@ -74,7 +75,8 @@ async def make(said: NewToken, asked: Posting) -> Response:
     def command(desk: Desk) -> Made:
         wanted = access.Wanted(said.name, Access(said.role), said.associate)
         token, secret = access.make_token(desk, wanted)
-        return Made({**access.shown(token), "token": secret}, asking.path("tokens", str(token.id)))
+        shown = {**access.shown(token), "token": secret}
+        return Made(shown, asking.path("tokens", str(token.id)), once="token")
 
     return await asked.write(command)
 
@@ -107,3 +109,119 @@ def _there(desk: Desk, number: int) -> tokens.Token:
     if token is None:
         raise NotFound(f"there is no token {number}")
     return token
+
+
+class NewUser(Entry):
+    """Somebody who is to sign in. `password`: left out where a link is to let them in."""
+
+    name: Text
+    role: Literal["user", "read", "admin"] = "user"
+    associate: Text = ""
+    password: Text = ""
+
+
+class ChangedUser(Entry):
+    """What is another of a user; what is left out stays. Either signs them out everywhere."""
+
+    password: Text = ""
+    disabled: bool | None = None
+
+
+class UserShape(BaseModel):
+    """Somebody who signs in to the page. `link`: it lets them in once, where they have no
+    password.
+    """
+
+    name: str
+    role: str
+    associate: str
+    has_password: bool
+    created_at: str
+    created_by: str
+    disabled_at: str | None
+    link: str = ""
+
+
+UserName = Annotated[str, Path(min_length=1, max_length=100)]
+
+
+@routes.get("/users", Verb.OPERATE, On.SITE)
+async def everybody(asked: Pages) -> Response:
+    """All who may sign in to the page"""
+
+    def look(desk: Desk) -> Listing:
+        permission.require(desk.actor, Verb.OPERATE)
+        after = asked.position(str)
+        last = str(after[0] or "") if after else ""
+        rows = stored.every(desk.connection, last, asked.limit + 1)
+        shown = [users.shown(user) for user in rows[: asked.limit]]
+        return Listing(shown, (shown[-1]["name"],) if len(rows) > asked.limit else None)
+
+    return await asked.read(look)
+
+
+@routes.post(
+    "/users",
+    Verb.OPERATE,
+    On.SITE,
+    status=201,
+    answer=UserShape,
+    example={"name": "chief", "role": "admin"},
+)
+async def add(said: NewUser, asked: Posting) -> Response:
+    """Make a user; without a password the answer has a link that lets them in once"""
+    hashed = await _hashed(asked, said.password)
+
+    def command(desk: Desk) -> Made:
+        wanted = access.Wanted(said.name, Access(said.role), said.associate)
+        user = users.create(desk, wanted, hashed)
+        shown = users.shown(user)
+        if not hashed:
+            secret = users.link(desk, user.name)
+            shown["link"] = users.address(desk.settings, secret)
+        return Made(shown, asking.path("users", user.name), once="link")
+
+    return await asked.write(command)
+
+
+@routes.get(
+    "/users/{name}", Verb.OPERATE, On.SITE, answer=UserShape, sample={"name": "administrator"}
+)
+async def somebody(name: UserName, asked: Reading) -> Response:
+    """One user"""
+
+    def look(desk: Desk) -> Json:
+        permission.require(desk.actor, Verb.OPERATE)
+        return users.shown(users.there(desk, name))
+
+    return await asked.read(look)
+
+
+@routes.patch(
+    "/users/{name}",
+    Verb.OPERATE,
+    On.SITE,
+    answer=UserShape,
+    sample={"name": "administrator"},
+    example={"disabled": True},
+)
+async def change(name: UserName, said: ChangedUser, asked: Changing) -> Response:
+    """Another password, or whether they may sign in; it signs them out everywhere"""
+    hashed = await _hashed(asked, said.password)
+
+    def command(desk: Desk) -> Json:
+        permission.require(desk.actor, Verb.OPERATE)
+        asked.match(users.shown(users.there(desk, name)))
+        if hashed:
+            users.set_password(desk, name, hashed)
+        if said.disabled is not None:
+            (users.disable if said.disabled else users.enable)(desk, name)
+        return users.shown(users.there(desk, name))
+
+    return await asked.write(command)
+
+
+async def _hashed(asked: asking.Asking, password: str) -> str:
+    """Before the transaction, because it takes a while; and for nobody who may not."""
+    permission.require(asked.actor, Verb.OPERATE)
+    return await asked.site.run(lambda: passwords.hashed(password)) if password else ""

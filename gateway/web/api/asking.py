@@ -15,7 +15,7 @@ transaction, so that asking again has no second effect.
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlencode
@@ -45,10 +45,13 @@ KEYS = r"^(\*|[A-Za-z0-9._~@:-]{1,200})$"
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a command answers that made something new: 201, and where it is now."""
+    """What a command answers that made something new: 201, and where it is now. `once`: a member
+    that is a secret; the store does not keep it for who asks again with an Idempotency-Key.
+    """
 
     body: Json
     location: str
+    once: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,10 +177,13 @@ class Asking:
         status = HTTPStatus.OK
         if isinstance(made, Made):
             status, headers["Location"] = HTTPStatus.CREATED, made.location
-        text = _text({**body, "letters": self._letters(desk, outcome.letters)})
-        answer = requests.Answer(self._asked(), status, text, headers)
+        whole = {**body, "letters": self._letters(desk, outcome.letters)}
+        answer = requests.Answer(self._asked(), status, _text(whole), headers)
         if self.key and not self.dry_run:
-            requests.keep(desk.connection, self.caller.token, self.key, answer, desk.now)
+            if isinstance(made, Made) and made.once:
+                whole.pop(made.once, None)
+            kept = replace(answer, text=_text(whole))
+            requests.keep(desk.connection, self.caller.token, self.key, kept, desk.now)
         return answer
 
     def _letters(self, desk: Desk, owed: Letters) -> Json:

@@ -95,7 +95,7 @@ async def make(said: NewWebhook, asked: Posting) -> Response:
     def command(desk: Desk) -> Made:
         hook, secret = webhooks.register(desk, said.url, said.types or ())
         shown = {**webhooks.shape(desk, hook), "secret": secret}
-        return Made(shown, asking.path("webhooks", str(hook.id)))
+        return Made(shown, asking.path("webhooks", str(hook.id)), once="secret")
 
     return await asked.write(command)
 
