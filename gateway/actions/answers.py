@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gateway import settings as configuration
+from gateway import status
 from gateway.actions import deciding, deliveries, forwarding, joining, proposals
 from gateway.answer import answered, facts
+from gateway.followups import conflicts
 from gateway.invite import plan
 from gateway.mail import bounce
 from gateway.model import Channel, Delivery, Outcome
-from gateway.store import braked, followups, invitations, journal, marks, reports
+from gateway.store import braked, followups, invitations, journal, marks, participants, reports
 from gateway.store.decisions import Verdict
 from gateway.store.engine import Connection
 
@@ -59,6 +61,18 @@ class _Applied:
         """Whoever answers, proposes or opens a letter reads there after all (itip.md §3)."""
         reports = self.decision.report is not None and self.decision.outcome in DELIVERIES
         return self.decision.effect is not None and not reports
+
+    @property
+    def comes_or_goes(self) -> bool:
+        """Whether the answer changes that they come, or may."""
+        if self.told.standing is None:
+            return False
+        instance, row = self.decision.instance, self.row
+        before = row.standing
+        if instance is not plan.SERIES:
+            before = row.date_standings.get(instance, before)
+        codes = (status.code(row.role, standing) for standing in (before, self.told.standing))
+        return len({code in conflicts.BLOCK_NOBODY for code in codes}) > 1
 
 
 def reaches_further(told: Sequence[facts.Told]) -> bool:
@@ -164,7 +178,9 @@ def _hear(connection: Connection, applied: Sequence[_Applied]) -> None:
 
 
 def _look_again(connection: Connection, applied: Sequence[_Applied], now: datetime) -> None:
-    """What is to leave anyway must not ask again somebody who has answered."""
+    """What is to leave anyway must not ask again somebody who has answered; and diaries follow the
+    answers of associates (domain.md §5).
+    """
     replies = [
         (one, one.decision.effect.reply)
         for one in applied
@@ -176,7 +192,9 @@ def _look_again(connection: Connection, applied: Sequence[_Applied], now: dateti
         for one, said in replies
         if any(shown is not said for shown in waiting.get(one.row.participant, ()))
     ]
-    marks.mark(connection, dict.fromkeys(stale), now)
+    turned = [one.row.participant for one in applied if one.comes_or_goes]
+    diaries = participants.of_the_house(connection, turned)
+    marks.mark(connection, dict.fromkeys([*stale, *diaries]), now)
 
 
 def _besides(connection: Connection, one: _Applied, now: datetime) -> list[journal.Entry]:

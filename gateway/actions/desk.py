@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 from zoneinfo import ZoneInfoNotFoundError
 
 from gateway import settings as configuration
-from gateway.actions import deciding, planning
+from gateway.actions import deciding, diary, planning
 from gateway.actions.context import Context
 from gateway.errors import InputError, NotFound, Refused
 from gateway.followups import permission
@@ -180,7 +180,21 @@ def carry_out(desk: Desk, command: Callable[[Desk], T]) -> Outcome[T]:
     """The command in a transaction that is open, for whoever keeps more in it than the effect."""
     answer = command(desk)
     deciding.follow(desk.connection, {*desk.touched, *desk.noted}, desk.now)
-    return Outcome(answer, _owed(desk))
+    outcome = Outcome(answer, _owed(desk))
+    _keep_diaries(desk)
+    return outcome
+
+
+def _keep_diaries(desk: Desk) -> None:
+    """At once, and last of all (`store.diary`); of many follow-ups the planner does it, as after an
+    import.
+    """
+    keys = sorted({*desk.touched, *desk.noted})
+    if not desk.single or len(keys) > diary.BATCH:
+        return
+    for key in keys:
+        followups.lock(desk.connection, key)
+    diary.keep(desk.connection, keys, desk.settings.mail.timezone, desk.now)
 
 
 def _owed(desk: Desk) -> Letters:

@@ -3,6 +3,7 @@ follows, in one transaction.
 """
 
 import time
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ import structlog
 
 from gateway import accounts, status
 from gateway import settings as configuration
-from gateway.actions import brake, deciding, keeping, queueing, succession
+from gateway.actions import brake, deciding, diary, keeping, queueing, succession
 from gateway.actions.context import Context
 from gateway.errors import ConfigurationError, InputError
 from gateway.followups import covering, editions, recurrence, texts
@@ -51,6 +52,10 @@ LOOK = 500
 FIRST_BATCH = 4
 LOCK_SECONDS = 0.1
 """So long planning keeps other writers out at a time; one follow-up may take longer."""
+PASSES = 5
+"""So often at most a follow-up is planned in one go, if it leaves a mark each time: a row that its
+diary has to change is in another program's hands (`store.diary`).
+"""
 PAUSE = 0.25
 """The part of that for which it then lets them in."""
 
@@ -68,15 +73,18 @@ def plan_due(
     until = EVER if everything else now - window
     most = settings.outbound.brake_follow_ups
     letters, size = 0, FIRST_BATCH
+    passes = Counter[str]()
     while True:
         with store.read() as connection:
             # Marks have the database's clock, which may be ahead of ours.
-            due = list(marks.due(connection, until, LOOK, now + CLOCK_TOLERANCE).items())
+            ripe = marks.due(connection, until, LOOK, now + CLOCK_TOLERANCE)
+            due = [one for one in ripe.items() if passes[one[0]] < PASSES]
             changed = marks.planned_before(connection, [key for key, _ in due])
         # As many at once as the brake lets pass, so that it holds the first of them, too.
         if most and changed > most:
             size = max(size, most + 1)
         reached = False
+        passes.update(key for key, _ in due)
         while due:
             batch, due = dict(due[:size]), due[size:]
             began = time.monotonic()
@@ -126,6 +134,7 @@ def _plan_batch(
         held, is_first = brake.apply(connection, changes, most, now)
         deciding.follow(connection, list(newest), now)
         deciding.follow_brake(connection, now)
+        diary.keep_each(connection, list(newest), settings.mail.timezone, now)
     if is_first:
         log.error("too many follow-ups were cancelled or moved: their letters are held")
     if held:

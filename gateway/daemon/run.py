@@ -13,7 +13,7 @@ from functools import partial
 import structlog
 
 from gateway import __version__, accounts, health, zonedata
-from gateway.actions import planning, probing, recording, reminders, review, webhooks
+from gateway.actions import diary, planning, probing, recording, reminders, review, webhooks
 from gateway.daemon import jobs, opening, prober, senders, supervise, systemd
 from gateway.daemon.health import Monitor
 from gateway.errors import StoreError
@@ -26,6 +26,7 @@ from gateway.store.engine import Store
 log = structlog.get_logger(__name__)
 
 TIDY_SECONDS = 3600.0
+DIARY_SECONDS = 3600.0
 REMINDER_SECONDS = 60.0
 
 
@@ -210,7 +211,15 @@ def _jobs(process: Process, _: Monitor) -> Sequence[supervise.Role]:
         if reminded:
             log.info("reminders planned", letters=reminded)
 
-    due = [jobs.Job("tidy", TIDY_SECONDS, tidy)]
+    async def move_on() -> None:
+        moved = await asyncio.to_thread(diary.move_on, process.store, process.settings, clock())
+        if moved:
+            log.info("diaries moved on", follow_ups=moved)
+
+    due = [
+        jobs.Job("tidy", TIDY_SECONDS, tidy),
+        jobs.Job("diaries", DIARY_SECONDS, move_on),
+    ]
     if process.settings.outbound.reminder_hours:
         due.append(jobs.Job("remind", REMINDER_SECONDS, remind))
     clockwork = supervise.Role("jobs", partial(jobs.run, due, board=process.board))

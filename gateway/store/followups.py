@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -231,7 +231,8 @@ def wanted(
     )
     kind, zone = Kind(row.kind), row.timezone or site.timezone
     start, end = times(row, kind, zone)
-    series, dates = _series(connection, row, kind, zone)
+    own = own_dates(connection, [key]).get(key, [])
+    recurs, dates = series(row, own, kind, zone)
     return Edition(
         uid=row.uid or "",
         kind=kind,
@@ -246,7 +247,7 @@ def wanted(
         location=row.location,
         video_url=row.video_url,
         cancelled=row.cancelled,
-        recurrence=series,
+        recurrence=recurs,
         dates=dates,
         guest_list=GuestList(row.guest_list),
         guest_list_public=_is_list_public(connection, row, members),
@@ -332,7 +333,7 @@ def backwards(connection: Connection, key: str) -> list[Moment | None]:
             date.end_at < sa.func.coalesce(date.start_at, date.original_start),
         )
     )
-    return [_name(row) for row in connection.execute(dates.union_all(whole))]
+    return [date_of(row) for row in connection.execute(dates.union_all(whole))]
 
 
 def owner(connection: Connection, key: str) -> Owner | None:
@@ -527,7 +528,7 @@ def every_member(connection: Connection) -> Iterator[list[Member]]:
 
 
 def _members(connection: Connection, rows: Sequence[Any]) -> list[Member]:
-    answers = _standings(connection, [row.id for row in rows])
+    answers = standings(connection, [row.id for row in rows])
     people = {row.person for row in rows if row.person is not None}
     addresses = _addresses(connection, people)
     return [_member(row, answers.get(row.id, {}), addresses.get(row.person, ())) for row in rows]
@@ -640,7 +641,7 @@ def _member(
         note=row.note,
         conflict=row.conflict,
         standings={plan.SERIES: Standing(), **standings},
-        date=_name(row),
+        date=date_of(row),
         who=_who(row),
         fault=faults.of_participant(row, addresses),
         planned_for=row.planned_for,
@@ -654,28 +655,32 @@ def _who(row: Any) -> str:
     return f"{kind}:{name.lower() if kind == 'email' else name}"
 
 
-def _standings(
+def standings(
     connection: Connection, ids: Sequence[int]
 ) -> dict[int, dict[Moment | None, Standing]]:
-    query = sa.select(standing).where(standing.c.participant.in_(ids))
+    """What stands of these participants, by date; None: all of the follow-up."""
     found: dict[int, dict[Moment | None, Standing]] = {}
-    for row in connection.execute(query):
-        found.setdefault(row.participant, {})[codec.parse_moment(row.instance)] = Standing(
-            Reply(row.reply),
-            row.seen,
-            row.moved,
-            row.cancelled,
-            Progress(row.progress),
-            row.comment,
-            Channel(row.channel) if row.channel else None,
-            row.address,
-            row.replied_at,
-            row.sequence,
-            row.dtstamp,
-            row.arrived,
-            row.asked,
-        )
+    for row in connection.execute(sa.select(standing).where(standing.c.participant.in_(ids))):
+        found.setdefault(row.participant, {})[codec.parse_moment(row.instance)] = _standing(row)
     return found
+
+
+def _standing(row: Any) -> Standing:
+    return Standing(
+        Reply(row.reply),
+        row.seen,
+        row.moved,
+        row.cancelled,
+        Progress(row.progress),
+        row.comment,
+        Channel(row.channel) if row.channel else None,
+        row.address,
+        row.replied_at,
+        row.sequence,
+        row.dtstamp,
+        row.arrived,
+        row.asked,
+    )
 
 
 def _addresses(
@@ -692,17 +697,25 @@ def _addresses(
     return found
 
 
-def _series(
-    connection: Connection, row: Any, kind: Kind, zone: str
+def own_dates(connection: Connection, keys: Collection[str]) -> dict[str, list[Any]]:
+    """What is said of single dates of these follow-ups, in the order of their names."""
+    query = (
+        sa.select(follow_up_date)
+        .where(follow_up_date.c.follow_up.in_(keys))
+        .order_by(follow_up_date.c.original_start)
+    )
+    dates: dict[str, list[Any]] = {}
+    for row in connection.execute(query):
+        dates.setdefault(row.follow_up, []).append(row)
+    return dates
+
+
+def series(
+    row: Any, own: Sequence[Any], kind: Kind, zone: str
 ) -> tuple[Recurrence | None, tuple[DateChange, ...]]:
     """Rule and single dates: a cancelled date of the rule is an EXDATE, a date that the rule does
-    not give an RDATE.
+    not give an RDATE. `own`: its `own_dates`.
     """
-    own = connection.execute(
-        sa.select(follow_up_date)
-        .where(follow_up_date.c.follow_up == row.key)
-        .order_by(follow_up_date.c.original_start)
-    ).all()
     if not row.rrule and not own:
         return None, ()
     faults.check(*map(faults.of_date, own))
@@ -740,13 +753,18 @@ def _series(
             )
             continue
         rdates += [] if ruled else [original]
-        at = one.start_at or one.original_start
-        begins = columns.moment(at, row.all_day, zone)
-        given = columns.end(one.end_at, at, row.all_day, zone) if one.end_at is not None else None
-        ends = given if given is not None and given >= begins else begins + duration
+        begins, ends = _own_times(one, row.all_day, zone, duration)
         if (begins, ends) != (original, original + duration):
             dates.append(DateChange(original, begins, ends))
     return Recurrence(rrule, tuple(exdates), tuple(rdates)), tuple(dates)
+
+
+def _own_times(date: Any, all_day: bool, zone: str, duration: timedelta) -> tuple[Moment, Moment]:
+    """When a date of a series takes place, from what is said of it."""
+    at = date.start_at or date.original_start
+    begins = columns.moment(at, all_day, zone)
+    given = columns.end(date.end_at, at, all_day, zone) if date.end_at is not None else None
+    return begins, given if given is not None and given >= begins else begins + duration
 
 
 def _from_list(connection: Connection, key: str) -> bool:
@@ -762,7 +780,7 @@ def _from_list(connection: Connection, key: str) -> bool:
     )
 
 
-def _name(row: Any) -> Moment | None:
+def date_of(row: Any) -> Moment | None:
     """The one date that a row is about; None: all of the follow-up."""
     if isinstance(row.original_start, marked.MarkedMoment):
         return row.original_start

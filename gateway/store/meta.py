@@ -64,3 +64,18 @@ def raise_sequence_floor(connection: Connection, to: int) -> int:
     floor = max(to, sequence_floor(connection))
     upsert.one(connection, meta, {"key": "sequence_floor"}, {"value": str(floor)})
     return floor
+
+
+def diaries_begun(connection: Connection) -> str | None:
+    """The key up to which follow-ups of an earlier program have their entries in diaries; None
+    where all have.
+    """
+    query = sa.select(meta.c.key, meta.c.value).where(meta.c.key.in_(["diaries", "diaries_begun"]))
+    said = {row.key: row.value for row in connection.execute(query)}
+    return None if "diaries" in said else said.get("diaries_begun", "")
+
+
+def note_diaries(connection: Connection, key: str | None) -> None:
+    """Keep how far that is; None: all of them."""
+    name, value = ("diaries", "1") if key is None else ("diaries_begun", key)
+    upsert.one(connection, meta, {"key": name}, {"value": value})

@@ -122,6 +122,16 @@ def follow_up_of(connection: Connection, number: int) -> str | None:
     return connection.execute(query).scalar_one_or_none()
 
 
+def of_the_house(connection: Connection, numbers: Collection[int]) -> list[str]:
+    """The follow-ups of those of these participants who are associates."""
+    if not numbers:
+        return []
+    query = sa.select(participant.c.follow_up).where(
+        participant.c.id.in_(numbers), participant.c.associate.is_not(None)
+    )
+    return list(connection.execute(query).scalars())
+
+
 def hand_over(connection: Connection, others: Mapping[int, str], at: datetime) -> None:
     """These rows are somebody else's now, who is invited at these addresses: neither the token that
     an earlier system gave is his, nor the addresses that were learned for the row or at which

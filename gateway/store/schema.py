@@ -128,6 +128,10 @@ NOTED = text("note <> ''")
 """The same for participants of whom something is noted."""
 TIMELESS = text("start_at IS NULL AND deadline IS NULL")
 """The same for follow-ups that have no time at all."""
+REFUSED = text("code IN (9, 13)")
+"""The same for participants who declined."""
+PLANNED = text("deadline IS NOT NULL")
+"""The same for follow-ups with a deadline."""
 UNSETTLED = text("outcome IS NULL")
 """The same for messages on which this program failed: they are tried again."""
 RETURNED = text("state IN ('refused', 'dropped')")
@@ -281,6 +285,13 @@ follow_up = Table(
         sqlite_where=text("forgotten = 1"),
         postgresql_where=text("forgotten"),
     ),
+    Index(
+        "ix_follow_up_planned",
+        "owner",
+        "deadline",
+        sqlite_where=PLANNED,
+        postgresql_where=PLANNED,
+    ),
     Index("ix_follow_up_timeless", "key", sqlite_where=TIMELESS, postgresql_where=TIMELESS),
     *_instants("start_at", "end_at", "deadline", "answer_by"),
 )
@@ -351,7 +362,8 @@ participant = Table(
     ),
     _there("participant", "original_start"),
     Index("ix_participant_of_person", "person"),
-    Index("ix_participant_of_associate", "associate"),
+    Index("ix_participant_of_associate", "associate", "code"),
+    Index("ix_participant_refused", "follow_up", sqlite_where=REFUSED, postgresql_where=REFUSED),
     Index("ix_participant_of_resource", "resource"),
     Index("ix_participant_note", "note", sqlite_where=NOTED, postgresql_where=NOTED),
     sqlite_autoincrement=True,

@@ -115,28 +115,48 @@ which one of a kind is open at most; `choice`: with what it was closed, "" where
 itself.
 """
 
+LASTING = text("lasting")
+"""What the index of entries that last long is limited to; a query says it, too."""
+
 diary_entry = Table(
     "diary_entry",
     metadata,
     Column("id", Identity, primary_key=True, autoincrement=True),
     Column("who", Words, nullable=False),
-    Column(
-        "follow_up",
-        Words,
-        ForeignKey("follow_up.key", onupdate="CASCADE", ondelete="CASCADE"),
-        nullable=False,
-    ),
-    Column("participant", Identity, ForeignKey("participant.id", ondelete="CASCADE")),
+    Column("follow_up", Words, nullable=False),
+    Column("participant", Identity),
     _text("instance"),
     Column("start_at", Instant, nullable=False),
     Column("end_at", Instant, nullable=False),
+    Column("lasting", sa.Boolean, nullable=False, server_default=sa.false()),
     Column("busy", sa.Boolean, nullable=False, server_default=sa.true()),
     Column("conflict", sa.Boolean, nullable=False, server_default=sa.false()),
-    Index("ix_diary_entry_who", "who", "end_at", "start_at"),
+    Index("ix_diary_entry_of", "who", "start_at"),
+    Index(
+        "ix_diary_entry_lasting", "who", "end_at", sqlite_where=LASTING, postgresql_where=LASTING
+    ),
     Index("ix_diary_entry_follow_up", "follow_up"),
     Index("ix_diary_entry_participant", "participant"),
 )
-"""When associates and resources are occupied, date by date, in a bounded window. `who`: kind and
-key, as `followups.Member.who`; `participant` is NULL for an owner without a row; `busy`: it keeps
-others out (availability, and the row's own status).
+"""When associates and resources are occupied, date by date; of series in a bounded window. `who`:
+kind and key, as `followups.Member.who`; `participant` is NULL for an owner without a row;
+`lasting`: longer than `diary.SHORT`, so that those around a moment are found by their start;
+`busy`: it keeps others out (availability, and the row's own status). Without foreign keys: what is
+deleted stays here until the planner has told those whom it kept out.
+"""
+
+diary_series = Table(
+    "diary_series",
+    metadata,
+    Column("who", Words, nullable=False),
+    Column("follow_up", Words, nullable=False),
+    Column("start_at", Instant, nullable=False),
+    Column("end_at", Instant, nullable=False),
+    Column("until", Instant, nullable=False),
+    sa.PrimaryKeyConstraint("who", "follow_up"),
+    Index("ix_diary_series_follow_up", "follow_up"),
+    Index("ix_diary_series_until", "until", "follow_up"),
+)
+"""In which series an associate or resource takes part, from when to when. `until`: its dates before
+that have entries; the daily job moves it on.
 """
