@@ -7,7 +7,7 @@ a letter is owed is the planner's to say.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from gateway import status
@@ -67,7 +67,7 @@ def add(desk: Desk, key: str, entries: Sequence[Entry], *, email_invite: bool) -
         raise InputError(f"add: more than {invitees.MOST} entries; add them in several steps")
     candidates, unknown = picking.candidates(desk.connection, entries)
     rows = [one for one in followups.members(desk.connection, key) if one.date is None]
-    candidates = [_reachable(one, rows) for one in candidates]
+    candidates = _told_apart([_reachable(one) for one in candidates])
     choices = invitees.choose(candidates, _present(candidates, rows))
     context = Context.read(desk.connection, desk.settings, desk.now).of(desk.connection, key)
     switches = {
@@ -229,7 +229,19 @@ def resend(desk: Desk, number: int) -> None:
 # --- the rows ---
 
 
-def _reachable(candidate: Candidate, rows: Sequence[Member]) -> Candidate:
+def _told_apart(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """A bare address of somebody who is picked by name as well is that person."""
+    by_name = [one for one in candidates if one.kind != Source.EMAIL]
+    holders = {address.plain(value): one for one in by_name for value in one.addresses}
+    return [
+        replace(holders[plain], entry=one.entry)
+        if one.kind == Source.EMAIL and (plain := address.plain(one.key)) in holders
+        else one
+        for one in candidates
+    ]
+
+
+def _reachable(candidate: Candidate) -> Candidate:
     """A bare address in our spelling, with itself as address if it is one."""
     if candidate.kind != Source.EMAIL:
         return candidate

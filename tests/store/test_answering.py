@@ -12,10 +12,12 @@ import sqlalchemy as sa
 
 from gateway import settings as configuration
 from gateway import status
-from gateway.actions import answering, desk, planning
+from gateway.actions import answering, assigning, desk, planning
 from gateway.actions.answering import Own, Said
 from gateway.actions.desk import Desk
 from gateway.errors import Forbidden, GatewayError, InputError, NotFound, Refused
+from gateway.inbound import process
+from gateway.inbound.process import Received
 from gateway.model import Access, Actor, Channel, Method, Progress, Reply, Role, Standing
 from gateway.status import Status
 from gateway.store import followups, journal, outbox, parties, schema
@@ -80,6 +82,7 @@ def said(store: Store) -> list[tuple[str, str, str, str, str | None, str]]:
             (one.event, one.before, one.after, one.by, one.channel, one.detail)
             for one in journal.after(connection, 0, follow_up="m1")
             if one.event not in ("added", "queued", "superseded")
+            and not one.event.startswith("decision_")
         ]
 
 
@@ -233,6 +236,43 @@ def test_domain_4_a_letter_that_waits_does_not_ask_again_who_has_answered(office
     assert (letter.letter.method, letter.letter.reply) == (Method.REQUEST, Reply.ACCEPTED)
 
 
+def mailed(store: Store, partstat: str, written: datetime, arrived: datetime) -> None:
+    """Ola's answer by mail, of the DTSTAMP `written`."""
+    with store.read() as connection:
+        query = sa.select(schema.invitation.c.token, schema.invitation.c.uid)
+        token, uid = connection.execute(query).one()
+    raw = (
+        f"From: ola@ext.example\r\nTo: invites+{token}@crm.example\r\nSubject: Re\r\n"
+        f"Message-ID: <{partstat}.{written:%H%M}@ext.example>\r\nMIME-Version: 1.0\r\n"
+        "Content-Type: text/calendar; charset=utf-8; method=REPLY\r\n\r\n"
+        f"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//E//EN\r\nMETHOD:REPLY\r\nBEGIN:VEVENT\r\n"
+        f"UID:{uid}\r\nDTSTAMP:{written:%Y%m%dT%H%M%SZ}\r\nSEQUENCE:0\r\n"
+        f"ATTENDEE;PARTSTAT={partstat}:mailto:ola@ext.example\r\n"
+        "END:VEVENT\r\nEND:VCALENDAR\r\n"
+    )
+    processor = process.Processor(store, SETTINGS)
+    [_] = processor.receive([Received(raw.encode(), arrived, len(raw))])
+
+
+@pytest.mark.parametrize(
+    ("written", "code_after"),
+    [(-timedelta(minutes=30), 1), (timedelta(minutes=30), 9)],
+)
+def test_domain_4_by_mail_and_in_the_crm_the_answer_that_is_written_last_counts(
+    office: Store, written: timedelta, code_after: int
+) -> None:
+    sent = {"state": "sent", "dtstamp": rows.NOW - timedelta(days=1)}
+    with office.write() as connection:
+        connection.execute(sa.update(schema.outbox).values(sent))
+        edition = sa.select(schema.outbox.c.edition).scalar_subquery()
+        held = {"sent_edition": edition, "sent_method": "REQUEST", "sent_sequence": 0}
+        connection.execute(sa.update(schema.invitation).values(held))
+    answer(office, CRM, "ola", ACCEPT)
+    arrived = rows.NOW + timedelta(hours=1)
+    mailed(office, "DECLINED", rows.NOW + written, arrived)
+    assert code(office, "ola") == code_after
+
+
 @pytest.mark.parametrize("reply", [Reply.NEEDS_ACTION, Reply.DELEGATED])
 def test_domain_4_what_is_no_answer_is_refused(office: Store, reply: Reply) -> None:
     with pytest.raises(InputError, match="is none of accepted, declined, tentative"):
@@ -363,6 +403,23 @@ def test_domain_4_the_owners_click_goes_round_and_says_by_hand(office: Store) ->
     ]
 
 
+def test_domain_4_every_status_is_toggled_or_refused(office: Store) -> None:
+    number = member(office, "per").id
+    for column, standing in standings(Role.INVITED):
+        put(office, "per", standing)
+        if column == "10":
+            with pytest.raises(Refused, match="reinstate it first"):
+                do(office, KARI, lambda here: answering.toggle(here, number))
+            continue
+        do(office, KARI, lambda here: answering.toggle(here, number))
+        kept = member(office, "per").standings[None]
+        assert kept.reply is status.clicked(standing.reply)
+        assert kept.seen is (kept.reply is not Reply.NEEDS_ACTION)
+        unseen = 6 if standing.moved else 5
+        after = {Reply.ACCEPTED: (1, 2, 3), Reply.DECLINED: (9,)}.get(kept.reply, (unseen,))
+        assert code(office, "per") in after
+
+
 def test_domain_4_a_toggle_owes_no_mail(office: Store) -> None:
     with office.write() as connection:
         connection.execute(sa.update(schema.outbox).values(state="sent"))
@@ -475,11 +532,6 @@ def test_domain_7_a_decline_is_acknowledged_once(office: Store) -> None:
 def test_domain_9_acknowledging_closes_the_decision(office: Store) -> None:
     answer(office, PER, "per", DECLINE)
     number = member(office, "per").id
-    rows.run(
-        office,
-        "INSERT INTO decision (kind, follow_up, participant, associate, opened_at)"
-        f" VALUES ('declined', 'm1', {number}, 'kari', '2026-11-20 08:00:00')",
-    )
     do(office, KARI, lambda here: answering.acknowledge(here, number))
     with office.read() as connection:
         query = "SELECT closed_by, choice FROM decision WHERE closed_at IS NOT NULL"
@@ -503,6 +555,36 @@ def test_domain_4_who_assigned_it_decides_until_the_assignee_accepts(office: Sto
     answer(office, PER, "per", DECLINE)
     assert code(office, "per") == 13
     do(office, KARI, lambda here: answering.toggle(here, number))
+
+
+def test_domain_4_assigned_seen_declined_assigned_again_accepted_each_by_the_right_person(
+    office: Store,
+) -> None:
+    """11, 12, 13, 11, 1; what Per said of the row goes on being his."""
+    do(office, KARI, lambda here: assigning.assign(here, "m1", "per"))
+    number, codes = member(office, "per").id, [code(office, "per")]
+    do(office, PER, lambda here: answering.see(here, number))
+    codes.append(code(office, "per"))
+    answer(office, PER, "per", Said(Reply.DECLINED, "no time"))
+    codes.append(code(office, "per"))
+    with pytest.raises(Forbidden):
+        answer(office, NINA, "per", ACCEPT)
+    do(office, KARI, lambda here: assigning.assign(here, "m1", "nina"))
+    plan(office)
+    codes.append(code(office, "nina"))
+    answer(office, NINA, "nina", ACCEPT)
+    codes.append(code(office, "nina"))
+    assert codes == [11, 12, 13, 11, 1]
+    with office.read() as connection:
+        entries = journal.after(connection, 0, follow_up="m1")
+    answers = [one for one in entries if one.event in ("seen", "applied")]
+    assert [(one.by, one.after, one.who) for one in answers] == [
+        ("per", "assigned_seen", "associate:per"),
+        ("per", "assignment_declined", "associate:per"),
+        ("nina", "not_started", ""),
+    ]
+    told = [one.detail for one in entries if one.event == "added"]
+    assert told[-1] == "associate:nina"
 
 
 # --- the invitee's own ---

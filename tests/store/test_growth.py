@@ -11,9 +11,22 @@ import sqlalchemy as sa
 
 from gateway import health
 from gateway import settings as configuration
-from gateway.actions import deliveries, letters, load, planning, queue, reminders
+from gateway.actions import (
+    answering,
+    deliveries,
+    desk,
+    inviting,
+    letters,
+    load,
+    planning,
+    queue,
+    reminders,
+)
 from gateway.actions import health as troubles
+from gateway.actions.answering import Own, Said
+from gateway.actions.desk import Desk
 from gateway.followups.decisions import DecisionKind
+from gateway.followups.invitees import Entry, Source
 from gateway.inbound import process
 from gateway.inbound.process import Received
 from gateway.model import Access, Actor, Delivery, Kind, LetterState, Reply
@@ -24,6 +37,7 @@ from gateway.store import (
     conditions,
     decisions,
     filters,
+    followups,
     inbox,
     journal,
     leases,
@@ -150,6 +164,7 @@ def live(store: Store) -> None:
 
     look(store, now)
     lists(store, now)
+    participate(store, now)
     change(store, now)
 
 
@@ -244,6 +259,29 @@ def read(store: Store, now: datetime) -> None:
     found = [one.outcome.value if one.outcome else "" for one in results]
     assert found == OUTCOMES, [(one.outcome, one.reason) for one in results]
     processor.explain(batch[0])
+
+
+def participate(store: Store, now: datetime) -> None:
+    """What people do to the rows of one follow-up in the CRM itself."""
+    crm = Actor(Access.CRM, name="office")
+    with store.read() as connection:
+        numbers = {one.key: one.id for one in followups.members(connection, "m1")}
+    eva, ola = numbers["eva@other.example"], numbers["ola"]
+    added = [Entry(Source.PERSON, "p7"), Entry(Source.COMPANY, "acme"), Entry(Source.PROJECT, "p1")]
+    commands: list[Callable[[Desk], object]] = [
+        lambda here: inviting.add(here, "m1", added, email_invite=True),
+        lambda here: inviting.switch_all(here, "m1", on=True),
+        lambda here: answering.answer(here, ola, Said(Reply.DECLINED)),
+        lambda here: answering.acknowledge(here, ola),
+        lambda here: answering.toggle(here, eva),
+        lambda here: answering.see(here, eva),
+        lambda here: answering.adjust(here, eva, Own("high")),
+        lambda here: inviting.readdress(here, ola, "ola@other.example"),
+        lambda here: inviting.remove(here, ola),
+        lambda here: inviting.restore(here, ola),
+    ]
+    for command in commands:
+        desk.perform(store, SETTINGS, now, crm, command)
 
 
 def change(store: Store, now: datetime) -> None:

@@ -207,6 +207,13 @@ def test_domain_3_a_bare_address_of_somebody_who_is_there_adds_nobody(
     assert outcome[2:] == ("present", "")
 
 
+def test_domain_3_a_bare_address_of_somebody_picked_by_name_is_that_person(office: Store) -> None:
+    assert add(office, Entry(Source.EMAIL, "Ola@ext.example"), OLA) == [
+        (0, "person:ola", "added", ""),
+        (1, "person:ola", "present", ""),
+    ]
+
+
 def test_domain_3_at_most_so_many_at_a_time_and_then_nobody(office: Store) -> None:
     people = [{"key": f"p{number}", "name": "P"} for number in range(invitees.MOST)]
     with office.write() as connection:
