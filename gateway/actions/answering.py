@@ -230,7 +230,7 @@ def _effect(
     desk: Desk, row: Member, instance: Moment | None, said: Said, before: Standing
 ) -> Effect:
     """An answer to what stands now: nothing that was applied before is newer."""
-    sent = invitations.answered(desk.connection, row.id)
+    sent = invitations.answered(desk.connection, row.id, instance)
     sequence = editions.sequence(sent, instance)[0] if sent is not None else 0
     return Effect(
         row.id,

@@ -239,7 +239,7 @@ def _repeat(connection: Connection, one: _Applied, now: datetime) -> list[journa
     row, decision = one.row, one.decision
     asked = decision.outcome is Outcome.REFRESHED
     if asked:
-        owed = invitations.refresh(connection, row.participant, now)
+        owed = invitations.refresh(connection, row.participant, now, decision.instance)
     else:
         sequence = answered.asked_sequence(row, decision.instance)
         owed = invitations.ask_again(connection, row.participant, decision.instance, sequence)

@@ -288,19 +288,19 @@ def _is_given_away(known: Edition | None, wanted: Edition | None, context: Conte
     return known.organizer != wanted.organizer
 
 
-def _where_invited(members: Sequence[Member], copies: Sequence[owing.Copy]) -> dict[int, int]:
-    """Rows that have an invitation at their present address, which does not count yet."""
+def _where_invited(members: Sequence[Member], copies: Sequence[owing.Copy]) -> list[owing.Copy]:
+    """The invitations of rows at their present address, as far as they do not count yet."""
     invited = {
         one.id: address.key(one.address)
         for one in members
         if one.address and succession.is_invited(one)
     }
     at = {
-        one.participant: one
+        (one.participant, one.date): one
         for one in copies
         if invited.get(one.participant) == address.key(one.address)
     }
-    return {number: one.invitation for number, one in at.items() if not one.counts}
+    return [one for one in at.values() if not one.counts]
 
 
 def _make_theirs(

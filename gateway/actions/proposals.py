@@ -16,7 +16,7 @@ from gateway.actions import deciding, queueing
 from gateway.actions.context import Context
 from gateway.answer import facts
 from gateway.errors import NotFound, Refused
-from gateway.followups import decisions, recurrence
+from gateway.followups import decisions, editions, recurrence
 from gateway.followups.decisions import Choice
 from gateway.invite import owing, plan
 from gateway.model import (
@@ -106,7 +106,7 @@ def decline(
     one, _ = _undecided(connection, number, settings)
     _settle(connection, one, ProposalState.DECLINED, by, now)
     to, last = (
-        invitations.holding(connection, one.participant),
+        invitations.holding(connection, one.participant, one.instance),
         followups.known_edition(connection, one.follow_up),
     )
     known = invitations.editions(connection, [last]).get(last)
@@ -121,17 +121,18 @@ def decline(
         return one
     [member] = followups.members(connection, ids=[one.participant])
     standing = member.standings.get(one.instance, member.standings[plan.SERIES])
+    view = editions.seen(known, to.date)
     owed = owing.Owed(
         Method.DECLINECOUNTER,
         one.participant,
         to.id,
         None,
-        known,
+        view,
         None,
         one.sequence,
         owing.next_dtstamp(to.top_dtstamp, now),
         Reply.NEEDS_ACTION if standing.cancelled else standing.reply,
-        instance=one.instance,
+        instance=one.instance if to.date is None else None,
         remarks=Remarks(start=one.start, end=one.end),
     )
     numbers = queueing.Numbers(connection, one.follow_up, {known: last}, now)

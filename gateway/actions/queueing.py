@@ -11,7 +11,7 @@ from gateway import accounts
 from gateway.actions.context import Context
 from gateway.invite import identity, owing
 from gateway.mail import address
-from gateway.model import PLANNED, Edition
+from gateway.model import PLANNED, Edition, Moment
 from gateway.store import codec, enqueue, invitations, journal
 from gateway.store.engine import Connection
 from gateway.store.invitations import Invitation
@@ -148,7 +148,12 @@ def invited(
 
 
 def _place(uid: str, invitee: owing.Invitee) -> invitations.Place:
-    return invitee.participant, uid, address.key(invitee.address)
+    return invitee.participant, uid, address.key(invitee.address), _date(invitee)
+
+
+def _date(invitee: owing.Invitee) -> Moment | None:
+    """The date that an invitation of his is for, where his row is for more."""
+    return invitee.date if invitee.apart else None
 
 
 def _new(key: str, uid: str, invitee: owing.Invitee, token: str, context: Context) -> Invitation:
@@ -167,6 +172,7 @@ def _new(key: str, uid: str, invitee: owing.Invitee, token: str, context: Contex
         "",
         invitee.language,
         invitee.timezone,
+        date=_date(invitee),
     )
 
 

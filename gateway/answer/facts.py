@@ -56,9 +56,10 @@ class Row:
     held is what left before it. sent_dtstamps: DTSTAMPs of letters to him (ours; some clients
     echo them). message_ids: of those letters to him that `Keys.message_ids` asked for;
     latest_message_id: of the last one that left. single_dates: original starts that went to him
-    as VEVENTs of their own. date_standings: his answers to single dates. earlier: what the last
-    letters told him of a series, where an answer names a date. Whoever is invited to one date
-    alone has `recurrence_id` in `current` and `sent`, and that date's answer is his `standing`.
+    as VEVENTs of their own; apart: each of his dates is an invitation by itself.
+    date_standings: his answers to single dates. earlier: what the last letters told him of a
+    series, where an answer names a date. Whoever is invited to one date alone has `recurrence_id`
+    in `current` and `sent`, and that date's answer is his `standing`.
     """
 
     participant: int
@@ -79,6 +80,7 @@ class Row:
     message_ids: frozenset[str] = frozenset()
     latest_message_id: str = ""
     single_dates: frozenset[Moment] = frozenset()
+    apart: bool = False
     earlier: tuple[Edition, ...] = ()
     standing: Standing = Standing()
     date_standings: Mapping[Moment, Standing] = field(default_factory=dict)

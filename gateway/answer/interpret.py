@@ -159,7 +159,7 @@ def _decide(
     if method is Method.COUNTER:
         return reply.decide_counter(row, components, about)
     if method is Method.REFRESH:
-        return (reply.decide_refresh(row, about),)
+        return (reply.decide_refresh(row, components, about),)
     return reply.decide_all(row, components, about)
 
 

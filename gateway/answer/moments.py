@@ -133,6 +133,8 @@ def _meant(edition: Edition, name: Moment) -> Moment:
     if edition.recurrence is None or edition.recurrence.rrule or not isinstance(name, datetime):
         return name
     day = name.astimezone(ZoneInfo(edition.timezone)).date()
+    if name in _ruled_on(edition, day) and editions.takes_place(edition, name):
+        return name  # of two on one day each has its own
     on_day = (*_ruled_on(edition, day), *_excluded_on(edition, day))
     return next((one for one in on_day if covering.named(edition, one) == name), name)
 

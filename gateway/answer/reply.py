@@ -230,12 +230,22 @@ def _asks(
     )
 
 
-def decide_refresh(row: facts.Row, about: facts.Circumstances) -> facts.Decision:
-    """A REFRESH: the current REQUEST is due again (the store limits how often)."""
+def decide_refresh(
+    row: facts.Row, components: Sequence[read.Component], about: facts.Circumstances
+) -> facts.Decision:
+    """A REFRESH: the current REQUEST is due again (the store limits how often), of the date that it
+    names where each date is an invitation by itself.
+    """
     closed = _closed(row, None, about.arrived)
+    named = (answered.named(row.current, one, about) for one in components if row.apart)
+    instance = next(named, None)
     rule = facts.Rule("refresh", "REFRESH asks for the current invitation; no status changes")
     return closed or facts.Decision(
-        Outcome.REFRESHED, "asks for the invitation again", (rule,), ask_again=not about.automatic
+        Outcome.REFRESHED,
+        "asks for the invitation again",
+        (rule,),
+        instance,
+        ask_again=not about.automatic,
     )
 
 

@@ -80,6 +80,17 @@ def told(edition: Edition) -> Told:
     return covered
 
 
+def is_covered(edition: Edition) -> bool:
+    """Whether calendars can be told a follow-up as one entry."""
+    if edition.recurrence is None or edition.recurrence.rrule or edition.start is None:
+        return True
+    try:
+        told(edition)
+    except InputError:
+        return False
+    return True
+
+
 def named(edition: Edition, original: Moment) -> Moment:
     """The date by its name in calendars (RECURRENCE-ID): in a list of dates the one at the hour of
     the start on its day.

@@ -15,6 +15,7 @@ from gateway.followups import covering, grammar, recurrence
 from gateway.model import Edition, Moment
 
 PREFIX = "Outlook cannot show this series as it is: "
+APART = "no series of Outlook can hold these dates: each of them is an invitation by itself"
 CROWD = "the guest list is private: with everybody named the letter would be too large for clients"
 LOOKED_AT = timedelta(days=3_660)
 """How much of a series is looked at."""
@@ -26,7 +27,7 @@ UNKNOWN = ("BYYEARDAY", "BYWEEKNO", "BYHOUR", "BYMINUTE", "BYSECOND")
 
 def is_warning(note: str) -> bool:
     """Whether a row that says so has its letters all the same."""
-    return note.startswith((PREFIX, CROWD))
+    return note.startswith((PREFIX, APART, CROWD))
 
 
 def shown(note: str, delivery: str) -> str:

@@ -116,6 +116,8 @@ def _follow(
     row: _Row, invitee: owing.Invitee, happened: standings.Happened, *, is_elsewhere: bool
 ) -> list[standings.Event]:
     """What happened to the follow-up does this to one row."""
+    if invitee.apart and invitee.date is None:  # its dates are moved and cancelled one by one
+        happened = replace(happened, moved=False, dates=None)
     if is_elsewhere:
         happened = replace(happened, moved=True)
     if invitee.date is not None:  # the row's own standing is all that there is

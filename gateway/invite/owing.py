@@ -47,7 +47,8 @@ class Invitee:
     its standings. `begins`: what was said in it before is not said of what it is now. `set_status`:
     a status written by hand (1, 5 or 9), to be taken as a toggle.
     `delegated_from`, `delegated_to`: who passed the invitation on to him, and to whom he did.
-    `assigner`: who assigned the follow-up to him, by name. `who`: who he is, by a name that
+    `apart`: each date of what the row is for is an invitation by itself; with `date` it is that
+    one. `assigner`: who assigned the follow-up to him, by name. `who`: who he is, by a name that
     outlives the row.
     """
 
@@ -70,6 +71,7 @@ class Invitee:
     begins: bool = False
     who: str = ""
     unreachable: str = ""
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +116,11 @@ class Copy:
     have his REQUEST once more, `because` he answered an old time or asked for it; where it is
     about one date of the series, `again_instance`. `doubts`: what he may hold instead, where no
     letter waits that will settle it; `besides`: dates that he may hold although he is to hold
-    another. `counts`: of the row's invitations it is the one that tells where he is invited.
-    `deferred`: his answer to what he holds, which came while a move of it waited. `perhaps`: every
-    edition that he may hold beside this one, also where a letter that is under way decides.
+    another. `date`: the one date of what its row is for that it invites to, where each is an
+    invitation by itself. `counts`: of the row's invitations it is the one that tells where he
+    is invited. `deferred`: his answer to what he holds, which came while a move of it waited.
+    `perhaps`: every edition that he may hold beside this one, also where a letter that is under way
+    decides.
     """
 
     invitation: int
@@ -137,6 +141,7 @@ class Copy:
     counts: bool = True
     deferred: Effect | None = None
     perhaps: Sequence[Edition] = ()
+    date: Moment | None = None
 
     @property
     def may_hold(self) -> list[Edition]:
@@ -196,10 +201,14 @@ def listed(edition: Edition, invitees: Sequence[Invitee]) -> Edition:
     """
     if not edition.guest_list_public:
         return edition
-    dates = sorted(
-        editions.named_dates(edition) | {one.date for one in invitees if one.date is not None},
-        key=str,
-    )
+    single = {one.date for one in invitees if one.date is not None}
+    if (
+        edition.recurrence is not None
+        and not edition.recurrence.rrule
+        and edition.start is not None
+    ):
+        single.add(edition.start)  # of a list, which may be an invitation by itself
+    dates = sorted(editions.named_dates(edition) | single, key=str)
     return replace(
         edition,
         guests=tuple(_guest(one, dates) for one in _guests(invitees)),

@@ -5,13 +5,13 @@ planner compares levels, not events: it may run at any time, any number of times
 change by anybody, and owes the same letters.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from gateway import status
 from gateway.followups import editions, recurrence
-from gateway.invite import changes, letters, numbering, owing, replacing
+from gateway.invite import apart, changes, letters, numbering, owing, replacing
 from gateway.invite.changes import Change
 from gateway.mail import address
 from gateway.model import Edition, Method, Moment, Occasion
@@ -84,17 +84,19 @@ def plan(
     """
     wanted = owing.uncrowded(wanted, invitees)
     edition = _lifted(editions.following(wanted, known), sending.floor)
-    edition = _remembering(edition, copies)
-    wanting = _wanting(invitees, editions.Views(edition), copies)
-    changed, invitees = changes.standings_of(edition, known, invitees, wanting, copies)
-    copies = _without_counted(copies, changed)
+    split = apart.spread(edition, invitees, copies)
+    edition = _remembering(edition, split.invitees, copies)
+    wanting = _wanting(split.invitees, editions.Views(edition), split.copies)
+    changed, rows = changes.standings_of(edition, known, split.invitees, wanting, split.copies)
+    copies = _without_counted(split.copies, changed)
+    changed = split.changes(changed, rows)
     if edition is not None:
         # with the answers as this very change leaves them
-        edition = owing.listed(edition, invitees)
+        edition = owing.listed(edition, split.together(rows))
     if not sending.account:
         unsent = {row.participant: NO_ACCOUNT for row in invitees if row.email_invite}
         return Plan(edition, changed, notes=unsent)
-    look = _Look.at(edition, invitees, copies, sending)
+    look = _Look.at(edition, rows, copies, sending)
     dues = [
         *(_of_copy(look, copy) for copy in copies),
         *_first_invitations(look, copies),
@@ -104,9 +106,9 @@ def plan(
     return Plan(
         edition,
         changed,
-        tuple(map(owing.assigned, numbering.stamp(numbered, copies))),
+        split.owed(map(owing.assigned, numbering.stamp(numbered, copies))),
         tuple(number for due in dues for number in due.superseded),
-        _notes(look, dues),
+        split.notes(_notes(look, dues)),
         tuple(copy for due in dues for copy in due.let_go),
     )
 
@@ -181,7 +183,7 @@ def _of_copy(look: _Look, copy: owing.Copy) -> _Due:
     """
     if look.invites(copy):
         return _of_invited(look, copy)
-    own = [edition for edition in copy.may_hold if _entry(copy, edition) not in look.entries]
+    own = [edition for edition in copy.may_hold if not _is_held_there(copy, edition, look.entries)]
     if copy.may_hold and not own:
         # All of it is another row's now: to take it back would take it away there.
         due = _due(look, copy, [])
@@ -294,7 +296,9 @@ def _without_counted(
     ]
 
 
-def _remembering(edition: Edition | None, copies: Sequence[owing.Copy]) -> Edition | None:
+def _remembering(
+    edition: Edition | None, invitees: Sequence[owing.Invitee], copies: Sequence[owing.Copy]
+) -> Edition | None:
     """With a SEQUENCE for each date of which somebody may hold something by itself though nothing
     of it is left: the series was moved and moved back, and nobody was told. Programs that keep
     single dates need a newer VEVENT of it.
@@ -311,8 +315,23 @@ def _remembering(edition: Edition | None, copies: Sequence[owing.Copy]) -> Editi
         if held.uid == edition.uid
         for date in editions.named_dates(held) - known
     }
+    names |= _left_elsewhere(invitees, copies).difference(editions.own_dates(edition))
     own = [date for date in names if editions.takes_place(edition, date)]
     return editions.with_own(edition, own) if own else edition
+
+
+def _left_elsewhere(invitees: Sequence[owing.Invitee], copies: Sequence[owing.Copy]) -> set[Moment]:
+    """Dates that are taken back by themselves at former addresses of rows that are for the series.
+    That may come after the series at the new address (P20), and take them out of it there.
+    """
+    whole = {row.participant: row for row in invitees if row.date is None and not row.apart}
+    former = (
+        copy
+        for copy in copies
+        if copy.participant in whole and not _same(whole[copy.participant].address, copy.address)
+    )
+    dates = (edition.recurrence_id for copy in former for edition in copy.may_hold)
+    return {date for date in dates if date is not None}
 
 
 def _lifted(edition: Edition | None, floor: int) -> Edition | None:
@@ -386,6 +405,14 @@ def _entries(
         if _entry(copy, copy.edition) == (present, wanted.uid, wanted.recurrence_id):
             entries.add(_entry(copy, copy.edition))
     return frozenset(entries)
+
+
+def _is_held_there(copy: owing.Copy, edition: Edition, entries: Collection[Entry]) -> bool:
+    """Whether another row holds this at the address of the copy: by itself, or as a date of the
+    series, which a CANCEL of it would take it out of.
+    """
+    where, uid, _ = entry = _entry(copy, edition)
+    return entry in entries or (where, uid, None) in entries
 
 
 def _entry(copy: owing.Copy, edition: Edition) -> Entry:

@@ -13,8 +13,8 @@ from sqlalchemy.engine import Connection
 
 from gateway.answer import facts
 from gateway.errors import InputError
-from gateway.followups import editions
-from gateway.invite import plan
+from gateway.followups import editions, recurrence
+from gateway.invite import apart, plan
 from gateway.mail import address
 from gateway.model import PLANNED, Edition, LetterState, Method, Moment
 from gateway.store import codec, directory, followups, invitations, known
@@ -298,7 +298,8 @@ def _row(number: int, loaded: _Loaded) -> facts.Row | None:
     if current is None and not told:
         return None
     if current is None:
-        current = replace(told[-1], cancelled=True)
+        views = _dates_apart(held, loaded)
+        current = replace(apart.joined(views) if views else told[-1], cancelled=True)
     row = facts.Row(
         number,
         member.follow_up if member is not None else held[-1].follow_up,
@@ -320,7 +321,9 @@ def _with_invitations(
     row: facts.Row, held: Sequence[Any], told: Sequence[Edition], loaded: _Loaded
 ) -> facts.Row:
     """The row with what its invitations hold. `told`: what they were last sent."""
-    if told:
+    if dates := _dates_apart(held, loaded):
+        row = replace(row, sent=apart.joined(dates), apart=True)
+    elif told:
         planned = loaded.editions.get(loaded.planned.get(held[-1].id))
         holds = held[-1].sent_method == Method.REQUEST
         row = replace(row, sent=planned or told[-1], held=told[-1] if holds else None)
@@ -332,6 +335,21 @@ def _with_invitations(
     )
 
 
+def _dates_apart(held: Sequence[Any], loaded: _Loaded) -> list[Edition]:
+    """What he was last sent of each date, where each is an invitation by itself; nothing where he
+    holds the series.
+    """
+    whole = [one for one in held if one.date == ""]
+    if any(one.sent_method == Method.REQUEST or one.id in loaded.planned for one in whole):
+        return []
+    views = dict[str, Edition]()
+    for one in held:
+        view = loaded.editions.get(loaded.planned.get(one.id, one.sent_edition))
+        if one.date != "" and view is not None:
+            views[one.date] = view
+    return list(views.values())
+
+
 def _with_letters(row: facts.Row, letters: Sequence[Any], told: Sequence[Edition]) -> facts.Row:
     """The row with what is known of the letters to it."""
     planned = (one.message_id for one in reversed(letters) if one.method in PLANNED)
@@ -340,7 +358,7 @@ def _with_letters(row: facts.Row, letters: Sequence[Any], told: Sequence[Edition
         sent_dtstamps=frozenset(one.dtstamp for one in letters),
         message_ids=frozenset(one.message_id for one in letters),
         latest_message_id=next(planned, ""),
-        single_dates=_single_dates(letters, told),
+        single_dates=_single_dates(letters, told) | _alone(row),
     )
 
 
@@ -413,6 +431,13 @@ def _single_dates(letters: Iterable[Any], told: Sequence[Edition]) -> frozenset[
     alone = (codec.parse_moment(one.instance) for one in letters if one.method == Method.REQUEST)
     beside = editions.own_dates(told[-1]) if told else ()
     return frozenset([*(one for one in alone if one is not None), *beside])
+
+
+def _alone(row: facts.Row) -> frozenset[Moment]:
+    """The dates that went to him as invitations by themselves."""
+    if not row.apart or row.sent is None:
+        return frozenset()
+    return frozenset(recurrence.instances(row.sent))
 
 
 def _earlier(number: int, loaded: _Loaded) -> tuple[Edition, ...]:

@@ -48,6 +48,11 @@ def _is_open_before(letter: sa.FromClause, later: sa.FromClause) -> sa.ColumnEle
     return sa.and_(letter.c.id < later.c.id, stands(letter, *OPEN), is_alike)
 
 
+def _overlap(letter: sa.FromClause, other: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Whether both are about one entry of a calendar, or one of them about all of a series."""
+    return sa.or_(letter.c.entry == other.c.entry, letter.c.entry == "", other.c.entry == "")
+
+
 def _is_behind_own() -> sa.ColumnElement[bool]:
     """Behind another letter of the same row."""
     older, first = outbox.alias("older"), outbox.alias("first")
@@ -64,30 +69,32 @@ def _is_behind_own() -> sa.ColumnElement[bool]:
         first.c.id <= older.c.id,
         first.c.tries > 0,
     )
+    is_first = sa.and_(_overlap(older, outbox), ~put_off)
     return sa.exists().where(
-        *ahead(older), sa.or_(older.c.invitation == outbox.c.invitation, ~put_off)
+        *ahead(older), sa.or_(older.c.invitation == outbox.c.invitation, is_first)
     )
 
 
 def _is_behind_another() -> sa.ColumnElement[bool]:
-    """Behind a letter about the same follow-up that another row has sent to the same address: it
-    ends in the same calendar. A date that is taken back there after the series came takes it out of
-    the series, whatever its SEQUENCE says. The address is one, so what keeps the first one waiting
-    most often does so with both.
+    """Behind a letter of another invitation to the same address and the same follow-up: it ends in
+    the same calendar. A date that is taken back there after the series came is taken out of the
+    series, whatever its SEQUENCE says. The address is one, so what keeps the first letter waiting
+    mostly does so with both.
 
-    Nobody waits for what is held, or stands behind that, nor for an account of its own troubles.
+    Nobody waits for what is held, or stands behind that, nor for an account with its own troubles.
     """
     earlier, held = outbox.alias("earlier"), outbox.alias("held")
     is_stopped = sa.exists().where(
         held.c.participant == earlier.c.participant,
         held.c.id <= earlier.c.id,
         stands(held, LetterState.HELD),
+        _overlap(held, earlier),
     )
+    alike = ("follow_up", "address_key", "account")
     return sa.exists().where(
-        earlier.c.follow_up == outbox.c.follow_up,
-        earlier.c.address_key == outbox.c.address_key,
-        earlier.c.participant != outbox.c.participant,
-        earlier.c.account == outbox.c.account,
+        *(earlier.c[name] == outbox.c[name] for name in alike),
+        earlier.c.invitation != outbox.c.invitation,
+        _overlap(earlier, outbox),
         _is_open_before(earlier, outbox),
         ~is_stopped,
     )

@@ -70,6 +70,7 @@ def _row(letter: Letter, at: datetime) -> dict[str, Any]:
         "method": owed.method,
         "sequence": owed.sequence,
         "instance": codec.moment(owed.instance),
+        "entry": codec.moment(owed.edition.recurrence_id),
         "withdrawn": owed.withdrawn,
         "dtstamp": owed.dtstamp,
         "reply": owed.reply,

@@ -210,14 +210,14 @@ def _numbered(
     connection: Connection, delivery: Delivery | None, after: int
 ) -> sa.Select[tuple[int]]:
     """Participants by their numbers; those of one delivery by the index of invitations, of which
-    each participant has one that counts.
+    each participant has one that counts, or one for each date that is an invitation by itself.
     """
     number = participant.c.id
     joined = participant.join(follow_up, follow_up.c.key == participant.c.follow_up)
     if delivery not in (None, Delivery.NONE):
         number = invitation.c.participant
         joined = joined.join(invitation, invitation.c.participant == participant.c.id)
-    query = sa.select(number).select_from(joined).where(number > after).order_by(number)
+    query = sa.select(number).select_from(joined).where(number > after).order_by(number).distinct()
     # PostgreSQL does not go on from the one to the other; SQLite would begin with the wrong one.
     return query if connection.dialect.name == "sqlite" else query.where(participant.c.id > after)
 

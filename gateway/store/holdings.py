@@ -63,20 +63,11 @@ def copies(connection: Connection, key: str) -> tuple[list[owing.Copy], dict[Edi
     for row in waiting:
         queued.setdefault(row.invitation, []).append(_queued(row, known))
     found = [
-        owing.Copy(
-            row.id,
-            row.participant,
-            row.address,
-            Method(row.sent_method) if row.sent_method else None,
-            known.get(row.sent_edition),
-            -1 if row.top_sequence is None else row.top_sequence,
-            row.top_dtstamp,
-            row.refused and row.id not in leaving,
-            row.again,
-            tuple(queued.get(row.id, ())),
-            Occasion(row.again_because or Occasion.PLANNED),
-            codec.parse_moment(row.again_instance),
-            counts=row.counts,
+        replace(
+            _copy(row, known),
+            refused=row.refused and row.id not in leaving,
+            queued=tuple(queued.get(row.id, ())),
+            again_instance=codec.parse_moment(row.again_instance),
             deferred=codec.parse_effect(row.deferred),
             perhaps=_editions(doubted.get(row.id, ()), known),
         )
@@ -94,6 +85,24 @@ def copies(connection: Connection, key: str) -> tuple[list[owing.Copy], dict[Edi
         for one in found
     ]
     return found, {value: number for number, value in known.items() if number is not None}
+
+
+def _copy(row: Any, known: Mapping[int | None, Edition]) -> owing.Copy:
+    """What an invitation says by itself."""
+    facts: dict[str, Any] = {name: row._mapping[name] for name in _AS_IT_STANDS}
+    return owing.Copy(
+        invitation=row.id,
+        method=Method(row.sent_method) if row.sent_method else None,
+        edition=known.get(row.sent_edition),
+        top_sequence=-1 if row.top_sequence is None else row.top_sequence,
+        because=Occasion(row.again_because or Occasion.PLANNED),
+        date=codec.parse_moment(row.date),
+        **facts,
+    )
+
+
+_AS_IT_STANDS = ("participant", "address", "top_dtstamp", "refused", "again", "counts")
+"""Columns that the planner has by the same names."""
 
 
 def _queued(row: Any, known: Mapping[int | None, Edition]) -> owing.Queued:

@@ -54,10 +54,26 @@ DOUBTED = sa.select(invitation.c.participant).where(
 )
 """Those of whom it was said that their mail does not arrive."""
 
+_OWN = (
+    "participant",
+    "follow_up",
+    "uid",
+    "token",
+    "account",
+    "address",
+    "name",
+    "organizer_address",
+    "bounce_address",
+    "language",
+    "timezone",
+)
+"""Columns of a new invitation that are what it says."""
 _CREATE = sa.insert(invitation).returning(invitation.c.id, sort_by_parameter_order=True)
 
-Place = tuple[int, str, str]
-"""What an invitation is found by: participant, UID and address (`address.key`)."""
+Place = tuple[int, str, str, Moment | None]
+"""What an invitation is found by: participant, UID, address (`address.key`) and the date that it is
+for by itself.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +82,7 @@ class Invitation:
     change.
 
     bounce_address: the envelope sender of the last letter, "" before the first one from here.
+    date: the one date of what the row is for that it invites to; None: to all of that.
     """
 
     id: int
@@ -83,6 +100,7 @@ class Invitation:
     delivery: Delivery = Delivery.NONE
     delivery_text: str = ""
     top_dtstamp: datetime | None = None
+    date: Moment | None = None
 
 
 def keep_edition(
@@ -133,31 +151,27 @@ def create(connection: Connection, made: Sequence[Invitation], at: datetime) -> 
     """
     if not made:
         return []
-    participants = [one.participant for one in made]
-    connection.execute(
-        sa.update(invitation).where(invitation.c.participant.in_(participants)).values(counts=False)
-    )
-    # The last one of a participant counts.
-    last = {one.participant: position for position, one in enumerate(made)}
-    rows = [
-        {
-            "participant": one.participant,
-            "follow_up": one.follow_up,
-            "uid": one.uid,
-            "token": one.token,
-            "account": one.account,
-            "address": one.address,
-            "name": one.name,
-            "organizer_address": one.organizer_address,
-            "bounce_address": one.bounce_address,
-            "language": one.language,
-            "timezone": one.timezone,
-            "created_at": at,
-            "counts": last[one.participant] == position,
-        }
-        for position, one in enumerate(made)
-    ]
+    last = _last(made)
+    for date in sorted({date for _, date in last}):
+        participants = [number for number, name in last if name == date]
+        connection.execute(
+            sa.update(invitation)
+            .where(invitation.c.participant.in_(participants), invitation.c.date == date)
+            .values(counts=False)
+        )
+    counting = set(last.values())
+    rows = [_row(one, at, counts=place in counting) for place, one in enumerate(made)]
     return list(connection.execute(_CREATE, rows).scalars())
+
+
+def _row(made: Invitation, at: datetime, *, counts: bool) -> dict[str, object]:
+    named = {name: getattr(made, name) for name in _OWN}
+    return {**named, "date": codec.moment(made.date), "created_at": at, "counts": counts}
+
+
+def _last(made: Sequence[Invitation]) -> dict[tuple[int, str], int]:
+    """The place of the last one of each participant, and of each date that is by itself."""
+    return {(one.participant, codec.moment(one.date)): place for place, one in enumerate(made)}
 
 
 def first(connection: Connection) -> datetime | None:
@@ -168,15 +182,18 @@ def first(connection: Connection) -> datetime | None:
     return made
 
 
-def count(connection: Connection, participants: Mapping[int, int]) -> None:
-    """Of the invitations of these participants these count from now on (participant → invitation):
-    at the address that he has now.
+def count(connection: Connection, copies: Iterable[owing.Copy]) -> None:
+    """Of the invitations of their participants, to the same, these count from now on: at the
+    address that he has now.
     """
-    for participant_number, number in participants.items():
+    for copy in copies:
         connection.execute(
             sa.update(invitation)
-            .where(invitation.c.participant == participant_number)
-            .values(counts=invitation.c.id == number)
+            .where(
+                invitation.c.participant == copy.participant,
+                invitation.c.date == codec.moment(copy.date),
+            )
+            .values(counts=invitation.c.id == copy.invitation)
         )
 
 
@@ -358,7 +375,7 @@ def of_participants(connection: Connection, participants: Iterable[int]) -> dict
     )
     there = dict[Place, Invitation]()
     for row in connection.execute(query):
-        place = row.participant, row.uid, addresses.key(row.address)
+        place = row.participant, row.uid, addresses.key(row.address), codec.parse_moment(row.date)
         there.setdefault(place, from_row(row))
     return there
 
@@ -366,8 +383,11 @@ def of_participants(connection: Connection, participants: Iterable[int]) -> dict
 def deliveries(
     connection: Connection, participants: Sequence[int] | None
 ) -> Mapping[int, Invitation]:
-    """The invitation of each participant that counts."""
-    query = sa.select(invitation).where(invitation.c.counts).order_by(invitation.c.id)
+    """The invitation of each participant that counts; of those to its dates one that does not
+    arrive, where there is one, else the last.
+    """
+    is_lost = sa.case((invitation.c.delivery == Delivery.UNDELIVERABLE, 1), else_=0)
+    query = sa.select(invitation).where(invitation.c.counts).order_by(is_lost, invitation.c.id)
     if participants is not None:
         query = query.where(invitation.c.participant.in_(participants))
     return {row.participant: from_row(row) for row in connection.execute(query)}
@@ -393,14 +413,12 @@ def ask_again(
         ),
         outbox.c.state != LetterState.SUPERSEDED,
     )
-    # Another date as well: then all of it is sent.
-    about = sa.case(
-        (invitation.c.again & (invitation.c.again_instance != codec.moment(instance)), ""),
-        else_=codec.moment(instance),
-    )
+    # Another date as well: then all of it is sent. So it is where each date has its invitation.
+    is_another = invitation.c.again & (invitation.c.again_instance != codec.moment(instance))
+    about = sa.case((is_another | (invitation.c.date != ""), ""), else_=codec.moment(instance))
     done = connection.execute(
         sa.update(invitation)
-        .where(*_holding(participant_number), ~asked)
+        .where(*_holding(participant_number), _is_for(instance), ~asked)
         .values(again=True, again_because=Occasion.OLD_ANSWER, again_instance=about)
     )
     return bool(done.rowcount)
@@ -409,7 +427,9 @@ def ask_again(
 def defer(connection: Connection, answer: Effect) -> None:
     """Keep an answer to what the invitee holds while a move of it waits; the newest one."""
     row = connection.execute(
-        sa.select(invitation.c.id, invitation.c.deferred).where(*_counting(answer.participant))
+        sa.select(invitation.c.id, invitation.c.deferred).where(
+            *_counting(answer.participant), invitation.c.date == ""
+        )
     ).one_or_none()
     if row is None:
         return
@@ -422,24 +442,35 @@ def defer(connection: Connection, answer: Effect) -> None:
         )
 
 
-def refresh(connection: Connection, participant_number: int, now: datetime) -> bool:
-    """He asked for his invitation: owe the REQUEST once more, at most once an hour. Returns whether
-    it is owed now. A last time that lies further ahead than that is of a clock that was set back.
+def refresh(
+    connection: Connection,
+    participant_number: int,
+    now: datetime,
+    instance: Moment | None = None,
+) -> bool:
+    """He asked for his invitation, or for that to one date: owe the REQUEST once more, at most once
+    an hour. Returns whether it is owed now. A last time that lies further ahead than that is of a
+    clock that was set back.
     """
     last = invitation.c.refreshed_at
     due = last.is_(None) | (last <= now - REFRESH_EVERY) | (last > now + REFRESH_EVERY)
     done = connection.execute(
         sa.update(invitation)
-        .where(*_holding(participant_number), due)
+        .where(
+            *_holding(participant_number),
+            sa.true() if instance is None else _is_for(instance),
+            due,
+        )
         .values(again=True, again_because=Occasion.REFRESH, again_instance="", refreshed_at=now)
     )
     return bool(done.rowcount)
 
 
 def refreshed_at(connection: Connection, participant_number: int) -> datetime | None:
-    """When the participant's invitation was last sent again on request."""
-    query = sa.select(invitation.c.refreshed_at).where(*_counting(participant_number))
-    last: datetime | None = connection.execute(query).scalar_one_or_none()
+    """When the participant's invitation, or one to a date, was last sent again on request."""
+    column = invitation.c.refreshed_at
+    query = sa.select(sa.func.max(column, type_=column.type)).where(*_counting(participant_number))
+    last: datetime | None = connection.execute(query).scalar_one()
     return last
 
 
@@ -459,15 +490,26 @@ def _holding(participant_number: int) -> tuple[sa.ColumnElement[bool], ...]:
     )
 
 
-def answered(connection: Connection, participant_number: int) -> Edition | None:
-    """What an answer of the participant is about by mail: what they were last sent."""
+def answered(
+    connection: Connection, participant_number: int, instance: Moment | None
+) -> Edition | None:
+    """What an answer of the participant, to all of it or to this date, is about by mail: what they
+    were last sent of that.
+    """
     query = (
         sa.select(edition.c.facts)
         .join(invitation, invitation.c.sent_edition == edition.c.id)
-        .where(*_counting(participant_number))
+        .where(*_counting(participant_number), _is_for(instance))
+        .order_by(invitation.c.date.desc())
+        .limit(1)
     )
     facts = connection.execute(query).scalar_one_or_none()
     return codec.parse_edition(facts) if facts is not None else None
+
+
+def _is_for(instance: Moment | None) -> sa.ColumnElement[bool]:
+    """Whether an invitation is to this date, by itself or among others."""
+    return invitation.c.date.in_({"", codec.moment(instance)})
 
 
 def waiting_replies(connection: Connection, numbers: Collection[int]) -> dict[int, list[Reply]]:
@@ -479,25 +521,35 @@ def waiting_replies(connection: Connection, numbers: Collection[int]) -> dict[in
     return found
 
 
-def holding(connection: Connection, participant_number: int) -> Invitation | None:
-    """The participant's invitation that holds a REQUEST at an address where mail arrives; None
-    where there is none.
+def holding(
+    connection: Connection, participant_number: int, instance: Moment | None = None
+) -> Invitation | None:
+    """The participant's invitation to this date, or to all of it, that holds a REQUEST at an
+    address where mail arrives; None where there is none.
     """
     row = connection.execute(
-        sa.select(invitation).where(
+        sa.select(invitation)
+        .where(
             *_counting(participant_number),
+            _is_for(instance),
             invitation.c.sent_method == Method.REQUEST,
             ~invitation.c.refused,
         )
-    ).one_or_none()
+        .order_by(invitation.c.date.desc())
+    ).first()
     return from_row(row) if row is not None else None
 
 
 def counting(connection: Connection, participant_number: int) -> Invitation | None:
-    """The participant's invitation that counts, whatever became of it."""
+    """The participant's invitation that counts, whatever became of it; of those to its dates the
+    last one.
+    """
     row = connection.execute(
-        sa.select(invitation).where(*_counting(participant_number))
-    ).one_or_none()
+        sa.select(invitation)
+        .where(*_counting(participant_number))
+        .order_by(invitation.c.id.desc())
+        .limit(1)
+    ).first()
     return from_row(row) if row is not None else None
 
 
@@ -516,20 +568,22 @@ def _mark_read(connection: Connection, participant_number: int) -> None:
     lost = invitation.c.delivery == Delivery.UNDELIVERABLE
     doubted = sa.or_(invitation.c.refused, lost, invitation.c.id.in_(arrived))
     query = sa.select(invitation.c.id, invitation.c.refused)
-    marked = connection.execute(
-        query.where(*_counting(participant_number), doubted).with_for_update()
-    ).one_or_none()
-    if marked is None:
-        return
-    facts = _last_sent(connection, marked.id) if marked.refused or arrived else {}
+    every_marked = connection.execute(
+        query.where(*_counting(participant_number), doubted)
+        .order_by(invitation.c.id)
+        .with_for_update()
+    ).all()
     delivery = sa.case(
         (lost | invitation.c.id.in_(arrived), Delivery.SENT.value), else_=invitation.c.delivery
     )
-    connection.execute(
-        sa.update(invitation)
-        .where(invitation.c.id == marked.id)
-        .values(refused=False, delivery_text="", **facts, delivery=delivery)
-    )
+    for marked in every_marked:
+        is_news = marked.refused or marked.id in arrived
+        facts = _last_sent(connection, marked.id) if is_news else {}
+        connection.execute(
+            sa.update(invitation)
+            .where(invitation.c.id == marked.id)
+            .values(refused=False, delivery_text="", **facts, delivery=delivery)
+        )
 
 
 def _last_sent(connection: Connection, number: int) -> dict[str, object]:
@@ -590,4 +644,5 @@ def from_row(row: Any) -> Invitation:
         Delivery(row.delivery),
         row.delivery_text,
         row.top_dtstamp,
+        codec.parse_moment(row.date),
     )

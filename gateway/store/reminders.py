@@ -162,8 +162,13 @@ def heard(
     """Of these letters of the outbox (number → participant, edition) the ones whose reader was
     heard since they were written.
     """
-    query = sa.select(outbox.c.id).where(
-        outbox.c.id.in_(letters), _heard(outbox.c.participant, outbox.c.created_at)
+    query = (
+        sa.select(outbox.c.id)
+        .join(invitation, invitation.c.id == outbox.c.invitation)
+        .where(
+            outbox.c.id.in_(letters),
+            _heard(outbox.c.participant, outbox.c.created_at, invitation.c.date),
+        )
     )
     answered = _answered_next(connection, dict(letters.values()), now)
     return {
@@ -244,6 +249,7 @@ def _silent(since: datetime, *, again: bool = False) -> tuple[sa.ColumnElement[b
         outbox.c.method != Method.NONE,
         outbox.c.state.in_(invitations.UNDER_WAY) | left,
     )
+    heard = _heard(invitation.c.participant, invitation.c.sent_at, invitation.c.date)
     return (
         invitation.c.sent_method == Method.REQUEST,
         invitation.c.counts,
@@ -253,22 +259,24 @@ def _silent(since: datetime, *, again: bool = False) -> tuple[sa.ColumnElement[b
         invitation.c.created_at <= since,
         *(() if again else (NOT_REMINDED,)),
         row,
-        ~_heard(invitation.c.participant, invitation.c.sent_at),
+        ~heard,
         ~letter,
     )
 
 
 def _heard(
-    number: sa.ColumnElement[int], since: sa.ColumnElement[datetime]
+    number: sa.ColumnElement[int],
+    since: sa.ColumnElement[datetime],
+    date: sa.ColumnElement[str],
 ) -> sa.ColumnElement[bool]:
-    """Whether a participant has answered, waits for an answer himself, or has said something since
-    then that waits to be read.
+    """Whether a participant has answered, all of it or the date that is an invitation by itself,
+    waits for an answer himself, or has said something since then that waits to be read.
 
     `_answered_next` belongs to it.
     """
     answered = sa.exists().where(
         standing.c.participant == number,
-        standing.c.instance == "",
+        standing.c.instance.in_(("", date)),
         standing.c.reply != Reply.NEEDS_ACTION,
     )
     proposed = sa.exists().where(

@@ -511,6 +511,7 @@ invitation = Table(
     _flag("counts", True),
     _now("created_at"),
     _flag("former"),
+    _words("date"),
     sqlite_autoincrement=True,
 )
 
@@ -524,6 +525,7 @@ outbox = Table(
     Column("method", Text, nullable=False),
     Column("sequence", Integer, nullable=False),
     _words("instance"),
+    _words("entry"),
     Column("edition", Identity, nullable=False),
     Column("before", Identity),
     _flag("withdrawn"),

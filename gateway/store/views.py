@@ -104,10 +104,7 @@ def _row(
     gone = cancelled or (member.date is not None and dates.get(member.date, False))
     series = replace(series, cancelled=series.cancelled or gone)
     code = status.code(member.role, series)
-    letter = next(
-        (one for one in letters if address.key(one.address) == address.key(member.address)),
-        letters[-1] if letters else None,
-    )
+    letter = _told(member, letters)
     return StatusRow(
         follow_up=member.follow_up,
         key=member.key,
@@ -125,6 +122,13 @@ def _row(
         note=limits.shown(member.shown_note, letter.delivery_text if letter else ""),
         original_start=codec.moment(member.date) or None,
     )
+
+
+def _told(member: Member, letters: Sequence[Invitation]) -> Invitation | None:
+    """The invitation of which a row tells: at its address, first one that does not arrive."""
+    here = [one for one in letters if address.key(one.address) == address.key(member.address)]
+    lost = (one for one in here if one.delivery is Delivery.UNDELIVERABLE)
+    return next(lost, here[0] if here else letters[-1] if letters else None)
 
 
 def _instances(

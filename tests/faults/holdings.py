@@ -12,7 +12,7 @@ import email.policy
 import functools
 import re
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -38,12 +38,15 @@ class Arrival:
 
 @dataclass(frozen=True)
 class Try:
-    """What the server said of a letter: taken, later, refused; unknown where nobody heard it."""
+    """What the server said of a letter: taken, later, refused; unknown where nobody heard it.
+    `date`: the one that it invites to by itself.
+    """
 
     address: str
     uid: str
     fate: str
     method: str
+    date: object = None
 
 
 @dataclass(frozen=True)
@@ -82,8 +85,12 @@ def check(
     tries: Sequence[Try],
     given: Sequence[Given],
     owed: Iterable[str],
+    *,
+    alone: bool = False,
 ) -> list[str]:
-    """What is wrong in the end, a sentence each."""
+    """What is wrong in the end, a sentence each. `alone`: everybody may be invited to single
+    dates.
+    """
     problems = list(owed)
     should = _should_hold(store)
     uids = {read(one.content).uid for one in mail} | {uid for _, uid in should}
@@ -94,7 +101,9 @@ def check(
             wanted = should.get((address, uid), frozenset())
             arrived = [one.content for one in mail if one.address == address]
             if not _refuses(tries, address, uid, is_wanted=bool(wanted)):
-                problems += _differences(f"{address} {uid}", arrived, uid, wanted)
+                lost = _refused_dates(tries, {address}, uid)
+                who = f"{address} {uid}"
+                problems += _differences(who, arrived, uid, wanted, lost, alone=alone)
         for person in sorted(people):
             mine = [one for one in mail if one.address.partition("@")[0] == person]
             places = {one.address for one in mine}
@@ -103,23 +112,35 @@ def check(
                     *(held for (where, of), held in should.items() if of == uid and where in places)
                 )
                 contents = [one.content for one in mine]
-                problems += _differences(f"{person}, in one calendar, {uid}", contents, uid, wanted)
+                who = f"{person}, in one calendar, {uid}"
+                lost = _refused_dates(tries, places, uid)
+                problems += _differences(who, contents, uid, wanted, lost, alone=alone)
     return problems + _standings(store, mail, given)
 
 
 def _differences(
-    who: str, arrived: Sequence[bytes], uid: str, wanted: frozenset[Shown]
+    who: str,
+    arrived: Sequence[bytes],
+    uid: str,
+    wanted: frozenset[Shown],
+    lost: Set[object],
+    *,
+    alone: bool,
 ) -> list[str]:
     found = []
     for keeps in (True, False):
-        calendar = attendee.Calendar(keeps, alone=who.startswith(GUESTS))
+        calendar = attendee.Calendar(keeps, alone=alone or who.startswith(GUESTS))
         try:
             for content in arrived:
                 if read(content).uid == uid:
                     calendar.take(_calendar(content))
         except AssertionError as error:
             return [f"{who}: {error}"]
-        shown = {(one.start, one.end, one.title, one.location) for one in calendar.shows(*WINDOW)}
+        dates = {
+            (one.start, one.end, one.title, one.location): one.name
+            for one in calendar.shows(*WINDOW)
+        }
+        shown = {one for one, name in dates.items() if one in wanted or name not in lost}
         if shown != wanted:
             found.append(
                 f"{who} (keeps={keeps}): too much {_told(shown - wanted)},"
@@ -152,6 +173,19 @@ def _refuses(tries: Sequence[Try], address: str, uid: str, *, is_wanted: bool) -
     return "unknown" not in since[:last]
 
 
+def _refused_dates(tries: Sequence[Try], places: Set[str], uid: str) -> set[object]:
+    """Dates that are invitations by themselves, of which nothing is taken back where they were
+    refused.
+    """
+    mine = [one for one in tries if one.address in places and one.uid == uid]
+    return {
+        date
+        for date in {one.date for one in mine} - {None}
+        for place in places
+        if _refuses([one for one in mine if one.date == date], place, uid, is_wanted=False)
+    }
+
+
 # --- what people should hold ---
 
 
@@ -178,11 +212,23 @@ def _should_hold(store: Path) -> dict[tuple[str, str], frozenset[Shown]]:
 
 
 def names(store: Path, key: str) -> list[datetime]:
-    """The dates that the rule of a series gives, without a zone as they stand in the record."""
+    """The dates that the rule of a series gives, or a list, without a zone as they stand in the
+    record.
+    """
     with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as connection:
         connection.row_factory = sqlite3.Row
         meeting = connection.execute("SELECT * FROM follow_up WHERE key = ?", (key,)).fetchone()
-        return [one.replace(tzinfo=None) for one in _ruled(meeting)] if meeting["rrule"] else []
+        if not meeting["rrule"]:
+            return _listed(connection, meeting)
+        return [one.replace(tzinfo=None) for one in _ruled(meeting)]
+
+
+def _listed(connection: sqlite3.Connection, meeting: sqlite3.Row) -> list[datetime]:
+    """The dates of a list that take place; none of what is no list."""
+    own = connection.execute(
+        "SELECT original_start FROM follow_up_date WHERE follow_up = ?", (meeting["key"],)
+    ).fetchall()
+    return sorted(one.replace(tzinfo=None) for one in _dates(connection, meeting)) if own else []
 
 
 def _dates(connection: sqlite3.Connection, meeting: sqlite3.Row) -> dict[datetime, Shown]:

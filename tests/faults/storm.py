@@ -56,6 +56,10 @@ HERE, ELSEWHERE = "storm", "another-host/boot/1:77:abcd"
 FATES = ("taken", "later", "cut", "refused")
 WEATHERS = ((8, 1, 1, 0), (3, 3, 3, 0), (2, 3, 3, 1), (0, 2, 3, 0), (4, 1, 3, 2))
 """How often the mail server does what, in a storm of one kind."""
+LISTS = ((5, 168, 172), (24, 29, 200), (24, 48, 72))
+"""Further dates of a list, in hours after the start. Most of them have two on one day, which is one
+invitation for each date; the last one is told by a rule.
+"""
 RULES = ("FREQ=WEEKLY;COUNT=5", "FREQ=WEEKLY;COUNT=7", "FREQ=DAILY;COUNT=6")
 
 
@@ -84,6 +88,8 @@ class Storm:
             outbound=outbound,
         )
         self.series = self.chance.random() < 0.6
+        apart = random.Random(f"list {self.seed}")
+        self.listed = apart.choice(LISTS) if apart.random() < 0.25 else ()
 
     def run(self) -> list[str]:
         """Everything that happens, and what is wrong in the end."""
@@ -104,7 +110,9 @@ class Storm:
             if self.chance.random() < 0.5:
                 self._plan()
         self._drain()
-        return holdings.check(self.path, self.mail, self.tries, self.given, self._owed())
+        return holdings.check(
+            self.path, self.mail, self.tries, self.given, self._owed(), alone=bool(self.listed)
+        )
 
     @property
     def path(self) -> Path:
@@ -116,6 +124,8 @@ class Storm:
     def _begin(self) -> None:
         public = self.chance.choice(("private", "public"))
         rule = self.chance.choice(RULES) if self.series else ""
+        if self.listed:
+            self.series, rule = True, ""
         self.sql(
             "INSERT INTO associate (key, name, email) VALUES ('kari', 'Kari', 'kari@crm.example')"
         )
@@ -127,6 +137,8 @@ class Storm:
             rule=rule,
             public=public,
         )
+        for hours in self.listed:
+            add(self, "m1", START + hours * HOUR)
         for who in (*PEOPLE, *OTHERS.values()):
             self.sql(
                 "INSERT INTO person (key, name) VALUES (:who, :name)", who=who, name=who.title()
@@ -140,6 +152,8 @@ class Storm:
             date = _text(START + WEEK) if self.series and who == GUEST else None
             if date is not None and "DAILY" in rule:
                 date = _text(START + DAY)
+            if date is not None and self.listed:
+                date = _text(START + self.listed[0] * HOUR)
             self.sql(
                 "INSERT INTO participant (follow_up, person, email_invite, original_start)"
                 " VALUES ('m1', :who, TRUE, :date)",
@@ -160,9 +174,8 @@ class Storm:
         keys = [row.key for row in self.rows("SELECT key FROM follow_up ORDER BY key")]
         if not keys:
             return
-        edit = self.chance.choice(
-            EDITS if self.series else [one for one in EDITS if one not in OF_SERIES]
-        )
+        edits = EDITS if self.series else [one for one in EDITS if one not in OF_SERIES]
+        edit = self.chance.choice([*edits, *OF_LISTS] if self.listed else edits)
         self._say("edit", edit.__name__)
         self.counts["edits"] += 1
         edit(self, self.chance.choice(keys))
@@ -226,7 +239,11 @@ class Storm:
         else:
             self.tries.append(
                 holdings.Try(
-                    one.letter.address, one.letter.edition.uid, fate, one.letter.method.value
+                    one.letter.address,
+                    one.letter.edition.uid,
+                    fate,
+                    one.letter.method.value,
+                    one.letter.edition.recurrence_id,
                 )
             )
         self.counts[fate] += 1
@@ -252,7 +269,8 @@ class Storm:
     def _arrive(self, one: Queued, *, arrives: bool, known: bool) -> None:
         letter = one.letter
         uid, fate = letter.edition.uid, "taken" if known else "unknown"
-        self.tries.append(holdings.Try(letter.address, uid, fate, letter.method.value))
+        date = letter.edition.recurrence_id
+        self.tries.append(holdings.Try(letter.address, uid, fate, letter.method.value, date))
         if arrives:
             with self.store.read() as connection:
                 secret = meta.site_secret(connection)
@@ -392,6 +410,27 @@ def move_date(storm: Storm, key: str) -> None:
         s=_text(start),
         e=_text(start + HOUR),
     )
+
+
+def add(storm: Storm, key: str, date: datetime) -> None:
+    storm.sql(
+        "INSERT INTO follow_up_date (follow_up, original_start) VALUES (:k, :d)",
+        k=key,
+        d=_text(date),
+    )
+
+
+def add_date(storm: Storm, key: str) -> None:
+    """To a list, at another hour of a day that has one already, perhaps."""
+    hours = storm.chance.choice((5, 6, 24, 29, 168, 173))
+    date = START + hours * HOUR
+    if date.replace(tzinfo=None) not in holdings.names(storm.path, key):
+        storm.sql(
+            "DELETE FROM follow_up_date WHERE follow_up = :k AND original_start = :d",
+            k=key,
+            d=_text(date),
+        )
+        add(storm, key, date)
 
 
 def cancel_date(storm: Storm, key: str) -> None:
@@ -551,6 +590,7 @@ EDITS: list[Callable[[Storm, str], None]] = [
         answer_by,
     ),
 ]
+OF_LISTS = [add_date, cancel_date, move_date]
 OF_SERIES = {rule, move_date, cancel_date, restore_date, stop, split, another_date}
 
 

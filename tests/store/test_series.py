@@ -851,20 +851,6 @@ def test_a_list_is_one_entry_whose_dates_are_named_by_its_rule(store: Store) -> 
         assert [one.start for one in shown(program)] == [START, N[1], original]
 
 
-def test_a_list_that_no_series_can_hold_waits_for_whoever_wrote_it(store: Store) -> None:
-    begin(store, recurrence={"rdates": ["2027-03-09T09:00:00", "2027-03-09T14:00:00"]})
-    assert send(store) == []
-    notes, _ = told(store)
-    assert set(notes) == {
-        "no letter: two dates of the list are on one day, which no series of Outlook can hold; make"
-        " a follow-up of its own of one of them, or invite everybody by a row for each date"
-        " (original_start)"
-    }
-    rows.run(store, "DELETE FROM follow_up_date WHERE original_start = '2027-03-09 13:00:00'")
-    assert owed(store) == both("REQUEST", 0)
-    assert told(store)[0] == ["", ""]
-
-
 def test_the_dates_of_any_list_can_be_invited_to_one_by_one(store: Store) -> None:
     """What the note advises: each date is an entry of its own, with its hour as its name."""
     two = ["2027-03-09T09:00:00", "2027-03-09T14:00:00"]
