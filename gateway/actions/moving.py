@@ -47,6 +47,14 @@ class Date:
     cancel_reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Dates:
+    """`zone`: where they take place."""
+
+    zone: str
+    dates: list[Date]
+
+
 def reschedule(desk: Desk, key: str, when: When) -> str:
     """Returns the key of what takes place then: another one, where this and all future dates were
     moved. What has a deadline and no start has another deadline.
@@ -94,7 +102,7 @@ def split(desk: Desk, key: str, since: str, changes: Mapping[str, Any]) -> serie
     return made
 
 
-def dates(desk: Desk, key: str, after: str, before: str) -> list[Date]:
+def dates(desk: Desk, key: str, after: str, before: str) -> Dates:
     """The dates of a follow-up from `after` to `before`, at most `MOST_DATES`, by their own times;
     cancelled ones, too. Raises as `Desk.require`, and `InputError` for what is no time.
     """
@@ -112,7 +120,8 @@ def dates(desk: Desk, key: str, after: str, before: str) -> list[Date]:
         Date(one.original, one.start, one.end)
         for one in recurrence.occurrences(whole, first, last, MOST_DATES)
     ]
-    return sorted(shown, key=lambda one: codec.moment(one.start))[:MOST_DATES]
+    ordered = sorted(shown, key=lambda one: codec.moment(one.start))
+    return Dates(whole.timezone, ordered[:MOST_DATES])
 
 
 def put_date(desk: Desk, key: str, original: str, start: str = "", end: str = "") -> bool:

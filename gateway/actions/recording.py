@@ -11,10 +11,9 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.actions import load, load_report, moving
+from gateway.actions import load, load_format, load_report, moving
 from gateway.actions.desk import COMPLETED, Desk
-from gateway.actions.load_format import FollowUp
-from gateway.errors import Forbidden, Refused
+from gateway.errors import Forbidden, InputError, Refused
 from gateway.followups import permission
 from gateway.followups.permission import Parties, Verb
 from gateway.model import Access
@@ -94,9 +93,12 @@ def forget(store: Store) -> int:
 
 
 def _load(desk: Desk, document: Mapping[str, Any]) -> load_report.Report:
-    report = load.load(
-        desk.connection, {"follow_ups": [document]}, desk.settings, desk.now, desk.actor
-    )
+    said = {"follow_ups": [document]}
+    try:
+        report = load.load(desk.connection, said, desk.settings, desk.now, desk.actor)
+    except InputError as error:
+        within = [(steps[2:], reason) for steps, reason in error.places]
+        raise load_format.refusal(within) if within else error from error
     if report.created or report.changed:
         desk.touch(document["key"])
     return report
@@ -127,8 +129,7 @@ def _kept(desk: Desk, concerned: Parties) -> dict[str, Any]:
     """What stays where the document does not say it, except from the CRM: whose it is."""
     if _is_whole_crm(desk):
         return {}
-    kept = {"owner": concerned.owner or None, "assigned_by": concerned.assigned_by or None}
-    return {name: value for name, value in kept.items() if name in FollowUp.model_fields}
+    return {"owner": concerned.owner or None, "assigned_by": concerned.assigned_by or None}
 
 
 def _may_change(

@@ -42,14 +42,18 @@ class State:
 
 
 def state(connection: Connection, key: str) -> State | None:
-    """None where there is no such follow-up."""
+    """None where there is no such follow-up. On PostgreSQL another program that writes to it waits
+    from here on, so that what is compared (If-Match) is what is changed.
+    """
     row = connection.execute(
         sa.select(
             follow_up.c.kind,
             follow_up.c.cancelled,
             follow_up.c.completed,
             follow_up.c.start_at.is_not(None).label("has_start"),
-        ).where(follow_up.c.key == key)
+        )
+        .where(follow_up.c.key == key)
+        .with_for_update()
     ).one_or_none()
     if row is None:
         return None

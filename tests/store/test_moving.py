@@ -22,7 +22,7 @@ def move(store: Store, when: When) -> str:
 
 def times(store: Store, key: str = "m1") -> list[str]:
     """When it takes place, on the clock of Oslo."""
-    shown = acting.do(store, KARI, lambda desk: moving.dates(desk, key, *ALL)).answer
+    shown = acting.do(store, KARI, lambda desk: moving.dates(desk, key, *ALL)).answer.dates
     return [f"{one.start:%d %H:%M}{' off' if one.cancelled else ''}" for one in shown]
 
 
@@ -173,7 +173,7 @@ def test_dates_are_shown_within_a_window(store: Store) -> None:
     """docs/api.md: at most 400, by their own times."""
     acting.begin(store, SERIES | {"recurrence": {"rrule": "FREQ=DAILY"}}, sent=False)
     look: Any = lambda desk: moving.dates(desk, "m1", "2027-03-01", "2030-01-01")  # noqa: E731
-    shown = acting.do(store, CRM, look).answer
+    shown = acting.do(store, CRM, look).answer.dates
     assert len(shown) == moving.MOST_DATES
     with pytest.raises(InputError, match="to is before from"):
         acting.do(store, CRM, lambda desk: moving.dates(desk, "m1", "2027-03-02", "2027-03-01"))

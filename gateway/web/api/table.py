@@ -5,6 +5,7 @@ from fastapi import FastAPI
 from gateway.web.api import (
     access,
     directory,
+    follow_up_verbs,
     importing,
     participant_verbs,
     preferences,
@@ -17,6 +18,7 @@ from gateway.web.door import Door
 MODULES = (
     access.routes,
     directory.routes,
+    follow_up_verbs.routes,
     importing.routes,
     participant_verbs.routes,
     preferences.routes,

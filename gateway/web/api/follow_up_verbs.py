@@ -1,0 +1,367 @@
+"""Routes that make, change, move, assign and cancel follow-ups (docs/api.md).
+
+What may be done, and by whom, is in `actions`: `recording`, `cancelling`, `moving`, `assigning`,
+`carrying`, `reminders`. Here stands only how it is written. A date of a series is named by its
+original start; times without offset are those of the follow-up's zone.
+"""
+
+from typing import Annotated, Any
+
+from fastapi import Path, Query
+from fastapi.responses import Response
+from pydantic import Field, create_model
+
+from gateway import shapes
+from gateway.actions import (
+    assigning,
+    cancelling,
+    carrying,
+    load_format,
+    moving,
+    recording,
+    reminders,
+    series,
+)
+from gateway.actions.desk import Desk
+from gateway.actions.load_format import Count, Entry, Reason, Text
+from gateway.errors import Refused
+from gateway.followups.permission import Verb
+from gateway.store import columns, followups, reading, records
+from gateway.web.api import asking, documents
+from gateway.web.api.asking import Changing, Json, Key, Made, Posting, Reading
+from gateway.web.api.routes import On, Routes
+
+routes = Routes("follow-ups")
+
+Time = Annotated[Text, Field(min_length=1, max_length=40)]
+Instance = Annotated[str, Path(min_length=1, max_length=40, description="Its original start.")]
+Day = Annotated[str, Query(min_length=1, max_length=40)]
+Patch = dict[str, Any]
+ONCE: Any = Annotated[Any, Field(json_schema_extra={"readOnly": True})]
+READ_ONLY: dict[str, Any] = dict.fromkeys(shapes.FOLLOW_UP_READ_ONLY, (ONCE, None))
+Body = create_model(
+    "FollowUpBody",
+    __base__=load_format.FollowUp,
+    key=(load_format.Key | None, None),
+    participants=(list[dict[str, Any]], []),
+    **READ_ONLY,
+)
+"""What POST and PUT take: an entry of `load`; what GET shows beside it is left alone."""
+EXAMPLE = {
+    "title": "Lunch",
+    "start": "2026-12-03T12:00:00",
+    "end": "2026-12-03T13:00:00",
+    "timezone": "Europe/Oslo",
+}
+
+
+class Cancelled(Entry):
+    reason: Reason = ""
+    instance: Text = ""
+
+
+class Reinstated(Entry):
+    instance: Text = ""
+
+
+class When(Entry):
+    """`instance`: of one date; `from`: of this and all future."""
+
+    start: Time
+    end: Text = ""
+    instance: Text = ""
+    since: Annotated[Text, Field(alias="from")] = ""
+
+
+class Stopped(Entry):
+    after: Time
+
+
+class Split(Entry):
+    """What is another from that date on."""
+
+    since: Annotated[Time, Field(alias="from")]
+    title: Text | None = None
+    location: Text | None = None
+    agenda: Text | None = None
+    start: Time | None = None
+    end: Time | None = None
+    rrule: Text | None = None
+
+
+class Date(Entry):
+    start: Text = ""
+    end: Text = ""
+
+
+class Assigned(Entry):
+    to: load_format.Key
+
+
+class Completed(Entry):
+    completed: bool = True
+
+
+class Carried(Entry):
+    start: Text = ""
+    minutes: Count | None = None
+
+
+@routes.post("/follow-ups", Verb.CREATE, On.SITE, status=201, example=EXAMPLE)
+async def create(said: Body, asked: Posting) -> Response:
+    """Make a follow-up; a key is made where none is given"""
+
+    def command(desk: Desk) -> Made:
+        key = recording.create(desk, _document(said))
+        return Made(_shown(desk, key), asking.path("follow-ups", key))
+
+    return await asked.write(command)
+
+
+@routes.put("/follow-ups/{key}", Verb.EDIT, On.FOLLOW_UP, example=EXAMPLE)
+async def put(key: Key, said: Body, asked: Changing) -> Response:
+    """Make a follow-up of this key, or say anew all that it is"""
+
+    def command(desk: Desk) -> Json | Made:
+        is_there = records.exists(desk.connection, key)
+        asked.match(_matched(desk, key) if is_there else None)
+        recording.put(desk, key, _document(said))
+        shown = _shown(desk, key)
+        return shown if is_there else Made(shown, asking.path("follow-ups", key))
+
+    return await asked.write(command)
+
+
+@routes.patch("/follow-ups/{key}", Verb.EDIT, On.FOLLOW_UP, example={"title": "Long lunch"})
+async def change(key: Key, said: Patch, asked: Changing) -> Response:
+    """Change what is said of a follow-up (JSON merge patch)"""
+
+    def command(desk: Desk) -> Json:
+        before = _matched(desk, key)
+        asked.match(before)
+        if fault := before["fault"]:
+            raise Refused(f"the record cannot be read ({fault}); say all of it with PUT")
+        document = documents.patched(shapes.writable(before), said)
+        recording.put(desk, key, shapes.writable(document))
+        return _shown(desk, key)
+
+    return await asked.write(command)
+
+
+@routes.delete("/follow-ups/{key}", Verb.EDIT, On.FOLLOW_UP)
+async def delete(key: Key, asked: Changing) -> Response:
+    """Cancel it; it is gone once everybody was told"""
+
+    def command(desk: Desk) -> Json:
+        before = _matched(desk, key)
+        asked.match(before)
+        recording.delete(desk, key)
+        return _shown(desk, key) if records.exists(desk.connection, key) else before
+
+    return await asked.write(command)
+
+
+@routes.post("/follow-ups/{key}/cancel", Verb.EDIT, On.FOLLOW_UP, example={"reason": "Illness"})
+async def cancel(key: Key, asked: Posting, said: Cancelled | None = None) -> Response:
+    """Cancel all of it, or one date, with a reason"""
+    one = said or Cancelled()
+
+    def command(desk: Desk) -> Json:
+        cancelling.cancel(desk, key, one.reason, one.instance)
+        return _shown(desk, key)
+
+    return await asked.write(command)
+
+
+@routes.post("/follow-ups/{key}/reinstate", Verb.EDIT, On.FOLLOW_UP, example={})
+async def reinstate(key: Key, asked: Posting, said: Reinstated | None = None) -> Response:
+    """Let it, or one date of it, take place again: a fresh invitation"""
+    instance = said.instance if said is not None else ""
+
+    def command(desk: Desk) -> Json:
+        cancelling.reinstate(desk, key, instance)
+        return _shown(desk, key)
+
+    return await asked.write(command)
+
+
+@routes.post(
+    "/follow-ups/{key}/reschedule",
+    Verb.EDIT,
+    On.FOLLOW_UP,
+    example={"start": "2026-12-02T09:00:00"},
+)
+async def reschedule(key: Key, said: When, asked: Posting) -> Response:
+    """Give all of it, one date, or this and all future other times: everybody is asked again"""
+    when = moving.When(said.start, said.end, said.instance, said.since)
+
+    def command(desk: Desk) -> Json | Made:
+        moved = moving.reschedule(desk, key, when)
+        shown = _shown(desk, moved)
+        return shown if moved == key else Made(shown, asking.path("follow-ups", moved))
+
+    return await asked.write(command)
+
+
+@routes.post("/follow-ups/{key}/stop", Verb.EDIT, On.FOLLOW_UP, example={"after": "2026-12-31"})
+async def stop(key: Key, said: Stopped, asked: Posting) -> Response:
+    """Let a series have no dates after this one; answers stay"""
+
+    def command(desk: Desk) -> Json:
+        moving.stop(desk, key, said.after)
+        return _shown(desk, key)
+
+    return await asked.write(command)
+
+
+@routes.post(
+    "/follow-ups/{key}/split",
+    Verb.EDIT,
+    On.FOLLOW_UP,
+    example={"from": "2026-12-08T09:00:00", "title": "From now on"},
+)
+async def split(key: Key, said: Split, asked: Posting) -> Response:
+    """Let a series be another one from this date on; answers with that one"""
+
+    def command(desk: Desk) -> Made:
+        desk.edit(key)
+        made = moving.split(desk, key, said.since, _changes(desk, key, said))
+        return Made(_shown(desk, made.key), asking.path("follow-ups", made.key))
+
+    return await asked.write(command)
+
+
+@routes.get(
+    "/follow-ups/{key}/dates",
+    Verb.SEE,
+    On.FOLLOW_UP,
+    sample={"from": "2026-12-01", "to": "2026-12-31"},
+)
+async def dates(
+    key: Key, asked: Reading, since: Annotated[Day, Query(alias="from")], to: Day
+) -> Response:
+    """The dates of a series between two times, cancelled ones too; at most 400"""
+
+    def look(desk: Desk) -> Json:
+        shown = moving.dates(desk, key, since, to)
+        return {"items": [_date(one, shown.zone) for one in shown.dates]}
+
+    return await asked.read(look)
+
+
+@routes.put(
+    "/follow-ups/{key}/dates/{instance}",
+    Verb.EDIT,
+    On.FOLLOW_UP,
+    example={"start": "2026-12-02T12:00:00"},
+    sample={"instance": "2026-12-01T09:00:00"},
+)
+async def put_date(key: Key, instance: Instance, said: Date, asked: Changing) -> Response:
+    """Move a date of a series, add one, or give one back its own times"""
+
+    def command(desk: Desk) -> Json:
+        asked.match(_matched(desk, key))
+        moving.put_date(desk, key, instance, said.start, said.end)
+        return _shown(desk, key)
+
+    return await asked.write(command)
+
+
+@routes.delete(
+    "/follow-ups/{key}/dates/{instance}",
+    Verb.EDIT,
+    On.FOLLOW_UP,
+    sample={"instance": "2026-12-01T09:00:00"},
+)
+async def drop_date(key: Key, instance: Instance, asked: Changing) -> Response:
+    """Take a date out of a series"""
+
+    def command(desk: Desk) -> Json:
+        asked.match(_matched(desk, key))
+        moving.drop_date(desk, key, instance)
+        return _shown(desk, key)
+
+    return await asked.write(command)
+
+
+@routes.post("/follow-ups/{key}/assign", Verb.EDIT, On.FOLLOW_UP, example={"to": "per"})
+async def assign(key: Key, said: Assigned, asked: Posting) -> Response:
+    """Give it to another associate, who is asked to accept it; also again, after a decline"""
+
+    def command(desk: Desk) -> Json:
+        assigning.assign(desk, key, said.to)
+        return _shown(desk, key)
+
+    return await asked.write(command)
+
+
+@routes.post("/follow-ups/{key}/complete", Verb.EDIT, On.FOLLOW_UP, example={"completed": True})
+async def complete(key: Key, asked: Posting, said: Completed | None = None) -> Response:
+    """Tick it off, or take that back: what is completed refuses edits"""
+    completed = said is None or said.completed
+
+    def command(desk: Desk) -> Json:
+        carrying.complete(desk, key, completed=completed)
+        return _shown(desk, key)
+
+    return await asked.write(command)
+
+
+@routes.post("/follow-ups/{key}/carry-out", Verb.EDIT, On.FOLLOW_UP, example={"minutes": 10})
+async def carry_out(key: Key, asked: Posting, said: Carried | None = None) -> Response:
+    """Carry a planned call out: it begins now, or when one says"""
+    one = said or Carried()
+
+    def command(desk: Desk) -> Json:
+        carrying.carry_out(desk, key, one.start, one.minutes)
+        return _shown(desk, key)
+
+    return await asked.write(command)
+
+
+@routes.post("/follow-ups/{key}/remind", Verb.EDIT, On.FOLLOW_UP)
+async def remind(key: Key, asked: Posting) -> Response:
+    """Remind those who have not answered, once a day"""
+
+    def command(desk: Desk) -> Json:
+        return {"reminded": reminders.ask(desk, key)}
+
+    return await asked.write(command)
+
+
+def _document(said: Any) -> Json:
+    return shapes.writable(said.model_dump(exclude_unset=True))
+
+
+def _matched(desk: Desk, key: str) -> Json:
+    """What is there, for whoever may change it; nobody else writes to it meanwhile."""
+    followups.lock(desk.connection, key)
+    desk.require(Verb.EDIT, key)
+    records.state(desk.connection, key)
+    return _shown(desk, key)
+
+
+def _shown(desk: Desk, key: str) -> Json:
+    [view] = reading.follow_ups(desk.connection, [key], desk.settings.mail.timezone)
+    return shapes.follow_up(view)
+
+
+def _changes(desk: Desk, key: str, said: Split) -> dict[str, Any]:
+    """The columns that are another from then on."""
+    texts = {"title": said.title, "location": said.location, "agenda": said.agenda}
+    changes: dict[str, Any] = {**texts, "rrule": said.rrule}
+    whole = series.of(desk.connection, key, desk.settings)
+    for column, field, text in (("start_at", "start", said.start), ("end_at", "end", said.end)):
+        if text is not None:
+            changes[column] = columns.instant(moving.read(whole, field, text))
+    return {name: value for name, value in changes.items() if value is not None}
+
+
+def _date(one: moving.Date, zone: str) -> Json:
+    return {
+        "instance": shapes.moment(one.original, zone),
+        "start": shapes.moment(one.start, zone),
+        "end": shapes.moment(one.end, zone),
+        "cancelled": one.cancelled,
+        "cancel_reason": one.cancel_reason,
+    }
