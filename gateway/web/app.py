@@ -27,6 +27,7 @@ from gateway.store import codec, journal
 from gateway.web import door, page, problems, sign_in
 from gateway.web import feed as feeds
 from gateway.web.api import table
+from gateway.web.api.gate import site_of
 from gateway.web.api.site import Site
 from gateway.web.feed import Feed
 
@@ -79,8 +80,8 @@ def create(
     )
     problems.install(app)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    _page(app, shown, troubles, site)
-    sign_in.install(app, site)
+    _page(app, shown, troubles)
+    sign_in.install(app)
     _health(app, look)
     _events(app, feed)
     table.install(app, site)
@@ -91,13 +92,12 @@ def _page(
     app: FastAPI,
     shown: Callable[[int, Actor], Shown],
     troubles: Callable[[], Sequence[Condition]],
-    site: Site,
 ) -> None:
     """The page, and the parts of it that are renewed by themselves."""
 
     async def seen(request: Request) -> Shown:
         actor = door.user(request.scope).actor
-        return await site.run(lambda: shown(PAGE_FOLLOW_UPS, actor))
+        return await site_of(request.scope).run(lambda: shown(PAGE_FOLLOW_UPS, actor))
 
     @app.get("/", include_in_schema=False)
     async def whole(request: Request) -> HTMLResponse:

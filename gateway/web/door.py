@@ -24,7 +24,7 @@ from gateway.store.users import LONGEST, User
 from gateway.web import problems
 from gateway.web.api import gate
 from gateway.web.api.gate import Receive, Scope, Send
-from gateway.web.api.site import PREFIX, Site
+from gateway.web.api.site import PREFIX
 from gateway.web.problems import HttpProblem
 
 HEALTH = frozenset({"/healthz", "/readyz"})
@@ -42,8 +42,8 @@ MOST_FIELDS = 200
 
 
 class Door:
-    def __init__(self, app: Any, site: Site) -> None:
-        self.app, self.site = app, site
+    def __init__(self, app: Any) -> None:
+        self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"].startswith(f"{PREFIX}/"):
@@ -51,7 +51,7 @@ class Door:
             return
         headers = gate.headers(scope)
         try:
-            answer = await self._come_in(scope, headers)
+            answer = await _come_in(scope, headers)
             if scope["method"] not in SAFE and answer is None:
                 _require_same_origin(headers)
                 body = await gate.body(receive, MOST_BYTES)
@@ -61,25 +61,25 @@ class Door:
             answer = problems.response(error)
         await (answer or self.app)(scope, receive, send)
 
-    async def _come_in(self, scope: Scope, headers: dict[str, str]) -> Response | None:
-        """None for who may; their session stands in the state then."""
-        path, state = scope["path"], scope.setdefault("state", {})
-        if path in HEALTH or path.startswith(STATIC):
-            return None
-        secret = cookie(headers.get("cookie", ""), self.site.settings.web)
-        user = await self.site.run(
-            lambda: users.session(self.site.store, secret, self.site.clock())
-        )
-        state["user"], state["session"] = user, secret if user is not None else ""
-        if user is not None or path in SIGN_IN:
-            return None
-        if path in DOCUMENTS and "authorization" in headers:
-            await self.site.run(lambda: gate.identified(self.site, headers))
-            return None
-        if scope["method"] == "GET" and "text/html" in headers.get("accept", ""):
-            there = path + (f"?{scope['query_string'].decode()}" if scope["query_string"] else "")
-            return RedirectResponse(f"/sign-in?next={quote(there)}", HTTPStatus.SEE_OTHER)
-        raise HttpProblem(HTTPStatus.UNAUTHORIZED, "sign in first", gate.CHALLENGE)
+
+async def _come_in(scope: Scope, headers: dict[str, str]) -> Response | None:
+    """None for who may; their session stands in the state then."""
+    site = gate.site_of(scope)
+    path, state = scope["path"], scope.setdefault("state", {})
+    if path in HEALTH or path.startswith(STATIC):
+        return None
+    secret = cookie(headers.get("cookie", ""), site.settings.web)
+    user = await site.run(lambda: users.session(site.store, secret, site.clock()))
+    state["user"], state["session"] = user, secret if user is not None else ""
+    if user is not None or path in SIGN_IN:
+        return None
+    if path in DOCUMENTS and "authorization" in headers:
+        await site.run(lambda: gate.identified(site, headers))
+        return None
+    if scope["method"] == "GET" and "text/html" in headers.get("accept", ""):
+        there = path + (f"?{scope['query_string'].decode()}" if scope["query_string"] else "")
+        return RedirectResponse(f"/sign-in?next={quote(there)}", HTTPStatus.SEE_OTHER)
+    raise HttpProblem(HTTPStatus.UNAUTHORIZED, "sign in first", gate.CHALLENGE)
 
 
 def form_token(session: str) -> str:

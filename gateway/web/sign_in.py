@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from gateway.actions import users
 from gateway.web import door, page
+from gateway.web.api.gate import site_of
 from gateway.web.api.site import Site
 
 WRONG = "The name or the password is wrong."
@@ -34,7 +35,7 @@ NORWEGIAN = {
 BOKMAL = ("nb", "no", "nn", "da")
 
 
-def install(app: FastAPI, site: Site) -> None:
+def install(app: FastAPI) -> None:
     """The routes, which stand outside of the door."""
 
     def form(request: Request, wrong: str, status: int, name: str, to: str) -> Response:
@@ -42,7 +43,7 @@ def install(app: FastAPI, site: Site) -> None:
         html = page.sign_in(language, _words(language), wrong, name, local(to))
         return HTMLResponse(html, status)
 
-    def inside(session: str, to: str) -> Response:
+    def inside(site: Site, session: str, to: str) -> Response:
         answer = RedirectResponse(local(to), HTTPStatus.SEE_OTHER)
         return door.let_in(answer, session, site.settings.web)
 
@@ -56,7 +57,7 @@ def install(app: FastAPI, site: Site) -> None:
 
     @app.post("/sign-in", include_in_schema=False)
     async def answer(request: Request) -> Response:
-        said = door.fields(await request.body())
+        site, said = site_of(request.scope), door.fields(await request.body())
         name, to = said.get("name", ""), said.get("next", "/")
         done = await site.run(
             lambda: users.sign_in(
@@ -68,7 +69,7 @@ def install(app: FastAPI, site: Site) -> None:
             )
         )
         if done.session:
-            return inside(done.session, to)
+            return inside(site, done.session, to)
         if not done.is_barred:
             return form(request, WRONG, HTTPStatus.FORBIDDEN, name, to)
         barred = form(request, BARRED, HTTPStatus.TOO_MANY_REQUESTS, name, to)
@@ -79,13 +80,15 @@ def install(app: FastAPI, site: Site) -> None:
     async def follow(
         request: Request, token: Annotated[str, Query(max_length=200)] = ""
     ) -> Response:
+        site = site_of(request.scope)
         done = await site.run(lambda: users.sign_in_by_link(site.store, token, site.clock()))
         if done.session:
-            return inside(done.session, "/")
+            return inside(site, done.session, "/")
         return form(request, USED, HTTPStatus.FORBIDDEN, "", "/")
 
     @app.post("/sign-out", include_in_schema=False)
     async def leave(request: Request) -> Response:
+        site = site_of(request.scope)
         everywhere = door.fields(await request.body()).get("everywhere") == "yes"
         user, secret = door.user(request.scope), request.state.session
         await site.run(lambda: users.sign_out(site.store, secret, user, everywhere=everywhere))

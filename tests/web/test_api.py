@@ -3,6 +3,7 @@ runs, limits (docs/api.md).
 """
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import pytest
@@ -16,6 +17,7 @@ from gateway.actions.desk import Desk
 from gateway.actions.load_format import Entry, Text
 from gateway.followups.permission import Verb
 from gateway.store import schema
+from gateway.store.engine import Store
 from gateway.web.api import asking, gate, routes
 from gateway.web.api.asking import Changing, Json, Key, Listing, Made, Pages, Posting, Reading
 from gateway.web.api.quotas import Buckets
@@ -89,10 +91,12 @@ async def every(asked: Pages, q: Annotated[str, Query()] = "") -> Response:
 
 
 @pytest.fixture
-def tried(office: Office) -> Office:
+async def tried(store: Store) -> AsyncIterator[Office]:
     """The office, with routes that are as light as they can be."""
+    office = Office(store, is_apart=True).begin()
     office.application.include_router(LINKS.router)
-    return office
+    yield office
+    await office.client.aclose()
 
 
 STRANGERS = {

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+from fastapi import FastAPI
 
 from gateway import settings as configuration
 from gateway.actions import access, desk, load, users, webhooks
@@ -90,27 +91,27 @@ def _hook(desk: Desk) -> None:
 
 @dataclass
 class Office:
-    """`now`: what the clock says; `tokens`: by the names of `ROLES`."""
+    """`now`: what the clock says; `tokens`: by the names of `ROLES`; `is_apart`: with an
+    application of its own, to which routes may be added.
+    """
 
     store: Store
     site: Site = field(init=False)
     now: datetime = NOW
     tokens: dict[str, str] = field(default_factory=dict)
     client: httpx.AsyncClient = field(init=False)
+    is_apart: bool = False
 
     def __post_init__(self) -> None:
         settings = configuration.load(overrides=SETTINGS)
         self.site = Site(self.store, settings, lambda: self.now)
-        application = app.create(
-            feed.Feed(self.store), lambda *_: app.Shown([], 0), _nothing, list, self.site
-        )
+        self.application = application(self.site) if self.is_apart else shared(self.site)
         self.client = httpx.AsyncClient(
             transport=httpx.ASGITransport(
-                app.Guard(application, settings.web), raise_app_exceptions=False
+                app.Guard(self.application, settings.web), raise_app_exceptions=False
             ),
             base_url="http://127.0.0.1:8025",
         )
-        self.application = application
 
     def begin(self) -> "Office":
         with self.store.write() as connection:
@@ -153,6 +154,22 @@ class Office:
 
     def later(self, **time: float) -> None:
         self.now += timedelta(**time)
+
+
+def application(site: Site) -> FastAPI:
+    live = feed.Feed(site.store)
+    return app.create(live, lambda *_: app.Shown([], 0), _nothing, list, site)
+
+
+APPLICATIONS = list[FastAPI]()
+
+
+def shared(site: Site) -> FastAPI:
+    """The same for all tests: FastAPI takes a tenth of a second for the first request of each."""
+    if not APPLICATIONS:
+        APPLICATIONS.append(application(site))
+    APPLICATIONS[0].state.site = site
+    return APPLICATIONS[0]
 
 
 async def _nothing() -> list[Any]:

@@ -31,7 +31,7 @@ from gateway.store import codec, requests
 from gateway.store.engine import Connection
 from gateway.web.api import cursors, documents, letters
 from gateway.web.api.cursors import Position
-from gateway.web.api.gate import Caller
+from gateway.web.api.gate import Caller, site_of
 from gateway.web.api.site import PREFIX, Site
 from gateway.web.problems import HttpProblem
 
@@ -241,7 +241,7 @@ def _still_running() -> Refused:
 
 
 def _asking(request: Request, **facts: Any) -> Asking:
-    return Asking(request, request.app.state.site, request.state.caller, **facts)
+    return Asking(request, site_of(request.scope), request.state.caller, **facts)
 
 
 async def _reading(

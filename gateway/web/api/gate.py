@@ -43,18 +43,18 @@ class Caller:
 
 
 class Gate:
-    def __init__(self, app: Any, site: Site) -> None:
-        self.app, self.site = app, site
+    def __init__(self, app: Any) -> None:
+        self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not _is_guarded(scope["path"]):
             await self.app(scope, receive, send)
             return
-        sent = send
+        site, sent = site_of(scope), send
         try:
             said = headers(scope)
-            caller = await self.site.run(lambda: identified(self.site, said))
-            quota = self.site.buckets.take(caller.token, asyncio.get_running_loop().time())
+            caller = await site.run(lambda: identified(site, said))
+            quota = site.buckets.take(caller.token, asyncio.get_running_loop().time())
             if quota is not None:
                 sent = _with(send, quota.headers)
                 if quota.is_over:
@@ -68,6 +68,13 @@ class Gate:
             return
         scope.setdefault("state", {})["caller"] = replace(caller, body=sent_body)
         await self.app(scope, replay(sent_body, receive), sent)
+
+
+def site_of(scope: Scope) -> Site:
+    """What the application that answers this request has in common."""
+    site = scope["app"].state.site
+    assert isinstance(site, Site)
+    return site
 
 
 def identified(site: Site, said: dict[str, str]) -> Caller:

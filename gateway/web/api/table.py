@@ -31,5 +31,5 @@ def install(app: FastAPI, site: Site) -> None:
     app.state.site = site
     for module in MODULES:
         app.include_router(module.router)
-    app.add_middleware(Gate, site=site)
-    app.add_middleware(Door, site=site)
+    app.add_middleware(Gate)
+    app.add_middleware(Door)
