@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gateway import status
+from gateway.actions import planning
+from gateway.actions.context import Context
 from gateway.actions.desk import Desk
 from gateway.answer import answered
 from gateway.errors import InputError, Refused
@@ -140,6 +142,7 @@ def adjust(desk: Desk, number: int, own: Own) -> None:
             f"the row of the {row.role.value} has none of its own; change the follow-up's"
         )
     if own.progress is not None:
+        row = _with_news(desk, row)
         before = row.standings[plan.SERIES]
         after = status.advance(before, own.progress)
         if after != before:
@@ -173,7 +176,32 @@ def _asked(desk: Desk, number: int, verb: Verb = Verb.ANSWER) -> Member:
         raise Refused("a resource cannot answer; its row stands booked")
     if row.role is Role.OWNER:
         raise Refused("the owner's own row is never asked")
-    return row
+    return _with_news(desk, row)
+
+
+def _with_news(desk: Desk, row: Member) -> Member:
+    """The row with what was changed a moment ago, which the planner has not seen: it would take an
+    answer to the new time for one to the old. Whoever answers that time ends the wait for further
+    changes, and what is owed because of it is owed now. A refusal takes all of it back.
+    """
+    connection, key = desk.connection, row.follow_up
+    if not marks.is_marked(connection, key):
+        return row
+    last = followups.known_edition(connection, key)
+    known, wanted = invitations.editions(connection, [last]).get(last), _edition(desk, row)
+    if known is None or wanted is None:
+        return row
+    is_called_off = known.cancelled is not wanted.cancelled
+    if not is_called_off and not editions.asks_again(known, wanted) and not _dates(known, wanted):
+        return row
+    planning.plan_one(connection, key, Context.read(connection, desk.settings, desk.now))
+    [fresh] = followups.members(connection, ids=[row.id])
+    return fresh
+
+
+def _dates(known: Edition, wanted: Edition) -> bool:
+    """Whether single dates were moved, cancelled or came back."""
+    return known.recurrence is not None and bool(editions.changed_dates(known, wanted))
 
 
 def _is_own(desk: Desk, row: Member) -> bool:

@@ -134,6 +134,12 @@ def mark_loaded(connection: Connection, keys: Collection[str]) -> None:
         connection.execute(sa.update(change_mark).where(part, written).values(source=LOADED))
 
 
+def is_marked(connection: Connection, key: str) -> bool:
+    """Whether a follow-up was changed since it was planned."""
+    query = sa.select(change_mark.c.id).where(change_mark.c.follow_up == key).limit(1)
+    return connection.execute(query).first() is not None
+
+
 def mark_single(connection: Connection, key: str) -> None:
     """What has been written into this follow-up was done by a person to it alone (domain.md
     §10).

@@ -318,6 +318,74 @@ def test_a_private_row_is_not_there_for_others(office: Store) -> None:
             do(office, NINA, lambda here, named=named: answering.see(here, named))  # type: ignore[misc]
 
 
+# --- what was changed a moment ago ---
+
+LATER = "UPDATE follow_up SET start_at = '2026-12-01 10:00:00', end_at = '2026-12-01 11:00:00'"
+OFF = "UPDATE follow_up SET cancelled = TRUE"
+ON = "UPDATE follow_up SET cancelled = FALSE"
+
+
+def waiting(store: Store) -> list[str]:
+    with store.read() as connection:
+        return [one.letter.method.value for one in outbox.pending(connection)]
+
+
+def test_domain_4_an_answer_to_a_time_that_nobody_was_told_yet_stays(office: Store) -> None:
+    answer(office, PER, "per", DECLINE)
+    rows.run(office, f"{LATER} WHERE key = 'm1'")
+    answer(office, PER, "per", ACCEPT)
+    plan(office)
+    assert code(office, "per") == 1
+    rows.run(office, f"{LATER.replace('10:', '12:').replace('11:', '13:')} WHERE key = 'm1'")
+    plan(office)
+    assert code(office, "per") == 6
+
+
+def test_domain_4_nobody_answers_what_was_cancelled_a_moment_ago(office: Store) -> None:
+    before = waiting(office)
+    rows.run(office, f"{OFF} WHERE key = 'm1'")
+    number = member(office, "per").id
+    with pytest.raises(Refused, match="reinstate it first"):
+        answer(office, PER, "per", ACCEPT)
+    with pytest.raises(Refused, match="reinstate it first"):
+        do(office, KARI, lambda here: answering.toggle(here, number))
+    assert waiting(office) == before
+    rows.run(office, f"{ON} WHERE key = 'm1'")
+    plan(office)
+    assert (code(office, "per"), waiting(office)) == (5, before)
+
+
+def test_domain_4_what_was_reinstated_a_moment_ago_is_open(office: Store) -> None:
+    rows.run(office, f"{OFF} WHERE key = 'm1'")
+    plan(office)
+    assert code(office, "per") == 10
+    rows.run(office, f"{ON} WHERE key = 'm1'")
+    answer(office, PER, "per", ACCEPT)
+    plan(office)
+    assert code(office, "per") == 1
+
+
+def test_domain_6_an_answer_to_a_date_that_was_just_moved_stays(office: Store) -> None:
+    rows.run(office, WEEKLY)
+    plan(office)
+    rows.run(
+        office,
+        "INSERT INTO follow_up_date (follow_up, original_start, start_at) VALUES"
+        f" ('m1', '{SECOND:%Y-%m-%d %H:%M:%S}', '{SECOND:%Y-%m-%d} 12:00:00')",
+    )
+    answer(office, PER, "per", Said(Reply.ACCEPTED, instance=SECOND))
+    plan(office)
+    assert member(office, "per").standings[SECOND].reply is Reply.ACCEPTED
+
+
+def test_an_answer_does_not_hurry_what_asks_nobody_again(office: Store) -> None:
+    with office.write() as connection:
+        connection.execute(sa.delete(schema.outbox))
+    rows.run(office, "UPDATE follow_up SET agenda = 'Coffee' WHERE key = 'm1'")
+    answer(office, PER, "per", ACCEPT)
+    assert waiting(office) == []
+
+
 # --- dates of a series ---
 
 
