@@ -113,6 +113,12 @@ def toggle(desk: Desk, number: int, instance: Moment | None = None) -> None:
     _by_hand(desk, row, date, status.clicked(shown.reply), "")
 
 
+def record(desk: Desk, number: int, said: Said) -> None:
+    """Set what the invitee said in other words, on their behalf."""
+    row = _asked(desk, number, Verb.EDIT)
+    _by_hand(desk, row, _instance(desk, row, said.instance), said.reply, said.comment)
+
+
 def take_out(desk: Desk, number: int) -> None:
     """Take what one has accepted out of the own diary, which declines it (domain.md §4)."""
     row = _asked(desk, number, Verb.OWN)

@@ -6,7 +6,7 @@ what is open, so it does not matter what changed, or how often it is called: als
 programs wrote comes right at the next look, and at `sweep` at the latest.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from gateway.answer import facts
@@ -34,8 +34,18 @@ def follow(
     """Open and close what waits on these follow-ups. `participants`: only on these rows of them,
     and on what is nobody's; `verdict`: whose choice it was that something waits no longer.
     """
-    if not keys:
-        return
+    ordered = sorted(keys)
+    for start in range(0, len(ordered), PAGE):
+        _follow(connection, ordered[start : start + PAGE], now, participants, verdict)
+
+
+def _follow(
+    connection: Connection,
+    keys: Collection[str],
+    now: datetime,
+    participants: Collection[int] | None,
+    verdict: Verdict | None,
+) -> None:
     there = kept.open_of(connection, keys, participants)
     causes = waiting.causes(connection, keys, there, now, participants)
     made = decisions.difference(there, causes)
@@ -78,6 +88,28 @@ def follow_brake(connection: Connection, now: datetime, verdict: Verdict | None 
         kept.close(connection, [there], now, verdict)
     if summary is not None and there is None:
         kept.put(connection, [Cause(DecisionKind.BRAKE, BRAKE)], now)
+
+
+def webhook_given_up(
+    connection: Connection, number: int, detail: Mapping[str, str], now: datetime
+) -> None:
+    """Nobody took what a webhook was to be told: on with it, or off?"""
+    cause = Cause(DecisionKind.WEBHOOK, of_webhook(number), detail={"webhook": number, **detail})
+    kept.put(connection, [cause], now)
+
+
+def webhook_settled(
+    connection: Connection, number: int, now: datetime, verdict: Verdict | None = None
+) -> None:
+    """It takes events again, was changed, or is gone."""
+    there = kept.open_about(connection, DecisionKind.WEBHOOK, of_webhook(number))
+    if there is not None:
+        kept.close(connection, [there], now, verdict)
+
+
+def of_webhook(number: int) -> str:
+    """What a decision on this webhook is about."""
+    return f"webhook {number}"
 
 
 def sweep(store: Store, now: datetime, after: int = 0) -> int:

@@ -54,12 +54,11 @@ number: of a participant whose answer it is by a person's word.
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """Who decides, when, in which store and by which rules.
-    `by`: his name, as the journal is to keep it.
+class Bench:
+    """Who decides on messages, when, and by which rules.
+    `by`: their name, as the journal is to keep it.
     """
 
-    store: Store
     settings: configuration.Settings
     judge: Judge
     by: str
@@ -69,6 +68,21 @@ class Desk:
     def mailboxes(self) -> tuple[str, ...]:
         """The addresses of every account: nobody's but ours."""
         return accounts.mailboxes(self.settings)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The same, and the store in which they do."""
+
+    store: Store
+    settings: configuration.Settings
+    judge: Judge
+    by: str
+    now: datetime
+
+    @property
+    def bench(self) -> Bench:
+        return Bench(self.settings, self.judge, self.by, self.now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +159,7 @@ def show(desk: Desk, number: int) -> Case:
         [case] = _cases(connection, [kept])
         return replace(
             case,
-            unlearnable=_unlearnable(connection, holder, kept.from_address, desk)
+            unlearnable=_unlearnable(connection, holder, kept.from_address, desk.bench)
             if holder is not None
             else "",
         )
@@ -187,10 +201,10 @@ def apply(desk: Desk, number: int, *, named: str = "", add: bool = False) -> Set
             return _settled_before(kept, APPLY)
         who, how = None, APPLY
         if add:
-            who, how = _added(connection, kept, desk), f"{APPLY} --add"
+            who, how = _added(connection, kept, desk.bench), f"{APPLY} --add"
         elif named:
             who, how = _participant(connection, kept.follow_up, named), f"{APPLY} --as {named}"
-        return _apply(connection, kept, who, how, desk)
+        return _apply(connection, kept, who, how, desk.bench)
 
 
 def apply_all(
@@ -221,19 +235,34 @@ def reject(desk: Desk, number: int, *, reason: str = "") -> Settled:
         kept = _get(connection, number, lock=True)
         if not kept.waits:
             return _settled_before(kept, REJECT)
-        assert kept.outcome is not None
-        after = Outcome.PARTY_CRASHER if _is_stranger(connection, kept) else Outcome.IGNORED
-        why = f"rejected by {desk.by}" + (f": {reason}" if reason else "")
-        detail = {**kept.detail, **_history(kept, REJECT, desk)}
-        inbox.rewrite(
-            connection,
-            number,
-            replace(_record(kept), outcome=after, reason=why, detail=detail, destination="ignored"),
-        )
-        _journal(connection, kept, REJECT, after, reason, desk)
-        choice = Choice.REFUSE if kept.outcome is Outcome.PARTY_CRASHER else Choice.OTHER
-        _follow(connection, kept, _verdict(kept, choice, desk), desk)
-        return Settled(number, kept.outcome, after, why, done=True)
+        return _reject(connection, kept, reason, desk.bench)
+
+
+def same_person(connection: Connection, numbers: Sequence[int], bench: Bench) -> None:
+    """Who wrote these messages is the invitee, by a person's word: their address is learned, and
+    what they said counts, in its order, whatever trust says.
+    """
+    for kept in _waiting(connection, numbers):
+        holder = known.holder(connection, kept.participant) if kept.participant else None
+        if holder is None or not kept.from_address:
+            raise Refused(f"message {kept.number} names nobody who could be learned")
+        entry = journal.Entry(LEARNED, kept.follow_up, kept.participant, message=kept.number)
+        _learn(connection, holder, kept.from_address, entry, bench)
+        _apply(connection, kept, kept.participant, LEARN, bench)
+
+
+def admit(connection: Connection, numbers: Sequence[int], bench: Bench) -> None:
+    """Who wrote these messages was not invited, and takes part from now on, with what they said."""
+    who: int | None = None
+    for kept in _waiting(connection, numbers):
+        who = who or _added(connection, kept, bench)
+        _apply(connection, kept, who, f"{APPLY} --add", bench)
+
+
+def set_aside(connection: Connection, numbers: Sequence[int], reason: str, bench: Bench) -> None:
+    """`reject` for each of these messages, in the caller's transaction."""
+    for kept in _waiting(connection, numbers):
+        _reject(connection, kept, reason, bench)
 
 
 def decide(desk: Desk, number: int, *, accept: bool) -> tuple[Proposal, bool]:
@@ -276,9 +305,9 @@ def learn_from(desk: Desk, number: int, *, named: str = "") -> Settled:
             holder,
             kept.from_address,
             journal.Entry(LEARNED, kept.follow_up, who, message=number),
-            desk,
+            desk.bench,
         )
-        return _apply(connection, kept, None, LEARN, desk)
+        return _apply(connection, kept, None, LEARN, desk.bench)
 
 
 def learn(desk: Desk, value: str, participant: str) -> bool:
@@ -287,7 +316,8 @@ def learn(desk: Desk, value: str, participant: str) -> bool:
     """
     with desk.store.write() as connection:
         holder, follow_up, number = _holder(connection, participant)
-        return _learn(connection, holder, value, journal.Entry(LEARNED, follow_up, number), desk)
+        entry = journal.Entry(LEARNED, follow_up, number)
+        return _learn(connection, holder, value, entry, desk.bench)
 
 
 def forget(desk: Desk, value: str, participant: str) -> bool:
@@ -325,17 +355,38 @@ def shrink(connection: Connection, settings: configuration.Settings, now: dateti
     return review.shrink(connection, most, now - PATIENCE)
 
 
-def _apply(connection: Connection, kept: Kept, who: int | None, how: str, desk: Desk) -> Settled:
+def _waiting(connection: Connection, numbers: Sequence[int]) -> Iterator[Kept]:
+    """Those that wait still, oldest first."""
+    for number in sorted(numbers):
+        kept = _get(connection, number, lock=True)
+        if kept.waits:
+            yield kept
+
+
+def _reject(connection: Connection, kept: Kept, reason: str, bench: Bench) -> Settled:
+    assert kept.outcome is not None
+    after = Outcome.PARTY_CRASHER if _is_stranger(connection, kept) else Outcome.IGNORED
+    why = f"rejected by {bench.by}" + (f": {reason}" if reason else "")
+    detail = {**kept.detail, **_history(kept, REJECT, bench)}
+    record = replace(_record(kept), outcome=after, reason=why, detail=detail, destination="ignored")
+    inbox.rewrite(connection, kept.number, record)
+    _journal(connection, kept, REJECT, after, reason, bench)
+    choice = Choice.REFUSE if kept.outcome is Outcome.PARTY_CRASHER else Choice.OTHER
+    _follow(connection, kept, _verdict(kept, choice, bench), bench)
+    return Settled(kept.number, kept.outcome, after, why, done=True)
+
+
+def _apply(connection: Connection, kept: Kept, who: int | None, how: str, bench: Bench) -> Settled:
     """By the rules of today, or by a person's word: whose answer it is (`who`), or that they may
     speak for the invitee (`how`).
     """
     assert kept.outcome is not None
     added = Choice.ADD if kept.outcome is Outcome.PARTY_CRASHER else Choice.SAME
-    verdict = _verdict(kept, added, desk) if who is not None or how == LEARN else None
-    ruling = desk.judge(connection, kept, who)
+    verdict = _verdict(kept, added, bench) if who is not None or how == LEARN else None
+    ruling = bench.judge(connection, kept, who)
     after = ruling.record.outcome
     assert after is not None
-    record = replace(ruling.record, detail={**ruling.record.detail, **_history(kept, how, desk)})
+    record = replace(ruling.record, detail={**ruling.record.detail, **_history(kept, how, bench)})
     done = record.raw is None
     settled = [
         one
@@ -348,32 +399,32 @@ def _apply(connection: Connection, kept: Kept, who: int | None, how: str, desk: 
         inbox.rewrite(connection, kept.number, record)
     told = reply.foretell(settled)
     effects = [answers.Effects(kept.number, told)]
-    answers.carry_out(connection, effects, desk.settings, desk.now, verdict)
-    _follow(connection, kept, verdict, desk)
+    answers.carry_out(connection, effects, bench.settings, bench.now, verdict)
+    _follow(connection, kept, verdict, bench)
     if done or settled:
         named = (
             replace(kept, follow_up=record.follow_up, participant=record.participant)
             if done
             else kept
         )
-        _journal(connection, named, APPLY, after, how, desk)
+        _journal(connection, named, APPLY, after, how, bench)
     return Settled(kept.number, kept.outcome, after, record.reason, done, told, ruling.rules)
 
 
-def _verdict(kept: Kept, choice: Choice, desk: Desk) -> Verdict:
-    return Verdict(desk.by, choice, decisions.of_message(kept.number))
+def _verdict(kept: Kept, choice: Choice, bench: Bench) -> Verdict:
+    return Verdict(bench.by, choice, decisions.of_message(kept.number))
 
 
-def _follow(connection: Connection, kept: Kept, verdict: Verdict | None, desk: Desk) -> None:
+def _follow(connection: Connection, kept: Kept, verdict: Verdict | None, bench: Bench) -> None:
     """A message may wait no longer, or for another reason."""
     keys = [kept.follow_up] if kept.follow_up else []
     rows = [kept.participant] if kept.participant else []
-    deciding.follow(connection, keys, desk.now, rows, verdict)
+    deciding.follow(connection, keys, bench.now, rows, verdict)
 
 
-def _added(connection: Connection, kept: Kept, desk: Desk) -> int:
+def _added(connection: Connection, kept: Kept, bench: Bench) -> int:
     """The number of whoever answered without having been invited, now a participant."""
-    ruling = desk.judge(connection, kept, None)
+    ruling = bench.judge(connection, kept, None)
     crasher = next(
         (
             one
@@ -397,7 +448,7 @@ def _added(connection: Connection, kept: Kept, desk: Desk) -> int:
         "he is a participant already; see --as"
         if there is not None
         else "it is a mailbox of this gateway"
-        if address.is_ours(crasher.address, desk.mailboxes)
+        if address.is_ours(crasher.address, bench.mailboxes)
         else syntax.problem(crasher.address)
     )
     if reason:
@@ -413,13 +464,13 @@ def _added(connection: Connection, kept: Kept, desk: Desk) -> int:
                 "invited",
                 crasher.follow_up,
                 number,
-                by=desk.by,
+                by=bench.by,
                 channel=Channel.HAND,
                 message=kept.number,
                 detail=f"{crasher.address} answered without having been invited",
             )
         ],
-        desk.now,
+        bench.now,
     )
     return number
 
@@ -438,38 +489,38 @@ def _is_stranger(connection: Connection, kept: Kept) -> bool:
 
 
 def _learn(
-    connection: Connection, holder: Holder, value: str, entry: journal.Entry, desk: Desk
+    connection: Connection, holder: Holder, value: str, entry: journal.Entry, bench: Bench
 ) -> bool:
     """`entry`: what the journal is to say of it, but for the address and who taught it."""
     for key in known.follow_ups_of(connection, holder):
         followups.lock(connection, key)
-    if reason := _unlearnable(connection, holder, value, desk):
+    if reason := _unlearnable(connection, holder, value, bench):
         raise Refused(f"{value} cannot be learned: {reason}")
     if address.among(value, known.own(connection, holder)) or not known.learn(
         connection,
         holder,
         value,
         source=known.REVIEW,
-        by=desk.by,
+        by=bench.by,
         message=entry.message,
-        at=desk.now,
+        at=bench.now,
     ):
         return False
     journal.write(
         connection,
-        [replace(entry, by=desk.by, channel=Channel.HAND, detail=f"{value} is the same person")],
-        desk.now,
+        [replace(entry, by=bench.by, channel=Channel.HAND, detail=f"{value} is the same person")],
+        bench.now,
     )
     return True
 
 
-def _unlearnable(connection: Connection, holder: Holder, value: str, desk: Desk) -> str:
+def _unlearnable(connection: Connection, holder: Holder, value: str, bench: Bench) -> str:
     """Why an address must not speak for somebody: it already speaks for somebody else, or for
     nobody in particular.
     """
     if reason := syntax.problem(value):
         return reason
-    if address.is_ours(value, desk.mailboxes):
+    if address.is_ours(value, bench.mailboxes):
         return "it is a mailbox of this gateway"
     if address.among(value, known.staff(connection)):
         return "it is the address of an associate"
@@ -554,21 +605,21 @@ def _record(kept: Kept) -> inbox.Record:
     )
 
 
-def _history(kept: Kept, verb: str, desk: Desk) -> dict[str, Any]:
+def _history(kept: Kept, verb: str, bench: Bench) -> dict[str, Any]:
     """The judgements that stood before, oldest first, each with who asked for another and how."""
     assert kept.outcome is not None
     step = {
         "outcome": kept.outcome.value,
         "reason": kept.reason,
         "verb": verb,
-        "by": desk.by,
-        "at": codec.moment(desk.now),
+        "by": bench.by,
+        "at": codec.moment(bench.now),
     }
     return {"history": [*kept.detail.get("history", []), step]}
 
 
 def _journal(
-    connection: Connection, kept: Kept, verb: str, after: Outcome, detail: str, desk: Desk
+    connection: Connection, kept: Kept, verb: str, after: Outcome, detail: str, bench: Bench
 ) -> None:
     assert kept.outcome is not None
     words = f"{kept.outcome.value} → {after.value}" + (f": {detail}" if detail else "")
@@ -580,13 +631,13 @@ def _journal(
                 kept.follow_up,
                 kept.participant,
                 codec.parse_moment(kept.instance),
-                by=desk.by,
+                by=bench.by,
                 channel=Channel.HAND,
                 message=kept.number,
                 detail=words,
             )
         ],
-        desk.now,
+        bench.now,
     )
 
 

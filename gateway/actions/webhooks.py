@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 
 from gateway import settings as configuration
 from gateway import shapes
+from gateway.actions import deciding
 from gateway.actions.desk import Desk
 from gateway.errors import NotFound, Refused
 from gateway.followups import permission
@@ -110,6 +111,8 @@ def change(
         webhooks.change(desk.connection, number, active=active)
     if url is not None or active:
         webhooks.change(desk.connection, number, trouble="", failing_since=None, rest_until=None)
+    if url is not None or active is not None:
+        deciding.webhook_settled(desk.connection, number, desk.now)
     return get(desk, number)
 
 
@@ -125,6 +128,7 @@ def remove(desk: Desk, number: int) -> None:
     """Forget a webhook, and what it was still to be told."""
     get(desk, number)
     webhooks.remove(desk.connection, number)
+    deciding.webhook_settled(desk.connection, number, desk.now)
 
 
 def trial(desk: Desk, number: int) -> None:
@@ -246,6 +250,7 @@ def settle(store: Store, hook: Webhook, delivery: Delivery, said: Said, now: dat
                 webhooks.change(
                     connection, hook.id, trouble="", failing_since=None, rest_until=None
                 )
+                deciding.webhook_settled(connection, hook.id, now)
             return
         trouble = said.words or f"HTTP status {said.code}"
         since = hook.failing_since or now
@@ -282,6 +287,8 @@ def _give_up(
         webhooks.change(connection, hook.id, rest_until=now + rules.WAITS[-1])
     if lost:
         _tell(connection, "webhook_given_up", hook, f"{lost} events: {trouble}", now)
+        detail = {"url": hook.url, "reason": f"{lost} events: {trouble}"}
+        deciding.webhook_given_up(connection, hook.id, detail, now)
 
 
 def _tell(connection: Connection, event: str, hook: Webhook, words: str, now: datetime) -> None:

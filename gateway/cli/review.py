@@ -83,7 +83,7 @@ def list_(ctx: typer.Context, follow_up: FollowUp = None) -> None:
     with _desk(ctx) as desk:
         rows = [_row(case) for case in review.waiting(desk.store, follow_up)]
         rows += [_proposal(request) for request in review.requests(desk.store, follow_up)]
-        rows = [output.without_tokens(row, desk.mailboxes) for row in rows]
+        rows = [output.without_tokens(row, desk.bench.mailboxes) for row in rows]
     rows.sort(key=lambda row: row["arrived"])
     as_json = context.invocation(ctx).json
     if not as_json:
@@ -111,7 +111,7 @@ def show(ctx: typer.Context, number: Number) -> None:
                 raise InputError(f"there is no open proposal {number}")
         else:
             row = _case(desk, which)
-        row = output.without_tokens(row, desk.mailboxes)
+        row = output.without_tokens(row, desk.bench.mailboxes)
     if context.invocation(ctx).json:
         output.objects([row], as_json=True)
     else:

@@ -8,16 +8,26 @@ import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 
 import structlog
 
 from gateway import __version__, accounts, health, zonedata
-from gateway.actions import diary, planning, probing, recording, reminders, review, webhooks
+from gateway.actions import (
+    deciding,
+    diary,
+    planning,
+    probing,
+    recording,
+    reminders,
+    review,
+    webhooks,
+)
 from gateway.daemon import jobs, opening, prober, senders, supervise, systemd
 from gateway.daemon.health import Monitor
 from gateway.errors import StoreError
 from gateway.inbound import intake
+from gateway.inbound.process import Processor
 from gateway.outbound import planner, worker
 from gateway.settings import Settings
 from gateway.store import leases, meta, migrate, upkeep, users
@@ -28,6 +38,9 @@ log = structlog.get_logger(__name__)
 TIDY_SECONDS = 3600.0
 DIARY_SECONDS = 3600.0
 REMINDER_SECONDS = 60.0
+DECIDE_SECONDS = 60.0
+PAGES_CAUGHT_UP = 20
+"""In one tick, of a store from before there were decisions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +175,7 @@ def _web(process: Process, monitor: Monitor) -> Sequence[supervise.Role]:
     from gateway.web.api.site import Site
 
     ready = asyncio.Event()
-    site = Site(process.store, process.settings)
+    site = Site(process.store, process.settings, judge=_judge(process))
 
     async def answer(stop: asyncio.Event) -> None:
         is_anybody = await asyncio.to_thread(_is_anybody, process.store)
@@ -188,6 +201,35 @@ def _web(process: Process, monitor: Monitor) -> Sequence[supervise.Role]:
             live.look()
 
     return [supervise.Role("web", answer, ready)]
+
+
+def _judge(process: Process) -> Callable[[], review.Judge]:
+    """Who judges messages anew that a person decides on. Made when it is first asked for: the page
+    is there before the store is.
+    """
+
+    @cache
+    def made() -> review.Judge:
+        return Processor(process.store, process.settings).again
+
+    return made
+
+
+def _decider(store: Store) -> Callable[[], None]:
+    """Looks at the next open decisions at each call, and at first at what waited before there were
+    any.
+    """
+    reached = 0
+
+    def look() -> None:
+        nonlocal reached
+        now = datetime.now(UTC)
+        for _ in range(PAGES_CAUGHT_UP):
+            if not deciding.catch_up(store, now):
+                break
+        reached = deciding.sweep(store, now, reached)
+
+    return look
 
 
 def _jobs(process: Process, _: Monitor) -> Sequence[supervise.Role]:
@@ -219,6 +261,7 @@ def _jobs(process: Process, _: Monitor) -> Sequence[supervise.Role]:
     due = [
         jobs.Job("tidy", TIDY_SECONDS, tidy),
         jobs.Job("diaries", DIARY_SECONDS, move_on),
+        jobs.Job("decide", DECIDE_SECONDS, partial(asyncio.to_thread, _decider(process.store))),
     ]
     if process.settings.outbound.reminder_hours:
         due.append(jobs.Job("remind", REMINDER_SECONDS, remind))

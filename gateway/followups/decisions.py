@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from gateway.model import Access, Actor, Moment
+from gateway.model import Access, Actor, Moment, Reply
 
 
 class DecisionKind(StrEnum):
@@ -114,6 +114,8 @@ ENDINGS: Mapping[DecisionKind, frozenset[Ending]] = {
 over: nobody has done it.
 """
 
+RECORDED = frozenset({Reply.ACCEPTED.value, Reply.DECLINED.value, Reply.TENTATIVE.value})
+"""What words may seem to say that can be set for the invitee."""
 OF_ADMINISTRATORS = frozenset({DecisionKind.BRAKE, DecisionKind.WEBHOOK})
 ADMINISTRATORS = ""
 """For whom a decision is that is no associate's: of these kinds, and of follow-ups that nobody
@@ -166,7 +168,8 @@ class Decision:
     @property
     def choices(self) -> tuple[Choice, ...]:
         """What can be chosen here. Words that seem to answer nothing can but be read."""
-        if self.kind is DecisionKind.WORDS and not self.cause.detail.get("suggestion"):
+        suggestion = self.cause.detail.get("suggestion")
+        if self.kind is DecisionKind.WORDS and suggestion not in RECORDED:
             return (Choice.READ,)
         return CHOICES[self.kind]
 

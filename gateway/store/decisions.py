@@ -28,6 +28,7 @@ class Verdict:
     by: str
     choice: str
     about: str
+    comment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,10 @@ def open_about(connection: Connection, kind: DecisionKind, about: str) -> Decisi
 
 
 def chosen(connection: Connection, causes: Iterable[Cause]) -> set[tuple[DecisionKind, str]]:
-    """Those of these causes that somebody has decided on: they do not come back."""
-    subjects = {one.about for one in causes}
+    """Those of these causes that somebody has decided on: they do not come back, except letters
+    that do not arrive, which may be other ones.
+    """
+    subjects = {one.about for one in causes if one.kind is not DecisionKind.UNDELIVERABLE}
     if not subjects:
         return set()
     query = sa.select(decision.c.kind, decision.c.subject).where(
@@ -213,6 +216,7 @@ def _close(
 
 
 def _entry(event: str, number: int, cause: Cause, verdict: Verdict | None = None) -> journal.Entry:
+    words = [cause.kind.value, *([verdict.choice, verdict.comment] if verdict else [])]
     return journal.Entry(
         event,
         cause.follow_up,
@@ -220,7 +224,7 @@ def _entry(event: str, number: int, cause: Cause, verdict: Verdict | None = None
         cause.instance,
         by=verdict.by if verdict else "",
         message=cause.message,
-        detail=f"{cause.kind}: {verdict.choice}" if verdict else cause.kind.value,
+        detail=": ".join(filter(None, words)),
         decision=number,
     )
 

@@ -285,6 +285,22 @@ def opened(
     return found
 
 
+def of_speaker(connection: Connection, cause: Cause) -> list[int]:
+    """The messages that wait of who is asked about, oldest first."""
+    query = sa.select(inbox.c.id).where(
+        inbox.c.follow_up == cause.follow_up, inbox.c.raw.is_not(None)
+    )
+    messages = review.find(connection, list(connection.execute(query).scalars()))
+    speaker = str(cause.detail["address"]).lower()
+    return sorted(
+        one.number
+        for one in messages.values()
+        if one.participant == cause.participant
+        and one.speaker.lower() == speaker
+        and (one.asks_who or one.outcome is Outcome.PARTY_CRASHER)
+    )
+
+
 def next_follow_ups(connection: Connection, after: str, limit: int) -> list[str]:
     """The keys that come after this one."""
     query = sa.select(follow_up.c.key).where(follow_up.c.key > after)

@@ -10,9 +10,14 @@ from collections.abc import Callable
 import pytest
 import sqlalchemy as sa
 
-from gateway.actions import deciding, queue, review
+from gateway.actions import deciding, desk, queue, review
+from gateway.actions import decisions as deciders
+from gateway.actions.decisions import DOES, Chosen
+from gateway.actions.desk import Desk
+from gateway.errors import Forbidden, InputError, NotFound, Refused
 from gateway.followups.decisions import CHOICES, ENDINGS, Choice, Decision, DecisionKind, Ending
 from gateway.inbound import process
+from gateway.model import Access, Actor
 from gateway.store import decisions, journal
 from gateway.store.decisions import Filter
 from gateway.store.engine import Store
@@ -21,6 +26,8 @@ from tests.dialogues import runner, world
 from tests.dialogues.language import Line
 from tests.dialogues.runner import Stage
 
+KARI = Actor(Access.USER, "kari", "kari")
+ROOT = Actor(Access.ADMIN, name="root")
 EVERYBODY = Filter(administrators=True)
 MEETING = """
 follow-up m1 "Kick-off" 2026-12-01 09:00-10:00
@@ -112,6 +119,21 @@ class Office:
             table = decisions.decision
             rows = connection.execute(sa.select(table).where(table.c.closed_at.is_not(None)))
             return [(row.kind, row.choice, row.closed_by) for row in rows]
+
+    def decide(self, chosen: Chosen, actor: Actor = KARI) -> Decision:
+        """Of the one decision that is open."""
+        [one] = self.open()
+        world = self.stage.world
+        judge = self.desk.judge
+
+        def command(here: Desk) -> Decision:
+            return deciders.decide(here, one.id, chosen, judge)
+
+        return desk.perform(self.store, world.settings, world.now, actor, command).answer
+
+    def status(self, key: str = "ola") -> str:
+        rows = {row.key: row.status for row in self.stage.world.rows("m1")}
+        return rows.get(key, "gone")
 
     @property
     def desk(self) -> review.Desk:
@@ -355,3 +377,183 @@ def test_a_follow_up_that_is_renamed_takes_its_decisions_along(office: Office) -
     office.play("sql UPDATE follow_up SET key = 'm2' WHERE key = 'm1'")
     assert [one.cause.follow_up for one in office.open()] == ["m2"]
     assert len(office.events()) == 1
+
+
+# --- chosen by a person ---
+
+CHOSEN: dict[tuple[DecisionKind, Choice], Chosen] = {
+    (DecisionKind.DECLINED, Choice.RESCHEDULE): Chosen("reschedule", start="2026-12-03T09:00"),
+    (DecisionKind.ASSIGNMENT_DECLINED, Choice.ASSIGN): Chosen("assign", to="liv"),
+    (DecisionKind.UNDELIVERABLE, Choice.CORRECT): Chosen("correct", address="eva@new.example"),
+}
+BOUNCED = (
+    "< mailer-daemon@ext.example DSN failed 5.1.1, using the letter to eva@other.example,"
+    " to the bounce address"
+)
+PEOPLE = "sql INSERT INTO associate (key, name, email) VALUES ('liv', 'Liv', 'liv@crm.example')"
+OF_THE_BRAKE = (DecisionKind.BRAKE, DecisionKind.WEBHOOK)
+
+
+def test_every_choice_does_something() -> None:
+    """domain.md §9"""
+    assert set(DOES) == {(kind, choice) for kind in CHOICES for choice in CHOICES[kind]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "choice"),
+    [key for key in sorted(DOES) if key[0] not in OF_THE_BRAKE],
+    ids=lambda one: str(one),
+)
+def test_a_choice_closes_with_who_made_it(
+    office: Office, kind: DecisionKind, choice: Choice
+) -> None:
+    """domain.md §9"""
+    office.play(PEOPLE)
+    if kind is DecisionKind.UNDELIVERABLE:
+        office.play(MEETING + BOUNCED)
+    else:
+        begun(office, kind)
+    chosen = CHOSEN.get((kind, choice), Chosen(choice.value))
+    closed = office.decide(chosen)
+    assert (closed.choice, closed.closed_by) == (choice, "kari")
+    assert office.kinds() == []
+    office.play("at 09:30\ntitle of m1: Start")
+    assert kind.value not in office.kinds()
+    assert office.events()[:2] == [
+        ("decision_opened", kind.value, ""),
+        ("decision_closed", f"{kind.value}: {choice.value}", "kari"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "choice", "status"),
+    [
+        (DecisionKind.SAME_PERSON, Choice.SAME, "not_started"),
+        (DecisionKind.SAME_PERSON, Choice.OTHER, "invitation"),
+        (DecisionKind.WORDS, Choice.RECORD, "not_started"),
+        (DecisionKind.WORDS, Choice.READ, "invitation"),
+    ],
+)
+def test_what_was_chosen_counts(
+    office: Office, kind: DecisionKind, choice: Choice, status: str
+) -> None:
+    """domain.md §9"""
+    begun(office, kind)
+    office.decide(Chosen(choice.value))
+    assert office.status() == status
+
+
+def test_who_crashed_takes_part_with_the_answer(office: Office) -> None:
+    """domain.md §9"""
+    begun(office, DecisionKind.PARTY_CRASHER)
+    office.play("at 09:20\n" + CAUSES[DecisionKind.PARTY_CRASHER].replace("ACCEPTED", "TENTATIVE"))
+    office.decide(Chosen("add"))
+    assert office.status("sam@far.example") == "seen"
+
+
+def test_all_that_somebody_wrote_counts_in_its_order(office: Office) -> None:
+    """domain.md §9"""
+    begun(office, DecisionKind.SAME_PERSON)
+    later = CAUSES[DecisionKind.SAME_PERSON].replace("ACCEPTED", "DECLINED")
+    office.play("at 09:20\n" + later)
+    office.decide(Chosen("same"))
+    assert office.status() == "declined"
+    # That is the next thing to be decided on.
+    assert office.kinds() == ["declined"]
+
+
+def test_assigned_again_it_is_the_next_ones_to_answer(office: Office) -> None:
+    """domain.md §4"""
+    office.play(PEOPLE)
+    begun(office, DecisionKind.ASSIGNMENT_DECLINED)
+    office.decide(CHOSEN[DecisionKind.ASSIGNMENT_DECLINED, Choice.ASSIGN])
+    assert office.status("liv") == "assigned"
+
+
+@pytest.mark.parametrize(
+    ("kind", "chosen", "words"),
+    [
+        (DecisionKind.PROPOSAL, Chosen("same"), "there are move, keep"),
+        (DecisionKind.PROPOSAL, Chosen(""), "there are move, keep"),
+        (DecisionKind.DECLINED, Chosen("reschedule"), "start is needed to reschedule"),
+        (DecisionKind.ASSIGNMENT_DECLINED, Chosen("assign"), "to is needed to assign"),
+        (DecisionKind.UNDELIVERABLE, Chosen("correct"), "address is needed to correct"),
+    ],
+)
+def test_a_choice_that_is_none_says_what_can_be_chosen(
+    office: Office, kind: DecisionKind, chosen: Chosen, words: str
+) -> None:
+    """domain.md §9"""
+    begun(office, kind)
+    with pytest.raises(InputError, match=words):
+        office.decide(chosen)
+    assert office.kinds() == [kind.value]
+
+
+def test_what_is_closed_says_who_closed_it_with_what(office: Office) -> None:
+    """domain.md §9"""
+    [one] = begun(office, DecisionKind.DECLINED).open()
+    office.decide(Chosen("acknowledge"))
+    world, judge = office.stage.world, office.desk.judge
+
+    def again(here: Desk) -> Decision:
+        return deciders.decide(here, one.id, Chosen("acknowledge"), judge)
+
+    with pytest.raises(Refused, match="kari decided it at 2026-11-20T08:10:00Z: acknowledge"):
+        desk.perform(office.store, world.settings, world.now, KARI, again)
+
+
+@pytest.mark.parametrize(
+    "actor",
+    [
+        Actor(Access.USER, "per", "per"),
+        Actor(Access.READ, name="reader"),
+        ROOT,
+        Actor(Access.CRM, "per", "crm"),
+    ],
+)
+def test_a_colleague_sees_nothing_of_it(office: Office, actor: Actor) -> None:
+    """domain.md §9"""
+    begun(office, DecisionKind.PROPOSAL)
+    with pytest.raises(NotFound, match="there is no decision 1"):
+        office.decide(Chosen("keep"), actor)
+    world = office.stage.world
+
+    def look(here: Desk) -> list[Decision]:
+        return deciders.mine(here, Filter(), 50)
+
+    seen = desk.perform(office.store, world.settings, world.now, actor, look)
+    assert seen.answer == []
+
+
+@pytest.mark.parametrize("actor", [KARI, Actor(Access.CRM, name="crm")])
+def test_the_owner_and_the_crm_see_it(office: Office, actor: Actor) -> None:
+    """domain.md §9"""
+    begun(office, DecisionKind.PROPOSAL)
+    assert office.decide(Chosen("keep"), actor).closed_by == actor.by
+
+
+@pytest.mark.parametrize(("choice", "state"), [("release", "sent"), ("drop", "dropped")])
+def test_an_administrator_ends_the_brake(office: Office, choice: str, state: str) -> None:
+    """domain.md §10"""
+    office.stage.world.set("outbound", "brake_follow_ups", 1)
+    for number in range(1, 4):
+        office.play(
+            f'follow-up m{number} "Kick-off" 2026-12-01 09:00-10:00\ninvite ola@ext.example'
+        )
+    office.play("at 09:20\nsql UPDATE follow_up SET cancelled = TRUE")
+    with pytest.raises(NotFound):
+        office.decide(Chosen(choice), KARI)
+    assert office.decide(Chosen(choice), ROOT).closed_by == "root"
+    office.stage.world.post()
+    with office.store.read() as connection:
+        outbox = sa.text("SELECT DISTINCT state FROM outbox WHERE method = 'CANCEL'")
+        assert connection.execute(outbox).scalars().all() == [state]
+
+
+def test_whose_card_it_is_that_is_wrong_is_said(office: Office) -> None:
+    """domain.md §3"""
+    begun(office, DecisionKind.UNDELIVERABLE)
+    with pytest.raises(Forbidden, match="stands on their card"):
+        office.decide(Chosen("correct", address="ola@new.example"))
+    assert office.kinds() == ["undeliverable"]

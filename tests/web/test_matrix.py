@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 from fastapi.routing import APIRoute
 
-from gateway.followups import permission
+from gateway.followups import decisions, permission
+from gateway.followups.decisions import DecisionKind
 from gateway.followups.permission import Answer, Verb
 from gateway.model import Access, Actor
 from gateway.store import parties
@@ -21,7 +22,7 @@ HEALTH = {"/healthz", "/readyz"}
 OPEN = PAGE | HEALTH | {"/api/v1/events"}
 """Routes that are no part of the API, or have tests of their own."""
 FOLLOW_UPS = ("own", "foreign", "private")
-ABOUT_ONE = (On.FOLLOW_UP, On.PARTICIPANT, On.OWN_ROW)
+ABOUT_ONE = (On.FOLLOW_UP, On.PARTICIPANT, On.OWN_ROW, On.DECISION)
 RIGHTS = routes.rights(table.MODULES)
 HIDDEN_TITLE = "Title of private"
 
@@ -69,6 +70,8 @@ async def asked(office, right, name, behalf, follow_up):
     said = dict(right.sample)
     if right.on is On.FOLLOW_UP:
         said["key"] = follow_up
+    elif right.on is On.DECISION:
+        said["id"] = str(office.decision(follow_up).id)
     elif right.on in ABOUT_ONE:
         said["id"] = str(office.row(follow_up, "per"))
     for parameter in re.findall(r"{(\w+)}", path):
@@ -85,6 +88,10 @@ async def asked(office, right, name, behalf, follow_up):
 def expected(office: Office, right: Right, actor: Actor, follow_up: str) -> set[int]:
     if right.on is On.OWN:
         return {200, 201, 409} if actor.associate else {200, 201, 403, 409}
+    if right.on is On.DECISION:
+        associate = office.decision(follow_up).cause.associate
+        is_seen = decisions.visible(actor, DecisionKind.PROPOSAL, associate)
+        return {200} if is_seen else {404}
     whom = None
     if follow_up:
         with office.store.read() as connection:

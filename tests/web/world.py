@@ -2,7 +2,7 @@
 about, a token of each role, and a client that asks without a socket.
 
 `own` is Kari's, `foreign` and `private` are Nils'. Per is invited to all of them. Ola is a person
-outside. The CRM has one webhook, number 1, with one delivery.
+outside, and asks for another time of each. The CRM has one webhook, number 1, with one delivery.
 `administrator` may sign in to the page.
 """
 
@@ -12,13 +12,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+import sqlalchemy as sa
 from fastapi import FastAPI
 
 from gateway import settings as configuration
 from gateway.actions import access, desk, load, users, webhooks
 from gateway.actions.desk import Desk
+from gateway.followups.decisions import Decision
+from gateway.inbound import process
 from gateway.model import Access, Actor
-from gateway.store import followups
+from gateway.store import decisions, followups, schema
 from gateway.store.engine import Store
 from gateway.web import app, feed
 from gateway.web.api.site import Site
@@ -89,6 +92,16 @@ def _hook(desk: Desk) -> None:
     webhooks.trial(desk, hook.id)
 
 
+def _proposals(desk: Desk) -> None:
+    """Ola asks for another time, of every follow-up."""
+    rows = [one for one in followups.members(desk.connection) if one.key == "ola"]
+    start = "2026-12-02T08:00:00Z"
+    values = [{"participant": row.id, "proposed_start": start} for row in rows]
+    desk.connection.execute(sa.insert(schema.proposal), values)
+    for row in rows:
+        desk.noted.add(row.follow_up)
+
+
 @dataclass
 class Office:
     """`now`: what the clock says; `tokens`: by the names of `ROLES`; `is_apart`: with an
@@ -104,7 +117,8 @@ class Office:
 
     def __post_init__(self) -> None:
         settings = configuration.load(overrides=SETTINGS)
-        self.site = Site(self.store, settings, lambda: self.now)
+        judge = process.Processor(self.store, settings).again
+        self.site = Site(self.store, settings, lambda: self.now, lambda: judge)
         self.application = application(self.site) if self.is_apart else shared(self.site)
         self.client = httpx.AsyncClient(
             transport=httpx.ASGITransport(
@@ -120,6 +134,7 @@ class Office:
             self.tokens[name] = self.token(name)
         self.perform(_hook, self.actor("crm"))
         self.perform(_administrator, OPERATOR)
+        self.perform(_proposals, self.actor("crm"))
         return self
 
     def token(self, name: str) -> str:
@@ -138,6 +153,12 @@ class Office:
         with self.store.read() as connection:
             members = followups.members(connection, follow_up)
         return next(member.id for member in members if member.key == invitee)
+
+    def decision(self, follow_up: str) -> Decision:
+        """What waits there."""
+        with self.store.read() as connection:
+            [waits] = decisions.open_of(connection, [follow_up])
+        return waits
 
     async def ask(
         self,

@@ -44,6 +44,8 @@ class On(Enum):
     """`{key}` is a follow-up."""
     PARTICIPANT = "participant"
     """`{id}` is a participant: the right is that to its follow-up."""
+    DECISION = "decision"
+    """`{id}` is a decision: whom it is for sees it, and may take it."""
     OWN_ROW = "own row"
     """`{id}` is a participant, whose associate may as well (`Verb.ANSWER`)."""
 

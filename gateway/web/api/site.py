@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeVar
 
+from gateway.actions.review import Judge
 from gateway.settings import Settings
 from gateway.store.engine import Store
 from gateway.web.api.quotas import Buckets
@@ -16,6 +17,10 @@ T = TypeVar("T")
 PREFIX = "/api/v1"
 THREADS = 6
 """The store has connections for more, which the senders and readers of the same process need."""
+
+
+def _no_judge() -> Judge:
+    raise AssertionError("this process judges no messages")
 
 
 def _now() -> datetime:
@@ -29,6 +34,8 @@ class Site:
     store: Store
     settings: Settings
     clock: Callable[[], datetime] = _now
+    judge: Callable[[], Judge] = _no_judge
+    """Who judges a message anew; asked for outside of a transaction."""
     pool: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(THREADS, thread_name_prefix="api")
     )

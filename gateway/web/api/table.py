@@ -4,6 +4,7 @@ from fastapi import FastAPI
 
 from gateway.web.api import (
     access,
+    decisions,
     directory,
     follow_up_verbs,
     importing,
@@ -17,6 +18,7 @@ from gateway.web.door import Door
 
 MODULES = (
     access.routes,
+    decisions.routes,
     directory.routes,
     follow_up_verbs.routes,
     importing.routes,
