@@ -189,19 +189,17 @@ def readdress(desk: Desk, number: int, value: str) -> None:
     others = [one for one in rows if one.id != number and one.date == row.date]
     if is_bare and any(address.among(spelled, one.addresses) for one in others):
         raise Refused(f"{spelled} takes part already")
-    keys = [row.follow_up]
+    mark = marks.newest_number(desk.connection)
     if is_bare:
         participants.change(desk.connection, [number], {"email": spelled})
     else:
-        keys += participants.readdress(desk.connection, row.who, spelled)
+        participants.readdress(desk.connection, row.who, spelled)
+    words = f"{row.address} → {spelled}"
     desk.changed(
-        row.follow_up,
-        journal.Entry(
-            "address", row.follow_up, number, row.date, detail=f"{row.address} → {spelled}"
-        ),
+        row.follow_up, journal.Entry("address", row.follow_up, number, row.date, detail=words)
     )
-    for key in keys:
-        desk.touch(key)
+    # A card may stand in many follow-ups.
+    desk.touch_since(mark)
 
 
 def resend(desk: Desk, number: int) -> None:

@@ -91,10 +91,8 @@ def insert(connection: Connection, follow_up: str, rows: Sequence[New]) -> list[
     return [newest[row.who] for row in rows]
 
 
-def readdress(connection: Connection, who: str, value: str) -> list[str]:
-    """Write the first address of a person, or that of an associate. Returns the follow-ups that
-    they take part in.
-    """
+def readdress(connection: Connection, who: str, value: str) -> None:
+    """Write the first address of a person, or that of an associate."""
     kind, _, key = who.partition(":")
     if kind == "associate":
         card = sa.update(associate).where(associate.c.key == key)
@@ -104,8 +102,6 @@ def readdress(connection: Connection, who: str, value: str) -> list[str]:
         position = connection.execute(first).scalar_one()
         card_place = {"person": key, "position": 0 if position is None else position}
         upsert.one(connection, person_email, card_place, {"address": value})
-    theirs = sa.select(participant.c.follow_up).where(participant.c[kind] == key).distinct()
-    return list(connection.execute(theirs).scalars())
 
 
 def change(connection: Connection, numbers: Collection[int], values: Mapping[str, Any]) -> None:

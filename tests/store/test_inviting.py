@@ -484,6 +484,41 @@ def test_domain_3_that_of_a_person_stands_on_the_card(office: Store) -> None:
     assert members(office, "m1")["per"].addresses == ("per.new@crm.example",)
 
 
+def test_domain_10_a_card_that_stands_in_many_follow_ups_is_one_persons_doing(
+    office: Store,
+) -> None:
+    add(office, OLA, mailed=True)
+    send(office)
+    number = members(office, "m1")["ola"].id
+    done = do(office, CRM, lambda here: inviting.readdress(here, number, "new@ext.example"))
+    assert done.letters.count(Method.REQUEST) == done.letters.count(Method.CANCEL) == 2
+    with office.read() as connection:
+        query = sa.select(schema.change_mark.c.follow_up, schema.change_mark.c.single).distinct()
+        assert sorted(connection.execute(query).all()) == [("m1", True), ("new", True)]
+
+
+@pytest.mark.parametrize(
+    ("entry", "code"),
+    [
+        (EVA, 5),
+        (Entry(Source.EMAIL, "x@ext.example"), 5),
+        (Entry(Source.ASSOCIATE, "per"), 5),
+        (Entry(Source.ASSOCIATE, "kari"), 1),
+        (Entry(Source.RESOURCE, "room1"), 1),
+    ],
+)
+def test_domain_3_a_row_begins_at_5_whatever_the_switch_owner_and_resource_at_1(
+    office: Store, entry: Entry, code: int
+) -> None:
+    for mailed in (False, True):
+        add(office, entry, mailed=mailed)
+        [row] = members(office).values()
+        assert row.code == code
+        plan(office)
+        [row] = members(office).values()
+        assert row.code == code
+
+
 def test_domain_3_somebody_without_any_address_gets_the_first(office: Store) -> None:
     add(office, EVA)
     number = members(office)["eva"].id

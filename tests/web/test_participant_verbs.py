@@ -119,6 +119,7 @@ async def test_domain_4_answer_seen_toggle_acknowledge(office: Office) -> None:
     path = f"/participants/{office.row('own', 'per')}"
     seen = await said(office, f"{path}/seen", "per")
     assert (seen["code"], seen["status"]) == (7, "seen")
+    assert (await office.ask("POST", f"{path}/seen", "per")).status_code == 200
     answer = await said(office, f"{path}/answer", "per", reply="declined", comment="I am ill")
     assert (answer["code"], answer["comment"], answer["channel"], answer["answered_by"]) == (
         9,
