@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from gateway.actions import moving, series
 from gateway.actions.desk import Desk
 from gateway.errors import Refused
+from gateway.followups import kinds
 from gateway.followups.permission import Verb
 from gateway.model import Kind
 from gateway.store import codec, followups, journal, preferences, records
@@ -43,12 +44,9 @@ def carry_out(desk: Desk, key: str, start: str = "", minutes: int | None = None)
     concerned = desk.edit(key)
     state = records.state(desk.connection, key)
     assert state is not None
-    if state.kind != Kind.CALL:
-        raise Refused(f"only a call is carried out; this is a {state.kind}")
     if state.cancelled:
         raise Refused(series.CANCELLED)
-    if state.has_start:
-        raise Refused("the call was carried out already; reschedule it")
+    kinds.carried_out(state.kind, has_start=state.has_start)
     if minutes is not None and not 1 <= minutes <= LONGEST_CALL:
         raise moving.wrong("minutes", f"is no number from 1 to {LONGEST_CALL}")
     begins = _start(desk, key, start)

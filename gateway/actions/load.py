@@ -22,7 +22,7 @@ from gateway.model import Access, Actor, Channel, Moment
 from gateway.store import columns, directory, journal, marks, records
 from gateway.store.engine import Connection
 
-IMPORT = Actor(Access.CRM, name="load", channel=Channel.STORE)
+IMPORT = Actor(Access.CRM, name=records.BY_LOAD, channel=Channel.STORE)
 """Who loads a document, where nobody else does."""
 
 

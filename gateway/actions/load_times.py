@@ -122,14 +122,15 @@ class Reader:
         self.problems.append((place, reason))
 
     def _without_start(self, end: Moment | None, deadline: datetime | None) -> None:
-        if end is not None:
-            self._wrong(("end",), "needs a start")
-        if self.one.recurrence is not None or self.one.instances:
-            self._wrong(("recurrence",), "needs a start")
-        if self.one.kind == "meeting":
-            self._wrong(("start",), "is missing: a meeting has one")
-        elif deadline is None:
-            self._wrong(("deadline",), f"is missing: a {self.one.kind} has one, or a start")
+        facts = {
+            "end": end,
+            "deadline": deadline,
+            "recurrence": self.one.recurrence,
+            "instances": self.one.instances or None,
+        }
+        said = {name for name, value in facts.items() if value is not None}
+        for place, reason in kinds.lacking(Kind(self.one.kind), said):
+            self._wrong((place,), reason)
 
     def _moment(self, text: str | None, place: Steps, *, is_end: bool = False) -> Moment | None:
         """An instant in UTC, or the date where the follow-up is all-day; None where nothing, or

@@ -96,7 +96,6 @@ def split(desk: Desk, key: str, since: str, changes: Mapping[str, Any]) -> serie
     whole = series.of(desk.connection, key, desk.settings)
     part = series.From(read(whole, "from", since, day=True), changes)
     made = series.split(desk.connection, key, part, desk.settings, desk.now, desk.actor.by)
-    records.sign(desk.connection, [made.key], desk.now, desk.actor.by)
     desk.changed(key)
     desk.touch(made.key)
     return made

@@ -219,7 +219,8 @@ def plan_one(
     invitations.count(connection, _where_invited(members, copies))
     copies = succession.taken_over(copies, other)
     given_away = _is_given_away(known, wanted, context)
-    invitees = _begun(_invitees(connection, key, members, context), other, given_away)
+    invitees = _invitees(connection, key, members, context)
+    invitees = [_succeeding(one, other, context, given_away=given_away) for one in invitees]
     made = plan.plan(
         wanted,
         known,
@@ -265,18 +266,18 @@ def plan_one(
     return letters
 
 
-def _begun(
-    invitees: Sequence[owing.Invitee], other: Collection[int], given_away: bool
-) -> list[owing.Invitee]:
-    """With the rows marked that begin anew: those of somebody else, and the assignee's."""
-    return [
-        replace(
-            one,
-            other=one.participant in other,
-            begins=given_away and one.role is Role.ASSIGNED,
-        )
-        for one in invitees
-    ]
+def _succeeding(
+    invitee: owing.Invitee, other: Collection[int], context: Context, *, given_away: bool
+) -> owing.Invitee:
+    """With the marks of a row that is somebody else's now, or is for something else."""
+    is_theirs = invitee.role in (Role.ASSIGNED, Role.OWNER)
+    by_command = context.author not in ("", records.BY_SQL, records.BY_LOAD)
+    return replace(
+        invitee,
+        other=invitee.participant in other,
+        begins=given_away and invitee.role is Role.ASSIGNED,
+        begun=is_theirs and by_command,
+    )
 
 
 def _is_given_away(known: Edition | None, wanted: Edition | None, context: Context) -> bool:

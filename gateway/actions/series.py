@@ -18,7 +18,7 @@ from gateway.errors import InputError, NotFound, Refused
 from gateway.followups import fields, recurrence, rules
 from gateway.ical import zones
 from gateway.model import Edition, Moment, Recurrence
-from gateway.store import columns, followups, journal, marks, series
+from gateway.store import columns, followups, journal, marks, records, series
 from gateway.store.engine import Connection
 from gateway.store.followups import Member
 from gateway.store.series import DateRow
@@ -119,6 +119,7 @@ def stop(
         return False
     _shorten(connection, key, wanted, following)
     marks.mark_single(connection, key)
+    records.stamp(connection, [key], now, by)
     journal.write(connection, [journal.Entry("stopped", key, instance=following, by=by)], now)
     return True
 
@@ -152,6 +153,8 @@ def split(
     )
     _shorten(connection, key, wanted, at)
     marks.mark_single(connection, key)
+    records.stamp(connection, [key], now, by)
+    records.sign(connection, [made], now, by)
     entries = [
         journal.Entry("split", key, instance=at, by=by, detail=made),
         journal.Entry("created", made, by=by, detail=f"goes on from {key}"),

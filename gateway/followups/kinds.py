@@ -1,12 +1,44 @@
-"""Meetings, tasks and calls: where they end, and who sees whom (domain.md §2, help page 003;
-itip.md §2, guest list).
+"""Meetings, tasks and calls: what each must have and may have, where they end, and who sees whom
+(domain.md §2, help page 003; itip.md §2, guest list).
 """
 
+from collections.abc import Collection
 from datetime import date, datetime, timedelta
 
-from gateway.model import GuestList, Moment
+from gateway.errors import Refused
+from gateway.model import GuestList, Kind, Moment
 
 LARGEST_PUBLIC_LIST = 20
+REQUIRED = {
+    Kind.MEETING: ("start",),
+    Kind.TASK: ("deadline", "start"),
+    Kind.CALL: ("deadline", "start"),
+}
+"""Fields of which each kind has one at least: a call has its deadline while it is planned, and a
+start once it was carried out.
+"""
+OF_A_START = ("end", "recurrence", "instances")
+"""Fields that say nothing without a start."""
+
+
+def lacking(kind: Kind, said: Collection[str]) -> list[tuple[str, str]]:
+    """What is wrong with a follow-up that says these fields: the field, and what is allowed."""
+    wrong = [
+        (field, "needs a start") for field in OF_A_START if field in said and "start" not in said
+    ]
+    first, *others = REQUIRED[kind]
+    if first not in said and not any(field in said for field in others):
+        allowed = "".join(f", or a {field}" for field in others)
+        wrong.append((first, f"is missing: a {kind} has one{allowed}"))
+    return wrong
+
+
+def carried_out(kind: str, *, has_start: bool) -> None:
+    """Raises `Refused` for what is no call that is planned."""
+    if kind != Kind.CALL:
+        raise Refused(f"only a call is carried out; this is a {kind}")
+    if has_start:
+        raise Refused("the call was carried out already; reschedule it")
 
 
 def end(start: Moment, given: Moment | None, usual: timedelta) -> Moment:

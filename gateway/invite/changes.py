@@ -48,7 +48,7 @@ def standings_of(
     changes, rows = list[Change](), list[owing.Invitee]()
     for invitee in invitees:
         number, row = invitee.participant, _Row(invitee.standings)
-        if invitee.other or invitee.begins:
+        if invitee.begins or (invitee.other and not invitee.begun):
             row.apply(standings.begin(row.standings))
         sent = elsewhere.get(number)
         events = _follow(row, invitee, happened[invitee.date], is_elsewhere=sent is not None)

@@ -44,8 +44,9 @@ class Invitee:
 
     `date`: the one date of a series that he is invited to; what he answers to it is the standing of
     his row. `other`: the row stood for somebody else until now, or for another follow-up, and so do
-    its standings. `begins`: what was said in it before is not said of what it is now. `set_status`:
-    a status written by hand (1, 5 or 9), to be taken as a toggle.
+    its standings. `begins`: what was said in it is not said of what it is for now. `begun`: a
+    command of ours gave it to somebody else, and what stands there was said since. `set_status`: a
+    status written by hand (1, 5 or 9), to be taken as a toggle.
     `delegated_from`, `delegated_to`: who passed the invitation on to him, and to whom he did.
     `apart`: each date of what the row is for is an invitation by itself; with `date` it is that
     one. `assigner`: who assigned the follow-up to him, by name. `who`: who he is, by a name that
@@ -69,6 +70,7 @@ class Invitee:
     assigner: str = ""
     other: bool = False
     begins: bool = False
+    begun: bool = False
     who: str = ""
     unreachable: str = ""
     apart: bool = False

@@ -19,6 +19,8 @@ from gateway.store.schema import change_mark, follow_up, follow_up_date, outbox,
 
 BY_SQL = "SQL"
 """Who changed what another program wrote (domain.md §4)."""
+BY_LOAD = "load"
+"""Who changed what was loaded, where nobody else did."""
 _THIS = follow_up.c.key == sa.bindparam("this", type_=follow_up.c.key.type)
 _WHEN = sa.bindparam("then", type_=follow_up.c.created_at.type)
 _STAMP = sa.update(follow_up).where(_THIS).values(changed_at=_WHEN, changed_by=sa.bindparam("who"))

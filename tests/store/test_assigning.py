@@ -5,7 +5,8 @@ are mailed and of rows that never are.
 import pytest
 
 from gateway import status
-from gateway.actions import assigning
+from gateway.actions import answering, assigning
+from gateway.actions.answering import Said
 from gateway.errors import Forbidden, InputError, Refused
 from gateway.model import Reply
 from gateway.store import followups, journal
@@ -186,3 +187,16 @@ def test_the_journal_names_who_assigned_it(store: Store) -> None:
         entry = journal.after(connection, 0, follow_up="m1")[-1]
     assert (entry.event, entry.by, entry.after) == ("assigned", "kari", "assigned")
     assert entry.detail == "to per, from kari"
+
+
+def test_an_answer_before_the_planner_has_looked_counts(store: Store) -> None:
+    """domain.md §4: the row begins anew when it is given, not when that is planned."""
+    acting.begin(store, MEETING | {"participants": [{"associate": "kari", "email_invite": True}]})
+    for actor, to in ((KARI, "per"), (KARI, "nina")):
+        assign(store, actor, to)
+    with store.read() as connection:
+        [row] = followups.members(connection, "m1")
+    accepted = Said(Reply.ACCEPTED)
+    acting.do(store, NINA, lambda desk: answering.answer(desk, row.id, accepted))
+    assert acting.owed(store) == [("nina", "REQUEST")]
+    assert acting.codes(store) == {"nina": 1}

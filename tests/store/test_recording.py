@@ -254,3 +254,11 @@ def test_what_a_person_did_is_theirs_whoever_else_is_planned_with_it(store: Stor
     put(store, KARI, **MEETING | {"cancelled": True})
     acting.owed(store)
     assert ("cancelled", "kari") in acting.events(store)
+
+
+def test_owner_and_resource_alone_are_a_booking(store: Store) -> None:
+    """domain.md §2: no invitation is created; the owner's own row is never mailed (§4)."""
+    people = [{"associate": "kari", "email_invite": True}, {"resource": "room1"}]
+    acting.begin(store, MEETING | {"participants": people}, sent=False)
+    assert acting.owed(store) == []
+    assert acting.codes(store) == {"kari": 1, "room1": 1}
