@@ -86,6 +86,7 @@ class Desk:
         Raises as `require`, and `Refused` where it is completed (domain.md §3).
         """
         followups.lock(self.connection, key)
+        records.hold(self.connection, key)
         concerned = self.require(Verb.EDIT, key)
         state = records.state(self.connection, key)
         if state is not None and state.completed:

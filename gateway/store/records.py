@@ -44,22 +44,26 @@ class State:
 
 
 def state(connection: Connection, key: str) -> State | None:
-    """None where there is no such follow-up. On PostgreSQL another program that writes to it waits
-    from here on, so that what is compared (If-Match) is what is changed.
-    """
+    """None where there is no such follow-up."""
     row = connection.execute(
         sa.select(
             follow_up.c.kind,
             follow_up.c.cancelled,
             follow_up.c.completed,
             follow_up.c.start_at.is_not(None).label("has_start"),
-        )
-        .where(follow_up.c.key == key)
-        .with_for_update()
+        ).where(follow_up.c.key == key)
     ).one_or_none()
     if row is None:
         return None
     return State(row.kind, bool(row.cancelled), bool(row.completed), row.has_start)
+
+
+def hold(connection: Connection, key: str) -> None:
+    """From here on another program that writes to it waits, on PostgreSQL, so that what is compared
+    (If-Match) is what is changed. SQLite has one writer.
+    """
+    row = sa.select(follow_up.c.key).where(follow_up.c.key == key)
+    connection.execute(row.with_for_update(key_share=True))
 
 
 def exists(connection: Connection, key: str) -> bool:

@@ -106,3 +106,20 @@ def test_who_did_it_stands_in_the_record_and_in_the_journal(store: Store) -> Non
         [entry] = journal.after(connection, 0, follow_up="m1")
     assert (record.changed_at, record.changed_by) == (rows.NOW, "kari via crm")
     assert (entry.by, entry.channel) == ("kari via crm", Channel.API)
+
+
+@pytest.mark.parametrize(
+    "store", [pytest.param("postgresql", marks=pytest.mark.real)], indirect=True
+)
+def test_another_program_waits_while_a_command_compares_and_changes(store: Store) -> None:
+    """docs/api.md, If-Match: nothing comes between the comparison and the change."""
+    rows.begin(store)
+
+    def command(here: Desk) -> None:
+        here.edit("m1")
+        with store.engine.begin() as other:
+            other.exec_driver_sql("SET LOCAL lock_timeout = '50ms'")
+            with pytest.raises(sa.exc.DBAPIError, match="lock timeout"):
+                other.exec_driver_sql("UPDATE follow_up SET title = 'By SQL' WHERE key = 'm1'")
+
+    desk.perform(store, SETTINGS, rows.NOW, KARI, command)

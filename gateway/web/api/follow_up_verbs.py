@@ -336,8 +336,8 @@ def _document(said: Any) -> Json:
 def _matched(desk: Desk, key: str) -> Json:
     """What is there, for whoever may change it; nobody else writes to it meanwhile."""
     followups.lock(desk.connection, key)
+    records.hold(desk.connection, key)
     desk.require(Verb.EDIT, key)
-    records.state(desk.connection, key)
     return _shown(desk, key)
 
 
