@@ -21,9 +21,6 @@ from gateway.store.engine import Connection, Store
 
 log = structlog.get_logger(__name__)
 
-BEHIND = timedelta(days=31)
-AHEAD = timedelta(days=400)
-"""Dates of a series from so long ago to so far ahead have entries."""
 MARGIN = timedelta(days=30)
 """So much further they are kept than they must, so that a series is moved on once in that time."""
 ALWAYS = (
@@ -123,9 +120,9 @@ def _window(courses: Iterable[Course], now: datetime) -> tuple[datetime, datetim
         (course.until for course in courses if course.until != diary.EVER),
         default=now,
     )
-    if until < now + AHEAD:
-        until = now + AHEAD + MARGIN
-    return until - MARGIN - AHEAD - BEHIND, until
+    if until < now + diary.AHEAD:
+        until = now + diary.AHEAD + MARGIN
+    return until - MARGIN - diary.AHEAD - diary.BEHIND, until
 
 
 def _agrees(connection: Connection, present: Sequence[Kept], flagged: set[int]) -> bool:
@@ -174,7 +171,7 @@ def move_on(store: Store, settings: configuration.Settings, now: datetime) -> in
         looked += _each(store, zone, now, diary.to_begin, begun, meta.note_diaries)
         with store.write() as connection:
             meta.note_diaries(connection, None)
-    return looked + _each(store, zone, now, partial(diary.to_move_on, now + AHEAD), "")
+    return looked + _each(store, zone, now, partial(diary.to_move_on, now + diary.AHEAD), "")
 
 
 def _each(

@@ -26,6 +26,9 @@ from gateway.store.schema_domain import diary_entry, diary_series
 
 SHORT = timedelta(days=2)
 """An entry of at most this length overlaps a moment only if it began so shortly before it."""
+BEHIND = timedelta(days=31)
+AHEAD = timedelta(days=400)
+"""Dates of a series from so long ago to so far ahead have entries."""
 SHORT_DAYS = f"-{SHORT.days} days"
 EVER = datetime(9999, 1, 1, tzinfo=UTC)
 PART = 5_000

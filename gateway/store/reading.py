@@ -22,7 +22,7 @@ from gateway.followups.preferences import BUILT_IN
 from gateway.mail import quoting
 from gateway.model import Edition, Kind, Moment, Outcome, ProposalState, Recurrence, Standing
 from gateway.status import Status
-from gateway.store import codec, columns, faults, followups, invitations
+from gateway.store import codec, columns, diary, faults, followups, invitations
 from gateway.store.followups import Member
 from gateway.store.invitations import Invitation
 from gateway.store.schema import (
@@ -78,8 +78,13 @@ def follow_ups(
     query = sa.select(follow_up).where(follow_up.c.key.in_(keys))
     rows = {row.key: row for row in connection.execute(query)}
     dates, counts = _dates(connection, keys), _counts(connection, keys)
+    conflicted = diary.conflicted(connection, keys)
     views = [
-        _follow_up(rows[key], dates.get(key, ()), counts.get(key), zone)
+        replace(
+            _follow_up(rows[key], dates.get(key, ()), zone),
+            reject_count=counts.get(key, 0),
+            conflict=key in conflicted,
+        )
         for key in keys
         if key in rows
     ]
@@ -112,20 +117,18 @@ def _dates(connection: Connection, keys: Collection[str]) -> dict[str, list[Any]
     return dates
 
 
-def _counts(connection: Connection, keys: Collection[str]) -> dict[str, Any]:
-    """By follow-up: how many have declined, and whether anybody of the house is occupied."""
+def _counts(connection: Connection, keys: Collection[str]) -> dict[str, int]:
+    """By follow-up: how many have declined."""
     row = participant.c
-    refusals = sa.func.sum(sa.case((row.code.in_(REFUSALS), 1), else_=0))
-    conflict = sa.func.max(sa.case((row.conflict, 1), else_=0))
     query = (
-        sa.select(row.follow_up, refusals.label("refusals"), conflict.label("conflict"))
-        .where(row.follow_up.in_(keys), ~row.removed)
+        sa.select(row.follow_up, sa.func.count())
+        .where(row.follow_up.in_(keys), ~row.removed, row.code.in_(REFUSALS))
         .group_by(row.follow_up)
     )
-    return {one.follow_up: one for one in connection.execute(query)}
+    return {one[0]: one[1] for one in connection.execute(query)}
 
 
-def _follow_up(row: Any, dates: Sequence[Any], counts: Any, site: str) -> shapes.FollowUp:
+def _follow_up(row: Any, dates: Sequence[Any], site: str) -> shapes.FollowUp:
     zone, all_day = row.timezone or site, bool(row.all_day)
     start = columns.moment(row.start_at, all_day, zone) if row.start_at is not None else None
     end = None
@@ -137,7 +140,7 @@ def _follow_up(row: Any, dates: Sequence[Any], counts: Any, site: str) -> shapes
     view = shapes.FollowUp(
         key=row.key, kind=Kind(row.kind), created_at=row.created_at, zone=zone, **said
     )
-    view = replace(
+    return replace(
         view,
         start=start,
         end=end,
@@ -146,9 +149,6 @@ def _follow_up(row: Any, dates: Sequence[Any], counts: Any, site: str) -> shapes
         fields=_fields(row.fields),
         fault=next(filter(None, [faults.of_follow_up(row), *map(faults.of_date, dates)]), ""),
     )
-    if counts is None:
-        return view
-    return replace(view, reject_count=int(counts.refusals), conflict=bool(counts.conflict))
 
 
 def _instant(value: datetime | None) -> datetime | None:

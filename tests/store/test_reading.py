@@ -290,7 +290,7 @@ def test_declines_and_conflicts_are_counted_on_the_follow_up(store: Store) -> No
         "UPDATE participant SET code = 9 WHERE follow_up = 'series' AND person = 'ola'",
         "UPDATE participant SET code = 13, removed = TRUE"
         " WHERE follow_up = 'series' AND associate = 'per'",
-        "UPDATE participant SET conflict = TRUE WHERE follow_up = 'series' AND resource = 'room1'",
+        "UPDATE diary_entry SET conflict = TRUE WHERE follow_up = 'series' AND who = 'resource:room1'",
     )
     series, days = shown(store, "series", "days")
     assert (series["reject_count"], series["conflict"]) == (1, True)

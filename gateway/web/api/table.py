@@ -5,6 +5,7 @@ from fastapi import FastAPI
 from gateway.web.api import (
     access,
     decisions,
+    diary,
     directory,
     follow_up_verbs,
     importing,
@@ -19,6 +20,7 @@ from gateway.web.door import Door
 MODULES = (
     access.routes,
     decisions.routes,
+    diary.routes,
     directory.routes,
     follow_up_verbs.routes,
     importing.routes,

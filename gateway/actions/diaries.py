@@ -1,0 +1,200 @@
+"""Diaries, free times and who is busy, as API and page show them (domain.md §5, §8)."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from gateway import shapes
+from gateway.actions.desk import Desk
+from gateway.errors import InputError, NotFound
+from gateway.followups import available, preferences
+from gateway.followups.available import Slot, Span, WorkingWeek
+from gateway.store import diaries, diary
+from gateway.store import preferences as stored
+from gateway.store.diaries import Holder, Line, Task
+from gateway.store.diary import Kept
+from gateway.store.engine import Connection
+
+MOST_DIARIES = 50
+LONGEST = timedelta(days=92)
+
+Json = dict[str, Any]
+PLAIN = ("kind", "type", "title", "location", "owner")
+FLAGS = ("all_day", "private", "completed")
+"""What is shown of a follow-up in a diary, as it is."""
+
+
+def shown(desk: Desk, names: Sequence[str], period: Span) -> Json:
+    """Whole diaries: every date that takes place, and the tasks that are due. What is private to
+    others is a time that is taken, and no more.
+    """
+    everybody = _holders(desk.connection, names)
+    zone = desk.settings.mail.timezone
+    kept = _entries(desk, everybody, period)
+    entries: dict[str, list[Json]] = {holder.who: [] for holder in everybody}
+    tasks: dict[str, list[Json]] = {holder.who: [] for holder in everybody}
+    for line in diaries.lines(desk.connection, desk.actor, kept):
+        entries[line.entry.who].append(_line(line, zone))
+    owners = [holder.key for holder in everybody if holder.kind == "associate"]
+    for task in diaries.tasks(desk.connection, desk.actor, owners, period, zone):
+        tasks[f"associate:{task.owner}"].append(_task(task, _today(desk)))
+    return {
+        "from": shapes.moment(period[0], zone),
+        "to": shapes.moment(period[1], zone),
+        "diaries": [_diary(one, entries[one.who], tasks[one.who]) for one in everybody],
+    }
+
+
+def _diary(holder: Holder, entries: list[Json], tasks: list[Json]) -> Json:
+    return {holder.kind: holder.key, "name": holder.name, "entries": entries, "tasks": tasks}
+
+
+def busy(desk: Desk, names: Sequence[str], period: Span, without: str = "") -> Json:
+    """Which of these are occupied at some moment of a period, for a picker. `without`: a follow-up
+    that does not count.
+    """
+    everybody = _holders(desk.connection, names)
+    kept = _entries(desk, everybody, period)
+    taken = diaries.occupied(kept, without=without)
+    return {
+        "busy": [{holder.kind: holder.key} for holder in everybody if holder.who in taken],
+        "free": [{holder.kind: holder.key} for holder in everybody if holder.who not in taken],
+    }
+
+
+def first_available(
+    desk: Desk,
+    names: Sequence[str],
+    minutes: int,
+    period: tuple[datetime | None, datetime | None],
+    within: Mapping[str, object] | None = None,
+) -> Json:
+    """The first slots at which all of these are free and at work. `period`: not before, until;
+    from now on, and as far ahead as is looked, where nothing is said. `within`: working hours in
+    the place of everybody's own, as a preference says them.
+    """
+    zone = desk.settings.mail.timezone
+    not_before, until = period[0] or desk.now, period[1]
+    horizon = not_before + available.LONGEST
+    until = horizon if until is None else min(until, horizon)
+    if until <= not_before:
+        raise InputError("until: is not after not_before")
+    everybody = _holders(desk.connection, names)
+    kept = _entries(desk, everybody, (not_before, until))
+    taken = [span for spans in diaries.occupied(kept).values() for span in spans]
+    weeks = _weeks(desk, [one.key for one in everybody if one.kind == "associate"], within)
+    slots = available.first_available(taken, weeks, timedelta(minutes=minutes), not_before, until)
+    return {"slots": [_slot(slot, zone) for slot in slots]}
+
+
+def first_of(desk: Desk, key: str) -> datetime | None:
+    """When everybody and everything of the house that takes part in a double booked follow-up is
+    free, from its first date that is, or from now on (help page 000); None where nothing is in
+    anybody's way, or nobody is free for so long.
+    """
+    kept = diary.entries(desk.connection, [key]).get(key, [])
+    first = _first_conflict(kept, desk.now)
+    if first is None:
+        return None
+    everybody = {one.entry.who for one in kept if one.entry.instance == first.entry.instance}
+    not_before = max(desk.now, first.entry.start)
+    period = not_before, not_before + available.LONGEST
+    others = diaries.entries(
+        desk.connection, everybody, period, desk.settings.mail.timezone, desk.now
+    )
+    taken = diaries.occupied(others, without=key)
+    associates = [who.partition(":")[2] for who in everybody if who.startswith("associate:")]
+    slots = available.first_available(
+        [span for spans in taken.values() for span in spans],
+        _weeks(desk, sorted(associates), None),
+        first.entry.end - first.entry.start,
+        *period,
+    )
+    return slots[0].start if slots else None
+
+
+def _first_conflict(kept: Sequence[Kept], now: datetime) -> Kept | None:
+    ahead = (one for one in kept if one.conflict and one.entry.end > now)
+    return min(ahead, key=lambda one: one.entry.start, default=None)
+
+
+def _holders(connection: Connection, names: Sequence[str]) -> list[Holder]:
+    if len(names) > MOST_DIARIES:
+        raise InputError(f"at most {MOST_DIARIES} diaries at a time")
+    everybody = diaries.holders(connection, names)
+    there = {name for holder in everybody for name in (holder.key, holder.who)}
+    if absent := next((name for name in names if name not in there), ""):
+        raise NotFound(f"there is no associate or resource {absent}")
+    return everybody
+
+
+def _entries(desk: Desk, everybody: Sequence[Holder], period: Span) -> list[Kept]:
+    if period[1] <= period[0]:
+        raise InputError("to: is not after from")
+    if period[1] - period[0] > LONGEST:
+        raise InputError(f"to: at most {LONGEST.days} days after from")
+    who = [holder.who for holder in everybody]
+    return diaries.entries(desk.connection, who, period, desk.settings.mail.timezone, desk.now)
+
+
+def _weeks(
+    desk: Desk, associates: Sequence[str], within: Mapping[str, object] | None
+) -> list[WorkingWeek]:
+    """When these work, each by the own clock; where there is none of them, when the site does."""
+    preferred = stored.of_each(desk.connection, associates or [stored.SITE])
+    override = (
+        preferences.effective({"working_hours": preferences.checked("working_hours", within)})
+        if within is not None
+        else None
+    )
+    weeks = {
+        WorkingWeek(
+            own.timezone or desk.settings.mail.timezone,
+            (override or own).working_hours,
+        )
+        for own in preferred.values()
+    }
+    return sorted(weeks, key=lambda week: week.timezone)
+
+
+def _line(one: Line, zone: str) -> Json:
+    entry, record = one.entry, one.record
+    taken: Json = {
+        "start": shapes.moment(entry.start, zone),
+        "end": shapes.moment(entry.end, zone),
+        "busy": entry.busy,
+        "conflict": one.conflict,
+    }
+    if record is None:
+        return taken | {"private": True}
+    if record.all_day:
+        place = ZoneInfo(record.timezone or zone)
+        for name, moment in (("start", entry.start), ("end", entry.end)):
+            taken[name] = moment.astimezone(place).date().isoformat()
+    taken |= {"follow_up": record.key, "participant": entry.participant}
+    taken |= {name: getattr(record, name) for name in PLAIN}
+    taken |= {name: bool(getattr(record, name)) for name in FLAGS}
+    taken |= {"instance": shapes.moment(entry.instance, zone)}
+    return taken | {"code": int(one.status), "status": one.status.word}
+
+
+def _task(task: Task, today: str) -> Json:
+    deadline = task.deadline.isoformat()
+    return {
+        "follow_up": task.key,
+        "kind": task.kind.value,
+        "title": task.title,
+        "deadline": deadline,
+        "priority": task.priority,
+        "completed": task.completed,
+        "overdue": not task.completed and deadline < today,
+    }
+
+
+def _slot(slot: Slot, zone: str) -> Json:
+    return {"start": shapes.moment(slot.start, zone), "end": shapes.moment(slot.end, zone)}
+
+
+def _today(desk: Desk) -> str:
+    return desk.now.astimezone(ZoneInfo(desk.settings.mail.timezone)).date().isoformat()

@@ -1,0 +1,250 @@
+"""What an associate is asked, and what those whom they asked have answered (domain.md §7, help page
+002), by indexes that lead to what lies ahead.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from gateway.followups.conflicts import Attendee
+from gateway.model import Moment, Role, Standing
+from gateway.status import Status
+from gateway.store import chunks, codec, diary, followups
+from gateway.store.schema import (
+    REFUSED,
+    associate,
+    follow_up,
+    participant,
+    person,
+    resource,
+)
+from gateway.store.schema_domain import diary_entry, diary_series
+
+UNANSWERED = (
+    Status.INVITATION,
+    Status.MOVED,
+    Status.SEEN,
+    Status.MOVED_SEEN,
+    Status.ASSIGNED,
+    Status.ASSIGNED_SEEN,
+)
+DECLINED = (Status.DECLINED, Status.ASSIGNMENT_DECLINED)
+MOST_DATES = 100
+"""Dates of one series that are listed by themselves."""
+
+_RECORD = tuple(
+    follow_up.c[name]
+    for name in (
+        "key",
+        "kind",
+        "title",
+        "location",
+        "owner",
+        "assigned_by",
+        "start_at",
+        "end_at",
+        "deadline",
+        "all_day",
+        "timezone",
+        "rrule",
+    )
+)
+_ROW = (
+    participant.c.id,
+    participant.c.code,
+    participant.c.associate,
+    participant.c.resource,
+    participant.c.person,
+    participant.c.email,
+    participant.c.name,
+    participant.c.conflict,
+    participant.c.original_start,
+)
+
+
+_NAMES = (person.alias("person"), associate.alias("associate"), resource.alias("resource"))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One invitation of an associate. `row`: the participant with its follow-up; `instance`,
+    `start` and `end`: of one date of a series that is listed by itself.
+    """
+
+    row: Any
+    role: Role
+    status: Status
+    conflict: bool
+    instance: Moment | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Somebody whom an associate asked, and who declined. `standing`: theirs on all of it."""
+
+    row: Any
+    role: Role
+    standing: Standing
+    name: str
+
+
+def invitations(
+    connection: Connection,
+    who: str,
+    since: datetime,
+    codes: Collection[Status],
+    *,
+    dates: bool,
+) -> list[Asked]:
+    """What an associate is asked that has one of these statuses and is not over at `since`. Dates
+    of a series are listed by themselves where their answer is another, with `dates` all of them.
+    """
+    asked = _asked(connection, who, since, codes)
+    series = _rows(connection, who, participant.c.follow_up.in_(_series(who, since)))
+    known = {one.row.id for one in asked}
+    by_date, others = list[Any](), list[Any]()
+    for row in series:
+        if row.id not in known:
+            others.append(row)
+        elif dates or row.original_start is not None:
+            by_date.append(row)
+    listed = _dates(connection, by_date, since) + _dates(connection, others, since, answered=True)
+    listed = [one for one in listed if one.status in codes]
+    shown = {one.row.id for one in listed}
+    return [one for one in asked if one.row.id not in shown] + listed
+
+
+def _asked(
+    connection: Connection, who: str, since: datetime, codes: Collection[Status]
+) -> list[Asked]:
+    """Rows of an associate with one of these statuses."""
+    rows = _rows(connection, who, participant.c.code.in_(sorted(map(int, codes))))
+    there = _ahead(connection, [row.id for row in rows], who, since)
+    return [
+        Asked(row, followups.role(row), Status(row.code), row.conflict)
+        for row in rows
+        if row.start_at is None or row.id in there
+    ]
+
+
+def _rows(connection: Connection, who: str, condition: sa.ColumnElement[bool]) -> Sequence[Any]:
+    """Rows of an associate with what is shown of their follow-ups."""
+    query = sa.select(*_ROW, *_RECORD).join(follow_up, follow_up.c.key == participant.c.follow_up)
+    mine = participant.c.associate == who, ~participant.c.removed, ~follow_up.c.cancelled
+    return connection.execute(query.where(*mine, condition)).all()
+
+
+def _series(who: str, since: datetime) -> sa.Select[tuple[str]]:
+    """Series in which an associate takes part and that are not over."""
+    course = diary_series.c
+    return sa.select(course.follow_up).where(
+        course.who == f"associate:{who}", course.end_at > sa.literal(since, course.end_at.type)
+    )
+
+
+def _ahead(connection: Connection, numbers: Sequence[int], who: str, since: datetime) -> set[int]:
+    """Which of these rows of an associate are of something that is not over."""
+    entry = diary_entry.c
+    entries = sa.select(entry.participant).where(
+        entry.participant.in_(numbers), entry.end_at > sa.literal(since, entry.end_at.type)
+    )
+    going_on = sa.select(participant.c.id).where(
+        participant.c.id.in_(numbers), participant.c.follow_up.in_(_series(who, since))
+    )
+    return {
+        *connection.execute(entries.distinct()).scalars(),
+        *connection.execute(going_on).scalars(),
+    }
+
+
+def _dates(
+    connection: Connection, rows: Sequence[Any], since: datetime, *, answered: bool = False
+) -> list[Asked]:
+    """Series of an associate date by date, `MOST_DATES` of each; `answered`: only those with an
+    answer of their own.
+    """
+    by_row = {row.id: row for row in rows}
+    standings = followups.standings(connection, list(by_row))
+    entry = diary_entry.c
+    query = (
+        sa.select(diary_entry)
+        .where(
+            entry.participant.in_(list(by_row)),
+            entry.end_at > sa.literal(since, entry.end_at.type),
+            entry.instance != "",
+        )
+        .order_by(entry.start_at)
+    )
+    if answered:
+        names = {codec.moment(date) for own in standings.values() for date in own if date}
+        query = query.where(entry.instance.in_(sorted(names)))
+    dates: dict[int, list[Asked]] = {}
+    for found in connection.execute(query):
+        row, instance = by_row[found.participant], codec.parse_moment(found.instance)
+        own = standings.get(row.id, {})
+        here = dates.setdefault(row.id, [])
+        if len(here) < MOST_DATES and (not answered or instance in own):
+            role = followups.role(row)
+            attendee = Attendee(found.who, row.id, role, None, own)
+            times = found.conflict, instance, found.start_at, found.end_at
+            here.append(Asked(row, role, attendee.status(instance), *times))
+    return [one for here in dates.values() for one in here]
+
+
+def refusals(connection: Connection, who: str, since: datetime) -> list[Refusal]:
+    """Who declined of those whom an associate asked: in own follow-ups, and what was assigned, that
+    is not over.
+    """
+    keys = _own_ahead(connection, who, since)
+    names = (card.c.name.label(f"{card.name}_name") for card in _NAMES)
+    query = sa.select(*_ROW, *_RECORD, *names)
+    query = query.join(follow_up, follow_up.c.key == participant.c.follow_up)
+    query = query.where(participant.c.follow_up.in_(sorted(keys)), REFUSED)
+    query = query.where(~participant.c.removed, ~follow_up.c.cancelled)
+    for card in _NAMES:
+        query = query.join(card, card.c.key == participant.c[card.name], isouter=True)
+    found = connection.execute(query.order_by(participant.c.id))
+    rows = [row for row in found if row.associate != who and not _is_over(row, since)]
+    standings = followups.standings(connection, [row.id for row in rows])
+    return [_refusal(row, standings.get(row.id, {}).get(None, Standing())) for row in rows]
+
+
+def _refusal(row: Any, said: Standing) -> Refusal:
+    name = row.name or row.person_name or row.associate_name or row.email or ""
+    return Refusal(row, followups.role(row), said, name)
+
+
+def _is_over(row: Any, since: datetime) -> bool:
+    end = row.end_at or row.start_at
+    return end is not None and not row.rrule and end < since
+
+
+def _own_ahead(connection: Connection, who: str, since: datetime) -> set[str]:
+    """Follow-ups that an associate owns or has assigned, and that are not over."""
+    entry, record = diary_entry.c, follow_up.c
+    mine = sa.or_(record.owner == who, record.assigned_by == who)
+    in_diary = (
+        sa.select(entry.follow_up)
+        .where(
+            entry.who == f"associate:{who}",
+            entry.start_at >= sa.literal(since - diary.SHORT, entry.start_at.type),
+        )
+        .distinct()
+    )
+    assigned = sa.select(record.key).where(record.assigned_by == who, ~record.completed)
+    planned = sa.select(record.key).where(
+        record.owner == who,
+        record.deadline.is_not(None),
+        record.deadline >= sa.literal(since, record.deadline.type),
+    )
+    keys = {*connection.execute(assigned).scalars(), *connection.execute(planned).scalars()}
+    near = sorted(connection.execute(in_diary).scalars())
+    own = sa.select(record.key).where(mine)
+    keys |= {row["key"] for row in chunks.rows(connection, own, record.key, near)}
+    return keys

@@ -1,0 +1,232 @@
+"""Diaries as people look at them: who is occupied in a period, and by what (domain.md §5, §8).
+
+Within the window in which entries are kept (`store.diary`) they are read by their index; of a
+period beyond it the dates of series are expanded here, which says nothing of their conflicts.
+Limits: `recurrence.LIMIT` dates of each series.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import chain
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from gateway.followups import conflicts
+from gateway.followups.available import Span
+from gateway.followups.conflicts import Attendee, Entry
+from gateway.model import Actor, Kind
+from gateway.status import Status
+from gateway.store import chunks, diary, followups, visible
+from gateway.store.diary import Kept
+from gateway.store.schema import associate, follow_up, participant, resource
+from gateway.store.schema_domain import diary_entry, diary_series
+
+_LASTING = sa.text("lasting")
+_SHOWN = tuple(
+    follow_up.c[name]
+    for name in (
+        "key",
+        "kind",
+        "type",
+        "title",
+        "location",
+        "owner",
+        "private",
+        "completed",
+        "all_day",
+        "timezone",
+    )
+)
+_TASK = tuple(
+    follow_up.c[name]
+    for name in (
+        "owner",
+        "key",
+        "kind",
+        "title",
+        "deadline",
+        "priority",
+        "completed",
+        "timezone",
+    )
+)
+_ROLE = (
+    participant.c.id,
+    participant.c.associate,
+    participant.c.resource,
+    follow_up.c.owner,
+    follow_up.c.assigned_by,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Whose diary it is. `who` as in `Entry`."""
+
+    who: str
+    kind: str
+    key: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An entry as it is shown. `record`: of its follow-up what is shown, None where the actor may
+    only know that the time is taken.
+    """
+
+    entry: Entry
+    conflict: bool
+    status: Status
+    record: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What an associate is to do until a day, carried out or not."""
+
+    owner: str
+    key: str
+    kind: Kind
+    title: str
+    deadline: date
+    priority: str
+    completed: bool
+
+
+def holders(connection: Connection, names: Sequence[str]) -> list[Holder]:
+    """Those that are there, in the order of their names: keys of associates or resources, or
+    KIND:KEY where one key is of both.
+    """
+    found = dict[str, Holder]()
+    for kind, table in (("resource", resource), ("associate", associate)):
+        keys = [*names, *(name.partition(":")[2] for name in names if name.startswith(f"{kind}:"))]
+        query = sa.select(table.c.key, table.c.name).where(table.c.key.in_(keys))
+        for row in connection.execute(query):
+            holder = Holder(f"{kind}:{row.key}", kind, row.key, row.name)
+            found[row.key] = found[holder.who] = holder
+    return [found[name] for name in dict.fromkeys(names) if name in found]
+
+
+def entries(
+    connection: Connection, everybody: Collection[str], period: Span, timezone: str, now: datetime
+) -> list[Kept]:
+    """What stands in these diaries in a period, in the order of time. `timezone`: the site's."""
+    after, before = period
+    near = after >= now - diary.BEHIND and before <= now + diary.AHEAD
+    rows = chain.from_iterable(
+        connection.execute(query) for query in _between(everybody, period, series=near)
+    )
+    kept = [Kept(row.id, diary.entry_of(row), row.conflict) for row in rows]
+    if not near:
+        kept += _expanded(connection, everybody, period, timezone)
+    return sorted(kept, key=lambda one: (one.entry.start, one.entry.who, one.entry.follow_up))
+
+
+def _between(everybody: Collection[str], period: Span, *, series: bool) -> list[sa.Select[Any]]:
+    after, before = period
+    one, moment = diary_entry.c, diary_entry.c.start_at.type
+    since, until = sa.literal(after, moment), sa.literal(before, moment)
+    shortly = sa.literal(after - diary.SHORT, moment)
+    query = sa.select(diary_entry).where(
+        one.who.in_(everybody), one.start_at < until, one.end_at > since
+    )
+    if not series:
+        query = query.where(one.instance == "")
+    return [query.where(one.start_at >= shortly), query.where(_LASTING, one.start_at < shortly)]
+
+
+def _expanded(
+    connection: Connection, everybody: Collection[str], period: Span, timezone: str
+) -> list[Kept]:
+    """Dates of series that have no entries."""
+    after, before = period
+    one, moment = diary_series.c, diary_series.c.start_at.type
+    query = sa.select(one.follow_up).where(
+        one.who.in_(everybody),
+        one.start_at < sa.literal(before, moment),
+        one.end_at > sa.literal(after, moment),
+    )
+    keys = sorted(set(connection.execute(query).scalars()))
+    made = list[Kept]()
+    for occupation in diary.occupations(connection, keys, timezone):
+        if occupation.edition is None:
+            continue
+        attendees = [one for one in occupation.attendees if one.who in everybody]
+        dates = conflicts.entries(
+            occupation.key, occupation.edition, attendees, period, is_free=occupation.is_free
+        )
+        made += (Kept(0, entry, conflict=False) for entry in dates if entry.instance is not None)
+    return made
+
+
+def occupied(kept: Iterable[Kept], *, without: str = "") -> dict[str, list[Span]]:
+    """By diary: the times that are taken. `without`: by a follow-up that does not count."""
+    taken: dict[str, list[Span]] = {}
+    for one in kept:
+        if one.entry.busy and one.entry.follow_up != without:
+            taken.setdefault(one.entry.who, []).append((one.entry.start, one.entry.end))
+    return taken
+
+
+def lines(connection: Connection, actor: Actor, kept: Sequence[Kept]) -> list[Line]:
+    """Entries as an actor sees them, without those of whoever declined: theirs have left the
+    diary.
+    """
+    records = _records(connection, actor, {one.entry.follow_up for one in kept})
+    attendees = _attendees(connection, {one.entry.participant for one in kept})
+    shown = []
+    for one in kept:
+        attendee = attendees.get(one.entry.participant, Attendee(one.entry.who))
+        status = attendee.status(one.entry.instance)
+        if status not in conflicts.BLOCK_NOBODY:
+            record = records.get(one.entry.follow_up)
+            shown.append(Line(one.entry, one.conflict, status, record))
+    return shown
+
+
+def _records(connection: Connection, actor: Actor, keys: Collection[str]) -> Mapping[str, Any]:
+    query = sa.select(*_SHOWN).where(visible.follow_ups(actor))
+    return {row.key: row for row in chunks.rows(connection, query, follow_up.c.key, keys)}
+
+
+def _attendees(
+    connection: Connection, numbers: Collection[int | None]
+) -> dict[int | None, Attendee]:
+    """By participant."""
+    ids = sorted(number for number in numbers if number is not None)
+    made = dict[int | None, Attendee]()
+    for at in range(0, len(ids), diary.PART):
+        part = ids[at : at + diary.PART]
+        standings = followups.standings(connection, part)
+        query = sa.select(*_ROLE).join(follow_up, follow_up.c.key == participant.c.follow_up)
+        for row in connection.execute(query.where(participant.c.id.in_(part))):
+            role = followups.role(row)
+            made[row.id] = Attendee("", row.id, role, None, standings.get(row.id, {}))
+    return made
+
+
+def tasks(
+    connection: Connection, actor: Actor, owners: Collection[str], period: Span, timezone: str
+) -> list[Task]:
+    """What these associates are to do in a period, by deadline; without what is private to
+    others.
+    """
+    one, moment = follow_up.c, follow_up.c.deadline.type
+    after, before = (sa.literal(end, moment) for end in period)
+    query = sa.select(*_TASK).where(one.owner.in_(owners), one.deadline.is_not(None))
+    query = query.where(one.deadline >= after, one.deadline < before)
+    query = query.where(~one.cancelled, visible.follow_ups(actor))
+    query = query.order_by(one.deadline, one.key)
+    return [_task(row, timezone) for row in connection.execute(query)]
+
+
+def _task(row: Any, timezone: str) -> Task:
+    day = row.deadline.astimezone(ZoneInfo(row.timezone or timezone)).date()
+    return Task(
+        row.owner, row.key, Kind(row.kind), row.title, day, row.priority, bool(row.completed)
+    )
