@@ -262,6 +262,8 @@ class Reader:
             )
         if end is not None and end < (start or original):
             self._wrong((*place, "end"), "is before the start")
+        if known is None and not (one.cancelled or start or end):
+            return  # it is what the rule says already
         dates[original] = (
             DateTimes(original, cancelled=True, cancel_reason=one.cancel_reason)
             if one.cancelled
