@@ -36,6 +36,8 @@ SUFFIX = re.compile(
 FOLD = 74
 """Octets of a line, and of each that continues it without its space."""
 ONE_DAY = timedelta(days=1)
+WHOLE = (Method.REQUEST, Method.PUBLISH)
+"""Methods that say all there is to say of a follow-up."""
 ZONED = re.compile(rb"^[A-Z-]+;TZID=", re.MULTILINE)
 
 
@@ -122,7 +124,8 @@ def calendar(letter: Letter) -> bytes:
         if letter.method is Method.DECLINECOUNTER
         else writer.event(letter.instance, letter.sequence, letter.reply)
     ]
-    if letter.method is Method.REQUEST and letter.instance is None and shown.recurrence is not None:
+    is_whole = letter.method in WHOLE and letter.instance is None
+    if is_whole and shown.recurrence is not None:
         # Many clients drop exceptions when a newer master arrives: every date of its own goes with
         # it (itip.md §2).
         sequences = {original: sequence for original, sequence, _ in shown.date_sequences}
@@ -147,6 +150,31 @@ def calendar(letter: Letter) -> bytes:
         return written
     head, begin, rest = written.partition(b"BEGIN:VEVENT\r\n")
     return head + _vtimezone(shown.timezone, *_years(shown, letter.instance)) + begin + rest
+
+
+def published(edition: Edition, at: datetime, address: str) -> bytes:
+    """The VCALENDAR of a follow-up for whoever looks at it: nobody is asked, and nobody else named
+    (RFC 5546 §3.2.1). `at`: when it was changed last; `address`: of its owner, "" where they have
+    none.
+    """
+    whole = Letter(
+        method=Method.PUBLISH,
+        edition=edition,
+        before=None,
+        sequence=edition.sequence,
+        dtstamp=at,
+        message_id="",
+        account="",
+        address=address,
+        address_name="",
+        organizer_address=address,
+        bounce_address="",
+        language="",
+        timezone=edition.timezone,
+        token="",
+        reply=Reply.ACCEPTED,
+    )
+    return calendar(whole)
 
 
 def facts(letter: Letter) -> Edition:
@@ -243,9 +271,11 @@ class _Writer:
 
     def status(self, event: icalendar.Event) -> None:
         """A withdrawal says nothing of the meeting itself."""
-        if self.letter.method is Method.REQUEST:
+        if self.letter.method in WHOLE and not self.shown.cancelled:
             event.add("status", "CONFIRMED")
-        elif self.letter.method is Method.CANCEL and not self.letter.withdrawn:
+        elif self.letter.method is Method.PUBLISH or (
+            self.letter.method is Method.CANCEL and not self.letter.withdrawn
+        ):
             event.add("status", "CANCELLED")
 
     def identity(self, instance: Moment | None, sequence: int) -> icalendar.Event:
@@ -284,8 +314,12 @@ class _Writer:
 
     def people(self, event: icalendar.Event, instance: Moment | None, reply: Reply) -> None:
         letter, shown = self.letter, self.shown
+        if letter.method is Method.PUBLISH and not letter.organizer_address:
+            return
         named = {"CN": common_name(shown.organizer) or common_name(letter.organizer_address)}
         event.add("organizer", _person(letter.organizer_address, named), encode=False)
+        if letter.method is Method.PUBLISH:
+            return
         asked = letter.method is Method.REQUEST
         mine = {addresses.key(letter.address), addresses.key(letter.organizer_address)}
         event.add(

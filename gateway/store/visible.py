@@ -2,7 +2,10 @@
 that must not count what they do not show.
 """
 
+from collections.abc import Collection
+
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from gateway.model import Access, Actor
 from gateway.store.schema import follow_up, participant
@@ -10,7 +13,7 @@ from gateway.store.schema import follow_up, participant
 
 def follow_ups(actor: Actor) -> sa.ColumnElement[bool]:
     """Follow-ups: all for the CRM itself, else what is not private or concerns the associate."""
-    if actor.access is Access.CRM and not actor.associate:
+    if sees_everything(actor):
         return sa.true()
     public = follow_up.c.private.is_(sa.false())
     if not actor.associate:
@@ -27,3 +30,19 @@ def follow_ups(actor: Actor) -> sa.ColumnElement[bool]:
         follow_up.c.assigned_by == actor.associate,
         takes_part,
     )
+
+
+def keys(connection: Connection, actor: Actor, wanted: Collection[str]) -> frozenset[str]:
+    """Those of the follow-ups that are there and that they see."""
+    query = sa.select(follow_up.c.key).where(follow_up.c.key.in_(wanted), follow_ups(actor))
+    return frozenset(connection.execute(query).scalars())
+
+
+def sees_everything(actor: Actor) -> bool:
+    """The CRM itself, which hears of what is gone, too."""
+    return actor.access is Access.CRM and not actor.associate
+
+
+def sees_operation(actor: Actor) -> bool:
+    """What is about no follow-up: accounts, letters that rest, imports."""
+    return actor.access is Access.ADMIN or sees_everything(actor)

@@ -20,7 +20,9 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from fastapi.staticfiles import StaticFiles
 
-from gateway import __version__, health, reach, settings
+from gateway import __version__, health, reach, settings, shapes
+from gateway.actions import histories
+from gateway.errors import StoreError
 from gateway.health import Condition
 from gateway.model import Actor
 from gateway.store import codec, journal
@@ -84,6 +86,7 @@ def create(
     sign_in.install(app)
     _health(app, look)
     _events(app, feed)
+    site.feed = site.feed or feed
     table.install(app, site)
     return app
 
@@ -176,6 +179,7 @@ def _events(app: FastAPI, feed: Feed) -> None:
         dependencies=[Depends(free)],
     )
     async def events(
+        request: Request,
         last_event_id: Annotated[
             int | None, Header(ge=0, description="The number of the last entry that was seen.")
         ] = None,
@@ -183,14 +187,32 @@ def _events(app: FastAPI, feed: Feed) -> None:
             int | None, Query(ge=0, description="The same, for a first connection.")
         ] = None,
     ) -> AsyncIterator[ServerSentEvent]:
-        """Entries after the given number, else all, each with its number as event id; `reset` when
-        the journal begins anew.
+        """Entries after the given number, else all, as far as the actor sees what they are about,
+        each with its number as event id; `reset` when the journal begins anew.
         """
         last = last_event_id if last_event_id is not None else after or 0
         yield ServerSentEvent(comment="journal", retry=RETRY_MILLISECONDS)
-        async for entry in feed.entries(last):
-            kind = "reset" if entry.event == feeds.RESET else "journal"
-            yield ServerSentEvent(event=kind, id=str(entry.id), data=_entry(entry))
+        async for event in _shown(feed, last, request.app.state.site, request.state.caller.actor):
+            yield event
+
+
+async def _shown(feed: Feed, last: int, site: Site, actor: Actor) -> AsyncIterator[ServerSentEvent]:
+    """The entries that an actor sees, as events."""
+    async for batch in feed.batches(last):
+        if batch[0].event == feeds.RESET:
+            yield ServerSentEvent(event="reset", id=str(batch[0].id), data={"event": "reset"})
+            continue
+        try:
+            shown = await site.run(lambda: _seen(site, actor, batch))  # noqa: B023 - awaited
+        except StoreError:
+            return  # whoever listens comes back, and goes on where they were
+        for entry in shown:
+            yield ServerSentEvent(event="journal", id=str(entry.id), data=shapes.entry(entry))
+
+
+def _seen(site: Site, actor: Actor, batch: Sequence[journal.Entry]) -> list[shapes.Entry]:
+    with site.store.read() as connection:
+        return histories.of(connection, actor, batch)
 
 
 def _check(condition: Condition) -> dict[str, Any]:
@@ -199,22 +221,6 @@ def _check(condition: Condition) -> dict[str, Any]:
         "state": condition.state.value,
         "words": condition.words,
         "since": codec.moment(condition.since) if condition.since is not None else None,
-    }
-
-
-def _entry(entry: journal.Entry) -> dict[str, Any]:
-    return {
-        "id": entry.id,
-        "at": codec.moment(entry.at),
-        "event": entry.event,
-        "follow_up": entry.follow_up,
-        "participant": entry.participant,
-        "instance": codec.moment(entry.instance) or None,
-        "before": entry.before,
-        "after": entry.after,
-        "by": entry.by,
-        "channel": entry.channel,
-        "detail": entry.detail,
     }
 
 

@@ -8,8 +8,8 @@ listening, nobody looking.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import structlog
 
@@ -66,7 +66,13 @@ class Feed:
             self._announce()
 
     async def entries(self, last: int) -> AsyncIterator[journal.Entry]:
-        """Journal entries beyond number `last`, as they come, until the feed stops.
+        """Journal entries beyond number `last`, as they come, until the feed stops."""
+        async for batch in self.batches(last):
+            for entry in batch:
+                yield entry
+
+    async def batches(self, last: int) -> AsyncIterator[list[journal.Entry]]:
+        """The same, as many at once as were read together.
 
         An entry of event `RESET` comes first when the journal does not hold number `last`: it is
         another store than the one the client knew, and what he shows is void.
@@ -74,14 +80,26 @@ class Feed:
         with self._counted():
             if last and (begins := await self._begins(last)) != last:
                 last = begins
-                yield journal.Entry(RESET, id=last)
+                yield [journal.Entry(RESET, id=last)]
             while not self._stopped:
                 news = self._news
                 batch = await self._read(last)
-                for entry in batch:
-                    last = entry.id
-                    yield entry
+                if batch:
+                    last = batch[-1].id
+                    yield batch
                 if len(batch) < BATCH:
+                    await news.wait()
+
+    async def until(self, look: Callable[[], Awaitable[bool]], seconds: float) -> None:
+        """Look, and again at whatever is new, until `look` says that it is enough, so many seconds
+        are over, or the feed stops.
+        """
+        with self._counted(), suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not self._stopped:
+                    news = self._news
+                    if await look():
+                        return
                     await news.wait()
 
     @contextmanager

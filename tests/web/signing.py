@@ -18,9 +18,9 @@ def session(store: Store, name: str = "reader", role: Access = Access.READ) -> d
         return {"session": users.begin_session(connection, number, now)}
 
 
-def token(store: Store) -> dict[str, str]:
-    """The header of a program that sees everything."""
-    now, secret = datetime.now(UTC), "igt_of_the_crm"
+def token(store: Store, role: Access = Access.CRM, associate: str = "") -> dict[str, str]:
+    """The header of a program: that of the CRM sees everything."""
+    now, secret = datetime.now(UTC), f"igt_of_{role}_{associate}"
     with store.write() as connection:
-        tokens.add(connection, Token(0, "the CRM", Access.CRM, "", now, "test"), secret)
+        tokens.add(connection, Token(0, secret, role, associate, now, "test"), secret)
     return {"Authorization": f"Bearer {secret}"}

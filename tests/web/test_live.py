@@ -17,7 +17,7 @@ import pytest
 from gateway import health, settings
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.health import Condition, State
-from gateway.model import Actor, Kind, Reply, Role
+from gateway.model import Access, Actor, Kind, Reply, Role
 from gateway.store import engine, journal
 from gateway.web import app, feed, page, serve
 from gateway.web.api.site import Site as Api
@@ -202,6 +202,28 @@ async def test_a_number_from_another_store_resets_the_client(site):
         assert (first["event"], first["id"]) == ("reset", "1")
         site.record("two")
         assert (await stream.event())["id"] == "2"
+
+
+async def test_events_are_those_that_the_actor_sees(site):
+    """docs/api.md, "Who may"."""
+    with site.store.write() as connection:
+        connection.exec_driver_sql("INSERT INTO associate (key) VALUES ('kari'), ('nils')")
+        connection.exec_driver_sql(
+            "INSERT INTO follow_up (key, owner, private) VALUES ('m1', 'nils', TRUE),"
+            " ('m2', 'nils', FALSE)"
+        )
+    site.record("secret")
+    with site.store.write() as connection:
+        journal.write(connection, [journal.Entry("open", "m2"), journal.Entry("of_all")], NOW)
+    for associate, seen in (("kari", ["open"]), ("nils", ["secret", "open"])):
+        site.token = signing.token(site.store, Access.USER, associate)
+        async with (
+            site.client() as client,
+            client.stream("GET", "/api/v1/events") as response,
+        ):
+            stream = Stream(response)
+            events = [json.loads((await stream.event())["data"])["event"] for _ in seen]
+        assert events == seen
 
 
 async def test_stopping_ends_open_streams(site):

@@ -22,7 +22,7 @@ HEALTH = {"/healthz", "/readyz"}
 OPEN = PAGE | HEALTH | {"/api/v1/events"}
 """Routes that are no part of the API, or have tests of their own."""
 FOLLOW_UPS = ("own", "foreign", "private")
-ABOUT_ONE = (On.FOLLOW_UP, On.PARTICIPANT, On.OWN_ROW, On.DECISION)
+ABOUT_ONE = (On.FOLLOW_UP, On.PARTICIPANT, On.OWN_ROW, On.LETTER, On.DECISION)
 RIGHTS = routes.rights(table.MODULES)
 HIDDEN_TITLE = "Title of private"
 
@@ -72,6 +72,8 @@ async def asked(office, right, name, behalf, follow_up):
         said["key"] = follow_up
     elif right.on is On.DECISION:
         said["id"] = str(office.decision(follow_up).id)
+    elif right.on is On.LETTER:
+        said["id"] = str(office.letter(follow_up))
     elif right.on in ABOUT_ONE:
         said["id"] = str(office.row(follow_up, "per"))
     for parameter in re.findall(r"{(\w+)}", path):

@@ -16,12 +16,12 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 
 from gateway import settings as configuration
-from gateway.actions import access, desk, load, users, webhooks
+from gateway.actions import access, desk, load, planning, users, webhooks
 from gateway.actions.desk import Desk
 from gateway.followups.decisions import Decision
 from gateway.inbound import process
 from gateway.model import Access, Actor
-from gateway.store import decisions, followups, schema
+from gateway.store import decisions, followups, outbox, schema
 from gateway.store.engine import Store
 from gateway.web import app, feed
 from gateway.web.api.site import Site
@@ -118,7 +118,8 @@ class Office:
     def __post_init__(self) -> None:
         settings = configuration.load(overrides=SETTINGS)
         judge = process.Processor(self.store, settings).again
-        self.site = Site(self.store, settings, lambda: self.now, lambda: judge)
+        live = feed.Feed(self.store)
+        self.site = Site(self.store, settings, lambda: self.now, lambda: judge, feed=live)
         self.application = application(self.site) if self.is_apart else shared(self.site)
         self.client = httpx.AsyncClient(
             transport=httpx.ASGITransport(
@@ -159,6 +160,12 @@ class Office:
         with self.store.read() as connection:
             [waits] = decisions.open_of(connection, [follow_up])
         return waits
+
+    def letter(self, follow_up: str) -> int:
+        """The number of one of its letters, which are planned for that."""
+        planning.plan_due(self.store, self.site.settings, self.now, everything=True)
+        with self.store.read() as connection:
+            return outbox.page(connection, follow_up, 0, 1)[0].id
 
     async def ask(
         self,

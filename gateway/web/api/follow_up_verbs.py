@@ -26,8 +26,8 @@ from gateway.actions.desk import Desk
 from gateway.actions.load_format import Count, Entry, Reason, Text
 from gateway.errors import Refused
 from gateway.followups.permission import Verb
-from gateway.store import columns, followups, reading, records
-from gateway.web.api import asking, documents
+from gateway.store import columns, followups, records
+from gateway.web.api import asking, documents, shown
 from gateway.web.api.asking import Changing, Json, Key, Made, Posting, Reading
 from gateway.web.api.routes import On, Routes
 
@@ -113,7 +113,7 @@ async def create(said: Body, asked: Posting) -> Response:
 
     def command(desk: Desk) -> Made:
         key = recording.create(desk, _document(said))
-        return Made(_shown(desk, key), asking.path("follow-ups", key))
+        return Made(shown.follow_up(desk, key), asking.path("follow-ups", key))
 
     return await asked.write(command)
 
@@ -126,8 +126,8 @@ async def put(key: Key, said: Body, asked: Changing) -> Response:
         is_there = records.exists(desk.connection, key)
         asked.match(_matched(desk, key) if is_there else None)
         recording.put(desk, key, _document(said))
-        shown = _shown(desk, key)
-        return shown if is_there else Made(shown, asking.path("follow-ups", key))
+        shape = shown.follow_up(desk, key)
+        return shape if is_there else Made(shape, asking.path("follow-ups", key))
 
     return await asked.write(command)
 
@@ -143,7 +143,7 @@ async def change(key: Key, said: Patch, asked: Changing) -> Response:
             raise Refused(f"the record cannot be read ({fault}); say all of it with PUT")
         document = documents.patched(shapes.writable(before), said)
         recording.put(desk, key, shapes.writable(document))
-        return _shown(desk, key)
+        return shown.follow_up(desk, key)
 
     return await asked.write(command)
 
@@ -156,7 +156,7 @@ async def delete(key: Key, asked: Changing) -> Response:
         before = _matched(desk, key)
         asked.match(before)
         recording.delete(desk, key)
-        return _shown(desk, key) if records.exists(desk.connection, key) else before
+        return shown.follow_up(desk, key) if records.exists(desk.connection, key) else before
 
     return await asked.write(command)
 
@@ -168,7 +168,7 @@ async def cancel(key: Key, asked: Posting, said: Cancelled | None = None) -> Res
 
     def command(desk: Desk) -> Json:
         cancelling.cancel(desk, key, one.reason, one.instance)
-        return _shown(desk, key)
+        return shown.follow_up(desk, key)
 
     return await asked.write(command)
 
@@ -180,7 +180,7 @@ async def reinstate(key: Key, asked: Posting, said: Reinstated | None = None) ->
 
     def command(desk: Desk) -> Json:
         cancelling.reinstate(desk, key, instance)
-        return _shown(desk, key)
+        return shown.follow_up(desk, key)
 
     return await asked.write(command)
 
@@ -197,8 +197,8 @@ async def reschedule(key: Key, said: When, asked: Posting) -> Response:
 
     def command(desk: Desk) -> Json | Made:
         moved = moving.reschedule(desk, key, when)
-        shown = _shown(desk, moved)
-        return shown if moved == key else Made(shown, asking.path("follow-ups", moved))
+        shape = shown.follow_up(desk, moved)
+        return shape if moved == key else Made(shape, asking.path("follow-ups", moved))
 
     return await asked.write(command)
 
@@ -209,7 +209,7 @@ async def stop(key: Key, said: Stopped, asked: Posting) -> Response:
 
     def command(desk: Desk) -> Json:
         moving.stop(desk, key, said.after)
-        return _shown(desk, key)
+        return shown.follow_up(desk, key)
 
     return await asked.write(command)
 
@@ -226,7 +226,7 @@ async def split(key: Key, said: Split, asked: Posting) -> Response:
     def command(desk: Desk) -> Made:
         desk.edit(key)
         made = moving.split(desk, key, said.since, _changes(desk, key, said))
-        return Made(_shown(desk, made.key), asking.path("follow-ups", made.key))
+        return Made(shown.follow_up(desk, made.key), asking.path("follow-ups", made.key))
 
     return await asked.write(command)
 
@@ -243,8 +243,8 @@ async def dates(
     """The dates of a series between two times, cancelled ones too; at most 400"""
 
     def look(desk: Desk) -> Json:
-        shown = moving.dates(desk, key, since, to)
-        return {"items": [_date(one, shown.zone) for one in shown.dates]}
+        series = moving.dates(desk, key, since, to)
+        return {"items": [_date(one, series.zone) for one in series.dates]}
 
     return await asked.read(look)
 
@@ -262,7 +262,7 @@ async def put_date(key: Key, instance: Instance, said: Date, asked: Changing) ->
     def command(desk: Desk) -> Json:
         asked.match(_matched(desk, key))
         moving.put_date(desk, key, instance, said.start, said.end)
-        return _shown(desk, key)
+        return shown.follow_up(desk, key)
 
     return await asked.write(command)
 
@@ -279,7 +279,7 @@ async def drop_date(key: Key, instance: Instance, asked: Changing) -> Response:
     def command(desk: Desk) -> Json:
         asked.match(_matched(desk, key))
         moving.drop_date(desk, key, instance)
-        return _shown(desk, key)
+        return shown.follow_up(desk, key)
 
     return await asked.write(command)
 
@@ -290,7 +290,7 @@ async def assign(key: Key, said: Assigned, asked: Posting) -> Response:
 
     def command(desk: Desk) -> Json:
         assigning.assign(desk, key, said.to)
-        return _shown(desk, key)
+        return shown.follow_up(desk, key)
 
     return await asked.write(command)
 
@@ -302,7 +302,7 @@ async def complete(key: Key, asked: Posting, said: Completed | None = None) -> R
 
     def command(desk: Desk) -> Json:
         carrying.complete(desk, key, completed=completed)
-        return _shown(desk, key)
+        return shown.follow_up(desk, key)
 
     return await asked.write(command)
 
@@ -314,7 +314,7 @@ async def carry_out(key: Key, asked: Posting, said: Carried | None = None) -> Re
 
     def command(desk: Desk) -> Json:
         carrying.carry_out(desk, key, one.start, one.minutes)
-        return _shown(desk, key)
+        return shown.follow_up(desk, key)
 
     return await asked.write(command)
 
@@ -338,12 +338,7 @@ def _matched(desk: Desk, key: str) -> Json:
     followups.lock(desk.connection, key)
     records.hold(desk.connection, key)
     desk.require(Verb.EDIT, key)
-    return _shown(desk, key)
-
-
-def _shown(desk: Desk, key: str) -> Json:
-    [view] = reading.follow_ups(desk.connection, [key], desk.settings.mail.timezone)
-    return shapes.follow_up(view)
+    return shown.follow_up(desk, key)
 
 
 def _changes(desk: Desk, key: str, said: Split) -> dict[str, Any]:

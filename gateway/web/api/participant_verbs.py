@@ -23,6 +23,7 @@ from gateway.followups.invitees import Source
 from gateway.followups.permission import Verb
 from gateway.model import Moment, Progress, Reply
 from gateway.store import reading
+from gateway.web.api import shown
 from gateway.web.api.asking import Changing, Json, Posting
 from gateway.web.api.asking import Key as FollowUpKey
 from gateway.web.api.routes import On, Routes
@@ -114,7 +115,7 @@ async def switch_all(key: FollowUpKey, said: Switch, asked: Changing) -> Respons
 
     def command(desk: Desk) -> Json:
         desk.edit(key)
-        asked.match(_follow_up(desk, key))
+        asked.match(shown.follow_up(desk, key))
         switched = inviting.switch_all(desk, key, on=said.on)
         rows = _rows(desk, [one.row for one in switched])
         return {"on": said.on, "results": [_switched(one, rows) for one in switched]}
@@ -238,11 +239,6 @@ def _row(desk: Desk, number: int) -> Json:
 def _rows(desk: Desk, numbers: Sequence[int]) -> dict[int, Json]:
     views = reading.rows_of(desk.connection, numbers, desk.settings.mail.timezone)
     return {view.id: shapes.participant(view) for view in views}
-
-
-def _follow_up(desk: Desk, key: str) -> Json:
-    [view] = reading.follow_ups(desk.connection, [key], desk.settings.mail.timezone)
-    return shapes.follow_up(view)
 
 
 def _added(one: Added, rows: dict[int, Json]) -> Json:

@@ -48,6 +48,8 @@ class On(Enum):
     """`{id}` is a decision: whom it is for sees it, and may take it."""
     OWN_ROW = "own row"
     """`{id}` is a participant, whose associate may as well (`Verb.ANSWER`)."""
+    LETTER = "letter"
+    """`{id}` is a letter: the right is that to its follow-up."""
 
 
 @dataclass(frozen=True, slots=True)

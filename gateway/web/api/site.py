@@ -11,6 +11,7 @@ from gateway.actions.review import Judge
 from gateway.settings import Settings
 from gateway.store.engine import Store
 from gateway.web.api.quotas import Buckets
+from gateway.web.feed import Feed
 
 T = TypeVar("T")
 
@@ -29,7 +30,9 @@ def _now() -> datetime:
 
 @dataclass(slots=True)
 class Site:
-    """`running`: requests with an Idempotency-Key that this process is at, by token and key."""
+    """`running`: requests with an Idempotency-Key that this process is at, by token and key.
+    `feed`: tells of news.
+    """
 
     store: Store
     settings: Settings
@@ -41,6 +44,7 @@ class Site:
     )
     buckets: Buckets = field(init=False)
     running: set[tuple[int, str]] = field(default_factory=set)
+    feed: Feed | None = None
 
     def __post_init__(self) -> None:
         self.buckets = Buckets(self.settings.web.requests_per_minute)

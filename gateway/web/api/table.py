@@ -4,12 +4,15 @@ from fastapi import FastAPI
 
 from gateway.web.api import (
     access,
+    changes,
     decisions,
     diary,
     directory,
     follow_up_verbs,
+    follow_ups,
     importing,
     participant_verbs,
+    participants,
     preferences,
     webhooks,
 )
@@ -19,12 +22,15 @@ from gateway.web.door import Door
 
 MODULES = (
     access.routes,
+    changes.routes,
     decisions.routes,
     diary.routes,
     directory.routes,
     follow_up_verbs.routes,
+    follow_ups.routes,
     importing.routes,
     participant_verbs.routes,
+    participants.routes,
     preferences.routes,
     webhooks.routes,
 )

@@ -1,0 +1,160 @@
+"""The filters of lists as the address says them (docs/api.md), and where a list goes on."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import Depends, Query
+from pydantic import AfterValidator, AwareDatetime
+
+from gateway.errors import InputError
+from gateway.model import Delivery, Kind, Reply
+from gateway.status import Status
+from gateway.store import codec
+from gateway.store.filters import FollowUps, Page, Participants, Place
+from gateway.store.marked import EARLIEST, LATEST
+from gateway.web.api.asking import Asking, Listing
+
+
+def _in_reach(at: datetime) -> datetime:
+    if not EARLIEST <= at <= LATEST:
+        raise ValueError(f"is not in the years {EARLIEST.year} to {LATEST.year}")
+    return at
+
+
+At = Annotated[AwareDatetime | None, AfterValidator(lambda at: at and _in_reach(at))]
+From = Query(alias="from", description="Begins (or is due) then or later.")
+To = Query(alias="to", description="Begins (or is due) before.")
+Name = Annotated[str | None, Query(min_length=1, max_length=1000)]
+
+
+def _links(
+    owner: Name = None,
+    participant: Annotated[
+        str | None,
+        Query(min_length=1, max_length=1000, description="Who takes part: a key, or an address."),
+    ] = None,
+    person: Name = None,
+    company: Name = None,
+    project: Name = None,
+    sale: Name = None,
+) -> dict[str, Any]:
+    return {
+        "owner": owner,
+        "participant": participant,
+        "person": person,
+        "company": company,
+        "project": project,
+        "sale": sale,
+    }
+
+
+def _facts(
+    kind: Kind | None = None,
+    type: Name = None,  # noqa: A002 - as the address says it
+    open: Annotated[  # noqa: A002 - as the address says it
+        bool | None, Query(description="Neither completed nor cancelled.")
+    ] = None,
+    cancelled: bool | None = None,
+    q: Annotated[str, Query(max_length=200, description="How the title begins.")] = "",
+) -> dict[str, Any]:
+    return {"kind": kind, "type": type, "open": open, "cancelled": cancelled, "q": q}
+
+
+def _times(
+    since: Annotated[At, From] = None,
+    until: Annotated[At, To] = None,
+    changed_after: Annotated[At, Query(description="Something happened to it since.")] = None,
+) -> dict[str, Any]:
+    return {"since": since, "until": until, "changed_after": changed_after}
+
+
+def _follow_ups(
+    links: Annotated[dict[str, Any], Depends(_links)],
+    facts: Annotated[dict[str, Any], Depends(_facts)],
+    times: Annotated[dict[str, Any], Depends(_times)],
+) -> FollowUps:
+    return FollowUps(**links, **facts, **times)
+
+
+WORDS = {status.word: status for status in Status}
+
+
+def _status(said: str | None) -> Status | None:
+    if said is None or said in WORDS:
+        return WORDS.get(said or "")
+    number = int(said) if said.isdecimal() and len(said) < 4 else 0
+    if number not in list(Status):
+        raise InputError(f"status: {said!r} is none; there are {', '.join(WORDS)}, or their codes")
+    return Status(number)
+
+
+def _answers(
+    status: Annotated[
+        str | None, Query(max_length=40, description="A code, or its name: 9, declined.")
+    ] = None,
+    reply: Annotated[
+        Reply | None, Query(description="needs-action: is asked, and has not answered.")
+    ] = None,
+    delivery: Delivery | None = None,
+    conflict: bool | None = None,
+) -> dict[str, Any]:
+    return {
+        "status": _status(status),
+        "reply": reply,
+        "delivery": delivery,
+        "conflict": conflict,
+    }
+
+
+def _participants(
+    answers: Annotated[dict[str, Any], Depends(_answers)],
+    follow_up: Name = None,
+    person: Name = None,
+    company: Name = None,
+    changed_after: At = None,
+) -> Participants:
+    return Participants(
+        **answers,
+        follow_up=follow_up,
+        person=person,
+        company=company,
+        changed_after=changed_after,
+    )
+
+
+FollowUpFilters = Annotated[FollowUps, Depends(_follow_ups)]
+ParticipantFilters = Annotated[Participants, Depends(_participants)]
+
+
+def follow_up_place(asked: Asking, wanted: FollowUps) -> Place | None:
+    """Where the list goes on (`filters.follow_ups`)."""
+    if wanted.since is None and wanted.until is None:
+        return asked.position(str, str) if wanted.q else asked.position(str)
+    position = asked.position(str, str)
+    if position is None:
+        return None
+    begins, key = position
+    if begins is None:
+        raise InputError("cursor: is none of this list")
+    try:
+        return codec.parse_moment(str(begins)), key
+    except ValueError:
+        raise InputError("cursor: is none of this list") from None
+
+
+def number_place(asked: Asking) -> int:
+    """The same of a list in the order of numbers."""
+    position = asked.position(int)
+    return int(position[0] or 0) if position is not None else 0
+
+
+def listing(page: Page, show: Callable[[Any], list[Any]]) -> Listing:
+    """A page as it is answered. `show`: what the rows of these names look like."""
+    place = page.next
+    after = None
+    if place is not None:
+        after = tuple(
+            codec.moment(value) if isinstance(value, datetime) else value for value in place
+        )
+    return Listing(show(page.names), after)

@@ -1,0 +1,190 @@
+"""What answers look like, for the document that describes the API (`/api/openapi.json`): what
+`load` takes, and what is read-only beside it. `gateway.shapes` makes them; a test holds both
+together.
+"""
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from gateway.actions import load_format
+
+
+class Shape(BaseModel):
+    """Of an answer."""
+
+
+class ProposalShape(Shape):
+    """Another time that an invitee asked for."""
+
+    id: int
+    start: str
+    end: str | None
+    comment: str
+    location: str
+    instance: str | None
+    address: str
+    state: str
+
+
+class WordsShape(Shape):
+    """What an invitee wrote. `suggestion`: what it seems to say, which nobody has applied."""
+
+    at: str
+    text: str
+    suggestion: str | None
+
+
+class HeldShape(Shape):
+    """A message that is held for a person. `message`: its number for `review`."""
+
+    message: int
+    at: str
+    address: str
+    outcome: str
+    reason: str
+
+
+class DateShape(Shape):
+    """One date of a series with an answer or a change of its own."""
+
+    instance: str
+    code: int
+    status: str
+    reply: str
+    comment: str
+    replied_at: str | None
+
+
+class ParticipantShape(load_format.Participant):
+    """A participant, as `load` takes it, and what is known of it."""
+
+    id: int
+    follow_up: str
+    key: str
+    shown_name: str
+    address: str
+    role: str
+    code: int
+    status: str
+    reply: str
+    comment: str
+    replied_at: str | None
+    channel: str | None
+    answered_by: str
+    conflict: bool
+    suspended: str
+    delivery: str
+    delivery_reason: str
+    delivery_at: str | None
+    asked_at: str | None
+    seen_at: str | None
+    proposal: ProposalShape | None
+    words: list[WordsShape]
+    held: list[HeldShape]
+    instances: list[DateShape]
+
+
+class FollowUpShape(load_format.FollowUp):
+    """A follow-up, as `load` takes it, and what is known of it."""
+
+    participants: list[ParticipantShape] = Field([])  # type: ignore[assignment]
+    version: str
+    reject_count: int
+    conflict: bool
+    first_available: str | None
+    fault: str
+    created_at: str
+    created_by: str
+    changed_at: str | None
+    changed_by: str
+
+
+class AttemptShape(Shape):
+    """One try to hand a letter over, with the server's words."""
+
+    at: str
+    verdict: str
+    step: str
+    code: int | None
+    enhanced: str
+    text: str
+    host: str
+
+
+class LetterShape(Shape):
+    """A letter that left or waits. `participant`: the row's number; `key`: who it stands for."""
+
+    id: int
+    follow_up: str
+    participant: int
+    key: str
+    to: str
+    language: str
+    method: str
+    instance: str | None
+    subject: str | None
+    sequence: int
+    state: str
+    note: str
+    tries: int
+    created_at: str | None
+    due_at: str | None
+    settled_at: str | None
+    attempts: list[AttemptShape]
+
+
+class EntryShape(Shape):
+    """An entry of the journal. `key`: whose row it is, or was then."""
+
+    id: int
+    at: str
+    event: str
+    follow_up: str | None
+    participant: int | None
+    key: str
+    instance: str | None
+    before: str
+    after: str
+    by: str
+    channel: str | None
+    letter: int | None
+    message: int | None
+    detail: str
+    decision: int | None
+
+
+class ChangeShape(EntryShape):
+    """An entry with the row as it is now, or the follow-up where it is about no row; None where
+    that is gone.
+    """
+
+    now: dict[str, Any] | None
+
+
+class FollowUps(Shape):
+    items: list[FollowUpShape]
+    next: str | None
+
+
+class Participants(Shape):
+    items: list[ParticipantShape]
+    next: str | None
+
+
+class Letters(Shape):
+    items: list[LetterShape]
+    next: str | None
+
+
+class Entries(Shape):
+    items: list[EntryShape]
+    next: str | None
+
+
+class Changes(Shape):
+    """`after`: where to go on; `newest`: how far the journal has come."""
+
+    items: list[ChangeShape]
+    after: int
+    newest: int

@@ -1,0 +1,48 @@
+"""Follow-ups and participants as GET answers them, and as every write answers what it changed, so
+that one ETag fits both.
+"""
+
+from collections.abc import Sequence
+
+from gateway import shapes
+from gateway.actions.desk import Desk
+from gateway.errors import NotFound
+from gateway.followups.permission import Verb
+from gateway.store import participants, reading
+from gateway.web.api.asking import Json
+
+
+def follow_up(desk: Desk, key: str) -> Json:
+    """With its participants. Whoever calls has asked for the right."""
+    [view] = reading.follow_ups(desk.connection, [key], _zone(desk), participants=True)
+    return shapes.follow_up(view)
+
+
+def follow_ups(desk: Desk, keys: Sequence[str], *, people: bool) -> list[Json]:
+    """Those that are there. Whoever names them has looked who may see them."""
+    views = reading.follow_ups(desk.connection, keys, _zone(desk), participants=people)
+    return [shapes.follow_up(view) for view in views]
+
+
+def participant(desk: Desk, number: int) -> Json:
+    """Raises `NotFound` where there is none that this actor sees."""
+    absent = NotFound(f"there is no participant {number}")
+    key = participants.follow_up_of(desk.connection, number)
+    if key is None:
+        raise absent
+    try:
+        desk.require(Verb.SEE, key)
+    except NotFound:
+        raise absent from None
+    [row] = rows(desk, [number])
+    return row
+
+
+def rows(desk: Desk, numbers: Sequence[int]) -> list[Json]:
+    """Participants, those that are there, in this order."""
+    views = reading.rows_of(desk.connection, numbers, _zone(desk))
+    return [shapes.participant(view) for view in views]
+
+
+def _zone(desk: Desk) -> str:
+    return desk.settings.mail.timezone
