@@ -34,15 +34,16 @@ def assign(desk: Desk, key: str, to: str) -> None:
     else:
         row = assignment.hand_on(desk.connection, key, before, to)
     status_before, status_after = ("", "") if row is None else _begin(desk, row.id)
+    detail = f"to {to}, from {concerned.owner or 'nobody'}"
     entry = journal.Entry(
         "assigned",
         key,
         row.id if row is not None else None,
         before=status_before if row is not None and row.own else "",
         after=status_after,
-        detail=f"to {to}, from {concerned.owner or 'nobody'}",
+        detail=detail,
     )
-    desk.changed(key, entry)
+    desk.changed(key, journal.Entry("changed", key, detail=f"assigned {detail}"), entry)
 
 
 def _begin(desk: Desk, row: int) -> tuple[str, str]:

@@ -88,10 +88,26 @@ OF_PARTICIPANTS = {
     "removed": EventType.REMOVED,
 }
 """By the event of a journal entry that is about a participant."""
+CHANGES = (
+    "changed",
+    "rescheduled",
+    "stopped",
+    "split",
+    "date_moved",
+    "date_added",
+    "date_removed",
+    "date_cancelled",
+    "date_reinstated",
+    "completed",
+    "reopened",
+    "carried_out",
+)
+"""Events of the journal that say which change it was."""
 OF_FOLLOW_UPS = {
+    **dict.fromkeys(CHANGES, EventType.CHANGED),
     "created": EventType.CREATED,
-    "changed": EventType.CHANGED,
     "cancelled": EventType.CANCELLED,
+    "deleted": EventType.CANCELLED,
     "reinstated": EventType.REINSTATED,
     Outcome.PARTY_CRASHER: EventType.HELD,
 }

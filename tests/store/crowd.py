@@ -39,6 +39,7 @@ CURRENT = frozenset(
     {
         "ix_decision_open",
         "ix_decision_open_all",
+        "ix_follow_up_forgotten",
         "ix_follow_up_series",
         "ix_follow_up_timeless",
         "ix_inbox_review",

@@ -13,18 +13,25 @@ from gateway import health
 from gateway import settings as configuration
 from gateway.actions import (
     answering,
+    assigning,
+    cancelling,
+    carrying,
     deliveries,
     desk,
     inviting,
     letters,
     load,
+    moving,
     planning,
     queue,
+    recording,
     reminders,
 )
 from gateway.actions import health as troubles
 from gateway.actions.answering import Own, Said
 from gateway.actions.desk import Desk
+from gateway.actions.moving import When
+from gateway.errors import Refused
 from gateway.followups.decisions import DecisionKind
 from gateway.followups.invitees import Entry, Source
 from gateway.inbound import process
@@ -165,6 +172,7 @@ def live(store: Store) -> None:
     look(store, now)
     lists(store, now)
     participate(store, now)
+    own(store, now)
     change(store, now)
 
 
@@ -282,6 +290,32 @@ def participate(store: Store, now: datetime) -> None:
     ]
     for command in commands:
         desk.perform(store, SETTINGS, now, crm, command)
+
+
+def own(store: Store, now: datetime) -> None:
+    """What its owner does to a follow-up in the CRM itself."""
+    crm = Actor(Access.CRM, name="office")
+    later = When("2040-05-09T11:00:00")
+    note = {"key": "m9", "kind": "task", "title": "Note", "deadline": "2040-05-09"}
+    commands: list[Callable[[Desk], object]] = [
+        lambda here: cancelling.cancel(here, "m1", "Snow"),
+        lambda here: cancelling.reinstate(here, "m1"),
+        lambda here: moving.reschedule(here, "m1", later),
+        lambda here: moving.dates(here, "m1", "2040-05-01", "2040-06-01"),
+        lambda here: assigning.assign(here, "m1", "per"),
+        lambda here: assigning.assign(here, "m1", "kari"),
+        lambda here: carrying.complete(here, "m1"),
+        lambda here: carrying.complete(here, "m1", completed=False),
+        lambda here: recording.put(here, "m1", FOLLOW_UP),
+        lambda here: recording.create(here, note),
+        lambda here: recording.delete(here, "m9"),
+    ]
+    for command in commands:
+        desk.perform(store, SETTINGS, now, crm, command)
+    planning.plan_due(store, SETTINGS, now, everything=True)
+    with pytest.raises(Refused):
+        desk.perform(store, SETTINGS, now, crm, lambda here: reminders.ask(here, "m1"))
+    recording.forget(store)
 
 
 def change(store: Store, now: datetime) -> None:
