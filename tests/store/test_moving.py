@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gateway.actions import moving
+from gateway.actions import moving, recording
 from gateway.actions.moving import When
 from gateway.errors import InputError, NotFound, Refused
 from gateway.store import followups
@@ -177,3 +177,14 @@ def test_dates_are_shown_within_a_window(store: Store) -> None:
     assert len(shown) == moving.MOST_DATES
     with pytest.raises(InputError, match="to is before from"):
         acting.do(store, CRM, lambda desk: moving.dates(desk, "m1", "2027-03-02", "2027-03-01"))
+
+
+def test_what_is_stopped_or_split_and_put_back_sends_nothing(store: Store) -> None:
+    acting.begin(store, SERIES)
+    acting.do(store, KARI, lambda desk: moving.stop(desk, "m1", "2027-03-10"))
+    acting.do(store, KARI, lambda desk: recording.put(desk, "m1", SERIES))
+    made = move(store, When("2027-03-16T12:00:00", since=THIRD))
+    acting.do(store, KARI, lambda desk: recording.delete(desk, made))
+    acting.do(store, KARI, lambda desk: recording.put(desk, "m1", SERIES))
+    assert acting.owed(store) == []
+    assert times(store)[-1] == "23 08:00"
