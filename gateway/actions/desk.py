@@ -104,6 +104,7 @@ class Desk:
         if key is None:
             raise absent
         followups.lock(self.connection, key)
+        participants.hold(self.connection, number)
         rows = followups.members(self.connection, ids=[number])
         if not rows:
             raise absent

@@ -47,6 +47,12 @@ def join(connection: Connection, key: str, value: str, name: str = "") -> int:
     return present.id
 
 
+def hold(connection: Connection, number: int) -> None:
+    """From here on another program that writes to this row waits, as `records.hold`."""
+    row = sa.select(participant.c.id).where(participant.c.id == number)
+    connection.execute(row.with_for_update(key_share=True))
+
+
 @dataclass(frozen=True, slots=True)
 class New:
     """A row to be made. `kind`: which column names them, `key`: what stands in it; `who`: as

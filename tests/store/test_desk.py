@@ -9,8 +9,9 @@ from gateway import settings as configuration
 from gateway.actions import desk, planning
 from gateway.actions.desk import Desk
 from gateway.errors import Refused
+from gateway.followups.permission import Verb
 from gateway.model import Access, Actor, Channel, Method
-from gateway.store import journal, outbox, schema
+from gateway.store import followups, journal, outbox, schema
 from gateway.store.engine import Store
 from tests.store import rows
 
@@ -121,5 +122,28 @@ def test_another_program_waits_while_a_command_compares_and_changes(store: Store
             other.exec_driver_sql("SET LOCAL lock_timeout = '50ms'")
             with pytest.raises(sa.exc.DBAPIError, match="lock timeout"):
                 other.exec_driver_sql("UPDATE follow_up SET title = 'By SQL' WHERE key = 'm1'")
+
+    desk.perform(store, SETTINGS, rows.NOW, KARI, command)
+
+
+@pytest.mark.parametrize(
+    "store", [pytest.param("postgresql", marks=pytest.mark.real)], indirect=True
+)
+def test_another_program_waits_for_a_row_too_and_may_add_others(store: Store) -> None:
+    """docs/api.md, If-Match."""
+    rows.begin(store)
+    with store.read() as connection:
+        number = followups.members(connection, "m1")[0].id
+
+    def command(here: Desk) -> None:
+        here.participant(number, Verb.EDIT)
+        with store.engine.begin() as other:
+            other.exec_driver_sql(
+                f"INSERT INTO standing (participant, instance) VALUES ({number}, 'x')"
+            )
+        with store.engine.begin() as other:
+            other.exec_driver_sql("SET LOCAL lock_timeout = '50ms'")
+            with pytest.raises(sa.exc.DBAPIError, match="lock timeout"):
+                other.exec_driver_sql(f"UPDATE participant SET name = 'O' WHERE id = {number}")
 
     desk.perform(store, SETTINGS, rows.NOW, KARI, command)
