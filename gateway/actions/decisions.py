@@ -116,7 +116,7 @@ def get(desk: Desk, number: int) -> Decision:
 
 def shown(desk: Desk, listed: Sequence[Decision]) -> list[shapes.Json]:
     """As API, events and webhooks show them."""
-    return [shapes.decision(_view(desk, one)) for one in listed]
+    return [shapes.decision(replace(kept.view(one), detail=_detail(desk, one))) for one in listed]
 
 
 def decide(desk: Desk, number: int, chosen: Chosen, judge: review.Judge) -> Decision:
@@ -152,26 +152,6 @@ def _seen(desk: Desk, decision: Decision | None, number: int) -> Decision:
     return decision
 
 
-def _view(desk: Desk, one: Decision) -> shapes.Decision:
-    cause = one.cause
-    waits = shapes.Decision(
-        one.id,
-        cause.kind.value,
-        one.opened_at,
-        cause.follow_up,
-        cause.participant,
-        cause.instance,
-        cause.associate,
-        cause.about,
-        _detail(desk, one),
-        cause.message,
-        cause.proposal,
-    )
-    if one.closed_at is None:
-        return replace(waits, choices=tuple(one.choices))
-    return replace(waits, closed_at=one.closed_at, closed_by=one.closed_by, choice=one.choice)
-
-
 def _detail(desk: Desk, one: Decision) -> Mapping[str, Any]:
     """What it says: of the brake how much it holds now, of a private follow-up that nobody owns
     nothing to an administrator.
@@ -187,11 +167,7 @@ def _detail(desk: Desk, one: Decision) -> Mapping[str, Any]:
         is_private = concerned is not None and concerned.private
         if concerned and is_private and not concerned.concerns(desk.actor.associate):
             return {}
-    return {name: value for name, value in one.cause.detail.items() if name not in INTERNAL}
-
-
-INTERNAL = frozenset({"times"})
-"""What is kept to tell that words are out of date."""
+    return kept.said(one)
 
 
 def _closed(decision: Decision, at: datetime) -> str:
@@ -216,7 +192,10 @@ def _keep(case: _Case) -> None:
     desk, number = case.desk, case.decision.cause.proposal
     assert number is not None
     desk.require(Verb.EDIT, case.follow_up)
-    proposals.decline(desk.connection, number, desk.settings, desk.now, desk.actor.by)
+    _, letters = proposals.turn_down(
+        desk.connection, number, desk.settings, desk.now, desk.actor.by
+    )
+    desk.queued += letters
 
 
 def _same(case: _Case) -> None:

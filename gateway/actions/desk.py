@@ -50,6 +50,8 @@ class Desk:
     touched: list[str] = field(default_factory=list)
     marked: list[str] = field(default_factory=list)
     uncounted: int = 0
+    queued: list[int] = field(default_factory=list)
+    """Letters that are in the outbox already, which no planning finds."""
     noted: set[str] = field(default_factory=set)
     """The follow-ups of which the journal says something."""
     single: bool = True
@@ -204,7 +206,7 @@ def _owed(desk: Desk) -> Letters:
     if desk.single:
         for key in desk.touched:
             marks.mark_single(desk.connection, key)
-    queued: list[Queued] = []
+    queued = _queued(desk.connection, desk.queued)
     try:
         with desk.connection.begin_nested():
             context = Context.read(desk.connection, desk.settings, desk.now)

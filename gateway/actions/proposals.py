@@ -104,6 +104,18 @@ def decline(
 
     Raises `NotFound` where there is no such proposal, `Refused` where it is decided already.
     """
+    one, _ = turn_down(connection, number, settings, now, by)
+    return one
+
+
+def turn_down(
+    connection: Connection,
+    number: int,
+    settings: configuration.Settings,
+    now: datetime,
+    by: str = "",
+) -> tuple[Proposal, list[int]]:
+    """`decline`, with the numbers of the letters that tell of it."""
     one, _ = _undecided(connection, number, settings)
     _settle(connection, one, ProposalState.DECLINED, by, now)
     to, last = (
@@ -119,7 +131,7 @@ def decline(
         or known.cancelled
         or to.account not in context.accounts
     ):
-        return one
+        return one, []
     [member] = followups.members(connection, ids=[one.participant])
     standing = member.standings.get(one.instance, member.standings[plan.SERIES])
     view = editions.seen(known, to.date)
@@ -137,8 +149,7 @@ def decline(
         remarks=Remarks(start=one.start, end=one.end),
     )
     numbers = queueing.Numbers(connection, one.follow_up, {known: last}, now)
-    queueing.queue(connection, one.follow_up, [owed], numbers, context)
-    return one
+    return one, queueing.queue(connection, one.follow_up, [owed], numbers, context)
 
 
 def _undecided(

@@ -20,10 +20,11 @@ from gateway.actions.desk import Desk
 from gateway.errors import NotFound, Refused
 from gateway.followups import permission
 from gateway.followups import webhooks as rules
+from gateway.followups.decisions import visible
 from gateway.followups.permission import Verb
 from gateway.followups.webhooks import EventType
-from gateway.model import Access
-from gateway.store import journal, leases, reading, webhooks
+from gateway.model import Access, Actor
+from gateway.store import decisions, journal, leases, reading, webhooks
 from gateway.store.engine import Connection, Store
 from gateway.store.webhooks import Delivery, DeliveryState, New, Webhook
 
@@ -347,7 +348,22 @@ def _data(
         for view in reading.follow_ups(connection, keys, zone)
         if not (view.private and hook.access is Access.ADMIN)
     }
-    return {one.id: _about(one, follow_ups, rows) for one in entries}
+    waits = _waits(connection, hook, entries)
+    return {one.id: waits.get(one.id) or _about(one, follow_ups, rows) for one in entries}
+
+
+def _waits(
+    connection: Connection, hook: Webhook, entries: Sequence[journal.Entry]
+) -> dict[int, shapes.Json]:
+    """Of entries about decisions what waits, or waited, where whose webhook it is sees that."""
+    actor = Actor(hook.access, name=hook.created_by)
+    numbers = {one.decision for one in entries if one.decision is not None}
+    shown = {
+        one.id: shapes.decision(decisions.view(one))
+        for one in decisions.find(connection, numbers)
+        if visible(actor, one.kind, one.cause.associate)
+    }
+    return {one.id: shown[one.decision] for one in entries if one.decision in shown}
 
 
 def _about(

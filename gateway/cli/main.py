@@ -20,6 +20,7 @@ from gateway.cli import (
     context,
     daemon,
     db,
+    decisions,
     dkim,
     doctor,
     journal,
@@ -66,6 +67,7 @@ app.command()(receive.explain)
 app.add_typer(series.app, name="series")
 app.add_typer(queue.app, name="queue")
 app.add_typer(review.app, name="review")
+app.add_typer(decisions.app, name="decisions")
 app.add_typer(webhook.app, name="webhook")
 app.add_typer(users.app, name="user")
 app.add_typer(tokens.app, name="token")

@@ -166,6 +166,11 @@ class Decision:
         return self.cause.kind
 
     @property
+    def is_administrators(self) -> bool:
+        """Whether none but administrators see it."""
+        return self.kind in OF_ADMINISTRATORS
+
+    @property
     def choices(self) -> tuple[Choice, ...]:
         """What can be chosen here. Words that seem to answer nothing can but be read."""
         suggestion = self.cause.detail.get("suggestion")

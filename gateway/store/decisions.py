@@ -4,7 +4,7 @@ read in pages. What is to be open is `store.waiting`'s to say.
 
 import json
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,12 +12,15 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
+from gateway import shapes
 from gateway.followups import decisions
 from gateway.followups.decisions import Cause, Choice, Decision, DecisionKind
 from gateway.store import codec, journal
 from gateway.store.schema_domain import OPEN, decision
 
 DECLINES = (DecisionKind.DECLINED.value, DecisionKind.ASSIGNMENT_DECLINED.value)
+INTERNAL = frozenset({"times"})
+"""What is kept to tell that words are out of date."""
 OPENED, CLOSED = "decision_opened", "decision_closed"
 
 
@@ -149,6 +152,40 @@ def get(connection: Connection, number: int, *, lock: bool = False) -> Decision 
     query = sa.select(decision).where(decision.c.id == number)
     row = connection.execute(query.with_for_update() if lock else query).one_or_none()
     return _decision(row) if row is not None else None
+
+
+def find(connection: Connection, numbers: Collection[int]) -> list[Decision]:
+    """Decisions by their numbers."""
+    if not numbers:
+        return []
+    rows = connection.execute(sa.select(decision).where(decision.c.id.in_(numbers)))
+    return [_decision(row) for row in rows]
+
+
+def view(one: Decision) -> shapes.Decision:
+    """As it is shown everywhere."""
+    cause = one.cause
+    waits = shapes.Decision(
+        one.id,
+        cause.kind.value,
+        one.opened_at,
+        cause.follow_up,
+        cause.participant,
+        cause.instance,
+        cause.associate,
+        cause.about,
+        said(one),
+        cause.message,
+        cause.proposal,
+    )
+    if one.closed_at is None:
+        return replace(waits, choices=tuple(one.choices))
+    return replace(waits, closed_at=one.closed_at, closed_by=one.closed_by, choice=one.choice)
+
+
+def said(one: Decision) -> dict[str, Any]:
+    """What it says to people."""
+    return {name: value for name, value in one.cause.detail.items() if name not in INTERNAL}
 
 
 def page(

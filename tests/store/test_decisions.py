@@ -5,6 +5,7 @@ The stories are told in the language of `tests/dialogues`; the matrix of kinds a
 of the table in `followups.decisions`, so a line that is added there without its story fails.
 """
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -14,16 +15,18 @@ from gateway.actions import deciding, desk, queue, review
 from gateway.actions import decisions as deciders
 from gateway.actions.decisions import DOES, Chosen
 from gateway.actions.desk import Desk
+from gateway.cli import context
 from gateway.errors import Forbidden, InputError, NotFound, Refused
 from gateway.followups.decisions import CHOICES, ENDINGS, Choice, Decision, DecisionKind, Ending
 from gateway.inbound import process
-from gateway.model import Access, Actor
+from gateway.model import Access, Actor, Method
 from gateway.store import decisions, journal
 from gateway.store.decisions import Filter
 from gateway.store.engine import Store
 from gateway.store.outbox import Selection
 from tests.dialogues import runner, world
 from tests.dialogues.language import Line
+from tests.dialogues.office import command
 from tests.dialogues.runner import Stage
 
 KARI = Actor(Access.USER, "kari", "kari")
@@ -126,10 +129,10 @@ class Office:
         world = self.stage.world
         judge = self.desk.judge
 
-        def command(here: Desk) -> Decision:
+        def choose(here: Desk) -> Decision:
             return deciders.decide(here, one.id, chosen, judge)
 
-        return desk.perform(self.store, world.settings, world.now, actor, command).answer
+        return desk.perform(self.store, world.settings, world.now, actor, choose).answer
 
     def status(self, key: str = "ola") -> str:
         rows = {row.key: row.status for row in self.stage.world.rows("m1")}
@@ -443,6 +446,20 @@ def test_what_was_chosen_counts(
     assert office.status() == status
 
 
+def test_a_refused_proposal_foretells_the_letter_that_tells_of_it(office: Office) -> None:
+    """domain.md §9"""
+    [one] = begun(office, DecisionKind.PROPOSAL).open()
+    world, judge = office.stage.world, office.desk.judge
+
+    def keep(here: Desk) -> Decision:
+        return deciders.decide(here, one.id, Chosen("keep"), judge)
+
+    tried = desk.perform(office.store, world.settings, world.now, KARI, keep, dry_run=True)
+    methods = [queued.letter.method for queued in tried.letters.queued]
+    assert methods == [Method.DECLINECOUNTER]
+    assert office.kinds() == ["proposal"]
+
+
 def test_who_crashed_takes_part_with_the_answer(office: Office) -> None:
     """domain.md §9"""
     begun(office, DecisionKind.PARTY_CRASHER)
@@ -557,3 +574,17 @@ def test_whose_card_it_is_that_is_wrong_is_said(office: Office) -> None:
     with pytest.raises(Forbidden, match="stands on their card"):
         office.decide(Chosen("correct", address="ola@new.example"))
     assert office.kinds() == ["undeliverable"]
+
+
+def test_an_administrator_lists_and_decides_in_a_terminal(sqlite_store: Store) -> None:
+    """domain.md §9"""
+    office = Office(sqlite_store)
+    begun(office, DecisionKind.PROPOSAL)
+    [one] = map(json.loads, command(office.stage, "--json", "decisions", "list").splitlines())
+    assert (one["kind"], one["associate"], one["choices"]) == ("proposal", "kari", ["move", "keep"])
+    assert command(office.stage, "decisions", "list", "--kind", "words") == "nothing waits\n"
+    said = command(office.stage, "--json", "decisions", "decide", str(one["id"]), "move")
+    closed = json.loads(said)
+    assert (closed["choice"], closed["closed_by"]) == ("move", context.user())
+    office.play("at 09:30")
+    assert office.kinds() == []
