@@ -80,7 +80,10 @@ def uses(connection: Connection, section: str, key: str) -> dict[str, int]:
     """What names this entry, in words, and how often (`MOST_COUNTED` is so often, or more)."""
     found = dict[str, int]()
     for column, words in SECTIONS[section].users:
-        some = sa.select(sa.literal(1)).where(column == key).limit(MOST_COUNTED).subquery()
+        named = sa.select(sa.literal(1)).where(column == key)
+        if column is follow_up.c.sale:
+            named = named.where(schema.SOLD)
+        some = named.limit(MOST_COUNTED).subquery()
         number = connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
         if number:
             found[words] = number

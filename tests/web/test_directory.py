@@ -78,6 +78,17 @@ async def test_an_entry_is_made_changed_found_and_deleted(office: Office, name: 
     assert (await read(office, f"/{section.path}?q=new.one"))["items"] == []
 
 
+async def test_a_key_that_no_path_holds_is_said_beside_it(office: Office) -> None:
+    odd = {"key": "a b/ø?"}
+    made = await office.ask("PUT", "/companies/*", params=odd, json={"name": "Odd"})
+    where = made.headers["location"].removeprefix("/api/v1")
+    assert where.startswith("/companies/*?key=")
+    assert (await read(office, where))["key"] == "a b/ø?"
+    changed = await office.ask("PATCH", where, "crm", ANY, json={"name": "Odder"})
+    assert changed.json()["name"] == "Odder"
+    assert (await office.ask("DELETE", where, "crm", ANY)).status_code == 200
+
+
 async def test_a_list_goes_on_by_key(office: Office) -> None:
     for number in range(5):
         await office.ask("PUT", f"/persons/p{number}", json={"name": f"Person {number}"})

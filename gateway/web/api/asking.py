@@ -14,6 +14,7 @@ transaction, so that asking again has no second effect.
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -316,5 +317,9 @@ Key = Annotated[str, Depends(_key)]
 
 
 def path(*steps: str) -> str:
-    """The address of something: for `Made`."""
-    return "/".join((PREFIX, *steps))
+    """The address of something: for `Made`. A key that cannot stand in a path is said beside it."""
+    odd = next((step for step in steps if not re.fullmatch(KEYS, step)), None)
+    if odd is None:
+        return "/".join((PREFIX, *steps))
+    shown = (NAMED if step == odd else step for step in steps)
+    return f"{'/'.join((PREFIX, *shown))}?{urlencode({'key': odd})}"

@@ -7,6 +7,7 @@ takes, and is written by it: GET answers what PUT takes.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any
 
 from fastapi import Query
@@ -99,10 +100,11 @@ SECTIONS = (
 )
 
 
-def _body(section: Section) -> type[BaseModel]:
+@cache
+def _body(model: type[load_format.Entry]) -> type[BaseModel]:
     """What PUT takes: the address says the key."""
     said: Any = Annotated[load_format.Key | None, Field(json_schema_extra={"readOnly": True})]
-    return create_model(f"{section.model.__name__}Body", __base__=section.model, key=(said, None))
+    return create_model(f"{model.__name__}Body", __base__=model, key=(said, None))
 
 
 def _list(section: Section) -> None:
@@ -143,7 +145,7 @@ def _put(section: Section) -> None:
 
         return await asked.write(command)
 
-    put.__annotations__["said"] = _body(section)
+    put.__annotations__["said"] = _body(section.model)
     put.__doc__ = f"Make a {section.noun}, or say anew what it is"
     _add("put", section, directory.VERBS[section.name], put, example=dict(section.example))
 

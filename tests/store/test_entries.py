@@ -1,0 +1,56 @@
+"""Reading the directory costs what is shown, however many people and follow-ups there are
+(quality.md)."""
+
+import pytest
+
+from gateway.actions import directory
+from gateway.actions.desk import Desk
+from gateway.model import Access, Actor
+from gateway.store import entries, marks, preferences
+from gateway.store.engine import Store
+from tests.store import crowd, rows
+from tests.store.test_growth import ROWS, SETTINGS, walking
+
+KEYS = {"associates": "a7", "persons": "p7"}
+CRM = Actor(Access.CRM, name="crm")
+
+
+def read(store: Store) -> None:
+    with store.read() as connection:
+        for section in entries.SECTIONS:
+            key = KEYS.get(section, "x")
+            entries.one(connection, section, key)
+            entries.uses(connection, section, key)
+            entries.page(connection, section, "", 50)
+            entries.page(connection, section, "p5", 50)
+            entries.page(connection, section, "", 50, "nobody is called so")
+            entries.page(connection, section, "", 50, "p7@ext.example")
+        preferences.of_each(connection, ["a7", "a8", preferences.SITE])
+
+
+def write(store: Store) -> None:
+    """A card that forty follow-ups name."""
+    with store.write() as connection:
+        desk = Desk(connection, SETTINGS, rows.NOW, CRM)
+        directory.put(desk, "persons", "p7", {"name": "Another", "emails": ["p7@ext.example"]})
+        directory.prefer(desk, "a7", {"call_minutes": 10})
+        assert marks.made_since(connection, 0)
+
+
+def test_nothing_of_the_directory_walks_through_what_grows(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entries, "LOOK", 200)
+    crowd.fill(store, ROWS)
+    assert walking(store, read) == []
+    assert walking(store, write) == []
+
+
+def test_a_page_ends_where_it_says(store: Store) -> None:
+    crowd.fill(store, 100)
+    with store.read() as connection:
+        first = entries.page(connection, "persons", "", 700)
+        second = entries.page(connection, "persons", first.last or "", 700)
+    keys = [one["key"] for one in (*first.entries, *second.entries)]
+    assert len(keys) == len(set(keys)) == 1100
+    assert (first.last, second.last) == (keys[699], None)
