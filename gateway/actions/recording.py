@@ -23,6 +23,7 @@ from gateway.store.engine import Store
 GIVEN_AWAY = ("owner", "assigned_by")
 OF_EARLIER_SYSTEMS = ("uid", "sequence")
 OF_EARLIER_INVITATIONS = ("token", "sent")
+INVITEES_OWN = ("priority", "alarm_minutes", "progress")
 OWN = frozenset({"completed", "priority", "alarm_minutes"})
 """What may be changed of a completed follow-up: none of it is an edit (domain.md §3)."""
 FORGOTTEN_AT_A_TIME = 100
@@ -109,20 +110,21 @@ def _is_whole_crm(desk: Desk) -> bool:
 
 
 def _plain(desk: Desk, document: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what only the CRM says of an earlier system."""
+    """Without what only the CRM says of an earlier system, and what is each invitee's own."""
     if _is_whole_crm(desk):
         return dict(document)
     said = {name: value for name, value in document.items() if name not in OF_EARLIER_SYSTEMS}
     rows = said.get("participants")
     if isinstance(rows, list):
-        said["participants"] = [_plain_row(row) for row in rows]
+        said["participants"] = [_plain_row(row, desk.actor.associate) for row in rows]
     return said
 
 
-def _plain_row(row: Any) -> Any:
+def _plain_row(row: Any, me: str) -> Any:
     if not isinstance(row, Mapping):
         return row
-    return {name: value for name, value in row.items() if name not in OF_EARLIER_INVITATIONS}
+    left_out = {*OF_EARLIER_INVITATIONS, *(INVITEES_OWN if row.get("associate") != me else ())}
+    return {name: value for name, value in row.items() if name not in left_out}
 
 
 def _kept(desk: Desk, concerned: Parties) -> dict[str, Any]:

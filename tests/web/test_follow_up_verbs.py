@@ -54,11 +54,27 @@ async def test_a_mistake_names_its_place_in_the_body(office: Office) -> None:
 
 async def test_what_is_shown_may_be_put_back(office: Office) -> None:
     path = await begin(office)
-    shown = await said(office, f"{path}/cancel", {"instance": SECOND, "reason": "Snow"})
-    shown.pop("letters")
-    answer = await office.ask("PUT", path, "kari", {"If-Match": "*"}, json=shown)
-    assert answer.status_code == 200, answer.text
-    assert {**answer.json(), "letters": None} == {**shown, "letters": None}
+    await said(office, f"{path}/cancel", {"instance": SECOND, "reason": "Snow"})
+    for by in ("kari", "crm"):
+        for one in (path, "/follow-ups/own"):
+            answer = await office.ask("GET", one, by)
+            tag = {"If-Match": answer.headers["ETag"]}
+            again = await office.ask("PUT", one, by, tag, json=answer.json())
+            assert again.status_code == 200, again.text
+            assert {**again.json(), "letters": None} == {**answer.json(), "letters": None}
+            assert again.headers["ETag"] == answer.headers["ETag"]
+
+
+async def test_what_is_an_invitees_own_is_not_the_owners_to_put(office: Office) -> None:
+    """domain.md §3: priority, alarm and progress belong to the participant row."""
+    ask: Any = {"headers": {"If-Match": "*"}}
+    for by, priority in (("kari", ""), ("crm", "high")):
+        shown = (await office.ask("GET", "/follow-ups/own", by)).json()
+        for row in shown["participants"]:
+            row["priority"] = "high"
+        answer = await office.ask("PUT", "/follow-ups/own", by, json=shown, **ask)
+        assert answer.status_code == 200, answer.text
+        assert {row["priority"] for row in answer.json()["participants"]} == {priority}
 
 
 async def test_a_put_makes_what_is_not_there(office: Office) -> None:
@@ -73,7 +89,7 @@ async def test_a_put_makes_what_is_not_there(office: Office) -> None:
 
 async def test_plain_sql_between_get_and_put_makes_the_put_stale(office: Office) -> None:
     """docs/api.md: two writers."""
-    answer = await office.ask("PATCH", "/follow-ups/own", "kari", {"If-Match": "*"}, json={})
+    answer = await office.ask("GET", "/follow-ups/own", "kari")
     tag = {"If-Match": answer.headers["ETag"]}
     with office.store.write() as connection:
         by_sql = sa.update(schema.follow_up).values(notes="By SQL")
