@@ -23,7 +23,7 @@ from gateway.errors import InputError, NotFound, Refused
 from gateway.followups import permission
 from gateway.followups.permission import Parties, Verb
 from gateway.model import Actor, Method
-from gateway.store import followups, journal, marks, outbox, participants, parties, records
+from gateway.store import engine, followups, journal, marks, outbox, participants, parties, records
 from gateway.store.engine import Connection, Store
 from gateway.store.followups import Member
 from gateway.store.outbox import Queued
@@ -33,6 +33,7 @@ MOST_FORETOLD = 50
 """An answer says what so many follow-ups owe that were changed by the way: a card that two thousand
 of them name is written at once all the same.
 """
+QUICKER = "another program changed it at the same moment; read it, and ask again"
 COMPLETED = "the follow-up is completed; undo that first"
 
 
@@ -181,8 +182,15 @@ def perform(
 
 
 def carry_out(desk: Desk, command: Callable[[Desk], T]) -> Outcome[T]:
-    """The command in a transaction that is open, for whoever keeps more in it than the effect."""
-    answer = command(desk)
+    """The command in a transaction that is open, for whoever keeps more in it than the effect.
+    `Refused` where another program was quicker.
+    """
+    try:
+        answer = command(desk)
+    except Exception as error:
+        if not engine.raced(error):
+            raise
+        raise Refused(QUICKER) from error
     deciding.follow(desk.connection, {*desk.touched, *desk.noted}, desk.now)
     outcome = Outcome(answer, _owed(desk))
     _keep_diaries(desk)

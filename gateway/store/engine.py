@@ -35,6 +35,8 @@ PART = 1_000
 IMMEDIATE = "gateway_immediate"
 DEADLOCK = "40P01"
 READ_ONLY = "25006"
+RACES = frozenset({"23503", "23505"})
+"""A foreign key, and a key that there is already."""
 DUMPS = (b"PGDMP", b"--\n-- PostgreSQL database")
 """How files begin that pg_dump writes."""
 
@@ -198,6 +200,13 @@ def outage(error: Exception) -> bool:
         not (getattr(error.orig, "sqlstate", None) or "").startswith("54")
         and "decode" not in str(error.orig).lower()
     )
+
+
+def raced(error: Exception) -> bool:
+    """Whether it came of what another program wrote meanwhile: the same row, or the end of one that
+    is named. SQLite has one writer, so there it is a fault of this program.
+    """
+    return getattr(getattr(error, "orig", None), "sqlstate", None) in RACES
 
 
 def collided(error: StoreError) -> bool:

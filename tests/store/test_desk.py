@@ -147,3 +147,34 @@ def test_another_program_waits_for_a_row_too_and_may_add_others(store: Store) ->
                 other.exec_driver_sql(f"UPDATE participant SET name = 'O' WHERE id = {number}")
 
     desk.perform(store, SETTINGS, rows.NOW, KARI, command)
+
+
+@pytest.mark.parametrize(
+    "store", [pytest.param("postgresql", marks=pytest.mark.real)], indirect=True
+)
+def test_where_another_program_was_quicker_it_is_refused_and_may_be_asked_again(
+    store: Store,
+) -> None:
+    rows.begin(store)
+
+    def command(here: Desk) -> None:
+        with store.engine.begin() as other:
+            other.exec_driver_sql(
+                "INSERT INTO participant (follow_up, person) VALUES ('m1', 'eva')"
+            )
+        here.connection.exec_driver_sql(
+            "INSERT INTO participant (follow_up, person) VALUES ('m1', 'eva')"
+        )
+
+    with pytest.raises(Refused, match="ask again"):
+        desk.perform(store, SETTINGS, rows.NOW, KARI, command)
+
+
+def test_a_fault_of_this_program_is_no_refusal(store: Store) -> None:
+    rows.begin(store)
+
+    def command(here: Desk) -> None:
+        here.connection.exec_driver_sql("INSERT INTO participant (follow_up) VALUES ('m1')")
+
+    with pytest.raises(sa.exc.IntegrityError):
+        desk.perform(store, SETTINGS, rows.NOW, KARI, command)
