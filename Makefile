@@ -17,7 +17,7 @@ PARALLEL = --dist worksteal -n $(shell expr $$(nproc) + 1)
 # Where `make test-wheel` installs what it has built.
 EMPTY := var/wheel
 
-.PHONY: demo install test test-fast test-wheel test-thunderbird screenshots lint lock config clean
+.PHONY: demo install test test-fast test-wheel test-thunderbird screenshots lint lock config examples clean
 
 # The main job, with nothing else installed. DEMO_SECONDS=20 ends by itself and tells whether it worked.
 demo: $(INSTALLED)
@@ -67,6 +67,10 @@ lock:
 # The example is printed from the settings' own descriptions.
 config: $(INSTALLED)
 	$(BIN)/invite-gateway config example > config/gateway.toml
+
+# What the examples of the API are answered, asked anew.
+examples: $(INSTALLED)
+	$(BIN)/python -m tests.web.examples
 
 $(INSTALLED): pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)

@@ -18,7 +18,7 @@ from gateway.actions.load_format import Entry, Text
 from gateway.followups.permission import Verb
 from gateway.store import schema
 from gateway.store.engine import Store
-from gateway.web.api import asking, gate, routes
+from gateway.web.api import asking, gate
 from gateway.web.api.asking import Changing, Json, Key, Listing, Made, Pages, Posting, Reading
 from gateway.web.api.quotas import Buckets
 from gateway.web.api.routes import On, Routes
@@ -376,7 +376,3 @@ async def test_a_command_that_compares_nothing_is_a_fault(tried: Office) -> None
     tried.application.include_router(careless.router)
     answer = await tried.ask("PUT", "/careless", headers={"If-Match": "*"})
     assert answer.status_code == 500
-
-
-def test_the_table_is_what_the_modules_say() -> None:
-    assert [right.method for right in routes.rights([LINKS])] == ["GET", "PATCH", "POST", "GET"]

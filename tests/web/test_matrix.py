@@ -13,17 +13,17 @@ from gateway.followups.decisions import DecisionKind
 from gateway.followups.permission import Answer, Verb
 from gateway.model import Access, Actor
 from gateway.store import parties
-from gateway.web.api import routes, table
+from gateway.web.api import table
 from gateway.web.api.routes import On, Right
-from tests.web.world import ROLES, Office
+from tests.web.world import ABOUT_ONE, ROLES, Office
 
 PAGE = {"/", "/listing", "/troubles", "/news", "/sign-in", "/sign-in/link", "/sign-out"}
 HEALTH = {"/healthz", "/readyz"}
-OPEN = PAGE | HEALTH | {"/api/v1/events"}
+DOCUMENTS = {"/api", "/api/openapi.json"}
+OPEN = PAGE | DOCUMENTS | HEALTH | {"/api/v1/events"}
 """Routes that are no part of the API, or have tests of their own."""
 FOLLOW_UPS = ("own", "foreign", "private")
-ABOUT_ONE = (On.FOLLOW_UP, On.PARTICIPANT, On.OWN_ROW, On.LETTER, On.DECISION)
-RIGHTS = routes.rights(table.MODULES)
+RIGHTS = table.rights()
 HIDDEN_TITLE = "Title of private"
 
 
@@ -67,15 +67,7 @@ async def test_every_role_gets_what_its_right_says(office: Office, right: Right)
 async def asked(office, right, name, behalf, follow_up):
     """One request of the route, as its example says it, which keeps nothing."""
     path = right.path.removeprefix("/api/v1")
-    said = dict(right.sample)
-    if right.on is On.FOLLOW_UP:
-        said["key"] = follow_up
-    elif right.on is On.DECISION:
-        said["id"] = str(office.decision(follow_up).id)
-    elif right.on is On.LETTER:
-        said["id"] = str(office.letter(follow_up))
-    elif right.on in ABOUT_ONE:
-        said["id"] = str(office.row(follow_up, "per"))
+    said = office.parameters(right, follow_up)
     for parameter in re.findall(r"{(\w+)}", path):
         path = path.replace(f"{{{parameter}}}", said.pop(parameter))
     headers = {"On-Behalf-Of": behalf} if behalf else {}

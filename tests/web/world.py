@@ -24,10 +24,13 @@ from gateway.model import Access, Actor
 from gateway.store import decisions, followups, outbox, schema
 from gateway.store.engine import Store
 from gateway.web import app, feed
+from gateway.web.api.routes import On, Right
 from gateway.web.api.site import Site
 
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
 OPERATOR = Actor(Access.ADMIN, name="operator")
+SECRET = "5ec2e7" * 10 + "5ec2"
+"""The site's, so that UIDs and tokens are the same each time."""
 SETTINGS = {"mail": {"address": "invites@crm.example", "language": "en"}}
 
 PARTICIPANTS = [
@@ -102,6 +105,10 @@ def _proposals(desk: Desk) -> None:
         desk.noted.add(row.follow_up)
 
 
+ABOUT_ONE = (On.FOLLOW_UP, On.PARTICIPANT, On.OWN_ROW, On.LETTER, On.DECISION)
+"""What a right can be about that belongs to one follow-up."""
+
+
 @dataclass
 class Office:
     """`now`: what the clock says; `tokens`: by the names of `ROLES`; `is_apart`: with an
@@ -130,6 +137,9 @@ class Office:
 
     def begin(self) -> "Office":
         with self.store.write() as connection:
+            connection.exec_driver_sql(
+                f"UPDATE meta SET value = '{SECRET}' WHERE key = 'site_secret'"
+            )
             load.load(connection, DOCUMENT, self.site.settings, self.now)
         for name in ROLES:
             self.tokens[name] = self.token(name)
@@ -154,6 +164,19 @@ class Office:
         with self.store.read() as connection:
             members = followups.members(connection, follow_up)
         return next(member.id for member in members if member.key == invitee)
+
+    def parameters(self, right: Right, follow_up: str) -> dict[str, str]:
+        """Of the path and the query, for a request about that follow-up."""
+        said = dict(right.sample)
+        if right.on is On.FOLLOW_UP:
+            said["key"] = follow_up
+        elif right.on is On.DECISION:
+            said["id"] = str(self.decision(follow_up).id)
+        elif right.on is On.LETTER:
+            said["id"] = str(self.letter(follow_up))
+        elif right.on in ABOUT_ONE:
+            said["id"] = str(self.row(follow_up, "per"))
+        return said
 
     def decision(self, follow_up: str) -> Decision:
         """What waits there."""

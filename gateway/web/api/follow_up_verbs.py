@@ -218,6 +218,7 @@ async def stop(key: Key, said: Stopped, asked: Posting) -> Response:
     "/follow-ups/{key}/split",
     Verb.EDIT,
     On.FOLLOW_UP,
+    status=201,
     example={"from": "2026-12-08T09:00:00", "title": "From now on"},
 )
 async def split(key: Key, said: Split, asked: Posting) -> Response:

@@ -11,7 +11,8 @@ written here says what must come of it, and `tests/web/test_matrix.py` asks ever
 role, of an own, a foreign and a private follow-up, whether it does.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -117,7 +118,8 @@ class Routes:
             said["requestBody"] = {"content": content, "required": True}
         responses: dict[int | str, dict[str, Any]] = {
             status: {"model": answer} if answer else {"description": "Done"},
-            "4XX": {"model": ProblemShape, "description": "Refused; see `type`"},
+            # What each can refuse, `openapi` says; here for the shape to be known.
+            "4XX": {"model": ProblemShape, "description": "Refused"},
         }
 
         def add(endpoint: Endpoint) -> Endpoint:
@@ -172,6 +174,7 @@ class _Route(APIRoute):
         return answer
 
 
-def rights(modules: Sequence[Routes]) -> list[Right]:
-    """The whole table."""
-    return [right for module in modules for right in module.rights]
+def name(right: Right) -> str:
+    """Of an operation, unique: `post_follow_ups_key_cancel`."""
+    words = re.findall(r"[A-Za-z0-9]+", right.path.removeprefix(PREFIX))
+    return "_".join([right.method.lower(), *words])

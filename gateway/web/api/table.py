@@ -11,12 +11,14 @@ from gateway.web.api import (
     follow_up_verbs,
     follow_ups,
     importing,
+    openapi,
     participant_verbs,
     participants,
     preferences,
     webhooks,
 )
 from gateway.web.api.gate import Gate
+from gateway.web.api.routes import Right
 from gateway.web.api.site import Site
 from gateway.web.door import Door
 
@@ -36,10 +38,16 @@ MODULES = (
 )
 
 
+def rights() -> list[Right]:
+    """The whole table: every route, and who may ask it."""
+    return [right for module in MODULES for right in module.rights]
+
+
 def install(app: FastAPI, site: Site) -> None:
     """The API in an application, behind its gate."""
     app.state.site = site
     for module in MODULES:
         app.include_router(module.router)
+    openapi.install(app, rights())
     app.add_middleware(Gate)
     app.add_middleware(Door)

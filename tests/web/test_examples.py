@@ -1,0 +1,95 @@
+"""Every example of the OpenAPI document is sent and answered as written; the document describes every
+route and every refusal, and the page of it needs nothing from elsewhere.
+"""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from fastapi.routing import APIRoute
+
+from gateway.web.api import openapi
+from gateway.web.api.routes import Right
+from tests.web import examples
+from tests.web.world import Office
+
+SAID = openapi.examples()
+AGAIN = "python -m tests.web.examples writes what is answered now"
+
+
+@pytest.mark.parametrize("right", examples.rights(), ids=examples.name)
+async def test_an_example_is_answered_as_written(office: Office, right: Right) -> None:
+    answer = await examples.answer(office, right)
+    assert SAID["answers"].get(examples.name(right)) == answer, AGAIN
+    assert answer["status"] < 300, "an example shows what is done, not a refusal"
+
+
+@pytest.mark.parametrize("status", examples.STATUSES)
+async def test_a_refusal_is_as_written(office: Office, status: int) -> None:
+    assert SAID["problems"].get(str(status)) == await examples.refusal(office, status), AGAIN
+
+
+def test_no_example_is_left_of_a_route_that_is_gone() -> None:
+    assert set(SAID["answers"]) == {examples.name(right) for right in examples.rights()}
+    assert {int(status) for status in SAID["problems"]} == set(examples.STATUSES)
+
+
+@pytest.fixture
+async def document(office: Office) -> dict[str, Any]:
+    bearer = {"Authorization": f"Bearer {office.tokens['read']}"}
+    answer = await office.client.get("/api/openapi.json", headers=bearer)
+    assert answer.status_code == 200
+    described: dict[str, Any] = answer.json()
+    return described
+
+
+def test_the_document_has_every_route(office: Office, document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.1")
+    described = {
+        (method.upper(), path)
+        for path, operations in document["paths"].items()
+        for method in operations
+    }
+    for route in office.application.routes:
+        if isinstance(route, APIRoute) and route.include_in_schema:
+            assert {(method, route.path) for method in route.methods} <= described
+    names = [one["operationId"] for path in document["paths"].values() for one in path.values()]
+    assert len(names) == len(set(names))
+
+
+def test_every_answer_body_and_refusal_has_an_example(document: dict[str, Any]) -> None:
+    for right in examples.rights():
+        operation = document["paths"][right.path][right.method.lower()]
+        code, success = next(iter(operation["responses"].items()))
+        assert int(code) == SAID["answers"][examples.name(right)]["status"], examples.name(right)
+        assert all("example" in one for one in success["content"].values()), examples.name(right)
+        if "requestBody" in operation:
+            content = operation["requestBody"]["content"]["application/json"]
+            assert "example" in content, examples.name(right)
+        statuses = {int(status) for status in operation["responses"]}
+        assert statuses >= set(openapi.refusals(right, "requestBody" in operation))
+    for response in document["components"]["responses"].values():
+        assert response["content"]["application/problem+json"]["example"]["type"]
+
+
+def test_references_lead_somewhere(document: dict[str, Any]) -> None:
+    for reference in re.findall(r'"\$ref": "#/([^"]+)"', json.dumps(document)):
+        place = document
+        for step in reference.split("/"):
+            place = place[step]
+
+
+async def test_the_page_of_it_needs_nothing_from_elsewhere(office: Office) -> None:
+    bearer = {"Authorization": f"Bearer {office.tokens['read']}"}
+    answer = await office.client.get("/api", headers=bearer)
+    assert answer.status_code == 200
+    assert not re.findall(r'(?:src|href)="(?!/static/|/api|#)[^"]*"', answer.text)
+    assert "<script" not in answer.text
+    for right in examples.rights():
+        assert f'id="{right.method}{right.path}"' in answer.text
+
+
+def test_no_secret_is_in_the_examples() -> None:
+    text = openapi.EXAMPLES.read_text(encoding="utf-8")
+    assert not re.findall(r"igt_\w{8}|whsec_\w{8}", text)
