@@ -166,7 +166,9 @@ def first(edition: Edition) -> Moment | None:
 
 def times(edition: Edition, original: Moment) -> tuple[Moment, Moment | None] | None:
     """Start and, where it has one of its own, end of a date; None where it does not take place."""
-    if edition.recurrence is None or original in edition.recurrence.exdates:
+    if edition.recurrence is None:  # of a list the first date may be all that is left
+        return (original, None) if original == edition.start else None
+    if original in edition.recurrence.exdates:
         return None
     own = next((one for one in edition.dates if one.original == original), None)
     if own is not None:

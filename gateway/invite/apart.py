@@ -34,7 +34,8 @@ class Origin:
 @dataclass(frozen=True, slots=True)
 class Apart:
     """What the planner looks at: rows and copies, those for one date of a row by numbers below
-    zero.
+    zero. `renewed`: those of rows whose entry is taken back because they get dates by themselves,
+    or one entry for them; what they said of it goes with it.
     """
 
     edition: Edition | None
@@ -42,6 +43,7 @@ class Apart:
     invitees: Sequence[Invitee]
     copies: Sequence[Copy]
     origins: Mapping[int, Origin]
+    renewed: frozenset[int]
 
     def together(self, after: Sequence[Invitee]) -> list[Invitee]:
         """The rows as they are once standings changed. `after`: what `invitees` became."""
@@ -116,24 +118,59 @@ def spread(edition: Edition | None, invitees: Sequence[Invitee], copies: Sequenc
     names = [(row.participant, date) for row in rows for date in _dates(edition)]
     names += [(copy.participant, copy.date) for copy in copies if copy.date is not None]
     origins = {-place: Origin(*name) for place, name in enumerate(dict.fromkeys(names), 1)}
+    for_dates = {row.participant: row for row in rows}
+    invited = {row.participant: row for row in filter(_is_on, invitees)}
+    renewed = {
+        copy.participant
+        for copy in copies
+        if copy.participant in invited and _is_replaced(copy, invited[copy.participant], for_dates)
+    }
+    renewed |= {number for number, origin in origins.items() if origin.participant in renewed}
     return Apart(
         edition,
         invitees,
-        list(_looked_at(invitees, {row.participant for row in rows}, origins)),
-        _told_apart(copies, origins),
+        list(_looked_at(invitees, for_dates, origins)),
+        _told_apart(copies, for_dates, origins),
         origins,
+        frozenset(renewed),
     )
 
 
-def _told_apart(copies: Sequence[Copy], origins: Mapping[int, Origin]) -> list[Copy]:
-    """The copies, those to one date of a row by its number."""
+def _is_replaced(copy: Copy, row: Invitee, for_dates: Collection[int]) -> bool:
+    """Whether a row holds one entry and is to have dates by themselves, or the other way round, and
+    nothing is under way about that.
+    """
+    if copy.method is not Method.REQUEST:
+        return False
+    is_one_date = copy.edition is not None and copy.edition.recurrence_id is not None
+    is_of_other_form = (
+        copy.date is None and not is_one_date
+        if row.participant in for_dates
+        else copy.date is not None and row.date is None
+    )
+    is_told = any(one.method is Method.CANCEL and one.instance is None for one in copy.queued)
+    return is_of_other_form and not is_told
+
+
+def _told_apart(
+    copies: Sequence[Copy], for_dates: Mapping[int, Invitee], origins: Mapping[int, Origin]
+) -> list[Copy]:
+    """The copies, those to one date of a row by its number. Where a row is for dates, the entry
+    that it had before is taken back also where a newer letter about that was refused: what follows
+    goes to the same address.
+    """
     numbers = {origin: number for number, origin in origins.items()}
-    return [
-        copy
-        if copy.date is None
-        else replace(copy, participant=numbers[Origin(copy.participant, copy.date)])
-        for copy in copies
-    ]
+    told = list[Copy]()
+    for copy in copies:
+        row = for_dates.get(copy.participant)
+        if copy.date is not None:
+            number = numbers[Origin(copy.participant, copy.date)]
+            told.append(replace(copy, participant=number))
+        elif row is not None and address.key(row.address) == address.key(copy.address):
+            told.append(replace(copy, refused=False))
+        else:
+            told.append(copy)
+    return told
 
 
 def _looked_at(
@@ -168,7 +205,7 @@ def _rows_for_dates(
         for row in invitees
         if row.date is None
         and row.role not in status.FIXED
-        and (not is_covered or row.participant in for_dates)
+        and (row.participant in for_dates or (bool(row.address) and not is_covered))
         and (row.participant, address.key(row.address)) not in holding
     ]
     is_too_much = len(_dates(edition)) * sum(map(_is_on, rows)) > MOST

@@ -4,7 +4,7 @@ taken back and given again, and toggles by hand.
 Pure. What becomes of one row's answers is `standings`'.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gateway import status
@@ -37,9 +37,11 @@ def standings_of(
     invitees: Sequence[owing.Invitee],
     wanting: Mapping[int, Edition],
     copies: Sequence[owing.Copy],
+    renewed: Collection[int] = (),
 ) -> tuple[tuple[Change, ...], list[owing.Invitee]]:
     """What changes, and the rows as they are then. `wanting`: rows that should hold an invitation
-    now, and to what; the others as in `plan.plan`.
+    now, and to what; `renewed`: those whose invitation is taken back for another; the others as in
+    `plan.plan`.
     """
     views, happened = editions.Views(edition), _happened(edition, known, invitees)
     elsewhere = _elsewhere(invitees, copies)
@@ -53,7 +55,7 @@ def standings_of(
         sent = elsewhere.get(number)
         events = _follow(row, invitee, happened[invitee.date], is_elsewhere=sent is not None)
         row.apply(_since(events, row.series, _asking(invitee, views.of(invitee.date), sent)))
-        if number in taken_back:
+        if number in taken_back or number in renewed:
             row.apply(standings.ask_anew(row.standings))
         if number in undone:
             row.apply([_counts_after_all(row.series, undone[number])])

@@ -5,12 +5,12 @@ planner compares levels, not events: it may run at any time, any number of times
 change by anybody, and owes the same letters.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from gateway import status
-from gateway.followups import editions, recurrence
+from gateway.followups import covering, editions, recurrence
 from gateway.invite import apart, changes, letters, numbering, owing, replacing
 from gateway.invite.changes import Change
 from gateway.mail import address
@@ -87,8 +87,10 @@ def plan(
     split = apart.spread(edition, invitees, copies)
     edition = _remembering(edition, split.invitees, copies)
     wanting = _wanting(split.invitees, editions.Views(edition), split.copies)
-    changed, rows = changes.standings_of(edition, known, split.invitees, wanting, split.copies)
-    copies = _without_counted(split.copies, changed)
+    changed, rows = changes.standings_of(
+        edition, known, split.invitees, wanting, split.copies, split.renewed
+    )
+    held = _without_counted(split.copies, changed)
     changed = split.changes(changed, rows)
     if edition is not None:
         # with the answers as this very change leaves them
@@ -96,17 +98,18 @@ def plan(
     if not sending.account:
         unsent = {row.participant: NO_ACCOUNT for row in invitees if row.email_invite}
         return Plan(edition, changed, notes=unsent)
-    look = _Look.at(edition, rows, copies, sending)
+    look = _Look.at(edition, rows, held, sending)
     dues = [
-        *(_of_copy(look, copy) for copy in copies),
-        *_first_invitations(look, copies),
+        *(_of_copy(look, copy) for copy in held),
+        *_first_invitations(look, held),
     ]
-    owed = [letter for due in dues for letter in due.letters]
+    # Of the rows again: what is taken back of one date stands below all that its row is sent later.
+    owed = split.owed(letter for due in dues for letter in due.letters)
     edition, numbered = numbering.number(edition, owed, copies)
     return Plan(
         edition,
         changed,
-        split.owed(map(owing.assigned, numbering.stamp(numbered, copies))),
+        tuple(map(owing.assigned, numbering.stamp(numbered, copies))),
         tuple(number for due in dues for number in due.superseded),
         split.notes(_notes(look, dues)),
         tuple(copy for due in dues for copy in due.let_go),
@@ -305,19 +308,36 @@ def _remembering(
     """
     if edition is None or edition.recurrence is None:
         return edition
-    perhaps = (held for copy in copies for held in copy.perhaps)
-    told = [*(copy.edition for copy in copies), *perhaps]
+    every_held = _told(edition.uid, copies)
     known = editions.named_dates(edition)
-    # One edition is held by many, and not compared for each.
-    names = {
-        date
-        for held in {id(one): one for one in told if one is not None}.values()
-        if held.uid == edition.uid
-        for date in editions.named_dates(held) - known
-    }
-    names |= _left_elsewhere(invitees, copies).difference(editions.own_dates(edition))
+    names = {date for held in every_held for date in editions.named_dates(held) - known}
+    others = _left_elsewhere(invitees, copies)
+    if edition.recurrence.rrule:
+        others |= _named_by_rule(every_held)
+    names |= others.difference(editions.own_dates(edition))
     own = [date for date in names if editions.takes_place(edition, date)]
     return editions.with_own(edition, own) if own else edition
+
+
+def _told(uid: str, copies: Sequence[owing.Copy]) -> list[Edition]:
+    """What somebody was told of this UID, or may have been. One edition is held by many, and is
+    here once.
+    """
+    told = [copy.edition for copy in copies]
+    told += [held for copy in copies for held in copy.perhaps]
+    every_edition = {id(edition): edition for edition in told if edition is not None}
+    return [edition for edition in every_edition.values() if edition.uid == uid]
+
+
+def _named_by_rule(every_held: Iterable[Edition]) -> set[Moment]:
+    """What calendars call the dates of lists that are at another hour than their rule gives."""
+    dates = {
+        (covering.named(held, date), date)
+        for held in every_held
+        if held.recurrence is not None and not held.recurrence.rrule
+        for date in editions.named_dates(held)
+    }
+    return {name for name, date in dates if name != date}
 
 
 def _left_elsewhere(invitees: Sequence[owing.Invitee], copies: Sequence[owing.Copy]) -> set[Moment]:
@@ -330,8 +350,12 @@ def _left_elsewhere(invitees: Sequence[owing.Invitee], copies: Sequence[owing.Co
         for copy in copies
         if copy.participant in whole and not _same(whole[copy.participant].address, copy.address)
     )
-    dates = (edition.recurrence_id for copy in former for edition in copy.may_hold)
-    return {date for date in dates if date is not None}
+    told = [
+        edition
+        for copy in former
+        for edition in (*copy.may_hold, *(queued.edition for queued in copy.queued))
+    ]
+    return {edition.recurrence_id for edition in told if edition.recurrence_id is not None}
 
 
 def _lifted(edition: Edition | None, floor: int) -> Edition | None:

@@ -13,8 +13,17 @@ from gateway.followups import limits
 from gateway.ical import ics
 from gateway.invite import apart, plan
 from gateway.mail import bounce
-from gateway.model import Access, Actor, Delivery, LetterState, Moment
-from gateway.store import claims, filters, invitations, journal, reports, schema, views
+from gateway.model import Access, Actor, Delivery, LetterState, Moment, Reply, Standing
+from gateway.store import (
+    claims,
+    filters,
+    followups,
+    invitations,
+    journal,
+    reports,
+    schema,
+    views,
+)
 from gateway.store.engine import Store
 from gateway.store.outbox import Queued, Settlement
 from tests.core import attendee
@@ -286,3 +295,79 @@ def test_a_date_that_is_taken_back_late_at_the_old_address_stays_in_the_series(
         program.take(ics.calendar(letter.letter))
     dates = program.shows(START - WEEK, START + 10 * WEEK)
     assert [one.start for one in dates] == [START, START + WEEK, START + 2 * WEEK]
+
+
+BECOMES_A_LIST = (
+    "UPDATE follow_up SET rrule = ''",
+    "INSERT INTO follow_up_date (follow_up, original_start)"
+    " VALUES ('m1', '2027-03-02 13:00:00'), ('m1', '2027-03-10 08:00:00')",
+)
+LISTED = [START, START + 5 * HOUR, START + WEEK + DAY]
+"""A row for a date of the former series would be what it had of its own there, and go with it."""
+
+
+def test_what_was_said_of_the_series_goes_with_it(store: Store) -> None:
+    begin(store, recurrence={"rrule": "FREQ=WEEKLY;COUNT=3"})
+    letters = post(store)
+    number = next(one.participant for one in letters if one.letter.address == OLA)
+    accepted = Standing(Reply.ACCEPTED, seen=True)
+    with store.write() as connection:
+        followups.write_standing(connection, number, None, accepted, 1)
+    rows.run(store, *BECOMES_A_LIST)
+    letters += (dates := post(store))
+    assert {one.letter.reply for one in dates} == {Reply.NEEDS_ACTION}
+    assert row(store).reply is Reply.NEEDS_ACTION
+    assert shown(letters, OLA) == LISTED
+    with store.write() as connection:
+        followups.write_standing(connection, number, START, accepted, 1)
+    rows.run(
+        store,
+        "DELETE FROM follow_up_date",
+        "UPDATE follow_up SET rrule = 'FREQ=WEEKLY;COUNT=2'",
+    )
+    letters += post(store)
+    assert [one.reply for one in row(store).instances] == []
+    assert shown(letters, OLA) == [START, START + WEEK]
+
+
+def test_a_series_of_which_the_last_news_was_refused_is_taken_back_before_its_dates(
+    store: Store,
+) -> None:
+    begin(store, recurrence={"rrule": "FREQ=WEEKLY;COUNT=3"})
+    letters = post(store)
+    rows.run(store, "UPDATE follow_up SET title = 'Course'")
+    planning.plan_due(store, SETTINGS, NOW, everything=True)
+    with store.write() as connection:
+        refused = [
+            Settlement(one.id, LetterState.REFUSED, False, Delivery.UNDELIVERABLE)
+            for one in claims.take(connection, "a", NOW + HOUR, 100)
+        ]
+        claims.settle(connection, refused, [], "a", NOW)
+    rows.run(store, *BECOMES_A_LIST)
+    letters += post(store)
+    assert shown(letters, OLA) == LISTED
+
+
+def test_a_date_at_its_own_hour_is_at_that_of_the_rule_once_there_is_one(store: Store) -> None:
+    """Calendars know it by the hour of the rule, and some keep what they were told of it."""
+    begin(store, recurrence={"rdates": ["2027-03-03T11:00:00"]})
+    letters = post(store)
+    assert shown(letters, OLA) == [START, START + DAY + 2 * HOUR]
+    rows.run(store, "UPDATE follow_up SET rrule = 'FREQ=DAILY;COUNT=2'")
+    letters += post(store)
+    assert shown(letters, OLA) == [START, START + DAY, START + DAY + 2 * HOUR]
+
+
+def test_who_is_invited_to_the_first_date_keeps_it_when_it_is_all_that_is_left(
+    store: Store,
+) -> None:
+    first = {"person": "ola", "email_invite": True, "original_start": "2027-03-02T09:00:00"}
+    begin(store, participants=[first])
+    letters = post(store)
+    rows.run(store, "DELETE FROM follow_up_date")
+    letters += post(store)
+    assert shown(letters, OLA) == [START]
+    assert row(store).note == ""
+    rows.run(store, "UPDATE follow_up SET start_at = '2027-03-03 08:00:00'")
+    letters += post(store)
+    assert shown(letters, OLA) == []
