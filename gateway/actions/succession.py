@@ -9,7 +9,7 @@ from datetime import datetime
 from gateway import status
 from gateway.invite import owing
 from gateway.mail import address
-from gateway.model import Channel
+from gateway.model import Channel, Role
 from gateway.store import delegations, directory, invitations, journal, participants, proposals
 from gateway.store.engine import Connection
 from gateway.store.followups import Member
@@ -47,6 +47,9 @@ def begin(
         return list(members)
     delegations.forget(connection, others)
     participants.hand_over(connection, others, now)
+    # Of an assignee's row the command has forgotten it, and the assignee may have said it since.
+    invited = [one.id for one in members if one.id in others and one.role is Role.INVITED]
+    participants.forget_own(connection, invited)
     overtaken = proposals.withdraw(connection, others, now)
     given = [one for one in members if one.id in others and one.planned_for not in ("", one.who)]
     journal.name(connection, {one.id: one.planned_for for one in given})

@@ -73,7 +73,7 @@ def hand_on(connection: Connection, key: str, before: Row | None, to: str) -> Gi
             _change(connection, before.id, removed=True)
         return Given(there.id, own=not there.removed)
     if before is not None and not before.removed:
-        _change(connection, before.id, associate=to)
+        _change(connection, before.id, associate=to, priority="", alarm_minutes=None)
         return Given(before.id)
     number: int = connection.execute(
         sa.insert(participant).values(follow_up=key, associate=to).returning(participant.c.id)

@@ -134,6 +134,11 @@ def of_the_house(connection: Connection, numbers: Collection[int]) -> list[str]:
     return list(connection.execute(query).scalars())
 
 
+def forget_own(connection: Connection, numbers: Collection[int]) -> None:
+    """Priority and alarm were the former holder's of these rows."""
+    change(connection, numbers, {"priority": "", "alarm_minutes": None})
+
+
 def hand_over(connection: Connection, others: Mapping[int, str], at: datetime) -> None:
     """These rows are somebody else's now, who is invited at these addresses: neither the token that
     an earlier system gave is his, nor the addresses that were learned for the row or at which

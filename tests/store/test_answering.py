@@ -637,8 +637,12 @@ def test_domain_4_assigned_seen_declined_assigned_again_accepted_each_by_the_rig
     codes.append(code(office, "per"))
     with pytest.raises(Forbidden):
         answer(office, NINA, "per", ACCEPT)
+    do(office, PER, lambda here: answering.adjust(here, number, Own("high", 15)))
     do(office, KARI, lambda here: assigning.assign(here, "m1", "nina"))
     plan(office)
+    with office.read() as connection:
+        query = "SELECT priority, alarm_minutes FROM participant WHERE associate = 'nina'"
+        assert connection.exec_driver_sql(query).all() == [("", None)]
     codes.append(code(office, "nina"))
     answer(office, NINA, "nina", ACCEPT)
     codes.append(code(office, "nina"))

@@ -119,6 +119,19 @@ def test_who_is_given_a_row_that_was_never_mailed_has_said_nothing(
     assert row(store).standings[None] == SAID
 
 
+def test_priority_and_alarm_were_the_former_holders(store: Store) -> None:
+    begin(store, OLA)
+    rows.run(store, "UPDATE participant SET priority = 'high', alarm_minutes = 15")
+    plan(store)
+    query = "SELECT priority, alarm_minutes FROM participant"
+    with store.read() as connection:
+        assert connection.exec_driver_sql(query).all() == [("high", 15)]
+    rows.run(store, f"UPDATE participant SET {TO_EVA}")
+    plan(store)
+    with store.read() as connection:
+        assert connection.exec_driver_sql(query).all() == [("", None)]
+
+
 def test_the_journal_goes_on_naming_who_it_was(store: Store) -> None:
     begin(store, OLA, email_invite=True)
     deliver(store)
