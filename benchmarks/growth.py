@@ -25,10 +25,10 @@ import structlog
 
 from gateway.actions import planning
 from gateway.answer import facts
-from gateway.store import inbox, journal, migrate, rows
+from gateway.model import Access, Actor
+from gateway.store import filters, inbox, journal, migrate, reading, rows
 from gateway.store.engine import Store
 from gateway.store.followups import Site
-from gateway.web import overview
 from tests.rig import postgres
 from tests.store import crowd
 from tests.store.test_growth import SETTINGS, prepare, send
@@ -66,7 +66,10 @@ def plan(store: Store) -> None:
 
 
 def page(store: Store) -> None:
-    overview.shown(store, SETTINGS.mail, 20)
+    ahead = filters.FollowUps(since=datetime.now(UTC), open=True)
+    with store.read() as connection:
+        shown = filters.follow_ups(connection, Actor(Access.CRM, name="crm"), ahead, 20)
+        reading.follow_ups(connection, shown.names, SITE.timezone, participants=True)
 
 
 def naive(store: Store) -> None:

@@ -171,7 +171,7 @@ def _named(role: str, account: str) -> str:
 
 
 def _web(process: Process, monitor: Monitor) -> Sequence[supervise.Role]:
-    from gateway.web import app, feed, overview, serve  # FastAPI, for those who want the page
+    from gateway.web import app, feed, serve  # FastAPI, for those who want the page
     from gateway.web.api.site import Site
 
     ready = asyncio.Event()
@@ -183,7 +183,6 @@ def _web(process: Process, monitor: Monitor) -> Sequence[supervise.Role]:
         live = feed.Feed(process.store)
         application = app.create(
             live,
-            partial(overview.shown, process.store, process.settings.mail),
             monitor.look,
             monitor.troubles,
             site,

@@ -26,6 +26,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from gateway import settings as configuration
+from gateway import shapes
 from gateway.actions import desk, load, users
 from gateway.actions.access import Wanted
 from gateway.daemon import logs
@@ -34,14 +35,15 @@ from gateway.errors import InputError
 from gateway.model import Access, Actor, Reply
 from gateway.sandbox import mailserver, robots, seed
 from gateway.settings import Settings
-from gateway.store import engine, followups, journal, leases, migrate
+from gateway.store import engine, filters, followups, journal, leases, migrate, reading
 from gateway.store.engine import Store
-from gateway.web import overview, page
+from gateway.web.pages import words
 
 PAGE_PORT = 8025
 MOVE_AFTER = 8.0
 CANCEL_AFTER = 3.0
 TELL_SECONDS = 0.3
+MOST_SHOWN = 1_000
 WIDTH = 120
 WANTED = (Reply.ACCEPTED, Reply.DECLINED, Reply.TENTATIVE)
 
@@ -83,14 +85,14 @@ async def play(seconds: float | None, console: Console) -> int:
                 _load(store, settings, seed.document(day))
                 _introduce(console, settings, server, _let_in(store, settings))
                 await _run(World(store, settings, server, console, day), seconds)
-            found = overview.shown(store, settings.mail, 1000).follow_ups
+            found = await asyncio.to_thread(_shown, store)
         finally:
             store.close()
     console.print(table(found))
     missing = [
         word.value
         for word in WANTED
-        if word not in {row.reply for card in found for row in card.participants}
+        if word not in {row.reply for view in found for row in view.participants or ()}
     ]
     if seconds is not None and missing:
         console.print(f"No answer was applied that said: {', '.join(missing)}", style="bold red")
@@ -256,17 +258,25 @@ def _introduce(
     )
 
 
-def table(follow_ups: Sequence[page.FollowUp]) -> Table:
+def _shown(store: Store) -> list[shapes.FollowUp]:
+    """All of the small world's follow-ups, as its page shows them."""
+    everybody = Actor(Access.CRM, name="demo")
+    with store.read() as connection:
+        keys = filters.follow_ups(connection, everybody, filters.FollowUps(), MOST_SHOWN).names
+        return reading.follow_ups(connection, keys, seed.OSLO, participants=True)
+
+
+def table(follow_ups: Sequence[shapes.FollowUp]) -> Table:
     """The participants with their status, as text."""
     programs = {robot.who.address: robot.client.__name__.replace("_", " ") for robot in seed.CAST}
     made = Table("Participant", "answers with", "Status", "Comment", "Letter", box=SIMPLE)
-    for card in follow_ups:
-        made.add_row(f"[bold]{_plain(card.title)}[/]")
-        for row in card.participants:
+    for view in follow_ups:
+        made.add_row(f"[bold]{_plain(view.title)}[/]")
+        for row in view.participants or ():
             made.add_row(
-                f"  {_plain(row.name or row.address)}",
+                f"  {_plain(row.shown_name or row.address)}",
                 programs.get(row.address, ""),
-                page.words(row),
+                words.standing(row).word,
                 _plain(row.comment),
                 row.delivery.value,
             )

@@ -86,6 +86,17 @@ def after(
     return [_entry(row) for row in connection.execute(query)]
 
 
+def newest_of(connection: Connection, follow_up: str, limit: int) -> list[Entry]:
+    """The last entries about a follow-up, newest first."""
+    query = (
+        sa.select(journal)
+        .where(journal.c.follow_up == follow_up)
+        .order_by(*(column.desc() for column in IN_ORDER))
+        .limit(limit)
+    )
+    return [_entry(row) for row in connection.execute(query)]
+
+
 def newest(connection: Connection) -> int:
     """The number of the last entry, 0 before any."""
     if connection.dialect.name == "sqlite":

@@ -5,18 +5,17 @@ level 3. On failure: an unreachable store answers 503 as a problem; the process 
 (`/healthz`) and says so (`/readyz`). Security: the page stands behind `door`, the API behind
 `api.gate`; and a request must name a host of ours: a foreign page that points its own name at
 127.0.0.1 (DNS rebinding) gets 421. No inline code, no resource from elsewhere, no caching of what
-people answered. Limits: `PAGE_FOLLOW_UPS` cards on the page, `feed.MAX_STREAMS` streams.
+people answered. Limits: `feed.MAX_STREAMS` streams.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from fastapi import Depends, FastAPI, Header, HTTPException, Query, Request
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from fastapi.staticfiles import StaticFiles
 
@@ -26,15 +25,14 @@ from gateway.errors import StoreError
 from gateway.health import Condition
 from gateway.model import Actor
 from gateway.store import codec, journal
-from gateway.web import door, page, problems, sign_in
 from gateway.web import feed as feeds
+from gateway.web import problems, sign_in
 from gateway.web.api import table
-from gateway.web.api.gate import site_of
 from gateway.web.api.site import Site
 from gateway.web.feed import Feed
+from gateway.web.pages import table as pages
 
 STATIC = Path(__file__).parent / "static"
-PAGE_FOLLOW_UPS = 200
 RETRY_MILLISECONDS = 2000
 
 HEADERS = {
@@ -52,25 +50,13 @@ HEADERS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What the page is made of, read in one view of the store: at most so many follow-ups, and the
-    newest journal number.
-    """
-
-    follow_ups: Sequence[page.FollowUp]
-    newest: int
-
-
 def create(
     feed: Feed,
-    shown: Callable[[int, Actor], Shown],
     look: Callable[[], Awaitable[Sequence[Condition]]],
     troubles: Callable[[], Sequence[Condition]],
     site: Site,
 ) -> FastAPI:
-    """The application. `shown` (given the most follow-ups wanted, and who looks) reads the store,
-    in a thread of its own. `look`: every check as it is now; `troubles`: what was wrong at the last
+    """The application. `look`: every check as it is now; `troubles`: what was wrong at the last
     look.
     """
     app = FastAPI(
@@ -82,41 +68,13 @@ def create(
     )
     problems.install(app)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    _page(app, shown, troubles)
     sign_in.install(app)
     _health(app, look)
     _events(app, feed)
     site.feed = site.feed or feed
+    pages.install(app, troubles)
     table.install(app, site)
     return app
-
-
-def _page(
-    app: FastAPI,
-    shown: Callable[[int, Actor], Shown],
-    troubles: Callable[[], Sequence[Condition]],
-) -> None:
-    """The page, and the parts of it that are renewed by themselves."""
-
-    async def seen(request: Request) -> Shown:
-        actor = door.user(request.scope).actor
-        return await site_of(request.scope).run(lambda: shown(PAGE_FOLLOW_UPS, actor))
-
-    @app.get("/", include_in_schema=False)
-    async def whole(request: Request) -> HTMLResponse:
-        now = await seen(request)
-        form = door.form_token(request.state.session)
-        reader = page.Reader(door.user(request.scope).name, form)
-        return HTMLResponse(page.whole(now.follow_ups, now.newest, troubles(), reader))
-
-    @app.get("/listing", include_in_schema=False)
-    async def listing(request: Request) -> HTMLResponse:
-        now = await seen(request)
-        return HTMLResponse(page.listing(now.follow_ups))
-
-    @app.get("/troubles", include_in_schema=False)
-    async def wrong() -> HTMLResponse:
-        return HTMLResponse(page.troubles(troubles()))
 
 
 def _health(app: FastAPI, look: Callable[[], Awaitable[Sequence[Condition]]]) -> None:

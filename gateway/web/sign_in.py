@@ -12,9 +12,10 @@ from fastapi import FastAPI, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from gateway.actions import users
-from gateway.web import door, page
+from gateway.web import door
 from gateway.web.api.gate import site_of
 from gateway.web.api.site import Site
+from gateway.web.pages import visit
 
 WRONG = "The name or the password is wrong."
 BARRED = "Too many wrong tries. Wait a quarter of an hour."
@@ -40,7 +41,7 @@ def install(app: FastAPI) -> None:
 
     def form(request: Request, wrong: str, status: int, name: str, to: str) -> Response:
         language = _language(request.headers.get("accept-language", ""))
-        html = page.sign_in(language, _words(language), wrong, name, local(to))
+        html = _form(language, wrong, name, local(to))
         return HTMLResponse(html, status)
 
     def inside(site: Site, session: str, to: str) -> Response:
@@ -113,3 +114,10 @@ def _language(header: str) -> str:
 
 def _words(language: str) -> dict[str, str]:
     return NORWEGIAN if language == "nb" else {}
+
+
+def _form(language: str, wrong: str, name: str, to: str) -> str:
+    """The form by which people come in."""
+    words = _words(language)
+    form = visit.environment(language).get_template("sign_in.html")
+    return form.render(say=lambda text: words.get(text, text), wrong=wrong, name=name, next=to)

@@ -60,7 +60,7 @@ from gateway.store.decisions import Filter
 from gateway.store.engine import Connection, Store
 from gateway.store.inbox import Place
 from gateway.store.outbox import Attempt, Queued, Settlement
-from gateway.web import feed, overview
+from gateway.web import feed
 from tests.core import specimens
 from tests.store import crowd
 
@@ -367,7 +367,6 @@ def lists(store: Store, now: datetime) -> None:
     live = feed.Feed(store)
     live._read_after(live._read_newest() - 3)
     live._read_beginning(5)
-    overview.shown(store, SETTINGS.mail, 5)
     queue.listed(store, queue.unfinished(outbox.Selection(), now))
     queue.listed(store, queue.unfinished(outbox.Selection(follow_up="m1"), now))
     queue.shape(store, now)
@@ -375,6 +374,9 @@ def lists(store: Store, now: datetime) -> None:
     letters.plan(store, SETTINGS, now)
     list(letters.listings(store, pending=True))
     with store.read() as connection:
+        ahead = filters.FollowUps(since=now, open=True)
+        page = filters.follow_ups(connection, Actor(Access.CRM, name="crm"), ahead, 5)
+        reading.follow_ups(connection, page.names, "Europe/Oslo", participants=True)
         views.status_rows(connection, "m1")
         views.known(connection, "m1")
         review.waiting(connection)

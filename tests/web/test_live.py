@@ -17,9 +17,9 @@ import pytest
 from gateway import health, settings
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.health import Condition, State
-from gateway.model import Access, Actor, Kind, Reply, Role
+from gateway.model import Access
 from gateway.store import engine, journal
-from gateway.web import app, feed, page, serve
+from gateway.web import app, feed, serve
 from gateway.web.api.site import Site as Api
 from tests.web import signing
 
@@ -35,7 +35,6 @@ class Site:
     running: "asyncio.Task[None]"
     feed: feed.Feed
     checks: list[Condition] = field(default_factory=list)
-    rows: list[page.Participant] = field(default_factory=list)
     cookies: dict[str, str] = field(default_factory=dict)
     token: dict[str, str] = field(default_factory=dict)
 
@@ -57,24 +56,6 @@ class Site:
 @pytest.fixture
 async def site(store: engine.Store) -> AsyncIterator[Site]:
     checks = [Condition("store", State.OK)]
-    rows = [
-        page.Participant(
-            "ola",
-            "Ola Hansen",
-            "ola@ext.example",
-            Role.INVITED,
-            1,
-            Reply.ACCEPTED,
-            email_invite=True,
-        )
-    ]
-
-    def shown(most: int, actor: Actor) -> app.Shown:
-        with store.read() as connection:
-            one = page.FollowUp(
-                "m1", "Kick-off", Kind.MEETING, "Kari", NOW, NOW, "UTC", participants=tuple(rows)
-            )
-            return app.Shown([one][:most], journal.newest(connection))
 
     async def look() -> list[Condition]:
         return checks
@@ -87,7 +68,7 @@ async def site(store: engine.Store) -> AsyncIterator[Site]:
     bound = serve.listen(settings.load(overrides={"web": {"listen": "127.0.0.1:0"}}))
     stop, up = asyncio.Event(), asyncio.Event()
     running = asyncio.create_task(
-        serve.serve(bound, live, app.create(live, shown, look, troubles, api), stop, up)
+        serve.serve(bound, live, app.create(live, look, troubles, api), stop, up)
     )
     async with asyncio.timeout(DEADLINE):
         await up.wait()
@@ -98,7 +79,6 @@ async def site(store: engine.Store) -> AsyncIterator[Site]:
         running,
         live,
         checks,
-        rows,
         signing.session(store),
         signing.token(store),
     )
@@ -261,12 +241,12 @@ async def test_the_page_and_its_parts(site):
     async with site.client() as client:
         whole = await client.get("/")
         assert whole.status_code == 200
-        assert "Ola Hansen" in whole.text
+        assert "Nothing waits." in whole.text
         assert 'data-newest="1"' in whole.text
-        listing = await client.get("/listing")
-        assert "<html" not in listing.text
-        assert listing.text.strip() in whole.text
-        for name in ("page.css", "page.js", "icon.svg"):
+        part = await client.get("/waiting")
+        assert "<html" not in part.text
+        assert part.text.strip() in whole.text
+        for name in ("page.css", "page.js", "icon.svg", "vendor/htmx.min.js", "vendor/icons.svg"):
             assert (await client.get(f"/static/{name}")).status_code == 200
         assert (await client.get("/healthz")).json() == {"status": "ok"}
         assert "/api/v1/events" in (await client.get("/api/openapi.json")).json()["paths"]
@@ -293,13 +273,13 @@ async def test_readiness_names_what_is_missing(site):
 
 async def test_the_page_has_a_bar_with_the_words_of_readyz(site):
     async with site.client() as client:
-        assert (await client.get("/troubles")).text.strip() == ""
-        assert "troubles" not in (await client.get("/listing")).text
+        assert "<li" not in (await client.get("/troubles")).text
         site.checks.append(Condition("mailbox", State.FAILED, "cannot <be> reached", NOW))
         for path in ("/", "/troubles"):
             text = (await client.get(path)).text
             assert (
-                '<li class="failed"><strong>Failed</strong> cannot &lt;be&gt; reached</li>' in text
+                '<li class="wrong failed"><strong>Failed</strong> cannot &lt;be&gt; reached</li>'
+                in text
             )
         site.checks.pop()
         assert "reached" not in (await client.get("/")).text
@@ -309,7 +289,7 @@ async def test_every_answer_carries_the_security_headers(site):
     async with site.client() as client:
         for path in (
             "/",
-            "/listing",
+            "/follow-ups",
             "/static/page.js",
             "/nowhere",
             "/api/v1/events?after=x",
@@ -344,9 +324,7 @@ async def test_errors_are_problems(site):
 
 
 async def test_a_fault_of_ours_tells_nothing_and_stays_guarded(site):
-    site.rows.append(
-        page.Participant("x", "A secret name", "", Role.INVITED, 99)
-    )  # 99 is no status
+    site.checks.append("A secret of 99")  # is no condition
     async with site.client() as client:
         answer = await client.get("/")
         assert answer.status_code == 500

@@ -209,7 +209,7 @@ class Office:
 
 def application(site: Site) -> FastAPI:
     live = feed.Feed(site.store)
-    return app.create(live, lambda *_: app.Shown([], 0), _nothing, list, site)
+    return app.create(live, _nothing, list, site)
 
 
 APPLICATIONS = list[FastAPI]()

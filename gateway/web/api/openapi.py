@@ -16,10 +16,11 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
-from gateway.web import page, problems
+from gateway.web import problems
 from gateway.web.api import routes
 from gateway.web.api.routes import On, Right
 from gateway.web.api.site import PREFIX
+from gateway.web.pages import visit
 
 EXAMPLES = Path(__file__).with_name("examples.json")
 CHANGES = ("PUT", "PATCH", "DELETE")
@@ -168,8 +169,10 @@ def rendered(document: Mapping[str, Any]) -> str:
         name.removeprefix("Problem"): _text(*_example(response))
         for name, response in document["components"]["responses"].items()
     }
-    return page.template("api.html").render(
-        title=document["info"]["title"], groups=groups, refused=refused
+    return (
+        visit.environment("en")
+        .get_template("api.html")
+        .render(title=document["info"]["title"], groups=groups, refused=refused)
     )
 
 

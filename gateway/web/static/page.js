@@ -1,103 +1,66 @@
-// Follows the journal and exchanges what changed on the page, without reloading it.
+// Follows the journal: whatever shows something that changed asks for it again (htmx), and marks it.
 "use strict";
 
 (function () {
-  const listing = document.getElementById("listing");
-  const news = document.getElementById("news");
+  const body = document.body;
   const live = document.getElementById("live");
-  const liveText = document.getElementById("live-text");
-  const GATHER_MS = 80; // several journal entries of one transaction make one exchange
-
+  const text = document.getElementById("live-text");
+  const news = document.getElementById("news");
+  const MARKED_MS = 4000;
+  const GATHER_MS = 60; // the entries of one transaction make one exchange
+  const RETRY_MS = 3000;
+  let newest = body.dataset.newest;
   let timer = 0;
-  let running = false;
-  let again = false;
+  let before = new Map();
 
-  function state(name, text) {
+  function state(name) {
     live.dataset.state = name;
-    liveText.textContent = text;
+    text.textContent = name === "lost" ? body.dataset.lost : body.dataset.live;
   }
 
-  function rows(root) {
+  function states() {
     const found = new Map();
-    for (const row of root.querySelectorAll(".row")) {
-      found.set(row.closest(".card").dataset.key + "\n" + row.dataset.key, row);
+    for (const row of document.querySelectorAll("[data-state][id]")) {
+      if (row !== live) found.set(row.id, row.dataset.state);
     }
     return found;
   }
 
-  function exchange(html) {
-    const fresh = document.createElement("div");
-    fresh.innerHTML = html; // our own server's escaped template; scripts set this way never run
-    const before = rows(listing);
+  function tell() {
+    timer = 0;
+    before = states();
+    body.dispatchEvent(new CustomEvent("news"));
+  }
+
+  function mark() {
     const said = [];
-    for (const [key, row] of rows(fresh)) {
-      const old = before.get(key);
-      if (old && old.dataset.state === row.dataset.state) continue;
+    for (const [id, now] of states()) {
+      if (before.get(id) === now) continue;
+      const row = document.getElementById(id);
       row.classList.add("changed");
-      said.push(row.querySelector(".name").textContent + ": " + row.querySelector(".status").textContent);
+      window.setTimeout(function () { row.classList.remove("changed"); }, MARKED_MS);
+      said.push(row.querySelector("b").textContent + ": " + now);
     }
-    listing.replaceChildren(...fresh.childNodes);
+    before = states();
     if (said.length) news.textContent = said.slice(0, 5).join(". ");
   }
 
-  async function refresh() {
-    timer = 0;
-    if (running) { again = true; return; }
-    running = true;
-    try {
-      const answer = await fetch("/listing", { headers: { Accept: "text/html" }, cache: "no-store" });
-      if (answer.ok) exchange(await answer.text());
-    } catch (error) {
-      state("lost", "Reconnecting…"); // the stream reports its own end too, and comes back by itself
-    } finally {
-      running = false;
-      if (again) { again = false; soon(); }
-    }
-  }
-
-  function soon() {
-    if (!timer) timer = window.setTimeout(refresh, GATHER_MS);
-  }
-
-  // What is wrong with the gateway is in no journal, so it is asked for.
-  const TROUBLES_MS = 10000;
-  const troubles = document.getElementById("troubles");
-
-  async function ask() {
-    try {
-      const answer = await fetch("/troubles", { headers: { Accept: "text/html" }, cache: "no-store" });
-      const html = answer.ok ? (await answer.text()).trim() : null;
-      if (html !== null && html !== troubles.innerHTML.trim()) troubles.innerHTML = html; // escaped template
-    } catch (error) {
-      return; // the live mark says that the gateway cannot be reached
-    }
-  }
-
-  window.setInterval(ask, TROUBLES_MS);
-
-  const RETRY_MS = 5000;
-  let newest = document.body.dataset.newest;
-  let opened = false;
-
-  function heard(event) {
-    newest = event.lastEventId || newest;
-    soon();
-  }
+  body.addEventListener("htmx:after:swap", mark);
 
   function connect() {
     const stream = new EventSource("/news?after=" + encodeURIComponent(newest));
-    stream.addEventListener("open", function () {
-      state("on", "Live");
-      if (opened) soon();
-      opened = true;
-    });
+    stream.addEventListener("open", function () { state("on"); });
+    for (const name of ["journal", "reset"]) {
+      stream.addEventListener(name, function (event) {
+        newest = event.lastEventId || newest;
+        if (!timer) timer = window.setTimeout(tell, GATHER_MS);
+      });
+    }
     stream.addEventListener("error", function () {
-      state("lost", "Reconnecting…");
-      // A broken connection the browser mends itself; after a refusal it gives up, and we do not.
+      state("lost");
       if (stream.readyState === EventSource.CLOSED) window.setTimeout(connect, RETRY_MS);
     });
-    stream.addEventListener("journal", heard);
-    stream.addEventListener("reset", heard);
+    window.addEventListener("pagehide", function () { stream.close(); });
   }
 
   connect();

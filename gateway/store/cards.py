@@ -1,0 +1,108 @@
+"""Names of whom and what a follow-up is linked with, as a page shows them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from gateway import shapes
+from gateway.store.schema import associate, company, person, project, resource, selection
+from gateway.store.schema_domain import follow_up_type
+
+MOST_PICKS = 50
+
+
+def associates(connection: Connection) -> dict[str, str]:
+    """The name of each associate by key."""
+    query = sa.select(associate.c.key, associate.c.name)
+    return {row.key: row.name or row.key for row in connection.execute(query)}
+
+
+def types(connection: Connection, language: str) -> list[tuple[str, str]]:
+    """Key and name of each type, in their order."""
+    query = sa.select(follow_up_type).order_by(follow_up_type.c.position, follow_up_type.c.key)
+    name = "name_nb" if language == "nb" else "name_en"
+    rows = connection.execute(query).mappings()
+    return [(row["key"], row[name] or row["name_en"] or row["key"]) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """Somebody, or a list, that can be picked. `who`: source and key; `beside`: who that is."""
+
+    who: str
+    name: str
+    beside: str = ""
+
+
+def pickable(connection: Connection, query: str) -> dict[str, list[Pick]]:
+    """By source: what can be picked and has these words at the beginning of its name; people
+    outside only where some are said. Who is not `invitable` is left out.
+    """
+    found = {
+        "associate": _picks(connection, associate, query, "email", associate.c.invitable),
+        "resource": _picks(connection, resource, query, "kind", resource.c.invitable),
+    }
+    if query:
+        found["person"] = _picks(connection, person, query, "company")
+        found["company"] = _picks(connection, company, query)
+        found["project"] = _picks(connection, project, query)
+        found["selection"] = _picks(connection, selection, query)
+    return {source: picks for source, picks in found.items() if picks}
+
+
+def _picks(
+    connection: Connection,
+    table: sa.Table,
+    query: str,
+    beside: str = "",
+    condition: sa.ColumnElement[bool] | None = None,
+) -> list[Pick]:
+    name = sa.func.lower(table.c.name)
+    rows = sa.select(table).where(name.contains(query.lower(), autoescape=True))
+    if condition is not None:
+        rows = rows.where(condition)
+    rows = rows.order_by(table.c.name, table.c.key).limit(MOST_PICKS)
+    return [
+        Pick(
+            f"{table.name}:{row['key']}",
+            row["name"] or row["key"],
+            row[beside] or "" if beside else "",
+        )
+        for row in connection.execute(rows).mappings()
+    ]
+
+
+LINKED = {
+    "owner": (associate, "owner"),
+    "assigner": (associate, "assigned_by"),
+    "company": (company, "company"),
+    "person": (person, "person"),
+    "project": (project, "project"),
+}
+"""What a follow-up is linked with: the table, and the field that has its key."""
+
+
+def of(connection: Connection, view: shapes.FollowUp) -> dict[str, Any]:
+    """Names of owner, assigner, company, person and project ("" where there is none), and the
+    type's name and colour.
+    """
+    query = sa.select(follow_up_type).where(follow_up_type.c.key == view.type)
+    kind = connection.execute(query).one_or_none()
+    names = {
+        name: _name(connection, table, getattr(view, column))
+        for name, (table, column) in LINKED.items()
+    }
+    if kind is None:
+        return {**names, "type": "", "colour": ""}
+    return {**names, "type": kind.name_en, "colour": kind.colour}
+
+
+def _name(connection: Connection, table: sa.Table, key: str | None) -> str:
+    if key is None:
+        return ""
+    name: str | None = connection.execute(
+        sa.select(table.c.name).where(table.c.key == key)
+    ).scalar_one_or_none()
+    return name or key

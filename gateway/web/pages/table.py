@@ -1,0 +1,18 @@
+"""Every module of pages."""
+
+from collections.abc import Callable, Sequence
+
+from fastapi import FastAPI
+
+from gateway.health import Condition
+from gateway.web.pages import dialogs, follow_ups, troubles, waiting
+
+MODULES = (waiting, dialogs, follow_ups, troubles)
+"""`/follow-ups/new` is no key of a follow-up, so dialogs come first."""
+
+
+def install(app: FastAPI, wrong: Callable[[], Sequence[Condition]]) -> None:
+    """The pages in an application, behind its door. `wrong`: the troubles of the installation."""
+    app.state.troubles = wrong
+    for module in MODULES:
+        app.include_router(module.router)

@@ -1,0 +1,229 @@
+"""One visit to a page: who looks, in which language and zone, and what comes of a form.
+
+A page is a view of one moment of the store, rendered by a template; a form is a command
+(`actions.desk`) and leads on to a page, which says what was done. Everything works without
+JavaScript. On failure: a form that was refused leads to a page that says why, and nothing was
+written. Security: everything from the store is escaped by the template engine; the CSP forbids
+whatever gets past that.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+from urllib.parse import urlencode
+
+import jinja2
+from babel import dates
+from fastapi import Depends, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from gateway import i18n
+from gateway.actions import desk as desks
+from gateway.actions.desk import Desk, Letters
+from gateway.errors import Forbidden, GatewayError, InputError, NotFound, Refused
+from gateway.followups.preferences import Preferences
+from gateway.health import Condition
+from gateway.i18n import Catalogue
+from gateway.ical import zones
+from gateway.model import Actor, Moment
+from gateway.store import preferences
+from gateway.store.users import User
+from gateway.web import door
+from gateway.web.api.gate import site_of
+from gateway.web.api.site import Site
+from gateway.web.pages import frames, keys, words
+
+T = TypeVar("T")
+Facts = Mapping[str, Any]
+
+TEMPLATES = Path(__file__).parent.parent / "templates"
+STATUS = {
+    InputError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    NotFound: HTTPStatus.NOT_FOUND,
+    Forbidden: HTTPStatus.FORBIDDEN,
+    Refused: HTTPStatus.CONFLICT,
+}
+KNOWN_LANGUAGES = ("nb", "en")
+"""Those that the pages are written in; others see English."""
+
+
+class _TakenBack(Exception):
+    """Ends a transaction of which nothing is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """`zone`: the reader's own; `now`: when the page was asked for."""
+
+    request: Request
+    site: Site
+    user: User
+    texts: Catalogue
+    preferences: Preferences
+    zone: str
+    now: datetime
+
+    @property
+    def actor(self) -> Actor:
+        return self.user.actor
+
+    @property
+    def troubles(self) -> Sequence[Condition]:
+        """What is wrong with the installation."""
+        found: Sequence[Condition] = self.request.app.state.troubles()
+        return found
+
+    @property
+    def form(self) -> str:
+        """What every form of ours says, so that no other site can send it."""
+        return door.form_token(self.request.state.session)
+
+    async def fetch(self, look: Callable[[Desk], T]) -> T:
+        """What `look` reads in one consistent view; nothing may be written through it."""
+
+        def work() -> T:
+            with self.site.store.read() as connection:
+                return look(Desk(connection, self.site.settings, self.now, self.actor))
+
+        return await self.site.run(work)
+
+    async def page(self, template: str, look: Callable[[Desk], Facts]) -> Response:
+        """A page of what `look` reads. What is not there, or not to be seen, is told."""
+
+        def whole(desk: Desk) -> Facts:
+            return {"frame": frames.read(desk, self), **look(desk)}
+
+        try:
+            facts = await self.fetch(whole)
+        except (NotFound, Forbidden, InputError) as error:
+            return await self.problem(error)
+        return self.render(template, facts)
+
+    async def attempt(self, command: Callable[[Desk], T], *, keep: bool = True) -> T:
+        """Carry a command out in one transaction; without `keep`, to see what it would do."""
+
+        def work() -> T:
+            answers = list[T]()
+            try:
+                with self.site.store.write() as connection:
+                    desk = Desk(connection, self.site.settings, self.now, self.actor)
+                    answers.append(command(desk))
+                    if not keep:
+                        raise _TakenBack
+            except _TakenBack:
+                pass
+            return answers[0]
+
+        return await self.site.run(work)
+
+    async def write(self, command: Callable[[Desk], str], done: str) -> Response:
+        """Carry a form's command out, and go on to the page that it names. `done`: what that page
+        says (`words.DONE`).
+        """
+        try:
+            outcome = await self.attempt(lambda desk: desks.carry_out(desk, command))
+        except (InputError, NotFound, Forbidden, Refused) as error:
+            return await self.problem(error)
+        return self.lead(outcome.answer, done, outcome.letters)
+
+    def lead(self, to: str, done: str, letters: Letters | None = None) -> Response:
+        """On to a page, which says what was done and how many letters go."""
+        said = {"done": done}
+        if letters is not None and letters.queued:
+            said["letters"] = str(len(letters.queued))
+        joint = "&" if "?" in to else "?"
+        return RedirectResponse(f"{to}{joint}{urlencode(said)}", HTTPStatus.SEE_OTHER)
+
+    async def problem(self, error: GatewayError) -> Response:
+        """What was refused, and why."""
+        frame = await self.fetch(lambda desk: frames.read(desk, self))
+        code = next(
+            (code for kind, code in STATUS.items() if isinstance(error, kind)),
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+        )
+        return self.render("pages/problem.html", {"frame": frame, "problem": str(error)}, code)
+
+    def render(self, template: str, facts: Facts, code: int = 200) -> Response:
+        chosen = environment(self.texts.language).get_template(template)
+        return HTMLResponse(chosen.render({"visit": self, **facts}), code)
+
+    # How a reader sees times
+
+    def local(self, moment: datetime) -> datetime:
+        """On the reader's clock."""
+        return moment.astimezone(zones.zone(self.zone))
+
+    def day(self, moment: Moment) -> str:
+        """ "tirsdag 1. desember", with the year where it is another than now."""
+        day = self.local(moment).date() if isinstance(moment, datetime) else moment
+        pattern = self.texts.pgettext("CLDR pattern", "EEEE, d MMMM y")
+        if day.year == self.local(self.now).year:
+            pattern = pattern.replace(" y", "").rstrip(", ")
+        return dates.format_date(day, pattern, locale=self.texts.locale)
+
+    def clock(self, moment: datetime) -> str:
+        """ "09.00"."""
+        return self.texts.clock(self.local(moment))
+
+    def when(self, start: Moment | None, end: Moment | None) -> str:
+        """A time from start to end, in the reader's zone."""
+        if start is None:
+            return ""
+        if not isinstance(start, datetime):
+            last = end - timedelta(days=1) if isinstance(end, date) else start
+            return self.day(start) if last <= start else f"{self.day(start)} – {self.day(last)}"
+        if not isinstance(end, datetime):
+            return f"{self.day(start)}, {self.clock(start)}"
+        if self.local(start).date() == self.local(end).date():
+            return f"{self.day(start)}, {self.clock(start)}–{self.clock(end)}"
+        return f"{self.day(start)}, {self.clock(start)} – {self.day(end)}, {self.clock(end)}"
+
+    def ago(self, moment: datetime | None) -> str:
+        """ "i dag 10.19": when something was, seen from now."""
+        if moment is None:
+            return ""
+        days = (self.local(self.now).date() - self.local(moment).date()).days
+        if days in (0, 1):
+            word = self.texts.gettext("today") if days == 0 else self.texts.gettext("yesterday")
+            return f"{word} {self.clock(moment)}"
+        return f"{self.texts.short_day(self.local(moment).date())} {self.clock(moment)}"
+
+
+def visit(request: Request) -> Visit:
+    """The dependency of every page."""
+    site = site_of(request.scope)
+    user = door.user(request.scope)
+    now = site.clock()
+    with site.store.read() as connection:
+        preferred = preferences.of(connection, user.associate)
+    accepted = request.headers.get("accept-language", "")
+    wanted = (preferred.language, *(part.partition(";")[0] for part in accepted.split(",")))
+    language = next((one for one in map(i18n.find, wanted) if one in KNOWN_LANGUAGES), "en")
+    zone = preferred.timezone or site.settings.mail.timezone
+    return Visit(request, site, user, i18n.catalogue(language), preferred, zone, now)
+
+
+Visiting = Annotated[Visit, Depends(visit)]
+
+
+@lru_cache(maxsize=8)
+def environment(language: str) -> jinja2.Environment:
+    """Templates in one language."""
+    texts = i18n.catalogue(language)
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    made.install_gettext_callables(  # type: ignore[attr-defined]
+        texts.gettext, texts.ngettext, newstyle=True, pgettext=texts.pgettext
+    )
+    made.globals |= {"path": keys.path, "words": words, "language": language}
+    return made

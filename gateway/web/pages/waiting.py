@@ -1,0 +1,257 @@
+"""Waiting for me: what a person has to decide, each with one sentence, the invitee's own words,
+what follows, and its buttons (domain.md §9).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Form
+from fastapi.responses import Response
+
+from gateway import shapes
+from gateway.actions import decisions
+from gateway.actions.decisions import Chosen
+from gateway.actions.desk import Desk
+from gateway.followups.decisions import Choice, Decision, DecisionKind
+from gateway.i18n import marked
+from gateway.store import codec, reading
+from gateway.store.decisions import Filter
+from gateway.web.pages.keys import path
+from gateway.web.pages.visit import Facts, Visit, Visiting
+
+router = APIRouter(include_in_schema=False)
+
+SHOWN = 100
+SOMEBODY = marked("Somebody")
+
+GROUPS: Sequence[tuple[str, frozenset[DecisionKind]]] = (
+    (
+        marked("Answers that need a decision"),
+        frozenset(
+            {
+                DecisionKind.PROPOSAL,
+                DecisionKind.SAME_PERSON,
+                DecisionKind.PARTY_CRASHER,
+                DecisionKind.WORDS,
+            }
+        ),
+    ),
+    (
+        marked("Declined"),
+        frozenset({DecisionKind.DECLINED, DecisionKind.ASSIGNMENT_DECLINED}),
+    ),
+    (marked("Letters that did not arrive"), frozenset({DecisionKind.UNDELIVERABLE})),
+    (
+        marked("For administrators"),
+        frozenset({DecisionKind.BRAKE, DecisionKind.WEBHOOK}),
+    ),
+)
+
+HEADLINES = {
+    DecisionKind.PROPOSAL: marked("%(name)s proposes %(time)s"),
+    DecisionKind.SAME_PERSON: marked("Is %(address)s %(name)s?"),
+    DecisionKind.PARTY_CRASHER: marked("%(address)s answered, but is not invited"),
+    DecisionKind.WORDS: marked("%(name)s wrote to you"),
+    DecisionKind.DECLINED: marked("%(name)s does not come"),
+    DecisionKind.ASSIGNMENT_DECLINED: marked("%(name)s does not take it"),
+    DecisionKind.UNDELIVERABLE: marked("%(name)s is not reached"),
+    DecisionKind.BRAKE: marked("Letters are held: too much changed at once"),
+    DecisionKind.WEBHOOK: marked("A program does not take its events"),
+}
+FOLLOWS = {
+    DecisionKind.PROPOSAL: marked("If you move it, everybody is asked again."),
+    DecisionKind.SAME_PERSON: marked(
+        "An answer to the invitation of %(invited)s came from there. If you say yes, it counts, and"
+        " the address is remembered."
+    ),
+    DecisionKind.UNDELIVERABLE: marked("Nothing more goes to %(address)s: %(reason)s"),
+}
+SUGGESTED = {
+    "accepted": marked("It looks like a yes."),
+    "declined": marked("It looks like a no."),
+    "tentative": marked("It looks like a maybe."),
+}
+REPLIES = {
+    "accepted": marked("The answer was yes."),
+    "declined": marked("The answer was no."),
+    "tentative": marked("The answer was maybe."),
+}
+BUTTONS = {
+    Choice.MOVE: marked("Move and ask everybody"),
+    Choice.KEEP: marked("Keep it"),
+    Choice.SAME: marked("Yes, the same person"),
+    Choice.OTHER: marked("No, somebody else"),
+    Choice.ADD: marked("Add"),
+    Choice.REFUSE: marked("Refuse"),
+    Choice.RECORD: marked("Record the answer"),
+    Choice.READ: marked("Read"),
+    Choice.ACKNOWLEDGE: marked("All right"),
+    Choice.RESCHEDULE: marked("Reschedule"),
+    Choice.ASSIGN: marked("Assign again"),
+    Choice.CORRECT: marked("Correct the address"),
+    Choice.REMOVE: marked("Remove"),
+    Choice.RELEASE: marked("Release the letters"),
+    Choice.DROP: marked("Drop the letters"),
+    Choice.ON: marked("Switch it on again"),
+    Choice.OFF: marked("Leave it off"),
+}
+ICONS = {
+    DecisionKind.PROPOSAL: ("hand-waving", "newtime"),
+    DecisionKind.SAME_PERSON: ("identification-card", "newtime"),
+    DecisionKind.PARTY_CRASHER: ("user", "newtime"),
+    DecisionKind.WORDS: ("chat-text", "maybe"),
+    DecisionKind.DECLINED: ("x", "no"),
+    DecisionKind.ASSIGNMENT_DECLINED: ("arrow-bend-up-right", "no"),
+    DecisionKind.UNDELIVERABLE: ("warning-circle", "no"),
+    DecisionKind.BRAKE: ("prohibit", "no"),
+    DecisionKind.WEBHOOK: ("plugs", "no"),
+}
+ELSEWHERE = {Choice.RESCHEDULE: "move", Choice.ASSIGN: "assign"}
+"""Choices that need more than a click: the dialog that asks for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """`to`: a dialog, where it needs more than a click."""
+
+    choice: str
+    word: str
+    to: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One decision as it is shown. `quote`: the invitee's own words; `asks_address`: the buttons
+    have a field for one.
+    """
+
+    id: int
+    icon: str
+    tone: str
+    headline: str
+    quote: str
+    follows: str
+    key: str
+    title: str
+    when: str
+    buttons: tuple[Button, ...]
+
+    @property
+    def asks_address(self) -> bool:
+        return any(button.choice == Choice.CORRECT for button in self.buttons)
+
+
+@router.get("/")
+async def waiting(here: Visiting) -> Response:
+    """What waits for me"""
+    return await here.page("pages/waiting.html", lambda desk: _groups(here, desk))
+
+
+@router.get("/waiting")
+async def listed(here: Visiting) -> Response:
+    """The part of it that changes by itself"""
+    facts = await here.fetch(lambda desk: _groups(here, desk))
+    return here.render("pages/decisions.html", facts)
+
+
+@router.post("/decisions/{number}")
+async def decide(
+    here: Visiting,
+    number: int,
+    choice: Annotated[str, Form(max_length=20)],
+    address: Annotated[str, Form(max_length=320)] = "",
+) -> Response:
+    """Close a decision with a choice"""
+    judge = await here.site.run(here.site.judge)
+
+    def command(desk: Desk) -> str:
+        decisions.decide(desk, number, Chosen(choice, address=address.strip()), judge)
+        return "/"
+
+    return await here.write(command, "decided")
+
+
+def cards(here: Visit, desk: Desk, listed: Sequence[Decision]) -> list[Card]:
+    """Decisions as they are shown."""
+    zone = here.site.settings.mail.timezone
+    keys = sorted({one.cause.follow_up for one in listed if one.cause.follow_up})
+    numbers = sorted({one.cause.participant for one in listed if one.cause.participant})
+    views = {one.key: one for one in reading.follow_ups(desk.connection, keys, zone)}
+    rows = {one.id: one for one in reading.rows_of(desk.connection, numbers, zone)}
+    return [
+        _card(here, one, views.get(one.cause.follow_up or ""), rows.get(one.cause.participant or 0))
+        for one in listed
+    ]
+
+
+def _groups(here: Visit, desk: Desk) -> Facts:
+    listed = decisions.mine(desk, Filter(), SHOWN)
+    groups = [
+        (here.texts.gettext(word), cards(here, desk, [one for one in listed if one.kind in kinds]))
+        for word, kinds in GROUPS
+    ]
+    return {"groups": [(word, found) for word, found in groups if found]}
+
+
+def _card(
+    here: Visit,
+    one: Decision,
+    view: shapes.FollowUp | None,
+    row: shapes.Participant | None,
+) -> Card:
+    facts, say = _facts(here, one, row), here.texts.gettext
+    icon, tone = ICONS[one.kind]
+    title = view.title if view is not None else ""
+    when = here.when(view.start, view.end) if view is not None else ""
+    headline = say(HEADLINES[one.kind]) % facts
+    buttons = tuple(_button(here, one, choice) for choice in one.choices)
+    return Card(
+        id=one.id,
+        icon=icon,
+        tone=tone,
+        headline=headline,
+        quote=_quote(one),
+        follows=" ".join(_follows(here, one, facts)),
+        key=one.cause.follow_up or "",
+        title=title or say(marked("Without a title")),
+        when=when,
+        buttons=buttons,
+    )
+
+
+def _quote(one: Decision) -> str:
+    detail = one.cause.detail
+    return str(detail.get("comment") or detail.get("text") or "")
+
+
+def _facts(here: Visit, one: Decision, row: shapes.Participant | None) -> Mapping[str, str]:
+    """What the sentences name."""
+    detail = one.cause.detail
+    name = (row.shown_name or row.address) if row is not None else ""
+    start, end = codec.parse_moment(detail.get("start")), codec.parse_moment(detail.get("end"))
+    return {
+        "name": name or here.texts.gettext(SOMEBODY),
+        "address": str(detail.get("address") or ""),
+        "invited": str(detail.get("invited") or ""),
+        "reason": str(detail.get("reason") or ""),
+        "time": here.when(start, end if isinstance(end, datetime) else None),
+    }
+
+
+def _follows(here: Visit, one: Decision, facts: Mapping[str, str]) -> list[str]:
+    say, detail = here.texts.gettext, one.cause.detail
+    found = [say(FOLLOWS[one.kind]) % facts] if one.kind in FOLLOWS else []
+    if (suggestion := detail.get("suggestion")) in SUGGESTED:
+        found.append(say(SUGGESTED[suggestion]))
+    asks_who = one.kind in (DecisionKind.SAME_PERSON, DecisionKind.PARTY_CRASHER)
+    if asks_who and (reply := detail.get("reply")) in REPLIES:
+        found.append(say(REPLIES[reply]))
+    return found
+
+
+def _button(here: Visit, one: Decision, choice: Choice) -> Button:
+    dialog = ELSEWHERE.get(choice, "")
+    to = path("follow-ups", one.cause.follow_up or "", dialog) if dialog else ""
+    return Button(choice.value, here.texts.gettext(BUTTONS[choice]), to)

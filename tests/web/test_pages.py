@@ -1,0 +1,203 @@
+"""The pages of CRM users, without JavaScript: each is read, and each form does what it says (page.md
+§2).
+"""
+
+import re
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from gateway.model import Access
+from gateway.store import users
+from gateway.store.users import User
+from tests.web.world import Office
+
+OURS = {"Sec-Fetch-Site": "same-origin"}
+
+
+@dataclass
+class Reader:
+    """Somebody who is signed in, with a browser without JavaScript."""
+
+    office: Office
+    session: str
+    language: str = "en"
+
+    async def get(self, path: str) -> httpx.Response:
+        return await self.office.client.get(path, headers=self._headers())
+
+    async def post(self, path: str, **fields: object) -> httpx.Response:
+        """A form of the page at this address is sent, as a browser does it."""
+        token = re.search(r'name="form" value="([^"]+)"', (await self.get("/follow-ups")).text)
+        assert token is not None
+        data = {"form": token[1], **fields}
+        headers = self._headers() | OURS
+        answer = await self.office.client.post(path, data=data, headers=headers)
+        assert answer.status_code < 500, answer.text
+        return answer
+
+    def _headers(self) -> dict[str, str]:
+        return {
+            "Cookie": f"session={self.session}",
+            "Accept": "text/html",
+            "Accept-Language": self.language,
+        }
+
+
+def signed_in(office: Office, name: str, role: Access = Access.USER) -> Reader:
+    now = office.site.clock()
+    with office.store.write() as connection:
+        user = User(0, f"{name}-page", role, name if role is Access.USER else "", now, "test")
+        number = users.add(connection, user, "")
+        assert number is not None
+        return Reader(office, users.begin_session(connection, number, now))
+
+
+@pytest.fixture
+def kari(office: Office) -> Reader:
+    return signed_in(office, "kari")
+
+
+async def test_the_list_shows_what_one_may_see(office: Office, kari: Reader) -> None:
+    page = await kari.get("/follow-ups")
+    assert page.status_code == 200
+    assert "Title of own" in page.text
+    assert "Title of foreign" in page.text
+    assert "Title of private" not in page.text
+    nils = signed_in(office, "nils")
+    assert "Title of private" in (await nils.get("/follow-ups")).text
+
+
+async def test_the_list_is_filtered_and_searched(kari: Reader) -> None:
+    owned = await kari.get("/follow-ups?owner=kari")
+    assert "Title of own" in owned.text
+    assert "Title of foreign" not in owned.text
+    found = await kari.get("/follow-ups?q=title%20of%20for")
+    assert "Title of foreign" in found.text
+    assert "Title of own" not in found.text
+    later = await kari.get("/follow-ups?since=2027-01-01")
+    assert "Nothing fits" in later.text
+    wrong = await kari.get("/follow-ups?since=soon")
+    assert wrong.status_code == 422
+    assert "since" in wrong.text
+
+
+async def test_a_follow_up_says_who_comes(kari: Reader) -> None:
+    page = await kari.get("/follow-ups/own")
+    assert "Ola Hansen" in page.text
+    assert "Not answered" in page.text
+    assert "Tuesday, 1 December, 09:00–10:00" in page.text
+    assert "/follow-ups/own/edit" in page.text
+
+
+async def test_what_is_not_mine_is_shown_without_what_only_its_owner_does(kari: Reader) -> None:
+    page = await kari.get("/follow-ups/foreign")
+    assert "Title of foreign" in page.text
+    assert "/follow-ups/foreign/edit" not in page.text
+    hidden = await kari.get("/follow-ups/private")
+    assert hidden.status_code == 404
+    assert "Title of private" not in hidden.text
+    refused = await kari.post("/follow-ups/foreign/cancel", reason="no")
+    assert refused.status_code == 403
+
+
+async def test_what_strangers_wrote_stays_text(office: Office, kari: Reader) -> None:
+    hostile = "<script>alert(1)</script>\"'&"
+    await kari.post(
+        "/follow-ups/own/edit",
+        title=hostile,
+        kind="meeting",
+        start="2026-12-01T09:00",
+        end="2026-12-01T10:00",
+    )
+    for path in ("/follow-ups", "/follow-ups/own", "/follow-ups/own/edit"):
+        text = (await kari.get(path)).text
+        assert "<script>alert" not in text
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+
+
+async def test_toggle_switch_and_remove(office: Office, kari: Reader) -> None:
+    ola = office.row("own", "ola")
+    for verb, fields, words in (
+        ("toggle", {}, "Comes"),
+        ("toggle", {}, "Does not come"),
+        ("switch", {"on": "no"}, "Changed who gets letters."),
+        ("remove", {}, "Removed from the meeting."),
+    ):
+        done = await kari.post(f"/participants/{ola}/{verb}", **fields)
+        assert done.status_code == 303, done.text
+        shown = await kari.get(done.headers["location"])
+        assert words in shown.text
+    assert "Ola Hansen" not in shown.text
+
+
+async def test_move_says_first_who_gets_which_letter_and_then_does_it(
+    office: Office, kari: Reader
+) -> None:
+    times = {"start": "2026-12-02T09:00", "end": "2026-12-02T10:00"}
+    tried = await kari.post("/follow-ups/own/move", preview="yes", **times)
+    assert tried.status_code == 200
+    assert "2 letters go when you save" in tried.text
+    assert "ola@ext.example" in tried.text
+    assert "Tuesday, 1 December" in (await kari.get("/follow-ups/own")).text
+    done = await kari.post("/follow-ups/own/move", **times)
+    assert done.headers["location"].startswith("/follow-ups/own?done=moved&letters=2")
+    assert "Wednesday, 2 December" in (await kari.get("/follow-ups/own")).text
+
+
+async def test_a_form_with_a_fault_is_shown_again_as_it_was(kari: Reader) -> None:
+    wrong = await kari.post(
+        "/follow-ups/own/edit",
+        title="Another",
+        kind="meeting",
+        start="2026-12-02T09:00",
+        end="2026-12-02T08:00",
+    )
+    assert wrong.status_code == 422
+    assert 'role="alert"' in wrong.text
+    assert 'value="Another"' in wrong.text
+    assert "Title of own" in (await kari.get("/follow-ups/own")).text
+
+
+async def test_a_new_one_with_people(office: Office, kari: Reader) -> None:
+    made = await kari.post(
+        "/follow-ups/new",
+        title="Lunch",
+        kind="meeting",
+        start="2026-12-03T12:00",
+        end="2026-12-03T13:00",
+    )
+    assert made.status_code == 303, made.text
+    there = made.headers["location"].partition("?")[0]
+    added = await kari.post(
+        f"{there}/invite", who="person:ola", email="eva@other.example", name="Eva", letters="yes"
+    )
+    assert added.status_code == 303, added.text
+    page = await kari.get(there)
+    assert "Ola Hansen" in page.text
+    assert "eva@other.example" in page.text
+    assert "12:00–13:00" in page.text
+    nobody = await kari.post(f"{there}/invite")
+    assert nobody.status_code == 422
+    assert "Choose somebody" in nobody.text
+
+
+async def test_assign_cancel_and_take_place_after_all(office: Office, kari: Reader) -> None:
+    done = await kari.post("/follow-ups/own/cancel", reason="The speaker is ill")
+    assert done.status_code == 303, done.text
+    assert "The speaker is ill" in (await kari.get("/follow-ups/own")).text
+    await kari.post("/follow-ups/own/reinstate")
+    assert "Take place after all" not in (await kari.get("/follow-ups/own")).text
+    done = await kari.post("/follow-ups/own/assign", to="nils")
+    assert done.status_code == 303, done.text
+    assert "assigned by Kari Nordmann" in (await kari.get("/follow-ups/own")).text
+
+
+async def test_a_form_of_another_site_does_nothing(office: Office, kari: Reader) -> None:
+    headers = {"Cookie": f"session={kari.session}", "Origin": "https://elsewhere.example"}
+    foreign = await office.client.post(
+        "/follow-ups/own/cancel", data={"reason": "x"}, headers=headers
+    )
+    assert foreign.status_code == 403
+    assert "Cancelled" not in (await kari.get("/follow-ups/own")).text
