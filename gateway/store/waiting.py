@@ -419,7 +419,9 @@ def _undeliverable(
     heads: Mapping[str, _Head],
     waiting: Collection[tuple[DecisionKind, str]],
 ) -> list[Cause]:
-    """Where the address is still the one that does not take mail."""
+    """Where the address is still the one that does not take mail: once for each row, which may have
+    an invitation to each of its dates.
+    """
     found = [one for one in signs if one.what == "undeliverable"]
     members = _members(connection, {one.participant for one in found})
     found = [
@@ -428,6 +430,8 @@ def _undeliverable(
         if (member := members.get(one.participant or 0)) is not None
         and address.key(member.address) == address.key(one.said)
     ]
+    newest_first = sorted(found, key=lambda one: -one.number)
+    found = list({one.participant: one for one in newest_first}.values())
     kind = DecisionKind.UNDELIVERABLE
     fresh = {one.number for one in found if (kind, f"invitation {one.number}") not in waiting}
     words = dict[int, str]()

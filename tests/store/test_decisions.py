@@ -297,6 +297,19 @@ def test_a_letter_that_the_server_refuses_waits_for_the_owner(office: Office) ->
     assert office.closed() == [("undeliverable", "", "")]
 
 
+def test_a_row_with_an_invitation_to_each_date_is_asked_about_once(office: Office) -> None:
+    """itip.md §2"""
+    office.play(
+        "the mail server refuses ola@ext.example: 550 5.1.1 no such user\n"
+        + MEETING.replace(
+            "invite eva@other.example",
+            "sql INSERT INTO follow_up_date (follow_up, original_start)"
+            " VALUES ('m1', '2026-12-01 13:00:00')",
+        )
+    )
+    assert office.kinds() == ["undeliverable"]
+
+
 def test_what_each_says_is_what_a_person_needs(office: Office) -> None:
     """domain.md §9: times, the invitee's words, from which address, what they seem to say."""
     office.play(MEETING)
