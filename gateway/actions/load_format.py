@@ -74,7 +74,12 @@ def _colour(text: str) -> str:
 Text = Annotated[str, AfterValidator(_storable)]
 Key = Annotated[Text, AfterValidator(_key)]
 Zone = Annotated[Text, AfterValidator(_zone)]
-Word = Annotated[Text, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
+Word = Annotated[
+    Text,
+    BeforeValidator(
+        lambda value: str(value) if type(value) is int else value, json_schema_input_type=str | int
+    ),
+]
 """A text that other systems keep as a number."""
 Reason = Annotated[str, Field(max_length=texts.LONGEST_REASON), AfterValidator(_storable)]
 Count = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]

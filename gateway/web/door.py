@@ -46,7 +46,7 @@ class Door:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].startswith(f"{PREFIX}/"):
+        if scope["type"] != "http" or not _is_guarded(scope["path"]):
             await self.app(scope, receive, send)
             return
         headers = gate.headers(scope)
@@ -62,12 +62,14 @@ class Door:
         await (answer or self.app)(scope, receive, send)
 
 
+def _is_guarded(path: str) -> bool:
+    return not path.startswith((f"{PREFIX}/", STATIC)) and path not in HEALTH
+
+
 async def _come_in(scope: Scope, headers: dict[str, str]) -> Response | None:
     """None for who may; their session stands in the state then."""
     site = gate.site_of(scope)
     path, state = scope["path"], scope.setdefault("state", {})
-    if path in HEALTH or path.startswith(STATIC):
-        return None
     secret = cookie(headers.get("cookie", ""), site.settings.web)
     user = await site.run(lambda: users.session(site.store, secret, site.clock()))
     state["user"], state["session"] = user, secret if user is not None else ""

@@ -147,7 +147,11 @@ def install(app: FastAPI) -> None:
         places = error.__cause__.places if isinstance(error.__cause__, InputError) else ()
         status = HTTPStatus(getattr(error, "status_code", 500))
         detail = str(getattr(error, "detail", ""))
-        return answer(status, detail, _errors(places), getattr(error, "headers", None))
+        headers = dict(getattr(error, "headers", None) or {})
+        methods = request.app.state.methods.of(request.url.path)
+        if status is HTTPStatus.METHOD_NOT_ALLOWED and methods:
+            headers = {"Allow": ", ".join(methods)}
+        return answer(status, detail, _errors(places), headers)
 
     async def ours(request: Request, error: Exception) -> JSONResponse:
         return response(error)

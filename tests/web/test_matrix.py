@@ -3,7 +3,8 @@
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import pytest
 from fastapi.routing import APIRoute
@@ -38,12 +39,25 @@ def _named(right: Right) -> str:
     return f"{right.method} {right.path}"
 
 
+def every_route(routes: Iterable[Any]) -> Iterator[APIRoute]:
+    """Those of included routers, too."""
+    for route in routes:
+        if isinstance(route, APIRoute):
+            yield route
+        elif hasattr(route, "original_router"):
+            yield from every_route(route.original_router.routes)
+
+
 def test_every_route_has_its_line(office: Office) -> None:
     lines = {(right.method, right.path) for right in RIGHTS}
-    for route in office.application.routes:
-        if isinstance(route, APIRoute) and route.path not in OPEN:
-            for method in route.methods:
-                assert (method, route.path) in lines
+    asked = [
+        (method, route.path)
+        for route in every_route(office.application.routes)
+        for method in route.methods
+        if route.path not in OPEN
+    ]
+    assert len(asked) == len(lines)
+    assert set(asked) == lines
 
 
 def test_no_line_is_there_twice() -> None:

@@ -279,7 +279,9 @@ async def _changing(
     request: Request,
     dry_run: DryRun = False,
     bodies: Bodies = False,
-    if_match: Annotated[str, Header(description="The ETag of what was read, or `*`.")] = "",
+    if_match: Annotated[
+        str, Header(description="The ETag of what was read, or `*`.", examples=["*"])
+    ] = "",
     if_none_match: Annotated[str, Header(description="`*`: only where there is none.")] = "",
 ) -> Asking:
     return _asking(

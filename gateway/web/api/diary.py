@@ -5,7 +5,14 @@ from typing import Annotated, Any, Self
 
 from fastapi import Query
 from fastapi.responses import Response
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    model_validator,
+)
 
 from gateway.actions import asked as answers
 from gateway.actions import diaries
@@ -17,6 +24,7 @@ from gateway.followups import permission
 from gateway.followups.permission import Verb
 from gateway.store.marked import EARLIEST, LATEST
 from gateway.web.api.asking import Json, Listing, Pages, Posting, Reading
+from gateway.web.api.filtering import written
 from gateway.web.api.routes import On, Routes
 
 routes = Routes("diary")
@@ -28,7 +36,7 @@ def _in_reach(at: datetime) -> datetime:
     return at
 
 
-At = Annotated[AwareDatetime, AfterValidator(_in_reach)]
+At = Annotated[AwareDatetime, BeforeValidator(written), AfterValidator(_in_reach)]
 From = Annotated[At, Query(alias="from", description="From this instant on.")]
 To = Annotated[At, Query(alias="to", description="Before this one, at most 92 days later.")]
 Of = Annotated[

@@ -1,11 +1,12 @@
 """The filters of lists as the address says them (docs/api.md), and where a list goes on."""
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Depends, Query
-from pydantic import AfterValidator, AwareDatetime
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 
 from gateway.errors import InputError
 from gateway.model import Delivery, Kind, Reply
@@ -15,6 +16,15 @@ from gateway.store.filters import FollowUps, Page, Participants, Place
 from gateway.store.marked import EARLIEST, LATEST
 from gateway.web.api.asking import Asking, Listing
 
+WRITTEN = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]")
+
+
+def written(text: Any) -> Any:
+    """A time as people and programs write it; a bare number is read as seconds by others."""
+    if isinstance(text, str) and not WRITTEN.match(text):
+        raise ValueError("is no time like 2026-12-01T09:00:00+01:00")
+    return text
+
 
 def _in_reach(at: datetime) -> datetime:
     if not EARLIEST <= at <= LATEST:
@@ -22,7 +32,9 @@ def _in_reach(at: datetime) -> datetime:
     return at
 
 
-At = Annotated[AwareDatetime | None, AfterValidator(lambda at: at and _in_reach(at))]
+At = Annotated[
+    AwareDatetime | None, BeforeValidator(written), AfterValidator(lambda at: at and _in_reach(at))
+]
 From = Query(alias="from", description="Begins (or is due) then or later.")
 To = Query(alias="to", description="Begins (or is due) before.")
 Name = Annotated[str | None, Query(min_length=1, max_length=1000)]

@@ -34,6 +34,17 @@ LIST = {
         "next": {"type": ["string", "null"], "description": "The cursor of the next page."},
     },
 }
+LETTERS = {
+    "type": "object",
+    "required": ["request", "cancel", "leaves_at"],
+    "properties": {
+        "request": {"type": "integer"},
+        "cancel": {"type": "integer"},
+        "leaves_at": {"type": ["string", "null"], "format": "date-time"},
+        "owed": {"type": "array", "items": {"type": "object"}, "description": "In a dry run."},
+    },
+}
+WRITTEN = "Written"
 ABOUT = (
     "Bearer tokens, JSON in the dialect of `load`, ETags, dry runs: docs/api.md says how to ask."
     " The examples are what a small office answers."
@@ -75,12 +86,37 @@ def completed(document: dict[str, Any], rights: list[Right]) -> dict[str, Any]:
     for right in rights:
         operation = document["paths"][right.path][right.method.lower()]
         _complete(operation, right, said["answers"].get(f"{right.method} {right.path}"))
+        if right.method != "GET":
+            _tell_of_letters(operation, components["schemas"])
     for operation in _operations(document):
         if "422" in operation["responses"]:
             operation["responses"]["422"] = {"$ref": "#/components/responses/Problem422"}
     for name in ("HTTPValidationError", "ValidationError"):
         components["schemas"].pop(name, None)
     return document
+
+
+def _tell_of_letters(operation: Mapping[str, Any], schemas: dict[str, Any]) -> None:
+    """Every write says beside what it wrote which letters it owes."""
+    schemas.setdefault("Letters", LETTERS)
+    for status, response in operation["responses"].items():
+        content = response.get("content", {}).get("application/json", {})
+        if status.startswith("2") and content:
+            content["schema"] = _with_letters(content["schema"], schemas)
+
+
+def _with_letters(schema: Mapping[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    name = schema.get("$ref", "").rpartition("/")[2]
+    if name.endswith(WRITTEN):
+        return dict(schema)
+    plain = dict(schemas.get(name, schema))
+    plain.pop("additionalProperties", None)
+    letters = {"$ref": "#/components/schemas/Letters"}
+    whole = {**plain, "properties": {**plain.get("properties", {}), "letters": letters}}
+    if not name:
+        return whole
+    schemas[name + WRITTEN] = {**whole, "title": name + WRITTEN}
+    return {"$ref": f"#/components/schemas/{name}{WRITTEN}"}
 
 
 def _operations(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -104,6 +140,8 @@ def _complete(operation: dict[str, Any], right: Right, answer: Mapping[str, Any]
     success = next(iter(responses.values()))
     success["description"] = "Done"
     _show(success, operation, answer)
+    if right.method == "PUT":
+        responses["201"] = {**success, "description": "Made"}
     if right.method == "GET":
         responses["304"] = {"description": "Not changed since If-None-Match"}
     for status in refusals(right, "requestBody" in operation):

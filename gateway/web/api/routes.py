@@ -12,7 +12,7 @@ role, of an own, a foreign and a private follow-up, whether it does.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -115,7 +115,7 @@ class Routes:
         said: dict[str, Any] = {"x-right": f"{verb.value} {on.value}"}
         if example is not None:
             content = {"application/json": {"example": example}}
-            said["requestBody"] = {"content": content, "required": True}
+            said["requestBody"] = {"content": content}
         responses: dict[int | str, dict[str, Any]] = {
             status: {"model": answer} if answer else {"description": "Done"},
             # What each can refuse, `openapi` says; here for the shape to be known.
@@ -178,3 +178,21 @@ def name(right: Right) -> str:
     """Of an operation, unique: `post_follow_ups_key_cancel`."""
     words = re.findall(r"[A-Za-z0-9]+", right.path.removeprefix(PREFIX))
     return "_".join([right.method.lower(), *words])
+
+
+class Methods:
+    """Which methods a path has, for Allow (RFC 9110 §10.2.1): FastAPI names those of one route."""
+
+    def __init__(self, table: Sequence[Right]) -> None:
+        self._patterns = [(_pattern(right.path), right.method) for right in table]
+
+    def of(self, path: str) -> list[str]:
+        """Of the pattern that says most of the path: `{key}.ics` before `{key}`."""
+        found = [one for one in self._patterns if one[0].fullmatch(path)]
+        most = max((len(pattern.pattern) for pattern, _ in found), default=0)
+        return sorted({method for pattern, method in found if len(pattern.pattern) == most})
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    parts = re.split(r"{\w+}", path)
+    return re.compile("[^/]+".join(re.escape(part) for part in parts))

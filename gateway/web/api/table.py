@@ -18,7 +18,7 @@ from gateway.web.api import (
     webhooks,
 )
 from gateway.web.api.gate import Gate
-from gateway.web.api.routes import Right
+from gateway.web.api.routes import Methods, Right
 from gateway.web.api.site import Site
 from gateway.web.door import Door
 
@@ -46,6 +46,7 @@ def rights() -> list[Right]:
 def install(app: FastAPI, site: Site) -> None:
     """The API in an application, behind its gate."""
     app.state.site = site
+    app.state.methods = Methods(rights())
     for module in MODULES:
         app.include_router(module.router)
     openapi.install(app, rights())
