@@ -20,6 +20,7 @@ from gateway.store import (
     schema_domain,
     schema_lists,
     schema_webhooks,
+    sqlviews,
     triggers,
 )
 from gateway.store.engine import Store
@@ -38,7 +39,7 @@ LOCK = 7_403_812_550
 
 def upgrade(store: Store) -> list[str]:
     """Bring the store to this program's schema, making it where there is none, and put back
-    triggers that are gone.
+    triggers and views that are gone.
 
     Returns the revisions that were applied.
     """
@@ -51,6 +52,8 @@ def upgrade(store: Store) -> list[str]:
         if before == _head():
             if triggers.missing(connection):
                 triggers.rebuild(connection)
+            if sqlviews.missing(connection):
+                sqlviews.make(connection, sqlviews.drop(connection))
             meta.site_secret(connection)
             return []
         _refuse_newer(before)
@@ -60,8 +63,10 @@ def upgrade(store: Store) -> list[str]:
 
         config = _config()
         config.attributes["connection"] = connection
+        readers = sqlviews.drop(connection)
         command.upgrade(config, "head")
         triggers.rebuild(connection)
+        sqlviews.make(connection, readers)
         meta.site_secret(connection)
         return [revision for revision in _revisions() if revision > (before or "")]
 
@@ -152,6 +157,10 @@ def check(store: Store) -> list[str]:
         found += [
             f"trigger {name} is missing or altered; rebuild with: invite-gateway db upgrade"
             for name in triggers.missing(connection)
+        ]
+        found += [
+            f"view {name} is missing or altered; make it anew with: invite-gateway db upgrade"
+            for name in sqlviews.missing(connection)
         ]
         found += [f"schema differs: {difference}" for difference in differences(connection)]
     return found
