@@ -44,7 +44,8 @@ def _people(lists: Collection[Sequence[Pick] | None]) -> dict[str, set[str]]:
     """The keys of everybody, by kind."""
     picks = [pick for listed in lists for pick in listed or ()]
     if len(picks) > MOST:
-        raise InputError(f"add: more than {MOST} people; add them in several steps")
+        words = f"names more than {MOST} people; add them in steps"
+        raise InputError(f"add {words}", [(("add",), words)])
     people = dict[str, set[str]]()
     for pick in picks:
         people.setdefault(pick.kind, set()).add(pick.key)

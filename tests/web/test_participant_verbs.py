@@ -159,9 +159,29 @@ async def test_domain_6_a_date_is_named_by_its_original_start(office: Office) ->
         ("2026-12-08T09:00:00+01:00", "accepted"),
         ("2026-12-15T09:00:00+01:00", "accepted"),
     ]
-    for text, status in (("2026-12-09T09:00:00", 422), ("no time", 422)):
+    for text in ("2026-12-09T09:00:00", "no time", "2026-13-01T09:00:00", "9999-12-31T23:59:59"):
         body = {"reply": "accepted", "instance": text}
-        assert (await office.ask("POST", path, "per", json=body)).status_code == status
+        wrong = await office.ask("POST", path, "per", json=body)
+        assert wrong.status_code == 422
+        assert [one["pointer"] for one in wrong.json()["errors"]] == ["/instance"]
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"address": "no address"}, "/address"),
+        ({"priority": "x" * 101}, "/priority"),
+        ({"alarm_minutes": 600_000}, "/alarm_minutes"),
+        ({"emial": "x"}, "/emial"),
+        ({"email_invite": None}, "/email_invite"),
+    ],
+)
+async def test_what_is_wrong_names_the_field(
+    office: Office, body: dict[str, Any], pointer: str
+) -> None:
+    answer = await patched(office, office.row("own", "ola"), **body)
+    assert answer.status_code == 422
+    assert [one["pointer"] for one in answer.json()["errors"]] == [pointer]
 
 
 async def test_sent_again_once_an_hour_and_else_says_when(office: Office) -> None:

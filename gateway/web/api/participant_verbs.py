@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from pydantic import Field, model_validator
 
 from gateway import shapes
-from gateway.actions import answering, inviting, series
+from gateway.actions import answering, inviting, moving, series
 from gateway.actions.answering import Own, Said
 from gateway.actions.desk import Desk
 from gateway.actions.inviting import Added, Switched
@@ -226,7 +226,8 @@ def _instance(desk: Desk, number: int, text: str | None, verb: Verb) -> Moment |
     row = desk.participant(number, verb)
     if text is None:
         return None
-    return series.moment(desk.connection, row.follow_up, text, desk.settings)
+    whole = series.of(desk.connection, row.follow_up, desk.settings)
+    return moving.read(whole, "instance", text)
 
 
 def _row(desk: Desk, number: int) -> Json:
