@@ -94,6 +94,7 @@ def forget(store: Store) -> int:
 
 
 def _load(desk: Desk, document: Mapping[str, Any]) -> load_report.Report:
+    _may_invite(desk, document)
     said = {"follow_ups": [document]}
     try:
         report = load.load(desk.connection, said, desk.settings, desk.now, desk.actor)
@@ -103,6 +104,30 @@ def _load(desk: Desk, document: Mapping[str, Any]) -> load_report.Report:
     if report.created or report.changed:
         desk.touch(document["key"])
     return report
+
+
+def _may_invite(desk: Desk, document: Mapping[str, Any]) -> None:
+    """Raises `InputError` for who may not be picked and takes no part yet (domain.md §3); what the
+    CRM brings with it is not asked.
+    """
+    rows = document.get("participants")
+    if _is_whole_crm(desk) or not isinstance(rows, list):
+        return
+    named = {
+        (kind, row[kind]): place
+        for place, row in enumerate(rows)
+        if isinstance(row, Mapping)
+        for kind in ("associate", "resource")
+        if isinstance(row.get(kind), str)
+    }
+    refused = records.not_invitable(desk.connection, str(document["key"]), named)
+    if refused:
+        raise load_format.refusal(
+            [
+                (("participants", named[kind, who], kind), f"{who!r} cannot be picked (invitable)")
+                for kind, who in refused
+            ]
+        )
 
 
 def _is_whole_crm(desk: Desk) -> bool:

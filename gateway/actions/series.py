@@ -89,9 +89,9 @@ def _read(wanted: Edition, text: str, *, day: bool) -> Moment:
         return plain
     try:
         clock = datetime.fromisoformat(text)
-        instant = (
-            clock if clock.tzinfo else clock.replace(tzinfo=zones.zone(wanted.timezone))
-        ).astimezone(UTC)
+        local = clock if clock.tzinfo else clock.replace(tzinfo=zones.zone(wanted.timezone))
+        # A calendar has no fractions of a second (RFC 5545 §3.3.5), nor has a column.
+        instant = local.astimezone(UTC).replace(microsecond=0)
     except (ValueError, OverflowError) as error:
         raise InputError(
             f"{text!r} is no time like 2026-12-01T09:00:00 and no date like 2026-12-01"

@@ -15,7 +15,15 @@ from sqlalchemy.engine import Connection
 
 from gateway.model import LetterState
 from gateway.store.chunks import CHUNK
-from gateway.store.schema import change_mark, follow_up, follow_up_date, outbox, participant
+from gateway.store.schema import (
+    associate,
+    change_mark,
+    follow_up,
+    follow_up_date,
+    outbox,
+    participant,
+    resource,
+)
 
 BY_SQL = "SQL"
 """Who changed what another program wrote (domain.md §4)."""
@@ -146,15 +154,26 @@ def delete(connection: Connection, key: str) -> None:
     connection.execute(sa.delete(follow_up).where(follow_up.c.key == key))
 
 
-def row_of(connection: Connection, key: str, associate: str) -> int | None:
-    """The participant row of this associate for all of a follow-up, a removed one too."""
-    return connection.execute(
-        sa.select(participant.c.id).where(
-            participant.c.follow_up == key,
-            participant.c.associate == associate,
-            participant.c.original_start.is_(None),
+def not_invitable(
+    connection: Connection, key: str, named: Collection[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """Of these associates and resources (kind, key) those who may not be picked and take no part in
+    the follow-up.
+    """
+    refused = list[tuple[str, str]]()
+    for table in (associate, resource):
+        keys = sorted(who for kind, who in named if kind == table.name)
+        column = participant.c[table.name]
+        present = sa.exists().where(
+            participant.c.follow_up == key, column == table.c.key, ~participant.c.removed
         )
-    ).scalar_one_or_none()
+        for part in _parts(keys):
+            query = sa.select(table.c.key).where(
+                table.c.key.in_(part), ~table.c.invitable, ~present
+            )
+            found = connection.execute(query.order_by(table.c.key)).scalars()
+            refused += [(table.name, who) for who in found]
+    return refused
 
 
 def _parts(keys: Collection[str]) -> Iterator[Sequence[str]]:

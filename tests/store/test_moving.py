@@ -62,6 +62,15 @@ def test_a_task_or_planned_call_gets_another_deadline(store: Store) -> None:
         assert caught.value.places[0][0] == ("end",)
 
 
+def test_fractions_of_a_second_are_left_out(store: Store) -> None:
+    """RFC 5545 §3.3.5: neither a calendar nor a column has them."""
+    for follow_up in (TASK, MEETING):
+        acting.begin(store, follow_up, sent=False)
+        move(store, When("2027-03-05T09:00:00.5"))
+        record = acting.record(store)
+        assert (record["start_at"] or record["deadline"]).microsecond == 0
+
+
 def test_one_date_is_moved(store: Store) -> None:
     acting.begin(store, SERIES)
     move(store, When("2027-03-10T12:00:00", instance=SECOND))

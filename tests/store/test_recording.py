@@ -262,3 +262,19 @@ def test_owner_and_resource_alone_are_a_booking(store: Store) -> None:
     acting.begin(store, MEETING | {"participants": people}, sent=False)
     assert acting.owed(store) == []
     assert acting.codes(store) == {"kari": 1, "room1": 1}
+
+
+def test_who_may_not_be_picked_is_not_put_either(store: Store) -> None:
+    """domain.md §3: `invitable`; who takes part already still may."""
+    acting.begin(store, MEETING | {"participants": [{"associate": "per"}]}, sent=False)
+    rows.run(
+        store, "UPDATE associate SET invitable = FALSE", "UPDATE resource SET invitable = FALSE"
+    )
+    people = [{"associate": "per"}, {"associate": "nina"}, {"resource": "room1"}]
+    with pytest.raises(InputError) as caught:
+        put(store, KARI, **MEETING | {"participants": people})
+    places = [steps for steps, _ in caught.value.places]
+    assert places == [("participants", 1, "associate"), ("participants", 2, "resource")]
+    put(store, KARI, **MEETING | {"participants": people[:1]})
+    put(store, CRM, **MEETING | {"participants": people})
+    assert acting.codes(store).keys() == {"per", "nina", "room1"}
