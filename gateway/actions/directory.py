@@ -33,6 +33,23 @@ def entry(desk: Desk, section: str, key: str) -> dict[str, Any]:
     return found
 
 
+def before(desk: Desk, section: str, key: str) -> dict[str, Any] | None:
+    """The entry that is to be written, which nobody else writes meanwhile; None where there is
+    none.
+    """
+    permission.require(desk.actor, VERBS[section])
+    entries.lock(desk.connection, section, key)
+    return entries.one(desk.connection, section, key)
+
+
+def there(desk: Desk, section: str, key: str) -> dict[str, Any]:
+    """The same. Raises `NotFound` where there is none."""
+    present = before(desk, section, key)
+    if present is None:
+        raise _absent(section, key)
+    return present
+
+
 def put(desk: Desk, section: str, key: str, said: Mapping[str, Any]) -> dict[str, Any]:
     """Make or change an entry as a whole. Returns it as it is then."""
     permission.require(desk.actor, VERBS[section])

@@ -15,6 +15,9 @@ RECORD = ("follow_up", "follow_up_date")
 """Sources of the marks that say that the follow-up itself was changed."""
 LOADED = "load"
 _NAMED = change_mark.alias("named")
+_THIS_TRANSACTION = (
+    "change_mark.xmin::text::bigint = pg_current_xact_id()::text::bigint & 4294967295"
+)
 _CLEAR = sa.delete(change_mark).where(
     change_mark.c.follow_up
     == sa.select(_NAMED.c.follow_up).where(_NAMED.c.id == sa.bindparam("newest")).scalar_subquery(),
@@ -155,15 +158,23 @@ def newest_number(connection: Connection) -> int:
 
 
 def made_since(connection: Connection, number: int) -> list[str]:
-    """Follow-ups that were marked after this number."""
-    query = sa.select(change_mark.c.follow_up).where(change_mark.c.id > number).distinct()
+    """Follow-ups that this transaction has marked after this number."""
+    query = sa.select(change_mark.c.follow_up).where(*_ours(connection, number)).distinct()
     return list(connection.execute(query).scalars())
 
 
 def single_since(connection: Connection, number: int) -> None:
-    """`mark_single` of all that was marked after this number."""
+    """`mark_single` of all that this transaction has marked after this number."""
+    ours = _ours(connection, number)
+    connection.execute(sa.update(change_mark).where(*ours).values(single=True))
+
+
+def _ours(connection: Connection, number: int) -> list[sa.ColumnElement[bool]]:
+    """Not what others commit meanwhile, of which SQLite has none: that counts for the brake."""
     newer = change_mark.c.id > number
-    connection.execute(sa.update(change_mark).where(newer).values(single=True))
+    if connection.dialect.name == "sqlite":
+        return [newer]
+    return [newer, sa.literal_column(_THIS_TRANSACTION, sa.Boolean)]
 
 
 def mark(connection: Connection, keys: Iterable[str], at: datetime) -> None:

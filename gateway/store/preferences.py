@@ -19,7 +19,7 @@ from gateway.errors import InputError
 from gateway.followups import preferences
 from gateway.followups.preferences import Preferences
 from gateway.model import Kind
-from gateway.store import columns
+from gateway.store import columns, upsert
 from gateway.store.schema import associate, follow_up
 from gateway.store.schema_domain import preference
 
@@ -69,16 +69,16 @@ def state(connection: Connection, who: str, values: Mapping[str, object]) -> boo
     if own:
         connection.execute(sa.update(associate).where(associate.c.key == who).values(own))
     rest = {name: value for name, value in changes.items() if name not in own}
-    if rest:
-        theirs = preference.c.associate == who, preference.c.name.in_(rest)
+    gone = [name for name, value in rest.items() if value is None]
+    if gone:
+        theirs = preference.c.associate == who, preference.c.name.in_(gone)
         connection.execute(sa.delete(preference).where(*theirs))
     rows = [
         {"associate": who, "name": name, "value": json.dumps(value, ensure_ascii=False)}
         for name, value in rest.items()
         if value is not None
     ]
-    if rows:
-        connection.execute(sa.insert(preference), rows)
+    upsert.many(connection, preference, ("associate", "name"), rows)
     return bool(changes)
 
 

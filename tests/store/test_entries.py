@@ -1,12 +1,15 @@
 """Reading the directory costs what is shown, however many people and follow-ups there are
 (quality.md)."""
 
+import threading
+
 import pytest
+import sqlalchemy as sa
 
 from gateway.actions import directory
 from gateway.actions.desk import Desk
 from gateway.model import Access, Actor
-from gateway.store import entries, marks, preferences
+from gateway.store import entries, marks, preferences, schema
 from gateway.store.engine import Store
 from tests.store import crowd, rows
 from tests.store.test_growth import ROWS, SETTINGS, walking
@@ -44,6 +47,59 @@ def test_nothing_of_the_directory_walks_through_what_grows(
     crowd.fill(store, ROWS)
     assert walking(store, read) == []
     assert walking(store, write) == []
+
+
+def test_who_writes_an_entry_waits_for_whoever_is_at_it(store: Store) -> None:
+    """Or two would change the same ETag."""
+    begun, seen = threading.Event(), list[str]()
+
+    def second() -> None:
+        begun.wait(60)
+        with store.write() as connection:
+            desk = Desk(connection, SETTINGS, rows.NOW, CRM)
+            for section in ("companies", "sales"):
+                seen.append((directory.before(desk, section, "x") or {}).get("name", "nothing"))
+
+    other = threading.Thread(target=second)
+    other.start()
+    with store.write() as connection:
+        desk = Desk(connection, SETTINGS, rows.NOW, CRM)
+        for section in ("companies", "sales"):
+            directory.before(desk, section, "x")
+        begun.set()
+        other.join(0.2)
+        for section in ("companies", "sales"):
+            directory.put(desk, section, "x", {"name": "the first"})
+    other.join(60)
+    assert seen == ["the first", "the first"]
+
+
+def test_what_others_mark_meanwhile_counts_for_the_brake(store: Store) -> None:
+    """domain.md §10: only what this command marked is a person's doing."""
+    rows.begin(store)
+    begun, done = threading.Event(), threading.Event()
+
+    def another() -> None:
+        begun.wait(60)
+        rows.run(store, "UPDATE follow_up SET cancelled = TRUE WHERE key = 'm2'")
+        done.set()
+
+    other = threading.Thread(target=another)
+    other.start()
+    with store.write() as connection:
+        desk = Desk(connection, SETTINGS, rows.NOW, CRM)
+        number = marks.newest_number(connection)
+        begun.set()
+        if not store.is_sqlite:  # which has one writer
+            assert done.wait(60)
+        directory.put(desk, "persons", "ola", {"emails": ["ola@new.example"]})
+        assert marks.made_since(connection, number) == ["m1"]
+    other.join(60)
+    with store.read() as connection:
+        found = connection.execute(
+            sa.select(schema.change_mark.c.follow_up, schema.change_mark.c.single)
+        )
+        assert {tuple(row) for row in found} == {("m1", True), ("m2", False)}
 
 
 def test_a_page_ends_where_it_says(store: Store) -> None:

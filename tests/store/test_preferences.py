@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from gateway import settings as configuration
 from gateway.actions import planning
 from gateway.model import Kind
-from gateway.store import agenda, invitations, journal, outbox, preferences
+from gateway.store import invitations, journal, outbox, preferences
 from gateway.store.engine import Store
 from tests.store import rows
 
@@ -74,12 +74,6 @@ def test_another_preference_moves_nothing_that_was_told(store: Store) -> None:
     rows.run(store, "UPDATE follow_up SET start_at = '2026-12-04 08:00:00' WHERE key = 'n'")
     plan(store)
     assert length(store, "n") == timedelta(hours=1)
-    with store.read() as connection:
-        ahead = agenda.ahead(connection, rows.NOW, 10, "Europe/Oslo")
-        [item] = [one for one in ahead if one.key == "n"]
-    assert item.start is not None
-    assert item.end is not None
-    assert item.end - item.start == timedelta(hours=1)
     rows.run(store, "UPDATE follow_up SET kind = 'call' WHERE key = 'n'")
     plan(store)
     assert length(store, "n") == timedelta(minutes=15)

@@ -137,8 +137,7 @@ def _get(section: Section) -> None:
 def _put(section: Section) -> None:
     async def put(key: Key, said: BaseModel, asked: Changing) -> Response:
         def command(desk: Desk) -> Json | Made:
-            permission.require(desk.actor, directory.VERBS[section.name])
-            before = entries.one(desk.connection, section.name, key)
+            before = directory.before(desk, section.name, key)
             asked.match(before)
             body = directory.put(desk, section.name, key, said.model_dump(exclude_unset=True))
             return body if before is not None else Made(body, asking.path(section.path, key))
@@ -153,8 +152,7 @@ def _put(section: Section) -> None:
 def _patch(section: Section) -> None:
     async def change(key: Key, said: Patch, asked: Changing) -> Response:
         def command(desk: Desk) -> Json:
-            permission.require(desk.actor, directory.VERBS[section.name])
-            before = directory.entry(desk, section.name, key)
+            before = directory.there(desk, section.name, key)
             asked.match(before)
             return directory.put(desk, section.name, key, documents.patched(before, said))
 
@@ -169,8 +167,7 @@ def _patch(section: Section) -> None:
 def _delete(section: Section) -> None:
     async def delete(key: Key, asked: Changing) -> Response:
         def command(desk: Desk) -> Json:
-            permission.require(desk.actor, directory.VERBS[section.name])
-            before = directory.entry(desk, section.name, key)
+            before = directory.there(desk, section.name, key)
             asked.match(before)
             directory.delete(desk, section.name, key)
             return before
