@@ -641,7 +641,7 @@ async def test_the_daemon_looks_by_itself(store: Store) -> None:
     )
     process = run.Process(SETTINGS, store, leases.identity())
     monitor = Monitor(store, SETTINGS, process.holder, process.board)
-    [jobs] = run.ROLES["jobs"](process, monitor)
+    jobs, *_ = run.ROLES["jobs"](process, monitor)
     try:
         async with asyncio.timeout(60), asyncio.TaskGroup() as group:
             group.create_task(jobs.run(stop))
