@@ -19,6 +19,12 @@ def associates(connection: Connection) -> dict[str, str]:
     return {row.key: row.name or row.key for row in connection.execute(query)}
 
 
+def resources(connection: Connection) -> dict[str, str]:
+    """The name of each resource by key."""
+    query = sa.select(resource.c.key, resource.c.name)
+    return {row.key: row.name or row.key for row in connection.execute(query)}
+
+
 def types(connection: Connection, language: str) -> list[tuple[str, str]]:
     """Key and name of each type, in their order."""
     query = sa.select(follow_up_type).order_by(follow_up_type.c.position, follow_up_type.c.key)

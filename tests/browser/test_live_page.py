@@ -131,7 +131,7 @@ async def test_an_answer_shows_without_reloading(site, browser):
     assert not complaints
 
 
-PAGES = ("", "follow-ups", "follow-ups/m1")
+PAGES = ("", "follow-ups", "follow-ups/m1", "diary?of=kari")
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(320, "light"), (320, "dark"), (1600, "dark")])

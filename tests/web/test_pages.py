@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
+from gateway.actions import planning
 from gateway.model import Access
 from gateway.store import users
 from gateway.store.users import User
@@ -201,3 +202,40 @@ async def test_a_form_of_another_site_does_nothing(office: Office, kari: Reader)
     )
     assert foreign.status_code == 403
     assert "Cancelled" not in (await kari.get("/follow-ups/own")).text
+
+
+async def test_my_invitations_are_answered_there(office: Office) -> None:
+    plan(office)
+    per = signed_in(office, "per")
+    page = await per.get("/invitations")
+    assert "Title of foreign" in page.text
+    row = office.row("foreign", "per")
+    done = await per.post(f"/invitations/{row}", reply="no", comment="På reise")
+    assert done.headers["location"].startswith("/invitations?done=answered")
+    assert "Title of foreign" not in (await per.get("/invitations")).text
+    assert "Title of foreign" in (await per.get("/invitations?declined=yes")).text
+    nils = signed_in(office, "nils")
+    told = await nils.get("/invitations?responses=yes")
+    assert "Per Hansen: Does not come" in told.text
+    assert "På reise" in told.text
+    wrong = await per.post(f"/invitations/{row}", reply="never")
+    assert wrong.status_code == 422
+
+
+async def test_the_diary_has_the_week_and_nobodys_secrets(office: Office, kari: Reader) -> None:
+    plan(office)
+    week = await kari.get("/diary?date=2026-12-01")
+    assert "Title of own" in week.text
+    assert "09:00–10:00" in week.text
+    theirs = await kari.get("/diary?date=2026-12-01&of=nils")
+    assert "Title of foreign" in theirs.text
+    assert "Title of private" not in theirs.text
+    assert "Occupied" in theirs.text
+    assert (await kari.get("/diary?date=soon")).status_code == 422
+    assert (await kari.get("/diary?of=nobody")).status_code == 404
+
+
+def plan(office: Office) -> None:
+    """As the daemon does."""
+    settings, now = office.site.settings, office.site.clock()
+    planning.plan_due(office.store, settings, now, everything=True)

@@ -1,0 +1,121 @@
+"""My invitations: what I am asked and have not answered, with the three switches of help page 002
+(domain.md §7).
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Form
+from fastapi.responses import Response
+
+from gateway.actions import answering, asked
+from gateway.actions.answering import Said
+from gateway.actions.asked import Switches
+from gateway.actions.desk import Desk
+from gateway.errors import InputError
+from gateway.model import Moment, Reply
+from gateway.status import Status
+from gateway.store import codec
+from gateway.web.pages import words
+from gateway.web.pages.visit import Facts, Visit, Visiting
+
+router = APIRouter(include_in_schema=False)
+
+ANSWERS = {"yes": Reply.ACCEPTED, "maybe": Reply.TENTATIVE, "no": Reply.DECLINED}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The switches, as they stand in the address."""
+
+    responses: str = ""
+    declined: str = ""
+    repetitions: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One invitation, or somebody's decline. `instance`: of which date, "" for all of it."""
+
+    participant: int
+    key: str
+    title: str
+    when: str
+    location: str
+    owner: str
+    instance: str
+    conflict: bool
+    is_response: bool
+    name: str
+    comment: str
+    standing: words.Standing
+
+
+@router.get("/invitations")
+async def invitations(here: Visiting, shown: Annotated[Shown, Depends()]) -> Response:
+    """What I am asked"""
+    return await here.page("pages/invitations.html", lambda desk: _facts(here, desk, shown))
+
+
+@router.post("/invitations/{number}")
+async def answer(
+    here: Visiting,
+    number: int,
+    reply: Annotated[str, Form(max_length=10)],
+    comment: Annotated[str, Form(max_length=4000)] = "",
+    instance: Annotated[str, Form(max_length=40)] = "",
+) -> Response:
+    """My answer"""
+    if reply not in ANSWERS and reply != "seen":
+        return await here.problem(InputError("reply: yes, maybe, no or seen"))
+    date_of = codec.parse_moment(instance) if instance else None
+
+    def command(desk: Desk) -> str:
+        if reply == "seen":
+            answering.see(desk, number, date_of)
+        else:
+            answering.answer(desk, number, Said(ANSWERS[reply], comment.strip(), date_of))
+        return "/invitations"
+
+    return await here.write(command, "answered")
+
+
+def _facts(here: Visit, desk: Desk, shown: Shown) -> Facts:
+    switches = Switches(bool(shown.responses), bool(shown.declined), bool(shown.repetitions))
+    items = asked.invitations(desk, switches)
+    return {"items": [_item(here, one) for one in items], "shown": shown}
+
+
+def _item(here: Visit, one: dict[str, Any]) -> Item:
+    standing = words.BY_CODE[Status(one["code"])]
+    instance = codec.moment(_moment(one["instance"])) if one["instance"] else ""
+    whose = one["assigned_by"] or one["owner"] or ""
+    response = {name: one.get(name, "") for name in ("name", "comment")}
+    return Item(
+        participant=one["participant"],
+        key=one["follow_up"],
+        title=one["title"] or "",
+        when=_when(here, one),
+        location=one["location"] or "",
+        owner=whose,
+        instance=instance,
+        conflict=bool(one.get("conflict")),
+        is_response=one["response"],
+        standing=standing,
+        **response,
+    )
+
+
+def _when(here: Visit, one: dict[str, Any]) -> str:
+    if one["start"] is None and one["deadline"] is not None:
+        day = here.day(date.fromisoformat(one["deadline"]))
+        return here.texts.gettext("by %(day)s") % {"day": day}
+    return here.when(_moment(one["start"]), _moment(one["end"]))
+
+
+def _moment(text: str | None) -> Moment | None:
+    """A moment as shapes write it."""
+    if text is None:
+        return None
+    return datetime.fromisoformat(text) if "T" in text else date.fromisoformat(text)
