@@ -230,3 +230,19 @@ async def test_changes_wait_for_what_happens(office: Office) -> None:
     stop.set()
     await running
     assert [(one["event"], one["by"]) for one in changes["items"]] == [("changed", "kari")]
+
+
+async def test_what_is_in_the_way_says_the_first_time_that_is_free(office: Office) -> None:
+    """Help page 000: a resource conflict shows the first available time."""
+    room = {"add": [{"resource": "room1"}]}
+    for key in ("own", "foreign"):
+        added = await office.ask("POST", f"/follow-ups/{key}/participants", json=room)
+        assert added.status_code == 200, added.text
+    plan(office)
+    shape = await got(office, "/follow-ups/own")
+    assert shape["conflict"] is True
+    assert shape["first_available"] == "2026-12-01T10:00:00+01:00"
+    [room1] = [row for row in shape["participants"] if row["key"] == "room1"]
+    assert room1["conflict"] is True
+    listed = await got(office, "/follow-ups", owner="kari")
+    assert [(one["conflict"], one["first_available"]) for one in listed["items"]] == [(True, None)]

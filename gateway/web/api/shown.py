@@ -3,8 +3,10 @@ that one ETag fits both.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from gateway import shapes
+from gateway.actions import diaries
 from gateway.actions.desk import Desk
 from gateway.errors import NotFound
 from gateway.followups.permission import Verb
@@ -13,8 +15,12 @@ from gateway.web.api.asking import Json
 
 
 def follow_up(desk: Desk, key: str) -> Json:
-    """With its participants. Whoever calls has asked for the right."""
+    """With its participants and, where it is in somebody's way, the first time at which it were not
+    (lists leave that out). Whoever calls has asked for the right.
+    """
     [view] = reading.follow_ups(desk.connection, [key], _zone(desk), participants=True)
+    if view.conflict:
+        view = replace(view, first_available=diaries.first_of(desk, key))
     return shapes.follow_up(view)
 
 
