@@ -106,6 +106,24 @@ async def test_domain_3_removing_and_undoing_it(office: Office) -> None:
     assert not (await patched(office, ola, removed=False)).json()["removed"]
 
 
+async def test_what_get_answers_is_what_a_patch_is_compared_with(office: Office) -> None:
+    ola = office.row("own", "ola")
+    for path, method, body in (
+        (f"/participants/{ola}", "PATCH", {"priority": "high"}),
+        ("/follow-ups/own", "PUT", {"on": False}),
+    ):
+        tag = {"If-Match": (await office.ask("GET", path, "kari")).headers["ETag"]}
+        path += "/email-invitation" if method == "PUT" else ""
+        assert (await office.ask(method, path, "kari", tag, json=body)).status_code == 200
+        assert (await office.ask(method, path, "kari", tag, json=body)).status_code == 412
+    read = await office.ask("GET", f"/participants/{ola}", "kari")
+    with office.store.write() as connection:
+        connection.exec_driver_sql(f"UPDATE participant SET name = 'By SQL' WHERE id = {ola}")
+    tag = {"If-Match": read.headers["ETag"]}
+    stale = await office.ask("PATCH", f"/participants/{ola}", "kari", tag, json={"removed": True})
+    assert stale.status_code == 412
+
+
 async def test_a_stale_row_is_not_changed(office: Office) -> None:
     ola = office.row("own", "ola")
     first = await patched(office, ola, priority="high")

@@ -5,24 +5,21 @@ how it is written. A date of a series is named by its original start, as in the 
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from fastapi import Path
 from fastapi.responses import Response
 from pydantic import Field, model_validator
 
-from gateway import shapes
 from gateway.actions import answering, inviting, moving, series
 from gateway.actions.answering import Own, Said
 from gateway.actions.desk import Desk
 from gateway.actions.inviting import Added, Switched
 from gateway.actions.load_format import Count, Entry, Key, Text, Word
-from gateway.errors import NotFound
 from gateway.followups import invitees
 from gateway.followups.invitees import Source
 from gateway.followups.permission import Verb
 from gateway.model import Moment, Progress, Reply
-from gateway.store import reading
 from gateway.web.api import shown
 from gateway.web.api.asking import Changing, Json, Posting
 from gateway.web.api.asking import Key as FollowUpKey
@@ -129,9 +126,9 @@ async def change(number: Number, said: Changes, asked: Changing) -> Response:
 
     def command(desk: Desk) -> Json:
         desk.participant(number, Verb.ANSWER)
-        asked.match(_row(desk, number))
+        asked.match(shown.participant(desk, number))
         _change(desk, number, said)
-        return _row(desk, number)
+        return shown.participant(desk, number)
 
     return await asked.write(command)
 
@@ -143,7 +140,7 @@ async def answer(number: Number, said: Answer, asked: Posting) -> Response:
     def command(desk: Desk) -> Json:
         instance = _instance(desk, number, said.instance, Verb.ANSWER)
         answering.answer(desk, number, Said(Reply(said.reply), said.comment, instance))
-        return _row(desk, number)
+        return shown.participant(desk, number)
 
     return await asked.write(command)
 
@@ -155,7 +152,7 @@ async def see(number: Number, asked: Posting, said: Instance | None = None) -> R
     def command(desk: Desk) -> Json:
         instance = _instance(desk, number, said.instance if said else None, Verb.OWN)
         answering.see(desk, number, instance)
-        return _row(desk, number)
+        return shown.participant(desk, number)
 
     return await asked.write(command)
 
@@ -167,7 +164,7 @@ async def toggle(number: Number, asked: Posting, said: Instance | None = None) -
     def command(desk: Desk) -> Json:
         instance = _instance(desk, number, said.instance if said else None, Verb.EDIT)
         answering.toggle(desk, number, instance)
-        return _row(desk, number)
+        return shown.participant(desk, number)
 
     return await asked.write(command)
 
@@ -178,7 +175,7 @@ async def acknowledge(number: Number, asked: Posting) -> Response:
 
     def command(desk: Desk) -> Json:
         answering.acknowledge(desk, number)
-        return _row(desk, number)
+        return shown.participant(desk, number)
 
     return await asked.write(command)
 
@@ -189,7 +186,7 @@ async def resend(number: Number, asked: Posting) -> Response:
 
     def command(desk: Desk) -> Json:
         inviting.resend(desk, number)
-        return _row(desk, number)
+        return shown.participant(desk, number)
 
     return await asked.write(command)
 
@@ -230,23 +227,15 @@ def _instance(desk: Desk, number: int, text: str | None, verb: Verb) -> Moment |
     return moving.read(whole, "instance", text)
 
 
-def _row(desk: Desk, number: int) -> Json:
-    rows = _rows(desk, [number])
-    if number not in rows:
-        raise NotFound(f"there is no participant {number}")
-    return rows[number]
-
-
 def _rows(desk: Desk, numbers: Sequence[int]) -> dict[int, Json]:
-    views = reading.rows_of(desk.connection, numbers, desk.settings.mail.timezone)
-    return {view.id: shapes.participant(view) for view in views}
+    return {row["id"]: row for row in shown.rows(desk, numbers)}
 
 
 def _added(one: Added, rows: dict[int, Json]) -> Json:
     kind, _, key = one.who.partition(":")
-    shown: dict[str, Any] = {"entry": one.entry, **({kind: key} if kind else {})}
+    named: Json = {"entry": one.entry, **({kind: key} if kind else {})}
     row = rows.get(one.row) if one.row is not None else None
-    return shown | {"result": one.result.value, "reason": one.reason.value, "participant": row}
+    return {**named, "result": one.result.value, "reason": one.reason.value, "participant": row}
 
 
 def _switched(one: Switched, rows: dict[int, Json]) -> Json:
