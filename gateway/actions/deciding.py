@@ -13,7 +13,7 @@ from gateway.answer import facts
 from gateway.followups import decisions
 from gateway.followups.decisions import Cause, DecisionKind
 from gateway.model import Outcome
-from gateway.store import braked, followups, meta, waiting
+from gateway.store import braked, followups, meta, waiting, words
 from gateway.store import decisions as kept
 from gateway.store.decisions import Verdict
 from gateway.store.engine import Connection, Store
@@ -77,7 +77,7 @@ def wrote(
             detail=detail,
         )
     if written:
-        kept.put(connection, waiting.opened(connection, written, now), now)
+        kept.put(connection, words.opened(connection, written, now), now)
 
 
 def follow_brake(connection: Connection, now: datetime, verdict: Verdict | None = None) -> None:

@@ -29,7 +29,7 @@ from gateway.followups import decisions
 from gateway.followups.decisions import Choice, Decision, DecisionKind
 from gateway.followups.permission import Verb
 from gateway.model import Access, Actor, Reply
-from gateway.store import braked, codec, followups, journal, parties, waiting
+from gateway.store import braked, codec, followups, journal, parties, questions
 from gateway.store import decisions as kept
 from gateway.store.decisions import Filter, Verdict
 
@@ -75,7 +75,7 @@ class _Case:
     @property
     def messages(self) -> list[int]:
         """All that wait of who is asked about."""
-        return waiting.of_speaker(self.desk.connection, self.decision.cause)
+        return questions.of_speaker(self.desk.connection, self.decision.cause)
 
     def need(self, field: str) -> str:
         """What the choice cannot do without."""

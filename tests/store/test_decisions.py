@@ -7,6 +7,8 @@ of the table in `followups.decisions`, so a line that is added there without its
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 import sqlalchemy as sa
@@ -601,3 +603,61 @@ def test_an_administrator_lists_and_decides_in_a_terminal(sqlite_store: Store) -
     assert (closed["choice"], closed["closed_by"]) == ("move", context.user())
     office.play("at 09:30")
     assert office.kinds() == []
+
+
+GIVEN = """
+sql INSERT INTO person (key, name) VALUES ('liv', 'Liv Strand')
+sql INSERT INTO person_email (person, position, address) VALUES ('liv', 0, 'liv@ext.example')
+sql UPDATE participant SET person = 'liv' WHERE person = 'ola'
+"""
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        DecisionKind.PROPOSAL,
+        DecisionKind.SAME_PERSON,
+        DecisionKind.WORDS,
+        DecisionKind.DECLINED,
+        DecisionKind.UNDELIVERABLE,
+    ],
+)
+def test_what_waited_of_who_had_the_row_before_waits_no_more(
+    office: Office, kind: DecisionKind
+) -> None:
+    """domain.md §3"""
+    begun(office, kind)
+    office.play("at 09:20\n" + GIVEN)
+    assert office.kinds() == []
+
+
+@pytest.mark.parametrize("kind", OF_FOLLOW_UPS)
+def test_nothing_waits_of_what_is_gone(office: Office, kind: DecisionKind) -> None:
+    """domain.md §9"""
+    begun(office, kind)
+    office.play("at 09:20\nsql DELETE FROM follow_up WHERE key = 'm1'")
+    assert office.closed() == [(kind.value, "", "")]
+
+
+def test_of_two_who_decide_at_once_one_is_told_that_the_other_did(office: Office) -> None:
+    """domain.md §9"""
+    [one] = begun(office, DecisionKind.PROPOSAL).open()
+    world, judge = office.stage.world, office.desk.judge
+    both = Barrier(2)
+
+    def choose(choice: str) -> str:
+        def command(here: Desk) -> Decision:
+            return deciders.decide(here, one.id, Chosen(choice), judge)
+
+        both.wait(60)
+        try:
+            desk.perform(office.store, world.settings, world.now, KARI, command)
+        except Refused as error:
+            return str(error)
+        return "done"
+
+    with ThreadPoolExecutor(2) as pool:
+        said = list(pool.map(choose, ["move", "keep"]))
+    assert said.count("done") == 1
+    [other] = [words for words in said if words != "done"]
+    assert other.startswith("kari decided it at 2026-11-20T08:10:00Z: ")
