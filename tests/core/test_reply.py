@@ -681,8 +681,8 @@ def test_an_old_delegation_invites_nobody() -> None:
 
 
 def test_refresh() -> None:
-    assert reply.decide_refresh(row(), ABOUT).ask_again
-    assert reply.decide_refresh(row(removed=True), ABOUT).outcome is Outcome.CLOSED
+    assert reply.decide_refresh(row(), (), ABOUT).ask_again
+    assert reply.decide_refresh(row(removed=True), (), ABOUT).outcome is Outcome.CLOSED
 
 
 # ---- links and receipts
