@@ -43,6 +43,9 @@ _COLUMNS = (
     *(participant.c[name] for name in ("original_start", "removed", "conflict")),
     *(follow_up.c[name] for name in ("owner", "assigned_by", "all_day", "timezone")),
 )
+_LEAVE = sa.delete(diary_series).where(
+    diary_series.c.who == sa.bindparam("whose"), diary_series.c.follow_up == sa.bindparam("of")
+)
 _OTHER = diary_entry.alias("other")
 _LASTING = sa.text("other.lasting")
 
@@ -87,6 +90,8 @@ class Course:
 
 def occupations(connection: Connection, keys: Collection[str], timezone: str) -> list[Occupation]:
     """Of these follow-ups, whether or not they are there. `timezone`: of those that name none."""
+    if not keys:
+        return []
     query = sa.select(follow_up, *followups.usual_length()).where(follow_up.c.key.in_(keys))
     records = {row.key: row for row in connection.execute(query)}
     own = followups.own_dates(connection, keys)
@@ -254,9 +259,7 @@ def add(connection: Connection, fresh: Iterable[Entry]) -> None:
 def attend(connection: Connection, gone: Collection[Course], fresh: Collection[Course]) -> None:
     """Keep who takes part in which series."""
     if gone:
-        one = diary_series.c
-        these = sa.tuple_(one.who, one.follow_up).in_([(it.who, it.follow_up) for it in gone])
-        connection.execute(sa.delete(diary_series).where(these))
+        connection.execute(_LEAVE, [{"whose": it.who, "of": it.follow_up} for it in gone])
     rows = [
         {
             "who": it.who,

@@ -155,6 +155,7 @@ diary_series = Table(
     Column("until", Instant, nullable=False),
     sa.PrimaryKeyConstraint("who", "follow_up"),
     Index("ix_diary_series_follow_up", "follow_up"),
+    Index("ix_diary_series_of", "who", "end_at"),
     Index("ix_diary_series_until", "until", "follow_up"),
 )
 """In which series an associate or resource takes part, from when to when. `until`: its dates before

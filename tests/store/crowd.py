@@ -17,6 +17,8 @@ GROWS = frozenset(
         "attempt",
         "decision",
         "delegation",
+        "diary_entry",
+        "diary_series",
         "edition",
         "follow_up",
         "follow_up_date",
@@ -94,6 +96,14 @@ FILL = (
        {past} FROM n""",
     """journal (event, follow_up, participant, message, at, tx) {rows}
        SELECT 'applied', 'f' || ((i - 1) / 10 + 1), i, i, {past}, {transaction} FROM n""",
+    """diary_entry (who, follow_up, start_at, end_at) {follow_ups}
+       SELECT 'associate:a' || (i % 50 + 1), 'f' || i, {before_days}, {before_days} FROM n""",
+    """diary_entry (who, follow_up, participant, start_at, end_at, busy) {rows}
+       SELECT 'associate:a' || (i % 50 + 1), 'f' || ((i - 1) / 10 + 1), i, {past}, {past}, FALSE
+       FROM n WHERE i % 5 = 0""",
+    """diary_series (who, follow_up, start_at, end_at, until) {follow_ups}
+       SELECT 'associate:a' || (i % 50 + 1), 'f' || i, {past}, {past}, {ever} FROM n
+       WHERE i % 4 = 0""",
     """proposal (participant, proposed_start, state) {rows}
        SELECT i, '2026-12-01T08:00:00Z', 'declined' FROM n WHERE i % 4 = 0""",
     """decision (kind, follow_up, participant, associate, subject, opened_at, closed_at, closed_by,
@@ -109,13 +119,13 @@ def fill(store: Store, rows: int) -> None:
     """So many participants, each with a letter that left and an answer; nothing waits."""
     if store.is_sqlite:
         past, before_days = "'2020-01-01 08:00:00'", "datetime('now', '-' || (i + 2) || ' hours')"
-        transaction = "0"
+        transaction, ever = "0", "'9999-01-01 00:00:00'"
     else:
         past, before_days = (
             "timestamptz '2020-01-01 08:00:00+00'",
             "date_trunc('second', now()) - (i + 2) * interval '1 hour'",
         )
-        transaction = "i / 50"
+        transaction, ever = "i / 50", "timestamptz '9999-01-01 00:00:00+00'"
     numbers = {
         "colleagues": NUMBERS.format(most=COLLEAGUES),
         "people": NUMBERS.format(most=max(1100, rows // EACH)),
@@ -125,7 +135,11 @@ def fill(store: Store, rows: int) -> None:
     with store.write() as connection:
         for statement in FILL:
             filled = statement.format(
-                past=past, before_days=before_days, transaction=transaction, **numbers
+                past=past,
+                before_days=before_days,
+                transaction=transaction,
+                ever=ever,
+                **numbers,
             )
             escaped = filled if store.is_sqlite else filled.replace("%", "%%")
             connection.exec_driver_sql(f"INSERT INTO {escaped}")
