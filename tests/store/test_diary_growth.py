@@ -11,6 +11,7 @@ from gateway.actions import asked, diaries, diary, planning
 from gateway.actions.asked import Switches
 from gateway.actions.desk import Desk
 from gateway.model import Access, Actor
+from gateway.store import activities
 from gateway.store.engine import Store
 from tests.store import crowd, rows
 from tests.store.test_growth import ROWS, walking
@@ -53,6 +54,8 @@ def look(store: Store) -> None:
         items = asked.invitations(desk, Switches(True, True, True))
         assert {item["response"] for item in items} == {True, False}
         diaries.first_of(desk, "n0")
+        for link, key in (("person", "p7"), ("company", "acme"), ("project", "p"), ("sale", "s")):
+            activities.page(connection, SOMEBODY, link, key, 50, None)
 
 
 def keep(store: Store) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.actions import load, planning
+from gateway.actions import diaries, load, planning
 from gateway.actions.desk import Desk
 from tests.web.world import Office
 
@@ -161,6 +161,25 @@ async def test_the_first_available_times_of_all(office: Office) -> None:
     ]
     soon = {"until": "2026-12-01T10:30:00+01:00"}
     assert await searched(office, participants=together, **later, **soon) == []
+
+
+async def test_a_double_booked_follow_up_knows_when_all_of_its_people_are_free(
+    office: Office,
+) -> None:
+    """help page 000: the exclamation mark, and "Første ledige": past its own time, which others
+    have, too.
+    """
+    room = {"key": "room", "kind": "meeting", "owner": "kari", "title": "Alone"}
+    add(
+        office,
+        follow_ups=[{**room, "start": "2026-12-03T09:00:00", "participants": [{"person": "ola"}]}],
+    )
+
+    def first(here: Desk) -> list[datetime | None]:
+        return [diaries.first_of(here, key) for key in ("private", "room", "nothing")]
+
+    at_ten = datetime(2026, 12, 1, 9, tzinfo=UTC)
+    assert office.perform(first, office.actor("nils")) == [at_ten, None, None]
 
 
 async def test_everybody_works_by_their_own_clock(office: Office) -> None:

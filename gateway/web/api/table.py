@@ -4,6 +4,7 @@ from fastapi import FastAPI
 
 from gateway.web.api import (
     access,
+    activities,
     changes,
     decisions,
     diary,
@@ -24,6 +25,7 @@ from gateway.web.door import Door
 
 MODULES = (
     access.routes,
+    activities.routes,
     changes.routes,
     decisions.routes,
     diary.routes,
