@@ -57,9 +57,14 @@ class Desk:
     """The follow-ups of which the journal says something."""
     single: bool = True
     """Whether it is a person's doing, which the brake does not count."""
+    changes: int = 0
+    """How often something was touched or noted."""
+    settled: "tuple[object, Letters] | None" = None
+    """What followed from the command when it had come so far (`settle`)."""
 
     def touch(self, key: str) -> None:
         """What stands in this follow-up changed: letters may be owed."""
+        self.changes += 1
         if key not in self.touched:
             self.touched.append(key)
 
@@ -67,6 +72,7 @@ class Desk:
         """What was marked after this number (`marks.newest_number`) changed: letters may be
         owed.
         """
+        self.changes += 1
         keys = marks.made_since(self.connection, mark)
         self.marked = sorted(keys)[:MOST_FORETOLD]
         self.uncounted = len(keys) - len(self.marked)
@@ -131,6 +137,7 @@ class Desk:
             replace(one, by=actor.by, channel=one.channel or actor.channel) for one in entries
         ]
         journal.write(self.connection, signed, self.now)
+        self.changes += 1
         self.noted.update(one.follow_up for one in signed if one.follow_up is not None)
 
 
@@ -191,16 +198,25 @@ def carry_out(desk: Desk, command: Callable[[Desk], T]) -> Outcome[T]:
         if not engine.raced(error):
             raise
         raise Refused(QUICKER) from error
-    deciding.follow(desk.connection, {*desk.touched, *desk.noted}, desk.now)
-    outcome = Outcome(answer, _owed(desk))
-    _keep_diaries(desk)
-    return outcome
+    return Outcome(answer, settle(desk))
+
+
+def settle(desk: Desk) -> Letters:
+    """What follows from the command so far: decisions, the letters that are owed, and the diaries,
+    which come last (`store.diary`). Whoever shows what was written does this before, so that the
+    answer says of conflicts what the next reader is told.
+    """
+    far = desk.changes, len(desk.queued)
+    if desk.settled is None or desk.settled[0] != far:
+        deciding.follow(desk.connection, {*desk.touched, *desk.noted}, desk.now)
+        letters = _owed(desk)
+        _keep_diaries(desk)
+        desk.settled = far, letters
+    return desk.settled[1]
 
 
 def _keep_diaries(desk: Desk) -> None:
-    """At once, and last of all (`store.diary`); of many follow-ups the planner does it, as after an
-    import.
-    """
+    """At once; of many follow-ups the planner does it, as after an import."""
     keys = sorted({*desk.touched, *desk.noted})
     if not desk.single or len(keys) > diary.BATCH:
         return

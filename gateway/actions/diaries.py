@@ -90,16 +90,16 @@ def first_available(
 
 def first_of(desk: Desk, key: str) -> datetime | None:
     """When everybody and everything of the house that takes part in a double booked follow-up is
-    free, from its first date that is, or from now on (help page 000); None where nothing is in
-    anybody's way, or nobody is free for so long.
+    free, from its first such date that lies ahead (help page 000); None where there is none, or
+    nobody is free for so long.
     """
     kept = diary.entries(desk.connection, [key]).get(key, [])
     first = _first_conflict(kept, desk.now)
     if first is None:
         return None
-    everybody = {one.entry.who for one in kept if one.entry.instance == first.entry.instance}
-    not_before = max(desk.now, first.entry.start)
-    period = not_before, not_before + available.LONGEST
+    here = (one.entry for one in kept if one.entry.instance == first.entry.instance)
+    everybody = {entry.who for entry in here if entry.busy}
+    period = first.entry.start, first.entry.start + available.LONGEST
     others = diaries.entries(
         desk.connection, everybody, period, desk.settings.mail.timezone, desk.now
     )
@@ -115,7 +115,7 @@ def first_of(desk: Desk, key: str) -> datetime | None:
 
 
 def _first_conflict(kept: Sequence[Kept], now: datetime) -> Kept | None:
-    ahead = (one for one in kept if one.conflict and one.entry.end > now)
+    ahead = (one for one in kept if one.conflict and one.entry.start > now)
     return min(ahead, key=lambda one: one.entry.start, default=None)
 
 

@@ -182,6 +182,22 @@ async def test_a_double_booked_follow_up_knows_when_all_of_its_people_are_free(
     assert office.perform(first, office.actor("nils")) == [at_ten, None, None]
 
 
+async def test_a_write_answers_with_the_conflict_that_it_makes(office: Office) -> None:
+    """docs/api.md: with the representation that GET has, and so with its ETag."""
+    plan(office)
+    conflicts = list[bool]()
+    for start in ("2026-12-03T09:00:00", "2026-12-01T09:30:00"):
+        path, said = "/follow-ups/own/reschedule", {"start": start}
+        written = await office.ask("POST", path, "kari", {"If-Match": "*"}, json=said)
+        assert written.status_code == 200, written.text
+        conflicts.append(written.json()["conflict"])
+        read = await office.ask("GET", "/follow-ups/own", "kari")
+        assert written.headers["ETag"] == read.headers["ETag"]
+        assert written.json()["first_available"] == read.json()["first_available"]
+    assert conflicts == [False, True]
+    assert read.json()["first_available"] == "2026-12-01T10:00:00+01:00"
+
+
 async def test_everybody_works_by_their_own_clock(office: Office) -> None:
     """domain.md §5, §11: eight to four in Oslo and in New York have two hours in common."""
     add(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from gateway import shapes
+from gateway.actions import desk as desks
 from gateway.actions import diaries
 from gateway.actions.desk import Desk
 from gateway.errors import NotFound
@@ -18,6 +19,7 @@ def follow_up(desk: Desk, key: str) -> Json:
     """With its participants and, where it is in somebody's way, the first time at which it were not
     (lists leave that out). Whoever calls has asked for the right.
     """
+    _settle(desk)
     [view] = reading.follow_ups(desk.connection, [key], _zone(desk), participants=True)
     if view.conflict:
         view = replace(view, first_available=diaries.first_of(desk, key))
@@ -46,8 +48,14 @@ def participant(desk: Desk, number: int) -> Json:
 
 def rows(desk: Desk, numbers: Sequence[int]) -> list[Json]:
     """Participants, those that are there, in this order."""
+    _settle(desk)
     views = reading.rows_of(desk.connection, numbers, _zone(desk))
     return [shapes.participant(view) for view in views]
+
+
+def _settle(desk: Desk) -> None:
+    if desk.changes:
+        desks.settle(desk)
 
 
 def _zone(desk: Desk) -> str:
