@@ -14,14 +14,15 @@ import pytest
 import sqlalchemy as sa
 
 from gateway import settings as configuration
-from gateway.actions import desk, diary, planning
+from gateway.actions import desk, diary, load, planning
 from gateway.actions.desk import Desk
-from gateway.model import Access, Actor, Reply, Standing
+from gateway.model import Access, Actor, Outcome, Reply, Standing
 from gateway.store import diary as entries
 from gateway.store import followups, marks, meta, migrate, schema
 from gateway.store.engine import Store
 from gateway.store.schema_domain import diary_entry
 from tests.store import rows
+from tests.store.test_effects import START, TOKENS, Office
 
 SETTINGS = configuration.load(
     overrides={"mail": {"address": "invites@crm.example", "timezone": "Europe/Oslo"}}
@@ -251,6 +252,29 @@ def test_an_answer_changes_whether_somebody_is_occupied(store: Store) -> None:
     desk.perform(store, SETTINGS, NOW, Actor(Access.USER, "per", "per"), decline)
     assert conflicts(store) == set()
     assert ("b", NOW + DAY, False, False) in occupied(store, PER)
+
+
+def test_an_answer_by_mail_frees_the_associate(store: Store) -> None:
+    """domain.md §5: who declines in the mail client is not double booked any more, and is again who
+    changes their mind.
+    """
+    with store.write() as connection:
+        per = {"associates": [{"key": "per", "email": "ola@ext.example"}]}
+        load.load(connection, per, SETTINGS, NOW)
+    office = Office(store).begin(
+        participants=[
+            {"associate": "per", "email_invite": True, "token": TOKENS["ola"]},
+            {"email": "eva@other.example", "email_invite": True, "token": TOKENS["eva"]},
+        ]
+    )
+    meet(store, "m2", START, owner="'per'")
+    office.post()
+    assert conflicts(store) == {"m1/per"}
+    for said, expected in (("DECLINED", set[str]()), ("ACCEPTED", {"m1/per"})):
+        office.clock += HOUR
+        assert office.answer(partstat=said).outcome is Outcome.APPLIED
+        office.post()
+        assert conflicts(store) == expected
 
 
 def test_an_unreadable_record_keeps_what_stands_in_the_diary(store: Store) -> None:
