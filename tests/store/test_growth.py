@@ -18,6 +18,7 @@ from gateway.actions import (
     carrying,
     deliveries,
     desk,
+    histories,
     inviting,
     letters,
     load,
@@ -438,3 +439,7 @@ def shown(store: Store, now: datetime) -> None:
             page = filters.participants(connection, kari, chosen, 20)
             reading.rows_of(connection, page.names[:3], "Europe/Oslo")
             filters.participants(connection, kari, chosen, 20, 10_000)
+        seen = histories.seen(connection, kari, 10_000, 50)
+        histories.now(connection, seen.entries[:3], "Europe/Oslo")
+        histories.entries(connection, 0, 100, "f7")
+        outbox.page(connection, "m1", 0, 100)
