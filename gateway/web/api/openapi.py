@@ -98,7 +98,7 @@ def completed(document: dict[str, Any], rights: list[Right]) -> dict[str, Any]:
 
 def _tell_of_letters(operation: Mapping[str, Any], schemas: dict[str, Any]) -> None:
     """Every write says beside what it wrote which letters it owes."""
-    schemas.setdefault("Letters", LETTERS)
+    schemas["LettersOwed"] = LETTERS
     for status, response in operation["responses"].items():
         content = response.get("content", {}).get("application/json", {})
         if status.startswith("2") and content:
@@ -111,7 +111,7 @@ def _with_letters(schema: Mapping[str, Any], schemas: dict[str, Any]) -> dict[st
         return dict(schema)
     plain = dict(schemas.get(name, schema))
     plain.pop("additionalProperties", None)
-    letters = {"$ref": "#/components/schemas/Letters"}
+    letters = {"$ref": "#/components/schemas/LettersOwed"}
     whole = {**plain, "properties": {**plain.get("properties", {}), "letters": letters}}
     if not name:
         return whole
