@@ -376,3 +376,14 @@ async def test_a_command_that_compares_nothing_is_a_fault(tried: Office) -> None
     tried.application.include_router(careless.router)
     answer = await tried.ask("PUT", "/careless", headers={"If-Match": "*"})
     assert answer.status_code == 500
+
+
+async def test_a_bare_number_is_no_time(office: Office) -> None:
+    """pydantic would read it as seconds since 1970."""
+    wrong = "no time like 2026-12-01T09:00:00+01:00"
+    filtered = await office.ask("GET", "/follow-ups?to=0.5")
+    assert (filtered.status_code, wrong in filtered.text) == (422, True)
+    body = {"participants": [{"associate": "per"}], "minutes": 60, "not_before": 0}
+    until = {**body, "until": "2026-12-01T09:00:00Z"}
+    answer = await office.ask("POST", "/first-available", json=until)
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/not_before"]

@@ -21,7 +21,7 @@ WRITTEN = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]")
 
 def written(text: Any) -> Any:
     """A time as people and programs write it; a bare number is read as seconds by others."""
-    if isinstance(text, str) and not WRITTEN.match(text):
+    if text is not None and not (isinstance(text, str) and WRITTEN.match(text)):
         raise ValueError("is no time like 2026-12-01T09:00:00+01:00")
     return text
 
