@@ -57,6 +57,10 @@ class Desk:
     """The follow-ups of which the journal says something."""
     single: bool = True
     """Whether it is a person's doing, which the brake does not count."""
+    began: int = 0
+    """The newest mark when the command began (`marks.newest_number`): what another program did
+    before counts for the brake all the same.
+    """
     changes: int = 0
     """How often something was touched or noted."""
     settled: "tuple[object, Letters] | None" = None
@@ -192,6 +196,7 @@ def carry_out(desk: Desk, command: Callable[[Desk], T]) -> Outcome[T]:
     """The command in a transaction that is open, for whoever keeps more in it than the effect.
     `Refused` where another program was quicker.
     """
+    desk.began = marks.newest_number(desk.connection)
     try:
         answer = command(desk)
     except Exception as error:
@@ -228,8 +233,7 @@ def _keep_diaries(desk: Desk) -> None:
 def _owed(desk: Desk) -> Letters:
     """The letters that the touched follow-ups owe now; the planner will say the same."""
     if desk.single:
-        for key in desk.touched:
-            marks.mark_single(desk.connection, key)
+        marks.single_since(desk.connection, desk.began)
     queued = _queued(desk.connection, desk.queued)
     try:
         with desk.connection.begin_nested():

@@ -72,6 +72,16 @@ def test_what_it_says_is_owed_the_planner_makes_later(store: Store) -> None:
     assert replace(letter.letter, message_id="") == replace(foretold.letter, message_id="")
 
 
+def test_what_another_program_did_before_counts_for_the_brake(store: Store) -> None:
+    """domain.md §10: a click on one of a thousand follow-ups lets none of them off."""
+    _invited(store)
+    rows.run(store, "UPDATE follow_up SET location = 'Fjell' WHERE key = 'm1'")
+    desk.perform(store, SETTINGS, rows.NOW, KARI, cancel)
+    with store.read() as connection:
+        query = sa.select(schema.change_mark.c.single).order_by(schema.change_mark.c.id)
+        assert connection.execute(query).scalars().all() == [False, True]
+
+
 def test_what_a_person_does_is_none_of_the_brakes_business(store: Store) -> None:
     _invited(store)
     desk.perform(store, SETTINGS, rows.NOW, KARI, cancel)

@@ -12,6 +12,7 @@ from gateway.actions import planning
 from gateway.model import Access
 from gateway.store import users
 from gateway.store.users import User
+from tests.web.test_matrix import every_route
 from tests.web.world import Office
 
 OURS = {"Sec-Fetch-Site": "same-origin"}
@@ -239,3 +240,24 @@ def plan(office: Office) -> None:
     """As the daemon does."""
     settings, now = office.site.settings, office.site.clock()
     planning.plan_due(office.store, settings, now, everything=True)
+
+
+OPEN = {"/healthz", "/readyz", "/sign-in", "/sign-in/link"}
+"""What answers without a session, beside static files."""
+
+
+async def test_no_page_answers_without_sign_in(office: Office) -> None:
+    """docs/api.md, "Sign-in"."""
+    pages = [route for route in every_route(office.application.routes) if route.path not in OPEN]
+    asked = {route.path for route in pages if not route.path.startswith("/api")}
+    assert {"/", "/follow-ups", "/follow-ups/{key}/move", "/participants/{number}/{verb}"} <= asked
+    for route in pages:
+        if route.path.startswith("/api"):
+            continue
+        path = re.sub(r"{[^}]+}", "1", route.path)
+        for method in route.methods:
+            answer = await office.client.request(
+                method, path, headers={"Accept": "text/html", **OURS}
+            )
+            is_led = answer.headers.get("location", "").startswith("/sign-in")
+            assert answer.status_code in (401, 403) or is_led, (method, path, answer.status_code)
