@@ -146,7 +146,9 @@ def _doubted(held: Any, letters: Sequence[Any]) -> list[doubts.Held]:
     may = doubts.read(held.doubts)
     if not planned or planned[-1].state != LetterState.REFUSED:
         return may if planned else []
-    if planned[-1].doubtful:
+    # A letter after the refused one was turned away: what counts as sent is what was in doubt.
+    is_before = held.sent_edition != planned[-1].edition and held.sent_method is not None
+    if planned[-1].doubtful or is_before:
         return [doubts.Held(held.sent_edition, Method(held.sent_method)), *may]
     return may if len(may) > 1 else []  # one alone is what he certainly holds
 

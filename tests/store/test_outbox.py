@@ -561,3 +561,24 @@ def test_a_clock_that_was_set_back_keeps_no_letter(store: Store) -> None:
     wait(near, early + 60 * MINUTE, early - MINUTE)
     claimed = deliveries.claim(store, "here", early, 10)
     assert {one.id for one in claimed} == {fresh, far}
+
+
+def test_what_may_be_held_may_be_so_still_when_its_cancel_is_turned_away(store: Store) -> None:
+    """One try of the first letter may have arrived, the next were refused."""
+    with store.write() as connection:
+        to = rows.invitation(connection, 1, "p1@ext.example")
+        first = rows.letter(connection, to)
+    refused = LetterState.REFUSED
+    for settlement in (put_off(first), Settlement(first, refused, False, Delivery.UNDELIVERABLE)):
+        assert claim(store, at=MINUTE) == [first]
+        settle(store, settlement)
+    for edition, method, state in (
+        (replace(rows.MEETING, title="Course"), Method.REQUEST, refused),
+        (replace(rows.MEETING, cancelled=True), Method.CANCEL, LetterState.WAITING),
+    ):
+        assert copy_of(store).may_hold == [rows.MEETING]
+        with store.write() as connection:
+            number = rows.letter(connection, to, edition=edition, method=method, before=1)
+        assert claim(store) == [number]
+        settle(store, Settlement(number, state, False, Delivery.DEFERRED, NOW + 9 * MINUTE))
+    assert copy_of(store).may_hold == [rows.MEETING]
