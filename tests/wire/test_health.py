@@ -167,7 +167,7 @@ class Site:
         assert line.startswith("running; "), line
         assert all(word in line for word in words), line
         async with httpx.AsyncClient(verify=False, timeout=SECONDS, cookies=self.cookies) as client:
-            assert 'class="failed"' in (await client.get(f"{self.page}/troubles")).text
+            assert 'class="wrong failed"' in (await client.get(f"{self.page}/troubles")).text
 
     async def gone(self, subject: str, *words: str) -> None:
         """Wait until `/readyz` is ok, and find the words nowhere any more."""
