@@ -18,7 +18,14 @@ from tests import stores
 
 PAGE = (Path(__file__).parents[2] / "docs" / "records.md").read_text(encoding="utf-8")
 LOAD, SQL = PAGE.split("\n## Plain SQL\n")
+DEFINED = "`types`, `fields`, `groups`, `resource_groups`, `sales`, `preferences`"
 SECTIONS = {
+    DEFINED: [
+        load_format.Type,
+        load_format.FieldDefinition,
+        load_format.Group,
+        load_format.Sale,
+    ],
     "`associates`": [load_format.Associate],
     "`companies` and `persons`": [load_format.Company, load_format.Person],
     "`resources`, `projects`, `selections`": [load_format.Resource, load_format.Members],
@@ -51,6 +58,7 @@ GATEWAYS = {
 WRITTEN = (
     *("follow_up", "follow_up_date", "participant", "person", "person_email", "associate"),
     *("company", "resource", "project", "project_member", "selection", "selection_member"),
+    *("follow_up_type", "field_definition", "user_group", "resource_group", "sale", "preference"),
 )
 
 
@@ -77,7 +85,8 @@ def entries(model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
 
 def test_every_field_of_the_document_is_explained() -> None:
     kinds = {kind for _, kind in entries(load_format.Document)}
-    assert kinds <= {kind for several in SECTIONS.values() for kind in several}
+    explained = {kind for several in SECTIONS.values() for kind in several}
+    assert kinds <= explained | {load_format.SitePreferences}
     missing = [
         f"{title}: {field}"
         for title, models in SECTIONS.items()
@@ -86,6 +95,13 @@ def test_every_field_of_the_document_is_explained() -> None:
         if field not in words(section(title))
     ]
     assert not missing, f"docs/records.md does not explain: {missing}"
+
+
+def test_every_preference_is_explained() -> None:
+    domain = (Path(__file__).parents[2] / "docs" / "domain.md").read_text(encoding="utf-8")
+    _, _, defined = domain.partition("\n## 11. ")
+    missing = set(load_format.SitePreferences.model_fields) - words(defined)
+    assert not missing, f"docs/domain.md does not explain: {missing}"
 
 
 def test_no_field_is_explained_that_does_not_exist() -> None:
