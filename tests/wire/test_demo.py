@@ -183,7 +183,7 @@ def test_until_it_is_told_to_end():
         assert link is not None
         browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
         end = time.monotonic() + DEADLINE
-        while "Ola Hansen" not in _page(browser, link):
+        while "Kick-off" not in _page(browser, link):
             assert time.monotonic() < end
             assert running.poll() is None
         running.send_signal(signal.SIGINT)
@@ -202,7 +202,7 @@ def _page(browser: urllib.request.OpenerDirector, link: re.Match[str]) -> str:
         for one in browser.handlers
     )
     try:
-        with browser.open(link[1] if is_in else link[0], timeout=60) as answer:
+        with browser.open(f"{link[1]}follow-ups" if is_in else link[0], timeout=60) as answer:
             return str(answer.read().decode())
     except OSError:
         return ""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gateway import settings as configuration
-from gateway.actions import load, planning
+from gateway.actions import load, load_participants, planning
 from gateway.inbound import intake
 from gateway.model import Reply
 from gateway.store import followups
@@ -112,5 +112,5 @@ async def test_who_adopts_later_is_told_of_what_was_left_alone(store: Store) -> 
         settings = effective(peer.port)
         peer.add(ANSWER.encode(), date=days_ago(40))
         await read(store, settings, peer, lambda: True)
-        assert record(store, settings, sent=True).notes == [load.LATE]
+        assert record(store, settings, sent=True).notes == [load_participants.LATE]
         assert record(store, settings, sent=True).notes == []
