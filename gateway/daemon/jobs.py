@@ -4,14 +4,16 @@ The scheduler is a clock and nothing more: it keeps nothing, and a tick that was
 process slept, was stopped or was busy is made up for by the next one, once. What a tick does must
 therefore depend on the store, never on the tick.
 
-On failure: a job that raises is logged and ticks again at its next time.
+On failure: a job that raises is logged and ticks again after `AGAIN_SECONDS`, or at its next time
+where that comes first.
 Limits: one run of a job at a time in this process; between processes the store's leases decide.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -19,6 +21,9 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from gateway import errors, health
 
 log = structlog.get_logger(__name__)
+
+AGAIN_SECONDS = 15.0
+"""A job that failed because the store was away for a moment is not in trouble for an hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,7 @@ async def run(jobs: Sequence[Job], stop: asyncio.Event, board: health.Board | No
     )
     ticks = [_Tick(job, stop, told) for job in jobs]
     for tick in ticks:
-        scheduler.add_job(
+        tick.scheduled = scheduler.add_job(
             tick.run,
             "interval",
             seconds=tick.job.seconds,
@@ -70,6 +75,8 @@ class _Tick:
         self.stop = stop
         self.board = board
         self.failing_since: datetime | None = None
+        self.scheduled: Any = None
+        """The scheduler's own job, which has no types."""
         self.under_way = asyncio.Lock()
 
     async def run(self) -> None:
@@ -87,6 +94,8 @@ class _Tick:
                 self.failing_since = self.failing_since or datetime.now(UTC)
                 why = said or str(error) or type(error).__name__
                 self.board.report(health.job(self.job.name, self.failing_since, why))
+                soon = timedelta(seconds=min(AGAIN_SECONDS, self.job.seconds))
+                self.scheduled.modify(next_run_time=datetime.now(UTC) + soon)
             else:
                 self.failing_since = None
                 self.board.clear(f"job {self.job.name}")

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from gateway import health
 from gateway.daemon import jobs
 
 DEADLINE = 60.0
@@ -44,6 +45,27 @@ async def test_a_failing_job_is_told_and_ticks_again(capfd: pytest.CaptureFixtur
     assert "job failed" in told
     assert "sweep" in told
     assert "disk full" in told
+
+
+async def test_a_job_of_every_hour_that_failed_is_not_waited_for_so_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(jobs, "AGAIN_SECONDS", 0.01)
+    stop, again, board = asyncio.Event(), asyncio.Event(), health.Board()
+    ticks = 0
+
+    async def work() -> None:
+        nonlocal ticks
+        ticks += 1
+        if ticks == 1:
+            raise OSError("disk full")
+        again.set()
+
+    async with asyncio.timeout(DEADLINE), asyncio.TaskGroup() as group:
+        group.create_task(jobs.run([jobs.Job("tidy", 3600.0, work)], stop, board))
+        await again.wait()
+        stop.set()
+    assert board.conditions() == []
 
 
 async def test_the_stop_waits_for_the_tick_under_way_and_begins_no_other() -> None:

@@ -183,7 +183,7 @@ def test_until_it_is_told_to_end():
         assert link is not None
         browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
         end = time.monotonic() + DEADLINE
-        while "Kick-off" not in _page(browser, link):
+        while "nytt kundesenter" not in _page(browser, link):
             assert time.monotonic() < end
             assert running.poll() is None
         running.send_signal(signal.SIGINT)
