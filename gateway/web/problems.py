@@ -67,6 +67,10 @@ class HttpProblem(GatewayError):
         self.status, self.headers = status, dict(headers or {})
 
 
+TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
+"""As RFC 9110 names them; Python did so from 3.13 on."""
+
+
 def unstorable(places: Sequence[tuple[Steps, str]]) -> HTTPException:
     """Of a body with texts that cannot be kept. FastAPI lets nothing else through while it reads
     one.
@@ -106,7 +110,7 @@ def answer(
 ) -> JSONResponse:
     content: dict[str, Any] = {
         "type": f"/api/problems/{TYPES[status]}" if status in TYPES else "about:blank",
-        "title": status.phrase,
+        "title": TITLES.get(status.value, status.phrase),
         "status": status.value,
         "detail": detail,
     }
