@@ -22,7 +22,7 @@ from gateway import settings as configuration
 from gateway.actions import deliveries, load, planning
 from gateway.inbound import process
 from gateway.model import Delivery, LetterState, Outcome
-from gateway.store import inbox, schema
+from gateway.store import inbox, schema, schema_domain
 from gateway.store.engine import Store
 from gateway.store.outbox import Settlement
 
@@ -168,11 +168,15 @@ def contents(store: Store) -> dict[str, list[Any]]:
             found[name] = [tuple(row) for row in connection.execute(sa.select(*columns))]
         entries = found.pop("journal")
         names = [one.name for one in schema.journal.columns]
-        number, event, decision = (names.index(name) for name in ("id", "event", "decision"))
+        number, event = (names.index(name) for name in ("id", "event"))
         decided = [one for one in entries if one[event].startswith("decision_")]
         found["journal"] = [one[number + 1 :] for one in entries if one not in decided]
-        of_decisions = [(*one[number + 1 : decision], *one[decision + 1 :]) for one in decided]
-        found["decisions"] = sorted(of_decisions, key=repr)
+        # Who writes twice is asked about once, by the newest message: one by one the first question
+        # opens and closes, together it never opens.
+        waiting = schema_domain.decision.c
+        standing = sa.select(waiting.kind, waiting.follow_up, waiting.participant, waiting.subject)
+        still_open = connection.execute(standing.where(waiting.closed_at.is_(None)))
+        found["decisions"] = sorted(map(tuple, still_open), key=repr)
         marks = connection.execute(sa.select(schema.change_mark.c.follow_up).distinct())
         return found | {"change_mark": sorted(marks.scalars())}
 
