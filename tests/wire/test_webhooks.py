@@ -389,7 +389,7 @@ async def test_the_receiver_of_the_documentation(told: Store, tmp_path: Path) ->
         bound.bind(("127.0.0.1", 0))
         port = bound.getsockname()[1]
     _, secret = register(told, f"http://127.0.0.1:{port}/")
-    happened(told, ("applied", "m1", 1))
+    happened(told, ("applied", "m1", 1), ("cancelled", "m2", None))
     receiver = await asyncio.create_subprocess_exec(
         sys.executable,
         "-u",
@@ -401,9 +401,16 @@ async def test_the_receiver_of_the_documentation(told: Store, tmp_path: Path) ->
     try:
         assert receiver.stdout is not None
         async with sending_to(told):
-            line = await asyncio.wait_for(receiver.stdout.readline(), WAIT_SECONDS)
-            await until(told, of_delivery(1), lambda one: one.state == "delivered")
+            lines = [
+                (await asyncio.wait_for(receiver.stdout.readline(), WAIT_SECONDS)).decode().split()
+                for _ in range(2)
+            ]
+            for number in (1, 2):
+                await until(told, of_delivery(number), lambda one: one.state == "delivered")
     finally:
         receiver.kill()
         await receiver.wait()
-    assert line.decode().split()[:3] == ["participant.answered", "m1", "ola"]
+    assert sorted(line[:3] for line in lines) == [
+        ["follow_up.cancelled", "m2", "m2"],
+        ["participant.answered", "m1", "ola"],
+    ]
