@@ -41,6 +41,7 @@ import structlog
 from icalendar import Calendar
 
 from benchmarks.outbound import document
+from gateway import sections
 from gateway import settings as configuration
 from gateway.actions import deliveries, load, planning
 from gateway.inbound import imap, intake, process
@@ -196,7 +197,7 @@ async def taken_in(store: Store, settings: configuration.Settings, number: int) 
 
 
 def with_mailbox(settings: configuration.Settings, mailbox: Mailbox) -> configuration.Settings:
-    section = configuration.Imap.model_validate(
+    section = sections.Imap.model_validate(
         {
             "host": mailbox.host,
             "port": mailbox.port,

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from gateway import sections
 from gateway import settings as configuration
 from gateway.actions import asked, diaries, diary
 from gateway.actions.asked import Switches
@@ -30,7 +31,7 @@ from gateway.store import activities, filters, migrate
 from gateway.store.engine import Store
 from gateway.store.filters import FollowUps, Participants
 
-SETTINGS = configuration.Settings(mail=configuration.Mail(address="invites@crm.example"))
+SETTINGS = configuration.Settings(mail=sections.Mail(address="invites@crm.example"))
 ASSOCIATES, RESOURCES, COMPANIES = 500, 50, 2_000
 DAY = timedelta(days=1)
 HOURS = 3 * 365 * 24

@@ -27,6 +27,7 @@ import structlog
 from sqlalchemy import event
 
 from benchmarks.outbound import document
+from gateway import sections
 from gateway import settings as configuration
 from gateway.actions import deliveries, load, planning
 from gateway.store import migrate
@@ -37,8 +38,8 @@ from tests.store.test_growth import GATEWAY, settled
 SIZES = (200, 50, 5)
 """Participants of a follow-up."""
 SETTINGS = configuration.Settings(
-    mail=configuration.Mail(address="invites@crm.example", name="Firma AS"),
-    outbound=configuration.Outbound(brake_follow_ups=0, per_day=0),
+    mail=sections.Mail(address="invites@crm.example", name="Firma AS"),
+    outbound=sections.Outbound(brake_follow_ups=0, per_day=0),
 )
 
 

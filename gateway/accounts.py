@@ -25,7 +25,8 @@ import structlog
 from gateway import settings as configuration
 from gateway.errors import ConfigurationError, GatewayError, InputError
 from gateway.mail import dkim
-from gateway.settings import Account, OAuth, Settings
+from gateway.sections import Account, OAuth, signing_domain
+from gateway.settings import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -124,7 +125,7 @@ def signer(name: str, account: Account) -> dkim.Signer | None:
         raise ConfigurationError(
             f"{setting}: {'what is given' if file is None else file} {error}"
         ) from None
-    made = dkim.Signer(found, mail.dkim_selector, configuration.signing_domain(mail))
+    made = dkim.Signer(found, mail.dkim_selector, signing_domain(mail))
     if made.algorithm == "rsa" and made.bits < dkim.WEAK_BITS:
         log.warning(
             "the key that signs letters is weak", key=setting, bits=made.bits, better=dkim.WEAK_BITS

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from gateway import accounts, settings
+from gateway import accounts, sections
 
 UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})
 """OpenSSL's X509_V_ERR_ codes for a chain that ends in nobody we trust: self-signed, and without an
@@ -282,7 +282,7 @@ def untrusted(host: str, error: ssl.SSLCertVerificationError, setting: str) -> s
     return words
 
 
-def refused_sign_in(account: settings.Smtp | settings.Imap, key: str, host: str, words: str) -> str:
+def refused_sign_in(account: sections.Smtp | sections.Imap, key: str, host: str, words: str) -> str:
     """The server's words with what they leave out: who signed in where, and which setting says with
     what. `key`: the section's, for the message; `host`: as it was reached.
     """

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from gateway import accounts
+from gateway import accounts, sections
 from gateway import settings as configuration
 from gateway.invite import plan
 from gateway.mail import address
@@ -22,7 +22,7 @@ class Context:
     brake. `author`: who changed it, "" where only people or participants did.
     """
 
-    accounts: Mapping[str, configuration.Account]
+    accounts: Mapping[str, sections.Account]
     site: Site
     secret: bytes
     now: datetime
@@ -48,12 +48,12 @@ class Context:
         )
 
     @property
-    def mail(self) -> configuration.Mail:
+    def mail(self) -> sections.Mail:
         """The mail settings of `account`."""
         return (
             self.accounts[self.account].mail
             if self.account
-            else configuration.Mail(language=self.site.language)
+            else sections.Mail(language=self.site.language)
         )
 
     def unreachable(self, value: str, is_associate: bool) -> str:

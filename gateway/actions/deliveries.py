@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from gateway import settings as configuration
+from gateway import sections
 from gateway.accounts import DEFAULT
 from gateway.actions import deciding
 from gateway.errors import StoreError
@@ -72,7 +72,7 @@ def claim(
     limit: int,
     *,
     account: str = DEFAULT,
-    limits: configuration.Outbound | None = None,
+    limits: sections.Outbound | None = None,
     room: Room | None = None,
 ) -> list[Queued]:
     """Take up to `limit` due letters of an account; those of gateways that died are free again
@@ -81,7 +81,7 @@ def claim(
     `limits`: of the account, over all gateways; `room`: what this one has room for. An account
     whose daily budget ends with these letters is told of once, in the log and in the journal.
     """
-    limits = limits or configuration.Outbound()
+    limits = limits or sections.Outbound()
     with store.read() as connection:
         due = outbox.next_due(connection, account)
         stranded = claims.stranded(connection, gateway)
@@ -134,7 +134,7 @@ def settle(
     gateway: str,
     letters: Sequence[tuple[Queued, Settlement, Attempt | None]],
     now: datetime,
-    limits: configuration.Outbound | None = None,
+    limits: sections.Outbound | None = None,
 ) -> Blame | None:
     """Keep what came of each letter, its attempt, and what the journal should say of it. Returns
     what turns out to be the account's fault.
@@ -142,7 +142,7 @@ def settle(
     Reports that come in meanwhile lock the same invitations in the order of their arrival. What is
     forgotten for that would leave twice.
     """
-    give_up = timedelta(seconds=(limits or configuration.Outbound()).give_up_seconds)
+    give_up = timedelta(seconds=(limits or sections.Outbound()).give_up_seconds)
     for again in range(TRIES, 0, -1):
         try:
             with store.write() as connection:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, time
 
-from gateway import accounts
+from gateway import accounts, sections
 from gateway import settings as configuration
 from gateway.actions import queueing
 from gateway.answer import facts
@@ -98,7 +98,7 @@ def _queue(
     owner: Owner,
     to: Invitation,
     message: int,
-    mail: configuration.Mail,
+    mail: sections.Mail,
     now: datetime,
 ) -> int:
     decision = answer.decision

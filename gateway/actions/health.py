@@ -10,7 +10,8 @@ from pathlib import Path
 from gateway import accounts, health
 from gateway.actions import probing
 from gateway.health import Condition, Delay, State
-from gateway.settings import Outbound, Settings
+from gateway.sections import Outbound
+from gateway.settings import Settings
 from gateway.store import braked, conditions, leases, outbox, pace, review, webhooks
 from gateway.store.engine import Connection, Store
 

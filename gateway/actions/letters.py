@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from gateway import accounts, shapes
+from gateway import accounts, sections, shapes
 from gateway import settings as configuration
 from gateway.actions import planning
 from gateway.errors import InputError, NotFound
@@ -54,7 +54,7 @@ class Writer:
 
     settings: configuration.Settings
     secret: bytes
-    accounts: Mapping[str, configuration.Account]
+    accounts: Mapping[str, sections.Account]
 
     @classmethod
     def at(cls, connection: Connection, settings: configuration.Settings) -> "Writer":
@@ -71,7 +71,7 @@ class Writer:
         signer = accounts.signer(letter.account, account)
         return render.render(letter, account.mail, self.secret, receipt=receipt, signer=signer)
 
-    def _account(self, letter: Letter) -> configuration.Account:
+    def _account(self, letter: Letter) -> sections.Account:
         account = self.accounts.get(letter.account)
         if account is None:
             raise InputError(f"{letter.account} is no mail account any more")

@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from gateway import accounts, health
 from gateway.health import Condition, State
 from gateway.mail import probe
-from gateway.settings import Account, Settings
+from gateway.sections import Account
+from gateway.settings import Settings
 from gateway.store import conditions, meta, pace, probes
 from gateway.store.engine import Connection, Store
 from gateway.store.probes import End, Probe

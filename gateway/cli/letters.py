@@ -16,7 +16,8 @@ from gateway.errors import ConfigurationError, GatewayError, InputError
 if TYPE_CHECKING:
     from gateway.actions.letters import Listing
     from gateway.mail.dkim import Signer
-    from gateway.settings import Mail, Settings
+    from gateway.sections import Mail
+    from gateway.settings import Settings
     from gateway.store.outbox import Queued
 
 

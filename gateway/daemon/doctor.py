@@ -22,7 +22,8 @@ from gateway.errors import ConfigurationError, GatewayError, StoreError
 from gateway.health import Condition, State
 from gateway.inbound import imap, lookout
 from gateway.outbound import dial, smtp
-from gateway.settings import Account, Settings
+from gateway.sections import Account
+from gateway.settings import Settings
 from gateway.store import migrate, upkeep
 from gateway.store.engine import Store
 

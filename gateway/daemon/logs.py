@@ -19,7 +19,7 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from gateway import settings
+from gateway import sections
 
 SECRET_NAMES = frozenset(
     {"password", "secret", "token", "authorization", "cookie", "credential", "body", "raw"}
@@ -48,7 +48,7 @@ CONTROL = re.compile(
 )
 
 
-def configure(wanted: settings.Log, stream: TextIO | None = None) -> None:
+def configure(wanted: sections.Log, stream: TextIO | None = None) -> None:
     """Send the logs of this process to `stream` (standard error), as `wanted` says. May be called
     again.
     """

@@ -26,7 +26,8 @@ from gateway.inbound import imap, lookout
 from gateway.mail import probe
 from gateway.outbound import receipts, retry, smtp, waiting
 from gateway.outbound.retry import Verdict
-from gateway.settings import Account, Settings
+from gateway.sections import Account
+from gateway.settings import Settings
 from gateway.store import meta
 from gateway.store.engine import Store
 from gateway.store.probes import End, Probe, Result, State

@@ -31,7 +31,7 @@ from typing import Any
 import aioimaplib
 import structlog
 
-from gateway import accounts, health, settings
+from gateway import accounts, health, sections
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.inbound import imap_syntax
 
@@ -191,7 +191,7 @@ class Session:
     state is unsure after one. `uidvalidity`, `uidnext`: 0 where the server does not say.
     """
 
-    def __init__(self, options: settings.Imap, wire: _Wire) -> None:
+    def __init__(self, options: sections.Imap, wire: _Wire) -> None:
         self.options = options
         self.wire = wire
         self.uidvalidity = 0
@@ -520,7 +520,7 @@ class Session:
         return self.wire.news.is_set()
 
 
-def tls(options: settings.Imap) -> ssl.SSLContext | None:
+def tls(options: sections.Imap) -> ssl.SSLContext | None:
     """How the connection is secured; None for clear text. Raises `ConfigurationError` where
     `ca_file` cannot be used.
     """
@@ -536,7 +536,7 @@ def tls(options: settings.Imap) -> ssl.SSLContext | None:
 
 @contextlib.asynccontextmanager
 async def session(
-    options: settings.Imap,
+    options: sections.Imap,
     *,
     password: str,
     context: ssl.SSLContext | None,

@@ -12,7 +12,8 @@ from gateway import settings as configuration
 from gateway.errors import Unreadable
 from gateway.inbound import imap
 from gateway.mail import parse, probe
-from gateway.settings import Account, Settings
+from gateway.sections import Account
+from gateway.settings import Settings
 
 NEWEST = imap.UIDS
 LARGEST = 256 * 1024

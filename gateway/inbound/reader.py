@@ -25,7 +25,7 @@ from enum import StrEnum
 
 import structlog
 
-from gateway import accounts, settings
+from gateway import accounts, sections
 from gateway.errors import GatewayError
 from gateway.inbound import imap, imap_syntax
 from gateway.mail import parse
@@ -167,7 +167,7 @@ class Reader:
 
     def __init__(
         self,
-        options: settings.Imap,
+        options: sections.Imap,
         *,
         password: str,
         max_bytes: int,

@@ -14,11 +14,11 @@ import asyncio
 import socket
 import ssl
 
-from gateway import settings
+from gateway import sections
 from gateway.errors import ConfigurationError
 
 
-def tls_context(account: settings.Smtp) -> ssl.SSLContext | None:
+def tls_context(account: sections.Smtp) -> ssl.SSLContext | None:
     if account.security == "none":
         return None
     try:

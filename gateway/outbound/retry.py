@@ -26,7 +26,7 @@ After BODY the letter may even have arrived, and each repeat may be one more cop
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from gateway import settings
+from gateway import sections
 from gateway.mail import refusals
 from gateway.mail.refusals import Fault
 from gateway.outbound.receipts import Receipt, Step
@@ -93,7 +93,7 @@ def judge(receipt: Receipt, *, others_taken: bool = False, for_long: bool = Fals
     return _FOR_GOOD.get(why, Verdict.REFUSED)
 
 
-def next_attempt(tries: int, now: datetime, limits: settings.Outbound, jitter: float) -> datetime:
+def next_attempt(tries: int, now: datetime, limits: sections.Outbound, jitter: float) -> datetime:
     """When a letter that failed for the `tries`-th time (from 1) is due again. `jitter` in [0, 1)
     spreads a burst.
 
@@ -103,7 +103,7 @@ def next_attempt(tries: int, now: datetime, limits: settings.Outbound, jitter: f
     return now + _wait(tries, limits.first_retry_seconds, limits.longest_retry_seconds, jitter)
 
 
-def expired(created: datetime, now: datetime, limits: settings.Outbound) -> bool:
+def expired(created: datetime, now: datetime, limits: sections.Outbound) -> bool:
     """Whether a letter has been tried for long enough. To be asked after RETRY only: an outage of
     our own server or of the account counts against no letter, however long it lasts.
     """
@@ -111,7 +111,7 @@ def expired(created: datetime, now: datetime, limits: settings.Outbound) -> bool
 
 
 def pause(
-    verdict: Verdict, failures: int, now: datetime, limits: settings.Outbound, jitter: float
+    verdict: Verdict, failures: int, now: datetime, limits: sections.Outbound, jitter: float
 ) -> datetime:
     """When an account (ACCOUNT) or its server (CONNECTION) may be tried again after `failures` such
     verdicts in a row.

@@ -40,7 +40,7 @@ from typing import cast
 
 import aiosmtplib
 
-from gateway import accounts, health, settings
+from gateway import accounts, health, sections
 from gateway.errors import InputError
 from gateway.mail import address as addresses
 from gateway.mail import refusals
@@ -92,7 +92,7 @@ class Pool:
 
     def __init__(
         self,
-        account: settings.Smtp,
+        account: sections.Smtp,
         *,
         password: str = "",
         tokens: accounts.Tokens | None = None,
@@ -260,7 +260,7 @@ class _Connection:
 
     def __init__(
         self,
-        account: settings.Smtp,
+        account: sections.Smtp,
         password: str,
         tokens: accounts.Tokens | None,
         hostname: str | None,

@@ -26,7 +26,7 @@ from typing import ParamSpec, TypeVar
 
 import structlog
 
-from gateway import accounts, health
+from gateway import accounts, health, sections
 from gateway import settings as configuration
 from gateway.actions import deliveries
 from gateway.errors import StoreError
@@ -473,7 +473,7 @@ class Worker:
         self._met.clear()
 
 
-def _shared(settings: configuration.Settings, name: str) -> configuration.Account:
+def _shared(settings: configuration.Settings, name: str) -> sections.Account:
     """An account with the share of its connections that each process has."""
     account = accounts.configured(settings)[name]
     share = max(1, account.smtp.connections // settings.outbound.processes)
@@ -513,7 +513,7 @@ def settle(
     receipt: receipts.Receipt,
     words: str,
     now: datetime,
-    limits: configuration.Outbound,
+    limits: sections.Outbound,
     jitter: float,
 ) -> Settlement:
     """Where a letter goes after a verdict about itself."""

@@ -25,8 +25,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from gateway import settings as configuration
-from gateway import shapes
+from gateway import sections, shapes
 from gateway.actions import desk, load, users
 from gateway.actions.access import Wanted
 from gateway.daemon import logs
@@ -67,7 +66,7 @@ def main() -> int:
     With DEMO_SECONDS: 0 only if at least one answer of every kind (accepted, declined, tentative)
     was applied, else 1. Raises `InputError` for a DEMO_SECONDS that is no number.
     """
-    logs.configure(configuration.Log(level="warning", format="text"))
+    logs.configure(sections.Log(level="warning", format="text"))
     # Without a terminal there is no width to fit into, and nothing gained by breaking lines.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
     return asyncio.run(play(_seconds(), console))
@@ -190,11 +189,11 @@ def _settings(path: str, server: mailserver.MailServer, password: str) -> Settin
     """Settings for this small world. Not `configuration.load`: a real installation's environment
     must have no say here.
     """
-    mail = configuration.Mail(
+    mail = sections.Mail(
         address=seed.MAILBOX, name=seed.ORGANISATION, timezone=seed.OSLO, language="en"
     )
-    smtp = configuration.Smtp(host=mailserver.HOST, port=server.smtp_port, security="none")
-    imap = configuration.Imap(
+    smtp = sections.Smtp(host=mailserver.HOST, port=server.smtp_port, security="none")
+    imap = sections.Imap(
         host=mailserver.HOST,
         port=server.imap_port,
         security="none",
@@ -203,16 +202,16 @@ def _settings(path: str, server: mailserver.MailServer, password: str) -> Settin
         poll_seconds=5,
     )
     return Settings.model_construct(
-        store=configuration.Store(url=f"sqlite:///{path}", poll_seconds=0.5),
+        store=sections.Store(url=f"sqlite:///{path}", poll_seconds=0.5),
         mail=mail,
         smtp=smtp,
         imap=imap,
-        outbound=configuration.Outbound(coalesce_seconds=1),
+        outbound=sections.Outbound(coalesce_seconds=1),
         # The server is our own, and sub-addresses are what it is for.
-        inbound=configuration.Inbound(probe=False),
-        policy=configuration.Policy(),
-        web=configuration.Web(listen=f"127.0.0.1:{_port()}"),
-        log=configuration.Log(level="warning", format="text"),
+        inbound=sections.Inbound(probe=False),
+        policy=sections.Policy(),
+        web=sections.Web(listen=f"127.0.0.1:{_port()}"),
+        log=sections.Log(level="warning", format="text"),
     )
 
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.settings import Outbound
+from gateway.sections import Outbound
 from gateway.store import upsert
 from gateway.store.schema import attempt, outbox, pace, rest
 

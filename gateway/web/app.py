@@ -19,7 +19,7 @@ from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from fastapi.staticfiles import StaticFiles
 
-from gateway import __version__, health, reach, settings, shapes
+from gateway import __version__, health, reach, sections, shapes
 from gateway.actions import histories
 from gateway.errors import StoreError
 from gateway.health import Condition
@@ -187,7 +187,7 @@ class Guard:
     headers go out. Ours are those of this machine's loopback, `web.listen` and `web.public_url`.
     """
 
-    def __init__(self, app: Any, web: settings.Web) -> None:
+    def __init__(self, app: Any, web: sections.Web) -> None:
         self.app = app
         self.ours = {_without_port(web.listen), urlsplit(web.public_url).netloc.lower()}
         self.ours |= {_without_port(name) for name in self.ours}

@@ -18,7 +18,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from gateway.actions import users
 from gateway.errors import Forbidden, GatewayError
-from gateway.settings import Web
+from gateway.sections import Web
 from gateway.store import tokens
 from gateway.store.users import LONGEST, User
 from gateway.web import problems

@@ -18,7 +18,8 @@ from fastapi import FastAPI
 
 from gateway import reach
 from gateway.errors import ConfigurationError, GatewayError
-from gateway.settings import Settings, Web
+from gateway.sections import Web
+from gateway.settings import Settings
 from gateway.web import app
 from gateway.web.feed import Feed
 

@@ -23,7 +23,7 @@ from gateway.followups import texts
 from gateway.ical import blanks, ics
 from gateway.mail import compose, dkim, links
 from gateway.model import Letter, Method, Reply
-from gateway.settings import Mail
+from gateway.sections import Mail
 from gateway.writing import news, wording
 
 TEMPLATES = Path(__file__).parent / "templates"

@@ -21,7 +21,7 @@ from gateway.model import (
     Remarks,
     Reply,
 )
-from gateway.settings import Mail
+from gateway.sections import Mail
 from gateway.writing import news, wording
 
 SECRET = b"a site secret"

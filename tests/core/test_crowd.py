@@ -11,7 +11,7 @@ from gateway.followups import limits
 from gateway.ical import preflight
 from gateway.invite import owing, plan
 from gateway.model import DateChange, Edition, GuestList, Recurrence, Role, Standing
-from gateway.settings import Mail
+from gateway.sections import Mail
 from gateway.writing import render
 from tests.core import specimens
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.ical import preflight
 from gateway.model import Guest, Letter, Method, Remarks, Reply
-from gateway.settings import Mail
+from gateway.sections import Mail
 from gateway.writing import render
 from tests.core.specimens import LANGUAGES, MAIL, SECRET, letter
 

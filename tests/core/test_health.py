@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gateway import health, settings
+from gateway import health, sections
 from gateway.actions import health as troubles
 from gateway.health import Board, Condition, State
 
@@ -129,7 +129,7 @@ def test_an_unknown_authority_names_the_setting_and_an_expired_one_does_not(
     ],
 )
 def test_a_refused_sign_in_names_the_user_and_the_setting(section: dict[str, str], by: str) -> None:
-    account = settings.Smtp(**{"host": "mail.crm.example", "username": "invites"} | section)
+    account = sections.Smtp(**{"host": "mail.crm.example", "username": "invites"} | section)
     said = health.refused_sign_in(account, "smtp", "mail.crm.example:587", "535 5.7.8 no")
     assert said.startswith(f"mail.crm.example:587 refused the sign-in of {account.username!r} (")
     assert by in said

@@ -26,7 +26,7 @@ from gateway.followups import editions, texts
 from gateway.ical import ics, preflight
 from gateway.mail import compose, links
 from gateway.model import DateChange, Edition, Kind, Letter, Method, Recurrence, Reply
-from gateway.settings import Mail
+from gateway.sections import Mail
 from gateway.writing import news, render, repeats, wording
 from tests.core import specimens
 from tests.core.specimens import (

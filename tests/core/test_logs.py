@@ -13,7 +13,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import settings
+from gateway import sections
 from gateway.daemon import logs
 
 TOKEN = "k2m4tokentokentoken"
@@ -31,7 +31,7 @@ def put_back() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-def written(wanted: settings.Log, event: str, **facts: Any) -> str:
+def written(wanted: sections.Log, event: str, **facts: Any) -> str:
     """What one line of our own looks like."""
     out = io.StringIO()
     logs.configure(wanted, out)
@@ -40,7 +40,7 @@ def written(wanted: settings.Log, event: str, **facts: Any) -> str:
 
 
 def as_json(event: str, **facts: Any) -> dict[str, Any]:
-    line = written(settings.Log(format="json"), event, **facts)
+    line = written(sections.Log(format="json"), event, **facts)
     assert line.count("\n") == 1
     decoded: dict[str, Any] = json.loads(line)
     return decoded
@@ -81,7 +81,7 @@ def test_addresses_are_masked_everywhere(text: str, shown: str) -> None:
 
 
 def test_whole_addresses_on_demand_still_hide_the_token() -> None:
-    whole = settings.Log(format="json", mask_addresses=False)
+    whole = sections.Log(format="json", mask_addresses=False)
     line = written(whole, "sent", to="ola@ext.example", by=f"invites+{TOKEN}@crm.example")
     assert json.loads(line)["to"] == "ola@ext.example"
     assert json.loads(line)["by"] == "invites+***@crm.example"
@@ -98,11 +98,11 @@ def test_message_ids_stay_whole() -> None:
     "name", ["token", "Authorization", "api_token", "smtp_password", "body", "raw"]
 )
 def test_secrets_are_left_out_by_name(name: str) -> None:
-    assert TOKEN not in written(settings.Log(format="json"), "asked", **{name: TOKEN})
+    assert TOKEN not in written(sections.Log(format="json"), "asked", **{name: TOKEN})
 
 
 def test_a_traceback_is_masked_and_cannot_forge_a_line() -> None:
-    for wanted in (settings.Log(format="json"), settings.Log(format="text")):
+    for wanted in (sections.Log(format="json"), sections.Log(format="text")):
         out = io.StringIO()
         logs.configure(wanted, out)
         try:
@@ -121,7 +121,7 @@ def test_a_traceback_is_masked_and_cannot_forge_a_line() -> None:
 
 def test_libraries_pass_the_same_processors_and_keep_quiet() -> None:
     out = io.StringIO()
-    logs.configure(settings.Log(format="json", level="debug"), out)
+    logs.configure(sections.Log(format="json", level="debug"), out)
     logging.getLogger("aioimaplib.aioimaplib").debug("Received: b'Subject: secret'")
     logging.getLogger("uvicorn.access").info("GET /a/%s", TOKEN)
     assert out.getvalue() == ""
@@ -131,7 +131,7 @@ def test_libraries_pass_the_same_processors_and_keep_quiet() -> None:
 
 def test_the_level_is_kept() -> None:
     out = io.StringIO()
-    logs.configure(settings.Log(format="json", level="warning"), out)
+    logs.configure(sections.Log(format="json", level="warning"), out)
     structlog.get_logger("gateway.tests").info("unimportant")
     assert out.getvalue() == ""
 
@@ -152,7 +152,7 @@ def test_no_control_character_survives(text: str) -> None:
 @pytest.mark.parametrize("wanted", ["json", "text"])
 def test_one_event_is_one_line(wanted: Any) -> None:
     line = written(
-        settings.Log(format=wanted),
+        sections.Log(format=wanted),
         "came\r\nin",
         subject="Re: \x1b]0;owned\x07\u202egnp.exe\nstatus 1",
     )

@@ -9,7 +9,7 @@ import pytest
 from gateway.actions import probing
 from gateway.health import State
 from gateway.mail import parse, probe
-from gateway.settings import Account, Imap, Mail, Smtp
+from gateway.sections import Account, Imap, Mail, Smtp
 from gateway.store import probes
 from gateway.store.probes import AGAIN, End, Probe, Result
 

@@ -3,7 +3,7 @@
 import pytest
 
 from gateway import reach
-from gateway.settings import Web
+from gateway.sections import Web
 from gateway.web import app
 
 

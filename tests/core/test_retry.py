@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import settings
+from gateway import sections
 from gateway.outbound import retry
 from gateway.outbound.receipts import Receipt, Step
 from gateway.outbound.retry import Verdict
 
 NOW = datetime(2026, 12, 8, 8, 0, tzinfo=UTC)
-LIMITS = settings.Outbound()
+LIMITS = sections.Outbound()
 
 BEFORE_MAIL = (Step.CONNECT, Step.GREETING, Step.EHLO, Step.STARTTLS, Step.AUTH)
 FROM_MAIL = (Step.MAIL, Step.RCPT, Step.DATA, Step.BODY)
@@ -34,7 +34,7 @@ receipts = st.builds(
 )
 jitter = st.floats(0, 1, exclude_max=True)
 limits = st.builds(
-    lambda first, longest: settings.Outbound(
+    lambda first, longest: sections.Outbound(
         first_retry_seconds=first, longest_retry_seconds=max(first, longest)
     ),
     st.floats(0.01, 600),
@@ -139,7 +139,7 @@ def test_before_a_letter_is_named_no_letter_is_blamed(receipt: Receipt) -> None:
 
 @given(st.integers(1, 10_000_000), limits, jitter)
 def test_a_wait_stays_within_its_limits(
-    tries: int, outbound: settings.Outbound, dice: float
+    tries: int, outbound: sections.Outbound, dice: float
 ) -> None:
     wait = (retry.next_attempt(tries, NOW, outbound, dice) - NOW).total_seconds()
     rounding = 1e-6
@@ -150,7 +150,7 @@ def test_a_wait_stays_within_its_limits(
 
 @given(st.integers(1, 60), limits, jitter)
 def test_waits_never_shrink_and_the_dice_matter_little(
-    tries: int, outbound: settings.Outbound, dice: float
+    tries: int, outbound: sections.Outbound, dice: float
 ) -> None:
     assert retry.next_attempt(tries, NOW, outbound, dice) <= retry.next_attempt(
         tries + 1, NOW, outbound, dice
@@ -178,7 +178,7 @@ def test_a_burst_that_failed_together_does_not_return_together() -> None:
 
 @given(st.integers(1, 10_000_000), limits, jitter)
 def test_a_server_rests_for_minutes_an_account_for_an_hour_at_most(
-    failures: int, outbound: settings.Outbound, dice: float
+    failures: int, outbound: sections.Outbound, dice: float
 ) -> None:
     server = retry.pause(Verdict.CONNECTION, failures, NOW, outbound, dice) - NOW
     account = retry.pause(Verdict.ACCOUNT, failures, NOW, outbound, dice) - NOW

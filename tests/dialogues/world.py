@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 import time_machine
 
+from gateway import sections
 from gateway import settings as configuration
 from gateway.actions import deliveries, load, planning, reminders
 from gateway.ical import preflight
@@ -204,8 +205,8 @@ class World:
 def begin(store: Store, now: datetime) -> World:
     """A fresh gateway, whose store is empty."""
     settings = configuration.Settings(
-        store=configuration.Store(url=str(store.url)),
-        mail=configuration.Mail(address=MAILBOX, name="Firma AS"),
-        policy=configuration.Policy(authserv_id=AUTHSERV),
+        store=sections.Store(url=str(store.url)),
+        mail=sections.Mail(address=MAILBOX, name="Firma AS"),
+        policy=sections.Policy(authserv_id=AUTHSERV),
     )
     return World(store, now, settings)

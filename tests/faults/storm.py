@@ -26,6 +26,7 @@ import sqlalchemy as sa
 import structlog
 import time_machine
 
+from gateway import sections
 from gateway import settings as configuration
 from gateway.actions import deliveries, planning, reminders, series
 from gateway.errors import GatewayError
@@ -81,10 +82,10 @@ class Storm:
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)
         self.weather = self.chance.choice(WEATHERS)
-        outbound = configuration.Outbound(reminder_hours=2)
+        outbound = sections.Outbound(reminder_hours=2)
         self.settings = configuration.Settings(
-            store=configuration.Store(url=str(self.store.url)),
-            mail=configuration.Mail(address="invites@crm.example", name="Firma AS"),
+            store=sections.Store(url=str(self.store.url)),
+            mail=sections.Mail(address="invites@crm.example", name="Firma AS"),
             outbound=outbound,
         )
         self.series = self.chance.random() < 0.6

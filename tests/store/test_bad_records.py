@@ -19,7 +19,7 @@ from gateway.daemon.health import Monitor
 from gateway.followups import limits
 from gateway.inbound import process
 from gateway.model import Access, Actor, GuestList, Outcome
-from gateway.settings import Policy
+from gateway.sections import Policy
 from gateway.store import filters, journal, marks, outbox, reading
 from gateway.store.engine import Store
 from gateway.web import app, feed

@@ -6,12 +6,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
+from gateway import sections
 from gateway import settings as configuration
 from gateway.actions import deliveries, load, planning, queue
 from gateway.actions.queue import Verb
 from gateway.errors import ConfigurationError, NotFound, Refused
 from gateway.model import Delivery, LetterState, Method
-from gateway.settings import Outbound
+from gateway.sections import Outbound
 from gateway.store import claims, invitations, journal, outbox, pace, schema
 from gateway.store.engine import Store
 from gateway.store.outbox import Selection, Settlement
@@ -313,7 +314,7 @@ def test_a_letter_that_is_refused_while_others_are_taken_is_refused_in_the_end(
 def test_who_is_really_gone_is_put_back_for_so_long_and_then_undeliverable(store: Store) -> None:
     """Nobody else is written to, so nothing is ever taken between."""
     gone = queued(store, *(f"p{n}@x{n}.example" for n in range(3)))
-    give_up = int(configuration.Outbound().give_up_seconds)
+    give_up = int(sections.Outbound().give_up_seconds)
     for number in gone * 4:
         tries(store, number, ODD, second=number)
     assert {state(store, number)[0] for number in gone} == {LetterState.WAITING}
@@ -332,7 +333,7 @@ def test_who_is_really_gone_is_put_back_for_so_long_and_then_undeliverable(store
 
 def test_who_is_put_back_for_long_is_put_back_often_before_it_ends(store: Store) -> None:
     gone = queued(store, *(f"p{n}@x{n}.example" for n in range(3)))
-    give_up = int(configuration.Outbound().give_up_seconds)
+    give_up = int(sections.Outbound().give_up_seconds)
     for number in gone:
         tries(store, number, ODD, second=give_up)
     assert {state(store, number)[0] for number in gone} == {LetterState.WAITING}

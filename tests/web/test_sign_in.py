@@ -14,7 +14,7 @@ from gateway.actions import passwords, users
 from gateway.actions.access import Wanted
 from gateway.actions.desk import Desk
 from gateway.model import Access
-from gateway.settings import Web
+from gateway.sections import Web
 from gateway.store import users as stored
 from gateway.web import door, sign_in
 from gateway.web.pages import visit

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from gateway import accounts, settings
+from gateway import accounts, sections
 from gateway.errors import ConfigurationError
 from gateway.inbound import imap
 from gateway.outbound import retry, smtp
 from gateway.outbound.retry import Verdict
 from gateway.outbound.smtp import Step
-from gateway.settings import OAuth
+from gateway.sections import OAuth
 from tests.wire import auth_server, imap_peer, smtp_peer
 from tests.wire.auth_server import CLIENT, REFRESH, SECRET, AuthServer
 from tests.wire.smtp_peer import Say
@@ -212,8 +212,8 @@ def test_a_secret_that_cannot_be_read_is_a_mistake_in_the_configuration(tmp_path
 # SMTP
 
 
-def smtp_account(port: int) -> settings.Smtp:
-    return settings.Smtp(
+def smtp_account(port: int) -> sections.Smtp:
+    return sections.Smtp(
         host="127.0.0.1",
         port=port,
         security="none",
@@ -304,8 +304,8 @@ async def test_a_server_without_xoauth2_never_sees_a_token() -> None:
 # IMAP
 
 
-def imap_account(port: int, **more: object) -> settings.Imap:
-    return settings.Imap.model_validate(
+def imap_account(port: int, **more: object) -> sections.Imap:
+    return sections.Imap.model_validate(
         {
             "host": "127.0.0.1",
             "port": port,

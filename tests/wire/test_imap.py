@@ -26,7 +26,7 @@ from proxyprotocol.reader import ProxyProtocolReader
 from pymap.backend.dict import DictBackend
 from pymap.imap import IMAPServer
 
-from gateway import settings
+from gateway import sections
 from gateway.errors import ConfigurationError
 from gateway.inbound import imap, imap_syntax, reader
 from gateway.inbound.reader import Cursor, Fetched, Folder, Reader
@@ -126,7 +126,7 @@ class Desk:
 
     def reader(
         self,
-        options: settings.Imap,
+        options: sections.Imap,
         *,
         max_bytes: int = 100_000,
         password: str = PASSWORD,
@@ -159,8 +159,8 @@ async def once(subject: Reader) -> int:
         return await subject._look(session, never)
 
 
-def options(port: int, **changes: object) -> settings.Imap:
-    return settings.Imap(
+def options(port: int, **changes: object) -> sections.Imap:
+    return sections.Imap(
         **{
             "host": "127.0.0.1",
             "port": port,

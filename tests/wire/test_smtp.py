@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from gateway import settings
+from gateway import sections
 from gateway.errors import ConfigurationError
 from gateway.outbound import retry, smtp
 from gateway.outbound.retry import Verdict
@@ -36,8 +36,8 @@ def _together(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setattr(smtp_peer, "OFFERS", (*smtp_peer.OFFERS, "PIPELINING"))
 
 
-def _account(port: int, *, timeout: float = PATIENT, **values: object) -> settings.Smtp:
-    return settings.Smtp.model_validate(
+def _account(port: int, *, timeout: float = PATIENT, **values: object) -> sections.Smtp:
+    return sections.Smtp.model_validate(
         {
             "host": "127.0.0.1",
             "port": port,
