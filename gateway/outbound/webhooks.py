@@ -171,7 +171,9 @@ async def post(
             return await _post(client, hook, delivery, allowed)
     except TimeoutError:
         return Answer(None, f"no answer within {SECONDS:g} s")
-    except (httpx2.HTTPError, OSError, InputError) as error:
+    # Whatever a URL or a receiver's bytes provoke, in the libraries too, is this try's failure and
+    # not the sender's, which has others to tell.
+    except Exception as error:
         return Answer(None, _line(str(error) or type(error).__name__))
 
 
@@ -242,4 +244,7 @@ def _line(text: str) -> str:
 
 def _pause(value: str) -> timedelta:
     """Retry-After in seconds (RFC 9110 §10.2.3), a day at most; dates are not read."""
-    return timedelta(seconds=min(int(value), 86_400)) if value.isdecimal() else timedelta()
+    if not value.isdecimal():
+        return timedelta()
+    # Six digits are more than a day has seconds, and `int` refuses thousands of them.
+    return timedelta(seconds=min(int(value[:6]), 86_400))

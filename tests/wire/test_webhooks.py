@@ -251,6 +251,30 @@ async def test_redirects_are_not_followed(told: Store, receiver: Receiver) -> No
     assert {one.path for one in receiver.requests} == {"/hook"}
 
 
+@pytest.mark.parametrize("host", ["a..crm.example", "a" * 64 + ".example"])
+async def test_a_host_that_cannot_be_looked_up_keeps_nobody_else_waiting(
+    told: Store, receiver: Receiver, host: str
+) -> None:
+    broken, _ = register(told, f"https://{host}/hook")
+    register(told, f"http://127.0.0.1:{receiver.port}/")
+    happened(told, ("seen", "m1", 1))
+    async with sending_to(told):
+        row = await until(told, of_delivery(1), lambda one: one is not None and one.tries > 0)
+        await arrived(receiver, 1)
+    assert (row.webhook, row.state, row.code) == (broken.id, "waiting", None)
+    assert "label" in row.words
+
+
+async def test_a_pause_of_thousands_of_digits_is_a_day(told: Store, receiver: Receiver) -> None:
+    receiver.answer = lambda _: (503, {"Retry-After": "9" * 5_000}, b"")
+    register(told, f"http://127.0.0.1:{receiver.port}/")
+    happened(told, ("seen", "m1", 1))
+    async with sending_to(told):
+        row = await until(told, of_delivery(1), lambda one: one is not None and one.tries > 0)
+    assert row.code == 503
+    assert row.due_at > datetime.now(UTC) + timedelta(hours=23)
+
+
 async def test_nothing_goes_to_an_address_that_is_not_public(told: Store) -> None:
     register(told, "https://10.11.12.13/hook")
     happened(told, ("seen", "m1", 1))
