@@ -10,8 +10,8 @@ Rights: a connection of the CRM has webhooks of its own, administrators have all
 import json
 import secrets
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 
 from gateway import settings as configuration
 from gateway import shapes
@@ -22,7 +22,7 @@ from gateway.followups import permission
 from gateway.followups import webhooks as rules
 from gateway.followups.decisions import visible
 from gateway.followups.permission import Verb
-from gateway.followups.webhooks import EventType
+from gateway.followups.webhooks import EventType, Response
 from gateway.model import Access, Actor
 from gateway.store import decisions, journal, leases, reading, webhooks
 from gateway.store.engine import Connection, Store
@@ -36,28 +36,6 @@ MOST = 100
 """Webhooks that a store may have."""
 KEPT = timedelta(days=30)
 """So long what became of a delivery can be read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What may be sent now, and in how many seconds to look again."""
-
-    due: tuple[tuple[Webhook, Delivery], ...]
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What the receiver made of a delivery. `code`: None where no answer came;
-    `is_about_receiver`: any other event would have fared the same; `pause`: for how long it wants
-    to be left alone.
-    """
-
-    code: int | None
-    words: str
-    is_success: bool
-    is_about_receiver: bool
-    pause: timedelta = timedelta()
 
 
 def name(delivery: Delivery) -> str:
@@ -111,7 +89,7 @@ def change(
     if active is not None:
         webhooks.change(desk.connection, number, active=active)
     if url is not None or active:
-        webhooks.change(desk.connection, number, trouble="", failing_since=None, rest_until=None)
+        _works_again(desk.connection, number)
     if url is not None or active is not None:
         deciding.webhook_settled(desk.connection, number, desk.now)
     return get(desk, number)
@@ -221,54 +199,44 @@ def announce(store: Store, settings: configuration.Settings, now: datetime) -> i
             written += sum(_announce(connection, one, settings, now) for one in behind)
 
 
-def work(
-    store: Store,
-    under_way: Collection[tuple[int, str]],
-    at_once: int,
-    longest: float,
-    now: datetime,
-) -> Work:
+def due(
+    store: Store, under_way: Collection[tuple[int, str]], at_once: int, now: datetime
+) -> list[tuple[Webhook, Delivery]]:
     """What may be sent now beside what is `under_way` (webhook and follow-up)."""
-    due = list[tuple[Webhook, Delivery]]()
-    seconds = longest
+    ready = list[tuple[Webhook, Delivery]]()
     with store.read() as connection:
         for hook in webhooks.find(connection, now):
             busy = {key for number, key in under_way if number == hook.id}
             if not hook.active or _rests(hook, now) or len(busy) >= at_once:
                 continue
-            found = webhooks.due(connection, hook.id, now, at_once - len(busy), busy)
-            due += [(hook, one) for one in found]
-    return Work(tuple(due), seconds)
+            oldest = webhooks.due(connection, hook.id, now, at_once - len(busy), busy)
+            ready += [(hook, one) for one in oldest]
+    return ready
 
 
-def settle(store: Store, hook: Webhook, delivery: Delivery, said: Said, now: datetime) -> None:
+def settle(
+    store: Store, hook: Webhook, delivery: Delivery, response: Response, now: datetime
+) -> None:
     """Keep what came of a try, and when the next one is."""
     with store.write() as connection:
-        if said.is_success:
-            assert said.code is not None
-            webhooks.delivered(connection, delivery, said.code, now)
-            if hook.trouble:
-                webhooks.change(
-                    connection, hook.id, trouble="", failing_since=None, rest_until=None
-                )
-                deciding.webhook_settled(connection, hook.id, now)
+        if response.is_success:
+            _delivered(connection, hook, delivery, response, now)
             return
-        trouble = said.words or f"HTTP status {said.code}"
         since = hook.failing_since or now
-        webhooks.change(connection, hook.id, trouble=trouble, failing_since=since)
-        if said.code == 410:
+        webhooks.change(connection, hook.id, trouble=response.trouble, failing_since=since)
+        if response.code == HTTPStatus.GONE:
             webhooks.change(connection, hook.id, active=False)
-            webhooks.failed(connection, delivery, said.code, trouble, now)
-            _tell(connection, "webhook_off", hook, trouble, now)
+            webhooks.failed(connection, delivery, response.code, response.trouble, now)
+            _tell(connection, "webhook_off", hook, response.trouble, now)
             return
-        due = rules.next_try(delivery.tries + 1, delivery.created_at, now)
-        if due is None:
-            _give_up(connection, hook, delivery, said, now)
+        again_at = rules.next_try(delivery.tries + 1, delivery.created_at, now)
+        if again_at is None:
+            _give_up(connection, hook, delivery, response, now)
             return
-        due = max(due, now + said.pause)
-        webhooks.failed(connection, delivery, said.code, trouble, due)
-        if said.is_about_receiver:
-            webhooks.change(connection, hook.id, rest_until=due)
+        again_at = max(again_at, now + response.pause)
+        webhooks.failed(connection, delivery, response.code, response.trouble, again_at)
+        if response.is_about_receiver:
+            webhooks.change(connection, hook.id, rest_until=again_at)
 
 
 def forget(store: Store, now: datetime) -> None:
@@ -277,19 +245,32 @@ def forget(store: Store, now: datetime) -> None:
         webhooks.forget(connection, now - KEPT)
 
 
+def _delivered(
+    connection: Connection, hook: Webhook, delivery: Delivery, response: Response, now: datetime
+) -> None:
+    assert response.code is not None
+    webhooks.delivered(connection, delivery, response.code, now)
+    if hook.trouble:
+        _works_again(connection, hook.id)
+        deciding.webhook_settled(connection, hook.id, now)
+
+
+def _works_again(connection: Connection, number: int) -> None:
+    webhooks.change(connection, number, trouble="", failing_since=None, rest_until=None)
+
+
 def _give_up(
-    connection: Connection, hook: Webhook, delivery: Delivery, said: Said, now: datetime
+    connection: Connection, hook: Webhook, delivery: Delivery, response: Response, now: datetime
 ) -> None:
     """Nobody took it for three days; nor, where nobody answers there, all that is as old."""
-    trouble = said.words or f"HTTP status {said.code}"
-    lost = webhooks.give_up(connection, delivery, said.code, trouble, now)
-    if said.is_about_receiver:
+    lost = webhooks.give_up(connection, delivery, response.code, response.trouble, now)
+    if response.is_about_receiver:
         lost += webhooks.give_up_older(connection, hook.id, now - rules.GIVEN_UP, now)
         webhooks.change(connection, hook.id, rest_until=now + rules.WAITS[-1])
     if lost:
-        _tell(connection, "webhook_given_up", hook, f"{lost} events: {trouble}", now)
-        detail = {"url": hook.url, "reason": f"{lost} events: {trouble}"}
-        deciding.webhook_given_up(connection, hook.id, detail, now)
+        reason = f"{lost} events: {response.trouble}"
+        _tell(connection, "webhook_given_up", hook, reason, now)
+        deciding.webhook_given_up(connection, hook.id, {"url": hook.url, "reason": reason}, now)
 
 
 def _tell(connection: Connection, event: str, hook: Webhook, words: str, now: datetime) -> None:

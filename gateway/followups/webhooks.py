@@ -15,6 +15,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from http import HTTPStatus
 from urllib.parse import SplitResult, urlsplit
 
 from gateway.errors import InputError
@@ -41,6 +42,17 @@ WAITS = (
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 ROTATION = timedelta(days=1)
 """So long a former secret signs beside the new one."""
+
+
+BUSY = frozenset(
+    {
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.BAD_GATEWAY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+    }
+)
+"""What a receiver says that is not about the event."""
 
 
 class EventType(StrEnum):
@@ -136,6 +148,31 @@ def check_types(types: Collection[str]) -> None:
     known = [one.value for one in EventType if one is not EventType.TEST]
     if unknown := sorted(set(types) - set(known)):
         raise InputError(f"types: {unknown[0]!r} is none; there are {', '.join(known)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What came of a request. `code`: the HTTP status, None where no answer came; `words`: why it
+    was no success; `pause`: for how long the receiver wants to be left alone (Retry-After).
+    """
+
+    code: int | None
+    words: str = ""
+    pause: timedelta = timedelta()
+
+    @property
+    def is_success(self) -> bool:
+        return self.code is not None and 200 <= self.code < 300
+
+    @property
+    def is_about_receiver(self) -> bool:
+        """Whether any other event would fare the same."""
+        return self.code is None or self.code in BUSY
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong, for people."""
+        return self.words or f"HTTP status {self.code}"
 
 
 def next_try(tries: int, since: datetime, now: datetime) -> datetime | None:

@@ -16,9 +16,7 @@ Limits: `SECONDS` for a request, `MOST_OCTETS` of an answer are read.
 import asyncio
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from http import HTTPStatus
 
 import httpx2
 import structlog
@@ -44,35 +42,6 @@ LOOK_SECONDS = 0.5
 """Between two looks at the journal while there is a webhook."""
 IDLE_SECONDS = 5.0
 """The same while there is none, or another gateway does it."""
-BUSY = frozenset(
-    {
-        HTTPStatus.TOO_MANY_REQUESTS,
-        HTTPStatus.BAD_GATEWAY,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        HTTPStatus.GATEWAY_TIMEOUT,
-    }
-)
-"""What a receiver says that is not about the event."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came of a request. `code`: the HTTP status, None where no answer came; `pause`: for how
-    long the receiver wants to be left alone (Retry-After).
-    """
-
-    code: int | None
-    words: str = ""
-    pause: timedelta = timedelta()
-
-    @property
-    def is_success(self) -> bool:
-        return self.code is not None and 200 <= self.code < 300
-
-    @property
-    def is_about_receiver(self) -> bool:
-        """Whether any other event would fare the same."""
-        return self.code is None or self.code in BUSY
 
 
 class Sender:
@@ -100,23 +69,29 @@ class Sender:
         ):
             while not stop.is_set():
                 self._settled.clear()
-                work = await asyncio.to_thread(self._look)
-                for hook, delivery in work.due:
+                due = await asyncio.to_thread(self._look)
+                for hook, delivery in due or ():
                     place = hook.id, delivery.follow_up
                     self._under_way[place] = group.create_task(self._send(client, hook, delivery))
-                await waiting.first(stop, self._settled, seconds=work.seconds)
+                seconds = IDLE_SECONDS if due is None else LOOK_SECONDS
+                await waiting.first(stop, self._settled, seconds=seconds)
         await asyncio.to_thread(self._leave)
 
-    def _look(self) -> webhooks.Work:
+    def _look(self) -> list[tuple[Webhook, Delivery]] | None:
+        """What is to be sent now; None where nothing is ours to send."""
         now = datetime.now(UTC)
-        if not webhooks.is_wanted(self._store):
-            return webhooks.Work((), IDLE_SECONDS)
-        if self._renewed is None or (now - self._renewed).total_seconds() > LOOK_SECONDS * 10:
-            if not webhooks.take_turn(self._store, self._holder, now):
-                return webhooks.Work((), IDLE_SECONDS)
-            self._renewed = now
+        if not webhooks.is_wanted(self._store) or not self._has_turn(now):
+            return None
         webhooks.announce(self._store, self._settings, now)
-        return webhooks.work(self._store, set(self._under_way), AT_ONCE, LOOK_SECONDS, now)
+        return webhooks.due(self._store, set(self._under_way), AT_ONCE, now)
+
+    def _has_turn(self, now: datetime) -> bool:
+        renewal = timedelta(seconds=leases.RENEWAL_SECONDS)
+        if self._renewed is not None and now - self._renewed <= renewal:
+            return True
+        has_turn = webhooks.take_turn(self._store, self._holder, now)
+        self._renewed = now if has_turn else None
+        return has_turn
 
     def _leave(self) -> None:
         with self._store.write() as connection:
@@ -125,27 +100,20 @@ class Sender:
     async def _send(self, client: httpx2.AsyncClient, hook: Webhook, delivery: Delivery) -> None:
         place = hook.id, delivery.follow_up
         try:
-            answer = await post(client, hook, delivery, self._settings.webhooks.hosts)
+            response = await post(client, hook, delivery, self._settings.webhooks.hosts)
             now = datetime.now(UTC)
-            said = webhooks.Said(
-                answer.code,
-                answer.words,
-                answer.is_success,
-                answer.is_about_receiver,
-                answer.pause,
-            )
-            await asyncio.to_thread(webhooks.settle, self._store, hook, delivery, said, now)
+            await asyncio.to_thread(webhooks.settle, self._store, hook, delivery, response, now)
             facts = {
                 "webhook": hook.id,
                 "id": webhooks.name(delivery),
                 "type": delivery.type,
                 "follow_up": delivery.follow_up,
-                "code": answer.code,
+                "code": response.code,
             }
-            if answer.is_success:
+            if response.is_success:
                 log.info("webhook delivered", **facts)
             else:
-                log.warning("webhook not taken", words=answer.words, **facts)
+                log.warning("webhook not taken", words=response.words, **facts)
         finally:
             del self._under_way[place]
             self._settled.set()
@@ -164,22 +132,22 @@ def trust(settings: Settings) -> ssl.SSLContext:
 
 async def post(
     client: httpx2.AsyncClient, hook: Webhook, delivery: Delivery, allowed: Sequence[str]
-) -> Answer:
+) -> rules.Response:
     """One try. Never raises for what the receiver does, or does not do."""
     try:
         async with asyncio.timeout(SECONDS):
             return await _post(client, hook, delivery, allowed)
     except TimeoutError:
-        return Answer(None, f"no answer within {SECONDS:g} s")
+        return rules.Response(None, f"no answer within {SECONDS:g} s")
     # Whatever a URL or a receiver's bytes provoke, in the libraries too, is this try's failure and
     # not the sender's, which has others to tell.
     except Exception as error:
-        return Answer(None, _line(str(error) or type(error).__name__))
+        return rules.Response(None, _line(str(error) or type(error).__name__))
 
 
 async def _post(
     client: httpx2.AsyncClient, hook: Webhook, delivery: Delivery, allowed: Sequence[str]
-) -> Answer:
+) -> rules.Response:
     target = rules.target(hook.url)
     address = await _address(target, allowed)
     url, at = httpx2.URL(hook.url), datetime.now(UTC)
@@ -204,7 +172,7 @@ async def _post(
         await response.aclose()
     if response.is_redirect:
         said = f"redirects are not followed (to {response.headers.get('location', '')})"
-    return Answer(
+    return rules.Response(
         response.status_code,
         "" if response.is_success else _line(said),
         _pause(response.headers.get("retry-after", "")),

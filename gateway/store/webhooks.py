@@ -193,16 +193,6 @@ def due(
     return [_delivery(row) for row in connection.execute(query)]
 
 
-def next_due(connection: Connection, number: int) -> datetime | None:
-    """When the next delivery of a webhook may be tried; None where none waits."""
-    each = webhook_delivery.c
-    query = sa.select(sa.func.min(each.due_at, type_=each.due_at.type)).where(
-        each.webhook == number, WAITING
-    )
-    found: datetime | None = connection.execute(query).scalar_one()
-    return found
-
-
 def delivered(connection: Connection, delivery: Delivery, code: int, now: datetime) -> None:
     """The receiver took it."""
     connection.execute(

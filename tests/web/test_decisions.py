@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from gateway.actions import webhooks
-from gateway.actions.webhooks import Said
+from gateway.followups.webhooks import Response
 from gateway.store import schema_webhooks
 from tests.web.world import Office
 
@@ -132,9 +132,9 @@ async def test_a_cancellation_ends_what_waits_and_undoing_it_asks_again(office: 
 
 def given_up(office: Office) -> None:
     """Nobody took what the CRM's webhook was to be told, for four days."""
-    [(hook, delivery)] = webhooks.work(office.store, (), 1, 60.0, office.now).due
+    [(hook, delivery)] = webhooks.due(office.store, (), 1, office.now)
     office.later(days=4)
-    nobody = Said(None, "connection refused", False, True)
+    nobody = Response(None, "connection refused")
     webhooks.settle(office.store, hook, delivery, nobody, office.now)
 
 
@@ -168,8 +168,8 @@ async def test_a_webhook_that_works_again_closes_its_decision(office: Office, en
     else:
         office.later(days=2)
         await office.ask("POST", "/webhooks/1/test", "admin")
-        [(hook, delivery)] = webhooks.work(office.store, (), 1, 60.0, office.now).due
-        taken = Said(200, "", True, False)
+        [(hook, delivery)] = webhooks.due(office.store, (), 1, office.now)
+        taken = Response(200)
         webhooks.settle(office.store, hook, delivery, taken, office.now)
     assert (await office.ask("GET", "/decisions", "admin")).json()["items"] == []
 
