@@ -45,8 +45,11 @@ def following(wanted: Edition | None, known: Edition | None) -> Edition | None:
     Dates that are changed together have values of their own, cancelled ones first, so that letters
     about them only ever go up.
     """
-    if wanted is None or known is None:
-        return replace(wanted, significant=wanted.sequence) if wanted is not None else None
+    if wanted is None:
+        return None
+    wanted = _off_without_dates(wanted)
+    if known is None:
+        return replace(wanted, significant=wanted.sequence)
     top = counter(known)
     gone = lost(known, wanted, named_dates(known))
     kept = [one for one in known.date_sequences if one[0] not in gone]
@@ -73,6 +76,16 @@ def following(wanted: Edition | None, known: Edition | None) -> Edition | None:
             (original, *pair) for original, pair in sorted(pairs.items(), key=_by_date)
         ),
     )
+
+
+def _off_without_dates(edition: Edition) -> Edition:
+    """A series of which no date takes place is cancelled: nobody holds anything of it, and whoever
+    is asked about a date later is asked about all of it.
+    """
+    if edition.cancelled or edition.recurrence is None or first(edition) is not None:
+        return edition
+    reasons = [one.cancel_reason for one in edition.dates if one.cancel_reason]
+    return replace(edition, cancelled=True, cancel_reason="; ".join(dict.fromkeys(reasons)))
 
 
 def raised(edition: Edition, to: int) -> Edition:

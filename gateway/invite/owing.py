@@ -27,7 +27,6 @@ from gateway.model import (
 
 SECOND = timedelta(seconds=1)
 OVER = "the follow-up is over: no letter"
-EMPTY = "no date of the series takes place: no letter"
 DATE_OVER = "a date that was changed is over: no letter"
 LINE = 90
 """Octets of a guest's line in a calendar object, beside his name and his address."""
@@ -272,26 +271,17 @@ def assigned(letter: Owed) -> Owed:
 def pointless(letter: Owed | Letter, now: datetime) -> bool:
     """Whether a letter is about nothing but the past: over both as it is and as last sent (itip.md
     §2).
-
-    So is an invitation to a series of which every date is cancelled: no program shows it.
     """
     instance = letter.instance
-    is_invitation = letter.method is Method.REQUEST and instance is None
-    if is_invitation and _is_empty(letter.edition):
-        return True
     known = [edition for edition in (letter.edition, letter.before) if edition is not None]
     if instance is not None:
         known = [edition for edition in known if editions.takes_place(edition, instance)]
     return all(recurrence.over(edition, now, instance) for edition in known)
 
 
-def why_not(edition: Edition, instance: Moment | None) -> str:
+def why_not(instance: Moment | None) -> str:
     """What a row says whose letter is pointless."""
-    return DATE_OVER if instance is not None else EMPTY if _is_empty(edition) else OVER
-
-
-def _is_empty(edition: Edition) -> bool:
-    return edition.recurrence is not None and editions.first(edition) is None
+    return DATE_OVER if instance is not None else OVER
 
 
 def with_dates(

@@ -233,9 +233,9 @@ def _without_past(
     past = [letter for letter in owed if owing.pointless(letter, now)]
     if not past:
         return owed, ""
-    left, first = letters.without(owed, past), past[0]
-    why = owing.why_not(first.edition, first.instance)
-    if first.instance is not None:
+    left, about = letters.without(owed, past), past[0].instance
+    why = owing.why_not(about)
+    if about is not None:
         return left, why
     if left:
         return left, ""
@@ -252,7 +252,7 @@ def _first_invitations(look: _Look, copies: Sequence[owing.Copy]) -> Iterator[_D
             continue
         letter = look.writer.invitation(wanted, invitee)
         if owing.pointless(letter, look.writer.now):
-            yield _Due(invitee.participant, note=owing.why_not(letter.edition, None))
+            yield _Due(invitee.participant, note=owing.why_not(None))
         else:
             yield _Due(invitee.participant, [letter])
 

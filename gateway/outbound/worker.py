@@ -493,7 +493,7 @@ def dropped(queued: Queued, now: datetime) -> Settlement | None:
     if letter.method is Method.NONE:  # words are worth reading afterwards, too
         return None
     if owing.pointless(letter, now):
-        note = owing.why_not(letter.edition, letter.instance)
+        note = owing.why_not(letter.instance)
         return Settlement(queued.id, LetterState.DROPPED, False, Delivery.NONE, note=note)
     if reminders.needless(letter, queued.answered, now):
         return Settlement(queued.id, LetterState.DROPPED, False, Delivery.SENT, note=NEEDLESS)

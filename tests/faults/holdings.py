@@ -286,7 +286,7 @@ def _standings(store: Path, mail: Sequence[Arrival], given: Sequence[Given]) -> 
             " JOIN participant ON participant.id = standing.participant"
             " JOIN follow_up ON follow_up.key = participant.follow_up"
             " JOIN person_email ON person_email.person = participant.person"
-            " WHERE reply <> 'needs-action' AND NOT removed AND NOT follow_up.cancelled"
+            " WHERE reply <> 'needs-action' AND NOT removed AND NOT standing.cancelled"
         ).fetchall()
     problems = []
     for address, uid, reply, instance, is_invited in rows:
