@@ -13,7 +13,7 @@ from gateway.errors import InputError, NotFound
 from gateway.followups import permission
 from gateway.followups.permission import Verb
 from gateway.model import Access
-from gateway.store import codec, tokens
+from gateway.store import codec, tokens, webhooks
 from gateway.store.tokens import Token
 
 PREFIX = "igt_"
@@ -41,12 +41,16 @@ def make_token(desk: Desk, wanted: Wanted) -> tuple[Token, str]:
 
 
 def revoke_token(desk: Desk, number: int) -> Token:
-    """It lets nobody in from now on."""
+    """It lets nobody in from now on. The last one of a connection: nor is anything told to its
+    webhooks.
+    """
     permission.require(desk.actor, Verb.OPERATE)
     tokens.revoke(desk.connection, number, desk.now)
     token = tokens.one(desk.connection, number)
     if token is None:
         raise NotFound(f"there is no token {number}")
+    if not tokens.is_anybody(desk.connection, token.actor):
+        webhooks.switch_off(desk.connection, token.actor)
     return token
 
 

@@ -66,6 +66,16 @@ def of(connection: Connection, secret: str) -> Token | None:
     return None if row is None or row.revoked_at is not None else _token(row)
 
 
+def is_anybody(connection: Connection, actor: Actor) -> bool:
+    """Whether a token of this connection, by its kind and name, is still good."""
+    query = sa.select(api_token.c.id).where(
+        api_token.c.role == actor.access.value,
+        api_token.c.name == actor.name,
+        api_token.c.revoked_at.is_(None),
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
 def note_use(connection: Connection, number: int, now: datetime) -> None:
     connection.execute(sa.update(api_token).where(api_token.c.id == number).values(used_at=now))
 

@@ -130,6 +130,12 @@ def change(connection: Connection, number: int, **values: Any) -> None:
     connection.execute(sa.update(webhook).where(webhook.c.id == number).values(values))
 
 
+def switch_off(connection: Connection, by: Actor) -> None:
+    """Tell the webhooks of this connection nothing any more."""
+    theirs = webhook.c.created_by == by.name, webhook.c.access == by.access.value
+    connection.execute(sa.update(webhook).where(*theirs).values(active=False))
+
+
 def rotate(connection: Connection, number: int, secret: str, former_until: datetime) -> None:
     """Give it a new secret; the former one signs beside it until then."""
     connection.execute(

@@ -6,8 +6,10 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
-from gateway.model import Access
-from gateway.store import requests, schema_access, tokens, upkeep, users
+from gateway import settings as configuration
+from gateway.actions import access, desk
+from gateway.model import Access, Actor
+from gateway.store import requests, schema_access, tokens, upkeep, users, webhooks
 from gateway.store.engine import Store
 from gateway.store.requests import Answer
 from gateway.store.tokens import Token
@@ -15,6 +17,7 @@ from gateway.store.users import User
 from tests.store.rows import NOW
 
 DAY = timedelta(days=1)
+OPERATOR = Actor(Access.ADMIN, name="operator")
 
 
 def _token(store: Store) -> int:
@@ -156,3 +159,23 @@ def test_a_name_is_one_users(store: Store) -> None:
         users.disable(connection, 1, NOW)
         assert not users.is_any(connection)
         assert users.password(connection, "kari") == ""
+
+
+def test_who_is_not_let_in_is_told_nothing(store: Store) -> None:
+    """Whose last token was revoked; another one of the same name goes on."""
+    settings = configuration.load()
+    first, second = _token(store), _another(store)
+    with store.write() as connection:
+        crm = Actor(Access.CRM, name="crm")
+        webhooks.create(connection, "https://crm.example/", (), "whsec_x", crm, NOW)
+    for number, active in ((first, [True]), (second, [False])):
+        desk.perform(
+            store, settings, NOW, OPERATOR, lambda at, it=number: access.revoke_token(at, it)
+        )
+        with store.read() as connection:
+            assert [one.active for one in webhooks.find(connection, NOW)] == active
+
+
+def _another(store: Store) -> int:
+    with store.write() as connection:
+        return tokens.add(connection, Token(0, "crm", Access.CRM, "", NOW, "test"), "another")
