@@ -10,12 +10,12 @@ Rights: a connection of the CRM has webhooks of its own, administrators have all
 import json
 import secrets
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 
 from gateway import settings as configuration
 from gateway import shapes
-from gateway.actions import deciding
+from gateway.actions import deciding, histories
 from gateway.actions.desk import Desk
 from gateway.errors import NotFound, Refused
 from gateway.followups import permission
@@ -24,7 +24,7 @@ from gateway.followups.decisions import visible
 from gateway.followups.permission import Verb
 from gateway.followups.webhooks import EventType, Response
 from gateway.model import Access, Actor
-from gateway.store import decisions, journal, leases, reading, webhooks
+from gateway.store import decisions, journal, leases, webhooks
 from gateway.store.engine import Connection, Store
 from gateway.store.webhooks import Delivery, DeliveryState, New, Webhook
 
@@ -115,7 +115,7 @@ def trial(desk: Desk, number: int) -> None:
     hook = get(desk, number)
     if not hook.active:
         raise Refused("the webhook is switched off; switch it on first")
-    body = _body(EventType.TEST, desk.now, {"webhook": number})
+    body = _body(EventType.TEST, shapes.utc(desk.now), {"webhook": number})
     webhooks.announce(
         desk.connection, [New(number, None, "", EventType.TEST.value, body)], desk.now
     )
@@ -293,51 +293,38 @@ def _is_theirs(desk: Desk, hook: Webhook) -> bool:
 def _announce(
     connection: Connection, hook: Webhook, settings: configuration.Settings, now: datetime
 ) -> int:
-    entries = journal.after(connection, hook.after, BATCH)
-    if not entries:
-        return 0
-    typed = [
-        (entry, kind)
-        for entry in entries
-        if (kind := _type(entry)) is not None and (not hook.types or kind.value in hook.types)
-    ]
-    data = _data(connection, hook, [entry for entry, _ in typed], settings.mail.timezone)
+    """What whose webhook it is sees of the journal, as far as they asked for it."""
+    actor = Actor(hook.access, name=hook.created_by)
+    seen = histories.seen(connection, actor, hook.after, BATCH)
+    typed = [(one, kind) for one in seen.entries if (kind := _type(one, hook)) is not None]
+    entries = [one for one, _ in typed]
+    data = {
+        **histories.now(connection, entries, settings.mail.timezone),
+        **_waits(connection, actor, entries),
+    }
     news = [
-        New(
-            hook.id,
-            entry.id,
-            entry.follow_up or "",
-            kind.value,
-            _body(kind, entry.at or now, data[entry.id], change=_change(entry)),
-        )
-        for entry, kind in typed
+        New(hook.id, one.id, one.follow_up or "", kind.value, _told(one, kind, data))
+        for one, kind in typed
     ]
     webhooks.announce(connection, news, now)
-    webhooks.change(connection, hook.id, after=entries[-1].id)
+    webhooks.change(connection, hook.id, after=seen.last)
     return len(news)
 
 
-def _data(
-    connection: Connection, hook: Webhook, entries: Sequence[journal.Entry], zone: str
-) -> dict[int, shapes.Json]:
-    """What each entry is about, as GET shows it now to whose webhook it is."""
-    numbers = sorted({one.participant for one in entries if one.participant is not None})
-    keys = sorted({one.follow_up for one in entries if one.follow_up is not None})
-    rows = {one.id: one for one in reading.rows_of(connection, numbers, zone)}
-    follow_ups = {
-        view.key: view
-        for view in reading.follow_ups(connection, keys, zone)
-        if not (view.private and hook.access is Access.ADMIN)
-    }
-    waits = _waits(connection, hook, entries)
-    return {one.id: waits.get(one.id) or _about(one, follow_ups, rows) for one in entries}
+def _type(entry: shapes.Entry, hook: Webhook) -> EventType | None:
+    kind = rules.event_type(
+        entry.event,
+        follow_up=entry.follow_up is not None,
+        participant=entry.participant is not None,
+        letter=entry.letter is not None,
+    )
+    return kind if not hook.types or kind in hook.types else None
 
 
 def _waits(
-    connection: Connection, hook: Webhook, entries: Sequence[journal.Entry]
+    connection: Connection, actor: Actor, entries: Sequence[shapes.Entry]
 ) -> dict[int, shapes.Json]:
-    """Of entries about decisions what waits, or waited, where whose webhook it is sees that."""
-    actor = Actor(hook.access, name=hook.created_by)
+    """Of entries about decisions what waits, or waited, where they see that."""
     numbers = {one.decision for one in entries if one.decision is not None}
     shown = {
         one.id: shapes.decision(decisions.view(one))
@@ -347,45 +334,13 @@ def _waits(
     return {one.id: shown[one.decision] for one in entries if one.decision in shown}
 
 
-def _about(
-    entry: journal.Entry,
-    follow_ups: Mapping[str, shapes.FollowUp],
-    rows: Mapping[int, shapes.Participant],
-) -> shapes.Json:
-    """The keys alone where it is gone, or is not to be seen."""
-    follow_up, row = follow_ups.get(entry.follow_up or ""), rows.get(entry.participant or 0)
-    if follow_up is None or (row is None and entry.participant is not None):
-        return {"follow_up": entry.follow_up, "id": entry.participant}
-    return shapes.follow_up(follow_up) if row is None else shapes.participant(row)
+def _told(entry: shapes.Entry, kind: EventType, data: Mapping[int, shapes.Json]) -> str:
+    """The body. Of what is gone, or is not to be seen, the keys."""
+    gone = {"follow_up": entry.follow_up, "id": entry.participant}
+    shown = data.get(entry.id, gone)
+    return _body(kind, shapes.utc(entry.at), shown, change=shapes.entry(entry))
 
 
-def _type(entry: journal.Entry) -> EventType | None:
-    return rules.event_type(
-        entry.event,
-        follow_up=entry.follow_up is not None,
-        participant=entry.participant is not None,
-        letter=entry.letter is not None,
-    )
-
-
-def _body(kind: EventType, at: datetime, data: shapes.Json, **more: shapes.Json) -> str:
-    document = {"type": kind.value, "timestamp": shapes.utc(at), "data": data, **more}
+def _body(kind: EventType, at: str | None, data: shapes.Json, **more: shapes.Json) -> str:
+    document = {"type": kind.value, "timestamp": at, "data": data, **more}
     return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-
-
-def _change(entry: journal.Entry) -> shapes.Json:
-    """The journal's entry, as `/changes` shows it."""
-    view = shapes.Entry(
-        entry.id,
-        entry.at or datetime.min.replace(tzinfo=UTC),
-        entry.event,
-        entry.follow_up,
-        entry.participant,
-        instance=entry.instance,
-        before=entry.before,
-        after=entry.after,
-        by=entry.by,
-        channel=entry.channel,
-        detail=entry.detail,
-    )
-    return shapes.entry(view)

@@ -153,6 +153,27 @@ async def test_only_types_that_were_asked_for_come(told: Store, receiver: Receiv
     assert {one.event["type"] for one in came} == {"participant.seen"}
 
 
+async def test_an_administrator_is_told_nothing_of_what_is_private(
+    told: Store, receiver: Receiver
+) -> None:
+    """As `/changes`: neither the row nor what was said of it in the journal."""
+    rows.run(told, "UPDATE follow_up SET private = TRUE WHERE key = 'm1'")
+    admin = Actor(Access.ADMIN, name="root")
+    desk.perform(
+        told,
+        SETTINGS,
+        datetime.now(UTC),
+        admin,
+        lambda one: webhooks.register(one, f"http://127.0.0.1:{receiver.port}/", ()),
+    )
+    happened(told, ("applied", "m1", 1), ("seen", "m2", 3))
+    async with sending_to(told):
+        [only] = await arrived(receiver, 1)
+    assert only.event["data"]["follow_up"] == "m2"
+    with told.read() as connection:
+        assert connection.execute(sa.select(sa.func.count(webhook_delivery.c.id))).scalar() == 1
+
+
 async def test_what_happened_before_it_was_registered_is_not_told(
     told: Store, receiver: Receiver
 ) -> None:
