@@ -53,21 +53,21 @@ class _Applied:
     told: facts.Told
 
     @property
-    def decision(self) -> facts.Decision:
-        return self.told.answer.decision
+    def conclusion(self) -> facts.Conclusion:
+        return self.told.answer.conclusion
 
     @property
     def is_heard(self) -> bool:
         """Whoever answers, proposes or opens a letter reads there after all (itip.md §3)."""
-        reports = self.decision.report is not None and self.decision.outcome in DELIVERIES
-        return self.decision.effect is not None and not reports
+        reports = self.conclusion.report is not None and self.conclusion.outcome in DELIVERIES
+        return self.conclusion.effect is not None and not reports
 
     @property
     def comes_or_goes(self) -> bool:
         """Whether the answer changes that they come, or may."""
         if self.told.standing is None:
             return False
-        instance, row = self.decision.instance, self.row
+        instance, row = self.conclusion.instance, self.row
         before = row.standing
         if instance is not plan.SERIES:
             before = row.date_standings.get(instance, before)
@@ -79,7 +79,7 @@ def reaches_further(told: Sequence[facts.Told]) -> bool:
     """Whether a message may change more than the rows that it is about: a report may be about the
     whole account, and a delegate may be another participant.
     """
-    decisions = [one.answer.decision for one in told]
+    decisions = [one.answer.conclusion for one in told]
     return any(one.report is not None or one.delegates for one in decisions)
 
 
@@ -100,7 +100,7 @@ def carry_out(
     _look_again(connection, applied, now)
     entries = list[journal.Entry]()
     for one in messages:
-        alone = any(_writes_more(told.answer.decision) for told in one.told)
+        alone = any(_writes_more(told.answer.conclusion) for told in one.told)
         if alone:
             journal.write(connection, entries, now)
             entries = []
@@ -135,19 +135,19 @@ def _applied(one: Effects) -> Iterator[_Applied]:
             yield _Applied(one.number, told.answer.row, told)
 
 
-def _writes_more(decision: facts.Decision) -> bool:
+def _writes_more(conclusion: facts.Conclusion) -> bool:
     """Whether an answer brings more than a status; what it brings has its own journal entries."""
     return (
-        decision.report is not None
-        or decision.proposal is not None
-        or bool(decision.delegates)
-        or decision.outcome is Outcome.COMMENT
+        conclusion.report is not None
+        or conclusion.proposal is not None
+        or bool(conclusion.delegates)
+        or conclusion.outcome is Outcome.COMMENT
     )
 
 
 def _write_standings(connection: Connection, applied: Sequence[_Applied]) -> None:
     changed = {
-        (one.row.participant, one.decision.instance): one.told.standing
+        (one.row.participant, one.conclusion.instance): one.told.standing
         for one in applied
         if one.told.standing is not None
     }
@@ -155,7 +155,7 @@ def _write_standings(connection: Connection, applied: Sequence[_Applied]) -> Non
     codes = {
         one.row.participant: one.told.code
         for one in applied
-        if one.told.standing is not None and one.decision.instance is plan.SERIES
+        if one.told.standing is not None and one.conclusion.instance is plan.SERIES
     }
     known_codes = {number: int(code) for number, code in codes.items() if code is not None}
     followups.write_codes(connection, known_codes)
@@ -167,10 +167,10 @@ def _hear(connection: Connection, applied: Sequence[_Applied]) -> None:
     """
     heard, closed = set[int](), set[int]()
     for one in applied:
-        number, decision = one.row.participant, one.decision
-        if one.told.standing is not None or decision.ask_again:
+        number, conclusion = one.row.participant, one.conclusion
+        if one.told.standing is not None or conclusion.ask_again:
             heard.add(number)
-        elif decision.outcome is Outcome.CLOSED and decision.instance is plan.SERIES:
+        elif conclusion.outcome is Outcome.CLOSED and conclusion.instance is plan.SERIES:
             heard.discard(number)
             closed.add(number)
     braked.close(connection, closed)
@@ -182,9 +182,9 @@ def _look_again(connection: Connection, applied: Sequence[_Applied], now: dateti
     answers of associates (domain.md §5).
     """
     replies = [
-        (one, one.decision.effect.reply)
+        (one, one.conclusion.effect.reply)
         for one in applied
-        if one.decision.effect is not None and one.decision.effect.reply is not None
+        if one.conclusion.effect is not None and one.conclusion.effect.reply is not None
     ]
     waiting = invitations.waiting_replies(connection, {one.row.participant for one, _ in replies})
     stale = [
@@ -199,19 +199,19 @@ def _look_again(connection: Connection, applied: Sequence[_Applied], now: dateti
 
 def _besides(connection: Connection, one: _Applied, now: datetime) -> list[journal.Entry]:
     """What few answers do to their own row. Returns what the journal has to say before them."""
-    decision = one.decision
-    if decision.report is not None and decision.outcome in DELIVERIES:
-        _report(connection, one.row.participant, decision, decision.report, now)
-    if decision.deferred is not None:
-        invitations.defer(connection, decision.deferred)
-    return _repeat(connection, one, now) if decision.ask_again else []
+    conclusion = one.conclusion
+    if conclusion.report is not None and conclusion.outcome in DELIVERIES:
+        _report(connection, one.row.participant, conclusion, conclusion.report, now)
+    if conclusion.deferred is not None:
+        invitations.defer(connection, conclusion.deferred)
+    return _repeat(connection, one, now) if conclusion.ask_again else []
 
 
 def _entry(told: facts.Told, message: int) -> journal.Entry:
-    answer, decision = told.answer, told.answer.decision
-    row, effect = answer.row, decision.effect
+    answer, conclusion = told.answer, told.answer.conclusion
+    row, effect = answer.row, conclusion.effect
     return journal.Entry(
-        decision.outcome.value,
+        conclusion.outcome.value,
         answer.follow_up or None,
         row.participant if row is not None else None,
         answer.date,
@@ -220,7 +220,7 @@ def _entry(told: facts.Told, message: int) -> journal.Entry:
         by=answer.address,
         channel=effect.channel if effect is not None else Channel.MAIL,
         message=message,
-        detail=decision.comment or decision.reason,
+        detail=conclusion.comment or conclusion.reason,
     )
 
 
@@ -236,13 +236,13 @@ def _bring(
 
 def _repeat(connection: Connection, one: _Applied, now: datetime) -> list[journal.Entry]:
     """Have the planner send the invitation once more, as often as the rules allow."""
-    row, decision = one.row, one.decision
-    asked = decision.outcome is Outcome.REFRESHED
+    row, conclusion = one.row, one.conclusion
+    asked = conclusion.outcome is Outcome.REFRESHED
     if asked:
-        owed = invitations.refresh(connection, row.participant, now, decision.instance)
+        owed = invitations.refresh(connection, row.participant, now, conclusion.instance)
     else:
-        sequence = answered.asked_sequence(row, decision.instance)
-        owed = invitations.ask_again(connection, row.participant, decision.instance, sequence)
+        sequence = answered.asked_sequence(row, conclusion.instance)
+        owed = invitations.ask_again(connection, row.participant, conclusion.instance, sequence)
     if owed:
         marks.mark(connection, [row.follow_up], now)
         return []
@@ -251,7 +251,7 @@ def _repeat(connection: Connection, one: _Applied, now: datetime) -> list[journa
             "not_repeated",
             row.follow_up,
             row.participant,
-            decision.instance,
+            conclusion.instance,
             message=one.message,
             detail=NOT_REPEATED[asked],
         )
@@ -261,7 +261,7 @@ def _repeat(connection: Connection, one: _Applied, now: datetime) -> list[journa
 def _report(
     connection: Connection,
     participant: int,
-    decision: facts.Decision,
+    conclusion: facts.Conclusion,
     report: bounce.Report,
     now: datetime,
 ) -> None:
@@ -269,7 +269,7 @@ def _report(
     returned = reports.about(connection, participant, report)
     if returned is None:
         return
-    bounced = decision.outcome is Outcome.BOUNCED
+    bounced = conclusion.outcome is Outcome.BOUNCED
     if bounced and deliveries.came_back(connection, returned, report, now):
         return
-    reports.mark(connection, returned, DELIVERIES[decision.outcome], decision.reason, now)
+    reports.mark(connection, returned, DELIVERIES[conclusion.outcome], conclusion.reason, now)

@@ -62,11 +62,11 @@ def wrote(
     """People wrote to their owners: (message, answer). What a machine may have sent is no word."""
     written = dict[tuple[int, int], Cause]()
     for message, answer in answers:
-        row, decision = answer.row, answer.decision
-        if row is None or decision.outcome is not Outcome.COMMENT or not decision.pass_on:
+        row, conclusion = answer.row, answer.conclusion
+        if row is None or conclusion.outcome is not Outcome.COMMENT or not conclusion.pass_on:
             continue
-        suggestion = decision.claimed.value if decision.claimed is not None else None
-        detail = {"text": decision.comment, "suggestion": suggestion, "address": answer.address}
+        suggestion = conclusion.claimed.value if conclusion.claimed is not None else None
+        detail = {"text": conclusion.comment, "suggestion": suggestion, "address": answer.address}
         written[message, row.participant] = Cause(
             DecisionKind.WORDS,
             "",

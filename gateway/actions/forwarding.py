@@ -36,8 +36,8 @@ def forward(
 ) -> None:
     """Queue for the owner what people wrote. `message`: its number in the inbox."""
     for answer in answers:
-        row, decision = answer.row, answer.decision
-        if row is None or decision.outcome is not Outcome.COMMENT:
+        row, conclusion = answer.row, answer.conclusion
+        if row is None or conclusion.outcome is not Outcome.COMMENT:
             continue
         owner, to = (
             followups.owner(connection, row.follow_up),
@@ -74,7 +74,7 @@ def _refusal(
     now: datetime,
 ) -> str:
     """Why a text is filed but not passed on; "" where it is. `ours`: every mailbox of ours."""
-    if not answer.decision.pass_on:
+    if not answer.conclusion.pass_on:
         return "a machine may have sent it"
     if owner is None or syntax.problem(owner.address):
         return "the owner has no address that mail can go to"
@@ -101,11 +101,11 @@ def _queue(
     mail: sections.Mail,
     now: datetime,
 ) -> int:
-    decision = answer.decision
+    conclusion = answer.conclusion
     known = address.among(answer.address, {row.address, *row.known})
     invitee = Guest(to.name, row.address)
     remarks = Remarks(
-        words=decision.comment,
+        words=conclusion.comment,
         writer=Guest(to.name if known else "", answer.address),
         row=None if known else invitee,
         reply_to=answer.address if known and not syntax.problem(answer.address) else row.address,
@@ -119,7 +119,7 @@ def _queue(
         None,
         0,
         now.replace(microsecond=0),
-        decision.claimed or Reply.NEEDS_ACTION,
+        conclusion.claimed or Reply.NEEDS_ACTION,
         remarks=remarks,
     )
     edition = invitations.keep_edition(

@@ -26,15 +26,15 @@ def delegate(connection: Connection, answer: facts.Answer, message: int, now: da
     """Invite the person to whom an applied answer passes the invitation on, or match a row of
     theirs that is there already.
     """
-    row, decision = answer.row, answer.decision
-    if row is None or not decision.delegates:
+    row, conclusion = answer.row, answer.conclusion
+    if row is None or not conclusion.delegates:
         return
-    to = decision.delegates[0]
+    to = conclusion.delegates[0]
     there = _there(followups.members(connection, row.follow_up), to, row.current.recurrence_id)
     passed_on = delegations.of(connection, row.follow_up)
     refusal = (
         "one date of a series cannot be passed on by itself"
-        if decision.instance is not None
+        if conclusion.instance is not None
         else _refusal(connection, row, to, there, passed_on)
     )
     if refusal:
@@ -42,7 +42,7 @@ def delegate(connection: Connection, answer: facts.Answer, message: int, now: da
             "not_invited",
             row.follow_up,
             row.participant,
-            decision.instance,
+            conclusion.instance,
             by=answer.address,
             message=message,
             detail=f"{to}: {refusal}",
@@ -70,7 +70,7 @@ def _pass_on(
     message: int,
     now: datetime,
 ) -> None:
-    to = answer.decision.delegates[0]
+    to = answer.conclusion.delegates[0]
     if there is not None:
         number = there.id
     else:
@@ -114,7 +114,7 @@ def let_in(
     keys = dict.fromkeys(
         one.follow_up
         for one in answers
-        if one.decision.outcome is Outcome.PARTY_CRASHER and one.address == who
+        if one.conclusion.outcome is Outcome.PARTY_CRASHER and one.address == who
     )
     joined = [
         key

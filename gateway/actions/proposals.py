@@ -39,12 +39,12 @@ def keep(connection: Connection, answer: facts.Answer, message: int, now: dateti
     """Store what an answer asks for;
     it takes the place of what the same invitee asked for before.
     """
-    row, asked = answer.row, answer.decision.proposal
+    row, asked = answer.row, answer.conclusion.proposal
     if (
         row is None
         or asked is None
         or asked.start is None
-        or answer.decision.outcome is Outcome.DUPLICATE
+        or answer.conclusion.outcome is Outcome.DUPLICATE
     ):
         return
     proposals.put(connection, row, answer.date, asked, answer.address, message, now)

@@ -391,7 +391,7 @@ def _apply(connection: Connection, kept: Kept, who: int | None, how: str, bench:
     settled = [
         one
         for one in ruling.answers
-        if done or one.decision.outcome not in (*REVIEW, Outcome.DUPLICATE)
+        if done or one.conclusion.outcome not in (*REVIEW, Outcome.DUPLICATE)
     ]
     if (
         done or settled or (after, record.reason) != (kept.outcome, kept.reason)
@@ -429,7 +429,7 @@ def _added(connection: Connection, kept: Kept, bench: Bench) -> int:
         (
             one
             for one in ruling.answers
-            if one.decision.outcome in (Outcome.PARTY_CRASHER, Outcome.HELD) and one.follow_up
+            if one.conclusion.outcome in (Outcome.PARTY_CRASHER, Outcome.HELD) and one.follow_up
         ),
         None,
     )

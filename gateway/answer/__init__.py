@@ -1,3 +1,3 @@
-"""What they said, and what it does. One comes in by `judge` with the values of `facts`; `reply` is
-the decision about one row, for answers that a person enters.
+"""What they said, and what it does. One comes in by `judge` with the values of `facts`; `reply`
+comes to the conclusion about one row, for answers that a person enters.
 """

@@ -1,7 +1,7 @@
 """The first steps of the account that `explain` and `review show` give: what kind of mail it is,
 who sent it, whom it names.
 
-The decision's own rules follow them. Made only for whoever asks why, never on the way of an
+The judgement's own rules follow them. Made only for whoever asks why, never on the way of an
 ordinary answer. Security: a token is a secret that other people's mails carry, so it is told whose
 it is and never what it is.
 """

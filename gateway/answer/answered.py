@@ -16,13 +16,13 @@ from gateway.model import Edition, Moment, Outcome
 
 def instance(
     row: facts.Row, component: read.Component, about: facts.Circumstances, beside_dates: bool
-) -> tuple[Moment | None, facts.Decision | None]:
+) -> tuple[Moment | None, facts.Conclusion | None]:
     """The date that is answered (None: all of it), or what is wrong with it (P9: never a ghost)."""
     if component.this_and_future:
         rule = facts.Rule(
             "this_and_future", "RANGE=THISANDFUTURE speaks of a part of the series that has no row"
         )
-        return None, facts.Decision(Outcome.HELD, "answers this and all future dates", (rule,))
+        return None, facts.Conclusion(Outcome.HELD, "answers this and all future dates", (rule,))
     if not component.recurrence_id_text:
         return (
             _lost_instance(row, component, about)
@@ -39,7 +39,7 @@ def instance(
             f"RECURRENCE-ID {component.recurrence_id_text} is from before SEQUENCE"
             f" {sent.significant}",
         )
-        return None, facts.Decision(
+        return None, facts.Conclusion(
             Outcome.OLD_ANSWER,
             "answered a date of the old times",
             (rule,),
@@ -51,14 +51,14 @@ def instance(
             f"RECURRENCE-ID {component.recurrence_id_text} was a date when he was asked; the series"
             " has it no more",
         )
-        return None, facts.Decision(
+        return None, facts.Conclusion(
             Outcome.CLOSED, "this date is no longer one of the series", (rule,)
         )
     rule = facts.Rule(
         "no_such_date",
         f"RECURRENCE-ID {component.recurrence_id_text} names no date of this follow-up (P9)",
     )
-    return None, facts.Decision(
+    return None, facts.Conclusion(
         Outcome.UNKNOWN_INVITATION,
         f"answers a date that this follow-up does not have: {component.recurrence_id_text}",
         (rule,),
@@ -81,7 +81,7 @@ def sent_to(row: facts.Row) -> Edition:
 
 def _lost_instance(
     row: facts.Row, component: read.Component, about: facts.Circumstances
-) -> tuple[Moment | None, facts.Decision | None]:
+) -> tuple[Moment | None, facts.Conclusion | None]:
     """No RECURRENCE-ID from somebody who was asked about single dates: Horde, Claws and mutt-ical
     lose it (2026).
 
@@ -114,7 +114,7 @@ def _lost_instance(
         "no RECURRENCE-ID, and he was asked about single dates: DTSTART and SEQUENCE do not "
         "tell which is meant",
     )
-    return None, facts.Decision(
+    return None, facts.Conclusion(
         Outcome.HELD, "does not say whether the series or one date is answered", (rule,)
     )
 

@@ -1,12 +1,12 @@
 """What the inbound decisions are told by the store, and what they hand back to it: values only, no
 behaviour.
 
-keys      what a message offers to find its row by; the store looks them up in one go
-found     what the store knows under those keys: rows, and which UIDs are ours at all
-row       one participant as the decision needs him: what he is now, and what he was last sent
-trace     what an earlier message did, by which a repeat is known
-decision  what one VEVENT (or link, or page) does to one row; `effect` is the only part that changes
-          anything
+keys        what a message offers to find its row by; the store looks them up in one go
+found       what the store knows under those keys: rows, and which UIDs are ours at all
+row         one participant as decisions need him: what he is now, and what he was last sent
+trace       what an earlier message did, by which a repeat is known
+conclusion  what one VEVENT (or link, or page) does to one row; `effect` is the only part that
+            changes anything
 """
 
 from collections.abc import Mapping
@@ -172,8 +172,8 @@ class Circumstances:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One step that led to a decision: `name` for tables and tests, `text` for the person who runs
-    `explain`.
+    """One step that led to a conclusion: `name` for tables and tests, `text` for the person who
+    runs `explain`.
     """
 
     name: str
@@ -196,7 +196,7 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class Conclusion:
     """What one answer does. `reason` is a sentence for the person who reads the journal.
 
     instance: the date it speaks of. claimed: what it said, also where nothing is applied.
@@ -231,7 +231,7 @@ class Answer:
     """
 
     row: Row | None
-    decision: Decision
+    conclusion: Conclusion
     address: str = ""
     follow_up: str = ""
 
@@ -240,7 +240,7 @@ class Answer:
         """The one date of a series that it speaks of: of the row, where that is for one date alone;
         None: all of it.
         """
-        return self.decision.instance or (
+        return self.conclusion.instance or (
             self.row.current.recurrence_id if self.row is not None else None
         )
 

@@ -155,7 +155,7 @@ def _answer(
 
 def _decide(
     row: facts.Row, method: Method, components: Sequence[read.Component], about: facts.Circumstances
-) -> tuple[facts.Decision, ...]:
+) -> tuple[facts.Conclusion, ...]:
     if method is Method.COUNTER:
         return reply.decide_counter(row, components, about)
     if method is Method.REFRESH:
@@ -177,11 +177,11 @@ def _named(
 
 def _waiting(
     choice: correlate.Choice, components: Sequence[read.Component], about: facts.Circumstances
-) -> tuple[facts.Decision, ...]:
+) -> tuple[facts.Conclusion, ...]:
     """An answer that a person has to look at, with what it says of which date,
     so that he can decide.
     """
-    made = list[facts.Decision]()
+    made = list[facts.Conclusion]()
     for component in components:
         instance = None
         if choice.row is not None:
@@ -196,7 +196,7 @@ def _waiting(
             reply.comment_of(component, attendee, about.remark) if attendee is not None else ""
         )
         made.append(
-            facts.Decision(
+            facts.Conclusion(
                 VERDICTS[choice.verdict],
                 choice.reason,
                 instance=instance,
@@ -236,11 +236,11 @@ def _link(
     about = _about(message, None, allowed.speaker, context, Channel.LINK)
     words = finding.otherwise.text if isinstance(finding.otherwise, classify.HumanText) else ""
     if allowed.verdict is correlate.Verdict.APPLY:
-        decision = reply.decide_direct(
+        conclusion = reply.decide_direct(
             row, finding.tag.answer, finding.tag.moment, finding.tag.sequence, about, words
         )
     else:
-        decision = facts.Decision(
+        conclusion = facts.Conclusion(
             Outcome.HELD,
             allowed.reason,
             instance=finding.tag.moment,
@@ -248,7 +248,7 @@ def _link(
             comment=words,
         )
     return _summary(
-        [facts.Answer(row, _because(allowed.rules, decision), allowed.speaker, row.follow_up)]
+        [facts.Answer(row, _because(allowed.rules, conclusion), allowed.speaker, row.follow_up)]
     )
 
 
@@ -274,8 +274,8 @@ def _silent(
     rule = facts.Rule(
         "unread", f"{finding.reason}: what carries a token of ours is for a person to look at"
     )
-    decision = facts.Decision(Outcome.HELD, finding.reason, (*choice.rules, rule))
-    return _summary([facts.Answer(row, decision, choice.speaker, row.follow_up)])
+    conclusion = facts.Conclusion(Outcome.HELD, finding.reason, (*choice.rules, rule))
+    return _summary([facts.Answer(row, conclusion, choice.speaker, row.follow_up)])
 
 
 def _untied(message: parse.Message, meaning: Meaning) -> Meaning:
@@ -315,21 +315,23 @@ def _tied(
     match finding:
         case classify.Complaint():
             rule = facts.Rule("complaint", "an abuse report is nobody's words (RFC 5965)")
-            decision = facts.Decision(Outcome.UNCHANGED, "reported as spam", (rule,))
+            conclusion = facts.Conclusion(Outcome.UNCHANGED, "reported as spam", (rule,))
         case classify.AutoReply():
             until = f" until {finding.until.isoformat()}" if finding.until else ""
             rule = facts.Rule(
                 "auto_reply", f"an automatic reply changes no status (P24): {finding.evidence}"
             )
-            decision = facts.Decision(Outcome.AWAY, f"away{until}", (rule,), until=finding.until)
+            conclusion = facts.Conclusion(
+                Outcome.AWAY, f"away{until}", (rule,), until=finding.until
+            )
         case classify.HumanText():
             if row is None:
                 choice = correlate.unless_refused(choice, found)
-            decision = _spoken(message, finding, choice)
+            conclusion = _spoken(message, finding, choice)
     return _summary(
         [
             facts.Answer(
-                choice.row, _because(choice.rules, decision), choice.speaker, choice.follow_up
+                choice.row, _because(choice.rules, conclusion), choice.speaker, choice.follow_up
             )
         ]
     )
@@ -337,13 +339,13 @@ def _tied(
 
 def _spoken(
     message: parse.Message, finding: classify.HumanText, choice: correlate.Choice
-) -> facts.Decision:
+) -> facts.Conclusion:
     """A person's words are passed on in our name: not if From is forged, for nobody would see it in
     the owner's mailbox.
     """
     rule = facts.Rule("text", "a person's own words never change a status by themselves (P23)")
     is_forged = choice.verdict is correlate.Verdict.HOLD
-    return facts.Decision(
+    return facts.Conclusion(
         Outcome.HELD if is_forged else Outcome.COMMENT,
         choice.reason if is_forged else "wrote a message",
         (rule,),
@@ -369,17 +371,17 @@ def _receipt(
         )
         return Meaning(Outcome.IGNORED, "a read receipt by nobody who was asked", (), (rule,))
     about = _about(message, None, choice.speaker, context)
-    decision = (
+    conclusion = (
         reply.decide_seen(choice.row, finding.message_ids, about)
         if finding.displayed
-        else facts.Decision(
+        else facts.Conclusion(
             Outcome.UNCHANGED, "a receipt that does not say the letter was displayed"
         )
     )
     return _summary(
         [
             facts.Answer(
-                choice.row, _because(choice.rules, decision), choice.speaker, choice.follow_up
+                choice.row, _because(choice.rules, conclusion), choice.speaker, choice.follow_up
             )
         ]
     )
@@ -400,8 +402,8 @@ def _bounce(
     for row, report, rule in tied:
         words = " ".join(part for part in (report.action, report.status, report.diagnostic) if part)
         about = replace(report, token=correlate.token_of(row, asked))
-        decision = facts.Decision(REPORTED[report.action], words, (rule,), report=about)
-        answers.append(facts.Answer(row, decision, row.address, row.follow_up))
+        conclusion = facts.Conclusion(REPORTED[report.action], words, (rule,), report=about)
+        answers.append(facts.Answer(row, conclusion, row.address, row.follow_up))
     return _summary(answers)
 
 
@@ -452,19 +454,19 @@ def _about(
     )
 
 
-def _because(rules: tuple[facts.Rule, ...], decision: facts.Decision) -> facts.Decision:
-    return replace(decision, rules=(*rules, *decision.rules))
+def _because(rules: tuple[facts.Rule, ...], conclusion: facts.Conclusion) -> facts.Conclusion:
+    return replace(conclusion, rules=(*rules, *conclusion.rules))
 
 
 def chief(answers: Sequence[facts.Answer]) -> facts.Answer:
     """The answer that names the message."""
-    return min(answers, key=lambda one: PRECEDENCE.index(one.decision.outcome))
+    return min(answers, key=lambda one: PRECEDENCE.index(one.conclusion.outcome))
 
 
 def _summary(answers: Sequence[facts.Answer], invite: str = "") -> Meaning:
-    decision = chief(answers).decision
-    rules = tuple(dict.fromkeys(rule for one in answers for rule in one.decision.rules))
-    return Meaning(decision.outcome, decision.reason, tuple(answers), rules, invite)
+    conclusion = chief(answers).conclusion
+    rules = tuple(dict.fromkeys(rule for one in answers for rule in one.conclusion.rules))
+    return Meaning(conclusion.outcome, conclusion.reason, tuple(answers), rules, invite)
 
 
 def _simple(outcome: Outcome, reason: str) -> Meaning:

@@ -120,7 +120,7 @@ def judge(reading: Reading, found: facts.Found, here: Installation) -> Judgement
     if answers == meaning.answers:
         anothers = _is_anothers(reading, meaning, here)
         return Judgement(meaning.outcome, meaning.reason, told, rules, meaning.invite, anothers)
-    first = interpret.chief(answers).decision
+    first = interpret.chief(answers).conclusion
     rules = first.rules if first.outcome is Outcome.DUPLICATE else rules
     return Judgement(first.outcome, first.reason, told, rules, meaning.invite)
 
@@ -185,31 +185,31 @@ def _unless_repeated(answer: facts.Answer, reading: Reading, found: facts.Found)
     if not repeated:
         return answer
     rule = facts.Rule("repeat", f"the same {repeated} had its effect on this row before")
-    decision = replace(
-        answer.decision,
+    conclusion = replace(
+        answer.conclusion,
         outcome=Outcome.DUPLICATE,
         reason=rule.text,
-        rules=(*answer.decision.rules, rule),
+        rules=(*answer.conclusion.rules, rule),
         effect=None,
         ask_again=False,
         proposal=None,
         delegates=(),
     )
-    return replace(answer, decision=decision)
+    return replace(answer, conclusion=conclusion)
 
 
 def _repeated(answer: facts.Answer, reading: Reading, found: facts.Found) -> str:
     """What makes an answer a repeat for its row: "message", "Message-ID", "object" or ""."""
-    row, decision = answer.row, answer.decision
+    row, conclusion = answer.row, answer.conclusion
     if row is None:
         return ""
     traces = [one for one in found.traces if one.participant == row.participant]
     own = [one for one in traces if one.message == reading.number]
     if any(one.instance == answer.date for one in own):
         return "message"
-    if decision.outcome not in EFFECTIVE:
+    if conclusion.outcome not in EFFECTIVE:
         return ""
-    asks_again = decision.outcome is Outcome.REFRESHED
+    asks_again = conclusion.outcome is Outcome.REFRESHED
     others = [
         one
         for one in traces
@@ -222,7 +222,7 @@ def _repeated(answer: facts.Answer, reading: Reading, found: facts.Found) -> str
     message_id = reading.asked.message_id
     if message_id and any(one.message_id == message_id for one in others):
         return "Message-ID"
-    if not others or not reading.asked.object or decision.outcome is Outcome.APPLIED:
+    if not others or not reading.asked.object or conclusion.outcome is Outcome.APPLIED:
         # The same object may count again if its DTSTAMP tells nothing: accept, decline, accept.
         return ""
     return "object"

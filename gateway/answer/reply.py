@@ -63,7 +63,7 @@ def _foretold(
     answer: facts.Answer, row: facts.Row, key: str, known: dict[Moment | None, Standing]
 ) -> facts.Told:
     """One answer, after which `known` is what the row has."""
-    instance, effect = answer.decision.instance, answer.decision.effect
+    instance, effect = answer.conclusion.instance, answer.conclusion.effect
     start = known.get(instance) or standing_of(row, instance)
     # A date that was not answered by itself has the status of the series.
     shown = known.get(instance) or known[None]
@@ -87,18 +87,18 @@ def standing_of(row: facts.Row, instance: Moment | None) -> Standing:
 
 def decide_all(
     row: facts.Row, components: Sequence[read.Component], about: facts.Circumstances
-) -> tuple[facts.Decision, ...]:
+) -> tuple[facts.Conclusion, ...]:
     """A REPLY with its VEVENTs, series first, then dates (itip.md §4). What is good applies, the
     rest is told beside it.
     """
     chosen = _one_each(row, components, about)
     has_dates = any(one.recurrence_id_text for one in chosen)
-    made = list[facts.Decision]()
+    made = list[facts.Conclusion]()
     for component in sorted(chosen, key=lambda one: one.recurrence_id_text != ""):
-        decision = decide(row, component, about, beside_dates=has_dates)
-        made.append(decision)
-        if decision.effect is not None:
-            row = _after(row, decision.effect)
+        conclusion = decide(row, component, about, beside_dates=has_dates)
+        made.append(conclusion)
+        if conclusion.effect is not None:
+            row = _after(row, conclusion.effect)
     return tuple(made)
 
 
@@ -107,7 +107,7 @@ def decide(
     component: read.Component,
     about: facts.Circumstances,
     beside_dates: bool = False,
-) -> facts.Decision:
+) -> facts.Conclusion:
     """One VEVENT of a REPLY. `beside_dates`: others of its object name dates, so one without
     RECURRENCE-ID is the series.
     """
@@ -139,13 +139,13 @@ def decide(
         late = _late_anyway(row, component, said, about, trouble)
         return replace(late or trouble, claimed=said, comment=comment)
     proposal = _proposal(row, attendee.proposed, component, about, comment)
-    decision = _ordered(row, instance, said, component, about, comment)
-    if decision.outcome is Outcome.APPLIED and said is Reply.DELEGATED:
-        decision = _delegated(row, component, attendee, about, decision)
+    conclusion = _ordered(row, instance, said, component, about, comment)
+    if conclusion.outcome is Outcome.APPLIED and said is Reply.DELEGATED:
+        conclusion = _delegated(row, component, attendee, about, conclusion)
     return (
-        replace(decision, proposal=proposal)
-        if proposal is not None and decision.outcome is not Outcome.CLOSED
-        else decision
+        replace(conclusion, proposal=proposal)
+        if proposal is not None and conclusion.outcome is not Outcome.CLOSED
+        else conclusion
     )
 
 
@@ -154,8 +154,8 @@ def _late_anyway(
     component: read.Component,
     said: Reply,
     about: facts.Circumstances,
-    trouble: facts.Decision,
-) -> facts.Decision | None:
+    trouble: facts.Conclusion,
+) -> facts.Conclusion | None:
     """Closed or old, where that is so whatever an answer without RECURRENCE-ID is about: then there
     is nothing to ask a person.
     """
@@ -170,9 +170,9 @@ def _late_anyway(
 
 def decide_counter(
     row: facts.Row, components: Sequence[read.Component], about: facts.Circumstances
-) -> tuple[facts.Decision, ...]:
+) -> tuple[facts.Conclusion, ...]:
     """A COUNTER: another time is asked for. `seen`; a standing yes or no stays (domain.md §4)."""
-    made = list[facts.Decision]()
+    made = list[facts.Conclusion]()
     for component in _one_each(row, components, about):
         attendee = attendee_of(row, component, about.senders) or read.Attendee("")
         comment = comment_of(component, attendee, about.remark)
@@ -201,7 +201,7 @@ def _asks(
     about: facts.Circumstances,
     comment: str,
     proposal: facts.Proposal | None,
-) -> facts.Decision:
+) -> facts.Conclusion:
     """A wish is kept whatever it answers (P4), but one from before the last move does not show that
     the move was seen.
     """
@@ -219,7 +219,7 @@ def _asks(
             )
         )
     effect = None if is_old else _seen(row, instance, about)
-    return facts.Decision(
+    return facts.Conclusion(
         Outcome.PROPOSAL,
         "asks for another time",
         tuple(rules),
@@ -232,7 +232,7 @@ def _asks(
 
 def decide_refresh(
     row: facts.Row, components: Sequence[read.Component], about: facts.Circumstances
-) -> facts.Decision:
+) -> facts.Conclusion:
     """A REFRESH: the current REQUEST is due again (the store limits how often), of the date that it
     names where each date is an invitation by itself.
     """
@@ -240,7 +240,7 @@ def decide_refresh(
     named = (answered.named(row.current, one, about) for one in components if row.apart)
     instance = next(named, None)
     rule = facts.Rule("refresh", "REFRESH asks for the current invitation; no status changes")
-    return closed or facts.Decision(
+    return closed or facts.Conclusion(
         Outcome.REFRESHED,
         "asks for the invitation again",
         (rule,),
@@ -256,7 +256,7 @@ def decide_direct(
     sequence: int,
     about: facts.Circumstances,
     comment: str = "",
-) -> facts.Decision:
+) -> facts.Conclusion:
     """An answer by mail link or answer page:
     like a REPLY of that SEQUENCE and instance, ordered by its arrival.
     """
@@ -277,14 +277,14 @@ def decide_direct(
 
 def decide_seen(
     row: facts.Row, message_ids: Iterable[str], about: facts.Circumstances
-) -> facts.Decision:
+) -> facts.Conclusion:
     """A read receipt. It counts for the latest letter of its row only (itip.md §2)."""
     named = set(message_ids) & row.message_ids
     if named and row.latest_message_id and row.latest_message_id not in named:
         return _told(Outcome.UNCHANGED, "a read receipt for a letter that a newer one has replaced")
     closed = _closed(row, None, about.arrived)
     rule = facts.Rule("receipt", "a read receipt says that the letter was displayed (RFC 8098)")
-    return closed or facts.Decision(
+    return closed or facts.Conclusion(
         Outcome.SEEN, "the letter was displayed", (rule,), effect=_seen(row, None, about)
     )
 
@@ -337,7 +337,7 @@ def _ordered(
     component: read.Component,
     about: facts.Circumstances,
     comment: str,
-) -> facts.Decision:
+) -> facts.Conclusion:
     """Closed, old, overtaken, repeated or applied (itip.md §5, Order)."""
     closed = _closed(row, instance, about.arrived)
     if closed is not None:
@@ -359,7 +359,7 @@ def _ordered(
             f"SEQUENCE {sequence} is from before the last move (SEQUENCE {significant}), "
             "as last sent to him (P7)",
         )
-        return facts.Decision(
+        return facts.Conclusion(
             Outcome.OLD_ANSWER,
             "answered the old time",
             (rule,),
@@ -413,13 +413,13 @@ def _deferred(
     )
 
 
-def _compared(standing: Standing, effect: Effect, source: facts.Rule) -> facts.Decision:
+def _compared(standing: Standing, effect: Effect, source: facts.Rule) -> facts.Conclusion:
     """The answer against the last applied one: higher SEQUENCE, then newer DTSTAMP, then later
     arrival (RFC 5546 §2.1.5).
     """
 
-    def told(outcome: Outcome, reason: str, rule: facts.Rule, effective: bool) -> facts.Decision:
-        return facts.Decision(
+    def told(outcome: Outcome, reason: str, rule: facts.Rule, effective: bool) -> facts.Conclusion:
+        return facts.Conclusion(
             outcome,
             reason,
             (source, rule),
@@ -467,7 +467,7 @@ def _undecided(
     start: Moment | None,
     about: facts.Circumstances,
     comment: str,
-) -> facts.Decision:
+) -> facts.Conclusion:
     """NEEDS-ACTION changes nothing;
     with another DTSTART it is KMail's way to ask for another time.
     """
@@ -485,7 +485,7 @@ def _undecided(
             "reply_as_counter",
             "PARTSTAT=NEEDS-ACTION with another DTSTART: a proposal at most (KMail)",
         )
-        return facts.Decision(
+        return facts.Conclusion(
             Outcome.PROPOSAL,
             "asks for another time",
             (rule,),
@@ -496,7 +496,7 @@ def _undecided(
             proposal=_proposal(row, component.dtstart, component, about, comment),
         )
     rule = facts.Rule("needs_action", "PARTSTAT=NEEDS-ACTION answers nothing")
-    return facts.Decision(
+    return facts.Conclusion(
         Outcome.UNCHANGED,
         "has not answered yet",
         (rule,),
@@ -506,7 +506,7 @@ def _undecided(
     )
 
 
-def _closed(row: facts.Row, instance: Moment | None, arrived: datetime) -> facts.Decision | None:
+def _closed(row: facts.Row, instance: Moment | None, arrived: datetime) -> facts.Conclusion | None:
     """Cancelled, removed or over when the answer reached the mailbox: recorded, and nothing is
     resurrected (P10).
     """
@@ -531,7 +531,7 @@ def _closed(row: facts.Row, instance: Moment | None, arrived: datetime) -> facts
             reason = "the follow-up is over" if instance is None else "this date is over"
     if not reason:
         return None
-    return facts.Decision(
+    return facts.Conclusion(
         Outcome.CLOSED,
         reason,
         (facts.Rule("closed", f"{reason}: recorded, nothing changes"),),
@@ -609,8 +609,8 @@ def _delegated(
     component: read.Component,
     attendee: read.Attendee,
     about: facts.Circumstances,
-    decision: facts.Decision,
-) -> facts.Decision:
+    conclusion: facts.Conclusion,
+) -> facts.Conclusion:
     """DELEGATED-TO, else whoever names him in DELEGATED-FROM (RFC 5546 §3.2.2.3). Never the
     organizer, us, or himself.
     """
@@ -634,10 +634,10 @@ def _delegated(
         + (f"; {', '.join(refused)} cannot be invited" if refused else ""),
     )
     return replace(
-        decision,
+        conclusion,
         outcome=Outcome.DELEGATED,
         reason=rule.text,
-        rules=(*decision.rules, rule),
+        rules=(*conclusion.rules, rule),
         delegates=to,
     )
 
@@ -656,8 +656,8 @@ def _told(
     claimed: Reply | None = None,
     comment: str = "",
     ask_again: bool = False,
-) -> facts.Decision:
-    return facts.Decision(
+) -> facts.Conclusion:
+    return facts.Conclusion(
         outcome,
         reason,
         rules or (facts.Rule(outcome.value, reason),),

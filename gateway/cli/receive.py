@@ -113,13 +113,13 @@ def _show(row: dict[str, Any], result: Result, as_json: bool) -> None:
     for at, rule in enumerate(result.rules, 1):
         output.line(f"  {at}. {rule.name}: {rule.text}")
     for one in result.told:
-        decision = one.answer.decision
+        conclusion = one.answer.conclusion
         whom = one.participant or one.answer.address or "nobody known"
         instance = f" for {output.text(_instance(one))}" if one.answer.date is not None else ""
         change = f"{one.before} → {one.after}" if one.participant is not None else "no row"
         output.line(
-            f"  {whom}{instance}: {decision.outcome}: {decision.reason or 'nothing more to say'}"
-            f" ({change})"
+            f"  {whom}{instance}: {conclusion.outcome}:"
+            f" {conclusion.reason or 'nothing more to say'} ({change})"
         )
 
 
@@ -150,21 +150,21 @@ def _answer(one: Told | None) -> dict[str, Any]:
         return dict.fromkeys(
             ("follow_up", "participant", "address", "instance", "before", "after", "comment")
         )
-    answer, decision = one.answer, one.answer.decision
+    answer, conclusion = one.answer, one.answer.conclusion
     line: dict[str, Any] = {
-        "outcome": decision.outcome.value,
-        "reason": decision.reason,
+        "outcome": conclusion.outcome.value,
+        "reason": conclusion.reason,
         "follow_up": answer.follow_up or None,
         "participant": one.participant,
         "address": answer.address,
         "instance": codec.moment(answer.date) or None,
         "before": one.before or None,
         "after": one.after or None,
-        "comment": decision.comment,
+        "comment": conclusion.comment,
     }
-    if decision.proposal is not None:
-        line["proposed_start"] = codec.moment(decision.proposal.start) or None
-        line["proposed_end"] = codec.moment(decision.proposal.end) or None
+    if conclusion.proposal is not None:
+        line["proposed_start"] = codec.moment(conclusion.proposal.start) or None
+        line["proposed_end"] = codec.moment(conclusion.proposal.end) or None
     return line
 
 

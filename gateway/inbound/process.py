@@ -492,10 +492,10 @@ def _detail(answers: Sequence[facts.Answer], rules: Sequence[facts.Rule]) -> dic
         "answers": [
             {
                 "address": one.address,
-                "claimed": one.decision.claimed,
+                "claimed": one.conclusion.claimed,
                 "instance": codec.moment(one.date),
-                "comment": one.decision.comment,
-                "reason": one.decision.reason,
+                "comment": one.conclusion.comment,
+                "reason": one.conclusion.reason,
             }
             for one in answers
         ],

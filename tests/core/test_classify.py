@@ -257,7 +257,7 @@ def test_an_object_beside_it_beats_a_forwarded_one() -> None:
 def test_an_object_of_ours_coming_back(message: parse.Message, outcome: Outcome) -> None:
     meaning = meaning_of(message)
     assert meaning.outcome is outcome
-    assert all(one.decision.effect is None for one in meaning.answers)
+    assert all(one.conclusion.effect is None for one in meaning.answers)
 
 
 # ---- links
@@ -288,7 +288,7 @@ def test_links(subject: str, sender: str, outcome: Outcome) -> None:
     meaning = meaning_of(mail(subject=subject, sender=sender))
     assert meaning.outcome is outcome
     if outcome is Outcome.APPLIED:
-        effect = meaning.answers[0].decision.effect
+        effect = meaning.answers[0].conclusion.effect
         assert effect is not None
         assert effect.channel is Channel.LINK
 
@@ -310,7 +310,7 @@ def test_text_in_reply_to_our_letter() -> None:
     meaning = meaning_of(
         mail(TEXT, to="invites@crm.example", more="In-Reply-To: <letter@crm.example>\r\n"), answered
     )
-    assert (meaning.outcome, meaning.answers[0].decision.comment) == (
+    assert (meaning.outcome, meaning.answers[0].conclusion.comment) == (
         Outcome.COMMENT,
         "I will be late.",
     )
@@ -320,15 +320,15 @@ def test_words_only_suggest() -> None:
     meaning = meaning_of(mail("\r\nJa, jeg kommer.\r\n"))
     assert (
         meaning.outcome,
-        meaning.answers[0].decision.claimed,
-        meaning.answers[0].decision.effect,
+        meaning.answers[0].conclusion.claimed,
+        meaning.answers[0].conclusion.effect,
     ) == (Outcome.COMMENT, Reply.ACCEPTED, None)
 
 
 def test_what_is_held_says_what_was_claimed() -> None:
     meaning = meaning_of(mail(part("REPLY"), sender="eva@other.example"))
-    decision = meaning.answers[0].decision
-    assert (meaning.outcome, decision.claimed, decision.effect) == (
+    conclusion = meaning.answers[0].conclusion
+    assert (meaning.outcome, conclusion.claimed, conclusion.effect) == (
         Outcome.HELD,
         Reply.ACCEPTED,
         None,
@@ -352,7 +352,8 @@ def test_several_uids_in_one_mail() -> None:
     )
     assert meaning.outcome is Outcome.HELD, "what a person is asked names the mail"
     assert [
-        (one.row.participant if one.row else None, one.decision.outcome) for one in meaning.answers
+        (one.row.participant if one.row else None, one.conclusion.outcome)
+        for one in meaning.answers
     ] == [(1, Outcome.APPLIED), (2, Outcome.HELD)]
 
 
@@ -399,7 +400,7 @@ def test_every_mail_has_an_outcome(parts: list[str], more: str, token: bool, sen
     replies = [
         one
         for one in meaning.answers
-        if one.decision.effect is not None and one.decision.effect.reply is not None
+        if one.conclusion.effect is not None and one.conclusion.effect.reply is not None
     ]
     assert not replies or sender == "ola@ext.example"  # the ORGANIZER carries the token, too
 

@@ -225,16 +225,16 @@ def read_all(asked: dict[Moment | None, Asked], answers: Sequence[Answer]) -> fa
     for answer in answers:
         about = facts.Circumstances(answer.arrived, "ola@ext.example")
         if answer.link:
-            decision = reply.decide_direct(
+            conclusion = reply.decide_direct(
                 row, answer.said, answer.instance, answer.sequence or 0, about, answer.comment
             )
         else:
-            decision = reply.decide(row, component(answer), about)
-        assert decision.ask_again == (
+            conclusion = reply.decide(row, component(answer), about)
+        assert conclusion.ask_again == (
             answer.said is not Reply.NEEDS_ACTION and is_old(answer, asked[answer.instance])
         ), "asked again is who answered the old time, and nobody whose answer was merely overtaken"
-        if decision.effect is not None and decision.effect.reply is not None:
-            after = status.apply(reply.standing_of(row, answer.instance), decision.effect)
+        if conclusion.effect is not None and conclusion.effect.reply is not None:
+            after = status.apply(reply.standing_of(row, answer.instance), conclusion.effect)
             if answer.instance is None:
                 row = replace(row, standing=after)
             else:

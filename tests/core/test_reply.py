@@ -76,7 +76,7 @@ def answer(
 
 def decided(
     who: facts.Row, component: read.Component, about: facts.Circumstances = ABOUT
-) -> facts.Decision:
+) -> facts.Conclusion:
     return reply.decide_all(who, (component,), about)[0]
 
 
@@ -85,10 +85,10 @@ def decided(
     [("ACCEPTED", Reply.ACCEPTED), ("DECLINED", Reply.DECLINED), ("TENTATIVE", Reply.TENTATIVE)],
 )
 def test_first_answer(partstat: str, said: Reply) -> None:
-    decision = decided(row(), answer(partstat))
-    assert decision.outcome is Outcome.APPLIED
-    assert decision.effect is not None
-    standing = status.apply(Standing(), decision.effect)
+    conclusion = decided(row(), answer(partstat))
+    assert conclusion.outcome is Outcome.APPLIED
+    assert conclusion.effect is not None
+    standing = status.apply(Standing(), conclusion.effect)
     assert (standing.reply, standing.sequence, standing.dtstamp, standing.arrived) == (
         said,
         0,
@@ -127,11 +127,11 @@ def test_first_answer(partstat: str, said: Reply) -> None:
     ],
 )
 def test_what_is_no_answer(component: read.Component, outcome: Outcome) -> None:
-    decision = decided(row(), component)
-    assert decision.outcome is outcome
-    assert decision.effect is None or decision.effect.reply is None
-    assert decision.reason
-    assert decision.rules
+    conclusion = decided(row(), component)
+    assert conclusion.outcome is outcome
+    assert conclusion.effect is None or conclusion.effect.reply is None
+    assert conclusion.reason
+    assert conclusion.rules
 
 
 # ---- order (P7, P8)
@@ -146,12 +146,12 @@ MOVED = replace(SINGLE, sequence=5, significant=4)
 def test_no_answer_to_the_old_time_does_not_ask_for_it_back(
     sequence: int | None, outcome: Outcome
 ) -> None:
-    decision = decided(
+    conclusion = decided(
         row(replace(MOVED, start=START + HOUR, end=START + 2 * HOUR)),
         answer("NEEDS-ACTION", sequence=sequence, start="20261201T080000Z"),
     )
-    assert decision.outcome is outcome
-    assert (decision.proposal is not None, decision.effect is not None) == (
+    assert conclusion.outcome is outcome
+    assert (conclusion.proposal is not None, conclusion.effect is not None) == (
         outcome is Outcome.PROPOSAL,
     ) * 2
 
@@ -172,10 +172,10 @@ def test_no_answer_to_the_old_time_does_not_ask_for_it_back(
     ],
 )
 def test_answers_to_the_old_time(sequence: int | None, start: str, outcome: Outcome) -> None:
-    decision = decided(row(MOVED), answer(sequence=sequence, start=start))
-    assert decision.outcome is outcome
-    assert decision.ask_again is (outcome is Outcome.OLD_ANSWER)
-    assert decision.effect is None or decision.effect.sequence <= 5, (
+    conclusion = decided(row(MOVED), answer(sequence=sequence, start=start))
+    assert conclusion.outcome is outcome
+    assert conclusion.ask_again is (outcome is Outcome.OLD_ANSWER)
+    assert conclusion.effect is None or conclusion.effect.sequence <= 5, (
         "bounded by the SEQUENCE last sent"
     )
 
@@ -186,8 +186,8 @@ def test_the_old_time_is_that_last_sent_to_him() -> None:
 
 
 def test_nothing_is_asked_again_of_a_machine() -> None:
-    decision = decided(row(MOVED), answer(sequence=0), replace(ABOUT, automatic=True))
-    assert (decision.outcome, decision.ask_again) == (Outcome.OLD_ANSWER, False)
+    conclusion = decided(row(MOVED), answer(sequence=0), replace(ABOUT, automatic=True))
+    assert (conclusion.outcome, conclusion.ask_again) == (Outcome.OLD_ANSWER, False)
 
 
 ANSWERED = Standing(
@@ -211,21 +211,21 @@ ANSWERED = Standing(
 def test_against_the_answer_applied_last(
     partstat: str, sequence: int, stamp: datetime | None, outcome: Outcome
 ) -> None:
-    decision = decided(
+    conclusion = decided(
         row(replace(SINGLE, sequence=9), standing=ANSWERED),
         answer(partstat, sequence=sequence, stamp=stamp),
     )
-    assert decision.outcome is outcome
-    assert (decision.effect is None) == (outcome is Outcome.OLD_ANSWER)
-    assert not decision.ask_again, "an overtaken answer is not one to the old time"
+    assert conclusion.outcome is outcome
+    assert (conclusion.effect is None) == (outcome is Outcome.OLD_ANSWER)
+    assert not conclusion.ask_again, "an overtaken answer is not one to the old time"
 
 
 def test_what_came_before_our_letters_keeps_its_stamp() -> None:
     """A restored store sends its letters again, and takes in what was answered before."""
     subject = row(SINGLE, sent_dtstamps=frozenset({NOW + HOUR}))
-    decision = decided(subject, answer(stamp=NOW - 5 * MINUTE))
-    assert decision.effect is not None
-    assert decision.effect.dtstamp == NOW - 5 * MINUTE
+    conclusion = decided(subject, answer(stamp=NOW - 5 * MINUTE))
+    assert conclusion.effect is not None
+    assert conclusion.effect.dtstamp == NOW - 5 * MINUTE
 
 
 @pytest.mark.parametrize("behind", [MINUTE, HOUR, 10 * HOUR])
@@ -254,10 +254,10 @@ def test_the_second_answer_counts_by_a_clock_that_is_slow(behind: timedelta) -> 
     ],
 )
 def test_when_arrival_stands_in(stamp: datetime | None, rule: str) -> None:
-    decision = decided(row(sent_dtstamps=frozenset({NOW - 5 * MINUTE})), answer(stamp=stamp))
-    assert decision.rules[0].name == rule
-    assert decision.effect is not None
-    assert decision.effect.dtstamp == (stamp if rule == "dtstamp" else NOW)
+    conclusion = decided(row(sent_dtstamps=frozenset({NOW - 5 * MINUTE})), answer(stamp=stamp))
+    assert conclusion.rules[0].name == rule
+    assert conclusion.effect is not None
+    assert conclusion.effect.dtstamp == (stamp if rule == "dtstamp" else NOW)
 
 
 PARTSTATS = st.sampled_from(["ACCEPTED", "DECLINED", "TENTATIVE"])
@@ -305,11 +305,11 @@ def test_any_order_of_arrival_ends_the_same(
                 standing=standings.get(None, Standing()),
                 date_standings={key: value for key, value in standings.items() if key is not None},
             )
-            decision = decided(who, component, about)
-            if decision.effect is not None:
-                instance = decision.effect.instance
+            conclusion = decided(who, component, about)
+            if conclusion.effect is not None:
+                instance = conclusion.effect.instance
                 standings[instance] = status.apply(
-                    reply.standing_of(who, instance), decision.effect
+                    reply.standing_of(who, instance), conclusion.effect
                 )
         ends.add(
             tuple(
@@ -357,9 +357,9 @@ def test_an_answer_of_the_same_key_between_two_equal_ones() -> None:
     for order in permutations(three):
         who = row()
         for component, about in order:
-            decision = decided(who, component, about)
-            if decision.effect is not None:
-                who = replace(who, standing=status.apply(who.standing, decision.effect))
+            conclusion = decided(who, component, about)
+            if conclusion.effect is not None:
+                who = replace(who, standing=status.apply(who.standing, conclusion.effect))
         assert who.standing.reply is Reply.ACCEPTED
 
 
@@ -393,14 +393,14 @@ def test_an_answer_of_the_same_key_between_two_equal_ones() -> None:
     ],
 )
 def test_closed(who: facts.Row, instance: str, reason: str) -> None:
-    decision = decided(who, answer(instance=instance))
-    assert (decision.outcome, decision.effect, decision.claimed) == (
+    conclusion = decided(who, answer(instance=instance))
+    assert (conclusion.outcome, conclusion.effect, conclusion.claimed) == (
         Outcome.CLOSED,
         None,
         Reply.ACCEPTED,
     )
-    assert reason in decision.reason
-    assert not decision.ask_again
+    assert reason in conclusion.reason
+    assert not conclusion.ask_again
 
 
 @pytest.mark.parametrize(
@@ -439,9 +439,9 @@ def test_over_is_decided_by_arrival() -> None:
 
 
 def test_one_date_answered_changes_that_date_only() -> None:
-    decision = decided(row(SERIES), answer("DECLINED", instance="20261208T080000Z"))
-    assert decision.effect is not None
-    assert (decision.instance, decision.effect.instance) == (START + WEEK, START + WEEK)
+    conclusion = decided(row(SERIES), answer("DECLINED", instance="20261208T080000Z"))
+    assert conclusion.effect is not None
+    assert (conclusion.instance, conclusion.effect.instance) == (START + WEEK, START + WEEK)
 
 
 def test_series_first_then_its_dates_and_a_ghost_beside_them() -> None:
@@ -462,8 +462,8 @@ def test_series_first_then_its_dates_and_a_ghost_beside_them() -> None:
 
 def test_a_date_of_the_old_times() -> None:
     edition = replace(SERIES, sequence=3, significant=3)
-    decision = decided(row(edition), answer(sequence=1, instance="20261208T070000Z"))
-    assert (decision.outcome, decision.ask_again, decision.effect) == (
+    conclusion = decided(row(edition), answer(sequence=1, instance="20261208T070000Z"))
+    assert (conclusion.outcome, conclusion.ask_again, conclusion.effect) == (
         Outcome.OLD_ANSWER,
         True,
         None,
@@ -518,10 +518,10 @@ def test_lost_recurrence_id(
         dates=(DateChange(START + WEEK, START + WEEK + HOUR),),
         date_sequences=((START + WEEK, 1, 1),),
     )
-    decision = decided(
+    conclusion = decided(
         row(own, single_dates=frozenset({START + WEEK})), answer(sequence=sequence, start=start)
     )
-    assert (decision.outcome, decision.instance) == (outcome, instance)
+    assert (conclusion.outcome, conclusion.instance) == (outcome, instance)
 
 
 @pytest.mark.parametrize(
@@ -541,8 +541,8 @@ def test_lost_recurrence_id_and_the_clock_of_utc_under_another_zone(
     """
     own = replace(SERIES, dates=(DateChange(START + WEEK, START + WEEK + HOUR),))
     component = replace(answer(), dtstart=read.moment(start, "Europe/Oslo"))
-    decision = decided(row(own, single_dates=frozenset({START + WEEK})), component)
-    assert (decision.outcome, decision.instance) == (outcome, instance)
+    conclusion = decided(row(own, single_dates=frozenset({START + WEEK})), component)
+    assert (conclusion.outcome, conclusion.instance) == (outcome, instance)
 
 
 @pytest.mark.parametrize(
@@ -559,14 +559,14 @@ def test_lost_recurrence_id_and_a_floating_clock_of_utc(
     """Claws 4.1: the hours of UTC without any zone."""
     own = replace(SERIES, dates=(DateChange(START + WEEK, START + WEEK + HOUR),))
     component = replace(answer(), dtstart=read.moment(start))
-    decision = decided(row(own, single_dates=frozenset({START + WEEK})), component)
-    assert (decision.outcome, decision.instance) == (outcome, instance)
+    conclusion = decided(row(own, single_dates=frozenset({START + WEEK})), component)
+    assert (conclusion.outcome, conclusion.instance) == (outcome, instance)
 
 
 def test_a_rule_in_the_answer_says_that_the_series_is_meant() -> None:
     component = replace(answer(), recurring=True, dtstart=read.moment("20300101T000000Z"))
-    decision = decided(row(SERIES, single_dates=frozenset({START + WEEK})), component)
-    assert (decision.outcome, decision.instance) == (Outcome.APPLIED, None)
+    conclusion = decided(row(SERIES, single_dates=frozenset({START + WEEK})), component)
+    assert (conclusion.outcome, conclusion.instance) == (Outcome.APPLIED, None)
 
 
 @pytest.mark.parametrize(
@@ -616,31 +616,31 @@ def test_without_single_letters_no_recurrence_id_means_the_series() -> None:
     ],
 )
 def test_comment(component: read.Component, remark: str, comment: str) -> None:
-    decision = decided(row(), component, replace(ABOUT, remark=remark))
-    assert decision.effect is not None
-    assert decision.effect.comment == comment
+    conclusion = decided(row(), component, replace(ABOUT, remark=remark))
+    assert conclusion.effect is not None
+    assert conclusion.effect.comment == comment
 
 
 def test_a_wish_for_another_time_stands_beside_the_answer() -> None:
     wish = read.Attendee("ola@ext.example", "TENTATIVE", proposed=read.moment("20261202T080000Z"))
-    decision = decided(row(), replace(answer(), attendees=(wish,)))
-    assert decision.outcome is Outcome.APPLIED
-    assert decision.proposal == facts.Proposal(START + timedelta(days=1), None, "")
+    conclusion = decided(row(), replace(answer(), attendees=(wish,)))
+    assert conclusion.outcome is Outcome.APPLIED
+    assert conclusion.proposal == facts.Proposal(START + timedelta(days=1), None, "")
 
 
 def test_counter_leaves_a_standing_answer_alone() -> None:
     component = answer(
         "TENTATIVE", start="20261202T080000Z", duration=HOUR, comments=("heller onsdag",)
     )
-    (decision,) = reply.decide_counter(row(standing=ANSWERED), (component,), ABOUT)
-    assert decision.outcome is Outcome.PROPOSAL
-    assert decision.proposal == facts.Proposal(
+    (conclusion,) = reply.decide_counter(row(standing=ANSWERED), (component,), ABOUT)
+    assert conclusion.outcome is Outcome.PROPOSAL
+    assert conclusion.proposal == facts.Proposal(
         START + timedelta(days=1), START + timedelta(days=1) + HOUR, "heller onsdag"
     )
-    assert decision.effect is not None
-    assert status.apply(ANSWERED, decision.effect) == ANSWERED
+    assert conclusion.effect is not None
+    assert status.apply(ANSWERED, conclusion.effect) == ANSWERED
     assert (
-        status.code(Role.INVITED, status.apply(Standing(), decision.effect)) is status.Status.SEEN
+        status.code(Role.INVITED, status.apply(Standing(), conclusion.effect)) is status.Status.SEEN
     )
 
 
@@ -661,11 +661,11 @@ def test_delegation(named: tuple[str, ...], invited: tuple[str, ...]) -> None:
         organizer="kari@crm.example",
         attendees=(read.Attendee("ola@ext.example", "DELEGATED", delegated_to=named),),
     )
-    decision = decided(row(), component)
-    assert (decision.outcome, decision.delegates) == (Outcome.DELEGATED, invited)
-    assert decision.effect is not None
+    conclusion = decided(row(), component)
+    assert (conclusion.outcome, conclusion.delegates) == (Outcome.DELEGATED, invited)
+    assert conclusion.effect is not None
     assert (
-        status.code(Role.INVITED, status.apply(Standing(), decision.effect))
+        status.code(Role.INVITED, status.apply(Standing(), conclusion.effect))
         is status.Status.DECLINED
     )
 

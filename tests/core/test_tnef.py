@@ -412,15 +412,15 @@ def test_a_tentative_answer_with_another_time_is_a_counter_proposal() -> None:
     decided = meaning(mail(response("Tent", *PROPOSAL), to=TOKEN_ADDRESS))
     assert decided.outcome is Outcome.PROPOSAL
     (answer,) = decided.answers
-    assert answer.decision.proposal == facts.Proposal(START + HOUR, START + 3 * HOUR)
+    assert answer.conclusion.proposal == facts.Proposal(START + HOUR, START + 3 * HOUR)
 
 
 def test_a_refusal_with_another_time_stays_a_refusal() -> None:
     decided = meaning(mail(response("Neg", *PROPOSAL), to=TOKEN_ADDRESS))
     (answer,) = decided.answers
-    assert (decided.outcome, answer.decision.claimed) == (Outcome.APPLIED, Reply.DECLINED)
-    assert answer.decision.proposal is not None
-    assert answer.decision.proposal.start == START + HOUR
+    assert (decided.outcome, answer.conclusion.claimed) == (Outcome.APPLIED, Reply.DECLINED)
+    assert answer.conclusion.proposal is not None
+    assert answer.conclusion.proposal.start == START + HOUR
 
 
 @pytest.mark.parametrize(
@@ -512,7 +512,7 @@ def test_one_date_is_answered(day: date, outcome: Outcome, instance: Moment | No
     data = response("Neg", day=struct.pack(">HBB", day.year, day.month, day.day))
     decided = meaning(mail(data, to=TOKEN_ADDRESS))
     assert decided.outcome is outcome
-    assert [one.decision.instance for one in decided.answers] == [instance]
+    assert [one.conclusion.instance for one in decided.answers] == [instance]
 
 
 # Hostile ones

@@ -2,7 +2,7 @@
 in `expected.jsonl`.
 
 The whole way with a real store is played by the tests of `receive`; here a failure points at the
-reading or the decision.
+reading or the conclusion.
 """
 
 import json
@@ -81,11 +81,11 @@ def look_up(rows: tuple[facts.Row, ...], asked: facts.Keys) -> facts.Found:
 def answers(case: Case, meaning: judge.Judgement) -> dict[str | None, str]:
     """The replies that the message leaves behind: date (RFC 3339, None for the whole) → word."""
     return {
-        moment(one.decision.instance, case.zone): status.apply(
-            reply.standing_of(one.row, one.decision.instance), one.decision.effect
+        moment(one.conclusion.instance, case.zone): status.apply(
+            reply.standing_of(one.row, one.conclusion.instance), one.conclusion.effect
         ).reply.value
         for one in meaning.answers
-        if one.row is not None and one.decision.effect is not None
+        if one.row is not None and one.conclusion.effect is not None
     }
 
 

@@ -34,18 +34,20 @@ def test_meaning(case: playing.Case) -> None:
         )
     if "status_change" in expect.get("must_not", []):
         assert None not in left
-    comments = " ".join(one.decision.comment for one in meaning.answers)
+    comments = " ".join(one.conclusion.comment for one in meaning.answers)
     assert expect.get("comment_contains", "") in comments
     assert comments.strip() == expect.get("comment", comments.strip())
     for name in ("proposed_start", "proposed_end"):
         if name in expect:
-            proposals = [one.decision.proposal for one in meaning.answers if one.decision.proposal]
+            proposals = [
+                one.conclusion.proposal for one in meaning.answers if one.conclusion.proposal
+            ]
             found = [one.start if name == "proposed_start" else one.end for one in proposals]
             assert [playing.moment(one, case.zone) for one in found] == [
                 playing.moment(expect[name], case.zone)
             ]
     if "added" in expect:
-        assert [delegate for one in meaning.answers for delegate in one.decision.delegates] == [
+        assert [delegate for one in meaning.answers for delegate in one.conclusion.delegates] == [
             expect["added"]
         ]
 

@@ -1,4 +1,4 @@
-"""What fuzzing does with an input: the whole way from bytes to a decision and its effect, and what
+"""What fuzzing does with an input: the whole way from bytes to conclusions and their effects, and what
 counts as a finding.
 
 The first octet of an input chooses what the rest is put into, so that mutations reach every reader:
@@ -274,12 +274,14 @@ def carried_out(made: judge.Judgement) -> Outcome:
     every effect applies, every moment can be written and read again.
     """
     for one in made.answers:
-        decision = one.decision
-        proposed = (decision.proposal.start, decision.proposal.end) if decision.proposal else ()
-        for moment in (decision.instance, *proposed):
+        conclusion = one.conclusion
+        proposed = (
+            (conclusion.proposal.start, conclusion.proposal.end) if conclusion.proposal else ()
+        )
+        for moment in (conclusion.instance, *proposed):
             if codec.parse_moment(codec.moment(moment)) != moment:
                 raise Finding(f"{moment!r} does not survive the store")
-        for text in (decision.reason, decision.comment, one.address):
+        for text in (conclusion.reason, conclusion.comment, one.address):
             text.encode()  # half a character would stop PostgreSQL
             if "\0" in text:
                 raise Finding(f"a NUL on its way into the store: {text[:80]!r}")

@@ -731,7 +731,7 @@ def test_a_part_that_a_person_must_see_waits_though_another_part_had_its_effect(
     planning.plan_due(site.store, site.settings, NOW, everything=True)
     done = review.apply(site.desk, 1, named="ola")
     assert (done.before, done.after, done.done) == (Outcome.HELD, Outcome.APPLIED, True)
-    assert [one.answer.decision.outcome for one in done.told] == [
+    assert [one.answer.conclusion.outcome for one in done.told] == [
         Outcome.DUPLICATE,
         Outcome.APPLIED,
     ]
