@@ -116,7 +116,25 @@ def get(desk: Desk, number: int) -> Decision:
 
 def shown(desk: Desk, listed: Sequence[Decision]) -> list[shapes.Json]:
     """As API, events and webhooks show them."""
-    return [shapes.decision(replace(kept.view(one), detail=_detail(desk, one))) for one in listed]
+    return [shapes.decision(replace(kept.view(one), detail=detail(desk, one))) for one in listed]
+
+
+def detail(desk: Desk, one: Decision) -> Mapping[str, Any]:
+    """What it says: of the brake how much it holds now, of a private follow-up that nobody owns
+    nothing to an administrator.
+    """
+    if one.kind is DecisionKind.BRAKE and one.closed_at is None:
+        summary = braked.summary(desk.connection)
+        if summary is None:
+            return {}
+        since = codec.moment(summary.since) or None
+        return {"letters": summary.letters, "follow_ups": summary.follow_ups, "since": since}
+    if desk.actor.access is Access.ADMIN and one.cause.follow_up is not None:
+        concerned = parties.of(desk.connection, one.cause.follow_up)
+        is_private = concerned is not None and concerned.private
+        if concerned and is_private and not concerned.concerns(desk.actor.associate):
+            return {}
+    return kept.said(one)
 
 
 def decide(desk: Desk, number: int, chosen: Chosen, judge: review.Judge) -> Decision:
@@ -150,24 +168,6 @@ def _seen(desk: Desk, decision: Decision | None, number: int) -> Decision:
     ):
         raise NotFound(f"there is no decision {number}")
     return decision
-
-
-def _detail(desk: Desk, one: Decision) -> Mapping[str, Any]:
-    """What it says: of the brake how much it holds now, of a private follow-up that nobody owns
-    nothing to an administrator.
-    """
-    if one.kind is DecisionKind.BRAKE and one.closed_at is None:
-        summary = braked.summary(desk.connection)
-        if summary is None:
-            return {}
-        since = codec.moment(summary.since) or None
-        return {"letters": summary.letters, "follow_ups": summary.follow_ups, "since": since}
-    if desk.actor.access is Access.ADMIN and one.cause.follow_up is not None:
-        concerned = parties.of(desk.connection, one.cause.follow_up)
-        is_private = concerned is not None and concerned.private
-        if concerned and is_private and not concerned.concerns(desk.actor.associate):
-            return {}
-    return kept.said(one)
 
 
 def _closed(decision: Decision, at: datetime) -> str:

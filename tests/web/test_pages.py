@@ -196,6 +196,23 @@ async def test_assign_cancel_and_take_place_after_all(office: Office, kari: Read
     assert "assigned by Kari Nordmann" in (await kari.get("/follow-ups/own")).text
 
 
+async def test_of_a_private_one_that_nobody_owns_an_administrator_sees_no_more_than_that(
+    office: Office,
+) -> None:
+    """As `GET /decisions` answers them (domain.md §9)."""
+    with office.store.write() as connection:
+        for change in (
+            "UPDATE follow_up SET owner = NULL WHERE key = 'private'",
+            "UPDATE decision SET associate = '' WHERE follow_up = 'private'",
+        ):
+            connection.exec_driver_sql(change)
+    page = await signed_in(office, "chief", Access.ADMIN).get("/")
+    assert f'id="decision-{office.decision("private").id}"' in page.text
+    assert "Title of private" not in page.text
+    assert "Ola Hansen" not in page.text
+    assert "2 December" not in page.text
+
+
 async def test_a_form_of_another_site_does_nothing(office: Office, kari: Reader) -> None:
     headers = {"Cookie": f"session={kari.session}", "Origin": "https://elsewhere.example"}
     foreign = await office.client.post(

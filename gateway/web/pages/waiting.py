@@ -3,7 +3,7 @@ what follows, and its buttons (domain.md §9).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated
 
@@ -16,7 +16,7 @@ from gateway.actions.decisions import Chosen
 from gateway.actions.desk import Desk
 from gateway.followups.decisions import Choice, Decision, DecisionKind
 from gateway.i18n import marked
-from gateway.store import codec, reading
+from gateway.store import codec, reading, visible
 from gateway.store.decisions import Filter
 from gateway.web.pages.keys import path
 from gateway.web.pages.visit import Facts, Visit, Visiting
@@ -174,14 +174,23 @@ async def decide(
 
 
 def cards(here: Visit, desk: Desk, listed: Sequence[Decision]) -> list[Card]:
-    """Decisions as they are shown."""
+    """Decisions as they are shown: of a private follow-up that nobody owns an administrator sees no
+    more than that something waits (domain.md §9).
+    """
     zone = here.site.settings.mail.timezone
-    keys = sorted({one.cause.follow_up for one in listed if one.cause.follow_up})
-    numbers = sorted({one.cause.participant for one in listed if one.cause.participant})
-    views = {one.key: one for one in reading.follow_ups(desk.connection, keys, zone)}
+    about = {one.cause.follow_up for one in listed if one.cause.follow_up}
+    keys = visible.keys(desk.connection, desk.actor, about)
+    views = {one.key: one for one in reading.follow_ups(desk.connection, sorted(keys), zone)}
+    seen = [one.cause for one in listed if one.cause.follow_up in keys]
+    numbers = sorted({cause.participant for cause in seen if cause.participant})
     rows = {one.id: one for one in reading.rows_of(desk.connection, numbers, zone)}
     return [
-        _card(here, one, views.get(one.cause.follow_up or ""), rows.get(one.cause.participant or 0))
+        _card(
+            here,
+            replace(one, cause=replace(one.cause, detail=decisions.detail(desk, one))),
+            views.get(one.cause.follow_up or ""),
+            rows.get(one.cause.participant or 0),
+        )
         for one in listed
     ]
 
@@ -214,7 +223,7 @@ def _card(
         headline=headline,
         quote=_quote(one),
         follows=" ".join(_follows(here, one, facts)),
-        key=one.cause.follow_up or "",
+        key=view.key if view is not None else "",
         title=title or say(marked("Without a title")),
         when=when,
         buttons=buttons,
@@ -231,9 +240,10 @@ def _facts(here: Visit, one: Decision, row: shapes.Participant | None) -> Mappin
     detail = one.cause.detail
     name = (row.shown_name or row.address) if row is not None else ""
     start, end = codec.parse_moment(detail.get("start")), codec.parse_moment(detail.get("end"))
+    somebody = here.texts.gettext(SOMEBODY)
     return {
-        "name": name or here.texts.gettext(SOMEBODY),
-        "address": str(detail.get("address") or ""),
+        "name": name or somebody,
+        "address": str(detail.get("address") or somebody),
         "invited": str(detail.get("invited") or ""),
         "reason": str(detail.get("reason") or ""),
         "time": here.when(start, end if isinstance(end, datetime) else None),
