@@ -19,9 +19,10 @@ from gateway.followups.permission import Verb
 from gateway.store import schema
 from gateway.store.engine import Store
 from gateway.web.api import asking, gate
-from gateway.web.api.asking import Changing, Json, Key, Listing, Made, Pages, Posting, Reading
+from gateway.web.api.asking import Changing, Json, Listing, Made, Pages, Posting, Reading
 from gateway.web.api.quotas import Buckets
 from gateway.web.api.routes import On, Routes
+from gateway.web.keys import Key
 from tests.web.world import OPERATOR, Office
 
 LINKS = Routes("tried")

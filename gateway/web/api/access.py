@@ -18,6 +18,7 @@ from gateway.store import users as stored
 from gateway.web.api import asking
 from gateway.web.api.asking import Changing, Json, Listing, Made, Pages, Posting, Reading
 from gateway.web.api.routes import On, Routes
+from gateway.web.api.site import PREFIX
 
 routes = Routes("access")
 
@@ -179,7 +180,7 @@ async def add(said: NewUser, asked: Posting) -> Response:
         if not hashed:
             secret = users.link(desk, user.name)
             shown["link"] = users.address(desk.settings, secret)
-        return Made(shown, asking.path("users", user.name), once="link")
+        return Made(shown, f"{PREFIX}/users/{user.name}", once="link")
 
     return await asked.write(command)
 

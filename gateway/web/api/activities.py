@@ -14,8 +14,9 @@ from gateway.errors import InputError, NotFound
 from gateway.followups import permission
 from gateway.followups.permission import Verb
 from gateway.store import activities, reading
-from gateway.web.api.asking import Asking, Key, Listing, Pages
+from gateway.web.api.asking import Asking, Listing, Pages
 from gateway.web.api.routes import Endpoint, On, Routes
+from gateway.web.keys import Key
 
 routes = Routes("activities")
 

@@ -14,14 +14,13 @@ transaction, so that asking again has no second effect.
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlencode
 
-from fastapi import Depends, Header, Path, Query, Request
+from fastapi import Depends, Header, Query, Request
 from fastapi.responses import Response
 
 from gateway.actions import desk as desks
@@ -30,6 +29,7 @@ from gateway.errors import InputError, Refused
 from gateway.model import Actor, Method
 from gateway.store import codec, requests
 from gateway.store.engine import Connection
+from gateway.web import keys
 from gateway.web.api import cursors, documents, letters
 from gateway.web.api.cursors import Position
 from gateway.web.api.gate import Caller, site_of
@@ -38,10 +38,6 @@ from gateway.web.problems import HttpProblem
 
 T = TypeVar("T")
 Json = Mapping[str, Any]
-
-NAMED = "*"
-"""Stands in the path for a key that cannot, which `?key=` says instead."""
-KEYS = r"^(\*|[A-Za-z0-9._~@:-]{1,200})$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,19 +290,6 @@ async def _changing(
     )
 
 
-async def _key(
-    key: Annotated[
-        str, Path(pattern=KEYS, description="A key of the CRM; `*` where ?key= has it.")
-    ],
-    named: Annotated[str, Query(alias="key", max_length=1000)] = "",
-) -> str:
-    if key != NAMED:
-        return key
-    if not named:
-        raise InputError("key: is missing; * in the path means that ?key= says it")
-    return named
-
-
 Reading = Annotated[Asking, Depends(_reading)]
 """GET of one thing."""
 Pages = Annotated[Asking, Depends(_listing)]
@@ -315,13 +298,8 @@ Posting = Annotated[Asking, Depends(_posting)]
 """POST."""
 Changing = Annotated[Asking, Depends(_changing)]
 """PUT, PATCH, DELETE: the command calls `asking.match`."""
-Key = Annotated[str, Depends(_key)]
 
 
 def path(*steps: str) -> str:
-    """The address of something: for `Made`. A key that cannot stand in a path is said beside it."""
-    odd = next((step for step in steps if not re.fullmatch(KEYS, step)), None)
-    if odd is None:
-        return "/".join((PREFIX, *steps))
-    shown = (NAMED if step == odd else step for step in steps)
-    return f"{'/'.join((PREFIX, *shown))}?{urlencode({'key': odd})}"
+    """The address of something: for `Made`."""
+    return PREFIX + keys.path(*steps)

@@ -20,8 +20,9 @@ from gateway.followups import permission
 from gateway.followups.permission import Verb
 from gateway.store import entries
 from gateway.web.api import asking, documents
-from gateway.web.api.asking import Changing, Json, Key, Listing, Made, Pages, Reading
+from gateway.web.api.asking import Changing, Json, Listing, Made, Pages, Reading
 from gateway.web.api.routes import On, Routes
+from gateway.web.keys import Key
 
 routes = Routes("directory")
 

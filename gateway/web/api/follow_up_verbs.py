@@ -28,8 +28,9 @@ from gateway.errors import Refused
 from gateway.followups.permission import Verb
 from gateway.store import columns, followups, records
 from gateway.web.api import asking, documents, shown
-from gateway.web.api.asking import Changing, Json, Key, Made, Posting, Reading
+from gateway.web.api.asking import Changing, Json, Made, Posting, Reading
 from gateway.web.api.routes import On, Routes
+from gateway.web.keys import Key
 
 routes = Routes("follow-ups")
 

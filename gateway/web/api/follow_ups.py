@@ -17,9 +17,10 @@ from gateway.store import filters, followups, outbox, reading
 from gateway.store.filters import Page, Participants
 from gateway.store.followups import Site
 from gateway.web.api import filtering, models, shown
-from gateway.web.api.asking import Json, Key, Listing, Pages, Reading
+from gateway.web.api.asking import Json, Listing, Pages, Reading
 from gateway.web.api.filtering import FollowUpFilters
 from gateway.web.api.routes import On, Routes
+from gateway.web.keys import Key
 
 routes = Routes("follow-ups")
 

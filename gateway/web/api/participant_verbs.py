@@ -22,8 +22,8 @@ from gateway.followups.permission import Verb
 from gateway.model import Moment, Progress, Reply
 from gateway.web.api import shown
 from gateway.web.api.asking import Changing, Json, Posting
-from gateway.web.api.asking import Key as FollowUpKey
 from gateway.web.api.routes import On, Routes
+from gateway.web.keys import Key as FollowUpKey
 
 routes = Routes("participants")
 

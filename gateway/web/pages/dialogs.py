@@ -23,9 +23,9 @@ from gateway.ical import zones
 from gateway.model import Kind
 from gateway.store import cards, reading
 from gateway.web.api import letters
+from gateway.web.keys import Key, path
 from gateway.web.pages import frames
 from gateway.web.pages.follow_ups import KINDS
-from gateway.web.pages.keys import Key, path
 from gateway.web.pages.visit import Facts, Visit, Visiting
 
 router = APIRouter(include_in_schema=False)

@@ -16,8 +16,8 @@ from gateway.errors import InputError
 from gateway.ical import zones
 from gateway.status import Status
 from gateway.store import cards
+from gateway.web.keys import path
 from gateway.web.pages import words
-from gateway.web.pages.keys import path
 from gateway.web.pages.visit import Facts, Visit, Visiting
 
 router = APIRouter(include_in_schema=False)

@@ -21,8 +21,8 @@ from gateway.ical import zones
 from gateway.model import Kind
 from gateway.store import cards, filters, journal, reading
 from gateway.store.decisions import Filter
+from gateway.web.keys import Key, path
 from gateway.web.pages import waiting, words
-from gateway.web.pages.keys import Key, path
 from gateway.web.pages.visit import Facts, Visit, Visiting
 
 router = APIRouter(include_in_schema=False)

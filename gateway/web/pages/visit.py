@@ -32,10 +32,10 @@ from gateway.ical import zones
 from gateway.model import Actor, Moment
 from gateway.store import preferences
 from gateway.store.users import User
-from gateway.web import door
+from gateway.web import door, keys
 from gateway.web.api.gate import site_of
 from gateway.web.api.site import Site
-from gateway.web.pages import frames, keys, words
+from gateway.web.pages import frames, words
 
 T = TypeVar("T")
 Facts = Mapping[str, Any]

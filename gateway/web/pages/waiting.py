@@ -18,7 +18,7 @@ from gateway.followups.decisions import Choice, Decision, DecisionKind
 from gateway.i18n import marked
 from gateway.store import codec, reading, visible
 from gateway.store.decisions import Filter
-from gateway.web.pages.keys import path
+from gateway.web.keys import path
 from gateway.web.pages.visit import Facts, Visit, Visiting
 
 router = APIRouter(include_in_schema=False)
