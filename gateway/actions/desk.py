@@ -167,10 +167,6 @@ class Outcome(Generic[T]):
     letters: Letters
 
 
-class _TakenBack(Exception):
-    """Ends a savepoint whose writes are not kept."""
-
-
 def perform(
     store: Store,
     settings: configuration.Settings,
@@ -181,15 +177,8 @@ def perform(
     dry_run: bool = False,
 ) -> Outcome[T]:
     """Run a command in one transaction. `dry_run`: answer the same, and keep nothing."""
-    outcome: list[Outcome[T]] = []
-    try:
-        with store.write() as connection:
-            outcome.append(carry_out(Desk(connection, settings, now, actor), command))
-            if dry_run:
-                raise _TakenBack
-    except _TakenBack:
-        pass
-    return outcome[0]
+    with store.write(keep=not dry_run) as connection:
+        return carry_out(Desk(connection, settings, now, actor), command)
 
 
 def carry_out(desk: Desk, command: Callable[[Desk], T]) -> Outcome[T]:
@@ -235,18 +224,15 @@ def _owed(desk: Desk) -> Letters:
     if desk.single:
         marks.single_since(desk.connection, desk.began)
     queued = _queued(desk.connection, desk.queued)
-    try:
-        with desk.connection.begin_nested():
-            context = Context.read(desk.connection, desk.settings, desk.now)
-            for key in desk.touched:
-                numbers = _planned(desk.connection, key, context)
-                queued += _queued(desk.connection, numbers)
-            for key in desk.marked:
-                numbers, _ = planning.attempt(desk.connection, key, context)
-                queued += _queued(desk.connection, numbers)
-            raise _TakenBack
-    except _TakenBack:
-        pass
+    with desk.connection.begin_nested() as trial:
+        context = Context.read(desk.connection, desk.settings, desk.now)
+        for key in desk.touched:
+            numbers = _planned(desk.connection, key, context)
+            queued += _queued(desk.connection, numbers)
+        for key in desk.marked:
+            numbers, _ = planning.attempt(desk.connection, key, context)
+            queued += _queued(desk.connection, numbers)
+        trial.rollback()
     window = timedelta(seconds=desk.settings.outbound.coalesce_seconds)
     leaves = desk.now + window if queued or desk.uncounted else None
     return Letters(tuple(queued), leaves, desk.uncounted)

@@ -98,14 +98,18 @@ class Store:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """One transaction: committed at the end of the block, rolled back when it raises."""
+    def write(self, *, keep: bool = True) -> Iterator[Connection]:
+        """One transaction: committed at the end of the block, rolled back when it raises, or where
+        nothing is to be kept.
+        """
         with (
             self._named(),
             self.engine.connect().execution_options(**{IMMEDIATE: True}) as connection,
-            connection.begin(),
+            connection.begin() as transaction,
         ):
             yield connection
+            if not keep:
+                transaction.rollback()
 
     def alone(self) -> Any:
         """A connection as the database's own library has it, outside the pool: for somebody who

@@ -59,10 +59,6 @@ class Listing:
     after: Position | None = None
 
 
-class _TakenBack(Exception):
-    """Ends a transaction of which nothing is kept."""
-
-
 @dataclass(slots=True)
 class Asking:
     """One request. `precondition`: it changes something that is there, which `match` is to
@@ -148,20 +144,11 @@ class Asking:
             self.site.running.discard(running)
 
     def _perform(self, command: Callable[[Desk], Json | Made]) -> Response:
-        answers = list[requests.Answer]()
-        is_repeated = False
-        try:
-            with self.site.store.write() as connection:
-                desk = self._desk(connection)
-                known = self._known(connection, desk) if self.key and not self.dry_run else None
-                is_repeated = known is not None
-                answers.append(known or self._carry_out(desk, command))
-                if self.dry_run:
-                    raise _TakenBack
-        except _TakenBack:
-            pass
-        [answer] = answers
-        repeated = {"Idempotent-Replayed": "true"} if is_repeated else {}
+        with self.site.store.write(keep=not self.dry_run) as connection:
+            desk = self._desk(connection)
+            known = self._known(connection, desk) if self.key and not self.dry_run else None
+            answer = known or self._carry_out(desk, command)
+        repeated = {} if known is None else {"Idempotent-Replayed": "true"}
         return _answer(answer.status, answer.text, {**answer.headers, **repeated})
 
     def _carry_out(self, desk: Desk, command: Callable[[Desk], Json | Made]) -> requests.Answer:

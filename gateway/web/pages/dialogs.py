@@ -83,24 +83,22 @@ async def take(here: Visit, dialog: Dialog) -> Response:
     """What was filled in: done, tried, or shown again with what is wrong."""
     said = await Filled.read(here.request)
     preview = bool(said["preview"])
-    listed = list[Any]()
 
-    def command(desk: Desk) -> str:
-        outcome = desks.carry_out(desk, lambda one: dialog.command(one, said))
-        listed.append(outcome.letters)
-        if preview:
-            listed.append(letters.listed(desk, outcome.letters.queued, False))
-        return outcome.answer
+    def command(desk: Desk) -> tuple[str, list[Any]]:
+        to = dialog.command(desk, said)
+        owed = desks.settle(desk).queued if preview else ()
+        return to, letters.listed(desk, owed, False)
 
     try:
-        to = await here.attempt(command, keep=not preview)
+        outcome = await here.perform(command, dry_run=preview)
     except (InputError, Refused) as error:
         return await _again(here, dialog, said, None, str(error))
     except (NotFound, Forbidden) as error:
         return await here.problem(error)
+    to, owed = outcome.answer
     if preview:
-        return await _again(here, dialog, said, listed[-1], "")
-    return here.lead(to, dialog.done, listed[0])
+        return await _again(here, dialog, said, owed, "")
+    return here.lead(to, dialog.done, outcome.letters)
 
 
 async def _again(

@@ -23,7 +23,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from gateway import i18n
 from gateway.actions import desk as desks
-from gateway.actions.desk import Desk, Letters
+from gateway.actions.desk import Desk, Letters, Outcome
 from gateway.errors import Forbidden, GatewayError, InputError, NotFound, Refused
 from gateway.followups.preferences import Preferences
 from gateway.health import Condition
@@ -49,10 +49,6 @@ STATUS = {
 }
 KNOWN_LANGUAGES = ("nb", "en")
 """Those that the pages are written in; others see English."""
-
-
-class _TakenBack(Exception):
-    """Ends a transaction of which nothing is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,29 +99,21 @@ class Visit:
             return await self.problem(error)
         return self.render(template, facts)
 
-    async def attempt(self, command: Callable[[Desk], T], *, keep: bool = True) -> T:
-        """Carry a command out in one transaction; without `keep`, to see what it would do."""
-
-        def work() -> T:
-            answers = list[T]()
-            try:
-                with self.site.store.write() as connection:
-                    desk = Desk(connection, self.site.settings, self.now, self.actor)
-                    answers.append(command(desk))
-                    if not keep:
-                        raise _TakenBack
-            except _TakenBack:
-                pass
-            return answers[0]
-
-        return await self.site.run(work)
+    async def perform(self, command: Callable[[Desk], T], *, dry_run: bool = False) -> Outcome[T]:
+        """Carry a command out, or see what it would do (`actions.desk`)."""
+        site = self.site
+        return await site.run(
+            lambda: desks.perform(
+                site.store, site.settings, self.now, self.actor, command, dry_run=dry_run
+            )
+        )
 
     async def write(self, command: Callable[[Desk], str], done: str) -> Response:
         """Carry a form's command out, and go on to the page that it names. `done`: what that page
         says (`words.DONE`).
         """
         try:
-            outcome = await self.attempt(lambda desk: desks.carry_out(desk, command))
+            outcome = await self.perform(command)
         except (InputError, NotFound, Forbidden, Refused) as error:
             return await self.problem(error)
         return self.lead(outcome.answer, done, outcome.letters)
