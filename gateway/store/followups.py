@@ -632,8 +632,7 @@ def _member(
         addresses=addresses,
         language=row.person_language or row.associate_language or "",
         timezone=columns.zone("" if zone is None else zone, row.person or row.associate or ""),
-        # A switch that cannot be read takes no invitation away.
-        email_invite=bool(row.email_invite or isinstance(row.email_invite, marked.MarkedFlag)),
+        email_invite=bool(row.email_invite),
         removed=bool(row.removed),
         set_status=row.set_status,
         given_token=row.given_token,

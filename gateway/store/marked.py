@@ -10,6 +10,7 @@ planner refuses the record, and nothing of it is mailed.
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -44,7 +45,7 @@ class MarkedMoment(datetime):
 
 
 class MarkedFlag(int):
-    """False, in the place of what is neither true nor false."""
+    """What is safe, in the place of what is neither true nor false (`Flag`)."""
 
     fault: str = ""
 
@@ -116,16 +117,22 @@ def _as_it_stands(value: Any) -> Any:
 
 
 class Flag(sa.Boolean):
-    """A flag that other programs write."""
+    """A flag that other programs write. `unclear`: how it reads where it is neither true nor
+    false.
+    """
+
+    def __init__(self, unclear: bool = False, **options: Any) -> None:
+        super().__init__(**options)  # which SQLAlchemy gives to a copy
+        self.unclear = unclear
 
     def result_processor(self, dialect: sa.Dialect, coltype: object) -> Callable[[Any], Any] | None:
-        return _flag if dialect.name == "sqlite" else None
+        return partial(_flag, self.unclear) if dialect.name == "sqlite" else None
 
 
-def _flag(value: Any) -> Any:
+def _flag(unclear: bool, value: Any) -> Any:
     if value is None or value in (0, 1):
         return None if value is None else bool(value)
-    made = MarkedFlag(0)
+    made = MarkedFlag(unclear)
     made.fault = f"{str(value)[:SHOWN]!r} is neither 0 nor 1"
     return made
 

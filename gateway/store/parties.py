@@ -2,8 +2,6 @@
 (`followups.permission`).
 """
 
-from collections.abc import Collection
-
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
@@ -36,26 +34,6 @@ def of(connection: Connection, key: str) -> Parties | None:
         row.owner or "",
         row.assigned_by or "",
         any(one.associate == row.owner and one.reply == Reply.ACCEPTED for one in rows),
-        row.private,
+        bool(row.private),
         frozenset(one.associate for one in rows),
     )
-
-
-def hidden(connection: Connection, keys: Collection[str], associate: str) -> set[str]:
-    """Those of these follow-ups that are private and do not concern the associate."""
-    takes_part = sa.exists().where(
-        participant.c.follow_up == follow_up.c.key,
-        participant.c.associate == associate,
-        ~participant.c.removed,
-    )
-    is_theirs = sa.or_(
-        sa.func.coalesce(follow_up.c.owner, "") == associate,
-        sa.func.coalesce(follow_up.c.assigned_by, "") == associate,
-        takes_part,
-    )
-    query = sa.select(follow_up.c.key).where(
-        follow_up.c.key.in_(keys),
-        follow_up.c.private,
-        sa.or_(sa.literal(not associate), ~is_theirs),
-    )
-    return set(connection.execute(query).scalars())

@@ -79,9 +79,10 @@ def _said(name: str, default: str = "") -> Column[str]:
     return Column(name, Words, nullable=False, server_default=default)
 
 
-def _switch(name: str, default: bool = False) -> Column[bool]:
-    """A flag that other programs write."""
-    return Column(name, Flag, nullable=False, server_default=sa.true() if default else sa.false())
+def _switch(name: str, default: bool = False, *, unclear: bool = False) -> Column[bool]:
+    """A flag that other programs write. `unclear`: what it is where nobody can read it."""
+    usual = sa.true() if default else sa.false()
+    return Column(name, Flag(unclear), nullable=False, server_default=usual)
 
 
 def _zone(name: str) -> Column[str]:
@@ -261,7 +262,7 @@ follow_up = Table(
     Column("alarm_minutes", Integer),
     _said("priority"),
     _switch("completed"),
-    _switch("private"),
+    _switch("private", unclear=True),  # shown to nobody whom it does not concern
     _said("fields", "{}"),
     Column("uid", Text, unique=True),
     Column("sequence", Integer, nullable=False, server_default="0"),
@@ -325,7 +326,7 @@ participant = Table(
     Column("email", Words),
     _said("name"),
     Column("original_start", Time),
-    _switch("email_invite"),
+    _switch("email_invite", unclear=True),  # takes no invitation away
     _switch("removed"),
     Column("set_status", Integer),
     Column("code", Integer),

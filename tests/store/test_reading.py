@@ -12,9 +12,10 @@ import sqlalchemy as sa
 from gateway import settings as configuration
 from gateway import shapes
 from gateway.actions import load, load_format, planning
+from gateway.followups import permission
 from gateway.model import Access, Actor, Channel, Delivery, Kind, Reply, Standing
 from gateway.status import Status
-from gateway.store import filters, followups, journal, reading, schema, views
+from gateway.store import filters, followups, journal, parties, reading, schema, views
 from gateway.store.engine import Store
 from gateway.store.filters import FollowUps, Participants
 from tests.store import rows
@@ -320,6 +321,19 @@ def test_private_follow_ups_are_seen_by_those_they_concern(store: Store) -> None
     assert "secret" in listed(store, Actor(Access.CRM, "per", "crm"))
     rows.run(store, "UPDATE participant SET removed = TRUE WHERE associate = 'lise'")
     assert "secret" not in listed(store, Actor(Access.USER, "lise", "lise"))
+
+
+def test_what_nobody_can_read_as_private_or_not_is_private(sqlite_store: Store) -> None:
+    """Lists, single follow-ups and what webhooks look at say the same."""
+    loaded(sqlite_store)
+    rows.run(sqlite_store, "UPDATE follow_up SET private = 'perhaps' WHERE key = 'days'")
+    stranger = Actor(Access.USER, "lise", "lise")
+    with sqlite_store.read() as connection:
+        concerned = parties.of(connection, "days")
+        [view] = reading.follow_ups(connection, ["days"], ZONE)
+    assert "days" not in listed(sqlite_store, stranger)
+    assert permission.may(stranger, permission.Verb.SEE, concerned) is permission.Answer.HIDDEN
+    assert view.private
 
 
 def follow_up_filters() -> Iterator[tuple[dict[str, Any], list[str]]]:
