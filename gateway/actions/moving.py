@@ -17,7 +17,7 @@ from gateway.followups import editions, recurrence, rules
 from gateway.followups.permission import Verb
 from gateway.ical import zones
 from gateway.model import Edition, Moment
-from gateway.store import codec, columns, followups, journal, records
+from gateway.store import codec, columns, journal, records, timing
 from gateway.store import series as stored
 
 MOST_DATES = 400
@@ -140,7 +140,7 @@ def put_date(desk: Desk, key: str, original: str, start: str = "", end: str = ""
     if begins == name and ends is None and rules.ruled(whole, name):
         stored.drop_date(desk.connection, key, name)
     else:
-        followups.move_date(desk.connection, key, name, begins, ends)
+        timing.move_date(desk.connection, key, name, begins, ends)
     detail = _words(begins, ends)
     event = "date_moved" if is_known else "date_added"
     desk.changed(key, journal.Entry(event, key, instance=name, detail=detail))
@@ -192,7 +192,7 @@ def _move_date(desk: Desk, key: str, when: When) -> None:
     start = read(whole, "start", when.start)
     end = read(whole, "end", when.end) if when.end else None
     _in_order(start, end)
-    followups.move_date(desk.connection, key, name, start, end)
+    timing.move_date(desk.connection, key, name, start, end)
     entry = journal.Entry("date_moved", key, instance=name, detail=_words(start, end))
     desk.changed(key, entry)
 

@@ -36,6 +36,7 @@ from gateway.store import (
     proposals,
     records,
     reminders,
+    timing,
 )
 from gateway.store.engine import Connection, Store
 from gateway.store.followups import Member
@@ -335,7 +336,7 @@ def _tell_backwards(connection: Connection, key: str, now: datetime) -> None:
             journal.Entry(
                 "end_ignored", key, instance=date, channel=Channel.STORE, detail=BACKWARDS
             )
-            for date in followups.backwards(connection, key)
+            for date in timing.backwards(connection, key)
         ],
         now,
     )
@@ -489,7 +490,7 @@ def _without_lost(
         and not member.removed
         and _renamed(connection, member, known, wanted, members, context)
     ]
-    dropped = followups.drop_dates(connection, key, lost)
+    dropped = timing.drop_dates(connection, key, lost)
     if not dropped and not renamed:
         return wanted, members
     answered = {date for member in members for date in member.standings}

@@ -29,7 +29,17 @@ from gateway.model import (
     Remarks,
     Reply,
 )
-from gateway.store import codec, columns, followups, invitations, journal, marks, proposals, records
+from gateway.store import (
+    codec,
+    columns,
+    followups,
+    invitations,
+    journal,
+    marks,
+    proposals,
+    records,
+    timing,
+)
 from gateway.store.decisions import Verdict
 from gateway.store.engine import Connection
 from gateway.store.proposals import Proposal
@@ -85,7 +95,7 @@ def accept(
         followups.reschedule(connection, one.follow_up, _series(wanted, one, now))
     else:
         start, end = _date(wanted, one, one.instance, now)
-        followups.move_date(connection, one.follow_up, one.instance, start, end)
+        timing.move_date(connection, one.follow_up, one.instance, start, end)
     marks.mark_single(connection, one.follow_up)
     records.stamp(connection, [one.follow_up], now, by)
     _settle(connection, one, ProposalState.ACCEPTED, by, now)

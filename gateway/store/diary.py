@@ -20,7 +20,7 @@ from gateway.errors import InputError
 from gateway.followups import recurrence
 from gateway.followups.conflicts import Attendee, Entry
 from gateway.model import Edition, Kind, Role
-from gateway.store import codec, columns, faults, followups, marked
+from gateway.store import codec, columns, faults, followups, marked, timing
 from gateway.store.schema import follow_up, participant
 from gateway.store.schema_domain import diary_entry, diary_series
 
@@ -92,9 +92,9 @@ def occupations(connection: Connection, keys: Collection[str], timezone: str) ->
     """Of these follow-ups, whether or not they are there. `timezone`: of those that name none."""
     if not keys:
         return []
-    query = sa.select(follow_up, *followups.usual_length()).where(follow_up.c.key.in_(keys))
+    query = sa.select(follow_up, *timing.usual_length()).where(follow_up.c.key.in_(keys))
     records = {row.key: row for row in connection.execute(query)}
-    own = followups.own_dates(connection, keys)
+    own = timing.own_dates(connection, keys)
     rows = _rows(connection, keys)
     standings = followups.standings(connection, [row.id for row in rows if not row.removed])
     by_key: dict[str, list[Any]] = {}
@@ -129,7 +129,7 @@ def _attendees(
     for row in rows:
         if row.removed or not (row.associate or row.resource):
             continue
-        date = followups.date_of(row)
+        date = timing.date_of(row)
         if isinstance(date, marked.MARKED):
             continue
         who = f"associate:{row.associate}" if row.associate else f"resource:{row.resource}"
@@ -154,8 +154,8 @@ def _times(record: Any, own: Sequence[Any], timezone: str) -> Edition:
     """An edition of which only the times are right."""
     faults.check(faults.of_follow_up(record))
     kind, zone = Kind(record.kind), record.timezone or timezone
-    start, end = followups.times(record, kind, zone)
-    recurs, dates = followups.series(record, own, kind, zone)
+    start, end = timing.times(record, kind, zone)
+    recurs, dates = timing.series(record, own, kind, zone)
     return Edition(
         "",
         kind,

@@ -1,8 +1,8 @@
-"""Follow-ups, their dates and participants as the planner and the page need them."""
+"""Follow-ups and participants as the planner and the page need them."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -10,25 +10,22 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway import status
-from gateway.errors import InputError
-from gateway.followups import kinds, recurrence, rules
+from gateway.followups import kinds
 from gateway.invite import plan
 from gateway.mail import syntax
 from gateway.model import (
     Availability,
     Channel,
-    DateChange,
     Edition,
     GuestList,
     Kind,
     Moment,
     Progress,
-    Recurrence,
     Reply,
     Role,
     Standing,
 )
-from gateway.store import codec, columns, engine, faults, marked, preferences, upsert
+from gateway.store import codec, columns, engine, faults, marked, timing, upsert
 from gateway.store.schema import (
     INVITEE,
     associate,
@@ -158,6 +155,28 @@ class Member:
         """Whether the row stands for somebody of the house."""
         return self.who.startswith("associate:")
 
+    def stands(self, cancelled: bool, dates: Mapping[Moment, bool]) -> Standing:
+        """What is shown of it. `cancelled`: the follow-up is; `dates`: its `timing.changed`. What
+        was cancelled a moment ago is so for everybody, whether or not the planner has been there.
+        """
+        series = self.standings[None]
+        gone = cancelled or (self.date is not None and dates.get(self.date, False))
+        return replace(series, cancelled=series.cancelled or gone)
+
+    def stands_by_date(
+        self, cancelled: bool, dates: Mapping[Moment, bool]
+    ) -> Iterator[tuple[Moment, Standing]]:
+        """The same of each date that differs, in their order; one without an answer of its own has
+        the series'.
+        """
+        if self.date is not None:
+            return
+        own = {moment for moment in self.standings if moment is not None}
+        for moment in sorted(own | dates.keys(), key=codec.moment):
+            standing = self.standings.get(moment, self.standings[None])
+            gone = standing.cancelled or cancelled or dates.get(moment, False)
+            yield moment, replace(standing, cancelled=gone)
+
     @property
     def suspended(self) -> str:
         """Why the switch has no effect though it is on: `no_address`, `no_account`, or "" where it
@@ -215,7 +234,7 @@ def wanted(
     row = connection.execute(
         sa.select(
             follow_up,
-            *usual_length(),
+            *timing.usual_length(),
             associate.c.name.label("organizer"),
             associate.c.email.label("organizer_email"),
         )
@@ -230,9 +249,9 @@ def wanted(
         *(faults.of_only_date(one.id, one.date) for one in members if not one.removed),
     )
     kind, zone = Kind(row.kind), row.timezone or site.timezone
-    start, end = times(row, kind, zone)
-    own = own_dates(connection, [key]).get(key, [])
-    recurs, dates = series(row, own, kind, zone)
+    start, end = timing.times(row, kind, zone)
+    own = timing.own_dates(connection, [key]).get(key, [])
+    recurs, dates = timing.series(row, own, kind, zone)
     return Edition(
         uid=row.uid or "",
         kind=kind,
@@ -287,55 +306,6 @@ def called_off(connection: Connection, key: str) -> tuple[bool, str]:
     return row.cancelled, row.cancel_reason
 
 
-def usual_length() -> list[sa.ColumnElement[str | None]]:
-    """Columns for a query of follow-ups that `times` needs beside theirs: what is known of how long
-    one is that does not say so.
-    """
-    facts = sa.select(edition.c.facts).where(edition.c.id == follow_up.c.edition)
-    silent = sa.or_(follow_up.c.end_at.is_(None), follow_up.c.end_at <= follow_up.c.start_at)
-    told = sa.case((silent, facts.correlate(follow_up).scalar_subquery()))
-    return [told.label("told"), *preferences.minutes_of_owner()]
-
-
-def times(row: Any, kind: Kind, zone: str) -> tuple[Moment | None, Moment | None]:
-    """Start and end of a follow-up, from a row with `usual_length`; a start has an end, the usual
-    one where none is said.
-
-    Whoever was told how long it is is not told otherwise because somebody prefers another length
-    now.
-    """
-    if row.start_at is None:
-        return None, None
-    start = columns.moment(row.start_at, row.all_day, zone)
-    given = (
-        columns.end(row.end_at, row.start_at, row.all_day, zone) if row.end_at is not None else None
-    )
-    told = codec.length(row.told, kind) if row.told else None
-    usual = preferences.length(row, kind) if told is None else told
-    return start, kinds.end(start, given, usual)
-
-
-def backwards(connection: Connection, key: str) -> list[Moment | None]:
-    """What is said to end before it begins, all of it (None) or single dates: another program wrote
-    that, and the usual length counts.
-    """
-    facts = follow_up.c.all_day, follow_up.c.timezone
-    whole = sa.select(sa.null(), *facts).where(
-        follow_up.c.key == key, follow_up.c.end_at < follow_up.c.start_at
-    )
-    date = follow_up_date.c
-    dates = (
-        sa.select(date.original_start, *facts)
-        .join(follow_up, follow_up.c.key == date.follow_up)
-        .where(
-            date.follow_up == key,
-            ~date.cancelled,
-            date.end_at < sa.func.coalesce(date.start_at, date.original_start),
-        )
-    )
-    return [date_of(row) for row in connection.execute(dates.union_all(whole))]
-
-
 def owner(connection: Connection, key: str) -> Owner | None:
     """The associate who owns a follow-up; None where it is gone or nobody's."""
     row = connection.execute(
@@ -382,27 +352,6 @@ def reschedule(connection: Connection, key: str, changes: Mapping[str, Any]) -> 
     connection.execute(sa.update(follow_up).where(follow_up.c.key == key).values(dict(changes)))
 
 
-def move_date(
-    connection: Connection, key: str, original: Moment, start: Moment, end: Moment | None
-) -> None:
-    """Give one date of a series times of its own."""
-    name = next(
-        (at for at, one in names(connection, follow_up_date, key).items() if one == original),
-        columns.instant(original),
-    )
-    upsert.one(
-        connection,
-        follow_up_date,
-        {"follow_up": key, "original_start": name},
-        {
-            "start_at": columns.instant(start),
-            "end_at": columns.instant(end) if end is not None else None,
-            "cancelled": False,
-            "cancel_reason": "",
-        },
-    )
-
-
 def redate(connection: Connection, number: int, date: Moment) -> None:
     """Invite somebody who is invited to one date to another one of the series."""
     connection.execute(
@@ -410,41 +359,6 @@ def redate(connection: Connection, number: int, date: Moment) -> None:
         .where(participant.c.id == number)
         .values(original_start=columns.instant(date))
     )
-
-
-def drop_dates(connection: Connection, key: str, originals: Iterable[Moment]) -> bool:
-    """Forget what is said of these dates of a series. Returns whether anything was."""
-    lost = frozenset(originals)
-    found = (
-        [at for at, one in names(connection, follow_up_date, key).items() if one in lost]
-        if lost
-        else []
-    )
-    if not found:
-        return False
-    return bool(
-        connection.execute(
-            sa.delete(follow_up_date).where(
-                follow_up_date.c.follow_up == key, follow_up_date.c.original_start.in_(found)
-            )
-        ).rowcount
-    )
-
-
-def names(connection: Connection, table: sa.Table, key: str) -> dict[datetime, Moment]:
-    """What the rows of a series' dates, or of those who are invited to one, call them: as it stands
-    there → the original start.
-    """
-    rows = connection.execute(
-        sa.select(table.c.original_start, follow_up.c.all_day, follow_up.c.timezone)
-        .join(follow_up, follow_up.c.key == table.c.follow_up)
-        .where(table.c.follow_up == key, table.c.original_start.is_not(None))
-        .distinct()
-    ).all()
-    return {
-        row.original_start: columns.moment(row.original_start, row.all_day, row.timezone)
-        for row in rows
-    }
 
 
 def rehome(connection: Connection, key: str) -> None:
@@ -640,7 +554,7 @@ def _member(
         note=row.note,
         conflict=row.conflict,
         standings={plan.SERIES: Standing(), **standings},
-        date=date_of(row),
+        date=timing.date_of(row),
         who=_who(row),
         fault=faults.of_participant(row, addresses),
         planned_for=row.planned_for,
@@ -696,76 +610,6 @@ def _addresses(
     return found
 
 
-def own_dates(connection: Connection, keys: Collection[str]) -> dict[str, list[Any]]:
-    """What is said of single dates of these follow-ups, in the order of their names."""
-    query = (
-        sa.select(follow_up_date)
-        .where(follow_up_date.c.follow_up.in_(keys))
-        .order_by(follow_up_date.c.original_start)
-    )
-    dates: dict[str, list[Any]] = {}
-    for row in connection.execute(query):
-        dates.setdefault(row.follow_up, []).append(row)
-    return dates
-
-
-def series(
-    row: Any, own: Sequence[Any], kind: Kind, zone: str
-) -> tuple[Recurrence | None, tuple[DateChange, ...]]:
-    """Rule and single dates: a cancelled date of the rule is an EXDATE, a date that the rule does
-    not give an RDATE. `own`: its `own_dates`.
-    """
-    if not row.rrule and not own:
-        return None, ()
-    faults.check(*map(faults.of_date, own))
-    start, end = times(row, kind, zone)
-    if start is None and row.rrule:
-        raise InputError("a recurrence needs a start")
-    bare = Edition(
-        uid="",
-        kind=kind,
-        title="",
-        start=start,
-        end=end,
-        timezone=zone,
-        organizer="",
-        all_day=row.all_day,
-        recurrence=Recurrence(row.rrule),
-    )
-    if start is None or end is None:
-        return None, ()
-    rrule = rules.proper(bare)
-    bare = replace(bare, recurrence=Recurrence(rrule))
-    duration = end - start
-    exdates, rdates, dates = list[Moment](), list[Moment](), list[DateChange]()
-    # Two rows may name one day, each in its own way; the later one counts.
-    for original, one in {
-        columns.moment(one.original_start, row.all_day, zone): one for one in own
-    }.items():
-        ruled = recurrence.is_instance(bare, original)
-        if one.cancelled:
-            exdates += [original] if ruled else []
-            dates += (
-                [DateChange(original, cancelled=True, cancel_reason=one.cancel_reason)]
-                if one.cancel_reason.strip()
-                else []
-            )
-            continue
-        rdates += [] if ruled else [original]
-        begins, ends = _own_times(one, row.all_day, zone, duration)
-        if (begins, ends) != (original, original + duration):
-            dates.append(DateChange(original, begins, ends))
-    return Recurrence(rrule, tuple(exdates), tuple(rdates)), tuple(dates)
-
-
-def _own_times(date: Any, all_day: bool, zone: str, duration: timedelta) -> tuple[Moment, Moment]:
-    """When a date of a series takes place, from what is said of it."""
-    at = date.start_at or date.original_start
-    begins = columns.moment(at, all_day, zone)
-    given = columns.end(date.end_at, at, all_day, zone) if date.end_at is not None else None
-    return begins, given if given is not None and given >= begins else begins + duration
-
-
 def _from_list(connection: Connection, key: str) -> bool:
     """Whether anybody here is a member of a project or a selection."""
     here = sa.select(participant.c.person).where(
@@ -776,15 +620,4 @@ def _from_list(connection: Connection, key: str) -> bool:
     ).subquery()
     return bool(
         connection.execute(sa.select(sa.exists().where(member.c.person.in_(here)))).scalar()
-    )
-
-
-def date_of(row: Any) -> Moment | None:
-    """The one date that a row is about; None: all of the follow-up."""
-    if isinstance(row.original_start, marked.MarkedMoment):
-        return row.original_start
-    return (
-        columns.moment(row.original_start, row.all_day, row.timezone)
-        if row.original_start is not None
-        else None
     )

@@ -22,12 +22,11 @@ from gateway.followups.preferences import BUILT_IN
 from gateway.mail import quoting
 from gateway.model import Edition, Kind, Moment, Outcome, ProposalState, Recurrence, Standing
 from gateway.status import Status
-from gateway.store import codec, columns, diary, faults, followups, invitations
+from gateway.store import codec, columns, diary, faults, followups, invitations, timing
 from gateway.store.followups import Member
 from gateway.store.invitations import Invitation
 from gateway.store.schema import (
     follow_up,
-    follow_up_date,
     inbox,
     journal,
     outbox,
@@ -77,7 +76,7 @@ def follow_ups(
     """
     query = sa.select(follow_up).where(follow_up.c.key.in_(keys))
     rows = {row.key: row for row in connection.execute(query)}
-    dates, counts = _dates(connection, keys), _counts(connection, keys)
+    dates, counts = timing.own_dates(connection, keys), _counts(connection, keys)
     conflicted = diary.conflicted(connection, keys)
     views = [
         replace(
@@ -103,18 +102,6 @@ def _present(connection: Connection, keys: Sequence[str]) -> list[int]:
         .order_by(participant.c.id)
     )
     return list(connection.execute(query).scalars())
-
-
-def _dates(connection: Connection, keys: Collection[str]) -> dict[str, list[Any]]:
-    query = (
-        sa.select(follow_up_date)
-        .where(follow_up_date.c.follow_up.in_(keys))
-        .order_by(follow_up_date.c.follow_up, follow_up_date.c.original_start)
-    )
-    dates: dict[str, list[Any]] = {}
-    for row in connection.execute(query):
-        dates.setdefault(row.follow_up, []).append(row)
-    return dates
 
 
 def _counts(connection: Connection, keys: Collection[str]) -> dict[str, int]:
@@ -251,7 +238,7 @@ def _around(connection: Connection, part: Sequence[int], keys: Collection[str]) 
     seen, words = _said(connection, part)
     return _Around(
         _facts(connection, part),
-        _own_dates(connection, keys),
+        timing.changed(connection, keys),
         letters,
         _handed(connection, [one.id for one in letters.values()]),
         _asked(connection, [one.id for one in letters.values()]),
@@ -276,22 +263,6 @@ def _facts(connection: Connection, part: Sequence[int]) -> dict[int, Any]:
         .where(participant.c.id.in_(part))
     )
     return {row.id: row for row in connection.execute(query)}
-
-
-def _own_dates(connection: Connection, keys: Collection[str]) -> dict[str, dict[Moment, bool]]:
-    """Dates with data of their own by follow-up → whether each is cancelled."""
-    date = follow_up_date.c
-    has_own = date.cancelled | date.start_at.is_not(None) | date.end_at.is_not(None)
-    query = (
-        sa.select(follow_up_date, follow_up.c.all_day, follow_up.c.timezone)
-        .join(follow_up, follow_up.c.key == date.follow_up)
-        .where(date.follow_up.in_(keys), has_own)
-    )
-    dates: dict[str, dict[Moment, bool]] = {}
-    for row in connection.execute(query):
-        original = columns.moment(row.original_start, row.all_day, row.timezone)
-        dates.setdefault(row.follow_up, {})[original] = bool(row.cancelled)
-    return dates
 
 
 def _handed(connection: Connection, numbers: Sequence[int]) -> dict[int, datetime]:
@@ -390,11 +361,7 @@ def _held(connection: Connection, part: Sequence[int]) -> dict[int, list[shapes.
 def _participant(member: Member, around: _Around, site: str) -> shapes.Participant:
     facts, dates = around.facts[member.id], around.dates.get(member.follow_up, {})
     letter = around.letters.get(member.id)
-    series = member.standings[None]
-    # What was cancelled a moment ago is so for everybody, whether or not the planner has been
-    # there.
-    gone = bool(facts.cancelled) or (member.date is not None and dates.get(member.date, False))
-    series = replace(series, cancelled=series.cancelled or gone)
+    series = member.stands(bool(facts.cancelled), dates)
     view = shapes.Participant(
         id=member.id,
         follow_up=member.follow_up,
@@ -464,14 +431,7 @@ def _with_letter(
 def _instances(
     member: Member, cancelled: bool, dates: Mapping[Moment, bool]
 ) -> Iterable[shapes.DateAnswer]:
-    """A date without an answer of its own has the series'."""
-    if member.date is not None:
-        return
-    own = {moment for moment in member.standings if moment is not None}
-    for moment in sorted(own | dates.keys(), key=codec.moment):
-        standing = member.standings.get(moment, member.standings[None])
-        gone = standing.cancelled or cancelled or dates.get(moment, False)
-        standing = replace(standing, cancelled=gone)
+    for moment, standing in member.stands_by_date(cancelled, dates):
         yield shapes.DateAnswer(
             moment,
             status.code(member.role, standing),

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway.model import Moment
-from gateway.store import columns, followups, upsert
+from gateway.store import columns, timing, upsert
 from gateway.store.schema import INVITEE, follow_up, follow_up_date, participant
 
 OWN = (
@@ -121,14 +121,14 @@ def _date(connection: Connection, key: str, original: Moment) -> sa.ColumnElemen
 
 def _row_name(connection: Connection, key: str, original: Moment) -> datetime:
     """What the row of a date calls it: another program may have written a day in its own way."""
-    names = followups.names(connection, follow_up_date, key)
+    names = timing.names(connection, follow_up_date, key)
     return next((at for at, one in names.items() if one == original), columns.instant(original))
 
 
 def _since(
     connection: Connection, table: sa.Table, key: str, since: Moment
 ) -> dict[datetime, Moment]:
-    return {at: one for at, one in followups.names(connection, table, key).items() if one >= since}
+    return {at: one for at, one in timing.names(connection, table, key).items() if one >= since}
 
 
 def copy(

@@ -3,8 +3,7 @@ however many there are.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -13,10 +12,10 @@ from gateway import status
 from gateway.followups import limits
 from gateway.mail import address
 from gateway.model import Delivery, Moment, Reply
-from gateway.store import codec, columns, followups, invitations
+from gateway.store import codec, followups, invitations, timing
 from gateway.store.followups import Member
 from gateway.store.invitations import Invitation
-from gateway.store.schema import follow_up, follow_up_date, invitation
+from gateway.store.schema import follow_up, invitation
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,7 @@ def every_status_row(connection: Connection) -> Iterator[StatusRow]:
 def _rows(connection: Connection, members: Sequence[Member]) -> list[StatusRow]:
     present = [member for member in members if not member.removed]
     keys = {member.follow_up for member in present}
-    cancelled, dates = _cancelled(connection, keys), _dates(connection, keys)
+    cancelled, dates = _cancelled(connection, keys), timing.changed(connection, keys)
     letters = _invitations(connection, [member.id for member in present])
     return [
         _row(
@@ -98,11 +97,7 @@ def known(connection: Connection, key: str) -> bool:
 def _row(
     member: Member, cancelled: bool, dates: Mapping[Moment, bool], letters: list[Invitation]
 ) -> StatusRow:
-    series = member.standings[None]
-    # What was cancelled a moment ago is so for everybody, whether or not the planner has been
-    # there.
-    gone = cancelled or (member.date is not None and dates.get(member.date, False))
-    series = replace(series, cancelled=series.cancelled or gone)
+    series = member.stands(cancelled, dates)
     code = status.code(member.role, series)
     letter = _told(member, letters)
     return StatusRow(
@@ -117,7 +112,7 @@ def _row(
         comment=series.comment,
         delivery=letter.delivery if letter else Delivery.NONE,
         conflict=member.conflict,
-        instances=tuple(_instances(member, cancelled, dates)) if member.date is None else (),
+        instances=tuple(_instances(member, cancelled, dates)),
         suspended=member.suspended,
         note=limits.shown(member.shown_note, letter.delivery_text if letter else ""),
         original_start=codec.moment(member.date) or None,
@@ -134,39 +129,14 @@ def _told(member: Member, letters: Sequence[Invitation]) -> Invitation | None:
 def _instances(
     member: Member, cancelled: bool, dates: Mapping[Moment, bool]
 ) -> Iterator[InstanceRow]:
-    """A date without an answer of its own has the series'."""
-    own = {moment for moment in member.standings if moment is not None}
-    for moment in sorted(own | dates.keys(), key=codec.moment):
-        standing = member.standings.get(moment, member.standings[None])
-        standing = replace(
-            standing, cancelled=standing.cancelled or cancelled or dates.get(moment, False)
-        )
-        yield InstanceRow(
-            codec.moment(moment), status.code(member.role, standing).word, standing.reply
-        )
+    for moment, standing in member.stands_by_date(cancelled, dates):
+        word = status.code(member.role, standing).word
+        yield InstanceRow(codec.moment(moment), word, standing.reply)
 
 
 def _cancelled(connection: Connection, keys: Collection[str]) -> set[str]:
     query = sa.select(follow_up.c.key).where(follow_up.c.cancelled, follow_up.c.key.in_(keys))
     return set(connection.execute(query).scalars())
-
-
-def _dates(connection: Connection, keys: Collection[str]) -> dict[str, dict[Moment, bool]]:
-    """Dates with data of their own by follow-up → whether each is cancelled."""
-    date = follow_up_date.c
-    has_own = date.cancelled | date.start_at.is_not(None) | date.end_at.is_not(None)
-    query = (
-        sa.select(follow_up_date, follow_up.c.all_day, follow_up.c.timezone)
-        .join(follow_up, follow_up.c.key == date.follow_up)
-        .where(date.follow_up.in_(keys), has_own)
-    )
-    found: dict[str, dict[Moment, bool]] = {}
-    rows: Any = connection.execute(query)
-    for row in rows:
-        found.setdefault(row.follow_up, {})[
-            columns.moment(row.original_start, row.all_day, row.timezone)
-        ] = row.cancelled
-    return found
 
 
 def _invitations(

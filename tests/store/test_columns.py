@@ -10,7 +10,7 @@ from structlog import testing
 from gateway import settings as configuration
 from gateway.actions import planning, series
 from gateway.model import DateChange, Delivery, Edition, LetterState, Method, Moment, Recurrence
-from gateway.store import claims, columns, followups, journal, meta, outbox, schema, views
+from gateway.store import claims, columns, followups, journal, meta, outbox, schema, timing, views
 from gateway.store.engine import Store
 from gateway.writing import render
 from tests.store import rows
@@ -160,14 +160,14 @@ def test_dates_of_a_series_are_named_in_any_zones_midnight(store: Store) -> None
             None,
             "2026-12-08",
         }
-        followups.move_date(
+        timing.move_date(
             connection, "m3", date(2026, 12, 8), date(2026, 12, 10), None
         )  # finds the row under its own name
-        assert len(followups.names(connection, schema.follow_up_date, "m3")) == 2
+        assert len(timing.names(connection, schema.follow_up_date, "m3")) == 2
     assert {date for _, date, _ in planned(store)} == {date(2026, 12, 8)}
     with store.write() as connection:
         series.stop(connection, "m3", FIRST, SETTINGS, NOW)
-        assert followups.names(connection, schema.follow_up_date, "m3") == {}
+        assert timing.names(connection, schema.follow_up_date, "m3") == {}
 
 
 @pytest.mark.parametrize(
