@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway import shapes
+from gateway.store import entries
 from gateway.store.schema import associate, company, person, project, resource, selection
 from gateway.store.schema_domain import follow_up_type
 
@@ -43,8 +44,8 @@ class Pick:
 
 
 def pickable(connection: Connection, query: str) -> dict[str, list[Pick]]:
-    """By source: what can be picked and has these words at the beginning of its name; people
-    outside only where some are said. Who is not `invitable` is left out.
+    """By source: what can be picked and has these words in its name; people outside only where some
+    are said. Who is not `invitable` is left out.
     """
     found = {
         "associate": _picks(connection, associate, query, "email", associate.c.invitable),
@@ -65,8 +66,7 @@ def _picks(
     beside: str = "",
     condition: sa.ColumnElement[bool] | None = None,
 ) -> list[Pick]:
-    name = sa.func.lower(table.c.name)
-    rows = sa.select(table).where(name.contains(query.lower(), autoescape=True))
+    rows = sa.select(table).where(entries.contains(table.c.name, query))
     if condition is not None:
         rows = rows.where(condition)
     rows = rows.order_by(table.c.name, table.c.key).limit(MOST_PICKS)

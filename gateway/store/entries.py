@@ -111,14 +111,16 @@ def delete(connection: Connection, section: str, key: str) -> None:
         preferences.forget(connection, key)
 
 
+def contains(column: sa.ColumnElement[str], q: str) -> sa.ColumnElement[bool]:
+    """Whether these words stand there, in capitals or not. SQLite knows of upper and lower case in
+    ASCII only.
+    """
+    spelled = sorted({q, q.lower(), q.upper(), q.title()})
+    return sa.or_(*(column.icontains(text, autoescape=True) for text in spelled))
+
+
 def _contains(kind: Section, looked: sa.Subquery, q: str) -> sa.ColumnElement[bool]:
-    """SQLite knows of upper and lower case in ASCII only."""
-    spelled = {q, q.lower(), q.upper(), q.title()}
-    found = [
-        looked.c[column].contains(text, autoescape=True)
-        for column in kind.searched
-        for text in sorted(spelled)
-    ]
+    found = [contains(looked.c[column], q) for column in kind.searched]
     if kind.table == "person" and "@" in q:
         holders = sa.select(person_email.c.person).where(
             sa.func.lower(person_email.c.address) == q.lower()
