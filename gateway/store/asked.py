@@ -150,17 +150,15 @@ def _series(who: str, since: datetime) -> sa.Select[tuple[str]]:
 
 def _ahead(connection: Connection, numbers: Sequence[int], who: str, since: datetime) -> set[int]:
     """Which of these rows of an associate are of something that is not over."""
-    entry = diary_entry.c
-    entries = sa.select(entry.participant).where(
-        entry.participant.in_(numbers), entry.end_at > sa.literal(since, entry.end_at.type)
-    )
-    going_on = sa.select(participant.c.id).where(
-        participant.c.id.in_(numbers), participant.c.follow_up.in_(_series(who, since))
-    )
-    return {
-        *connection.execute(entries.distinct()).scalars(),
-        *connection.execute(going_on).scalars(),
-    }
+    entry, row = diary_entry.c, participant.c
+    later = entry.end_at > sa.literal(since, entry.end_at.type)
+    entries = sa.select(entry.participant).where(later).distinct()
+    going_on = sa.select(row.id).where(row.follow_up.in_(_series(who, since)))
+    there = set[int]()
+    for part in chunks.parts(numbers):
+        there |= {*connection.execute(entries.where(entry.participant.in_(part))).scalars()}
+        there |= {*connection.execute(going_on.where(row.id.in_(part))).scalars()}
+    return there
 
 
 def _dates(
@@ -205,14 +203,17 @@ def refusals(connection: Connection, who: str, since: datetime) -> list[Refusal]
     names = (card.c.name.label(f"{card.name}_name") for card in _NAMES)
     query = sa.select(*_ROW, *_RECORD, *names)
     query = query.join(follow_up, follow_up.c.key == participant.c.follow_up)
-    query = query.where(participant.c.follow_up.in_(sorted(keys)), REFUSED)
-    query = query.where(~participant.c.removed, ~follow_up.c.cancelled)
+    query = query.where(REFUSED, ~participant.c.removed, ~follow_up.c.cancelled)
     for card in _NAMES:
         query = query.join(card, card.c.key == participant.c[card.name], isouter=True)
-    found = connection.execute(query.order_by(participant.c.id))
-    rows = [row for row in found if row.associate != who and not _is_over(row, since)]
-    standings = followups.standings(connection, [row.id for row in rows])
-    return [_refusal(row, standings.get(row.id, {}).get(None, Standing())) for row in rows]
+    made = dict[int, Refusal]()
+    for part in chunks.parts(sorted(keys)):
+        found = connection.execute(query.where(participant.c.follow_up.in_(part)))
+        rows = [row for row in found if row.associate != who and not _is_over(row, since)]
+        standings = followups.standings(connection, [row.id for row in rows])
+        for row in rows:
+            made[row.id] = _refusal(row, standings.get(row.id, {}).get(None, Standing()))
+    return [made[number] for number in sorted(made)]
 
 
 def _refusal(row: Any, said: Standing) -> Refusal:

@@ -2,12 +2,14 @@
 65 535.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
+
+Value = TypeVar("Value")
 
 CHUNK = 500
 """Keys in one query."""
@@ -20,6 +22,12 @@ def rows(
     values: Collection[str],
 ) -> Iterable[sa.RowMapping]:
     """What the query gives for each of these values of the column."""
-    left = iter(sorted(values))
-    while chunk := list(islice(left, CHUNK)):
-        yield from connection.execute(query.where(column.in_(chunk))).mappings()
+    for part in parts(sorted(values)):
+        yield from connection.execute(query.where(column.in_(part))).mappings()
+
+
+def parts(values: Iterable[Value], size: int = CHUNK) -> Iterator[list[Value]]:
+    """The values, some at a time."""
+    left = iter(values)
+    while part := list(islice(left, size)):
+        yield part

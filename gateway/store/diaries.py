@@ -200,8 +200,7 @@ def _attendees(
     """By participant."""
     ids = sorted(number for number in numbers if number is not None)
     made = dict[int | None, Attendee]()
-    for at in range(0, len(ids), diary.PART):
-        part = ids[at : at + diary.PART]
+    for part in chunks.parts(ids, diary.PART):
         standings = followups.standings(connection, part)
         query = sa.select(*_ROLE).join(follow_up, follow_up.c.key == participant.c.follow_up)
         for row in connection.execute(query.where(participant.c.id.in_(part))):

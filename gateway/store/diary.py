@@ -7,7 +7,7 @@ see the conflict. Rows of other follow-ups are never waited for; those that some
 hand are passed over, and their follow-up is looked at again.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,7 +20,7 @@ from gateway.errors import InputError
 from gateway.followups import recurrence
 from gateway.followups.conflicts import Attendee, Entry
 from gateway.model import Edition, Kind, Role
-from gateway.store import codec, columns, faults, followups, marked, timing
+from gateway.store import chunks, codec, columns, faults, followups, marked, timing
 from gateway.store.schema import follow_up, participant
 from gateway.store.schema_domain import diary_entry, diary_series
 
@@ -234,7 +234,7 @@ def lock(connection: Connection, everybody: Iterable[str]) -> None:
 
 
 def remove(connection: Connection, numbers: Collection[int]) -> None:
-    for part in _parts(numbers):
+    for part in chunks.parts(numbers, PART):
         connection.execute(sa.delete(diary_entry).where(diary_entry.c.id.in_(part)))
 
 
@@ -279,7 +279,7 @@ def collisions(connection: Connection, numbers: Collection[int]) -> list[tuple[i
     with.
     """
     pairs = list[tuple[int, int]]()
-    for part in _parts(numbers):
+    for part in chunks.parts(numbers, PART):
         for query in _collisions(connection, part):
             pairs += ((row[0], row[1]) for row in connection.execute(query))
     return pairs
@@ -315,7 +315,7 @@ def flag(connection: Connection, conflict: Mapping[int, bool]) -> set[str]:
     passed_over = set[str]()
     for value in (True, False):
         numbers = [number for number, is_so in conflict.items() if is_so is value]
-        for part in _parts(numbers):
+        for part in chunks.parts(numbers, PART):
             differs = diary_entry.c.conflict.is_(not value)
             free, others = _at_hand(connection, diary_entry, [differs], part)
             passed_over |= others
@@ -330,7 +330,7 @@ def flag_rows(connection: Connection, numbers: Collection[int]) -> set[str]:
     passed_over = set[str]()
     mine = sa.exists().where(diary_entry.c.participant == participant.c.id, diary_entry.c.conflict)
     differs = participant.c.conflict != mine
-    for part in _parts(numbers):
+    for part in chunks.parts(numbers, PART):
         free, others = _at_hand(connection, participant, [differs], part)
         passed_over |= others
         if free:
@@ -362,16 +362,10 @@ def _at_hand(
     return list(locked), {row.follow_up for row in rows if row.id not in locked}
 
 
-def _parts(numbers: Collection[int]) -> Iterator[list[int]]:
-    listed = list(numbers)
-    for at in range(0, len(listed), PART):
-        yield listed[at : at + PART]
-
-
 def rows_of(connection: Connection, numbers: Collection[int]) -> set[int]:
     """The participants whose entries these are."""
     rows = set[int]()
-    for part in _parts(numbers):
+    for part in chunks.parts(numbers, PART):
         query = sa.select(diary_entry.c.participant).where(
             diary_entry.c.id.in_(part), diary_entry.c.participant.is_not(None)
         )

@@ -8,7 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.store.chunks import CHUNK
+from gateway.store import chunks
 from gateway.store.schema import NOTED, change_mark, follow_up, participant
 
 RECORD = ("follow_up", "follow_up_date")
@@ -131,10 +131,9 @@ def touched(connection: Connection, marks: Mapping[str, int]) -> dict[str, datet
 def mark_loaded(connection: Connection, keys: Collection[str]) -> None:
     """What has been written into these follow-ups was loaded, and is signed."""
     written = change_mark.c.source.in_(RECORD)
-    ordered = sorted(keys)
-    for first in range(0, len(ordered), CHUNK):
-        part = change_mark.c.follow_up.in_(ordered[first : first + CHUNK])
-        connection.execute(sa.update(change_mark).where(part, written).values(source=LOADED))
+    for part in chunks.parts(sorted(keys)):
+        theirs = change_mark.c.follow_up.in_(part)
+        connection.execute(sa.update(change_mark).where(theirs, written).values(source=LOADED))
 
 
 def is_marked(connection: Connection, key: str) -> bool:

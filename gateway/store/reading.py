@@ -9,7 +9,6 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,7 +21,7 @@ from gateway.followups.preferences import BUILT_IN
 from gateway.mail import quoting
 from gateway.model import Edition, Kind, Moment, Outcome, ProposalState, Recurrence, Standing
 from gateway.status import Status
-from gateway.store import codec, columns, diary, faults, followups, invitations, timing
+from gateway.store import chunks, codec, columns, diary, faults, followups, invitations, timing
 from gateway.store.followups import Member
 from gateway.store.invitations import Invitation
 from gateway.store.schema import (
@@ -34,8 +33,6 @@ from gateway.store.schema import (
     proposal,
 )
 
-PART = 500
-"""Rows that are read at once: no database takes a list without end."""
 REFUSALS = (int(Status.DECLINED), int(Status.ASSIGNMENT_DECLINED))
 SEEN, WROTE = Outcome.SEEN.value, Outcome.COMMENT.value
 
@@ -225,8 +222,7 @@ class _Around:
 def rows_of(connection: Connection, numbers: Sequence[int], zone: str) -> list[shapes.Participant]:
     """Participants by their numbers, in that order, those that are there. `zone`: the site's."""
     views: dict[int, shapes.Participant] = {}
-    left = iter(numbers)
-    while part := list(islice(left, PART)):
+    for part in chunks.parts(numbers):
         members = followups.members(connection, ids=part)
         around = _around(connection, part, {one.follow_up for one in members})
         views |= {one.id: _participant(one, around, zone) for one in members}

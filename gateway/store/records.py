@@ -5,7 +5,7 @@ can be read of every record, so that one that says what cannot be may still be c
 deleted.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway.model import LetterState
-from gateway.store.chunks import CHUNK
+from gateway.store import chunks
 from gateway.store.schema import (
     associate,
     change_mark,
@@ -96,7 +96,7 @@ def change(connection: Connection, key: str, columns: Mapping[str, Any]) -> None
 
 def stamp(connection: Connection, keys: Collection[str], at: datetime, by: str) -> None:
     """Keep who changed these follow-ups last."""
-    for part in _parts(keys):
+    for part in chunks.parts(sorted(keys)):
         connection.execute(
             sa.update(follow_up)
             .where(follow_up.c.key.in_(part))
@@ -107,14 +107,14 @@ def stamp(connection: Connection, keys: Collection[str], at: datetime, by: str) 
 def sign(connection: Connection, keys: Collection[str], at: datetime, by: str) -> None:
     """Keep who made these follow-ups."""
     signed = {"created_at": at, "created_by": by, "changed_at": at, "changed_by": by}
-    for part in _parts(keys):
+    for part in chunks.parts(sorted(keys)):
         connection.execute(sa.update(follow_up).where(follow_up.c.key.in_(part)).values(signed))
 
 
 def changed_by(connection: Connection, keys: Collection[str]) -> dict[str, str]:
     """Who changed these follow-ups last."""
     signed = dict[str, str]()
-    for part in _parts(keys):
+    for part in chunks.parts(sorted(keys)):
         query = sa.select(follow_up.c.key, follow_up.c.changed_by).where(follow_up.c.key.in_(part))
         signed |= {row.key: row.changed_by for row in connection.execute(query)}
     return signed
@@ -167,16 +167,10 @@ def not_invitable(
         present = sa.exists().where(
             participant.c.follow_up == key, column == table.c.key, ~participant.c.removed
         )
-        for part in _parts(keys):
+        for part in chunks.parts(sorted(keys)):
             query = sa.select(table.c.key).where(
                 table.c.key.in_(part), ~table.c.invitable, ~present
             )
             found = connection.execute(query.order_by(table.c.key)).scalars()
             refused += [(table.name, who) for who in found]
     return refused
-
-
-def _parts(keys: Collection[str]) -> Iterator[Sequence[str]]:
-    ordered = sorted(keys)
-    for first in range(0, len(ordered), CHUNK):
-        yield ordered[first : first + CHUNK]

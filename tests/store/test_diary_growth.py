@@ -2,6 +2,7 @@
 past (quality.md): every statement is planned, and counted, on a store of years.
 """
 
+import sqlite3
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from gateway.actions.asked import Switches
 from gateway.actions.desk import Desk
 from gateway.model import Access, Actor
 from gateway.store import activities
+from gateway.store import asked as answers
 from gateway.store.engine import Store
 from tests.store import crowd, rows
 from tests.store.test_growth import ROWS, walking
@@ -75,3 +77,27 @@ def test_looking_at_diaries_costs_what_lies_in_the_period(crowded: Store) -> Non
 
 def test_keeping_diaries_costs_what_lies_ahead(crowded: Store) -> None:
     assert "\n".join(walking(crowded, keep)) == ""
+
+
+def test_more_may_be_asked_than_a_statement_takes_values(sqlite_store: Store) -> None:
+    """SQLite takes 32 766 of them, where it is built as it comes; here a thousand."""
+    many = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 1200)"
+    rows.run(
+        sqlite_store,
+        "INSERT INTO associate (key) VALUES ('a1'), ('a2'), ('a3')",
+        f"INSERT INTO follow_up (key, owner, assigned_by, start_at) {many}"
+        " SELECT 'f' || n, 'a2', 'a1', '2030-01-01 10:00:00' FROM n",
+        "INSERT INTO participant (follow_up, associate, code) SELECT key, 'a3', 9 FROM follow_up",
+        "INSERT INTO participant (follow_up, associate, code) SELECT key, 'a1', 5 FROM follow_up",
+    )
+    with sqlite_store.read() as connection:
+        limited = connection.connection.driver_connection
+        assert isinstance(limited, sqlite3.Connection)
+        before = limited.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 1_000)
+        try:
+            declined = answers.refusals(connection, "a1", rows.NOW)
+            answers.invitations(connection, "a1", rows.NOW, answers.UNANSWERED, dates=True)
+        finally:
+            limited.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, before)
+    numbers = [one.row.id for one in declined]
+    assert (len(numbers), numbers) == (1200, sorted(numbers))
