@@ -35,7 +35,6 @@ log = structlog.get_logger(__name__)
 
 EVENTS = {
     LetterState.SENT: "sent",
-    LetterState.REFUSED: "undeliverable",
     LetterState.DROPPED: "dropped",
     LetterState.HELD: "held",
 }
@@ -349,6 +348,8 @@ def _event(queued: Queued, settlement: Settlement) -> str:
         queued.letter.method is Method.NONE and settlement.state is not LetterState.WAITING
     ):  # words for the owner
         return "forwarded" if settlement.state is LetterState.SENT else "not_forwarded"
+    if settlement.delivery is Delivery.UNDELIVERABLE:  # refused for good, or tried for too long
+        return "undeliverable"
     return EVENTS.get(settlement.state, "deferred")
 
 

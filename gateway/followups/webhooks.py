@@ -82,7 +82,6 @@ class EventType(StrEnum):
 
 OF_PARTICIPANTS = {
     Outcome.APPLIED: EventType.ANSWERED,
-    "answered": EventType.ANSWERED,
     "toggled": EventType.ANSWERED,
     "counts_after_all": EventType.ANSWERED,
     Outcome.SEEN: EventType.SEEN,
@@ -95,7 +94,7 @@ OF_PARTICIPANTS = {
     Outcome.AWAY: EventType.AWAY,
     Outcome.DELIVERED: EventType.DELIVERED,
     Outcome.BOUNCED: EventType.UNDELIVERABLE,
-    "refused": EventType.UNDELIVERABLE,
+    "undeliverable": EventType.UNDELIVERABLE,
     "added": EventType.ADDED,
     "removed": EventType.REMOVED,
 }

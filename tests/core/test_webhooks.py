@@ -23,7 +23,7 @@ NOW = datetime(2026, 12, 1, 8, 0, tzinfo=UTC)
         ("comment", "participant", EventType.WROTE),
         ("held", "participant", EventType.HELD),
         ("held", "letter", None),
-        ("refused", "letter", EventType.UNDELIVERABLE),
+        ("undeliverable", "letter", EventType.UNDELIVERABLE),
         ("bounced", "participant", EventType.UNDELIVERABLE),
         ("added", "participant", EventType.ADDED),
         ("created", "follow_up", EventType.CREATED),

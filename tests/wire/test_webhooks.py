@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import re
 import socket
 import ssl
@@ -20,15 +21,17 @@ import sqlalchemy as sa
 import standardwebhooks
 import trustme
 
+from gateway import model
 from gateway import settings as configuration
-from gateway.actions import desk, webhooks
+from gateway.actions import deliveries, desk, planning, webhooks
 from gateway.actions.desk import Desk
 from gateway.followups import webhooks as rules
-from gateway.model import Access, Actor, Channel
+from gateway.model import Access, Actor, Channel, LetterState
 from gateway.outbound import webhooks as sending
 from gateway.settings import Settings
 from gateway.store import journal, leases
 from gateway.store.engine import Store
+from gateway.store.outbox import Settlement
 from gateway.store.schema_webhooks import webhook, webhook_delivery
 from gateway.store.webhooks import Delivery, Webhook
 from tests.store import rows
@@ -172,6 +175,29 @@ async def test_an_administrator_is_told_nothing_of_what_is_private(
     assert only.event["data"]["follow_up"] == "m2"
     with told.read() as connection:
         assert connection.execute(sa.select(sa.func.count(webhook_delivery.c.id))).scalar() == 1
+
+
+@pytest.mark.parametrize("state", [LetterState.REFUSED, LetterState.DROPPED])
+def test_a_letter_that_cannot_be_delivered_is_told_of(told: Store, state: LetterState) -> None:
+    """Refused by the invitee's server, or tried for three days: the row is `undeliverable`."""
+    register(told, "http://127.0.0.1:9/", "participant.undeliverable")
+    now = rows.NOW
+    rows.run(told, "UPDATE follow_up SET title = 'The plan' WHERE key = 'm1'")
+    planning.plan_due(told, SETTINGS, now, everything=True)
+    [letter] = deliveries.claim(told, "a", now, 10)
+    lost = Settlement(
+        letter.id, state, False, model.Delivery.UNDELIVERABLE, note="550 no such user"
+    )
+    deliveries.settle(told, "a", [(letter, lost, None)], now)
+    webhooks.announce(told, SETTINGS, now)
+    with told.read() as connection:
+        [row] = connection.execute(sa.select(webhook_delivery)).all()
+    body = json.loads(row.body)
+    assert (body["type"], body["data"]["delivery"]) == (
+        "participant.undeliverable",
+        "undeliverable",
+    )
+    assert body["data"]["id"] == letter.participant
 
 
 async def test_what_happened_before_it_was_registered_is_not_told(
