@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gateway.web.api import table
 from tests.web.world import Office
 
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"
@@ -62,3 +63,34 @@ async def test_the_tour_is_sent_and_answered_as_it_says(office: Office) -> None:
         compare(example.shown, answer.json(), numbers, example.path)
         sent += 1
     assert sent == PAGE.read_text(encoding="utf-8").count("```http\n") > 10
+
+
+def documented() -> set[tuple[str, str]]:
+    """Methods and routes of the table. `…/x` is beside the route before it; `/{key}` alone is below
+    each route of its row, or of the row before.
+    """
+    text = PAGE.read_text(encoding="utf-8").partition("\n## Routes\n")[2]
+    found, above = set[tuple[str, str]](), list[str]()
+    for cell, methods in re.findall(r"(?m)^\| (.*?`) \| (.*?) \|", text):
+        routes = list[str]()
+        for name in re.findall(r"`([^`]+)`", cell):
+            if name.startswith("…"):
+                routes.append(routes[-1].rpartition("/")[0] + name.removeprefix("…"))
+            elif name.startswith("/{"):
+                routes += [f"{route}{name}" for route in routes or above]
+            else:
+                routes.append(name)
+        above = routes
+        words = "GET, PUT, PATCH, DELETE" if methods == "the same" else methods
+        found |= {(one, route) for one in re.findall(r"[A-Z]{3,}", words) for route in routes}
+    return found
+
+
+def test_the_table_has_every_route() -> None:
+    """And none that is not there; `/events` is the page's, too."""
+    rights = {(one.method, one.path.removeprefix("/api/v1")) for one in table.rights()}
+    missing = sorted(rights - documented())
+    assert not missing, f"docs/api.md, Routes, has not {missing}"
+    known = {route for _, route in rights} | {"/events"}
+    unknown = sorted({route for _, route in documented()} - known)
+    assert not unknown, f"docs/api.md, Routes, has {unknown}, which are not there"
