@@ -71,7 +71,7 @@ def own_dates(connection: Connection, keys: Collection[str]) -> dict[str, list[A
     query = (
         sa.select(follow_up_date)
         .where(follow_up_date.c.follow_up.in_(keys))
-        .order_by(follow_up_date.c.original_start)
+        .order_by(follow_up_date.c.follow_up, follow_up_date.c.original_start)
     )
     dates: dict[str, list[Any]] = {}
     for row in connection.execute(query):
