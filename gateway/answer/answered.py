@@ -141,7 +141,7 @@ def start(sent: Edition, instance: Moment | None) -> Moment | None:
 
 def is_date(edition: Edition, instance: Moment) -> bool:
     """Whether it is, or was before it was cancelled, a date of the series."""
-    return recurrence.is_instance(edition, instance) or moments.is_cancelled(edition, instance)
+    return recurrence.is_instance(edition, instance) or editions.is_cancelled(edition, instance)
 
 
 def asked_sequence(row: facts.Row, instance: Moment | None) -> int:

@@ -43,13 +43,6 @@ def instance(
     return found.pop() if len(found) == 1 else None
 
 
-def is_cancelled(edition: Edition, moment: Moment) -> bool:
-    """Whether this date of a series will not take place:
-    excluded, or added once and taken away again.
-    """
-    return moment in _excluded(edition)
-
-
 def fits(edition: Edition, when: read.When | None, moment: Moment | None, offsets: Offsets) -> bool:
     """Whether a DTSTART may be this start, in one of its readings."""
     if when is None or moment is None:
@@ -142,7 +135,7 @@ def _meant(edition: Edition, name: Moment) -> Moment:
 def _is_real(edition: Edition, moment: Moment) -> bool:
     if edition.recurrence_id is not None:
         return moment == edition.recurrence_id
-    return moment in _excluded(edition) or recurrence.is_instance(edition, moment)
+    return editions.is_cancelled(edition, moment) or recurrence.is_instance(edition, moment)
 
 
 def _ruled_on(edition: Edition, day: date) -> Iterator[Moment]:
@@ -153,14 +146,12 @@ def _ruled_on(edition: Edition, day: date) -> Iterator[Moment]:
         yield only
 
 
-def _excluded(edition: Edition) -> set[Moment]:
-    return {one for one in editions.named_dates(edition) if not editions.takes_place(edition, one)}
-
-
 def _excluded_on(edition: Edition, day: date) -> Iterator[Moment]:
     zone = ZoneInfo(edition.timezone)
     return (
         one
-        for one in _excluded(edition)
-        if isinstance(one, datetime) and one.astimezone(zone).date() == day
+        for one in editions.named_dates(edition)
+        if isinstance(one, datetime)
+        and one.astimezone(zone).date() == day
+        and not editions.takes_place(edition, one)
     )

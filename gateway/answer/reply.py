@@ -516,7 +516,7 @@ def _closed(row: facts.Row, instance: Moment | None, arrived: datetime) -> facts
     elif row.current.cancelled or row.standing.cancelled:
         reason = "the follow-up is cancelled"
     elif instance is not None and (
-        moments.is_cancelled(row.current, instance) or standing_of(row, instance).cancelled
+        editions.is_cancelled(row.current, instance) or standing_of(row, instance).cancelled
     ):
         reason = "this date is cancelled"
     elif row.role in (Role.OWNER, Role.RESOURCE):

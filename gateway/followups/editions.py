@@ -159,6 +159,13 @@ def takes_place(edition: Edition, original: Moment) -> bool:
     return times(edition, original) is not None
 
 
+def is_cancelled(edition: Edition, date: Moment) -> bool:
+    """Whether this date of the series will not take place: excluded, or added once and taken away
+    again.
+    """
+    return date in named_dates(edition) and not takes_place(edition, date)
+
+
 def lacks_date(edition: Edition | None, date: Moment | None) -> bool:
     """Whether this is no date of the series, and none that somebody cancelled."""
     return (

@@ -8,7 +8,6 @@ are no news.
 from datetime import datetime
 from enum import StrEnum
 
-from gateway.answer import moments
 from gateway.followups import editions, rules, texts
 from gateway.ical import ics
 from gateway.invite import reminders
@@ -82,7 +81,7 @@ def _raised(letter: Letter, before: Edition) -> bool:
 
 
 def _cancelled(edition: Edition, instance: Moment | None) -> bool:
-    return edition.cancelled or (instance is not None and moments.is_cancelled(edition, instance))
+    return edition.cancelled or (instance is not None and editions.is_cancelled(edition, instance))
 
 
 def _place(edition: Edition, instance: Moment) -> tuple[object, ...]:
