@@ -90,6 +90,14 @@ class Apart:
             invitee = replace(invitee, participant=origin.participant)
         return replace(letter, participant=origin.participant, invitee=invitee)
 
+    def let_go(self, copies: Iterable[Copy]) -> tuple[Copy, ...]:
+        """The same of the rows."""
+        return tuple(map(self._copy_of_row, copies))
+
+    def _copy_of_row(self, copy: Copy) -> Copy:
+        origin = self.origins.get(copy.participant)
+        return copy if origin is None else replace(copy, participant=origin.participant)
+
     def notes(self, said: Mapping[int, str]) -> dict[int, str]:
         """What the rows say: that their dates are invitations by themselves, or why none is."""
         notes = {number: note for number, note in said.items() if number not in self.origins}

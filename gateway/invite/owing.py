@@ -38,8 +38,9 @@ ROOM = preflight.MOST_BYTES * 4 // 5
 
 @dataclass(frozen=True, slots=True)
 class Invitee:
-    """A participant row as the store has it now. `address` is "" where there is none that mail can
-    go to; `unreachable` says why, where it is not for want of a valid one.
+    """A participant row as the store has it now. `participant`: its number; below zero it is one
+    date of a row, which only a plan knows (`apart.Origin`). `address` is "" where there is none
+    that mail can go to; `unreachable` says why, where it is not for want of a valid one.
 
     `date`: the one date of a series that he is invited to; what he answers to it is the standing of
     his row. `other`: the row stood for somebody else until now, or for another follow-up, and so do

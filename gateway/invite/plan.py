@@ -112,7 +112,7 @@ def plan(
         tuple(map(owing.assigned, numbering.stamp(numbered, copies))),
         tuple(number for due in dues for number in due.superseded),
         split.notes(_notes(look, dues)),
-        tuple(copy for due in dues for copy in due.let_go),
+        split.let_go(copy for due in dues for copy in due.let_go),
     )
 
 

@@ -3,7 +3,7 @@ answers to each date (P9, P11).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,7 +12,7 @@ from gateway import i18n, status
 from gateway.followups import editions
 from gateway.ical import ics, preflight
 from gateway.invite import owing, plan
-from gateway.model import Moment, Reply, Standing
+from gateway.model import Edition, Kind, Moment, Recurrence, Reply, Role, Standing
 from gateway.writing import news, render, wording
 from tests.core.invitees import Letter
 from tests.core.specimens import MAIL, SECRET
@@ -454,3 +454,42 @@ def test_letters_about_dates_pass_the_last_look() -> None:
             seen.add((mail.method.value, mail.instance is not None))
         office.deliver()
     assert seen == {("REQUEST", True), ("REQUEST", False), ("CANCEL", True)}
+
+
+def test_what_is_let_go_of_one_date_is_told_of_its_row() -> None:
+    """Two dates on one day, each an invitation by itself, were refused; one is left."""
+    edition = Edition(
+        "u@crm.example",
+        Kind.MEETING,
+        "Workshop",
+        START,
+        START + HOUR,
+        "Europe/Oslo",
+        "Kari",
+        recurrence=Recurrence(rdates=(START + 5 * HOUR,)),
+    )
+    ola = owing.Invitee(
+        7, Role.INVITED, "Ola", "ola@ext.example", "en", "", True, False, {None: Standing()}
+    )
+    sending = plan.Sending(START - WEEK, account=True)
+    first = plan.plan(edition, None, [ola], [], sending)
+    assert [one.participant for one in first.owed] == [7, 7]
+    assert first.edition is not None
+    copies = [
+        owing.Copy(
+            number,
+            7,
+            ola.address,
+            None,
+            None,
+            0,
+            START - WEEK,
+            refused=True,
+            tried=one.edition,
+            date=one.edition.recurrence_id,
+        )
+        for number, one in enumerate(first.owed, 1)
+    ]
+    without = replace(edition, recurrence=Recurrence(exdates=(START,), rdates=(START + 5 * HOUR,)))
+    made = plan.plan(without, first.edition, [ola], copies, sending)
+    assert [one.participant for one in made.let_go] == [7, 7]
