@@ -60,6 +60,11 @@ class UnfitStore(StoreError):
     """
 
 
+def wrong(field: str, reason: str) -> InputError:
+    """What is wrong with a field of a request, as the end of a sentence that begins with it."""
+    return InputError(f"{field} {reason}", [((field,), reason)])
+
+
 def words(error: BaseException) -> str:
     """What an error of ours says, in one line; also where task groups have wrapped it, alone or
     with others of ours. "" for one that is none of ours, which needs its traceback.

@@ -13,8 +13,8 @@ the CRM counts also when the follow-up is over: who gives it sees what it is abo
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from gateway import status
-from gateway.actions import moving, planning
+from gateway import errors, status
+from gateway.actions import planning
 from gateway.actions.context import Context
 from gateway.actions.desk import Desk
 from gateway.answer import answered
@@ -73,9 +73,9 @@ def answer(desk: Desk, number: int, said: Said) -> None:
     """
     if said.reply not in OWN_WORDS:
         words = ", ".join(one.value for one in OWN_WORDS)
-        raise moving.wrong("reply", f"{said.reply.value!r} is none of {words}")
+        raise errors.wrong("reply", f"{said.reply.value!r} is none of {words}")
     if len(said.comment) > LONGEST_COMMENT:
-        raise moving.wrong("comment", f"has more than {LONGEST_COMMENT} characters")
+        raise errors.wrong("comment", f"has more than {LONGEST_COMMENT} characters")
     row = _asked(desk, number)
     instance = _instance(desk, row, said.instance)
     before = _standing(row, instance)
@@ -164,11 +164,11 @@ def _changes(own: Own) -> dict[str, object]:
     changes: dict[str, object] = {}
     if own.priority is not None:
         if len(own.priority) > LONGEST_PRIORITY:
-            raise moving.wrong("priority", f"has more than {LONGEST_PRIORITY} characters")
+            raise errors.wrong("priority", f"has more than {LONGEST_PRIORITY} characters")
         changes["priority"] = own.priority
     if own.alarm_minutes is not None:
         if own.alarm_minutes > MOST_MINUTES:
-            raise moving.wrong("alarm_minutes", f"is more than a year ({MOST_MINUTES})")
+            raise errors.wrong("alarm_minutes", f"is more than a year ({MOST_MINUTES})")
         changes["alarm_minutes"] = own.alarm_minutes if own.alarm_minutes >= 0 else None
     return changes
 
@@ -226,9 +226,9 @@ def _instance(desk: Desk, row: Member, instance: Moment | None) -> Moment | None
         return plan.SERIES
     edition = _edition(desk, row)
     if row.date is not None or edition is None or edition.recurrence is None:
-        raise moving.wrong("instance", "is said of a row that is not for a series")
+        raise errors.wrong("instance", "is said of a row that is not for a series")
     if not answered.is_date(edition, instance):
-        raise moving.wrong("instance", "is no date of this series")
+        raise errors.wrong("instance", "is no date of this series")
     if not editions.takes_place(edition, instance):
         raise Refused("this date is cancelled; reinstate it first")
     return instance

@@ -5,8 +5,7 @@ may edit it, too, until it is accepted, and after a decline assign it again. Tak
 coalescing window it sends nothing.
 """
 
-from gateway import status
-from gateway.actions import moving
+from gateway import errors, status
 from gateway.actions.desk import Desk
 from gateway.errors import Refused
 from gateway.followups.permission import Parties
@@ -64,7 +63,7 @@ def _begin(desk: Desk, row: int) -> tuple[str, str]:
 def _check(desk: Desk, to: str) -> None:
     invitable = assignment.invitable(desk.connection, to)
     if invitable is None:
-        raise moving.wrong("to", f"{to!r} is no associate")
+        raise errors.wrong("to", f"{to!r} is no associate")
     if not invitable:
         raise Refused(f"{to} cannot be picked: an administrator switched that off")
 

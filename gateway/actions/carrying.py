@@ -4,6 +4,7 @@
 
 from datetime import datetime, timedelta
 
+from gateway import errors
 from gateway.actions import moving, series
 from gateway.actions.desk import Desk
 from gateway.errors import Refused
@@ -48,7 +49,7 @@ def carry_out(desk: Desk, key: str, start: str = "", minutes: int | None = None)
         raise Refused(series.CANCELLED)
     kinds.carried_out(state.kind, has_start=state.has_start)
     if minutes is not None and not 1 <= minutes <= LONGEST_CALL:
-        raise moving.wrong("minutes", f"is no number from 1 to {LONGEST_CALL}")
+        raise errors.wrong("minutes", f"is no number from 1 to {LONGEST_CALL}")
     begins = _start(desk, key, start)
     own = preferences.of(desk.connection, concerned.owner).length(Kind.CALL)
     length = own if minutes is None else timedelta(minutes=minutes)
@@ -63,5 +64,5 @@ def _start(desk: Desk, key: str, text: str) -> datetime:
         return desk.now.replace(microsecond=0)
     moment = moving.read(series.standing(desk.connection, key, desk.settings), "start", text)
     if not isinstance(moment, datetime):
-        raise moving.wrong("start", f"{text!r} is a plain date; at what time?")
+        raise errors.wrong("start", f"{text!r} is a plain date; at what time?")
     return moment

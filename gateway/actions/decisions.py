@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from gateway import shapes
+from gateway import errors, shapes
 from gateway.actions import (
     answering,
     assigning,
@@ -81,7 +81,7 @@ class _Case:
         """What the choice cannot do without."""
         said: str = getattr(self.chosen, field)
         if not said:
-            raise moving.wrong(field, f"is needed to {self.chosen.choice}")
+            raise errors.wrong(field, f"is needed to {self.chosen.choice}")
         return said
 
 
@@ -151,7 +151,7 @@ def decide(desk: Desk, number: int, chosen: Chosen, judge: review.Judge) -> Deci
         raise Refused(_closed(decision, decision.closed_at))
     if chosen.choice not in decision.choices:
         words = ", ".join(decision.choices)
-        raise moving.wrong("choice", f"is none of this decision's: there are {words}")
+        raise errors.wrong("choice", f"is none of this decision's: there are {words}")
     choice = Choice(chosen.choice)
     # Closed before it is done, so that what does it finds nothing to close by itself.
     verdict = Verdict(desk.actor.by, choice, decision.cause.about, chosen.comment)

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from gateway import status
-from gateway.actions import answering, moving
+from gateway import errors, status
+from gateway.actions import answering
 from gateway.actions.context import Context
 from gateway.actions.desk import Desk
 from gateway.errors import Forbidden, Refused
@@ -64,7 +64,7 @@ def add(desk: Desk, key: str, entries: Sequence[Entry], *, email_invite: bool) -
     if followups.called_off(desk.connection, key)[0]:
         raise Refused("the follow-up is cancelled; reinstate it first")
     if len(entries) > invitees.MOST:
-        raise moving.wrong("add", f"has more than {invitees.MOST} entries; add them in steps")
+        raise errors.wrong("add", f"has more than {invitees.MOST} entries; add them in steps")
     candidates, unknown = picking.candidates(desk.connection, entries)
     rows = [one for one in followups.members(desk.connection, key) if one.date is None]
     candidates = _told_apart([_reachable(one) for one in candidates])
@@ -180,7 +180,7 @@ def readdress(desk: Desk, number: int, value: str) -> None:
     if row.role is Role.RESOURCE:
         raise Refused("a resource has no mail address")
     if problem := syntax.problem(value):
-        raise moving.wrong("address", f"is none: {problem}")
+        raise errors.wrong("address", f"is none: {problem}")
     spelled = address.normal(value)
     is_bare = row.who.startswith(f"{Source.EMAIL}:")
     if not is_bare and permission.may(desk.actor, Verb.DIRECTORY) is not permission.Answer.YES:

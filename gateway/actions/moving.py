@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
 from typing import Any
 
+from gateway import errors
 from gateway.actions import cancelling, series
 from gateway.actions.desk import Desk
 from gateway.errors import InputError, NotFound, Refused
@@ -67,7 +68,7 @@ def reschedule(desk: Desk, key: str, when: When) -> str:
     if whole.cancelled:
         raise Refused(series.CANCELLED)
     if when.instance and when.since:
-        raise wrong("from", "goes without instance: one date, or this and all future")
+        raise errors.wrong("from", "goes without instance: one date, or this and all future")
     if when.instance:
         _move_date(desk, key, when)
         return key
@@ -112,7 +113,7 @@ def dates(desk: Desk, key: str, after: str, before: str) -> Dates:
         for field, text in (("from", after), ("to", before))
     )
     if last < first:
-        raise wrong("to", "is before from")
+        raise errors.wrong("to", "is before from")
     off = [_off(whole, name) for name in _names_off(whole)]
     shown = [one for one in off if first <= _instant(whole, one.start) < last]
     shown += [
@@ -202,7 +203,7 @@ def _times(whole: Edition, when: When) -> dict[str, Any]:
     start = read(whole, "start", when.start, day=whole.start is None)
     if whole.start is None:
         if when.end:
-            raise wrong("end", "needs a start: this has a deadline, which is moved")
+            raise errors.wrong("end", "needs a start: this has a deadline, which is moved")
         return {"deadline": _instant(whole, start)}
     end = read(whole, "end", when.end) if when.end else None
     _in_order(start, end)
@@ -224,7 +225,7 @@ def read(whole: Edition, field: str, text: str, *, day: bool = False) -> Moment:
 
 def _in_order(start: Moment, end: Moment | None) -> None:
     if end is not None and end < start:
-        raise wrong("end", "is before the start")
+        raise errors.wrong("end", "is before the start")
 
 
 def _is_first(key: str, whole: Edition, text: str) -> bool:
@@ -267,8 +268,3 @@ def _instant(whole: Edition, moment: Moment) -> datetime:
 
 def _words(*moments: Moment | None) -> str:
     return " – ".join(filter(None, map(codec.moment, moments)))
-
-
-def wrong(field: str, reason: str) -> InputError:
-    """What is wrong with a field of a request."""
-    return InputError(f"{field} {reason}", [((field,), reason)])

@@ -11,7 +11,8 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.actions import load, load_format, load_report, moving
+from gateway import errors
+from gateway.actions import load, load_format, load_report
 from gateway.actions.desk import COMPLETED, Desk
 from gateway.errors import Forbidden, InputError, Refused
 from gateway.followups import permission
@@ -55,7 +56,7 @@ def put(desk: Desk, key: str, document: Mapping[str, Any]) -> bool:
     something else than what is the owner's own would change.
     """
     if document.get("key", key) != key:
-        raise moving.wrong("key", f"is {key} in the address")
+        raise errors.wrong("key", f"is {key} in the address")
     if not records.exists(desk.connection, key):
         create(desk, {**document, "key": key})
         return True

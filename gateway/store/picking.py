@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.errors import InputError
+from gateway import errors
 from gateway.followups.invitees import MOST, Candidate, Entry, Source
 from gateway.store import sources
 from gateway.store.schema import associate, person, person_email, resource
@@ -45,7 +45,7 @@ def _people(lists: Collection[Sequence[Pick] | None]) -> dict[str, set[str]]:
     picks = [pick for listed in lists for pick in listed or ()]
     if len(picks) > MOST:
         words = f"names more than {MOST} people; add them in steps"
-        raise InputError(f"add {words}", [(("add",), words)])
+        raise errors.wrong("add", words)
     people = dict[str, set[str]]()
     for pick in picks:
         people.setdefault(pick.kind, set()).add(pick.key)
