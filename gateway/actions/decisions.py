@@ -195,7 +195,7 @@ def _keep(case: _Case) -> None:
     _, letters = proposals.turn_down(
         desk.connection, number, desk.settings, desk.now, desk.actor.by
     )
-    desk.queued += letters
+    desk.queue(letters)
 
 
 def _same(case: _Case) -> None:

@@ -41,7 +41,7 @@ COMPLETED = "the follow-up is completed; undo that first"
 class Desk:
     """Where a command works: inside one transaction. `touched`: the follow-ups that it changed;
     `marked`: those that it changed by the way, with a card or a document: what is wrong with one of
-    them is none of its business. `uncounted`: further ones, too many to be planned here.
+    them is none of its business.
     """
 
     connection: Connection
@@ -49,8 +49,7 @@ class Desk:
     now: datetime
     actor: Actor
     touched: list[str] = field(default_factory=list)
-    marked: list[str] = field(default_factory=list)
-    uncounted: int = 0
+    marked: set[str] = field(default_factory=set)
     queued: list[int] = field(default_factory=list)
     """Letters that are in the outbox already, which no planning finds."""
     noted: set[str] = field(default_factory=set)
@@ -61,14 +60,16 @@ class Desk:
     """The newest mark when the command began (`marks.newest_number`): what another program did
     before counts for the brake all the same.
     """
-    changes: int = 0
-    """How often something was touched or noted."""
-    settled: "tuple[object, Letters] | None" = None
-    """What followed from the command when it had come so far (`settle`)."""
+    settled: "Letters | None" = None
+    """What follows from the command (`settle`); None where it has done more since."""
+
+    @property
+    def has_changed(self) -> bool:
+        return bool(self.touched or self.marked or self.noted)
 
     def touch(self, key: str) -> None:
         """What stands in this follow-up changed: letters may be owed."""
-        self.changes += 1
+        self.settled = None
         if key not in self.touched:
             self.touched.append(key)
 
@@ -76,12 +77,15 @@ class Desk:
         """What was marked after this number (`marks.newest_number`) changed: letters may be
         owed.
         """
-        self.changes += 1
-        keys = marks.made_since(self.connection, mark)
-        self.marked = sorted(keys)[:MOST_FORETOLD]
-        self.uncounted = len(keys) - len(self.marked)
+        self.settled = None
+        self.marked.update(marks.made_since(self.connection, mark))
         if self.single:
             marks.single_since(self.connection, mark)
+
+    def queue(self, numbers: Sequence[int]) -> None:
+        """These letters stand in the outbox already."""
+        self.settled = None
+        self.queued += numbers
 
     def require(self, verb: Verb, key: str, row: str = "") -> Parties:
         """The follow-up, whom it concerns. Raises `NotFound` where there is none that this actor
@@ -141,7 +145,7 @@ class Desk:
             replace(one, by=actor.by, channel=one.channel or actor.channel) for one in entries
         ]
         journal.write(self.connection, signed, self.now)
-        self.changes += 1
+        self.settled = None
         self.noted.update(one.follow_up for one in signed if one.follow_up is not None)
 
 
@@ -200,13 +204,12 @@ def settle(desk: Desk) -> Letters:
     which come last (`store.diary`). Whoever shows what was written does this before, so that the
     answer says of conflicts what the next reader is told.
     """
-    far = desk.changes, len(desk.queued)
-    if desk.settled is None or desk.settled[0] != far:
+    if desk.settled is None:
         deciding.follow(desk.connection, {*desk.touched, *desk.noted}, desk.now)
         letters = _owed(desk)
         _keep_diaries(desk)
-        desk.settled = far, letters
-    return desk.settled[1]
+        desk.settled = letters
+    return desk.settled
 
 
 def _keep_diaries(desk: Desk) -> None:
@@ -224,18 +227,20 @@ def _owed(desk: Desk) -> Letters:
     if desk.single:
         marks.single_since(desk.connection, desk.began)
     queued = _queued(desk.connection, desk.queued)
+    others = sorted(desk.marked.difference(desk.touched))
+    uncounted = len(others[MOST_FORETOLD:])
     with desk.connection.begin_nested() as trial:
         context = Context.read(desk.connection, desk.settings, desk.now)
         for key in desk.touched:
             numbers = _planned(desk.connection, key, context)
             queued += _queued(desk.connection, numbers)
-        for key in desk.marked:
+        for key in others[:MOST_FORETOLD]:
             numbers, _ = planning.attempt(desk.connection, key, context)
             queued += _queued(desk.connection, numbers)
         trial.rollback()
     window = timedelta(seconds=desk.settings.outbound.coalesce_seconds)
-    leaves = desk.now + window if queued or desk.uncounted else None
-    return Letters(tuple(queued), leaves, desk.uncounted)
+    leaves = desk.now + window if queued or uncounted else None
+    return Letters(tuple(queued), leaves, uncounted)
 
 
 def _planned(connection: Connection, key: str, context: Context) -> list[int]:

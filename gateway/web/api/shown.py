@@ -54,7 +54,7 @@ def rows(desk: Desk, numbers: Sequence[int]) -> list[Json]:
 
 
 def _settle(desk: Desk) -> None:
-    if desk.changes:
+    if desk.has_changed:
         desks.settle(desk)
 
 
