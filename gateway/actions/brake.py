@@ -3,7 +3,7 @@
 When more follow-ups than `outbound.brake_follow_ups` were changed within a minute so that they owe
 CANCELs or "moved" letters, those letters are held, also the first of them, as far as they have not
 left. What another program wrote counts, and what was loaded; what a person does to one follow-up by
-a command does not (`followups.mark_single`). A record that is put back before the letters left owes
+a command does not (`marks.single_since`). A record that is put back before the letters left owes
 nothing: numbers and answers are those of before.
 
 It counts what has been committed. Gateways that plan at the same time wait for each other here, and

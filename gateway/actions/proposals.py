@@ -91,12 +91,13 @@ def accept(
     one, wanted = _undecided(connection, number, settings)
     if wanted.cancelled:
         raise Refused("the follow-up is cancelled; reinstate it first")
+    since = marks.newest_number(connection)
     if one.instance is None:
         followups.reschedule(connection, one.follow_up, _series(wanted, one, now))
     else:
         start, end = _date(wanted, one, one.instance, now)
         timing.move_date(connection, one.follow_up, one.instance, start, end)
-    marks.mark_single(connection, one.follow_up)
+    marks.single_since(connection, since)
     records.stamp(connection, [one.follow_up], now, by)
     _settle(connection, one, ProposalState.ACCEPTED, by, now)
     return one

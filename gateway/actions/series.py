@@ -117,8 +117,9 @@ def stop(
     following = _following(wanted, after)
     if following is None:
         return False
+    since = marks.newest_number(connection)
     _shorten(connection, key, wanted, following)
-    marks.mark_single(connection, key)
+    marks.single_since(connection, since)
     records.stamp(connection, [key], now, by)
     journal.write(connection, [journal.Entry("stopped", key, instance=following, by=by)], now)
     return True
@@ -143,6 +144,7 @@ def split(
     wanted = of(connection, key, settings)
     at = _first(key, wanted, part.at)
     fresh = _rest(wanted, at, part.changes)
+    since = marks.newest_number(connection)
     made = series.copy(
         connection,
         key,
@@ -152,7 +154,7 @@ def split(
         _single(connection, key, wanted, fresh, at),
     )
     _shorten(connection, key, wanted, at)
-    marks.mark_single(connection, key)
+    marks.single_since(connection, since)
     records.stamp(connection, [key], now, by)
     records.sign(connection, [made], now, by)
     entries = [

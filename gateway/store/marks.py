@@ -142,15 +142,6 @@ def is_marked(connection: Connection, key: str) -> bool:
     return connection.execute(query).first() is not None
 
 
-def mark_single(connection: Connection, key: str) -> None:
-    """What has been written into this follow-up was done by a person to it alone (domain.md
-    §10).
-    """
-    connection.execute(
-        sa.update(change_mark).where(change_mark.c.follow_up == key).values(single=True)
-    )
-
-
 def newest_number(connection: Connection) -> int:
     """Marks of a higher number are newer."""
     return connection.execute(sa.select(sa.func.max(change_mark.c.id))).scalar() or 0
@@ -163,7 +154,9 @@ def made_since(connection: Connection, number: int) -> list[str]:
 
 
 def single_since(connection: Connection, number: int) -> None:
-    """`mark_single` of all that this transaction has marked after this number."""
+    """What this transaction has marked after this number is a person's doing, to one follow-up
+    (domain.md §10).
+    """
     ours = _ours(connection, number)
     connection.execute(sa.update(change_mark).where(*ours).values(single=True))
 

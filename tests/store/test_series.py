@@ -808,6 +808,25 @@ def test_a_list_is_stopped_at_its_first_date(store: Store) -> None:
     assert statuses(store)[0] == "not_started"
 
 
+@pytest.mark.parametrize("verb", ["stop", "split"])
+def test_what_another_program_did_before_still_counts_for_the_brake(
+    store: Store, verb: str
+) -> None:
+    """domain.md §10: only what this command marked is a person's doing."""
+    begin(store)
+    planning.plan_due(store, SETTINGS, NOW, everything=True)
+    rows.run(store, "UPDATE follow_up SET location = 'Fjell' WHERE key = 'm1'")
+    with store.write() as connection:
+        if verb == "stop":
+            assert series.stop(connection, "m1", N[2], SETTINGS, NOW)
+        else:
+            series.split(connection, "m1", series.From(N[2], {}), SETTINGS, NOW)
+    with store.read() as connection:
+        query = sa.select(schema.change_mark.c.single).order_by(schema.change_mark.c.id)
+        before, *own = connection.execute(query).scalars()
+    assert (before, {*own}) == (False, {True})
+
+
 def received(store: Store) -> list[Queued]:
     """Every letter that has left."""
     with store.read() as connection:
