@@ -13,7 +13,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -46,12 +45,13 @@ async def run(jobs: Sequence[Job], stop: asyncio.Event, board: health.Board | No
         timezone=UTC,
         job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
     )
-    ticks = [_Tick(job, stop, told) for job in jobs]
+    ticks = [_Tick(job, stop, told, scheduler) for job in jobs]
     for tick in ticks:
-        tick.scheduled = scheduler.add_job(
+        scheduler.add_job(
             tick.run,
             "interval",
             seconds=tick.job.seconds,
+            id=tick.job.name,
             name=tick.job.name,
             next_run_time=datetime.now(UTC),
         )
@@ -70,13 +70,14 @@ async def run(jobs: Sequence[Job], stop: asyncio.Event, board: health.Board | No
 class _Tick:
     """A job with the lock that is held while it runs."""
 
-    def __init__(self, job: Job, stop: asyncio.Event, board: health.Board) -> None:
+    def __init__(
+        self, job: Job, stop: asyncio.Event, board: health.Board, scheduler: AsyncIOScheduler
+    ) -> None:
         self.job = job
         self.stop = stop
         self.board = board
         self.failing_since: datetime | None = None
-        self.scheduled: Any = None
-        """The scheduler's own job, which has no types."""
+        self.scheduler = scheduler
         self.under_way = asyncio.Lock()
 
     async def run(self) -> None:
@@ -95,7 +96,7 @@ class _Tick:
                 why = said or str(error) or type(error).__name__
                 self.board.report(health.job(self.job.name, self.failing_since, why))
                 soon = timedelta(seconds=min(AGAIN_SECONDS, self.job.seconds))
-                self.scheduled.modify(next_run_time=datetime.now(UTC) + soon)
+                self.scheduler.modify_job(self.job.name, next_run_time=datetime.now(UTC) + soon)
             else:
                 self.failing_since = None
                 self.board.clear(f"job {self.job.name}")
