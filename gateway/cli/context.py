@@ -8,15 +8,21 @@ from __future__ import annotations
 import getpass
 import os
 import sys
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.actions.desk import Desk
     from gateway.settings import Settings
     from gateway.store.engine import Store
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,19 @@ def user() -> str:
         return getpass.getuser()
     except (OSError, KeyError):  # a number without a name, in containers
         return f"uid {os.getuid()}"
+
+
+def perform(ctx: typer.Context, command: Callable[[Desk], T]) -> T:
+    """What an administrator at the command line does, in one transaction."""
+    from datetime import UTC, datetime
+
+    from gateway.actions import desk
+    from gateway.model import Access, Actor
+
+    effective = settings(ctx)
+    actor = Actor(Access.ADMIN, name=user())
+    with closing(store(effective)) as opened:
+        return desk.perform(opened, effective, datetime.now(UTC), actor, command).answer
 
 
 def tell_troubles(store: Store, effective: Settings) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,25 +11,10 @@ from gateway.cli import context, output
 from gateway.model import Access
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from gateway.actions.desk import Desk
     from gateway.store.tokens import Token
 
-T = TypeVar("T")
-
 app = typer.Typer(no_args_is_help=True, help="Tokens of programs that use the API.")
-
-
-def perform(ctx: typer.Context, command: Callable[[Desk], T]) -> T:
-    """What an administrator at the command line does, in one transaction."""
-    from gateway.actions import desk
-    from gateway.model import Actor
-
-    effective = context.settings(ctx)
-    actor = Actor(Access.ADMIN, name=context.user())
-    with closing(context.store(effective)) as store:
-        return desk.perform(store, effective, datetime.now(UTC), actor, command).answer
 
 
 @app.command()
@@ -54,7 +38,7 @@ def create(
     def command(desk: Desk) -> tuple[Token, str]:
         return access.make_token(desk, access.Wanted(name, role, associate))
 
-    token, secret = perform(ctx, command)
+    token, secret = context.perform(ctx, command)
     if context.invocation(ctx).json:
         output.objects([{**access.shown(token), "token": secret}], as_json=True)
     else:
@@ -80,5 +64,5 @@ def revoke(
     """It lets nobody in from now on."""
     from gateway.actions import access
 
-    token = perform(ctx, lambda desk: access.revoke_token(desk, number))
+    token = context.perform(ctx, lambda desk: access.revoke_token(desk, number))
     output.objects([access.shown(token)], as_json=context.invocation(ctx).json)

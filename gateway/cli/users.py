@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli import context, output, tokens
+from gateway.cli import context, output
 from gateway.model import Access
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def create(
         user = users.create(desk, wanted, hashed)
         return user, users.link(desk, name) if link else ""
 
-    user, secret = tokens.perform(ctx, command)
+    user, secret = context.perform(ctx, command)
     _answer(ctx, user, secret)
 
 
@@ -93,7 +93,7 @@ def password(
             return users.there(desk, name), users.link(desk, name)
         return users.set_password(desk, name, hashed), ""
 
-    user, secret = tokens.perform(ctx, command)
+    user, secret = context.perform(ctx, command)
     _answer(ctx, user, secret)
 
 
@@ -107,7 +107,7 @@ def disable(
     from gateway.actions import users
 
     change = users.enable if undo else users.disable
-    _answer(ctx, tokens.perform(ctx, lambda desk: change(desk, name)), "")
+    _answer(ctx, context.perform(ctx, lambda desk: change(desk, name)), "")
 
 
 def _hashed(*, from_input: bool) -> str:

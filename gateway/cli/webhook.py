@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import closing
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
 from gateway.cli import context, output
-
-if TYPE_CHECKING:
-    from gateway.actions.desk import Desk
-
-T = TypeVar("T")
 
 app = typer.Typer(
     no_args_is_help=True, help="Webhooks: programs that are told of every answer, signed."
@@ -38,7 +30,7 @@ def create(
     """Tell a program what happens from now on. Prints the secret that signs it, this once."""
     from gateway.actions import webhooks
 
-    hook, secret = _at_desk(ctx, lambda desk: webhooks.register(desk, url, types or ()))
+    hook, secret = context.perform(ctx, lambda desk: webhooks.register(desk, url, types or ()))
     row = {"webhook": hook.id, "url": hook.url, "secret": secret}
     output.objects([row], as_json=context.invocation(ctx).json)
 
@@ -48,7 +40,9 @@ def listing(ctx: typer.Context) -> None:
     """All webhooks, how many events each is still to be told, and what is wrong."""
     from gateway.actions import webhooks
 
-    rows = _at_desk(ctx, lambda desk: [webhooks.shape(desk, one) for one in webhooks.listing(desk)])
+    rows = context.perform(
+        ctx, lambda desk: [webhooks.shape(desk, one) for one in webhooks.listing(desk)]
+    )
     rows = [{"webhook": row.pop("id"), **row} for row in rows]
     output.objects(
         rows, as_json=context.invocation(ctx).json, columns=COLUMNS, otherwise="no webhook"
@@ -69,7 +63,9 @@ def change(
     """Another address, other types, on or off."""
     from gateway.actions import webhooks
 
-    _at_desk(ctx, lambda desk: webhooks.change(desk, number, url=url, types=types, active=active))
+    context.perform(
+        ctx, lambda desk: webhooks.change(desk, number, url=url, types=types, active=active)
+    )
 
 
 @app.command()
@@ -77,7 +73,7 @@ def rotate(ctx: typer.Context, number: Number) -> None:
     """A new secret, printed this once. For a day the former one signs beside it."""
     from gateway.actions import webhooks
 
-    secret = _at_desk(ctx, lambda desk: webhooks.rotate(desk, number))
+    secret = context.perform(ctx, lambda desk: webhooks.rotate(desk, number))
     output.objects([{"webhook": number, "secret": secret}], as_json=context.invocation(ctx).json)
 
 
@@ -86,7 +82,7 @@ def remove(ctx: typer.Context, number: Number) -> None:
     """Forget a webhook, and what it was still to be told."""
     from gateway.actions import webhooks
 
-    _at_desk(ctx, lambda desk: webhooks.remove(desk, number))
+    context.perform(ctx, lambda desk: webhooks.remove(desk, number))
 
 
 @app.command()
@@ -94,7 +90,7 @@ def test(ctx: typer.Context, number: Number) -> None:
     """Send it an event that means nothing; `deliveries` shows what became of it."""
     from gateway.actions import webhooks
 
-    _at_desk(ctx, lambda desk: webhooks.trial(desk, number))
+    context.perform(ctx, lambda desk: webhooks.trial(desk, number))
 
 
 @app.command()
@@ -106,7 +102,7 @@ def deliveries(
     """What it was told, and what it answered."""
     from gateway.actions import webhooks
 
-    rows = _at_desk(
+    rows = context.perform(
         ctx,
         lambda desk: [
             webhooks.delivery_shape(one) for one in webhooks.deliveries(desk, number, None, limit)
@@ -126,14 +122,4 @@ def again(
     """Send an event once more, whatever became of it."""
     from gateway.actions import webhooks
 
-    _at_desk(ctx, lambda desk: webhooks.again(desk, number, delivery))
-
-
-def _at_desk(ctx: typer.Context, command: Callable[[Desk], T]) -> T:
-    from gateway.actions import desk
-    from gateway.model import Access, Actor
-
-    effective = context.settings(ctx)
-    actor = Actor(Access.ADMIN, name=context.user())
-    with closing(context.store(effective)) as store:
-        return desk.perform(store, effective, datetime.now(UTC), actor, command).answer
+    context.perform(ctx, lambda desk: webhooks.again(desk, number, delivery))
