@@ -22,7 +22,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from gateway.store import codec, migrate, schema
+from gateway.store import codec, migrate, schema_letters
 from gateway.store.engine import Store
 from tests.store import crowd, rows
 
@@ -45,7 +45,7 @@ def filled(folder: Path, number: int) -> str:
         crowd.fill(store, number)
         with store.write() as connection:
             facts = codec.edition(rows.MEETING)
-            connection.execute(sa.update(schema.edition).values(facts=facts))
+            connection.execute(sa.update(schema_letters.edition).values(facts=facts))
     return url
 
 

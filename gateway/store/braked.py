@@ -13,7 +13,7 @@ from gateway.invite import brake
 from gateway.model import LetterState, Moment
 from gateway.store import codec, invitations, outbox
 from gateway.store.schema import former_standing, participant, standing
-from gateway.store.schema import outbox as letters
+from gateway.store.schema_letters import outbox as letters
 
 VOID = 0
 """Instead of an edition: something was heard of him since, and what he said before may be wrong."""

@@ -19,7 +19,13 @@ from gateway.mail import address
 from gateway.model import PLANNED, Edition, LetterState, Method, Moment
 from gateway.store import codec, directory, followups, invitations, known
 from gateway.store.followups import Member, Site
-from gateway.store.schema import associate, follow_up, invitation, outbox, participant, person_email
+from gateway.store.schema import (
+    associate,
+    follow_up,
+    participant,
+    person_email,
+)
+from gateway.store.schema_letters import invitation, outbox
 
 LEFT = (LetterState.SENDING, LetterState.SENT, LetterState.WAITING)
 """Letters that may have reached the invitee: a waiting one may be a repeat whose fate is unknown.

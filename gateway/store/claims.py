@@ -25,7 +25,7 @@ from gateway.model import PLANNED, Delivery, LetterState, Method, Occasion
 from gateway.store import doubts, invitations, leases, marks, reminders
 from gateway.store.outbox import OPEN, Attempt, Queued, Settlement, queued, stands, supersede
 from gateway.store.pace import Room
-from gateway.store.schema import attempt, invitation, outbox
+from gateway.store.schema_letters import attempt, invitation, outbox
 
 DOMAINS = 1_000
 """How many destinations are looked at where the oldest letters go to some without room."""

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway.model import LetterState
-from gateway.store.schema import outbox
+from gateway.store.schema_letters import outbox
 
 TOLERANCE = timedelta(minutes=1)
 """By how much clocks of gateways that share a store may differ."""

@@ -17,13 +17,13 @@ from gateway.store import chunks, marked, schema
 from gateway.store.schema import (
     associate,
     follow_up,
-    invitation,
     metadata,
     participant,
     person,
     person_email,
     resource,
 )
+from gateway.store.schema_letters import invitation
 
 INVITEE = schema.INVITEE
 PARTICIPANT = ("follow_up", *INVITEE, "original_start")

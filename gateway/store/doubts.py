@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection
 from gateway.invite import owing
 from gateway.model import PLANNED, Edition, LetterState, Method, Moment
 from gateway.store import codec, invitations
-from gateway.store.schema import invitation, outbox
+from gateway.store.schema_letters import invitation, outbox
 
 NOT_ARRIVED = "-"
 NUMBERS: sa.BindParameter[int] = sa.bindparam("numbers", expanding=True)

@@ -13,7 +13,7 @@ from gateway.mail import address
 from gateway.model import PLANNED, Delivery, Method
 from gateway.store import codec
 from gateway.store.invitations import Invitation
-from gateway.store.schema import invitation, outbox
+from gateway.store.schema_letters import invitation, outbox
 
 _INSERT = sa.insert(outbox).returning(outbox.c.id, sort_by_parameter_order=True)
 _NUMBER = invitation.c.id == sa.bindparam("number")

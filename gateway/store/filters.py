@@ -18,12 +18,12 @@ from gateway.status import Status
 from gateway.store import visible
 from gateway.store.schema import (
     follow_up,
-    invitation,
     journal,
     participant,
     person,
     standing,
 )
+from gateway.store.schema_letters import invitation
 from gateway.store.schema_lists import Folded
 
 FEW = 500

@@ -29,7 +29,6 @@ from gateway.store import codec, columns, engine, faults, marked, timing, upsert
 from gateway.store.schema import (
     INVITEE,
     associate,
-    edition,
     follow_up,
     follow_up_date,
     inbox,
@@ -42,6 +41,7 @@ from gateway.store.schema import (
     standing,
 )
 from gateway.store.schema_domain import decision
+from gateway.store.schema_letters import edition
 
 _ASSIGNER = associate.alias()
 _MEMBERS = (

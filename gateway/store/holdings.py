@@ -13,7 +13,7 @@ from gateway.invite import brake, owing
 from gateway.model import PLANNED, Edition, LetterState, Method, Occasion, Reply
 from gateway.store import codec, doubts, invitations
 from gateway.store.invitations import REPLACEABLE, held_by
-from gateway.store.schema import invitation, outbox
+from gateway.store.schema_letters import invitation, outbox
 
 
 def copies(connection: Connection, key: str) -> tuple[list[owing.Copy], dict[Edition, int]]:

@@ -25,7 +25,8 @@ from gateway.model import (
     Reply,
 )
 from gateway.store import codec
-from gateway.store.schema import attempt, edition, follow_up, invitation, outbox, participant
+from gateway.store.schema import follow_up, participant
+from gateway.store.schema_letters import attempt, edition, invitation, outbox
 
 REPLACEABLE = (LetterState.WAITING, LetterState.HELD)
 UNDER_WAY = (*REPLACEABLE, LetterState.SENDING)

@@ -17,12 +17,12 @@ from gateway.mail import address
 from gateway.model import Method
 from gateway.store.schema import (
     associate,
-    invitation,
     known_address,
     participant,
     person,
     person_email,
 )
+from gateway.store.schema_letters import invitation
 
 REVIEW = "review"
 

@@ -18,6 +18,7 @@ from gateway.store import (
     schema,
     schema_access,
     schema_domain,
+    schema_letters,
     schema_lists,
     schema_webhooks,
     sqlviews,
@@ -28,7 +29,14 @@ from gateway.store.engine import Store
 if TYPE_CHECKING:  # a tenth of a second of every command, most of which find the store as it is
     from alembic.config import Config
 
-TABLES = (schema, schema_domain, schema_access, schema_lists, schema_webhooks)
+TABLES = (
+    schema,
+    schema_letters,
+    schema_domain,
+    schema_access,
+    schema_lists,
+    schema_webhooks,
+)
 [METADATA] = {module.metadata for module in TABLES}
 """All tables: named here, a module of them cannot be forgotten."""
 MIGRATIONS = Path(__file__).parent / "migrations"

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection, Row
 from gateway.invite import brake
 from gateway.model import PLANNED, Delivery, Edition, Letter, LetterState, Method, Reply
 from gateway.store import codec, columns, engine, invitations
-from gateway.store.schema import RETURNED, attempt, invitation, outbox
+from gateway.store.schema_letters import RETURNED, attempt, invitation, outbox
 
 OPEN = (LetterState.WAITING, LetterState.SENDING, LetterState.HELD)
 AGES = (5, 10, 20, 40, 80, 160, 320, 640, 1280)

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 
 from gateway.sections import Outbound
 from gateway.store import upsert
-from gateway.store.schema import attempt, outbox, pace, rest
+from gateway.store.schema_letters import attempt, outbox, pace, rest
 
 MINUTE, DAY = 60, 86_400
 ALL = ""

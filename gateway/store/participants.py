@@ -17,11 +17,11 @@ from gateway.store.schema import (
     INVITEE,
     associate,
     former_standing,
-    invitation,
     known_address,
     participant,
     person_email,
 )
+from gateway.store.schema_letters import invitation
 
 GIVEN = "the row was given to somebody else"
 

@@ -28,10 +28,10 @@ from gateway.store.schema import (
     follow_up,
     inbox,
     journal,
-    outbox,
     participant,
     proposal,
 )
+from gateway.store.schema_letters import outbox
 
 REFUSALS = (int(Status.DECLINED), int(Status.ASSIGNMENT_DECLINED))
 SEEN, WROTE = Outcome.SEEN.value, Outcome.COMMENT.value

@@ -20,10 +20,10 @@ from gateway.store.schema import (
     change_mark,
     follow_up,
     follow_up_date,
-    outbox,
     participant,
     resource,
 )
+from gateway.store.schema_letters import outbox
 
 BY_SQL = "SQL"
 """Who changed what another program wrote (domain.md §4)."""

@@ -11,8 +11,9 @@ from sqlalchemy.engine import Connection
 from gateway.mail.refusals import Refusal, Said
 from gateway.model import PLANNED, Delivery, LetterState, Method
 from gateway.store import doubts, invitations, marks, outbox
-from gateway.store.schema import attempt, invitation, participant
-from gateway.store.schema import outbox as letters
+from gateway.store.schema import participant
+from gateway.store.schema_letters import attempt, invitation
+from gateway.store.schema_letters import outbox as letters
 
 SENT, REFUSED, ACCOUNT = "sent", "refused", "account"
 """Verdicts of `outbound.retry`."""

@@ -34,12 +34,11 @@ from gateway.store.schema import (
     follow_up,
     follow_up_date,
     inbox,
-    invitation,
-    outbox,
     participant,
     proposal,
     standing,
 )
+from gateway.store.schema_letters import invitation, outbox
 
 ZONES = timedelta(hours=14)
 """How far a day's midnight may lie from midnight in UTC."""

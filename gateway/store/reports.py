@@ -17,7 +17,7 @@ from gateway.mail import bounce
 from gateway.model import Delivery, LetterState, Method
 from gateway.store import invitations
 from gateway.store.invitations import Invitation
-from gateway.store.schema import invitation, outbox
+from gateway.store.schema_letters import invitation, outbox
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,12 +20,11 @@ from gateway.store.followups import Site
 from gateway.store.schema import (
     associate,
     follow_up,
-    invitation,
     known_address,
-    outbox,
     participant,
     person_email,
 )
+from gateway.store.schema_letters import invitation, outbox
 
 MOST_VALUES = 20_000
 """So many values are looked up at once; SQLite takes 32 766 in a statement."""

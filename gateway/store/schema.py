@@ -1,11 +1,9 @@
 """The tables. Names of columns that others write are a contract (contract.md §4); the rest is the
 gateway's own.
 
-`follow_up`, `follow_up_date`, `participant` and the directory say what should be; `edition`,
-`invitation`, `outbox` what was sent; `standing`, `inbox`, `journal` what came of it. People and
-follow-ups are named by their keys, so that a row can be written with plain SQL. `edition`,
-`invitation` and `outbox` carry no foreign keys to rows that others may delete: whoever was invited
-to a follow-up that is gone is still owed a CANCEL.
+`follow_up`, `follow_up_date`, `participant` and the directory say what should be, `schema_letters`
+what was sent; `standing`, `inbox`, `journal` what came of it. People and follow-ups are named by
+their keys, so that a row can be written with plain SQL.
 """
 
 from datetime import datetime
@@ -16,7 +14,6 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
-    Float,
     ForeignKey,
     Index,
     Integer,
@@ -64,17 +61,17 @@ def _key(name: str, target: str, **options: Any) -> Column[str]:
     return Column(name, Words, ForeignKey(target, onupdate="CASCADE", ondelete=cascade), **options)
 
 
-def _flag(name: str, default: bool = False) -> Column[bool]:
+def flag(name: str, default: bool = False) -> Column[bool]:
     return Column(
         name, Boolean, nullable=False, server_default=sa.true() if default else sa.false()
     )
 
 
-def _words(name: str, default: str = "") -> Column[str]:
+def words(name: str, default: str = "") -> Column[str]:
     return Column(name, Text, nullable=False, server_default=default)
 
 
-def _said(name: str, default: str = "") -> Column[str]:
+def said(name: str, default: str = "") -> Column[str]:
     """Words that other programs write."""
     return Column(name, Words, nullable=False, server_default=default)
 
@@ -89,7 +86,7 @@ def _zone(name: str) -> Column[str]:
     return Column(name, Zone, nullable=False, server_default="")
 
 
-def _now(name: str) -> Column[datetime]:
+def now(name: str) -> Column[datetime]:
     return Column(name, Instant, nullable=False, server_default=sa.func.current_timestamp())
 
 
@@ -135,20 +132,18 @@ PLANNED = text("deadline IS NOT NULL")
 """The same for follow-ups with a deadline."""
 UNSETTLED = text("outcome IS NULL")
 """The same for messages on which this program failed: they are tried again."""
-RETURNED = text("state IN ('refused', 'dropped')")
-"""The same for letters that came back or were given up."""
 
 
-company = Table("company", metadata, Column("key", Words, primary_key=True), _said("name"))
+company = Table("company", metadata, Column("key", Words, primary_key=True), said("name"))
 
 associate = Table(
     "associate",
     metadata,
     Column("key", Words, primary_key=True),
-    _said("name"),
-    _said("email"),
-    _said("user_group"),
-    _said("language"),
+    said("name"),
+    said("email"),
+    said("user_group"),
+    said("language"),
     _zone("timezone"),
     _switch("invitable", True),
 )
@@ -157,9 +152,9 @@ person = Table(
     "person",
     metadata,
     Column("key", Words, primary_key=True),
-    _said("name"),
+    said("name"),
     _key("company", "company.key"),
-    _said("language"),
+    said("language"),
     _zone("timezone"),
 )
 
@@ -182,12 +177,12 @@ known_address = Table(
     Column("participant", Identity, ForeignKey("participant.id", ondelete="CASCADE")),
     Column("address", Text, nullable=False),
     Column("plain", Text, nullable=False, index=True),
-    _words("source"),
-    _now("learned_at"),
-    _words("learned_by"),
+    words("source"),
+    now("learned_at"),
+    words("learned_by"),
     Column("message", Identity),
     Column("revoked_at", Instant),
-    _words("revoked_by"),
+    words("revoked_by"),
     CheckConstraint("(person IS NULL) <> (participant IS NULL)", name="one_holder"),
     *(
         Index(
@@ -208,14 +203,14 @@ resource = Table(
     "resource",
     metadata,
     Column("key", Words, primary_key=True),
-    _said("name"),
-    _said("kind"),
-    _said("resource_group"),
+    said("name"),
+    said("kind"),
+    said("resource_group"),
     _switch("invitable", True),
 )
 
-project = Table("project", metadata, Column("key", Words, primary_key=True), _said("name"))
-selection = Table("selection", metadata, Column("key", Words, primary_key=True), _said("name"))
+project = Table("project", metadata, Column("key", Words, primary_key=True), said("name"))
+selection = Table("selection", metadata, Column("key", Words, primary_key=True), said("name"))
 project_member = Table(
     "project_member",
     metadata,
@@ -235,43 +230,43 @@ follow_up = Table(
     "follow_up",
     metadata,
     Column("key", Words, primary_key=True),
-    _said("kind", "meeting"),
-    _said("type"),
+    said("kind", "meeting"),
+    said("type"),
     _key("owner", "associate.key"),
     _key("assigned_by", "associate.key"),
-    _said("title"),
-    _said("agenda"),
-    _said("notes"),
-    _said("location"),
-    _said("video_url"),
+    said("title"),
+    said("agenda"),
+    said("notes"),
+    said("location"),
+    said("video_url"),
     Column("start_at", Time),
     Column("end_at", Time),
     Column("deadline", Time),
     _switch("all_day"),
     _zone("timezone"),
-    _said("rrule"),
-    _said("guest_list", "auto"),
+    said("rrule"),
+    said("guest_list", "auto"),
     _switch("cancelled"),
-    _said("cancel_reason"),
+    said("cancel_reason"),
     Column("answer_by", Time),
     _key("company", "company.key"),
     _key("person", "person.key"),
     _key("project", "project.key"),
-    _said("sale"),
-    _said("availability", "busy"),
+    said("sale"),
+    said("availability", "busy"),
     Column("alarm_minutes", Integer),
-    _said("priority"),
+    said("priority"),
     _switch("completed"),
     _switch("private", unclear=True),  # shown to nobody whom it does not concern
-    _said("fields", "{}"),
+    said("fields", "{}"),
     Column("uid", Text, unique=True),
     Column("sequence", Integer, nullable=False, server_default="0"),
     Column("edition", Identity, index=True),
-    _now("created_at"),
-    _words("created_by"),
+    now("created_at"),
+    words("created_by"),
     Column("changed_at", Instant),
-    _words("changed_by"),
-    _flag("forgotten"),
+    words("changed_by"),
+    flag("forgotten"),
     CheckConstraint("kind IN ('meeting', 'task', 'call')", name="kind"),
     CheckConstraint("guest_list IN ('auto', 'public', 'private')", name="guest_list"),
     CheckConstraint("availability IN ('busy', 'free')", name="availability"),
@@ -305,7 +300,7 @@ follow_up_date = Table(
     Column("start_at", Time),
     Column("end_at", Time),
     _switch("cancelled"),
-    _said("cancel_reason"),
+    said("cancel_reason"),
     sa.PrimaryKeyConstraint("follow_up", "original_start"),
     _there("follow_up_date", "start_at"),
     Index("ix_follow_up_date_original_start", "original_start"),
@@ -324,19 +319,19 @@ participant = Table(
     _key("associate", "associate.key", cascade=True),
     _key("resource", "resource.key", cascade=True),
     Column("email", Words),
-    _said("name"),
+    said("name"),
     Column("original_start", Time),
     _switch("email_invite", unclear=True),  # takes no invitation away
     _switch("removed"),
     Column("set_status", Integer),
     Column("code", Integer),
     Column("given_token", Text, unique=True),
-    _flag("conflict"),
-    _words("note"),
-    _now("created_at"),
-    _words("planned_for"),
-    _flag("announced"),
-    _said("priority"),
+    flag("conflict"),
+    words("note"),
+    now("created_at"),
+    words("planned_for"),
+    flag("announced"),
+    said("priority"),
     Column("alarm_minutes", Integer),
     CheckConstraint(
         " + ".join(f"(CASE WHEN {column} IS NULL THEN 0 ELSE 1 END)" for column in INVITEE)
@@ -381,14 +376,14 @@ def _answer() -> list[Column[Any]]:
             nullable=False,
         ),
         Column("instance", Text, nullable=False, server_default=""),
-        _words("reply", "needs-action"),
-        _flag("seen"),
-        _flag("moved"),
-        _flag("cancelled"),
-        _words("progress", "not_started"),
-        _words("comment"),
+        words("reply", "needs-action"),
+        flag("seen"),
+        flag("moved"),
+        flag("cancelled"),
+        words("progress", "not_started"),
+        words("comment"),
         Column("channel", Text),
-        _words("address"),
+        words("address"),
         Column("replied_at", Instant),
         Column("sequence", Integer),
         Column("dtstamp", Instant),
@@ -406,7 +401,7 @@ former_standing = Table(
     metadata,
     *_answer(),
     Column("edition", Identity, nullable=False),
-    _flag("absent"),
+    flag("absent"),
     sa.PrimaryKeyConstraint("participant", "instance"),
 )
 """Standings as they were before a change that nobody has been told of (`store.braked`); `absent`:
@@ -424,18 +419,18 @@ proposal = Table(
         nullable=False,
         index=True,
     ),
-    _words("instance"),
-    _words("proposed_start"),
-    _words("proposed_end"),
-    _words("location"),
-    _words("comment"),
-    _words("address"),
+    words("instance"),
+    words("proposed_start"),
+    words("proposed_end"),
+    words("location"),
+    words("comment"),
+    words("address"),
     Column("sequence", Integer, nullable=False, server_default="0"),
     Column("message", Identity),
-    _words("state", "open"),
-    _now("created_at"),
+    words("state", "open"),
+    now("created_at"),
     Column("settled_at", Instant),
-    _words("settled_by"),
+    words("settled_by"),
     CheckConstraint("state IN ('open', 'accepted', 'declined', 'overtaken')", name="state"),
     Index(
         "uq_proposal_open",
@@ -465,185 +460,9 @@ delegation = Table(
         nullable=False,
         index=True,
     ),
-    _now("created_at"),
+    now("created_at"),
 )
 
-edition = Table(
-    "edition",
-    metadata,
-    Column("id", Identity, primary_key=True, autoincrement=True),
-    Column("follow_up", Text, nullable=False, index=True),
-    Column("facts", Text, nullable=False),
-    _now("created_at"),
-    sqlite_autoincrement=True,
-)
-
-invitation = Table(
-    "invitation",
-    metadata,
-    Column("id", Identity, primary_key=True, autoincrement=True),
-    Column("participant", Identity, nullable=False, index=True),
-    Column("follow_up", Text, nullable=False, index=True),
-    Column("uid", Text, nullable=False, index=True),
-    Column("token", Text, nullable=False, unique=True),
-    Column("account", Text, nullable=False, index=True),
-    Column("address", Text, nullable=False),
-    _words("name"),
-    _words("language"),
-    _words("timezone"),
-    _words("organizer_address"),
-    _words("bounce_address"),
-    Column("sent_edition", Identity),
-    Column("sent_method", Text),
-    Column("sent_sequence", Integer),
-    Column("sent_at", Instant),
-    _words("doubts"),
-    _words("deferred"),
-    Column("top_sequence", Integer),
-    Column("top_dtstamp", Instant),
-    _flag("again"),
-    _words("again_because"),
-    _words("again_instance"),
-    Column("refreshed_at", Instant),
-    Column("reminded_sequence", Integer),
-    _words("delivery", "none"),
-    _words("delivery_text"),
-    _flag("refused"),
-    _flag("counts", True),
-    _now("created_at"),
-    _flag("former"),
-    _words("date"),
-    sqlite_autoincrement=True,
-)
-
-outbox = Table(
-    "outbox",
-    metadata,
-    Column("id", Identity, primary_key=True, autoincrement=True),
-    Column("invitation", Identity, nullable=False, index=True),
-    Column("participant", Identity, nullable=False),
-    Column("follow_up", Text, nullable=False, index=True),
-    Column("method", Text, nullable=False),
-    Column("sequence", Integer, nullable=False),
-    _words("instance"),
-    _words("entry"),
-    Column("edition", Identity, nullable=False),
-    Column("before", Identity),
-    _flag("withdrawn"),
-    Column("dtstamp", Instant, nullable=False),
-    Column("message_id", Text, nullable=False, unique=True),
-    Column("account", Text, nullable=False),
-    Column("address", Text, nullable=False),
-    Column("address_key", Text),
-    _words("domain"),
-    _words("address_name"),
-    _words("organizer_address"),
-    _words("bounce_address"),
-    _words("language"),
-    _words("timezone"),
-    Column("token", Text, nullable=False),
-    _words("reply", "needs-action"),
-    _words("state", "waiting"),
-    _words("note"),
-    Column("tries", Integer, nullable=False, server_default="0"),
-    _flag("doubtful"),
-    Column("due_at", Instant, nullable=False),
-    Column("claimed_by", Text),
-    _now("created_at"),
-    Column("settled_at", Instant),
-    _words("remarks", "{}"),
-    Column("changed_at", Instant),
-    Index(
-        "ix_outbox_due",
-        "account",
-        "due_at",
-        "id",
-        sqlite_where=text("state = 'waiting'"),
-        postgresql_where=text("state = 'waiting'"),
-    ),
-    Index(
-        "ix_outbox_destined",
-        "account",
-        "domain",
-        "due_at",
-        "id",
-        sqlite_where=text("state = 'waiting'"),
-        postgresql_where=text("state = 'waiting'"),
-    ),
-    Index(
-        "ix_outbox_claimed",
-        "claimed_by",
-        sqlite_where=text("state = 'sending'"),
-        postgresql_where=text("state = 'sending'"),
-    ),
-    Index(
-        "ix_outbox_open",
-        "participant",
-        "id",
-        sqlite_where=text("state IN ('waiting', 'sending', 'held')"),
-        postgresql_where=text("state IN ('waiting', 'sending', 'held')"),
-    ),
-    Index(
-        "ix_outbox_open_to",
-        "address_key",
-        "follow_up",
-        "id",
-        sqlite_where=text("state IN ('waiting', 'sending', 'held')"),
-        postgresql_where=text("state IN ('waiting', 'sending', 'held')"),
-    ),
-    Index(
-        "ix_outbox_changed_at",
-        "changed_at",
-        sqlite_where=text("changed_at IS NOT NULL"),
-        postgresql_where=text("changed_at IS NOT NULL"),
-    ),
-    Index(
-        "ix_outbox_held",
-        "id",
-        sqlite_where=text("state = 'held'"),
-        postgresql_where=text("state = 'held'"),
-    ),
-    Index("ix_outbox_returned", "settled_at", sqlite_where=RETURNED, postgresql_where=RETURNED),
-    Index(None, "participant", "id"),
-    sqlite_autoincrement=True,
-)
-
-attempt = Table(
-    "attempt",
-    metadata,
-    Column("id", Identity, primary_key=True, autoincrement=True),
-    Column("letter", Identity, nullable=False, index=True),
-    Column("started_at", Instant, nullable=False),
-    Column("seconds", Float, nullable=False),
-    Column("verdict", Text, nullable=False),
-    Column("step", Text, nullable=False),
-    Column("code", Integer),
-    _words("enhanced"),
-    _words("text"),
-    _words("host"),
-)
-
-pace = Table(
-    "pace",
-    metadata,
-    Column("account", Text, nullable=False),
-    _words("domain"),
-    Column("seconds", Integer, nullable=False),
-    Column("began_at", Instant, nullable=False),
-    Column("letters", Integer, nullable=False),
-    sa.PrimaryKeyConstraint("account", "domain", "seconds"),
-)
-
-rest = Table(
-    "rest",
-    metadata,
-    Column("account", Text, primary_key=True),
-    Column("since", Instant, nullable=False),
-    Column("until", Instant, nullable=False),
-    Column("failures", Integer, nullable=False),
-    Column("why", Text, nullable=False),
-    _words("words"),
-)
 
 mailbox = Table(
     "mailbox",
@@ -659,28 +478,28 @@ inbox = Table(
     "inbox",
     metadata,
     Column("id", Identity, primary_key=True, autoincrement=True),
-    _words("account"),
-    _words("folder"),
+    words("account"),
+    words("folder"),
     Column("uidvalidity", sa.BigInteger),
     Column("uid", sa.BigInteger),
     Column("arrived_at", Instant, nullable=False),
-    _words("message_id"),
+    words("message_id"),
     Column("digest", Text, nullable=False, index=True),
-    _words("object"),
-    _words("from_address"),
-    _words("subject"),
+    words("object"),
+    words("from_address"),
+    words("subject"),
     Column("size", Integer, nullable=False),
     Column("outcome", Text),
-    _words("reason"),
-    _words("detail", "{}"),
+    words("reason"),
+    words("detail", "{}"),
     Column("follow_up", Text),
     Column("participant", Identity),
-    _words("instance"),
+    words("instance"),
     Column("raw", LargeBinary),
-    _words("destination"),
-    _flag("moved"),
+    words("destination"),
+    flag("moved"),
     Column("tries", Integer, nullable=False, server_default="0"),
-    _now("recorded_at"),
+    now("recorded_at"),
     Index("uq_inbox_place", "account", "folder", "uidvalidity", "uid", unique=True),
     Index("ix_inbox_answer", "participant", "message_id"),
     Index(
@@ -719,20 +538,20 @@ journal = Table(
     "journal",
     metadata,
     Column("id", Identity, primary_key=True, autoincrement=True),
-    _now("at"),
+    now("at"),
     Column("event", Text, nullable=False),
     Column("follow_up", Text),
     Column("participant", Identity, index=True),
-    _words("instance"),
-    _words("before"),
-    _words("after"),
-    _words("by"),
-    _words("channel"),
+    words("instance"),
+    words("before"),
+    words("after"),
+    words("by"),
+    words("channel"),
     Column("letter", Identity),
     Column("message", Identity),
-    _words("detail"),
+    words("detail"),
     Column("tx", sa.BigInteger, nullable=False, server_default="0"),
-    _words("who"),
+    words("who"),
     Column("decision", Identity),
     sa.Index(None, "tx", "id"),
     sa.Index(None, "follow_up", "tx", "id"),
@@ -744,9 +563,9 @@ change_mark = Table(
     metadata,
     Column("id", Identity, primary_key=True, autoincrement=True),
     Column("follow_up", Words, nullable=False, index=True),
-    _now("at"),
-    _flag("single"),
-    _words("source"),
+    now("at"),
+    flag("single"),
+    words("source"),
     sqlite_autoincrement=True,
 )
 

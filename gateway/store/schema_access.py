@@ -9,11 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, Table, Text
 
 from gateway.store.marked import Words
-from gateway.store.schema import Identity, Instant, metadata
-
-
-def _text(name: str, default: str = "") -> Column[str]:
-    return Column(name, Text, nullable=False, server_default=default)
+from gateway.store.schema import Identity, Instant, metadata, words
 
 
 def _associate() -> Column[str]:
@@ -35,7 +31,7 @@ api_token = Table(
     Column("role", Text, nullable=False),
     _associate(),
     Column("created_at", Instant, nullable=False),
-    _text("created_by"),
+    words("created_by"),
     Column("used_at", Instant),
     Column("revoked_at", Instant),
     CheckConstraint("role IN ('user', 'read', 'crm', 'admin')", name="role"),
@@ -52,8 +48,8 @@ api_request = Table(
     Column("body", Text, nullable=False),
     Column("at", Instant, nullable=False),
     Column("status", Integer, nullable=False),
-    _text("headers", "{}"),
-    _text("answer"),
+    words("headers", "{}"),
+    words("answer"),
     sa.PrimaryKeyConstraint("token", "key"),
     Index("ix_api_request_at", "at"),
 )
@@ -66,11 +62,11 @@ site_user = Table(
     metadata,
     Column("id", Identity, primary_key=True, autoincrement=True),
     Column("name", Text, nullable=False, unique=True),
-    _text("password"),
+    words("password"),
     Column("role", Text, nullable=False),
     _associate(),
     Column("created_at", Instant, nullable=False),
-    _text("created_by"),
+    words("created_by"),
     Column("disabled_at", Instant),
     CheckConstraint("role IN ('user', 'read', 'admin')", name="role"),
     CheckConstraint("role <> 'user' OR associate IS NOT NULL", name="a_user_is_an_associate"),

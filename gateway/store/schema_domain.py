@@ -10,28 +10,20 @@ import sqlalchemy as sa
 from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, Table, Text, text
 
 from gateway.store.marked import Words
-from gateway.store.schema import Identity, Instant, metadata
+from gateway.store.schema import Identity, Instant, flag, metadata, said, words
 
 OPEN = text("closed_at IS NULL")
 """What the indexes of open decisions are limited to; a query says the very same."""
-
-
-def _named(name: str, default: str = "") -> Column[str]:
-    return Column(name, Words, nullable=False, server_default=default)
-
-
-def _text(name: str, default: str = "") -> Column[str]:
-    return Column(name, Text, nullable=False, server_default=default)
 
 
 follow_up_type = Table(
     "follow_up_type",
     metadata,
     Column("key", Words, primary_key=True),
-    _named("name_nb"),
-    _named("name_en"),
-    _named("kind", "meeting"),
-    _named("colour"),
+    said("name_nb"),
+    said("name_en"),
+    said("kind", "meeting"),
+    said("colour"),
     Column("position", Integer, nullable=False, server_default="0"),
     CheckConstraint("kind IN ('meeting', 'task', 'call')", name="kind"),
 )
@@ -41,11 +33,11 @@ field_definition = Table(
     "field_definition",
     metadata,
     Column("key", Words, primary_key=True),
-    _named("name_nb"),
-    _named("name_en"),
-    _named("type", "text"),
-    Column("required", sa.Boolean, nullable=False, server_default=sa.false()),
-    _named("choices", "[]"),
+    said("name_nb"),
+    said("name_en"),
+    said("type", "text"),
+    flag("required"),
+    said("choices", "[]"),
     Column("position", Integer, nullable=False, server_default="0"),
     CheckConstraint("type IN ('text', 'number', 'date', 'yes-no', 'choice')", name="type"),
 )
@@ -53,16 +45,16 @@ field_definition = Table(
 key.
 """
 
-user_group = Table("user_group", metadata, Column("key", Words, primary_key=True), _named("name"))
+user_group = Table("user_group", metadata, Column("key", Words, primary_key=True), said("name"))
 resource_group = Table(
-    "resource_group", metadata, Column("key", Words, primary_key=True), _named("name")
+    "resource_group", metadata, Column("key", Words, primary_key=True), said("name")
 )
 
 sale = Table(
     "sale",
     metadata,
     Column("key", Words, primary_key=True),
-    _named("name"),
+    said("name"),
     Column("company", Words, ForeignKey("company.key", onupdate="CASCADE", ondelete="SET NULL")),
     Index("ix_sale_company", "company"),
 )
@@ -70,9 +62,9 @@ sale = Table(
 preference = Table(
     "preference",
     metadata,
-    _named("associate"),
+    said("associate"),
     Column("name", Text, nullable=False),
-    _text("value"),
+    words("value"),
     sa.PrimaryKeyConstraint("associate", "name"),
 )
 """Preferences as JSON values; `associate` "" is the site."""
@@ -84,16 +76,16 @@ decision = Table(
     Column("kind", Text, nullable=False),
     Column("follow_up", Text),
     Column("participant", Identity),
-    _text("instance"),
-    _named("associate"),
-    _text("subject"),
-    _text("detail", "{}"),
+    words("instance"),
+    said("associate"),
+    words("subject"),
+    words("detail", "{}"),
     Column("message", Identity),
     Column("proposal", Identity),
     Column("opened_at", Instant, nullable=False),
     Column("closed_at", Instant),
-    _text("closed_by"),
-    _text("choice"),
+    words("closed_by"),
+    words("choice"),
     Index("ix_decision_open", "associate", "id", sqlite_where=OPEN, postgresql_where=OPEN),
     Index("ix_decision_open_of", "follow_up", sqlite_where=OPEN, postgresql_where=OPEN),
     Index("ix_decision_open_all", "id", sqlite_where=OPEN, postgresql_where=OPEN),
@@ -125,12 +117,12 @@ diary_entry = Table(
     Column("who", Words, nullable=False),
     Column("follow_up", Words, nullable=False),
     Column("participant", Identity),
-    _text("instance"),
+    words("instance"),
     Column("start_at", Instant, nullable=False),
     Column("end_at", Instant, nullable=False),
-    Column("lasting", sa.Boolean, nullable=False, server_default=sa.false()),
-    Column("busy", sa.Boolean, nullable=False, server_default=sa.true()),
-    Column("conflict", sa.Boolean, nullable=False, server_default=sa.false()),
+    flag("lasting"),
+    flag("busy", True),
+    flag("conflict"),
     Index("ix_diary_entry_of", "who", "start_at"),
     Index(
         "ix_diary_entry_lasting", "who", "end_at", sqlite_where=LASTING, postgresql_where=LASTING

@@ -14,12 +14,12 @@ from sqlalchemy.ext.compiler import compiles
 from gateway.store.schema import (
     SOLD,
     follow_up,
-    invitation,
     journal,
     metadata,
     participant,
     person,
 )
+from gateway.store.schema_letters import invitation
 
 __all__ = ["metadata"]
 

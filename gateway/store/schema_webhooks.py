@@ -1,17 +1,11 @@
 """The tables of webhooks: where a CRM wants to hear of events, and what it is still to be told."""
 
-import sqlalchemy as sa
 from sqlalchemy import Column, ForeignKey, Index, Integer, Table, Text, text
 
-from gateway.store.marked import Words
-from gateway.store.schema import Identity, Instant, metadata
+from gateway.store.schema import Identity, Instant, flag, metadata, said, words
 
 WAITING = text("state = 'waiting'")
 """What the indexes of what is still to be told are limited to."""
-
-
-def _text(name: str, default: str = "") -> Column[str]:
-    return Column(name, Text, nullable=False, server_default=default)
 
 
 webhook = Table(
@@ -19,17 +13,17 @@ webhook = Table(
     metadata,
     Column("id", Identity, primary_key=True, autoincrement=True),
     Column("url", Text, nullable=False),
-    _text("types", "[]"),
+    words("types", "[]"),
     Column("secret", Text, nullable=False),
-    _text("former_secret"),
+    words("former_secret"),
     Column("former_until", Instant),
-    Column("active", sa.Boolean, nullable=False, server_default=sa.true()),
-    _text("trouble"),
+    flag("active", True),
+    words("trouble"),
     Column("failing_since", Instant),
     Column("rest_until", Instant),
     Column("after", Identity, nullable=False),
-    _text("created_by"),
-    _text("access", "crm"),
+    words("created_by"),
+    words("access", "crm"),
     Column("created_at", Instant, nullable=False),
     sqlite_autoincrement=True,
 )
@@ -45,13 +39,13 @@ webhook_delivery = Table(
     Column("id", Identity, primary_key=True, autoincrement=True),
     Column("webhook", Identity, ForeignKey("webhook.id", ondelete="CASCADE"), nullable=False),
     Column("event", Identity),
-    Column("follow_up", Words, nullable=False, server_default=""),
+    said("follow_up"),
     Column("type", Text, nullable=False),
     Column("body", Text, nullable=False),
-    _text("state", "waiting"),
+    words("state", "waiting"),
     Column("tries", Integer, nullable=False, server_default="0"),
     Column("code", Integer),
-    _text("words"),
+    words("words"),
     Column("created_at", Instant, nullable=False),
     Column("due_at", Instant, nullable=False),
     Column("settled_at", Instant),

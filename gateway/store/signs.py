@@ -21,12 +21,12 @@ from gateway.store.followups import Member
 from gateway.store.schema import (
     follow_up,
     inbox,
-    invitation,
     journal,
     participant,
     proposal,
     standing,
 )
+from gateway.store.schema_letters import invitation
 
 DAY = timedelta(days=1)
 """So long after its end a follow-up is over for whoever has to decide (domain.md §4)."""

@@ -14,7 +14,8 @@ from gateway.errors import InputError
 from gateway.followups import kinds, recurrence, rules
 from gateway.model import DateChange, Edition, Kind, Moment, Recurrence
 from gateway.store import codec, columns, faults, marked, preferences, upsert
-from gateway.store.schema import edition, follow_up, follow_up_date
+from gateway.store.schema import follow_up, follow_up_date
+from gateway.store.schema_letters import edition
 
 
 def usual_length() -> list[sa.ColumnElement[str | None]]:

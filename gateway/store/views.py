@@ -15,7 +15,8 @@ from gateway.model import Delivery, Moment, Reply
 from gateway.store import codec, followups, invitations, timing
 from gateway.store.followups import Member
 from gateway.store.invitations import Invitation
-from gateway.store.schema import follow_up, invitation
+from gateway.store.schema import follow_up
+from gateway.store.schema_letters import invitation
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,8 @@ from gateway.followups import decisions
 from gateway.followups.decisions import Cause, Decision, DecisionKind
 from gateway.mail import address
 from gateway.store import codec, questions, signs, words
-from gateway.store.schema import (
-    follow_up,
-    invitation,
-    proposal,
-    standing,
-)
+from gateway.store.schema import follow_up, proposal, standing
+from gateway.store.schema_letters import invitation
 from gateway.store.signs import Head, Sign
 
 

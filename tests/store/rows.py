@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from gateway.invite import owing
 from gateway.model import Edition, Kind, Method, Reply
-from gateway.store import enqueue, invitations, schema
+from gateway.store import enqueue, invitations, schema, schema_letters
 from gateway.store.engine import Store
 from gateway.store.invitations import Invitation
 
@@ -119,7 +119,9 @@ def letter(
     owed = owing.Owed(
         method, to.participant, to.id, None, edition, None, sequence, at, Reply.NEEDS_ACTION
     )
-    count = connection.execute(sa.select(sa.func.count()).select_from(schema.outbox)).scalar_one()
+    count = connection.execute(
+        sa.select(sa.func.count()).select_from(schema_letters.outbox)
+    ).scalar_one()
     number = invitations.keep_edition(connection, to.follow_up, edition, None, at)
     made = enqueue.Letter(owed, to, number, before, f"{count}@crm.example", "Europe/Oslo")
     [letter] = enqueue.put(connection, [made], at)

@@ -20,7 +20,7 @@ from gateway.inbound import process
 from gateway.inbound.process import Received
 from gateway.model import Access, Actor, Channel, Method, Progress, Reply, Role, Standing
 from gateway.status import Status
-from gateway.store import followups, journal, outbox, parties, schema
+from gateway.store import followups, journal, outbox, parties, schema, schema_letters
 from gateway.store.engine import Store
 from gateway.store.followups import Member
 from tests.store import rows
@@ -239,7 +239,7 @@ def test_domain_4_a_letter_that_waits_does_not_ask_again_who_has_answered(office
 def mailed(store: Store, partstat: str, written: datetime, arrived: datetime) -> None:
     """Ola's answer by mail, of the DTSTAMP `written`."""
     with store.read() as connection:
-        query = sa.select(schema.invitation.c.token, schema.invitation.c.uid)
+        query = sa.select(schema_letters.invitation.c.token, schema_letters.invitation.c.uid)
         token, uid = connection.execute(query).one()
     raw = (
         f"From: ola@ext.example\r\nTo: invites+{token}@crm.example\r\nSubject: Re\r\n"
@@ -263,10 +263,10 @@ def test_domain_4_by_mail_and_in_the_crm_the_answer_that_is_written_last_counts(
 ) -> None:
     sent = {"state": "sent", "dtstamp": rows.NOW - timedelta(days=1)}
     with office.write() as connection:
-        connection.execute(sa.update(schema.outbox).values(sent))
-        edition = sa.select(schema.outbox.c.edition).scalar_subquery()
+        connection.execute(sa.update(schema_letters.outbox).values(sent))
+        edition = sa.select(schema_letters.outbox.c.edition).scalar_subquery()
         held = {"sent_edition": edition, "sent_method": "REQUEST", "sent_sequence": 0}
-        connection.execute(sa.update(schema.invitation).values(held))
+        connection.execute(sa.update(schema_letters.invitation).values(held))
     answer(office, CRM, "ola", ACCEPT)
     arrived = rows.NOW + timedelta(hours=1)
     mailed(office, "DECLINED", rows.NOW + written, arrived)
@@ -380,7 +380,7 @@ def test_domain_6_an_answer_to_a_date_that_was_just_moved_stays(office: Store) -
 
 def test_an_answer_does_not_hurry_what_asks_nobody_again(office: Store) -> None:
     with office.write() as connection:
-        connection.execute(sa.delete(schema.outbox))
+        connection.execute(sa.delete(schema_letters.outbox))
     rows.run(office, "UPDATE follow_up SET agenda = 'Coffee' WHERE key = 'm1'")
     answer(office, PER, "per", ACCEPT)
     assert waiting(office) == []
@@ -490,10 +490,10 @@ def test_domain_4_every_status_is_toggled_or_refused(office: Store) -> None:
 
 def test_domain_4_a_toggle_owes_no_mail(office: Store) -> None:
     with office.write() as connection:
-        connection.execute(sa.update(schema.outbox).values(state="sent"))
+        connection.execute(sa.update(schema_letters.outbox).values(state="sent"))
         connection.execute(
-            sa.update(schema.invitation).values(
-                sent_edition=sa.select(schema.outbox.c.edition).scalar_subquery(),
+            sa.update(schema_letters.invitation).values(
+                sent_edition=sa.select(schema_letters.outbox.c.edition).scalar_subquery(),
                 sent_method="REQUEST",
                 sent_sequence=0,
                 top_sequence=0,

@@ -13,7 +13,7 @@ from gateway.actions import deliveries, load, planning
 from gateway.followups import editions
 from gateway.mail import bounce
 from gateway.model import Delivery, LetterState, Method, Reply, Standing
-from gateway.store import followups, invitations, leases, reports, schema
+from gateway.store import followups, invitations, leases, reports, schema_letters
 from gateway.store.engine import Store
 from gateway.store.outbox import Queued, Settlement
 from tests.store import rows
@@ -91,7 +91,7 @@ class Office:
         return row
 
     def waiting(self) -> list[tuple[str, str]]:
-        letters = schema.outbox
+        letters = schema_letters.outbox
         query = sa.select(letters.c.method, letters.c.address).where(letters.c.state == "waiting")
         with self.store.read() as connection:
             return [tuple(row) for row in connection.execute(query.order_by(letters.c.id))]
@@ -189,7 +189,7 @@ def test_a_letter_that_certainly_arrived_ends_the_doubt(store: Store) -> None:
     office.send("later")
     office.send()
     with store.read() as connection:
-        assert connection.execute(sa.select(schema.invitation.c.doubts)).scalar_one() == ""
+        assert connection.execute(sa.select(schema_letters.invitation.c.doubts)).scalar_one() == ""
     office.sql(TO_EIGHT)
     office.send("later")
     office.sql(TO_TEN)

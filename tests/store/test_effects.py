@@ -36,6 +36,7 @@ from gateway.store import (
     pace,
     proposals,
     schema,
+    schema_letters,
     views,
 )
 from gateway.store.engine import Store
@@ -441,7 +442,7 @@ def test_the_first_invitation_is_when_mail_begins_to_matter(store: Store) -> Non
         assert invitations.first(connection) is None
     office = Office(store).begin()
     with office.store.read() as connection:
-        made = connection.execute(sa.select(schema.invitation.c.created_at)).scalars().all()
+        made = connection.execute(sa.select(schema_letters.invitation.c.created_at)).scalars().all()
         assert invitations.first(connection) == min(made)
 
 
@@ -1108,8 +1109,8 @@ def test_words_neither_wait_for_the_invitees_letters_nor_keep_them_waiting(offic
     planning.plan_due(office.store, office.settings, office.clock, everything=True)
     with office.store.write() as connection:
         connection.execute(
-            sa.update(schema.outbox)
-            .where(schema.outbox.c.state == LetterState.WAITING)
+            sa.update(schema_letters.outbox)
+            .where(schema_letters.outbox.c.state == LetterState.WAITING)
             .values(state=LetterState.HELD)
         )
     office.text("Hello there")
@@ -1117,13 +1118,16 @@ def test_words_neither_wait_for_the_invitees_letters_nor_keep_them_waiting(offic
     assert words.letter.method is Method.NONE
     with office.store.write() as connection:
         connection.execute(
-            sa.update(schema.outbox)
-            .where(schema.outbox.c.id == words.id)
+            sa.update(schema_letters.outbox)
+            .where(schema_letters.outbox.c.id == words.id)
             .values(state=LetterState.HELD)
         )
         connection.execute(
-            sa.update(schema.outbox)
-            .where(schema.outbox.c.id < words.id, schema.outbox.c.state == LetterState.HELD)
+            sa.update(schema_letters.outbox)
+            .where(
+                schema_letters.outbox.c.id < words.id,
+                schema_letters.outbox.c.state == LetterState.HELD,
+            )
             .values(state=LetterState.WAITING)
         )
     assert {one.letter.address for one in office.post()} == {"ola@ext.example", "eva@other.example"}
@@ -1217,7 +1221,7 @@ def test_the_mark_of_an_earlier_program_counts_until_a_letter_left_with_a_check(
 ) -> None:
     old = f"invites+b_{TOKENS['ola']}@crm.example"
     with office.store.write() as connection:
-        connection.execute(sa.update(schema.invitation).values(bounce_address=old))
+        connection.execute(sa.update(schema_letters.invitation).values(bounce_address=old))
     assert prose(office, old, "somebody").outcome is Outcome.COMMENT
     assert prose(office, old).outcome is Outcome.BOUNCED
     with office.store.write() as connection:
@@ -1234,7 +1238,7 @@ def test_an_adopted_invitation_gets_its_mark_with_the_first_letter_from_here(
     office = Office(store)
     office.begin()
     with office.store.write() as connection:
-        connection.execute(sa.update(schema.invitation).values(bounce_address=""))
+        connection.execute(sa.update(schema_letters.invitation).values(bounce_address=""))
         followups.reschedule(connection, "m1", {"title": "Oppstart"})
     office.post()
     assert "_" in envelope(office).partition("+b_")[2]

@@ -34,7 +34,7 @@ from gateway.model import (
     Reply,
     Standing,
 )
-from gateway.store import claims, followups, schema, triggers
+from gateway.store import claims, followups, schema, schema_letters, triggers
 from gateway.store.engine import Connection, Store
 from gateway.store.outbox import Settlement
 from gateway.store.series import DateRow
@@ -308,8 +308,10 @@ def begin(store: Store) -> dict[str, Told]:
 
 def settle(connection: Connection) -> None:
     """What was claimed has left."""
-    sending = schema.outbox.c.state == LetterState.SENDING
-    numbers = connection.execute(sa.select(schema.outbox.c.id).where(sending)).scalars().all()
+    sending = schema_letters.outbox.c.state == LetterState.SENDING
+    numbers = (
+        connection.execute(sa.select(schema_letters.outbox.c.id).where(sending)).scalars().all()
+    )
     sent = [Settlement(one, LetterState.SENT, True, Delivery.SENT) for one in numbers]
     claims.settle(connection, sent, [], "test", NOW)
 

@@ -10,7 +10,7 @@ from gateway import settings
 from gateway.actions import health
 from gateway.health import Condition, State
 from gateway.model import LetterState
-from gateway.store import outbox, pace, schema
+from gateway.store import outbox, pace, schema_letters
 from gateway.store.engine import Store
 from tests.store import rows
 
@@ -22,7 +22,7 @@ def put(store: Store, number: int, **values: object) -> None:
     """A letter in the outbox, as far as anybody looks at it here."""
     with store.write() as connection:
         connection.execute(
-            sa.insert(schema.outbox).values(
+            sa.insert(schema_letters.outbox).values(
                 {
                     "id": number,
                     "invitation": number,
@@ -47,7 +47,7 @@ def tried(store: Store, *letters: int, at: datetime = NOW) -> None:
     with store.write() as connection:
         for letter in letters:
             connection.execute(
-                sa.insert(schema.attempt).values(
+                sa.insert(schema_letters.attempt).values(
                     letter=letter, started_at=at, seconds=0.1, verdict="sent", step="body"
                 )
             )

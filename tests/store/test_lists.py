@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from gateway.actions import queue
 from gateway.model import LetterState
-from gateway.store import codec, engine, followups, outbox, schema, views
+from gateway.store import codec, engine, followups, outbox, schema_letters, views
 from gateway.store.engine import Store
 from gateway.store.outbox import Selection
 from tests.store import crowd, rows
@@ -17,7 +17,7 @@ def filled(store: Store) -> None:
     crowd.fill(store, ROWS)
     facts = codec.edition(rows.MEETING)
     with store.write() as connection:
-        connection.execute(sa.update(schema.edition).values(facts=facts))
+        connection.execute(sa.update(schema_letters.edition).values(facts=facts))
 
 
 def test_no_list_is_in_memory_as_a_whole(store: Store) -> None:

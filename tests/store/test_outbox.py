@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from gateway.actions import deliveries
 from gateway.invite import owing
 from gateway.model import Delivery, LetterState, Method
-from gateway.store import claims, holdings, invitations, leases, outbox, schema
+from gateway.store import claims, holdings, invitations, leases, outbox, schema_letters
 from gateway.store.engine import Store
 from gateway.store.outbox import Attempt, Settlement
 from tests.store import rows
@@ -63,7 +63,7 @@ def state(store: Store, letter: int) -> str:
     with store.read() as connection:
         return str(
             connection.execute(
-                sa.select(schema.outbox.c.state).where(schema.outbox.c.id == letter)
+                sa.select(schema_letters.outbox.c.state).where(schema_letters.outbox.c.id == letter)
             ).scalar_one()
         )
 
@@ -471,7 +471,7 @@ def test_attempts_are_kept(store: Store) -> None:
             NOW,
         )
     with store.read() as connection:
-        row = connection.execute(sa.select(schema.attempt)).one()
+        row = connection.execute(sa.select(schema_letters.attempt)).one()
     assert (
         row.letter,
         row.started_at,
@@ -535,9 +535,9 @@ def test_the_same_letter_cannot_be_queued_twice(store: Store) -> None:
     queue(store, 1)
     with pytest.raises(sa.exc.IntegrityError), store.write() as connection:
         connection.execute(
-            sa.insert(schema.outbox).from_select(
-                [column.name for column in schema.outbox.c if column.name != "id"],
-                sa.select(*(column for column in schema.outbox.c if column.name != "id")),
+            sa.insert(schema_letters.outbox).from_select(
+                [column.name for column in schema_letters.outbox.c if column.name != "id"],
+                sa.select(*(column for column in schema_letters.outbox.c if column.name != "id")),
             )
         )
 
@@ -553,7 +553,9 @@ def test_a_clock_that_was_set_back_keeps_no_letter(store: Store) -> None:
         values = {"due_at": due, "created_at": made}
         with store.write() as connection:
             connection.execute(
-                sa.update(schema.outbox).where(schema.outbox.c.id == letter).values(values)
+                sa.update(schema_letters.outbox)
+                .where(schema_letters.outbox.c.id == letter)
+                .values(values)
             )
 
     wait(fresh, NOW, NOW)

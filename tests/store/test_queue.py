@@ -13,7 +13,7 @@ from gateway.actions.queue import Verb
 from gateway.errors import ConfigurationError, NotFound, Refused
 from gateway.model import Delivery, LetterState, Method
 from gateway.sections import Outbound
-from gateway.store import claims, invitations, journal, outbox, pace, schema
+from gateway.store import claims, invitations, journal, outbox, pace, schema_letters
 from gateway.store.engine import Store
 from gateway.store.outbox import Selection, Settlement
 from gateway.store.pace import Rest, Room
@@ -181,7 +181,7 @@ def held(store: Store) -> tuple[int | None, str | None]:
     """What the first invitation holds: edition and method."""
     with store.read() as connection:
         row = connection.execute(
-            sa.select(schema.invitation).order_by(schema.invitation.c.id)
+            sa.select(schema_letters.invitation).order_by(schema_letters.invitation.c.id)
         ).first()
     assert row is not None
     return row.sent_edition, row.sent_method
@@ -238,13 +238,13 @@ def tries(
     with store.write() as connection:
         [row] = [one for one in outbox.pending(connection) if one.id == number]
         connection.execute(
-            sa.update(schema.outbox)
-            .where(schema.outbox.c.id == number)
+            sa.update(schema_letters.outbox)
+            .where(schema_letters.outbox.c.id == number)
             .values(state=LetterState.SENDING, claimed_by=gateway)
         )
         connection.execute(
-            sa.update(schema.invitation)
-            .where(schema.invitation.c.id == row.invitation)
+            sa.update(schema_letters.invitation)
+            .where(schema_letters.invitation.c.id == row.invitation)
             .values(sent_edition=1, sent_method=Method.REQUEST)
         )
     taken = verdict == "sent"

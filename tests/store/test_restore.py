@@ -23,7 +23,7 @@ from gateway.inbound import process
 from gateway.invite import numbering
 from gateway.model import Method, Outcome
 from gateway.sandbox import reading
-from gateway.store import meta, schema
+from gateway.store import meta, schema_letters
 from gateway.store.engine import Store
 from tests.core import attendee
 from tests.dialogues import world
@@ -353,7 +353,7 @@ def test_a_key_that_a_renamed_follow_up_had_gives_another_uid(store: Store) -> N
 
 
 def tokens(store: Store) -> list[tuple[str, str]]:
-    query = sa.select(schema.invitation.c.address, schema.invitation.c.token)
+    query = sa.select(schema_letters.invitation.c.address, schema_letters.invitation.c.token)
     with store.read() as connection:
         return [(row.address, row.token) for row in connection.execute(query)]
 

@@ -18,7 +18,7 @@ from gateway.errors import NotFound, Refused
 from gateway.inbound import process
 from gateway.inbound.process import Received
 from gateway.model import Outcome, ProposalState
-from gateway.store import inbox, journal, known, schema, views
+from gateway.store import inbox, journal, known, schema, schema_letters, views
 from gateway.store import review as kept
 from gateway.store.engine import Store
 
@@ -413,7 +413,7 @@ def test_a_learned_address_never_gets_a_letter(site: Site) -> None:
     planning.plan_due(site.store, site.settings, NOW, everything=True)
     with site.store.read() as connection:
         assert "ola@home.example" not in set(
-            connection.execute(sa.select(schema.outbox.c.address)).scalars()
+            connection.execute(sa.select(schema_letters.outbox.c.address)).scalars()
         )
 
 
@@ -538,8 +538,8 @@ def test_a_party_crasher_is_added_with_his_answer(site: Site) -> None:
     planning.plan_due(site.store, site.settings, NOW + timedelta(minutes=1), everything=True)
     with site.store.read() as connection:
         letters = connection.execute(
-            sa.select(schema.outbox.c.method, schema.outbox.c.reply).where(
-                schema.outbox.c.address == "sam@far.example"
+            sa.select(schema_letters.outbox.c.method, schema_letters.outbox.c.reply).where(
+                schema_letters.outbox.c.address == "sam@far.example"
             )
         ).all()
     assert [tuple(one) for one in letters] == [("REQUEST", "accepted")]

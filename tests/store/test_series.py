@@ -25,6 +25,7 @@ from gateway.store import (
     proposals,
     reports,
     schema,
+    schema_letters,
     views,
 )
 from gateway.store.engine import Store
@@ -261,9 +262,9 @@ def test_one_date_by_plain_sql(store: Store) -> None:
     assert statuses(store) == ("not_started", {"2027-03-09": "cancelled"})
     send(store)
     with store.read() as connection:
-        assert {row.sent_method for row in connection.execute(sa.select(schema.invitation))} == {
-            Method.REQUEST
-        }, "the series is still held"
+        assert {
+            row.sent_method for row in connection.execute(sa.select(schema_letters.invitation))
+        } == {Method.REQUEST}, "the series is still held"
     rows.run(store, "DELETE FROM follow_up_date")
     assert owed(store) == both("REQUEST", 3, N[1])
     assert statuses(store) == ("not_started", {"2027-03-09": "invitation"})
@@ -541,7 +542,7 @@ def test_this_and_all_future(store: Store) -> None:
         notes = connection.execute(
             sa.select(schema.follow_up.c.notes).where(schema.follow_up.c.key == made)
         ).scalar_one()
-        tokens = [row.token for row in connection.execute(sa.select(schema.invitation))]
+        tokens = [row.token for row in connection.execute(sa.select(schema_letters.invitation))]
     assert [(one.key, one.email_invite, one.code) for one in copied] == [
         ("ola", True, 5),
         ("eva@other.example", True, 5),
@@ -626,7 +627,9 @@ def test_one_date_only(store: Store) -> None:
             one for one in followups.members(connection, "m1") if one.key == "per@other.example"
         ]
         held = invitations.deliveries(connection, [first.id, second.id])
-        sent = {row.participant: row for row in connection.execute(sa.select(schema.invitation))}
+        sent = {
+            row.participant: row for row in connection.execute(sa.select(schema_letters.invitation))
+        }
         views_of = invitations.editions(connection, [row.sent_edition for row in sent.values()])
     assert (first.date, second.date) == (N[1], N[2])
     assert held[first.id].token != held[second.id].token

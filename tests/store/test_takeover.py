@@ -16,7 +16,7 @@ from gateway import settings as configuration
 from gateway.actions import deliveries, load, planning
 from gateway.model import Delivery, LetterState
 from gateway.outbound import worker
-from gateway.store import leases, meta, schema
+from gateway.store import leases, meta, schema_letters
 from gateway.store.engine import Store
 from gateway.store.outbox import Queued, Settlement
 from tests.store import rows
@@ -54,7 +54,7 @@ def begin(store: Store, port: int) -> configuration.Settings:
 
 
 def states(store: Store) -> list[tuple[str, str | None, bool]]:
-    letters = schema.outbox
+    letters = schema_letters.outbox
     query = sa.select(letters.c.state, letters.c.claimed_by, letters.c.doubtful)
     with store.read() as connection:
         return [tuple(row) for row in connection.execute(query.order_by(letters.c.id))]

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from gateway.actions import planning
-from gateway.store import journal, outbox, schema
+from gateway.store import journal, outbox, schema, schema_letters
 from tests.web.world import Office
 
 
@@ -124,7 +124,7 @@ async def test_the_brake_counts_an_import(office: Office) -> None:
     await office.ask("POST", "/import", json={"follow_ups": [meeting(key) for key in keys]})
     planning.plan_due(office.store, settings, office.now, everything=True)
     with office.store.write() as connection:
-        connection.execute(sa.update(schema.outbox).values(state="sent"))
+        connection.execute(sa.update(schema_letters.outbox).values(state="sent"))
         connection.exec_driver_sql(
             "UPDATE invitation SET sent_edition = (SELECT edition FROM outbox WHERE invitation ="
             " invitation.id), sent_method = 'REQUEST', sent_sequence = 0, top_sequence = 0,"
