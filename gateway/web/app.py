@@ -216,7 +216,7 @@ class Guard:
         if self._is_ours(host.lower()):
             await self.app(scope, receive, guarded)
         else:
-            await problems.answer(
+            await problems.ProblemDetails(
                 HTTPStatus.MISDIRECTED_REQUEST,
                 "this gateway does not go by that name (web.public_url)",
             )(scope, receive, guarded)

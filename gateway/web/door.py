@@ -58,7 +58,7 @@ class Door:
                 _require_form(scope, headers, body)
                 receive = gate.replay(body, receive)
         except GatewayError as error:
-            answer = problems.response(error)
+            answer = problems.shown(scope, problems.response(error))
         await (answer or self.app)(scope, receive, send)
 
 
@@ -78,7 +78,8 @@ async def _come_in(scope: Scope, headers: dict[str, str]) -> Response | None:
     if path in DOCUMENTS and "authorization" in headers:
         await site.run(lambda: gate.identified(site, headers))
         return None
-    if scope["method"] == "GET" and "text/html" in headers.get("accept", ""):
+    is_page = "text/html" in headers.get("accept", "") and "hx-request" not in headers
+    if scope["method"] == "GET" and is_page:
         there = path + (f"?{scope['query_string'].decode()}" if scope["query_string"] else "")
         return RedirectResponse(f"/sign-in?next={quote(there)}", HTTPStatus.SEE_OTHER)
     raise HttpProblem(HTTPStatus.UNAUTHORIZED, "sign in first", gate.CHALLENGE)

@@ -5,13 +5,14 @@ This is the one place where errors become HTTP statuses. Security: what is none 
 of itself; the log has it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request
+from fastapi.datastructures import Headers
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from gateway.actions import load_format
 from gateway.errors import (
@@ -23,6 +24,7 @@ from gateway.errors import (
     Steps,
     StoreError,
 )
+from gateway.web import rendering
 
 MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 10
@@ -85,55 +87,77 @@ def pointer(steps: Steps) -> str:
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
 
 
-def response(error: Exception) -> JSONResponse:
+class ProblemDetails(JSONResponse):
+    """A problem as programs read it."""
+
+    media_type = MEDIA_TYPE
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        detail: str,
+        errors: Sequence[Mapping[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        content: dict[str, Any] = {
+            "type": f"/api/problems/{TYPES[status]}" if status in TYPES else "about:blank",
+            "title": TITLES.get(status.value, status.phrase),
+            "status": status.value,
+            "detail": detail,
+        }
+        if errors:
+            content["errors"] = list(errors[:MOST_ERRORS])
+        super().__init__(content, status, dict(headers or {}))
+        self.detail, self.more = detail, dict(headers or {})
+
+
+def shown(scope: MutableMapping[str, Any], problem: ProblemDetails) -> Response:
+    """A problem as whoever asked reads it: somebody with a browser gets a page. It needs nothing of
+    the store, which may be what is away.
+    """
+    said = Headers(scope=scope)
+    if scope["path"].startswith("/api") or "text/html" not in said.get("accept", ""):
+        return problem
+    language = rendering.language(said.get("accept-language", ""))
+    html = rendering.render("fault.html", language, problem=problem.detail)
+    return HTMLResponse(html, problem.status_code, problem.more)
+
+
+def status(error: Exception) -> HTTPStatus:
+    """Of an error of ours."""
+    return next(
+        (status for kind, status in STATUS.items() if isinstance(error, kind)),
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+    )
+
+
+def response(error: Exception) -> ProblemDetails:
     """An error of ours, or FastAPI's complaint, as it leaves."""
     if isinstance(error, RequestValidationError):
         return _invalid(error)
     if isinstance(error, HttpProblem):
-        return answer(error.status, str(error), headers=error.headers)
-    status = next(
-        (status for kind, status in STATUS.items() if isinstance(error, kind)),
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-    )
-    headers = (
-        {"Retry-After": str(RETRY_SECONDS)} if status is HTTPStatus.SERVICE_UNAVAILABLE else {}
-    )
+        return ProblemDetails(error.status, str(error), headers=error.headers)
+    code = status(error)
+    headers = {"Retry-After": str(RETRY_SECONDS)} if code is HTTPStatus.SERVICE_UNAVAILABLE else {}
     places = error.places if isinstance(error, InputError) else ()
-    return answer(status, str(error), _errors(places), headers)
-
-
-def answer(
-    status: HTTPStatus,
-    detail: str,
-    errors: Sequence[Mapping[str, str]] = (),
-    headers: Mapping[str, str] | None = None,
-) -> JSONResponse:
-    content: dict[str, Any] = {
-        "type": f"/api/problems/{TYPES[status]}" if status in TYPES else "about:blank",
-        "title": TITLES.get(status.value, status.phrase),
-        "status": status.value,
-        "detail": detail,
-    }
-    if errors:
-        content["errors"] = list(errors[:MOST_ERRORS])
-    return JSONResponse(content, status, dict(headers or {}), MEDIA_TYPE)
+    return ProblemDetails(code, str(error), _errors(places), headers)
 
 
 def _errors(places: Sequence[tuple[Steps, str]]) -> list[dict[str, str]]:
     return [{"pointer": pointer(steps), "detail": detail} for steps, detail in places]
 
 
-def _invalid(error: RequestValidationError) -> JSONResponse:
+def _invalid(error: RequestValidationError) -> ProblemDetails:
     """What FastAPI could not read: a body that is no JSON, or places that are wrong."""
     found = error.errors()
     if any(one["type"] == "json_invalid" for one in found):
-        return answer(HTTPStatus.BAD_REQUEST, f"not JSON: {found[0]['ctx']['error']}")
+        return ProblemDetails(HTTPStatus.BAD_REQUEST, f"not JSON: {found[0]['ctx']['error']}")
     errors = [_place(one) for one in found]
     lines = [
         f"{load_format.path(one['loc'][1:]) or one['loc'][0]}: {load_format.reason(one)}"
         for one in found[:MOST_ERRORS]
     ]
-    return answer(HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(lines), errors)
+    return ProblemDetails(HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(lines), errors)
 
 
 def _place(error: Any) -> dict[str, str]:
@@ -145,9 +169,9 @@ def _place(error: Any) -> dict[str, str]:
 
 
 def install(app: FastAPI) -> None:
-    """Every error of the application leaves as a problem."""
+    """Every error of the application leaves as a problem, or a page that says it."""
 
-    async def http(request: Request, error: Exception) -> JSONResponse:
+    async def http(request: Request, error: Exception) -> Response:
         places = error.__cause__.places if isinstance(error.__cause__, InputError) else ()
         status = HTTPStatus(getattr(error, "status_code", 500))
         detail = str(getattr(error, "detail", ""))
@@ -155,14 +179,14 @@ def install(app: FastAPI) -> None:
         methods = request.app.state.methods.of(request.url.path)
         if status is HTTPStatus.METHOD_NOT_ALLOWED and methods:
             headers = {"Allow": ", ".join(methods)}
-        return answer(status, detail, _errors(places), headers)
+        return shown(request.scope, ProblemDetails(status, detail, _errors(places), headers))
 
-    async def ours(request: Request, error: Exception) -> JSONResponse:
-        return response(error)
+    async def ours(request: Request, error: Exception) -> Response:
+        return shown(request.scope, response(error))
 
-    async def broken(request: Request, error: Exception) -> JSONResponse:
+    async def broken(request: Request, error: Exception) -> Response:
         words = "a fault of this program; its log has the details"
-        return answer(HTTPStatus.INTERNAL_SERVER_ERROR, words)
+        return shown(request.scope, ProblemDetails(HTTPStatus.INTERNAL_SERVER_ERROR, words))
 
     for status in (
         HTTPStatus.BAD_REQUEST,

@@ -12,36 +12,24 @@ from fastapi import FastAPI, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from gateway.actions import users
-from gateway.web import door
+from gateway.i18n import marked
+from gateway.web import door, rendering
 from gateway.web.api.gate import site_of
 from gateway.web.api.site import Site
-from gateway.web.pages import visit
 
-WRONG = "The name or the password is wrong."
-BARRED = "Too many wrong tries. Wait a quarter of an hour."
-USED = "This link was used already, or is too old."
+WRONG = marked("The name or the password is wrong.")
+BARRED = marked("Too many wrong tries. Wait a quarter of an hour.")
+USED = marked("This link was used already, or is too old.")
 RETRY_SECONDS = 900
-
-NORWEGIAN = {
-    "Sign in": "Logg inn",
-    "Name": "Navn",
-    "Password": "Passord",
-    WRONG: "Navnet eller passordet er feil.",
-    BARRED: "For mange feil forsøk. Vent et kvarter.",
-    USED: "Lenken er brukt allerede, eller for gammel.",
-    "An administrator gives you a name and a password, or another one if you have lost it.": (
-        "En administrator gir deg navn og passord, eller et nytt hvis du har mistet det."
-    ),
-}
-BOKMAL = ("nb", "no", "nn", "da")
 
 
 def install(app: FastAPI) -> None:
     """The routes, which stand outside of the door."""
 
     def form(request: Request, wrong: str, status: int, name: str, to: str) -> Response:
-        language = _language(request.headers.get("accept-language", ""))
-        html = _form(language, wrong, name, local(to))
+        language = rendering.language(request.headers.get("accept-language", ""))
+        facts = {"wrong": wrong, "name": name, "next": local(to)}
+        html = rendering.render("sign_in.html", language, **facts)
         return HTMLResponse(html, status)
 
     def inside(site: Site, session: str, to: str) -> Response:
@@ -101,23 +89,3 @@ def local(path: str) -> str:
     """A path of this site; "/" for everything else, as `//elsewhere` or `/\\elsewhere`."""
     is_path = path.startswith("/") and not path.startswith(("//", "/\\"))
     return path if is_path and path.isprintable() and path.isascii() else "/"
-
-
-def _language(header: str) -> str:
-    """The first that we have of those that the browser names."""
-    for part in header.split(","):
-        name = part.partition(";")[0].strip().lower().partition("-")[0]
-        if name == "en" or name in BOKMAL:
-            return "en" if name == "en" else "nb"
-    return "en"
-
-
-def _words(language: str) -> dict[str, str]:
-    return NORWEGIAN if language == "nb" else {}
-
-
-def _form(language: str, wrong: str, name: str, to: str) -> str:
-    """The form by which people come in."""
-    words = _words(language)
-    form = visit.environment(language).get_template("sign_in.html")
-    return form.render(say=lambda text: words.get(text, text), wrong=wrong, name=name, next=to)

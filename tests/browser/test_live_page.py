@@ -131,6 +131,17 @@ async def test_an_answer_shows_without_reloading(site, browser):
     assert not complaints
 
 
+async def test_a_part_that_cannot_be_had_leaves_the_page_as_it_is(site, browser):
+    tab, _ = await opened(browser, site)
+    await tab.context.clear_cookies()
+    async with tab.expect_response("**/rows", timeout=DEADLINE * 1000) as asked:
+        site.answer(Reply.DECLINED)
+    assert (await asked.value).status == 401
+    await tab.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+    await expect(tab.locator(".row", has_text="Per")).to_contain_text("Not answered")
+    await expect(tab.locator("body")).not_to_contain_text("sign in first")
+
+
 PAGES = ("", "follow-ups", "follow-ups/m1", "diary?of=kari")
 
 

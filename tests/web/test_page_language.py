@@ -23,11 +23,11 @@ KEYWORDS = {
 
 def texts() -> Iterator[object]:
     """What is said, from templates and code."""
-    for file in sorted((WEB / "templates" / "pages").glob("*.html")):
+    for file in sorted((WEB / "templates").rglob("*.html")):
         with file.open("rb") as source:
             for _, message, _, context in extract.extract("jinja2", source, KEYWORDS):
                 yield (context, message) if context else message
-    for file in sorted((WEB / "pages").glob("*.py")):
+    for file in sorted([*WEB.glob("*.py"), *(WEB / "pages").glob("*.py")]):
         with file.open("rb") as source:
             for _, message, _, context in extract.extract("python", source, KEYWORDS):
                 yield (context, message) if context else message

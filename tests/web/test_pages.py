@@ -213,6 +213,41 @@ async def test_of_a_private_one_that_nobody_owns_an_administrator_sees_no_more_t
     assert "2 December" not in page.text
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status", "words"),
+    [
+        ("GET", "/nowhere", 404, "Not Found"),
+        ("GET", "/follow-ups/*", 422, "key: is missing"),
+        ("GET", "/diary?date=much-too-long", 422, "date"),
+        ("POST", "/decisions/x", 403, "the form is of another session"),
+        ("DELETE", "/follow-ups/own", 403, "the form is of another session"),
+    ],
+)
+async def test_what_goes_wrong_is_said_on_a_page(
+    kari: Reader, method: str, path: str, status: int, words: str
+) -> None:
+    headers = kari._headers() | OURS
+    answer = await kari.office.client.request(method, path, headers=headers)
+    assert answer.status_code == status
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "That did not work" in answer.text
+    assert words in answer.text
+
+
+async def test_a_form_that_comes_too_late_is_answered_by_a_page(kari: Reader) -> None:
+    gone = Reader(kari.office, "gone")
+    answer = await kari.office.client.post("/follow-ups/own/cancel", headers=gone._headers() | OURS)
+    assert answer.status_code == 401
+    assert "sign in first" in answer.text
+    assert 'href="/"' in answer.text
+
+
+async def test_a_part_of_a_page_is_not_led_to_the_sign_in(kari: Reader) -> None:
+    """It would be exchanged for the form in the midst of the page."""
+    headers = Reader(kari.office, "gone")._headers() | {"HX-Request": "true"}
+    assert (await kari.office.client.get("/waiting", headers=headers)).status_code == 401
+
+
 async def test_a_form_of_another_site_does_nothing(office: Office, kari: Reader) -> None:
     headers = {"Cookie": f"session={kari.session}", "Origin": "https://elsewhere.example"}
     foreign = await office.client.post(

@@ -17,7 +17,6 @@ from gateway.model import Access
 from gateway.sections import Web
 from gateway.store import users as stored
 from gateway.web import door, sign_in
-from gateway.web.pages import visit
 from tests.web.world import OPERATOR, Office
 
 PASSWORD = "correct horse battery"
@@ -330,12 +329,6 @@ async def test_the_form_speaks_the_readers_language(
     assert f'<html lang="{language}">' in answer.text
     assert word in answer.text
     assert "<script" not in answer.text
-
-
-def test_every_text_of_the_form_has_its_norwegian() -> None:
-    template = (visit.TEMPLATES / "sign_in.html").read_text(encoding="utf-8")
-    texts = set(re.findall(r'say\("([^"]+)"\)', template))
-    assert texts | {sign_in.WRONG, sign_in.BARRED, sign_in.USED} == set(sign_in.NORWEGIAN)
 
 
 async def test_what_was_typed_stays_text(users_of: Office) -> None:

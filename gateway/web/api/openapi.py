@@ -16,11 +16,10 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
-from gateway.web import problems
+from gateway.web import problems, rendering
 from gateway.web.api import routes
 from gateway.web.api.routes import On, Right
 from gateway.web.api.site import PREFIX
-from gateway.web.pages import visit
 
 EXAMPLES = Path(__file__).with_name("examples.json")
 CHANGES = ("PUT", "PATCH", "DELETE")
@@ -207,11 +206,8 @@ def rendered(document: Mapping[str, Any]) -> str:
         name.removeprefix("Problem"): _text(*_example(response))
         for name, response in document["components"]["responses"].items()
     }
-    return (
-        visit.environment("en")
-        .get_template("api.html")
-        .render(title=document["info"]["title"], groups=groups, refused=refused)
-    )
+    title = document["info"]["title"]
+    return rendering.render("api.html", "en", title=title, groups=groups, refused=refused)
 
 
 def _operation(

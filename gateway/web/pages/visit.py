@@ -3,20 +3,16 @@
 A page is a view of one moment of the store, rendered by a template; a form is a command
 (`actions.desk`) and leads on to a page, which says what was done. Everything works without
 JavaScript. On failure: a form that was refused leads to a page that says why, and nothing was
-written. Security: everything from the store is escaped by the template engine; the CSP forbids
-whatever gets past that.
+written.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import lru_cache
 from http import HTTPStatus
-from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlencode
 
-import jinja2
 from babel import dates
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -24,7 +20,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from gateway import i18n
 from gateway.actions import desk as desks
 from gateway.actions.desk import Desk, Letters, Outcome
-from gateway.errors import Forbidden, GatewayError, InputError, NotFound, Refused
+from gateway.errors import GatewayError
 from gateway.followups.preferences import Preferences
 from gateway.health import Condition
 from gateway.i18n import Catalogue
@@ -32,23 +28,13 @@ from gateway.ical import zones
 from gateway.model import Actor, Moment
 from gateway.store import preferences
 from gateway.store.users import User
-from gateway.web import door, keys
+from gateway.web import door, problems, rendering
 from gateway.web.api.gate import site_of
 from gateway.web.api.site import Site
-from gateway.web.pages import frames, words
+from gateway.web.pages import frames
 
 T = TypeVar("T")
 Facts = Mapping[str, Any]
-
-TEMPLATES = Path(__file__).parent.parent / "templates"
-STATUS = {
-    InputError: HTTPStatus.UNPROCESSABLE_ENTITY,
-    NotFound: HTTPStatus.NOT_FOUND,
-    Forbidden: HTTPStatus.FORBIDDEN,
-    Refused: HTTPStatus.CONFLICT,
-}
-KNOWN_LANGUAGES = ("nb", "en")
-"""Those that the pages are written in; others see English."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +81,7 @@ class Visit:
 
         try:
             facts = await self.fetch(whole)
-        except (NotFound, Forbidden, InputError) as error:
+        except GatewayError as error:
             return await self.problem(error)
         return self.render(template, facts)
 
@@ -114,7 +100,7 @@ class Visit:
         """
         try:
             outcome = await self.perform(command)
-        except (InputError, NotFound, Forbidden, Refused) as error:
+        except GatewayError as error:
             return await self.problem(error)
         return self.lead(outcome.answer, done, outcome.letters)
 
@@ -129,15 +115,12 @@ class Visit:
     async def problem(self, error: GatewayError) -> Response:
         """What was refused, and why."""
         frame = await self.fetch(lambda desk: frames.read(desk, self))
-        code = next(
-            (code for kind, code in STATUS.items() if isinstance(error, kind)),
-            HTTPStatus.INTERNAL_SERVER_ERROR,
-        )
-        return self.render("pages/problem.html", {"frame": frame, "problem": str(error)}, code)
+        facts = {"frame": frame, "problem": str(error)}
+        return self.render("pages/problem.html", facts, problems.status(error))
 
     def render(self, template: str, facts: Facts, code: int = 200) -> Response:
-        chosen = environment(self.texts.language).get_template(template)
-        return HTMLResponse(chosen.render({"visit": self, **facts}), code)
+        html = rendering.render(template, self.texts.language, visit=self, **facts)
+        return HTMLResponse(html, code)
 
     # How a reader sees times
 
@@ -189,29 +172,9 @@ def visit(request: Request) -> Visit:
     with site.store.read() as connection:
         preferred = preferences.of(connection, user.associate)
     accepted = request.headers.get("accept-language", "")
-    wanted = (preferred.language, *(part.partition(";")[0] for part in accepted.split(",")))
-    language = next((one for one in map(i18n.find, wanted) if one in KNOWN_LANGUAGES), "en")
+    language = rendering.language(accepted, preferred.language)
     zone = preferred.timezone or site.settings.mail.timezone
     return Visit(request, site, user, i18n.catalogue(language), preferred, zone, now)
 
 
 Visiting = Annotated[Visit, Depends(visit)]
-
-
-@lru_cache(maxsize=8)
-def environment(language: str) -> jinja2.Environment:
-    """Templates in one language."""
-    texts = i18n.catalogue(language)
-    made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        extensions=["jinja2.ext.i18n"],
-    )
-    made.install_gettext_callables(  # type: ignore[attr-defined]
-        texts.gettext, texts.ngettext, newstyle=True, pgettext=texts.pgettext
-    )
-    made.globals |= {"path": keys.path, "words": words, "language": language}
-    return made
