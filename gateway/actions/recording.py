@@ -8,7 +8,7 @@ everybody was told.
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from gateway import errors
@@ -52,8 +52,9 @@ def put(desk: Desk, key: str, document: Mapping[str, Any]) -> bool:
     """Let the follow-up be what the document says, also where there is none yet. Returns whether
     it was made.
 
-    Raises as `create`; as `Desk.require` where there is one; `Refused` where it is completed and
-    something else than what is the owner's own would change.
+    Raises as `create`; as `Desk.require` where there is one; `InputError` for another kind than the
+    one that was saved (help page 003); `Refused` where it is completed and something else than what
+    is the owner's own would change.
     """
     if document.get("key", key) != key:
         raise errors.wrong("key", f"is {key} in the address")
@@ -168,12 +169,20 @@ def _may_change(
     report: load_report.Report,
 ) -> None:
     changed = {name for name in after if after[name] != before[name]}
-    if not _is_whole_crm(desk) and changed & {*GIVEN_AWAY}:
-        field = next(name for name in GIVEN_AWAY if name in changed)
-        raise Forbidden(f"{field}: a follow-up is given to somebody else by assigning it")
+    if not _is_whole_crm(desk):
+        _stays(changed, before["kind"])
     people = "participants" in report.created or "participants" in report.changed
     if before["completed"] and after["completed"] and (changed - OWN or people):
         raise Refused(COMPLETED)
     if before["completed"] != after["completed"]:
         event = "completed" if after["completed"] else "reopened"
         desk.note(journal.Entry(event, key))
+
+
+def _stays(changed: Collection[str], kind: str) -> None:
+    """What only a program that keeps the record itself changes once it is saved."""
+    for field in GIVEN_AWAY:
+        if field in changed:
+            raise Forbidden(f"{field}: a follow-up is given to somebody else by assigning it")
+    if "kind" in changed:
+        raise errors.wrong("kind", f"stays {kind} once it is saved; make a new one")

@@ -82,7 +82,7 @@ def test_each_kind_lasts_as_long_as_its_owner_prefers(
 ) -> None:
     """domain.md §2: default durations."""
     acting.begin(store, MEETING, sent=False)
-    put(store, KARI, **NEW | {"kind": kind, "key": "m1"})
+    put(store, CRM, **NEW | {"kind": kind, "key": "m1", "owner": "kari"})
     with store.read() as connection:
         site = followups.Site("Europe/Oslo", "en")
         edition = followups.wanted(connection, "m1", site, [])
@@ -122,6 +122,17 @@ def test_a_follow_up_is_given_away_by_assigning_it(store: Store) -> None:
     assert acting.record(store)["owner"] == "kari"
     put(store, CRM, **MEETING | {"owner": "per"})
     assert acting.record(store)["owner"] == "per"
+
+
+def test_the_kind_can_change_until_it_is_saved(store: Store) -> None:
+    """domain.md §8, help page 003. A program that is the record of it may say otherwise."""
+    acting.begin(store, MEETING, sent=False)
+    with pytest.raises(InputError, match="kind stays meeting once it is saved") as refused:
+        put(store, KARI, **MEETING | {"kind": "task"})
+    assert refused.value.places[0][0] == ("kind",)
+    assert acting.record(store)["kind"] == "meeting"
+    put(store, CRM, **MEETING | {"kind": "task"})
+    assert acting.record(store)["kind"] == "task"
 
 
 def test_what_an_earlier_system_says_counts_from_the_crm_alone(store: Store) -> None:
