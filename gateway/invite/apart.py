@@ -124,9 +124,14 @@ def spread(edition: Edition | None, invitees: Sequence[Invitee], copies: Sequenc
     """
     rows = _rows_for_dates(edition, invitees, copies)
     names = [(row.participant, date) for row in rows for date in _dates(edition)]
-    names += [(copy.participant, copy.date) for copy in copies if copy.date is not None]
-    origins = {-place: Origin(*name) for place, name in enumerate(dict.fromkeys(names), 1)}
     for_dates = {row.participant: row for row in rows}
+    keeping = _keeping(invitees, for_dates)
+    names += [
+        (copy.participant, copy.date)
+        for copy in copies
+        if copy.date is not None and copy.participant not in keeping
+    ]
+    origins = {-place: Origin(*name) for place, name in enumerate(dict.fromkeys(names), 1)}
     invited = {row.participant: row for row in filter(_is_on, invitees)}
     renewed = {
         copy.participant
@@ -141,6 +146,15 @@ def spread(edition: Edition | None, invitees: Sequence[Invitee], copies: Sequenc
         _told_apart(copies, for_dates, origins),
         origins,
         frozenset(renewed),
+    )
+
+
+def _keeping(invitees: Sequence[Invitee], for_dates: Collection[int]) -> set[int]:
+    """Rows that are for one entry now and have no address: until they have one, they keep the dates
+    that they hold (domain.md §3).
+    """
+    return {row.participant for row in invitees if _is_on(row) and not row.address}.difference(
+        for_dates
     )
 
 
@@ -171,8 +185,8 @@ def _told_apart(
     told = list[Copy]()
     for copy in copies:
         row = for_dates.get(copy.participant)
-        if copy.date is not None:
-            number = numbers[Origin(copy.participant, copy.date)]
+        number = numbers.get(Origin(copy.participant, copy.date)) if copy.date is not None else None
+        if number is not None:
             told.append(replace(copy, participant=number))
         elif row is not None and address.key(row.address) == address.key(copy.address):
             told.append(replace(copy, refused=False))

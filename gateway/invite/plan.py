@@ -121,7 +121,7 @@ class _Look:
     """One look at a follow-up, its rows and what was sent to them.
 
     `wanting`: the rows that should hold an invitation now, and to what. `entries`: what rows hold
-    and are to go on holding. `suspended`: rows that no mail can go to, and the invitation that they
+    and are to go on holding. `suspended`: rows that no mail can go to, and the invitations they
     keep.
     """
 
@@ -129,7 +129,7 @@ class _Look:
     rows: Mapping[int, owing.Invitee]
     wanting: Mapping[int, Edition]
     entries: frozenset[Entry]
-    suspended: Mapping[int, int | None]
+    suspended: Mapping[int, frozenset[int]]
     writer: letters.Writer
 
     @classmethod
@@ -164,7 +164,7 @@ class _Look:
         """
         if copy.participant not in self.suspended:
             return False
-        return copy.tried is not None or self.suspended[copy.participant] == copy.invitation
+        return copy.tried is not None or copy.invitation in self.suspended[copy.participant]
 
 
 @dataclass(frozen=True, slots=True)
@@ -461,14 +461,14 @@ def _is_on(edition: Edition | None, invitee: owing.Invitee) -> bool:
 
 def _suspended(
     invitees: Sequence[owing.Invitee], views: editions.Views, copies: Sequence[owing.Copy]
-) -> dict[int, int | None]:
-    """Rows with the switch on that no mail can go to → the invitation that they keep: a typo in an
-    address card takes no meeting away (domain.md §3). None: they hold none.
+) -> dict[int, frozenset[int]]:
+    """Rows with the switch on that no mail can go to → the invitations that they keep: a typo in an
+    address card takes no meeting away (domain.md §3). One, or one for each date by itself.
 
     What their former addresses hold is taken back, and so is what a former holder of the row has,
     or what is of another UID.
     """
-    suspended = dict[int, int | None]()
+    suspended = dict[int, frozenset[int]]()
     for invitee in invitees:
         own = views.of(invitee.date)
         if own is None or invitee.address or invitee.other or not _is_on(own, invitee):
@@ -482,8 +482,9 @@ def _suspended(
             and copy.edition is not None
             and copy.edition.uid == own.uid
         ]
-        last = max(kept, key=lambda copy: (copy.counts, copy.invitation), default=None)
-        suspended[invitee.participant] = last.invitation if last is not None else None
+        kept.sort(key=lambda copy: (copy.counts, copy.invitation))
+        last = {copy.date: copy.invitation for copy in kept}
+        suspended[invitee.participant] = frozenset(last.values())
     return suspended
 
 

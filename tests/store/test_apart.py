@@ -371,3 +371,42 @@ def test_who_is_invited_to_the_first_date_keeps_it_when_it_is_all_that_is_left(
     rows.run(store, "UPDATE follow_up SET start_at = '2027-03-03 08:00:00'")
     letters += post(store)
     assert shown(letters, OLA) == []
+
+
+def test_a_list_that_becomes_a_rule_is_kept_while_the_address_is_invalid(store: Store) -> None:
+    """A typo in an address card takes nothing away (domain.md §3); a valid one gets the series."""
+    begin(store)
+    letters = post(store)
+    rows.run(
+        store,
+        "UPDATE person_email SET address = 'somebody at ext.example'",
+        "DELETE FROM follow_up_date",
+        "UPDATE follow_up SET rrule = 'FREQ=WEEKLY;COUNT=2'",
+    )
+    letters += (meanwhile := post(store))
+    assert OLA not in {one.letter.address for one in meanwhile}
+    assert shown(letters, OLA) == DATES
+    assert shown(letters, EVA) == [START, START + WEEK]
+    rows.run(store, "UPDATE follow_up SET location = 'Fjord'")
+    assert OLA not in {one.letter.address for one in post(store)}
+    rows.run(store, f"UPDATE person_email SET address = '{OLA}'")
+    letters += post(store)
+    assert shown(letters, OLA) == [START, START + WEEK]
+
+
+def test_dates_are_taken_back_where_the_address_became_another_while_it_was_invalid(
+    store: Store,
+) -> None:
+    begin(store)
+    letters = post(store)
+    rows.run(
+        store,
+        "UPDATE person_email SET address = 'somebody at ext.example'",
+        "DELETE FROM follow_up_date",
+        "UPDATE follow_up SET rrule = 'FREQ=WEEKLY;COUNT=2'",
+    )
+    letters += post(store)
+    rows.run(store, "UPDATE person_email SET address = 'ola@new.example'")
+    letters += post(store)
+    assert shown(letters, OLA) == []
+    assert shown(letters, "ola@new.example") == [START, START + WEEK]
