@@ -9,6 +9,7 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
+import structlog
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.datastructures import Headers
 from fastapi.exceptions import RequestValidationError
@@ -26,9 +27,13 @@ from gateway.errors import (
 )
 from gateway.web import rendering
 
+log = structlog.get_logger(__name__)
+
 MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 10
 RETRY_SECONDS = 5
+AWAY = "the store cannot be used at the moment; the log of the gateway says why"
+"""Where it is, and what the system says of it, is for who runs the gateway."""
 
 TYPES = {
     HTTPStatus.BAD_REQUEST: "not-json",
@@ -137,10 +142,12 @@ def response(error: Exception) -> ProblemDetails:
         return _invalid(error)
     if isinstance(error, HttpProblem):
         return ProblemDetails(error.status, str(error), headers=error.headers)
-    code = status(error)
-    headers = {"Retry-After": str(RETRY_SECONDS)} if code is HTTPStatus.SERVICE_UNAVAILABLE else {}
+    if isinstance(error, StoreError):
+        log.error("the store cannot be used", reason=str(error))
+        headers = {"Retry-After": str(RETRY_SECONDS)}
+        return ProblemDetails(HTTPStatus.SERVICE_UNAVAILABLE, AWAY, headers=headers)
     places = error.places if isinstance(error, InputError) else ()
-    return ProblemDetails(code, str(error), _errors(places), headers)
+    return ProblemDetails(status(error), str(error), _errors(places))
 
 
 def _errors(places: Sequence[tuple[Steps, str]]) -> list[dict[str, str]]:
