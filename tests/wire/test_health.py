@@ -213,7 +213,8 @@ def site(tmp_path: Path, sqlite_template: Path) -> Iterator[Site]:
     gateway = Gateway(
         kept
         | {f"GATEWAY_{name}": value for name, value in settings.items()}
-        | {"NOTIFY_SOCKET": str(notify)}
+        | {"NOTIFY_SOCKET": str(notify)},
+        HURRIED,
     )
     with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as listener:
         listener.bind(str(notify))
@@ -355,7 +356,6 @@ async def objects(site: Site, *arguments: str) -> list[dict[str, int]]:
 
 
 async def test_a_store_that_another_program_locks(site: Site) -> None:
-    site.gateway.program = HURRIED
     await site.load()
     site.sql("UPDATE participant SET email_invite = 0")
     await site.start()
@@ -391,7 +391,6 @@ async def test_a_disk_that_is_full(site: Site) -> None:
 
 
 async def test_a_role_that_starts_again_and_again(site: Site) -> None:
-    site.gateway.program = HURRIED
     await site.load()
     site.sql("UPDATE participant SET email_invite = 0")
     await site.start()
