@@ -1,8 +1,12 @@
-"""From where the page and the API can be reached, and by which name; pure."""
+"""From where the page, the API and the LMTP listener can be reached, and by which name; pure."""
 
+import errno
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
+
+NEVER = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+"""An address that this machine does not have, or a kind that it does not speak."""
 
 
 def is_loopback(host: str) -> bool:
@@ -17,12 +21,18 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def listening_problems(listen: str) -> Iterator[str]:
+def socket_file(listen: str) -> str:
+    """The path in `unix:/path`, "" for host:port."""
+    scheme, _, path = listen.partition(":")
+    return path if scheme == "unix" else ""
+
+
+def listening_problems(key: str, listen: str) -> Iterator[str]:
     host, separator, port = listen.rpartition(":")
     if not (separator and host and port.isascii() and port.isdigit()):
-        yield f"web.listen: expected host:port, got {listen!r}"
+        yield f"{key}: expected host:port, got {listen!r}"
     elif int(port) > 65535:
-        yield f"web.listen: a port is at most 65535, got {listen!r}"
+        yield f"{key}: a port is at most 65535, got {listen!r}"
 
 
 def problems(listen: str, public_url: str, trusted_proxies: Sequence[str]) -> Iterator[str]:

@@ -201,6 +201,24 @@ class Imap(Section):
     )
 
 
+class Lmtp(Section):
+    listen: str = Field(
+        "",
+        description=(
+            "Where our mail server may deliver mail for mail.address and its sub-addresses, beside"
+            " imap or instead of it (LMTP): host:port, or unix:/path of a socket. It is taken when"
+            " it is recorded, not before. Empty: nowhere."
+        ),
+    )
+    allow_network: bool = Field(
+        False,
+        description=(
+            "Allow listen to be reached from other machines. Nobody signs in and nothing is"
+            " encrypted, so only the mail server may get there."
+        ),
+    )
+
+
 class OAuth(Section):
     provider: Literal["", "google", "microsoft365"] = Field(
         "",

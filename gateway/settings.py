@@ -30,6 +30,7 @@ from gateway.sections import (
     AccountName,
     Imap,
     Inbound,
+    Lmtp,
     Log,
     Mail,
     OAuth,
@@ -56,6 +57,7 @@ class Settings(BaseSettings):
     mail: Mail = Mail()
     smtp: Smtp = Smtp()
     imap: Imap = Imap()
+    lmtp: Lmtp = Lmtp()
     oauth: OAuth = OAuth()
     accounts: dict[AccountName, Account] = {}
     outbound: Outbound = Outbound()
@@ -229,7 +231,8 @@ def _check(settings: Settings, path: Path | None) -> None:
         _refuse(settings_check.account_problems(f"accounts.{name}.", account), place)
     _refuse(settings_check.apart_problems(plain, settings.accounts), place)
     web = settings.web
-    _refuse(reach.listening_problems(web.listen), _place("web.listen", path))
+    _refuse(reach.listening_problems("web.listen", web.listen), _place("web.listen", path))
+    _refuse(settings_check.lmtp_problems(settings.lmtp), _place("lmtp.listen", path))
     _refuse(reach.problems(web.listen, web.public_url, web.trusted_proxies), place)
 
 

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gateway import i18n, reach
 from gateway.mail import address, syntax
-from gateway.sections import Account, Imap, Mail, OAuth, Smtp, Store, signing_domain
+from gateway.sections import Account, Imap, Lmtp, Mail, OAuth, Smtp, Store, signing_domain
 
 SELECTOR = re.compile(
     r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
@@ -34,6 +34,22 @@ def account_problems(key: str, account: Account) -> Iterator[str]:
     yield from _server_problems(key, "smtp", account.smtp, account.oauth)
     yield from _server_problems(key, "imap", account.imap, account.oauth)
     yield from _oauth_problems(f"{key}oauth", account.oauth)
+
+
+def lmtp_problems(lmtp: Lmtp) -> Iterator[str]:
+    """Nobody signs in there, so it is for this machine, or where somebody says so."""
+    path = reach.socket_file(lmtp.listen)
+    if path and not path.startswith("/"):
+        yield f"lmtp.listen: expected unix:/path, got {lmtp.listen!r}"
+    if path or not lmtp.listen:
+        return
+    yield from reach.listening_problems("lmtp.listen", lmtp.listen)
+    host = lmtp.listen.rpartition(":")[0]
+    if not (lmtp.allow_network or reach.is_loopback(host)):
+        yield (
+            f"lmtp.listen: {lmtp.listen} can be reached from other machines, and nobody signs in"
+            " there; use 127.0.0.1 or unix:/path, or set lmtp.allow_network"
+        )
 
 
 def _mail_problems(key: str, mail: Mail) -> Iterator[str]:

@@ -47,7 +47,7 @@ async def examine(
         yield stands
         yield _clock(datetime.now(UTC))
         for name, account in configured.items():
-            for line in await _servers(name, account):
+            for line in await _servers(settings, name, account):
                 yield line
             usable = stands.state is not State.FAILED
             async for line in _answers(store, settings, name, usable=usable, roundtrip=roundtrip):
@@ -108,11 +108,14 @@ def _clock(now: datetime) -> Condition:
     return Condition("clock", State.OK, words)
 
 
-async def _servers(name: str, account: Account) -> list[Condition]:
+async def _servers(settings: Settings, name: str, account: Account) -> list[Condition]:
     section = accounts.section(name)
     lines = [await _smtp(name, account)]
     if account.imap.host:
         return lines + await _imap(name, account)
+    if settings.lmtp.listen:
+        words = f"no mailbox is read; the mail server delivers to {settings.lmtp.listen} (LMTP)"
+        return [*lines, Condition(health.subject("imap", name), State.OK, words)]
     words = f"{section}imap.host is not set: letters leave, and no answer is read"
     return [*lines, Condition(health.subject("imap", name), State.WARNING, words)]
 

@@ -218,10 +218,12 @@ def _subjects(settings: Settings, places: Sequence[tuple[str, Path | int]]) -> l
     """What is always asked of an installation with these settings."""
     configured = accounts.configured(settings)
     read = [name for name, account in configured.items() if account.imap.host]
+    listeners = ["role lmtp"] if settings.lmtp.listen else []
     return [
         STORE,
         *(f"disk of the {what}" for what, _ in places),
         *(health.subject("mailbox", name) for name in read),
+        *listeners,
         *(health.subject("sending", name) for name in configured),
         "letters",
         "brake",

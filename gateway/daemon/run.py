@@ -134,7 +134,7 @@ def _inbound(process: Process, _: Monitor) -> Sequence[supervise.Role]:
     read = [
         name for name, account in accounts.configured(process.settings).items() if account.imap.host
     ]
-    if not read:
+    if not read and not process.settings.lmtp.listen:
         log.warning("no mailbox is read: imap.host is not set, or no mail.address")
     readers = [
         supervise.Role(
@@ -150,7 +150,18 @@ def _inbound(process: Process, _: Monitor) -> Sequence[supervise.Role]:
         )
         for name in read
     ]
-    return [*readers, *_probers(process)]
+    return [*readers, *_listeners(process), *_probers(process)]
+
+
+def _listeners(process: Process) -> Sequence[supervise.Role]:
+    """What our mail server delivers by itself."""
+    if not process.settings.lmtp.listen:
+        return []
+    from gateway.inbound import lmtp  # aiosmtpd, for those who want it
+
+    ready = asyncio.Event()
+    listener = lmtp.Listener(process.store, process.settings, process.news, ready)
+    return [supervise.Role("lmtp", listener.run, ready)]
 
 
 def _probers(process: Process) -> Sequence[supervise.Role]:

@@ -50,6 +50,7 @@ WITHHELD = "the mail server does not give out"
 class Received:
     """A message as it came. `arrived`: when it reached the mailbox. `complete` False: too large, or
     not delivered by the server, `raw` is its header. `withheld`: it may come at another try.
+    `account`: to whose mailbox it came, where that is no place that can be read again.
     """
 
     raw: bytes
@@ -58,6 +59,7 @@ class Received:
     complete: bool = True
     place: Place | None = None
     withheld: bool = False
+    account: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -452,7 +454,7 @@ def destination(outcome: Outcome) -> str:
 
 def _account(received: Received) -> str | None:
     """To whose mailbox a message came."""
-    return received.place.account if received.place is not None else None
+    return received.place.account if received.place is not None else received.account
 
 
 def _basis(offered: Offered) -> inbox.Record:

@@ -8,7 +8,6 @@ and other requests get `GRACE_SECONDS`.
 """
 
 import asyncio
-import errno
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,8 +23,6 @@ from gateway.web import app
 from gateway.web.feed import Feed
 
 GRACE_SECONDS = 5
-NEVER = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
-"""An address that this machine does not have, or a kind that it does not speak."""
 
 
 class _Server(uvicorn.Server):
@@ -66,7 +63,7 @@ def listen(settings: Settings, *, is_anybody: bool = False) -> socket.socket:
             bound.close()
             raise
     except OSError as error:
-        kind = ConfigurationError if error.errno in NEVER else GatewayError
+        kind = ConfigurationError if error.errno in reach.NEVER else GatewayError
         raise kind(
             f"web.listen: cannot listen on {settings.web.listen}: {error.strerror}"
         ) from error

@@ -28,7 +28,7 @@ DOORS = {
     "dateutil": ("gateway/followups/recurrence.py",),
     "aiosmtplib": ("gateway/outbound/smtp.py",),
     "aioimaplib": ("gateway/inbound/imap.py",),
-    "aiosmtpd": ("gateway/sandbox/",),
+    "aiosmtpd": ("gateway/inbound/lmtp.py", "gateway/sandbox/"),
     "pymap": ("gateway/sandbox/",),
     "apscheduler": ("gateway/daemon/jobs.py",),
     "argon2": ("gateway/actions/passwords.py",),
