@@ -7,6 +7,7 @@ docs/operations.md explains each subject. Pure, except for `Board`, which rememb
 """
 
 import ssl
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -62,6 +63,10 @@ class Board:
         self._conditions: dict[str, Condition] = {}
         self.changed: Callable[[], None] = lambda: None
         """Called after each change."""
+        self.stops: Counter[str] = Counter()
+        """How often each role of this process ended unasked."""
+        self.looks: dict[str, Callable[[], datetime | None]] = {}
+        """When the mailbox of each account that this process reads was looked at last."""
 
     def report(self, condition: Condition) -> None:
         """Say how a subject is now."""

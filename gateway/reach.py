@@ -39,14 +39,18 @@ def problems(listen: str, public_url: str, trusted_proxies: Sequence[str]) -> It
     """What is wrong with these settings of `web` beyond that."""
     if public_url and not _is_site(public_url):
         yield "web.public_url: expected https://host, without a path"
-    for proxy in trusted_proxies:
-        if not _is_network(proxy):
-            yield f"web.trusted_proxies: {proxy!r} is no address and no network as 10.0.0.0/8"
+    yield from network_problems("web.trusted_proxies", trusted_proxies)
     if not is_loopback(listen.rpartition(":")[0]) and not public_url:
         yield (
             f"web.public_url: is needed, because web.listen ({listen}) can be reached from other"
             " machines: it says by which name people come"
         )
+
+
+def network_problems(setting: str, networks: Sequence[str]) -> Iterator[str]:
+    for network in networks:
+        if not _is_network(network):
+            yield f"{setting}: {network!r} is no address and no network as 10.0.0.0/8"
 
 
 def _is_site(text: str) -> bool:

@@ -422,6 +422,12 @@ class Web(Section):
         description="Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto"
         " are believed.",
     )
+    metrics_from: tuple[str, ...] = Field(
+        ("127.0.0.0/8", "::1"),
+        description="Addresses or networks that may read /metrics, which shows numbers and no word"
+        " about a person. A proxy on this machine that is not among trusted_proxies lets everybody"
+        " in who comes by it.",
+    )
     requests_per_minute: int = Field(
         600, ge=0, description="How many requests each token of the API may make; 0: no limit."
     )

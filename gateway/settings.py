@@ -42,7 +42,7 @@ from gateway.sections import (
     Webhooks,
 )
 
-LISTS = frozenset({"also", "groups", "hosts", "owners", "trusted_proxies"})
+LISTS = frozenset({"also", "groups", "hosts", "metrics_from", "owners", "trusted_proxies"})
 """Settings that are lists: JSON in the environment."""
 
 
@@ -234,6 +234,7 @@ def _check(settings: Settings, path: Path | None) -> None:
     _refuse(reach.listening_problems("web.listen", web.listen), _place("web.listen", path))
     _refuse(settings_check.lmtp_problems(settings.lmtp), _place("lmtp.listen", path))
     _refuse(reach.problems(web.listen, web.public_url, web.trusted_proxies), place)
+    _refuse(reach.network_problems("web.metrics_from", web.metrics_from), place)
 
 
 def _refuse(problems: Iterable[str], place: str) -> None:

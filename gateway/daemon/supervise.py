@@ -153,6 +153,7 @@ async def _keep(
         if role.ready is not None:
             role.ready.set()
         if not stop.is_set():
+            board.stops[role.name] += 1
             since = now if failures == 1 else since
             again = now + timedelta(seconds=wait)
             board.report(health.role(role.name, since, failures, _why(error), again))

@@ -31,7 +31,7 @@ from typing import Any
 import aioimaplib
 import structlog
 
-from gateway import accounts, health, sections
+from gateway import accounts, health, metrics, sections
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.inbound import imap_syntax
 
@@ -252,6 +252,10 @@ class Session:
             raise MailboxError(f"{host} cannot be resolved: {error.strerror}") from error
         except OSError as error:
             raise MailboxError(f"cannot reach {host}:{port}: {_plain(error)}") from error
+        if self.wire.transport is not None:
+            metrics.note_certificate(
+                f"{host}:{port}", self.wire.transport.get_extra_info("ssl_object")
+            )
         await self.ask(
             "greeting",
             self.wire.wait("AUTH|NONAUTH"),

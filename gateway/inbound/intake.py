@@ -73,10 +73,12 @@ class Intake:
         )
         while not stop.is_set():
             if await asyncio.to_thread(self._lease):
+                self._board.looks[self._account] = lambda: mailbox.state.looked
                 await self._read(mailbox, stop)
             else:
                 # What an earlier start of this role said of it, whoever reads it now knows better.
                 self._say_nothing()
+                self._board.looks.pop(self._account, None)
             await _wait(stop, leases.RENEWAL_SECONDS)
         await asyncio.to_thread(self._give_back)
 

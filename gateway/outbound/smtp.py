@@ -40,7 +40,7 @@ from typing import cast
 
 import aiosmtplib
 
-from gateway import accounts, health, sections
+from gateway import accounts, health, metrics, sections
 from gateway.errors import InputError
 from gateway.mail import address as addresses
 from gateway.mail import refusals
@@ -410,6 +410,9 @@ class _Connection:
                 await self._smtp.starttls()
             self._transport = cast(asyncio.WriteTransport, self._smtp.transport)
             await self._ehlo()  # RFC 3207 §4.2: what was said before TLS does not count
+        metrics.note_certificate(
+            f"{account.host}:{account.port}", self._transport.get_extra_info("ssl_object")
+        )
         if account.username:
             await self._sign_in()
         self._expect_silence()

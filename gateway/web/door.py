@@ -27,7 +27,7 @@ from gateway.web.api.gate import Receive, Scope, Send
 from gateway.web.api.site import PREFIX
 from gateway.web.problems import HttpProblem
 
-HEALTH = frozenset({"/healthz", "/readyz"})
+HEALTH = frozenset({"/healthz", "/metrics", "/readyz"})
 """They answer while the store is away."""
 SIGN_IN = frozenset({"/sign-in", "/sign-in/link"})
 STATIC = "/static/"

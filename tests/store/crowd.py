@@ -45,6 +45,7 @@ CURRENT = frozenset(
         "ix_follow_up_series",
         "ix_follow_up_timeless",
         "ix_inbox_review",
+        "ix_inbox_unsettled",
         "ix_outbox_claimed",
         "ix_outbox_destined",
         "ix_outbox_due",

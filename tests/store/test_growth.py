@@ -22,6 +22,7 @@ from gateway.actions import (
     inviting,
     letters,
     load,
+    measuring,
     moving,
     planning,
     queue,
@@ -165,12 +166,15 @@ def _scans(cost: crowd.Cost) -> list[str]:
 
 def live(store: Store) -> None:
     """A day of an installation: letters are planned and sent, answered and refused, looked at."""
-    now = datetime.now(UTC)
+    now, tally = datetime.now(UTC), measuring.Tally()
+    measuring.look(store, SETTINGS, tally, now)
     prepare(store, now)
+    measuring.look(store, SETTINGS, tally, now)
     send(store, now)
     read(store, now)
 
     look(store, now)
+    measuring.look(store, SETTINGS, tally, now)
     lists(store, now)
     participate(store, now)
     own(store, now)

@@ -294,7 +294,7 @@ def plan(office: Office) -> None:
     planning.plan_due(office.store, settings, now, everything=True)
 
 
-OPEN = {"/healthz", "/readyz", "/sign-in", "/sign-in/link"}
+OPEN = {"/healthz", "/metrics", "/readyz", "/sign-in", "/sign-in/link"}
 """What answers without a session, beside static files."""
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from gateway.actions.review import Judge
+from gateway.health import Board
 from gateway.settings import Settings
 from gateway.store.engine import Store
 from gateway.web.api.quotas import Buckets
@@ -45,6 +46,8 @@ class Site:
     buckets: Buckets = field(init=False)
     running: set[tuple[int, str]] = field(default_factory=set)
     feed: Feed | None = None
+    board: Board = field(default_factory=Board)
+    """What this process itself knows of how it goes."""
 
     def __post_init__(self) -> None:
         self.buckets = Buckets(self.settings.web.requests_per_minute)
