@@ -11,8 +11,8 @@ import base64
 import quopri
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from email.header import Header
 from email.utils import format_datetime, formataddr
 from enum import StrEnum
@@ -62,6 +62,7 @@ VERB = {
     Word.TENTATIVE: "tentatively accepted",
 }
 TITLE = {Word.ACCEPTED: "Accepted", Word.DECLINED: "Declined", Word.TENTATIVE: "Tentative"}
+PROPOSED = "New Time Proposed"
 LINK = {Word.ACCEPTED: "yes", Word.DECLINED: "no", Word.TENTATIVE: "maybe"}
 
 # As Exchange writes it: rules from 1601, the zone under Windows' own name.
@@ -83,7 +84,6 @@ END:VTIMEZONE"""
 
 
 OUTLOOK_HEAD = (
-    "METHOD:REPLY",
     "PRODID:Microsoft Exchange Server 2010",
     "VERSION:2.0",
     *WINDOWS_ZONE.split("\n"),
@@ -114,13 +114,50 @@ def outlook(
     empty, MAILTO: capitals.
     """
     event = _event(invitation)
+    calendar = _outlook_calendar(event, who, word, comment, now)
+    return _outlook_mail(invitation, who, TITLE[word], _outlook_body(calendar, comment), now)
+
+
+def proposing(later: timedelta) -> Client:
+    """Outlook's "Propose New Time": a COUNTER (RFC 5546 §3.2.7) for so much later."""
+
+    def outlook_proposal(
+        invitation: reading.Invitation, who: Invitee, word: Word, comment: str, now: datetime
+    ) -> Answer:
+        event = _event(invitation)
+        calendar = _outlook_calendar(event, who, word, comment, now, later)
+        body = _outlook_body(calendar, comment, "COUNTER")
+        return _outlook_mail(invitation, who, PROPOSED, body, now)
+
+    return outlook_proposal
+
+
+def uninvited(mailbox: str) -> Client:
+    """Outlook, from a copy of the invitation that names `mailbox` alone, as a shared calendar shows
+    it: whoever answers from there has nobody's sub-address.
+    """
+
+    def outlook_copy(
+        invitation: reading.Invitation, who: Invitee, word: Word, comment: str, now: datetime
+    ) -> Answer:
+        made = outlook(invitation, who, word, comment, now)
+        content = made.content.replace(made.recipient.encode(), mailbox.encode())
+        return replace(made, recipient=mailbox, content=content)
+
+    return outlook_copy
+
+
+def _outlook_mail(
+    invitation: reading.Invitation, who: Invitee, verdict: str, body: str, now: datetime
+) -> Answer:
+    event = _event(invitation)
     title = reading.text_value(event.value("SUMMARY"))
     organizer = _organizer(event)
     index = base64.b64encode(secrets.token_bytes(22)).decode()
     headers = {
         "From": who.mailbox,
         "To": organizer,
-        "Subject": f"{TITLE[word]}: {title}",
+        "Subject": f"{verdict}: {title}",
         "Thread-Topic": title,
         "Thread-Index": index,
         "Date": format_datetime(now),
@@ -132,24 +169,39 @@ def outlook(
         "X-MS-Has-Attach": "",
         "X-MS-TNEF-Correlator": "",
     }
-    body = _outlook_body(_outlook_calendar(event, who, word, comment, now), comment)
     return Answer(who.address, organizer, _mail(headers, body, mime_last=True))
 
 
 def _outlook_calendar(
-    event: reading.Event, who: Invitee, word: Word, comment: str, now: datetime
+    event: reading.Event,
+    who: Invitee,
+    word: Word,
+    comment: str,
+    now: datetime,
+    later: timedelta | None = None,
 ) -> str:
+    """`later`: another time is proposed, that much later."""
     title = reading.text_value(event.value("SUMMARY"))
+    verdict = TITLE[word] if later is None else PROPOSED
     times = [
-        f"{name}{_windows(line.moment)}"
+        f"{name}{_windows(line.moment + (later or timedelta()))}"
         for name in ("DTSTART", "DTEND")
         if (line := event.line(name))
     ]
+    if later is not None:
+        times += [
+            f"{name}{_windows(line.moment)}"
+            for name, standing in (
+                ("X-MS-OLK-ORIGINALSTART", "DTSTART"),
+                ("X-MS-OLK-ORIGINALEND", "DTEND"),
+            )
+            if (line := event.line(standing))
+        ]
     said = [
         f"ATTENDEE;PARTSTAT={word};CN={who.name}:MAILTO:{who.address}",
         f"COMMENT;LANGUAGE=en-US:{_escape(comment)}\\n",
         f"UID:{event.value('UID')}",
-        f"SUMMARY;LANGUAGE=en-US:{TITLE[word]}: {_escape(title)}",
+        f"SUMMARY;LANGUAGE=en-US:{verdict}: {_escape(title)}",
         *times,
         *_kept(event, "RECURRENCE-ID"),
     ]
@@ -162,17 +214,18 @@ def _outlook_calendar(
         f"SEQUENCE:{event.sequence}",
         f"X-MICROSOFT-CDO-APPT-SEQUENCE:{event.sequence}",
     ]
-    return _calendar([*OUTLOOK_HEAD, *said, *marks, *OUTLOOK_TAIL])
+    method = "REPLY" if later is None else "COUNTER"
+    return _calendar([f"METHOD:{method}", *OUTLOOK_HEAD, *said, *marks, *OUTLOOK_TAIL])
 
 
-def _outlook_body(calendar: str, comment: str) -> str:
+def _outlook_body(calendar: str, comment: str, method: str = "REPLY") -> str:
     latin, page = "iso-8859-1", f"<html><body><p>{escape(comment)}</p></body></html>\n"
     return _multipart(
         "alternative",
         [
             _part(f'text/plain; charset="{latin}"', "quoted-printable", comment + "\n", latin),
             _part(f'text/html; charset="{latin}"', "quoted-printable", page, latin),
-            _part('text/calendar; charset="utf-8"; method=REPLY', "base64", calendar),
+            _part(f'text/calendar; charset="utf-8"; method={method}', "base64", calendar),
         ],
     )
 

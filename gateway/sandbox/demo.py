@@ -2,8 +2,8 @@
 installed.
 
 Starts the built-in mail server, a fresh SQLite store, the robots and the daemon's own roles in this
-process, loads the seed, and then does what a CRM user does: gives one meeting a new time, and calls
-another one off. Nothing of the gateway is replaced. On failure: a robot that cannot answer or a
+process, loads the seed, and then does what colleagues do who use the page (`colleagues`). Nothing
+of the gateway is replaced. On failure: a robot that cannot answer or a
 role that cannot start ends the demonstration with its reason. Security: everything listens on
 127.0.0.1; the settings of a real installation (file, environment) are not used. Limits: the store
 is deleted at the end.
@@ -17,7 +17,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
 from rich.box import SIMPLE
@@ -31,26 +31,33 @@ from gateway.actions.access import Wanted
 from gateway.daemon import logs
 from gateway.daemon import run as daemon
 from gateway.errors import InputError
+from gateway.followups.decisions import DecisionKind
 from gateway.model import Access, Actor, Reply
-from gateway.sandbox import mailserver, robots, seed
+from gateway.sandbox import cast, colleagues, mailserver, robots, seed
 from gateway.settings import Settings
-from gateway.store import engine, filters, followups, journal, leases, migrate, reading
+from gateway.store import decisions, engine, filters, followups, journal, leases, migrate, reading
 from gateway.store.engine import Store
 from gateway.web.pages import words
 
 PAGE_PORT = 8025
-MOVE_AFTER = 8.0
-CANCEL_AFTER = 3.0
 TELL_SECONDS = 0.3
 MOST_SHOWN = 1_000
 WIDTH = 120
-WANTED = (Reply.ACCEPTED, Reply.DECLINED, Reply.TENTATIVE)
+REPLIES = (Reply.ACCEPTED, Reply.DECLINED, Reply.TENTATIVE)
+QUESTIONS = frozenset(DecisionKind) - {DecisionKind.BRAKE, DecisionKind.WEBHOOK}
+"""What somebody is asked here: everything but what only an installation in use has."""
+USERS = (
+    ("kari", Access.USER, "Kari"),
+    ("per", Access.USER, "Per, a colleague"),
+    ("admin", Access.ADMIN, "an administrator"),
+)
+"""Who can sign in, and what they are called."""
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What the parts of the demonstration share. `day`: when it began;
-    the seed lies in the week after.
+    """What the parts of the demonstration share. `day`: when it began; `asked`: what somebody had
+    to decide until now.
     """
 
     store: Store
@@ -58,13 +65,15 @@ class World:
     server: mailserver.MailServer
     console: Console
     day: date
+    asked: set[str] = field(default_factory=set)
 
 
 def main() -> int:
     """Run the demonstration until Ctrl-C, or for DEMO_SECONDS. Returns the exit code.
 
-    With DEMO_SECONDS: 0 only if at least one answer of every kind (accepted, declined, tentative)
-    was applied, else 1. Raises `InputError` for a DEMO_SECONDS that is no number.
+    With DEMO_SECONDS: 0 only if at least one answer of every kind was applied (`REPLIES`), and
+    everything that an answer can ask of a person was asked (`QUESTIONS`), else 1. Raises
+    `InputError` for a DEMO_SECONDS that is no number.
     """
     logs.configure(sections.Log(level="warning", format="text"))
     # Without a terminal there is no width to fit into, and nothing gained by breaking lines.
@@ -82,21 +91,25 @@ async def play(seconds: float | None, console: Console) -> int:
                 settings = _settings(f"{folder}/store.db", server, password)
                 migrate.upgrade(store)
                 _load(store, settings, seed.document(day))
-                _introduce(console, settings, server, _let_in(store, settings))
-                await _run(World(store, settings, server, console, day), seconds)
-            found = await asyncio.to_thread(_shown, store)
+                world = World(store, settings, server, console, day)
+                _introduce(world)
+                await _run(world, seconds)
+            shown = await asyncio.to_thread(_shown, store)
         finally:
             store.close()
-    console.print(table(found))
-    missing = [
-        word.value
-        for word in WANTED
-        if word not in {row.reply for view in found for row in view.participants or ()}
-    ]
+    console.print(table(shown))
+    missing = _missing(shown, world.asked)
     if seconds is not None and missing:
         console.print(f"No answer was applied that said: {', '.join(missing)}", style="bold red")
         return 1
     return 0
+
+
+def _missing(shown: Sequence[shapes.FollowUp], asked: set[str]) -> list[str]:
+    """Of which kinds no answer was applied."""
+    replies = {row.reply for view in shown for row in view.participants or ()}
+    missing = [reply.value for reply in REPLIES if reply not in replies]
+    return missing + sorted(QUESTIONS - asked)
 
 
 async def _run(world: World, seconds: float | None) -> None:
@@ -105,8 +118,8 @@ async def _run(world: World, seconds: float | None) -> None:
     """
     async with asyncio.TaskGroup() as group:
         around = [
-            group.create_task(robots.run(seed.CAST, world.server)),
-            group.create_task(_edit(world)),
+            group.create_task(robots.run(cast.CAST, world.server)),
+            group.create_task(colleagues.run(_office(world))),
             group.create_task(_tell(world)),
         ]
         if seconds is not None:
@@ -118,34 +131,11 @@ async def _run(world: World, seconds: float | None) -> None:
             task.cancel()
 
 
-async def _edit(world: World) -> None:
-    """What a CRM user does while answers come in."""
-    await asyncio.sleep(MOVE_AFTER)
-    # A slow machine needs longer, and who has not answered before would not be asked again.
-    while True:
-        if await asyncio.to_thread(_answered, world.store, seed.MOVED):
-            break
-        await asyncio.sleep(TELL_SECONDS)
-    world.console.print("[bold]The quarterly review gets a new time: everybody is asked again.[/]")
-    await asyncio.to_thread(
-        _load, world.store, world.settings, seed.document(world.day, moved=True)
-    )
-    await asyncio.sleep(CANCEL_AFTER)
-    world.console.print("[bold]The lunch is called off.[/]")
-    await asyncio.to_thread(
-        _load, world.store, world.settings, seed.document(world.day, moved=True, cancelled=True)
-    )
+def _office(world: World) -> colleagues.Office:
+    def say(what: str) -> None:
+        world.console.print(f"[bold]{what}[/]")
 
-
-def _answered(store: Store, key: str) -> bool:
-    """Whether everybody who answers at all has answered the invitation to this follow-up."""
-    talkative = {robot.who.address for robot in seed.CAST if robot.first}
-    with store.read() as connection:
-        rows = followups.members(connection, key)
-    return all(
-        row.address not in talkative or row.standings[None].reply != Reply.NEEDS_ACTION
-        for row in rows
-    )
+    return colleagues.Office(world.store, world.settings, world.day, say)
 
 
 async def _tell(world: World) -> None:
@@ -154,6 +144,8 @@ async def _tell(world: World) -> None:
     while True:
         for entry, name in await asyncio.to_thread(_news, world.store, last):
             last = entry.id
+            if entry.event == decisions.OPENED:
+                world.asked.add(entry.detail)
             if entry.before != entry.after and entry.participant is not None:
                 what = (
                     f"{entry.before} → [bold]{entry.after}[/]"
@@ -190,14 +182,14 @@ def _settings(path: str, server: mailserver.MailServer, password: str) -> Settin
     must have no say here.
     """
     mail = sections.Mail(
-        address=seed.MAILBOX, name=seed.ORGANISATION, timezone=seed.OSLO, language="en"
+        address=cast.MAILBOX, name=seed.ORGANISATION, timezone=seed.OSLO, language="en"
     )
     smtp = sections.Smtp(host=mailserver.HOST, port=server.smtp_port, security="none")
     imap = sections.Imap(
         host=mailserver.HOST,
         port=server.imap_port,
         security="none",
-        username=seed.MAILBOX,
+        username=cast.MAILBOX,
         password=password,
         poll_seconds=5,
     )
@@ -234,22 +226,27 @@ def _load(store: Store, settings: Settings, document: dict[str, object]) -> None
         load.load(connection, document, settings, datetime.now(UTC))
 
 
-def _let_in(store: Store, settings: Settings) -> str:
-    """A link that signs in once, as Kari."""
+def _let_in(world: World) -> list[tuple[str, str]]:
+    """The users of the page: what each is called, and a link that signs them in once."""
     actor = Actor(Access.ADMIN, name="demo")
 
-    def command(here: desk.Desk) -> str:
-        users.create(here, Wanted("kari", Access.USER, "kari"))
-        return users.link(here, "kari")
+    def command(here: desk.Desk) -> list[tuple[str, str]]:
+        links = []
+        for name, role, called in USERS:
+            users.create(here, Wanted(name, role, name if role is Access.USER else ""))
+            links.append((called, users.link(here, name)))
+        return links
 
-    done = desk.perform(store, settings, datetime.now(UTC), actor, command)
-    return users.address(settings, done.answer)
+    done = desk.perform(world.store, world.settings, datetime.now(UTC), actor, command)
+    return [(called, users.address(world.settings, secret)) for called, secret in done.answer]
 
 
-def _introduce(
-    console: Console, settings: Settings, server: mailserver.MailServer, link: str
-) -> None:
-    console.print(f"The page, as Kari (this link works once): [bold]{link}[/]", soft_wrap=True)
+def _introduce(world: World) -> None:
+    [(first, link), *others] = _let_in(world)
+    console, server = world.console, world.server
+    console.print(f"The page, as {first} (each link works once): [bold]{link}[/]", soft_wrap=True)
+    for called, address in others:
+        console.print(f"[dim]As {called}: {address}[/]", soft_wrap=True)
     console.print(
         f"[dim]Mail server of the demonstration: SMTP 127.0.0.1:{server.smtp_port}, IMAP"
         f" 127.0.0.1:{server.imap_port}. Ctrl-C ends it.[/]",
@@ -267,7 +264,7 @@ def _shown(store: Store) -> list[shapes.FollowUp]:
 
 def table(follow_ups: Sequence[shapes.FollowUp]) -> Table:
     """The participants with their status, as text."""
-    programs = {robot.who.address: robot.client.__name__.replace("_", " ") for robot in seed.CAST}
+    programs = {robot.who.address: robot.client.__name__.replace("_", " ") for robot in cast.CAST}
     made = Table("Participant", "answers with", "Status", "Comment", "Letter", box=SIMPLE)
     for view in follow_ups:
         made.add_row(f"[bold]{_plain(view.title)}[/]")

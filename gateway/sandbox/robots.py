@@ -9,7 +9,7 @@ answer at a time per step, a letter answered once per SEQUENCE.
 
 import asyncio
 import smtplib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -30,7 +30,11 @@ class Step:
     after: float = 1.0
     client: Client | None = None
     """Another mail program than the usual one, for example the free words
-    of a human before he finds the link.
+    of a human before they find the link.
+    """
+    who: Invitee | None = None
+    """Somebody else who answers from this letter: another address of the invitee, or somebody to
+    whom they showed it.
     """
 
 
@@ -40,12 +44,14 @@ class Robot:
 
     `first`: what follows the first letter of a meeting; more than one step is a second thought.
     `again`: what follows each later letter with a higher SEQUENCE (moved). Empty: no answer.
+    `about`: what follows the first letter of a meeting with this title, in the place of `first`.
     """
 
     who: Invitee
     client: Client
     first: tuple[Step, ...] = ()
     again: tuple[Step, ...] = ()
+    about: Mapping[str, tuple[Step, ...]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -65,7 +71,9 @@ class Memory:
         if before is not None and sequence <= before:
             return ()
         self.answered[uid] = sequence
-        return robot.first if before is None else robot.again
+        if before is not None:
+            return robot.again
+        return robot.about.get(reading.text_value(event.value("SUMMARY")), robot.first)
 
 
 async def run(robots: Sequence[Robot], server: mailserver.MailServer) -> None:
@@ -96,7 +104,8 @@ async def _answer(
     for step in steps:
         await asyncio.sleep(step.after)
         client = step.client or robot.client
-        answer = client(invitation, robot.who, step.word, step.comment, datetime.now(UTC))
+        who = step.who or robot.who
+        answer = client(invitation, who, step.word, step.comment, datetime.now(UTC))
         await asyncio.to_thread(send, answer, port)
 
 

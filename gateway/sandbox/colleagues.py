@@ -1,0 +1,101 @@
+"""What the colleagues do in the demonstration, each with the rights of a user of the page.
+
+On failure: what is refused ends the demonstration with the reason; none of it depends on what its
+audience does meanwhile, except where they change these very follow-ups.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+from gateway.actions import answering, cancelling, desk, moving
+from gateway.actions.answering import Said
+from gateway.actions.desk import Desk
+from gateway.model import Access, Actor, Reply
+from gateway.sandbox import cast, seed
+from gateway.settings import Settings
+from gateway.store import followups
+from gateway.store.engine import Store
+
+LOOK_SECONDS = 0.3
+MOVE_AFTER = 8.0
+CANCEL_AFTER = 3.0
+SHOWN_DAYS = 14
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """Where they work. `day`: when the demonstration began; `say`: tells its audience."""
+
+    store: Store
+    settings: Settings
+    day: date
+    say: Callable[[str], None]
+
+
+async def run(office: Office) -> None:
+    """Their day, from beginning to end."""
+    say = office.say
+    await asyncio.to_thread(_do, office, "per", _decline_the_offer)
+    say("Per Berg does not take the task that Kari gave him.")
+    await asyncio.to_thread(_do, office, "per", lambda here: _take_one_date(here, office.day))
+    say("Of the weekly meeting he takes the first date, and declines the second.")
+    await asyncio.sleep(MOVE_AFTER)
+    # A slow machine needs longer, and who has not answered before would not be asked again.
+    while True:
+        if await asyncio.to_thread(_answered, office.store, seed.REVIEW):
+            break
+        await asyncio.sleep(LOOK_SECONDS)
+    await asyncio.to_thread(_do, office, "james", lambda here: _move_the_review(here, office.day))
+    say("The quarterly review gets a new time: everybody is asked again.")
+    await asyncio.sleep(CANCEL_AFTER)
+    await asyncio.to_thread(_do, office, "nina", _call_the_lunch_off)
+    say("The lunch is called off.")
+
+
+def _do(office: Office, who: str, command: Callable[[Desk], object]) -> None:
+    actor = Actor(Access.USER, who, who)
+    desk.perform(office.store, office.settings, datetime.now(UTC), actor, command)
+
+
+def _decline_the_offer(here: Desk) -> None:
+    said = Said(Reply.DECLINED, "Jeg er i Bergen til fredag, og rekker det ikke.")
+    answering.answer(here, _row(here, seed.OFFER), said)
+
+
+def _take_one_date(here: Desk, day: date) -> None:
+    last = day + timedelta(days=SHOWN_DAYS)
+    dates = moving.dates(here, seed.WEEKLY, day.isoformat(), last.isoformat()).dates
+    row = _row(here, seed.WEEKLY)
+    answering.answer(here, row, Said(Reply.ACCEPTED, "", dates[0].original))
+    answering.answer(here, row, Said(Reply.DECLINED, "Da er jeg hos Nordlys.", dates[1].original))
+
+
+def _move_the_review(here: Desk, day: date) -> None:
+    later = datetime.combine(seed.workdays(day)[1], time(15))
+    moving.reschedule(here, seed.REVIEW, moving.When(later.isoformat()))
+
+
+def _call_the_lunch_off(here: Desk) -> None:
+    cancelling.cancel(here, seed.LUNCH, "Kantina er stengt den dagen.")
+
+
+def _row(here: Desk, key: str) -> int:
+    """The row of whoever acts."""
+    return next(
+        row.id
+        for row in followups.members(here.connection, key)
+        if row.is_associate and row.key == here.actor.associate
+    )
+
+
+def _answered(store: Store, key: str) -> bool:
+    """Whether everybody who answers at all has answered the invitation to this follow-up."""
+    talkative = {robot.who.address for robot in cast.CAST if robot.first}
+    with store.read() as connection:
+        rows = followups.members(connection, key)
+    return all(
+        row.address not in talkative or row.standings[None].reply != Reply.NEEDS_ACTION
+        for row in rows
+    )
