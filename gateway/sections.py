@@ -268,6 +268,12 @@ class Outbound(Section):
     coalesce_seconds: float = Field(
         5.0, ge=0, le=3600, description=("Edits of one follow-up within this time make one letter.")
     )
+    page_seconds: float = Field(
+        10.0,
+        ge=0,
+        le=50,
+        description="So long what the page saved can be taken back before its letters leave.",
+    )
     brake_follow_ups: int = Field(
         20,
         ge=0,

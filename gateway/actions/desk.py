@@ -23,10 +23,21 @@ from gateway.errors import InputError, NotFound, Refused
 from gateway.followups import permission
 from gateway.followups.permission import Parties, Verb
 from gateway.model import Actor, Method
-from gateway.store import engine, followups, journal, marks, outbox, participants, parties, records
+from gateway.store import (
+    engine,
+    followups,
+    journal,
+    marks,
+    outbox,
+    participants,
+    parties,
+    records,
+    snapshots,
+)
 from gateway.store.engine import Connection, Store
 from gateway.store.followups import Member
 from gateway.store.outbox import Queued
+from gateway.store.snapshots import Snapshot
 
 T = TypeVar("T")
 MOST_FORETOLD = 50
@@ -60,6 +71,8 @@ class Desk:
     """The newest mark when the command began (`marks.newest_number`): what another program did
     before counts for the brake all the same.
     """
+    watched: dict[str, Snapshot] | None = None
+    """The follow-ups as they were before, where the command may be taken back (`undoing`)."""
     settled: "Letters | None" = None
     """What follows from the command (`settle`); None where it has done more since."""
 
@@ -95,7 +108,16 @@ class Desk:
         if found is None:
             raise NotFound(f"there is no follow-up {key}")
         permission.require(self.actor, verb, found, row)
+        if verb is not Verb.SEE:
+            self.watch(key)
         return found
+
+    def watch(self, key: str) -> None:
+        """This follow-up may be changed from here on."""
+        if self.watched is not None and key not in self.watched:
+            followups.lock(self.connection, key)
+            records.hold(self.connection, key)
+            self.watched[key] = snapshots.take(self.connection, key)
 
     def edit(self, key: str) -> Parties:
         """The follow-up, for what its owner does to it; nobody else plans or changes it meanwhile.

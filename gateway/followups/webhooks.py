@@ -112,6 +112,7 @@ CHANGES = (
     "completed",
     "reopened",
     "carried_out",
+    "taken_back",
 )
 """Events of the journal that say which change it was."""
 OF_FOLLOW_UPS = {

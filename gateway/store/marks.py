@@ -3,7 +3,7 @@ them.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -159,6 +159,30 @@ def single_since(connection: Connection, number: int) -> None:
     """
     ours = _ours(connection, number)
     connection.execute(sa.update(change_mark).where(*ours).values(single=True))
+
+
+def delay_since(connection: Connection, number: int, by: timedelta) -> None:
+    """What this transaction has marked after this number is planned so much later, and with it what
+    commands marked of the same follow-ups before.
+    """
+    ours = _ours(connection, number)
+    latest = sa.select(sa.func.max(change_mark.c.at, type_=change_mark.c.at.type)).where(*ours)
+    newest: datetime | None = connection.execute(latest).scalar_one()
+    if newest is None:
+        return
+    keys = made_since(connection, number)
+    theirs = sa.and_(change_mark.c.follow_up.in_(keys), change_mark.c.single)
+    connection.execute(sa.update(change_mark).where(theirs | sa.and_(*ours)).values(at=newest + by))
+
+
+def newest_of(connection: Connection, keys: Collection[str]) -> dict[str, int]:
+    """The newest mark of each of these follow-ups that has one."""
+    query = (
+        sa.select(change_mark.c.follow_up, sa.func.max(change_mark.c.id))
+        .where(change_mark.c.follow_up.in_(sorted(keys)))
+        .group_by(change_mark.c.follow_up)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def _ours(connection: Connection, number: int) -> list[sa.ColumnElement[bool]]:

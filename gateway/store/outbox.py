@@ -385,6 +385,17 @@ def page(connection: Connection, follow_up: str, after: int, limit: int) -> list
     return queued(connection, connection.execute(query).all())
 
 
+def newest_number(connection: Connection) -> int:
+    """Letters of a higher number are newer."""
+    return connection.execute(sa.select(sa.func.max(outbox.c.id))).scalar() or 0
+
+
+def has_since(connection: Connection, number: int, keys: Collection[str]) -> bool:
+    """Whether there is a newer letter about one of these follow-ups."""
+    query = sa.select(outbox.c.id).where(outbox.c.id > number, outbox.c.follow_up.in_(keys))
+    return connection.execute(query.limit(1)).first() is not None
+
+
 def follow_ups_waiting(connection: Connection, account: str) -> list[str]:
     """A follow-up with letters of this account that have not come to an end, if there is one."""
     query = (

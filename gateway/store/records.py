@@ -120,6 +120,13 @@ def changed_by(connection: Connection, keys: Collection[str]) -> dict[str, str]:
     return signed
 
 
+def last_change(connection: Connection, key: str) -> tuple[str, datetime | None]:
+    """Who changed this follow-up last, and when."""
+    query = sa.select(follow_up.c.changed_by, follow_up.c.changed_at).where(follow_up.c.key == key)
+    row = connection.execute(query).one()
+    return row.changed_by, row.changed_at
+
+
 def sign_strange(connection: Connection, changes: Mapping[str, datetime]) -> None:
     """Another program changed these follow-ups, or made them (key → when)."""
     rows = [{"this": key, "then": at, "who": BY_SQL} for key, at in changes.items()]

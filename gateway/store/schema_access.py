@@ -110,3 +110,22 @@ failed_sign_in = Table(
     Index("ix_failed_sign_in_at", "at"),
     sqlite_autoincrement=True,
 )
+
+undo = Table(
+    "undo",
+    metadata,
+    Column("id", Identity, primary_key=True, autoincrement=True),
+    Column("by", Text, nullable=False),
+    Column("follow_up", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("leaves_at", Instant, nullable=False),
+    Column("letters", Integer, nullable=False),
+    words("states", "{}"),
+    words("changes", "[]"),
+    Column("undone_at", Instant),
+    Index("ix_undo_by", "by", "leaves_at"),
+    sqlite_autoincrement=True,
+)
+"""A save of the page that owes letters, until they leave. `states`: of each follow-up its newest
+mark and the digest of what it said then; `changes`: what takes it back (`snapshots.written`).
+"""

@@ -4,6 +4,7 @@ did.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from gateway.actions import decisions
 from gateway.actions.desk import Desk
 from gateway.followups import permission
 from gateway.followups.permission import Answer, Verb
-from gateway.store import journal
+from gateway.store import journal, undos
 from gateway.web.pages import words
 
 if TYPE_CHECKING:
@@ -21,9 +22,19 @@ MOST_SHOWN = 99
 
 
 @dataclass(frozen=True, slots=True)
+class Bar:
+    """What can be taken back. `seconds`: until its letters leave."""
+
+    id: int
+    letters: int
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """`at`: the entry of the menu that the page belongs to; `newest`: the journal entry up to which
-    the page tells; `owed`: how many letters the form that led here owes.
+    the page tells; `owed`: how many letters the form that led here owes; `undo`: what can be
+    taken back.
     """
 
     at: str
@@ -33,6 +44,7 @@ class Frame:
     creates: bool = False
     done: str = ""
     owed: int = 0
+    undo: Bar | None = None
     query: str = ""
 
 
@@ -51,8 +63,17 @@ def read(desk: Desk, visit: Visit) -> Frame:
         creates=creates,
         done=done,
         owed=_number(said.get("letters", "")),
+        undo=_bar(desk),
         query=said.get("q", "")[:200],
     )
+
+
+def _bar(desk: Desk) -> Bar | None:
+    save = undos.newest(desk.connection, desk.actor.by, desk.now)
+    if save is None or not undos.waits(desk.connection, save):
+        return None
+    seconds = math.ceil((save.leaves_at - desk.now).total_seconds())
+    return Bar(save.id, save.letters, max(1, seconds))
 
 
 def _number(text: str) -> int:

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from fastapi import FastAPI
 
 from gateway.health import Condition
-from gateway.web.pages import dialogs, diary, follow_ups, invitations, troubles, waiting
+from gateway.web.pages import dialogs, diary, follow_ups, invitations, troubles, undoing, waiting
 
-MODULES = (waiting, diary, invitations, dialogs, follow_ups, troubles)
+MODULES = (waiting, diary, invitations, dialogs, follow_ups, troubles, undoing)
 """`/follow-ups/new` is no key of a follow-up, so dialogs come first."""
 
 

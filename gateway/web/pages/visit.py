@@ -19,6 +19,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from gateway import i18n
 from gateway.actions import desk as desks
+from gateway.actions import undoing
 from gateway.actions.desk import Desk, Letters, Outcome
 from gateway.errors import GatewayError
 from gateway.followups.preferences import Preferences
@@ -85,21 +86,25 @@ class Visit:
             return await self.problem(error)
         return self.render(template, facts)
 
-    async def perform(self, command: Callable[[Desk], T], *, dry_run: bool = False) -> Outcome[T]:
-        """Carry a command out, or see what it would do (`actions.desk`)."""
-        site = self.site
-        return await site.run(
-            lambda: desks.perform(
-                site.store, site.settings, self.now, self.actor, command, dry_run=dry_run
-            )
-        )
+    async def perform(
+        self, command: Callable[[Desk], T], *, dry_run: bool = False, final: bool = False
+    ) -> Outcome[T]:
+        """Carry a command out, or see what it would do (`actions.desk`). It can be taken back
+        (`actions.undoing`) except where it is `final`.
+        """
+        about = (self.site.store, self.site.settings, self.now, self.actor, command)
+        if dry_run or final:
+            return await self.site.run(lambda: desks.perform(*about, dry_run=dry_run))
+        return await self.site.run(lambda: undoing.perform(*about))
 
-    async def write(self, command: Callable[[Desk], str], done: str) -> Response:
+    async def write(
+        self, command: Callable[[Desk], str], done: str, *, final: bool = False
+    ) -> Response:
         """Carry a form's command out, and go on to the page that it names. `done`: what that page
-        says (`words.DONE`).
+        says (`words.DONE`); `final`: it cannot be taken back.
         """
         try:
-            outcome = await self.perform(command)
+            outcome = await self.perform(command, final=final)
         except GatewayError as error:
             return await self.problem(error)
         return self.lead(outcome.answer, done, outcome.letters)

@@ -108,6 +108,8 @@ ICONS = {
     DecisionKind.BRAKE: ("prohibit", "no"),
     DecisionKind.WEBHOOK: ("plugs", "no"),
 }
+UNDONE = frozenset({Choice.MOVE, Choice.REMOVE})
+"""Choices that can be taken back: nothing but the record follows from them."""
 ELSEWHERE = {Choice.RESCHEDULE: "move", Choice.ASSIGN: "assign"}
 """Choices that need more than a click: the dialog that asks for it."""
 
@@ -167,10 +169,12 @@ async def decide(
     judge = await here.site.run(here.site.judge)
 
     def command(desk: Desk) -> str:
+        if (key := decisions.get(desk, number).cause.follow_up) is not None:
+            desk.watch(key)  # before it is closed
         decisions.decide(desk, number, Chosen(choice, address=address.strip()), judge)
         return "/"
 
-    return await here.write(command, "decided")
+    return await here.write(command, "decided", final=choice not in UNDONE)
 
 
 def cards(here: Visit, desk: Desk, listed: Sequence[Decision]) -> list[Card]:

@@ -87,6 +87,7 @@ DONE = {
     "answered": marked("Your answer is recorded."),
     "reminded": marked("A reminder goes to those who have not answered."),
     "assigned": marked("Assigned."),
+    "undone": marked("Taken back. No letter goes."),
 }
 """What a page says after a form, by the name in its address."""
 

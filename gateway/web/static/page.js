@@ -47,6 +47,18 @@
 
   body.addEventListener("htmx:after:swap", mark);
 
+  // The seconds until letters go; then the bar asks what became of it.
+  function count() {
+    const left = document.querySelector("[data-left]");
+    if (!left) return;
+    const seconds = Number(left.dataset.left) - 1;
+    left.dataset.left = String(Math.max(0, seconds));
+    left.textContent = left.dataset.left;
+    if (seconds <= 0) document.getElementById("undo").dispatchEvent(new CustomEvent("over"));
+  }
+
+  window.setInterval(count, 1000);
+
   function connect() {
     const stream = new EventSource("/news?after=" + encodeURIComponent(newest));
     stream.addEventListener("open", function () { state("on"); });

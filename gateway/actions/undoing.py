@@ -1,0 +1,158 @@
+"""Taking back what the page has saved, before a letter of it leaves (page.md §3).
+
+A save keeps what its follow-ups were before it, in its own transaction, and has them planned later
+than what programs write. Taking it back puts the rows as they were; the planner compares, and what
+is as everybody knows it owes nothing. It does not matter in which browser of the person that
+happens.
+
+On failure: where letters are planned already, or somebody else has changed any of it since, nothing
+is put back.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TypeVar
+
+from gateway import settings as configuration
+from gateway.actions import desk as desks
+from gateway.actions.desk import Desk, Letters, Outcome
+from gateway.errors import NotFound
+from gateway.followups.permission import Verb
+from gateway.model import Actor
+from gateway.store import followups, journal, marks, outbox, records, snapshots, undos
+from gateway.store.engine import Store
+from gateway.store.snapshots import Change
+from gateway.store.undos import Save, State
+
+T = TypeVar("T")
+
+
+class Verdict(StrEnum):
+    DONE = "done"
+    LEFT = "left"
+    """Letters are planned, or it was taken back already."""
+    CHANGED = "changed"
+    """Somebody has changed it since."""
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What came of it. `key`: the follow-up, "" where it is no more; `by`, `at`: who changed it
+    since, and when.
+    """
+
+    verdict: Verdict
+    key: str
+    by: str = ""
+    at: datetime | None = None
+
+
+def perform(
+    store: Store,
+    settings: configuration.Settings,
+    now: datetime,
+    actor: Actor,
+    command: Callable[[Desk], T],
+) -> Outcome[T]:
+    """As `desk.perform`, for a person who may take it back."""
+    with store.write() as connection:
+        desk = Desk(connection, settings, now, actor, watched={})
+        newest = outbox.newest_number(connection)
+        outcome = desks.carry_out(desk, command)
+        if outbox.has_since(connection, newest, desk.touched):
+            return outcome
+        return replace(outcome, letters=_keep(desk, outcome.letters))
+
+
+def undo(desk: Desk, number: int) -> Undone:
+    """Put back what this save has changed. Raises `NotFound` for none of this person's own, and
+    `Forbidden` where they may not edit it any more.
+    """
+    save = undos.get(desk.connection, number, desk.actor.by)
+    if save is None:
+        raise NotFound(f"there is no save {number} to take back")
+    for key in sorted(save.states):
+        followups.lock(desk.connection, key)
+        records.hold(desk.connection, key)
+    if save.undone or not undos.waits(desk.connection, save):
+        return Undone(Verdict.LEFT, save.follow_up)
+    for key, state in save.states.items():
+        desk.require(Verb.EDIT, key)
+        if snapshots.digest(snapshots.take(desk.connection, key)) != state.digest:
+            by, at = records.last_change(desk.connection, key)
+            return Undone(Verdict.CHANGED, save.follow_up, by, at)
+    undos.done(desk.connection, number, desk.now)
+    return Undone(Verdict.DONE, _put_back(desk, save))
+
+
+def _put_back(desk: Desk, save: Save) -> str:
+    made = {one.row[0] for one in save.changes if _makes(one)}
+    for key in sorted(made):
+        desk.changed(key, journal.Entry("deleted", key))
+        records.delete(desk.connection, key)
+    rows = [one for one in save.changes if not _makes(one)]
+    removed = snapshots.put_back(desk.connection, rows)
+    for row in followups.members(desk.connection, ids=removed):
+        left = journal.Entry("removed", row.follow_up, row.id, row.date, detail=row.who)
+        desk.note(left)
+    for key in sorted(save.states.keys() - made):
+        desk.changed(key, journal.Entry("taken_back", key))
+    return "" if save.follow_up in made else save.follow_up
+
+
+def _makes(change: Change) -> bool:
+    """Whether the save has made a whole follow-up, which goes with all its rows."""
+    return change.table == "follow_up" and change.was is None
+
+
+def _keep(desk: Desk, letters: Letters) -> Letters:
+    """Keep how to take it back, where letters are owed that nobody has sent. Returns them, with the
+    moment at which they leave then.
+    """
+    assert desk.watched is not None
+    window = timedelta(seconds=desk.settings.outbound.page_seconds)
+    later = window - timedelta(seconds=desk.settings.outbound.coalesce_seconds)
+    if not letters.queued or desk.queued or desk.marked or later < timedelta():
+        return letters
+    marks.delay_since(desk.connection, desk.began, later)
+    leaves = desk.now + window
+    changes = _changes(desk)
+    if changes is not None:
+        undos.put(
+            desk.connection,
+            Save(
+                desk.actor.by,
+                desk.touched[0],
+                desk.now,
+                leaves,
+                len(letters.queued),
+                _states(desk),
+                changes,
+            ),
+        )
+    return replace(letters, leaves_at=leaves)
+
+
+def _changes(desk: Desk) -> list[Change] | None:
+    """What takes the command back; None where nothing can."""
+    assert desk.watched is not None
+    # A command asks for the right to what is there; what it did not ask for, it has made.
+    changes = [Change("follow_up", (key,), None) for key in desk.touched if key not in desk.watched]
+    for key, before in desk.watched.items():
+        differences = snapshots.difference(before, snapshots.take(desk.connection, key))
+        if differences is None:
+            return None
+        changes += differences
+    return changes or None
+
+
+def _states(desk: Desk) -> dict[str, State]:
+    """The follow-ups as they are now."""
+    newest = marks.newest_of(desk.connection, desk.touched)
+    return {
+        key: State(newest[key], snapshots.digest(snapshots.take(desk.connection, key)))
+        for key in desk.touched
+        if key in newest
+    }

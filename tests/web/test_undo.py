@@ -1,0 +1,197 @@
+"""What the page saved is taken back before a letter leaves, from any browser of whoever saved it
+(page.md §3).
+"""
+
+import re
+from datetime import timedelta
+
+import pytest
+
+from gateway.actions import answering, planning
+from gateway.actions.answering import Said
+from gateway.model import LetterState, Reply
+from gateway.store import outbox, snapshots, users
+from tests.store import acting
+from tests.web.test_pages import Reader, signed_in
+from tests.web.world import Office
+
+TIMES = {"start": "2026-12-02T09:00", "end": "2026-12-02T10:00"}
+
+
+@pytest.fixture
+def kari(office: Office) -> Reader:
+    plan(office)
+    acting.send(office.store, office.now)
+    return signed_in(office, "kari")
+
+
+def signed_in_again(office: Office, reader: Reader) -> Reader:
+    """The same person, in another browser."""
+    now = office.site.clock()
+    with office.store.write() as connection:
+        number = connection.exec_driver_sql(
+            "SELECT id FROM site_user WHERE name = 'kari-page'"
+        ).scalar_one()
+        return Reader(office, users.begin_session(connection, number, now), reader.language)
+
+
+def plan(office: Office) -> int:
+    settings, now = office.site.settings, office.site.clock()
+    return planning.plan_due(office.store, settings, now, everything=True)
+
+
+async def bar(reader: Reader) -> str:
+    """The address that takes the last save back; "" where there is none."""
+    shown = re.search(r'action="(/undo/\d+)"', (await reader.get("/follow-ups")).text)
+    return shown[1] if shown else ""
+
+
+def said(office: Office, key: str = "own") -> str:
+    with office.store.read() as connection:
+        return snapshots.digest(snapshots.take(connection, key))
+
+
+SAVES = {
+    "move": ("/follow-ups/own/move", TIMES),
+    "cancel": ("/follow-ups/own/cancel", {"reason": "The speaker is ill"}),
+    "invite": (
+        "/follow-ups/own/invite",
+        {"who": "resource:room1", "email": "eva@other.example", "letters": "yes"},
+    ),
+    "edit": (
+        "/follow-ups/own/edit",
+        {
+            "title": "Another",
+            "kind": "meeting",
+            "start": "2026-12-01T09:00",
+            "end": "2026-12-01T11:00",
+        },
+    ),
+    "letters": ("/follow-ups/own/email-invitation", {"on": "no"}),
+}
+
+
+@pytest.mark.parametrize("save", SAVES)
+async def test_a_save_is_taken_back_and_nobody_hears_of_it(
+    office: Office, kari: Reader, save: str
+) -> None:
+    before = said(office)
+    path, fields = SAVES[save]
+    done = await kari.post(path, **fields)
+    assert done.status_code == 303, done.text
+    assert said(office) != before
+    shown = (await kari.get("/follow-ups/own")).text
+    assert 'data-left="10"' in shown
+    assert re.search(r"\d letters? goe?s?\s+in ", shown)
+    undone = await kari.post(await bar(kari))
+    assert undone.headers["location"] == "/follow-ups/own?done=undone"
+    assert said(office) == before
+    assert plan(office) == 0
+    assert await bar(kari) == ""
+    assert "taken_back" in (await office.ask("GET", "/follow-ups/own/journal")).text
+
+
+async def test_one_participant_and_what_was_decided_are_taken_back(
+    office: Office, kari: Reader
+) -> None:
+    before = said(office)
+    decision = office.decision("own").id
+    for path, fields in (
+        (f"/participants/{office.row('own', 'ola')}/remove", {}),
+        (f"/participants/{office.row('own', 'ola')}/switch", {"on": "no"}),
+        (f"/decisions/{decision}", {"choice": "move"}),
+    ):
+        done = await kari.post(path, **fields)
+        assert done.status_code == 303, done.text
+        assert said(office) != before
+        await kari.post(await bar(kari))
+        assert said(office) == before, path
+        assert office.decision("own").id == decision
+    assert plan(office) == 0
+
+
+async def test_who_was_added_is_gone_again(office: Office, kari: Reader) -> None:
+    fields = {"title": "Lunch", "kind": "meeting", **TIMES}
+    made = (await kari.post("/follow-ups/new", **fields)).headers["location"].partition("?")[0]
+    assert await bar(kari) == ""  # nobody is invited, so nothing waits
+    await kari.post(f"{made}/invite", email="eva@other.example", letters="yes")
+    assert 'class="address">eva@' in (await kari.get(made)).text
+    await kari.post(await bar(kari))
+    assert 'class="address">eva@' not in (await kari.get(made)).text
+    assert plan(office) == 0
+
+
+async def test_the_last_save_is_taken_back_first(office: Office, kari: Reader) -> None:
+    before = said(office)
+    await kari.post("/follow-ups/own/move", **TIMES)
+    await kari.post("/follow-ups/own/invite", email="eva@other.example", letters="yes")
+    await kari.post(await bar(kari))
+    await kari.post(await bar(kari))
+    assert said(office) == before
+    assert plan(office) == 0
+
+
+async def test_what_somebody_else_changed_in_between_stays(office: Office, kari: Reader) -> None:
+    await kari.post("/follow-ups/own/cancel", reason="x")
+    undo = await bar(kari)
+    await office.ask("POST", "/follow-ups/own/reinstate", json={})
+    refused = await kari.post(undo)
+    assert refused.status_code == 409
+    assert "has changed it at 09:00" in refused.text
+    office.perform(
+        lambda here: answering.answer(here, office.row("own", "per"), Said(Reply.ACCEPTED)),
+        office.actor("per"),
+    )
+    await kari.post("/follow-ups/own/move", **TIMES)
+    undo = await bar(kari)
+    office.perform(
+        lambda here: answering.answer(here, office.row("own", "per"), Said(Reply.DECLINED)),
+        office.actor("per"),
+    )
+    assert (await kari.post(undo)).status_code == 409
+    assert "Wednesday, 2 December" in (await kari.get("/follow-ups/own")).text
+
+
+async def test_letters_wait_so_long_and_then_it_is_too_late(office: Office, kari: Reader) -> None:
+    await kari.post("/follow-ups/own/move", **TIMES)
+    undo = await bar(kari)
+    with office.store.write() as connection:
+        [at] = connection.exec_driver_sql("SELECT max(at) FROM change_mark").one()
+        now = connection.exec_driver_sql("SELECT current_timestamp").scalar_one()
+    assert str(at) > str(now)
+    assert plan(office) == 2
+    assert await bar(kari) == ""
+    late = await kari.post(undo)
+    assert late.status_code == 409
+    assert "too late" in late.text
+    with office.store.read() as connection:
+        waiting = outbox.Selection(states=(LetterState.WAITING,))
+        assert len(outbox.find(connection, waiting)) >= 2
+
+
+async def test_every_browser_of_this_person_has_the_bar_and_nobody_else_has(
+    office: Office, kari: Reader
+) -> None:
+    await kari.post("/follow-ups/own/move", **TIMES)
+    elsewhere = signed_in_again(office, kari)
+    undo = await bar(elsewhere)
+    assert undo
+    nils = signed_in(office, "nils")
+    assert await bar(nils) == ""
+    assert (await nils.post(undo)).status_code == 404
+    await elsewhere.post(undo)
+    assert 'action="/undo/' not in (await kari.get("/undo")).text
+    assert (await kari.post(undo)).status_code == 409
+
+
+async def test_the_bar_ends_with_its_time(office: Office, kari: Reader) -> None:
+    await kari.post("/follow-ups/own/move", **TIMES)
+    office.now += timedelta(seconds=8)
+    assert 'data-left="2"' in (await kari.get("/undo")).text
+    office.now += timedelta(seconds=2)
+    assert await bar(kari) == ""
+
+
+async def test_what_sends_at_once_cannot_be_taken_back(office: Office, kari: Reader) -> None:
+    await kari.post(f"/decisions/{office.decision('own').id}", choice="keep")
+    assert await bar(kari) == ""
