@@ -60,6 +60,10 @@ class UnfitStore(StoreError):
     """
 
 
+class LeaseLost(StoreError):
+    """Another gateway does what this one was doing. Nothing was written; it ends by itself."""
+
+
 def wrong(field: str, reason: str) -> InputError:
     """What is wrong with a field of a request, as the end of a sentence that begins with it."""
     return InputError(f"{field} {reason}", [((field,), reason)])

@@ -189,6 +189,13 @@ class Imap(Section):
             "Move messages after they are dealt with. Off: they stay, and the cursor alone tells."
         ),
     )
+    shared: bool = Field(
+        False,
+        description=(
+            "People read the folder too: mail that names no invitation of ours stays where it lies,"
+            " as it is."
+        ),
+    )
     processed: str = Field("Processed", description="Folder for understood messages.")
     review: str = Field("Review", description="Folder for messages that wait for a person.")
     ignored: str = Field("Ignored", description="Folder for everything else.")

@@ -2,11 +2,13 @@
 to the processor.
 
 On failure: see `reader` (the mailbox) and `process` (a message). A gateway that loses its lease
-stops reading within seconds, and one that waits takes over as soon as the lease has run out;
-recording a place twice is impossible either way.
+records nothing more and stops reading, and one that waits takes over as soon as the lease has run
+out.
 """
 
 import asyncio
+import contextlib
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import structlog
@@ -14,9 +16,10 @@ import structlog
 from gateway import accounts, health
 from gateway import settings as configuration
 from gateway.actions import probing
+from gateway.errors import LeaseLost
 from gateway.inbound import process, reader
 from gateway.store import inbox, invitations, leases, meta
-from gateway.store.engine import Store
+from gateway.store.engine import Connection, Store
 from gateway.store.inbox import Place
 
 log = structlog.get_logger(__name__)
@@ -49,6 +52,8 @@ class Intake:
         self._processor: process.Processor | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._board = board or health.Board()
+        self._held: leases.Held | None = None
+        self._lost = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Wait for the lease, read until `stop` or until the lease is lost, and give it back."""
@@ -72,7 +77,8 @@ class Intake:
             changed=self._show,
         )
         while not stop.is_set():
-            if await asyncio.to_thread(self._lease):
+            self._held = await asyncio.to_thread(self._lease)
+            if self._held is not None:
                 self._board.looks[self._account] = lambda: mailbox.state.looked
                 await self._read(mailbox, stop)
             else:
@@ -83,12 +89,12 @@ class Intake:
         await asyncio.to_thread(self._give_back)
 
     async def _read(self, mailbox: reader.Reader, stop: asyncio.Event) -> None:
-        lost = asyncio.Event()
+        self._lost = lost = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             reading = group.create_task(mailbox.run(lost))
             while not stop.is_set() and not lost.is_set() and not reading.done():
                 await _wait(stop, leases.RENEWAL_SECONDS)
-                if not stop.is_set() and not await asyncio.to_thread(self._lease):
+                if not stop.is_set() and await asyncio.to_thread(self._lease) != self._held:
                     log.warning("another gateway reads the mailbox now", folder=self._folder)
                     lost.set()
             lost.set()
@@ -141,7 +147,10 @@ class Intake:
             and position.uidvalidity == last.uidvalidity
             and position.uid >= last.uid
         )
-        results = self._processor.receive(received, None if behind else self._place(last))
+        with self._watched():
+            results = self._processor.receive(
+                received, None if behind else self._place(last), self._held
+            )
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._told.set)
         for one, result in zip(batch, results, strict=True):
@@ -176,7 +185,7 @@ class Intake:
             ]
 
     def _moved(self, uidvalidity: int, uids: list[int]) -> None:
-        with self._store.write() as connection:
+        with self._writing() as connection:
             inbox.moved(connection, self._account, self._folder, uidvalidity, uids)
 
     def _since(self) -> datetime | None:
@@ -189,15 +198,34 @@ class Intake:
             return invitations.first(connection) or datetime.now(UTC)
 
     def _pass_over(self, uidvalidity: int, uid: int) -> None:
-        with self._store.write() as connection:
+        with self._writing() as connection:
             inbox.advance(connection, self._account, self._folder, uidvalidity, uid)
 
     def _place(self, one: reader.Fetched) -> Place:
         return Place(self._account, self._folder, one.uidvalidity, one.uid)
 
-    def _lease(self) -> bool:
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """A transaction of whoever reads the mailbox."""
+        assert self._held is not None
+        with self._watched(), self._store.write() as connection:
+            leases.require(connection, self._held)
+            yield connection
+
+    @contextlib.contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Where another has taken over, reading ends at once."""
+        try:
+            yield
+        except LeaseLost:
+            assert self._loop is not None
+            self._loop.call_soon_threadsafe(self._lost.set)
+            raise
+
+    def _lease(self) -> leases.Held | None:
         with self._store.write() as connection:
-            return leases.take(connection, self._name, self._gateway, datetime.now(UTC)) is not None
+            fence = leases.take(connection, self._name, self._gateway, datetime.now(UTC))
+        return leases.Held(self._name, self._gateway, fence) if fence is not None else None
 
     def _give_back(self) -> None:
         with self._store.write() as connection:

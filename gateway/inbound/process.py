@@ -29,7 +29,7 @@ from gateway.answer import classify, facts, judge
 from gateway.errors import Unreadable
 from gateway.mail import parse, probe
 from gateway.model import REVIEW, Outcome
-from gateway.store import codec, engine, inbox, meta, probes, rows
+from gateway.store import codec, engine, inbox, leases, meta, probes, rows
 from gateway.store.engine import Connection, Store
 from gateway.store.followups import Site
 from gateway.store.inbox import Place
@@ -42,6 +42,18 @@ TRIES = 3
 SUBJECT = 200
 LONGEST_HEADER = 100_000
 END_OF_HEADER = re.compile(rb"\r?\n\r?\n")
+STAY = "stay"
+"""In the words of `reader.Folder`."""
+NOT_OURS = frozenset(
+    {
+        Outcome.IGNORED,
+        Outcome.NOT_AN_ANSWER,
+        Outcome.UNKNOWN_INVITATION,
+        Outcome.MALFORMED,
+        Outcome.TOO_LARGE,
+    }
+)
+"""Outcomes of mail of which nothing shows that it is for us."""
 WITHHELD = "the mail server does not give out"
 """How the reason of a message begins of which the header is kept at most."""
 
@@ -89,7 +101,8 @@ class Result:
 
     `outcome` None: this program failed on it, and it is to be offered again. `destination`: where
     it goes in the mailbox, in the words of `reader.Folder`. `anothers`: it looks like the probe of
-    another store, or is one of a copy of this, which will look for it where it lies.
+    another store, or is one of a copy of this, which will look for it where it lies. `shared`:
+    people read the mailbox, too.
     """
 
     outcome: Outcome | None
@@ -98,14 +111,15 @@ class Result:
     rules: tuple[facts.Rule, ...] = ()
     sighting: probe.Sighting | None = None
     anothers: bool = False
+    shared: bool = False
 
     @property
     def destination(self) -> str:
         if self.anothers:
-            return "stay"
+            return STAY
         if self.sighting is not None:
             return "removed" if self.sighting.refused is None else "processed"
-        return destination(self.outcome) if self.outcome is not None else ""
+        return destination(self.outcome, self.shared) if self.outcome is not None else ""
 
 
 class Processor:
@@ -117,17 +131,26 @@ class Processor:
             secret = meta.site_secret(connection)
         ours = classify.Ours(accounts.mailboxes(settings))
         self._here = judge.Installation(ours, settings.policy.decided(), secret)
+        configured = accounts.configured(settings).items()
+        self._shared = {name for name, account in configured if account.imap.shared}
         self._site = Site(settings.mail.timezone, settings.mail.language)
         self._warned = False
 
-    def receive(self, batch: Sequence[Received], cursor: Place | None = None) -> list[Result]:
+    def receive(
+        self,
+        batch: Sequence[Received],
+        cursor: Place | None = None,
+        lease: leases.Held | None = None,
+    ) -> list[Result]:
         """Record every message of the batch, in order, with its effect, in one transaction.
 
-        `cursor`: the place up to which the mailbox has then been read.
+        `cursor`: the place up to which the mailbox has then been read. `lease`: by which it is.
         """
         offered = [self._looked_at(one) for one in batch]
         now = datetime.now(UTC)
         with self._store.write() as connection:
+            if lease is not None:
+                leases.require(connection, lease)
             results = self._settle(connection, offered, now)
             if any(one.outcome in REVIEW for one in results):
                 review.shrink(connection, self._settings, now)
@@ -135,7 +158,10 @@ class Processor:
                 inbox.advance(
                     connection, cursor.account, cursor.folder, cursor.uidvalidity, cursor.uid
                 )
-        return results
+        return [
+            replace(result, shared=_account(one) in self._shared)
+            for one, result in zip(batch, results, strict=True)
+        ]
 
     def explain(self, received: Received) -> Result:
         """What `receive` would do with a message, and why; writes nothing."""
@@ -379,13 +405,15 @@ class Processor:
         waits = judge.waits(judgement, policy)
         if waits:
             rules = judge.account_of(offered.reading, found, judgement, policy)
+        place = destination(judgement.outcome, _account(offered.received) in self._shared)
+        stays = judgement.anothers or place == STAY
         record = replace(
             _basis(offered),
             outcome=judgement.outcome,
             reason=judgement.reason,
             detail=_detail(judgement.answers, rules),
             raw=offered.received.raw if waits else None,
-            destination="" if judgement.anothers else destination(judgement.outcome),
+            destination="" if stays else place,
         )
         if chief is None:
             return record
@@ -445,8 +473,10 @@ def _probed(sighting: probe.Sighting) -> Result:
     return Result(Outcome.IGNORED, reason, rules=(rule,), sighting=sighting)
 
 
-def destination(outcome: Outcome) -> str:
+def destination(outcome: Outcome, shared: bool = False) -> str:
     """Which of the mailbox's folders a message goes to: the words of `reader.Folder`."""
+    if shared and outcome in NOT_OURS:
+        return STAY
     if outcome in REVIEW:
         return "review"
     return "ignored" if outcome is Outcome.IGNORED else "processed"

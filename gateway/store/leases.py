@@ -7,7 +7,8 @@ claims are free at once when it has ended, and stay its own while it runs, also 
 was locked kept it from renewing. Elsewhere the clock decides; an end further ahead than a lease
 lasts is not believed, for the clock was set back since. Who takes letters over takes the lease away
 first: the former holder gets it back with another fencing number, and learns it by that
-(`outbound.lease`).
+(`outbound.lease`). Whoever writes under a lease asks for it in the same transaction (`require`),
+so that one who was held up commits nothing after another has taken over.
 
 Limits: a process that runs and renews nothing for `HANGS` is taken for one that hangs. Of gateways
 whose clocks differ by more than `clock.TOLERANCE`, one may take over what another has.
@@ -17,12 +18,14 @@ import os
 import secrets
 import socket
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from gateway.errors import LeaseLost
 from gateway.store import clock, upsert
 from gateway.store.schema import lease
 
@@ -37,6 +40,15 @@ MAILBOX = "mailbox:"
 """Before account and folder: the lease of whoever reads it."""
 TIME_ZONES = "time zones:"
 """Before a release of the time zone data: the lease of one of the gateways that use it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A lease as its holder has it."""
+
+    name: str
+    holder: str
+    fence: int
 
 
 def identity() -> str:
@@ -62,6 +74,17 @@ def take(connection: Connection, name: str, holder: str, now: datetime) -> int |
         .values(holder=holder, fence=fence, expires_at=now + LIFE)
     )
     return fence
+
+
+def require(connection: Connection, held: Held) -> None:
+    """Let nobody take the lease over before this transaction ends. Raises `LeaseLost` where
+    somebody has.
+    """
+    query = sa.select(lease.c.fence).where(
+        lease.c.name == held.name, lease.c.holder == held.holder, lease.c.fence == held.fence
+    )
+    if connection.execute(query.with_for_update(read=True)).first() is None:
+        raise LeaseLost(f"the lease {held.name} is another gateway's now; nothing was written")
 
 
 def release(connection: Connection, name: str, holder: str) -> None:

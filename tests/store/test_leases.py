@@ -9,6 +9,9 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+import pytest
+
+from gateway.errors import LeaseLost, StoreError
 from gateway.store import clock, leases
 from gateway.store.engine import Store
 from tests.store import rows
@@ -167,3 +170,37 @@ def test_a_clock_that_was_set_back_takes_nothing_from_who_runs_here(store: Store
     assert take(store, B, -back) is None
     with store.write() as connection:
         assert leases.bury(connection, [mine], NOW - back) == set()
+
+
+def test_nobody_commits_under_a_lease_that_was_taken_over(store: Store) -> None:
+    fence = take(store, A)
+    assert fence is not None
+    held = leases.Held("mailbox:default", A, fence)
+    with store.write() as connection:
+        leases.require(connection, held)
+    assert take(store, B, leases.LIFE) == 2
+    with pytest.raises(LeaseLost), store.write() as connection:
+        leases.require(connection, held)
+    # Its own again, it knows nothing of what happened meanwhile.
+    assert take(store, A, 2 * leases.LIFE) == 3
+    with pytest.raises(LeaseLost), store.write() as connection:
+        leases.require(connection, held)
+
+
+def test_a_lease_is_not_taken_over_before_its_holder_has_committed(store: Store) -> None:
+    """SQLite has one writer anyway."""
+    fence = take(store, A)
+    assert fence is not None
+    with store.write() as connection:
+        leases.require(connection, leases.Held("mailbox:default", A, fence))
+        if store.is_sqlite:
+            return
+        with pytest.raises(StoreError, match="lock timeout"):
+            _take_at_once(store, B)
+    assert take(store, B, leases.LIFE) == 2
+
+
+def _take_at_once(store: Store, holder: str) -> None:
+    with store.write() as connection:
+        connection.exec_driver_sql("SET LOCAL lock_timeout = '100ms'")
+        leases.take(connection, "mailbox:default", holder, NOW + leases.LIFE)

@@ -10,7 +10,7 @@ from gateway import settings as configuration
 from gateway.actions import load, load_participants, planning
 from gateway.inbound import intake
 from gateway.model import Reply
-from gateway.store import followups
+from gateway.store import followups, leases
 from gateway.store.engine import Store
 from tests.wire import imap_peer
 
@@ -114,3 +114,64 @@ async def test_who_adopts_later_is_told_of_what_was_left_alone(store: Store) -> 
         await read(store, settings, peer, lambda: True)
         assert record(store, settings, sent=True).notes == [load_participants.LATE]
         assert record(store, settings, sent=True).notes == []
+
+
+async def test_who_was_taken_over_records_nothing_and_stops_reading(store: Store) -> None:
+    """It was held up for longer than its lease and does not know it yet: the new mail goes to
+    whoever reads now.
+    """
+    async with imap_peer.running() as peer:
+        settings = effective(peer.port)
+        record(store, settings, sent=True)
+        stop, told = asyncio.Event(), asyncio.Event()
+        role = intake.Intake(store, settings, "host-a/boot/1:10:aaaa", told)
+        async with asyncio.timeout(SECONDS), asyncio.TaskGroup() as group:
+            running = group.create_task(role.run(stop))
+            await peer.until(peer.idling)
+            later = datetime.now(UTC) + leases.LIFE
+            with store.write() as connection:
+                name = f"{leases.MAILBOX}default:INBOX"
+                assert leases.take(connection, name, "host-b/boot/1:10:bbbb", later) == 2
+            uid = peer.add(ANSWER.encode())
+            await peer.until(lambda: not peer.connections)
+            assert not running.done()
+            stop.set()
+    assert said(store) == [Reply.NEEDS_ACTION]
+    assert uid in peer.messages
+    assert not told.is_set()
+
+
+STRANGERS = {
+    "a letter of people": b"From: per@else.example\r\nTo: invites@crm.example\r\nSubject: Lunch?\r\n\r\nAt noon?\r\n",
+    "one with a large attachment": b"From: per@else.example\r\nSubject: Plans\r\n\r\n"
+    + b"x" * 20_000,
+    "one that cannot be read": b"Content-Type: text/calendar; method=REPLY\r\n\r\nBEGIN:VCALENDAR\r\n",
+    "an answer to an invitation of theirs": ANSWER.replace(TOKEN, "")
+    .replace("m1@", "m2@")
+    .encode(),
+}
+
+
+@pytest.mark.parametrize("shared", [True, False])
+async def test_in_a_shared_mailbox_what_is_not_ours_stays_as_it_is(
+    store: Store, *, shared: bool
+) -> None:
+    async with imap_peer.running() as peer:
+        plain = effective(peer.port)
+        settings = plain.model_copy(
+            update={
+                "imap": plain.imap.model_copy(update={"shared": shared}),
+                "inbound": plain.inbound.model_copy(update={"max_bytes": 10_000}),
+            }
+        )
+        record(store, settings, sent=True)
+        foreign = {peer.add(raw) for raw in STRANGERS.values()}
+        ours = peer.add(ANSWER.encode())
+        await read(store, settings, peer, lambda: ours not in peer.messages)
+        assert said(store) == [Reply.ACCEPTED]
+        assert peer.messages.keys() == (foreign if shared else set())
+        assert not [line for line in peer.heard if "STORE" in line]
+        # Nothing is left to be done about them at the next start.
+        asked = len(peer.heard)
+        await read(store, settings, peer, lambda: True)
+        assert not [line for line in peer.heard[asked:] if "MOVE" in line or "FETCH" in line]
