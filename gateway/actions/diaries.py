@@ -1,6 +1,7 @@
 """Diaries, free times and who is busy, as API and page show them (domain.md §5, §8)."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -25,29 +26,54 @@ FLAGS = ("all_day", "private", "completed")
 """What is shown of a follow-up in a diary, as it is."""
 
 
-def shown(desk: Desk, names: Sequence[str], period: Span) -> Json:
-    """Whole diaries: every date that takes place, and the tasks that are due. What is private to
-    others is a time that is taken, and no more.
+@dataclass(frozen=True, slots=True)
+class Diary:
+    """One diary in a period: every date that takes place, in the order of time, and the tasks that
+    are due.
+    """
+
+    holder: Holder
+    lines: tuple[Line, ...]
+    tasks: tuple[Task, ...]
+
+
+def of(desk: Desk, names: Sequence[str], period: Span, *, cancelled: bool = False) -> list[Diary]:
+    """Whole diaries. What is private to others is a time that is taken, and no more. `cancelled`:
+    with what is called off, at the end of the lines.
     """
     everybody = _holders(desk.connection, names)
     zone = desk.settings.mail.timezone
     kept = _entries(desk, everybody, period)
-    entries: dict[str, list[Json]] = {holder.who: [] for holder in everybody}
-    tasks: dict[str, list[Json]] = {holder.who: [] for holder in everybody}
-    for line in diaries.lines(desk.connection, desk.actor, kept):
-        entries[line.entry.who].append(_line(line, zone))
+    lines: dict[str, list[Line]] = {holder.who: [] for holder in everybody}
+    tasks: dict[str, list[Task]] = {holder.who: [] for holder in everybody}
+    listed = diaries.lines(desk.connection, desk.actor, kept)
+    if cancelled:
+        listed += diaries.called_off(desk.connection, desk.actor, lines.keys(), period, zone)
+    for line in listed:
+        lines[line.entry.who].append(line)
     owners = [holder.key for holder in everybody if holder.kind == "associate"]
     for task in diaries.tasks(desk.connection, desk.actor, owners, period, zone):
-        tasks[f"associate:{task.owner}"].append(_task(task, _today(desk)))
+        tasks[f"associate:{task.owner}"].append(task)
+    return [Diary(one, tuple(lines[one.who]), tuple(tasks[one.who])) for one in everybody]
+
+
+def shown(desk: Desk, names: Sequence[str], period: Span) -> Json:
+    """The same, as the API answers."""
+    zone, today = desk.settings.mail.timezone, _today(desk)
     return {
         "from": shapes.moment(period[0], zone),
         "to": shapes.moment(period[1], zone),
-        "diaries": [_diary(one, entries[one.who], tasks[one.who]) for one in everybody],
+        "diaries": [_diary(one, zone, today) for one in of(desk, names, period)],
     }
 
 
-def _diary(holder: Holder, entries: list[Json], tasks: list[Json]) -> Json:
-    return {holder.kind: holder.key, "name": holder.name, "entries": entries, "tasks": tasks}
+def _diary(one: Diary, zone: str, today: str) -> Json:
+    return {
+        one.holder.kind: one.holder.key,
+        "name": one.holder.name,
+        "entries": [_line(line, zone) for line in one.lines],
+        "tasks": [_task(task, today) for task in one.tasks],
+    }
 
 
 def busy(desk: Desk, names: Sequence[str], period: Span, without: str = "") -> Json:

@@ -6,7 +6,7 @@ Limits: `recurrence.LIMIT` dates of each series.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import chain
 from typing import Any
@@ -18,11 +18,18 @@ from sqlalchemy.engine import Connection
 from gateway.followups import conflicts
 from gateway.followups.available import Span
 from gateway.followups.conflicts import Attendee, Entry
-from gateway.model import Actor, Kind
+from gateway.model import Actor, Edition, Kind, Moment
 from gateway.status import Status
 from gateway.store import chunks, diary, followups, visible
 from gateway.store.diary import Kept
-from gateway.store.schema import associate, follow_up, participant, resource
+from gateway.store.schema import (
+    SERIES,
+    associate,
+    follow_up,
+    follow_up_date,
+    participant,
+    resource,
+)
 from gateway.store.schema_domain import diary_entry, diary_series
 
 _LASTING = sa.text("lasting")
@@ -39,6 +46,7 @@ _SHOWN = tuple(
         "completed",
         "all_day",
         "timezone",
+        "cancelled",
     )
 )
 _TASK = tuple(
@@ -189,8 +197,71 @@ def lines(connection: Connection, actor: Actor, kept: Sequence[Kept]) -> list[Li
     return shown
 
 
-def _records(connection: Connection, actor: Actor, keys: Collection[str]) -> Mapping[str, Any]:
+def called_off(
+    connection: Connection, actor: Actor, everybody: Collection[str], period: Span, timezone: str
+) -> list[Line]:
+    """What would stand in these diaries had it not been cancelled, as an actor sees it: follow-ups
+    as a whole, and single dates of series. What is private to others is not told: it takes no time.
+    """
+    keys = _called_off(connection, period)
+    records = _records(connection, actor, keys, _concern(everybody))
+    shown = list[Line]()
+    for occupation in diary.occupations(connection, sorted(records), timezone, cancelled=True):
+        record, edition = records[occupation.key], occupation.edition
+        if edition is None:
+            continue
+        attendees = [one for one in occupation.attendees if one.who in everybody]
+        left_out, whole = _put_back(edition)
+        for entry in conflicts.entries(occupation.key, whole, attendees, period, is_free=True):
+            if record.cancelled or entry.instance in left_out:
+                shown.append(Line(entry, False, Status.CANCELLED, record))
+    return shown
+
+
+def _put_back(edition: Edition) -> tuple[frozenset[Moment], Edition]:
+    """The dates of its rule that a series leaves out, and the series as if it did not."""
+    series = edition.recurrence
+    if series is None:
+        return frozenset(), edition
+    dates = tuple(one for one in edition.dates if not one.cancelled)
+    whole = replace(edition, recurrence=replace(series, exdates=()), dates=dates)
+    return frozenset(series.exdates), whole
+
+
+def _concern(everybody: Collection[str]) -> sa.ColumnElement[bool]:
+    """Follow-ups that these own or take part in."""
+    keys: dict[str, list[str]] = {"associate": [], "resource": []}
+    for who in everybody:
+        kind, _, key = who.partition(":")
+        keys[kind].append(key)
+    row = participant.c
+    theirs = row.associate.in_(keys["associate"]) | row.resource.in_(keys["resource"])
+    takes_part = sa.exists().where(row.follow_up == follow_up.c.key, ~row.removed, theirs)
+    return follow_up.c.owner.in_(keys["associate"]) | takes_part
+
+
+def _called_off(connection: Connection, period: Span) -> set[str]:
+    """Follow-ups of which all is cancelled, or a date."""
+    one, other = follow_up.c, follow_up_date.c
+    begins = sa.func.coalesce(one.start_at, one.deadline)
+    after = sa.literal(period[0] - diary.SHORT, one.start_at.type)
+    before = sa.literal(period[1], one.start_at.type)
+    single = sa.select(one.key).where(one.cancelled, begins >= after, begins < before)
+    series = sa.select(one.key).where(one.cancelled, SERIES, one.start_at < before)
+    of_date = other.cancelled, other.original_start >= after, other.original_start < before
+    queries = single, series, sa.select(other.follow_up).where(*of_date)
+    return {key for query in queries for key in connection.execute(query).scalars()}
+
+
+def _records(
+    connection: Connection,
+    actor: Actor,
+    keys: Collection[str],
+    which: sa.ColumnElement[bool] | None = None,
+) -> Mapping[str, Any]:
     query = sa.select(*_SHOWN).where(visible.follow_ups(actor))
+    if which is not None:
+        query = query.where(which)
     return {row.key: row for row in chunks.rows(connection, query, follow_up.c.key, keys)}
 
 

@@ -88,8 +88,12 @@ class Course:
     until: datetime
 
 
-def occupations(connection: Connection, keys: Collection[str], timezone: str) -> list[Occupation]:
-    """Of these follow-ups, whether or not they are there. `timezone`: of those that name none."""
+def occupations(
+    connection: Connection, keys: Collection[str], timezone: str, *, cancelled: bool = False
+) -> list[Occupation]:
+    """Of these follow-ups, whether or not they are there. `timezone`: of those that name none;
+    `cancelled`: of those that are cancelled, too, as if they were not.
+    """
     if not keys:
         return []
     query = sa.select(follow_up, *timing.usual_length()).where(follow_up.c.key.in_(keys))
@@ -107,9 +111,9 @@ def occupations(connection: Connection, keys: Collection[str], timezone: str) ->
         occupation = Occupation(key, flagged=flagged)
         if (record := records.get(key)) is not None:
             attendees = _attendees(record, here, standings)
-            occupation = replace(
-                _timed(occupation, record, own.get(key, ()), timezone), attendees=attendees
-            )
+            occupation = replace(occupation, attendees=attendees)
+            if cancelled or not record.cancelled:
+                occupation = _timed(occupation, record, own.get(key, ()), timezone)
         made.append(occupation)
     return made
 
@@ -141,8 +145,6 @@ def _attendees(
 
 
 def _timed(occupation: Occupation, record: Any, own: Sequence[Any], timezone: str) -> Occupation:
-    if record.cancelled:
-        return occupation
     try:
         edition = _times(record, own, timezone)
     except (InputError, ZoneInfoNotFoundError):  # the planner says of it what is wrong

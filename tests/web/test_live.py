@@ -246,7 +246,14 @@ async def test_the_page_and_its_parts(site):
         part = await client.get("/waiting")
         assert "<html" not in part.text
         assert part.text.strip() in whole.text
-        for name in ("page.css", "page.js", "icon.svg", "vendor/htmx.min.js", "vendor/icons.svg"):
+        for name in (
+            "page.css",
+            "diary.css",
+            "page.js",
+            "icon.svg",
+            "vendor/htmx.min.js",
+            "vendor/icons.svg",
+        ):
             assert (await client.get(f"/static/{name}")).status_code == 200
         assert (await client.get("/healthz")).json() == {"status": "ok"}
         assert "/api/v1/events" in (await client.get("/api/openapi.json")).json()["paths"]

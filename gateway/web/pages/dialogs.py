@@ -4,7 +4,7 @@ own with one form; "See the letters" is a dry run of the very command, which kee
 On failure: the form again, as it was filled in, with what is wrong.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -32,6 +32,8 @@ router = APIRouter(include_in_schema=False)
 
 TEXTS = ("title", "type", "location", "agenda", "notes", "video_url", "priority")
 EXTERNAL = "email"
+MOST_OTHERS = 50
+"""As many as diaries can be open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class Filled:
 @dataclass(frozen=True, slots=True)
 class Dialog:
     """`look`: what the form shows beside what was filled in; `command`: what it does, and the page
-    that shows it then.
+    that shows it then; `start` and `chosen`: what is filled in at first.
     """
 
     template: str
@@ -63,6 +65,7 @@ class Dialog:
     command: Callable[[Desk, Filled], str]
     done: str
     start: Callable[[Desk], Mapping[str, str]] = field(default=lambda _: {})
+    chosen: tuple[str, ...] = ()
 
 
 async def show(here: Visit, dialog: Dialog) -> Response:
@@ -71,7 +74,7 @@ async def show(here: Visit, dialog: Dialog) -> Response:
     def look(desk: Desk) -> Facts:
         return {
             **dialog.look(desk),
-            "said": Filled(dialog.start(desk)),
+            "said": Filled(dialog.start(desk), dialog.chosen),
             "letters": None,
             "problem": "",
         }
@@ -121,8 +124,11 @@ async def _again(
 
 
 def _edit(here: Visit, key: str | None) -> Dialog:
+    others = here.request.query_params.getlist("who")[:MOST_OTHERS] if key is None else []
+
     def look(desk: Desk) -> Facts:
         return {
+            "others": _names(desk, others),
             "view": None if key is None else _view(here, desk, key),
             "kinds": [(kind.value, here.texts.gettext(word)) for kind, word in KINDS.items()],
             "types": cards.types(desk.connection, here.texts.language),
@@ -130,19 +136,29 @@ def _edit(here: Visit, key: str | None) -> Dialog:
 
     def start(desk: Desk) -> Mapping[str, str]:
         if key is None:
-            return {**_soon(here), "kind": Kind.MEETING.value}
+            return {**_times_at_first(here), "kind": Kind.MEETING.value, "letters": "yes"}
         return _as_form(here, _view(here, desk, key))
 
     def command(desk: Desk, said: Filled) -> str:
         if key is None:
             made = recording.create(desk, _document(here, said))
+            _invite_all(desk, made, [_entry(one) for one in said.chosen], bool(said["letters"]))
             return path("follow-ups", made)
         before = shapes.writable(shapes.follow_up(_view(here, desk, key)))
         before.pop("participants", None)
         recording.put(desk, key, {**before, **_document(here, said)})
         return path("follow-ups", key)
 
-    return Dialog("edit", look, command, "saved", start)
+    return Dialog("edit", look, command, "saved", start, tuple(others))
+
+
+def _names(desk: Desk, others: Sequence[str]) -> list[tuple[str, str]]:
+    """Those of the house that are to take part in a new follow-up, as the form has them."""
+    if not others:
+        return []
+    names = {f"associate:{key}": name for key, name in cards.associates(desk.connection).items()}
+    names |= {f"resource:{key}": name for key, name in cards.resources(desk.connection).items()}
+    return [(one, names[one]) for one in dict.fromkeys(others) if one in names]
 
 
 @router.get("/follow-ups/new")
@@ -264,10 +280,7 @@ def _invite(here: Visit, key: str) -> Dialog:
             entries.append(Entry(Source.EMAIL, said[EXTERNAL].strip(), said["name"].strip()))
         if not entries:
             raise InputError(here.texts.gettext("Choose somebody, or write an e-mail address."))
-        added = inviting.add(desk, key, entries, email_invite=bool(said["letters"]))
-        refused = [one for one in added if one.result.value == "refused"]
-        if refused:
-            raise InputError("; ".join(f"{one.who or '?'}: {one.reason.value}" for one in refused))
+        _invite_all(desk, key, entries, bool(said["letters"]))
         return path("follow-ups", key)
 
     return Dialog("invite", look, command, "added", lambda _: {"letters": "yes"})
@@ -283,6 +296,16 @@ async def ask_invite(here: Visiting, key: Key) -> Response:
 async def invite(here: Visiting, key: Key) -> Response:
     """Invite them"""
     return await take(here, _invite(here, key))
+
+
+def _invite_all(desk: Desk, key: str, entries: Sequence[Entry], letters: bool) -> None:
+    """All of them, or nobody."""
+    if not entries:
+        return
+    added = inviting.add(desk, key, entries, email_invite=letters)
+    refused = [one for one in added if one.result.value == "refused"]
+    if refused:
+        raise InputError("; ".join(f"{one.who or '?'}: {one.reason.value}" for one in refused))
 
 
 def _entry(text: str) -> Entry:
@@ -302,9 +325,17 @@ def _view(here: Visit, desk: Desk, key: str) -> shapes.FollowUp:
     return view
 
 
-def _soon(here: Visit) -> dict[str, str]:
-    """The next full hour, and the usual length from there."""
-    start = (here.local(here.now) + timedelta(hours=1)).replace(minute=0, second=0, microsecond=0)
+def _times_at_first(here: Visit) -> dict[str, str]:
+    """The start that the address names, else the next full hour; and the usual length from
+    there.
+    """
+    soon = here.local(here.now) + timedelta(hours=1)
+    start = soon.replace(minute=0, second=0, microsecond=0)
+    if said := here.request.query_params.get("start", "")[:40]:
+        try:
+            start = datetime.fromisoformat(said)
+        except ValueError:
+            raise InputError(f"start: {said!r} is no time, as 2026-12-01T09:00 is") from None
     end = start + here.preferences.length(Kind.MEETING)
     return {"start": f"{start:%Y-%m-%dT%H:%M}", "end": f"{end:%Y-%m-%dT%H:%M}"}
 

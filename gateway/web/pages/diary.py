@@ -1,159 +1,182 @@
-"""The diary: a week, day by day, of the reader or of others, with rooms; and the tasks of each
-(domain.md §8).
+"""The diary: a day, a week, a month, several diaries side by side, or what comes next; of the
+reader or of others, with rooms; and the tasks that are due (domain.md §8).
+
+One markup serves all screens: `static/diary.css` makes a grid of hours of it where there is room,
+and a list by day where there is not. The part that changes by itself is asked for anew with every
+entry of the journal (`/diary/part`).
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, timedelta
+from typing import Annotated
 
-from fastapi import APIRouter, Query
+from babel import dates
+from fastapi import APIRouter, Form
 from fastapi.responses import Response
 
-from gateway.actions import diaries
+from gateway.actions import carrying, diaries
 from gateway.actions.desk import Desk
-from gateway.errors import InputError
-from gateway.ical import zones
-from gateway.status import Status
+from gateway.actions.diaries import Diary
 from gateway.store import cards
-from gateway.web.keys import path
-from gateway.web.pages import words
+from gateway.web.pages import agenda, columns, group
+from gateway.web.pages.looking import VIEWS, Look, Looking
 from gateway.web.pages.visit import Facts, Visit, Visiting
 
 router = APIRouter(include_in_schema=False)
 
-WEEK = timedelta(days=7)
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """What somebody is occupied by. `key` "": it is private to others."""
-
-    key: str
-    title: str
-    hours: str
-    whose: str
-    location: str
-    conflict: bool
-    standing: words.Standing | None
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    key: str
-    title: str
-    is_overdue: bool
-    is_completed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Day:
-    """One day of the week. `is_today`: the reader's."""
-
-    name: str
-    is_today: bool
-    lines: tuple[Line, ...]
-    tasks: tuple[Task, ...]
+WEEK = 7
+NEXT_DAYS = 14
+"""So many days "what comes" looks ahead."""
+MOST_IN_CELL = 4
+"""Entries of a day that the month shows; the day has the rest."""
 
 
 @router.get("/diary")
-async def diary(
+async def diary(here: Visiting, at: Looking) -> Response:
+    """A page of diaries"""
+
+    def read(desk: Desk) -> Facts:
+        return {"people": _people(desk), **_facts(here, desk, at)}
+
+    return await here.page("pages/diary.html", read)
+
+
+@router.get("/diary/part")
+async def part(here: Visiting, at: Looking) -> Response:
+    """The part of it that changes by itself"""
+    facts = await here.fetch(lambda desk: _facts(here, desk, at))
+    return here.render("pages/diary_part.html", facts)
+
+
+@router.post("/diary/tick")
+async def tick(
     here: Visiting,
-    day: Annotated[str, Query(alias="date", max_length=10)] = "",
-    of: Annotated[list[str] | None, Query(max_length=50)] = None,
+    at: Looking,
+    task: Annotated[str, Form(max_length=1000)],
+    completed: Annotated[str, Form(max_length=3)],
 ) -> Response:
-    """A week"""
+    """A task is done, or is not after all"""
 
-    def look(desk: Desk) -> Facts:
-        first = _first(here, day)
-        own = [here.user.associate] if here.user.associate else []
-        whose = of or own
-        return {
-            "days": _days(here, desk, whose, first) if whose else [],
-            "first": first,
-            "earlier": _to(first - WEEK, whose),
-            "later": _to(first + WEEK, whose),
-            "people": _people(desk),
-            "whose": whose,
-        }
+    def command(desk: Desk) -> str:
+        carrying.complete(desk, task, completed=completed == "yes")
+        return at.to()
 
-    return await here.page("pages/diary.html", look)
+    return await here.write(command, "saved")
 
 
-def _first(here: Visit, text: str) -> date:
-    """The first day of the week of a date, or of now."""
-    try:
-        day = date.fromisoformat(text) if text else here.local(here.now).date()
-    except ValueError:
-        raise InputError(f"date: {text!r} is no day, as 2026-12-01 is") from None
-    return day - timedelta(days=(day.weekday() - here.preferences.first_weekday) % 7)
+def _people(desk: Desk) -> dict[str, list[tuple[str, str]]]:
+    """Whose diaries there are to look at, by kind."""
+    names = {
+        "associate": cards.associates(desk.connection),
+        "resource": cards.resources(desk.connection),
+    }
+    return {
+        kind: sorted(
+            ((f"{kind}:{key}", name) for key, name in listed.items()), key=lambda one: one[1]
+        )
+        for kind, listed in names.items()
+    }
 
 
-def _to(day: date, whose: list[str]) -> str:
-    there = path("diary", date=day.isoformat())
-    return there + "".join(f"&of={one}" for one in whose)
+def _facts(here: Visit, desk: Desk, at: Look) -> Facts:
+    """What the view shows."""
+    first, number = _period(here, at)
+    period = agenda.midnight(here, first), agenda.midnight(here, first + timedelta(days=number))
+    several = diaries.of(desk, at.whose, period, cancelled=True) if at.whose else []
+    at = at.of(*(diary.holder.who for diary in several))
+    views = [(view, here.texts.gettext(word)) for view, word in VIEWS.items()]
+    return {
+        "at": at,
+        "views": views,
+        "several": len(several) > 1,
+        "tasks": agenda.due(here, several),
+        **_heading(here, at, first, number),
+        **SHOWN[at.view](here, at, several, first, number),
+    }
 
 
-def _people(desk: Desk) -> list[tuple[str, str]]:
-    names = cards.associates(desk.connection) | cards.resources(desk.connection)
-    return sorted(names.items(), key=lambda one: one[1])
+def _grid(here: Visit, at: Look, several: Sequence[Diary], first: date, number: int) -> Facts:
+    """A day or a week."""
+    days = agenda.days(here, agenda.entries(here, several), first, number)
+    return columns.facts(here, at, columns.of_days(here, at, days))
 
 
-def _days(here: Visit, desk: Desk, whose: list[str], first: date) -> list[Day]:
-    start = _midnight(here, first)
-    shown = diaries.shown(desk, whose, (start, _midnight(here, first + WEEK)))
-    return [_day(here, first + timedelta(days=number), shown["diaries"]) for number in range(7)]
+def _month(here: Visit, at: Look, several: Sequence[Diary], first: date, number: int) -> Facts:
+    days = agenda.days(here, agenda.entries(here, several), first, number)
+    shown = columns.of_days(here, at, days)
+    names = dates.get_day_names("abbreviated", locale=here.texts.locale)
+    return {
+        "weeks": [shown[begin : begin + WEEK] for begin in range(0, number, WEEK)],
+        "weekdays": [names[day.date.weekday()] for day in days[:WEEK]],
+        "most": MOST_IN_CELL,
+    }
 
 
-def _day(here: Visit, day: date, listed: list[dict[str, Any]]) -> Day:
-    lines = [line for one in listed for line in _lines(here, day, one)]
-    tasks = [
-        Task(task["follow_up"], task["title"], task["overdue"], task["completed"])
-        for one in listed
-        for task in one["tasks"]
-        if task["deadline"] == day.isoformat()
-    ]
-    today = here.local(here.now).date() == day
-    ordered = sorted(lines, key=lambda one: one[0])
-    return Day(here.day(day), today, tuple(line for _, line in ordered), tuple(tasks))
+def _next(here: Visit, at: Look, several: Sequence[Diary], first: date, number: int) -> Facts:
+    """From now on, where it begins today."""
+    begin = max(here.now, agenda.midnight(here, first))
+    coming = [one for one in agenda.entries(here, several) if one.end > begin]
+    days = [day for day in agenda.days(here, coming, first, number) if day.items]
+    return {"columns": columns.of_days(here, at, days)}
 
 
-def _lines(here: Visit, day: date, one: dict[str, Any]) -> Iterator[tuple[str, Line]]:
-    """What of a diary falls on a day, with its beginning."""
-    begins, ends = _midnight(here, day), _midnight(here, day + timedelta(days=1))
-    for entry in one["entries"]:
-        is_day = "T" not in entry["start"]
-        start, end = _instant(here, entry["start"]), _instant(here, entry["end"])
-        if start >= ends or end <= begins:
-            continue
-        hours = here.texts.gettext("All day") if is_day else _hours(here, start, end)
-        yield start.isoformat(), _line(entry, hours, one["name"], here)
+def _group(here: Visit, at: Look, several: Sequence[Diary], first: date, number: int) -> Facts:
+    return group.facts(here, at, several)
 
 
-def _line(entry: dict[str, Any], hours: str, whose: str, here: Visit) -> Line:
-    if "follow_up" not in entry:
-        title = here.texts.gettext("Occupied")
-        return Line("", title, hours, whose, "", entry["conflict"], None)
-    return Line(
-        entry["follow_up"],
-        entry["title"] or here.texts.gettext("Without a title"),
-        hours,
-        whose,
-        entry["location"] or "",
-        entry["conflict"],
-        words.BY_CODE[Status(entry["code"])],
-    )
+SHOWN: Mapping[str, Callable[[Visit, Look, Sequence[Diary], date, int], Facts]] = {
+    "day": _grid,
+    "week": _grid,
+    "month": _month,
+    "group": _group,
+    "next": _next,
+}
 
 
-def _hours(here: Visit, start: datetime, end: datetime) -> str:
-    return f"{here.clock(start)}–{here.clock(end)}"
+def _period(here: Visit, at: Look) -> tuple[date, int]:
+    """The first day that is shown, and how many."""
+    if at.view in ("day", "group"):
+        return at.day, 1
+    if at.view == "next":
+        return at.day, NEXT_DAYS
+    if at.view == "week":
+        return _week(here, at.day), WEEK
+    first = at.day.replace(day=1)
+    begin = _week(here, first)
+    last = _week(here, _later(first) - timedelta(days=1))
+    return begin, (last - begin).days + WEEK
 
 
-def _instant(here: Visit, text: str) -> datetime:
-    if "T" in text:
-        return datetime.fromisoformat(text)
-    return _midnight(here, date.fromisoformat(text))
+def _week(here: Visit, day: date) -> date:
+    """The first day of its week, as the reader begins weeks."""
+    return day - timedelta(days=(day.weekday() - here.preferences.first_weekday) % WEEK)
 
 
-def _midnight(here: Visit, day: date) -> datetime:
-    return datetime.combine(day, time(), zones.zone(here.zone))
+def _later(first: date) -> date:
+    """The first of the next month."""
+    return (first + timedelta(days=31)).replace(day=1)
+
+
+def _heading(here: Visit, at: Look, first: date, number: int) -> Facts:
+    """What is shown, in words, and where to go on."""
+    locale, last = here.texts.locale, first + timedelta(days=number - 1)
+    earlier, later = at.day - timedelta(days=number), at.day + timedelta(days=number)
+    beside = dates.format_interval(first, last, "yMMMMd", locale=locale)
+    if at.view == "month":
+        month = at.day.replace(day=1)
+        heading, beside = dates.format_skeleton("yMMMM", month, locale=locale), ""
+        earlier, later = (month - timedelta(days=1)).replace(day=1), _later(month)
+    elif at.view == "week":
+        week = (first + timedelta(days=3)).isocalendar().week
+        heading = here.texts.gettext("Week %(number)s") % {"number": week}
+    elif at.view == "next":
+        heading = here.texts.gettext(VIEWS[at.view])
+    else:
+        heading, beside = here.texts.day(at.day), ""
+    return {
+        "heading": heading[:1].upper() + heading[1:],
+        "beside": beside,
+        "earlier": at.to(day=earlier),
+        "later": at.to(day=later),
+        "now": at.to(day=here.today),
+    }

@@ -129,6 +129,10 @@ class Visit:
 
     # How a reader sees times
 
+    @property
+    def today(self) -> date:
+        return self.local(self.now).date()
+
     def local(self, moment: datetime) -> datetime:
         """On the reader's clock."""
         return moment.astimezone(zones.zone(self.zone))

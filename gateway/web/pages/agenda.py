@@ -1,0 +1,266 @@
+"""What the diary says of each day: entries as a reader sees them, and the tasks that are due
+(domain.md §8).
+
+A follow-up that stands in several of the diaries that are shown is one entry, with the names. What
+is private to others is a time that is taken, and no more. No meaning hangs on a colour: each entry
+says in words that it conflicts, is not answered, or is cancelled.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
+from functools import lru_cache
+
+from gateway import i18n
+from gateway.actions.diaries import Diary
+from gateway.followups import permission
+from gateway.followups.permission import Answer, Parties, Verb
+from gateway.i18n import marked
+from gateway.ical import zones
+from gateway.status import Status
+from gateway.store.diaries import Line, Task
+from gateway.web.pages import grid, words
+from gateway.web.pages.visit import Visit
+from gateway.web.pages.words import Tone
+
+ONE_DAY = timedelta(days=1)
+OCCUPIED = marked("Occupied")
+ICONS = {"open": "circle-dashed", "off": "prohibit"}
+"""By the tone of an entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A follow-up of one or more diaries, with the days and hours of the reader. `key`: "" where it
+    is private to others; `status`: the reader's own where they take part, else the holder's.
+    """
+
+    key: str
+    name: str
+    title: str
+    location: str
+    is_private: bool
+    is_day: bool
+    busy: bool
+    start: datetime
+    end: datetime
+    conflict: bool
+    status: Status
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An entry on one day. `hours`: of that day; `note`: how it stands, in words; `tone`: the same
+    as a class; `icon`: the same at a glance; `begin` and `end`: minutes since midnight.
+    """
+
+    id: str
+    entry: Entry
+    hours: str
+    note: str
+    tone: str
+    whole_day: bool
+    begin: int
+    end: int
+    place: grid.Place | None = None
+
+    @property
+    def icon(self) -> str:
+        return "warning-circle" if self.entry.conflict else ICONS.get(self.tone, "")
+
+    @property
+    def state(self) -> str:
+        """What is told when it changes."""
+        return " ".join(filter(None, (self.hours, self.note, self.entry.location)))
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A task or planned call. `ticks`: the reader may tick it off."""
+
+    key: str
+    title: str
+    name: str
+    when: str
+    is_overdue: bool
+    is_completed: bool
+    ticks: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One day: what lasts all of it, and what has hours, in their order."""
+
+    date: date
+    whole: tuple[Item, ...]
+    timed: tuple[Item, ...]
+    lanes: int = 1
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        return self.whole + self.timed
+
+
+def entries(here: Visit, diaries: Iterable[Diary]) -> list[Entry]:
+    """Everything that stands in these diaries, each follow-up and date once."""
+    merged: dict[tuple[object, ...], Entry] = {}
+    own = f"associate:{here.actor.associate}"
+    for diary in diaries:
+        for line in diary.lines:
+            entry = _entry(here, line, diary.holder.name)
+            is_off = line.status is Status.CANCELLED
+            name = (line.entry.follow_up, line.entry.instance, is_off)
+            other = merged.get(name)
+            if other is not None:
+                status = entry.status if diary.holder.who == own else other.status
+                entry = replace(
+                    other,
+                    names=other.names + entry.names,
+                    conflict=other.conflict or entry.conflict,
+                    status=status,
+                )
+            merged[name] = entry
+    return list(merged.values())
+
+
+def _entry(here: Visit, line: Line, holder: str) -> Entry:
+    entry, record, texts = line.entry, line.record, here.texts
+    start, end = here.local(entry.start), here.local(entry.end)
+    if record is None:
+        key, title, location = "", texts.gettext(OCCUPIED), ""
+        name = f"{entry.who}|{entry.start}|{entry.end}"
+    else:
+        key, location = record.key, record.location
+        title = record.title or texts.gettext("Without a title")
+        name = f"{record.key}|{entry.instance}"
+        if record.all_day:
+            start, end = _days(here, line)
+    return Entry(
+        key=key,
+        name=name,
+        title=title,
+        location=location or "",
+        is_private=record is not None and bool(record.private),
+        is_day=record is not None and bool(record.all_day),
+        busy=entry.busy,
+        start=start,
+        end=end,
+        conflict=line.conflict,
+        status=line.status,
+        names=(holder,),
+    )
+
+
+def _days(here: Visit, line: Line) -> tuple[datetime, datetime]:
+    """A whole day is the same day everywhere, whatever the clock of the follow-up."""
+    place = zones.zone(line.record.timezone or here.site.settings.mail.timezone)
+    first = line.entry.start.astimezone(place).date()
+    last = line.entry.end.astimezone(place).date()
+    return midnight(here, first), midnight(here, max(last, first + ONE_DAY))
+
+
+def midnight(here: Visit, day: date) -> datetime:
+    return datetime.combine(day, time(), zones.zone(here.zone))
+
+
+def days(here: Visit, everything: Sequence[Entry], first: date, number: int) -> list[Day]:
+    """So many days, each with what falls on it."""
+    by_day: dict[date, list[Item]] = {first + timedelta(days=day): [] for day in range(number)}
+    for entry in everything:
+        day = max(entry.start.date(), first)
+        while day == entry.start.date() or (day in by_day and midnight(here, day) < entry.end):
+            if day in by_day:
+                by_day[day].append(_item(here, entry, day))
+            day += ONE_DAY
+    return [_day(day, items) for day, items in by_day.items()]
+
+
+def _day(day: date, items: list[Item]) -> Day:
+    ordered = sorted(items, key=lambda one: (one.begin, -one.end, one.entry.title))
+    timed = [one for one in ordered if not one.whole_day]
+    places = grid.placed([(one.begin, one.end) for one in timed])
+    put = tuple(replace(one, place=place) for one, place in zip(timed, places, strict=True))
+    lanes = max((place.lanes for place in places), default=1)
+    return Day(day, tuple(one for one in ordered if one.whole_day), put, lanes)
+
+
+def _item(here: Visit, entry: Entry, day: date) -> Item:
+    starts, until_midnight = entry.start.date() == day, entry.end == midnight(here, day + ONE_DAY)
+    ends = entry.end.date() == day or until_midnight
+    begin = _minute(entry.start) if starts else 0
+    end = _minute(entry.end) if ends and not until_midnight else grid.DAY
+    end = max(begin, end)  # the clock may be set back meanwhile
+    whole_day = entry.is_day or (begin == 0 and end == grid.DAY)
+    note, tone = _standing(here, entry)
+    digest = hashlib.blake2b(f"{entry.name}|{day}".encode(), digest_size=6).hexdigest()
+    return Item(
+        id=f"e{digest}",
+        entry=entry,
+        hours=_hours(here, entry, whole_day, starts, ends),
+        note=note,
+        tone=tone,
+        whole_day=whole_day,
+        begin=begin,
+        end=end,
+    )
+
+
+def _hours(here: Visit, entry: Entry, whole_day: bool, starts: bool, ends: bool) -> str:
+    texts = here.texts
+    begin = clock(texts.language, _minute(entry.start))
+    end = clock(texts.language, _minute(entry.end))
+    if whole_day:
+        return texts.gettext("All day")
+    if starts and ends:
+        return f"{begin}–{end}"
+    if starts:
+        return texts.gettext("from %(time)s") % {"time": begin}
+    return texts.gettext("until %(time)s") % {"time": end}
+
+
+def _standing(here: Visit, entry: Entry) -> tuple[str, str]:
+    """How it stands, in words and as a class."""
+    if entry.status is Status.CANCELLED:
+        return here.texts.gettext(words.CANCELLED.word), "off"
+    standing = words.BY_CODE[entry.status]
+    if standing.tone is Tone.WAITS:
+        return here.texts.gettext(standing.word), "open"
+    return "", ""
+
+
+def _minute(moment: datetime) -> int:
+    return moment.hour * grid.HOUR + moment.minute
+
+
+@lru_cache(maxsize=8 * grid.DAY)
+def clock(language: str, minute: int) -> str:
+    """ "09.00", of a minute of the day."""
+    hour, rest = divmod(minute % grid.DAY, grid.HOUR)
+    moment = datetime(2000, 1, 1, hour, rest, tzinfo=zones.zone("UTC"))
+    return i18n.catalogue(language).clock(moment)
+
+
+def due(here: Visit, diaries: Sequence[Diary]) -> list[Due]:
+    """The tasks of these diaries, by deadline."""
+    names = {one.holder.key: one.holder.name if len(diaries) > 1 else "" for one in diaries}
+    tasks = [task for one in diaries for task in one.tasks]
+    tasks.sort(key=lambda task: (task.deadline, task.title))
+    return [_due(here, task, names[task.owner]) for task in tasks]
+
+
+def _due(here: Visit, task: Task, name: str) -> Due:
+    return Due(
+        key=task.key,
+        title=task.title or here.texts.gettext("Without a title"),
+        name=name,
+        when=here.day(task.deadline),
+        is_overdue=not task.completed and task.deadline < here.today,
+        is_completed=task.completed,
+        ticks=_may(here, Parties(task.key, task.owner)),
+    )
+
+
+def _may(here: Visit, parties: Parties) -> bool:
+    return permission.may(here.actor, Verb.EDIT, parties) is Answer.YES

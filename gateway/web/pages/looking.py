@@ -1,0 +1,80 @@
+"""Which diaries are looked at, and when: what an address of the diary says."""
+
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import Depends, Query
+
+from gateway.actions import diaries
+from gateway.errors import InputError
+from gateway.i18n import marked
+from gateway.store.marked import EARLIEST, LATEST
+from gateway.web.keys import path
+from gateway.web.pages import grid
+from gateway.web.pages.visit import Visit, Visiting
+
+VIEWS = {
+    "day": marked("Day"),
+    "week": marked("Week"),
+    "month": marked("Month"),
+    "group": marked("Group"),
+    "next": marked("What comes"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Which diaries are looked at, and when. `whose`: KIND:KEY, or a key; `own`: that of who looks,
+    "" where they are no associate.
+    """
+
+    view: str
+    day: date
+    whose: tuple[str, ...]
+    own: str
+
+    def to(self, view: str = "", day: date | None = None, *, step: str = "") -> str:
+        """The address of another look at the same diaries. `step`: what of it."""
+        pairs = [("view", view or self.view), ("date", (day or self.day).isoformat())]
+        if self.whose != (self.own,):
+            pairs += [("of", name) for name in self.whose]
+        return f"{path('diary', *filter(None, [step]))}?{urlencode(pairs, safe=':')}"
+
+    def of(self, *whose: str) -> "Look":
+        """The same of others."""
+        return replace(self, whose=whose)
+
+    def new(self, day: date, minute: int) -> str:
+        """A new follow-up at that time, with everybody whose diary is open (help page 001)."""
+        hour, rest = divmod(minute, grid.HOUR)
+        pairs = [("start", f"{day.isoformat()}T{hour:02}:{rest:02}")]
+        pairs += [("who", name) for name in self.whose if name != self.own]
+        return f"/follow-ups/new?{urlencode(pairs, safe=':')}"
+
+
+def look(
+    here: Visiting,
+    view: Annotated[str, Query(max_length=10)] = "week",
+    day: Annotated[str, Query(alias="date", max_length=10)] = "",
+    of: Annotated[list[str] | None, Query(max_length=diaries.MOST_DIARIES)] = None,
+) -> Look:
+    """What the address asks for."""
+    if view not in VIEWS:
+        raise InputError(f"view: one of {', '.join(VIEWS)}")
+    own = f"associate:{here.user.associate}" if here.user.associate else ""
+    return Look(view, _date(here, day), tuple(dict.fromkeys(of or filter(None, [own]))), own)
+
+
+Looking = Annotated[Look, Depends(look)]
+
+
+def _date(here: Visit, text: str) -> date:
+    try:
+        day = date.fromisoformat(text) if text else here.today
+    except ValueError:
+        raise InputError(f"date: {text!r} is no day, as 2026-12-01 is") from None
+    if not EARLIEST.year < day.year < LATEST.year - 1:
+        raise InputError(f"date: is not in the years {EARLIEST.year + 1} to {LATEST.year - 2}")
+    return day

@@ -1,0 +1,217 @@
+"""The pages of the diary, without JavaScript: what each view shows, in words, and what a click makes
+of a free slot (page.md §2, domain.md §8).
+"""
+
+import re
+
+import pytest
+
+from gateway.actions import cancelling, directory
+from tests.web.test_diary import add, plan
+from tests.web.test_pages import Reader, signed_in
+from tests.web.world import Office
+
+DAY = "2026-12-01"
+
+
+@pytest.fixture
+def kari(office: Office) -> Reader:
+    return signed_in(office, "kari")
+
+
+def meeting(key: str, owner: str, start: str, end: str, **facts: object) -> dict[str, object]:
+    """On 1 December, where no day is said."""
+    times = {"start": start, "end": end}
+    times = {name: said if "-" in said else f"{DAY}T{said}:00" for name, said in times.items()}
+    zone = {"timezone": "Europe/Oslo", "kind": "meeting", "title": f"Title of {key}"}
+    return {"key": key, "owner": owner, **times, **zone, **facts}
+
+
+def entry(page: str, title: str, hours: str = "") -> str:
+    """The entry of that title."""
+    entries = re.findall(r'<li class="entry.*?</li>', page, re.DOTALL)
+    [shown] = [one for one in entries if title in one and hours in one]
+    return shown
+
+
+async def shown(reader: Reader, query: str) -> str:
+    page = await reader.get(f"/diary?date={DAY}&{query}")
+    assert page.status_code == 200, page.text
+    return page.text
+
+
+async def test_what_overlaps_stands_side_by_side_and_a_conflict_is_told_in_words(
+    office: Office, kari: Reader
+) -> None:
+    add(office, follow_ups=[meeting("late", "kari", "09:30", "10:45")])
+    page = await shown(kari, "view=week")
+    own, late = entry(page, "Title of own"), entry(page, "Title of late")
+    assert ' h9 m0 d1 q0 l0 k2"' in own
+    assert ' h9 m6 d1 q3 l1 k2"' in late
+    assert "Conflict" in own
+    assert "Conflict" in late
+    assert "09:30–10:45" in late
+    assert "style=" not in page
+
+
+async def test_what_is_not_answered_or_cancelled_is_told_in_words(office: Office) -> None:
+    series = meeting("weekly", "per", "2026-11-24T12:00:00", "2026-11-24T13:00:00")
+    series["recurrence"] = {"rrule": "FREQ=WEEKLY"}
+    gone = meeting("secret", "nils", "15:00", "16:00", private=True)
+    add(office, follow_ups=[series, gone])
+    for key, owner in (("own", "kari"), ("secret", "nils")):
+        office.perform(lambda desk, key=key: cancelling.cancel(desk, key), office.actor(owner))
+    date = f"{DAY}T12:00:00"
+    office.perform(
+        lambda desk: cancelling.cancel(desk, "weekly", instance=date), office.actor("per")
+    )
+    plan(office)
+    per = signed_in(office, "per")
+    page = await shown(per, "view=week")
+    asked = entry(page, "Title of foreign")
+    assert 'class="entry open' in asked
+    assert "Not answered" in asked
+    for title in ("Title of own", "Title of weekly"):
+        off = entry(page, title)
+        assert 'class="entry off' in off
+        assert "Cancelled" in off
+        assert "clash" not in off
+    per.language = "nb"
+    norwegian = await shown(per, "view=week")
+    assert "Har ikke svart" in entry(norwegian, "Title of foreign")
+    assert "Avlyst" in entry(norwegian, "Title of own")
+    assert "Uke 49" in norwegian
+    theirs = await shown(signed_in(office, "kari"), "view=week&of=nils")
+    assert "Title of secret" not in theirs
+
+
+async def test_days_begin_at_the_readers_midnight_and_weeks_on_their_weekday(
+    office: Office, kari: Reader
+) -> None:
+    fair = meeting("fair", "kari", "2026-12-02", "2026-12-04", all_day=True)
+    night = meeting("night", "kari", "22:00", "2026-12-02T01:00:00")
+    add(office, follow_ups=[fair, night])
+    page = await shown(kari, "view=week")
+    assert len(re.findall("Title of fair", page)) == 2
+    assert "from 22:00" in page
+    assert "until 01:00" in page
+    assert "Week 49" in page
+    office.perform(
+        lambda desk: directory.prefer(
+            desk, "kari", {"timezone": "America/New_York", "first_weekday": "sunday"}
+        ),
+        office.actor("kari"),
+    )
+    page = await shown(kari, "view=week")
+    first = re.search(r'<section class="column.*?id="c1">.*?class="full">(.*?)<', page, re.DOTALL)
+    assert first is not None
+    assert first[1] == "Sunday, 29 November"
+    assert "03:00–04:00" in entry(page, "Title of own")
+    assert "16:00–19:00" in entry(page, "Title of night")
+    assert len(re.findall("Title of fair", page)) == 2, "a whole day is that day everywhere"
+
+
+async def test_the_month_has_all_days_and_says_what_it_leaves_out(
+    office: Office, kari: Reader
+) -> None:
+    hours = [(f"{hour:02}:00", f"{hour:02}:45") for hour in range(10, 15)]
+    add(office, follow_ups=[meeting(f"m{at}", "kari", *span) for at, span in enumerate(hours)])
+    page = await shown(kari, "view=month")
+    assert "December 2026" in page
+    assert page.count('<section class="cell') == 35
+    assert "Title of m2" in page
+    assert "Title of m3" not in page
+    assert "2 more" in page
+    assert "/diary?view=day&amp;date=2026-12-01" in page
+
+
+async def test_what_comes_begins_now(office: Office, kari: Reader) -> None:
+    soon = meeting("soon", "kari", "2026-11-20T09:15:00", "2026-11-20T09:45:00")
+    add(office, follow_ups=[soon])
+    page = (await kari.get("/diary?view=next")).text
+    assert "Title of own" in page
+    assert "Title of soon" in page
+    office.later(minutes=45)
+    page = (await kari.get("/diary?view=next")).text
+    assert "Title of own" in page
+    assert "Title of soon" not in page
+    assert "Nothing comes" in (await kari.get("/diary?view=next&date=2027-02-01")).text
+
+
+async def test_a_group_says_who_is_free_when(office: Office, kari: Reader) -> None:
+    add(office, follow_ups=[meeting("late", "kari", "09:30", "11:00")])
+    page = await shown(kari, "view=group&of=kari&of=nils&of=room1")
+    assert page.count('<section class="column') == 4
+    assert "Title of private" not in page
+    assert "Occupied" in page
+    part = r'<li class="free (\w+).*?<b>(.*?)</b> <span class="hours">(.*?)<'
+    parts = re.findall(part, page, re.DOTALL)
+    assert parts == [
+        ("all", "All free", "07:00–09:00"),
+        ("some", "1 of 3 free", "09:00–10:00"),
+        ("some", "2 of 3 free", "10:00–11:00"),
+        ("all", "All free", "11:00–17:00"),
+    ]
+    assert "Busy: Kari Nordmann and Nils Berg" in page
+    assert (
+        "/follow-ups/new?start=2026-12-01T11:00&amp;who=associate:nils&amp;who=resource:room1"
+        in page
+    )
+
+
+async def test_a_slot_makes_a_follow_up_with_everybody_whose_diary_is_open(
+    office: Office, kari: Reader
+) -> None:
+    page = await shown(kari, "view=day&of=associate:kari&of=associate:nils&of=resource:room1")
+    slot = "/follow-ups/new?start=2026-12-01T13:30&who=associate:nils&who=resource:room1"
+    assert slot.replace("&", "&amp;") in page
+    form = (await kari.get(slot)).text
+    assert 'value="2026-12-01T13:30"' in form
+    assert 'value="2026-12-01T14:30"' in form
+    assert re.search(r'value="associate:nils" checked> Nils Berg', form)
+    times = {"start": "2026-12-01T13:30", "end": "2026-12-01T14:30"}
+    fields = {"title": "Made here", "kind": "meeting", "who": ["associate:nils", "resource:room1"]}
+    made = await kari.post(slot, **times, **fields)
+    assert made.status_code == 303, made.text
+    whole = (await kari.get(made.headers["location"])).text
+    assert "Nils Berg" in whole
+    assert "Fjord" in whole
+    assert "13:30–14:30" in entry(await shown(kari, "view=day&of=room1"), "Made here")
+    assert (await kari.get("/follow-ups/new?start=soon")).status_code == 422
+
+
+async def test_a_task_is_ticked_off_there_by_whose_it_is(office: Office, kari: Reader) -> None:
+    task = {"key": "t", "kind": "task", "owner": "kari", "title": "Send the offer"}
+    add(office, follow_ups=[{**task, "deadline": DAY, "timezone": "Europe/Oslo"}])
+    page = await shown(kari, "view=week")
+    assert "Completed: Send the offer" in page
+    done = await kari.post(f"/diary/tick?view=week&date={DAY}", task="t", completed="yes")
+    assert done.headers["location"] == f"/diary?view=week&date={DAY}&done=saved"
+    assert 'aria-pressed="true"' in (await kari.get(done.headers["location"])).text
+    nils = signed_in(office, "nils")
+    theirs = await shown(nils, "view=week&of=kari")
+    assert "Send the offer" in theirs
+    assert "Completed: Send the offer" not in theirs
+    refused = await nils.post(f"/diary/tick?date={DAY}", task="t", completed="no")
+    assert refused.status_code == 403
+
+
+async def test_the_part_that_changes_is_that_of_the_page(office: Office, kari: Reader) -> None:
+    plan(office)
+    query = f"view=week&date={DAY}&of=nils"
+    part = await kari.get(f"/diary/part?{query}")
+    assert part.text.strip() in (await kari.get(f"/diary?{query}")).text
+    assert "Title of private" not in part.text
+
+
+@pytest.mark.parametrize("query", ["view=year", "date=soon", "date=9999-12-31", "date=0001-01-01"])
+async def test_what_is_no_view_or_day_is_refused(kari: Reader, query: str) -> None:
+    assert (await kari.get(f"/diary?{query}")).status_code == 422
+
+
+async def test_more_at_once_than_a_grid_can_show_is_a_list(office: Office, kari: Reader) -> None:
+    crowd = [meeting(f"x{at}", "kari", "12:00", "13:00") for at in range(41)]
+    add(office, follow_ups=crowd)
+    page = await shown(kari, "view=day")
+    assert "this is a list" in page
+    assert page.count('<li class="entry') == 42
