@@ -34,6 +34,16 @@ class Store(Section):
             " (PostgreSQL 13 or newer)."
         ),
     )
+    password: SecretStr = Field(
+        SecretStr(""), description="Of a PostgreSQL store. Better in password_file."
+    )
+    password_file: str = Field(
+        "",
+        description=(
+            "File with the password of a PostgreSQL store on its first line, or credential:NAME:"
+            " in url everybody could read it."
+        ),
+    )
     poll_seconds: float = Field(
         2.0,
         gt=0,
@@ -164,8 +174,12 @@ class Imap(Section):
         "", description="The server with the mailbox. Empty: nothing is read (letters still leave)."
     )
     port: Port = Field(993, description="Its port.")
-    security: Literal["tls", "none"] = Field(
-        "tls", description="'tls' or 'none' (loopback only, unless allow_cleartext)."
+    security: Security = Field(
+        "tls",
+        description=(
+            "'tls' (from the first byte), 'starttls' (mostly port 143) or 'none' (loopback only,"
+            " unless allow_cleartext)."
+        ),
     )
     allow_cleartext: bool = Field(
         False, description="Allow security = 'none' to a host that is not loopback."

@@ -8,18 +8,20 @@ for a systemd credential) or from the environment.
 import codecs
 import json
 import os
+import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
-    TomlConfigSettingsSource,
 )
 
 from gateway import reach, rights, settings_check, variables
@@ -44,6 +46,8 @@ from gateway.sections import (
 
 LISTS = frozenset({"also", "groups", "hosts", "metrics_from", "owners", "trusted_proxies"})
 """Settings that are lists: JSON in the environment."""
+SECRETS = ("password", "client_secret", "refresh_token", "dkim_key")
+"""Settings that are secrets; each may stand in a file, which `NAME_file` names."""
 
 
 class Settings(BaseSettings):
@@ -76,12 +80,18 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        toml = (
-            TomlConfigSettingsSource(settings_cls)
-            if settings_cls.model_config.get("toml_file")
-            else None
-        )
-        return tuple(source for source in (init_settings, env_settings, toml) if source is not None)
+        """What it is made of is what it is given: `read` puts file and environment together."""
+        return (init_settings,)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What came of reading the settings."""
+
+    settings: Settings | None
+    """None where they cannot be told even without what is wrong."""
+    faults: Sequence[str]
+    """Everything that is wrong, a line each that names the key and the file or the variable."""
 
 
 def load(path: Path | None = None, overrides: dict[str, Any] | None = None) -> Settings:
@@ -91,24 +101,40 @@ def load(path: Path | None = None, overrides: dict[str, Any] | None = None) -> S
     Raises `ConfigurationError` in one line that names the key and the file or the environment
     variable.
     """
+    seen = read(path, overrides)
+    if seen.faults or seen.settings is None:
+        raise ConfigurationError(seen.faults[0])
+    return seen.settings
+
+
+def read(path: Path | None = None, overrides: dict[str, Any] | None = None) -> Reading:
+    """As `load`, and all that is wrong. A value that is wrong counts as if it were not there, so
+    that it hides nothing else.
+    """
+    faults: list[str] = []
+    written: dict[str, Any] = {}
     if path is not None:
-        _readable(path)
-    _known_variables()
-    source = type(
-        "Settings", (Settings,), {"model_config": Settings.model_config | {"toml_file": path}}
-    )
-    try:
-        settings: Settings = source(**(overrides or {}))
-    except ValidationError as error:
-        raise ConfigurationError(_explain(error, path)) from error
-    except SettingsError as error:
-        raise ConfigurationError(_explain_variable() or str(error)) from error
-    _check(settings, path)
-    return settings
+        try:
+            written = _written(path)
+        except ConfigurationError as error:
+            faults.append(str(error))
+    faults += variables.misspelt(os.environ, _keys())
+    variable, wrong = _environment()
+    faults += wrong
+    values = _merged(_merged(written, variable), overrides or {})
+    settings, wrong = _made(values, path)
+    faults += wrong
+    if settings is not None:
+        faults += [f"{problem} {_origin(problem, path)}" for problem in _problems(settings)]
+    return Reading(settings, tuple(dict.fromkeys(faults)))
 
 
 def secret(
-    section: Mail | Smtp | Imap | OAuth, key: str, name: str = "password", *, whole: bool = False
+    section: Store | Mail | Smtp | Imap | OAuth,
+    key: str,
+    name: str = "password",
+    *,
+    whole: bool = False,
 ) -> str:
     """A secret of a section: `NAME_file` before `NAME`. `key`: the section's, for messages;
     `whole`: the file, not its first line.
@@ -138,7 +164,7 @@ def secret(
     return wanted
 
 
-def secret_file(section: Mail | Smtp | Imap | OAuth, key: str, name: str) -> Path | None:
+def secret_file(section: Store | Mail | Smtp | Imap | OAuth, key: str, name: str) -> Path | None:
     """The file that a secret is in; None where it is in none."""
     given: str = getattr(section, f"{name}_file")
     if not given.startswith("credential:"):
@@ -152,9 +178,51 @@ def secret_file(section: Mail | Smtp | Imap | OAuth, key: str, name: str) -> Pat
     return Path(folder, given.removeprefix("credential:"))
 
 
-def _readable(path: Path) -> None:
+def secret_files(settings: Settings) -> Iterator[tuple[str, Path]]:
+    """Every file with a secret that these settings name by its path, with its key."""
+    sections: dict[str, BaseModel] = {"store": settings.store}
+    for key, account in [("", settings), *settings.accounts.items()]:
+        prefix = f"accounts.{key}." if key else ""
+        for name in ("mail", "smtp", "imap", "oauth"):
+            sections[f"{prefix}{name}"] = getattr(account, name)
+    for key, section in sections.items():
+        for name in SECRETS:
+            file = getattr(section, f"{name}_file", "")
+            if file and not file.startswith("credential:"):
+                yield f"{key}.{name}_file", Path(file)
+
+
+def secrets_in(path: Path) -> Iterator[tuple[str, str]]:
+    """Every secret that stands in the file of settings itself, and the key of a file that it could
+    stand in.
+    """
     try:
-        tomllib.loads(path.read_text(encoding="utf-8"))
+        values = _written(path)
+    except ConfigurationError:
+        return
+    for key, value in _leaves(values):
+        name = key.rpartition(".")[2]
+        is_secret = name in SECRETS or (key == "store.url" and _has_password(str(value)))
+        if is_secret and value:
+            yield key, "store.password_file" if key == "store.url" else f"{key}_file"
+
+
+def _has_password(url: str) -> bool:
+    return settings_check.PASSWORD_IN_URL.match(url) is not None
+
+
+def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _written(path: Path) -> dict[str, Any]:
+    """What a file of settings says. Raises `ConfigurationError`."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         if bar := rights.barred(path):
             raise ConfigurationError(
@@ -172,17 +240,80 @@ def _readable(path: Path) -> None:
         raise ConfigurationError(f"{path}: {words}") from error
 
 
-def _known_variables() -> None:
-    keys = {
+def _keys() -> dict[str, Iterable[str]]:
+    """The sections of the settings, each with its keys."""
+    return {
         name: type(field.default).model_fields if isinstance(field.default, BaseModel) else ()
         for name, field in Settings.model_fields.items()
     }
-    if problem := variables.misspelt(os.environ, keys):
-        raise ConfigurationError(problem)
 
 
-def _explain(error: ValidationError, path: Path | None) -> str:
-    first = error.errors(include_url=False)[0]
+def _environment() -> tuple[dict[str, Any], list[str]]:
+    """What the environment says, and what of it is no JSON where it should be."""
+    wrong = _wrong_lists()
+    source = EnvSettingsSource(Settings)
+    source.env_vars = {
+        name: value for name, value in source.env_vars.items() if name.upper() not in wrong
+    }
+    try:
+        return source(), list(wrong.values())
+    except SettingsError as error:
+        return {}, [*wrong.values(), str(error)]
+
+
+def _wrong_lists() -> dict[str, str]:
+    """Lists in the environment that are no JSON, of which pydantic-settings names the section
+    alone: what is wrong, by variable.
+    """
+    wrong = {}
+    for name, value in os.environ.items():
+        keys = name.removeprefix("GATEWAY_").lower().split("__")
+        if name.startswith("GATEWAY_") and len(keys) > 1 and keys[-1] in LISTS:
+            try:
+                json.loads(value)
+            except ValueError:
+                wanted = f"should be a list: {json.dumps([value])}"
+                wrong[name] = f"{'.'.join(keys)}: {wanted} (in environment variable {name})"
+    return wrong
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Both, section by section; `above` wins."""
+    both = dict(below)
+    for name, value in above.items():
+        under = both.get(name)
+        if isinstance(value, dict) and isinstance(under, dict):
+            both[name] = _merged(under, value)
+        else:
+            both[name] = value
+    return both
+
+
+def _made(values: dict[str, Any], path: Path | None) -> tuple[Settings | None, list[str]]:
+    """The settings of these values without those that are wrong, and what is wrong."""
+    try:
+        return Settings(**values), []
+    except ValidationError as error:
+        errors = error.errors(include_url=False)
+    faults = [_explain(fault, path) for fault in errors]
+    for fault in errors:
+        values = _without(values, [str(part) for part in fault["loc"] if part != "[key]"])
+    try:
+        return Settings(**values), faults
+    except ValidationError:
+        return None, faults
+
+
+def _without(values: dict[str, Any], steps: Sequence[str]) -> dict[str, Any]:
+    """Values without the one to which these steps lead, or the nearest above it."""
+    first, *rest = steps
+    inner = values.get(first)
+    if rest and isinstance(inner, dict):
+        return {**values, first: _without(inner, rest)}
+    return {name: value for name, value in values.items() if name != first}
+
+
+def _explain(first: Mapping[str, Any], path: Path | None) -> str:
     places = [str(part) for part in first["loc"]]
     if first["type"] == "string_pattern_mismatch" and places[-1] == "[key]":
         key = ".".join(places[:-1])
@@ -196,19 +327,6 @@ def _explain(error: ValidationError, path: Path | None) -> str:
     return f"{key}: {message} {_place(key, path)}"
 
 
-def _explain_variable() -> str:
-    """A list in the environment that is no JSON, of which pydantic-settings names the section."""
-    for name, value in os.environ.items():
-        keys = name.removeprefix("GATEWAY_").lower().split("__")
-        if name.startswith("GATEWAY_") and len(keys) > 1 and keys[-1] in LISTS:
-            try:
-                json.loads(value)
-            except ValueError:
-                wanted = f"should be a list: {json.dumps([value])}"
-                return f"{'.'.join(keys)}: {wanted} (in environment variable {name})"
-    return ""
-
-
 def _place(key: str, path: Path | None) -> str:
     """Where the value of a setting came from: the environment stands above the file."""
     variable = f"GATEWAY_{key.replace('.', '__').upper()}"
@@ -219,24 +337,28 @@ def _place(key: str, path: Path | None) -> str:
     )
 
 
-def _check(settings: Settings, path: Path | None) -> None:
+def _origin(problem: str, path: Path | None) -> str:
+    """Where that came from which settings together are wrong about: a variable that one of the keys
+    in these words stands in, else the file.
+    """
+    for key in re.findall(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)+", problem):
+        if f"GATEWAY_{key.replace('.', '__').upper()}" in os.environ:
+            return _place(key, path)
+    return f"(in {path or 'environment'})"
+
+
+def _problems(settings: Settings) -> Iterator[str]:
     """What one section alone cannot tell."""
-    place = f"(in {path or 'environment'})"
-    _refuse(settings_check.store_problems(settings.store), _place("store.url", path))
+    yield from settings_check.store_problems(settings.store)
     plain = Account(
         mail=settings.mail, smtp=settings.smtp, imap=settings.imap, oauth=settings.oauth
     )
-    _refuse(settings_check.account_problems("", plain), place)
+    yield from settings_check.account_problems("", plain)
     for name, account in settings.accounts.items():
-        _refuse(settings_check.account_problems(f"accounts.{name}.", account), place)
-    _refuse(settings_check.apart_problems(plain, settings.accounts), place)
+        yield from settings_check.account_problems(f"accounts.{name}.", account)
+    yield from settings_check.apart_problems(plain, settings.accounts)
     web = settings.web
-    _refuse(reach.listening_problems("web.listen", web.listen), _place("web.listen", path))
-    _refuse(settings_check.lmtp_problems(settings.lmtp), _place("lmtp.listen", path))
-    _refuse(reach.problems(web.listen, web.public_url, web.trusted_proxies), place)
-    _refuse(reach.network_problems("web.metrics_from", web.metrics_from), place)
-
-
-def _refuse(problems: Iterable[str], place: str) -> None:
-    for problem in problems:
-        raise ConfigurationError(f"{problem} {place}")
+    yield from reach.listening_problems("web.listen", web.listen)
+    yield from settings_check.lmtp_problems(settings.lmtp)
+    yield from reach.problems(web.listen, web.public_url, web.trusted_proxies)
+    yield from reach.network_problems("web.metrics_from", web.metrics_from)

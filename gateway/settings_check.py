@@ -18,6 +18,9 @@ SELECTOR = re.compile(
 )  # RFC 6376 §3.1
 
 
+PASSWORD_IN_URL = re.compile(r"[a-z0-9+]+://[^/@]*:[^/@]+@|[^?]*\?(.*&)?password=")
+
+
 def store_problems(store: Store) -> Iterator[str]:
     scheme = store.url.partition("://")[0].partition("+")[0]
     if scheme not in ("sqlite", "postgresql"):
@@ -25,6 +28,13 @@ def store_problems(store: Store) -> Iterator[str]:
             "store.url: expected sqlite:///… or postgresql://…"
             f"{f', got {scheme}://…' if scheme.isalnum() else ''}"
         )
+    if not (store.password_file or store.password.get_secret_value()):
+        return
+    key = "store.password_file" if store.password_file else "store.password"
+    if scheme == "sqlite":
+        yield f"{key}: store.url names a SQLite file, which has no password"
+    elif PASSWORD_IN_URL.match(store.url):
+        yield f"{key}: there is a password in store.url already; take it out there"
 
 
 def account_problems(key: str, account: Account) -> Iterator[str]:
@@ -110,7 +120,7 @@ def _signing_problems(key: str, mail: Mail) -> Iterator[str]:
     """
     has_key = bool(mail.dkim_key_file or mail.dkim_key.get_secret_value())
     if has_key and not mail.dkim_selector:
-        yield f"{key}.dkim_selector: needed where a key is set"
+        yield f"{key}.dkim_selector: needed where {key}.dkim_key or {key}.dkim_key_file is set"
     if mail.dkim_selector and not has_key:
         yield f"{key}.dkim_key_file: needed where {key}.dkim_selector is set"
     if mail.dkim_selector and not mail.address:

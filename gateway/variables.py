@@ -15,10 +15,11 @@ SERVICE_LINK = re.compile(r"GATEWAY_(SERVICE_(HOST|PORT)|PORT)(_.*)?")
 """What Kubernetes sets for a service that is called "gateway"."""
 
 
-def misspelt(names: Iterable[str], sections: Mapping[str, Iterable[str]]) -> str:
-    """What is wrong with the first name that is none of ours, and which one is near; "" where all
-    are well. `sections`: of the settings, each with its keys.
+def misspelt(names: Iterable[str], sections: Mapping[str, Iterable[str]]) -> list[str]:
+    """What is wrong with each name that is none of ours, and which one is near. `sections`: of the
+    settings, each with its keys.
     """
+    wrong = []
     known = [f"{PREFIX}{one}__{key}".upper() for one, keys in sections.items() for key in keys]
     for name in names:
         section = name.removeprefix(PREFIX).partition("__")[0].lower()
@@ -27,5 +28,6 @@ def misspelt(names: Iterable[str], sections: Mapping[str, Iterable[str]]) -> str
         if section not in sections:
             near = difflib.get_close_matches(name.upper(), [*known, *OTHERS], n=1, cutoff=0.75)
             meant = f"did you mean {near[0]}" if near else f"expected {PREFIX}SECTION__KEY"
-            return f"{section}: no such section (in environment variable {name}; {meant})"
-    return ""
+            words = f"{section}: no such section (in environment variable {name}; {meant})"
+            wrong.append(words)
+    return wrong

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="All settings, documented; the effective ones.")
 
 WIDTH = 100
-SECRETS = frozenset({"password", "client_secret", "refresh_token", "dkim_key"})
 HEAD = """\
 ## Settings of the invite gateway. Each stands here with its default; remove the "# " in front to
 ## change it. The environment overrides this file: GATEWAY_SECTION__KEY, for example
@@ -85,6 +84,8 @@ def effective(settings: Settings) -> dict[str, Any]:
 
 
 def _masked(section: dict[str, Any]) -> dict[str, Any]:
+    from gateway.settings import SECRETS
+
     return {
         key: _masked(value)
         if isinstance(value, dict)

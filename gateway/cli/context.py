@@ -68,7 +68,7 @@ def store(effective: Settings, *, create: bool = False) -> Store:
     """
     from gateway.store import engine, migrate
 
-    opened = engine.Store(effective.store.url)
+    opened = engine.Store.configured(effective)
     (migrate.fit if create else migrate.require)(opened)
     return opened
 

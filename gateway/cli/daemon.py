@@ -34,7 +34,7 @@ def run(
             param_hint="--only",
         )
     # The daemon brings it to our schema itself, for it may have to wait for it.
-    with closing(engine.Store(effective.store.url)) as store:
+    with closing(engine.Store.configured(effective)) as store:
         daemon.run(effective, store, wanted or frozenset(daemon.ROLES))
 
 

@@ -17,7 +17,7 @@ def upgrade(ctx: typer.Context) -> None:
     """Create the store, or bring it to this program's schema; put back triggers that are gone."""
     from gateway.store import engine, migrate
 
-    with closing(engine.Store(context.settings(ctx).store.url)) as store:
+    with closing(engine.Store.configured(context.settings(ctx))) as store:
         applied = migrate.upgrade(store)
     if context.invocation(ctx).json:
         output.objects([{"applied": applied}], as_json=True)
@@ -46,7 +46,7 @@ def check(ctx: typer.Context) -> None:
     """Verify the store: integrity, schema, triggers. Exit 1 when something is wrong."""
     from gateway.store import engine, migrate
 
-    with closing(engine.Store(context.settings(ctx).store.url)) as store:
+    with closing(engine.Store.configured(context.settings(ctx))) as store:
         problems = migrate.check(store)
     if context.invocation(ctx).json:
         output.objects([{"ok": not problems, "problems": problems}], as_json=True)

@@ -27,14 +27,14 @@ def doctor(
 
 async def _examine(ctx: typer.Context, roundtrip: bool) -> bool:
     """Print each line as soon as it is there. Returns whether nothing failed."""
-    from gateway.daemon import doctor
+    from gateway.doctor import examination
     from gateway.health import State
 
     effective = context.settings(ctx)
     invocation = context.invocation(ctx)
     file = context.config_file(invocation.config)
     well = True
-    async for line in doctor.examine(effective, file, roundtrip=roundtrip):
+    async for line in examination.examine(effective, file, roundtrip=roundtrip):
         well &= line.state is not State.FAILED
         if invocation.json:
             found = {"check": line.subject, "state": line.state.value, "text": line.words}

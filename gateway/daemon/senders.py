@@ -80,7 +80,7 @@ def _serve(settings: Settings, pipe: Connection) -> None:
     logs.configure(settings.log)
     # Ctrl-C reaches the whole group; the end of the pipe tells when it is time.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    store = Store(settings.store.url)
+    store = Store.configured(settings)
     try:
         asyncio.run(_send(settings, store, pipe))
     except BaseExceptionGroup as failures:

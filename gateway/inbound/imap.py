@@ -2,17 +2,19 @@
 wait. Sole user of aioimaplib.
 
 What to read and when is decided in `reader`; nothing here knows the store or iTIP. Standards: RFC
-3501, RFC 2177 (IDLE), RFC 4315 (UIDPLUS), RFC 6851 (MOVE), RFC 2342 (NAMESPACE), RFC 5530 (response
-codes), XOAUTH2 (Google's and Microsoft's documentation) with RFC 4959 (SASL-IR). On failure:
-`MailboxError`, or `SignInRefused` and `IdleRefused` that want another pace; the session is over
-with it and a new one has to be opened. Every wait has an end: `timeout_seconds` without a byte, or
-the connection's own end, whichever is first. Security: certificates are verified, TLS 1.2 or newer,
-clear text only with `security = "none"`. What the server may make us hold in memory is bounded.
-Mail and passwords never reach a log: aioimaplib's own debug lines are off for good. Limits: sign-in
-by LOGIN or XOAUTH2 only; names and passwords outside ASCII are sent as UTF-8, which a few old
-servers refuse. Without UIDPLUS a moved message stays behind, marked deleted, until somebody
-expunges: a plain EXPUNGE would take other people's deleted mail with it. Without MOVE a crash in
-the middle of a move can leave a second copy in the target folder.
+3501 (§6.2.1: STARTTLS), RFC 2177 (IDLE), RFC 4315 (UIDPLUS), RFC 6851 (MOVE), RFC 2342 (NAMESPACE),
+RFC 5530 (response codes), XOAUTH2 (Google's and Microsoft's documentation) with RFC 4959 (SASL-IR).
+On failure: `MailboxError`, or `SignInRefused` and `IdleRefused` that want another pace; the session
+is over with it and a new one has to be opened. Every wait has an end: `timeout_seconds` without a
+byte, or the connection's own end, whichever is first. Security: certificates are verified, TLS 1.2
+or newer, clear text only with `security = "none"`. With "starttls" nothing but CAPABILITY and
+STARTTLS leaves before TLS; what the server said until then does not count, and what it says between
+its OK and TLS ends the session. What the server may make us hold in memory is bounded. Mail and
+passwords never reach a log: aioimaplib's own debug lines are off for good. Limits: sign-in by LOGIN
+or XOAUTH2 only; names and passwords outside ASCII are sent as UTF-8, which a few old servers
+refuse. Without UIDPLUS a moved message stays behind, marked deleted, until somebody expunges: a
+plain EXPUNGE would take other people's deleted mail with it. Without MOVE a crash in the middle of
+a move can leave a second copy in the target folder.
 """
 
 import asyncio
@@ -25,7 +27,7 @@ import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import aioimaplib
@@ -87,6 +89,7 @@ class _Wire(aioimaplib.IMAP4ClientProtocol):
 
     incomplete_line: bytes
     current_command: Any
+    transport: Any
 
     def __init__(self, loop: asyncio.AbstractEventLoop, capacity: int, name: str) -> None:
         super().__init__(loop)
@@ -97,6 +100,8 @@ class _Wire(aioimaplib.IMAP4ClientProtocol):
         self.alive: Callable[[], None] | None = None
         self.received = 0
         self._capacity, self._greeted = capacity, False
+        self.is_sealed = False
+        """The server agreed to STARTTLS: whatever comes in clear text now was not said by it."""
 
     def fail(self, error: Exception) -> None:
         """Nothing more can be done on this connection. The first reason stays."""
@@ -105,7 +110,9 @@ class _Wire(aioimaplib.IMAP4ClientProtocol):
             self.over.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.fail(MailboxError(f"the connection was lost{f': {exc}' if exc else ''}"))
+        lost = MailboxError(f"the connection was lost{f': {exc}' if exc else ''}")
+        lost.__cause__ = exc
+        self.fail(lost)
 
     def data_received(self, d: bytes) -> None:
         if self.over.is_set():
@@ -145,6 +152,28 @@ class _Wire(aioimaplib.IMAP4ClientProtocol):
         except aioimaplib.IncompleteRead as part:
             self.incomplete_line = part.data
             self.current_command = part.cmd
+
+    def _handle_line(self, line: bytes, current_cmd: Any) -> Any:
+        if self.is_sealed and line:
+            raise MailboxError(
+                "the server said more in clear text after it had agreed to STARTTLS; somebody may"
+                " stand between"
+            )
+        return super()._handle_line(line, current_cmd)
+
+    def _response_done(self, line: bytes) -> None:
+        command = self.pending_sync_command
+        super()._response_done(line)
+        if command is not None and command.name == "STARTTLS":
+            self.is_sealed = command.response.result == "OK"
+
+    async def secure(self, context: ssl.SSLContext, host: str) -> None:
+        """The handshake, after the server agreed to it."""
+        if self.incomplete_line:
+            raise MailboxError("the server said more in clear text after it had agreed to STARTTLS")
+        loop = asyncio.get_running_loop()
+        self.transport = await loop.start_tls(self.transport, self, context, server_hostname=host)
+        self.is_sealed = False
 
     async def welcome(self, command: bytes) -> None:
         if self._greeted:
@@ -235,31 +264,12 @@ class Session:
     async def open(
         self, password: str, context: ssl.SSLContext | None, tokens: accounts.Tokens | None
     ) -> None:
-        loop, host, port = asyncio.get_running_loop(), self.options.host, self.options.port
-        try:
-            await self.ask(
-                "connect", loop.create_connection(lambda: self.wire, host, port, ssl=context)
-            )
-        except ssl.SSLCertVerificationError as error:
-            raise MailboxError(health.untrusted(host, error, "imap.ca_file")) from error
-        except ssl.SSLError as error:
-            hint = " (no TLS on this port? imap.port is 993 on most servers)"
-            hint = hint if error.reason == "WRONG_VERSION_NUMBER" else ""
-            raise MailboxError(
-                f"no TLS with {host}:{port}: {error.reason or error}{hint}"
-            ) from error
-        except socket.gaierror as error:
-            raise MailboxError(f"{host} cannot be resolved: {error.strerror}") from error
-        except OSError as error:
-            raise MailboxError(f"cannot reach {host}:{port}: {_plain(error)}") from error
-        if self.wire.transport is not None:
-            metrics.note_certificate(
-                f"{host}:{port}", self.wire.transport.get_extra_info("ssl_object")
-            )
-        await self.ask(
-            "greeting",
-            self.wire.wait("AUTH|NONAUTH"),
-            hint=f' (imap.security = "tls" expected on port {port}?)' if context is None else "",
+        await self._connect(context if self.options.security == "tls" else None)
+        if context is not None and self.options.security == "starttls":
+            await self._start_tls(context)
+        metrics.note_certificate(
+            f"{self.options.host}:{self.options.port}",
+            self.wire.transport.get_extra_info("ssl_object"),
         )
         if self.wire.state == aioimaplib.NONAUTH:
             await self._sign_in(password, tokens)
@@ -274,6 +284,44 @@ class Session:
             raise MailboxError(f"the folder {folder!r} cannot be opened: {_words(selected)}")
         self.uidvalidity = imap_syntax.uidvalidity(selected.lines) or 0
         self.uidnext = imap_syntax.uidnext(selected.lines) or 0
+
+    async def _connect(self, context: ssl.SSLContext | None) -> None:
+        loop, host, port = asyncio.get_running_loop(), self.options.host, self.options.port
+        try:
+            await self.ask(
+                "connect", loop.create_connection(lambda: self.wire, host, port, ssl=context)
+            )
+        except OSError as error:
+            raise MailboxError(_unreached(host, port, error)) from error
+        await self.ask(
+            "greeting",
+            self.wire.wait("AUTH|NONAUTH"),
+            hint=f' (imap.security = "tls" expected on port {port}?)' if context is None else "",
+        )
+
+    async def _start_tls(self, context: ssl.SSLContext) -> None:
+        """RFC 3501 §6.2.1. Raises `MailboxError` rather than go on in clear text."""
+        host, port = self.options.host, self.options.port
+        offered = {capability.upper() for capability in self.wire.capabilities}
+        if self.wire.state != aioimaplib.NONAUTH or "STARTTLS" not in offered:
+            raise MailboxError(
+                f"{host}:{port} does not offer STARTTLS; nothing is said in clear text"
+            )
+        command = aioimaplib.Command("STARTTLS", self.wire.new_tag())
+        answer = await self.ask("STARTTLS", self.wire.execute(command))
+        if answer.result != "OK":
+            raise MailboxError(
+                f"{host}:{port} refused STARTTLS: {_words(answer)}; nothing is said in clear text"
+            )
+        try:
+            await self.ask("TLS", self.wire.secure(context, host))
+        except OSError as error:
+            raise MailboxError(_unreached(host, port, error)) from error
+        except MailboxError as error:
+            if isinstance(error.__cause__, OSError):
+                raise MailboxError(_unreached(host, port, error.__cause__)) from error
+            raise
+        await self.ask("CAPABILITY", self.wire.capability())
 
     async def _sign_in(self, password: str, tokens: accounts.Tokens | None) -> None:
         capabilities = {capability.upper() for capability in self.wire.capabilities}
@@ -519,6 +567,40 @@ class Session:
         return imap_syntax.exists(answer.lines)
 
     @property
+    def certificate(self) -> dict[str, Any]:
+        """The server's, as `ssl.SSLSocket.getpeercert` has it; empty in clear text."""
+        return self.wire.transport.get_extra_info("peercert") or {}
+
+    async def newest(self) -> datetime | None:
+        """When the newest message of the folder arrived, by the server's clock."""
+        uids = await self.search(0)
+        items = await self.fetch(uids[-1:], "UID INTERNALDATE") if uids else {}
+        return next((item.arrived for item in items.values()), None)
+
+    async def trial(self, name: str, content: bytes) -> tuple[str, datetime | None]:
+        """Put a message into a configured folder, made where it is missing, and remove it again.
+
+        Returns the server's words where it would not, else when it arrived by the server's clock.
+        Only where the server has UIDPLUS: without it the message could not be removed alone. The
+        folder is the open one afterwards.
+        """
+        place, refusal = await self._folder(name)
+        if refusal:
+            return refusal, None
+        argument = imap_syntax.mailbox(place)
+        added = await self.ask("APPEND", self.wire.append(content, argument))
+        uid = imap_syntax.appended(added.lines)
+        if added.result != "OK" or uid is None:
+            return f"APPEND {place!r}: {_words(added)}", None
+        selected = await self.ask("SELECT", self.wire.select(argument))
+        _expect(selected, "SELECT")
+        items = await self.fetch([uid], "UID INTERNALDATE")
+        arrived = items[uid].arrived if uid in items else None
+        if not await self.remove([uid]):
+            return f"a test message stays in {place!r}, for it cannot be removed", arrived
+        return "", arrived
+
+    @property
     def news(self) -> bool:
         """Whether messages were announced since the last search began."""
         return self.wire.news.is_set()
@@ -598,6 +680,19 @@ def _without(words: str, password: str) -> str:
     for form in (password, password.replace("\\", r"\\").replace('"', r"\"")):
         words = words.replace(form, "***") if form else words
     return words
+
+
+def _unreached(host: str, port: int, error: OSError) -> str:
+    """Why there is no connection, or no secure one."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return health.untrusted(host, error, "imap.ca_file")
+    if isinstance(error, ssl.SSLError):
+        hint = " (no TLS on this port? imap.port is 993 on most servers)"
+        hint = hint if error.reason == "WRONG_VERSION_NUMBER" else ""
+        return f"no TLS with {host}:{port}: {error.reason or error}{hint}"
+    if isinstance(error, socket.gaierror):
+        return f"{host} cannot be resolved: {error.strerror}"
+    return f"cannot reach {host}:{port}: {_plain(error)}"
 
 
 def _plain(error: OSError) -> str:

@@ -55,6 +55,7 @@ _BODY = re.compile(
 _NUMBERS = re.compile(rb"[\d ]*")
 _CODE_VALIDITY = re.compile(rb"\[UIDVALIDITY (\d+)\]", re.IGNORECASE)
 _CODE_NEXT = re.compile(rb"\[UIDNEXT (\d+)\]", re.IGNORECASE)
+_CODE_APPENDED = re.compile(rb"\[APPENDUID \d+ (\d+)\]", re.IGNORECASE)
 _PERSONAL = re.compile(rb'\(\("((?:[^"\\]|\\.)*)" (?:"(\\?.)"|NIL)', re.IGNORECASE)
 _LISTED = re.compile(rb'\(([^)]*)\) (?:"(\\?.)"|NIL) ', re.IGNORECASE)
 _UNUSABLE = (b"\\nonexistent", b"\\noselect")
@@ -199,6 +200,11 @@ def uidvalidity(lines: Lines) -> int | None:
 def uidnext(lines: Lines) -> int | None:
     """From the answer to SELECT: what the next message will have at least."""
     return _code(_CODE_NEXT, lines)
+
+
+def appended(lines: Lines) -> int | None:
+    """From the answer to APPEND: the UID of the new message (RFC 4315 §3)."""
+    return _code(_CODE_APPENDED, lines)
 
 
 def _code(pattern: re.Pattern[bytes], lines: Lines) -> int | None:

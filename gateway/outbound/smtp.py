@@ -33,10 +33,11 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import cast
+from typing import Any, cast
 
 import aiosmtplib
 
@@ -48,7 +49,7 @@ from gateway.outbound import dial, receipts
 from gateway.outbound.dialogue import Dialogue, Garbled, Reply
 from gateway.outbound.receipts import Receipt, Step, Submission
 
-__all__ = ["Pool", "Receipt", "Step", "Submission"]
+__all__ = ["Look", "Pool", "Receipt", "Step", "Submission"]
 
 _TO_THE_DOT = 4
 """How many times `timeout_seconds` may pass from the start of a send until its body is written."""
@@ -78,6 +79,18 @@ class _Unfit(_Failure):
     """This letter cannot go through this server. Nothing of it was sent: the connection is as good
     as before.
     """
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a server shows to somebody who signs in and sends nothing."""
+
+    trouble: str
+    """The server's words, or ours, where that fails; else ""."""
+    size: int | None = None
+    """The largest letter that it takes, in octets; 0: it knows no limit; None: it does not say."""
+    certificate: Mapping[str, Any] = field(default_factory=dict)
+    """As `ssl.SSLSocket.getpeercert` has it; empty in clear text."""
 
 
 class Pool:
@@ -144,10 +157,8 @@ class Pool:
             connection.may = may
             return await self._attempt(connection, submission, started, until)
 
-    async def trouble(self) -> str:
-        """Connect, secure the connection, sign in and take leave, without a letter. Returns the
-        server's words, or ours, where that fails; else "".
-        """
+    async def look(self) -> Look:
+        """Connect, secure the connection, sign in and take leave, without a letter."""
         connection = _Connection(
             self._account, self._password, self._tokens, self._hostname, self._tls
         )
@@ -159,12 +170,13 @@ class Pool:
         except Exception as error:
             code, text, _ = connection.explain(error)
             connection.drop()
-            return receipts.one_line(f"{code} {text}" if code is not None else text)
+            return Look(receipts.one_line(f"{code} {text}" if code is not None else text))
         except BaseException:
             connection.drop()
             raise
+        seen = Look("", connection.size, connection.certificate)
         await connection.quit()
-        return ""
+        return seen
 
     async def aclose(self) -> None:
         """Take leave of the server on every unused connection. A `send` in progress finishes and
@@ -286,6 +298,17 @@ class _Connection:
         self.until = float("inf")
         self.may: Callable[[], bool] = lambda: True
         self.idle_since = 0.0
+
+    @property
+    def size(self) -> int | None:
+        """RFC 1870 §4."""
+        said = self._smtp.esmtp_extensions.get("size")
+        return None if said is None else int(said) if said.isascii() and said.isdigit() else 0
+
+    @property
+    def certificate(self) -> Mapping[str, Any]:
+        transport = self._transport
+        return (transport.get_extra_info("peercert") or {}) if transport is not None else {}
 
     @property
     def is_open(self) -> bool:
@@ -481,10 +504,7 @@ class _Connection:
     def _options(self, submission: Submission, sender: bytes, recipient: bytes) -> list[bytes]:
         """Parameters of MAIL. Raises `_Unfit` for a letter that this server says it cannot take."""
         offers, size, options = self._smtp.esmtp_extensions, len(submission.content), []
-        if "size" in offers:
-            limit = (
-                int(offers["size"]) if offers["size"].isascii() and offers["size"].isdigit() else 0
-            )
+        if (limit := self.size) is not None:
             if 0 < limit < size:  # RFC 1870 §4: 0 is no limit
                 raise _Unfit(
                     f"the letter has {size} bytes, {self.host} takes at most {limit}", "5.3.4"

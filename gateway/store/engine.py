@@ -6,6 +6,8 @@ the URL, password masked. Limits: SQLite waits up to 30 s for another writer; a 
 by one thread at a time.
 """
 
+from __future__ import annotations
+
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -21,7 +23,9 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, Operational
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from gateway import rights
+from gateway import settings as configuration
 from gateway.errors import ConfigurationError, StoreError, UnfitStore
+from gateway.settings import Settings
 from gateway.store import marked
 
 __all__ = [
@@ -46,8 +50,10 @@ class Store:
     and the only writer.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, password: str = "") -> None:
         self.url = _parse(url)
+        if password:
+            self.url = self.url.set(password=password)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         options: dict[str, Any] = (
             {"creator": self._open_file}
@@ -65,6 +71,11 @@ class Store:
             from gateway.store import lenient
 
             event.listen(self.engine, "connect", lenient.prepare)
+
+    @classmethod
+    def configured(cls, settings: Settings) -> Store:
+        """The store of these settings. Raises `ConfigurationError`."""
+        return cls(settings.store.url, configuration.secret(settings.store, "store"))
 
     @property
     def path(self) -> Path | None:

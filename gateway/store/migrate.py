@@ -174,6 +174,18 @@ def check(store: Store) -> list[str]:
     return found
 
 
+def damage(store: Store) -> list[str]:
+    """What a quick look finds of what `check` would: pages, but neither indexes nor tables."""
+    with store.read() as connection:
+        found = []
+        if store.is_sqlite:
+            rows = connection.exec_driver_sql("PRAGMA quick_check(1)")
+            found = [f"SQLite: {row[0]}" for row in rows if row[0] != "ok"]
+        found += [f"trigger {name} is missing or altered" for name in triggers.missing(connection)]
+        found += [f"view {name} is missing or altered" for name in sqlviews.missing(connection)]
+    return found
+
+
 def differences(connection: Connection) -> list[str]:
     """Where the tables differ from `METADATA`."""
     from alembic import autogenerate

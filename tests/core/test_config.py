@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ import tests.command
 from gateway import accounts, settings
 from gateway.cli import config
 from gateway.errors import ConfigurationError
+from gateway.store.engine import Store
 from tests.rig import process
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "gateway.toml"
@@ -174,6 +176,16 @@ def test_environment_before_file_before_default(
         ("[mail]\nlanguage = ''\n", {}, ["mail.language", "''"]),
         ("", {"GATEWAY_ACCOUNTS__A__MAIL__LANGUAGE": "fr"}, ["accounts.a.mail.language", "'fr'"]),
         ("[store]\nurl = 'mysql://a/b'\n", {}, ["store.url", "mysql", "gateway.toml"]),
+        (
+            "[store]\npassword_file = 'x'\n",
+            {},
+            ["store.password_file: store.url names a SQLite file", "gateway.toml"],
+        ),
+        (
+            "[store]\nurl = 'postgresql://gateway:x@db/gateway'\n",
+            {"GATEWAY_STORE__PASSWORD": "y"},
+            ["store.password: there is a password in store.url", "variable GATEWAY_STORE__PASS"],
+        ),
         (
             "[store]\nurl = 'sqlite:///x.db'\n",
             {"GATEWAY_STORE__URL": "mysql://a/b"},
@@ -536,6 +548,19 @@ def test_a_password_file_is_read_to_its_first_line_end(tmp_path: Path) -> None:
         None, {"smtp": {"password_file": str(tmp_path / "password"), "password": "other"}}
     )
     assert settings.secret(loaded.smtp, "smtp") == SECRET
+
+
+def test_the_password_of_a_store_is_read_from_its_file(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("hun/t@er:2\n", encoding="utf-8")
+    given = {
+        "url": "postgresql://gateway@db.crm.example/gateway",
+        "password_file": str(tmp_path / "password"),
+    }
+    with closing(Store.configured(settings.load(None, {"store": given}))) as store:
+        assert store.url.password == "hun/t@er:2"
+        assert "hun" not in str(store.url)
+    with pytest.raises(ConfigurationError, match=r"store\.password_file: cannot read /no/such"):
+        Store.configured(settings.load(None, {"store": given | {"password_file": "/no/such"}}))
 
 
 def test_a_credential_of_systemd_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,7 @@ DOORS = {
     "pymap": ("gateway/sandbox/",),
     "apscheduler": ("gateway/daemon/jobs.py",),
     "argon2": ("gateway/actions/passwords.py",),
+    "dns": ("gateway/doctor/domain.py",),
     "authlib": ("gateway/accounts.py",),
     "cryptography": ("gateway/mail/dkim.py",),
     "httpx2": ("gateway/accounts.py", "gateway/outbound/webhooks.py"),

@@ -4,6 +4,8 @@ import ast
 import re
 from pathlib import Path
 
+from gateway.doctor import examination
+
 ROOT = Path(__file__).parents[2]
 LEVELS = frozenset({"warning", "warn", "error", "exception", "critical", "fatal", "log"})
 
@@ -94,3 +96,18 @@ def test_every_subject_of_trouble_is_explained() -> None:
         subject for subject in told if not any(row.startswith(subject) for row in explained)
     )
     assert not missing, f"docs/operations.md, Is it well?, does not explain: {missing}"
+
+
+def test_every_check_of_doctor_is_explained() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    table = text.partition("## What doctor says")[2].partition("\n## ")[0]
+    explained = {
+        check
+        for row in re.findall(r"(?m)^\| (`.*?) \|", table)
+        for check in re.findall(r"`([^`]+)`", row)
+    }
+    checks = [check.__name__ for check in (*examination.SITE, *examination.ACCOUNT)]
+    named = {"disk": "disk of the store", "authserv_id": "authserv_id"}
+    subjects = {named.get(check, check.replace("_", " ")) for check in checks}
+    assert len(subjects) > 20
+    assert not subjects - explained

@@ -14,8 +14,8 @@ from gateway import health as conditions
 from gateway import settings as configuration
 from gateway import shapes
 from gateway.actions import load, planning, reminders
-from gateway.daemon import doctor
 from gateway.daemon.health import Monitor
+from gateway.doctor import examination
 from gateway.followups import limits
 from gateway.inbound import process
 from gateway.model import Access, Actor, GuestList, Outcome
@@ -285,7 +285,7 @@ async def asked(store: Store, site: configuration.Settings, health: Monitor) -> 
                 break
     stop.set()
     await running
-    checks = [one async for one in doctor.examine(site, None, roundtrip=False)]
+    checks = [one async for one in examination.examine(site, None, roundtrip=False)]
     assert not [one for one in checks if one.subject == "store" and one.state.value == "failed"]
 
 

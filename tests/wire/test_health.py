@@ -28,8 +28,8 @@ import trustme
 from gateway import errors, health
 from gateway import settings as configuration
 from gateway.actions import health as troubles
-from gateway.daemon import doctor
 from gateway.daemon import health as monitoring
+from gateway.doctor import examination
 from gateway.inbound import intake
 from gateway.store import leases
 from gateway.store.engine import Store
@@ -555,7 +555,7 @@ async def test_doctor_says_what_it_waits_for(
 ) -> None:
     url = f"sqlite:///{tmp_path / 'store.db'}"
     stores.upgraded(url)
-    monkeypatch.setattr(doctor, "SILENT_SECONDS", 0.05)
+    monkeypatch.setattr(examination, "SILENT_SECONDS", 0.05)
     effective = configuration.load(None, {"store": {"url": url}})
     lines = list[health.Condition]()
     with contextlib.closing(
@@ -563,11 +563,11 @@ async def test_doctor_says_what_it_waits_for(
     ) as other:
         other.execute("BEGIN IMMEDIATE")
         async with asyncio.timeout(120):
-            async for line in doctor.examine(effective, None, roundtrip=False):
+            async for line in examination.examine(effective, None, roundtrip=False):
                 lines.append(line)
-                if line.words == doctor.WAITS:
+                if line.words == examination.WAITS:
                     other.execute("ROLLBACK")
     assert [(one.state, one.words) for one in lines if one.subject == "store"] == [
-        (health.State.WARNING, doctor.WAITS),
+        (health.State.WARNING, examination.WAITS),
         (health.State.OK, "reachable, at this program's schema, writable"),
     ]

@@ -187,13 +187,21 @@ def test_doctor_says_what_is_right_and_what_to_do(
     assert code == 0
     assert {check: line["state"] for check, line in lines.items()} == {
         "configuration": "ok",
-        "secrets": "ok",
+        "rights": "ok",
+        "accounts": "ok",
         "store": "ok",
+        "integrity": "ok",
+        "disk of the store": "ok",
         "clock": "ok",
+        "time zones": "ok",
+        "secrets": "ok",
+        "organisation": "ok",
         "smtp": "ok",
+        "size": "ok",
         "imap": "ok",
         "folders": "ok",
         "idle": "ok",
+        "server clock": "ok",
         "probe": "ok",
         "authserv_id": "warning",
     }
