@@ -1,4 +1,6 @@
-"""From where the page, the API and the LMTP listener can be reached, and by which name; pure."""
+"""From where the page, the API, the answer page and the LMTP listener can be reached, and by which
+name; pure.
+"""
 
 import errno
 from collections.abc import Iterator, Sequence
@@ -35,15 +37,17 @@ def listening_problems(key: str, listen: str) -> Iterator[str]:
         yield f"{key}: a port is at most 65535, got {listen!r}"
 
 
-def problems(listen: str, public_url: str, trusted_proxies: Sequence[str]) -> Iterator[str]:
-    """What is wrong with these settings of `web` beyond that."""
+def problems(
+    section: str, listen: str, public_url: str, trusted_proxies: Sequence[str]
+) -> Iterator[str]:
+    """What is wrong with these settings of `web` or `answer` beyond that."""
     if public_url and not _is_site(public_url):
-        yield "web.public_url: expected https://host, without a path"
-    yield from network_problems("web.trusted_proxies", trusted_proxies)
+        yield f"{section}.public_url: expected https://host, without a path"
+    yield from network_problems(f"{section}.trusted_proxies", trusted_proxies)
     if not is_loopback(listen.rpartition(":")[0]) and not public_url:
         yield (
-            f"web.public_url: is needed, because web.listen ({listen}) can be reached from other"
-            " machines: it says by which name people come"
+            f"{section}.public_url: is needed, because {section}.listen ({listen}) can be reached"
+            " from other machines: it says by which name people come"
         )
 
 

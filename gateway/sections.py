@@ -460,6 +460,33 @@ class Web(Section):
     )
 
 
+class Answer(Section):
+    listen: str = Field(
+        "",
+        description="host:port of the public answer page, for example 127.0.0.1:8026. Empty: there"
+        " is none, and letters carry no link to it.",
+    )
+    public_url: str = Field(
+        "",
+        description="The address of the answer page as invitees open it,"
+        " https://answer.example.org. Needed where listen is set: it stands in every letter that"
+        " asks.",
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        (),
+        description="Addresses or networks of proxies whose X-Forwarded-For is believed. Behind a"
+        " proxy that is not named here all invitees share the tries of one address.",
+    )
+    tries_per_minute: int = Field(
+        20, ge=1, description="How often one address may ask for the answer page in a minute."
+    )
+
+    @property
+    def site(self) -> str:
+        """The address that letters lead to; "" where there is no page."""
+        return self.public_url.rstrip("/") if self.listen else ""
+
+
 class Webhooks(Section):
     hosts: tuple[str, ...] = Field(
         (), description="Hosts to which webhooks may go though their address is not public."

@@ -30,6 +30,7 @@ from gateway.sections import (
     ACCOUNT_NAMES,
     Account,
     AccountName,
+    Answer,
     Imap,
     Inbound,
     Lmtp,
@@ -68,6 +69,7 @@ class Settings(BaseSettings):
     inbound: Inbound = Inbound()
     policy: Policy = Policy()
     web: Web = Web()
+    answer: Answer = Answer()
     webhooks: Webhooks = Webhooks()
     log: Log = Log()
 
@@ -360,5 +362,6 @@ def _problems(settings: Settings) -> Iterator[str]:
     web = settings.web
     yield from reach.listening_problems("web.listen", web.listen)
     yield from settings_check.lmtp_problems(settings.lmtp)
-    yield from reach.problems(web.listen, web.public_url, web.trusted_proxies)
+    yield from reach.problems("web", web.listen, web.public_url, web.trusted_proxies)
     yield from reach.network_problems("web.metrics_from", web.metrics_from)
+    yield from settings_check.answer_problems(settings.answer)

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gateway import i18n, reach
 from gateway.mail import address, syntax
-from gateway.sections import Account, Imap, Lmtp, Mail, OAuth, Smtp, Store, signing_domain
+from gateway.sections import Account, Answer, Imap, Lmtp, Mail, OAuth, Smtp, Store, signing_domain
 
 SELECTOR = re.compile(
     r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
@@ -137,6 +137,16 @@ def _signing_problems(key: str, mail: Mail) -> Iterator[str]:
             f"{key}.dkim_domain: {mail.dkim_domain!r} is neither the domain of {key}.address nor"
             " above it"
         )
+
+
+def answer_problems(answer: Answer) -> Iterator[str]:
+    """Of the public answer page."""
+    if not answer.listen:
+        return
+    yield from reach.listening_problems("answer.listen", answer.listen)
+    yield from reach.problems("answer", answer.listen, answer.public_url, answer.trusted_proxies)
+    if not answer.public_url:
+        yield "answer.public_url: is needed where answer.listen is set: letters carry it"
 
 
 def apart_problems(plain: Account, accounts: Mapping[str, Account]) -> Iterator[str]:

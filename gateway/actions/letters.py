@@ -62,14 +62,22 @@ class Writer:
 
     def words(self, letter: Letter) -> render.Written:
         """Raises `InputError` for what no mail can say."""
-        return render.written(letter, self._account(letter).mail, self.secret)
+        mail = self._account(letter).mail
+        return render.written(letter, mail, self.secret, self.settings.answer.site)
 
     def mail(self, letter: Letter) -> bytes:
         """The mail that leaves, signed where its account signs."""
         account = self._account(letter)
         receipt = self.settings.outbound.request_receipt
         signer = accounts.signer(letter.account, account)
-        return render.render(letter, account.mail, self.secret, receipt=receipt, signer=signer)
+        return render.render(
+            letter,
+            account.mail,
+            self.secret,
+            receipt=receipt,
+            signer=signer,
+            page=self.settings.answer.site,
+        )
 
     def _account(self, letter: Letter) -> sections.Account:
         account = self.accounts.get(letter.account)

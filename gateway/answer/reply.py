@@ -260,19 +260,57 @@ def decide_direct(
     """An answer by mail link or answer page:
     like a REPLY of that SEQUENCE and instance, ordered by its arrival.
     """
-    if row.current.recurrence_id is not None and instance == row.current.recurrence_id:
-        instance = None  # the answer to his one date is that of his row
-    elif row.current.recurrence_id is not None or (
-        instance is not None and not answered.is_date(row.current, instance)
-    ):
-        return _told(
-            Outcome.UNKNOWN_INVITATION,
-            f"{instance} is no date of this follow-up",
-            claimed=said,
-            comment=comment,
-        )
+    instance, trouble = _of_own_row(row, instance)
+    if trouble is not None:
+        return replace(trouble, claimed=said, comment=comment)
     component = read.Component("VEVENT", row.uid, sequence=sequence)
     return _ordered(row, instance, said, component, about, comment)
+
+
+def decide_wish(
+    row: facts.Row,
+    wish: facts.Proposal,
+    instance: Moment | None,
+    about: facts.Circumstances,
+) -> facts.Conclusion:
+    """Another time asked for on the answer page, without an answer: like a COUNTER."""
+    instance, trouble = _of_own_row(row, instance)
+    trouble = trouble or _closed(row, instance, about.arrived)
+    if trouble is not None:
+        return replace(trouble, comment=wish.comment)
+    component = read.Component("VEVENT", row.uid, sequence=wish.sequence)
+    return _asks(row, instance, component, about, wish.comment, wish)
+
+
+def decide_words(
+    row: facts.Row, words: str, instance: Moment | None, about: facts.Circumstances
+) -> facts.Conclusion:
+    """A message to the owner from the answer page, without an answer: like words by mail (P23)."""
+    instance, trouble = _of_own_row(row, instance)
+    trouble = trouble or _closed(row, instance, about.arrived)
+    if trouble is not None:
+        return replace(trouble, comment=words)
+    rule = facts.Rule("text", "a person's own words never change a status by themselves (P23)")
+    return facts.Conclusion(
+        Outcome.COMMENT, "wrote a message", (rule,), instance, comment=words, pass_on=True
+    )
+
+
+def _of_own_row(
+    row: facts.Row, instance: Moment | None
+) -> tuple[Moment | None, facts.Conclusion | None]:
+    """The date that a link speaks of, as the row has it, or what is wrong with it."""
+    if row.current.recurrence_id is not None and instance == row.current.recurrence_id:
+        return None, None  # the answer to his one date is that of his row
+    is_date = instance is None or answered.is_date(row.current, instance)
+    if row.current.recurrence_id is None and is_date:
+        return instance, None
+    return instance, _told(Outcome.UNKNOWN_INVITATION, f"{instance} is no date of this follow-up")
+
+
+def is_closed(row: facts.Row, instance: Moment | None, now: datetime) -> bool:
+    """Whether nothing can be answered any more."""
+    return _closed(row, instance, now) is not None
 
 
 def decide_seen(

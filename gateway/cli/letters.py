@@ -91,7 +91,14 @@ class _Writer:
         mail, signer = sender
         receipt = self._effective.outbound.request_receipt
         try:
-            content = render.render(letter.letter, mail, secret, receipt=receipt, signer=signer)
+            content = render.render(
+                letter.letter,
+                mail,
+                secret,
+                receipt=receipt,
+                signer=signer,
+                page=self._effective.answer.site,
+            )
         except InputError as error:
             place = f"letter {letter.id} to {letter.letter.address}"
             self._refused.append(InputError(f"{place} was not written: {error}"))

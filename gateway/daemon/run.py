@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache, partial
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -32,6 +33,9 @@ from gateway.outbound import planner, worker
 from gateway.settings import Settings
 from gateway.store import leases, meta, migrate, upkeep, users
 from gateway.store.engine import Store
+
+if TYPE_CHECKING:
+    from gateway.web.api.site import Site
 
 log = structlog.get_logger(__name__)
 
@@ -210,7 +214,21 @@ def _web(process: Process, monitor: Monitor) -> Sequence[supervise.Role]:
             process.news.clear()
             live.look()
 
-    return [supervise.Role("web", answer, ready)]
+    roles = [supervise.Role("web", answer, ready)]
+    return [*roles, _answer_page(site)] if process.settings.answer.listen else roles
+
+
+def _answer_page(site: "Site") -> supervise.Role:
+    """The public answer page, on its own listener: one of both may fail without the other."""
+    from gateway.web import answer_page, serve
+
+    ready = asyncio.Event()
+
+    async def answer(stop: asyncio.Event) -> None:
+        bound = serve.bind("answer.listen", site.settings.answer.listen)
+        await serve.serve_answers(bound, answer_page.create(site), stop, ready)
+
+    return supervise.Role("answer page", answer, ready)
 
 
 def _judge(process: Process) -> Callable[[], review.Judge]:

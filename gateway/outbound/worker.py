@@ -90,6 +90,7 @@ class Worker:
             name,
         )
         self._account, self._limits = _shared(settings, name), settings.outbound
+        self._page = settings.answer.site
         self._signer = accounts.signer(name, self._account)
         self._lease = Lease()
         self._rest: Rest | None = None
@@ -341,6 +342,7 @@ class Worker:
                 self._secret,
                 receipt=self._limits.request_receipt,
                 signer=self._signer,
+                page=self._page,
             )
             problems = preflight.check(content, letter, self._account.mail.address)
             submission = receipts.Submission(letter.bounce_address, letter.address, content)

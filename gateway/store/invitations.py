@@ -554,6 +554,20 @@ def counting(connection: Connection, participant_number: int) -> Invitation | No
     return from_row(row) if row is not None else None
 
 
+def by_token(connection: Connection, token: str) -> Invitation | None:
+    """The invitation of this token, if it is the one that counts of its participant, and was not
+    taken back.
+    """
+    query = sa.select(invitation).where(
+        invitation.c.token == token,
+        ~invitation.c.former,
+        invitation.c.counts,
+        invitation.c.sent_method.is_distinct_from(Method.CANCEL),
+    )
+    row = connection.execute(query).one_or_none()
+    return from_row(row) if row is not None else None
+
+
 def mark_read(connection: Connection, numbers: Collection[int]) -> None:
     """These participants answer from there: the address that counts is not refused any more, and
     what a report said of its last letter was not so.

@@ -185,10 +185,11 @@ def _check(condition: Condition) -> dict[str, Any]:
 
 class Guard:
     """Outermost, around faults and streams too: only names of ours come in, and the security
-    headers go out. Ours are those of this machine's loopback, `web.listen` and `web.public_url`.
+    headers go out. Ours are those of this machine's loopback, and what the settings of the listener
+    say: `listen` and `public_url`.
     """
 
-    def __init__(self, app: Any, web: sections.Web) -> None:
+    def __init__(self, app: Any, web: sections.Web | sections.Answer) -> None:
         self.app = app
         self.ours = {_without_port(web.listen), urlsplit(web.public_url).netloc.lower()}
         self.ours |= {_without_port(name) for name in self.ours}
@@ -219,7 +220,7 @@ class Guard:
         else:
             await problems.ProblemDetails(
                 HTTPStatus.MISDIRECTED_REQUEST,
-                "this gateway does not go by that name (web.public_url)",
+                "this gateway does not go by that name (public_url)",
             )(scope, receive, guarded)
 
     def _is_ours(self, host: str) -> bool:

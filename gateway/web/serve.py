@@ -1,4 +1,4 @@
-"""The page and the API on their socket: uvicorn inside the daemon's own event loop.
+"""The page and the API on their socket, the answer page on its own: uvicorn in the daemon's loop.
 
 On failure: an address that can never be listened on is a `ConfigurationError`; one that is taken is
 waited for by whoever supervises, for the page is a convenience and stops no mail; so is the first
@@ -17,7 +17,7 @@ from fastapi import FastAPI
 
 from gateway import reach
 from gateway.errors import ConfigurationError, GatewayError
-from gateway.sections import Web
+from gateway.sections import Answer, Web
 from gateway.settings import Settings
 from gateway.web import app
 from gateway.web.feed import Feed
@@ -43,16 +43,23 @@ class _Server(uvicorn.Server):
 
 def listen(settings: Settings, *, is_anybody: bool = False) -> socket.socket:
     """A bound socket for `web.listen`. `is_anybody`: there is a user who may sign in, without whom
-    only loopback is listened on. Raises `ConfigurationError` for an address that is not ours,
-    `GatewayError` for one that somebody else has at the moment.
+    only loopback is listened on. Raises as `bind` does.
     """
-    host, _, port = settings.web.listen.rpartition(":")
-    name = host.strip("[]")
-    if not reach.is_loopback(name) and not is_anybody:
+    address = settings.web.listen
+    if not reach.is_loopback(address.rpartition(":")[0].strip("[]")) and not is_anybody:
         raise GatewayError(
-            f"web.listen: {settings.web.listen} can be reached from other machines, and nobody may"
+            f"web.listen: {address} can be reached from other machines, and nobody may"
             " sign in yet; first: invite-gateway user create"
         )
+    return bind("web.listen", address)
+
+
+def bind(key: str, address: str) -> socket.socket:
+    """A bound socket for what a setting says. Raises `ConfigurationError` for an address that is
+    not ours, `GatewayError` for one that somebody else has at the moment.
+    """
+    host, _, port = address.rpartition(":")
+    name = host.strip("[]")
     family = socket.AF_INET6 if ":" in name else socket.AF_INET
     try:
         bound = socket.socket(family, socket.SOCK_STREAM)
@@ -64,9 +71,7 @@ def listen(settings: Settings, *, is_anybody: bool = False) -> socket.socket:
             raise
     except OSError as error:
         kind = ConfigurationError if error.errno in reach.NEVER else GatewayError
-        raise kind(
-            f"web.listen: cannot listen on {settings.web.listen}: {error.strerror}"
-        ) from error
+        raise kind(f"{key}: cannot listen on {address}: {error.strerror}") from error
     return bound
 
 
@@ -78,22 +83,41 @@ async def serve(
     ready: asyncio.Event,
 ) -> None:
     """Answer requests on `bound` until `stop` is set. `ready` is set once connections are taken."""
-    web: Web = application.state.site.settings.web
+    # The feed ends first of all: open streams end with it, and uvicorn has nothing to wait for.
+    async with asyncio.TaskGroup() as group:
+        group.create_task(feed.run(stop))
+        web = application.state.site.settings.web
+        await _serve(bound, application, web, stop, ready)
+
+
+async def serve_answers(
+    bound: socket.socket, application: FastAPI, stop: asyncio.Event, ready: asyncio.Event
+) -> None:
+    """The same for the answer page, on which nothing is live."""
+    section = application.state.site.settings.answer
+    await _serve(bound, application, section, stop, ready)
+
+
+async def _serve(
+    bound: socket.socket,
+    application: FastAPI,
+    section: Web | Answer,
+    stop: asyncio.Event,
+    ready: asyncio.Event,
+) -> None:
     config = uvicorn.Config(
-        app.Guard(application, web),
+        app.Guard(application, section),
         log_config=None,
         access_log=False,
         lifespan="off",
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
         ws="none",
-        proxy_headers=bool(web.trusted_proxies),
-        forwarded_allow_ips=list(web.trusted_proxies),
+        proxy_headers=bool(section.trusted_proxies),
+        forwarded_allow_ips=list(section.trusted_proxies),
     )
     server = _Server(config, ready)
-    # The feed ends first of all: open streams end with it, and uvicorn has nothing to wait for.
     async with asyncio.TaskGroup() as group:
-        group.create_task(feed.run(stop))
         group.create_task(_told(server, stop))
         await server.serve(sockets=[bound])
         if not stop.is_set():

@@ -28,7 +28,7 @@ from gateway.writing import news, wording
 
 TEMPLATES = Path(__file__).parent / "templates"
 LONGEST_LINK_TITLE = 60
-LINK, CHECK = f"link-{blanks.NOBODY}", f"check-{blanks.NOBODY}"
+LINK, CHECK, PAGE = (f"{name}-{blanks.NOBODY}" for name in ("link", "check", "page"))
 """Marks of a blank's answer links."""
 RANGE = re.compile(
     r"(\d{1,2}[.:]\d{2}(?:\s?[ap]\.?m\b\.?)?\s?[-–—]\s?\d{1,2}[.:]\d{2}(?:\s?[ap]\.?m\b\.?)?)",
@@ -59,19 +59,29 @@ def render(
     *,
     receipt: bool = False,
     signer: dkim.Signer | None = None,
+    page: str = "",
 ) -> bytes:
     """The mail of a letter. `mail`: the settings of the letter's account; `secret`: the site secret
     behind the answer links.
 
-    `receipt`: ask for a read receipt (`outbound.request_receipt`); `signer`: the account's (DKIM).
+    `receipt`: ask for a read receipt (`outbound.request_receipt`); `signer`: the account's (DKIM);
+    `page`: the site of the public answer page, "" where there is none.
     Raises `InputError` for facts that no mail can carry.
     """
     if letter.method is Method.NONE:
         note = _forward(letter, mail)
         content = compose.note(note.envelope, note.subject, note.text, note.language)
     else:
-        content = _invitation(letter, mail, secret, receipt)
+        content = _invitation(letter, mail, _Ways(secret, page), receipt)
     return content if signer is None else signer.sign(content)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ways:
+    """What answer links are made of. `page`: the site of the answer page, or ""."""
+
+    secret: bytes
+    page: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +93,14 @@ class Written:
     html: str
 
 
-def written(letter: Letter, mail: Mail, secret: bytes) -> Written:
+def written(letter: Letter, mail: Mail, secret: bytes, page: str = "") -> Written:
     """The words of the mail that `render` makes. Raises `InputError` as it does."""
     if letter.method is Method.NONE:
         note = _forward(letter, mail)
         return Written(note.subject, compose.read(compose.quoted(note.text)), "")
-    blank, language = _filled(letter, mail)
-    content = _content(letter, mail, secret, blank, language)
+    ways = _Ways(secret, page)
+    blank, language = _filled(letter, mail, ways)
+    content = _content(letter, mail, ways, blank, language)
     return Written(content.subject, compose.read(content.text), compose.read(content.html))
 
 
@@ -105,32 +116,35 @@ class _Blank:
 
 
 @lru_cache(maxsize=64)
-def _blank(letter: Letter, language: str, organisation: str) -> _Blank:
+def _blank(letter: Letter, language: str, organisation: str, *, has_page: bool) -> _Blank:
     calendar = blanks.calendar(letter)  # first: it refuses what the words below take for granted
     teller = wording.Teller(letter, i18n.catalogue(language), organisation)
-    text, html = _bodies(teller)
+    text, html = _bodies(teller, has_page=has_page)
     return _Blank(_author(teller), teller.subject(), blanks.text(text), blanks.text(html), calendar)
 
 
-def _filled(letter: Letter, mail: Mail) -> tuple[_Blank, str]:
+def _filled(letter: Letter, mail: Mail, ways: _Ways) -> tuple[_Blank, str]:
     """The blank that a letter is made from, and its language."""
     language = i18n.choose((letter.language, mail.language))
-    return _blank(blanks.blank(letter), language, texts.line(mail.name)), language
+    nobodys, organisation = blanks.blank(letter), texts.line(mail.name)
+    return _blank(nobodys, language, organisation, has_page=bool(ways.page)), language
 
 
 def _content(
-    letter: Letter, mail: Mail, secret: bytes, blank: _Blank, language: str
+    letter: Letter, mail: Mail, ways: _Ways, blank: _Blank, language: str
 ) -> compose.Content:
-    own = (
+    own = [
         (blanks.ADDRESS, letter.address),
         (blanks.ORGANIZER, letter.organizer_address),
         (LINK, _link_address(letter)),
-        (CHECK, _check(letter, secret)),
-    )
+        (CHECK, _check(letter, ways.secret)),
+    ]
+    if ways.page:
+        own.append((PAGE, page_address(letter, ways.page, ways.secret)))
     shown = tuple((mark, escape(value, quote=False)) for mark, value in own)
     return compose.Content(
         subject=blank.subject,
-        text=blank.text.filled(own),
+        text=blank.text.filled(tuple(own)),
         html=blank.html.filled(shown),
         calendar=blank.calendar.filled(letter),
         method=letter.method.value,
@@ -139,8 +153,8 @@ def _content(
     )
 
 
-def _invitation(letter: Letter, mail: Mail, secret: bytes, receipt: bool) -> bytes:
-    blank, language = _filled(letter, mail)
+def _invitation(letter: Letter, mail: Mail, ways: _Ways, receipt: bool) -> bytes:
+    blank, language = _filled(letter, mail, ways)
     envelope = compose.Envelope(
         author=compose.Mailbox(blank.author, mail.address),
         recipient=compose.Mailbox(ics.common_name(letter.address_name), letter.address),
@@ -149,7 +163,7 @@ def _invitation(letter: Letter, mail: Mail, secret: bytes, receipt: bool) -> byt
         date=letter.dtstamp,
         receipt_to=letter.organizer_address if receipt and letter.method is Method.REQUEST else "",
     )
-    return compose.message(envelope, _content(letter, mail, secret, blank, language))
+    return compose.message(envelope, _content(letter, mail, ways, blank, language))
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +215,7 @@ def _forward(letter: Letter, mail: Mail) -> _Note:
     return _Note(envelope, subject, text, words.language)
 
 
-def _bodies(teller: wording.Teller) -> tuple[str, str]:
+def _bodies(teller: wording.Teller, *, has_page: bool) -> tuple[str, str]:
     """The letter as plain text and as HTML with its style inlined."""
     letter, words = teller.letter, teller.words
     shown = ics.facts(letter)
@@ -225,6 +239,7 @@ def _bodies(teller: wording.Teller) -> tuple[str, str]:
         "address": letter.address,
         "cancelled": letter.method is Method.CANCEL,
     }
+    values["page"] = PAGE if has_page and letter.method is Method.REQUEST else ""
     text = _engine(words.language, html=False).get_template("letter.txt.j2").render(values)
     html = _engine(words.language, html=True).get_template("letter.html.j2").render(values)
     return text, INLINER.inline(html)
@@ -232,6 +247,12 @@ def _bodies(teller: wording.Teller) -> tuple[str, str]:
 
 def _check(letter: Letter, secret: bytes) -> str:
     return links.check(secret, letter.token, links.instance_name(letter.date), letter.sequence)
+
+
+def page_address(letter: Letter, page: str, secret: bytes) -> str:
+    """Where the reader of a letter answers on the web."""
+    there = f"{page}/a/{links.page_token(secret, letter.token)}"
+    return there if letter.date is None else f"{there}/{links.instance_name(letter.date)}"
 
 
 def _link_address(letter: Letter) -> str:

@@ -264,6 +264,17 @@ class Teller:
         """Label and lines, in the order in which people look for them;
         the agenda is shown apart.
         """
+        _, instance = self.words.gettext, self.letter.instance
+        guests = tuple(self._guests(ics.guests(self.letter, instance)))
+        found = [
+            *self.occasion(),
+            Fact(_("Organizer"), (self.signed(),)),
+            Fact(_("Participants"), guests),
+        ]
+        return [fact for fact in found if fact.lines]
+
+    def occasion(self) -> list[Fact]:
+        """When and where."""
         shown, instance, _ = ics.facts(self.letter), self.letter.instance, self.words.gettext
         found = [
             Fact(self._when_label(shown), self.when(_begun(shown, instance), instance)),
@@ -275,10 +286,6 @@ class Teller:
             found.append(Fact(_("Also on"), tuple(self._added(shown))))
             found.append(Fact(_("Changed dates"), tuple(self._dates(shown))))
         found.append(Fact(_("Where"), texts.lines(shown.location)))
-        found.append(Fact(_("Organizer"), (self.signed(),)))
-        found.append(
-            Fact(_("Participants"), tuple(self._guests(ics.guests(self.letter, instance))))
-        )
         return [fact for fact in found if fact.lines]
 
     def differences(self) -> list[Difference]:

@@ -18,6 +18,7 @@ from gateway.model import Access, Actor, Reply
 from gateway.store import engine, followups
 from gateway.web import app, feed, serve
 from gateway.web.api.site import Site as Api
+from tests.browser import looks
 from tests.rig import chromium
 from tests.store import rows
 from tests.web import signing
@@ -158,36 +159,11 @@ async def test_it_fits_every_width_in_both_schemes(site, browser, width, scheme)
         await tab.context.close()
 
 
-CONTRAST = """() => {
-  const light = (color) => {
-    const [r, g, b] = color.match(/[\\d.]+/g).map(Number).map((v) => v / 255)
-      .map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const ground = (node) => {
-    for (; node; node = node.parentElement) {
-      const color = getComputedStyle(node).backgroundColor;
-      if (color !== "rgba(0, 0, 0, 0)") return color;
-    }
-    return "rgb(255, 255, 255)";
-  };
-  const poor = [];
-  const words = "h1, h2, a, b, p, li, dt, dd, q, label, button, summary, .soft, .chip, .address, .facts";
-  for (const node of document.querySelectorAll(words)) {
-    if (!node.offsetParent) continue;
-    const pair = [light(getComputedStyle(node).color), light(ground(node))].sort((a, b) => b - a);
-    const ratio = (pair[0] + 0.05) / (pair[1] + 0.05);
-    if (ratio < 4.5) poor.push(node.className + " " + node.tagName + " " + ratio.toFixed(2));
-  }
-  return poor;
-}"""
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_text_has_the_contrast_that_wcag_asks_for(site, browser, scheme):
     for reply in (Reply.ACCEPTED, Reply.DECLINED, Reply.TENTATIVE):
         site.answer(reply, "words")
         for path in PAGES:
             tab, _ = await opened(browser, site, path=path, scheme=scheme)
-            assert await tab.evaluate(CONTRAST) == []  # WCAG 2.2, 1.4.3
+            assert await tab.evaluate(looks.CONTRAST) == []  # WCAG 2.2, 1.4.3
             await tab.context.close()

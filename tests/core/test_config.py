@@ -273,6 +273,16 @@ def test_environment_before_file_before_default(
             )
         ),
         (
+            "[answer]\nlisten = '127.0.0.1:8026'\n",
+            {},
+            ["answer.public_url", "letters carry it", "gateway.toml"],
+        ),
+        (
+            "[answer]\nlisten = '8026'\npublic_url = 'https://answer.example'\n",
+            {},
+            ["answer.listen", "expected host:port", "gateway.toml"],
+        ),
+        (
             "[accounts.a.mail]\naddress = 'a@crm.example'\ndkim_selector = 's1'\n",
             {},
             ["accounts.a.mail.dkim_key_file", "needed"],

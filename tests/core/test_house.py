@@ -34,7 +34,7 @@ DOORS = {
     "argon2": ("gateway/actions/passwords.py",),
     "dns": ("gateway/doctor/domain.py",),
     "authlib": ("gateway/accounts.py",),
-    "cryptography": ("gateway/mail/dkim.py",),
+    "cryptography": ("gateway/mail/dkim.py", "gateway/mail/links.py"),
     "httpx2": ("gateway/accounts.py", "gateway/outbound/webhooks.py"),
     "sqlalchemy": ("gateway/store/",),
     "alembic": ("gateway/store/",),

@@ -686,6 +686,25 @@ def test_answer_links_lead_to_the_token_address_with_a_valid_tag() -> None:
     assert "mailto:" not in text(parsed(changed("meeting", "cancelled")))
 
 
+def test_letters_that_ask_lead_to_the_answer_page_where_there_is_one() -> None:
+    """And are the same as ever, byte for byte, where there is none."""
+    site = "https://answer.example"
+    one = letter(WITH_DATES, instance=SECOND, sequence=7)
+    with_page = render.written(one, MAIL, SECRET, site)
+    token = links.page_token(SECRET, one.token)
+    address = f"{site}/a/{token}/{links.instance_name(SECOND)}"
+    assert f"  {address}\n" in with_page.text
+    page = Page(with_page.html)
+    assert [attributes["href"] for attributes in page.all("a")][-1] == address
+    assert one.token not in address
+    whole = render.render(letter(), MAIL, SECRET, page=site)
+    assert whole.replace(b"=\r\n", b"").count(f"/a/{token}".encode()) == 2
+    assert not preflight.check(whole, letter(), MAIL.address)
+    off = changed("meeting", "cancelled")
+    assert render.render(off, MAIL, SECRET, page=site) == render.render(off, MAIL, SECRET)
+    assert b"/a/" not in render.render(letter(), MAIL, SECRET)
+
+
 def test_the_subject_of_a_letter_answers_nothing() -> None:
     forged = links.subject_tag(
         Reply.ACCEPTED, "all", 0, links.check(SECRET, "abcdefgh234567", "all", 0)

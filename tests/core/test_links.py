@@ -83,3 +83,33 @@ def test_other_subjects_are_no_answers(subject: str) -> None:
 @given(st.text())
 def test_no_subject_raises(subject: str) -> None:
     links.parse(subject + "[yes all 0 " + subject)
+
+
+@given(st.text(min_size=1, max_size=60), st.binary(min_size=8, max_size=32))
+def test_the_token_of_the_page_leads_back_to_the_invitation(token: str, secret: bytes) -> None:
+    page = links.page_token(secret, token)
+    assert page == links.page_token(secret, token), "each letter has the same"
+    assert page.isalnum()
+    assert links.of_page(secret, page) == links.of_page(secret, page.upper()) == token
+    assert links.of_page(secret + b"x", page) == ""
+    assert links.of_page(secret, page[:-1]) == ""
+
+
+@given(st.text(max_size=80))
+def test_what_others_write_opens_no_page(text: str) -> None:
+    assert links.of_page(SECRET, text) == ""
+    assert links.of_form(SECRET, "page", "", text) is None
+
+
+def test_a_form_is_bound_to_its_page_date_and_sequence() -> None:
+    form = links.form(SECRET, "page", "20261208", 3, 1_700_000_000)
+    assert links.of_form(SECRET, "page", "20261208", form) == 3
+    assert links.of_form(SECRET, "PAGE", "20261208", form) == 3
+    for page, name, text in (
+        ("other", "20261208", form),
+        ("page", "", form),
+        ("page", "20261208", form.replace("3.", "4.", 1)),
+        ("page", "20261208", form[:-1]),
+    ):
+        assert links.of_form(SECRET, page, name, text) is None
+    assert links.of_form(b"another", "page", "20261208", form) is None

@@ -26,7 +26,7 @@ from gateway.web import app
 def test_settings_that_cannot_be(
     listen: str, public_url: str, proxies: tuple[str, ...], words: str
 ) -> None:
-    found = list(reach.problems(listen, public_url, proxies))
+    found = list(reach.problems("web", listen, public_url, proxies))
     assert bool(found) is bool(words)
     assert all(problem.startswith(words) for problem in found)
 

@@ -1,10 +1,12 @@
 """No text of the pages is untranslated: what templates and code say is in the Norwegian catalogue
-(page.md §1). Other languages see the pages in English.
+(page.md §1). Other languages see the pages in English, except the answer page, which is in every
+language that letters are written in.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from babel.messages import extract, pofile
 from babel.messages.catalog import Catalog
 
@@ -12,6 +14,7 @@ import gateway
 from gateway import i18n
 
 WEB = Path(gateway.__file__).parent / "web"
+ANSWER = WEB / "templates" / "answer"
 KEYWORDS = {
     "_": None,
     "gettext": None,
@@ -22,12 +25,16 @@ KEYWORDS = {
 
 
 def texts() -> Iterator[object]:
-    """What is said, from templates and code."""
+    """What is said to users, from templates and code."""
     for file in sorted((WEB / "templates").rglob("*.html")):
+        if file.parent == ANSWER:
+            continue
         with file.open("rb") as source:
             for _, message, _, context in extract.extract("jinja2", source, KEYWORDS):
                 yield (context, message) if context else message
     for file in sorted([*WEB.glob("*.py"), *(WEB / "pages").glob("*.py")]):
+        if file.name == "answer_page.py":
+            continue
         with file.open("rb") as source:
             for _, message, _, context in extract.extract("python", source, KEYWORDS):
                 yield (context, message) if context else message
@@ -56,3 +63,28 @@ def test_every_text_is_in_norwegian_and_nothing_else_is() -> None:
     assert len(wanted) > 100
     assert sorted(map(str, wanted - known)) == []
     assert sorted(map(str, known - wanted)) == []
+
+
+def of_the_answer_page() -> Iterator[str]:
+    """What the answer page says beside the words of letters."""
+    files = [("jinja2", file) for file in ANSWER.glob("*.html")]
+    for kind, file in [*files, ("python", WEB / "answer_page.py")]:
+        with file.open("rb") as source:
+            for _, message, _, _ in extract.extract(kind, source, KEYWORDS):
+                assert isinstance(message, str)
+                yield message
+
+
+@pytest.mark.parametrize("language", [one for one in i18n.available() if one != "en"])
+def test_the_answer_page_is_in_every_language_of_letters(language: str) -> None:
+    known = {file.stem: _messages(file, language) for file in (i18n.FOLDER / language).glob("*.po")}
+    texts = set(of_the_answer_page())
+    assert len(texts) > 20
+    assert sorted(texts - known["letters"] - known["answer"]) == []
+    assert sorted(known["answer"] - texts) == []
+
+
+def _messages(file: Path, language: str) -> set[str]:
+    with file.open("rb") as source:
+        messages = pofile.read_po(source, locale=language, abort_invalid=True)
+    return {str(message.id) for message in messages if message.id and message.string}

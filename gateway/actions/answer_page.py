@@ -1,0 +1,205 @@
+"""The public answer page: what whoever holds a link is shown, and what becomes of what they say.
+
+To look writes nothing, so that a program which follows every link does no harm (P5). What is said
+is decided as an answer by mail is (`answer.page`), recorded in the inbox without bytes, and carried
+out by the same `actions.answers`: journal, decisions, webhooks and the owner's mailbox follow.
+
+On failure: None, whether the link is none of ours, or what it was about is over, called off, taken
+back or given to somebody else: nobody learns which. Security: the link stands for one invitation at
+one address (`mail.links`); who else is invited is not shown.
+"""
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from gateway import settings as configuration
+from gateway.actions import answers
+from gateway.answer import answered, facts, page, reply
+from gateway.answer.page import Said
+from gateway.followups import editions
+from gateway.invite import plan
+from gateway.mail import links
+from gateway.model import Letter, Method, Moment, Outcome, Remarks, Standing
+from gateway.store import candidates, followups, inbox, invitations, meta, proposals
+from gateway.store.engine import Connection, Store
+from gateway.store.followups import Site
+from gateway.store.invitations import Invitation
+
+LONGEST_COMMENT = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What stands in the address. `date`: "" for all of it."""
+
+    token: str
+    date: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the invitee was told last, as the letter that they would get now, with the other time
+    that they have asked for; and how they stand. `form`: what a form of it has to say.
+    """
+
+    letter: Letter
+    standing: Standing
+    form: str
+
+
+class Done(StrEnum):
+    """What came of what was said."""
+
+    HEARD = "heard"
+    MOVED = "moved"
+    """Nothing: the page showed what is not so any more."""
+    UNKNOWN = "unknown"
+    """Nothing: the form is none of this page."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A row whose page a link is."""
+
+    invitation: Invitation
+    row: facts.Row
+    instance: Moment | None
+    secret: bytes
+
+
+def look(store: Store, settings: configuration.Settings, now: datetime, link: Link) -> Shown | None:
+    """What the page shows; None where there is nothing to answer."""
+    with store.read() as connection:
+        found = _find(connection, settings, now, link)
+        return None if found is None else _shown(connection, settings, now, link, found)
+
+
+def answer(
+    store: Store,
+    settings: configuration.Settings,
+    now: datetime,
+    link: Link,
+    said: Said,
+    form: str,
+) -> Done | None:
+    """Carry out what was said with a form; None where there is nothing to answer. What the form
+    showed is said by itself, whatever `said.sequence` is.
+    """
+    with store.write() as connection:
+        secret = meta.site_secret(connection)
+        to = invitations.by_token(connection, links.of_page(secret, link.token))
+        if to is not None:
+            followups.lock(connection, to.follow_up)
+        found = _find(connection, settings, now, link)
+        if found is None:
+            return None
+        sequence = links.of_form(found.secret, link.token, link.date, form)
+        if sequence is None:
+            return Done.UNKNOWN
+        said = replace(said, sequence=sequence)
+        digest = hashlib.sha256(f"{form}\n{said}".encode()).hexdigest()
+        repeated = bool(inbox.copies(connection, [digest]).get(digest))
+        decided = page.decide(found.row, said, found.instance, now, repeated=repeated)
+        if decided.conclusion.outcome is Outcome.OLD_ANSWER:
+            return Done.MOVED
+        number = inbox.record(connection, _record(found, decided, said, digest, now), now)
+        effects = answers.Effects(number, reply.foretell([decided]))
+        answers.carry_out(connection, [effects], settings, now)
+        return Done.HEARD
+
+
+def _find(
+    connection: Connection, settings: configuration.Settings, now: datetime, link: Link
+) -> _Found | None:
+    secret = meta.site_secret(connection)
+    to = invitations.by_token(connection, links.of_page(secret, link.token))
+    if to is None:
+        return None
+    site = Site(settings.mail.timezone, settings.mail.language)
+    row = candidates.load(connection, [to.participant], [], site).get(to.participant)
+    if row is None or row.key is None:
+        return None
+    try:
+        date = links.date_named(link.date or links.WHOLE)
+    except ValueError:
+        return None
+    instance = plan.SERIES if date == row.current.recurrence_id else date
+    if instance is not None and not answered.is_date(row.current, instance):
+        return None
+    is_closed = reply.is_closed(row, instance, now)
+    return None if is_closed else _Found(to, row, instance, secret)
+
+
+def _shown(
+    connection: Connection,
+    settings: configuration.Settings,
+    now: datetime,
+    link: Link,
+    found: _Found,
+) -> Shown:
+    standing = reply.standing_of(found.row, found.instance)
+    letter = _letter(found, settings.mail.language, now)
+    letter = replace(letter, reply=standing.reply, remarks=_asked(connection, found))
+    issued = int(now.timestamp())
+    form = links.form(found.secret, link.token, link.date, letter.sequence, issued)
+    return Shown(letter, standing, form)
+
+
+def _letter(found: _Found, language: str, now: datetime) -> Letter:
+    """What the invitee was told last, as a letter of now."""
+    to, edition = found.invitation, answered.sent_to(found.row)
+    sequence, _ = editions.sequence(edition, found.instance)
+    return Letter(
+        method=Method.REQUEST,
+        edition=edition,
+        before=None,
+        sequence=sequence,
+        dtstamp=now,
+        message_id="",
+        account=to.account,
+        address=to.address,
+        address_name=to.name,
+        organizer_address=to.organizer_address,
+        bounce_address="",
+        language=to.language or language,
+        timezone=to.timezone or edition.timezone,
+        token=to.token,
+        instance=found.instance,
+    )
+
+
+def _asked(connection: Connection, found: _Found) -> Remarks:
+    """The other time that waits for the owner."""
+    to = found.invitation
+    wishes = [
+        one
+        for one in proposals.open(connection, to.follow_up)
+        if one.participant == to.participant and one.instance == _date(found)
+    ]
+    return Remarks(start=wishes[-1].start, end=wishes[-1].end) if wishes else Remarks()
+
+
+def _date(found: _Found) -> Moment | None:
+    return found.instance or found.row.current.recurrence_id
+
+
+def _record(
+    found: _Found, decided: facts.Answer, said: Said, digest: str, now: datetime
+) -> inbox.Record:
+    """The row of the inbox. It has no bytes, and lies in no mailbox."""
+    conclusion, row = decided.conclusion, found.row
+    rules = [[rule.name, rule.text] for rule in conclusion.rules]
+    return inbox.Record(
+        digest,
+        len(said.comment.encode()),
+        now,
+        conclusion.outcome,
+        conclusion.reason,
+        from_address=row.address,
+        follow_up=row.follow_up,
+        participant=row.participant,
+        instance=_date(found),
+        detail={"rules": rules},
+    )

@@ -1,0 +1,134 @@
+"""The answer page as an invitee meets it: from the letter by its link to the status in the store, in
+a real browser without JavaScript, on a phone and on a desk, in both colour schemes.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pytest
+from playwright.async_api import Browser, Page, async_playwright, expect
+
+from gateway import settings as configuration
+from gateway.actions import letters, planning
+from gateway.store import engine, followups, outbox
+from gateway.web import answer_page, serve
+from gateway.web.api.site import Site
+from tests.browser import looks
+from tests.rig import chromium
+from tests.store import rows
+
+pytestmark = pytest.mark.browser
+
+DEADLINE = 60.0
+NOW = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
+
+
+@dataclass
+class Post:
+    """What lies in Ola's mailbox, and what the store knows of Ola."""
+
+    store: engine.Store
+    settings: configuration.Settings
+    html: str
+
+    def status(self) -> tuple[str, str, str]:
+        with self.store.read() as connection:
+            members = followups.members(connection, "m1")
+        standing = next(one for one in members if one.key == "ola").standings[None]
+        return standing.reply.value, standing.comment, str(standing.channel)
+
+
+@pytest.fixture
+async def post(store: engine.Store) -> AsyncIterator[Post]:
+    rows.begin(store)
+    rows.run(
+        store,
+        "UPDATE follow_up SET title = 'Oppstart: nytt kundesenter <1>', location = 'Fjord'",
+        "UPDATE person SET language = 'nb'",
+    )
+    bound = serve.bind("answer.listen", "127.0.0.1:0")
+    listen = f"127.0.0.1:{bound.getsockname()[1]}"
+    settings = configuration.load(
+        overrides={
+            "mail": {"address": "invites@crm.example", "name": "Fjordvik AS"},
+            "answer": {
+                "listen": listen,
+                "public_url": f"http://{listen}",
+                "tries_per_minute": 1000,
+            },
+        }
+    )
+    planning.plan_due(store, settings, NOW, everything=True)
+    with store.read() as connection:
+        found = outbox.find(connection, outbox.Selection(follow_up="m1"))
+        [letter] = [one.letter for one in found if one.letter.address == "ola@ext.example"]
+        html = letters.Writer.at(connection, settings).words(letter).html
+    stop, up = asyncio.Event(), asyncio.Event()
+    application = answer_page.create(Site(store, settings, lambda: NOW))
+    running = asyncio.create_task(serve.serve_answers(bound, application, stop, up))
+    async with asyncio.timeout(DEADLINE):
+        await up.wait()
+    yield Post(store, settings, html)
+    stop.set()
+    async with asyncio.timeout(DEADLINE):
+        await running
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        launched = await playwright.chromium.launch(**chromium.launch_options())
+        yield launched
+        await launched.close()
+
+
+async def opened(browser: Browser, post: Post, width: int, scheme: str) -> tuple[Page, list[str]]:
+    """The letter, and everything that the console complains of from now on."""
+    context = await browser.new_context(
+        viewport={"width": width, "height": 800}, color_scheme=scheme, java_script_enabled=False
+    )
+    tab, complaints = await context.new_page(), list[str]()
+    tab.on("console", lambda message: complaints.append(message.text))
+    await tab.set_content(post.html)
+    return tab, complaints
+
+
+async def test_from_the_letter_to_the_status(post: Post, browser: Browser) -> None:
+    tab, complaints = await opened(browser, post, 360, "light")
+    await tab.get_by_role("link", name="Svar på en nettside").click()
+    await expect(tab).to_have_title("Oppstart: nytt kundesenter <1>")
+    await expect(tab.get_by_text("Kari, Fjordvik AS, inviterer deg til et møte.")).to_be_visible()
+    await expect(tab.get_by_text("gjelder for ola@ext.example")).to_be_visible()
+    assert post.status()[0] == "needs-action"
+    await tab.get_by_role("button", name="Send svaret").click()
+    await expect(tab.get_by_role("alert")).to_contain_text("Velg ja, kanskje eller nei")
+    await tab.get_by_label("Nei").check()
+    await tab.get_by_label("Melding til Kari").fill("Er på reise")
+    await tab.locator("summary").click()
+    await tab.get_by_label("Ny start").fill("2026-12-02T13:00")
+    await tab.get_by_role("button", name="Send svaret").click()
+    await expect(tab.get_by_role("status")).to_contain_text("Takk. Kari ser hva du har svart.")
+    await expect(tab.get_by_label("Nei")).to_be_checked()
+    await expect(tab.get_by_text("onsdag 2. desember 2026")).to_be_visible()
+    assert post.status() == ("declined", "Er på reise", "page")
+    assert not [one for one in complaints if "status of 422" not in one]
+    await tab.context.close()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(320, "light"), (320, "dark"), (1280, "dark")])
+async def test_it_fits_and_can_be_read(
+    post: Post, browser: Browser, width: int, scheme: str
+) -> None:
+    tab, complaints = await opened(browser, post, width, scheme)
+    await tab.get_by_role("link", name="Svar på en nettside").click()
+    await tab.get_by_label("Kanskje").check()
+    await tab.locator("summary").click()
+    assert await tab.evaluate("document.documentElement.scrollWidth") <= width
+    assert await tab.evaluate(looks.CONTRAST) == []  # WCAG 2.2, 1.4.3
+    await tab.goto(tab.url[:-3])
+    await expect(tab.get_by_role("heading")).to_have_text("There is nothing to answer here")
+    assert await tab.evaluate(looks.CONTRAST) == []
+    assert not [one for one in complaints if "status of 404" not in one]
+    await tab.context.close()
