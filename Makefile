@@ -48,7 +48,7 @@ test-wheel: $(INSTALLED)
 test-thunderbird: $(INSTALLED)
 	$(BIN)/pytest -m thunderbird
 
-# Every kind of letter as Chromium shows it, to look at: var/screenshots/index.html.
+# Every page and kind of letter as Chromium shows it, to look at: var/screenshots/index.html.
 screenshots: $(INSTALLED)
 	$(BIN)/python -m tests.browser.screenshots
 

@@ -36,22 +36,37 @@ class Office:
 
 async def run(office: Office) -> None:
     """Their day, from beginning to end."""
-    say = office.say
-    await asyncio.to_thread(_do, office, "per", _decline_the_offer)
-    say("Per Berg does not take the task that Kari gave him.")
-    await asyncio.to_thread(_do, office, "per", lambda here: _take_one_date(here, office.day))
-    say("Of the weekly meeting he takes the first date, and declines the second.")
+    await asyncio.to_thread(begin, office)
     await asyncio.sleep(MOVE_AFTER)
     # A slow machine needs longer, and who has not answered before would not be asked again.
     while True:
         if await asyncio.to_thread(_answered, office.store, seed.REVIEW):
             break
         await asyncio.sleep(LOOK_SECONDS)
-    await asyncio.to_thread(_do, office, "james", lambda here: _move_the_review(here, office.day))
-    say("The quarterly review gets a new time: everybody is asked again.")
+    await asyncio.to_thread(move_the_review, office)
     await asyncio.sleep(CANCEL_AFTER)
-    await asyncio.to_thread(_do, office, "nina", _call_the_lunch_off)
-    say("The lunch is called off.")
+    await asyncio.to_thread(call_the_lunch_off, office)
+
+
+def begin(office: Office) -> None:
+    """What they do at once."""
+    _do(office, "per", _decline_the_offer)
+    office.say("Per Berg does not take the task that Kari gave him.")
+    _do(office, "per", lambda here: _take_one_date(here, office.day))
+    office.say("Of the weekly meeting he takes the first date, and declines the second.")
+
+
+def move_the_review(office: Office) -> None:
+    later = datetime.combine(seed.workdays(office.day)[1], time(15)).isoformat()
+    when = moving.When(later)
+    _do(office, "james", lambda here: moving.reschedule(here, seed.REVIEW, when))
+    office.say("The quarterly review gets a new time: everybody is asked again.")
+
+
+def call_the_lunch_off(office: Office) -> None:
+    reason = "Kantina er stengt den dagen."
+    _do(office, "nina", lambda here: cancelling.cancel(here, seed.LUNCH, reason))
+    office.say("The lunch is called off.")
 
 
 def _do(office: Office, who: str, command: Callable[[Desk], object]) -> None:
@@ -70,15 +85,6 @@ def _take_one_date(here: Desk, day: date) -> None:
     row = _row(here, seed.WEEKLY)
     answering.answer(here, row, Said(Reply.ACCEPTED, "", dates[0].original))
     answering.answer(here, row, Said(Reply.DECLINED, "Da er jeg hos Nordlys.", dates[1].original))
-
-
-def _move_the_review(here: Desk, day: date) -> None:
-    later = datetime.combine(seed.workdays(day)[1], time(15))
-    moving.reschedule(here, seed.REVIEW, moving.When(later.isoformat()))
-
-
-def _call_the_lunch_off(here: Desk) -> None:
-    cancelling.cancel(here, seed.LUNCH, "Kantina er stengt den dagen.")
 
 
 def _row(here: Desk, key: str) -> int:

@@ -1,0 +1,69 @@
+"""The day of the demonstration without its servers and its waiting: the same company, letters and
+answers, at one moment that is always the same. It is what pictures show and what is looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import time_machine
+
+from gateway.actions import load
+from gateway.model import Access
+from gateway.sandbox import cast, colleagues, robots, seed
+from gateway.store import users
+from gateway.store.engine import Store
+from gateway.store.users import User
+from tests.dialogues import world
+from tests.dialogues.world import World
+
+NOW = datetime(2026, 11, 30, 10, 23, tzinfo=ZoneInfo("Europe/Oslo")).astimezone(UTC)
+"""A Monday, so that all of it is in one week."""
+BEFORE = timedelta(minutes=20)
+EACH = timedelta(seconds=10)
+
+
+def begin(store: Store) -> None:
+    """The company, with everything that was answered until now."""
+    here = world.begin(store, NOW - BEFORE)
+    here.set("mail", "name", seed.ORGANISATION)
+    here.set("mail", "timezone", seed.OSLO)
+    here.set("policy", "authserv_id", "")
+    here.refusals[cast.GONE] = "550 5.1.1 Recipient address rejected: User unknown"
+    office = colleagues.Office(store, here.settings, NOW.date(), lambda _what: None)
+    with store.write() as connection:
+        load.load(connection, seed.document(NOW.date()), here.settings, here.now)
+    memories = {robot.who.address: robots.Memory() for robot in cast.CAST}
+    with time_machine.travel(here.now, tick=False):
+        colleagues.begin(office)
+    _post(here, memories)
+    with time_machine.travel(here.now, tick=False):
+        colleagues.move_the_review(office)
+        colleagues.call_the_lunch_off(office)
+    _post(here, memories)
+
+
+def session(store: Store, name: str, role: Access = Access.USER) -> str:
+    """What the cookie of somebody says who has just signed in."""
+    associate = name if role is Access.USER else ""
+    with store.write() as connection:
+        number = users.add(connection, User(0, name, role, associate, NOW, "test"), "")
+        assert number is not None
+        return users.begin_session(connection, number, NOW)
+
+
+def _post(here: World, memories: Mapping[str, robots.Memory]) -> None:
+    """What is owed leaves, and is answered."""
+    for letter in here.post():
+        robot = next((one for one in cast.CAST if one.who.address == letter.letter.address), None)
+        if robot is None:
+            continue
+        memory = memories[robot.who.address]
+        for step in memory.steps(robot, letter.invitation.event):
+            here.now += EACH
+            client, who = step.client or robot.client, step.who or robot.who
+            answer = client(letter.invitation, who, step.word, step.comment, here.now)
+            trace = f"Delivered-To: {answer.recipient}\r\n".encode()
+            here.receive(trace + answer.content, here.now)

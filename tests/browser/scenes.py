@@ -1,0 +1,157 @@
+"""What there is to see: every page in each of its states, by its address. Pictures are made of
+them, and they are looked at for accessibility; a page that is not here fails the suite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from playwright.async_api import Browser, BrowserContext, Page
+from starlette.routing import Match
+
+from gateway.model import Access
+from gateway.store.engine import Store
+from gateway.web import sign_in
+from gateway.web.pages import table
+from tests.browser import day, serving
+from tests.web.test_matrix import every_route
+
+WIDTHS = (1280, 360)
+SCHEMES = ("light", "dark")
+HEIGHT = 800
+DEADLINE = 60_000.0
+FRAGMENTS = frozenset({"/waiting", "/diary/part", "/follow-ups/{key}/rows", "/troubles", "/undo"})
+"""Parts of pages, which they exchange: looked at in their pages."""
+NOT_PAGES = frozenset({"/sign-in/link"})
+"""They lead on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One page in one state. `who`: "" for somebody who is not signed in; `sends`: what is written
+    into the form before it is sent, by label; `chief`: in English, too.
+    """
+
+    name: str
+    path: str
+    who: str = "kari"
+    sends: tuple[tuple[str, str], ...] = ()
+    chief: bool = False
+
+
+SCENES = (
+    Scene("waiting", "/", chief=True),
+    Scene("waiting-empty", "/", "nina"),
+    Scene("diary", "/diary", chief=True),
+    Scene("diary-day", "/diary?view=day"),
+    Scene("diary-month", "/diary?view=month"),
+    Scene("diary-next", "/diary?view=next"),
+    Scene("diary-group", "/diary?view=group&of=associate:kari&of=associate:per&of=resource:fjord"),
+    Scene("diary-empty", "/diary?date=2027-03-01"),
+    Scene("invitations", "/invitations", chief=True),
+    Scene("invitations-empty", "/invitations", "reader"),
+    Scene("follow-ups", "/follow-ups", chief=True),
+    Scene("follow-ups-empty", "/follow-ups?since=2027-06-01"),
+    Scene("follow-up", "/follow-ups/kickoff", chief=True),
+    Scene("follow-up-demo-day", "/follow-ups/demo-day"),
+    Scene("follow-up-series", "/follow-ups/weekly"),
+    Scene("follow-up-task", "/follow-ups/offer"),
+    Scene("follow-up-cancelled", "/follow-ups/lunch"),
+    Scene("follow-up-of-others", "/follow-ups/review"),
+    Scene("new", "/follow-ups/new", chief=True),
+    Scene("new-error", "/follow-ups/new", sends=(("title", "Uten tid"),)),
+    Scene("edit", "/follow-ups/kickoff/edit"),
+    Scene("move", "/follow-ups/kickoff/move"),
+    Scene("assign", "/follow-ups/offer/assign"),
+    Scene("cancel", "/follow-ups/kickoff/cancel"),
+    Scene("invite", "/follow-ups/kickoff/invite", chief=True),
+    Scene("problem-absent", "/follow-ups/nowhere"),
+    Scene("sign-in", "/sign-in", ""),
+    Scene("sign-in-error", "/sign-in", "", (("name", "kari"), ("password", "wrong"))),
+)
+
+
+def every() -> list[APIRoute]:
+    """The routes of pages that are read, in their order."""
+    app = FastAPI()
+    for module in table.MODULES:
+        app.include_router(module.router)
+    sign_in.install(app)
+    return [
+        route
+        for route in every_route(app.routes)
+        if "GET" in route.methods and not route.include_in_schema
+    ]
+
+
+def route_of(path: str) -> str:
+    """The route that answers this address."""
+    scope = {"type": "http", "method": "GET", "path": path.partition("?")[0], "headers": []}
+    return next((one.path for one in every() if one.matches(scope)[0] is Match.FULL), "")
+
+
+@dataclass
+class Stage:
+    """A browser at a site on which the day stands. `violations`: of the content security policy,
+    and everything else that consoles complain of.
+    """
+
+    browser: Browser
+    url: str
+    sessions: dict[str, str]
+    violations: list[str] = field(default_factory=list)
+
+    async def context(self, who: str, language: str = "nb") -> BrowserContext:
+        """Somebody's browser."""
+        locale = "nb-NO" if language == "nb" else "en-GB"
+        context = await self.browser.new_context(
+            viewport={"width": WIDTHS[0], "height": HEIGHT},
+            locale=locale,
+            reduced_motion="reduce",
+        )
+        if who:
+            secret = self.sessions[who]
+            await context.add_cookies([{"name": "session", "value": secret, "url": self.url}])
+        return context
+
+    async def show(self, tab: Page, scene: Scene) -> None:
+        """Bring the page into the state of the scene."""
+        await tab.goto(self.url + scene.path.removeprefix("/"), wait_until="load")
+        for name, text in scene.sends:
+            await tab.locator(f"main [name={name}]").fill(text)
+        if scene.sends:
+            # A browser would not send what it finds wrong itself.
+            await tab.locator("main form").first.evaluate("form => form.noValidate = true")
+            async with tab.expect_navigation():
+                await tab.locator("main form button[type=submit]").last.click()
+
+    def watch(self, tab: Page, name: str) -> None:
+        """Note what its console says."""
+        tab.on("pageerror", lambda error: self.violations.append(f"{name}: {error}"))
+        tab.on("console", lambda said: self._note(name, said.text))
+
+    def _note(self, name: str, text: str) -> None:
+        # The browser itself says of every answer with 4xx that it failed.
+        if not text.startswith("Failed to load resource"):
+            self.violations.append(f"{name}: {text}")
+
+
+@asynccontextmanager
+async def stage(store: Store, browser: Browser) -> AsyncIterator[Stage]:
+    """The day in this store, on a socket, with everybody signed in."""
+    day.begin(store)
+    people = {scene.who for scene in SCENES if scene.who}
+    roles = {"admin": Access.ADMIN, "reader": Access.READ}
+    sessions = {who: day.session(store, who, roles.get(who, Access.USER)) for who in people}
+    async with serving.serving(store, clock=lambda: day.NOW) as url:
+        yield Stage(browser, url, sessions)
+
+
+def by_person() -> Iterator[tuple[str, list[Scene]]]:
+    """The scenes of each person, so that one browser context does for them."""
+    for who in dict.fromkeys(scene.who for scene in SCENES):
+        yield who, [scene for scene in SCENES if scene.who == who]

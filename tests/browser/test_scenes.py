@@ -1,0 +1,88 @@
+"""Every page in each of its states: accessible by axe's rules, within its width, and without a word
+of complaint from the browser.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Page, async_playwright
+
+from gateway.store.engine import Store
+from tests.browser import scenes
+from tests.rig import chromium
+
+OF_COLOURS = ["color-contrast", "link-in-text-block"]
+"""The rules whose answer another colour scheme can change."""
+
+AT_REST = "() => Promise.all(document.getAnimations().map((one) => one.finished))"
+"""Colours fade into each other."""
+
+
+def test_every_page_has_its_scene() -> None:
+    shown = {scenes.route_of(scene.path) for scene in scenes.SCENES}
+    routes = {route.path for route in scenes.every()}
+    apart = scenes.FRAGMENTS | scenes.NOT_PAGES
+    assert len(routes) > 10
+    assert sorted(routes - apart - shown) == []
+    assert sorted(apart - routes) == []
+    assert sorted(shown - routes) == []
+    names = [scene.name for scene in scenes.SCENES]
+    assert len(set(names)) == len(names)
+
+
+@pytest.fixture
+async def stage(store: Store) -> AsyncIterator[scenes.Stage]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(**chromium.launch_options())
+        async with scenes.stage(store, browser) as made:
+            yield made
+        await browser.close()
+
+
+@pytest.mark.browser
+async def test_every_scene_can_be_used_by_everybody(stage: scenes.Stage) -> None:
+    complaints = list[str]()
+    for who, shown in scenes.by_person():
+        context = await stage.context(who)
+        for scene in shown:
+            tab = await context.new_page()
+            stage.watch(tab, scene.name)
+            await stage.show(tab, scene)
+            complaints += [f"{scene.name} {found}" for found in await looked_at(tab)]
+            await tab.close()
+        await context.close()
+    assert complaints == []
+    assert stage.violations == []
+
+
+async def looked_at(tab: Page) -> list[str]:
+    """What is wrong with a page, at each width and in each colour scheme."""
+    wrong = list[str]()
+    await tab.evaluate(Axe().axe_script)
+    for width in scenes.WIDTHS:
+        await tab.set_viewport_size({"width": width, "height": scenes.HEIGHT})
+        if (wide := await tab.evaluate("document.documentElement.scrollWidth")) > width:
+            wrong.append(f"{width}: is {wide} wide")
+        for scheme in scenes.SCHEMES:
+            await tab.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            await tab.evaluate(AT_REST)
+            rules = None if scheme == "light" else OF_COLOURS
+            wrong += [f"{width} {scheme}: {found}" for found in await _axe(tab, rules)]
+    return wrong
+
+
+async def _axe(tab: Page, rules: list[str] | None) -> list[str]:
+    """Findings of any impact. `rules`: only these."""
+    options: dict[str, Any] = {"resultTypes": ["violations"]}
+    if rules is not None:
+        options["runOnly"] = {"type": "rule", "values": rules}
+    answer = await tab.evaluate("options => axe.run(document, options)", options)
+    return [
+        f"{one['id']} ({one['impact']}): {node['html'][:120]} {node['failureSummary'][:200]}"
+        for one in answer["violations"]
+        for node in one["nodes"][:3]
+    ]
