@@ -487,6 +487,26 @@ class Answer(Section):
         return self.public_url.rstrip("/") if self.listen else ""
 
 
+class OpenID(Section):
+    issuer: str = Field(
+        "",
+        description="The organisation's own sign-in (OpenID Connect), as the provider calls itself:"
+        " https://login.example.org/realms/staff. Empty: names and passwords alone.",
+    )
+    client_id: str = Field("", description="The application's id at the provider.")
+    client_secret: SecretStr = Field(SecretStr(""), description="Better in client_secret_file.")
+    client_secret_file: str = Field(
+        "", description="File with the application's secret on its first line, or credential:NAME."
+    )
+    claim: str = Field(
+        "email",
+        description="What of the identity token is the name of the user here. 'email' counts only"
+        " where the provider says that it is verified; Microsoft does not: 'preferred_username'.",
+    )
+    name: str = Field("", description="What the sign-in page calls the provider. Empty: its host.")
+    ca_file: str = Field("", description="Certificate authorities (PEM) instead of the system's.")
+
+
 class Webhooks(Section):
     hosts: tuple[str, ...] = Field(
         (), description="Hosts to which webhooks may go though their address is not public."

@@ -37,6 +37,7 @@ from gateway.sections import (
     Log,
     Mail,
     OAuth,
+    OpenID,
     Outbound,
     Policy,
     Smtp,
@@ -70,6 +71,7 @@ class Settings(BaseSettings):
     policy: Policy = Policy()
     web: Web = Web()
     answer: Answer = Answer()
+    openid: OpenID = OpenID()
     webhooks: Webhooks = Webhooks()
     log: Log = Log()
 
@@ -132,7 +134,7 @@ def read(path: Path | None = None, overrides: dict[str, Any] | None = None) -> R
 
 
 def secret(
-    section: Store | Mail | Smtp | Imap | OAuth,
+    section: Store | Mail | Smtp | Imap | OAuth | OpenID,
     key: str,
     name: str = "password",
     *,
@@ -166,7 +168,9 @@ def secret(
     return wanted
 
 
-def secret_file(section: Store | Mail | Smtp | Imap | OAuth, key: str, name: str) -> Path | None:
+def secret_file(
+    section: Store | Mail | Smtp | Imap | OAuth | OpenID, key: str, name: str
+) -> Path | None:
     """The file that a secret is in; None where it is in none."""
     given: str = getattr(section, f"{name}_file")
     if not given.startswith("credential:"):
@@ -362,6 +366,7 @@ def _problems(settings: Settings) -> Iterator[str]:
     web = settings.web
     yield from reach.listening_problems("web.listen", web.listen)
     yield from settings_check.lmtp_problems(settings.lmtp)
+    yield from settings_check.openid_problems(settings.openid, web)
     yield from reach.problems("web", web.listen, web.public_url, web.trusted_proxies)
     yield from reach.network_problems("web.metrics_from", web.metrics_from)
     yield from settings_check.answer_problems(settings.answer)

@@ -11,7 +11,19 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gateway import i18n, reach
 from gateway.mail import address, syntax
-from gateway.sections import Account, Answer, Imap, Lmtp, Mail, OAuth, Smtp, Store, signing_domain
+from gateway.sections import (
+    Account,
+    Answer,
+    Imap,
+    Lmtp,
+    Mail,
+    OAuth,
+    OpenID,
+    Smtp,
+    Store,
+    Web,
+    signing_domain,
+)
 
 SELECTOR = re.compile(
     r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
@@ -105,6 +117,17 @@ def _oauth_problems(key: str, oauth: OAuth) -> Iterator[str]:
             yield f"{key}.refresh_token_file: Google gives mailboxes no client credentials"
         if oauth.provider == "microsoft365" and not oauth.tenant:
             yield f"{key}.tenant: client credentials need the directory"
+
+
+def openid_problems(openid: OpenID, web: Web) -> Iterator[str]:
+    if not openid.issuer:
+        return
+    if not _is_safe(openid.issuer):
+        yield f"openid.issuer: expected https://…, got {openid.issuer!r}"
+    if not openid.client_id:
+        yield "openid.client_id: needed where openid.issuer is set"
+    if not web.public_url:
+        yield "web.public_url: needed where openid.issuer is set: the provider leads back there"
 
 
 def _is_safe(url: str) -> bool:

@@ -21,7 +21,7 @@ from gateway.errors import Forbidden, GatewayError
 from gateway.sections import Web
 from gateway.store import tokens
 from gateway.store.users import LONGEST, User
-from gateway.web import problems
+from gateway.web import openid, problems
 from gateway.web.api import gate
 from gateway.web.api.gate import Receive, Scope, Send
 from gateway.web.api.site import PREFIX
@@ -29,13 +29,14 @@ from gateway.web.problems import HttpProblem
 
 HEALTH = frozenset({"/healthz", "/metrics", "/readyz"})
 """They answer while the store is away."""
-SIGN_IN = frozenset({"/sign-in", "/sign-in/link"})
+SIGN_IN = frozenset({"/sign-in", "/sign-in/link", "/sign-in/openid", openid.BACK})
 STATIC = "/static/"
 DOCUMENTS = ("/api", "/api/openapi.json")
 """What programs read about the API: with a token, too."""
 MOST_BYTES = 64_000
 FORM = "application/x-www-form-urlencoded"
 FIELD = "form"
+SESSION = "session"
 HEADER = "x-form-token"
 SAFE = ("GET", "HEAD", "OPTIONS")
 MOST_FIELDS = 200
@@ -99,9 +100,9 @@ def fields(body: bytes) -> dict[str, str]:
     return {name: values[-1] for name, values in said.items()}
 
 
-def cookie(header: str, web: Web) -> str:
-    """What the session's cookie says; "" where there is none."""
-    name = cookie_name(web)
+def cookie(header: str, web: Web, name: str = SESSION) -> str:
+    """What a cookie of ours says; "" where there is none."""
+    name = cookie_name(web, name)
     for part in header.split(";"):
         said, _, value = part.strip().partition("=")
         if said == name:
@@ -109,9 +110,9 @@ def cookie(header: str, web: Web) -> str:
     return ""
 
 
-def cookie_name(web: Web) -> str:
+def cookie_name(web: Web, name: str = SESSION) -> str:
     """`__Host-` binds it to this very host, and to https, without which browsers refuse it."""
-    return "__Host-session" if is_https(web) else "session"
+    return f"__Host-{name}" if is_https(web) else name
 
 
 def is_https(web: Web) -> bool:
@@ -120,10 +121,18 @@ def is_https(web: Web) -> bool:
 
 def let_in(answer: Response, session: str, web: Web) -> Response:
     """The answer, with a session's cookie; "" takes it away."""
+    seconds = int(LONGEST.total_seconds()) if session else 0
+    return keep(answer, SESSION, session, seconds, web)
+
+
+def keep(answer: Response, name: str, value: str, seconds: int, web: Web) -> Response:
+    """The answer, with a cookie that lives so long; 0 takes it away. Lax: it comes along when
+    somebody is led here from elsewhere.
+    """
     answer.set_cookie(
-        cookie_name(web),
-        session,
-        max_age=int(LONGEST.total_seconds()) if session else 0,
+        cookie_name(web, name),
+        value,
+        max_age=seconds,
         path="/",
         secure=is_https(web),
         httponly=True,
