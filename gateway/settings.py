@@ -343,6 +343,34 @@ def _place(key: str, path: Path | None) -> str:
     )
 
 
+def remarks(settings: Settings, path: Path | None) -> list[str]:
+    """What is no fault, and seldom meant so; each names the key and where it was read."""
+    said = [one for key, account in _each(settings) for one in settings_check.remarks(key, account)]
+    return [f"{remark} {_origin(remark, path)}" for remark in said]
+
+
+def missing(settings: Settings) -> list[str]:
+    """What these settings leave undone because something is not set."""
+    served = [(key, account) for key, account in _each(settings) if account.mail.address]
+    if not served:
+        return ["mail.address: not set, so no letter is sent and no answer is read"]
+    if settings.lmtp.listen:
+        return []
+    return [
+        f"{key}imap.host: not set, so no answer is read"
+        for key, account in served
+        if not account.imap.host
+    ]
+
+
+def _each(settings: Settings) -> list[tuple[str, Account]]:
+    """Every account, the plain sections first, with what its keys begin with."""
+    plain = Account(
+        mail=settings.mail, smtp=settings.smtp, imap=settings.imap, oauth=settings.oauth
+    )
+    return [("", plain), *((f"accounts.{name}.", one) for name, one in settings.accounts.items())]
+
+
 def _origin(problem: str, path: Path | None) -> str:
     """Where that came from which settings together are wrong about: a variable that one of the keys
     in these words stands in, else the file.
@@ -356,13 +384,10 @@ def _origin(problem: str, path: Path | None) -> str:
 def _problems(settings: Settings) -> Iterator[str]:
     """What one section alone cannot tell."""
     yield from settings_check.store_problems(settings.store)
-    plain = Account(
-        mail=settings.mail, smtp=settings.smtp, imap=settings.imap, oauth=settings.oauth
-    )
-    yield from settings_check.account_problems("", plain)
-    for name, account in settings.accounts.items():
-        yield from settings_check.account_problems(f"accounts.{name}.", account)
-    yield from settings_check.apart_problems(plain, settings.accounts)
+    each = _each(settings)
+    for key, account in each:
+        yield from settings_check.account_problems(key, account)
+    yield from settings_check.apart_problems(each[0][1], settings.accounts)
     web = settings.web
     yield from reach.listening_problems("web.listen", web.listen)
     yield from settings_check.lmtp_problems(settings.lmtp)

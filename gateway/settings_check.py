@@ -74,6 +74,25 @@ def lmtp_problems(lmtp: Lmtp) -> Iterator[str]:
         )
 
 
+def remarks(key: str, account: Account) -> Iterator[str]:
+    """What can be meant so, and mostly is not. `key` as in `account_problems`."""
+    mail = account.mail.address
+    local, _, domain = mail.partition("@")
+    if "+" in local:
+        yield (
+            f"{key}mail.address: {mail} is a sub-address itself; the mailbox's own address is"
+            " wanted, on which those of invitees hang"
+        )
+    if mail and "." not in domain:
+        yield f"{key}mail.address: nobody outside can write to the domain {domain}"
+    for name, server in (("smtp", account.smtp), ("imap", account.imap)):
+        has_password = bool(server.password_file or server.password.get_secret_value())
+        if server.username and not has_password and server.sign_in == "password":
+            yield f"{key}{name}.password_file: not set, though {key}{name}.username is"
+        if has_password and not server.username:
+            yield f"{key}{name}.username: not set, so the password is not used"
+
+
 def _mail_problems(key: str, mail: Mail) -> Iterator[str]:
     for name, value in [("address", mail.address), *(("also", other) for other in mail.also)]:
         if value and (reason := syntax.problem(value)):

@@ -63,6 +63,38 @@ def show(ctx: typer.Context) -> None:
     print("\n".join(_sections(shown)))
 
 
+@app.command()
+def check(ctx: typer.Context) -> None:
+    """Say all that is wrong with the settings and the files they name. Asks no server (doctor
+    does). Exit 78 when something is wrong.
+    """
+    from gateway import settings
+    from gateway.doctor import servers
+
+    invocation = context.invocation(ctx)
+    file = context.config_file(invocation.config)
+    reading = settings.read(file)
+    faults, remarks = list(reading.faults), list[str]()
+    if reading.settings is not None:
+        faults += servers.all_unreadable(reading.settings)
+        remarks = [
+            *settings.missing(reading.settings),
+            *settings.remarks(reading.settings, file),
+        ]
+    lines = [("failed", words) for words in dict.fromkeys(faults)]
+    lines += [("warning", words) for words in remarks]
+    if not faults:
+        lines.insert(0, ("ok", f"nothing is wrong with {file or 'the environment'}"))
+    if invocation.json:
+        rows = [{"state": state, "text": words} for state, words in lines]
+        output.objects(rows, as_json=True)
+    else:
+        for state, words in lines:
+            output.line(f"{f'{state}:':<9}{words}")
+    if faults:
+        raise typer.Exit(78)
+
+
 def example_text() -> str:
     """The documented configuration file, generated from the settings' own descriptions."""
     from gateway.settings import Settings

@@ -138,8 +138,10 @@ def _inbound(process: Process, _: Monitor) -> Sequence[supervise.Role]:
     read = [
         name for name, account in accounts.configured(process.settings).items() if account.imap.host
     ]
-    if not read and not process.settings.lmtp.listen:
-        log.warning("no mailbox is read: imap.host is not set, or no mail.address")
+    if not accounts.configured(process.settings):
+        log.warning("no mailbox is read: mail.address is not set")
+    elif not read and not process.settings.lmtp.listen:
+        log.warning("no mailbox is read: imap.host is not set")
     readers = [
         supervise.Role(
             _named("inbound", name),

@@ -11,8 +11,9 @@ from gateway.doctor.patients import Mailbox, Servers
 from gateway.errors import ConfigurationError
 from gateway.health import Condition, State
 from gateway.inbound import imap as reading
-from gateway.outbound import dial
+from gateway.outbound import dial, webhooks
 from gateway.sections import Account
+from gateway.settings import Settings
 
 SMALL = 1_000_000
 """A letter with a long agenda and a long guest list may be as large (octets)."""
@@ -38,6 +39,19 @@ def unreadable(name: str, account: Account) -> Iterator[str]:
         for words in use(name, account):
             is_bare = section and words.startswith(("smtp.", "imap."))
             yield f"{section}{words}" if is_bare else words
+
+
+def all_unreadable(settings: Settings) -> list[str]:
+    """What of all secrets, keys and certificate authorities that these settings name cannot be
+    used.
+    """
+    faults = [
+        *_fault(lambda: configuration.secret(settings.store, "store")),
+        *_fault(lambda: webhooks.trust(settings)),
+    ]
+    for name, account in accounts.configured(settings).items():
+        faults += unreadable(name, account)
+    return faults
 
 
 def _passwords(name: str, account: Account) -> Iterator[str]:

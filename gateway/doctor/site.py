@@ -21,9 +21,13 @@ OLD_YEARS = 2
 
 
 async def configuration(patient: Patient) -> list[Condition]:
-    """Where the settings come from."""
+    """Where the settings come from, and what in them is seldom meant so."""
     place = str(patient.file) if patient.file is not None else "the environment and defaults"
-    return [Condition("configuration", State.OK, f"read from {place}")]
+    remarks = [
+        Condition("configuration", State.WARNING, remark)
+        for remark in reading.remarks(patient.settings, patient.file)
+    ]
+    return [Condition("configuration", State.OK, f"read from {place}"), *remarks]
 
 
 async def rights(patient: Patient) -> list[Condition]:

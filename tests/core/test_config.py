@@ -580,3 +580,104 @@ def test_a_credential_of_systemd_is_read(tmp_path: Path, monkeypatch: pytest.Mon
         settings.secret(loaded.imap, "imap")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     assert settings.secret(loaded.imap, "imap") == SECRET
+
+
+def test_check_says_all_that_is_wrong_at_once(tmp_path: Path) -> None:
+    """Types, names, what does not go together, the environment and files that are named: what is
+    wrong hides nothing else.
+    """
+    path = file(
+        tmp_path,
+        f"""
+        [smtp]
+        hots = "mail.crm.example"
+        port = 99999
+        ca_file = "{tmp_path}/none.pem"
+        password_file = "{tmp_path}/none"
+        [web]
+        listen = "localhost:99999"
+        [mail]
+        address = "invites@crm.example"
+        also = "old@crm.example"
+        timezone = "Europe/Olso"
+        dkim_selector = "s1"
+        dkim_key_file = "{path_of(tmp_path, "dkim", "no key")}"
+        [accounts.Sales]
+        [accounts.other.mail]
+        address = "other@crm.example"
+        language = "xx"
+        [accounts.other.imap]
+        host = "imap.crm.example"
+        security = "none"
+        ca_file = "{tmp_path}/none.pem"
+        """,
+    )
+    done = command(
+        "config",
+        "check",
+        "--json",
+        "--config",
+        str(path),
+        GATEWAY_SMTP_HOST="x",
+        GATEWAY_MAIL__ALSO="older",
+        GATEWAY_ACCOUNTS__OTHER__IMAP__SECURITY="none",
+        GATEWAY_STORE__PASSWORD_FILE="/none",
+    )
+    assert (done.returncode, done.stderr) == (78, "")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {line["state"] for line in lines} == {"failed", "warning"}
+    faults = "\n".join(line["text"] for line in lines if line["state"] == "failed")
+    for part in (
+        "did you mean GATEWAY_SMTP__HOST",
+        'mail.also: should be a list: ["older"] (in environment variable GATEWAY_MAIL__ALSO)',
+        'mail.also: should be a list: ["old@crm.example"]',
+        f"smtp.hots: no such setting (in {path})",
+        "smtp.port: Input should be less than or equal to 65535",
+        "accounts.Sales: an account's name has small letters",
+        "did you mean Europe/Oslo?",
+        "accounts.other.mail.language: no letters in 'xx'",
+        "accounts.other.imap.security: 'none' would send mail in clear text",
+        "(in environment variable GATEWAY_ACCOUNTS__OTHER__IMAP__SECURITY)",
+        "web.listen: a port is at most 65535",
+        "store.password_file: store.url names a SQLite file",
+        "store.password_file: cannot read /none",
+        f"smtp.password_file: cannot read {tmp_path}/none",
+        f"smtp.ca_file: cannot read {tmp_path}/none.pem",
+        "mail.dkim_key_file: ",
+    ):
+        assert part in faults, f"{part!r} is not in\n{faults}"
+    assert faults.count("\n") == 14
+    assert "imap.host: not set, so no answer is read" in done.stdout
+
+
+def path_of(folder: Path, name: str, content: str) -> Path:
+    (folder / name).write_text(content)
+    return folder / name
+
+
+def test_check_warns_of_what_is_seldom_meant(tmp_path: Path) -> None:
+    path = file(
+        tmp_path,
+        "[mail]\naddress = 'invites+x@localhost'\n[smtp]\npassword = 'x'\n"
+        "[imap]\nhost = 'imap.crm.example'\nusername = 'invites'\n",
+    )
+    done = command("config", "check", GATEWAY_CONFIG=str(path))
+    assert done.returncode == 0
+    assert done.stdout == (
+        f"ok:      nothing is wrong with {path}\n"
+        "warning: mail.address: invites+x@localhost is a sub-address itself; the mailbox's own"
+        f" address is wanted, on which those of invitees hang (in {path})\n"
+        "warning: mail.address: nobody outside can write to the domain localhost"
+        f" (in {path})\n"
+        f"warning: smtp.username: not set, so the password is not used (in {path})\n"
+        f"warning: imap.password_file: not set, though imap.username is (in {path})\n"
+    )
+    assert "mail.address: not set" in command("config", "check").stdout
+    for content, words in (
+        ("\ufeff[mail]\n", "begins with a byte order mark"),
+        ("[mail\n", "not valid TOML"),
+    ):
+        done = command("config", "check", "--config", str(file(tmp_path, content)))
+        assert done.returncode == 78
+        assert words in done.stdout
+    assert "--config needs a file" in command("config", "check", "--config").stderr
