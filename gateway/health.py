@@ -199,6 +199,21 @@ def sending(
     return Condition(subject("sending", account), state, words, since)
 
 
+def paused(since: datetime | None, by: str, now: datetime) -> Condition:
+    """Somebody lets no letter leave. `since`: None where the settings say so."""
+    if since is None:
+        words = (
+            "sending is paused by the settings (outbound.paused): letters are planned and wait."
+            " Take it out and restart to let them leave"
+        )
+    else:
+        words = (
+            f"sending is paused since {clock(since, now)} by {by}: letters are planned and wait."
+            " Let them leave: invite-gateway queue resume"
+        )
+    return Condition("paused", State.WARNING, words, since)
+
+
 def letters(held: int, first: int, why: str, *, every: bool) -> Condition:
     """Letters that preflight holds. `first`: the oldest one's number; `every`: none has passed
     since.

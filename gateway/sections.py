@@ -295,6 +295,13 @@ class Outbound(Section):
         le=50,
         description="So long what the page saved can be taken back before its letters leave.",
     )
+    paused: bool = Field(
+        False,
+        description=(
+            "Plan letters and send none, until this is off again: for a first import. For a while,"
+            " invite-gateway queue pause does it without a restart."
+        ),
+    )
     brake_follow_ups: int = Field(
         20,
         ge=0,

@@ -22,6 +22,7 @@ from gateway.store import (
     engine,
     journal,
     leases,
+    meta,
     outbox,
     pace,
     refused,
@@ -291,10 +292,12 @@ def others_taken(store: Store, account: str) -> bool:
         return refused.others_taken(connection, account)
 
 
-def rest_of(store: Store, account: str) -> Rest | None:
-    """The rest of an account as all gateways and administrators see it."""
+def rest_of(store: Store, account: str) -> tuple[Rest | None, bool]:
+    """The rest of an account as all gateways and administrators see it, and whether somebody has
+    paused all sending.
+    """
     with store.read() as connection:
-        return pace.rest_of(connection, account)
+        return pace.rest_of(connection, account), meta.paused(connection) is not None
 
 
 def held(store: Store) -> int:

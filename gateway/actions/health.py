@@ -12,7 +12,7 @@ from gateway.actions import probing
 from gateway.health import Condition, Delay, State
 from gateway.sections import Outbound
 from gateway.settings import Settings
-from gateway.store import braked, conditions, leases, outbox, pace, review, webhooks
+from gateway.store import braked, conditions, leases, meta, outbox, pace, review, webhooks
 from gateway.store.engine import Connection, Store
 
 LATE = timedelta(minutes=10)
@@ -41,8 +41,10 @@ def told(
     names = accounts.configured(settings)
     with store.read() as connection:
         reported = conditions.read(connection, now, but=but)
+        pauses = _pauses(connection, settings.outbound, now)
         of_letters = [
-            *_sending(connection, names, settings.outbound, now, started),
+            *pauses,
+            *_sending(connection, names, settings.outbound, now, started, expected=not pauses),
             *_letters(connection),
             *_brake(connection, now),
         ]
@@ -99,13 +101,23 @@ def room(total: int, free: int, crowded: bool, megabytes: int) -> State | None:
     return State.WARNING if free < nearly else None
 
 
+def _pauses(connection: Connection, limits: Outbound, now: datetime) -> Sequence[Condition]:
+    by_hand = meta.paused(connection)
+    if by_hand is not None:
+        return [health.paused(by_hand.since, by_hand.by, now)]
+    return [health.paused(None, "", now)] if limits.paused else []
+
+
 def _sending(
     connection: Connection,
     names: Collection[str],
     limits: Outbound,
     now: datetime,
     started: datetime | None,
+    *,
+    expected: bool,
 ) -> Iterable[Condition]:
+    """`expected`: letters should leave now, so one that waits is a trouble."""
     resting = {one.account: one for one in pace.resting(connection) if one.account in names}
     for one in resting.values():
         yield health.sending(
@@ -117,7 +129,7 @@ def _sending(
             now,
             sure=one.why == REFUSED,
         )
-    for name in names:
+    for name in names if expected else ():
         due = outbox.next_due(connection, name)
         if due is None or due >= now - LATE:
             continue

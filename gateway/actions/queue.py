@@ -16,7 +16,7 @@ from enum import StrEnum
 from gateway.actions import deciding
 from gateway.errors import NotFound, Refused
 from gateway.model import Channel, LetterState
-from gateway.store import followups, invitations, journal, outbox, pace, refused, views
+from gateway.store import followups, invitations, journal, meta, outbox, pace, refused, views
 from gateway.store.decisions import Verdict
 from gateway.store.engine import Connection, Store
 from gateway.store.outbox import Attempt, Destination, Queued, Selection
@@ -112,6 +112,30 @@ def shape(store: Store, now: datetime) -> tuple[list[Destination], list[Rest]]:
     """
     with store.read() as connection:
         return outbox.destinations(connection, now), pace.resting(connection)
+
+
+def pause(store: Store, now: datetime, by: str) -> bool:
+    """Let no letter leave, of any account, until `resume`; they are planned, and wait. Those on
+    their way at this moment arrive. Returns whether that is news.
+    """
+    with store.write() as connection:
+        if meta.paused(connection) is not None:
+            return False
+        meta.pause(connection, now, by)
+        entry = journal.Entry("sending_paused", by=by, channel=Channel.HAND)
+        journal.write(connection, [entry], now)
+    return True
+
+
+def resume(store: Store, now: datetime, by: str) -> bool:
+    """Take `pause` back. Returns whether sending was paused."""
+    with store.write() as connection:
+        if meta.paused(connection) is None:
+            return False
+        meta.go_on(connection)
+        entry = journal.Entry("sending_resumed", by=by, channel=Channel.HAND)
+        journal.write(connection, [entry], now)
+    return True
 
 
 def change(store: Store, verb: Verb, selection: Selection, now: datetime, by: str) -> list[Queued]:

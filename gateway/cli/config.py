@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from gateway.cli import context, output
+from gateway.cli import context, output, unit
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from gateway.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="All settings, documented; the effective ones.")
+
+app.command()(unit.unit)
 
 WIDTH = 100
 HEAD = """\

@@ -24,10 +24,37 @@ if TYPE_CHECKING:
 def load(
     ctx: typer.Context,
     file: Annotated[
-        Path, typer.Argument(metavar="FILE.json", help="The document; - for standard input.")
-    ],
+        Path | None, typer.Argument(metavar="FILE.json", help="The document; - for standard input.")
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Say what would change and which letters would leave; keep nothing."
+        ),
+    ] = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the format as JSON Schema, and end.")
+    ] = False,
+    example: Annotated[
+        bool, typer.Option("--example", help="Print a document to begin with, and end.")
+    ] = False,
 ) -> None:
     """Create and change what the document says. Nothing is written when any of it is wrong."""
+    from gateway.actions import load_example
+
+    if schema:
+        print(load_example.text(load_example.schema()))
+    elif example:
+        print(load_example.text(load_example.document(datetime.now(UTC).date())))
+    elif file is None:
+        raise typer.BadParameter("say which document: FILE.json", param_hint="FILE.json")
+    elif dry_run:
+        _foretell(ctx, file)
+    else:
+        _load(ctx, file)
+
+
+def _load(ctx: typer.Context, file: Path) -> None:
     from gateway.actions import load as actions
 
     document = _read(file)
@@ -36,7 +63,52 @@ def load(
         report = actions.load(connection, document, effective, datetime.now(UTC))
     if context.invocation(ctx).json:
         output.objects([asdict(report)], as_json=True)
+    else:
+        _tell(report)
+
+
+def _foretell(ctx: typer.Context, file: Path) -> None:
+    """The same in a transaction that is taken back, with the letters that are owed then."""
+    from gateway.actions import desk, importing, load, load_format
+
+    document = load_format.read(_read(file))
+    effective = context.settings(ctx)
+    with closing(context.store(effective)) as store:
+        outcome = desk.perform(
+            store,
+            effective,
+            datetime.now(UTC),
+            load.IMPORT,
+            lambda here: importing.run(here, document),
+            dry_run=True,
+        )
+    letters = [
+        {
+            "follow_up": one.follow_up,
+            "to": one.letter.address,
+            "method": one.letter.method.value,
+            "account": one.letter.account,
+        }
+        for one in outcome.letters.queued
+    ]
+    uncounted = outcome.letters.uncounted
+    if context.invocation(ctx).json:
+        row = {**asdict(outcome.answer), "letters": letters, "uncounted": uncounted}
+        output.objects([row], as_json=True)
         return
+    _tell(outcome.answer)
+    output.table(letters)
+    output.line(_summary(len(letters), uncounted))
+
+
+def _summary(letters: int, uncounted: int) -> str:
+    words = f"{letters} letter{'' if letters == 1 else 's'} would leave"
+    if uncounted:
+        words += f", and those of {uncounted} more follow-ups, which are not counted"
+    return f"{words}. Nothing was kept"
+
+
+def _tell(report: Report) -> None:
     sections = dict.fromkeys([*report.created, *report.changed, *report.left])
     output.table([_counted(report, section) for section in sections])
     for note in report.notes:

@@ -23,10 +23,12 @@ from gateway.cli import (
     decisions,
     dkim,
     doctor,
+    healthcheck,
     journal,
     letters,
     load,
     queue,
+    reading,
     receive,
     review,
     series,
@@ -43,7 +45,6 @@ EX_CONFIG = 78  # sysexits.h
 app = typer.Typer(
     name="invite-gateway",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     # Locals in a traceback would show passwords and mails.
     pretty_exceptions_enable=False,
@@ -62,6 +63,8 @@ app.command()(status.status)
 app.command()(letters.letters)
 app.command()(dkim.dkim)
 app.command()(doctor.doctor)
+app.command("read-now")(reading.read_now)
+app.command()(healthcheck.healthcheck)
 app.command()(receive.receive)
 app.command()(receive.explain)
 app.add_typer(series.app, name="series")

@@ -203,6 +203,37 @@ def drop(
     _change(ctx, "drop", _chosen(numbers, follow_up, to_domain, account, brake))
 
 
+@app.command()
+def pause(ctx: typer.Context) -> None:
+    """Let no letter leave until `queue resume`: letters are planned, and wait."""
+    from gateway.actions import queue
+
+    with closing(context.store(context.settings(ctx))) as store:
+        is_news = queue.pause(store, datetime.now(UTC), context.user())
+    _say(ctx, paused=True, words="sending is paused" if is_news else "sending was paused already")
+
+
+@app.command()
+def resume(ctx: typer.Context) -> None:
+    """Let letters leave again."""
+    from gateway.actions import queue
+
+    effective = context.settings(ctx)
+    with closing(context.store(effective)) as store:
+        is_news = queue.resume(store, datetime.now(UTC), context.user())
+    words = "letters leave again" if is_news else "sending was not paused"
+    if effective.outbound.paused:
+        words += ", but the settings say outbound.paused"
+    _say(ctx, paused=effective.outbound.paused, words=words)
+
+
+def _say(ctx: typer.Context, *, paused: bool, words: str) -> None:
+    if context.invocation(ctx).json:
+        output.objects([{"paused": paused}], as_json=True)
+    else:
+        output.line(words)
+
+
 def _chosen(
     numbers: list[int] | None, follow_up: str, to_domain: str, account: str, brake: bool = False
 ) -> Selection:

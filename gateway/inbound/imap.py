@@ -522,7 +522,7 @@ class Session:
         if self.wire.news.is_set():
             return True
         if not idle or "IDLE" not in self.wire.capabilities:
-            await _first(self.options.poll_seconds, stop, self.wire.over, self.wire.news)
+            await first(self.options.poll_seconds, stop, self.wire.over, self.wire.news)
             if not stop.is_set():
                 await self.ask("NOOP", self.wire.simple_command("NOOP"))
             return True
@@ -532,7 +532,7 @@ class Session:
             if waiting.done():
                 return False
             self.idled = True
-            await _first(
+            await first(
                 min(self.options.poll_seconds, RENEW_SECONDS), stop, self.wire.over, self.wire.news
             )
             self.wire.idle_done()
@@ -600,6 +600,10 @@ class Session:
             return f"a test message stays in {place!r}, for it cannot be removed", arrived
         return "", arrived
 
+    def wake(self) -> None:
+        """End a `rest`, as if something new had been announced."""
+        self.wire.news.set()
+
     @property
     def news(self) -> bool:
         """Whether messages were announced since the last search began."""
@@ -657,7 +661,7 @@ def _prolong(deadline: asyncio.Timeout, until: float) -> None:
         deadline.reschedule(until)
 
 
-async def _first(seconds: float, *events: asyncio.Event) -> None:
+async def first(seconds: float, *events: asyncio.Event) -> None:
     """Waits until one of the events happens, at most `seconds`."""
     waits = [asyncio.ensure_future(event.wait()) for event in events]
     try:

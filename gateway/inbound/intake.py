@@ -24,6 +24,9 @@ from gateway.store.inbox import Place
 
 log = structlog.get_logger(__name__)
 
+ASKED_SECONDS = 1.0
+"""From one look at whether somebody wants the mailbox to be read at once to the next."""
+
 
 class Intake:
     """Reads one account's folder for as long as it holds the mailbox's lease. `told` is set after
@@ -93,11 +96,34 @@ class Intake:
         async with asyncio.TaskGroup() as group:
             reading = group.create_task(mailbox.run(lost))
             while not stop.is_set() and not lost.is_set() and not reading.done():
-                await _wait(stop, leases.RENEWAL_SECONDS)
+                await self._heed(mailbox, stop)
                 if not stop.is_set() and await asyncio.to_thread(self._lease) != self._held:
                     log.warning("another gateway reads the mailbox now", folder=self._folder)
                     lost.set()
             lost.set()
+
+    async def _heed(self, mailbox: reader.Reader, stop: asyncio.Event) -> None:
+        """Until the lease is to be renewed: look into the mailbox where somebody asks for it."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + leases.RENEWAL_SECONDS
+        wish, since = "", datetime.now(UTC)
+        while not stop.is_set() and (left := until - loop.time()) > 0:
+            asked = await asyncio.to_thread(self._asked)
+            looked = mailbox.state.looked
+            if asked and asked == wish and looked is not None and looked > since:
+                await asyncio.to_thread(self._met, asked)
+            elif asked and asked != wish:
+                wish, since = asked, datetime.now(UTC)
+                mailbox.look_now()
+            await _wait(stop, min(ASKED_SECONDS, left))
+
+    def _asked(self) -> str:
+        with self._store.read() as connection:
+            return meta.asked_to_read(connection, self._account)
+
+    def _met(self, wish: str) -> None:
+        with self._writing() as connection:
+            meta.note_read(connection, self._account, wish)
 
     def _show(self, state: reader.State) -> None:
         """Say on the board how the reading goes. Nothing is said before the first try."""

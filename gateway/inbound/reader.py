@@ -206,6 +206,8 @@ class Reader:
         self._inexact = False
         self._validity = 0
         self._owed = True
+        self._woken = asyncio.Event()
+        self._open: imap.Session | None = None
         self._changed = changed
         self._idle_refusals = 0
         self._state = State(connected=False, since=datetime.now(UTC))
@@ -213,6 +215,12 @@ class Reader:
     @property
     def state(self) -> State:
         return self._state
+
+    def look_now(self) -> None:
+        """Look into the mailbox at once, or try to. To be called in the loop's thread."""
+        self._woken.set()
+        if self._open is not None:
+            self._open.wake()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Reads until `stop`, whatever the server or the store do. Returns within a few seconds of
@@ -244,9 +252,7 @@ class Reader:
                 ):  # it works but does not last: still a look per poll interval
                     seconds = min(seconds, self._options.poll_seconds)
                 self._report(error, seconds)
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(seconds):
-                        await stop.wait()
+                await imap.first(seconds, stop, self._woken)
         self._mark(State(False, datetime.now(UTC), self._state.looked))
 
     def _session(self, stop: asyncio.Event) -> imap.Opening:
@@ -260,8 +266,9 @@ class Reader:
         )
 
     async def _read_on(self, stop: asyncio.Event) -> None:
+        self._woken.clear()
         async with self._session(stop) as session:
-            self._owed = True
+            self._owed, self._open = True, session
             log.info("mailbox.connected", host=self._options.host, folder=self._options.folder)
             while not stop.is_set():
                 await self._look(session, stop)

@@ -95,6 +95,7 @@ class Worker:
         self._lease = Lease()
         self._rest: Rest | None = None
         self._shown: Rest | None = None
+        self._paused = settings.outbound.paused
         self._met = set[str]()
         self._others_taken = False
         self._turns = turns.Turns(self._account.smtp.connections)
@@ -145,6 +146,8 @@ class Worker:
     async def _claim(self, free: int) -> list[Queued]:
         await self._heed()
         now, batch = datetime.now(UTC), self._limits.batch
+        if self._paused:
+            return []
         if self._resting(now) or free < (batch if self._rest is not None else max(1, batch // 2)):
             return []
         if not await self._is_ours(in_hand=free < batch):
@@ -174,12 +177,11 @@ class Worker:
 
     async def _heed(self) -> None:
         """Take over what others say of the account's rest: another gateway, a report of a refusal
-        that came by mail, an administrator who ends it.
+        that came by mail, an administrator who ends it, or pauses sending.
         """
-        if self._rest != self._shown:
-            return  # ours is newer
-        shared = await self._kept(deliveries.rest_of, self._store, self._name)
-        if self._rest == self._shown:
+        shared, paused = await self._kept(deliveries.rest_of, self._store, self._name)
+        self._paused = paused or self._limits.paused
+        if self._rest == self._shown:  # else ours is newer
             self._rest = self._shown = shared
             if shared is None:
                 self._met.clear()
@@ -289,7 +291,8 @@ class Worker:
             return queued, ready, None
         async with self._turns.turn(_domain(queued)) as began:
             # nothing is begun that need not be
-            if stop.is_set() or self._resting(datetime.now(UTC)) or not self._stands():
+            is_off = stop.is_set() or self._paused or self._resting(datetime.now(UTC))
+            if is_off or not self._stands():
                 return queued, self._given_back(queued), None
             receipt = await pool.send(ready, self._stands)
             if receipt.step is not receipts.Step.BODY and not self._stands():

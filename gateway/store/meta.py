@@ -1,6 +1,8 @@
 """Facts about the store itself."""
 
 import secrets
+from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -79,3 +81,54 @@ def note_diaries(connection: Connection, key: str | None) -> None:
     """Keep how far that is; None: all of them."""
     name, value = ("diaries", "1") if key is None else ("diaries_begun", key)
     upsert.one(connection, meta, {"key": name}, {"value": value})
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Nothing leaves until a person says so."""
+
+    since: datetime
+    by: str
+
+
+def paused(connection: Connection) -> Pause | None:
+    """Whether somebody has paused sending, for all accounts and gateways."""
+    query = sa.select(meta.c.value).where(meta.c.key == "paused")
+    value = connection.execute(query).scalar_one_or_none()
+    if value is None:
+        return None
+    since, _, by = value.partition(" ")
+    return Pause(datetime.fromisoformat(since), by)
+
+
+def pause(connection: Connection, now: datetime, by: str) -> None:
+    upsert.one(connection, meta, {"key": "paused"}, {"value": f"{now.isoformat()} {by}"})
+
+
+def go_on(connection: Connection) -> None:
+    connection.execute(sa.delete(meta).where(meta.c.key == "paused"))
+
+
+READ_NOW, WAS_READ = "read_now ", "was_read "
+"""When an account's mailbox was to be read at once, and which of these wishes was met."""
+
+
+def ask_to_read(connection: Connection, account: str, now: datetime) -> str:
+    """Have whoever reads that mailbox look into it at once. Returns what `was_read` will say."""
+    wish = now.isoformat()
+    upsert.one(connection, meta, {"key": f"{READ_NOW}{account}"}, {"value": wish})
+    return wish
+
+
+def asked_to_read(connection: Connection, account: str) -> str:
+    """The newest such wish that has not been met; "" where there is none."""
+    keys = [f"{READ_NOW}{account}", f"{WAS_READ}{account}"]
+    rows = connection.execute(sa.select(meta.c.key, meta.c.value).where(meta.c.key.in_(keys)))
+    said: dict[str, str] = {row.key: row.value for row in rows}
+    wish = said.get(keys[0], "")
+    return "" if wish == said.get(keys[1]) else wish
+
+
+def note_read(connection: Connection, account: str, wish: str) -> None:
+    """That mailbox was looked into for this wish."""
+    upsert.one(connection, meta, {"key": f"{WAS_READ}{account}"}, {"value": wish})

@@ -249,3 +249,16 @@ def test_a_role_that_cannot_be_configured_ends_the_daemon_with_78(tmp_path: Path
     assert done.stderr.splitlines()[-1].startswith(
         "invite-gateway: smtp.password_file: cannot read"
     )
+
+
+def test_a_shell_completes_commands() -> None:
+    asked = {"_INVITE_GATEWAY_COMPLETE": "complete_bash", "COMP_CWORD": "1"}
+    done = subprocess.run(
+        [PROGRAM],
+        env=os.environ | asked | {"COMP_WORDS": "invite-gateway que"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout.split() == ["queue"]

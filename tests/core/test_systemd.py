@@ -7,6 +7,7 @@ import os
 import re
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from gateway.daemon import supervise, systemd
-from tests import rig
+from tests import command, rig
 
 UNIT = Path(__file__).parents[2] / "systemd" / "invite-gateway.service"
 DEADLINE = 60.0
@@ -174,3 +175,36 @@ def test_the_unit_never_gives_up_but_on_a_wrong_configuration() -> None:
         "SyslogIdentifier=invite-gateway",
     ):
         assert line in unit
+
+
+def test_the_unit_is_printed_and_installed_for_where_the_program_is(tmp_path: Path) -> None:
+    shipped = UNIT.read_text(encoding="utf-8")
+    place = tmp_path / "gateway.toml"
+    printed = command.run("config", "unit", "--config", str(place), environment={}).stdout
+    changed = [
+        (before, after)
+        for before, after in zip(shipped.splitlines(), printed.splitlines(), strict=True)
+        if before != after
+    ]
+    assert changed == [
+        (
+            "Environment=PATH=/opt/invite-gateway/.venv/bin:/usr/bin:/bin",
+            f"Environment=PATH={sys.prefix}/bin:/usr/bin:/bin",
+        ),
+        (
+            "Environment=GATEWAY_CONFIG=/etc/invite-gateway/gateway.toml",
+            f"Environment=GATEWAY_CONFIG={place}",
+        ),
+    ]
+    install = ("config", "unit", "--install", "--folder", str(tmp_path))
+    done = command.run(*install, environment={})
+    assert (done.returncode, "systemctl enable --now invite-gateway" in done.stdout) == (0, True)
+    installed = tmp_path / "invite-gateway.service"
+    assert f"PATH={sys.prefix}/bin:" in installed.read_text(encoding="utf-8")
+    assert command.run(*install, environment={}).returncode == 0
+    installed.write_text("# an administrator's own\n", encoding="utf-8")
+    done = command.run(*install, environment={})
+    assert (done.returncode, "--force writes over it" in done.stderr) == (1, True)
+    assert installed.read_text(encoding="utf-8") == "# an administrator's own\n"
+    assert command.run(*install, "--force", environment={}).returncode == 0
+    assert "[Service]" in installed.read_text(encoding="utf-8")
