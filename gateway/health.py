@@ -246,8 +246,8 @@ def review(shrunk: int, megabytes: int) -> Condition:
     words = (
         f"of {_times(shrunk, 'mail', 'mails')} that {'waits' if shrunk == 1 else 'wait'} for review"
         f" only the header is kept: more than {megabytes} MB waited (inbound.review_megabytes), or"
-        " they have waited for half a year. The mails lie whole in the mailbox. Decide on them:"
-        " invite-gateway review list"
+        " they have waited for too long (retention.review_days). The mails lie whole in the"
+        " mailbox. Decide on them: invite-gateway review list"
     )
     return Condition("review", State.WARNING, words)
 

@@ -17,9 +17,18 @@ SignIn = Literal["password", "xoauth2"]
 AccountName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](_?[a-z0-9-])*$")]
 ACCOUNT_NAMES = "an account's name has small letters, digits, - and single _ within"
 
+LEAST_DAYS = 30
+"""Letters that came back are told for so long, and trouble of a server is over by then."""
+
 
 def _lower(value: str) -> str:
     return value.strip().lower()
+
+
+def _days(value: int) -> int:
+    if 0 < value < LEAST_DAYS:
+        raise ValueError(f"0 (for ever), or {LEAST_DAYS} days or more")
+    return value
 
 
 class Section(BaseModel):
@@ -366,8 +375,8 @@ class Inbound(Section):
         ge=10,
         description=(
             "Most that is kept of all mail that waits for review together. Of what is too much, the"
-            " largest first, and of what has waited for half a year only the header stays in the"
-            " store; the mail itself lies in the mailbox."
+            " largest first, only the header stays in the store; the mail itself lies in the"
+            " mailbox."
         ),
     )
     probe: bool = Field(
@@ -519,6 +528,36 @@ class Webhooks(Section):
         (), description="Hosts to which webhooks may go though their address is not public."
     )
     ca_file: str = Field("", description="Certificate authorities (PEM) instead of the system's.")
+
+
+Days = Annotated[int, Field(ge=0), AfterValidator(_days)]
+
+
+class Retention(Section):
+    """How long is kept what nothing needs any more; 0: for ever, else 30 days or more."""
+
+    letter_days: Days = Field(
+        0, description="Letters that came to their end, of follow-ups over for so many days."
+    )
+    attempt_days: Days = Field(
+        0, description="The single tries to hand such letters over, so many days after they ended."
+    )
+    journal_days: Days = Field(
+        0,
+        description="The journal of follow-ups over for so many days, and of what is about none."
+        " Which answer counted for whom stays, without words.",
+    )
+    message_days: Days = Field(
+        0,
+        description="Who wrote messages about such follow-ups or about none, and what stood in"
+        " them. By what a message is known again stays.",
+    )
+    token_days: Days = Field(0, description="API tokens, so many days after they were revoked.")
+    review_days: Annotated[int, Field(ge=1)] = Field(
+        180,
+        description="Of mail that has waited for review for longer only its header stays in the"
+        " store.",
+    )
 
 
 class Log(Section):

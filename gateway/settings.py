@@ -40,6 +40,7 @@ from gateway.sections import (
     OpenID,
     Outbound,
     Policy,
+    Retention,
     Smtp,
     Store,
     Web,
@@ -73,6 +74,7 @@ class Settings(BaseSettings):
     answer: Answer = Answer()
     openid: OpenID = OpenID()
     webhooks: Webhooks = Webhooks()
+    retention: Retention = Retention()
     log: Log = Log()
 
     @classmethod

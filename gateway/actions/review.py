@@ -29,8 +29,6 @@ from gateway.store.known import Holder
 from gateway.store.proposals import Proposal
 from gateway.store.review import Kept
 
-PATIENCE = timedelta(days=180)
-"""What has waited for so long is kept by its header alone."""
 APPLY, REJECT, LEARN = "apply", "reject", "learn"
 EVENTS = {APPLY: "review_applied", REJECT: "review_rejected"}
 LEARNED, FORGOTTEN = "address_learned", "address_forgotten"
@@ -352,7 +350,8 @@ def shrink(connection: Connection, settings: configuration.Settings, now: dateti
     header is left.
     """
     most = settings.inbound.review_megabytes * 1_000_000
-    return review.shrink(connection, most, now - PATIENCE)
+    patience = timedelta(days=settings.retention.review_days)
+    return review.shrink(connection, most, now - patience)
 
 
 def _waiting(connection: Connection, numbers: Sequence[int]) -> Iterator[Kept]:

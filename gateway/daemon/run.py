@@ -5,7 +5,7 @@ of them (`--only`), on one PostgreSQL; the leases of the store keep them out of 
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -19,6 +19,7 @@ from gateway.actions import (
     diary,
     planning,
     probing,
+    purging,
     recording,
     reminders,
     review,
@@ -43,6 +44,7 @@ TIDY_SECONDS = 3600.0
 DIARY_SECONDS = 3600.0
 REMINDER_SECONDS = 60.0
 DECIDE_SECONDS = 60.0
+PURGE_SECONDS = 60.0
 PAGES_CAUGHT_UP = 20
 """In one tick, of a store from before there were decisions."""
 
@@ -262,6 +264,17 @@ def _decider(store: Store) -> Callable[[], None]:
     return look
 
 
+def _purger(process: Process) -> Callable[[], Awaitable[None]]:
+    purge = purging.Purge(process.store, process.settings.retention)
+
+    async def work() -> None:
+        gone = await asyncio.to_thread(purge.go_on, datetime.now(UTC))
+        if gone:
+            log.info("old data let go", **{name.replace(" ", "_"): gone[name] for name in gone})
+
+    return work
+
+
 def _jobs(process: Process, _: Monitor) -> Sequence[supervise.Role]:
     def shrink() -> None:
         with process.store.write() as connection:
@@ -292,6 +305,7 @@ def _jobs(process: Process, _: Monitor) -> Sequence[supervise.Role]:
         jobs.Job("tidy", TIDY_SECONDS, tidy),
         jobs.Job("diaries", DIARY_SECONDS, move_on),
         jobs.Job("decide", DECIDE_SECONDS, partial(asyncio.to_thread, _decider(process.store))),
+        jobs.Job("purge", PURGE_SECONDS, _purger(process)),
     ]
     if process.settings.outbound.reminder_hours:
         due.append(jobs.Job("remind", REMINDER_SECONDS, remind))
