@@ -9,7 +9,7 @@ from datetime import date
 from babel import dates
 
 from gateway.followups.preferences import OFFICE
-from gateway.web.pages import agenda, grid
+from gateway.web.pages import agenda, grid, looking
 from gateway.web.pages.agenda import Day
 from gateway.web.pages.grid import Minutes
 from gateway.web.pages.looking import Look
@@ -21,16 +21,16 @@ SLOT = 30
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A free slot: where it leads, and where it is drawn."""
+    """A free slot: when it begins, and where it is drawn."""
 
-    to: str
+    start: str
     classes: str
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column. `label`: all of what `heading` says in short; `to`: the day or diary by itself;
-    `new`: where a new follow-up begins.
+    `new`: when a new follow-up begins.
     """
 
     heading: str
@@ -52,12 +52,12 @@ def _of_day(here: Visit, at: Look, day: Day) -> Column:
         label=here.day(day.date),
         day=day,
         to=at.to("day", day.date),
-        new=at.new(day.date, begins),
+        new=looking.moment(day.date, begins),
         is_today=day.date == here.today,
     )
 
 
-def facts(here: Visit, at: Look, columns: Sequence[Column]) -> Facts:
+def facts(here: Visit, columns: Sequence[Column]) -> Facts:
     """The hours that are shown, their names, and the slots of each day."""
     begin, end = window(here, columns)
     language = here.texts.language
@@ -66,7 +66,7 @@ def facts(here: Visit, at: Look, columns: Sequence[Column]) -> Facts:
         for minute in range(begin, end, grid.HOUR)
     ]
     slots = {
-        day: [_slot(here, at, day, minute) for minute in range(begin, end, SLOT)]
+        day: [_slot(here, day, minute) for minute in range(begin, end, SLOT)]
         for day in {column.day.date for column in columns}
     }
     return {
@@ -88,11 +88,11 @@ def window(here: Visit, columns: Sequence[Column]) -> Minutes:
     return grid.window(((one.begin, one.end) for it in columns for one in it.day.timed), usual)
 
 
-def _slot(here: Visit, at: Look, day: date, minute: int) -> Slot:
+def _slot(here: Visit, day: date, minute: int) -> Slot:
     works = _works(here, day)
     is_work = works is not None and works[0] <= minute < works[1]
     classes = grid.span_classes(minute, minute + SLOT)
-    return Slot(at.new(day, minute), classes if is_work else f"{classes} rest")
+    return Slot(looking.moment(day, minute), classes if is_work else f"{classes} rest")
 
 
 def _works(here: Visit, day: date) -> Minutes | None:

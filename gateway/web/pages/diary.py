@@ -98,7 +98,7 @@ def _facts(here: Visit, desk: Desk, at: Look) -> Facts:
 def _grid(here: Visit, at: Look, several: Sequence[Diary], first: date, number: int) -> Facts:
     """A day or a week."""
     days = agenda.days(here, agenda.entries(here, several), first, number)
-    return columns.facts(here, at, columns.of_days(here, at, days))
+    return columns.facts(here, columns.of_days(here, at, days))
 
 
 def _month(here: Visit, at: Look, several: Sequence[Diary], first: date, number: int) -> Facts:

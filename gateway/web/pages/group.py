@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.actions.diaries import Diary
-from gateway.web.pages import agenda, columns, grid
+from gateway.web.pages import agenda, columns, grid, looking
 from gateway.web.pages.columns import Column
 from gateway.web.pages.looking import Look
 from gateway.web.pages.visit import Facts, Visit
@@ -13,7 +13,7 @@ from gateway.web.pages.visit import Facts, Visit
 @dataclass(frozen=True, slots=True)
 class Free:
     """A time during which as many are free. `word`: how many; `busy`: the names of the others;
-    `tone`: as a class; `new`: where all are free, a new follow-up then.
+    `tone`: as a class; `new`: where all are free, when a new follow-up begins.
     """
 
     hours: str
@@ -27,7 +27,7 @@ class Free:
 def facts(here: Visit, at: Look, several: Sequence[Diary]) -> Facts:
     shown = [_column(here, at, diary) for diary in several]
     return {
-        **columns.facts(here, at, shown),
+        **columns.facts(here, shown),
         "sum": _sum(here, at, shown) if len(shown) > 1 else [],
     }
 
@@ -40,7 +40,7 @@ def _column(here: Visit, at: Look, diary: Diary) -> Column:
         label=diary.holder.name,
         day=day,
         to=at.of(diary.holder.who).to("week"),
-        new=at.new(at.day, begins),
+        new=looking.moment(at.day, begins),
     )
 
 
@@ -69,5 +69,5 @@ def _free(here: Visit, at: Look, part: grid.Stretch, names: Sequence[str]) -> Fr
         busy=texts.listed([names[number] for number in sorted(part.busy)]),
         tone=tone,
         classes=grid.span_classes(part.begin, part.end),
-        new=at.new(at.day, part.begin) if tone == "all" else "",
+        new=looking.moment(at.day, part.begin) if tone == "all" else "",
     )

@@ -46,12 +46,18 @@ class Look:
         """The same of others."""
         return replace(self, whose=whose)
 
-    def new(self, day: date, minute: int) -> str:
-        """A new follow-up at that time, with everybody whose diary is open (help page 001)."""
-        hour, rest = divmod(minute, grid.HOUR)
-        pairs = [("start", f"{day.isoformat()}T{hour:02}:{rest:02}")]
-        pairs += [("who", name) for name in self.whose if name != self.own]
-        return f"/follow-ups/new?{urlencode(pairs, safe=':')}"
+    @property
+    def others(self) -> list[str]:
+        """Those who take part in what is made here, because their diary is open (help page
+        001).
+        """
+        return [name for name in self.whose if name != self.own]
+
+
+def moment(day: date, minute: int) -> str:
+    """A time on the reader's clock, as a new follow-up is told its start."""
+    hour, rest = divmod(minute, grid.HOUR)
+    return f"{day.isoformat()}T{hour:02}:{rest:02}"
 
 
 def look(
