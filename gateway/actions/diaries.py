@@ -15,7 +15,6 @@ from gateway.store import diaries, diary
 from gateway.store import preferences as stored
 from gateway.store.diaries import Holder, Line, Task
 from gateway.store.diary import Kept
-from gateway.store.engine import Connection
 
 MOST_DIARIES = 50
 LONGEST = timedelta(days=92)
@@ -41,7 +40,7 @@ def of(desk: Desk, names: Sequence[str], period: Span, *, cancelled: bool = Fals
     """Whole diaries. What is private to others is a time that is taken, and no more. `cancelled`:
     with what is called off, at the end of the lines.
     """
-    everybody = _holders(desk.connection, names)
+    everybody = holders(desk, names)
     zone = desk.settings.mail.timezone
     kept = _entries(desk, everybody, period)
     lines: dict[str, list[Line]] = {holder.who: [] for holder in everybody}
@@ -80,7 +79,7 @@ def busy(desk: Desk, names: Sequence[str], period: Span, without: str = "") -> J
     """Which of these are occupied at some moment of a period, for a picker. `without`: a follow-up
     that does not count.
     """
-    everybody = _holders(desk.connection, names)
+    everybody = holders(desk, names)
     kept = _entries(desk, everybody, period)
     taken = diaries.occupied(kept, without=without)
     return {
@@ -106,7 +105,7 @@ def first_available(
     until = horizon if until is None else min(until, horizon)
     if until <= not_before:
         raise InputError("until: is not after not_before")
-    everybody = _holders(desk.connection, names)
+    everybody = holders(desk, names)
     kept = _entries(desk, everybody, (not_before, until))
     taken = [span for spans in diaries.occupied(kept).values() for span in spans]
     weeks = _weeks(desk, [one.key for one in everybody if one.kind == "associate"], within)
@@ -145,10 +144,11 @@ def _first_conflict(kept: Sequence[Kept], now: datetime) -> Kept | None:
     return min(ahead, key=lambda one: one.entry.start, default=None)
 
 
-def _holders(connection: Connection, names: Sequence[str]) -> list[Holder]:
+def holders(desk: Desk, names: Sequence[str]) -> list[Holder]:
+    """Whose diaries these are. Raises `NotFound` where there is none."""
     if len(names) > MOST_DIARIES:
         raise InputError(f"at most {MOST_DIARIES} diaries at a time")
-    everybody = diaries.holders(connection, names)
+    everybody = diaries.holders(desk.connection, names)
     there = {name for holder in everybody for name in (holder.key, holder.who)}
     if absent := next((name for name in names if name not in there), ""):
         raise NotFound(f"there is no associate or resource {absent}")

@@ -153,3 +153,20 @@ diary_series = Table(
 """In which series an associate or resource takes part, from when to when. `until`: its dates before
 that have entries; the daily job moves it on.
 """
+
+diary_view = Table(
+    "diary_view",
+    metadata,
+    Column(
+        "associate",
+        Words,
+        ForeignKey("associate.key", onupdate="CASCADE", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column("name", Text, nullable=False),
+    words("whose", "[]"),
+    sa.PrimaryKeyConstraint("associate", "name"),
+)
+"""A group of diaries that an associate looks at again and again. `whose`: a JSON list of KIND:KEY,
+in the order in which they stand side by side.
+"""

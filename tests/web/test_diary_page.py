@@ -214,3 +214,41 @@ async def test_more_at_once_than_a_grid_can_show_is_a_list(office: Office, kari:
     page = await shown(kari, "view=day")
     assert "this is a list" in page
     assert page.count('<li class="entry') == 42
+
+
+async def test_a_group_is_saved_by_a_name_and_forgotten(office: Office, kari: Reader) -> None:
+    query = f"view=group&date={DAY}&of=associate:kari&of=resource:room1"
+    kept = await kari.post(f"/diary/views?{query}", name="Me and the room")
+    assert kept.headers["location"] == f"/diary?{query}&done=kept"
+    there = f'href="/diary?{query.replace("&", "&amp;")}"'
+    assert there in await shown(kari, "view=group")
+    assert "Me and the room" not in await shown(signed_in(office, "nils"), "view=group")
+    empty = await kari.post(f"/diary/views?{query}", name=" ")
+    assert empty.status_code == 422
+    await kari.post(f"/diary/views/drop?{query}", name="Me and the room")
+    assert "None yet." in await shown(kari, "view=group")
+
+
+async def test_saved_groups_are_said_by_programs_too(office: Office) -> None:
+    """docs/api.md."""
+    views = [{"name": "Rooms", "of": ["room1"]}, {"name": "Both", "of": ["nils", "kari"]}]
+    answer = await office.ask("GET", "/diary-views", "kari")
+    tag = {"If-Match": answer.headers["etag"]}
+    done = await office.ask("PUT", "/diary-views", "kari", tag, json={"views": views})
+    assert done.json()["views"] == [
+        {"name": "Both", "of": ["associate:nils", "associate:kari"]},
+        {"name": "Rooms", "of": ["resource:room1"]},
+    ]
+    for wrong, status in (
+        ([views[0], views[0]], 422),
+        ([{"name": "", "of": ["kari"]}], 422),
+        ([{"name": "Nobody", "of": []}], 422),
+        ([{"name": "Gone", "of": ["gone"]}], 404),
+    ):
+        any_tag = {"If-Match": "*"}
+        refused = await office.ask("PUT", "/diary-views", "kari", any_tag, json={"views": wrong})
+        assert refused.status_code == status, refused.text
+    assert (await office.ask("GET", "/diary-views", "kari")).json()["views"][0]["name"] == "Both"
+    stale = await office.ask("PUT", "/diary-views", "kari", tag, json={"views": []})
+    assert stale.status_code == 412
+    assert (await office.ask("GET", "/diary-views", "nils")).json()["views"] == []

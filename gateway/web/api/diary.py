@@ -15,15 +15,16 @@ from pydantic import (
 )
 
 from gateway.actions import asked as answers
-from gateway.actions import diaries
+from gateway.actions import diaries, diary_views, directory
 from gateway.actions.asked import Switches
 from gateway.actions.desk import Desk
 from gateway.actions.load_format import Entry, Key
 from gateway.errors import InputError
 from gateway.followups import permission
 from gateway.followups.permission import Verb
+from gateway.store.diary_views import View
 from gateway.store.marked import EARLIEST, LATEST
-from gateway.web.api.asking import Json, Listing, Pages, Posting, Reading
+from gateway.web.api.asking import Changing, Json, Listing, Pages, Posting, Reading
 from gateway.web.api.filtering import written
 from gateway.web.api.routes import On, Routes
 
@@ -60,6 +61,23 @@ class Invitations(BaseModel):
 
     items: list[dict[str, Any]]
     next: str | None
+
+
+class Views(BaseModel):
+    """Saved groups of diaries."""
+
+    views: list[dict[str, Any]]
+
+
+class SaidView(Entry):
+    """One of them. `of`: KIND:KEY, or keys of associates and resources, in their order."""
+
+    name: str
+    of: Annotated[list[str], Field(max_length=diaries.MOST_DIARIES)]
+
+
+class SaidViews(Entry):
+    views: Annotated[list[SaidView], Field(max_length=diary_views.MOST)]
 
 
 class Slots(BaseModel):
@@ -122,6 +140,35 @@ async def shown(of: Of, since: From, until: To, asked: Reading) -> Response:
         return diaries.shown(desk, _names(of), (since, until))
 
     return await asked.read(look)
+
+
+@routes.get("/diary-views", Verb.SEE, On.OWN, answer=Views)
+async def views(asked: Reading) -> Response:
+    """Your saved groups of diaries"""
+    return await asked.read(lambda desk: diary_views.shown(_own_views(desk)))
+
+
+@routes.put(
+    "/diary-views",
+    Verb.SEE,
+    On.OWN,
+    answer=Views,
+    example={"views": [{"name": "Sales and the large room", "of": ["kari", "per", "room1"]}]},
+)
+async def state(said: SaidViews, asked: Changing) -> Response:
+    """Say all of them anew"""
+
+    def command(desk: Desk) -> Json:
+        asked.match(diary_views.shown(_own_views(desk)))
+        views = [View(one.name, tuple(one.of)) for one in said.views]
+        return diary_views.shown(diary_views.state(desk, views))
+
+    return await asked.write(command)
+
+
+def _own_views(desk: Desk) -> list[View]:
+    directory.own(desk)
+    return diary_views.every(desk)
 
 
 @routes.get(

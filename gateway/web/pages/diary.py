@@ -14,15 +14,19 @@ from babel import dates
 from fastapi import APIRouter, Form
 from fastapi.responses import Response
 
-from gateway.actions import carrying, diaries
+from gateway.actions import carrying, diaries, diary_views
 from gateway.actions.desk import Desk
 from gateway.actions.diaries import Diary
 from gateway.store import cards
+from gateway.store.diary_views import View
 from gateway.web.pages import agenda, columns, group
 from gateway.web.pages.looking import VIEWS, Look, Looking
 from gateway.web.pages.visit import Facts, Visit, Visiting
 
 router = APIRouter(include_in_schema=False)
+
+People = dict[str, list[tuple[str, str]]]
+"""Key and name, by kind."""
 
 WEEK = 7
 NEXT_DAYS = 14
@@ -36,7 +40,8 @@ async def diary(here: Visiting, at: Looking) -> Response:
     """A page of diaries"""
 
     def read(desk: Desk) -> Facts:
-        return {"people": _people(desk), **_facts(here, desk, at)}
+        people = _people(desk)
+        return {"people": people, "saved": _saved(desk, at, people), **_facts(here, desk, at)}
 
     return await here.page("pages/diary.html", read)
 
@@ -64,7 +69,40 @@ async def tick(
     return await here.write(command, "saved")
 
 
-def _people(desk: Desk) -> dict[str, list[tuple[str, str]]]:
+@router.post("/diary/views")
+async def save(
+    here: Visiting, at: Looking, name: Annotated[str, Form(max_length=diary_views.LONGEST_NAME)]
+) -> Response:
+    """Keep who stands side by side, by a name"""
+
+    def command(desk: Desk) -> str:
+        diary_views.save(desk, View(name, at.whose))
+        return at.to("group")
+
+    return await here.write(command, "kept")
+
+
+@router.post("/diary/views/drop")
+async def drop(here: Visiting, at: Looking, name: Annotated[str, Form()]) -> Response:
+    """Forget one of them"""
+
+    def command(desk: Desk) -> str:
+        diary_views.drop(desk, name)
+        return at.to("group")
+
+    return await here.write(command, "forgotten")
+
+
+def _saved(desk: Desk, at: Look, people: People) -> list[tuple[str, str]]:
+    """The saved groups, each with its address; without who is gone."""
+    there = {who for listed in people.values() for who, _ in listed}
+    views = [
+        (view.name, [who for who in view.whose if who in there]) for view in diary_views.every(desk)
+    ]
+    return [(name, at.of(*whose).to("group")) for name, whose in views if whose]
+
+
+def _people(desk: Desk) -> People:
     """Whose diaries there are to look at, by kind."""
     names = {
         "associate": cards.associates(desk.connection),

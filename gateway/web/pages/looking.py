@@ -11,7 +11,6 @@ from gateway.actions import diaries
 from gateway.errors import InputError
 from gateway.i18n import marked
 from gateway.store.marked import EARLIEST, LATEST
-from gateway.web.keys import path
 from gateway.web.pages import grid
 from gateway.web.pages.visit import Visit, Visiting
 
@@ -40,7 +39,7 @@ class Look:
         pairs = [("view", view or self.view), ("date", (day or self.day).isoformat())]
         if self.whose != (self.own,):
             pairs += [("of", name) for name in self.whose]
-        return f"{path('diary', *filter(None, [step]))}?{urlencode(pairs, safe=':')}"
+        return f"/diary{step and f'/{step}'}?{urlencode(pairs, safe=':')}"
 
     def of(self, *whose: str) -> "Look":
         """The same of others."""

@@ -87,6 +87,8 @@ DONE = {
     "answered": marked("Your answer is recorded."),
     "reminded": marked("A reminder goes to those who have not answered."),
     "assigned": marked("Assigned."),
+    "kept": marked("The group is saved."),
+    "forgotten": marked("The group is forgotten; the diaries stay as they are."),
     "undone": marked("Taken back. No letter goes."),
 }
 """What a page says after a form, by the name in its address."""
