@@ -1,0 +1,313 @@
+"""Whole stories at the page, with real mail: what somebody does there leaves as letters, and what
+invitees answer by mail shows in every browser without reloading it (page.md §2 and §3).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from gateway.sandbox import clients, reading
+from gateway.sandbox.clients import Word
+from tests.browser.company import DEADLINE, HOSTILE, START, Company, card, working
+from tests.rig import chromium, dovecot, mailbox, postfix
+
+pytestmark = [pytest.mark.browser, pytest.mark.real]
+
+expect.set_options(timeout=DEADLINE)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(**chromium.launch_options())
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="module")
+def company(
+    tmp_path_factory: pytest.TempPathFactory, postfix: postfix.Server, dovecot: dovecot.Server
+) -> Iterator[Company]:
+    folder = tmp_path_factory.mktemp("company")
+    with working(folder, postfix, dovecot, document) as made:
+        yield made
+        assert made.gateway.complaints() == []
+
+
+@pytest.fixture(autouse=True)
+def quiet(company: Company) -> Iterator[None]:
+    """No browser complains, of the content security policy or anything else."""
+    yield
+    for context in company.browsers.values():
+        context.close()
+    company.browsers.clear()
+    assert company.complaints == []
+
+
+def document(company: Company) -> str:
+    ola = company.invitee("Ola Hansen")
+    colleagues = [("kari", "Kari Nordmann"), ("per", "Per Berg")]
+    return json.dumps(
+        {
+            "associates": [
+                {
+                    "key": key,
+                    "name": name,
+                    "email": f"{key}@crm.example",
+                    "group": "Salg",
+                    "language": "nb",
+                    "timezone": "UTC",
+                }
+                for key, name in colleagues
+            ],
+            "persons": [{"key": "ola", "name": ola.name, "emails": [ola.address]}],
+            "resources": [{"key": "fjord", "name": HOSTILE, "group": "Rom"}],
+        }
+    )
+
+
+def test_a_meeting_from_beginning_to_end(company: Company, browser: Browser) -> None:
+    company.sign_in(browser, "kari")
+    company.sign_in(browser, "kari", "elsewhere")
+    company.sign_in(browser, "per")
+    ola, eva = company.invitees["Ola Hansen"], company.invitee("Eva Lind", "other.example")
+
+    key = create(company, title=f"Oppstart {HOSTILE}")
+    invite(company, key, "", "associate:per", "resource:fjord", address=eva.address)
+    invite(company, key, "ola", "person:ola")
+    for box in (ola, eva):
+        company.letter(box)
+
+    # An answer shows in two browsers; what is being typed in one stays.
+    mine = company.open("kari", f"/follow-ups/{key}")
+    theirs = company.open("per", f"/follow-ups/{key}")
+    mine.locator("#q").focus()
+    mine.keyboard.type("half a wo")
+    company.answer(eva, clients.thunderbird, Word.ACCEPTED, HOSTILE)
+    for tab in (mine, theirs):
+        row = tab.locator(".row", has_text=eva.address)
+        expect(row).to_contain_text("Kommer")
+        expect(row.locator(".disc use")).to_have_attribute("href", re.compile("#check$"))
+        expect(row.locator(".said")).to_have_text(HOSTILE)
+    mine.keyboard.type("rd")
+    expect(mine.locator("#q")).to_have_value("half a word")
+
+    waiting = [company.open(name) for name in ("kari", "elsewhere")]
+    _moves_where_it_is_wanted(company, waiting, ola, eva)
+    _takes_note_of_a_decline(company, waiting, eva)
+    _records_what_was_written(company, waiting, ola)
+    _knows_somebody_again(company, waiting, ola)
+    _lets_somebody_in(company, waiting, ola)
+    _corrects_an_address(company, waiting, key)
+    expect(waiting[0].locator("main")).to_contain_text("Ingenting venter")
+
+
+def create(company: Company, title: str) -> str:
+    """A new meeting, by its form; returns its key."""
+    tab = company.open("kari", "/follow-ups/new")
+    tab.locator("[name=title]").fill(title)
+    tab.locator("[name=start]").fill(f"{START:%Y-%m-%dT%H:%M}")
+    tab.locator("[name=end]").fill(f"{START + timedelta(hours=1):%Y-%m-%dT%H:%M}")
+    tab.locator("[name=location]").fill(HOSTILE)
+    tab.get_by_role("button", name="Lagre").click()
+    tab.wait_for_url(re.compile("/follow-ups/(?!new)"))
+    expect(tab.locator("h1")).to_contain_text(title)
+    key = tab.url.partition("/follow-ups/")[2].partition("?")[0]
+    tab.close()
+    return key
+
+
+def invite(company: Company, key: str, search: str, *who: str, address: str = "") -> None:
+    """Those who are found by `search`, and a bare address; first it is looked at which letters
+    go.
+    """
+    tab = company.open("kari", f"/follow-ups/{key}/invite?q={search}")
+    for one in who:
+        tab.locator(f"[name=who][value='{one}']").check()
+    if address:
+        tab.locator("main [name=email]").fill(address)
+        tab.locator("main [name=name]").fill(HOSTILE)
+    before = company.gateway.status(key).keys()
+    tab.get_by_role("button", name="Se brevene").click()
+    expect(tab.get_by_role("heading", name=re.compile("brev går når du lagrer"))).to_be_visible()
+    assert company.gateway.status(key).keys() == before, "nothing is saved before"
+    tab.locator("main button.first").last.click()
+    tab.wait_for_url(re.compile(rf"/follow-ups/{key}\?"))
+    tab.close()
+
+
+def _decide(tabs: list[Page], choice: str, words: str) -> None:
+    """It shows in both; decided in one, it is gone in both."""
+    for tab in tabs:
+        expect(card(tab, choice)).to_contain_text(words)
+    card(tabs[0], choice).locator(f"[value={choice}]").click()
+    for tab in tabs:
+        expect(card(tab, choice)).to_have_count(0)
+
+
+def _moves_where_it_is_wanted(
+    company: Company, tabs: list[Page], ola: mailbox.Mailbox, eva: mailbox.Mailbox
+) -> None:
+    later = clients.proposing(timedelta(hours=4))
+    company.answer(ola, later, Word.TENTATIVE, HOSTILE)
+    _decide(tabs, "move", "Ola Hansen foreslår")
+    for box in (ola, eva):
+        moved = reading.read(company.letter(box, sequence=1))
+        start = moved.event.line("DTSTART") if moved.event is not None else None
+        assert start is not None
+        assert start.moment == START + timedelta(hours=4)
+
+
+def _takes_note_of_a_decline(company: Company, tabs: list[Page], eva: mailbox.Mailbox) -> None:
+    company.answer(eva, clients.gmail, Word.DECLINED, HOSTILE, sequence=1)
+    for tab in tabs:
+        quote = card(tab, "acknowledge").locator("q")
+        expect(quote).to_have_text(HOSTILE.replace('"', "'"))  # no parameter has quotes (RFC 5545)
+    _decide(tabs, "acknowledge", "kommer ikke")
+
+
+def _records_what_was_written(company: Company, tabs: list[Page], ola: mailbox.Mailbox) -> None:
+    words = f"Ja, jeg kommer. {HOSTILE}"
+    company.answer(ola, clients.by_hand, Word.ACCEPTED, words, sequence=1)
+    _decide(tabs, "record", words)
+    status = next(row for row in company.gateway.objects("status") if row["address"] == ola.address)
+    assert status["reply"] == "accepted"
+
+
+def _knows_somebody_again(company: Company, tabs: list[Page], ola: mailbox.Mailbox) -> None:
+    private = company.invitee("Ola", "other.example")
+    company.answer(ola, clients.apple, Word.DECLINED, who=private, sequence=1)
+    _decide(tabs, "same", private.address)
+    _decide(tabs, "acknowledge", "Ola Hansen kommer ikke")
+
+
+def _lets_somebody_in(company: Company, tabs: list[Page], ola: mailbox.Mailbox) -> None:
+    sam = company.invitee("Sam", "other.example")
+    client = clients.uninvited(company.invites.address)
+    company.answer(ola, client, Word.ACCEPTED, who=sam, sequence=1)
+    _decide(tabs, "add", sam.address)
+    company.letter(sam)
+
+
+def _corrects_an_address(company: Company, tabs: list[Page], key: str) -> None:
+    ivar = company.invitee("Ivar")
+    invite(company, key, "", address="ivar@refused.example")
+    company.post()
+    for each in tabs:
+        expect(card(each, "correct")).to_contain_text("ivar@refused.example")
+    card(tabs[0], "correct").locator("[name=address]").fill(ivar.address)
+    _decide(tabs, "correct", "ikke nådd")
+    company.letter(ivar)
+
+
+def test_what_is_taken_back_reaches_nobody(company: Company, browser: Browser) -> None:
+    company.sign_in(browser, "kari")
+    key, nobody = create(company, "Angret"), company.invitee("Nobody")
+    before = company.post()
+    tab = company.open("kari", f"/follow-ups/{key}/invite")
+    tab.locator("main [name=email]").fill(nobody.address)
+    tab.locator("main button.first").last.click()
+    expect(tab.locator(".row", has_text=nobody.address)).to_be_visible()
+    tab.get_by_role("button", name="Angre").click()
+    expect(tab.locator("main [role=status]").first).to_be_visible()
+    expect(tab.locator(".row", has_text=nobody.address)).to_have_count(0)
+    assert company.post() == before
+    assert nobody.messages() == []
+
+
+def test_a_task_is_assigned_until_somebody_takes_it(company: Company, browser: Browser) -> None:
+    for who in ("kari", "per"):
+        company.sign_in(browser, who)
+    waiting = company.open("kari")
+    key = create(company, f"Ring {HOSTILE}")
+    _assign(company.open("kari", f"/follow-ups/{key}/assign"))
+    _say(company, "no", f"Ring {HOSTILE}", HOSTILE)
+    expect(card(waiting, "acknowledge")).to_have_count(0)
+    refused = waiting.locator(".decision", has_text="Per Berg tar den ikke")
+    expect(refused.locator("q")).to_have_text(HOSTILE)
+    refused.get_by_role("link", name="Tilordne på nytt").click()
+    _assign(waiting)
+    waiting.goto(f"{company.url}/")
+    expect(waiting.locator(".decision", has_text="Per Berg")).to_have_count(0)
+    follow_up = company.open("kari", f"/follow-ups/{key}")
+    _say(company, "yes", f"Ring {HOSTILE}", "")
+    expect(follow_up.locator(".row", has_text="Per Berg").locator(".disc")).to_have_class(
+        re.compile("yes|house")
+    )
+
+
+def _assign(tab: Page) -> None:
+    tab.locator("main [name=to]").select_option("per")
+    tab.locator("main button.first").last.click()
+    tab.wait_for_url(re.compile(r"done="))
+
+
+def _say(company: Company, reply: str, title: str, words: str) -> None:
+    """Per answers what he is asked."""
+    tab = company.open("per", "/invitations")
+    asked = tab.locator(".card", has_text=title)
+    asked.locator("[name=comment]").fill(words)
+    asked.locator(f"[value={reply}]").click()
+    expect(tab.locator(".card", has_text=title)).to_have_count(0)
+    tab.close()
+
+
+def by_keyboard(tab: Page, selector: str, key: str = "Enter") -> None:
+    """Tab until it has the focus, which can be seen; then the key."""
+    for _ in range(200):
+        tab.keyboard.press("Tab")
+        if tab.evaluate("s => document.activeElement.matches(s)", selector):
+            outline = tab.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+            assert outline != "none", selector
+            tab.keyboard.press(key)
+            return
+    raise AssertionError(f"no key leads to {selector}")
+
+
+def by_touch(tab: Page, selector: str, key: str = "Enter") -> None:
+    tab.locator(selector).first.click()
+
+
+WAYS = {
+    "keyboard": (by_keyboard, {"viewport": {"width": 1280, "height": 800}}),
+    "touch": (by_touch, {"viewport": {"width": 360, "height": 740}, "color_scheme": "dark"}),
+    "without-javascript": (
+        by_touch,
+        {"viewport": {"width": 360, "height": 740}, "java_script_enabled": False},
+    ),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_other_ways_lead_there_too(company: Company, browser: Browser, way: str) -> None:
+    press, facts = WAYS[way]
+    company.sign_in(browser, "kari", **facts)
+    guest = company.invitee(f"{way.title()} Gjest")
+    tab = company.open("kari")
+    press(tab, "a[href='/follow-ups/new']")
+    tab.wait_for_url(re.compile("/follow-ups/new"))
+    press(tab, "main [name=title]", "End")
+    tab.keyboard.type(way)
+    press(tab, "main button.first[type=submit]")
+    tab.wait_for_url(re.compile(r"/follow-ups/(?!new)"))
+    press(tab, "a[href$='/invite']")
+    tab.wait_for_url(re.compile("/invite"))
+    press(tab, "main [name=who][value='associate:per']", "Space")
+    press(tab, "main [name=email]", "End")
+    tab.keyboard.type(guest.address)
+    press(tab, "main button.first[type=submit]")
+    tab.wait_for_url(re.compile(r"/follow-ups/[^/]*\?"))
+    assert tab.evaluate("document.documentElement.scrollWidth") <= facts["viewport"]["width"]
+    company.answer(guest, clients.link, Word.DECLINED, HOSTILE)
+    key = tab.url.partition("/follow-ups/")[2].partition("?")[0]
+    company.gateway.wait_status(key, {guest.address: {"reply": "declined"}})
+    waiting = company.open("kari")
+    press(waiting, "[value=acknowledge]")
+    expect(card(waiting, "acknowledge")).to_have_count(0)
+    expect(waiting.locator("main [role=status]").first).to_be_visible()
