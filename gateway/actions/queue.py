@@ -14,9 +14,22 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from gateway.actions import deciding
+from gateway.actions.desk import Desk
 from gateway.errors import NotFound, Refused
+from gateway.followups import permission
+from gateway.followups.permission import Verb as Right
 from gateway.model import Channel, LetterState
-from gateway.store import followups, invitations, journal, meta, outbox, pace, refused, views
+from gateway.store import (
+    followups,
+    invitations,
+    journal,
+    meta,
+    outbox,
+    pace,
+    refused,
+    views,
+    visible,
+)
 from gateway.store.decisions import Verdict
 from gateway.store.engine import Connection, Store
 from gateway.store.outbox import Attempt, Destination, Queued, Selection
@@ -66,6 +79,19 @@ class Listing:
     resting: Mapping[str, Rest]
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some letters of a list. `tries`: what servers said, by letter; `seen`: the follow-ups of
+    which the reader may see more than that a letter is owed; `last`: the number of the last of
+    them, where there are more.
+    """
+
+    listing: Listing
+    tries: Mapping[int, Sequence[Attempt]]
+    seen: frozenset[str]
+    last: int | None
+
+
 def listed(store: Store, selection: Selection) -> Listing:
     """The letters that are selected. Raises `NotFound` for a number or a follow-up that is none."""
     parts = list(listings(store, selection))
@@ -91,6 +117,42 @@ def listings(store: Store, selection: Selection) -> Iterator[Listing]:
             numbers = sorted({letter.participant for letter in letters})
             members = followups.members(connection, ids=numbers)
             yield Listing(letters, {member.id: member.key for member in members}, resting)
+
+
+def page(desk: Desk, selection: Selection, after: int, limit: int) -> Page:
+    """So many of the letters that are selected, beyond number `after`."""
+    permission.require(desk.actor, Right.OPERATE)
+    rows = outbox.part(desk.connection, selection, after, limit + 1)
+    letters = rows[:limit]
+    participants = sorted({letter.participant for letter in letters})
+    members = followups.members(desk.connection, ids=participants)
+    resting = {rest.account: rest for rest in pace.resting(desk.connection)}
+    listing = Listing(letters, {member.id: member.key for member in members}, resting)
+    tries = outbox.tries(desk.connection, [letter.id for letter in letters])
+    about = {letter.follow_up for letter in letters}
+    seen = visible.keys(desk.connection, desk.actor, about)
+    return Page(listing, tries, seen, letters[-1].id if len(rows) > limit else None)
+
+
+def number_of(desk: Desk, verb: Verb, selection: Selection) -> int:
+    """How many of the selected letters are in a state for it, as `change` will find them."""
+    permission.require(desk.actor, Right.OPERATE)
+    step = STEPS[verb]
+    if not selection.numbers:
+        states = tuple(state for state in outbox.OPEN if state in step.before)
+        since = desk.now - RETURNED_WITHIN if LetterState.REFUSED in step.before else None
+        return outbox.count(
+            desk.connection, replace(selection, states=states, returned_since=since)
+        )
+    return outbox.count(desk.connection, replace(selection, states=step.before))
+
+
+def try_now(desk: Desk, account: str) -> None:
+    """An account that rests tries one letter at once. Raises `Refused` where it does not rest."""
+    permission.require(desk.actor, Right.OPERATE)
+    if pace.rest_of(desk.connection, account) is None:
+        raise Refused(f"the account {account} does not rest")
+    pace.end_early(desk.connection, [account], desk.now)
 
 
 def unfinished(selection: Selection, now: datetime) -> Selection:

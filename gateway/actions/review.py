@@ -133,7 +133,7 @@ class Request:
 def waiting(store: Store, follow_up: str | None = None) -> list[Case]:
     """Every message that waits, oldest first."""
     with store.read() as connection:
-        return _cases(connection, review.waiting(connection, follow_up=follow_up))
+        return cases(connection, review.waiting(connection, follow_up=follow_up))
 
 
 def requests(store: Store, follow_up: str | None = None) -> list[Request]:
@@ -154,7 +154,7 @@ def show(desk: Desk, number: int) -> Case:
         holder = (
             known.holder(connection, kept.participant) if kept.participant is not None else None
         )
-        [case] = _cases(connection, [kept])
+        [case] = cases(connection, [kept])
         return replace(
             case,
             unlearnable=_unlearnable(connection, holder, kept.from_address, desk.bench)
@@ -480,7 +480,7 @@ def _is_stranger(connection: Connection, kept: Kept) -> bool:
     """
     if kept.outcome is not Outcome.HELD or kept.follow_up is None or kept.participant is None:
         return kept.outcome is Outcome.PARTY_CRASHER
-    [case] = _cases(connection, [kept])
+    [case] = cases(connection, [kept])
     return (
         case.speaker != ""
         and participants.number_of(connection, kept.follow_up, case.speaker) is None
@@ -640,7 +640,8 @@ def _journal(
     )
 
 
-def _cases(connection: Connection, found: Sequence[Kept]) -> list[Case]:
+def cases(connection: Connection, found: Sequence[Kept]) -> list[Case]:
+    """Messages, as a person decides on them."""
     numbers = sorted({one.participant for one in found if one.participant is not None})
     members = {one.id: one for one in followups.members(connection, ids=numbers)} if numbers else {}
     return [_case(one, members.get(one.participant or 0)) for one in found]

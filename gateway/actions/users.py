@@ -80,6 +80,12 @@ def enable(desk: Desk, name: str) -> User:
     return there(desk, name)
 
 
+def sign_out_everywhere(desk: Desk, name: str) -> None:
+    """Whoever is signed in by that name is not any more; unused links let nobody in."""
+    permission.require(desk.actor, Verb.OPERATE)
+    users.end_sessions(desk.connection, there(desk, name).id)
+
+
 def link(desk: Desk, name: str) -> str:
     """The secret of a link that signs them in once, within a day."""
     permission.require(desk.actor, Verb.OPERATE)

@@ -42,13 +42,14 @@ def journal(
     what, from where to where, by whom, through which channel.
     """
     from gateway import accounts
+    from gateway.actions import case
 
     as_json, effective = context.invocation(ctx).json, context.settings(ctx)
     mailboxes = accounts.mailboxes(effective)
     with closing(context.store(effective)) as store:
         if follow_up is not None:
             _known(store, follow_up)
-        told = (output.without_tokens(row, mailboxes) for row in rows(store, follow_up))
+        told = (case.without_tokens(row, mailboxes) for row in rows(store, follow_up))
         output.objects(told, as_json=as_json, columns=COLUMNS, otherwise="nothing has happened")
 
 

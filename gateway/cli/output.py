@@ -64,21 +64,6 @@ def line(message: str) -> None:
     print(text(message))
 
 
-def without_tokens(row: Any, mailboxes: Sequence[str]) -> Any:
-    """A row, or a value in it, without the tokens of our addresses: texts of a mail may hold the
-    token of whoever it was sent to.
-    """
-    from gateway.mail import address
-
-    if isinstance(row, str):
-        return address.without_tokens(row, mailboxes)
-    if isinstance(row, dict):
-        return {name: without_tokens(value, mailboxes) for name, value in row.items()}
-    if isinstance(row, list):
-        return [without_tokens(value, mailboxes) for value in row]
-    return row
-
-
 def text(value: Any) -> str:
     """A value as one line that may be shown on a terminal."""
     from gateway.daemon import logs

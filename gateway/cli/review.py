@@ -19,6 +19,7 @@ from gateway.cli import context, output
 from gateway.errors import InputError
 
 if TYPE_CHECKING:
+    from gateway.actions.case import Step
     from gateway.actions.review import Case, Desk, Request, Settled
     from gateway.model import Outcome
     from gateway.store.proposals import Proposal
@@ -39,30 +40,6 @@ COLUMNS = (
     "question",
     "subject",
 )
-HEADERS = (
-    "from",
-    "sender",
-    "reply-to",
-    "to",
-    "cc",
-    "delivered-to",
-    "x-original-to",
-    "return-path",
-    "date",
-    "subject",
-    "message-id",
-    "in-reply-to",
-    "references",
-    "auto-submitted",
-    "authentication-results",
-    "received",
-)
-"""The headers on which decisions rest.
-Of `Received` the topmost is shown, which our own server wrote.
-"""
-TEXT_LINES = 60
-LONGEST = 500
-
 NUMBER = re.compile(r"(p?)([1-9][0-9]{0,17})")
 Number = Annotated[
     str,
@@ -78,12 +55,12 @@ FollowUp = Annotated[
 @app.command("list")
 def list_(ctx: typer.Context, follow_up: FollowUp = None) -> None:
     """Messages and proposals of another time that wait for a decision, oldest first."""
-    from gateway.actions import review
+    from gateway.actions import case, review
 
     with _desk(ctx) as desk:
-        rows = [_row(case) for case in review.waiting(desk.store, follow_up)]
+        rows = [_row(one) for one in review.waiting(desk.store, follow_up)]
         rows += [_proposal(request) for request in review.requests(desk.store, follow_up)]
-        rows = [output.without_tokens(row, desk.bench.mailboxes) for row in rows]
+        rows = [case.without_tokens(row, desk.bench.mailboxes) for row in rows]
     rows.sort(key=lambda row: row["arrived"])
     as_json = context.invocation(ctx).json
     if not as_json:
@@ -98,7 +75,7 @@ def show(ctx: typer.Context, number: Number) -> None:
     """Everything about one message: the rules in order, its headers and text, what it claims, and
     what can be done.
     """
-    from gateway.actions import review
+    from gateway.actions import case, review
 
     proposed, which = _number(number)
     with _desk(ctx) as desk:
@@ -111,7 +88,7 @@ def show(ctx: typer.Context, number: Number) -> None:
                 raise InputError(f"there is no open proposal {number}")
         else:
             row = _case(desk, which)
-        row = output.without_tokens(row, desk.bench.mailboxes)
+        row = case.without_tokens(row, desk.bench.mailboxes)
     if context.invocation(ctx).json:
         output.objects([row], as_json=True)
     else:
@@ -462,48 +439,30 @@ def _case(desk: Desk, number: int) -> dict[str, Any]:
 
 def _content(case: Case) -> dict[str, Any]:
     """Headers and text of the message, while its bytes are kept."""
-    from gateway.errors import Unreadable
-    from gateway.mail import parse
+    from gateway.actions import case as cases
 
-    if case.kept.raw is None:
-        return {"headers": {}, "text": ""}
-    try:
-        message = parse.read(case.kept.raw)
-    except Unreadable as error:
-        return {"headers": {}, "text": "", "unreadable": str(error)}
-    headers = {
-        name: [value[:LONGEST] for value in message.headers[name][: 1 if name == "received" else 5]]
-        for name in HEADERS
-        if name in message.headers
-    }
-    return {"headers": headers, "text": _cut_lines(message.text)}
-
-
-def _cut_lines(text: str) -> str:
-    lines = text.splitlines()
-    more = len(lines) - TEXT_LINES
-    return "\n".join(line[:LONGEST] for line in lines[:TEXT_LINES]) + (
-        f"\n[{more} more lines]" if more > 0 else ""
-    )
+    content = cases.content(case)
+    more = [f"[{content.more} more lines]"] if content.more else []
+    shown = {"headers": content.headers, "text": "\n".join([*content.lines, *more])}
+    return shown | ({"unreadable": content.fault} if content.fault else {})
 
 
 def _commands(case: Case, now: Settled | None) -> list[str]:
     """What can be done next, likeliest first, each ready to be run."""
-    number, found = case.kept.number, list[str]()
-    if now is not None and now.done:
-        found.append(f"invite-gateway review apply {number}")
-    if case.kept.outcome == "party_crasher":
-        found.append(f"invite-gateway review apply {number} --add")
-    elif case.participant is not None:
-        if case.question.endswith("the same person?") and not case.unlearnable:
-            found += [
-                f"invite-gateway review learn {number}",
-                f"invite-gateway review apply {number} --add",
-            ]
-        found.append(f"invite-gateway review apply {number} --as {case.participant}")
-    elif case.kept.outcome == "unknown_invitation":
-        found.append(f"invite-gateway review apply {number} --as FOLLOW_UP/PARTICIPANT")
-    return [*found, f"invite-gateway review reject {number}"]
+    from gateway.actions import case as cases
+
+    return [_command(case.kept.number, step) for step in cases.steps(case, now)]
+
+
+def _command(number: int, step: Step) -> str:
+    words = {
+        "apply": f"apply {number}",
+        "add": f"apply {number} --add",
+        "learn": f"learn {number}",
+        "as": f"apply {number} --as {step.participant or 'FOLLOW_UP/PARTICIPANT'}",
+        "reject": f"reject {number}",
+    }
+    return f"invite-gateway review {words[step.verb]}"
 
 
 def _show(row: dict[str, Any]) -> None:

@@ -10,9 +10,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway.invite import brake
-from gateway.model import LetterState, Moment
+from gateway.model import LetterState, Method, Moment
 from gateway.store import codec, invitations, outbox
-from gateway.store.schema import former_standing, participant, standing
+from gateway.store.schema import follow_up, former_standing, participant, standing
 from gateway.store.schema_letters import outbox as letters
 
 VOID = 0
@@ -50,6 +50,20 @@ class Summary:
     letters: int
     follow_ups: int
     since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one program or person changed of what the brake holds. `by`: who, "" where nobody says.
+    `first`, `last`: when the changes were made.
+    """
+
+    by: str
+    method: Method
+    letters: int
+    follow_ups: int
+    first: datetime | None
+    last: datetime | None
 
 
 def take_turns(connection: Connection) -> None:
@@ -132,6 +146,22 @@ def summary(connection: Connection) -> Summary | None:
         )
     ).one()
     return Summary(number, follow_ups, oldest) if number else None
+
+
+def by_author(connection: Connection) -> list[Change]:
+    """What the brake holds, by who changed it and how, the most first."""
+    number, at = sa.func.count(), letters.c.changed_at
+    by = sa.func.coalesce(follow_up.c.changed_by, "")
+    numbers = number.label("letters"), sa.func.count(sa.distinct(letters.c.follow_up))
+    times = sa.func.min(at, type_=at.type), sa.func.max(at, type_=at.type)
+    known = letters.outerjoin(follow_up, follow_up.c.key == letters.c.follow_up)
+    query = sa.select(by, letters.c.method, *numbers, *times).select_from(known)
+    grouped = query.where(_is_braked()).group_by(by, letters.c.method)
+    ordered = grouped.order_by(number.desc(), by, letters.c.method)
+    return [
+        Change(author, Method(method), *counted)
+        for author, method, *counted in connection.execute(ordered)
+    ]
 
 
 def _is_braked() -> sa.ColumnElement[bool]:

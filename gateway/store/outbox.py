@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection, Row
 from gateway.invite import brake
 from gateway.model import PLANNED, Delivery, Edition, Letter, LetterState, Method, Reply
 from gateway.store import codec, columns, engine, invitations
-from gateway.store.schema_letters import RETURNED, attempt, invitation, outbox
+from gateway.store.schema_letters import RETURNED, attempt, invitation, outbox, rest
 
 OPEN = (LetterState.WAITING, LetterState.SENDING, LetterState.HELD)
 AGES = (5, 10, 20, 40, 80, 160, 320, 640, 1280)
@@ -84,7 +84,7 @@ class Settlement:
 class Selection:
     """Which letters: all that fit everything that is said. `returned_since`: beside those in
     `states` also those that were refused or given up since then, and that no newer letter has
-    overtaken. `braked`: those that the brake holds.
+    overtaken. `braked`: those that the brake holds; `resting`: those of accounts that rest.
     """
 
     numbers: tuple[int, ...] = ()
@@ -94,6 +94,7 @@ class Selection:
     states: tuple[LetterState, ...] = tuple(LetterState)
     returned_since: datetime | None = None
     braked: bool = False
+    resting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +240,25 @@ def find(connection: Connection, selection: Selection) -> list[Queued]:
 
 def each(connection: Connection, selection: Selection) -> Iterator[list[Queued]]:
     """The same, some at a time: an outbox has more of them than memory."""
-    chosen = stands(outbox, *selection.states)
+    query = sa.select(outbox).where(*_selected(selection)).order_by(outbox.c.id)
+    for rows in engine.parts(connection, query):
+        yield queued(connection, rows)
+
+
+def part(connection: Connection, selection: Selection, after: int, limit: int) -> list[Queued]:
+    """So many of the letters that are selected, oldest first, beyond number `after`."""
+    query = sa.select(outbox).where(*_selected(selection), outbox.c.id > after)
+    return queued(connection, connection.execute(query.order_by(outbox.c.id).limit(limit)).all())
+
+
+def count(connection: Connection, selection: Selection) -> int:
+    """How many letters are selected."""
+    query = sa.select(sa.func.count()).select_from(outbox).where(*_selected(selection))
+    return connection.execute(query).scalar_one()
+
+
+def _selected(selection: Selection) -> list[sa.ColumnElement[bool]]:
+    chosen = stands(outbox, *selection.states) if selection.states else sa.false()
     if selection.returned_since is not None:
         # Both by an index of their own, for which a database does not look where they are one.
         open_letters = sa.select(outbox.c.id).where(chosen)
@@ -249,6 +268,8 @@ def each(connection: Connection, selection: Selection) -> Iterator[list[Queued]]
     wanted += [outbox.c.id.in_(selection.numbers)] if selection.numbers else []
     if selection.braked:
         wanted += [outbox.c.state == LetterState.HELD, outbox.c.note == brake.REASON]
+    if selection.resting:
+        wanted.append(outbox.c.account.in_(sa.select(rest.c.account)))
     wanted += [
         column == value
         for column, value in (
@@ -258,8 +279,7 @@ def each(connection: Connection, selection: Selection) -> Iterator[list[Queued]]
         )
         if value
     ]
-    for rows in engine.parts(connection, sa.select(outbox).where(*wanted).order_by(outbox.c.id)):
-        yield queued(connection, rows)
+    return wanted
 
 
 def overtaken(

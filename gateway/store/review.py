@@ -110,7 +110,7 @@ def waiting(
     """What waits, oldest first, without its bytes.
     `reason`: words that stand in it, in any case.
     """
-    query = sa.select(*COLUMNS).where(inbox.c.raw.is_not(None), inbox.c.outcome.is_not(None))
+    query = sa.select(*COLUMNS).where(_waits())
     if follow_up is not None:
         query = query.where(inbox.c.follow_up == follow_up)
     if outcome is not None:
@@ -119,6 +119,45 @@ def waiting(
         _kept(row) for row in connection.execute(query.order_by(inbox.c.arrived_at, inbox.c.id))
     ]
     return [one for one in found if reason.casefold() in one.reason.casefold()]
+
+
+def page(connection: Connection, after: tuple[datetime, int] | None, limit: int) -> list[Kept]:
+    """So much of what waits, oldest first, beyond the arrival and number of `after`."""
+    query = sa.select(*COLUMNS).where(_waits())
+    if after is not None:
+        arrived, number = inbox.c.arrived_at, inbox.c.id
+        last = sa.literal(after[0], arrived.type)
+        query = query.where(
+            (arrived > last) | ((arrived == last) & (number > after[1])), arrived >= last
+        )
+    ordered = query.order_by(inbox.c.arrived_at, inbox.c.id).limit(limit)
+    return [_kept(row) for row in connection.execute(ordered)]
+
+
+def decided(
+    connection: Connection, below: int | None, window: int, limit: int
+) -> tuple[list[Kept], int | None]:
+    """Messages that a person decided, the newest first, below a number: of the `window` before it
+    so many. With the number to go on below, None where there are no more.
+    """
+    newest = connection.execute(sa.select(sa.func.max(inbox.c.id))).scalar_one() or 0
+    top = newest + 1 if below is None else min(below, newest + 1)
+    query = sa.select(*COLUMNS).where(
+        inbox.c.id < top, inbox.c.id >= top - window, inbox.c.detail.contains('"history"')
+    )
+    rows = connection.execute(query.order_by(inbox.c.id.desc()).limit(limit)).all()
+    bottom = rows[-1].id if len(rows) == limit else top - window
+    return [_kept(row) for row in rows], bottom if bottom > 1 else None
+
+
+def count(connection: Connection) -> int:
+    """How many messages wait."""
+    query = sa.select(sa.func.count()).select_from(inbox).where(_waits())
+    return connection.execute(query).scalar_one()
+
+
+def _waits() -> sa.ColumnElement[bool]:
+    return inbox.c.raw.is_not(None) & inbox.c.outcome.is_not(None)
 
 
 def get(connection: Connection, number: int, *, lock: bool = False) -> Kept | None:

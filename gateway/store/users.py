@@ -131,6 +131,22 @@ def session(connection: Connection, secret: str, now: datetime) -> Session | Non
     return None if row is None else Session(_user(row), row.used_at)
 
 
+def sessions(
+    connection: Connection, numbers: Sequence[int], now: datetime
+) -> dict[int, list[tuple[datetime, datetime]]]:
+    """By user: when each session that is not over began, and was used last; the newest first."""
+    lives = [
+        site_session.c.user.in_(numbers),
+        site_session.c.used_at > now - IDLE,
+        site_session.c.created_at > now - LONGEST,
+    ]
+    query = sa.select(site_session.c.user, site_session.c.created_at, site_session.c.used_at)
+    found = dict[int, list[tuple[datetime, datetime]]]()
+    for row in connection.execute(query.where(*lives).order_by(site_session.c.used_at.desc())):
+        found.setdefault(row.user, []).append((row.created_at, row.used_at))
+    return found
+
+
 def note_use(connection: Connection, secret: str, now: datetime) -> None:
     connection.execute(
         sa.update(site_session).where(site_session.c.hash == digest(secret)).values(used_at=now)

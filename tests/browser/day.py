@@ -10,10 +10,13 @@ from zoneinfo import ZoneInfo
 
 import time_machine
 
-from gateway.actions import load
-from gateway.model import Access
+from gateway import settings as configuration
+from gateway.actions import access, load, webhooks
+from gateway.actions import desk as desks
+from gateway.actions.desk import Desk
+from gateway.model import Access, Actor
 from gateway.sandbox import cast, colleagues, robots, seed
-from gateway.store import users
+from gateway.store import pace, users
 from gateway.store.engine import Store
 from gateway.store.users import User
 from tests.dialogues import world
@@ -43,6 +46,21 @@ def begin(store: Store) -> None:
         colleagues.move_the_review(office)
         colleagues.call_the_lunch_off(office)
     _post(here, memories)
+
+
+def operate(store: Store) -> None:
+    """What an administrator has: a program that comes in, and one that is told."""
+    actor = Actor(Access.ADMIN, name="admin")
+
+    def command(desk: Desk) -> None:
+        access.make_token(desk, access.Wanted("SuperOffice", Access.CRM))
+        hook, _ = webhooks.register(desk, "https://crm.example/invites", ("participant.answered",))
+        webhooks.trial(desk, hook.id)
+
+    desks.perform(store, configuration.load(), NOW, actor, command)
+    with store.write() as connection:
+        rest = pace.Rest("sales", NOW - BEFORE, NOW + BEFORE, 3, "account", "535 5.7.8 rejected")
+        pace.begin_rest(connection, rest)
 
 
 def session(store: Store, name: str, role: Access = Access.USER) -> str:

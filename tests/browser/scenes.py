@@ -24,9 +24,21 @@ WIDTHS = (1280, 360)
 SCHEMES = ("light", "dark")
 HEIGHT = 800
 DEADLINE = 60_000.0
-FRAGMENTS = frozenset({"/waiting", "/diary/part", "/follow-ups/{key}/rows", "/troubles", "/undo"})
+FRAGMENTS = frozenset(
+    {
+        "/waiting",
+        "/diary/part",
+        "/follow-ups/{key}/rows",
+        "/troubles",
+        "/undo",
+        "/admin/overview",
+        "/admin/letters/list",
+        "/admin/letters/{number}/html",
+        "/admin/brake/list",
+    }
+)
 """Parts of pages, which they exchange: looked at in their pages."""
-NOT_PAGES = frozenset({"/sign-in/link"})
+NOT_PAGES = frozenset({"/sign-in/link", "/sign-in/openid", "/sign-in/openid/back"})
 """They lead on."""
 
 
@@ -70,6 +82,20 @@ SCENES = (
     Scene("cancel", "/follow-ups/kickoff/cancel"),
     Scene("invite", "/follow-ups/kickoff/invite", chief=True),
     Scene("problem-absent", "/follow-ups/nowhere"),
+    Scene("admin", "/admin", "admin", chief=True),
+    Scene("admin-letters", "/admin/letters?view=all", "admin", chief=True),
+    Scene("admin-letters-empty", "/admin/letters?view=rests", "admin"),
+    Scene("admin-letter", "/admin/letters/17", "admin"),
+    Scene("admin-letters-retry", "/admin/queue/retry?n=17", "admin"),
+    Scene("admin-review", "/admin/review", "admin"),
+    Scene("admin-message", "/admin/review/8", "admin"),
+    Scene("admin-brake", "/admin/brake", "admin"),
+    Scene("admin-connections", "/admin/connections", "admin"),
+    Scene("admin-token-revoke", "/admin/tokens/1/revoke", "admin"),
+    Scene("admin-webhook", "/admin/webhooks/1", "admin"),
+    Scene("admin-webhook-off", "/admin/webhooks/1/off", "admin"),
+    Scene("admin-users", "/admin/users", "admin"),
+    Scene("admin-user-off", "/admin/users/off?name=kari", "admin"),
     Scene("sign-in", "/sign-in", ""),
     Scene("sign-in-error", "/sign-in", "", (("name", "kari"), ("password", "wrong"))),
 )
@@ -144,6 +170,7 @@ class Stage:
 async def stage(store: Store, browser: Browser) -> AsyncIterator[Stage]:
     """The day in this store, on a socket, with everybody signed in."""
     day.begin(store)
+    day.operate(store)
     people = {scene.who for scene in SCENES if scene.who}
     roles = {"admin": Access.ADMIN, "reader": Access.READ}
     sessions = {who: day.session(store, who, roles.get(who, Access.USER)) for who in people}

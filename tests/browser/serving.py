@@ -9,6 +9,7 @@ from typing import Any
 
 from gateway import settings as configuration
 from gateway.health import Condition
+from gateway.inbound.process import Processor
 from gateway.store.engine import Store
 from gateway.web import app, feed, serve
 from gateway.web.api.site import Site
@@ -27,7 +28,8 @@ async def serving(store: Store, **facts: Any) -> AsyncIterator[str]:
         "web": {"listen": "127.0.0.1:0"},
         "mail": {"address": "invites@crm.example", "timezone": "Europe/Oslo"},
     }
-    site = Site(store, configuration.load(overrides=overrides), **facts)
+    settings = configuration.load(overrides=overrides)
+    site = Site(store, settings, judge=lambda: Processor(store, settings).again, **facts)
     live = feed.Feed(store)
     bound = serve.listen(site.settings)
     stop, up = asyncio.Event(), asyncio.Event()

@@ -278,18 +278,18 @@ async def test_readiness_names_what_is_missing(site):
         }
 
 
-async def test_the_page_has_a_bar_with_the_words_of_readyz(site):
-    async with site.client() as client:
-        assert "<li" not in (await client.get("/troubles")).text
+async def test_the_page_has_a_bar_with_the_words_of_readyz_for_administrators(site):
+    bar = '<li class="wrong failed"><strong>Failed</strong> cannot &lt;be&gt; reached</li>'
+    cookies = signing.session(site.store, "chief", Access.ADMIN)
+    async with site.client() as client, httpx.AsyncClient(cookies=cookies) as chief:
+        assert "<li" not in (await chief.get(f"{site.url}/troubles")).text
         site.checks.append(Condition("mailbox", State.FAILED, "cannot <be> reached", NOW))
+        for path in ("/", "/troubles", "/admin"):
+            assert bar in (await chief.get(f"{site.url}{path}")).text
         for path in ("/", "/troubles"):
-            text = (await client.get(path)).text
-            assert (
-                '<li class="wrong failed"><strong>Failed</strong> cannot &lt;be&gt; reached</li>'
-                in text
-            )
+            assert bar not in (await client.get(path)).text
         site.checks.pop()
-        assert "reached" not in (await client.get("/")).text
+        assert "reached" not in (await chief.get(f"{site.url}/")).text
 
 
 async def test_every_answer_carries_the_security_headers(site):
@@ -332,7 +332,9 @@ async def test_errors_are_problems(site):
 
 async def test_a_fault_of_ours_tells_nothing_and_stays_guarded(site):
     site.checks.append("A secret of 99")  # is no condition
+    chief = signing.session(site.store, "chief", Access.ADMIN)
     async with site.client() as client:
+        client.cookies.update(chief)
         answer = await client.get("/")
         assert answer.status_code == 500
         assert answer.headers["content-type"] == "application/problem+json"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from babel.messages import extract, pofile
-from babel.messages.catalog import Catalog
+from babel.messages.catalog import Message
 
 import gateway
 from gateway import i18n
@@ -32,7 +32,7 @@ def texts() -> Iterator[object]:
         with file.open("rb") as source:
             for _, message, _, context in extract.extract("jinja2", source, KEYWORDS):
                 yield (context, message) if context else message
-    for file in sorted([*WEB.glob("*.py"), *(WEB / "pages").glob("*.py")]):
+    for file in sorted([*WEB.glob("*.py"), *(WEB / "pages").rglob("*.py")]):
         if file.name == "answer_page.py":
             continue
         with file.open("rb") as source:
@@ -40,9 +40,13 @@ def texts() -> Iterator[object]:
                 yield (context, message) if context else message
 
 
-def catalogue() -> Catalog:
-    with (i18n.FOLDER / "nb" / "page.po").open("rb") as source:
-        return pofile.read_po(source, locale="nb", abort_invalid=True)
+def catalogue() -> list[Message]:
+    """The pages of administrators have a file of their own, which nobody else has to read."""
+    messages = list[Message]()
+    for name in ("page.po", "admin.po"):
+        with (i18n.FOLDER / "nb" / name).open("rb") as source:
+            messages += pofile.read_po(source, locale="nb", abort_invalid=True)
+    return messages
 
 
 def said() -> set[str | tuple[str, ...]]:

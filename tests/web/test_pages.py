@@ -27,19 +27,19 @@ class Reader:
     language: str = "en"
 
     async def get(self, path: str) -> httpx.Response:
-        return await self.office.client.get(path, headers=self._headers())
+        return await self.office.client.get(path, headers=self.headers())
 
     async def post(self, path: str, **fields: object) -> httpx.Response:
         """A form of the page at this address is sent, as a browser does it."""
         token = re.search(r'name="form" value="([^"]+)"', (await self.get("/follow-ups")).text)
         assert token is not None
         data = {"form": token[1], **fields}
-        headers = self._headers() | OURS
+        headers = self.headers() | OURS
         answer = await self.office.client.post(path, data=data, headers=headers)
         assert answer.status_code < 500, answer.text
         return answer
 
-    def _headers(self) -> dict[str, str]:
+    def headers(self) -> dict[str, str]:
         return {
             "Cookie": f"session={self.session}",
             "Accept": "text/html",
@@ -226,7 +226,7 @@ async def test_of_a_private_one_that_nobody_owns_an_administrator_sees_no_more_t
 async def test_what_goes_wrong_is_said_on_a_page(
     kari: Reader, method: str, path: str, status: int, words: str
 ) -> None:
-    headers = kari._headers() | OURS
+    headers = kari.headers() | OURS
     answer = await kari.office.client.request(method, path, headers=headers)
     assert answer.status_code == status
     assert answer.headers["content-type"].startswith("text/html")
@@ -236,7 +236,7 @@ async def test_what_goes_wrong_is_said_on_a_page(
 
 async def test_a_form_that_comes_too_late_is_answered_by_a_page(kari: Reader) -> None:
     gone = Reader(kari.office, "gone")
-    answer = await kari.office.client.post("/follow-ups/own/cancel", headers=gone._headers() | OURS)
+    answer = await kari.office.client.post("/follow-ups/own/cancel", headers=gone.headers() | OURS)
     assert answer.status_code == 401
     assert "sign in first" in answer.text
     assert 'href="/"' in answer.text
@@ -244,7 +244,7 @@ async def test_a_form_that_comes_too_late_is_answered_by_a_page(kari: Reader) ->
 
 async def test_a_part_of_a_page_is_not_led_to_the_sign_in(kari: Reader) -> None:
     """It would be exchanged for the form in the midst of the page."""
-    headers = Reader(kari.office, "gone")._headers() | {"HX-Request": "true"}
+    headers = Reader(kari.office, "gone").headers() | {"HX-Request": "true"}
     assert (await kari.office.client.get("/waiting", headers=headers)).status_code == 401
 
 

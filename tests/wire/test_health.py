@@ -31,6 +31,7 @@ from gateway.actions import health as troubles
 from gateway.daemon import health as monitoring
 from gateway.doctor import examination
 from gateway.inbound import intake
+from gateway.model import Access
 from gateway.store import leases
 from gateway.store.engine import Store
 from tests import command, rig, stores
@@ -188,7 +189,7 @@ def site(tmp_path: Path, sqlite_template: Path) -> Iterator[Site]:
     """Not started yet; nothing is sent or read unless a test says so."""
     shutil.copy(sqlite_template, tmp_path / "store.db")
     with contextlib.closing(Store(f"sqlite:///{tmp_path}/store.db")) as store:
-        cookies = signing.session(store)
+        cookies = signing.session(store, role=Access.ADMIN)
     port = free_port()
     settings = {
         "STORE__URL": f"sqlite:///{tmp_path}/store.db",

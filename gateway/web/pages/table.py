@@ -6,8 +6,10 @@ from fastapi import FastAPI
 
 from gateway.health import Condition
 from gateway.web.pages import dialogs, diary, follow_ups, invitations, troubles, undoing, waiting
+from gateway.web.pages.admin import brake, connections, letters, overview, review, users
 
-MODULES = (waiting, diary, invitations, dialogs, follow_ups, troubles, undoing)
+ADMIN = (overview, letters, review, brake, connections, users)
+MODULES = (waiting, diary, invitations, dialogs, follow_ups, troubles, undoing, *ADMIN)
 """`/follow-ups/new` is no key of a follow-up, so dialogs come first."""
 
 

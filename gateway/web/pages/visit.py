@@ -22,6 +22,8 @@ from gateway.actions import desk as desks
 from gateway.actions import undoing
 from gateway.actions.desk import Desk, Letters, Outcome
 from gateway.errors import GatewayError
+from gateway.followups import permission
+from gateway.followups.permission import Answer, Verb
 from gateway.followups.preferences import Preferences
 from gateway.health import Condition
 from gateway.i18n import Catalogue
@@ -55,9 +57,14 @@ class Visit:
         return self.user.actor
 
     @property
+    def is_admin(self) -> bool:
+        """Whether the pages of administrators are theirs."""
+        return permission.may(self.actor, Verb.OPERATE) is Answer.YES
+
+    @property
     def troubles(self) -> Sequence[Condition]:
-        """What is wrong with the installation."""
-        found: Sequence[Condition] = self.request.app.state.troubles()
+        """What is wrong with the installation, for those who can do something about it."""
+        found: Sequence[Condition] = self.request.app.state.troubles() if self.is_admin else ()
         return found
 
     @property
@@ -108,6 +115,14 @@ class Visit:
         except GatewayError as error:
             return await self.problem(error)
         return self.lead(outcome.answer, done, outcome.letters)
+
+    async def carry(self, work: Callable[[], str], done: str) -> Response:
+        """The same for an action that opens its transactions itself."""
+        try:
+            to = await self.site.run(work)
+        except GatewayError as error:
+            return await self.problem(error)
+        return self.lead(to, done)
 
     def lead(self, to: str, done: str, letters: Letters | None = None) -> Response:
         """On to a page, which says what was done and how many letters go."""

@@ -1,0 +1,72 @@
+"""The brake: what it holds, who changed it, and to release or drop it (docs/domain.md §10,
+`invite-gateway queue list --brake`).
+"""
+
+from typing import Annotated
+
+from fastapi import Query
+from fastapi.responses import Response
+
+from gateway.actions import queue
+from gateway.actions.desk import Desk
+from gateway.i18n import marked
+from gateway.model import Method
+from gateway.store import braked, records
+from gateway.store.braked import Change
+from gateway.store.outbox import Selection
+from gateway.web.pages.admin import entrance, letters, lines
+from gateway.web.pages.visit import Facts, Visit, Visiting
+
+router = entrance.router()
+
+WHO = {
+    records.BY_SQL: marked("another program, which wrote into the tables"),
+    records.BY_LOAD: marked("an import"),
+    "": marked("nobody says"),
+}
+VERBS = (queue.Verb.RELEASE, queue.Verb.DROP)
+
+
+@router.get("/brake")
+async def brake(here: Visiting, after: Annotated[int, Query(ge=0, le=2**53)] = 0) -> Response:
+    """What the brake holds"""
+    return await here.page("pages/admin/brake.html", lambda desk: _held(here, desk, after))
+
+
+@router.get("/brake/list")
+async def part(here: Visiting, after: Annotated[int, Query(ge=0, le=2**53)] = 0) -> Response:
+    """The part of it that changes by itself"""
+    facts = await here.fetch(lambda desk: _held(here, desk, after))
+    return here.render("pages/admin/brake_list.html", facts)
+
+
+def _held(here: Visit, desk: Desk, after: int) -> Facts:
+    page = queue.page(desk, Selection(braked=True), after, entrance.PAGE)
+    changes = [_change(here, one) for one in braked.by_author(desk.connection)]
+    more = entrance.address("/brake", after=page.last) if page.last else ""
+    return {
+        "held": braked.summary(desk.connection),
+        "changes": changes,
+        "lines": lines.of(here, page),
+        "next": more,
+        "part": entrance.address("/brake/list", after=after),
+        "limit": desk.settings.outbound.brake_follow_ups,
+        "verbs": letters.verbs(here, letters.Chosen(brake="yes"), VERBS),
+    }
+
+
+def _change(here: Visit, change: Change) -> Facts:
+    say, count = here.texts.gettext, change.letters
+    if change.method is Method.CANCEL:
+        what = here.texts.ngettext("%(num)d cancellation", "%(num)d cancellations", count)
+    else:
+        what = here.texts.ngettext(
+            "%(num)d letter about a move", "%(num)d letters about moves", count
+        )
+    return {
+        "what": what % {"num": count},
+        "by": say(WHO[change.by]) if change.by in WHO else change.by,
+        "follow_ups": change.follow_ups,
+        "first": here.ago(change.first),
+        "last": here.ago(change.last),
+    }

@@ -1,0 +1,302 @@
+"""Messages that wait for a person, and those that a person decided: the rules that led there, their
+words, and to apply, reject or learn (`invite-gateway review`).
+
+Security: what is shown of a message is plain text (`actions.case`); its HTML is never shown. Trust
+is overridden for one message at a time and by name. Of an answer to what is private to others no
+more is shown than when it came and to which follow-up; its owner decides.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import Form, Query
+from fastapi.responses import Response
+
+from gateway import accounts
+from gateway.actions import case as cases
+from gateway.actions import review
+from gateway.actions.case import Question, Step
+from gateway.actions.desk import Desk
+from gateway.actions.review import Case
+from gateway.errors import Forbidden, GatewayError, InputError, NotFound
+from gateway.i18n import marked
+from gateway.model import Outcome
+from gateway.store import codec, visible
+from gateway.store import review as kept
+from gateway.store.review import Kept
+from gateway.web.api import cursors
+from gateway.web.pages.admin import entrance, rules
+from gateway.web.pages.visit import Facts, Visit, Visiting
+from gateway.web.pages.waiting import REPLIES, SOMEBODY
+
+router = entrance.router()
+
+LIST = "admin/review"
+WINDOW = 5_000
+"""So many messages are looked through for those that a person decided; older ones are further
+on.
+"""
+QUESTIONS = {
+    Question.ADD: marked("%(who)s answered without having been invited. Do they take part?"),
+    Question.SAME_PERSON: marked("%(who)s answered for %(invited)s. Is it the same person?"),
+    Question.THEMSELVES: marked("Did %(who)s write this? Nothing in the mail proves it."),
+    Question.PASSED_ON: marked("%(who)s answered from a letter to somebody else. Whose is it?"),
+}
+VERBS = {
+    cases.Verb.APPLY: marked("Apply"),
+    cases.Verb.ADD: marked("Add them"),
+    cases.Verb.LEARN: marked("The same person"),
+    cases.Verb.APPOINT: marked("Take it as the answer of this participant"),
+    cases.Verb.REJECT: marked("Reject"),
+}
+FOLLOWS = {
+    cases.Verb.APPLY: marked("What the rules of today say is done."),
+    cases.Verb.ADD: marked("They take part from now on, with what they answered."),
+    cases.Verb.LEARN: marked(
+        "The address is remembered as that of the participant, and the answer counts by the rules."
+    ),
+    cases.Verb.APPOINT: marked(
+        "The answer counts whatever trust says. The journal keeps who decided it."
+    ),
+    cases.Verb.REJECT: marked("It changes nothing, and waits no longer."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A message in the list. `hidden`: it is about what is private to others."""
+
+    number: int
+    arrived: str
+    outcome: str
+    question: str
+    sender: str
+    subject: str
+    key: str
+    hidden: bool
+
+
+@router.get("/review")
+async def listed(
+    here: Visiting,
+    after: Annotated[str, Query(max_length=300)] = "",
+    view: Annotated[str, Query(max_length=20)] = "",
+) -> Response:
+    """What waits, oldest first; or what people decided, newest first"""
+    if view not in ("", "decided"):
+        raise InputError("view: is decided, or nothing")
+    look = _decided if view else _waiting
+    return await here.page("pages/admin/review.html", lambda desk: look(here, desk, after))
+
+
+def _waiting(here: Visit, desk: Desk, after: str) -> Facts:
+    position = None
+    if after:
+        at, number = cursors.read(after, LIST, (str, int))
+        position = datetime.fromisoformat(str(at)), int(number or 0)
+    found = kept.page(desk.connection, position, entrance.PAGE + 1)
+    shown = found[: entrance.PAGE]
+    cursor = ""
+    if len(found) > entrance.PAGE:
+        cursor = cursors.write((codec.moment(shown[-1].arrived), shown[-1].number), LIST)
+    return {
+        "items": _items(here, desk, shown),
+        "view": "",
+        "next": entrance.address("/review", after=cursor) if cursor else "",
+        "looked": 0,
+    }
+
+
+def _decided(here: Visit, desk: Desk, after: str) -> Facts:
+    below = int(after) if after.isdecimal() and len(after) < 18 else None
+    found, further = kept.decided(desk.connection, below, WINDOW, entrance.PAGE)
+    to = entrance.address("/review", view="decided", after=further) if further else ""
+    return {
+        "items": _items(here, desk, found),
+        "view": "decided",
+        "next": to,
+        "looked": WINDOW,
+    }
+
+
+def _items(here: Visit, desk: Desk, found: Sequence[Kept]) -> list[Item]:
+    seen = visible.keys(
+        desk.connection, desk.actor, {one.follow_up for one in found if one.follow_up}
+    )
+    mailboxes = accounts.mailboxes(desk.settings)
+    return [
+        _item(here, one, mailboxes, hidden=not _is_seen(one.kept, seen))
+        for one in review.cases(desk.connection, found)
+    ]
+
+
+def _is_seen(one: Kept, seen: Collection[str]) -> bool:
+    return one.follow_up is None or one.follow_up in seen
+
+
+def _item(here: Visit, case: Case, mailboxes: Sequence[str], *, hidden: bool) -> Item:
+    one = case.kept
+    outcome = rules.OUTCOMES[one.outcome] if one.outcome is not None else marked("Is being read")
+    sender, subject = cases.without_tokens([one.from_address, one.subject], mailboxes)
+    return Item(
+        one.number,
+        here.ago(one.arrived),
+        here.texts.gettext(outcome),
+        "" if hidden else _question(here, case),
+        "" if hidden else sender,
+        "" if hidden else subject,
+        one.follow_up or "",
+        hidden,
+    )
+
+
+def _question(here: Visit, case: Case) -> str:
+    """What a person is asked; "" where only the reason can be told."""
+    kind, say = cases.question(case), here.texts.gettext
+    if kind is Question.NONE:
+        return ""
+    who = case.speaker or say(SOMEBODY)
+    return say(QUESTIONS[kind]) % {"who": who, "invited": case.invited or case.participant or ""}
+
+
+# --- one message ---
+
+
+@router.get("/review/{number}")
+async def one(here: Visiting, number: int) -> Response:
+    """One message: the rules that led there, its words, and what can be done"""
+    desk = await _bench(here)
+
+    def work() -> tuple[Case, review.Settled | None]:
+        return review.show(desk, number), review.foretell(desk, number)
+
+    try:
+        case, now = await here.site.run(work)
+    except GatewayError as error:
+        return await here.problem(error)
+    return await here.page("pages/admin/message.html", lambda at: _one(here, at, case, now))
+
+
+def _one(here: Visit, desk: Desk, case: Case, now: review.Settled | None) -> Facts:
+    mailboxes, message = accounts.mailboxes(desk.settings), case.kept
+    if not _may_see(desk, message):
+        return {"item": _item(here, case, mailboxes, hidden=True)}
+    possible = cases.steps(case, now) if message.waits else []
+    steps = [_step(here, one) for one in possible]
+    claims = [_claim(here, one) for one in case.claims]
+    foretold = _outcome(here, now.after) if now is not None else ""
+    said = cases.without_tokens(_said(case, now), mailboxes)
+    return {
+        "item": _item(here, case, mailboxes, hidden=False),
+        "participant": case.participant or "",
+        "content": cases.content(case),
+        "waits": message.waits,
+        "steps": steps,
+        "claims": claims,
+        "said": said,
+        "untold": lambda text: cases.without_tokens(text, mailboxes),
+        "foretold": foretold,
+        **_words(here),
+    }
+
+
+def _said(case: Case, now: review.Settled | None) -> Facts:
+    """What the gateway says of it in its own words."""
+    detail = case.kept.detail
+    return {
+        "reason": case.kept.reason,
+        "rules": detail.get("rules", []),
+        "history": detail.get("history", []),
+        "unlearnable": case.unlearnable,
+        "now": now.reason if now is not None else "",
+        "invited": case.invited,
+    }
+
+
+def _words(here: Visit) -> Facts:
+    """What stands for names and times that the message's history has."""
+    return {
+        "words_of": lambda name: here.texts.gettext(rules.words(name)),
+        "outcome_of": lambda name: _outcome(here, Outcome(name)),
+        "ago": lambda text: here.ago(datetime.fromisoformat(text)),
+    }
+
+
+def _step(here: Visit, step: Step) -> Facts:
+    say = here.texts.gettext
+    return {
+        "verb": step.verb.value,
+        "word": say(VERBS[step.verb]),
+        "follows": say(FOLLOWS[step.verb]),
+        "participant": step.participant,
+    }
+
+
+def _claim(here: Visit, claim: Mapping[str, Any]) -> Facts:
+    """What one part of the message says."""
+    reply, instance = claim.get("claimed"), codec.parse_moment(claim.get("instance"))
+    word = here.texts.gettext(REPLIES[reply]) if reply in REPLIES else ""
+    return {
+        "word": word,
+        "date": here.when(instance, None),
+        "comment": str(claim.get("comment") or ""),
+    }
+
+
+def _outcome(here: Visit, outcome: Outcome) -> str:
+    return here.texts.gettext(rules.OUTCOMES[outcome])
+
+
+@router.post("/review/{number}/{verb}")
+async def decide(
+    here: Visiting,
+    number: int,
+    verb: cases.Verb,
+    participant: Annotated[str, Form(max_length=1000)] = "",
+    reason: Annotated[str, Form(max_length=500)] = "",
+) -> Response:
+    """Apply it, reject it, or say whose it is"""
+    desk = await _bench(here)
+    named = participant.strip()
+
+    def work() -> review.Settled:
+        _require_seen(here, number)
+        if verb is cases.Verb.REJECT:
+            return review.reject(desk, number, reason=reason)
+        if verb is cases.Verb.LEARN:
+            return review.learn_from(desk, number)
+        if verb is cases.Verb.APPOINT:
+            if not named:
+                raise InputError("participant: say whose answer it is")
+            return review.apply(desk, number, named=named)
+        return review.apply(desk, number, add=verb is cases.Verb.ADD)
+
+    try:
+        settled = await here.site.run(work)
+    except GatewayError as error:
+        return await here.problem(error)
+    to = entrance.address(f"/review/{number}")
+    return here.lead(to, "review-done" if settled.done else "review-waits")
+
+
+def _require_seen(here: Visit, number: int) -> None:
+    """Raises `Forbidden` for what is about something private."""
+    with here.site.store.read() as connection:
+        message = kept.get(connection, number)
+        if message is None:
+            raise NotFound(f"there is no message {number}")
+        if not _may_see(Desk(connection, here.site.settings, here.now, here.actor), message):
+            raise Forbidden("it is about what is private; its owner decides")
+
+
+def _may_see(desk: Desk, message: Kept) -> bool:
+    wanted = {message.follow_up} if message.follow_up else set()
+    return _is_seen(message, visible.keys(desk.connection, desk.actor, wanted))
+
+
+async def _bench(here: Visit) -> review.Desk:
+    site = here.site
+    judge = await site.run(site.judge)
+    return review.Desk(site.store, site.settings, judge, here.actor.by, here.now)

@@ -1,0 +1,462 @@
+"""The pages of administrators, without JavaScript: what each shows and does, and that what
+strangers wrote stays text on every one of them (page.md §2, docs/page.md §7).
+"""
+
+import re
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from gateway.actions import planning, queue
+from gateway.inbound.process import Processor, Received
+from gateway.model import Access, LetterState, Outcome
+from gateway.store import journal, outbox, pace, schema, schema_access, schema_webhooks
+from gateway.store.outbox import Queued, Selection
+from gateway.store.schema_letters import attempt
+from gateway.store.schema_letters import outbox as letters
+from gateway.web.pages.admin import rules
+from tests.core.test_papers import ROOT
+from tests.web.test_pages import Reader, signed_in
+from tests.web.world import Office
+
+HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>&{{7*7}}"
+HELD_BY = "An administrator holds it"
+
+
+@pytest.fixture
+def chief(office: Office) -> Reader:
+    return signed_in(office, "chief", Access.ADMIN)
+
+
+def plan(office: Office) -> None:
+    planning.plan_due(office.store, office.site.settings, office.now, everything=True)
+
+
+def letter_of(office: Office, follow_up: str) -> Queued:
+    with office.store.read() as connection:
+        return outbox.find(connection, Selection(follow_up=follow_up))[0]
+
+
+def run(office: Office, *statements: sa.Executable) -> None:
+    with office.store.write() as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def receive(office: Office, follow_up: str, sender: str, body: str = "Gladly") -> int:
+    """Somebody answers the letter to Ola; returns the number of the message."""
+    with office.store.read() as connection:
+        found = outbox.find(connection, Selection(follow_up=follow_up))
+    to = next(one.letter for one in found if one.letter.address == "ola@ext.example")
+    reply = "\r\n".join(
+        (
+            "BEGIN:VCALENDAR",
+            "VERSION:2.0",
+            "PRODID:-//x//y//EN",
+            "METHOD:REPLY",
+            "BEGIN:VEVENT",
+            f"UID:{to.edition.uid}",
+            "DTSTAMP:20261120T090000Z",
+            f"SEQUENCE:{to.sequence}",
+            "DTSTART:20261201T080000Z",
+            f"ORGANIZER:mailto:{to.organizer_address}",
+            f"ATTENDEE;PARTSTAT=ACCEPTED:mailto:{sender}",
+            "END:VEVENT",
+            "END:VCALENDAR",
+        )
+    )
+    raw = (
+        f"From: {sender}\r\nTo: {to.organizer_address}\r\nSubject: Accepted {body}\r\n"
+        "Message-ID: <1@far.example>\r\nMIME-Version: 1.0\r\n"
+        'Content-Type: multipart/mixed; boundary="b"\r\n\r\n'
+        f"--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{body}\r\n"
+        "--b\r\nContent-Type: text/calendar; method=REPLY; charset=utf-8\r\n\r\n"
+        f"{reply}\r\n--b--\r\n"
+    ).encode()
+    arrived = office.now + timedelta(hours=1)
+    [result] = Processor(office.store, office.site.settings).receive(
+        [Received(raw, arrived, len(raw))]
+    )
+    assert result.outcome is Outcome.HELD, result
+    with office.store.read() as connection:
+        newest = connection.execute(sa.select(sa.func.max(schema.inbox.c.id))).scalar_one()
+    return int(newest)
+
+
+# --- letters ---
+
+
+async def test_a_letter_is_looked_at_held_and_released(office: Office, chief: Reader) -> None:
+    plan(office)
+    letter = letter_of(office, "own")
+    listed = await chief.get("/admin/letters")
+    assert letter.letter.address in listed.text
+    shown = await chief.get(f"/admin/letters/{letter.id}")
+    assert "Title of own" in shown.text
+    assert f'sandbox src="/admin/letters/{letter.id}/html"' in shown.text
+    asked = await chief.get(f"/admin/queue/hold?n={letter.id}")
+    assert "until somebody releases them" in asked.text
+    assert letter_of(office, "own").state is LetterState.WAITING
+    done = await chief.post("/admin/queue/hold", n=letter.id)
+    assert done.status_code == 303, done.text
+    assert HELD_BY in (await chief.get(done.headers["location"])).text
+    assert HELD_BY in (await chief.get("/admin/letters?view=held")).text
+    assert HELD_BY not in (await chief.get("/admin/letters?view=waiting")).text
+    await chief.post("/admin/queue/release", n=letter.id)
+    assert letter_of(office, "own").state is LetterState.WAITING
+    with office.store.read() as connection:
+        [entry] = [
+            one for one in journal.newest_of(connection, "own", 50) if one.event == "released"
+        ]
+    assert entry.by == "chief-page"
+
+
+async def test_all_of_a_domain_are_dropped_and_tried_again(office: Office, chief: Reader) -> None:
+    plan(office)
+    asked = await chief.get("/admin/queue/drop?domain=EXT.example")
+    assert "Drop: 3 letters" in asked.text
+    done = await chief.post("/admin/queue/drop", domain="EXT.example")
+    assert done.headers["location"].startswith("/admin/letters?domain=EXT.example&done=")
+    everything = await chief.get("/admin/letters?view=all&domain=ext.example")
+    assert everything.text.count(">An administrator dropped it<") == 3
+    with office.store.read() as connection:
+        assert {one.state for one in outbox.find(connection, Selection(domain="ext.example"))} == {
+            LetterState.DROPPED
+        }
+    nothing = await chief.post("/admin/queue/drop")
+    assert nothing.status_code == 422
+    assert "choose letters first" in nothing.text
+
+
+async def test_the_frame_of_a_letter_may_do_nothing(office: Office, chief: Reader) -> None:
+    plan(office)
+    number = letter_of(office, "own").id
+    framed = await chief.get(f"/admin/letters/{number}/html")
+    policy = framed.headers["content-security-policy"]
+    assert policy.startswith("sandbox; default-src 'none'; style-src 'unsafe-inline'; ")
+    assert "script-src" not in policy
+    assert "frame-ancestors 'self'" in policy
+    assert framed.headers["x-frame-options"] == "SAMEORIGIN"
+    assert "Title of own" in framed.text
+    page = await chief.get(f"/admin/letters/{number}")
+    assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
+    assert "unsafe" not in page.headers["content-security-policy"]
+
+
+async def test_of_a_private_follow_up_an_administrator_sees_only_that_a_letter_goes(
+    office: Office, chief: Reader
+) -> None:
+    """Key, times and delivery (docs/api.md, "Who may")."""
+    plan(office)
+    letter = letter_of(office, "private")
+    run(
+        office,
+        sa.update(letters).where(letters.c.id == letter.id).values(state="refused", note=HOSTILE),
+        sa.insert(attempt).values(
+            letter=letter.id,
+            started_at=office.now,
+            seconds=1.0,
+            verdict="refused",
+            step="rcpt",
+            code=550,
+            enhanced="5.1.1",
+            text=f"{letter.letter.address} unknown",
+            host="mx.example",
+        ),
+    )
+    number = receive(office, "private", "stranger@far.example", "Secret words")
+    for path in (
+        "/admin/letters?view=all",
+        f"/admin/letters/{letter.id}",
+        f"/admin/queue/retry?n={letter.id}",
+        "/admin/review",
+        f"/admin/review/{number}",
+    ):
+        text = (await chief.get(path)).text
+        assert "private" in text, path
+        for secret in ("Title of private", "ola@ext.example", "Ola", "stranger", "Secret words"):
+            shown = text if "letters?" not in path else re.sub(r"(own|foreign)", "", text)
+            rows = [row for row in shown.split("<li") if "follow-ups/" not in row]
+            assert not any(secret in row for row in rows), (path, secret)
+    assert "The address does not exist" in (await chief.get(f"/admin/letters/{letter.id}")).text
+    assert (await chief.get(f"/admin/letters/{letter.id}/html")).status_code == 404
+    refused = await chief.post(f"/admin/review/{number}/reject")
+    assert refused.status_code == 403
+    assert (await chief.post("/admin/queue/retry", n=letter.id)).status_code == 303
+
+
+async def test_an_account_that_rests_says_since_when_and_tries_now(
+    office: Office, chief: Reader
+) -> None:
+    plan(office)
+    until = office.now + timedelta(hours=1)
+    rest = pace.Rest("default", office.now, until, 3, "account", "535 no")
+    with office.store.write() as connection:
+        pace.begin_rest(connection, rest)
+    text = (await chief.get("/admin/letters?view=rests")).text
+    assert "The account default rests since today 09:00" in text
+    assert "6 letters wait for it." in text
+    assert "3 tries in a row failed." in text
+    assert "535 no" in text
+    done = await chief.post("/admin/accounts/try", account="default")
+    assert done.status_code == 303
+    with office.store.read() as connection:
+        rested = pace.rest_of(connection, "default")
+    assert rested is not None
+    assert rested.until == office.now
+    assert (await chief.post("/admin/accounts/try", account="none")).status_code == 409
+
+
+async def test_a_long_list_goes_on(office: Office, chief: Reader, monkeypatch) -> None:
+    monkeypatch.setattr("gateway.web.pages.admin.entrance.PAGE", 4)
+    plan(office)
+    first = await chief.get("/admin/letters")
+    assert first.text.count('name="n"') == 4
+    [more] = re.findall(r'href="([^"]+)" rel="next"', first.text)
+    rest = await chief.get(more.replace("&amp;", "&"))
+    assert rest.text.count('name="n"') == 2
+    assert 'rel="next"' not in rest.text
+
+
+# --- review ---
+
+
+async def test_a_held_answer_is_explained_and_learned(office: Office, chief: Reader) -> None:
+    plan(office)
+    number = receive(office, "own", "ola@home.example")
+    listed = await chief.get("/admin/review")
+    assert "ola@home.example answered for ola@ext.example. Is it the same person?" in listed.text
+    shown = await chief.get(f"/admin/review/{number}")
+    assert "The token, but an address that is not known: the same person?" in shown.text
+    assert "Gladly" in shown.text
+    assert "The answer was yes." in shown.text
+    token = letter_of(office, "own").letter.token
+    assert token not in shown.text
+    done = await chief.post(f"/admin/review/{number}/learn")
+    assert "It still waits" not in (await chief.get(done.headers["location"])).text
+    assert "Nothing waits." in (await chief.get("/admin/review")).text
+    assert "Comes" in (await chief.get("/follow-ups/own")).text
+    decided = await chief.get("/admin/review?view=decided")
+    assert f"/admin/review/{number}" in decided.text
+    again = await chief.get(f"/admin/review/{number}")
+    assert "chief-page" in again.text
+
+
+async def test_trust_is_overridden_for_one_message_by_name(office: Office, chief: Reader) -> None:
+    plan(office)
+    number = receive(office, "own", "ola@home.example")
+    nobody = await chief.post(f"/admin/review/{number}/as")
+    assert nobody.status_code == 422
+    done = await chief.post(f"/admin/review/{number}/as", participant="per")
+    assert done.status_code == 303, done.text
+    page = (await chief.get("/follow-ups/own")).text
+    assert re.search(r"Per Hansen.*?Comes", page, re.DOTALL)
+
+
+async def test_rejected_with_a_reason_it_changes_nothing(office: Office, chief: Reader) -> None:
+    plan(office)
+    number = receive(office, "own", "ola@home.example")
+    await chief.post(f"/admin/review/{number}/reject", reason="A trick")
+    shown = await chief.get(f"/admin/review/{number}")
+    assert "A trick" in shown.text
+    assert "Comes" not in (await chief.get("/follow-ups/own")).text
+    assert (await chief.get("/admin/review/999")).status_code == 404
+
+
+def test_every_rule_that_is_explained_has_words() -> None:
+    text = (ROOT / "docs" / "rules.md").read_text(encoding="utf-8")
+    table = text.partition("## Names in `explain`")[2]
+    names = {
+        name
+        for line in table.splitlines()
+        if line.startswith("| `")
+        for name in re.findall(r"`(\w+)`", line.split("|")[1])
+    }
+    assert len(names) > 50
+    assert names == set(rules.RULES)
+
+
+# --- the brake ---
+
+
+async def test_the_brake_says_who_and_is_released(office: Office, chief: Reader) -> None:
+    plan(office)
+    empty = await chief.get("/admin/brake")
+    assert "The brake holds nothing." in empty.text
+    run(
+        office,
+        sa.update(letters).values(state="held", note="brake", changed_at=office.now),
+        sa.update(schema.follow_up).values(changed_by="SQL"),
+    )
+    shown = await chief.get("/admin/brake")
+    assert "6 letters are held" in shown.text
+    assert "another program, which wrote into the tables" in shown.text
+    asked = await chief.get("/admin/queue/release?brake=yes")
+    assert "Release: 6 letters" in asked.text
+    done = await chief.post("/admin/queue/release", brake="yes")
+    assert done.headers["location"].startswith("/admin/brake")
+    assert "The brake holds nothing." in (await chief.get("/admin/brake")).text
+    assert letter_of(office, "own").state is LetterState.WAITING
+
+
+# --- connections and users ---
+
+
+async def test_a_token_is_shown_once_and_revoked(office: Office, chief: Reader) -> None:
+    made = await chief.post("/admin/tokens", name="The CRM", role="crm")
+    [secret] = re.findall(r"igt_[\w-]+", made.text)
+    assert secret not in (await chief.get("/admin/connections")).text
+    bearer = {"Authorization": f"Bearer {secret}"}
+    assert (await office.ask("GET", "/follow-ups", "", bearer)).status_code == 200
+    listed = (await chief.get("/admin/connections")).text
+    number = re.findall(r"/admin/tokens/(\d+)/revoke", listed)[-1]
+    assert "Revoke the token The CRM?" in (await chief.get(f"/admin/tokens/{number}/revoke")).text
+    await chief.post(f"/admin/tokens/{number}/revoke")
+    assert (await office.ask("GET", "/follow-ups", "", bearer)).status_code == 401
+    wrong = await chief.post("/admin/tokens", name="Kari's", role="user")
+    assert wrong.status_code == 422
+    assert "associate" in wrong.text
+
+
+async def test_a_webhook_is_made_tested_switched_and_its_secret_rotated(
+    office: Office, chief: Reader
+) -> None:
+    made = await chief.post("/admin/webhooks", url="https://a.example/x", kind="decision.opened")
+    [secret] = re.findall(r"whsec_[\w+/=]+", made.text)
+    assert "https://a.example/x" in (await chief.get("/admin/connections")).text
+    number = 2
+    page = f"/admin/webhooks/{number}"
+    await chief.post(f"{page}/test")
+    assert "evt_test_" in (await chief.get(page)).text
+    assert "is told what it missed" in (await chief.get(f"{page}/off")).text
+    await chief.post(f"{page}/off")
+    assert f"{page}/on" in (await chief.get(page)).text
+    assert (await chief.post(f"{page}/test")).status_code == 409
+    await chief.post(f"{page}/on")
+    rotated = await chief.post(f"{page}/rotate")
+    assert "whsec_" in rotated.text
+    assert secret not in rotated.text
+    wrong = await chief.post(f"{page}/change", url="http://a.example/x")
+    assert wrong.status_code == 422
+    await chief.post(f"{page}/change", url="https://b.example/x", kind="participant.moved")
+    assert "https://b.example/x" in (await chief.get(page)).text
+    await chief.post(f"{page}/remove")
+    assert (await chief.get(page)).status_code == 404
+
+
+async def test_a_user_is_made_signs_in_by_link_and_is_switched_off(
+    office: Office, chief: Reader
+) -> None:
+    made = await chief.post("/admin/users", name="Eva", role="user", associate="per")
+    [secret] = re.findall(r"/sign-in/link\?token=([\w-]+)", made.text)
+    entered = await office.client.get(f"/sign-in/link?token={secret}")
+    assert entered.status_code == 303, entered.text
+    listed = (await chief.get("/admin/users")).text
+    assert "Signed in today 09:00" in listed
+    session = entered.headers["set-cookie"].partition("session=")[2].partition(";")[0]
+    eva = Reader(office, session)
+    assert (await eva.get("/")).status_code == 200
+    assert (await eva.get("/admin/users")).status_code == 403
+    await chief.post("/admin/users/sign-out", name="eva")
+    assert (await eva.get("/")).status_code == 303
+    assert "cannot sign in again" in (await chief.get("/admin/users/off?name=eva")).text
+    await chief.post("/admin/users/off", name="eva")
+    assert (await chief.post("/admin/users/link", name="eva")).status_code == 409
+    await chief.post("/admin/users/on", name="eva")
+    assert "/sign-in/link" in (await chief.post("/admin/users/link", name="eva")).text
+
+
+async def test_nobody_switches_themselves_off(office: Office, chief: Reader) -> None:
+    assert "Nobody switches themselves off" in (await chief.get("/admin/users")).text
+    refused = await chief.post("/admin/users/off", name="chief-page")
+    assert refused.status_code == 409
+    assert (await chief.get("/admin/users")).status_code == 200
+
+
+# --- all of them ---
+
+
+async def test_what_strangers_wrote_stays_text_on_every_page(office: Office, chief: Reader) -> None:
+    """Every column that a page of theirs shows says it, in both languages."""
+    plan(office)
+    number = receive(office, "own", "ola@home.example", HOSTILE)
+    poison(office)
+    held = letter_of(office, "own").id
+    paths = [
+        "/admin",
+        "/admin/letters?view=all&account=%22%3E%3Cscript%3Ealert(1)",
+        "/admin/letters?view=all",
+        f"/admin/letters/{held}",
+        f"/admin/letters/{held}/html",
+        f"/admin/queue/hold?n={held}&follow_up=%22%3E%3Cscript%3Ealert(1)",
+        "/admin/review",
+        f"/admin/review/{number}",
+        "/admin/review?view=decided",
+        "/admin/brake",
+        "/admin/connections",
+        "/admin/webhooks/1",
+        "/admin/users",
+    ]
+    for language in ("nb", "en"):
+        chief.language = language
+        for path in paths:
+            answer = await chief.get(path)
+            assert answer.status_code == 200, (path, answer.text)
+            assert "<script>alert" not in answer.text, path
+            assert "<img src=x" not in answer.text, path
+            assert "&gt;49" not in answer.text, path
+    chief.language = "en"
+    for path in paths[2:4] + paths[6:8] + paths[9:12]:
+        assert "alert(1)" in (await chief.get(path)).text, f"{path} shows nothing of it"
+
+
+def poison(office: Office) -> None:
+    """Hostile words wherever strangers, servers and other programs can write."""
+    says = {"state": "held", "note": "brake", "changed_at": office.now, "address_name": HOSTILE}
+    first = sa.select(sa.func.min(letters.c.id)).scalar_subquery()
+    with office.store.write() as connection:
+        pace.begin_rest(connection, pace.Rest(HOSTILE, office.now, office.now, 1, "x", HOSTILE))
+    run(
+        office,
+        sa.update(letters).values(says),
+        sa.insert(attempt).from_select(
+            ["letter", "started_at", "seconds", "verdict", "step", "code", "text", "host"],
+            sa.select(
+                first,
+                sa.literal(office.now, attempt.c.started_at.type),
+                sa.literal(1.0),
+                sa.literal("retry"),
+                sa.literal("rcpt"),
+                sa.literal(450),
+                sa.literal(HOSTILE),
+                sa.literal(HOSTILE),
+            ),
+        ),
+        sa.update(schema.inbox).values(subject=HOSTILE, reason=HOSTILE, from_address=HOSTILE),
+        sa.update(schema.follow_up).values(title=HOSTILE, changed_by=HOSTILE),
+        sa.update(schema.associate).values(name=HOSTILE),
+        sa.update(schema_access.api_token).values(name=HOSTILE, created_by=HOSTILE),
+        sa.update(schema_access.site_user).values(created_by=HOSTILE),
+        sa.update(schema_webhooks.webhook).values(
+            url=HOSTILE, trouble=HOSTILE, created_by=HOSTILE, failing_since=office.now
+        ),
+        sa.update(schema_webhooks.webhook_delivery).values(
+            words=HOSTILE, type=HOSTILE, follow_up=HOSTILE
+        ),
+    )
+
+
+async def test_the_menu_and_what_is_wrong_are_for_administrators(
+    office: Office, chief: Reader
+) -> None:
+    assert 'href="/admin"' in (await chief.get("/")).text
+    assert 'href="/admin"' not in (await signed_in(office, "kari").get("/")).text
+    overview = (await chief.get("/admin")).text
+    assert "Nothing is wrong with the gateway." in overview
+
+
+def test_a_verb_of_the_queue_has_its_words() -> None:
+    from gateway.web.pages.admin import letters as page
+
+    assert set(page.VERBS) == set(page.FOLLOWS) == set(queue.Verb)
