@@ -55,6 +55,12 @@ class Cluster:
         self._execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}"), name, template)
         return self.url(name)
 
+    def renew_database(self, url: str, template: str) -> None:
+        """Another database at the same URL, which ends the connections to the old one."""
+        self.drop_database(url)
+        name = url.rsplit("/", 1)[1]
+        self._execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}"), name, template)
+
     def drop_database(self, url: str) -> None:
         """Remove a database of `create_database`, ending connections that are still open."""
         self._execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)"), url.rsplit("/", 1)[1])

@@ -25,17 +25,20 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return url
 
 
+@pytest.fixture(scope="session")
+def emptied(postgres: postgres_server.Cluster) -> stores.Emptied:
+    return stores.Emptied(postgres)
+
+
 @pytest.fixture(params=KINDS)
 def store(request: pytest.FixtureRequest) -> Iterator[Store]:
     """An empty store at our schema."""
     if request.param == "sqlite":
         yield request.getfixturevalue("sqlite_store")
         return
-    cluster: postgres_server.Cluster = request.getfixturevalue("postgres")
-    with cluster.database(cluster.template("gateway_schema", stores.upgraded)) as made:
-        opened = Store(made)
-        yield opened
-        opened.close()
+    emptied: stores.Emptied = request.getfixturevalue("emptied")
+    yield emptied.renew()
+    emptied.store.close()
 
 
 @pytest.fixture
