@@ -4,6 +4,7 @@ UV ?= uv
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+RUNNABLE := $(VENV)/.runnable
 
 # The corpora and their tools stand beside the working copy.
 GATEWAY_CORPUS ?= $(abspath $(wildcard ../shared))
@@ -17,14 +18,17 @@ PARALLEL = --dist worksteal -n $(shell expr $$(nproc) + 1)
 # Where `make test-wheel` installs what it has built.
 EMPTY := var/wheel
 
-.PHONY: demo install test test-fast test-wheel test-thunderbird screenshots lint lock config examples clean
+.PHONY: demo install develop test test-fast test-wheel test-thunderbird screenshots lint lock config examples clean
 
 # The main job, with nothing else installed. DEMO_SECONDS=20 ends by itself and tells whether it worked.
 demo: $(INSTALLED)
 	$(BIN)/invite-gateway demo
 
 # The program and its libraries, to run as a service.
-install: $(INSTALLED)
+install: $(RUNNABLE)
+
+# Also what tests and checks need.
+develop: $(INSTALLED)
 
 # Everything, with real servers, real mail clients and a real browser.
 test: $(INSTALLED)
@@ -63,6 +67,8 @@ lint: $(INSTALLED)
 lock:
 	$(UV) pip compile pyproject.toml --extra demo --group test --group fuzz --universal --python-version 3.11 --upgrade \
 		--generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --output-file requirements.lock
+	$(UV) pip compile pyproject.toml --group build --constraint requirements.lock --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --output-file requirements-run.lock
 
 # The example is printed from the settings' own descriptions.
 config: $(INSTALLED)
@@ -71,6 +77,13 @@ config: $(INSTALLED)
 # What the examples of the API are answered, asked anew.
 examples: $(INSTALLED)
 	$(BIN)/python -m tests.web.examples
+
+# No part of what runs is another one than what is tested: each version stands in requirements.lock, too.
+$(RUNNABLE): pyproject.toml requirements-run.lock
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-run.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
 
 $(INSTALLED): pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)

@@ -34,6 +34,7 @@ from gateway.cli import (
     series,
     status,
     tokens,
+    trial,
     users,
     webhook,
 )
@@ -63,6 +64,7 @@ app.command()(status.status)
 app.command()(letters.letters)
 app.command()(dkim.dkim)
 app.command()(doctor.doctor)
+app.command("send-test")(trial.send_test)
 app.command("read-now")(reading.read_now)
 app.command()(healthcheck.healthcheck)
 app.command()(receive.receive)

@@ -295,3 +295,40 @@ def test_an_installation_has_every_file_of_the_product(tmp_path: Path) -> None:
         carried = {entry for entry in packed.namelist() if entry.startswith("gateway/")}
     ours = {name(path) for path in tracked() if path.is_relative_to(ROOT / "gateway")}
     assert carried == {*ours, "gateway/cli/invite-gateway.service"}
+
+
+def test_what_runs_is_what_is_tested() -> None:
+    """An installation that only runs has the versions, and the files, of the one that is tested."""
+
+    def pinned(name: str) -> dict[str, set[str]]:
+        blocks = re.split(r"(?m)^(?=[a-z0-9])", (ROOT / name).read_text(encoding="utf-8").lower())
+        return {
+            block.split()[0]: set(re.findall(r"sha256:[0-9a-f]{64}", block))
+            for block in blocks
+            if "==" in block
+        }
+
+    runs, tested = pinned("requirements-run.lock"), pinned("requirements.lock")
+    assert len(runs) > 40
+    assert {name: files for name, files in runs.items() if tested.get(name) != files} == {}
+    assert not [
+        name for name in runs if name.startswith(("pytest", "playwright", "mypy", "atheris"))
+    ]
+
+
+def test_the_image_is_made_of_what_there_is() -> None:
+    """No builder of images is at hand here: its words and what they name, at least."""
+    text = (ROOT / "Containerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+    lines = [line.split() for line in text.splitlines() if line and not line.startswith("#")]
+    words = {"FROM", "WORKDIR", "COPY", "RUN", "ENV", "VOLUME", "EXPOSE", "USER", "HEALTHCHECK"}
+    assert {line[0] for line in lines} == {*words, "ENTRYPOINT", "CMD"}
+    copied = [
+        source
+        for word, *given in lines
+        if word == "COPY" and not given[0].startswith("--")
+        for source in given[:-1]
+    ]
+    assert {"gateway", "systemd", "pyproject.toml", "requirements-run.lock"} <= set(copied)
+    assert not [source for source in copied if not (ROOT / source).exists()]
+    [check] = [line for line in lines if line[0] == "HEALTHCHECK"]
+    assert check[-2:] == ['["invite-gateway",', '"healthcheck"]']

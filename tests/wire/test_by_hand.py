@@ -1,12 +1,16 @@
 """What an administrator does beside a gateway that runs: ask whether it lives, pause and resume
-sending, have the mailbox read at once.
+sending, have the mailbox read at once, send an invitation to oneself.
 """
 
+import email.policy
 import json
+import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from gateway.sandbox import clients, reading
 from tests import command
 from tests.rig import mailbox, process
 from tests.rig import postfix as postfix_server
@@ -89,4 +93,58 @@ def test_a_gateway_whose_settings_say_so_sends_nothing_and_says_why(
     with gateway_process.running(environment) as gateway:
         assert "outbound.paused" in command.run("status", environment=environment).stderr
         assert "the settings say outbound.paused" in gateway.command("queue", "resume")
+        assert gateway.stop() == 0
+
+
+def answered(
+    invitee: mailbox.Mailbox, via: postfix_server.Server, client: clients.Client, word: clients.Word
+) -> None:
+    """As the invitee's program does, when the invitation is there."""
+    [letter] = invitee.wait_for(lambda _: True)
+    made = client(
+        reading.read(letter.as_bytes(policy=email.policy.SMTP)),
+        clients.Invitee(invitee.name, invitee.address),
+        word,
+        "See you",
+        datetime.now(UTC),
+    )
+    via.send(made.sender, [made.recipient], made.content)
+
+
+@pytest.mark.real
+def test_a_real_invitation_to_oneself_is_answered_and_withdrawn(
+    tmp_path: Path,
+    postfix: postfix_server.Server,
+    invites: mailbox.Mailbox,
+    invitee: mailbox.Mailbox,
+) -> None:
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    environment = gateway_process.environment(url, invites, postfix)
+    assert command.run("db", "upgrade", environment=environment).returncode == 0
+    done = command.run("send-test", invitee.address, environment=environment)
+    assert (done.returncode, "no gateway runs on this store" in done.stderr) == (1, True)
+    with gateway_process.running(environment) as gateway:
+        assert "'nobody'" in command.run("send-test", "nobody", environment=environment).stderr
+        testing = subprocess.Popen(
+            [gateway_process.PROGRAM, "send-test", invitee.address],
+            env=gateway.settings,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        answered(invitee, postfix, clients.outlook, clients.Word.ACCEPTED)
+        told, _ = testing.communicate(timeout=120)
+        assert testing.returncode == 0, told
+        assert "delivery: " in told
+        assert "answered: accepted (See you)" in told
+        assert "the invitation is withdrawn, and nothing is left" in told
+        invitee.wait_for(lambda letter: "METHOD:CANCEL" in mailbox.calendar_of(letter))
+        assert gateway.objects("status") == []
+
+        # Nobody can answer what is refused; and it is withdrawn all the same.
+        done = command.run("send-test", "x@refused.example", "--json", environment=environment)
+        row = json.loads(done.stdout)
+        assert (done.returncode, row["answered"], row["delivery"]) == (1, False, "undeliverable")
+        assert (row["withdrawn"], "no answer came" in done.stderr) == (True, True)
+        assert gateway.objects("status") == []
         assert gateway.stop() == 0
