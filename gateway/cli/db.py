@@ -2,27 +2,116 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gateway.cli import context, output
+from gateway.errors import StoreError
 
-app = typer.Typer(no_args_is_help=True, help="The store: create, migrate, verify.")
+if TYPE_CHECKING:
+    from gateway.store.engine import Store
+
+app = typer.Typer(no_args_is_help=True, help="The store: create, migrate, verify, copy.")
 
 
 @app.command()
-def upgrade(ctx: typer.Context) -> None:
+def upgrade(
+    ctx: typer.Context,
+    copy: Annotated[
+        bool, typer.Option(help="Copy a SQLite store beside it before it is migrated.")
+    ] = True,
+) -> None:
     """Create the store, or bring it to this program's schema; put back triggers that are gone."""
     from gateway.store import engine, migrate
 
     with closing(engine.Store.configured(context.settings(ctx))) as store:
-        applied = migrate.upgrade(store)
+        with output.bar() as told:
+            told("migrating the store", 0, 0)
+            before = migrate.revision(store)
+            applied = migrate.upgrade(store, copy=copy)
+        path = store.path
+    aside = migrate.kept(path, before) if path and before and applied and copy else None
     if context.invocation(ctx).json:
-        output.objects([{"applied": applied}], as_json=True)
+        output.objects([{"applied": applied, "copy": aside and str(aside)}], as_json=True)
+        return
+    output.line(f"migrated: {', '.join(applied)}" if applied else "nothing to migrate")
+    if aside is not None:
+        output.line(f"as it was: {aside} (remove it when all is well)")
+
+
+@app.command()
+def backup(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(help="Where the copy is to lie; nothing is there yet.")],
+) -> None:
+    """Copy a SQLite store in use into FILE, and look the copy through. PostgreSQL has its own
+    program for that, which is named.
+    """
+    from gateway.store import backup, engine, migrate
+
+    with closing(engine.Store.configured(context.settings(ctx))) as store:
+        if not store.is_sqlite:
+            raise StoreError(f"PostgreSQL makes its own: {_pg_dump(store, file)}")
+        migrate.require(store)
+        with output.bar() as told:
+            size = backup.make(store, file, told)
+    if context.invocation(ctx).json:
+        output.objects([{"file": str(file), "bytes": size}], as_json=True)
     else:
-        output.line(f"migrated: {', '.join(applied)}" if applied else "nothing to migrate")
+        output.line(f"{file}: {size} bytes, sound. It holds addresses and the site's secret")
+
+
+@app.command()
+def restore(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A copy that `db backup` made.")],
+) -> None:
+    """Put a copy of a SQLite store back, with what `db restored` does. The gateway must not run;
+    the store that is there is laid aside.
+    """
+    from gateway.actions import restoring
+    from gateway.store import engine
+
+    with closing(engine.Store.configured(context.settings(ctx))) as store:
+        made = restoring.restore(store, file, datetime.now(UTC))
+    if context.invocation(ctx).json:
+        aside = made.aside and str(made.aside)
+        output.objects([{"aside": aside, "sequence": made.sequence}], as_json=True)
+        return
+    if made.aside is not None:
+        output.line(f"what was there lies at {made.aside}")
+    output.line(f"put back; letters have SEQUENCE {made.sequence} or above from now on")
+    output.line("next: load what the CRM wrote since; then docs/operations.md, Backup")
+
+
+@app.command()
+def copy(
+    ctx: typer.Context,
+    url: Annotated[str, typer.Argument(help="Where to: postgresql://user@host/name")],
+) -> None:
+    """Copy the store into an empty database, with everything in it: from SQLite to PostgreSQL, say.
+    The gateway must not run. Nothing is sent for it; afterwards `store.url` is to name the new one.
+    """
+    from gateway.store import copying, engine
+
+    with (
+        closing(engine.Store.configured(context.settings(ctx))) as source,
+        closing(engine.Store(url)) as target,
+        output.bar() as told,
+    ):
+        made = copying.copy(source, target, datetime.now(UTC), told)
+    for words in made.mended:
+        context.complain(f"not as it was: {words}")
+    if context.invocation(ctx).json:
+        output.objects([{"rows": made.rows, "mended": list(made.mended)}], as_json=True)
+        return
+    output.line(f"copied: {sum(made.rows.values())} rows of {len(made.rows)} tables")
+    output.line("next: set store.url to the new one, and start the gateway on it alone")
 
 
 @app.command()
@@ -55,3 +144,10 @@ def check(ctx: typer.Context) -> None:
             output.line(problem)
     if problems:
         raise typer.Exit(1)
+
+
+def _pg_dump(store: Store, file: Path) -> str:
+    """The command, without the password: pg_dump asks for it, or finds it in a passfile."""
+    url = store.url.set(drivername="postgresql", password=None)
+    named = url.difference_update_query(("password", "sslpassword")).render_as_string()
+    return shlex.join(["pg_dump", "--format=custom", f"--file={file}", named])

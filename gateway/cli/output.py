@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -57,6 +58,30 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> Non
         drawn.add_row(*(Text(text(row.get(name))) for name in names))
     # Away from a terminal nothing is cut or wrapped: a script may look for whole words.
     Console(width=None if sys.stdout.isatty() else 100_000, soft_wrap=False).print(drawn)
+
+
+@contextmanager
+def bar() -> Iterator[Callable[[str, int, int], None]]:
+    """Show on a terminal how far long work has come; away from one, nothing. Called with what is
+    done, how much of it is, and of how much (0: nobody knows).
+    """
+    if not sys.stderr.isatty():
+        yield lambda _what, _done, _total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    shown = Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True)
+    with shown:
+        tasks: dict[str, Any] = {}
+
+        def told(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = shown.add_task(text(what), total=total or None)
+            shown.update(tasks[what], completed=done, total=total or None)
+
+        yield told
 
 
 def line(message: str) -> None:

@@ -5,6 +5,7 @@ nothing has changed.
 from __future__ import annotations
 
 import functools
+import shutil
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from sqlalchemy.engine import Connection
 
 from gateway.errors import StoreError, UnfitStore
 from gateway.store import (
+    backup,
     meta,
     schema,
     schema_access,
@@ -45,9 +47,10 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 LOCK = 7_403_812_550
 
 
-def upgrade(store: Store) -> list[str]:
+def upgrade(store: Store, *, copy: bool = True) -> list[str]:
     """Bring the store to this program's schema, making it where there is none, and put back
-    triggers and views that are gone.
+    triggers and views that are gone. `copy`: a SQLite store that is migrated is copied first, for
+    there is no way back but that.
 
     Returns the revisions that were applied.
     """
@@ -67,6 +70,8 @@ def upgrade(store: Store) -> list[str]:
         _refuse_newer(before)
         if before is None:
             _refuse_foreign(connection)
+        elif copy and store.path is not None:
+            _keep(store, kept(store.path, before))
         from alembic import command
 
         config = _config()
@@ -77,6 +82,32 @@ def upgrade(store: Store) -> list[str]:
         sqlviews.make(connection, readers)
         meta.site_secret(connection)
         return [revision for revision in _revisions() if revision > (before or "")]
+
+
+def revision(store: Store) -> str | None:
+    """At which schema the store is; None where there is none."""
+    if store.path is not None and not _is_there(store.path):
+        return None
+    with store.read() as connection:
+        return _revision(connection)
+
+
+def kept(path: Path, revision: str) -> Path:
+    """Where the copy of a SQLite store lies that was made before it was migrated."""
+    return path.with_name(f"{path.name}.schema-{revision}")
+
+
+def _keep(store: Store, file: Path) -> None:
+    """The lock of the migration keeps everybody else from writing; the copy is of before it."""
+    assert store.path is not None
+    file.unlink(missing_ok=True)  # of a migration that failed: nothing of it was kept
+    size, free = store.path.stat().st_size, shutil.disk_usage(store.path.parent).free
+    if free < 2 * size:
+        raise StoreError(
+            f"there is no room beside {store.path} for a copy before it is migrated: make some, or"
+            " run: invite-gateway db upgrade --no-copy"
+        )
+    backup.make(store, file)
 
 
 def _make(path: Path) -> None:

@@ -100,14 +100,19 @@ def _changed(event: str | list[str], word: str, differs: str) -> str:
     return f"{word} {' OR '.join(f'OLD.{name} {differs} NEW.{name}' for name in event)} "
 
 
-def rebuild(connection: Connection) -> None:
-    """Drop every trigger of ours and make them anew. Part of each migration."""
+def drop(connection: Connection) -> None:
+    """Take every trigger of ours away, for the rest of a transaction that makes them anew."""
     dialect = connection.dialect.name
     for name, table in _present(connection):
         connection.exec_driver_sql(
             f"DROP TRIGGER IF EXISTS {name}" + ("" if dialect == "sqlite" else f" ON {table}")
         )
-    for statement in statements(dialect).values():
+
+
+def rebuild(connection: Connection) -> None:
+    """Drop every trigger of ours and make them anew. Part of each migration."""
+    drop(connection)
+    for statement in statements(connection.dialect.name).values():
         connection.exec_driver_sql(statement)
 
 

@@ -19,7 +19,7 @@ from gateway.inbound import process
 from gateway.inbound.process import Received
 from gateway.model import Delivery, LetterState
 from gateway.sections import Retention
-from gateway.store import journal, outbox, review, views
+from gateway.store import journal, leases, outbox, review, views
 from gateway.store.engine import Store
 from gateway.store.inbox import Place
 from gateway.store.outbox import Attempt, Selection, Settlement
@@ -29,6 +29,7 @@ from tests.store.test_growth import SETTINGS, answer
 SENT = datetime(2026, 1, 2, 8, tzinfo=UTC)
 NOW = datetime(2026, 11, 1, 8, tzinfo=UTC)
 KEPT = Retention(letter_days=60, attempt_days=60, journal_days=60, message_days=60, token_days=60)
+GATEWAY = leases.identity()
 PEOPLE = ("ola", "eva", "per")
 
 
@@ -66,7 +67,7 @@ def reply(key: str, name: str, words: str, number: int, token: bool = True) -> b
 def deliver(store: Store, at: datetime) -> None:
     """Everything that is planned leaves; Per's server refuses the letters."""
     planning.plan_due(store, SETTINGS, at, everything=True)
-    while claimed := deliveries.claim(store, "here", at + timedelta(minutes=1), 100):
+    while claimed := deliveries.claim(store, GATEWAY, at + timedelta(minutes=1), 100):
         ends = []
         for one in claimed:
             refused = one.letter.address.startswith("per@")
@@ -75,7 +76,8 @@ def deliver(store: Store, at: datetime) -> None:
             verdict = "refused" if refused else "sent"
             tried = Attempt(one.id, at, 0.1, verdict, "rcpt", 550 if refused else 250, "", "", "mx")
             ends.append((one, Settlement(one.id, state, not refused, delivery), tried))
-        deliveries.settle(store, "here", ends, at)
+        deliveries.settle(store, GATEWAY, ends, at)
+    deliveries.leave(store, GATEWAY)
 
 
 def receive(store: Store, *mails: bytes, uid: int = 1) -> list[Any]:
