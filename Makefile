@@ -12,8 +12,8 @@ export GATEWAY_CORPUS DEMO_SECONDS
 # Where images for containers forbid Python to keep what it compiled, every process of a test run would compile everything again.
 export PYTHONDONTWRITEBYTECODE :=
 
-# Some of the time goes into waiting for servers and clients, so one process more than there are cores.
-PARALLEL = --dist worksteal -n $(shell expr $$(nproc) + 1)
+# Some of the time goes into waiting for servers and clients, so two processes more than there are cores.
+PARALLEL = --dist worksteal -n $(shell expr $$(nproc) + 2)
 
 # Where `make test-wheel` installs what it has built.
 EMPTY := var/wheel

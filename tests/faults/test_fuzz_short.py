@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
@@ -135,6 +136,7 @@ def test_no_message_blocks_the_next_one(
     )  # one of the mutated may have answered before
 
 
+@pytest.mark.real
 def test_atheris_finds_nothing_in_a_short_run(tmp_path: Path) -> None:
     """The same as the long run, for seconds."""
     if importlib.util.find_spec("atheris") is None:

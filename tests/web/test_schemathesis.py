@@ -24,7 +24,7 @@ SECONDS = 900
 PROGRAM = Path(sys.executable).with_name("schemathesis")
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 ALL = "examples,coverage,fuzzing,stateful"
-TYPED = "examples,coverage"
+TYPED = "examples,fuzzing"
 
 
 class Server(uvicorn.Server):

@@ -27,6 +27,8 @@ from tests.rig import postgres as postgres_server
 from tests.rig import process
 from tests.wire.gateway_process import HURRIED, PROGRAM, WAIT_SECONDS, Gateway
 
+pytestmark = pytest.mark.real  # whole daemons
+
 
 def environment(url: str, **more: str) -> dict[str, str]:
     """A gateway with this store and no mailbox; its mail server refuses, which stops nothing."""

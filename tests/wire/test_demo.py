@@ -17,6 +17,8 @@ from gateway.actions import load_format
 from gateway.errors import InputError
 from gateway.sandbox import cast, demo, seed
 
+pytestmark = pytest.mark.real  # whole daemons
+
 DEADLINE = 240.0
 COMMAND = [sys.executable, "-c", "from gateway.cli.main import main; main(['demo'])"]
 

@@ -40,6 +40,8 @@ from tests.wire import imap_peer, smtp_peer
 from tests.wire.gateway_process import HURRIED, Gateway
 from tests.wire.smtp_peer import Say
 
+pytestmark = pytest.mark.real  # whole daemons
+
 SECONDS = 240.0
 """Retries wait for up to some seconds, and machines are slow."""
 PASSWORD = 'sec"ret'
