@@ -1,6 +1,6 @@
 """Diaries, free times and who is busy, as API and page show them (domain.md §5, §8)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from gateway.actions.desk import Desk
 from gateway.errors import InputError, NotFound
 from gateway.followups import available, preferences
 from gateway.followups.available import Slot, Span, WorkingWeek
-from gateway.store import diaries, diary
+from gateway.store import codec, diaries, diary
 from gateway.store import preferences as stored
 from gateway.store.diaries import Holder, Line, Task
 from gateway.store.diary import Kept
@@ -113,30 +113,68 @@ def first_available(
     return {"slots": [_slot(slot, zone) for slot in slots]}
 
 
+@dataclass(frozen=True, slots=True)
+class Double:
+    """The first date ahead of a follow-up that is double booked. `who`: by kind and key; `spans`:
+    when they are taken by something else; `slot`: when everybody is free, None for nowhere near.
+    """
+
+    instance: str
+    who: Sequence[str]
+    spans: Sequence[Span]
+    slot: Slot | None
+
+
 def first_of(desk: Desk, key: str) -> datetime | None:
     """When everybody and everything of the house that takes part in a double booked follow-up is
     free, from its first such date that lies ahead (help page 000); None where there is none, or
     nobody is free for so long.
     """
+    double = first_double(desk, key)
+    return double.slot.start if double is not None and double.slot is not None else None
+
+
+def first_double(desk: Desk, key: str) -> Double | None:
+    """Of the first date that lies ahead and is double booked what is said of it."""
     kept = diary.entries(desk.connection, [key]).get(key, [])
     first = _first_conflict(kept, desk.now)
     if first is None:
         return None
-    here = (one.entry for one in kept if one.entry.instance == first.entry.instance)
-    everybody = {entry.who for entry in here if entry.busy}
-    period = first.entry.start, first.entry.start + available.LONGEST
-    others = diaries.entries(
-        desk.connection, everybody, period, desk.settings.mail.timezone, desk.now
-    )
-    taken = diaries.occupied(others, without=key)
-    associates = [who.partition(":")[2] for who in everybody if who.startswith("associate:")]
+    here = [one for one in kept if one.entry.instance == first.entry.instance]
+    everybody = {one.entry.who for one in here if one.entry.busy}
+    span = first.entry.start, first.entry.end
+    taken = _taken(desk, key, everybody, span[0])
+    who = sorted(one.entry.who for one in here if one.conflict)
+    overlapping = {other for one in who for other in taken.get(one, ()) if _overlap(other, span)}
+    instance = codec.moment(first.entry.instance)
+    slot = _first_free(desk, everybody, taken, span)
+    return Double(instance, who, sorted(overlapping), slot)
+
+
+def _taken(desk: Desk, key: str, who: Collection[str], start: datetime) -> Mapping[str, list[Span]]:
+    """When these are occupied by anything else, from then on."""
+    zone, period = desk.settings.mail.timezone, (start, start + available.LONGEST)
+    others = diaries.entries(desk.connection, who, period, zone, desk.now)
+    return diaries.occupied(others, without=key)
+
+
+def _first_free(
+    desk: Desk, who: Collection[str], taken: Mapping[str, list[Span]], span: Span
+) -> Slot | None:
+    """The first time after that at which all of these are free for as long."""
+    associates = [one.partition(":")[2] for one in who if one.startswith("associate:")]
     slots = available.first_available(
-        [span for spans in taken.values() for span in spans],
+        [one for spans in taken.values() for one in spans],
         _weeks(desk, sorted(associates), None),
-        first.entry.end - first.entry.start,
-        *period,
+        span[1] - span[0],
+        span[0],
+        span[0] + available.LONGEST,
     )
-    return slots[0].start if slots else None
+    return slots[0] if slots else None
+
+
+def _overlap(one: Span, other: Span) -> bool:
+    return one[0] < other[1] and one[1] > other[0]
 
 
 def _first_conflict(kept: Sequence[Kept], now: datetime) -> Kept | None:

@@ -1,5 +1,6 @@
 """Names of whom and what a follow-up is linked with, as a page shows them."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ from sqlalchemy.engine import Connection
 from gateway import shapes
 from gateway.store import entries
 from gateway.store.schema import associate, company, person, project, resource, selection
-from gateway.store.schema_domain import follow_up_type
+from gateway.store.schema_domain import follow_up_type, sale
 
 MOST_PICKS = 50
 
@@ -86,12 +87,36 @@ LINKED = {
     "company": (company, "company"),
     "person": (person, "person"),
     "project": (project, "project"),
+    "sale": (sale, "sale"),
 }
 """What a follow-up is linked with: the table, and the field that has its key."""
 
 
-def of(connection: Connection, view: shapes.FollowUp) -> dict[str, Any]:
-    """Names of owner, assigner, company, person and project ("" where there is none), and the
+def beside(connection: Connection, rows: Sequence[shapes.Participant]) -> dict[int, str]:
+    """What stands beside the names of participants: the company of a person, the kind of a
+    resource.
+    """
+    persons = {row.key for row in rows if row.invitee == "person"}
+    resources = {row.key for row in rows if row.invitee == "resource"}
+    employed = sa.select(person.c.key, company.c.name).join(
+        company, person.c.company == company.c.key
+    )
+    kinds = sa.select(resource.c.key, resource.c.kind)
+    found = {("person", row.key): row.name for row in _named(connection, employed, person, persons)}
+    found |= {
+        ("resource", row.key): row.kind for row in _named(connection, kinds, resource, resources)
+    }
+    return {row.id: found.get((row.invitee, row.key), "") for row in rows}
+
+
+def _named(
+    connection: Connection, query: sa.Select[Any], table: sa.Table, keys: Collection[str]
+) -> Sequence[Any]:
+    return connection.execute(query.where(table.c.key.in_(keys))).all() if keys else []
+
+
+def of(connection: Connection, view: shapes.FollowUp, language: str) -> dict[str, Any]:
+    """Names of owner, assigner, company, person, project and sale ("" where there is none), and the
     type's name and colour.
     """
     query = sa.select(follow_up_type).where(follow_up_type.c.key == view.type)
@@ -101,12 +126,13 @@ def of(connection: Connection, view: shapes.FollowUp) -> dict[str, Any]:
         for name, (table, column) in LINKED.items()
     }
     if kind is None:
-        return {**names, "type": "", "colour": ""}
-    return {**names, "type": kind.name_en, "colour": kind.colour}
+        return {**names, "type": view.type, "colour": ""}
+    named = (kind.name_nb if language == "nb" else kind.name_en) or kind.name_en
+    return {**names, "type": named or view.type, "colour": kind.colour}
 
 
 def _name(connection: Connection, table: sa.Table, key: str | None) -> str:
-    if key is None:
+    if not key:
         return ""
     name: str | None = connection.execute(
         sa.select(table.c.name).where(table.c.key == key)

@@ -39,6 +39,16 @@ def fields(connection: Connection) -> dict[str, Field]:
     return found
 
 
+def names(connection: Connection, language: str) -> dict[str, str]:
+    """What each field is called, in their order."""
+    query = sa.select(field_definition).order_by(
+        field_definition.c.position, field_definition.c.key
+    )
+    name = "name_nb" if language == "nb" else "name_en"
+    rows = connection.execute(query).mappings()
+    return {row["key"]: row[name] or row["name_en"] or row["key"] for row in rows}
+
+
 def choices_of(text: str) -> list[str]:
     """The choices as they stand in the column; none where that is not to be read."""
     return [one for one in _json(text, list) if isinstance(one, str)]

@@ -86,15 +86,25 @@ def after(
     return [_entry(row) for row in connection.execute(query)]
 
 
-def newest_of(connection: Connection, follow_up: str, limit: int) -> list[Entry]:
-    """The last entries about a follow-up, newest first."""
-    query = (
-        sa.select(journal)
-        .where(journal.c.follow_up == follow_up)
-        .order_by(*(column.desc() for column in IN_ORDER))
-        .limit(limit)
-    )
-    return [_entry(row) for row in connection.execute(query)]
+def newest_of(
+    connection: Connection,
+    follow_up: str,
+    limit: int,
+    *,
+    row: int | None = None,
+    before: int | None = None,
+) -> list[Entry]:
+    """The last entries about a follow-up, newest first. `row`: about this participant alone;
+    `before`: before the entry of this number.
+    """
+    query = sa.select(journal).where(journal.c.follow_up == follow_up)
+    if row is not None:
+        query = query.where(journal.c.participant == row)
+    if before is not None:
+        reached = connection.execute(sa.select(*IN_ORDER).where(journal.c.id == before)).first()
+        query = query.where(sa.tuple_(*IN_ORDER) < sa.tuple_(*(reached or (0, 0))))
+    query = query.order_by(*(column.desc() for column in IN_ORDER)).limit(limit)
+    return [_entry(one) for one in connection.execute(query)]
 
 
 def newest(connection: Connection) -> int:

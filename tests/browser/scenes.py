@@ -35,9 +35,12 @@ FRAGMENTS = frozenset(
         "/admin/letters/list",
         "/admin/letters/{number}/html",
         "/admin/brake/list",
+        "/suggestions/{kind}",
     }
 )
 """Parts of pages, which they exchange: looked at in their pages."""
+NEWS = "/news"
+"""How the addresses end at which dialogs ask what became of their follow-up."""
 NOT_PAGES = frozenset({"/sign-in/link", "/sign-in/openid", "/sign-in/openid/back"})
 """They lead on."""
 
@@ -81,6 +84,28 @@ SCENES = (
     Scene("assign", "/follow-ups/offer/assign"),
     Scene("cancel", "/follow-ups/kickoff/cancel"),
     Scene("invite", "/follow-ups/kickoff/invite", chief=True),
+    Scene("follow-up-details", "/follow-ups/kickoff/details", chief=True),
+    Scene("follow-up-dates", "/follow-ups/weekly/dates"),
+    Scene("follow-up-agenda", "/follow-ups/kickoff/agenda"),
+    Scene("follow-up-notes", "/follow-ups/kickoff/notes"),
+    Scene("follow-up-links", "/follow-ups/kickoff/links"),
+    Scene("follow-up-more", "/follow-ups/kickoff/more"),
+    Scene("follow-up-journal", "/follow-ups/kickoff/journal", chief=True),
+    Scene("edit-agenda", "/follow-ups/kickoff/edit-agenda"),
+    Scene("edit-notes", "/follow-ups/kickoff/edit-notes"),
+    Scene("edit-links", "/follow-ups/kickoff/edit-links"),
+    Scene("edit-more", "/follow-ups/kickoff/edit-more"),
+    Scene("move-of-series", "/follow-ups/weekly/move"),
+    Scene("repeat", "/follow-ups/weekly/repeat", chief=True),
+    Scene("add-date", "/follow-ups/weekly/add-date"),
+    Scene("drop-date", "/follow-ups/weekly/drop-date"),
+    Scene("stop", "/follow-ups/weekly/stop"),
+    Scene("split", "/follow-ups/weekly/split"),
+    Scene("carry-out", "/follow-ups/kickoff/carry-out"),
+    Scene("reinstate", "/follow-ups/lunch/reinstate"),
+    Scene("complete", "/follow-ups/offer/complete"),
+    Scene("remind", "/follow-ups/kickoff/remind"),
+    Scene("take-out", "/follow-ups/kickoff/take-out"),
     Scene("problem-absent", "/follow-ups/nowhere"),
     Scene("admin", "/admin", "admin", chief=True),
     Scene("admin-letters", "/admin/letters?view=all", "admin", chief=True),
@@ -110,7 +135,7 @@ def every() -> list[APIRoute]:
     return [
         route
         for route in every_route(app.routes)
-        if "GET" in route.methods and not route.include_in_schema
+        if "GET" in route.methods and not route.include_in_schema and not route.path.endswith(NEWS)
     ]
 
 

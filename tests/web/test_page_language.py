@@ -19,6 +19,7 @@ KEYWORDS = {
     "_": None,
     "gettext": None,
     "marked": None,
+    "say": None,
     "ngettext": (1, 2),
     "pgettext": ((1, "c"), 2),
 }

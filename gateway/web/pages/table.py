@@ -5,11 +5,36 @@ from collections.abc import Callable, Sequence
 from fastapi import FastAPI
 
 from gateway.health import Condition
-from gateway.web.pages import dialogs, diary, follow_ups, invitations, troubles, undoing, waiting
+from gateway.web.pages import (
+    diary,
+    editing,
+    follow_up,
+    follow_ups,
+    invitations,
+    picking,
+    settling,
+    suggestions,
+    timing,
+    troubles,
+    undoing,
+    waiting,
+)
 from gateway.web.pages.admin import brake, connections, letters, overview, review, users
 
 ADMIN = (overview, letters, review, brake, connections, users)
-MODULES = (waiting, diary, invitations, dialogs, follow_ups, troubles, undoing, *ADMIN)
+DIALOGS = (editing, timing, settling, picking)
+MODULES = (
+    waiting,
+    diary,
+    invitations,
+    *DIALOGS,
+    follow_ups,
+    follow_up,
+    suggestions,
+    troubles,
+    undoing,
+    *ADMIN,
+)
 """`/follow-ups/new` is no key of a follow-up, so dialogs come first."""
 
 

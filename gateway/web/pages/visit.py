@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlencode
 
-from babel import dates
+from babel import Locale, dates
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
@@ -38,6 +38,9 @@ from gateway.web.pages import frames
 
 T = TypeVar("T")
 Facts = Mapping[str, Any]
+
+NEAR_DAYS = 14
+"""So far away a page says in how many days something is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,10 @@ class Visit:
         html = rendering.render(template, self.texts.language, visit=self, **facts)
         return HTMLResponse(html, code)
 
+    def language(self, code: str) -> str:
+        """What a language is called, in the reader's own."""
+        return Locale.parse(code).get_display_name(self.texts.locale) or code
+
     # How a reader sees times
 
     @property
@@ -177,15 +184,35 @@ class Visit:
             return f"{self.day(start)}, {self.clock(start)}–{self.clock(end)}"
         return f"{self.day(start)}, {self.clock(start)} – {self.day(end)}, {self.clock(end)}"
 
-    def ago(self, moment: datetime | None) -> str:
+    def hours(self, start: datetime, end: datetime) -> str:
+        """ "09.00–10.00"."""
+        return f"{self.clock(start)}–{self.clock(end)}"
+
+    def distance(self, moment: datetime) -> str:
+        """ "om 2 dager", for what is at most two weeks away."""
+        days = (self.local(moment).date() - self.local(self.now).date()).days
+        if abs(days) > NEAR_DAYS:
+            return ""
+        if days in (0, 1):
+            return self.texts.gettext("today") if days == 0 else self.texts.gettext("tomorrow")
+        if days < 0:
+            words = self.texts.ngettext("%(num)d day ago", "%(num)d days ago", -days)
+        else:
+            words = self.texts.ngettext("in %(num)d day", "in %(num)d days", days)
+        return words % {"num": abs(days)}
+
+    def ago(self, moment: datetime | None, *, seconds: bool = False) -> str:
         """ "i dag 10.19": when something was, seen from now."""
         if moment is None:
             return ""
+        clock = self.clock(moment)
+        if seconds:
+            clock += f"{clock[2:3]}{self.local(moment):%S}"
         days = (self.local(self.now).date() - self.local(moment).date()).days
         if days in (0, 1):
             word = self.texts.gettext("today") if days == 0 else self.texts.gettext("yesterday")
-            return f"{word} {self.clock(moment)}"
-        return f"{self.texts.short_day(self.local(moment).date())} {self.clock(moment)}"
+            return f"{word} {clock}"
+        return f"{self.texts.short_day(self.local(moment).date())} {clock}"
 
 
 def visit(request: Request) -> Visit:

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from gateway.i18n import marked
 from gateway.model import Delivery, ProposalState, Reply, Role
-from gateway.shapes import Participant
+from gateway.shapes import DateAnswer, Participant
 from gateway.status import Status
 
 
@@ -89,7 +89,6 @@ DONE = {
     "assigned": marked("Assigned."),
     "kept": marked("The group is saved."),
     "forgotten": marked("The group is forgotten; the diaries stay as they are."),
-    "undone": marked("Taken back. No letter goes."),
     "letters-hold": marked("Held."),
     "letters-release": marked("Released."),
     "letters-retry": marked("Tried now."),
@@ -108,6 +107,10 @@ DONE = {
     "defined": marked("Saved."),
     "undefined": marked("Deleted."),
     "letters-try": marked("The account tries one letter now."),
+    "stopped": marked("The series ends there."),
+    "carried": marked("Carried out."),
+    "taken_out": marked("Taken out of your diary: you have declined."),
+    "undone": marked("Taken back."),
 }
 """What a page says after a form, by the name in its address."""
 
@@ -173,6 +176,11 @@ def summed(rows: Iterable[Participant]) -> Sum:
         tones.count(Tone.WAITS) + tones.count(Tone.NEW_TIME),
         tones.count(Tone.LOST),
     )
+
+
+def differing(row: Participant) -> list[DateAnswer]:
+    """The dates of a series on which a row stands otherwise than for all of it."""
+    return [one for one in row.instances if one.code is not row.code or one.comment]
 
 
 def has_switch(row: Participant) -> bool:

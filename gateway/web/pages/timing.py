@@ -1,0 +1,352 @@
+"""Dialogs about when a follow-up takes place: moving it, or dates of a series; how it repeats;
+single dates; stopping a series, and going on as another one (domain.md §6).
+"""
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from fastapi import APIRouter
+
+from gateway import shapes
+from gateway.actions import carrying, moving
+from gateway.actions.desk import Desk
+from gateway.errors import InputError
+from gateway.followups import grammar
+from gateway.i18n import marked
+from gateway.ical import zones
+from gateway.store import codec
+from gateway.web.keys import path
+from gateway.web.pages import dialog, forms, repeating
+from gateway.web.pages.dialog import Ask, Dialog
+from gateway.web.pages.forms import Field, Filled, Options
+from gateway.web.pages.repeating import Choice, Pattern
+from gateway.web.pages.visit import Visit
+
+router = APIRouter(include_in_schema=False)
+
+AHEAD = timedelta(days=400)
+OFFERED = 60
+"""Dates of a series that a dialog offers, the next ones."""
+WHOLE, THIS, SINCE = "whole", "this", "since"
+SCOPES = {
+    WHOLE: marked("The whole series"),
+    THIS: marked("Only this date"),
+    SINCE: marked("This and all future dates"),
+}
+TIMES = (
+    Field("start", marked("Start"), "datetime-local", half=True, required=True),
+    Field("end", marked("End"), "datetime-local", half=True),
+)
+
+
+def is_series(shown: shapes.FollowUp) -> bool:
+    return bool(shown.rrule or shown.dates)
+
+
+def titled(here: Visit, words: str, shown: shapes.FollowUp) -> str:
+    return here.texts.gettext(words) % {
+        "title": shown.title or here.texts.gettext("Without a title")
+    }
+
+
+# --- dates of a series ---
+
+
+def dates(here: Visit, desk: Desk, key: str) -> list[moving.Date]:
+    """The next ones, cancelled ones too."""
+    first, last = here.now.date(), (here.now + AHEAD).date()
+    return moving.dates(desk, key, first.isoformat(), last.isoformat()).dates[:OFFERED]
+
+
+def name(one: moving.Date) -> str:
+    """What a date is called in addresses and forms."""
+    return codec.moment(one.original)
+
+
+def offered(here: Visit, listed: list[moving.Date]) -> Options:
+    """Dates as options: their names, and when they take place."""
+    return [
+        (name(one), here.when(one.start, one.end)) for one in listed if one.original is not None
+    ]
+
+
+def _choice(here: Visit, desk: Desk, key: str, *, off: bool = False) -> Field:
+    listed = [one for one in dates(here, desk, key) if one.cancelled is off]
+    return Field("date", marked("Date"), "choice", offered(here, listed))
+
+
+def _scopes(here: Visit, *names: str) -> Field:
+    options = [(name, here.texts.gettext(SCOPES[name])) for name in names]
+    return Field("scope", marked("What"), "radio", options)
+
+
+def chosen(here: Visit, desk: Desk, key: str) -> moving.Date | None:
+    """The date that the address names."""
+    said = here.request.query_params.get("date", "")
+    listed = dates(here, desk, key) if said else []
+    return next((one for one in listed if name(one) == said), None)
+
+
+# --- moving ---
+
+
+def _move(here: Visit, key: str) -> Dialog:
+    say = here.texts.gettext
+    words = marked("Everybody who has seen or answered the invitation is asked again.")
+
+    def ask(desk: Desk) -> Ask:
+        shown = forms.view(here, desk, key)
+        fields = list(TIMES)
+        if is_series(shown):
+            fields += [_scopes(here, THIS, SINCE, WHOLE), _choice(here, desk, key)]
+        return Ask(titled(here, marked("Move: %(title)s"), shown), say("Move"), fields, say(words))
+
+    def start(desk: Desk) -> Mapping[str, str]:
+        shown = forms.view(here, desk, key)
+        begins, ends = shown.start or shown.deadline, shown.end
+        if not is_series(shown):
+            return {"start": forms.local(here, begins), "end": forms.local(here, ends)}
+        one = chosen(here, desk, key)
+        if one is not None:
+            begins, ends = one.start, one.end
+        return {
+            "start": forms.local(here, begins),
+            "end": forms.local(here, ends),
+            "scope": WHOLE if one is None else THIS,
+            "date": "" if one is None else name(one),
+        }
+
+    def command(desk: Desk, said: Filled) -> str:
+        names = {THIS: "instance", SINCE: "since"}
+        of = {names[said["scope"]]: said["date"]} if said["scope"] in names else {}
+        begins, ends = _moment(here, desk, key, said["start"]), said["end"]
+        when = moving.When(begins, _moment(here, desk, key, ends) if ends else "", **of)
+        return path("follow-ups", moving.reschedule(desk, key, when))
+
+    return Dialog(key, ask, command, "moved", start)
+
+
+def _moment(here: Visit, desk: Desk, key: str, text: str) -> str:
+    """A time of a form, as a plain day where the follow-up has no hours."""
+    return text[:10] if forms.view(here, desk, key).all_day else forms.offset(here, text)
+
+
+# --- single dates ---
+
+
+def _add_date(here: Visit, key: str) -> Dialog:
+    say = here.texts.gettext
+
+    def command(desk: Desk, said: Filled) -> str:
+        begins, ends = _moment(here, desk, key, said["start"]), said["end"]
+        moving.put_date(desk, key, begins, "", _moment(here, desk, key, ends) if ends else "")
+        return path("follow-ups", key, "dates")
+
+    def ask(desk: Desk) -> Ask:
+        shown = forms.view(here, desk, key)
+        words = say("Everybody is invited to that date as well.")
+        return Ask(
+            titled(here, marked("One date more: %(title)s"), shown), say("Add"), TIMES, words
+        )
+
+    return Dialog(key, ask, command, "saved", lambda _: {"start": "", "end": ""})
+
+
+def _drop_date(here: Visit, key: str) -> Dialog:
+    say = here.texts.gettext
+
+    def ask(desk: Desk) -> Ask:
+        shown = forms.view(here, desk, key)
+        heading = titled(here, marked("Take a date out: %(title)s"), shown)
+        words = say("The series does not have that date any more, as if it had never been.")
+        return Ask(heading, say("Take it out"), [_choice(here, desk, key)], words)
+
+    def command(desk: Desk, said: Filled) -> str:
+        moving.drop_date(desk, key, said["date"])
+        return path("follow-ups", key, "dates")
+
+    return Dialog(key, ask, command, "saved", lambda _: _named(here))
+
+
+def _named(here: Visit) -> dict[str, str]:
+    return {"date": here.request.query_params.get("date", "")}
+
+
+# --- the rule ---
+
+
+PATTERNS = {
+    Pattern.NONE: marked("It does not repeat, or by single dates alone"),
+    Pattern.DAILY: marked("Every day, or every few days"),
+    Pattern.WORKING_DAYS: marked("Every working day"),
+    Pattern.WEEKLY: marked("Every week, or every few weeks, on these weekdays"),
+    Pattern.DAY_OF_MONTH: marked("Every month, on the day of the month on which it begins"),
+    Pattern.WEEKDAY_OF_MONTH: marked("Every month, on the weekday on which it begins"),
+    Pattern.YEARLY: marked("Every year"),
+}
+
+
+def _repeat(here: Visit, key: str) -> Dialog:
+    say = here.texts.gettext
+
+    def ask(desk: Desk) -> Ask:
+        shown = forms.view(here, desk, key)
+        heading = titled(here, marked("Repeat: %(title)s"), shown)
+        fields = _rule_fields(here, shown)
+        if shown.rrule:
+            fields += [_scopes(here, WHOLE, SINCE), _choice(here, desk, key)]
+        words = say("Dates that were moved or cancelled by themselves begin anew with a new rule.")
+        return Ask(heading, say("Save"), fields, words if is_series(shown) else "")
+
+    def start(desk: Desk) -> Mapping[str, str]:
+        shown = forms.view(here, desk, key)
+        choice = repeating.read(shown.rrule, _day(shown), shown.zone)
+        return {
+            "pattern": choice.pattern.value,
+            "every": str(choice.every),
+            "days": ",".join(choice.days),
+            "count": "" if choice.count is None else str(choice.count),
+            "until": "" if choice.until is None else choice.until.isoformat(),
+            **({"scope": WHOLE, "date": ""} if shown.rrule else {}),
+        }
+
+    def command(desk: Desk, said: Filled) -> str:
+        shown = forms.view(here, desk, key)
+        rule = repeating.write(_chosen(said, shown), _day(shown), shown.zone, all_day=shown.all_day)
+        if said["scope"] == SINCE:
+            if not rule:
+                raise InputError(say("To let it have no more dates, stop the series."))
+            return path("follow-ups", moving.split(desk, key, said["date"], {"rrule": rule}).key)
+        forms.edit(here, desk, key, _recurring(shown, rule))
+        return path("follow-ups", key)
+
+    return Dialog(key, ask, command, "saved", start)
+
+
+def _rule_fields(here: Visit, shown: shapes.FollowUp) -> list[Field]:
+    words = {pattern.value: here.texts.gettext(word) for pattern, word in PATTERNS.items()}
+    if repeating.read(shown.rrule, _day(shown)).pattern is Pattern.OTHER:
+        words[Pattern.OTHER.value] = shown.rrule
+    days = [(day, here.texts.weekday(number)) for number, day in enumerate(repeating.WEEKDAYS)]
+    return [
+        Field("pattern", marked("How it repeats"), "radio", list(words.items())),
+        Field("every", marked("Every how many days, weeks, months or years"), "number"),
+        Field("days", marked("Weekdays (of a weekly one)"), "checks", days),
+        Field("count", marked("Ends after so many times"), "number", half=True),
+        Field("until", marked("or on this day"), "date", half=True),
+    ]
+
+
+def _day(shown: shapes.FollowUp) -> date:
+    """The day on which it begins, where it takes place."""
+    if isinstance(shown.start, datetime):
+        return shown.start.astimezone(zones.zone(shown.zone)).date()
+    return shown.start or date.min
+
+
+def _chosen(said: Filled, shown: shapes.FollowUp) -> Choice:
+    try:
+        pattern = Pattern(said["pattern"])
+        until = date.fromisoformat(said["until"]) if said["until"] else None
+    except ValueError:
+        raise InputError("pattern, until: is none of those that the form offers") from None
+    every, days = forms.whole(said, "every"), tuple(filter(None, said["days"].split(",")))
+    count = forms.whole(said, "count")
+    return Choice(pattern, 1 if every is None else every, days, count, until, shown.rrule)
+
+
+def _recurring(shown: shapes.FollowUp, rule: str) -> dict[str, Any]:
+    """A rule for all of it. What is said of single dates stays where only the end is another."""
+    before = shapes.follow_up(shown)
+    if _without_end(rule) == _without_end(shown.rrule) and before["recurrence"] is not None:
+        return {"recurrence": {**before["recurrence"], "rrule": rule}}
+    return {"recurrence": {"rrule": rule} if rule else None, "instances": []}
+
+
+def _without_end(rule: str) -> dict[str, str]:
+    said = grammar.parts(rule).items()
+    return {name: value for name, value in said if name not in grammar.ENDS}
+
+
+# --- stopping, and going on as another one ---
+
+
+def _stop(here: Visit, key: str) -> Dialog:
+    say = here.texts.gettext
+
+    def ask(desk: Desk) -> Ask:
+        shown = forms.view(here, desk, key)
+        last = _choice(here, desk, key)
+        fields = [Field("date", marked("Its last date"), "choice", last.options)]
+        words = say("No dates after this one. Answers stay, and everybody is told.")
+        return Ask(titled(here, marked("Stop: %(title)s"), shown), say("Stop"), fields, words)
+
+    def command(desk: Desk, said: Filled) -> str:
+        moving.stop(desk, key, said["date"])
+        return path("follow-ups", key)
+
+    return Dialog(key, ask, command, "stopped", lambda _: _named(here))
+
+
+FURTHER = (
+    Field("title", marked("Title"), required=True),
+    Field("location", marked("Place")),
+    Field("agenda", marked("Agenda (stands in the letters)"), "area"),
+)
+
+
+def _split(here: Visit, key: str) -> Dialog:
+    say = here.texts.gettext
+
+    def ask(desk: Desk) -> Ask:
+        shown = forms.view(here, desk, key)
+        heading = titled(here, marked("From a date on: %(title)s"), shown)
+        words = say("From this date on it is a series of its own, with the same people.")
+        return Ask(heading, say("Save"), [_choice(here, desk, key), *FURTHER], words)
+
+    def start(desk: Desk) -> Mapping[str, str]:
+        shown = forms.view(here, desk, key)
+        return {**_named(here), **{one.name: getattr(shown, one.name) for one in FURTHER}}
+
+    def command(desk: Desk, said: Filled) -> str:
+        changes = {one.name: said[one.name] for one in FURTHER}
+        return path("follow-ups", moving.split(desk, key, said["date"], changes).key)
+
+    return Dialog(key, ask, command, "saved", start)
+
+
+# --- a call ---
+
+
+def _carry_out(here: Visit, key: str) -> Dialog:
+    say = here.texts.gettext
+    fields = (
+        Field("start", marked("Start"), "datetime-local", half=True),
+        Field("minutes", marked("Minutes"), "number", half=True),
+    )
+
+    def ask(desk: Desk) -> Ask:
+        shown = forms.view(here, desk, key)
+        heading = titled(here, marked("Carried out: %(title)s"), shown)
+        words = say("The call took place, and stands in the diary at that time.")
+        return Ask(heading, say("Carried out"), fields, words)
+
+    def start(desk: Desk) -> Mapping[str, str]:
+        return {"start": forms.local(here, here.now), "minutes": ""}
+
+    def command(desk: Desk, said: Filled) -> str:
+        minutes = forms.whole(said, "minutes")
+        carrying.carry_out(desk, key, forms.offset(here, said["start"]), minutes)
+        return path("follow-ups", key)
+
+    return Dialog(key, ask, command, "carried", start)
+
+
+dialog.add(router, "move", _move, "Another time")
+dialog.add(router, "add-date", _add_date, "One date more")
+dialog.add(router, "drop-date", _drop_date, "One date less")
+dialog.add(router, "repeat", _repeat, "The rule of a series")
+dialog.add(router, "stop", _stop, "The last date of a series")
+dialog.add(router, "split", _split, "From a date on")
+dialog.add(router, "carry-out", _carry_out, "A call took place")

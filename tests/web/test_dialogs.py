@@ -1,0 +1,238 @@
+"""The dialogs of a follow-up, without JavaScript: each does one thing, says first which letters go,
+and keeps what somebody else has changed meanwhile (page.md §2, §3).
+"""
+
+import html
+import re
+from typing import Any
+
+import pytest
+
+from gateway.actions import load
+from gateway.store import reading
+from tests.store import acting
+from tests.web.test_pages import Reader, plan, signed_in
+from tests.web.world import Office
+
+SERIES = {
+    "key": "series",
+    "kind": "meeting",
+    "owner": "kari",
+    "title": "Board",
+    "start": "2026-12-01T09:00:00",
+    "end": "2026-12-01T10:00:00",
+    "timezone": "Europe/Oslo",
+    "recurrence": {"rrule": "FREQ=WEEKLY;COUNT=4"},
+    "participants": [{"person": "ola", "email_invite": True}],
+}
+CALL = {"key": "call", "kind": "call", "owner": "kari", "title": "Ring", "deadline": "2026-12-01"}
+SECOND = "2026-12-08T08:00:00Z"
+
+
+@pytest.fixture
+def kari(office: Office) -> Reader:
+    with office.store.write() as connection:
+        document = {"follow_ups": [SERIES, CALL]}
+        load.load(connection, document, office.site.settings, office.now)
+    plan(office)
+    acting.send(office.store, office.now)
+    return signed_in(office, "kari")
+
+
+def shown(office: Office, key: str) -> Any:
+    with office.store.read() as connection:
+        [view] = reading.follow_ups(connection, [key], "Europe/Oslo", participants=True)
+    return view
+
+
+async def sent(reader: Reader, path: str, **fields: object) -> str:
+    """Send the form as the browser shows it, with these fields; where that leads."""
+    page = (await reader.get(path)).text
+    seen = re.search(r'name="seen" value="([^"]*)"', page)
+    digests = {"seen": html.unescape(seen[1])} if seen else {}
+    done = await reader.post(path, **digests, **fields)
+    assert done.status_code == 303, done.text
+    return done.headers["location"].partition("?")[0]
+
+
+async def test_how_it_repeats(office: Office, kari: Reader) -> None:
+    page = (await kari.get("/follow-ups/own/repeat")).text
+    assert 'value="" checked' in page
+    weekly = {"pattern": "weekly", "every": "2", "days": ["TU", "TH"], "count": "5"}
+    tried = await kari.post("/follow-ups/own/repeat", preview="yes", **weekly)
+    assert "2 letters go when you save" in tried.text
+    await sent(kari, "/follow-ups/own/repeat", **weekly)
+    assert shown(office, "own").rrule == "FREQ=WEEKLY;BYDAY=TU,TH;INTERVAL=2;COUNT=5"
+    page = (await kari.get("/follow-ups/own")).text
+    assert "every other week on Tuesday and Thursday, 5 times" in page
+    filled = (await kari.get("/follow-ups/own/repeat")).text
+    for value in ("weekly", "TU", "TH"):
+        assert f'value="{value}" checked' in filled
+    wrong = await kari.post(
+        "/follow-ups/own/repeat", pattern="weekly", every="1", days="MO", count=""
+    )
+    assert wrong.status_code == 422
+    assert "the start is no date of the rule" in wrong.text
+    await sent(kari, "/follow-ups/own/repeat", pattern="", every="1")
+    assert shown(office, "own").rrule == ""
+
+
+async def test_another_rule_from_a_date_on(office: Office, kari: Reader) -> None:
+    rule = {"pattern": "weekly", "every": "2", "days": "TU", "until": "2027-02-01"}
+    there = await sent(kari, "/follow-ups/series/repeat", scope="since", date=SECOND, **rule)
+    assert there == "/follow-ups/series-20261208"
+    assert shown(office, "series-20261208").rrule.startswith(
+        "FREQ=WEEKLY;BYDAY=TU;INTERVAL=2;UNTIL"
+    )
+    assert shown(office, "series").rrule.startswith("FREQ=WEEKLY;UNTIL=20261201")
+
+
+async def test_only_this_date_or_this_and_all_future_ones(office: Office, kari: Reader) -> None:
+    times = {"start": "2026-12-09T12:00", "end": "2026-12-09T13:00"}
+    path = f"/follow-ups/series/move?date={SECOND}"
+    page = (await kari.get(path)).text
+    assert 'value="2026-12-08T09:00"' in page
+    assert 'value="this" checked' in page
+    await sent(kari, path, scope="this", date=SECOND, **times)
+    [date] = shown(office, "series").dates
+    assert date.start.isoformat() == "2026-12-09T11:00:00+00:00"
+    dates = (await kari.get("/follow-ups/series/dates")).text
+    assert "Wednesday, 9 December, 12:00–13:00" in dates
+    later = {"start": "2026-12-15T11:00", "end": "2026-12-15T12:00"}
+    third = "2026-12-15T08:00:00Z"
+    there = await sent(kari, "/follow-ups/series/move", scope="since", date=third, **later)
+    assert there == "/follow-ups/series-20261215"
+
+
+async def test_single_dates_come_and_go(office: Office, kari: Reader) -> None:
+    await sent(kari, "/follow-ups/series/add-date", start="2026-12-10T09:00", end="")
+    page = (await kari.get("/follow-ups/series/dates")).text
+    assert "Thursday, 10 December" in page
+    await sent(kari, "/follow-ups/series/drop-date", date="2026-12-10T08:00:00Z")
+    assert "Thursday, 10 December" not in (await kari.get("/follow-ups/series/dates")).text
+    await sent(kari, "/follow-ups/series/cancel", date=SECOND, reason="A holiday")
+    page = (await kari.get("/follow-ups/series/dates")).text
+    assert "A holiday" in page
+    assert f"/reinstate?date={SECOND.replace(':', '%3A')}" in page
+    await sent(kari, "/follow-ups/series/reinstate", date=SECOND)
+    assert "A holiday" not in (await kari.get("/follow-ups/series/dates")).text
+
+
+async def test_a_series_stops_or_goes_on_as_another_one(office: Office, kari: Reader) -> None:
+    there = await sent(
+        kari,
+        "/follow-ups/series/split",
+        date=SECOND,
+        title="Board, new",
+        location="Oslo",
+        agenda="",
+    )
+    assert shown(office, there.rpartition("/")[2]).title == "Board, new"
+    undo = re.search(r'action="(/undo/\d+)"', (await kari.get("/follow-ups")).text)
+    assert undo is not None
+    assert (await kari.post(undo[1])).headers["location"] == "/follow-ups/series?done=undone"
+    assert (await kari.get(there)).status_code == 404
+    assert shown(office, "series").rrule == "FREQ=WEEKLY;COUNT=4"
+    await sent(kari, "/follow-ups/series/stop", date=SECOND)
+    assert "UNTIL=20261208" in shown(office, "series").rrule
+
+
+async def test_completed_and_opened_again_and_a_call_carried_out(
+    office: Office, kari: Reader
+) -> None:
+    await sent(kari, "/follow-ups/own/complete", completed="yes")
+    page = (await kari.get("/follow-ups/own")).text
+    assert "/follow-ups/own/edit" not in page
+    await sent(kari, "/follow-ups/own/complete", completed="no")
+    assert "/follow-ups/own/edit" in (await kari.get("/follow-ups/own")).text
+    assert "/follow-ups/call/carry-out" in (await kari.get("/follow-ups/call")).text
+    await sent(kari, "/follow-ups/call/carry-out", start="2026-11-20T09:30", minutes="10")
+    call = shown(office, "call")
+    assert (call.end - call.start).total_seconds() == 600
+
+
+async def test_what_i_accepted_is_taken_out_of_my_diary(office: Office, kari: Reader) -> None:
+    per = signed_in(office, "per")
+    assert (await per.post("/follow-ups/own/take-out")).status_code == 422
+    await per.post(f"/invitations/{office.row('own', 'per')}", reply="yes")
+    assert "/follow-ups/own/take-out" in (await per.get("/follow-ups/own")).text
+    assert await sent(per, "/follow-ups/own/take-out") == "/diary"
+    [row] = [one for one in shown(office, "own").participants if one.key == "per"]
+    assert row.reply == "declined"
+
+
+async def test_agenda_notes_links_and_fields(office: Office, kari: Reader) -> None:
+    await sent(kari, "/follow-ups/own/edit-agenda", agenda="One\r\nTwo")
+    await sent(kari, "/follow-ups/own/edit-notes", notes="Not for them")
+    links = {"company": "Acme AS", "person": "ola", "project": "Launch", "sale": ""}
+    await sent(kari, "/follow-ups/own/edit-links", **links)
+    await sent(kari, "/follow-ups/own/edit-more", region="north")
+    view = shown(office, "own")
+    assert (view.agenda, view.notes) == ("One\nTwo", "Not for them")
+    assert (view.company, view.person, view.project) == ("acme", "ola", "p1")
+    assert view.fields == {"region": "north"}
+    for tab, words in (
+        ("agenda", "One\nTwo"),
+        ("notes", "Not for them"),
+        ("links", "Acme AS"),
+        ("more", "north"),
+        ("details", "Europe/Oslo"),
+        ("journal", "Changed"),
+    ):
+        assert words in (await kari.get(f"/follow-ups/own/{tab}")).text
+    wrong = await kari.post("/follow-ups/own/edit-links", company="Nobody", person="")
+    assert wrong.status_code == 422
+    assert "Company: nothing is called “Nobody”" in html.unescape(wrong.text)
+    page = (await kari.get("/follow-ups/own")).text
+    assert page.count("has content") == 4
+    offered = (await kari.get("/suggestions/company?q=acm")).text
+    assert 'data-autocomplete-value="Acme AS"' in offered
+    assert (await kari.get("/suggestions/secrets?q=a")).status_code == 404
+
+
+async def test_notes_are_for_those_whom_it_concerns(office: Office, kari: Reader) -> None:
+    await sent(kari, "/follow-ups/own/edit-notes", notes="Not for them")
+    nils = signed_in(office, "nils")
+    assert "Not for them" not in (await nils.get("/follow-ups/own/notes")).text
+    assert "/follow-ups/own/notes" not in (await nils.get("/follow-ups/own")).text
+
+
+async def test_what_both_have_changed_is_shown_and_nothing_is_lost(
+    office: Office, kari: Reader
+) -> None:
+    path = "/follow-ups/own/edit"
+    form = (await kari.get(path)).text
+    seen = html.unescape(re.search(r'name="seen" value="([^"]*)"', form)[1])  # type: ignore[index]
+    whole = {"kind": "meeting", "start": "2026-12-01T09:00", "end": "2026-12-01T10:00"}
+    whole |= {"timezone": "Europe/Oslo"}
+    change = {"location": "Oslo", "agenda": "Theirs"}
+    answer = await office.ask("PATCH", "/follow-ups/own", json=change, headers={"If-Match": "*"})
+    assert answer.status_code == 200, answer.text
+    news = re.search(r'hx-get="([^"]*/edit/news[^"]*)"', form)
+    assert news is not None
+    line = (await kari.get(html.unescape(news[1]))).text
+    assert "Changed by crm" in line
+    assert "Theirs" in line
+    mine = {**whole, "title": "My title", "location": "", "agenda": "Mine"}
+    clash = await kari.post(path, seen=seen, **mine)
+    assert clash.status_code == 409
+    for words in ("Changed by crm", "Theirs", "Mine", 'value="My title"', 'value="Oslo"'):
+        assert words in clash.text
+    assert shown(office, "own").title == "Title of own"
+    seen = html.unescape(re.search(r'name="seen" value="([^"]*)"', clash.text)[1])  # type: ignore[index]
+    again = await kari.post(path, seen=seen, **{**mine, "location": "Oslo"})
+    assert again.status_code == 303
+    view = shown(office, "own")
+    assert (view.title, view.agenda, view.location) == ("My title", "Mine", "Oslo")
+
+
+async def test_what_only_they_have_changed_stays(office: Office, kari: Reader) -> None:
+    path = "/follow-ups/own/edit-agenda"
+    form = (await kari.get("/follow-ups/own/edit")).text
+    seen = html.unescape(re.search(r'name="seen" value="([^"]*)"', form)[1])  # type: ignore[index]
+    await sent(kari, path, agenda="Theirs")
+    fields = {"kind": "meeting", "start": "2026-12-01T09:00", "end": "2026-12-01T10:00"}
+    fields |= {"timezone": "Europe/Oslo", "title": "My title"}
+    assert (await kari.post("/follow-ups/own/edit", seen=seen, **fields)).status_code == 303
+    view = shown(office, "own")
+    assert (view.title, view.agenda) == ("My title", "Theirs")
