@@ -18,7 +18,7 @@ PARALLEL = --dist worksteal -n $(shell expr $$(nproc) + 2)
 # Where `make test-wheel` installs what it has built.
 EMPTY := var/wheel
 
-.PHONY: demo install develop test test-fast test-wheel test-thunderbird screenshots lint lock config examples clean
+.PHONY: demo install develop test test-fast test-wheel test-thunderbird test-faults soak screenshots lint lock config examples clean
 
 # The main job, with nothing else installed. DEMO_SECONDS=20 ends by itself and tells whether it worked.
 demo: $(INSTALLED)
@@ -51,6 +51,16 @@ test-wheel: $(INSTALLED)
 # Thunderbird answers invitations too (325 MB: apt-get install --no-install-recommends thunderbird).
 test-thunderbird: $(INSTALLED)
 	$(BIN)/pytest -m thunderbird
+
+# Everything that can go wrong, at random, for half an hour: FAULTS=2000.
+FAULTS ?= 2000
+test-faults: $(INSTALLED)
+	$(BIN)/python -m tests.faults.suite --faults $(FAULTS)
+
+# A gateway that works for long: memory, open files and the queue do not grow. SECONDS=1800.
+SECONDS ?= 1800
+soak: $(INSTALLED)
+	$(BIN)/python -m tests.faults.soak --seconds $(SECONDS)
 
 # Every page and kind of letter as Chromium shows it, to look at: var/screenshots/index.html.
 screenshots: $(INSTALLED)

@@ -147,7 +147,7 @@ def test_the_unit_is_valid() -> None:
 def test_the_unit_exposes_little() -> None:
     program = rig.need("systemd-analyze", "systemd")
     done = subprocess.run(
-        [program, "security", "--offline=yes", "--threshold=15", "--no-pager", str(UNIT)],
+        [program, "security", "--offline=yes", "--threshold=11", "--no-pager", str(UNIT)],
         capture_output=True,
         text=True,
         timeout=60,

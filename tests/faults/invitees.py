@@ -67,7 +67,7 @@ def read(raw: bytes) -> Invitation:
     message = email.message_from_bytes(raw, policy=email.policy.default)
     part = next((one for one in message.walk() if one.get_content_type() == "text/calendar"), None)
     if part is None:
-        raise ValueError("no text/calendar in the letter")
+        raise ValueError(f"no text/calendar in the letter: {raw[:4000].decode(errors='replace')}")
     payload = part.get_payload(decode=True)
     assert isinstance(payload, bytes)
     lines = re.sub(r"\n[ \t]", "", payload.decode().replace("\r\n", "\n")).split("\n")

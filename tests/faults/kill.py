@@ -84,32 +84,44 @@ class Evidence(TypedDict):
     letters: dict[str, list[bytes]]
     folders: dict[str, list[bytes]]
     given: list[invitees.Given]
+    again: bool
 
 
 class Site:
-    """A gateway on a SQLite file with its mailbox and everybody it may invite. `store` is also the
-    CRM's, by plain SQL.
+    """A gateway with its mailbox and everybody it may invite, on a SQLite file or where `url` says.
+    The store is also the CRM's, by plain SQL.
     """
 
     def __init__(
-        self, directory: Path, mail: dovecot.Server, relay: postfix.Server, seed: int
+        self, directory: Path, mail: dovecot.Server, relay: postfix.Server, seed: int, url: str = ""
     ) -> None:
         self.store = directory / "store.db"
+        self.url = url or f"sqlite:///{self.store}"
         self.mail = mail
         self.account = mail.new_mailbox("faults", postfix.OURS, "Acme CRM, Invitations")
-        stores.upgraded(f"sqlite:///{self.store}")
+        stores.upgraded(self.url)
         self.gateway = gateway_process.Gateway(
-            gateway_process.environment(
-                f"sqlite:///{self.store}", self.account, relay, IMAP__POLL_SECONDS="5"
-            )
+            gateway_process.environment(self.url, self.account, relay, IMAP__POLL_SECONDS="5")
         )
         self.crowd = invitees.Crowd(mail, relay, seed)
         self.meetings: dict[str, checker.Meeting] = {}
         """By the key of the follow-up."""
         self.guests: dict[str, str] = {}
         """Address → key of the follow-up."""
+        self.recorded = "="
+        """How many messages have an outcome in the end, compared with how many were sent."""
         self._directory = directory
         self._pause = threading.Event()
+
+    @contextmanager
+    def crm(self) -> Iterator[sqlite3.Connection | checker.Postgres]:
+        """A transaction of another program."""
+        if self.url.startswith("sqlite"):
+            with closing(sqlite3.connect(self.store, timeout=60)) as connection, connection:
+                yield connection
+        else:
+            with checker.Postgres.connected(self.url) as connection:
+                yield connection
 
     def invite(self, guests: int) -> None:
         """The CRM adds a follow-up with so many participants, in one transaction."""
@@ -125,7 +137,7 @@ class Site:
         for _, address in rows:
             self.guests[address] = key
             self.crowd.expect(address)
-        with closing(sqlite3.connect(self.store, timeout=60)) as connection, connection:
+        with self.crm() as connection:
             connection.execute(
                 "INSERT INTO follow_up (key, title, start_at, end_at, timezone) VALUES (?, ?, ?, ?, 'Europe/Oslo')",
                 (key, f"Møte {key}", _text(start), _text(start + LONG)),
@@ -145,7 +157,7 @@ class Site:
             meeting.start, meeting.moves = meeting.start + timedelta(hours=1), meeting.moves + 1
         else:
             meeting.cancelled = True
-        with closing(sqlite3.connect(self.store, timeout=60)) as connection, connection:
+        with self.crm() as connection:
             connection.execute(
                 "UPDATE follow_up SET start_at = ?, end_at = ?, cancelled = ? WHERE key = ?",
                 (_text(meeting.start), _text(meeting.start + LONG), meeting.cancelled, key),
@@ -160,18 +172,13 @@ class Site:
         for _ in range(changes):
             self.change(chance)
 
-    def counts(self, store: Path | None = None) -> tuple[dict[str, int], dict[str, int]]:
+    def counts(self, copy: Path | None = None) -> tuple[dict[str, int], dict[str, int]]:
         """Letters by state and messages by outcome, as the store (or a copy of it) has them now."""
-        with closing(sqlite3.connect(store or self.store, timeout=60)) as connection:
-            letters = dict(
-                connection.execute("SELECT state, count(*) FROM outbox GROUP BY state").fetchall()
-            )
-            messages = dict(
-                connection.execute(
-                    "SELECT coalesce(outcome, 'unfinished'), count(*) FROM inbox GROUP BY 1"
-                ).fetchall()
-            )
-        return letters, messages
+        if copy is not None:
+            with closing(sqlite3.connect(copy, timeout=60)) as connection:
+                return _counted(connection)
+        with self.crm() as connection:
+            return _counted(connection)
 
     def done(self) -> tuple[int, int]:
         """How many letters were ever planned, and how many messages have an outcome."""
@@ -193,9 +200,9 @@ class Site:
         if not self.crowd.up_to_date():
             return False
         given = sum(one.copies for one in self.crowd.given)
-        with closing(sqlite3.connect(self.store, timeout=60)) as connection:
+        with self.crm() as connection:
             settled = connection.execute(
-                "SELECT (SELECT count(*) FROM change_mark) = 0 AND (SELECT count(*) FROM inbox WHERE outcome IS NOT NULL) = ? "
+                f"SELECT (SELECT count(*) FROM change_mark) = 0 AND (SELECT count(*) FROM inbox WHERE outcome IS NOT NULL) {self.recorded} ? "
                 "AND NOT EXISTS (SELECT * FROM outbox WHERE state NOT IN ('sent', 'superseded'))",
                 (given,),
             ).fetchone()[0]
@@ -286,6 +293,7 @@ class Site:
             },
             "folders": {name: self.account.raw_messages(name) for name in self.account.folders()},
             "given": self.crowd.given,
+            "again": False,
         }
 
 
@@ -373,6 +381,16 @@ def _until_killed(
     if not site.gateway.lives(offset):
         raise gateway_process.NeverCame(f"the daemon ended by itself\n{site.gateway.tail()}")
     return f"{kind} + {offset * 1000:.0f} ms"
+
+
+def _counted(
+    connection: sqlite3.Connection | checker.Postgres,
+) -> tuple[dict[str, int], dict[str, int]]:
+    letters = connection.execute("SELECT state, count(*) FROM outbox GROUP BY state").fetchall()
+    messages = connection.execute(
+        "SELECT coalesce(outcome, 'unfinished'), count(*) FROM inbox GROUP BY 1"
+    ).fetchall()
+    return dict(letters), dict(messages)
 
 
 def _text(value: datetime) -> str:

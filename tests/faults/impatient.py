@@ -1,0 +1,30 @@
+"""`invite-gateway` whose waits fit into a fault run: what takes seconds or minutes between two tries
+takes parts of a second, and a lease lasts some seconds.
+"""
+
+import threading
+import time
+from datetime import timedelta
+from functools import partial
+
+from gateway.store import engine, leases
+
+# libfaketime makes an error of clock_nanosleep(CLOCK_MONOTONIC), by which Python sleeps (0.9.10).
+time.sleep = lambda seconds: threading.Event().wait(seconds) and None
+leases.LIFE = timedelta(seconds=8)
+leases.RENEWAL_SECONDS = 1.5
+engine.BUSY_MILLISECONDS = 2_000
+
+from gateway.cli import main  # noqa: E402 - others keep what they have read of a lease
+from gateway.daemon import health, opening, supervise  # noqa: E402
+from gateway.inbound import reader  # noqa: E402
+
+supervise.RESTART = supervise.Restart(first=0.2, longest=1.0, steady=2.0)
+opening.opened.__kwdefaults__["waits"] = supervise.Restart(first=0.2, longest=1.0)
+health.LOOK_SECONDS = 1.0
+reader.Pace = partial(  # type: ignore[assignment, misc]
+    reader.Pace, first=0.2, longest=1.0, refused_first=0.5, refused_longest=1.0, steady=5.0
+)
+
+if __name__ == "__main__":
+    main.main()
