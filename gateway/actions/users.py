@@ -97,8 +97,12 @@ def link(desk: Desk, name: str) -> str:
 
 def address(settings: configuration.Settings, secret: str) -> str:
     """Where such a link leads."""
-    site = settings.web.public_url.rstrip("/") or f"http://{settings.web.listen}"
-    return f"{site}/sign-in/link?token={secret}"
+    return f"{site(settings)}/sign-in/link?token={secret}"
+
+
+def site(settings: configuration.Settings) -> str:
+    """What every address of the page begins with."""
+    return settings.web.public_url.rstrip("/") or f"http://{settings.web.listen}"
 
 
 def there(desk: Desk, name: str) -> User:
@@ -166,6 +170,12 @@ def sign_out(store: Store, secret: str, user: User, *, everywhere: bool = False)
         if everywhere:
             users.end_sessions(connection, user.id)
         users.end_session(connection, secret)
+
+
+def end_session(store: Store, user: User, handle: str) -> None:
+    """One of their own, by what `users.handle` says of it."""
+    with store.write() as connection:
+        users.end_one(connection, user.id, handle)
 
 
 def shown(user: User) -> dict[str, Any]:

@@ -47,6 +47,8 @@ _SHOWN = tuple(
         "all_day",
         "timezone",
         "cancelled",
+        "created_at",
+        "changed_at",
     )
 )
 _TASK = tuple(

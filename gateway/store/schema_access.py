@@ -98,6 +98,24 @@ site_link = Table(
 )
 """A link that signs somebody in, once."""
 
+diary_feed = Table(
+    "diary_feed",
+    metadata,
+    Column(
+        "user",
+        Identity,
+        ForeignKey("site_user.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("hash", Text, nullable=False, unique=True),
+    Column("created_at", Instant, nullable=False),
+    Column("used_at", Instant),
+)
+"""A link by which calendar programs follow the diary of the user's associate, one at a time.
+`used_at`: to the hour.
+"""
+
 failed_sign_in = Table(
     "failed_sign_in",
     metadata,

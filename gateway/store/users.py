@@ -23,6 +23,8 @@ IDLE = timedelta(hours=12)
 LONGEST = timedelta(days=30)
 NOTED = timedelta(minutes=1)
 """How exactly it is known when a session was used last; each note of it is a write."""
+HANDLE = 16
+"""Characters of a handle."""
 FAILURES_COUNT = timedelta(minutes=15)
 
 
@@ -43,6 +45,17 @@ class User:
     def actor(self) -> Actor:
         """An associate acts in the own name, whatever the user is called."""
         return Actor(self.role, self.associate, "" if self.associate else self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A session as its user sees it. `handle`: the beginning of what is kept of it, which lets
+    nobody in.
+    """
+
+    handle: str
+    created_at: datetime
+    used_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,18 +146,28 @@ def session(connection: Connection, secret: str, now: datetime) -> Session | Non
 
 def sessions(
     connection: Connection, numbers: Sequence[int], now: datetime
-) -> dict[int, list[tuple[datetime, datetime]]]:
-    """By user: when each session that is not over began, and was used last; the newest first."""
-    lives = [
-        site_session.c.user.in_(numbers),
-        site_session.c.used_at > now - IDLE,
-        site_session.c.created_at > now - LONGEST,
-    ]
-    query = sa.select(site_session.c.user, site_session.c.created_at, site_session.c.used_at)
-    found = dict[int, list[tuple[datetime, datetime]]]()
-    for row in connection.execute(query.where(*lives).order_by(site_session.c.used_at.desc())):
-        found.setdefault(row.user, []).append((row.created_at, row.used_at))
+) -> dict[int, list[Opened]]:
+    """By user: those that are not over, the one that was used last first."""
+    row = site_session.c
+    lives = row.user.in_(numbers), row.used_at > now - IDLE, row.created_at > now - LONGEST
+    query = sa.select(site_session).where(*lives).order_by(row.used_at.desc(), row.hash)
+    found = dict[int, list[Opened]]()
+    for one in connection.execute(query):
+        opened = Opened(one.hash[:HANDLE], one.created_at, one.used_at)
+        found.setdefault(one.user, []).append(opened)
     return found
+
+
+def handle(secret: str) -> str:
+    """By which a session is known among those of its user."""
+    return digest(secret)[:HANDLE]
+
+
+def end_one(connection: Connection, number: int, name: str) -> None:
+    """The session of a user that goes by this handle, if there is one."""
+    row = site_session.c
+    theirs = row.user == number, sa.func.substr(row.hash, 1, HANDLE) == name
+    connection.execute(sa.delete(site_session).where(*theirs))
 
 
 def note_use(connection: Connection, secret: str, now: datetime) -> None:

@@ -25,8 +25,8 @@ from gateway.errors import StoreError
 from gateway.health import Condition
 from gateway.model import Actor
 from gateway.store import codec, journal
+from gateway.web import diary_feed, metrics, problems, sign_in
 from gateway.web import feed as feeds
-from gateway.web import metrics, problems, sign_in
 from gateway.web.api import table
 from gateway.web.api.site import Site
 from gateway.web.feed import Feed
@@ -70,6 +70,7 @@ def create(
     problems.install(app)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     sign_in.install(app)
+    diary_feed.install(app)
     _health(app, look)
     metrics.install(app, site, troubles)
     _events(app, feed)

@@ -31,6 +31,8 @@ HEALTH = frozenset({"/healthz", "/metrics", "/readyz"})
 """They answer while the store is away."""
 SIGN_IN = frozenset({"/sign-in", "/sign-in/link", "/sign-in/openid", openid.BACK})
 STATIC = "/static/"
+FEED = "/diary-feed/"
+"""Calendar programs sign in with nothing but the address (`diary_feed`)."""
 DOCUMENTS = ("/api", "/api/openapi.json")
 """What programs read about the API: with a token, too."""
 MOST_BYTES = 64_000
@@ -64,7 +66,7 @@ class Door:
 
 
 def _is_guarded(path: str) -> bool:
-    return not path.startswith((f"{PREFIX}/", STATIC)) and path not in HEALTH
+    return not path.startswith((f"{PREFIX}/", STATIC, FEED)) and path not in HEALTH
 
 
 async def _come_in(scope: Scope, headers: dict[str, str]) -> Response | None:

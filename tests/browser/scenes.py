@@ -67,6 +67,8 @@ SCENES = (
     Scene("diary-next", "/diary?view=next"),
     Scene("diary-group", "/diary?view=group&of=associate:kari&of=associate:per&of=resource:fjord"),
     Scene("diary-empty", "/diary?date=2027-03-01"),
+    Scene("me", "/me", chief=True),
+    Scene("me-without-a-diary", "/me", "reader"),
     Scene("invitations", "/invitations", chief=True),
     Scene("invitations-empty", "/invitations", "reader"),
     Scene("follow-ups", "/follow-ups", chief=True),

@@ -24,7 +24,11 @@ shorter.
 """
 
 DOORS = {
-    "icalendar": ("gateway/ical/ics.py", "gateway/ical/zonenames.py"),
+    "icalendar": (
+        "gateway/ical/ics.py",
+        "gateway/ical/subscription.py",
+        "gateway/ical/zonenames.py",
+    ),
     "dateutil": ("gateway/followups/recurrence.py",),
     "aiosmtplib": ("gateway/outbound/smtp.py",),
     "aioimaplib": ("gateway/inbound/imap.py",),

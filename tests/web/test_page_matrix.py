@@ -69,6 +69,7 @@ LINES: Mapping[str, Line] = {
     "GET /diary": ANYBODY,
     "GET /diary/part": ANYBODY,
     "GET /undo": ANYBODY,
+    "GET /me": ANYBODY,
     "GET /invitations": Line(On.ASSOCIATE),
     "GET /follow-ups": ANYBODY,
     "GET /follow-ups/new": Line(On.SITE, Verb.CREATE),
@@ -83,6 +84,10 @@ LINES: Mapping[str, Line] = {
     "POST /diary/tick": Line(On.FOLLOW_UP, Verb.EDIT, {"task": "{key}", "completed": "yes"}),
     "POST /diary/views": Line(On.ASSOCIATE, form={"name": "Us"}, query="?of=associate:kari"),
     "POST /diary/views/drop": Line(On.ASSOCIATE, form={"name": "Us"}),
+    "POST /me/preferences": Line(On.ASSOCIATE, form={"call_minutes": "20"}),
+    "POST /me/sessions/end": Line(On.ANYBODY, form={"session": "0" * 16}),
+    "POST /me/feed": Line(On.ASSOCIATE),
+    "POST /me/feed/revoke": ANYBODY,
     "POST /undo/{number}": Line(On.SAVE),
     "POST /follow-ups/new": Line(On.SITE, Verb.CREATE, NEW),
     "POST /follow-ups/{key}/assign": Line(On.FOLLOW_UP, Verb.EDIT, {"to": "per"}),
@@ -96,6 +101,8 @@ LINES: Mapping[str, Line] = {
     "POST /invitations/{number}": Line(On.PER, Verb.ANSWER, {"reply": "yes"}),
     "POST /participants/{number}/{verb}": Line(On.OLA, Verb.EDIT),
 }
+SHOW = frozenset({"POST /me/feed"})
+"""Forms whose answer is a page: it shows a secret once."""
 SAMPLES = {"verb": "toggle", "number": "1"}
 """For other parameters of a path."""
 
@@ -211,4 +218,4 @@ def expected(name: str, allowed: Answer) -> set[int]:
         return {404}
     if allowed is Answer.FORBIDDEN:
         return {200, 403} if name.startswith("GET") else {403}
-    return {200} if name.startswith("GET") else {303, 409}
+    return {200} if name.startswith("GET") or name in SHOW else {303, 409}

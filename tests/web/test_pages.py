@@ -294,7 +294,9 @@ def plan(office: Office) -> None:
     planning.plan_due(office.store, settings, now, everything=True)
 
 
-OPEN = {"/healthz", "/metrics", "/readyz", "/sign-in", "/sign-in/link"}
+FEED = "/diary-feed/{secret:path}"
+SIGN_IN = {"/sign-in", "/sign-in/link", "/sign-in/openid", "/sign-in/openid/back"}
+OPEN = {"/healthz", "/metrics", "/readyz", FEED} | SIGN_IN
 """What answers without a session, beside static files."""
 
 

@@ -11,6 +11,7 @@ from gateway.web.pages import (
     follow_up,
     follow_ups,
     invitations,
+    me,
     picking,
     settling,
     suggestions,
@@ -33,6 +34,7 @@ MODULES = (
     suggestions,
     troubles,
     undoing,
+    me,
     *ADMIN,
 )
 """`/follow-ups/new` is no key of a follow-up, so dialogs come first."""

@@ -87,6 +87,8 @@ DONE = {
     "answered": marked("Your answer is recorded."),
     "reminded": marked("A reminder goes to those who have not answered."),
     "assigned": marked("Assigned."),
+    "ended": marked("Signed out there."),
+    "revoked": marked("The link shows nothing any more."),
     "kept": marked("The group is saved."),
     "forgotten": marked("The group is forgotten; the diaries stay as they are."),
     "letters-hold": marked("Held."),

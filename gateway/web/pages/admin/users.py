@@ -6,7 +6,6 @@ that made it.
 """
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import Form, Query
@@ -21,7 +20,7 @@ from gateway.i18n import marked
 from gateway.model import Access
 from gateway.store import cards
 from gateway.store import users as stored
-from gateway.store.users import User
+from gateway.store.users import Opened, User
 from gateway.web.pages.admin import connections, entrance
 from gateway.web.pages.visit import Facts, Visit, Visiting
 
@@ -52,7 +51,7 @@ def _listed(here: Visit, desk: Desk, after: str) -> Facts:
     }
 
 
-def _user(here: Visit, user: User, sessions: Sequence[tuple[datetime, datetime]]) -> Facts:
+def _user(here: Visit, user: User, sessions: Sequence[Opened]) -> Facts:
     role = here.texts.gettext(connections.ROLES[user.role])
     return {
         "is": user,
@@ -60,7 +59,7 @@ def _user(here: Visit, user: User, sessions: Sequence[tuple[datetime, datetime]]
         "made": here.ago(user.created_at),
         "off": here.ago(user.disabled_at),
         "is_reader": user.id == here.user.id,
-        "sessions": [(here.ago(begun), here.ago(used)) for begun, used in sessions],
+        "sessions": [(here.ago(one.created_at), here.ago(one.used_at)) for one in sessions],
     }
 
 
