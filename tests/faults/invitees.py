@@ -283,6 +283,8 @@ class Crowd:
     relay: postfix.Server
     seed: int
     given: list[Given] = field(default_factory=list)
+    second_thoughts: float = 0.1
+    """How many answer a second time, and otherwise."""
     failure: BaseException | None = None
     _addresses: list[str] = field(default_factory=list)
     _read: set[Path] = field(default_factory=set)
@@ -346,7 +348,8 @@ class Crowd:
         chance = random.Random(f"{self.seed} {address} {invitation.sequence}")
         shape = chance.choice(list(SHAPES))
         replies = chance.sample(
-            REPLIES, 2 if shape not in WITHOUT_CLOCK and chance.random() < 0.1 else 1
+            REPLIES,
+            2 if shape not in WITHOUT_CLOCK and chance.random() < self.second_thoughts else 1,
         )
         for turn, reply in enumerate(replies):
             # Clocks ahead of ours, so that no DTSTAMP is by chance one of our own.

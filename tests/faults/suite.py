@@ -60,14 +60,19 @@ class Round:
     name: str
     roles: tuple[str, ...]
     is_sqlite: bool = False
+    jumps: bool = False
+    """Whether the gateways' clock does. Then nobody answers a second time and otherwise: of answers
+    whose DTSTAMP lies in the future the one counts that arrived last (itip.md §5).
+    """
     share: float = 1.0
     """Of the faults, by which a round gets more or fewer than others."""
 
 
 ROUNDS = (
-    Round("one, SQLite", ("",), is_sqlite=True, share=1.5),
+    Round("one, SQLite", ("",), is_sqlite=True),
+    Round("one, SQLite, its clock jumps", ("",), is_sqlite=True, jumps=True, share=0.8),
     Round("one, PostgreSQL", ("",)),
-    Round("two, PostgreSQL", ("", "")),
+    Round("two, PostgreSQL, their clock jumps", ("", ""), jumps=True),
     Round(
         "roles apart, PostgreSQL", ("outbound", "outbound", "inbound,jobs", "inbound"), share=0.8
     ),
@@ -111,6 +116,8 @@ class Site(kill.Site):
         super().__init__(directory, servers.mail, servers.relay, seed, url)
         self.recorded = ">="
         self.servers, self.play = servers, play
+        if play.jumps:
+            self.crowd.second_thoughts = 0.0
         self.clock = directory / "clock"
         self.set_clock(timedelta())
         servers.listeners[:] = [process.free_port() for _ in play.roles]
@@ -278,13 +285,12 @@ class Ordeal:
             self.cut: 25,
             self.freeze: 3,
             self.turn_away: 2,
-            self.jump: 0.7,
             self.number_anew: 1,
             self.empty: 1,
             self.delete_folder: 1,
         }
         faults |= {self.fill: 1.0} if play.is_sqlite else {self.restart_database: 0.5}
-        self._faults = faults
+        self._faults = faults | ({self.jump: 0.7} if play.jumps else {})
 
     @property
     def total(self) -> int:

@@ -12,6 +12,7 @@ import re
 import shutil
 import socket
 import sqlite3
+import struct
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -381,3 +382,74 @@ def test_a_store_of_somebody_else_says_who_may_not_do_what() -> None:
         assert f"this user ({name}) may not write in {folder}" in said[2]
         assert all(one.count("\n") == 1 for one in said)
         assert all("only root and the service may" in one for one in said)
+
+
+UNIT = Path(__file__).parents[2] / "systemd" / "invite-gateway.service"
+
+
+def test_the_unit_starts_as_systemd_starts_it(tmp_path: Path) -> None:
+    """Its ExecStart and environment, with secrets in CREDENTIALS_DIRECTORY, an empty state directory
+    and a notify socket. READY comes from the main process, for NotifyAccess=main.
+    """
+    unit = UNIT.read_text(encoding="utf-8")
+    (command,) = re.findall(r"(?m)^ExecStart=(.*)$", unit)
+    given = dict(re.findall(r"(?m)^Environment=(\w+)=(.*)$", unit))
+    secrets = tmp_path / "credentials"
+    secrets.mkdir()
+    for name in re.findall(r"(?m)^LoadCredential=([^:\n]+):", unit):
+        (secrets / name).write_text("a secret\n", encoding="utf-8")
+    settings = tmp_path / "gateway.toml"
+    settings.write_text(
+        f"""
+        [store]
+        url = "sqlite:///{tmp_path / "state" / "store.db"}"
+        [mail]
+        address = "invites@crm.example"
+        [smtp]
+        host = "127.0.0.1"
+        port = {process.free_port()}
+        username = "invites"
+        password_file = "credential:smtp-password"
+        [imap]
+        host = "127.0.0.1"
+        port = {process.free_port()}
+        security = "none"
+        username = "invites"
+        password_file = "credential:imap-password"
+        [web]
+        listen = "127.0.0.1:0"
+        """,
+        encoding="utf-8",
+    )
+    (tmp_path / "state").mkdir()
+    assert given["GATEWAY_CONFIG"] == "/etc/invite-gateway/gateway.toml"
+    assert given["PATH"].startswith("/opt/invite-gateway/.venv/bin:")
+    with manager(tmp_path) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        daemon = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", *command.split()],
+            env={
+                "PATH": f"{Path(PROGRAM).parent}:/usr/bin:/bin",
+                "GATEWAY_CONFIG": str(settings),
+                "CREDENTIALS_DIRECTORY": str(secrets),
+                "STATE_DIRECTORY": str(tmp_path / "state"),
+                "NOTIFY_SOCKET": str(tmp_path / "notify"),
+            },
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        try:
+            said, sender = b"", 0
+            while not said.startswith(b"READY=1"):
+                said, ancillary, _, _ = listener.recvmsg(4096, socket.CMSG_SPACE(12))
+                [(_, _, who)] = ancillary
+                (sender,) = struct.unpack_from("i", who)
+            assert sender == daemon.pid
+            daemon.terminate()
+            heard(listener, "STOPPING=1")
+            assert daemon.wait(WAIT_SECONDS) == 0
+        finally:
+            daemon.kill()
+            _, written = daemon.communicate()
+    assert b"a secret" not in written
+    assert (tmp_path / "state" / "store.db").exists()
