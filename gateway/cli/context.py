@@ -11,7 +11,7 @@ import sys
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from gateway.store.engine import Store
 
 T = TypeVar("T")
+
+Limit = Annotated[
+    int | None, typer.Option("--limit", metavar="N", min=1, help="So many rows at most.")
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+import re
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,7 +17,7 @@ from gateway.cli import context, output
 from gateway.errors import NotFound
 
 if TYPE_CHECKING:
-    from gateway.store.engine import Store
+    from gateway.store.engine import Connection, Store
     from gateway.store.journal import Entry
 
 PAGE = 1_000
@@ -29,6 +33,8 @@ COLUMNS = (
     "channel",
     "detail",
 )
+AGO = re.compile(r"(\d{1,6})([mhd])")
+UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 FIELDS = ("id", *COLUMNS[:-1], "letter", "message", "detail")
 
 
@@ -37,6 +43,18 @@ def journal(
     follow_up: Annotated[
         str | None, typer.Argument(metavar="FOLLOW_UP", help="Its key; without one, all.")
     ] = None,
+    since: Annotated[
+        str,
+        typer.Option(
+            "--since", metavar="TIME", help="From then on: 30m, 12h, 7d, or 2026-12-01T08:00:00Z."
+        ),
+    ] = "",
+    limit: Annotated[
+        int | None, typer.Option("--limit", metavar="N", min=1, help="The newest N.")
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on with what happens, until Ctrl-C.")
+    ] = False,
 ) -> None:
     """Every event of a follow-up, or of all:
     what, from where to where, by whom, through which channel.
@@ -45,12 +63,45 @@ def journal(
     from gateway.actions import case
 
     as_json, effective = context.invocation(ctx).json, context.settings(ctx)
+    begin = moment(since, datetime.now(UTC))
     mailboxes = accounts.mailboxes(effective)
     with closing(context.store(effective)) as store:
         if follow_up is not None:
             _known(store, follow_up)
-        told = (case.without_tokens(row, mailboxes) for row in rows(store, follow_up))
-        output.objects(told, as_json=as_json, columns=COLUMNS, otherwise="nothing has happened")
+        reader = _Reader(store, follow_up, _first(store, follow_up, begin, limit))
+        told = (case.without_tokens(row, mailboxes) for row in reader.rows())
+        words = "" if follow else "nothing has happened"
+        output.objects(told, as_json=as_json, columns=COLUMNS, otherwise=words)
+        with suppress(KeyboardInterrupt):
+            while follow:
+                time.sleep(effective.store.poll_seconds)
+                told = (case.without_tokens(row, mailboxes) for row in reader.rows())
+                output.objects(told, as_json=as_json, columns=COLUMNS)
+                sys.stdout.flush()
+
+
+def moment(text: str, now: datetime) -> datetime | None:
+    """A time as people say it: so long ago, or an instant (UTC where no zone is said)."""
+    if not text:
+        return None
+    if ago := AGO.fullmatch(text):
+        return now - timedelta(**{UNITS[ago[2]]: int(ago[1])})
+    try:
+        said = datetime.fromisoformat(text)
+        return (said if said.tzinfo is not None else said.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise typer.BadParameter(
+            f"{text!r} is neither like 12h nor like 2026-12-01T08:00:00Z", param_hint="--since"
+        ) from None
+
+
+def _first(store: Store, follow_up: str | None, since: datetime | None, limit: int | None) -> int:
+    """The number of the entry behind which it begins; of two limits the nearer one."""
+    from gateway.store import journal
+
+    with store.read() as connection:
+        start = journal.before(connection, since) if since is not None else 0
+        return max(start, journal.back(connection, limit, follow_up) if limit else 0)
 
 
 def _known(store: Store, follow_up: str) -> None:
@@ -66,34 +117,41 @@ def _known(store: Store, follow_up: str) -> None:
             raise NotFound(f"there is no follow-up {follow_up!r}")
 
 
-def rows(store: Store, follow_up: str | None) -> Iterator[dict[str, Any]]:
-    """Page by page, so that a long history neither fills memory nor holds a transaction open."""
-    from gateway.store import followups, invitations, journal
+class _Reader:
+    """Goes on where it stopped. Page by page, so that a long history neither fills memory nor holds
+    a transaction open.
+    """
 
-    last, keys = 0, dict[int, str]()
-    while True:
-        with store.read() as connection:
-            entries = journal.after(connection, last, PAGE, follow_up)
-            unknown = {
-                one.participant for one in entries if one.participant is not None
-            } - keys.keys()
-            keys |= (
-                {one.id: one.key for one in followups.members(connection, ids=sorted(unknown))}
-                if unknown
-                else {}
-            )
-            if gone := sorted(
-                unknown - keys.keys()
-            ):  # a row that was deleted is known by where its letters went
-                keys |= {
-                    number: sent.address
-                    for number, sent in invitations.deliveries(connection, gone).items()
-                }
-        for entry in entries:
-            last = entry.id
-            yield _row(entry, keys)
-        if len(entries) < PAGE:
-            return
+    def __init__(self, store: Store, follow_up: str | None, last: int) -> None:
+        self._store, self._follow_up, self._last = store, follow_up, last
+        self._keys = dict[int, str]()
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """What there is now beyond what was read."""
+        from gateway.store import journal
+
+        while True:
+            with self._store.read() as connection:
+                entries = journal.after(connection, self._last, PAGE, self._follow_up)
+                self._learn(connection, entries)
+            for entry in entries:
+                self._last = entry.id
+                yield _row(entry, self._keys)
+            if len(entries) < PAGE:
+                return
+
+    def _learn(self, connection: Connection, entries: Sequence[Entry]) -> None:
+        from gateway.store import followups, invitations
+
+        named = {one.participant for one in entries if one.participant is not None}
+        unknown = named - self._keys.keys()
+        if unknown:
+            members = followups.members(connection, ids=sorted(unknown))
+            self._keys |= {one.id: one.key for one in members}
+        # A row that was deleted is known by where its letters went.
+        if gone := sorted(unknown - self._keys.keys()):
+            letters = invitations.deliveries(connection, gone)
+            self._keys |= {number: sent.address for number, sent in letters.items()}
 
 
 def _row(entry: Entry, keys: Mapping[int, str]) -> dict[str, Any]:

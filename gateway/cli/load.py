@@ -59,7 +59,12 @@ def _load(ctx: typer.Context, file: Path) -> None:
 
     document = _read(file)
     effective = context.settings(ctx)
-    with closing(context.store(effective, create=True)) as store, store.write() as connection:
+    with (
+        closing(context.store(effective, create=True)) as store,
+        output.bar() as told,
+        store.write() as connection,
+    ):
+        told("writing, in one transaction", 0, 0)
         report = actions.load(connection, document, effective, datetime.now(UTC))
     if context.invocation(ctx).json:
         output.objects([asdict(report)], as_json=True)

@@ -8,10 +8,17 @@ change the direction of text, are written as \\u escapes: the same value to whoe
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
+
+from gateway.cli import drawing
+
+BLOCK = 500
+"""So many rows are drawn at a time."""
 
 
 def objects(
@@ -29,35 +36,30 @@ def objects(
             print(json_text(row))
         sys.stdout.flush()
         return
-    shown = list(rows)
-    if otherwise and not shown:
+    is_any = False
+    for part in _parts(rows):
+        is_any = True
+        table(part, columns)
+    if otherwise and not is_any:
         line(otherwise)
-    table(shown, columns)
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> None:
-    """Rows in aligned columns with a header,
-    cut to the terminal's width where there is a terminal.
-    """
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
+    """Rows in aligned columns with a heading, in two lines each where a terminal is too narrow."""
     if not rows:
         return
     names = list(columns or rows[0])
-    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, highlight=False)
-    for name in names:
-        drawn.add_column(
-            name,
-            overflow="fold" if sys.stdout.isatty() else "ignore",
-            no_wrap=not sys.stdout.isatty(),
-        )
-    for row in rows:
-        drawn.add_row(*(Text(text(row.get(name))) for name in names))
-    # Away from a terminal nothing is cut or wrapped: a script may look for whole words.
-    Console(width=None if sys.stdout.isatty() else 100_000, soft_wrap=False).print(drawn)
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    cells = [[text(row.get(name)) for name in names] for row in rows]
+    for drawn in drawing.lines(names, cells, width):
+        print(drawn)
+
+
+def _parts(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+    """Some rows at a time, each with a heading of its own: there may be more than memory."""
+    left = iter(rows)
+    while part := list(islice(left, BLOCK)):
+        yield part
 
 
 @contextmanager

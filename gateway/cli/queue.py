@@ -4,8 +4,10 @@ dropping it (contract.md §2).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -52,6 +54,7 @@ def listing(
     every: Annotated[
         bool, typer.Option("--all", help="Also those that have come to an end.")
     ] = False,
+    limit: context.Limit = None,
 ) -> None:
     """Letters that have not come to an end, and those that were refused; oldest first."""
     from gateway.actions import queue
@@ -60,13 +63,20 @@ def listing(
     if not every:
         chosen = queue.unfinished(chosen, datetime.now(UTC))
     with closing(context.store(context.settings(ctx))) as store:
-        if context.invocation(ctx).json:
-            listings = queue.listings(store, chosen)
-            output.objects((row for part in listings for row in _rows(part)), as_json=True)
-            return
-        found = queue.listed(store, chosen)
-    output.objects(_rows(found), as_json=False, columns=COLUMNS, otherwise="no letter waits")
-    _tell(found.resting.values())
+        as_json = context.invocation(ctx).json
+        resting: dict[str, Rest] = {}
+        listings = _told(queue.listings(store, chosen), resting)
+        rows = islice((row for part in listings for row in _rows(part)), limit)
+        output.objects(rows, as_json=as_json, columns=COLUMNS, otherwise="no letter waits")
+    if not as_json:
+        _tell(resting.values())
+
+
+def _told(listings: Iterator[Listing], resting: dict[str, Rest]) -> Iterator[Listing]:
+    """The listings as they come; `resting` learns of the accounts that rest."""
+    for one in listings:
+        resting.update(one.resting)
+        yield one
 
 
 def _rows(found: Listing) -> list[dict[str, Any]]:
@@ -144,7 +154,7 @@ def shape(ctx: typer.Context) -> None:
             }
             for one in resting
         ]
-    output.objects(rows, as_json=as_json)
+    output.objects(rows, as_json=as_json, otherwise="no letter waits")
 
 
 @app.command()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +17,7 @@ from gateway.errors import GatewayError
 if TYPE_CHECKING:
     from gateway.actions.review import Desk
     from gateway.answer.facts import Told
-    from gateway.inbound.process import Result
+    from gateway.inbound.process import Processor, Result
 
 Files = Annotated[
     list[Path], typer.Argument(metavar="FILE...", help="Messages: .eml, mbox or Maildir.")
@@ -26,28 +28,55 @@ At = Annotated[
         "--at", metavar="TIME", help="When they arrived, RFC 3339; default: their own headers."
     ),
 ]
+BATCH = 50
+"""Messages in one transaction."""
 COLUMNS = ("file", "outcome", "participant", "before", "after", "reason")
 
 
 def receive(ctx: typer.Context, files: Files, at: At = "") -> None:
     """Take messages as if they had arrived. Exit 1 when one could not be recorded."""
-    from gateway.inbound import files as mails
     from gateway.inbound import process
 
-    effective, when, now = context.settings(ctx), _time(at), datetime.now(UTC)
-    rows, failed = list[dict[str, Any]](), False
-    with closing(context.store(effective, create=True)) as store:
+    effective, when = context.settings(ctx), _time(at)
+    unread = list[Path]()
+    with closing(context.store(effective, create=True)) as store, output.bar() as told:
         processor = process.Processor(store, effective)
-        for path in files:
-            try:
-                for found in mails.read(path, when, now):
-                    rows.append(_row(found.file, processor.receive([found.received])[0]))
-            except GatewayError as error:
-                failed = True
-                rows.append({"file": str(path), "outcome": None, "reason": str(error)})
-    output.objects(rows, as_json=context.invocation(ctx).json, columns=COLUMNS)
-    if failed:
+        rows = _received(processor, files, when, unread)
+        shown = _counted(rows, told)
+        as_json = context.invocation(ctx).json
+        output.objects(shown, as_json=as_json, columns=COLUMNS, otherwise="no message")
+    if unread:
         raise typer.Exit(1)
+
+
+def _received(
+    processor: Processor, files: list[Path], when: datetime | None, unread: list[Path]
+) -> Iterator[dict[str, Any]]:
+    """A row for each message, as they are recorded: some in each transaction. `unread` learns of
+    files with which something went wrong.
+    """
+    from gateway.inbound import files as mails
+
+    now = datetime.now(UTC)
+    for path in files:
+        found = iter(mails.read(path, when, now))
+        try:
+            while part := list(islice(found, BATCH)):
+                results = processor.receive([one.received for one in part])
+                yield from (
+                    _row(one.file, result) for one, result in zip(part, results, strict=True)
+                )
+        except GatewayError as error:
+            unread.append(path)
+            yield {"file": str(path), "outcome": None, "reason": str(error)}
+
+
+def _counted(
+    rows: Iterator[dict[str, Any]], told: Callable[[str, int, int], None]
+) -> Iterator[dict[str, Any]]:
+    for number, row in enumerate(rows, 1):
+        told("messages", number, 0)
+        yield row
 
 
 Explained = Annotated[

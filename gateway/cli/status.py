@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict
+from datetime import UTC, datetime
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -40,6 +42,15 @@ def status(
     follow_up: Annotated[
         str | None, typer.Argument(metavar="FOLLOW_UP", help="Its key; without one, all.")
     ] = None,
+    trouble: Annotated[
+        bool,
+        typer.Option(
+            "--trouble",
+            help="Only rows that somebody must look at: of whom something is noted, or whose mail"
+            " does not arrive, where it is not over.",
+        ),
+    ] = False,
+    limit: context.Limit = None,
 ) -> None:
     """Participants with their status, their own words, and what became of their letter. Without a
     follow-up, what is wrong with the gateway comes first, on standard error.
@@ -53,24 +64,30 @@ def status(
         with store.read() as connection:
             if follow_up is not None and not views.known(connection, follow_up):
                 raise NotFound(f"there is no follow-up {follow_up!r}")
-            rows = _rows(connection, follow_up)
+            rows = islice(_rows(connection, follow_up, trouble=trouble), limit)
             if context.invocation(ctx).json:
                 output.objects(rows, as_json=True)
             else:
-                _table(list(rows))
+                _table(rows, "no trouble" if trouble else "no participants")
 
 
-def _rows(connection: Connection, follow_up: str | None) -> Iterator[dict[str, Any]]:
+def _rows(
+    connection: Connection, follow_up: str | None, *, trouble: bool
+) -> Iterator[dict[str, Any]]:
     from gateway.store import views
 
+    if trouble:
+        rows = views.troubled_rows(connection, datetime.now(UTC))
+        return (asdict(row) for row in rows if follow_up in (None, row.follow_up))
     if follow_up is None:
         return map(asdict, views.every_status_row(connection))
     return map(asdict, views.status_rows(connection, follow_up))
 
 
-def _table(rows: list[dict[str, Any]]) -> None:
-    columns = [column for column in COLUMNS if column not in EMPTY or _says(rows, column)]
-    output.objects(rows, as_json=False, columns=columns, otherwise="no participants")
+def _table(rows: Iterator[dict[str, Any]], otherwise: str) -> None:
+    first = list(islice(rows, output.BLOCK))
+    columns = [column for column in COLUMNS if column not in EMPTY or _says(first, column)]
+    output.objects(chain(first, rows), as_json=False, columns=columns, otherwise=otherwise)
 
 
 def _says(rows: list[dict[str, Any]], column: str) -> bool:

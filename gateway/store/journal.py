@@ -128,6 +128,25 @@ def holds(connection: Connection, number: int) -> bool:
     )
 
 
+def before(connection: Connection, moment: datetime) -> int:
+    """The number of the last entry from before then, 0 where there is none."""
+    query = (
+        sa.select(journal.c.id)
+        .where(journal.c.at < sa.literal(moment, journal.c.at.type))
+        .order_by(journal.c.at.desc(), journal.c.id.desc())
+        .limit(1)
+    )
+    return connection.execute(query).scalar() or 0
+
+
+def back(connection: Connection, number: int, follow_up: str | None = None) -> int:
+    """The number of the entry behind which there are so many more, 0 where there are fewer."""
+    query = sa.select(journal.c.id).order_by(*(column.desc() for column in IN_ORDER))
+    if follow_up is not None:
+        query = query.where(journal.c.follow_up == follow_up)
+    return connection.execute(query.offset(number).limit(1)).scalar() or 0
+
+
 def told_of_account(connection: Connection, event: str, account: str, since: datetime) -> bool:
     """Whether this was said of a mail account since then."""
     query = (

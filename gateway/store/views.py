@@ -4,18 +4,19 @@ however many there are.
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway import status
-from gateway.followups import limits
+from gateway.followups import limits, recurrence
 from gateway.mail import address
 from gateway.model import Delivery, Moment, Reply
-from gateway.store import codec, followups, invitations, timing
+from gateway.store import chunks, codec, followups, invitations, retention, timing
 from gateway.store.followups import Member
 from gateway.store.invitations import Invitation
-from gateway.store.schema import follow_up
+from gateway.store.schema import NOTED, follow_up, participant
 from gateway.store.schema_letters import invitation
 
 
@@ -69,6 +70,26 @@ def every_status_row(connection: Connection) -> Iterator[StatusRow]:
     """The same of all follow-ups, one by one, in constant memory."""
     for members in followups.every_member(connection):
         yield from _rows(connection, members)
+
+
+def troubled_rows(connection: Connection, now: datetime) -> Iterator[StatusRow]:
+    """Those of follow-ups that are not over of whom something is noted, or whose mail is put off or
+    does not arrive.
+    """
+    lost = sa.select(invitation.c.participant).where(
+        invitation.c.counts, invitation.c.delivery.in_((Delivery.UNDELIVERABLE, Delivery.DEFERRED))
+    )
+    noted = sa.select(participant.c.id).where(NOTED)
+    query = (
+        sa.select(participant.c.id, participant.c.follow_up)
+        .where(participant.c.id.in_(lost.union(noted)))
+        .order_by(participant.c.follow_up, participant.c.id)
+    )
+    for part in chunks.parts(connection.execute(query).all()):
+        planned = retention.editions(connection, {row.follow_up for row in part})
+        over = {key for key, said in planned.items() if said and recurrence.over(said, now)}
+        ids = [row.id for row in part if row.follow_up not in over]
+        yield from _rows(connection, followups.members(connection, ids=ids))
 
 
 def _rows(connection: Connection, members: Sequence[Member]) -> list[StatusRow]:

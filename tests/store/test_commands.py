@@ -57,7 +57,7 @@ def test_load_makes_the_store_and_says_what_it_did(administrator: Administrator)
     assert (second["created"], second["changed"]) == ({}, {})
     told = administrator.run("load", file)
     assert [
-        line.split() for line in told.stdout.splitlines() if line.startswith(" participants")
+        line.split() for line in told.stdout.splitlines() if line.startswith("participants")
     ] == [["participants", "0", "0", "4"]]
 
 
