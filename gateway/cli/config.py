@@ -75,6 +75,7 @@ def check(ctx: typer.Context) -> None:
 
     invocation = context.invocation(ctx)
     file = context.config_file(invocation.config)
+    context.lend_credentials(file)
     reading = settings.read(file)
     faults, remarks = list(reading.faults), list[str]()
     if reading.settings is not None:

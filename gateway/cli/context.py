@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from gateway.store.engine import Store
 
 T = TypeVar("T")
+USUAL = Path("/etc/invite-gateway/gateway.toml")
+"""Where the shipped unit looks, too."""
 
 Limit = Annotated[
     int | None, typer.Option("--limit", metavar="N", min=1, help="So many rows at most.")
@@ -51,17 +53,26 @@ def settings(ctx: typer.Context) -> Settings:
     from gateway import settings
     from gateway.daemon import logs
 
-    loaded = settings.load(config_file(invocation(ctx).config))
+    file = config_file(invocation(ctx).config)
+    lend_credentials(file)
+    loaded = settings.load(file)
     logs.configure(loaded.log)
     return loaded
 
 
 def config_file(option: Path | None) -> Path | None:
-    """--config before GATEWAY_CONFIG; None where neither names a file."""
+    """--config before GATEWAY_CONFIG before the usual place; None where there is none."""
     if option is not None:
         return option
-    name = os.environ.get("GATEWAY_CONFIG", "")
-    return Path(name) if name else None
+    if name := os.environ.get("GATEWAY_CONFIG", ""):
+        return Path(name)
+    return USUAL if USUAL.is_file() else None
+
+
+def lend_credentials(file: Path | None) -> None:
+    """By hand nobody hands credentials over; what the unit loads lies beside the settings."""
+    if file is not None:
+        os.environ.setdefault("CREDENTIALS_DIRECTORY", str(file.absolute().parent))
 
 
 def store(effective: Settings, *, create: bool = False) -> Store:

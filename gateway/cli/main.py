@@ -32,6 +32,7 @@ from gateway.cli import (
     receive,
     review,
     series,
+    setup,
     status,
     tokens,
     trial,
@@ -57,6 +58,7 @@ app = typer.Typer(
 
 app.add_typer(config.app, name="config")
 app.add_typer(db.app, name="db")
+app.add_typer(setup.app)
 app.command()(daemon.run)
 app.command()(daemon.demo)
 app.command()(load.load)

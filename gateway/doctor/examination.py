@@ -71,3 +71,15 @@ async def examine(
             for look in ACCOUNT:
                 for line in await look(each):
                     yield line
+
+
+async def of_servers(settings: Settings) -> AsyncIterator[Condition]:
+    """What can be asked of the accounts' servers and domains before there is a store."""
+    with closing(Store.configured(settings)) as store:
+        patient = Patient(settings, None, store, roundtrip=False)
+        for name, account in accounts.configured(settings).items():
+            each = Servers(patient, name, account)
+            for look in ACCOUNT:
+                if look not in (arrival.probe, arrival.authserv_id):
+                    for line in await look(each):
+                        yield line
