@@ -14,14 +14,17 @@ from gateway import errors, shapes
 from gateway.actions import (
     answering,
     assigning,
+    deciding,
     inviting,
     moving,
+    planning,
     proposals,
     queue,
     review,
     webhooks,
 )
 from gateway.actions.answering import Said
+from gateway.actions.context import Context
 from gateway.actions.desk import Desk
 from gateway.actions.moving import When
 from gateway.errors import NotFound, Refused
@@ -29,7 +32,7 @@ from gateway.followups import decisions
 from gateway.followups.decisions import Choice, Decision, DecisionKind
 from gateway.followups.permission import Verb
 from gateway.model import Access, Actor, Reply
-from gateway.store import braked, codec, followups, journal, parties, questions
+from gateway.store import braked, codec, followups, journal, parties, questions, rewriting
 from gateway.store import decisions as kept
 from gateway.store.decisions import Filter, Verdict
 
@@ -261,6 +264,20 @@ def _release(case: _Case) -> None:
     queue.end_brake(desk.connection, queue.Verb.RELEASE, desk.now, desk.actor.by)
 
 
+def _put_back(case: _Case) -> None:
+    """The record says again what was told of it, so that nothing is owed. What cannot be put back,
+    because it is deleted, goes on being held.
+    """
+    desk = case.desk
+    context = Context.read(desk.connection, desk.settings, desk.now)
+    for key in rewriting.braked_follow_ups(desk.connection):
+        followups.lock(desk.connection, key)
+        rewriting.write_back(desk.connection, key)
+        planning.attempt(desk.connection, key, context)
+        desk.note(journal.Entry("changed", key))
+    deciding.follow_brake(desk.connection, desk.now)
+
+
 def _drop(case: _Case) -> None:
     desk = case.desk
     queue.end_brake(desk.connection, queue.Verb.DROP, desk.now, desk.actor.by)
@@ -290,6 +307,7 @@ DOES: Mapping[tuple[DecisionKind, Choice], Callable[[_Case], None]] = {
     (DecisionKind.UNDELIVERABLE, Choice.CORRECT): _correct,
     (DecisionKind.UNDELIVERABLE, Choice.REMOVE): _remove,
     (DecisionKind.BRAKE, Choice.RELEASE): _release,
+    (DecisionKind.BRAKE, Choice.PUT_BACK): _put_back,
     (DecisionKind.BRAKE, Choice.DROP): _drop,
     (DecisionKind.WEBHOOK, Choice.ON): _on,
     (DecisionKind.WEBHOOK, Choice.OFF): _off,

@@ -53,6 +53,7 @@ class Choice(StrEnum):
     CORRECT = "correct"
     REMOVE = "remove"
     RELEASE = "release"
+    PUT_BACK = "put_back"
     DROP = "drop"
     ON = "on"
     OFF = "off"
@@ -89,7 +90,7 @@ CHOICES: Mapping[DecisionKind, tuple[Choice, ...]] = {
     DecisionKind.DECLINED: (Choice.ACKNOWLEDGE, Choice.RESCHEDULE),
     DecisionKind.ASSIGNMENT_DECLINED: (Choice.ASSIGN, Choice.KEEP),
     DecisionKind.UNDELIVERABLE: (Choice.CORRECT, Choice.REMOVE),
-    DecisionKind.BRAKE: (Choice.RELEASE, Choice.DROP),
+    DecisionKind.BRAKE: (Choice.RELEASE, Choice.PUT_BACK, Choice.DROP),
     DecisionKind.WEBHOOK: (Choice.ON, Choice.OFF),
 }
 """What can be chosen, the first one in front."""

@@ -133,7 +133,7 @@ def held(connection: Connection, numbers: Collection[int]) -> set[int]:
     """The invitations of those among the letters that the brake holds."""
     if not numbers:
         return set()
-    query = sa.select(letters.c.invitation).where(letters.c.id.in_(numbers), _is_braked())
+    query = sa.select(letters.c.invitation).where(letters.c.id.in_(numbers), is_braked())
     return set(connection.execute(query).scalars())
 
 
@@ -142,7 +142,7 @@ def summary(connection: Connection) -> Summary | None:
     since = sa.func.min(letters.c.changed_at, type_=letters.c.changed_at.type)
     number, follow_ups, oldest = connection.execute(
         sa.select(sa.func.count(), sa.func.count(sa.distinct(letters.c.follow_up)), since).where(
-            _is_braked()
+            is_braked()
         )
     ).one()
     return Summary(number, follow_ups, oldest) if number else None
@@ -156,7 +156,7 @@ def by_author(connection: Connection) -> list[Change]:
     times = sa.func.min(at, type_=at.type), sa.func.max(at, type_=at.type)
     known = letters.outerjoin(follow_up, follow_up.c.key == letters.c.follow_up)
     query = sa.select(by, letters.c.method, *numbers, *times).select_from(known)
-    grouped = query.where(_is_braked()).group_by(by, letters.c.method)
+    grouped = query.where(is_braked()).group_by(by, letters.c.method)
     ordered = grouped.order_by(number.desc(), by, letters.c.method)
     return [
         Change(author, Method(method), *counted)
@@ -164,7 +164,8 @@ def by_author(connection: Connection) -> list[Change]:
     ]
 
 
-def _is_braked() -> sa.ColumnElement[bool]:
+def is_braked() -> sa.ColumnElement[bool]:
+    """Whether the brake holds a letter."""
     # Written out, not bound: else no database sees that the partial index holds the rows.
     state: sa.ColumnElement[str] = sa.literal_column(f"'{LetterState.HELD.value}'")
     return (letters.c.state == state) & (letters.c.note == brake.REASON)
@@ -223,7 +224,7 @@ def close(connection: Connection, numbers: Collection[int]) -> None:
     connection.execute(
         sa.update(former_standing).where(former.participant.in_(numbers)).values(edition=CLOSED)
     )
-    is_held = sa.exists().where(letters.c.participant == participant.c.id, _is_braked())
+    is_held = sa.exists().where(letters.c.participant == participant.c.id, is_braked())
     is_kept = sa.exists().where(former.participant == participant.c.id)
     marker = sa.select(participant.c.id, sa.literal(CLOSED), sa.true()).where(
         participant.c.id.in_(numbers), is_held, ~is_kept

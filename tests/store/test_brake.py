@@ -14,10 +14,22 @@ import time_machine
 from structlog.testing import capture_logs
 
 from gateway import settings as configuration
-from gateway.actions import health, load, planning, queue
+from gateway.actions import deciding, decisions, desk, health, load, planning, queue
+from gateway.actions.decisions import Chosen
+from gateway.followups.decisions import DecisionKind
 from gateway.inbound import process
-from gateway.model import Delivery, LetterState, Method, Reply, Standing
+from gateway.model import (
+    Access,
+    Actor,
+    Delivery,
+    Edition,
+    LetterState,
+    Method,
+    Reply,
+    Standing,
+)
 from gateway.store import claims, followups, journal, marks, outbox, views
+from gateway.store import decisions as kept
 from gateway.store.engine import Store
 from gateway.store.outbox import Selection, Settlement
 from tests.faults import holdings
@@ -142,6 +154,78 @@ def test_a_record_that_is_put_back_sends_nothing_and_answers_are_as_they_were(
         (Method.REQUEST, 1),
         (Method.REQUEST, 1),
     ]
+
+
+FURTHER = {
+    "renamed and moved": "UPDATE follow_up SET title = 'x', agenda = 'y', start_at ="
+    " '2026-12-03 08:00:00', end_at = '2026-12-03 09:30:00', timezone = 'Europe/Paris'",
+    "all day": "UPDATE follow_up SET all_day = TRUE, start_at = '2026-12-01 00:00:00',"
+    " end_at = '2026-12-02 00:00:00'",
+    "made a series": "UPDATE follow_up SET rrule = 'FREQ=DAILY;COUNT=3'",
+    "made a list": "INSERT INTO follow_up_date (follow_up, original_start)"
+    " SELECT key, '2026-12-09 08:00:00' FROM follow_up",
+    "switched off": "UPDATE participant SET email_invite = FALSE",
+}
+
+
+WEEKLY = "FREQ=WEEKLY;COUNT=5"
+
+
+@pytest.mark.parametrize(
+    ("name", "rrule"),
+    [*((name, "") for name in (*RIGHT, *FURTHER)), *((name, WEEKLY) for name in RIGHT)],
+)
+def test_an_administrator_puts_the_record_back(store: Store, name: str, rrule: str) -> None:
+    """domain.md §10: which sends nothing."""
+    series = {"recurrence": {"rrule": rrule, "exdates": ["2026-12-15T09:00:00"]}} if rrule else {}
+    begin(store, **series)
+    before, record = status(store), edition(store)
+    rows.run(store, (WRONG | FURTHER)[name])
+    plan(store)
+    assert held(store)
+    choose(store, "put_back")
+    assert (held(store), troubles(store)) == ([], [])
+    plan(store)
+    assert (deliver(store), held(store)) == ([], [])
+    assert status(store) == before
+    assert edition(store) == record
+    rows.run(store, WRONG["moved to another place"] + " WHERE key = 'm00'")
+    plan(store)
+    assert [one[0] for one in deliver(store)] == ["m00", "m00"]
+
+
+def test_what_was_deleted_cannot_be_put_back_and_is_held_on(store: Store) -> None:
+    begin(store)
+    rows.run(store, WRONG["deleted"] + " WHERE key <> 'm00'", WRONG["moved"])
+    plan(store)
+    choose(store, "put_back")
+    assert {one.follow_up for one in held(store)} == {f"m{number:02}" for number in range(1, MANY)}
+    assert troubles(store) == ["brake"]
+    choose(store, "drop")
+    plan(store)
+    assert (deliver(store), held(store), troubles(store)) == ([], [], [])
+
+
+def choose(store: Store, choice: str) -> None:
+    """The choice of an administrator."""
+    chief = Actor(Access.ADMIN, name="chief")
+    with store.read() as connection:
+        waits = kept.open_about(connection, DecisionKind.BRAKE, deciding.BRAKE)
+    assert waits is not None
+    judge = process.Processor(store, SETTINGS).again
+    desk.perform(
+        store,
+        SETTINGS,
+        rows.NOW,
+        chief,
+        lambda here: decisions.decide(here, waits.id, Chosen(choice), judge),
+    )
+
+
+def edition(store: Store, key: str = "m01") -> Edition | None:
+    """What a letter would say now."""
+    with store.read() as connection:
+        return followups.wanted(connection, key, followups.Site("Europe/Oslo", "en"), [])
 
 
 def status(store: Store) -> list[tuple[str, str, int, str, str]]:

@@ -93,6 +93,7 @@ BUTTONS = {
     Choice.CORRECT: marked("Correct the address"),
     Choice.REMOVE: marked("Remove"),
     Choice.RELEASE: marked("Release the letters"),
+    Choice.PUT_BACK: marked("Put the record back"),
     Choice.DROP: marked("Drop the letters"),
     Choice.ON: marked("Switch it on again"),
     Choice.OFF: marked("Leave it off"),

@@ -1,0 +1,130 @@
+"""A record as an earlier edition of it says: what letters can say, and nothing else, for nothing
+else was kept (domain.md §10).
+"""
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from gateway.model import DateChange, Edition, Method, Moment
+from gateway.store import braked, columns, invitations
+from gateway.store.schema import follow_up, follow_up_date, participant
+from gateway.store.schema_letters import invitation
+from gateway.store.schema_letters import outbox as letters
+
+PLAIN = (
+    "title",
+    "agenda",
+    "location",
+    "video_url",
+    "timezone",
+    "guest_list",
+    "availability",
+    "cancelled",
+    "cancel_reason",
+    "answer_by",
+)
+"""Columns that an edition has as they are."""
+
+
+def braked_follow_ups(connection: Connection) -> list[str]:
+    """The follow-ups of which the brake holds letters, and that are still there."""
+    query = (
+        sa.select(letters.c.follow_up)
+        .join(follow_up, follow_up.c.key == letters.c.follow_up)
+        .where(braked.is_braked())
+        .distinct()
+    )
+    return sorted(connection.execute(query).scalars())
+
+
+def write_back(connection: Connection, key: str) -> None:
+    """Let a record of which the brake holds letters say again what was told of it last, where it
+    says something else since.
+    """
+    told = sa.select(sa.func.max(invitation.c.sent_edition)).join(
+        letters, letters.c.invitation == invitation.c.id
+    )
+    number = connection.execute(
+        told.where(letters.c.follow_up == key, braked.is_braked())
+    ).scalar_one()
+    current = connection.execute(
+        sa.select(follow_up.c.edition).where(follow_up.c.key == key)
+    ).scalar_one()
+    editions = invitations.editions(connection, [number, current])
+    before, now = editions.get(number), editions.get(current)
+    if before is None or now is None:
+        return
+    changed = dict(_columns(before, now))
+    if changed:
+        connection.execute(sa.update(follow_up).where(follow_up.c.key == key).values(changed))
+    if (before.recurrence, before.dates) != (now.recurrence, now.dates):
+        _write_dates(connection, key, before)
+    if not before.cancelled:
+        _invite_again(connection, key)
+
+
+def _columns(before: Edition, now: Edition) -> Iterator[tuple[str, Any]]:
+    """What stands in columns now that did not: as it was."""
+    for name in PLAIN:
+        value = getattr(before, name)
+        if value != getattr(now, name):
+            yield name, getattr(value, "value", value)
+    if before.deadline != now.deadline:
+        yield "deadline", _instant(before.deadline)
+    if (before.start, before.end, before.all_day) != (now.start, now.end, now.all_day):
+        yield "start_at", _instant(before.start)
+        yield "end_at", _instant(before.end)
+        yield "all_day", before.all_day
+    rules = [one.recurrence.rrule if one.recurrence is not None else "" for one in (before, now)]
+    if rules[0] != rules[1]:
+        yield "rrule", rules[0]
+
+
+def _instant(value: Moment | None) -> Any:
+    return None if value is None else columns.instant(value)
+
+
+def _write_dates(connection: Connection, key: str, edition: Edition) -> None:
+    """What is said of single dates, all of it."""
+    connection.execute(sa.delete(follow_up_date).where(follow_up_date.c.follow_up == key))
+    series = edition.recurrence
+    own = {one.original: one for one in edition.dates}
+    for original in series.rdates if series is not None else ():
+        own.setdefault(original, DateChange(original))
+    for original in series.exdates if series is not None else ():
+        own.setdefault(original, DateChange(original, cancelled=True))
+    rows = [
+        {
+            "follow_up": key,
+            "original_start": columns.instant(original),
+            "start_at": _instant(one.start),
+            "end_at": _instant(one.end),
+            "cancelled": one.cancelled,
+            "cancel_reason": one.cancel_reason,
+        }
+        for original, one in own.items()
+    ]
+    if rows:
+        connection.execute(sa.insert(follow_up_date), rows)
+
+
+def _invite_again(connection: Connection, key: str) -> None:
+    """Who was to lose it takes part again. A row that was deleted is gone."""
+    lost: Collection[int] = set(
+        connection.execute(
+            sa.select(letters.c.participant).where(
+                letters.c.follow_up == key, letters.c.method == Method.CANCEL, braked.is_braked()
+            )
+        ).scalars()
+    )
+    connection.execute(
+        sa.update(participant)
+        .where(
+            participant.c.id.in_(lost),
+            sa.or_(participant.c.removed, ~participant.c.email_invite),
+        )
+        .values(removed=False, email_invite=True)
+    )
