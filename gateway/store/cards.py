@@ -8,9 +8,20 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway import shapes
-from gateway.store import entries
-from gateway.store.schema import associate, company, person, project, resource, selection
+from gateway.mail import address
+from gateway.model import Delivery
+from gateway.store import chunks, entries
+from gateway.store.schema import (
+    associate,
+    company,
+    participant,
+    person,
+    project,
+    resource,
+    selection,
+)
 from gateway.store.schema_domain import follow_up_type, sale
+from gateway.store.schema_letters import invitation
 
 MOST_PICKS = 50
 
@@ -79,6 +90,44 @@ def _picks(
         )
         for row in connection.execute(rows).mappings()
     ]
+
+
+def names(connection: Connection, table: sa.Table, keys: Collection[str]) -> dict[str, str]:
+    """Names by key, of those that are there."""
+    query = sa.select(table.c.key, table.c.name)
+    rows = chunks.rows(connection, query, table.c.key, keys)
+    return {row["key"]: row["name"] or row["key"] for row in rows}
+
+
+def people_of(connection: Connection, key: str, limit: int) -> list[Pick]:
+    """Who belongs to a company."""
+    query = sa.select(person.c.key, person.c.name).where(person.c.company == key)
+    rows = connection.execute(query.order_by(person.c.name, person.c.key).limit(limit))
+    return [Pick(row.key, row.name or row.key) for row in rows]
+
+
+def sales_to(connection: Connection, key: str, limit: int) -> list[Pick]:
+    """The sales to a company."""
+    query = sa.select(sale.c.key, sale.c.name).where(sale.c.company == key)
+    rows = connection.execute(query.order_by(sale.c.key).limit(limit))
+    return [Pick(row.key, row.name or row.key) for row in rows]
+
+
+def not_reached(connection: Connection, key: str) -> dict[str, str]:
+    """The addresses at which letters to a person do not arrive, spelled alike (`address.key`), and
+    what servers said of the last one.
+    """
+    query = (
+        sa.select(invitation.c.address, invitation.c.delivery_text)
+        .join(participant, participant.c.id == invitation.c.participant)
+        .where(
+            participant.c.person == key,
+            invitation.c.counts,
+            invitation.c.delivery == Delivery.UNDELIVERABLE,
+        )
+        .order_by(invitation.c.id)
+    )
+    return {address.key(row.address): row.delivery_text for row in connection.execute(query)}
 
 
 LINKED = {

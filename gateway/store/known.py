@@ -103,8 +103,8 @@ def of_rows(connection: Connection, numbers: Collection[int]) -> dict[int, list[
     return found
 
 
-def learned(connection: Connection) -> list[Learned]:
-    """Every learned address that counts, oldest first."""
+def learned(connection: Connection, whose: str = "") -> list[Learned]:
+    """Every learned address that counts, or those of a person; oldest first."""
     query = (
         sa.select(
             known_address,
@@ -117,6 +117,8 @@ def learned(connection: Connection) -> list[Learned]:
         .where(VALID)
         .order_by(known_address.c.id)
     )
+    if whose:
+        query = query.where(known_address.c.person == whose)
     return [
         Learned(
             Holder(row.person, row.participant),

@@ -16,7 +16,7 @@ from starlette.routing import Match
 from gateway.model import Access
 from gateway.store.engine import Store
 from gateway.web import sign_in
-from gateway.web.pages import table
+from gateway.web.pages import people, table
 from tests.browser import day, serving
 from tests.web.test_matrix import every_route
 
@@ -36,6 +36,7 @@ FRAGMENTS = frozenset(
         "/admin/letters/{number}/html",
         "/admin/brake/list",
         "/suggestions/{kind}",
+        *(f"/{section}/{{key}}/part" for section in people.SECTIONS),
     }
 )
 """Parts of pages, which they exchange: looked at in their pages."""
@@ -79,6 +80,13 @@ SCENES = (
     Scene("follow-up-task", "/follow-ups/offer"),
     Scene("follow-up-cancelled", "/follow-ups/lunch"),
     Scene("follow-up-of-others", "/follow-ups/review"),
+    Scene("people", "/people", chief=True),
+    Scene("people-none", "/people?kind=companies&name=zzz"),
+    Scene("person", "/persons/ola", chief=True),
+    Scene("person-not-reached", "/persons/ivar"),
+    Scene("company", "/companies/nordlys"),
+    Scene("project", "/projects/centre"),
+    Scene("sale", "/sales/phones"),
     Scene("new", "/follow-ups/new", chief=True),
     Scene("new-error", "/follow-ups/new", sends=(("title", "Uten tid"),)),
     Scene("edit", "/follow-ups/kickoff/edit"),

@@ -1,5 +1,5 @@
 """The page in a real browser: an answer shows without reloading, at every width, in both colour
-schemes, and accessibly.
+schemes. What axe finds is tests/browser/test_scenes.py's.
 """
 
 import asyncio
@@ -18,7 +18,6 @@ from gateway.model import Access, Actor, Reply
 from gateway.store import engine, followups
 from gateway.web import app, feed, serve
 from gateway.web.api.site import Site as Api
-from tests.browser import looks
 from tests.rig import chromium
 from tests.store import rows
 from tests.web import signing
@@ -157,13 +156,3 @@ async def test_it_fits_every_width_in_both_schemes(site, browser, width, scheme)
         assert (brightness < 128) is (scheme == "dark")
         assert not complaints
         await tab.context.close()
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_text_has_the_contrast_that_wcag_asks_for(site, browser, scheme):
-    for reply in (Reply.ACCEPTED, Reply.DECLINED, Reply.TENTATIVE):
-        site.answer(reply, "words")
-        for path in PAGES:
-            tab, _ = await opened(browser, site, path=path, scheme=scheme)
-            assert await tab.evaluate(looks.CONTRAST) == []  # WCAG 2.2, 1.4.3
-            await tab.context.close()

@@ -14,6 +14,8 @@ import sqlalchemy as sa
 
 from gateway import settings as configuration
 from gateway.actions import cancelling, letters, load, moving, planning
+from gateway.daemon import run
+from gateway.daemon.health import Monitor
 from gateway.followups.decisions import DecisionKind
 from gateway.mail import links
 from gateway.model import Method
@@ -418,3 +420,13 @@ async def test_a_date_of_a_series_is_answered_by_itself(ola: Invitee) -> None:
     for wrong in ("20261209T080000Z", "20261208", "all", "tomorrow", "20261399T080000Z"):
         expected = 200 if wrong == "all" else 404
         assert (await ola.get(f"{ola.path}/{wrong}")).status_code == expected
+
+
+def test_the_daemon_listens_for_it_where_it_is_set(ola: Invitee) -> None:
+    def roles(settings: configuration.Settings) -> list[str]:
+        process = run.Process(settings, ola.store, "here")
+        monitor = Monitor(ola.store, settings, "here", process.board)
+        return [role.name for role in run.ROLES["web"](process, monitor)]
+
+    assert roles(ola.office.site.settings) == ["web", "answer page"]
+    assert roles(configuration.load()) == ["web"]

@@ -45,24 +45,35 @@ class On(Enum):
     PER = "the row of an associate"
     DECISION = "what waits there"
     SAVE = "a save of nobody who asks"
+    CARD = "somebody or something of the directory"
+    ALIAS = "an address that was not learned"
 
 
 @dataclass(frozen=True)
 class Line:
-    """What a route is about, who may, and what its form says, `{key}` for the follow-up's."""
+    """What a route is about, who may, and what its form says, `{key}` for the follow-up's. `key`:
+    of whom a card is.
+    """
 
     on: On
     verb: Verb = Verb.SEE
     form: Mapping[str, str] = field(default_factory=dict)
     query: str = ""
+    key: str = ""
 
 
+ABOUT_NONE = (On.ANYBODY, On.ASSOCIATE, On.SITE, On.SAVE, On.CARD, On.ALIAS)
 ANYBODY = Line(On.ANYBODY)
 SEE = Line(On.FOLLOW_UP, Verb.SEE)
 EDIT = Line(On.FOLLOW_UP, Verb.EDIT)
 TIMES = {"start": "2026-12-03T09:00", "end": "2026-12-03T10:00"}
 NEW = {"title": "Another", "kind": "meeting", **TIMES}
+CARDS = {"persons": "ola", "companies": "acme", "projects": "p1", "sales": "chairs"}
 LINES: Mapping[str, Line] = {
+    "GET /people": ANYBODY,
+    **{f"GET /{section}/{{key}}": Line(On.CARD, key=key) for section, key in CARDS.items()},
+    **{f"GET /{section}/{{key}}/part": Line(On.CARD, key=key) for section, key in CARDS.items()},
+    "POST /persons/{key}/forget": Line(On.ALIAS, form={"address": "x@ext.example"}, key="ola"),
     "GET /": ANYBODY,
     "GET /waiting": ANYBODY,
     "GET /troubles": ANYBODY,
@@ -158,7 +169,7 @@ async def test_the_pages_of_administrators_are_for_nobody_else(office: Office) -
 
 async def ask(office: Office, readers: Mapping[str, Reader], name: str, line: Line) -> None:
     """One route, by everybody, about each follow-up: who may is asked last."""
-    is_about_one = line.on not in (On.ANYBODY, On.ASSOCIATE, On.SITE, On.SAVE)
+    is_about_one = line.on not in ABOUT_NONE
     for follow_up in FOLLOW_UPS if is_about_one else ("",):
         answers = [(role, may(office, line, role, follow_up)) for role in ROLES]
         for role, allowed in sorted(answers, key=lambda one: one[1] is Answer.YES):
@@ -175,9 +186,9 @@ def may(office: Office, line: Line, role: str, follow_up: str) -> Answer:
         return Answer.YES
     if line.on is On.ASSOCIATE:
         return Answer.YES if actor.associate else Answer.FORBIDDEN
-    if line.on is On.SAVE:
+    if line.on in (On.SAVE, On.ALIAS):
         return Answer.HIDDEN
-    if line.on is On.SITE:
+    if line.on in (On.SITE, On.CARD):
         return permission.may(actor, line.verb)
     if line.on is On.DECISION:
         associate = office.decision(follow_up).cause.associate
@@ -190,6 +201,8 @@ def may(office: Office, line: Line, role: str, follow_up: str) -> Answer:
 
 def place(office: Office, line: Line, follow_up: str) -> dict[str, str]:
     """What stands in the path."""
+    if line.key:
+        return {"key": line.key}
     if line.on is On.FOLLOW_UP:
         return {"key": follow_up}
     if line.on in (On.OLA, On.PER):

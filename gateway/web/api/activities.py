@@ -67,10 +67,10 @@ def _after(asked: Asking) -> activities.Place | None:
 
 
 def _item(view: shapes.FollowUp, now: datetime) -> dict[str, Any]:
-    return {**shapes.follow_up(view), "overdue": _is_overdue(view, now)}
+    return {**shapes.follow_up(view), "overdue": is_overdue(view, now)}
 
 
-def _is_overdue(view: shapes.FollowUp, now: datetime) -> bool:
+def is_overdue(view: shapes.FollowUp, now: datetime) -> bool:
     """Its day is over; what has a start is done by then, or is a meeting."""
     if view.deadline is None or view.start is not None or view.completed or view.cancelled:
         return False

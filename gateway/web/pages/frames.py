@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from gateway.web.pages.visit import Visit
 
 MOST_SHOWN = 99
+CARDS = ("/persons", "/companies", "/projects", "/sales")
+"""Pages of one of those under People and companies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,4 +84,5 @@ def _number(text: str) -> int:
 
 def _menu(path: str) -> str:
     """The entry of the menu to which a page belongs."""
-    return "/" + path.split("/")[1]
+    first = "/" + path.split("/")[1]
+    return "/people" if first in CARDS else first

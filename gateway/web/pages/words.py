@@ -91,6 +91,7 @@ DONE = {
     "revoked": marked("The link shows nothing any more."),
     "kept": marked("The group is saved."),
     "forgotten": marked("The group is forgotten; the diaries stay as they are."),
+    "unlearned": marked("The address is not known any more."),
     "letters-hold": marked("Held."),
     "letters-release": marked("Released."),
     "letters-retry": marked("Tried now."),
