@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import lru_cache
 from typing import Annotated
-from urllib.parse import urlencode
+from urllib.parse import quote
 
 from fastapi import Depends, Query
 
@@ -36,10 +37,9 @@ class Look:
 
     def to(self, view: str = "", day: date | None = None, *, step: str = "") -> str:
         """The address of another look at the same diaries. `step`: what of it."""
-        pairs = [("view", view or self.view), ("date", (day or self.day).isoformat())]
-        if self.whose != (self.own,):
-            pairs += [("of", name) for name in self.whose]
-        return f"/diary{step and f'/{step}'}?{urlencode(pairs, safe=':')}"
+        others = "" if self.whose == (self.own,) else _of(self.whose)
+        there = f"/diary{step and f'/{step}'}"
+        return f"{there}?view={view or self.view}&date={day or self.day}{others}"
 
     def of(self, *whose: str) -> "Look":
         """The same of others."""
@@ -51,6 +51,12 @@ class Look:
         001).
         """
         return [name for name in self.whose if name != self.own]
+
+
+@lru_cache(maxsize=256)
+def _of(whose: tuple[str, ...]) -> str:
+    """A page of fifty diaries says them in two dozen addresses."""
+    return "".join(f"&of={quote(name, safe=':')}" for name in whose)
 
 
 def moment(day: date, minute: int) -> str:
