@@ -16,6 +16,8 @@ from gateway.errors import StoreError
 from gateway.health import Condition, State
 from gateway.store import migrate
 
+ETC = Path("/etc")
+"""Settings there are a service's."""
 OLD_YEARS = 2
 """Some government has changed its clocks since such old data was made."""
 
@@ -64,7 +66,7 @@ def _open_files(patient: Patient) -> Iterator[str]:
 
 def _service_bars(patient: Patient) -> Iterator[str]:
     """The shipped unit's user is nobody's: what root alone may read it cannot."""
-    if patient.file is None or os.geteuid() != 0 or not patient.file.is_relative_to("/etc"):
+    if patient.file is None or os.geteuid() != 0 or not patient.file.is_relative_to(ETC):
         return
     for place in (patient.file.parent, patient.file):
         if not _mode(place) & (stat.S_IXOTH if place.is_dir() else stat.S_IROTH):

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from gateway import accounts, health, settings, zonedata
-from gateway.doctor import domain, servers, site
+from gateway.doctor import domain, examination, servers, site
 from gateway.doctor.patients import Mailbox, Patient, Servers
 from gateway.health import Condition, State
 from gateway.store.engine import Store
@@ -24,7 +24,7 @@ from tests import command
 from tests.rig import dovecot as dovecot_server
 from tests.rig import postfix as postfix_server
 from tests.rig import process
-from tests.wire import dns_peer, gateway_process
+from tests.wire import dns_peer, gateway_process, imap_peer
 
 NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)
 
@@ -175,6 +175,54 @@ def test_secrets_that_everybody_can_read_are_told_and_closed() -> None:
         lines = examined(environment)
         assert lines["rights"].state is State.OK
         assert lines["integrity"].state is State.OK
+
+
+def test_what_the_service_cannot_read_is_told_and_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The unit's user is nobody's, so a folder of mode 700 is closed to it."""
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with process.private_directory("etc") as folder:
+        monkeypatch.setattr(site, "ETC", folder)
+        folder.chmod(0o700)
+        file = folder / "gateway.toml"
+        file.write_text("")
+        file.chmod(0o600)
+        environment = {
+            "GATEWAY_CONFIG": str(file),
+            "GATEWAY_STORE__URL": f"sqlite:///{folder}/s.db",
+        }
+        told = command.run("--json", "doctor", environment=environment).stdout
+        assert f"cannot read {folder}: chmod 755 {folder}" in told
+        assert f"cannot read {file}: chmod 644 {file}" in told
+        folder.chmod(0o755)
+        file.chmod(0o644)
+        assert examined(environment)["rights"].state is State.OK
+
+
+async def test_what_is_missing_and_what_is_seldom_meant_is_told_and_mended(tmp_path: Path) -> None:
+    async with imap_peer.running() as peer:
+        peer.capabilities = tuple(one for one in imap_peer.EVERYTHING if one != "IDLE")
+        url = f"sqlite:///{tmp_path / 'store.db'}"
+        imap = {"host": "127.0.0.1", "port": peer.port, "security": "none", "username": "invites"}
+        mail = {"address": "invites+x@crm.example"}
+
+        async def lines() -> dict[str, Condition]:
+            given = {"store": {"url": url}, "mail": mail, "imap": imap}
+            effective = settings.load(None, given)
+            looked = examination.examine(effective, None, roundtrip=False)
+            return {line.subject: line async for line in looked}
+
+        told = await lines()
+        assert told["configuration"].state is State.WARNING
+        assert told["organisation"].state is State.WARNING
+        assert "refused the sign-in" in told["imap"].words
+        mail |= {"address": "invites@crm.example", "name": "Acme AS"}
+        imap["password"] = 'sec"ret'
+        told = await lines()
+        assert (told["imap"].state, told["organisation"].state) == (State.OK, State.OK)
+        assert told["configuration"].state is State.OK
+        assert (told["idle"].state, "has no IDLE" in told["idle"].words) == (State.WARNING, True)
+        peer.capabilities = imap_peer.EVERYTHING
+        assert (await lines())["idle"].state is State.OK
 
 
 def test_a_disk_without_room_is_told_until_there_is_some(
