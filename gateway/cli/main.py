@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -147,6 +147,12 @@ def hoisted(arguments: Sequence[str]) -> list[str]:
 
 def _is_command(value: str) -> bool:
     """Whether the command stands where a forgotten file should: `--config status`."""
-    groups = {group.name for group in app.registered_groups}
-    commands = {one.callback.__name__ for one in app.registered_commands if one.callback}
-    return value in groups | commands and not Path(value).is_file()
+    groups = [group for group in app.registered_groups if group.name]
+    unnamed = [group.typer_instance for group in app.registered_groups if not group.name]
+    commands = [one for part in (app, *unnamed) if part for one in part.registered_commands]
+    names = {group.name for group in groups} | {_name(one) for one in commands}
+    return value in names and not Path(value).is_file()
+
+
+def _name(command: Any) -> str:
+    return str(command.name or command.callback.__name__)

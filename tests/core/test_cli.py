@@ -63,7 +63,13 @@ def test_global_options_may_stand_anywhere(given: list[str], hoisted: list[str])
 
 @pytest.mark.parametrize(
     "arguments",
-    [["status", "--config"], ["--config", "config", "show"], ["status", "--config", "--json"]],
+    [
+        ["status", "--config"],
+        ["--config", "config", "show"],
+        ["status", "--config", "--json"],
+        ["--config", "send-test", "ola@ext.example"],
+        ["--config", "setup"],
+    ],
 )
 def test_a_forgotten_file_is_missed_as_such(arguments: list[str]) -> None:
     done = inside(*arguments)
