@@ -27,6 +27,7 @@ from gateway.cli import (
     journal,
     letters,
     load,
+    person,
     queue,
     reading,
     receive,
@@ -78,6 +79,7 @@ app.add_typer(decisions.app, name="decisions")
 app.add_typer(webhook.app, name="webhook")
 app.add_typer(users.app, name="user")
 app.add_typer(tokens.app, name="token")
+app.add_typer(person.app, name="person")
 app.command()(journal.journal)
 
 

@@ -103,9 +103,16 @@ def text(value: Any) -> str:
     return logs.escape(shown)
 
 
-def json_text(value: object) -> str:
-    """A value as JSON that may be shown on a terminal."""
+def escaped(shown: str) -> str:
+    """JSON of several lines that may be shown on a terminal."""
     from gateway.daemon import logs
 
-    plain = json.dumps(value, ensure_ascii=False, default=str, separators=(", ", ": "))
-    return logs.CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", plain)
+    return logs.CONTROL.sub(
+        lambda match: match[0] if match[0] == "\n" else f"\\u{ord(match[0]):04x}", shown
+    )
+
+
+def json_text(value: object) -> str:
+    """A value as JSON that may be shown on a terminal."""
+
+    return escaped(json.dumps(value, ensure_ascii=False, default=str, separators=(", ", ": ")))

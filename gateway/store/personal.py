@@ -1,0 +1,291 @@
+"""What the store holds about one person, and how that is taken out of it (docs/operations.md, "What
+is kept of one person").
+
+A person is a record of the directory with its addresses, or a bare address. What is taken out is
+replaced by a name that says nothing, so that everything else goes on: which row answered what,
+which message was a duplicate, how many letters left.
+"""
+
+import hashlib
+import hmac
+import json
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from gateway.mail import address
+from gateway.model import Method
+from gateway.store import chunks, codec
+from gateway.store.outbox import OPEN, stands
+from gateway.store.schema import (
+    delegation,
+    follow_up,
+    former_standing,
+    inbox,
+    journal,
+    known_address,
+    participant,
+    person,
+    person_email,
+    project_member,
+    proposal,
+    selection_member,
+    standing,
+)
+from gateway.store.schema_domain import decision
+from gateway.store.schema_letters import attempt, edition, invitation, outbox
+from gateway.store.schema_webhooks import webhook_delivery
+
+DOMAIN = "erased.invalid"
+"""Where no mail goes (RFC 2606 §2)."""
+ERASED = "erased"
+SECRETS = frozenset({"token", "given_token", "organizer_address", "bounce_address"})
+"""Columns that would let somebody answer in their place."""
+BY_KEY: Mapping[sa.Table, sa.Column[str]] = {
+    person: person.c.key,
+    person_email: person_email.c.person,
+    project_member: project_member.c.person,
+    selection_member: selection_member.c.person,
+}
+BY_ROW = (
+    standing.c.participant,
+    former_standing.c.participant,
+    proposal.c.participant,
+    delegation.c.participant,
+    invitation.c.participant,
+    outbox.c.participant,
+    journal.c.participant,
+    decision.c.participant,
+    participant.c.id,
+)
+"""Columns of tables whose rows are about a row of theirs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Whose data it is. `key`: of the directory, "" for a bare address; `rows`: participants."""
+
+    key: str
+    addresses: frozenset[str]
+    rows: tuple[int, ...]
+
+    @property
+    def who(self) -> frozenset[str]:
+        """As the journal and `planned_for` name them."""
+        bare = {f"email:{one}" for one in self.addresses}
+        return frozenset({f"person:{self.key}", *bare} if self.key else bare)
+
+
+def find(connection: Connection, name: str) -> Person | None:
+    """By key, else by address, of which all rows are theirs that stand for it bare."""
+    known = connection.execute(sa.select(person.c.key).where(person.c.key == name)).first()
+    if known is None and "@" in name:
+        query = sa.select(person_email.c.person)
+        lowered = sa.func.lower(person_email.c.address) == name.lower()
+        known = connection.execute(query.where(lowered)).first()
+    key = known[0] if known is not None else ""
+    addresses = {name.lower()} if "@" in name else set[str]()
+    if key:
+        of_person = sa.select(person_email.c.address).where(person_email.c.person == key)
+        addresses |= {one.lower() for one in connection.execute(of_person).scalars()}
+        learned = sa.select(known_address.c.address).where(known_address.c.person == key)
+        addresses |= {one.lower() for one in connection.execute(learned).scalars()}
+    theirs = sa.or_(participant.c.person == key, sa.func.lower(participant.c.email).in_(addresses))
+    rows = set(connection.execute(sa.select(participant.c.id).where(theirs)).scalars())
+    # Rows that were deleted are known by where their letters went. The addresses are not: a row may
+    # have been somebody else's before.
+    is_there = sa.exists().where(participant.c.id == invitation.c.participant)
+    gone = sa.select(invitation.c.participant).where(
+        sa.func.lower(invitation.c.address).in_(addresses), ~is_there
+    )
+    rows |= set(connection.execute(gone).scalars())
+    found = Person(key, frozenset(addresses), tuple(sorted(rows)))
+    return found if key or rows or _messages(connection, found) else None
+
+
+def export(connection: Connection, one: Person) -> dict[str, list[dict[str, Any]]]:
+    """Every row about them by its table; without what would let somebody answer in their place."""
+    about = {table: column == one.key for table, column in BY_KEY.items()}
+    about |= {column.table: column.in_(one.rows) for column in BY_ROW}
+    about[known_address] = _known(one)
+    about[inbox] = inbox.c.id.in_(_messages(connection, one))
+    letters = sa.select(outbox.c.id).where(outbox.c.participant.in_(one.rows))
+    about[attempt] = attempt.c.letter.in_(letters)
+    queries = {table.name: sa.select(table).where(which) for table, which in about.items()}
+    columns = (follow_up.c.key, follow_up.c.title, follow_up.c.start_at, follow_up.c.owner)
+    theirs = follow_up.c.key.in_(_follow_ups(connection, one))
+    queries["follow_up"] = sa.select(*columns).where(theirs)
+    found = {name: _shown(connection.execute(query)) for name, query in queries.items()}
+    return {name: rows for name, rows in found.items() if rows}
+
+
+def held(connection: Connection, one: Person) -> list[tuple[int, str, str | None]]:
+    """Their rows that hold an invitation, with the follow-up and the facts that were sent last."""
+    query = (
+        sa.select(invitation.c.participant, invitation.c.follow_up, edition.c.facts)
+        .join(edition, edition.c.id == invitation.c.sent_edition, isouter=True)
+        .where(invitation.c.participant.in_(one.rows), invitation.c.sent_method == Method.REQUEST)
+    )
+    return [(row[0], row[1], row[2]) for row in connection.execute(query)]
+
+
+def under_way(connection: Connection, one: Person) -> int:
+    """How many letters to them have not come to their end."""
+    query = sa.select(sa.func.count()).where(
+        outbox.c.participant.in_(one.rows), stands(outbox, *OPEN)
+    )
+    return connection.execute(query).scalar_one()
+
+
+def follow_ups(connection: Connection, one: Person) -> list[str]:
+    """Those in which they have a row, or had an invitation."""
+    return sorted(_follow_ups(connection, one))
+
+
+def erase(connection: Connection, one: Person, secret: bytes) -> tuple[str, Counter[str]]:
+    """Take them out of every table. Returns by what they are called now, and of how many rows in
+    which table something was taken.
+    """
+    named = one.key or min(one.addresses)
+    name = f"{ERASED}-{hmac.new(secret, named.encode(), hashlib.sha256).hexdigest()[:16]}"
+    taken = Counter[str]()
+    keys, messages = _follow_ups(connection, one), _messages(connection, one)
+    taken["edition"] = _out_of_editions(connection, keys, one, name)
+    _out_of_history(connection, one, name, messages, taken)
+    _out_of_letters(connection, one, name, taken)
+    told = webhook_delivery.c.follow_up.in_(keys) & (webhook_delivery.c.state != "waiting")
+    taken["webhook_delivery"] = connection.execute(sa.delete(webhook_delivery).where(told)).rowcount
+    _out_of_rows(connection, one, name, taken)
+    _out_of_directory(connection, one, name, taken)
+    return name, +taken
+
+
+def _out_of_editions(connection: Connection, keys: Collection[str], one: Person, name: str) -> int:
+    """Public guest lists name them in what others were sent."""
+    changed = 0
+    query = sa.select(edition.c.id, edition.c.facts).order_by(edition.c.id)
+    for row in chunks.rows(connection, query, edition.c.follow_up, keys):
+        facts = json.loads(row["facts"])
+        theirs = [guest for guest in facts["guests"] if guest["address"].lower() in one.addresses]
+        for guest in theirs:
+            guest |= {"name": "", "address": f"{name}@{DOMAIN}"}
+        if theirs:
+            said = codec.edition(codec.parse_edition(json.dumps(facts)))
+            where = edition.c.id == row["id"]
+            connection.execute(sa.update(edition).where(where).values(facts=said))
+            changed += 1
+    return changed
+
+
+def _out_of_history(
+    connection: Connection,
+    one: Person,
+    name: str,
+    messages: Collection[int],
+    taken: Counter[str],
+) -> None:
+    said = {"from_address": "", "subject": "", "detail": "{}", "reason": ERASED, "raw": None}
+    _update(connection, inbox, inbox.c.id.in_(messages), said, taken)
+    about = journal.c.participant.in_(one.rows) | journal.c.message.in_(messages)
+    _update(connection, journal, about, {"by": "", "detail": ""}, taken)
+    _update(connection, journal, journal.c.who.in_(one.who), {"who": f"person:{name}"}, taken)
+    _update(connection, decision, decision.c.participant.in_(one.rows), {"detail": "{}"}, taken)
+
+
+def _out_of_letters(connection: Connection, one: Person, name: str, taken: Counter[str]) -> None:
+    nowhere = f"{name}@{DOMAIN}"
+    # A row that is somebody else's now was theirs when letters went to them.
+    sent_to = sa.func.lower(outbox.c.address).in_(one.addresses)
+    theirs = outbox.c.participant.in_(one.rows) | sent_to
+    said = {"text": "", "enhanced": ""}
+    letters = sa.select(outbox.c.id).where(theirs)
+    _update(connection, attempt, attempt.c.letter.in_(letters), said, taken)
+    gone = {"address": nowhere, "address_key": address.key(nowhere), "address_name": ""}
+    said = {**gone, "domain": DOMAIN, "note": "", "remarks": "{}"}
+    _update(connection, outbox, theirs, said, taken)
+    sent_to = sa.func.lower(invitation.c.address).in_(one.addresses)
+    of_row = invitation.c.participant.in_(one.rows) | sent_to
+    said = {"address": nowhere, "name": "", "delivery_text": ""}
+    _update(connection, invitation, of_row, said, taken)
+
+
+def _out_of_rows(connection: Connection, one: Person, name: str, taken: Counter[str]) -> None:
+    words = {"comment": "", "address": ""}
+    for table in (standing, former_standing):
+        _update(connection, table, table.c.participant.in_(one.rows), words, taken)
+    said = {**words, "location": ""}
+    _update(connection, proposal, proposal.c.participant.in_(one.rows), said, taken)
+    nowhere = f"{name}@{DOMAIN}"
+    rows = participant.c.id.in_(one.rows)
+    values = {"name": "", "note": "", "email_invite": False}
+    _update(connection, participant, rows, values, taken)
+    bare = {"email": nowhere, "planned_for": f"email:{nowhere}"}
+    connection.execute(
+        sa.update(participant).where(rows, participant.c.email.is_not(None)).values(bare)
+    )
+    of_person = sa.update(participant).where(rows, participant.c.person.is_not(None))
+    connection.execute(of_person.values(planned_for=f"person:{name}"))
+
+
+def _out_of_directory(connection: Connection, one: Person, name: str, taken: Counter[str]) -> None:
+    gone = {
+        known_address: _known(one),
+        person_email: person_email.c.person == one.key,
+        project_member: project_member.c.person == one.key,
+        selection_member: selection_member.c.person == one.key,
+    }
+    for table, which in gone.items():
+        taken[table.name] += connection.execute(sa.delete(table).where(which)).rowcount
+    said = {"key": name, "name": ERASED, "company": None, "language": "", "timezone": ""}
+    _update(connection, person, person.c.key == one.key, said, taken)
+
+
+def _update(
+    connection: Connection,
+    table: sa.Table,
+    which: sa.ColumnElement[bool],
+    values: Mapping[str, object],
+    taken: Counter[str],
+) -> None:
+    query = sa.update(table).where(which).values(**values)
+    taken[table.name] += connection.execute(query).rowcount
+
+
+def _known(one: Person) -> sa.ColumnElement[bool]:
+    return sa.or_(
+        known_address.c.person == one.key,
+        known_address.c.participant.in_(one.rows),
+        sa.func.lower(known_address.c.address).in_(one.addresses),
+    )
+
+
+def _follow_ups(connection: Connection, one: Person) -> set[str]:
+    of_rows = sa.select(participant.c.follow_up).where(participant.c.id.in_(one.rows))
+    sent = sa.select(invitation.c.follow_up).where(invitation.c.participant.in_(one.rows))
+    return set(connection.execute(of_rows.union(sent)).scalars())
+
+
+def _messages(connection: Connection, one: Person) -> Sequence[int]:
+    """What came in for a row of theirs, or from an address of theirs."""
+    by = sa.or_(
+        inbox.c.participant.in_(one.rows), sa.func.lower(inbox.c.from_address).in_(one.addresses)
+    )
+    return connection.execute(sa.select(inbox.c.id).where(by)).scalars().all()
+
+
+def _shown(rows: sa.CursorResult[Any]) -> list[dict[str, Any]]:
+    return [
+        {name: _plain(value) for name, value in row._mapping.items() if name not in SECRETS}
+        for row in rows
+    ]
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, bytes | memoryview):
+        return bytes(value).decode("utf-8", "replace")
+    return codec.moment(value) if isinstance(value, datetime | date) else value
