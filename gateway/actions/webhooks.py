@@ -179,14 +179,24 @@ def is_wanted(store: Store) -> bool:
         return webhooks.any_active(connection)
 
 
-def take_turn(store: Store, holder: str, now: datetime) -> bool:
-    """Whether this gateway is the one that tells them, from now on for `leases.LIFE`."""
+def take_turn(store: Store, holder: str, now: datetime) -> leases.Held | None:
+    """By which lease this gateway is the one that tells them, from now on for `leases.LIFE`."""
     with store.write() as connection:
-        return leases.take(connection, LEASE, holder, now) is not None
+        fence = leases.take(connection, LEASE, holder, now)
+    return leases.Held(LEASE, holder, fence) if fence is not None else None
 
 
-def announce(store: Store, settings: configuration.Settings, now: datetime) -> int:
-    """Turn what the journal has had since into deliveries. Returns how many are new."""
+def announce(
+    store: Store,
+    settings: configuration.Settings,
+    now: datetime,
+    held: leases.Held | None = None,
+) -> int:
+    """Turn what the journal has had since into deliveries. Returns how many are new.
+
+    `held`: by which lease; raises `LeaseLost` where another gateway has it, which may have made
+    them already.
+    """
     written = 0
     while True:
         with store.read() as connection:
@@ -196,6 +206,8 @@ def announce(store: Store, settings: configuration.Settings, now: datetime) -> i
         if not behind:
             return written
         with store.write() as connection:
+            if held is not None:
+                leases.require(connection, held)
             written += sum(_announce(connection, one, settings, now) for one in behind)
 
 
@@ -215,10 +227,17 @@ def due(
 
 
 def settle(
-    store: Store, hook: Webhook, delivery: Delivery, response: Response, now: datetime
+    store: Store,
+    hook: Webhook,
+    delivery: Delivery,
+    response: Response,
+    now: datetime,
+    held: leases.Held | None = None,
 ) -> None:
-    """Keep what came of a try, and when the next one is."""
+    """Keep what came of a try, and when the next one is. `held`: as in `announce`."""
     with store.write() as connection:
+        if held is not None:
+            leases.require(connection, held)
         if response.is_success:
             _delivered(connection, hook, delivery, response, now)
             return

@@ -23,7 +23,7 @@ import structlog
 
 from gateway import __version__
 from gateway.actions import webhooks
-from gateway.errors import ConfigurationError, InputError
+from gateway.errors import ConfigurationError, InputError, LeaseLost
 from gateway.followups import webhooks as rules
 from gateway.outbound import waiting
 from gateway.settings import Settings
@@ -52,6 +52,7 @@ class Sender:
         self._under_way: dict[tuple[int, str], asyncio.Task[None]] = {}
         self._settled = asyncio.Event()
         self._renewed: datetime | None = None
+        self._held: leases.Held | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send until `stop`; what is under way then is waited for."""
@@ -82,27 +83,33 @@ class Sender:
         now = datetime.now(UTC)
         if not webhooks.is_wanted(self._store) or not self._has_turn(now):
             return None
-        webhooks.announce(self._store, self._settings, now)
+        try:
+            webhooks.announce(self._store, self._settings, now, self._held)
+        except LeaseLost:
+            self._renewed = None
+            return None
         return webhooks.due(self._store, set(self._under_way), AT_ONCE, now)
 
     def _has_turn(self, now: datetime) -> bool:
         renewal = timedelta(seconds=leases.RENEWAL_SECONDS)
         if self._renewed is not None and now - self._renewed <= renewal:
             return True
-        has_turn = webhooks.take_turn(self._store, self._holder, now)
-        self._renewed = now if has_turn else None
-        return has_turn
+        self._held = webhooks.take_turn(self._store, self._holder, now)
+        self._renewed = now if self._held is not None else None
+        return self._held is not None
 
     def _leave(self) -> None:
         with self._store.write() as connection:
             leases.release(connection, webhooks.LEASE, self._holder)
 
     async def _send(self, client: httpx2.AsyncClient, hook: Webhook, delivery: Delivery) -> None:
-        place = hook.id, delivery.follow_up
+        place, held = (hook.id, delivery.follow_up), self._held
         try:
             response = await post(client, hook, delivery, self._settings.webhooks.hosts)
             now = datetime.now(UTC)
-            await asyncio.to_thread(webhooks.settle, self._store, hook, delivery, response, now)
+            await asyncio.to_thread(
+                webhooks.settle, self._store, hook, delivery, response, now, held
+            )
             facts = {
                 "webhook": hook.id,
                 "id": webhooks.name(delivery),
@@ -114,6 +121,9 @@ class Sender:
                 log.info("webhook delivered", **facts)
             else:
                 log.warning("webhook not taken", words=response.words, **facts)
+        except LeaseLost:
+            # Whoever has it now sends it once more, under the same webhook-id.
+            self._renewed = None
         finally:
             del self._under_way[place]
             self._settled.set()

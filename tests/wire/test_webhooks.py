@@ -25,6 +25,7 @@ from gateway import model
 from gateway import settings as configuration
 from gateway.actions import deliveries, desk, planning, webhooks
 from gateway.actions.desk import Desk
+from gateway.errors import LeaseLost
 from gateway.followups import webhooks as rules
 from gateway.model import Access, Actor, Channel, LetterState
 from gateway.outbound import webhooks as sending
@@ -198,6 +199,26 @@ def test_a_letter_that_cannot_be_delivered_is_told_of(told: Store, state: Letter
         "undeliverable",
     )
     assert body["data"]["id"] == letter.participant
+
+
+def test_who_was_taken_over_writes_neither_events_nor_what_came_of_them(told: Store) -> None:
+    """Else every event would be told twice under two names, or one that was taken tried again."""
+    register(told, "http://127.0.0.1:9/")
+    happened(told, ("applied", "m1", 1))
+    held = webhooks.take_turn(told, "host-a/boot/1:10:aaaa", rows.NOW)
+    assert held is not None
+    later = rows.NOW + leases.LIFE
+    other = webhooks.take_turn(told, "host-b/boot/1:10:bbbb", later)
+    with pytest.raises(LeaseLost):
+        webhooks.announce(told, SETTINGS, later, held)
+    assert webhooks.due(told, (), 8, later) == []
+    assert webhooks.announce(told, SETTINGS, later, other) == 1
+    [(hook, delivery)] = webhooks.due(told, (), 8, later)
+    webhooks.settle(told, hook, delivery, rules.Response(200, ""), later, other)
+    with pytest.raises(LeaseLost):
+        webhooks.settle(told, hook, delivery, rules.Response(None, "no answer"), later, held)
+    with told.read() as connection:
+        assert connection.execute(sa.select(webhook_delivery.c.state)).scalar() == "delivered"
 
 
 async def test_what_happened_before_it_was_registered_is_not_told(
