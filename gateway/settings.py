@@ -200,6 +200,26 @@ def secret_files(settings: Settings) -> Iterator[tuple[str, Path]]:
                 yield f"{key}.{name}_file", Path(file)
 
 
+def shown(settings: Settings) -> dict[str, Any]:
+    """The settings in effect as plain values, with `***` for every secret that is set."""
+    values: dict[str, Any] = json.loads(settings.model_dump_json())
+    # postgresql://user:password@host/name: all but the password helps. It may hold a "/" or an "@".
+    url = re.sub(r"(?<=://)([^/@:]*):.*@", r"\1:***@", values["store"]["url"])
+    values["store"]["url"] = re.sub(r"(?<=[?&])(password|sslpassword)=[^&]*", r"\1=***", url)
+    return _masked(values)
+
+
+def _masked(section: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _masked(value)
+        if isinstance(value, dict)
+        else "***"
+        if key in SECRETS and value
+        else value
+        for key, value in section.items()
+    }
+
+
 def secrets_in(path: Path) -> Iterator[tuple[str, str]]:
     """Every secret that stands in the file of settings itself, and the key of a file that it could
     stand in.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -13,7 +11,6 @@ from gateway.cli import context, output, unit
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from gateway.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="All settings, documented; the effective ones.")
 
@@ -58,7 +55,9 @@ def example() -> None:
 @app.command()
 def show(ctx: typer.Context) -> None:
     """Print the settings in effect, secrets masked."""
-    shown = effective(context.settings(ctx))
+    from gateway import settings
+
+    shown = settings.shown(context.settings(ctx))
     if context.invocation(ctx).json:
         output.objects([shown], as_json=True)
         return
@@ -107,28 +106,6 @@ def example_text() -> str:
         if hasattr(field.default, "model_fields_set"):
             lines += [f"[{section}]", *_documented(field.default), ""]
     return "\n".join([*lines, ACCOUNTS])
-
-
-def effective(settings: Settings) -> dict[str, Any]:
-    """The settings as plain values, with `***` for every secret that is set."""
-    values: dict[str, Any] = json.loads(settings.model_dump_json())
-    # postgresql://user:password@host/name: all but the password helps. It may hold a "/" or an "@".
-    url = re.sub(r"(?<=://)([^/@:]*):.*@", r"\1:***@", values["store"]["url"])
-    values["store"]["url"] = re.sub(r"(?<=[?&])(password|sslpassword)=[^&]*", r"\1=***", url)
-    return _masked(values)
-
-
-def _masked(section: dict[str, Any]) -> dict[str, Any]:
-    from gateway.settings import SECRETS
-
-    return {
-        key: _masked(value)
-        if isinstance(value, dict)
-        else "***"
-        if key in SECRETS and value
-        else value
-        for key, value in section.items()
-    }
 
 
 def _documented(section: BaseModel) -> list[str]:

@@ -90,6 +90,12 @@ def page(connection: Connection, section: str, after: str, limit: int, q: str = 
     )
 
 
+def number(connection: Connection, section: str) -> int:
+    """How many entries there are."""
+    table = metadata.tables[SECTIONS[section].table]
+    return connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+
+
 def uses(connection: Connection, section: str, key: str) -> dict[str, int]:
     """What names this entry, in words, and how often (`MOST_COUNTED` is so often, or more)."""
     found = dict[str, int]()

@@ -131,6 +131,13 @@ SCENES = (
     Scene("admin-webhook-off", "/admin/webhooks/1/off", "admin"),
     Scene("admin-users", "/admin/users", "admin"),
     Scene("admin-user-off", "/admin/users/off?name=kari", "admin"),
+    Scene("admin-pause", "/admin/sending/pause", "admin"),
+    Scene("admin-settings", "/admin/settings", "admin", chief=True),
+    Scene("admin-configuration", "/admin/settings/configuration", "admin"),
+    Scene("admin-type-new", "/admin/settings/types/new", "admin"),
+    Scene("admin-type-new-error", "/admin/settings/types/new", "admin", (("key", "a b"),)),
+    Scene("admin-field", "/admin/settings/fields/region", "admin"),
+    Scene("admin-field-delete", "/admin/settings/fields/region/delete", "admin"),
     Scene("sign-in", "/sign-in", ""),
     Scene("sign-in-error", "/sign-in", "", (("name", "kari"), ("password", "wrong"))),
 )

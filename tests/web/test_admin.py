@@ -2,16 +2,26 @@
 strangers wrote stays text on every one of them (page.md §2, docs/page.md §7).
 """
 
+import json
 import re
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 
+from gateway import settings as configuration
 from gateway.actions import planning, queue
 from gateway.inbound.process import Processor, Received
 from gateway.model import Access, LetterState, Outcome
-from gateway.store import journal, outbox, pace, schema, schema_access, schema_webhooks
+from gateway.store import (
+    journal,
+    outbox,
+    pace,
+    schema,
+    schema_access,
+    schema_domain,
+    schema_webhooks,
+)
 from gateway.store.outbox import Queued, Selection
 from gateway.store.schema_letters import attempt
 from gateway.store.schema_letters import outbox as letters
@@ -374,6 +384,73 @@ async def test_nobody_switches_themselves_off(office: Office, chief: Reader) -> 
     assert (await chief.get("/admin/users")).status_code == 200
 
 
+# --- settings ---
+
+
+async def test_a_type_is_defined_changed_and_deleted(office: Office, chief: Reader) -> None:
+    said = {"name_nb": "Salgsmøte", "name_en": "Sales meeting", "kind": "meeting"}
+    new = {"key": "sales", "colour": "#aa1122", "position": "2", **said}
+    made = await chief.post("/admin/settings/types/new", **new)
+    assert made.status_code == 303, made.text
+    listed = (await chief.get("/admin/settings")).text
+    assert "Sales meeting" in listed
+    assert 'fill="#aa1122"' in listed
+    twice = await chief.post("/admin/settings/types/new", **new)
+    assert twice.status_code == 422
+    assert 'value="Salgsmøte"' in twice.text
+    wrong = await chief.post("/admin/settings/types/sales", **said, colour="red", position="1")
+    assert wrong.status_code == 422
+    assert "colour" in wrong.text
+    await chief.post("/admin/settings/types/sales", **said, colour="#112233", position="1")
+    assert "#112233" in (await chief.get("/admin/settings/types/sales")).text
+    asked = await chief.get("/admin/settings/types/sales/delete")
+    assert "keep what they say" in asked.text
+    await chief.post("/admin/settings/types/sales/delete")
+    assert (await chief.get("/admin/settings/types/sales")).status_code == 404
+
+
+async def test_a_field_is_defined_with_its_choices(office: Office, chief: Reader) -> None:
+    region = (await chief.get("/admin/settings/fields/region")).text
+    assert "north\nsouth" in region
+    said = {
+        "name_en": "Region",
+        "type": "choice",
+        "choices": "north\r\n\r\neast",
+        "required": "yes",
+    }
+    done = await chief.post("/admin/settings/fields/region", **said)
+    assert done.status_code == 303, done.text
+    answer = await office.ask("GET", "/fields/region")
+    assert answer.json()["choices"] == ["north", "east"]
+    assert answer.json()["required"] is True
+    none = await chief.post("/admin/settings/fields/region", type="choice", choices="")
+    assert none.status_code == 422
+    assert (await chief.get("/admin/settings/fields/none")).status_code == 404
+
+
+async def test_the_configuration_is_shown_with_secrets_masked(
+    office: Office, chief: Reader
+) -> None:
+    secret = {
+        "smtp": {"host": "mail.crm.example", "password": "p4ss"},
+        "mail": {"address": "a@b.example"},
+    }
+    office.site.settings = configuration.load(overrides=secret)
+    page = (await chief.get("/admin/settings/configuration")).text
+    assert "mail.crm.example" in page
+    assert "p4ss" not in page
+    assert "***" in page
+
+
+async def test_sending_is_paused_and_goes_on(office: Office, chief: Reader) -> None:
+    assert "until somebody lets it go on" in (await chief.get("/admin/sending/pause")).text
+    await chief.post("/admin/sending/pause")
+    paused = (await chief.get("/admin/letters")).text
+    assert "Sending is paused since today 09:00 by chief-page" in paused
+    await chief.post("/admin/sending/resume")
+    assert "is paused" not in (await chief.get("/admin/letters")).text
+
+
 # --- all of them ---
 
 
@@ -397,6 +474,10 @@ async def test_what_strangers_wrote_stays_text_on_every_page(office: Office, chi
         "/admin/connections",
         "/admin/webhooks/1",
         "/admin/users",
+        "/admin/settings",
+        "/admin/settings/types/external",
+        "/admin/settings/fields/region",
+        "/admin/settings/configuration",
     ]
     for language in ("nb", "en"):
         chief.language = language
@@ -407,7 +488,7 @@ async def test_what_strangers_wrote_stays_text_on_every_page(office: Office, chi
             assert "<img src=x" not in answer.text, path
             assert "&gt;49" not in answer.text, path
     chief.language = "en"
-    for path in paths[2:4] + paths[6:8] + paths[9:12]:
+    for path in paths[2:4] + paths[6:8] + paths[9:-1]:
         assert "alert(1)" in (await chief.get(path)).text, f"{path} shows nothing of it"
 
 
@@ -436,6 +517,12 @@ def poison(office: Office) -> None:
         sa.update(schema.inbox).values(subject=HOSTILE, reason=HOSTILE, from_address=HOSTILE),
         sa.update(schema.follow_up).values(title=HOSTILE, changed_by=HOSTILE),
         sa.update(schema.associate).values(name=HOSTILE),
+        sa.update(schema_domain.follow_up_type).values(
+            name_nb=HOSTILE, name_en=HOSTILE, colour=HOSTILE
+        ),
+        sa.update(schema_domain.field_definition).values(
+            name_nb=HOSTILE, name_en=HOSTILE, choices=json.dumps([HOSTILE])
+        ),
         sa.update(schema_access.api_token).values(name=HOSTILE, created_by=HOSTILE),
         sa.update(schema_access.site_user).values(created_by=HOSTILE),
         sa.update(schema_webhooks.webhook).values(

@@ -21,9 +21,18 @@ from gateway.web.pages import (
     undoing,
     waiting,
 )
-from gateway.web.pages.admin import brake, connections, letters, overview, review, users
+from gateway.web.pages.admin import (
+    brake,
+    configuration,
+    connections,
+    letters,
+    overview,
+    review,
+    settings,
+    users,
+)
 
-ADMIN = (overview, letters, review, brake, connections, users)
+ADMIN = (overview, letters, review, brake, connections, users, configuration, settings)
 DIALOGS = (editing, timing, settling, picking)
 MODULES = (
     waiting,

@@ -8,7 +8,7 @@ load nothing and send nothing (docs/page.md §7).
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import Form, Query
 from fastapi.responses import HTMLResponse, Response
@@ -17,11 +17,13 @@ from gateway.actions import letters as written
 from gateway.actions import queue
 from gateway.actions.desk import Desk
 from gateway.errors import InputError, NotFound
+from gateway.followups import permission
+from gateway.followups.permission import Verb
 from gateway.i18n import marked
 from gateway.mail import address as addresses
 from gateway.model import LetterState
-from gateway.store import outbox
-from gateway.store.outbox import Selection
+from gateway.store import meta, outbox
+from gateway.store.outbox import Attempt, Selection
 from gateway.store.pace import Rest
 from gateway.web.pages.admin import entrance, lines
 from gateway.web.pages.visit import Facts, Visit, Visiting
@@ -153,14 +155,24 @@ def _listed(here: Visit, desk: Desk, chosen: Chosen, view: str, after: int) -> F
     more = chosen.address("/letters", view=view, after=page.last) if page.last else ""
     views = [(name, here.texts.gettext(word)) for name, word in VIEWS.items()]
     return {
+        **_stopped(here, desk, page),
         "lines": lines.of(here, page),
-        "rests": [_rest(here, desk, one) for one in page.listing.resting.values()],
         "views": views,
         "view": view,
         "chosen": chosen,
         "next": more,
         "part": chosen.address("/letters/list", view=view, after=after),
         "verbs": verbs(here, chosen) if chosen.is_filter else [],
+    }
+
+
+def _stopped(here: Visit, desk: Desk, page: queue.Page) -> Facts:
+    """Why letters do not leave, whatever is wrong with each of them."""
+    paused = meta.paused(desk.connection)
+    return {
+        "paused": paused,
+        "paused_since": here.ago(paused.since) if paused is not None else "",
+        "rests": [_rest(here, desk, one) for one in page.listing.resting.values()],
     }
 
 
@@ -220,7 +232,7 @@ def _one(here: Visit, desk: Desk, number: int) -> Facts:
     [letter], [line] = page.listing.letters, lines.of(here, page)
     tries = page.tries.get(number, ())
     [view] = written.shown(desk.connection, desk.settings, [letter], words=not line.hidden)
-    shown = [(lines.moment(here, one.started_at), *lines.attempt(here, one), one) for one in tries]
+    shown = [_try(here, one, hidden=line.hidden) for one in tries]
     return {
         "line": line,
         "letter": letter.letter,
@@ -229,6 +241,18 @@ def _one(here: Visit, desk: Desk, number: int) -> Facts:
         "fault": view.fault,
         "tries": shown,
         "verbs": verbs(here, Chosen((number,)), line.verbs),
+    }
+
+
+def _try(here: Visit, one: Attempt, *, hidden: bool) -> Facts:
+    verdict, why = lines.attempt(here, one)
+    return {
+        "at": lines.moment(here, one.started_at),
+        "verdict": verdict,
+        "why": why,
+        "host": one.host,
+        "step": one.step,
+        "words": "" if hidden else lines.server_words(one),
     }
 
 
@@ -312,6 +336,38 @@ async def try_now(here: Visiting, account: Annotated[str, Form(max_length=320)])
         return entrance.address("/letters")
 
     return await here.write(command, "letters-try")
+
+
+@router.get("/sending/pause")
+async def ask_pause(here: Visiting) -> Response:
+    """What follows, before sending is paused"""
+
+    def look(desk: Desk) -> Facts:
+        permission.require(desk.actor, Verb.OPERATE)
+        return {
+            "title": here.texts.gettext("Pause sending?"),
+            "follows": here.texts.gettext(
+                "No letter leaves, of any account, until somebody lets it go on. Letters are"
+                " written, and wait; those on their way at this moment arrive."
+            ),
+            "word": here.texts.gettext("Pause sending"),
+            "back": entrance.address("/letters"),
+            "fields": {},
+        }
+
+    return await here.page("pages/admin/confirm.html", look)
+
+
+@router.post("/sending/{verb}")
+async def pause(here: Visiting, verb: Literal["pause", "resume"]) -> Response:
+    """Let no letter leave, or let them leave again"""
+    does = queue.pause if verb == "pause" else queue.resume
+
+    def work() -> str:
+        does(here.site.store, here.now, here.actor.by)
+        return entrance.address("/letters")
+
+    return await here.carry(work, f"sending-{verb}")
 
 
 def _require_any(chosen: Chosen) -> None:

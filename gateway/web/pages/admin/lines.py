@@ -195,7 +195,13 @@ def _said(letter: Queued, last: Attempt | None) -> str:
         return letter.note
     if last is None or letter.state is LetterState.SENT:
         return ""
-    return " ".join(filter(None, (str(last.code or ""), last.enhanced, last.text)))
+    return server_words(last)
+
+
+def server_words(one: Attempt) -> str:
+    """What the server said, with its codes, which many say in the text once more."""
+    enhanced = "" if one.text.startswith(one.enhanced) else one.enhanced
+    return " ".join(filter(None, (str(one.code or ""), enhanced, one.text)))
 
 
 def moment(here: Visit, at: datetime | None) -> str:
