@@ -18,6 +18,7 @@ from fastapi.responses import Response
 from gateway.actions import desk as desks
 from gateway.actions.desk import Desk
 from gateway.errors import Forbidden, InputError, NotFound, Refused
+from gateway.followups.permission import Verb
 from gateway.i18n import marked
 from gateway.store import cards, followups, records
 from gateway.web.api import letters
@@ -227,6 +228,7 @@ async def _news(here: Visit, dialog: Dialog, seen: str) -> Response:
     """Whether somebody else has changed what the form is about, to be exchanged in place."""
 
     def look(desk: Desk) -> Facts:
+        desk.require(Verb.SEE, dialog.key)
         start = dialog.start(desk)
         shown = Filled({**start, SEEN: seen})
         meanwhile = _meanwhile(here, desk, dialog, shown, start)

@@ -168,6 +168,7 @@ def _facts(
     return {
         "view": view,
         "tab": tab,
+        "tab_word": here.texts.gettext(TABS[tab]),
         "tabs": _tabs(here, view, reads_notes=reads_notes),
         "edits": edits,
         "open": edits and not view.cancelled and not view.completed,
