@@ -12,7 +12,7 @@ from gateway.actions import decisions
 from gateway.actions.desk import Desk
 from gateway.followups import permission
 from gateway.followups.permission import Answer, Verb
-from gateway.store import journal, undos
+from gateway.store import cards, journal, undos
 from gateway.web.pages import words
 
 if TYPE_CHECKING:
@@ -56,10 +56,11 @@ def read(desk: Desk, visit: Visit) -> Frame:
     creates = permission.may(desk.actor, Verb.CREATE) is Answer.YES
     waiting = min(decisions.count(desk), MOST_SHOWN)
     newest = journal.newest(desk.connection)
+    names = cards.associates(desk.connection) if desk.actor.associate else {}
     done = words.DONE.get(said.get("done", ""), "")
     return Frame(
         at=_menu(visit.request.url.path),
-        name=visit.user.name,
+        name=names.get(desk.actor.associate, visit.user.name),
         newest=newest,
         waiting=waiting,
         creates=creates,

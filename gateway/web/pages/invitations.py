@@ -2,6 +2,7 @@
 (domain.md §7).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Any
@@ -16,7 +17,7 @@ from gateway.actions.desk import Desk
 from gateway.errors import InputError
 from gateway.model import Moment, Reply
 from gateway.status import Status
-from gateway.store import codec
+from gateway.store import cards, codec
 from gateway.web.pages import words
 from gateway.web.pages.visit import Facts, Visit, Visiting
 
@@ -84,10 +85,11 @@ async def answer(
 def _facts(here: Visit, desk: Desk, shown: Shown) -> Facts:
     switches = Switches(bool(shown.responses), bool(shown.declined), bool(shown.repetitions))
     items = asked.invitations(desk, switches)
-    return {"items": [_item(here, one) for one in items], "shown": shown}
+    people = cards.associates(desk.connection)
+    return {"items": [_item(here, one, people) for one in items], "shown": shown}
 
 
-def _item(here: Visit, one: dict[str, Any]) -> Item:
+def _item(here: Visit, one: dict[str, Any], people: Mapping[str, str]) -> Item:
     standing = words.BY_CODE[Status(one["code"])]
     instance = codec.moment(_moment(one["instance"])) if one["instance"] else ""
     whose = one["assigned_by"] or one["owner"] or ""
@@ -98,7 +100,7 @@ def _item(here: Visit, one: dict[str, Any]) -> Item:
         title=one["title"] or "",
         when=_when(here, one),
         location=one["location"] or "",
-        owner=whose,
+        owner=people.get(whose, whose),
         instance=instance,
         conflict=bool(one.get("conflict")),
         is_response=one["response"],

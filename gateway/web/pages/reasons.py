@@ -2,10 +2,14 @@
 them. The server's own words stand behind "Show". Pure.
 """
 
+import re
+
 from gateway.i18n import marked
 from gateway.mail import refusals
 from gateway.mail.refusals import Fault, Said
 
+STATUS = re.compile(r"\b[245]\.\d{1,3}\.\d{1,3}\b")
+"""A status code among a server's words (RFC 3463 §2)."""
 NO_DOMAIN = ("1.2", "1.10")
 """Of a status code without its class: the domain is not there, or takes no mail (RFC 3463 §3.2)."""
 BY_RULE = {
@@ -45,3 +49,9 @@ def of(said: Said) -> str:
         return NOT_REACHED
     rule = refusals.rule(said)
     return BY_RULE[rule.name] if rule is not None else BY_FAULT[refusals.fault(said)]
+
+
+def of_words(text: str) -> str:
+    """Of a refusal of which only the server's words are kept; a key of the catalogue."""
+    status = STATUS.search(text)
+    return of(refusals.reported(status[0] if status else "", text))

@@ -19,6 +19,7 @@ from gateway.i18n import marked
 from gateway.store import codec, reading, visible
 from gateway.store.decisions import Filter
 from gateway.web.keys import path
+from gateway.web.pages import follow_ups, proposed, reasons
 from gateway.web.pages.visit import Facts, Visit, Visiting
 
 router = APIRouter(include_in_schema=False)
@@ -55,18 +56,17 @@ HEADLINES = {
     DecisionKind.PARTY_CRASHER: marked("%(address)s answered, but is not invited"),
     DecisionKind.WORDS: marked("%(name)s wrote to you"),
     DecisionKind.DECLINED: marked("%(name)s does not come"),
-    DecisionKind.ASSIGNMENT_DECLINED: marked("%(name)s does not take it"),
+    DecisionKind.ASSIGNMENT_DECLINED: marked("%(name)s does not take “%(title)s”"),
     DecisionKind.UNDELIVERABLE: marked("%(name)s is not reached"),
     DecisionKind.BRAKE: marked("Letters are held: too much changed at once"),
     DecisionKind.WEBHOOK: marked("A program does not take its events"),
 }
 FOLLOWS = {
-    DecisionKind.PROPOSAL: marked("If you move it, everybody is asked again."),
     DecisionKind.SAME_PERSON: marked(
         "An answer to the invitation of %(invited)s came from there. If you say yes, it counts, and"
         " the address is remembered."
     ),
-    DecisionKind.UNDELIVERABLE: marked("Nothing more goes to %(address)s: %(reason)s"),
+    DecisionKind.UNDELIVERABLE: marked("%(reason)s. Nothing more goes to %(address)s."),
 }
 SUGGESTED = {
     "accepted": marked("It looks like a yes."),
@@ -109,6 +109,9 @@ ICONS = {
     DecisionKind.BRAKE: ("prohibit", "no"),
     DecisionKind.WEBHOOK: ("plugs", "no"),
 }
+SAID_IN_ROW = frozenset(
+    {DecisionKind.WORDS, DecisionKind.DECLINED, DecisionKind.ASSIGNMENT_DECLINED}
+)
 UNDONE = frozenset({Choice.MOVE, Choice.REMOVE})
 """Choices that can be taken back: nothing but the record follows from them."""
 ELSEWHERE = {Choice.RESCHEDULE: "move", Choice.ASSIGN: "assign"}
@@ -126,8 +129,9 @@ class Button:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One decision as it is shown. `quote`: the invitee's own words; `asks_address`: the buttons
-    have a field for one.
+    """One decision as it is shown. `quote`: the invitee's own words; `server`: those of a mail
+    server; `is_in_row`: the row says the invitee's words, too; `asks_address`: the buttons have a
+    field for one.
     """
 
     id: int
@@ -135,10 +139,13 @@ class Card:
     tone: str
     headline: str
     quote: str
+    server: str
     follows: str
     key: str
     title: str
     when: str
+    is_of_date: bool
+    is_in_row: bool
     buttons: tuple[Button, ...]
 
     @property
@@ -189,15 +196,13 @@ def cards(here: Visit, desk: Desk, listed: Sequence[Decision]) -> list[Card]:
     seen = [one.cause for one in listed if one.cause.follow_up in keys]
     numbers = sorted({cause.participant for cause in seen if cause.participant})
     rows = {one.id: one for one in reading.rows_of(desk.connection, numbers, zone)}
-    return [
-        _card(
-            here,
-            replace(one, cause=replace(one.cause, detail=decisions.detail(desk, one))),
-            views.get(one.cause.follow_up or ""),
-            rows.get(one.cause.participant or 0),
-        )
-        for one in listed
-    ]
+    made = []
+    for one in listed:
+        said = replace(one.cause, detail=decisions.detail(desk, one))
+        key, row = said.follow_up or "", rows.get(said.participant or 0)
+        then = proposed.of(here, desk, one) if key in keys else ""
+        made.append(_card(here, replace(one, cause=said), views.get(key), row, then))
+    return made
 
 
 def _groups(here: Visit, desk: Desk) -> Facts:
@@ -214,25 +219,49 @@ def _card(
     one: Decision,
     view: shapes.FollowUp | None,
     row: shapes.Participant | None,
+    then: str,
 ) -> Card:
-    facts, say = _facts(here, one, row), here.texts.gettext
+    """`then`: how it is at another time that is proposed."""
+    say, detail = here.texts.gettext, one.cause.detail
+    title = (view.title if view is not None else "") or say(marked("Without a title"))
+    facts = {**_facts(here, one, row), "title": title}
     icon, tone = ICONS[one.kind]
-    title = view.title if view is not None else ""
-    when = here.when(view.start, view.end) if view is not None else ""
+    when = _when(here, one, view) if view is not None else ""
     headline = say(HEADLINES[one.kind]) % facts
+    follows = " ".join([*_follows(here, one, facts), then]).strip()
+    is_undeliverable = one.kind is DecisionKind.UNDELIVERABLE
+    server = str(detail.get("reason") or "") if is_undeliverable else ""
     buttons = tuple(_button(here, one, choice) for choice in one.choices)
+    key = view.key if view is not None else ""
     return Card(
         id=one.id,
         icon=icon,
         tone=tone,
         headline=headline,
         quote=_quote(one),
-        follows=" ".join(_follows(here, one, facts)),
-        key=view.key if view is not None else "",
-        title=title or say(marked("Without a title")),
+        server=server,
+        follows=follows,
+        key=key,
+        title=title,
         when=when,
+        is_of_date=one.cause.instance is not None,
+        is_in_row=one.kind in SAID_IN_ROW,
         buttons=buttons,
     )
+
+
+def _when(here: Visit, one: Decision, view: shapes.FollowUp) -> str:
+    """Of one date of a series, where it is about one."""
+    date = one.cause.instance
+    if date is None or view.start is None:
+        return follow_ups.when(here, view)
+    record = next((each for each in view.dates if each.original == date), None)
+    if record is not None and record.start is not None:
+        return here.when(record.start, record.end)
+    start, end = view.start, view.end
+    if isinstance(date, datetime) and isinstance(start, datetime) and isinstance(end, datetime):
+        return here.when(date, date + (end - start))
+    return here.when(date, None)
 
 
 def _quote(one: Decision) -> str:
@@ -250,7 +279,7 @@ def _facts(here: Visit, one: Decision, row: shapes.Participant | None) -> Mappin
         "name": name or somebody,
         "address": str(detail.get("address") or somebody),
         "invited": str(detail.get("invited") or ""),
-        "reason": str(detail.get("reason") or ""),
+        "reason": here.texts.gettext(reasons.of_words(str(detail.get("reason") or ""))),
         "time": here.when(start, end if isinstance(end, datetime) else None),
     }
 
@@ -268,5 +297,6 @@ def _follows(here: Visit, one: Decision, facts: Mapping[str, str]) -> list[str]:
 
 def _button(here: Visit, one: Decision, choice: Choice) -> Button:
     dialog = ELSEWHERE.get(choice, "")
-    to = path("follow-ups", one.cause.follow_up or "", dialog) if dialog else ""
+    date = {"date": codec.moment(one.cause.instance)} if one.cause.instance is not None else {}
+    to = path("follow-ups", one.cause.follow_up or "", dialog, **date) if dialog else ""
     return Button(choice.value, here.texts.gettext(BUTTONS[choice]), to)
