@@ -88,6 +88,18 @@ def busy(desk: Desk, names: Sequence[str], period: Span, without: str = "") -> J
     }
 
 
+def taken(desk: Desk, names: Sequence[str], period: Span, without: str) -> dict[str, list[Span]]:
+    """When associates and resources (KIND:KEY) are occupied in a period by anything but one
+    follow-up.
+    """
+    kept = diaries.entries(desk.connection, names, period, desk.settings.mail.timezone, desk.now)
+    occupied = diaries.occupied(kept, without=without)
+    return {
+        who: sorted(span for span in spans if _overlap(span, period))
+        for who, spans in occupied.items()
+    }
+
+
 def first_available(
     desk: Desk,
     names: Sequence[str],

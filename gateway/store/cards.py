@@ -1,7 +1,6 @@
 """Names of whom and what a follow-up is linked with, as a page shows them."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,20 +9,11 @@ from sqlalchemy.engine import Connection
 from gateway import shapes
 from gateway.mail import address
 from gateway.model import Delivery
-from gateway.store import chunks, entries
-from gateway.store.schema import (
-    associate,
-    company,
-    participant,
-    person,
-    project,
-    resource,
-    selection,
-)
+from gateway.store import chunks
+from gateway.store.picks import Pick
+from gateway.store.schema import associate, company, participant, person, project, resource
 from gateway.store.schema_domain import follow_up_type, sale
 from gateway.store.schema_letters import invitation
-
-MOST_PICKS = 50
 
 
 def associates(connection: Connection) -> dict[str, str]:
@@ -44,52 +34,6 @@ def types(connection: Connection, language: str) -> list[tuple[str, str]]:
     name = "name_nb" if language == "nb" else "name_en"
     rows = connection.execute(query).mappings()
     return [(row["key"], row[name] or row["name_en"] or row["key"]) for row in rows]
-
-
-@dataclass(frozen=True, slots=True)
-class Pick:
-    """Somebody, or a list, that can be picked. `who`: source and key; `beside`: who that is."""
-
-    who: str
-    name: str
-    beside: str = ""
-
-
-def pickable(connection: Connection, query: str) -> dict[str, list[Pick]]:
-    """By source: what can be picked and has these words in its name; people outside only where some
-    are said. Who is not `invitable` is left out.
-    """
-    found = {
-        "associate": _picks(connection, associate, query, "email", associate.c.invitable),
-        "resource": _picks(connection, resource, query, "kind", resource.c.invitable),
-    }
-    if query:
-        found["person"] = _picks(connection, person, query, "company")
-        found["company"] = _picks(connection, company, query)
-        found["project"] = _picks(connection, project, query)
-        found["selection"] = _picks(connection, selection, query)
-    return {source: picks for source, picks in found.items() if picks}
-
-
-def _picks(
-    connection: Connection,
-    table: sa.Table,
-    query: str,
-    beside: str = "",
-    condition: sa.ColumnElement[bool] | None = None,
-) -> list[Pick]:
-    rows = sa.select(table).where(entries.contains(table.c.name, query))
-    if condition is not None:
-        rows = rows.where(condition)
-    rows = rows.order_by(table.c.name, table.c.key).limit(MOST_PICKS)
-    return [
-        Pick(
-            f"{table.name}:{row['key']}",
-            row["name"] or row["key"],
-            row[beside] or "" if beside else "",
-        )
-        for row in connection.execute(rows).mappings()
-    ]
 
 
 def names(connection: Connection, table: sa.Table, keys: Collection[str]) -> dict[str, str]:

@@ -37,6 +37,7 @@ FRAGMENTS = frozenset(
         "/admin/brake/list",
         "/suggestions/{kind}",
         *(f"/{section}/{{key}}/part" for section in people.SECTIONS),
+        "/follow-ups/{key}/invite/offers",
     }
 )
 """Parts of pages, which they exchange: looked at in their pages."""

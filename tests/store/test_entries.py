@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from gateway.actions import directory
 from gateway.actions.desk import Desk
 from gateway.model import Access, Actor
-from gateway.store import cards, entries, marks, preferences, schema
+from gateway.store import entries, marks, picks, preferences, schema
 from gateway.store.engine import Store
 from tests.store import crowd, rows
 from tests.store.test_growth import ROWS, SETTINGS, walking
@@ -55,9 +55,9 @@ def test_a_name_is_found_in_capitals_or_not(store: Store) -> None:
     with store.read() as connection:
         for words in ("øyvind", "ØYVIND", "mcdonald", "McDon", "øyvind mcdonald"):
             [entry] = entries.page(connection, "persons", "", 50, words).entries
-            [pick] = cards.pickable(connection, words)["person"]
+            [pick] = picks.listed(connection, "person", words)
             assert (entry["key"], pick.who) == ("p1", "person:p1"), words
-        assert cards.pickable(connection, "%") == {}
+        assert picks.listed(connection, "person", "%") == []
 
 
 def test_who_writes_an_entry_waits_for_whoever_is_at_it(store: Store) -> None:

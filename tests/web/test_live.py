@@ -250,6 +250,7 @@ async def test_the_page_and_its_parts(site):
             "page.css",
             "diary.css",
             "page.js",
+            "dialogs.js",
             "vendor/auto-complete.js",
             "icon.svg",
             "vendor/htmx.min.js",

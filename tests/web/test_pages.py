@@ -173,14 +173,14 @@ async def test_a_new_one_with_people(office: Office, kari: Reader) -> None:
     assert made.status_code == 303, made.text
     there = made.headers["location"].partition("?")[0]
     added = await kari.post(
-        f"{there}/invite", who="person:ola", email="eva@other.example", name="Eva", letters="yes"
+        f"{there}/invite", who="person:ola", email="eva@other.example", name="Eva", save="yes"
     )
     assert added.status_code == 303, added.text
     page = await kari.get(there)
     assert "Ola Hansen" in page.text
     assert "eva@other.example" in page.text
     assert "12:00–13:00" in page.text
-    nobody = await kari.post(f"{there}/invite")
+    nobody = await kari.post(f"{there}/invite", save="yes")
     assert nobody.status_code == 422
     assert "Choose somebody" in nobody.text
 

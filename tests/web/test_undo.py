@@ -56,7 +56,7 @@ SAVES = {
     "cancel": ("/follow-ups/own/cancel", {"reason": "The speaker is ill"}),
     "invite": (
         "/follow-ups/own/invite",
-        {"who": "resource:room1", "email": "eva@other.example", "letters": "yes"},
+        {"who": "resource:room1", "email": "eva@other.example", "save": "yes"},
     ),
     "edit": (
         "/follow-ups/own/edit",
@@ -114,7 +114,7 @@ async def test_who_was_added_is_gone_again(office: Office, kari: Reader) -> None
     fields = {"title": "Lunch", "kind": "meeting", **TIMES}
     made = (await kari.post("/follow-ups/new", **fields)).headers["location"].partition("?")[0]
     assert await bar(kari) == ""  # nobody is invited, so nothing waits
-    await kari.post(f"{made}/invite", email="eva@other.example", letters="yes")
+    await kari.post(f"{made}/invite", email="eva@other.example", save="yes")
     assert "<b>eva@other.example</b>" in (await kari.get(made)).text
     await kari.post(await bar(kari))
     assert "<b>eva@other.example</b>" not in (await kari.get(made)).text
@@ -124,7 +124,7 @@ async def test_who_was_added_is_gone_again(office: Office, kari: Reader) -> None
 async def test_the_last_save_is_taken_back_first(office: Office, kari: Reader) -> None:
     before = said(office)
     await kari.post("/follow-ups/own/move", **TIMES)
-    await kari.post("/follow-ups/own/invite", email="eva@other.example", letters="yes")
+    await kari.post("/follow-ups/own/invite", email="eva@other.example", save="yes")
     await kari.post(await bar(kari))
     await kari.post(await bar(kari))
     assert said(office) == before

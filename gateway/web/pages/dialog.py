@@ -164,7 +164,7 @@ def _merged(desk: Desk, dialog: Dialog, said: Filled) -> Filled:
     theirs = forms.changed(now, said[SEEN])
     filled = {name: said[name] for name in now}
     ours = forms.changed(filled, said[SEEN])
-    merged = Filled({**said.values, **{name: now[name] for name in theirs - ours}}, said.chosen)
+    merged = Filled({**said.values, **{name: now[name] for name in theirs - ours}}, said.lists)
     if any(now[name] != said[name] for name in theirs & ours):
         raise _Clash(merged)
     return merged

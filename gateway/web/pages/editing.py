@@ -77,8 +77,7 @@ def _new(here: Visit) -> Dialog:
 
     def command(desk: Desk, said: Filled) -> str:
         made = recording.create(desk, forms.document(here, said))
-        entries = [picking.entry(one) for one in said.chosen]
-        picking.invite_all(desk, made, entries, letters=bool(said["letters"]))
+        picking.invite_all(here, desk, made, said.chosen, letters=bool(said["letters"]))
         return path("follow-ups", made)
 
     return Dialog("", ask, command, "saved", start)

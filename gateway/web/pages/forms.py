@@ -6,7 +6,7 @@ by digests of what its fields said at first, which the form brings along.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -54,10 +54,17 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """A form as it was filled in; of several values of one name all, with commas."""
+    """A form as it was filled in; of several values of one name all, with commas. `lists`: the same
+    one by one.
+    """
 
     values: Mapping[str, str]
-    chosen: tuple[str, ...] = ()
+    lists: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """Who is picked."""
+        return tuple(self.lists.get("who", ()))
 
     def __getitem__(self, name: str) -> str:
         return self.values.get(name, "")
@@ -67,7 +74,7 @@ class Filled:
         form = await request.form()
         names = {name: [str(one) for one in form.getlist(name)] for name in form}
         values = {name: ",".join(said).replace("\r\n", "\n") for name, said in names.items()}
-        return cls(values, tuple(names.get("who", ())))
+        return cls(values, names)
 
 
 def seen(start: Mapping[str, str]) -> str:

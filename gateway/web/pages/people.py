@@ -24,7 +24,7 @@ from gateway.i18n import marked
 from gateway.mail import address, syntax
 from gateway.model import Kind
 from gateway.store import activities, cards, entries, known, reading, schema
-from gateway.store.cards import Pick
+from gateway.store.picks import Pick
 from gateway.web.api.activities import is_overdue
 from gateway.web.keys import Key, path
 from gateway.web.pages import follow_ups
