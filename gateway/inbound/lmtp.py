@@ -1,15 +1,15 @@
 """Our mail server hands answers over as they come (LMTP), beside a mailbox that is read or instead
 of one. Sole user of aiosmtpd outside the demonstration.
 
-Standards: RFC 2033 (LHLO, one reply for each recipient), RFC 1870 (SIZE), RFC 6152 (8BITMIME), RFC
-6531 (SMTPUTF8). A message is taken (250) after its effect is committed, and not before: whatever
-happens until then, also kill -9, the sender keeps it and tries again, and what is handed over twice
-counts once. On failure: a store that cannot be written, or a fault of this program, is 451 for
-every recipient; a recipient that is no mailbox of ours is 550, a message above `inbound.max_bytes`
-552, of which its sender hears. Security: nobody signs in and nothing is encrypted, so it listens on
-loopback or on a socket file, unless a setting says otherwise; nothing is relayed. Limits:
-`SESSIONS` connections, `RECIPIENTS` of one message, `LINE` bytes of a line, and the idle time of
-aiosmtpd (five minutes).
+Standards: RFC 2033 (LHLO, one reply for each recipient), RFC 2920 (PIPELINING), RFC 1870 (SIZE),
+RFC 6152 (8BITMIME), RFC 6531 (SMTPUTF8). A message is taken (250) after its effect is committed,
+and not before: whatever happens until then, also kill -9, the sender keeps it and tries again, and
+what is handed over twice counts once. On failure: a store that cannot be written, or a fault of
+this program, is 451 for every recipient; a recipient that is no mailbox of ours is 550, a message
+above `inbound.max_bytes` 552, of which its sender hears. Security: nobody signs in and nothing is
+encrypted, so it listens on loopback or on a socket file, unless a setting says otherwise; nothing
+is relayed. Limits: `SESSIONS` connections, `RECIPIENTS` of one message, `LINE` bytes of a line, and
+the idle time of aiosmtpd (five minutes).
 """
 
 import asyncio
@@ -167,6 +167,20 @@ class Listener:
         return True
 
     # The handle_* names are aiosmtpd's hooks.
+
+    async def handle_EHLO(  # noqa: N802
+        self,
+        server: LMTP,
+        session: Session,
+        envelope: Envelope,
+        hostname: str,
+        responses: list[str],
+    ) -> list[str]:
+        """RFC 2033 §5: an LMTP server takes commands in groups. aiosmtpd does, and does not say
+        so.
+        """
+        session.host_name = hostname
+        return [*responses[:-1], "250-PIPELINING", responses[-1]]
 
     async def handle_RCPT(  # noqa: N802
         self,

@@ -54,6 +54,8 @@ class Plain:
     """Bytes go through as they come."""
 
     acts: ClassVar[dict[str, tuple[str, ...]]] = {}
+    often: ClassVar[tuple[str, ...]] = ()
+    """The steps, each as often as it is to be drawn; () for all alike."""
 
     def __init__(self, line: Line, plan: Plan | None, done: Callable[[str], None]) -> None:
         self.line, self.plan, self._done = line, plan, done
@@ -172,6 +174,7 @@ class Imap(Plain):
         "IDLE": ("drop", "bye", "noise", "no", "silence", "lost", "later", "later", "later"),
         "DONE": ("drop", "lost", "mute"),
     }
+    often = (*acts, "IDLE", "IDLE", "IDLE", "FETCH", "MOVE")
 
     def __init__(self, line: Line, plan: Plan | None, done: Callable[[str], None]) -> None:
         super().__init__(line, plan, done)
@@ -332,8 +335,8 @@ class Middleman:
         self._honest = not self._honest or self.chance.random() >= self.rate
         if self._honest or not self.kind.acts:
             return None
-        step = self.chance.choice(list(self.kind.acts))
-        turn = self.chance.choice((1, 1, 1, 2, 3)) if step not in ("GREETING", "EHLO") else 1
+        step = self.chance.choice(self.kind.often or list(self.kind.acts))
+        turn = self.chance.choice((1, 1, 1, 1, 2, 3)) if step not in ("GREETING", "EHLO") else 1
         return Plan(step, turn, self.chance.choice(self.kind.acts[step]))
 
     def _count(self, what: str) -> None:

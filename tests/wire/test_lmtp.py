@@ -81,12 +81,13 @@ class Client:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
+        self.offered: list[str] = []
 
     async def reply(self) -> str:
         """One reply, its last line."""
         async with asyncio.timeout(60):
             while (line := (await self._reader.readline()).decode())[3:4] == "-":
-                pass
+                self.offered.append(line[4:].strip())
         return line.rstrip("\r\n")
 
     async def ask(self, line: str) -> str:
@@ -175,6 +176,7 @@ async def test_each_recipient_has_a_reply_and_the_envelope_says_whose_answer_it_
     effective = anywhere()
     async with listening(store, effective) as listener:
         client = await connect(effective)
+        assert {"PIPELINING", "8BITMIME", "SMTPUTF8"} <= set(client.offered)
         assert (await client.ask("EHLO mx")).startswith("500")
         assert (await client.ask("DATA")).startswith("503")
         got = await client.deliver(
@@ -192,6 +194,13 @@ async def test_each_recipient_has_a_reply_and_the_envelope_says_whose_answer_it_
         assert await client.deliver(answer("eva", reply="DECLINED"), token_address("eva")) == [
             lmtp.TAKEN
         ]
+        # In one piece, up to the message.
+        client.send(
+            f"MAIL FROM:<> \r\nRCPT TO:<{OURS}>\r\nRCPT TO:<x@y.example>\r\nDATA\r\n".encode()
+        )
+        assert [(await client.reply())[:3] for _ in range(4)] == ["250", "250", "550", "354"]
+        client.send(b"Subject: x\r\n\r\n..\r\n.\r\n")
+        assert await client.reply() == lmtp.TAKEN
         assert (await client.ask("QUIT")).startswith("221")
         client.close()
     assert replies(store) == {"ola": "accepted", "eva": "declined"}
