@@ -5,6 +5,7 @@ what the daemon takes.
 import os
 import tomllib
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -168,3 +169,24 @@ def test_a_relay_without_sign_in_and_a_postgresql_store(tmp_path: Path) -> None:
     unit = (ROOT / "systemd" / "invite-gateway.service").read_text(encoding="utf-8")
     for name in ("smtp-password", "imap-password", "store-password", "oauth-client-secret"):
         assert f"LoadCredential={name}:/etc/invite-gateway/{name}\n" in unit
+
+
+@pytest.mark.real
+def test_a_postgresql_store_takes_its_password_from_a_file(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    parts = urlsplit(postgres_url)
+    assert parts.password
+    bare = postgres_url.replace(f":{parts.password}@", "@")
+    (tmp_path / "password").write_text(f"{parts.password}\n")
+    environment = {
+        **BARE,
+        "GATEWAY_STORE__URL": bare,
+        "GATEWAY_STORE__PASSWORD_FILE": str(tmp_path / "password"),
+    }
+    assert command.run("db", "upgrade", environment=environment).returncode == 0
+    assert command.run("db", "check", environment=environment).stdout == "ok\n"
+    (tmp_path / "password").write_text("wrong-one\n")
+    done = command.run("db", "check", environment=environment)
+    assert (done.returncode, "wrong-one" in done.stderr) == (1, False)
+    assert "password authentication failed" in done.stderr
