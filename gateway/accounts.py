@@ -68,16 +68,19 @@ class TokenMissing(GatewayError):
     """
 
 
-def configured(settings: Settings) -> dict[str, Account]:
-    """Every account that has an address, by name; the plain sections are the account `default`
-    (contract.md §2).
+def every(settings: Settings) -> dict[str, Account]:
+    """Every account of which anything is said, by name; the plain sections are the account
+    `default` (contract.md §2).
     """
     plain = Account(
         mail=settings.mail, smtp=settings.smtp, imap=settings.imap, oauth=settings.oauth
     )
-    return {
-        name: one for name, one in {DEFAULT: plain, **settings.accounts}.items() if one.mail.address
-    }
+    return {DEFAULT: plain, **settings.accounts}
+
+
+def configured(settings: Settings) -> dict[str, Account]:
+    """Those that have an address."""
+    return {name: one for name, one in every(settings).items() if one.mail.address}
 
 
 def mailboxes(settings: Settings) -> tuple[str, ...]:

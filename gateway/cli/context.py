@@ -66,7 +66,10 @@ def config_file(option: Path | None) -> Path | None:
         return option
     if name := os.environ.get("GATEWAY_CONFIG", ""):
         return Path(name)
-    return USUAL if USUAL.is_file() else None
+    try:
+        return USUAL if USUAL.is_file() else None
+    except PermissionError:
+        return USUAL  # who may not look is told so when it is read
 
 
 def lend_credentials(file: Path | None) -> None:

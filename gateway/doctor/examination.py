@@ -62,7 +62,8 @@ async def examine(
         patient = Patient(settings, file, store, roundtrip=roundtrip)
         for check in SITE:
             made = asyncio.ensure_future(check(patient))
-            if not (await asyncio.wait([made], timeout=SILENT_SECONDS))[0]:
+            done, _ = await asyncio.wait([made], timeout=SILENT_SECONDS)
+            if not done and check is site.store:
                 yield Condition("store", State.WARNING, WAITS)
             for line in await made:
                 yield line

@@ -49,7 +49,7 @@ def all_unreadable(settings: Settings) -> list[str]:
         *_fault(lambda: configuration.secret(settings.store, "store")),
         *_fault(lambda: webhooks.trust(settings)),
     ]
-    for name, account in accounts.configured(settings).items():
+    for name, account in accounts.every(settings).items():
         faults += unreadable(name, account)
     return faults
 

@@ -78,7 +78,7 @@ def _service_bars(patient: Patient) -> Iterator[str]:
 
 def _is_open(path: Path) -> bool:
     """Whether everybody may read a file; a closed folder around it keeps them out."""
-    around = [folder for folder in path.absolute().parents if folder.exists()]
+    around = path.absolute().parents
     is_within_reach = all(_mode(folder) & stat.S_IXOTH for folder in around)
     return is_within_reach and bool(_mode(path) & stat.S_IROTH)
 

@@ -25,8 +25,9 @@ def there(folder: Path, secrets: Sequence[Secret]) -> list[Path]:
 def write(folder: Path, settings: str, secrets: Sequence[Secret]) -> list[Path]:
     """Write all of it; the settings last, so that nothing names what is not there."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o755)
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            folder.chmod(0o755)  # one that is there has the rights that somebody gave it
         for one in secrets:
             _replace(folder / one.file, f"{one.value}\n", 0o600)
         _replace(folder / SETTINGS, settings, 0o644)

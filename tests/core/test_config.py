@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import tests.command
 from gateway import accounts, settings
-from gateway.cli import config
+from gateway.cli import config, context
 from gateway.errors import ConfigurationError
 from gateway.store.engine import Store
 from tests.rig import process
@@ -681,3 +681,21 @@ def test_check_warns_of_what_is_seldom_meant(tmp_path: Path) -> None:
         assert done.returncode == 78
         assert words in done.stdout
     assert "--config needs a file" in command("config", "check", "--config").stderr
+
+
+def test_the_usual_file_and_the_secrets_beside_it_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever works by hand has neither GATEWAY_CONFIG nor what systemd hands over."""
+    usual = file(tmp_path, "[smtp]\nusername = 'x'\npassword_file = 'credential:smtp-password'\n")
+    monkeypatch.setattr(context, "USUAL", usual)
+    done = command("config", "check")
+    assert (done.returncode, str(tmp_path / "smtp-password") in done.stdout) == (78, True)
+    (tmp_path / "smtp-password").write_text("secret\n")
+    assert command("config", "check").returncode == 0
+    other = file(path_of(tmp_path, "x", "").parent, "[smtp]\nhots = 1\n").rename(
+        tmp_path / "o.toml"
+    )
+    assert command("config", "check", GATEWAY_CONFIG=str(other)).returncode == 78
+    monkeypatch.setattr(context, "USUAL", tmp_path / "absent.toml")
+    assert json.loads(command("config", "show", "--json").stdout)["smtp"]["username"] == ""

@@ -67,12 +67,14 @@ def test_by_flags_what_works_is_written_with_the_right_rights(
         "smtp-password": "0o600",
         "imap-password": "0o600",
     }
+    folder.chmod(0o750)
     # Written over only when somebody says so, and nothing of it stays where it is refused.
     before = file.read_text()
     done = command.run("setup", *good, "--organisation", "Other AS", environment=BARE)
     assert (done.returncode, "is there already" in done.stderr) == (1, True)
     assert file.read_text() == before
     assert command.run("setup", *good, "--force", environment=BARE).returncode == 0
+    assert rights(folder) == "0o750"  # as somebody wants it; doctor says what it means
 
     # What is left to do, as it says: credentials lie beside the settings for who works by hand.
     by_hand = {**BARE, "GATEWAY_CONFIG": str(file)}
