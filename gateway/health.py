@@ -156,6 +156,17 @@ def not_moved(account: str, folder: str, why: str) -> Condition:
     return Condition(subject("folders", account), State.WARNING, words)
 
 
+def another(account: str, folder: str) -> Condition:
+    """A gateway with another store, or with a copy of this one, reads the mailbox, too."""
+    words = (
+        f"another gateway with a store of its own reads the folder {folder!r}{_of(account)}: it"
+        " wrote there to see whether answers arrive. Mail that names no invitation of ours is left"
+        " where it lies, for it may be the other's. Give each store a mailbox of its own"
+        " (docs/operations.md, Several gateways)"
+    )
+    return Condition(subject("another gateway", account), State.WARNING, words)
+
+
 def webhook(
     number: int, why: str, since: datetime | None, waiting: int, now: datetime
 ) -> Condition:

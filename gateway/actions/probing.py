@@ -17,7 +17,7 @@ from gateway.store import conditions, meta, pace, probes
 from gateway.store.engine import Connection, Store
 from gateway.store.probes import End, Probe
 
-PROBE, AUTHSERV_ID = "probe", "authserv_id"
+PROBE, AUTHSERV_ID, ANOTHER = "probe", "authserv_id", "another gateway"
 """Subjects of findings; an account's name follows them."""
 
 
@@ -207,6 +207,20 @@ def concerns(one: Condition, names: Iterable[str]) -> bool:
     return what not in (PROBE, AUTHSERV_ID) or one.subject in {
         health.subject(what, name) for name in names
     }
+
+
+def note_another(connection: Connection, settings: Settings, account: str, now: datetime) -> None:
+    """A probe of another store was found in the mailbox: say so until none has come for two
+    days.
+    """
+    folder = accounts.configured(settings)[account].imap.folder
+    conditions.report(connection, conditions.SITE, health.another(account, folder), now)
+
+
+def another_since(connection: Connection, settings: Settings, now: datetime) -> set[str]:
+    """The accounts of whose mailboxes that stands."""
+    told = {one.subject for one in conditions.read(connection, now)}
+    return {name for name in accounts.configured(settings) if health.subject(ANOTHER, name) in told}
 
 
 def server_writes(connection: Connection, account: str | None, settings: Settings) -> bool | None:

@@ -29,7 +29,7 @@ from gateway.answer import classify, facts, judge
 from gateway.errors import Unreadable
 from gateway.mail import parse, probe
 from gateway.model import REVIEW, Outcome
-from gateway.store import codec, engine, inbox, leases, meta, probes, rows
+from gateway.store import codec, conditions, engine, inbox, leases, meta, probes, rows
 from gateway.store.engine import Connection, Store
 from gateway.store.followups import Site
 from gateway.store.inbox import Place
@@ -54,6 +54,8 @@ NOT_OURS = frozenset(
     }
 )
 """Outcomes of mail of which nothing shows that it is for us."""
+LATELY = conditions.SITE_LIFE
+"""A gateway that probes does so once a day."""
 WITHHELD = "the mail server does not give out"
 """How the reason of a message begins of which the header is kept at most."""
 
@@ -133,6 +135,10 @@ class Processor:
         self._here = judge.Installation(ours, settings.policy.decided(), secret)
         configured = accounts.configured(settings).items()
         self._shared = {name for name, account in configured if account.imap.shared}
+        with store.read() as connection:
+            visited = probing.another_since(connection, settings, datetime.now(UTC))
+        self._visited = {name: datetime.now(UTC) for name in visited}
+        """Mailboxes that a gateway with another store reads, too: when its probe was seen last."""
         self._site = Site(settings.mail.timezone, settings.mail.language)
         self._warned = False
 
@@ -152,6 +158,7 @@ class Processor:
             if lease is not None:
                 leases.require(connection, lease)
             results = self._settle(connection, offered, now)
+            self._notice_others(connection, batch, results, now)
             if any(one.outcome in REVIEW for one in results):
                 review.shrink(connection, self._settings, now)
             if cursor is not None:
@@ -159,9 +166,30 @@ class Processor:
                     connection, cursor.account, cursor.folder, cursor.uidvalidity, cursor.uid
                 )
         return [
-            replace(result, shared=_account(one) in self._shared)
+            replace(result, shared=self._is_shared(_account(one)))
             for one, result in zip(batch, results, strict=True)
         ]
+
+    def _notice_others(
+        self,
+        connection: Connection,
+        batch: Sequence[Received],
+        results: Sequence[Result],
+        now: datetime,
+    ) -> None:
+        """A probe that another gateway sent lately says that it reads this mailbox, too."""
+        for one, result in zip(batch, results, strict=True):
+            if result.anothers and one.place is not None and one.arrived > now - LATELY:
+                self._visited[one.place.account] = now
+                probing.note_another(connection, self._settings, one.place.account, now)
+
+    def _is_shared(self, account: str | None) -> bool:
+        """Whether somebody else reads this mailbox, too: people, or a gateway with another store,
+        whose answers must stay where it finds them.
+        """
+        seen = self._visited.get(account or "")
+        visited = seen is not None and seen > datetime.now(UTC) - LATELY
+        return visited or account in self._shared
 
     def explain(self, received: Received) -> Result:
         """What `receive` would do with a message, and why; writes nothing."""
@@ -405,7 +433,7 @@ class Processor:
         waits = judge.waits(judgement, policy)
         if waits:
             rules = judge.account_of(offered.reading, found, judgement, policy)
-        place = destination(judgement.outcome, _account(offered.received) in self._shared)
+        place = destination(judgement.outcome, self._is_shared(_account(offered.received)))
         stays = judgement.anothers or place == STAY
         record = replace(
             _basis(offered),

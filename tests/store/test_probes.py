@@ -196,10 +196,10 @@ def test_a_copy_of_a_probe_is_no_answer_either(
 
 def test_what_forges_a_probe_is_kept(store: Store, received: Callable[..., process.Result]) -> None:
     one = begun(store)
-    forged = letter(one).replace(one.mark.encode(), b"probe-19aa1b2c3d4-" + b"a" * 16)
-    assert received(forged).destination == "stay", "it may be another store's"
     stranger = letter(one).replace(f"<{MAILBOX}>".encode(), b"<mallory@evil.example>")
     assert received(stranger).destination == "ignored"
+    forged = letter(one).replace(one.mark.encode(), b"probe-19aa1b2c3d4-" + b"a" * 16)
+    assert received(forged).destination == "stay", "it may be another store's"
     assert state(store).under_way is not None
     with store.read() as connection:
         assert len(connection.execute(sa.select(schema.inbox)).all()) == 2
@@ -224,6 +224,44 @@ def test_a_probe_of_another_store_on_this_mailbox_is_left_to_it(
     assert state(store).under_way == replace(one, sent=NOW)
     assert received(_report(letter(one))).destination == "processed"
     assert received(letter(one)).destination == "removed"
+
+
+def test_whoever_probes_the_same_mailbox_is_told_of_and_keeps_its_answers(store: Store) -> None:
+    """Mail that may be the other's stays where it finds it, until no probe came for two days."""
+    processor = process.Processor(store, SETTINGS)
+    now = datetime.now(UTC)
+    stray = (
+        b"From: ola@ext.example\r\nTo: invites+abcdefgh@crm.example\r\nSubject: Accepted\r\n"
+        b"Content-Type: text/calendar; method=REPLY\r\n\r\nBEGIN:VCALENDAR\r\nVERSION:2.0\r\n"
+        b"PRODID:-//x//EN\r\nMETHOD:REPLY\r\nBEGIN:VEVENT\r\nUID:x@crm.example\r\n"
+        b"DTSTAMP:20261120T080000Z\r\nORGANIZER:mailto:invites@crm.example\r\n"
+        b"ATTENDEE;PARTSTAT=ACCEPTED:mailto:ola@ext.example\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+    )
+
+    def place(uid: int, raw: bytes, arrived: datetime, by: process.Processor = processor) -> str:
+        at = inbox.Place("default", "INBOX", 1, uid)
+        [result] = by.receive([process.Received(raw, arrived, len(raw), place=at)])
+        return result.destination
+
+    def told(at: datetime) -> list[str]:
+        with store.read() as connection:
+            return [one.subject for one in conditions.read(connection, at)]
+
+    elsewhere = probe.mark(b"the secret of another store", now)
+    raw = probe.letter(MAILBOX, probe.recipient(MAILBOX, elsewhere, plain=False), elsewhere, now)
+    assert place(1, stray, now) == "review"
+    assert place(2, raw, now - timedelta(days=3)) == "stay"
+    assert (told(now), place(3, stray, now)) == ([], "review"), (
+        "what lies there of old says nothing"
+    )
+    assert place(4, raw, now) == "stay"
+    assert told(now) == ["another gateway"]
+    assert place(5, stray, now) == "stay"
+    with store.read() as connection:
+        assert 5 not in [uid for _, uid, _ in inbox.unmoved(connection, "default", "INBOX")]
+    restarted = process.Processor(store, SETTINGS)
+    assert place(6, stray, now, restarted) == "stay"
+    assert told(now + timedelta(days=2, hours=1)) == []
 
 
 def _report(returned: bytes) -> bytes:
