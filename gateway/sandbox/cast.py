@@ -8,6 +8,7 @@ from gateway.sandbox.robots import Robot, Step
 
 MAILBOX = "invites@crm.example"
 GONE = "bounced@gone.example"
+SILENT = "dan@silent.example"
 """An invitee whose mail server says 550."""
 
 PHONE = "Telefonmøte med Nordlys"
@@ -76,7 +77,7 @@ CAST = (
         clients.apple,
         (Step(Word.ACCEPTED, after=2.0),),
     ),
-    Robot(Invitee("Dan Silent", "dan@silent.example"), clients.outlook),
+    Robot(Invitee("Dan Silent", SILENT), clients.outlook),
     Robot(
         Invitee("Frank Olsen", "frank@olsen.example"),
         clients.by_hand,

@@ -32,14 +32,26 @@ from gateway.daemon import logs
 from gateway.daemon import run as daemon
 from gateway.errors import InputError
 from gateway.followups.decisions import DecisionKind
-from gateway.model import Access, Actor, Reply
+from gateway.model import Access, Actor, LetterState, Reply
 from gateway.sandbox import cast, colleagues, mailserver, robots, seed
 from gateway.settings import Settings
-from gateway.store import decisions, engine, filters, followups, journal, leases, migrate, reading
+from gateway.store import (
+    decisions,
+    engine,
+    filters,
+    followups,
+    journal,
+    leases,
+    meta,
+    migrate,
+    outbox,
+    reading,
+)
 from gateway.store.engine import Store
 from gateway.web.pages import words
+from gateway.writing import render
 
-PAGE_PORT = 8025
+PAGE_PORT, ANSWER_PORT = 8025, 8026
 TELL_SECONDS = 0.3
 MOST_SHOWN = 1_000
 WIDTH = 120
@@ -139,9 +151,10 @@ def _office(world: World) -> colleagues.Office:
 
 
 async def _tell(world: World) -> None:
-    """Say what the journal says, as it grows."""
-    last = 0
+    """Say what the journal says, as it grows, and where somebody may answer."""
+    last, offered = 0, False
     while True:
+        offered = offered or await _offer(world)
         for entry, name in await asyncio.to_thread(_news, world.store, last):
             last = entry.id
             if entry.event == decisions.OPENED:
@@ -156,6 +169,23 @@ async def _tell(world: World) -> None:
                     f"[dim]{entry.at or datetime.now(UTC):%H:%M:%S}[/] {_plain(name)}: {what}"
                 )
         await asyncio.sleep(TELL_SECONDS)
+
+
+async def _offer(world: World) -> bool:
+    """Say where somebody can answer who does not answer their mail, once they have a letter."""
+    link = await asyncio.to_thread(_answer_link, world)
+    if link is not None:
+        world.console.print(f"[dim]The answer page of Dan Silent: {link}[/]", soft_wrap=True)
+    return link is not None
+
+
+def _answer_link(world: World) -> str | None:
+    """The link in the first letter to the one who is silent; None before it has left."""
+    with world.store.read() as connection:
+        left = outbox.find(connection, outbox.Selection(states=(LetterState.SENT,)))
+        letters = [one.letter for one in left if one.letter.address == cast.SILENT]
+        secret = meta.site_secret(connection)
+    return render.page_address(letters[0], world.settings.answer.site, secret) if letters else None
 
 
 def _news(store: Store, last: int) -> list[tuple[journal.Entry, str]]:
@@ -202,14 +232,20 @@ def _settings(path: str, server: mailserver.MailServer, password: str) -> Settin
         # The server is our own, and sub-addresses are what it is for.
         inbound=sections.Inbound(probe=False),
         policy=sections.Policy(),
-        web=sections.Web(listen=f"127.0.0.1:{_port()}"),
+        web=sections.Web(listen=f"127.0.0.1:{_port(PAGE_PORT)}"),
+        answer=_answering(),
         log=sections.Log(level="warning", format="text"),
     )
 
 
-def _port() -> int:
-    """The usual port of the page, or another one where that is taken."""
-    for port in (PAGE_PORT, 0):
+def _answering() -> sections.Answer:
+    listen = f"127.0.0.1:{_port(ANSWER_PORT)}"
+    return sections.Answer(listen=listen, public_url=f"http://{listen}")
+
+
+def _port(usual: int) -> int:
+    """The usual port, or another one where that is taken."""
+    for port in (usual, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

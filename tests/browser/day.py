@@ -14,9 +14,10 @@ from gateway import settings as configuration
 from gateway.actions import access, load, webhooks
 from gateway.actions import desk as desks
 from gateway.actions.desk import Desk
-from gateway.model import Access, Actor
+from gateway.mail import links
+from gateway.model import Access, Actor, LetterState
 from gateway.sandbox import cast, colleagues, robots, seed
-from gateway.store import pace, users
+from gateway.store import meta, outbox, pace, users
 from gateway.store.engine import Store
 from gateway.store.users import User
 from tests.dialogues import world
@@ -70,6 +71,17 @@ def session(store: Store, name: str, role: Access = Access.USER) -> str:
         number = users.add(connection, User(0, name, role, associate, NOW, "test"), "")
         assert number is not None
         return users.begin_session(connection, number, NOW)
+
+
+def page_token(store: Store, address: str) -> str:
+    """What stands in the address of the answer page of an invitee's first letter; something else
+    where there is none.
+    """
+    with store.read() as connection:
+        found = outbox.find(connection, outbox.Selection(states=(LetterState.SENT,)))
+        tokens = [one.letter.token for one in found if one.letter.address == address]
+        secret = meta.site_secret(connection)
+    return links.page_token(secret, tokens[0]) if tokens else "nothing"
 
 
 def _post(here: World, memories: Mapping[str, robots.Memory]) -> None:

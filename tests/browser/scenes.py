@@ -50,7 +50,8 @@ NOT_PAGES = frozenset({"/sign-in/link", "/sign-in/openid", "/sign-in/openid/back
 @dataclass(frozen=True, slots=True)
 class Scene:
     """One page in one state. `who`: "" for somebody who is not signed in; `sends`: what is written
-    into the form before it is sent, by label; `chief`: in English, too.
+    into the form before it is sent, by label; `chief`: in English, too. `invitee`: whose answer page
+    it is, by the address; "nobody" for a link that leads to nothing.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Scene:
     who: str = "kari"
     sends: tuple[tuple[str, str], ...] = ()
     chief: bool = False
+    invitee: str = ""
 
 
 SCENES = (
@@ -139,6 +141,9 @@ SCENES = (
     Scene("admin-type-new-error", "/admin/settings/types/new", "admin", (("key", "a b"),)),
     Scene("admin-field", "/admin/settings/fields/region", "admin"),
     Scene("admin-field-delete", "/admin/settings/fields/region/delete", "admin"),
+    Scene("answer", "", "", invitee="dan@silent.example"),
+    Scene("answer-answered", "", "", invitee="grete@holm.example"),
+    Scene("answer-nothing", "", "", invitee="nobody"),
     Scene("sign-in", "/sign-in", ""),
     Scene("sign-in-error", "/sign-in", "", (("name", "kari"), ("password", "wrong"))),
 )
@@ -166,12 +171,13 @@ def route_of(path: str) -> str:
 @dataclass
 class Stage:
     """A browser at a site on which the day stands. `violations`: of the content security policy,
-    and everything else that consoles complain of.
+    and everything else that consoles complain of. `answers`: addresses of answer pages, by invitee.
     """
 
     browser: Browser
     url: str
     sessions: dict[str, str]
+    answers: dict[str, str]
     violations: list[str] = field(default_factory=list)
 
     async def context(self, who: str, language: str = "nb") -> BrowserContext:
@@ -189,7 +195,8 @@ class Stage:
 
     async def show(self, tab: Page, scene: Scene) -> None:
         """Bring the page into the state of the scene."""
-        await tab.goto(self.url + scene.path.removeprefix("/"), wait_until="load")
+        own = self.url + scene.path.removeprefix("/")
+        await tab.goto(self.answers.get(scene.invitee, own), wait_until="load")
         for name, text in scene.sends:
             await tab.locator(f"main [name={name}]").fill(text)
         if scene.sends:
@@ -217,8 +224,16 @@ async def stage(store: Store, browser: Browser) -> AsyncIterator[Stage]:
     people = {scene.who for scene in SCENES if scene.who}
     roles = {"admin": Access.ADMIN, "reader": Access.READ}
     sessions = {who: day.session(store, who, roles.get(who, Access.USER)) for who in people}
-    async with serving.serving(store, clock=lambda: day.NOW) as url:
-        yield Stage(browser, url, sessions)
+    async with (
+        serving.serving(store, clock=lambda: day.NOW) as url,
+        serving.answering(store, lambda: day.NOW) as site,
+    ):
+        links = {
+            scene.invitee: f"{site}a/{day.page_token(store, scene.invitee)}"
+            for scene in SCENES
+            if scene.invitee
+        }
+        yield Stage(browser, url, sessions, links)
 
 
 def by_person() -> Iterator[tuple[str, list[Scene]]]:

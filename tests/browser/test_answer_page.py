@@ -2,7 +2,6 @@
 a real browser without JavaScript, and for everybody.
 """
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,16 +11,15 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 
 from gateway import settings as configuration
 from gateway.actions import letters, planning
+from gateway.sandbox import seed
 from gateway.store import engine, followups, outbox
-from gateway.web import answer_page, serve
-from gateway.web.api.site import Site
+from tests.browser import serving
 from tests.browser.test_scenes import looked_at
 from tests.rig import chromium
 from tests.store import rows
 
 pytestmark = pytest.mark.browser
 
-DEADLINE = 60.0
 NOW = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 
 
@@ -30,7 +28,6 @@ class Post:
     """What lies in Ola's mailbox, and what the store knows of Ola."""
 
     store: engine.Store
-    settings: configuration.Settings
     html: str
 
     def status(self) -> tuple[str, str, str]:
@@ -48,32 +45,16 @@ async def post(store: engine.Store) -> AsyncIterator[Post]:
         "UPDATE follow_up SET title = 'Oppstart: nytt kundesenter <1>', location = 'Fjord'",
         "UPDATE person SET language = 'nb'",
     )
-    bound = serve.bind("answer.listen", "127.0.0.1:0")
-    listen = f"127.0.0.1:{bound.getsockname()[1]}"
-    settings = configuration.load(
-        overrides={
-            "mail": {"address": "invites@crm.example", "name": "Fjordvik AS"},
-            "answer": {
-                "listen": listen,
-                "public_url": f"http://{listen}",
-                "tries_per_minute": 1000,
-            },
-        }
-    )
-    planning.plan_due(store, settings, NOW, everything=True)
-    with store.read() as connection:
-        found = outbox.find(connection, outbox.Selection(follow_up="m1"))
-        [letter] = [one.letter for one in found if one.letter.address == "ola@ext.example"]
-        html = letters.Writer.at(connection, settings).words(letter).html
-    stop, up = asyncio.Event(), asyncio.Event()
-    application = answer_page.create(Site(store, settings, lambda: NOW))
-    running = asyncio.create_task(serve.serve_answers(bound, application, stop, up))
-    async with asyncio.timeout(DEADLINE):
-        await up.wait()
-    yield Post(store, settings, html)
-    stop.set()
-    async with asyncio.timeout(DEADLINE):
-        await running
+    async with serving.answering(store, lambda: NOW) as url:
+        answer = {"listen": "127.0.0.1:1", "public_url": url.rstrip("/")}
+        mail = {"address": "invites@crm.example", "name": seed.ORGANISATION}
+        settings = configuration.load(overrides={"mail": mail, "answer": answer})
+        planning.plan_due(store, settings, NOW, everything=True)
+        with store.read() as connection:
+            found = outbox.find(connection, outbox.Selection(follow_up="m1"))
+            [letter] = [one.letter for one in found if one.letter.address == "ola@ext.example"]
+            html = letters.Writer.at(connection, settings).words(letter).html
+        yield Post(store, html)
 
 
 @pytest.fixture
@@ -101,7 +82,9 @@ async def test_from_the_letter_to_the_status(post: Post, browser: Browser) -> No
     tab, complaints = await opened(browser, post, 360)
     await tab.get_by_role("link", name="Svar på en nettside").click()
     await expect(tab).to_have_title("Oppstart: nytt kundesenter <1>")
-    await expect(tab.get_by_text("Kari, Fjordvik AS, inviterer deg til et møte.")).to_be_visible()
+    await expect(
+        tab.get_by_text(f"Kari, {seed.ORGANISATION}, inviterer deg til et møte.")
+    ).to_be_visible()
     await expect(tab.get_by_text("gjelder for ola@ext.example")).to_be_visible()
     assert post.status()[0] == "needs-action"
     await tab.get_by_role("button", name="Send svaret").click()

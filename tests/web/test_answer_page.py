@@ -430,3 +430,21 @@ def test_the_daemon_listens_for_it_where_it_is_set(ola: Invitee) -> None:
 
     assert roles(ola.office.site.settings) == ["web", "answer page"]
     assert roles(configuration.load()) == ["web"]
+
+
+async def test_a_list_of_dates_that_goes_out_date_by_date_is_answered_so(ola: Invitee) -> None:
+    """itip.md §2: no rule covers it, so each date is an invitation by itself, with its own link."""
+    dates = ["2026-12-01T14:00:00", "2026-12-08T09:00:00"]  # twice on one day
+    listed = {**SERIES, "key": "list", "recurrence": {"rdates": dates}}
+    with ola.store.write() as connection:
+        load.load(connection, {"follow_ups": [listed]}, ola.office.site.settings, ola.office.now)
+    plan(ola.office)
+    path = address(ola.office, "list")
+    assert path.endswith("/20261208T080000Z")
+    page = await ola.get(path)
+    assert "tirsdag 8. desember 2026" in page.text
+    assert "Svaret gjelder alle" not in page.text
+    assert (await ola.send(path, reply="yes")).status_code == 303
+    standings = ola.row("list").standings
+    assert standings[None].reply.value == "needs-action"
+    assert standings[datetime(2026, 12, 8, 8, tzinfo=UTC)].reply.value == "accepted"

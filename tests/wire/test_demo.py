@@ -83,7 +83,7 @@ TOLD = (
 
 def test_without_a_terminal(tmp_path):
     """How long a slow machine needs for it, nobody knows: it is told to end when all was said."""
-    lines = []
+    lines, answering = [], []
     with (
         (tmp_path / "stderr").open("w+", encoding="utf-8") as complaints,
         subprocess.Popen(
@@ -98,6 +98,9 @@ def test_without_a_terminal(tmp_path):
         missing = set(TOLD)
         for line in running.stdout:
             lines.append(line)
+            if line.startswith("The answer page of Dan Silent: "):
+                with urllib.request.urlopen(line.split(": ")[1].strip()) as page:
+                    answering.append(page.read().decode())
             _, _, told = line.rstrip().partition(" ")
             if told in missing:
                 missing.remove(told)
@@ -109,6 +112,8 @@ def test_without_a_terminal(tmp_path):
     output = "".join(lines)
     assert code == 0, output + complained
     assert missing == set(), output
+    assert len(answering) == 1
+    assert "What you answer here counts for dan@silent.example." in answering[0]
     rows = {
         name: "".join(line for line in lines if line.strip().startswith(name))
         for name in (
