@@ -36,7 +36,7 @@ from tests.browser import serving
 from tests.rig import chromium
 
 CROWDS = {"f200": 200, "f1000": 1_000}
-WHO = "a1"
+WHO, BUSY = "a1", "a51"
 FIFTY = "&".join(f"of=associate:a{number}" for number in range(1, 51))
 PAGES = {
     "(alive)": "healthz",
@@ -45,6 +45,9 @@ PAGES = {
     "  its rows": "follow-ups/f200/rows",
     "follow-up, 1000 participants": "follow-ups/f1000",
     "diary, a week of one": "diary",
+    "diary, a week of 200 entries": f"diary?of=associate:{BUSY}",
+    "diary, a month": "diary?view=month",
+    "diary, what comes": "diary?view=next",
     "diary, a week of fifty": f"diary?{FIFTY}",
     "diaries, fifty side by side": f"diary?view=group&{FIFTY}",
     "invitations": "invitations",
@@ -52,6 +55,13 @@ PAGES = {
     "follow-ups of one owner": "follow-ups?owner=a7",
     "follow-ups, found by title": "follow-ups?q=Meeting%2019",
 }
+GIVE = f"""UPDATE diary_entry SET who = 'associate:{BUSY}',
+  start_at = datetime('now', 'start of day', '-6 days', 'weekday 1', '+' || (id % 5) || ' days',
+    '+' || (7 + id * 7 % 9) || ' hours'),
+  end_at = datetime('now', 'start of day', '-6 days', 'weekday 1', '+' || (id % 5) || ' days',
+    '+' || (8 + id * 7 % 9) || ' hours')
+  WHERE id IN (SELECT min(id) FROM diary_entry WHERE instance = '' GROUP BY follow_up LIMIT 200)"""
+"""Two hundred entries of one week, which overlap."""
 LINKED = re.compile(r'(?:src|href)="(/static/[^"#?]+)')
 CHANGES = 20
 MARK = """key => {
@@ -76,7 +86,7 @@ class Reader:
 
 
 def crowded(store: Store) -> None:
-    """The follow-ups with many participants, an hour each, tomorrow."""
+    """Follow-ups with many participants, an hour each, tomorrow; and a week with many entries."""
     start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(days=1)
     end = start + timedelta(hours=1)
     facts = {"start": f"{start:%Y-%m-%d %H:%M:%S}", "end": f"{end:%Y-%m-%d %H:%M:%S}", "who": WHO}
@@ -92,6 +102,7 @@ def crowded(store: Store) -> None:
                 f"INSERT INTO participant (follow_up, person, email_invite, code)"
                 f" SELECT '{key}', key, TRUE, 5 FROM person LIMIT {number}"
             )
+        connection.exec_driver_sql(GIVE)
         connection.exec_driver_sql("DELETE FROM change_mark")
 
 
