@@ -61,6 +61,15 @@ async def test_preferences_are_stated_and_taken_back(office: Office, kari: Reade
     assert stated(office) == {}
 
 
+async def test_a_new_follow_up_begins_with_what_one_prefers(kari: Reader) -> None:
+    form = (await kari.get("/follow-ups/new?start=2026-12-01T09:00")).text
+    assert re.search('name="alarm"[^>]* value=""', form)
+    await kari.post("/me/preferences", alarm_minutes="30", meeting_minutes="45")
+    form = (await kari.get("/follow-ups/new?start=2026-12-01T09:00")).text
+    assert re.search('name="alarm"[^>]* value="30"', form)
+    assert re.search('name="end"[^>]* value="2026-12-01T09:45"', form)
+
+
 @pytest.mark.parametrize(
     "fields",
     [

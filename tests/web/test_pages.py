@@ -262,6 +262,7 @@ async def test_my_invitations_are_answered_there(office: Office) -> None:
     per = signed_in(office, "per")
     page = await per.get("/invitations")
     assert "Title of foreign" in page.text
+    assert 'href="/diary?view=day&amp;date=2026-12-01">CONFLICT' in page.text
     row = office.row("foreign", "per")
     done = await per.post(f"/invitations/{row}", reply="no", comment="På reise")
     assert done.headers["location"].startswith("/invitations?done=answered")

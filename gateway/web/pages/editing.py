@@ -72,7 +72,9 @@ def _new(here: Visit) -> Dialog:
         return Ask(say("New follow-up"), say("Save"), fields)
 
     def start(desk: Desk) -> Mapping[str, str]:
+        alarm = here.preferences.alarm_minutes
         first = {"kind": Kind.MEETING.value, "timezone": here.zone, "letters": "yes"}
+        first["alarm"] = "" if alarm is None else str(alarm)
         return {**forms.times_at_first(here), **first, "who": ",".join(others)}
 
     def command(desk: Desk, said: Filled) -> str:

@@ -37,12 +37,15 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One invitation, or somebody's decline. `instance`: of which date, "" for all of it."""
+    """One invitation, or somebody's decline. `instance`: of which date, "" for all of it; `day`: on
+    which it begins, "" where it has no time.
+    """
 
     participant: int
     key: str
     title: str
     when: str
+    day: str
     location: str
     owner: str
     instance: str
@@ -99,6 +102,7 @@ def _item(here: Visit, one: dict[str, Any], people: Mapping[str, str]) -> Item:
         key=one["follow_up"],
         title=one["title"] or "",
         when=_when(here, one),
+        day=_day(here, _moment(one["start"])),
         location=one["location"] or "",
         owner=people.get(whose, whose),
         instance=instance,
@@ -114,6 +118,12 @@ def _when(here: Visit, one: dict[str, Any]) -> str:
         day = here.day(date.fromisoformat(one["deadline"]))
         return here.texts.gettext("by %(day)s") % {"day": day}
     return here.when(_moment(one["start"]), _moment(one["end"]))
+
+
+def _day(here: Visit, start: Moment | None) -> str:
+    if start is None:
+        return ""
+    return (here.local(start).date() if isinstance(start, datetime) else start).isoformat()
 
 
 def _moment(text: str | None) -> Moment | None:
