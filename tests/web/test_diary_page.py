@@ -195,6 +195,17 @@ async def test_a_task_is_ticked_off_there_by_whose_it_is(office: Office, kari: R
     assert refused.status_code == 403
 
 
+async def test_no_two_entries_have_one_name(office: Office, kari: Reader) -> None:
+    """What is private to others, too, though only its time is known."""
+    secrets = [meeting(f"s{at}", "nils", "12:00", "13:00", private=True) for at in range(3)]
+    add(office, follow_ups=secrets)
+    for view in ("week", "group"):
+        page = await shown(kari, f"view={view}&of=nils&of=kari&of=room1")
+        names = re.findall(r'<li class="entry[^>]* id="(.*?)"', page)
+        assert len(names) >= 6
+        assert len(set(names)) == len(names)
+
+
 async def test_the_part_that_changes_is_that_of_the_page(office: Office, kari: Reader) -> None:
     plan(office)
     query = f"view=week&date={DAY}&of=nils"

@@ -33,7 +33,8 @@ ICONS = {"open": "circle-dashed", "off": "prohibit"}
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A follow-up of one or more diaries, with the days and hours of the reader. `key`: "" where it
-    is private to others; `status`: the reader's own where they take part, else the holder's.
+    is private to others; `name`: of this date of it, never shown; `status`: the reader's own where
+    they take part, else the holder's.
     """
 
     key: str
@@ -130,20 +131,18 @@ def _entry(here: Visit, line: Line, holder: str) -> Entry:
     start, end = here.local(entry.start), here.local(entry.end)
     if record is None:
         key, title, location = "", texts.gettext(OCCUPIED), ""
-        name = f"{entry.who}|{entry.start}|{entry.end}"
     else:
         key, location = record.key, record.location
         title = record.title or texts.gettext("Without a title")
-        name = f"{record.key}|{entry.instance}"
         if record.all_day:
             start, end = _days(here, line)
-    return Entry(
+    made = Entry(
         key=key,
-        name=name,
+        name=f"{entry.follow_up}|{entry.instance}",
         title=title,
         location=location or "",
-        is_private=record is not None and bool(record.private),
-        is_day=record is not None and bool(record.all_day),
+        is_private=False,
+        is_day=False,
         busy=entry.busy,
         start=start,
         end=end,
@@ -151,6 +150,9 @@ def _entry(here: Visit, line: Line, holder: str) -> Entry:
         status=line.status,
         names=(holder,),
     )
+    if record is None:
+        return made
+    return replace(made, is_private=bool(record.private), is_day=bool(record.all_day))
 
 
 def _days(here: Visit, line: Line) -> tuple[datetime, datetime]:
@@ -194,9 +196,8 @@ def _item(here: Visit, entry: Entry, day: date) -> Item:
     end = max(begin, end)  # the clock may be set back meanwhile
     whole_day = entry.is_day or (begin == 0 and end == grid.DAY)
     note, tone = _standing(here, entry)
-    digest = hashlib.blake2b(f"{entry.name}|{day}".encode(), digest_size=6).hexdigest()
     return Item(
-        id=f"e{digest}",
+        id=_id(here, f"{entry.name}|{day}"),
         entry=entry,
         hours=_hours(here, entry, whole_day, starts, ends),
         note=note,
@@ -205,6 +206,13 @@ def _item(here: Visit, entry: Entry, day: date) -> Item:
         begin=begin,
         end=end,
     )
+
+
+def _id(here: Visit, name: str) -> str:
+    """The same each time for one session; of what is private it gives away nothing."""
+    key = here.request.state.session.encode()[: hashlib.blake2b.MAX_KEY_SIZE]
+    said = name.encode(errors="surrogatepass")
+    return f"e{hashlib.blake2b(said, digest_size=6, key=key).hexdigest()}"
 
 
 def _hours(here: Visit, entry: Entry, whole_day: bool, starts: bool, ends: bool) -> str:

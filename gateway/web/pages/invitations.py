@@ -94,6 +94,7 @@ def _facts(here: Visit, desk: Desk, shown: Shown) -> Facts:
 
 def _item(here: Visit, one: dict[str, Any], people: Mapping[str, str]) -> Item:
     standing = words.BY_CODE[Status(one["code"])]
+    day = _day(here, _moment(one["start"]))
     instance = codec.moment(_moment(one["instance"])) if one["instance"] else ""
     whose = one["assigned_by"] or one["owner"] or ""
     response = {name: one.get(name, "") for name in ("name", "comment")}
@@ -102,7 +103,7 @@ def _item(here: Visit, one: dict[str, Any], people: Mapping[str, str]) -> Item:
         key=one["follow_up"],
         title=one["title"] or "",
         when=_when(here, one),
-        day=_day(here, _moment(one["start"])),
+        day=day,
         location=one["location"] or "",
         owner=people.get(whose, whose),
         instance=instance,
