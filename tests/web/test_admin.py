@@ -12,8 +12,9 @@ import sqlalchemy as sa
 from gateway import settings as configuration
 from gateway.actions import planning, queue
 from gateway.inbound.process import Processor, Received
-from gateway.model import Access, LetterState, Outcome
+from gateway.model import Access, Delivery, LetterState, Outcome
 from gateway.store import (
+    claims,
     journal,
     outbox,
     pace,
@@ -22,13 +23,13 @@ from gateway.store import (
     schema_domain,
     schema_webhooks,
 )
-from gateway.store.outbox import Queued, Selection
+from gateway.store.outbox import Queued, Selection, Settlement
 from gateway.store.schema_letters import attempt
 from gateway.store.schema_letters import outbox as letters
 from gateway.web.pages.admin import rules
 from tests.core.test_papers import ROOT
 from tests.web.test_pages import Reader, signed_in
-from tests.web.world import Office
+from tests.web.world import SETTINGS, Office
 
 HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>&{{7*7}}"
 HELD_BY = "An administrator holds it"
@@ -310,6 +311,33 @@ async def test_the_brake_says_who_and_is_released(office: Office, chief: Reader)
     assert letter_of(office, "own").state is LetterState.WAITING
 
 
+async def test_records_that_were_changed_by_mistake_are_put_back(
+    office: Office, chief: Reader
+) -> None:
+    assert (await chief.get("/admin/brake/put-back")).status_code == 409
+    plan(office)
+    deliver(office)
+    brake = {"outbound": {"brake_follow_ups": 1, "coalesce_seconds": 0}}
+    office.site.settings = configuration.load(overrides={**SETTINGS, **brake})
+    office.later(hours=2)
+    run(office, sa.update(schema.follow_up).values(cancelled=True))
+    plan(office)
+    assert "6 cancellations" in (await chief.get("/admin/brake")).text
+    assert "again what the invitees were told" in (await chief.get("/admin/brake/put-back")).text
+    done = await chief.post("/admin/brake/put-back")
+    assert done.headers["location"].startswith("/admin/brake?done=put-back"), done.text
+    assert "Cancelled" not in (await chief.get("/follow-ups/own")).text
+    assert "The brake holds nothing." in (await chief.get("/admin/brake")).text
+
+
+def deliver(office: Office) -> None:
+    """All letters leave, and are taken."""
+    with office.store.write() as connection:
+        taken = claims.take(connection, "g1", office.now + timedelta(days=1), 100)
+        sent = [Settlement(one.id, LetterState.SENT, True, Delivery.SENT) for one in taken]
+        claims.settle(connection, sent, [], "g1", office.now)
+
+
 # --- connections and users ---
 
 
@@ -428,6 +456,23 @@ async def test_a_field_is_defined_with_its_choices(office: Office, chief: Reader
     assert (await chief.get("/admin/settings/fields/none")).status_code == 404
 
 
+async def test_what_the_site_prefers_counts_for_everybody(office: Office, chief: Reader) -> None:
+    page = (await chief.get("/admin/settings/preferences")).text
+    assert "As it comes: 60" in page
+    hours = {"own_hours": "yes", "monday_from": "09:00", "monday_to": "15:00"}
+    done = await chief.post("/admin/settings/preferences", meeting_minutes="45", **hours)
+    assert done.status_code == 303, done.text
+    assert 'value="45"' in (await chief.get("/admin/settings/preferences")).text
+    answer = (await office.ask("GET", "/site/preferences")).json()
+    assert answer["meeting_minutes"] == 45
+    assert answer["working_hours"] == {"monday": ["09:00", "15:00"]}
+    assert "As the site: 45" in (await signed_in(office, "kari").get("/me")).text
+    wrong = await chief.post("/admin/settings/preferences", monday_from="09:00", own_hours="yes")
+    assert wrong.status_code == 422
+    await chief.post("/admin/settings/preferences")
+    assert (await office.ask("GET", "/site/preferences")).json()["meeting_minutes"] == 60
+
+
 async def test_the_configuration_is_shown_with_secrets_masked(
     office: Office, chief: Reader
 ) -> None:
@@ -475,6 +520,7 @@ async def test_what_strangers_wrote_stays_text_on_every_page(office: Office, chi
         "/admin/webhooks/1",
         "/admin/users",
         "/admin/settings",
+        "/admin/settings/preferences",
         "/admin/settings/types/external",
         "/admin/settings/fields/region",
         "/admin/settings/configuration",
@@ -488,7 +534,7 @@ async def test_what_strangers_wrote_stays_text_on_every_page(office: Office, chi
             assert "<img src=x" not in answer.text, path
             assert "&gt;49" not in answer.text, path
     chief.language = "en"
-    for path in paths[2:4] + paths[6:8] + paths[9:-1]:
+    for path in paths[2:4] + paths[6:8] + paths[9:14] + paths[15:17]:
         assert "alert(1)" in (await chief.get(path)).text, f"{path} shows nothing of it"
 
 

@@ -82,7 +82,7 @@ DIALOGS: Mapping[str, tuple[Verb, Mapping[str, str]]] = {
     "edit-links": (Verb.EDIT, {}),
     "edit-more": (Verb.EDIT, {}),
     "edit-notes": (Verb.EDIT, {"notes": "Ours"}),
-    "invite": (Verb.EDIT, {"email": "eva@other.example"}),
+    "invite": (Verb.EDIT, {"email": "eva@other.example", "save": "yes"}),
     "move": (Verb.EDIT, TIMES),
     "reinstate": (Verb.EDIT, {}),
     "remind": (Verb.EDIT, {}),
@@ -94,13 +94,18 @@ DIALOGS: Mapping[str, tuple[Verb, Mapping[str, str]]] = {
 """What can be done to a follow-up: each is a page with a form, and what is news beside it."""
 
 
+BESIDE = {"invite": "offers"}
+"""What a dialog asks for while it is open, where that is not what is news."""
+
+
 def lines() -> Iterator[tuple[str, Line]]:
     yield from SINGLE.items()
     for part in PARTS:
         yield f"GET /follow-ups/{{key}}/{part}", SEE
     for dialog, (verb, form) in DIALOGS.items():
         yield f"GET /follow-ups/{{key}}/{dialog}", Line(On.FOLLOW_UP, verb)
-        yield f"GET /follow-ups/{{key}}/{dialog}/news", Line(On.FOLLOW_UP, verb)
+        beside = BESIDE.get(dialog, "news")
+        yield f"GET /follow-ups/{{key}}/{dialog}/{beside}", Line(On.FOLLOW_UP, verb)
         yield f"POST /follow-ups/{{key}}/{dialog}", Line(On.FOLLOW_UP, verb, form)
 
 

@@ -107,6 +107,7 @@ DONE = {
     "user-on": marked("They can sign in again."),
     "user-off": marked("They cannot sign in any more."),
     "user-sign-out": marked("Signed out everywhere."),
+    "put-back": marked("The records say again what was told of them."),
     "undefined": marked("Deleted."),
     "sending-pause": marked("Paused: no letter leaves."),
     "sending-resume": marked("Letters leave again."),

@@ -1,5 +1,5 @@
-"""The brake: what it holds, who changed it, and to release or drop it (docs/domain.md §10,
-`invite-gateway queue list --brake`).
+"""The brake: what it holds, who changed it, and to release it, drop it, or put the records back
+(docs/domain.md §10, `invite-gateway queue list --brake`).
 """
 
 from typing import Annotated
@@ -7,11 +7,17 @@ from typing import Annotated
 from fastapi import Query
 from fastapi.responses import Response
 
-from gateway.actions import queue
+from gateway.actions import deciding, decisions, queue
+from gateway.actions.decisions import Chosen
 from gateway.actions.desk import Desk
+from gateway.errors import Refused
+from gateway.followups import permission
+from gateway.followups.decisions import Choice, DecisionKind
+from gateway.followups.permission import Verb
 from gateway.i18n import marked
 from gateway.model import Method
 from gateway.store import braked, records
+from gateway.store import decisions as stored
 from gateway.store.braked import Change
 from gateway.store.outbox import Selection
 from gateway.web.pages.admin import entrance, letters, lines
@@ -31,6 +37,49 @@ VERBS = (queue.Verb.RELEASE, queue.Verb.DROP)
 async def brake(here: Visiting, after: Annotated[int, Query(ge=0, le=2**53)] = 0) -> Response:
     """What the brake holds"""
     return await here.page("pages/admin/brake.html", lambda desk: _held(here, desk, after))
+
+
+@router.get("/brake/put-back")
+async def ask_put_back(here: Visiting) -> Response:
+    """What follows, before the records are put back"""
+
+    def look(desk: Desk) -> Facts:
+        _decision(desk)
+        follows = marked(
+            "Times, dates, place, texts and who is invited are again what the invitees were told"
+            " last. The letters are not sent, and answers are what they were. What was deleted"
+            " stays deleted, and its letters stay held."
+        )
+        return {
+            "title": here.texts.gettext("Put the records back?"),
+            "follows": here.texts.gettext(follows),
+            "word": here.texts.gettext("Put the records back"),
+            "back": entrance.address("/brake"),
+            "fields": {},
+        }
+
+    return await here.page("pages/admin/confirm.html", look)
+
+
+@router.post("/brake/put-back")
+async def put_back(here: Visiting) -> Response:
+    """Let the records say again what was told of them"""
+    judge = await here.site.run(here.site.judge)
+
+    def command(desk: Desk) -> str:
+        decisions.decide(desk, _decision(desk), Chosen(Choice.PUT_BACK), judge)
+        return entrance.address("/brake")
+
+    return await here.write(command, "put-back", final=True)
+
+
+def _decision(desk: Desk) -> int:
+    """The number of what waits about the brake."""
+    permission.require(desk.actor, Verb.OPERATE)
+    waits = stored.open_about(desk.connection, DecisionKind.BRAKE, deciding.BRAKE)
+    if waits is None:
+        raise Refused("the brake holds nothing")
+    return waits.id
 
 
 @router.get("/brake/list")

@@ -16,11 +16,13 @@ from gateway.errors import InputError, NotFound, Refused
 from gateway.followups import permission
 from gateway.followups.definitions import FieldType
 from gateway.followups.permission import Verb
+from gateway.followups.preferences import BUILT_IN
 from gateway.i18n import marked
 from gateway.model import Kind
 from gateway.store import entries
+from gateway.store import preferences as stored
 from gateway.web.keys import Key
-from gateway.web.pages import frames
+from gateway.web.pages import frames, preferring
 from gateway.web.pages.admin import entrance
 from gateway.web.pages.follow_ups import KINDS
 from gateway.web.pages.forms import Filled
@@ -97,6 +99,37 @@ def _sorts(here: Visit) -> dict[str, str]:
 
 def _next(section: str, last: str | None) -> str:
     return entrance.address("/settings", **{section: last}) if last else ""
+
+
+# --- what the site prefers ---
+
+
+@router.get("/settings/preferences")
+async def ask_preferences(here: Visiting) -> Response:
+    """What counts for everybody who states nothing else"""
+
+    def look(desk: Desk) -> Facts:
+        permission.require(desk.actor, Verb.DEFINE)
+        said = stored.stated(desk.connection, [stored.SITE])[stored.SITE]
+        counts = stored.of(desk.connection, stored.SITE)
+        return {
+            "own": preferring.own(said, counts),
+            "choices": preferring.choices(here, BUILT_IN),
+        }
+
+    return await here.page("pages/admin/preferences.html", look)
+
+
+@router.post("/settings/preferences")
+async def prefer(here: Visiting) -> Response:
+    """What is filled in counts; what is left empty is as the configuration has it"""
+    said = await Filled.read(here.request)
+
+    def command(desk: Desk) -> str:
+        directory.prefer(desk, stored.SITE, preferring.stated(said))
+        return entrance.address("/settings/preferences")
+
+    return await here.write(command, "saved")
 
 
 # --- one type, one field ---
