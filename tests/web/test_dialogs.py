@@ -104,6 +104,23 @@ async def test_only_this_date_or_this_and_all_future_ones(office: Office, kari: 
     assert there == "/follow-ups/series-20261215"
 
 
+async def test_another_time_is_the_first_at_which_all_are_free(
+    office: Office, kari: Reader
+) -> None:
+    """Per is busy at 9 on 1 December, in three follow-ups; now it is Friday, 9 in the morning."""
+    page = html.unescape((await kari.get("/follow-ups/own/move")).text)
+    offered = re.findall(r'href="(/follow-ups/own/move\?start=[^"]*)"', page)
+    assert len(offered) == 3
+    assert "Friday, 20 November, 10:00–11:00" in page
+    filled = (await kari.get(offered[0])).text
+    assert 'value="2026-11-20T10:00"' in filled
+    times = {"start": "2026-11-20T10:00", "end": "2026-11-20T11:00"}
+    tried = await kari.post(offered[0], preview="yes", **times)
+    assert "2 letters go when you save" in tried.text
+    await sent(kari, offered[0], **times)
+    assert shown(office, "own").start.isoformat() == "2026-11-20T09:00:00+00:00"
+
+
 async def test_single_dates_come_and_go(office: Office, kari: Reader) -> None:
     await sent(kari, "/follow-ups/series/add-date", start="2026-12-10T09:00", end="")
     page = (await kari.get("/follow-ups/series/dates")).text

@@ -9,13 +9,13 @@ from typing import Any
 from fastapi import APIRouter
 
 from gateway import shapes
-from gateway.actions import carrying, moving
+from gateway.actions import carrying, diaries, moving
 from gateway.actions.desk import Desk
 from gateway.errors import InputError
 from gateway.followups import grammar
 from gateway.i18n import marked
 from gateway.ical import zones
-from gateway.store import codec
+from gateway.store import codec, picks
 from gateway.web.keys import path
 from gateway.web.pages import dialog, forms, repeating
 from gateway.web.pages.dialog import Ask, Dialog
@@ -26,6 +26,8 @@ from gateway.web.pages.visit import Visit
 router = APIRouter(include_in_schema=False)
 
 AHEAD = timedelta(days=400)
+LEAD = timedelta(hours=1)
+"""So much later the first time begins that a dialog proposes."""
 OFFERED = 60
 """Dates of a series that a dialog offers, the next ones."""
 WHOLE, THIS, SINCE = "whole", "this", "since"
@@ -100,19 +102,25 @@ def _move(here: Visit, key: str) -> Dialog:
         fields = list(TIMES)
         if is_series(shown):
             fields += [_scopes(here, THIS, SINCE, WHOLE), _choice(here, desk, key)]
-        return Ask(titled(here, marked("Move: %(title)s"), shown), say("Move"), fields, say(words))
+        heading, more = titled(here, marked("Move: %(title)s"), shown), {}
+        if isinstance(shown.start, datetime):
+            more = {"slots": _slots(here, desk, shown)}
+        return Ask(heading, say("Move"), fields, say(words), more)
 
     def start(desk: Desk) -> Mapping[str, str]:
         shown = forms.view(here, desk, key)
         begins, ends = shown.start or shown.deadline, shown.end
-        if not is_series(shown):
-            return {"start": forms.local(here, begins), "end": forms.local(here, ends)}
         one = chosen(here, desk, key)
         if one is not None:
             begins, ends = one.start, one.end
-        return {
+        times = _suggested(here) or {
             "start": forms.local(here, begins),
             "end": forms.local(here, ends),
+        }
+        if not is_series(shown):
+            return times
+        return {
+            **times,
             "scope": WHOLE if one is None else THIS,
             "date": "" if one is None else name(one),
         }
@@ -125,6 +133,39 @@ def _move(here: Visit, key: str) -> Dialog:
         return path("follow-ups", moving.reschedule(desk, key, when))
 
     return Dialog(key, ask, command, "moved", start)
+
+
+def _suggested(here: Visit) -> dict[str, str]:
+    """The times that the address fills in."""
+    said = {name: here.request.query_params.get(name, "")[:40] for name in ("start", "end")}
+    return said if said["start"] else {}
+
+
+def _slots(here: Visit, desk: Desk, shown: shapes.FollowUp) -> list[tuple[str, str]]:
+    """The first times at which everybody and everything of the house that takes part is free: in
+    words, and where the form has them filled in.
+    """
+    names = {who for who in picks.present(desk.connection, shown.key) if _is_ours(who)}
+    names |= {f"associate:{shown.owner}"} if shown.owner else set()
+    assert isinstance(shown.start, datetime)
+    length = shown.end - shown.start if isinstance(shown.end, datetime) else timedelta(hours=1)
+    minutes = max(1, int(length.total_seconds() // 60))
+    chosen_names = sorted(names)[: diaries.MOST_DIARIES]
+    found = diaries.first_available(desk, chosen_names, minutes, (here.now + LEAD, None))
+    date = here.request.query_params.get("date", "")
+    kept = {"date": date} if date else {}
+    slots = []
+    for slot in found["slots"]:
+        times = {name: datetime.fromisoformat(slot[name]) for name in ("start", "end")}
+        filled = {name: forms.local(here, moment) for name, moment in times.items()}
+        to = path("follow-ups", shown.key, "move", **kept, **filled)
+        slots.append((here.when(times["start"], times["end"]), to))
+    return slots
+
+
+def _is_ours(who: str) -> bool:
+    """Whether somebody or something has a diary."""
+    return who.partition(":")[0] in picks.GROUPS
 
 
 def _moment(here: Visit, desk: Desk, key: str, text: str) -> str:
