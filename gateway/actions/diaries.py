@@ -125,6 +125,10 @@ def first_available(
     return {"slots": [_slot(slot, zone) for slot in slots]}
 
 
+SOON = timedelta(days=14)
+"""So far ahead is looked at first: a year of many diaries is long, and free times are near."""
+
+
 @dataclass(frozen=True, slots=True)
 class Double:
     """The first date ahead of a follow-up that is double booked. `who`: by kind and key; `spans`:
@@ -155,32 +159,39 @@ def first_double(desk: Desk, key: str) -> Double | None:
     here = [one for one in kept if one.entry.instance == first.entry.instance]
     everybody = {one.entry.who for one in here if one.entry.busy}
     span = first.entry.start, first.entry.end
-    taken = _taken(desk, key, everybody, span[0])
+    for ahead in (SOON, available.LONGEST):
+        taken = _taken(desk, key, everybody, (span[0], span[1] + ahead))
+        slot = _first_free(desk, everybody, taken, span, ahead)
+        if slot is not None:
+            break
     who = sorted(one.entry.who for one in here if one.conflict)
     overlapping = {other for one in who for other in taken.get(one, ()) if _overlap(other, span)}
     instance = codec.moment(first.entry.instance)
-    slot = _first_free(desk, everybody, taken, span)
     return Double(instance, who, sorted(overlapping), slot)
 
 
-def _taken(desk: Desk, key: str, who: Collection[str], start: datetime) -> Mapping[str, list[Span]]:
-    """When these are occupied by anything else, from then on."""
-    zone, period = desk.settings.mail.timezone, (start, start + available.LONGEST)
+def _taken(desk: Desk, key: str, who: Collection[str], period: Span) -> Mapping[str, list[Span]]:
+    """When these are occupied by anything else."""
+    zone = desk.settings.mail.timezone
     others = diaries.entries(desk.connection, who, period, zone, desk.now)
     return diaries.occupied(others, without=key)
 
 
 def _first_free(
-    desk: Desk, who: Collection[str], taken: Mapping[str, list[Span]], span: Span
+    desk: Desk,
+    who: Collection[str],
+    taken: Mapping[str, list[Span]],
+    span: Span,
+    ahead: timedelta,
 ) -> Slot | None:
-    """The first time after that at which all of these are free for as long."""
+    """The first time after that, and so near, at which all of these are free for as long."""
     associates = [one.partition(":")[2] for one in who if one.startswith("associate:")]
     slots = available.first_available(
         [one for spans in taken.values() for one in spans],
         _weeks(desk, sorted(associates), None),
         span[1] - span[0],
         span[0],
-        span[0] + available.LONGEST,
+        span[0] + ahead,
     )
     return slots[0] if slots else None
 

@@ -8,8 +8,9 @@ from gateway.sandbox.robots import Robot, Step
 
 MAILBOX = "invites@crm.example"
 GONE = "bounced@gone.example"
-SILENT = "dan@silent.example"
 """An invitee whose mail server says 550."""
+SILENT = "dan@silent.example"
+"""One who answers nothing, so that the audience can, on the answer page."""
 
 PHONE = "Telefonmøte med Nordlys"
 """To this one Ola answers from elsewhere."""
