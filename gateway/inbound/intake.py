@@ -179,13 +179,9 @@ class Intake:
             )
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._told.set)
-        for one, result in zip(batch, results, strict=True):
-            log.info(
-                "message",
-                uid=one.uid,
-                outcome=result.outcome.value if result.outcome else "failed",
-                reason=result.reason,
-            )
+        now = datetime.now(UTC)
+        for one, result in zip(received, results, strict=True):
+            log.info("message", **result.line(one, now))
         return [
             (one, reader.Folder(result.destination))
             for one, result in zip(batch, results, strict=True)

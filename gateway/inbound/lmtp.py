@@ -161,9 +161,9 @@ class Listener:
                 log.error("lmtp.failed", messages=len(copies), exc_info=error)
             return False
         self.told.set()
-        for result in results:
-            outcome = result.outcome.value if result.outcome else "failed"
-            log.info("message", outcome=outcome, reason=result.reason)
+        now = datetime.now(UTC)
+        for copy, result in zip(copies, results, strict=True):
+            log.info("message", **result.line(copy, now))
         return True
 
     # The handle_* names are aiosmtpd's hooks.

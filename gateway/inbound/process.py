@@ -16,7 +16,7 @@ import hashlib
 import itertools
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -114,6 +114,34 @@ class Result:
     sighting: probe.Sighting | None = None
     anothers: bool = False
     shared: bool = False
+    message_id: str = field(default="", compare=False)
+
+    def line(self, received: Received, now: datetime) -> dict[str, object]:
+        """What the log says of a message: by what it can be followed through the journal and other
+        servers' logs, what came of it for whom, and nothing of what stands in it.
+        """
+        place, waited = received.place, now - received.arrived
+        first = self.told[0] if self.told else None
+        said: dict[str, object] = {
+            "account": _account(received),
+            "uid": place.uid if place is not None else None,
+            "message_id": self.message_id,
+            "size": received.size,
+            "outcome": self.outcome.value if self.outcome else "failed",
+            "reason": self.reason,
+            "waited_seconds": round(waited.total_seconds(), 3),
+        }
+        if len(self.told) > 1:
+            said["answers"] = len(self.told)
+        if first is not None:
+            said |= {
+                "follow_up": first.answer.follow_up,
+                "participant": first.participant,
+                "address": first.answer.address,
+                "before": first.before,
+                "after": first.after,
+            }
+        return {name: value for name, value in said.items() if value not in (None, "")}
 
     @property
     def destination(self) -> str:
@@ -166,8 +194,12 @@ class Processor:
                     connection, cursor.account, cursor.folder, cursor.uidvalidity, cursor.uid
                 )
         return [
-            replace(result, shared=self._is_shared(_account(one)))
-            for one, result in zip(batch, results, strict=True)
+            replace(
+                result,
+                shared=self._is_shared(_account(one.received)),
+                message_id=one.reading.asked.message_id,
+            )
+            for one, result in zip(offered, results, strict=True)
         ]
 
     def _notice_others(

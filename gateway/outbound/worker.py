@@ -384,17 +384,7 @@ class Worker:
             self._works(verdict)
             (self._turns.balked if verdict is Verdict.RETRY else self._turns.took)(_domain(queued))
             settlement = settle(queued, verdict, receipt, words, now, self._limits, random.random())  # noqa: S311 - spreads load
-        log.info(
-            "letter tried",
-            account=self._name,
-            verdict=verdict.value,
-            letter=queued.id,
-            follow_up=queued.follow_up,
-            to=queued.letter.address,
-            method=queued.letter.method.value or "words",
-            step=receipt.step.value,
-            answer=words,
-        )
+        log.info("letter tried", **_line(queued, attempt, now), verdict=verdict.value)
         return queued, settlement, attempt
 
     def _has_too_many(self, receipt: receipts.Receipt, words: str, began: int) -> bool:
@@ -476,6 +466,31 @@ class Worker:
         log.info("sending goes on", account=self._name, paused_since=self._rest.since)
         self._rest = None
         self._met.clear()
+
+
+def _line(queued: Queued, attempt: Attempt, now: datetime) -> dict[str, object]:
+    """What the log says of a try: by what it can be followed, and how it ended."""
+    letter = queued.letter
+    about: dict[str, object] = {
+        "account": letter.account,
+        "letter": queued.id,
+        "follow_up": queued.follow_up,
+        "participant": queued.participant,
+        "to": letter.address,
+        "method": letter.method.value or "words",
+        "sequence": letter.sequence,
+        "message_id": letter.message_id,
+    }
+    words = [str(attempt.code or ""), attempt.text]
+    waited = (now - queued.created_at).total_seconds()
+    return about | {
+        "tries": queued.tries + 1,
+        "host": attempt.host,
+        "step": str(attempt.step),
+        "answer": " ".join(filter(None, words)),
+        "seconds": round(attempt.seconds, 3),
+        "waited_seconds": round(waited, 3),
+    }
 
 
 def _shared(settings: configuration.Settings, name: str) -> sections.Account:

@@ -278,7 +278,9 @@ def test_a_taken_port_stops_no_mail_and_is_taken_as_soon_as_it_is_free(
             if only != "web":
                 gateway.command("load", str(meeting(tmp_path)))
                 gateway.wait_log("letters planned")
-                gateway.wait_log("letter tried")
+                [line, *_] = gateway.wait_log("letter tried")
+                followed = {"message_id", "sequence", "tries", "host", "seconds", "waited_seconds"}
+                assert followed <= line.keys()
             other.close()
             gateway.wait_for(lambda: answers(port), bool, what="the page")
             gateway.wait_log("trouble is over")

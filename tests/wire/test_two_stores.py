@@ -107,6 +107,16 @@ def test_neither_takes_the_others_answers(
         try:
             other.start("inbound")
             other.wait_status("theirs", {"ola@ext.example": {"reply": "accepted"}})
+            [line] = [one for one in other.log if one.get("outcome") == "applied"]
+            told = {name: line[name] for name in ("follow_up", "participant", "before", "after")}
+            masked = "o***@ext.example"
+            assert told == {
+                "follow_up": "theirs",
+                "participant": masked,
+                "before": "invitation",
+                "after": "not_started",
+            }
+            assert line["message_id"] == "1@mail.ext.example"
         finally:
             other.end()
         [moved] = invites.wait_for(lambda one: one["Subject"] == "Accepted", folder="Processed")
