@@ -28,7 +28,7 @@ from gateway.model import (
     Reply,
     Standing,
 )
-from gateway.store import claims, followups, journal, marks, outbox, views
+from gateway.store import braked, claims, followups, journal, marks, outbox, views
 from gateway.store import decisions as kept
 from gateway.store.engine import Store
 from gateway.store.outbox import Selection, Settlement
@@ -130,6 +130,22 @@ def test_one_wrong_update_mails_nobody_and_raises_one_alarm(store: Store, name: 
     assert len(deliver(store)) == 2 * MANY
     plan(store)
     assert (deliver(store), held(store)) == ([], [])
+
+
+def test_it_says_who_changed_it_and_how(store: Store) -> None:
+    begin(store)
+    rows.run(store, WRONG["moved"])
+    plan(store)
+    with store.read() as connection:
+        [change] = braked.by_author(connection)
+        first, rest = (outbox.part(connection, Selection(braked=True), 0, 3), 2 * MANY - 3)
+        assert len(outbox.part(connection, Selection(braked=True), first[-1].id, 50)) == rest
+        assert outbox.count(connection, Selection(braked=True, resting=True)) == 0
+    assert (change.by, change.method) == ("SQL", Method.REQUEST)
+    assert (change.letters, change.follow_ups) == (2 * MANY, MANY)
+    assert change.first is not None
+    assert change.last is not None
+    assert change.first <= change.last
 
 
 @pytest.mark.parametrize("rrule", ["", "FREQ=WEEKLY;COUNT=5"])

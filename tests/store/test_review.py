@@ -173,6 +173,24 @@ def test_the_list_tells_what_is_asked_and_what_is_claimed_oldest_first(site: Sit
     ]
 
 
+def test_what_waits_and_what_was_decided_is_read_in_parts(site: Site) -> None:
+    for raw, age in ((ALIAS, 3), (CRASHER, 2), (UNPROVEN, 1)):
+        site.receive(raw, ARRIVED - timedelta(minutes=age))
+    with site.store.read() as connection:
+        first = kept.page(connection, None, 2)
+        rest = kept.page(connection, (first[-1].arrived, first[-1].number), 2)
+        assert [one.number for one in (*first, *rest)] == site.waiting()
+        assert kept.count(connection) == 3
+        assert kept.decided(connection, None, 10, 10) == ([], None)
+    for one in (first[0], first[1]):
+        review.reject(site.desk, one.number)
+    with site.store.read() as connection:
+        [newest], below = kept.decided(connection, None, 10, 1)
+        [oldest], end = kept.decided(connection, below, 10, 10)
+    assert [newest.number, oldest.number] == [first[1].number, first[0].number]
+    assert end is None
+
+
 @pytest.mark.parametrize(
     ("raw", "question"),
     [

@@ -1,6 +1,5 @@
 """Who comes to the pages of administrators, and what all of them share."""
 
-from collections.abc import Callable
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Request
@@ -21,8 +20,8 @@ def administrator(request: Request) -> None:
 
 def router() -> APIRouter:
     """For a module of these pages."""
-    guard: Callable[[Request], None] = administrator
-    return APIRouter(prefix=PREFIX, include_in_schema=False, dependencies=[Depends(guard)])
+    guard = Depends(administrator)
+    return APIRouter(prefix=PREFIX, include_in_schema=False, dependencies=[guard])
 
 
 def address(path: str, **said: object) -> str:
