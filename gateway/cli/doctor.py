@@ -27,10 +27,13 @@ def doctor(
 
 async def _examine(ctx: typer.Context, roundtrip: bool) -> bool:
     """Print each line as soon as it is there. Returns whether nothing failed."""
+    from gateway.daemon import logs
     from gateway.doctor import examination
     from gateway.health import State
 
     effective = context.settings(ctx)
+    # What the gateway's parts log by the way is said in the lines, in better words.
+    logs.configure(effective.log.model_copy(update={"level": "error"}))
     invocation = context.invocation(ctx)
     file = context.config_file(invocation.config)
     well = True
