@@ -113,12 +113,17 @@ def edit(here: Visit, desk: Desk, key: str, changes: Mapping[str, Any]) -> None:
     recording.put(desk, key, {**before, **changes})
 
 
+def next_hour(here: Visit) -> datetime:
+    """When the next full hour begins on the reader's clock."""
+    soon = here.local(here.now) + timedelta(hours=1)
+    return soon.replace(minute=0, second=0, microsecond=0)
+
+
 def times_at_first(here: Visit) -> dict[str, str]:
     """The start that the address names, else the next full hour; and the usual length from
     there.
     """
-    soon = here.local(here.now) + timedelta(hours=1)
-    start = soon.replace(minute=0, second=0, microsecond=0)
+    start = next_hour(here)
     if said := here.request.query_params.get("start", "")[:40]:
         try:
             start = datetime.fromisoformat(said)

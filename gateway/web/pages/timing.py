@@ -26,8 +26,6 @@ from gateway.web.pages.visit import Visit
 router = APIRouter(include_in_schema=False)
 
 AHEAD = timedelta(days=400)
-LEAD = timedelta(hours=1)
-"""So much later the first time begins that a dialog proposes."""
 OFFERED = 60
 """Dates of a series that a dialog offers, the next ones."""
 WHOLE, THIS, SINCE = "whole", "this", "since"
@@ -151,7 +149,7 @@ def _slots(here: Visit, desk: Desk, shown: shapes.FollowUp) -> list[tuple[str, s
     length = shown.end - shown.start if isinstance(shown.end, datetime) else timedelta(hours=1)
     minutes = max(1, int(length.total_seconds() // 60))
     chosen_names = sorted(names)[: diaries.MOST_DIARIES]
-    found = diaries.first_available(desk, chosen_names, minutes, (here.now + LEAD, None))
+    found = diaries.first_available(desk, chosen_names, minutes, (forms.next_hour(here), None))
     date = here.request.query_params.get("date", "")
     kept = {"date": date} if date else {}
     slots = []
