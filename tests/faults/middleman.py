@@ -20,6 +20,8 @@ from typing import Any, ClassVar, TypeVar
 T = TypeVar("T")
 NOISE = b"\x00\xfe\xff ?what? {99999999999}\r\n"
 """What no server says."""
+ONCE = frozenset({"GREETING", "EHLO", "CAPABILITY", "LOGIN", "SELECT"})
+"""Steps that a session has once."""
 DRIBBLE_SECONDS = 0.002
 
 
@@ -336,7 +338,7 @@ class Middleman:
         if self._honest or not self.kind.acts:
             return None
         step = self.chance.choice(self.kind.often or list(self.kind.acts))
-        turn = self.chance.choice((1, 1, 1, 1, 2, 3)) if step not in ("GREETING", "EHLO") else 1
+        turn = 1 if step in ONCE else self.chance.choice((1, 1, 1, 1, 2, 3))
         return Plan(step, turn, self.chance.choice(self.kind.acts[step]))
 
     def _count(self, what: str) -> None:

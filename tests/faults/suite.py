@@ -388,9 +388,10 @@ class Ordeal:
         self._count(f"{middleman.name}: turned away")
 
     def _some(self) -> Middleman:
-        there = [self.servers.smtp, self.servers.imap, self.servers.lmtp]
+        # The reader has one session, and keeps it.
+        there = [self.servers.smtp, *[self.servers.imap] * 3, self.servers.lmtp]
         if not self.site.play.is_sqlite:
-            there += [self.servers.database] * 2
+            there += [self.servers.database] * 3
         return self.chance.choice(there)
 
     # The store
