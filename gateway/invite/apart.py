@@ -17,10 +17,11 @@ from gateway.followups import covering, editions, limits, recurrence
 from gateway.invite.changes import SERIES, Change
 from gateway.invite.owing import Copy, Invitee, Owed
 from gateway.mail import address
-from gateway.model import DateChange, Edition, Method, Moment, Recurrence, Standing
+from gateway.model import Channel, DateChange, Edition, Method, Moment, Recurrence, Standing
 
 MOST = 1_000
 """Invitations to the dates of one list, of all its rows together."""
+BY_MAIL = frozenset({Channel.MAIL, Channel.LINK})
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,7 @@ def _keeping(invitees: Sequence[Invitee], for_dates: Collection[int]) -> set[int
 
 def _is_replaced(copy: Copy, row: Invitee, for_dates: Collection[int]) -> bool:
     """Whether a row holds one entry and is to have dates by themselves, or the other way round, and
-    nothing is under way about that.
+    nothing is under way about that; or it was answered by mail since.
     """
     if copy.method is not Method.REQUEST:
         return False
@@ -171,7 +172,8 @@ def _is_replaced(copy: Copy, row: Invitee, for_dates: Collection[int]) -> bool:
         else copy.date is not None and row.date is None
     )
     is_told = any(one.method is Method.CANCEL and one.instance is None for one in copy.queued)
-    return is_of_other_form and not is_told
+    said = row.standings.get(copy.date, Standing())
+    return is_of_other_form and (not is_told or (said.seen and said.channel in BY_MAIL))
 
 
 def _told_apart(

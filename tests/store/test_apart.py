@@ -13,7 +13,7 @@ from gateway.followups import limits
 from gateway.ical import ics
 from gateway.invite import apart, plan
 from gateway.mail import bounce
-from gateway.model import Access, Actor, Delivery, LetterState, Moment, Reply, Standing
+from gateway.model import Access, Actor, Channel, Delivery, LetterState, Moment, Reply, Standing
 from gateway.store import (
     claims,
     filters,
@@ -410,3 +410,22 @@ def test_dates_are_taken_back_where_the_address_became_another_while_it_was_inva
     letters += post(store)
     assert shown(letters, OLA) == []
     assert shown(letters, "ola@new.example") == [START, START + WEEK]
+
+
+def test_an_answer_to_the_series_that_is_taken_back_is_no_answer_to_its_dates(
+    store: Store,
+) -> None:
+    """It came before the cancellation left, and goes with what it was said of."""
+    begin(store, recurrence={"rrule": "FREQ=WEEKLY;COUNT=3"})
+    letters = post(store)
+    number = next(one.participant for one in letters if one.letter.address == OLA)
+    rows.run(store, *BECOMES_A_LIST)
+    planning.plan_due(store, SETTINGS, NOW, everything=True)
+    accepted = Standing(Reply.ACCEPTED, seen=True, channel=Channel.MAIL)
+    with store.write() as connection:
+        followups.write_standing(connection, number, None, accepted, 1)
+    rows.run(store, "UPDATE follow_up SET title = 'Course'")
+    letters += (dates := post(store))
+    assert {one.letter.reply for one in dates} == {Reply.NEEDS_ACTION}
+    assert row(store).reply is Reply.NEEDS_ACTION
+    assert shown(letters, OLA) == LISTED
