@@ -321,6 +321,7 @@ def test_other_ways_lead_there_too(company: Company, browser: Browser, way: str)
     expect(tab.locator(".picked [name=drop]")).to_have_count(2)
     press(tab, "[name=save]")
     expect(tab.locator(".row", has_text=guest.address)).to_be_visible()
+    tab.wait_for_load_state()  # rows stand there before the style sheet does
     assert tab.evaluate("document.documentElement.scrollWidth") <= facts["viewport"]["width"]
     company.answer(guest, clients.link, Word.DECLINED, HOSTILE)
     key = tab.url.partition("/follow-ups/")[2].partition("?")[0]
