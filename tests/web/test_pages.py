@@ -257,6 +257,13 @@ async def test_a_form_of_another_site_does_nothing(office: Office, kari: Reader)
     assert "Cancelled" not in (await kari.get("/follow-ups/own")).text
 
 
+async def test_the_menu_offers_what_its_reader_may(office: Office) -> None:
+    """Who is no associate is invited to nothing."""
+    own = 'href="/invitations"'
+    assert own in (await signed_in(office, "per").get("/")).text
+    assert own not in (await signed_in(office, "chief", Access.ADMIN).get("/")).text
+
+
 async def test_my_invitations_are_answered_there(office: Office) -> None:
     plan(office)
     per = signed_in(office, "per")
