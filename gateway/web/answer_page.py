@@ -15,13 +15,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from http import HTTPStatus
-from pathlib import Path
 from time import monotonic
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from fastapi.staticfiles import StaticFiles
 
 from gateway import accounts, i18n
 from gateway.actions import answer_page
@@ -33,13 +31,12 @@ from gateway.i18n import Catalogue, marked
 from gateway.ical import ics, zones
 from gateway.mail import links
 from gateway.model import Moment, Reply
-from gateway.web import door, problems, rendering
+from gateway.web import door, problems, rendering, serving
 from gateway.web.api import gate
 from gateway.web.api.site import Site
 from gateway.web.tries import Tries
 from gateway.writing import wording
 
-STATIC = Path(__file__).parent / "static"
 MOST_BYTES = 32_000
 NOTHING_SECONDS = 0.3
 RETRY_SECONDS = 60
@@ -91,7 +88,7 @@ def create(site: Site) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.state.site = site
     tries = Tries(site.settings.answer.tries_per_minute)
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.mount("/static", serving.Files(), name="static")
 
     async def show(request: Request, token: str, date: str = "") -> Response:
         began = monotonic()

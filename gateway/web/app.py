@@ -10,14 +10,12 @@ people answered. Limits: `feed.MAX_STREAMS` streams.
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from http import HTTPStatus
-from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from fastapi import Depends, FastAPI, Header, HTTPException, Query, Request
 from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from fastapi.staticfiles import StaticFiles
 
 from gateway import __version__, health, reach, sections, shapes
 from gateway.actions import histories
@@ -25,14 +23,13 @@ from gateway.errors import StoreError
 from gateway.health import Condition
 from gateway.model import Actor
 from gateway.store import codec, journal
-from gateway.web import diary_feed, metrics, problems, sign_in
+from gateway.web import diary_feed, metrics, problems, serving, sign_in
 from gateway.web import feed as feeds
 from gateway.web.api import table
 from gateway.web.api.site import Site
 from gateway.web.feed import Feed
 from gateway.web.pages import table as pages
 
-STATIC = Path(__file__).parent / "static"
 RETRY_MILLISECONDS = 2000
 
 HEADERS = {
@@ -68,7 +65,7 @@ def create(
         redoc_url=None,
     )
     problems.install(app)
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.mount("/static", serving.Files(), name="static")
     sign_in.install(app)
     diary_feed.install(app)
     _health(app, look)
@@ -77,6 +74,7 @@ def create(
     site.feed = site.feed or feed
     pages.install(app, troubles)
     table.install(app, site)
+    app.add_middleware(serving.Compressed)
     return app
 
 

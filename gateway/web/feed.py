@@ -19,7 +19,7 @@ from gateway.store.engine import Store
 
 log = structlog.get_logger(__name__)
 
-POLL_SECONDS = 0.25
+POLL_SECONDS = 0.1
 BATCH = 200
 MAX_STREAMS = 200
 RESET = "reset"

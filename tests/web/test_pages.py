@@ -323,3 +323,16 @@ async def test_no_page_answers_without_sign_in(office: Office) -> None:
             )
             is_led = answer.headers.get("location", "").startswith("/sign-in")
             assert answer.status_code in (401, 403) or is_led, (method, path, answer.status_code)
+
+
+async def test_pages_go_out_small_and_their_files_once(office: Office, kari: Reader) -> None:
+    """Not what programs read, whose ETag names bytes."""
+    answer = await office.client.get("/follow-ups", headers=kari.headers())
+    assert answer.headers["content-encoding"] == "gzip"
+    assert answer.headers["cache-control"] == "no-store"
+    style = await office.client.get("/static/page.css")
+    assert style.headers["cache-control"] == "no-cache"
+    same = {"If-None-Match": style.headers["etag"]}
+    assert (await office.client.get("/static/page.css", headers=same)).status_code == 304
+    asked = await office.ask("GET", "/follow-ups/own")
+    assert "content-encoding" not in asked.headers
