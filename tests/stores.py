@@ -15,12 +15,13 @@ from gateway.store import migrate
 from gateway.store.engine import Store
 from tests.rig.postgres import Cluster
 
-SHAPE = """
+SHAPE = r"""
 SELECT md5(string_agg(name, ' ' ORDER BY name)) FROM (
   SELECT c.oid || ':' || c.xmin AS name FROM pg_class c
   WHERE c.relnamespace = 'public'::regnamespace
   UNION ALL SELECT a.attrelid || ':' || a.attnum || ':' || a.xmin FROM pg_attribute a
   JOIN pg_class c ON c.oid = a.attrelid WHERE c.relnamespace = 'public'::regnamespace
+  UNION ALL SELECT n.oid || ':' || n.xmin FROM pg_namespace n WHERE n.nspname NOT LIKE 'pg\_%'
   UNION ALL SELECT t.oid || ':' || t.xmin FROM pg_trigger t
   UNION ALL SELECT k.oid || ':' || k.xmin FROM pg_constraint k
   UNION ALL SELECT p.oid || ':' || p.xmin FROM pg_proc p
@@ -62,10 +63,10 @@ class Emptied:
         with self._connected() as connection:
             tables = connection.execute(
                 "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
-                " AND tablename <> 'alembic_version'"
             ).fetchall()
             self._tables = [name for (name,) in tables]
             self._meta = connection.execute("SELECT key, value FROM meta").fetchall()
+            self._version = connection.execute("SELECT version_num FROM alembic_version").fetchall()
         self._note()
 
     def renew(self) -> Store:
@@ -121,6 +122,7 @@ class Emptied:
                 )
                 with connection.cursor() as cursor:
                     cursor.executemany("INSERT INTO meta (key, value) VALUES (%s, %s)", self._meta)
+                    cursor.executemany("INSERT INTO alembic_version VALUES (%s)", self._version)
         except psycopg.errors.LockNotAvailable:
             return False
         return True

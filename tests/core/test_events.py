@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 STANDINGS = {"toggled", "toggle_refused", "moved", "cancelled", "reinstated", "added"}
 DROPPED = {"date_dropped", "begun", "asked_anew"}
 COMPUTED: dict[str, Collection[str]] = {
+    "actions/aliases.py: review.FORGOTTEN": {review.FORGOTTEN},
     "actions/answering.py: Outcome.APPLIED.value": {Outcome.APPLIED},
     "actions/answering.py: Outcome.SEEN.value": {Outcome.SEEN},
     "actions/answers.py: conclusion.outcome.value": set(Outcome),

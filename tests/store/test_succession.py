@@ -2,6 +2,7 @@
 §3), on both databases.
 """
 
+import json
 from typing import Any
 
 import pytest
@@ -10,7 +11,6 @@ import time_machine
 
 from gateway import settings as configuration
 from gateway.actions import load, planning
-from gateway.cli import journal as cli_journal
 from gateway.inbound import process
 from gateway.model import (
     Channel,
@@ -26,6 +26,7 @@ from gateway.store import braked, claims, followups, journal, known, outbox, pro
 from gateway.store.engine import Store
 from gateway.store.followups import Member
 from gateway.store.outbox import Queued, Settlement
+from tests import command
 from tests.faults import holdings
 from tests.store import rows
 
@@ -138,7 +139,9 @@ def test_the_journal_goes_on_naming_who_it_was(store: Store) -> None:
     for who in ("eva", "ola2", "ola2"):
         rows.run(store, f"UPDATE participant SET person = '{who}'")
         plan(store)
-    told = list(cli_journal.rows(store, "m1"))
+    url = store.url.render_as_string(hide_password=False)
+    done = command.run("journal", "m1", "--json", environment={"GATEWAY_STORE__URL": url})
+    told = [json.loads(line) for line in done.stdout.splitlines()]
     named = [(one["event"], one["participant"]) for one in told if one["participant"]]
     assert list(dict.fromkeys(name for _, name in named)) == ["ola", "eva", "ola2"]
     assert [name for event, name in named if event == "given"] == ["eva", "ola2"]
