@@ -283,6 +283,8 @@ class Crowd:
     relay: postfix.Server
     seed: int
     given: list[Given] = field(default_factory=list)
+    sent: int = 0
+    """Copies of answers that are on their way."""
     second_thoughts: float = 0.1
     """How many answer a second time, and otherwise."""
     failure: BaseException | None = None
@@ -367,11 +369,12 @@ class Crowd:
     def _send(self, sender: str, recipient: str, raw: bytes) -> None:
         if self._order.random() < 0.5:
             self.relay.send(sender, [recipient], raw)
-            return
-        with smtplib.LMTP(
-            "127.0.0.1", self.mail.lmtp_port, local_hostname="localhost", timeout=30
-        ) as connection:
-            connection.sendmail(sender, [recipient], raw, mail_options=["BODY=8BITMIME"])
+        else:
+            with smtplib.LMTP(
+                "127.0.0.1", self.mail.lmtp_port, local_hostname="localhost", timeout=30
+            ) as connection:
+                connection.sendmail(sender, [recipient], raw, mail_options=["BODY=8BITMIME"])
+        self.sent += 1
 
 
 def arrived(mail: dovecot.Server, address: str) -> list[Path]:

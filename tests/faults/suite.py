@@ -51,6 +51,10 @@ RATE = 0.7
 STORE_BYTES = 256 * 2**20
 SLOW_SECONDS = 300.0
 """For everything to come to its end after a round: the machine may be busy with others."""
+STRANDED_SECONDS = 15.0
+"""Postfix forgets a message, until it starts again, that is to be tried again while a try is just
+coming to its end ("skipped, still being delivered"). It happens where tries are a second apart.
+"""
 
 
 @dataclass(frozen=True)
@@ -165,7 +169,13 @@ class Site(kill.Site):
 
     def wait(self, wanted: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + SLOW_SECONDS
+        stranded = time.monotonic() + STRANDED_SECONDS
         while not wanted():
+            if time.monotonic() > stranded and self.relay.queued():
+                self.relay.stop()
+                self.relay.start()
+                self.relay.flush()
+                stranded = time.monotonic() + STRANDED_SECONDS
             if self.crowd.failure is not None:
                 self.crowd.finish()
             dead = [one for one in self.gateways if not one.lives(kill.LOOK_SECONDS)]
@@ -175,6 +185,10 @@ class Site(kill.Site):
                     f"never came: {what}; {self.counts()}, {len(self.guests)} invited,"
                     f" {len(self.crowd.given)} answers, {self.waiting_mail()} in INBOX\n{tails}"
                 )
+
+    def quiet(self) -> bool:
+        """Where messages are recorded more than once, their number does not tell that all came."""
+        return self.crowd.sent == sum(one.copies for one in self.crowd.given) and super().quiet()
 
     def evidence(self) -> kill.Evidence:
         found = super().evidence()

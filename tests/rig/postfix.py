@@ -150,6 +150,11 @@ class Server:
         """Start after `stop` or `daemon.kill`, on the same port with the same queue."""
         self.daemon.start(lambda: process.listening(self.port))
 
+    def flush(self) -> None:
+        """Try at once whatever is queued."""
+        queue = [rig.need("postqueue", "postfix"), "-c", str(self.directory / "etc"), "-f"]
+        process.run(queue, what="postqueue", cwd=self.directory)
+
     def stop(self) -> None:
         """Stop; what is queued stays queued."""
         self.daemon.stop()
