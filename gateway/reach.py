@@ -1,11 +1,14 @@
 """From where the page, the API, the answer page and the LMTP listener can be reached, and by which
-name; pure.
+name; and the socket that each of them has.
 """
 
 import errno
+import socket
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
+
+from gateway.errors import ConfigurationError, GatewayError
 
 NEVER = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 """An address that this machine does not have, or a kind that it does not speak."""
@@ -70,3 +73,24 @@ def _is_network(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def bind(key: str, address: str) -> socket.socket:
+    """A bound socket for what a setting says. Raises `ConfigurationError` for an address that is
+    not ours, `GatewayError` for one that somebody else has at the moment.
+    """
+    host, _, port = address.rpartition(":")
+    name = host.strip("[]")
+    family = socket.AF_INET6 if ":" in name else socket.AF_INET
+    try:
+        bound = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind((name, int(port)))
+        except OSError:
+            bound.close()
+            raise
+    except OSError as error:
+        kind = ConfigurationError if error.errno in NEVER else GatewayError
+        raise kind(f"{key}: cannot listen on {address}: {error.strerror}") from error
+    return bound

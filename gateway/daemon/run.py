@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from gateway import __version__, accounts, health, zonedata
+from gateway import __version__, accounts, health, reach, zonedata
 from gateway.actions import (
     deciding,
     diary,
@@ -229,7 +229,7 @@ def _answer_page(site: "Site") -> supervise.Role:
     ready = asyncio.Event()
 
     async def answer(stop: asyncio.Event) -> None:
-        bound = serve.bind("answer.listen", site.settings.answer.listen)
+        bound = reach.bind("answer.listen", site.settings.answer.listen)
         await serve.serve_answers(bound, answer_page.create(site), stop, ready)
 
     return supervise.Role("answer page", answer, ready)

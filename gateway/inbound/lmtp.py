@@ -25,7 +25,7 @@ from aiosmtpd.lmtp import LMTP
 from aiosmtpd.smtp import Envelope, Session
 
 from gateway import accounts, errors, reach
-from gateway.errors import ConfigurationError, GatewayError
+from gateway.errors import GatewayError
 from gateway.inbound import process
 from gateway.mail import address
 from gateway.settings import Settings
@@ -120,18 +120,17 @@ class Listener:
     async def _listening(self) -> asyncio.Server:
         listen, loop = self.settings.lmtp.listen, asyncio.get_running_loop()
         path = reach.socket_file(listen)
+        if not path:
+            bound = reach.bind("lmtp.listen", listen)
+            return await loop.create_server(self.session, sock=bound)
         try:
-            if path:
-                server = await loop.create_unix_server(self.session, path)
-                # Who may deliver is decided by who may enter its folder.
-                await asyncio.to_thread(Path(path).chmod, 0o666)
-                return server
-            host, _, port = listen.rpartition(":")
-            return await loop.create_server(self.session, host.strip("[]"), int(port))
+            server = await loop.create_unix_server(self.session, path)
+            # Who may deliver is decided by who may enter its folder.
+            await asyncio.to_thread(Path(path).chmod, 0o666)
         except OSError as error:
-            kind = ConfigurationError if error.errno in reach.NEVER else GatewayError
             why = error.strerror or str(error)
-            raise kind(f"lmtp.listen: cannot listen on {listen}: {why}") from error
+            raise GatewayError(f"lmtp.listen: cannot listen on {listen}: {why}") from error
+        return server
 
     async def _record(self, processor: process.Processor) -> None:
         """Everything that waits at a time is one transaction."""

@@ -16,7 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from gateway import reach
-from gateway.errors import ConfigurationError, GatewayError
+from gateway.errors import GatewayError
 from gateway.sections import Answer, Web
 from gateway.settings import Settings
 from gateway.web import app
@@ -51,28 +51,7 @@ def listen(settings: Settings, *, is_anybody: bool = False) -> socket.socket:
             f"web.listen: {address} can be reached from other machines, and nobody may"
             " sign in yet; first: invite-gateway user create"
         )
-    return bind("web.listen", address)
-
-
-def bind(key: str, address: str) -> socket.socket:
-    """A bound socket for what a setting says. Raises `ConfigurationError` for an address that is
-    not ours, `GatewayError` for one that somebody else has at the moment.
-    """
-    host, _, port = address.rpartition(":")
-    name = host.strip("[]")
-    family = socket.AF_INET6 if ":" in name else socket.AF_INET
-    try:
-        bound = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            bound.bind((name, int(port)))
-        except OSError:
-            bound.close()
-            raise
-    except OSError as error:
-        kind = ConfigurationError if error.errno in reach.NEVER else GatewayError
-        raise kind(f"{key}: cannot listen on {address}: {error.strerror}") from error
-    return bound
+    return reach.bind("web.listen", address)
 
 
 async def serve(

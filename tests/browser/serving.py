@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from gateway import reach
 from gateway import settings as configuration
 from gateway.health import Condition
 from gateway.inbound.process import Processor
@@ -43,7 +44,7 @@ async def serving(store: Store, **facts: Any) -> AsyncIterator[str]:
 @asynccontextmanager
 async def answering(store: Store, clock: Callable[[], datetime]) -> AsyncIterator[str]:
     """The same of the answer page."""
-    bound = serve.bind("answer.listen", "127.0.0.1:0")
+    bound = reach.bind("answer.listen", "127.0.0.1:0")
     listen = f"127.0.0.1:{bound.getsockname()[1]}"
     answer = {"listen": listen, "public_url": f"http://{listen}", "tries_per_minute": 1000}
     mail = {"address": "invites@crm.example", "name": seed.ORGANISATION}
