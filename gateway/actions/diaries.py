@@ -92,11 +92,9 @@ def taken(desk: Desk, names: Sequence[str], period: Span, without: str) -> dict[
     """When associates and resources (KIND:KEY) are occupied in a period by anything but one
     follow-up.
     """
-    kept = diaries.entries(desk.connection, names, period, desk.settings.mail.timezone, desk.now)
-    occupied = diaries.occupied(kept, without=without)
     return {
         who: sorted(span for span in spans if _overlap(span, period))
-        for who, spans in occupied.items()
+        for who, spans in _taken(desk, without, names, period).items()
     }
 
 

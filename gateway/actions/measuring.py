@@ -58,7 +58,8 @@ class Tally:
             self.messages = Seen(measures.newest_message(connection))
             self.attempts = Seen(measures.newest_attempt(connection))
             for one in measures.messages(connection, self.messages.after):
-                _ = one.outcome is not None and self.messages.is_new(one.id)
+                if one.outcome is not None:
+                    self.messages.is_new(one.id)
             for number, _ in measures.attempts(connection, self.attempts.after):
                 self.attempts.is_new(number)
             return

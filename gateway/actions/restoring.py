@@ -46,6 +46,7 @@ def restore(store: Store, file: Path, now: datetime) -> Restored:
         _give(fresh, owner)
         if problems := backup.faults(fresh):
             raise StoreError(f"{file} is not sound: {problems[0]}")
+        floor = _made_ready(fresh, now)
         store.close()
         for end in ENDS if there else ():
             if (old := path.with_name(path.name + end)).exists():
@@ -54,14 +55,19 @@ def restore(store: Store, file: Path, now: datetime) -> Restored:
     except OSError as error:
         raise StoreError(f"{file} cannot be put back: {error}") from error
     finally:
-        fresh.unlink(missing_ok=True)
-    migrate.upgrade(store)
-    with store.write() as connection:
-        floor = meta.raise_sequence_floor(connection, numbering.floor(now))
-    for end in ENDS:
-        if (made := path.with_name(path.name + end)).exists():
-            _give(made, aside if there else path.parent)
+        for end in ENDS:
+            fresh.with_name(fresh.name + end).unlink(missing_ok=True)
     return Restored(aside if there else None, floor)
+
+
+def _made_ready(fresh: Path, now: datetime) -> int:
+    """Bring a copy to this program's schema before it is anybody's store, and let nothing leave
+    below what may have left since. Whoever closes it last leaves one file.
+    """
+    with closing(Store(f"sqlite:///{fresh}")) as made:
+        migrate.upgrade(made, copy=False)
+        with made.write() as connection:
+            return meta.raise_sequence_floor(connection, numbering.floor(now))
 
 
 def _require_nobody(store: Store, path: Path, now: datetime) -> None:

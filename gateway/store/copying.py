@@ -86,8 +86,8 @@ def _copy(
         try:
             writing.execute(sa.insert(table), values)
         except sa.exc.DatabaseError as error:
-            first = str(error.orig).strip().split("\n")[0]
-            raise StoreError(f"{table.name} cannot be copied: {first}") from error
+            why = engine.first_line(error)
+            raise StoreError(f"{table.name} cannot be copied: {why}") from error
         done += len(values)
         told(table.name, done, total)
     return done

@@ -179,7 +179,7 @@ class Store:
                 return f"{bar}; with the shipped unit only root and the service may"
             if not self.path.exists():
                 return f"there is no file {self.path}"
-        return _first_line(error)
+        return first_line(error)
 
 
 def _is_no_database(error: DBAPIError) -> bool:
@@ -262,7 +262,7 @@ def _shown(url: URL) -> str:
     )
 
 
-def _first_line(error: DBAPIError) -> str:
+def first_line(error: DBAPIError) -> str:
     return str(error.orig).strip().split("\n")[0]
 
 

@@ -208,8 +208,9 @@ def shrunk(connection: Connection) -> int:
 
 
 def _head(raw: bytes) -> bytes:
-    ends = [end for blank in (b"\r\n\r\n", b"\n\n") if (end := raw.find(blank)) >= 0]
-    return raw[: min([*ends, HEAD])] + b"\r\n\r\n"
+    ends = [end for empty in (b"\r\n\r\n", b"\n\n") if (end := raw.find(empty)) >= 0]
+    blank = b"\r\n\r\n"
+    return raw[: min([*ends, HEAD - len(blank)])] + blank
 
 
 def _kept(row: Any, raw: bytes | None = None) -> Kept:

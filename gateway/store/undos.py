@@ -1,7 +1,7 @@
 """Saves of the page that can be taken back until their letters leave (page.md §3)."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.store import snapshots
+from gateway.store import chunks, snapshots
 from gateway.store.schema import change_mark
 from gateway.store.schema_access import undo
 from gateway.store.snapshots import Change
@@ -54,8 +54,23 @@ def put(connection: Connection, save: Save) -> None:
         "states": json.dumps(states),
         "changes": snapshots.written(save.changes),
     }
-    connection.execute(sa.delete(undo).where(undo.c.leaves_at < save.at - KEPT))
     connection.execute(sa.insert(undo).values(values))
+
+
+def forget(connection: Connection, now: datetime) -> None:
+    """Nobody asks any more for those whose letters left long ago."""
+    connection.execute(sa.delete(undo).where(undo.c.leaves_at < now - KEPT))
+
+
+def drop(connection: Connection, keys: Collection[str]) -> int:
+    """Nothing of what was saved of these follow-ups can be taken back. Returns how many saves that
+    were.
+    """
+    rows = connection.execute(sa.select(undo.c.id, undo.c.follow_up, undo.c.states)).all()
+    gone = [row.id for row in rows if {row.follow_up, *json.loads(row.states)} & {*keys}]
+    for part in chunks.parts(gone):
+        connection.execute(sa.delete(undo).where(undo.c.id.in_(part)))
+    return len(gone)
 
 
 def get(connection: Connection, number: int, by: str) -> Save | None:

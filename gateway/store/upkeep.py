@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from gateway.store import conditions, journal, leases, pace, requests, upsert, users
+from gateway.store import conditions, journal, leases, pace, requests, undos, upsert, users
 from gateway.store.engine import Store
 from gateway.store.schema import lease, meta
 
@@ -33,6 +33,7 @@ def tidy(store: Store, now: datetime) -> int:
         conditions.forget(connection, now)
         requests.forget(connection, now)
         users.forget(connection, now)
+        undos.forget(connection, now)
         # Only those that say that a gateway lives: the others keep fencing numbers, which never go
         # back.
         gone = sa.delete(lease).where(

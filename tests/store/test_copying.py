@@ -176,6 +176,12 @@ def test_a_copy_that_is_not_sound_changes_nothing(used: Store, tmp_path: Path) -
     empty.touch()
     with pytest.raises(StoreError, match="is not sound"):
         restoring.restore(used, empty, LATER)
+    newer = tmp_path / "newer.db"
+    backup.make(used, newer)
+    with closing(sqlite3.connect(newer)) as made, made:
+        made.execute("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(StoreError, match="newer"):
+        restoring.restore(used, newer, LATER)
     assert letters(used) == before
     assert [
         one.name for one in tmp_path.iterdir() if "aside" in one.name or "ing" in one.name

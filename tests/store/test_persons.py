@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from gateway.actions import desk, load, persons, planning
+from gateway.actions import desk, inviting, load, persons, planning, undoing
 from gateway.actions.desk import Desk
 from gateway.errors import Forbidden, NotFound, Refused
 from gateway.model import Access, Actor, Outcome
-from gateway.store import schema, views
+from gateway.store import followups, schema, views
 from gateway.store.engine import Store
 from tests import command
 from tests.store import rows
@@ -69,6 +69,16 @@ def perform(store: Store, work: Callable[[Desk], Any], actor: Actor = OPERATOR) 
     return desk.perform(store, SETTINGS, NOW, actor, work).answer
 
 
+def save(store: Store) -> None:
+    """Somebody on the page takes Ola out, and may take it back."""
+
+    def remove(here: Desk) -> None:
+        row = next(one for one in followups.members(here.connection, "ahead") if one.key == "ola")
+        inviting.remove(here, row.id)
+
+    undoing.perform(store, SETTINGS, NOW, Actor(Access.USER, "kari"), remove)
+
+
 def everything(store: Store) -> str:
     """All that stands in the store."""
     with store.read() as connection:
@@ -111,6 +121,7 @@ def test_nobody_is_forgotten_who_holds_an_invitation(known: Store) -> None:
 
 
 def test_who_is_erased_is_nowhere_and_nobody_hears_of_it(known: Store) -> None:
+    save(known)
     perform(known, lambda here: persons.withdraw(here, "ola"))
     deliver(known, NOW)
     with known.read() as connection:

@@ -97,3 +97,12 @@ def test_what_has_waited_too_long(store: Store, processor: process.Processor) ->
         "only its header is kept here, for it has waited too long: the mail itself lies where it"
         " was taken from",
     ]
+
+
+def test_a_header_of_any_length_is_cut_once(store: Store, processor: process.Processor) -> None:
+    processor.receive([mail(1, 50_000)])
+    with store.write() as connection:
+        header = b"X-Filler: " + b"x" * 60_000 + b"\r\n\r\nwords"
+        connection.execute(sa.update(schema.inbox).values(raw=header))
+        late = NOW + timedelta(days=181)
+        assert [review.shrink(connection, SETTINGS, late) for _ in range(2)] == [1, 0]
