@@ -267,8 +267,8 @@ def _faults(app: FastAPI) -> None:
         return _plain(request, NOTHING, error.status_code, error.headers)
 
     async def ours(request: Request, error: Exception) -> Response:
-        status = error.status if isinstance(error, problems.HttpProblem) else problems.status(error)
-        return _plain(request, AWAY, status, {"Retry-After": str(RETRY_SECONDS)})
+        known = problems.response(error)  # which the log hears of
+        return _plain(request, AWAY, known.status_code, {"Retry-After": str(RETRY_SECONDS)})
 
     async def broken(request: Request, error: Exception) -> Response:
         return _plain(request, AWAY, HTTPStatus.INTERNAL_SERVER_ERROR)

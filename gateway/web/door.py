@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 from fastapi.responses import RedirectResponse, Response
 
 from gateway.actions import users
-from gateway.errors import Forbidden, GatewayError
+from gateway.errors import Forbidden, GatewayError, InputError
 from gateway.sections import Web
 from gateway.store import tokens
 from gateway.store.users import LONGEST, User
@@ -54,6 +54,7 @@ class Door:
             return
         headers = gate.headers(scope)
         try:
+            gate.require_storable(scope)
             answer = await _come_in(scope, headers)
             if scope["method"] not in SAFE and answer is None:
                 _require_same_origin(headers)
@@ -176,6 +177,8 @@ def _require_form(scope: Scope, headers: dict[str, str], body: bytes) -> None:
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if body and kind != FORM:
         raise HttpProblem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"{FORM} is wanted")
+    if b"\0" in body or b"%00" in body:
+        raise InputError("the form has a NUL character")
     session = scope["state"].get("session", "")
     if not session or scope["path"] == "/sign-in":
         return

@@ -41,3 +41,5 @@ async def _key(
 
 
 Key = Annotated[str, Depends(_key)]
+Number = Annotated[int, Path(ge=1, le=2**53)]
+"""Of a row; no database has higher ones."""

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 import sqlalchemy as sa
+from structlog.testing import capture_logs
 
 from gateway import settings as configuration
 from gateway.actions import cancelling, letters, load, moving, planning
@@ -378,7 +379,10 @@ async def test_a_store_that_is_away_is_said(ola: Invitee) -> None:
     assert path is not None
     ola.store.close()
     path.rename(path.with_suffix(".away"))
-    for answer in (await ola.get(), await ola.post(reply="yes")):
+    with capture_logs() as lines:
+        answers = (await ola.get(), await ola.post(reply="yes"))
+    assert [line["event"] for line in lines] == ["the store cannot be used"] * 2
+    for answer in answers:
         assert answer.status_code == 503
         assert "Try again in a few minutes" in answer.text
         assert answer.headers["retry-after"]

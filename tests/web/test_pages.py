@@ -325,6 +325,31 @@ async def test_no_page_answers_without_sign_in(office: Office) -> None:
             assert answer.status_code in (401, 403) or is_led, (method, path, answer.status_code)
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/people?name=a%00b",
+        "/follow-ups?q=%00",
+        "/follow-ups/own%00",
+        "/follow-ups/new?start=9999-12-31T23:59",
+    ],
+)
+async def test_what_no_database_takes_is_refused(kari: Reader, path: str) -> None:
+    answer = await kari.office.client.get(path, headers=kari.headers() | OURS)
+    assert answer.status_code == 422, answer.text
+
+
+@pytest.mark.parametrize("path", ["/undo/{}", "/decisions/{}"])
+async def test_no_row_has_such_a_number(kari: Reader, path: str) -> None:
+    answer = await kari.post(path.format(10**30), choice="keep")
+    assert answer.status_code == 422, answer.text
+
+
+async def test_a_form_with_a_nul_reaches_no_database(office: Office) -> None:
+    form = {"name": "kari\0", "password": "x"}
+    assert (await office.client.post("/sign-in", data=form, headers=OURS)).status_code == 422
+
+
 async def test_pages_go_out_small_and_their_files_once(office: Office, kari: Reader) -> None:
     """Not what programs read, whose ETag names bytes."""
     answer = await office.client.get("/follow-ups", headers=kari.headers())

@@ -19,10 +19,9 @@ from gateway.web.api import asking
 from gateway.web.api.asking import Changing, Json, Listing, Made, Pages, Posting, Reading
 from gateway.web.api.routes import On, Routes
 from gateway.web.api.site import PREFIX
+from gateway.web.keys import Number
 
 routes = Routes("access")
-
-Number = Annotated[int, Path(ge=1, le=2**53)]
 
 
 class NewToken(Entry):

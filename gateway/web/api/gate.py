@@ -60,7 +60,7 @@ class Gate:
                 if quota.is_over:
                     wait = {"Retry-After": str(quota.seconds)}
                     raise HttpProblem(HTTPStatus.TOO_MANY_REQUESTS, "too many requests", wait)
-            _is_storable(scope)
+            require_storable(scope)
             most = IMPORT_BYTES if scope["path"] == IMPORT else MOST_BYTES
             sent_body = await _json_body(said, receive, most)
         except GatewayError as error:
@@ -114,7 +114,7 @@ def _bearer(said: dict[str, str]) -> str:
     return secret.strip() if scheme.lower() == "bearer" else ""
 
 
-def _is_storable(scope: Scope) -> None:
+def require_storable(scope: Scope) -> None:
     """No database compares with a NUL, which a path or parameter can say."""
     if "\0" in scope["path"] or b"%00" in scope["query_string"]:
         raise InputError("the address has a NUL character")

@@ -1,8 +1,7 @@
 """Routes of webhooks: a connection of the CRM has its own, administrators see all."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
-from fastapi import Path
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
@@ -14,10 +13,10 @@ from gateway.followups.webhooks import LONGEST_URL
 from gateway.web.api import asking
 from gateway.web.api.asking import Changing, Json, Listing, Made, Pages, Posting, Reading
 from gateway.web.api.routes import On, Routes
+from gateway.web.keys import Number
 
 routes = Routes("webhooks")
 
-Number = Annotated[int, Path(ge=1, le=2**53)]
 SAMPLE = {"number": "1"}
 
 
@@ -52,22 +51,6 @@ class WebhookShape(BaseModel):
     created_by: str
     created_at: str
     secret: str = ""
-
-
-class DeliveryShape(BaseModel):
-    """One event for one webhook. `id`: the `webhook-id`."""
-
-    delivery: int
-    id: str
-    type: str
-    follow_up: str | None
-    state: Literal["waiting", "delivered", "given_up"]
-    tries: int
-    code: int | None
-    words: str | None
-    created_at: str
-    due: str | None
-    settled_at: str | None
 
 
 @routes.get("/webhooks", Verb.WEBHOOKS, On.SITE)

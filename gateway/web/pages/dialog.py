@@ -19,15 +19,13 @@ from gateway.actions import desk as desks
 from gateway.actions.desk import Desk
 from gateway.errors import Forbidden, InputError, NotFound, Refused
 from gateway.followups.permission import Verb
-from gateway.i18n import marked
-from gateway.store import cards, followups, records
+from gateway.store import followups, records
 from gateway.web.api import letters
 from gateway.web.keys import Key, path
-from gateway.web.pages import forms, frames
+from gateway.web.pages import forms, frames, history
 from gateway.web.pages.forms import SEEN, Field, Filled
 from gateway.web.pages.visit import Facts, Visit, Visiting
 
-SOMEBODY = marked("Somebody else")
 KEPT = ("key", "date")
 """What the address of a dialog says of what it is about."""
 
@@ -260,5 +258,4 @@ def _meanwhile(
             mine = one.shown(said[one.name]) if one.name in ours else None
             both.append(Both(one.label, one.shown(start[one.name]), mine))
     by, at = records.last_change(desk.connection, dialog.key)
-    name = cards.associates(desk.connection).get(by.partition(" via ")[0], by)
-    return Meanwhile(name or here.texts.gettext(SOMEBODY), here.ago(at), tuple(both))
+    return Meanwhile(history.changer(here, desk, by), here.ago(at), tuple(both))

@@ -18,11 +18,11 @@ from gateway.followups import permission
 from gateway.followups.permission import Answer, Verb
 from gateway.i18n import marked
 from gateway.ical import zones
-from gateway.model import Edition, Recurrence, Reply, Role
+from gateway.model import Edition, Recurrence
 from gateway.store import cards, definitions, reading
 from gateway.store.decisions import Filter
-from gateway.web.keys import Key, path
-from gateway.web.pages import history, timing, waiting, words
+from gateway.web.keys import Key, Number, path
+from gateway.web.pages import history, settling, timing, waiting, words
 from gateway.web.pages.follow_ups import KINDS, when
 from gateway.web.pages.visit import Facts, Visit, Visiting
 from gateway.writing import repeats
@@ -136,7 +136,9 @@ VERBS: Mapping[str, tuple[str, Callable[[Desk, int, str], Any]]] = {
 
 
 @router.post("/participants/{number}/{verb}")
-async def row(here: Visiting, number: int, verb: str, on: Annotated[str, Form()] = "") -> Response:
+async def row(
+    here: Visiting, number: Number, verb: str, on: Annotated[str, Form()] = ""
+) -> Response:
     """What is done to one participant."""
     if verb not in VERBS:
         return await here.problem(InputError(f"there is no {verb}"))
@@ -182,7 +184,7 @@ def _head(here: Visit, desk: Desk, view: shapes.FollowUp) -> Facts:
     """What stands above the tabs."""
     return {
         **_times(here, view),
-        "own": _own(desk, view),
+        "own": settling.accepted(desk, view) is not None,
         "sum": words.summed(view.participants or ()),
         "names": cards.of(desk.connection, view, here.texts.language),
         "kind": here.texts.gettext(KINDS[view.kind]),
@@ -218,18 +220,6 @@ def _tabs(here: Visit, view: shapes.FollowUp, *, reads_notes: bool) -> list[Tab]
         for name, word in TABS.items()
         if name not in left_out
     ]
-
-
-def _own(desk: Desk, view: shapes.FollowUp) -> bool:
-    """Whether it stands in the reader's diary because they have accepted it."""
-    me = desk.actor.associate
-    return any(
-        one.invitee == "associate"
-        and one.key == me
-        and one.role is not Role.OWNER
-        and one.reply is Reply.ACCEPTED
-        for one in view.participants or ()
-    )
 
 
 def _distance(here: Visit, view: shapes.FollowUp) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
@@ -16,7 +16,7 @@ from gateway.ical import zones
 from gateway.model import Kind
 from gateway.store import cards, filters, reading
 from gateway.web.keys import path
-from gateway.web.pages import words
+from gateway.web.pages import agenda, words
 from gateway.web.pages.visit import Facts, Visit, Visiting
 
 router = APIRouter(include_in_schema=False)
@@ -89,8 +89,7 @@ def _wanted(here: Visit, said: Said) -> filters.FollowUps:
     kind = Kind(said.kind) if said.kind in list(Kind) else None
     since, until = _midnight(here, "since", said.since), _midnight(here, "until", said.until)
     if not said.q and since is None and until is None:
-        today = here.local(here.now).date()
-        since = _start(here, today)
+        since = agenda.midnight(here, here.today)
     return filters.FollowUps(
         owner=said.owner or None,
         kind=kind,
@@ -105,13 +104,9 @@ def _midnight(here: Visit, name: str, text: str) -> datetime | None:
     if not text:
         return None
     try:
-        return _start(here, date.fromisoformat(text))
+        return agenda.midnight(here, date.fromisoformat(text))
     except ValueError:
         raise InputError(f"{name}: {text!r} is no day, as 2026-12-01 is") from None
-
-
-def _start(here: Visit, day: date) -> datetime:
-    return datetime.combine(day, time(), zones.zone(here.zone))
 
 
 def _place(text: str) -> tuple[Any, ...] | None:

@@ -123,13 +123,12 @@ def times_at_first(here: Visit) -> dict[str, str]:
     """The start that the address names, else the next full hour; and the usual length from
     there.
     """
-    start = next_hour(here)
-    if said := here.request.query_params.get("start", "")[:40]:
-        try:
-            start = datetime.fromisoformat(said)
-        except ValueError:
-            raise InputError(f"start: {said!r} is no time, as 2026-12-01T09:00 is") from None
-    end = start + here.preferences.length(Kind.MEETING)
+    said = here.request.query_params.get("start", "")[:40]
+    try:
+        start = datetime.fromisoformat(said) if said else next_hour(here)
+        end = start + here.preferences.length(Kind.MEETING)
+    except (ValueError, OverflowError):
+        raise InputError(f"start: {said!r} is no time, as 2026-12-01T09:00 is") from None
     return {"start": f"{start:%Y-%m-%dT%H:%M}", "end": f"{end:%Y-%m-%dT%H:%M}"}
 
 

@@ -132,6 +132,15 @@ class Line:
     detail: str
 
 
+SOMEBODY = marked("Somebody else")
+
+
+def changer(here: Visit, desk: Desk, by: str) -> str:
+    """Who changed something, by name; whoever nobody knows is somebody else."""
+    key = by.partition(" via ")[0]
+    return cards.associates(desk.connection).get(key, by) or here.texts.gettext(SOMEBODY)
+
+
 def person(by: str, people: Mapping[str, str]) -> str:
     """Who did something, by name: "kari via NAME" is Kari Nordmann, by NAME."""
     key, _, program = by.partition(" via ")

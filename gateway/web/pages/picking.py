@@ -177,7 +177,7 @@ def _picked(said: Filled, *, lenient: bool = False) -> Picked:
         silent = frozenset[str]() if said["all"] == "yes" else frozenset(picked.who)
         picked = replace(picked, silent=silent)
     if lenient:
-        return picked
+        return replace(picked, who=tuple(one for one in picked.who if _is_entry(one))[:MOST])
     address = said["email"].strip()
     bare = f"email:{address}|{said['name'].strip()}" if address else ""
     picked = picked.added(said["add"], bare)
@@ -195,6 +195,14 @@ def entry(text: str) -> Entry:
         raise InputError(f"who: {text!r} names nobody")
     key, _, name = key.partition("|") if source == Source.EMAIL else (key, "", "")
     return Entry(Source(source), key, name)
+
+
+def _is_entry(text: str) -> bool:
+    try:
+        entry(text)
+    except InputError:
+        return False
+    return True
 
 
 def invite_all(here: Visit, desk: Desk, key: str, entries: Sequence[str], *, letters: bool) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from fastapi import APIRouter
 
+from gateway import shapes
 from gateway.actions import answering, assigning, cancelling, carrying, reminders
 from gateway.actions.desk import Desk
 from gateway.errors import Refused
@@ -153,13 +154,22 @@ def own_row(here: Visit, desk: Desk, key: str) -> int:
     """The number of the reader's own row that they have accepted. Raises `Refused` for none."""
     zone = here.site.settings.mail.timezone
     [shown] = reading.follow_ups(desk.connection, [key], zone, participants=True)
-    for row in shown.participants or ():
+    number = accepted(desk, shown)
+    if number is None:
+        words = "You have not accepted it, so it stands in no diary of yours."
+        raise Refused(here.texts.gettext(words))
+    return number
+
+
+def accepted(desk: Desk, view: shapes.FollowUp) -> int | None:
+    """The number of the reader's own row, where it stands in their diary because they have accepted
+    it.
+    """
+    for row in view.participants or ():
         is_mine = row.invitee == "associate" and row.key == desk.actor.associate
         if is_mine and row.role is not Role.OWNER and row.reply is Reply.ACCEPTED:
             return row.id
-    raise Refused(
-        here.texts.gettext("You have not accepted it, so it stands in no diary of yours.")
-    )
+    return None
 
 
 dialog.add(router, "assign", _assign, "To whom")

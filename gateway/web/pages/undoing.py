@@ -10,16 +10,14 @@ from gateway.actions.desk import Desk
 from gateway.actions.undoing import Undone, Verdict
 from gateway.errors import Refused
 from gateway.i18n import marked
-from gateway.store import cards
-from gateway.web.keys import path
-from gateway.web.pages import frames
+from gateway.web.keys import Number, path
+from gateway.web.pages import frames, history
 from gateway.web.pages.visit import Visit, Visiting
 
 router = APIRouter(include_in_schema=False)
 
 LEFT = marked("It is too late: the letters are on their way.")
 CHANGED = marked("%(name)s has changed it at %(time)s, so it stays as it is now.")
-SOMEBODY = marked("Somebody else")
 
 
 @router.get("/undo")
@@ -30,7 +28,7 @@ async def shown(here: Visiting) -> Response:
 
 
 @router.post("/undo/{number}")
-async def undo(here: Visiting, number: int) -> Response:
+async def undo(here: Visiting, number: Number) -> Response:
     """Take it back"""
 
     def command(desk: Desk) -> str:
@@ -47,6 +45,4 @@ def _why(here: Visit, desk: Desk, undone: Undone) -> str:
     if undone.verdict is Verdict.LEFT:
         return say(LEFT)
     time = here.clock(undone.at) if undone.at is not None else ""
-    names = cards.associates(desk.connection)
-    name = names.get(undone.by.partition(" via ")[0], undone.by) or say(SOMEBODY)
-    return say(CHANGED) % {"name": name, "time": time}
+    return say(CHANGED) % {"name": history.changer(here, desk, undone.by), "time": time}

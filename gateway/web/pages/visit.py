@@ -190,7 +190,7 @@ class Visit:
 
     def distance(self, moment: datetime) -> str:
         """ "om 2 dager", for what is at most two weeks away."""
-        days = (self.local(moment).date() - self.local(self.now).date()).days
+        days = (self.local(moment).date() - self.today).days
         if abs(days) > NEAR_DAYS:
             return ""
         if days in (0, 1):
@@ -208,7 +208,7 @@ class Visit:
         clock = self.clock(moment)
         if seconds:
             clock += f"{clock[2:3]}{self.local(moment):%S}"
-        days = (self.local(self.now).date() - self.local(moment).date()).days
+        days = (self.today - self.local(moment).date()).days
         if days in (0, 1):
             word = self.texts.gettext("today") if days == 0 else self.texts.gettext("yesterday")
             return f"{word} {clock}"

@@ -18,7 +18,7 @@ from gateway.followups.decisions import Choice, Decision, DecisionKind
 from gateway.i18n import marked
 from gateway.store import codec, reading, visible
 from gateway.store.decisions import Filter
-from gateway.web.keys import path
+from gateway.web.keys import Number, path
 from gateway.web.pages import follow_ups, proposed, reasons
 from gateway.web.pages.visit import Facts, Visit, Visiting
 
@@ -169,7 +169,7 @@ async def listed(here: Visiting) -> Response:
 @router.post("/decisions/{number}")
 async def decide(
     here: Visiting,
-    number: int,
+    number: Number,
     choice: Annotated[str, Form(max_length=20)],
     address: Annotated[str, Form(max_length=320)] = "",
 ) -> Response:

@@ -20,6 +20,7 @@ from gateway.model import Access
 from gateway.store import cards, tokens
 from gateway.store.tokens import Token
 from gateway.store.webhooks import Delivery, DeliveryState, Webhook
+from gateway.web.keys import Number
 from gateway.web.pages.admin import entrance
 from gateway.web.pages.visit import Facts, Visit, Visiting
 
@@ -55,7 +56,7 @@ ASKED = {
 }
 """What is asked before something is done to a webhook: title, what follows, the button."""
 TYPES = tuple(kind for kind in EventType if kind is not EventType.TEST)
-Number = Annotated[int, Query(ge=0, le=2**53)]
+Before = Annotated[int, Query(ge=0, le=2**53)]
 
 
 @router.get("/connections")
@@ -115,7 +116,7 @@ async def make_token(
 
 
 @router.get("/tokens/{number}/revoke")
-async def ask_revoke(here: Visiting, number: int) -> Response:
+async def ask_revoke(here: Visiting, number: Number) -> Response:
     """What follows, before it is revoked"""
 
     def look(desk: Desk) -> Facts:
@@ -137,7 +138,7 @@ async def ask_revoke(here: Visiting, number: int) -> Response:
 
 
 @router.post("/tokens/{number}/revoke")
-async def revoke(here: Visiting, number: int) -> Response:
+async def revoke(here: Visiting, number: Number) -> Response:
     """Let it in no more"""
 
     def command(desk: Desk) -> str:
@@ -182,7 +183,7 @@ async def register(
 
 
 @router.get("/webhooks/{number}")
-async def one(here: Visiting, number: int, before: Number = 0) -> Response:
+async def one(here: Visiting, number: Number, before: Before = 0) -> Response:
     """One webhook, and what it was told"""
 
     def look(desk: Desk) -> Facts:
@@ -215,7 +216,7 @@ def _delivery(here: Visit, delivery: Delivery) -> Facts:
 @router.post("/webhooks/{number}/change")
 async def change(
     here: Visiting,
-    number: int,
+    number: Number,
     url: Annotated[str, Form(max_length=LONGEST_URL)],
     kind: Annotated[list[str] | None, Form()] = None,
 ) -> Response:
@@ -229,7 +230,7 @@ async def change(
 
 
 @router.get("/webhooks/{number}/{verb}")
-async def ask(here: Visiting, number: int, verb: Literal["off", "rotate", "remove"]) -> Response:
+async def ask(here: Visiting, number: Number, verb: Literal["off", "rotate", "remove"]) -> Response:
     """What follows, before it is done"""
     title, follows, word = map(here.texts.gettext, ASKED[verb])
 
@@ -249,7 +250,7 @@ async def ask(here: Visiting, number: int, verb: Literal["off", "rotate", "remov
 @router.post("/webhooks/{number}/{verb}")
 async def act(
     here: Visiting,
-    number: int,
+    number: Number,
     verb: Literal["on", "off", "test", "again", "rotate", "remove"],
     delivery: Annotated[int, Form()] = 0,
 ) -> Response:

@@ -10,8 +10,9 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
-from fastapi import Form, Query
+from fastapi import Depends, Form, Query
 from fastapi.responses import HTMLResponse, Response
+from pydantic import Field
 
 from gateway.actions import letters as written
 from gateway.actions import queue
@@ -25,6 +26,7 @@ from gateway.model import LetterState
 from gateway.store import meta, outbox
 from gateway.store.outbox import Attempt, Selection
 from gateway.store.pace import Rest
+from gateway.web.keys import Number
 from gateway.web.pages.admin import entrance, lines
 from gateway.web.pages.visit import Facts, Visit, Visiting
 
@@ -70,6 +72,7 @@ may do nothing else.
 """
 
 Text = Annotated[str, Query(max_length=320)]
+LongText = Annotated[str, Query(max_length=1000)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,33 +120,28 @@ class Chosen:
 # --- lists ---
 
 
+def _chosen(account: Text = "", domain: Text = "", follow_up: LongText = "") -> Chosen:
+    """As the address says it, which may be typed."""
+    return Chosen(account=account.strip(), domain=domain.strip(), follow_up=follow_up.strip())
+
+
+Choosing = Annotated[Chosen, Depends(_chosen)]
+View = Annotated[str, Query(max_length=20)]
+Ticked = Annotated[int, Field(ge=1, le=2**53)]
+After = Annotated[int, Query(ge=0, le=2**53)]
+
+
 @router.get("/letters")
-async def listed(
-    here: Visiting,
-    view: Annotated[str, Query(max_length=20)] = "",
-    account: Text = "",
-    domain: Text = "",
-    follow_up: Annotated[str, Query(max_length=1000)] = "",
-    after: Annotated[int, Query(ge=0, le=2**53)] = 0,
-) -> Response:
+async def listed(here: Visiting, chosen: Choosing, view: View = "", after: After = 0) -> Response:
     """The queue"""
-    chosen = Chosen(account=account.strip(), domain=domain.strip(), follow_up=follow_up.strip())
     return await here.page(
         "pages/admin/letters.html", lambda desk: _listed(here, desk, chosen, view, after)
     )
 
 
 @router.get("/letters/list")
-async def part(
-    here: Visiting,
-    view: Annotated[str, Query(max_length=20)] = "",
-    account: Text = "",
-    domain: Text = "",
-    follow_up: Annotated[str, Query(max_length=1000)] = "",
-    after: Annotated[int, Query(ge=0, le=2**53)] = 0,
-) -> Response:
+async def part(here: Visiting, chosen: Choosing, view: View = "", after: After = 0) -> Response:
     """The part of it that changes by itself"""
-    chosen = Chosen(account=account, domain=domain, follow_up=follow_up)
     facts = await here.fetch(lambda desk: _listed(here, desk, chosen, view, after))
     return here.render("pages/admin/letters_list.html", facts)
 
@@ -220,7 +218,7 @@ def verbs(here: Visit, chosen: Chosen, possible: Collection[str] = tuple(VERBS))
 
 
 @router.get("/letters/{number}")
-async def one(here: Visiting, number: int) -> Response:
+async def one(here: Visiting, number: Number) -> Response:
     """One letter: as the invitee sees it, and every try to send it"""
     return await here.page("pages/admin/letter.html", lambda desk: _one(here, desk, number))
 
@@ -257,7 +255,7 @@ def _try(here: Visit, one: Attempt, *, hidden: bool) -> Facts:
 
 
 @router.get("/letters/{number}/html")
-async def framed(here: Visiting, number: int) -> Response:
+async def framed(here: Visiting, number: Number) -> Response:
     """The HTML of a letter, for the frame"""
 
     def look(desk: Desk) -> str:
@@ -278,10 +276,10 @@ async def framed(here: Visiting, number: int) -> Response:
 async def ask(
     here: Visiting,
     verb: queue.Verb,
-    n: Annotated[list[int] | None, Query()] = None,
+    n: Annotated[list[Ticked] | None, Query()] = None,
     account: Text = "",
     domain: Text = "",
-    follow_up: Annotated[str, Query(max_length=1000)] = "",
+    follow_up: LongText = "",
     brake: Annotated[str, Query(max_length=3)] = "",
 ) -> Response:
     """What follows, before it is done"""
@@ -309,7 +307,7 @@ async def ask(
 async def act(
     here: Visiting,
     verb: queue.Verb,
-    n: Annotated[list[int] | None, Form()] = None,
+    n: Annotated[list[Ticked] | None, Form()] = None,
     account: Annotated[str, Form(max_length=320)] = "",
     domain: Annotated[str, Form(max_length=320)] = "",
     follow_up: Annotated[str, Form(max_length=1000)] = "",

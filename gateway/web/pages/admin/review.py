@@ -27,6 +27,7 @@ from gateway.store import codec, visible
 from gateway.store import review as kept
 from gateway.store.review import Kept
 from gateway.web.api import cursors
+from gateway.web.keys import Number
 from gateway.web.pages.admin import entrance, rules
 from gateway.web.pages.visit import Facts, Visit, Visiting
 from gateway.web.pages.waiting import REPLIES, SOMEBODY
@@ -95,7 +96,10 @@ def _waiting(here: Visit, desk: Desk, after: str) -> Facts:
     position = None
     if after:
         at, number = cursors.read(after, LIST, (str, int))
-        position = datetime.fromisoformat(str(at)), int(number or 0)
+        try:
+            position = datetime.fromisoformat(str(at)), int(number or 0)
+        except ValueError:
+            raise InputError("after: is none of this list; begin without it") from None
     found = kept.page(desk.connection, position, entrance.PAGE + 1)
     shown = found[: entrance.PAGE]
     cursor = ""
@@ -165,7 +169,7 @@ def _question(here: Visit, case: Case) -> str:
 
 
 @router.get("/review/{number}")
-async def one(here: Visiting, number: int) -> Response:
+async def one(here: Visiting, number: Number) -> Response:
     """One message: the rules that led there, its words, and what can be done"""
     desk = await _bench(here)
 
@@ -252,7 +256,7 @@ def _outcome(here: Visit, outcome: Outcome) -> str:
 @router.post("/review/{number}/{verb}")
 async def decide(
     here: Visiting,
-    number: int,
+    number: Number,
     verb: cases.Verb,
     participant: Annotated[str, Form(max_length=1000)] = "",
     reason: Annotated[str, Form(max_length=500)] = "",
