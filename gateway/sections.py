@@ -537,10 +537,14 @@ class Retention(Section):
     """How long is kept what nothing needs any more; 0: for ever, else 30 days or more."""
 
     letter_days: Days = Field(
-        0, description="Letters that came to their end, of follow-ups over for so many days."
+        0,
+        description="Letters that came to their end, of follow-ups over for so many days. 0: for"
+        " ever, else 30 or more, as of all here but review_days.",
     )
     attempt_days: Days = Field(
-        0, description="The single tries to hand such letters over, so many days after they ended."
+        0,
+        description="The single tries to hand letters over that came to their end, of all"
+        " follow-ups, so many days after the try.",
     )
     journal_days: Days = Field(
         0,

@@ -188,7 +188,7 @@ def secret_file(
 
 def secret_files(settings: Settings) -> Iterator[tuple[str, Path]]:
     """Every file with a secret that these settings name by its path, with its key."""
-    sections: dict[str, BaseModel] = {"store": settings.store}
+    sections: dict[str, BaseModel] = {"store": settings.store, "openid": settings.openid}
     for key, account in [("", settings), *settings.accounts.items()]:
         prefix = f"accounts.{key}." if key else ""
         for name in ("mail", "smtp", "imap", "oauth"):

@@ -94,7 +94,11 @@ def shared(
     ctx: typer.Context,
     config: Annotated[
         Path | None,
-        typer.Option("--config", metavar="FILE", help="Settings, TOML (or GATEWAY_CONFIG)."),
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            help="Settings, TOML; else GATEWAY_CONFIG, else /etc/invite-gateway/gateway.toml.",
+        ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Machine-readable output: one object, or one per line.")

@@ -17,7 +17,7 @@ from gateway.errors import GatewayError
 NAME = "invite-gateway.service"
 FOLDER = Path("/etc/systemd/system")
 PROGRAM = "/opt/invite-gateway/.venv/bin"
-CONFIGURATION = "/etc/invite-gateway/gateway.toml"
+CONFIGURATION = str(context.USUAL)
 
 
 def unit(

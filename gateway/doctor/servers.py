@@ -14,6 +14,7 @@ from gateway.inbound import imap as reading
 from gateway.outbound import dial, webhooks
 from gateway.sections import Account
 from gateway.settings import Settings
+from gateway.web import openid
 
 SMALL = 1_000_000
 """A letter with a long agenda and a long guest list may be as large (octets)."""
@@ -48,6 +49,7 @@ def all_unreadable(settings: Settings) -> list[str]:
     faults = [
         *_fault(lambda: configuration.secret(settings.store, "store")),
         *_fault(lambda: webhooks.trust(settings)),
+        *_fault(lambda: openid.Provider(settings.openid, settings.web.public_url)),
     ]
     for name, account in accounts.every(settings).items():
         faults += unreadable(name, account)

@@ -65,7 +65,8 @@ def text(plan: Plan, toml: Any) -> str:
 
 
 def _without_blanks(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    order = ("store", "mail", "smtp", "imap", "oauth", "outbound", "policy", "web")
+    order: tuple[str, ...] = ("store", "mail", "smtp", "imap", "oauth", "outbound", "policy", "web")
+    order += tuple(section for section in settings if section not in order)
     kept = {
         section: {key: value for key, value in settings.get(section, {}).items() if value != ""}
         for section in order
