@@ -17,7 +17,6 @@ from tests.rig import chromium
 
 pytestmark = pytest.mark.browser
 
-expect.set_options(timeout=scenes.DEADLINE)
 REFUSED = 17
 """The letter to Ivar, whose address does not exist."""
 HELD = 8

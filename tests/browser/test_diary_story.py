@@ -21,7 +21,6 @@ from tests.rig import chromium
 pytestmark = pytest.mark.browser
 
 DEADLINE = scenes.DEADLINE
-expect.set_options(timeout=DEADLINE)
 SLOT = "2026-12-03T09:30"
 
 

@@ -14,12 +14,10 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from gateway.sandbox import clients, reading
 from gateway.sandbox.clients import Word
-from tests.browser.company import DEADLINE, HOSTILE, START, Company, card, working
+from tests.browser.company import HOSTILE, START, Company, card, working
 from tests.rig import chromium, dovecot, mailbox, postfix
 
 pytestmark = [pytest.mark.browser, pytest.mark.real]
-
-expect.set_options(timeout=DEADLINE)
 
 
 @pytest.fixture(scope="module")

@@ -105,6 +105,9 @@ async def test_what_is_frozen_passes_later_and_what_is_cut_never() -> None:
         middleman.freeze()
         writer.write(b"two\n")
         assert middleman.done == {}
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await reader.readline()
         middleman.thaw()
         assert await reader.readline() == b"two\n"
         assert await asyncio.to_thread(middleman.cut) == 1
