@@ -104,10 +104,16 @@ class _Wire(aioimaplib.IMAP4ClientProtocol):
         """The server agreed to STARTTLS: whatever comes in clear text now was not said by it."""
 
     def fail(self, error: Exception) -> None:
-        """Nothing more can be done on this connection. The first reason stays."""
+        """Nothing more can be done on this connection. The first reason stays.
+
+        What aioimaplib does on its own ends, too: its greeting holds the lock that `wait` needs to
+        end while it asks CAPABILITY, which nobody answers any more.
+        """
         if self.ended is None:
             self.ended = error
             self.over.set()
+            for task in [*self.tasks]:
+                task.cancel()
 
     def connection_lost(self, exc: Exception | None) -> None:
         lost = MailboxError(f"the connection was lost{f': {exc}' if exc else ''}")
@@ -233,6 +239,9 @@ class Session:
         """Awaits an answer that may take `timeout_seconds` since the last byte. Raises
         `MailboxError` when the session is over; `hint`: what silence may mean.
         """
+        if self.wire.ended is not None:
+            question.close()
+            raise self.wire.ended
         loop = asyncio.get_running_loop()
         quiet = self.options.timeout_seconds
         latest = loop.time() + quiet * LONGEST_ANSWER
@@ -388,8 +397,6 @@ class Session:
         self.wire.fail(MailboxError("the session was closed"))
         if self.wire.transport is not None:
             self.wire.transport.abort()
-        for task in [*self.wire.tasks]:
-            task.cancel()
 
     async def search(self, after: int) -> list[int]:
         """UIDs above `after`, ascending."""

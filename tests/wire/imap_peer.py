@@ -50,6 +50,14 @@ async def freeze(connection: Connection, tag: str) -> bool:
     raise Cut
 
 
+async def late(connection: Connection, tag: str) -> bool:
+    """Waits a moment, so that the client waits already, then answers honestly."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await connection.reader.read(1)
+    return False
+
+
 async def bye(connection: Connection, tag: str) -> bool:
     connection.send("* BYE [UNAVAILABLE] going down for maintenance")
     await freeze(connection, tag)

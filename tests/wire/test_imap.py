@@ -612,6 +612,18 @@ async def test_the_reader_comes_back_whatever_happens(
     assert sorted(peer.folders["Processed"]) == [1, 2]
 
 
+@pytest.mark.parametrize("fault", [drop, freeze])
+async def test_a_server_that_greets_late_and_then_fails_is_left(
+    peer: Peer, desk: Desk, fault: imap_peer.Fault
+) -> None:
+    peer.add()
+    peer.fail("GREETING", imap_peer.late)
+    peer.fail("CAPABILITY", fault)
+    async with reading(desk.reader(options(peer.port, timeout_seconds=0.5))):
+        await desk.until(lambda: desk.uids() == [1])
+        await peer.until(lambda: peer.left() == [])
+
+
 @pytest.mark.parametrize("step", ["SEARCH", "SELECT", "MEASURE", "BODY", "IDLE"])
 @pytest.mark.parametrize("verdict", ["NO", "BAD"])
 async def test_a_refused_command_is_tried_again(
