@@ -6,7 +6,7 @@ ordinary answer. Security: a token is a secret that other people's mails carry, 
 it is and never what it is.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from gateway.answer import classify, facts
 from gateway.mail import parse
@@ -34,32 +34,12 @@ def first_steps(
 def _kind(finding: classify.Finding) -> str:
     match finding:
         case classify.Answer():
-            words = _some(
-                dict.fromkeys(
-                    one.partstat
-                    for part in finding.components
-                    for one in part.attendees
-                    if one.partstat
-                )
-            )
-            parts = len(finding.components)
-            return (
-                f"a calendar answer: METHOD {finding.method} with {parts}"
-                f" component{'s' if parts > 1 else ''}"
-                f"{', PARTSTAT ' + words if words else ''}"
-                f"{'; sent by a machine' if finding.automatic else ''}"
-            )
+            return _answer(finding)
         case classify.Bounce():
-            told = [
-                f"{_some(one.recipients) or 'nobody named'} {one.action} {one.status}".strip()
-                for one in finding.reports
-            ]
-            prose = any(one.prose for one in finding.reports)
-            return f"a delivery report: {_some(told)}{', told in prose' if prose else ''}"
+            return _report(finding)
         case classify.Receipt():
-            return "a read receipt (MDN)" + (
-                "" if finding.displayed else " that does not say the letter was displayed"
-            )
+            silent = "" if finding.displayed else " that does not say the letter was displayed"
+            return f"a read receipt (MDN){silent}"
         case classify.Complaint():
             return "an abuse report: somebody called a letter spam"
         case classify.AutoReply():
@@ -75,6 +55,27 @@ def _kind(finding: classify.Finding) -> str:
             return f"a calendar object that cannot be read: {finding.reason}"
         case classify.Nothing():
             return f"nothing for us: {finding.reason}"
+
+
+def _answer(finding: classify.Answer) -> str:
+    attendees = [one for part in finding.components for one in part.attendees]
+    words = _some(dict.fromkeys(one.partstat for one in attendees if one.partstat))
+    parts = len(finding.components)
+    return (
+        f"a calendar answer: METHOD {finding.method} with {parts}"
+        f" component{'s' if parts > 1 else ''}"
+        f"{', PARTSTAT ' + words if words else ''}"
+        f"{'; sent by a machine' if finding.automatic else ''}"
+    )
+
+
+def _report(finding: classify.Bounce) -> str:
+    reports = [
+        f"{_some(one.recipients) or 'nobody named'} {one.action} {one.status}".strip()
+        for one in finding.reports
+    ]
+    prose = any(one.prose for one in finding.reports)
+    return f"a delivery report: {_some(reports)}{', told in prose' if prose else ''}"
 
 
 def _sender(message: parse.Message, found: facts.Found, policy: Policy) -> str:
@@ -112,45 +113,43 @@ def _keys(asked: facts.Keys, found: facts.Found) -> Iterable[facts.Rule]:
     §5).
     """
     holders = {token.lower(): row for row in found.rows for token in row.tokens}
-    known = [holders[token] for token in asked.tokens if token in holders]
-    if known:
-        yield facts.Rule(
-            "token_key", f"it carries the token of {_some(_row(row) for row in known)}"
-        )
-    elif asked.tokens:
-        yield facts.Rule(
-            "token_key", "it carries a token-like address of ours that belongs to no invitation"
-        )
-    else:
-        yield facts.Rule("token_key", "it carries no token of ours")
+    by_token = [holders[token] for token in asked.tokens if token in holders]
+    yield facts.Rule("token_key", _token_key(asked, by_token))
     if asked.uids:
-        ours = [
-            f"{uid[:80]!r} is {found.follow_ups[uid]}"
-            for uid in asked.uids
-            if uid in found.follow_ups
-        ]
-        yield facts.Rule(
-            "uid_key",
-            f"UID {_some(ours)}" if ours else f"UID {asked.uids[0][:80]!r} is no follow-up of ours",
-        )
-    named = [row for row in found.rows if row.message_ids]
-    if named:
-        yield facts.Rule(
-            "message_id_key",
-            f"it names the Message-ID of a letter to {_some(_row(row) for row in named)}",
-        )
-    elif not known:
-        what = (
-            "the messages that it answers or reports on are no letters of ours"
-            if asked.message_ids
-            else "it names no message before it"
-        )
-        yield facts.Rule("message_id_key", what)
-    others = [row for row in found.rows if row not in known and row not in named]
+        yield facts.Rule("uid_key", _uid_key(asked, found))
+    by_letter = [row for row in found.rows if row.message_ids]
+    if by_letter or not by_token:
+        yield facts.Rule("message_id_key", _message_id_key(asked, by_letter))
+    others = [row for row in found.rows if row not in by_token and row not in by_letter]
     if others:
-        yield facts.Rule(
-            "address_key", f"an address in it is known as {_some(_row(row) for row in others)}"
-        )
+        yield facts.Rule("address_key", f"an address in it is known as {_rows(others)}")
+
+
+def _token_key(asked: facts.Keys, rows: Sequence[facts.Row]) -> str:
+    if rows:
+        return f"it carries the token of {_rows(rows)}"
+    if asked.tokens:
+        return "it carries a token-like address of ours that belongs to no invitation"
+    return "it carries no token of ours"
+
+
+def _uid_key(asked: facts.Keys, found: facts.Found) -> str:
+    ours = [
+        f"{uid[:80]!r} is {found.follow_ups[uid]}" for uid in asked.uids if uid in found.follow_ups
+    ]
+    return f"UID {_some(ours)}" if ours else f"UID {asked.uids[0][:80]!r} is no follow-up of ours"
+
+
+def _message_id_key(asked: facts.Keys, rows: Sequence[facts.Row]) -> str:
+    if rows:
+        return f"it names the Message-ID of a letter to {_rows(rows)}"
+    if asked.message_ids:
+        return "the messages that it answers or reports on are no letters of ours"
+    return "it names no message before it"
+
+
+def _rows(rows: Iterable[facts.Row]) -> str:
+    return _some(_row(row) for row in rows)
 
 
 def _row(row: facts.Row) -> str:

@@ -1,7 +1,7 @@
 """Which row a message is about, and whether its sender may speak for it: the table of itip.md §5.
 
-First `keys`, for the store to look up; then `choose` (answers), `tie` (everything else) and
-`failed` (bounces), which are functions of what the store found. Evidence that is not enough never
+`choose` (answers), `tie` (everything else) and `failed` (bounces) are functions of what the store
+found under the message's `keys`. Evidence that is not enough never
 applies: it is held, and the owner is asked.
 """
 
@@ -12,17 +12,7 @@ from enum import StrEnum
 from gateway.answer import classify, facts, moments
 from gateway.ical import read
 from gateway.mail import address, automatic, bounce, header, parse
-from gateway.model import PartyCrasher, Policy
-
-TOKENS = 50
-MESSAGE_IDS = 100
-UIDS = 200
-ADDRESSES = 2_000
-"""Most that are looked up for one message; a database takes so many values in one query and no
-more.
-"""
-RETURNED_HEADERS = ("return-path", "from", "sender", "reply-to", "x-envelope-from")
-"""Headers of a letter that came back in which our own addresses stand."""
+from gateway.model import Edition, PartyCrasher, Policy
 
 
 class Verdict(StrEnum):
@@ -49,48 +39,8 @@ class Choice:
     rules: tuple[facts.Rule, ...] = ()
 
 
-def keys(message: parse.Message, finding: classify.Finding, ours: classify.Ours) -> facts.Keys:
-    """What the store has to look up before anything can be decided."""
-    named, uids, people, message_ids = (
-        list(message.recipients),
-        list[str](),
-        list(_senders(message)),
-        list(message.in_reply_to),
-    )
-    dates = isinstance(finding, classify.Answer) and any(
-        one.recurrence_id is not None for one in finding.components
-    )
-    if isinstance(finding, classify.Answer):
-        named += [one.organizer for one in finding.components]
-        uids += [one.uid for one in finding.components]
-        people += [attendee.address for one in finding.components for attendee in one.attendees]
-    elif isinstance(finding, classify.NotAnAnswer):
-        uids += finding.uids
-    inner = finding.otherwise if isinstance(finding, classify.NotAnAnswer) else finding
-    if isinstance(inner, classify.Bounce):
-        named += [*inner.organizers, *_returned(message)]
-        uids += inner.uids
-        people += [one for report in inner.reports for one in report.recipients]
-        message_ids += inner.message_ids
-    elif isinstance(inner, classify.Receipt):
-        named += _returned(message)
-        message_ids += inner.message_ids
-    tokens = [
-        sub for one in named if (sub := address.split_subaddress(one, ours.mailboxes)) is not None
-    ]
-    return facts.Keys(
-        tokens=tuple(dict.fromkeys(sub.token for sub in tokens))[:TOKENS],
-        uids=tuple(dict.fromkeys(one for one in uids if one))[:UIDS],
-        addresses=tuple(dict.fromkeys(plain for one in people if (plain := address.plain(one))))[
-            :ADDRESSES
-        ],
-        message_ids=tuple(dict.fromkeys(message_ids))[:MESSAGE_IDS],
-        marks=frozenset((sub.token, sub.check) for sub in tokens if sub.bounce),
-        dates=dates,
-        message_id=message.message_id,
-        object=finding.fingerprint if isinstance(finding, classify.Answer) else "",
-        digest=message.digest,
-    )
+Failure = tuple[facts.Row, bounce.Report, facts.Rule]
+"""Whose letter failed, what the report says of it, and why it is believed."""
 
 
 def choose(
@@ -133,25 +83,13 @@ def _choice(
         return _with_token(message, components, uid, by_token, found, policy)
     if uid in found.uids:  # the token of another part of the same mail says nothing of this one
         return _without_token(message, answer, components, uid, found, policy)
-    for row in found.rows:
-        if row.message_ids & set(message.in_reply_to) and _knows(row, _author(message)):
-            return _chosen(
-                Verdict.APPLY,
-                "it answers a letter of ours",
-                row,
-                _first(message.from_addresses),
-                _BY_REPLY,
-            )
-    return Choice(
-        Verdict.UNKNOWN,
-        "neither a UID nor a token of ours",
-        speaker=_first(message.from_addresses),
-        rules=(
-            facts.Rule(
-                "unknown", f"UID {uid[:80]!r} and the recipients name no invitation of ours"
-            ),
-        ),
-    )
+    speaker = _first(message.from_addresses)
+    row = _known_at(_of_letters(message.in_reply_to, found), _author(message))
+    if row is not None:
+        return _chosen(Verdict.APPLY, "it answers a letter of ours", row, speaker, _BY_REPLY)
+    rule = facts.Rule("unknown", f"UID {uid[:80]!r} and the recipients name no invitation of ours")
+    reason = "neither a UID nor a token of ours"
+    return Choice(Verdict.UNKNOWN, reason, speaker=speaker, rules=(rule,))
 
 
 def spread(
@@ -166,23 +104,27 @@ def spread(
     Somebody who is invited to several dates has a row for each, and may have had one for the whole
     series; a program that keeps them as one entry answers to any of the addresses.
     """
-    others = [
-        one
-        for one in found.rows
-        if one.uid == row.uid and one.participant != row.participant and _knows(one, [row.address])
-    ]
+    rows = [row, *_beside(row, found, [row.address])]
     made = dict[int, tuple[facts.Row, list[read.Component]]]()
     for component in components:
-        his = [row, *others] if component.recurrence_id is not None else [row]
-        named = [
-            one
-            for one in his
-            if component.recurrence_id is None
-            or moments.instance(one.current, component.recurrence_id, answer.offsets) is not None
-        ]
-        about = next((one for one in named if one.live), named[0] if named else row)
+        about = _row_about(component, rows, answer)
         made.setdefault(about.participant, (about, []))[1].append(component)
     return list(made.values())
+
+
+def _row_about(
+    component: read.Component, rows: Sequence[facts.Row], answer: classify.Answer
+) -> facts.Row:
+    """Of an invitee's rows the one that holds the date; the first of them where none does."""
+    if component.recurrence_id is None:
+        return rows[0]
+    holding = [
+        one
+        for one in rows
+        if moments.instance(one.current, component.recurrence_id, answer.offsets) is not None
+    ]
+    live = (one for one in holding if one.live)
+    return next(live, holding[0] if holding else rows[0])
 
 
 def appointed(message: parse.Message, row: facts.Row) -> Choice:
@@ -205,7 +147,7 @@ def tie(message: parse.Message, asked: facts.Keys, found: facts.Found) -> Choice
     speaker = _first(message.from_addresses)
     by_token = _by_token(asked, found)
     if by_token:
-        row = next((one for one in by_token if _knows(one, _senders(message))), by_token[0])
+        row = next((one for one in by_token if _knows(one, message.senders)), by_token[0])
         return _chosen(
             Verdict.APPLY,
             "a token of ours",
@@ -284,7 +226,7 @@ def failed(
     found: facts.Found,
     policy: Policy,
     secret: bytes,
-) -> tuple[tuple[facts.Row, bounce.Report, facts.Rule], ...]:
+) -> tuple[Failure, ...]:
     """The rows whose letters a report is about, each with what it says of them (P20, P25). Empty:
     it ties to nothing.
 
@@ -296,25 +238,34 @@ def failed(
     """
     letters = _of_letters(finding.message_ids, found)
     by_token = _by_token(asked, found)
-    for row in by_token:
-        if letters and row not in letters:
-            continue
-        rule = _marked(row, asked, secret) or _named(row, finding, letters, asked)
-        if rule is not None:
-            return ((row, _report_on(row, finding.reports) or finding.reports[0], rule),)
+    if by_token:
+        return _failed_by_token(by_token, finding, letters, asked, secret)
     reports = tuple(report for report in finding.reports if not report.prose)
-    if by_token or not reports:
+    if not reports:
         return ()
     if letters:
         return tuple((row, _report_on(row, reports) or reports[0], _BY_LETTER) for row in letters)
     if policy.require_authentication:
         return ()
-    rule = facts.Rule(
-        "bounce_uid",
-        "it returned our UID and names the row's address; authentication is not required here",
-    )
     matched = ((row, _report_on(row, reports)) for row in found.rows if row.uid in finding.uids)
-    return tuple((row, report, rule) for row, report in matched if report is not None)
+    return tuple((row, report, _BY_UID) for row, report in matched if report is not None)
+
+
+def _failed_by_token(
+    rows: Sequence[facts.Row],
+    finding: classify.Bounce,
+    letters: Sequence[facts.Row],
+    asked: facts.Keys,
+    secret: bytes,
+) -> tuple[Failure, ...]:
+    """The first row of whose letter the report certainly speaks."""
+    for row in rows:
+        if letters and row not in letters:
+            continue
+        rule = _marked(row, asked, secret) or _named(row, finding, letters, asked)
+        if rule is not None:
+            return ((row, _report_on(row, finding.reports) or finding.reports[0], rule),)
+    return ()
 
 
 _KNOWN_SENDER = facts.Rule(
@@ -323,6 +274,39 @@ _KNOWN_SENDER = facts.Rule(
 )
 _BY_LETTER = facts.Rule("bounce_message_id", "it names the Message-ID of a letter to this row")
 _BY_REPLY = facts.Rule("message_id", "In-Reply-To or References name a letter to this row")
+
+
+_BY_UID = facts.Rule(
+    "bounce_uid",
+    "it returned our UID and names the row's address; authentication is not required here",
+)
+
+
+_WHICH_DATE = facts.Rule(
+    "which_date",
+    "he is invited to several dates, each by itself, and the answer names none of them",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Agreement:
+    """What agrees with a row in an answer that carries no token."""
+
+    sender: bool
+    # From is a known address of the row.
+    complete: bool
+    # So is the ATTENDEE, where it names one.
+    attendee: str
+    # The first that it names.
+
+    @property
+    def lacking(self) -> str:
+        """What keeps it from counting by itself."""
+        if self.complete:
+            return "UID, ATTENDEE and From agree, but our mail server did not authenticate From"
+        if self.sender:
+            return "UID and From match, but the ATTENDEE is another address"
+        return "UID and ATTENDEE match, but From is another address"
 
 
 def _with_token(
@@ -339,32 +323,28 @@ def _with_token(
         return _of_another(by_token[0], uid, found, speaker)
     candidates = same_uid or by_token
     speakers = _speakers(message, found)
-    row = next((one for one in candidates if _knows(one, speakers)), candidates[0])
-    named = [one.address for component in components for one in component.attendees if one.address]
-    own_line = [one for one in named if _knows(row, [one])]
-    others = [
-        one
-        for one in found.rows
-        if one.uid == row.uid and one.participant != row.participant and _knows(one, named)
-    ]
+    row = _known_at(candidates, speakers) or candidates[0]
+    attendees = _attendees(components)
+    own_line = [one for one in attendees if _knows(row, [one])]
+    others = _beside(row, found, attendees)
     if _knows(row, speakers):
-        if others and not own_line and len(set(named)) == 1:
-            rule = facts.Rule(
-                "speaks_for_another",
-                f"token and sender of {row.address}, but the ATTENDEE is another participant",
-            )
-            return _chosen(
-                Verdict.HOLD,
-                f"{speaker} answered for {named[0]}, another participant",
-                row,
-                speaker,
-                rule,
-            )
+        if others and not own_line and len(attendees) == 1:
+            return _for_another(row, attendees[0], speaker)
         return _chosen(Verdict.APPLY, "token, and a known sender", row, speaker, _KNOWN_SENDER)
-    passed_on = next((one for one in others if _knows(one, _author(message))), None)
+    passed_on = _known_at(others, _author(message))
     if passed_on is not None and not own_line:
         return _with_anothers_letter(message, row, passed_on, speaker, found, policy)
     return _from_nobody_known(message, row, own_line, speakers)
+
+
+def _for_another(row: facts.Row, attendee: str, speaker: str) -> Choice:
+    """An invitee's own mail, which says what another participant answers."""
+    rule = facts.Rule(
+        "speaks_for_another",
+        f"token and sender of {row.address}, but the ATTENDEE is another participant",
+    )
+    reason = f"{speaker} answered for {attendee}, another participant"
+    return _chosen(Verdict.HOLD, reason, row, speaker, rule)
 
 
 def _from_nobody_known(
@@ -480,79 +460,82 @@ def _without_token(
     policy: Policy,
 ) -> Choice:
     rows = sorted((row for row in found.rows if row.uid == uid), key=lambda row: not row.live)
-    named = list(
-        dict.fromkeys(
-            one.address for component in components for one in component.attendees if one.address
-        )
-    )
-    speaker = _first(message.from_addresses)
-    by_sender = next((row for row in rows if _knows(row, message.from_addresses)), None)
-    by_attendee = (
-        next((row for row in rows if _knows(row, named)), None) if len(named) == 1 else None
-    )
+    attendees = _attendees(components)
+    by_sender = _known_at(rows, message.from_addresses)
+    by_attendee = _known_at(rows, attendees) if len(attendees) == 1 else None
     # A REPLY that lists several people speaks for its sender alone (itip.md §5); one that names
     # nobody, too (key 3).
-    row = by_attendee or by_sender
+    named = by_attendee or by_sender
+    if named is None:
+        return _of_nobody_invited(message, components, uid, attendees, found, policy)
+    row = _of_the_date(named, rows, components, answer)
     if row is None:
-        return _of_nobody_invited(message, components, uid, named, found, policy)
-    if row.current.recurrence_id is not None and all(
-        one.recurrence_id is None for one in components
-    ):
-        his = [
-            one
-            for one in rows
-            if one.live and one.current.recurrence_id is not None and _knows(one, [row.address])
-        ]
-        fitting = [
-            one
-            for one in his
-            if any(
-                moments.fits(one.current, component.dtstart, one.current.start, answer.offsets)
-                for component in components
-            )
-        ]
-        if len(his) > 1 and len(fitting) != 1:
-            rule = facts.Rule(
-                "which_date",
-                "he is invited to several dates, each by itself, and the answer names none of them",
-            )
-            return _chosen(Verdict.HOLD, "does not say which date is answered", row, speaker, rule)
-        row = fitting[0] if fitting else row
-    matches = (
-        by_sender is not None
-        and by_sender.participant == row.participant
-        and _knows(row, _author(message))
+        reason = "does not say which date is answered"
+        return _chosen(Verdict.HOLD, reason, named, _first(message.from_addresses), _WHICH_DATE)
+    own_sender = by_sender is not None and by_sender.participant == row.participant
+    matches = own_sender and _knows(row, _author(message))
+    complete = matches and (by_attendee is not None or len(attendees) != 1)
+    return _by_agreement(
+        message, row, _Agreement(matches, complete, _first(attendees)), found, policy
     )
-    complete = matches and (by_attendee is not None or len(named) != 1)
-    if matches and row.message_ids & set(message.in_reply_to):
-        return _chosen(
-            Verdict.APPLY,
-            "a reply to a letter of ours, from a known address",
-            row,
-            speaker,
-            _BY_REPLY,
-        )
-    vouched = found.vouched if complete else ""
-    if vouched:
+
+
+def _of_the_date(
+    row: facts.Row,
+    rows: Sequence[facts.Row],
+    components: Sequence[read.Component],
+    answer: classify.Answer,
+) -> facts.Row | None:
+    """The row of the date that is meant where somebody is invited to single dates and the answer
+    names none. None: it may be any of several.
+    """
+    names_date = any(one.recurrence_id is not None for one in components)
+    if row.current.recurrence_id is None or names_date:
+        return row
+    dates = [
+        one
+        for one in rows
+        if one.live and one.current.recurrence_id is not None and _knows(one, [row.address])
+    ]
+    fitting = [one for one in dates if _fits(one.current, components, answer)]
+    if len(dates) > 1 and len(fitting) != 1:
+        return None
+    return fitting[0] if fitting else row
+
+
+def _fits(edition: Edition, components: Sequence[read.Component], answer: classify.Answer) -> bool:
+    """Whether one of the components starts when this date does."""
+    return any(
+        moments.fits(edition, component.dtstart, edition.start, answer.offsets)
+        for component in components
+    )
+
+
+def _by_agreement(
+    message: parse.Message,
+    row: facts.Row,
+    agreement: _Agreement,
+    found: facts.Found,
+    policy: Policy,
+) -> Choice:
+    """An answer that carries no token, by what agrees in it with the row."""
+    speaker = _first(message.from_addresses)
+    if agreement.sender and row.message_ids & set(message.in_reply_to):
+        reason = "a reply to a letter of ours, from a known address"
+        return _chosen(Verdict.APPLY, reason, row, speaker, _BY_REPLY)
+    if agreement.complete and found.vouched:
         rule = facts.Rule(
             "uid_authenticated",
-            f"UID, ATTENDEE and From agree, and our mail server says: {vouched}",
+            f"UID, ATTENDEE and From agree, and our mail server says: {found.vouched}",
         )
         return _chosen(Verdict.APPLY, "UID and an authenticated sender", row, speaker, rule)
-    what = (
-        "UID, ATTENDEE and From agree, but our mail server did not authenticate From"
-        if complete
-        else "UID and ATTENDEE match, but From is another address"
-        if not matches
-        else "UID and From match, but the ATTENDEE is another address"
-    )
+    lacking = agreement.lacking
     if not policy.require_authentication:
-        rule = facts.Rule("uid_unauthenticated", f"{what}; policy.require_authentication is off")
-        return _chosen(
-            Verdict.APPLY, "UID and address", row, speaker if matches else _first(named), rule
-        )
-    rule = facts.Rule("uid_held", f"{what} (P25)")
-    return _chosen(Verdict.HOLD, what, row, speaker, rule)
+        rule = facts.Rule("uid_unauthenticated", f"{lacking}; policy.require_authentication is off")
+        who = speaker if agreement.sender else agreement.attendee
+        return _chosen(Verdict.APPLY, "UID and address", row, who, rule)
+    rule = facts.Rule("uid_held", f"{lacking} (P25)")
+    return _chosen(Verdict.HOLD, lacking, row, speaker, rule)
 
 
 def _of_nobody_invited(
@@ -691,6 +674,26 @@ def _knows(row: facts.Row, addresses: Iterable[str]) -> bool:
     return any(address.among(one, known) for one in addresses)
 
 
+def _known_at(rows: Iterable[facts.Row], addresses: Sequence[str]) -> facts.Row | None:
+    """The first row that knows one of these addresses."""
+    return next((row for row in rows if _knows(row, addresses)), None)
+
+
+def _beside(row: facts.Row, found: facts.Found, addresses: Sequence[str]) -> list[facts.Row]:
+    """Other rows of the follow-up that know one of these addresses."""
+    return [
+        one
+        for one in found.rows
+        if one.uid == row.uid and one.participant != row.participant and _knows(one, addresses)
+    ]
+
+
+def _attendees(components: Sequence[read.Component]) -> list[str]:
+    """Whom the parts of an answer name, each once."""
+    named = (one.address for component in components for one in component.attendees)
+    return list(dict.fromkeys(one for one in named if one))
+
+
 def _left(row: facts.Row, addresses: Iterable[str]) -> bool:
     """Whether the invitee was invited at one of these, and is no more."""
     return any(address.among(one, row.former) for one in addresses)
@@ -715,21 +718,6 @@ def _speakers(message: parse.Message, found: facts.Found) -> tuple[str, ...]:
         domain = address.domain(message.author)
         others = [one for one in others if address.related(address.domain(one), domain)]
     return (message.author, *others)
-
-
-def _senders(message: parse.Message) -> tuple[str, ...]:
-    """Everybody in the header who may have sent it: to look up, not to believe."""
-    return (*message.from_addresses, *message.sender_addresses, *message.reply_to_addresses)
-
-
-def _returned(message: parse.Message) -> list[str]:
-    values = [
-        value
-        for head in message.returned_headers
-        for name in RETURNED_HEADERS
-        for value in head.get(name, ())
-    ]
-    return list(header.any_addresses(*values))
 
 
 def _first(addresses: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """From a classified message and what the store knows to what it means: one outcome, and what to do
 to which row.
 
-Pure: parse, classify and `correlate.keys` come before it, the store's transaction after it.
+Pure: parse, classify and `keys.of` come before it, the store's transaction after it.
 """
 
 from collections.abc import Sequence
@@ -87,7 +87,7 @@ def interpret(
     found: facts.Found,
     context: Context,
 ) -> Meaning:
-    """What the message means. `asked` are the keys of `correlate.keys`, `found` what the store
+    """What the message means. `asked` are the keys of `keys.of`, `found` what the store
     knows under them.
     """
     match finding:
@@ -442,16 +442,17 @@ def _about(
     context: Context,
     channel: Channel = Channel.MAIL,
 ) -> facts.Circumstances:
-    return facts.Circumstances(
+    whole = facts.Circumstances(
         arrived=context.arrived,
         speaker=speaker,
-        senders=(*message.from_addresses, *message.sender_addresses, *message.reply_to_addresses),
+        senders=message.senders,
         mailboxes=context.ours.mailboxes,
-        offsets=finding.offsets if finding is not None else {},
-        remark=finding.remark if finding is not None else "",
-        automatic=finding.automatic if finding is not None else False,
         channel=channel,
     )
+    if finding is None:
+        return whole
+    offsets, remark = finding.offsets, finding.remark
+    return replace(whole, offsets=offsets, remark=remark, automatic=finding.automatic)
 
 
 def _because(rules: tuple[facts.Rule, ...], conclusion: facts.Conclusion) -> facts.Conclusion:

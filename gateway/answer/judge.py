@@ -13,7 +13,7 @@ clock, a setting or a database.
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from gateway.answer import account, classify, correlate, facts, interpret, reply
+from gateway.answer import account, classify, facts, interpret, keys, reply
 from gateway.errors import Unreadable
 from gateway.mail import parse, probe, trust
 from gateway.model import EFFECTIVE, REVIEW, Outcome, PartyCrasher, Policy
@@ -100,7 +100,7 @@ def understood(message: parse.Message, arrived: datetime, here: Installation) ->
         nothing = classify.Nothing("a probe of ours")
         return Reading(arrived, nothing, message, sighting=sighting)
     finding = classify.classify(message, here.ours, arrived.date())
-    asked = correlate.keys(message, finding, here.ours)
+    asked = keys.of(message, finding, here.ours)
     statement = trust.statement(message, here.policy.authserv_id)
     return Reading(arrived, finding, message, asked, statement)
 
@@ -209,20 +209,19 @@ def _repeated(answer: facts.Answer, reading: Reading, found: facts.Found) -> str
         return "message"
     if conclusion.outcome not in EFFECTIVE:
         return ""
-    asks_again = conclusion.outcome is Outcome.REFRESHED
-    others = [
-        one
-        for one in traces
-        if one.message != reading.number
-        and one.object == reading.asked.object
-        and (not asks_again or _counts(Outcome.REFRESHED, one.arrived, reading.arrived))
-    ]
+    return _by_others([one for one in traces if one not in own], conclusion, reading)
+
+
+def _by_others(traces: list[facts.Trace], conclusion: facts.Conclusion, reading: Reading) -> str:
+    """What makes it a repeat of other messages: "Message-ID", "object" or ""."""
+    asked = reading.asked
+    alike = [one for one in traces if one.object == asked.object]
+    if conclusion.outcome is Outcome.REFRESHED:
+        alike = [one for one in alike if _counts(Outcome.REFRESHED, one.arrived, reading.arrived)]
     # A Message-ID is anybody's to write, and some programs use one twice: with another calendar
     # object it is another answer.
-    message_id = reading.asked.message_id
-    if message_id and any(one.message_id == message_id for one in others):
+    if asked.message_id and any(one.message_id == asked.message_id for one in alike):
         return "Message-ID"
-    if not others or not reading.asked.object or conclusion.outcome is Outcome.APPLIED:
-        # The same object may count again if its DTSTAMP tells nothing: accept, decline, accept.
-        return ""
-    return "object"
+    # The same object may count again if its DTSTAMP tells nothing: accept, decline, accept.
+    counts_again = not asked.object or conclusion.outcome is Outcome.APPLIED
+    return "object" if alike and not counts_again else ""

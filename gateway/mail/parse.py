@@ -170,6 +170,11 @@ class Message:
         return self.headers.get(name, ("",))[0]
 
     @property
+    def senders(self) -> tuple[str, ...]:
+        """Everybody in the header who may have sent it: to look up, not to believe."""
+        return (*self.from_addresses, *self.sender_addresses, *self.reply_to_addresses)
+
+    @property
     def html(self) -> str:
         """What the HTML parts say, beside `text` of the plain ones."""
         return _html(self.parts)[: Limits().text_length]

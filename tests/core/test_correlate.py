@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gateway.answer import classify, correlate, facts, judge
+from gateway.answer import classify, correlate, facts, judge, keys
 from gateway.mail import address, bounce, parse, trust
 from gateway.model import Edition, Kind, PartyCrasher, Policy
 from tests.corpus import playing
@@ -352,12 +352,12 @@ def test_keys_of_an_answer() -> None:
         f"BEGIN:VEVENT\r\nUID:{UID}\r\nORGANIZER:mailto:invites+organizr@crm.example\r\nATTENDEE:mailto:A@B.example\r\nEND:VEVENT\r\n"
     )
     message = parse.read(raw.encode())
-    keys = correlate.keys(message, classify.classify(message, OURS, START.date()), OURS)
-    assert keys.tokens == ("eva45672", TOKEN, "organizr")
-    assert keys.marks == {(TOKEN, "")}
-    assert keys.uids == (UID,)
-    assert keys.addresses == ("olah@gmail.com", "a@b.example")
-    assert keys.message_ids == (LETTER, "a@b")
+    asked = keys.of(message, classify.classify(message, OURS, START.date()), OURS)
+    assert asked.tokens == ("eva45672", TOKEN, "organizr")
+    assert asked.marks == {(TOKEN, "")}
+    assert asked.uids == (UID,)
+    assert asked.addresses == ("olah@gmail.com", "a@b.example")
+    assert asked.message_ids == (LETTER, "a@b")
 
 
 FAILED = bounce.Report(("ola@ext.example",), "failed", "5.1.1")
