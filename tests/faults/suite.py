@@ -172,9 +172,7 @@ class Site(kill.Site):
         stranded = time.monotonic() + STRANDED_SECONDS
         while not wanted():
             if time.monotonic() > stranded and self.relay.queued():
-                self.relay.stop()
-                self.relay.start()
-                self.relay.flush()
+                self.relay.restart()
                 stranded = time.monotonic() + STRANDED_SECONDS
             if self.crowd.failure is not None:
                 self.crowd.finish()

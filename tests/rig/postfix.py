@@ -20,8 +20,10 @@ import contextlib
 import os
 import shutil
 import smtplib
+import socket
+import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests import rig
@@ -123,6 +125,7 @@ class Server:
     port: int
     submission_port: int
     daemon: process.Daemon
+    _sending: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def log(self) -> str:
@@ -132,9 +135,12 @@ class Server:
 
     def send(self, sender: str, recipients: list[str], message: bytes) -> None:
         """Hand over a message. Raises smtplib's errors if Postfix refuses it."""
-        with smtplib.SMTP(
-            "127.0.0.1", self.port, local_hostname="localhost", timeout=30
-        ) as connection:
+        with (
+            self._sending,
+            smtplib.SMTP(
+                "127.0.0.1", self.port, local_hostname="localhost", timeout=30
+            ) as connection,
+        ):
             connection.sendmail(sender, recipients, message, mail_options=["BODY=8BITMIME"])
 
     def queued(self) -> int:
@@ -148,7 +154,19 @@ class Server:
 
     def start(self) -> None:
         """Start after `stop` or `daemon.kill`, on the same port with the same queue."""
-        self.daemon.start(lambda: process.listening(self.port))
+        self.daemon.start(lambda: process.listening(self.port) and self._has_queue_manager())
+
+    def _has_queue_manager(self) -> bool:
+        """Whether it can be told to try what is queued; it comes after the port."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self.directory / "queue" / "public" / "qmgr")) == 0
+
+    def restart(self) -> None:
+        """Start anew and try at once whatever is queued; who sends meanwhile waits."""
+        with self._sending:
+            self.stop()
+            self.start()
+            self.flush()
 
     def flush(self) -> None:
         """Try at once whatever is queued."""
