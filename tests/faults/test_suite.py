@@ -19,7 +19,7 @@ SHORT = suite.Round("short", ("",), is_sqlite=True)
 
 @pytest.mark.real
 def test_whatever_goes_wrong_nothing_is_lost_and_nothing_counts_twice() -> None:
-    report = suite.run(faults=20, seconds=60, seed=7, rounds=[SHORT])
+    report = suite.run(faults=20, seconds=600, seed=7, rounds=[SHORT])
     assert report.verdict.problems == [], str(report)
     assert report.done.total() >= 10, str(report)
     assert report.verdict.numbers["applications"] > 0, str(report)
