@@ -8,14 +8,14 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from gateway.store.engine import Store
-from tests import rig, stores
+from tests import rig, stores, warm
 
 pytest_plugins = ["tests.rig.fixtures"]
 
@@ -39,6 +39,14 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The workers of a run have one warm program together."""
+    if not hasattr(config, "workerinput"):
+        run = ExitStack()
+        run.enter_context(warm.serving())
+        config.add_cleanup(run.close)
 
 
 def pytest_collection_finish() -> None:

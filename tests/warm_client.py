@@ -1,5 +1,5 @@
-"""The other end of `tests.warm`: `python -I -S warm_client.py SOCKET ARGUMENTS…` is one command of
-`invite-gateway`, run by who serves at SOCKET. Imports little, for that is its point.
+"""The other end of `tests.warm`: `python -I -S warm_client.py SOCKET SCRIPT ARGUMENTS…` is one
+command, run by the server at SOCKET. Imports little, for that is its point.
 """
 
 import json
@@ -7,19 +7,20 @@ import os
 import socket
 import sys
 
-KILLED = 70
-"""The exit code of a command that ended without a word."""
+NUMBER = 10
+"""As `tests.warm` has it."""
 
 
-def ask(path: str, arguments: list[str]) -> int:
+def ask(path: str, command: list[str]) -> int:
     """Have the command run with this process's environment, folder and streams; its exit code."""
-    order = json.dumps([arguments, dict(os.environ), os.getcwd()]).encode()  # noqa: PTH109 pathlib costs
+    order = json.dumps([command, dict(os.environ), os.getcwd()]).encode()  # noqa: PTH109 pathlib costs
     with socket.socket(socket.AF_UNIX) as server:
         server.connect(path)
-        socket.send_fds(server, [b"%10d" % len(order)], [0, 1, 2])
+        socket.send_fds(server, [b"%*d" % (NUMBER, len(order))], [0, 1, 2])
         server.sendall(order)
-        code = server.recv(1)
-    return code[0] if code else KILLED
+        server.recv(NUMBER, socket.MSG_WAITALL)  # its process
+        code = int(server.recv(NUMBER, socket.MSG_WAITALL))
+    return code if code >= 0 else 128 - code
 
 
 if __name__ == "__main__":

@@ -153,7 +153,7 @@ class Site(kill.Site):
             "FAKETIME_CACHE_DURATION": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         }
-        return gateway_process.Gateway(settings, IMPATIENT)
+        return gateway_process.Gateway(settings, IMPATIENT, cold=True)
 
     @property
     def relay(self) -> postfix.Server:

@@ -1,5 +1,5 @@
-"""The gateway as its administrator runs it: `invite-gateway run` in a process of its own, and the
-other commands beside it (`tests.command`).
+"""The gateway as its administrator runs it: `invite-gateway run` in a process of its own, forked from
+a warm one where there is one (`tests.warm`), and the other commands beside it (`tests.command`).
 
 Settings go by environment, logs come as JSON lines and can be waited for. It dies with the test run
 even if that is killed.
@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tests import command, rig, stores
+from tests import command, rig, stores, warm
 from tests.rig import mailbox, postfix
 
 PROGRAM = str(Path(sys.executable).with_name("invite-gateway"))
@@ -82,19 +82,28 @@ class Gateway:
     commands beside it.
     """
 
-    def __init__(self, settings: Mapping[str, str], program: Sequence[str] = (PROGRAM,)) -> None:
+    def __init__(
+        self,
+        settings: Mapping[str, str],
+        program: Sequence[str] = (PROGRAM,),
+        *,
+        cold: bool = False,
+    ) -> None:
         self.settings = dict(settings)
         self.program = program
+        """Options of Python may stand before the script."""
+        self.is_cold = cold or not warm.is_serving()
+        """Whether every start is that of a new interpreter."""
         self.log: list[Object] = []
         """Log lines of all starts, oldest first."""
         self._news = threading.Condition()
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[str] | warm.Process | None = None
         self._reader: threading.Thread | None = None
 
     # The daemon
 
     @property
-    def process(self) -> subprocess.Popen[str]:
+    def process(self) -> subprocess.Popen[str] | warm.Process:
         assert self._process is not None, "the gateway was not started"
         return self._process
 
@@ -103,25 +112,11 @@ class Gateway:
         lines before this start.
         """
         before = len(self.log)
-        command = [
-            rig.need("setpriv", "util-linux"),
-            "--pdeathsig",
-            "KILL",
-            *self.program,
-            "run",
-            *(["--only", only] if only else []),
-        ]
-        # A session of its own: Ctrl-C in the terminal ends the tests, which then end the gateway in
-        # order.
-        self._process = subprocess.Popen(
-            command,
-            env=self.settings,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        order = ["run", *(["--only", only] if only else [])]
+        if self.is_cold:
+            self._process = self._begun([*self.program, *order])
+        else:
+            self._process = warm.Process([self.program[-1], *order], self.settings)
         self._reader = threading.Thread(
             target=self._read, args=(self._process,), name="gateway log"
         )
@@ -129,6 +124,19 @@ class Gateway:
         if wait:
             self.wait_log("ready", since=before)
         return before
+
+    def _begun(self, command: Sequence[str]) -> subprocess.Popen[str]:
+        # A session of its own: Ctrl-C in the terminal ends the tests, which then end the gateway in
+        # order.
+        return subprocess.Popen(
+            [rig.need("setpriv", "util-linux"), "--pdeathsig", "KILL", *command],
+            env=self.settings,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
 
     def stop(self, seconds: float = GRACE_SECONDS + 10) -> int:
         """SIGTERM, and the exit code. Raises NeverCame if it takes longer."""
@@ -153,8 +161,9 @@ class Gateway:
         still.
         """
         self.process.send_signal(signal.SIGSTOP)
-        _, status = os.waitpid(self.process.pid, os.WUNTRACED)
-        assert os.WIFSTOPPED(status), f"it ended instead\n{self.tail()}"
+        threads = Path(f"/proc/{self.process.pid}/task")
+        while not all(map(_stands_still, threads.iterdir())):
+            assert self.lives(0.001), f"it ended instead\n{self.tail()}"
 
     def end(self) -> None:
         """Make sure that it does not run any longer, whether it was started or not."""
@@ -212,7 +221,7 @@ class Gateway:
             self._reader.join(seconds)
         return code
 
-    def _read(self, process: subprocess.Popen[str]) -> None:
+    def _read(self, process: subprocess.Popen[str] | warm.Process) -> None:
         assert process.stderr is not None
         try:
             for line in process.stderr:
@@ -282,6 +291,11 @@ class Gateway:
             if time.monotonic() > deadline or not self.lives(0.05):
                 raise NeverCame(f"never came: {what}\nlast seen: {seen!r}\n{self.tail()}")
         return seen
+
+
+def _stands_still(thread: Path) -> bool:
+    _, _, facts = (thread / "stat").read_text().rpartition(") ")
+    return facts.startswith("T")
 
 
 @contextlib.contextmanager

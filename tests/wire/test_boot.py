@@ -23,7 +23,7 @@ import httpx
 import pytest
 
 from gateway.store.engine import Store
-from tests import stores
+from tests import stores, warm
 from tests.rig import postgres as postgres_server
 from tests.rig import process
 from tests.wire.gateway_process import HURRIED, PROGRAM, WAIT_SECONDS, Gateway
@@ -168,7 +168,7 @@ def test_a_store_that_is_locked_is_waited_for(sqlite_url: str, tmp_path: Path) -
 def complaints(settings: dict[str, str]) -> list[str]:
     """What `status` says is wrong, line by line; in a process of its own, for this one locks."""
     done = subprocess.run(
-        [*HURRIED, "status"],
+        [*warm.command(HURRIED[-1]), "status"],
         env=settings,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -182,7 +182,7 @@ def complaints(settings: dict[str, str]) -> list[str]:
 def refusal(settings: dict[str, str]) -> str:
     """The one line with which `run` leaves with 78."""
     done = subprocess.run(
-        [PROGRAM, "run"],
+        [*warm.command(PROGRAM), "run"],
         env=settings,
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gateway.sandbox import clients, reading
-from tests import command
+from tests import command, warm
 from tests.rig import mailbox, process
 from tests.rig import postfix as postfix_server
 from tests.wire import gateway_process
@@ -126,7 +126,7 @@ def test_a_real_invitation_to_oneself_is_answered_and_withdrawn(
     with gateway_process.running(environment) as gateway:
         assert "'nobody'" in command.run("send-test", "nobody", environment=environment).stderr
         testing = subprocess.Popen(
-            [gateway_process.PROGRAM, "send-test", invitee.address],
+            [*warm.command(gateway_process.PROGRAM), "send-test", invitee.address],
             env=gateway.settings,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

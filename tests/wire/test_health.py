@@ -34,7 +34,7 @@ from gateway.inbound import intake
 from gateway.model import Access
 from gateway.store import leases
 from gateway.store.engine import Store
-from tests import command, rig, stores
+from tests import command, rig, stores, warm
 from tests.web import signing
 from tests.wire import imap_peer, smtp_peer
 from tests.wire.gateway_process import HURRIED, Gateway
@@ -100,9 +100,10 @@ class Site:
     async def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         if not (self.apart or self.prefix):
             return command.run(*arguments, environment=self.gateway.settings)
+        program = (*self.prefix, *self.gateway.program)
         return await asyncio.to_thread(
             subprocess.run,
-            [*self.prefix, *self.gateway.program, *arguments],
+            [*(program if self.prefix else warm.command(program[-1])), *arguments],
             env=self.gateway.settings,
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -21,6 +21,7 @@ from gateway.mail import probe
 from gateway.store import conditions, inbox, probes
 from gateway.store.engine import Store
 from gateway.store.probes import End
+from tests import warm
 from tests.rig import dovecot as dovecot_server
 from tests.rig import mailbox
 from tests.rig import postfix as postfix_server
@@ -65,7 +66,7 @@ def ended(gateway: gateway_process.Gateway, tmp_path: Path, end: End) -> probes.
 def doctor(environment: Mapping[str, str], *options: str) -> tuple[int, dict[str, dict[str, str]]]:
     """The exit code, and the lines by what they are about."""
     done = subprocess.run(
-        [gateway_process.PROGRAM, "--json", "doctor", *options],
+        [*warm.command(gateway_process.PROGRAM), "--json", "doctor", *options],
         env=dict(environment),
         capture_output=True,
         text=True,
