@@ -13,7 +13,7 @@ import structlog
 
 from gateway import accounts, status
 from gateway import settings as configuration
-from gateway.actions import brake, deciding, diary, keeping, queueing, succession
+from gateway.actions import brake, deciding, diary, keeping, queueing, strangers, succession
 from gateway.actions.context import Context
 from gateway.errors import ConfigurationError, InputError
 from gateway.followups import covering, editions, recurrence, texts
@@ -124,6 +124,7 @@ def _plan_batch(
         most = settings.outbound.brake_follow_ups
         changes = marks.changed_at(connection, newest) if most else {}
         authors = _authors(connection, newest)
+        strangers.tell(connection, marks.strange(connection, newest), now)
         marks.clear(connection, newest)
         for key in newest:
             here = replace(site, changed_at=changes.get(key), author=authors.get(key, ""))

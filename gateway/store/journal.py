@@ -7,7 +7,7 @@ older than every open transaction: an entry that commits late, with a lower numb
 read, would else be stepped over. On SQLite, which has one writer, `tx` is always 0.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 
 from gateway.model import Channel, Moment
 from gateway.store import codec
-from gateway.store.schema import journal
+from gateway.store.schema import journal, participant
 
 IN_ORDER = (journal.c.tx, journal.c.id)
 
@@ -170,6 +170,54 @@ def said_of(connection: Connection, participant: int, event: str, since: datetim
     if since is not None:
         query = query.where(journal.c.at >= sa.literal(since, journal.c.at.type))
     return connection.execute(query.limit(1)).first() is not None
+
+
+def last_of(connection: Connection, follow_up: str, events: Collection[str]) -> str:
+    """Which of these events of a follow-up itself came last, "" where none did."""
+    query = (
+        sa.select(journal.c.event)
+        .where(
+            journal.c.follow_up == follow_up,
+            journal.c.participant.is_(None),
+            journal.c.event.in_(events),
+        )
+        .order_by(*(column.desc() for column in IN_ORDER))
+        .limit(1)
+    )
+    return connection.execute(query).scalar() or ""
+
+
+def gone(connection: Connection, follow_up: str) -> list[Entry]:
+    """That somebody takes part no more whose row is not there any more, and of whom nobody has said
+    so; for each of them.
+    """
+    later = journal.alias("later")
+    query = (
+        sa.select(journal.c.participant, journal.c.instance, journal.c.detail)
+        .where(
+            journal.c.follow_up == follow_up,
+            journal.c.event == "added",
+            ~sa.exists().where(
+                participant.c.id == journal.c.participant, participant.c.follow_up == follow_up
+            ),
+            ~sa.exists().where(
+                later.c.participant == journal.c.participant,
+                later.c.event.in_(("added", "removed")),
+                later.c.id > journal.c.id,
+            ),
+        )
+        .order_by(journal.c.participant)
+    )
+    return [
+        Entry(
+            "removed",
+            follow_up,
+            row.participant,
+            codec.parse_moment(row.instance),
+            detail=row.detail,
+        )
+        for row in connection.execute(query)
+    ]
 
 
 def adopt(connection: Connection) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from gateway.store import chunks
 from gateway.store.schema import NOTED, change_mark, follow_up, participant
 
-RECORD = ("follow_up", "follow_up_date")
+RECORDS = frozenset({"follow_up", "follow_up_date"})
 """Sources of the marks that say that the follow-up itself was changed."""
 LOADED = "load"
 _NAMED = change_mark.alias("named")
@@ -113,7 +113,7 @@ def touched(connection: Connection, marks: Mapping[str, int]) -> dict[str, datet
     did that last; None where it was a command of ours.
     """
     newest = sa.func.max(change_mark.c.at, type_=change_mark.c.at.type)
-    strange = ~change_mark.c.single & change_mark.c.source.in_(RECORD)
+    strange = ~change_mark.c.single & change_mark.c.source.in_(RECORDS)
     query = (
         sa.select(
             change_mark.c.follow_up,
@@ -121,16 +121,33 @@ def touched(connection: Connection, marks: Mapping[str, int]) -> dict[str, datet
         )
         .where(
             change_mark.c.follow_up.in_(list(marks)),
-            change_mark.c.source.in_((*RECORD, LOADED)),
+            change_mark.c.source.in_((*RECORDS, LOADED)),
         )
         .group_by(change_mark.c.follow_up)
     )
     return {row.follow_up: row.at for row in connection.execute(query)}
 
 
+def strange(connection: Connection, marks: Mapping[str, int]) -> dict[str, set[str]]:
+    """The follow-ups that another program wrote, by these marks (`due`) → the tables."""
+    query = (
+        sa.select(change_mark.c.follow_up, change_mark.c.source)
+        .where(
+            change_mark.c.follow_up.in_(list(marks)),
+            ~change_mark.c.single,
+            change_mark.c.source.in_((*RECORDS, "participant")),
+        )
+        .distinct()
+    )
+    found = dict[str, set[str]]()
+    for row in connection.execute(query):
+        found.setdefault(row.follow_up, set()).add(row.source)
+    return found
+
+
 def mark_loaded(connection: Connection, keys: Collection[str]) -> None:
     """What has been written into these follow-ups was loaded, and is signed."""
-    written = change_mark.c.source.in_(RECORD)
+    written = change_mark.c.source.in_(RECORDS)
     for part in chunks.parts(sorted(keys)):
         theirs = change_mark.c.follow_up.in_(part)
         connection.execute(sa.update(change_mark).where(theirs, written).values(source=LOADED))

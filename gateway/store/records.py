@@ -23,7 +23,7 @@ from gateway.store.schema import (
     participant,
     resource,
 )
-from gateway.store.schema_letters import outbox
+from gateway.store.schema_letters import edition, outbox
 
 BY_SQL = "SQL"
 """Who changed what another program wrote (domain.md §4)."""
@@ -51,6 +51,19 @@ class State:
     has_start: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What tells what became of a follow-up. `edition`: the one that was planned last, None before
+    any; `was_planned`, `is_renamed`: of one that is not there (any more).
+    """
+
+    is_there: bool
+    edition: int | None = None
+    cancelled: bool = False
+    was_planned: bool = False
+    is_renamed: bool = False
+
+
 def state(connection: Connection, key: str) -> State | None:
     """None where there is no such follow-up."""
     row = connection.execute(
@@ -64,6 +77,31 @@ def state(connection: Connection, key: str) -> State | None:
     if row is None:
         return None
     return State(row.kind, bool(row.cancelled), bool(row.completed), row.has_start)
+
+
+def traces(connection: Connection, keys: Collection[str]) -> dict[str, Trace]:
+    """Of each of these follow-ups, there or not."""
+    there = sa.select(follow_up.c.key, follow_up.c.edition, follow_up.c.cancelled)
+    found = {
+        row.key: Trace(is_there=True, edition=row.edition, cancelled=row.cancelled)
+        for part in chunks.parts(keys)
+        for row in connection.execute(there.where(follow_up.c.key.in_(part)))
+    }
+    gone = [key for key in keys if key not in found]
+    planned = sa.select(edition.c.follow_up).distinct()
+    renamed = planned.join(follow_up, follow_up.c.edition == edition.c.id)
+    was_planned, is_renamed = (
+        {
+            key
+            for part in chunks.parts(gone)
+            for key in connection.execute(query.where(edition.c.follow_up.in_(part))).scalars()
+        }
+        for query in (planned, renamed)
+    )
+    return found | {
+        key: Trace(is_there=False, was_planned=key in was_planned, is_renamed=key in is_renamed)
+        for key in gone
+    }
 
 
 def hold(connection: Connection, key: str) -> None:

@@ -1,0 +1,65 @@
+"""What the journal says of follow-ups that another program wrote by plain SQL: made, changed,
+called off, brought back or deleted, and of rows that are gone (domain.md §4, "by SQL").
+
+Commands and `load` say it themselves, when they do it. Another program says nothing, so the
+planner does, in the transaction in which it first sees what was written: once, whatever number of
+statements it was. Limits: columns that no letter goes by (notes, links) leave no mark, and so no
+entry; what was made and deleted before the planner came is not told of.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from gateway.followups import editions
+from gateway.model import Channel, Edition
+from gateway.store import invitations, journal, marks, records
+from gateway.store.engine import Connection
+from gateway.store.records import Trace
+
+MADE, CHANGED, DELETED = "created", "changed", "deleted"
+CANCELLED, REINSTATED = "cancelled", "reinstated"
+PRESENT = (MADE, CHANGED, REINSTATED, "taken_back")
+"""After one of these a follow-up is there; after `DELETED` it is not."""
+
+
+def tell(connection: Connection, written: Mapping[str, Collection[str]], now: datetime) -> None:
+    """Say what was done to these follow-ups, before any of them is planned. `written`: key → the
+    tables that another program wrote of it (`marks.strange`).
+    """
+    traces = records.traces(connection, written)
+    known = invitations.editions(connection, [one.edition for one in traces.values()])
+    entries = list[journal.Entry]()
+    for key, tables in written.items():
+        trace = traces[key]
+        if not marks.RECORDS.isdisjoint(tables):
+            last = journal.last_of(connection, key, (*PRESENT, DELETED))
+            event = _event(trace, known.get(trace.edition), last)
+            entries += [journal.Entry(event, key)] if event else []
+        if trace.is_there and "participant" in tables:
+            entries += journal.gone(connection, key)
+    signed = [replace(one, by=records.BY_SQL, channel=Channel.STORE) for one in entries]
+    journal.write(connection, signed, now)
+
+
+def _event(trace: Trace, known: Edition | None, last: str) -> str:
+    """What was done; "" for nothing that is to be told. `known`: as it was planned last; `last`:
+    what the journal says of its being there.
+    """
+    if not trace.is_there:
+        was_there = last in PRESENT or (not last and trace.was_planned)
+        return DELETED if was_there and not trace.is_renamed else ""
+    if known is None:
+        return CHANGED if last in PRESENT else MADE
+    if trace.cancelled and not known.cancelled:
+        return CANCELLED
+    if not trace.cancelled and _was_called_off(known):
+        return REINSTATED
+    return CHANGED
+
+
+def _was_called_off(known: Edition) -> bool:
+    """Whether the record said so; a series without a date is cancelled, too (domain.md §6)."""
+    if not known.cancelled or known.recurrence is None:
+        return known.cancelled
+    return editions.first(replace(known, cancelled=False)) is not None
