@@ -12,7 +12,6 @@ import structlog
 from gateway import sections
 from gateway.accounts import DEFAULT
 from gateway.actions import deciding
-from gateway.errors import StoreError
 from gateway.mail import address, bounce, refusals
 from gateway.mail.refusals import Fault
 from gateway.model import Delivery, LetterState, Method
@@ -42,7 +41,6 @@ EVENTS = {
 """What the journal says of a letter that has come to an end; waiting for another try is told once,
 when it begins.
 """
-TRIES = 5
 IN_A_ROW_WITHIN = timedelta(days=3)
 """Refusals that lie further back belong to no row: their letters would be given up by now."""
 
@@ -143,17 +141,12 @@ def settle(
     forgotten for that would leave twice.
     """
     give_up = timedelta(seconds=(limits or sections.Outbound()).give_up_seconds)
-    for again in range(TRIES, 0, -1):
-        try:
-            with store.write() as connection:
-                return _settle(connection, gateway, letters, now, give_up)
-        except StoreError as error:
-            if again == 1 or not engine.collided(error):
-                raise
-            log.warning(
-                "another transaction went first: letters are settled anew", letters=len(letters)
-            )
-    raise AssertionError  # the last try returns or raises
+
+    def work() -> Blame | None:
+        with store.write() as connection:
+            return _settle(connection, gateway, letters, now, give_up)
+
+    return engine.retried(work)
 
 
 def _settle(

@@ -202,9 +202,15 @@ def perform(
     *,
     dry_run: bool = False,
 ) -> Outcome[T]:
-    """Run a command in one transaction. `dry_run`: answer the same, and keep nothing."""
-    with store.write(keep=not dry_run) as connection:
-        return carry_out(Desk(connection, settings, now, actor), command)
+    """Run a command in one transaction, anew where another one had to go first. `dry_run`: answer
+    the same, and keep nothing.
+    """
+
+    def work() -> Outcome[T]:
+        with store.write(keep=not dry_run) as connection:
+            return carry_out(Desk(connection, settings, now, actor), command)
+
+    return engine.retried(work)
 
 
 def carry_out(desk: Desk, command: Callable[[Desk], T]) -> Outcome[T]:

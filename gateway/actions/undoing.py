@@ -21,7 +21,7 @@ from gateway.actions.desk import Desk, Letters, Outcome
 from gateway.errors import NotFound
 from gateway.followups.permission import Verb
 from gateway.model import Actor
-from gateway.store import followups, journal, marks, outbox, records, snapshots, undos
+from gateway.store import engine, followups, journal, marks, outbox, records, snapshots, undos
 from gateway.store.engine import Store
 from gateway.store.snapshots import Change
 from gateway.store.undos import Save, State
@@ -57,13 +57,17 @@ def perform(
     command: Callable[[Desk], T],
 ) -> Outcome[T]:
     """As `desk.perform`, for a person who may take it back."""
-    with store.write() as connection:
-        desk = Desk(connection, settings, now, actor, watched={})
-        newest = outbox.newest_number(connection)
-        outcome = desks.carry_out(desk, command)
-        if outbox.has_since(connection, newest, desk.touched):
-            return outcome
-        return replace(outcome, letters=_keep(desk, outcome.letters))
+
+    def work() -> Outcome[T]:
+        with store.write() as connection:
+            desk = Desk(connection, settings, now, actor, watched={})
+            newest = outbox.newest_number(connection)
+            outcome = desks.carry_out(desk, command)
+            if outbox.has_since(connection, newest, desk.touched):
+                return outcome
+            return replace(outcome, letters=_keep(desk, outcome.letters))
+
+    return engine.retried(work)
 
 
 def undo(desk: Desk, number: int) -> Undone:

@@ -9,14 +9,15 @@ by one thread at a time.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, OperationalError
@@ -27,6 +28,9 @@ from gateway import settings as configuration
 from gateway.errors import ConfigurationError, StoreError, UnfitStore
 from gateway.settings import Settings
 from gateway.store import marked
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
 
 __all__ = [
     "Connection",
@@ -39,6 +43,8 @@ PART = 1_000
 IMMEDIATE = "gateway_immediate"
 DEADLOCK = "40P01"
 READ_ONLY = "25006"
+TRIES = 5
+"""So often a transaction is begun that PostgreSQL gives up."""
 RACES = frozenset({"23503", "23505"})
 """A foreign key, and a key that there is already."""
 DUMPS = (b"PGDMP", b"--\n-- PostgreSQL database")
@@ -229,6 +235,20 @@ def collided(error: StoreError) -> bool:
     written, and it may be tried again.
     """
     return getattr(getattr(error.__cause__, "orig", None), "sqlstate", None) == DEADLOCK
+
+
+def retried(work: Callable[[], T]) -> T:
+    """What `work` does, which is one transaction and keeps nothing beside it: once more where
+    PostgreSQL gave it up so that another could go on.
+    """
+    for _ in range(TRIES - 1):
+        try:
+            return work()
+        except StoreError as error:
+            if not collided(error):
+                raise
+            log.warning("another transaction went first: this one is done anew")
+    return work()
 
 
 def _parse(url: str) -> URL:

@@ -57,7 +57,8 @@ def one(connection: Connection, section: str, key: str) -> Entry | None:
 
 def lock(connection: Connection, section: str, key: str) -> None:
     """Nobody else who locks it makes, changes or deletes this entry before this transaction ends,
-    and no other program an entry that is there; SQLite has one writer anyway.
+    and no other program an entry that is there; SQLite has one writer anyway. It may be named
+    meanwhile: who invites it would wait for us, and we for the follow-up.
     """
     if connection.dialect.name == "sqlite":
         return
@@ -66,7 +67,8 @@ def lock(connection: Connection, section: str, key: str) -> None:
         sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 7404))"), named
     )
     table = metadata.tables[SECTIONS[section].table]
-    connection.execute(sa.select(table.c.key).where(table.c.key == key).with_for_update())
+    row = sa.select(table.c.key).where(table.c.key == key)
+    connection.execute(row.with_for_update(key_share=True))
 
 
 def page(connection: Connection, section: str, after: str, limit: int, q: str = "") -> Page:

@@ -1,24 +1,31 @@
 """A command is one transaction, and says which letters follow from it as the planner will make them."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from gateway import settings as configuration
-from gateway.actions import desk, planning
+from gateway.actions import desk, directory, inviting, planning, undoing
 from gateway.actions.desk import Desk
 from gateway.errors import Refused
+from gateway.followups.invitees import Entry, Source
 from gateway.followups.permission import Verb
 from gateway.model import Access, Actor, Channel, Method
-from gateway.store import followups, journal, outbox, schema
+from gateway.store import followups, journal, migrate, outbox, schema
 from gateway.store.engine import Store
 from tests.store import rows
+from tests.store.collisions import collide
 
 SETTINGS = configuration.load(
     overrides={"mail": {"address": "invites@crm.example", "language": "en"}}
 )
 KARI = Actor(Access.USER, "kari", "kari")
+Perform = Callable[..., Any]
 
 
 def cancel(here: Desk) -> str:
@@ -188,3 +195,46 @@ def test_a_fault_of_this_program_is_no_refusal(store: Store) -> None:
 
     with pytest.raises(sa.exc.IntegrityError):
         desk.perform(store, SETTINGS, rows.NOW, KARI, command)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("perform", [desk.perform, undoing.perform])
+def test_a_command_that_another_one_has_to_pass_is_done_anew(
+    postgres_url: str, perform: Perform
+) -> None:
+    """PostgreSQL gives one of two up that wait for each other; nobody is told of that."""
+    with closing(Store(postgres_url)) as store:
+        migrate.upgrade(store)
+        rows.begin(store)
+        tries = list[str]()
+
+        def command(here: Desk) -> str:
+            tries.append("")
+            here.edit("m1")
+            return cancel(here)
+
+        done = collide(store, "m1", lambda: perform(store, SETTINGS, rows.NOW, KARI, command))
+        assert (done.answer, len(tries)) == ("cancelled", 2)
+        assert _is_cancelled(store)
+
+
+@pytest.mark.real
+def test_who_changes_a_card_and_who_invites_them_do_not_wait_for_each_other(
+    postgres_url: str,
+) -> None:
+    """The card is locked first, the follow-up first; each then wants the other."""
+    with closing(Store(postgres_url)) as store, ThreadPoolExecutor(1) as pool:
+        migrate.upgrade(store)
+        rows.begin(store)
+        crm = Actor(Access.CRM, name="crm")
+        with store.write() as connection:
+            here = Desk(connection, SETTINGS, rows.NOW, crm)
+            directory.before(here, "persons", "ola")
+
+            def invite(there: Desk) -> None:
+                inviting.add(there, "m2", [Entry(Source.PERSON, "ola")], email_invite=False)
+
+            inviting_ola = pool.submit(desk.perform, store, SETTINGS, rows.NOW, crm, invite)
+            inviting_ola.result(60)  # nothing of the card is in its way
+            directory.put(here, "persons", "ola", {"name": "Ola Hansen", "emails": []})
+            desk.settle(here)

@@ -27,7 +27,7 @@ from gateway.actions import desk as desks
 from gateway.actions.desk import Desk, Letters
 from gateway.errors import InputError, Refused
 from gateway.model import Actor, Method
-from gateway.store import codec, requests
+from gateway.store import codec, engine, requests
 from gateway.store.engine import Connection
 from gateway.web import keys
 from gateway.web.api import cursors, documents, letters
@@ -133,13 +133,13 @@ class Asking:
     async def write(self, command: Callable[[Desk], Json | Made]) -> Response:
         """Carry the command out, or with `dry_run` see what it would do, and answer."""
         if not self.key or self.dry_run:
-            return await self.site.run(lambda: self._perform(command))
+            return await self.site.run(lambda: engine.retried(lambda: self._perform(command)))
         running = (self.caller.token, self.key)
         if running in self.site.running:
             raise _still_running()
         self.site.running.add(running)
         try:
-            return await self.site.run(lambda: self._perform(command))
+            return await self.site.run(lambda: engine.retried(lambda: self._perform(command)))
         finally:
             self.site.running.discard(running)
 
