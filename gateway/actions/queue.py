@@ -18,6 +18,7 @@ from gateway.actions.desk import Desk
 from gateway.errors import NotFound, Refused
 from gateway.followups import permission
 from gateway.followups.permission import Verb as Right
+from gateway.mail import address
 from gateway.model import Channel, LetterState
 from gateway.store import (
     followups,
@@ -96,9 +97,7 @@ def listed(store: Store, selection: Selection) -> Listing:
     """The letters that are selected. Raises `NotFound` for a number or a follow-up that is none."""
     parts = list(listings(store, selection))
     letters = [letter for part in parts for letter in part.letters]
-    missing = sorted(set(selection.numbers) - {letter.id for letter in letters})
-    if missing:
-        raise NotFound(f"there is no letter {missing[0]}")
+    _require_all(selection, letters)
     keys = {number: key for part in parts for number, key in part.keys.items()}
     return Listing(letters, keys, parts[0].resting)
 
@@ -109,14 +108,31 @@ def listings(store: Store, selection: Selection) -> Iterator[Listing]:
     """
     with store.read() as connection:
         resting = {rest.account: rest for rest in pace.resting(connection)}
-        parts = iter(outbox.each(connection, selection))
-        first = next(parts, [])
-        if selection.follow_up and not first and not views.known(connection, selection.follow_up):
-            raise NotFound(f"there is no follow-up {selection.follow_up!r}")
-        for letters in itertools.chain([first], parts):
+        for letters in _selected(connection, selection):
             numbers = sorted({letter.participant for letter in letters})
             members = followups.members(connection, ids=numbers)
             yield Listing(letters, {member.id: member.key for member in members}, resting)
+
+
+def _selected(connection: Connection, selection: Selection) -> Iterator[list[Queued]]:
+    parts = iter(outbox.each(connection, selection))
+    first = next(parts, [])
+    if selection.follow_up and not first and not views.known(connection, selection.follow_up):
+        raise NotFound(f"there is no follow-up {selection.follow_up!r}")
+    yield from itertools.chain([first], parts)
+
+
+def _all(connection: Connection, selection: Selection) -> list[Queued]:
+    """The letters that are selected, whole. Raises as `listed`."""
+    letters = [letter for part in _selected(connection, selection) for letter in part]
+    _require_all(selection, letters)
+    return letters
+
+
+def _require_all(selection: Selection, letters: Sequence[Queued]) -> None:
+    missing = sorted(set(selection.numbers) - {letter.id for letter in letters})
+    if missing:
+        raise NotFound(f"there is no letter {missing[0]}")
 
 
 def page(desk: Desk, selection: Selection, after: int, limit: int) -> Page:
@@ -155,6 +171,11 @@ def try_now(desk: Desk, account: str) -> None:
     pace.end_early(desk.connection, [account], desk.now)
 
 
+def domain(text: str) -> str:
+    """A domain as letters have it; "" for none."""
+    return (address.domain(f"x@{text}") or text) if text else ""
+
+
 def unfinished(selection: Selection, now: datetime) -> Selection:
     """Of these letters those that have not come to an end, and those that came back: refused, or
     given up, and overtaken by no newer one.
@@ -166,6 +187,13 @@ def history(store: Store, number: int) -> list[Attempt]:
     """Every try of a letter, oldest first."""
     with store.read() as connection:
         return outbox.attempts(connection, number)
+
+
+def shape_at(desk: Desk) -> tuple[list[Destination], list[Rest], bool]:
+    """`shape` at a desk, and whether sending is paused."""
+    permission.require(desk.actor, Right.OPERATE)
+    resting, paused = pace.resting(desk.connection), meta.paused(desk.connection)
+    return outbox.destinations(desk.connection, desk.now), resting, paused is not None
 
 
 def shape(store: Store, now: datetime) -> tuple[list[Destination], list[Rest]]:
@@ -181,22 +209,36 @@ def pause(store: Store, now: datetime, by: str) -> bool:
     their way at this moment arrive. Returns whether that is news.
     """
     with store.write() as connection:
-        if meta.paused(connection) is not None:
-            return False
-        meta.pause(connection, now, by)
-        entry = journal.Entry("sending_paused", by=by, channel=Channel.HAND)
-        journal.write(connection, [entry], now)
-    return True
+        return _pause(connection, now, by)
 
 
 def resume(store: Store, now: datetime, by: str) -> bool:
     """Take `pause` back. Returns whether sending was paused."""
     with store.write() as connection:
-        if meta.paused(connection) is None:
-            return False
-        meta.go_on(connection)
-        entry = journal.Entry("sending_resumed", by=by, channel=Channel.HAND)
-        journal.write(connection, [entry], now)
+        return _resume(connection, now, by)
+
+
+def let_leave(desk: Desk, *, on: bool) -> bool:
+    """`resume` (`on`) or `pause` at a desk. Returns whether that is news."""
+    permission.require(desk.actor, Right.OPERATE)
+    return (_resume if on else _pause)(desk.connection, desk.now, desk.actor.by)
+
+
+def _pause(connection: Connection, now: datetime, by: str) -> bool:
+    if meta.paused(connection) is not None:
+        return False
+    meta.pause(connection, now, by)
+    entry = journal.Entry("sending_paused", by=by, channel=Channel.HAND)
+    journal.write(connection, [entry], now)
+    return True
+
+
+def _resume(connection: Connection, now: datetime, by: str) -> bool:
+    if meta.paused(connection) is None:
+        return False
+    meta.go_on(connection)
+    entry = journal.Entry("sending_resumed", by=by, channel=Channel.HAND)
+    journal.write(connection, [entry], now)
     return True
 
 
@@ -210,18 +252,45 @@ def change(store: Store, verb: Verb, selection: Selection, now: datetime, by: st
     """
     letters = listed(store, selection if selection.numbers else unfinished(selection, now)).letters
     with store.write() as connection:
-        overtaken = _overtaken(connection, letters)
-        candidates = [letter for letter in letters if letter.id not in overtaken]
-        changed = _carry_out(connection, verb, candidates, now, by)
-        done = {letter.id for letter in changed}
-        left = [letter for letter in letters if letter.id not in done]
-        if verb is Verb.RETRY:
-            accounts = {letter.letter.account for letter in changed}
-            pace.end_early(connection, accounts | {selection.account}, now)
-        if selection.numbers and left:
-            raise _refusal(verb, left[0], is_overtaken=left[0].id in overtaken)
-        numbers = tuple(letter.id for letter in changed)
-        return outbox.find(connection, Selection(numbers=numbers)) if numbers else []
+        return _change(connection, verb, selection, letters, Decided(by, now))
+
+
+def take(desk: Desk, verb: Verb, selection: Selection) -> list[Queued]:
+    """`change` at a desk."""
+    permission.require(desk.actor, Right.OPERATE)
+    chosen = selection if selection.numbers else unfinished(selection, desk.now)
+    letters = _all(desk.connection, chosen)
+    decided = Decided(desk.actor.by, desk.now)
+    return _change(desk.connection, verb, selection, letters, decided)
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """By whom, and when."""
+
+    by: str
+    at: datetime
+
+
+def _change(
+    connection: Connection,
+    verb: Verb,
+    selection: Selection,
+    letters: Sequence[Queued],
+    decided: Decided,
+) -> list[Queued]:
+    overtaken = _overtaken(connection, letters)
+    candidates = [letter for letter in letters if letter.id not in overtaken]
+    changed = _carry_out(connection, verb, candidates, decided.at, decided.by)
+    done = {letter.id for letter in changed}
+    left = [letter for letter in letters if letter.id not in done]
+    if verb is Verb.RETRY:
+        accounts = {letter.letter.account for letter in changed}
+        pace.end_early(connection, accounts | {selection.account}, decided.at)
+    if selection.numbers and left:
+        raise _refusal(verb, left[0], is_overtaken=left[0].id in overtaken)
+    numbers = tuple(letter.id for letter in changed)
+    return outbox.find(connection, Selection(numbers=numbers)) if numbers else []
 
 
 def end_brake(connection: Connection, verb: Verb, now: datetime, by: str) -> int:

@@ -150,17 +150,17 @@ def requests(store: Store, follow_up: str | None = None) -> list[Request]:
 def show(desk: Desk, number: int) -> Case:
     """One message, with its bytes while it waits."""
     with desk.store.read() as connection:
-        kept = _get(connection, number)
-        holder = (
-            known.holder(connection, kept.participant) if kept.participant is not None else None
-        )
-        [case] = cases(connection, [kept])
-        return replace(
-            case,
-            unlearnable=_unlearnable(connection, holder, kept.from_address, desk.bench)
-            if holder is not None
-            else "",
-        )
+        return look(connection, number, desk.bench)
+
+
+def look(connection: Connection, number: int, bench: Bench) -> Case:
+    """`show` in the caller's view."""
+    kept = _get(connection, number)
+    holder = known.holder(connection, kept.participant) if kept.participant is not None else None
+    [case] = cases(connection, [kept])
+    if holder is None:
+        return case
+    return replace(case, unlearnable=_unlearnable(connection, holder, kept.from_address, bench))
 
 
 def foretell(desk: Desk, number: int) -> Settled | None:
@@ -194,15 +194,22 @@ def apply(desk: Desk, number: int, *, named: str = "", add: bool = False) -> Set
     nobody's who was invited; invite whoever answered, and take his answer.
     """
     with desk.store.write() as connection:
-        kept = _get(connection, number, lock=True)
-        if not kept.waits:
-            return _settled_before(kept, APPLY)
-        who, how = None, APPLY
-        if add:
-            who, how = _added(connection, kept, desk.bench), f"{APPLY} --add"
-        elif named:
-            who, how = _participant(connection, kept.follow_up, named), f"{APPLY} --as {named}"
-        return _apply(connection, kept, who, how, desk.bench)
+        return judge_again(connection, number, desk.bench, named=named, add=add)
+
+
+def judge_again(
+    connection: Connection, number: int, bench: Bench, *, named: str = "", add: bool = False
+) -> Settled:
+    """`apply` in the caller's transaction."""
+    kept = _get(connection, number, lock=True)
+    if not kept.waits:
+        return _settled_before(kept, APPLY)
+    who, how = None, APPLY
+    if add:
+        who, how = _added(connection, kept, bench), f"{APPLY} --add"
+    elif named:
+        who, how = _participant(connection, kept.follow_up, named), f"{APPLY} --as {named}"
+    return _apply(connection, kept, who, how, bench)
 
 
 def apply_all(
@@ -230,10 +237,15 @@ def reject(desk: Desk, number: int, *, reason: str = "") -> Settled:
     party crasher (itip.md §5).
     """
     with desk.store.write() as connection:
-        kept = _get(connection, number, lock=True)
-        if not kept.waits:
-            return _settled_before(kept, REJECT)
-        return _reject(connection, kept, reason, desk.bench)
+        return turn_away(connection, number, desk.bench, reason)
+
+
+def turn_away(connection: Connection, number: int, bench: Bench, reason: str = "") -> Settled:
+    """`reject` in the caller's transaction."""
+    kept = _get(connection, number, lock=True)
+    if not kept.waits:
+        return _settled_before(kept, REJECT)
+    return _reject(connection, kept, reason, bench)
 
 
 def same_person(connection: Connection, numbers: Sequence[int], bench: Bench) -> None:
@@ -286,26 +298,26 @@ def learn_from(desk: Desk, number: int, *, named: str = "") -> Settled:
     not be learned.
     """
     with desk.store.write() as connection:
-        kept = _get(connection, number, lock=True)
-        if not kept.waits:
-            return _settled_before(kept, LEARN)
-        if not kept.from_address:
-            raise Refused(f"message {number} names no sender that could be learned")
-        who = _participant(connection, kept.follow_up, named) if named else kept.participant
-        holder = known.holder(connection, who) if who is not None else None
-        if holder is None:
-            raise Refused(
-                f"message {number} ties to no participant; say whose it is: review learn {number}"
-                " PARTICIPANT"
-            )
-        _learn(
-            connection,
-            holder,
-            kept.from_address,
-            journal.Entry(LEARNED, kept.follow_up, who, message=number),
-            desk.bench,
+        return teach(connection, number, desk.bench, named=named)
+
+
+def teach(connection: Connection, number: int, bench: Bench, *, named: str = "") -> Settled:
+    """`learn_from` in the caller's transaction."""
+    kept = _get(connection, number, lock=True)
+    if not kept.waits:
+        return _settled_before(kept, LEARN)
+    if not kept.from_address:
+        raise Refused(f"message {number} names no sender that could be learned")
+    who = _participant(connection, kept.follow_up, named) if named else kept.participant
+    holder = known.holder(connection, who) if who is not None else None
+    if holder is None:
+        raise Refused(
+            f"message {number} ties to no participant; say whose it is: review learn {number}"
+            " PARTICIPANT"
         )
-        return _apply(connection, kept, None, LEARN, desk.bench)
+    entry = journal.Entry(LEARNED, kept.follow_up, who, message=number)
+    _learn(connection, holder, kept.from_address, entry, bench)
+    return _apply(connection, kept, None, LEARN, bench)
 
 
 def learn(desk: Desk, value: str, participant: str) -> bool:
@@ -313,9 +325,14 @@ def learn(desk: Desk, value: str, participant: str) -> bool:
     Raises `Refused` where it may not be learned.
     """
     with desk.store.write() as connection:
-        holder, follow_up, number = _holder(connection, participant)
-        entry = journal.Entry(LEARNED, follow_up, number)
-        return _learn(connection, holder, value, entry, desk.bench)
+        return remember(connection, value, participant, desk.bench)
+
+
+def remember(connection: Connection, value: str, participant: str, bench: Bench) -> bool:
+    """`learn` in the caller's transaction."""
+    holder, follow_up, number = _holder(connection, participant)
+    entry = journal.Entry(LEARNED, follow_up, number)
+    return _learn(connection, holder, value, entry, bench)
 
 
 def forget(desk: Desk, value: str, participant: str) -> bool:
@@ -323,26 +340,26 @@ def forget(desk: Desk, value: str, participant: str) -> bool:
     False where it was not a learned one.
     """
     with desk.store.write() as connection:
-        holder, follow_up, number = _holder(connection, participant)
-        for key in known.follow_ups_of(connection, holder):
-            followups.lock(connection, key)
-        if not known.forget(connection, holder, value, by=desk.by, at=desk.now):
-            return False
-        journal.write(
-            connection,
-            [
-                journal.Entry(
-                    FORGOTTEN,
-                    follow_up,
-                    number,
-                    by=desk.by,
-                    channel=Channel.HAND,
-                    detail=f"{value} is no longer known as {participant}",
-                )
-            ],
-            desk.now,
-        )
-        return True
+        return revoke(connection, value, participant, desk.bench)
+
+
+def revoke(connection: Connection, value: str, participant: str, bench: Bench) -> bool:
+    """`forget` in the caller's transaction."""
+    holder, follow_up, number = _holder(connection, participant)
+    for key in known.follow_ups_of(connection, holder):
+        followups.lock(connection, key)
+    if not known.forget(connection, holder, value, by=bench.by, at=bench.now):
+        return False
+    entry = journal.Entry(
+        FORGOTTEN,
+        follow_up,
+        number,
+        by=bench.by,
+        channel=Channel.HAND,
+        detail=f"{value} is no longer known as {participant}",
+    )
+    journal.write(connection, [entry], bench.now)
+    return True
 
 
 def shrink(connection: Connection, settings: configuration.Settings, now: datetime) -> int:

@@ -80,10 +80,14 @@ def _told(listings: Iterator[Listing], resting: dict[str, Rest]) -> Iterator[Lis
 
 
 def _rows(found: Listing) -> list[dict[str, Any]]:
-    return [
-        _row(letter, found.keys.get(letter.participant), found.resting.get(letter.letter.account))
-        for letter in found.letters
-    ]
+    return [_row(found, letter) for letter in found.letters]
+
+
+def _row(found: Listing, letter: Queued) -> dict[str, Any]:
+    from gateway.actions import queue_rows
+
+    rest = found.resting.get(letter.letter.account)
+    return queue_rows.letter(letter, found.keys.get(letter.participant), rest)
 
 
 @app.command()
@@ -92,26 +96,13 @@ def show(
     number: Annotated[int, typer.Argument(metavar="N", help="The letter's number.")],
 ) -> None:
     """One letter, and every try to send it with the server's words."""
-    from gateway.actions import queue
-    from gateway.store import codec
+    from gateway.actions import queue, queue_rows
     from gateway.store.outbox import Selection
 
     with closing(context.store(context.settings(ctx))) as store:
         found = queue.listed(store, Selection(numbers=(number,)))
-        attempts = [
-            {
-                "at": codec.moment(one.started_at),
-                "seconds": round(one.seconds, 3),
-                "verdict": one.verdict,
-                "step": one.step,
-                "code": one.code,
-                "text": one.text,
-                "host": one.host,
-            }
-            for one in queue.history(store, number)
-        ]
-    [letter] = found.letters
-    row = _row(letter, found.keys.get(letter.participant), found.resting.get(letter.letter.account))
+        attempts = queue_rows.tries(queue.history(store, number))
+    [row] = _rows(found)
     if context.invocation(ctx).json:
         output.objects([row | {"attempts": attempts}], as_json=True)
         return
@@ -125,35 +116,18 @@ def shape(ctx: typer.Context) -> None:
     """How old the letters are that have not left, by the domain they go to. What is wrong with the
     gateway comes first, on standard error.
     """
-    from gateway.actions import queue
-    from gateway.store import codec
+    from gateway.actions import queue, queue_rows
 
     effective = context.settings(ctx)
     with closing(context.store(effective)) as store:
         context.tell_troubles(store, effective)
         destinations, resting = queue.shape(store, datetime.now(UTC))
     as_json = context.invocation(ctx).json
-    rows: list[dict[str, Any]] = [
-        {
-            "destination": one.domain,
-            "letters": one.letters,
-            "held": one.held,
-            "oldest_seconds": int(one.oldest.total_seconds()),
-            **({"ages": dict(one.ages)} if as_json else one.ages),
-        }
-        for one in destinations
-    ]
+    rows = queue_rows.destinations(destinations)
     if as_json:
-        rows += [
-            {
-                "account": one.account,
-                "rests_since": codec.moment(one.since),
-                "rests_until": codec.moment(one.until),
-                "failures": one.failures,
-                "words": one.words,
-            }
-            for one in resting
-        ]
+        rows += queue_rows.rests(resting)
+    else:
+        rows = [{**row, **row.pop("ages")} for row in rows]
     output.objects(rows, as_json=as_json, otherwise="no letter waits")
 
 
@@ -283,38 +257,16 @@ def _change(ctx: typer.Context, word: str, selection: Selection) -> None:
 def _selection(
     numbers: list[int] | None, follow_up: str, to_domain: str, account: str, **more: Any
 ) -> Selection:
-    from gateway.mail import address
+    from gateway.actions import queue
     from gateway.store.outbox import Selection
 
-    domain = address.domain(f"x@{to_domain}") or to_domain if to_domain else ""
     return Selection(
-        numbers=tuple(numbers or ()), follow_up=follow_up, domain=domain, account=account, **more
+        numbers=tuple(numbers or ()),
+        follow_up=follow_up,
+        domain=queue.domain(to_domain),
+        account=account,
+        **more,
     )
-
-
-def _row(one: Queued, key: str | None, rest: Rest | None) -> dict[str, Any]:
-    from gateway.store import codec
-
-    letter = one.letter
-    instance = codec.moment(letter.date) or None
-    created, due = codec.moment(one.created_at), codec.moment(one.due_at)
-    rests_until = codec.moment(rest.until) if rest is not None else None
-    return {
-        "letter": one.id,
-        "state": one.state.value,
-        "to": letter.address,
-        "follow_up": one.follow_up,
-        "participant": key or letter.address,
-        "method": letter.method.value,
-        "sequence": letter.sequence,
-        "instance": instance,
-        "account": letter.account,
-        "tries": one.tries,
-        "created": created,
-        "due": due,
-        "account_rests_until": rests_until,
-        "note": one.note,
-    }
 
 
 def _tell(resting: Any) -> None:

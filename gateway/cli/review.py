@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from gateway.actions.review import Case, Desk, Request, Settled
     from gateway.model import Outcome
     from gateway.store.proposals import Proposal
-    from gateway.store.review import Kept
 
 app = typer.Typer(
     no_args_is_help=True, help="Messages that wait for a person: list, show, decide, teach."
@@ -55,11 +54,11 @@ FollowUp = Annotated[
 @app.command("list")
 def list_(ctx: typer.Context, follow_up: FollowUp = None) -> None:
     """Messages and proposals of another time that wait for a decision, oldest first."""
-    from gateway.actions import case, review
+    from gateway.actions import case, review, review_rows
 
     with _desk(ctx) as desk:
-        rows = [_row(one) for one in review.waiting(desk.store, follow_up)]
-        rows += [_proposal(request) for request in review.requests(desk.store, follow_up)]
+        rows = [review_rows.message(one) for one in review.waiting(desk.store, follow_up)]
+        rows += [_asked(request) for request in review.requests(desk.store, follow_up)]
         rows = [case.without_tokens(row, desk.bench.mailboxes) for row in rows]
     rows.sort(key=lambda row: row["arrived"])
     as_json = context.invocation(ctx).json
@@ -81,7 +80,7 @@ def show(ctx: typer.Context, number: Number) -> None:
     with _desk(ctx) as desk:
         if proposed:
             row = next(
-                (_proposal(one) for one in review.requests(desk.store) if one.proposal.id == which),
+                (_asked(one) for one in review.requests(desk.store) if one.proposal.id == which),
                 None,
             )
             if row is None:
@@ -185,15 +184,15 @@ def _apply_all(
     ctx: typer.Context, outcome: Outcome | None, reason: str, follow_up: str | None
 ) -> None:
     """Judge many messages anew. Exit 1 where this program fails on any of them."""
-    from gateway.actions import review
+    from gateway.actions import review, review_rows
 
     rows, failed = list[dict[str, Any]](), False
     with _desk(ctx) as desk:
         for result in review.apply_all(desk, follow_up=follow_up, outcome=outcome, reason=reason):
             if isinstance(result, review.Settled):
-                rows.append(_settled(result))
+                rows.append(review_rows.settled(result))
             else:
-                rows.append(_failed(*result))
+                rows.append(review_rows.failed(*result))
                 failed = True
     output.objects(
         rows,
@@ -204,16 +203,6 @@ def _apply_all(
         output.line(f"{sum(row['done'] for row in rows)} of {len(rows)} wait no longer")
     if failed:
         raise typer.Exit(1)
-
-
-def _failed(kept: Kept, error: Exception) -> dict[str, Any]:
-    return {
-        "number": kept.number,
-        "before": kept.outcome,
-        "after": kept.outcome,
-        "done": False,
-        "reason": f"this program failed on it: {type(error).__name__}: {error}",
-    }
 
 
 @app.command()
@@ -296,21 +285,11 @@ def forget(
 @app.command()
 def known(ctx: typer.Context) -> None:
     """The learned addresses: whose, since when, by whom."""
-    from gateway.store import codec
+    from gateway.actions import review_rows
     from gateway.store import known as addresses
 
     with _desk(ctx) as desk, desk.store.read() as connection:
-        rows = [
-            {
-                "address": one.address,
-                "participant": one.name,
-                "source": one.source,
-                "learned_at": codec.moment(one.learned_at),
-                "learned_by": one.learned_by,
-                "message": one.message,
-            }
-            for one in addresses.learned(connection)
-        ]
+        rows = [review_rows.learned(one) for one in addresses.learned(connection)]
     as_json = context.invocation(ctx).json
     output.objects(rows, as_json=as_json, otherwise="no address was learned")
 
@@ -353,33 +332,6 @@ def _outcome(word: str) -> Outcome | None:
     return Outcome(word)
 
 
-def _row(case: Case) -> dict[str, Any]:
-    from gateway.store import codec
-
-    kept = case.kept
-    claims = [
-        {
-            "reply": claim.get("claimed"),
-            "instance": claim.get("instance") or None,
-            "comment": claim.get("comment", ""),
-        }
-        for claim in case.claims
-    ]
-    return {
-        "number": kept.number,
-        "arrived": codec.moment(kept.arrived),
-        "outcome": kept.outcome,
-        "reason": kept.reason,
-        "follow_up": kept.follow_up,
-        "participant": case.participant,
-        "invited": case.invited or None,
-        "from": kept.from_address,
-        "subject": kept.subject,
-        "question": case.question,
-        "claims": claims,
-    }
-
-
 def _claim(one: dict[str, Any]) -> str:
     instance = f" for {one['instance']}" if one["instance"] else ""
     return f"{one['reply'] or 'no answer'}{instance}" + (
@@ -387,64 +339,22 @@ def _claim(one: dict[str, Any]) -> str:
     )
 
 
-def _proposal(one: Request) -> dict[str, Any]:
-    from gateway.store import codec
+def _asked(one: Request) -> dict[str, Any]:
+    """A request for another time, with what can be done."""
+    from gateway.actions import review_rows
 
-    asked = one.proposal
-    number = f"p{asked.id}"
-    arrived, start = codec.moment(asked.created_at), codec.moment(asked.start)
-    end = codec.moment(asked.end) if asked.end is not None else None
-    instance = codec.moment(asked.instance) or None
-    time = start if end is None else f"{start} – {end}"
-    place = f" at {asked.location}" if asked.location else ""
-    question = f"{one.participant} asks for {time}{place}: move {asked.follow_up}?"
-    commands = [f"invite-gateway review {verb} {number}" for verb in ("apply", "reject")]
-    return {
-        "number": number,
-        "arrived": arrived,
-        "outcome": "proposal",
-        "reason": "asks for another time",
-        "follow_up": asked.follow_up,
-        "participant": one.participant,
-        "from": asked.address,
-        "subject": "",
-        "question": question,
-        "claims": [{"reply": None, "instance": instance, "comment": asked.comment}],
-        "proposed_start": start,
-        "proposed_end": end,
-        "location": asked.location,
-        "message": asked.message,
-        "commands": commands,
-    }
+    row = review_rows.request(one)
+    commands = [f"invite-gateway review {verb} {row['number']}" for verb in ("apply", "reject")]
+    return row | {"commands": commands}
 
 
 def _case(desk: Desk, number: int) -> dict[str, Any]:
     """All that is to be told of one message."""
-    from gateway.actions import review
+    from gateway.actions import review, review_rows
 
     case, now = review.show(desk, number), review.foretell(desk, number)
-    detail, waits = case.kept.detail, case.kept.waits
-    rules = [{"rule": name, "text": text} for name, text in detail.get("rules", [])]
-    foretold = {"outcome": now.after.value, "reason": now.reason} if now is not None else None
-    return _row(case) | {
-        "unlearnable": case.unlearnable or None,
-        "waits": waits,
-        "rules": rules,
-        "history": detail.get("history", []),
-        **_content(case),
-        "now": foretold,
-        "commands": _commands(case, now) if waits else [],
-    }
-
-
-def _content(case: Case) -> dict[str, Any]:
-    """Headers and text of the message, while its bytes are kept."""
-    from gateway.actions import case as cases
-
-    content = cases.content(case)
-    more = [f"[{content.more} more lines]"] if content.more else []
-    shown = {"headers": content.headers, "text": "\n".join([*content.lines, *more])}
-    return shown | ({"unreadable": content.fault} if content.fault else {})
+    commands = _commands(case, now) if case.kept.waits else []
+    return review_rows.whole(case, now) | {"commands": commands}
 
 
 def _commands(case: Case, now: Settled | None) -> list[str]:
@@ -494,32 +404,10 @@ def _show(row: dict[str, Any]) -> None:
         output.line(f"  {command}")
 
 
-def _settled(one: Settled) -> dict[str, Any]:
-    return {
-        "number": one.number,
-        "before": one.before,
-        "after": one.after,
-        "done": one.done,
-        "reason": one.reason,
-        "repeated": one.repeated,
-        "answers": [
-            {"participant": told.participant, "before": told.before, "after": told.after}
-            for told in one.told
-            if told.participant is not None
-        ],
-    }
-
-
 def _decided(ctx: typer.Context, one: Proposal, new: bool, word: str) -> None:
-    from gateway.store import codec
+    from gateway.actions import review_rows
 
-    row = {
-        "number": f"p{one.id}",
-        "follow_up": one.follow_up,
-        "state": word,
-        "proposed_start": codec.moment(one.start),
-        "repeated": not new,
-    }
+    row = review_rows.decided(one, word, is_news=new)
     _say(
         ctx,
         row,
@@ -530,7 +418,9 @@ def _decided(ctx: typer.Context, one: Proposal, new: bool, word: str) -> None:
 
 def _tell(ctx: typer.Context, one: Settled) -> None:
     """What became of one message. Exit 1 when it still waits."""
-    row = _settled(one)
+    from gateway.actions import review_rows
+
+    row = review_rows.settled(one)
     if context.invocation(ctx).json:
         output.objects([row], as_json=True)
     elif one.repeated:

@@ -192,22 +192,18 @@ def gone(connection: Connection, follow_up: str) -> list[Entry]:
     so; for each of them.
     """
     later = journal.alias("later")
-    query = (
-        sa.select(journal.c.participant, journal.c.instance, journal.c.detail)
-        .where(
-            journal.c.follow_up == follow_up,
-            journal.c.event == "added",
-            ~sa.exists().where(
-                participant.c.id == journal.c.participant, participant.c.follow_up == follow_up
-            ),
-            ~sa.exists().where(
-                later.c.participant == journal.c.participant,
-                later.c.event.in_(("added", "removed")),
-                later.c.id > journal.c.id,
-            ),
-        )
-        .order_by(journal.c.participant)
+    is_there = sa.exists().where(
+        participant.c.id == journal.c.participant, participant.c.follow_up == follow_up
     )
+    is_told = sa.exists().where(
+        later.c.participant == journal.c.participant,
+        later.c.event.in_(("added", "removed")),
+        later.c.id > journal.c.id,
+    )
+    added = sa.select(journal.c.participant, journal.c.instance, journal.c.detail).where(
+        journal.c.follow_up == follow_up, journal.c.event == "added"
+    )
+    query = added.where(~is_there, ~is_told).order_by(journal.c.participant)
     return [
         Entry(
             "removed",

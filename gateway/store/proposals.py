@@ -86,11 +86,14 @@ def get(connection: Connection, number: int) -> Proposal | None:
     return _proposal(row) if row is not None else None
 
 
-def open(connection: Connection, follow_up: str | None = None) -> list[Proposal]:  # noqa: A001 - read as proposals.open
+def open(  # noqa: A001 - read as proposals.open
+    connection: Connection, follow_up: str | None = None, after: int = 0, limit: int | None = None
+) -> list[Proposal]:
     """Proposals of present participants that nobody has decided on,
-    of one follow-up or of all, oldest first.
+    of one follow-up or of all, oldest first; so many beyond number `after`.
     """
-    query = _query().where(_is_open(), ~participant.c.removed).order_by(proposal.c.id)
+    wanted = _query().where(_is_open(), ~participant.c.removed, proposal.c.id > after)
+    query = wanted.order_by(proposal.c.id).limit(limit)
     if follow_up is not None:
         query = query.where(participant.c.follow_up == follow_up)
     return [_proposal(row) for row in connection.execute(query)]

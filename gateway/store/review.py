@@ -121,9 +121,16 @@ def waiting(
     return [one for one in found if reason.casefold() in one.reason.casefold()]
 
 
-def page(connection: Connection, after: tuple[datetime, int] | None, limit: int) -> list[Kept]:
+def page(
+    connection: Connection,
+    after: tuple[datetime, int] | None,
+    limit: int,
+    follow_up: str | None = None,
+) -> list[Kept]:
     """So much of what waits, oldest first, beyond the arrival and number of `after`."""
     query = sa.select(*COLUMNS).where(_waits())
+    if follow_up is not None:
+        query = query.where(inbox.c.follow_up == follow_up)
     if after is not None:
         arrived, number = inbox.c.arrived_at, inbox.c.id
         last = sa.literal(after[0], arrived.type)

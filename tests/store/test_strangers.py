@@ -1,5 +1,5 @@
 """What another program writes by plain SQL stands in the journal, as what commands do does
-(domain.md §4, "by SQL"; api.md §2, one sequence), on both databases.
+(domain.md §4, "by SQL"), on both databases.
 """
 
 import pytest

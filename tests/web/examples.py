@@ -26,7 +26,7 @@ from gateway.web.api import gate, openapi, table
 from gateway.web.api.quotas import Buckets
 from gateway.web.api.routes import On, Right
 from tests import stores
-from tests.web.world import ABOUT_ONE, ROLES, Office
+from tests.web.world import ABOUT_ONE, ROLES, Office, receive
 
 CHANCE = re.compile(
     r"igt_[\w-]{43}|whsec_[\w+/=]+|(?<=token=)[\w-]{43}"
@@ -66,6 +66,31 @@ def _declined(office: Office) -> None:
     )(office)
 
 
+def _planned(office: Office) -> None:
+    planning.plan_due(office.store, office.site.settings, office.now, everything=True)
+
+
+def _held(office: Office) -> None:
+    """Letters that somebody holds."""
+    _planned(office)
+    _sql("UPDATE outbox SET state = 'held', note = 'by hand'")(office)
+
+
+def _waits(office: Office) -> None:
+    """Somebody answered for Ola."""
+    _planned(office)
+    receive(office, "own", "ola@home.example")
+
+
+def _known(office: Office) -> None:
+    """An address of Ola's was learned."""
+    _sql(
+        "INSERT INTO known_address (person, address, plain, source, learned_by, learned_at) VALUES"
+        " ('ola', 'ola@home.example', 'ola@home.example', 'review', 'operator',"
+        f" '{office.now:%Y-%m-%d %H:%M:%S}')"
+    )(office)
+
+
 SERIES = _sql("UPDATE follow_up SET rrule = 'FREQ=WEEKLY;COUNT=6' WHERE key = 'own'")
 CALL = _sql(
     "UPDATE follow_up SET kind = 'call', start_at = NULL, end_at = NULL,"
@@ -83,6 +108,16 @@ BEFORE: Mapping[str, Callable[[Office], None]] = {
     "POST /api/v1/follow-ups/{key}/carry-out": CALL,
     "POST /api/v1/follow-ups/{key}/remind": _arrived,
     "GET /api/v1/follow-ups/{key}.ics": _arrived,
+    "GET /api/v1/queue": _planned,
+    "GET /api/v1/queue/shape": _planned,
+    "POST /api/v1/queue/hold": _planned,
+    "POST /api/v1/queue/release": _held,
+    "POST /api/v1/queue/retry": _planned,
+    "POST /api/v1/queue/drop": _planned,
+    "GET /api/v1/review": _waits,
+    "POST /api/v1/review/apply": _waits,
+    "GET /api/v1/review/known": _known,
+    "POST /api/v1/review/known/forget": _known,
     "POST /api/v1/participants/{id}/acknowledge": _declined,
     "POST /api/v1/participants/{id}/resend": _arrived,
 }

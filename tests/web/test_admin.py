@@ -11,8 +11,7 @@ import sqlalchemy as sa
 
 from gateway import settings as configuration
 from gateway.actions import planning, queue
-from gateway.inbound.process import Processor, Received
-from gateway.model import Access, Delivery, LetterState, Outcome
+from gateway.model import Access, Delivery, LetterState
 from gateway.store import (
     claims,
     journal,
@@ -29,7 +28,7 @@ from gateway.store.schema_letters import outbox as letters
 from gateway.web.pages.admin import rules
 from tests.core.test_papers import ROOT
 from tests.web.test_pages import Reader, signed_in
-from tests.web.world import SETTINGS, Office
+from tests.web.world import SETTINGS, Office, receive
 
 HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>&{{7*7}}"
 HELD_BY = "An administrator holds it"
@@ -53,46 +52,6 @@ def run(office: Office, *statements: sa.Executable) -> None:
     with office.store.write() as connection:
         for statement in statements:
             connection.execute(statement)
-
-
-def receive(office: Office, follow_up: str, sender: str, body: str = "Gladly") -> int:
-    """Somebody answers the letter to Ola; returns the number of the message."""
-    with office.store.read() as connection:
-        found = outbox.find(connection, Selection(follow_up=follow_up))
-    to = next(one.letter for one in found if one.letter.address == "ola@ext.example")
-    reply = "\r\n".join(
-        (
-            "BEGIN:VCALENDAR",
-            "VERSION:2.0",
-            "PRODID:-//x//y//EN",
-            "METHOD:REPLY",
-            "BEGIN:VEVENT",
-            f"UID:{to.edition.uid}",
-            "DTSTAMP:20261120T090000Z",
-            f"SEQUENCE:{to.sequence}",
-            "DTSTART:20261201T080000Z",
-            f"ORGANIZER:mailto:{to.organizer_address}",
-            f"ATTENDEE;PARTSTAT=ACCEPTED:mailto:{sender}",
-            "END:VEVENT",
-            "END:VCALENDAR",
-        )
-    )
-    raw = (
-        f"From: {sender}\r\nTo: {to.organizer_address}\r\nSubject: Accepted {body}\r\n"
-        "Message-ID: <1@far.example>\r\nMIME-Version: 1.0\r\n"
-        'Content-Type: multipart/mixed; boundary="b"\r\n\r\n'
-        f"--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{body}\r\n"
-        "--b\r\nContent-Type: text/calendar; method=REPLY; charset=utf-8\r\n\r\n"
-        f"{reply}\r\n--b--\r\n"
-    ).encode()
-    arrived = office.now + timedelta(hours=1)
-    [result] = Processor(office.store, office.site.settings).receive(
-        [Received(raw, arrived, len(raw))]
-    )
-    assert result.outcome is Outcome.HELD, result
-    with office.store.read() as connection:
-        newest = connection.execute(sa.select(sa.func.max(schema.inbox.c.id))).scalar_one()
-    return int(newest)
 
 
 # --- letters ---

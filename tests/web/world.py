@@ -20,9 +20,11 @@ from gateway.actions import access, desk, load, planning, users, webhooks
 from gateway.actions.desk import Desk
 from gateway.followups.decisions import Decision
 from gateway.inbound import process
-from gateway.model import Access, Actor
-from gateway.store import decisions, followups, outbox, schema
+from gateway.inbound.process import Processor, Received
+from gateway.model import Access, Actor, Outcome
+from gateway.store import decisions, followups, outbox, proposals, review, schema
 from gateway.store.engine import Store
+from gateway.store.outbox import Selection
 from gateway.web import app, feed
 from gateway.web.api.routes import On, Right
 from gateway.web.api.site import Site
@@ -88,6 +90,46 @@ ROLES: Mapping[str, tuple[Access, str]] = {
 
 def _administrator(desk: Desk) -> None:
     users.create(desk, access.Wanted("administrator", Access.ADMIN))
+
+
+def receive(office: "Office", follow_up: str, sender: str, body: str = "Gladly") -> int:
+    """Somebody answers the letter to Ola; returns the number of the message."""
+    with office.store.read() as connection:
+        found = outbox.find(connection, Selection(follow_up=follow_up))
+    to = next(one.letter for one in found if one.letter.address == "ola@ext.example")
+    reply = "\r\n".join(
+        (
+            "BEGIN:VCALENDAR",
+            "VERSION:2.0",
+            "PRODID:-//x//y//EN",
+            "METHOD:REPLY",
+            "BEGIN:VEVENT",
+            f"UID:{to.edition.uid}",
+            "DTSTAMP:20261120T090000Z",
+            f"SEQUENCE:{to.sequence}",
+            "DTSTART:20261201T080000Z",
+            f"ORGANIZER:mailto:{to.organizer_address}",
+            f"ATTENDEE;PARTSTAT=ACCEPTED:mailto:{sender}",
+            "END:VEVENT",
+            "END:VCALENDAR",
+        )
+    )
+    raw = (
+        f"From: {sender}\r\nTo: {to.organizer_address}\r\nSubject: Accepted {body}\r\n"
+        "Message-ID: <1@far.example>\r\nMIME-Version: 1.0\r\n"
+        'Content-Type: multipart/mixed; boundary="b"\r\n\r\n'
+        f"--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{body}\r\n"
+        "--b\r\nContent-Type: text/calendar; method=REPLY; charset=utf-8\r\n\r\n"
+        f"{reply}\r\n--b--\r\n"
+    ).encode()
+    arrived = office.now + timedelta(hours=1)
+    [result] = Processor(office.store, office.site.settings).receive(
+        [Received(raw, arrived, len(raw))]
+    )
+    assert result.outcome is Outcome.HELD, result
+    with office.store.read() as connection:
+        newest = connection.execute(sa.select(sa.func.max(schema.inbox.c.id))).scalar_one()
+    return int(newest)
 
 
 def _hook(desk: Desk) -> None:
@@ -176,7 +218,24 @@ class Office:
             said["id"] = str(self.letter(follow_up))
         elif right.on in ABOUT_ONE:
             said["id"] = str(self.row(follow_up, "per"))
-        return said
+        return said | self._operated(right)
+
+    def _operated(self, right: Right) -> dict[str, str]:
+        """What administrators look into: a letter of `own`, an answer to it that waits, a wish for
+        another time.
+        """
+        if "{letter}" in right.path:
+            return {"letter": str(self.letter("own"))}
+        if "{message}" in right.path:
+            self.letter("own")
+            with self.store.read() as connection:
+                waits = [one.number for one in review.waiting(connection)]
+            number = waits[0] if waits else receive(self, "own", "ola@home.example")
+            return {"message": str(number)}
+        if "{proposal}" in right.path:
+            with self.store.read() as connection:
+                return {"proposal": str(proposals.open(connection, "own")[0].id)}
+        return {}
 
     def decision(self, follow_up: str) -> Decision:
         """What waits there."""

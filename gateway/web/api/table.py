@@ -16,6 +16,8 @@ from gateway.web.api import (
     participant_verbs,
     participants,
     preferences,
+    queue,
+    review,
     webhooks,
 )
 from gateway.web.api.gate import Gate
@@ -36,6 +38,8 @@ MODULES = (
     participant_verbs.routes,
     participants.routes,
     preferences.routes,
+    queue.routes,
+    review.routes,
     webhooks.routes,
 )
 

@@ -21,7 +21,6 @@ from gateway.errors import InputError, NotFound
 from gateway.followups import permission
 from gateway.followups.permission import Verb
 from gateway.i18n import marked
-from gateway.mail import address as addresses
 from gateway.model import LetterState
 from gateway.store import meta, outbox
 from gateway.store.outbox import Attempt, Selection
@@ -87,11 +86,10 @@ class Chosen:
 
     @property
     def selection(self) -> Selection:
-        domain = addresses.domain(f"x@{self.domain}") or self.domain if self.domain else ""
         return Selection(
             numbers=self.numbers,
             account=self.account,
-            domain=domain,
+            domain=queue.domain(self.domain),
             follow_up=self.follow_up,
             braked=bool(self.brake),
         )

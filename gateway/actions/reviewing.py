@@ -1,0 +1,207 @@
+"""What waits for a person, in an administrator's hands over HTTP: `review`, each verb in the one
+transaction of the desk, so that it can be tried (`dry_run`) and asked twice.
+
+Security: what is about a follow-up that is private to others is for its owner to decide; an
+administrator sees when it came and what it is about, and no more (docs/api.md, "Who may"). Trust is
+overridden for one message at a time.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from gateway import accounts
+from gateway.actions import case as cases
+from gateway.actions import proposals, review, review_rows
+from gateway.actions.desk import Desk
+from gateway.actions.review import Bench, Judge, Request, Settled
+from gateway.actions.review_rows import Row
+from gateway.errors import Forbidden, NotFound
+from gateway.followups import permission
+from gateway.followups.permission import Verb
+from gateway.model import Outcome, ProposalState
+from gateway.store import engine, followups, known, marks, visible
+from gateway.store import proposals as kept_proposals
+from gateway.store import review as messages
+from gateway.store.proposals import Proposal
+from gateway.store.review import Kept
+
+MOST = 200
+"""So many messages are judged anew by one command; the next ones by the next."""
+PRIVATE = "it is about what is private; its owner decides"
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """Which messages: all that fit everything that is said. `reason`: words that stand in it."""
+
+    follow_up: str | None = None
+    outcome: Outcome | None = None
+    reason: str = ""
+
+
+def waiting(
+    desk: Desk, after: tuple[datetime, int] | None, limit: int, follow_up: str | None = None
+) -> list[Kept]:
+    """So many messages that wait, oldest first, beyond the arrival and number of `after`."""
+    permission.require(desk.actor, Verb.OPERATE)
+    return messages.page(desk.connection, after, limit, follow_up)
+
+
+def shown(desk: Desk, found: Sequence[Kept]) -> list[Row]:
+    """Each in a row."""
+    seen = _seen(desk, [one.follow_up for one in found])
+    rows = [review_rows.message(one) for one in review.cases(desk.connection, found)]
+    return [_told(desk, row, seen) for row in rows]
+
+
+def message(desk: Desk, number: int, judge: Judge, now: Settled | None) -> Row:
+    """All of one message. `now`: what applying it would come to (`review.foretell`)."""
+    permission.require(desk.actor, Verb.OPERATE)
+    case = review.look(desk.connection, number, _bench(desk, judge))
+    row = review_rows.whole(case, now)
+    possible = cases.steps(case, now) if case.kept.waits else []
+    row["steps"] = [{"verb": one.verb.value, "participant": one.participant} for one in possible]
+    return _told(desk, row, _seen(desk, [case.kept.follow_up]))
+
+
+def requests(desk: Desk, after: int, limit: int, follow_up: str | None = None) -> list[Row]:
+    """So many requests for another time that nobody decided on, beyond number `after`."""
+    permission.require(desk.actor, Verb.OPERATE)
+    found = kept_proposals.open(desk.connection, follow_up, after, limit)
+    rows = sorted({one.participant for one in found})
+    members = {one.id: one.key for one in followups.members(desk.connection, ids=rows)}
+    seen = _seen(desk, [one.follow_up for one in found])
+    listed = [
+        review_rows.request(Request(one, members.get(one.participant, one.address)))
+        for one in found
+    ]
+    return [_told(desk, row, seen) for row in listed]
+
+
+def apply(desk: Desk, number: int, judge: Judge, *, named: str = "", add: bool = False) -> Settled:
+    """`review.apply` of one message."""
+    _require(desk, number)
+    began = marks.newest_number(desk.connection)
+    bench = _bench(desk, judge)
+    settled = review.judge_again(desk.connection, number, bench, named=named, add=add)
+    desk.touch_since(began)
+    return settled
+
+
+def apply_all(desk: Desk, matching: Matching, judge: Judge) -> tuple[list[Row], int]:
+    """`review.apply_all` of the oldest `MOST`; one on which this program fails stays as it was.
+    Returns what became of each, and how many more there are.
+    """
+    permission.require(desk.actor, Verb.OPERATE)
+    began = marks.newest_number(desk.connection)
+    found = messages.waiting(
+        desk.connection,
+        follow_up=matching.follow_up,
+        outcome=matching.outcome,
+        reason=matching.reason,
+    )
+    seen = _seen(desk, [one.follow_up for one in found])
+    mine = [one for one in found if _is_seen(one.follow_up, seen)]
+    rows = [_again(desk, one, judge) for one in mine[:MOST]]
+    desk.touch_since(began)
+    return rows, len(mine[MOST:])
+
+
+def _again(desk: Desk, kept: Kept, judge: Judge) -> Row:
+    try:
+        with desk.connection.begin_nested():
+            bench = _bench(desk, judge)
+            return review_rows.settled(review.judge_again(desk.connection, kept.number, bench))
+    except Exception as error:
+        if engine.outage(error):
+            raise  # it would be so for every other message, too
+        return review_rows.failed(kept, error)
+
+
+def reject(desk: Desk, number: int, judge: Judge, reason: str = "") -> Settled:
+    """`review.reject` of one message."""
+    _require(desk, number)
+    return review.turn_away(desk.connection, number, _bench(desk, judge), reason)
+
+
+def learn_from(desk: Desk, number: int, judge: Judge, named: str = "") -> Settled:
+    """`review.learn_from` of one message."""
+    _require(desk, number)
+    began = marks.newest_number(desk.connection)
+    settled = review.teach(desk.connection, number, _bench(desk, judge), named=named)
+    desk.touch_since(began)
+    return settled
+
+
+def decide(desk: Desk, number: int, *, accept: bool) -> tuple[Proposal, bool]:
+    """`review.decide` of one request for another time. With whether that is news."""
+    permission.require(desk.actor, Verb.OPERATE)
+    one = kept_proposals.get(desk.connection, number)
+    if one is None:
+        raise NotFound(f"there is no proposal {number}")
+    _require_seen(desk, one.follow_up)
+    followups.lock(desk.connection, one.follow_up)
+    wanted = ProposalState.ACCEPTED if accept else ProposalState.DECLINED
+    if one.state is wanted:
+        return one, False
+    said = desk.connection, number, desk.settings, desk.now, desk.actor.by
+    if accept:
+        desk.touch(one.follow_up)
+        return proposals.accept(*said), True
+    settled, letters = proposals.turn_down(*said)
+    desk.queue(letters)
+    desk.noted.add(one.follow_up)
+    return settled, True
+
+
+def learned(desk: Desk) -> list[Row]:
+    """Every learned address that counts."""
+    permission.require(desk.actor, Verb.OPERATE)
+    return [review_rows.learned(one) for one in known.learned(desk.connection)]
+
+
+def learn(desk: Desk, value: str, participant: str, judge: Judge) -> bool:
+    """`review.learn`."""
+    permission.require(desk.actor, Verb.OPERATE)
+    return review.remember(desk.connection, value, participant, _bench(desk, judge))
+
+
+def forget(desk: Desk, value: str, participant: str, judge: Judge) -> bool:
+    """`review.forget`."""
+    permission.require(desk.actor, Verb.OPERATE)
+    return review.revoke(desk.connection, value, participant, _bench(desk, judge))
+
+
+def _bench(desk: Desk, judge: Judge) -> Bench:
+    return Bench(desk.settings, judge, desk.actor.by, desk.now)
+
+
+def _require(desk: Desk, number: int) -> None:
+    """Raises `Forbidden` for what is about something private, `NotFound` for no message."""
+    permission.require(desk.actor, Verb.OPERATE)
+    kept = messages.get(desk.connection, number)
+    if kept is None:
+        raise NotFound(f"there is no message {number}")
+    if kept.follow_up is not None:
+        _require_seen(desk, kept.follow_up)
+
+
+def _require_seen(desk: Desk, key: str) -> None:
+    if not _seen(desk, [key]):
+        raise Forbidden(PRIVATE)
+
+
+def _seen(desk: Desk, about: Sequence[str | None]) -> frozenset[str]:
+    return visible.keys(desk.connection, desk.actor, {key for key in about if key})
+
+
+def _is_seen(key: str | None, seen: Collection[str]) -> bool:
+    return key is None or key in seen
+
+
+def _told(desk: Desk, row: Row, seen: Collection[str]) -> Row:
+    """Without the tokens of our addresses, and without what is private."""
+    shown = row if _is_seen(row["follow_up"], seen) else review_rows.hidden(row)
+    told: Row = cases.without_tokens(shown, accounts.mailboxes(desk.settings))
+    return told
