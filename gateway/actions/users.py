@@ -19,6 +19,7 @@ from gateway.actions.desk import Desk
 from gateway.errors import InputError, NotFound, Refused
 from gateway.followups import permission
 from gateway.followups.permission import Verb
+from gateway.model import Access
 from gateway.store import codec, users
 from gateway.store.engine import Store
 from gateway.store.users import User
@@ -26,6 +27,8 @@ from gateway.store.users import User
 NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,99}")
 NAMES = "is 1 to 100 of a-z, 0-9 and . _ @ + -, and begins with a letter or digit"
 LINK_LIVES = timedelta(hours=24)
+ELSEWHERE = "sign-in at the provider"
+"""Under this name, which no user can have, tries over the organisation's provider are counted."""
 TRIES = 5
 TRIES_OF_ADDRESS = 30
 
@@ -61,6 +64,20 @@ def set_password(desk: Desk, name: str, hashed: str) -> User:
     users.set_password(desk.connection, user.id, hashed)
     users.end_sessions(desk.connection, user.id)
     return replace(user, has_password=True)
+
+
+def set_role(desk: Desk, name: str, role: Access, associate: str = "") -> User:
+    """What they are from now on; whoever is signed in as what they were is not any more. Raises
+    `InputError` for what cannot be.
+    """
+    permission.require(desk.actor, Verb.OPERATE)
+    user = there(desk, name)
+    access.check(desk, Wanted(user.name, role, associate))
+    if (role, associate) == (user.role, user.associate):
+        return user
+    users.set_role(desk.connection, user.id, role, associate)
+    users.end_sessions(desk.connection, user.id)
+    return there(desk, name)
 
 
 def disable(desk: Desk, name: str) -> User:
@@ -142,12 +159,25 @@ def sign_in_by_link(store: Store, secret: str, now: datetime) -> SignedIn:
         return SignedIn("" if number is None else users.begin_session(connection, number, now))
 
 
-def sign_in_as(store: Store, name: str, now: datetime) -> SignedIn:
-    """Somebody whose name another program vouches for."""
+def may_try_elsewhere(store: Store, address: str, now: datetime) -> bool:
+    """Whether somebody at this address may have the provider asked once more: it counts as a wrong
+    try until one of them succeeds (`sign_in_as`).
+    """
+    with store.write() as connection:
+        _, of_address = users.failures(connection, ELSEWHERE, address, now)
+        if of_address >= TRIES_OF_ADDRESS:
+            return False
+        users.note_failure(connection, ELSEWHERE, address, now)
+        return True
+
+
+def sign_in_as(store: Store, name: str, address: str, now: datetime) -> SignedIn:
+    """Somebody whose name another program vouches for. `address`: where they ask from."""
     with store.write() as connection:
         user = users.of(connection, name.strip().lower()[:100])
         if user is None or user.disabled_at is not None:
             return SignedIn()
+        users.forgive(connection, ELSEWHERE, address)
         return SignedIn(users.begin_session(connection, user.id, now))
 
 

@@ -1,5 +1,5 @@
 """How much an account may send, and whether it rests: limits by minute, domain and day, counted
-over all gateways of a store.
+over all gateways of a store. How often a program may ask is counted the same way (`grant`).
 
 A window begins with its first letter and lasts a minute or a day; what is claimed counts, whether
 or not it leaves then.
@@ -47,6 +47,15 @@ class Room:
             },
             self.last | other.last,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A share of a minute. `used`: what everybody has of it, this share included."""
+
+    number: int
+    used: int
+    ends: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +124,20 @@ def spend(
         return False
     after = _count(connection, account, ALL, DAY, total, now)
     return after - total < limits.per_day <= after
+
+
+def grant(connection: Connection, name: str, limit: int, share: int, now: datetime) -> Grant:
+    """So much of the minute that is called `name`, as far as it is left. Nobody else takes of it
+    until this transaction ends.
+    """
+    _there(connection, name, ALL, MINUTE, now)
+    query = sa.select(pace.c.began_at, pace.c.letters).where(*_window(name, ALL, MINUTE))
+    row = connection.execute(query.with_for_update()).one()
+    goes_on = now - timedelta(seconds=MINUTE) < row.began_at <= now
+    used, began = (row.letters, row.began_at) if goes_on else (0, now)
+    number = max(0, min(share, limit - used))
+    used = _count(connection, name, ALL, MINUTE, number, now)
+    return Grant(number, used, began + timedelta(seconds=MINUTE))
 
 
 def is_spent(connection: Connection, account: str, limits: Outbound, now: datetime) -> bool:

@@ -112,6 +112,11 @@ def set_password(connection: Connection, number: int, hashed: str) -> None:
     connection.execute(sa.update(site_user).where(site_user.c.id == number).values(password=hashed))
 
 
+def set_role(connection: Connection, number: int, role: Access, associate: str) -> None:
+    changed = {"role": role.value, "associate": associate or None}
+    connection.execute(sa.update(site_user).where(site_user.c.id == number).values(changed))
+
+
 def disable(connection: Connection, number: int, at: datetime | None) -> None:
     """They cannot sign in from now on, or with None can again."""
     connection.execute(sa.update(site_user).where(site_user.c.id == number).values(disabled_at=at))
@@ -235,7 +240,7 @@ def note_failure(connection: Connection, name: str, address: str, now: datetime)
     return number
 
 
-def forgive(connection: Connection, name: str, address: str, number: int) -> None:
+def forgive(connection: Connection, name: str, address: str, number: int | None = None) -> None:
     """It was no wrong try after all: that one, and those of this name from this address."""
     is_theirs = sa.and_(failed_sign_in.c.name == name, failed_sign_in.c.address == address)
     connection.execute(sa.delete(failed_sign_in).where(is_theirs))

@@ -66,9 +66,7 @@ def _own(app: FastAPI) -> None:
             return _inside(site, done.session, to)
         if not done.is_barred:
             return _form(request, WRONG, HTTPStatus.FORBIDDEN, name, to)
-        barred = _form(request, BARRED, HTTPStatus.TOO_MANY_REQUESTS, name, to)
-        barred.headers["Retry-After"] = str(RETRY_SECONDS)
-        return barred
+        return _barred(request, name, to)
 
     @app.get("/sign-in/link", include_in_schema=False)
     async def follow(
@@ -89,6 +87,8 @@ def _provider(app: FastAPI) -> None:
         request: Request, to: Annotated[str, Query(alias="next", max_length=2000)] = "/"
     ) -> Response:
         site, begun = site_of(request.scope), openid.begin(local(to))
+        if not await _may_try(request):
+            return _barred(request, "", to)
         try:
             there = await _of(site).address(begun)
         except openid.NotSaid as error:
@@ -105,12 +105,15 @@ def _provider(app: FastAPI) -> None:
         )
         if begun is None:
             return _form(request, UNKNOWN, HTTPStatus.FORBIDDEN, "", "/")
+        if not await _may_try(request):
+            return _barred(request, "", begun.to)
         try:
             name = await _of(site).name(begun, request.query_params)
         except openid.NotSaid as error:
             log.warning("somebody was not signed in", reason=str(error))
             return _form(request, UNKNOWN, HTTPStatus.FORBIDDEN, "", begun.to)
-        done = await site.run(lambda: users.sign_in_as(site.store, name, site.clock()))
+        where = door.address(request.scope)
+        done = await site.run(lambda: users.sign_in_as(site.store, name, where, site.clock()))
         if not done.session:
             log.warning("somebody without access signed in at the provider", name=name)
             return _form(request, UNKNOWN, HTTPStatus.FORBIDDEN, "", begun.to)
@@ -127,6 +130,18 @@ def _leaving(app: FastAPI) -> None:
         await site.run(lambda: users.sign_out(site.store, secret, user, everywhere=everywhere))
         gone = RedirectResponse("/sign-in", HTTPStatus.SEE_OTHER)
         return door.let_in(gone, "", site.settings.web)
+
+
+async def _may_try(request: Request) -> bool:
+    """Each asks the provider something, which anybody could have us do as often as they like."""
+    site, where = site_of(request.scope), door.address(request.scope)
+    return await site.run(lambda: users.may_try_elsewhere(site.store, where, site.clock()))
+
+
+def _barred(request: Request, name: str, to: str) -> Response:
+    barred = _form(request, BARRED, HTTPStatus.TOO_MANY_REQUESTS, name, to)
+    barred.headers["Retry-After"] = str(RETRY_SECONDS)
+    return barred
 
 
 def _form(request: Request, wrong: str, status: int, name: str, to: str) -> Response:

@@ -1,4 +1,4 @@
-"""ETags, merge patches, cursors and quotas of the API: values in, values out."""
+"""ETags, merge patches and cursors of the API: values in, values out."""
 
 from typing import Any
 
@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from gateway.errors import InputError
 from gateway.web import problems
 from gateway.web.api import cursors, documents
-from gateway.web.api.quotas import Buckets
 
 # RFC 7396, appendix A, whole.
 EXAMPLES: list[tuple[Any, Any, Any]] = [
@@ -109,23 +108,3 @@ def test_a_cursor_comes_back_as_it_was(position: tuple[str, int], about: str) ->
 def test_what_is_no_cursor_of_this_list(cursor: str) -> None:
     with pytest.raises(InputError, match="cursor"):
         cursors.read(cursor, "list", (int,))
-
-
-def test_a_bucket_fills_evenly() -> None:
-    buckets = Buckets(60)
-    quotas = [buckets.take(1, 0.0) for _ in range(61)]
-    assert [quota.left for quota in quotas if quota] == [*range(59, -1, -1), -1]
-    assert quotas[-1] is not None
-    assert quotas[-1].is_over
-    assert quotas[-1].seconds == 2
-    other = buckets.take(2, 0.0)
-    assert other is not None
-    assert other.left == 59, "each token has its own"
-    again = buckets.take(1, 1.0)
-    assert again is not None
-    assert (again.left, again.is_over) == (0, False)
-    full = buckets.take(1, 1000.0)
-    assert full is not None
-    assert full.left == 59
-    assert full.headers["RateLimit-Policy"] == '"token";q=60;w=60'
-    assert Buckets(0).take(1, 0.0) is None

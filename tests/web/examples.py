@@ -23,7 +23,7 @@ from gateway.model import Actor
 from gateway.store.engine import Store
 from gateway.web import problems
 from gateway.web.api import gate, openapi, table
-from gateway.web.api.quotas import Buckets
+from gateway.web.api.quotas import Quotas
 from gateway.web.api.routes import On, Right
 from tests import stores
 from tests.web.world import ABOUT_ONE, ROLES, Office, receive
@@ -194,7 +194,7 @@ async def answer(office: Office, right: Right) -> dict[str, Any]:
 async def refusal(office: Office, status: int) -> Any:
     """A problem of that status, provoked."""
     if status == 429:
-        office.site.buckets = Buckets(1)
+        office.site.quotas = Quotas(1)
         await office.ask("GET", "/tokens", "admin")
     if status == 503:
         office.store.close()

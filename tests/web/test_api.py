@@ -20,7 +20,7 @@ from gateway.store import schema
 from gateway.store.engine import Store
 from gateway.web.api import asking, gate
 from gateway.web.api.asking import Changing, Json, Listing, Made, Pages, Posting, Reading
-from gateway.web.api.quotas import Buckets
+from gateway.web.api.quotas import Quotas
 from gateway.web.api.routes import On, Routes
 from gateway.web.keys import Key
 from tests.web.world import OPERATOR, Office
@@ -345,7 +345,7 @@ async def test_lists_go_on_where_they_stopped(tried: Office) -> None:
 
 
 async def test_too_many_requests(tried: Office) -> None:
-    tried.site.buckets = Buckets(2)
+    tried.site.quotas = Quotas(2)
     answers = [await tried.ask("GET", "/tried/own", "read") for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
     assert answers[0].headers["ratelimit-policy"] == '"token";q=2;w=60'

@@ -255,3 +255,20 @@ def refused(office: Office, answer: httpx.Response) -> None:
 def test_what_does_not_go_together_is_said(section: dict[str, str], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         configuration.load(overrides={"openid": section})
+
+
+async def test_every_way_over_the_provider_counts_until_one_succeeds(staff: Office) -> None:
+    """Or anybody could have us ask the provider as often as they like."""
+    async with provided(staff) as provider:
+        for _ in range(users.TRIES_OF_ADDRESS - 2):
+            await begin(staff, provider)
+        state = await begin(staff, provider)
+        assert (await come_back(staff, state=state, code="the-code")).status_code == 303
+        for _ in range(users.TRIES_OF_ADDRESS):
+            await begin(staff, provider)
+        barred = await staff.client.get("/sign-in/openid")
+        assert (barred.status_code, barred.headers["retry-after"]) == (429, "900")
+        back = await come_back(staff, state=provider.asked["state"], code="the-code")
+        assert back.status_code == 429
+        staff.later(minutes=16)
+        await begin(staff, provider)

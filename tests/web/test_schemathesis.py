@@ -15,7 +15,7 @@ import uvicorn
 
 from gateway.store.engine import Store
 from gateway.web import app
-from gateway.web.api.quotas import Buckets
+from gateway.web.api.quotas import Quotas
 from tests.web.world import Office
 
 pytestmark = pytest.mark.real
@@ -50,7 +50,7 @@ class Server(uvicorn.Server):
 @pytest.fixture
 def served(store: Store) -> Iterator[tuple[Office, Server]]:
     office = Office(store).begin()
-    office.site.buckets = Buckets(0)
+    office.site.quotas = Quotas(0)
     server = Server(office)
     thread = threading.Thread(target=server.run)
     thread.start()

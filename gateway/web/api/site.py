@@ -11,7 +11,7 @@ from gateway.actions.review import Judge
 from gateway.health import Board
 from gateway.settings import Settings
 from gateway.store.engine import Store
-from gateway.web.api.quotas import Buckets
+from gateway.web.api.quotas import Quotas
 from gateway.web.feed import Feed
 
 T = TypeVar("T")
@@ -43,14 +43,14 @@ class Site:
     pool: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(THREADS, thread_name_prefix="api")
     )
-    buckets: Buckets = field(init=False)
+    quotas: Quotas = field(init=False)
     running: set[tuple[int, str]] = field(default_factory=set)
     feed: Feed | None = None
     board: Board = field(default_factory=Board)
     """What this process itself knows of how it goes."""
 
     def __post_init__(self) -> None:
-        self.buckets = Buckets(self.settings.web.requests_per_minute)
+        self.quotas = Quotas(self.settings.web.requests_per_minute)
 
     async def run(self, work: Callable[[], T]) -> T:
         """Do what reads or writes the store, away from the event loop."""
