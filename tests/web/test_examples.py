@@ -73,6 +73,21 @@ def test_every_answer_body_and_refusal_has_an_example(document: dict[str, Any]) 
         assert response["content"]["application/problem+json"]["example"]["type"]
 
 
+def test_every_write_says_what_its_answer_has(document: dict[str, Any]) -> None:
+    """All members that its example has, and no other ones that it cannot be without."""
+    schemas = document["components"]["schemas"]
+    for right in examples.rights():
+        operation = document["paths"][right.path][right.method.lower()]
+        success = next(iter(operation["responses"].values()))["content"].get("application/json")
+        if success is None or right.method == "GET":
+            continue
+        schema = success["schema"]
+        schema = schemas[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+        members = set(success["example"])
+        assert members <= set(schema["properties"]), examples.name(right)
+        assert members >= set(schema.get("required", ())), examples.name(right)
+
+
 def test_references_lead_somewhere(document: dict[str, Any]) -> None:
     for reference in re.findall(r'"\$ref": "#/([^"]+)"', json.dumps(document)):
         place = document

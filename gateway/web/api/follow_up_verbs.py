@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from fastapi import Path, Query
 from fastapi.responses import Response
-from pydantic import Field, create_model
+from pydantic import BaseModel, Field, create_model
 
 from gateway import shapes
 from gateway.actions import (
@@ -27,7 +27,7 @@ from gateway.actions.load_format import Count, Entry, Reason, Text
 from gateway.errors import Refused
 from gateway.followups.permission import Verb
 from gateway.store import columns, followups, records
-from gateway.web.api import asking, documents, shown
+from gateway.web.api import asking, documents, models, shown
 from gateway.web.api.asking import Changing, Json, Made, Posting, Reading
 from gateway.web.api.routes import On, Routes
 from gateway.web.keys import Key
@@ -108,7 +108,29 @@ class Carried(Entry):
     minutes: Count | None = None
 
 
-@routes.post("/follow-ups", Verb.CREATE, On.SITE, status=201, example=EXAMPLE)
+class RemindedShape(BaseModel):
+    """`reminded`: the numbers of the rows."""
+
+    reminded: list[int]
+
+
+class OneDateShape(BaseModel):
+    """A date of a series, by its own times."""
+
+    instance: str
+    start: str | None
+    end: str | None
+    cancelled: bool
+    cancel_reason: str
+
+
+class DatesShape(BaseModel):
+    items: list[OneDateShape]
+
+
+@routes.post(
+    "/follow-ups", Verb.CREATE, On.SITE, status=201, example=EXAMPLE, answer=models.FollowUpShape
+)
 async def create(said: Body, asked: Posting) -> Response:
     """Make a follow-up; a key is made where none is given"""
 
@@ -119,7 +141,9 @@ async def create(said: Body, asked: Posting) -> Response:
     return await asked.write(command)
 
 
-@routes.put("/follow-ups/{key}", Verb.EDIT, On.FOLLOW_UP, example=EXAMPLE)
+@routes.put(
+    "/follow-ups/{key}", Verb.EDIT, On.FOLLOW_UP, example=EXAMPLE, answer=models.FollowUpShape
+)
 async def put(key: Key, said: Body, asked: Changing) -> Response:
     """Make a follow-up of this key, or say anew all that it is"""
 
@@ -133,7 +157,13 @@ async def put(key: Key, said: Body, asked: Changing) -> Response:
     return await asked.write(command)
 
 
-@routes.patch("/follow-ups/{key}", Verb.EDIT, On.FOLLOW_UP, example={"title": "Long lunch"})
+@routes.patch(
+    "/follow-ups/{key}",
+    Verb.EDIT,
+    On.FOLLOW_UP,
+    example={"title": "Long lunch"},
+    answer=models.FollowUpShape,
+)
 async def change(key: Key, said: Patch, asked: Changing) -> Response:
     """Change what is said of a follow-up (JSON merge patch)"""
 
@@ -149,7 +179,7 @@ async def change(key: Key, said: Patch, asked: Changing) -> Response:
     return await asked.write(command)
 
 
-@routes.delete("/follow-ups/{key}", Verb.EDIT, On.FOLLOW_UP)
+@routes.delete("/follow-ups/{key}", Verb.EDIT, On.FOLLOW_UP, answer=models.FollowUpShape)
 async def delete(key: Key, asked: Changing) -> Response:
     """Cancel it; it is gone once everybody was told"""
 
@@ -162,7 +192,13 @@ async def delete(key: Key, asked: Changing) -> Response:
     return await asked.write(command)
 
 
-@routes.post("/follow-ups/{key}/cancel", Verb.EDIT, On.FOLLOW_UP, example={"reason": "Illness"})
+@routes.post(
+    "/follow-ups/{key}/cancel",
+    Verb.EDIT,
+    On.FOLLOW_UP,
+    example={"reason": "Illness"},
+    answer=models.FollowUpShape,
+)
 async def cancel(key: Key, asked: Posting, said: Cancelled | None = None) -> Response:
     """Cancel all of it, or one date, with a reason"""
     one = said or Cancelled()
@@ -174,7 +210,9 @@ async def cancel(key: Key, asked: Posting, said: Cancelled | None = None) -> Res
     return await asked.write(command)
 
 
-@routes.post("/follow-ups/{key}/reinstate", Verb.EDIT, On.FOLLOW_UP, example={})
+@routes.post(
+    "/follow-ups/{key}/reinstate", Verb.EDIT, On.FOLLOW_UP, example={}, answer=models.FollowUpShape
+)
 async def reinstate(key: Key, asked: Posting, said: Reinstated | None = None) -> Response:
     """Let it, or one date of it, take place again: a fresh invitation"""
     instance = said.instance if said is not None else ""
@@ -191,6 +229,7 @@ async def reinstate(key: Key, asked: Posting, said: Reinstated | None = None) ->
     Verb.EDIT,
     On.FOLLOW_UP,
     example={"start": "2026-12-02T09:00:00"},
+    answer=models.FollowUpShape,
 )
 async def reschedule(key: Key, said: When, asked: Posting) -> Response:
     """Give all of it, one date, or this and all future other times: everybody is asked again"""
@@ -204,7 +243,13 @@ async def reschedule(key: Key, said: When, asked: Posting) -> Response:
     return await asked.write(command)
 
 
-@routes.post("/follow-ups/{key}/stop", Verb.EDIT, On.FOLLOW_UP, example={"after": "2026-12-31"})
+@routes.post(
+    "/follow-ups/{key}/stop",
+    Verb.EDIT,
+    On.FOLLOW_UP,
+    example={"after": "2026-12-31"},
+    answer=models.FollowUpShape,
+)
 async def stop(key: Key, said: Stopped, asked: Posting) -> Response:
     """Let a series have no dates after this one; answers stay"""
 
@@ -221,6 +266,7 @@ async def stop(key: Key, said: Stopped, asked: Posting) -> Response:
     On.FOLLOW_UP,
     status=201,
     example={"from": "2026-12-08T09:00:00", "title": "From now on"},
+    answer=models.FollowUpShape,
 )
 async def split(key: Key, said: Split, asked: Posting) -> Response:
     """Let a series be another one from this date on; answers with that one"""
@@ -238,6 +284,7 @@ async def split(key: Key, said: Split, asked: Posting) -> Response:
     Verb.SEE,
     On.FOLLOW_UP,
     sample={"from": "2026-12-01", "to": "2026-12-31"},
+    answer=DatesShape,
 )
 async def dates(
     key: Key, asked: Reading, since: Annotated[Day, Query(alias="from")], to: Day
@@ -257,6 +304,7 @@ async def dates(
     On.FOLLOW_UP,
     example={"start": "2026-12-02T12:00:00"},
     sample={"instance": "2026-12-01T09:00:00"},
+    answer=models.FollowUpShape,
 )
 async def put_date(key: Key, instance: Instance, said: Date, asked: Changing) -> Response:
     """Move a date of a series, add one, or give one back its own times"""
@@ -274,6 +322,7 @@ async def put_date(key: Key, instance: Instance, said: Date, asked: Changing) ->
     Verb.EDIT,
     On.FOLLOW_UP,
     sample={"instance": "2026-12-01T09:00:00"},
+    answer=models.FollowUpShape,
 )
 async def drop_date(key: Key, instance: Instance, asked: Changing) -> Response:
     """Take a date out of a series"""
@@ -286,7 +335,13 @@ async def drop_date(key: Key, instance: Instance, asked: Changing) -> Response:
     return await asked.write(command)
 
 
-@routes.post("/follow-ups/{key}/assign", Verb.EDIT, On.FOLLOW_UP, example={"to": "per"})
+@routes.post(
+    "/follow-ups/{key}/assign",
+    Verb.EDIT,
+    On.FOLLOW_UP,
+    example={"to": "per"},
+    answer=models.FollowUpShape,
+)
 async def assign(key: Key, said: Assigned, asked: Posting) -> Response:
     """Give it to another associate, who is asked to accept it; also again, after a decline"""
 
@@ -297,7 +352,13 @@ async def assign(key: Key, said: Assigned, asked: Posting) -> Response:
     return await asked.write(command)
 
 
-@routes.post("/follow-ups/{key}/complete", Verb.EDIT, On.FOLLOW_UP, example={"completed": True})
+@routes.post(
+    "/follow-ups/{key}/complete",
+    Verb.EDIT,
+    On.FOLLOW_UP,
+    example={"completed": True},
+    answer=models.FollowUpShape,
+)
 async def complete(key: Key, asked: Posting, said: Completed | None = None) -> Response:
     """Tick it off, or take that back: what is completed refuses edits"""
     completed = said is None or said.completed
@@ -309,7 +370,13 @@ async def complete(key: Key, asked: Posting, said: Completed | None = None) -> R
     return await asked.write(command)
 
 
-@routes.post("/follow-ups/{key}/carry-out", Verb.EDIT, On.FOLLOW_UP, example={"minutes": 10})
+@routes.post(
+    "/follow-ups/{key}/carry-out",
+    Verb.EDIT,
+    On.FOLLOW_UP,
+    example={"minutes": 10},
+    answer=models.FollowUpShape,
+)
 async def carry_out(key: Key, asked: Posting, said: Carried | None = None) -> Response:
     """Carry a planned call out: it begins now, or when one says"""
     one = said or Carried()
@@ -321,7 +388,7 @@ async def carry_out(key: Key, asked: Posting, said: Carried | None = None) -> Re
     return await asked.write(command)
 
 
-@routes.post("/follow-ups/{key}/remind", Verb.EDIT, On.FOLLOW_UP)
+@routes.post("/follow-ups/{key}/remind", Verb.EDIT, On.FOLLOW_UP, answer=RemindedShape)
 async def remind(key: Key, asked: Posting) -> Response:
     """Remind those who have not answered, once a day"""
 

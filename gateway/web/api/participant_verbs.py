@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from fastapi import Path
 from fastapi.responses import Response
-from pydantic import Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from gateway.actions import answering, inviting, moving, series
 from gateway.actions.answering import Own, Said
@@ -20,7 +20,7 @@ from gateway.followups import invitees
 from gateway.followups.invitees import Source
 from gateway.followups.permission import Verb
 from gateway.model import Moment, Progress, Reply
-from gateway.web.api import shown
+from gateway.web.api import models, shown
 from gateway.web.api.asking import Changing, Json, Posting
 from gateway.web.api.routes import On, Routes
 from gateway.web.keys import Key as FollowUpKey
@@ -88,11 +88,44 @@ class Changes(Entry):
     progress: Literal["not_started", "started", "completed"] = "not_started"
 
 
+class PickShape(BaseModel):
+    """What became of one who was picked. `entry`: the number in `add`; who it is stands in the
+    member of that name.
+    """
+
+    entry: int
+    person: str | None = None
+    associate: str | None = None
+    resource: str | None = None
+    email: str | None = None
+    result: str
+    reason: str
+    participant: models.ParticipantShape | None
+
+
+class PickedShape(BaseModel):
+    results: list[PickShape]
+
+
+class SwitchShape(BaseModel):
+    """A row's switch as it is then; `reason`: why it is not as it was asked for."""
+
+    on: bool
+    reason: str
+    participant: models.ParticipantShape
+
+
+class SwitchedShape(BaseModel):
+    on: bool
+    results: list[SwitchShape]
+
+
 @routes.post(
     "/follow-ups/{key}/participants",
     Verb.EDIT,
     On.FOLLOW_UP,
     example={"add": [{"person": "ola"}, {"all": "resources"}], "email_invite": True},
+    answer=PickedShape,
 )
 async def add(key: FollowUpKey, said: Picks, asked: Posting) -> Response:
     """Add participants from every source; each is added, present or refused"""
@@ -106,7 +139,13 @@ async def add(key: FollowUpKey, said: Picks, asked: Posting) -> Response:
     return await asked.write(command)
 
 
-@routes.put("/follow-ups/{key}/email-invitation", Verb.EDIT, On.FOLLOW_UP, example={"on": True})
+@routes.put(
+    "/follow-ups/{key}/email-invitation",
+    Verb.EDIT,
+    On.FOLLOW_UP,
+    example={"on": True},
+    answer=SwitchedShape,
+)
 async def switch_all(key: FollowUpKey, said: Switch, asked: Changing) -> Response:
     """Turn the e-mail invitation of everybody but the owner and the resources on or off"""
 
@@ -120,7 +159,13 @@ async def switch_all(key: FollowUpKey, said: Switch, asked: Changing) -> Respons
     return await asked.write(command)
 
 
-@routes.patch("/participants/{id}", Verb.ANSWER, On.OWN_ROW, example={"priority": "high"})
+@routes.patch(
+    "/participants/{id}",
+    Verb.ANSWER,
+    On.OWN_ROW,
+    example={"priority": "high"},
+    answer=models.ParticipantShape,
+)
 async def change(number: Number, said: Changes, asked: Changing) -> Response:
     """Change a row: the switch, whether it takes part, its address, or what is the invitee's own"""
 
@@ -133,7 +178,13 @@ async def change(number: Number, said: Changes, asked: Changing) -> Response:
     return await asked.write(command)
 
 
-@routes.post("/participants/{id}/answer", Verb.ANSWER, On.OWN_ROW, example={"reply": "accepted"})
+@routes.post(
+    "/participants/{id}/answer",
+    Verb.ANSWER,
+    On.OWN_ROW,
+    example={"reply": "accepted"},
+    answer=models.ParticipantShape,
+)
 async def answer(number: Number, said: Answer, asked: Posting) -> Response:
     """Accept, decline, or say maybe, to all of it or to one date"""
 
@@ -145,7 +196,9 @@ async def answer(number: Number, said: Answer, asked: Posting) -> Response:
     return await asked.write(command)
 
 
-@routes.post("/participants/{id}/seen", Verb.OWN, On.OWN_ROW, example={})
+@routes.post(
+    "/participants/{id}/seen", Verb.OWN, On.OWN_ROW, example={}, answer=models.ParticipantShape
+)
 async def see(number: Number, asked: Posting, said: Instance | None = None) -> Response:
     """The invitation was opened, and closed without an answer"""
 
@@ -157,7 +210,13 @@ async def see(number: Number, asked: Posting, said: Instance | None = None) -> R
     return await asked.write(command)
 
 
-@routes.post("/participants/{id}/toggle", Verb.EDIT, On.PARTICIPANT, example={})
+@routes.post(
+    "/participants/{id}/toggle",
+    Verb.EDIT,
+    On.PARTICIPANT,
+    example={},
+    answer=models.ParticipantShape,
+)
 async def toggle(number: Number, asked: Posting, said: Instance | None = None) -> Response:
     """Set the status by hand, on somebody's behalf: none, accepted, declined, none"""
 
@@ -169,7 +228,9 @@ async def toggle(number: Number, asked: Posting, said: Instance | None = None) -
     return await asked.write(command)
 
 
-@routes.post("/participants/{id}/acknowledge", Verb.EDIT, On.PARTICIPANT)
+@routes.post(
+    "/participants/{id}/acknowledge", Verb.EDIT, On.PARTICIPANT, answer=models.ParticipantShape
+)
 async def acknowledge(number: Number, asked: Posting) -> Response:
     """Take note of a decline: it waits for nobody any more"""
 
@@ -180,7 +241,7 @@ async def acknowledge(number: Number, asked: Posting) -> Response:
     return await asked.write(command)
 
 
-@routes.post("/participants/{id}/resend", Verb.EDIT, On.PARTICIPANT)
+@routes.post("/participants/{id}/resend", Verb.EDIT, On.PARTICIPANT, answer=models.ParticipantShape)
 async def resend(number: Number, asked: Posting) -> Response:
     """Send the invitation once more, once an hour"""
 

@@ -121,7 +121,9 @@ async def remove(number: Number, asked: Changing) -> Response:
     return await asked.write(command)
 
 
-@routes.post("/webhooks/{number}/rotate", Verb.WEBHOOKS, On.SITE, sample=SAMPLE)
+@routes.post(
+    "/webhooks/{number}/rotate", Verb.WEBHOOKS, On.SITE, sample=SAMPLE, answer=WebhookShape
+)
 async def rotate(number: Number, asked: Posting) -> Response:
     """A new secret, shown this once; for a day the former one signs beside it"""
 
@@ -132,7 +134,7 @@ async def rotate(number: Number, asked: Posting) -> Response:
     return await asked.write(command)
 
 
-@routes.post("/webhooks/{number}/test", Verb.WEBHOOKS, On.SITE, sample=SAMPLE)
+@routes.post("/webhooks/{number}/test", Verb.WEBHOOKS, On.SITE, sample=SAMPLE, answer=WebhookShape)
 async def test(number: Number, asked: Posting) -> Response:
     """Send it an event that means nothing"""
 
@@ -163,6 +165,7 @@ async def deliveries(number: Number, asked: Pages) -> Response:
     Verb.WEBHOOKS,
     On.SITE,
     sample={"number": "1", "delivery": "1"},
+    answer=WebhookShape,
 )
 async def again(number: Number, delivery: Number, asked: Posting) -> Response:
     """Send an event once more, whatever became of it"""
