@@ -31,10 +31,18 @@ ByLink = Annotated[
 ]
 
 
+Whose = Annotated[
+    str, typer.Option("--associate", metavar="KEY", help="Which associate they are, as user.")
+]
+
+
 class Role(StrEnum):
     USER = "user"
     READ = "read"
     ADMIN = "admin"
+
+
+NewRole = Annotated[Role, typer.Argument(metavar="ROLE", help="user, read or admin.")]
 
 
 @app.command()
@@ -48,9 +56,7 @@ def create(
             " settings of the site."
         ),
     ] = Role.USER,
-    associate: Annotated[
-        str, typer.Option(metavar="KEY", help="Which associate they are, with --role user.")
-    ] = "",
+    associate: Whose = "",
     password_stdin: FromInput = False,
     link: ByLink = False,
 ) -> None:
@@ -108,6 +114,16 @@ def disable(
 
     change = users.enable if undo else users.disable
     _answer(ctx, context.perform(ctx, lambda desk: change(desk, name)), "")
+
+
+@app.command()
+def role(ctx: typer.Context, name: Name, role: NewRole, associate: Whose = "") -> None:
+    """Make them something else; it signs them out everywhere."""
+    from gateway.actions import users
+
+    wanted = Access(role.value)
+    user = context.perform(ctx, lambda desk: users.set_role(desk, name, wanted, associate))
+    _answer(ctx, user, "")
 
 
 def _hashed(*, from_input: bool) -> str:

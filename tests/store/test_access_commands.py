@@ -89,6 +89,16 @@ def test_a_user_is_made_with_a_password(administrator: Administrator) -> None:
     assert "there is no user nobody" in administrator.run("user", "disable", "nobody", code=1)
 
 
+def test_a_user_is_given_another_role(administrator: Administrator) -> None:
+    administrator.run("user", "create", "chief", "--role", "admin", "--link")
+    assert "is missing" in administrator.run("user", "role", "chief", "user", code=1)
+    [changed] = administrator.rows("user", "role", "Chief", "user", "--associate", "kari")
+    assert (changed["role"], changed["associate"]) == ("user", "kari")
+    [user] = administrator.rows("user", "role", "chief", "read")
+    assert (user["role"], user["associate"]) == ("read", "")
+    assert administrator.rows("user", "list") == [user]
+
+
 def test_a_user_is_made_with_a_link(administrator: Administrator) -> None:
     link = administrator.run("user", "create", "chief", "--role", "admin", "--link")
     assert re.fullmatch(r"https://gateway\.example/sign-in/link\?token=[\w-]{43}\n", link)

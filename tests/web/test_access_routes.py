@@ -100,6 +100,17 @@ async def test_users_are_made_changed_and_disabled(office: Office, quick: None) 
         done = await office.ask("PATCH", "/users/kari", "admin", match, json=change)
         assert (done.json()["disabled_at"] is not None) is is_disabled
         assert bool(signed_in("another password")) is not is_disabled
+    session = signed_in("another password")
+    for said, status in (
+        ({"role": "admin", "associate": "kari"}, 422),
+        ({"associate": "per"}, 422),
+        ({"role": "user", "associate": "per"}, 200),
+        ({"role": "admin"}, 200),
+    ):
+        done = await office.ask("PATCH", "/users/kari", "admin", match, json=said)
+        assert done.status_code == status, done.text
+    assert (done.json()["role"], done.json()["associate"]) == ("admin", "")
+    assert users.session(office.store, session, office.now) is None, "signed out everywhere"
     names = [row["name"] for row in (await office.ask("GET", "/users", "admin")).json()["items"]]
     assert names == ["administrator", "kari"]
     assert (await office.ask("GET", "/users/nobody", "admin")).status_code == 404

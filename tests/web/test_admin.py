@@ -21,6 +21,7 @@ from gateway.store import (
     schema_access,
     schema_domain,
     schema_webhooks,
+    users,
 )
 from gateway.store.outbox import Queued, Selection, Settlement
 from gateway.store.schema_letters import attempt
@@ -551,3 +552,21 @@ def test_a_verb_of_the_queue_has_its_words() -> None:
     from gateway.web.pages.admin import letters as page
 
     assert set(page.VERBS) == set(page.FOLLOWS) == set(queue.Verb)
+
+
+async def test_a_user_is_given_another_role_and_signed_out(office: Office, chief: Reader) -> None:
+    eva = signed_in(office, "kari")
+    assert (await eva.get("/")).status_code == 200
+    assert "Another role" in (await chief.get("/admin/users")).text
+    name = "kari-page"
+    wrong = await chief.post("/admin/users/role", name=name, role="read", associate="kari")
+    assert wrong.status_code == 422
+    done = await chief.post("/admin/users/role", name=name, role="admin")
+    assert done.status_code == 303
+    assert (await eva.get("/")).status_code == 303
+    with office.store.read() as connection:
+        user = users.of(connection, name)
+    assert user is not None
+    assert (user.role, user.associate) == (Access.ADMIN, "")
+    own = await chief.post("/admin/users/role", name="chief-page", role="read")
+    assert own.status_code == 409

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from gateway.actions import access, passwords, users
 from gateway.actions.desk import Desk
 from gateway.actions.load_format import Entry, Text
-from gateway.errors import NotFound
+from gateway.errors import NotFound, wrong
 from gateway.followups import permission
 from gateway.followups.permission import Verb
 from gateway.model import Access
@@ -121,9 +121,13 @@ class NewUser(Entry):
 
 
 class ChangedUser(Entry):
-    """What is another of a user; what is left out stays. Either signs them out everywhere."""
+    """What is another of a user; what is left out stays. Each signs them out everywhere. `role`
+    comes with the `associate` that it is of.
+    """
 
     password: Text = ""
+    role: Literal["user", "read", "admin"] | None = None
+    associate: Text = ""
     disabled: bool | None = None
 
 
@@ -206,14 +210,19 @@ async def somebody(name: UserName, asked: Reading) -> Response:
     example={"disabled": True},
 )
 async def change(name: UserName, said: ChangedUser, asked: Changing) -> Response:
-    """Another password, or whether they may sign in; it signs them out everywhere"""
+    """Another password or role, or whether they may sign in; it signs them out everywhere"""
     hashed = await _hashed(asked, said.password)
+    if said.associate and said.role is None:
+        raise wrong("associate", "goes with role, which says whether they are one")
+    role = Access(said.role) if said.role is not None else None
 
     def command(desk: Desk) -> Json:
         permission.require(desk.actor, Verb.OPERATE)
         asked.match(users.shown(users.there(desk, name)))
         if hashed:
             users.set_password(desk, name, hashed)
+        if role is not None:
+            users.set_role(desk, name, role, said.associate)
         if said.disabled is not None:
             (users.disable if said.disabled else users.enable)(desk, name)
         return users.shown(users.there(desk, name))

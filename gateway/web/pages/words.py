@@ -106,6 +106,7 @@ DONE = {
     "webhook-remove": marked("The webhook is forgotten."),
     "user-on": marked("They can sign in again."),
     "user-off": marked("They cannot sign in any more."),
+    "user-role": marked("They have another role, and are signed out everywhere."),
     "user-sign-out": marked("Signed out everywhere."),
     "put-back": marked("The records say again what was told of them."),
     "undefined": marked("Deleted."),

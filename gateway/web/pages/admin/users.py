@@ -28,6 +28,8 @@ router = entrance.router()
 
 Name = Annotated[str, Query(max_length=100)]
 Named = Annotated[str, Form(max_length=100)]
+OFF_ONESELF = marked("nobody switches themselves off; another administrator may")
+OWN_ROLE = marked("nobody changes their own role; another administrator may")
 
 
 @router.get("/users")
@@ -91,7 +93,7 @@ async def ask_off(here: Visiting, name: Name) -> Response:
 
     def look(desk: Desk) -> Facts:
         user = users.there(desk, name)
-        _require_another(here, user)
+        _require_another(here, user, OFF_ONESELF)
         return {
             "title": here.texts.gettext("Switch %(name)s off?") % {"name": user.name},
             "follows": here.texts.gettext(
@@ -106,13 +108,30 @@ async def ask_off(here: Visiting, name: Name) -> Response:
     return await here.page("pages/admin/confirm.html", look)
 
 
+@router.post("/users/role")
+async def change_role(
+    here: Visiting,
+    name: Named,
+    role: Annotated[Literal["user", "read", "admin"], Form()],
+    associate: Annotated[str, Form(max_length=1000)] = "",
+) -> Response:
+    """Make somebody something else"""
+
+    def command(desk: Desk) -> str:
+        _require_another(here, users.there(desk, name), OWN_ROLE)
+        users.set_role(desk, name, Access(role), associate.strip())
+        return entrance.address("/users")
+
+    return await here.write(command, "user-role")
+
+
 @router.post("/users/{verb}")
 async def act(here: Visiting, verb: Literal["on", "off", "sign-out"], name: Named) -> Response:
     """Switch somebody off or on, or sign them out everywhere"""
 
     def command(desk: Desk) -> str:
         if verb == "off":
-            _require_another(here, users.there(desk, name))
+            _require_another(here, users.there(desk, name), OFF_ONESELF)
             users.disable(desk, name)
         elif verb == "on":
             users.enable(desk, name)
@@ -123,10 +142,10 @@ async def act(here: Visiting, verb: Literal["on", "off", "sign-out"], name: Name
     return await here.write(command, f"user-{verb}")
 
 
-def _require_another(here: Visit, user: User) -> None:
+def _require_another(here: Visit, user: User, words: str) -> None:
     """Who locks themselves out would need another administrator, who may not be there."""
     if user.id == here.user.id:
-        raise Refused("nobody switches themselves off; another administrator may")
+        raise Refused(words)
 
 
 async def _link(here: Visit, make: Callable[[Desk], str]) -> Response:
