@@ -11,6 +11,7 @@ from gateway.actions.desk import Desk
 from gateway.errors import InputError, NotFound
 from gateway.followups import available, preferences
 from gateway.followups.available import Slot, Span, WorkingWeek
+from gateway.i18n import marked
 from gateway.store import codec, diaries, diary
 from gateway.store import preferences as stored
 from gateway.store.diaries import Holder, Line, Task
@@ -114,7 +115,7 @@ def first_available(
     horizon = not_before + available.LONGEST
     until = horizon if until is None else min(until, horizon)
     if until <= not_before:
-        raise InputError("until: is not after not_before")
+        raise InputError(marked("until: is not after not_before"))
     everybody = holders(desk, names)
     kept = _entries(desk, everybody, (not_before, until))
     taken = [span for spans in diaries.occupied(kept).values() for span in spans]
@@ -206,19 +207,19 @@ def _first_conflict(kept: Sequence[Kept], now: datetime) -> Kept | None:
 def holders(desk: Desk, names: Sequence[str]) -> list[Holder]:
     """Whose diaries these are. Raises `NotFound` where there is none."""
     if len(names) > MOST_DIARIES:
-        raise InputError(f"at most {MOST_DIARIES} diaries at a time")
+        raise InputError(marked("at most %(most)s diaries at a time"), most=MOST_DIARIES)
     everybody = diaries.holders(desk.connection, names)
     there = {name for holder in everybody for name in (holder.key, holder.who)}
     if absent := next((name for name in names if name not in there), ""):
-        raise NotFound(f"there is no associate or resource {absent}")
+        raise NotFound(marked("there is no associate or resource %(absent)s"), absent=absent)
     return everybody
 
 
 def _entries(desk: Desk, everybody: Sequence[Holder], period: Span) -> list[Kept]:
     if period[1] <= period[0]:
-        raise InputError("to: is not after from")
+        raise InputError(marked("to: is not after from"))
     if period[1] - period[0] > LONGEST:
-        raise InputError(f"to: at most {LONGEST.days} days after from")
+        raise InputError(marked("to: at most %(days)s days after from"), days=LONGEST.days)
     who = [holder.who for holder in everybody]
     return diaries.entries(desk.connection, who, period, desk.settings.mail.timezone, desk.now)
 

@@ -72,9 +72,31 @@ async def test_how_it_repeats(office: Office, kari: Reader) -> None:
         "/follow-ups/own/repeat", pattern="weekly", every="1", days="MO", count=""
     )
     assert wrong.status_code == 422
-    assert "the start is no date of the rule" in wrong.text
+    assert "The start is no date of the rule" in wrong.text
     await sent(kari, "/follow-ups/own/repeat", pattern="", every="1")
     assert shown(office, "own").rrule == ""
+
+
+async def test_what_is_refused_is_said_in_the_language_of_the_reader(
+    office: Office, kari: Reader
+) -> None:
+    kari.language = "nb"
+    on_monday = {"pattern": "weekly", "every": "1", "days": "MO"}
+    wrong = await kari.post("/follow-ups/own/repeat", **on_monday)
+    assert "Starten følger ikke av regelen" in wrong.text
+    wrong = await kari.post(
+        "/follow-ups/own/move", start="2026-12-01T10:00", end="2026-12-01T09:00"
+    )
+    assert "Slutt er før starten." in wrong.text
+    wrong = await kari.post("/follow-ups/new", title="Uten tid", kind="meeting")
+    assert "Start: mangler: et møte har en." in wrong.text
+    wrong = await kari.post("/follow-ups/own/edit", title="Own", alarm="soon")
+    assert "Alarm, minutter før: et helt tall, som 15." in wrong.text
+    gone = await kari.get("/follow-ups/nowhere")
+    assert "Det finnes ingen oppfølging nowhere." in gone.text
+    forbidden = await kari.post("/follow-ups/foreign/cancel", reason="")
+    assert forbidden.status_code == 403
+    assert "Bare Nils Berg, som eier oppfølgingen, kan gjøre det." in forbidden.text
 
 
 async def test_another_rule_from_a_date_on(office: Office, kari: Reader) -> None:

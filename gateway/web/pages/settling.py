@@ -156,8 +156,7 @@ def own_row(here: Visit, desk: Desk, key: str) -> int:
     [shown] = reading.follow_ups(desk.connection, [key], zone, participants=True)
     number = accepted(desk, shown)
     if number is None:
-        words = marked("You have not accepted it, so it stands in no diary of yours.")
-        raise Refused(here.texts.gettext(words))
+        raise Refused(marked("You have not accepted it, so it stands in no diary of yours."))
     return number
 
 
