@@ -68,7 +68,7 @@ SEE = Line(On.FOLLOW_UP, Verb.SEE)
 TIMES = {"start": "2026-12-03T09:00", "end": "2026-12-03T10:00"}
 NEW = {"title": "Another", "kind": "meeting", **TIMES}
 CARDS = {"persons": "ola", "companies": "acme", "projects": "p1", "sales": "chairs"}
-PARTS = ("agenda", "dates", "details", "journal", "links", "more", "notes", "rows")
+PARTS = ("agenda", "dates", "details", "head", "journal", "links", "more", "notes", "rows")
 """Of the page of a follow-up."""
 DIALOGS: Mapping[str, tuple[Verb, Mapping[str, str]]] = {
     "add-date": (Verb.EDIT, TIMES),

@@ -94,6 +94,13 @@ async def live(here: Visiting, key: Key, page: int = 1) -> Response:
     return here.render("pages/live_rows.html", facts)
 
 
+@router.get("/follow-ups/{key}/head")
+async def head(here: Visiting, key: Key) -> Response:
+    """What stands above the tabs"""
+    facts = await here.fetch(lambda desk: _facts(here, desk, key, "", _nothing))
+    return here.render("pages/live_head.html", facts)
+
+
 def _tab(name: str, look: Callable[[Visit, Desk, shapes.FollowUp], Facts]) -> None:
     """The route of a tab."""
 
