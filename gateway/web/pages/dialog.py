@@ -225,7 +225,7 @@ async def _news(here: Visit, dialog: Dialog, seen: str) -> Response:
     """Whether somebody else has changed what the form is about, to be exchanged in place."""
 
     def look(desk: Desk) -> Facts:
-        desk.require(Verb.SEE, dialog.key)
+        dialog.ask(desk)  # which asks for the right to do it
         start = dialog.start(desk)
         shown = Filled({**start, SEEN: seen})
         meanwhile = _meanwhile(here, desk, dialog, shown, start)

@@ -11,7 +11,9 @@ from fastapi.responses import Response
 from gateway.actions import recording
 from gateway.actions.desk import Desk
 from gateway.errors import InputError
+from gateway.followups import permission
 from gateway.followups.definitions import FieldType
+from gateway.followups.permission import Verb
 from gateway.i18n import marked
 from gateway.model import Kind
 from gateway.store import cards, definitions, linking
@@ -64,6 +66,7 @@ def _new(here: Visit) -> Dialog:
     others = here.request.query_params.getlist("who")[:MOST_OTHERS]
 
     def ask(desk: Desk) -> Ask:
+        permission.require(desk.actor, Verb.CREATE)
         fields = _fields(here, desk, is_new=True)
         names = _names(desk, others)
         if names:
