@@ -37,9 +37,17 @@ class Diary:
     tasks: tuple[Task, ...]
 
 
-def of(desk: Desk, names: Sequence[str], period: Span, *, cancelled: bool = False) -> list[Diary]:
+def of(
+    desk: Desk,
+    names: Sequence[str],
+    period: Span,
+    *,
+    cancelled: bool = False,
+    overdue: bool = False,
+) -> list[Diary]:
     """Whole diaries. What is private to others is a time that is taken, and no more. `cancelled`:
-    with what is called off, at the end of the lines.
+    with what is called off, at the end of the lines; `overdue`: with tasks of earlier that are not
+    done.
     """
     everybody = holders(desk, names)
     zone = desk.settings.mail.timezone
@@ -52,7 +60,9 @@ def of(desk: Desk, names: Sequence[str], period: Span, *, cancelled: bool = Fals
     for line in listed:
         lines[line.entry.who].append(line)
     owners = [holder.key for holder in everybody if holder.kind == "associate"]
-    for task in diaries.tasks(desk.connection, desk.actor, owners, period, zone):
+    about = desk.connection, desk.actor, owners
+    late = diaries.overdue(*about, period[0], zone) if overdue else []
+    for task in late + diaries.tasks(*about, period, zone):
         tasks[f"associate:{task.owner}"].append(task)
     return [Diary(one, tuple(lines[one.who]), tuple(tasks[one.who])) for one in everybody]
 
@@ -105,10 +115,12 @@ def first_available(
     minutes: int,
     period: tuple[datetime | None, datetime | None],
     within: Mapping[str, object] | None = None,
+    without: str = "",
 ) -> Json:
     """The first slots at which all of these are free and at work. `period`: not before, until;
     from now on, and as far ahead as is looked, where nothing is said. `within`: working hours in
-    the place of everybody's own, as a preference says them.
+    the place of everybody's own, as a preference says them; `without`: a follow-up that takes no
+    time.
     """
     zone = desk.settings.mail.timezone
     not_before, until = period[0] or desk.now, period[1]
@@ -118,7 +130,7 @@ def first_available(
         raise InputError(marked("until: is not after not_before"))
     everybody = holders(desk, names)
     kept = _entries(desk, everybody, (not_before, until))
-    taken = [span for spans in diaries.occupied(kept).values() for span in spans]
+    taken = [span for spans in diaries.occupied(kept, without=without).values() for span in spans]
     weeks = _weeks(desk, [one.key for one in everybody if one.kind == "associate"], within)
     slots = available.first_available(taken, weeks, timedelta(minutes=minutes), not_before, until)
     return {"slots": [_slot(slot, zone) for slot in slots]}

@@ -165,12 +165,16 @@ def _slots(here: Visit, desk: Desk, shown: shapes.FollowUp) -> list[tuple[str, s
     length = shown.end - shown.start if isinstance(shown.end, datetime) else timedelta(hours=1)
     minutes = max(1, int(length.total_seconds() // 60))
     chosen_names = sorted(names)[: diaries.MOST_DIARIES]
-    found = diaries.first_available(desk, chosen_names, minutes, (forms.next_hour(here), None))
+    found = diaries.first_available(
+        desk, chosen_names, minutes, (forms.next_hour(here), None), without=shown.key
+    )
     date = here.request.query_params.get("date", "")
     kept = {"date": date} if date else {}
     slots = []
     for slot in found["slots"]:
         times = {name: datetime.fromisoformat(slot[name]) for name in ("start", "end")}
+        if times["start"] == shown.start:
+            continue
         filled = {name: forms.local(here, moment) for name, moment in times.items()}
         to = path("follow-ups", shown.key, "move", **kept, **filled)
         slots.append((here.when(times["start"], times["end"]), to))
