@@ -153,12 +153,12 @@ async def listing(
     name: Annotated[str, Query(max_length=200)] = "",
     after: Annotated[str, Query(max_length=1000)] = "",
 ) -> Response:
-    """Those of one kind, in the order of their keys, found by a part of the name"""
+    """Those of one kind, in the order of their names, found by a part of the name"""
     section = kind if kind in SECTIONS else "persons"
 
     def look(desk: Desk) -> Facts:
         permission.require(desk.actor, Verb.SEE)
-        page = entries.page(desk.connection, section, after, PAGE, name.strip())
+        page = entries.by_name(desk.connection, section, after, PAGE, name.strip())
         more = {"kind": section, "name": name, "after": page.last or ""}
         return {
             "sections": SECTIONS,
