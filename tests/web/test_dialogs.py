@@ -193,7 +193,7 @@ async def test_completed_and_opened_again_and_a_call_carried_out(
 
 async def test_what_i_accepted_is_taken_out_of_my_diary(office: Office, kari: Reader) -> None:
     per = signed_in(office, "per")
-    assert (await per.post("/follow-ups/own/take-out")).status_code == 422
+    assert (await per.post("/follow-ups/own/take-out")).status_code == 409
     await per.post(f"/invitations/{office.row('own', 'per')}", reply="yes")
     assert "/follow-ups/own/take-out" in (await per.get("/follow-ups/own")).text
     assert await sent(per, "/follow-ups/own/take-out") == "/diary"

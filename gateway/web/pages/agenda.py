@@ -137,13 +137,13 @@ def _entry(here: Visit, line: Line, holder: str) -> Entry:
         title = record.title or texts.gettext("Without a title")
         if record.all_day:
             start, end = _days(here, line)
-    made = Entry(
+    return Entry(
         key=key,
         name=f"{entry.follow_up}|{entry.instance}",
         title=title,
         location=location or "",
-        is_private=False,
-        is_day=False,
+        is_private=record is not None and bool(record.private),
+        is_day=record is not None and bool(record.all_day),
         busy=entry.busy,
         start=start,
         end=end,
@@ -151,9 +151,6 @@ def _entry(here: Visit, line: Line, holder: str) -> Entry:
         status=line.status,
         names=(holder,),
     )
-    if record is None:
-        return made
-    return replace(made, is_private=bool(record.private), is_day=bool(record.all_day))
 
 
 def _days(here: Visit, line: Line) -> tuple[datetime, datetime]:

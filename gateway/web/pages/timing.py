@@ -277,7 +277,7 @@ def _repeat(here: Visit, key: str) -> Dialog:
             if not rule:
                 raise InputError(marked("To let it have no more dates, stop the series."))
             return path("follow-ups", moving.split(desk, key, said["date"], {"rrule": rule}).key)
-        if rule and shown.start is not None and said["scope"] != SINCE:
+        if rule and shown.start is not None:
             rules.begins_with_it(series(shown, rule))
         forms.edit(here, desk, key, _recurring(shown, rule))
         return path("follow-ups", key)
