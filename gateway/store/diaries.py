@@ -326,13 +326,11 @@ def standings(
     """
     row, sent = participant.c, invitation.c
     is_lost = sent.delivery == Delivery.UNDELIVERABLE
-    query = (
-        sa.select(row.follow_up, row.code, is_lost.label("is_lost"))
-        .join(follow_up, follow_up.c.key == row.follow_up)
-        .outerjoin(invitation, (sent.participant == row.id) & sent.counts)
-        .where(follow_up.c.owner == owner, ~row.removed, row.resource.is_(None))
-        .where(sa.func.coalesce(row.associate, "") != owner)
-    )
+    is_asked = row.resource.is_(None) & (sa.func.coalesce(row.associate, "") != owner)
+    letter = (sent.participant == row.id) & sent.counts
+    query = sa.select(row.follow_up, row.code, is_lost.label("is_lost"))
+    query = query.join(follow_up, follow_up.c.key == row.follow_up).outerjoin(invitation, letter)
+    query = query.where(follow_up.c.owner == owner, ~row.removed, is_asked)
     found = dict[str, list[tuple[Status, bool]]]()
     for one in chunks.rows(connection, query, row.follow_up, keys):
         standing = Status(one.code or Status.INVITATION), bool(one.is_lost)

@@ -130,6 +130,8 @@ def entries(here: Visit, diaries: Iterable[Diary]) -> list[Entry]:
 def _entry(here: Visit, line: Line, holder: str) -> Entry:
     entry, record, texts = line.entry, line.record, here.texts
     start, end = here.local(entry.start), here.local(entry.end)
+    is_private = record is not None and bool(record.private)
+    is_day = record is not None and bool(record.all_day)
     if record is None:
         key, title, location = "", texts.gettext(OCCUPIED), ""
     else:
@@ -142,8 +144,8 @@ def _entry(here: Visit, line: Line, holder: str) -> Entry:
         name=f"{entry.follow_up}|{entry.instance}",
         title=title,
         location=location or "",
-        is_private=record is not None and bool(record.private),
-        is_day=record is not None and bool(record.all_day),
+        is_private=is_private,
+        is_day=is_day,
         busy=entry.busy,
         start=start,
         end=end,
