@@ -5,7 +5,9 @@ SQLAlchemy compiles a statement once for each engine. A new `Store` for every te
 third of the time on that. What listens to the engine stays, too: a test removes its own listeners.
 """
 
-import shutil
+import functools
+import tempfile
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -34,20 +36,54 @@ LOCK_SECONDS = 10
 
 
 def upgraded(url: str) -> None:
-    """Bring the store at `url` to our schema, and leave no connection to it open."""
-    store = Store(url)
-    migrate.upgrade(store)
+    """Bring the store at `url` to our schema, and leave no connection to it open. A new file is
+    what the first one of this process was.
+    """
+    with closing(Store(url)) as store:
+        if store.path is None or store.path.exists():
+            migrate.upgrade(store)
+        else:
+            store.path.parent.mkdir(parents=True, exist_ok=True)
+            store.path.write_bytes(_migrated())
+
+
+@functools.cache
+def _migrated() -> bytes:
+    """A SQLite file at our schema."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(Store(f"sqlite:///{folder}/store.db")) as store,
+    ):
+        migrate.upgrade(store)
+        return content(store)
+
+
+def content(store: Store) -> bytes:
+    """All that is in this SQLite store, to fill another one with."""
     store.close()
+    assert store.path is not None
+    assert not _beside(store.path, "-wal").exists(), "somebody else has it open"
+    return store.path.read_bytes()
+
+
+def fill(store: Store, file: bytes) -> Store:
+    """The same `Store` with another file, at the path of the last one."""
+    store.close()
+    assert store.path is not None
+    for end in ("-wal", "-shm"):
+        _beside(store.path, end).unlink(missing_ok=True)
+    store.path.unlink(missing_ok=True)  # who has the old one open keeps it
+    store.path.write_bytes(file)
+    return store
+
+
+def _beside(path: Path, end: str) -> Path:
+    return path.with_name(path.name + end)
 
 
 def renew(store: Store, template: Path) -> Store:
-    """The same `Store` with another file: a copy of `template`, at the path of the last one."""
-    store.close()
-    assert store.path is not None
-    for end in ("", "-wal", "-shm"):
-        store.path.with_name(store.path.name + end).unlink(missing_ok=True)
-    shutil.copy(template, store.path)
-    return store
+    """As `fill`, with a copy of `template`."""
+    return fill(store, template.read_bytes())
 
 
 class Emptied:

@@ -9,7 +9,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from gateway.actions import passwords
-from tests import command
+from tests import command, stores
 
 DOCUMENT = {"associates": [{"key": "kari", "name": "Kari", "email": "kari@crm.example"}]}
 
@@ -21,6 +21,7 @@ class Administrator:
             "GATEWAY_MAIL__ADDRESS": "invites@crm.example",
             "GATEWAY_WEB__PUBLIC_URL": "https://gateway.example",
         }
+        stores.upgraded(self.environment["GATEWAY_STORE__URL"])
         self.run("load", "-", stdin=json.dumps(DOCUMENT))
 
     def run(self, *arguments: str, stdin: str = "", code: int = 0) -> str:

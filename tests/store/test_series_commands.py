@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway.sandbox import reading
+from tests import stores
 from tests.core.test_load_format import EXAMPLE
 from tests.store.test_commands import PER, Administrator
 
@@ -25,6 +26,7 @@ SINGLE = {"key": "m2", "owner": "kari", "start": "2027-03-02T09:00:00", "timezon
 @pytest.fixture
 def office(tmp_path: Path) -> Administrator:
     administrator = Administrator(tmp_path)
+    stores.upgraded(administrator.environment["GATEWAY_STORE__URL"])
     document = EXAMPLE | {
         "associates": [*EXAMPLE["associates"], PER],
         "follow_ups": [WEEKLY, SINGLE],
