@@ -248,8 +248,8 @@ def change(store: Store, verb: Verb, selection: Selection, now: datetime, by: st
     transaction, journalled.
 
     Letters that are named by number must all be; otherwise nothing changes. Raises `NotFound` as
-    `listed` does, and `Refused` for a letter that came to an end, is being sent, or, to be tried
-    again, has been overtaken by a newer one.
+    `listed` does, and `Refused` for a letter that came to an end, is being sent, or, to be sent
+    after all, has been overtaken by a newer one.
     """
     letters = listed(store, selection if selection.numbers else unfinished(selection, now)).letters
     with store.write() as connection:
@@ -280,7 +280,7 @@ def _change(
     letters: Sequence[Queued],
     decided: Decided,
 ) -> list[Queued]:
-    overtaken = _overtaken(connection, letters)
+    overtaken = _overtaken(connection, verb, letters)
     candidates = [letter for letter in letters if letter.id not in overtaken]
     changed = _carry_out(connection, verb, candidates, decided.at, decided.by)
     done = {letter.id for letter in changed}
@@ -316,10 +316,15 @@ def _carry_out(
     return changed
 
 
-def _overtaken(connection: Connection, letters: Sequence[Queued]) -> set[int]:
-    """Those that came to an end, and that a newer one has overtaken."""
+def _overtaken(connection: Connection, verb: Verb, letters: Sequence[Queued]) -> set[int]:
+    """Those that came to an end, and that a newer one has overtaken; and those that would take away
+    what somebody holds by a newer one.
+    """
     ended = [letter.id for letter in letters if letter.state not in outbox.OPEN]
-    return set(outbox.overtaken(connection, ended, ended))
+    overtaken = outbox.overtaken(connection, ended, ended)
+    if STEPS[verb].after is LetterState.WAITING:
+        overtaken |= outbox.held_elsewhere(connection, [letter.id for letter in letters])
+    return overtaken
 
 
 def _entry(step: Step, letter: Queued, by: str) -> journal.Entry:

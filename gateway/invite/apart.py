@@ -46,6 +46,11 @@ class Apart:
     origins: Mapping[int, Origin]
     renewed: frozenset[int]
 
+    @property
+    def rows(self) -> dict[int, int]:
+        """Of each number below zero its row."""
+        return {number: origin.participant for number, origin in self.origins.items()}
+
     def together(self, after: Sequence[Invitee]) -> list[Invitee]:
         """The rows as they are once standings changed. `after`: what `invitees` became."""
         if not self.origins:

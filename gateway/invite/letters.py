@@ -114,10 +114,12 @@ class Writer:
     ) -> bool:
         """Whether a letter is owed about all of it, not about single dates."""
         is_asked_again = copy.again and copy.again_instance is None
+        is_overtaken = holds.sequence <= copy.above
         is_urged = shown_reply(invitee) is Reply.NEEDS_ACTION and reminders.urges(
             holds, edition, self.now
         )
-        return is_asked_again or is_urged or editions.whole_differs(holds, edition)
+        is_older = is_overtaken or editions.whole_differs(holds, edition)
+        return is_asked_again or is_urged or is_older
 
     def _changed_steps(self, holds: Edition) -> list[DateStep]:
         """A step for each date that changed, in the order of their SEQUENCEs."""

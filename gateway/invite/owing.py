@@ -122,7 +122,8 @@ class Copy:
     invitation by itself. `counts`: of the row's invitations it is the one that tells where he
     is invited. `deferred`: his answer to what he holds, which came while a move of it waited.
     `perhaps`: every edition that he may hold beside this one, also where a letter that is under way
-    decides.
+    decides. `above`: the SEQUENCE of a CANCEL that would take away what is told with no higher one
+    (`overtaking`).
     """
 
     invitation: int
@@ -144,6 +145,7 @@ class Copy:
     deferred: Effect | None = None
     perhaps: Sequence[Edition] = ()
     date: Moment | None = None
+    above: int = -1
 
     @property
     def may_hold(self) -> list[Edition]:

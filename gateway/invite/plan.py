@@ -11,7 +11,7 @@ from datetime import datetime
 
 from gateway import status
 from gateway.followups import covering, editions, recurrence
-from gateway.invite import apart, changes, letters, numbering, owing, replacing
+from gateway.invite import apart, changes, letters, numbering, overtaking, owing, replacing
 from gateway.invite.changes import Change
 from gateway.mail import address
 from gateway.model import Edition, Method, Moment, Occasion
@@ -99,10 +99,7 @@ def plan(
         unsent = {row.participant: NO_ACCOUNT for row in invitees if row.email_invite}
         return Plan(edition, changed, notes=unsent)
     look = _Look.at(edition, rows, held, sending)
-    dues = [
-        *(_of_copy(look, copy) for copy in held),
-        *_first_invitations(look, held),
-    ]
+    dues = _dues(look, held, split.rows)
     # Of the rows again: what is taken back of one date stands below all that its row is sent later.
     owed = split.owed(letter for due in dues for letter in due.letters)
     edition, numbered = numbering.number(edition, owed, copies)
@@ -178,6 +175,21 @@ class _Due:
     superseded: Sequence[int] = ()
     let_go: Sequence[owing.Copy] = ()
     note: str = ""
+
+
+def _dues(look: _Look, copies: Sequence[owing.Copy], rows: Mapping[int, int]) -> list[_Due]:
+    """What is owed to everybody. `rows`: as in `overtaking.overtaken`."""
+    dues = [_of_copy(look, copy) for copy in copies]
+    owed = [letter for due in dues for letter in due.letters]
+    replaced = [number for due in dues for number in due.superseded]
+    below = overtaking.overtaken(look.edition, copies, owed, replaced, rows)
+    return [
+        *(
+            due if copy.above < 0 else _of_copy(look, copy)
+            for due, copy in zip(dues, below, strict=True)
+        ),
+        *_first_invitations(look, copies),
+    ]
 
 
 def _of_copy(look: _Look, copy: owing.Copy) -> _Due:

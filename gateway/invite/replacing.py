@@ -30,7 +30,7 @@ def against_queue(
         queue.pop(0)
     replaced = list[owing.Queued]()
     for queued in queue:
-        if left and _says(queued, left[0]):
+        if left and _says(queued, left[0], copy):
             left.pop(0)
         else:
             replaced.append(queued)
@@ -57,6 +57,7 @@ def _is_repeat(queued: owing.Queued, copy: owing.Copy, now: datetime) -> bool:
     method = Method.REQUEST if queued.instance is not None else queued.method
     return (
         method is copy.method
+        and not _is_overtaken(queued, copy)
         and copy.edition is not None
         and not editions.differs(queued.edition, copy.edition)
         and not (
@@ -66,21 +67,33 @@ def _is_repeat(queued: owing.Queued, copy: owing.Copy, now: datetime) -> bool:
     )
 
 
-def _says(queued: owing.Queued, letter: owing.Owed) -> bool:
+def _says(queued: owing.Queued, letter: owing.Owed, copy: owing.Copy) -> bool:
     """Whether a waiting letter says what this one says."""
     if queued.method is not letter.method or queued.instance != letter.instance:
         return False
-    if not _same_entry(letter, queued):
+    if not _same_entry(letter, queued) or _is_overtaken(queued, copy):
         return False
-    if letter.withdrawn:
+    if _withdraws(queued) and (letter.withdrawn or not copy.counts):
         # It takes back what is held, whatever became of the follow-up since. With a new SEQUENCE
         # it would stand above the REQUEST at the new address, and both may end in one calendar.
-        return not queued.edition.cancelled
+        return True
+    if letter.withdrawn:
+        return False
     return (
         not editions.differs(queued.edition, letter.edition)
         and _shows_reply(queued, letter)
         and _gives_reason(queued, letter)
     )
+
+
+def _is_overtaken(queued: owing.Queued, copy: owing.Copy) -> bool:
+    """Whether a CANCEL elsewhere would take away what it tells (`overtaking`)."""
+    return queued.method is Method.REQUEST and queued.sequence <= copy.above
+
+
+def _withdraws(queued: owing.Queued) -> bool:
+    is_cancel = queued.method is Method.CANCEL and queued.instance is None
+    return is_cancel and not queued.edition.cancelled
 
 
 def _shows_reply(queued: owing.Queued, letter: owing.Owed) -> bool:

@@ -23,7 +23,16 @@ from sqlalchemy.engine import Connection, Row
 from gateway.accounts import DEFAULT
 from gateway.model import PLANNED, Delivery, LetterState, Method, Occasion
 from gateway.store import doubts, invitations, leases, marks, reminders
-from gateway.store.outbox import OPEN, Attempt, Queued, Settlement, queued, stands, supersede
+from gateway.store.outbox import (
+    OPEN,
+    Attempt,
+    Queued,
+    Settlement,
+    overlap,
+    queued,
+    stands,
+    supersede,
+)
 from gateway.store.pace import Room
 from gateway.store.schema_letters import attempt, invitation, outbox
 
@@ -48,11 +57,6 @@ def _is_open_before(letter: sa.FromClause, later: sa.FromClause) -> sa.ColumnEle
     return sa.and_(letter.c.id < later.c.id, stands(letter, *OPEN), is_alike)
 
 
-def _overlap(letter: sa.FromClause, other: sa.FromClause) -> sa.ColumnElement[bool]:
-    """Whether both are about one entry of a calendar, or one of them about all of a series."""
-    return sa.or_(letter.c.entry == other.c.entry, letter.c.entry == "", other.c.entry == "")
-
-
 def _is_behind_own() -> sa.ColumnElement[bool]:
     """Behind another letter of the same row."""
     older, first = outbox.alias("older"), outbox.alias("first")
@@ -69,7 +73,7 @@ def _is_behind_own() -> sa.ColumnElement[bool]:
         first.c.id <= older.c.id,
         first.c.tries > 0,
     )
-    is_first = sa.and_(_overlap(older, outbox), ~put_off)
+    is_first = sa.and_(overlap(older, outbox), ~put_off)
     return sa.exists().where(
         *ahead(older), sa.or_(older.c.invitation == outbox.c.invitation, is_first)
     )
@@ -88,13 +92,13 @@ def _is_behind_another() -> sa.ColumnElement[bool]:
         held.c.participant == earlier.c.participant,
         held.c.id <= earlier.c.id,
         stands(held, LetterState.HELD),
-        _overlap(held, earlier),
+        overlap(held, earlier),
     )
     alike = ("follow_up", "address_key", "account")
     return sa.exists().where(
         *(earlier.c[name] == outbox.c[name] for name in alike),
         earlier.c.invitation != outbox.c.invitation,
-        _overlap(earlier, outbox),
+        overlap(earlier, outbox),
         _is_open_before(earlier, outbox),
         ~is_stopped,
     )

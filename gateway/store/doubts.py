@@ -43,17 +43,30 @@ def _dates_of_refused() -> sa.Select[tuple[int, str]]:
 
 
 DATES_OF_REFUSED = _dates_of_refused()
-MAY_HOLD_BESIDES = (
-    sa.select(outbox.c.follow_up)
-    .join(invitation, invitation.c.id == outbox.c.invitation)
-    .where(
-        outbox.c.id.in_(NUMBERS),
-        outbox.c.state == LetterState.SENT,
-        outbox.c.method == Method.REQUEST,
-        outbox.c.instance == "",
-        invitation.c.doubts != "",
+
+
+def _holding_besides() -> sa.CompoundSelect[tuple[str]]:
+    """Follow-ups of letters that arrived where somebody may hold another entry. Or they were
+    refused the CANCEL of one, at an address that takes such letters again; it is not looked at for
+    a REQUEST, which may have to be told once more for that CANCEL, and so on.
+    """
+    other = invitation.alias("other")
+    arrived = sa.select(outbox.c.follow_up).where(
+        outbox.c.id.in_(NUMBERS), outbox.c.state == LetterState.SENT, outbox.c.instance == ""
     )
-)
+    asked = arrived.join(invitation, invitation.c.id == outbox.c.invitation).where(
+        outbox.c.method == Method.REQUEST, invitation.c.doubts != ""
+    )
+    taken_back = arrived.join(other, other.c.participant == outbox.c.participant).where(
+        outbox.c.method == Method.CANCEL,
+        other.c.id != outbox.c.invitation,
+        other.c.refused,
+        other.c.sent_method == Method.CANCEL,
+    )
+    return asked.union_all(taken_back)
+
+
+MAY_HOLD_BESIDES = _holding_besides()
 IN_DOUBT = sa.select(invitation.c.id, invitation.c.doubts).where(
     invitation.c.id.in_(NUMBERS), invitation.c.doubts != ""
 )

@@ -2,7 +2,7 @@
 without what did not arrive, and what else he may hold.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from gateway.invite import brake, owing
 from gateway.model import PLANNED, Edition, LetterState, Method, Occasion, Reply
-from gateway.store import codec, doubts, invitations
+from gateway.store import codec, doubts, invitations, refused
 from gateway.store.invitations import REPLACEABLE, held_by
 from gateway.store.schema_letters import invitation, outbox
 
@@ -36,18 +36,11 @@ def copies(connection: Connection, key: str) -> tuple[list[owing.Copy], dict[Edi
         .order_by(outbox.c.id)
         .with_for_update()
     ).all()
-    returned = sa.exists().where(
-        outbox.c.invitation == invitation.c.id, outbox.c.state == LetterState.REFUSED
-    )
-    left = invitations.left(
-        connection,
-        sa.select(invitation.c.id).where(
-            invitation.c.follow_up == key,
-            sa.or_(invitation.c.refused, returned, invitation.c.doubts != ""),
-        ),
-    )
-    leaving = {number for number, letters in left.items() if _may_arrive(letters[-1])}
-    doubted = {row.id: _doubted(row, left.get(row.id, ())) for row in rows if row.doubts}
+    left = _left(connection, key)
+    open_again = _open_again(connection, left)
+    doubted = {
+        row.id: _doubted(row, left.get(row.id, ()), open_again) for row in rows if row.doubts
+    }
     untold = {row.id: letters for row in rows if (letters := _untold(row, left.get(row.id, ())))}
     known = invitations.editions(
         connection,
@@ -65,7 +58,7 @@ def copies(connection: Connection, key: str) -> tuple[list[owing.Copy], dict[Edi
     found = [
         replace(
             _copy(row, known),
-            refused=row.refused and row.id not in leaving,
+            refused=row.refused and row.id not in open_again,
             queued=tuple(queued.get(row.id, ())),
             again_instance=codec.parse_moment(row.again_instance),
             deferred=codec.parse_effect(row.deferred),
@@ -99,6 +92,26 @@ def _copy(row: Any, known: Mapping[int | None, Edition]) -> owing.Copy:
         date=codec.parse_moment(row.date),
         **facts,
     )
+
+
+def _left(connection: Connection, key: str) -> dict[int, list[Any]]:
+    """The letters of the invitations that may hold something else than what counts as sent."""
+    returned = sa.exists().where(
+        outbox.c.invitation == invitation.c.id, outbox.c.state == LetterState.REFUSED
+    )
+    is_unclear = sa.or_(invitation.c.refused, returned, invitation.c.doubts != "")
+    unclear = sa.select(invitation.c.id).where(invitation.c.follow_up == key, is_unclear)
+    return invitations.left(connection, unclear)
+
+
+def _open_again(connection: Connection, left: Mapping[int, Sequence[Any]]) -> set[int]:
+    """Invitations where a refusal is not the last that is known of the address: a letter may have
+    arrived since, or one of the same row was taken there.
+    """
+    last = {number: letters[-1] for number, letters in left.items()}
+    returned = [letter.id for letter in last.values() if letter.state == LetterState.REFUSED]
+    leaving = {number for number, letter in last.items() if _may_arrive(letter)}
+    return leaving | refused.taken_since(connection, returned)
 
 
 _AS_IT_STANDS = ("participant", "address", "top_dtstamp", "refused", "again", "counts")
@@ -140,8 +153,10 @@ def _is_open(letter: Any) -> bool:
     )
 
 
-def _doubted(held: Any, letters: Sequence[Any]) -> list[doubts.Held]:
-    """What he may hold beside what his invitation counts as sent."""
+def _doubted(held: Any, letters: Sequence[Any], open_again: Set[int]) -> list[doubts.Held]:
+    """What he may hold beside what his invitation counts as sent. `open_again`: invitations where
+    a refusal is no news any more.
+    """
     planned = [one for one in letters if one.method in PLANNED]
     may = doubts.read(held.doubts)
     if not planned or planned[-1].state != LetterState.REFUSED:
@@ -150,6 +165,8 @@ def _doubted(held: Any, letters: Sequence[Any]) -> list[doubts.Held]:
     is_before = held.sent_edition != planned[-1].edition and held.sent_method is not None
     if planned[-1].doubtful or is_before:
         return [doubts.Held(held.sent_edition, Method(held.sent_method)), *may]
+    if _takes_back(planned[-1]) and held.id in open_again:
+        return may
     return may if len(may) > 1 else []  # one alone is what he certainly holds
 
 

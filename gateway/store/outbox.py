@@ -292,6 +292,23 @@ def overtaken(
     return set(connection.execute(query).scalars()) if letters else set()
 
 
+def held_elsewhere(connection: Connection, letters: Sequence[int]) -> set[int]:
+    """Those of the letters that take back what another invitation brought to the same address
+    since: by itself, or as a date of the series, or the series of such dates.
+    """
+    newer = outbox.alias("newer")
+    may_hold = stands(newer, LetterState.SENT, LetterState.SENDING) | newer.c.doubtful
+    is_same_place = sa.and_(
+        *(newer.c[name] == outbox.c[name] for name in ("follow_up", "address_key")),
+        newer.c.invitation != outbox.c.invitation,
+    )
+    is_newer = (newer.c.id > outbox.c.id) & (newer.c.method == Method.REQUEST)
+    brought = sa.exists().where(is_same_place, is_newer, overlap(newer, outbox), may_hold)
+    is_cancel = (outbox.c.method == Method.CANCEL) & (outbox.c.instance == "")
+    query = sa.select(outbox.c.id).where(outbox.c.id.in_(letters), is_cancel, brought)
+    return set(connection.execute(query).scalars()) if letters else set()
+
+
 def _overtaken(together: Sequence[int] = ()) -> sa.ColumnElement[bool]:
     newer = outbox.alias("newer")
     return sa.exists().where(
@@ -429,6 +446,11 @@ def follow_ups_waiting(connection: Connection, account: str) -> list[str]:
 def counts(connection: Connection) -> Mapping[LetterState, int]:
     rows = connection.execute(sa.select(outbox.c.state, sa.func.count()).group_by(outbox.c.state))
     return {LetterState(state): number for state, number in rows}
+
+
+def overlap(letter: sa.FromClause, other: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Whether both are about one entry of a calendar, or one of them about all of a series."""
+    return sa.or_(letter.c.entry == other.c.entry, letter.c.entry == "", other.c.entry == "")
 
 
 def stands(letters: sa.FromClause, *states: LetterState) -> sa.ColumnElement[bool]:

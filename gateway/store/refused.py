@@ -93,6 +93,29 @@ def put_back(
     return kept
 
 
+def taken_since(connection: Connection, numbers: Collection[int]) -> set[int]:
+    """Of these letters the invitations of those that were refused, where the same address took a
+    newer letter of another invitation of the row since: it takes mail again.
+    """
+    newer, other = letters.alias("newer"), invitation.alias("other")
+    is_newer = sa.and_(
+        newer.c.id > letters.c.id,
+        newer.c.settled_at >= letters.c.settled_at,
+        newer.c.address_key == letters.c.address_key,
+    )
+    taken = sa.exists().where(
+        other.c.participant == letters.c.participant,
+        other.c.id != letters.c.invitation,
+        ~other.c.refused,
+        newer.c.invitation == other.c.id,
+        newer.c.state == LetterState.SENT,
+        is_newer,
+    )
+    is_refused = letters.c.state == LetterState.REFUSED
+    query = sa.select(letters.c.invitation).where(letters.c.id.in_(numbers), is_refused, taken)
+    return set(connection.execute(query).scalars()) if numbers else set()
+
+
 def recently(connection: Connection, account: str, since: datetime) -> list[tuple[str, str]]:
     """Recipient and words of the account's letters that were refused since then."""
     query = (

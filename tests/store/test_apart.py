@@ -5,10 +5,12 @@ by itself, and the record stays as it was written (itip.md §2).
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
 from gateway import settings as configuration
-from gateway.actions import load, planning
+from gateway.actions import load, planning, queue
+from gateway.errors import Refused
 from gateway.followups import limits
 from gateway.ical import ics
 from gateway.invite import apart, plan
@@ -271,6 +273,38 @@ def test_a_date_that_was_not_taken_back_is_not_taken_out_of_the_series(store: St
     assert shown(letters + last, OLA) == [START, START + WEEK, START + 2 * WEEK]
 
 
+OF_ALL = (
+    "DELETE FROM participant WHERE person = 'ola'",
+    "INSERT INTO participant (follow_up, person, email_invite) VALUES ('m1', 'ola', TRUE)",
+)
+
+
+def test_a_cancel_that_was_held_is_not_released_once_another_row_has_the_date(
+    store: Store,
+) -> None:
+    """Nobody waits for it (docs/states.md), and it would take the date out of the series."""
+    one = {"person": "ola", "email_invite": True, "original_start": "2027-03-09T09:00:00"}
+    begin(store, recurrence={"rrule": "FREQ=WEEKLY;COUNT=3"}, participants=[one])
+    letters = post(store)
+    rows.run(store, *OF_ALL)
+    planning.plan_due(store, SETTINGS, NOW, everything=True)
+    both = queue.Selection(follow_up="m1")
+    cancel, request = queue.change(store, queue.Verb.HOLD, both, NOW, "root")
+    number = queue.Selection(numbers=(cancel.id,))
+    assert queue.change(store, queue.Verb.RELEASE, number, NOW, "root")
+    queue.change(store, queue.Verb.HOLD, number, NOW, "root")
+    queue.change(store, queue.Verb.RELEASE, queue.Selection(numbers=(request.id,)), NOW, "root")
+    letters += (series := post(store))
+    assert said(series) == [(OLA, "REQUEST", 2, None)]
+    with pytest.raises(Refused, match="a newer one has taken its place"):
+        queue.change(store, queue.Verb.RELEASE, number, NOW, "root")
+    assert queue.change(store, queue.Verb.RELEASE, both, NOW, "root") == []
+    rows.run(store, "UPDATE follow_up SET title = 'Course'")
+    letters += post(store)
+    assert shown(letters, OLA) == [START, START + WEEK, START + 2 * WEEK]
+    assert queue.listed(store, queue.unfinished(both, NOW)).letters == []
+
+
 def test_a_date_that_is_taken_back_late_at_the_old_address_stays_in_the_series(
     store: Store,
 ) -> None:
@@ -346,6 +380,81 @@ def test_a_series_of_which_the_last_news_was_refused_is_taken_back_before_its_da
     rows.run(store, *BECOMES_A_LIST)
     letters += post(store)
     assert shown(letters, OLA) == LISTED
+
+
+def refuse(store: Store, *statements: str) -> list[Queued]:
+    """Another program writes; the server refuses the first letters that are owed, for good."""
+    rows.run(store, *statements)
+    planning.plan_due(store, SETTINGS, NOW, everything=True)
+    refused = claim(store)
+    with store.write() as connection:
+        settled = [
+            Settlement(one.id, LetterState.REFUSED, False, Delivery.UNDELIVERABLE)
+            for one in refused
+        ]
+        claims.settle(connection, settled, [], "a", NOW)
+    return refused
+
+
+GONE = ("UPDATE participant SET removed = TRUE", "DELETE FROM follow_up")
+
+
+@pytest.mark.parametrize("gone", GONE)
+def test_a_series_that_could_not_be_taken_back_is_once_its_dates_were_taken(
+    store: Store, gone: str
+) -> None:
+    """Its CANCEL was refused for good, and then the same address took the dates."""
+    begin(store, recurrence={"rrule": "FREQ=WEEKLY;COUNT=3"})
+    letters = post(store)
+    refused = refuse(store, *BECOMES_A_LIST)
+    assert said(refused) == [(EVA, "CANCEL", 1, None), (OLA, "CANCEL", 1, None)]
+    letters += post(store)
+    rows.run(store, gone)
+    letters += post(store)
+    assert shown(letters, OLA) == shown(letters, EVA) == []
+
+
+def test_dates_are_told_once_more_where_the_series_before_them_is_taken_back_late(
+    store: Store,
+) -> None:
+    """A CANCEL of the series takes the dates out of a calendar, too."""
+    begin(store, recurrence={"rrule": "FREQ=WEEKLY;COUNT=3"})
+    letters = post(store)
+    refuse(store, *BECOMES_A_LIST)
+    letters += post(store)
+    assert shown(letters, OLA) != LISTED
+    rows.run(
+        store,
+        "UPDATE follow_up_date SET start_at = '2027-03-02 14:00:00'"
+        " WHERE original_start = '2027-03-02 13:00:00'",
+    )
+    letters += (last := post(store))
+    assert [one[1] for one in said(last) if one[0] == OLA] == ["CANCEL", *["REQUEST"] * 3]
+    assert shown(letters, OLA) == [LISTED[0], LISTED[1] + HOUR, LISTED[2]]
+    assert post(store) == []
+
+
+def test_a_series_that_is_refused_again_and_again_brings_no_letters_by_itself(
+    store: Store,
+) -> None:
+    begin(store, recurrence={"rrule": "FREQ=WEEKLY;COUNT=3"})
+    post(store)
+    refuse(store, *BECOMES_A_LIST)
+    post(store)
+    refused = refuse(store, "UPDATE follow_up SET title = 'Course'")
+    assert {one.letter.method.value for one in refused} == {"CANCEL"}
+    assert {one.letter.method.value for one in post(store)} == {"REQUEST"}
+    assert post(store) == []
+
+
+def test_a_series_is_not_taken_back_where_nothing_was_taken_since(store: Store) -> None:
+    """No CANCEL goes to an address whose last letter was refused (itip.md §3)."""
+    begin(store, recurrence={"rrule": "FREQ=WEEKLY;COUNT=3"})
+    post(store)
+    refuse(store, *BECOMES_A_LIST)
+    assert len(refuse(store)) == 6
+    rows.run(store, "UPDATE participant SET removed = TRUE")
+    assert post(store) == []
 
 
 def test_a_date_at_its_own_hour_is_at_that_of_the_rule_once_there_is_one(store: Store) -> None:

@@ -102,6 +102,7 @@ FATES: dict[str, Callable[[int], Settlement]] = {
     "later": lambda one: Settlement(one, LetterState.WAITING, False, Delivery.DEFERRED, NOW),
     "cut": lambda one: Settlement(one, LetterState.WAITING, None, Delivery.DEFERRED, NOW),
     "refused": lambda one: Settlement(one, LetterState.REFUSED, False, Delivery.UNDELIVERABLE),
+    "given up": lambda one: Settlement(one, LetterState.DROPPED, False, Delivery.UNDELIVERABLE),
 }
 GONE = {
     "removed": "UPDATE participant SET removed = TRUE",
@@ -389,3 +390,44 @@ def test_who_was_taken_off_and_is_back_is_asked_anew(store: Store, fate: str, ag
     else:
         assert office.row.standings[None].reply is Reply.ACCEPTED
         assert letters == []
+
+
+MOVES_HOUSE = "UPDATE person_email SET address = 'ola@b.example'"
+
+
+def test_the_withdrawal_at_the_old_address_stays_below_what_the_new_one_holds(
+    store: Store,
+) -> None:
+    """Both may end in one calendar: it is not written anew because the follow-up is cancelled."""
+    office = Office(store)
+    office.plan()
+    office.send()
+    office.sql(MOVES_HOUSE)
+    assert office.send("later") == [("CANCEL", "ola@a.example", 1)]
+    [request] = [one for one in office.claim() if one.letter.address == "ola@b.example"]
+    assert request.letter.sequence == 2
+    deliveries.settle(store, "here", [(request, FATES["taken"](request.id), None)], office.now)
+    deliveries.leave(store, "here")
+    office.sql(GONE["cancelled"])
+    office.sql("UPDATE follow_up SET cancelled = FALSE")
+    assert office.send() == [("CANCEL", "ola@a.example", 1)]
+    assert office.send() == []
+
+
+@pytest.mark.parametrize("fate", ["taken", "later"])
+def test_what_the_new_address_holds_is_told_above_a_withdrawal_that_is_owed_again(
+    store: Store, fate: str
+) -> None:
+    """The CANCEL to the old address was given up, and the next change owes it again."""
+    office = Office(store)
+    office.plan()
+    office.send()
+    office.sql(MOVES_HOUSE)
+    office.send("given up")
+    assert office.send(fate) == [("REQUEST", "ola@b.example", 2)]
+    office.sql("INSERT INTO participant (follow_up, email) VALUES ('m1', 'eva@b.example')")
+    assert office.send() == [("CANCEL", "ola@a.example", 2)]
+    assert office.send() == [("REQUEST", "ola@b.example", 3)]
+    assert office.waiting() == []
+    office.sql("UPDATE follow_up SET priority = 1")
+    assert office.waiting() == []
