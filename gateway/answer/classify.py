@@ -330,7 +330,8 @@ def _text(
         and not bounce.is_named_daemon(message)
         and not prose.quotes_a_server(message)
     )
-    if reports and not away and prose.verdict(message):
+    is_certain = bounce.is_named_daemon(message) or not automatic.reply_evidence(message)
+    if reports and not away and prose.verdict(message, loosely=is_certain):
         return _bounce(message, _said(message, today, notice=daemon))
     return _said(message, today)
 

@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gateway.mail import header, markup, parse
+from gateway.mail import header, markup, parse, stems
 
 FAILED, DELAYED = "failed", "delayed"
 LONGEST = 4_000
@@ -43,7 +43,7 @@ LANGUAGES = {
             |n't\sable\sto\sdeliver|trouble\sdelivering|did\snot\sreceive\s(?:your|this|the)\b
             |delivery\sproblems?|failure\sreasons?|message\syou\ssent\sblocked
             |following\saddress\S*\s(?:had\s)?(?:failed|errors?|delivery)
-            |could\snot\sfind\san?\b|(?:deliver|delever)\w*\s(?:\w+\s){0,5}?abort
+            |could\s?n(?:ot|'t)\sfind\san(?:y\w*)?\b|could\s?n(?:ot|'t)\sfind\sa\b|(?:deliver|delever)\w*\s(?:\w+\s){0,5}?abort
             |(?:no|in)valid\s(?:recipients?|mailbox|user)\b
             |deliver(?:y|ing|)\s(?:\w+\s){0,4}fail
             |fail(?:ed|ure)\s(?:to\sdeliver|delivery|notice|mail)
@@ -71,11 +71,22 @@ LANGUAGES = {
             |(?:quota|size|limit)\s(?:is\s|was\s|has\sbeen\s)?exceeded
             |exceed\w*\s(?:\w+\s){0,3}(?:quota|limit|size)|over\s(?:the\s)?quota
             |mailbox\s(?:is\s)?full|fatal\serror|permanent|message\srejected|relaying\sdenied
-            |action:\sfailed|not\sour\scustomer
+            |action:\sfailed|not\sour\scustomer|(?:mail|message)\s(?:\S+\s){0,4}?bounced
+            |(?:\bhave|\bhas)\sgiven\sup|\bgave\sup|retry\stime\w*\sexceeded
+            |no\slonger\s(?:accepts?\s(?:mail|message)|in\suse|exists?|active|available|valid)
+            |no\s(?:user|mailbox|recipient|one|person)\s(?:by|with|of)\s(?:that|this)\sname
+            |(?:account|mailbox)\s(?:is|was|has\sbeen)\s(?:closed|suspended|deactivated|deleted)
             |requested\s(?:mail\s)?action\s(?:not\staken|aborted)
         """,
         delay=r"""
-            (?:is|was|been|be|are|were|being)\s(?:temporarily\s)?(?:delayed|deferred|postponed)
+            (?:is|was|been|be|are|were|being)\s(?:temporarily\s)?(?:delayed|deferred|postponed
+                |held\sup)
+            |(?:not|n't)\s(?:\w+\s){0,8}?so\sfar\b
+            |(?:message|mail)\sdelayed|(?:tries|trying)\s(?:it\s|this\s)?again|greylisted
+            |(?:sent|tried|delivered)\sagain\sautomatically|(?:is|are)\s(?:being\s)?retried
+            |(?:not|n't)\s(?:be\s|been\s)?delivered\simmediately|attempts\s(?:go\son|continue)
+            |next\sone\s(?:is|will\sbe)\s(?:at|in)\b|status:?\sdelayed|on\shold\b
+            |(?:another|next)\s(?:delivery\s)?(?:attempt|try|retry)\s(?:\w+\s){0,2}?(?:will|is|follow|at|in)
             |delivery\s(?:is\s|has\sbeen\s)?(?:temporarily\s)?(?:delayed|deferred|postponed
                 |delay\b|warning)
             |delayed\s(?:mail|delivery|message|\d)|\(delay\w*\)|message\s\S+\sdelayed
@@ -126,24 +137,33 @@ LANGUAGES = {
                 (?:ikke|inte|ikkje|ej)\s(?:\w+\s){0,3}?(?:lever|aflever|utlever|sende|sendt
                 |sent\b|skick|na\b|naa|nadd|framf|fram\b|frem|viderese|vidarebef|tilstill|motta
                 |modtage|ta\simot)
-            |(?:nadde|naede|nar|natt)\s(?:\w+\s)?(?:ikke|inte)
+            |(?:nadde|naede|nar|natt|kom)\s(?:\w+\s)?(?:ikke|inte|aldri|aldrig)\b
+            |(?:gick|gikk|lykkedes|lyktes|lyckades|klarte|klarade)\s(?:\w+\s)?(?:ikke|inte)\s(?:a|at|att)\s
+                (?:\w+\s)?(?:lever|aflever|send|skick|na\b|naa)
             |(?:ikke|inte|ej)\s(?:levert|leveret|levererat|aflever|mulig\sa\slever
                 |muligt\sat\s(?:af)?lever|mojligt\satt\slever|leverbar)
-            |lever(?:ing|ans|ering)\w*\s?(?:\w+\s){0,4}?(?:mislyk|misslyck|feil|fejl|fel\b)
+            |lever(?:ing|ans|ering)\w*\s?(?:\w+\s){0,7}?(?:mislyk|misslyck|feil|fejl|fel\b)
+            |(?:mislyk|misslyck)\w*\s(?:af)?lever
             |leveringsfeil|leveringsfejl|leveransfel|uleverbar|olever|uleverert|ulevere
             |ikke\sleveret|kunne\sikke\sleveres|afvist|avvist|avvisad|avvisat
             |(?:mottaker|adresse|postboks|postkasse|innboks|konto|modtager|mottagare|adress
                 |brevlad|anvandar|bruker|domene)\w*.{0,40}?(?:finn(?:e)?s\s(?:ikke|inte|ej)
                 |ikke\s(?:funnet|fundet|gyldig)|hittades\sinte|ukjen|okand|ukendt|findes\sikke
                 |er\sfull|ar\sfull|er\sfuld|eksisterer\sikke|existerar\sinte|inte\shittas
-                |ugyldig|ogiltig)
-            |(?:returnert|returneret|returnerad|returnerat)\stil
+                |ugyldig|ogiltig|kendes\sikke|deaktiver|inaktiver)
+            |(?:kontoen|kontot|konto|postkassen|postboksen|brevladan)\s(?:\w+\s){0,2}?(?:sperret|stengt
+                |lukket|slettet|avsluttet|sparra|stang|borttag|radera|nedlagt|overskr)
+            |(?:ingen|ukjen\w*|ukend\w*|okand\w*)\s(?:mottaker|modtager|mottagare|adress|bruker|anvandar)
+            |returner(?:es|t|et|at|ad|as)\b|returpost|(?:post|mail|brev\w*|\bkom\w*)\si\sretur|studsa
+            |(?:melding|besked|brev|meddel|mail|post)\w*\s(?:\w+\s)?kom\s(?:tilbake|tillbaka|tilbage)
         """,
         delay=r"""
             forsink|forsena|fordroj
             |(?:enna|enda|fortsatt|fortfarande|endnu|stadig|annu|enno)\s(?:\w+\s)?(?:ikke|inte
                 |ikkje|ej)\b
-            |(?:ikke|inte|ikkje|ej)\s(?:\w+\s){0,3}?(?:enna|enda|endnu|annu|enno)\b
+            |(?:ikke|inte|ikkje|ej)\s(?:\w+\s){0,5}?(?:enna|enda|endnu|annu|enno)\b
+            |(?:neste|nasta|naeste)\s\w{0,12}(?:forsok|forsog)|(?:satt|sat)\spa\s(?:vent|pause)|pausats
+            |nytt?\s(?:forsok|forsog)\s(?:gors|gjores|gores|sker|skjer|folger|vil|om)\b
             |(?:\bvi|systemet|serveren|tjeneren|servern|server|levering\w*|leverans\w*)\s(?:vil
                 |kommer|skal|fortsetter|fortsatter|fortsaetter|prover|forsoker|forsoger)\s
                 (?:\w+\s){0,4}?(?:prove|forsok|forsog|lever|aflever|igjen|igen)
@@ -153,7 +173,12 @@ LANGUAGES = {
             |(?:trenger|behover|skal)\s(?:\w+\s){0,2}?(?:ikke|inte)\s(?:\w+\s){0,2}?(?:send
                 |skick)
             |bare\sen\sadvarsel|endast\sen\svarning|kun\sen\sadvarsel
-            |ligger\s(?:fortsatt\s)?i\sko\b
+            |ligger\s(?:\w+\s){0,2}?i\sko(?:en|n)?\b|drojer
+            |(?:prover|forsoker|forsoger)\s(?:\w+\s){0,4}?(?:igjen|igen|pa\snytt|i\s\w+\s\w+\stil\b)
+            |(?:nye|nya)\s\w{0,12}(?:forsok|forsog)\w*\s(?:gors|gjores|gores|folger|vil|kommer)
+            |(?:midlertidig|tillfallig|forbigaende|forbigaende)\w*\s(?:problem|feil|fel\b|fejl)
+            |ta(?:r|ger)\slen?a?n?gre\stid|(?:bliver|holder)\s(?:ved|fram)\smed\sat
+            |svar(?:er|ar)\s(?:ikke|inte)\s(?:akkurat|for\s(?:tiden|oyeblikket)|i\soyeblikket|just\snu|lige\snu)
         """,
         final=r"""
             permanent|gitt\sopp|gett\supp|gav\supp|ga\sopp|givet\sop|opgivet
@@ -169,20 +194,23 @@ LANGUAGES = {
         failure=r"""
             unzustellbar|nicht\szustellbar
             |(?:nicht|nie)\s(?:\w+\s){0,3}?(?:zugestellt|zustell|ausgeliefert|ubermittelt
-                |gesendet|versendet|versandt|weitergeleitet|erreicht|angenommen)
+                |gesendet|versendet|versandt|weitergeleitet|erreicht|angenommen|ubermittel
+                |versende|ausliefer)
+            |verweigert|uberschritten|(?:mail|nachricht|brief)\s(?:\w+\s)?kam\szuruck
             |zustell\w*\s(?:\w+\s){0,5}?(?:fehl|nicht\smoglich|gescheitert)|zustellfehler
-            |zustellproblem|fehler\sbei(?:m|\sder)\s(?:\w+\s)?(?:zustell|versand|senden)
+            |zustellproblem|fehler\sbei(?:m|\sder)\s(?:\w+\s)?(?:\w*zustell|versand|senden)
             |(?:empfanger|adresse|postfach|benutzer|konto|mailbox|teilnehmer)\w*\s.{0,40}?
                 (?:unbekannt|existiert\snicht|nicht\s(?:gefunden|vorhanden|verfugbar|bekannt
-                |existent)|voll\b|uberfullt|ungultig|gesperrt)
-            |unbekannte[rn]?\s(?:empfanger|benutzer|adresse)|abgelehnt|abgewiesen|zuruckgewiesen
+                |existent)|voll\b|uberfullt|ungultig|gesperrt|deaktiviert|geloscht|geschlossen)
+            |(?:unbekannte[rn]?|kein)\s(?:empfanger|benutzer|adresse)|abgelehnt|abgewiesen|zuruckgewiesen
             |zuruckgesandt|zuruckgeschickt|zuruckgesendet
         """,
         delay=r"""
             verzoger|verspat
             |noch\snicht\s(?:\w+\s){0,4}?(?:zugestellt|ausgeliefert|ubermittelt|gesendet
                 |erfolgt|zustell)
-            |bisher\snicht\s(?:\w+\s){0,3}?zugestellt
+            |(?:bisher|bislang)\s(?:noch\s)?nicht\b|neuer\s(?:zustell)?versuch\s(?:er)?folgt
+            |nachster\s(?:zustell)?versuch|zuruckgestellt
             |(?:zustellversuche?|versuche?|zustellung)\s(?:\w+\s){0,4}?(?:fortgesetzt
                 |wiederholt|weitergefuhrt)
             |(?:wird|werden|wir)\s(?:\w+\s){0,6}?(?:erneut|weiter|weiterhin|nochmals)\s
@@ -192,7 +220,12 @@ LANGUAGES = {
             |weitere\szustellversuche|nur\seine\swarnung
             |(?:mussen|brauchen)\s(?:\w+\s){0,6}?nicht\s(?:\w+\s){0,2}?(?:erneut|nochmal
                 |noch\seinmal)
-            |warteschlange\sverbleib
+            |warteschlange\sverbleib|(?:noch|weiterhin)\s(?:\w+\s){0,3}?warteschlange
+            |vorubergehend\w*\s(?:\w+\s){0,3}?(?:problem|fehler|storung)
+            |wird\s(?:\w+\s){0,2}?weitere\s\d+\s(?:\w+\s){0,3}?versuch
+            |(?:wir|server|system)\sversuch\w+\s(?:\w+\s){0,4}?(?:spater|erneut|noch\seinmal|nochmal
+                |weiter)
+            |antwortet\s(?:zurzeit|zur\szeit|derzeit|momentan|im\smoment)\snicht
         """,
         final=r"""
             dauerhaft|endgultig|permanent|aufgegeben|kein\w*\sweiter\w*\s(?:zustell)?versuch
@@ -214,7 +247,8 @@ LANGUAGES = {
             |(?:destinataire|adresse|boite|utilisateur|compte)\b.{0,40}?(?:inconnu|introuvable
                 |n'existe|pleine|invalide|satur|desactiv)
             |(?:ete|est)\s(?:rejete|refuse)|erreur\s(?:\w+\s){0,2}?(?:remise|envoi|distribution)
-            |notification\sd'echec
+            |aucun\s(?:utilisateur|destinataire|compte)\b|notification\sd'echec|pas\sreussi\sa\s(?:\w+\s)?(?:envoy|remett|delivr|distribu|achemin)
+            |retour(?:ne|nee)?\sa\sl'expediteur
         """,
         delay=r"""
             retard|differ(?:e|ee)\b|(?:n'a|n'ont)\spas\sencore|pas\sencore\s(?:ete|pu)
@@ -224,6 +258,11 @@ LANGUAGES = {
             |sera\s(?:\w+\s)?(?:retente|reessay)
             |nous\sallons\s(?:\w+\s)?(?:reessay|tenter|continuer)
             |inutile\sde\s(?:le\s|la\s)?(?:renvoyer|reexpedier)|simple\savertissement
+            |(?:probleme|erreur)s?\stemporaire|(?:est|reste)\s(?:mis\s)?en\sattente
+            |(?:effectuera|fera|ferons)\s(?:\w+\s){0,3}?tentative
+            |prochaine?\s(?:essai|tentative)|suspendue?\spour\sl'instant
+            |nouvelles?\stentatives?\s(?:de\s\w+\s)?ser(?:a|ont)
+            |ne\srepond\spas\s(?:pour\s(?:le\smoment|l'instant)|actuellement)
             |n'avez\spas\sbesoin\sde\s(?:le\s|la\s)?(?:renvoyer|reexpedier)
         """,
         final=r"""
@@ -242,17 +281,20 @@ LANGUAGES = {
                 |onmogelijk)
             |(?:ontvanger|adres|postvak|postbus|mailbox|gebruiker|e-mailadres)\w*\s.{0,40}?
                 (?:onbekend|bestaat\sniet|niet\sgevonden|vol\b|ongeldig)
-            |geweigerd|afgewezen
+            |geen\s(?:gebruiker|ontvanger|postvak)\b|geweigerd|afgewezen|niet\sgelukt\s(?:om\s)?(?:\w+\s){0,3}?te\s(?:bezorg|lever|aflever|verst
+                |verzend)
+            |retour\safzender|teruggestuurd|bestaat\sniet\smeer
         """,
         delay=r"""
             vertraag|vertraging
             |nog\sniet\s(?:\w+\s){0,4}?(?:bezorg|afgelever|gelever|verzonden|verstuurd)
-            |uitgesteld
+            |uitgesteld|volgende\spoging|onderbroken|volg(?:t|en)\s(?:\w+\s)?nieuwe\spoging
             |(?:blijven|blijft|zullen|zal|wordt|worden)\s(?:\w+\s){0,5}?(?:proberen|geprobeerd
                 |pogingen)
             |pogingen\s(?:\w+\s){0,4}?(?:voortgezet|herhaald)
             |hoeft\s(?:\w+\s){0,5}?niet\s(?:\w+\s){0,2}?opnieuw|slechts\seen\swaarschuwing
-            |alleen\seen\swaarschuwing
+            |alleen\seen\swaarschuwing|tijdelijk\w*\s(?:\w+\s)?(?:probleem|fout|storing)
+            |(?:staat|blijft)\s(?:\w+\s){0,3}?wachtrij|probeert\shet\s(?:nog|opnieuw|later)
         """,
         final=r"""
             permanent|definitief|opgegeven|geen\s(?:verdere|nieuwe)\spogingen
@@ -270,7 +312,9 @@ LANGUAGES = {
             |(?:vastaanottaja|osoite|osoitetta|postilaatikko|kayttaja|kayttajaa
                 |sahkopostiosoite)\w*\s(?:\S+\s){0,4}?(?:ei\sloy|ei\sole\solemassa|tuntematon
                 |taynna|virheellinen)
-            |ei\sloytynyt|toimitusvirhe|palautettu\slahettajalle|hylatty
+            |ei\sloytynyt|toimitusvirhe|palautettu\slahettajalle|hylatty|hylkasi|hylannyt
+            |(?:lahet|toimit|valit)\w*\s(?:\w+\s){0,3}?ei\sonnistu
+            |ei\sole\senaa\s(?:kaytossa|olemassa|voimassa)|poistettu\skaytosta
         """,
         delay=r"""
             viivast|viivas|myohas|ei\s(?:ole\s)?(?:\w+\s){0,2}?viela
@@ -278,10 +322,12 @@ LANGUAGES = {
                 (?:\w+\s){0,5}?(?:uudelleen|toimit|yrit|lahet)
             |yrityksia\sjatketaan|toimitusyrityk\w*\sjatk
             |ei\starvitse\s(?:\w+\s){0,3}?(?:lahett|uudelleen)|vain\svaroitus
+            |seuraava\w*\syrity|keskeytetty\stoistaiseksi|(?:odottaa|on|pysyy)\s(?:\w+\s){0,3}?jonossa|tilapai\w+\s(?:\w+\s)?(?:ongelm|virhe|hairio)
         """,
         final=r"""
             pysyva|lopulli|luovuttu|ei\senaa\syrit
-            |(?:uusia\s|enempaa\s)\w{0,12}yrityks\w+\sei|ei\syriteta\suudelleen|vanhentu|keskeytet
+            |(?:uusia\s|enempaa\s)\w{0,12}yrityks\w+\sei|ei\syriteta\suudelleen|vanhentu
+            |keskeytet\w*(?!\w*\stoistaiseksi)\b
         """,
     ),
     "es": Words(
@@ -294,7 +340,7 @@ LANGUAGES = {
             |fallo\s(?:de|en|al)\b|fallida|devuelto
             |(?:destinatario|direccion|buzon|usuario|cuenta)\b.{0,40}?(?:desconocid|no\sexiste
                 |no\s(?:se\s(?:ha\s)?)?encontr|llen[oa]|no\svalid|invalid)
-            |rechazad
+            |ningun\w*\s(?:usuario|destinatario|cuenta)|rechaz(?:ad|o\b)|no\s(?:\w+\s)?(?:llego|ha\sllegado)\s
         """,
         delay=r"""
             retras|demorad|aplazad|(?:todavia|aun)\sno\b|no\s(?:\w+\s){0,4}?(?:todavia|aun)\b
@@ -302,7 +348,8 @@ LANGUAGES = {
             |(?:se\s)?reintentara|intentos\s(?:\w+\s){0,4}?(?:continuar|seguir)
             |no\s(?:es\snecesario|necesita|hace\sfalta)\s(?:\w+\s){0,3}?(?:reenv
                 |volver\sa\senviar)
-            |solo\s(?:es\s)?una\sadvertencia
+            |solo\s(?:es\s)?una\sadvertencia|(?:sigue|permanece|esta|continua)\sen\s(?:la\s)?cola
+            |(?:problema|error|fallo)s?\stemporal|proximo\sintento|en\sespera
         """,
         final=r"""
             permanente|definitiv|abandonad
@@ -320,14 +367,15 @@ LANGUAGES = {
             |errore\s(?:di|nella|durante)\s(?:\w+\s)?(?:consegna|recapito|invio)
             |(?:destinatario|indirizzo|casella|utente|account)\b.{0,40}?(?:sconosciut
                 |inesistente|non\sesiste|non\s(?:e\s)?(?:stat[oa]\s)?trovat|pien[ao]|non\svalid)
-            |respint|rifiutat
+            |nessun\s(?:utente|destinatario|account)\b|respint|rifiutat|(?:restituit|ritornat|rispedit|rinviat)\w*\sal\smittente
         """,
         delay=r"""
-            in\sritardo|ritardat|ritardo\s(?:nell|di|nel)|rinviat|posticipat
+            in\sritardo|ritardat|ritardo\s(?:nell|di|nel)|rinviat\w(?!\sal\smittente)|posticipat
             |non\s(?:\w+\s){0,3}?ancora|ancora\s(?:in\scoda|non)
             |(?:continuer|proseguir|riprover|ritenter)\w+
             |tentativi\s(?:\w+\s){0,4}?(?:continu|prosegu)
             |non\se'?\snecessario\s(?:\w+\s){0,3}?(?:inviar|rispedi|reinvi)|solo\sun\savviso
+            |prossimo\stentativo|in\sattesa|(?:problema|errore)\stemporane|(?:e|resta|rimane)\s(?:\w+\s)?in\scoda
         """,
         final=r"""
             permanente|definitiv|rinunciat|abbandonat|nessun\s(?:altro|ulteriore)\stentativo
@@ -414,7 +462,7 @@ CODES = r"""
 """A server's own refusal, quoted in whatever language."""
 
 IF = r"""
-    \b(?:if|until|unless|should|hvis|dersom|om\s(?:det|den|meddelandet|leveransen)|falls|sollte
+    \b(?:if|until|unless|should|in\scase|en\scas\sd|im\sfalle|en\scaso|in\scaso|in\sgeval|hvis|dersom|om\s(?:det|den|meddelandet|leveransen)|falls|sollte
         |wenn|s'il|si\s(?:le|la|elle|votre)|indien|als\s(?:de|het)|si\s(?:el|no)|se\s(?:il|la
         |non|a|o)|jos|jesli|jezeli|если)\b[^.!?]{0,200}
     |\b(?:not|no|non|kein\w*|nicht|ikke|inte|pas|niet|geen|nao)[\s-](?:\w+\s){0,2}?(?:permanent
@@ -522,15 +570,25 @@ def above(text: str) -> str:
     return TITLE.sub("", own)[:LONGEST]
 
 
-def verdict(message: parse.Message) -> str:
-    """`FAILED`, `DELAYED`, or "" where the words say neither: also where it arrived late."""
+def verdict(message: parse.Message, *, loosely: bool = True) -> str:
+    """`FAILED`, `DELAYED`, or "" where the words say neither: also where it arrived late. Not
+    `loosely`: only by phrases that nobody uses but mail systems.
+    """
     text = "\n".join((_subject(message), above(message.text)))
     text = ALMOST.sub("", _letters(fold(text)))
     if DELAY.search(text):
         if AFTER_ALL.search(text):
             return ""
         return FAILED if FINAL.search(CONDITION.sub("", text)) else DELAYED
-    return FAILED if FAILURE.search(text) else ""
+    if FAILURE.search(text):
+        return FAILED
+    return _by_stems(CONDITION.sub("", text)) if loosely else ""
+
+
+def _by_stems(text: str) -> str:
+    if stems.is_delay(text):
+        return DELAYED
+    return FAILED if stems.is_failure(text) else ""
 
 
 def quotes_a_server(message: parse.Message) -> bool:

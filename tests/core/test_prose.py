@@ -2,6 +2,8 @@
 shapes of their programs. All mails are made up here.
 """
 
+from pathlib import Path
+
 import pytest
 
 from gateway.answer import classify
@@ -133,6 +135,21 @@ SENTENCES = [
 
 @pytest.mark.parametrize(("said", "subject", "body"), SENTENCES)
 def test_sentences(said: str, subject: str, body: str) -> None:
+    assert prose.verdict(parse.read(mail(subject, body))) == said
+
+
+def more_sentences() -> list[tuple[str, str, str]]:
+    lines = (Path(__file__).parent / "prose.txt").read_text(encoding="utf-8").splitlines()
+    rows = [line.split("\t") for line in lines if not line.startswith("#")]
+    return [
+        (said.replace("neither", N), subject, body.replace("\\n", "\r\n"))
+        for said, subject, body in rows
+    ]
+
+
+@pytest.mark.parametrize(("said", "subject", "body"), more_sentences())
+def test_more_sentences(said: str, subject: str, body: str) -> None:
+    """Also by their stems: nobody has a list of all phrases."""
     assert prose.verdict(parse.read(mail(subject, body))) == said
 
 
@@ -512,6 +529,24 @@ def test_somebody_away_is_no_report_without_a_servers_own_words() -> None:
     )
 
 
+NOBODY_THERE = [
+    ("Takk for e-posten", "Jeg er bortreist. Meldingen din blir ikke lest før mandag."),
+    ("Svar", "Jeg har sluttet i Firma AS. Adressen min er ikke lenger i bruk."),
+    ("Danke", "Ich bin nicht im Haus. Ihre E-Mail wird nicht gelesen."),
+    ("Merci", "Je ne suis pas là et n'ai aucun accès à mes messages."),
+    ("Gracias", "No podré leer su correo hasta el lunes."),
+    ("Receipt", "Your e-mail was received by our system and is queued for an agent."),
+    ("Case #12", "Your message has been received. Response times are longer than usual."),
+]
+
+
+@pytest.mark.parametrize(("subject", "body"), NOBODY_THERE)
+def test_an_automatic_reply_is_no_report_by_the_stems_of_its_words(subject: str, body: str) -> None:
+    head = ("Return-Path: <>", "Auto-Submitted: auto-replied")
+    raw = mail(subject, body, *head, sender="ola@ext.example")
+    assert not isinstance(classified(raw), classify.Bounce)
+
+
 def test_what_came_back_says_nothing() -> None:
     for returned in (
         "------ This is a copy of the message, including all the headers. ------\r\n\r\nWe will keep trying.",
@@ -557,6 +592,8 @@ def test_reasons_are_decoded(written: str, read: str) -> None:
         "<a ",
         "=?",
         "rcpt to ",
+        "server not ",
+        "message ikke lever",
     ],
 )
 def test_words_cost_no_more_than_they_are_long(piece: str) -> None:
