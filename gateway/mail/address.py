@@ -106,9 +106,11 @@ def split_subaddress(address: str, mailboxes: Iterable[str]) -> Subaddress | Non
     """The token of an address that hangs on one of `mailboxes`; None for any other address and for
     the bare mailbox.
 
-    Relays turn local parts into upper case, so tokens are compared in lower case (itip.md §1).
+    Relays turn local parts into upper case, so tokens are compared in lower case (itip.md §1). Some
+    programs leave the "+" encoded as it stood in a link.
     """
     local, _, domain = normal(address).rpartition("@")
+    local = unquote(local)
     for mailbox in mailboxes:
         own_local, _, own_domain = normal(mailbox).rpartition("@")
         prefix = own_local + SEPARATOR

@@ -21,6 +21,8 @@ CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
 MESSAGE_ID = re.compile(r"<([^<>\s]{1,998})>")
 LONGEST_ID = 998
 """Octets (RFC 5322 §2.1.1); what is longer is none, and no index of a database would take it."""
+QUOTED_LOCAL = re.compile(r'"([^"\s@\\]{1,64})"@')
+"""A local part that needs no quotes and has them."""
 SEPARATORS = re.compile(r"[\s,;<>\"()\[\]]+")
 STATEFUL = ("iso-2022", "utf-16", "utf-32", "utf-7", "hz-gb", "utf16", "utf32", "utf7", "csiso2022")
 """Charsets whose octets also pass for UTF-8 or whose text holds NULs:
@@ -146,7 +148,7 @@ def any_addresses(*values: str) -> tuple[str, ...]:
     found = (
         address.normal(word)
         for value in values
-        for word in SEPARATORS.split(value.replace(":", " "))
+        for word in SEPARATORS.split(QUOTED_LOCAL.sub(r"\1@", value).replace(":", " "))
         if "@" in word
     )
     return tuple(dict.fromkeys(one for one in found if one))

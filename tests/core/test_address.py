@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.mail import address
+from gateway.mail import address, header
 
 SECRET = b"secret"
 MAILBOX = "invites@crm.example"
@@ -137,3 +137,20 @@ def test_any_text_is_survived(text: str) -> None:
     assert address.normal(once) == once
     assert address.plain(address.plain(text)) == address.plain(text)
     address.split_subaddress(text, [MAILBOX])
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        '"invites+k7f2q3mz"@crm.example',
+        'Kari <"invites+k7f2q3mz"@crm.example>',
+        "invites%2Bk7f2q3mz@crm.example",
+        "<INVITES%2bK7F2Q3MZ@CRM.EXAMPLE>",
+    ],
+)
+def test_a_token_is_found_however_the_program_spells_its_address(to: str) -> None:
+    """Some quote a local part with a sign in it; links are pasted as they are."""
+    [found] = header.any_addresses(to)
+    assert address.split_subaddress(found, ["invites@crm.example"]) == address.Subaddress(
+        "k7f2q3mz", False
+    )
