@@ -14,7 +14,6 @@ from zoneinfo import ZoneInfo
 from gateway import shapes, status
 from gateway.actions.desk import Desk
 from gateway.errors import Forbidden
-from gateway.i18n import marked
 from gateway.model import Moment, Role
 from gateway.store import asked, columns
 from gateway.store.asked import Asked, Refusal
@@ -41,7 +40,7 @@ def invitations(desk: Desk, switches: Switches) -> list[Json]:
     """
     who = desk.actor.associate
     if not who:
-        raise Forbidden(marked("invitations are an associate's; this connection is none's"))
+        raise Forbidden("invitations are an associate's; this connection is none's")
     zone = desk.settings.mail.timezone
     since = _yesterday(desk.now, zone)
     codes = {*asked.UNANSWERED, *(asked.DECLINED if switches.declined else ())}
@@ -86,7 +85,7 @@ def _response(one: Refusal, zone: str) -> Json:
         "replied_at": shapes.moment(one.standing.replied_at, zone),
         "next": REASSIGN if one.role is Role.ASSIGNED else RESCHEDULE,
     }
-    return _record(one.row, zone, None, (None, None)) | answer
+    return _record(one.row, zone, one.instance, (one.start, one.end)) | answer
 
 
 PLAIN = ("kind", "title", "location", "owner", "assigned_by")

@@ -3,7 +3,7 @@
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway.followups.conflicts import Attendee
-from gateway.model import Moment, Role, Standing
+from gateway.model import Moment, Reply, Role, Standing
 from gateway.status import Status
 from gateway.store import chunks, codec, diary, followups
 from gateway.store.schema import (
@@ -21,6 +21,7 @@ from gateway.store.schema import (
     participant,
     person,
     resource,
+    standing,
 )
 from gateway.store.schema_domain import diary_entry, diary_series
 
@@ -33,6 +34,7 @@ UNANSWERED = (
     Status.ASSIGNED_SEEN,
 )
 DECLINED = (Status.DECLINED, Status.ASSIGNMENT_DECLINED)
+NOT_COMING = (Reply.DECLINED, Reply.DELEGATED)
 MOST_DATES = 100
 """Dates of one series that are listed by themselves."""
 
@@ -86,12 +88,17 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Somebody whom an associate asked, and who declined. `standing`: theirs on all of it."""
+    """Somebody whom an associate asked, and who declined. `standing`: theirs on all of it, or on
+    the date `instance` of a series, from `start` to `end`.
+    """
 
     row: Any
     role: Role
     standing: Standing
     name: str
+    instance: Moment | None = None
+    start: datetime | None = None
+    end: datetime | None = None
 
 
 def invitations(
@@ -197,23 +204,73 @@ def _dates(
 
 def refusals(connection: Connection, who: str, since: datetime) -> list[Refusal]:
     """Who declined of those whom an associate asked: in own follow-ups, and what was assigned, that
-    is not over.
+    is not over. Of a series also who declined a date alone.
     """
     keys = _own_ahead(connection, who, since)
+    made = list[Refusal]()
+    for part in chunks.parts(sorted(keys)):
+        found = connection.execute(_others(who).where(participant.c.follow_up.in_(part), REFUSED))
+        rows = [row for row in found if not _is_over(row, since)]
+        standings = followups.standings(connection, [row.id for row in rows])
+        made += [_refusal(row, standings.get(row.id, {}).get(None, Standing())) for row in rows]
+        made += _refused_dates(connection, who, part, since)
+    return sorted(made, key=lambda one: (one.row.id, codec.moment(one.instance)))
+
+
+def _others(who: str) -> sa.Select[Any]:
+    """Rows of others with their follow-ups and names."""
     names = (card.c.name.label(f"{card.name}_name") for card in _NAMES)
     query = sa.select(*_ROW, *_RECORD, *names)
     query = query.join(follow_up, follow_up.c.key == participant.c.follow_up)
-    query = query.where(REFUSED, ~participant.c.removed, ~follow_up.c.cancelled)
     for card in _NAMES:
         query = query.join(card, card.c.key == participant.c[card.name], isouter=True)
-    made = dict[int, Refusal]()
-    for part in chunks.parts(sorted(keys)):
-        found = connection.execute(query.where(participant.c.follow_up.in_(part)))
-        rows = [row for row in found if row.associate != who and not _is_over(row, since)]
-        standings = followups.standings(connection, [row.id for row in rows])
-        for row in rows:
-            made[row.id] = _refusal(row, standings.get(row.id, {}).get(None, Standing()))
-    return [made[number] for number in sorted(made)]
+    is_own = participant.c.associate.is_not_distinct_from(who)
+    return query.where(~is_own, ~participant.c.removed, ~follow_up.c.cancelled)
+
+
+def _refused_dates(
+    connection: Connection, who: str, keys: Sequence[str], since: datetime
+) -> list[Refusal]:
+    """Dates that somebody declined who has not declined all of it, as far as they take place and
+    are in the diary.
+    """
+    declined = sa.exists().where(
+        standing.c.participant == participant.c.id,
+        standing.c.instance != "",
+        standing.c.reply.in_(NOT_COMING),
+    )
+    stands = participant.c.code.is_(None) | participant.c.code.not_in(sorted(map(int, DECLINED)))
+    query = _others(who).where(
+        participant.c.follow_up.in_(keys),
+        participant.c.original_start.is_(None),
+        stands,
+        declined,
+    )
+    rows = connection.execute(query).all()
+    standings = followups.standings(connection, [row.id for row in rows])
+    times = _times(connection, {row.key for row in rows}, since)
+    made = list[Refusal]()
+    for row in rows:
+        for date, said in standings.get(row.id, {}).items():
+            when = times.get((row.key, codec.moment(date)))
+            if said.reply in NOT_COMING and when is not None:
+                one = _refusal(row, said)
+                made.append(replace(one, instance=date, start=when[0], end=when[1]))
+    return made
+
+
+def _times(
+    connection: Connection, keys: Collection[str], since: datetime
+) -> dict[tuple[str, str], tuple[datetime, datetime]]:
+    """When the dates of these series are that are not over, by follow-up and name."""
+    entry = diary_entry.c
+    query = sa.select(entry.follow_up, entry.instance, entry.start_at, entry.end_at).where(
+        entry.follow_up.in_(sorted(keys)),
+        entry.instance != "",
+        entry.end_at > sa.literal(since, entry.end_at.type),
+    )
+    found = connection.execute(query)
+    return {(row.follow_up, row.instance): (row.start_at, row.end_at) for row in found}
 
 
 def _refusal(row: Any, said: Standing) -> Refusal:

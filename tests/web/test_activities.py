@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.actions import load, planning
+from tests.store.conftest import emptied, store  # noqa: F401 - on both databases
 from tests.web.world import Office
 
 TASK = {"kind": "task", "owner": "kari", "timezone": "Europe/Oslo"}

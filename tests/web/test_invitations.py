@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.actions import load, planning
+from tests.store.conftest import emptied, store  # noqa: F401 - on both databases
 from tests.web.world import Office
 
 SERIES = {
@@ -99,6 +100,31 @@ async def test_an_assignment_is_asked_and_may_be_assigned_again(office: Office) 
     assert "call" not in [key for key, _ in await listed(office)]
     [response] = await asked(office, "kari", responses=True)
     assert (response["status"], response["next"]) == ("assignment_declined", "assign")
+
+
+async def test_a_date_that_somebody_declines_is_told_who_asked(office: Office) -> None:
+    """domain.md §6, §7: the answer to the date stands over that to the series."""
+    add(office, SERIES)
+    await answer(office, "weekly", reply="accepted")
+    first, second = "2026-11-24T09:00:00+01:00", "2026-12-01T09:00:00+01:00"
+    await answer(office, "weekly", reply="declined", comment="Travelling", instance=second)
+    [response] = await asked(office, "kari", responses=True)
+    shown = [response[name] for name in ("follow_up", "instance", "start", "status", "comment")]
+    assert shown == ["weekly", second, second, "declined", "Travelling"]
+    assert response["next"] == "reschedule"
+    await answer(office, "weekly", reply="declined", instance=first)
+    dates = [one["instance"] for one in await asked(office, "kari", responses=True)]
+    assert dates == [first, second]
+    office.later(days=6)  # 26 November: the first was two days ago
+    assert [one["instance"] for one in await asked(office, "kari", responses=True)] == [second]
+    cancel = {"instance": second}
+    done = await office.ask("POST", "/follow-ups/weekly/cancel", json=cancel)
+    assert done.status_code == 200, done.text
+    plan(office)
+    assert await asked(office, "kari", responses=True) == []
+    await answer(office, "weekly", reply="declined")
+    [whole] = await asked(office, "kari", responses=True)
+    assert whole["instance"] is None, "who declines all of it is told once"
 
 
 async def test_repetitions_are_the_dates_of_a_series(office: Office) -> None:
