@@ -11,7 +11,6 @@ from gateway.actions.desk import Desk
 from gateway.errors import InputError, NotFound
 from gateway.followups import available, preferences
 from gateway.followups.available import Slot, Span, WorkingWeek
-from gateway.i18n import marked
 from gateway.store import codec, diaries, diary
 from gateway.store import preferences as stored
 from gateway.store.diaries import Holder, Line, Task
@@ -37,17 +36,9 @@ class Diary:
     tasks: tuple[Task, ...]
 
 
-def of(
-    desk: Desk,
-    names: Sequence[str],
-    period: Span,
-    *,
-    cancelled: bool = False,
-    overdue: bool = False,
-) -> list[Diary]:
+def of(desk: Desk, names: Sequence[str], period: Span, *, cancelled: bool = False) -> list[Diary]:
     """Whole diaries. What is private to others is a time that is taken, and no more. `cancelled`:
-    with what is called off, at the end of the lines; `overdue`: with tasks of earlier that are not
-    done.
+    with what is called off, at the end of the lines.
     """
     everybody = holders(desk, names)
     zone = desk.settings.mail.timezone
@@ -60,9 +51,7 @@ def of(
     for line in listed:
         lines[line.entry.who].append(line)
     owners = [holder.key for holder in everybody if holder.kind == "associate"]
-    about = desk.connection, desk.actor, owners
-    late = diaries.overdue(*about, period[0], zone) if overdue else []
-    for task in late + diaries.tasks(*about, period, zone):
+    for task in diaries.tasks(desk.connection, desk.actor, owners, period, zone):
         tasks[f"associate:{task.owner}"].append(task)
     return [Diary(one, tuple(lines[one.who]), tuple(tasks[one.who])) for one in everybody]
 
@@ -119,18 +108,19 @@ def first_available(
 ) -> Json:
     """The first slots at which all of these are free and at work. `period`: not before, until;
     from now on, and as far ahead as is looked, where nothing is said. `within`: working hours in
-    the place of everybody's own, as a preference says them; `without`: a follow-up that takes no
-    time.
+    the place of everybody's own, as a preference says them. `without`: a follow-up that takes
+    nobody's time, because it is to be moved.
     """
     zone = desk.settings.mail.timezone
     not_before, until = period[0] or desk.now, period[1]
     horizon = not_before + available.LONGEST
     until = horizon if until is None else min(until, horizon)
     if until <= not_before:
-        raise InputError(marked("until: is not after not_before"))
+        raise InputError("until: is not after not_before")
     everybody = holders(desk, names)
     kept = _entries(desk, everybody, (not_before, until))
-    taken = [span for spans in diaries.occupied(kept, without=without).values() for span in spans]
+    occupied = diaries.occupied(kept, without=without)
+    taken = [span for spans in occupied.values() for span in spans]
     weeks = _weeks(desk, [one.key for one in everybody if one.kind == "associate"], within)
     slots = available.first_available(taken, weeks, timedelta(minutes=minutes), not_before, until)
     return {"slots": [_slot(slot, zone) for slot in slots]}
@@ -219,19 +209,19 @@ def _first_conflict(kept: Sequence[Kept], now: datetime) -> Kept | None:
 def holders(desk: Desk, names: Sequence[str]) -> list[Holder]:
     """Whose diaries these are. Raises `NotFound` where there is none."""
     if len(names) > MOST_DIARIES:
-        raise InputError(marked("at most %(most)s diaries at a time"), most=MOST_DIARIES)
+        raise InputError(f"at most {MOST_DIARIES} diaries at a time")
     everybody = diaries.holders(desk.connection, names)
     there = {name for holder in everybody for name in (holder.key, holder.who)}
     if absent := next((name for name in names if name not in there), ""):
-        raise NotFound(marked("there is no associate or resource %(absent)s"), absent=absent)
+        raise NotFound(f"there is no associate or resource {absent}")
     return everybody
 
 
 def _entries(desk: Desk, everybody: Sequence[Holder], period: Span) -> list[Kept]:
     if period[1] <= period[0]:
-        raise InputError(marked("to: is not after from"))
+        raise InputError("to: is not after from")
     if period[1] - period[0] > LONGEST:
-        raise InputError(marked("to: at most %(days)s days after from"), days=LONGEST.days)
+        raise InputError(f"to: at most {LONGEST.days} days after from")
     who = [holder.who for holder in everybody]
     return diaries.entries(desk.connection, who, period, desk.settings.mail.timezone, desk.now)
 

@@ -159,6 +159,12 @@ async def test_the_first_available_times_of_all(office: Office) -> None:
         "2026-12-08T18:00:00+01:00",
         "2026-12-15T18:00:00+01:00",
     ]
+    moved = {"except": "own"}  # what is to be moved takes nobody's time; nils' meeting takes Per's
+    assert await searched(office, participants=[{"associate": "kari"}], **later, **moved) == [
+        "2026-12-01T08:00:00+01:00",
+        "2026-12-01T09:30:00+01:00",
+        "2026-12-01T11:00:00+01:00",
+    ]
     soon = {"until": "2026-12-01T10:30:00+01:00"}
     assert await searched(office, participants=together, **later, **soon) == []
 

@@ -110,7 +110,7 @@ class Somebody(Entry):
 
 class Search(Entry):
     """Which time is looked for. `within`: working hours in the place of everybody's own, like
-    {"monday": ["08:00", "16:00"]}.
+    {"monday": ["08:00", "16:00"]}. `except`: a follow-up that is to be moved, and does not count.
     """
 
     participants: Annotated[list[Somebody], Field(min_length=1, max_length=2_000)]
@@ -118,6 +118,7 @@ class Search(Entry):
     not_before: Annotated[At | None, Field(strict=False)] = None
     until: Annotated[At | None, Field(strict=False)] = None
     within: dict[str, list[str]] | None = None
+    without: Annotated[str, Field(alias="except", max_length=1000)] = ""
 
     @property
     def names(self) -> list[str]:
@@ -235,7 +236,12 @@ async def first_available(said: Search, asked: Posting) -> Response:
     def look(desk: Desk) -> Json:
         permission.require(desk.actor, Verb.SEE)
         return diaries.first_available(
-            desk, said.names, said.minutes, (said.not_before, said.until), said.within
+            desk,
+            said.names,
+            said.minutes,
+            (said.not_before, said.until),
+            said.within,
+            said.without,
         )
 
     return await asked.read(look)

@@ -12,10 +12,9 @@ from gateway import shapes
 from gateway.actions import carrying, diaries, moving
 from gateway.actions.desk import Desk
 from gateway.errors import InputError
-from gateway.followups import grammar, rules
+from gateway.followups import grammar
 from gateway.i18n import marked
 from gateway.ical import zones
-from gateway.model import Edition, Recurrence
 from gateway.store import codec, picks
 from gateway.web.keys import path
 from gateway.web.pages import dialog, forms, repeating
@@ -43,21 +42,6 @@ TIMES = (
 
 def is_series(shown: shapes.FollowUp) -> bool:
     return bool(shown.rrule or shown.dates)
-
-
-def series(shown: shapes.FollowUp, rule: str) -> Edition:
-    """What repeats by a rule, without the dates that are changed by themselves."""
-    return Edition(
-        "",
-        shown.kind,
-        "",
-        shown.start,
-        shown.end,
-        shown.zone,
-        "",
-        all_day=shown.all_day,
-        recurrence=Recurrence(rule),
-    )
 
 
 def titled(here: Visit, words: str, shown: shapes.FollowUp) -> str:
@@ -165,16 +149,13 @@ def _slots(here: Visit, desk: Desk, shown: shapes.FollowUp) -> list[tuple[str, s
     length = shown.end - shown.start if isinstance(shown.end, datetime) else timedelta(hours=1)
     minutes = max(1, int(length.total_seconds() // 60))
     chosen_names = sorted(names)[: diaries.MOST_DIARIES]
-    found = diaries.first_available(
-        desk, chosen_names, minutes, (forms.next_hour(here), None), without=shown.key
-    )
+    period = forms.next_hour(here), None
+    found = diaries.first_available(desk, chosen_names, minutes, period, without=shown.key)
     date = here.request.query_params.get("date", "")
     kept = {"date": date} if date else {}
     slots = []
     for slot in found["slots"]:
         times = {name: datetime.fromisoformat(slot[name]) for name in ("start", "end")}
-        if times["start"] == shown.start:
-            continue
         filled = {name: forms.local(here, moment) for name, moment in times.items()}
         to = path("follow-ups", shown.key, "move", **kept, **filled)
         slots.append((here.when(times["start"], times["end"]), to))
@@ -275,10 +256,8 @@ def _repeat(here: Visit, key: str) -> Dialog:
         rule = repeating.write(_chosen(said, shown), _day(shown), shown.zone, all_day=shown.all_day)
         if said["scope"] == SINCE:
             if not rule:
-                raise InputError(marked("To let it have no more dates, stop the series."))
+                raise InputError(say("To let it have no more dates, stop the series."))
             return path("follow-ups", moving.split(desk, key, said["date"], {"rrule": rule}).key)
-        if rule and shown.start is not None:
-            rules.begins_with_it(series(shown, rule))
         forms.edit(here, desk, key, _recurring(shown, rule))
         return path("follow-ups", key)
 
@@ -311,7 +290,7 @@ def _chosen(said: Filled, shown: shapes.FollowUp) -> Choice:
         pattern = Pattern(said["pattern"])
         until = date.fromisoformat(said["until"]) if said["until"] else None
     except ValueError:
-        raise InputError(marked("pattern, until: is none of those that the form offers")) from None
+        raise InputError("pattern, until: is none of those that the form offers") from None
     every, days = forms.whole(said, "every"), tuple(filter(None, said["days"].split(",")))
     count = forms.whole(said, "count")
     return Choice(pattern, 1 if every is None else every, days, count, until, shown.rrule)
