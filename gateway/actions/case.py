@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from gateway.actions.review import Case, Settled
+from gateway.actions.review import Case, Question, Settled
 from gateway.errors import Unreadable
 from gateway.mail import address, parse
 from gateway.model import Outcome
@@ -49,21 +49,6 @@ class Verb(StrEnum):
     LEARN = "learn"
     APPOINT = "as"
     REJECT = "reject"
-
-
-class Question(StrEnum):
-    """What a person is asked of a message."""
-
-    ADD = "add"
-    """Whether somebody who was not invited takes part from now on."""
-    SAME_PERSON = "same_person"
-    """Whether they are the invitee."""
-    THEMSELVES = "themselves"
-    """Whether the invitee wrote it, which nothing in the mail proves."""
-    PASSED_ON = "passed_on"
-    """Whether they answered for somebody else."""
-    NONE = "none"
-    """Nothing: only the reason can be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,24 +95,12 @@ def steps(case: Case, now: Settled | None) -> list[Step]:
     if case.kept.outcome is Outcome.PARTY_CRASHER:
         listed.append(Step(Verb.ADD))
     elif case.participant is not None:
-        if question(case) is Question.SAME_PERSON and not case.unlearnable:
+        if case.asks is Question.SAME_PERSON and not case.unlearnable:
             listed += [Step(Verb.LEARN), Step(Verb.ADD)]
         listed.append(Step(Verb.APPOINT, case.participant))
     elif case.kept.outcome is Outcome.UNKNOWN_INVITATION:
         listed.append(Step(Verb.APPOINT))
     return [*listed, Step(Verb.REJECT)]
-
-
-def question(case: Case) -> Question:
-    """The kind of `Case.question`."""
-    if case.kept.outcome is Outcome.PARTY_CRASHER:
-        return Question.ADD
-    if not case.question:
-        return Question.NONE
-    if case.kept.is_passed_on:
-        return Question.PASSED_ON
-    same = case.question.endswith("the same person?")
-    return Question.SAME_PERSON if same else Question.THEMSELVES
 
 
 def without_tokens(shown: Any, mailboxes: Sequence[str]) -> Any:

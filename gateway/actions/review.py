@@ -10,6 +10,7 @@ the second time. What was said before stays in the message's history.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 from gateway import accounts
@@ -19,7 +20,6 @@ from gateway.answer import facts, reply
 from gateway.errors import NotFound, Refused, StoreError
 from gateway.followups import decisions
 from gateway.followups.decisions import Choice
-from gateway.i18n import marked
 from gateway.mail import address, automatic, parse, syntax
 from gateway.model import REVIEW, Channel, Outcome, ProposalState
 from gateway.store import codec, followups, inbox, journal, known, participants, review
@@ -102,13 +102,28 @@ class Settled:
     repeated: bool = False
 
 
+class Question(StrEnum):
+    """What a person is asked of a message."""
+
+    ADD = "add"
+    """Whether somebody who was not invited takes part from now on."""
+    SAME_PERSON = "same_person"
+    """Whether they are the invitee."""
+    THEMSELVES = "themselves"
+    """Whether the invitee wrote it, which nothing in the mail proves."""
+    PASSED_ON = "passed_on"
+    """Whether they answered for somebody else."""
+    NONE = "none"
+    """Nothing: only the reason can be told."""
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """A message that waits, as a person decides on it. `participant`: the row's key, `invited`: the
     address that was invited.
 
-    `question`: what he is asked, "" where only the reason can be told. `claims`: what each part of
-    it says. `unlearnable`: why its sender may not be learned as the participant; "" also where that
+    `asks`: what he is asked, and `question` the same in words. `claims`: what each part of it
+    says. `unlearnable`: why its sender may not be learned as the participant; "" also where that
     was not asked.
     """
 
@@ -116,6 +131,7 @@ class Case:
     participant: str | None
     invited: str
     speaker: str
+    asks: Question
     question: str
     claims: tuple[Mapping[str, Any], ...]
     unlearnable: str = ""
@@ -256,9 +272,7 @@ def same_person(connection: Connection, numbers: Sequence[int], bench: Bench) ->
     for kept in _waiting(connection, numbers):
         holder = known.holder(connection, kept.participant) if kept.participant else None
         if holder is None or not kept.from_address:
-            raise Refused(
-                marked("message %(number)s names nobody who could be learned"), number=kept.number
-            )
+            raise Refused(f"message {kept.number} names nobody who could be learned")
         entry = journal.Entry(LEARNED, kept.follow_up, kept.participant, message=kept.number)
         _learn(connection, holder, kept.from_address, entry, bench)
         _apply(connection, kept, kept.participant, LEARN, bench)
@@ -310,18 +324,13 @@ def teach(connection: Connection, number: int, bench: Bench, *, named: str = "")
     if not kept.waits:
         return _settled_before(kept, LEARN)
     if not kept.from_address:
-        raise Refused(
-            marked("message %(number)s names no sender that could be learned"), number=number
-        )
+        raise Refused(f"message {number} names no sender that could be learned")
     who = _participant(connection, kept.follow_up, named) if named else kept.participant
     holder = known.holder(connection, who) if who is not None else None
     if holder is None:
         raise Refused(
-            marked(
-                "message %(number)s ties to no participant; say whose it is: review learn"
-                " %(number)s PARTICIPANT"
-            ),
-            number=number,
+            f"message {number} ties to no participant; say whose it is: review learn {number}"
+            " PARTICIPANT"
         )
     entry = journal.Entry(LEARNED, kept.follow_up, who, message=number)
     _learn(connection, holder, kept.from_address, entry, bench)
@@ -459,10 +468,8 @@ def _added(connection: Connection, kept: Kept, bench: Bench) -> int:
     )
     if crasher is None:
         raise Refused(
-            marked("message %(number)s is not of somebody uninvited: %(outcome)s (%(reason)s)"),
-            number=kept.number,
-            outcome=ruling.record.outcome,
-            reason=ruling.record.reason,
+            f"message {kept.number} is not of somebody uninvited: {ruling.record.outcome}"
+            f" ({ruling.record.reason})"
         )
     followups.lock(connection, crasher.follow_up)
     there = (
@@ -471,19 +478,14 @@ def _added(connection: Connection, kept: Kept, bench: Bench) -> int:
         else None
     )
     reason = (
-        marked("he is a participant already; see --as")
+        "he is a participant already; see --as"
         if there is not None
-        else marked("it is a mailbox of this gateway")
+        else "it is a mailbox of this gateway"
         if address.is_ours(crasher.address, bench.mailboxes)
         else syntax.problem(crasher.address)
     )
     if reason:
-        raise Refused(
-            marked("%(address)s cannot be added to %(follow_up)s: %(reason)s"),
-            address=crasher.address or "he",
-            follow_up=crasher.follow_up,
-            reason=reason,
-        )
+        raise Refused(f"{crasher.address or 'he'} cannot be added to {crasher.follow_up}: {reason}")
     assert kept.raw is not None
     message = parse.read(kept.raw)
     name = message.from_name if address.among(crasher.address, message.from_addresses) else ""
@@ -526,7 +528,7 @@ def _learn(
     for key in known.follow_ups_of(connection, holder):
         followups.lock(connection, key)
     if reason := _unlearnable(connection, holder, value, bench):
-        raise Refused(marked("%(value)s cannot be learned: %(reason)s"), value=value, reason=reason)
+        raise Refused(f"{value} cannot be learned: {reason}")
     if address.among(value, known.own(connection, holder)) or not known.learn(
         connection,
         holder,
@@ -552,7 +554,7 @@ def _unlearnable(connection: Connection, holder: Holder, value: str, bench: Benc
     if reason := syntax.problem(value):
         return reason
     if address.is_ours(value, bench.mailboxes):
-        return marked("it is a mailbox of this gateway")
+        return "it is a mailbox of this gateway"
     if address.among(value, known.staff(connection)):
         return "it is the address of an associate"
     if automatic.is_robot(value):
@@ -579,11 +581,7 @@ def _holder(connection: Connection, name: str) -> tuple[Holder, str | None, int 
     found = known.holder(connection, number) if number is not None else None
     if found is None:
         raise NotFound(
-            marked(
-                "there is neither a person %(name)r nor a participant of that name (as"
-                " FOLLOW_UP/KEY)"
-            ),
-            name=name,
+            f"there is neither a person {name!r} nor a participant of that name (as FOLLOW_UP/KEY)"
         )
     return found, follow_up, number
 
@@ -600,14 +598,14 @@ def _participant(connection: Connection, follow_up: str | None, name: str) -> in
             if follow_up is not None
             else "of that name; name him as FOLLOW_UP/KEY"
         )
-        raise NotFound(marked("there is no participant %(name)r %(where)s"), name=name, where=where)
+        raise NotFound(f"there is no participant {name!r} {where}")
     return number
 
 
 def _get(connection: Connection, number: int, *, lock: bool = False) -> Kept:
     kept = review.get(connection, number, lock=lock)
     if kept is None:
-        raise NotFound(marked("there is no message %(number)s"), number=number)
+        raise NotFound(f"there is no message {number}")
     return kept
 
 
@@ -616,12 +614,7 @@ def _settled_before(kept: Kept, verb: str) -> Settled:
     last = next(reversed(kept.detail.get("history", [])), None)
     outcome = kept.outcome.value if kept.outcome is not None else "not dealt with yet"
     if last is None or kept.outcome is None or last["verb"].split()[0] != verb:
-        raise Refused(
-            marked("message %(number)s does not wait: %(outcome)s (%(reason)s)"),
-            number=kept.number,
-            outcome=outcome,
-            reason=kept.reason,
-        )
+        raise Refused(f"message {kept.number} does not wait: {outcome} ({kept.reason})")
     return Settled(
         kept.number, Outcome(last["outcome"]), kept.outcome, kept.reason, done=True, repeated=True
     )
@@ -694,18 +687,29 @@ def _case(kept: Kept, member: followups.Member | None) -> Case:
     name = None
     if member is not None:
         name = member.key if member.date is None else f"{member.key}/{codec.moment(member.date)}"
-    return Case(kept, name, invited, kept.speaker, _question(kept, member, kept.speaker), claims)
+    asks = _asks(kept, member)
+    return Case(kept, name, invited, kept.speaker, asks, _words(kept, member, asks), claims)
 
 
-def _question(kept: Kept, member: followups.Member | None, speaker: str) -> str:
+def _asks(kept: Kept, member: followups.Member | None) -> Question:
     """What the owner is asked, where yes or no is an answer."""
-    who = speaker or "somebody"
     if kept.outcome is Outcome.PARTY_CRASHER:
-        return f"{who} answered {kept.follow_up} without having been invited: add him?"
+        return Question.ADD
     if member is None or not kept.asks_who:
-        return ""
+        return Question.NONE
     if kept.is_passed_on:
-        return kept.reason
-    if speaker and address.among(speaker, member.addresses):
-        return f"did {who} write this himself? Nothing in the mail proves it"
-    return f"{who} answered for {member.address or member.name or member.key}: the same person?"
+        return Question.PASSED_ON
+    is_known = kept.speaker and address.among(kept.speaker, member.addresses)
+    return Question.THEMSELVES if is_known else Question.SAME_PERSON
+
+
+def _words(kept: Kept, member: followups.Member | None, asks: Question) -> str:
+    who = kept.speaker or "somebody"
+    whom = (member.address or member.name or member.key) if member is not None else ""
+    return {
+        Question.ADD: f"{who} answered {kept.follow_up} without having been invited: add him?",
+        Question.SAME_PERSON: f"{who} answered for {whom}: the same person?",
+        Question.THEMSELVES: f"did {who} write this himself? Nothing in the mail proves it",
+        Question.PASSED_ON: kept.reason,
+        Question.NONE: "",
+    }[asks]

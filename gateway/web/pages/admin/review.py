@@ -17,9 +17,9 @@ from fastapi.responses import Response
 from gateway import accounts
 from gateway.actions import case as cases
 from gateway.actions import review
-from gateway.actions.case import Question, Step
+from gateway.actions.case import Step
 from gateway.actions.desk import Desk
-from gateway.actions.review import Case
+from gateway.actions.review import Case, Question
 from gateway.errors import Forbidden, GatewayError, InputError, NotFound
 from gateway.i18n import marked
 from gateway.model import Outcome
@@ -87,7 +87,7 @@ async def listed(
 ) -> Response:
     """What waits, oldest first; or what people decided, newest first"""
     if view not in ("", "decided"):
-        raise InputError(marked("view: is decided, or nothing"))
+        raise InputError("view: is decided, or nothing")
     look = _decided if view else _waiting
     return await here.page("pages/admin/review.html", lambda desk: look(here, desk, after))
 
@@ -99,7 +99,7 @@ def _waiting(here: Visit, desk: Desk, after: str) -> Facts:
         try:
             position = datetime.fromisoformat(str(at)), int(number or 0)
         except ValueError:
-            raise InputError(marked("after: is none of this list; begin without it")) from None
+            raise InputError("after: is none of this list; begin without it") from None
     found = kept.page(desk.connection, position, entrance.PAGE + 1)
     shown = found[: entrance.PAGE]
     cursor = ""
@@ -158,7 +158,7 @@ def _item(here: Visit, case: Case, mailboxes: Sequence[str], *, hidden: bool) ->
 
 def _question(here: Visit, case: Case) -> str:
     """What a person is asked; "" where only the reason can be told."""
-    kind, say = cases.question(case), here.texts.gettext
+    kind, say = case.asks, here.texts.gettext
     if kind is Question.NONE:
         return ""
     who = case.speaker or say(SOMEBODY)
@@ -273,7 +273,7 @@ async def decide(
             return review.learn_from(desk, number)
         if verb is cases.Verb.APPOINT:
             if not named:
-                raise InputError(marked("participant: say whose answer it is"))
+                raise InputError("participant: say whose answer it is")
             return review.apply(desk, number, named=named)
         return review.apply(desk, number, add=verb is cases.Verb.ADD)
 
@@ -290,9 +290,9 @@ def _require_seen(here: Visit, number: int) -> None:
     with here.site.store.read() as connection:
         message = kept.get(connection, number)
         if message is None:
-            raise NotFound(marked("there is no message %(number)s"), number=number)
+            raise NotFound(f"there is no message {number}")
         if not _may_see(Desk(connection, here.site.settings, here.now, here.actor), message):
-            raise Forbidden(marked("it is about what is private; its owner decides"))
+            raise Forbidden("it is about what is private; its owner decides")
 
 
 def _may_see(desk: Desk, message: Kept) -> bool:
