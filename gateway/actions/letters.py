@@ -8,7 +8,6 @@ from gateway import accounts, sections, shapes
 from gateway import settings as configuration
 from gateway.actions import planning
 from gateway.errors import InputError, NotFound
-from gateway.i18n import marked
 from gateway.model import Letter, LetterState
 from gateway.store import followups, meta, outbox
 from gateway.store.engine import Connection, Store
@@ -83,9 +82,7 @@ class Writer:
     def _account(self, letter: Letter) -> sections.Account:
         account = self.accounts.get(letter.account)
         if account is None:
-            raise InputError(
-                marked("%(account)s is no mail account any more"), account=letter.account
-            )
+            raise InputError(f"{letter.account} is no mail account any more")
         return account
 
 
@@ -153,5 +150,5 @@ def get(connection: Connection, number: int) -> Queued:
     """Raises `NotFound`."""
     letters = outbox.find(connection, outbox.Selection(numbers=(number,)))
     if not letters:
-        raise NotFound(marked("there is no letter %(number)s"), number=number)
+        raise NotFound(f"there is no letter {number}")
     return letters[0]

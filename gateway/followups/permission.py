@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 
 from gateway.errors import Forbidden, NotFound
-from gateway.i18n import marked
 from gateway.model import Access, Actor
 
 
@@ -95,9 +94,9 @@ def require(actor: Actor, verb: Verb, parties: Parties | None = None, row: str =
     answer = may(actor, verb, parties, row)
     if answer is Answer.HIDDEN:
         assert parties is not None
-        raise NotFound(marked("there is no follow-up %(key)s"), key=parties.key)
+        raise NotFound(f"there is no follow-up {parties.key}")
     if answer is Answer.FORBIDDEN:
-        raise _forbidden(actor, verb, parties)
+        raise Forbidden(_reason(actor, verb, parties))
 
 
 def _is_whole_crm(actor: Actor) -> bool:
@@ -129,17 +128,11 @@ def _at_large(actor: Actor, verb: Verb) -> Answer:
     return Answer.YES if allowed else Answer.FORBIDDEN
 
 
-def _forbidden(actor: Actor, verb: Verb, parties: Parties | None) -> Forbidden:
+def _reason(actor: Actor, verb: Verb, parties: Parties | None) -> str:
     if parties is not None and verb is Verb.EDIT and _acts(actor):
-        if not parties.owner:
-            words = marked("only the CRM may do that: nobody of the house owns the follow-up")
-            return Forbidden(words)
-        words = marked("only %(owner)s, who owns the follow-up, may do that")
-        return Forbidden(words, owner=parties.owner)
+        return f"only {parties.owner or 'the CRM'}, who owns the follow-up, may do that"
     if parties is not None and verb is Verb.OWN:
-        return Forbidden(marked("only whose row it is may do that"))
+        return "only whose row it is may do that"
     if parties is not None and verb is Verb.ANSWER:
-        return Forbidden(marked("only whose row it is, or the owner on their behalf, may do that"))
-    return Forbidden(
-        marked("a connection of the kind %(access)s may not do that"), access=actor.access
-    )
+        return "only whose row it is, or the owner on their behalf, may do that"
+    return f"a connection of the kind {actor.access} may not do that"

@@ -28,7 +28,6 @@ FRAGMENTS = frozenset(
     {
         "/waiting",
         "/diary/part",
-        "/follow-ups/{key}/head",
         "/follow-ups/{key}/rows",
         "/troubles",
         "/undo",

@@ -240,6 +240,32 @@ def test_every_section_that_is_cited_is_there() -> None:
     none_of(missing)
 
 
+def domain_tests() -> Iterator[tuple[str, Path]]:
+    """(section, file) of what docs/domain.md names under "Tests:", where a bare name is in the
+    folder of the one before.
+    """
+    for part in re.split(r"^(?=## )", (DOCS / "domain.md").read_text(encoding="utf-8"), flags=re.M):
+        number, folder = re.match(r"## (\d+)\.", part), ""
+        line = re.search(r"^Tests: (.*)$", part, flags=re.M)
+        for name in re.findall(r"`([\w/]+\.py)`", line[1]) if number and line else ():
+            folder = name.rpartition("/")[0] or folder
+            yield number[1], ROOT / folder / name.rpartition("/")[2]
+
+
+def test_every_rule_of_the_domain_has_tests_that_name_its_section() -> None:
+    named = list(domain_tests())
+    assert {number for number, _ in named} == {str(number) for number in range(2, 12)}
+    silent = [
+        f"docs/domain.md §{number}: {file.name} does not name it"
+        for number, file in named
+        if not re.search(
+            rf"domain\.md\s(?:§\d+, )*§{number}\b|domain_{number}_",
+            file.read_text(encoding="utf-8"),
+        )
+    ]
+    none_of(silent)
+
+
 def test_every_link_between_files_leads_somewhere() -> None:
     missing = list[str]()
     for name, path in pages().items():
