@@ -18,7 +18,7 @@ from gateway.actions import load_check, load_directory, load_format, load_partic
 from gateway.actions.load_format import Document, FollowUp
 from gateway.actions.load_report import Loading, Report
 from gateway.actions.load_times import Times
-from gateway.model import Access, Actor, Channel, Moment
+from gateway.model import Access, Actor, Channel, Kind, Moment
 from gateway.store import columns, directory, journal, marks, records
 from gateway.store.engine import Connection
 
@@ -51,6 +51,11 @@ def load(
 
 
 def _write_follow_ups(here: Loading) -> None:
+    here.report.notes.extend(
+        f"follow_ups[{number}].deadline: a meeting has none (domain.md §2); it counts nowhere"
+        for number, one in enumerate(here.entries.follow_ups)
+        if Kind(one.kind) is Kind.MEETING and one.deadline is not None
+    )
     timed = list(zip(here.entries.follow_ups, here.checked.times, strict=True))
     rows = [
         _follow_up(follow_up, times, follow_up.key in here.checked.planned)

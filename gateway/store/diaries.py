@@ -286,13 +286,13 @@ def tasks(
     connection: Connection, actor: Actor, owners: Collection[str], period: Span, timezone: str
 ) -> list[Task]:
     """What these associates are to do in a period, by deadline; without what is private to
-    others.
+    others. A meeting has no deadline, whatever its record says (domain.md §2).
     """
     one, moment = follow_up.c, follow_up.c.deadline.type
     after, before = (sa.literal(end, moment) for end in period)
     query = sa.select(*_TASK).where(one.owner.in_(owners), one.deadline.is_not(None))
     query = query.where(one.deadline >= after, one.deadline < before)
-    query = query.where(~one.cancelled, visible.follow_ups(actor))
+    query = query.where(one.kind != Kind.MEETING, ~one.cancelled, visible.follow_ups(actor))
     query = query.order_by(one.deadline, one.key)
     return [_task(row, timezone) for row in connection.execute(query)]
 

@@ -12,7 +12,17 @@ from gateway.actions import load, planning
 from gateway.actions.load_report import Report
 from gateway.errors import InputError
 from gateway.model import Access, Actor, Channel, Delivery, LetterState, Method, Reply, Standing
-from gateway.store import claims, followups, holdings, invitations, journal, outbox, schema, views
+from gateway.store import (
+    claims,
+    diaries,
+    followups,
+    holdings,
+    invitations,
+    journal,
+    outbox,
+    schema,
+    views,
+)
 from gateway.store.engine import Store
 from gateway.store.views import StatusRow
 from tests.core.test_load_format import EXAMPLE
@@ -149,6 +159,18 @@ def test_loading_the_same_again_changes_nothing_at_all(store: Store, planned: bo
     assert report.created == report.changed == {}
     assert sum(map(len, report.left.values())) == 12
     assert whole(store) == before
+
+
+def test_a_deadline_of_a_meeting_counts_nowhere_and_is_noted(store: Store) -> None:
+    """domain.md §2: a meeting has a start, and no deadline."""
+    document = meeting({"associate": "per"}, deadline="2026-11-30")
+    note = "follow_ups[0].deadline: a meeting has none (domain.md §2); it counts nowhere"
+    assert note in run(store, document).notes
+    plan(store)
+    with store.read() as connection:
+        week = NOW, NOW + timedelta(days=14)
+        due = diaries.tasks(connection, Actor(Access.CRM), ["kari"], week, "Europe/Oslo")
+    assert due == []
 
 
 def test_only_what_differs_is_touched(store: Store) -> None:
