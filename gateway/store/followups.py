@@ -25,7 +25,7 @@ from gateway.model import (
     Role,
     Standing,
 )
-from gateway.store import codec, columns, engine, faults, marked, timing, upsert
+from gateway.store import chunks, codec, columns, engine, faults, marked, timing, upsert
 from gateway.store.schema import (
     INVITEE,
     associate,
@@ -431,6 +431,18 @@ def members(
     if ids is not None:
         query = query.where(participant.c.id.in_(ids))
     return _members(connection, connection.execute(query).all())
+
+
+def members_of(connection: Connection, keys: Collection[str]) -> dict[str, list[Member]]:
+    """The participant rows of several follow-ups, removed ones too; of a few at a time, for each
+    may have thousands.
+    """
+    found: dict[str, list[Member]] = {key: [] for key in keys}
+    for part in chunks.parts(sorted(keys), 5):
+        query = _MEMBERS.where(participant.c.follow_up.in_(part))
+        for member in _members(connection, connection.execute(query).all()):
+            found[member.follow_up].append(member)
+    return found
 
 
 def every_member(connection: Connection) -> Iterator[list[Member]]:

@@ -2,15 +2,17 @@
 §2).
 """
 
+import json
 import re
 from dataclasses import dataclass
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
 from gateway.actions import planning
 from gateway.model import Access
-from gateway.store import users
+from gateway.store import schema_domain, users
 from gateway.store.users import User
 from tests.web.test_matrix import every_route
 from tests.web.world import Office
@@ -361,3 +363,26 @@ async def test_pages_go_out_small_and_their_files_once(office: Office, kari: Rea
     assert (await office.client.get("/static/page.css", headers=same)).status_code == 304
     asked = await office.ask("GET", "/follow-ups/own")
     assert "content-encoding" not in asked.headers
+
+
+async def test_a_proposal_says_who_is_free_then_and_who_is_asked_again(
+    office: Office, kari: Reader
+) -> None:
+    """Of each by itself, though they are read together."""
+    waits = office.decision("own")
+    later = {**waits.cause.detail, "end": "2026-12-02T09:00:00Z"}
+    with office.store.write() as connection:
+        decision = schema_domain.decision
+        of_own = sa.update(decision).where(decision.c.id == waits.id)
+        connection.execute(of_own.values(detail=json.dumps(later)))
+    plan(office)
+    page = (await kari.get("/")).text
+    assert "Per Hansen is free then." in page
+    assert "If you move it, 1 other is asked again." in page
+    with office.store.write() as connection:
+        connection.exec_driver_sql(
+            "UPDATE follow_up SET start_at = '2026-12-02 08:30:00',"
+            " end_at = '2026-12-02 09:30:00' WHERE key = 'foreign'"
+        )
+    plan(office)
+    assert "Per Hansen is taken then." in (await kari.get("/")).text

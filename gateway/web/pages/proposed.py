@@ -19,13 +19,23 @@ MOST_NAMED = 4
 ALL_FREE = marked("Everybody of the house is free then.")
 
 
-def of(here: Visit, desk: Desk, decision: Decision) -> str:
-    """Two sentences, "" of anything but a proposal."""
-    detail, key = decision.cause.detail, decision.cause.follow_up
-    if decision.kind is not DecisionKind.PROPOSAL or key is None:
-        return ""
+def each(here: Visit, desk: Desk, listed: Sequence[Decision]) -> dict[int, str]:
+    """Two sentences of each decision that is a proposal, by its number."""
+    proposals = [
+        (one, one.cause.follow_up)
+        for one in listed
+        if one.kind is DecisionKind.PROPOSAL and one.cause.follow_up is not None
+    ]
+    members = followups.members_of(desk.connection, {key for _, key in proposals})
+    return {
+        one.id: _said(here, desk, one, [row for row in members[key] if not row.removed])
+        for one, key in proposals
+    }
+
+
+def _said(here: Visit, desk: Desk, decision: Decision, rows: Sequence[Member]) -> str:
+    detail, key = decision.cause.detail, decision.cause.follow_up or ""
     start, end = codec.parse_moment(detail.get("start")), codec.parse_moment(detail.get("end"))
-    rows = [row for row in followups.members(desk.connection, key) if not row.removed]
     said = [_asked_again(here, rows, decision.cause.participant)]
     if isinstance(start, datetime) and isinstance(end, datetime) and start < end:
         said.insert(0, _free(here, desk, rows, key, (start, end)))
@@ -50,8 +60,8 @@ def _free(
     names = list(house)[: diaries.MOST_DIARIES]
     if not names:
         return ""
-    answer = diaries.busy(desk, names, period, without=key)
-    taken = [house[f"{kind}:{name}"] for one in answer["busy"] for kind, name in one.items()]
+    occupied = diaries.taken(desk, names, period, without=key)
+    taken = [house[who] for who in names if occupied.get(who)]
     say = here.texts
     if taken:
         listed = say.listed(taken[:MOST_NAMED])

@@ -196,12 +196,13 @@ def cards(here: Visit, desk: Desk, listed: Sequence[Decision]) -> list[Card]:
     seen = [one.cause for one in listed if one.cause.follow_up in keys]
     numbers = sorted({cause.participant for cause in seen if cause.participant})
     rows = {one.id: one for one in reading.rows_of(desk.connection, numbers, zone)}
+    then = proposed.each(here, desk, [one for one in listed if one.cause.follow_up in keys])
     made = []
     for one in listed:
         said = replace(one.cause, detail=decisions.detail(desk, one))
         key, row = said.follow_up or "", rows.get(said.participant or 0)
-        then = proposed.of(here, desk, one) if key in keys else ""
-        made.append(_card(here, replace(one, cause=said), views.get(key), row, then))
+        decision = replace(one, cause=said)
+        made.append(_card(here, decision, views.get(key), row, then.get(one.id, "")))
     return made
 
 
