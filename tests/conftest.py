@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from gateway.store.engine import Store
-from tests import rig, stores, warm
+from tests import examples, rig, stores, warm
 
 pytest_plugins = ["tests.rig.fixtures"]
 
@@ -37,6 +37,9 @@ settings.register_profile(
     derandomize=True,
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile(
+    examples.FAST, settings.get_profile("ci"), max_examples=100 // examples.SHARE
 )
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 

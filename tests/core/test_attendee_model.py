@@ -21,6 +21,7 @@ from gateway.model import DateChange, Edition, Kind, Method, Moment, Recurrence,
 from gateway.model import Letter as Mail
 from tests.core import attendee, libical
 from tests.core.invitees import Letter, World
+from tests.examples import examples
 
 OSLO = ZoneInfo("Europe/Oslo")
 HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(weeks=1)
@@ -321,7 +322,7 @@ def play(record: Record, steps: list[tuple[str, int]]) -> Office:
 
 
 @pytest.mark.parametrize("record", RECORDS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(STEPS)
 def test_every_invitee_ends_with_the_follow_up_as_the_store_has_it(
     record: str, steps: list[tuple[str, int]]

@@ -15,6 +15,7 @@ from gateway.followups import available, conflicts
 from gateway.followups.available import Slot, WorkingWeek
 from gateway.followups.conflicts import Attendee, Entry
 from gateway.model import DateChange, Edition, Kind, Recurrence, Reply, Role, Standing
+from tests.examples import examples
 
 CELL = timedelta(minutes=5)
 DAY = timedelta(days=1)
@@ -179,7 +180,7 @@ def looked_for(
     return slots[: available.SLOTS]
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     st.lists(_series(), max_size=4),
     st.lists(_weeks(), max_size=3),

@@ -20,6 +20,7 @@ from gateway.ical import ics
 from gateway.model import DateChange, Edition, Kind, Moment, Recurrence
 from tests.core import attendee, libical
 from tests.core.specimens import letter
+from tests.examples import examples
 
 ZONES = [
     "Europe/Oslo",
@@ -143,7 +144,7 @@ def ours(edition: Edition, after: datetime, before: datetime) -> list[attendee.S
 
 
 @settings(
-    max_examples=500,
+    max_examples=examples(500),
     deadline=None,
     suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
 )
@@ -171,7 +172,7 @@ def test_dateutil_expands_the_same_dates(edition: Edition, offset: int) -> None:
 
 
 @settings(
-    max_examples=300,
+    max_examples=examples(300),
     deadline=None,
     suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
 )

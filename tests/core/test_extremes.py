@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from gateway.errors import InputError, Unreadable
 from gateway.followups import limits, recurrence, rules
 from gateway.model import Edition, Kind, Moment, Recurrence
+from tests.examples import examples
 from tests.faults import fuzz_target
 
 ENDS = [
@@ -129,7 +130,7 @@ ZONES = st.sampled_from(["", ";TZID=Europe/Oslo", ";TZID=Pacific/Kiritimati", ";
 FREQUENCIES = st.sampled_from(["DAILY", "SECONDLY", "YEARLY"])
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     method=st.sampled_from(["REPLY", "COUNTER", "REFRESH"]),
     sequence=NUMBERS,
@@ -170,7 +171,7 @@ def test_mail_with_numbers_beyond_everything(
         fuzz_target.meaning(raw)
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(NUMBERS, TIMES)
 def test_headers_and_pages_with_numbers_beyond_everything(number: str, time: str) -> None:
     raw = (

@@ -25,8 +25,9 @@ from gateway.store import followups
 from gateway.store.engine import Store
 from tests import stores
 from tests.dialogues import mails, world
+from tests.examples import examples
 
-EXAMPLES = int(os.environ.get("ORDER_EXAMPLES", "300"))
+EXAMPLES = int(os.environ.get("ORDER_EXAMPLES", examples(300)))
 THROUGH_THE_STORE = max(EXAMPLES // 25, 12)
 
 START = datetime(2026, 12, 1, 8, tzinfo=UTC)

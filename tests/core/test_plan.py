@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from gateway.invite import owing, plan
 from gateway.model import GuestList, Kind, Method, Reply, Role, Standing
 from tests.core.invitees import MEETING, START, Letter, World, agreed
+from tests.examples import examples
 
 HOUR = timedelta(hours=1)
 
@@ -777,7 +778,7 @@ def play(steps: list[tuple[str, int]]) -> World:
     return world
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(STEPS)
 def test_in_the_end_everybody_holds_exactly_what_he_should(steps: list[tuple[str, int]]) -> None:
     world = play(steps)
@@ -793,7 +794,7 @@ def test_in_the_end_everybody_holds_exactly_what_he_should(steps: list[tuple[str
     assert world.look().owed == ()
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(STEPS)
 def test_letters_to_one_row_only_ever_go_up(steps: list[tuple[str, int]]) -> None:
     world = play(steps)
@@ -811,7 +812,7 @@ def test_letters_to_one_row_only_ever_go_up(steps: list[tuple[str, int]]) -> Non
             )
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(STEPS)
 def test_planning_twice_is_planning_once_and_nobody_gets_what_does_not_concern_him(
     steps: list[tuple[str, int]],

@@ -18,6 +18,7 @@ from gateway.followups import editions
 from gateway.ical import ics, zones
 from gateway.model import Recurrence
 from tests.core.specimens import HOUR, SINGLE, letter
+from tests.examples import examples
 
 NAMES = sorted(
     name
@@ -99,7 +100,7 @@ def agree(name: str, first: int, last: int, instants: list[datetime]) -> None:
         assert told[-1] == instant.astimezone(info).utcoffset(), f"{name} at {instant}"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     st.sampled_from([name for name in NAMES if not editions.is_utc(name)]),
     st.integers(2005, 2045),

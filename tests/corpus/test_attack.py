@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import command
+from tests import command, stores
 
 AT = "2026-11-20T09:00:00Z"
 QUIET = frozenset({"ignored", "not_an_answer", "unknown_invitation", "held", "malformed"})
@@ -57,6 +57,7 @@ def test_attack(
         assert ran.returncode == 0, ran.stdout + ran.stderr
         return ran.stdout
 
+    stores.upgraded(environment["GATEWAY_STORE__URL"])
     told("load", str(attack / "base.json"))
     before = [json.loads(line) for line in told("status", "--json").splitlines()]
     unsent = {row["key"]: row["delivery"] for row in before if row["delivery"] != "sent"}

@@ -24,6 +24,7 @@ from gateway.store.engine import Store
 from gateway.store.inbox import Place
 from gateway.store.outbox import Attempt, Selection, Settlement
 from tests import stores
+from tests.examples import examples
 from tests.store.test_growth import SETTINGS, answer
 
 SENT = datetime(2026, 1, 2, 8, tzinfo=UTC)
@@ -291,7 +292,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(steps=STEPS)
 def test_everything_goes_on_as_if_nothing_had_gone(twins: Twins, steps: Any) -> None:
     """Whoever is invited, answers again, or is owed a CANCEL: the same letters and statuses."""

@@ -14,6 +14,7 @@ from gateway.actions import load, planning
 from gateway.errors import InputError
 from gateway.store import entries, outbox, preferences, reading, schema
 from gateway.store.engine import Store
+from tests.examples import examples
 from tests.store import rows
 from tests.store.documents import SITE, documents
 
@@ -56,7 +57,7 @@ def read(store: Store, keys: list[str]) -> Json:
 
 @given(document=documents())
 @profile(
-    max_examples=20,
+    max_examples=examples(20),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_what_is_read_may_be_written_back(store: Store, document: Json) -> None:

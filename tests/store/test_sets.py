@@ -25,6 +25,7 @@ from gateway.model import Delivery, LetterState, Outcome
 from gateway.store import inbox, schema, schema_domain
 from gateway.store.engine import Store
 from gateway.store.outbox import Settlement
+from tests.examples import examples
 
 NOW = datetime(2040, 5, 1, 8, tzinfo=UTC)
 SETTINGS, ASKING = (
@@ -242,7 +243,7 @@ MAILS = st.builds(
 @given(st.lists(MAILS, min_size=2, max_size=8), st.booleans())
 @profile(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-    max_examples=60,
+    max_examples=examples(60),
 )
 def test_a_batch_ends_as_its_messages_would_one_by_one(
     pair: tuple[Store, Store], template: Path, mails: list[Mail], adds: bool
