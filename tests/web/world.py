@@ -142,7 +142,7 @@ def _proposals(desk: Desk) -> None:
     """Ola asks for another time, of every follow-up."""
     rows = [one for one in followups.members(desk.connection) if one.key == "ola"]
     start = "2026-12-02T08:00:00Z"
-    values = [{"participant": row.id, "proposed_start": start} for row in rows]
+    values = [{"participant": row.id, "proposed_start": start, "created_at": NOW} for row in rows]
     desk.connection.execute(sa.insert(schema.proposal), values)
     for row in rows:
         desk.noted.add(row.follow_up)
