@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 from gateway.errors import StoreError, UnfitStore
 from gateway.store import (
     backup,
+    engine,
     meta,
     schema,
     schema_access,
@@ -43,6 +44,11 @@ TABLES = (
 """All tables: named here, a module of them cannot be forgotten."""
 MIGRATIONS = Path(__file__).parent / "migrations"
 
+TRIES = 10
+"""A migration locks tables, and gateways that still run lock rows, in another order: PostgreSQL may
+give the migration up, and nothing of it is kept.
+"""
+
 # pg_advisory_xact_lock: two gateways that start together migrate one after the other
 LOCK = 7_403_812_550
 
@@ -56,6 +62,17 @@ def upgrade(store: Store, *, copy: bool = True) -> list[str]:
     """
     if store.path is not None:
         _make(store.path)
+    for _ in range(TRIES - 1):
+        try:
+            return _upgraded(store, copy=copy)
+        except StoreError as error:
+            if not engine.collided(error):
+                raise
+    return _upgraded(store, copy=copy)
+
+
+def _upgraded(store: Store, *, copy: bool) -> list[str]:
+    """`upgrade`, in one transaction."""
     with store.write() as connection:
         if not store.is_sqlite:
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})

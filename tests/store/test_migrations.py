@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from alembic import command
@@ -99,6 +100,34 @@ def test_two_gateways_that_start_together_make_one_store(empty_url: str) -> None
 
     with ThreadPoolExecutor(4) as pool:
         assert sorted(pool.map(upgrade, range(4))) == [[], [], [], REVISIONS]
+
+
+def test_a_migration_that_was_given_up_for_a_gateway_is_tried_again(
+    postgres_url: str,
+) -> None:
+    """The gateway has a table that the migration wants, and wants one that the migration has."""
+    with closing(Store(postgres_url)) as store:
+        with store.write() as connection:
+            config = migrate._config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, REVISIONS[-2])
+            triggers.rebuild(connection)
+        with (
+            psycopg.connect(
+                store.url.set(drivername="postgresql").render_as_string(False)
+            ) as other,
+            ThreadPoolExecutor(1) as pool,
+        ):
+            # Who has waited for so long asks whether it waits in a circle, and gives way.
+            other.execute("SET deadlock_timeout = '60s'")
+            other.execute("LOCK TABLE participant IN ACCESS SHARE MODE")
+            upgrade = pool.submit(migrate.upgrade, store)
+            while not other.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone():
+                assert not upgrade.done(), upgrade.result()
+            other.execute("LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE")
+            other.commit()
+            assert upgrade.result(60) == REVISIONS[-1:]
+        assert migrate.check(store) == []
 
 
 def test_migrations_give_exactly_the_tables_that_the_program_uses(store: Store) -> None:
