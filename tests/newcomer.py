@@ -1,10 +1,11 @@
 """README's path from a fresh Debian 12 to the first answered invitation, typed as it stands there.
 
-`python -m tests.newcomer [ROOT]`, as root, with debootstrap and the servers of tests/rig. ROOT: a
-Debian that is there already, else one is made. What cannot be as written: questions are answered by
-flags, a chroot has no systemd (the unit's own command is run instead), and the invitee is a robot.
-Prints each step with its seconds; ends with 0 if the invitation was answered and `doctor` found
-nothing wrong.
+`python -m tests.newcomer [ROOT]`, as root, with debootstrap, systemd-nspawn (systemd-container) and
+the servers of tests/rig. ROOT: a Debian with systemd that is there already, else one is made. It is
+booted, so the unit is started by systemd itself, with its user, its credentials and all that it may
+not do; killed, it must be back. What cannot be as written: questions are answered by flags, and the
+invitee is a robot. Prints each step with its seconds; ends with 0 if the invitation was answered,
+`doctor` found nothing wrong, and systemd did what the unit asks for.
 """
 
 from __future__ import annotations
@@ -13,28 +14,28 @@ import contextlib
 import email.policy
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from gateway.sandbox import clients, reading
 from tests.rig import dovecot as dovecot_server
-from tests.rig import mailbox, process
+from tests.rig import mailbox
 from tests.rig import postfix as postfix_server
 
+T = TypeVar("T")
 REPOSITORY = Path(__file__).parents[1]
-PROGRAM = Path("/opt/invite-gateway")
-UNIT = "etc/systemd/system/invite-gateway.service"
-CHROOT = "/usr/sbin/chroot"
-"""By its place: the PATH of those who are started is another."""
-READY = 60.0
+UNIT = "invite-gateway.service"
+READY = 120.0
+FILES = ("etc/resolv.conf", "etc/ssl/certs/ca-certificates.crt", "etc/pip.conf")
+"""What it takes over from the machine around it."""
 
 
 def steps() -> list[str]:
@@ -46,11 +47,10 @@ def steps() -> list[str]:
 
 
 class Machine:
-    """A fresh Debian in a folder."""
+    """A fresh Debian in a folder, booted."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.daemon: subprocess.Popen[bytes] | None = None
         pip = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
         self.environment = {
             "PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -59,74 +59,119 @@ class Machine:
             "DEBIAN_FRONTEND": "noninteractive",
             **pip,
         }
+        options = ["--register=no", "--keep-unit", "--quiet", "--console=pipe"]
+        options += [f"--bind-ro={REPOSITORY}:/repository", "--resolv-conf=off"]
+        self._container = subprocess.Popen(
+            ["systemd-nspawn", f"--directory={root}", *options, "--boot"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+
+    def boot(self) -> None:
+        """Wait until it is up."""
+        self._first = _await(lambda: _first_process(self._container.pid), "a first process")
+        _await(lambda: self.asked("systemctl is-system-running") in BOOTED, "the end of the boot")
 
     def type(self, line: str, **more: str) -> None:
         began = time.monotonic()
         print(f"$ {line}", flush=True)
         subprocess.run(
-            [CHROOT, str(self.root), "/bin/sh", "-c", f"umask 022; {line}"],
+            self._inside(f"umask 022; {line}"),
             env=self.environment | more,
             stdin=subprocess.DEVNULL,
             check=True,
         )
         print(f"  {time.monotonic() - began:.0f} s", flush=True)
 
-    def start(self) -> None:
-        """What systemd would: the unit's command in its environment, with its credentials."""
-        unit = (self.root / UNIT).read_text(encoding="utf-8")
-        said = dict(re.findall(r"(?m)^Environment=(\w+)=(.*)$", unit))
-        [command] = re.findall(r"(?m)^ExecStart=(.*)$", unit)
-        state = self.root / "var/lib/invite-gateway"
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        given = {
-            "CREDENTIALS_DIRECTORY": "/etc/invite-gateway",
-            "STATE_DIRECTORY": "/var/lib/invite-gateway",
-            "GATEWAY_WEB__LISTEN": f"127.0.0.1:{process.free_port()}",
-        }
-        self.daemon = subprocess.Popen(
-            [CHROOT, str(self.root), *shlex.split(command)],
-            env=self.environment | said | given,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+    def asked(self, line: str) -> str:
+        """What a command prints, however it ends."""
+        done = subprocess.run(
+            self._inside(line), env=self.environment, capture_output=True, text=True, check=False
         )
-        assert self.daemon.stderr is not None
-        for line in self.daemon.stderr:
-            if b'"ready"' in line:
-                threading.Thread(target=self.daemon.stderr.read, daemon=True).start()
-                return
-        raise SystemExit("the gateway ended before it was ready")
+        return done.stdout.strip()
+
+    def property(self, name: str) -> str:
+        """What systemd says of the unit."""
+        return self.asked(f"systemctl show --value --property={name} {UNIT}")
 
     def end(self) -> None:
-        if self.daemon is not None:
-            self.daemon.terminate()
-            self.daemon.wait(READY)
+        """As if the power were switched off: SIGTERM halts the container in order."""
+        self._container.terminate()
+        self._container.wait(READY)
+
+    def _inside(self, line: str) -> list[str]:
+        spaces = ["--mount", "--uts", "--ipc", "--pid", "--root", "--wd"]
+        return ["nsenter", f"--target={self._first}", *spaces, "/bin/sh", "-c", line]
+
+
+BOOTED = {"running", "degraded"}
+"""Degraded: some unit of a whole machine finds nothing to do in a container."""
+
+
+def _await(look: Callable[[], T], what: str) -> T:
+    deadline = time.monotonic() + READY
+    while not (seen := look()):
+        if time.monotonic() > deadline:
+            raise SystemExit(f"never came: {what}")
+        time.sleep(0.1)
+    return seen
+
+
+def _first_process(parent: int) -> int:
+    """The process that is number 1 within the container; 0 while there is none."""
+    for child in map(int, Path(f"/proc/{parent}/task/{parent}/children").read_text().split()):
+        status = Path(f"/proc/{child}/status").read_text(encoding="utf-8")
+        if re.search(r"(?m)^NSpid:.*\t1$", status):
+            return child
+        if found := _first_process(child):
+            return found
+    return 0
 
 
 @contextlib.contextmanager
 def machine(given: str) -> Iterator[Machine]:
-    """A Debian with what a chroot needs of the machine around it."""
+    """A Debian with what it needs of the machine around it."""
     root = Path(given or tempfile.mkdtemp(prefix="newcomer-"))
     if not (root / "bin").exists():
-        subprocess.run(["debootstrap", "--variant=minbase", "bookworm", str(root)], check=True)
-    for name in ("etc/resolv.conf", "etc/ssl/certs/ca-certificates.crt", "etc/pip.conf"):
+        packages = "--include=systemd-sysv,dbus"
+        command = ["debootstrap", "--variant=minbase", packages, "bookworm", str(root)]
+        subprocess.run(command, check=True)
+    for name in FILES:
         if Path("/", name).exists():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(Path("/", name), root / name)
-    shared = [(REPOSITORY, root / "repository"), (Path("/dev"), root / "dev")]
-    for source, target in shared:
-        target.mkdir(exist_ok=True)
-        subprocess.run(["mount", "--bind", str(source), str(target)], check=True)
-    subprocess.run(["mount", "-t", "proc", "proc", str(root / "proc")], check=True)
     made = Machine(root)
     try:
+        made.boot()
         yield made
     finally:
         made.end()
-        for target in (root / "proc", *(target for _, target in shared)):
-            subprocess.run(["umount", str(target)], check=False)
         if not given:
             shutil.rmtree(root)
+
+
+def under_systemd(fresh: Machine) -> None:
+    """The unit is what it says: another user with no rights, READY, the watchdog, and back after a
+    crash.
+    """
+    assert fresh.property("ActiveState") == "active"
+    assert fresh.property("StatusText").startswith("running")
+    assert fresh.property("WatchdogUSec") == "1min"
+    process = fresh.property("MainPID")
+    status = fresh.asked(f"cat /proc/{process}/status")
+    [user] = re.findall(r"(?m)^Uid:\t(\d+)", status)
+    assert int(user) != 0, status
+    assert re.findall(r"(?m)^Cap(?:Eff|Bnd):\t(\w+)", status) == ["0" * 16] * 2, status
+    assert re.findall(r"(?m)^Seccomp:\t(\d)", status) == ["2"], status
+    began = time.monotonic()
+    fresh.type(f"kill -KILL {process}")
+    _await(lambda: fresh.property("StatusText").startswith("running"), "it is back after a crash")
+    _await(lambda: fresh.property("MainPID") not in ("0", process), "another process")
+    assert fresh.property("NRestarts") == "1"
+    print(f"  killed, and back after {time.monotonic() - began:.0f} s", flush=True)
+    fresh.type("systemctl stop invite-gateway")
+    assert (fresh.property("ExecMainStatus"), fresh.property("Result")) == ("0", "success")
+    print(fresh.asked(f"systemd-analyze security {UNIT} --no-pager | tail -n 1"), flush=True)
 
 
 def answer(box: mailbox.Mailbox, via: postfix_server.Server) -> None:
@@ -167,13 +212,10 @@ def main() -> None:
             f" --set imap.port={mail.imap_port} --set imap.security=none"
         )
         for line in steps():
-            if line.startswith("systemctl"):
-                print(f"$ {line}\n  (its ExecStart instead)", flush=True)
-                fresh.start()
-                continue
             if "send-test" in line:
                 threading.Thread(target=answer, args=(box, via), daemon=True).start()
             fresh.type(written(line, flags, box.address))
+        under_systemd(fresh)
     print(f"all of it: {time.monotonic() - began:.0f} s")
 
 
