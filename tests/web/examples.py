@@ -100,6 +100,7 @@ ALONE = _sql("DELETE FROM participant")
 BEFORE: Mapping[str, Callable[[Office], None]] = {
     "DELETE /api/v1/associates/{key}": ALONE,
     "DELETE /api/v1/persons/{key}": ALONE,
+    "POST /api/v1/persons/{key}/erase": ALONE,
     "POST /api/v1/follow-ups/{key}/stop": SERIES,
     "POST /api/v1/follow-ups/{key}/split": SERIES,
     "GET /api/v1/follow-ups/{key}/dates": SERIES,
