@@ -210,12 +210,14 @@ def _outbox(
     nothing left behind.
     """
     rows = connection.execute(
-        "SELECT message_id, address, state, claimed_by FROM outbox"
+        "SELECT message_id, address, state, claimed_by FROM outbox ORDER BY id"
     ).fetchall()
     states = Counter(row["state"] for row in rows)
     verdict.numbers += Counter({f"outbox {state}": number for state, number in states.items()})
-    if states.keys() - {"sent", "superseded"}:
+    if states.keys() - {"sent", "superseded", "refused"}:
         verdict.problems.append(f"the outbox holds {dict(states)}")
+    last = {row["address"]: row["state"] for row in rows if row["state"] != "superseded"}
+    verdict.problems += [f"{who} was refused" for who, state in last.items() if state == "refused"]
     if held := [row["message_id"] for row in rows if row["claimed_by"]]:
         verdict.problems.append(f"still claimed: {held}")
     told = Counter((_bare(row["message_id"]), row["address"]) for row in rows)

@@ -110,6 +110,8 @@ class Site:
         """Address → key of the follow-up."""
         self.recorded = "="
         """How many messages have an outcome in the end, compared with how many were sent."""
+        self.over = "'sent', 'superseded'"
+        """States in which a letter has come to its end."""
         self._directory = directory
         self._pause = threading.Event()
 
@@ -203,7 +205,7 @@ class Site:
         with self.crm() as connection:
             settled = connection.execute(
                 f"SELECT (SELECT count(*) FROM change_mark) = 0 AND (SELECT count(*) FROM inbox WHERE outcome IS NOT NULL) {self.recorded} ? "
-                "AND NOT EXISTS (SELECT * FROM outbox WHERE state NOT IN ('sent', 'superseded'))",
+                f"AND NOT EXISTS (SELECT * FROM outbox WHERE state NOT IN ({self.over}))",
                 (given,),
             ).fetchone()[0]
         return (

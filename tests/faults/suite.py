@@ -5,9 +5,11 @@
 Rounds of one, two and four gateways, on SQLite and on PostgreSQL, with roles together and apart,
 read by IMAP and delivered to by LMTP. While a CRM writes and invitees answer, processes are killed
 and halted, PostgreSQL is restarted, connections are cut, frozen and turned away, servers misbehave
-at a step of SMTP, LMTP or IMAP, the disk is full, the clock jumps, and the mailbox is numbered
-anew, emptied and loses a folder. At the end of a round all that stops, the gateways must bring
-everything to its end by themselves, and `tests.faults.checker` has the word. Counted is what
+at a step of SMTP, LMTP or IMAP, refuse for good, or show a certificate that must not be believed,
+names are not resolved, the disk is full, the clock jumps, and the mailbox is numbered anew, emptied
+and loses a folder. In some rounds a newer program migrates the store while the old one works. At the
+end of a round all that stops, letters that were refused are tried again by hand, the gateways must
+bring everything to its end by themselves, and `tests.faults.checker` has the word. Counted is what
 happened: a cut of no connection is none. Exit code 1 and the list of problems if anything is lost,
 doubled or not explained. The seed is printed first; it decides what is done, not when a machine
 does it.
@@ -35,13 +37,32 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from gateway.store import migrate
 from tests import rig
 from tests.faults import checker, kill
-from tests.faults.middleman import Imap, Middleman, Plain, Smtp
+from tests.faults.middleman import ONCE, Certificates, Imap, Lmtp, Middleman, Plain, Plan, Smtp
 from tests.rig import dovecot, postfix, postgres, process
 from tests.wire import gateway_process
 
 IMPATIENT = (sys.executable, "-P", str(Path(__file__).with_name("impatient.py")))
+NAMES = ("smtp.faults.example", "imap.faults.example")
+"""What the gateways know the servers by; resolved by `impatient`."""
+COMES_SECONDS = 2.0
+"""For a step that is to be misbehaved at."""
+NEWER = """
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision = "{number:04}", "{before:04}"
+branch_labels = depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("outbox", sa.Column("newer", sa.Integer, nullable=False, server_default="0"))
+    op.create_index("ix_outbox_newer", "outbox", ["newer", "id"])
+    op.create_table("newer", sa.Column("id", sa.Integer, primary_key=True))
+"""
+"""The migration by which a newer program differs."""
 LEASE_SECONDS = 8.0
 """As `impatient` has it."""
 PER_FAULT = 0.8
@@ -68,15 +89,20 @@ class Round:
     """Whether the gateways' clock does. Then nobody answers a second time and otherwise: of answers
     whose DTSTAMP lies in the future the one counts that arrived last (itip.md §5).
     """
+    upgraded: bool = False
+    """Whether a newer program takes the place of the old one, one process after the other, after
+    half of the faults.
+    """
     share: float = 1.0
     """Of the faults, by which a round gets more or fewer than others."""
 
 
 ROUNDS = (
-    Round("one, SQLite", ("",), is_sqlite=True),
+    Round("one, SQLite, upgraded", ("",), is_sqlite=True, upgraded=True),
     Round("one, SQLite, its clock jumps", ("",), is_sqlite=True, jumps=True, share=0.8),
     Round("one, PostgreSQL", ("",)),
-    Round("two, PostgreSQL, their clock jumps", ("", ""), jumps=True),
+    Round("two, PostgreSQL, their clock jumps", ("", ""), jumps=True, share=0.7),
+    Round("two, PostgreSQL, the old and the new", ("", ""), upgraded=True, share=0.8),
     Round(
         "roles apart, PostgreSQL", ("outbound", "outbound", "inbound,jobs", "inbound"), share=0.8
     ),
@@ -118,15 +144,20 @@ class Site(kill.Site):
     ) -> None:
         url = "" if play.is_sqlite else servers.cluster.create_database()
         super().__init__(directory, servers.mail, servers.relay, seed, url)
-        self.recorded = ">="
+        self.recorded, self.over = ">=", f"{self.over}, 'refused'"
         self.servers, self.play = servers, play
         if play.jumps:
             self.crowd.second_thoughts = 0.0
-        self.clock = directory / "clock"
+        self.clock, self.names = directory / "clock", directory / "names"
         self.set_clock(timedelta())
+        self.set_names("")
+        servers.certificates.write_authority(directory / "authority.pem")
         servers.listeners[:] = [process.free_port() for _ in play.roles]
         self.gateways = [self._gateway(port, faketime=faketime) for port in servers.listeners]
         self.gateway = self.gateways[0]
+        self.old = set(range(len(play.roles))) if play.upgraded else set[int]()
+        """Gateways that are to be started as the newer program."""
+        self.is_upgraded = False
         self.taken: list[bytes] = []
         """Messages of a folder that was deleted."""
 
@@ -137,9 +168,15 @@ class Site(kill.Site):
             url,
             self.account,
             self.relay,
+            SMTP__HOST=NAMES[0],
             SMTP__PORT=str(between.smtp.port),
+            SMTP__SECURITY="tls",
+            SMTP__CA_FILE=str(self.clock.with_name("authority.pem")),
             SMTP__TIMEOUT_SECONDS="1",
+            IMAP__HOST=NAMES[1],
             IMAP__PORT=str(between.imap.port),
+            IMAP__SECURITY="tls",
+            IMAP__CA_FILE=str(self.clock.with_name("authority.pem")),
             IMAP__TIMEOUT_SECONDS="1",
             IMAP__POLL_SECONDS="1",
             OUTBOUND__FIRST_RETRY_SECONDS="0.2",
@@ -152,6 +189,7 @@ class Site(kill.Site):
             "FAKETIME_TIMESTAMP_FILE": str(self.clock),
             "FAKETIME_CACHE_DURATION": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "FAULTS_NAMES": str(self.names),
         }
         return gateway_process.Gateway(settings, IMPATIENT, cold=True)
 
@@ -161,11 +199,54 @@ class Site(kill.Site):
 
     def set_clock(self, ahead: timedelta) -> None:
         """How far the gateways' clock is ahead of everybody else's."""
-        self.clock.with_suffix(".new").write_text(f"{ahead.total_seconds():+.0f}\n")
-        self.clock.with_suffix(".new").replace(self.clock)
+        _write(self.clock, f"{ahead.total_seconds():+.0f}\n")
+
+    def set_names(self, word: str) -> None:
+        """How names are resolved (`impatient`); "" for as they should be."""
+        _write(self.names, word)
+
+    def names_asked(self) -> int:
+        """How many names were not resolved as they should be, or too late."""
+        try:
+            return self.names.with_suffix(".asked").stat().st_size
+        except FileNotFoundError:
+            return 0
 
     def start(self, number: int) -> None:
+        """From an upgrade on it is the newer program that starts."""
+        if self.is_upgraded:
+            self.old.discard(number)
+            self.gateways[number].settings["PYTHONPATH"] = str(self.servers.newer)
         self.gateways[number].start(self.play.roles[number], wait=False)
+
+    def upgrade(self) -> None:
+        """A newer program migrates the store. PostgreSQL: while the old ones work; SQLite, which is
+        migrated at the start: in their place.
+        """
+        self.is_upgraded = True
+        if self.play.is_sqlite:
+            self.gateway.kill()
+            self.start(0)
+            return
+        subprocess.run(
+            [*IMPATIENT, "db", "upgrade"],
+            env=self.gateway.settings | {"PYTHONPATH": str(self.servers.newer)},
+            check=True,
+            timeout=SLOW_SECONDS,
+        )
+
+    def try_again(self) -> None:
+        """What an administrator does about letters that were refused, once nothing else waits."""
+        with self.crm() as connection:
+            states = dict(
+                connection.execute(
+                    "SELECT id, state FROM outbox WHERE state <> 'superseded' AND id IN"
+                    " (SELECT max(id) FROM outbox WHERE state <> 'superseded' GROUP BY address)"
+                ).fetchall()
+            )
+        refused = [str(number) for number, state in states.items() if state == "refused"]
+        if refused and set(states.values()) <= {"sent", "refused"}:
+            self.gateway.command("queue", "retry", *refused)
 
     def wait(self, wanted: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + SLOW_SECONDS
@@ -186,6 +267,7 @@ class Site(kill.Site):
 
     def quiet(self) -> bool:
         """Where messages are recorded more than once, their number does not tell that all came."""
+        self.try_again()
         return self.crowd.sent == sum(one.copies for one in self.crowd.given) and super().quiet()
 
     def evidence(self) -> kill.Evidence:
@@ -232,6 +314,9 @@ class Servers:
     lmtp: Middleman
     database: Middleman
     listeners: list[int]
+    certificates: Certificates
+    newer: Path
+    """Where the newer program lies."""
 
     @property
     def middlemen(self) -> tuple[Middleman, ...]:
@@ -241,12 +326,19 @@ class Servers:
 @contextlib.contextmanager
 def serving(chance: random.Random) -> Iterator[Servers]:
     listeners: list[int] = []
+    certificates = Certificates(*NAMES)
 
     def some_order() -> list[int]:
         return random.sample(listeners, len(listeners))
 
-    def middleman(name: str, kind: type[Plain], targets: Callable[[], list[int]]) -> Middleman:
-        made = Middleman(name, targets, kind, random.Random(chance.random()))
+    def middleman(
+        name: str,
+        kind: type[Plain],
+        targets: Callable[[], list[int]],
+        secured: Certificates | None = None,
+    ) -> Middleman:
+        own = random.Random(chance.random())
+        made = Middleman(name, targets, kind, own, certificates=secured)
         made.start()
         stack.callback(made.stop)
         return made
@@ -254,7 +346,9 @@ def serving(chance: random.Random) -> Iterator[Servers]:
     with contextlib.ExitStack() as stack:
         cluster = stack.enter_context(postgres.running())
         mail = stack.enter_context(dovecot.running())
-        lmtp = middleman("LMTP", Smtp, some_order)
+        newer = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="newer-")))
+        _make_newer(newer)
+        lmtp = middleman("LMTP", Lmtp, some_order)
         routes = {postfix.OURS: f"lmtp:inet:127.0.0.1:{lmtp.port}"}
         relay = stack.enter_context(
             postfix.running(
@@ -271,12 +365,30 @@ def serving(chance: random.Random) -> Iterator[Servers]:
             mail,
             relay,
             cluster,
-            middleman("SMTP", Smtp, lambda: [relay.port]),
-            middleman("IMAP", Imap, lambda: [mail.imap_port]),
+            middleman("SMTP", Smtp, lambda: [relay.port], certificates),
+            middleman("IMAP", Imap, lambda: [mail.imap_port], certificates),
             lmtp,
             middleman("database", Plain, lambda: [cluster.port]),
             listeners,
+            certificates,
+            newer,
         )
+
+
+def _make_newer(folder: Path) -> None:
+    """This program with one more migration."""
+    target = folder / "gateway"
+    shutil.copytree(Path(migrate.__file__).parents[1], target)
+    versions = target / "store/migrations/versions"
+    last = max(int(file.name[:4]) for file in versions.glob("0*.py"))
+    text = NEWER.format(number=last + 1, before=last)
+    (versions / f"{last + 1:04}_newer.py").write_text(text)
+
+
+def _write(path: Path, text: str) -> None:
+    """All of it at once, for those who read it at any moment."""
+    path.with_suffix(".new").write_text(text)
+    path.with_suffix(".new").replace(path)
 
 
 class Ordeal:
@@ -297,6 +409,9 @@ class Ordeal:
             self.cut: 25,
             self.freeze: 3,
             self.turn_away: 2,
+            self.misbehave: 10,
+            self.mistrust: 2,
+            self.misname: 2,
             self.number_anew: 1,
             self.empty: 1,
             self.delete_folder: 1,
@@ -323,6 +438,9 @@ class Ordeal:
                 guests = self.chance.randint(1, 8)
                 site.write([guests], int(self.chance.random() < 0.6), self.chance)
                 invited += guests
+            if site.play.upgraded and not site.is_upgraded and self.total >= faults / 2:
+                site.upgrade()
+                self._count("program: upgraded")
             [fault] = self.chance.choices(list(self._faults), self._faults.values())
             fault()
             self._pause(self.chance.uniform(0, 0.1))
@@ -332,9 +450,16 @@ class Ordeal:
         """Nothing goes wrong any more, and everything comes to its end."""
         for middleman in self.servers.middlemen:
             middleman.rate = 0.0
+            middleman.withdraw()
             middleman.cut()
         self.site.set_clock(timedelta())
+        for number in sorted(self.site.old):
+            if (code := self.site.gateways[number].stop()) != 0:
+                self.problems.append(f"gateway {number} of the old program ended with {code}")
+            self.site.start(number)
         self.site.finish()
+        if believed := self.servers.certificates.believed:
+            self.problems.append(f"{believed} bad certificates were believed")
         for number, gateway in enumerate(self.site.gateways):
             if (code := gateway.stop()) != 0:
                 self.problems.append(f"gateway {number} ended with {code}")
@@ -398,6 +523,41 @@ class Ordeal:
         self._pause(self.chance.uniform(0.1, 1))
         middleman.come_back()
         self._count(f"{middleman.name}: turned away")
+
+    def misbehave(self) -> None:
+        """At the next step of that kind, whoever comes to it."""
+        middleman = self.chance.choice([*[self.servers.imap] * 4, self.servers.smtp])
+        plan, before = middleman.some_plan(), middleman.done.total()
+        middleman.order(plan)
+        if plan.step in ONCE:
+            middleman.cut()
+        self._await(lambda: middleman.done.total() > before)
+        middleman.withdraw()
+
+    def mistrust(self) -> None:
+        """A certificate that has expired, or is somebody else's."""
+        middleman = self.chance.choice([self.servers.imap, self.servers.smtp])
+        before = middleman.done.total()
+        middleman.shown = self.chance.choice(self.servers.certificates.bad)
+        middleman.cut()
+        self._await(lambda: middleman.done.total() > before)
+        middleman.shown = Certificates.GOOD
+
+    def misname(self) -> None:
+        """Names are not resolved, or late, or wrongly."""
+        word = self.chance.choice(("unknown", "later", "late", "elsewhere"))
+        before = self.site.names_asked()
+        self.site.set_names(word)
+        for middleman in (self.servers.imap, self.servers.smtp):
+            middleman.cut()
+        self._await(lambda: self.site.names_asked() > before)
+        self.site.set_names("")
+        self._count(f"names: {word}", int(self.site.names_asked() > before))
+
+    def _await(self, happened: Callable[[], bool]) -> None:
+        until = time.monotonic() + COMES_SECONDS
+        while not happened() and time.monotonic() < until:
+            self._pause(0.05)
 
     def _some(self) -> Middleman:
         # The reader has one session, and keeps it.
@@ -472,6 +632,9 @@ class Ordeal:
         folder = self._maildir / ".Processed"
         if not folder.is_dir():
             return
+        if self.chance.random() < 0.5:
+            act = self.chance.choice(Imap.acts["CREATE"])
+            self.servers.imap.order(Plan("CREATE", 1, act))
         gone = self.folder / f"deleted-{next(self._numbers)}"
         with contextlib.suppress(FileNotFoundError):
             folder.rename(gone)
@@ -519,6 +682,7 @@ def run(
                         gateway.end()
                     for middleman in servers.middlemen:
                         middleman.rate = 0.0
+                        middleman.withdraw()
                         middleman.thaw()
                     site.crowd.finish()
             report.verdict.numbers += final.numbers

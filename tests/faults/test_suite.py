@@ -6,13 +6,15 @@ from __future__ import annotations
 
 import asyncio
 import random
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
 from tests.faults import suite
-from tests.faults.middleman import Imap, Middleman, Plain, Plan, Smtp
+from tests.faults.middleman import Certificates, Imap, Middleman, Plain, Plan, Smtp
 
 SHORT = suite.Round("short", ("",), is_sqlite=True)
 
@@ -63,6 +65,10 @@ def smtp(line: bytes) -> bytes:
     [
         (Plan("GREETING", 1, "bye"), b"421 4.3.2 Service not available\r\n"),
         (Plan("MAIL", 1, "refuse"), b"220 ready\r\n451 4.3.0 Not now\r\n"),
+        (
+            Plan("MAIL", 1, "never"),
+            b"220 ready\r\n550 5.7.1 Not allowed to send as this sender\r\n",
+        ),
         (Plan("RCPT", 2, "drop"), b"220 ready\r\n250 fine\r\n250 fine\r\n"),
         (
             Plan("BODY", 1, "lost"),
@@ -112,3 +118,65 @@ async def test_what_is_frozen_passes_later_and_what_is_cut_never() -> None:
         assert await reader.readline() == b"two\n"
         assert await asyncio.to_thread(middleman.cut) == 1
         assert await reader.read() == b""
+
+
+async def test_what_is_ordered_is_done_once_to_whoever_comes_to_it() -> None:
+    def imap(line: bytes) -> bytes:
+        return b"a1 OK fine\r\n" if line else b"* OK ready\r\n"
+
+    async with between(Imap, Plan("", 0, ""), imap) as (reader, writer, middleman):
+        assert await reader.readline() == b"* OK ready\r\n"
+        middleman.order(Plan("LOGIN", 1, "wrong"))
+        refused = b"a1 NO [AUTHENTICATIONFAILED] Authentication failed\r\n"
+        for said in (refused, b"a1 OK fine\r\n"):
+            writer.write(b"a1 LOGIN somebody secret\r\n")
+            assert await reader.readline() == said
+        middleman.order(Plan("SELECT", 1, "no"))
+        middleman.withdraw()
+        writer.write(b"a1 SELECT INBOX\r\n")
+        assert await reader.readline() == b"a1 OK fine\r\n"
+        assert middleman.done == {"peer: LOGIN wrong": 1}
+
+
+@pytest.mark.parametrize("shown", ["good", "expired", "of another name", "of a stranger"])
+async def test_a_client_that_looks_believes_the_good_certificate_alone(
+    shown: str, tmp_path: Path
+) -> None:
+    certificates = Certificates("server.example")
+    certificates.write_authority(tmp_path / "authority.pem")
+    careful = ssl.create_default_context(cafile=tmp_path / "authority.pem")
+    careless = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    careless.check_hostname, careless.verify_mode = False, ssl.CERT_NONE
+
+    async def greet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"hello\n")
+
+    async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        middleman = Middleman(
+            "peer", lambda: [port], Plain, random.Random(1), certificates=certificates, shown=shown
+        )
+        await asyncio.to_thread(middleman.start)
+
+        async def read(context: ssl.SSLContext) -> bytes:
+            reader, writer = await asyncio.open_connection(
+                "127.0.0.1", middleman.port, ssl=context, server_hostname="server.example"
+            )
+            try:
+                return await reader.readline()
+            finally:
+                writer.transport.abort()
+
+        try:
+            async with asyncio.timeout(60):
+                if shown == "good":
+                    assert await read(careful) == b"hello\n"
+                else:
+                    with pytest.raises(ssl.SSLCertVerificationError):
+                        await read(careful)
+                assert certificates.believed == 0
+                assert await read(careless) == b"hello\n"
+            assert certificates.believed == (shown != "good")
+            assert middleman.done == ({} if shown == "good" else {f"peer: certificate {shown}": 2})
+        finally:
+            await asyncio.to_thread(middleman.stop)
