@@ -16,6 +16,8 @@ from gateway.store.engine import Connection, Store
 
 RETURNED = timedelta(days=30)
 """Letters that were refused since then are told, as in `queue list`."""
+VERDICTS = ("sent", "retry", "refused", "account", "connection")
+"""As in `outbound.retry`; told from the start, for what begins with 40 has not risen."""
 BEHIND = 500
 """On PostgreSQL a number may be committed after higher ones: so many are looked at again."""
 
@@ -150,7 +152,8 @@ def _counted(tally: Tally) -> Iterable[Family]:
     known = {outcome.value: 0 for outcome in Outcome} | tally.outcomes
     outcomes = [Sample(number, {"outcome": outcome}) for outcome, number in known.items()]
     yield Family("messages_total", "counter", "Messages received, by what came of them.", outcomes)
-    verdicts = [Sample(number, {"verdict": verdict}) for verdict, number in tally.verdicts.items()]
+    ends = dict.fromkeys(VERDICTS, 0) | tally.verdicts
+    verdicts = [Sample(number, {"verdict": verdict}) for verdict, number in ends.items()]
     yield Family("attempts_total", "counter", "Tries to hand a letter over, by result.", verdicts)
     yield Family(
         "reply_seconds",

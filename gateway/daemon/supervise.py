@@ -130,6 +130,7 @@ async def _keep(
     clock, subject = loop.time, f"role {role.name}"
     failures = starts = 0
     since = datetime.now(UTC)
+    board.stops[role.name] += 0  # told from the start: what begins with 3 has not risen
     while not stop.is_set():
         began, starts = clock(), starts + 1
         error: BaseException | None = None

@@ -12,6 +12,7 @@ import pytest
 from gateway.daemon import supervise
 from gateway.daemon.supervise import Restart, Role
 from gateway.errors import ConfigurationError, StoreError, words
+from gateway.health import Board
 
 DEADLINE = 60.0
 AT_ONCE = Restart(first=0.0, longest=0.0)
@@ -54,7 +55,7 @@ def failing(
 async def test_a_role_that_ends_is_started_again_and_the_others_go_on(
     error: BaseException | None, stop: asyncio.Event
 ) -> None:
-    again, starts_of_other = asyncio.Event(), 0
+    again, starts_of_other, board = asyncio.Event(), 0, Board()
 
     async def other(asked: asyncio.Event) -> None:
         nonlocal starts_of_other
@@ -68,6 +69,7 @@ async def test_a_role_that_ends_is_started_again_and_the_others_go_on(
                     [Role("bad", failing(error, 3, again)), Role("good", other)],
                     stop,
                     restart=AT_ONCE,
+                    board=board,
                 )
             )
             await again.wait()
@@ -75,6 +77,8 @@ async def test_a_role_that_ends_is_started_again_and_the_others_go_on(
 
     await within(story())
     assert starts_of_other == 1
+    assert board.stops == {"bad": 3, "good": 0}
+    assert set(board.stops) == {"bad", "good"}, "told before it happens, or no rise is seen"
 
 
 async def test_a_failure_is_told(stop: asyncio.Event, capfd: pytest.CaptureFixture[str]) -> None:

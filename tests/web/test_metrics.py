@@ -10,7 +10,9 @@ import httpx
 import pytest
 
 from gateway import metrics
+from gateway.actions import measuring
 from gateway.health import Condition, State
+from gateway.outbound import retry
 from gateway.web import app, feed
 from gateway.web.metrics import FRESH_SECONDS
 from tests import rig
@@ -93,6 +95,11 @@ def test_every_alarm_is_explained() -> None:
     text = OPERATIONS.read_text(encoding="utf-8").partition("\n## Alarms")[2]
     alarms = re.findall(r"alert: (\w+)", RULES.read_text(encoding="utf-8"))
     assert alarms == re.findall(r"(?m)^### (\w+)$", text.partition("\n## ")[0])
+
+
+def test_every_verdict_is_told_before_it_happens() -> None:
+    """Prometheus sees no rise in what begins with 40."""
+    assert list(measuring.VERDICTS) == list(retry.Verdict)
 
 
 async def test_it_is_for_those_who_watch(office: Office) -> None:
