@@ -430,7 +430,7 @@ class Ordeal:
         for number in range(len(site.gateways)):
             site.start(number)
         for gateway in site.gateways:
-            gateway.wait_log("ready")
+            gateway.wait_log("ready", seconds=SLOW_SECONDS)
         for middleman in self.servers.middlemen:
             middleman.rate = RATE
         while self.total < faults and time.monotonic() < until:
