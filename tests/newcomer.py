@@ -205,9 +205,9 @@ def main() -> None:
         machine(sys.argv[1] if len(sys.argv) > 1 else "") as fresh,
     ):
         box = mail.new_mailbox("admin", "ext.example", "Admin")
-        (fresh.root / "root/password").write_text(f"{dovecot_server.PASSWORD}\n")
+        (fresh.root / "etc/mail-password").write_text(f"{dovecot_server.PASSWORD}\n")
         flags = (
-            "--address invites@crm.example --username invites --password-file /root/password"
+            "--address invites@crm.example --username invites --password-file /etc/mail-password"
             f" --organisation 'Acme AS' --smtp-host 127.0.0.1 --imap-host 127.0.0.1"
             f" --set smtp.port={via.submission_port} --set smtp.security=none"
             f" --set imap.port={mail.imap_port} --set imap.security=none"
