@@ -34,6 +34,8 @@ T = TypeVar("T")
 REPOSITORY = Path(__file__).parents[1]
 UNIT = "invite-gateway.service"
 READY = 120.0
+PAUSE = threading.Event()
+"""Never set: to wait for what tells nobody that it came."""
 FILES = ("etc/resolv.conf", "etc/ssl/certs/ca-certificates.crt", "etc/pip.conf")
 """What it takes over from the machine around it."""
 
@@ -113,7 +115,7 @@ def _await(look: Callable[[], T], what: str) -> T:
     while not (seen := look()):
         if time.monotonic() > deadline:
             raise SystemExit(f"never came: {what}")
-        time.sleep(0.1)
+        PAUSE.wait(0.1)
     return seen
 
 
