@@ -97,9 +97,16 @@ CALL = _sql(
     " deadline = '2026-12-04 11:00:00' WHERE key = 'own'"
 )
 ALONE = _sql("DELETE FROM participant")
+DATED = _sql(
+    "UPDATE participant SET created_at = '2026-11-20 08:00:00'",
+    "UPDATE proposal SET created_at = '2026-11-20 08:00:00'",
+)
+"""The store's own clock is none of the office's."""
 BEFORE: Mapping[str, Callable[[Office], None]] = {
     "DELETE /api/v1/associates/{key}": ALONE,
     "DELETE /api/v1/persons/{key}": ALONE,
+    "GET /api/v1/persons/{key}/export": DATED,
+    "GET /api/v1/review/proposals": DATED,
     "POST /api/v1/persons/{key}/erase": ALONE,
     "POST /api/v1/follow-ups/{key}/stop": SERIES,
     "POST /api/v1/follow-ups/{key}/split": SERIES,
