@@ -21,6 +21,7 @@ import os
 import shutil
 import smtplib
 import socket
+import stat
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -146,10 +147,9 @@ class Server:
     def queued(self) -> int:
         """Number of messages Postfix holds at this moment."""
         return sum(
-            1
+            _is_taken(path)
             for name in ("maildrop", "incoming", "active", "deferred", "hold")
             for path in (self.directory / "queue" / name).rglob("*")
-            if path.is_file()
         )
 
     def start(self) -> None:
@@ -176,6 +176,17 @@ class Server:
     def stop(self) -> None:
         """Stop; what is queued stays queued."""
         self.daemon.stop()
+
+
+def _is_taken(path: Path) -> bool:
+    """Whether this is a message that Postfix has answered for. What a session left that ended
+    before is a file, too, for which there will be no letter; the owner's x bit is set in the end.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:  # just delivered
+        return False
+    return stat.S_ISREG(mode) and bool(mode & stat.S_IXUSR)
 
 
 @contextlib.contextmanager

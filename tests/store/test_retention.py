@@ -160,6 +160,10 @@ WAITING: dict[str, str] = {
     "a doubt": "UPDATE invitation SET doubts = '1:REQUEST ' WHERE follow_up = 'over'",
     "an answer that waits": "UPDATE invitation SET deferred = '{}' WHERE follow_up = 'over'",
     "another letter owed": "UPDATE invitation SET again = TRUE WHERE follow_up = 'over'",
+    "an answer of before a change": "INSERT INTO former_standing (participant, edition)"
+    " SELECT id, 1 FROM participant WHERE follow_up = 'over' AND removed = FALSE LIMIT 1",
+    "another time asked for": "INSERT INTO proposal (participant)"
+    " SELECT id FROM participant WHERE follow_up = 'over' LIMIT 1",
     "the follow-up is gone": "DELETE FROM follow_up WHERE key = 'over'",
 }
 
@@ -173,6 +177,22 @@ def test_nothing_goes_of_what_waits(store: Store, what: str) -> None:
     before = count(store, kept)
     assert purge(store)["letters"] == 2, "those of the other one"
     assert count(store, kept) == before
+
+
+@pytest.mark.parametrize(
+    "what", ["doubtful = TRUE", "method = 'CANCEL'"], ids=["may have arrived", "takes back"]
+)
+def test_a_letter_that_may_still_matter_stays(store: Store, what: str) -> None:
+    """By what may have arrived, and by what was taken back, later letters are decided."""
+    begin(store)
+    goes = "outbox WHERE follow_up = 'over' AND state = 'sent'"
+    assert count(store, goes) == 2
+    with store.write() as connection:
+        connection.exec_driver_sql(
+            f"UPDATE outbox SET {what} WHERE id = (SELECT min(id) FROM {goes})"
+        )
+    assert purge(store)["letters"] == 3, "the other one, and those of the other follow-up"
+    assert count(store, goes) == 1
 
 
 def test_what_a_webhook_is_still_to_be_told_stays(store: Store) -> None:

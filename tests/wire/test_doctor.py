@@ -25,6 +25,7 @@ from tests.rig import dovecot as dovecot_server
 from tests.rig import postfix as postfix_server
 from tests.rig import process
 from tests.wire import dns_peer, gateway_process, imap_peer
+from tests.wire.smtp_peer import Peer
 
 NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)
 
@@ -223,6 +224,42 @@ async def test_what_is_missing_and_what_is_seldom_meant_is_told_and_mended(tmp_p
         assert (told["idle"].state, "has no IDLE" in told["idle"].words) == (State.WARNING, True)
         peer.capabilities = imap_peer.EVERYTHING
         assert (await lines())["idle"].state is State.OK
+
+
+async def test_what_a_gateway_cannot_begin_with_is_told_and_mended(tmp_path: Path) -> None:
+    """No address, no store, a password that is not there, nobody who takes letters."""
+    url, password = f"sqlite:///{tmp_path / 'store.db'}", tmp_path / "smtp-password"
+    peer = Peer(users={"invites": "secret"})
+    port = process.free_port()
+    smtp = {"host": "127.0.0.1", "port": port, "security": "none", "username": "invites"}
+    smtp["password_file"] = str(password)
+    mail = {"name": "Acme AS"}
+
+    async def lines() -> dict[str, Condition]:
+        given = {"store": {"url": url}, "mail": mail, "smtp": smtp}
+        looked = examination.examine(settings.load(None, given), None, roundtrip=False)
+        return {line.subject: line async for line in looked}
+
+    told = await lines()
+    assert state(told["accounts"]) == ("accounts", State.FAILED)
+    assert "mail.address is not set" in told["accounts"].words
+    assert state(told["store"]) == ("store", State.FAILED)
+    assert "db upgrade" in told["store"].words
+    mail["address"] = "invites@crm.example"
+    told = await lines()
+    assert told["accounts"].words == "default"
+    assert state(told["secrets"]) == ("secrets", State.FAILED)
+    assert f"{password}" in told["secrets"].words
+    assert state(told["smtp"]) == ("smtp", State.FAILED)
+    assert state(told["imap"]) == ("imap", State.WARNING)
+    assert "imap.host is not set" in told["imap"].words
+    assert command.run("db", "upgrade", environment={"GATEWAY_STORE__URL": url}).returncode == 0
+    password.write_text("secret\n")
+    async with peer.serving():
+        smtp["port"] = peer.port
+        told = await lines()
+    assert {told[name].state for name in ("accounts", "store", "secrets", "smtp")} == {State.OK}
+    assert "signed in as invites" in told["smtp"].words
 
 
 def test_a_disk_without_room_is_told_until_there_is_some(
