@@ -10,8 +10,13 @@ Steps = tuple[str | int, ...]
 
 class GatewayError(Exception):
     """Something this program refuses or cannot do; the message is a sentence for the person who
-    reads it.
+    reads it. `facts` fill the places of the words (`%(name)s`): a page says both in the language of
+    its reader, where the words are marked for the catalogues.
     """
+
+    def __init__(self, words: str = "", /, **facts: object) -> None:
+        super().__init__(words % facts if facts else words)
+        self.words, self.facts = words, facts
 
 
 class ConfigurationError(GatewayError):
@@ -23,11 +28,21 @@ class ConfigurationError(GatewayError):
 class InputError(GatewayError):
     """What somebody handed in is wrong: names the place, and nothing was written. Exit code 1, HTTP
     422. `places`: where in a document, and what is wrong there; empty where it is no document.
+    `field`: whose name the sentence begins with.
     """
 
-    def __init__(self, words: str, places: Sequence[tuple[Steps, str]] = ()) -> None:
-        super().__init__(words)
-        self.places = tuple(places)
+    def __init__(
+        self,
+        words: str,
+        places: Sequence[tuple[Steps, str]] = (),
+        *,
+        field: str = "",
+        **facts: object,
+    ) -> None:
+        super().__init__(words, **facts)
+        self.places, self.field = tuple(places), field
+        if field:
+            self.args = (f"{field} {self}",)
 
 
 class NotFound(GatewayError):
@@ -64,9 +79,10 @@ class LeaseLost(StoreError):
     """Another gateway does what this one was doing. Nothing was written; it ends by itself."""
 
 
-def wrong(field: str, reason: str) -> InputError:
+def wrong(field: str, reason: str, **facts: object) -> InputError:
     """What is wrong with a field of a request, as the end of a sentence that begins with it."""
-    return InputError(f"{field} {reason}", [((field,), reason)])
+    place = (field,), reason % facts if facts else reason
+    return InputError(reason, [place], field=field, **facts)
 
 
 def words(error: BaseException) -> str:

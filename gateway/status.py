@@ -10,6 +10,7 @@ from dataclasses import replace
 from enum import IntEnum
 
 from gateway.errors import Refused
+from gateway.i18n import marked
 from gateway.model import Channel, Effect, Progress, Reply, Role, Standing
 
 
@@ -149,7 +150,7 @@ def advance(standing: Standing, progress: Progress) -> Standing:
     """How far the invitee has come, which is theirs to say once they accepted (domain.md §3)."""
     _open(standing)
     if standing.reply is not Reply.ACCEPTED:
-        raise Refused("only who has accepted has a progress; accept it first")
+        raise Refused(marked("only who has accepted has a progress; accept it first"))
     return replace(standing, progress=progress)
 
 
@@ -205,4 +206,4 @@ def _fresh(standing: Standing) -> Standing:
 
 def _open(standing: Standing) -> None:
     if standing.cancelled:
-        raise Refused("the meeting is cancelled; reinstate it first")
+        raise Refused(marked("the meeting is cancelled; reinstate it first"))

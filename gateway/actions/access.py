@@ -12,6 +12,7 @@ from gateway.actions.desk import Desk
 from gateway.errors import InputError, NotFound
 from gateway.followups import permission
 from gateway.followups.permission import Verb
+from gateway.i18n import marked
 from gateway.model import Access
 from gateway.store import codec, tokens, webhooks
 from gateway.store.tokens import Token
@@ -48,7 +49,7 @@ def revoke_token(desk: Desk, number: int) -> Token:
     tokens.revoke(desk.connection, number, desk.now)
     token = tokens.one(desk.connection, number)
     if token is None:
-        raise NotFound(f"there is no token {number}")
+        raise NotFound(marked("there is no token %(number)s"), number=number)
     if not tokens.is_anybody(desk.connection, token.actor):
         webhooks.switch_off(desk.connection, token.actor)
     return token
@@ -58,7 +59,9 @@ def check(desk: Desk, wanted: Wanted) -> None:
     """Raises `InputError` for what cannot be."""
     place, reason = _problem(desk, wanted)
     if reason:
-        raise InputError(f"{place}: {reason}", [((place,), reason)])
+        raise InputError(
+            marked("%(place)s: %(reason)s"), [((place,), reason)], place=place, reason=reason
+        )
 
 
 def _problem(desk: Desk, wanted: Wanted) -> tuple[str, str]:
@@ -66,7 +69,7 @@ def _problem(desk: Desk, wanted: Wanted) -> tuple[str, str]:
     if not wanted.name.strip() or len(wanted.name) > LONGEST_NAME or not wanted.name.isprintable():
         return "name", f"is 1 to {LONGEST_NAME} characters that can be printed"
     if wanted.role is Access.USER and not wanted.associate:
-        return "associate", "is missing: what is of the kind user belongs to an associate"
+        return "associate", marked("is missing: what is of the kind user belongs to an associate")
     if wanted.associate and wanted.role is not Access.USER:
         return "associate", f"goes with the kind user only, not with {wanted.role}"
     if wanted.associate and not tokens.is_associate(desk.connection, wanted.associate):

@@ -10,6 +10,7 @@ from gateway.actions.desk import Desk
 from gateway.errors import Forbidden, NotFound
 from gateway.followups import permission
 from gateway.followups.permission import Answer, Verb
+from gateway.i18n import marked
 from gateway.model import Channel
 from gateway.store import followups, journal, known
 from gateway.store.known import Holder, Learned
@@ -34,9 +35,14 @@ def forget(desk: Desk, person: str, value: str) -> None:
         followups.lock(desk.connection, key)
     aliases = [one for one in known.learned(desk.connection, person) if one.address == value]
     if not aliases:
-        raise NotFound(f"{value} is no learned address of {person}")
+        raise NotFound(
+            marked("%(value)s is no learned address of %(person)s"), value=value, person=person
+        )
     if not may_forget(desk, aliases[0]):
-        raise Forbidden(f"only {aliases[0].learned_by}, who taught it, or an administrator may")
+        raise Forbidden(
+            marked("only %(learned_by)s, who taught it, or an administrator may"),
+            learned_by=aliases[0].learned_by,
+        )
     known.forget(desk.connection, holder, value, by=desk.actor.by, at=desk.now)
     words = f"{value} is no longer known as {person}"
     desk.note(journal.Entry(review.FORGOTTEN, channel=Channel.HAND, detail=words))

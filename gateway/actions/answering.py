@@ -21,6 +21,7 @@ from gateway.answer import answered
 from gateway.errors import Refused
 from gateway.followups import editions, retrieving
 from gateway.followups.permission import Verb
+from gateway.i18n import marked
 from gateway.invite import plan
 from gateway.model import (
     Access,
@@ -73,9 +74,15 @@ def answer(desk: Desk, number: int, said: Said) -> None:
     """
     if said.reply not in OWN_WORDS:
         words = ", ".join(one.value for one in OWN_WORDS)
-        raise errors.wrong("reply", f"{said.reply.value!r} is none of {words}")
+        raise errors.wrong(
+            "reply", marked("%(reply)r is none of %(words)s"), reply=said.reply.value, words=words
+        )
     if len(said.comment) > LONGEST_COMMENT:
-        raise errors.wrong("comment", f"has more than {LONGEST_COMMENT} characters")
+        raise errors.wrong(
+            "comment",
+            marked("has more than %(most)s characters"),
+            most=LONGEST_COMMENT,
+        )
     row = _asked(desk, number)
     instance = _instance(desk, row, said.instance)
     before = _standing(row, instance)
@@ -123,7 +130,9 @@ def take_out(desk: Desk, number: int) -> None:
     """Take what one has accepted out of the own diary, which declines it (domain.md §4)."""
     row = _asked(desk, number, Verb.OWN)
     if row.standings[plan.SERIES].reply is not Reply.ACCEPTED:
-        raise Refused("it stands in no diary, because it was not accepted; decline it instead")
+        raise Refused(
+            marked("it stands in no diary, because it was not accepted; decline it instead")
+        )
     answer(desk, number, Said(Reply.DECLINED))
 
 
@@ -132,7 +141,10 @@ def acknowledge(desk: Desk, number: int) -> None:
     row = desk.participant(number, Verb.EDIT)
     codes = {status.code(row.role, standing) for standing in row.standings.values()}
     if not codes & DECLINES:
-        raise Refused(f"{row.name or row.key} has not declined; there is nothing to acknowledge")
+        raise Refused(
+            marked("%(name)s has not declined; there is nothing to acknowledge"),
+            name=row.name or row.key,
+        )
     open_before = decisions.close_declines(desk.connection, number, desk.actor.by, desk.now)
     heard = max((one.replied_at for one in row.standings.values() if one.replied_at), default=None)
     said_before = journal.said_of(desk.connection, number, "acknowledged", heard)
@@ -145,7 +157,8 @@ def adjust(desk: Desk, number: int, own: Own) -> None:
     row = desk.participant(number, Verb.ANSWER)
     if row.role in status.FIXED:
         raise Refused(
-            f"the row of the {row.role.value} has none of its own; change the follow-up's"
+            marked("the row of the %(role)s has none of its own; change the follow-up's"),
+            role=row.role,
         )
     if own.progress is not None:
         row = _with_news(desk, row)
@@ -164,11 +177,19 @@ def _changes(own: Own) -> dict[str, object]:
     changes: dict[str, object] = {}
     if own.priority is not None:
         if len(own.priority) > LONGEST_PRIORITY:
-            raise errors.wrong("priority", f"has more than {LONGEST_PRIORITY} characters")
+            raise errors.wrong(
+                "priority",
+                marked("has more than %(most)s characters"),
+                most=LONGEST_PRIORITY,
+            )
         changes["priority"] = own.priority
     if own.alarm_minutes is not None:
         if own.alarm_minutes > MOST_MINUTES:
-            raise errors.wrong("alarm_minutes", f"is more than a year ({MOST_MINUTES})")
+            raise errors.wrong(
+                "alarm_minutes",
+                marked("is more than a year (%(most)s)"),
+                most=MOST_MINUTES,
+            )
         changes["alarm_minutes"] = own.alarm_minutes if own.alarm_minutes >= 0 else None
     return changes
 
@@ -177,11 +198,13 @@ def _asked(desk: Desk, number: int, verb: Verb = Verb.ANSWER) -> Member:
     """The row of somebody who can answer."""
     row = desk.participant(number, verb)
     if row.removed:
-        raise Refused(f"{row.name or row.key} takes part no more; add them again first")
+        raise Refused(
+            marked("%(name)s takes part no more; add them again first"), name=row.name or row.key
+        )
     if row.role is Role.RESOURCE:
-        raise Refused("a resource cannot answer; its row stands booked")
+        raise Refused(marked("a resource cannot answer; its row stands booked"))
     if row.role is Role.OWNER:
-        raise Refused("the owner's own row is never asked")
+        raise Refused(marked("the owner's own row is never asked"))
     return _with_news(desk, row)
 
 
@@ -226,11 +249,11 @@ def _instance(desk: Desk, row: Member, instance: Moment | None) -> Moment | None
         return plan.SERIES
     edition = _edition(desk, row)
     if row.date is not None or edition is None or edition.recurrence is None:
-        raise errors.wrong("instance", "is said of a row that is not for a series")
+        raise errors.wrong("instance", marked("is said of a row that is not for a series"))
     if not answered.is_date(edition, instance):
-        raise errors.wrong("instance", "is no date of this series")
+        raise errors.wrong("instance", marked("is no date of this series"))
     if not editions.takes_place(edition, instance):
-        raise Refused("this date is cancelled; reinstate it first")
+        raise Refused(marked("this date is cancelled; reinstate it first"))
     return instance
 
 
@@ -257,7 +280,9 @@ def _retrievable(desk: Desk, row: Member, instance: Moment | None, before: Stand
         return
     date = instance if instance is not None else row.date
     if not retrieving.is_retrievable(edition, desk.now, date):
-        raise Refused("it was declined, and is over since; nothing can be taken up any more")
+        raise Refused(
+            marked("it was declined, and is over since; nothing can be taken up any more")
+        )
 
 
 def _effect(

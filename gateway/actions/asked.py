@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from gateway import shapes, status
 from gateway.actions.desk import Desk
 from gateway.errors import Forbidden
+from gateway.i18n import marked
 from gateway.model import Moment, Role
 from gateway.store import asked, columns
 from gateway.store.asked import Asked, Refusal
@@ -40,7 +41,7 @@ def invitations(desk: Desk, switches: Switches) -> list[Json]:
     """
     who = desk.actor.associate
     if not who:
-        raise Forbidden("invitations are an associate's; this connection is none's")
+        raise Forbidden(marked("invitations are an associate's; this connection is none's"))
     zone = desk.settings.mail.timezone
     since = _yesterday(desk.now, zone)
     codes = {*asked.UNANSWERED, *(asked.DECLINED if switches.declined else ())}

@@ -9,6 +9,7 @@ from gateway import errors, status
 from gateway.actions.desk import Desk
 from gateway.errors import Refused
 from gateway.followups.permission import Parties
+from gateway.i18n import marked
 from gateway.invite import plan, standings
 from gateway.store import assignment, followups, journal
 
@@ -25,7 +26,7 @@ def assign(desk: Desk, key: str, to: str) -> None:
     assigner = _assigner(desk, concerned)
     before = assignment.row_of(desk.connection, key, concerned.owner)
     if to == concerned.owner and (before is None or not before.declined):
-        raise Refused(f"{to} has it already")
+        raise Refused(marked("%(to)s has it already"), to=to)
     assigned_by = assigner if assigner != to else ""
     assignment.own(desk.connection, key, to, assigned_by or None)
     if to == assigner:
@@ -63,9 +64,9 @@ def _begin(desk: Desk, row: int) -> tuple[str, str]:
 def _check(desk: Desk, to: str) -> None:
     invitable = assignment.invitable(desk.connection, to)
     if invitable is None:
-        raise errors.wrong("to", f"{to!r} is no associate")
+        raise errors.wrong("to", marked("%(to)r is no associate"), to=to)
     if not invitable:
-        raise Refused(f"{to} cannot be picked: an administrator switched that off")
+        raise Refused(marked("%(to)s cannot be picked: an administrator switched that off"), to=to)
 
 
 def _assigner(desk: Desk, concerned: Parties) -> str:

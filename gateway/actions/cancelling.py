@@ -7,7 +7,7 @@ sends nothing.
 
 from gateway.actions import series
 from gateway.actions.desk import Desk
-from gateway.errors import NotFound, Refused
+from gateway.errors import Refused
 from gateway.followups import recurrence, rules
 from gateway.model import Edition, Moment
 from gateway.store import journal, records
@@ -56,7 +56,7 @@ def _cancel_date(desk: Desk, key: str, text: str, reason: str) -> bool:
     if is_off(whole, instance):
         return False
     if not recurrence.is_instance(whole, instance):
-        raise NotFound(no_date(key, text))
+        raise series.no_date(key, text)
     dates.cancel_date(desk.connection, key, instance, reason)
     require_dates(desk, key)
     entry = journal.Entry("date_cancelled", key, instance=instance, detail=reason)
@@ -69,7 +69,7 @@ def _reinstate_date(desk: Desk, key: str, text: str) -> bool:
     instance = series.read(whole, text)
     if not is_off(whole, instance):
         if not recurrence.is_instance(whole, instance):
-            raise NotFound(no_date(key, text))
+            raise series.no_date(key, text)
         return False
     ruled = rules.ruled(whole, instance)
     dates.restore_date(desk.connection, key, instance, ruled=ruled)
@@ -92,10 +92,3 @@ def require_dates(desk: Desk, key: str) -> None:
     left = (one for one in recurrence.instances(whole) if one not in off)
     if next(left, None) is None:
         raise Refused(series.NO_DATE_LEFT)
-
-
-def no_date(key: str, text: str) -> str:
-    return (
-        f"follow-up {key} has no date that begins at {text}; "
-        "a moved date is called by the time that it had before"
-    )

@@ -10,6 +10,7 @@ from gateway.actions.desk import Desk
 from gateway.errors import Refused
 from gateway.followups import kinds
 from gateway.followups.permission import Verb
+from gateway.i18n import marked
 from gateway.model import Kind
 from gateway.store import codec, followups, journal, preferences, records
 
@@ -49,7 +50,7 @@ def carry_out(desk: Desk, key: str, start: str = "", minutes: int | None = None)
         raise Refused(series.CANCELLED)
     kinds.carried_out(state.kind, has_start=state.has_start)
     if minutes is not None and not 1 <= minutes <= LONGEST_CALL:
-        raise errors.wrong("minutes", f"is no number from 1 to {LONGEST_CALL}")
+        raise errors.wrong("minutes", marked("is no number from 1 to %(most)s"), most=LONGEST_CALL)
     begins = _start(desk, key, start)
     own = preferences.of(desk.connection, concerned.owner).length(Kind.CALL)
     length = own if minutes is None else timedelta(minutes=minutes)
@@ -64,5 +65,5 @@ def _start(desk: Desk, key: str, text: str) -> datetime:
         return desk.now.replace(microsecond=0)
     moment = moving.read(series.standing(desk.connection, key, desk.settings), "start", text)
     if not isinstance(moment, datetime):
-        raise errors.wrong("start", f"{text!r} is a plain date; at what time?")
+        raise errors.wrong("start", marked("%(text)r is a plain date; at what time?"), text=text)
     return moment

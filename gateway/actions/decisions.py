@@ -31,6 +31,7 @@ from gateway.errors import NotFound, Refused
 from gateway.followups import decisions
 from gateway.followups.decisions import Choice, Decision, DecisionKind
 from gateway.followups.permission import Verb
+from gateway.i18n import marked
 from gateway.model import Access, Actor, Reply
 from gateway.store import braked, codec, followups, journal, parties, questions, rewriting
 from gateway.store import decisions as kept
@@ -84,7 +85,7 @@ class _Case:
         """What the choice cannot do without."""
         said: str = getattr(self.chosen, field)
         if not said:
-            raise errors.wrong(field, f"is needed to {self.chosen.choice}")
+            raise errors.wrong(field, marked("is needed to %(choice)s"), choice=self.chosen.choice)
         return said
 
 
@@ -151,10 +152,12 @@ def decide(desk: Desk, number: int, chosen: Chosen, judge: review.Judge) -> Deci
         followups.lock(desk.connection, key)
     decision = _seen(desk, kept.get(desk.connection, number, lock=True), number)
     if decision.closed_at is not None:
-        raise Refused(_closed(decision, decision.closed_at))
+        raise _closed(decision, decision.closed_at)
     if chosen.choice not in decision.choices:
         words = ", ".join(decision.choices)
-        raise errors.wrong("choice", f"is none of this decision's: there are {words}")
+        raise errors.wrong(
+            "choice", marked("is none of this decision's: there are %(words)s"), words=words
+        )
     choice = Choice(chosen.choice)
     # Closed before it is done, so that what does it finds nothing to close by itself.
     verdict = Verdict(desk.actor.by, choice, decision.cause.about, chosen.comment)
@@ -169,15 +172,17 @@ def _seen(desk: Desk, decision: Decision | None, number: int) -> Decision:
     if decision is None or not decisions.visible(
         desk.actor, decision.kind, decision.cause.associate
     ):
-        raise NotFound(f"there is no decision {number}")
+        raise NotFound(marked("there is no decision %(number)s"), number=number)
     return decision
 
 
-def _closed(decision: Decision, at: datetime) -> str:
-    when = codec.moment(at.replace(microsecond=0))
+def _closed(decision: Decision, at: datetime) -> Refused:
+    time = codec.moment(at.replace(microsecond=0))
     if not decision.choice:
-        return f"it closed by itself at {when}: nothing waits any more"
-    return f"{decision.closed_by} decided it at {when}: {decision.choice}"
+        words = marked("it closed by itself at %(time)s: nothing waits any more")
+        return Refused(words, time=time)
+    words = marked("%(by)s decided it at %(time)s: %(choice)s")
+    return Refused(words, by=decision.closed_by, time=time, choice=decision.choice)
 
 
 # --- what each choice does ---

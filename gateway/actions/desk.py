@@ -22,6 +22,7 @@ from gateway.actions.context import Context
 from gateway.errors import InputError, NotFound, Refused
 from gateway.followups import permission
 from gateway.followups.permission import Parties, Verb
+from gateway.i18n import marked
 from gateway.model import Actor, Method
 from gateway.store import (
     engine,
@@ -44,8 +45,8 @@ MOST_FORETOLD = 50
 """An answer says what so many follow-ups owe that were changed by the way: a card that two thousand
 of them name is written at once all the same.
 """
-QUICKER = "another program changed it at the same moment; read it, and ask again"
-COMPLETED = "the follow-up is completed; undo that first"
+QUICKER = marked("another program changed it at the same moment; read it, and ask again")
+COMPLETED = marked("the follow-up is completed; undo that first")
 
 
 @dataclass(slots=True)
@@ -106,7 +107,7 @@ class Desk:
         """
         found = parties.of(self.connection, key)
         if found is None:
-            raise NotFound(f"there is no follow-up {key}")
+            raise NotFound(marked("there is no follow-up %(key)s"), key=key)
         permission.require(self.actor, verb, found, row)
         if verb is not Verb.SEE:
             self.watch(key)
@@ -139,7 +140,7 @@ class Desk:
         do that.
         """
         key = participants.follow_up_of(self.connection, number)
-        absent = NotFound(f"there is no participant {number}")
+        absent = NotFound(marked("there is no participant %(number)s"), number=number)
         if key is None:
             raise absent
         followups.lock(self.connection, key)

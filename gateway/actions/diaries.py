@@ -11,6 +11,7 @@ from gateway.actions.desk import Desk
 from gateway.errors import InputError, NotFound
 from gateway.followups import available, preferences
 from gateway.followups.available import Slot, Span, WorkingWeek
+from gateway.i18n import marked
 from gateway.store import codec, diaries, diary
 from gateway.store import preferences as stored
 from gateway.store.diaries import Holder, Line, Task
@@ -36,9 +37,17 @@ class Diary:
     tasks: tuple[Task, ...]
 
 
-def of(desk: Desk, names: Sequence[str], period: Span, *, cancelled: bool = False) -> list[Diary]:
+def of(
+    desk: Desk,
+    names: Sequence[str],
+    period: Span,
+    *,
+    cancelled: bool = False,
+    overdue: bool = False,
+) -> list[Diary]:
     """Whole diaries. What is private to others is a time that is taken, and no more. `cancelled`:
-    with what is called off, at the end of the lines.
+    with what is called off, at the end of the lines; `overdue`: with tasks of earlier that are not
+    done.
     """
     everybody = holders(desk, names)
     zone = desk.settings.mail.timezone
@@ -51,7 +60,9 @@ def of(desk: Desk, names: Sequence[str], period: Span, *, cancelled: bool = Fals
     for line in listed:
         lines[line.entry.who].append(line)
     owners = [holder.key for holder in everybody if holder.kind == "associate"]
-    for task in diaries.tasks(desk.connection, desk.actor, owners, period, zone):
+    about = desk.connection, desk.actor, owners
+    late = diaries.overdue(*about, period[0], zone) if overdue else []
+    for task in late + diaries.tasks(*about, period, zone):
         tasks[f"associate:{task.owner}"].append(task)
     return [Diary(one, tuple(lines[one.who]), tuple(tasks[one.who])) for one in everybody]
 
@@ -116,7 +127,7 @@ def first_available(
     horizon = not_before + available.LONGEST
     until = horizon if until is None else min(until, horizon)
     if until <= not_before:
-        raise InputError("until: is not after not_before")
+        raise InputError(marked("until: is not after not_before"))
     everybody = holders(desk, names)
     kept = _entries(desk, everybody, (not_before, until))
     occupied = diaries.occupied(kept, without=without)
@@ -209,19 +220,19 @@ def _first_conflict(kept: Sequence[Kept], now: datetime) -> Kept | None:
 def holders(desk: Desk, names: Sequence[str]) -> list[Holder]:
     """Whose diaries these are. Raises `NotFound` where there is none."""
     if len(names) > MOST_DIARIES:
-        raise InputError(f"at most {MOST_DIARIES} diaries at a time")
+        raise InputError(marked("at most %(most)s diaries at a time"), most=MOST_DIARIES)
     everybody = diaries.holders(desk.connection, names)
     there = {name for holder in everybody for name in (holder.key, holder.who)}
     if absent := next((name for name in names if name not in there), ""):
-        raise NotFound(f"there is no associate or resource {absent}")
+        raise NotFound(marked("there is no associate or resource %(absent)s"), absent=absent)
     return everybody
 
 
 def _entries(desk: Desk, everybody: Sequence[Holder], period: Span) -> list[Kept]:
     if period[1] <= period[0]:
-        raise InputError("to: is not after from")
+        raise InputError(marked("to: is not after from"))
     if period[1] - period[0] > LONGEST:
-        raise InputError(f"to: at most {LONGEST.days} days after from")
+        raise InputError(marked("to: at most %(days)s days after from"), days=LONGEST.days)
     who = [holder.who for holder in everybody]
     return diaries.entries(desk.connection, who, period, desk.settings.mail.timezone, desk.now)
 

@@ -15,11 +15,11 @@ from zoneinfo import ZoneInfo
 from gateway import i18n
 from gateway import settings as configuration
 from gateway.ical import subscription
-from gateway.ical.subscription import Date
+from gateway.ical.subscription import Date, Due
 from gateway.model import Access, Actor
 from gateway.status import Status
 from gateway.store import cards, diaries, diary, diary_feeds, preferences
-from gateway.store.diaries import Line
+from gateway.store.diaries import Line, Task
 from gateway.store.diary_feeds import Link
 from gateway.store.engine import Connection, Store
 from gateway.store.users import User
@@ -46,6 +46,7 @@ class Feed:
 
     name: str
     dates: tuple[Date, ...]
+    tasks: tuple[Due, ...] = ()
 
     @property
     def tag(self) -> str:
@@ -53,7 +54,7 @@ class Feed:
         return hashlib.sha256(repr(self).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
     def calendar(self) -> bytes:
-        return subscription.calendar(self.name, self.dates)
+        return subscription.calendar(self.name, self.dates, self.tasks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,26 @@ def _feed(connection: Connection, reader: _Reader, now: datetime) -> Feed:
     actor = Actor(Access.USER, reader.associate)
     lines = diaries.lines(connection, actor, kept)
     name = cards.associates(connection).get(reader.associate, reader.associate)
-    return Feed(name, tuple(_date(reader, line) for line in lines))
+    about = connection, actor, [reader.associate]
+    late = diaries.overdue(*about, period[0], reader.timezone)
+    due = late + diaries.tasks(*about, period, reader.timezone)
+    return Feed(
+        name,
+        tuple(_date(reader, line) for line in lines),
+        tuple(_due(reader, task) for task in due),
+    )
+
+
+def _due(reader: _Reader, task: Task) -> Due:
+    return Due(
+        uid=str(uuid.uuid5(NAMESPACE, f"{reader.associate}|{task.key}|due")),
+        title=task.title or reader.texts.gettext("Without a title"),
+        day=task.deadline,
+        at=task.changed_at,
+        url=reader.page(task.key),
+        is_private=task.private,
+        is_completed=task.completed,
+    )
 
 
 def _date(reader: _Reader, line: Line) -> Date:

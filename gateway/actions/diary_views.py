@@ -12,6 +12,7 @@ from gateway.actions.desk import Desk
 from gateway.errors import InputError
 from gateway.followups import permission
 from gateway.followups.permission import Verb
+from gateway.i18n import marked
 from gateway.store import diary_views
 from gateway.store.diary_views import View
 
@@ -29,11 +30,11 @@ def state(desk: Desk, views: Sequence[View]) -> list[View]:
     permission.require(desk.actor, Verb.CREATE)
     own = directory.own(desk)
     if len(views) > MOST:
-        raise InputError(f"views: at most {MOST}")
+        raise InputError(marked("views: at most %(most)s"), most=MOST)
     checked = [_checked(desk, view) for view in views]
     names = [view.name for view in checked]
     if len(set(names)) < len(names):
-        raise InputError("views: two of them have one name")
+        raise InputError(marked("views: two of them have one name"))
     diary_views.state(desk.connection, own, checked)
     return every(desk)
 
@@ -57,7 +58,7 @@ def shown(views: Sequence[View]) -> dict[str, Any]:
 def _checked(desk: Desk, view: View) -> View:
     name = view.name.strip()
     if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable():
-        raise InputError(f"name: is 1 to {LONGEST_NAME} characters")
+        raise InputError(marked("name: is 1 to %(most)s characters"), most=LONGEST_NAME)
     if not view.whose:
-        raise InputError("of: names nobody")
+        raise InputError(marked("of: names nobody"))
     return View(name, tuple(holder.who for holder in diaries.holders(desk, view.whose)))

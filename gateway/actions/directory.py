@@ -16,6 +16,7 @@ from gateway.actions.desk import Desk
 from gateway.errors import Forbidden, InputError, NotFound, Refused
 from gateway.followups import permission
 from gateway.followups.permission import Verb
+from gateway.i18n import marked
 from gateway.store import entries, marks, preferences
 
 VERBS: Mapping[str, Verb] = {
@@ -74,7 +75,9 @@ def delete(desk: Desk, section: str, key: str) -> None:
     permission.require(desk.actor, VERBS[section])
     if uses := entries.uses(desk.connection, section, key):
         words = ", ".join(f"{_number(number)} {what}" for what, number in uses.items())
-        raise Refused(f"{key} is still named by {words}; change those first")
+        raise Refused(
+            marked("%(key)s is still named by %(words)s; change those first"), key=key, words=words
+        )
     since = marks.newest_number(desk.connection)
     entries.delete(desk.connection, section, key)
     desk.touch_since(since)
@@ -93,7 +96,9 @@ def prefer(desk: Desk, who: str, said: Mapping[str, Any]) -> None:
 def own(desk: Desk) -> str:
     """The associate who asks. Raises `Forbidden` where it is none."""
     if not desk.actor.associate:
-        raise Forbidden("nobody's preferences: this connection is no associate's (On-Behalf-Of)")
+        raise Forbidden(
+            marked("nobody's preferences: this connection is no associate's (On-Behalf-Of)")
+        )
     return desk.actor.associate
 
 
@@ -102,7 +107,9 @@ def _number(number: int) -> str:
 
 
 def _absent(section: str, key: str) -> NotFound:
-    return NotFound(f"there is no {key} in {section.replace('_', ' ')}")
+    return NotFound(
+        marked("there is no %(key)s in %(section)s"), key=key, section=section.replace("_", " ")
+    )
 
 
 def _refusal(place: str, reason: str) -> InputError:

@@ -18,6 +18,7 @@ from gateway.errors import Forbidden, Refused
 from gateway.followups import invitees, permission
 from gateway.followups.invitees import Candidate, Choice, Entry, Present, Reason, Result, Source
 from gateway.followups.permission import Parties, Verb
+from gateway.i18n import marked
 from gateway.invite import plan, standings
 from gateway.mail import address, syntax
 from gateway.model import Role, Standing
@@ -25,10 +26,10 @@ from gateway.store import codec, followups, invitations, journal, marks, partici
 from gateway.store.followups import Member
 
 REASONS = {
-    Reason.OWNER: "the owner's own row is never mailed, so it has no switch",
-    Reason.RESOURCE: "a resource has no mail address, so it has no switch",
+    Reason.OWNER: marked("the owner's own row is never mailed, so it has no switch"),
+    Reason.RESOURCE: marked("a resource has no mail address, so it has no switch"),
 }
-ELSEWHERE = "the address of {name} stands on their card; correct it there"
+ELSEWHERE = marked("the address of %(name)s stands on their card; correct it there")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +63,11 @@ def add(desk: Desk, key: str, entries: Sequence[Entry], *, email_invite: bool) -
     """
     concerned = desk.edit(key)
     if followups.called_off(desk.connection, key)[0]:
-        raise Refused("the follow-up is cancelled; reinstate it first")
+        raise Refused(marked("the follow-up is cancelled; reinstate it first"))
     if len(entries) > invitees.MOST:
-        raise errors.wrong("add", f"has more than {invitees.MOST} entries; add them in steps")
+        raise errors.wrong(
+            "add", marked("has more than %(most)s entries; add them in steps"), most=invitees.MOST
+        )
     candidates, unknown = picking.candidates(desk.connection, entries)
     rows = [one for one in followups.members(desk.connection, key) if one.date is None]
     candidates = _told_apart([_reachable(one) for one in candidates])
@@ -96,7 +99,10 @@ def remove(desk: Desk, number: int) -> None:
     if row.removed:
         return
     if row.role is Role.ASSIGNED:
-        raise Refused(f"the follow-up is {row.name or row.key}'s; assign it to somebody else first")
+        raise Refused(
+            marked("the follow-up is %(name)s's; assign it to somebody else first"),
+            name=row.name or row.key,
+        )
     participants.change(desk.connection, [number], {"removed": True, "announced": False})
     desk.changed(
         row.follow_up, journal.Entry("removed", row.follow_up, number, row.date, detail=row.who)
@@ -124,7 +130,10 @@ def switch(desk: Desk, number: int, *, on: bool) -> None:
     if done.reason in REASONS:
         raise Refused(REASONS[done.reason])
     if done.reason is Reason.NO_ADDRESS:
-        raise Refused(f"{row.name or row.key} has no valid e-mail address; the switch stays off")
+        raise Refused(
+            marked("%(name)s has no valid e-mail address; the switch stays off"),
+            name=row.name or row.key,
+        )
 
 
 def switch_all(desk: Desk, key: str, *, on: bool) -> list[Switched]:
@@ -178,17 +187,17 @@ def readdress(desk: Desk, number: int, value: str) -> None:
     row = desk.participant(number, Verb.EDIT)
     desk.edit(row.follow_up)
     if row.role is Role.RESOURCE:
-        raise Refused("a resource has no mail address")
+        raise Refused(marked("a resource has no mail address"))
     if problem := syntax.problem(value):
-        raise errors.wrong("address", f"is none: {problem}")
+        raise errors.wrong("address", marked("is none: %(problem)s"), problem=problem)
     spelled = address.normal(value)
     is_bare = row.who.startswith(f"{Source.EMAIL}:")
     if not is_bare and permission.may(desk.actor, Verb.DIRECTORY) is not permission.Answer.YES:
-        raise Forbidden(ELSEWHERE.format(name=row.name or row.key))
+        raise Forbidden(ELSEWHERE, name=row.name or row.key)
     rows = followups.members(desk.connection, row.follow_up)
     others = [one for one in rows if one.id != number and one.date == row.date]
     if is_bare and any(address.among(spelled, one.addresses) for one in others):
-        raise Refused(f"{spelled} takes part already")
+        raise Refused(marked("%(spelled)s takes part already"), spelled=spelled)
     mark = marks.newest_number(desk.connection)
     if is_bare:
         participants.change(desk.connection, [number], {"email": spelled})
@@ -208,17 +217,22 @@ def resend(desk: Desk, number: int) -> None:
     desk.edit(row.follow_up)
     who = row.name or row.key
     if row.removed or row.role in status.FIXED or not row.email_invite:
-        raise Refused(f"{who} is not invited by e-mail; turn the switch on first")
+        raise Refused(marked("%(who)s is not invited by e-mail; turn the switch on first"), who=who)
     if row.suspended:
-        raise Refused(f"{who} cannot be reached ({row.suspended}); correct that first")
+        raise Refused(
+            marked("%(who)s cannot be reached (%(suspended)s); correct that first"),
+            who=who,
+            suspended=row.suspended,
+        )
     last = invitations.refreshed_at(desk.connection, number)
     if not invitations.refresh(desk.connection, number, desk.now):
         if last is not None and last > desk.now - invitations.REFRESH_EVERY:
             again = last + invitations.REFRESH_EVERY + timedelta(seconds=1)
             raise Refused(
-                f"it was sent again within the hour; once more after {codec.moment(again)}"
+                marked("it was sent again within the hour; once more after %(time)s"),
+                time=codec.moment(again),
             )
-        raise Refused("the invitation is under way, or there is none that arrived")
+        raise Refused(marked("the invitation is under way, or there is none that arrived"))
     marks.mark(desk.connection, [row.follow_up], desk.now)
     desk.note(journal.Entry("resent", row.follow_up, number, row.date))
     desk.touch(row.follow_up)

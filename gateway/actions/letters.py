@@ -8,6 +8,7 @@ from gateway import accounts, sections, shapes
 from gateway import settings as configuration
 from gateway.actions import planning
 from gateway.errors import InputError, NotFound
+from gateway.i18n import marked
 from gateway.model import Letter, LetterState
 from gateway.store import followups, meta, outbox
 from gateway.store.engine import Connection, Store
@@ -82,7 +83,9 @@ class Writer:
     def _account(self, letter: Letter) -> sections.Account:
         account = self.accounts.get(letter.account)
         if account is None:
-            raise InputError(f"{letter.account} is no mail account any more")
+            raise InputError(
+                marked("%(account)s is no mail account any more"), account=letter.account
+            )
         return account
 
 
@@ -150,5 +153,5 @@ def get(connection: Connection, number: int) -> Queued:
     """Raises `NotFound`."""
     letters = outbox.find(connection, outbox.Selection(numbers=(number,)))
     if not letters:
-        raise NotFound(f"there is no letter {number}")
+        raise NotFound(marked("there is no letter %(number)s"), number=number)
     return letters[0]

@@ -13,9 +13,10 @@ from typing import Any
 from gateway import errors
 from gateway.actions import cancelling, series
 from gateway.actions.desk import Desk
-from gateway.errors import InputError, NotFound, Refused
+from gateway.errors import InputError, Refused
 from gateway.followups import editions, recurrence, rules
 from gateway.followups.permission import Verb
+from gateway.i18n import marked
 from gateway.ical import zones
 from gateway.model import Edition, Moment
 from gateway.store import codec, columns, journal, records, timing
@@ -68,7 +69,9 @@ def reschedule(desk: Desk, key: str, when: When) -> str:
     if whole.cancelled:
         raise Refused(series.CANCELLED)
     if when.instance and when.since:
-        raise errors.wrong("from", "goes without instance: one date, or this and all future")
+        raise errors.wrong(
+            "from", marked("goes without instance: one date, or this and all future")
+        )
     if when.instance:
         _move_date(desk, key, when)
         return key
@@ -113,7 +116,7 @@ def dates(desk: Desk, key: str, after: str, before: str) -> Dates:
         for field, text in (("from", after), ("to", before))
     )
     if last < first:
-        raise errors.wrong("to", "is before from")
+        raise errors.wrong("to", marked("is before from"))
     off = [_off(whole, name) for name in _names_off(whole)]
     shown = [one for one in off if first <= _instant(whole, one.start) < last]
     shown += [
@@ -159,7 +162,7 @@ def drop_date(desk: Desk, key: str, original: str) -> None:
     if cancelling.is_off(whole, name) and rules.ruled(whole, name):
         return
     if not recurrence.is_instance(whole, name):
-        raise NotFound(cancelling.no_date(key, original))
+        raise series.no_date(key, original)
     if rules.ruled(whole, name):
         stored.drop_date(desk.connection, key, name)
         stored.cancel_date(desk.connection, key, name, "")
@@ -182,14 +185,14 @@ def _begins_with_it(moved: Edition) -> None:
     try:
         rules.begins_with_it(moved)
     except InputError as error:
-        raise Refused(f"{error}; change the rule as well") from error
+        raise Refused(marked("%(reason)s; change the rule as well"), reason=error) from error
 
 
 def _move_date(desk: Desk, key: str, when: When) -> None:
     whole = series.of(desk.connection, key, desk.settings)
     name = _date_named(key, whole, when.instance)
     if not editions.takes_place(whole, name):
-        raise Refused("this date is cancelled; reinstate it first")
+        raise Refused(marked("this date is cancelled; reinstate it first"))
     start = read(whole, "start", when.start)
     end = read(whole, "end", when.end) if when.end else None
     _in_order(start, end)
@@ -203,7 +206,7 @@ def _times(whole: Edition, when: When) -> dict[str, Any]:
     start = read(whole, "start", when.start, day=whole.start is None)
     if whole.start is None:
         if when.end:
-            raise errors.wrong("end", "needs a start: this has a deadline, which is moved")
+            raise errors.wrong("end", marked("needs a start: this has a deadline, which is moved"))
         return {"deadline": _instant(whole, start)}
     end = read(whole, "end", when.end) if when.end else None
     _in_order(start, end)
@@ -220,25 +223,27 @@ def read(whole: Edition, field: str, text: str, *, day: bool = False) -> Moment:
     try:
         return series.read(whole, text, day=day)
     except InputError as error:
-        raise InputError(f"{field}: {error}", [((field,), str(error))]) from error
+        raise InputError(
+            marked("%(place)s: %(reason)s"), [((field,), str(error))], place=field, reason=error
+        ) from error
 
 
 def _in_order(start: Moment, end: Moment | None) -> None:
     if end is not None and end < start:
-        raise errors.wrong("end", "is before the start")
+        raise errors.wrong("end", marked("is before the start"))
 
 
 def _is_first(key: str, whole: Edition, text: str) -> bool:
     """Whether this is the first date of the series: from there on it is all of it."""
     if whole.recurrence is None:
-        raise Refused("the follow-up does not recur")
+        raise Refused(marked("the follow-up does not recur"))
     return _date_named(key, whole, text) == next(recurrence.instances(whole, limit=1), None)
 
 
 def _date_named(key: str, whole: Edition, text: str) -> Moment:
     name = read(whole, "instance", text)
     if not recurrence.is_instance(whole, name) and not _is_off(whole, name):
-        raise NotFound(cancelling.no_date(key, text))
+        raise series.no_date(key, text)
     return name
 
 

@@ -12,6 +12,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
 from gateway.errors import InputError
+from gateway.i18n import marked
 
 SHORTEST, LONGEST = 10, 500
 HASHER = PasswordHasher()
@@ -25,8 +26,9 @@ DUMMY = (
 def hashed(password: str) -> str:
     """What the store keeps. Raises `InputError` for a password that is none."""
     if not SHORTEST <= len(password) <= LONGEST or not password.strip():
-        reason = f"has {SHORTEST} to {LONGEST} characters"
-        raise InputError(f"password: {reason}", [(("password",), reason)])
+        words = marked("password: has %(least)s to %(most)s characters")
+        place = ("password",), f"has {SHORTEST} to {LONGEST} characters"
+        raise InputError(words, [place], least=SHORTEST, most=LONGEST)
     return HASHER.hash(_bytes(password))
 
 

@@ -18,6 +18,7 @@ from gateway.answer import facts
 from gateway.errors import NotFound, Refused
 from gateway.followups import decisions, editions, recurrence
 from gateway.followups.decisions import Choice
+from gateway.i18n import marked
 from gateway.invite import owing, plan
 from gateway.model import (
     Edition,
@@ -90,7 +91,7 @@ def accept(
     """
     one, wanted = _undecided(connection, number, settings)
     if wanted.cancelled:
-        raise Refused("the follow-up is cancelled; reinstate it first")
+        raise Refused(marked("the follow-up is cancelled; reinstate it first"))
     since = marks.newest_number(connection)
     if one.instance is None:
         followups.reschedule(connection, one.follow_up, _series(wanted, one, now))
@@ -169,7 +170,7 @@ def _undecided(
     """The proposal and the follow-up as it stands, which nobody else moves meanwhile."""
     one = proposals.get(connection, number)
     if one is None:
-        raise NotFound(f"there is no proposal {number}")
+        raise NotFound(marked("there is no proposal %(number)s"), number=number)
     followups.lock(connection, one.follow_up)
     site = followups.Site(settings.mail.timezone, settings.mail.language)
     wanted = followups.wanted(
@@ -177,9 +178,13 @@ def _undecided(
     )
     now_standing = proposals.get(connection, number)
     if wanted is None or now_standing is None:
-        raise NotFound(f"follow-up {one.follow_up} is gone")
+        raise NotFound(marked("follow-up %(follow_up)s is gone"), follow_up=one.follow_up)
     if now_standing.state is not ProposalState.OPEN:
-        raise Refused(f"proposal {number} is {now_standing.state.value} already")
+        raise Refused(
+            marked("proposal %(number)s is %(state)s already"),
+            number=number,
+            state=now_standing.state,
+        )
     return now_standing, wanted
 
 
@@ -225,12 +230,16 @@ def _series(wanted: Edition, one: Proposal, now: datetime) -> dict[str, Any]:
     if wanted.recurrence is not None:
         if all_day != wanted.all_day:
             raise Refused(
-                "a series of days cannot become one of hours, nor the reverse, by a proposal"
+                marked(
+                    "a series of days cannot become one of hours, nor the reverse, by a proposal"
+                )
             )
         bare = replace(moved, recurrence=Recurrence(wanted.recurrence.rrule))
         if wanted.recurrence.rrule and not recurrence.is_instance(bare, one.start):
             raise Refused(
-                "the rule of the series does not give the proposed day; change the rule instead"
+                marked(
+                    "the rule of the series does not give the proposed day; change the rule instead"
+                )
             )
     _not_over(moved, now)
     return place | {
@@ -245,10 +254,12 @@ def _date(
 ) -> tuple[Moment, Moment | None]:
     """The times of one date of a series; its place is the series'."""
     if not recurrence.is_instance(wanted, original):
-        raise Refused("the series has no such date any more")
+        raise Refused(marked("the series has no such date any more"))
     if isinstance(one.start, datetime) == wanted.all_day:
         raise Refused(
-            "one date of a series cannot be a day where the others are hours, nor the reverse"
+            marked(
+                "one date of a series cannot be a day where the others are hours, nor the reverse"
+            )
         )
     end = _end(one, wanted.start, wanted.end)
     _not_over(replace(wanted, start=one.start, end=end, recurrence=None, dates=()), now)
@@ -276,7 +287,7 @@ def _end(one: Proposal, start: Moment | None, end: Moment | None) -> Moment | No
 
 def _not_over(moved: Edition, now: datetime) -> None:
     if recurrence.over(moved, now):
-        raise Refused("the proposed time is over")
+        raise Refused(marked("the proposed time is over"))
 
 
 def _words(start: Moment, end: Moment | None, location: str) -> str:

@@ -18,6 +18,7 @@ from gateway.actions.desk import Desk
 from gateway.errors import NotFound, Refused
 from gateway.followups import permission
 from gateway.followups.permission import Verb as Right
+from gateway.i18n import marked
 from gateway.mail import address
 from gateway.model import Channel, LetterState
 from gateway.store import (
@@ -118,7 +119,7 @@ def _selected(connection: Connection, selection: Selection) -> Iterator[list[Que
     parts = iter(outbox.each(connection, selection))
     first = next(parts, [])
     if selection.follow_up and not first and not views.known(connection, selection.follow_up):
-        raise NotFound(f"there is no follow-up {selection.follow_up!r}")
+        raise NotFound(marked("there is no follow-up %(follow_up)r"), follow_up=selection.follow_up)
     yield from itertools.chain([first], parts)
 
 
@@ -132,7 +133,7 @@ def _all(connection: Connection, selection: Selection) -> list[Queued]:
 def _require_all(selection: Selection, letters: Sequence[Queued]) -> None:
     missing = sorted(set(selection.numbers) - {letter.id for letter in letters})
     if missing:
-        raise NotFound(f"there is no letter {missing[0]}")
+        raise NotFound(marked("there is no letter %(missing)s"), missing=missing[0])
 
 
 def page(desk: Desk, selection: Selection, after: int, limit: int) -> Page:
@@ -167,7 +168,7 @@ def try_now(desk: Desk, account: str) -> None:
     """An account that rests tries one letter at once. Raises `Refused` where it does not rest."""
     permission.require(desk.actor, Right.OPERATE)
     if pace.rest_of(desk.connection, account) is None:
-        raise Refused(f"the account {account} does not rest")
+        raise Refused(marked("the account %(account)s does not rest"), account=account)
     pace.end_early(desk.connection, [account], desk.now)
 
 
@@ -341,8 +342,15 @@ def _entry(step: Step, letter: Queued, by: str) -> journal.Entry:
 
 
 def _refusal(verb: Verb, letter: Queued, *, is_overtaken: bool) -> Refused:
-    reason = "a newer one has taken its place" if is_overtaken else _standing(letter.state, verb)
-    return Refused(f"letter {letter.id} cannot be {STEPS[verb].event}: {reason}")
+    reason = (
+        marked("a newer one has taken its place") if is_overtaken else _standing(letter.state, verb)
+    )
+    return Refused(
+        marked("letter %(id)s cannot be %(event)s: %(reason)s"),
+        id=letter.id,
+        event=STEPS[verb].event,
+        reason=reason,
+    )
 
 
 def _changed(
@@ -360,7 +368,7 @@ def _changed(
 
 def _standing(state: LetterState, verb: Verb) -> str:
     if state is LetterState.SENDING:
-        return "it is being sent at this moment"
+        return marked("it is being sent at this moment")
     if state is LetterState.REFUSED and verb is Verb.RETRY:
-        return "whom it asks is not invited any more"
+        return marked("whom it asks is not invited any more")
     return f"it is {state.value}"

@@ -17,6 +17,7 @@ from gateway.actions.desk import COMPLETED, Desk
 from gateway.errors import Forbidden, InputError, Refused
 from gateway.followups import permission
 from gateway.followups.permission import Parties, Verb
+from gateway.i18n import marked
 from gateway.model import Access
 from gateway.store import followups, journal, records
 from gateway.store.engine import Store
@@ -41,9 +42,9 @@ def create(desk: Desk, document: Mapping[str, Any]) -> str:
     made.setdefault("key", f"f-{secrets.token_hex(8)}")
     key = made["key"]
     if isinstance(key, str) and records.exists(desk.connection, key):
-        raise Refused(f"there is a follow-up {key} already; change that one")
+        raise Refused(marked("there is a follow-up %(key)s already; change that one"), key=key)
     if (me := desk.actor.associate) and (made.setdefault("owner", me) or me) != me:
-        raise Forbidden("a new follow-up is one's own; assign it when it is made")
+        raise Forbidden(marked("a new follow-up is one's own; assign it when it is made"))
     _load(desk, _plain(desk, made))
     return str(key)
 
@@ -57,7 +58,7 @@ def put(desk: Desk, key: str, document: Mapping[str, Any]) -> bool:
     is the owner's own would change.
     """
     if document.get("key", key) != key:
-        raise errors.wrong("key", f"is {key} in the address")
+        raise errors.wrong("key", marked("is %(key)s in the address"), key=key)
     if not records.exists(desk.connection, key):
         create(desk, {**document, "key": key})
         return True
@@ -183,6 +184,11 @@ def _stays(changed: Collection[str], kind: str) -> None:
     """What only a program that keeps the record itself changes once it is saved."""
     for field in GIVEN_AWAY:
         if field in changed:
-            raise Forbidden(f"{field}: a follow-up is given to somebody else by assigning it")
+            raise Forbidden(
+                marked("%(field)s: a follow-up is given to somebody else by assigning it"),
+                field=field,
+            )
     if "kind" in changed:
-        raise errors.wrong("kind", f"stays {kind} once it is saved; make a new one")
+        raise errors.wrong(
+            "kind", marked("stays %(kind)s once it is saved; make a new one"), kind=kind
+        )

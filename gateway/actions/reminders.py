@@ -19,6 +19,7 @@ from gateway.actions.context import Context
 from gateway.actions.desk import Desk
 from gateway.errors import InputError, Refused
 from gateway.followups import recurrence
+from gateway.i18n import marked
 from gateway.invite import reminders as rules
 from gateway.model import Edition
 from gateway.store import engine, followups, journal, leases, marks, reminders
@@ -33,7 +34,7 @@ PAGE = 100
 MOST = 1000
 """Letters after which the others wait for the next look."""
 A_DAY = timedelta(days=1)
-NOBODY = (
+NOBODY = marked(
     "nobody is to be reminded: everybody has answered, takes no mail, or was written to within a"
     " day or is about to be"
 )

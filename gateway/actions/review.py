@@ -20,6 +20,7 @@ from gateway.answer import facts, reply
 from gateway.errors import NotFound, Refused, StoreError
 from gateway.followups import decisions
 from gateway.followups.decisions import Choice
+from gateway.i18n import marked
 from gateway.mail import address, automatic, parse, syntax
 from gateway.model import REVIEW, Channel, Outcome, ProposalState
 from gateway.store import codec, followups, inbox, journal, known, participants, review
@@ -272,7 +273,9 @@ def same_person(connection: Connection, numbers: Sequence[int], bench: Bench) ->
     for kept in _waiting(connection, numbers):
         holder = known.holder(connection, kept.participant) if kept.participant else None
         if holder is None or not kept.from_address:
-            raise Refused(f"message {kept.number} names nobody who could be learned")
+            raise Refused(
+                marked("message %(number)s names nobody who could be learned"), number=kept.number
+            )
         entry = journal.Entry(LEARNED, kept.follow_up, kept.participant, message=kept.number)
         _learn(connection, holder, kept.from_address, entry, bench)
         _apply(connection, kept, kept.participant, LEARN, bench)
@@ -324,13 +327,18 @@ def teach(connection: Connection, number: int, bench: Bench, *, named: str = "")
     if not kept.waits:
         return _settled_before(kept, LEARN)
     if not kept.from_address:
-        raise Refused(f"message {number} names no sender that could be learned")
+        raise Refused(
+            marked("message %(number)s names no sender that could be learned"), number=number
+        )
     who = _participant(connection, kept.follow_up, named) if named else kept.participant
     holder = known.holder(connection, who) if who is not None else None
     if holder is None:
         raise Refused(
-            f"message {number} ties to no participant; say whose it is: review learn {number}"
-            " PARTICIPANT"
+            marked(
+                "message %(number)s ties to no participant; say whose it is: review learn"
+                " %(number)s PARTICIPANT"
+            ),
+            number=number,
         )
     entry = journal.Entry(LEARNED, kept.follow_up, who, message=number)
     _learn(connection, holder, kept.from_address, entry, bench)
@@ -468,8 +476,10 @@ def _added(connection: Connection, kept: Kept, bench: Bench) -> int:
     )
     if crasher is None:
         raise Refused(
-            f"message {kept.number} is not of somebody uninvited: {ruling.record.outcome}"
-            f" ({ruling.record.reason})"
+            marked("message %(number)s is not of somebody uninvited: %(outcome)s (%(reason)s)"),
+            number=kept.number,
+            outcome=ruling.record.outcome,
+            reason=ruling.record.reason,
         )
     followups.lock(connection, crasher.follow_up)
     there = (
@@ -478,14 +488,19 @@ def _added(connection: Connection, kept: Kept, bench: Bench) -> int:
         else None
     )
     reason = (
-        "he is a participant already; see --as"
+        marked("he is a participant already; see --as")
         if there is not None
-        else "it is a mailbox of this gateway"
+        else marked("it is a mailbox of this gateway")
         if address.is_ours(crasher.address, bench.mailboxes)
         else syntax.problem(crasher.address)
     )
     if reason:
-        raise Refused(f"{crasher.address or 'he'} cannot be added to {crasher.follow_up}: {reason}")
+        raise Refused(
+            marked("%(address)s cannot be added to %(follow_up)s: %(reason)s"),
+            address=crasher.address or "he",
+            follow_up=crasher.follow_up,
+            reason=reason,
+        )
     assert kept.raw is not None
     message = parse.read(kept.raw)
     name = message.from_name if address.among(crasher.address, message.from_addresses) else ""
@@ -528,7 +543,7 @@ def _learn(
     for key in known.follow_ups_of(connection, holder):
         followups.lock(connection, key)
     if reason := _unlearnable(connection, holder, value, bench):
-        raise Refused(f"{value} cannot be learned: {reason}")
+        raise Refused(marked("%(value)s cannot be learned: %(reason)s"), value=value, reason=reason)
     if address.among(value, known.own(connection, holder)) or not known.learn(
         connection,
         holder,
@@ -554,7 +569,7 @@ def _unlearnable(connection: Connection, holder: Holder, value: str, bench: Benc
     if reason := syntax.problem(value):
         return reason
     if address.is_ours(value, bench.mailboxes):
-        return "it is a mailbox of this gateway"
+        return marked("it is a mailbox of this gateway")
     if address.among(value, known.staff(connection)):
         return "it is the address of an associate"
     if automatic.is_robot(value):
@@ -581,7 +596,11 @@ def _holder(connection: Connection, name: str) -> tuple[Holder, str | None, int 
     found = known.holder(connection, number) if number is not None else None
     if found is None:
         raise NotFound(
-            f"there is neither a person {name!r} nor a participant of that name (as FOLLOW_UP/KEY)"
+            marked(
+                "there is neither a person %(name)r nor a participant of that name (as"
+                " FOLLOW_UP/KEY)"
+            ),
+            name=name,
         )
     return found, follow_up, number
 
@@ -598,14 +617,14 @@ def _participant(connection: Connection, follow_up: str | None, name: str) -> in
             if follow_up is not None
             else "of that name; name him as FOLLOW_UP/KEY"
         )
-        raise NotFound(f"there is no participant {name!r} {where}")
+        raise NotFound(marked("there is no participant %(name)r %(where)s"), name=name, where=where)
     return number
 
 
 def _get(connection: Connection, number: int, *, lock: bool = False) -> Kept:
     kept = review.get(connection, number, lock=lock)
     if kept is None:
-        raise NotFound(f"there is no message {number}")
+        raise NotFound(marked("there is no message %(number)s"), number=number)
     return kept
 
 
@@ -614,7 +633,12 @@ def _settled_before(kept: Kept, verb: str) -> Settled:
     last = next(reversed(kept.detail.get("history", [])), None)
     outcome = kept.outcome.value if kept.outcome is not None else "not dealt with yet"
     if last is None or kept.outcome is None or last["verb"].split()[0] != verb:
-        raise Refused(f"message {kept.number} does not wait: {outcome} ({kept.reason})")
+        raise Refused(
+            marked("message %(number)s does not wait: %(outcome)s (%(reason)s)"),
+            number=kept.number,
+            outcome=outcome,
+            reason=kept.reason,
+        )
     return Settled(
         kept.number, Outcome(last["outcome"]), kept.outcome, kept.reason, done=True, repeated=True
     )

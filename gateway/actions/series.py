@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from gateway import settings as configuration
 from gateway.errors import InputError, NotFound, Refused
 from gateway.followups import fields, recurrence, rules
+from gateway.i18n import marked
 from gateway.ical import zones
 from gateway.model import Edition, Moment, Recurrence
 from gateway.store import columns, followups, journal, marks, records, series
@@ -29,8 +30,8 @@ CHANGEABLE = frozenset(
     if column.startswith("follow_up.")
 )
 """Columns of a follow-up that may be another from one date on."""
-CANCELLED = "the follow-up is cancelled; reinstate it first"
-NO_DATE_LEFT = "no date would be left; cancel the follow-up instead"
+CANCELLED = marked("the follow-up is cancelled; reinstate it first")
+NO_DATE_LEFT = marked("no date would be left; cancel the follow-up instead")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,12 @@ def read(wanted: Edition, text: str, *, day: bool = False) -> Moment:
     moment = _read(wanted, text, day=day)
     first, last = recurrence.FIRST_YEAR, recurrence.LAST_YEAR
     if not first <= moment.year <= last:
-        raise InputError(f"{text!r} is out of reach (years {first} to {last})")
+        raise InputError(
+            marked("%(text)r is out of reach (years %(first)s to %(last)s)"),
+            text=text,
+            first=first,
+            last=last,
+        )
     return moment
 
 
@@ -84,7 +90,7 @@ def _read(wanted: Edition, text: str, *, day: bool) -> Moment:
     except ValueError:
         plain = None
     if plain is not None and not (day or wanted.all_day):
-        raise InputError(f"{text!r} has no hour, and the follow-up has")
+        raise InputError(marked("%(text)r has no hour, and the follow-up has"), text=text)
     if plain is not None:
         return plain
     try:
@@ -94,7 +100,8 @@ def _read(wanted: Edition, text: str, *, day: bool) -> Moment:
         instant = local.astimezone(UTC).replace(microsecond=0)
     except (ValueError, OverflowError) as error:
         raise InputError(
-            f"{text!r} is no time like 2026-12-01T09:00:00 and no date like 2026-12-01"
+            marked("%(text)r is no time like 2026-12-01T09:00:00 and no date like 2026-12-01"),
+            text=text,
         ) from error
     return instant.astimezone(zones.zone(wanted.timezone)).date() if wanted.all_day else instant
 
@@ -140,7 +147,10 @@ def split(
     does not give or that lies among the dates that stay; `InputError` for what cannot be changed.
     """
     if unknown := part.changes.keys() - CHANGEABLE:
-        raise InputError(f"{', '.join(sorted(unknown))} cannot be changed from one date on")
+        raise InputError(
+            marked("%(unknown)s cannot be changed from one date on"),
+            unknown=", ".join(sorted(unknown)),
+        )
     wanted = of(connection, key, settings)
     at = _first(key, wanted, part.at)
     fresh = _rest(wanted, at, part.changes)
@@ -167,20 +177,26 @@ def split(
     return Continued(made, tuple(lost))
 
 
+def no_date(key: str, text: str) -> NotFound:
+    """A series has no date of that name."""
+    words = marked(
+        "follow-up %(key)s has no date that begins at %(time)s; a moved date is called by the time"
+        " that it had before"
+    )
+    return NotFound(words, key=key, time=text)
+
+
 def _first(key: str, wanted: Edition, at: Moment) -> Moment:
     """The date from which a series goes on as another, by its name."""
     assert wanted.recurrence is not None
     if not isinstance(at, datetime) and not wanted.all_day:
         at = next(iter(recurrence.on_day(wanted, at)), at)
     if isinstance(at, datetime) == wanted.all_day or not recurrence.is_instance(wanted, at):
-        raise NotFound(
-            f"follow-up {key} has no date that begins at {_typed(wanted, at)}; "
-            "a moved date is called by the time that it had before"
-        )
+        raise no_date(key, _typed(wanted, at))
     if wanted.recurrence.rrule and not rules.ruled(wanted, at):
-        raise Refused("this date was added to the series; nothing goes on from it")
+        raise Refused(marked("this date was added to the series; nothing goes on from it"))
     if next(recurrence.instances(wanted, limit=1)) >= at:
-        raise Refused("from its first date on this is the whole series; change that")
+        raise Refused(marked("from its first date on this is the whole series; change that"))
     return at
 
 
@@ -203,7 +219,7 @@ def of(connection: Connection, key: str, settings: configuration.Settings) -> Ed
     """
     wanted = standing(connection, key, settings)
     if wanted.recurrence is None or wanted.start is None:
-        raise Refused("the follow-up does not recur")
+        raise Refused(marked("the follow-up does not recur"))
     if wanted.cancelled:
         raise Refused(CANCELLED)
     return wanted
@@ -215,7 +231,7 @@ def standing(connection: Connection, key: str, settings: configuration.Settings)
     site = followups.Site(settings.mail.timezone, settings.mail.language)
     wanted = followups.wanted(connection, key, site, followups.members(connection, key))
     if wanted is None:
-        raise NotFound(f"there is no follow-up {key}")
+        raise NotFound(marked("there is no follow-up %(key)s"), key=key)
     return wanted
 
 
@@ -257,13 +273,16 @@ def _rest(wanted: Edition, at: Moment, changes: Mapping[str, Any]) -> Edition:
         else start + (wanted.end - wanted.start)
     )
     if end < start:
-        raise InputError("the end is before the start")
+        raise InputError(marked("the end is before the start"))
     if wanted.all_day and end == start:
         end = start + timedelta(days=1)  # the same day twice is one day, as in the load format
     if (kept := next(recurrence.instances(wanted, start, at, 1), None)) is not None:
         raise Refused(
-            f"the new start lies before dates that stay, the next one at {_typed(wanted, kept)}; "
-            "let the series go on from an earlier date"
+            marked(
+                "the new start lies before dates that stay, the next one at %(time)s; let the"
+                " series go on from an earlier date"
+            ),
+            time=_typed(wanted, kept),
         )
     given = changes.get("rrule")
     rule = given.removeprefix("RRULE:") if given is not None else rules.continued_at(wanted, at)
@@ -273,7 +292,9 @@ def _rest(wanted: Edition, at: Moment, changes: Mapping[str, Any]) -> Edition:
         wanted, start=start, end=end, timezone=zone, recurrence=Recurrence(rule), dates=()
     )
     if not rules.ruled(fresh, start):
-        raise Refused("the rule of the series does not give the new start; change the rule as well")
+        raise Refused(
+            marked("the rule of the series does not give the new start; change the rule as well")
+        )
     return fresh
 
 

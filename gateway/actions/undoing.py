@@ -20,6 +20,7 @@ from gateway.actions import desk as desks
 from gateway.actions.desk import Desk, Letters, Outcome
 from gateway.errors import NotFound
 from gateway.followups.permission import Verb
+from gateway.i18n import marked
 from gateway.model import Actor
 from gateway.store import engine, followups, journal, marks, outbox, records, snapshots, undos
 from gateway.store.engine import Store
@@ -76,7 +77,7 @@ def undo(desk: Desk, number: int) -> Undone:
     """
     save = undos.get(desk.connection, number, desk.actor.by)
     if save is None:
-        raise NotFound(f"there is no save {number} to take back")
+        raise NotFound(marked("there is no save %(number)s to take back"), number=number)
     for key in sorted(save.states):
         followups.lock(desk.connection, key)
         records.hold(desk.connection, key)

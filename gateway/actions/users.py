@@ -19,13 +19,14 @@ from gateway.actions.desk import Desk
 from gateway.errors import InputError, NotFound, Refused
 from gateway.followups import permission
 from gateway.followups.permission import Verb
+from gateway.i18n import marked
 from gateway.model import Access
 from gateway.store import codec, users
 from gateway.store.engine import Store
 from gateway.store.users import User
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,99}")
-NAMES = "is 1 to 100 of a-z, 0-9 and . _ @ + -, and begins with a letter or digit"
+NAMES = marked("is 1 to 100 of a-z, 0-9 and . _ @ + -, and begins with a letter or digit")
 LINK_LIVES = timedelta(hours=24)
 ELSEWHERE = "sign-in at the provider"
 """Under this name, which no user can have, tries over the organisation's provider are counted."""
@@ -48,12 +49,14 @@ def create(desk: Desk, wanted: Wanted, hashed: str = "") -> User:
     permission.require(desk.actor, Verb.OPERATE)
     name = wanted.name.lower()
     if not NAME.fullmatch(name):
-        raise InputError(f"name: {NAMES}", [(("name",), NAMES)])
+        raise InputError(
+            marked("%(place)s: %(reason)s"), [(("name",), NAMES)], place="name", reason=NAMES
+        )
     access.check(desk, wanted)
     user = User(0, name, wanted.role, wanted.associate, desk.now, desk.actor.by)
     number = users.add(desk.connection, user, hashed)
     if number is None:
-        raise Refused(f"there is a user {name} already")
+        raise Refused(marked("there is a user %(name)s already"), name=name)
     return replace(user, id=number, has_password=bool(hashed))
 
 
@@ -108,7 +111,7 @@ def link(desk: Desk, name: str) -> str:
     permission.require(desk.actor, Verb.OPERATE)
     user = there(desk, name)
     if user.disabled_at is not None:
-        raise Refused(f"{user.name} is disabled")
+        raise Refused(marked("%(name)s is disabled"), name=user.name)
     return users.add_link(desk.connection, user.id, desk.now + LINK_LIVES)
 
 
@@ -125,7 +128,7 @@ def site(settings: configuration.Settings) -> str:
 def there(desk: Desk, name: str) -> User:
     user = users.of(desk.connection, name.lower())
     if user is None:
-        raise NotFound(f"there is no user {name}")
+        raise NotFound(marked("there is no user %(name)s"), name=name)
     return user
 
 

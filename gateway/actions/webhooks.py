@@ -23,6 +23,7 @@ from gateway.followups import webhooks as rules
 from gateway.followups.decisions import visible
 from gateway.followups.permission import Verb
 from gateway.followups.webhooks import EventType, Response
+from gateway.i18n import marked
 from gateway.model import Access, Actor
 from gateway.store import decisions, journal, leases, webhooks
 from gateway.store.engine import Connection, Store
@@ -49,7 +50,7 @@ def register(desk: Desk, url: str, types: Collection[str]) -> tuple[Webhook, str
     rules.target(url)
     rules.check_types(types)
     if len(webhooks.find(desk.connection, desk.now)) >= MOST:
-        raise Refused(f"there are {MOST} webhooks already; remove one first")
+        raise Refused(marked("there are %(most)s webhooks already; remove one first"), most=MOST)
     secret = _secret()
     number = webhooks.create(desk.connection, url, types, secret, desk.actor, desk.now)
     return get(desk, number), secret
@@ -66,7 +67,7 @@ def get(desk: Desk, number: int) -> Webhook:
     permission.require(desk.actor, Verb.WEBHOOKS)
     found = webhooks.find(desk.connection, desk.now, number)
     if not found or not _is_theirs(desk, found[0]):
-        raise NotFound(f"there is no webhook {number}")
+        raise NotFound(marked("there is no webhook %(number)s"), number=number)
     return found[0]
 
 
@@ -114,7 +115,7 @@ def trial(desk: Desk, number: int) -> None:
     """Send it an event that means nothing."""
     hook = get(desk, number)
     if not hook.active:
-        raise Refused("the webhook is switched off; switch it on first")
+        raise Refused(marked("the webhook is switched off; switch it on first"))
     body = _body(EventType.TEST, shapes.utc(desk.now), {"webhook": number})
     webhooks.announce(
         desk.connection, [New(number, None, "", EventType.TEST.value, body)], desk.now
@@ -126,7 +127,11 @@ def again(desk: Desk, number: int, delivery: int) -> None:
     """Have an event sent once more, whatever became of it."""
     get(desk, number)
     if not webhooks.again(desk.connection, number, delivery, desk.now):
-        raise NotFound(f"there is no delivery {delivery} of webhook {number}")
+        raise NotFound(
+            marked("there is no delivery %(delivery)s of webhook %(number)s"),
+            delivery=delivery,
+            number=number,
+        )
     webhooks.change(desk.connection, number, rest_until=None)
 
 

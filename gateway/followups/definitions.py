@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
+from gateway.i18n import marked
 from gateway.model import Kind
 
 SHOWN = 10
@@ -87,29 +88,29 @@ def field_faults(
     for key, field in fields.items():
         is_missing = key not in values and (before is None or key in stood)
         if field.required and is_missing:
-            yield key, "is required"
+            yield key, marked("is required")
 
 
 def _fault(field: Field, value: object) -> str:
     if value is None:
-        return "is required" if field.required else ""
+        return marked("is required") if field.required else ""
     reason = _CHECKS[field.type](value)
     if not reason and field.type is FieldType.CHOICE and value not in field.choices:
         return f"is one of {', '.join(field.choices)}"
     if not reason and field.required and value == "":
-        return "is required"
+        return marked("is required")
     return reason
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        return "is a text"
+        return marked("is a text")
     return "" if len(value) <= LONGEST_VALUE else f"is a text of at most {LONGEST_VALUE} characters"
 
 
 def _number(value: object) -> str:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return "" if is_number and math.isfinite(float(str(value))) else "is a number"
+    return "" if is_number and math.isfinite(float(str(value))) else marked("is a number")
 
 
 def _date(value: object) -> str:
@@ -117,11 +118,11 @@ def _date(value: object) -> str:
         is_date = date.fromisoformat(str(value)).isoformat() == value
     except ValueError:
         is_date = False
-    return "" if is_date else "is a date, like 2026-12-01"
+    return "" if is_date else marked("is a date, like 2026-12-01")
 
 
 def _yes_no(value: object) -> str:
-    return "" if isinstance(value, bool) else "is true or false"
+    return "" if isinstance(value, bool) else marked("is true or false")
 
 
 def _same(one: object, other: object) -> bool:

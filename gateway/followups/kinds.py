@@ -6,6 +6,7 @@ from collections.abc import Collection
 from datetime import date, datetime, timedelta
 
 from gateway.errors import Refused
+from gateway.i18n import marked
 from gateway.model import GuestList, Kind, Moment
 
 LARGEST_PUBLIC_LIST = 20
@@ -17,6 +18,11 @@ REQUIRED = {
 """Fields of which each kind has one at least: a call has its deadline while it is planned, and a
 start once it was carried out.
 """
+LACKING = {
+    Kind.MEETING: marked("is missing: a meeting has one"),
+    Kind.TASK: marked("is missing: a task has one, or a start"),
+    Kind.CALL: marked("is missing: a call has one, or a start"),
+}
 OF_A_START = ("end", "recurrence", "instances")
 """Fields that say nothing without a start."""
 
@@ -24,21 +30,22 @@ OF_A_START = ("end", "recurrence", "instances")
 def lacking(kind: Kind, said: Collection[str]) -> list[tuple[str, str]]:
     """What is wrong with a follow-up that says these fields: the field, and what is allowed."""
     wrong = [
-        (field, "needs a start") for field in OF_A_START if field in said and "start" not in said
+        (field, marked("needs a start"))
+        for field in OF_A_START
+        if field in said and "start" not in said
     ]
     first, *others = REQUIRED[kind]
     if first not in said and not any(field in said for field in others):
-        allowed = "".join(f", or a {field}" for field in others)
-        wrong.append((first, f"is missing: a {kind} has one{allowed}"))
+        wrong.append((first, LACKING[kind]))
     return wrong
 
 
 def carried_out(kind: str, *, has_start: bool) -> None:
     """Raises `Refused` for what is no call that is planned."""
     if kind != Kind.CALL:
-        raise Refused(f"only a call is carried out; this is a {kind}")
+        raise Refused(marked("only a call is carried out; this is a %(kind)s"), kind=Kind(kind))
     if has_start:
-        raise Refused("the call was carried out already; reschedule it")
+        raise Refused(marked("the call was carried out already; reschedule it"))
 
 
 def end(start: Moment, given: Moment | None, usual: timedelta) -> Moment:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 
 from gateway.errors import Forbidden, NotFound
+from gateway.i18n import marked
 from gateway.model import Access, Actor
 
 
@@ -94,9 +95,9 @@ def require(actor: Actor, verb: Verb, parties: Parties | None = None, row: str =
     answer = may(actor, verb, parties, row)
     if answer is Answer.HIDDEN:
         assert parties is not None
-        raise NotFound(f"there is no follow-up {parties.key}")
+        raise NotFound(marked("there is no follow-up %(key)s"), key=parties.key)
     if answer is Answer.FORBIDDEN:
-        raise Forbidden(_reason(actor, verb, parties))
+        raise _forbidden(actor, verb, parties)
 
 
 def _is_whole_crm(actor: Actor) -> bool:
@@ -128,11 +129,17 @@ def _at_large(actor: Actor, verb: Verb) -> Answer:
     return Answer.YES if allowed else Answer.FORBIDDEN
 
 
-def _reason(actor: Actor, verb: Verb, parties: Parties | None) -> str:
+def _forbidden(actor: Actor, verb: Verb, parties: Parties | None) -> Forbidden:
     if parties is not None and verb is Verb.EDIT and _acts(actor):
-        return f"only {parties.owner or 'the CRM'}, who owns the follow-up, may do that"
+        if not parties.owner:
+            words = marked("only the CRM may do that: nobody of the house owns the follow-up")
+            return Forbidden(words)
+        words = marked("only %(owner)s, who owns the follow-up, may do that")
+        return Forbidden(words, owner=parties.owner)
     if parties is not None and verb is Verb.OWN:
-        return "only whose row it is may do that"
+        return Forbidden(marked("only whose row it is may do that"))
     if parties is not None and verb is Verb.ANSWER:
-        return "only whose row it is, or the owner on their behalf, may do that"
-    return f"a connection of the kind {actor.access} may not do that"
+        return Forbidden(marked("only whose row it is, or the owner on their behalf, may do that"))
+    return Forbidden(
+        marked("a connection of the kind %(access)s may not do that"), access=actor.access
+    )

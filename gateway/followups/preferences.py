@@ -13,6 +13,7 @@ from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from gateway.errors import InputError
+from gateway.i18n import marked
 from gateway.model import Kind
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -69,7 +70,11 @@ def checked(name: str, value: object) -> object:
     """
     check = _CHECKS.get(name)
     if check is None:
-        raise InputError(f"there is no preference {name!r}; there are {', '.join(NAMES)}")
+        raise InputError(
+            marked("there is no preference %(name)r; there are %(names)s"),
+            name=name,
+            names=", ".join(NAMES),
+        )
     return check(value)
 
 
@@ -98,7 +103,7 @@ def as_stated(preferences: Preferences) -> dict[str, object]:
 
 def _minutes(value: object) -> object:
     if type(value) is not int or not 1 <= value <= DAY_MINUTES:
-        raise InputError(f"is a number of minutes, 1 to {DAY_MINUTES}")
+        raise InputError(marked("is a number of minutes, 1 to %(most)s"), most=DAY_MINUTES)
     return value
 
 
@@ -106,22 +111,30 @@ def _alarm(value: object) -> object:
     if value == OFF:
         return value
     if type(value) is not int or not 0 <= value <= LONGEST_ALARM:
-        raise InputError(f"is a number of minutes, 0 to {LONGEST_ALARM}, or {OFF!r}")
+        raise InputError(
+            marked("is a number of minutes, 0 to %(most)s, or %(off)r"),
+            most=LONGEST_ALARM,
+            off=OFF,
+        )
     return value
 
 
 def _weekday(value: object) -> object:
     if value not in WEEKDAYS:
-        raise InputError(f"is one of {', '.join(WEEKDAYS)}")
+        raise InputError(marked("is one of %(weekdays)s"), weekdays=", ".join(WEEKDAYS))
     return value
 
 
 def _working_hours(value: object) -> object:
     if not isinstance(value, Mapping):
-        raise InputError('is an object by weekday, like {"monday": ["08:00", "16:00"]}')
+        raise InputError(marked('is an object by weekday, like {"monday": ["08:00", "16:00"]}'))
     for weekday, hours in value.items():
         if weekday not in WEEKDAYS:
-            raise InputError(f"{weekday!r} is no weekday: {', '.join(WEEKDAYS)}")
+            raise InputError(
+                marked("%(weekday)r is no weekday: %(weekdays)s"),
+                weekday=weekday,
+                weekdays=", ".join(WEEKDAYS),
+            )
         _day(weekday, hours)
     return {weekday: list(value[weekday]) for weekday in WEEKDAYS if weekday in value}
 
@@ -157,7 +170,7 @@ def _zone(value: object) -> object:
     try:
         return ZoneInfo(str(value)).key
     except (KeyError, ValueError, OSError) as error:  # as `ical.zonenames.find`
-        raise InputError("is the name of a time zone, like Europe/Oslo") from error
+        raise InputError(marked("is the name of a time zone, like Europe/Oslo")) from error
 
 
 def _language(value: object) -> object:
@@ -168,7 +181,7 @@ def _language(value: object) -> object:
         and all(part.isalnum() for part in value.split("-"))
     )
     if not is_tag and value != "":
-        raise InputError("is a language tag, like nb or en-GB")
+        raise InputError(marked("is a language tag, like nb or en-GB"))
     return value
 
 

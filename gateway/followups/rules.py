@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from gateway.errors import InputError
 from gateway.followups import grammar, recurrence
+from gateway.i18n import marked
 from gateway.model import Edition, Moment, Recurrence
 
 ENDS = grammar.ENDS
@@ -60,13 +61,15 @@ def begins_with_it(edition: Edition) -> None:
         return
     first = next(recurrence.instances(bare(edition), limit=1), None)
     if first is None:
-        raise InputError("the rule gives no date at all")
+        raise InputError(marked("the rule gives no date at all"))
     day = (
         first.astimezone(ZoneInfo(edition.timezone)).replace(tzinfo=None)
         if isinstance(first, datetime)
         else first
     )
-    raise InputError(f"the start is no date of the rule, whose first one is {day.isoformat()}")
+    raise InputError(
+        marked("the start is no date of the rule, whose first one is %(day)s"), day=day.isoformat()
+    )
 
 
 def _ruled_by(edition: Edition, found: dict[str, str], without: str = "") -> Edition:

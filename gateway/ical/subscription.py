@@ -21,6 +21,19 @@ REFRESH = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
+class Due:
+    """A task or planned call of a diary: until when it is to be done."""
+
+    uid: str
+    title: str
+    day: date
+    at: datetime
+    url: str
+    is_private: bool = False
+    is_completed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Date:
     """One date of a diary. `start` and `end`: days where it lasts all day; `at`: when it was
     changed last; `is_open`: not answered; `url`: of its page.
@@ -42,7 +55,7 @@ class Date:
         return replace(self, start=first, end=end)
 
 
-def calendar(name: str, dates: Iterable[Date]) -> bytes:
+def calendar(name: str, dates: Iterable[Date], tasks: Iterable[Due] = ()) -> bytes:
     """All of it: CRLF, UTF-8; the same dates give the same bytes."""
     top = icalendar.Calendar()
     top.add("prodid", ics.PRODID)
@@ -54,8 +67,23 @@ def calendar(name: str, dates: Iterable[Date]) -> bytes:
     top.add("refresh-interval", REFRESH, parameters={"VALUE": "DURATION"})
     for one in dates:
         top.add_component(_event(one))
+    for task in tasks:
+        top.add_component(_todo(task))
     written: bytes = top.to_ical(sorted=False)
     return written
+
+
+def _todo(shown: Due) -> icalendar.Todo:
+    """RFC 5545 §3.6.2."""
+    todo = icalendar.Todo()
+    todo.add("uid", shown.uid)
+    todo.add("dtstamp", shown.at.astimezone(UTC))
+    todo.add("due", shown.day)
+    todo.add("summary", texts.text(shown.title))
+    todo.add("url", shown.url)
+    todo.add("class", "PRIVATE" if shown.is_private else "PUBLIC")
+    todo.add("status", "COMPLETED" if shown.is_completed else "NEEDS-ACTION")
+    return todo
 
 
 def _event(shown: Date) -> icalendar.Event:

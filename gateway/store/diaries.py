@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 from gateway.followups import conflicts
 from gateway.followups.available import Span
 from gateway.followups.conflicts import Attendee, Entry
-from gateway.model import Actor, Edition, Kind, Moment
+from gateway.model import Actor, Delivery, Edition, Kind, Moment
 from gateway.status import Status
 from gateway.store import chunks, diary, followups, visible
 from gateway.store.diary import Kept
@@ -31,7 +31,9 @@ from gateway.store.schema import (
     resource,
 )
 from gateway.store.schema_domain import diary_entry, diary_series
+from gateway.store.schema_letters import invitation
 
+MOST_OVERDUE = 50
 _LASTING = sa.text("lasting")
 _SHOWN = tuple(
     follow_up.c[name]
@@ -61,7 +63,10 @@ _TASK = tuple(
         "deadline",
         "priority",
         "completed",
+        "private",
         "timezone",
+        "created_at",
+        "changed_at",
     )
 )
 _ROLE = (
@@ -106,6 +111,8 @@ class Task:
     deadline: date
     priority: str
     completed: bool
+    private: bool
+    changed_at: datetime
 
 
 def holders(connection: Connection, names: Sequence[str]) -> list[Holder]:
@@ -290,15 +297,57 @@ def tasks(
     """
     one, moment = follow_up.c, follow_up.c.deadline.type
     after, before = (sa.literal(end, moment) for end in period)
-    query = sa.select(*_TASK).where(one.owner.in_(owners), one.deadline.is_not(None))
-    query = query.where(one.deadline >= after, one.deadline < before)
-    query = query.where(one.kind != Kind.MEETING, ~one.cancelled, visible.follow_ups(actor))
+    query = _tasks(actor, owners).where(one.deadline >= after, one.deadline < before)
     query = query.order_by(one.deadline, one.key)
     return [_task(row, timezone) for row in connection.execute(query)]
+
+
+def overdue(
+    connection: Connection, actor: Actor, owners: Collection[str], before: datetime, timezone: str
+) -> list[Task]:
+    """What these associates have not done until then, the last `MOST_OVERDUE` of it."""
+    one = follow_up.c
+    query = _tasks(actor, owners).where(one.deadline < before, ~one.completed)
+    query = query.order_by(one.deadline.desc(), one.key).limit(MOST_OVERDUE)
+    return [_task(row, timezone) for row in connection.execute(query)][::-1]
+
+
+def _tasks(actor: Actor, owners: Collection[str]) -> sa.Select[Any]:
+    one = follow_up.c
+    query = sa.select(*_TASK).where(one.owner.in_(owners), one.deadline.is_not(None))
+    return query.where(one.kind != Kind.MEETING, ~one.cancelled, visible.follow_ups(actor))
+
+
+def standings(
+    connection: Connection, owner: str, keys: Collection[str]
+) -> dict[str, list[tuple[Status, bool]]]:
+    """How each of those who are asked stands to this owner's follow-ups, as a whole, and whether no
+    letter reaches them.
+    """
+    row, sent = participant.c, invitation.c
+    is_lost = sent.delivery == Delivery.UNDELIVERABLE
+    is_asked = row.resource.is_(None) & (sa.func.coalesce(row.associate, "") != owner)
+    letter = (sent.participant == row.id) & sent.counts
+    query = sa.select(row.follow_up, row.code, is_lost.label("is_lost"))
+    query = query.join(follow_up, follow_up.c.key == row.follow_up).outerjoin(invitation, letter)
+    query = query.where(follow_up.c.owner == owner, ~row.removed, is_asked)
+    found = dict[str, list[tuple[Status, bool]]]()
+    for one in chunks.rows(connection, query, row.follow_up, keys):
+        standing = Status(one.code or Status.INVITATION), bool(one.is_lost)
+        found.setdefault(one.follow_up, []).append(standing)
+    return found
 
 
 def _task(row: Any, timezone: str) -> Task:
     day = row.deadline.astimezone(ZoneInfo(row.timezone or timezone)).date()
     return Task(
-        row.owner, row.key, Kind(row.kind), row.title, day, row.priority, bool(row.completed)
+        owner=row.owner,
+        key=row.key,
+        kind=Kind(row.kind),
+        title=row.title,
+        deadline=day,
+        priority=row.priority,
+        completed=bool(row.completed),
+        private=bool(row.private),
+        changed_at=row.changed_at or row.created_at,
     )

@@ -92,6 +92,22 @@ def page(connection: Connection, section: str, after: str, limit: int, q: str = 
     )
 
 
+def by_name(connection: Connection, section: str, after: str, limit: int, q: str = "") -> Page:
+    """The same in the order of their names. `after`: the key of the last one that was shown."""
+    kind = SECTIONS[section]
+    table = metadata.tables[kind.table]
+    name = sa.func.lower(table.c.name)
+    query = sa.select(table).order_by(name, table.c.key).limit(limit + 1)
+    if q:
+        query = query.where(_contains(kind, table, q))
+    if after:
+        last = sa.select(name).where(table.c.key == after).scalar_subquery()
+        query = query.where((name > last) | ((name == last) & (table.c.key > after)))
+    rows = connection.execute(query).mappings().all()
+    further = rows[limit - 1]["key"] if len(rows) > limit else None
+    return Page(_entries(connection, kind, rows[:limit]), further)
+
+
 def number(connection: Connection, section: str) -> int:
     """How many entries there are."""
     table = metadata.tables[SECTIONS[section].table]
@@ -127,7 +143,7 @@ def contains(column: sa.ColumnElement[str], q: str) -> sa.ColumnElement[bool]:
     return sa.or_(*(column.icontains(text, autoescape=True) for text in spelled))
 
 
-def _contains(kind: Section, looked: sa.Subquery, q: str) -> sa.ColumnElement[bool]:
+def _contains(kind: Section, looked: sa.FromClause, q: str) -> sa.ColumnElement[bool]:
     found = [contains(looked.c[column], q) for column in kind.searched]
     if kind.table == "person" and "@" in q:
         holders = sa.select(person_email.c.person).where(

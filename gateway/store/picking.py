@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 
 from gateway import errors
 from gateway.followups.invitees import MOST, Candidate, Entry, Source
+from gateway.i18n import marked
 from gateway.store import sources
 from gateway.store.schema import associate, person, person_email, resource
 from gateway.store.sources import Pick
@@ -44,8 +45,8 @@ def _people(lists: Collection[Sequence[Pick] | None]) -> dict[str, set[str]]:
     """The keys of everybody, by kind."""
     picks = [pick for listed in lists for pick in listed or ()]
     if len(picks) > MOST:
-        words = f"names more than {MOST} people; add them in steps"
-        raise errors.wrong("add", words)
+        words = marked("names more than %(most)s people; add them in steps")
+        raise errors.wrong("add", words, most=MOST)
     people = dict[str, set[str]]()
     for pick in picks:
         people.setdefault(pick.kind, set()).add(pick.key)

@@ -18,6 +18,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from gateway.actions import users
 from gateway.errors import Forbidden, GatewayError, InputError
+from gateway.i18n import marked
 from gateway.sections import Web
 from gateway.store import tokens
 from gateway.store.users import LONGEST, User
@@ -170,7 +171,7 @@ def _require_same_origin(headers: dict[str, str]) -> None:
     else:
         is_ours = urlsplit(headers.get("origin", "")).netloc == headers.get("host", "-")
     if not is_ours:
-        raise Forbidden("a form is taken from the pages of this very site only")
+        raise Forbidden(marked("a form is taken from the pages of this very site only"))
 
 
 def _require_form(scope: Scope, headers: dict[str, str], body: bytes) -> None:
@@ -178,10 +179,10 @@ def _require_form(scope: Scope, headers: dict[str, str], body: bytes) -> None:
     if body and kind != FORM:
         raise HttpProblem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"{FORM} is wanted")
     if b"\0" in body or b"%00" in body:
-        raise InputError("the form has a NUL character")
+        raise InputError(marked("the form has a NUL character"))
     session = scope["state"].get("session", "")
     if not session or scope["path"] == "/sign-in":
         return
     said = headers.get(HEADER) or fields(body).get(FIELD, "")
     if not secrets.compare_digest(said.encode(), form_token(session).encode()):
-        raise Forbidden("the form is of another session; load the page again")
+        raise Forbidden(marked("the form is of another session; load the page again"))

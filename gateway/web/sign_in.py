@@ -161,7 +161,7 @@ def _of(site: Site) -> openid.Provider:
     """The one that the settings name. Raises `NotFound` where they name none."""
     settings = site.settings
     if not settings.openid.issuer:
-        raise NotFound("no sign-in provider is configured (openid.issuer)")
+        raise NotFound(marked("no sign-in provider is configured (openid.issuer)"))
     return openid.Provider(settings.openid, settings.web.public_url)
 
 

@@ -113,6 +113,8 @@ async def test_a_dialog_stays_while_the_page_changes_and_a_save_is_undone_elsewh
     now = datetime.now(UTC)
     desk.perform(store, CONF, now, CRM, lambda here: moving.reschedule(here, "m1", elsewhere))
     await expect(over.locator("#meanwhile")).to_contain_text("Changed by crm", timeout=DEADLINE)
+    for tab in (first, second):
+        await expect(tab.locator("#when")).to_contain_text("3 May", timeout=DEADLINE)
     await expect(place).to_have_value("Half a pla")
     await expect(place).to_be_focused()
     await first.keyboard.press("Escape")

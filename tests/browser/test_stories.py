@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from gateway.sandbox import clients, reading
 from gateway.sandbox.clients import Word
+from gateway.web.pages.repeating import WEEKDAYS
 from tests.browser.company import HOSTILE, START, Company, card, working
 from tests.rig import chromium, dovecot, mailbox, postfix
 
@@ -81,19 +82,21 @@ def test_a_meeting_from_beginning_to_end(company: Company, browser: Browser) -> 
     for box in (ola, eva):
         company.letter(box)
 
-    # An answer shows in two browsers; what is being typed in one stays.
+    # An answer shows in two browsers; what is being typed in a dialog of one stays.
     mine = company.open("kari", f"/follow-ups/{key}")
     theirs = company.open("per", f"/follow-ups/{key}")
-    mine.locator("#q").focus()
-    mine.keyboard.type("half a wo")
+    mine.locator("a[data-dialog]", has_text="Rediger").click()
+    place = mine.locator("dialog.over [name=location]")
+    place.fill("half a wo")
     company.answer(eva, clients.thunderbird, Word.ACCEPTED, HOSTILE)
     for tab in (mine, theirs):
         row = tab.locator(".row", has_text=eva.address)
         expect(row).to_contain_text("Kommer")
         expect(row.locator(".disc use")).to_have_attribute("href", re.compile("#check$"))
         expect(row.locator(".said")).to_have_text(HOSTILE)
+    expect(place).to_be_focused()
     mine.keyboard.type("rd")
-    expect(mine.locator("#q")).to_have_value("half a word")
+    expect(place).to_have_value("half a word")
 
     waiting = [company.open(name) for name in ("kari", "elsewhere")]
     _moves_where_it_is_wanted(company, waiting, ola, eva)
@@ -102,7 +105,9 @@ def test_a_meeting_from_beginning_to_end(company: Company, browser: Browser) -> 
     _knows_somebody_again(company, waiting, ola)
     _lets_somebody_in(company, waiting, ola)
     _corrects_an_address(company, waiting, key)
-    expect(waiting[0].locator("main")).to_contain_text("Ingenting venter")
+    for tab in waiting:
+        expect(tab.locator("main")).to_contain_text("Ingenting venter")
+        expect(tab).to_have_title("Venter på deg")
 
 
 def create(company: Company, title: str) -> str:
@@ -231,6 +236,77 @@ def test_what_is_taken_back_reaches_nobody(company: Company, browser: Browser) -
     expect(tab.locator(".row", has_text=nobody.address)).to_have_count(0)
     assert company.post() == before
     assert nobody.messages() == []
+
+
+def test_a_decline_leads_to_the_first_free_time_and_all_are_asked_again(
+    company: Company, browser: Browser
+) -> None:
+    for name in ("kari", "elsewhere"):
+        company.sign_in(browser, "kari", name)
+    guests = [company.invitee(name, "other.example") for name in ("Siri Dal", "Tor Vik")]
+    key = create(company, f"Omvisning {HOSTILE}")
+    invite(company, key, "resource:fjord", address=guests[0].address)
+    invite(company, key, address=guests[1].address)
+    waiting = [company.open(name) for name in ("kari", "elsewhere")]
+    company.answer(guests[0], clients.gmail, Word.DECLINED)
+    _decide(waiting, "acknowledge", "kommer ikke")
+
+    tabs = [company.open(name, f"/follow-ups/{key}") for name in ("kari", "elsewhere")]
+    tabs[0].locator("a[data-dialog]", has_text="Flytt").click()
+    over = tabs[0].locator("dialog.over")
+    slot = over.locator(".slots a").first
+    when = slot.inner_text()
+    slot.click()
+    expect(over.locator("[name=start]")).not_to_have_value(f"{START:%Y-%m-%dT%H:%M}")
+    over.locator("button.first").click()
+    for tab in tabs:
+        expect(tab.locator("#when")).to_contain_text(when)
+        expect(tab.locator(".row", has_text=guests[0].address)).to_contain_text("Spurt på nytt")
+    for box in guests:
+        moved = reading.read(company.letter(box, sequence=1)).event
+        assert moved is not None
+        start = moved.line("DTSTART")
+        assert start is not None
+        assert start.moment != START
+
+
+def test_a_colleague_takes_one_date_of_a_series_and_not_another(
+    company: Company, browser: Browser
+) -> None:
+    for who in ("kari", "per"):
+        company.sign_in(browser, who)
+    key = create(company, f"Serie {HOSTILE}")
+    _repeat(company, key)
+    invite(company, key, "associate:per")
+    follow_up, waiting = company.open("kari", f"/follow-ups/{key}"), company.open("kari")
+    asked = company.open("per")
+    for left, reply, words in ((3, "yes", ""), (2, "no", HOSTILE)):
+        asked.goto(f"{company.url}/invitations?repetitions=yes")
+        dates = asked.locator(".card", has_text="Serie")
+        expect(dates).to_have_count(left)
+        dates.first.locator("[name=comment]").fill(words)
+        dates.first.locator(f"[value={reply}]").click()
+        asked.wait_for_url(re.compile("done=answered"))
+    row = follow_up.locator(".row", has_text="Per Berg")
+    said = row.locator(".dates li")
+    expect(said).to_have_count(2)
+    expect(said.first.locator("b")).to_have_text("Kommer")
+    expect(said.last.locator("b")).to_have_text("Kommer ikke")
+    expect(said.last.locator("q")).to_have_text(HOSTILE)
+    expect(row.locator(".stands")).to_contain_text("Har ikke svart")
+    _decide([waiting], "acknowledge", "Per Berg kommer ikke")
+
+
+def _repeat(company: Company, key: str) -> None:
+    """Every week, three times."""
+    tab = company.open("kari", f"/follow-ups/{key}/repeat")
+    tab.locator("[name=pattern][value=weekly]").check()
+    tab.locator("[name=every]").fill("1")
+    tab.locator(f"[name=days][value={WEEKDAYS[START.weekday()]}]").check()
+    tab.locator("[name=count]").fill("3")
+    tab.locator("main button.first").last.click()
+    tab.wait_for_url(re.compile("done=saved"))
+    tab.close()
 
 
 def test_a_task_is_assigned_until_somebody_takes_it(company: Company, browser: Browser) -> None:

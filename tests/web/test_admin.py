@@ -97,7 +97,7 @@ async def test_all_of_a_domain_are_dropped_and_tried_again(office: Office, chief
         }
     nothing = await chief.post("/admin/queue/drop")
     assert nothing.status_code == 422
-    assert "choose letters first" in nothing.text
+    assert "Choose letters first" in nothing.text
 
 
 async def test_the_frame_of_a_letter_may_do_nothing(office: Office, chief: Reader) -> None:

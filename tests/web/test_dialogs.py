@@ -73,9 +73,31 @@ async def test_how_it_repeats(office: Office, kari: Reader) -> None:
         "/follow-ups/own/repeat", pattern="weekly", every="1", days="MO", count=""
     )
     assert wrong.status_code == 422
-    assert "the start is no date of the rule" in wrong.text
+    assert "The start is no date of the rule" in wrong.text
     await sent(kari, "/follow-ups/own/repeat", pattern="", every="1")
     assert shown(office, "own").rrule == ""
+
+
+async def test_what_is_refused_is_said_in_the_language_of_the_reader(
+    office: Office, kari: Reader
+) -> None:
+    kari.language = "nb"
+    on_monday = {"pattern": "weekly", "every": "1", "days": "MO"}
+    wrong = await kari.post("/follow-ups/own/repeat", **on_monday)
+    assert "Starten følger ikke av regelen" in wrong.text
+    wrong = await kari.post(
+        "/follow-ups/own/move", start="2026-12-01T10:00", end="2026-12-01T09:00"
+    )
+    assert "Slutt er før starten." in wrong.text
+    wrong = await kari.post("/follow-ups/new", title="Uten tid", kind="meeting")
+    assert "Start: mangler: et møte har en." in wrong.text
+    wrong = await kari.post("/follow-ups/own/edit", title="Own", alarm="soon")
+    assert "Alarm, minutter før: et helt tall, som 15." in wrong.text
+    gone = await kari.get("/follow-ups/nowhere")
+    assert "Det finnes ingen oppfølging nowhere." in gone.text
+    forbidden = await kari.post("/follow-ups/foreign/cancel", reason="")
+    assert forbidden.status_code == 403
+    assert "Bare Nils Berg, som eier oppfølgingen, kan gjøre det." in forbidden.text
 
 
 async def test_another_rule_from_a_date_on(office: Office, kari: Reader) -> None:
@@ -181,7 +203,7 @@ async def test_completed_and_opened_again_and_a_call_carried_out(
 
 async def test_what_i_accepted_is_taken_out_of_my_diary(office: Office, kari: Reader) -> None:
     per = signed_in(office, "per")
-    assert (await per.post("/follow-ups/own/take-out")).status_code == 422
+    assert (await per.post("/follow-ups/own/take-out")).status_code == 409
     await per.post(f"/invitations/{office.row('own', 'per')}", reply="yes")
     assert "/follow-ups/own/take-out" in (await per.get("/follow-ups/own")).text
     assert await sent(per, "/follow-ups/own/take-out") == "/diary"

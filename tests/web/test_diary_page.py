@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from gateway.actions import cancelling, directory
+from gateway.actions import answering, cancelling, directory
+from gateway.model import Reply
 from tests.web.test_diary import add, plan
 from tests.web.test_pages import Reader, signed_in
 from tests.web.world import Office
@@ -52,6 +53,32 @@ async def test_what_overlaps_stands_side_by_side_and_a_conflict_is_told_in_words
     assert "Conflict" in late
     assert "09:30–10:45" in late
     assert "style=" not in page
+
+
+async def test_what_was_to_be_done_before_stays_until_it_is_done(
+    office: Office, kari: Reader
+) -> None:
+    late = {"key": "late", "kind": "task", "owner": "kari", "title": "Late offer"}
+    done = {**late, "key": "done", "title": "Done before", "completed": True}
+    add(office, follow_ups=[{**one, "deadline": "2026-09-01"} for one in (late, done)])
+    now = (await kari.get("/diary")).text
+    assert "Late offer" in now
+    assert "Overdue" in now
+    assert "Done before" not in now
+    assert "Late offer" not in await shown(kari, "view=week"), "another week"
+
+
+async def test_an_entry_of_mine_says_who_comes(office: Office, kari: Reader) -> None:
+    ola = office.row("own", "ola")
+    said = answering.Said(Reply.ACCEPTED)
+    office.perform(lambda desk: answering.answer(desk, ola, said), office.actor("kari"))
+    plan(office)
+    mine = entry(await shown(kari, "view=week"), "Title of own")
+    assert "1 of 2 come" in mine
+    beside = await shown(kari, "view=week&of=associate:kari&of=associate:per")
+    assert "1 of 2 come" not in beside
+    per = await shown(signed_in(office, "per"), "view=week")
+    assert "1 of 2 come" not in per
 
 
 async def test_what_is_not_answered_or_cancelled_is_told_in_words(office: Office) -> None:

@@ -135,7 +135,14 @@ async def test_a_calendar_program_reads_the_own_diary(office: Office) -> None:
     nobody = meeting("others", "kari", "17:00", "18:00")
     asked = meeting("asked", "kari", "19:00", "20:00", location="Fjord; 2. etg")
     asked["participants"] = [{"associate": "nils"}]
-    add(office, follow_ups=[fair, series, off, nobody, asked])
+    late = {
+        "key": "late",
+        "kind": "task",
+        "owner": "nils",
+        "title": "Offer",
+        "deadline": "2026-09-01",
+    }
+    add(office, follow_ups=[fair, series, off, nobody, asked, late])
     office.perform(lambda desk: cancelling.cancel(desk, "off"), office.actor("nils"))
     plan(office)
     path = await link(signed_in(office, "nils"))
@@ -164,6 +171,9 @@ async def test_a_calendar_program_reads_the_own_diary(office: Office) -> None:
     [whole] = [event for event in events if event["summary"] == "Title of fair"]
     assert str(whole.start) == "2026-12-02"
     assert str(whole.end) == "2026-12-04"
+    [todo] = calendar.walk("VTODO")
+    assert (todo["summary"], todo["status"]) == ("Offer", "NEEDS-ACTION")
+    assert str(todo["due"].dt) == "2026-09-01"
     assert b"\r\nLOCATION:Fjord\\; 2. etg\r\n" in answer.content
     assert "attendee" not in answer.text.lower()
     assert "/follow-ups/foreign" in answer.text

@@ -1,5 +1,5 @@
 """No text of the pages is untranslated: what templates and code say is in the Norwegian catalogue
-(page.md §1). Other languages see the pages in English, except the answer page, which is in every
+(page.md §1), and so is what actions refuse, which the pages say, too. Other languages see the pages in English, except the answer page, which is in every
 language that letters are written in.
 """
 
@@ -13,7 +13,8 @@ from babel.messages.catalog import Message
 import gateway
 from gateway import i18n
 
-WEB = Path(gateway.__file__).parent / "web"
+ROOT = Path(gateway.__file__).parent
+WEB = ROOT / "web"
 ANSWER = WEB / "templates" / "answer"
 KEYWORDS = {
     "_": None,
@@ -33,7 +34,7 @@ def texts() -> Iterator[object]:
         with file.open("rb") as source:
             for _, message, _, context in extract.extract("jinja2", source, KEYWORDS):
                 yield (context, message) if context else message
-    for file in sorted([*WEB.glob("*.py"), *(WEB / "pages").rglob("*.py")]):
+    for file in sorted([*_refusing(), *WEB.glob("*.py"), *(WEB / "pages").rglob("*.py")]):
         if file.name == "answer_page.py":
             continue
         with file.open("rb") as source:
@@ -41,10 +42,19 @@ def texts() -> Iterator[object]:
                 yield (context, message) if context else message
 
 
+def _refusing() -> Iterator[Path]:
+    """What is below the pages and says no."""
+    yield ROOT / "status.py"
+    for layer in ("followups", "store", "actions"):
+        yield from (ROOT / layer).glob("*.py")
+
+
 def catalogue() -> list[Message]:
-    """The pages of administrators have a file of their own, which nobody else has to read."""
+    """The pages of administrators have a file of their own, which nobody else has to read; so have
+    refusals, which stand all over the program.
+    """
     messages = list[Message]()
-    for name in ("page.po", "admin.po"):
+    for name in ("page.po", "admin.po", "refusals.po"):
         with (i18n.FOLDER / "nb" / name).open("rb") as source:
             messages += pofile.read_po(source, locale="nb", abort_invalid=True)
     return messages

@@ -68,7 +68,7 @@ SEE = Line(On.FOLLOW_UP, Verb.SEE)
 TIMES = {"start": "2026-12-03T09:00", "end": "2026-12-03T10:00"}
 NEW = {"title": "Another", "kind": "meeting", **TIMES}
 CARDS = {"persons": "ola", "companies": "acme", "projects": "p1", "sales": "chairs"}
-PARTS = ("agenda", "dates", "details", "journal", "links", "more", "notes", "rows")
+PARTS = ("agenda", "dates", "details", "head", "journal", "links", "more", "notes", "rows")
 """Of the page of a follow-up."""
 DIALOGS: Mapping[str, tuple[Verb, Mapping[str, str]]] = {
     "add-date": (Verb.EDIT, TIMES),
@@ -258,13 +258,11 @@ async def request(
 
 
 def expected(name: str, line: Line, allowed: Answer) -> set[int]:
-    """A form may be shown to whom it is refused when they send it; who takes no part has no row of
-    their own to take out.
-    """
+    """A form is shown to whom it is taken from; there may be nothing to take out of a diary."""
     if allowed is Answer.HIDDEN:
         return {404}
-    if name.startswith("GET"):
-        return {200} if allowed is Answer.YES else {200, 403}
     if allowed is Answer.FORBIDDEN:
-        return {403, 422} if line.verb is Verb.OWN else {403}
+        return {403}
+    if name.startswith("GET"):
+        return {200, 409} if line.verb is Verb.OWN else {200}
     return {200} if name in SHOW else {303, 409, 422}

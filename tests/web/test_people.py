@@ -2,6 +2,8 @@
 activities of all kinds that the reader may see (help pages 000 and 003, domain.md §8).
 """
 
+import html
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -169,3 +171,20 @@ async def test_a_follow_up_leads_to_the_cards(kari: Reader) -> None:
     assert 'href="/people"' in page.text
     assert 'href="/companies/acme"' in (await kari.get("/follow-ups/t1")).text
     assert 'href="/sales/chairs"' in (await kari.get("/follow-ups/t4/links")).text
+
+
+async def test_the_list_goes_by_names_page_by_page(office: Office, kari: Reader) -> None:
+    people = [{"key": f"k{99 - one}", "name": f"Zoe {one:02}"} for one in range(30)]
+    document = {"persons": [*people, {"key": "zz", "name": "anna"}]}
+    with office.store.write() as connection:
+        load.load(connection, document, office.site.settings, office.now)
+    first = (await kari.get("/people")).text
+    names = re.findall(r'class="title">([^<]*)<', first)
+    assert names[0] == "anna"
+    assert names == sorted(names, key=str.lower)
+    more = re.search(r'href="([^"]*)" rel="next"', first)
+    assert more is not None
+    rest = re.findall(r'class="title">([^<]*)<', (await kari.get(html.unescape(more[1]))).text)
+    assert rest == [f"Zoe {one:02}" for one in range(22, 30)]
+    found = (await kari.get("/people?name=zoe%2029")).text
+    assert re.findall(r'class="title">([^<]*)<', found) == ["Zoe 29"]

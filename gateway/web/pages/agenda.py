@@ -13,13 +13,14 @@ from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 
 from gateway import i18n
+from gateway.actions.desk import Desk
 from gateway.actions.diaries import Diary
 from gateway.followups import permission
 from gateway.followups.permission import Answer, Parties, Verb
 from gateway.i18n import marked
 from gateway.ical import zones
 from gateway.status import Status
-from gateway.store.diaries import Line, Task
+from gateway.store.diaries import Line, Task, standings
 from gateway.web.pages import grid, words
 from gateway.web.pages.visit import Visit
 from gateway.web.pages.words import Tone
@@ -129,6 +130,8 @@ def entries(here: Visit, diaries: Iterable[Diary]) -> list[Entry]:
 def _entry(here: Visit, line: Line, holder: str) -> Entry:
     entry, record, texts = line.entry, line.record, here.texts
     start, end = here.local(entry.start), here.local(entry.end)
+    is_private = record is not None and bool(record.private)
+    is_day = record is not None and bool(record.all_day)
     if record is None:
         key, title, location = "", texts.gettext(OCCUPIED), ""
     else:
@@ -136,13 +139,13 @@ def _entry(here: Visit, line: Line, holder: str) -> Entry:
         title = record.title or texts.gettext("Without a title")
         if record.all_day:
             start, end = _days(here, line)
-    made = Entry(
+    return Entry(
         key=key,
         name=f"{entry.follow_up}|{entry.instance}",
         title=title,
         location=location or "",
-        is_private=False,
-        is_day=False,
+        is_private=is_private,
+        is_day=is_day,
         busy=entry.busy,
         start=start,
         end=end,
@@ -150,9 +153,6 @@ def _entry(here: Visit, line: Line, holder: str) -> Entry:
         status=line.status,
         names=(holder,),
     )
-    if record is None:
-        return made
-    return replace(made, is_private=bool(record.private), is_day=bool(record.all_day))
 
 
 def _days(here: Visit, line: Line) -> tuple[datetime, datetime]:
@@ -248,6 +248,31 @@ def clock(language: str, minute: int) -> str:
     hour, rest = divmod(minute % grid.DAY, grid.HOUR)
     moment = datetime(2000, 1, 1, hour, rest, tzinfo=zones.zone("UTC"))
     return i18n.catalogue(language).clock(moment)
+
+
+def answers(here: Visit, desk: Desk, diaries: Sequence[Diary]) -> dict[str, str]:
+    """In a diary by itself what those say who are asked by the reader, by follow-up: "2 av 5
+    kommer, 1 er ikke nådd".
+    """
+    owner = here.actor.associate
+    if len(diaries) != 1 or not owner:
+        return {}
+    records = [line.record for line in diaries[0].lines if line.status is not Status.CANCELLED]
+    keys = {record.key for record in records if record is not None and record.owner == owner}
+    found = standings(desk.connection, owner, keys)
+    return {key: _answers(here, said) for key, said in found.items()}
+
+
+def _answers(here: Visit, said: Sequence[tuple[Status, bool]]) -> str:
+    say, tones = here.texts.gettext, [words.BY_CODE[status].tone for status, _ in said]
+    come = say("%(come)s of %(all)s come") % {"come": tones.count(Tone.YES), "all": len(said)}
+    lost = sum(
+        tone is Tone.WAITS and is_lost for tone, (_, is_lost) in zip(tones, said, strict=True)
+    )
+    if not lost:
+        return come
+    reached = here.texts.ngettext("%(num)d is not reached", "%(num)d are not reached", lost)
+    return f"{come}, {reached % {'num': lost}}"
 
 
 def due(here: Visit, diaries: Sequence[Diary]) -> list[Due]:

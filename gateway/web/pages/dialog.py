@@ -17,12 +17,11 @@ from fastapi.responses import Response
 
 from gateway.actions import desk as desks
 from gateway.actions.desk import Desk
-from gateway.errors import Forbidden, InputError, NotFound, Refused
-from gateway.followups.permission import Verb
+from gateway.errors import Forbidden, GatewayError, InputError, NotFound, Refused
 from gateway.store import followups, records
 from gateway.web.api import letters
 from gateway.web.keys import Key, path
-from gateway.web.pages import forms, frames, history
+from gateway.web.pages import forms, frames, history, refusals
 from gateway.web.pages.forms import SEEN, Field, Filled
 from gateway.web.pages.visit import Facts, Visit, Visiting
 
@@ -141,7 +140,7 @@ async def take(here: Visit, dialog: Dialog) -> Response:
     except _Clash as clash:
         return await _again(here, dialog, said, clash=clash)
     except (InputError, Refused) as error:
-        return await _again(here, dialog, said, problem=str(error))
+        return await _again(here, dialog, said, problem=error)
     except (NotFound, Forbidden) as error:
         return await here.problem(error)
     to, owed = outcome.answer
@@ -174,7 +173,7 @@ async def _again(
     said: Filled,
     *,
     owed: list[Any] | None = None,
-    problem: str = "",
+    problem: GatewayError | None = None,
     clash: _Clash | None = None,
 ) -> Response:
     """The form as it was filled in. After a clash, what it began with is what they have made."""
@@ -192,14 +191,14 @@ async def _again(
             **facts,
             "frame": frame,
             "letters": owed,
-            "problem": problem,
+            "problem": refusals.said(here, desk, problem) if problem is not None else "",
             "meanwhile": meanwhile,
             "clash": clash is not None,
         }
 
     facts = await here.fetch(look)
     code = HTTPStatus.OK
-    if problem or clash is not None:
+    if problem is not None or clash is not None:
         code = HTTPStatus.CONFLICT if clash is not None else HTTPStatus.UNPROCESSABLE_ENTITY
     return here.render(f"pages/{dialog.template}.html", facts, code)
 
@@ -226,7 +225,7 @@ async def _news(here: Visit, dialog: Dialog, seen: str) -> Response:
     """Whether somebody else has changed what the form is about, to be exchanged in place."""
 
     def look(desk: Desk) -> Facts:
-        desk.require(Verb.SEE, dialog.key)
+        dialog.ask(desk)  # which asks for the right to do it
         start = dialog.start(desk)
         shown = Filled({**start, SEEN: seen})
         meanwhile = _meanwhile(here, desk, dialog, shown, start)

@@ -120,7 +120,9 @@ def _facts(here: Visit, desk: Desk, at: Look) -> Facts:
     """What the view shows."""
     first, number = _period(here, at)
     period = agenda.midnight(here, first), agenda.midnight(here, first + timedelta(days=number))
-    several = diaries.of(desk, at.whose, period, cancelled=True) if at.whose else []
+    is_now = period[0] <= here.now < period[1]
+    several = diaries.of(desk, at.whose, period, cancelled=True, overdue=is_now) if at.whose else []
+    answers = agenda.answers(here, desk, several)
     at = at.of(*(diary.holder.who for diary in several))
     views = [(view, here.texts.gettext(word)) for view, word in VIEWS.items()]
     return {
@@ -128,6 +130,7 @@ def _facts(here: Visit, desk: Desk, at: Look) -> Facts:
         "views": views,
         "several": len(several) > 1,
         "tasks": agenda.due(here, several),
+        "answers": answers,
         **_heading(here, at, first, number),
         **SHOWN[at.view](here, at, several, first, number),
     }

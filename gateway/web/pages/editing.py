@@ -11,14 +11,15 @@ from fastapi.responses import Response
 from gateway.actions import recording
 from gateway.actions.desk import Desk
 from gateway.errors import InputError
+from gateway.followups import permission
 from gateway.followups.definitions import FieldType
+from gateway.followups.permission import Verb
 from gateway.i18n import marked
 from gateway.model import Kind
 from gateway.store import cards, definitions, linking
 from gateway.web.keys import path
-from gateway.web.pages import dialog, forms, picking
+from gateway.web.pages import dialog, forms, picking, words
 from gateway.web.pages.dialog import Ask, Dialog
-from gateway.web.pages.follow_ups import KINDS
 from gateway.web.pages.forms import Field, Filled, Options
 from gateway.web.pages.visit import Visit, Visiting
 
@@ -65,6 +66,7 @@ def _new(here: Visit) -> Dialog:
     others = here.request.query_params.getlist("who")[:MOST_OTHERS]
 
     def ask(desk: Desk) -> Ask:
+        permission.require(desk.actor, Verb.CREATE)
         fields = _fields(here, desk, is_new=True)
         names = _names(desk, others)
         if names:
@@ -116,7 +118,7 @@ def _whole(here: Visit, key: str) -> Dialog:
 
 
 def _fields(here: Visit, desk: Desk, *, is_new: bool) -> list[Field]:
-    kinds = [(kind.value, here.texts.gettext(word)) for kind, word in KINDS.items()]
+    kinds = [(kind.value, here.texts.gettext(word)) for kind, word in words.KINDS.items()]
     types = [("", ""), *cards.types(desk.connection, here.texts.language)]
     return [
         Field("title", marked("Title"), required=True),
@@ -194,12 +196,11 @@ def _key(here: Visit, desk: Desk, kind: str, text: str) -> str | None:
     keys = linking.keys(desk.connection, kind, text)
     if len(keys) == 1:
         return keys[0]
-    about = {"what": here.texts.gettext(LINKS[kind]), "text": text, "keys": ", ".join(keys)}
-    if keys:
-        words = marked("%(what)s: several are called “%(text)s”; write the key: %(keys)s")
-    else:
-        words = marked("%(what)s: nothing is called “%(text)s”")
-    raise InputError(here.texts.gettext(words) % about)
+    what = here.texts.gettext(LINKS[kind])
+    if not keys:
+        raise InputError(marked("%(what)s: nothing is called “%(text)s”"), what=what, text=text)
+    several = marked("%(what)s: several are called “%(text)s”; write the key: %(keys)s")
+    raise InputError(several, what=what, text=text, keys=", ".join(keys))
 
 
 # --- user-defined fields ---
@@ -268,7 +269,8 @@ def _typed(kind: FieldType, text: str, name: str) -> object:
     try:
         return float(text) if "." in text else int(text)
     except ValueError:
-        raise InputError(f"{name}: {text!r} is no number") from None
+        words = marked("%(place)s: %(text)r is no number")
+        raise InputError(words, place=name, text=text) from None
 
 
 dialog.add(router, "edit", _whole, "What it is")

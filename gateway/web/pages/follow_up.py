@@ -18,12 +18,11 @@ from gateway.followups import permission
 from gateway.followups.permission import Answer, Verb
 from gateway.i18n import marked
 from gateway.ical import zones
-from gateway.model import Edition, Recurrence
 from gateway.store import cards, definitions, reading
 from gateway.store.decisions import Filter
 from gateway.web.keys import Key, Number, path
 from gateway.web.pages import history, settling, timing, waiting, words
-from gateway.web.pages.follow_ups import KINDS, when
+from gateway.web.pages.follow_ups import when
 from gateway.web.pages.visit import Facts, Visit, Visiting
 from gateway.writing import repeats
 
@@ -95,6 +94,13 @@ async def live(here: Visiting, key: Key, page: int = 1) -> Response:
     return here.render("pages/live_rows.html", facts)
 
 
+@router.get("/follow-ups/{key}/head")
+async def head(here: Visiting, key: Key) -> Response:
+    """What stands above the tabs"""
+    facts = await here.fetch(lambda desk: _facts(here, desk, key, "", _nothing))
+    return here.render("pages/live_head.html", facts)
+
+
 def _tab(name: str, look: Callable[[Visit, Desk, shapes.FollowUp], Facts]) -> None:
     """The route of a tab."""
 
@@ -141,7 +147,7 @@ async def row(
 ) -> Response:
     """What is done to one participant."""
     if verb not in VERBS:
-        return await here.problem(InputError(f"there is no {verb}"))
+        return await here.problem(InputError(marked("there is no %(verb)s"), verb=verb))
     done, work = VERBS[verb]
 
     def command(desk: Desk) -> str:
@@ -187,7 +193,7 @@ def _head(here: Visit, desk: Desk, view: shapes.FollowUp) -> Facts:
         "own": settling.accepted(desk, view) is not None,
         "sum": words.summed(view.participants or ()),
         "names": cards.of(desk.connection, view, here.texts.language),
-        "kind": here.texts.gettext(KINDS[view.kind]),
+        "kind": here.texts.gettext(words.KINDS[view.kind]),
     }
 
 
@@ -245,18 +251,7 @@ def repeating(here: Visit, view: shapes.FollowUp) -> str:
         return ""
     if not view.rrule:
         return here.texts.gettext("single dates")
-    series = Edition(
-        "",
-        view.kind,
-        "",
-        view.start,
-        view.end,
-        view.zone,
-        "",
-        all_day=view.all_day,
-        recurrence=Recurrence(view.rrule),
-    )
-    return repeats.said(series, here.texts)
+    return repeats.said(timing.series(view, view.rrule), here.texts)
 
 
 # --- the tabs ---
@@ -319,7 +314,7 @@ def _clash(here: Visit, desk: Desk, view: shapes.FollowUp) -> Clash | None:
 def _details(here: Visit, desk: Desk, view: shapes.FollowUp) -> Facts:
     by, at = view.changed_by, view.changed_at
     people = cards.associates(desk.connection)
-    return {"changed": history.person(by, people), "changed_at": here.ago(at)}
+    return {"changed": words.person(by, people), "changed_at": here.ago(at)}
 
 
 def _dates(here: Visit, desk: Desk, view: shapes.FollowUp) -> Facts:

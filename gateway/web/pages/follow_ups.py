@@ -22,11 +22,6 @@ from gateway.web.pages.visit import Facts, Visit, Visiting
 router = APIRouter(include_in_schema=False)
 
 PAGE = 25
-KINDS = {
-    Kind.MEETING: marked("Meeting"),
-    Kind.TASK: marked("Task"),
-    Kind.CALL: marked("Call"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +62,7 @@ async def listing(here: Visiting, said: Annotated[Said, Depends()]) -> Response:
             "next": _next(said, page.next),
             "said": said,
             "owners": sorted(owners.items(), key=lambda one: one[1]),
-            "kinds": [(kind.value, here.texts.gettext(word)) for kind, word in KINDS.items()],
+            "kinds": [(kind.value, here.texts.gettext(word)) for kind, word in words.KINDS.items()],
         }
 
     return await here.page("pages/follow_ups.html", look)
@@ -106,7 +101,9 @@ def _midnight(here: Visit, name: str, text: str) -> datetime | None:
     try:
         return agenda.midnight(here, date.fromisoformat(text))
     except ValueError:
-        raise InputError(f"{name}: {text!r} is no day, as 2026-12-01 is") from None
+        raise InputError(
+            marked("%(place)s: %(text)r is no day, as 2026-12-01 is"), place=name, text=text
+        ) from None
 
 
 def _place(text: str) -> tuple[Any, ...] | None:

@@ -17,6 +17,7 @@ from gateway.actions import recording
 from gateway.actions.desk import Desk
 from gateway.errors import InputError
 from gateway.followups.permission import Verb
+from gateway.i18n import marked
 from gateway.ical import zones
 from gateway.model import Kind
 from gateway.store import reading
@@ -128,7 +129,9 @@ def times_at_first(here: Visit) -> dict[str, str]:
         start = datetime.fromisoformat(said) if said else next_hour(here)
         end = start + here.preferences.length(Kind.MEETING)
     except (ValueError, OverflowError):
-        raise InputError(f"start: {said!r} is no time, as 2026-12-01T09:00 is") from None
+        raise InputError(
+            marked("start: %(said)r is no time, as 2026-12-01T09:00 is"), said=said
+        ) from None
     return {"start": f"{start:%Y-%m-%dT%H:%M}", "end": f"{end:%Y-%m-%dT%H:%M}"}
 
 
@@ -156,7 +159,7 @@ def offset(here: Visit, text: str) -> str:
     try:
         clock = datetime.fromisoformat(text)
     except ValueError:
-        raise InputError(f"{text!r} is no time, as 2026-12-01T09:00 is") from None
+        raise InputError(marked("%(text)r is no time, as 2026-12-01T09:00 is"), text=text) from None
     if clock.tzinfo is None:
         clock = clock.replace(tzinfo=zones.zone(here.zone))
     return clock.isoformat()
@@ -179,7 +182,7 @@ def whole(said: Filled, name: str) -> int | None:
     """A number of a form."""
     text = said[name].strip()
     if text and (not text.isdecimal() or len(text) > 9):
-        raise InputError(f"{name}: a whole number, as 15")
+        raise InputError(marked("%(place)s: a whole number, as 15"), place=name)
     return int(text) if text else None
 
 

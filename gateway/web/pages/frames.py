@@ -12,7 +12,7 @@ from gateway.actions import decisions
 from gateway.actions.desk import Desk
 from gateway.followups import permission
 from gateway.followups.permission import Answer, Verb
-from gateway.store import cards, journal, undos
+from gateway.store import cards, journal, schema, undos
 from gateway.web.pages import words
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ def read(desk: Desk, visit: Visit) -> Frame:
     creates = permission.may(desk.actor, Verb.CREATE) is Answer.YES
     waiting = min(decisions.count(desk), MOST_SHOWN)
     newest = journal.newest(desk.connection)
-    names = cards.associates(desk.connection) if desk.actor.associate else {}
+    own = [desk.actor.associate] if desk.actor.associate else []
+    names = cards.names(desk.connection, schema.associate, own)
     done = words.DONE.get(said.get("done", ""), "")
     return Frame(
         at=_menu(visit.request.url.path),

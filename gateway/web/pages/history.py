@@ -141,13 +141,6 @@ def changer(here: Visit, desk: Desk, by: str) -> str:
     return cards.associates(desk.connection).get(key, by) or here.texts.gettext(SOMEBODY)
 
 
-def person(by: str, people: Mapping[str, str]) -> str:
-    """Who did something, by name: "kari via NAME" is Kari Nordmann, by NAME."""
-    key, _, program = by.partition(" via ")
-    name = people.get(key, key)
-    return f"{name} ({program})" if program else name
-
-
 def shown(here: Visit, desk: Desk, view: shapes.FollowUp) -> Facts:
     """The page of the journal that the address asks for: of all, or of one participant's row."""
     said = here.request.query_params
@@ -174,7 +167,7 @@ def _line(
     who = names.get(one.participant or 0, "")
     steps = [say(STATUSES.get(word, word)) for word in (one.before, one.after) if word]
     channel = say(words.CHANNELS[one.channel.value]) if one.channel is not None else ""
-    by = " ".join(part for part in (person(one.by, people), channel) if part)
+    by = " ".join(part for part in (words.person(one.by, people), channel) if part)
     return Line(
         one.id,
         here.ago(one.at, seconds=True),

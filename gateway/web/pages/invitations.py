@@ -15,6 +15,7 @@ from gateway.actions.answering import Said
 from gateway.actions.asked import Switches
 from gateway.actions.desk import Desk
 from gateway.errors import InputError
+from gateway.i18n import marked
 from gateway.model import Moment, Reply
 from gateway.status import Status
 from gateway.store import cards, codec
@@ -72,7 +73,7 @@ async def answer(
 ) -> Response:
     """My answer"""
     if reply not in ANSWERS and reply != "seen":
-        return await here.problem(InputError("reply: yes, maybe, no or seen"))
+        return await here.problem(InputError(marked("reply: yes, maybe, no or seen")))
     date_of = codec.parse_moment(instance) if instance else None
 
     def command(desk: Desk) -> str:

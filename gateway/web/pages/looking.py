@@ -73,7 +73,7 @@ def look(
 ) -> Look:
     """What the address asks for."""
     if view not in VIEWS:
-        raise InputError(f"view: one of {', '.join(VIEWS)}")
+        raise InputError(marked("view: one of %(views)s"), views=", ".join(VIEWS))
     own = f"associate:{here.user.associate}" if here.user.associate else ""
     return Look(view, _date(here, day), tuple(dict.fromkeys(of or filter(None, [own]))), own)
 
@@ -85,7 +85,11 @@ def _date(here: Visit, text: str) -> date:
     try:
         day = date.fromisoformat(text) if text else here.today
     except ValueError:
-        raise InputError(f"date: {text!r} is no day, as 2026-12-01 is") from None
+        raise InputError(marked("date: %(text)r is no day, as 2026-12-01 is"), text=text) from None
     if not EARLIEST.year < day.year < LATEST.year - 1:
-        raise InputError(f"date: is not in the years {EARLIEST.year + 1} to {LATEST.year - 2}")
+        raise InputError(
+            marked("date: is not in the years %(first)s to %(last)s"),
+            first=EARLIEST.year + 1,
+            last=LATEST.year - 2,
+        )
     return day

@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from gateway.actions import diary_feeds, directory, users
 from gateway.actions.desk import Desk
 from gateway.errors import Forbidden
+from gateway.i18n import marked
 from gateway.store import diary_feeds as feeds
 from gateway.store import preferences as stored
 from gateway.store import users as sessions
@@ -51,7 +52,7 @@ async def end(here: Visiting, session: Annotated[str, Form(max_length=100)]) -> 
 async def renew(here: Visiting) -> Response:
     """A new link, which is shown this once"""
     if not here.user.associate:
-        return await here.problem(Forbidden(here.texts.gettext("You have no diary.")))
+        return await here.problem(Forbidden(marked("You have no diary.")))
     site, user = here.site, here.user
     secret = await site.run(lambda: diary_feeds.renew(site.store, user, here.now))
     link = diary_feed.address(site.settings, secret)

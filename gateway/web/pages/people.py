@@ -27,7 +27,7 @@ from gateway.store import activities, cards, entries, known, reading, schema
 from gateway.store.picks import Pick
 from gateway.web.api.activities import is_overdue
 from gateway.web.keys import Key, path
-from gateway.web.pages import follow_ups
+from gateway.web.pages import follow_ups, words
 from gateway.web.pages.visit import Facts, Visit, Visiting
 
 router = APIRouter(include_in_schema=False)
@@ -153,12 +153,12 @@ async def listing(
     name: Annotated[str, Query(max_length=200)] = "",
     after: Annotated[str, Query(max_length=1000)] = "",
 ) -> Response:
-    """Those of one kind, in the order of their keys, found by a part of the name"""
+    """Those of one kind, in the order of their names, found by a part of the name"""
     section = kind if kind in SECTIONS else "persons"
 
     def look(desk: Desk) -> Facts:
         permission.require(desk.actor, Verb.SEE)
-        page = entries.page(desk.connection, section, after, PAGE, name.strip())
+        page = entries.by_name(desk.connection, section, after, PAGE, name.strip())
         more = {"kind": section, "name": name, "after": page.last or ""}
         return {
             "sections": SECTIONS,
@@ -232,7 +232,7 @@ def _activities(here: Visit, desk: Desk, keys: tuple[str, ...]) -> list[Activity
         Activity(
             view,
             follow_ups.when(here, view),
-            here.texts.gettext(follow_ups.KINDS[view.kind]),
+            here.texts.gettext(words.KINDS[view.kind]),
             ICONS[view.kind],
             owners.get(view.owner or "", view.owner or ""),
             is_overdue(view, desk.now),
@@ -291,4 +291,4 @@ def _place(text: str) -> activities.Place | None:
     try:
         return datetime.fromisoformat(moment).astimezone(UTC), key
     except (ValueError, OverflowError):
-        raise InputError("after: is none of this list; begin without it") from None
+        raise InputError(marked("after: is none of this list; begin without it")) from None

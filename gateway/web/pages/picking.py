@@ -25,7 +25,7 @@ from gateway.store import picks
 from gateway.store.picks import Pick
 from gateway.web.api import letters
 from gateway.web.keys import Key, path
-from gateway.web.pages import forms, frames, timing
+from gateway.web.pages import forms, frames, refusals, timing
 from gateway.web.pages.forms import Filled
 from gateway.web.pages.visit import Facts, Visit, Visiting
 
@@ -117,9 +117,9 @@ async def step(here: Visiting, key: Key) -> Response:
         if not said["save"]:
             return await _shown(here, key, picked)
         if not picked.who:
-            raise InputError(here.texts.gettext(NOBODY))
+            raise InputError(NOBODY)
     except InputError as error:
-        return await _shown(here, key, _picked(said, lenient=True), str(error))
+        return await _shown(here, key, _picked(said, lenient=True), error)
 
     def command(desk: Desk) -> str:
         _require(here, desk, key, _add(desk, key, picked), picked)
@@ -128,7 +128,7 @@ async def step(here: Visiting, key: Key) -> Response:
     try:
         outcome = await here.perform(command)
     except (InputError, Refused) as error:
-        return await _shown(here, key, picked, str(error))
+        return await _shown(here, key, picked, error)
     except (NotFound, Forbidden) as error:
         return await here.problem(error)
     return here.lead(outcome.answer, "added", outcome.letters)
@@ -184,7 +184,7 @@ def _picked(said: Filled, *, lenient: bool = False) -> Picked:
     for one in picked.who:
         entry(one)
     if len(picked.who) > MOST:
-        raise InputError(f"at most {MOST} at a time; save these first")
+        raise InputError(marked("at most %(most)s at a time; save these first"), most=MOST)
     return picked
 
 
@@ -192,7 +192,7 @@ def entry(text: str) -> Entry:
     """ "associate:kari", as forms have it; of an address with the name behind it."""
     source, _, key = text.partition(":")
     if source not in list(Source) or not key:
-        raise InputError(f"who: {text!r} names nobody")
+        raise InputError(marked("who: %(text)r names nobody"), text=text)
     key, _, name = key.partition("|") if source == Source.EMAIL else (key, "", "")
     return Entry(Source(source), key, name)
 
@@ -251,7 +251,9 @@ def _name(who: str, names: dict[str, Pick]) -> str:
 # --- what it shows ---
 
 
-async def _shown(here: Visit, key: str, picked: Picked, problem: str = "") -> Response:
+async def _shown(
+    here: Visit, key: str, picked: Picked, problem: GatewayError | None = None
+) -> Response:
     """The form, with what would happen now: nothing of it is kept."""
 
     def trial(desk: Desk) -> dict[str, Any]:
@@ -261,15 +263,23 @@ async def _shown(here: Visit, key: str, picked: Picked, problem: str = "") -> Re
         owed = letters.listed(desk, desks.settle(desk).queued, True) if added else []
         chosen = _chosen(here, desk, facts["view"], picked, added)
         called = {entry(one.who).key: one.name for one in chosen}
-        return {**facts, "frame": frame, "chosen": chosen, "called": called, "letters": owed}
+        why = refusals.said(here, desk, problem) if problem is not None else ""
+        return {
+            **facts,
+            "frame": frame,
+            "chosen": chosen,
+            "called": called,
+            "letters": owed,
+            "problem": why,
+        }
 
     try:
         outcome = await here.perform(trial, dry_run=True)
     except GatewayError as error:
         return await here.problem(error)
-    code = 422 if problem else 200
+    code = 422 if problem is not None else 200
     fixed = {"pills": PILLS, "most": picks.MOST}
-    return here.render("pages/invite.html", {**outcome.answer, **fixed, "problem": problem}, code)
+    return here.render("pages/invite.html", {**outcome.answer, **fixed}, code)
 
 
 def _facts(here: Visit, desk: Desk, key: str, picked: Picked) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from gateway import i18n
 from gateway.errors import InputError
 from gateway.followups import preferences
 from gateway.followups.preferences import OFF, WEEKDAYS, Preferences
+from gateway.i18n import marked
 from gateway.web.pages.forms import Filled
 from gateway.web.pages.visit import Facts, Visit
 
@@ -86,7 +87,7 @@ def _number(name: str, text: str) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdecimal() and len(text) < 6):
-        raise InputError(f"{name}: a number of minutes, as 45")
+        raise InputError(marked("%(name)s: a number of minutes, as 45"), name=name)
     return int(text)
 
 
@@ -97,5 +98,5 @@ def _hours(said: Filled) -> dict[str, list[str]]:
         if begin and end:
             hours[day] = [begin, MIDNIGHT[1] if end == MIDNIGHT[0] else end]
         elif begin or end:
-            raise InputError(f"{day}: from and to, or neither")
+            raise InputError(marked("%(day)s: from and to, or neither"), day=day)
     return hours

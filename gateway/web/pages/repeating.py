@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from gateway.errors import InputError
 from gateway.followups import grammar
+from gateway.i18n import marked
 
 WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 WORKING = "MO,TU,WE,TH,FR"
@@ -82,7 +83,7 @@ def write(choice: Choice, start: date, zone: str, *, all_day: bool) -> str:
     if choice.pattern is Pattern.OTHER:
         return choice.rule
     if choice.every < 1:
-        raise InputError("every: 1 or more")
+        raise InputError(marked("every: 1 or more"))
     said = {
         Pattern.DAILY: {"FREQ": "DAILY"},
         Pattern.WORKING_DAYS: {"FREQ": "WEEKLY", "BYDAY": WORKING},

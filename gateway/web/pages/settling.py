@@ -10,6 +10,7 @@ from gateway import shapes
 from gateway.actions import answering, assigning, cancelling, carrying, reminders
 from gateway.actions.desk import Desk
 from gateway.errors import Refused
+from gateway.followups import permission
 from gateway.followups.permission import Verb
 from gateway.i18n import marked
 from gateway.model import Reply, Role
@@ -139,6 +140,7 @@ def _take_out(here: Visit, key: str) -> Dialog:
     words = marked("You have accepted it; taking it out of your diary declines it.")
 
     def ask(desk: Desk) -> Ask:
+        own_row(here, desk, key)
         shown = forms.view(here, desk, key, Verb.SEE)
         heading = timing.titled(here, marked("Take out of my diary: %(title)s"), shown)
         return Ask(heading, say("Take out of my diary"), (), say(words))
@@ -151,13 +153,18 @@ def _take_out(here: Visit, key: str) -> Dialog:
 
 
 def own_row(here: Visit, desk: Desk, key: str) -> int:
-    """The number of the reader's own row that they have accepted. Raises `Refused` for none."""
+    """The number of the reader's own row that they have accepted. Raises `Forbidden` where they
+    take no part, `Refused` where they have not accepted.
+    """
+    concerned = desk.require(Verb.SEE, key)
+    mine = desk.actor.associate
+    is_asked = mine in concerned.participants and mine != concerned.owner
+    permission.require(desk.actor, Verb.OWN, concerned, mine if is_asked else "")
     zone = here.site.settings.mail.timezone
     [shown] = reading.follow_ups(desk.connection, [key], zone, participants=True)
     number = accepted(desk, shown)
     if number is None:
-        words = marked("You have not accepted it, so it stands in no diary of yours.")
-        raise Refused(here.texts.gettext(words))
+        raise Refused(marked("You have not accepted it, so it stands in no diary of yours."))
     return number
 
 

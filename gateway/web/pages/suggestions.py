@@ -7,6 +7,7 @@ from fastapi.responses import Response
 
 from gateway.actions.desk import Desk
 from gateway.errors import NotFound
+from gateway.i18n import marked
 from gateway.store import linking
 from gateway.web.pages.visit import Facts, Visiting
 
@@ -19,7 +20,7 @@ async def suggestions(
 ) -> Response:
     """What has these words in its name"""
     if kind not in linking.TABLES:
-        return await here.problem(NotFound(f"there are no {kind}"))
+        return await here.problem(NotFound(marked("there are no %(kind)s"), kind=kind))
 
     def look(desk: Desk) -> Facts:
         found = linking.suggested(desk.connection, kind, q) if q else []

@@ -12,9 +12,10 @@ from gateway import shapes
 from gateway.actions import carrying, diaries, moving
 from gateway.actions.desk import Desk
 from gateway.errors import InputError
-from gateway.followups import grammar
+from gateway.followups import grammar, rules
 from gateway.i18n import marked
 from gateway.ical import zones
+from gateway.model import Edition, Recurrence
 from gateway.store import codec, picks
 from gateway.web.keys import path
 from gateway.web.pages import dialog, forms, repeating
@@ -42,6 +43,21 @@ TIMES = (
 
 def is_series(shown: shapes.FollowUp) -> bool:
     return bool(shown.rrule or shown.dates)
+
+
+def series(shown: shapes.FollowUp, rule: str) -> Edition:
+    """What repeats by a rule, without the dates that are changed by themselves."""
+    return Edition(
+        "",
+        shown.kind,
+        "",
+        shown.start,
+        shown.end,
+        shown.zone,
+        "",
+        all_day=shown.all_day,
+        recurrence=Recurrence(rule),
+    )
 
 
 def titled(here: Visit, words: str, shown: shapes.FollowUp) -> str:
@@ -256,8 +272,10 @@ def _repeat(here: Visit, key: str) -> Dialog:
         rule = repeating.write(_chosen(said, shown), _day(shown), shown.zone, all_day=shown.all_day)
         if said["scope"] == SINCE:
             if not rule:
-                raise InputError(say("To let it have no more dates, stop the series."))
+                raise InputError(marked("To let it have no more dates, stop the series."))
             return path("follow-ups", moving.split(desk, key, said["date"], {"rrule": rule}).key)
+        if rule and shown.start is not None:
+            rules.begins_with_it(series(shown, rule))
         forms.edit(here, desk, key, _recurring(shown, rule))
         return path("follow-ups", key)
 
@@ -290,7 +308,7 @@ def _chosen(said: Filled, shown: shapes.FollowUp) -> Choice:
         pattern = Pattern(said["pattern"])
         until = date.fromisoformat(said["until"]) if said["until"] else None
     except ValueError:
-        raise InputError("pattern, until: is none of those that the form offers") from None
+        raise InputError(marked("pattern, until: is none of those that the form offers")) from None
     every, days = forms.whole(said, "every"), tuple(filter(None, said["days"].split(",")))
     count = forms.whole(said, "count")
     return Choice(pattern, 1 if every is None else every, days, count, until, shown.rrule)

@@ -22,9 +22,9 @@ CHANGED = marked("%(name)s has changed it at %(time)s, so it stays as it is now.
 
 @router.get("/undo")
 async def shown(here: Visiting) -> Response:
-    """The bar, to be exchanged in place"""
+    """The bar, to be exchanged in place, and how much waits"""
     frame = await here.fetch(lambda desk: frames.read(desk, here))
-    return here.render("pages/undo.html", {"frame": frame})
+    return here.render("pages/undo_news.html", {"frame": frame})
 
 
 @router.post("/undo/{number}")

@@ -34,7 +34,7 @@ from gateway.store.users import User
 from gateway.web import door, problems, rendering
 from gateway.web.api.gate import site_of
 from gateway.web.api.site import Site
-from gateway.web.pages import frames
+from gateway.web.pages import frames, refusals
 
 T = TypeVar("T")
 Facts = Mapping[str, Any]
@@ -137,8 +137,11 @@ class Visit:
 
     async def problem(self, error: GatewayError) -> Response:
         """What was refused, and why."""
-        frame = await self.fetch(lambda desk: frames.read(desk, self))
-        facts = {"frame": frame, "problem": str(error)}
+
+        def look(desk: Desk) -> Facts:
+            return {"frame": frames.read(desk, self), "problem": refusals.said(self, desk, error)}
+
+        facts = await self.fetch(look)
         return self.render("pages/problem.html", facts, problems.status(error))
 
     def render(self, template: str, facts: Facts, code: int = 200) -> Response:

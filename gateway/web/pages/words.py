@@ -4,12 +4,12 @@ No meaning hangs on a colour or an icon alone (WCAG 1.4.1): each has its word. T
 green tick, and an eye does not mean "maybe" (page.md §2). Pure.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from gateway.i18n import marked
-from gateway.model import Delivery, ProposalState, Reply, Role
+from gateway.model import Delivery, Kind, ProposalState, Reply, Role
 from gateway.shapes import DateAnswer, Participant
 from gateway.status import Status
 
@@ -65,6 +65,12 @@ BY_CODE = {
     Status.ASSIGNED: ASSIGNED,
     Status.ASSIGNED_SEEN: SEEN,
     Status.ASSIGNMENT_DECLINED: NOT_TAKEN,
+}
+
+KINDS = {
+    Kind.MEETING: marked("Meeting"),
+    Kind.TASK: marked("Task"),
+    Kind.CALL: marked("Call"),
 }
 
 SUSPENDED = {
@@ -187,6 +193,13 @@ def summed(rows: Iterable[Participant]) -> Sum:
 def differing(row: Participant) -> list[DateAnswer]:
     """The dates of a series on which a row stands otherwise than for all of it."""
     return [one for one in row.instances if one.code is not row.code or one.comment]
+
+
+def person(by: str, people: Mapping[str, str]) -> str:
+    """Who did something, by name: "kari via NAME" is Kari Nordmann, by NAME."""
+    key, _, program = by.partition(" via ")
+    name = people.get(key, key)
+    return f"{name} ({program})" if program else name
 
 
 def has_switch(row: Participant) -> bool:

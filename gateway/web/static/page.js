@@ -39,13 +39,21 @@
       const row = document.getElementById(id);
       row.classList.add("changed");
       window.setTimeout(function () { row.classList.remove("changed"); }, MARKED_MS);
-      said.push(row.querySelector("b").textContent + ": " + now);
+      const name = row.querySelector("b");
+      said.push(name && name.textContent !== now ? name.textContent + ": " + now : now);
     }
     before = states();
     if (said.length) news.textContent = said.slice(0, 5).join(". ");
   }
 
+  // How much waits stands in the menu and in the title.
+  function title() {
+    const count = document.getElementById("waiting-count").textContent;
+    document.title = (count ? "(" + count + ") " : "") + document.title.replace(/^\(\d+\) /, "");
+  }
+
   body.addEventListener("htmx:after:swap", mark);
+  body.addEventListener("htmx:after:swap", title);
 
   // The seconds until letters go; then the bar asks what became of it.
   function count() {

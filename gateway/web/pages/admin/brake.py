@@ -78,7 +78,7 @@ def _decision(desk: Desk) -> int:
     permission.require(desk.actor, Verb.OPERATE)
     waits = stored.open_about(desk.connection, DecisionKind.BRAKE, deciding.BRAKE)
     if waits is None:
-        raise Refused("the brake holds nothing")
+        raise Refused(marked("the brake holds nothing"))
     return waits.id
 
 

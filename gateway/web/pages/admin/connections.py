@@ -122,7 +122,7 @@ async def ask_revoke(here: Visiting, number: Number) -> Response:
     def look(desk: Desk) -> Facts:
         token = tokens.one(desk.connection, number)
         if token is None:
-            raise NotFound(f"there is no token {number}")
+            raise NotFound(marked("there is no token %(number)s"), number=number)
         return {
             "title": here.texts.gettext("Revoke the token %(name)s?") % {"name": token.name},
             "follows": here.texts.gettext(

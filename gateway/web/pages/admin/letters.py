@@ -146,7 +146,7 @@ async def part(here: Visiting, chosen: Choosing, view: View = "", after: After =
 
 def _listed(here: Visit, desk: Desk, chosen: Chosen, view: str, after: int) -> Facts:
     if view not in VIEWS:
-        raise InputError(f"view: is one of {', '.join(filter(None, VIEWS))}")
+        raise InputError(marked("view: is one of %(views)s"), views=", ".join(filter(None, VIEWS)))
     page = queue.page(desk, _in_view(desk, chosen.selection, view), after, entrance.PAGE)
     more = chosen.address("/letters", view=view, after=page.last) if page.last else ""
     views = [(name, here.texts.gettext(word)) for name, word in VIEWS.items()]
@@ -224,7 +224,7 @@ async def one(here: Visiting, number: Number) -> Response:
 def _one(here: Visit, desk: Desk, number: int) -> Facts:
     page = queue.page(desk, Selection(numbers=(number,)), 0, 1)
     if not page.listing.letters:
-        raise NotFound(f"there is no letter {number}")
+        raise NotFound(marked("there is no letter %(number)s"), number=number)
     [letter], [line] = page.listing.letters, lines.of(here, page)
     tries = page.tries.get(number, ())
     [view] = written.shown(desk.connection, desk.settings, [letter], words=not line.hidden)
@@ -261,7 +261,7 @@ async def framed(here: Visiting, number: Number) -> Response:
         letters = [one for one in page.listing.letters if one.follow_up in page.seen]
         shown = written.shown(desk.connection, desk.settings, letters, words=True)
         if not shown or shown[0].mail is None:
-            raise NotFound(f"there is no letter {number} to be seen")
+            raise NotFound(marked("there is no letter %(number)s to be seen"), number=number)
         return shown[0].mail.html
 
     return HTMLResponse(await here.fetch(look), headers=FRAME_HEADERS)
@@ -368,7 +368,7 @@ async def pause(here: Visiting, verb: Literal["pause", "resume"]) -> Response:
 
 def _require_any(chosen: Chosen) -> None:
     if not chosen.is_any:
-        raise InputError("choose letters first")
+        raise InputError(marked("choose letters first"))
 
 
 def _back(chosen: Chosen) -> str:

@@ -87,7 +87,7 @@ async def listed(
 ) -> Response:
     """What waits, oldest first; or what people decided, newest first"""
     if view not in ("", "decided"):
-        raise InputError("view: is decided, or nothing")
+        raise InputError(marked("view: is decided, or nothing"))
     look = _decided if view else _waiting
     return await here.page("pages/admin/review.html", lambda desk: look(here, desk, after))
 
@@ -99,7 +99,7 @@ def _waiting(here: Visit, desk: Desk, after: str) -> Facts:
         try:
             position = datetime.fromisoformat(str(at)), int(number or 0)
         except ValueError:
-            raise InputError("after: is none of this list; begin without it") from None
+            raise InputError(marked("after: is none of this list; begin without it")) from None
     found = kept.page(desk.connection, position, entrance.PAGE + 1)
     shown = found[: entrance.PAGE]
     cursor = ""
@@ -273,7 +273,7 @@ async def decide(
             return review.learn_from(desk, number)
         if verb is cases.Verb.APPOINT:
             if not named:
-                raise InputError("participant: say whose answer it is")
+                raise InputError(marked("participant: say whose answer it is"))
             return review.apply(desk, number, named=named)
         return review.apply(desk, number, add=verb is cases.Verb.ADD)
 
@@ -290,9 +290,9 @@ def _require_seen(here: Visit, number: int) -> None:
     with here.site.store.read() as connection:
         message = kept.get(connection, number)
         if message is None:
-            raise NotFound(f"there is no message {number}")
+            raise NotFound(marked("there is no message %(number)s"), number=number)
         if not _may_see(Desk(connection, here.site.settings, here.now, here.actor), message):
-            raise Forbidden("it is about what is private; its owner decides")
+            raise Forbidden(marked("it is about what is private; its owner decides"))
 
 
 def _may_see(desk: Desk, message: Kept) -> bool:

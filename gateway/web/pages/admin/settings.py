@@ -22,9 +22,8 @@ from gateway.model import Kind
 from gateway.store import entries
 from gateway.store import preferences as stored
 from gateway.web.keys import Key
-from gateway.web.pages import frames, preferring
+from gateway.web.pages import frames, preferring, refusals, words
 from gateway.web.pages.admin import entrance
-from gateway.web.pages.follow_ups import KINDS
 from gateway.web.pages.forms import Filled
 from gateway.web.pages.visit import Facts, Visit, Visiting
 
@@ -89,7 +88,7 @@ def _listed(here: Visit, desk: Desk, after: Mapping[str, str]) -> Facts:
 
 
 def _kinds(here: Visit) -> dict[str, str]:
-    return {kind.value: here.texts.gettext(word) for kind, word in KINDS.items()}
+    return {kind.value: here.texts.gettext(word) for kind, word in words.KINDS.items()}
 
 
 def _sorts(here: Visit) -> dict[str, str]:
@@ -152,9 +151,9 @@ async def make(here: Visiting, section: Section) -> Response:
     def command(desk: Desk) -> str:
         key = said["key"].strip()
         if not key:
-            raise InputError("key: is missing")
+            raise InputError(marked("key: is missing"))
         if directory.before(desk, section, key) is not None:
-            raise Refused(f"key: there is {key} already")
+            raise Refused(marked("key: there is %(key)s already"), key=key)
         directory.put(desk, section, key, _document(section, said))
         return entrance.address("/settings")
 
@@ -192,7 +191,7 @@ async def _take(
     try:
         outcome = await here.perform(command)
     except (InputError, Refused) as error:
-        problem = str(error)
+        problem = error
     except NotFound as error:
         return await here.problem(error)
     else:
@@ -200,7 +199,8 @@ async def _take(
 
     def look(desk: Desk) -> Facts:
         shown = _form(here, section, key, said)
-        return {"frame": frames.read(desk, here), **shown, "problem": problem}
+        why = refusals.said(here, desk, problem)
+        return {"frame": frames.read(desk, here), **shown, "problem": why}
 
     return here.render("pages/admin/definition.html", await here.fetch(look), 422)
 
@@ -245,7 +245,7 @@ def _document(section: Section, said: Filled) -> dict[str, Any]:
 def _count(text: str) -> int:
     text = text.strip() or "0"
     if not (text.isascii() and text.isdecimal() and len(text) < 7):
-        raise InputError("position: is a number, 0 or more")
+        raise InputError(marked("position: is a number, 0 or more"))
     return int(text)
 
 
