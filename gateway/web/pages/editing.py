@@ -123,7 +123,7 @@ def _fields(here: Visit, desk: Desk, *, is_new: bool) -> list[Field]:
     return [
         Field("title", marked("Title"), required=True),
         Field("kind", marked("Kind"), "choice" if is_new else "hidden", kinds, half=True),
-        Field("type", marked("Type"), "choice" if types[1:] else "hidden", types, half=True),
+        Field("type", marked("Type"), "choice" if types[1:] else "hidden", types, half=is_new),
         *TIMES,
         *PLACE,
         *WORDS.values(),
