@@ -7,10 +7,12 @@
   const text = document.getElementById("live-text");
   const news = document.getElementById("news");
   const MARKED_MS = 4000;
-  const GATHER_MS = 60; // the entries of one transaction make one exchange
+  const FIRST_MS = 10; // the entries of one transaction make one exchange
+  const APART_MS = 120; // and many transactions not more than so many
   const RETRY_MS = 3000;
   let newest = body.dataset.newest;
   let timer = 0;
+  let told = 0;
   let before = new Map();
 
   function state(name) {
@@ -28,6 +30,7 @@
 
   function tell() {
     timer = 0;
+    told = window.performance.now();
     before = states();
     body.dispatchEvent(new CustomEvent("news"));
   }
@@ -73,7 +76,8 @@
     for (const name of ["journal", "reset"]) {
       stream.addEventListener(name, function (event) {
         newest = event.lastEventId || newest;
-        if (!timer) timer = window.setTimeout(tell, GATHER_MS);
+        const wait = Math.max(FIRST_MS, told + APART_MS - window.performance.now());
+        if (!timer) timer = window.setTimeout(tell, wait);
       });
     }
     stream.addEventListener("error", function () {
