@@ -261,6 +261,8 @@ class _Node(Tree):
         self.header_count += 1
         if self.header_count <= self.limits.headers:
             super().set_raw(name[:200], value[: self.limits.header_length])
+        elif self.depth == self.bounds.depth:  # whose the mail is may stand in what is left out
+            raise Unreadable(f"more than {self.limits.headers} header fields")
 
 
 def _message(tree: Tree, raw: bytes, limits: Limits) -> Message:
