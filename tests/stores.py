@@ -7,8 +7,10 @@ third of the time on that. What listens to the engine stays, too: a test removes
 
 import functools
 import tempfile
+from collections.abc import Callable, Hashable
 from contextlib import closing
 from pathlib import Path
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg import sql
@@ -16,6 +18,8 @@ from psycopg import sql
 from gateway.store import migrate
 from gateway.store.engine import Store
 from tests.rig.postgres import Cluster
+
+T = TypeVar("T")
 
 SHAPE = r"""
 SELECT md5(string_agg(name, ' ' ORDER BY name)) FROM (
@@ -64,6 +68,27 @@ def content(store: Store) -> bytes:
     assert store.path is not None
     assert not _beside(store.path, "-wal").exists(), "somebody else has it open"
     return store.path.read_bytes()
+
+
+FIRST = dict[Hashable, tuple[bytes, Any]]()
+"""What is in a SQLite store after a step was made in this process for the first time, and what the
+step gave.
+"""
+
+
+def once(store: Store, key: Hashable, make: Callable[[], T]) -> T:
+    """Make what a test begins with, in an empty store. A SQLite store is filled with what the first
+    one of this process was; `key` names the step and all that it depends on.
+    """
+    if not store.is_sqlite:
+        return make()
+    if key in FIRST:
+        fill(store, FIRST[key][0])
+    else:
+        made = make()
+        FIRST[key] = content(store), made
+    gave: T = FIRST[key][1]
+    return gave
 
 
 def fill(store: Store, file: bytes) -> Store:

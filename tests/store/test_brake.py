@@ -32,6 +32,7 @@ from gateway.store import braked, claims, followups, journal, marks, outbox, vie
 from gateway.store import decisions as kept
 from gateway.store.engine import Store
 from gateway.store.outbox import Selection, Settlement
+from tests import stores
 from tests.faults import holdings
 from tests.store import rows
 
@@ -50,6 +51,11 @@ ACCEPTED = Standing(Reply.ACCEPTED, seen=True, comment="gladly", sequence=0, dts
 
 def begin(store: Store, count: int = MANY, **values: Any) -> None:
     """So many follow-ups, each with two invitees who hold the invitation, one of whom accepted."""
+    key = "braked", count, repr(values)
+    stores.once(store, key, lambda: _begin(store, count, values))
+
+
+def _begin(store: Store, count: int, values: dict[str, Any]) -> None:
     meetings = [
         {
             "key": f"m{number:02}",

@@ -148,8 +148,6 @@ def _proposals(desk: Desk) -> None:
         desk.noted.add(row.follow_up)
 
 
-FIRST = list[tuple[bytes, dict[str, str]]]()
-"""The file of the first office that began, and its tokens."""
 ABOUT_ONE = (On.FOLLOW_UP, On.PARTICIPANT, On.OWN_ROW, On.LETTER, On.DECISION)
 """What a right can be about that belongs to one follow-up."""
 
@@ -181,18 +179,10 @@ class Office:
         )
 
     def begin(self) -> "Office":
-        """A SQLite store is filled with what the first one of this process was."""
-        if self.store.is_sqlite and FIRST:
-            [(file, self.tokens)] = FIRST
-            stores.fill(self.store, file)
-        else:
-            self._begin()
-            if self.store.is_sqlite:
-                FIRST.append((stores.content(self.store), self.tokens))
-        self.tokens = dict(self.tokens)
+        self.tokens = dict(stores.once(self.store, "office", self._begin))
         return self
 
-    def _begin(self) -> None:
+    def _begin(self) -> dict[str, str]:
         with self.store.write() as connection:
             connection.exec_driver_sql(
                 f"UPDATE meta SET value = '{SECRET}' WHERE key = 'site_secret'"
@@ -203,6 +193,7 @@ class Office:
         self.perform(_hook, self.actor("crm"))
         self.perform(_administrator, OPERATOR)
         self.perform(_proposals, self.actor("crm"))
+        return self.tokens
 
     def token(self, name: str) -> str:
         role, associate = ROLES[name]
