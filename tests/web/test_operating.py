@@ -91,15 +91,15 @@ async def test_api_1_of_a_private_follow_up_key_times_and_delivery_are_told(
     [letter, _] = await queue(planned, follow_up="private")
     assert (letter["follow_up"], letter["state"]) == ("private", "waiting")
     assert (letter["to"], letter["participant"], letter["note"]) == (None, None, None)
-    one = (await planned.ask("GET", f"/queue/{letter['letter']}", "admin")).json()
+    one = (await planned.ask("GET", f"/queue/letters/{letter['letter']}", "admin")).json()
     assert (one["to"], one["attempts"]) == (None, None)
 
 
 async def test_a_letter_has_its_tries(planned: Office) -> None:
     [letter, _] = await queue(planned, follow_up="own")
-    one = (await planned.ask("GET", f"/queue/{letter['letter']}", "admin")).json()
+    one = (await planned.ask("GET", f"/queue/letters/{letter['letter']}", "admin")).json()
     assert one == {**letter, "attempts": []}
-    assert (await planned.ask("GET", "/queue/999", "admin")).status_code == 404
+    assert (await planned.ask("GET", "/queue/letters/999", "admin")).status_code == 404
 
 
 async def test_sending_is_paused_and_goes_on(planned: Office) -> None:
@@ -132,10 +132,10 @@ async def test_a_held_answer_is_looked_at_and_learned_from(planned: Office) -> N
     [row] = await waiting(planned)
     assert (row["number"], row["from"]) == (number, "ola@home.example")
     assert row["question"] == "ola@home.example answered for ola@ext.example: the same person?"
-    shown = (await planned.ask("GET", f"/review/{number}", "admin")).json()
+    shown = (await planned.ask("GET", f"/review/messages/{number}", "admin")).json()
     assert shown["text"].startswith("Gladly")
     assert [one["verb"] for one in shown["steps"]] == ["learn", "add", "as", "reject"]
-    said = await act(planned, f"/review/{number}/learn")
+    said = await act(planned, f"/review/messages/{number}/learn")
     assert (said["done"], said["after"]) == (True, "applied")
     assert await waiting(planned) == []
     [known] = (await planned.ask("GET", "/review/known", "admin")).json()["items"]
@@ -153,9 +153,9 @@ async def test_a_learned_address_is_forgotten(planned: Office) -> None:
 
 async def test_trust_is_overridden_for_one_message_by_name(planned: Office) -> None:
     number = receive(planned, "own", "ola@home.example")
-    still = await act(planned, f"/review/{number}/apply")
+    still = await act(planned, f"/review/messages/{number}/apply")
     assert (still["done"], still["after"]) == (False, "held")
-    said = await act(planned, f"/review/{number}/apply", participant="ola")
+    said = await act(planned, f"/review/messages/{number}/apply", participant="ola")
     assert (said["done"], said["after"]) == (True, "applied")
     row = (await planned.ask("GET", f"/participants/{planned.row('own', 'ola')}")).json()
     assert row["reply"] == "accepted"
@@ -163,9 +163,9 @@ async def test_trust_is_overridden_for_one_message_by_name(planned: Office) -> N
 
 async def test_a_message_is_rejected_once(planned: Office) -> None:
     number = receive(planned, "own", "ola@home.example")
-    first = await act(planned, f"/review/{number}/reject", reason="A trick")
+    first = await act(planned, f"/review/messages/{number}/reject", reason="A trick")
     assert (first["done"], first["repeated"]) == (True, False)
-    assert (await act(planned, f"/review/{number}/reject"))["repeated"] is True
+    assert (await act(planned, f"/review/messages/{number}/reject"))["repeated"] is True
 
 
 async def test_everything_that_matches_is_judged_anew(planned: Office) -> None:
@@ -186,10 +186,10 @@ async def test_api_1_an_answer_to_what_is_private_is_for_its_owner(planned: Offi
         None,
         None,
     )
-    shown = await planned.ask("GET", f"/review/{number}", "admin")
+    shown = await planned.ask("GET", f"/review/messages/{number}", "admin")
     assert "Secret" not in shown.text
     for verb in ("apply", "reject", "learn"):
-        answer = await planned.ask("POST", f"/review/{number}/{verb}", "admin", json={})
+        answer = await planned.ask("POST", f"/review/messages/{number}/{verb}", "admin", json={})
         assert answer.status_code == 403
     assert (await act(planned, "/review/apply"))["settled"] == []
     with planned.store.read() as connection:
@@ -211,3 +211,9 @@ async def test_a_wish_for_another_time_is_accepted_or_declined(planned: Office) 
     assert (await act(planned, f"/review/proposals/{foreign}/reject"))["state"] == "declined"
     refused = await planned.ask("POST", f"/review/proposals/{private}/apply", "admin")
     assert refused.status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/queue/hold", "/queue/pause", "/review/apply"])
+async def test_what_is_done_is_not_read(planned: Office, path: str) -> None:
+    answer = await planned.ask("GET", path, "admin")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")

@@ -118,7 +118,7 @@ async def shape(asked: Reading) -> Response:
     return await asked.read(look)
 
 
-@routes.get("/queue/{letter}", Verb.OPERATE, On.SITE, answer=LetterInQueueShape)
+@routes.get("/queue/letters/{letter}", Verb.OPERATE, On.SITE, answer=LetterInQueueShape)
 async def one(number: Number, asked: Reading) -> Response:
     """One letter, and every try to send it with the server's words"""
 

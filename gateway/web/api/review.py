@@ -243,7 +243,7 @@ async def _decide(asked: Asking, number: int, *, accept: bool) -> Response:
     return await asked.write(command)
 
 
-@routes.get("/review/{message}", Verb.OPERATE, On.SITE, answer=MessageShape)
+@routes.get("/review/messages/{message}", Verb.OPERATE, On.SITE, answer=MessageShape)
 async def one(number: Number, asked: Reading) -> Response:
     """One message: the rules in order, its headers and text, what it claims, what can be done"""
     judge = await _judge(asked)
@@ -253,7 +253,9 @@ async def one(number: Number, asked: Reading) -> Response:
     return await asked.read(lambda desk: reviewing.message(desk, number, judge, now))
 
 
-@routes.post("/review/{message}/apply", Verb.OPERATE, On.SITE, answer=SettledShape, example={})
+@routes.post(
+    "/review/messages/{message}/apply", Verb.OPERATE, On.SITE, answer=SettledShape, example={}
+)
 async def apply(number: Number, said: Applying, asked: Posting) -> Response:
     """Judge it anew by the rules of today, or say whose answer it is"""
     judge = await _judge(asked)
@@ -269,7 +271,7 @@ async def apply(number: Number, said: Applying, asked: Posting) -> Response:
 
 
 @routes.post(
-    "/review/{message}/reject",
+    "/review/messages/{message}/reject",
     Verb.OPERATE,
     On.SITE,
     answer=SettledShape,
@@ -283,7 +285,9 @@ async def reject(number: Number, said: Rejecting, asked: Posting) -> Response:
     )
 
 
-@routes.post("/review/{message}/learn", Verb.OPERATE, On.SITE, answer=SettledShape, example={})
+@routes.post(
+    "/review/messages/{message}/learn", Verb.OPERATE, On.SITE, answer=SettledShape, example={}
+)
 async def learn_from(number: Number, said: Learning, asked: Posting) -> Response:
     """Whoever wrote it is the invitee: learn their address, then judge it by the normal rules"""
     judge = await _judge(asked)
