@@ -454,9 +454,12 @@ class Ordeal:
             middleman.cut()
         self.site.set_clock(timedelta())
         for number in sorted(self.site.old):
-            if (code := self.site.gateways[number].stop()) != 0:
+            gateway = self.site.gateways[number]
+            if (code := gateway.stop()) != 0:
                 self.problems.append(f"gateway {number} of the old program ended with {code}")
+            before = len(gateway.log)
             self.site.start(number)
+            gateway.wait_log("ready", since=before, seconds=SLOW_SECONDS)
         self.site.finish()
         if believed := self.servers.certificates.believed:
             self.problems.append(f"{believed} bad certificates were believed")
