@@ -115,9 +115,9 @@ class RemindedShape(BaseModel):
 
 
 class OneDateShape(BaseModel):
-    """A date of a series, by its own times."""
+    """A date of a series, by its own times; `instance` is null where it does not recur."""
 
-    instance: str
+    instance: str | None
     start: str | None
     end: str | None
     cancelled: bool
