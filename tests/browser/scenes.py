@@ -28,6 +28,7 @@ FRAGMENTS = frozenset(
     {
         "/waiting",
         "/diary/part",
+        "/invitations/list",
         "/follow-ups/{key}/head",
         "/follow-ups/{key}/rows",
         "/troubles",

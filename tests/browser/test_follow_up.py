@@ -141,6 +141,22 @@ async def test_a_dialog_stays_while_the_page_changes_and_a_save_is_undone_elsewh
     assert complaints == []
 
 
+async def test_what_i_am_asked_shows_without_reloading(
+    window: BrowserContext, store: Store
+) -> None:
+    tab = await window.new_page()
+    await tab.goto("/invitations")
+    await expect(tab.locator("#live")).to_have_attribute("data-state", "on", timeout=DEADLINE)
+    await expect(tab.locator("#asked")).not_to_contain_text("Review")
+    [first] = DOCUMENT["follow_ups"]
+    asked = {**first, "key": "m2", "owner": "per", "title": "Review"}
+    asked["participants"] = [{"associate": "kari"}]
+    with store.write() as connection:
+        load.load(connection, {"follow_ups": [asked]}, CONF, datetime.now(UTC))
+    planning.plan_due(store, CONF, datetime.now(UTC), everything=True)
+    await expect(tab.locator("#asked .card")).to_contain_text("Review", timeout=DEADLINE)
+
+
 async def test_somebody_is_chosen_while_typing(window: BrowserContext, store: Store) -> None:
     complaints = list[str]()
     tab = await opened(window, complaints)

@@ -123,6 +123,7 @@ SINGLE: Mapping[str, Line] = {
     "GET /me": ANYBODY,
     "GET /suggestions/{kind}": ANYBODY,
     "GET /invitations": Line(On.ASSOCIATE),
+    "GET /invitations/list": Line(On.ASSOCIATE),
     "GET /follow-ups": ANYBODY,
     "GET /follow-ups/new": Line(On.SITE, Verb.CREATE),
     "GET /follow-ups/{key}": SEE,

@@ -2,8 +2,9 @@
 (domain.md §7).
 """
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Annotated, Any
 
@@ -19,6 +20,7 @@ from gateway.i18n import marked
 from gateway.model import Moment, Reply
 from gateway.status import Status
 from gateway.store import cards, codec
+from gateway.web.keys import path
 from gateway.web.pages import words
 from gateway.web.pages.visit import Facts, Visit, Visiting
 
@@ -56,11 +58,23 @@ class Item:
     comment: str
     standing: words.Standing
 
+    @property
+    def name_of(self) -> str:
+        """The same each time, for this row or date."""
+        return re.sub(r"\W", "", f"{self.participant}{self.instance}")
+
 
 @router.get("/invitations")
 async def invitations(here: Visiting, shown: Annotated[Shown, Depends()]) -> Response:
     """What I am asked"""
     return await here.page("pages/invitations.html", lambda desk: _facts(here, desk, shown))
+
+
+@router.get("/invitations/list")
+async def listed(here: Visiting, shown: Annotated[Shown, Depends()]) -> Response:
+    """The part of it that changes by itself"""
+    facts = await here.fetch(lambda desk: _facts(here, desk, shown))
+    return here.render("pages/invitations_list.html", facts)
 
 
 @router.post("/invitations/{number}")
@@ -90,7 +104,12 @@ def _facts(here: Visit, desk: Desk, shown: Shown) -> Facts:
     switches = Switches(bool(shown.responses), bool(shown.declined), bool(shown.repetitions))
     items = asked.invitations(desk, switches)
     people = cards.associates(desk.connection)
-    return {"items": [_item(here, one, people) for one in items], "shown": shown}
+    said = {name: value for name, value in asdict(shown).items() if value}
+    return {
+        "items": [_item(here, one, people) for one in items],
+        "shown": shown,
+        "here": path("invitations", "list", **said),
+    }
 
 
 def _item(here: Visit, one: dict[str, Any], people: Mapping[str, str]) -> Item:
