@@ -95,31 +95,13 @@ def claim(
         if stranded:
             claims.free_dead(connection, now)
         left = pace.room(connection, account, limits, now)
-        letters = claims.take(
-            connection,
-            gateway,
-            now,
-            limit,
-            account=account,
-            room=left.within(room) if room is not None else left,
-        )
-        spent = pace.spend(
-            connection,
-            account,
-            limits,
-            Counter(address.domain(one.letter.address) for one in letters),
-            now,
-        )
+        fits = left.within(room) if room is not None else left
+        letters = claims.take(connection, gateway, now, limit, account=account, room=fits)
+        taken = Counter(address.domain(one.letter.address) for one in letters)
+        spent = pace.spend(connection, account, limits, taken, now)
         if spent:
-            journal.write(
-                connection,
-                [
-                    journal.Entry(
-                        "budget_spent", detail=f"{account}: {limits.per_day} letters in 24 hours"
-                    )
-                ],
-                now,
-            )
+            words = f"{account}: {limits.per_day} letters in 24 hours"
+            journal.write(connection, [journal.Entry("budget_spent", detail=words)], now)
     if spent:
         log.error(
             "the daily budget is used up: letters wait", account=account, per_day=limits.per_day

@@ -5,7 +5,7 @@ follows, in one transaction.
 import time
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfoNotFoundError
 
@@ -182,6 +182,39 @@ def _not_planned(connection: Connection, key: str, reason: str, now: datetime) -
     journal.write(connection, [journal.Entry("not_planned", key, detail=reason)], now)
 
 
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """A follow-up at its turn: what it should be, what it was, and who holds what of it."""
+
+    key: str
+    context: Context
+    readable: bool
+    # Not: it says what cannot be.
+    wanted: Edition | None
+    known: Edition | None
+    # The edition that was planned last.
+    number: int | None
+    # Of that edition.
+    members: list[Member]
+    copies: Sequence[owing.Copy]
+    numbers: Mapping[Edition, int]
+    # Of the editions that somebody holds.
+    arrived: Collection[int]
+    # Rows that have been in another follow-up.
+    others: Sequence[Member] = ()
+    # Rows that are somebody else's since they were planned or invited last.
+
+    @property
+    def other(self) -> dict[int, str]:
+        """The addresses of `others`, by row."""
+        return {one.id: address.key(one.address) for one in self.others}
+
+    @property
+    def mailed(self) -> tuple[Sequence[owing.Copy], Collection[int]]:
+        """Whose invitation may have begun; without an account nobody's does."""
+        return (self.copies, self.arrived) if self.context.account else ((), frozenset())
+
+
 def plan_one(
     connection: Connection, key: str, site: Context, *, readable: bool = True
 ) -> list[int]:
@@ -194,12 +227,26 @@ def plan_one(
     """
     faults.check(marked.fault("follow_up", key, {"key": key}))
     followups.lock(connection, key)
+    record = _read(connection, key, site, readable=readable)
+    if record is None:
+        return []
+    record = _hand_over(connection, _put_back(connection, record))
+    made = _decide(connection, record)
+    for owed in {(id(owed.edition), owed.method): owed for owed in made.owed}.values():
+        _sayable(owed)
+    return _save(connection, record, made)
+
+
+def _read(connection: Connection, key: str, site: Context, *, readable: bool) -> _Record | None:
+    """Everything that the plan is made of; None where the record cannot be read and nothing of it
+    was ever planned.
+    """
     followups.rehome(connection, key)
     arrived = invitations.rehome(connection, key)
     context = site.of(connection, key)
     members = followups.members(connection, key)
-    known_number = followups.known_edition(connection, key)
-    known = invitations.editions(connection, [known_number]).get(known_number)
+    number = followups.known_edition(connection, key)
+    known = invitations.editions(connection, [number]).get(number)
     if readable:
         wanted, members = _without_lost(
             connection, key, _wanted(connection, key, context, members), known, context, members
@@ -207,65 +254,93 @@ def plan_one(
     elif known is not None:
         wanted = _called_off(connection, key, known)
     else:
-        return []
+        return None
     copies, numbers = holdings.copies(connection, key)
-    undone = brake.put_back(connection, key, wanted, known, copies, context.now)
-    if undone is not None:
-        known, known_number = undone.edition, undone.number
-        members, copies = followups.members(connection, key), undone.copies
-    # Without an account nobody's invitation begins.
-    mailed = (copies, arrived) if context.account else ((), frozenset[int]())
-    others = succession.rows(connection, members, *mailed) if readable else []
-    other = {one.id: address.key(one.address) for one in others}
-    members = succession.begin(connection, key, members, other, context.now)
-    invitations.count(connection, _where_invited(members, copies))
-    copies = succession.taken_over(copies, other)
-    given_away = _is_given_away(known, wanted, context)
-    invitees = _invitees(connection, key, members, context)
-    invitees = [_succeeding(one, other, context, given_away=given_away) for one in invitees]
+    return _Record(key, context, readable, wanted, known, number, members, copies, numbers, arrived)
+
+
+def _put_back(connection: Connection, record: _Record) -> _Record:
+    """As it was before a change that was undone while the brake held its letters."""
+    undone = brake.put_back(
+        connection,
+        record.key,
+        record.wanted,
+        record.known,
+        record.copies,
+        record.context.now,
+    )
+    if undone is None:
+        return record
+    members = followups.members(connection, record.key)
+    return replace(
+        record, known=undone.edition, number=undone.number, members=members, copies=undone.copies
+    )
+
+
+def _hand_over(connection: Connection, record: _Record) -> _Record:
+    """Rows that are somebody else's now begin anew, and say which of their invitations counts."""
+    others = succession.rows(connection, record.members, *record.mailed) if record.readable else []
+    record = replace(record, others=others)
+    members = succession.begin(
+        connection, record.key, record.members, record.other, record.context.now
+    )
+    invitations.count(connection, _where_invited(members, record.copies))
+    copies = succession.taken_over(record.copies, record.other)
+    return replace(record, members=members, copies=copies)
+
+
+def _decide(connection: Connection, record: _Record) -> plan.Plan:
+    """What is owed, to whom."""
+    context, other = record.context, record.other
+    given_away = _is_given_away(record.known, record.wanted, context)
+    invitees = _invitees(connection, record.key, record.members, context)
     made = plan.plan(
-        wanted,
-        known,
-        invitees,
-        copies,
+        record.wanted,
+        record.known,
+        [_succeeding(one, other, context, given_away=given_away) for one in invitees],
+        record.copies,
         plan.Sending(context.now, bool(context.account), context.floor),
     )
-    if not readable:
-        made = _taken_back(made, members, copies)
-    for owed in {(id(owed.edition), owed.method): owed for owed in made.owed}.values():
-        _sayable(owed)
-    if readable:
-        _tell_backwards(connection, key, context.now)
+    return made if record.readable else _taken_back(made, record.members, record.copies)
+
+
+def _save(connection: Connection, record: _Record, made: plan.Plan) -> list[int]:
+    """Write what follows from a plan. Returns the numbers of its letters."""
+    key, context, now = record.key, record.context, record.context.now
+    if record.readable:
+        _tell_backwards(connection, key, now)
     if context.changed_at is not None:
-        keeping.remember(connection, made, known_number)
-    if readable:
-        keeping.announce(connection, key, members, other, context.now)
-    keeping.keep(connection, key, members, made, context.now, context.author)
-    if known is not None and made.edition is not None:
-        _overtake_proposals(connection, key, known, made.edition, members, context)
-    if made.edition is not None:
-        _make_theirs(connection, key, made.edition.uid, others, mailed, context)
-    held = queueing.Numbers(connection, key, numbers, context.now)
-    if (
-        number := _keep_edition(connection, key, made.edition, known_number, context)
-    ) is not None and made.edition is not None:
-        held.known(made.edition, number)
-    _let_go(connection, made, held)
+        keeping.remember(connection, made, record.number)
+    if record.readable:
+        keeping.announce(connection, key, record.members, record.other, now)
+    keeping.keep(connection, key, record.members, made, now, context.author)
+    numbers = _keep(connection, record, made.edition)
+    _let_go(connection, made, numbers)
     stopped = brake.stopped(connection, made.superseded)
-    outbox.supersede(connection, made.superseded, context.now)
+    outbox.supersede(connection, made.superseded, now)
     if made.superseded:
         reminders.take_back(connection, made.superseded)
     if made.edition is None:
         followups.forget(connection, key)
-    letters = queueing.queue(connection, key, made.owed, held, context)
-    brake.keep_back(
-        connection,
-        list(zip(letters, made.owed, strict=True)),
-        stopped,
-        context.changed_at,
-        context.now,
-    )
+    letters = queueing.queue(connection, key, made.owed, numbers, context)
+    queued = list(zip(letters, made.owed, strict=True))
+    brake.keep_back(connection, queued, stopped, context.changed_at, now)
     return letters
+
+
+def _keep(connection: Connection, record: _Record, edition: Edition | None) -> queueing.Numbers:
+    """Keep the edition that is planned now, with what its change overtakes. Returns the numbers of
+    all editions.
+    """
+    numbers = queueing.Numbers(connection, record.key, record.numbers, record.context.now)
+    if edition is None:
+        return numbers
+    if record.known is not None:
+        _overtake_proposals(connection, record, record.known, edition)
+    _make_theirs(connection, record, edition.uid)
+    number = _keep_edition(connection, record.key, edition, record.number, record.context)
+    numbers.known(edition, number)
+    return numbers
 
 
 def _succeeding(
@@ -306,22 +381,15 @@ def _where_invited(members: Sequence[Member], copies: Sequence[owing.Copy]) -> l
     return [one for one in at.values() if not one.counts]
 
 
-def _make_theirs(
-    connection: Connection,
-    key: str,
-    uid: str,
-    others: Sequence[Member],
-    mailed: tuple[Sequence[owing.Copy], Collection[int]],
-    context: Context,
-) -> None:
+def _make_theirs(connection: Connection, record: _Record, uid: str) -> None:
     """Rows of which somebody else was invited have an invitation of those who have them now, though
     they may be invited later, or never: what comes to the former one is not theirs.
     """
-    copies, arrived = mailed
+    copies, arrived = record.mailed
     invited = {copy.participant for copy in copies} | set(arrived)
-    theirs = [_invitee(member, context) for member in others if member.id in invited]
+    theirs = [_invitee(one, record.context) for one in record.others if one.id in invited]
     reachable = [(uid, invitee) for invitee in theirs if invitee.address]
-    queueing.invited(connection, key, reachable, context)
+    queueing.invited(connection, record.key, reachable, record.context)
 
 
 def _let_go(connection: Connection, made: plan.Plan, numbers: queueing.Numbers) -> None:
@@ -441,7 +509,6 @@ def adopt(
         )
     )
     number = _keep_edition(connection, key, edition, known_number, site)
-    assert number is not None
     numbers = queueing.Numbers(connection, key, {edition: number}, now)
     here = [one for one in members if one.id in participants and one.address]
     if here:
@@ -480,29 +547,18 @@ def _without_lost(
     if wanted is None or known is None:
         return wanted, members
     single = {one.date for one in members if one.date is not None}
-    lost = editions.lost(
-        known, wanted, editions.named_dates(known) | editions.named_dates(wanted) | single
-    )
-    renamed = [
-        member
-        for member in members
-        if member.date is not None
-        and member.date in lost
-        and not member.removed
-        and _renamed(connection, member, known, wanted, members, context)
-    ]
-    dropped = timing.drop_dates(connection, key, lost)
-    if not dropped and not renamed:
+    named = editions.named_dates(known) | editions.named_dates(wanted) | single
+    lost = editions.lost(known, wanted, named)
+    invited = [one for one in members if one.date in lost and not one.removed]
+    renamed = [_renamed(connection, one, known, wanted, members, context) for one in invited]
+    if not timing.drop_dates(connection, key, lost) and not any(renamed):
         return wanted, members
     answered = {date for member in members for date in member.standings}
-    journal.write(
-        connection,
-        [
-            journal.Entry("date_dropped", key, instance=date, channel=Channel.STORE)
-            for date in sorted(lost - answered - single, key=str)
-        ],
-        context.now,
-    )
+    entries = [
+        journal.Entry("date_dropped", key, instance=date, channel=Channel.STORE)
+        for date in sorted(lost - answered - single, key=str)
+    ]
+    journal.write(connection, entries, context.now)
     members = followups.members(connection, key)
     fresh = followups.wanted(connection, key, context.site, members)
     return (replace(fresh, uid=wanted.uid) if fresh is not None else None), members
@@ -560,13 +616,15 @@ def _invitees(
 
 def _invitee(member: Member, context: Context) -> owing.Invitee:
     unreachable = _unreachable(member, context)
+    address_now = "" if unreachable else member.address
+    language = member.language or context.mail.language
     return owing.Invitee(
         participant=member.id,
         role=member.role,
         name=member.name,
-        address="" if unreachable else member.address,
+        address=address_now,
         unreachable=unreachable,
-        language=member.language or context.mail.language,
+        language=language,
         timezone=member.timezone,
         email_invite=member.email_invite,
         removed=member.removed,
@@ -589,24 +647,16 @@ def _unreachable(member: Member, context: Context) -> str:
 
 
 def _keep_edition(
-    connection: Connection, key: str, edition: Edition | None, last: int | None, context: Context
-) -> int | None:
-    if edition is None:
-        return None
+    connection: Connection, key: str, edition: Edition, last: int | None, context: Context
+) -> int:
     number = invitations.keep_edition(connection, key, edition, last, context.now)
-    followups.settle(
-        connection, key, uid=edition.uid, edition=number, sequence=editions.counter(edition)
-    )
+    counter = editions.counter(edition)
+    followups.settle(connection, key, uid=edition.uid, edition=number, sequence=counter)
     return number
 
 
 def _overtake_proposals(
-    connection: Connection,
-    key: str,
-    known: Edition,
-    edition: Edition,
-    members: Sequence[Member],
-    context: Context,
+    connection: Connection, record: _Record, known: Edition, edition: Edition
 ) -> None:
     """Another time that was asked for before a move, of all of it or of one date, says nothing of
     the new one.
@@ -622,24 +672,20 @@ def _overtake_proposals(
         return
     same = {
         date
-        for date in {one.date for one in members}
+        for date in {one.date for one in record.members}
         if date is not None
         and not editions.asks_again(editions.seen(known, date), editions.seen(edition, date))
     }
-    overtaken = proposals.overtake(
-        connection, key, context.now, dates, [one.id for one in members if one.date in same]
-    )
-    journal.write(
-        connection,
-        [
-            journal.Entry(
-                "proposal_overtaken",
-                key,
-                one.participant,
-                one.instance,
-                detail="moved or cancelled since",
-            )
-            for one in overtaken
-        ],
-        context.now,
-    )
+    unmoved = [one.id for one in record.members if one.date in same]
+    key, now = record.key, record.context.now
+    entries = [
+        journal.Entry(
+            "proposal_overtaken",
+            key,
+            one.participant,
+            one.instance,
+            detail="moved or cancelled since",
+        )
+        for one in proposals.overtake(connection, key, now, dates, unmoved)
+    ]
+    journal.write(connection, entries, now)

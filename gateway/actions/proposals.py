@@ -58,7 +58,7 @@ def keep(connection: Connection, answer: facts.Answer, message: int, now: dateti
         or answer.conclusion.outcome is Outcome.DUPLICATE
     ):
         return
-    proposals.put(connection, row, answer.date, asked, answer.address, message, now)
+    proposals.put(connection, row, answer, asked, message, now)
     journal.write(
         connection,
         [

@@ -544,14 +544,9 @@ def _learn(
         followups.lock(connection, key)
     if reason := _unlearnable(connection, holder, value, bench):
         raise Refused(marked("%(value)s cannot be learned: %(reason)s"), value=value, reason=reason)
+    origin = known.Origin(known.REVIEW, bench.by, entry.message, bench.now)
     if address.among(value, known.own(connection, holder)) or not known.learn(
-        connection,
-        holder,
-        value,
-        source=known.REVIEW,
-        by=bench.by,
-        message=entry.message,
-        at=bench.now,
+        connection, holder, value, origin
     ):
         return False
     journal.write(

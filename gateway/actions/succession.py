@@ -135,38 +135,48 @@ def _invited(
     other person, as far as anybody can tell: only where the former one belongs to somebody else
     now, by another name.
     """
-    held = dict[int, list[owing.Copy]]()
-    for one in copies:
-        held.setdefault(one.participant, []).append(one)
+    addresses = dict[int, list[str]]()
+    for copy in copies:
+        addresses.setdefault(copy.participant, []).append(copy.address)
     might = [
         one
         for one in members
-        if one.address
-        and one.role not in status.FIXED
-        and (one.id in held or one.id in arrived)
-        and (
-            is_invited(one)
-            or not any(_same(copy.address, one.address) for copy in held.get(one.id, ()))
-        )
+        if (one.id in addresses or one.id in arrived)
+        and _might_be_another(one, addresses.get(one.id, ()))
     ]
-    by_row = invitations.deliveries(connection, [one.id for one in might])
+    former = invitations.deliveries(connection, [one.id for one in might])
     here = {one.invitation for one in copies}
-    people = directory.at(connection, [one.address for one in by_row.values()])
-
-    def is_other(member: Member) -> bool:
-        former = by_row[member.id]
-        if former.id not in here:
-            return member.id in arrived
-        there = people.get(former.address.lower(), set())
-        return (
-            not _is_known_by_key(member)
-            and not _same(former.address, member.address)
-            and bool(there)
-            and member.key not in there
-            and former.name != member.name
+    people = directory.at(connection, [one.address for one in former.values()])
+    return {
+        one.id
+        for one in might
+        if (
+            _was_anothers(one, former[one.id], people)
+            if former[one.id].id in here
+            else one.id in arrived
         )
+    }
 
-    return {one.id for one in might if is_other(one)}
+
+def _might_be_another(member: Member, addresses: Sequence[str]) -> bool:
+    """Whether it is worth to ask. `addresses`: where the row was ever invited."""
+    if not member.address or member.role in status.FIXED:
+        return False
+    return is_invited(member) or not any(_same(one, member.address) for one in addresses)
+
+
+def _was_anothers(
+    member: Member, former: invitations.Invitation, people: Mapping[str, Collection[str]]
+) -> bool:
+    """Whether the row's last invitation went to somebody else. `people`: whose addresses are."""
+    there = people.get(former.address.lower(), ())
+    return (
+        not _is_known_by_key(member)
+        and not _same(former.address, member.address)
+        and bool(there)
+        and member.key not in there
+        and former.name != member.name
+    )
 
 
 def _is_known_by_key(member: Member) -> bool:

@@ -227,6 +227,21 @@ def _zones(top: Component) -> Iterator[Problem]:
 
 
 def _event(event: Component, planned: _Planned) -> Iterator[Problem]:
+    yield from _counts(event, planned)
+    yield from _times(event)
+    if event.all("RDATE") and not event.all("RRULE"):
+        yield Problem("P15", "RDATE without RRULE: Outlook does not open that (MS-OXCICAL)")
+    if event.all("RECURRENCE-ID") and event.all("RRULE"):
+        yield Problem("P11", "RECURRENCE-ID and RRULE in one VEVENT")
+    start = event.all("DTSTART")
+    # A CANCEL takes away what he holds, by whatever rule he was sent.
+    if start and planned.method is Method.REQUEST:
+        for rule in event.all("RRULE"):
+            yield from _rule(rule.value, start[0])
+
+
+def _counts(event: Component, planned: _Planned) -> Iterator[Problem]:
+    """How often a property may stand, and how long a UID may be."""
     for name, count in NEEDED.items():
         if planned.method is Method.DECLINECOUNTER and name in REPEATED:
             count = 0
@@ -234,23 +249,20 @@ def _event(event: Component, planned: _Planned) -> Iterator[Problem]:
             yield Problem("P15", f"{name} stands {len(event.all(name))} times in a VEVENT")
     if len(_plain_text(event.value("UID")).encode()) > MOST_UID:
         yield Problem("P15", f"UID has more than {MOST_UID} octets")
-    start, end = event.all("DTSTART"), event.all("DTEND")
-    if start and any(
-        one.parameters != start[0].parameters or one.value <= start[0].value for one in end
+
+
+def _times(event: Component) -> Iterator[Problem]:
+    """That all times are of one type, and none ends before it begins."""
+    if not event.all("DTSTART"):
+        return
+    start = event.all("DTSTART")[0]
+    if any(
+        one.parameters != start.parameters or one.value <= start.value for one in event.all("DTEND")
     ):
         yield Problem("P15", "DTEND is not after DTSTART or of another type (RFC 5545 §3.8.2.2)")
-    for one in (*event.all("RECURRENCE-ID"), *event.all("EXDATE"), *event.all("RDATE")):
-        if start and one.name != "RECURRENCE-ID" and _kind(one) != _kind(start[0]):
+    for one in (*event.all("EXDATE"), *event.all("RDATE")):
+        if _kind(one) != _kind(start):
             yield Problem("P15", f"{one.name} is not of the type of DTSTART")
-    if event.all("RDATE") and not event.all("RRULE"):
-        yield Problem("P15", "RDATE without RRULE: Outlook does not open that (MS-OXCICAL)")
-    if event.all("RECURRENCE-ID") and event.all("RRULE"):
-        yield Problem("P11", "RECURRENCE-ID and RRULE in one VEVENT")
-    for rule in event.all("RRULE"):
-        if (
-            start and planned.method is Method.REQUEST
-        ):  # a CANCEL takes away what he holds, by whatever rule he was sent
-            yield from _rule(rule.value, start[0])
 
 
 @lru_cache(maxsize=4096)

@@ -63,12 +63,12 @@ class Intake:
         self._loop = asyncio.get_running_loop()
         self._processor = await asyncio.to_thread(process.Processor, self._store, self._settings)
         await asyncio.to_thread(probing.forget, self._store, self._settings, self._account)
+        imap, section = self._options.imap, f"{accounts.section(self._account)}imap"
+        tokens = accounts.tokens(self._account, self._options)
         mailbox = reader.Reader(
-            self._options.imap,
-            password=configuration.secret(
-                self._options.imap, f"{accounts.section(self._account)}imap"
-            ),
-            tokens=accounts.tokens(self._account, self._options),
+            imap,
+            password=configuration.secret(imap, section),
+            tokens=tokens,
             max_bytes=self._settings.inbound.max_bytes,
             position=self._position,
             take=self._take,

@@ -550,8 +550,10 @@ def _account(received: Received) -> str | None:
 def _basis(offered: Offered) -> inbox.Record:
     received, message, asked = offered.received, offered.reading.message, offered.reading.asked
     shown = message or offered.heading
+    senders = shown.from_addresses if shown is not None else ()
+    digest = hashlib.sha256(received.raw).hexdigest() if message is None else message.digest
     return inbox.Record(
-        digest=message.digest if message is not None else hashlib.sha256(received.raw).hexdigest(),
+        digest=digest,
         size=received.size,
         arrived_at=received.arrived,
         outcome=None,
@@ -559,7 +561,7 @@ def _basis(offered: Offered) -> inbox.Record:
         place=received.place,
         message_id=asked.message_id,
         object=asked.object,
-        from_address=next(iter(shown.from_addresses), "") if shown is not None else "",
+        from_address=next(iter(senders), ""),
         subject=shown.subject[:SUBJECT] if shown is not None else "",
     )
 

@@ -82,17 +82,19 @@ def count(connection: Connection, numbers: Collection[int], at: datetime) -> Non
 
 def changes(connection: Connection, first: datetime, last: datetime) -> list[tuple[str, datetime]]:
     """Follow-ups that owe, or owed, letters that count, and when each was changed."""
-    moment = letters.c.changed_at.type
-    rows = connection.execute(
-        sa.select(letters.c.follow_up, letters.c.changed_at)
-        .where(
-            letters.c.changed_at >= sa.literal(first, moment),
-            letters.c.changed_at <= sa.literal(last, moment),
-            letters.c.state.not_in((LetterState.SUPERSEDED, LetterState.DROPPED)),
-        )
-        .distinct()
+    gone = (LetterState.SUPERSEDED, LetterState.DROPPED)
+    query = sa.select(letters.c.follow_up, letters.c.changed_at).where(
+        _is_changed(first, last), letters.c.state.not_in(gone)
     )
-    return [(row.follow_up, row.changed_at) for row in rows]
+    return [(row.follow_up, row.changed_at) for row in connection.execute(query.distinct())]
+
+
+def _is_changed(first: datetime, last: datetime) -> sa.ColumnElement[bool]:
+    """Whether a letter is of a change between these times."""
+    changed = letters.c.changed_at
+    return sa.and_(
+        changed >= sa.literal(first, changed.type), changed <= sa.literal(last, changed.type)
+    )
 
 
 def hold(
@@ -102,21 +104,11 @@ def hold(
     being sent, or planned, which ends here too.
     """
     times = [at for _, at in caught]
-    moment = letters.c.changed_at.type
-    rows = connection.execute(
-        sa.select(
-            letters.c.id,
-            letters.c.follow_up,
-            letters.c.participant,
-            letters.c.invitation,
-            letters.c.changed_at,
-        ).where(
-            letters.c.state == LetterState.WAITING,
-            letters.c.changed_at >= sa.literal(min(times), moment),
-            letters.c.changed_at <= sa.literal(max(times), moment),
-        )
-    ).all()
-    rows = [row for row in rows if (row.follow_up, row.changed_at) in caught]
+    columns = ("id", "follow_up", "participant", "invitation", "changed_at")
+    waiting = sa.select(*(letters.c[name] for name in columns)).where(
+        letters.c.state == LetterState.WAITING, _is_changed(min(times), max(times))
+    )
+    rows = [row for row in connection.execute(waiting) if (row.follow_up, row.changed_at) in caught]
     free = invitations.lock(connection, {row.invitation for row in rows}, wait=False)
     found = {
         row.id: Braked(row.id, row.follow_up, row.participant)

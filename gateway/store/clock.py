@@ -15,15 +15,19 @@ TOLERANCE = timedelta(minutes=1)
 """By how much clocks of gateways that share a store may differ."""
 
 
+_WAITING = outbox.c.state == sa.literal_column(f"'{LetterState.WAITING}'")
+
+
 def ahead(connection: Connection, account: str, now: datetime, longest: timedelta) -> list[int]:
     """Waiting letters whose due time cannot be true: further ahead than the longest wait, or of a
     letter that is said to be made later than now.
     """
+    soonest, latest = now + TOLERANCE, now + longest + TOLERANCE
     query = sa.select(outbox.c.id).where(
         outbox.c.account == account,
-        outbox.c.state == sa.literal_column(f"'{LetterState.WAITING}'"),
-        outbox.c.due_at > now + TOLERANCE,
-        sa.or_(outbox.c.due_at > now + longest + TOLERANCE, outbox.c.created_at > now + TOLERANCE),
+        _WAITING,
+        outbox.c.due_at > soonest,
+        sa.or_(outbox.c.due_at > latest, outbox.c.created_at > soonest),
     )
     return list(connection.execute(query).scalars())
 

@@ -80,29 +80,37 @@ def parse_edition(text: str) -> Edition:
             "an edition in the store has facts that this program does not know:"
             f" {', '.join(sorted(unknown))}"
         )
-    recurrence = facts["recurrence"]
+    moments = {name: parse_moment(facts.get(name)) for name in _MOMENTS}
     return Edition(
         **facts
+        | moments
+        | _lists(facts)
         | {
             "kind": Kind(facts["kind"]),
             "guest_list": GuestList(facts["guest_list"]),
             "availability": Availability(facts.get("availability", Availability.BUSY)),
-            "start": parse_moment(facts["start"]),
-            "end": parse_moment(facts["end"]),
-            "deadline": parse_moment(facts["deadline"]),
-            "answer_by": parse_moment(facts.get("answer_by")),
-            "recurrence_id": parse_moment(facts.get("recurrence_id")),
-            "recurrence": recurrence
-            and Recurrence(
-                recurrence["rrule"], _moments(recurrence["exdates"]), _moments(recurrence["rdates"])
-            ),
-            "dates": tuple(_date_change(one) for one in facts["dates"]),
-            "guests": tuple(_guest(one) for one in facts["guests"]),
-            "date_sequences": tuple(
-                (_certain(one[0]), one[1], one[2]) for one in facts["date_sequences"]
-            ),
+            "recurrence": _recurrence(facts["recurrence"]),
         }
     )
+
+
+_MOMENTS = ("start", "end", "deadline", "answer_by", "recurrence_id")
+"""Facts of an edition that are moments, or nothing."""
+
+
+def _lists(facts: dict[str, Any]) -> dict[str, tuple[object, ...]]:
+    sequences = ((_certain(one[0]), one[1], one[2]) for one in facts["date_sequences"])
+    return {
+        "dates": tuple(map(_date_change, facts["dates"])),
+        "guests": tuple(map(_guest, facts["guests"])),
+        "date_sequences": tuple(sequences),
+    }
+
+
+def _recurrence(facts: dict[str, Any] | None) -> Recurrence | None:
+    if not facts:
+        return None
+    return Recurrence(facts["rrule"], _moments(facts["exdates"]), _moments(facts["rdates"]))
 
 
 def _date_change(facts: dict[str, Any]) -> DateChange:

@@ -80,60 +80,72 @@ def merge(
     are deleted.
     """
     target, wanted = metadata.tables[table], {_identity(row, identity): row for row in rows}
-    present = {
-        _identity(row, identity): row
-        for row in chunks.rows(
-            connection,
-            sa.select(target),
-            target.c[identity[0]],
-            {*(key[0] for key in wanted), *prune},
-        )
+    parents = {*(key[0] for key in wanted), *prune}
+    column = target.c[identity[0]]
+    found = chunks.rows(connection, sa.select(target), column, parents)
+    present = {_identity(row, identity): row for row in found}
+    changes = {
+        key: values
+        for key in wanted.keys() & present.keys()
+        if (values := _changes(wanted[key], present[key], identity))
     }
-    created, changed = set[tuple[Any, ...]](), set[tuple[Any, ...]]()
-    inserts, updates = (
-        dict[tuple[str, ...], list[Mapping[str, Any]]](),
-        dict[tuple[str, ...], list[dict[str, Any]]](),
-    )
-    for key, row in wanted.items():
-        before = present.get(key)
-        if before is None:
-            created.add(key)
-            inserts.setdefault(tuple(row), []).append(row)
-            continue
-        columns = tuple(
-            column
-            for column in row
-            if column not in identity
-            and (before[column] != row[column] or isinstance(before[column], marked.MARKED))
-        )
-        if columns:
-            changed.add(key)
-            updates.setdefault(columns, []).append(
-                _keyed(target, before) | {f"new_{column}": row[column] for column in columns}
-            )
-    gone = {key for key in present if key not in wanted and key[0] in prune}
-    if gone:
-        connection.execute(
-            _with_key(target, sa.delete(target)), [_keyed(target, present[key]) for key in gone]
-        )
-    for columns, values in updates.items():
-        connection.execute(
-            _with_key(target, sa.update(target)).values(
-                {
-                    column: sa.bindparam(f"new_{column}", type_=target.c[column].type)
-                    for column in columns
-                }
-            ),
-            values,
-        )
-    for same in inserts.values():
-        connection.execute(sa.insert(target), same)
+    created = [key for key in wanted if key not in present]
+    gone = [key for key in present if key not in wanted and key[0] in prune]
+    _delete(connection, target, [present[key] for key in gone])
+    _update(connection, target, [(present[key], changes[key]) for key in wanted if key in changes])
+    _insert(connection, target, [wanted[key] for key in created])
     return Merged(
         frozenset(created),
-        frozenset(changed),
-        frozenset(wanted.keys() - created - changed),
+        frozenset(changes),
+        frozenset(wanted.keys() - set(created) - changes.keys()),
         frozenset(gone),
     )
+
+
+def _changes(
+    row: Mapping[str, Any], before: sa.RowMapping, identity: Sequence[str]
+) -> dict[str, Any]:
+    """The columns that a row has otherwise, or that cannot be read."""
+    return {
+        column: value
+        for column, value in row.items()
+        if column not in identity
+        and (before[column] != value or isinstance(before[column], marked.MARKED))
+    }
+
+
+def _delete(connection: Connection, target: sa.Table, rows: Sequence[sa.RowMapping]) -> None:
+    if rows:
+        statement = _with_key(target, sa.delete(target))
+        connection.execute(statement, [_keyed(target, row) for row in rows])
+
+
+def _update(
+    connection: Connection,
+    target: sa.Table,
+    changed: Iterable[tuple[sa.RowMapping, Mapping[str, Any]]],
+) -> None:
+    """Rows as they are, and what becomes of them: a statement for those that change in the same
+    columns.
+    """
+    alike = dict[tuple[str, ...], list[dict[str, Any]]]()
+    for before, values in changed:
+        fresh = {f"new_{column}": value for column, value in values.items()}
+        alike.setdefault(tuple(values), []).append(_keyed(target, before) | fresh)
+    for columns, rows in alike.items():
+        given = {
+            column: sa.bindparam(f"new_{column}", type_=target.c[column].type) for column in columns
+        }
+        connection.execute(_with_key(target, sa.update(target)).values(given), rows)
+
+
+def _insert(connection: Connection, target: sa.Table, rows: Iterable[Mapping[str, Any]]) -> None:
+    """A statement for those that say something of the same columns."""
+    alike = dict[tuple[str, ...], list[Mapping[str, Any]]]()
+    for row in rows:
+        alike.setdefault(tuple(row), []).append(row)
+    for same in alike.values():
+        connection.execute(sa.insert(target), same)
 
 
 def existing(connection: Connection, table: str, keys: Collection[str]) -> set[str]:

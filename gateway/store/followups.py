@@ -252,29 +252,38 @@ def wanted(
     start, end = timing.times(row, kind, zone)
     own = timing.own_dates(connection, [key]).get(key, [])
     recurs, dates = timing.series(row, own, kind, zone)
+    facts = {name: getattr(row, name) for name in _OF_THE_EDITION}
+    reason = row.cancel_reason if row.cancelled else ""
+    is_public = _is_list_public(connection, row, members)
     return Edition(
+        **facts,
         uid=row.uid or "",
         kind=kind,
-        title=row.title,
         start=start,
         end=end,
         timezone=zone,
         organizer=row.organizer or "",
-        all_day=row.all_day,
         deadline=_deadline(row, start, zone),
-        agenda=row.agenda,
-        location=row.location,
-        video_url=row.video_url,
-        cancelled=row.cancelled,
         recurrence=recurs,
         dates=dates,
         guest_list=GuestList(row.guest_list),
-        guest_list_public=_is_list_public(connection, row, members),
-        sequence=row.sequence,
-        cancel_reason=row.cancel_reason if row.cancelled else "",
+        guest_list_public=is_public,
+        cancel_reason=reason,
         answer_by=_answer_by(row),
         availability=Availability(row.availability),
     )
+
+
+_OF_THE_EDITION = (
+    "title",
+    "all_day",
+    "agenda",
+    "location",
+    "video_url",
+    "cancelled",
+    "sequence",
+)
+"""Columns of a follow-up that its edition has by the same names."""
 
 
 def _deadline(row: Any, start: Moment | None, zone: str) -> date | None:
@@ -547,31 +556,54 @@ def _member(
     addresses = addresses or ((bare,) if bare else ())
     part = role(row)
     assigner = row.assigner_name if part is Role.ASSIGNED else None
-    zone = row.person_zone if row.person_zone is not None else row.associate_zone
+    facts = {name: getattr(row, name) for name in _AS_IT_STANDS}
     return Member(
-        id=row.id,
-        follow_up=row.follow_up,
-        key=row.person or row.associate or row.resource or row.email,
+        **facts,
+        key=_key(row),
         role=part,
         assigner=assigner or "",
-        name=row.name or row.person_name or row.associate_name or row.resource_name or "",
+        name=_name(row),
         addresses=addresses,
-        language=row.person_language or row.associate_language or "",
-        timezone=columns.zone("" if zone is None else zone, row.person or row.associate or ""),
-        email_invite=bool(row.email_invite),
-        removed=bool(row.removed),
-        set_status=row.set_status,
-        given_token=row.given_token,
-        code=row.code,
-        note=row.note,
-        conflict=row.conflict,
+        language=_language(row),
+        timezone=_zone(row),
         standings={plan.SERIES: Standing(), **standings},
         date=timing.date_of(row),
         who=_who(row),
         fault=faults.of_participant(row, addresses),
-        planned_for=row.planned_for,
-        announced=row.announced,
     )
+
+
+_AS_IT_STANDS = (
+    "id",
+    "follow_up",
+    "email_invite",
+    "removed",
+    "set_status",
+    "given_token",
+    "code",
+    "note",
+    "conflict",
+    "planned_for",
+    "announced",
+)
+"""Columns of a row that a member has by the same names."""
+
+
+def _key(row: Any) -> str:
+    return row.person or row.associate or row.resource or row.email  # type: ignore[no-any-return]
+
+
+def _language(row: Any) -> str:
+    return row.person_language or row.associate_language or ""
+
+
+def _name(row: Any) -> str:
+    return row.name or row.person_name or row.associate_name or row.resource_name or ""
+
+
+def _zone(row: Any) -> str:
+    zone = row.person_zone if row.person_zone is not None else row.associate_zone
+    return columns.zone("" if zone is None else zone, row.person or row.associate or "")
 
 
 def _who(row: Any) -> str:

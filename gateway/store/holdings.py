@@ -2,8 +2,8 @@
 without what did not arrive, and what else he may hold.
 """
 
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,71 +16,86 @@ from gateway.store.invitations import REPLACEABLE, held_by
 from gateway.store.schema_letters import invitation, outbox
 
 
+@dataclass(frozen=True, slots=True)
+class _History:
+    """An invitation, and what became of its letters."""
+
+    row: Any
+    left: Sequence[Any]
+    # Its letters that left, if it matters what became of them; the oldest first.
+    waiting: Sequence[Any]
+    doubted: Sequence[doubts.Held]
+    untold: Sequence["_Told"]
+    open_again: bool
+    # A refusal is not the last that is known of the address.
+
+    def editions(self) -> Iterator[int | None]:
+        """The numbers of those that it speaks of, beside those of letters that wait."""
+        yield self.row.sent_edition
+        for letter, _ in self.untold:
+            yield from (letter.edition, letter.before)
+        for held in self.doubted:
+            yield held.edition
+
+
 def copies(connection: Connection, key: str) -> tuple[list[owing.Copy], dict[Edition, int]]:
     """Every invitation ever made for a follow-up, with what it holds and what waits for it; and the
     editions' numbers.
     """
-    rows = connection.execute(
-        sa.select(invitation)
-        .where(  # locked first: a letter that is being claimed counts as sent
-            invitation.c.follow_up == key
-        )
-        .order_by(invitation.c.id)
-        .with_for_update()
-    ).all()
-    waiting = connection.execute(
-        sa.select(outbox)
-        .where(
-            outbox.c.follow_up == key, outbox.c.state.in_(REPLACEABLE), outbox.c.method.in_(PLANNED)
-        )
-        .order_by(outbox.c.id)
-        .with_for_update()
-    ).all()
+    rows = _invitations(connection, key)
+    waiting = _waiting(connection, key)
     left = _left(connection, key)
+    queued = dict[int, list[Any]]()
+    for letter in waiting:
+        queued.setdefault(letter.invitation, []).append(letter)
     open_again = _open_again(connection, left)
-    doubted = {
-        row.id: _doubted(row, left.get(row.id, ()), open_again) for row in rows if row.doubts
-    }
-    untold = {row.id: letters for row in rows if (letters := _untold(row, left.get(row.id, ())))}
-    known = invitations.editions(
-        connection,
-        [
-            number
-            for row in (*waiting, *(letter for run in untold.values() for letter, _ in run))
-            for number in (row.edition, row.before)
-        ]
-        + [row.sent_edition for row in rows]
-        + [one.edition for held in doubted.values() for one in held],
+    past = [_history(row, left.get(row.id, ()), queued.get(row.id, ()), open_again) for row in rows]
+    numbers = [number for letter in waiting for number in (letter.edition, letter.before)]
+    numbers += [number for one in past for number in one.editions()]
+    known = invitations.editions(connection, numbers)
+    by_edition = {value: number for number, value in known.items() if number is not None}
+    return [_copy(one, known) for one in past], by_edition
+
+
+def _invitations(connection: Connection, key: str) -> Sequence[Any]:
+    """Locked before their letters are: one that is being claimed counts as sent."""
+    query = sa.select(invitation).where(invitation.c.follow_up == key)
+    return connection.execute(query.order_by(invitation.c.id).with_for_update()).all()
+
+
+def _waiting(connection: Connection, key: str) -> Sequence[Any]:
+    query = sa.select(outbox).where(
+        outbox.c.follow_up == key, outbox.c.state.in_(REPLACEABLE), outbox.c.method.in_(PLANNED)
     )
-    queued: dict[int, list[owing.Queued]] = {}
-    for row in waiting:
-        queued.setdefault(row.invitation, []).append(_queued(row, known))
-    found = [
-        replace(
-            _copy(row, known),
-            refused=row.refused and row.id not in open_again,
-            queued=tuple(queued.get(row.id, ())),
-            again_instance=codec.parse_moment(row.again_instance),
-            deferred=codec.parse_effect(row.deferred),
-            perhaps=_editions(doubted.get(row.id, ()), known),
-        )
-        for row in rows
-    ]
-    found = [
-        _doubting(
-            _without(one, untold[one.invitation], known) if one.invitation in untold else one,
-            [
-                owing.Doubt(held.method, known.get(held.edition))
-                for held in doubted.get(one.invitation, ())
-            ],
-            left.get(one.invitation, ()),
-        )
-        for one in found
-    ]
-    return found, {value: number for number, value in known.items() if number is not None}
+    return connection.execute(query.order_by(outbox.c.id).with_for_update()).all()
 
 
-def _copy(row: Any, known: Mapping[int | None, Edition]) -> owing.Copy:
+def _history(
+    row: Any, left: Sequence[Any], waiting: Sequence[Any], open_again: Set[int]
+) -> _History:
+    doubted = _doubted(row, left, open_again) if row.doubts else []
+    untold = _untold(row, left)
+    return _History(row, left, waiting, doubted, untold, row.id in open_again)
+
+
+def _copy(one: _History, known: Mapping[int | None, Edition]) -> owing.Copy:
+    """What an invitee holds, and what waits for him."""
+    row = one.row
+    copy = replace(
+        _by_itself(row, known),
+        refused=row.refused and not one.open_again,
+        queued=tuple(_queued(letter, known) for letter in one.waiting),
+        again_instance=codec.parse_moment(row.again_instance),
+        deferred=codec.parse_effect(row.deferred),
+        perhaps=_editions(one.doubted, known),
+    )
+    if one.untold:
+        copy = _without(copy, one.untold, known)
+    may = [owing.Doubt(held.method, known.get(held.edition)) for held in one.doubted]
+    return _doubting(copy, may, one.left)
+
+
+def _by_itself(row: Any, known: Mapping[int | None, Edition]) -> owing.Copy:
     """What an invitation says by itself."""
     facts: dict[str, Any] = {name: row._mapping[name] for name in _AS_IT_STANDS}
     return owing.Copy(
@@ -180,24 +195,31 @@ def _doubting(copy: owing.Copy, may: Sequence[owing.Doubt], letters: Sequence[An
     arrived = newest.state == LetterState.SENT
     if not arrived and not _is_open(newest):
         return replace(copy, doubts=tuple(may))
-    about = doubts.entry(copy.edition)
-    same = [one for one in may if one.edition is None or doubts.entry(one.edition) == about]
-    besides = [
-        one.edition
-        for one in may
-        if one.method is Method.REQUEST and one.edition is not None and one not in same
-    ]
+    same = _of_the_entry(copy.edition, may)
+    besides = _requested([one for one in may if one not in same])
     if copy.method is Method.CANCEL and besides:
-        # One date is taken back from him, and he holds another.
-        again = [] if arrived else [one.edition for one in same if one.method is Method.REQUEST]
-        held = besides[0]
-        others = [
-            each
-            for each in (*besides, *again)
-            if each is not None and doubts.entry(each) != doubts.entry(held)
-        ]
-        return replace(copy, method=Method.REQUEST, edition=held, besides=tuple(others))
+        return _with_another(copy, besides, [] if arrived else _requested(same))
     return replace(copy, doubts=tuple(same) if arrived else (), besides=tuple(besides))
+
+
+def _of_the_entry(edition: Edition, may: Sequence[owing.Doubt]) -> list[owing.Doubt]:
+    """Doubts about the entry of his calendar that this edition speaks of."""
+    about = doubts.entry(edition)
+    return [one for one in may if one.edition is None or doubts.entry(one.edition) == about]
+
+
+def _requested(may: Sequence[owing.Doubt]) -> list[Edition]:
+    """What he was perhaps invited to."""
+    return [one.edition for one in may if one.method is Method.REQUEST and one.edition is not None]
+
+
+def _with_another(
+    copy: owing.Copy, besides: Sequence[Edition], again: Sequence[Edition]
+) -> owing.Copy:
+    """One date is taken back from him, and he holds another."""
+    held = besides[0]
+    others = [one for one in (*besides, *again) if doubts.entry(one) != doubts.entry(held)]
+    return replace(copy, method=Method.REQUEST, edition=held, besides=tuple(others))
 
 
 _Told = tuple[Any, bool]
@@ -214,17 +236,21 @@ def _untold(held: Any, letters: Sequence[Any]) -> list[_Told]:
         return []
     run, last = list[_Told](), letters[-1]
     for one in planned:
-        # A report says that the last one did not arrive, and nobody can tell it from those about
-        # other dates that left with it.
-        together = one is last or (
-            one.instance and last.instance and one.created_at == last.created_at
-        )
-        bounced = held.refused and last.state == LetterState.SENT and together
-        if one.state != LetterState.REFUSED and not bounced:
+        if one.state != LetterState.REFUSED and not (held.refused and _came_back(one, last)):
             run = [*run, (one, True)] if run and one.instance else []
         else:
             run = [*run, (one, False)] if run and not _takes_back(run[-1][0]) else [(one, False)]
     return run
+
+
+def _came_back(letter: Any, last: Any) -> bool:
+    """Whether a report on the last letter may be about this one. It says that the last one did not
+    arrive, and nobody can tell it from those about other dates that left with it.
+    """
+    together = letter is last or (
+        letter.instance and last.instance and letter.created_at == last.created_at
+    )
+    return bool(last.state == LetterState.SENT and together)
 
 
 def _takes_back(letter: Any) -> bool:

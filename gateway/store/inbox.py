@@ -298,27 +298,33 @@ def moved(
 
 def _values(one: Record) -> dict[str, Any]:
     place = one.place
-    return {
+    facts = {name: getattr(one, name) for name in _AS_IT_STANDS}
+    return facts | {
         "account": place.account if place else "",
         "folder": place.folder if place else "",
         "uidvalidity": place.uidvalidity if place else None,
         "uid": place.uid if place else None,
-        "arrived_at": one.arrived_at,
-        "message_id": one.message_id,
-        "digest": one.digest,
-        "object": one.object,
-        "from_address": one.from_address,
-        "subject": one.subject,
-        "size": one.size,
-        "outcome": one.outcome,
-        "reason": one.reason,
-        "follow_up": one.follow_up,
-        "participant": one.participant,
         "instance": codec.moment(one.instance),
-        "raw": one.raw,
-        "destination": one.destination,
         "detail": json.dumps(one.detail, ensure_ascii=False),
     }
+
+
+_AS_IT_STANDS = (
+    "arrived_at",
+    "message_id",
+    "digest",
+    "object",
+    "from_address",
+    "subject",
+    "size",
+    "outcome",
+    "reason",
+    "follow_up",
+    "participant",
+    "raw",
+    "destination",
+)
+"""Facts of a record that have columns of the same names."""
 
 
 def _at(place: Place) -> sa.ColumnElement[bool]:

@@ -229,35 +229,34 @@ def rehome(connection: Connection, key: str) -> set[int]:
     of `key` that came from a follow-up of another UID: what they hold is its, and is taken back
     there.
     """
-    renamed = (follow_up.c.uid == invitation.c.uid).label("renamed")
-    query = (
-        sa.select(invitation.c.id, invitation.c.participant, participant.c.follow_up, renamed)
-        .join(participant, participant.c.id == invitation.c.participant)
-        .join(follow_up, follow_up.c.key == participant.c.follow_up)
-        .where(participant.c.follow_up != invitation.c.follow_up)
-    )
     # Two queries, each with an index to go by: no database finds one for both at once.
-    away = sorted(
-        (
-            row
-            for this in (invitation.c.follow_up == key, participant.c.follow_up == key)
-            for row in connection.execute(query.where(this))
-        ),
-        key=lambda row: row.id,
-    )
-    for row in away:
+    away = [
+        row
+        for this in (invitation.c.follow_up == key, participant.c.follow_up == key)
+        for row in connection.execute(_AWAY.where(this))
+    ]
+    for row in sorted(away, key=lambda row: row.id):
         if row.renamed:
-            connection.execute(
-                sa.update(invitation)
-                .where(invitation.c.id == row.id)
-                .values(follow_up=row.follow_up)
-            )
-            connection.execute(
-                sa.update(outbox)
-                .where(outbox.c.invitation == row.id)
-                .values(follow_up=row.follow_up)
-            )
+            new = {"follow_up": row.follow_up}
+            of_row = invitation.c.id == row.id
+            connection.execute(sa.update(invitation).where(of_row).values(new))
+            letters = outbox.c.invitation == row.id
+            connection.execute(sa.update(outbox).where(letters).values(new))
     return {row.participant for row in away if not row.renamed and row.follow_up == key}
+
+
+_AWAY = (
+    sa.select(
+        invitation.c.id,
+        invitation.c.participant,
+        participant.c.follow_up,
+        (follow_up.c.uid == invitation.c.uid).label("renamed"),
+    )
+    .join(participant, participant.c.id == invitation.c.participant)
+    .join(follow_up, follow_up.c.key == participant.c.follow_up)
+    .where(participant.c.follow_up != invitation.c.follow_up)
+)
+"""Invitations of rows that are in another follow-up now."""
 
 
 def left(
@@ -403,26 +402,29 @@ def ask_again(
     `sequence`: of what he answers, as last sent to him. A letter that is under way anyway asks him
     already.
     """
-    asked = sa.exists().where(
-        outbox.c.invitation == invitation.c.id,
-        sa.or_(
-            (outbox.c.instance == codec.moment(instance)) & (outbox.c.sequence == sequence),
-            (outbox.c.instance == "") & (outbox.c.edition == invitation.c.sent_edition),
-        ),
-        outbox.c.remarks.contains(
-            codec.remarks(Remarks(Occasion.OLD_ANSWER)).strip("{}"), autoescape=True
-        ),
-        outbox.c.state != LetterState.SUPERSEDED,
-    )
+    date = codec.moment(instance)
     # Another date as well: then all of it is sent. So it is where each date has its invitation.
-    is_another = invitation.c.again & (invitation.c.again_instance != codec.moment(instance))
-    about = sa.case((is_another | (invitation.c.date != ""), ""), else_=codec.moment(instance))
+    is_another = invitation.c.again & (invitation.c.again_instance != date)
+    about = sa.case((is_another | (invitation.c.date != ""), ""), else_=date)
     done = connection.execute(
         sa.update(invitation)
-        .where(*_holding(participant_number), _is_for(instance), ~asked)
+        .where(*_holding(participant_number), _is_for(instance), ~_is_asked(date, sequence))
         .values(again=True, again_because=Occasion.OLD_ANSWER, again_instance=about)
     )
     return bool(done.rowcount)
+
+
+def _is_asked(date: str, sequence: int) -> sa.ColumnElement[bool]:
+    """Whether the invitee was asked again for this SEQUENCE of a date, or for all of it."""
+    of_date = (outbox.c.instance == date) & (outbox.c.sequence == sequence)
+    of_all = (outbox.c.instance == "") & (outbox.c.edition == invitation.c.sent_edition)
+    words = codec.remarks(Remarks(Occasion.OLD_ANSWER)).strip("{}")
+    return sa.exists().where(
+        outbox.c.invitation == invitation.c.id,
+        sa.or_(of_date, of_all),
+        outbox.c.remarks.contains(words, autoescape=True),
+        outbox.c.state != LetterState.SUPERSEDED,
+    )
 
 
 def defer(connection: Connection, answer: Effect) -> None:
@@ -620,15 +622,11 @@ def _arrived_after_all(connection: Connection, participant_number: int) -> set[i
     (`store.refused`): they count as sent again. Returns their invitation, if there is any.
     """
     taken = sa.exists().where(attempt.c.letter == outbox.c.id, attempt.c.verdict == "sent")
+    counting = sa.select(invitation.c.id).where(*_counting(participant_number))
+    refused = outbox.c.state == LetterState.REFUSED
     rows = connection.execute(
         sa.update(outbox)
-        .where(
-            outbox.c.invitation.in_(
-                sa.select(invitation.c.id).where(*_counting(participant_number))
-            ),
-            outbox.c.state == LetterState.REFUSED,
-            taken,
-        )
+        .where(outbox.c.invitation.in_(counting), refused, taken)
         .values(state=LetterState.SENT, note="")
         .returning(outbox.c.invitation)
     )

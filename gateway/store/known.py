@@ -50,25 +50,24 @@ class Learned:
     message: int | None
 
 
-def learn(
-    connection: Connection,
-    holder: Holder,
-    value: str,
-    *,
-    source: str,
-    by: str,
-    message: int | None,
-    at: datetime,
-) -> bool:
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """How an address was learned."""
+
+    source: str
+    by: str
+    # Who says so.
+    message: int | None
+    # The number of the message that showed it.
+    at: datetime
+
+
+def learn(connection: Connection, holder: Holder, value: str, origin: Origin) -> bool:
     """Remember an address; False where it, or a harmless variant of it,
     is among those learned already.
     """
-    if (
-        connection.execute(
-            sa.select(known_address.c.id).where(_of(holder), _spelled(value), VALID)
-        ).first()
-        is not None
-    ):
+    same = sa.select(known_address.c.id).where(_of(holder), _spelled(value), VALID)
+    if connection.execute(same).first() is not None:
         return False
     connection.execute(
         sa.insert(known_address).values(
@@ -76,10 +75,10 @@ def learn(
             participant=holder.participant,
             address=address.normal(value),
             plain=address.plain(value),
-            source=source,
-            learned_by=by,
-            message=message,
-            learned_at=at,
+            source=origin.source,
+            learned_by=origin.by,
+            message=origin.message,
+            learned_at=origin.at,
         )
     )
     return True

@@ -10,6 +10,7 @@ invitee's letters nor keep them waiting.
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
@@ -484,23 +485,31 @@ def queued(connection: Connection, rows: Sequence[Row[tuple[object, ...]]]) -> l
 
 
 def _letter(row: Row[tuple[object, ...]], known: Mapping[int | None, Edition]) -> Letter:
+    values = row._mapping
+    facts: dict[str, Any] = {name: values[name] for name in _AS_IT_STANDS}
     return Letter(
+        **facts,
         method=Method(row.method),
         edition=known[row.edition],
         before=known.get(row.before),
-        sequence=row.sequence,
-        dtstamp=row.dtstamp,
-        message_id=row.message_id,
-        account=row.account,
-        address=row.address,
-        address_name=row.address_name,
-        organizer_address=row.organizer_address,
-        bounce_address=row.bounce_address,
-        language=row.language,
         timezone=columns.zone(row.timezone, row.follow_up),
-        token=row.token,
         reply=Reply(row.reply),
         instance=codec.parse_moment(row.instance),
-        withdrawn=row.withdrawn,
         remarks=codec.parse_remarks(row.remarks),
     )
+
+
+_AS_IT_STANDS = (
+    "sequence",
+    "dtstamp",
+    "message_id",
+    "account",
+    "address",
+    "address_name",
+    "organizer_address",
+    "bounce_address",
+    "language",
+    "token",
+    "withdrawn",
+)
+"""Columns that a letter has by the same names."""

@@ -225,22 +225,18 @@ def _count(
 ) -> int:
     """Add to a window, which begins anew if it is over. Returns how many letters it has now."""
     _there(connection, account, domain, seconds, now)
+    moment = pace.c.began_at.type
+    edge = sa.bindparam("edge", now - timedelta(seconds=seconds), type_=moment)
+    current = sa.bindparam("now", now, type_=moment)
     # A clock that was put back must not stretch a window: one that begins in the future is over,
     # too.
-    edge, current = (
-        now - timedelta(seconds=seconds),
-        sa.bindparam("now", now, type_=pace.c.began_at.type),
-    )
-    goes_on = (pace.c.began_at > sa.bindparam("edge", edge, type_=pace.c.began_at.type)) & (
-        pace.c.began_at <= current
-    )
+    goes_on = (pace.c.began_at > edge) & (pace.c.began_at <= current)
+    more = sa.case((goes_on, pace.c.letters + letters), else_=letters)
+    began = sa.case((goes_on, pace.c.began_at), else_=current)
     counted: int = connection.execute(
         sa.update(pace)
         .where(*_window(account, domain, seconds))
-        .values(
-            letters=sa.case((goes_on, pace.c.letters + letters), else_=letters),
-            began_at=sa.case((goes_on, pace.c.began_at), else_=current),
-        )
+        .values(letters=more, began_at=began)
         .returning(pace.c.letters)
     ).scalar_one()
     return counted

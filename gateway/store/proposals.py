@@ -44,40 +44,33 @@ class Proposal:
 def put(
     connection: Connection,
     row: facts.Row,
-    instance: Moment | None,
+    answer: facts.Answer,
     asked: facts.Proposal,
-    address: str,
     message: int,
     at: datetime,
 ) -> int:
     """Keep a proposal; it takes the place of the open one of the same row and date.
     Returns its number.
     """
+    about = {"participant": row.participant, "instance": codec.moment(answer.date)}
+    former = (proposal.c[name] == value for name, value in about.items())
     connection.execute(
         sa.update(proposal)
-        .where(
-            proposal.c.participant == row.participant,
-            proposal.c.instance == codec.moment(instance),
-            _is_open(),
-        )
+        .where(*former, _is_open())
         .values(state=ProposalState.OVERTAKEN, settled_at=at)
     )
-    number: int = connection.execute(
-        sa.insert(proposal)
-        .values(
-            participant=row.participant,
-            instance=codec.moment(instance),
-            proposed_start=codec.moment(asked.start),
-            proposed_end=codec.moment(asked.end),
-            location=asked.location,
-            comment=asked.comment,
-            address=address,
-            sequence=asked.sequence,
-            message=message,
-            created_at=at,
-        )
-        .returning(proposal.c.id)
-    ).scalar_one()
+    made = sa.insert(proposal).values(
+        **about,
+        proposed_start=codec.moment(asked.start),
+        proposed_end=codec.moment(asked.end),
+        location=asked.location,
+        comment=asked.comment,
+        address=answer.address,
+        sequence=asked.sequence,
+        message=message,
+        created_at=at,
+    )
+    number: int = connection.execute(made.returning(proposal.c.id)).scalar_one()
     return number
 
 

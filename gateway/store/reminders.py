@@ -7,9 +7,10 @@ Which of those that come out are really due is for `invite.reminders` to say, wh
 rules.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -82,47 +83,69 @@ def near(
     """Follow-ups that may have a deadline within `ahead` from now and that somebody has not
     answered; the nearest first, series that have begun before all. Each of them once.
     """
-    start, nothing, whole = follow_up.c.start_at, timedelta(), follow_up.c.key
-    dates = follow_up_date.c.follow_up
-    ways = [
-        (whole, follow_up.c.answer_by, nothing, nothing, sa.true()),
-        (whole, start, nothing, nothing, ~follow_up.c.all_day),
-        (whole, start, ZONES, ZONES, follow_up.c.all_day),
-        (whole, follow_up.c.deadline, nothing, DAY, start.is_(None)),
-        (
-            participant.c.follow_up,
-            participant.c.original_start,
-            ZONES,
-            ZONES,
-            ~participant.c.removed,
-        ),
-        (dates, follow_up_date.c.start_at, ZONES, ZONES, ~follow_up_date.c.cancelled),
-        (dates, follow_up_date.c.original_start, ZONES, ZONES, ~follow_up_date.c.cancelled),
-    ]
-    windows = [
-        sa.select(key.label("key"), column.label("at")).where(
-            column > now - earlier, column <= now + ahead + later, only
-        )
-        for key, column, earlier, later, only in ways
-    ]
-    begun = sa.select(whole.label("key"), start.label("at")).where(SERIES, start <= now)
-    found = sa.union_all(*windows, begun).subquery("found")
-    at = sa.func.min(found.c.at, type_=start.type)
+    found = sa.union_all(*_deadlines(now, ahead), _begun(now)).subquery("found")
+    at = sa.func.min(found.c.at, type_=START.type)
     waits = sa.exists().where(invitation.c.follow_up == found.c.key, *_silent(now - ahead))
     query = (
         sa.select(found.c.key, at.label("at"))
-        .join(follow_up, whole == found.c.key)
+        .join(follow_up, follow_up.c.key == found.c.key)
         .where(~follow_up.c.cancelled, waits)
         .group_by(found.c.key)
         .order_by(at, found.c.key)
         .limit(limit)
     )
     if after is not None:
-        query = query.having(
-            sa.tuple_(at, found.c.key)
-            > sa.tuple_(sa.literal(after.at, start.type), sa.literal(after.key))
-        )
+        place = sa.tuple_(sa.literal(after.at, START.type), sa.literal(after.key))
+        query = query.having(sa.tuple_(at, found.c.key) > place)
     return [Place(row.at, row.key) for row in connection.execute(query)]
+
+
+START, NOTHING = follow_up.c.start_at, timedelta()
+
+WAYS: tuple[tuple[Any, Any, timedelta, timedelta, Any], ...] = (
+    (follow_up.c.key, follow_up.c.answer_by, NOTHING, NOTHING, sa.true()),
+    (follow_up.c.key, START, NOTHING, NOTHING, ~follow_up.c.all_day),
+    (follow_up.c.key, START, ZONES, ZONES, follow_up.c.all_day),
+    (follow_up.c.key, follow_up.c.deadline, NOTHING, DAY, START.is_(None)),
+    (
+        participant.c.follow_up,
+        participant.c.original_start,
+        ZONES,
+        ZONES,
+        ~participant.c.removed,
+    ),
+    (
+        follow_up_date.c.follow_up,
+        follow_up_date.c.start_at,
+        ZONES,
+        ZONES,
+        ~follow_up_date.c.cancelled,
+    ),
+    (
+        follow_up_date.c.follow_up,
+        follow_up_date.c.original_start,
+        ZONES,
+        ZONES,
+        ~follow_up_date.c.cancelled,
+    ),
+)
+"""What a deadline can be: the key of its follow-up, its column, how much earlier and later the
+moment itself may be, and which rows count.
+"""
+
+
+def _deadlines(now: datetime, ahead: timedelta) -> Iterator[sa.Select[Any]]:
+    """Those within this time from now."""
+    for key, column, earlier, later, only in WAYS:
+        first, last = now - earlier, now + ahead + later
+        query = sa.select(key.label("key"), column.label("at"))
+        yield query.where(column > first, column <= last, only)
+
+
+def _begun(now: datetime) -> sa.Select[Any]:
+    """Series that have begun: one of their dates may be near."""
+    query = sa.select(follow_up.c.key.label("key"), START.label("at"))
+    return query.where(SERIES, follow_up.c.start_at <= now)
 
 
 def silent(

@@ -101,20 +101,13 @@ def _of_the_same() -> sa.Select[tuple[int, int]]:
     other = participant.alias("other")
     same = [participant.c[name] == other.c[name] for name in ("person", "associate")]
     email = sa.func.lower(participant.c.email) == sa.func.lower(other.c.email)
+    in_one_follow_up = participant.c.follow_up == other.c.follow_up
+    is_another = participant.c.id != other.c.id
+    single = [one.original_start.is_not(None) for one in (participant.c, other.c)]
     return (
         sa.select(participant.c.id, other.c.id)
-        .join(
-            other,
-            sa.and_(
-                participant.c.follow_up == other.c.follow_up,
-                participant.c.id != other.c.id,
-                sa.or_(*same, email),
-            ),
-        )
-        .where(
-            participant.c.id.in_(_given("numbers")),
-            sa.or_(participant.c.original_start.is_not(None), other.c.original_start.is_not(None)),
-        )
+        .join(other, sa.and_(in_one_follow_up, is_another, sa.or_(*same, email)))
+        .where(participant.c.id.in_(_given("numbers")), sa.or_(*single))
     )
 
 

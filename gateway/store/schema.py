@@ -368,20 +368,20 @@ participant = Table(
 
 def _answer() -> list[Column[Any]]:
     """What is kept of one participant's answer, to all of a follow-up or to one date."""
-    return [
-        Column(
-            "participant",
-            Identity,
-            ForeignKey("participant.id", ondelete="CASCADE"),
-            nullable=False,
-        ),
+    whose = ForeignKey("participant.id", ondelete="CASCADE")
+    key: list[Column[Any]] = [
+        Column("participant", Identity, whose, nullable=False),
         Column("instance", Text, nullable=False, server_default=""),
+    ]
+    said: list[Column[Any]] = [
         words("reply", "needs-action"),
         flag("seen"),
         flag("moved"),
         flag("cancelled"),
         words("progress", "not_started"),
         words("comment"),
+    ]
+    evidence: list[Column[Any]] = [
         Column("channel", Text),
         words("address"),
         Column("replied_at", Instant),
@@ -390,6 +390,7 @@ def _answer() -> list[Column[Any]]:
         Column("arrived", Instant),
         Column("asked", Integer, nullable=False, server_default="0"),
     ]
+    return [*key, *said, *evidence]
 
 
 standing = Table(

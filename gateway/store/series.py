@@ -29,7 +29,7 @@ OWN = (
 """What no copy has from its original: its name, what the gateway knows of it,
 and by when that was to be answered.
 """
-INVITED = ("name", "email_invite", "priority", "alarm_minutes")
+OF_INVITEES = (*INVITEE, "name", "email_invite", "priority", "alarm_minutes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,18 +146,11 @@ def copy(
     moves along with it.
     """
     row = connection.execute(sa.select(follow_up).where(follow_up.c.key == key)).one()
-    fresh, number = name, 1
-    while (
-        connection.execute(sa.select(follow_up.c.key).where(follow_up.c.key == fresh)).first()
-        is not None
-    ):
-        number += 1
-        fresh = f"{name}-{number}"
+    fresh = _free(connection, name)
     kept = {column: value for column, value in row._mapping.items() if column not in OWN}
     connection.execute(sa.insert(follow_up).values(kept | dict(values) | {"key": fresh}))
-    invited = (*INVITEE, *INVITED)
     present = (
-        sa.select(sa.literal(fresh), *(participant.c[column] for column in invited))
+        sa.select(sa.literal(fresh), *(participant.c[column] for column in OF_INVITEES))
         .where(
             participant.c.follow_up == key,
             participant.c.original_start.is_(None),
@@ -165,31 +158,40 @@ def copy(
         )
         .order_by(participant.c.id)
     )
-    connection.execute(sa.insert(participant).from_select(["follow_up", *invited], present))
-    single = connection.execute(
-        sa.select(participant)
-        .where(
-            participant.c.follow_up == key,
-            participant.c.original_start.in_(moved),
-            ~participant.c.removed,
-        )
-        .order_by(participant.c.id)
-    ).all()
-    if single:
-        connection.execute(
-            sa.insert(participant),
-            [
-                {"follow_up": fresh, "original_start": moved[row.original_start]}
-                | {column: row._mapping[column] for column in invited}
-                for row in single
-            ],
-        )
-        connection.execute(
-            sa.update(participant)
-            .where(participant.c.id.in_([row.id for row in single]))
-            .values(removed=True)
-        )
+    columns = ["follow_up", *OF_INVITEES]
+    connection.execute(sa.insert(participant).from_select(columns, present))
+    _move(connection, key, fresh, moved)
     rows = [{"follow_up": fresh, **asdict(one)} for one in own]
     if rows:
         connection.execute(sa.insert(follow_up_date), rows)
     return fresh
+
+
+def _free(connection: Connection, name: str) -> str:
+    """A key that no follow-up has."""
+    fresh, number = name, 1
+    taken = sa.select(follow_up.c.key)
+    while connection.execute(taken.where(follow_up.c.key == fresh)).first() is not None:
+        number += 1
+        fresh = f"{name}-{number}"
+    return fresh
+
+
+def _move(connection: Connection, key: str, fresh: str, moved: Mapping[datetime, datetime]) -> None:
+    """Whoever is invited to one of these dates alone is invited to it in the new follow-up."""
+    query = sa.select(participant).where(
+        participant.c.follow_up == key,
+        participant.c.original_start.in_(moved),
+        ~participant.c.removed,
+    )
+    single = connection.execute(query.order_by(participant.c.id)).all()
+    if not single:
+        return
+    rows = [
+        {"follow_up": fresh, "original_start": moved[row.original_start]}
+        | {column: row._mapping[column] for column in OF_INVITEES}
+        for row in single
+    ]
+    connection.execute(sa.insert(participant), rows)
+    left = participant.c.id.in_([row.id for row in single])
+    connection.execute(sa.update(participant).where(left).values(removed=True))

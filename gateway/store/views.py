@@ -122,23 +122,26 @@ def _row(
     series = member.stands(cancelled, dates)
     code = status.code(member.role, series)
     letter = _told(member, letters)
+    words = letter.delivery_text if letter else ""
+    date = codec.moment(member.date) or None
+    address_now = member.address or next(iter(member.addresses), "")
+    facts = {name: getattr(member, name) for name in _AS_IT_STANDS}
     return StatusRow(
-        follow_up=member.follow_up,
-        key=member.key,
-        name=member.name,
-        address=member.address or next(iter(member.addresses), ""),
-        email_invite=member.email_invite,
+        **facts,
+        address=address_now,
         code=int(code),
         status=code.word,
         reply=series.reply,
         comment=series.comment,
         delivery=letter.delivery if letter else Delivery.NONE,
-        conflict=member.conflict,
         instances=tuple(_instances(member, cancelled, dates)),
-        suspended=member.suspended,
-        note=limits.shown(member.shown_note, letter.delivery_text if letter else ""),
-        original_start=codec.moment(member.date) or None,
+        note=limits.shown(member.shown_note, words),
+        original_start=date,
     )
+
+
+_AS_IT_STANDS = ("follow_up", "key", "name", "email_invite", "conflict", "suspended")
+"""Facts of a member that its row has by the same names."""
 
 
 def _told(member: Member, letters: Sequence[Invitation]) -> Invitation | None:

@@ -22,7 +22,7 @@ from gateway import i18n
 from gateway.followups import texts
 from gateway.ical import blanks, ics
 from gateway.mail import compose, dkim, links
-from gateway.model import Letter, Method, Reply
+from gateway.model import Guest, Letter, Method, Reply
 from gateway.sections import Mail
 from gateway.writing import news, wording
 
@@ -185,17 +185,15 @@ def _forward(letter: Letter, mail: Mail) -> _Note:
     writer = said.writer.address if said.writer is not None else ""
     name = ics.common_name(said.writer.name) if said.writer is not None else ""
     shown = name or writer or words.gettext("Somebody unknown")
+    answered = letter.reply is not Reply.NEEDS_ACTION
+    suggestion = words.gettext(wording.REPLIES[letter.reply]) if answered else ""
     values = {
         "writer": f"{name} <{writer}>" if name and writer else shown,
-        "stranger_to": ics.common_name(said.row.name) or said.row.address
-        if said.row is not None
-        else "",
+        "stranger_to": _stranger_to(said.row),
         "title": teller.title(),
         "when": teller.short(),
         "lines": texts.text(said.words).split("\n"),
-        "suggestion": words.gettext(wording.REPLIES[letter.reply])
-        if letter.reply is not Reply.NEEDS_ACTION
-        else "",
+        "suggestion": suggestion,
         "reply_to": said.reply_to,
         "organisation": teller.organisation or mail.address,
     }
@@ -215,34 +213,50 @@ def _forward(letter: Letter, mail: Mail) -> _Note:
     return _Note(envelope, subject, text, words.language)
 
 
+def _stranger_to(row: Guest | None) -> str:
+    """Whose row it is, where somebody else wrote."""
+    return ics.common_name(row.name) or row.address if row is not None else ""
+
+
 def _bodies(teller: wording.Teller, *, has_page: bool) -> tuple[str, str]:
     """The letter as plain text and as HTML with its style inlined."""
     letter, words = teller.letter, teller.words
-    shown = ics.facts(letter)
-    values = {
-        "language": words.language,
+    values = _told(teller) | _shown(teller)
+    values["page"] = PAGE if has_page and letter.method is Method.REQUEST else ""
+    text = _engine(words.language, html=False).get_template("letter.txt.j2").render(values)
+    html = _engine(words.language, html=True).get_template("letter.html.j2").render(values)
+    return text, INLINER.inline(html)
+
+
+def _told(teller: wording.Teller) -> dict[str, object]:
+    """What a letter says of itself and of what changed."""
+    return {
+        "language": teller.words.language,
         "heading": teller.heading(),
-        "change": news.of(letter).value,
+        "change": news.of(teller.letter).value,
         "subject": teller.subject(),
         "title": teller.title(),
         "lead": teller.lead(),
         "scope": teller.scope(),
         "reason": teller.reason(),
-        "facts": teller.facts(),
         "differences": teller.differences(),
+        "owner": teller.owner(),
+    }
+
+
+def _shown(teller: wording.Teller) -> dict[str, object]:
+    """What it shows of the follow-up, and how it is answered."""
+    letter, shown = teller.letter, ics.facts(teller.letter)
+    return {
+        "facts": teller.facts(),
         "agenda": texts.text(shown.agenda),
         "agenda_label": teller.agenda_label(),
         "video_url": texts.line(shown.video_url),
         "video_link": texts.web_link(shown.video_url),
         "answers": answer_links(teller, LINK, CHECK),
-        "owner": teller.owner(),
         "address": letter.address,
         "cancelled": letter.method is Method.CANCEL,
     }
-    values["page"] = PAGE if has_page and letter.method is Method.REQUEST else ""
-    text = _engine(words.language, html=False).get_template("letter.txt.j2").render(values)
-    html = _engine(words.language, html=True).get_template("letter.html.j2").render(values)
-    return text, INLINER.inline(html)
 
 
 def _check(letter: Letter, secret: bytes) -> str:

@@ -60,9 +60,9 @@ def test_a_card_knows_what_does_not_arrive_and_what_was_learned(store: Store) ->
                 " WHERE address = 'ola@ext.example'"
             )
         )
-        holder, by = known.Holder(person="ola"), {"source": "review", "by": "kari"}
+        holder, origin = known.Holder(person="ola"), known.Origin("review", "kari", None, NOW)
         for value in ("o.hansen@privat.example", "ola@club.example"):
-            known.learn(connection, holder, value, message=None, at=NOW, **by)
+            known.learn(connection, holder, value, origin)
         known.forget(connection, holder, "ola@club.example", by="kari", at=NOW)
     with store.read() as connection:
         assert cards.not_reached(connection, "ola") == {"ola@ext.example": "unknown"}

@@ -189,9 +189,8 @@ def test_what_hangs_on_the_row_is_not_the_next_ones(store: Store) -> None:
     member = row(store)
     with store.write() as connection:
         holder = known.Holder(participant=member.id)
-        known.learn(
-            connection, holder, "per@home.example", source="", by="", message=None, at=rows.NOW
-        )
+        origin = known.Origin("", "", None, rows.NOW)
+        known.learn(connection, holder, "per@home.example", origin)
         connection.execute(
             sa.insert(schema.proposal).values(
                 participant=member.id, proposed_start="2026-12-02T08:00:00Z", state="open"

@@ -53,7 +53,7 @@ def learn(office: Office, value: str, by: str) -> None:
     with office.store.write() as connection:
         holder = known.Holder(person="ola")
         at = office.now
-        known.learn(connection, holder, value, source="review", by=by, message=None, at=at)
+        known.learn(connection, holder, value, known.Origin("review", by, None, at))
 
 
 @pytest.fixture
