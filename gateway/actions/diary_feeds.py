@@ -101,8 +101,7 @@ def read(
 
 def _note(store: Store, link: Link, now: datetime) -> None:
     if link.used_at is None or abs(now - link.used_at) >= diary_feeds.NOTED:
-        with store.write() as connection:
-            diary_feeds.note_use(connection, link, now)
+        store.note(lambda connection: diary_feeds.note_use(connection, link, now))
 
 
 def _feed(connection: Connection, reader: _Reader, now: datetime) -> Feed:

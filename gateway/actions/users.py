@@ -193,8 +193,7 @@ def session(store: Store, secret: str, now: datetime) -> User | None:
     if current is None:
         return None
     if abs(now - current.used_at) >= users.NOTED:
-        with store.write() as connection:
-            users.note_use(connection, secret, now)
+        store.note(lambda connection: users.note_use(connection, secret, now))
     return current.user
 
 

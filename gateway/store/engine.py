@@ -128,6 +128,16 @@ class Store:
             if not keep:
                 transaction.rollback()
 
+    def note(self, work: Callable[[Connection], object]) -> None:
+        """Writes what is good to know and no reason to fail, such as when something was used last.
+        A store that takes nothing has an alarm of its own.
+        """
+        try:
+            with self.write() as connection:
+                work(connection)
+        except StoreError as error:
+            log.warning("a time of use is not noted", error=str(error))
+
     def alone(self) -> Any:
         """A connection as the database's own library has it, outside the pool: for somebody who
         waits on it, and closes it.

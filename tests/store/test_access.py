@@ -1,13 +1,21 @@
 """Requests with an Idempotency-Key, users, sessions and wrong tries, on both databases."""
 
+import contextlib
+import sqlite3
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+import psycopg
+import pytest
 import sqlalchemy as sa
+from sqlalchemy import event
 
 from gateway import settings as configuration
 from gateway.actions import access, desk
+from gateway.actions import users as sessions
+from gateway.errors import StoreError
 from gateway.model import Access, Actor
 from gateway.store import requests, schema_access, tokens, upkeep, users, webhooks
 from gateway.store.engine import Store
@@ -104,6 +112,49 @@ def test_a_session_in_use_is_over_after_thirty_days_all_the_same(store: Store) -
         assert users.session(connection, secret, NOW + users.LONGEST - DAY) is not None
         assert users.session(connection, secret, NOW + users.LONGEST) is None
         assert users.session(connection, "other", NOW) is None
+
+
+@contextlib.contextmanager
+def unwritable(store: Store) -> Iterator[Store]:
+    """The same store, where somebody else writes and comes to no end; it waits a moment only."""
+    other, closed = Store(_url(store)), Store(_url(store))
+    event.listen(closed.engine, "connect", _hurry)
+    try:
+        with other.write() as connection:
+            if not store.is_sqlite:
+                connection.execute(sa.text("LOCK TABLE site_session IN EXCLUSIVE MODE"))
+            yield closed
+    finally:
+        closed.close()
+        other.close()
+
+
+def _url(store: Store) -> str:
+    return store.url.render_as_string(hide_password=False)
+
+
+def _hurry(connection: sqlite3.Connection | psycopg.Connection, _: object) -> None:
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA busy_timeout = 10")
+    else:
+        connection.execute("SET lock_timeout = 10")
+        connection.commit()
+
+
+def test_a_store_that_takes_nothing_still_says_who_is_signed_in(store: Store) -> None:
+    """When a session or a token was used last is good to know, and no reason to read nothing."""
+    user = _user(store)
+    with store.write() as connection:
+        secret = users.begin_session(connection, user, NOW)
+    with unwritable(store) as closed:
+        signed_in = sessions.session(closed, secret, NOW + users.NOTED)
+        assert signed_in is not None
+        with pytest.raises(StoreError):
+            sessions.sign_out(closed, secret, signed_in)
+    with store.read() as connection:
+        current = users.session(connection, secret, NOW)
+    assert current is not None
+    assert current.used_at == NOW
 
 
 def test_nothing_that_lets_in_stands_in_the_store(store: Store) -> None:

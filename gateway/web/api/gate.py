@@ -86,8 +86,8 @@ def identified(site: Site, said: dict[str, str]) -> Caller:
     if token is None:
         raise HttpProblem(HTTPStatus.UNAUTHORIZED, STRANGER, CHALLENGE)
     if not tokens.is_noted(token, now):
-        with site.store.write() as connection:
-            tokens.note_use(connection, token.id, now)
+        number = token.id
+        site.store.note(lambda connection: tokens.note_use(connection, number, now))
     actor = token.actor
     if associate:
         if token.role is not Access.CRM:
