@@ -35,6 +35,7 @@ class InputError(GatewayError):
         self,
         words: str,
         places: Sequence[tuple[Steps, str]] = (),
+        /,
         *,
         field: str = "",
         **facts: object,
