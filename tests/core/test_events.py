@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
 
-from gateway.actions import deliveries, queue, review
+from gateway.actions import deliveries, queue, review, strangers
 from gateway.followups import webhooks
 from gateway.invite import changes
 from gateway.model import Outcome, ProposalState
@@ -41,6 +41,13 @@ COMPUTED: dict[str, Collection[str]] = {
     "actions/review.py: EVENTS[verb]": set(review.EVENTS.values()),
     "actions/review.py: FORGOTTEN": {review.FORGOTTEN},
     "actions/review.py: LEARNED": {review.LEARNED},
+    "actions/strangers.py: event": {
+        strangers.MADE,
+        strangers.CHANGED,
+        strangers.CANCELLED,
+        strangers.REINSTATED,
+        strangers.DELETED,
+    },
     "actions/webhooks.py: event": {"webhook_off", "webhook_given_up"},
     "store/decisions.py: event": {decisions.OPENED, decisions.CLOSED},
     "web/feed.py: RESET": set(),  # is sent and never written (docs/api.md)

@@ -62,7 +62,13 @@ def test_letters_and_answers_are_counted(store: Store) -> None:
     sent = look(store, tally)
     assert sent["letters"] == {}
     assert sent["letters_refused"] == {(): 1}
-    assert sent["attempts_total"] == {("sent",): 2, ("refused",): 1}
+    assert sent["attempts_total"] == {
+        ("sent",): 2,
+        ("refused",): 1,
+        ("retry",): 0,
+        ("account",): 0,
+        ("connection",): 0,
+    }
 
     receive(
         store,

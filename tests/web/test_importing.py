@@ -30,7 +30,7 @@ def everything(office: Office) -> dict[str, list[Any]]:
         return {
             table.name: [tuple(row) for row in connection.execute(sa.select(table)).all()]
             for table in schema.metadata.sorted_tables
-            if table.name not in ("token", "api_token", "request")
+            if table.name not in ("token", "api_token", "request", "pace")
         }
 
 
