@@ -151,32 +151,33 @@ async def test_a_client_that_looks_believes_the_good_certificate_alone(
     async def greet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"hello\n")
 
-    async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
-        middleman = Middleman(
-            "peer", lambda: [port], Plain, random.Random(1), certificates=certificates, shown=shown
+    server = await asyncio.start_server(greet, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    middleman = Middleman(
+        "peer", lambda: [port], Plain, random.Random(1), certificates=certificates, shown=shown
+    )
+    await asyncio.to_thread(middleman.start)
+
+    async def read(context: ssl.SSLContext) -> bytes:
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", middleman.port, ssl=context, server_hostname="server.example"
         )
-        await asyncio.to_thread(middleman.start)
-
-        async def read(context: ssl.SSLContext) -> bytes:
-            reader, writer = await asyncio.open_connection(
-                "127.0.0.1", middleman.port, ssl=context, server_hostname="server.example"
-            )
-            try:
-                return await reader.readline()
-            finally:
-                writer.transport.abort()
-
         try:
-            async with asyncio.timeout(60):
-                if shown == "good":
-                    assert await read(careful) == b"hello\n"
-                else:
-                    with pytest.raises(ssl.SSLCertVerificationError):
-                        await read(careful)
-                assert certificates.believed == 0
-                assert await read(careless) == b"hello\n"
-            assert certificates.believed == (shown != "good")
-            assert middleman.done == ({} if shown == "good" else {f"peer: certificate {shown}": 2})
+            return await reader.readline()
         finally:
-            await asyncio.to_thread(middleman.stop)
+            writer.transport.abort()
+
+    try:
+        async with asyncio.timeout(60):
+            if shown == "good":
+                assert await read(careful) == b"hello\n"
+            else:
+                with pytest.raises(ssl.SSLCertVerificationError):
+                    await read(careful)
+            assert certificates.believed == 0
+            assert await read(careless) == b"hello\n"
+        assert certificates.believed == (shown != "good")
+        assert middleman.done == ({} if shown == "good" else {f"peer: certificate {shown}": 2})
+    finally:
+        await asyncio.to_thread(middleman.stop)
+        server.close()
