@@ -15,7 +15,7 @@ from gateway.followups.permission import Verb
 from gateway.model import Access
 from gateway.store import tokens
 from gateway.store import users as stored
-from gateway.web.api import asking
+from gateway.web.api import asking, filtering
 from gateway.web.api.asking import Changing, Json, Listing, Made, Pages, Posting, Reading
 from gateway.web.api.routes import On, Routes
 from gateway.web.api.site import PREFIX
@@ -52,9 +52,8 @@ async def every(asked: Pages) -> Response:
 
     def look(desk: Desk) -> Listing:
         permission.require(desk.actor, Verb.OPERATE)
-        after = asked.position(int)
-        last = int(after[0] or 0) if after else 0
-        rows = tokens.every(desk.connection, last, asked.limit + 1)
+        after = filtering.number_place(asked)
+        rows = tokens.every(desk.connection, after, asked.limit + 1)
         shown = [access.shown(token) for token in rows[: asked.limit]]
         return Listing(shown, (shown[-1]["id"],) if len(rows) > asked.limit else None)
 
@@ -156,7 +155,7 @@ async def everybody(asked: Pages) -> Response:
     def look(desk: Desk) -> Listing:
         permission.require(desk.actor, Verb.OPERATE)
         after = asked.position(str)
-        last = str(after[0] or "") if after else ""
+        last = str(after[0]) if after else ""
         rows = stored.every(desk.connection, last, asked.limit + 1)
         shown = [users.shown(user) for user in rows[: asked.limit]]
         return Listing(shown, (shown[-1]["name"],) if len(rows) > asked.limit else None)

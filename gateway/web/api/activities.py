@@ -1,7 +1,7 @@
 """Routes of the activities of a company, person, project or sale (docs/api.md, domain.md §8)."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -10,10 +10,11 @@ from pydantic import BaseModel
 
 from gateway import shapes
 from gateway.actions.desk import Desk
-from gateway.errors import InputError, NotFound
+from gateway.errors import NotFound
 from gateway.followups import permission
 from gateway.followups.permission import Verb
 from gateway.store import activities, reading
+from gateway.web.api import cursors
 from gateway.web.api.asking import Asking, Listing, Pages
 from gateway.web.api.routes import Endpoint, On, Routes
 from gateway.web.keys import Key
@@ -58,12 +59,7 @@ def _route(section: str, link: str) -> Endpoint:
 
 def _after(asked: Asking) -> activities.Place | None:
     place = asked.position(str, str)
-    if place is None:
-        return None
-    try:
-        return datetime.fromisoformat(str(place[0])).astimezone(UTC), str(place[1])
-    except (ValueError, OverflowError):
-        raise InputError("cursor: is none of this list; begin without one") from None
+    return (cursors.instant(place[0]), str(place[1])) if place is not None else None
 
 
 def _item(view: shapes.FollowUp, now: datetime) -> dict[str, Any]:

@@ -8,11 +8,12 @@ import base64
 import hashlib
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from gateway.errors import InputError
 
-Position = tuple[str | int | None, ...]
+Position = tuple[str | int, ...]
 LARGEST = 2**63 - 1
 
 
@@ -35,9 +36,15 @@ def read(text: str, about: str, kinds: Sequence[type]) -> Position:
     return position
 
 
+def instant(value: str | int) -> datetime:
+    """A moment in a position. Raises `InputError` for what is none."""
+    try:
+        return datetime.fromisoformat(str(value)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise _refusal() from None
+
+
 def _is(value: Any, kind: type) -> bool:
-    if value is None:
-        return True
     if type(value) is int:
         return kind is int and -LARGEST <= value <= LARGEST
     return kind is str and type(value) is str and "\0" not in value

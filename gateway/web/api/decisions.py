@@ -13,6 +13,7 @@ from gateway.actions.load_format import Entry, Key, Text, Word
 from gateway.followups.decisions import DecisionKind
 from gateway.followups.permission import Verb
 from gateway.store.decisions import Filter
+from gateway.web.api import filtering
 from gateway.web.api.asking import Json, Listing, Pages, Posting, Reading
 from gateway.web.api.routes import On, Routes
 
@@ -66,8 +67,7 @@ async def every(
     def look(desk: Desk) -> Listing:
         kinds = frozenset() if kind is None else frozenset({kind})
         wanted = Filter(kinds=kinds, follow_up=follow_up)
-        after = asked.position(int)
-        before = int(after[0] or 0) if after else None
+        before = filtering.number_place(asked) or None
         rows = decisions.mine(desk, wanted, asked.limit + 1, before)
         page = rows[: asked.limit]
         shown = decisions.shown(desk, page)

@@ -14,6 +14,7 @@ from gateway.status import Status
 from gateway.store import codec
 from gateway.store.filters import FollowUps, Page, Participants, Place
 from gateway.store.marked import EARLIEST, LATEST
+from gateway.web.api import cursors
 from gateway.web.api.asking import Asking, Listing
 
 WRITTEN = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]")
@@ -147,18 +148,13 @@ def follow_up_place(asked: Asking, wanted: FollowUps) -> Place | None:
     if position is None:
         return None
     begins, key = position
-    if begins is None:
-        raise InputError("cursor: is none of this list")
-    try:
-        return codec.parse_moment(str(begins)), key
-    except ValueError:
-        raise InputError("cursor: is none of this list") from None
+    return cursors.instant(begins), key
 
 
 def number_place(asked: Asking) -> int:
     """The same of a list in the order of numbers."""
     position = asked.position(int)
-    return int(position[0] or 0) if position is not None else 0
+    return int(position[0]) if position is not None else 0
 
 
 def listing(page: Page, show: Callable[[Any], list[Any]]) -> Listing:

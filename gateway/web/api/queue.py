@@ -13,6 +13,7 @@ from gateway.errors import InputError, NotFound
 from gateway.followups import permission
 from gateway.followups.permission import Verb
 from gateway.store.outbox import Selection
+from gateway.web.api import filtering
 from gateway.web.api.asking import Asking, Json, Listing, Pages, Posting, Reading
 from gateway.web.api.routes import On, Routes
 
@@ -94,10 +95,9 @@ async def every(
 
     def look(desk: Desk) -> Listing:
         chosen = _selection(said)
-        after = asked.position(int)
-        last = int(after[0] or 0) if after else 0
+        after = filtering.number_place(asked)
         wanted = chosen if ended else queue.unfinished(chosen, desk.now)
-        page = queue.page(desk, wanted, last, asked.limit)
+        page = queue.page(desk, wanted, after, asked.limit)
         return Listing(queue_rows.of(page), (page.last,) if page.last else None)
 
     return await asked.read(look)

@@ -4,7 +4,6 @@
 is is learned and forgotten.
 """
 
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Path, Query
@@ -20,6 +19,7 @@ from gateway.followups import permission
 from gateway.followups.permission import Verb
 from gateway.model import REVIEW, Outcome
 from gateway.store import codec
+from gateway.web.api import cursors, filtering
 from gateway.web.api.asking import Asking, Json, Listing, Pages, Posting, Reading
 from gateway.web.api.routes import On, Routes
 
@@ -135,7 +135,7 @@ async def every(asked: Pages, follow_up: FollowUp = None) -> Response:
 
     def look(desk: Desk) -> Listing:
         position = asked.position(str, int)
-        after = _moment(position) if position else None
+        after = (cursors.instant(position[0]), int(position[1])) if position else None
         found = reviewing.waiting(desk, after, asked.limit + 1, follow_up)
         page = found[: asked.limit]
         more = len(found) > asked.limit
@@ -145,21 +145,12 @@ async def every(asked: Pages, follow_up: FollowUp = None) -> Response:
     return await asked.read(look)
 
 
-def _moment(position: Any) -> tuple[datetime, int]:
-    at, number = position
-    try:
-        return datetime.fromisoformat(str(at)), int(number or 0)
-    except ValueError:
-        raise InputError("cursor: is none of this list; begin without it") from None
-
-
 @routes.get("/review/proposals", Verb.OPERATE, On.SITE)
 async def proposals(asked: Pages, follow_up: FollowUp = None) -> Response:
     """Requests for another time that nobody decided on, oldest first"""
 
     def look(desk: Desk) -> Listing:
-        position = asked.position(int)
-        after = int(position[0] or 0) if position else 0
+        after = filtering.number_place(asked)
         rows = reviewing.requests(desk, after, asked.limit + 1, follow_up)
         page = rows[: asked.limit]
         more = len(rows) > asked.limit

@@ -10,7 +10,7 @@ from gateway.actions.desk import Desk
 from gateway.actions.load_format import Entry, Text
 from gateway.followups.permission import Verb
 from gateway.followups.webhooks import LONGEST_URL
-from gateway.web.api import asking
+from gateway.web.api import asking, filtering
 from gateway.web.api.asking import Changing, Json, Listing, Made, Pages, Posting, Reading
 from gateway.web.api.routes import On, Routes
 from gateway.web.keys import Number
@@ -150,8 +150,7 @@ async def deliveries(number: Number, asked: Pages) -> Response:
     """What it was told, or is to be, and what it answered; the newest first"""
 
     def look(desk: Desk) -> Listing:
-        position = asked.position(int)
-        before = int(position[0] or 0) if position else None
+        before = filtering.number_place(asked) or None
         rows = webhooks.deliveries(desk, number, before, asked.limit + 1)
         shown = [webhooks.delivery_shape(row) for row in rows[: asked.limit]]
         after = (shown[-1]["delivery"],) if len(rows) > asked.limit else None

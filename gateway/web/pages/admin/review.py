@@ -96,10 +96,7 @@ def _waiting(here: Visit, desk: Desk, after: str) -> Facts:
     position = None
     if after:
         at, number = cursors.read(after, LIST, (str, int))
-        try:
-            position = datetime.fromisoformat(str(at)), int(number or 0)
-        except ValueError:
-            raise InputError(marked("after: is none of this list; begin without it")) from None
+        position = cursors.instant(at), int(number)
     found = kept.page(desk.connection, position, entrance.PAGE + 1)
     shown = found[: entrance.PAGE]
     cursor = ""

@@ -1,0 +1,59 @@
+"""A cursor that somebody made up: with the mark of the list, which is no secret, and any values."""
+
+from urllib.parse import urlencode
+
+from gateway.model import Access
+from gateway.web.api import cursors, table
+from gateway.web.pages.admin import review
+from tests.web.test_undo import signed_in
+from tests.web.world import Office
+
+VALUES = ("", "2026-01-01", "2026-01-01T00:00:00", "0001-01-01T00:00:00+14:00", None, -7)
+MADE_UP = [
+    position
+    for value in VALUES
+    for position in ((value,), (value, ""), (value, 1), (value, None), (value, 1, ""))
+]
+ORDERS = {"/api/v1/follow-ups": ({}, {"from": "2026-01-01T00:00:00Z"}, {"q": "Title"})}
+"""What gives a list another order, and so cursors of another kind."""
+
+
+async def lists(office: Office) -> list[tuple[str, dict[str, str], str]]:
+    """The address of every list, what it is asked, and by whom."""
+    found = list[tuple[str, dict[str, str], str]]()
+    for right in table.rights():
+        if right.method != "GET":
+            continue
+        said = office.parameters(right, "own")
+        names = [name for name in said if f"{{{name}}}" in right.path]
+        path = right.path.format(**{name: said.pop(name) for name in names})
+        for name in ("crm", "admin", "kari"):
+            answer = await ask(office, path, said, name)
+            if answer.status_code == 200:
+                break
+        if answer.text.startswith('{"items"') and '"next":' in answer.text:
+            found += [(path, said | more, name) for more in ORDERS.get(path, ({},))]
+    return found
+
+
+async def ask(office: Office, path: str, said: dict[str, str], by: str):
+    return await office.ask("GET", path.removeprefix("/api/v1"), by, params=said)
+
+
+async def test_a_cursor_that_is_made_up_is_refused_or_a_place(office: Office) -> None:
+    asked = await lists(office)
+    assert {"/api/v1/review", "/api/v1/invitations"} < {path for path, _, _ in asked}
+    for path, said, by in asked:
+        office.later(minutes=1)  # so many requests a token has
+        about = f"{path}?{urlencode(sorted(said.items()))}"
+        for position in MADE_UP:
+            cursor = {"cursor": cursors.write(position, about)}
+            answer = await ask(office, path, said | cursor, by)
+            assert answer.status_code in (200, 422), (path, said, position, answer.text)
+
+
+async def test_the_page_of_messages_refuses_it_too(office: Office) -> None:
+    chief = signed_in(office, "chief", Access.ADMIN)
+    for position in MADE_UP:
+        answer = await chief.get(f"/admin/review?after={cursors.write(position, review.LIST)}")
+        assert answer.status_code in (200, 422), position
