@@ -19,6 +19,7 @@ from gateway.actions.review_rows import Row
 from gateway.errors import Forbidden, NotFound
 from gateway.followups import permission
 from gateway.followups.permission import Verb
+from gateway.i18n import marked
 from gateway.model import Outcome, ProposalState
 from gateway.store import engine, followups, known, marks, visible
 from gateway.store import proposals as kept_proposals
@@ -28,7 +29,7 @@ from gateway.store.review import Kept
 
 MOST = 200
 """So many messages are judged anew by one command; the next ones by the next."""
-PRIVATE = "it is about what is private; its owner decides"
+PRIVATE = marked("it is about what is private; its owner decides")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def waiting(
 
 def shown(desk: Desk, found: Sequence[Kept]) -> list[Row]:
     """Each in a row."""
-    seen = _seen(desk, [one.follow_up for one in found])
+    seen = seen_by(desk, [one.follow_up for one in found])
     rows = [review_rows.message(one) for one in review.cases(desk.connection, found)]
     return [_told(desk, row, seen) for row in rows]
 
@@ -62,7 +63,7 @@ def message(desk: Desk, number: int, judge: Judge, now: Settled | None) -> Row:
     row = review_rows.whole(case, now)
     possible = cases.steps(case, now) if case.kept.waits else []
     row["steps"] = [{"verb": one.verb.value, "participant": one.participant} for one in possible]
-    return _told(desk, row, _seen(desk, [case.kept.follow_up]))
+    return _told(desk, row, seen_by(desk, [case.kept.follow_up]))
 
 
 def requests(desk: Desk, after: int, limit: int, follow_up: str | None = None) -> list[Row]:
@@ -71,7 +72,7 @@ def requests(desk: Desk, after: int, limit: int, follow_up: str | None = None) -
     found = kept_proposals.open(desk.connection, follow_up, after, limit)
     rows = sorted({one.participant for one in found})
     members = {one.id: one.key for one in followups.members(desk.connection, ids=rows)}
-    seen = _seen(desk, [one.follow_up for one in found])
+    seen = seen_by(desk, [one.follow_up for one in found])
     listed = [
         review_rows.request(Request(one, members.get(one.participant, one.address)))
         for one in found
@@ -101,8 +102,8 @@ def apply_all(desk: Desk, matching: Matching, judge: Judge) -> tuple[list[Row], 
         outcome=matching.outcome,
         reason=matching.reason,
     )
-    seen = _seen(desk, [one.follow_up for one in found])
-    mine = [one for one in found if _is_seen(one.follow_up, seen)]
+    seen = seen_by(desk, [one.follow_up for one in found])
+    mine = [one for one in found if is_seen(one.follow_up, seen)]
     rows = [_again(desk, one, judge) for one in mine[:MOST]]
     desk.touch_since(began)
     return rows, len(mine[MOST:])
@@ -173,6 +174,16 @@ def forget(desk: Desk, value: str, participant: str, judge: Judge) -> bool:
     return review.revoke(desk.connection, value, participant, _bench(desk, judge))
 
 
+def seen_by(desk: Desk, about: Sequence[str | None]) -> frozenset[str]:
+    """Those of the follow-ups that messages are about that are not private to others."""
+    return visible.keys(desk.connection, desk.actor, {key for key in about if key})
+
+
+def is_seen(about: str | None, seen: Collection[str]) -> bool:
+    """Whether more is told of a message than when it came and what it is `about`."""
+    return about is None or about in seen
+
+
 def _bench(desk: Desk, judge: Judge) -> Bench:
     return Bench(desk.settings, judge, desk.actor.by, desk.now)
 
@@ -182,26 +193,17 @@ def _require(desk: Desk, number: int) -> None:
     permission.require(desk.actor, Verb.OPERATE)
     kept = messages.get(desk.connection, number)
     if kept is None:
-        raise NotFound(f"there is no message {number}")
-    if kept.follow_up is not None:
-        _require_seen(desk, kept.follow_up)
+        raise NotFound(marked("there is no message %(number)s"), number=number)
+    _require_seen(desk, kept.follow_up)
 
 
-def _require_seen(desk: Desk, key: str) -> None:
-    if not _seen(desk, [key]):
+def _require_seen(desk: Desk, key: str | None) -> None:
+    if not is_seen(key, seen_by(desk, [key])):
         raise Forbidden(PRIVATE)
-
-
-def _seen(desk: Desk, about: Sequence[str | None]) -> frozenset[str]:
-    return visible.keys(desk.connection, desk.actor, {key for key in about if key})
-
-
-def _is_seen(key: str | None, seen: Collection[str]) -> bool:
-    return key is None or key in seen
 
 
 def _told(desk: Desk, row: Row, seen: Collection[str]) -> Row:
     """Without the tokens of our addresses, and without what is private."""
-    shown = row if _is_seen(row["follow_up"], seen) else review_rows.hidden(row)
+    shown = row if is_seen(row["follow_up"], seen) else review_rows.hidden(row)
     told: Row = cases.without_tokens(shown, accounts.mailboxes(desk.settings))
     return told

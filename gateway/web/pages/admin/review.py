@@ -6,7 +6,7 @@ is overridden for one message at a time and by name. Of an answer to what is pri
 more is shown than when it came and to which follow-up; its owner decides.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -16,14 +16,14 @@ from fastapi.responses import Response
 
 from gateway import accounts
 from gateway.actions import case as cases
-from gateway.actions import review
+from gateway.actions import review, reviewing
 from gateway.actions.case import Step
 from gateway.actions.desk import Desk
-from gateway.actions.review import Case, Question
-from gateway.errors import Forbidden, GatewayError, InputError, NotFound
+from gateway.actions.review import Case, Question, Settled
+from gateway.errors import GatewayError, InputError
 from gateway.i18n import marked
 from gateway.model import Outcome
-from gateway.store import codec, visible
+from gateway.store import codec
 from gateway.store import review as kept
 from gateway.store.review import Kept
 from gateway.web.api import cursors
@@ -123,18 +123,12 @@ def _decided(here: Visit, desk: Desk, after: str) -> Facts:
 
 
 def _items(here: Visit, desk: Desk, found: Sequence[Kept]) -> list[Item]:
-    seen = visible.keys(
-        desk.connection, desk.actor, {one.follow_up for one in found if one.follow_up}
-    )
+    seen = reviewing.seen_by(desk, [one.follow_up for one in found])
     mailboxes = accounts.mailboxes(desk.settings)
     return [
-        _item(here, one, mailboxes, hidden=not _is_seen(one.kept, seen))
+        _item(here, one, mailboxes, hidden=not reviewing.is_seen(one.kept.follow_up, seen))
         for one in review.cases(desk.connection, found)
     ]
-
-
-def _is_seen(one: Kept, seen: Collection[str]) -> bool:
-    return one.follow_up is None or one.follow_up in seen
 
 
 def _item(here: Visit, case: Case, mailboxes: Sequence[str], *, hidden: bool) -> Item:
@@ -168,21 +162,23 @@ def _question(here: Visit, case: Case) -> str:
 @router.get("/review/{number}")
 async def one(here: Visiting, number: Number) -> Response:
     """One message: the rules that led there, its words, and what can be done"""
-    desk = await _bench(here)
+    site = here.site
+    judge = await site.run(site.judge)
+    desk = review.Desk(site.store, site.settings, judge, here.actor.by, here.now)
 
-    def work() -> tuple[Case, review.Settled | None]:
+    def work() -> tuple[Case, Settled | None]:
         return review.show(desk, number), review.foretell(desk, number)
 
     try:
-        case, now = await here.site.run(work)
+        case, now = await site.run(work)
     except GatewayError as error:
         return await here.problem(error)
     return await here.page("pages/admin/message.html", lambda at: _one(here, at, case, now))
 
 
-def _one(here: Visit, desk: Desk, case: Case, now: review.Settled | None) -> Facts:
+def _one(here: Visit, desk: Desk, case: Case, now: Settled | None) -> Facts:
     mailboxes, message = accounts.mailboxes(desk.settings), case.kept
-    if not _may_see(desk, message):
+    if not reviewing.is_seen(message.follow_up, reviewing.seen_by(desk, [message.follow_up])):
         return {"item": _item(here, case, mailboxes, hidden=True)}
     possible = cases.steps(case, now) if message.waits else []
     steps = [_step(here, one) for one in possible]
@@ -203,7 +199,7 @@ def _one(here: Visit, desk: Desk, case: Case, now: review.Settled | None) -> Fac
     }
 
 
-def _said(case: Case, now: review.Settled | None) -> Facts:
+def _said(case: Case, now: Settled | None) -> Facts:
     """What the gateway says of it in its own words."""
     detail = case.kept.detail
     return {
@@ -259,45 +255,23 @@ async def decide(
     reason: Annotated[str, Form(max_length=500)] = "",
 ) -> Response:
     """Apply it, reject it, or say whose it is"""
-    desk = await _bench(here)
+    judge = await here.site.run(here.site.judge)
     named = participant.strip()
 
-    def work() -> review.Settled:
-        _require_seen(here, number)
+    def command(desk: Desk) -> Settled:
         if verb is cases.Verb.REJECT:
-            return review.reject(desk, number, reason=reason)
+            return reviewing.reject(desk, number, judge, reason)
         if verb is cases.Verb.LEARN:
-            return review.learn_from(desk, number)
+            return reviewing.learn_from(desk, number, judge)
         if verb is cases.Verb.APPOINT:
             if not named:
                 raise InputError(marked("participant: say whose answer it is"))
-            return review.apply(desk, number, named=named)
-        return review.apply(desk, number, add=verb is cases.Verb.ADD)
+            return reviewing.apply(desk, number, judge, named=named)
+        return reviewing.apply(desk, number, judge, add=verb is cases.Verb.ADD)
 
     try:
-        settled = await here.site.run(work)
+        outcome = await here.perform(command, final=True)
     except GatewayError as error:
         return await here.problem(error)
-    to = entrance.address(f"/review/{number}")
-    return here.lead(to, "review-done" if settled.done else "review-waits")
-
-
-def _require_seen(here: Visit, number: int) -> None:
-    """Raises `Forbidden` for what is about something private."""
-    with here.site.store.read() as connection:
-        message = kept.get(connection, number)
-        if message is None:
-            raise NotFound(marked("there is no message %(number)s"), number=number)
-        if not _may_see(Desk(connection, here.site.settings, here.now, here.actor), message):
-            raise Forbidden(marked("it is about what is private; its owner decides"))
-
-
-def _may_see(desk: Desk, message: Kept) -> bool:
-    wanted = {message.follow_up} if message.follow_up else set()
-    return _is_seen(message, visible.keys(desk.connection, desk.actor, wanted))
-
-
-async def _bench(here: Visit) -> review.Desk:
-    site = here.site
-    judge = await site.run(site.judge)
-    return review.Desk(site.store, site.settings, judge, here.actor.by, here.now)
+    done = "review-done" if outcome.answer.done else "review-waits"
+    return here.lead(entrance.address(f"/review/{number}"), done, outcome.letters)
