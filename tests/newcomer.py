@@ -36,8 +36,15 @@ UNIT = "invite-gateway.service"
 READY = 120.0
 PAUSE = threading.Event()
 """Never set: to wait for what tells nobody that it came."""
-FILES = ("etc/resolv.conf", "etc/ssl/certs/ca-certificates.crt", "etc/pip.conf")
-"""What it takes over from the machine around it."""
+CERTIFICATES = "etc/certificates-around.crt"
+FILES = {
+    "etc/resolv.conf": "etc/resolv.conf",
+    "etc/pip.conf": "etc/pip.conf",
+    "etc/ssl/certs/ca-certificates.crt": CERTIFICATES,
+}
+"""What it takes over from the machine around it, and where it lies then: Debian's ca-certificates
+writes over a bundle in its own place.
+"""
 
 
 def steps() -> list[str]:
@@ -60,6 +67,7 @@ class Machine:
             "LANG": "C.UTF-8",
             "DEBIAN_FRONTEND": "noninteractive",
             **pip,
+            "PIP_CERT": f"/{CERTIFICATES}",
         }
         options = ["--register=no", "--keep-unit", "--quiet", "--console=pipe"]
         options += [f"--bind-ro={REPOSITORY}:/repository", "--resolv-conf=off"]
@@ -74,12 +82,12 @@ class Machine:
         self._first = _await(lambda: _first_process(self._container.pid), "a first process")
         _await(lambda: self.asked("systemctl is-system-running") in BOOTED, "the end of the boot")
 
-    def type(self, line: str, **more: str) -> None:
+    def type(self, line: str) -> None:
         began = time.monotonic()
         print(f"$ {line}", flush=True)
         subprocess.run(
             self._inside(f"umask 022; {line}"),
-            env=self.environment | more,
+            env=self.environment,
             stdin=subprocess.DEVNULL,
             check=True,
         )
@@ -134,14 +142,14 @@ def _first_process(parent: int) -> int:
 def machine(given: str) -> Iterator[Machine]:
     """A Debian with what it needs of the machine around it."""
     root = Path(given or tempfile.mkdtemp(prefix="newcomer-"))
+    root.chmod(0o755)  # who is not root in there walks through it, too
     if not (root / "bin").exists():
         packages = "--include=systemd-sysv,dbus"
         command = ["debootstrap", "--variant=minbase", packages, "bookworm", str(root)]
         subprocess.run(command, check=True)
-    for name in FILES:
-        if Path("/", name).exists():
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(Path("/", name), root / name)
+    for around, within in FILES.items():
+        if Path("/", around).exists():
+            shutil.copyfile(Path("/", around), root / within)
     made = Machine(root)
     try:
         made.boot()
