@@ -43,7 +43,7 @@ LANGUAGES = {
             |n't\sable\sto\sdeliver|trouble\sdelivering|did\snot\sreceive\s(?:your|this|the)\b
             |delivery\sproblems?|failure\sreasons?|message\syou\ssent\sblocked
             |following\saddress\S*\s(?:had\s)?(?:failed|errors?|delivery)
-            |could\s?n(?:ot|'t)\sfind\san(?:y\w*)?\b|could\s?n(?:ot|'t)\sfind\sa\b|(?:deliver|delever)\w*\s(?:\w+\s){0,5}?abort
+            |could\s?n(?:ot|'t)\sfind\sa(?:n(?:y\w*)?)?\b|(?:deliver|delever)\w*\s(?:\w+\s){0,5}?abort
             |(?:no|in)valid\s(?:recipients?|mailbox|user)\b
             |deliver(?:y|ing|)\s(?:\w+\s){0,4}fail
             |fail(?:ed|ure)\s(?:to\sdeliver|delivery|notice|mail)
@@ -176,7 +176,7 @@ LANGUAGES = {
             |ligger\s(?:\w+\s){0,2}?i\sko(?:en|n)?\b|drojer
             |(?:prover|forsoker|forsoger)\s(?:\w+\s){0,4}?(?:igjen|igen|pa\snytt|i\s\w+\s\w+\stil\b)
             |(?:nye|nya)\s\w{0,12}(?:forsok|forsog)\w*\s(?:gors|gjores|gores|folger|vil|kommer)
-            |(?:midlertidig|tillfallig|forbigaende|forbigaende)\w*\s(?:problem|feil|fel\b|fejl)
+            |(?:midlertidig|tillfallig|forbigaende)\w*\s(?:problem|feil|fel\b|fejl)
             |ta(?:r|ger)\slen?a?n?gre\stid|(?:bliver|holder)\s(?:ved|fram)\smed\sat
             |svar(?:er|ar)\s(?:ikke|inte)\s(?:akkurat|for\s(?:tiden|oyeblikket)|i\soyeblikket|just\snu|lige\snu)
         """,

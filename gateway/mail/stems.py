@@ -7,7 +7,7 @@ All words of it are of one language. Whose sentence may count is decided elsewhe
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 LONGEST = 300
@@ -140,50 +140,40 @@ def _begins(stems: str) -> str:
     return rf"\b(?:{stems})"
 
 
-def _failure(stems: Stems) -> re.Pattern[str]:
-    """A denial near what it denies, in either order."""
+def _failure(stems: Stems) -> str:
+    """What is wrong, or a denial near what it denies, in either order."""
     deny, act = rf"\b(?:{stems.deny})(?!\w)", _begins(stems.act)
-    return re.compile(rf"{deny}.{{0,{APART}}}?{act}|{act}.{{0,{APART}}}?{deny}")
+    denied = rf"{deny}.{{0,{APART}}}?{act}|{act}.{{0,{APART}}}?{deny}"
+    return f"{_begins(stems.wrong)}|{denied}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Reader:
-    thing: re.Pattern[str]
-    denied: re.Pattern[str]
-    wrong: re.Pattern[str]
-    later: re.Pattern[str]
+Sign = tuple[re.Pattern[str], re.Pattern[str]]
+"""What a sentence has both of: a thing, and what is said of it."""
 
 
-READERS = tuple(
-    _Reader(
-        re.compile(_begins(one.thing)),
-        _failure(one),
-        re.compile(_begins(one.wrong)),
-        re.compile(_begins(one.later)),
-    )
-    for one in LANGUAGES
-)
+def _sign(stems: Stems, said: str) -> Sign:
+    return re.compile(_begins(stems.thing)), re.compile(said)
+
+
+FAILURES = tuple(_sign(stems, _failure(stems)) for stems in LANGUAGES)
+DELAYS = tuple(_sign(stems, _begins(stems.later)) for stems in LANGUAGES)
 
 
 def is_failure(text: str) -> bool:
     """Whether a sentence of this folded text (`prose.fold`) says that a letter failed."""
-    return any(
-        reader.thing.search(said) and (reader.wrong.search(said) or reader.denied.search(said))
-        for said in _sentences(text)
-        for reader in READERS
-    )
+    return any(_has(sentence, FAILURES) for sentence in _sentences(text))
 
 
 def is_delay(text: str) -> bool:
     """Whether one says that a letter is late. What a server said in its codes is a reason."""
-    return any(
-        reader.thing.search(said) and reader.later.search(said) and not CODE.search(said)
-        for said in _sentences(text)
-        for reader in READERS
-    )
+    return any(_has(sentence, DELAYS) for sentence in _sentences(text) if not CODE.search(sentence))
+
+
+def _has(sentence: str, signs: Iterable[Sign]) -> bool:
+    return any(thing.search(sentence) and said.search(sentence) for thing, said in signs)
 
 
 def _sentences(text: str) -> Iterator[str]:
-    for said in END.split(text):
-        for at in range(0, len(said), LONGEST):
-            yield said[at : at + LONGEST]
+    for sentence in END.split(text):
+        for at in range(0, len(sentence), LONGEST):
+            yield sentence[at : at + LONGEST]
