@@ -17,6 +17,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+import sqlalchemy as sa
+from aiosmtpd.smtp import Envelope
 
 from gateway import settings as configuration
 from gateway.actions import load, planning
@@ -74,6 +76,14 @@ def answer(name: str, *, body: str = "", reply: str = "ACCEPTED") -> bytes:
         f"DTSTAMP:20261001T080000Z\r\nATTENDEE;PARTSTAT={reply}:mailto:{name}@ext.example\r\n"
         f"{body}END:VEVENT\r\nEND:VCALENDAR\r\n"
     ).encode()
+
+
+def handed(name: str) -> Envelope:
+    """This answer, as a session has taken it."""
+    envelope = Envelope()
+    envelope.mail_from, envelope.rcpt_tos = f"{name}@ext.example", [token_address(name)]
+    envelope.original_content = answer(name)
+    return envelope
 
 
 class Client:
@@ -268,9 +278,16 @@ async def test_a_store_that_cannot_be_written_is_told_and_the_next_try_is_taken(
     assert outcomes(store) == ["applied"]
 
 
-async def test_what_waits_is_committed_together_and_a_peer_that_breaks_off_holds_up_nobody(
-    store: Store,
-) -> None:
+async def test_what_waits_is_committed_together(store: Store) -> None:
+    commits: list[object] = []
+    async with listening(store, anywhere()) as listener:
+        sa.event.listen(store.engine, "commit", commits.append)
+        assert all(await asyncio.gather(*(listener.record(handed(name)) for name in TOKENS)))
+        assert len(commits) == 1
+    assert outcomes(store) == ["applied", "applied"]
+
+
+async def test_a_peer_that_breaks_off_holds_up_nobody(store: Store) -> None:
     effective = anywhere()
     async with listening(store, effective) as listener:
         clients = [await connect(effective) for _ in range(4)]
