@@ -28,7 +28,6 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
 
 ROOT = Path(__file__).parents[1]
 CLIENT = Path(__file__).with_name("warm_client.py")
@@ -45,24 +44,24 @@ PR_SET_PDEATHSIG = 1
 
 
 @contextlib.contextmanager
-def serving() -> Iterator[None]:
-    """A server for this process and all that it starts."""
-    with (
-        tempfile.TemporaryDirectory(prefix="warm-") as folder,
-        socket.socket(socket.AF_UNIX) as listener,
-    ):
-        listener.bind(f"{folder}/socket")
-        listener.listen(64)
+def serving() -> Iterator[subprocess.Popen[bytes]]:
+    """A server for this process and all that it starts. Whoever asks one that is no more is turned
+    away.
+    """
+    with tempfile.TemporaryDirectory(prefix="warm-") as folder:
         os.environ[PLACE] = f"{folder}/socket"
-        server = subprocess.Popen(
-            [sys.executable, "-m", "tests.warm", str(listener.fileno())],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            pass_fds=[listener.fileno()],
-            start_new_session=True,
-        )
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(os.environ[PLACE])
+            listener.listen(64)
+            server = subprocess.Popen(
+                [sys.executable, "-m", "tests.warm", str(listener.fileno())],
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                pass_fds=[listener.fileno()],
+                start_new_session=True,
+            )
         try:
-            yield
+            yield server
         finally:
             del os.environ[PLACE]
             server.communicate()
@@ -149,7 +148,7 @@ def _import() -> None:
 
 
 def _order(asking: socket.socket) -> tuple[list[str], dict[str, str], str]:
-    """Returns in another process; this one tells who that is, and how it ends."""
+    """Returns in another process, which has told who it is; this one tells how it ends."""
     _end_with_parent()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     length, streams, _, _ = socket.recv_fds(asking, NUMBER, 3)
@@ -158,10 +157,13 @@ def _order(asking: socket.socket) -> tuple[list[str], dict[str, str], str]:
     if child:
         for stream in streams:
             os.close(stream)
-        _tell(asking, child)
+        _, status = os.waitpid(child, 0)
+        _tell(asking, os.waitstatus_to_exitcode(status))
+        os._exit(0)
     _end_with_parent()
+    os.setsid()  # who knows its number may end the whole session
+    _tell(asking, os.getpid())
     asking.close()
-    os.setsid()
     for own, stream in enumerate(streams):
         os.dup2(stream, own)
         os.close(stream)
@@ -169,13 +171,9 @@ def _order(asking: socket.socket) -> tuple[list[str], dict[str, str], str]:
     return command, environment, folder
 
 
-def _tell(asking: socket.socket, child: int) -> NoReturn:
+def _tell(asking: socket.socket, number: int) -> None:
     with contextlib.suppress(BrokenPipeError):  # nobody wants to know any more
-        asking.sendall(b"%*d" % (NUMBER, child))
-    _, status = os.waitpid(child, 0)
-    with contextlib.suppress(BrokenPipeError):
-        asking.sendall(b"%*d" % (NUMBER, os.waitstatus_to_exitcode(status)))
-    os._exit(0)
+        asking.sendall(b"%*d" % (NUMBER, number))
 
 
 def _end_with_parent() -> None:
