@@ -294,7 +294,10 @@ class Gateway:
 
 
 def _stands_still(thread: Path) -> bool:
-    _, _, facts = (thread / "stat").read_text().rpartition(") ")
+    try:
+        _, _, facts = (thread / "stat").read_text().rpartition(") ")
+    except FileNotFoundError:  # just ended
+        return True
     return facts.startswith("T")
 
 
