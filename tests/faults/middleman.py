@@ -327,6 +327,10 @@ class Middleman:
     done: Counter[str] = field(default_factory=Counter)
     planned: Plan | None = None
     """What is done to every session, whatever chance says."""
+    held_up: int = 0
+    """Pieces that came while it was frozen."""
+    turned_away: int = 0
+    """Connections."""
     port: int = 0
     _orders: list[Plan] = field(default_factory=list)
     _lines: set[Line] = field(default_factory=set)
@@ -419,6 +423,7 @@ class Middleman:
     async def _serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         if self.certificates is not None:
             self.certificates.check(to_client.get_extra_info("ssl_object"))
+        self.turned_away += self._away
         found = None if self._away else await self._connect()
         if found is None:
             to_client.transport.abort()
@@ -450,6 +455,7 @@ class Middleman:
     ) -> None:
         with contextlib.suppress(OSError, Over):
             while data := await reader.read(2**16):
+                self.held_up += not self._gate.is_set()
                 await self._gate.wait()
                 await take(data)
 

@@ -416,7 +416,10 @@ class Ordeal:
             self.empty: 1,
             self.delete_folder: 1,
         }
-        faults |= {self.fill: 1.0} if play.is_sqlite else {self.restart_database: 0.5}
+        if not play.is_sqlite:
+            faults[self.restart_database] = 0.5
+        elif site.store.parent.is_mount():
+            faults[self.fill] = 1.0
         self._faults = faults | ({self.jump: 0.7} if play.jumps else {})
 
     @property
@@ -514,18 +517,20 @@ class Ordeal:
 
     def freeze(self) -> None:
         middleman = self._some()
+        before = middleman.held_up
         middleman.freeze()
         self._pause(self.chance.uniform(0.1, 1.6))
         middleman.thaw()
-        self._count(f"{middleman.name}: frozen")
+        self._count(f"{middleman.name}: frozen", min(1, middleman.held_up - before))
 
     def turn_away(self) -> None:
         middleman = self._some()
+        before = middleman.turned_away
         middleman.leave()
         middleman.cut()
         self._pause(self.chance.uniform(0.1, 1))
         middleman.come_back()
-        self._count(f"{middleman.name}: turned away")
+        self._count(f"{middleman.name}: turned away", min(1, middleman.turned_away - before))
 
     def misbehave(self) -> None:
         """At the next step of that kind, whoever comes to it."""
@@ -586,11 +591,12 @@ class Ordeal:
         free = shutil.disk_usage(ballast.parent).free
         with contextlib.suppress(OSError), ballast.open("wb") as file:
             os.posix_fallocate(file.fileno(), 0, max(1, free - self.chance.choice((0, 0, 20_000))))
+        is_full = ballast.stat().st_size > 0  # not where somebody wrote just before
         try:
             self._pause(self.chance.uniform(0.2, 2))
         finally:
             ballast.unlink()
-        self._count("disk: full")
+        self._count("disk: full", int(is_full))
 
     # The clock
 

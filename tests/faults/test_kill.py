@@ -152,6 +152,7 @@ def test_the_checker_finds_what_it_is_for(site: kill.Site) -> None:
     )
     for statement, words in (
         ("UPDATE outbox SET state = 'sending'", "the outbox holds {'sending'"),
+        ("UPDATE outbox SET state = 'refused'", f"{first} was refused"),
         ("UPDATE inbox SET outcome = NULL WHERE id = 1", "has no outcome"),
         ("UPDATE inbox SET outcome = 'ignored' WHERE id = 1", "'ignored': 1"),
         ("DELETE FROM inbox WHERE id = 1", "too few"),

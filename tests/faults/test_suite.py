@@ -8,7 +8,7 @@ import asyncio
 import random
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -116,8 +116,14 @@ async def test_what_is_frozen_passes_later_and_what_is_cut_never() -> None:
                 await reader.readline()
         middleman.thaw()
         assert await reader.readline() == b"two\n"
+        assert middleman.held_up == 1
         assert await asyncio.to_thread(middleman.cut) == 1
         assert await reader.read() == b""
+        middleman.leave()
+        with suppress(ConnectionResetError):
+            away, _ = await asyncio.open_connection("127.0.0.1", middleman.port)
+            assert await away.read() == b""
+        assert middleman.turned_away == 1
 
 
 async def test_what_is_ordered_is_done_once_to_whoever_comes_to_it() -> None:
