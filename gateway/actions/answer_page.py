@@ -32,21 +32,24 @@ LONGEST_COMMENT = 4000
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """What stands in the address. `date`: "" for all of it."""
+    """What stands in the address. `date`: "" for all of it; `done`: the form that was sent last."""
 
     token: str
     date: str = ""
+    done: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
     """What the invitee was told last, as the letter that they would get now, with the other time
-    that they have asked for; and how they stand. `form`: what a form of it has to say.
+    that they have asked for; and how they stand. `form`: what a form of it has to say; `is_heard`:
+    one was sent, and this is still what it was about.
     """
 
     letter: Letter
     standing: Standing
     form: str
+    is_heard: bool
 
 
 class Done(StrEnum):
@@ -144,7 +147,8 @@ def _shown(
     letter = replace(letter, reply=standing.reply, remarks=_asked(connection, found))
     issued = int(now.timestamp())
     form = links.form(found.secret, link.token, link.date, letter.sequence, issued)
-    return Shown(letter, standing, form)
+    sequence = links.of_form(found.secret, link.token, link.date, link.done)
+    return Shown(letter, standing, form, is_heard=sequence == letter.sequence)
 
 
 def _letter(found: _Found, language: str, now: datetime) -> Letter:

@@ -17,6 +17,7 @@ from datetime import UTC, date, datetime
 from http import HTTPStatus
 from time import monotonic
 from typing import Any
+from urllib.parse import urlencode
 
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -94,11 +95,11 @@ def create(site: Site) -> FastAPI:
         began = monotonic()
         if wait := tries.take(door.address(request.scope), began):
             return _too_often(request, wait)
-        shown = await _look(site, Link(token, date))
+        done = request.query_params.get("done", "")
+        shown = await _look(site, Link(token, date, done))
         if shown is None:
             return await _nothing(request, began)
-        thanks = "done" in request.query_params
-        return _page(site, shown, Notice(THANKS if thanks else ""))
+        return _page(site, shown, Notice(THANKS if shown.is_heard else ""))
 
     async def answer(request: Request, token: str, date: str = "") -> Response:
         began = monotonic()
@@ -113,7 +114,8 @@ def create(site: Site) -> FastAPI:
         if words is None:
             return await _nothing(request, began)
         if not words:
-            return RedirectResponse(f"{request.url.path}?done=", HTTPStatus.SEE_OTHER, HEADERS)
+            done = urlencode({"done": typed[door.FIELD]})
+            return RedirectResponse(f"{request.url.path}?{done}", HTTPStatus.SEE_OTHER, HEADERS)
         again = await _look(site, link) if words == MOVED else shown
         notice = Notice(words, is_wrong=True, typed=typed)
         return _page(site, again or shown, notice, HTTPStatus.UNPROCESSABLE_ENTITY)

@@ -160,6 +160,20 @@ async def test_an_answer_is_recorded_as_one_by_mail_is(ola: Invitee) -> None:
     assert DecisionKind.DECLINED in kinds
 
 
+async def test_it_thanks_for_what_was_said_and_as_long_as_it_counts(ola: Invitee) -> None:
+    """An address is kept, and opened again when everybody was asked anew."""
+    assert "Takk" not in (await ola.get(f"{ola.path}?done=")).text
+    done = (await ola.send(reply="yes")).headers["location"]
+    assert "Takk" in (await ola.get(done)).text
+    times = moving.When("2026-12-03T09:00:00", "2026-12-03T10:00:00")
+    ola.office.perform(lambda desk: moving.reschedule(desk, "own", times), ola.office.actor("kari"))
+    ola.office.later(minutes=1)
+    plan(ola.office)
+    moved = await ola.get(done)
+    assert "torsdag 3. desember 2026" in moved.text
+    assert "Takk" not in moved.text
+
+
 async def test_the_second_answer_counts_and_the_same_once(ola: Invitee) -> None:
     """P8; and accept, decline, accept by the button that goes back."""
     first = re.search(r'name="form" value="([^"]+)"', (await ola.get()).text)
