@@ -56,8 +56,9 @@ def started(
     *,
     wait: bool = False,
     program: Sequence[str] = (PROGRAM,),
+    cold: bool = False,
 ) -> Iterator[Gateway]:
-    gateway = Gateway(settings, program)
+    gateway = Gateway(settings, program, cold=cold)
     try:
         gateway.start(only, wait=wait)
         yield gateway
@@ -99,7 +100,7 @@ def test_a_database_that_is_late_is_waited_for_and_one_that_restarts_costs_no_tr
         page = f"http://{listen}"
         settings = environment(url, WEB__LISTEN=listen)
         settings |= {"NOTIFY_SOCKET": str(tmp_path / "notify")}
-        with started(settings) as gateway:
+        with started(settings, cold=True) as gateway:
             (line,) = gateway.wait_log("waiting for the store")
             assert "Connection refused" in line["reason"]
             assert "in-the-rig" not in json.dumps(gateway.log)
@@ -244,7 +245,7 @@ def test_the_first_start_of_a_service_makes_its_store(tmp_path: Path) -> None:
     """systemd makes the folder, and nobody else has been there."""
     service = {"STATE_DIRECTORY": str(tmp_path)}
     settings = environment(f"sqlite:///{tmp_path / 'store.db'}") | service
-    with started(settings, wait=True) as gateway:
+    with started(settings, wait=True, cold=True) as gateway:
         assert gateway.stop() == 0
     assert (tmp_path / "store.db").exists()
 
