@@ -8,7 +8,7 @@ servers like to name the recipient, so that their words are left out, too.
 from collections.abc import Sequence
 from typing import Any
 
-from gateway.actions.queue import Page
+from gateway.actions.queue import Listing, Page
 from gateway.store import codec
 from gateway.store.outbox import Attempt, Destination, Queued
 from gateway.store.pace import Rest
@@ -30,16 +30,17 @@ PUBLIC = (
 
 def of(page: Page) -> list[Row]:
     """The letters of a page, in their order."""
-    listing = page.listing
-    rows = [
-        letter(
-            one,
-            listing.keys.get(one.participant),
-            listing.resting.get(one.letter.account),
-        )
+    rows = letters(page.listing)
+    return [row if row["follow_up"] in page.seen else hidden(row) for row in rows]
+
+
+def letters(listing: Listing) -> list[Row]:
+    """The letters of a listing, in their order."""
+    keys, resting = listing.keys, listing.resting
+    return [
+        _letter(one, keys.get(one.participant), resting.get(one.letter.account))
         for one in listing.letters
     ]
-    return [row if row["follow_up"] in page.seen else hidden(row) for row in rows]
 
 
 def hidden(row: Row) -> Row:
@@ -47,7 +48,7 @@ def hidden(row: Row) -> Row:
     return {name: value if name in PUBLIC else None for name, value in row.items()}
 
 
-def letter(one: Queued, key: str | None, rest: Rest | None) -> Row:
+def _letter(one: Queued, key: str | None, rest: Rest | None) -> Row:
     """`key`: the participant's; `rest`: that of the account, where it rests."""
     content = one.letter
     about = {

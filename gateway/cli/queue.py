@@ -16,7 +16,7 @@ from gateway.cli import context, output
 
 if TYPE_CHECKING:
     from gateway.actions.queue import Listing, Verb
-    from gateway.store.outbox import Queued, Selection
+    from gateway.store.outbox import Selection
     from gateway.store.pace import Rest
 
 app = typer.Typer(
@@ -57,7 +57,7 @@ def listing(
     limit: context.Limit = None,
 ) -> None:
     """Letters that have not come to an end, and those that were refused; oldest first."""
-    from gateway.actions import queue
+    from gateway.actions import queue, queue_rows
 
     chosen = _selection(None, follow_up, to_domain, account, braked=brake)
     if not every:
@@ -66,7 +66,7 @@ def listing(
         as_json = context.invocation(ctx).json
         resting: dict[str, Rest] = {}
         listings = _told(queue.listings(store, chosen), resting)
-        rows = islice((row for part in listings for row in _rows(part)), limit)
+        rows = islice((row for part in listings for row in queue_rows.letters(part)), limit)
         output.objects(rows, as_json=as_json, columns=COLUMNS, otherwise="no letter waits")
     if not as_json:
         _tell(resting.values())
@@ -77,17 +77,6 @@ def _told(listings: Iterator[Listing], resting: dict[str, Rest]) -> Iterator[Lis
     for one in listings:
         resting.update(one.resting)
         yield one
-
-
-def _rows(found: Listing) -> list[dict[str, Any]]:
-    return [_row(found, letter) for letter in found.letters]
-
-
-def _row(found: Listing, letter: Queued) -> dict[str, Any]:
-    from gateway.actions import queue_rows
-
-    rest = found.resting.get(letter.letter.account)
-    return queue_rows.letter(letter, found.keys.get(letter.participant), rest)
 
 
 @app.command()
@@ -102,7 +91,7 @@ def show(
     with closing(context.store(context.settings(ctx))) as store:
         found = queue.listed(store, Selection(numbers=(number,)))
         attempts = queue_rows.tries(queue.history(store, number))
-    [row] = _rows(found)
+    [row] = queue_rows.letters(found)
     if context.invocation(ctx).json:
         output.objects([row | {"attempts": attempts}], as_json=True)
         return
