@@ -75,7 +75,7 @@ def edit(store: Store, chance: random.Random, number: int) -> None:
 
 
 class Post:
-    """Where letters arrive, per participant in order; some are turned away first."""
+    """Where letters arrive, in the order of each invitation; some are turned away first."""
 
     def __init__(self) -> None:
         self.lock, self.arrived, self.turned = threading.Lock(), list[Queued](), set[int]()
@@ -155,10 +155,15 @@ def test_editors_planners_and_senders_at_once(store: Store) -> None:
             for number in range(FOLLOW_UPS)
         }
     for member in members:
-        letters = [one.letter for one in post.arrived if one.participant == member.id]
-        stamps = [one.dtstamp for one in letters]
-        assert stamps == sorted(set(stamps))
-        held = letters[-1] if letters and letters[-1].method is Method.REQUEST else None
+        arrived = [one for one in post.arrived if one.participant == member.id]
+        stamps = [one.letter.dtstamp for one in arrived]
+        assert len(set(stamps)) == len(stamps)
+        # Only at one address: a new one does not wait until a former one takes mail again (P20).
+        for invitation in {one.invitation for one in arrived}:
+            stamps = [one.letter.dtstamp for one in arrived if one.invitation == invitation]
+            assert stamps == sorted(stamps)
+        last = max((one.letter for one in arrived), key=lambda one: one.dtstamp, default=None)
+        held = last if last is not None and last.method is Method.REQUEST else None
         follow_up = wanted[member.follow_up]
         assert follow_up is not None
         assert (held is not None) == (not member.removed and not follow_up.cancelled)
@@ -168,6 +173,30 @@ def test_editors_planners_and_senders_at_once(store: Store) -> None:
                 follow_up.location,
                 member.address,
             )
+
+
+def test_a_new_address_does_not_wait_while_the_former_one_is_tried_again(store: Store) -> None:
+    """Whichever comes first, its REQUEST is the newer one (P20)."""
+    begin(store)
+    planning.plan_due(store, SETTINGS, now(), everything=True)
+    post = Post()
+    while send(store, post, "a"):
+        pass
+    rows.run(store, "UPDATE person_email SET address = 'new@ext.example' WHERE person = 'p0'")
+    planning.plan_due(store, SETTINGS, now(), everything=True)
+    with store.write() as connection:
+        [cancel] = claims.take(connection, "a", now(), 1)
+        due = cancel.created_at - timedelta(minutes=2)
+        later = Settlement(cancel.id, LetterState.WAITING, False, Delivery.DEFERRED, due)
+        claims.settle(connection, [later], [], "a", now())
+        again = claims.take(connection, "b", now(), 1)
+    while send(store, post, "a"):
+        pass
+    *_, request = (one for one in post.arrived if one.participant == cancel.participant)
+    assert [one.id for one in again] == [cancel.id]
+    assert (cancel.letter.method, request.letter.method) == (Method.CANCEL, Method.REQUEST)
+    assert cancel.letter.sequence < request.letter.sequence
+    assert cancel.letter.dtstamp < request.letter.dtstamp
 
 
 @pytest.mark.real
