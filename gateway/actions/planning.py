@@ -118,15 +118,12 @@ def _plan_batch(
         # In one order for all, because invitations are locked on the way (claims.settle locks
         # them so, too).
         free = {key: due[key] for key in sorted(due) if followups.try_lock(connection, key)}
-        # Before the records are read: on PostgreSQL a mark of a lower number may commit while
-        # they are, and must stay.
-        newest = marks.newest(connection, free)
+        taken = marks.take(connection, free)
         most = settings.outbound.brake_follow_ups
-        changes = marks.changed_at(connection, newest) if most else {}
-        authors = _authors(connection, newest)
-        strangers.tell(connection, marks.strange(connection, newest), now)
-        marks.clear(connection, newest)
-        for key in newest:
+        changes = marks.changed_at(taken) if most else {}
+        authors = _authors(connection, taken)
+        strangers.tell(connection, marks.strange(taken), now)
+        for key in taken:
             here = replace(site, changed_at=changes.get(key), author=authors.get(key, ""))
             new, reason = attempt(connection, key, here)
             if reason:
@@ -134,21 +131,21 @@ def _plan_batch(
                 _not_planned(connection, key, reason, now)
             letters += len(new)
         held, is_first = brake.apply(connection, changes, most, now)
-        deciding.follow(connection, list(newest), now)
+        deciding.follow(connection, list(taken), now)
         deciding.follow_brake(connection, now)
-        diary.keep_each(connection, list(newest), settings.mail.timezone, now)
+        diary.keep_each(connection, list(taken), settings.mail.timezone, now)
     if is_first:
         log.error("too many follow-ups were cancelled or moved: their letters are held")
     if held:
         log.info("the brake holds letters", letters=held)
-    return letters, len(newest)
+    return letters, len(taken)
 
 
-def _authors(connection: Connection, newest: Mapping[str, int]) -> dict[str, str]:
+def _authors(connection: Connection, taken: Mapping[str, Sequence[marks.Mark]]) -> dict[str, str]:
     """Who changed the follow-ups themselves, of which these are the marks; another program is
     signed here, for it does not sign itself (domain.md §4).
     """
-    touched = marks.touched(connection, newest)
+    touched = marks.touched(taken)
     strange = {key: at for key, at in touched.items() if at is not None}
     records.sign_strange(connection, strange)
     return records.changed_by(connection, touched) if touched else {}

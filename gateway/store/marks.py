@@ -2,7 +2,8 @@
 them.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -14,15 +15,36 @@ from gateway.store.schema import NOTED, change_mark, follow_up, participant
 RECORDS = frozenset({"follow_up", "follow_up_date"})
 """Sources of the marks that say that the follow-up itself was changed."""
 LOADED = "load"
-_NAMED = change_mark.alias("named")
 _THIS_TRANSACTION = (
     "change_mark.xmin::text::bigint = pg_current_xact_id()::text::bigint & 4294967295"
 )
-_CLEAR = sa.delete(change_mark).where(
-    change_mark.c.follow_up
-    == sa.select(_NAMED.c.follow_up).where(_NAMED.c.id == sa.bindparam("newest")).scalar_subquery(),
-    change_mark.c.id <= sa.bindparam("newest"),
+_EACH, _NAMED = change_mark.alias("each"), change_mark.alias("named")
+_ALL = (
+    sa.select(_EACH.c.id)
+    .join(_NAMED, _NAMED.c.follow_up == _EACH.c.follow_up)
+    .where(_NAMED.c.id.in_(sa.bindparam("due", expanding=True)))
 )
+_TAKE = (
+    sa.delete(change_mark)
+    .where(change_mark.c.id.in_(_ALL))
+    .returning(*(change_mark.c[name] for name in ("follow_up", "at", "single", "source")))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """That a follow-up was changed: when, and in which table. `single`: by a command, to this one
+    alone, or by ourselves.
+    """
+
+    at: datetime
+    single: bool
+    source: str
+
+    @property
+    def is_strange(self) -> bool:
+        """Whether another program changed the follow-up itself."""
+        return not self.single and self.source in RECORDS
 
 
 def due(
@@ -49,18 +71,18 @@ def due(
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def newest(connection: Connection, due: Mapping[str, int]) -> dict[str, int]:
-    """Of follow-ups that were `due` those whose mark is still there, with the newest one of now, in
-    their order.
+def take(connection: Connection, due: Mapping[str, int]) -> dict[str, list[Mark]]:
+    """Delete the marks of follow-ups that were `due`, and return them, in their order; without
+    those whose marks are gone.
+
+    In one statement, before the records are read: what is marked later stays, on PostgreSQL also a
+    mark of a lower number that is not committed yet. By the key as it stands in the mark, which may
+    be no text.
     """
-    query = (
-        sa.select(_NAMED.c.id, sa.func.max(change_mark.c.id))
-        .join(change_mark, change_mark.c.follow_up == _NAMED.c.follow_up)
-        .where(_NAMED.c.id.in_(list(due.values())))
-        .group_by(_NAMED.c.id)
-    )
-    newest: dict[int, int] = {row[0]: row[1] for row in connection.execute(query)}
-    return {key: newest[mark] for key, mark in due.items() if mark in newest}
+    taken = dict[str, list[Mark]]()
+    for row in connection.execute(_TAKE, {"due": list(due.values())}):
+        taken.setdefault(row.follow_up, []).append(Mark(row.at, row.single, row.source))
+    return {key: taken[key] for key in due if key in taken}
 
 
 def planned_before(connection: Connection, keys: Collection[str]) -> int:
@@ -82,67 +104,32 @@ def next_due(connection: Connection) -> datetime | None:
     return oldest
 
 
-def clear(connection: Connection, marks: Mapping[str, int]) -> None:
-    """Delete what was planned, and nothing that came since. By the key as it stands in the mark,
-    which may be no text.
+def changed_at(taken: Mapping[str, Sequence[Mark]]) -> dict[str, datetime]:
+    """When others last changed these follow-ups: without what a person did to a single one by a
+    command, and without what we ask ourselves.
     """
-    rows = [{"newest": newest} for newest in marks.values()]
-    if rows:
-        connection.execute(_CLEAR, rows)
+    times = {key: [one.at for one in marks if not one.single] for key, marks in taken.items()}
+    return {key: max(at) for key, at in times.items() if at}
 
 
-def changed_at(connection: Connection, marks: Mapping[str, int]) -> dict[str, datetime]:
-    """When others last changed these follow-ups, by their marks (`due`): without what a person did
-    to a single one by a command, and without what we ask ourselves.
+def touched(taken: Mapping[str, Sequence[Mark]]) -> dict[str, datetime | None]:
+    """The follow-ups that were changed themselves → when another program did that last; None where
+    it was a command of ours.
     """
-    found = dict[str, datetime]()
-    newest = sa.func.max(change_mark.c.at, type_=change_mark.c.at.type)
-    for key, last in marks.items():
-        at = connection.execute(
-            sa.select(newest).where(
-                change_mark.c.follow_up == key, change_mark.c.id <= last, ~change_mark.c.single
-            )
-        ).scalar_one()
-        if at is not None:
-            found[key] = at
-    return found
+    return {
+        key: max((one.at for one in marks if one.is_strange), default=None)
+        for key, marks in taken.items()
+        if any(one.source in (*RECORDS, LOADED) for one in marks)
+    }
 
 
-def touched(connection: Connection, marks: Mapping[str, int]) -> dict[str, datetime | None]:
-    """The follow-ups that were changed themselves, by these marks (`due`) → when another program
-    did that last; None where it was a command of ours.
-    """
-    newest = sa.func.max(change_mark.c.at, type_=change_mark.c.at.type)
-    strange = ~change_mark.c.single & change_mark.c.source.in_(RECORDS)
-    query = (
-        sa.select(
-            change_mark.c.follow_up,
-            newest.filter(strange).label("at"),
-        )
-        .where(
-            change_mark.c.follow_up.in_(list(marks)),
-            change_mark.c.source.in_((*RECORDS, LOADED)),
-        )
-        .group_by(change_mark.c.follow_up)
-    )
-    return {row.follow_up: row.at for row in connection.execute(query)}
-
-
-def strange(connection: Connection, marks: Mapping[str, int]) -> dict[str, set[str]]:
-    """The follow-ups that another program wrote, by these marks (`due`) → the tables."""
-    query = (
-        sa.select(change_mark.c.follow_up, change_mark.c.source)
-        .where(
-            change_mark.c.follow_up.in_(list(marks)),
-            ~change_mark.c.single,
-            change_mark.c.source.in_((*RECORDS, "participant")),
-        )
-        .distinct()
-    )
-    found = dict[str, set[str]]()
-    for row in connection.execute(query):
-        found.setdefault(row.follow_up, set()).add(row.source)
-    return found
+def strange(taken: Mapping[str, Sequence[Mark]]) -> dict[str, set[str]]:
+    """The follow-ups that another program wrote → the tables."""
+    tables = {
+        key: {one.source for one in marks if not one.single} & {*RECORDS, "participant"}
+        for key, marks in taken.items()
+    }
+    return {key: written for key, written in tables.items() if written}
 
 
 def mark_loaded(connection: Connection, keys: Collection[str]) -> None:

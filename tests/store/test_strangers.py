@@ -2,12 +2,16 @@
 (domain.md §4, "by SQL"), on both databases.
 """
 
+from contextlib import closing
+
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from gateway.actions import desk, planning, recording
 from gateway.model import Access, Actor
-from gateway.store import journal
-from gateway.store.engine import Store
+from gateway.store import journal, marks, migrate
+from gateway.store.engine import IMMEDIATE, Store
 from gateway.store.journal import Entry
 from tests.store import rows
 from tests.store.conftest import Program
@@ -156,3 +160,26 @@ def test_domain_4_what_a_command_does_is_told_of_by_the_command_alone(store: Sto
         ("created", "crm"),
         ("deleted", "crm"),
     ]
+
+
+@pytest.mark.real
+def test_domain_4_what_comes_while_the_planner_looks_is_told_of_once(postgres_url: str) -> None:
+    """On SQLite nobody can write meanwhile."""
+    with closing(Store(postgres_url)) as store, closing(Store(postgres_url)) as another:
+        migrate.upgrade(store)
+        rows.begin(store)
+        rows.run(store, MAKE)
+        plan(store)
+        with store.write() as connection:
+            marks.mark(connection, ["m9"], rows.NOW)
+        left = [RETITLE]
+
+        def meanwhile(connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+            is_write = connection.get_execution_options().get(IMMEDIATE)
+            if is_write and "change_mark" in statement and left:
+                rows.run(another, left.pop())
+
+        sa.event.listen(store.engine, "after_cursor_execute", meanwhile)
+        plan(store)
+        assert left == []
+        assert news(store) == ["created", "changed"]
