@@ -67,7 +67,7 @@ def _declined(office: Office) -> None:
 
 
 def _planned(office: Office) -> None:
-    planning.plan_due(office.store, office.site.settings, office.now, everything=True)
+    office.plan()
 
 
 def _held(office: Office) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.actions import load, planning
+from gateway.actions import load
 from tests.store.conftest import emptied, store  # noqa: F401 - on both databases
 from tests.web.world import Office
 
@@ -24,7 +24,7 @@ def filled(office: Office) -> None:
     }
     with office.store.write() as connection:
         load.load(connection, document, office.site.settings, office.now)
-    planning.plan_due(office.store, office.site.settings, office.now, everything=True)
+    office.plan()
 
 
 async def listed(office: Office, path: str, by: str = "kari", **params: Any) -> list[str]:

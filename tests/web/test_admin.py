@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from gateway import settings as configuration
-from gateway.actions import planning, queue
+from gateway.actions import queue
 from gateway.model import Access, Delivery, LetterState
 from gateway.store import (
     claims,
@@ -40,10 +40,6 @@ def chief(office: Office) -> Reader:
     return signed_in(office, "chief", Access.ADMIN)
 
 
-def plan(office: Office) -> None:
-    planning.plan_due(office.store, office.site.settings, office.now, everything=True)
-
-
 def letter_of(office: Office, follow_up: str) -> Queued:
     with office.store.read() as connection:
         return outbox.find(connection, Selection(follow_up=follow_up))[0]
@@ -59,7 +55,7 @@ def run(office: Office, *statements: sa.Executable) -> None:
 
 
 async def test_a_letter_is_looked_at_held_and_released(office: Office, chief: Reader) -> None:
-    plan(office)
+    office.plan()
     letter = letter_of(office, "own")
     listed = await chief.get("/admin/letters")
     assert letter.letter.address in listed.text
@@ -84,7 +80,7 @@ async def test_a_letter_is_looked_at_held_and_released(office: Office, chief: Re
 
 
 async def test_all_of_a_domain_are_dropped_and_tried_again(office: Office, chief: Reader) -> None:
-    plan(office)
+    office.plan()
     asked = await chief.get("/admin/queue/drop?domain=EXT.example")
     assert "Drop: 3 letters" in asked.text
     done = await chief.post("/admin/queue/drop", domain="EXT.example")
@@ -101,7 +97,7 @@ async def test_all_of_a_domain_are_dropped_and_tried_again(office: Office, chief
 
 
 async def test_the_frame_of_a_letter_may_do_nothing(office: Office, chief: Reader) -> None:
-    plan(office)
+    office.plan()
     number = letter_of(office, "own").id
     framed = await chief.get(f"/admin/letters/{number}/html")
     policy = framed.headers["content-security-policy"]
@@ -119,7 +115,7 @@ async def test_of_a_private_follow_up_an_administrator_sees_only_that_a_letter_g
     office: Office, chief: Reader
 ) -> None:
     """Key, times and delivery (docs/api.md, "Who may")."""
-    plan(office)
+    office.plan()
     letter = letter_of(office, "private")
     run(
         office,
@@ -159,7 +155,7 @@ async def test_of_a_private_follow_up_an_administrator_sees_only_that_a_letter_g
 async def test_an_account_that_rests_says_since_when_and_tries_now(
     office: Office, chief: Reader
 ) -> None:
-    plan(office)
+    office.plan()
     until = office.now + timedelta(hours=1)
     rest = pace.Rest("default", office.now, until, 3, "account", "535 no")
     with office.store.write() as connection:
@@ -180,7 +176,7 @@ async def test_an_account_that_rests_says_since_when_and_tries_now(
 
 async def test_a_long_list_goes_on(office: Office, chief: Reader, monkeypatch) -> None:
     monkeypatch.setattr("gateway.web.pages.admin.entrance.PAGE", 4)
-    plan(office)
+    office.plan()
     first = await chief.get("/admin/letters")
     assert first.text.count('name="n"') == 4
     [more] = re.findall(r'href="([^"]+)" rel="next"', first.text)
@@ -193,7 +189,7 @@ async def test_a_long_list_goes_on(office: Office, chief: Reader, monkeypatch) -
 
 
 async def test_a_held_answer_is_explained_and_learned(office: Office, chief: Reader) -> None:
-    plan(office)
+    office.plan()
     number = receive(office, "own", "ola@home.example")
     listed = await chief.get("/admin/review")
     assert "ola@home.example answered for ola@ext.example. Is it the same person?" in listed.text
@@ -214,7 +210,7 @@ async def test_a_held_answer_is_explained_and_learned(office: Office, chief: Rea
 
 
 async def test_trust_is_overridden_for_one_message_by_name(office: Office, chief: Reader) -> None:
-    plan(office)
+    office.plan()
     number = receive(office, "own", "ola@home.example")
     nobody = await chief.post(f"/admin/review/{number}/as")
     assert nobody.status_code == 422
@@ -225,7 +221,7 @@ async def test_trust_is_overridden_for_one_message_by_name(office: Office, chief
 
 
 async def test_rejected_with_a_reason_it_changes_nothing(office: Office, chief: Reader) -> None:
-    plan(office)
+    office.plan()
     number = receive(office, "own", "ola@home.example")
     await chief.post(f"/admin/review/{number}/reject", reason="A trick")
     shown = await chief.get(f"/admin/review/{number}")
@@ -251,7 +247,7 @@ def test_every_rule_that_is_explained_has_words() -> None:
 
 
 async def test_the_brake_says_who_and_is_released(office: Office, chief: Reader) -> None:
-    plan(office)
+    office.plan()
     empty = await chief.get("/admin/brake")
     assert "The brake holds nothing." in empty.text
     run(
@@ -274,13 +270,13 @@ async def test_records_that_were_changed_by_mistake_are_put_back(
     office: Office, chief: Reader
 ) -> None:
     assert (await chief.get("/admin/brake/put-back")).status_code == 409
-    plan(office)
+    office.plan()
     deliver(office)
     brake = {"outbound": {"brake_follow_ups": 1, "coalesce_seconds": 0}}
     office.site.settings = configuration.load(overrides={**SETTINGS, **brake})
     office.later(hours=2)
     run(office, sa.update(schema.follow_up).values(cancelled=True))
-    plan(office)
+    office.plan()
     assert "6 cancellations" in (await chief.get("/admin/brake")).text
     assert "again what the invitees were told" in (await chief.get("/admin/brake/put-back")).text
     done = await chief.post("/admin/brake/put-back")
@@ -460,7 +456,7 @@ async def test_sending_is_paused_and_goes_on(office: Office, chief: Reader) -> N
 
 async def test_what_strangers_wrote_stays_text_on_every_page(office: Office, chief: Reader) -> None:
     """Every column that a page of theirs shows says it, in both languages."""
-    plan(office)
+    office.plan()
     number = receive(office, "own", "ola@home.example", HOSTILE)
     poison(office)
     held = letter_of(office, "own").id

@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from gateway import metrics
-from gateway.actions import planning, queue
+from gateway.actions import queue
 from gateway.actions.queue import Verb
 from gateway.health import Condition, State
 from gateway.model import LetterState
@@ -77,11 +77,6 @@ class Watched:
         """A moment as the store has it."""
         return f"{self.office.now - ago:%Y-%m-%d %H:%M:%S}"
 
-    def plan(self) -> None:
-        planning.plan_due(
-            self.office.store, self.office.site.settings, self.office.now, everything=True
-        )
-
     def receive(self, number: int, outcome: str, ago: timedelta, raw: str = "NULL") -> None:
         """So many messages that arrived then."""
         at, now = self.text(ago), self.text(timedelta())
@@ -126,7 +121,7 @@ def tried_again(watched: Watched) -> None:
 
 
 def held(watched: Watched) -> None:
-    watched.plan()
+    watched.office.plan()
     watched.run("UPDATE outbox SET state = 'held', note = 'P15: a bare LF'")
 
 
@@ -192,7 +187,7 @@ ALARMS: dict[str, tuple[Act, Act]] = {
     "GatewayFailed": (_says(State.FAILED), lambda watched: watched.conditions.clear()),
     "GatewayWarns": (_says(State.WARNING), lambda watched: watched.conditions.clear()),
     "StoreAway": (away, back),
-    "LettersWait": (Watched.plan, left),
+    "LettersWait": (lambda watched: watched.office.plan(), left),
     "AccountRests": (paused, tried_again),
     "LettersHeld": (held, released),
     "LettersRefused": (refused, _nothing),

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from structlog.testing import capture_logs
 
 from gateway import settings as configuration
-from gateway.actions import cancelling, letters, load, moving, planning
+from gateway.actions import cancelling, letters, load, moving
 from gateway.daemon import run
 from gateway.daemon.health import Monitor
 from gateway.followups.decisions import DecisionKind
@@ -89,10 +89,6 @@ def address(office: Office, follow_up: str = "own") -> str:
     return link[1]
 
 
-def plan(office: Office) -> None:
-    planning.plan_due(office.store, office.site.settings, office.now, everything=True)
-
-
 @pytest.fixture
 async def ola(office: Office, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Invitee]:
     settings = configuration.load(
@@ -102,7 +98,7 @@ async def ola(office: Office, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
         }
     )
     office.site = Site(office.store, settings, lambda: office.now)
-    plan(office)
+    office.plan()
     monkeypatch.setattr(answer_page, "NOTHING_SECONDS", 0.0)
     client = httpx.AsyncClient(
         transport=httpx.ASGITransport(
@@ -168,7 +164,7 @@ async def test_it_thanks_for_what_was_said_and_as_long_as_it_counts(ola: Invitee
     times = moving.When("2026-12-03T09:00:00", "2026-12-03T10:00:00")
     ola.office.perform(lambda desk: moving.reschedule(desk, "own", times), ola.office.actor("kari"))
     ola.office.later(minutes=1)
-    plan(ola.office)
+    ola.office.plan()
     moved = await ola.get(done)
     assert "torsdag 3. desember 2026" in moved.text
     assert "Takk" not in moved.text
@@ -285,7 +281,7 @@ def readdress(office: Office) -> None:
     """The letter to the old address is somebody else's now."""
     with office.store.write() as connection:
         connection.exec_driver_sql("UPDATE person_email SET address = 'ola@new.example'")
-    plan(office)
+    office.plan()
 
 
 @pytest.mark.parametrize("over", [cancel, later, remove, readdress])
@@ -350,7 +346,7 @@ async def test_a_move_after_the_page_was_opened_is_told(ola: Invitee) -> None:
     assert form is not None
     times = moving.When("2026-12-03T09:00:00", "2026-12-03T10:00:00")
     ola.office.perform(lambda desk: moving.reschedule(desk, "own", times), ola.office.actor("kari"))
-    plan(ola.office)
+    ola.office.plan()
     answer = await ola.post(form=form[1], reply="yes")
     assert answer.status_code == 422
     assert "endret etter at du åpnet siden" in answer.text
@@ -422,12 +418,12 @@ async def test_a_date_of_a_series_is_answered_by_itself(ola: Invitee) -> None:
     ola.office.now += timedelta(minutes=5)
     with ola.store.write() as connection:
         load.load(connection, {"follow_ups": [SERIES]}, ola.office.site.settings, ola.office.now)
-    plan(ola.office)
+    ola.office.plan()
     page = await ola.get()
     assert "Svaret gjelder alle datoene i serien." in page.text
     when = moving.When("2026-12-08T11:00:00", instance="2026-12-08T09:00:00")
     ola.office.perform(lambda desk: moving.reschedule(desk, "own", when), ola.office.actor("kari"))
-    plan(ola.office)
+    ola.office.plan()
     path = f"{ola.path}/20261208T080000Z"
     page = await ola.get(path)
     assert "tirsdag 8. desember 2026" in page.text
@@ -456,7 +452,7 @@ async def test_a_list_of_dates_that_goes_out_date_by_date_is_answered_so(ola: In
     listed = {**SERIES, "key": "list", "recurrence": {"rdates": dates}}
     with ola.store.write() as connection:
         load.load(connection, {"follow_ups": [listed]}, ola.office.site.settings, ola.office.now)
-    plan(ola.office)
+    ola.office.plan()
     path = address(ola.office, "list")
     assert path.endswith("/20261208T080000Z")
     page = await ola.get(path)

@@ -5,6 +5,7 @@ from urllib.parse import urlencode
 from gateway.model import Access
 from gateway.web.api import cursors, table
 from gateway.web.pages.admin import review
+from tests.store.conftest import emptied, store  # noqa: F401 - on both databases
 from tests.web.test_undo import signed_in
 from tests.web.world import Office
 

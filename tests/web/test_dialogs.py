@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from gateway.actions import load, planning
+from gateway.actions import load
 from gateway.store import reading
 from tests.store import acting
-from tests.web.test_pages import Reader, plan, signed_in
+from tests.web.test_pages import Reader, signed_in
 from tests.web.world import Office
 
 SERIES = {
@@ -35,7 +35,7 @@ def kari(office: Office) -> Reader:
     with office.store.write() as connection:
         document = {"follow_ups": [SERIES, CALL]}
         load.load(connection, document, office.site.settings, office.now)
-    plan(office)
+    office.plan()
     acting.send(office.store, office.now)
     return signed_in(office, "kari")
 
@@ -149,7 +149,7 @@ async def test_what_is_moved_takes_nobodys_time(office: Office) -> None:
     with office.store.write() as connection:
         connection.exec_driver_sql("DELETE FROM follow_up WHERE key <> 'own'")
     office.now = datetime(2026, 12, 1, 7, 30, tzinfo=UTC)
-    planning.plan_due(office.store, office.site.settings, office.now, everything=True)
+    office.plan()
     page = html.unescape((await signed_in(office, "kari").get("/follow-ups/own/move")).text)
     assert "Tuesday, 1 December, 09:00–10:00" in page.partition("start=")[2]
 

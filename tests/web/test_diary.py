@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.actions import diaries, load, planning
+from gateway.actions import diaries, load
 from gateway.actions.desk import Desk
 from tests.web.world import Office
 
@@ -16,11 +16,7 @@ def add(office: Office, **sections: Any) -> None:
     """More of a CRM, planned."""
     with office.store.write() as connection:
         load.load(connection, sections, office.site.settings, office.now)
-    plan(office)
-
-
-def plan(office: Office) -> None:
-    planning.plan_due(office.store, office.site.settings, office.now, everything=True)
+    office.plan()
 
 
 async def got(office: Office, path: str, by: str = "kari", **params: Any) -> Any:
@@ -43,7 +39,7 @@ def entries(document: Any, whose: int = 0) -> list[tuple[str, str]]:
 
 async def test_a_diary_shows_its_own_and_only_the_time_of_what_is_private(office: Office) -> None:
     """domain.md §8; docs/api.md: free and busy only where private."""
-    plan(office)
+    office.plan()
     seen = await got(office, "/diary", of="nils", **WEEK)
     assert entries(seen) == [
         ("foreign", "2026-12-01T09:00:00+01:00"),
@@ -89,7 +85,7 @@ async def test_dates_of_a_series_are_there_however_far_ahead(office: Office, yea
 
 async def test_who_declined_has_it_no_longer_in_the_diary(office: Office) -> None:
     """domain.md §4: and is free then."""
-    plan(office)
+    office.plan()
 
     def decline(here: Desk) -> None:
         here.connection.exec_driver_sql(
@@ -97,7 +93,7 @@ async def test_who_declined_has_it_no_longer_in_the_diary(office: Office) -> Non
         )
 
     office.perform(decline, office.actor("crm"))
-    plan(office)
+    office.plan()
     assert entries(await got(office, "/diary", of="per", **WEEK)) == []
     at = {"from": "2026-12-01T09:30:00+01:00", "to": "2026-12-01T11:00:00+01:00"}
     marks = await got(office, "/busy", of="per,kari,room1", **at)
@@ -145,7 +141,7 @@ async def test_an_all_day_follow_up_is_shown_by_its_days(office: Office) -> None
 
 async def test_the_first_available_times_of_all(office: Office) -> None:
     """domain.md §5: within working hours, past what is taken, three of them."""
-    plan(office)
+    office.plan()
     together = [{"associate": "kari"}, {"associate": "per"}, {"resource": "room1"}]
     later = {"minutes": 90, "not_before": "2026-12-01T07:00:00+01:00"}
     assert await searched(office, participants=[*together, {"person": "ola"}], **later) == [
@@ -190,7 +186,7 @@ async def test_a_double_booked_follow_up_knows_when_all_of_its_people_are_free(
 
 async def test_a_write_answers_with_the_conflict_that_it_makes(office: Office) -> None:
     """docs/api.md: with the representation that GET has, and so with its ETag."""
-    plan(office)
+    office.plan()
     conflicts = list[bool]()
     for start in ("2026-12-03T09:00:00", "2026-12-01T09:30:00"):
         path, said = "/follow-ups/own/reschedule", {"start": start}

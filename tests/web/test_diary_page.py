@@ -8,7 +8,7 @@ import pytest
 
 from gateway.actions import answering, cancelling, directory
 from gateway.model import Reply
-from tests.web.test_diary import add, plan
+from tests.web.test_diary import add
 from tests.web.test_pages import Reader, signed_in
 from tests.web.world import Office
 
@@ -72,7 +72,7 @@ async def test_an_entry_of_mine_says_who_comes(office: Office, kari: Reader) -> 
     ola = office.row("own", "ola")
     said = answering.Said(Reply.ACCEPTED)
     office.perform(lambda desk: answering.answer(desk, ola, said), office.actor("kari"))
-    plan(office)
+    office.plan()
     mine = entry(await shown(kari, "view=week"), "Title of own")
     assert "1 of 2 come" in mine
     beside = await shown(kari, "view=week&of=associate:kari&of=associate:per")
@@ -92,7 +92,7 @@ async def test_what_is_not_answered_or_cancelled_is_told_in_words(office: Office
     office.perform(
         lambda desk: cancelling.cancel(desk, "weekly", instance=date), office.actor("per")
     )
-    plan(office)
+    office.plan()
     per = signed_in(office, "per")
     page = await shown(per, "view=week")
     asked = entry(page, "Title of foreign")
@@ -234,7 +234,7 @@ async def test_no_two_entries_have_one_name(office: Office, kari: Reader) -> Non
 
 
 async def test_the_part_that_changes_is_that_of_the_page(office: Office, kari: Reader) -> None:
-    plan(office)
+    office.plan()
     query = f"view=week&date={DAY}&of=nils"
     part = await kari.get(f"/diary/part?{query}")
     assert part.text.strip() in (await kari.get(f"/diary?{query}")).text

@@ -9,7 +9,7 @@ import icalendar
 import pytest
 
 from gateway import shapes
-from gateway.actions import load_format, planning
+from gateway.actions import load_format
 from gateway.model import Channel
 from gateway.store import journal
 from gateway.web.api import models
@@ -24,10 +24,6 @@ async def got(office: Office, path: str, by: str = "crm", **params: Any) -> Any:
     answer = await office.ask("GET", path, by, params=params)
     assert answer.status_code == 200, answer.text
     return answer.json()
-
-
-def plan(office: Office) -> None:
-    planning.plan_due(office.store, office.site.settings, office.now, everything=True)
 
 
 async def test_one_follow_up_is_what_put_takes_with_all_that_is_known(office: Office) -> None:
@@ -115,7 +111,7 @@ async def test_expand_shows_the_participants(office: Office) -> None:
 
 
 async def test_participants_are_found_by_what_they_said(office: Office) -> None:
-    plan(office)
+    office.plan()
     page = await got(office, "/follow-ups/own/participants")
     rows = {row["key"]: row["id"] for row in page["items"]}
     said = await office.ask(
@@ -132,7 +128,7 @@ async def test_participants_are_found_by_what_they_said(office: Office) -> None:
 
 
 async def test_letters_say_where_they_went_and_what_they_say(office: Office) -> None:
-    plan(office)
+    office.plan()
     page = await got(office, "/follow-ups/own/letters", by="kari")
     assert [(one["key"], one["to"], one["state"]) for one in page["items"]] == [
         ("per", "per@crm.example", "waiting"),
@@ -149,7 +145,7 @@ async def test_letters_say_where_they_went_and_what_they_say(office: Office) -> 
 async def test_whoever_sees_a_follow_up_does_not_see_the_answer_links_of_others(
     office: Office,
 ) -> None:
-    plan(office)
+    office.plan()
     page = await got(office, "/follow-ups/own/letters", by="read")
     assert "mailto" not in str(page)
     letter = page["items"][0]["id"]
@@ -158,7 +154,7 @@ async def test_whoever_sees_a_follow_up_does_not_see_the_answer_links_of_others(
 
 
 async def test_the_journal_says_what_happened_and_to_whom(office: Office) -> None:
-    plan(office)
+    office.plan()
     row = office.row("own", "per")
     await office.ask("POST", f"/participants/{row}/answer", "per", json={"reply": "accepted"})
     page = await got(office, "/follow-ups/own/journal", by="read")
@@ -172,7 +168,7 @@ async def test_the_journal_says_what_happened_and_to_whom(office: Office) -> Non
 
 async def test_a_calendar_object_asks_nobody(office: Office) -> None:
     assert (await office.ask("GET", "/follow-ups/own.ics")).status_code == 409
-    plan(office)
+    office.plan()
     answer = await office.ask("GET", "/follow-ups/own.ics", "read")
     assert answer.headers["content-type"].startswith("text/calendar")
     calendar = icalendar.Calendar.from_ical(answer.content)
@@ -184,7 +180,7 @@ async def test_a_calendar_object_asks_nobody(office: Office) -> None:
 
 
 async def test_changes_come_with_the_row_as_it_is_now(office: Office) -> None:
-    plan(office)
+    office.plan()
     start = (await got(office, "/changes", limit=1))["newest"]
     row = office.row("own", "per")
     await office.ask("POST", f"/participants/{row}/answer", "per", json={"reply": "accepted"})
@@ -198,7 +194,7 @@ async def test_changes_come_with_the_row_as_it_is_now(office: Office) -> None:
 
 
 async def test_changes_are_those_that_the_actor_sees(office: Office) -> None:
-    plan(office)
+    office.plan()
     for by, sees in (("nils", True), ("per", True), ("kari", False), ("read", False)):
         changes = await got(office, "/changes", by=by, limit=500)
         shown = {one["follow_up"] for one in changes["items"]}
@@ -238,7 +234,7 @@ async def test_what_is_in_the_way_says_the_first_time_that_is_free(office: Offic
     for key in ("own", "foreign"):
         added = await office.ask("POST", f"/follow-ups/{key}/participants", json=room)
         assert added.status_code == 200, added.text
-    plan(office)
+    office.plan()
     shape = await got(office, "/follow-ups/own")
     assert shape["conflict"] is True
     assert shape["first_available"] == "2026-12-01T10:00:00+01:00"

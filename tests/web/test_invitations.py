@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.actions import load, planning
+from gateway.actions import load
 from tests.store.conftest import emptied, store  # noqa: F401 - on both databases
 from tests.web.world import Office
 
@@ -26,11 +26,7 @@ TASK = {"key": "call", "kind": "task", "title": "Call Ola", "deadline": "2026-11
 def add(office: Office, *follow_ups: dict[str, Any]) -> None:
     with office.store.write() as connection:
         load.load(connection, {"follow_ups": list(follow_ups)}, office.site.settings, office.now)
-    plan(office)
-
-
-def plan(office: Office) -> None:
-    planning.plan_due(office.store, office.site.settings, office.now, everything=True)
+    office.plan()
 
 
 async def asked(office: Office, by: str = "per", **params: Any) -> list[dict[str, Any]]:
@@ -52,7 +48,7 @@ async def answer(office: Office, follow_up: str, by: str = "per", **said: Any) -
 
 async def test_what_is_accepted_leaves_the_list(office: Office) -> None:
     """domain.md §7: and stands in the diary."""
-    plan(office)
+    office.plan()
     names = [key for key, _ in await listed(office)]
     assert sorted(names) == ["foreign", "own", "private"]
     await answer(office, "own", reply="accepted")
@@ -63,7 +59,7 @@ async def test_what_is_accepted_leaves_the_list(office: Office) -> None:
 
 async def test_a_decline_is_shown_to_who_said_it_and_to_who_asked(office: Office) -> None:
     """domain.md §7: the switches "show declined" and "show responses", and the next step."""
-    plan(office)
+    office.plan()
     await answer(office, "own", reply="declined", comment="Travelling")
     assert ("own", "declined") not in await listed(office)
     assert ("own", "declined") in await listed(office, declined=True)
@@ -80,7 +76,7 @@ async def test_a_decline_is_shown_to_who_said_it_and_to_who_asked(office: Office
 
 async def test_what_was_declined_stays_until_the_day_after(office: Office) -> None:
     """domain.md §4; what nobody has answered by then is asked of nobody any more."""
-    plan(office)
+    office.plan()
     await answer(office, "own", reply="declined")
     office.now += timedelta(days=12)  # 2 December; it took place on the first
     assert ("own", "declined") in await listed(office, declined=True)
@@ -120,7 +116,7 @@ async def test_a_date_that_somebody_declines_is_told_who_asked(office: Office) -
     cancel = {"instance": second}
     done = await office.ask("POST", "/follow-ups/weekly/cancel", json=cancel)
     assert done.status_code == 200, done.text
-    plan(office)
+    office.plan()
     assert await asked(office, "kari", responses=True) == []
     await answer(office, "weekly", reply="declined")
     [whole] = await asked(office, "kari", responses=True)
@@ -145,7 +141,7 @@ async def test_repetitions_are_the_dates_of_a_series(office: Office) -> None:
 
 
 async def test_pages_of_the_list_go_on_where_the_last_one_ended(office: Office) -> None:
-    plan(office)
+    office.plan()
     seen = list[str]()
     params: dict[str, Any] = {"limit": 2}
     for _ in range(2):

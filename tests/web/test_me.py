@@ -11,7 +11,7 @@ from gateway.actions import cancelling
 from gateway.actions import users as actions
 from gateway.model import Access
 from gateway.store import preferences, users
-from tests.web.test_diary import add, plan
+from tests.web.test_diary import add
 from tests.web.test_diary_page import DAY, meeting
 from tests.web.test_pages import Reader, signed_in
 from tests.web.world import Office
@@ -144,7 +144,7 @@ async def test_a_calendar_program_reads_the_own_diary(office: Office) -> None:
     }
     add(office, follow_ups=[fair, series, off, nobody, asked, late])
     office.perform(lambda desk: cancelling.cancel(desk, "off"), office.actor("nils"))
-    plan(office)
+    office.plan()
     path = await link(signed_in(office, "nils"))
     answer = await office.client.get(path)
     assert answer.status_code == 200
@@ -180,7 +180,7 @@ async def test_a_calendar_program_reads_the_own_diary(office: Office) -> None:
 
 
 async def test_what_is_unchanged_is_not_sent_again(office: Office, kari: Reader) -> None:
-    plan(office)
+    office.plan()
     path = await link(kari)
     first = await office.client.get(path)
     office.later(minutes=5)

@@ -4,7 +4,6 @@ command line does, and of what is private no more is told than docs/api.md, "Who
 
 import pytest
 
-from gateway.actions import planning
 from gateway.store import journal, meta, outbox
 from gateway.store import review as messages
 from gateway.store.outbox import Selection
@@ -15,7 +14,7 @@ OLA = "ola@ext.example"
 
 @pytest.fixture
 def planned(office: Office) -> Office:
-    planning.plan_due(office.store, office.site.settings, office.now, everything=True)
+    office.plan()
     return office
 
 

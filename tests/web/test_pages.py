@@ -10,7 +10,6 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from gateway.actions import planning
 from gateway.model import Access
 from gateway.store import schema_domain, users
 from gateway.store.users import User
@@ -267,7 +266,7 @@ async def test_the_menu_offers_what_its_reader_may(office: Office) -> None:
 
 
 async def test_my_invitations_are_answered_there(office: Office) -> None:
-    plan(office)
+    office.plan()
     per = signed_in(office, "per")
     page = await per.get("/invitations")
     assert "Title of foreign" in page.text
@@ -286,7 +285,7 @@ async def test_my_invitations_are_answered_there(office: Office) -> None:
 
 
 async def test_the_diary_has_the_week_and_nobodys_secrets(office: Office, kari: Reader) -> None:
-    plan(office)
+    office.plan()
     week = await kari.get("/diary?date=2026-12-01")
     assert "Title of own" in week.text
     assert "09:00–10:00" in week.text
@@ -296,12 +295,6 @@ async def test_the_diary_has_the_week_and_nobodys_secrets(office: Office, kari: 
     assert "Occupied" in theirs.text
     assert (await kari.get("/diary?date=soon")).status_code == 422
     assert (await kari.get("/diary?of=nobody")).status_code == 404
-
-
-def plan(office: Office) -> None:
-    """As the daemon does."""
-    settings, now = office.site.settings, office.site.clock()
-    planning.plan_due(office.store, settings, now, everything=True)
 
 
 FEED = "/diary-feed/{secret:path}"
@@ -375,7 +368,7 @@ async def test_a_proposal_says_who_is_free_then_and_who_is_asked_again(
         decision = schema_domain.decision
         of_own = sa.update(decision).where(decision.c.id == waits.id)
         connection.execute(of_own.values(detail=json.dumps(later)))
-    plan(office)
+    office.plan()
     page = (await kari.get("/")).text
     assert "Per Hansen is free then." in page
     assert "If you move it, 1 other is asked again." in page
@@ -384,5 +377,5 @@ async def test_a_proposal_says_who_is_free_then_and_who_is_asked_again(
             "UPDATE follow_up SET start_at = '2026-12-02 08:30:00',"
             " end_at = '2026-12-02 09:30:00' WHERE key = 'foreign'"
         )
-    plan(office)
+    office.plan()
     assert "Per Hansen is taken then." in (await kari.get("/")).text

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from gateway.actions import planning
 from tests.web.world import Office
 
 
@@ -203,7 +202,7 @@ async def test_what_is_wrong_names_the_field(
 
 
 async def test_sent_again_once_an_hour_and_else_says_when(office: Office) -> None:
-    planning.plan_due(office.store, office.site.settings, office.now, everything=True)
+    office.plan()
     with office.store.write() as connection:
         connection.exec_driver_sql("UPDATE outbox SET state = 'sent'")
         connection.exec_driver_sql(
@@ -212,7 +211,7 @@ async def test_sent_again_once_an_hour_and_else_says_when(office: Office) -> Non
         )
     path = f"/participants/{office.row('own', 'ola')}/resend"
     assert (await said(office, path))["letters"]["request"] == 1
-    planning.plan_due(office.store, office.site.settings, office.now, everything=True)
+    office.plan()
     refused = await office.ask("POST", path, "kari")
     assert problem(refused) == (
         409,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.actions import load, planning
+from gateway.actions import load
 from gateway.model import Access
 from gateway.store import journal, known
 from tests.web.test_pages import Reader, signed_in
@@ -45,7 +45,7 @@ def filled(office: Office) -> None:
     document["follow_ups"][1]["completed"] = True
     with office.store.write() as connection:
         load.load(connection, document, office.site.settings, office.now)
-    planning.plan_due(office.store, office.site.settings, office.now, everything=True)
+    office.plan()
     office.now = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from gateway.actions import planning
 from tests.web.world import Office
 
 DOCUMENT: Mapping[str, Any] = {
@@ -26,7 +25,7 @@ DOCUMENT: Mapping[str, Any] = {
 
 def sent(office: Office) -> None:
     """Every letter that is owed has left."""
-    planning.plan_due(office.store, office.site.settings, office.now, everything=True)
+    office.plan()
     with office.store.write() as connection:
         connection.exec_driver_sql("UPDATE outbox SET state = 'sent'")
         connection.exec_driver_sql(

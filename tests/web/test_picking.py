@@ -8,7 +8,7 @@ import re
 import pytest
 
 from gateway.actions import load
-from tests.web.test_pages import Reader, plan, signed_in
+from tests.web.test_pages import Reader, signed_in
 from tests.web.world import Office
 
 INVITE = "/follow-ups/own/invite"
@@ -29,7 +29,7 @@ PEOPLE = {
 def kari(office: Office) -> Reader:
     with office.store.write() as connection:
         load.load(connection, PEOPLE, office.site.settings, office.now)
-    plan(office)
+    office.plan()
     return signed_in(office, "kari")
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from gateway.actions import answering, planning
+from gateway.actions import answering
 from gateway.actions.answering import Said
 from gateway.model import LetterState, Reply
 from gateway.store import outbox, snapshots, users
@@ -20,7 +20,7 @@ TIMES = {"start": "2026-12-02T09:00", "end": "2026-12-02T10:00"}
 
 @pytest.fixture
 def kari(office: Office) -> Reader:
-    plan(office)
+    office.plan()
     acting.send(office.store, office.now)
     return signed_in(office, "kari")
 
@@ -33,11 +33,6 @@ def signed_in_again(office: Office, reader: Reader) -> Reader:
             "SELECT id FROM site_user WHERE name = 'kari-page'"
         ).scalar_one()
         return Reader(office, users.begin_session(connection, number, now), reader.language)
-
-
-def plan(office: Office) -> int:
-    settings, now = office.site.settings, office.site.clock()
-    return planning.plan_due(office.store, settings, now, everything=True)
 
 
 async def bar(reader: Reader) -> str:
@@ -86,7 +81,7 @@ async def test_a_save_is_taken_back_and_nobody_hears_of_it(
     undone = await kari.post(await bar(kari))
     assert undone.headers["location"] == "/follow-ups/own?done=undone"
     assert said(office) == before
-    assert plan(office) == 0
+    assert office.plan() == 0
     assert await bar(kari) == ""
     assert "taken_back" in (await office.ask("GET", "/follow-ups/own/journal")).text
 
@@ -107,7 +102,7 @@ async def test_one_participant_and_what_was_decided_are_taken_back(
         await kari.post(await bar(kari))
         assert said(office) == before, path
         assert office.decision("own").id == decision
-    assert plan(office) == 0
+    assert office.plan() == 0
 
 
 async def test_who_was_added_is_gone_again(office: Office, kari: Reader) -> None:
@@ -118,7 +113,7 @@ async def test_who_was_added_is_gone_again(office: Office, kari: Reader) -> None
     assert "<b>eva@other.example</b>" in (await kari.get(made)).text
     await kari.post(await bar(kari))
     assert "<b>eva@other.example</b>" not in (await kari.get(made)).text
-    assert plan(office) == 0
+    assert office.plan() == 0
 
 
 async def test_the_last_save_is_taken_back_first(office: Office, kari: Reader) -> None:
@@ -128,7 +123,7 @@ async def test_the_last_save_is_taken_back_first(office: Office, kari: Reader) -
     await kari.post(await bar(kari))
     await kari.post(await bar(kari))
     assert said(office) == before
-    assert plan(office) == 0
+    assert office.plan() == 0
 
 
 async def test_what_somebody_else_changed_in_between_stays(office: Office, kari: Reader) -> None:
@@ -160,7 +155,7 @@ async def test_letters_wait_so_long_and_then_it_is_too_late(office: Office, kari
     with office.store.read() as connection:
         [at] = connection.exec_driver_sql("SELECT max(at) FROM change_mark").one()
     assert str(at) > str(soon)
-    assert plan(office) == 2
+    assert office.plan() == 2
     assert await bar(kari) == ""
     late = await kari.post(undo)
     assert late.status_code == 409

@@ -203,6 +203,11 @@ class Office:
     def perform(self, command: Callable[[Desk], Any], actor: Actor) -> Any:
         return desk.perform(self.store, self.site.settings, self.now, actor, command).answer
 
+    def plan(self) -> int:
+        """As the daemon does; returns how many letters are owed."""
+        now = self.site.clock()
+        return planning.plan_due(self.store, self.site.settings, now, everything=True)
+
     def actor(self, name: str) -> Actor:
         return Actor(*ROLES[name], name=name)
 
@@ -250,7 +255,7 @@ class Office:
 
     def letter(self, follow_up: str) -> int:
         """The number of one of its letters, which are planned for that."""
-        planning.plan_due(self.store, self.site.settings, self.now, everything=True)
+        self.plan()
         with self.store.read() as connection:
             return outbox.page(connection, follow_up, 0, 1)[0].id
 
