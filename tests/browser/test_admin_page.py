@@ -4,16 +4,13 @@ a colleague that are to come in (docs/page.md §7).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, expect
 
 from gateway.actions import queue
 from gateway.store.engine import Store
 from gateway.store.outbox import Selection
 from tests.browser import day, scenes
-from tests.rig import chromium
 
 pytestmark = pytest.mark.browser
 
@@ -21,15 +18,6 @@ REFUSED = 17
 """The letter to Ivar, whose address does not exist."""
 HELD = 8
 """Ola's answer from another address."""
-
-
-@pytest.fixture
-async def stage(store: Store) -> AsyncIterator[scenes.Stage]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(**chromium.launch_options())
-        async with scenes.stage(store, browser) as made:
-            yield made
-        await browser.close()
 
 
 async def test_a_morning_of_an_administrator(store: Store, stage: scenes.Stage) -> None:

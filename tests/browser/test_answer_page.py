@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
 from gateway import settings as configuration
 from gateway.actions import letters, planning
@@ -15,7 +15,6 @@ from gateway.sandbox import seed
 from gateway.store import engine, followups, outbox
 from tests.browser import serving
 from tests.browser.test_scenes import looked_at
-from tests.rig import chromium
 from tests.store import rows
 
 pytestmark = pytest.mark.browser
@@ -55,14 +54,6 @@ async def post(store: engine.Store) -> AsyncIterator[Post]:
             [letter] = [one.letter for one in found if one.letter.address == "ola@ext.example"]
             html = letters.Writer.at(connection, settings).words(letter).html
         yield Post(store, html)
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        launched = await playwright.chromium.launch(**chromium.launch_options())
-        yield launched
-        await launched.close()
 
 
 async def opened(

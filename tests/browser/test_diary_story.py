@@ -2,35 +2,15 @@
 what she makes there appears in her other window; then the month, the group, and a telephone.
 """
 
-from collections.abc import AsyncIterator
-
 import pytest
-from playwright.async_api import (
-    BrowserContext,
-    FloatRect,
-    Locator,
-    Page,
-    async_playwright,
-    expect,
-)
+from playwright.async_api import BrowserContext, FloatRect, Locator, Page, expect
 
-from gateway.store.engine import Store
 from tests.browser import scenes
-from tests.rig import chromium
 
 pytestmark = pytest.mark.browser
 
 DEADLINE = scenes.DEADLINE
 SLOT = "2026-12-03T09:30"
-
-
-@pytest.fixture
-async def stage(store: Store) -> AsyncIterator[scenes.Stage]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(**chromium.launch_options())
-        async with scenes.stage(store, browser) as made:
-            yield made
-        await browser.close()
 
 
 async def test_a_week_at_the_diary(stage: scenes.Stage) -> None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
-from playwright.async_api import BrowserContext, Page, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from gateway import settings
 from gateway.actions import answering, desk, load, moving, planning
@@ -17,7 +17,6 @@ from gateway.store import followups, outbox, users
 from gateway.store.engine import Store
 from gateway.store.users import User
 from tests.browser import serving
-from tests.rig import chromium
 from tests.store import acting
 
 pytestmark = pytest.mark.browser
@@ -46,7 +45,7 @@ DOCUMENT = {
 
 
 @pytest.fixture
-async def window(store: Store) -> AsyncIterator[BrowserContext]:
+async def window(store: Store, browser: Browser) -> AsyncIterator[BrowserContext]:
     """Kari's browser, at a site where Per holds the invitation to `m1`."""
     now = datetime.now(UTC)
     with store.write() as connection:
@@ -55,13 +54,12 @@ async def window(store: Store) -> AsyncIterator[BrowserContext]:
         assert number is not None
         secret = users.begin_session(connection, number, now)
     leave(store)
-    async with serving.serving(store) as url, async_playwright() as playwright:
-        browser = await playwright.chromium.launch(**chromium.launch_options())
+    async with serving.serving(store) as url:
         context = await browser.new_context(base_url=url, reduced_motion="reduce")
         context.set_default_timeout(DEADLINE)
         await context.add_cookies([{"name": "session", "value": secret, "url": url}])
         yield context
-        await browser.close()
+        await context.close()
 
 
 def leave(store: Store) -> None:

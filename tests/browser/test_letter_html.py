@@ -2,27 +2,17 @@
 mode, and no request out.
 """
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Request, async_playwright
+from playwright.async_api import Browser, Request
 
 from gateway import i18n
 from tests.browser import screenshots
 from tests.core import specimens
-from tests.rig import chromium
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        launched = await playwright.chromium.launch(**chromium.launch_options())
-        yield launched
-        await launched.close()
 
 
 def pages() -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
 from gateway import settings
 from gateway.actions import answering, desk
@@ -18,7 +18,6 @@ from gateway.model import Access, Actor, Reply
 from gateway.store import engine, followups
 from gateway.web import app, feed, serve
 from gateway.web.api.site import Site as Api
-from tests.rig import chromium
 from tests.store import rows
 from tests.web import signing
 
@@ -78,14 +77,6 @@ async def site(store: engine.Store) -> AsyncIterator[Site]:
     stop.set()
     async with asyncio.timeout(DEADLINE):
         await running
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        launched = await playwright.chromium.launch(**chromium.launch_options())
-        yield launched
-        await launched.close()
 
 
 async def opened(

@@ -4,16 +4,13 @@ of complaint from the browser.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page
 
-from gateway.store.engine import Store
 from tests.browser import scenes
-from tests.rig import chromium
 
 OF_COLOURS = ["color-contrast", "link-in-text-block"]
 """The rules whose answer another colour scheme can change."""
@@ -32,15 +29,6 @@ def test_every_page_has_its_scene() -> None:
     assert sorted(shown - routes) == []
     names = [scene.name for scene in scenes.SCENES]
     assert len(set(names)) == len(names)
-
-
-@pytest.fixture
-async def stage(store: Store) -> AsyncIterator[scenes.Stage]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(**chromium.launch_options())
-        async with scenes.stage(store, browser) as made:
-            yield made
-        await browser.close()
 
 
 @pytest.mark.browser
