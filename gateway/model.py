@@ -93,6 +93,11 @@ class Actor:
     channel: Channel = Channel.API
 
     @property
+    def is_whole_crm(self) -> bool:
+        """The CRM itself; on an associate's behalf it is that associate."""
+        return self.access is Access.CRM and not self.associate
+
+    @property
     def by(self) -> str:
         """As the journal names them: "kari", "kari via NAME", "NAME"."""
         if self.associate and self.name and self.associate != self.name:

@@ -24,7 +24,6 @@ from gateway.followups.permission import Verb
 from gateway.i18n import marked
 from gateway.invite import plan
 from gateway.model import (
-    Access,
     Channel,
     Edition,
     Effect,
@@ -237,10 +236,9 @@ def _is_own(desk: Desk, row: Member) -> bool:
     """Whether it is the invitee who speaks. What the CRM says for nobody, it says for the invitee
     that it asked.
     """
-    actor = desk.actor
-    if actor.access is Access.CRM and not actor.associate:
+    if desk.actor.is_whole_crm:
         return True
-    return row.is_associate and actor.associate == row.key
+    return row.is_associate and desk.actor.associate == row.key
 
 
 def _instance(desk: Desk, row: Member, instance: Moment | None) -> Moment | None:

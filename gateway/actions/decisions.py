@@ -105,7 +105,7 @@ def count(desk: Desk) -> int:
 
 def _scope(actor: Actor, wanted: Filter) -> Filter | None:
     """None: nothing ever waits for them."""
-    if actor.access is Access.CRM and not actor.associate:
+    if actor.is_whole_crm:
         return replace(wanted, associate=None, administrators=False)
     is_admin = actor.access is Access.ADMIN
     if actor.access is Access.READ or not (actor.associate or is_admin):

@@ -44,7 +44,7 @@ def _is_seen(entry: journal.Entry, shown: frozenset[str], actor: Actor) -> bool:
     """What is about no follow-up is the operation's; what is gone, the CRM's."""
     if entry.follow_up is None:
         return visible.sees_operation(actor)
-    return entry.follow_up in shown or visible.sees_everything(actor)
+    return entry.follow_up in shown or actor.is_whole_crm
 
 
 def _named(connection: Connection, rows: Sequence[journal.Entry]) -> list[shapes.Entry]:

@@ -18,7 +18,6 @@ from gateway.errors import Forbidden, InputError, Refused
 from gateway.followups import permission
 from gateway.followups.permission import Parties, Verb
 from gateway.i18n import marked
-from gateway.model import Access
 from gateway.store import followups, journal, records
 from gateway.store.engine import Store
 
@@ -114,7 +113,7 @@ def _may_invite(desk: Desk, document: Mapping[str, Any]) -> None:
     CRM brings with it is not asked.
     """
     rows = document.get("participants")
-    if _is_whole_crm(desk) or not isinstance(rows, list):
+    if desk.actor.is_whole_crm or not isinstance(rows, list):
         return
     named = {
         (kind, row[kind]): place
@@ -133,13 +132,9 @@ def _may_invite(desk: Desk, document: Mapping[str, Any]) -> None:
         )
 
 
-def _is_whole_crm(desk: Desk) -> bool:
-    return desk.actor.access is Access.CRM and not desk.actor.associate
-
-
 def _plain(desk: Desk, document: Mapping[str, Any]) -> dict[str, Any]:
     """Without what only the CRM says of an earlier system, and what is each invitee's own."""
-    if _is_whole_crm(desk):
+    if desk.actor.is_whole_crm:
         return dict(document)
     said = {name: value for name, value in document.items() if name not in OF_EARLIER_SYSTEMS}
     rows = said.get("participants")
@@ -157,7 +152,7 @@ def _plain_row(row: Any, me: str) -> Any:
 
 def _kept(desk: Desk, concerned: Parties) -> dict[str, Any]:
     """What stays where the document does not say it, except from the CRM: whose it is."""
-    if _is_whole_crm(desk):
+    if desk.actor.is_whole_crm:
         return {}
     return {"owner": concerned.owner or None, "assigned_by": concerned.assigned_by or None}
 
@@ -170,7 +165,7 @@ def _may_change(
     report: load_report.Report,
 ) -> None:
     changed = {name for name in after if after[name] != before[name]}
-    if not _is_whole_crm(desk):
+    if not desk.actor.is_whole_crm:
         _stays(changed, before["kind"])
     people = "participants" in report.created or "participants" in report.changed
     if before["completed"] and after["completed"] and (changed - OWN or people):

@@ -208,7 +208,7 @@ def visible(actor: Actor, kind: DecisionKind, associate: str) -> bool:
     """Whether somebody sees a decision, and so may take it. The CRM's own connection sees what is
     of the domain, an administrator what is nobody's, everybody else what is theirs.
     """
-    if actor.access is Access.CRM and not actor.associate:
+    if actor.is_whole_crm:
         return kind not in OF_ADMINISTRATORS
     if associate == ADMINISTRATORS:
         return actor.access is Access.ADMIN

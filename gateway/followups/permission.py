@@ -75,7 +75,7 @@ def may(actor: Actor, verb: Verb, parties: Parties | None = None, row: str = "")
     """
     if parties is None:
         return _at_large(actor, verb)
-    if _is_whole_crm(actor):
+    if actor.is_whole_crm:
         return Answer.YES
     if parties.private and not parties.concerns(actor.associate):
         return Answer.HIDDEN
@@ -100,11 +100,6 @@ def require(actor: Actor, verb: Verb, parties: Parties | None = None, row: str =
         raise _forbidden(actor, verb, parties)
 
 
-def _is_whole_crm(actor: Actor) -> bool:
-    """The CRM itself; on an associate's behalf it is that associate."""
-    return actor.access is Access.CRM and not actor.associate
-
-
 def _acts(actor: Actor) -> bool:
     """An associate who may write."""
     return bool(actor.associate) and actor.access in (Access.USER, Access.CRM)
@@ -122,7 +117,7 @@ def _owns(actor: Actor, parties: Parties) -> bool:
 def _at_large(actor: Actor, verb: Verb) -> Answer:
     allowed = (
         verb is Verb.SEE
-        or (_is_whole_crm(actor) and verb in OF_THE_CRM)
+        or (actor.is_whole_crm and verb in OF_THE_CRM)
         or (actor.access is Access.ADMIN and verb in OF_ADMINISTRATORS)
         or (verb is Verb.CREATE and _acts(actor))
     )

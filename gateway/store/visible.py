@@ -13,7 +13,7 @@ from gateway.store.schema import follow_up, participant
 
 def follow_ups(actor: Actor) -> sa.ColumnElement[bool]:
     """Follow-ups: all for the CRM itself, else what is not private or concerns the associate."""
-    if sees_everything(actor):
+    if actor.is_whole_crm:
         return sa.true()
     public = follow_up.c.private.is_(sa.false())
     if not actor.associate:
@@ -38,11 +38,6 @@ def keys(connection: Connection, actor: Actor, wanted: Collection[str]) -> froze
     return frozenset(connection.execute(query).scalars())
 
 
-def sees_everything(actor: Actor) -> bool:
-    """The CRM itself, which hears of what is gone, too."""
-    return actor.access is Access.CRM and not actor.associate
-
-
 def sees_operation(actor: Actor) -> bool:
     """What is about no follow-up: accounts, letters that rest, imports."""
-    return actor.access is Access.ADMIN or sees_everything(actor)
+    return actor.access is Access.ADMIN or actor.is_whole_crm
