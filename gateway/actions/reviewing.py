@@ -140,7 +140,7 @@ def decide(desk: Desk, number: int, *, accept: bool) -> tuple[Proposal, bool]:
     permission.require(desk.actor, Verb.OPERATE)
     one = kept_proposals.get(desk.connection, number)
     if one is None:
-        raise NotFound(f"there is no proposal {number}")
+        raise NotFound(marked("there is no proposal %(number)s"), number=number)
     _require_seen(desk, one.follow_up)
     followups.lock(desk.connection, one.follow_up)
     wanted = ProposalState.ACCEPTED if accept else ProposalState.DECLINED
