@@ -251,18 +251,14 @@ def change(store: Store, verb: Verb, selection: Selection, now: datetime, by: st
     `listed` does, and `Refused` for a letter that came to an end, is being sent, or, to be sent
     after all, has been overtaken by a newer one.
     """
-    letters = listed(store, selection if selection.numbers else unfinished(selection, now)).letters
     with store.write() as connection:
-        return _change(connection, verb, selection, letters, Decided(by, now))
+        return _change(connection, verb, selection, Decided(by, now))
 
 
 def take(desk: Desk, verb: Verb, selection: Selection) -> list[Queued]:
     """`change` at a desk."""
     permission.require(desk.actor, Right.OPERATE)
-    chosen = selection if selection.numbers else unfinished(selection, desk.now)
-    letters = _all(desk.connection, chosen)
-    decided = Decided(desk.actor.by, desk.now)
-    return _change(desk.connection, verb, selection, letters, decided)
+    return _change(desk.connection, verb, selection, Decided(desk.actor.by, desk.now))
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,12 +270,11 @@ class Decided:
 
 
 def _change(
-    connection: Connection,
-    verb: Verb,
-    selection: Selection,
-    letters: Sequence[Queued],
-    decided: Decided,
+    connection: Connection, verb: Verb, selection: Selection, decided: Decided
 ) -> list[Queued]:
+    letters = _all(
+        connection, selection if selection.numbers else unfinished(selection, decided.at)
+    )
     overtaken = _overtaken(connection, verb, letters)
     candidates = [letter for letter in letters if letter.id not in overtaken]
     changed = _carry_out(connection, verb, candidates, decided.at, decided.by)
