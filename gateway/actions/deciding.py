@@ -133,7 +133,7 @@ def catch_up(store: Store, now: datetime) -> bool:
     if after is None:
         return False
     with store.write() as connection:
-        keys = waiting.next_follow_ups(connection, after, PAGE)
+        keys = followups.following(connection, after, PAGE)
         follow(connection, _free(connection, keys), now)
         follow_brake(connection, now)
         meta.decide_up_to(connection, keys[-1] if keys else None)

@@ -168,7 +168,7 @@ def move_on(store: Store, settings: configuration.Settings, now: datetime) -> in
         begun = meta.diaries_begun(connection)
     looked = 0
     if begun is not None:
-        looked += _each(store, zone, now, diary.to_begin, begun, meta.note_diaries)
+        looked += _each(store, zone, now, followups.following, begun, meta.note_diaries)
         with store.write() as connection:
             meta.note_diaries(connection, None)
     return looked + _each(store, zone, now, partial(diary.to_move_on, now + diary.AHEAD), "")

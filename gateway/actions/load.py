@@ -18,7 +18,7 @@ from gateway.actions import load_check, load_directory, load_format, load_partic
 from gateway.actions.load_format import Document, FollowUp
 from gateway.actions.load_report import Loading, Report
 from gateway.actions.load_times import Times
-from gateway.model import Access, Actor, Channel, Kind, Moment
+from gateway.model import Access, Actor, Channel, Kind
 from gateway.store import columns, directory, journal, marks, records
 from gateway.store.engine import Connection
 
@@ -66,8 +66,8 @@ def _write_follow_ups(here: Loading) -> None:
         {
             "follow_up": follow_up.key,
             "original_start": columns.instant(date.original),
-            "start_at": _instant(date.start),
-            "end_at": _instant(date.end),
+            "start_at": columns.optional(date.start),
+            "end_at": columns.optional(date.end),
             "cancelled": date.cancelled,
             "cancel_reason": date.cancel_reason,
         }
@@ -115,8 +115,8 @@ def _follow_up(one: FollowUp, times: Times, planned: bool) -> dict[str, Any]:
         }
     )
     row |= {
-        "start_at": _instant(times.start),
-        "end_at": _instant(times.end),
+        "start_at": columns.optional(times.start),
+        "end_at": columns.optional(times.end),
         "deadline": times.deadline,
         "answer_by": times.answer_by,
         "rrule": times.rrule,
@@ -126,7 +126,3 @@ def _follow_up(one: FollowUp, times: Times, planned: bool) -> dict[str, Any]:
     # UID and counter of an earlier system count until the gateway has used them.
     kept = {} if planned else {"uid": one.uid, "sequence": one.sequence}
     return row | {column: value for column, value in kept.items() if value is not None}
-
-
-def _instant(moment: Moment | None) -> datetime | None:
-    return None if moment is None else columns.instant(moment)

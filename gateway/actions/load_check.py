@@ -104,8 +104,7 @@ def invited(entries: Document, times: Sequence[Times]) -> list[Invited]:
         # Where something is wrong with the times nothing will be written.
         dates = when.participants or [None] * len(follow_up.participants)
         for (place, row), date in zip(_participants(number, follow_up), dates, strict=False):
-            instant = None if date is None else columns.instant(date)
-            everybody.append(Invited(place, follow_up.key, row, instant))
+            everybody.append(Invited(place, follow_up.key, row, columns.optional(date)))
     return everybody
 
 

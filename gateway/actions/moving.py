@@ -214,7 +214,7 @@ def _times(whole: Edition, when: When) -> dict[str, Any]:
         end = start + (whole.end - whole.start)
     return {
         "start_at": columns.instant(start),
-        "end_at": columns.instant(end) if end is not None else None,
+        "end_at": columns.optional(end),
     }
 
 

@@ -244,7 +244,7 @@ def _series(wanted: Edition, one: Proposal, now: datetime) -> dict[str, Any]:
     _not_over(moved, now)
     return place | {
         "start_at": columns.instant(one.start),
-        "end_at": columns.instant(end) if end is not None else None,
+        "end_at": columns.optional(end),
         "all_day": all_day,
     }
 

@@ -27,6 +27,11 @@ def instant(value: Moment) -> datetime:
     return value if isinstance(value, datetime) else datetime.combine(value, time(), UTC)
 
 
+def optional(value: Moment | None) -> datetime | None:
+    """`instant` of what may be missing."""
+    return None if value is None else instant(value)
+
+
 def moment(value: datetime, all_day: bool, zone: str = "") -> Moment:
     """How a moment is read from a column. `zone`: where the follow-up takes place; "" or unknown: a
     day is then the one whose midnight in UTC is nearest, which is right for midnights from eleven

@@ -385,9 +385,3 @@ def to_move_on(before: datetime, connection: Connection, after: str, limit: int)
         .limit(limit)
     )
     return list(connection.execute(query).scalars())
-
-
-def to_begin(connection: Connection, after: str, limit: int) -> list[str]:
-    """Follow-ups, whether or not they have entries: the next ones by key."""
-    query = sa.select(follow_up.c.key).where(follow_up.c.key > after)
-    return list(connection.execute(query.order_by(follow_up.c.key).limit(limit)).scalars())

@@ -222,6 +222,12 @@ def lock_rows(connection: Connection, numbers: Collection[int]) -> None:
         connection.execute(_LOCK_ALL, {"keys": keys})
 
 
+def following(connection: Connection, after: str, limit: int) -> list[str]:
+    """The keys that come after this one."""
+    query = sa.select(follow_up.c.key).where(follow_up.c.key > after)
+    return list(connection.execute(query.order_by(follow_up.c.key).limit(limit)).scalars())
+
+
 def wanted(
     connection: Connection, key: str, site: Site, members: Sequence[Member]
 ) -> Edition | None:
@@ -347,7 +353,7 @@ def add_guest(
             email=address,
             name=name,
             email_invite=True,
-            original_start=columns.instant(date) if date is not None else None,
+            original_start=columns.optional(date),
         )
         .returning(participant.c.id)
     ).scalar_one()

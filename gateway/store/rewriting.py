@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.model import DateChange, Edition, Method, Moment
+from gateway.model import DateChange, Edition, Method
 from gateway.store import braked, columns, invitations
 from gateway.store.schema import follow_up, follow_up_date, participant
 from gateway.store.schema_letters import invitation
@@ -73,18 +73,14 @@ def _columns(before: Edition, now: Edition) -> Iterator[tuple[str, Any]]:
         if value != getattr(now, name):
             yield name, getattr(value, "value", value)
     if before.deadline != now.deadline:
-        yield "deadline", _instant(before.deadline)
+        yield "deadline", columns.optional(before.deadline)
     if (before.start, before.end, before.all_day) != (now.start, now.end, now.all_day):
-        yield "start_at", _instant(before.start)
-        yield "end_at", _instant(before.end)
+        yield "start_at", columns.optional(before.start)
+        yield "end_at", columns.optional(before.end)
         yield "all_day", before.all_day
     rules = [one.recurrence.rrule if one.recurrence is not None else "" for one in (before, now)]
     if rules[0] != rules[1]:
         yield "rrule", rules[0]
-
-
-def _instant(value: Moment | None) -> Any:
-    return None if value is None else columns.instant(value)
 
 
 def _write_dates(connection: Connection, key: str, edition: Edition) -> None:
@@ -100,8 +96,8 @@ def _write_dates(connection: Connection, key: str, edition: Edition) -> None:
         {
             "follow_up": key,
             "original_start": columns.instant(original),
-            "start_at": _instant(one.start),
-            "end_at": _instant(one.end),
+            "start_at": columns.optional(one.start),
+            "end_at": columns.optional(one.end),
             "cancelled": one.cancelled,
             "cancel_reason": one.cancel_reason,
         }

@@ -194,7 +194,7 @@ def move_date(
         {"follow_up": key, "original_start": name},
         {
             "start_at": columns.instant(start),
-            "end_at": columns.instant(end) if end is not None else None,
+            "end_at": columns.optional(end),
             "cancelled": False,
             "cancel_reason": "",
         },

@@ -14,7 +14,7 @@ from gateway.followups import decisions
 from gateway.followups.decisions import Cause, Decision, DecisionKind
 from gateway.mail import address
 from gateway.store import codec, questions, signs, words
-from gateway.store.schema import follow_up, proposal, standing
+from gateway.store.schema import proposal, standing
 from gateway.store.schema_letters import invitation
 from gateway.store.signs import Head, Sign
 
@@ -44,12 +44,6 @@ def causes(
         *questions.find(connection, standing_still, heads),
         *words.unanswered(connection, written, heads),
     ]
-
-
-def next_follow_ups(connection: Connection, after: str, limit: int) -> list[str]:
-    """The keys that come after this one."""
-    query = sa.select(follow_up.c.key).where(follow_up.c.key > after)
-    return list(connection.execute(query.order_by(follow_up.c.key).limit(limit)).scalars())
 
 
 def _is_on(head: Head | None, sign: Sign) -> bool:

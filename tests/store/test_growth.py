@@ -56,7 +56,6 @@ from gateway.store import (
     review,
     upkeep,
     views,
-    waiting,
 )
 from gateway.store.decisions import Filter
 from gateway.store.engine import Connection, Store
@@ -351,7 +350,7 @@ def decide(connection: Connection) -> None:
         decisions.count(connection, wanted)
     decisions.follow_ups(connection, 0, 200)
     decisions.close_declines(connection, 1, "kari", datetime.now(UTC))
-    waiting.next_follow_ups(connection, "f1", 200)
+    followups.following(connection, "f1", 200)
 
 
 def look(store: Store, now: datetime) -> None:
