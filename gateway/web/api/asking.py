@@ -132,14 +132,18 @@ class Asking:
 
     async def write(self, command: Callable[[Desk], Json | Made]) -> Response:
         """Carry the command out, or with `dry_run` see what it would do, and answer."""
+
+        def work() -> Response:
+            return engine.retried(lambda: self._perform(command))
+
         if not self.key or self.dry_run:
-            return await self.site.run(lambda: engine.retried(lambda: self._perform(command)))
+            return await self.site.run(work)
         running = (self.caller.token, self.key)
         if running in self.site.running:
             raise _still_running()
         self.site.running.add(running)
         try:
-            return await self.site.run(lambda: engine.retried(lambda: self._perform(command)))
+            return await self.site.run(work)
         finally:
             self.site.running.discard(running)
 
