@@ -158,7 +158,7 @@ def split(
     made = series.copy(
         connection,
         key,
-        f"{key}-{_day(wanted, at):%Y%m%d}",
+        f"{key}-{recurrence.day_of(wanted, at):%Y%m%d}",
         {**part.changes, **_times(fresh), "cancelled": False},
         _carried(wanted, fresh, at, series.dates(connection, key, at)),
         _single(connection, key, wanted, fresh, at),
@@ -240,11 +240,7 @@ def _following(wanted: Edition, after: Moment) -> Moment | None:
     assert wanted.recurrence is not None
     wanted = replace(wanted, recurrence=replace(wanted.recurrence, exdates=()))
     if wanted.all_day:
-        day = (
-            after.astimezone(ZoneInfo(wanted.timezone)).date()
-            if isinstance(after, datetime)
-            else after
-        )
+        day = recurrence.day_of(wanted, after)
         return next(recurrence.instances(wanted, day + timedelta(days=1), limit=1), None)
     if not isinstance(after, datetime):
         after = datetime.combine(after, time.max, ZoneInfo(wanted.timezone)).astimezone(UTC)
@@ -312,7 +308,7 @@ def _carried(
         if rules.ruled(fresh, name) or not (rules.ruled(wanted, name) or row.cancelled):
             found[row.original_start] = row
         elif row.cancelled and rules.ruled(wanted, name):
-            for moved in recurrence.on_day(fresh, _day(wanted, name)):
+            for moved in recurrence.on_day(fresh, recurrence.day_of(wanted, name)):
                 found.setdefault(
                     columns.instant(moved), replace(row, original_start=columns.instant(moved))
                 )
@@ -333,7 +329,7 @@ def _single(
             if name == at
             else [name]
             if rules.ruled(fresh, name)
-            else recurrence.on_day(fresh, _day(wanted, name))
+            else recurrence.on_day(fresh, recurrence.day_of(wanted, name))
         )
         if same and (to := columns.instant(same[0])) not in found.values():
             found[start] = to
@@ -348,11 +344,3 @@ def _typed(edition: Edition, moment: Moment) -> str:
         else moment
     )
     return clock.isoformat()
-
-
-def _day(edition: Edition, moment: Moment) -> date:
-    return (
-        moment.astimezone(ZoneInfo(edition.timezone)).date()
-        if isinstance(moment, datetime)
-        else moment
-    )

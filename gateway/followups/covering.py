@@ -70,10 +70,10 @@ def told(edition: Edition) -> Told:
         beside = sorted(further, key=str)
         return covered or Told(edition.start, series.rrule, tuple(without), tuple(beside))
     taking_place = [date for date in recurrence.instances(edition) if date not in cancelled]
-    if len({_day(edition, date) for date in taking_place}) < len(taking_place):
+    if len({recurrence.day_of(edition, date) for date in taking_place}) < len(taking_place):
         raise InputError(TWO_ON_ONE_DAY)
     names = {named(edition, date) for date in taking_place}
-    start = min({*names, edition.start}, key=lambda name: _day(edition, name))
+    start = min({*names, edition.start}, key=lambda name: recurrence.day_of(edition, name))
     covered = _covered(edition, {*names, start}, names)
     if covered is None:
         raise InputError(NO_RULE)
@@ -124,27 +124,19 @@ def _mixed(edition: Edition, cancelled: set[Moment]) -> Told | None:
 
 
 def _covered(edition: Edition, names: Set[Moment], taking_place: Set[Moment]) -> Told | None:
-    days = sorted(_day(edition, one) for one in names)
+    days = sorted(recurrence.day_of(edition, one) for one in names)
     length = (
         edition.end - edition.start
         if edition.end is not None and edition.start is not None
         else timedelta()
     )
-    first = min(names, key=lambda one: _day(edition, one))
+    first = min(names, key=lambda one: recurrence.day_of(edition, one))
     for rule in rules(tuple(days), length):
         bare = replace(edition, start=first, recurrence=Recurrence(rule), dates=())
         given = list(recurrence.instances(bare, limit=MOST_COUNTED))
         if names <= {*given}:  # as it is, but where the clocks change at just that hour
             return Told(first, rule, tuple(one for one in given if one not in taking_place))
     return None
-
-
-def _day(edition: Edition, moment: Moment) -> date:
-    return (
-        moment.astimezone(ZoneInfo(edition.timezone)).date()
-        if isinstance(moment, datetime)
-        else moment
-    )
 
 
 def _hour(edition: Edition, moment: Moment) -> time | None:

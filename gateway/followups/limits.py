@@ -6,13 +6,12 @@ MS-OXCICAL §2.1.3.2.2 (the forms of rules), MS-OXOCAL §2.2.1.44.1 (steps and c
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from itertools import pairwise
-from zoneinfo import ZoneInfo
 
 from gateway.errors import InputError
 from gateway.followups import covering, grammar, recurrence
-from gateway.model import Edition, Moment
+from gateway.model import Edition
 
 PREFIX = "Outlook cannot show this series as it is: "
 APART = "no series of Outlook can hold these dates: each of them is an invitation by itself"
@@ -83,11 +82,12 @@ def _neighbours(edition: Edition) -> Iterator[str]:
     length = edition.end - edition.start if edition.end is not None else timedelta()
     if any(later - earlier < length for earlier, later in pairwise(names)):
         yield "a date lasts longer than until the next one"
-    days = [_day(edition, recurrence.start_of(edition, name)) for name in names]
+    days = [recurrence.day_of(edition, recurrence.start_of(edition, name)) for name in names]
     moved = {change.original for change in edition.dates if change.start is not None} - cancelled
     for at, name in enumerate(names):
         if name in moved and not _rises(days[max(0, at - 1) : at + 2]):
-            yield f"the date of {_day(edition, name)} was moved onto or past its neighbour"
+            day = recurrence.day_of(edition, name)
+            yield f"the date of {day} was moved onto or past its neighbour"
 
 
 def _rises(days: Sequence[date]) -> bool:
@@ -97,12 +97,6 @@ def _rises(days: Sequence[date]) -> bool:
 
 def _beside(edition: Edition, said: covering.Told) -> Iterator[str]:
     if said.rdates:
-        days = ", ".join(_day(edition, one).isoformat() for one in said.rdates[:5])
+        days = ", ".join(recurrence.day_of(edition, one).isoformat() for one in said.rdates[:5])
         more = ", ..." if len(said.rdates) > 5 else ""
         yield f"dates beside its rule are missing there ({days}{more})"
-
-
-def _day(edition: Edition, moment: Moment) -> date:
-    if isinstance(moment, datetime):
-        return moment.astimezone(ZoneInfo(edition.timezone)).date()
-    return moment

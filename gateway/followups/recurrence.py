@@ -99,6 +99,13 @@ def is_instance(edition: Edition, moment: Moment) -> bool:
     return next(instances(edition, moment, end, 1), None) == moment
 
 
+def day_of(edition: Edition, moment: Moment) -> date:
+    """The day of a moment, in the follow-up's own zone."""
+    if isinstance(moment, datetime):
+        return moment.astimezone(ZoneInfo(edition.timezone)).date()
+    return moment
+
+
 def on_day(edition: Edition, day: date) -> tuple[Moment, ...]:
     """The original starts on a calendar day of the follow-up's own zone."""
     if day.year not in REACH:
