@@ -11,6 +11,7 @@ from gateway.actions.desk import Desk
 from gateway.errors import InputError, NotFound
 from gateway.followups import available, preferences
 from gateway.followups.available import Slot, Span, WorkingWeek
+from gateway.followups.permission import Verb
 from gateway.i18n import marked
 from gateway.store import codec, diaries, diary
 from gateway.store import preferences as stored
@@ -88,11 +89,11 @@ def _diary(one: Diary, zone: str, today: str) -> Json:
 
 def busy(desk: Desk, names: Sequence[str], period: Span, without: str = "") -> Json:
     """Which of these are occupied at some moment of a period, for a picker. `without`: a follow-up
-    that does not count.
+    that does not count. Raises `NotFound` for one that they do not see, as `first_available` does:
+    a time that is free without it would tell whose it is, and when.
     """
     everybody = holders(desk, names)
-    kept = _entries(desk, everybody, period)
-    taken = diaries.occupied(kept, without=without)
+    taken = _occupied(desk, everybody, period, without)
     return {
         "busy": [{holder.kind: holder.key} for holder in everybody if holder.who in taken],
         "free": [{holder.kind: holder.key} for holder in everybody if holder.who not in taken],
@@ -129,8 +130,7 @@ def first_available(
     if until <= not_before:
         raise InputError(marked("until: is not after not_before"))
     everybody = holders(desk, names)
-    kept = _entries(desk, everybody, (not_before, until))
-    occupied = diaries.occupied(kept, without=without)
+    occupied = _occupied(desk, everybody, (not_before, until), without)
     taken = [span for spans in occupied.values() for span in spans]
     weeks = _weeks(desk, [one.key for one in everybody if one.kind == "associate"], within)
     slots = available.first_available(taken, weeks, timedelta(minutes=minutes), not_before, until)
@@ -226,6 +226,15 @@ def holders(desk: Desk, names: Sequence[str]) -> list[Holder]:
     if absent := next((name for name in names if name not in there), ""):
         raise NotFound(marked("there is no associate or resource %(absent)s"), absent=absent)
     return everybody
+
+
+def _occupied(
+    desk: Desk, everybody: Sequence[Holder], period: Span, without: str
+) -> dict[str, list[Span]]:
+    """By diary, when they are occupied by anything but one follow-up."""
+    if without:
+        desk.require(Verb.SEE, without)
+    return diaries.occupied(_entries(desk, everybody, period), without=without)
 
 
 def _entries(desk: Desk, everybody: Sequence[Holder], period: Span) -> list[Kept]:

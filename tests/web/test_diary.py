@@ -165,6 +165,23 @@ async def test_the_first_available_times_of_all(office: Office) -> None:
     assert await searched(office, participants=together, **later, **soon) == []
 
 
+async def test_api_1_nobody_learns_whose_time_is_taken_by_leaving_a_follow_up_out(
+    office: Office,
+) -> None:
+    """What is private to others takes time, and no more is told of it."""
+    office.plan()
+    time = {"from": "2026-12-01T09:00:00+01:00", "to": "2026-12-01T10:00:00+01:00"}
+    search = {"participants": [{"associate": "nils"}], "minutes": 60}
+    for left_out in ("private", "nothing"):
+        said = {"of": "nils", **time, "except": left_out}
+        assert (await office.ask("GET", "/busy", "kari", params=said)).status_code == 404
+        search["except"] = left_out
+        found = await office.ask("POST", "/first-available", "kari", json=search)
+        assert found.status_code == 404
+    mine = {"of": "nils", **time, "except": "private"}
+    assert await got(office, "/busy", "nils", **mine)
+
+
 async def test_a_double_booked_follow_up_knows_when_all_of_its_people_are_free(
     office: Office,
 ) -> None:
