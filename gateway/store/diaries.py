@@ -325,11 +325,13 @@ def standings(
     letter reaches them.
     """
     row, sent = participant.c, invitation.c
-    is_lost = sent.delivery == Delivery.UNDELIVERABLE
+    # A row may have an invitation to each of its dates.
+    is_lost = sa.exists().where(
+        sent.participant == row.id, sent.counts, sent.delivery == Delivery.UNDELIVERABLE
+    )
     is_asked = row.resource.is_(None) & (sa.func.coalesce(row.associate, "") != owner)
-    letter = (sent.participant == row.id) & sent.counts
     query = sa.select(row.follow_up, row.code, is_lost.label("is_lost"))
-    query = query.join(follow_up, follow_up.c.key == row.follow_up).outerjoin(invitation, letter)
+    query = query.join(follow_up, follow_up.c.key == row.follow_up)
     query = query.where(follow_up.c.owner == owner, ~row.removed, is_asked)
     found = dict[str, list[tuple[Status, bool]]]()
     for one in chunks.rows(connection, query, row.follow_up, keys):

@@ -53,11 +53,14 @@ LEFT JOIN person ON person.key = p.person
 LEFT JOIN associate ON associate.key = p.associate
 LEFT JOIN resource ON resource.key = p.resource
 LEFT JOIN standing ON standing.participant = p.id AND standing.instance = ''
-LEFT JOIN invitation ON invitation.participant = p.id AND invitation.counts
+LEFT JOIN invitation ON invitation.id = (SELECT one.id FROM invitation AS one
+  WHERE one.participant = p.id AND one.counts
+  ORDER BY (CASE one.delivery WHEN 'undeliverable' THEN 0 ELSE 1 END), one.id DESC LIMIT 1)
 WHERE NOT p.removed
 """
-"""A row for each participant. A status that nobody has worked out yet is that of a row of which
-nothing is known (domain.md §4).
+"""A row for each participant; of the invitations to its dates one that does not arrive, where there
+is one, else the last (`invitations.deliveries`). A status that nobody has worked out yet is that of
+a row of which nothing is known (domain.md §4).
 """
 
 CODE = """CASE WHEN follow_up.cancelled THEN {cancelled}

@@ -16,8 +16,10 @@ from gateway.ical import ics
 from gateway.invite import apart, plan
 from gateway.mail import bounce
 from gateway.model import Access, Actor, Channel, Delivery, LetterState, Moment, Reply, Standing
+from gateway.status import Status
 from gateway.store import (
     claims,
+    diaries,
     filters,
     followups,
     invitations,
@@ -144,6 +146,19 @@ def test_every_date_is_an_invitation_and_nothing_is_added_to_the_record(store: S
     assert len(page.names) == 2, "each row once"
     rows.run(store, "UPDATE follow_up SET notes = 'x'")
     assert post(store) == []
+
+
+def test_a_row_that_holds_every_date_by_itself_counts_once(store: Store) -> None:
+    begin(store)
+    dates = post(store)
+    lost = next(one.invitation for one in dates if one.letter.address == OLA)
+    rows.run(store, f"UPDATE invitation SET delivery = 'undeliverable' WHERE id = {lost}")
+    with store.read() as connection:
+        asked = diaries.standings(connection, "kari", ["m1"])
+        view = connection.execute(sa.text("SELECT address, delivery FROM participant_status"))
+        shown = sorted((row.address, row.delivery) for row in view)
+    assert sorted(asked["m1"]) == [(Status.INVITATION, False), (Status.INVITATION, True)]
+    assert shown == [(EVA, "sent"), (OLA, "undeliverable")]
 
 
 def test_a_change_of_one_date_is_told_of_that_date(store: Store) -> None:
