@@ -87,10 +87,11 @@ def _provider(app: FastAPI) -> None:
         request: Request, to: Annotated[str, Query(alias="next", max_length=2000)] = "/"
     ) -> Response:
         site, begun = site_of(request.scope), openid.begin(local(to))
+        provider = _of(site)
         if not await _may_try(request):
             return _barred(request, "", to)
         try:
-            there = await _of(site).address(begun)
+            there = await provider.address(begun)
         except openid.NotSaid as error:
             log.error("the sign-in provider cannot be used", reason=str(error))
             return _form(request, UNKNOWN, HTTPStatus.BAD_GATEWAY, "", to)
@@ -105,10 +106,11 @@ def _provider(app: FastAPI) -> None:
         )
         if begun is None:
             return _form(request, UNKNOWN, HTTPStatus.FORBIDDEN, "", "/")
+        provider = _of(site)
         if not await _may_try(request):
             return _barred(request, "", begun.to)
         try:
-            name = await _of(site).name(begun, request.query_params)
+            name = await provider.name(begun, request.query_params)
         except openid.NotSaid as error:
             log.warning("somebody was not signed in", reason=str(error))
             return _form(request, UNKNOWN, HTTPStatus.FORBIDDEN, "", begun.to)

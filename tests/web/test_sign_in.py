@@ -69,6 +69,13 @@ async def test_who_is_not_signed_in_is_led_to_the_sign_in(users_of: Office) -> N
         assert (await users_of.client.get(path)).status_code == 200
 
 
+async def test_a_way_that_is_not_offered_counts_for_nothing(users_of: Office) -> None:
+    """Anybody could bar a whole office from its passwords by it."""
+    for _ in range(users.TRIES_OF_ADDRESS):
+        assert (await users_of.client.get("/sign-in/openid")).status_code == 404
+    assert (await signed_in(users_of)).status_code == 303
+
+
 async def test_a_password_lets_in_and_signing_out_ends_it(users_of: Office) -> None:
     answer = await signed_in(users_of, " KARI ", next="/listing")
     assert (answer.status_code, answer.headers["location"]) == (303, "/listing")
