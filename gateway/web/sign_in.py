@@ -88,6 +88,8 @@ def _provider(app: FastAPI) -> None:
     ) -> Response:
         site, begun = site_of(request.scope), openid.begin(local(to))
         provider = _of(site)
+        if not _is_page(request):
+            return _form(request, UNKNOWN, HTTPStatus.FORBIDDEN, "", to)
         if not await _may_try(request):
             return _barred(request, "", to)
         try:
@@ -132,6 +134,11 @@ def _leaving(app: FastAPI) -> None:
         await site.run(lambda: users.sign_out(site.store, secret, user, everywhere=everywhere))
         gone = RedirectResponse("/sign-in", HTTPStatus.SEE_OTHER)
         return door.let_in(gone, "", site.settings.web)
+
+
+def _is_page(request: Request) -> bool:
+    """Whether somebody goes there: a picture on the page of others would count as their try."""
+    return request.headers.get("sec-fetch-dest", "document") == "document"
 
 
 async def _may_try(request: Request) -> bool:

@@ -257,6 +257,15 @@ def test_what_does_not_go_together_is_said(section: dict[str, str], words: str) 
         configuration.load(overrides={"openid": section})
 
 
+async def test_a_picture_on_another_page_is_no_way_over_the_provider(staff: Office) -> None:
+    """Or anybody could bar the whole office of whoever looks at that page."""
+    async with provided(staff) as provider:
+        for _ in range(users.TRIES_OF_ADDRESS):
+            picture = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "image"}
+            refused(staff, await staff.client.get("/sign-in/openid", headers=picture))
+        await begin(staff, provider)
+
+
 async def test_every_way_over_the_provider_counts_until_one_succeeds(staff: Office) -> None:
     """Or anybody could have us ask the provider as often as they like."""
     async with provided(staff) as provider:
