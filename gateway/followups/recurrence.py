@@ -21,7 +21,7 @@ from itertools import islice, takewhile
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from dateutil import rrule  # type: ignore[import-untyped]
+from dateutil import rrule
 
 from gateway.errors import InputError
 from gateway.followups import grammar
