@@ -380,10 +380,10 @@ def _standings(
 
 def _history(connection: sqlite3.Connection, verdict: Verdict) -> None:
     """The journal tells one story for each row: every change begins where the last one ended, the
-    last is what the row shows.
+    last is what the row shows. "retried" tells how a letter stands, not a row.
     """
     stands = dict[int, str]()
-    told = "SELECT * FROM journal WHERE participant IS NOT NULL AND before <> '' AND after <> '' ORDER BY id"
+    told = "SELECT * FROM journal WHERE participant IS NOT NULL AND before <> '' AND after <> '' AND event <> 'retried' ORDER BY id"
     for entry in connection.execute(told):
         before = stands.get(entry["participant"], WORDS[5])
         if entry["before"] != before:

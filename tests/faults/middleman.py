@@ -163,6 +163,7 @@ class Plain:
         if act == "drop":
             raise Over
         if words := (said | {"noise": NOISE, "bye": self.goodbye}).get(act):
+            await self.turn()
             self.line.to_client.write(words)
             if act in self.final:
                 await self.line.to_client.drain()
@@ -171,7 +172,13 @@ class Plain:
             self._later = "mute"
         else:
             self._later = act or self._later
-            self.line.to_server.write(raw)
+            self.forward(raw)
+
+    def forward(self, raw: bytes) -> None:
+        self.line.to_server.write(raw)
+
+    async def turn(self) -> None:
+        """Wait until the client can tell what an answer of our own belongs to."""
 
 
 class Lmtp(Plain):
@@ -191,6 +198,14 @@ class Lmtp(Plain):
         super().__init__(line, plan, orders, done)
         self._held = b""
         self._greeted = self._asked = self._body = False
+        self._unanswered, self._line = 0, b""
+        self._quiet = asyncio.Event()
+
+    async def turn(self) -> None:
+        """Commands come several at once (RFC 2920), and are answered in their order."""
+        self._quiet.clear()
+        if self._unanswered:
+            await self._quiet.wait()
 
     async def from_client(self, data: bytes) -> None:
         self._held += data
@@ -218,13 +233,23 @@ class Lmtp(Plain):
         }
         await self.step(verb, raw, said)
 
+    def forward(self, raw: bytes) -> None:
+        self._unanswered += 1
+        super().forward(raw)
+
     async def from_server(self, data: bytes) -> None:
         if not self._greeted:
             self._greeted = True
             self._later = self._greeting(self.is_due("GREETING"))
         if self._asked and re.search(rb"(^|\n)354[ -]", data):
             self._asked, self._body = False, True
+        *lines, self._line = (self._line + data).split(b"\n")
+        answers = sum(line[3:4] == b" " for line in lines)
         await super().from_server(data)
+        # The greeting answers nothing, and LMTP a letter once for each recipient.
+        self._unanswered = max(0, self._unanswered - answers)
+        if not self._unanswered:
+            self._quiet.set()
 
     def _greeting(self, act: str) -> str:
         if act in ("bye", "noise", "never"):

@@ -228,9 +228,15 @@ class Site(kill.Site):
             self.gateway.kill()
             self.start(0)
             return
+        self._command("db", "upgrade")
+
+    def _command(self, *arguments: str) -> None:
+        """Of the program that is the newest: an older one leaves its store alone."""
+        newer = {"PYTHONPATH": str(self.servers.newer)} if self.is_upgraded else {}
         subprocess.run(
-            [*IMPATIENT, "db", "upgrade"],
-            env=self.gateway.settings | {"PYTHONPATH": str(self.servers.newer)},
+            [*IMPATIENT, *arguments],
+            env=self.gateway.settings | newer,
+            stdout=subprocess.DEVNULL,
             check=True,
             timeout=SLOW_SECONDS,
         )
@@ -246,7 +252,7 @@ class Site(kill.Site):
             )
         refused = [str(number) for number, state in states.items() if state == "refused"]
         if refused and set(states.values()) <= {"sent", "refused"}:
-            self.gateway.command("queue", "retry", *refused)
+            self._command("queue", "retry", *refused)
 
     def wait(self, wanted: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + SLOW_SECONDS
@@ -671,7 +677,7 @@ def run(
     """
     report, chance, began = Report(seed), random.Random(seed), time.monotonic()
     shares = sum(play.share for play in rounds)
-    faketime = _faketime()
+    library = faketime()
     with serving(chance) as servers:
         left = shares
         for play in rounds:
@@ -679,7 +685,7 @@ def run(
             until = time.monotonic() + (seconds - (time.monotonic() - began)) * play.share / left
             left -= play.share
             with tempfile.TemporaryDirectory(prefix="faults-") as name, _disk(play) as disk:
-                site = Site(disk, servers, play, chance.randrange(10**6), faketime)
+                site = Site(disk, servers, play, chance.randrange(10**6), library)
                 ordeal = Ordeal(site, chance, Path(name))
                 try:
                     ordeal.run(wanted, until)
@@ -726,7 +732,7 @@ def _disk(play: Round) -> Iterator[Path]:
             subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-def _faketime() -> Path:
+def faketime() -> Path:
     """Debian's libfaketime."""
     return Path(rig.need("/usr/lib/*/faketime/libfaketime.so.1", "libfaketime"))
 

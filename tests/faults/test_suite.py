@@ -27,6 +27,28 @@ def test_whatever_goes_wrong_nothing_is_lost_and_nothing_counts_twice() -> None:
     assert report.verdict.numbers["applications"] > 0, str(report)
 
 
+@pytest.mark.real
+def test_what_was_refused_is_tried_again_by_the_newer_program(tmp_path: Path) -> None:
+    """The old one does not touch a store that a newer one has migrated."""
+    upgraded = suite.Round("upgraded", ("",), is_sqlite=True, upgraded=True)
+    with suite.serving(random.Random(7)) as servers:
+        site = suite.Site(tmp_path, servers, upgraded, 7, suite.faketime())
+        try:
+            site.crowd.start()
+            site.start(0)
+            site.gateway.wait_log("ready")
+            servers.smtp.order(Plan("RCPT", 1, "gone"))
+            site.write([1], 0, random.Random(7))
+            site.wait(lambda: "refused" in site.counts()[0], "it is refused")
+            before = len(site.gateway.log)
+            site.upgrade()
+            site.gateway.wait_log("ready", since=before)
+            site.finish()
+            assert site.judge().problems == []
+        finally:
+            site.gateway.end()
+
+
 @asynccontextmanager
 async def between(
     kind: type[Plain], plan: Plan, serve: Callable[[bytes], bytes]
@@ -124,6 +146,16 @@ async def test_what_is_frozen_passes_later_and_what_is_cut_never() -> None:
             away, _ = await asyncio.open_connection("127.0.0.1", middleman.port)
             assert await away.read() == b""
         assert middleman.turned_away == 1
+
+
+async def test_what_is_said_in_place_of_a_server_comes_in_its_turn() -> None:
+    """Or the refusal of an invitee is that of the sender, whose command came with it."""
+    async with between(Smtp, Plan("RCPT", 1, "gone"), smtp) as (reader, writer, middleman):
+        assert await reader.readline() == b"220 ready\r\n"
+        writer.write(b"MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n")
+        assert await reader.readline() == b"250 fine\r\n"
+        assert await reader.readline() == b"550 5.1.1 User unknown\r\n"
+        assert middleman.done == {"peer: RCPT gone": 1}
 
 
 async def test_what_is_ordered_is_done_once_to_whoever_comes_to_it() -> None:
