@@ -72,7 +72,8 @@ def remind(
 
 def ask(desk: Desk, key: str) -> list[int]:
     """Remind those who have not answered, at once. Nobody is written to twice within a day; one
-    day later they may be reminded once more. Returns the rows.
+    day later they may be reminded once more. Returns the rows, each once, though it may have an
+    invitation to each of its dates.
 
     Raises as `Desk.edit`, and `Refused` where nobody is to be reminded.
     """
@@ -91,7 +92,7 @@ def ask(desk: Desk, key: str) -> list[int]:
     marks.mark(desk.connection, [key], desk.now)
     desk.note(*(_reminded(key, one) for one in silent))
     desk.touch(key)
-    return [one.participant for one in silent]
+    return list(dict.fromkeys(one.participant for one in silent))
 
 
 def _reminded(key: str, one: Silent) -> journal.Entry:

@@ -276,7 +276,14 @@ def _replied(reply: Reply, after: int) -> sa.ColumnElement[bool]:
 
 
 def _delivered(delivery: Delivery) -> sa.ColumnElement[bool]:
-    if delivery is not Delivery.NONE:  # the invitation is joined (`_numbered`)
-        return sa.and_(invitation.c.delivery == delivery, invitation.c.counts)
-    mine = sa.and_(invitation.c.participant == participant.c.id, invitation.c.counts)
-    return ~sa.exists().where(mine, invitation.c.delivery != delivery)
+    """What is shown of a row: of its dates one that does not arrive, where there is one, else the
+    last (`invitations.deliveries`).
+    """
+    one = invitation.alias("one")
+    is_lost = sa.case((one.c.delivery == Delivery.UNDELIVERABLE, 1), else_=0)
+    of_row = sa.select(one.c.delivery).where(one.c.participant == participant.c.id, one.c.counts)
+    last = of_row.order_by(is_lost.desc(), one.c.id.desc()).limit(1).scalar_subquery()
+    if delivery is Delivery.NONE:
+        return sa.func.coalesce(last, Delivery.NONE) == Delivery.NONE
+    # The invitation is joined (`_numbered`): by its index few rows are left to be looked at.
+    return sa.and_(invitation.c.delivery == delivery, invitation.c.counts, last == delivery)

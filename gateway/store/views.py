@@ -11,7 +11,6 @@ from sqlalchemy.engine import Connection
 
 from gateway import status
 from gateway.followups import limits, recurrence
-from gateway.mail import address
 from gateway.model import Delivery, Moment, Reply
 from gateway.store import chunks, codec, followups, invitations, retention, timing
 from gateway.store.followups import Member
@@ -96,13 +95,13 @@ def _rows(connection: Connection, members: Sequence[Member]) -> list[StatusRow]:
     present = [member for member in members if not member.removed]
     keys = {member.follow_up for member in present}
     cancelled, dates = _cancelled(connection, keys), timing.changed(connection, keys)
-    letters = _invitations(connection, [member.id for member in present])
+    letters = invitations.deliveries(connection, [member.id for member in present])
     return [
         _row(
             member,
             member.follow_up in cancelled,
             dates.get(member.follow_up, {}),
-            letters.get(member.id, []),
+            letters.get(member.id),
         )
         for member in present
     ]
@@ -117,11 +116,10 @@ def known(connection: Connection, key: str) -> bool:
 
 
 def _row(
-    member: Member, cancelled: bool, dates: Mapping[Moment, bool], letters: list[Invitation]
+    member: Member, cancelled: bool, dates: Mapping[Moment, bool], letter: Invitation | None
 ) -> StatusRow:
     series = member.stands(cancelled, dates)
     code = status.code(member.role, series)
-    letter = _told(member, letters)
     words = letter.delivery_text if letter else ""
     date = codec.moment(member.date) or None
     address_now = member.address or next(iter(member.addresses), "")
@@ -144,13 +142,6 @@ _AS_IT_STANDS = ("follow_up", "key", "name", "email_invite", "conflict", "suspen
 """Facts of a member that its row has by the same names."""
 
 
-def _told(member: Member, letters: Sequence[Invitation]) -> Invitation | None:
-    """The invitation of which a row tells: at its address, first one that does not arrive."""
-    here = [one for one in letters if address.key(one.address) == address.key(member.address)]
-    lost = (one for one in here if one.delivery is Delivery.UNDELIVERABLE)
-    return next(lost, here[0] if here else letters[-1] if letters else None)
-
-
 def _instances(
     member: Member, cancelled: bool, dates: Mapping[Moment, bool]
 ) -> Iterator[InstanceRow]:
@@ -162,18 +153,3 @@ def _instances(
 def _cancelled(connection: Connection, keys: Collection[str]) -> set[str]:
     query = sa.select(follow_up.c.key).where(follow_up.c.cancelled, follow_up.c.key.in_(keys))
     return set(connection.execute(query).scalars())
-
-
-def _invitations(
-    connection: Connection, participants: Sequence[int]
-) -> dict[int, list[Invitation]]:
-    """All addresses that each participant ever had, oldest first."""
-    query = (
-        sa.select(invitation)
-        .where(invitation.c.participant.in_(participants))
-        .order_by(invitation.c.id)
-    )
-    found: dict[int, list[Invitation]] = {}
-    for row in connection.execute(query):
-        found.setdefault(row.participant, []).append(invitations.from_row(row))
-    return found
