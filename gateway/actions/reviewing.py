@@ -156,10 +156,10 @@ def decide(desk: Desk, number: int, *, accept: bool) -> tuple[Proposal, bool]:
     return settled, True
 
 
-def learned(desk: Desk) -> list[Row]:
-    """Every learned address that counts."""
+def learned(desk: Desk, after: int, limit: int) -> list[known.Learned]:
+    """So many learned addresses that count, beyond number `after`."""
     permission.require(desk.actor, Verb.OPERATE)
-    return [review_rows.learned(one) for one in known.learned(desk.connection)]
+    return known.learned(desk.connection, after=after, limit=limit)
 
 
 def learn(desk: Desk, value: str, participant: str, judge: Judge) -> bool:

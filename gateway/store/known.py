@@ -41,6 +41,7 @@ class Learned:
     `message`: its number in the inbox.
     """
 
+    id: int
     holder: Holder
     name: str
     address: str
@@ -102,24 +103,23 @@ def of_rows(connection: Connection, numbers: Collection[int]) -> dict[int, list[
     return found
 
 
-def learned(connection: Connection, whose: str = "") -> list[Learned]:
-    """Every learned address that counts, or those of a person; oldest first."""
-    query = (
-        sa.select(
-            known_address,
-            participant.c.follow_up,
-            sa.func.coalesce(
-                participant.c.email, participant.c.associate, participant.c.resource
-            ).label("row_key"),
-        )
-        .join(participant, participant.c.id == known_address.c.participant, isouter=True)
-        .where(VALID)
-        .order_by(known_address.c.id)
-    )
+def learned(
+    connection: Connection, whose: str = "", after: int = 0, limit: int | None = None
+) -> list[Learned]:
+    """The learned addresses that count, of all or of a person, oldest first; so many beyond number
+    `after`.
+    """
+    names = participant.c.email, participant.c.associate, participant.c.resource
+    row_key = sa.func.coalesce(*names).label("row_key")
+    of_row = participant.c.id == known_address.c.participant
+    rows = sa.select(known_address, participant.c.follow_up, row_key)
+    query = rows.join(participant, of_row, isouter=True).where(VALID, known_address.c.id > after)
+    query = query.order_by(known_address.c.id).limit(limit)
     if whose:
         query = query.where(known_address.c.person == whose)
     return [
         Learned(
+            row.id,
             Holder(row.person, row.participant),
             row.person or f"{row.follow_up}/{row.row_key}",
             row.address,

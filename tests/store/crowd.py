@@ -51,6 +51,7 @@ CURRENT = frozenset(
         "ix_outbox_due",
         "ix_outbox_held",
         "ix_outbox_open",
+        "uq_proposal_open",
     }
 )
 """Indexes that hold nothing but what is open: one may be read from its beginning to its end."""

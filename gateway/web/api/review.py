@@ -160,9 +160,16 @@ async def proposals(asked: Pages, follow_up: FollowUp = None) -> Response:
 
 
 @routes.get("/review/known", Verb.OPERATE, On.SITE)
-async def known(asked: Reading) -> Response:
-    """The learned addresses: whose, since when, by whom"""
-    return await asked.read(lambda desk: Listing(reviewing.learned(desk)))
+async def known(asked: Pages) -> Response:
+    """The learned addresses: whose, since when, by whom; oldest first"""
+
+    def look(desk: Desk) -> Listing:
+        rows = reviewing.learned(desk, filtering.number_place(asked), asked.limit + 1)
+        page = rows[: asked.limit]
+        more = len(rows) > asked.limit
+        return Listing([review_rows.learned(one) for one in page], (page[-1].id,) if more else None)
+
+    return await asked.read(look)
 
 
 EXAMPLE = {"address": "ola@home.example", "participant": "ola"}
