@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.main import get_command
 
 from gateway import __version__, zonedata
 from gateway.cli import (
@@ -111,10 +112,13 @@ def shared(
     ctx.obj = context.Invocation(config=config, json=as_json)
 
 
+command = get_command(app)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and leave with its exit code."""
     try:
-        app(
+        command(
             args=hoisted(sys.argv[1:] if arguments is None else arguments),
             prog_name="invite-gateway",
         )

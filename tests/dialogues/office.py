@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 import time_machine
-from typer import testing
 
 from gateway.actions import proposals
-from gateway.cli import main
 from gateway.model import Moment
 from gateway.store import schema
+from tests import command as program
 from tests.dialogues import language
 from tests.dialogues.language import Line
 from tests.dialogues.world import World
@@ -261,9 +260,9 @@ def command(stage: "Stage", *words: str) -> str:
         "GATEWAY_POLICY__PARTY_CRASHER": settings.policy.party_crasher,
     }
     with time_machine.travel(stage.world.now, tick=False):
-        done = testing.CliRunner().invoke(main.app, main.hoisted([*words]), env=environment)
-    assert done.exit_code == 0, f"invite-gateway {' '.join(words)}: {done.output} {done.exception}"
-    return done.output
+        done = program.run(*words, environment=environment)
+    assert done.returncode == 0, f"invite-gateway {' '.join(words)}: {done.stdout}{done.stderr}"
+    return done.stdout
 
 
 def _last_message(stage: "Stage") -> str:
