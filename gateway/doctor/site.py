@@ -1,7 +1,9 @@
 """Checks of the installation: settings, files and their rights, the store, the disk, the clock."""
 
 import asyncio
+import glob
 import os
+import shlex
 import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -57,10 +59,12 @@ def _open_files(patient: Patient) -> Iterator[str]:
         if _is_open(file):
             yield f"{key}: everybody on this machine can read {file}: chmod 600 {file}"
     path = patient.store.path
-    if path is not None and _is_open(path):
+    around = path.parent.glob(f"{glob.escape(path.name)}*") if path is not None else ()
+    opened = [str(file) for file in sorted(around) if _is_open(file)]
+    if opened:
         yield (
             f"store.url: everybody on this machine can read {path}, which holds addresses and"
-            f" invitation tokens: chmod 660 {path}"
+            f" invitation tokens: chmod 660 {shlex.join(opened)}"
         )
 
 

@@ -201,11 +201,10 @@ def check(store: Store) -> list[str]:
     found = []
     with store.read() as connection:
         if store.is_sqlite:
-            found += [
-                f"SQLite: {row[0]}"
-                for row in connection.exec_driver_sql("PRAGMA integrity_check")
-                if row[0] != "ok"
-            ]
+            # integrity_check may end at a bad page without a word of where it is.
+            found = _damage(connection, "quick_check(1)") or _damage(connection, "integrity_check")
+            if found:
+                return found
             found += [
                 f"SQLite: row {row[1]} of {row[0]} refers to a missing row of {row[2]}"
                 for row in connection.exec_driver_sql("PRAGMA foreign_key_check")
@@ -225,13 +224,15 @@ def check(store: Store) -> list[str]:
 def damage(store: Store) -> list[str]:
     """What a quick look finds of what `check` would: pages, but neither indexes nor tables."""
     with store.read() as connection:
-        found = []
-        if store.is_sqlite:
-            rows = connection.exec_driver_sql("PRAGMA quick_check(1)")
-            found = [f"SQLite: {row[0]}" for row in rows if row[0] != "ok"]
+        found = _damage(connection, "quick_check(1)") if store.is_sqlite else []
         found += [f"trigger {name} is missing or altered" for name in triggers.missing(connection)]
         found += [f"view {name} is missing or altered" for name in sqlviews.missing(connection)]
     return found
+
+
+def _damage(connection: Connection, look: str) -> list[str]:
+    rows = connection.exec_driver_sql(f"PRAGMA {look}")
+    return [f"SQLite: {row[0]}" for row in rows if row[0] != "ok"]
 
 
 def differences(connection: Connection) -> list[str]:

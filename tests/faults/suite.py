@@ -353,7 +353,7 @@ def serving(chance: random.Random) -> Iterator[Servers]:
         cluster = stack.enter_context(postgres.running())
         mail = stack.enter_context(dovecot.running())
         newer = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="newer-")))
-        _make_newer(newer)
+        make_newer(newer)
         lmtp = middleman("LMTP", Lmtp, some_order)
         routes = {postfix.OURS: f"lmtp:inet:127.0.0.1:{lmtp.port}"}
         relay = stack.enter_context(
@@ -381,7 +381,7 @@ def serving(chance: random.Random) -> Iterator[Servers]:
         )
 
 
-def _make_newer(folder: Path) -> None:
+def make_newer(folder: Path) -> None:
     """This program with one more migration."""
     target = folder / "gateway"
     shutil.copytree(Path(migrate.__file__).parents[1], target)

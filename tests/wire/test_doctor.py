@@ -4,7 +4,6 @@ the cure that docs/operations.md names. What it says of sign-ins and probes is i
 
 import base64
 import contextlib
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -21,6 +20,7 @@ from gateway.doctor.patients import Mailbox, Patient, Servers
 from gateway.health import Condition, State
 from gateway.store.engine import Store
 from tests import command
+from tests.checkup import examined
 from tests.rig import dovecot as dovecot_server
 from tests.rig import postfix as postfix_server
 from tests.rig import process
@@ -28,16 +28,6 @@ from tests.wire import dns_peer, gateway_process, imap_peer
 from tests.wire.smtp_peer import Peer
 
 NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)
-
-
-def examined(environment: dict[str, str], *options: str) -> dict[str, Condition]:
-    done = command.run("--json", "doctor", *options, environment=environment)
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
-    assert lines, done.stderr
-    return {
-        line["check"]: Condition(line["check"], State(line["state"]), line["text"])
-        for line in lines
-    }
 
 
 def state(line: Condition) -> tuple[str, State]:
@@ -267,9 +257,11 @@ def test_a_disk_without_room_is_told_until_there_is_some(
 ) -> None:
     environment = {"GATEWAY_STORE__URL": f"sqlite:///{tmp_path / 'store.db'}"}
     usual = os.statvfs(tmp_path)
-    full = os.statvfs_result([*usual[:3], 10, 10, *usual[5:]])
-    monkeypatch.setattr(os, "statvfs", lambda _: full)
-    assert examined(environment)["disk of the store"].state is State.FAILED
+    # A block has 4096 bytes: 40 kB and 100 MB of a large disk.
+    for blocks, expected in ((10, State.FAILED), (25_000, State.WARNING)):
+        left = os.statvfs_result([4096, 4096, 10**8, blocks, blocks, *usual[5:]])
+        monkeypatch.setattr(os, "statvfs", lambda _, left=left: left)
+        assert examined(environment)["disk of the store"].state is expected
     monkeypatch.undo()
     assert examined(environment)["disk of the store"].state is State.OK
 

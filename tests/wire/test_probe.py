@@ -138,7 +138,10 @@ def test_refused_sub_addresses_are_said_until_they_are_delivered(
 
 @pytest.mark.real
 def test_a_report_that_sub_addresses_are_unknown_is_understood(
-    tmp_path: Path, dovecot: dovecot_server.Server, invites: mailbox.Mailbox
+    tmp_path: Path,
+    dovecot: dovecot_server.Server,
+    postfix: postfix_server.Server,
+    invites: mailbox.Mailbox,
 ) -> None:
     """The server takes the letter and finds out later; its report comes to the bare mailbox."""
     routes = {
@@ -156,10 +159,22 @@ def test_a_report_that_sub_addresses_are_unknown_is_understood(
     assert "no such user" in wrong(tmp_path)["probe"]
     with opened(tmp_path) as store, store.read() as connection:
         assert inbox.cursor(connection, "default", "INBOX") is not None
+    is_cured(tmp_path, invites, postfix)
+
+
+def is_cured(tmp_path: Path, box: mailbox.Mailbox, via: postfix_server.Server) -> None:
+    """By a server that delivers sub-addresses."""
+    failed = doctor(environment(tmp_path, box, via))[1]["probe"]
+    assert (failed["state"], failed["text"]) == ("failed", wrong(tmp_path)["probe"])
+    code, lines = doctor(environment(tmp_path, box, via), "--roundtrip")
+    assert (code, lines["probe"]["state"]) == (0, "ok")
+    assert wrong(tmp_path) == {}
 
 
 @pytest.mark.real
-def test_sub_addresses_that_go_elsewhere_are_silence(tmp_path: Path) -> None:
+def test_sub_addresses_that_go_elsewhere_are_silence(
+    tmp_path: Path, postfix: postfix_server.Server, invites: mailbox.Mailbox
+) -> None:
     """With another delimiter Dovecot files them in a mailbox that nobody reads."""
     letters = "abcdefghijklmnopqrstuvwxyz0123456789.-_@+"
     other = f"recipient_delimiter = -\nauth_username_chars = {letters}"
@@ -173,6 +188,7 @@ def test_sub_addresses_that_go_elsewhere_are_silence(tmp_path: Path) -> None:
             ended(gateway, tmp_path, End.SILENT)
             assert gateway.stop() == 0
     assert "never reaches the mailbox" in wrong(tmp_path)["probe"]
+    is_cured(tmp_path, invites, postfix)
 
 
 @pytest.mark.real
@@ -231,7 +247,7 @@ def test_doctor_says_what_is_right_and_what_to_do(
         ({"MAIL__ADDRESS": ""}, "accounts", "mail.address is not set"),
     ],
 )
-def test_doctor_names_what_is_wrong(
+def test_doctor_names_what_is_wrong_until_it_is_set_right(
     tmp_path: Path,
     postfix: postfix_server.Server,
     invites: mailbox.Mailbox,
@@ -239,11 +255,13 @@ def test_doctor_names_what_is_wrong(
     check: str,
     says: str,
 ) -> None:
-    found = environment(tmp_path, invites, postfix, **change)
-    gateway_process.Gateway(environment(tmp_path, invites, postfix)).command("db", "upgrade")
-    code, lines = doctor(found)
+    right = environment(tmp_path, invites, postfix)
+    gateway_process.Gateway(right).command("db", "upgrade")
+    code, lines = doctor(environment(tmp_path, invites, postfix, **change))
     assert (code, lines[check]["state"]) == (1, "failed")
     assert says in lines[check]["text"]
+    code, lines = doctor(right)
+    assert (code, lines[check]["state"]) == (0, "ok")
 
 
 async def test_silence_is_said_and_taken_back_when_the_letter_comes_late(store: Store) -> None:
