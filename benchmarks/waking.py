@@ -21,6 +21,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -95,7 +96,7 @@ def serve(file: Path, *, hints: bool) -> None:
     store.close()
 
 
-def _nothing(_: Store, over: Any) -> Iterator[None]:
+def _nothing(store: Store, over: threading.Event) -> Iterator[None]:
     over.wait()
     yield from ()
 

@@ -125,7 +125,7 @@ def serve(listener: socket.socket) -> tuple[list[str], dict[str, str], str]:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system buries the children
     is_warm = False
     while True:
-        readable, _, _ = select.select([listener, 0], [], [])
+        readable, _, _ = select.select([listener.fileno(), 0], [], [])
         if 0 in readable:
             sys.exit()
         asking, _ = listener.accept()

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, Locator, Page
+from playwright.sync_api import Browser, BrowserContext, Dialog, Locator, Page
 
 from gateway.sandbox import reading
 from gateway.sandbox.clients import Client, Invitee, Word
@@ -65,9 +65,13 @@ class Company:
         tab = self.browsers[name].new_page()
         tab.on("console", lambda said: self._note(f"{name}: {said.text}"))
         tab.on("pageerror", lambda error: self._note(f"{name}: {error}"))
-        tab.on("dialog", lambda dialog: (self._note(f"dialog: {dialog.message}"), dialog.dismiss()))
+        tab.on("dialog", self._dismiss)
         tab.goto(self.url + path)
         return tab
+
+    def _dismiss(self, dialog: Dialog) -> None:
+        self._note(f"dialog: {dialog.message}")
+        dialog.dismiss()
 
     def _note(self, text: str) -> None:
         # The browser itself says of every answer with 4xx that it failed.

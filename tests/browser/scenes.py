@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Literal
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -21,7 +22,8 @@ from tests.browser import day, serving
 from tests.web.test_matrix import every_route
 
 WIDTHS = (1280, 360)
-SCHEMES = ("light", "dark")
+Scheme = Literal["light", "dark"]
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 HEIGHT = 800
 DEADLINE = 60_000.0
 FRAGMENTS = frozenset(
@@ -162,7 +164,9 @@ def every() -> list[APIRoute]:
     return [
         route
         for route in every_route(app.routes)
-        if "GET" in route.methods and not route.include_in_schema and not route.path.endswith(NEWS)
+        if "GET" in (route.methods or ())
+        and not route.include_in_schema
+        and not route.path.endswith(NEWS)
     ]
 
 

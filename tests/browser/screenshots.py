@@ -32,7 +32,6 @@ from tests.core import specimens
 from tests.rig import chromium
 
 WIDTHS = (320, 600)
-SCHEMES = ("light", "dark")
 FOLDER = Path("var/screenshots")
 PLAIN = """<!DOCTYPE html><meta name="color-scheme" content="light dark"><style>body { margin: 12px } pre { white-space: pre-wrap;
 overflow-wrap: anywhere; font: 14px/1.5 monospace }</style><pre>%s</pre>"""
@@ -160,7 +159,7 @@ async def _sizes(folder: Path, tab: Page, scene: Scene, language: str) -> list[P
         height = await tab.evaluate("document.documentElement.scrollHeight")
         await tab.set_viewport_size({"width": width, "height": height})
         for scheme in scenes.SCHEMES:
-            await tab.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            await tab.emulate_media(color_scheme=scheme)
             taken.append(folder / f"page-{scene.name}-{language}-{width}-{scheme}.png")
             await tab.screenshot(path=taken[-1])
     return taken
@@ -169,10 +168,10 @@ async def _sizes(folder: Path, tab: Page, scene: Scene, language: str) -> list[P
 async def _take_letters(folder: Path, wanted: str, browser: Browser) -> list[Path]:
     taken = []
     for width in WIDTHS:
-        for scheme in SCHEMES:
+        for scheme in scenes.SCHEMES:
             context = await browser.new_context(
                 viewport={"width": width, "height": 400}, color_scheme=scheme
-            )  # type: ignore[arg-type]
+            )
             tab = await context.new_page()
             for name, one in letters():
                 for language in specimens.LANGUAGES if wanted in name else ():

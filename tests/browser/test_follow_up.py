@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, expect
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.browser
 DEADLINE = 60_000.0
 CONF = settings.load(overrides={"mail": {"address": "invites@crm.example"}})
 CRM = Actor(Access.CRM, "", "crm")
-DOCUMENT = {
+DOCUMENT: dict[str, list[dict[str, Any]]] = {
     "associates": [
         {"key": key, "name": key.title(), "email": f"{key}@crm.example"}
         for key in ("kari", "per", "nina")

@@ -10,6 +10,7 @@ from playwright.async_api import Browser, Request
 
 from gateway import i18n
 from tests.browser import screenshots
+from tests.browser.scenes import SCHEMES, Scheme
 from tests.core import specimens
 
 pytestmark = pytest.mark.browser
@@ -36,12 +37,12 @@ def pages() -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("width", [320, 600, 1400])
-async def test_letters_fit_every_screen(browser: Browser, width: int, scheme: str) -> None:
+async def test_letters_fit_every_screen(browser: Browser, width: int, scheme: Scheme) -> None:
     context = await browser.new_context(
         viewport={"width": width, "height": 800}, color_scheme=scheme
-    )  # type: ignore[arg-type]
+    )
     page, requests = await context.new_page(), list[Request]()
     page.on("request", lambda request: requests.append(request))
     for html in pages():
@@ -109,7 +110,7 @@ async def test_pictures_of_letters_to_look_at(tmp_path: Path) -> None:
         f"{name}-{language}-{width}-{scheme}.png"
         for language in specimens.LANGUAGES
         for width in (320, 600)
-        for scheme in ("light", "dark")
+        for scheme in SCHEMES
     }
     assert all(
         int.from_bytes(content[16:20]) == int(file.split("-")[-2])

@@ -18,6 +18,7 @@ from gateway.model import Access, Actor, Reply
 from gateway.store import engine, followups
 from gateway.web import app, feed, serve
 from gateway.web.api.site import Site as Api
+from tests.browser.scenes import Scheme
 from tests.store import rows
 from tests.web import signing
 
@@ -85,7 +86,7 @@ async def opened(
     *,
     path: str = "follow-ups/m1",
     width: int = 900,
-    scheme: str = "light",
+    scheme: Scheme = "light",
 ) -> tuple[Page, list[str]]:
     """The page, live, and everything its console complains of from now on."""
     tab = await browser.new_page(viewport={"width": width, "height": 700}, color_scheme=scheme)
@@ -101,7 +102,7 @@ async def opened(
     return tab, complaints
 
 
-async def test_an_answer_shows_without_reloading(site, browser):
+async def test_an_answer_shows_without_reloading(site: Site, browser: Browser) -> None:
     tab, complaints = await opened(browser, site)
     per = tab.locator(".row", has_text="Per")
     await expect(per).to_contain_text("Not answered")
@@ -122,7 +123,9 @@ async def test_an_answer_shows_without_reloading(site, browser):
     assert not complaints
 
 
-async def test_a_part_that_cannot_be_had_leaves_the_page_as_it_is(site, browser):
+async def test_a_part_that_cannot_be_had_leaves_the_page_as_it_is(
+    site: Site, browser: Browser
+) -> None:
     tab, _ = await opened(browser, site)
     await tab.context.clear_cookies()
     async with tab.expect_response("**/rows", timeout=DEADLINE * 1000) as asked:
@@ -137,7 +140,9 @@ PAGES = ("", "follow-ups", "follow-ups/m1", "diary?of=kari")
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(320, "light"), (320, "dark"), (1600, "dark")])
-async def test_it_fits_every_width_in_both_schemes(site, browser, width, scheme):
+async def test_it_fits_every_width_in_both_schemes(
+    site: Site, browser: Browser, width: int, scheme: Scheme
+) -> None:
     for path in PAGES:
         tab, complaints = await opened(browser, site, path=path, width=width, scheme=scheme)
         assert await tab.evaluate("document.documentElement.scrollWidth") <= width

@@ -56,7 +56,7 @@ async def looked_at(tab: Page) -> list[str]:
         if (wide := await tab.evaluate("document.documentElement.scrollWidth")) > width:
             wrong.append(f"{width}: is {wide} wide")
         for scheme in scenes.SCHEMES:
-            await tab.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            await tab.emulate_media(color_scheme=scheme)
             await tab.evaluate(AT_REST)
             rules = None if scheme == "light" else OF_COLOURS
             wrong += [f"{width} {scheme}: {found}" for found in await _axe(tab, rules)]

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -362,7 +363,7 @@ def by_touch(tab: Page, selector: str, key: str = "Enter") -> None:
     tab.locator(selector).first.click()
 
 
-WAYS = {
+WAYS: dict[str, tuple[Callable[..., None], dict[str, Any]]] = {
     "keyboard": (by_keyboard, {"viewport": {"width": 1280, "height": 800}}),
     "touch": (by_touch, {"viewport": {"width": 360, "height": 740}, "color_scheme": "dark"}),
     "without-javascript": (

@@ -9,7 +9,7 @@ series arrives. Both kinds are played.
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 import icalendar
@@ -20,7 +20,7 @@ Key = tuple[int, datetime]
 
 
 @functools.lru_cache(2)
-def _read(content: bytes) -> icalendar.Component:
+def _read(content: bytes) -> icalendar.Calendar:
     """One object comes to programs of both kinds, one after the other; none of them changes it."""
     return icalendar.Calendar.from_ical(content)
 
@@ -63,7 +63,7 @@ class Calendar:
     def take(self, content: bytes) -> None:
         """Apply one calendar object that came by mail."""
         top = _read(content)
-        events = list(top.walk("VEVENT"))
+        events = top.events
         cancel = str(top["METHOD"]) == "CANCEL"
         if "RECURRENCE-ID" in events[0]:
             assert self.alone or self.series is not None, (
@@ -138,7 +138,7 @@ def instant(moment: Moment) -> datetime:
 
 
 def _key(event: icalendar.Event) -> Key:
-    return int(event["SEQUENCE"]), event.decoded("DTSTAMP")
+    return int(event.decoded("SEQUENCE")), event.decoded("DTSTAMP")
 
 
 def _shown(event: icalendar.Event, name: Moment, *, own: bool = False) -> Shown:
@@ -168,21 +168,16 @@ def _names(master: icalendar.Event, after: datetime, before: datetime) -> Iterat
         else UTC
     )
     days = not isinstance(start, datetime)
-    wall = datetime.combine(start, time()) if days else start.astimezone(zone).replace(tzinfo=None)
+    wall = _wall(start, zone)
     found = rrule.rruleset()
     found.rdate(wall)
     if "RRULE" in master:
-        found.rrule(
-            rrule.rrulestr(_floating(master["RRULE"].to_ical().decode(), zone), dtstart=wall)
-        )
+        [rule] = master.rrules
+        found.rrule(rrule.rrulestr(_floating(rule.to_ical().decode(), zone), dtstart=wall))
     for one in _listed(master, "RDATE"):
-        found.rdate(
-            datetime.combine(one, time()) if days else one.astimezone(zone).replace(tzinfo=None)
-        )
+        found.rdate(_wall(one, zone))
     for one in _listed(master, "EXDATE"):
-        found.exdate(
-            datetime.combine(one, time()) if days else one.astimezone(zone).replace(tzinfo=None)
-        )
+        found.exdate(_wall(one, zone))
     window = (
         moment.astimezone(zone).replace(tzinfo=None)
         for moment in (after - timedelta(days=1), before + timedelta(days=1))
@@ -191,13 +186,20 @@ def _names(master: icalendar.Event, after: datetime, before: datetime) -> Iterat
         yield one.date() if days else one.replace(tzinfo=zone).astimezone(UTC)
 
 
+def _wall(moment: Moment, zone: tzinfo) -> datetime:
+    """What the clocks of a zone show."""
+    if isinstance(moment, datetime):
+        return moment.astimezone(zone).replace(tzinfo=None)
+    return datetime.combine(moment, time())
+
+
 def _listed(master: icalendar.Event, name: str) -> Iterator[Moment]:
     listed = master.get(name, [])
     for group in listed if isinstance(listed, list) else [listed]:
         yield from (one.dt for one in group.dts)
 
 
-def _floating(text: str, zone: ZoneInfo) -> str:
+def _floating(text: str, zone: tzinfo) -> str:
     """UNTIL on the wall clock, as dateutil wants it beside a naive start."""
     parts = []
     for part in text.split(";"):

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 from gateway.followups import editions
 from gateway.ical import ics
@@ -127,7 +128,7 @@ REASONS = {
 """Why the follow-ups of some kinds are cancelled."""
 
 
-def letter(edition: Edition = SINGLE, **facts: object) -> Letter:
+def letter(edition: Edition = SINGLE, **facts: Any) -> Letter:
     """A first invitation to Ola, unless said otherwise."""
     usual = Letter(
         method=Method.REQUEST,
@@ -145,7 +146,7 @@ def letter(edition: Edition = SINGLE, **facts: object) -> Letter:
         timezone="Europe/Oslo",
         token="abcdefgh234567",
     )
-    return replace(usual, **facts)  # type: ignore[arg-type]
+    return replace(usual, **facts)
 
 
 def changed(kind: str, change: str) -> Letter:
@@ -241,21 +242,19 @@ def passed_on(edition: Edition = LISTED) -> Letter:
     )
 
 
-def words(said: str, **facts: object) -> Letter:
+def words(said: str, **facts: Any) -> Letter:
     """What Ola wrote, passed on to Kari, who owns the follow-up."""
     usual = Remarks(
         words=said, writer=Guest("Hansen, Ola", "ola@ext.example"), reply_to="ola@ext.example"
     )
-    return letter(
-        **{
-            "method": Method.NONE,
-            "address": "kari@crm.example",
-            "address_name": "Kari Nordmann",
-            "bounce_address": MAIL.address,
-            "remarks": usual,
-        }
-        | facts
-    )  # type: ignore[arg-type]
+    passed_on: dict[str, Any] = {
+        "method": Method.NONE,
+        "address": "kari@crm.example",
+        "address_name": "Kari Nordmann",
+        "bounce_address": MAIL.address,
+        "remarks": usual,
+    }
+    return letter(**passed_on | facts)
 
 
 def matrix(kind: str, change: str) -> Iterator[Letter]:

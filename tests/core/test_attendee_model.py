@@ -196,7 +196,7 @@ RULES = [
     "FREQ=DAILY;INTERVAL=7;COUNT=20",
     "FREQ=DAILY;UNTIL=20270420",
 ]
-EDITS: dict[str, Callable[[Office, int], None]] = {
+EDITS: dict[str, Callable[[Office, int], object]] = {
     "move a date": lambda office, number: office.record.own.__setitem__(
         _nth(office, number),
         _nth(office, number) + (2 * HOUR if isinstance(office.record.start, datetime) else DAY),

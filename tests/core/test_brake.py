@@ -1,11 +1,12 @@
 """Which changes are too many at once, and which letters count (domain.md §10)."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from gateway.invite import brake
-from tests.core.invitees import START, agreed
+from tests.core.invitees import START, World, agreed
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
@@ -48,7 +49,7 @@ def test_one_follow_up_that_is_edited_often_is_one() -> None:
     assert brake.caught([*often, *changes(19, 0, first=2)], 20) == set()
 
 
-COUNTED = {
+COUNTED: dict[str, tuple[Callable[[World], None], bool]] = {
     "moved": (lambda world: world.edit(start=START + timedelta(hours=1)), True),
     "another place": (lambda world: world.edit(location="Fjord"), True),
     "cancelled": (lambda world: world.edit(cancelled=True), True),

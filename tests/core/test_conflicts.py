@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from gateway.followups import available, conflicts
 from gateway.followups.available import Slot, WorkingWeek
 from gateway.followups.conflicts import Attendee, Entry
-from gateway.model import DateChange, Edition, Kind, Recurrence, Reply, Role, Standing
+from gateway.model import DateChange, Edition, Kind, Moment, Recurrence, Reply, Role, Standing
 from tests.examples import examples
 
 CELL = timedelta(minutes=5)
@@ -261,7 +261,10 @@ def test_the_answer_to_a_date_stands_over_that_to_the_series() -> None:
     """domain.md §6: declined as a series, but comes on the second date."""
     series = Series("UTC", date(2026, 3, 21), 100, CELL, 1, 3, frozenset(), {})
     second = series.start(1)
-    standings = {None: Standing(Reply.DECLINED), second: Standing(Reply.ACCEPTED)}
+    standings: dict[Moment | None, Standing] = {
+        None: Standing(Reply.DECLINED),
+        second: Standing(Reply.ACCEPTED),
+    }
     attendee = Attendee("associate:per", 1, Role.INVITED, None, standings)
     made = conflicts.entries("f", series.edition(), [attendee], WINDOW)
     assert [entry.instance for entry in made if entry.busy] == [second]

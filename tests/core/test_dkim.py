@@ -19,6 +19,7 @@ from gateway.errors import ConfigurationError, InputError
 from gateway.ical import preflight
 from gateway.mail import dkim
 from gateway.model import Letter
+from gateway.sections import Account
 from gateway.writing import render
 from tests import command
 from tests.core import signing, specimens
@@ -310,7 +311,7 @@ def test_a_key_shows_in_no_repr() -> None:
 # --- as it is configured
 
 
-def account(**mail: str) -> accounts.Account:
+def account(**mail: str) -> Account:
     return accounts.configured(
         settings.load(
             None,
@@ -339,7 +340,7 @@ def test_the_key_comes_from_a_file_a_credential_or_the_environment(
     assert {signer.record for one in given if (signer := accounts.signer("sales", one))} == {
         SIGNERS["ed25519"].record
     }
-    assert accounts.signer("sales", accounts.Account(mail=MAIL)) is None
+    assert accounts.signer("sales", Account(mail=MAIL)) is None
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ somebody wrote (P23, quality.md §3).
 import email
 import email.policy
 from email.message import EmailMessage
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -20,9 +21,9 @@ OLA = Guest("Hansen, Ola", "ola@ext.example")
 REPLY_TO = "ola@ext.example"
 
 
-def words(said: str, **facts: object) -> Letter:
+def words(said: str, **facts: Any) -> Letter:
     """A letter that passes this on to Kari."""
-    remarks = {"words": said, "writer": OLA, "reply_to": REPLY_TO} | {
+    remarks: dict[str, Any] = {"words": said, "writer": OLA, "reply_to": REPLY_TO} | {
         name: facts.pop(name) for name in ("writer", "row") if name in facts
     }
     return letter(
@@ -32,7 +33,7 @@ def words(said: str, **facts: object) -> Letter:
         bounce_address=MAIL.address,
         remarks=Remarks(**remarks),
         **facts,
-    )  # type: ignore[arg-type]
+    )
 
 
 def parsed(one: Letter, mail: Mail = MAIL) -> EmailMessage:

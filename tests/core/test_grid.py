@@ -71,7 +71,9 @@ def test_who_is_busy_when_is_said_of_the_whole_window(
 
 
 @given(SPANS, st.tuples(MINUTE, MINUTE).map(sorted).map(tuple))
-def test_the_hours_that_are_shown_hold_everything(spans, usual) -> None:
+def test_the_hours_that_are_shown_hold_everything(
+    spans: list[tuple[int, int]], usual: tuple[int, int]
+) -> None:
     begin, end = grid.window(spans, usual)
     assert begin % grid.HOUR == end % grid.HOUR == 0
     assert begin <= usual[0]

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from email.message import EmailMessage
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
@@ -62,9 +63,11 @@ HEADERS = [
     "Content-Type",
 ]
 
+Record = TypeVar("Record", Edition, Letter)
 
-def parsed(one: Letter, mail: Mail = MAIL, **facts: bool) -> EmailMessage:
-    return read(render.render(one, mail, SECRET, **facts))
+
+def parsed(one: Letter, mail: Mail = MAIL, *, receipt: bool = False) -> EmailMessage:
+    return read(render.render(one, mail, SECRET, receipt=receipt))
 
 
 def read(content: bytes) -> EmailMessage:
@@ -817,6 +820,11 @@ def test_colours_are_readable() -> None:
 EVIL = "x\r\nBcc: evil@evil.example\r\n\r\n--boundary\n\x00\x85\u2028Subject: owned\r.\r\n"
 
 
+def with_text(value: Record, field: str, text: str) -> Record:
+    texts: dict[str, Any] = {field: text}
+    return replace(value, **texts)
+
+
 @pytest.mark.parametrize(
     "field", [field.name for field in fields(Edition) if field.type in (str, "str")]
 )
@@ -825,8 +833,8 @@ def test_no_field_of_a_follow_up_breaks_out(field: str) -> None:
         one = changed("meeting", change)
         one = replace(
             one,
-            edition=replace(one.edition, **{field: EVIL}),
-            before=one.before and replace(one.before, **{field: EVIL + "before"}),
+            edition=with_text(one.edition, field, EVIL),
+            before=one.before and with_text(one.before, field, EVIL + "before"),
         )
         unbroken(one, MAIL)
 
@@ -835,8 +843,8 @@ def test_no_field_of_a_follow_up_breaks_out(field: str) -> None:
     "field", [field.name for field in fields(Letter) if field.type in (str, "str")]
 )
 def test_no_field_of_a_letter_breaks_out(field: str) -> None:
-    unbroken(replace(letter(), **{field: EVIL}), MAIL)
-    unbroken(replace(letter(), **{field: "ola@ext.example" + EVIL}), MAIL)
+    unbroken(with_text(letter(), field, EVIL), MAIL)
+    unbroken(with_text(letter(), field, "ola@ext.example" + EVIL), MAIL)
 
 
 @pytest.mark.parametrize("field", ["name", "address", "language", "timezone"])
@@ -927,8 +935,10 @@ def test_catalogues_are_complete(language: str) -> None:
     for message in catalog:
         if message.id:
             assert not message.fuzzy
-            keys = message.id if isinstance(message.id, tuple) else (message.id,)
-            texts = message.string if isinstance(message.string, tuple) else (message.string,)
+            keys = message.id if isinstance(message.id, list | tuple) else (message.id,)
+            texts = (
+                message.string if isinstance(message.string, list | tuple) else (message.string,)
+            )
             for index, words in enumerate(texts):
                 assert words, f"{message.id} has no text"
                 assert placeholders(words) == placeholders(keys[min(index, len(keys) - 1)]), (

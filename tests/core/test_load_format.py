@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.actions import load_format, load_times
 from gateway.actions.load_times import DateTimes, Times
-from gateway.errors import InputError
+from gateway.errors import InputError, Steps
 
 EXAMPLE: dict[str, Any] = {
     "associates": [
@@ -229,7 +229,7 @@ def test_whatever_json_says_is_read_or_refused(document: Any) -> None:
 # --- times ---
 
 
-def times(site_zone: str = "Europe/Oslo", **values: Any) -> tuple[Times, list[tuple[str, str]]]:
+def times(site_zone: str = "Europe/Oslo", **values: Any) -> tuple[Times, list[tuple[Steps, str]]]:
     return load_times.read(load_format.read(follow_up(**values)).follow_ups[0], site_zone)
 
 
@@ -239,8 +239,8 @@ def good(**values: Any) -> Times:
     return found
 
 
-def utc(*parts: int) -> datetime:
-    return datetime(*parts, tzinfo=UTC)  # type: ignore[arg-type]
+def utc(year: int, month: int, day: int, hour: int = 0, minute: int = 0) -> datetime:
+    return datetime(year, month, day, hour, minute, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(

@@ -61,11 +61,15 @@ def test_the_corpora_are_read_alike() -> None:
     assert plainly > len(MAILS) // 4, f"{plainly} of {len(MAILS)}"
 
 
+def parts(tree: Message) -> list[Message]:
+    return [part for part in tree.get_payload() if isinstance(part, Message)]
+
+
 def test_parts_within_parts() -> None:
     tree = mime.plain(TWO, Message)
     assert tree is not None
-    [inner, attachment] = tree.get_payload()
-    assert [one.get_payload() for one in inner.get_payload()] == ["Yes\r\n", "no fields"]
+    inner, attachment = parts(tree)
+    assert [one.get_payload() for one in parts(inner)] == ["Yes\r\n", "no fields"]
     assert (attachment["X-A"], attachment.get_payload()) == ("b\r\n c", "")
 
 

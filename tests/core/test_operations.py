@@ -70,7 +70,7 @@ def subjects(source: str) -> set[str]:
         word = name.attr if isinstance(name, ast.Attribute) else getattr(name, "id", "")
         if not isinstance(call, ast.Call) or word not in ("Condition", "subject"):
             continue
-        [first, *_] = call.args[:1] or [None]
+        first = call.args[0] if call.args else None
         parts = first.values if isinstance(first, ast.JoinedStr) else [first]
         if parts and isinstance(parts[0], ast.Constant) and isinstance(parts[0].value, str):
             found.add(parts[0].value.strip())

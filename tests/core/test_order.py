@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,10 @@ def asked_of(draw: st.DrawFn) -> Asked:
     return Asked(top, draw(st.integers(0, top)))
 
 
+def _ahead(arrived: datetime, minutes: int) -> datetime:
+    return arrived + MINUTE * minutes
+
+
 @st.composite
 def answers_to(draw: st.DrawFn, instance: Moment | None, first: int, top: int) -> list[Answer]:
     """Two to six answers to one component, few enough values that keys meet, and copies of some."""
@@ -126,9 +131,7 @@ def answers_to(draw: st.DrawFn, instance: Moment | None, first: int, top: int) -
                 st.none(),
                 st.just(OUR_DTSTAMP),
                 st.integers(-3, 12).map(lambda minutes: MORNING + MINUTE * minutes),
-                st.sampled_from([9, 10, 11, 60 * 24 * 400]).map(
-                    lambda ahead, arrived=arrived: arrived + MINUTE * ahead
-                ),
+                st.sampled_from([9, 10, 11, 60 * 24 * 400]).map(partial(_ahead, arrived)),
             )
         )
         link = draw(st.integers(0, 9)) == 0

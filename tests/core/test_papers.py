@@ -247,7 +247,9 @@ def domain_tests() -> Iterator[tuple[str, Path]]:
     for part in re.split(r"^(?=## )", (DOCS / "domain.md").read_text(encoding="utf-8"), flags=re.M):
         number, folder = re.match(r"## (\d+)\.", part), ""
         line = re.search(r"^Tests: (.*)$", part, flags=re.M)
-        for name in re.findall(r"`([\w/]+\.py)`", line[1]) if number and line else ():
+        if number is None or line is None:
+            continue
+        for name in re.findall(r"`([\w/]+\.py)`", line[1]):
             folder = name.rpartition("/")[0] or folder
             yield number[1], ROOT / folder / name.rpartition("/")[2]
 

@@ -34,6 +34,18 @@ BOTH, ASKED = [(1, "REQUEST", 1), (2, "REQUEST", 1)], {1: 6, 2: 6}
 SILENT = [(1, "REQUEST", 0), (2, "REQUEST", 0)]
 GONE, STRUCK = [(1, "CANCEL", 1), (2, "CANCEL", 1)], {1: 10, 2: 10}
 
+
+def silenced(world: World) -> World:
+    """The first has not answered."""
+    world.change(1, standings={None: Standing()})
+    return world
+
+
+def without_the_first(world: World) -> World:
+    world.change(1, removed=True)
+    return world
+
+
 LINES = {
     "nothing": Line(lambda world: None),
     "participant added": Line(
@@ -55,18 +67,12 @@ LINES = {
     "agenda": Line(lambda world: world.edit(agenda="1. Coffee"), SILENT),
     "by when an answer is wanted": Line(lambda world: world.edit(answer_by=START - 48 * HOUR), []),
     "by when an answer is wanted that one has not given": Line(
-        lambda world: (
-            world.change(1, standings={None: Standing()}),
-            world.edit(answer_by=START - 48 * HOUR),
-        ),
+        lambda world: silenced(world).edit(answer_by=START - 48 * HOUR),
         [(1, "REQUEST", 0)],
         {2: 1},
     ),
     "by when an answer is wanted, after the start": Line(
-        lambda world: (
-            world.change(1, standings={None: Standing()}),
-            world.edit(answer_by=START + HOUR),
-        ),
+        lambda world: silenced(world).edit(answer_by=START + HOUR),
         [],
         {2: 1},
     ),
@@ -100,7 +106,7 @@ LINES = {
     ),
     "address in another case": Line(lambda world: world.change(1, address="P1@EXT.example"), []),
     "removed while everybody is asked again": Line(
-        lambda world: (world.change(1, removed=True), world.edit(location="Fjord")),
+        lambda world: without_the_first(world).edit(location="Fjord"),
         [(1, "CANCEL", 1), (2, "REQUEST", 1)],
         ASKED,
     ),
@@ -601,12 +607,13 @@ def test_our_own_mailbox_says_why_it_gets_no_letter() -> None:
 
 
 def test_what_is_over_owes_nothing_and_says_so() -> None:
-    for change in (
+    changes: list[Callable[[World], None]] = [
         lambda world: world.edit(title="Another"),
         lambda world: world.edit(cancelled=True),
         lambda world: world.change(1, removed=True),
         lambda world: world.edit(start=START - HOUR),
-    ):
+    ]
+    for change in changes:
         world = agreed(1)
         world.now = START + HOUR
         change(world)

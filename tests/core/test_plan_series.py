@@ -61,6 +61,7 @@ def date_code(office: Office, number: int, instance: Moment) -> int | None:
 
 def put(**dates: Moment | None) -> Callable[[Office], None]:
     """Change single dates: `n1=...` a time, or None for cancelled."""
+    named: dict[Moment, Moment | None]
     named = {EXTRA if name == "extra" else N[int(name[1:])]: times for name, times in dates.items()}
     return lambda office: office.record.own.update(named)
 
@@ -74,7 +75,11 @@ def set_record(**values: object) -> Callable[[Office], None]:
 
 
 def all_of(*changes: Callable[[Office], None]) -> Callable[[Office], None]:
-    return lambda office: [one(office) for one in changes] and None
+    def change(office: Office) -> None:
+        for one in changes:
+            one(office)
+
+    return change
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from pydantic import BaseModel
@@ -19,7 +20,7 @@ from tests import stores
 PAGE = (Path(__file__).parents[2] / "docs" / "records.md").read_text(encoding="utf-8")
 LOAD, SQL = PAGE.split("\n## Plain SQL\n")
 DEFINED = "`types`, `fields`, `groups`, `resource_groups`, `sales`, `preferences`"
-SECTIONS = {
+SECTIONS: dict[str, list[type[BaseModel]]] = {
     DEFINED: [
         load_format.Type,
         load_format.FieldDefinition,
@@ -80,7 +81,8 @@ def words(text: str) -> set[str]:
 
 def entries(model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
     for name, field in model.model_fields.items():
-        yield name, field.annotation.__args__[0]
+        [kind] = get_args(field.annotation)[:1]
+        yield name, kind
 
 
 def test_every_field_of_the_document_is_explained() -> None:

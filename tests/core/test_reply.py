@@ -42,11 +42,11 @@ SINGLE = Edition(UID, Kind.MEETING, "t", START, START + HOUR, "Europe/Oslo", "Ka
 SERIES = replace(SINGLE, recurrence=Recurrence("FREQ=WEEKLY;COUNT=5"))
 
 
-def row(edition: Edition = SINGLE, **more: object) -> facts.Row:
+def row(edition: Edition = SINGLE, **more: Any) -> facts.Row:
     made = facts.Row(
         1, "m1", UID, "ola@ext.example", edition, known=frozenset({"ola@ext.example"}), sent=edition
     )
-    return replace(made, **more)  # type: ignore[arg-type]
+    return replace(made, **more)
 
 
 def answer(
@@ -57,7 +57,7 @@ def answer(
     start: str = "",
     instance: str = "",
     address: str = "ola@ext.example",
-    **more: object,
+    **more: Any,
 ) -> read.Component:
     return replace(
         read.Component(
@@ -71,7 +71,7 @@ def answer(
             attendees=(read.Attendee(address, partstat),),
         ),
         **more,
-    )  # type: ignore[arg-type]
+    )
 
 
 def decided(

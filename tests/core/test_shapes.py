@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from gateway import shapes
-from gateway.model import Kind, Reply, Role
+from gateway.model import Kind, Moment, Reply, Role
 from gateway.shapes import DateRecord
 from gateway.status import Status
 
@@ -28,7 +28,7 @@ VIEW = shapes.FollowUp("m1", Kind.MEETING, "Europe/Oslo", AT, start=AT, particip
         (None, "Europe/Oslo", None),
     ],
 )
-def test_instants_have_the_offset_of_the_zone(at: shapes.Moment, zone: str, text: str) -> None:
+def test_instants_have_the_offset_of_the_zone(at: Moment, zone: str, text: str) -> None:
     assert shapes.moment(at, zone) == text
 
 

@@ -208,9 +208,9 @@ def test_a_toggle_leaves_the_order_of_answers_untouched() -> None:
 @pytest.mark.parametrize("reply", Reply)
 def test_nobody_answers_what_is_cancelled(reply: Reply) -> None:
     cancelled = Standing(Reply.ACCEPTED, True, cancelled=True)
-    for act in (lambda: status.answer(cancelled, reply), lambda: status.toggle(cancelled, reply)):
+    for act in (status.answer, status.toggle):
         with pytest.raises(Refused, match="reinstate"):
-            act()
+            act(cancelled, reply)
 
 
 # --- whatever happens ---

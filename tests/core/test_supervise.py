@@ -5,7 +5,8 @@ it is asked for.
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ async def within(work: Awaitable[object]) -> None:
 
 def failing(
     error: BaseException | None, times: int, then: asyncio.Event
-) -> Callable[[asyncio.Event], Awaitable[None]]:
+) -> Callable[[asyncio.Event], Coroutine[Any, Any, None]]:
     """A role that ends badly so many times (None: it just returns), and then sets `then` and
     works.
     """

@@ -57,11 +57,8 @@ def onsets(zone: icalendar.Timezone, until: datetime) -> list[tuple[datetime, ti
         before, after = part.decoded("TZOFFSETFROM"), part.decoded("TZOFFSETTO")
         walls = [start]
         if "RRULE" in part:
-            walls = list(
-                rrule.rrulestr(part["RRULE"].to_ical().decode(), dtstart=start).between(
-                    start, until, inc=True
-                )
-            )
+            rule = part.get("RRULE").to_ical().decode()
+            walls = list(rrule.rrulestr(rule, dtstart=start).between(start, until, inc=True))
             assert walls[0] == start, "DTSTART is the first onset of its rule"
         found += [((wall - before).replace(tzinfo=UTC), after) for wall in walls]
     return sorted(found)
@@ -80,7 +77,7 @@ def written(name: str, first: int, last: int) -> icalendar.Timezone | None:
         recurrence=Recurrence(f"FREQ=DAILY;UNTIL={last}1231"),
     )
     content = ics.calendar(letter(edition))
-    found = icalendar.Calendar.from_ical(content).walk("VTIMEZONE")
+    found = icalendar.Calendar.from_ical(content).timezones
     assert [zone["TZID"] for zone in found] == (
         [] if b"DTSTART:" in content.partition(b"BEGIN:VEVENT")[2] else [name]
     )

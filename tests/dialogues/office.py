@@ -7,6 +7,7 @@ has no word, the commands.
 
 import re
 from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -43,7 +44,8 @@ def start(world: World, key: str) -> Moment | None:
                 schema.follow_up.c.key == key
             )
         ).one()
-    return row.start_at.date() if row.all_day and row.start_at else row.start_at
+    start: datetime | None = row.start_at
+    return start.date() if row.all_day and start else start
 
 
 def _follow_up(stage: "Stage", line: Line, found: re.Match[str]) -> None:

@@ -23,6 +23,7 @@ from gateway.outbound import receipts, retry, worker
 from gateway.sandbox import reading
 from gateway.store import followups, leases, meta, proposals, schema, views
 from gateway.store.engine import Store
+from gateway.store.inbox import Place
 from gateway.store.outbox import Attempt, Settlement
 from gateway.writing import render
 
@@ -110,7 +111,7 @@ class World:
             processor = process.Processor(self.store, self.settings)
             self._uid += 1
             received = process.Received(
-                raw, arrived, len(raw), place=process.Place("default", "INBOX", 1, self._uid)
+                raw, arrived, len(raw), place=Place("default", "INBOX", 1, self._uid)
             )
             foretold = processor.explain(received)
             result = processor.receive([received])[0]

@@ -15,7 +15,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -75,7 +75,7 @@ class Invitation:
     partstat: str
 
 
-Shown = tuple[datetime, datetime, str, str]
+Shown = tuple[date, date, str, str]
 """Start, end, title, place."""
 
 
@@ -149,10 +149,10 @@ def _differences(
     return found
 
 
-def _told(shown: Iterable[object]) -> str:
+def _told(shown: Iterable[Shown]) -> str:
     return "; ".join(
-        f"{start:%m-%d %H:%M} {title!r} {place!r}"  # type: ignore[misc]
-        for start, _, title, place in sorted(shown)  # type: ignore[type-var, misc]
+        f"{start:%m-%d %H:%M} {title!r} {place!r}"
+        for start, _, title, place in sorted(shown, key=str)
     )
 
 
@@ -234,6 +234,7 @@ def _listed(connection: sqlite3.Connection, meeting: sqlite3.Row) -> list[dateti
 def _dates(connection: sqlite3.Connection, meeting: sqlite3.Row) -> dict[datetime, Shown]:
     length = _instant(meeting["end_at"]) - _instant(meeting["start_at"])
     said = meeting["title"], meeting["location"]
+    found: dict[datetime, Shown]
     found = {one: (one, one + length, *said) for one in _ruled(meeting)}
     for row in connection.execute(
         "SELECT * FROM follow_up_date WHERE follow_up = ?", (meeting["key"],)

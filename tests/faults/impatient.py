@@ -14,8 +14,13 @@ from typing import Any
 
 from gateway.store import engine, leases
 
+
 # libfaketime makes an error of clock_nanosleep(CLOCK_MONOTONIC), by which Python sleeps (0.9.10).
-time.sleep = lambda seconds: threading.Event().wait(seconds) and None
+def slept(seconds: Any, /) -> None:
+    threading.Event().wait(seconds)
+
+
+time.sleep = slept
 
 DOMAIN = ".faults.example"
 NAMES = Path(os.environ["FAULTS_NAMES"])
@@ -48,7 +53,9 @@ from gateway.daemon import health, opening, supervise  # noqa: E402
 from gateway.inbound import reader  # noqa: E402
 
 supervise.RESTART = supervise.Restart(first=0.2, longest=1.0, steady=2.0)
-opening.opened.__kwdefaults__["waits"] = supervise.Restart(first=0.2, longest=1.0)
+defaults = opening.opened.__kwdefaults__
+assert defaults is not None
+defaults["waits"] = supervise.Restart(first=0.2, longest=1.0)
 health.LOOK_SECONDS = 1.0
 reader.Pace = partial(  # type: ignore[assignment, misc]
     reader.Pace, first=0.2, longest=1.0, refused_first=0.5, refused_longest=1.0, steady=5.0

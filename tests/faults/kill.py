@@ -122,8 +122,8 @@ class Site:
             with closing(sqlite3.connect(self.store, timeout=60)) as connection, connection:
                 yield connection
         else:
-            with checker.Postgres.connected(self.url) as connection:
-                yield connection
+            with checker.Postgres.connected(self.url) as postgres:
+                yield postgres
 
     def invite(self, guests: int) -> None:
         """The CRM adds a follow-up with so many participants, in one transaction."""

@@ -62,7 +62,7 @@ class Certificates:
             session.context = self._contexts[chosen()]
 
         context = self._context(self._shown[self.GOOD])
-        context.sni_callback = choose  # type: ignore[assignment] # an SSLObject, where asyncio is
+        context.sni_callback = choose
         return context
 
     def check(self, session: ssl.SSLObject) -> None:
@@ -162,7 +162,7 @@ class Plain:
         act = self.is_due(step)
         if act == "drop":
             raise Over
-        if words := (said | {"noise": NOISE, "bye": self.goodbye}).get(act):
+        if words := {**said, "noise": NOISE, "bye": self.goodbye}.get(act):
             await self.turn()
             self.line.to_client.write(words)
             if act in self.final:

@@ -34,6 +34,7 @@ from gateway.inbound import process
 from gateway.outbound import receipts, retry, worker
 from gateway.store import meta, schema
 from gateway.store.engine import Store
+from gateway.store.inbox import Place
 from gateway.store.outbox import Attempt, Queued, Settlement
 from gateway.writing import render
 from tests import stores
@@ -340,7 +341,7 @@ class Storm:
 
     def _receive(self, raw: bytes) -> None:
         self.uid += 1
-        place = process.Place("default", "INBOX", 1, self.uid)
+        place = Place("default", "INBOX", 1, self.uid)
         with time_machine.travel(self.now, tick=False):
             received = process.Received(raw, self.now, len(raw), place=place)
             [result] = process.Processor(self.store, self.settings).receive([received])

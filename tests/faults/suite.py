@@ -39,7 +39,7 @@ from pathlib import Path
 
 from gateway.store import migrate
 from tests import rig
-from tests.faults import checker, kill
+from tests.faults import checker, invitees, kill
 from tests.faults.middleman import ONCE, Certificates, Imap, Lmtp, Middleman, Plain, Plan, Smtp
 from tests.rig import dovecot, postfix, postgres, process
 from tests.wire import gateway_process
@@ -450,7 +450,7 @@ class Ordeal:
             if site.play.upgraded and not site.is_upgraded and self.total >= faults / 2:
                 site.upgrade()
                 self._count("program: upgraded")
-            [fault] = self.chance.choices(list(self._faults), self._faults.values())
+            [fault] = self.chance.choices(list(self._faults), list(self._faults.values()))
             fault()
             self._pause(self.chance.uniform(0, 0.1))
         self.calm()
@@ -629,7 +629,7 @@ class Ordeal:
     def empty(self) -> None:
         """Somebody moves all that is there elsewhere, and back."""
         away = list[Path]()
-        for path in kill.invitees.arrived(self.servers.mail, self.site.account.address):
+        for path in invitees.arrived(self.servers.mail, self.site.account.address):
             with contextlib.suppress(FileNotFoundError):  # just moved by the gateway
                 target = self.folder / f"away-{next(self._numbers)}"
                 away.append(Path(shutil.move(path, target)))

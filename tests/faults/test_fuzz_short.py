@@ -5,6 +5,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+from operator import itemgetter
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,7 @@ def mutated(draw: st.DrawFn) -> bytes:
                         b"\x1b$B",
                     ]
                 ),
-                st.sampled_from(seeds()).map(lambda other, at=at, to=to: other[at:to]),
+                st.sampled_from(seeds()).map(itemgetter(slice(at, to))),
             )
         )
         data = data[:at] + taken + data[to:]

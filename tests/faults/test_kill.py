@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -125,8 +126,9 @@ def test_the_checker_finds_what_it_is_for(site: kill.Site) -> None:
     letters, folders, meetings = evidence["letters"], evidence["folders"], evidence["meetings"]
     first, second, *_ = letters
 
-    def found(**changed: object) -> str:
-        return "\n".join(checker.check(site.store, **evidence | changed).problems)
+    def found(**changed: Any) -> str:
+        judged: dict[str, Any] = {**evidence, **changed}
+        return "\n".join(checker.check(site.store, **judged).problems)
 
     assert f"{first} got no letter" in found(letters=letters | {first: []})
     other = letters[first][0].replace(b"Message-ID: <", b"Message-ID: <another-")

@@ -30,14 +30,15 @@ def gnus(calendars: Sequence[bytes], zone: str) -> list[Read]:
     """
     emacs = rig.need("emacs", "emacs-nox")
     with _folder("gnus", calendars) as folder:
-        env = _environment(folder, zone) | {"RIG_FOLDER": str(folder)}
+        env = {**_environment(folder, zone), "RIG_FOLDER": str(folder)}
         process.run(
             [emacs, "--batch", "-Q", "-l", str(_FOLDER / "reading.el")],
             what="Gnus (reading)",
             cwd=folder,
             env=env,
         )
-        return _result(folder)
+        found: list[Read] = _result(folder)
+        return found
 
 
 def horde(calendars: Sequence[bytes], zone: str, before: datetime) -> list[list[Read]]:

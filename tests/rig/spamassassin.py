@@ -75,9 +75,7 @@ def verdicts(mails: Sequence[bytes]) -> list[Verdict]:
 def _stored(mail: bytes, number: int) -> bytes:
     """A mail as it lies in an mbox of the recipient's."""
     text = mail.replace(b"\r\n", b"\n")
-    [date] = re.findall(rb"^Date: (.*)$", text, re.MULTILINE)[:1] or [b""]
-    return (
-        _RECEIVED % date
-        + b"X-Number: %d\n" % number
-        + re.sub(rb"^(>*From )", rb">\1", text, flags=re.MULTILINE)
-    )
+    [date, *_] = [*re.findall(rb"^Date: (.*)$", text, re.MULTILINE), b""]
+    head: bytes = _RECEIVED % date
+    quoted: bytes = re.sub(rb"^(>*From )", rb">\1", text, flags=re.MULTILINE)
+    return head + b"X-Number: %d\n" % number + quoted

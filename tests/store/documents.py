@@ -5,6 +5,7 @@ without times, series with dates of their own, every sort of invitee and source.
 """
 
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -74,7 +75,11 @@ LISTED = {
 
 def keyed(keys: tuple[str, ...], facts: dict[str, st.SearchStrategy[Any]]) -> Any:
     """An entry for each of these keys."""
-    return st.tuples(*(some(facts).map(lambda said, key=key: {"key": key, **said}) for key in keys))
+    return st.tuples(*(some(facts).map(partial(_with_key, key)) for key in keys))
+
+
+def _with_key(key: str, said: dict[str, Any]) -> dict[str, Any]:
+    return {"key": key, **said}
 
 
 @st.composite
@@ -166,7 +171,10 @@ def _times(draw: Draw, made: Json) -> list[datetime]:
     start = datetime(2027, draw(st.sampled_from([3, 10, 12])), draw(st.integers(20, 28)), 9)
     made["all_day"] = draw(st.booleans())
     spell = draw(st.sampled_from([_plain, _with_offset])) if not made["all_day"] else _day
-    said = lambda moment: spell(moment, made["timezone"] or SITE)  # noqa: E731
+
+    def said(moment: datetime) -> str:
+        return spell(moment, made["timezone"] or SITE)
+
     if draw(st.booleans()):
         made["answer_by"] = _plain(start - timedelta(days=3), "")
     if made["kind"] != "meeting" and draw(st.booleans()):

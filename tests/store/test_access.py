@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 
 import psycopg
 import pytest
@@ -17,7 +18,7 @@ from gateway.actions import access, desk
 from gateway.actions import users as sessions
 from gateway.errors import StoreError
 from gateway.model import Access, Actor
-from gateway.store import requests, schema_access, tokens, upkeep, users, webhooks
+from gateway.store import requests, schema, schema_access, tokens, upkeep, users, webhooks
 from gateway.store.engine import Store
 from gateway.store.requests import Answer
 from gateway.store.tokens import Token
@@ -165,7 +166,7 @@ def test_nothing_that_lets_in_stands_in_the_store(store: Store) -> None:
     with store.read() as connection:
         rows = [
             str(connection.execute(sa.select(table)).all())
-            for table in schema_access.metadata.sorted_tables
+            for table in schema.metadata.sorted_tables
             if table.name in ("api_token", "site_session", "site_link")
         ]
     assert not [secret for secret in (*kept, "'secret'") for row in rows if secret in row]
@@ -220,9 +221,8 @@ def test_who_is_not_let_in_is_told_nothing(store: Store) -> None:
         crm = Actor(Access.CRM, name="crm")
         webhooks.create(connection, "https://crm.example/", (), "whsec_x", crm, NOW)
     for number, active in ((first, [True]), (second, [False])):
-        desk.perform(
-            store, settings, NOW, OPERATOR, lambda at, it=number: access.revoke_token(at, it)
-        )
+        revoke = partial(access.revoke_token, number=number)
+        desk.perform(store, settings, NOW, OPERATOR, revoke)
         with store.read() as connection:
             assert [one.active for one in webhooks.find(connection, NOW)] == active
 

@@ -64,7 +64,8 @@ def code(store: Store, key: str) -> int | None:
         query = sa.select(schema.participant.c.code).where(
             schema.participant.c.id == member(store, key).id
         )
-        return connection.execute(query).scalar_one()
+        number: int | None = connection.execute(query).scalar_one()
+    return number
 
 
 def put(store: Store, key: str, standing: Standing, date: datetime | None = None) -> None:

@@ -29,7 +29,7 @@ from gateway.store import (
     views,
 )
 from gateway.store.engine import Store
-from gateway.store.outbox import Queued, Settlement
+from gateway.store.outbox import Queued, Selection, Settlement
 from tests.core import attendee
 from tests.store import rows
 
@@ -303,12 +303,12 @@ def test_a_cancel_that_was_held_is_not_released_once_another_row_has_the_date(
     letters = post(store)
     rows.run(store, *OF_ALL)
     planning.plan_due(store, SETTINGS, NOW, everything=True)
-    both = queue.Selection(follow_up="m1")
+    both = Selection(follow_up="m1")
     cancel, request = queue.change(store, queue.Verb.HOLD, both, NOW, "root")
-    number = queue.Selection(numbers=(cancel.id,))
+    number = Selection(numbers=(cancel.id,))
     assert queue.change(store, queue.Verb.RELEASE, number, NOW, "root")
     queue.change(store, queue.Verb.HOLD, number, NOW, "root")
-    queue.change(store, queue.Verb.RELEASE, queue.Selection(numbers=(request.id,)), NOW, "root")
+    queue.change(store, queue.Verb.RELEASE, Selection(numbers=(request.id,)), NOW, "root")
     letters += (series := post(store))
     assert said(series) == [(OLA, "REQUEST", 2, None)]
     with pytest.raises(Refused, match="a newer one has taken its place"):

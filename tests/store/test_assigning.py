@@ -8,11 +8,11 @@ from gateway import status
 from gateway.actions import answering, assigning
 from gateway.actions.answering import Said
 from gateway.errors import Forbidden, InputError, Refused
-from gateway.model import Reply
+from gateway.model import Actor, Reply
 from gateway.store import followups, journal
 from gateway.store.engine import Store
 from tests.store import acting, rows
-from tests.store.acting import CRM, KARI, MEETING, NINA, PER, Actor
+from tests.store.acting import CRM, KARI, MEETING, NINA, PER
 
 
 def assign(store: Store, actor: Actor, to: str) -> None:
@@ -29,7 +29,7 @@ def answer(store: Store, who: str, reply: Reply) -> None:
         followups.write_standing(connection, member.id, None, after, code)
 
 
-def owner(store: Store) -> tuple[str, str]:
+def owner(store: Store) -> tuple[str | None, str | None]:
     record = acting.record(store)
     return record["owner"], record["assigned_by"]
 

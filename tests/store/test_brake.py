@@ -159,7 +159,7 @@ def test_it_says_who_changed_it_and_how(store: Store) -> None:
 def test_a_record_that_is_put_back_sends_nothing_and_answers_are_as_they_were(
     store: Store, name: str, rrule: str
 ) -> None:
-    begin(store, **({"recurrence": {"rrule": rrule}} if rrule else {}))
+    begin(store, recurrence={"rrule": rrule} if rrule else None)
     before = status(store)
     rows.run(store, WRONG[name])
     plan(store)
@@ -199,8 +199,8 @@ WEEKLY = "FREQ=WEEKLY;COUNT=5"
 )
 def test_an_administrator_puts_the_record_back(store: Store, name: str, rrule: str) -> None:
     """domain.md §10: which sends nothing."""
-    series = {"recurrence": {"rrule": rrule, "exdates": ["2026-12-15T09:00:00"]}} if rrule else {}
-    begin(store, **series)
+    series = {"rrule": rrule, "exdates": ["2026-12-15T09:00:00"]} if rrule else None
+    begin(store, recurrence=series)
     before, record = status(store), edition(store)
     rows.run(store, (WRONG | FURTHER)[name])
     plan(store)
@@ -314,7 +314,7 @@ def test_what_he_says_of_what_he_holds_meanwhile_counts_or_is_asked_for(
     store: Store, name: str, rrule: str, outcome: str, code: int, leaves: list[tuple[str, str]]
 ) -> None:
     """He had accepted, and declines what he was never told to be another time, or gone."""
-    begin(store, **({"recurrence": {"rrule": rrule}} if rrule else {}))
+    begin(store, recurrence={"rrule": rrule} if rrule else None)
     ola = letter_to(store, "ola")
     rows.run(store, WRONG[name])
     plan(store)

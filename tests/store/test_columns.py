@@ -150,8 +150,9 @@ def test_dates_of_a_series_are_named_in_any_zones_midnight(store: Store) -> None
     assert made[None].dates == (
         DateChange(date(2026, 12, 8), date(2026, 12, 9), date(2026, 12, 11)),
     )
-    assert made[None].recurrence is not None
-    assert (made[None].recurrence.exdates, made[None].recurrence.rdates) == (
+    rule = made[None].recurrence
+    assert rule is not None
+    assert (rule.exdates, rule.rdates) == (
         (date(2026, 12, 15),),
         (),
     )

@@ -8,6 +8,7 @@ import string
 import subprocess
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,7 @@ class Administrator:
     def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         return command.run(*arguments, environment=self.environment, stdin=stdin)
 
-    def json(self, *arguments: str) -> list[dict[str, object]]:
+    def json(self, *arguments: str) -> list[dict[str, Any]]:
         done = self.run(*arguments, "--json")
         assert (done.returncode, done.stderr) == (0, "")
         return [json.loads(line) for line in done.stdout.splitlines()]
@@ -52,7 +53,7 @@ def administrator(tmp_path: Path) -> Administrator:
 def test_load_makes_the_store_and_says_what_it_did(administrator: Administrator) -> None:
     file = administrator.file(DOCUMENT)
     [first] = administrator.json("load", file)
-    assert first["created"]["follow_ups"] == ["m1"]  # type: ignore[index]
+    assert first["created"]["follow_ups"] == ["m1"]
     [second] = administrator.json("load", file)
     assert (second["created"], second["changed"]) == ({}, {})
     told = administrator.run("load", file)
@@ -304,12 +305,12 @@ def test_after_db_restored_letters_have_a_sequence_that_nothing_had_before(
     file = administrator.file(DOCUMENT)
     administrator.run("load", file)
     [first] = administrator.json("db", "restored")
-    assert first["sequence"] > 3_000_000  # type: ignore[operator]
+    assert first["sequence"] > 3_000_000
     [again] = administrator.json("db", "restored")
-    assert again["sequence"] >= first["sequence"]  # type: ignore[operator]
+    assert again["sequence"] >= first["sequence"]
     letters = administrator.json("letters")
     assert letters
-    assert all(one["sequence"] >= again["sequence"] for one in letters)  # type: ignore[operator]
+    assert all(one["sequence"] >= again["sequence"] for one in letters)
     assert administrator.json("letters") == letters
     told = administrator.run("db", "restored")
     assert (told.returncode, told.stdout.split()[:3]) == (0, ["letters", "have", "SEQUENCE"])

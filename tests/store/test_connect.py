@@ -67,7 +67,9 @@ def connected(store: Store) -> Iterator[Any]:
     """As another program is, with the CRM's tables in reach; one transaction."""
     if not store.is_sqlite:
         with store.engine.begin() as connection:
-            yield connection.connection.driver_connection.cursor()
+            driver = connection.connection.driver_connection
+            assert driver is not None
+            yield driver.cursor()
         return
     assert store.path is not None
     with closing(sqlite3.connect(store.path)) as file:

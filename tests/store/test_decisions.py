@@ -22,7 +22,7 @@ from gateway.errors import Forbidden, InputError, NotFound, Refused
 from gateway.followups.decisions import CHOICES, ENDINGS, Choice, Decision, DecisionKind, Ending
 from gateway.inbound import process
 from gateway.model import Access, Actor, Method
-from gateway.store import decisions, journal
+from gateway.store import decisions, journal, schema_domain
 from gateway.store.decisions import Filter
 from gateway.store.engine import Store
 from gateway.store.outbox import Selection
@@ -121,7 +121,7 @@ class Office:
 
     def closed(self) -> list[tuple[str, str, str]]:
         with self.store.read() as connection:
-            table = decisions.decision
+            table = schema_domain.decision
             rows = connection.execute(sa.select(table).where(table.c.closed_at.is_not(None)))
             return [(row.kind, row.choice, row.closed_by) for row in rows]
 
@@ -377,14 +377,14 @@ def test_a_store_from_before_there_were_decisions_is_looked_through_once(office:
     office.play(CAUSES[DecisionKind.PROPOSAL])
     office.play(CAUSES[DecisionKind.SAME_PERSON])
     with office.store.write() as connection:
-        connection.execute(sa.delete(decisions.decision))
+        connection.execute(sa.delete(schema_domain.decision))
     rounds = 0
     while deciding.catch_up(office.store, office.stage.world.now):
         rounds += 1
     assert rounds == 1
     assert office.kinds() == ["declined", "proposal", "same_person"]
     with office.store.write() as connection:
-        connection.execute(sa.delete(decisions.decision))
+        connection.execute(sa.delete(schema_domain.decision))
     assert not deciding.catch_up(office.store, office.stage.world.now)
     assert office.kinds() == []
 

@@ -328,7 +328,7 @@ def changed(chance: random.Random, meeting: Meeting) -> Meeting:
             replace(meeting, declined=meeting.declined ^ {chance.choice(["per"])}),
             replace(
                 meeting,
-                dates=meeting.dates | {number: chance.choice([None, 1, 30])}
+                dates={**meeting.dates, number: chance.choice([None, 1, 30])}
                 if meeting.count > 1
                 else {},
             ),

@@ -1372,7 +1372,7 @@ def test_what_a_forwarder_was_refused_for_is_no_fault_of_our_account(
 ) -> None:
     sent(office)
     with capture_logs() as logs:
-        result = report(office, "failed", words=SPF, at=envelope(office), **facts)  # type: ignore[arg-type]
+        result = report(office, "failed", words=SPF, at=envelope(office), **facts)
     assert result.outcome is Outcome.BOUNCED
     assert [one["event"] for one in logs if one["log_level"] == "error"] == []
     assert office.events("account_blamed") == []
@@ -1394,7 +1394,7 @@ def test_what_the_invitees_own_server_says_of_us_is_our_accounts(
     office: Office, facts: dict[str, str]
 ) -> None:
     sent(office)
-    report(office, "failed", words=SPF, at=envelope(office), **facts)  # type: ignore[arg-type]
+    report(office, "failed", words=SPF, at=envelope(office), **facts)
     assert len(office.events("account_blamed")) == 1
     assert office.row("ola@ext.example").delivery is Delivery.DEFERRED
 

@@ -34,7 +34,7 @@ from gateway.model import (
     Reply,
     Standing,
 )
-from gateway.store import claims, followups, schema, schema_letters, triggers
+from gateway.store import claims, followups, marked, schema, schema_letters, triggers
 from gateway.store.engine import Connection, Store
 from gateway.store.outbox import Settlement
 from gateway.store.series import DateRow
@@ -394,7 +394,7 @@ def update(column: str) -> str:
         sa.Text: "'another'",
         sa.Boolean: f"NOT {name}",
         sa.Integer: "7",
-        schema.Zone: "'Europe/London'",
+        marked.Zone: "'Europe/London'",
         schema.Instant: "'2026-11-27 08:00:00'",
     }
     value = VALUES.get(column) or next(

@@ -16,7 +16,8 @@ def administrator(tmp_path: Path) -> Administrator:
 
 
 def example(administrator: Administrator) -> dict[str, Any]:
-    return json.loads(administrator.run("load", "--example").stdout)
+    document: dict[str, Any] = json.loads(administrator.run("load", "--example").stdout)
+    return document
 
 
 def test_a_dry_run_says_what_loading_then_does_and_keeps_nothing(

@@ -408,12 +408,15 @@ def test_a_refusal_is_remembered_until_a_letter_is_taken(store: Store) -> None:
 
 def test_an_invitation_is_held_without_what_was_refused(store: Store) -> None:
     changed = replace(rows.MEETING, title="Start")
-    refused = [LetterState.REFUSED, False, Delivery.UNDELIVERABLE]
+
+    def refuse(number: int) -> None:
+        settle(store, Settlement(number, LetterState.REFUSED, False, Delivery.UNDELIVERABLE))
+
     with store.write() as connection:
         to = rows.invitation(connection, 1, "p1@ext.example")
         first = rows.letter(connection, to)
     claim(store)
-    settle(store, Settlement(first, *refused))
+    refuse(first)
     one = copy_of(store)
     assert (one.method, one.edition, one.tried, one.refused) == (None, None, rows.MEETING, True)
     with store.write() as connection:
@@ -427,7 +430,7 @@ def test_an_invitation_is_held_without_what_was_refused(store: Store) -> None:
         None,
         False,
     )
-    settle(store, Settlement(second, *refused))
+    refuse(second)
     one = copy_of(store)
     assert (one.method, one.edition, one.tried, one.refused) == (None, None, changed, True)
     with store.write() as connection:

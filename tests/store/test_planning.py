@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -130,10 +131,7 @@ def test_editors_planners_and_senders_at_once(store: Store) -> None:
             )
             for _ in range(2)
         ]
-        others += [
-            pool.submit(until_over, lambda name=name: send(store, post, name))
-            for name in ("a", "b")
-        ]  # type: ignore[misc]
+        others += [pool.submit(until_over, partial(send, store, post, name)) for name in ("a", "b")]
         for one in editors:
             one.result()
         over.set()

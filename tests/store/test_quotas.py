@@ -34,10 +34,14 @@ def test_api_2_one_process_may_spend_it_all_and_says_what_is_left(store: Store) 
     assert Quotas(0).take(store, 1, NOW) is None
 
 
+def _all_taken(store: Store, process: Quotas) -> list[Quota]:
+    return list(taken(store, process, LIMIT))
+
+
 def test_api_2_two_processes_hold_the_limit_together(store: Store) -> None:
     processes = [Quotas(LIMIT), Quotas(LIMIT)]
     with ThreadPoolExecutor(2) as pool:
-        asked = [pool.submit(lambda one=one: list(taken(store, one, LIMIT))) for one in processes]
+        asked = [pool.submit(_all_taken, store, one) for one in processes]
         answers = [quota for one in asked for quota in one.result(60)]
     assert sum(not one.is_over for one in answers) == LIMIT
 

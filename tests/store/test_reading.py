@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from gateway import settings as configuration
 from gateway import shapes
 from gateway.actions import load, load_format, planning
+from gateway.actions.load_report import Report
 from gateway.followups import permission
 from gateway.model import Access, Actor, Channel, Delivery, Kind, Reply, Standing
 from gateway.status import Status
@@ -115,7 +116,7 @@ FOLLOW_UPS: list[dict[str, Any]] = [
 ]
 
 
-def loaded(store: Store) -> load.Report:
+def loaded(store: Store) -> Report:
     with store.write() as connection:
         document = {**DIRECTORY, "follow_ups": FOLLOW_UPS}
         return load.load(connection, document, SETTINGS, rows.NOW)
@@ -337,7 +338,9 @@ def test_what_nobody_can_read_as_private_or_not_is_private(sqlite_store: Store) 
 
 
 def follow_up_filters() -> Iterator[tuple[dict[str, Any], list[str]]]:
-    at = lambda month, day: datetime(2026, month, day, tzinfo=UTC)  # noqa: E731
+    def at(month: int, day: int) -> datetime:
+        return datetime(2026, month, day, tzinfo=UTC)
+
     yield {}, ["days", "secret", "series", "task"]
     yield {"owner": "per"}, ["task"]
     yield {"company": "acme"}, ["task"]

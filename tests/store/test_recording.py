@@ -9,7 +9,7 @@ import pytest
 
 from gateway.actions import cancelling, recording
 from gateway.errors import Forbidden, InputError, NotFound, Refused
-from gateway.model import Channel
+from gateway.model import Actor, Channel
 from gateway.store import followups, journal, records, schema
 from gateway.store.engine import Store
 from tests.store import acting, rows
@@ -18,7 +18,7 @@ from tests.store.acting import CRM, KARI, MEETING, NINA, TASK
 NEW = {"title": "Lunch", "start": "2027-03-04T12:00:00"}
 
 
-def put(store: Store, actor: acting.Actor, **document: Any) -> bool:
+def put(store: Store, actor: Actor, **document: Any) -> bool:
     return acting.do(store, actor, lambda desk: recording.put(desk, "m1", document)).answer
 
 

@@ -671,7 +671,7 @@ def test_what_lies_ahead_is_not_walked_through(store: Store) -> None:
         assert "ix_follow_up_date_original_start" in told
         assert "ix_change_mark_follow_up" in told
         return
-    with rows.explained(store, "SELECT found", "UNION ALL") as told, store.read() as connection:
+    with rows.explained(store, "SELECT found", "UNION ALL") as steps, store.read() as connection:
         rows_of.near(connection, NEAR, DAY, None, 10)
     for table, column in (
         ("follow_up", "answer_by"),
@@ -683,11 +683,11 @@ def test_what_lies_ahead_is_not_walked_through(store: Store) -> None:
     ):
         assert any(
             f"SEARCH {table} USING INDEX ix_{table}_{column} ({column}>? AND {column}<?)" in one
-            for one in told
-        ), told
+            for one in steps
+        ), steps
     assert any(
-        "SEARCH follow_up USING INDEX ix_follow_up_series (start_at<?)" in one for one in told
-    ), told
+        "SEARCH follow_up USING INDEX ix_follow_up_series (start_at<?)" in one for one in steps
+    ), steps
     assert not [one for one in told if one.startswith("SCAN") and "found" not in one]
 
 

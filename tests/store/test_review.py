@@ -20,7 +20,7 @@ from gateway.inbound.process import Received
 from gateway.model import Outcome, ProposalState
 from gateway.store import inbox, journal, known, schema, schema_letters, views
 from gateway.store import review as kept
-from gateway.store.engine import Store
+from gateway.store.engine import Connection, Store
 
 NOW = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 ARRIVED = NOW - timedelta(hours=1)
@@ -631,9 +631,7 @@ def test_a_failure_on_one_message_leaves_it_and_goes_on(site: Site) -> None:
     desk = site.with_policy(require_authentication=False).desk
     judge = desk.judge
 
-    def tripping(
-        connection: review.Connection, message: kept.Kept, who: int | None
-    ) -> review.Ruling:
+    def tripping(connection: Connection, message: kept.Kept, who: int | None) -> review.Ruling:
         if message.number == 1:
             raise ZeroDivisionError("a fault of ours")
         return judge(connection, message, who)

@@ -11,6 +11,7 @@ from hypothesis import settings as profile
 from gateway import settings as configuration
 from gateway import shapes
 from gateway.actions import load, planning
+from gateway.actions.load_report import Report
 from gateway.errors import InputError
 from gateway.store import entries, outbox, preferences, reading, schema
 from gateway.store.engine import Store
@@ -32,7 +33,7 @@ def empty(store: Store) -> None:
         connection.execute(sa.delete(schema.change_mark))
 
 
-def run(store: Store, document: Json) -> tuple[load.Report, int]:
+def run(store: Store, document: Json) -> tuple[Report, int]:
     """What was loaded, and how many letters are new when all is planned."""
     with store.write() as connection:
         report = load.load(connection, document, SETTINGS, rows.NOW)

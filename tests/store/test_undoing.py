@@ -43,6 +43,11 @@ def _put(desk: Desk) -> None:
     recording.put(desk, "m1", kept)
 
 
+def _assign(desk: Desk) -> None:
+    assigning.assign(desk, "m1", "nina")
+    _add(desk)
+
+
 COMMANDS: Mapping[str, Command] = {
     "move": lambda desk: moving.reschedule(desk, "m1", moving.When("2027-03-02T11:00:00")),
     "split": lambda desk: moving.split(desk, "m1", SECOND, {"location": "Oslo"}),
@@ -52,7 +57,7 @@ COMMANDS: Mapping[str, Command] = {
     "everything": _everything,
     "put": _put,
     "delete": lambda desk: recording.delete(desk, "m1"),
-    "assign": lambda desk: (assigning.assign(desk, "m1", "nina"), _add(desk)),
+    "assign": _assign,
 }
 
 

@@ -102,7 +102,7 @@ async def test_a_commit_without_a_mark_is_no_hint(store: Store, program: Program
     done, _ = await asyncio.wait([waiting], timeout=0.5)
     assert not done
     over.set()
-    assert await waiting is None
+    await waiting
 
 
 async def test_without_hints_the_store_is_looked_at(

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from argon2 import PasswordHasher
 
 from gateway.actions import passwords, users
-from gateway.store import schema_access
+from gateway.store import schema
 from tests.web.world import Office
 
 
@@ -70,7 +70,7 @@ async def test_a_secret_is_shown_once_and_kept_nowhere(
     shown = first.pop(secret)
     assert again.json() == first
     with office.store.read() as connection:
-        for table in schema_access.metadata.sorted_tables:
+        for table in schema.metadata.sorted_tables:
             rows = str(connection.execute(sa.select(table)).all())
             assert shown.rpartition("=")[2] not in rows, table.name
 

@@ -174,7 +174,9 @@ async def test_an_account_that_rests_says_since_when_and_tries_now(
     assert (await chief.post("/admin/accounts/try", account="none")).status_code == 409
 
 
-async def test_a_long_list_goes_on(office: Office, chief: Reader, monkeypatch) -> None:
+async def test_a_long_list_goes_on(
+    office: Office, chief: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("gateway.web.pages.admin.entrance.PAGE", 4)
     office.plan()
     first = await chief.get("/admin/letters")

@@ -181,7 +181,7 @@ def _nothing(watched: Watched) -> None:
 
 
 HOUR = timedelta(hours=1)
-Act = Callable[[Watched], None]
+Act = Callable[[Watched], object]
 ALARMS: dict[str, tuple[Act, Act]] = {
     "GatewayDown": (_answers(False), _answers(True)),
     "GatewayFailed": (_says(State.FAILED), lambda watched: watched.conditions.clear()),

@@ -2,6 +2,7 @@
 what is there (page.md §2, itip.md §8 P5, quality.md §3).
 """
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -316,7 +317,7 @@ async def test_nothing_comes_as_late_whatever_the_reason(
 
     monkeypatch.setattr(answer_page, "NOTHING_SECONDS", 0.3)
     monkeypatch.setattr(answer_page, "monotonic", lambda: 7.0)
-    monkeypatch.setattr(answer_page.asyncio, "sleep", waited)
+    monkeypatch.setattr(asyncio, "sleep", waited)
     cancel(ola.office)
     await ola.get()
     await ola.get("/a/" + "a" * 68)

@@ -115,9 +115,9 @@ async def test_strangers_get_the_same_words(tried: Office) -> None:
     tried.perform(lambda desk: access.revoke_token(desk, 1), OPERATOR)
     words = set()
     for headers in [*STRANGERS.values(), {"Authorization": f"Bearer {revoked}"}]:
-        raw = {name: value.encode("latin-1") for name, value in headers.items()}
+        raw = {name.encode(): value.encode("latin-1") for name, value in headers.items()}
         for path in ("/tried/own", "/nowhere"):
-            answer = await tried.ask("GET", path, "", raw)
+            answer = await tried.client.get(f"/api/v1{path}", headers=raw)
             assert answer.status_code == 401
             assert answer.headers["www-authenticate"].startswith("Bearer")
             words.add(answer.text)

@@ -1,21 +1,26 @@
 """A cursor that somebody made up: with the mark of the list, which is no secret, and any values."""
 
+from typing import Any
 from urllib.parse import urlencode
+
+import httpx
 
 from gateway.model import Access
 from gateway.web.api import cursors, table
 from gateway.web.pages.admin import review
 from tests.store.conftest import emptied, store  # noqa: F401 - on both databases
-from tests.web.test_undo import signed_in
+from tests.web.test_pages import signed_in
 from tests.web.world import Office
 
 VALUES = ("", "2026-01-01", "2026-01-01T00:00:00", "0001-01-01T00:00:00+14:00", None, -7)
-MADE_UP = [
+MADE_UP: list[tuple[Any, ...]] = [
     position
     for value in VALUES
     for position in ((value,), (value, ""), (value, 1), (value, None), (value, 1, ""))
 ]
-ORDERS = {"/api/v1/follow-ups": ({}, {"from": "2026-01-01T00:00:00Z"}, {"q": "Title"})}
+ORDERS: dict[str, tuple[dict[str, str], ...]] = {
+    "/api/v1/follow-ups": ({}, {"from": "2026-01-01T00:00:00Z"}, {"q": "Title"})
+}
 """What gives a list another order, and so cursors of another kind."""
 
 
@@ -37,7 +42,7 @@ async def lists(office: Office) -> list[tuple[str, dict[str, str], str]]:
     return found
 
 
-async def ask(office: Office, path: str, said: dict[str, str], by: str):
+async def ask(office: Office, path: str, said: dict[str, str], by: str) -> httpx.Response:
     return await office.ask("GET", path.removeprefix("/api/v1"), by, params=said)
 
 

@@ -3,6 +3,7 @@ of a free slot (page.md §2, domain.md §8).
 """
 
 import re
+from functools import partial
 
 import pytest
 
@@ -32,7 +33,7 @@ def entry(page: str, title: str, hours: str = "") -> str:
     """The entry of that title."""
     entries = re.findall(r'<li class="entry.*?</li>', page, re.DOTALL)
     [shown] = [one for one in entries if title in one and hours in one]
-    return shown
+    return str(shown)
 
 
 async def shown(reader: Reader, query: str) -> str:
@@ -87,7 +88,7 @@ async def test_what_is_not_answered_or_cancelled_is_told_in_words(office: Office
     gone = meeting("secret", "nils", "15:00", "16:00", private=True)
     add(office, follow_ups=[series, gone])
     for key, owner in (("own", "kari"), ("secret", "nils")):
-        office.perform(lambda desk, key=key: cancelling.cancel(desk, key), office.actor(owner))
+        office.perform(partial(cancelling.cancel, key=key), office.actor(owner))
     date = f"{DAY}T12:00:00"
     office.perform(
         lambda desk: cancelling.cancel(desk, "weekly", instance=date), office.actor("per")

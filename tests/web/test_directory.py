@@ -109,8 +109,8 @@ async def test_a_search_looks_at_so_many_and_goes_on(
         await office.ask(
             "PUT", f"/companies/c{number}", json={"name": "Same" if number > 4 else "Other"}
         )
-    cursor, found = "", list[str]()
-    pages = 0
+    cursor: str | None = ""
+    found, pages = list[str](), 0
     while cursor is not None:
         page = await read(office, f"/companies?q=same&limit=2&cursor={cursor}")
         found += [one["key"] for one in page["items"]]

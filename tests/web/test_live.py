@@ -114,7 +114,7 @@ class Stream:
         return True
 
 
-async def test_events_arrive_as_they_are_recorded(site):
+async def test_events_arrive_as_they_are_recorded(site: Site) -> None:
     async with (
         site.client() as client,
         client.stream("GET", "/api/v1/events") as response,
@@ -139,7 +139,7 @@ async def test_events_arrive_as_they_are_recorded(site):
     )
 
 
-async def test_a_hint_is_followed_at_once(site):
+async def test_a_hint_is_followed_at_once(site: Site) -> None:
     site.feed.poll_seconds = 3600.0
     async with (
         site.client() as client,
@@ -156,7 +156,7 @@ async def test_a_hint_is_followed_at_once(site):
         assert (await stream.event())["id"] == "2"
 
 
-async def test_a_client_resumes_where_it_stopped(site):
+async def test_a_client_resumes_where_it_stopped(site: Site) -> None:
     site.record("one", "two", "three")
     async with site.client() as client:
         async with client.stream(
@@ -171,7 +171,7 @@ async def test_a_client_resumes_where_it_stopped(site):
             assert (await Stream(response).event())["id"] == "3"
 
 
-async def test_a_number_from_another_store_resets_the_client(site):
+async def test_a_number_from_another_store_resets_the_client(site: Site) -> None:
     site.record("one")
     async with (
         site.client() as client,
@@ -184,7 +184,7 @@ async def test_a_number_from_another_store_resets_the_client(site):
         assert (await stream.event())["id"] == "2"
 
 
-async def test_events_are_those_that_the_actor_sees(site):
+async def test_events_are_those_that_the_actor_sees(site: Site) -> None:
     """docs/api.md, "Who may"."""
     with site.store.write() as connection:
         connection.exec_driver_sql("INSERT INTO associate (key) VALUES ('kari'), ('nils')")
@@ -206,7 +206,7 @@ async def test_events_are_those_that_the_actor_sees(site):
         assert events == seen
 
 
-async def test_stopping_ends_open_streams(site):
+async def test_stopping_ends_open_streams(site: Site) -> None:
     async with (
         site.client() as client,
         client.stream("GET", "/api/v1/events") as response,
@@ -219,7 +219,7 @@ async def test_stopping_ends_open_streams(site):
     assert site.feed.streams == 0
 
 
-async def test_streams_are_counted_and_bounded(site, monkeypatch):
+async def test_streams_are_counted_and_bounded(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feed, "MAX_STREAMS", 1)
     site.record("one")
     async with site.client() as client:
@@ -236,7 +236,7 @@ async def test_streams_are_counted_and_bounded(site, monkeypatch):
                 await asyncio.sleep(0)
 
 
-async def test_the_page_and_its_parts(site):
+async def test_the_page_and_its_parts(site: Site) -> None:
     site.record("one")
     async with site.client() as client:
         whole = await client.get("/")
@@ -261,7 +261,7 @@ async def test_the_page_and_its_parts(site):
         assert "/api/v1/events" in (await client.get("/api/openapi.json")).json()["paths"]
 
 
-async def test_readiness_names_what_is_missing(site):
+async def test_readiness_names_what_is_missing(site: Site) -> None:
     async with site.client() as client:
         answer = await client.get("/readyz")
         assert (answer.status_code, answer.json()["status"]) == (200, "ok")
@@ -280,7 +280,7 @@ async def test_readiness_names_what_is_missing(site):
         }
 
 
-async def test_the_page_has_a_bar_with_the_words_of_readyz_for_administrators(site):
+async def test_the_page_has_a_bar_with_the_words_of_readyz_for_administrators(site: Site) -> None:
     bar = '<li class="wrong failed"><strong>Failed</strong> cannot &lt;be&gt; reached</li>'
     cookies = signing.session(site.store, "chief", Access.ADMIN)
     async with site.client() as client, httpx.AsyncClient(cookies=cookies) as chief:
@@ -294,7 +294,7 @@ async def test_the_page_has_a_bar_with_the_words_of_readyz_for_administrators(si
         assert "reached" not in (await chief.get(f"{site.url}/")).text
 
 
-async def test_every_answer_carries_the_security_headers(site):
+async def test_every_answer_carries_the_security_headers(site: Site) -> None:
     async with site.client() as client:
         for path in (
             "/",
@@ -316,7 +316,7 @@ async def test_every_answer_carries_the_security_headers(site):
             assert "server" not in answer.headers
 
 
-async def test_errors_are_problems(site):
+async def test_errors_are_problems(site: Site) -> None:
     async with site.client() as client:
         for path, code in (
             ("/nowhere", 404),
@@ -332,8 +332,8 @@ async def test_errors_are_problems(site):
         assert (await client.post("/", headers=ours)).status_code == 403, "no form of ours"
 
 
-async def test_a_fault_of_ours_tells_nothing_and_stays_guarded(site):
-    site.checks.append("A secret of 99")  # is no condition
+async def test_a_fault_of_ours_tells_nothing_and_stays_guarded(site: Site) -> None:
+    site.checks.append("A secret of 99")  # type: ignore[arg-type]  # is no condition
     chief = signing.session(site.store, "chief", Access.ADMIN)
     async with site.client() as client:
         client.cookies.update(chief)
@@ -349,7 +349,7 @@ async def test_a_fault_of_ours_tells_nothing_and_stays_guarded(site):
     "host",
     ["evil.example", "evil.example:8025", "127.0.0.1.evil.example", "localhost.evil.example", ""],
 )
-async def test_a_foreign_host_name_is_turned_away(site, host):
+async def test_a_foreign_host_name_is_turned_away(site: Site, host: str) -> None:
     async with site.client() as client:
         assert (await client.get("/", headers={"Host": host})).status_code == 421
         assert (await client.get("/", headers={"Host": "localhost:8025"})).status_code == 200
@@ -359,7 +359,7 @@ async def test_a_foreign_host_name_is_turned_away(site, host):
     "listen",
     ["0.0.0.0:0", "[::]:0", "192.0.2.1:8025", "gateway.example:8025", "127.evil.example:1"],
 )
-def test_no_listening_beyond_loopback_without_sign_in(listen):
+def test_no_listening_beyond_loopback_without_sign_in(listen: str) -> None:
     with pytest.raises(ConfigurationError, match=r"web\.public_url: is needed"):
         settings.load(overrides={"web": {"listen": listen}})
     web = {"listen": listen, "public_url": "https://gateway.example"}
@@ -368,7 +368,7 @@ def test_no_listening_beyond_loopback_without_sign_in(listen):
     assert not isinstance(caught.value, ConfigurationError), "mail goes on meanwhile"
 
 
-def test_listening_beyond_loopback_once_somebody_may_sign_in():
+def test_listening_beyond_loopback_once_somebody_may_sign_in() -> None:
     web = {"listen": "0.0.0.0:0", "public_url": "https://gateway.example"}
     with serve.listen(settings.load(overrides={"web": web}), is_anybody=True) as bound:
         assert bound.getsockname()[0] == "0.0.0.0"
@@ -385,9 +385,9 @@ def test_listening_beyond_loopback_once_somebody_may_sign_in():
     ],
 )
 def test_only_an_address_that_can_never_be_ours_is_a_configuration_error(
-    number, never, monkeypatch
-):
-    def refuse(*_):
+    number: int, never: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(socket.socket, "setsockopt", refuse)
@@ -396,9 +396,12 @@ def test_only_an_address_that_can_never_be_ours_is_a_configuration_error(
     assert isinstance(caught.value, ConfigurationError) is never
 
 
-async def test_an_unreachable_store_is_said_and_streams_outlive_it(site, monkeypatch):
+async def test_an_unreachable_store_is_said_and_streams_outlive_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     site.record("one")
     path = site.store.path
+    assert path is not None
     async with (
         site.client() as client,
         client.stream("GET", "/api/v1/events") as response,

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import httpx
 import pytest
 from fastapi.routing import APIRoute
 
@@ -51,7 +52,7 @@ def test_every_route_has_its_line(office: Office) -> None:
     asked = [
         (method, route.path)
         for route in every_route(office.application.routes)
-        for method in route.methods
+        for method in route.methods or ()
         if route.path.startswith(API) and route.path != EVENTS
     ]
     assert len(asked) == len(lines)
@@ -76,7 +77,9 @@ async def test_every_role_gets_what_its_right_says(office: Office, right: Right)
                 assert HIDDEN_TITLE not in answer.text, case
 
 
-async def asked(office, right, name, behalf, follow_up):
+async def asked(
+    office: Office, right: Right, name: str, behalf: str, follow_up: str
+) -> httpx.Response:
     """One request of the route, as its example says it, which keeps nothing."""
     path = right.path.removeprefix("/api/v1")
     said = office.parameters(right, follow_up)

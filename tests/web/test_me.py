@@ -169,11 +169,11 @@ async def test_a_calendar_program_reads_the_own_diary(office: Office) -> None:
     assert len(events) == 7, "three dates of the series"
     assert len({str(event["uid"]) for event in events}) == 7
     [whole] = [event for event in events if event["summary"] == "Title of fair"]
-    assert str(whole.start) == "2026-12-02"
-    assert str(whole.end) == "2026-12-04"
+    assert str(whole.decoded("DTSTART")) == "2026-12-02"
+    assert str(whole.decoded("DTEND")) == "2026-12-04"
     [todo] = calendar.walk("VTODO")
     assert (todo["summary"], todo["status"]) == ("Offer", "NEEDS-ACTION")
-    assert str(todo["due"].dt) == "2026-09-01"
+    assert str(todo.decoded("DUE")) == "2026-09-01"
     assert b"\r\nLOCATION:Fjord\\; 2. etg\r\n" in answer.content
     assert "attendee" not in answer.text.lower()
     assert "/follow-ups/foreign" in answer.text

@@ -2,6 +2,8 @@
 command line does, and of what is private no more is told than docs/api.md, "Who may", says.
 """
 
+from typing import Any
+
 import pytest
 
 from gateway.store import journal, meta, outbox
@@ -31,10 +33,10 @@ def states(office: Office, follow_up: str) -> set[str]:
     return {one.state.value for one in found}
 
 
-async def act(office: Office, path: str, **body: object) -> dict[str, object]:
+async def act(office: Office, path: str, **body: object) -> dict[str, Any]:
     answer = await office.ask("POST", path, "admin", json=body)
     assert answer.status_code == 200, answer.text
-    said: dict[str, object] = answer.json()
+    said: dict[str, Any] = answer.json()
     return said
 
 

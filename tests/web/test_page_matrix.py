@@ -158,7 +158,7 @@ def routes() -> list[str]:
     return sorted(
         f"{method} {route.path}"
         for route in every_route(application.routes)
-        for method in route.methods
+        for method in route.methods or ()
     )
 
 

@@ -220,7 +220,7 @@ async def test_sent_again_once_an_hour_and_else_says_when(office: Office) -> Non
 
 
 async def test_a_dry_run_keeps_nothing_and_lists_the_letters(office: Office) -> None:
-    body = {"add": [{"email": "eva@ext.example"}], "email_invite": True}
+    body: dict[str, Any] = {"add": [{"email": "eva@ext.example"}], "email_invite": True}
     path = "/follow-ups/own/participants?dry_run=true"
     answer = (await office.ask("POST", path, "kari", json=body)).json()
     assert "eva@ext.example" in {one["to"] for one in answer["letters"]["owed"]}

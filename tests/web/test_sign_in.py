@@ -9,6 +9,7 @@ from datetime import timedelta
 import httpx
 import pytest
 from argon2 import PasswordHasher
+from starlette.responses import Response
 
 from gateway.actions import passwords, users
 from gateway.actions.access import Wanted
@@ -361,7 +362,7 @@ def test_where_it_goes_on_is_on_this_site(path: str, to: str) -> None:
 
 def test_behind_https_the_cookie_is_bound_to_it() -> None:
     web = Web(public_url="https://gateway.example")
-    said = door.let_in(sign_in.Response(), "secret", web).headers["set-cookie"]
+    said = door.let_in(Response(), "secret", web).headers["set-cookie"]
     assert said.startswith("__Host-session=secret;")
     assert "Secure" in said
     assert "Path=/" in said

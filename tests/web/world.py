@@ -198,7 +198,8 @@ class Office:
     def token(self, name: str) -> str:
         role, associate = ROLES[name]
         wanted = access.Wanted(name, role, associate)
-        return self.perform(lambda here: access.make_token(here, wanted)[1], OPERATOR)
+        token: str = self.perform(lambda here: access.make_token(here, wanted)[1], OPERATOR)
+        return token
 
     def perform(self, command: Callable[[Desk], Any], actor: Actor) -> Any:
         return desk.perform(self.store, self.site.settings, self.now, actor, command).answer

@@ -364,6 +364,7 @@ class _Talk:
                     )
                 raise _Over
             case Hang():
+                assert isinstance(self._writer.transport, asyncio.Transport)
                 self._writer.transport.pause_reading()
                 self._peer.on_silence(step)
                 await asyncio.Event().wait()

@@ -317,7 +317,9 @@ def test_lines_have_their_priority_where_journald_reads_them(
         seen = {}
         try:
             for line in lines:
-                prefix, text = re.fullmatch(r"(<\d>)?(\{.*\})\n", line).groups()
+                parts = re.fullmatch(r"(<\d>)?(\{.*\})\n", line)
+                assert parts is not None, line
+                prefix, text = parts.groups()
                 entry = json.loads(text)
                 seen[entry["level"]] = prefix
                 if entry["event"] == "ready":

@@ -10,6 +10,8 @@ import sys
 import time
 import urllib.request
 from datetime import date
+from http.cookiejar import CookieJar
+from pathlib import Path
 
 import pytest
 
@@ -26,17 +28,17 @@ COMMAND = [sys.executable, "-c", "from gateway.cli.main import main; main(['demo
 @pytest.mark.parametrize(
     "day", [date(2026, 11, 16), date(2026, 11, 22), date(2027, 3, 26), date(2028, 2, 28)]
 )
-def test_the_seed_can_be_loaded_and_its_letters_are_of_days_ahead(day):
+def test_the_seed_can_be_loaded_and_its_letters_are_of_days_ahead(day: date) -> None:
     document = load_format.read(seed.document(day))
     mailed = [
         one for one in document.follow_ups if any(row.email_invite for row in one.participants)
     ]
     assert len(mailed) >= 5
-    assert all(one.start.partition("T")[0] > day.isoformat() for one in mailed)
-    assert all(day.isoformat() <= (one.start or one.deadline) for one in document.follow_ups)
+    assert all((one.start or "").partition("T")[0] > day.isoformat() for one in mailed)
+    assert all(day.isoformat() <= (one.start or one.deadline or "") for one in document.follow_ups)
 
 
-def test_everybody_invited_has_a_mailbox_and_every_robot_is_invited():
+def test_everybody_invited_has_a_mailbox_and_every_robot_is_invited() -> None:
     document = seed.document(date(2026, 11, 20))
     people = {one["key"]: one["emails"][0] for one in document["persons"] if one["emails"]}
     colleagues = {one["key"]: one["email"] for one in document["associates"]}
@@ -56,7 +58,7 @@ def test_everybody_invited_has_a_mailbox_and_every_robot_is_invited():
 
 
 @pytest.mark.parametrize("given", ["soon", "-1", "0", "inf", "nan"])
-def test_a_senseless_duration_is_refused(monkeypatch, given):
+def test_a_senseless_duration_is_refused(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
     monkeypatch.setenv("DEMO_SECONDS", given)
     with pytest.raises(InputError, match="DEMO_SECONDS"):
         demo.main()
@@ -81,7 +83,7 @@ TOLD = (
 """What is said last of everybody who does anything."""
 
 
-def test_without_a_terminal(tmp_path):
+def test_without_a_terminal(tmp_path: Path) -> None:
     """How long a slow machine needs for it, nobody knows: it is told to end when all was said."""
     lines, answering = [], []
     with (
@@ -96,6 +98,7 @@ def test_without_a_terminal(tmp_path):
         ) as running,
     ):
         missing = set(TOLD)
+        assert running.stdout is not None
         for line in running.stdout:
             lines.append(line)
             if line.startswith("The answer page of Dan Silent: "):
@@ -156,7 +159,7 @@ def test_without_a_terminal(tmp_path):
     assert not complained
 
 
-def test_for_a_while():
+def test_for_a_while() -> None:
     """It ends by itself, and says whether that was long enough."""
     done = subprocess.run(
         COMMAND,
@@ -172,7 +175,7 @@ def test_for_a_while():
     assert (done.returncode, done.stderr) == (int(is_missing), "")
 
 
-def test_until_it_is_told_to_end():
+def test_until_it_is_told_to_end() -> None:
     running = subprocess.Popen(
         COMMAND,
         env={name: value for name, value in os.environ.items() if name != "DEMO_SECONDS"},
@@ -185,9 +188,10 @@ def test_until_it_is_told_to_end():
         assert running.stdout is not None
         link = re.search(r"(http://127\.0\.0\.1:\d+/)sign-in/link\S+", running.stdout.readline())
         assert link is not None
-        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        cookies = CookieJar()
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(cookies))
         end = time.monotonic() + DEADLINE
-        while "nytt kundesenter" not in _page(browser, link):
+        while "nytt kundesenter" not in _page(browser, link, is_in=len(cookies) > 0):
             assert time.monotonic() < end
             assert running.poll() is None
         running.send_signal(signal.SIGINT)
@@ -199,12 +203,8 @@ def test_until_it_is_told_to_end():
         running.wait()
 
 
-def _page(browser: urllib.request.OpenerDirector, link: re.Match[str]) -> str:
+def _page(browser: urllib.request.OpenerDirector, link: re.Match[str], *, is_in: bool) -> str:
     """The page; by the link at first, which works once and leaves a cookie."""
-    is_in = any(
-        isinstance(one, urllib.request.HTTPCookieProcessor) and len(one.cookiejar)
-        for one in browser.handlers
-    )
     try:
         with browser.open(f"{link[1]}follow-ups" if is_in else link[0], timeout=60) as answer:
             return str(answer.read().decode())

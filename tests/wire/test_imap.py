@@ -13,7 +13,7 @@ import gc
 import logging
 import ssl
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -170,7 +170,7 @@ def options(port: int, **changes: object) -> sections.Imap:
             "poll_seconds": 3600,
         }
         | changes
-    )  # type: ignore[arg-type]
+    )
 
 
 @contextlib.asynccontextmanager
@@ -207,7 +207,7 @@ async def desk() -> Desk:
 
 
 @pytest.fixture
-def words() -> list[structlog.typing.EventDict]:
+def words() -> Iterator[list[structlog.typing.EventDict]]:
     with structlog.testing.capture_logs() as captured:
         yield captured
 
@@ -524,7 +524,12 @@ async def test_a_message_that_vanishes_between_search_and_fetch_is_passed_over(
 ) -> None:
     for _ in range(4):
         peer.add()
-    peer.fail("MEASURE", imap_peer.does(lambda: (peer.messages.pop(1), peer.ghosts.add(1))))
+
+    def vanish() -> None:
+        peer.messages.pop(1)
+        peer.ghosts.add(1)
+
+    peer.fail("MEASURE", imap_peer.does(vanish))
     peer.fail("BODY", imap_peer.does(lambda: peer.messages.pop(3)))
     await once(desk.reader(options(peer.port)))
     assert desk.uids() == [2, 4]
@@ -1207,7 +1212,7 @@ def test_message_sets_name_exactly_what_was_asked(uids: list[int], expected: str
 
 
 def test_bodies_may_be_quoted_or_nil_and_their_words_are_no_attributes() -> None:
-    lines = [
+    lines: list[bytes | bytearray] = [
         b'1 FETCH (BODY[] "UID 9 \\"RFC822.SIZE 1" UID 3 RFC822.SIZE 20)',
         b"2 FETCH (UID 4 BODY[] NIL)",
         b"3 FETCH (UID 5 BODY[HEADER]<0> {14}",
@@ -1276,7 +1281,9 @@ async def _story(box: mailbox.Mailbox, desk: Desk) -> None:
 def _seen(box: mailbox.Mailbox, folder: str) -> bytes:
     with box.connect() as connection:
         connection.select(folder)
-        return connection.search(None, "SEEN")[1][0]
+        _, [numbers] = connection.search(None, "SEEN")
+        assert isinstance(numbers, bytes)
+        return numbers
 
 
 async def test_the_story_with_pymap(pymap_port: int, desk: Desk) -> None:

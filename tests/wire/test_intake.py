@@ -8,6 +8,7 @@ import pytest
 
 from gateway import settings as configuration
 from gateway.actions import load, load_participants, planning
+from gateway.actions.load_report import Report
 from gateway.inbound import intake
 from gateway.model import Reply
 from gateway.store import followups, leases
@@ -42,7 +43,7 @@ def effective(port: int) -> configuration.Settings:
     )
 
 
-def record(store: Store, settings: configuration.Settings, *, sent: bool) -> load.Report:
+def record(store: Store, settings: configuration.Settings, *, sent: bool) -> Report:
     """A meeting of an earlier system, whose invitation it has sent, or not."""
     document = {
         "associates": [{"key": "kari", "name": "Kari", "email": "kari@crm.example"}],

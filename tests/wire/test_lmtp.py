@@ -401,7 +401,8 @@ def test_postfix_keeps_what_was_not_recorded_whatever_happens_to_us(
             assert rows["eva@ext.example"]["reply"] == "needs-action"
             gateway.wait_for(postfix.queued, lambda left: left == 0, what="nothing is left")
             # By another way, and another copy: it has no second effect.
-            with smtplib.LMTP(*listen.split(":"), local_hostname="mx") as client:
+            host, port = listen.split(":")
+            with smtplib.LMTP(host, int(port), local_hostname="mx") as client:
                 client.sendmail("ola@ext.example", [token_address("ola")], answer("ola"))
             assert gateway.stop() == 0
         finally:

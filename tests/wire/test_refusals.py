@@ -279,18 +279,24 @@ async def test_a_letter_that_alone_names_our_side_comes_to_an_end(store: Store) 
             for number in range(refusals.TRIES + 20):
                 address = f"p{number}@{GOOD}"
                 invite(store, effective, f"good{number}", address)
-                times = len([one for one in peer.offered if SPAM in one.recipient.decode()])
-                seen = await until(
-                    store, lambda seen, one=address: seen.get(one) is LetterState.SENT
-                )
+                times = _to_spam(peer)
+                seen = await until(store, partial(_sent, address))
                 if seen[f"ola@{SPAM}"] is LetterState.REFUSED:
                     break
-                await peer.until(
-                    lambda seen, times=times: (
-                        len([one for one in seen.offered if SPAM in one.recipient.decode()]) > times
-                    )
-                )
+                await peer.until(partial(_more_to_spam, times))
             seen = await until(store, over)
     assert seen.pop(f"ola@{SPAM}") is LetterState.REFUSED
     assert set(seen.values()) == {LetterState.SENT}
     assert Delivery.UNDELIVERABLE in deliveries(store)
+
+
+def _sent(address: str, seen: Mapping[str, LetterState]) -> bool:
+    return seen.get(address) is LetterState.SENT
+
+
+def _to_spam(peer: Peer) -> int:
+    return len([one for one in peer.offered if SPAM in one.recipient.decode()])
+
+
+def _more_to_spam(times: int, peer: Peer) -> bool:
+    return _to_spam(peer) > times

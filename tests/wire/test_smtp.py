@@ -436,7 +436,7 @@ async def test_a_reused_connection_that_fails_is_not_blamed_on_the_letter(
     ids=repr,
 )
 async def test_a_letter_that_was_handed_over_is_never_sent_again_at_once(
-    surprise: dict[str, Drop | Hang],
+    surprise: dict[str, Drop | Say | Hang],
 ) -> None:
     peer = Peer(_SecondTime(surprise), {})
     async with _served(peer) as pool:
