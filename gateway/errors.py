@@ -4,6 +4,8 @@ step of a letter (outbound).
 
 from collections.abc import Sequence
 
+from gateway.i18n import Phrase
+
 Steps = tuple[str | int, ...]
 """The way to a place of a document: `("follow_ups", 3, "title")`."""
 
@@ -27,7 +29,8 @@ class ConfigurationError(GatewayError):
 
 class InputError(GatewayError):
     """What somebody handed in is wrong: names the place, and nothing was written. Exit code 1, HTTP
-    422. `places`: where in a document, and what is wrong there; empty where it is no document.
+    422. `places`: where in a document, and what is wrong there (a `Phrase`, if it has facts); empty
+    where it is no document.
     `field`: whose name the sentence begins with.
     """
 
@@ -82,7 +85,7 @@ class LeaseLost(StoreError):
 
 def wrong(field: str, reason: str, **facts: object) -> InputError:
     """What is wrong with a field of a request, as the end of a sentence that begins with it."""
-    place = (field,), reason % facts if facts else reason
+    place = (field,), Phrase(reason, **facts)
     return InputError(reason, [place], field=field, **facts)
 
 

@@ -2,8 +2,9 @@
 
 A *condition* is one thing that can be wrong: its subject, how bad it is, and a sentence that says
 what happened, since when, what becomes of letters and answers meanwhile, and what to do. The same
-sentences stand in `/readyz`, `status`, `queue shape`, systemd's STATUS line and on the page, and
-docs/operations.md explains each subject. Pure, except for `Board`, which remembers.
+sentences stand in `/readyz`, `status`, `queue shape` and systemd's STATUS line, and on the page in
+its reader's language (`i18n.Phrase`); docs/operations.md explains each subject. Pure, except for
+`Board`, which remembers.
 """
 
 import ssl
@@ -14,6 +15,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from gateway import accounts, sections
+from gateway.i18n import Instant, Phrase, Quote, counted, marked
 
 UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})
 """OpenSSL's X509_V_ERR_ codes for a chain that ends in nobody we trust: self-signed, and without an
@@ -36,15 +38,21 @@ class State(StrEnum):
 class Delay(StrEnum):
     """Why a letter waits beyond its time, in words."""
 
-    NOBODY = "nobody sends it (is invite-gateway run there?)"
-    RESTS = "the account rests"
-    SPENT = "outbound.per_day letters have left in 24 hours; it goes when these are over"
-    SLOW = "letters leave, but more slowly than they are written (outbound.per_minute?)"
+    NOBODY = marked("nobody sends it (is invite-gateway run there?)")
+    RESTS = marked("the account rests")
+    SPENT = marked("outbound.per_day letters have left in 24 hours; it goes when these are over")
+    SLOW = marked("letters leave, but more slowly than they are written (outbound.per_minute?)")
+
+
+DISKS = {"store": marked("the store"), "log": marked("the log")}
+"""What has a file system that must have room."""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One thing that can be wrong. `subject`: what, e.g. `mailbox` or `mailbox sales`."""
+    """One thing that can be wrong. `subject`: what, e.g. `mailbox` or `mailbox sales`; `words`: a
+    `Phrase` where pages say it, too.
+    """
 
     subject: str
     state: State
@@ -127,9 +135,10 @@ def lasting(new: Sequence[Condition], old: Sequence[Condition]) -> list[Conditio
     ]
 
 
-def clock(moment: datetime, now: datetime) -> str:
+def clock(moment: datetime, now: datetime) -> Instant:
     """A moment as people read it: `11:23 UTC`, with the date where it is not today's."""
-    return f"{moment:%H:%M} UTC" if moment.date() == now.date() else f"{moment:%Y-%m-%d %H:%M} UTC"
+    day = "" if moment.date() == now.date() else f"{moment:%Y-%m-%d} "
+    return Instant(f"{day}{moment:%H:%M} UTC", moment)
 
 
 def mailbox(
@@ -138,10 +147,16 @@ def mailbox(
     """The mailbox cannot be read. `again`: when it is tried next; `lost`: it worked until now, and
     nobody knows yet whether the next try cures it.
     """
-    words = (
-        f"the mailbox{_of(account)} has not been read since {clock(since, again)}"
-        f" ({_times(tries, 'try', 'tries')}): {sentence(why)}"
-        f" Answers wait there; none is lost. Next try {clock(again, again)}"
+    words = Phrase(
+        marked(
+            "the mailbox%(of)s has not been read since %(since)s (%(tries)s): %(why)s Answers wait"
+            " there; none is lost. Next try %(again)s"
+        ),
+        of=_of(account),
+        since=clock(since, again),
+        tries=_tries(tries),
+        why=_cause(why),
+        again=clock(again, again),
     )
     state = State.WARNING if lost else State.FAILED
     return Condition(subject("mailbox", account), state, words, since)
@@ -149,20 +164,29 @@ def mailbox(
 
 def not_moved(account: str, folder: str, why: str) -> Condition:
     """Messages that are dealt with cannot be moved."""
-    words = (
-        f"messages stay in the mailbox{_of(account)}, for the folder {folder!r} does not take them:"
-        f" {why}. Answers count all the same"
+    words = Phrase(
+        marked(
+            "messages stay in the mailbox%(of)s, for the folder %(folder)s does not take them:"
+            " %(why)s. Answers count all the same"
+        ),
+        of=_of(account),
+        folder=repr(folder),
+        why=Quote(why),
     )
     return Condition(subject("folders", account), State.WARNING, words)
 
 
 def another(account: str, folder: str) -> Condition:
     """A gateway with another store, or with a copy of this one, reads the mailbox, too."""
-    words = (
-        f"another gateway with a store of its own reads the folder {folder!r}{_of(account)}: it"
-        " wrote there to see whether answers arrive. Mail that names no invitation of ours is left"
-        " where it lies, for it may be the other's. Give each store a mailbox of its own"
-        " (docs/operations.md, Several gateways)"
+    words = Phrase(
+        marked(
+            "another gateway with a store of its own reads the folder %(folder)s%(of)s: it wrote"
+            " there to see whether answers arrive. Mail that names no invitation of ours is left"
+            " where it lies, for it may be the other's. Give each store a mailbox of its own"
+            " (docs/operations.md, Several gateways)"
+        ),
+        of=_of(account),
+        folder=repr(folder),
     )
     return Condition(subject("another gateway", account), State.WARNING, words)
 
@@ -173,17 +197,26 @@ def webhook(
     """A program that wants to be told of answers does not take them, or has said that it is gone
     (`since` None).
     """
-    again = f"invite-gateway webhook change {number} --on"
     if since is None:
-        words = (
-            f"webhook {number} is switched off, for its receiver says that it is gone:"
-            f" {sentence(why)} If it is there again: {again}"
+        words = Phrase(
+            marked(
+                "webhook %(number)s is switched off, for its receiver says that it is gone: %(why)s"
+                " If it is there again: invite-gateway webhook change %(number)s --on"
+            ),
+            number=number,
+            why=_cause(why),
         )
     else:
-        words = (
-            f"webhook {number} has taken nothing since {clock(since, now)}: {sentence(why)}"
-            f" {_times(waiting, 'event waits', 'events wait')}, each up to three days. See:"
-            f" invite-gateway webhook deliveries {number}; when it is mended: {again}"
+        words = Phrase(
+            marked(
+                "webhook %(number)s has taken nothing since %(since)s: %(why)s %(waiting)s, each up"
+                " to three days. See: invite-gateway webhook deliveries %(number)s; when it is"
+                " mended: invite-gateway webhook change %(number)s --on"
+            ),
+            number=number,
+            since=clock(since, now),
+            why=_cause(why),
+            waiting=counted("%(num)d event waits", "%(num)d events wait", waiting),
         )
     return Condition(subject("webhook", str(number)), State.WARNING, words, since)
 
@@ -199,13 +232,19 @@ def sending(
     sure: bool,
 ) -> Condition:
     """The account rests. `sure`: a person is needed; otherwise one failure may pass by itself."""
-    words = (
-        f"sending{_of(account)} has rested since {clock(since, now)}"
-        f" ({_times(failures, 'try', 'tries')}): {sentence(why)}"
-        f" Letters wait; none is lost. Next try {clock(until, now)}"
+    restart = marked(", or at once after: systemctl restart invite-gateway")
+    words = Phrase(
+        marked(
+            "sending%(of)s has rested since %(since)s (%(tries)s): %(why)s Letters wait; none is"
+            " lost. Next try %(until)s%(restart)s"
+        ),
+        of=_of(account),
+        since=clock(since, now),
+        tries=_tries(failures),
+        why=_cause(why),
+        until=clock(until, now),
+        restart=Phrase(restart) if sure else "",
     )
-    if sure:
-        words += ", or at once after: systemctl restart invite-gateway"
     state = State.FAILED if sure or failures > 1 else State.WARNING
     return Condition(subject("sending", account), state, words, since)
 
@@ -213,14 +252,20 @@ def sending(
 def paused(since: datetime | None, by: str, now: datetime) -> Condition:
     """Somebody lets no letter leave. `since`: None where the settings say so."""
     if since is None:
-        words = (
-            "sending is paused by the settings (outbound.paused): letters are planned and wait."
-            " Take it out and restart to let them leave"
+        words = Phrase(
+            marked(
+                "sending is paused by the settings (outbound.paused): letters are planned and wait."
+                " Take it out and restart to let them leave"
+            )
         )
     else:
-        words = (
-            f"sending is paused since {clock(since, now)} by {by}: letters are planned and wait."
-            " Let them leave: invite-gateway queue resume"
+        words = Phrase(
+            marked(
+                "sending is paused since %(since)s by %(by)s: letters are planned and wait. Let"
+                " them leave: invite-gateway queue resume"
+            ),
+            since=clock(since, now),
+            by=by,
         )
     return Condition("paused", State.WARNING, words, since)
 
@@ -229,71 +274,102 @@ def letters(held: int, first: int, why: str, *, every: bool) -> Condition:
     """Letters that preflight holds. `first`: the oldest one's number; `every`: none has passed
     since.
     """
-    words = (
-        f"{_times(held, 'letter is', 'letters are')} held, for clients would refuse"
-        f" {'it' if held == 1 else 'them'}: {sentence(why)} This is a fault of the gateway, not"
-        f" of the record. See: invite-gateway queue show {first}"
+    words = counted(
+        "%(num)d letter is held, for clients would refuse it: %(why)s This is a fault of the"
+        " gateway, not of the record. See: invite-gateway queue show %(first)s",
+        "%(num)d letters are held, for clients would refuse them: %(why)s This is a fault of the"
+        " gateway, not of the record. See: invite-gateway queue show %(first)s",
+        held,
+        why=_cause(why),
+        first=first,
     )
     if every:
-        words = f"no letter passes preflight: {words}"
+        words = Phrase(marked("no letter passes preflight: %(held)s"), held=words)
     return Condition("letters", State.FAILED if every else State.WARNING, words)
 
 
 def brake(letters: int, follow_ups: int, since: datetime | None, now: datetime) -> Condition:
     """The brake holds letters. `since`: when the first of their follow-ups was changed."""
-    begun = f" since {clock(since, now)}" if since is not None else ""
-    about = _times(follow_ups, "follow-up", "follow-ups")
-    words = (
-        f"{_times(letters, 'letter', 'letters')} about {about}"
-        f" {'is' if letters == 1 else 'are'} held{begun}: too many were cancelled or moved within a"
+    words = counted(
+        "%(num)d letter about %(about)s is held%(since)s: too many were cancelled or moved within a"
         " minute. See: invite-gateway queue list --brake. If it is meant, let them leave:"
-        " invite-gateway queue release --brake. If not, put the record back, and nobody hears of it"
+        " invite-gateway queue release --brake. If not, put the record back, and nobody hears of"
+        " it",
+        "%(num)d letters about %(about)s are held%(since)s: too many were cancelled or moved within"
+        " a minute. See: invite-gateway queue list --brake. If it is meant, let them leave:"
+        " invite-gateway queue release --brake. If not, put the record back, and nobody hears of"
+        " it",
+        letters,
+        about=counted("%(num)d follow-up", "%(num)d follow-ups", follow_ups),
+        since=_begun(since, now),
     )
     return Condition("brake", State.FAILED, words, since)
 
 
 def review(shrunk: int, megabytes: int) -> Condition:
     """More waits for review than is kept."""
-    words = (
-        f"of {_times(shrunk, 'mail', 'mails')} that {'waits' if shrunk == 1 else 'wait'} for review"
-        f" only the header is kept: more than {megabytes} MB waited (inbound.review_megabytes), or"
-        " they have waited for too long (retention.review_days). The mails lie whole in the"
-        " mailbox. Decide on them: invite-gateway review list"
+    words = counted(
+        "of %(num)d mail that waits for review only the header is kept: more than %(megabytes)s MB"
+        " waited (inbound.review_megabytes), or they have waited for too long"
+        " (retention.review_days). The mails lie whole in the mailbox. Decide on them:"
+        " invite-gateway review list",
+        "of %(num)d mails that wait for review only the header is kept: more than %(megabytes)s MB"
+        " waited (inbound.review_megabytes), or they have waited for too long"
+        " (retention.review_days). The mails lie whole in the mailbox. Decide on them:"
+        " invite-gateway review list",
+        shrunk,
+        megabytes=megabytes,
     )
     return Condition("review", State.WARNING, words)
 
 
 def queue(account: str, waits: datetime, now: datetime, why: Delay) -> Condition:
     """A letter has been due for long. Red where nothing leaves, and nobody wanted it so."""
-    words = f"a letter{_of(account)} has waited since {clock(waits, now)}: {why}"
+    words = Phrase(
+        marked("a letter%(of)s has waited since %(since)s: %(why)s"),
+        of=_of(account),
+        since=clock(waits, now),
+        why=Phrase(why.value),
+    )
     state = State.WARNING if why in (Delay.SPENT, Delay.SLOW) else State.FAILED
     return Condition(subject("queue", account), state, words, waits)
 
 
 def store(why: str, since: datetime | None, now: datetime) -> Condition:
     """The store cannot be written. `since` is None for whoever looks only once."""
-    begun = f" since {clock(since, now)}" if since is not None else ""
-    words = (
-        f"the store cannot be written{begun}: {sentence(why)}"
-        " Letters and answers wait; none is lost"
+    words = Phrase(
+        marked(
+            "the store cannot be written%(since)s: %(why)s Letters and answers wait; none is lost"
+        ),
+        since=_begun(since, now),
+        why=_cause(why),
     )
     return Condition("store", State.FAILED, words, since)
 
 
 def disk(what: str, free: int, total: int, *, full: bool) -> Condition:
     """The file system of the store or of the log has little room. `free`, `total`: in bytes."""
-    words = (
-        f"the disk of the {what} is {'full' if full else 'nearly full'}:"
-        f" {_size(free)} of {_size(total)} are free"
+    text = (
+        marked("the disk of %(what)s is full: %(free)s of %(total)s are free")
+        if full
+        else marked("the disk of %(what)s is nearly full: %(free)s of %(total)s are free")
     )
+    words = Phrase(text, what=Phrase(DISKS[what]), free=_size(free), total=_size(total))
     return Condition(f"disk of the {what}", State.FAILED if full else State.WARNING, words)
 
 
 def role(name: str, since: datetime, failures: int, why: str, again: datetime) -> Condition:
     """A part of the daemon stopped unasked and is started again."""
-    words = (
-        f"the role {name} has stopped {_times(failures, 'time', 'times')} since"
-        f" {clock(since, again)}: {sentence(why)} It starts again at {again:%H:%M:%S} UTC"
+    words = counted(
+        "the role %(name)s has stopped %(num)d time since %(since)s: %(why)s It starts again at"
+        " %(again)s",
+        "the role %(name)s has stopped %(num)d times since %(since)s: %(why)s It starts again at"
+        " %(again)s",
+        failures,
+        name=name,
+        since=clock(since, again),
+        why=_cause(why),
+        again=Instant(f"{again:%H:%M:%S} UTC", again),
     )
     state = State.FAILED if failures > 1 else State.WARNING
     return Condition(f"role {name}", state, words, since)
@@ -301,8 +377,28 @@ def role(name: str, since: datetime, failures: int, why: str, again: datetime) -
 
 def job(name: str, since: datetime, why: str) -> Condition:
     """Something that is done by the clock failed; it is tried at its next time."""
-    words = f"the job {name} has failed since {clock(since, since)}: {why}"
+    words = Phrase(
+        marked("the job %(name)s has failed since %(since)s: %(why)s"),
+        name=name,
+        since=clock(since, since),
+        why=Quote(why),
+    )
     return Condition(f"job {name}", State.WARNING, words, since)
+
+
+def time_zones(releases: Sequence[str]) -> Condition:
+    """Gateways of one store use different time zone data; the last release is the newest."""
+    *old, newest = sorted(releases)
+    words = Phrase(
+        marked(
+            "gateways of this store use different time zone data (%(old)s and %(newest)s): where a"
+            " government changed its clocks, their letters tell different times. Update the"
+            " gateways that log another release than %(newest)s when they start"
+        ),
+        old=", ".join(old),
+        newest=newest,
+    )
+    return Condition("time zones", State.WARNING, words)
 
 
 def untrusted(host: str, error: ssl.SSLCertVerificationError, setting: str) -> str:
@@ -333,12 +429,22 @@ def sentence(why: str) -> str:
     return why if why.endswith((".", "!", "?")) else f"{why}."
 
 
+def _cause(why: str) -> Quote:
+    return Quote(sentence(why))
+
+
 def _of(account: str) -> str:
-    return "" if account == accounts.DEFAULT else f" of the account {account}"
+    if account == accounts.DEFAULT:
+        return ""
+    return Phrase(marked(" of the account %(account)s"), account=account)
 
 
-def _times(number: int, single: str, plural: str) -> str:
-    return f"{number} {single if number == 1 else plural}"
+def _begun(since: datetime | None, now: datetime) -> str:
+    return Phrase(marked(" since %(since)s"), since=clock(since, now)) if since is not None else ""
+
+
+def _tries(number: int) -> Phrase:
+    return counted("%(num)d try", "%(num)d tries", number)
 
 
 def _size(octets: int) -> str:
@@ -346,14 +452,3 @@ def _size(octets: int) -> str:
         if octets >= size:
             return f"{octets / size:.1f} {unit}"
     return f"{octets // 1000} kB"
-
-
-def time_zones(releases: Sequence[str]) -> Condition:
-    """Gateways of one store use different time zone data; the last release is the newest."""
-    *old, newest = sorted(releases)
-    words = (
-        f"gateways of this store use different time zone data ({', '.join(old)} and {newest}): "
-        "where a government changed its clocks, their letters tell different times. Update the "
-        f"gateways that log another release than {newest} when they start"
-    )
-    return Condition("time zones", State.WARNING, words)

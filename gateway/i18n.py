@@ -7,6 +7,8 @@ date patterns are entries of the catalogue, so that a new language needs a new f
 else.
 """
 
+from __future__ import annotations
+
 import gettext
 import io
 from collections.abc import Iterable
@@ -29,6 +31,44 @@ REGIONS = {"en": "en_GB"}
 def marked(message: str) -> str:
     """Marks a text for the catalogues that is translated later, by key."""
     return message
+
+
+class Phrase(str):
+    """An English sentence that knows of which text of the catalogues it was made, so that a page
+    can say it in another language. `facts` fill the places of the text (`%(name)s`); one that is
+    a phrase, too, is said in that language as well. `plural`: the text for any number but one,
+    where a fact `num` counts.
+    """
+
+    text: str
+    plural: str
+    facts: dict[str, object]
+
+    def __new__(cls, text: str, plural: str = "", /, **facts: object) -> Phrase:
+        chosen = plural if plural and facts["num"] != 1 else text
+        phrase = super().__new__(cls, chosen % facts if facts else chosen)
+        phrase.text, phrase.plural, phrase.facts = text, plural, facts
+        return phrase
+
+
+def counted(single: str, plural: str, num: int, **facts: object) -> Phrase:
+    """A phrase that counts; both texts are marked for the catalogues."""
+    return Phrase(single, plural, num=num, **facts)
+
+
+class Instant(str):
+    """A moment within a phrase, which a page tells on its reader's clock."""
+
+    at: datetime
+
+    def __new__(cls, text: str, at: datetime) -> Instant:
+        instant = super().__new__(cls, text)
+        instant.at = at
+        return instant
+
+
+class Quote(str):
+    """Words of others within a phrase: they stand as they are, in every language."""
 
 
 @dataclass(frozen=True, slots=True)

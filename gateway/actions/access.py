@@ -12,7 +12,7 @@ from gateway.actions.desk import Desk
 from gateway.errors import InputError, NotFound
 from gateway.followups import permission
 from gateway.followups.permission import Verb
-from gateway.i18n import marked
+from gateway.i18n import Phrase, marked
 from gateway.model import Access
 from gateway.store import codec, tokens, webhooks
 from gateway.store.tokens import Token
@@ -67,13 +67,16 @@ def check(desk: Desk, wanted: Wanted) -> None:
 def _problem(desk: Desk, wanted: Wanted) -> tuple[str, str]:
     """Which field is wrong and why."""
     if not wanted.name.strip() or len(wanted.name) > LONGEST_NAME or not wanted.name.isprintable():
-        return "name", f"is 1 to {LONGEST_NAME} characters that can be printed"
+        words = marked("is 1 to %(most)s characters that can be printed")
+        return "name", Phrase(words, most=LONGEST_NAME)
     if wanted.role is Access.USER and not wanted.associate:
         return "associate", marked("is missing: what is of the kind user belongs to an associate")
     if wanted.associate and wanted.role is not Access.USER:
-        return "associate", f"goes with the kind user only, not with {wanted.role}"
+        words = marked("goes with the kind user only, not with %(kind)s")
+        return "associate", Phrase(words, kind=wanted.role)
     if wanted.associate and not tokens.is_associate(desk.connection, wanted.associate):
-        return "associate", f"there is no associate {wanted.associate!r}"
+        words = marked("there is no associate %(associate)r")
+        return "associate", Phrase(words, associate=wanted.associate)
     return "", ""
 
 

@@ -16,7 +16,7 @@ from gateway.actions.desk import Desk
 from gateway.errors import Forbidden, InputError, NotFound, Refused
 from gateway.followups import permission
 from gateway.followups.permission import Verb
-from gateway.i18n import marked
+from gateway.i18n import Phrase, marked
 from gateway.store import entries, marks, preferences
 
 VERBS: Mapping[str, Verb] = {
@@ -55,7 +55,8 @@ def put(desk: Desk, section: str, key: str, said: Mapping[str, Any]) -> dict[str
     """Make or change an entry as a whole. Returns it as it is then."""
     permission.require(desk.actor, VERBS[section])
     if (said.get("key") or key) != key:
-        raise _refusal("key", f"is {key!r} by the address; a key stays as it is")
+        words = marked("is %(key)r by the address; a key stays as it is")
+        raise _refusal("key", Phrase(words, key=key))
     since = marks.newest_number(desk.connection)
     document = {section: [{**said, "key": key}]}
     try:

@@ -26,8 +26,21 @@ from pydantic import (
 
 from gateway.errors import InputError, Steps
 from gateway.followups import preferences, texts
+from gateway.i18n import Phrase, marked
 from gateway.ical import inspection, zones
 
+LIBRARY = {
+    "string_type": marked("input should be a valid string"),
+    "int_type": marked("input should be a valid integer"),
+    "bool_type": marked("input should be a valid boolean"),
+    "greater_than_equal": marked("input should be greater than or equal to %(ge)s"),
+    "less_than_equal": marked("input should be less than or equal to %(le)s"),
+    "literal_error": marked("input should be %(expected)s"),
+    "enum": marked("input should be %(expected)s"),
+    "string_too_short": marked("string should have at least %(min_length)s characters"),
+    "string_too_long": marked("string should have at most %(max_length)s characters"),
+}
+"""What pydantic says most, by its name."""
 LARGEST_INTEGER = 2**31 - 1  # RFC 5545 §3.3.8
 SHOWN_ERRORS = 10
 
@@ -35,25 +48,24 @@ SHOWN_ERRORS = 10
 def _storable(text: str) -> str:
     """PostgreSQL holds no NUL, and no database half of a surrogate pair; JSON can write both."""
     if "\0" in text:
-        raise ValueError("has a NUL character")
+        raise ValueError(marked("has a NUL character"))
     if any("\ud800" <= character <= "\udfff" for character in text):
-        raise ValueError("has half of a character (a lone surrogate)")
+        raise ValueError(marked("has half of a character (a lone surrogate)"))
     return text
 
 
 def _uid(text: str) -> str:
     if len(text.encode()) > inspection.MOST_UID:
-        raise ValueError(
-            f"has more than {inspection.MOST_UID} octets: Outlook cannot tell such ones apart"
-        )
+        words = marked("has more than %(most)s octets: Outlook cannot tell such ones apart")
+        raise ValueError(Phrase(words, most=inspection.MOST_UID))
     if not text.isprintable():
-        raise ValueError("has a character that no line can hold")
+        raise ValueError(marked("has a character that no line can hold"))
     return text
 
 
 def _key(text: str) -> str:
     if not text or text != text.strip():
-        raise ValueError("must not be empty, nor begin or end with a blank")
+        raise ValueError(marked("must not be empty, nor begin or end with a blank"))
     return text
 
 
@@ -62,12 +74,12 @@ def _zone(text: str) -> str:
     try:
         return zones.zone(text).key if text else ""
     except InputError as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(Phrase(error.words, **error.facts)) from error
 
 
 def _colour(text: str) -> str:
     if text and not re.fullmatch("#[0-9a-fA-F]{6}", text):
-        raise ValueError("is a colour, like #1f7a3d")
+        raise ValueError(marked("is a colour, like #1f7a3d"))
     return text.lower()
 
 
@@ -97,7 +109,7 @@ def _stated(name: str) -> AfterValidator:
         try:
             return None if value is None else preferences.checked(name, value)
         except InputError as error:
-            raise ValueError(str(error)) from error
+            raise ValueError(Phrase(error.words, **error.facts)) from error
 
     return AfterValidator(check)
 
@@ -153,11 +165,11 @@ class FieldDefinition(Entry):
     @model_validator(mode="after")
     def _choices(self) -> Self:
         if self.type == "choice" and not self.choices:
-            raise ValueError("needs choices")
+            raise ValueError(marked("needs choices"))
         if self.type != "choice" and self.choices:
-            raise ValueError("has choices, which go with the type choice only")
+            raise ValueError(marked("has choices, which go with the type choice only"))
         if len(set(self.choices)) < len(self.choices):
-            raise ValueError("has a choice twice")
+            raise ValueError(marked("has a choice twice"))
         return self
 
 
@@ -353,14 +365,17 @@ def reason(error: Any) -> str:
     """One complaint of pydantic's in our words."""
     match error["type"]:
         case "extra_forbidden":
-            return "no such field"
+            return marked("no such field")
         case "missing":
-            return "is missing"
+            return marked("is missing")
         case "value_error":
-            return str(error["ctx"]["error"])
+            said = error["ctx"]["error"].args[0]
+            return said if isinstance(said, Phrase) else str(said)
         case "model_type":
-            return "should be a JSON object"
+            return marked("should be a JSON object")
         case "string_pattern_mismatch":
-            return "is no token: letters, digits and . _ = - only, at most 40"
+            return marked("is no token: letters, digits and . _ = - only, at most 40")
+        case name if name in LIBRARY:
+            return Phrase(LIBRARY[name], **error.get("ctx", {}))
         case _:
             return str(error["msg"])[:1].lower() + str(error["msg"])[1:]

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from gateway import accounts, health
 from gateway.health import Condition, State
+from gateway.i18n import Phrase, Quote, marked
 from gateway.mail import probe
 from gateway.sections import Account
 from gateway.settings import Settings
@@ -19,6 +20,13 @@ from gateway.store.probes import End, Probe
 
 PROBE, AUTHSERV_ID, ANOTHER = "probe", "authserv_id", "another gateway"
 """Subjects of findings; an account's name follows them."""
+HAPPENED = {
+    End.REFUSED: marked("%(server)s refuses mail to %(to)s: %(said)s"),
+    End.BOUNCED: marked("mail to %(to)s comes back undelivered: %(said)s"),
+    End.SILENT: marked("mail to %(to)s is taken and never reaches the mailbox"),
+}
+"""What became of a probe that our server took or should have taken."""
+UNTIL_THEN = marked("Until then answers without a token are held")
 
 
 def applies(account: Account) -> bool:
@@ -48,30 +56,35 @@ def _arrival(name: str, account: Account, result: probes.Result) -> Condition:
         return Condition(
             subject, State.OK, f"a letter to {_shape(one)} came back after {seconds:.0f} s"
         )
-    server, said = account.smtp.host, probe.without_marks(result.words)
+    facts: dict[str, str] = {
+        "server": account.smtp.host,
+        "to": _shape(one),
+        "said": Quote(probe.without_marks(result.words)),
+    }
     if result.end is End.UNSENT:
-        words = f"{server} did not take the probe: {said}. Letters to invitees may fare alike"
-        return Condition(subject, State.WARNING, words)
-    happened = {
-        End.REFUSED: f"{server} refuses mail to {_shape(one)}: {said}",
-        End.BOUNCED: f"mail to {_shape(one)} comes back undelivered: {said}",
-        End.SILENT: f"mail to {_shape(one)} is taken and never reaches the mailbox",
-    }[result.end]
-    words = f"{happened}. Answers of invitees are lost in the same way. {_cure(name, one)}"
-    return Condition(subject, State.FAILED, words)
+        words = marked(
+            "%(server)s did not take the probe: %(said)s. Letters to invitees may fare alike"
+        )
+        return Condition(subject, State.WARNING, Phrase(words, **facts))
+    words = marked("%(happened)s. Answers of invitees are lost in the same way. %(cure)s")
+    happened = Phrase(HAPPENED[result.end], **facts)
+    told = Phrase(words, happened=happened, cure=_cure(name, one))
+    return Condition(subject, State.FAILED, told)
 
 
-def _cure(name: str, one: Probe) -> str:
+def _cure(name: str, one: Probe) -> Phrase:
     section = accounts.section(name)
     if one.plain:
-        return (
-            f"See that {section}mail.address is the address of the mailbox that {section}imap"
+        words = marked(
+            "See that %(section)smail.address is the address of the mailbox that %(section)simap"
             " reads, and look into its spam folder and filters"
         )
-    return (
-        f"Let the server deliver sub-addresses of {one.mailbox} to it (Postfix and Dovecot:"
-        f' recipient_delimiter = +), or set {section}mail.organizer_address = "plain"'
-    )
+    else:
+        words = marked(
+            "Let the server deliver sub-addresses of %(mailbox)s to it (Postfix and Dovecot:"
+            ' recipient_delimiter = +), or set %(section)smail.organizer_address = "plain"'
+        )
+    return Phrase(words, section=section, mailbox=one.mailbox)
 
 
 def _shape(one: Probe) -> str:
@@ -95,20 +108,21 @@ def _writer(name: str, authserv_id: str, writers: tuple[str, ...]) -> Condition:
         )
         words = f"policy.authserv_id is not set: answers without a token are held{seen}"
         return Condition(subject, State.OK, words)
-    held = "Until then answers without a token are held"
     if others:
-        words = (
-            f"policy.authserv_id is {authserv_id}, but our server writes {others[0]}."
-            f' Set policy.authserv_id = "{others[0]}". {held}'
+        words = marked(
+            "policy.authserv_id is %(ours)s, but our server writes %(theirs)s."
+            ' Set policy.authserv_id = "%(theirs)s". %(until_then)s'
         )
     else:
-        words = (
-            f"policy.authserv_id is {authserv_id}, but our server wrote no such"
+        words = marked(
+            "policy.authserv_id is %(ours)s, but our server wrote no such"
             " Authentication-Results into the probe, so anybody could write them: fields of that"
             " name are not believed. Let the server write them into all mail, what we send"
-            f" included, or leave policy.authserv_id out. {held}"
+            " included, or leave policy.authserv_id out. %(until_then)s"
         )
-    return Condition(subject, State.WARNING, words)
+    theirs = others[0] if others else ""
+    told = Phrase(words, ours=authserv_id, theirs=theirs, until_then=Phrase(UNTIL_THEN))
+    return Condition(subject, State.WARNING, told)
 
 
 def begin(

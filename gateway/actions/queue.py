@@ -18,7 +18,7 @@ from gateway.actions.desk import Desk
 from gateway.errors import NotFound, Refused
 from gateway.followups import permission
 from gateway.followups.permission import Verb as Right
-from gateway.i18n import marked
+from gateway.i18n import Phrase, marked
 from gateway.mail import address
 from gateway.model import Channel, LetterState
 from gateway.store import (
@@ -56,18 +56,30 @@ class Step:
 
 
 STEPS = {
-    Verb.HOLD: Step((LetterState.WAITING,), LetterState.HELD, outbox.BY_HAND, "held"),
-    Verb.RELEASE: Step((LetterState.HELD,), LetterState.WAITING, "", "released"),
+    Verb.HOLD: Step((LetterState.WAITING,), LetterState.HELD, outbox.BY_HAND, marked("held")),
+    Verb.RELEASE: Step((LetterState.HELD,), LetterState.WAITING, "", marked("released")),
     Verb.RETRY: Step(
         (LetterState.WAITING, LetterState.REFUSED, LetterState.DROPPED),
         LetterState.WAITING,
         "",
-        "retried",
+        marked("retried"),
     ),
     Verb.DROP: Step(
-        (LetterState.WAITING, LetterState.HELD), LetterState.DROPPED, "dropped by hand", "dropped"
+        (LetterState.WAITING, LetterState.HELD),
+        LetterState.DROPPED,
+        "dropped by hand",
+        marked("dropped"),
     ),
 }
+STANDS = {
+    LetterState.WAITING: marked("it is waiting"),
+    LetterState.SENT: marked("it is sent"),
+    LetterState.REFUSED: marked("it is refused"),
+    LetterState.HELD: marked("it is held"),
+    LetterState.SUPERSEDED: marked("it is superseded"),
+    LetterState.DROPPED: marked("it is dropped"),
+}
+"""Why a verb does not go with a letter."""
 RETURNED_WITHIN = timedelta(days=30)
 """Letters that were refused or given up longer ago are looked for by number, or with all."""
 
@@ -343,7 +355,7 @@ def _refusal(verb: Verb, letter: Queued, *, is_overtaken: bool) -> Refused:
     return Refused(
         marked("letter %(id)s cannot be %(event)s: %(reason)s"),
         id=letter.id,
-        event=STEPS[verb].event,
+        event=Phrase(STEPS[verb].event),
         reason=reason,
     )
 
@@ -366,4 +378,4 @@ def _standing(state: LetterState, verb: Verb) -> str:
         return marked("it is being sent at this moment")
     if state is LetterState.REFUSED and verb is Verb.RETRY:
         return marked("whom it asks is not invited any more")
-    return f"it is {state.value}"
+    return STANDS[state]

@@ -17,7 +17,7 @@ from gateway.actions.desk import COMPLETED, Desk
 from gateway.errors import Forbidden, InputError, Refused
 from gateway.followups import permission
 from gateway.followups.permission import Parties, Verb
-from gateway.i18n import marked
+from gateway.i18n import Phrase, marked
 from gateway.store import followups, journal, records
 from gateway.store.engine import Store
 
@@ -126,7 +126,10 @@ def _may_invite(desk: Desk, document: Mapping[str, Any]) -> None:
     if refused:
         raise load_format.refusal(
             [
-                (("participants", named[kind, who], kind), f"{who!r} cannot be picked (invitable)")
+                (
+                    ("participants", named[kind, who], kind),
+                    Phrase(marked("%(who)r cannot be picked (invitable)"), who=who),
+                )
                 for kind, who in refused
             ]
         )

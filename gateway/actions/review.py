@@ -20,7 +20,7 @@ from gateway.answer import facts, reply
 from gateway.errors import NotFound, Refused, StoreError
 from gateway.followups import decisions
 from gateway.followups.decisions import Choice
-from gateway.i18n import marked
+from gateway.i18n import Phrase, marked
 from gateway.mail import address, automatic, parse, syntax
 from gateway.model import REVIEW, Channel, Outcome, ProposalState
 from gateway.store import codec, followups, inbox, journal, known, participants, review
@@ -566,9 +566,9 @@ def _unlearnable(connection: Connection, holder: Holder, value: str, bench: Benc
     if address.is_ours(value, bench.mailboxes):
         return marked("it is a mailbox of this gateway")
     if address.among(value, known.staff(connection)):
-        return "it is the address of an associate"
+        return marked("it is the address of an associate")
     if automatic.is_robot(value):
-        return "it is a robot, which sends for many people"
+        return marked("it is a robot, which sends for many people")
     clash = next(
         (
             key
@@ -577,7 +577,10 @@ def _unlearnable(connection: Connection, holder: Holder, value: str, bench: Benc
         ),
         None,
     )
-    return f"it is the address of another participant of {clash}" if clash is not None else ""
+    if clash is None:
+        return ""
+    words = marked("it is the address of another participant of %(follow_up)s")
+    return Phrase(words, follow_up=clash)
 
 
 def _holder(connection: Connection, name: str) -> tuple[Holder, str | None, int | None]:

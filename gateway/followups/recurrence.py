@@ -25,6 +25,7 @@ from dateutil import rrule
 
 from gateway.errors import InputError
 from gateway.followups import grammar
+from gateway.i18n import Quote, marked
 from gateway.model import DateChange, Edition, Moment
 
 LIMIT = 1_000
@@ -385,7 +386,9 @@ class _Step(int):
         self.taken += 1
         if self.taken > self.most:
             raise InputError(
-                f"recurrence rule {self.text[:200]!r} gives no date in {self.most} steps"
+                marked("recurrence rule %(rule)r gives no date in %(most)s steps"),
+                rule=self.text[:200],
+                most=self.most,
             )
 
 
@@ -416,7 +419,11 @@ def _rule(text: str, start: datetime, until: datetime | None) -> rrule.rrule:
         )
         return made.replace(until=until)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
-        raise InputError(f"recurrence rule {text[:200]!r} is not understood: {error}") from error
+        raise InputError(
+            marked("recurrence rule %(rule)r is not understood: %(error)s"),
+            rule=text[:200],
+            error=Quote(error),
+        ) from error
 
 
 def _parts(text: str) -> dict[str, str]:
@@ -424,18 +431,23 @@ def _parts(text: str) -> dict[str, str]:
     rules that say more than they may were sent before there was `check`.
     """
     if len(text) > grammar.LONGEST:
-        raise InputError(f"recurrence rule {text[:50]!r}... is too long")
+        raise InputError(marked("recurrence rule %(rule)r... is too long"), rule=text[:50])
     parts = grammar.parts(text)
     if parts.get("FREQ") not in grammar.FREQUENCIES:
         raise InputError(
-            f"recurrence rule {text[:200]!r}: FREQ must be one of {', '.join(grammar.FREQUENCIES)}"
+            marked("recurrence rule %(rule)r: FREQ must be one of %(words)s"),
+            rule=text[:200],
+            words=", ".join(grammar.FREQUENCIES),
         )
     if not parts.get("INTERVAL", "1").isdigit() or not parts.get("COUNT", "1").isdigit():
         raise InputError(
-            f"recurrence rule {text[:200]!r}: INTERVAL and COUNT must be whole numbers"
+            marked("recurrence rule %(rule)r: INTERVAL and COUNT must be whole numbers"),
+            rule=text[:200],
         )
     if grammar.is_impossible(parts):
-        raise InputError(f"recurrence rule {text[:200]!r}: no month has such a day")
+        raise InputError(
+            marked("recurrence rule %(rule)r: no month has such a day"), rule=text[:200]
+        )
     return parts
 
 
@@ -514,9 +526,13 @@ def _written(until: str) -> datetime:
     try:
         clock = datetime.strptime(until[:15], "%Y%m%d" if len(until) == 8 else "%Y%m%dT%H%M%S")  # noqa: DTZ007
     except ValueError as error:
-        raise InputError(f"recurrence rule: UNTIL={until[:40]} is not a date") from error
+        raise InputError(
+            marked("recurrence rule: UNTIL=%(until)s is not a date"), until=until[:40]
+        ) from error
     if clock.year < FIRST_YEAR:
-        raise InputError(f"recurrence rule: UNTIL={until[:40]} is out of reach")
+        raise InputError(
+            marked("recurrence rule: UNTIL=%(until)s is out of reach"), until=until[:40]
+        )
     return clock
 
 

@@ -19,6 +19,7 @@ from http import HTTPStatus
 from urllib.parse import SplitResult, urlsplit
 
 from gateway.errors import InputError
+from gateway.i18n import Quote, marked
 from gateway.model import Outcome
 
 PREFIX = "whsec_"
@@ -147,7 +148,11 @@ def check_types(types: Collection[str]) -> None:
     """Raises `InputError` for a type that there is not."""
     known = [one.value for one in EventType if one is not EventType.TEST]
     if unknown := sorted(set(types) - set(known)):
-        raise InputError(f"types: {unknown[0]!r} is none; there are {', '.join(known)}")
+        raise InputError(
+            marked("types: %(type)r is none; there are %(words)s"),
+            type=unknown[0],
+            words=", ".join(known),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,31 +214,36 @@ class Target:
     port: int
 
 
+URL_PROBLEM = marked("url: %(problem)s")
+
+
 def target(url: str) -> Target:
     """The parts of a webhook's URL. Raises `InputError` for what is none, and for http beyond this
     machine: the body tells who meets whom.
     """
     if len(url) > LONGEST_URL or not re.fullmatch(r"[!-~]+", url):
-        raise InputError(f"url: not an ASCII URL of at most {LONGEST_URL} characters")
+        raise InputError(
+            marked("url: not an ASCII URL of at most %(most)s characters"), most=LONGEST_URL
+        )
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise InputError(f"url: {error}") from None
+        raise InputError(URL_PROBLEM, problem=Quote(error)) from None
     if problem := _problem(parts):
-        raise InputError(f"url: {problem}")
+        raise InputError(URL_PROBLEM, problem=problem)
     return Target(parts.scheme, parts.hostname or "", port or PORTS[parts.scheme])
 
 
 def _problem(parts: SplitResult) -> str:
     if parts.scheme not in PORTS or not parts.hostname:
-        return "expected https://HOST/…"
+        return marked("expected https://HOST/…")
     if parts.username is not None:
-        return "a user name or password does not belong into it"
+        return marked("a user name or password does not belong into it")
     if parts.fragment:
-        return "what stands behind # is never sent"
+        return marked("what stands behind # is never sent")
     if parts.scheme == "http" and not is_here(parts.hostname):
-        return "http goes to this machine only; use https"
+        return marked("http goes to this machine only; use https")
     return ""
 
 

@@ -9,11 +9,45 @@ from functools import lru_cache
 
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 
+from gateway.i18n import Phrase, Quote, marked
+
 # Refused by the library whatever it is told; the list is its published way to say otherwise. Sites
 # have hosts below them.
 for _real in ("local", "localhost"):
     if _real in SPECIAL_USE_DOMAIN_NAMES:
         SPECIAL_USE_DOMAIN_NAMES.remove(_real)
+
+SENTENCES = frozenset(
+    {
+        marked("An email address must have an @-sign."),
+        marked("There must be something before the @-sign."),
+        marked("There must be something after the @-sign."),
+        marked("An email address cannot have two periods in a row."),
+        marked("An email address cannot start with a period."),
+        marked("An email address cannot end with a period."),
+        marked("An email address cannot have a period immediately before the @-sign."),
+        marked("An email address cannot have a period immediately after the @-sign."),
+        marked("An email address cannot have a hyphen immediately after the @-sign."),
+        marked(
+            "A display name and angle brackets around the email address are not permitted here."
+        ),
+        marked("A bracketed IP address after the @-sign is not allowed here."),
+        marked("Quoting the part before the @-sign is not allowed here."),
+    }
+)
+"""What the library says without naming anything; what is none of ours is quoted."""
+NAMING = {
+    "The email address contains invalid characters before the @-sign": marked(
+        "The email address contains invalid characters before the @-sign: %(characters)s"
+    ),
+    "Internationalized characters before the @-sign are not supported": marked(
+        "Internationalized characters before the @-sign are not supported: %(characters)s"
+    ),
+    "The part after the @-sign contains invalid characters": marked(
+        "The part after the @-sign contains invalid characters: %(characters)s"
+    ),
+}
+"""What it says of some characters."""
 
 
 @lru_cache(maxsize=10_000)
@@ -30,5 +64,13 @@ def problem(address: str) -> str:
             test_environment=True,
         )
     except EmailNotValidError as error:
-        return str(error)
+        return _phrase(str(error))
     return ""
+
+
+def _phrase(sentence: str) -> str:
+    """What the library says, so that pages can say it in another language."""
+    what, _, characters = sentence.partition(": ")
+    if what in NAMING:
+        return Phrase(NAMING[what], characters=characters)
+    return Phrase(sentence) if sentence in SENTENCES else Quote(sentence)

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from gateway.errors import StoreError
+from gateway.i18n import Instant, Phrase, Quote
 from gateway.model import (
     NO_REMARKS,
     Availability,
@@ -211,3 +212,43 @@ def _certain(text: str) -> Moment:
     if value is None:
         raise StoreError("an edition in the store names an empty date")
     return value
+
+
+def phrase(value: Phrase) -> str:
+    """The text of a phrase, with all facts."""
+    return _text(_parts(value))
+
+
+def parse_phrase(text: str, words: str) -> str:
+    """The phrase that was kept as `text`; `words` alone where it says something else than they do:
+    older programs write nothing but words.
+    """
+    made = _whole(json.loads(text)) if text else words
+    return made if isinstance(made, Phrase) and made == words else words
+
+
+def _parts(fact: object) -> object:
+    """A fact of a phrase for JSON; what kind of text it is stands before it."""
+    match fact:
+        case Phrase():
+            facts = {name: _parts(one) for name, one in fact.facts.items()}
+            return ["phrase", fact.text, fact.plural, facts]
+        case Instant():
+            return ["instant", fact, fact.at.isoformat()]
+        case Quote():
+            return ["quote", fact]
+        case _:
+            return fact
+
+
+def _whole(parts: Any) -> object:
+    """The inverse of `_parts`."""
+    match parts:
+        case ["phrase", text, plural, facts]:
+            return Phrase(text, plural, **{name: _whole(one) for name, one in facts.items()})
+        case ["instant", text, at]:
+            return Instant(text, datetime.fromisoformat(at))
+        case ["quote", text]:
+            return Quote(text)
+        case _:
+            return parts

@@ -5,6 +5,9 @@ A row belongs to a gateway and counts as long as that gateway lives (`leases`), 
 otherwise, or until it is `SITE_LIFE` old. What other tables say already (accounts that rest,
 letters that are held or late) is no row here: `actions.health` reads it there.
 
+Words are kept as they are read, and beside them the text and the facts of which they were made
+(`i18n.Phrase`), for pages in other languages.
+
 Limits: a gateway that was killed is believed for as long as its lease runs, `leases.LIFE` at most.
 """
 
@@ -15,7 +18,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway.health import Condition, State
-from gateway.store import leases, upsert
+from gateway.i18n import Phrase
+from gateway.store import codec, leases, upsert
 from gateway.store.schema import condition
 
 SITE = ""
@@ -29,7 +33,8 @@ def report(connection: Connection, gateway: str, found: Condition, now: datetime
     if found.state is State.OK:
         clear(connection, gateway, found.subject)
         return
-    values = {"state": found.state.value, "words": found.words, "seen": now}
+    phrase = codec.phrase(found.words) if isinstance(found.words, Phrase) else ""
+    values = {"state": found.state.value, "words": found.words, "phrase": phrase, "seen": now}
     key = {"gateway": gateway, "subject": found.subject}
     changed = connection.execute(
         sa.update(condition)
@@ -73,7 +78,8 @@ def read(connection: Connection, now: datetime, *, but: str | None = None) -> li
     for row in rows:
         stands = row.seen > now - SITE_LIFE if row.gateway == SITE else row.gateway in living
         if stands and row.gateway != but:
-            told = Condition(row.subject, State(row.state), row.words, row.since)
+            words = codec.parse_phrase(row.phrase, row.words)
+            told = Condition(row.subject, State(row.state), words, row.since)
             found.setdefault((row.subject, row.words), told)
     return list(found.values())
 

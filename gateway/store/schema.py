@@ -586,6 +586,7 @@ condition = Table(
     Column("subject", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("words", Text, nullable=False),
+    Column("phrase", Text, nullable=False, server_default=""),
     Column("since", Instant, nullable=False),
     Column("seen", Instant, nullable=False),
     sa.PrimaryKeyConstraint("gateway", "subject"),

@@ -10,7 +10,7 @@ import jinja2
 
 from gateway import i18n
 from gateway.web import keys
-from gateway.web.pages import words
+from gateway.web.pages import phrases, words
 
 TEMPLATES = Path(__file__).parent / "templates"
 LANGUAGES = ("nb", "en")
@@ -41,5 +41,10 @@ def _environment(language: str) -> jinja2.Environment:
     made.install_gettext_callables(  # type: ignore[attr-defined]
         texts.gettext, texts.ngettext, newstyle=True, pgettext=texts.pgettext
     )
-    made.globals |= {"path": keys.path, "words": words, "language": language}
+    made.globals |= {
+        "path": keys.path,
+        "phrases": phrases,
+        "words": words,
+        "language": language,
+    }
     return made

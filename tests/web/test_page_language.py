@@ -22,6 +22,7 @@ KEYWORDS = {
     "marked": None,
     "say": None,
     "ngettext": (1, 2),
+    "counted": (1, 2),
     "pgettext": ((1, "c"), 2),
 }
 
@@ -43,8 +44,8 @@ def texts() -> Iterator[object]:
 
 
 def _refusing() -> Iterator[Path]:
-    """What is below the pages and says no."""
-    yield ROOT / "status.py"
+    """What is below the pages and says no, or what is wrong."""
+    yield from (ROOT / "health.py", ROOT / "status.py", ROOT / "mail" / "syntax.py")
     for layer in ("followups", "store", "actions"):
         yield from (ROOT / layer).glob("*.py")
 
@@ -54,7 +55,7 @@ def catalogue() -> list[Message]:
     refusals, which stand all over the program.
     """
     messages = list[Message]()
-    for name in ("page.po", "admin.po", "refusals.po"):
+    for name in ("page.po", "admin.po", "refusals.po", "health.po"):
         with (i18n.FOLDER / "nb" / name).open("rb") as source:
             messages += pofile.read_po(source, locale="nb", abort_invalid=True)
     return messages

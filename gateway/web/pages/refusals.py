@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from gateway.actions.desk import Desk
 from gateway.errors import GatewayError, InputError
-from gateway.i18n import marked
+from gateway.i18n import Phrase, Quote, marked
 from gateway.model import Kind, Role
 from gateway.store import cards
-from gateway.web.pages import words
+from gateway.web.pages import phrases, words
 
 if TYPE_CHECKING:
     from gateway.web.pages.visit import Visit
@@ -52,6 +52,8 @@ FIELDS = {
 """What forms call the fields of a request."""
 PEOPLE = frozenset({"by", "learned_by", "owner", "to"})
 """Facts that are an associate's key."""
+REASONS = frozenset({"problem", "reason"})
+"""Facts that say why, themselves in words of the catalogue."""
 ROLES = {Role.OWNER: marked("Owner"), Role.RESOURCE: marked("Resource")}
 Say = Callable[[str], str]
 
@@ -63,23 +65,31 @@ def said(here: Visit, desk: Desk, error: GatewayError) -> str:
         if error.field:
             return _sentence(f"{_label(say, error.field)} {_filled(here, desk, error)}")
         if error.places and not error.facts:
-            lines = [f"{_label(say, _last(steps))}: {say(why)}" for steps, why in error.places]
+            lines = [
+                f"{_label(say, _last(steps))}: {_fact(here, desk, 'reason', why)}"
+                for steps, why in error.places
+            ]
             return " ".join(_sentence(line) for line in lines)
     return _sentence(_filled(here, desk, error))
 
 
-def _filled(here: Visit, desk: Desk, error: GatewayError) -> str:
-    template = here.texts.gettext(error.words)
-    if not error.facts:
-        return template
-    return template % {name: _fact(here, desk, name, it) for name, it in error.facts.items()}
+def _filled(here: Visit, desk: Desk, said: GatewayError | Phrase) -> str:
+    if isinstance(said, Phrase):
+        text = phrases.template(here.texts, said)
+    else:
+        text = here.texts.gettext(said.words)
+    if not said.facts:
+        return text
+    return text % {name: _fact(here, desk, name, it) for name, it in said.facts.items()}
 
 
 def _fact(here: Visit, desk: Desk, name: str, fact: object) -> object:
     """What fills a place, as pages say it."""
     say = here.texts.gettext
-    if isinstance(fact, GatewayError):
+    if isinstance(fact, GatewayError | Phrase):
         return _filled(here, desk, fact)
+    if isinstance(fact, Quote):
+        return f"«{fact}»"
     if isinstance(fact, Kind):
         return say(words.KINDS[fact])
     if isinstance(fact, Role):
@@ -92,7 +102,7 @@ def _fact(here: Visit, desk: Desk, name: str, fact: object) -> object:
         return _time(here, fact)
     if name == "place":
         return _label(say, fact)
-    return say(fact) if name == "reason" else fact
+    return say(fact) if name in REASONS else fact
 
 
 def _time(here: Visit, text: str) -> str:
