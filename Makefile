@@ -18,7 +18,7 @@ PARALLEL = --dist worksteal -n $(shell expr $$(nproc) + 2)
 # Where `make test-wheel` installs what it has built.
 EMPTY := var/wheel
 
-.PHONY: demo install develop test test-fast test-wheel test-thunderbird test-faults soak screenshots lint lock config examples clean
+.PHONY: demo install develop test test-fast test-wheel test-thunderbird test-faults soak screenshots lint lock config examples map clean
 
 # The main job, with nothing else installed. DEMO_SECONDS=20 ends by itself and tells whether it worked.
 demo: $(INSTALLED)
@@ -87,6 +87,10 @@ config: $(INSTALLED)
 # What the examples of the API are answered, asked anew.
 examples: $(INSTALLED)
 	$(BIN)/python -m tests.web.examples
+
+# Every module of the program with the first sentence of its head: docs/modules.md.
+map: $(INSTALLED)
+	$(BIN)/python -m tests.modules
 
 # No part of what runs is another one than what is tested: each version stands in requirements.lock, too.
 $(RUNNABLE): pyproject.toml requirements-run.lock

@@ -1,5 +1,5 @@
-"""The error tree. Each branch is mapped once per edge: exit code (cli), HTTP status (web), next
-step of a letter (outbound).
+"""What can go wrong, as a tree whose branches are mapped once per edge: exit code (cli), HTTP
+status (web), next step of a letter (outbound).
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,5 @@
-"""The nouns. Whoever knows this module, `status` and `actions` knows the product.
+"""The nouns: follow-ups, those who take part, editions, invitations, standings. Whoever knows this
+module, `status` and `actions` knows the product.
 
 follow-up    a meeting, task or call of the CRM, with one UID for life
 participant  one row: this follow-up (or one date of it), this invitee; its answers are standings,

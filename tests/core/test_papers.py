@@ -31,6 +31,7 @@ from gateway.model import (
     Standing,
 )
 from gateway.status import Status
+from tests import modules
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -479,6 +480,25 @@ def test_modules_of_the_map_are_there() -> None:
             if not path.is_dir() and not path.with_suffix(".py").is_file():
                 missing.append(f"docs/architecture.md: gateway/{folder}{name}.py is not there")
     none_of(missing)
+
+
+def test_every_module_has_its_line_on_the_map() -> None:
+    """docs/modules.md: no module without a line, no line without a module, each as its head says."""
+    page = modules.PAGE.read_text(encoding="utf-8")
+    there, named = list(modules.modules()), modules.listed(page)
+    none_of(
+        [
+            f"docs/modules.md lacks {folder}{name}: make map"
+            for folder, name in there
+            if (folder, name) not in named
+        ]
+        + [
+            f"docs/modules.md names {folder}{name}: make map"
+            for folder, name in named
+            if (folder, name) not in there
+        ]
+    )
+    assert page == modules.page(), "refresh it with: make map"
 
 
 def test_types_of_the_glossary_are_there() -> None:
