@@ -13,9 +13,8 @@ import traceback
 from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 
-import structlog
-
 from gateway.cli import main
+from tests import lines
 
 
 def run(
@@ -28,13 +27,12 @@ def run(
     os.environ.update(environment)
     sys.stdin = io.TextIOWrapper(io.BytesIO(stdin.encode()), encoding="utf-8")
     try:
-        with redirect_stdout(said), redirect_stderr(complained):
+        with lines.put_back(), redirect_stdout(said), redirect_stderr(complained):
             code = _exit_code(arguments)
     finally:
         os.environ.clear()
         os.environ.update(before)
         sys.stdin = keyboard
-        structlog.reset_defaults()
     return subprocess.CompletedProcess(arguments, code, said.getvalue(), complained.getvalue())
 
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from gateway.store.engine import Store
-from tests import examples, rig, stores, warm
+from tests import examples, lines, rig, stores, warm
 
 pytest_plugins = ["tests.rig.fixtures"]
 
@@ -46,6 +46,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 def pytest_configure(config: pytest.Config) -> None:
     """The workers of a run have one warm program together."""
+    lines.plain()
     if not hasattr(config, "workerinput"):
         run = ExitStack()
         run.enter_context(warm.serving())

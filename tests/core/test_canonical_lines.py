@@ -14,6 +14,7 @@ from gateway.daemon import logs
 from gateway.inbound.process import Received, Result
 from gateway.model import Outcome
 from gateway.store.inbox import Place
+from tests import lines
 
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
 RECEIVED = Received(
@@ -32,11 +33,9 @@ RESULT = Result(
 )
 def test_a_message_has_one_line(mask: bool, shown: str) -> None:
     out = io.StringIO()
-    logs.configure(sections.Log(mask_addresses=mask, format="json"), out)
-    try:
+    with lines.put_back():
+        logs.configure(sections.Log(mask_addresses=mask, format="json"), out)
         structlog.get_logger("gateway.inbound").info("message", **RESULT.line(RECEIVED, NOW))
-    finally:
-        structlog.reset_defaults()
     [line] = out.getvalue().splitlines()
     said = json.loads(line)
     for name in ("level", "logger", "timestamp"):

@@ -15,20 +15,15 @@ from hypothesis import strategies as st
 
 from gateway import sections
 from gateway.daemon import logs
+from tests import lines
 
 TOKEN = "k2m4tokentokentoken"
 
 
 @pytest.fixture(autouse=True)
 def put_back() -> Iterator[None]:
-    """Logging is the process's; leave it as it was found."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(False)
-    structlog.reset_defaults()
+    with lines.put_back():
+        yield
 
 
 def written(wanted: sections.Log, event: str, **facts: Any) -> str:

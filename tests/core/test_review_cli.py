@@ -5,7 +5,6 @@ nothing raw on the terminal.
 import contextlib
 import io
 import json
-import logging
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -14,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from gateway.cli import main
+from tests import lines
 
 DOCUMENT = {
     "associates": [{"key": "kari", "name": "Kari", "email": "kari@crm.example"}],
@@ -142,13 +141,9 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun: Path) -> Iterator[Site]:
-    handlers, level = logging.getLogger().handlers[:], logging.getLogger().level
     shutil.copy(begun, tmp_path)
-    yield Site(tmp_path, monkeypatch)
-    structlog.reset_defaults()
-    logging.captureWarnings(False)
-    logging.getLogger().handlers[:] = handlers
-    logging.getLogger().setLevel(level)
+    with lines.put_back():
+        yield Site(tmp_path, monkeypatch)
 
 
 def test_an_alias_from_the_list_to_the_learned_address(site: Site) -> None:
