@@ -69,13 +69,21 @@ def _tasks(settings: Retention) -> list[Task]:
     """What is to be looked through; what is kept for ever is not."""
     of, kept = retention, settings
     every = [
-        Task("letters", kept.letter_days, of.letters, of.delete_letters),
+        *_letters(kept.letter_days),
         Task("attempts", kept.attempt_days, of.attempts, of.delete_attempts),
         _journal(kept.journal_days),
         Task("messages", kept.message_days, of.messages, of.silence_messages),
         Task("tokens", kept.token_days, of.tokens, of.delete_tokens),
     ]
     return [task for task in every if task.days]
+
+
+def _letters(days: int) -> list[Task]:
+    """An edition goes once its letters are gone."""
+    return [
+        Task("letters", days, retention.letters, retention.delete_letters),
+        Task("editions", days, retention.editions, retention.delete_editions),
+    ]
 
 
 def _journal(days: int) -> Task:
@@ -102,7 +110,7 @@ def _purge(connection: Connection, task: Task, after: int, now: datetime) -> tup
 
 def _over(connection: Connection, keys: Collection[str], before: datetime) -> set[str]:
     """Those of the follow-ups that were over before then, and about which nothing waits."""
-    planned = retention.editions(connection, keys)
+    planned = retention.planned(connection, keys)
     there = {
         key
         for key, edition in planned.items()

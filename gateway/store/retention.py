@@ -1,10 +1,10 @@
 """What may go after its time (docs/operations.md, "How long data is kept"), a page of a table at a
 time, in the order of its numbers.
 
-What is needed stays, however old it is: the record, who holds which invitation (`invitation`, its
-editions, `standing`), what messages were (`inbox.digest`, Message-ID, outcome), which answer
-counted for which row (the journal's entries of answers), and every letter that may still matter:
-one that waits, was refused, may have arrived, or took an invitation back.
+What is needed stays, however old it is: the record, who holds which invitation (`invitation`, the
+editions that it and letters name, `standing`), what messages were (`inbox.digest`, Message-ID,
+outcome), which answer counted for which row (the journal's entries of answers), and every letter
+that may still matter: one that waits, was refused, may have arrived, or took an invitation back.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -108,6 +108,49 @@ def letters(connection: Connection, after: int, before: datetime) -> Page:
     return _cut(rows, old, before)
 
 
+def editions(connection: Connection, after: int, before: datetime) -> Page:
+    """What was planned before then, except what was planned last, what somebody holds or may hold,
+    and what a letter says or takes the place of.
+    """
+    columns = (
+        edition.c.id,
+        edition.c.follow_up,
+        edition.c.created_at.label("at"),
+        (_is_followed() & ~_is_planned() & ~_is_held() & ~_is_told()).label("may_go"),
+    )
+    rows = _page(connection, columns, edition.c.id, after)
+    old = [Old(row.id, row.follow_up) for row in rows if row.may_go and row.at < before]
+    return _cut(rows, old, before)
+
+
+def _is_followed() -> sa.ColumnElement[bool]:
+    """Whether there is a later edition of the same follow-up."""
+    later = edition.alias("later")
+    return sa.exists().where(later.c.follow_up == edition.c.follow_up, later.c.id > edition.c.id)
+
+
+def _is_planned() -> sa.ColumnElement[bool]:
+    return sa.exists().where(follow_up.c.edition == edition.c.id)
+
+
+def _is_held() -> sa.ColumnElement[bool]:
+    """Whether somebody holds it or may hold it (`store.doubts`)."""
+    number = sa.cast(edition.c.id, sa.Text)
+    may_be_held = (" " + invitation.c.doubts).contains(" " + number + ":")
+    return sa.exists().where(
+        invitation.c.follow_up == edition.c.follow_up,
+        (invitation.c.sent_edition == edition.c.id) | may_be_held,
+    )
+
+
+def _is_told() -> sa.ColumnElement[bool]:
+    """Whether a letter says it, or takes the place of it."""
+    return sa.exists().where(
+        outbox.c.follow_up == edition.c.follow_up,
+        (outbox.c.edition == edition.c.id) | (outbox.c.before == edition.c.id),
+    )
+
+
 def attempts(connection: Connection, after: int, before: datetime) -> Page:
     """Tries of letters that came to their end, made before then."""
     letter = sa.select(outbox.c.state).where(outbox.c.id == attempt.c.letter).scalar_subquery()
@@ -158,6 +201,10 @@ def delete_letters(connection: Connection, numbers: Collection[int]) -> int:
     return connection.execute(sa.delete(outbox).where(outbox.c.id.in_(numbers))).rowcount
 
 
+def delete_editions(connection: Connection, numbers: Collection[int]) -> int:
+    return connection.execute(sa.delete(edition).where(edition.c.id.in_(numbers))).rowcount
+
+
 def delete_attempts(connection: Connection, numbers: Collection[int]) -> int:
     return connection.execute(sa.delete(attempt).where(attempt.c.id.in_(numbers))).rowcount
 
@@ -197,7 +244,7 @@ def busy(connection: Connection, keys: Collection[str]) -> set[str]:
     return {key for query in queries for key in connection.execute(query, said).scalars()}
 
 
-def editions(connection: Connection, keys: Collection[str]) -> Mapping[str, Edition | None]:
+def planned(connection: Connection, keys: Collection[str]) -> Mapping[str, Edition | None]:
     """What was planned last of each follow-up that is there; None: nothing yet."""
     query = (
         sa.select(follow_up.c.key, edition.c.facts)

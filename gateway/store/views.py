@@ -85,7 +85,7 @@ def troubled_rows(connection: Connection, now: datetime) -> Iterator[StatusRow]:
         .order_by(participant.c.follow_up, participant.c.id)
     )
     for part in chunks.parts(connection.execute(query).all()):
-        planned = retention.editions(connection, {row.follow_up for row in part})
+        planned = retention.planned(connection, {row.follow_up for row in part})
         over = {key for key, said in planned.items() if said and recurrence.over(said, now)}
         ids = [row.id for row in part if row.follow_up not in over]
         yield from _rows(connection, followups.members(connection, ids=ids))

@@ -19,7 +19,7 @@ from gateway.inbound import process
 from gateway.inbound.process import Received
 from gateway.model import Delivery, LetterState
 from gateway.sections import Retention
-from gateway.store import journal, leases, outbox, review, views
+from gateway.store import invitations, journal, leases, outbox, review, views
 from gateway.store.engine import Store
 from gateway.store.inbox import Place
 from gateway.store.outbox import Attempt, Selection, Settlement
@@ -117,6 +117,25 @@ def begin(store: Store) -> None:
     deciding.sweep(store, NOW, 0)  # as each minute: what is over is to be decided by nobody
 
 
+def edit(store: Store, *titles: str) -> None:
+    """Two follow-ups that will be over, to which Per is no more invited, get new titles, and Ola
+    and Eva letters about each.
+    """
+    change(
+        store,
+        "participant SET removed = TRUE WHERE name = 'Per' AND follow_up IN ('over', 'ended')",
+    )
+    for hours, title in enumerate(titles, 1):
+        change(store, f"follow_up SET title = '{title}' WHERE key IN ('over', 'ended')")
+        deliver(store, SENT + timedelta(hours=hours))
+    deciding.sweep(store, NOW, 0)
+
+
+def change(store: Store, what: str) -> None:
+    with store.write() as connection:
+        connection.exec_driver_sql(f"UPDATE {what}")
+
+
 def purge(store: Store, kept: Retention = KEPT, now: datetime = NOW) -> dict[str, int]:
     found = purging.Purge(store, kept)
     gone = dict(found.go_on(now))
@@ -148,6 +167,31 @@ def test_what_is_over_is_let_go_and_no_more(store: Store, monkeypatch: pytest.Mo
     assert count(store, "inbox WHERE from_address = ''") == 3, "two that are over, and the rubbish"
     assert count(store, "inbox WHERE digest <> ''") == 5
     assert purge(store) == {}, "it is done"
+
+
+def test_what_the_record_said_goes_with_the_last_letter_that_says_it(store: Store) -> None:
+    begin(store)
+    edit(store, "Second", "Third", "Fourth")
+    last = "SELECT max(id) FROM outbox WHERE follow_up = 'ended'"
+    change(store, f"outbox SET doubtful = TRUE WHERE id = ({last})")
+    second = "(SELECT id FROM edition WHERE follow_up = 'over' AND facts LIKE '%%Second%%')"
+    pers = "follow_up = 'over' AND sent_edition IS NULL"
+    change(store, f"invitation SET doubts = {second} || ':REQUEST ' WHERE {pers}")
+    assert titles(store, "ended") == ["About ended", "Second", "Third", "Fourth"]
+    assert purge(store, Retention(letter_days=60))["editions"] == 2
+    # Per's refused letters say the first, and what is planned is the last. He may hold the second
+    # of the one, and a letter that may have arrived takes the place of the third of the other.
+    assert titles(store, "over") == ["About over", "Second", "Fourth"]
+    assert titles(store, "ended") == ["About ended", "Third", "Fourth"]
+    assert titles(store, "ahead") == ["About ahead"]
+    assert purge(store).get("editions") is None
+
+
+def titles(store: Store, key: str) -> list[str]:
+    """What the editions of a follow-up call it, the oldest first."""
+    with store.read() as connection:
+        found = invitations.earlier(connection, key, 10)
+        return [edition.title for _, edition in found][::-1]
 
 
 WAITING: dict[str, str] = {
@@ -249,9 +293,11 @@ def twins(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> It
     folder = tmp_path_factory.mktemp("retention")
     with closing(Store(f"sqlite:///{folder / 'one.db'}")) as store:
         begin(stores.renew(store, sqlite_template))
+        edit(store, "Second", "Third")
         store.close()
         shutil.copy(folder / "one.db", folder / "whole")
-        assert purge(store)["letters"] == 4
+        gone = purge(store)
+        assert (gone["letters"], gone["editions"]) == (12, 2)
     shutil.copy(folder / "one.db", folder / "purged")
     whole, purged = (Store(f"sqlite:///{folder / name}.db") for name in ("whole", "purged"))
     with closing(whole), closing(purged):
