@@ -17,14 +17,14 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from gateway import accounts
+from gateway import accounts, waiting
 from gateway import settings as configuration
 from gateway.actions import probing
 from gateway.errors import ConfigurationError
 from gateway.health import Condition
 from gateway.inbound import imap, lookout
 from gateway.mail import probe
-from gateway.outbound import receipts, retry, smtp, waiting
+from gateway.outbound import receipts, retry, smtp
 from gateway.outbound.retry import Verdict
 from gateway.sections import Account
 from gateway.settings import Settings

@@ -19,10 +19,10 @@ from multiprocessing.connection import Connection
 
 import structlog
 
-from gateway import accounts, errors
+from gateway import accounts, errors, waiting
 from gateway.daemon import logs
 from gateway.errors import GatewayError
-from gateway.outbound import waiting, worker
+from gateway.outbound import worker
 from gateway.settings import Settings
 from gateway.store import leases, meta
 from gateway.store.engine import Store

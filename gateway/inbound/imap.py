@@ -33,7 +33,7 @@ from typing import Any
 import aioimaplib
 import structlog
 
-from gateway import accounts, health, metrics, sections
+from gateway import accounts, health, metrics, sections, waiting
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.inbound import imap_syntax
 
@@ -529,24 +529,25 @@ class Session:
         if self.wire.news.is_set():
             return True
         if not idle or "IDLE" not in self.wire.capabilities:
-            await first(self.options.poll_seconds, stop, self.wire.over, self.wire.news)
+            await waiting.first(
+                stop, self.wire.over, self.wire.news, seconds=self.options.poll_seconds
+            )
             if not stop.is_set():
                 await self.ask("NOOP", self.wire.simple_command("NOOP"))
             return True
-        waiting = asyncio.ensure_future(self.wire.idle())
+        idling = asyncio.ensure_future(self.wire.idle())
         try:
-            await self._idling(waiting)
-            if waiting.done():
+            await self._idling(idling)
+            if idling.done():
                 return False
             self.idled = True
-            await first(
-                min(self.options.poll_seconds, RENEW_SECONDS), stop, self.wire.over, self.wire.news
-            )
+            seconds = min(self.options.poll_seconds, RENEW_SECONDS)
+            await waiting.first(stop, self.wire.over, self.wire.news, seconds=seconds)
             self.wire.idle_done()
-            await self.ask("DONE", asyncio.wait({waiting}))
+            await self.ask("DONE", asyncio.wait({idling}))
         finally:
-            waiting.cancel()
-            await asyncio.wait({waiting})
+            idling.cancel()
+            await asyncio.wait({idling})
         while not self.wire.idle_queue.empty():  # nobody reads it: `news` says the same
             self.wire.idle_queue.get_nowait()
         return True
@@ -666,16 +667,6 @@ async def _hurry(stop: asyncio.Event, wire: _Wire) -> None:
 def _prolong(deadline: asyncio.Timeout, until: float) -> None:
     if not deadline.expired():
         deadline.reschedule(until)
-
-
-async def first(seconds: float, *events: asyncio.Event) -> None:
-    """Waits until one of the events happens, at most `seconds`."""
-    waits = [asyncio.ensure_future(event.wait()) for event in events]
-    try:
-        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for wait in waits:
-            wait.cancel()
 
 
 def _words(answer: Any) -> str:

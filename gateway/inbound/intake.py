@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from gateway import accounts, health
+from gateway import accounts, health, waiting
 from gateway import settings as configuration
 from gateway.actions import probing
 from gateway.errors import LeaseLost
@@ -88,7 +88,7 @@ class Intake:
                 # What an earlier start of this role said of it, whoever reads it now knows better.
                 self._say_nothing()
                 self._board.looks.pop(self._account, None)
-            await _wait(stop, leases.RENEWAL_SECONDS)
+            await waiting.first(stop, seconds=leases.RENEWAL_SECONDS)
         await asyncio.to_thread(self._give_back)
 
     async def _read(self, mailbox: reader.Reader, stop: asyncio.Event) -> None:
@@ -115,7 +115,7 @@ class Intake:
             elif asked and asked != wish:
                 wish, since = asked, datetime.now(UTC)
                 mailbox.look_now()
-            await _wait(stop, min(ASKED_SECONDS, left))
+            await waiting.first(stop, seconds=min(ASKED_SECONDS, left))
 
     def _asked(self) -> str:
         with self._store.read() as connection:
@@ -252,11 +252,3 @@ class Intake:
     def _give_back(self) -> None:
         with self._store.write() as connection:
             leases.release(connection, self._name, self._gateway)
-
-
-async def _wait(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-    except TimeoutError:
-        return

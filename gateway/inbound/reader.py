@@ -25,7 +25,7 @@ from enum import StrEnum
 
 import structlog
 
-from gateway import accounts, sections
+from gateway import accounts, sections, waiting
 from gateway.errors import GatewayError
 from gateway.inbound import imap, imap_syntax
 from gateway.mail import parse
@@ -252,7 +252,7 @@ class Reader:
                 ):  # it works but does not last: still a look per poll interval
                     seconds = min(seconds, self._options.poll_seconds)
                 self._report(error, seconds)
-                await imap.first(seconds, stop, self._woken)
+                await waiting.first(stop, self._woken, seconds=seconds)
         self._mark(State(False, datetime.now(UTC), self._state.looked))
 
     def _session(self, stop: asyncio.Event) -> imap.Opening:

@@ -16,9 +16,9 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
+from gateway import waiting
 from gateway.actions import planning
 from gateway.errors import StoreError
-from gateway.outbound import waiting
 from gateway.settings import Settings
 from gateway.store import hint, marks
 from gateway.store.engine import Store

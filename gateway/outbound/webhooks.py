@@ -21,11 +21,10 @@ from datetime import UTC, datetime, timedelta
 import httpx2
 import structlog
 
-from gateway import __version__
+from gateway import __version__, waiting
 from gateway.actions import webhooks
 from gateway.errors import ConfigurationError, InputError, LeaseLost
 from gateway.followups import webhooks as rules
-from gateway.outbound import waiting
 from gateway.settings import Settings
 from gateway.store import leases
 from gateway.store.engine import Store

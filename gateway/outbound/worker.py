@@ -26,7 +26,7 @@ from typing import ParamSpec, TypeVar
 
 import structlog
 
-from gateway import accounts, health, sections
+from gateway import accounts, health, sections, waiting
 from gateway import settings as configuration
 from gateway.actions import deliveries
 from gateway.errors import StoreError
@@ -35,7 +35,7 @@ from gateway.invite import owing, reminders
 from gateway.mail import address, refusals
 from gateway.mail.refusals import Fault
 from gateway.model import Delivery, LetterState, Method
-from gateway.outbound import receipts, retry, smtp, turns, waiting
+from gateway.outbound import receipts, retry, smtp, turns
 from gateway.outbound.lease import Lease
 from gateway.outbound.retry import Verdict
 from gateway.store import clock, leases
