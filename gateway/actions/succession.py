@@ -162,7 +162,7 @@ def _might_be_another(member: Member, addresses: Sequence[str]) -> bool:
     """Whether it is worth to ask. `addresses`: where the row was ever invited."""
     if not member.address or member.role in status.FIXED:
         return False
-    return is_invited(member) or not any(_same(one, member.address) for one in addresses)
+    return is_invited(member) or not any(address.equal(one, member.address) for one in addresses)
 
 
 def _was_anothers(
@@ -172,7 +172,7 @@ def _was_anothers(
     there = people.get(former.address.lower(), ())
     return (
         not _is_known_by_key(member)
-        and not _same(former.address, member.address)
+        and not address.equal(former.address, member.address)
         and bool(there)
         and member.key not in there
         and former.name != member.name
@@ -184,7 +184,3 @@ def _is_known_by_key(member: Member) -> bool:
     return member.planned_for != "" and not (
         member.planned_for.startswith(BARE) or member.who.startswith(BARE)
     )
-
-
-def _same(one: str, other: str) -> bool:
-    return address.key(one) == address.key(other)

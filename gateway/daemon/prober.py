@@ -88,7 +88,7 @@ class Prober:
         """Its time is over: lost, if it does not lie in the mailbox."""
         if self._unread_until is not None and now < self._unread_until:
             return
-        secret = await asyncio.to_thread(_site_secret, self._store)
+        secret = await asyncio.to_thread(meta.secret_of, self._store)
         try:
             sighting = await lookout.look(self._settings, self._name, secret, one.mark)
         except (imap.MailboxError, ConfigurationError) as error:
@@ -129,7 +129,7 @@ async def roundtrip(store: Store, settings: Settings, name: str) -> Sequence[Con
 async def _wait(store: Store, settings: Settings, name: str, one: Probe, until: float) -> None:
     """Until the probe has ended: by whoever reads the mailbox, or by looks of our own."""
     loop = asyncio.get_running_loop()
-    secret = await asyncio.to_thread(_site_secret, store)
+    secret = await asyncio.to_thread(meta.secret_of, store)
     wait = 1.0
     while True:
         look_at = min(loop.time() + wait, until)
@@ -197,8 +197,3 @@ async def _hand_over(name: str, account: Account, one: Probe) -> receipts.Receip
         tokens=accounts.tokens(name, account),
     ) as pool:
         return await pool.send(submission)
-
-
-def _site_secret(store: Store) -> bytes:
-    with store.write() as connection:
-        return meta.site_secret(connection)

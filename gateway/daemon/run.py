@@ -118,7 +118,7 @@ def _outbound(process: Process, _: Monitor) -> Sequence[supervise.Role]:
     further = [asyncio.Event() for _ in range(1, process.settings.outbound.processes)]
 
     async def send(name: str, stop: asyncio.Event) -> None:
-        secret = await asyncio.to_thread(_site_secret, process.store)
+        secret = await asyncio.to_thread(meta.secret_of, process.store)
         # A name of its own in the leases: a sender that leaves gives back its letters, and no
         # other's.
         await worker.Worker(
@@ -330,11 +330,6 @@ def _is_anybody(store: Store) -> bool:
             return users.is_any(connection)
     except StoreError:
         return True
-
-
-def _site_secret(store: Store) -> bytes:
-    with store.write() as connection:
-        return meta.site_secret(connection)
 
 
 ROLES: dict[str, Callable[[Process, Monitor], Sequence[supervise.Role]]] = {

@@ -95,8 +95,7 @@ async def _send(settings: Settings, store: Store, pipe: Connection) -> None:
     names = list(accounts.configured(settings))
     stop, due = asyncio.Event(), {name: asyncio.Event() for name in names}
     loop = asyncio.get_running_loop()
-    with store.write() as connection:
-        secret = meta.site_secret(connection)
+    secret = meta.secret_of(store)
     loop.add_reader(pipe.fileno(), _listener(pipe, stop, list(due.values())))
     async with asyncio.TaskGroup() as group:
         tasks = [

@@ -161,7 +161,7 @@ def _elsewhere(invitees: Sequence[owing.Invitee], copies: Sequence[owing.Copy]) 
         row = rows.get(copy.participant)
         if row is None or copy.edition is None or copy.method is not Method.REQUEST:
             continue
-        if copy.edition.recurrence_id != row.date and _same(row.address, copy.address):
+        if copy.edition.recurrence_id != row.date and address.equal(row.address, copy.address):
             elsewhere[copy.participant] = copy.top_sequence
     return elsewhere
 
@@ -181,7 +181,7 @@ def _taken_back(
         if copy.method is Method.CANCEL
         and (copy.doubts or not copy.refused)
         and _is_about(copy, wanting.get(copy.participant))
-        and _same(rows[copy.participant].address, copy.address)
+        and address.equal(rows[copy.participant].address, copy.address)
     }
 
 
@@ -209,7 +209,7 @@ def _undone(
         row = rows[copy.participant]
         last = row.standings.get(SERIES, Standing())
         is_newest = last.sequence is None or (last.sequence, last.dtstamp) <= copy.deferred.key[:2]
-        if is_newest and _same(row.address, copy.address):
+        if is_newest and address.equal(row.address, copy.address):
             undone[copy.participant] = copy
     return undone
 
@@ -249,7 +249,3 @@ def _asked(event: standings.Event, sequence: int) -> standings.Event:
     return replace(
         event, standing=replace(event.standing, asked=max(event.standing.asked, sequence))
     )
-
-
-def _same(one: str, other: str) -> bool:
-    return address.key(one) == address.key(other)

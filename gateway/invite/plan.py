@@ -151,7 +151,7 @@ class _Look:
 
     def invites(self, copy: owing.Copy) -> bool:
         """Whether the row should hold an invitation at the address of this copy."""
-        return copy.participant in self.wanting and _same(
+        return copy.participant in self.wanting and address.equal(
             self.rows[copy.participant].address, copy.address
         )
 
@@ -360,7 +360,8 @@ def _left_elsewhere(invitees: Sequence[owing.Invitee], copies: Sequence[owing.Co
     former = (
         copy
         for copy in copies
-        if copy.participant in whole and not _same(whole[copy.participant].address, copy.address)
+        if copy.participant in whole
+        and not address.equal(whole[copy.participant].address, copy.address)
     )
     told = [
         edition
@@ -498,7 +499,3 @@ def _suspended(
         last = {copy.date: copy.invitation for copy in kept}
         suspended[invitee.participant] = frozenset(last.values())
     return suspended
-
-
-def _same(one: str, other: str) -> bool:
-    return address.key(one) == address.key(other)

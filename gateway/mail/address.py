@@ -165,6 +165,11 @@ def key(address: str) -> str:
     return normal(address) or address.casefold()
 
 
+def equal(one: str, other: str) -> bool:
+    """Whether two addresses are one mailbox as they are written: no variant counts."""
+    return key(one) == key(other)
+
+
 def plain(address: str) -> str:
     """`normal` without what harmless variants differ in: the sub-address; for Gmail the dots and
     the domain's two names.

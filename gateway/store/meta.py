@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway.store import upsert
+from gateway.store.engine import Store
 from gateway.store.schema import meta
 
 DONE = "\N{HEAVY CHECK MARK}"
@@ -28,6 +29,12 @@ def site_secret(connection: Connection) -> bytes:
         )
         found = connection.execute(query).scalar_one()
     return bytes.fromhex(found)
+
+
+def secret_of(store: Store) -> bytes:
+    """The same in a transaction of its own."""
+    with store.write() as connection:
+        return site_secret(connection)
 
 
 def note_adoption(connection: Connection) -> None:

@@ -2,15 +2,13 @@
 wants, and then wants the follow-up that the command has locked.
 """
 
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-import sqlalchemy as sa
-
 from gateway.store import followups, records
 from gateway.store.engine import Store
+from tests import waiting
 
 T = TypeVar("T")
 LIMIT = 60.0
@@ -25,17 +23,15 @@ def collide(store: Store, key: str, work: Callable[[], T]) -> T:
             other.exec_driver_sql("SET LOCAL deadlock_timeout = '1h'")
             records.hold(other, key)
             working = pool.submit(work)
-            _until_waiting(store, 1)
+            waiting.watch(lambda: blocked(store))
             wanting = pool.submit(followups.lock, other, key)
             wanting.result(LIMIT)
         return working.result(LIMIT)
 
 
-def _until_waiting(store: Store, number: int) -> None:
-    query = sa.text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
-    deadline = time.monotonic() + LIMIT
-    while time.monotonic() < deadline:
-        with store.read() as connection:
-            if connection.execute(query).scalar_one() >= number:
-                return
-    raise AssertionError("nobody waits for a lock")
+def blocked(store: Store) -> int:
+    """How many sessions of PostgreSQL wait for a lock."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    with store.read() as connection:
+        number: int = connection.exec_driver_sql(query).scalar_one()
+    return number

@@ -12,9 +12,10 @@ from sqlalchemy.engine import Connection
 
 from gateway.invite import owing
 from gateway.model import Edition, Kind, Method, Reply
-from gateway.store import enqueue, invitations, schema, schema_letters
+from gateway.store import enqueue, invitations, outbox, schema, schema_letters
 from gateway.store.engine import Store
 from gateway.store.invitations import Invitation
+from gateway.store.outbox import Queued
 
 NOW = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 START = datetime(2026, 12, 1, 8, 0, tzinfo=UTC)
@@ -69,6 +70,12 @@ def run(store: Store, *statements: str) -> None:
     with store.write() as connection:
         for statement in statements:
             connection.exec_driver_sql(statement)
+
+
+def waiting(store: Store) -> list[Queued]:
+    """The letters that wait, by address."""
+    with store.read() as connection:
+        return sorted(outbox.pending(connection), key=lambda one: (one.letter.address, one.id))
 
 
 def begin(store: Store) -> None:

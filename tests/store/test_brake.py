@@ -1,9 +1,8 @@
 """One wrong UPDATE mails nobody before a person has seen it (domain.md §10), on both databases."""
 
-import time
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from datetime import datetime, timedelta
 from typing import Any
@@ -32,7 +31,7 @@ from gateway.store import braked, claims, followups, journal, marks, outbox, vie
 from gateway.store import decisions as kept
 from gateway.store.engine import Store
 from gateway.store.outbox import Selection, Settlement
-from tests import stores
+from tests import stores, waiting
 from tests.faults import holdings
 from tests.store import rows
 
@@ -377,14 +376,13 @@ def test_two_planners_count_together(store: Store) -> None:
 
 def wait_for_turn(store: Store, other: "Future[None]") -> None:
     """Until the other planner waits for this one, or has not waited. On SQLite it cannot begin."""
-    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-    until = time.monotonic() + 60
-    while not store.is_sqlite and not other.done():
+    query = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+
+    def is_turn() -> bool:
         with store.read() as connection:
-            if connection.exec_driver_sql(waiting).scalar_one():
-                return
-        assert time.monotonic() < until
-        wait([other], timeout=0.01)
+            return bool(connection.exec_driver_sql(query).scalar_one())
+
+    waiting.watch(lambda: store.is_sqlite or other.done() or is_turn())
 
 
 @pytest.mark.parametrize("ends", ["between", "within"])

@@ -3,7 +3,6 @@
 """
 
 import random
-import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -21,7 +20,8 @@ from gateway.store import diary as entries
 from gateway.store import followups, marks, meta, migrate, schema
 from gateway.store.engine import Store
 from gateway.store.schema_domain import diary_entry
-from tests.store import rows
+from tests import waiting
+from tests.store import collisions, rows
 from tests.store.test_effects import START, TOKENS, Office
 
 SETTINGS = configuration.load(
@@ -412,9 +412,7 @@ def test_two_gateways_that_plan_one_persons_follow_ups_both_see_the_conflict(
             marks.take(first, marks.due(first, NOW + 9000 * DAY, 9))
             diary.keep(first, ["a"], "Europe/Oslo", NOW)
             second = pool.submit(keep_one, store, "b")
-            deadline = time.monotonic() + 60
-            while not second.done() and not waits(store):
-                assert time.monotonic() < deadline
+            waiting.watch(lambda: second.done() or collisions.blocked(store))
         second.result(60)
         assert conflicts(store) == {"a/per", "b/per"}
 
@@ -423,12 +421,6 @@ def keep_one(store: Store, key: str) -> None:
     with store.write() as connection:
         followups.lock(connection, key)
         diary.keep(connection, [key], "Europe/Oslo", NOW)
-
-
-def waits(store: Store) -> bool:
-    with store.read() as connection:
-        query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-        return bool(connection.exec_driver_sql(query).scalar_one())
 
 
 @pytest.mark.real

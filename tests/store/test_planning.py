@@ -4,7 +4,6 @@ should, and each letter left once.
 
 import random
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +20,8 @@ from gateway.model import Delivery, LetterState, Method
 from gateway.store import claims, followups, holdings, invitations, migrate, outbox
 from gateway.store.engine import Store
 from gateway.store.outbox import Queued, Settlement
-from tests.store import rows
+from tests import waiting
+from tests.store import collisions, rows
 
 SETTINGS = configuration.load(overrides={"mail": {"address": "invites@crm.example"}})
 FOLLOW_UPS, INVITEES, EDITS = 4, 4, 40
@@ -245,17 +245,6 @@ def test_what_was_sent_is_settled_though_reports_stand_in_the_way(postgres_url: 
         sent = deliveries.claim(store, "a", now(), 100)
         of = {one.follow_up: one.invitation for one in sent}
 
-        def waiting(number: int) -> None:
-            deadline = time.monotonic() + 60
-            while time.monotonic() < deadline:
-                with store.read() as connection:
-                    found = connection.exec_driver_sql(
-                        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-                    ).scalar_one()
-                if found == number:
-                    return
-            raise AssertionError(f"{found} wait for a lock")
-
         with store.write() as reports:
             reports.exec_driver_sql("SET LOCAL deadlock_timeout = '1h'")
             invitations.lock(reports, [of["m3"]], wait=True)
@@ -271,9 +260,9 @@ def test_what_was_sent_is_settled_though_reports_stand_in_the_way(postgres_url: 
                     ],
                     now(),
                 )
-                waiting(1)
+                waiting.watch(lambda: collisions.blocked(store) == 1)
                 wanting = pool.submit(invitations.lock, reports, [of["m0"]], wait=True)
-                waiting(2)
+                waiting.watch(lambda: collisions.blocked(store) == 2)
             assert wanting.result(30) == {of["m0"]}
         settling.result(30)
         with store.read() as connection:

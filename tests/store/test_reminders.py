@@ -21,11 +21,12 @@ from gateway.ical import ics
 from gateway.invite import reminders as rules
 from gateway.mail import bounce
 from gateway.model import Delivery, LetterState, Method, Moment, Occasion, Outcome, Reply, Standing
-from gateway.store import claims, followups, inbox, invitations, journal, leases, outbox, reports
+from gateway.store import claims, followups, inbox, invitations, journal, leases, reports
 from gateway.store import reminders as rows_of
 from gateway.store.engine import Store
 from gateway.store.outbox import Queued, Settlement
 from tests.store import rows
+from tests.store.rows import waiting
 
 HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(weeks=1)
 START = datetime(2027, 3, 2, 8, tzinfo=UTC)
@@ -72,11 +73,6 @@ def invite(store: Store, at: datetime = INVITED, key: str = "m1", **more: Any) -
 
 def plan(store: Store, at: datetime) -> None:
     planning.plan_due(store, SETTINGS, at, everything=True)
-
-
-def waiting(store: Store) -> list[Queued]:
-    with store.read() as connection:
-        return sorted(outbox.pending(connection), key=lambda one: (one.letter.address, one.id))
 
 
 def send(store: Store, at: datetime, *, state: LetterState = LetterState.SENT) -> list[Queued]:

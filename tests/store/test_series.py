@@ -32,6 +32,7 @@ from gateway.store.engine import Store
 from gateway.store.outbox import Queued, Settlement
 from tests.core import attendee
 from tests.store import rows
+from tests.store.rows import waiting
 
 SETTINGS = configuration.load(overrides={"mail": {"address": "invites@crm.example"}})
 NOW = datetime(2027, 2, 20, 8, tzinfo=UTC)
@@ -95,11 +96,6 @@ def owed(store: Store) -> list[Row]:
         )
         for one in waiting(store)
     ]
-
-
-def waiting(store: Store) -> list[Queued]:
-    with store.read() as connection:
-        return sorted(outbox.pending(connection), key=lambda one: (one.letter.address, one.id))
 
 
 def send(store: Store, *, arrived: bool = True) -> list[Queued]:

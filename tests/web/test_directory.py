@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from gateway.actions import desk
 from gateway.store import schema
 from gateway.web.api import directory
+from tests.store import rows
 from tests.web.world import Office
 
 SECTIONS = {section.name: section for section in directory.SECTIONS}
@@ -22,12 +23,6 @@ async def read(office: Office, path: str, by: str = "crm") -> Any:
     return answer.json()
 
 
-def run(office: Office, *statements: str) -> None:
-    with office.store.write() as connection:
-        for statement in statements:
-            connection.exec_driver_sql(statement)
-
-
 @pytest.mark.parametrize("name", SECTIONS)
 async def test_what_get_answers_is_what_put_takes(office: Office, name: str) -> None:
     """And putting it back changes nothing: no mark, no other ETag."""
@@ -38,7 +33,7 @@ async def test_what_get_answers_is_what_put_takes(office: Office, name: str) -> 
     answer = await office.ask("GET", path, "kari")
     entry, tag = answer.json(), answer.headers["etag"]
     assert {**entry, **section.example} == entry
-    run(office, "DELETE FROM change_mark")
+    rows.run(office.store, "DELETE FROM change_mark")
     again = await office.ask("PUT", path, "crm", {"If-Match": tag}, json=entry)
     assert (again.status_code, again.headers["etag"]) == (200, tag)
     with office.store.read() as connection:
@@ -169,8 +164,8 @@ async def test_what_is_wrong_is_named(
 async def test_what_is_named_elsewhere_is_not_deleted(
     office: Office, path: str, words: str
 ) -> None:
-    run(
-        office,
+    rows.run(
+        office.store,
         "UPDATE associate SET user_group = 'sales' WHERE key = 'per'",
         "UPDATE person SET company = 'acme'",
         "UPDATE sale SET company = 'acme'",
@@ -200,7 +195,7 @@ async def test_another_address_owes_letters(office: Office) -> None:
     )
     assert {one["to"] for one in tried.json()["letters"]["owed"]} >= {"ola@new.example"}
     assert (await read(office, "/persons/ola"))["emails"] == ["ola@ext.example"]
-    run(office, "DELETE FROM change_mark")
+    rows.run(office.store, "DELETE FROM change_mark")
     done = await office.ask("PATCH", "/persons/ola", "crm", ANY, json=body)
     assert done.json()["emails"] == ["ola@new.example"]
     letters = done.json()["letters"]
@@ -226,7 +221,7 @@ async def test_of_many_follow_ups_only_some_are_planned_for_the_answer(
 async def test_a_follow_up_that_cannot_be_planned_keeps_no_card_from_being_written(
     office: Office,
 ) -> None:
-    run(office, "UPDATE follow_up SET timezone = 'Mars/Olympus' WHERE key = 'own'")
+    rows.run(office.store, "UPDATE follow_up SET timezone = 'Mars/Olympus' WHERE key = 'own'")
     body = {"emails": ["ola@new.example"]}
     done = await office.ask("PATCH", "/persons/ola", "crm", ANY, json=body)
     assert done.status_code == 200

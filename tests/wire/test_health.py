@@ -16,9 +16,10 @@ import ssl
 import subprocess
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -34,7 +35,7 @@ from gateway.inbound import intake
 from gateway.model import Access
 from gateway.store import leases
 from gateway.store.engine import Store
-from tests import command, rig, stores, warm
+from tests import command, rig, stores, waiting, warm
 from tests.web import signing
 from tests.wire import imap_peer, smtp_peer
 from tests.wire.gateway_process import HURRIED, Gateway
@@ -414,12 +415,6 @@ async def test_what_a_killed_gateway_said_is_forgotten(site: Site) -> None:
     assert (await site.run("status")).stderr == ""
 
 
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(SECONDS):
-        while not true():
-            await asyncio.sleep(0.01)
-
-
 async def test_of_a_mailbox_that_another_gateway_reads_nothing_is_said(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -441,7 +436,7 @@ async def test_of_a_mailbox_that_another_gateway_reads_nothing_is_said(
 
     stop = asyncio.Event()
     reading = asyncio.create_task(role.run(stop))
-    await until(lambda: [one.subject for one in board.conditions()] == ["mailbox"])
+    await waiting.until(lambda: [one.subject for one in board.conditions()] == ["mailbox"])
     await asyncio.to_thread(rename, "lease", "away")
     with pytest.raises(ExceptionGroup, match="unhandled") as failure:
         await asyncio.wait_for(reading, SECONDS)
@@ -452,10 +447,14 @@ async def test_of_a_mailbox_that_another_gateway_reads_nothing_is_said(
         assert leases.take(connection, "mailbox:default:INBOX", "there:2:b", later) is not None
     again = asyncio.create_task(role.run(stop))
     try:
-        await until(lambda: board.conditions() == [])
+        await waiting.until(lambda: not board.conditions())
     finally:
         stop.set()
         await asyncio.wait_for(again, SECONDS)
+
+
+def ends_in(words: str, troubles: Sequence[health.Condition]) -> bool:
+    return any(one.words.endswith(words) for one in troubles)
 
 
 async def test_a_disk_that_fills_is_looked_at_no_more_often(
@@ -478,11 +477,7 @@ async def test_a_disk_that_fills_is_looked_at_no_more_often(
     running = asyncio.create_task(monitor.run(stop))
     for number in range(1, 6):
         board.report(health.job("tidy", datetime.now(UTC), str(number)))
-        await until(
-            lambda last=f": {number}": any(  # type: ignore[misc]
-                one.words.endswith(last) for one in monitor.troubles()
-            )
-        )
+        await waiting.until(monitor.troubles, partial(ends_in, f": {number}"))
     stop.set()
     await running
     assert {one.subject for one in monitor.troubles()} == {"disk of the store", "job tidy"}
@@ -509,7 +504,7 @@ async def test_a_mailbox_that_is_not_there_at_the_start_is_no_alarm_yet(
     stop = asyncio.Event()
     role = intake.Intake(store, effective, leases.identity(), asyncio.Event(), board=board)
     reading = asyncio.create_task(role.run(stop))
-    await until(lambda: bool(board.conditions()))
+    await waiting.until(board.conditions)
     [mailbox] = board.conditions()
     assert (mailbox.subject, mailbox.state) == ("mailbox", state)
     stop.set()
@@ -523,7 +518,7 @@ async def test_whoever_asks_at_the_end_takes_nothing_again(store: Store) -> None
     board.report(health.job("tidy", datetime.now(UTC), "no"))
     stop = asyncio.Event()
     running = asyncio.create_task(monitor.run(stop))
-    await until(lambda: bool(monitor.troubles()))
+    await waiting.until(monitor.troubles)
     stop.set()
     await running
     assert [one.subject for one in await monitor.look() if one.state is not health.State.OK] == [

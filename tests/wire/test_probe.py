@@ -21,7 +21,7 @@ from gateway.mail import probe
 from gateway.store import conditions, inbox, probes
 from gateway.store.engine import Store
 from gateway.store.probes import End
-from tests import warm
+from tests import waiting, warm
 from tests.rig import dovecot as dovecot_server
 from tests.rig import mailbox
 from tests.rig import postfix as postfix_server
@@ -287,24 +287,20 @@ async def test_silence_is_said_and_taken_back_when_the_letter_comes_late(store: 
                 found = conditions.read(connection, datetime.now(UTC))
             return [one.subject for one in health.troubles(found)]
 
-        async def until(wanted: list[str]) -> None:
-            while told() != wanted:
-                await asyncio.sleep(0.05)
-
         stop = asyncio.Event()
         reader = intake.Intake(store, effective, "one", asyncio.Event())
         async with asyncio.timeout(DEADLINE_SECONDS), asyncio.TaskGroup() as group:
             group.create_task(prober.Prober(store, effective, "default").run(stop))
             # A second process with the same store sends no second letter.
             group.create_task(prober.Prober(store, effective, "default").run(stop))
-            await until(["probe"])
+            await waiting.until(lambda: told() == ["probe"])
             [letter] = smtp.letters
             # The envelope sender must be able to hear of it.
             assert letter.sender.startswith(b"MAIL FROM:<invites@crm.example>")
             group.create_task(reader.run(stop))
             await imap.until(imap.idling)
             imap.add(letter.content)
-            await until([])
+            await waiting.until(lambda: not told())
             await imap.until(lambda: not imap.messages)
             stop.set()
         assert imap.folders.keys() == {"INBOX"}

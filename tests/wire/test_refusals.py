@@ -16,6 +16,7 @@ from gateway.model import Delivery, LetterState
 from gateway.store import invitations, journal, outbox, pace
 from gateway.store.engine import Store
 from gateway.store.outbox import Selection
+from tests import waiting
 from tests.wire.smtp_peer import Action, Peer, Say
 from tests.wire.test_worker import (
     GOOD,
@@ -55,9 +56,7 @@ async def rests(store: Store, peer: Peer, tries: int) -> None:
         with store.read() as connection:
             return max([one.failures for one in pace.resting(connection)], default=0)
 
-    async with asyncio.timeout(60):
-        while await asyncio.to_thread(resting) < tries:
-            await asyncio.sleep(0.02)
+    await waiting.until(resting, lambda seen: seen >= tries)
 
 
 async def none_is_blamed(store: Store, script: Mapping[str, Action]) -> list[EventDict]:
@@ -113,9 +112,7 @@ async def test_three_invitees_who_are_gone_in_words_nobody_knows_come_to_an_end(
         invite(store, effective, "m", *people(3, GOOD))
         async with working(store, effective):
             seen = await until(store, over)
-            async with asyncio.timeout(60):
-                while await asyncio.to_thread(resting, store):
-                    await asyncio.sleep(0.02)
+            await waiting.until(lambda: not resting(store))
     assert set(seen.values()) == {LetterState.REFUSED}
     assert deliveries(store) == {Delivery.UNDELIVERABLE}
     assert events(store, "account_paused", "account_resumed") == [

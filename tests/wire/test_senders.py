@@ -6,7 +6,7 @@ import asyncio
 import multiprocessing
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from gateway.model import LetterState
 from gateway.settings import Settings
 from gateway.store import leases, outbox
 from gateway.store.engine import Store
-from tests import stores
+from tests import stores, waiting
 from tests.rig import postgres as postgres_server
 from tests.wire.smtp_peer import Peer, Wait
 
@@ -69,12 +69,11 @@ def names(store: Store) -> list[str]:
 
 
 async def all_sent(store: Store) -> None:
-    async with asyncio.timeout(DEADLINE_SECONDS):
-        while True:
-            with store.read() as connection:
-                if outbox.counts(connection) == {LetterState.SENT: LETTERS}:
-                    return
-            await asyncio.sleep(0.02)
+    def counts() -> Mapping[LetterState, int]:
+        with store.read() as connection:
+            return outbox.counts(connection)
+
+    await waiting.until(counts, lambda seen: seen == {LetterState.SENT: LETTERS})
 
 
 @asynccontextmanager
@@ -145,9 +144,7 @@ async def test_a_process_ends_with_the_one_that_started_it(url: str) -> None:
             daemon.join(DEADLINE_SECONDS)
             assert daemon.exitcode is not None
             answer.set()
-            async with asyncio.timeout(DEADLINE_SECONDS):
-                while names(store):
-                    await asyncio.sleep(0.02)
+            await waiting.until(lambda: not names(store))
             with store.read() as connection:
                 left = outbox.counts(connection)
     assert left[LetterState.SENT] == len(peer.letters) < LETTERS, "what was in hand is settled"

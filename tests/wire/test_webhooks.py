@@ -35,6 +35,7 @@ from gateway.store.engine import Store
 from gateway.store.outbox import Settlement
 from gateway.store.schema_webhooks import webhook, webhook_delivery
 from gateway.store.webhooks import Delivery, Webhook
+from tests import waiting
 from tests.store import rows
 from tests.wire import hook_receiver
 from tests.wire.gateway_process import Gateway
@@ -118,10 +119,7 @@ async def until(store: Store, query: sa.Select[Any], wanted: Callable[[Any], boo
         with store.read() as connection:
             return connection.execute(query).first()
 
-    async with asyncio.timeout(WAIT_SECONDS):
-        while not wanted(row := await asyncio.to_thread(look)):
-            await asyncio.sleep(0.02)
-    return row
+    return await waiting.until(look, wanted)
 
 
 def of_delivery(number: int) -> sa.Select[Any]:

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ from gateway.outbound import turns, worker
 from gateway.settings import Settings
 from gateway.store import engine, journal, leases, meta, outbox, pace
 from gateway.store.engine import Store
-from tests import stores
+from tests import stores, waiting
 from tests.core import signing
 from tests.wire.smtp_peer import Action, Drop, Hang, Letter, Peer, Say, Wait
 
@@ -171,12 +172,7 @@ async def until(
     store: Store, true: Callable[[dict[str, LetterState]], bool]
 ) -> dict[str, LetterState]:
     """The states as soon as `true` of them; fails with what they are."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + DEADLINE_SECONDS
-    while not true(seen := await asyncio.to_thread(states, store)):
-        assert loop.time() < deadline, seen
-        await asyncio.sleep(0.02)
-    return seen
+    return await waiting.until(partial(states, store), true)
 
 
 def over(seen: Mapping[str, LetterState]) -> bool:
@@ -340,11 +336,9 @@ async def test_what_was_sent_is_remembered_while_the_store_is_away(
                     await peer.until(lambda seen: seen.dots >= 1)
                     other.execute("BEGIN IMMEDIATE")
                     answer.set()
-                    async with asyncio.timeout(DEADLINE_SECONDS):
-                        while not any(
-                            "the store cannot be used" in str(one["event"]) for one in logs
-                        ):
-                            await asyncio.sleep(0.01)
+                    await waiting.until(
+                        lambda: any("the store cannot be used" in str(one["event"]) for one in logs)
+                    )
                     other.execute("ROLLBACK")
                     seen = await until(store, over)
         assert set(seen.values()) == {LetterState.SENT}
