@@ -208,6 +208,46 @@ async def test_assigned_completed_carried_out(office: Office) -> None:
     assert shown["start"][:16] == "2026-11-20T09:00"
 
 
+@pytest.mark.parametrize("mailed", [True, False])
+async def test_domain_4_assigned_declined_assigned_again_and_accepted(
+    office: Office, mailed: bool
+) -> None:
+    """11, 13, 11, 1, and the journal names whoever it was."""
+    task = {"key": "t1", "kind": "task", "title": "Offer", "deadline": "2026-12-04"}
+    await said(office, "/follow-ups", task)
+    codes, row = list[int](), 0
+    steps = [
+        ("kari", "assign", {"to": "per"}),
+        ("per", "declined", {"reply": "declined", "comment": "Ill"}),
+        ("kari", "assign", {"to": "nils"}),
+        ("nils", "accepted", {"reply": "accepted"}),
+    ]
+    for by, verb, body in steps:
+        path = "/follow-ups/t1/assign" if verb == "assign" else f"/participants/{row}/answer"
+        await said(office, path, body, by)
+        shown = (await office.ask("GET", "/follow-ups/t1", by)).json()
+        [one] = [one for one in shown["participants"] if one["role"] == "assigned"]
+        row = one["id"]
+        codes.append(one["code"])
+        if mailed and not one["email_invite"]:
+            changed = {"email_invite": True}
+            await office.ask(
+                "PATCH", f"/participants/{row}", "crm", {"If-Match": "*"}, json=changed
+            )
+        office.plan()
+        office.later(hours=1)
+    assert codes == [11, 13, 11, 1]
+    entries = (await office.ask("GET", "/follow-ups/t1/journal", "kari")).json()["items"]
+    told = [(one["event"], one["by"], one["after"]) for one in entries]
+    assert [one for one in told if one[0] in ("assigned", "applied", "given")] == [
+        ("assigned", "kari", "assigned"),
+        ("applied", "per", "assignment_declined"),
+        ("assigned", "kari", "assigned"),
+        ("given", "", ""),
+        ("applied", "nils", "not_started"),
+    ]
+
+
 async def test_those_who_have_not_answered_are_reminded(office: Office) -> None:
     answer = await office.ask("POST", "/follow-ups/own/remind", "kari")
     assert answer.status_code == 409

@@ -308,6 +308,76 @@ async def test_an_answer_without_an_end_is_not_read_to_the_end(
     assert row.words == "[31mred " + "x" * (sending.LONGEST_WORDS - 8)
 
 
+LIES = {
+    "nothing": b"",
+    "no HTTP": b"220 mx.example ESMTP\r\n",
+    "half a header": b"HTTP/1.1 204 No Cont",
+    "a status that is none": b"HTTP/1.1 two hundred\r\n\r\n",
+    "less than it promised": b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\ntaken",
+    "no chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nall of it",
+    "a header without an end": b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000,
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+async def test_what_a_lying_receiver_says_is_no_answer(
+    told: Store, receiver: Receiver, lie: str
+) -> None:
+    """The event waits, and comes again under its name; another webhook is told meanwhile."""
+
+    async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(LIES[lie])
+        with contextlib.suppress(OSError):  # who does not believe it hangs up
+            await writer.drain()
+        writer.close()
+
+    liar = await asyncio.start_server(say, "127.0.0.1", 0)
+    port = liar.sockets[0].getsockname()[1]
+    hook, secret = register(told, f"http://127.0.0.1:{port}/")
+    register(told, f"http://127.0.0.1:{receiver.port}/")
+    happened(told, ("seen", "m1", 1), ("applied", "m1", 2))
+    async with liar, sending_to(told):
+        row = await until(told, of_delivery(1), lambda one: one is not None and one.tries > 0)
+        assert (row.webhook, row.state) == (hook.id, "waiting")
+        assert len(await arrived(receiver, 2)) == 2
+        at_desk(
+            told,
+            lambda one: webhooks.change(one, hook.id, url=f"http://127.0.0.1:{receiver.port}/"),
+        )
+        came = [one for one in await arrived(receiver, 4) if verified(one, secret)]
+    assert [one.event["type"] for one in came] == ["participant.seen", "participant.answered"]
+
+
+def verified(request: Request, secret: str) -> bool:
+    try:
+        standardwebhooks.Webhook(secret).verify(request.body, dict(request.headers))
+    except standardwebhooks.WebhookVerificationError:
+        return False
+    return True
+
+
+async def test_a_byte_now_and_then_keeps_nobody_for_longer(
+    told: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of them comes in time, the whole answer never."""
+    monkeypatch.setattr(sending, "SECONDS", 0.5)
+
+    async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):  # nobody listens any more
+            for octet in b"HTTP/1.1 200 OK\r\nX: " + b"x" * 1_000:
+                writer.write(bytes([octet]))
+                await writer.drain()
+                await asyncio.sleep(0.05)
+
+    slow = await asyncio.start_server(drip, "127.0.0.1", 0)
+    register(told, f"http://127.0.0.1:{slow.sockets[0].getsockname()[1]}/")
+    happened(told, ("seen", "m1", 1))
+    async with slow, sending_to(told):
+        row = await until(told, of_delivery(1), lambda one: one is not None and one.tries > 0)
+    assert (row.state, row.words) == ("waiting", "no answer within 0.5 s")
+
+
 async def test_redirects_are_not_followed(told: Store, receiver: Receiver) -> None:
     receiver.answer = lambda _: (307, {"Location": f"http://127.0.0.1:{receiver.port}/other"}, b"")
     register(told, f"http://127.0.0.1:{receiver.port}/hook")
@@ -349,6 +419,22 @@ async def test_nothing_goes_to_an_address_that_is_not_public(told: Store) -> Non
         row = await until(told, of_delivery(1), lambda one: one is not None and one.tries > 0)
     assert "10.11.12.13, which is no public address" in row.words
     assert "webhooks.hosts" in row.words
+
+
+@pytest.mark.parametrize("places", [["10.11.12.13"], ["::1"], ["93.184.216.34", "192.168.1.7"]])
+async def test_nothing_goes_to_a_name_that_leads_to_such_an_address(
+    told: Store, monkeypatch: pytest.MonkeyPatch, places: list[str]
+) -> None:
+    """Nor where it is one of several: which one is taken would be the name's choice."""
+    family = {True: socket.AF_INET6, False: socket.AF_INET}
+    found = [(family[":" in place], socket.SOCK_STREAM, 6, "", (place, 443)) for place in places]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    register(told, "https://crm.example/hook")
+    happened(told, ("seen", "m1", 1))
+    async with sending_to(told):
+        row = await until(told, of_delivery(1), lambda one: one is not None and one.tries > 0)
+    assert (row.state, row.code) == ("waiting", None)
+    assert f"crm.example is at {places[-1]}, which is no public address" in row.words
 
 
 async def test_gone_switches_it_off(told: Store, receiver: Receiver) -> None:
