@@ -45,7 +45,10 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The workers of a run have one warm program together."""
+    """The workers of a run have one warm program together. What they collect is kept, so there is
+    no garbage to look for: a third of the time that it takes.
+    """
+    gc.disable()
     lines.plain()
     if not hasattr(config, "workerinput"):
         run = ExitStack()
@@ -59,6 +62,7 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="module")
