@@ -25,8 +25,6 @@ from sqlalchemy import (
 
 from gateway.store.marked import Flag, Instant, Time, Words, Zone
 
-__all__ = ["Instant"]  # the migrations name it so
-
 metadata = sa.MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",
@@ -88,18 +86,6 @@ def _zone(name: str) -> Column[str]:
 
 def now(name: str) -> Column[datetime]:
     return Column(name, Instant, nullable=False, server_default=sa.func.current_timestamp())
-
-
-def added_instant(table: str, name: str, dialect: str) -> str:
-    """How a migration adds such a column to a table that is there: Alembic writes no CHECK into ADD
-    COLUMN.
-    """
-    if dialect != "sqlite":
-        return f"ALTER TABLE {table} ADD COLUMN {name} TIMESTAMP WITH TIME ZONE"
-    return (
-        f"ALTER TABLE {table} ADD COLUMN {name} VARCHAR(26)"
-        f" CONSTRAINT ck_{table}_{name}_{LIKE} CHECK ({SQLITE_INSTANT.format(name)})"
-    )
 
 
 def _instants(*names: str) -> list[CheckConstraint]:

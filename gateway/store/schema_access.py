@@ -8,8 +8,8 @@ bits, which nobody guesses however fast; a slow one would be paid for with every
 import sqlalchemy as sa
 from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, Table, Text
 
-from gateway.store.marked import Words
-from gateway.store.schema import Identity, Instant, metadata, words
+from gateway.store.marked import Instant, Words
+from gateway.store.schema import Identity, metadata, words
 
 
 def _associate() -> Column[str]:

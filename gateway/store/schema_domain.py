@@ -9,8 +9,8 @@ gateway's own: made from the record and from what came in, in the transaction of
 import sqlalchemy as sa
 from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, Table, Text, text
 
-from gateway.store.marked import Words
-from gateway.store.schema import Identity, Instant, flag, metadata, said, words
+from gateway.store.marked import Instant, Words
+from gateway.store.schema import Identity, flag, metadata, said, words
 
 OPEN = text("closed_at IS NULL")
 """What the indexes of open decisions are limited to; a query says the very same."""

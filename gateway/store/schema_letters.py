@@ -8,7 +8,8 @@ was invited to a follow-up that is gone is still owed a CANCEL.
 import sqlalchemy as sa
 from sqlalchemy import Column, Float, Index, Integer, Table, Text, text
 
-from gateway.store.schema import Identity, Instant, flag, metadata, now, words
+from gateway.store.marked import Instant
+from gateway.store.schema import Identity, flag, metadata, now, words
 
 RETURNED = text("state IN ('refused', 'dropped')")
 """What the index of letters that came back or were given up is limited to; a query uses it that

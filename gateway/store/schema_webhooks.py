@@ -2,7 +2,8 @@
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, Table, Text, text
 
-from gateway.store.schema import Identity, Instant, flag, metadata, said, words
+from gateway.store.marked import Instant
+from gateway.store.schema import Identity, flag, metadata, said, words
 
 WAITING = text("state = 'waiting'")
 """What the indexes of what is still to be told are limited to."""

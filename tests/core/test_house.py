@@ -164,6 +164,25 @@ def test_every_door_is_used() -> None:
     assert not unused
 
 
+def test_migrations_take_nothing_that_changes() -> None:
+    """Each does the same for ever: what it needs of ours stands in itself, or in what is frozen."""
+    folder = ROOT / "gateway" / "store" / "migrations"
+    allowed = {folder / "env.py": {"gateway.store"}}
+    imports = [
+        (path, node.module if isinstance(node, ast.ImportFrom) else alias.name)
+        for path in modules("gateway/store/migrations")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    ]
+    assert not [
+        f"{name(path)} imports {module}"
+        for path, module in imports
+        if str(module).split(".")[0] == "gateway"
+        and module not in allowed.get(path, {"gateway.store.migrations"})
+    ]
+
+
 def test_every_package_is_one_to_the_tools() -> None:
     """A folder without __init__.py is invisible to import-linter."""
     folders = {path.parent for path in modules() if "migrations" not in path.parts}

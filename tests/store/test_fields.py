@@ -395,7 +395,7 @@ def update(column: str) -> str:
         sa.Boolean: f"NOT {name}",
         sa.Integer: "7",
         marked.Zone: "'Europe/London'",
-        schema.Instant: "'2026-11-27 08:00:00'",
+        marked.Instant: "'2026-11-27 08:00:00'",
     }
     value = VALUES.get(column) or next(
         literal for one, literal in usual.items() if isinstance(kind, one)

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from gateway.store import schema
+from gateway.store.migrations import frozen
 
 revision = "0001"
 down_revision = None
@@ -23,9 +23,9 @@ def upgrade() -> None:
     )
     op.create_table(
         "attempt",
-        sa.Column("id", schema.Identity, autoincrement=True, nullable=False),
-        sa.Column("letter", schema.Identity, nullable=False),
-        sa.Column("started_at", schema.Instant(), nullable=False),
+        sa.Column("id", frozen.IDENTITY, autoincrement=True, nullable=False),
+        sa.Column("letter", frozen.IDENTITY, nullable=False),
+        sa.Column("started_at", frozen.INSTANT, nullable=False),
         sa.Column("seconds", sa.Float(), nullable=False),
         sa.Column("verdict", sa.Text(), nullable=False),
         sa.Column("step", sa.Text(), nullable=False),
@@ -38,10 +38,10 @@ def upgrade() -> None:
     op.create_index(op.f("ix_attempt_letter"), "attempt", ["letter"], unique=False)
     op.create_table(
         "change_mark",
-        sa.Column("id", schema.Identity, autoincrement=True, nullable=False),
+        sa.Column("id", frozen.IDENTITY, autoincrement=True, nullable=False),
         sa.Column("follow_up", sa.Text(), nullable=False),
         sa.Column(
-            "at", schema.Instant(), server_default=sa.text("CURRENT_TIMESTAMP"), nullable=False
+            "at", frozen.INSTANT, server_default=sa.text("CURRENT_TIMESTAMP"), nullable=False
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_change_mark")),
         sqlite_autoincrement=True,
@@ -54,12 +54,12 @@ def upgrade() -> None:
     )
     op.create_table(
         "edition",
-        sa.Column("id", schema.Identity, autoincrement=True, nullable=False),
+        sa.Column("id", frozen.IDENTITY, autoincrement=True, nullable=False),
         sa.Column("follow_up", sa.Text(), nullable=False),
         sa.Column("facts", sa.Text(), nullable=False),
         sa.Column(
             "created_at",
-            schema.Instant(),
+            frozen.INSTANT,
             server_default=sa.text("CURRENT_TIMESTAMP"),
             nullable=False,
         ),
@@ -69,12 +69,12 @@ def upgrade() -> None:
     op.create_index(op.f("ix_edition_follow_up"), "edition", ["follow_up"], unique=False)
     op.create_table(
         "inbox",
-        sa.Column("id", schema.Identity, autoincrement=True, nullable=False),
+        sa.Column("id", frozen.IDENTITY, autoincrement=True, nullable=False),
         sa.Column("account", sa.Text(), server_default="", nullable=False),
         sa.Column("folder", sa.Text(), server_default="", nullable=False),
         sa.Column("uidvalidity", sa.BigInteger(), nullable=True),
         sa.Column("uid", sa.BigInteger(), nullable=True),
-        sa.Column("arrived_at", schema.Instant(), nullable=False),
+        sa.Column("arrived_at", frozen.INSTANT, nullable=False),
         sa.Column("message_id", sa.Text(), server_default="", nullable=False),
         sa.Column("digest", sa.Text(), nullable=False),
         sa.Column("object", sa.Text(), server_default="", nullable=False),
@@ -85,7 +85,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), server_default="", nullable=False),
         sa.Column("detail", sa.Text(), server_default="{}", nullable=False),
         sa.Column("follow_up", sa.Text(), nullable=True),
-        sa.Column("participant", schema.Identity, nullable=True),
+        sa.Column("participant", frozen.IDENTITY, nullable=True),
         sa.Column("instance", sa.Text(), server_default="", nullable=False),
         sa.Column("raw", sa.LargeBinary(), nullable=True),
         sa.Column("destination", sa.Text(), server_default="", nullable=False),
@@ -93,7 +93,7 @@ def upgrade() -> None:
         sa.Column("tries", sa.Integer(), server_default="0", nullable=False),
         sa.Column(
             "recorded_at",
-            schema.Instant(),
+            frozen.INSTANT,
             server_default=sa.text("CURRENT_TIMESTAMP"),
             nullable=False,
         ),
@@ -116,8 +116,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "invitation",
-        sa.Column("id", schema.Identity, autoincrement=True, nullable=False),
-        sa.Column("participant", schema.Identity, nullable=False),
+        sa.Column("id", frozen.IDENTITY, autoincrement=True, nullable=False),
+        sa.Column("participant", frozen.IDENTITY, nullable=False),
         sa.Column("follow_up", sa.Text(), nullable=False),
         sa.Column("uid", sa.Text(), nullable=False),
         sa.Column("token", sa.Text(), nullable=False),
@@ -128,12 +128,12 @@ def upgrade() -> None:
         sa.Column("timezone", sa.Text(), server_default="", nullable=False),
         sa.Column("organizer_address", sa.Text(), server_default="", nullable=False),
         sa.Column("bounce_address", sa.Text(), server_default="", nullable=False),
-        sa.Column("sent_edition", schema.Identity, nullable=True),
+        sa.Column("sent_edition", frozen.IDENTITY, nullable=True),
         sa.Column("sent_method", sa.Text(), nullable=True),
         sa.Column("sent_sequence", sa.Integer(), nullable=True),
-        sa.Column("sent_at", schema.Instant(), nullable=True),
+        sa.Column("sent_at", frozen.INSTANT, nullable=True),
         sa.Column("top_sequence", sa.Integer(), nullable=True),
-        sa.Column("top_dtstamp", schema.Instant(), nullable=True),
+        sa.Column("top_dtstamp", frozen.INSTANT, nullable=True),
         sa.Column("again", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("again_sequence", sa.Integer(), nullable=True),
         sa.Column("delivery", sa.Text(), server_default="none", nullable=False),
@@ -141,7 +141,7 @@ def upgrade() -> None:
         sa.Column("refused", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column(
             "created_at",
-            schema.Instant(),
+            frozen.INSTANT,
             server_default=sa.text("CURRENT_TIMESTAMP"),
             nullable=False,
         ),
@@ -154,20 +154,20 @@ def upgrade() -> None:
     op.create_index(op.f("ix_invitation_uid"), "invitation", ["uid"], unique=False)
     op.create_table(
         "journal",
-        sa.Column("id", schema.Identity, autoincrement=True, nullable=False),
+        sa.Column("id", frozen.IDENTITY, autoincrement=True, nullable=False),
         sa.Column(
-            "at", schema.Instant(), server_default=sa.text("CURRENT_TIMESTAMP"), nullable=False
+            "at", frozen.INSTANT, server_default=sa.text("CURRENT_TIMESTAMP"), nullable=False
         ),
         sa.Column("event", sa.Text(), nullable=False),
         sa.Column("follow_up", sa.Text(), nullable=True),
-        sa.Column("participant", schema.Identity, nullable=True),
+        sa.Column("participant", frozen.IDENTITY, nullable=True),
         sa.Column("instance", sa.Text(), server_default="", nullable=False),
         sa.Column("before", sa.Text(), server_default="", nullable=False),
         sa.Column("after", sa.Text(), server_default="", nullable=False),
         sa.Column("by", sa.Text(), server_default="", nullable=False),
         sa.Column("channel", sa.Text(), server_default="", nullable=False),
-        sa.Column("letter", schema.Identity, nullable=True),
-        sa.Column("message", schema.Identity, nullable=True),
+        sa.Column("letter", frozen.IDENTITY, nullable=True),
+        sa.Column("message", frozen.IDENTITY, nullable=True),
         sa.Column("detail", sa.Text(), server_default="", nullable=False),
         sa.Column("tx", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_journal")),
@@ -180,7 +180,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("holder", sa.Text(), nullable=False),
         sa.Column("fence", sa.BigInteger(), server_default="1", nullable=False),
-        sa.Column("expires_at", schema.Instant(), nullable=False),
+        sa.Column("expires_at", frozen.INSTANT, nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_lease")),
     )
     op.create_table(
@@ -199,17 +199,17 @@ def upgrade() -> None:
     )
     op.create_table(
         "outbox",
-        sa.Column("id", schema.Identity, autoincrement=True, nullable=False),
-        sa.Column("invitation", schema.Identity, nullable=False),
-        sa.Column("participant", schema.Identity, nullable=False),
+        sa.Column("id", frozen.IDENTITY, autoincrement=True, nullable=False),
+        sa.Column("invitation", frozen.IDENTITY, nullable=False),
+        sa.Column("participant", frozen.IDENTITY, nullable=False),
         sa.Column("follow_up", sa.Text(), nullable=False),
         sa.Column("method", sa.Text(), nullable=False),
         sa.Column("sequence", sa.Integer(), nullable=False),
         sa.Column("instance", sa.Text(), server_default="", nullable=False),
-        sa.Column("edition", schema.Identity, nullable=False),
-        sa.Column("before", schema.Identity, nullable=True),
+        sa.Column("edition", frozen.IDENTITY, nullable=False),
+        sa.Column("before", frozen.IDENTITY, nullable=True),
         sa.Column("withdrawn", sa.Boolean(), server_default=sa.false(), nullable=False),
-        sa.Column("dtstamp", schema.Instant(), nullable=False),
+        sa.Column("dtstamp", frozen.INSTANT, nullable=False),
         sa.Column("message_id", sa.Text(), nullable=False),
         sa.Column("account", sa.Text(), nullable=False),
         sa.Column("address", sa.Text(), nullable=False),
@@ -223,15 +223,15 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), server_default="waiting", nullable=False),
         sa.Column("note", sa.Text(), server_default="", nullable=False),
         sa.Column("tries", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("due_at", schema.Instant(), nullable=False),
+        sa.Column("due_at", frozen.INSTANT, nullable=False),
         sa.Column("claimed_by", sa.Text(), nullable=True),
         sa.Column(
             "created_at",
-            schema.Instant(),
+            frozen.INSTANT,
             server_default=sa.text("CURRENT_TIMESTAMP"),
             nullable=False,
         ),
-        sa.Column("settled_at", schema.Instant(), nullable=True),
+        sa.Column("settled_at", frozen.INSTANT, nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox")),
         sa.UniqueConstraint("message_id", name=op.f("uq_outbox_message_id")),
         sqlite_autoincrement=True,
@@ -311,9 +311,9 @@ def upgrade() -> None:
         sa.Column("notes", sa.Text(), server_default="", nullable=False),
         sa.Column("location", sa.Text(), server_default="", nullable=False),
         sa.Column("video_url", sa.Text(), server_default="", nullable=False),
-        sa.Column("start_at", schema.Instant(), nullable=True),
-        sa.Column("end_at", schema.Instant(), nullable=True),
-        sa.Column("deadline", schema.Instant(), nullable=True),
+        sa.Column("start_at", frozen.INSTANT, nullable=True),
+        sa.Column("end_at", frozen.INSTANT, nullable=True),
+        sa.Column("deadline", frozen.INSTANT, nullable=True),
         sa.Column("all_day", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("timezone", sa.Text(), server_default="", nullable=False),
         sa.Column("rrule", sa.Text(), server_default="", nullable=False),
@@ -331,10 +331,10 @@ def upgrade() -> None:
         sa.Column("fields", sa.Text(), server_default="{}", nullable=False),
         sa.Column("uid", sa.Text(), nullable=True),
         sa.Column("sequence", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("edition", schema.Identity, nullable=True),
+        sa.Column("edition", frozen.IDENTITY, nullable=True),
         sa.Column(
             "created_at",
-            schema.Instant(),
+            frozen.INSTANT,
             server_default=sa.text("CURRENT_TIMESTAMP"),
             nullable=False,
         ),
@@ -453,9 +453,9 @@ def upgrade() -> None:
     op.create_table(
         "follow_up_date",
         sa.Column("follow_up", sa.Text(), nullable=False),
-        sa.Column("original_start", schema.Instant(), nullable=False),
-        sa.Column("start_at", schema.Instant(), nullable=True),
-        sa.Column("end_at", schema.Instant(), nullable=True),
+        sa.Column("original_start", frozen.INSTANT, nullable=False),
+        sa.Column("start_at", frozen.INSTANT, nullable=True),
+        sa.Column("end_at", frozen.INSTANT, nullable=True),
         sa.Column("cancelled", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.CheckConstraint(
             "datetime(end_at, '+0 days') IS end_at AND (end_at IS NULL OR end_at >= '0001')",
@@ -480,7 +480,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "participant",
-        sa.Column("id", schema.Identity, autoincrement=True, nullable=False),
+        sa.Column("id", frozen.IDENTITY, autoincrement=True, nullable=False),
         sa.Column("follow_up", sa.Text(), nullable=False),
         sa.Column("person", sa.Text(), nullable=True),
         sa.Column("associate", sa.Text(), nullable=True),
@@ -496,7 +496,7 @@ def upgrade() -> None:
         sa.Column("note", sa.Text(), server_default="", nullable=False),
         sa.Column(
             "created_at",
-            schema.Instant(),
+            frozen.INSTANT,
             server_default=sa.text("CURRENT_TIMESTAMP"),
             nullable=False,
         ),
@@ -549,7 +549,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "standing",
-        sa.Column("participant", schema.Identity, nullable=False),
+        sa.Column("participant", frozen.IDENTITY, nullable=False),
         sa.Column("instance", sa.Text(), server_default="", nullable=False),
         sa.Column("reply", sa.Text(), server_default="needs-action", nullable=False),
         sa.Column("seen", sa.Boolean(), server_default=sa.false(), nullable=False),
@@ -559,10 +559,10 @@ def upgrade() -> None:
         sa.Column("comment", sa.Text(), server_default="", nullable=False),
         sa.Column("channel", sa.Text(), nullable=True),
         sa.Column("address", sa.Text(), server_default="", nullable=False),
-        sa.Column("replied_at", schema.Instant(), nullable=True),
+        sa.Column("replied_at", frozen.INSTANT, nullable=True),
         sa.Column("sequence", sa.Integer(), nullable=True),
-        sa.Column("dtstamp", schema.Instant(), nullable=True),
-        sa.Column("arrived", schema.Instant(), nullable=True),
+        sa.Column("dtstamp", frozen.INSTANT, nullable=True),
+        sa.Column("arrived", frozen.INSTANT, nullable=True),
         sa.ForeignKeyConstraint(
             ["participant"],
             ["participant.id"],

@@ -5,7 +5,7 @@ asked for or pass words on.
 import sqlalchemy as sa
 from alembic import op
 
-from gateway.store import schema
+from gateway.store.migrations import frozen
 
 revision = "0002"
 down_revision = "0001"
@@ -16,8 +16,8 @@ OPEN = sa.text("state = 'open'")
 def upgrade() -> None:
     op.create_table(
         "proposal",
-        sa.Column("id", schema.Identity, autoincrement=True, nullable=False),
-        sa.Column("participant", schema.Identity, nullable=False),
+        sa.Column("id", frozen.IDENTITY, autoincrement=True, nullable=False),
+        sa.Column("participant", frozen.IDENTITY, nullable=False),
         sa.Column("instance", sa.Text(), server_default="", nullable=False),
         sa.Column("proposed_start", sa.Text(), server_default="", nullable=False),
         sa.Column("proposed_end", sa.Text(), server_default="", nullable=False),
@@ -25,15 +25,15 @@ def upgrade() -> None:
         sa.Column("comment", sa.Text(), server_default="", nullable=False),
         sa.Column("address", sa.Text(), server_default="", nullable=False),
         sa.Column("sequence", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("message", schema.Identity, nullable=True),
+        sa.Column("message", frozen.IDENTITY, nullable=True),
         sa.Column("state", sa.Text(), server_default="open", nullable=False),
         sa.Column(
             "created_at",
-            schema.Instant(),
+            frozen.INSTANT,
             server_default=sa.text("CURRENT_TIMESTAMP"),
             nullable=False,
         ),
-        sa.Column("settled_at", schema.Instant(), nullable=True),
+        sa.Column("settled_at", frozen.INSTANT, nullable=True),
         sa.Column("settled_by", sa.Text(), server_default="", nullable=False),
         sa.CheckConstraint(
             "state IN ('open', 'accepted', 'declined', 'overtaken')", name=op.f("ck_proposal_state")
@@ -58,11 +58,11 @@ def upgrade() -> None:
     )
     op.create_table(
         "delegation",
-        sa.Column("participant", schema.Identity, autoincrement=False, nullable=False),
-        sa.Column("delegate", schema.Identity, nullable=False),
+        sa.Column("participant", frozen.IDENTITY, autoincrement=False, nullable=False),
+        sa.Column("delegate", frozen.IDENTITY, nullable=False),
         sa.Column(
             "created_at",
-            schema.Instant(),
+            frozen.INSTANT,
             server_default=sa.text("CURRENT_TIMESTAMP"),
             nullable=False,
         ),
@@ -84,5 +84,5 @@ def upgrade() -> None:
     op.add_column(
         "invitation", sa.Column("again_because", sa.Text(), server_default="", nullable=False)
     )
-    op.add_column("invitation", sa.Column("refreshed_at", schema.Instant(), nullable=True))
+    op.add_column("invitation", sa.Column("refreshed_at", frozen.INSTANT, nullable=True))
     op.add_column("outbox", sa.Column("remarks", sa.Text(), server_default="{}", nullable=False))

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from gateway.store import schema
+from gateway.store.migrations import frozen
 
 revision = "0003"
 down_revision = "0002"
@@ -15,21 +15,21 @@ WAITING = sa.text("raw IS NOT NULL")
 def upgrade() -> None:
     op.create_table(
         "known_address",
-        sa.Column("id", schema.Identity, autoincrement=True, nullable=False),
+        sa.Column("id", frozen.IDENTITY, autoincrement=True, nullable=False),
         sa.Column("person", sa.Text(), nullable=True),
-        sa.Column("participant", schema.Identity, nullable=True),
+        sa.Column("participant", frozen.IDENTITY, nullable=True),
         sa.Column("address", sa.Text(), nullable=False),
         sa.Column("plain", sa.Text(), nullable=False),
         sa.Column("source", sa.Text(), server_default="", nullable=False),
         sa.Column(
             "learned_at",
-            schema.Instant(),
+            frozen.INSTANT,
             server_default=sa.text("CURRENT_TIMESTAMP"),
             nullable=False,
         ),
         sa.Column("learned_by", sa.Text(), server_default="", nullable=False),
-        sa.Column("message", schema.Identity, nullable=True),
-        sa.Column("revoked_at", schema.Instant(), nullable=True),
+        sa.Column("message", frozen.IDENTITY, nullable=True),
+        sa.Column("revoked_at", frozen.INSTANT, nullable=True),
         sa.Column("revoked_by", sa.Text(), server_default="", nullable=False),
         sa.CheckConstraint(
             "(person IS NULL) <> (participant IS NULL)", name=op.f("ck_known_address_one_holder")

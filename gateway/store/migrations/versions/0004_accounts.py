@@ -5,7 +5,7 @@ rests.
 import sqlalchemy as sa
 from alembic import op
 
-from gateway.store import schema
+from gateway.store.migrations import frozen
 
 revision = "0004"
 down_revision = "0003"
@@ -34,15 +34,15 @@ def upgrade() -> None:
         sa.Column("account", sa.Text(), nullable=False),
         sa.Column("domain", sa.Text(), server_default="", nullable=False),
         sa.Column("seconds", sa.Integer(), nullable=False),
-        sa.Column("began_at", schema.Instant(), nullable=False),
+        sa.Column("began_at", frozen.INSTANT, nullable=False),
         sa.Column("letters", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("account", "domain", "seconds", name=op.f("pk_pace")),
     )
     op.create_table(
         "rest",
         sa.Column("account", sa.Text(), nullable=False),
-        sa.Column("since", schema.Instant(), nullable=False),
-        sa.Column("until", schema.Instant(), nullable=False),
+        sa.Column("since", frozen.INSTANT, nullable=False),
+        sa.Column("until", frozen.INSTANT, nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("why", sa.Text(), nullable=False),
         sa.Column("words", sa.Text(), server_default="", nullable=False),

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from gateway.store import schema
+from gateway.store.migrations import frozen
 
 revision = "0005"
 down_revision = "0004"
@@ -14,7 +14,7 @@ def upgrade() -> None:
         op.add_column(
             table, sa.Column("cancel_reason", sa.Text(), server_default="", nullable=False)
         )
-    op.execute(schema.added_instant("follow_up", "answer_by", op.get_bind().dialect.name))
+    op.execute(frozen.added_instant("follow_up", "answer_by", op.get_bind().dialect.name))
     for table, column in (
         ("follow_up", "answer_by"),
         ("follow_up", "start_at"),

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from gateway.store import schema
+from gateway.store.migrations import frozen
 
 revision = "0006"
 down_revision = "0005"
@@ -12,7 +12,7 @@ WHOLE, DATE = sa.text("original_start IS NULL"), sa.text("original_start IS NOT 
 
 
 def upgrade() -> None:
-    op.execute(schema.added_instant("participant", "original_start", op.get_bind().dialect.name))
+    op.execute(frozen.added_instant("participant", "original_start", op.get_bind().dialect.name))
     op.create_index(
         "ix_participant_original_start",
         "participant",

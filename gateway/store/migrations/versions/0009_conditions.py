@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from gateway.store import schema
+from gateway.store.migrations import frozen
 
 revision = "0009"
 down_revision = "0008"
@@ -26,7 +26,7 @@ def upgrade() -> None:
         sa.Column("subject", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("words", sa.Text(), nullable=False),
-        sa.Column("since", schema.Instant(), nullable=False),
-        sa.Column("seen", schema.Instant(), nullable=False),
+        sa.Column("since", frozen.INSTANT, nullable=False),
+        sa.Column("seen", frozen.INSTANT, nullable=False),
         sa.PrimaryKeyConstraint("gateway", "subject", name=op.f("pk_condition")),
     )

@@ -2,12 +2,10 @@
 
 from alembic import op
 
-from gateway.store import schema
-
 revision = "0010"
 down_revision = "0009"
 
-FORMER = "is_utc_text"
+FORMER, SAID = "is_utc_text", "is_like_2026_12_01_09_00_00"
 
 
 def upgrade() -> None:
@@ -20,7 +18,7 @@ def upgrade() -> None:
     bind.exec_driver_sql("PRAGMA writable_schema = ON")
     bind.exec_driver_sql(
         "UPDATE sqlite_master SET sql = replace(sql, ?, ?) WHERE type = 'table'",
-        (f"_{FORMER}", f"_{schema.LIKE}"),
+        (f"_{FORMER}", f"_{SAID}"),
     )
     bind.exec_driver_sql(f"PRAGMA schema_version = {version + 1}")
     bind.exec_driver_sql("PRAGMA writable_schema = OFF")

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from gateway.store import schema
+from gateway.store.migrations import frozen
 
 revision = "0014"
 down_revision = "0013"
@@ -12,7 +12,7 @@ THERE = sa.text("changed_at IS NOT NULL")
 
 
 def upgrade() -> None:
-    op.add_column("outbox", sa.Column("changed_at", schema.Instant(), nullable=True))
+    op.add_column("outbox", sa.Column("changed_at", frozen.INSTANT, nullable=True))
     op.create_index(
         "ix_outbox_changed_at",
         "outbox",
@@ -26,7 +26,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "former_standing",
-        sa.Column("participant", schema.Identity, nullable=False),
+        sa.Column("participant", frozen.IDENTITY, nullable=False),
         sa.Column("instance", sa.Text(), server_default="", nullable=False),
         sa.Column("reply", sa.Text(), server_default="needs-action", nullable=False),
         sa.Column("seen", sa.Boolean(), server_default=sa.false(), nullable=False),
@@ -36,12 +36,12 @@ def upgrade() -> None:
         sa.Column("comment", sa.Text(), server_default="", nullable=False),
         sa.Column("channel", sa.Text(), nullable=True),
         sa.Column("address", sa.Text(), server_default="", nullable=False),
-        sa.Column("replied_at", schema.Instant(), nullable=True),
+        sa.Column("replied_at", frozen.INSTANT, nullable=True),
         sa.Column("sequence", sa.Integer(), nullable=True),
-        sa.Column("dtstamp", schema.Instant(), nullable=True),
-        sa.Column("arrived", schema.Instant(), nullable=True),
+        sa.Column("dtstamp", frozen.INSTANT, nullable=True),
+        sa.Column("arrived", frozen.INSTANT, nullable=True),
         sa.Column("asked", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("edition", schema.Identity, nullable=False),
+        sa.Column("edition", frozen.IDENTITY, nullable=False),
         sa.Column("absent", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.ForeignKeyConstraint(
             ["participant"],

@@ -5,7 +5,7 @@ what.
 import sqlalchemy as sa
 from alembic import op
 
-from gateway.store import schema
+from gateway.store.migrations import frozen
 
 revision = "0021"
 down_revision = "0020"
@@ -24,12 +24,12 @@ def upgrade() -> None:
 def _columns() -> None:
     for name in ("created_by", "changed_by"):
         op.add_column("follow_up", sa.Column(name, sa.Text(), server_default="", nullable=False))
-    op.add_column("follow_up", sa.Column("changed_at", schema.Instant(), nullable=True))
+    op.add_column("follow_up", sa.Column("changed_at", frozen.INSTANT, nullable=True))
     op.add_column(
         "participant", sa.Column("priority", sa.Text(), server_default="", nullable=False)
     )
     op.add_column("participant", sa.Column("alarm_minutes", sa.Integer(), nullable=True))
-    op.add_column("journal", sa.Column("decision", schema.Identity, nullable=True))
+    op.add_column("journal", sa.Column("decision", frozen.IDENTITY, nullable=True))
     for name in ("company", "person", "project", "assigned_by", "changed_at"):
         there = sa.text(f"{name} IS NOT NULL")
         op.create_index(
@@ -116,18 +116,18 @@ def _names() -> list[sa.Column[str]]:
 def _decisions() -> None:
     op.create_table(
         "decision",
-        sa.Column("id", schema.Identity, autoincrement=True, nullable=False),
+        sa.Column("id", frozen.IDENTITY, autoincrement=True, nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("follow_up", sa.Text(), nullable=True),
-        sa.Column("participant", schema.Identity, nullable=True),
+        sa.Column("participant", frozen.IDENTITY, nullable=True),
         sa.Column("instance", sa.Text(), server_default="", nullable=False),
         sa.Column("associate", sa.Text(), server_default="", nullable=False),
         sa.Column("subject", sa.Text(), server_default="", nullable=False),
         sa.Column("detail", sa.Text(), server_default="{}", nullable=False),
-        sa.Column("message", schema.Identity, nullable=True),
-        sa.Column("proposal", schema.Identity, nullable=True),
-        sa.Column("opened_at", schema.Instant(), nullable=False),
-        sa.Column("closed_at", schema.Instant(), nullable=True),
+        sa.Column("message", frozen.IDENTITY, nullable=True),
+        sa.Column("proposal", frozen.IDENTITY, nullable=True),
+        sa.Column("opened_at", frozen.INSTANT, nullable=False),
+        sa.Column("closed_at", frozen.INSTANT, nullable=True),
         sa.Column("closed_by", sa.Text(), server_default="", nullable=False),
         sa.Column("choice", sa.Text(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_decision")),
@@ -146,13 +146,13 @@ def _decisions() -> None:
 def _diary() -> None:
     op.create_table(
         "diary_entry",
-        sa.Column("id", schema.Identity, autoincrement=True, nullable=False),
+        sa.Column("id", frozen.IDENTITY, autoincrement=True, nullable=False),
         sa.Column("who", sa.Text(), nullable=False),
         sa.Column("follow_up", sa.Text(), nullable=False),
-        sa.Column("participant", schema.Identity, nullable=True),
+        sa.Column("participant", frozen.IDENTITY, nullable=True),
         sa.Column("instance", sa.Text(), server_default="", nullable=False),
-        sa.Column("start_at", schema.Instant(), nullable=False),
-        sa.Column("end_at", schema.Instant(), nullable=False),
+        sa.Column("start_at", frozen.INSTANT, nullable=False),
+        sa.Column("end_at", frozen.INSTANT, nullable=False),
         sa.Column("busy", sa.Boolean(), server_default=YES, nullable=False),
         sa.Column("conflict", sa.Boolean(), server_default=NO, nullable=False),
         sa.ForeignKeyConstraint(

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from gateway.store import schema
+from gateway.store.migrations import frozen
 
 revision = "0023"
 down_revision = "0022"
@@ -18,15 +18,15 @@ def upgrade() -> None:
 def _tokens() -> None:
     op.create_table(
         "api_token",
-        sa.Column("id", schema.Identity, autoincrement=True, nullable=False),
+        sa.Column("id", frozen.IDENTITY, autoincrement=True, nullable=False),
         sa.Column("hash", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("role", sa.Text(), nullable=False),
         sa.Column("associate", sa.Text(), nullable=True),
-        sa.Column("created_at", schema.Instant(), nullable=False),
+        sa.Column("created_at", frozen.INSTANT, nullable=False),
         sa.Column("created_by", sa.Text(), server_default="", nullable=False),
-        sa.Column("used_at", schema.Instant(), nullable=True),
-        sa.Column("revoked_at", schema.Instant(), nullable=True),
+        sa.Column("used_at", frozen.INSTANT, nullable=True),
+        sa.Column("revoked_at", frozen.INSTANT, nullable=True),
         sa.CheckConstraint("role IN ('user', 'read', 'crm', 'admin')", name="role"),
         sa.CheckConstraint(
             "role <> 'user' OR associate IS NOT NULL", name="a_user_is_an_associate"
@@ -39,10 +39,10 @@ def _tokens() -> None:
     op.create_index(op.f("ix_api_token_associate"), "api_token", ["associate"])
     op.create_table(
         "api_request",
-        sa.Column("token", schema.Identity, nullable=False),
+        sa.Column("token", frozen.IDENTITY, nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
-        sa.Column("at", schema.Instant(), nullable=False),
+        sa.Column("at", frozen.INSTANT, nullable=False),
         sa.Column("status", sa.Integer(), nullable=False),
         sa.Column("headers", sa.Text(), server_default="{}", nullable=False),
         sa.Column("answer", sa.Text(), server_default="", nullable=False),
@@ -55,14 +55,14 @@ def _tokens() -> None:
 def _users() -> None:
     op.create_table(
         "site_user",
-        sa.Column("id", schema.Identity, autoincrement=True, nullable=False),
+        sa.Column("id", frozen.IDENTITY, autoincrement=True, nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("password", sa.Text(), server_default="", nullable=False),
         sa.Column("role", sa.Text(), nullable=False),
         sa.Column("associate", sa.Text(), nullable=True),
-        sa.Column("created_at", schema.Instant(), nullable=False),
+        sa.Column("created_at", frozen.INSTANT, nullable=False),
         sa.Column("created_by", sa.Text(), server_default="", nullable=False),
-        sa.Column("disabled_at", schema.Instant(), nullable=True),
+        sa.Column("disabled_at", frozen.INSTANT, nullable=True),
         sa.CheckConstraint("role IN ('user', 'read', 'admin')", name="role"),
         sa.CheckConstraint(
             "role <> 'user' OR associate IS NOT NULL", name="a_user_is_an_associate"
@@ -79,9 +79,9 @@ def _sessions() -> None:
     op.create_table(
         "site_session",
         sa.Column("hash", sa.Text(), nullable=False),
-        sa.Column("user", schema.Identity, nullable=False),
-        sa.Column("created_at", schema.Instant(), nullable=False),
-        sa.Column("used_at", schema.Instant(), nullable=False),
+        sa.Column("user", frozen.IDENTITY, nullable=False),
+        sa.Column("created_at", frozen.INSTANT, nullable=False),
+        sa.Column("used_at", frozen.INSTANT, nullable=False),
         _parent("site_session", "user", "site_user"),
         sa.PrimaryKeyConstraint("hash", name=op.f("pk_site_session")),
     )
@@ -90,8 +90,8 @@ def _sessions() -> None:
     op.create_table(
         "site_link",
         sa.Column("hash", sa.Text(), nullable=False),
-        sa.Column("user", schema.Identity, nullable=False),
-        sa.Column("expires_at", schema.Instant(), nullable=False),
+        sa.Column("user", frozen.IDENTITY, nullable=False),
+        sa.Column("expires_at", frozen.INSTANT, nullable=False),
         _parent("site_link", "user", "site_user"),
         sa.PrimaryKeyConstraint("hash", name=op.f("pk_site_link")),
     )
@@ -99,10 +99,10 @@ def _sessions() -> None:
     op.create_index("ix_site_link_expires_at", "site_link", ["expires_at"])
     op.create_table(
         "failed_sign_in",
-        sa.Column("id", schema.Identity, autoincrement=True, nullable=False),
+        sa.Column("id", frozen.IDENTITY, autoincrement=True, nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("address", sa.Text(), nullable=False),
-        sa.Column("at", schema.Instant(), nullable=False),
+        sa.Column("at", frozen.INSTANT, nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_failed_sign_in")),
         sqlite_autoincrement=True,
     )

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from gateway.store import schema
+from gateway.store.migrations import frozen
 
 revision = "0025"
 down_revision = "0024"
@@ -14,28 +14,28 @@ WAITING = sa.text("state = 'waiting'")
 def upgrade() -> None:
     op.create_table(
         "webhook",
-        sa.Column("id", schema.Identity, autoincrement=True, nullable=False),
+        sa.Column("id", frozen.IDENTITY, autoincrement=True, nullable=False),
         sa.Column("url", sa.Text(), nullable=False),
         sa.Column("types", sa.Text(), server_default="[]", nullable=False),
         sa.Column("secret", sa.Text(), nullable=False),
         sa.Column("former_secret", sa.Text(), server_default="", nullable=False),
-        sa.Column("former_until", schema.Instant(), nullable=True),
+        sa.Column("former_until", frozen.INSTANT, nullable=True),
         sa.Column("active", sa.Boolean(), server_default=sa.true(), nullable=False),
         sa.Column("trouble", sa.Text(), server_default="", nullable=False),
-        sa.Column("failing_since", schema.Instant(), nullable=True),
-        sa.Column("rest_until", schema.Instant(), nullable=True),
-        sa.Column("after", schema.Identity, nullable=False),
+        sa.Column("failing_since", frozen.INSTANT, nullable=True),
+        sa.Column("rest_until", frozen.INSTANT, nullable=True),
+        sa.Column("after", frozen.IDENTITY, nullable=False),
         sa.Column("created_by", sa.Text(), server_default="", nullable=False),
         sa.Column("access", sa.Text(), server_default="crm", nullable=False),
-        sa.Column("created_at", schema.Instant(), nullable=False),
+        sa.Column("created_at", frozen.INSTANT, nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook")),
         sqlite_autoincrement=True,
     )
     op.create_table(
         "webhook_delivery",
-        sa.Column("id", schema.Identity, autoincrement=True, nullable=False),
-        sa.Column("webhook", schema.Identity, nullable=False),
-        sa.Column("event", schema.Identity, nullable=True),
+        sa.Column("id", frozen.IDENTITY, autoincrement=True, nullable=False),
+        sa.Column("webhook", frozen.IDENTITY, nullable=False),
+        sa.Column("event", frozen.IDENTITY, nullable=True),
         sa.Column("follow_up", sa.Text(), server_default="", nullable=False),
         sa.Column("type", sa.Text(), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
@@ -43,9 +43,9 @@ def upgrade() -> None:
         sa.Column("tries", sa.Integer(), server_default="0", nullable=False),
         sa.Column("code", sa.Integer(), nullable=True),
         sa.Column("words", sa.Text(), server_default="", nullable=False),
-        sa.Column("created_at", schema.Instant(), nullable=False),
-        sa.Column("due_at", schema.Instant(), nullable=False),
-        sa.Column("settled_at", schema.Instant(), nullable=True),
+        sa.Column("created_at", frozen.INSTANT, nullable=False),
+        sa.Column("due_at", frozen.INSTANT, nullable=False),
+        sa.Column("settled_at", frozen.INSTANT, nullable=True),
         sa.ForeignKeyConstraint(
             ["webhook"],
             ["webhook.id"],

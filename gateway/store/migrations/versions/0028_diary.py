@@ -5,7 +5,7 @@ invitations and tasks of an associate, and for those who declined.
 import sqlalchemy as sa
 from alembic import op
 
-from gateway.store import schema
+from gateway.store.migrations import frozen
 
 revision = "0028"
 down_revision = "0027"
@@ -24,13 +24,13 @@ def _entries() -> None:
     op.drop_table("diary_entry")
     op.create_table(
         "diary_entry",
-        sa.Column("id", schema.Identity, autoincrement=True, nullable=False),
+        sa.Column("id", frozen.IDENTITY, autoincrement=True, nullable=False),
         sa.Column("who", sa.Text(), nullable=False),
         sa.Column("follow_up", sa.Text(), nullable=False),
-        sa.Column("participant", schema.Identity, nullable=True),
+        sa.Column("participant", frozen.IDENTITY, nullable=True),
         sa.Column("instance", sa.Text(), server_default="", nullable=False),
-        sa.Column("start_at", schema.Instant(), nullable=False),
-        sa.Column("end_at", schema.Instant(), nullable=False),
+        sa.Column("start_at", frozen.INSTANT, nullable=False),
+        sa.Column("end_at", frozen.INSTANT, nullable=False),
         sa.Column("lasting", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("busy", sa.Boolean(), server_default=sa.true(), nullable=False),
         sa.Column("conflict", sa.Boolean(), server_default=sa.false(), nullable=False),
@@ -47,9 +47,9 @@ def _series() -> None:
         "diary_series",
         sa.Column("who", sa.Text(), nullable=False),
         sa.Column("follow_up", sa.Text(), nullable=False),
-        sa.Column("start_at", schema.Instant(), nullable=False),
-        sa.Column("end_at", schema.Instant(), nullable=False),
-        sa.Column("until", schema.Instant(), nullable=False),
+        sa.Column("start_at", frozen.INSTANT, nullable=False),
+        sa.Column("end_at", frozen.INSTANT, nullable=False),
+        sa.Column("until", frozen.INSTANT, nullable=False),
         sa.PrimaryKeyConstraint("who", "follow_up", name=op.f("pk_diary_series")),
     )
     op.create_index("ix_diary_series_follow_up", "diary_series", ["follow_up"])

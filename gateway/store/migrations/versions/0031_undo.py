@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from gateway.store import schema
+from gateway.store.migrations import frozen
 
 revision = "0031"
 down_revision = "0030"
@@ -12,15 +12,15 @@ down_revision = "0030"
 def upgrade() -> None:
     op.create_table(
         "undo",
-        sa.Column("id", schema.Identity, autoincrement=True, nullable=False),
+        sa.Column("id", frozen.IDENTITY, autoincrement=True, nullable=False),
         sa.Column("by", sa.Text(), nullable=False),
         sa.Column("follow_up", sa.Text(), nullable=False),
-        sa.Column("at", schema.Instant(), nullable=False),
-        sa.Column("leaves_at", schema.Instant(), nullable=False),
+        sa.Column("at", frozen.INSTANT, nullable=False),
+        sa.Column("leaves_at", frozen.INSTANT, nullable=False),
         sa.Column("letters", sa.Integer(), nullable=False),
         sa.Column("states", sa.Text(), server_default="{}", nullable=False),
         sa.Column("changes", sa.Text(), server_default="[]", nullable=False),
-        sa.Column("undone_at", schema.Instant(), nullable=True),
+        sa.Column("undone_at", frozen.INSTANT, nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_undo")),
         sqlite_autoincrement=True,
     )

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from gateway.store import schema
+from gateway.store.migrations import frozen
 
 revision = "0033"
 down_revision = "0032"
@@ -12,10 +12,10 @@ down_revision = "0032"
 def upgrade() -> None:
     op.create_table(
         "diary_feed",
-        sa.Column("user", schema.Identity, nullable=False),
+        sa.Column("user", frozen.IDENTITY, nullable=False),
         sa.Column("hash", sa.Text(), nullable=False),
-        sa.Column("created_at", schema.Instant(), nullable=False),
-        sa.Column("used_at", schema.Instant(), nullable=True),
+        sa.Column("created_at", frozen.INSTANT, nullable=False),
+        sa.Column("used_at", frozen.INSTANT, nullable=True),
         sa.ForeignKeyConstraint(
             ["user"], ["site_user.id"], name=op.f("fk_diary_feed_user"), ondelete="CASCADE"
         ),
