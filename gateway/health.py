@@ -9,12 +9,12 @@ its reader's language (`i18n.Phrase`); docs/operations.md explains each subject.
 
 import ssl
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from gateway import accounts, sections
+from gateway import accounts, metrics, sections
 from gateway.i18n import Instant, Phrase, Quote, counted, marked
 
 UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})
@@ -60,12 +60,25 @@ class Condition:
     since: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """What a process measures of itself: how often each role ended unasked, when the mailbox of
+    each account was looked at last, and when the certificates end that servers showed.
+    """
+
+    stops: Mapping[str, int] = field(default_factory=dict)
+    looks: Mapping[str, datetime] = field(default_factory=dict)
+    certificates: Mapping[str, datetime] = field(default_factory=dict)
+
+
 class Board:
     """What this process itself knows to be wrong, by subject. Writing on it never fails and never
     waits; `daemon.health` carries it to the store. To be used from the event loop's thread.
     """
 
     def __init__(self, started: datetime | None = None) -> None:
+        self.began = datetime.now(UTC)
+        """When this process did, which makes its board first."""
         self.started = started
         """When the parts of this process began; None: nobody says."""
         self._conditions: dict[str, Condition] = {}
@@ -86,6 +99,12 @@ class Board:
         """Say nothing about a subject any longer."""
         if self._conditions.pop(subject, None) is not None:
             self.changed()
+
+    def vitals(self) -> Vitals:
+        """What this process measures of itself."""
+        looks = {account: look() for account, look in self.looks.items()}
+        seen = {account: at for account, at in looks.items() if at is not None}
+        return Vitals(dict(self.stops), seen, dict(metrics.CERTIFICATES))
 
     def conditions(self) -> list[Condition]:
         """All that was said, in the order in which it began."""

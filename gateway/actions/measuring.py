@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from gateway import accounts
+from gateway.health import Vitals
 from gateway.metrics import Family, Histogram, Sample
 from gateway.model import Outcome
 from gateway.settings import Settings
-from gateway.store import measures, outbox, pace
+from gateway.store import leases, measures, outbox, pace, vitals
 from gateway.store.engine import Connection, Store
 
 RETURNED = timedelta(days=30)
@@ -89,6 +90,15 @@ def look(store: Store, settings: Settings, tally: Tally, now: datetime) -> list[
             *_webhooks(connection, now),
             *_counted(tally),
         ]
+
+
+def elsewhere(store: Store, gateway: str, now: datetime) -> dict[str, Vitals]:
+    """What the other gateways of the store measure of themselves, by process. `gateway`: this one.
+    Raises `StoreError`.
+    """
+    with store.read() as connection:
+        told = vitals.read(connection, now, but=gateway)
+    return {leases.shown(one): measured for one, measured in told.items()}
 
 
 def _letters(connection: Connection, now: datetime) -> Iterable[Family]:

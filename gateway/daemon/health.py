@@ -3,7 +3,8 @@ of this process and other gateways report; told in `/readyz`, to systemd, and to
 store.
 
 Each look renews the gateway's lease, which is a write: a store that can only be read is noticed.
-What this process knows to be wrong (`health.Board`) is written when it changes, not at every look.
+What this process knows to be wrong (`health.Board`) is written when it changes, not at every look;
+what it measures of itself (`health.Vitals`) at every look.
 
 On failure: what cannot be written is told by this process alone, and written once it can be. A look
 at a store that answers nothing ends after some seconds, with that as its result. Limits: a
@@ -24,9 +25,9 @@ from gateway import accounts, health, zonedata
 from gateway.actions import health as troubles
 from gateway.daemon import logs, systemd
 from gateway.errors import StoreError
-from gateway.health import Board, Condition, State
+from gateway.health import Board, Condition, State, Vitals
 from gateway.settings import Settings
-from gateway.store import conditions, leases
+from gateway.store import conditions, leases, vitals
 from gateway.store.engine import Store
 
 log = structlog.get_logger(__name__)
@@ -110,7 +111,9 @@ class Monitor:
         if self._leaving:
             return
         if self._using is None or self._using.done():
-            self._using = asyncio.ensure_future(asyncio.to_thread(self._use_store, own))
+            self._using = asyncio.ensure_future(
+                asyncio.to_thread(self._use_store, own, self._board.vitals())
+            )
         await asyncio.wait([self._using], timeout=troubles.PATIENCE_SECONDS)
         why: str = f"no answer within {troubles.PATIENCE_SECONDS:g} s; another program may hold it"
         elsewhere: Sequence[Condition] | None = None
@@ -123,7 +126,9 @@ class Monitor:
         about_store = [one for one in self._seen.conditions() if one.subject == STORE]
         self._tell([*about_store, *own, *self._elsewhere])
 
-    def _use_store(self, own: Sequence[Condition]) -> tuple[str, Sequence[Condition] | None]:
+    def _use_store(
+        self, own: Sequence[Condition], measured: Vitals
+    ) -> tuple[str, Sequence[Condition] | None]:
         """Write what this process knows, and read what others do. Returns why it cannot be written
         ("": it can), and what was read, None where nothing was.
         """
@@ -133,6 +138,7 @@ class Monitor:
                 leases.take(connection, f"{leases.GATEWAY}{self._gateway}", self._gateway, now)
                 leases.take(connection, TIME_ZONES, self._gateway, now)
                 conditions.hold(connection, self._gateway, own, now)
+                vitals.hold(connection, self._gateway, measured)
         except StoreError as error:
             why = str(error)
         try:
@@ -203,6 +209,7 @@ class Monitor:
         try:
             with self._store.write() as connection:
                 conditions.hold(connection, self._gateway, [], datetime.now(UTC))
+                vitals.drop(connection, self._gateway)
                 leases.release(connection, f"{leases.GATEWAY}{self._gateway}", self._gateway)
                 leases.release(connection, TIME_ZONES, self._gateway)
         except StoreError as error:

@@ -195,7 +195,13 @@ def _web(process: Process, monitor: Monitor) -> Sequence[supervise.Role]:
     from gateway.web.api.site import Site
 
     ready = asyncio.Event()
-    site = Site(process.store, process.settings, judge=_judge(process), board=process.board)
+    site = Site(
+        process.store,
+        process.settings,
+        judge=_judge(process),
+        board=process.board,
+        gateway=process.holder,
+    )
 
     async def answer(stop: asyncio.Event) -> None:
         is_anybody = await asyncio.to_thread(_is_anybody, process.store)

@@ -58,6 +58,12 @@ def identity() -> str:
     return f"{_place()}:{_process(os.getpid()) or os.getpid()}:{secrets.token_hex(4)}"
 
 
+def shown(holder: str) -> str:
+    """A process for people: its host, and its number there."""
+    place, process, _ = holder.rsplit(":", 2)
+    return f"{place.partition('/')[0]}:{process.partition('.')[0]}"
+
+
 def take(connection: Connection, name: str, holder: str, now: datetime) -> int | None:
     """The fencing number, or None while another holds it. Taking one's own again renews it."""
     # The row is there before it is read, or two gateways that both find none would both have it.

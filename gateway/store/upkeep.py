@@ -6,7 +6,17 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from gateway.store import conditions, journal, leases, pace, requests, undos, upsert, users
+from gateway.store import (
+    conditions,
+    journal,
+    leases,
+    pace,
+    requests,
+    undos,
+    upsert,
+    users,
+    vitals,
+)
 from gateway.store.engine import Store
 from gateway.store.schema import lease, meta
 
@@ -31,6 +41,7 @@ def tidy(store: Store, now: datetime) -> int:
         journal.adopt(connection)
         pace.forget(connection, now)
         conditions.forget(connection, now)
+        vitals.forget(connection, now)
         requests.forget(connection, now)
         users.forget(connection, now)
         undos.forget(connection, now)

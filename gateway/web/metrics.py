@@ -1,4 +1,5 @@
-"""`/metrics`: the numbers of this process and of its store, for Prometheus.
+"""`/metrics`: the numbers of this process, of its store and of the other processes on it, for
+Prometheus.
 
 On failure: while the store is away the numbers of the process are told all the same, with
 `store_up` 0. Security: numbers, names of accounts and roles, no word about a person; and answered
@@ -7,8 +8,7 @@ that nobody keeps the store busy with it.
 """
 
 import asyncio
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from ipaddress import ip_address, ip_network
 
@@ -18,13 +18,12 @@ from fastapi.responses import PlainTextResponse, Response
 from gateway import __version__, metrics
 from gateway.actions import measuring
 from gateway.errors import StoreError
-from gateway.health import Board, Condition, State
+from gateway.health import Board, Condition, State, Vitals
 from gateway.metrics import Family, Sample
 from gateway.web.api.site import Site
 from gateway.web.problems import HttpProblem
 
 FRESH_SECONDS = 2.0
-STARTED = time.time()
 
 
 class Watch:
@@ -46,20 +45,22 @@ class Watch:
             return self._text
 
     async def _look(self) -> list[Family]:
-        site = self._site
         try:
-            of_store = await site.run(
-                lambda: measuring.look(site.store, site.settings, self._tally, site.clock())
-            )
+            of_store, others = await self._site.run(self._ask_store)
         except StoreError:
-            of_store = []
+            of_store, others = [], {}
         up = Sample(float(bool(of_store)))
         return [
-            *_process(site.board),
+            *_processes(self._site.board, others),
             Family("trouble", "gauge", "What /readyz says is wrong.", _wrong(self._troubles())),
             Family("store_up", "gauge", "Whether the store can be read.", [up]),
             *of_store,
         ]
+
+    def _ask_store(self) -> tuple[list[Family], dict[str, Vitals]]:
+        site, now = self._site, self._site.clock()
+        families = measuring.look(site.store, site.settings, self._tally, now)
+        return families, measuring.elsewhere(site.store, site.gateway, now)
 
 
 def install(app: FastAPI, site: Site, troubles: Callable[[], Sequence[Condition]]) -> None:
@@ -83,33 +84,48 @@ def _may_read(request: Request, networks: Iterable[str]) -> bool:
     return any(address in ip_network(network) for network in networks)
 
 
-def _process(board: Board) -> Iterable[Family]:
-    """What this process knows by itself."""
+def _processes(board: Board, others: Mapping[str, Vitals]) -> Iterable[Family]:
+    """What this process measures of itself, and what the others of this store last did, by their
+    label `gateway`.
+    """
+    of: list[tuple[dict[str, str], Vitals]] = [({}, board.vitals())]
+    of += [({"gateway": gateway}, measured) for gateway, measured in others.items()]
     about = Sample(1, {"version": __version__})
     yield Family("info", "gauge", "The program that answers.", [about])
     yield Family(
-        "start_time_seconds", "gauge", "When this process began (Unix time).", [Sample(STARTED)]
+        "start_time_seconds",
+        "gauge",
+        "When this process began (Unix time).",
+        [Sample(board.began.timestamp())],
     )
     yield Family(
         "role_stops_total",
         "counter",
-        "How often a part of this process ended unasked and was started again.",
-        [Sample(number, {"role": role}) for role, number in board.stops.items()],
+        "How often a part of a process ended unasked and was started again.",
+        [
+            Sample(number, {"role": role} | whose)
+            for whose, measured in of
+            for role, number in measured.stops.items()
+        ],
     )
-    looks = [(account, look()) for account, look in board.looks.items()]
     yield Family(
         "mailbox_look_time_seconds",
         "gauge",
-        "When this process looked at the mailbox last (Unix time).",
-        [Sample(at.timestamp(), {"account": account}) for account, at in looks if at is not None],
+        "When a process looked at its mailbox last (Unix time).",
+        [
+            Sample(at.timestamp(), {"account": account} | whose)
+            for whose, measured in of
+            for account, at in measured.looks.items()
+        ],
     )
     yield Family(
         "certificate_end_time_seconds",
         "gauge",
         "When the certificate of a mail server ends (Unix time).",
         [
-            Sample(end.timestamp(), {"server": server})
-            for server, end in metrics.CERTIFICATES.items()
+            Sample(end.timestamp(), {"server": server} | whose)
+            for whose, measured in of
+            for server, end in measured.certificates.items()
         ],
     )
 

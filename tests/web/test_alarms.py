@@ -10,7 +10,7 @@ import re
 import subprocess
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -20,9 +20,9 @@ import pytest
 from gateway import metrics
 from gateway.actions import queue
 from gateway.actions.queue import Verb
-from gateway.health import Condition, State
+from gateway.health import Condition, State, Vitals
 from gateway.model import LetterState
-from gateway.store import pace
+from gateway.store import leases, pace, vitals
 from gateway.store.outbox import Selection
 from gateway.store.pace import Rest
 from gateway.web import app, feed
@@ -33,6 +33,7 @@ from tests.web.world import NOW, OPERATOR, Office
 STEP = timedelta(minutes=10)
 """From one look to the next; until then Prometheus is told the same each minute."""
 QUIET, WRONG, CURED = timedelta(minutes=30), timedelta(hours=5), timedelta(hours=7)
+OTHER = "elsewhere/boot/1:10.77:aaaa"
 JOB = 'up{job="invite-gateway"}'
 
 
@@ -46,6 +47,8 @@ class Watched:
     conditions: list[Condition] = field(default_factory=list)
     answers: bool = True
     looked: datetime | None = None
+    other: Vitals | None = None
+    """What another process of the store measures, which has no page."""
     told: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     """Series → its values, "_" where it was not there."""
     looks: int = 0
@@ -60,6 +63,8 @@ class Watched:
     async def go_on(self, time: timedelta) -> None:
         """Let so much time pass."""
         for _ in range(time // STEP):
+            if self.other is not None:
+                self._measured(self.other)
             said = await self._look()
             for series in said.keys() | self.told.keys():
                 values = self.told[series]
@@ -85,6 +90,11 @@ class Watched:
             "INSERT INTO inbox (arrived_at, recorded_at, folder, digest, size, outcome, raw)"
             f" VALUES {', '.join([values] * number)}"
         )
+
+    def _measured(self, other: Vitals) -> None:
+        with self.office.store.write() as connection:
+            leases.take(connection, f"{leases.GATEWAY}{OTHER}", OTHER, self.office.now)
+            vitals.hold(connection, OTHER, other)
 
     async def _seen(self) -> list[Condition]:
         return self.conditions
@@ -239,6 +249,34 @@ async def test_an_alarm_goes_off_and_its_cure_ends_it(
     happens(watched)
     await watched.go_on(WRONG)
     cure(watched)
+    await watched.go_on(CURED)
+    judge(alarm, watched, tmp_path)
+
+
+WELL = Vitals({"inbound": 0}, {}, {"mail.crm.example:993": NOW + timedelta(days=100)})
+MEASURED: dict[str, Vitals] = {
+    "RoleRestarts": replace(WELL, stops={"inbound": 6}),
+    "CertificateEnds": replace(
+        WELL, certificates={"mail.crm.example:993": NOW + timedelta(days=10)}
+    ),
+    "MailboxNotRead": replace(WELL, looks={"default": NOW}),
+}
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("alarm", MEASURED)
+async def test_an_alarm_of_a_process_without_a_page_is_heard_at_another(
+    office: Office, alarm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.web.metrics.FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(metrics, "CERTIFICATES", {})
+    watched = Watched(office, other=WELL)
+    watched.run("UPDATE webhook_delivery SET state = 'done'")
+    await watched.go_on(QUIET)
+    watched.other = MEASURED[alarm]
+    await watched.go_on(WRONG)
+    assert any('gateway="elsewhere:10"' in series for series in watched.told)
+    watched.other = replace(WELL, stops=watched.other.stops)
     await watched.go_on(CURED)
     judge(alarm, watched, tmp_path)
 

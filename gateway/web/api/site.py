@@ -48,6 +48,8 @@ class Site:
     feed: Feed | None = None
     board: Board = field(default_factory=Board)
     """What this process itself knows of how it goes."""
+    gateway: str = ""
+    """This process in the store's leases; "" where it has none."""
 
     def __post_init__(self) -> None:
         self.quotas = Quotas(self.settings.web.requests_per_minute)
