@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from gateway.store import (
     conditions,
+    engine,
     journal,
     leases,
     pace,
@@ -55,7 +56,11 @@ def tidy(store: Store, now: datetime) -> int:
 
 
 def try_to_write(store: Store) -> None:
-    """Write into the store and take it back. Raises `StoreError` where it cannot be written."""
+    """Write into the store and take it back; another program is waited for no longer than SQLite
+    would. Raises `StoreError` where it cannot be written.
+    """
     with store.write() as connection:
+        if not store.is_sqlite:
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {engine.BUSY_MILLISECONDS}")
         upsert.one(connection, meta, {"key": TRIAL}, {"value": ""})
         connection.execute(sa.delete(meta).where(meta.c.key == TRIAL))
