@@ -103,6 +103,11 @@ def keep_back(
     outbox.change(connection, braking, waiting, held, brake.REASON, now)
 
 
+def holds(copies: Sequence[owing.Copy]) -> bool:
+    """Whether the brake holds a letter to any of these."""
+    return any(letter.braked for copy in copies for letter in copy.queued)
+
+
 def put_back(
     connection: Connection,
     key: str,
@@ -114,7 +119,7 @@ def put_back(
     """The edition that a record was put back to while the brake held what was owed since; answers
     are again what they were. None: it was not.
     """
-    if not any(letter.braked for copy in copies for letter in copy.queued):
+    if not holds(copies):
         braked.forget(connection, key)
         return None
     if wanted is None or known is None:

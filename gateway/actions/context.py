@@ -1,6 +1,6 @@
 """What planning needs to know of the site and of a follow-up's owner."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -19,7 +19,8 @@ class Context:
     hand go out from, "" where it has none. `floor`: the SEQUENCE below which nothing leaves
     (`meta.sequence_floor`). `mailboxes`: ours, of all accounts; `organizer`: the address of the
     follow-up's owner. `changed_at`: when another program changed it, where that counts for the
-    brake. `author`: who changed it, "" where only people or participants did.
+    brake. `author`: who changed it, "" where only people or participants did. `free_uids`: nobody
+    was ever invited under these.
     """
 
     accounts: Mapping[str, sections.Account]
@@ -32,6 +33,7 @@ class Context:
     organizer: str = ""
     changed_at: datetime | None = None
     author: str = ""
+    free_uids: Set[str] = frozenset()
 
     @classmethod
     def read(
@@ -70,23 +72,16 @@ class Context:
         return plan.ORGANIZER if is_owner and not is_associate else ""
 
     def of(self, connection: Connection, key: str) -> "Context":
-        """The same for one follow-up. Where its owner has no account now, it goes on with the one
-        that it began with.
+        """The same for one follow-up."""
+        began = invitations.accounts_of(connection, key)
+        return self.owned(followups.owner(connection, key), began)
+
+    def owned(self, owner: followups.Owner | None, began: Iterable[str]) -> "Context":
+        """The same for a follow-up of this owner. Where they have no account now, it goes on with
+        the one that it began with: the first of these.
         """
-        owner = followups.owner(connection, key)
         chosen = accounts.choose(
             self.accounts, owner.key if owner else "", owner.group if owner else ""
         )
-        return replace(
-            self,
-            organizer=owner.address if owner else "",
-            account=chosen
-            or next(
-                (
-                    name
-                    for name in invitations.accounts_of(connection, key)
-                    if name in self.accounts
-                ),
-                "",
-            ),
-        )
+        account = chosen or next((name for name in began if name in self.accounts), "")
+        return replace(self, organizer=owner.address if owner else "", account=account)

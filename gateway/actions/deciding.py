@@ -6,7 +6,7 @@ what is open, so it does not matter what changed, or how often it is called: als
 programs wrote comes right at the next look, and at `sweep` at the latest.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from gateway.answer import facts
@@ -120,7 +120,7 @@ def sweep(store: Store, now: datetime, after: int = 0) -> int:
         keys, reached = kept.follow_ups(connection, after, PAGE)
     if keys:
         with store.write() as connection:
-            follow(connection, _free(connection, keys), now)
+            follow(connection, followups.lock_free(connection, keys), now)
     return reached
 
 
@@ -134,12 +134,7 @@ def catch_up(store: Store, now: datetime) -> bool:
         return False
     with store.write() as connection:
         keys = followups.following(connection, after, PAGE)
-        follow(connection, _free(connection, keys), now)
+        follow(connection, followups.lock_free(connection, keys), now)
         follow_brake(connection, now)
         meta.decide_up_to(connection, keys[-1] if keys else None)
     return bool(keys)
-
-
-def _free(connection: Connection, keys: Iterable[str]) -> list[str]:
-    """Those that nobody else works on at this moment, who looks himself."""
-    return [key for key in sorted(keys) if followups.try_lock(connection, key)]

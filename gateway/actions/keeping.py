@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from gateway import status
 from gateway.followups import limits
@@ -148,16 +149,22 @@ def _keep_notes(
     return entries
 
 
-def remember(connection: Connection, made: plan.Plan, edition: int | None) -> None:
+def remember(
+    connection: Connection,
+    made: plan.Plan,
+    edition: int | None,
+    standings: Sequence[Any] | None,
+) -> None:
     """Keep the answers that this change takes away, for the case that the record is put back before
-    anybody was told. `edition`: the one they were given to.
+    anybody was told. `edition`: the one they were given to; `standings`: their rows, where they
+    were loaded and nothing is kept yet.
     """
     taken = [
         (change.participant, change.instance)
         for change in made.changes
         if change.event in TAKEN_AWAY
     ]
-    braked.keep_former(connection, taken, edition)
+    braked.keep_former(connection, taken, edition, standings)
 
 
 def _noted(before: str, note: str) -> str | None:

@@ -1,5 +1,5 @@
-"""From a changed record to the letters owed: reads the follow-up, asks `invite.plan`, writes what
-follows, in one transaction.
+"""From a changed record to the letters owed: reads a batch of follow-ups, asks `invite.plan` about
+each, writes what follows, in one transaction.
 """
 
 import time
@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfoNotFoundError
 
 import structlog
@@ -22,6 +23,7 @@ from gateway.invite import owing, plan
 from gateway.mail import address
 from gateway.model import Channel, Edition, Guest, Method, Role
 from gateway.store import (
+    codec,
     delegations,
     engine,
     faults,
@@ -29,6 +31,7 @@ from gateway.store import (
     holdings,
     invitations,
     journal,
+    loading,
     marked,
     marks,
     meta,
@@ -40,6 +43,7 @@ from gateway.store import (
 )
 from gateway.store.engine import Connection, Store
 from gateway.store.followups import Member
+from gateway.store.loading import Loaded
 
 log = structlog.get_logger(__name__)
 
@@ -117,17 +121,19 @@ def _plan_batch(
         site = Context.read(connection, settings, now)
         # In one order for all, because invitations are locked on the way (claims.settle locks
         # them so, too).
-        free = {key: due[key] for key in sorted(due) if followups.try_lock(connection, key)}
+        free = {key: due[key] for key in followups.lock_free(connection, due)}
         taken = marks.take(connection, free)
         most = settings.outbound.brake_follow_ups
         changes = marks.changed_at(taken) if most else {}
         authors = _authors(connection, taken)
         strangers.tell(connection, marks.strange(taken), now)
+        batch = _loaded(connection, taken)
+        site = replace(site, free_uids=_free_uids(connection, batch, site))
         for key in taken:
             here = replace(site, changed_at=changes.get(key), author=authors.get(key, ""))
-            new, reason = attempt(connection, key, here)
+            new, reason = attempt(connection, key, here, batch.get(key))
             if reason:
-                new, _ = attempt(connection, key, here, readable=False)
+                new, _ = attempt(connection, key, here, batch.get(key), readable=False)
                 _not_planned(connection, key, reason, now)
             letters += len(new)
         held, is_first = brake.apply(connection, changes, most, now)
@@ -141,6 +147,34 @@ def _plan_batch(
     return letters, len(taken)
 
 
+def _loaded(connection: Connection, keys: Collection[str]) -> dict[str, Loaded]:
+    """What is planned of these follow-ups, except of those that another's plan may change."""
+    readable = [key for key in keys if not _fault(key)]
+    batch = loading.load(connection, readable)
+    moved = loading.moved(connection, readable)
+    return {key: one for key, one in batch.items() if key not in moved}
+
+
+def _fault(key: str) -> str:
+    """What of the key of a follow-up cannot be read."""
+    return marked.fault("follow_up", key, {"key": key})
+
+
+def _free_uids(connection: Connection, batch: Mapping[str, Loaded], site: Context) -> set[str]:
+    """The first UIDs of those that have none yet, as far as they are not used up."""
+    fresh = {
+        next(queueing.uids(key, _context(site, one)))
+        for key, one in batch.items()
+        if one.record is not None and not one.record.row.uid
+    }
+    return fresh - invitations.uids_taken(connection, fresh)
+
+
+def _context(site: Context, loaded: Loaded) -> Context:
+    owner = followups.owner_of(loaded.owner) if loaded.owner is not None else None
+    return site.owned(owner, (row.account for row in loaded.held.invitations))
+
+
 def _authors(connection: Connection, taken: Mapping[str, Sequence[marks.Mark]]) -> dict[str, str]:
     """Who changed the follow-ups themselves, of which these are the marks; another program is
     signed here, for it does not sign itself (domain.md §4).
@@ -152,12 +186,17 @@ def _authors(connection: Connection, taken: Mapping[str, Sequence[marks.Mark]]) 
 
 
 def attempt(
-    connection: Connection, key: str, site: Context, *, readable: bool = True
+    connection: Connection,
+    key: str,
+    site: Context,
+    loaded: Loaded | None = None,
+    *,
+    readable: bool = True,
 ) -> tuple[list[int], str]:
     """The numbers of the letters that are new, and why there is no plan: "" where there is one."""
     try:
         with connection.begin_nested():
-            return plan_one(connection, key, site, readable=readable), ""
+            return plan_one(connection, key, site, loaded, readable=readable), ""
     except (
         InputError,
         ZoneInfoNotFoundError,
@@ -184,6 +223,7 @@ class _Record:
     """A follow-up at its turn: what it should be, what it was, and who holds what of it."""
 
     key: str
+    loaded: Loaded
     context: Context
     readable: bool
     # Not: it says what cannot be.
@@ -196,8 +236,9 @@ class _Record:
     copies: Sequence[owing.Copy]
     numbers: Mapping[Edition, int]
     # Of the editions that somebody holds.
-    arrived: Collection[int]
-    # Rows that have been in another follow-up.
+    invited: queueing.Known
+    standings: Sequence[Any] | None
+    # Their rows; None: they have changed since, or some are remembered (`keeping.remember`).
     others: Sequence[Member] = ()
     # Rows that are somebody else's since they were planned or invited last.
 
@@ -209,22 +250,26 @@ class _Record:
     @property
     def mailed(self) -> tuple[Sequence[owing.Copy], Collection[int]]:
         """Whose invitation may have begun; without an account nobody's does."""
-        return (self.copies, self.arrived) if self.context.account else ((), frozenset())
+        return (self.copies, self.loaded.arrived) if self.context.account else ((), frozenset())
 
 
 def plan_one(
-    connection: Connection, key: str, site: Context, *, readable: bool = True
+    connection: Connection,
+    key: str,
+    site: Context,
+    loaded: Loaded | None = None,
+    *,
+    readable: bool = True,
 ) -> list[int]:
     """Bring one follow-up's invitations up to date. Returns the numbers of the letters that were
-    queued.
+    queued. `loaded`: what stands in the store of it, where the caller has locked and read it.
 
     Not `readable`: the record says what cannot be. By the last edition that was planned nobody is
     invited or told anything new, but whoever is not to hold it any more is told that: removed,
     switched off, or the follow-up cancelled.
     """
-    faults.check(marked.fault("follow_up", key, {"key": key}))
-    followups.lock(connection, key)
-    record = _read(connection, key, site, readable=readable)
+    faults.check(_fault(key))
+    record = _read(connection, key, site, loaded or _followed(connection, key), readable=readable)
     if record is None:
         return []
     record = _hand_over(connection, _put_back(connection, record))
@@ -234,30 +279,65 @@ def plan_one(
     return _save(connection, record, made)
 
 
-def _read(connection: Connection, key: str, site: Context, *, readable: bool) -> _Record | None:
+def _followed(connection: Connection, key: str) -> Loaded:
+    """What stands in the store of one follow-up, which is locked, and followed to a new key and by
+    its rows.
+    """
+    followups.lock(connection, key)
+    followups.rehome(connection, key)
+    arrived = invitations.rehome(connection, key)
+    elsewhere = invitations.of_participants(connection, arrived)
+    here = loading.load(connection, [key])[key]
+    return replace(here, arrived=arrived, elsewhere=elsewhere)
+
+
+def _again(connection: Connection, key: str, before: Loaded) -> Loaded:
+    here = loading.load(connection, [key])[key]
+    return replace(here, arrived=before.arrived, elsewhere=before.elsewhere)
+
+
+def _read(
+    connection: Connection, key: str, site: Context, loaded: Loaded, *, readable: bool
+) -> _Record | None:
     """Everything that the plan is made of; None where the record cannot be read and nothing of it
     was ever planned.
     """
-    followups.rehome(connection, key)
-    arrived = invitations.rehome(connection, key)
-    context = site.of(connection, key)
-    members = followups.members(connection, key)
-    number = followups.known_edition(connection, key)
-    known = invitations.editions(connection, [number]).get(number)
+    context, number = _context(site, loaded), loaded.edition
+    facts = loaded.held.facts.get(number) if number is not None else None
+    known = codec.parse_edition(facts) if facts is not None else None
+    members = loaded.rows.members()
     if readable:
-        wanted, members = _without_lost(
-            connection, key, _wanted(connection, key, context, members), known, context, members
-        )
+        wanted = _wanted(connection, key, context, loaded.record, members)
+        if _drop_lost(connection, key, wanted, known, context, members):
+            loaded = _again(connection, key, loaded)
+            members = loaded.rows.members()
+            wanted = _wanted(connection, key, context, loaded.record, members)
     elif known is not None:
         wanted = _called_off(connection, key, known)
     else:
         return None
-    copies, numbers = holdings.copies(connection, key)
-    return _Record(key, context, readable, wanted, known, number, members, copies, numbers, arrived)
+    copies, numbers = holdings.copies(loaded.held)
+    rows = sorted((*loaded.held.invitations, *loaded.elsewhere), key=lambda row: row.id)
+    return _Record(
+        key=key,
+        loaded=loaded,
+        context=context,
+        readable=readable,
+        wanted=wanted,
+        standings=None if loaded.is_remembered else loaded.rows.standings,
+        known=known,
+        number=number,
+        members=members,
+        copies=copies,
+        numbers=numbers,
+        invited=queueing.Known(rows),
+    )
 
 
 def _put_back(connection: Connection, record: _Record) -> _Record:
     """As it was before a change that was undone while the brake held its letters."""
+    if not record.loaded.is_remembered and not brake.holds(record.copies):
+        return record
     undone = brake.put_back(
         connection,
         record.key,
@@ -270,7 +350,12 @@ def _put_back(connection: Connection, record: _Record) -> _Record:
         return record
     members = followups.members(connection, record.key)
     return replace(
-        record, known=undone.edition, number=undone.number, members=members, copies=undone.copies
+        record,
+        known=undone.edition,
+        number=undone.number,
+        members=members,
+        standings=None,
+        copies=undone.copies,
     )
 
 
@@ -281,6 +366,9 @@ def _hand_over(connection: Connection, record: _Record) -> _Record:
     members = succession.begin(
         connection, record.key, record.members, record.other, record.context.now
     )
+    if others:
+        passed_on = delegations.of(connection, record.key)
+        record = replace(record, loaded=replace(record.loaded, delegations=passed_on))
     invitations.count(connection, _where_invited(members, record.copies))
     copies = succession.taken_over(record.copies, record.other)
     return replace(record, members=members, copies=copies)
@@ -290,7 +378,7 @@ def _decide(connection: Connection, record: _Record) -> plan.Plan:
     """What is owed, to whom."""
     context, other = record.context, record.other
     given_away = _is_given_away(record.known, record.wanted, context)
-    invitees = _invitees(connection, record.key, record.members, context)
+    invitees = _invitees(record.members, record.loaded.delegations, context)
     made = plan.plan(
         record.wanted,
         record.known,
@@ -305,9 +393,9 @@ def _save(connection: Connection, record: _Record, made: plan.Plan) -> list[int]
     """Write what follows from a plan. Returns the numbers of its letters."""
     key, context, now = record.key, record.context, record.context.now
     if record.readable:
-        _tell_backwards(connection, key, now)
+        _tell_backwards(connection, key, record.loaded.backwards, now)
     if context.changed_at is not None:
-        keeping.remember(connection, made, record.number)
+        keeping.remember(connection, made, record.number, record.standings)
     if record.readable:
         keeping.announce(connection, key, record.members, record.other, now)
     keeping.keep(connection, key, record.members, made, now, context.author)
@@ -319,7 +407,7 @@ def _save(connection: Connection, record: _Record, made: plan.Plan) -> list[int]
         reminders.take_back(connection, made.superseded)
     if made.edition is None:
         followups.forget(connection, key)
-    letters = queueing.queue(connection, key, made.owed, numbers, context)
+    letters = queueing.queue(connection, key, made.owed, numbers, record.invited, context)
     queued = list(zip(letters, made.owed, strict=True))
     brake.keep_back(connection, queued, stopped, context.changed_at, now)
     return letters
@@ -332,10 +420,10 @@ def _keep(connection: Connection, record: _Record, edition: Edition | None) -> q
     numbers = queueing.Numbers(connection, record.key, record.numbers, record.context.now)
     if edition is None:
         return numbers
-    if record.known is not None:
+    if record.known is not None and record.loaded.has_proposals:
         _overtake_proposals(connection, record, record.known, edition)
     _make_theirs(connection, record, edition.uid)
-    number = _keep_edition(connection, record.key, edition, record.number, record.context)
+    number = _kept(connection, record, edition)
     numbers.known(edition, number)
     return numbers
 
@@ -386,7 +474,7 @@ def _make_theirs(connection: Connection, record: _Record, uid: str) -> None:
     invited = {copy.participant for copy in copies} | set(arrived)
     theirs = [_invitee(one, record.context) for one in record.others if one.id in invited]
     reachable = [(uid, invitee) for invitee in theirs if invitee.address]
-    queueing.invited(connection, record.key, reachable, record.context)
+    queueing.invited(connection, record.key, reachable, record.invited, record.context)
 
 
 def _let_go(connection: Connection, made: plan.Plan, numbers: queueing.Numbers) -> None:
@@ -395,17 +483,15 @@ def _let_go(connection: Connection, made: plan.Plan, numbers: queueing.Numbers) 
         invitations.let_go(connection, one, number)
 
 
-def _tell_backwards(connection: Connection, key: str, now: datetime) -> None:
-    journal.write(
-        connection,
-        [
-            journal.Entry(
-                "end_ignored", key, instance=date, channel=Channel.STORE, detail=BACKWARDS
-            )
-            for date in timing.backwards(connection, key)
-        ],
-        now,
-    )
+def _tell_backwards(
+    connection: Connection, key: str, backwards: Sequence[Any], now: datetime
+) -> None:
+    dates = map(timing.date_of, backwards)
+    entries = [
+        journal.Entry("end_ignored", key, instance=date, channel=Channel.STORE, detail=BACKWARDS)
+        for date in dates
+    ]
+    journal.write(connection, entries, now)
 
 
 def _sayable(owed: owing.Owed) -> None:
@@ -491,12 +577,11 @@ def adopt(
     """
     site = Context.read(connection, settings, now).of(connection, key)
     members = followups.members(connection, key)
-    wanted, known_number = (
-        _wanted(connection, key, site, members),
-        followups.known_edition(connection, key),
-    )
-    if wanted is None:
+    record = followups.records(connection, [key]).get(key)
+    wanted = _wanted(connection, key, site, record, members)
+    if record is None or wanted is None:
         return
+    known_number = record.row.edition
     known = invitations.editions(connection, [known_number]).get(known_number)
     edition = (
         known
@@ -505,60 +590,66 @@ def adopt(
             replace(wanted, significant=wanted.sequence), [_invitee(one, site) for one in members]
         )
     )
-    number = _keep_edition(connection, key, edition, known_number, site)
+    number = invitations.keep_edition(connection, key, edition, known_number, now)
+    _settle(connection, key, edition, number)
     numbers = queueing.Numbers(connection, key, {edition: number}, now)
     here = [one for one in members if one.id in participants and one.address]
     if here:
         meta.note_adoption(connection)
     theirs = [(edition.uid, _invitee(member, site)) for member in here]
+    there = queueing.Known(invitations.of_participants(connection, [one.id for one in here]))
     for member, invitation in zip(
-        here, queueing.invited(connection, key, theirs, site), strict=True
+        here, queueing.invited(connection, key, theirs, there, site), strict=True
     ):
         view = editions.seen(edition, member.date)
         invitations.adopt(connection, invitation.id, numbers.of(view), view.sequence, now)
 
 
 def _wanted(
-    connection: Connection, key: str, context: Context, members: Sequence[Member]
+    connection: Connection,
+    key: str,
+    context: Context,
+    record: followups.Record | None,
+    members: Sequence[Member],
 ) -> Edition | None:
-    wanted = followups.wanted(connection, key, context.site, members)
-    if wanted is None or wanted.uid:
+    if record is None:
+        return None
+    wanted = followups.edition_of(record, context.site, members)
+    if wanted.uid:
         return wanted
     return replace(wanted, uid=queueing.uid(connection, key, context))
 
 
-def _without_lost(
+def _drop_lost(
     connection: Connection,
     key: str,
     wanted: Edition | None,
     known: Edition | None,
     context: Context,
     members: list[Member],
-) -> tuple[Edition | None, list[Member]]:
+) -> bool:
     """Dates that the series has no more lose their own data, or the old name of a moved date would
-    be read as an added one.
+    be read as an added one. Returns whether anything was written.
 
     Whoever is invited to such a date alone is invited to the one that the series has on that day
     now.
     """
     if wanted is None or known is None:
-        return wanted, members
+        return False
     single = {one.date for one in members if one.date is not None}
     named = editions.named_dates(known) | editions.named_dates(wanted) | single
     lost = editions.lost(known, wanted, named)
     invited = [one for one in members if one.date in lost and not one.removed]
     renamed = [_renamed(connection, one, known, wanted, members, context) for one in invited]
     if not timing.drop_dates(connection, key, lost) and not any(renamed):
-        return wanted, members
+        return False
     answered = {date for member in members for date in member.standings}
     entries = [
         journal.Entry("date_dropped", key, instance=date, channel=Channel.STORE)
         for date in sorted(lost - answered - single, key=str)
     ]
     journal.write(connection, entries, context.now)
-    members = followups.members(connection, key)
-    fresh = followups.wanted(connection, key, context.site, members)
-    return (replace(fresh, uid=wanted.uid) if fresh is not None else None), members
+    return True
 
 
 def _renamed(
@@ -594,9 +685,9 @@ def _renamed(
 
 
 def _invitees(
-    connection: Connection, key: str, members: Sequence[Member], context: Context
+    members: Sequence[Member], passed_on: Mapping[int, int], context: Context
 ) -> list[owing.Invitee]:
-    passed_on = delegations.of(connection, key)
+    """`passed_on`: delegator → delegate."""
     if not passed_on:
         return [_invitee(one, context) for one in members]
     by_id = {one.id: Guest(one.name, one.address) for one in members}
@@ -643,13 +734,23 @@ def _unreachable(member: Member, context: Context) -> str:
     return context.unreachable(member.address, member.is_associate)
 
 
-def _keep_edition(
-    connection: Connection, key: str, edition: Edition, last: int | None, context: Context
-) -> int:
-    number = invitations.keep_edition(connection, key, edition, last, context.now)
+def _kept(connection: Connection, record: _Record, edition: Edition) -> int:
+    """The number of the edition that is planned now: that of the last one where nothing differs."""
+    key, last, now = record.key, record.number, record.context.now
+    loaded = record.loaded.held.facts
+    if last is not None and last in loaded:
+        text = codec.edition(edition)
+        same = loaded[last] == text
+        number = last if same else invitations.add_edition(connection, key, text, now)
+    else:
+        number = invitations.keep_edition(connection, key, edition, last, now)
+    _settle(connection, key, edition, number)
+    return number
+
+
+def _settle(connection: Connection, key: str, edition: Edition, number: int) -> None:
     counter = editions.counter(edition)
     followups.settle(connection, key, uid=edition.uid, edition=number, sequence=counter)
-    return number
 
 
 def _overtake_proposals(

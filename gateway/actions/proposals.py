@@ -161,7 +161,8 @@ def turn_down(
         remarks=Remarks(start=one.start, end=one.end),
     )
     numbers = queueing.Numbers(connection, one.follow_up, {known: last}, now)
-    return one, queueing.queue(connection, one.follow_up, [owed], numbers, context)
+    held = queueing.Known(invitations.of_participants(connection, [one.participant]))
+    return one, queueing.queue(connection, one.follow_up, [owed], numbers, held, context)
 
 
 def _undecided(

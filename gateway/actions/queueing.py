@@ -3,9 +3,10 @@ letters get their numbers, for all letters of a follow-up at once.
 """
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from gateway import accounts
 from gateway.actions.context import Context
@@ -48,11 +49,35 @@ class Numbers:
         return self.numbers[value]
 
 
+Place = tuple[int, str, str, Moment | None]
+"""What an invitation is found by: participant, UID, address (`address.key`) and the date that it is
+for by itself.
+"""
+
+
+class Known:
+    """The invitations of a follow-up, and of the rows that are in it: as they were loaded, the
+    oldest first, and those that are made meanwhile.
+    """
+
+    def __init__(self, rows: Iterable[Any]) -> None:
+        self.by_number = dict[int, Invitation]()
+        self.by_place = dict[Place, Invitation]()
+        for row in rows:
+            self.add(invitations.from_row(row))
+
+    def add(self, one: Invitation) -> None:
+        self.by_number[one.id] = one
+        place = one.participant, one.uid, address.key(one.address), one.date
+        self.by_place.setdefault(place, one)
+
+
 def queue(
     connection: Connection,
     key: str,
     owed: Sequence[owing.Owed],
     numbers: Numbers,
+    known: Known,
     context: Context,
 ) -> list[int]:
     """Put a follow-up's letters into the outbox. Returns their numbers, in the order of the
@@ -60,7 +85,7 @@ def queue(
     """
     letters = []
     present = dict[int, Invitation]()
-    for each, to in zip(owed, _addressed(connection, key, owed, context), strict=True):
+    for each, to in zip(owed, _addressed(connection, key, owed, known, context), strict=True):
         # An earlier letter of these may have changed what the invitee is called.
         letter = _letter(each, present.get(to.id, to), numbers, context)
         if each.method in PLANNED:
@@ -83,19 +108,18 @@ def queue(
 
 
 def _addressed(
-    connection: Connection, key: str, owed: Sequence[owing.Owed], context: Context
+    connection: Connection, key: str, owed: Sequence[owing.Owed], known: Known, context: Context
 ) -> list[Invitation]:
     """The invitation that each of these letters goes to."""
-    there = invitations.get(
-        connection, {each.invitation for each in owed if each.invitation is not None}
-    )
     first = [
         (each.edition.uid, each.invitee)
         for each in owed
         if each.invitation is None and each.invitee is not None
     ]
-    made = iter(invited(connection, key, first, context))
-    return [next(made) if each.invitation is None else there[each.invitation] for each in owed]
+    made = iter(invited(connection, key, first, known, context))
+    return [
+        next(made) if each.invitation is None else known.by_number[each.invitation] for each in owed
+    ]
 
 
 def _letter(owed: owing.Owed, to: Invitation, numbers: Numbers, context: Context) -> enqueue.Letter:
@@ -126,28 +150,26 @@ def invited(
     connection: Connection,
     key: str,
     invitees: Sequence[tuple[str, owing.Invitee]],
+    known: Known,
     context: Context,
 ) -> list[Invitation]:
     """The invitations of participants under these UIDs at their present addresses, made where there
     is none: removed and added again is the same row and token.
     """
-    there = invitations.of_participants(connection, [one.participant for _, one in invitees])
     missing = {_place(uid, one): (uid, one) for uid, one in invitees}
-    missing = {place: one for place, one in missing.items() if place not in there}
+    missing = {place: one for place, one in missing.items() if place not in known.by_place}
     tokens = _tokens(connection, list(missing.values()), context)
     made = [
         _new(key, uid, one, token, context)
         for (uid, one), token in zip(missing.values(), tokens, strict=True)
     ]
     numbers = invitations.create(connection, made, context.now)
-    there |= {
-        place: replace(one, id=number)
-        for place, one, number in zip(missing, made, numbers, strict=True)
-    }
-    return [there[_place(uid, one)] for uid, one in invitees]
+    for one, number in zip(made, numbers, strict=True):
+        known.add(replace(one, id=number))
+    return [known.by_place[_place(uid, one)] for uid, one in invitees]
 
 
-def _place(uid: str, invitee: owing.Invitee) -> invitations.Place:
+def _place(uid: str, invitee: owing.Invitee) -> Place:
     return invitee.participant, uid, address.key(invitee.address), _date(invitee)
 
 
@@ -180,9 +202,17 @@ def uid(connection: Connection, key: str, context: Context) -> str:
     """The UID of a follow-up that has none yet: the first of its key that is not used up. What was
     deleted and made anew is another entry (RFC 5545 §3.8.4.7).
     """
+    return next(uid for uid in uids(key, context) if _is_free(connection, uid, context))
+
+
+def uids(key: str, context: Context) -> Iterator[str]:
+    """The UIDs that a follow-up of this key may have, the first one first."""
     domain = address.domain(context.mail.address)
-    made = (identity.uid(context.secret, key, number, domain) for number in itertools.count())
-    return next(uid for uid in made if not invitations.uid_taken(connection, uid))
+    return (identity.uid(context.secret, key, number, domain) for number in itertools.count())
+
+
+def _is_free(connection: Connection, uid: str, context: Context) -> bool:
+    return uid in context.free_uids or not invitations.uids_taken(connection, [uid])
 
 
 def _tokens(
@@ -191,7 +221,13 @@ def _tokens(
     """A token for each: the first of those that could be theirs which nobody has."""
     names = [_names(uid, one, context) for uid, one in invitees]
     tokens = [next(possible) for possible in names]
-    taken, given = invitations.tokens_taken(connection, tokens), set[str]()
+    # Those of a UID under which nobody was ever invited are new, except one that was given.
+    asked = [
+        token
+        for token, (uid, invitee) in zip(tokens, invitees, strict=True)
+        if invitee.token or uid not in context.free_uids
+    ]
+    taken, given = invitations.tokens_taken(connection, asked), set[str]()
     for position, possible in enumerate(names):
         while tokens[position] in taken | given:
             tokens[position] = next(possible)

@@ -29,15 +29,17 @@ def tell(connection: Connection, written: Mapping[str, Collection[str]], now: da
     """
     traces = records.traces(connection, written)
     known = invitations.editions(connection, [one.edition for one in traces.values()])
+    records_of = [key for key in written if not marks.RECORDS.isdisjoint(written[key])]
+    rows_of = [key for key in written if traces[key].is_there and "participant" in written[key]]
+    last = journal.last_of(connection, records_of, (*PRESENT, DELETED))
+    gone = journal.gone(connection, rows_of) if rows_of else {}
     entries = list[journal.Entry]()
-    for key, tables in written.items():
+    for key in written:
         trace = traces[key]
-        if not marks.RECORDS.isdisjoint(tables):
-            last = journal.last_of(connection, key, (*PRESENT, DELETED))
-            event = _event(trace, known.get(trace.edition), last)
+        if key in records_of:
+            event = _event(trace, known.get(trace.edition), last.get(key, ""))
             entries += [journal.Entry(event, key)] if event else []
-        if trace.is_there and "participant" in tables:
-            entries += journal.gone(connection, key)
+        entries += gone.get(key, ())
     signed = [replace(one, by=records.BY_SQL, channel=Channel.STORE) for one in entries]
     journal.write(connection, signed, now)
 

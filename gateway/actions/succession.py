@@ -138,12 +138,15 @@ def _invited(
     addresses = dict[int, list[str]]()
     for copy in copies:
         addresses.setdefault(copy.participant, []).append(copy.address)
+    elsewhere = _invited_elsewhere(members, copies)
     might = [
         one
         for one in members
-        if (one.id in addresses or one.id in arrived)
+        if (one.id in arrived or one.id in elsewhere)
         and _might_be_another(one, addresses.get(one.id, ()))
     ]
+    if not might:
+        return set()
     former = invitations.deliveries(connection, [one.id for one in might])
     here = {one.invitation for one in copies}
     people = directory.at(connection, [one.address for one in former.values()])
@@ -155,6 +158,19 @@ def _invited(
             if former[one.id].id in here
             else one.id in arrived
         )
+    }
+
+
+def _invited_elsewhere(members: Sequence[Member], copies: Sequence[owing.Copy]) -> set[int]:
+    """Rows that were invited last at another address than the present one, where keys do not tell
+    whose they were and are.
+    """
+    present = {one.id: one.address for one in members if not _is_known_by_key(one)}
+    counting = [one for one in copies if one.counts and one.participant in present]
+    return {
+        one.participant
+        for one in counting
+        if not address.same(one.address, present[one.participant])
     }
 
 

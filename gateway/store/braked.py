@@ -2,9 +2,10 @@
 was changed, and the answers that such a change took away, for the case that it is put back.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -167,21 +168,20 @@ def keep_former(
     connection: Connection,
     names: Collection[tuple[int, Moment | None]],
     edition: int | None,
+    standings: Sequence[Any] | None = None,
 ) -> None:
     """Remember standings, by participant and date, as they are before a change takes them away,
-    except where earlier ones are remembered. `edition`: the one that they were given to.
+    except where earlier ones are remembered. `edition`: the one that they were given to;
+    `standings`: their rows, where the caller has them and nothing is remembered yet.
     """
     wanted = {(number, codec.moment(instance)) for number, instance in names}
     numbers = sorted({number for number, _ in wanted})
-    old, present = former_standing.c, standing.c
-    known = connection.execute(
-        sa.select(old.participant, old.instance).where(old.participant.in_(numbers))
-    )
-    wanted -= {(row.participant, row.instance) for row in known}
+    if standings is None:
+        wanted -= _remembered(connection, numbers)
     if not wanted:
         return
-    rows = connection.execute(sa.select(standing).where(present.participant.in_(numbers)))
-    there = {(row.participant, row.instance): dict(row._mapping) for row in rows}
+    rows = _standings(connection, numbers) if standings is None else standings
+    there = {(row.participant, row.instance): _facts(row) for row in rows}
     of_edition = edition or VOID
     kept = [
         {**there[name], "edition": of_edition, "absent": False}
@@ -194,6 +194,20 @@ def keep_former(
     for made in (kept, absent):
         if made:
             connection.execute(sa.insert(former_standing), made)
+
+
+def _remembered(connection: Connection, numbers: Sequence[int]) -> set[tuple[int, str]]:
+    columns = former_standing.c.participant, former_standing.c.instance
+    query = sa.select(*columns).where(former_standing.c.participant.in_(numbers))
+    return {(row.participant, row.instance) for row in connection.execute(query)}
+
+
+def _standings(connection: Connection, numbers: Sequence[int]) -> Sequence[Any]:
+    return connection.execute(sa.select(standing).where(standing.c.participant.in_(numbers))).all()
+
+
+def _facts(row: Any) -> dict[str, Any]:
+    return {name: row._mapping[name] for name in FACTS}
 
 
 def void(connection: Connection, numbers: Collection[int]) -> None:
@@ -231,6 +245,16 @@ def forget(connection: Connection, key: str) -> None:
     connection.execute(
         sa.delete(former_standing).where(former_standing.c.participant.in_(_rows(key)))
     )
+
+
+def remembering(connection: Connection, keys: Collection[str]) -> set[str]:
+    """Those of these follow-ups of which something is remembered that could be put back."""
+    query = (
+        sa.select(participant.c.follow_up)
+        .join(former_standing, former_standing.c.participant == participant.c.id)
+        .where(participant.c.follow_up.in_(keys))
+    )
+    return set(connection.execute(query.distinct()).scalars())
 
 
 def restore(connection: Connection, key: str, edition: int) -> Restored:

@@ -12,12 +12,20 @@ from gateway.store.schema import delegation, participant
 
 def of(connection: Connection, follow_up: str) -> Mapping[int, int]:
     """Delegator → delegate, by the numbers of their rows."""
+    return of_each(connection, [follow_up]).get(follow_up, {})
+
+
+def of_each(connection: Connection, keys: Collection[str]) -> dict[str, dict[int, int]]:
+    """The same by follow-up, as far as there is any."""
     rows = connection.execute(
-        sa.select(delegation.c.participant, delegation.c.delegate)
+        sa.select(participant.c.follow_up, delegation.c.participant, delegation.c.delegate)
         .join(participant, participant.c.id == delegation.c.participant)
-        .where(participant.c.follow_up == follow_up)
+        .where(participant.c.follow_up.in_(keys))
     )
-    return {row.participant: row.delegate for row in rows}
+    found = dict[str, dict[int, int]]()
+    for row in rows:
+        found.setdefault(row.follow_up, {})[row.participant] = row.delegate
+    return found
 
 
 def put(connection: Connection, delegator: int, delegate: int, at: datetime) -> None:

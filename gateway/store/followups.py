@@ -69,11 +69,16 @@ _MEMBERS = (
     .join(resource, resource.c.key == participant.c.resource, isouter=True)
     .order_by(participant.c.follow_up, participant.c.id)
 )
+_ADDRESSES = sa.select(person_email).order_by(person_email.c.person, person_email.c.position)
 _LOCK_ALL = sa.text(
     "SELECT pg_advisory_xact_lock(hashtextextended(key, 7403)) FROM"
     " unnest(CAST(:keys AS text[])) WITH ORDINALITY AS one (key, place) ORDER BY place"
 )
 """Sorted first, then locked one by one."""
+_LOCK_FREE = sa.text(
+    "SELECT key FROM unnest(CAST(:keys AS text[])) AS one (key)"
+    " WHERE pg_try_advisory_xact_lock(hashtextextended(key, 7403))"
+)
 _ROW = participant.c.id == sa.bindparam("number")
 _WRITE_CODE = sa.update(participant).where(_ROW).values(code=sa.bindparam("status"))
 _ANNOTATE = sa.update(participant).where(_ROW).values(note=sa.bindparam("words"))
@@ -199,17 +204,14 @@ def lock(connection: Connection, key: str) -> None:
         )
 
 
-def try_lock(connection: Connection, key: str) -> bool:
-    """`lock`, where nobody else has it. Whoever takes many in an order of his own takes them so: he
-    never waits in a circle.
+def lock_free(connection: Connection, keys: Iterable[str]) -> list[str]:
+    """`lock` those that nobody else has; returns them, sorted. Whoever takes many in an order of
+    his own takes them so: he never waits in a circle.
     """
-    if connection.dialect.name == "sqlite":
-        return True
-    return bool(
-        connection.execute(
-            sa.text("SELECT pg_try_advisory_xact_lock(hashtextextended(:key, 7403))"), {"key": key}
-        ).scalar_one()
-    )
+    free = list(keys)
+    if connection.dialect.name != "sqlite" and free:
+        free = list(connection.execute(_LOCK_FREE, {"keys": free}).scalars())
+    return sorted(free)
 
 
 def lock_rows(connection: Connection, numbers: Collection[int]) -> None:
@@ -237,7 +239,23 @@ def wanted(
     Without guests: what they answered is the planner's to say (`owing.listed`), who knows what
     becomes of it.
     """
-    row = connection.execute(
+    record = records(connection, [key]).get(key)
+    return edition_of(record, site, members) if record is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is written of a follow-up itself: its row, and those of its single dates."""
+
+    row: Any
+    dates: Sequence[Any]
+    is_from_list: bool
+    # Somebody who takes part is a member of a project or a selection.
+
+
+def records(connection: Connection, keys: Collection[str]) -> dict[str, Record]:
+    """What is written of those of these follow-ups that are there."""
+    query = (
         sa.select(
             follow_up,
             *timing.usual_length(),
@@ -245,10 +263,16 @@ def wanted(
             associate.c.email.label("organizer_email"),
         )
         .join(associate, associate.c.key == follow_up.c.owner, isouter=True)
-        .where(follow_up.c.key == key)
-    ).one_or_none()
-    if row is None:
-        return None
+        .where(follow_up.c.key.in_(keys))
+    )
+    rows = connection.execute(query).all()
+    own, listed = timing.own_dates(connection, keys), _from_list(connection, keys)
+    return {row.key: Record(row, own.get(row.key, ()), row.key in listed) for row in rows}
+
+
+def edition_of(record: Record, site: Site, members: Sequence[Member]) -> Edition:
+    """What is written of a follow-up, as an edition (`wanted`)."""
+    row = record.row
     faults.check(
         faults.of_follow_up(row),
         marked.fault("associate", row.owner, {"name": row.organizer}),
@@ -256,11 +280,10 @@ def wanted(
     )
     kind, zone = Kind(row.kind), row.timezone or site.timezone
     start, end = timing.times(row, kind, zone)
-    own = timing.own_dates(connection, [key]).get(key, [])
-    recurs, dates = timing.series(row, own, kind, zone)
+    recurs, dates = timing.series(row, record.dates, kind, zone)
     facts = {name: getattr(row, name) for name in _OF_THE_EDITION}
     reason = row.cancel_reason if row.cancelled else ""
-    is_public = _is_list_public(connection, row, members)
+    is_public = _is_list_public(record, members)
     return Edition(
         **facts,
         uid=row.uid or "",
@@ -305,10 +328,10 @@ def _answer_by(row: Any) -> datetime | None:
     return columns.instant(columns.moment(row.answer_by, all_day=False))
 
 
-def _is_list_public(connection: Connection, row: Any, members: Sequence[Member]) -> bool:
+def _is_list_public(record: Record, members: Sequence[Member]) -> bool:
     present = {one.key for one in members if not one.removed}
-    from_list = row.project is not None or _from_list(connection, row.key)
-    return kinds.guest_list_public(GuestList(row.guest_list), len(present), from_list)
+    from_list = record.row.project is not None or record.is_from_list
+    return kinds.guest_list_public(GuestList(record.row.guest_list), len(present), from_list)
 
 
 def called_off(connection: Connection, key: str) -> tuple[bool, str]:
@@ -323,13 +346,22 @@ def called_off(connection: Connection, key: str) -> tuple[bool, str]:
 
 def owner(connection: Connection, key: str) -> Owner | None:
     """The associate who owns a follow-up; None where it is gone or nobody's."""
-    row = connection.execute(
-        sa.select(associate)
+    row = owners(connection, [key]).get(key)
+    return owner_of(row) if row is not None else None
+
+
+def owners(connection: Connection, keys: Collection[str]) -> dict[str, Any]:
+    """The rows of the associates who own these follow-ups, by follow-up."""
+    query = (
+        sa.select(associate, follow_up.c.key.label("follow_up"))
         .join(follow_up, follow_up.c.owner == associate.c.key)
-        .where(follow_up.c.key == key)
-    ).one_or_none()
-    if row is None:
-        return None
+        .where(follow_up.c.key.in_(keys))
+    )
+    return {row.follow_up: row for row in connection.execute(query)}
+
+
+def owner_of(row: Any) -> Owner:
+    """The owner that one of `owners` is."""
     return Owner(
         row.key,
         row.user_group,
@@ -383,6 +415,20 @@ def rehome(connection: Connection, key: str) -> None:
     `key`: the old one or the new one, whichever is planned first. A row keeps its edition, and
     editions keep the key they were made for.
     """
+    for old, new in sorted(renamed(connection, [key])):
+        for table in (follow_up_date, participant, edition, decision):
+            # Who stands under the new key already is not moved there again; PostgreSQL has moved
+            # everybody itself.
+            moving = sa.update(table).where(table.c.follow_up == old).values(follow_up=new)
+            connection.execute(moving.prefix_with("OR IGNORE", dialect="sqlite"))
+        waits = sa.update(inbox).where(inbox.c.follow_up == old, inbox.c.raw.is_not(None))
+        connection.execute(waits.values(follow_up=new))
+
+
+def renamed(connection: Connection, keys: Collection[str]) -> set[tuple[str, str]]:
+    """The old and the new key of those that were renamed and are still to be taken along; `keys`:
+    either.
+    """
     there = follow_up.alias("there")
     query = (
         sa.select(edition.c.follow_up, follow_up.c.key)
@@ -393,19 +439,11 @@ def rehome(connection: Connection, key: str) -> None:
         )
     )
     # Two queries, each with an index to go by: no database finds one for both at once.
-    renamed = {
+    return {
         (row.follow_up, row.key)
-        for this in (follow_up.c.key == key, edition.c.follow_up == key)
+        for this in (follow_up.c.key.in_(keys), edition.c.follow_up.in_(keys))
         for row in connection.execute(query.where(this))
     }
-    for old, new in sorted(renamed):
-        for table in (follow_up_date, participant, edition, decision):
-            # Who stands under the new key already is not moved there again; PostgreSQL has moved
-            # everybody itself.
-            moving = sa.update(table).where(table.c.follow_up == old).values(follow_up=new)
-            connection.execute(moving.prefix_with("OR IGNORE", dialect="sqlite"))
-        waits = sa.update(inbox).where(inbox.c.follow_up == old, inbox.c.raw.is_not(None))
-        connection.execute(waits.values(follow_up=new))
 
 
 def forget(connection: Connection, key: str) -> None:
@@ -449,14 +487,62 @@ def members(
 
 
 def members_of(connection: Connection, keys: Collection[str]) -> dict[str, list[Member]]:
-    """The participant rows of several follow-ups, removed ones too; of a few at a time, for each
-    may have thousands.
-    """
+    """The participant rows of several follow-ups, removed ones too."""
     found: dict[str, list[Member]] = {key: [] for key in keys}
-    for part in chunks.parts(sorted(keys), 5):
-        query = _MEMBERS.where(participant.c.follow_up.in_(part))
-        for member in _members(connection, connection.execute(query).all()):
-            found[member.follow_up].append(member)
+    for part in chunks.parts(sorted(keys)):
+        found |= {key: rows.members() for key, rows in rows_of(connection, part).items()}
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What is written of who takes part in a follow-up, as it stands there."""
+
+    participants: Sequence[Any]
+    standings: Sequence[Any]
+    addresses: Sequence[Any]
+
+    def members(self) -> list[Member]:
+        answers, addresses = _by_participant(self.standings), _by_person(self.addresses)
+        return [
+            _member(row, answers.get(row.id, {}), addresses.get(row.person, ()))
+            for row in self.participants
+        ]
+
+
+def rows_of(connection: Connection, keys: Collection[str]) -> dict[str, Rows]:
+    """The participant rows of each of these follow-ups, with three statements however many."""
+    present = participant.c.follow_up.in_(keys)
+    answers = (
+        sa.select(standing, participant.c.follow_up)
+        .join(participant, participant.c.id == standing.c.participant)
+        .where(present)
+    )
+    people = sa.select(participant.c.person).where(present, participant.c.person.is_not(None))
+    rows = _grouped(connection.execute(_MEMBERS.where(present)))
+    said = _grouped(connection.execute(answers))
+    addresses = dict[str, list[Any]]()
+    for one in connection.execute(_ADDRESSES.where(person_email.c.person.in_(people))):
+        addresses.setdefault(one.person, []).append(one)
+    return {
+        key: Rows(
+            rows.get(key, ()),
+            said.get(key, ()),
+            [
+                one
+                for person in {row.person for row in rows.get(key, ())}
+                for one in addresses.get(person, ())
+            ],
+        )
+        for key in keys
+    }
+
+
+def _grouped(rows: Iterable[Any]) -> dict[str, list[Any]]:
+    """Rows by their follow-up."""
+    found = dict[str, list[Any]]()
+    for row in rows:
+        found.setdefault(row.follow_up, []).append(row)
     return found
 
 
@@ -622,8 +708,14 @@ def standings(
     connection: Connection, ids: Sequence[int]
 ) -> dict[int, dict[Moment | None, Standing]]:
     """What stands of these participants, by date; None: all of the follow-up."""
+    return _by_participant(
+        connection.execute(sa.select(standing).where(standing.c.participant.in_(ids)))
+    )
+
+
+def _by_participant(rows: Iterable[Any]) -> dict[int, dict[Moment | None, Standing]]:
     found: dict[int, dict[Moment | None, Standing]] = {}
-    for row in connection.execute(sa.select(standing).where(standing.c.participant.in_(ids))):
+    for row in rows:
         found.setdefault(row.participant, {})[codec.parse_moment(row.instance)] = _standing(row)
     return found
 
@@ -649,25 +741,23 @@ def _standing(row: Any) -> Standing:
 def _addresses(
     connection: Connection, people: Collection[str]
 ) -> dict[str | None, tuple[str, ...]]:
-    query = (
-        sa.select(person_email)
-        .where(person_email.c.person.in_(people))
-        .order_by(person_email.c.person, person_email.c.position)
-    )
+    return _by_person(connection.execute(_ADDRESSES.where(person_email.c.person.in_(people))))
+
+
+def _by_person(rows: Iterable[Any]) -> dict[str | None, tuple[str, ...]]:
     found: dict[str | None, tuple[str, ...]] = {}
-    for row in connection.execute(query):
+    for row in rows:
         found[row.person] = (*found.get(row.person, ()), row.address)
     return found
 
 
-def _from_list(connection: Connection, key: str) -> bool:
-    """Whether anybody here is a member of a project or a selection."""
-    here = sa.select(participant.c.person).where(
-        participant.c.follow_up == key, participant.c.person.is_not(None)
+def _from_list(connection: Connection, keys: Collection[str]) -> set[str]:
+    """Those of these follow-ups in which a member of a project or a selection takes part."""
+    is_listed = sa.or_(
+        sa.exists().where(project_member.c.person == participant.c.person),
+        sa.exists().where(selection_member.c.person == participant.c.person),
     )
-    member = sa.union_all(
-        sa.select(project_member.c.person), sa.select(selection_member.c.person)
-    ).subquery()
-    return bool(
-        connection.execute(sa.select(sa.exists().where(member.c.person.in_(here)))).scalar()
+    query = sa.select(participant.c.follow_up).where(
+        participant.c.follow_up.in_(keys), participant.c.person.is_not(None), is_listed
     )
+    return set(connection.execute(query.distinct()).scalars())

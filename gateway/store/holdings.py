@@ -2,7 +2,7 @@
 without what did not arrive, and what else he may hold.
 """
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,36 +38,79 @@ class _History:
             yield held.edition
 
 
-def copies(connection: Connection, key: str) -> tuple[list[owing.Copy], dict[Edition, int]]:
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What stands in the store of who holds what of a follow-up."""
+
+    invitations: Sequence[Any]
+    # All that were ever made for it.
+    waiting: Sequence[Any]
+    # Letters that may still be replaced.
+    left: Mapping[int, Sequence[Any]]
+    # By invitation, the letters of those that may hold something else than what counts as sent.
+    taken: Set[int]
+    # Invitations at an address that has taken mail since it refused theirs.
+    facts: Mapping[int, str]
+    # What editions say, by number: at least those that all of these speak of.
+
+
+def load(
+    connection: Connection, keys: Collection[str], editions: Collection[int | None] = ()
+) -> dict[str, Held]:
+    """What is held of each of these follow-ups, with a fixed number of statements. `editions`: are
+    loaded besides.
+    """
+    # Locked before their letters are: one that is being claimed counts as sent.
+    made = invitations.locked(connection, keys)
+    waiting, left = _waiting(connection, keys), _left(connection, keys)
+    taken = refused.taken_since(connection, _returned(left))
+    letters = [one for some in (*waiting.values(), *left.values()) for one in some]
+    numbers = {number for one in letters for number in (one.edition, one.before)}
+    numbers |= {number for rows in made.values() for row in rows for number in _editions_of(row)}
+    facts = invitations.facts(connection, numbers.union(editions))
+    loaded = dict[str, Held]()
+    for key in keys:
+        rows = made.get(key, ())
+        theirs = {row.id: left[row.id] for row in rows if row.id in left}
+        loaded[key] = Held(rows, waiting.get(key, ()), theirs, taken, facts)
+    return loaded
+
+
+def _editions_of(row: Any) -> Iterator[int | None]:
+    yield row.sent_edition
+    for held in doubts.read(row.doubts):
+        yield held.edition
+
+
+def copies(held: Held) -> tuple[list[owing.Copy], dict[Edition, int]]:
     """Every invitation ever made for a follow-up, with what it holds and what waits for it; and the
     editions' numbers.
     """
-    rows = _invitations(connection, key)
-    waiting = _waiting(connection, key)
-    left = _left(connection, key)
     queued = dict[int, list[Any]]()
-    for letter in waiting:
+    for letter in held.waiting:
         queued.setdefault(letter.invitation, []).append(letter)
-    open_again = _open_again(connection, left)
-    past = [_history(row, left.get(row.id, ()), queued.get(row.id, ()), open_again) for row in rows]
-    numbers = [number for letter in waiting for number in (letter.edition, letter.before)]
-    numbers += [number for one in past for number in one.editions()]
-    known = invitations.editions(connection, numbers)
-    by_edition = {value: number for number, value in known.items() if number is not None}
+    left, open_again = held.left, _open_again(held)
+    past = [
+        _history(row, left.get(row.id, ()), queued.get(row.id, ()), open_again)
+        for row in held.invitations
+    ]
+    numbers = {number for letter in held.waiting for number in (letter.edition, letter.before)}
+    numbers |= {number for one in past for number in one.editions()}
+    known, by_edition = dict[int | None, Edition](), dict[Edition, int]()
+    for number in sorted(held.facts.keys() & numbers):
+        known[number] = codec.parse_edition(held.facts[number])
+        by_edition[known[number]] = number
     return [_copy(one, known) for one in past], by_edition
 
 
-def _invitations(connection: Connection, key: str) -> Sequence[Any]:
-    """Locked before their letters are: one that is being claimed counts as sent."""
-    query = sa.select(invitation).where(invitation.c.follow_up == key)
-    return connection.execute(query.order_by(invitation.c.id).with_for_update()).all()
-
-
-def _waiting(connection: Connection, key: str) -> Sequence[Any]:
+def _waiting(connection: Connection, keys: Collection[str]) -> dict[str, list[Any]]:
     query = sa.select(outbox).where(
-        outbox.c.follow_up == key, outbox.c.state.in_(REPLACEABLE), outbox.c.method.in_(PLANNED)
+        outbox.c.follow_up.in_(keys), outbox.c.state.in_(REPLACEABLE), outbox.c.method.in_(PLANNED)
     )
-    return connection.execute(query.order_by(outbox.c.id).with_for_update()).all()
+    letters = dict[str, list[Any]]()
+    for row in connection.execute(query.order_by(outbox.c.id).with_for_update()):
+        letters.setdefault(row.follow_up, []).append(row)
+    return letters
 
 
 def _history(
@@ -109,24 +152,28 @@ def _by_itself(row: Any, known: Mapping[int | None, Edition]) -> owing.Copy:
     )
 
 
-def _left(connection: Connection, key: str) -> dict[int, list[Any]]:
+def _left(connection: Connection, keys: Collection[str]) -> dict[int, list[Any]]:
     """The letters of the invitations that may hold something else than what counts as sent."""
     returned = sa.exists().where(
         outbox.c.invitation == invitation.c.id, outbox.c.state == LetterState.REFUSED
     )
     is_unclear = sa.or_(invitation.c.refused, returned, invitation.c.doubts != "")
-    unclear = sa.select(invitation.c.id).where(invitation.c.follow_up == key, is_unclear)
+    unclear = sa.select(invitation.c.id).where(invitation.c.follow_up.in_(keys), is_unclear)
     return invitations.left(connection, unclear)
 
 
-def _open_again(connection: Connection, left: Mapping[int, Sequence[Any]]) -> set[int]:
+def _returned(left: Mapping[int, Sequence[Any]]) -> list[int]:
+    """The last letters of invitations that came back."""
+    last = (letters[-1] for letters in left.values())
+    return [letter.id for letter in last if letter.state == LetterState.REFUSED]
+
+
+def _open_again(held: Held) -> Set[int]:
     """Invitations where a refusal is not the last that is known of the address: a letter may have
     arrived since, or one of the same row was taken there.
     """
-    last = {number: letters[-1] for number, letters in left.items()}
-    returned = [letter.id for letter in last.values() if letter.state == LetterState.REFUSED]
-    leaving = {number for number, letter in last.items() if _may_arrive(letter)}
-    return leaving | refused.taken_since(connection, returned)
+    last = {number: letters[-1] for number, letters in held.left.items()}
+    return held.taken | {number for number, letter in last.items() if _may_arrive(letter)}
 
 
 _AS_IT_STANDS = ("participant", "address", "top_dtstamp", "refused", "again", "counts")

@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway.invite import owing
-from gateway.mail import address as addresses
 from gateway.model import (
     PLANNED,
     Delivery,
@@ -24,12 +23,14 @@ from gateway.model import (
     Remarks,
     Reply,
 )
-from gateway.store import codec
+from gateway.store import chunks, codec
 from gateway.store.schema import follow_up, participant
 from gateway.store.schema_letters import attempt, edition, invitation, outbox
 
 REPLACEABLE = (LetterState.WAITING, LetterState.HELD)
 UNDER_WAY = (*REPLACEABLE, LetterState.SENDING)
+MOST_NUMBERS = 10_000
+"""So many are asked for with one statement."""
 REFRESH_EVERY = timedelta(hours=1)
 """How often a REFRESH of one row is answered (itip.md §4)."""
 
@@ -71,11 +72,6 @@ _OWN = (
 """Columns of a new invitation that are what it says."""
 _CREATE = sa.insert(invitation).returning(invitation.c.id, sort_by_parameter_order=True)
 
-Place = tuple[int, str, str, Moment | None]
-"""What an invitation is found by: participant, UID, address (`address.key`) and the date that it is
-for by itself.
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
@@ -108,18 +104,17 @@ def keep_edition(
     connection: Connection, follow_up: str, value: Edition, last: int | None, at: datetime
 ) -> int:
     """The number of this edition: that of the last one where nothing differs, else of a new one."""
-    facts = codec.edition(value)
-    if (
-        last is not None
-        and connection.execute(
-            sa.select(edition.c.facts).where(edition.c.id == last)
-        ).scalar_one_or_none()
-        == facts
-    ):
+    text = codec.edition(value)
+    if last is not None and facts(connection, [last]).get(last) == text:
         return last
+    return add_edition(connection, follow_up, text, at)
+
+
+def add_edition(connection: Connection, follow_up: str, text: str, at: datetime) -> int:
+    """The number of a new edition that says this (`codec.edition`)."""
     made: int = connection.execute(
         sa.insert(edition)
-        .values(follow_up=follow_up, facts=facts, created_at=at)
+        .values(follow_up=follow_up, facts=text, created_at=at)
         .returning(edition.c.id)
     ).scalar_one()
     return made
@@ -127,11 +122,18 @@ def keep_edition(
 
 def editions(connection: Connection, numbers: Iterable[int | None]) -> dict[int | None, Edition]:
     """Editions by number."""
+    texts = facts(connection, numbers)
+    return {number: codec.parse_edition(text) for number, text in texts.items()}
+
+
+def facts(connection: Connection, numbers: Iterable[int | None]) -> dict[int, str]:
+    """What editions say, as it stands there, by number."""
     wanted = {number for number in numbers if number is not None}
-    rows = connection.execute(
-        sa.select(edition.c.id, edition.c.facts).where(edition.c.id.in_(wanted))
-    )
-    return {row.id: codec.parse_edition(row.facts) for row in rows}
+    texts = dict[int, str]()
+    for part in chunks.parts(sorted(wanted), MOST_NUMBERS):
+        query = sa.select(edition.c.id, edition.c.facts).where(edition.c.id.in_(part))
+        texts |= {row.id: row.facts for row in connection.execute(query)}
+    return texts
 
 
 def earlier(connection: Connection, key: str, limit: int) -> Iterator[tuple[int, Edition]]:
@@ -229,12 +231,7 @@ def rehome(connection: Connection, key: str) -> set[int]:
     of `key` that came from a follow-up of another UID: what they hold is its, and is taken back
     there.
     """
-    # Two queries, each with an index to go by: no database finds one for both at once.
-    away = [
-        row
-        for this in (invitation.c.follow_up == key, participant.c.follow_up == key)
-        for row in connection.execute(_AWAY.where(this))
-    ]
+    away = _of_either(connection, _AWAY, [key])
     for row in sorted(away, key=lambda row: row.id):
         if row.renamed:
             new = {"follow_up": row.follow_up}
@@ -243,6 +240,31 @@ def rehome(connection: Connection, key: str) -> set[int]:
             letters = outbox.c.invitation == row.id
             connection.execute(sa.update(outbox).where(letters).values(new))
     return {row.participant for row in away if not row.renamed and row.follow_up == key}
+
+
+def moved(connection: Connection, keys: Collection[str]) -> set[str]:
+    """The follow-ups from which, and to which, a row has gone that was ever invited; `keys`:
+    either.
+    """
+    query = (
+        sa.select(invitation.c.follow_up, participant.c.follow_up.label("present"))
+        .join(participant, participant.c.id == invitation.c.participant)
+        .where(participant.c.follow_up != invitation.c.follow_up)
+        .distinct()
+    )
+    return {key for row in _of_either(connection, query, keys) for key in row}
+
+
+def _of_either(connection: Connection, query: sa.Select[Any], keys: Collection[str]) -> list[Any]:
+    """Of invitations and their participants: those made for one of these follow-ups, and those of
+    rows that are in one now.
+    """
+    # Two queries, each with an index to go by: no database finds one for both at once.
+    return [
+        row
+        for this in (invitation.c.follow_up.in_(keys), participant.c.follow_up.in_(keys))
+        for row in connection.execute(query.where(this))
+    ]
 
 
 _AWAY = (
@@ -306,23 +328,29 @@ def lock(connection: Connection, numbers: Iterable[int], *, wait: bool) -> set[i
     wanted = set(numbers)
     if connection.dialect.name == "sqlite":
         return wanted  # one writer at a time
-    query = (
-        sa.select(invitation.c.id)
-        .where(invitation.c.id.in_(wanted))
-        .order_by(sa.collate(invitation.c.follow_up, "C"), invitation.c.id)
-        .with_for_update(skip_locked=not wait)
-    )
-    return set(connection.execute(query).scalars())
+    query = sa.select(invitation.c.id).where(invitation.c.id.in_(wanted)).order_by(*_IN_ORDER)
+    return set(connection.execute(query.with_for_update(skip_locked=not wait)).scalars())
+
+
+_IN_ORDER = (sa.collate(invitation.c.follow_up, "C"), invitation.c.id)
+
+
+def locked(connection: Connection, keys: Collection[str]) -> dict[str, list[Any]]:
+    """The rows of all invitations ever made for these follow-ups, by follow-up and the oldest
+    first, locked as by `lock`.
+    """
+    is_sqlite = connection.dialect.name == "sqlite"
+    query = sa.select(invitation).where(invitation.c.follow_up.in_(keys)).with_for_update()
+    rows = dict[str, list[Any]]()
+    for row in connection.execute(query.order_by(*_IN_ORDER[is_sqlite:])):
+        rows.setdefault(row.follow_up, []).append(row)
+    return rows
 
 
 def accounts_of(connection: Connection, key: str) -> list[str]:
     """The accounts that a follow-up's invitations were sent from, the first one first."""
-    rows = connection.execute(
-        sa.select(invitation.c.account)
-        .where(invitation.c.follow_up == key)
-        .order_by(invitation.c.id)
-    )
-    return list(dict.fromkeys(rows.scalars()))
+    query = sa.select(invitation.c.account).where(invitation.c.follow_up == key)
+    return list(connection.execute(query.order_by(invitation.c.id)).scalars())
 
 
 def accounts_named(connection: Connection) -> set[str]:
@@ -351,33 +379,29 @@ def standing(connection: Connection, account: str) -> Iterator[tuple[str, Editio
         yield row.follow_up, codec.parse_edition(row.facts)
 
 
-def uid_taken(connection: Connection, uid: str) -> bool:
-    """Whether anybody was ever invited under this UID, or a follow-up has it: one that is called by
-    another key now, too.
+def uids_taken(connection: Connection, uids: Collection[str]) -> set[str]:
+    """Those of these UIDs under which anybody was ever invited, or which a follow-up has: one that
+    is called by another key now, too.
     """
-    used = sa.select(invitation.c.id).where(invitation.c.uid == uid).exists()
-    present = sa.select(follow_up.c.key).where(follow_up.c.uid == uid).exists()
-    return bool(connection.execute(sa.select(sa.or_(used, present))).scalar_one())
+    used = sa.select(invitation.c.uid).where(invitation.c.uid.in_(uids))
+    present = sa.select(follow_up.c.uid).where(follow_up.c.uid.in_(uids))
+    return set(connection.execute(used.union(present)).scalars())
 
 
-def tokens_taken(connection: Connection, tokens: Iterable[str]) -> set[str]:
+def tokens_taken(connection: Connection, tokens: Collection[str]) -> set[str]:
     """Which of these tokens somebody has."""
-    query = sa.select(invitation.c.token).where(invitation.c.token.in_(list(tokens)))
+    if not tokens:
+        return set()
+    query = sa.select(invitation.c.token).where(invitation.c.token.in_(tokens))
     return set(connection.execute(query).scalars())
 
 
-def of_participants(connection: Connection, participants: Iterable[int]) -> dict[Place, Invitation]:
-    """Every invitation of these participants, by where it is found; the first one made counts."""
-    query = (
-        sa.select(invitation)
-        .where(invitation.c.participant.in_(set(participants)))
-        .order_by(invitation.c.id)
-    )
-    there = dict[Place, Invitation]()
-    for row in connection.execute(query):
-        place = row.participant, row.uid, addresses.key(row.address), codec.parse_moment(row.date)
-        there.setdefault(place, from_row(row))
-    return there
+def of_participants(connection: Connection, participants: Collection[int]) -> list[Any]:
+    """The rows of every invitation of these participants, the oldest first."""
+    if not participants:
+        return []
+    query = sa.select(invitation).where(invitation.c.participant.in_(participants))
+    return list(connection.execute(query.order_by(invitation.c.id)))
 
 
 def deliveries(

@@ -7,7 +7,7 @@ older than every open transaction: an entry that commits late, with a lower numb
 read, would else be stepped over. On SQLite, which has one writer, `tx` is always 0.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,10 +16,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway.model import Channel, Moment
-from gateway.store import codec
+from gateway.store import chunks, codec
 from gateway.store.schema import journal, participant
 
 IN_ORDER = (journal.c.tx, journal.c.id)
+MOST_SELECTS = 100
+"""So many are put together into one; SQLite takes 500."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,10 +174,18 @@ def said_of(connection: Connection, participant: int, event: str, since: datetim
     return connection.execute(query.limit(1)).first() is not None
 
 
-def last_of(connection: Connection, follow_up: str, events: Collection[str]) -> str:
-    """Which of these events of a follow-up itself came last, "" where none did."""
+def last_of(connection: Connection, keys: Iterable[str], events: Collection[str]) -> dict[str, str]:
+    """Which of these events of each follow-up itself came last, where one did."""
+    found = dict[str, str]()
+    for part in chunks.parts(keys, MOST_SELECTS):
+        last = sa.union_all(*(_last_of(key, events) for key in part))
+        found |= {row.follow_up: row.event for row in connection.execute(last)}
+    return found
+
+
+def _last_of(follow_up: str, events: Collection[str]) -> sa.Select[Any]:
     query = (
-        sa.select(journal.c.event)
+        sa.select(journal.c.follow_up, journal.c.event)
         .where(
             journal.c.follow_up == follow_up,
             journal.c.participant.is_(None),
@@ -184,36 +194,33 @@ def last_of(connection: Connection, follow_up: str, events: Collection[str]) -> 
         .order_by(*(column.desc() for column in IN_ORDER))
         .limit(1)
     )
-    return connection.execute(query).scalar() or ""
+    return sa.select(query.subquery())
 
 
-def gone(connection: Connection, follow_up: str) -> list[Entry]:
+def gone(connection: Connection, keys: Collection[str]) -> dict[str, list[Entry]]:
     """That somebody takes part no more whose row is not there any more, and of whom nobody has said
-    so; for each of them.
+    so; for each of them, by follow-up.
     """
     later = journal.alias("later")
     is_there = sa.exists().where(
-        participant.c.id == journal.c.participant, participant.c.follow_up == follow_up
+        participant.c.id == journal.c.participant,
+        participant.c.follow_up == journal.c.follow_up,
     )
     is_told = sa.exists().where(
         later.c.participant == journal.c.participant,
         later.c.event.in_(("added", "removed")),
         later.c.id > journal.c.id,
     )
-    added = sa.select(journal.c.participant, journal.c.instance, journal.c.detail).where(
-        journal.c.follow_up == follow_up, journal.c.event == "added"
+    columns = ("follow_up", "participant", "instance", "detail")
+    added = sa.select(*(journal.c[name] for name in columns)).where(
+        journal.c.follow_up.in_(keys), journal.c.event == "added"
     )
-    query = added.where(~is_there, ~is_told).order_by(journal.c.participant)
-    return [
-        Entry(
-            "removed",
-            follow_up,
-            row.participant,
-            codec.parse_moment(row.instance),
-            detail=row.detail,
-        )
-        for row in connection.execute(query)
-    ]
+    found = dict[str, list[Entry]]()
+    for row in connection.execute(added.where(~is_there, ~is_told).order_by(journal.c.participant)):
+        date = codec.parse_moment(row.instance)
+        entry = Entry("removed", row.follow_up, row.participant, date, detail=row.detail)
+        found.setdefault(row.follow_up, []).append(entry)
+    return found
 
 
 def adopt(connection: Connection) -> None:

@@ -136,6 +136,16 @@ def overtake(
     return found
 
 
+def open_in(connection: Connection, keys: Collection[str]) -> set[str]:
+    """Those of these follow-ups for which somebody has proposed another time."""
+    query = (
+        sa.select(participant.c.follow_up)
+        .join(proposal, proposal.c.participant == participant.c.id)
+        .where(participant.c.follow_up.in_(keys), _is_open())
+    )
+    return set(connection.execute(query.distinct()).scalars())
+
+
 def withdraw(connection: Connection, participants: Collection[int], at: datetime) -> list[int]:
     """Nobody asks for it any more. Returns of whose rows one was open."""
     rows = connection.execute(

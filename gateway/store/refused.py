@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from gateway.mail.refusals import Refusal, Said
 from gateway.model import PLANNED, Delivery, LetterState, Method
-from gateway.store import doubts, invitations, marks, outbox
+from gateway.store import chunks, doubts, invitations, marks, outbox
 from gateway.store.schema import participant
 from gateway.store.schema_letters import attempt, invitation
 from gateway.store.schema_letters import outbox as letters
@@ -112,8 +112,11 @@ def taken_since(connection: Connection, numbers: Collection[int]) -> set[int]:
         is_newer,
     )
     is_refused = letters.c.state == LetterState.REFUSED
-    query = sa.select(letters.c.invitation).where(letters.c.id.in_(numbers), is_refused, taken)
-    return set(connection.execute(query).scalars()) if numbers else set()
+    query = sa.select(letters.c.invitation).where(is_refused, taken)
+    found = set[int]()
+    for part in chunks.parts(numbers, invitations.MOST_NUMBERS):
+        found.update(connection.execute(query.where(letters.c.id.in_(part))).scalars())
+    return found
 
 
 def recently(connection: Connection, account: str, since: datetime) -> list[tuple[str, str]]:

@@ -46,25 +46,28 @@ def times(row: Any, kind: Kind, zone: str) -> tuple[Moment | None, Moment | None
     return start, kinds.end(start, given, usual)
 
 
-def backwards(connection: Connection, key: str) -> list[Moment | None]:
-    """What is said to end before it begins, all of it (None) or single dates: another program wrote
-    that, and the usual length counts.
+def backwards(connection: Connection, keys: Collection[str]) -> dict[str, list[Any]]:
+    """What of these follow-ups is said to end before it begins, all of it or single dates
+    (`date_of`): another program wrote that, and the usual length counts.
     """
-    facts = follow_up.c.all_day, follow_up.c.timezone
+    facts = follow_up.c.all_day, follow_up.c.timezone, follow_up.c.key
     whole = sa.select(sa.null(), *facts).where(
-        follow_up.c.key == key, follow_up.c.end_at < follow_up.c.start_at
+        follow_up.c.key.in_(keys), follow_up.c.end_at < follow_up.c.start_at
     )
     date = follow_up_date.c
     dates = (
         sa.select(date.original_start, *facts)
         .join(follow_up, follow_up.c.key == date.follow_up)
         .where(
-            date.follow_up == key,
+            date.follow_up.in_(keys),
             ~date.cancelled,
             date.end_at < sa.func.coalesce(date.start_at, date.original_start),
         )
     )
-    return [date_of(row) for row in connection.execute(dates.union_all(whole))]
+    found = dict[str, list[Any]]()
+    for row in connection.execute(dates.union_all(whole)):
+        found.setdefault(row.key, []).append(row)
+    return found
 
 
 def own_dates(connection: Connection, keys: Collection[str]) -> dict[str, list[Any]]:

@@ -649,5 +649,5 @@ def test_removed_and_added_again_is_the_same_row_and_token(store: Store) -> None
     run(store, meeting({"person": "ola", "email_invite": True}))
     assert plan(store) == [("ola@ext.example", "REQUEST", 2)]
     with store.write() as connection:
-        held = holdings.copies(connection, "m1")[0]
+        held = holdings.copies(holdings.load(connection, ["m1"])["m1"])[0]
     assert [(one.method, one.top_sequence) for one in held] == [(Method.CANCEL, 1)]

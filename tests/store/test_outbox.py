@@ -55,7 +55,7 @@ def sent(letter: int) -> Settlement:
 
 def copy_of(store: Store, participant: int = 1) -> owing.Copy:
     with store.write() as connection:
-        found, _ = holdings.copies(connection, "m1")
+        found, _ = holdings.copies(holdings.load(connection, ["m1"])["m1"])
     return next(one for one in found if one.participant == participant)
 
 

@@ -225,7 +225,7 @@ def test_letters_of_an_invitation_that_is_being_planned_are_claimed_afterwards(
         begin(store)
         planning.plan_due(store, SETTINGS, now(), everything=True)
         with store.write() as planner:
-            holdings.copies(planner, "m1")
+            holdings.load(planner, ["m1"])
             with store.write() as sender:
                 claimed = claims.take(sender, "a", now(), 100)
             assert {one.follow_up for one in claimed} == {"m0", "m2", "m3"}
