@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+import jsonschema_rs
 import pytest
 from fastapi.routing import APIRoute
 
@@ -108,3 +109,30 @@ async def test_the_page_of_it_needs_nothing_from_elsewhere(office: Office) -> No
 def test_no_secret_is_in_the_examples() -> None:
     text = openapi.EXAMPLES.read_text(encoding="utf-8")
     assert not re.findall(r"igt_\w{8}|whsec_\w{8}", text)
+
+
+def test_every_list_says_what_its_items_are(document: dict[str, Any]) -> None:
+    """For programs that are made of the document; schemathesis compares what is answered."""
+    schemas = document["components"]["schemas"]
+    lists = dict[str, Any]()
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            if any(one["name"] == "cursor" for one in operation.get("parameters", ())):
+                success = next(iter(operation["responses"].values()))
+                reference = success["content"]["application/json"]["schema"]["$ref"]
+                lists[path] = schemas[reference.rpartition("/")[2]]["properties"]["items"]
+    assert len(lists) > 20
+    for path, items in lists.items():
+        shape = schemas[items["items"]["$ref"].rpartition("/")[2]]
+        assert shape["properties"], path
+
+
+def test_every_example_is_as_its_shape_says(document: dict[str, Any]) -> None:
+    components = document["components"]
+    for right in examples.rights():
+        operation = document["paths"][right.path][right.method.lower()]
+        success = next(iter(operation["responses"].values()))
+        for kind, content in success["content"].items():
+            if kind == "application/json":
+                schema = {**content["schema"], "components": components}
+                jsonschema_rs.validate(schema, content["example"])

@@ -15,7 +15,7 @@ from gateway.followups.permission import Verb
 from gateway.model import Access
 from gateway.store import tokens
 from gateway.store import users as stored
-from gateway.web.api import asking, filtering
+from gateway.web.api import asking, filtering, models
 from gateway.web.api.asking import Changing, Json, Listing, Made, Pages, Posting, Reading
 from gateway.web.api.routes import On, Routes
 from gateway.web.api.site import PREFIX
@@ -46,7 +46,7 @@ class TokenShape(BaseModel):
     token: str = ""
 
 
-@routes.get("/tokens", Verb.OPERATE, On.SITE)
+@routes.get("/tokens", Verb.OPERATE, On.SITE, answer=models.page_of(TokenShape))
 async def every(asked: Pages) -> Response:
     """All tokens, without the tokens themselves"""
 
@@ -148,7 +148,7 @@ class UserShape(BaseModel):
 UserName = Annotated[str, Path(min_length=1, max_length=100)]
 
 
-@routes.get("/users", Verb.OPERATE, On.SITE)
+@routes.get("/users", Verb.OPERATE, On.SITE, answer=models.page_of(UserShape))
 async def everybody(asked: Pages) -> Response:
     """All who may sign in to the page"""
 

@@ -6,7 +6,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from fastapi.responses import Response
-from pydantic import BaseModel
 
 from gateway import shapes
 from gateway.actions.desk import Desk
@@ -14,7 +13,7 @@ from gateway.errors import NotFound
 from gateway.followups import permission
 from gateway.followups.permission import Verb
 from gateway.store import activities, reading
-from gateway.web.api import cursors
+from gateway.web.api import cursors, models
 from gateway.web.api.asking import Asking, Listing, Pages
 from gateway.web.api.routes import Endpoint, On, Routes
 from gateway.web.keys import Key
@@ -28,13 +27,6 @@ SECTIONS: Mapping[str, tuple[str, str]] = {
     "sales": ("sale", "chairs"),
 }
 """By the section of the directory: what follow-ups call it, and one that the tests have."""
-
-
-class Activities(BaseModel):
-    """Follow-ups without their participants; `overdue`: it is past its deadline and not done."""
-
-    items: list[dict[str, Any]]
-    next: str | None
 
 
 def _route(section: str, link: str) -> Endpoint:
@@ -79,6 +71,6 @@ for _section, (_link, _sample) in SECTIONS.items():
         f"/{_section}/{{key}}/activities",
         Verb.SEE,
         On.LIST,
-        answer=Activities,
+        answer=models.page_of(models.ActivityShape),
         sample={"key": _sample},
     )(_route(_section, _link))

@@ -13,7 +13,7 @@ from gateway.actions.load_format import Entry, Key, Text, Word
 from gateway.followups.decisions import DecisionKind
 from gateway.followups.permission import Verb
 from gateway.store.decisions import Filter
-from gateway.web.api import filtering
+from gateway.web.api import filtering, models
 from gateway.web.api.asking import Json, Listing, Pages, Posting, Reading
 from gateway.web.api.routes import On, Routes
 
@@ -56,7 +56,7 @@ class DecisionShape(BaseModel):
     choice: str
 
 
-@routes.get("/decisions", Verb.SEE, On.OWN)
+@routes.get("/decisions", Verb.SEE, On.OWN, answer=models.page_of(DecisionShape))
 async def every(
     asked: Pages,
     kind: Annotated[DecisionKind | None, Query(description="Of this kind only.")] = None,

@@ -24,6 +24,7 @@ from gateway.followups import permission
 from gateway.followups.permission import Verb
 from gateway.store.diary_views import View
 from gateway.store.marked import EARLIEST, LATEST
+from gateway.web.api import models
 from gateway.web.api.asking import Changing, Json, Listing, Pages, Posting, Reading
 from gateway.web.api.filtering import written
 from gateway.web.api.routes import On, Routes
@@ -54,13 +55,6 @@ class Shape(BaseModel):
     """What somebody is occupied by, and what they are to do."""
 
     diaries: list[dict[str, Any]]
-
-
-class Invitations(BaseModel):
-    """Invitations and, with `responses`, declines of others."""
-
-    items: list[dict[str, Any]]
-    next: str | None
 
 
 class Views(BaseModel):
@@ -197,7 +191,7 @@ async def busy(
     return await asked.read(look)
 
 
-@routes.get("/invitations", Verb.SEE, On.OWN, answer=Invitations)
+@routes.get("/invitations", Verb.SEE, On.OWN, answer=models.page_of(models.InvitationShape))
 async def invitations(
     asked: Pages,
     responses: Annotated[bool, Query(description="What those you asked have declined.")] = False,

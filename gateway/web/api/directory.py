@@ -19,7 +19,7 @@ from gateway.actions.desk import Desk
 from gateway.followups import permission
 from gateway.followups.permission import Verb
 from gateway.store import entries
-from gateway.web.api import asking, documents
+from gateway.web.api import asking, documents, models
 from gateway.web.api.asking import Changing, Json, Listing, Made, Pages, Reading
 from gateway.web.api.routes import On, Routes
 from gateway.web.keys import Key
@@ -120,7 +120,8 @@ def _list(section: Section) -> None:
         return await asked.read(look)
 
     every.__doc__ = f"Every {section.noun}, by key"
-    routes.get(f"/{section.path}", Verb.SEE, On.SITE)(every)
+    answer = models.page_of(section.model)
+    routes.get(f"/{section.path}", Verb.SEE, On.SITE, answer=answer)(every)
 
 
 def _get(section: Section) -> None:

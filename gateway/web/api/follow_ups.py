@@ -30,7 +30,7 @@ Expand = Annotated[
 ]
 
 
-@routes.get("/follow-ups", Verb.SEE, On.LIST, answer=models.FollowUps)
+@routes.get("/follow-ups", Verb.SEE, On.LIST, answer=models.page_of(models.FollowUpShape))
 async def every(asked: Pages, wanted: FollowUpFilters, expand: Expand = None) -> Response:
     """Follow-ups by filters, by key; with from or to by their beginning, with q by title"""
 
@@ -61,7 +61,12 @@ async def one(key: Key, asked: Reading) -> Response:
     return await asked.read(look)
 
 
-@routes.get("/follow-ups/{key}/participants", Verb.SEE, On.FOLLOW_UP, answer=models.Participants)
+@routes.get(
+    "/follow-ups/{key}/participants",
+    Verb.SEE,
+    On.FOLLOW_UP,
+    answer=models.page_of(models.ParticipantShape),
+)
 async def participants(key: Key, asked: Pages) -> Response:
     """Who takes part, except who was removed"""
 
@@ -75,7 +80,9 @@ async def participants(key: Key, asked: Pages) -> Response:
     return await asked.read(look)
 
 
-@routes.get("/follow-ups/{key}/letters", Verb.SEE, On.FOLLOW_UP, answer=models.Letters)
+@routes.get(
+    "/follow-ups/{key}/letters", Verb.SEE, On.FOLLOW_UP, answer=models.page_of(models.LetterShape)
+)
 async def mails(key: Key, asked: Pages) -> Response:
     """Its letters, oldest first, with what mail servers said of them"""
 
@@ -89,7 +96,9 @@ async def mails(key: Key, asked: Pages) -> Response:
     return await asked.read(look)
 
 
-@routes.get("/follow-ups/{key}/journal", Verb.SEE, On.FOLLOW_UP, answer=models.Entries)
+@routes.get(
+    "/follow-ups/{key}/journal", Verb.SEE, On.FOLLOW_UP, answer=models.page_of(models.EntryShape)
+)
 async def journal(key: Key, asked: Pages) -> Response:
     """What happened to it, oldest first"""
 

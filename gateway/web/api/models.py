@@ -3,9 +3,10 @@
 together.
 """
 
-from typing import Any
+from functools import cache
+from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, create_model
 
 from gateway.actions import load_format
 
@@ -162,24 +163,50 @@ class ChangeShape(EntryShape):
     now: dict[str, Any] | None
 
 
-class FollowUps(Shape):
-    items: list[FollowUpShape]
-    next: str | None
+class InvitationShape(Shape):
+    """What somebody is asked, or with `response` who declined what they had asked: then it says
+    who, and what could be done next. `instance`: the date of a series that it is about; `begins`:
+    what lists are in the order of.
+    """
+
+    participant: int
+    follow_up: str
+    kind: str
+    title: str
+    location: str
+    owner: str | None
+    assigned_by: str | None
+    all_day: bool
+    series: bool
+    instance: str | None
+    start: str | None
+    end: str | None
+    deadline: str | None
+    begins: str | None
+    response: bool
+    role: str
+    code: int
+    status: str
+    conflict: bool | None = None
+    key: str | None = None
+    name: str | None = None
+    comment: str | None = None
+    replied_at: str | None = None
+    next: Literal["assign", "reschedule"] | None = None
 
 
-class Participants(Shape):
-    items: list[ParticipantShape]
-    next: str | None
+class ActivityShape(FollowUpShape):
+    """A follow-up without its participants. `overdue`: it is past its deadline and not done."""
+
+    overdue: bool
 
 
-class Letters(Shape):
-    items: list[LetterShape]
-    next: str | None
-
-
-class Entries(Shape):
-    items: list[EntryShape]
-    next: str | None
+@cache
+def page_of(shape: type[BaseModel]) -> type[BaseModel]:
+    """A page of a list; `next`: the cursor of the next page."""
+    name = f"{shape.__name__.removesuffix('Shape')}Page"
+    items: Any = list[shape]  # type: ignore[valid-type]
+    return create_model(name, __base__=Shape, items=(items, ...), next=(str | None, ...))
 
 
 class Changes(Shape):

@@ -25,14 +25,6 @@ EXAMPLES = Path(__file__).with_name("examples.json")
 CHANGES = ("PUT", "PATCH", "DELETE")
 METHODS = ("get", "post", "put", "patch", "delete")
 PROBLEM = {"$ref": "#/components/schemas/ProblemShape"}
-LIST = {
-    "type": "object",
-    "required": ["items", "next"],
-    "properties": {
-        "items": {"type": "array", "items": {}},
-        "next": {"type": ["string", "null"], "description": "The cursor of the next page."},
-    },
-}
 LETTERS = {
     "type": "object",
     "required": ["request", "cancel", "leaves_at"],
@@ -138,7 +130,7 @@ def _complete(operation: dict[str, Any], right: Right, answer: Mapping[str, Any]
         responses.pop(general, None)
     success = next(iter(responses.values()))
     success["description"] = "Done"
-    _show(success, operation, answer)
+    _show(success, answer)
     if right.method == "PUT":
         responses["201"] = {**success, "description": "Made"}
     if right.method == "GET":
@@ -158,13 +150,12 @@ def refusals(right: Right, has_body: bool) -> Iterator[int]:
         yield from (412, 428)
 
 
-def _show(success: dict[str, Any], operation: dict[str, Any], answer: Any) -> None:
+def _show(success: dict[str, Any], answer: Any) -> None:
     """What is answered, with its shape and its example."""
-    is_list = any(one["name"] == "cursor" for one in operation.get("parameters", ()))
     kind = answer["kind"] if answer else "application/json"
     content = success.setdefault("content", {}).setdefault(kind, {})
     if kind == "application/json" and not content.get("schema"):
-        content["schema"] = LIST if is_list else {"type": "object"}
+        content["schema"] = {"type": "object"}
     if answer:
         content["example"] = answer["body"]
 

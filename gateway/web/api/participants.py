@@ -18,7 +18,7 @@ routes = Routes("participants")
 Number = Annotated[int, Path(alias="id", ge=1, le=2**53)]
 
 
-@routes.get("/participants", Verb.SEE, On.LIST, answer=models.Participants)
+@routes.get("/participants", Verb.SEE, On.LIST, answer=models.page_of(models.ParticipantShape))
 async def every(asked: Pages, wanted: ParticipantFilters) -> Response:
     """Participants by filters, by number, except who was removed"""
 

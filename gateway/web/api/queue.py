@@ -13,7 +13,7 @@ from gateway.errors import InputError, NotFound
 from gateway.followups import permission
 from gateway.followups.permission import Verb
 from gateway.store.outbox import Selection
-from gateway.web.api import filtering
+from gateway.web.api import filtering, models
 from gateway.web.api.asking import Asking, Json, Listing, Pages, Posting, Reading
 from gateway.web.api.routes import On, Routes
 
@@ -39,10 +39,8 @@ class Choosing(Entry):
     brake: bool = False
 
 
-class LetterInQueueShape(BaseModel):
-    """A letter of the queue. Of a private follow-up `to`, `participant`, `note` and what servers
-    said are null.
-    """
+class QueuedShape(BaseModel):
+    """A letter of the queue. Of a private follow-up `to`, `participant` and `note` are null."""
 
     letter: int
     state: str
@@ -58,6 +56,11 @@ class LetterInQueueShape(BaseModel):
     due: str
     account_rests_until: str | None
     note: str | None
+
+
+class LetterInQueueShape(QueuedShape):
+    """With what servers said, which is null of a private follow-up."""
+
     attempts: list[dict[str, Any]] | None
 
 
@@ -81,7 +84,7 @@ class QueueShape(BaseModel):
     resting: list[dict[str, Any]]
 
 
-@routes.get("/queue", Verb.OPERATE, On.SITE)
+@routes.get("/queue", Verb.OPERATE, On.SITE, answer=models.page_of(QueuedShape))
 async def every(
     asked: Pages,
     follow_up: FollowUp = "",

@@ -19,7 +19,7 @@ from gateway.followups import permission
 from gateway.followups.permission import Verb
 from gateway.model import REVIEW, Outcome
 from gateway.store import codec
-from gateway.web.api import cursors, filtering
+from gateway.web.api import cursors, filtering, models
 from gateway.web.api.asking import Asking, Json, Listing, Pages, Posting, Reading
 from gateway.web.api.routes import On, Routes
 
@@ -31,22 +31,50 @@ FollowUp = Annotated[str | None, Query(max_length=1000, description="About this 
 Words = Annotated[Text, Field(max_length=500)]
 
 
-class MessageShape(BaseModel):
-    """A message that waits, or waited. `now`: what applying it would come to; `steps`: what can be
-    done, likeliest first. About what is private to others all but the first four is null.
-    """
+class ClaimShape(BaseModel):
+    """What a message says. `reply`: null where it is something else."""
 
-    number: int
+    reply: str | None
+    instance: str | None
+    comment: str
+
+
+class AskedShape(BaseModel):
+    """What waits for a person. About what is private to others all but the first four is null."""
+
     arrived: str
     outcome: str | None
     follow_up: str | None
     reason: str | None
     participant: str | None
-    invited: str | None
     sender: str | None = Field(alias="from")
-    claims: list[dict[str, Any]] | None
+    claims: list[ClaimShape] | None
     question: str | None
     subject: str | None
+
+
+class WaitingShape(AskedShape):
+    """A message."""
+
+    number: int
+    invited: str | None
+
+
+class RequestShape(AskedShape):
+    """A request for another time. `number`: p and its own; `message`: the one it came in."""
+
+    number: str
+    proposed_start: str | None
+    proposed_end: str | None
+    location: str | None
+    message: int | None
+
+
+class MessageShape(WaitingShape):
+    """A message that waits, or waited. `now`: what applying it would come to; `steps`: what can be
+    done, likeliest first.
+    """
+
     unlearnable: str | None
     waits: bool | None
     rules: list[dict[str, str]] | None
@@ -95,6 +123,17 @@ class KnownShape(BaseModel):
     is_news: bool
 
 
+class LearnedShape(BaseModel):
+    """A learned address. `participant`: whose: a person's key, or FOLLOW_UP/KEY."""
+
+    address: str
+    participant: str
+    source: str
+    learned_at: str
+    learned_by: str
+    message: int | None
+
+
 class Applying(Entry):
     """`participant`: whose answer it is, whatever trust says: a key, an address, or FOLLOW_UP/KEY.
     `add`: it is nobody's who was invited; invite whoever answered, and take their answer.
@@ -129,7 +168,7 @@ class Address(Entry):
     participant: Text
 
 
-@routes.get("/review", Verb.OPERATE, On.SITE)
+@routes.get("/review", Verb.OPERATE, On.SITE, answer=models.page_of(WaitingShape))
 async def every(asked: Pages, follow_up: FollowUp = None) -> Response:
     """Messages that wait for a person, oldest first"""
 
@@ -145,7 +184,7 @@ async def every(asked: Pages, follow_up: FollowUp = None) -> Response:
     return await asked.read(look)
 
 
-@routes.get("/review/proposals", Verb.OPERATE, On.SITE)
+@routes.get("/review/proposals", Verb.OPERATE, On.SITE, answer=models.page_of(RequestShape))
 async def proposals(asked: Pages, follow_up: FollowUp = None) -> Response:
     """Requests for another time that nobody decided on, oldest first"""
 
@@ -159,7 +198,7 @@ async def proposals(asked: Pages, follow_up: FollowUp = None) -> Response:
     return await asked.read(look)
 
 
-@routes.get("/review/known", Verb.OPERATE, On.SITE)
+@routes.get("/review/known", Verb.OPERATE, On.SITE, answer=models.page_of(LearnedShape))
 async def known(asked: Pages) -> Response:
     """The learned addresses: whose, since when, by whom; oldest first"""
 

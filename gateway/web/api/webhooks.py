@@ -10,7 +10,7 @@ from gateway.actions.desk import Desk
 from gateway.actions.load_format import Entry, Text
 from gateway.followups.permission import Verb
 from gateway.followups.webhooks import LONGEST_URL
-from gateway.web.api import asking, filtering
+from gateway.web.api import asking, filtering, models
 from gateway.web.api.asking import Changing, Json, Listing, Made, Pages, Posting, Reading
 from gateway.web.api.routes import On, Routes
 from gateway.web.keys import Number
@@ -53,7 +53,25 @@ class WebhookShape(BaseModel):
     secret: str = ""
 
 
-@routes.get("/webhooks", Verb.WEBHOOKS, On.SITE)
+class DeliveryShape(BaseModel):
+    """An event that a webhook was told, or is to be. `id`: its webhook-id; `words`: what the
+    receiver said last where that was no success.
+    """
+
+    delivery: int
+    id: str
+    type: str
+    follow_up: str | None
+    state: str
+    tries: int
+    code: int | None
+    words: str | None
+    created_at: str
+    due: str | None
+    settled_at: str | None
+
+
+@routes.get("/webhooks", Verb.WEBHOOKS, On.SITE, answer=models.page_of(WebhookShape))
 async def every(asked: Reading) -> Response:
     """Webhooks, without their secrets"""
 
@@ -145,7 +163,13 @@ async def test(number: Number, asked: Posting) -> Response:
     return await asked.write(command)
 
 
-@routes.get("/webhooks/{number}/deliveries", Verb.WEBHOOKS, On.SITE, sample=SAMPLE)
+@routes.get(
+    "/webhooks/{number}/deliveries",
+    Verb.WEBHOOKS,
+    On.SITE,
+    sample=SAMPLE,
+    answer=models.page_of(DeliveryShape),
+)
 async def deliveries(number: Number, asked: Pages) -> Response:
     """What it was told, or is to be, and what it answered; the newest first"""
 
