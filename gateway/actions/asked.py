@@ -43,7 +43,7 @@ def invitations(desk: Desk, switches: Switches) -> list[Json]:
     if not who:
         raise Forbidden(marked("invitations are an associate's; this connection is none's"))
     zone = desk.settings.mail.timezone
-    since = _yesterday(desk.now, zone)
+    since = _yesterday(desk)
     codes = {*asked.UNANSWERED, *(asked.DECLINED if switches.declined else ())}
     rows = asked.invitations(desk.connection, who, since, codes, dates=switches.repetitions)
     items = [_invitation(one, zone) for one in rows]
@@ -52,14 +52,23 @@ def invitations(desk: Desk, switches: Switches) -> list[Json]:
     return sorted(items, key=place)
 
 
+def count(desk: Desk) -> int:
+    """How many wait for an answer of this actor; what `invitations` lists without switches."""
+    who, codes = desk.actor.associate, asked.UNANSWERED
+    if not who:
+        return 0
+    return len(asked.invitations(desk.connection, who, _yesterday(desk), codes, dates=False))
+
+
 def place(item: Json) -> tuple[str, int, str]:
     """Where an item stands in the list."""
     return item["begins"] or "9", item["participant"], item["instance"] or ""
 
 
-def _yesterday(now: datetime, zone: str) -> datetime:
-    day = now.astimezone(ZoneInfo(zone)).date() - timedelta(days=1)
-    return datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC)
+def _yesterday(desk: Desk) -> datetime:
+    zone = ZoneInfo(desk.settings.mail.timezone)
+    day = desk.now.astimezone(zone).date() - timedelta(days=1)
+    return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
 def _invitation(one: Asked, zone: str) -> Json:

@@ -154,6 +154,17 @@ async def test_what_i_am_asked_shows_without_reloading(
         load.load(connection, {"follow_ups": [asked]}, CONF, datetime.now(UTC))
     planning.plan_due(store, CONF, datetime.now(UTC), everything=True)
     await expect(tab.locator("#asked .card")).to_contain_text("Review", timeout=DEADLINE)
+    count = tab.locator("nav #asked-count")
+    await expect(count).to_have_text("1", timeout=DEADLINE)
+    await tab.goto("/follow-ups/m1")
+    await expect(count).to_have_text("1")
+    await expect(tab.locator("#live")).to_have_attribute("data-state", "on", timeout=DEADLINE)
+    with store.read() as connection:
+        [kari] = [one for one in followups.members(connection, "m2") if one.key == "kari"]
+    actor, now, said = Actor(Access.USER, "kari"), datetime.now(UTC), Said(Reply.ACCEPTED, "")
+    desk.perform(store, CONF, now, actor, lambda here: answering.answer(here, kari.id, said))
+    await expect(count).to_be_hidden(timeout=DEADLINE)
+    await expect(count).to_have_text("")
 
 
 async def test_somebody_is_chosen_while_typing(window: BrowserContext, store: Store) -> None:

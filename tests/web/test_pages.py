@@ -265,6 +265,22 @@ async def test_the_menu_offers_what_its_reader_may(office: Office) -> None:
     assert own not in (await signed_in(office, "chief", Access.ADMIN).get("/")).text
 
 
+async def test_the_menu_counts_the_invitations_that_wait(office: Office) -> None:
+    office.plan()
+    per = signed_in(office, "per")
+    listed = (await per.get("/invitations")).text.count('<li class="card"')
+    assert listed > 0
+    shown = f'id="asked-count">{listed}<'
+    for path in ("/", "/diary", "/follow-ups/own", "/undo"):
+        assert shown in (await per.get(path)).text.replace(' hx-swap-oob="true"', "")
+    await per.post(f"/invitations/{office.row('foreign', 'per')}", reply="yes")
+    assert f'id="asked-count">{listed - 1 or ""}<' in (await per.get("/")).text.replace(
+        " hidden", ""
+    )
+    nobody = signed_in(office, "chief", Access.ADMIN)
+    assert "asked-count" not in (await nobody.get("/undo")).text
+
+
 async def test_my_invitations_are_answered_there(office: Office) -> None:
     office.plan()
     per = signed_in(office, "per")

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gateway.actions import decisions
+from gateway.actions import asked, decisions
 from gateway.actions.desk import Desk
 from gateway.followups import permission
 from gateway.followups.permission import Answer, Verb
@@ -35,7 +35,7 @@ class Bar:
 @dataclass(frozen=True, slots=True)
 class Frame:
     """`at`: the entry of the menu that the page belongs to; `newest`: the journal entry up to which
-    the page tells; `owed`: how many letters the form that led here owes; `undo`: what can be
+    the page tells; `waiting`, `asked`: how many decisions and invitations wait; `owed`: how many letters the form that led here owes; `undo`: what can be
     taken back.
     """
 
@@ -43,6 +43,7 @@ class Frame:
     name: str
     newest: int
     waiting: int = 0
+    asked: int = 0
     creates: bool = False
     done: str = ""
     owed: int = 0
@@ -54,7 +55,6 @@ def read(desk: Desk, visit: Visit) -> Frame:
     """The frame of the page that is asked for."""
     said = visit.request.query_params
     creates = permission.may(desk.actor, Verb.CREATE) is Answer.YES
-    waiting = min(decisions.count(desk), MOST_SHOWN)
     newest = journal.newest(desk.connection)
     own = [desk.actor.associate] if desk.actor.associate else []
     names = cards.names(desk.connection, schema.associate, own)
@@ -63,7 +63,8 @@ def read(desk: Desk, visit: Visit) -> Frame:
         at=_menu(visit.request.url.path),
         name=names.get(desk.actor.associate, visit.user.name),
         newest=newest,
-        waiting=waiting,
+        waiting=min(decisions.count(desk), MOST_SHOWN),
+        asked=min(asked.count(desk), MOST_SHOWN),
         creates=creates,
         done=done,
         owed=_number(said.get("letters", "")),
