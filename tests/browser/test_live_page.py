@@ -11,8 +11,9 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from gateway import settings
-from gateway.actions import answering, desk
+from gateway.actions import answering, desk, moving
 from gateway.actions.answering import Said
+from gateway.actions.moving import When
 from gateway.health import Condition
 from gateway.model import Access, Actor, Reply
 from gateway.store import engine, followups
@@ -47,6 +48,16 @@ class Site:
             datetime.now(UTC),
             Actor(Access.USER, "per"),
             lambda here: answering.answer(here, number, Said(reply, comment)),
+        )
+
+    def move(self, key: str) -> None:
+        """Kari moves a follow-up in another window."""
+        desk.perform(
+            self.store,
+            settings.load(),
+            datetime.now(UTC),
+            Actor(Access.USER, "kari"),
+            lambda here: moving.reschedule(here, key, When("2026-12-04T09:00:00")),
         )
 
 
@@ -123,12 +134,54 @@ async def test_an_answer_shows_without_reloading(site: Site, browser: Browser) -
     assert not complaints
 
 
+async def test_one_row_is_exchanged_and_those_beside_it_are_not(
+    site: Site, browser: Browser
+) -> None:
+    tab, complaints = await opened(browser, site)
+    await tab.evaluate(
+        """() => {
+          window.touched = new Set();
+          new MutationObserver((all) => {
+            for (const one of all) {
+              const row = one.target.closest && one.target.closest(".row");
+              if (row) window.touched.add(row.id);
+            }
+          }).observe(document.querySelector(".rows"),
+            {subtree: true, childList: true, attributes: true, characterData: true});
+        }"""
+    )
+    per = tab.locator(".row", has_text="Per")
+    async with tab.expect_response("**/rows?seen=*", timeout=DEADLINE * 1000) as asked:
+        site.answer(Reply.DECLINED, "På reise")
+    told = await (await asked.value).text()
+    assert told.count('<li class="row"') == 1
+    assert "<h1" not in told
+    await expect(per).to_contain_text("Does not come", timeout=DEADLINE * 1000)
+    await expect(per).to_have_class("row", timeout=DEADLINE * 1000)  # its mark is over
+    assert await tab.evaluate("[...window.touched]") == [await per.get_attribute("id")]
+
+    # What is said next is compared with that, and what concerns another page changes nothing.
+    async with tab.expect_response("**/rows?seen=*", timeout=DEADLINE * 1000) as asked:
+        site.answer(Reply.ACCEPTED)
+    assert (await (await asked.value).text()).count('<li class="row"') == 1
+    await expect(tab.locator(".sum")).to_contain_text("1 comes", timeout=DEADLINE * 1000)
+    async with tab.expect_response("**/rows?seen=*", timeout=DEADLINE * 1000) as asked:
+        site.move("m2")
+    assert (await asked.value).status == 204
+
+    # What stands around the rows, and a row that comes, exchange the whole.
+    site.move("m1")
+    await expect(tab.locator("#when")).to_contain_text("4 December", timeout=DEADLINE * 1000)
+    await expect(per).to_contain_text("Comes")
+    assert not complaints
+
+
 async def test_a_part_that_cannot_be_had_leaves_the_page_as_it_is(
     site: Site, browser: Browser
 ) -> None:
     tab, _ = await opened(browser, site)
     await tab.context.clear_cookies()
-    async with tab.expect_response("**/rows", timeout=DEADLINE * 1000) as asked:
+    async with tab.expect_response("**/rows?seen=*", timeout=DEADLINE * 1000) as asked:
         site.answer(Reply.DECLINED)
     assert (await asked.value).status == 401
     await tab.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")

@@ -3,7 +3,7 @@ an address of its own, so everything works without JavaScript.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -21,7 +21,7 @@ from gateway.ical import zones
 from gateway.store import cards, definitions, reading
 from gateway.store.decisions import Filter
 from gateway.web.keys import Key, Number, path
-from gateway.web.pages import history, settling, timing, waiting, words
+from gateway.web.pages import exchange, history, settling, timing, waiting, words
 from gateway.web.pages.follow_ups import when
 from gateway.web.pages.visit import Facts, Visit, Visiting
 from gateway.writing import repeats
@@ -41,6 +41,17 @@ TABS = {
     "more": marked("More"),
     "journal": marked("Journal"),
 }
+
+
+BY_ROW = frozenset({"view", "page", "beside", "waiting", "sum"})
+"""Facts of which each row has its part."""
+UNSEEN: Facts = {
+    "changed_at": None,
+    "changed_by": "",
+    "first_available": None,
+    "reject_count": 0,
+}
+"""What answers change of a record, and what nobody sees beside its rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +93,14 @@ class Page:
 @router.get("/follow-ups/{key}")
 async def participants(here: Visiting, key: Key, page: int = 1) -> Response:
     """Who takes part, and how they stand"""
-    return await here.page(
-        "pages/follow_up.html", lambda desk: _facts(here, desk, key, "", _rows(page))
-    )
+    return await here.page("pages/follow_up.html", lambda desk: _people(here, desk, key, page))
 
 
 @router.get("/follow-ups/{key}/rows")
-async def live(here: Visiting, key: Key, page: int = 1) -> Response:
+async def live(here: Visiting, key: Key, page: int = 1, seen: str = "") -> Response:
     """The part of it that changes by itself"""
-    facts = await here.fetch(lambda desk: _facts(here, desk, key, "", _rows(page)))
-    return here.render("pages/live_rows.html", facts)
+    facts = await here.fetch(lambda desk: _people(here, desk, key, page))
+    return here.exchange(facts, seen, "pages/live_rows.html", "pages/changed_rows.html")
 
 
 @router.get("/follow-ups/{key}/head")
@@ -255,6 +264,22 @@ def repeating(here: Visit, view: shapes.FollowUp) -> str:
 
 
 # --- the tabs ---
+
+
+def _people(here: Visit, desk: Desk, key: str, number: int) -> Facts:
+    """A page of the participants, with what of it is exchanged by itself."""
+    facts = _facts(here, desk, key, "", _rows(number))
+    return {**facts, "digests": _digests(here, facts)}
+
+
+def _digests(here: Visit, facts: Facts) -> exchange.Digests:
+    """Of the sum and of each row; around them, of everything else."""
+    page, beside, waits = facts["page"], facts["beside"], facts["waiting"]
+    rows = [(row.id, (row, beside[row.id], waits.get(row.id))) for row in page.rows]
+    others = {name: fact for name, fact in facts.items() if name not in BY_ROW}
+    record = replace(facts["view"], participants=None, **UNSEEN)
+    around = (here.today, record, page.first, page.count, waits.get(0), others)
+    return exchange.digests(around, [("sum", facts["sum"]), *rows])
 
 
 def _rows(number: int) -> Callable[[Visit, Desk, shapes.FollowUp], Facts]:

@@ -35,8 +35,8 @@ class Bar:
 @dataclass(frozen=True, slots=True)
 class Frame:
     """`at`: the entry of the menu that the page belongs to; `newest`: the journal entry up to which
-    the page tells; `waiting`, `asked`: how many decisions and invitations wait; `owed`: how many letters the form that led here owes; `undo`: what can be
-    taken back.
+    the page tells; `waiting`, `asked`: how many decisions and invitations wait; `owed`: how many
+    letters the form that led here owes; `undo`: what can be taken back.
     """
 
     at: str

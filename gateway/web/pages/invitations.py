@@ -21,7 +21,7 @@ from gateway.model import Moment, Reply
 from gateway.status import Status
 from gateway.store import cards, codec
 from gateway.web.keys import path
-from gateway.web.pages import words
+from gateway.web.pages import exchange, words
 from gateway.web.pages.visit import Facts, Visit, Visiting
 
 router = APIRouter(include_in_schema=False)
@@ -71,10 +71,10 @@ async def invitations(here: Visiting, shown: Annotated[Shown, Depends()]) -> Res
 
 
 @router.get("/invitations/list")
-async def listed(here: Visiting, shown: Annotated[Shown, Depends()]) -> Response:
+async def listed(here: Visiting, shown: Annotated[Shown, Depends()], seen: str = "") -> Response:
     """The part of it that changes by itself"""
     facts = await here.fetch(lambda desk: _facts(here, desk, shown))
-    return here.render("pages/invitations_list.html", facts)
+    return here.exchange(facts, seen, "pages/invitations_list.html", "pages/changed_asked.html")
 
 
 @router.post("/invitations/{number}")
@@ -102,11 +102,12 @@ async def answer(
 
 def _facts(here: Visit, desk: Desk, shown: Shown) -> Facts:
     switches = Switches(bool(shown.responses), bool(shown.declined), bool(shown.repetitions))
-    items = asked.invitations(desk, switches)
     people = cards.associates(desk.connection)
+    items = [_item(here, one, people) for one in asked.invitations(desk, switches)]
     said = {name: value for name, value in asdict(shown).items() if value}
     return {
-        "items": [_item(here, one, people) for one in items],
+        "items": items,
+        "digests": exchange.digests(shown, [(one.name_of, one) for one in items]),
         "shown": shown,
         "here": path("invitations", "list", **said),
     }

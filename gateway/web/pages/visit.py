@@ -34,7 +34,7 @@ from gateway.store.users import User
 from gateway.web import door, problems, rendering
 from gateway.web.api.gate import site_of
 from gateway.web.api.site import Site
-from gateway.web.pages import frames, refusals
+from gateway.web.pages import exchange, frames, refusals
 
 T = TypeVar("T")
 Facts = Mapping[str, Any]
@@ -143,6 +143,17 @@ class Visit:
 
         facts = await self.fetch(look)
         return self.render("pages/problem.html", facts, problems.status(error))
+
+    def exchange(self, facts: Facts, seen: str, whole: str, rows: str) -> Response:
+        """What of a live list differs from what its page has seen: nothing, rows of it, or all.
+        `whole`, `rows`: the templates; `facts` have its `digests` (`exchange`).
+        """
+        changed = exchange.changed(facts["digests"], seen) if seen else None
+        if changed is None:
+            return self.render(whole, facts)
+        if not changed:
+            return Response(status_code=HTTPStatus.NO_CONTENT)
+        return self.render(rows, {**facts, "changed": changed})
 
     def render(self, template: str, facts: Facts, code: int = 200) -> Response:
         html = rendering.render(template, self.texts.language, visit=self, **facts)

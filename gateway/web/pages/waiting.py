@@ -19,7 +19,7 @@ from gateway.i18n import marked
 from gateway.store import codec, reading, visible
 from gateway.store.decisions import Filter
 from gateway.web.keys import Number, path
-from gateway.web.pages import follow_ups, proposed, reasons
+from gateway.web.pages import exchange, follow_ups, proposed, reasons
 from gateway.web.pages.visit import Facts, Visit, Visiting
 
 router = APIRouter(include_in_schema=False)
@@ -160,10 +160,10 @@ async def waiting(here: Visiting) -> Response:
 
 
 @router.get("/waiting")
-async def listed(here: Visiting) -> Response:
+async def listed(here: Visiting, seen: str = "") -> Response:
     """The part of it that changes by itself"""
     facts = await here.fetch(lambda desk: _groups(here, desk))
-    return here.render("pages/decisions.html", facts)
+    return here.exchange(facts, seen, "pages/decisions.html", "pages/changed_decisions.html")
 
 
 @router.post("/decisions/{number}")
@@ -212,7 +212,10 @@ def _groups(here: Visit, desk: Desk) -> Facts:
         (here.texts.gettext(word), cards(here, desk, [one for one in listed if one.kind in kinds]))
         for word, kinds in GROUPS
     ]
-    return {"groups": [(word, found) for word, found in groups if found]}
+    shown = [(word, found) for word, found in groups if found]
+    around = [(word, [card.id for card in found]) for word, found in shown]
+    rows = [(card.id, card) for _, found in shown for card in found]
+    return {"groups": shown, "digests": exchange.digests(around, rows)}
 
 
 def _card(
