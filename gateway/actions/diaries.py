@@ -137,8 +137,10 @@ def first_available(
     return {"slots": [_slot(slot, zone) for slot in slots]}
 
 
-SOON = timedelta(days=14)
-"""So far ahead is looked at first: a year of many diaries is long, and free times are near."""
+AHEAD = (timedelta(days=2), timedelta(days=14), available.LONGEST)
+"""So far ahead is looked, one after the other: free times are near, and months of many diaries are
+long.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +173,7 @@ def first_double(desk: Desk, key: str) -> Double | None:
     here = [one for one in kept if one.entry.instance == first.entry.instance]
     everybody = {one.entry.who for one in here if one.entry.busy}
     span = first.entry.start, first.entry.end
-    for ahead in (SOON, available.LONGEST):
+    for ahead in AHEAD:
         taken = _taken(desk, key, everybody, (span[0], span[1] + ahead))
         slot = _first_free(desk, everybody, taken, span, ahead)
         if slot is not None:

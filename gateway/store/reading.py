@@ -358,70 +358,66 @@ def _participant(member: Member, around: _Around, site: str) -> shapes.Participa
     facts, dates = around.facts[member.id], around.dates.get(member.follow_up, {})
     letter = around.letters.get(member.id)
     series = member.stands(bool(facts.cancelled), dates)
-    view = shapes.Participant(
+    return shapes.Participant(
         id=member.id,
         follow_up=member.follow_up,
         invitee=member.who.partition(":")[0],
         key=member.key,
         role=member.role,
         code=status.code(member.role, series),
-        reply=series.reply,
         zone=facts.timezone or site,
-    )
-    view = _with_answer(_with_row(view, member, facts), series)
-    view = replace(view, instances=tuple(_instances(member, bool(facts.cancelled), dates)))
-    return _with_letter(_with_news(view, series, around), member, letter, around)
-
-
-def _with_row(view: shapes.Participant, member: Member, facts: Any) -> shapes.Participant:
-    return replace(
-        view,
-        name=facts.name,
-        shown_name=member.name,
-        address=member.address or next(iter(member.addresses), ""),
-        date=member.date,
-        email_invite=member.email_invite,
-        removed=member.removed,
-        priority=facts.priority,
-        alarm_minutes=_number(facts.alarm_minutes),
-        conflict=member.conflict,
-        suspended=member.suspended,
+        instances=tuple(_instances(member, bool(facts.cancelled), dates)),
+        **_of_row(member, facts),
+        **_of_answer(series),
+        **_of_news(member, series, around),
+        **_of_letter(member, letter, around),
     )
 
 
-def _with_answer(view: shapes.Participant, series: Standing) -> shapes.Participant:
-    return replace(
-        view,
-        progress=series.progress,
-        comment=series.comment,
-        replied_at=series.replied_at,
-        channel=series.channel,
-        answered_by=series.address,
-    )
+def _of_row(member: Member, facts: Any) -> dict[str, Any]:
+    return {
+        "name": facts.name,
+        "shown_name": member.name,
+        "address": member.address or next(iter(member.addresses), ""),
+        "date": member.date,
+        "email_invite": member.email_invite,
+        "removed": member.removed,
+        "priority": facts.priority,
+        "alarm_minutes": _number(facts.alarm_minutes),
+        "conflict": member.conflict,
+        "suspended": member.suspended,
+    }
 
 
-def _with_news(view: shapes.Participant, series: Standing, around: _Around) -> shapes.Participant:
-    return replace(
-        view,
-        seen_at=around.seen.get(view.id) if series.seen else None,
-        proposal=around.proposals.get(view.id),
-        words=tuple(around.words.get(view.id, ())),
-        held=tuple(around.held.get(view.id, ())),
-    )
+def _of_answer(series: Standing) -> dict[str, Any]:
+    return {
+        "reply": series.reply,
+        "progress": series.progress,
+        "comment": series.comment,
+        "replied_at": series.replied_at,
+        "channel": series.channel,
+        "answered_by": series.address,
+    }
 
 
-def _with_letter(
-    view: shapes.Participant, member: Member, letter: Invitation | None, around: _Around
-) -> shapes.Participant:
+def _of_news(member: Member, series: Standing, around: _Around) -> dict[str, Any]:
+    return {
+        "seen_at": around.seen.get(member.id) if series.seen else None,
+        "proposal": around.proposals.get(member.id),
+        "words": tuple(around.words.get(member.id, ())),
+        "held": tuple(around.held.get(member.id, ())),
+    }
+
+
+def _of_letter(member: Member, letter: Invitation | None, around: _Around) -> dict[str, Any]:
     if letter is None:
-        return replace(view, delivery_reason=member.shown_note)
-    return replace(
-        view,
-        delivery=letter.delivery,
-        delivery_reason=limits.shown(member.shown_note, letter.delivery_text),
-        delivery_at=around.handed.get(letter.id),
-        asked_at=around.asked.get(letter.id),
-    )
+        return {"delivery_reason": member.shown_note}
+    return {
+        "delivery": letter.delivery,
+        "delivery_reason": limits.shown(member.shown_note, letter.delivery_text),
+        "delivery_at": around.handed.get(letter.id),
+        "asked_at": around.asked.get(letter.id),
+    }
 
 
 def _instances(
