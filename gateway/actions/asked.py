@@ -52,12 +52,14 @@ def invitations(desk: Desk, switches: Switches) -> list[Json]:
     return sorted(items, key=place)
 
 
-def count(desk: Desk) -> int:
-    """How many wait for an answer of this actor; what `invitations` lists without switches."""
-    who, codes = desk.actor.associate, asked.UNANSWERED
+def count(desk: Desk, most: int) -> int:
+    """How many wait for an answer of this actor, as far as `most`: of what `invitations` lists
+    without switches.
+    """
+    who = desk.actor.associate
     if not who:
         return 0
-    return len(asked.invitations(desk.connection, who, _yesterday(desk), codes, dates=False))
+    return asked.count(desk.connection, who, _yesterday(desk), asked.UNANSWERED, most)
 
 
 def place(item: Json) -> tuple[str, int, str]:

@@ -24,6 +24,9 @@ SERIES: Moment | None = None
 """The key of a row's standing on all of a follow-up."""
 
 
+UNANSWERED = Standing()
+
+
 @dataclass(frozen=True, slots=True)
 class Attendee:
     """Somebody of the house, or a resource, who takes part: a row, or the owner without one.
@@ -40,7 +43,7 @@ class Attendee:
 
     def status(self, instance: Moment | None) -> Status:
         """Theirs on one date: the answer to a date stands over that to the series."""
-        series = self.standings.get(SERIES, Standing())
+        series = self.standings.get(SERIES, UNANSWERED)
         standing = series if self.date is not None else self.standings.get(instance, series)
         return status.code(self.role, standing)
 

@@ -112,39 +112,62 @@ def invitations(
     """What an associate is asked that has one of these statuses and is not over at `since`. Dates
     of a series are listed by themselves where their answer is another, with `dates` all of them.
     """
-    asked = _asked(connection, who, since, codes)
-    series = _rows(connection, who, participant.c.follow_up.in_(_series(who, since)))
-    known = {one.row.id for one in asked}
-    by_date, others = list[Any](), list[Any]()
-    for row in series:
-        if row.id not in known:
-            others.append(row)
-        elif dates or row.original_start is not None:
-            by_date.append(row)
-    listed = _dates(connection, by_date, since) + _dates(connection, others, since, answered=True)
-    listed = [one for one in listed if one.status in codes]
+    rows = _rows(connection, who, _asked(who, since, codes))
+    asked = [Asked(row, followups.role(row), Status(row.code), row.conflict) for row in rows]
+    by_date = [one.row for one in asked if dates or one.row.original_start is not None]
+    listed = [
+        *(one for one in _dates(connection, by_date, since) if one.status in codes),
+        *_dates_apart(connection, who, since, codes),
+    ]
     shown = {one.row.id for one in listed}
     return [one for one in asked if one.row.id not in shown] + listed
 
 
-def _asked(
+def count(
+    connection: Connection, who: str, since: datetime, codes: Collection[Status], most: int
+) -> int:
+    """How many `invitations` lists without `dates`, as far as `most`."""
+    query = sa.select(participant.c.id).join(follow_up, follow_up.c.key == participant.c.follow_up)
+    query = query.where(*_mine(who), _asked(who, since, codes)).limit(most)
+    number = len(connection.execute(query).all())
+    if number < most:
+        number += len(_dates_apart(connection, who, since, codes))
+    return min(number, most)
+
+
+def _asked(who: str, since: datetime, codes: Collection[Status]) -> sa.ColumnElement[bool]:
+    """Rows of an associate with one of these statuses, of what is not over."""
+    entry, row = diary_entry.c, participant.c
+    is_ahead = sa.exists().where(
+        entry.participant == row.id, entry.end_at > sa.literal(since, entry.end_at.type)
+    )
+    goes_on = row.follow_up.in_(_series(who, since))
+    stands = row.code.in_(sorted(map(int, codes)))
+    return stands & (follow_up.c.start_at.is_(None) | is_ahead | goes_on)
+
+
+def _dates_apart(
     connection: Connection, who: str, since: datetime, codes: Collection[Status]
 ) -> list[Asked]:
-    """Rows of an associate with one of these statuses."""
-    rows = _rows(connection, who, participant.c.code.in_(sorted(map(int, codes))))
-    there = _ahead(connection, [row.id for row in rows], who, since)
-    return [
-        Asked(row, followups.role(row), Status(row.code), row.conflict)
-        for row in rows
-        if row.start_at is None or row.id in there
-    ]
+    """Dates with such a status of series that have another one as a whole."""
+    has_dates = sa.exists().where(
+        standing.c.participant == participant.c.id, standing.c.instance != ""
+    )
+    stands = participant.c.code.is_(None) | participant.c.code.not_in(sorted(map(int, codes)))
+    goes_on = participant.c.follow_up.in_(_series(who, since))
+    rows = _rows(connection, who, stands & goes_on & has_dates)
+    dates = _dates(connection, rows, since, answered=True)
+    return [one for one in dates if one.status in codes]
+
+
+def _mine(who: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return participant.c.associate == who, ~participant.c.removed, ~follow_up.c.cancelled
 
 
 def _rows(connection: Connection, who: str, condition: sa.ColumnElement[bool]) -> Sequence[Any]:
     """Rows of an associate with what is shown of their follow-ups."""
     query = sa.select(*_ROW, *_RECORD).join(follow_up, follow_up.c.key == participant.c.follow_up)
-    mine = participant.c.associate == who, ~participant.c.removed, ~follow_up.c.cancelled
-    return connection.execute(query.where(*mine, condition)).all()
+    return connection.execute(query.where(*_mine(who), condition)).all()
 
 
 def _series(who: str, since: datetime) -> sa.Select[tuple[str]]:
@@ -153,19 +176,6 @@ def _series(who: str, since: datetime) -> sa.Select[tuple[str]]:
     return sa.select(course.follow_up).where(
         course.who == f"associate:{who}", course.end_at > sa.literal(since, course.end_at.type)
     )
-
-
-def _ahead(connection: Connection, numbers: Sequence[int], who: str, since: datetime) -> set[int]:
-    """Which of these rows of an associate are of something that is not over."""
-    entry, row = diary_entry.c, participant.c
-    later = entry.end_at > sa.literal(since, entry.end_at.type)
-    entries = sa.select(entry.participant).where(later).distinct()
-    going_on = sa.select(row.id).where(row.follow_up.in_(_series(who, since)))
-    there = set[int]()
-    for part in chunks.parts(numbers):
-        there |= {*connection.execute(entries.where(entry.participant.in_(part))).scalars()}
-        there |= {*connection.execute(going_on.where(row.id.in_(part))).scalars()}
-    return there
 
 
 def _dates(

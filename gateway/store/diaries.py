@@ -18,9 +18,18 @@ from sqlalchemy.engine import Connection
 from gateway.followups import conflicts
 from gateway.followups.available import Span
 from gateway.followups.conflicts import Attendee, Entry
-from gateway.model import Actor, Delivery, Edition, Kind, Moment
+from gateway.model import (
+    Actor,
+    Delivery,
+    Edition,
+    Kind,
+    Moment,
+    Progress,
+    Reply,
+    Standing,
+)
 from gateway.status import Status
-from gateway.store import chunks, diary, followups, visible
+from gateway.store import chunks, codec, diary, followups, visible
 from gateway.store.diary import Kept
 from gateway.store.schema import (
     SERIES,
@@ -29,6 +38,7 @@ from gateway.store.schema import (
     follow_up_date,
     participant,
     resource,
+    standing,
 )
 from gateway.store.schema_domain import diary_entry, diary_series
 from gateway.store.schema_letters import invitation
@@ -75,6 +85,9 @@ _ROLE = (
     participant.c.resource,
     follow_up.c.owner,
     follow_up.c.assigned_by,
+)
+_STANDING = tuple(
+    standing.c[name] for name in ("instance", "reply", "seen", "moved", "cancelled", "progress")
 )
 
 
@@ -277,16 +290,33 @@ def _records(
 def _attendees(
     connection: Connection, numbers: Collection[int | None]
 ) -> dict[int | None, Attendee]:
-    """By participant."""
+    """By participant, with no more of each standing than a status says."""
     ids = sorted(number for number in numbers if number is not None)
+    query = (
+        sa.select(*_ROLE, *_STANDING)
+        .join(follow_up, follow_up.c.key == participant.c.follow_up)
+        .join(standing, standing.c.participant == participant.c.id, isouter=True)
+    )
     made = dict[int | None, Attendee]()
     for part in chunks.parts(ids, diary.PART):
-        standings = followups.standings(connection, part)
-        query = sa.select(*_ROLE).join(follow_up, follow_up.c.key == participant.c.follow_up)
+        stood = dict[int, dict[Moment | None, Standing]]()
         for row in connection.execute(query.where(participant.c.id.in_(part))):
-            role = followups.role(row)
-            made[row.id] = Attendee("", row.id, role, None, standings.get(row.id, {}))
+            if row.id not in stood:
+                stood[row.id] = {}
+                made[row.id] = Attendee("", row.id, followups.role(row), None, stood[row.id])
+            if row.instance is not None:
+                stood[row.id][codec.parse_moment(row.instance)] = _standing(row)
     return made
+
+
+def _standing(row: Any) -> Standing:
+    return Standing(
+        reply=Reply(row.reply),
+        seen=row.seen,
+        moved=row.moved,
+        cancelled=row.cancelled,
+        progress=Progress(row.progress),
+    )
 
 
 def tasks(

@@ -64,7 +64,7 @@ def read(desk: Desk, visit: Visit) -> Frame:
         name=names.get(desk.actor.associate, visit.user.name),
         newest=newest,
         waiting=min(decisions.count(desk), MOST_SHOWN),
-        asked=min(asked.count(desk), MOST_SHOWN),
+        asked=asked.count(desk, MOST_SHOWN),
         creates=creates,
         done=done,
         owed=_number(said.get("letters", "")),
