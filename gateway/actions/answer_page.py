@@ -43,7 +43,7 @@ class Link:
 class Shown:
     """What the invitee was told last, as the letter that they would get now, with the other time
     that they have asked for; and how they stand. `form`: what a form of it has to say; `is_heard`:
-    one was sent, and this is still what it was about.
+    the one in the address was answered with, and this is still what it was about.
     """
 
     letter: Letter
@@ -102,7 +102,7 @@ def answer(
         if sequence is None:
             return Done.UNKNOWN
         said = replace(said, sequence=sequence)
-        digest = hashlib.sha256(f"{form}\n{said}".encode()).hexdigest()
+        digest = f"{_half(form)}{_half(str(said))}"
         repeated = bool(inbox.copies(connection, [digest]).get(digest))
         decided = page.decide(found.row, said, found.instance, now, repeated=repeated)
         if decided.conclusion.outcome is Outcome.OLD_ANSWER:
@@ -147,8 +147,15 @@ def _shown(
     letter = replace(letter, reply=standing.reply, remarks=_asked(connection, found))
     issued = int(now.timestamp())
     form = links.form(found.secret, link.token, link.date, letter.sequence, issued)
-    sequence = links.of_form(found.secret, link.token, link.date, link.done)
-    return Shown(letter, standing, form, is_heard=sequence == letter.sequence)
+    is_current = letter.sequence == links.of_form(found.secret, link.token, link.date, link.done)
+    number = found.invitation.participant
+    is_heard = is_current and inbox.has_beginning(connection, number, _half(link.done))
+    return Shown(letter, standing, form, is_heard=is_heard)
+
+
+def _half(text: str) -> str:
+    """Half of the digest of what was said: the first tells with which form, the second what."""
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _letter(found: _Found, language: str, now: datetime) -> Letter:

@@ -194,6 +194,14 @@ def copies(connection: Connection, digests: Collection[str]) -> dict[str, list[f
     return found
 
 
+def has_beginning(connection: Connection, participant: int, half: str) -> bool:
+    """Whether there is a message about a row whose digest begins so (`actions.answer_page`)."""
+    there = sa.exists().where(
+        inbox.c.participant == participant, inbox.c.digest.startswith(half, autoescape=True)
+    )
+    return bool(connection.execute(sa.select(there)).scalar())
+
+
 def traces(
     connection: Connection,
     participants: Collection[int],

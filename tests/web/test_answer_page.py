@@ -171,6 +171,18 @@ async def test_it_thanks_for_what_was_said_and_as_long_as_it_counts(ola: Invitee
     assert "Takk" not in moved.text
 
 
+async def test_it_thanks_for_nothing_that_somebody_typed_into_the_address(ola: Invitee) -> None:
+    page = (await ola.get()).text
+    form = re.search(r'name="form" value="([^"]+)"', page)
+    assert form is not None
+    for typed in (form[1], "yes", "1", "f" * 64):
+        assert "Takk" not in (await ola.get(f"{ola.path}?done={typed}")).text
+    ola.office.later(seconds=2)
+    done = (await ola.send(reply="yes")).headers["location"]
+    assert "Takk" in (await ola.get(done)).text
+    assert "Takk" not in (await ola.get(f"{ola.path}?done={form[1]}")).text
+
+
 async def test_the_second_answer_counts_and_the_same_once(ola: Invitee) -> None:
     """P8; and accept, decline, accept by the button that goes back."""
     first = re.search(r'name="form" value="([^"]+)"', (await ola.get()).text)
