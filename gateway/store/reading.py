@@ -358,27 +358,31 @@ def _participant(member: Member, around: _Around, site: str) -> shapes.Participa
     facts, dates = around.facts[member.id], around.dates.get(member.follow_up, {})
     letter = around.letters.get(member.id)
     series = member.stands(bool(facts.cancelled), dates)
+    said = _of_invitee(member) | _of_row(member, facts) | _of_answer(series)
+    said |= _of_news(member, series, around) | _of_letter(member, letter, around)
     return shapes.Participant(
-        id=member.id,
-        follow_up=member.follow_up,
-        invitee=member.who.partition(":")[0],
-        key=member.key,
-        role=member.role,
         code=status.code(member.role, series),
         zone=facts.timezone or site,
         instances=tuple(_instances(member, bool(facts.cancelled), dates)),
-        **_of_row(member, facts),
-        **_of_answer(series),
-        **_of_news(member, series, around),
-        **_of_letter(member, letter, around),
+        **said,
     )
+
+
+def _of_invitee(member: Member) -> dict[str, Any]:
+    return {
+        "invitee": member.who.partition(":")[0],
+        "key": member.key,
+        "role": member.role,
+        "shown_name": member.name,
+        "address": member.address or next(iter(member.addresses), ""),
+    }
 
 
 def _of_row(member: Member, facts: Any) -> dict[str, Any]:
     return {
+        "id": member.id,
+        "follow_up": member.follow_up,
         "name": facts.name,
-        "shown_name": member.name,
-        "address": member.address or next(iter(member.addresses), ""),
         "date": member.date,
         "email_invite": member.email_invite,
         "removed": member.removed,

@@ -59,12 +59,13 @@ def read(desk: Desk, visit: Visit) -> Frame:
     own = [desk.actor.associate] if desk.actor.associate else []
     names = cards.names(desk.connection, schema.associate, own)
     done = words.DONE.get(said.get("done", ""), "")
+    waiting, invited = min(decisions.count(desk), MOST_SHOWN), asked.count(desk, MOST_SHOWN)
     return Frame(
         at=_menu(visit.request.url.path),
         name=names.get(desk.actor.associate, visit.user.name),
         newest=newest,
-        waiting=min(decisions.count(desk), MOST_SHOWN),
-        asked=asked.count(desk, MOST_SHOWN),
+        waiting=waiting,
+        asked=invited,
         creates=creates,
         done=done,
         owed=_number(said.get("letters", "")),
