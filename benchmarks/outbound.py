@@ -202,7 +202,7 @@ def size(store: Store, settings: configuration.Settings) -> int:
     return len(render.render(letter, settings.mail, secret))
 
 
-def source(port: int, letters: int, octets: int) -> Spent:
+def source(port: int, letters: int, octets: int, sessions: int = SESSIONS) -> Spent:
     program = rig.need("smtp-source", "postfix")
     began = Spent.so_far()
     subprocess.run(
@@ -210,7 +210,7 @@ def source(port: int, letters: int, octets: int) -> Spent:
             program,
             "-d",
             "-s",
-            str(SESSIONS),
+            str(sessions),
             "-m",
             str(letters),
             "-l",

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import queue
 import random
 import signal
@@ -32,6 +31,7 @@ from typing import Any
 import sqlalchemy as sa
 from aiosmtpd.controller import Controller
 
+from benchmarks import role
 from gateway import settings as configuration
 from gateway.actions import load
 from gateway.store import hint, migrate
@@ -101,12 +101,6 @@ def _nothing(store: Store, over: threading.Event) -> Iterator[None]:
     yield from ()
 
 
-def spent(number: int) -> float:
-    """CPU seconds of a process so far."""
-    fields = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def measure(row: Row, url: str, folder: Path, letters: int, *, hints: bool) -> None:
     """One round on a store of its own."""
     sink = Sink()
@@ -125,11 +119,11 @@ def measure(row: Row, url: str, folder: Path, letters: int, *, hints: bool) -> N
             load.load(connection, DOCUMENT, configuration.load(file), datetime.now(UTC))
         with daemon(file, hints=hints) as number:
             invite(store, sink, "first")  # it is up, and has its connection
-            before, began = spent(number), time.monotonic()
+            before, began = role.cpu(number), time.monotonic()
             for one in range(letters):
                 time.sleep(random.uniform(0.2, 2.2))
                 row.letters.append(invite(store, sink, f"p{one}"))
-            row.cpu += spent(number) - before
+            row.cpu += role.cpu(number) - before
             row.wall += time.monotonic() - began
     finally:
         store.close()
