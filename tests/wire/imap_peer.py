@@ -151,7 +151,7 @@ class Connection:
             step = name.upper()
         if step == "FETCH":
             step = (
-                "MEASURE" if "RFC822.SIZE" in rest else "HEADER" if "[HEADER]" in rest else "BODY"
+                "HEADER" if "[HEADER]" in rest else "BODY" if "BODY.PEEK[]" in rest else "MEASURE"
             )
         if await self.peer.misbehave(step, self, tag):
             return
@@ -261,7 +261,6 @@ class Connection:
         return None
 
     def do_body(self, rest: str) -> str | None:
-        assert "BODY.PEEK[]" in rest, rest
         return self._bodies(rest, "BODY[]", lambda raw: raw)
 
     def do_header(self, rest: str) -> str | None:

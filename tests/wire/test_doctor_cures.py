@@ -2,6 +2,7 @@
 which no probe comes back: what it says, and that it says "ok" after the cure it names.
 """
 
+import re
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
@@ -155,6 +156,18 @@ async def test_a_mailbox_that_nobody_reads_is_told_until_somebody_does(url: str)
         lines = await there.examined()
         assert lines["imap"].state is State.OK
         assert "not tried" not in lines["probe"].words
+
+
+async def test_a_clock_that_is_ahead_is_told_until_it_is_set(url: str) -> None:
+    """A server whose clock is behind is found by a message of our own alone, in test_doctor.py."""
+    async with office(url) as there:
+        ahead = datetime.now(UTC) + timedelta(minutes=30)
+        there.imap.add(date=f"{ahead:%d-%b-%Y %H:%M:%S} +0000")
+        line = (await there.examined())["server clock"]
+        assert line.state is State.WARNING
+        assert re.search(r"is 1[78]\d\d s ahead of ours.*timedatectl set-ntp true", line.words)
+        there.imap.add()
+        assert (await there.examined())["server clock"].state is State.OK
 
 
 async def test_a_probe_is_asked_for_until_one_has_ended(tmp_path: Path) -> None:
