@@ -1,11 +1,13 @@
-"""README's path from a fresh Debian 12 to the first answered invitation, typed as it stands there.
+"""README's path from a fresh Debian 12 to the first answered invitation, typed as it stands there,
+and its demonstration.
 
 `python -m tests.newcomer [ROOT]`, as root, with debootstrap, systemd-nspawn (systemd-container) and
 the servers of tests/rig. ROOT: a Debian with systemd that is there already, else one is made. It is
 booted, so the unit is started by systemd itself, with its user, its credentials and all that it may
 not do; killed, it must be back. What cannot be as written: questions are answered by flags, and the
 invitee is a robot. Prints each step with its seconds; ends with 0 if the invitation was answered,
-`doctor` found nothing wrong, and systemd did what the unit asks for.
+`doctor` found nothing wrong, systemd did what the unit asks for, and the demonstration showed
+everything.
 """
 
 from __future__ import annotations
@@ -185,6 +187,12 @@ def under_systemd(fresh: Machine) -> None:
     print(fresh.asked(f"systemd-analyze security {UNIT} --no-pager | tail -n 1"), flush=True)
 
 
+def demonstrated(fresh: Machine) -> None:
+    """`make demo` in a working copy of its own ends with 0 if an answer of every kind counted."""
+    fresh.type(written("git clone THIS-REPOSITORY /opt/demo", "", ""))
+    fresh.type("DEMO_SECONDS=20 make -C /opt/demo demo")
+
+
 def answer(box: mailbox.Mailbox, via: postfix_server.Server) -> None:
     """As the administrator's calendar program does."""
     [letter] = box.wait_for(lambda one: "METHOD:REQUEST" in mailbox.calendar_of(one))
@@ -227,6 +235,7 @@ def main() -> None:
                 threading.Thread(target=answer, args=(box, via), daemon=True).start()
             fresh.type(written(line, flags, box.address))
         under_systemd(fresh)
+        demonstrated(fresh)
     print(f"all of it: {time.monotonic() - began:.0f} s")
 
 
