@@ -3,7 +3,7 @@ transaction.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -107,6 +107,15 @@ def claim(
             "the daily budget is used up: letters wait", account=account, per_day=limits.per_day
         )
     return letters
+
+
+def found(store: Store, gateway: str, in_hand: Collection[int], now: datetime) -> list[Queued]:
+    """What this gateway claimed besides what it has in hand, for the answer to a claim may be lost.
+    A claim that is just being kept has the lease, and is waited for.
+    """
+    with store.write() as connection:
+        leases.take(connection, f"{leases.GATEWAY}{gateway}", gateway, now)
+        return claims.found(connection, gateway, in_hand, now)
 
 
 def settle(

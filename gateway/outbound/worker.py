@@ -100,6 +100,10 @@ class Worker:
         self._others_taken = False
         self._turns = turns.Turns(self._account.smtp.connections)
         self._in_hand = Counter[str]()
+        self._numbers = set[int]()
+        """Of the letters in hand."""
+        self._unsure = False
+        """Whether there may be claimed letters that are not in hand."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send until `stop`; letters being sent then are finished and settled, others given
@@ -123,6 +127,7 @@ class Worker:
                         [] if stop.is_set() else await self._claim(self._limits.batch - len(tasks))
                     )
                     self._in_hand.update(map(_domain, claimed))
+                    self._numbers.update(queued.id for queued in claimed)
                     for queued, ready in zip(
                         claimed,
                         await asyncio.to_thread(self._prepare, claimed) if claimed else [],
@@ -154,8 +159,16 @@ class Worker:
             return []
         if self._rest is not None:
             free = 1  # one letter finds out whether the trouble is over
-        return await self._kept(
-            deliveries.claim,
+        return await self._kept(self._take, now, free)
+
+    def _take(self, now: datetime, free: int) -> list[Queued]:
+        """Where the store went away amid a claim, nobody knows whether it was kept."""
+        if self._unsure:
+            lost = deliveries.found(self._store, self._gateway, self._numbers, now)
+            if lost:
+                return lost
+        self._unsure = True
+        claimed = deliveries.claim(
             self._store,
             self._gateway,
             now,
@@ -164,6 +177,8 @@ class Worker:
             limits=self._limits,
             room=self._room(),
         )
+        self._unsure = False
+        return claimed
 
     async def _is_ours(self, *, in_hand: bool) -> bool:
         """Whether what is claimed now may be handed over. Letters in hand that were lost are ended
@@ -237,6 +252,7 @@ class Worker:
         blame = await self._kept(
             deliveries.settle, self._store, self._gateway, results, now, self._limits
         )
+        self._numbers -= {queued.id for queued, _, _ in results}
         if blame is not None:
             self._others_taken = False
             self._met |= blame.follow_ups

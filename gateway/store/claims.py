@@ -12,7 +12,7 @@ are built once.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
@@ -201,6 +201,16 @@ def take(
     rows = connection.execute(TAKE, {"numbers": numbers, "holder": holder}).all()
     connection.execute(COUNTS_AS_SENT, {"numbers": numbers, "now": now})
     letters = queued(connection, sorted(rows, key=lambda row: row.id))
+    return _with_answers(connection, letters, now)
+
+
+def found(
+    connection: Connection, holder: str, in_hand: Collection[int], now: datetime
+) -> list[Queued]:
+    """What this gateway claimed and has not in hand."""
+    mine = sa.and_(stands(outbox, LetterState.SENDING), outbox.c.claimed_by == holder)
+    rows = connection.execute(sa.select(outbox).where(mine).order_by(outbox.c.id)).all()
+    letters = queued(connection, [row for row in rows if row.id not in in_hand])
     return _with_answers(connection, letters, now)
 
 

@@ -102,6 +102,46 @@ async def test_who_was_held_up_hands_over_nothing_more_and_goes_on_afterwards(
     assert [state for state, *_ in states(store)] == ["sent"] * 3
 
 
+async def test_letters_that_were_claimed_while_the_answer_got_lost_leave_all_the_same(
+    store: Store,
+) -> None:
+    """The database has kept the claim, and the connection ends before it can say so. The gateway
+    lives, so nobody would ever free them.
+    """
+    claimed = "SELECT count(*) FROM outbox WHERE state = 'sending'"
+    lost = 0
+
+    def answer_is_lost(connection: sa.Connection) -> None:
+        nonlocal lost
+        if not lost and (lost := connection.exec_driver_sql(claimed).scalar_one()):
+            raw = connection.connection.dbapi_connection
+            assert raw is not None
+            raw.commit()
+            raise sa.exc.OperationalError("COMMIT", {}, Exception("the connection was closed"))
+
+    peer, stop = Peer(), asyncio.Event()
+    async with peer.serving(), asyncio.timeout(60):
+        settings = begin(store, peer.port)
+        with store.write() as connection:
+            secret = meta.site_secret(connection)
+        sa.event.listen(store.engine, "commit", answer_is_lost)
+        try:
+            sender = worker.Worker(store, settings, secret, HERE, asyncio.Event())
+            task = asyncio.create_task(sender.run(stop))
+            await peer.until(lambda seen: len(seen.letters) == 3)
+            stop.set()
+            await task
+        finally:
+            sa.event.remove(store.engine, "commit", answer_is_lost)
+    assert lost > 0
+    assert states(store) == [("sent", None, False)] * 3
+    assert len(_recipients(peer)) == 3
+    with store.read() as connection:
+        assert (
+            connection.execute(sa.select(schema_letters.outbox.c.tries)).scalars().all() == [1] * 3
+        )
+
+
 def _said(peer: Peer, word: bytes) -> bool:
     return any(line.startswith(word) for line in peer.lines)
 
