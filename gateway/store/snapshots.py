@@ -24,6 +24,7 @@ from gateway.store import marked
 from gateway.store.records import OURS
 from gateway.store.schema import follow_up, follow_up_date, participant, proposal, standing
 from gateway.store.schema_domain import decision
+from gateway.store.schema_letters import invitation
 
 Row = Mapping[str, Any]
 Rows = Mapping[tuple[Any, ...], Row]
@@ -32,9 +33,13 @@ Snapshot = Mapping[str, Rows]
 
 TABLES = {
     table.name: table
-    for table in (follow_up, follow_up_date, participant, standing, proposal, decision)
+    for table in (follow_up, follow_up_date, participant, standing, proposal, decision, invitation)
 }
 """In the order in which rows can be written again."""
+WISHES = ("id", "again", "again_because", "again_instance", "refreshed_at", "reminded_sequence")
+"""Of an invitation no more than that it is to be sent again; the rest is the planner's."""
+FOLLOWING = frozenset({decision.name, invitation.name})
+"""Tables whose rows begin and end by themselves."""
 DERIVED = frozenset({*OURS, "conflict"})
 """Columns that follow from others, or say who changed it: they are neither compared nor put
 back.
@@ -136,7 +141,8 @@ def read(text: str) -> list[Change]:
 
 
 def _rows(connection: Connection, table: sa.Table, key: str) -> Rows:
-    query = sa.select(table).order_by(*table.primary_key)
+    columns = [table.c[name] for name in WISHES] if table is invitation else [table]
+    query = sa.select(*columns).order_by(*table.primary_key)
     if table is follow_up:
         query = query.where(follow_up.c.key == key)
     elif "follow_up" in table.c:
@@ -157,7 +163,7 @@ def _change(name: str, row: tuple[Any, ...], was: Row | None, now: Row | None) -
     if now is None:
         return Change(name, row, was, gone=True)
     if was is None:
-        return None if name == decision.name else Change(name, row, None)
+        return None if name in FOLLOWING else Change(name, row, None)
     columns = {
         column: value
         for column, value in was.items()

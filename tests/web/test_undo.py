@@ -188,6 +188,29 @@ async def test_the_bar_ends_with_its_time(office: Office, kari: Reader) -> None:
     assert await bar(kari) == ""
 
 
+async def test_sending_again_and_reminding_are_taken_back(office: Office, kari: Reader) -> None:
+    office.later(days=2)
+    reader, before = signed_in_again(office, kari), said(office)
+    again, remind = f"/participants/{office.row('own', 'ola')}/resend", "/follow-ups/own/remind"
+    for path in (again, remind):
+        done = await reader.post(path)
+        assert done.status_code == 303, done.text
+        assert said(office) != before
+        undone = await reader.post(await bar(reader))
+        assert "done=undone" in undone.headers["location"]
+        assert said(office) == before
+        office.later(minutes=1)
+        assert office.plan() == 0
+    # Neither counts: once more is not too often.
+    for path in (again, remind):
+        reader = signed_in_again(office, kari)
+        assert (await reader.post(path)).status_code == 303
+        office.later(minutes=1)
+        assert office.plan() > 0
+        acting.send(office.store, office.now)
+        office.later(days=2)
+
+
 async def test_what_sends_at_once_cannot_be_taken_back(office: Office, kari: Reader) -> None:
     await kari.post(f"/decisions/{office.decision('own').id}", choice="keep")
     assert await bar(kari) == ""
