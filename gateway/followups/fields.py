@@ -5,21 +5,26 @@ it, editions are compared by it, the calendar object carries it and the letter s
 derived from this table (triggers, `editions.said`, what a series may change from one date on) or
 tested against it (the rest). Pure. Source: itip.md §1-§2, contract.md §3-§4.
 
-To add a column, in this order; `pytest tests/store/test_fields.py` says which step is missing:
+To add a column, in this order; `pytest tests/store/test_fields.py
+tests/web/test_dialogs.py tests/core/test_records.py` says which step is missing:
 
 1. `store/schema.py` and a migration (`store/migrations/versions`); text has a default.
 2. Here: `INTERNAL` with the reason if no invitee ever sees it, `BESIDE` if it decides who is asked
    or how, otherwise a `Field`. The triggers follow by themselves; `db upgrade` puts them in place.
 3. `model.Edition`: a field with a default, because editions of an older program lack it; a type
    other than text is read in `store/codec.py`.
-4. `store/followups.wanted` reads the column, `ical/ics.py` writes the property.
+4. `store/followups.wanted` reads the column, `ical/ics.py` writes the property. A text stands in
+   `store/faults.py` and `store/rewriting.py`, too.
 5. `followups/editions.py`: what asks again stands in `_frame` or `place`, what tells has a `form`
    here.
 6. `writing/wording.py`: `Teller.differences` says old and new; where people look for it, also
    `Teller.facts` and the templates. The label goes into every catalogue in `locale/`.
 7. `actions/load_format.py`, and `actions/load.py` if the column has another name or type there.
 8. `store/series.py` (`DateRow`) if a single date can have its own.
-9. `docs/contract.md` §3-§4, `CHANGELOG.md`.
+9. What GET and the page show: `store/reading.py`, `shapes.py`, `templates/pages/tab_details.html`;
+   what its form is: `web/pages/editing.py` and `forms.py`, or why it has none
+   (`tests/web/test_dialogs.py`); `make examples`.
+10. `docs/records.md`, `docs/contract.md` §3-§4, `CHANGELOG.md`.
 """
 
 from dataclasses import dataclass

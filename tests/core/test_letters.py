@@ -931,7 +931,8 @@ def test_catalogues_are_complete(language: str) -> None:
     wanted = {(message.context, message.id) for message in extracted() if message.id}
     present = {(message.context, message.id) for message in catalog if message.id}
     assert len(wanted) > 80
-    assert wanted == present, "neither missing nor left over"
+    assert not [f"{language} lacks {text}" for _, text in wanted - present]
+    assert not [f"nothing says {text} any more" for _, text in present - wanted]
     for message in catalog:
         if message.id:
             assert not message.fuzzy

@@ -12,12 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import fields as attributes
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from gateway import i18n
+from gateway import i18n, shapes
 from gateway import settings as configuration
 from gateway.actions import load, load_format, planning
 from gateway.actions.context import Context
@@ -34,7 +35,17 @@ from gateway.model import (
     Reply,
     Standing,
 )
-from gateway.store import claims, followups, marked, schema, schema_letters, triggers
+from gateway.store import (
+    claims,
+    faults,
+    followups,
+    marked,
+    reading,
+    rewriting,
+    schema,
+    schema_letters,
+    triggers,
+)
 from gateway.store.engine import Connection, Store
 from gateway.store.outbox import Settlement
 from gateway.store.series import DateRow
@@ -143,19 +154,27 @@ VALUES = {
 }
 """What a column is changed to, where not any text, number or flag will do."""
 LOADED = {
+    "alarm_minutes": 15,
     "all_day": True,
     "answer_by": "2026-11-28T12:00:00",
     "availability": "free",
+    "assigned_by": "per",
     "cancelled": True,
+    "company": "bolt",
+    "completed": True,
     "deadline": "2026-12-01",
     "end": "2026-12-03",
+    "fields": {"region": "north"},
     "guest_list": "public",
     "instances": [{"original_start": "2026-12-08", "start": "2026-12-09"}],
     "kind": "call",
     "owner": "kari",
     "participants": [{"person": "ola"}],
+    "person": "lise",
+    "private": True,
     "project": "p1",
     "recurrence": {"rrule": "FREQ=WEEKLY"},
+    "sequence": 7,
     "start": "2026-12-01",
     "timezone": "Europe/Oslo",
 }
@@ -271,6 +290,59 @@ def test_every_field_reaches_its_column_by_load(store: Store) -> None:
         and row[column.removeprefix("follow_up.")] == usual[column.removeprefix("follow_up.")]
     ]
     assert not left
+
+
+def test_every_field_is_shown_as_it_was_written(store: Store) -> None:
+    """Also a dialog depends on that: it writes back what is shown with what it changes."""
+    rows.run(store, *RECORD.split(";\n")[:8])
+    values = {name: LOADED.get(name, "another") for name in sorted(writable_fields())}
+    with store.write() as connection:
+        document = {"fields": [{"key": "region"}], "follow_ups": [{"key": "loaded"} | values]}
+        load.load(connection, document, SETTINGS, NOW)
+        connection.execute(sa.insert(schema.follow_up).values(key="usual"))
+        loaded, usual = (
+            shapes.follow_up(view)
+            for view in reading.follow_ups(
+                connection, ["loaded", "usual"], SETTINGS.mail.timezone, participants=True
+            )
+        )
+    lacking = [f"gateway.shapes.follow_up has no {name}" for name in values.keys() - loaded.keys()]
+    unread = [
+        f"store/reading.follow_ups does not read {name}"
+        for name in sorted(values.keys() & loaded.keys())
+        if loaded[name] == usual[name]
+    ]
+    assert not sorted(lacking) + unread
+
+
+def writable_fields() -> set[str]:
+    """What `load` takes of a follow-up, but for its key."""
+    return set(load_format.FollowUp.model_fields) - {"key"}
+
+
+def test_every_text_of_an_edition_is_marked_and_put_back() -> None:
+    """What cannot be read of it is said, and the brake writes it back."""
+    texts = {
+        column.removeprefix("follow_up.")
+        for field in fields.FIELDS
+        if field.form is not None
+        for column in field.columns
+    }
+    unmarked = [f"store/faults.FOLLOW_UP lacks {name}" for name in texts - set(faults.FOLLOW_UP)]
+    lost = [f"store/rewriting.PLAIN lacks {name}" for name in texts - set(rewriting.PLAIN)]
+    assert not sorted(unmarked + lost)
+
+
+def test_every_column_that_others_write_stands_in_the_contract() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "contract.md").read_text(encoding="utf-8")
+    lacking = list[str]()
+    for table in ("follow_up", "follow_up_date", "participant"):
+        row = re.search(rf"(?m)^\| `{table}` \|(.*)$", page)
+        assert row is not None
+        named = set(re.findall(r"\w+", row[1]))
+        watched = {one.partition(".")[2] for one in fields.WATCHED if one.startswith(f"{table}.")}
+        lacking += [f"docs/contract.md §4: {table} lacks {name}" for name in watched - named]
+    assert not sorted(lacking)
 
 
 # --- From a column to a letter ---

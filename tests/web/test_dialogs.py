@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from gateway.actions import load
+from gateway.actions import load, load_format
+from gateway.followups import fields
 from gateway.store import reading
 from tests.store import acting
 from tests.web.test_pages import Reader, signed_in
@@ -286,3 +287,48 @@ async def test_what_only_they_have_changed_stays(office: Office, kari: Reader) -
     assert (await kari.post("/follow-ups/own/edit", seen=seen, **fields)).status_code == 303
     view = shown(office, "own")
     assert (view.title, view.agenda) == ("My title", "Theirs")
+
+
+FORMS = ("new", *(f"own/{form}" for form in ("edit", "edit-agenda", "edit-notes", "edit-links")))
+OTHER_NAMES = {"alarm": "alarm_minutes", "free": "availability"}
+"""What forms call a field of the record otherwise."""
+ELSEWHERE = {
+    "key": "made by the page",
+    "owner": "Assign: from the owner to the next",
+    "assigned_by": "Assign: who did it",
+    "recurrence": "Repeat: as people choose rules",
+    "instances": "Move, Add a date, Take out",
+    "cancelled": "Cancel, Take place after all",
+    "cancel_reason": "Cancel: with its reason",
+    "completed": "Completed, Open again",
+    "participants": "Invite",
+    "fields": "each by its own name, once defined",
+    "answer_by": "by API, load and SQL alone: page.md §2 has it in no dialog",
+    "guest_list": "by API, load and SQL alone: page.md §2 has it in no dialog",
+    "uid": "said by whoever brings it from another system",
+    "sequence": "said by whoever brings it from another system",
+}
+"""Why a field of the record stands in no form of a whole follow-up: which other dialog has it."""
+
+
+async def test_every_field_of_the_record_has_its_form_or_says_why_not(kari: Reader) -> None:
+    names = set[str]()
+    for form in FORMS:
+        page = await kari.get(f"/follow-ups/{form}")
+        assert page.status_code == 200, form
+        names |= set(re.findall(r'name="(\w+)"', page.text))
+    filled_in = {OTHER_NAMES.get(name, name) for name in names}
+    known = set(load_format.FollowUp.model_fields)
+    assert not sorted(known - filled_in - ELSEWHERE.keys()), "gateway/web/pages/editing.py lacks it"
+    assert not sorted(ELSEWHERE.keys() - known)
+
+
+async def test_every_text_of_the_record_stands_on_its_page(office: Office, kari: Reader) -> None:
+    texts = [field.load for field in fields.FIELDS if field.form is not None]
+    said = {name: f"The {name} said" for name in texts if name != "cancel_reason"}
+    record = {"key": "told", "owner": "kari", "start": "2026-12-01T09:00:00", **said}
+    with office.store.write() as connection:
+        load.load(connection, {"follow_ups": [record]}, office.site.settings, office.now)
+    pages = [await kari.get(f"/follow-ups/told{tab}") for tab in ("", "/details", "/agenda")]
+    text = "".join(page.text for page in pages)
+    assert not [name for name, words in said.items() if words not in text], "templates/pages"
