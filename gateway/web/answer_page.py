@@ -1,13 +1,14 @@
 """The public answer page, on its own listener: an invitee answers without signing in.
 
 Standards: HTTP (RFC 9110), CSP level 3. The link is the right: it stands for one invitation. GET
-and HEAD write nothing, so link scanners and prefetching browsers do no harm (P5). A form must say
-what only the page tells, and choose something; a field that people do not see must be empty, which
-programs that fill in every form do not know.
+and HEAD write nothing but that an address has tried, so link scanners and prefetching browsers do
+no harm (P5). A form must say what only the page tells, and choose something; a field that people do
+not see must be empty, which programs that fill in every form do not know.
 
 On failure: a page that says so. Security: a link that is none of ours and one that is over get the
 same answer, in `NOTHING_SECONDS` from when it was asked; `answer.tries_per_minute` for each
-address; no cookies, no script, nothing from elsewhere, no Referer, no search engine.
+address, over all processes; no cookies, no script, nothing from elsewhere, no Referer, no search
+engine.
 """
 
 import asyncio
@@ -34,13 +35,15 @@ from gateway.mail import links
 from gateway.model import Moment, Reply
 from gateway.web import door, problems, rendering, serving
 from gateway.web.api import gate
+from gateway.web.api.quotas import Quotas
 from gateway.web.api.site import Site
-from gateway.web.tries import Tries
 from gateway.writing import wording
 
 MOST_BYTES = 32_000
 NOTHING_SECONDS = 0.3
 RETRY_SECONDS = 60
+SHARES = 4
+"""Of an address' tries in a minute a process takes so many parts (`quotas`)."""
 TRAP = "website"
 """The field that people do not see."""
 YEARS = range(1900, 3000)
@@ -88,12 +91,12 @@ def create(site: Site) -> FastAPI:
     """The application."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.state.site = site
-    tries = Tries(site.settings.answer.tries_per_minute)
+    tries = Quotas(site.settings.answer.tries_per_minute, "answer page", SHARES)
     app.mount("/static", serving.Files(), name="static")
 
     async def show(request: Request, token: str, date: str = "") -> Response:
         began = monotonic()
-        if wait := tries.take(door.address(request.scope), began):
+        if wait := await _wait(site, tries, request):
             return _too_often(request, wait)
         done = request.query_params.get("done", "")
         shown = await _look(site, Link(token, date, done))
@@ -103,7 +106,7 @@ def create(site: Site) -> FastAPI:
 
     async def answer(request: Request, token: str, date: str = "") -> Response:
         began = monotonic()
-        if wait := tries.take(door.address(request.scope), began):
+        if wait := await _wait(site, tries, request):
             return _too_often(request, wait)
         typed = door.fields(await gate.body(request.receive, MOST_BYTES))
         link = Link(token, date)
@@ -125,6 +128,13 @@ def create(site: Site) -> FastAPI:
         app.add_api_route(path, answer, methods=["POST"])
     _faults(app)
     return app
+
+
+async def _wait(site: Site, tries: Quotas, request: Request) -> int:
+    """One try of an address; for how many seconds it has none left."""
+    address = door.address(request.scope)
+    quota = await site.run(lambda: tries.take(site.store, address, site.clock()))
+    return quota.seconds if quota is not None and quota.is_over else 0
 
 
 async def _look(site: Site, link: Link) -> Shown | None:

@@ -1,4 +1,4 @@
-"""How often a token may ask, counted over all processes of a store, on both databases: two `Quotas`
+"""How often a token or an address may ask, counted over all processes of a store, on both databases: two `Quotas`
 know of each other by the store alone, as two processes do.
 """
 
@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+import pytest
+
 from gateway.store.engine import Store
+from gateway.web.api import quotas as module
 from gateway.web.api.quotas import Quota, Quotas
 from tests.store import rows
 
@@ -16,7 +19,7 @@ NOW = rows.NOW
 
 def taken(store: Store, quotas: Quotas, number: int, after: float = 0) -> Iterator[Quota]:
     for _ in range(number):
-        quota = quotas.take(store, 1, NOW + timedelta(seconds=after))
+        quota = quotas.take(store, "1", NOW + timedelta(seconds=after))
         assert quota is not None
         yield quota
 
@@ -28,10 +31,10 @@ def test_api_2_one_process_may_spend_it_all_and_says_what_is_left(store: Store) 
     assert answers[-1].is_over
     assert answers[-1].seconds == 60
     assert answers[0].headers["RateLimit-Policy"] == '"token";q=60;w=60'
-    [other] = [quotas.take(store, 2, NOW)]
+    [other] = [quotas.take(store, "2", NOW)]
     assert other is not None
     assert other.left == LIMIT - 1, "each token has its own"
-    assert Quotas(0).take(store, 1, NOW) is None
+    assert Quotas(0).take(store, "1", NOW) is None
 
 
 def _all_taken(store: Store, process: Quotas) -> list[Quota]:
@@ -69,3 +72,15 @@ def test_most_requests_write_nothing(store: Store) -> None:
     with store.read() as connection:
         granted = connection.exec_driver_sql("SELECT letters FROM pace").scalar_one()
     assert granted == 30, "one share of twenty"
+
+
+def test_a_process_that_forgets_somebody_gives_nothing_twice(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_KNOWN", 2)
+    quotas = Quotas(LIMIT, "answer page", 4)
+    for turn in range(5):
+        for address in ("192.0.2.1", "192.0.2.2", "192.0.2.3"):
+            quota = quotas.take(store, address, NOW)
+            assert quota is not None
+            assert quota.is_over is (turn == 4), "a share of fifteen each time"

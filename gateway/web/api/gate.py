@@ -54,7 +54,9 @@ class Gate:
         try:
             said = headers(scope)
             caller = await site.run(lambda: identified(site, said))
-            quota = await site.run(lambda: site.quotas.take(site.store, caller.token, site.clock()))
+            quota = await site.run(
+                lambda: site.quotas.take(site.store, str(caller.token), site.clock())
+            )
             if quota is not None:
                 sent = _with(send, quota.headers)
                 if quota.is_over:

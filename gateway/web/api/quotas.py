@@ -1,13 +1,16 @@
-"""How many requests a token may make in a minute, counted over all processes of a store.
+"""How many requests a token, or an address, may make in a minute, counted over all processes of a
+store.
 
 A minute begins with its first request. A process takes a share of it from the store at a time, and
 spends that from memory, so that most requests write nothing: what one process has not spent, no
 other one may.
 
-Standards: draft-ietf-httpapi-ratelimit-headers.
+Standards: draft-ietf-httpapi-ratelimit-headers. Limits: of `MOST_KNOWN` names a process keeps what
+it has not spent; of more that which was asked for longest ago is lost, never given twice.
 """
 
 import threading
+from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
@@ -17,7 +20,8 @@ from gateway.store.engine import Store
 
 WINDOW_SECONDS = 60
 SHARES = 20
-"""Into so many shares a minute is cut."""
+"""Into so many shares a minute is cut, if nothing else is said."""
+MOST_KNOWN = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ class Quota:
 
 @dataclass(slots=True)
 class Minute:
-    """What this process knows of a token's minute. `given`: to all processes; `mine`: of that, and
+    """What this process knows of somebody's minute. `given`: to all processes; `mine`: of that, and
     not spent.
     """
 
@@ -52,41 +56,45 @@ class Minute:
 
 
 class Quotas:
-    """`limit` requests in each minute for each token; 0 counts nothing."""
+    """`limit` requests in each minute for each name; 0 counts nothing. `kind`: of names."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, kind: str = "api token", shares: int = SHARES) -> None:
         self.limit = limit
-        self._minutes: dict[int, Minute] = {}
+        self._kind, self._share = kind, max(1, limit // shares)
+        self._minutes = OrderedDict[str, Minute]()
         self._lock = threading.Lock()
 
-    def take(self, store: Store, token: int, now: datetime) -> Quota | None:
+    def take(self, store: Store, who: str, now: datetime) -> Quota | None:
         """One request."""
         if not self.limit:
             return None
-        quota = self._spent(token, now)
+        quota = self._spent(who, now)
         if quota is not None:
             return quota
-        share = max(1, self.limit // SHARES)
         with store.write() as connection:
-            granted = pace.grant(connection, f"api token {token}", self.limit, share, now)
-        return self._granted(token, granted, now)
+            name = f"{self._kind} {who}"
+            granted = pace.grant(connection, name, self.limit, self._share, now)
+        return self._granted(who, granted, now)
 
-    def _spent(self, token: int, now: datetime) -> Quota | None:
+    def _spent(self, who: str, now: datetime) -> Quota | None:
         """From memory; None where the store has to be asked."""
         with self._lock:
-            minute = self._minutes.get(token)
+            minute = self._minutes.get(who)
             if minute is None or not now < minute.ends <= now + timedelta(seconds=WINDOW_SECONDS):
                 return None
             if not minute.mine and minute.given < self.limit:
                 return None
             return self._one(minute, now)
 
-    def _granted(self, token: int, granted: pace.Grant, now: datetime) -> Quota:
+    def _granted(self, who: str, granted: pace.Grant, now: datetime) -> Quota:
         """The first one of what was just granted."""
         with self._lock:
-            minute = self._minutes.get(token)
+            minute = self._minutes.get(who)
             if minute is None or minute.ends != granted.ends:
-                minute = self._minutes[token] = Minute(granted.ends)
+                minute = self._minutes[who] = Minute(granted.ends)
+            self._minutes.move_to_end(who)
+            if len(self._minutes) > MOST_KNOWN:
+                self._minutes.popitem(last=False)
             minute.given = max(minute.given, granted.used)
             minute.mine += granted.number
             return self._one(minute, now)
