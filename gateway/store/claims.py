@@ -161,6 +161,7 @@ COUNTS_AS_SENT = (
 )
 INVITATIONS = sa.select(outbox.c.invitation).where(outbox.c.id.in_(NUMBERS))
 TRIED = sa.insert(attempt)
+NOTED = sa.select(attempt.c.letter, attempt.c.started_at).where(attempt.c.letter.in_(NUMBERS))
 SETTLED = [
     outbox.c[name]
     for name in (
@@ -311,9 +312,18 @@ def settle(
     needless, again = doubts.unsettled(connection, kept)
     supersede(connection, needless, now)
     marks.mark(connection, sorted(again), now)
+    if len(kept) < len(settlements):
+        attempts = _unknown(connection, attempts)
     if attempts:
         connection.execute(TRIED, [_tried(one) for one in attempts])
     return kept
+
+
+def _unknown(connection: Connection, attempts: Sequence[Attempt]) -> list[Attempt]:
+    """Those that are not noted: all of it may be, where the answer to that was lost."""
+    rows = connection.execute(NOTED, {"numbers": [one.letter for one in attempts]})
+    noted = {(row.letter, row.started_at) for row in rows}
+    return [one for one in attempts if (one.letter, one.started_at) not in noted]
 
 
 def _values(settlement: Settlement, now: datetime) -> dict[str, object]:
