@@ -91,14 +91,13 @@ def put(connection: Connection, causes: Iterable[Cause], at: datetime) -> list[i
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     statement = (
         dialect.insert(decision)
-        .values([_values(one, at) for one in ordered])
         .on_conflict_do_nothing(index_elements=["kind", "subject"], index_where=OPEN)
         .returning(decision.c.id, decision.c.kind, decision.c.subject)
     )
     causes_by_name = {(one.kind, one.about): one for one in ordered}
     made = {
         row.id: causes_by_name[DecisionKind(row.kind), row.subject]
-        for row in connection.execute(statement)
+        for row in connection.execute(statement, [_values(one, at) for one in ordered])
     }
     entries = [_entry(OPENED, number, made[number]) for number in sorted(made)]
     journal.write(connection, entries, at)

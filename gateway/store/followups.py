@@ -1,7 +1,7 @@
 """Follow-ups and participants as the planner and the page need them."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -86,6 +86,9 @@ _DROP_STANDING = sa.delete(standing).where(
     standing.c.participant == sa.bindparam("of"),
     standing.c.instance == sa.bindparam("date"),
 )
+
+
+_FACTS = [one.name for one in fields(Standing)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -578,7 +581,7 @@ def write_standings(
     """Keep standings, by participant and date."""
     rows = [
         {
-            **asdict(value),
+            **{name: getattr(value, name) for name in _FACTS},
             "channel": value.channel.value if value.channel else None,
             "participant": number,
             "instance": codec.moment(instance),
