@@ -266,7 +266,11 @@ class Reader:
         )
 
     async def _read_on(self, stop: asyncio.Event) -> None:
+        if self._open is None:
+            # A server that let nobody in ended sessions for its own sake, not for a message's.
+            self._trouble.clear()
         self._woken.clear()
+        self._open = None
         async with self._session(stop) as session:
             self._owed, self._open = True, session
             log.info("mailbox.connected", host=self._options.host, folder=self._options.folder)

@@ -677,6 +677,24 @@ async def test_a_message_that_ends_every_session_is_handed_over_at_last_without_
     ]
 
 
+async def test_a_server_that_lets_nobody_in_ends_sessions_for_no_messages_sake(
+    peer: Peer, desk: Desk
+) -> None:
+    """An outage in the course of which a message is asked for again and again."""
+    peer.add()
+    peer.fail("BODY", drop, drop, drop, drop)
+    peer.fail("SELECT", passes, passes, drop)
+    async with reading(desk.reader(options(peer.port))):
+        await desk.until(lambda: desk.uids() == [1])
+    assert peer.left() == []
+    assert [message.complete for message in desk.taken] == [True]
+
+
+async def passes(_connection: imap_peer.Connection, _tag: str) -> bool:
+    """Nothing is wrong this time."""
+    return False
+
+
 async def test_failures_of_a_message_say_nothing_of_its_successor_under_another_uidvalidity(
     peer: Peer, desk: Desk
 ) -> None:
