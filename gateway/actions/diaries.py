@@ -104,9 +104,25 @@ def taken(desk: Desk, names: Sequence[str], period: Span, without: str) -> dict[
     """When associates and resources (KIND:KEY) are occupied in a period by anything but one
     follow-up.
     """
+    return taken_each(desk, [(names, period, without)])[0]
+
+
+def taken_each(
+    desk: Desk, wanted: Sequence[tuple[Sequence[str], Span, str]]
+) -> list[dict[str, list[Span]]]:
+    """The same for several of them, read at once."""
+    places = [(names, period) for names, period, _ in wanted]
+    found = diaries.of_each(desk.connection, places, desk.settings.mail.timezone, desk.now)
+    return [
+        _within(diaries.occupied(kept, without=without), period)
+        for kept, (_, period, without) in zip(found, wanted, strict=True)
+    ]
+
+
+def _within(occupied: Mapping[str, Sequence[Span]], period: Span) -> dict[str, list[Span]]:
     return {
         who: sorted(span for span in spans if _overlap(span, period))
-        for who, spans in _taken(desk, without, names, period).items()
+        for who, spans in occupied.items()
     }
 
 

@@ -44,6 +44,8 @@ from gateway.store.schema_domain import diary_entry, diary_series
 from gateway.store.schema_letters import invitation
 
 MOST_OVERDUE = 50
+AT_ONCE = 100
+"""So many periods are read by one statement; SQLite takes 500 parts of one."""
 _LASTING = sa.text("lasting")
 _SHOWN = tuple(
     follow_up.c[name]
@@ -146,8 +148,7 @@ def entries(
     connection: Connection, everybody: Collection[str], period: Span, timezone: str, now: datetime
 ) -> list[Kept]:
     """What stands in these diaries in a period, in the order of time. `timezone`: the site's."""
-    after, before = period
-    near = after >= now - diary.BEHIND and before <= now + diary.AHEAD
+    near = _is_near(period, now)
     rows = chain.from_iterable(
         connection.execute(query) for query in _between(everybody, period, series=near)
     )
@@ -155,6 +156,33 @@ def entries(
     if not near:
         kept += _expanded(connection, everybody, period, timezone)
     return sorted(kept, key=lambda one: (one.entry.start, one.entry.who, one.entry.follow_up))
+
+
+def of_each(
+    connection: Connection,
+    wanted: Sequence[tuple[Collection[str], Span]],
+    timezone: str,
+    now: datetime,
+) -> list[list[Kept]]:
+    """The same of several diaries and periods, read at once."""
+    found = [list[Kept]() for _ in wanted]
+    near = [place for place, (_, period) in enumerate(wanted) if _is_near(period, now)]
+    for part in chunks.parts(near, AT_ONCE):
+        queries = [
+            query.add_columns(sa.literal(place).label("place"))
+            for place in part
+            for query in _between(*wanted[place], series=True)
+        ]
+        for row in connection.execute(sa.union_all(*queries)):
+            found[row.place].append(Kept(row.id, diary.entry_of(row), row.conflict))
+    for place in set(range(len(wanted))).difference(near):
+        found[place] = entries(connection, *wanted[place], timezone, now)
+    return found
+
+
+def _is_near(period: Span, now: datetime) -> bool:
+    """Whether series have their entries in all of a period."""
+    return period[0] >= now - diary.BEHIND and period[1] <= now + diary.AHEAD
 
 
 def _between(everybody: Collection[str], period: Span, *, series: bool) -> list[sa.Select[Any]]:

@@ -16,8 +16,8 @@ from gateway import settings as configuration
 from gateway.actions import desk, diary, load, planning
 from gateway.actions.desk import Desk
 from gateway.model import Access, Actor, Outcome, Reply, Standing
+from gateway.store import diaries, followups, marks, meta, migrate, schema
 from gateway.store import diary as entries
-from gateway.store import followups, marks, meta, migrate, schema
 from gateway.store.engine import Store
 from gateway.store.schema_domain import diary_entry
 from tests import waiting
@@ -440,3 +440,33 @@ def test_a_row_that_another_program_has_in_hand_is_not_waited_for(postgres_url: 
             assert conflicts(store) == {"b/per"}
         plan(store)
         assert conflicts(store) == {"a/per", "b/per"}
+
+
+def test_several_periods_are_read_at_once_as_each_by_itself(store: Store) -> None:
+    """Soon, in the middle of what lasts, of a series, and so far ahead that it has no entries."""
+    house(store)
+    meet(store, "a", NOW + DAY, "associate:per", "resource:fjord")
+    meet(store, "long", NOW + 2 * DAY, "resource:fjord", end_at=text(NOW + 9 * DAY))
+    meet(store, "b", NOW + 3 * DAY, "associate:per", rrule="'FREQ=DAILY'")
+    plan(store)
+    periods = [(NOW + days * DAY, NOW + days * DAY + HOUR) for days in (1, 4, 7, 600, 30, 0)]
+    wanted = [(who, one) for one in periods for who in ([PER], [PER, FJORD], [KARI, FJORD])]
+    zone = SETTINGS.mail.timezone
+    with store.read() as connection:
+        found = diaries.of_each(connection, wanted, zone, NOW)
+        alone = [diaries.entries(connection, *one, zone, NOW) for one in wanted]
+    order = [[(one.entry.start, one.entry.who, one.entry) for one in kept] for kept in found]
+    assert [[entry for *_, entry in sorted(kept, key=lambda one: one[:2])] for kept in order] == [
+        [one.entry for one in kept] for kept in alone
+    ]
+    assert sum(map(bool, found)) == 12
+
+
+@pytest.mark.parametrize("number", [2, 20])
+def test_any_number_of_periods_is_one_statement(sqlite_store: Store, number: int) -> None:
+    asked = list[str]()
+    wanted = [([PER], (NOW + days * DAY, NOW + (days + 1) * DAY)) for days in range(number)]
+    with sqlite_store.read() as connection:
+        sa.event.listen(connection, "before_cursor_execute", lambda *said: asked.append(said[2]))
+        diaries.of_each(connection, wanted, SETTINGS.mail.timezone, NOW)
+    assert len(asked) == 1

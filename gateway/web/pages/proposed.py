@@ -2,11 +2,13 @@
 again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from gateway.actions import diaries
 from gateway.actions.desk import Desk
+from gateway.followups.available import Span
 from gateway.followups.decisions import Decision, DecisionKind
 from gateway.i18n import marked
 from gateway.model import Role
@@ -27,19 +29,50 @@ def each(here: Visit, desk: Desk, listed: Sequence[Decision]) -> dict[int, str]:
         if one.kind is DecisionKind.PROPOSAL and one.cause.follow_up is not None
     ]
     members = followups.members_of(desk.connection, {key for _, key in proposals})
-    return {
-        one.id: _said(here, desk, one, [row for row in members[key] if not row.removed])
+    wanted = [
+        _Wish(one.id, key, one.cause.participant, _period(one), tuple(_present(members[key])))
         for one, key in proposals
-    }
+    ]
+    timed = [(one, one.period) for one in wanted if one.period is not None and one.house]
+    asked = [(list(one.house)[: diaries.MOST_DIARIES], period, one.key) for one, period in timed]
+    found = diaries.taken_each(desk, asked)
+    taken = {one.number: spans for (one, _), spans in zip(timed, found, strict=True)}
+    return {one.number: _said(here, one, taken.get(one.number)) for one in wanted}
 
 
-def _said(here: Visit, desk: Desk, decision: Decision, rows: Sequence[Member]) -> str:
-    detail, key = decision.cause.detail, decision.cause.follow_up or ""
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """A time that `proposer` asks for, None where it has no hours. `rows`: who takes part."""
+
+    number: int
+    key: str
+    proposer: int | None
+    period: Span | None
+    rows: tuple[Member, ...]
+
+    @property
+    def house(self) -> dict[str, str]:
+        """Names of associates and resources."""
+        return {one.who: one.name or one.key for one in self.rows if one.who.startswith(HOUSE)}
+
+
+def _present(rows: Sequence[Member]) -> Iterator[Member]:
+    return (row for row in rows if not row.removed)
+
+
+def _period(decision: Decision) -> Span | None:
+    detail = decision.cause.detail
     start, end = codec.parse_moment(detail.get("start")), codec.parse_moment(detail.get("end"))
-    said = [_asked_again(here, rows, decision.cause.participant)]
     if isinstance(start, datetime) and isinstance(end, datetime) and start < end:
-        said.insert(0, _free(here, desk, rows, key, (start, end)))
-    return " ".join(filter(None, said))
+        return start, end
+    return None
+
+
+def _said(here: Visit, wish: _Wish, taken: Mapping[str, Sequence[Span]] | None) -> str:
+    """`taken`: when those of the house are occupied; None where there is nobody, or no time."""
+    free = _free(here, wish.house, taken) if taken is not None else ""
+    asked = _asked_again(here, wish.rows, wish.proposer)
+    return " ".join(filter(None, [free, asked]))
 
 
 def _asked_again(here: Visit, rows: Sequence[Member], proposer: int | None) -> str:
@@ -52,16 +85,9 @@ def _asked_again(here: Visit, rows: Sequence[Member], proposer: int | None) -> s
     ) % {"num": count}
 
 
-def _free(
-    here: Visit, desk: Desk, rows: Sequence[Member], key: str, period: tuple[datetime, datetime]
-) -> str:
+def _free(here: Visit, house: Mapping[str, str], occupied: Mapping[str, Sequence[Span]]) -> str:
     """Who is occupied; else that nobody is."""
-    house = {row.who: row.name or row.key for row in rows if row.who.startswith(HOUSE)}
-    names = list(house)[: diaries.MOST_DIARIES]
-    if not names:
-        return ""
-    occupied = diaries.taken(desk, names, period, without=key)
-    taken = [house[who] for who in names if occupied.get(who)]
+    taken = [name for who, name in house.items() if occupied.get(who)]
     say = here.texts
     if taken:
         listed = say.listed(taken[:MOST_NAMED])
