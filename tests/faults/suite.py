@@ -672,8 +672,8 @@ def run(
     tell: Callable[[object], None] = lambda _: None,
     keep: Path | None = None,
 ) -> Report:
-    """All rounds. `keep`: where stores, mail and logs are left. What is wrong stands in the report; gateways that do not come to an end raise
-    NeverCame.
+    """All rounds. `keep`: where stores, mail and logs are left. What is wrong stands in the report;
+    gateways that do not come to an end raise NeverCame.
     """
     report, chance, began = Report(seed), random.Random(seed), time.monotonic()
     shares = sum(play.share for play in rounds)
@@ -709,6 +709,8 @@ def run(
                 f" {time.monotonic() - began:.0f} s"
             )
             tell(report.rounds[-1])
+            for one in problems:
+                tell(f"WRONG  {one}")  # here too, for a later round may never end
             report.done += ordeal.done
             for middleman in servers.middlemen:
                 report.done += middleman.done
