@@ -18,7 +18,7 @@ import enum
 import itertools
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -295,25 +295,35 @@ class Reader:
         before.
         """
         cursor = await asyncio.to_thread(self._position)
+        self._recognise(session, cursor)
+        if self._owed and self._options.move:
+            await self._finish_moves(session)
+        is_known = cursor is not None and cursor.uidvalidity == session.uidvalidity
+        left = await asyncio.to_thread(self._leftovers) if is_known else []
+        alone = set[int]() if is_known else await self._leave_alone(session)
+        if alone:
+            cursor = await asyncio.to_thread(self._position)
+        dealt = await self._deal_with_news(session, cursor, alone, stop)
+        dealt += await self._deal_with_leftovers(session, left, stop)
+        if not stop.is_set():
+            self._well(looked=datetime.now(UTC))
+        return dealt
+
+    def _recognise(self, session: imap.Session, cursor: Cursor | None) -> None:
+        """Another UIDVALIDITY is another mailbox: nothing is known of its messages."""
         if session.uidvalidity == 0:
             session.uidvalidity = self._number(session, cursor)
         if self._validity != session.uidvalidity:
             self._validity = session.uidvalidity
             self._trouble.clear()
             self._withheld.clear()
-        if self._owed and self._options.move:
-            await self._finish_moves(session)
-        left = (
-            await asyncio.to_thread(self._leftovers)
-            if cursor and cursor.uidvalidity == session.uidvalidity
-            else []
-        )
         if cursor and cursor.uidvalidity != session.uidvalidity:
             log.warning("mailbox.renumbered", before=cursor.uidvalidity, now=session.uidvalidity)
-        alone = set[int]()
-        if cursor is None or cursor.uidvalidity != session.uidvalidity:
-            alone = await self._leave_alone(session)
-            cursor = await asyncio.to_thread(self._position) if alone else cursor
+
+    async def _deal_with_news(
+        self, session: imap.Session, cursor: Cursor | None, alone: Set[int], stop: asyncio.Event
+    ) -> int:
+        """What lies above the cursor, again while more is announced; without what is left alone."""
         dealt = 0
         for _ in range(ROUNDS):
             if stop.is_set():
@@ -324,6 +334,13 @@ class Reader:
             if not session.news:
                 break
             cursor = await asyncio.to_thread(self._position)
+        return dealt
+
+    async def _deal_with_leftovers(
+        self, session: imap.Session, left: Sequence[int], stop: asyncio.Event
+    ) -> int:
+        """What was left out before, as far as it still lies there."""
+        dealt = 0
         for some in _portions(left, imap.UIDS):
             if stop.is_set():
                 break
@@ -331,8 +348,6 @@ class Reader:
             if gone := [uid for uid in some if uid not in there]:
                 await asyncio.to_thread(self._moved, session.uidvalidity, gone)
             dealt += await self._deal(session, sorted(there), stop)
-        if not stop.is_set():
-            self._well(looked=datetime.now(UTC))
         return dealt
 
     def _number(self, session: imap.Session, cursor: Cursor | None) -> int:
