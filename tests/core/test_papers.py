@@ -31,6 +31,7 @@ from gateway.model import (
     Standing,
 )
 from gateway.status import Status
+from gateway.web.api import table as routes
 from tests import modules
 
 ROOT = Path(__file__).parents[2]
@@ -480,6 +481,18 @@ def test_modules_of_the_map_are_there() -> None:
             if not path.is_dir() and not path.with_suffix(".py").is_file():
                 missing.append(f"docs/architecture.md: gateway/{folder}{name}.py is not there")
     none_of(missing)
+
+
+def test_every_route_stands_in_the_page_of_the_api() -> None:
+    """docs/api.md has rows that stand for several, so each word of a path is looked for."""
+    named = set(re.findall(r"[\w-]+", (DOCS / "api.md").read_text(encoding="utf-8")))
+    none_of(
+        [
+            f"docs/api.md: no word of {right.method} {right.path}"
+            for right in routes.rights()
+            if not set(re.findall(r"[\w-]+", re.sub(r"{\w+}", "", right.path))) <= named
+        ]
+    )
 
 
 def test_every_module_has_its_line_on_the_map() -> None:
