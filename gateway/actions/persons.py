@@ -13,7 +13,7 @@ from gateway.actions.desk import Desk, settle
 from gateway.errors import NotFound, Refused
 from gateway.followups import permission, recurrence
 from gateway.followups.permission import Verb
-from gateway.store import codec, followups, journal, meta, participants, personal
+from gateway.store import chunks, codec, followups, journal, meta, participants, personal
 from gateway.store.outbox import Queued
 from gateway.store.personal import Person
 
@@ -46,7 +46,9 @@ def withdraw(desk: Desk, name: str) -> int:
     """Take them out of what they are still invited to. Returns how many rows that were."""
     permission.require(desk.actor, Verb.OPERATE)
     rows = {number for number, _ in _live(desk, _found(desk, name))}
-    for member in followups.members(desk.connection, ids=sorted(rows)):
+    parts = chunks.parts(sorted(rows))
+    members = (one for part in parts for one in followups.members(desk.connection, ids=part))
+    for member in members:
         if not member.removed:
             gone = {"removed": True, "announced": False}
             participants.change(desk.connection, [member.id], gone)

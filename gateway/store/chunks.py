@@ -19,7 +19,7 @@ def rows(
     connection: Connection,
     query: sa.Select[Any],
     column: sa.ColumnElement[Any],
-    values: Collection[str],
+    values: Collection[Any],
 ) -> Iterable[sa.RowMapping]:
     """What the query gives for each of these values of the column."""
     for part in parts(sorted(values)):

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import json
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -110,18 +110,27 @@ def find(connection: Connection, name: str) -> Person | None:
 
 def export(connection: Connection, one: Person) -> dict[str, list[dict[str, Any]]]:
     """Every row about them by its table; without what would let somebody answer in their place."""
-    about = {table: column == one.key for table, column in BY_KEY.items()}
-    about |= {column.table: column.in_(one.rows) for column in BY_ROW}
-    about[known_address] = _known(one)
-    about[inbox] = inbox.c.id.in_(_messages(connection, one))
-    letters = sa.select(outbox.c.id).where(outbox.c.participant.in_(one.rows))
-    about[attempt] = attempt.c.letter.in_(letters)
-    queries = {table.name: sa.select(table).where(which) for table, which in about.items()}
     columns = (follow_up.c.key, follow_up.c.title, follow_up.c.start_at, follow_up.c.owner)
-    theirs = follow_up.c.key.in_(_follow_ups(connection, one))
-    queries["follow_up"] = sa.select(*columns).where(theirs)
-    found = {name: _shown(connection.execute(query)) for name, query in queries.items()}
-    return {name: rows for name, rows in found.items() if rows}
+    theirs = sorted(_follow_ups(connection, one))
+    found = {
+        column.table.name: _shown(chunks.rows(connection, sa.select(column.table), column, values))
+        for column, values in _about(connection, one)
+    }
+    found["follow_up"] = _shown(
+        chunks.rows(connection, sa.select(*columns), follow_up.c.key, theirs)
+    )
+    return {name: listed for name, listed in found.items() if listed}
+
+
+def _about(connection: Connection, one: Person) -> Iterator[tuple[sa.Column[Any], Collection[Any]]]:
+    """By which column of each table, and by which values of it, rows are about them."""
+    for column in BY_KEY.values():
+        yield column, [one.key]
+    for column in BY_ROW:
+        yield column, one.rows
+    yield known_address.c.id, _known(connection, one)
+    yield inbox.c.id, _messages(connection, one)
+    yield attempt.c.letter, _letters(connection, one.rows)
 
 
 def held(connection: Connection, one: Person) -> list[tuple[int, str, str | None]]:
@@ -129,17 +138,16 @@ def held(connection: Connection, one: Person) -> list[tuple[int, str, str | None
     query = (
         sa.select(invitation.c.participant, invitation.c.follow_up, edition.c.facts)
         .join(edition, edition.c.id == invitation.c.sent_edition, isouter=True)
-        .where(invitation.c.participant.in_(one.rows), invitation.c.sent_method == Method.REQUEST)
+        .where(invitation.c.sent_method == Method.REQUEST)
     )
-    return [(row[0], row[1], row[2]) for row in connection.execute(query)]
+    rows = chunks.rows(connection, query, invitation.c.participant, one.rows)
+    return [(row["participant"], row["follow_up"], row["facts"]) for row in rows]
 
 
 def under_way(connection: Connection, one: Person) -> int:
     """How many letters to them have not come to their end."""
-    query = sa.select(sa.func.count()).where(
-        outbox.c.participant.in_(one.rows), stands(outbox, *OPEN)
-    )
-    return connection.execute(query).scalar_one()
+    query = sa.select(outbox.c.id).where(stands(outbox, *OPEN))
+    return len(list(chunks.rows(connection, query, outbox.c.participant, one.rows)))
 
 
 def follow_ups(connection: Connection, one: Person) -> list[str]:
@@ -159,8 +167,10 @@ def erase(connection: Connection, one: Person, secret: bytes) -> tuple[str, Coun
     taken["undo"] = undos.drop(connection, keys)
     _out_of_history(connection, one, name, messages, taken)
     _out_of_letters(connection, one, name, taken)
-    told = webhook_delivery.c.follow_up.in_(keys) & (webhook_delivery.c.state != "waiting")
-    taken["webhook_delivery"] = connection.execute(sa.delete(webhook_delivery).where(told)).rowcount
+    for part in chunks.parts(sorted(keys)):
+        told = webhook_delivery.c.follow_up.in_(part) & (webhook_delivery.c.state != "waiting")
+        gone = connection.execute(sa.delete(webhook_delivery).where(told))
+        taken["webhook_delivery"] += gone.rowcount
     _out_of_rows(connection, one, name, taken)
     _out_of_directory(connection, one, name, taken)
     return name, +taken
@@ -191,98 +201,121 @@ def _out_of_history(
     taken: Counter[str],
 ) -> None:
     said = {"from_address": "", "subject": "", "detail": "{}", "reason": ERASED, "raw": None}
-    _update(connection, inbox, inbox.c.id.in_(messages), said, taken)
-    about = journal.c.participant.in_(one.rows) | journal.c.message.in_(messages)
-    _update(connection, journal, about, {"by": "", "detail": ""}, taken)
-    _update(connection, journal, journal.c.who.in_(one.who), {"who": f"person:{name}"}, taken)
-    _update(connection, decision, decision.c.participant.in_(one.rows), {"detail": "{}"}, taken)
+    _update(connection, inbox.c.id, messages, said, taken)
+    of_rows, of_messages = journal.c.participant, journal.c.message
+    about = _numbers(connection, journal, (of_rows, one.rows), (of_messages, messages))
+    _update(connection, journal.c.id, about, {"by": "", "detail": ""}, taken)
+    _update(connection, journal.c.who, one.who, {"who": f"person:{name}"}, taken)
+    _update(connection, decision.c.participant, one.rows, {"detail": "{}"}, taken)
 
 
 def _out_of_letters(connection: Connection, one: Person, name: str, taken: Counter[str]) -> None:
     nowhere = f"{name}@{DOMAIN}"
     # A row that is somebody else's now was theirs when letters went to them.
-    sent_to = sa.func.lower(outbox.c.address).in_(one.addresses)
-    theirs = outbox.c.participant.in_(one.rows) | sent_to
+    theirs = _letters(connection, one.rows, one.addresses)
     said = {"text": "", "enhanced": ""}
-    letters = sa.select(outbox.c.id).where(theirs)
-    _update(connection, attempt, attempt.c.letter.in_(letters), said, taken)
+    _update(connection, attempt.c.letter, theirs, said, taken)
     gone = {"address": nowhere, "address_key": address.key(nowhere), "address_name": ""}
     said = {**gone, "domain": DOMAIN, "note": "", "remarks": "{}"}
-    _update(connection, outbox, theirs, said, taken)
-    sent_to = sa.func.lower(invitation.c.address).in_(one.addresses)
-    of_row = invitation.c.participant.in_(one.rows) | sent_to
+    _update(connection, outbox.c.id, theirs, said, taken)
+    of_rows, sent_to = invitation.c.participant, sa.func.lower(invitation.c.address)
+    held = _numbers(connection, invitation, (of_rows, one.rows), (sent_to, one.addresses))
     said = {"address": nowhere, "name": "", "delivery_text": ""}
-    _update(connection, invitation, of_row, said, taken)
+    _update(connection, invitation.c.id, held, said, taken)
 
 
 def _out_of_rows(connection: Connection, one: Person, name: str, taken: Counter[str]) -> None:
     words = {"comment": "", "address": ""}
     for table in (standing, former_standing):
-        _update(connection, table, table.c.participant.in_(one.rows), words, taken)
+        _update(connection, table.c.participant, one.rows, words, taken)
     said = {**words, "location": ""}
-    _update(connection, proposal, proposal.c.participant.in_(one.rows), said, taken)
+    _update(connection, proposal.c.participant, one.rows, said, taken)
     nowhere = f"{name}@{DOMAIN}"
-    rows = participant.c.id.in_(one.rows)
     values = {"name": "", "note": "", "email_invite": False}
-    _update(connection, participant, rows, values, taken)
+    _update(connection, participant.c.id, one.rows, values, taken)
     bare = {"email": nowhere, "planned_for": f"email:{nowhere}"}
-    connection.execute(
-        sa.update(participant).where(rows, participant.c.email.is_not(None)).values(bare)
-    )
-    of_person = sa.update(participant).where(rows, participant.c.person.is_not(None))
-    connection.execute(of_person.values(planned_for=f"person:{name}"))
+    for part in chunks.parts(one.rows):
+        rows = sa.update(participant).where(participant.c.id.in_(part))
+        connection.execute(rows.where(participant.c.email.is_not(None)).values(bare))
+        of_person = rows.where(participant.c.person.is_not(None))
+        connection.execute(of_person.values(planned_for=f"person:{name}"))
 
 
 def _out_of_directory(connection: Connection, one: Person, name: str, taken: Counter[str]) -> None:
-    gone = {
-        known_address: _known(one),
-        person_email: person_email.c.person == one.key,
-        project_member: project_member.c.person == one.key,
-        selection_member: selection_member.c.person == one.key,
-    }
-    for table, which in gone.items():
-        taken[table.name] += connection.execute(sa.delete(table).where(which)).rowcount
+    for part in chunks.parts(_known(connection, one)):
+        gone = sa.delete(known_address).where(known_address.c.id.in_(part))
+        taken["known_address"] += connection.execute(gone).rowcount
+    for table in (person_email, project_member, selection_member):
+        gone = sa.delete(table).where(BY_KEY[table] == one.key)
+        taken[table.name] += connection.execute(gone).rowcount
     said = {"key": name, "name": ERASED, "company": None, "language": "", "timezone": ""}
-    _update(connection, person, person.c.key == one.key, said, taken)
+    _update(connection, person.c.key, [one.key], said, taken)
 
 
 def _update(
     connection: Connection,
-    table: sa.Table,
-    which: sa.ColumnElement[bool],
+    column: sa.Column[Any],
+    which: Collection[Any],
     values: Mapping[str, object],
     taken: Counter[str],
 ) -> None:
-    query = sa.update(table).where(which).values(**values)
-    taken[table.name] += connection.execute(query).rowcount
+    """Rows of a table with one of these in a column."""
+    for part in chunks.parts(which):
+        query = sa.update(column.table).where(column.in_(part)).values(**values)
+        taken[column.table.name] += connection.execute(query).rowcount
 
 
-def _known(one: Person) -> sa.ColumnElement[bool]:
-    return sa.or_(
-        known_address.c.person == one.key,
-        known_address.c.participant.in_(one.rows),
-        sa.func.lower(known_address.c.address).in_(one.addresses),
+def _numbers(
+    connection: Connection,
+    table: sa.Table,
+    *ways: tuple[sa.ColumnElement[Any], Collection[Any]],
+) -> list[int]:
+    """Rows of a table that are theirs in one way or another."""
+    query = sa.select(table.c.id)
+    return sorted(
+        {
+            row["id"]
+            for column, values in ways
+            for row in chunks.rows(connection, query, column, values)
+        }
     )
+
+
+def _known(connection: Connection, one: Person) -> list[int]:
+    row = known_address.c
+    ways = (
+        (row.person, [one.key]),
+        (row.participant, one.rows),
+        (sa.func.lower(row.address), one.addresses),
+    )
+    return _numbers(connection, known_address, *ways)
 
 
 def _follow_ups(connection: Connection, one: Person) -> set[str]:
-    of_rows = sa.select(participant.c.follow_up).where(participant.c.id.in_(one.rows))
-    sent = sa.select(invitation.c.follow_up).where(invitation.c.participant.in_(one.rows))
-    return set(connection.execute(of_rows.union(sent)).scalars())
+    return {
+        row["follow_up"]
+        for column in (participant.c.id, invitation.c.participant)
+        for row in chunks.rows(connection, sa.select(column.table.c.follow_up), column, one.rows)
+    }
 
 
-def _messages(connection: Connection, one: Person) -> Sequence[int]:
+def _letters(
+    connection: Connection, rows: Collection[int], addresses: Collection[str] = ()
+) -> list[int]:
+    """To these rows, or to these addresses."""
+    sent_to = sa.func.lower(outbox.c.address)
+    return _numbers(connection, outbox, (outbox.c.participant, rows), (sent_to, addresses))
+
+
+def _messages(connection: Connection, one: Person) -> list[int]:
     """What came in for a row of theirs, or from an address of theirs."""
-    by = sa.or_(
-        inbox.c.participant.in_(one.rows), sa.func.lower(inbox.c.from_address).in_(one.addresses)
-    )
-    return connection.execute(sa.select(inbox.c.id).where(by)).scalars().all()
+    sender = sa.func.lower(inbox.c.from_address)
+    return _numbers(connection, inbox, (inbox.c.participant, one.rows), (sender, one.addresses))
 
 
-def _shown(rows: sa.CursorResult[Any]) -> list[dict[str, Any]]:
+def _shown(rows: Iterable[sa.RowMapping]) -> list[dict[str, Any]]:
     return [
-        {name: _plain(value) for name, value in row._mapping.items() if name not in SECRETS}
-        for row in rows
+        {name: _plain(value) for name, value in row.items() if name not in SECRETS} for row in rows
     ]
 
 

@@ -3,6 +3,7 @@
 """
 
 import json
+import sqlite3
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -14,10 +15,11 @@ from gateway.actions import desk, inviting, load, persons, planning, undoing
 from gateway.actions.desk import Desk
 from gateway.errors import Forbidden, NotFound, Refused
 from gateway.model import Access, Actor, Outcome
-from gateway.store import followups, schema, views
+from gateway.store import codec, followups, personal, schema, views
 from gateway.store.engine import Store
 from tests import command
-from tests.store import rows
+from tests.core import specimens
+from tests.store import crowd, rows
 from tests.store.test_growth import SETTINGS
 from tests.store.test_retention import NOW, SENT, deliver, receive, reply
 
@@ -194,3 +196,37 @@ def test_the_commands(known: Store, url: str) -> None:
     erased = command.run("person", "erase", "ola", environment=there)
     assert erased.returncode == 0, erased.stderr
     assert "What remains" in erased.stdout
+
+
+def test_more_may_be_known_than_a_statement_takes_values(sqlite_store: Store) -> None:
+    """SQLite takes 32 766 of them, where it is built as it comes; here a thousand."""
+    crowd.fill(sqlite_store, 12_000)
+    rows.run(
+        sqlite_store,
+        "UPDATE participant SET person = 'p7', associate = NULL WHERE id % 10 = 3 AND NOT EXISTS"
+        " (SELECT 1 FROM participant AS other WHERE other.follow_up = participant.follow_up"
+        " AND other.person = 'p7')",
+        "UPDATE invitation SET sent_method = 'CANCEL'",
+        "UPDATE edition SET facts = '" + codec.edition(specimens.SINGLE) + "'",
+        "DELETE FROM change_mark",
+    )
+    with sqlite_store.write() as connection:
+        limited = connection.connection.driver_connection
+        assert isinstance(limited, sqlite3.Connection)
+        before = limited.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 1_000)
+        try:
+            one = personal.find(connection, "p7")
+            assert one is not None
+            exported = personal.export(connection, one)
+            assert personal.under_way(connection, one) == 0
+            assert personal.held(connection, one) == []
+            called, taken = personal.erase(connection, one, b"secret")
+        finally:
+            limited.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, before)
+        left = personal.find(connection, "p7")
+    assert len(one.rows) >= 1_200
+    counted = {name: len(listed) for name, listed in exported.items()}
+    for name in ("participant", "standing", "invitation", "outbox", "attempt", "inbox", "journal"):
+        assert counted[name] == len(one.rows), name
+        assert taken[name] >= len(one.rows), name
+    assert (left, called[:7]) == (None, "erased-")
