@@ -8,7 +8,7 @@ whoever wrote.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, time
 
 from gateway import accounts, sections
@@ -54,7 +54,8 @@ def forward(
                 detail=refusal or ("no invitation" if to is None else plan.NO_ACCOUNT),
             )
         else:
-            letter = _queue(connection, answer, row, owner, to, message, account.mail, now)
+            words = _Words(answer, row, owner, to, account.mail)
+            letter = _queue(connection, words, message, now)
             entry = journal.Entry(
                 "queued",
                 row.follow_up,
@@ -91,17 +92,21 @@ def _refusal(
     return f"{MOST} of this row have been passed on today" if sent_on >= MOST else ""
 
 
-def _queue(
-    connection: Connection,
-    answer: facts.Answer,
-    row: facts.Row,
-    owner: Owner,
-    to: Invitation,
-    message: int,
-    mail: sections.Mail,
-    now: datetime,
-) -> int:
-    conclusion = answer.conclusion
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """What somebody wrote about a row, and its owner, who gets that."""
+
+    answer: facts.Answer
+    row: facts.Row
+    owner: Owner
+    to: Invitation
+    mail: sections.Mail
+
+
+def _queue(connection: Connection, words: _Words, message: int, now: datetime) -> int:
+    """Put them into the outbox. Returns the number of the letter."""
+    answer, row, to = words.answer, words.row, words.to
+    owner, mail, conclusion = words.owner, words.mail, answer.conclusion
     known = address.among(answer.address, {row.address, *row.known})
     invitee = Guest(to.name, row.address)
     remarks = Remarks(

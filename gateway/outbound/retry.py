@@ -110,6 +110,15 @@ def expired(created: datetime, now: datetime, limits: sections.Outbound) -> bool
     return now - created >= timedelta(seconds=limits.give_up_seconds)
 
 
+def again(
+    created: datetime, tries: int, now: datetime, limits: sections.Outbound, jitter: float
+) -> datetime | None:
+    """When a letter that failed for the `tries`-th time is tried again; None where it has been
+    tried for long enough.
+    """
+    return None if expired(created, now, limits) else next_attempt(tries, now, limits, jitter)
+
+
 def pause(
     verdict: Verdict, failures: int, now: datetime, limits: sections.Outbound, jitter: float
 ) -> datetime:

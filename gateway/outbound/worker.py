@@ -399,7 +399,9 @@ class Worker:
             self._others_taken |= verdict is Verdict.SENT
             self._works(verdict)
             (self._turns.balked if verdict is Verdict.RETRY else self._turns.took)(_domain(queued))
-            settlement = settle(queued, verdict, receipt, words, now, self._limits, random.random())  # noqa: S311 - spreads load
+            jitter = random.random()  # noqa: S311 - spreads load
+            due = retry.again(queued.created_at, queued.tries + 1, now, self._limits, jitter)
+            settlement = settle(queued, verdict, receipt, words, due)
         log.info("letter tried", **_line(queued, attempt, now), verdict=verdict.value)
         return queued, settlement, attempt
 
@@ -548,20 +550,19 @@ def settle(
     verdict: Verdict,
     receipt: receipts.Receipt,
     words: str,
-    now: datetime,
-    limits: sections.Outbound,
-    jitter: float,
+    due: datetime | None,
 ) -> Settlement:
-    """Where a letter goes after a verdict about itself."""
+    """Where a letter goes after a verdict about itself. `due`: when it would be tried again; None:
+    never.
+    """
     if verdict is Verdict.SENT:
         return Settlement(queued.id, LetterState.SENT, True, Delivery.SENT)
     if verdict is Verdict.REFUSED:
         return Settlement(queued.id, LetterState.REFUSED, False, Delivery.UNDELIVERABLE, note=words)
     arrived = None if receipt.step is receipts.Step.BODY and receipt.code is None else False
-    if retry.expired(queued.created_at, now, limits):
+    if due is None:
         note = f"{GIVEN_UP}{words}"
         return Settlement(
             queued.id, LetterState.DROPPED, arrived, Delivery.UNDELIVERABLE, note=note
         )
-    due = retry.next_attempt(queued.tries + 1, now, limits, jitter)
     return Settlement(queued.id, LetterState.WAITING, arrived, Delivery.DEFERRED, due, words)

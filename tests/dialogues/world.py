@@ -196,11 +196,9 @@ class World:
         if verdict is retry.Verdict.SENT:
             left.append(Sent(letter, content, reading.read(content)))
         words = f"{receipt.code} {receipt.text}"
-        return (
-            queued,
-            worker.settle(queued, verdict, receipt, words, self.now, self.settings.outbound, 0.0),
-            attempt,
-        )
+        limits = self.settings.outbound
+        due = retry.again(queued.created_at, queued.tries + 1, self.now, limits, 0.0)
+        return queued, worker.settle(queued, verdict, receipt, words, due), attempt
 
 
 def begin(store: Store, now: datetime) -> World:

@@ -263,9 +263,9 @@ class Storm:
         attempt = Attempt(
             one.id, self.now, 0.0, verdict, step, code, receipt.enhanced, text, receipt.host
         )
-        settlement = worker.settle(
-            one, verdict, receipt, text, self.now, self.settings.outbound, 0.5
-        )
+        limits = self.settings.outbound
+        due = retry.again(one.created_at, one.tries + 1, self.now, limits, 0.5)
+        settlement = worker.settle(one, verdict, receipt, text, due)
         return one, settlement, attempt
 
     def _arrive(self, one: Queued, *, arrives: bool, known: bool) -> None:
