@@ -152,12 +152,11 @@ def sent(store: Store, name: str, one: Probe, now: datetime) -> None:
         probes.sent(connection, name, one.mark, now)
 
 
-def ended(
-    store: Store, settings: Settings, name: str, one: Probe, end: End, words: str, now: datetime
-) -> None:
+def ended(store: Store, settings: Settings, name: str, result: probes.Result) -> None:
     """It did not come back; nothing changes where it did meanwhile."""
+    mark, now = result.probe.mark, result.at
     with store.write() as connection:
-        if probes.ended(connection, name, one.mark, end, words, now):
+        if probes.ended(connection, name, mark, result.end, result.words, now):
             tell(connection, settings, [name], now)
 
 

@@ -166,8 +166,9 @@ async def send(store: Store, settings: Settings, name: str, one: Probe) -> Resul
         end = End.REFUSED if verdict is Verdict.REFUSED else End.UNSENT
     log.warning("probe not taken", account=name, end=end.value, answer=words)
     now = datetime.now(UTC)
-    await asyncio.to_thread(probing.ended, store, settings, name, one, end, words, now)
-    return Result(one, end, now, words)
+    result = Result(one, end, now, words)
+    await asyncio.to_thread(probing.ended, store, settings, name, result)
+    return result
 
 
 def judge(
@@ -180,7 +181,7 @@ def judge(
             probing.came(connection, settings, sighting, now)
         return
     log.warning("probe lost", account=name, sent=one.sent)
-    probing.ended(store, settings, name, one, End.SILENT, "", now)
+    probing.ended(store, settings, name, Result(one, End.SILENT, now))
 
 
 async def _hand_over(name: str, account: Account, one: Probe) -> receipts.Receipt:

@@ -21,7 +21,7 @@ from gateway.store import conditions, inbox, journal, meta, probes, schema
 from gateway.store.engine import Store
 from gateway.store.inbox import Place
 from gateway.store.pace import Rest
-from gateway.store.probes import End, Probe
+from gateway.store.probes import End, Probe, Result
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 OURS = "mx.crm.example"
@@ -90,12 +90,12 @@ def test_a_probe_that_comes_back_is_kept_and_said(store: Store) -> None:
 
 def test_what_is_lost_is_said_until_a_probe_comes_back(store: Store) -> None:
     one = begun(store)
-    probing.ended(store, SETTINGS, "default", one, End.SILENT, "", NOW)
+    probing.ended(store, SETTINGS, "default", Result(one, End.SILENT, NOW))
     assert list(wrong(store)) == ["probe"]
     # The next one is on its way: what is known stays known.
     other = begun(store, NOW + timedelta(hours=1))
     assert list(wrong(store)) == ["probe"]
-    probing.ended(store, SETTINGS, "default", other, End.UNSENT, "450 later", NOW)
+    probing.ended(store, SETTINGS, "default", Result(other, End.UNSENT, NOW, "450 later"))
     assert "never reaches the mailbox" in wrong(store)["probe"]
     third = begun(store, NOW + timedelta(hours=2))
     assert came(store, probe.Sighting(third.mark, writers=(OURS,)))
@@ -122,7 +122,7 @@ def test_an_older_mark_says_nothing(store: Store) -> None:
 
 def test_a_probe_that_was_taken_for_lost_may_still_come(store: Store) -> None:
     one = begun(store)
-    probing.ended(store, SETTINGS, "default", one, End.SILENT, "", NOW)
+    probing.ended(store, SETTINGS, "default", Result(one, End.SILENT, NOW))
     assert came(store, probe.Sighting(one.mark, writers=(OURS,)), NOW + timedelta(hours=1))
     assert wrong(store) == {}
 
@@ -142,7 +142,7 @@ def test_an_account_that_rests_is_not_probed(store: Store) -> None:
 
 
 def test_where_probes_are_off_what_they_showed_is_forgotten(store: Store) -> None:
-    probing.ended(store, SETTINGS, "default", begun(store), End.SILENT, "", NOW)
+    probing.ended(store, SETTINGS, "default", Result(begun(store), End.SILENT, NOW))
     probing.forget(store, SETTINGS, "default")
     assert list(wrong(store)) == ["probe"]
     probing.forget(store, settings(inbound={"probe": False}), "default")

@@ -20,7 +20,7 @@ from gateway.inbound import intake
 from gateway.mail import probe
 from gateway.store import conditions, inbox, probes
 from gateway.store.engine import Store
-from gateway.store.probes import End
+from gateway.store.probes import End, Result
 from tests import waiting, warm
 from tests.rig import dovecot as dovecot_server
 from tests.rig import mailbox
@@ -419,7 +419,7 @@ async def test_a_round_trip_that_cannot_begin_says_so_beside_what_is_known(store
             },
         )
         one = on_its_way(store, effective, datetime.now(UTC) - timedelta(hours=1))
-        probing.ended(store, effective, "default", one, End.SILENT, "", datetime.now(UTC))
+        probing.ended(store, effective, "default", Result(one, End.SILENT, datetime.now(UTC)))
         lines = await prober.roundtrip(store, effective, "default")
     assert [(line.subject, line.state) for line in lines] == [
         ("probe", health.State.WARNING),
