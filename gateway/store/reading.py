@@ -31,7 +31,7 @@ from gateway.store.schema import (
     participant,
     proposal,
 )
-from gateway.store.schema_letters import outbox
+from gateway.store.schema_letters import invitation, outbox
 
 REFUSALS = (int(Status.DECLINED), int(Status.ASSIGNMENT_DECLINED))
 SEEN, WROTE = Outcome.SEEN.value, Outcome.COMMENT.value
@@ -237,7 +237,7 @@ def _around(connection: Connection, part: Sequence[int], keys: Collection[str]) 
         timing.changed(connection, keys),
         letters,
         _handed(connection, [one.id for one in letters.values()]),
-        _asked(connection, [one.id for one in letters.values()]),
+        _asked(connection, part),
         seen,
         words,
         _proposals(connection, part),
@@ -271,18 +271,16 @@ def _handed(connection: Connection, numbers: Sequence[int]) -> dict[int, datetim
     return {row.invitation: row.at for row in connection.execute(query)}
 
 
-def _asked(connection: Connection, numbers: Sequence[int]) -> dict[int, datetime]:
-    """When each invitation was last asked for an answer: its newest REQUEST that left."""
-    query = (
-        sa.select(outbox.c.invitation, sa.func.max(outbox.c.settled_at).label("at"))
-        .where(
-            outbox.c.invitation.in_(numbers),
-            outbox.c.method == "REQUEST",
-            outbox.c.state == "sent",
-        )
-        .group_by(outbox.c.invitation)
-    )
-    return {row.invitation: row.at for row in connection.execute(query)}
+def _asked(connection: Connection, part: Sequence[int]) -> dict[int, datetime]:
+    """When each row was last asked for an answer, to all of it or to one of the dates that are
+    invitations by themselves: its newest REQUEST that left.
+    """
+    letter = outbox.c
+    asked = letter.method == "REQUEST", letter.state == "sent", invitation.c.counts
+    last = sa.select(letter.participant, sa.func.max(letter.settled_at).label("at"))
+    query = last.join(invitation, invitation.c.id == letter.invitation)
+    query = query.where(letter.participant.in_(part), *asked).group_by(letter.participant)
+    return {row.participant: row.at for row in connection.execute(query)}
 
 
 def _said(
@@ -420,7 +418,7 @@ def _of_letter(member: Member, letter: Invitation | None, around: _Around) -> di
         "delivery": letter.delivery,
         "delivery_reason": limits.shown(member.shown_note, letter.delivery_text),
         "delivery_at": around.handed.get(letter.id),
-        "asked_at": around.asked.get(letter.id),
+        "asked_at": around.asked.get(member.id),
     }
 
 

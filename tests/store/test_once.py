@@ -107,6 +107,20 @@ def test_every_list_says_the_same_of_a_delivery(several: Store, state: str) -> N
     assert list(lost) == ([OLA] if is_lost else [])
 
 
+def test_who_is_asked_of_one_date_again_was_asked_then(several: Store) -> None:
+    """Whichever of the dates the rest of the row tells of."""
+    earlier = {one.asked_at for one in shown(several)}
+    rows.run(
+        several,
+        "UPDATE follow_up_date SET start_at = '2027-03-02 15:00:00', end_at = '2027-03-02 16:00:00'"
+        " WHERE original_start = '2027-03-02 13:00:00'",
+    )
+    assert len(acting.owed(several)) == 2
+    acting.send(several)
+    assert earlier == {acting.NOW - 2 * acting.DAY}
+    assert {one.asked_at for one in shown(several)} == {acting.NOW}
+
+
 def test_who_is_not_reached_is_told_of_once(several: Store) -> None:
     rows.run(several, STATES[0])
     with several.write() as connection:
