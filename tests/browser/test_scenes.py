@@ -4,17 +4,31 @@ of complaint from the browser.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page
 
-from tests.browser import scenes
+from gateway.sandbox import seed
+from tests.browser import day, scenes
+from tests.web.test_troubles import ENGLISH
 
 OF_COLOURS = ["color-contrast", "link-in-text-block"]
 """The rules whose answer another colour scheme can change."""
 
+READ = """() => {
+  const page = document.body.cloneNode(true);
+  for (const one of page.querySelectorAll("[lang=en], q, code, pre, script, style, iframe")) {
+    one.remove();
+  }
+  const said = [...page.querySelectorAll("[title], [aria-label], [placeholder]")]
+    .flatMap((one) => ["title", "aria-label", "placeholder"].map((name) => one.getAttribute(name)));
+  return [page.textContent, ...said].join(" \\n ");
+}"""
+"""What a page says, what can be heard or appears when a mouse rests included."""
 AT_REST = "() => Promise.all(document.getAnimations().map((one) => one.finished))"
 """Colours fade into each other."""
 
@@ -41,6 +55,7 @@ async def test_every_scene_can_be_used_by_everybody(stage: scenes.Stage) -> None
             stage.watch(tab, scene.name)
             await stage.show(tab, scene)
             complaints += [f"{scene.name} {found}" for found in await looked_at(tab)]
+            complaints += [f"{scene.name} says {word}" for word in await english(tab)]
             await tab.close()
         await context.close()
     assert complaints == []
@@ -61,6 +76,29 @@ async def looked_at(tab: Page) -> list[str]:
             rules = None if scheme == "light" else OF_COLOURS
             wrong += [f"{width} {scheme}: {found}" for found in await _axe(tab, rules)]
     return wrong
+
+
+async def english(tab: Page) -> set[str]:
+    """English words that a page says in Norwegian: what is marked as English, code, and what
+    people wrote left out.
+    """
+    if await tab.evaluate("document.documentElement.lang") != "nb":
+        return set()
+    told = await tab.evaluate(READ)
+    for text in texts(seed.document(day.NOW.date())):
+        told = told.replace(text, " ")
+    return (
+        set(re.findall(r"[a-zæøå]+", re.sub(r"\[\S*\]|\S*[._@/]\S*", " ", told.lower()))) & ENGLISH
+    )
+
+
+def texts(said: object) -> list[str]:
+    """The longest first, so that none is cut by another."""
+    if isinstance(said, Mapping):
+        said = list(said.values())
+    if isinstance(said, list | tuple):
+        return sorted({text for one in said for text in texts(one)}, key=len, reverse=True)
+    return [said] if isinstance(said, str) and len(said) > 3 else []
 
 
 async def _axe(tab: Page, rules: list[str] | None) -> list[str]:
