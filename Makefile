@@ -93,17 +93,19 @@ map: $(INSTALLED)
 	$(BIN)/python -m tests.modules
 
 # No part of what runs is another one than what is tested: each version stands in requirements.lock, too.
-$(RUNNABLE): pyproject.toml requirements-run.lock
-	$(PYTHON) -m venv $(VENV)
+$(RUNNABLE): pyproject.toml requirements-run.lock | $(BIN)/pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-run.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
-$(INSTALLED): pyproject.toml requirements.lock
-	$(PYTHON) -m venv $(VENV)
+$(INSTALLED): pyproject.toml requirements.lock | $(BIN)/pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
+
+# What is there keeps the Python that it was made with: another one would not find its libraries.
+$(BIN)/pip:
+	$(PYTHON) -m venv $(VENV)
 
 clean:
 	rm -rf $(VENV)
