@@ -104,6 +104,12 @@ def read(text: str) -> list[Held]:
     ]
 
 
+def names(edition: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+    """Whether an invitation says of an edition that it may be held."""
+    held = sa.func.ltrim(invitation.c.doubts, NOT_ARRIVED, type_=sa.Text)
+    return (" " + held).contains(" " + sa.cast(edition, sa.Text) + ":")
+
+
 def write(held: Iterable[Held]) -> str:
     return "".join(
         f"{'' if one.edition is None else one.edition}:{one.method.value if one.method else ''} "

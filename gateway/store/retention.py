@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway.model import EFFECTIVE, Edition, LetterState, Method
-from gateway.store import codec
+from gateway.store import codec, doubts
 from gateway.store.outbox import OPEN, stands
 from gateway.store.schema import (
     change_mark,
@@ -134,12 +134,10 @@ def _is_planned() -> sa.ColumnElement[bool]:
 
 
 def _is_held() -> sa.ColumnElement[bool]:
-    """Whether somebody holds it or may hold it (`store.doubts`)."""
-    number = sa.cast(edition.c.id, sa.Text)
-    may_be_held = (" " + invitation.c.doubts).contains(" " + number + ":")
+    """Whether somebody holds it or may hold it."""
     return sa.exists().where(
         invitation.c.follow_up == edition.c.follow_up,
-        (invitation.c.sent_edition == edition.c.id) | may_be_held,
+        (invitation.c.sent_edition == edition.c.id) | doubts.names(edition.c.id),
     )
 
 
