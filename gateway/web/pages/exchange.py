@@ -4,7 +4,8 @@ rows around it (page.md §3).
 A live list says digests of what it shows (`seen`), one of everything around its rows and one of
 each row. Asked again, it answers with the rows that differ, out of band; with nothing where nothing
 differs; and as a whole where rows came, went or changed places, or what stands around them differs.
-Digests are of facts, so that only what is sent is rendered. Pure.
+Digests are of facts, so that only what is sent is rendered. Pure. Limits: a list of many hundred
+rows has one digest, and is exchanged as a whole (`LONGEST`).
 """
 
 import hashlib
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 
 OCTETS = 4
 """Of a digest. One that does not differ by chance leaves an old row until the next change."""
+LONGEST = 6_000
+"""What a page has seen is said in an address, of which servers take 8 kB or 16 kB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,8 @@ class Digests:
 
 def digests(around: object, rows: Iterable[tuple[int | str, object]]) -> Digests:
     """Of facts that say, row by row, what is shown."""
-    return Digests(_digest(around), {str(name): _digest(row) for name, row in rows})
+    each = Digests(_digest(around), {str(name): _digest(row) for name, row in rows})
+    return each if len(str(each)) <= LONGEST else Digests(_digest(each), {})
 
 
 def changed(now: Digests, seen: str) -> set[str] | None:
