@@ -8,9 +8,10 @@ import structlog
 
 
 def plain() -> None:
-    """Tracebacks as Python writes them: structlog's own show every local, and take up to a second
-    each.
+    """Nothing is configured but tracebacks as Python writes them: structlog's own show every local,
+    and take up to a second each.
     """
+    structlog.reset_defaults()
     *processors, _ = structlog.get_config()["processors"]
     last = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(processors=[*processors, last])
@@ -19,7 +20,7 @@ def plain() -> None:
 @contextmanager
 def put_back() -> Iterator[None]:
     """Logging is the process's; leave it as it was found."""
-    root, written = logging.getLogger(), structlog.get_config()
+    root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     try:
         yield
@@ -27,4 +28,4 @@ def put_back() -> Iterator[None]:
         root.handlers[:] = handlers
         root.setLevel(level)
         logging.captureWarnings(False)
-        structlog.configure(**written)
+        plain()

@@ -134,7 +134,7 @@ class Site:
 def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The store of a site that has begun, to copy."""
     folder = tmp_path_factory.mktemp("begun")
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, lines.put_back():
         Site(folder, patch).begin()
     return folder / "store.db"
 

@@ -684,7 +684,7 @@ def test_what_lies_ahead_is_not_walked_through(store: Store) -> None:
     assert any(
         "SEARCH follow_up USING INDEX ix_follow_up_series (start_at<?)" in one for one in steps
     ), steps
-    assert not [one for one in told if one.startswith("SCAN") and "found" not in one]
+    assert not [one for one in steps if one.startswith("SCAN") and "found" not in one]
 
 
 # --- why it was cancelled ---
