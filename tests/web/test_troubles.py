@@ -132,6 +132,7 @@ async def test_norwegian_pages_tell_what_is_wrong_in_norwegian(apart: Office) ->
     assert [(line, english(line)) for line in lines if english(line)] == []
     chief.language = "en"
     assert all(english(line) for line in await read(chief))
+    assert "mail.crm.example refuses" in (await chief.get("/troubles")).text
 
 
 async def test_the_words_of_a_server_stay_and_moments_are_on_the_readers_clock(

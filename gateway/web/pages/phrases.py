@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gateway.i18n import Catalogue, Instant, Phrase, Quote
@@ -20,11 +20,12 @@ PLACE = re.compile(r"%\((\w+)\)[a-z]")
 @dataclass(frozen=True, slots=True)
 class Part:
     """A piece of a sentence. `tag`: the element that it stands in, because it is English on every
-    page; "" for none.
+    page; "" for none. `is_name`: it is written as it is, also where a sentence begins with it.
     """
 
     text: str
     tag: str = ""
+    is_name: bool = False
 
 
 def sentence(here: Visit, words: str) -> list[Part]:
@@ -32,7 +33,9 @@ def sentence(here: Visit, words: str) -> list[Part]:
     if not isinstance(words, Phrase):
         return [Part(words, "" if here.texts.language == "en" else "span")]
     first, *others = _parts(here, words)
-    return [Part(first.text[:1].upper() + first.text[1:], first.tag), *others]
+    if first.is_name:
+        return [first, *others]
+    return [replace(first, text=first.text[:1].upper() + first.text[1:]), *others]
 
 
 def template(texts: Catalogue, phrase: Phrase) -> str:
@@ -56,6 +59,6 @@ def _parts(here: Visit, fact: object) -> Iterator[Part]:
         case Instant():
             yield Part(here.ago(fact.at))
         case Quote():
-            yield Part(fact, "q")
+            yield Part(fact, "q", is_name=True)
         case _:
-            yield Part(str(fact))
+            yield Part(str(fact), is_name=True)
