@@ -36,7 +36,15 @@ TABLES = {
     for table in (follow_up, follow_up_date, participant, standing, proposal, decision, invitation)
 }
 """In the order in which rows can be written again."""
-WISHES = ("id", "again", "again_because", "again_instance", "refreshed_at", "reminded_sequence")
+WISHES = (
+    "id",
+    "participant",
+    "again",
+    "again_because",
+    "again_instance",
+    "refreshed_at",
+    "reminded_sequence",
+)
 """Of an invitation no more than that it is to be sent again; the rest is the planner's."""
 FOLLOWING = frozenset({decision.name, invitation.name})
 """Tables whose rows begin and end by themselves."""
@@ -70,14 +78,20 @@ def digest(snapshot: Snapshot) -> str:
     rest.
     """
     people = snapshot[participant.name]
-    removed = {number for number, values in people.items() if values["removed"]}
+    removed = {number for (number,), values in people.items() if values["removed"]}
     said = [
         (name, *row, *_compared(values))
         for name, rows in snapshot.items()
         for row, values in rows.items()
-        if name != decision.name and row not in removed and row[:1] not in removed
+        if name != decision.name and _whose(name, row, values) not in removed
     ]
     return hashlib.sha256(json.dumps(said, default=str).encode()).hexdigest()
+
+
+def _whose(name: str, row: tuple[Any, ...], values: Row) -> int | None:
+    """The participant that a row is of; None for one of the follow-up itself."""
+    number: int | None = row[0] if name == participant.name else values.get("participant")
+    return number
 
 
 def difference(before: Snapshot, after: Snapshot) -> list[Change] | None:

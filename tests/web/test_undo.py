@@ -4,6 +4,7 @@
 
 import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -145,6 +146,17 @@ async def test_what_somebody_else_changed_in_between_stays(office: Office, kari:
     )
     assert (await kari.post(undo)).status_code == 409
     assert "Wednesday, 2 December" in (await kari.get("/follow-ups/own")).text
+
+
+def test_another_rows_invitation_may_have_the_number_of_who_was_removed() -> None:
+    def of(again: bool) -> str:
+        wish = {"id": 7, "participant": 8, "again": again}
+        rows: dict[str, Any] = {table: {} for table in snapshots.TABLES}
+        rows["participant"] = {(7,): {"removed": True}}
+        rows["invitation"] = {(7,): wish}
+        return snapshots.digest(rows)
+
+    assert of(True) != of(False)
 
 
 async def test_letters_wait_so_long_and_then_it_is_too_late(office: Office, kari: Reader) -> None:
