@@ -1,14 +1,14 @@
-"""When associates and resources are occupied by a follow-up, and which of it collides (domain.md
-§5, help pages 000 and 001). Pure.
+"""When associates and resources are occupied by a follow-up (domain.md §5, help pages 000 and 001).
+Pure.
 
-Two entries of one diary conflict if both are busy and their times overlap; touching ends do not.
-Entries of one follow-up never conflict with each other. Free follow-ups, cancelled (10) and
-declined (9, 13) rows keep nobody busy. People outside the house have no diary.
+Two entries of one diary conflict if both are busy and their times overlap, which
+`store.diary.collisions` finds. Free follow-ups, cancelled (10) and declined (9, 13) rows keep
+nobody busy. People outside the house have no diary.
 
 Limits: a series is looked at in a window, and with at most `recurrence.LIMIT` dates in it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
 from zoneinfo import ZoneInfo
@@ -106,33 +106,3 @@ def instant(edition: Edition, moment: Moment) -> datetime:
     if isinstance(moment, datetime):
         return moment
     return datetime.combine(moment, time(), ZoneInfo(edition.timezone)).astimezone(UTC)
-
-
-def clash(entry: Entry, other: Entry) -> bool:
-    """Whether two entries of one diary conflict."""
-    return (
-        entry.busy
-        and other.busy
-        and entry.who == other.who
-        and entry.follow_up != other.follow_up
-        and overlap(entry, other)
-    )
-
-
-def overlap(entry: Entry, other: Entry) -> bool:
-    """Touching ends do not; what lasts no time at all overlaps nothing."""
-    return max(entry.start, other.start) < min(entry.end, other.end)
-
-
-def conflicting(diary: Iterable[Entry]) -> frozenset[Entry]:
-    """Of many entries those that conflict with another one of them."""
-    by_start = sorted((one for one in diary if one.busy), key=lambda one: (one.who, one.start))
-    open_: list[Entry] = []
-    conflicts = set[Entry]()
-    for entry in by_start:
-        open_ = [one for one in open_ if one.who == entry.who and one.end > entry.start]
-        for other in open_:
-            if clash(entry, other):
-                conflicts |= {entry, other}
-        open_.append(entry)
-    return frozenset(conflicts)

@@ -277,8 +277,8 @@ def attend(connection: Connection, gone: Collection[Course], fresh: Collection[C
 
 
 def collisions(connection: Connection, numbers: Collection[int]) -> list[tuple[int, int]]:
-    """Of these entries those that conflict (`conflicts.clash`), each with what it conflicts
-    with.
+    """Of these entries those that conflict, each with what it conflicts with: both busy, in one
+    diary, of two follow-ups. Touching ends do not; what lasts no time at all overlaps nothing.
     """
     pairs = list[tuple[int, int]]()
     for part in chunks.parts(numbers, PART):

@@ -1,5 +1,5 @@
-"""Who is occupied when, what of it conflicts, and when everybody is free: against models that look
-at every five minutes (domain.md §5).
+"""Who is occupied when, and when everybody is free: against models that look at every five minutes
+(domain.md §5).
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gateway.followups import available, conflicts
 from gateway.followups.available import Slot, WorkingWeek
-from gateway.followups.conflicts import Attendee, Entry
+from gateway.followups.conflicts import Attendee
 from gateway.model import DateChange, Edition, Kind, Moment, Recurrence, Reply, Role, Standing
 from tests.examples import examples
 
@@ -86,7 +86,7 @@ class Series:
         )
 
 
-def _series() -> st.SearchStrategy[Series]:
+def series() -> st.SearchStrategy[Series]:
     numbers = st.integers(0, 11)
     lengths = st.integers(1, 60).map(lambda some: some * CELL)
     return st.builds(
@@ -113,7 +113,7 @@ def in_window(span: tuple[datetime, datetime]) -> bool:
     return span[0] < WINDOW[1] and span[1] > WINDOW[0]
 
 
-@given(_series())
+@given(series())
 def test_an_entry_for_each_date_that_takes_place(series: Series) -> None:
     """domain.md §5, §6: moved dates where they are now, skipped ones nowhere, nine o'clock by the
     wall clock.
@@ -121,27 +121,6 @@ def test_an_entry_for_each_date_that_takes_place(series: Series) -> None:
     made = conflicts.entries("f", series.edition(), [Attendee("associate:kari")], WINDOW)
     drawn = sorted(span for span in series.drawn() if in_window(span))
     assert sorted((entry.start, entry.end) for entry in made) == drawn
-
-
-@given(st.lists(_series(), min_size=2, max_size=4), st.data())
-def test_conflicts_are_shared_moments(many: Sequence[Series], data: st.DataObject) -> None:
-    """domain.md §5: both busy, of two follow-ups, and a moment that belongs to both."""
-    diary, taken = list[Entry](), list[set[datetime]]()
-    for number, series in enumerate(many):
-        is_free = data.draw(st.booleans() if number else st.just(False))
-        attendees = [Attendee("associate:kari")]
-        for entry in conflicts.entries(
-            str(number), series.edition(), attendees, WINDOW, is_free=is_free
-        ):
-            diary.append(entry)
-            taken.append(set(cells(entry.start, entry.end)) if entry.busy else set())
-    expected = {
-        entry
-        for entry, moments in zip(diary, taken, strict=True)
-        for other, theirs in zip(diary, taken, strict=True)
-        if other.follow_up != entry.follow_up and moments & theirs
-    }
-    assert conflicts.conflicting(diary) == expected
 
 
 @st.composite
@@ -182,7 +161,7 @@ def looked_for(
 
 @settings(max_examples=examples(60))
 @given(
-    st.lists(_series(), max_size=4),
+    st.lists(series(), max_size=4),
     st.lists(_weeks(), max_size=3),
     st.integers(1, 40),
     st.integers(0, 5 * 288),
@@ -206,26 +185,6 @@ def test_a_slot_may_begin_where_a_meeting_ends() -> None:
     week = WorkingWeek("Europe/Oslo", WEEKDAYS)
     slots = available.first_available(busy, [week], timedelta(hours=1), nine, nine + DAY)
     assert slots == [Slot(nine + timedelta(hours=1), nine + timedelta(hours=2))]
-    first = Entry("associate:kari", "f", None, None, *busy[0])
-    after = Entry("associate:kari", "g", None, None, slots[0].start, slots[0].end)
-    assert not conflicts.conflicting([first, after])
-
-
-def test_what_lasts_no_time_conflicts_with_nothing() -> None:
-    at = SPRING + timedelta(hours=1)
-    never = Entry("associate:kari", "f", None, None, at, at)
-    around = Entry("associate:kari", "g", None, None, SPRING, SPRING + DAY)
-    assert not conflicts.conflicting([never, around])
-
-
-def test_another_diary_is_no_conflict() -> None:
-    """domain.md §5: counted for each associate and resource by themselves."""
-    kari = Entry("associate:kari", "f", None, None, SPRING, SPRING + DAY)
-    per = replace(kari, who="associate:per", follow_up="g")
-    assert conflicts.conflicting([kari, per, replace(kari, follow_up="g")]) == {
-        kari,
-        replace(kari, follow_up="g"),
-    }
 
 
 @pytest.mark.parametrize(
@@ -257,7 +216,7 @@ def test_cancelled_and_declined_rows_block_nobody(
     assert not free.busy
 
 
-def test_the_answer_to_a_date_stands_over_that_to_the_series() -> None:
+def test_the_answer_to_a_date_stands_over_that_to_theseries() -> None:
     """domain.md §6: declined as a series, but comes on the second date."""
     series = Series("UTC", date(2026, 3, 21), 100, CELL, 1, 3, frozenset(), {})
     second = series.start(1)

@@ -3,7 +3,7 @@
 """
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -11,16 +11,23 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from gateway import settings as configuration
 from gateway.actions import desk, diary, load, planning
 from gateway.actions.desk import Desk
+from gateway.followups.conflicts import Attendee, Entry
+from gateway.followups.conflicts import entries as made_entries
 from gateway.model import Access, Actor, Outcome, Reply, Standing
 from gateway.store import diaries, followups, marks, meta, migrate, schema
 from gateway.store import diary as entries
 from gateway.store.engine import Store
 from gateway.store.schema_domain import diary_entry
 from tests import waiting
+from tests.core import test_conflicts
+from tests.core.test_conflicts import Series, cells
+from tests.examples import examples
 from tests.store import collisions, rows
 from tests.store.test_effects import START, TOKENS, Office
 
@@ -395,6 +402,63 @@ def test_conflicts_are_those_of_the_model_after_every_change(store: Store, seed:
         meetings[key] = changed(chance, meetings[key])
         written(store, key, meetings[key])
     assert conflicts(store) == brute(meetings)
+
+
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(test_conflicts.series(), min_size=2, max_size=4), st.data())
+def test_conflicts_are_shared_moments(
+    store: Store, many: Sequence[Series], data: st.DataObject
+) -> None:
+    """domain.md §5: both busy, of two follow-ups, and a moment that belongs to both; series in
+    several zones, while clocks change.
+    """
+    diary, moments = list[Entry](), list[set[datetime]]()
+    for number, series in enumerate(many):
+        is_free = data.draw(st.booleans() if number else st.just(False))
+        for entry in entries_of(series, str(number), is_free=is_free):
+            diary.append(entry)
+            moments.append(set(cells(entry.start, entry.end)) if entry.busy else set())
+    expected = {
+        (one, other)
+        for one, mine in enumerate(moments)
+        for other, theirs in enumerate(moments)
+        if diary[one].follow_up != diary[other].follow_up and mine & theirs
+    }
+    assert colliding(store, diary) == expected
+
+
+def entries_of(series: Series, key: str, *, is_free: bool) -> Iterator[Entry]:
+    kari = Attendee(KARI)
+    return made_entries(key, series.edition(), [kari], test_conflicts.WINDOW, is_free=is_free)
+
+
+def colliding(store: Store, diary: Sequence[Entry]) -> set[tuple[int, int]]:
+    """The pairs that the store finds, by their places in `diary`."""
+    with store.write() as connection:
+        connection.execute(sa.delete(diary_entry))
+        entries.add(connection, diary)
+        numbers = connection.execute(sa.select(diary_entry.c.id).order_by("id")).scalars().all()
+        found = entries.collisions(connection, numbers)
+    place = {number: at for at, number in enumerate(numbers)}
+    return {(place[one], place[other]) for one, other in found}
+
+
+def test_conflicts_of_what_touches_what_lasts_no_time_and_what_lasts_for_days(
+    store: Store,
+) -> None:
+    """domain.md §5: touching ends do not conflict, and each diary counts by itself."""
+
+    def entry(key: str, start: datetime, length: timedelta, who: str = KARI) -> Entry:
+        return Entry(who, key, None, None, start, start + length)
+
+    diary = [
+        entry("days", NOW, 5 * DAY),
+        entry("inside", NOW + 4 * DAY, HOUR),
+        entry("touches", NOW + 5 * DAY, HOUR),
+        entry("no time", NOW + DAY, timedelta()),
+        entry("another's", NOW, DAY, PER),
+    ]
+    assert colliding(store, diary) == {(0, 1), (1, 0)}
 
 
 @pytest.mark.real
