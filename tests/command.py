@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import traceback
+import warnings
 from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 
@@ -27,7 +28,14 @@ def run(
     os.environ.update(environment)
     sys.stdin = io.TextIOWrapper(io.BytesIO(stdin.encode()), encoding="utf-8")
     try:
-        with lines.put_back(), redirect_stdout(said), redirect_stderr(complained):
+        with (
+            warnings.catch_warnings(),
+            lines.put_back(),
+            redirect_stdout(said),
+            redirect_stderr(complained),
+        ):
+            # As an interpreter does by itself; pytest shows what libraries should write otherwise.
+            warnings.simplefilter("ignore", DeprecationWarning)
             code = _exit_code(arguments)
     finally:
         os.environ.clear()
