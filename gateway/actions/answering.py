@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gateway import errors, status
-from gateway.actions import planning
+from gateway.actions import one_follow_up
 from gateway.actions.context import Context
 from gateway.actions.desk import Desk
 from gateway.answer import answered
@@ -222,7 +222,7 @@ def _with_news(desk: Desk, row: Member) -> Member:
     is_called_off = known.cancelled is not wanted.cancelled
     if not is_called_off and not editions.asks_again(known, wanted) and not _dates(known, wanted):
         return row
-    planning.plan_one(connection, key, Context.read(connection, desk.settings, desk.now))
+    one_follow_up.update(connection, key, Context.read(connection, desk.settings, desk.now))
     [fresh] = followups.members(connection, ids=[row.id])
     return fresh
 

@@ -17,7 +17,7 @@ from gateway.actions import (
     deciding,
     inviting,
     moving,
-    planning,
+    one_follow_up,
     proposals,
     queue,
     review,
@@ -278,7 +278,7 @@ def _put_back(case: _Case) -> None:
     for key in rewriting.braked_follow_ups(desk.connection):
         followups.lock(desk.connection, key)
         rewriting.write_back(desk.connection, key)
-        planning.attempt(desk.connection, key, context)
+        one_follow_up.attempt(desk.connection, key, context)
         desk.note(journal.Entry("changed", key))
     deciding.follow_brake(desk.connection, desk.now)
 

@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 from zoneinfo import ZoneInfoNotFoundError
 
 from gateway import settings as configuration
-from gateway.actions import deciding, diary, planning
+from gateway.actions import deciding, diary, one_follow_up
 from gateway.actions.context import Context
 from gateway.errors import InputError, NotFound, Refused
 from gateway.followups import permission
@@ -264,7 +264,7 @@ def _owed(desk: Desk) -> Letters:
             numbers = _planned(desk.connection, key, context)
             queued += _queued(desk.connection, numbers)
         for key in others[:MOST_FORETOLD]:
-            numbers, _ = planning.attempt(desk.connection, key, context)
+            numbers, _ = one_follow_up.attempt(desk.connection, key, context)
             queued += _queued(desk.connection, numbers)
         trial.rollback()
     window = timedelta(seconds=desk.settings.outbound.coalesce_seconds)
@@ -278,12 +278,12 @@ def _planned(connection: Connection, key: str, context: Context) -> list[int]:
     """
     try:
         with connection.begin_nested():
-            return planning.plan_one(connection, key, context)
+            return one_follow_up.update(connection, key, context)
     except (InputError, ZoneInfoNotFoundError):
         state = records.state(connection, key)
         if state is not None and not state.cancelled:
             raise
-        return planning.plan_one(connection, key, context, readable=False)
+        return one_follow_up.update(connection, key, context, readable=False)
 
 
 def _queued(connection: Connection, numbers: Sequence[int]) -> list[Queued]:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from gateway import accounts, sections, shapes
 from gateway import settings as configuration
-from gateway.actions import planning
+from gateway.actions import mail_accounts, planning
 from gateway.errors import InputError, NotFound
 from gateway.i18n import marked
 from gateway.model import Letter, LetterState
@@ -33,7 +33,7 @@ def plan(store: Store, settings: configuration.Settings, now: datetime) -> None:
     """Plan everything that changed, as the daemon would once the coalescing windows are over.
     Sends nothing.
     """
-    planning.revive(store, settings, now)
+    mail_accounts.revive(store, settings, now)
     planning.plan_due(store, settings, now, everything=True)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from gateway import status
-from gateway.actions import load_check, load_format, planning
+from gateway.actions import adopting, load_check, load_format
 from gateway.actions.load_check import Invited
 from gateway.actions.load_format import Participant
 from gateway.actions.load_report import Loading
@@ -172,7 +172,7 @@ def _adopt(here: Loading, arrived: Sequence[Invited]) -> None:
     for key, entries in by_follow_up.items():
         rows = [present[entry.identity] for entry in entries]
         if uninvited := [row.id for row in rows if not row.invited]:
-            planning.adopt(here.connection, key, uninvited, here.settings, here.now)
+            adopting.adopt(here.connection, key, uninvited, here.settings, here.now)
 
 
 def _named(row: tuple[Any, ...]) -> str:

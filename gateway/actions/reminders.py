@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfoNotFoundError
 import structlog
 
 from gateway import settings as configuration
-from gateway.actions import planning
+from gateway.actions import one_follow_up
 from gateway.actions.context import Context
 from gateway.actions.desk import Desk
 from gateway.errors import InputError, Refused
@@ -165,5 +165,5 @@ def _mark_and_plan(connection: Connection, key: str, context: Context, ahead: ti
         context.now,
     )
     if due:
-        planning.plan_one(connection, key, context)
+        one_follow_up.update(connection, key, context)
     return len(due)

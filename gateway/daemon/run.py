@@ -17,7 +17,7 @@ from gateway import __version__, accounts, health, reach, zonedata
 from gateway.actions import (
     deciding,
     diary,
-    planning,
+    mail_accounts,
     probing,
     purging,
     recording,
@@ -107,7 +107,7 @@ async def serve(process: Process, only: Collection[str]) -> None:
 def _prepare(process: Process) -> None:
     """What must be true of the store before any role begins."""
     migrate.begin(process.store, systemd.state_directory())
-    planning.require_accounts(process.store, process.settings, datetime.now(UTC))
+    mail_accounts.require(process.store, process.settings, datetime.now(UTC))
 
 
 def _outbound(process: Process, _: Monitor) -> Sequence[supervise.Role]:

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from gateway import waiting
-from gateway.actions import planning
+from gateway.actions import mail_accounts, planning
 from gateway.errors import StoreError
 from gateway.settings import Settings
 from gateway.store import hint, marks
@@ -36,7 +36,7 @@ async def run(
     store: Store, settings: Settings, stop: asyncio.Event, planned: Collection[asyncio.Event]
 ) -> None:
     """Plan until `stop`. Each of `planned` is set whenever there are new letters."""
-    await asyncio.to_thread(planning.revive, store, settings, datetime.now(UTC))
+    await asyncio.to_thread(mail_accounts.revive, store, settings, datetime.now(UTC))
     longest = (
         settings.store.poll_seconds
         if store.is_sqlite

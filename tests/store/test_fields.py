@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from gateway import i18n, shapes
 from gateway import settings as configuration
-from gateway.actions import load, load_format, planning
+from gateway.actions import load, load_format, one_follow_up
 from gateway.actions.context import Context
 from gateway.followups import fields
 from gateway.followups.fields import Field, Significance
@@ -389,7 +389,7 @@ def settle(connection: Connection) -> None:
 
 
 def plan(connection: Connection, key: str) -> None:
-    planning.plan_one(connection, key, Context.read(connection, SETTINGS, NOW))
+    one_follow_up.update(connection, key, Context.read(connection, SETTINGS, NOW))
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from gateway.actions import (
     inviting,
     letters,
     load,
+    mail_accounts,
     measuring,
     moving,
     planning,
@@ -181,8 +182,8 @@ def live(store: Store) -> None:
 
 
 def prepare(store: Store, now: datetime) -> None:
-    planning.require_accounts(store, SETTINGS, now)
-    planning.revive(store, SETTINGS, now)
+    mail_accounts.require(store, SETTINGS, now)
+    mail_accounts.revive(store, SETTINGS, now)
     with store.write() as connection:
         load.load(connection, DOCUMENT, SETTINGS, now)
     planner._until_due(store, SETTINGS)

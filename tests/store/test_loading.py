@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from gateway import settings as configuration
-from gateway.actions import deliveries, load, planning
+from gateway.actions import deliveries, load, one_follow_up, planning
 from gateway.actions.context import Context
 from gateway.store import schema
 from gateway.store.engine import Connection, Store
@@ -149,7 +149,7 @@ def test_a_batch_is_planned_as_each_of_it_by_itself(store: Store) -> None:
         marked = sa.select(schema.change_mark.c.follow_up).distinct()
         site = Context.read(connection, SETTINGS, NOW)
         for key in sorted(connection.execute(marked).scalars()):
-            _, reason = planning.attempt(connection, key, site)
+            _, reason = one_follow_up.attempt(connection, key, site)
             assert not reason
         alone = owed(connection)
         before.rollback()

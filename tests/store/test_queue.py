@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from gateway import sections
 from gateway import settings as configuration
-from gateway.actions import deliveries, load, planning, queue
+from gateway.actions import deliveries, load, mail_accounts, planning, queue
 from gateway.actions.queue import Verb
 from gateway.errors import ConfigurationError, NotFound, Refused
 from gateway.model import Delivery, LetterState, Method
@@ -591,14 +591,14 @@ def test_where_nobody_has_an_account_any_more_the_follow_up_goes_on_with_its_own
 def test_an_account_that_an_invitation_needs_cannot_be_removed(store: Store) -> None:
     begin(store, "kari")
     planning.plan_due(store, sites(), NOW, everything=True)
-    planning.require_accounts(store, sites(), NOW)
+    mail_accounts.require(store, sites(), NOW)
     without = sites(accounts={})
     with pytest.raises(
         ConfigurationError, match=r"^accounts\.sales\.mail\.address: not set, .*'m1'"
     ):
-        planning.require_accounts(store, without, NOW)
+        mail_accounts.require(store, without, NOW)
     [one] = deliveries.claim(store, HERE, NOW, 10, account="sales")
     settle(store, one.id, LetterState.SENT, Delivery.SENT)
     with pytest.raises(ConfigurationError, match=r"^accounts\.sales"):
-        planning.require_accounts(store, without, NOW)
-    planning.require_accounts(store, without, datetime(2100, 1, 1, tzinfo=UTC))  # over by then
+        mail_accounts.require(store, without, NOW)
+    mail_accounts.require(store, without, datetime(2100, 1, 1, tzinfo=UTC))  # over by then

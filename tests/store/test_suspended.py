@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway import settings as configuration
-from gateway.actions import load, planning
+from gateway.actions import load, mail_accounts, planning
 from gateway.model import Delivery, LetterState, Method
 from gateway.store import claims, journal, views
 from gateway.store.engine import Store
@@ -108,7 +108,7 @@ def test_without_the_account_the_switch_is_suspended_and_nothing_is_taken_back(
     nothing = configuration.load()
     assert plan(store, nothing) == []
     assert (status(store).email_invite, status(store).suspended) == (True, "no_account")
-    planning.revive(store, SETTINGS, rows.NOW)
+    mail_accounts.revive(store, SETTINGS, rows.NOW)
     assert plan(store) == [("ola@ext.example", Method.REQUEST)]
     assert status(store).suspended == ""
 
