@@ -7,13 +7,12 @@ Through ctypes, for its Python bindings are not published. The library comes wit
 
 import ctypes
 import ctypes.util
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 
-import pytest
+from tests import rig
 
 
 class Time(ctypes.Structure):
@@ -58,12 +57,12 @@ CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.POINTER(Span), ctypes.
 
 
 @lru_cache(maxsize=1)
-def _library() -> ctypes.CDLL | None:
-    name = ctypes.util.find_library("ical") or "libical.so.3"
+def opened() -> ctypes.CDLL:
+    """The library with the types of what is called."""
     try:
-        library = ctypes.CDLL(name)
+        library = ctypes.CDLL(ctypes.util.find_library("ical") or "libical.so.3")
     except OSError:
-        return None
+        rig.unavailable("libical", "apt-get install libical3")
     library.icalparser_parse_string.restype = ctypes.c_void_p
     library.icalparser_parse_string.argtypes = [ctypes.c_char_p]
     library.icalrestriction_check.argtypes = [ctypes.c_void_p]
@@ -100,17 +99,6 @@ def _library() -> ctypes.CDLL | None:
     return library
 
 
-def _present() -> ctypes.CDLL:
-    """Where it is missing: failure under CI, otherwise a skip that says what to install."""
-    library = _library()
-    if library is None:
-        message = "libical is missing: apt-get install libical3"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    return library
-
-
 def expand(calendar: bytes, after: datetime, before: datetime) -> list[tuple[datetime, datetime]]:
     """Start and end of the dates that the first VEVENT gives by RRULE and EXDATE, by the rules of
     the object's own VTIMEZONE.
@@ -124,7 +112,7 @@ def read(calendar: bytes, after: datetime, before: datetime) -> list[Event]:
     """Every VEVENT of an object with its dates between two instants, under the restriction of
     `expand`; days begin at midnight UTC.
     """
-    library, found = _present(), list[Event]()
+    library, found = opened(), list[Event]()
     component = library.icalparser_parse_string(calendar)
     try:
         window = [
@@ -179,7 +167,7 @@ def _properties(library: ctypes.CDLL, event: int, name: bytes) -> Iterator[int]:
 
 def problems(calendar: bytes) -> list[str]:
     """What libical objects to."""
-    library = _present()
+    library = opened()
     component = library.icalparser_parse_string(calendar)
     if not component:
         return ["libical cannot parse it"]

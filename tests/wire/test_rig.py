@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 import smtplib
 import threading
 from email.message import EmailMessage
 from pathlib import Path
 from types import ModuleType
+from typing import NoReturn
 
 import psycopg
 import pytest
 from playwright import sync_api
 
 from tests import rig
+from tests.core import libical
 from tests.rig import aerc, chromium, gnus, horde, mailbox, process, terminal, thunderbird
 from tests.rig import dovecot as dovecot_server
 from tests.rig import postfix as postfix_server
@@ -317,3 +320,21 @@ def test_a_missing_program_fails_in_ci_and_is_skipped_elsewhere(
     ):
         rig.need("no-such-program", "no-such-package")
     assert rig.missing == {"no-such-program": "apt-get install no-such-package"}
+
+
+@pytest.mark.parametrize(
+    ("ci", "outcome"), [("true", pytest.fail.Exception), ("", pytest.skip.Exception)]
+)
+def test_a_missing_library_is_told_as_a_missing_program(
+    ci: str, outcome: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absent(name: str) -> NoReturn:
+        raise OSError(f"{name}: cannot open shared object file")
+
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setattr(rig, "missing", {})
+    monkeypatch.setattr(ctypes, "CDLL", absent)
+    libical.opened.cache_clear()
+    with pytest.raises(outcome, match="libical is missing here; apt-get install libical3"):
+        libical.problems(b"")
+    assert rig.missing == {"libical": "apt-get install libical3"}
