@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import psycopg
+from alembic import command
 from psycopg import sql
 
 from gateway.store import migrate
@@ -49,6 +50,16 @@ def upgraded(url: str) -> None:
         else:
             store.path.parent.mkdir(parents=True, exist_ok=True)
             store.path.write_bytes(_migrated())
+
+
+def bring(store: Store, revision: str) -> None:
+    """Bring a store to the schema of an earlier program. One that is not there is made."""
+    if store.path is not None:
+        store.path.touch()
+    with store.write() as connection:
+        config = migrate._config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
 
 
 @functools.cache

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from alembic import command
 
 from gateway.actions import planning, restoring
 from gateway.errors import Refused, StoreError
@@ -190,12 +189,7 @@ def test_a_copy_that_is_not_sound_changes_nothing(used: Store, tmp_path: Path) -
 
 def test_a_store_is_copied_before_it_is_migrated(tmp_path: Path) -> None:
     with closing(Store(f"sqlite:///{tmp_path / 'store.db'}")) as store:
-        assert store.path is not None
-        store.path.touch()
-        with store.write() as connection:
-            config = migrate._config()
-            config.attributes["connection"] = connection
-            command.upgrade(config, "0029")
+        stores.bring(store, "0029")
         rows.run(store, "INSERT INTO follow_up (key) VALUES ('m1')")
         assert migrate.upgrade(store)
         assert migrate.upgrade(store) == []

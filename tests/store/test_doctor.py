@@ -13,13 +13,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from alembic import command as alembic
 
 from gateway.doctor import examination
 from gateway.health import State
-from gateway.store import engine, migrate, triggers
+from gateway.store import engine, migrate
 from gateway.store.engine import Store
-from tests import command
+from tests import command, stores
 from tests.checkup import examined
 from tests.faults import suite
 from tests.rig import process
@@ -56,13 +55,7 @@ def test_a_store_of_an_older_program_is_told_until_it_is_upgraded(
 ) -> None:
     *_, before, head = migrate._revisions()
     with closing(Store(empty_url)) as store:
-        if store.path is not None:
-            store.path.touch()
-        with store.write() as connection:
-            config = migrate._config()
-            config.attributes["connection"] = connection
-            alembic.upgrade(config, before)
-            triggers.rebuild(connection)
+        stores.bring(store, before)
     says(environment, f"is at schema {before}, this program needs {head}")
     says(environment, "invite-gateway db upgrade")
     followed(environment, "db", "upgrade")

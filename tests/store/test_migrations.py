@@ -9,12 +9,12 @@ from pathlib import Path
 import psycopg
 import pytest
 import sqlalchemy as sa
-from alembic import command
 from alembic.script import ScriptDirectory
 
 from gateway.errors import ConfigurationError, StoreError
 from gateway.store import migrate, schema, sqlviews, triggers
 from gateway.store.engine import Store
+from tests import stores
 from tests.store import rows
 from tests.store.conftest import Program
 
@@ -41,12 +41,7 @@ def test_a_store_is_made_from_nothing_and_only_once(empty_url: str) -> None:
 
 def test_rows_of_an_earlier_program_stay_and_can_say_more(empty_url: str) -> None:
     with closing(Store(empty_url)) as store:
-        if store.path is not None:
-            store.path.touch()
-        with store.write() as connection:
-            config = migrate._config()
-            config.attributes["connection"] = connection
-            command.upgrade(config, "0004")
+        stores.bring(store, "0004")
         rows.run(
             store,
             "INSERT INTO follow_up (key, title, start_at, cancelled) VALUES ('m1', 'Kick-off', '2026-12-01 08:00:00', TRUE)",
@@ -107,10 +102,8 @@ def test_a_migration_that_was_given_up_for_a_gateway_is_tried_again(
 ) -> None:
     """The gateway has a table that the migration wants, and wants one that the migration has."""
     with closing(Store(postgres_url)) as store:
+        stores.bring(store, REVISIONS[-2])
         with store.write() as connection:
-            config = migrate._config()
-            config.attributes["connection"] = connection
-            command.upgrade(config, REVISIONS[-2])
             triggers.rebuild(connection)
         with (
             psycopg.connect(
