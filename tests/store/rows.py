@@ -2,6 +2,7 @@
 contract and no others.
 """
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -48,6 +49,21 @@ def explained(store: Store, *parts: str) -> Iterator[list[str]]:
         yield told
     finally:
         sa.event.remove(store.engine, "before_cursor_execute", before)
+
+
+@contextmanager
+def narrow(store: Store) -> Iterator[Connection]:
+    """A transaction on a SQLite that takes a thousand values in a statement: as it comes it takes
+    32 766, and some builds no more than these.
+    """
+    with store.write() as connection:
+        limited = connection.connection.driver_connection
+        assert isinstance(limited, sqlite3.Connection)
+        before = limited.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 1_000)
+        try:
+            yield connection
+        finally:
+            limited.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, before)
 
 
 DIRECTORY = """

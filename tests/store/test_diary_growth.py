@@ -2,7 +2,6 @@
 past (quality.md): every statement is planned, and counted, on a store of years.
 """
 
-import sqlite3
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -80,7 +79,6 @@ def test_keeping_diaries_costs_what_lies_ahead(crowded: Store) -> None:
 
 
 def test_more_may_be_asked_than_a_statement_takes_values(sqlite_store: Store) -> None:
-    """SQLite takes 32 766 of them, where it is built as it comes; here a thousand."""
     many = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 1200)"
     rows.run(
         sqlite_store,
@@ -90,14 +88,8 @@ def test_more_may_be_asked_than_a_statement_takes_values(sqlite_store: Store) ->
         "INSERT INTO participant (follow_up, associate, code) SELECT key, 'a3', 9 FROM follow_up",
         "INSERT INTO participant (follow_up, associate, code) SELECT key, 'a1', 5 FROM follow_up",
     )
-    with sqlite_store.read() as connection:
-        limited = connection.connection.driver_connection
-        assert isinstance(limited, sqlite3.Connection)
-        before = limited.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 1_000)
-        try:
-            declined = answers.refusals(connection, "a1", rows.NOW)
-            answers.invitations(connection, "a1", rows.NOW, answers.UNANSWERED, dates=True)
-        finally:
-            limited.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, before)
+    with rows.narrow(sqlite_store) as connection:
+        declined = answers.refusals(connection, "a1", rows.NOW)
+        answers.invitations(connection, "a1", rows.NOW, answers.UNANSWERED, dates=True)
     numbers = [one.row.id for one in declined]
     assert (len(numbers), numbers) == (1200, sorted(numbers))

@@ -3,7 +3,6 @@
 """
 
 import json
-import sqlite3
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -199,7 +198,6 @@ def test_the_commands(known: Store, url: str) -> None:
 
 
 def test_more_may_be_known_than_a_statement_takes_values(sqlite_store: Store) -> None:
-    """SQLite takes 32 766 of them, where it is built as it comes; here a thousand."""
     crowd.fill(sqlite_store, 12_000)
     rows.run(
         sqlite_store,
@@ -210,19 +208,13 @@ def test_more_may_be_known_than_a_statement_takes_values(sqlite_store: Store) ->
         "UPDATE edition SET facts = '" + codec.edition(specimens.SINGLE) + "'",
         "DELETE FROM change_mark",
     )
-    with sqlite_store.write() as connection:
-        limited = connection.connection.driver_connection
-        assert isinstance(limited, sqlite3.Connection)
-        before = limited.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 1_000)
-        try:
-            one = personal.find(connection, "p7")
-            assert one is not None
-            exported = personal.export(connection, one)
-            assert personal.under_way(connection, one) == 0
-            assert personal.held(connection, one) == []
-            called, taken = personal.erase(connection, one, b"secret")
-        finally:
-            limited.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, before)
+    with rows.narrow(sqlite_store) as connection:
+        one = personal.find(connection, "p7")
+        assert one is not None
+        exported = personal.export(connection, one)
+        assert personal.under_way(connection, one) == 0
+        assert personal.held(connection, one) == []
+        called, taken = personal.erase(connection, one, b"secret")
         left = personal.find(connection, "p7")
     assert len(one.rows) >= 1_200
     counted = {name: len(listed) for name, listed in exported.items()}
