@@ -159,9 +159,9 @@ class Worker:
             return []
         if self._rest is not None:
             free = 1  # one letter finds out whether the trouble is over
-        return await self._kept(self._take, now, free)
+        return await self._kept(self._take, now, free, self._room())
 
-    def _take(self, now: datetime, free: int) -> list[Queued]:
+    def _take(self, now: datetime, free: int, room: Room) -> list[Queued]:
         """Where the store went away amid a claim, nobody knows whether it was kept."""
         if self._unsure:
             lost = deliveries.found(self._store, self._gateway, self._numbers, now)
@@ -175,7 +175,7 @@ class Worker:
             free,
             account=self._name,
             limits=self._limits,
-            room=self._room(),
+            room=room,
         )
         self._unsure = False
         return claimed
