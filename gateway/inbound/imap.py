@@ -537,7 +537,7 @@ class Session:
             return True
         idling = asyncio.ensure_future(self.wire.idle())
         try:
-            await self._idling(idling)
+            await self._agreement(idling)
             if idling.done():
                 return False
             self.idled = True
@@ -552,12 +552,12 @@ class Session:
             self.wire.idle_queue.get_nowait()
         return True
 
-    async def _idling(self, waiting: asyncio.Future[Any]) -> None:
-        """Until the server agreed ("+"), or answered otherwise and `waiting` is done."""
+    async def _agreement(self, idling: asyncio.Future[Any]) -> None:
+        """Until the server agreed ("+"), or answered otherwise and `idling` is done."""
         agreed = asyncio.ensure_future(self.wire.wait_for_idle_response())
         try:
             await self.ask(
-                "IDLE", asyncio.wait({waiting, agreed}, return_when=asyncio.FIRST_COMPLETED)
+                "IDLE", asyncio.wait({idling, agreed}, return_when=asyncio.FIRST_COMPLETED)
             )
         except MailboxError as error:
             raise IdleRefused(str(error)) from error
