@@ -54,8 +54,7 @@ async def every(asked: Pages) -> Response:
         permission.require(desk.actor, Verb.OPERATE)
         after = filtering.number_place(asked)
         rows = tokens.every(desk.connection, after, asked.limit + 1)
-        shown = [access.shown(token) for token in rows[: asked.limit]]
-        return Listing(shown, (shown[-1]["id"],) if len(rows) > asked.limit else None)
+        return filtering.numbered(asked, rows, lambda page: [access.shown(one) for one in page])
 
     return await asked.read(look)
 

@@ -69,9 +69,7 @@ async def every(
         wanted = Filter(kinds=kinds, follow_up=follow_up)
         before = filtering.number_place(asked) or None
         rows = decisions.mine(desk, wanted, asked.limit + 1, before)
-        page = rows[: asked.limit]
-        shown = decisions.shown(desk, page)
-        return Listing(shown, (page[-1].id,) if len(rows) > asked.limit else None)
+        return filtering.numbered(asked, rows, lambda page: decisions.shown(desk, page))
 
     return await asked.read(look)
 

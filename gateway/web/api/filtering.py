@@ -1,7 +1,7 @@
 """The filters of lists as the address says them (docs/api.md), and where a list goes on."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -166,3 +166,9 @@ def listing(page: Page, show: Callable[[Any], list[Any]]) -> Listing:
             codec.moment(value) if isinstance(value, datetime) else value for value in place
         )
     return Listing(show(page.names), after)
+
+
+def numbered(asked: Asking, rows: Sequence[Any], show: Callable[[Any], list[Any]]) -> Listing:
+    """The same of rows that have a number (`id`), of which one more than a page was read."""
+    page = rows[: asked.limit]
+    return Listing(show(page), (page[-1].id,) if len(rows) > asked.limit else None)

@@ -1,7 +1,7 @@
 """Routes that show follow-ups, and what belongs to them."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import Path, Query
 from fastapi.responses import Response
@@ -14,7 +14,7 @@ from gateway.followups.permission import Verb
 from gateway.ical import ics
 from gateway.model import Edition
 from gateway.store import filters, followups, outbox, reading
-from gateway.store.filters import Page, Participants
+from gateway.store.filters import Participants
 from gateway.store.followups import Site
 from gateway.web.api import filtering, models, shown
 from gateway.web.api.asking import Json, Listing, Pages, Reading
@@ -90,8 +90,7 @@ async def mails(key: Key, asked: Pages) -> Response:
         desk.require(Verb.SEE, key)
         after = filtering.number_place(asked)
         rows = outbox.page(desk.connection, key, after, asked.limit + 1)
-        page = _numbered(rows, asked.limit)
-        return filtering.listing(page, lambda chosen: _letters(desk, chosen))
+        return filtering.numbered(asked, rows, lambda page: _letters(desk, page))
 
     return await asked.read(look)
 
@@ -106,8 +105,7 @@ async def journal(key: Key, asked: Pages) -> Response:
         desk.require(Verb.SEE, key)
         after = filtering.number_place(asked)
         rows = histories.entries(desk.connection, after, asked.limit + 1, key)
-        page = _numbered(rows, asked.limit)
-        return filtering.listing(page, lambda chosen: [shapes.entry(one) for one in chosen])
+        return filtering.numbered(asked, rows, lambda page: [shapes.entry(one) for one in page])
 
     return await asked.read(look)
 
@@ -133,12 +131,6 @@ async def mail(number: Number, asked: Reading) -> Response:
 def _letters(desk: Desk, queued: Sequence[outbox.Queued]) -> list[Json]:
     views = letters.shown(desk.connection, desk.settings, queued, words=True)
     return [shapes.letter(view) for view in views]
-
-
-def _numbered(rows: Sequence[Any], limit: int) -> Page:
-    """A page of rows that have a number, of which one more was read."""
-    chosen = rows[:limit]
-    return Page(chosen, (chosen[-1].id,) if len(rows) > limit else None)
 
 
 def _edition(desk: Desk, key: str) -> Edition | None:

@@ -204,9 +204,9 @@ async def known(asked: Pages) -> Response:
 
     def look(desk: Desk) -> Listing:
         rows = reviewing.learned(desk, filtering.number_place(asked), asked.limit + 1)
-        page = rows[: asked.limit]
-        more = len(rows) > asked.limit
-        return Listing([review_rows.learned(one) for one in page], (page[-1].id,) if more else None)
+        return filtering.numbered(
+            asked, rows, lambda page: [review_rows.learned(one) for one in page]
+        )
 
     return await asked.read(look)
 

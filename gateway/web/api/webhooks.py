@@ -176,9 +176,9 @@ async def deliveries(number: Number, asked: Pages) -> Response:
     def look(desk: Desk) -> Listing:
         before = filtering.number_place(asked) or None
         rows = webhooks.deliveries(desk, number, before, asked.limit + 1)
-        shown = [webhooks.delivery_shape(row) for row in rows[: asked.limit]]
-        after = (shown[-1]["delivery"],) if len(rows) > asked.limit else None
-        return Listing(shown, after)
+        return filtering.numbered(
+            asked, rows, lambda page: [webhooks.delivery_shape(one) for one in page]
+        )
 
     return await asked.read(look)
 
