@@ -68,7 +68,7 @@ class Context:
         if address.is_ours(value, self.mailboxes):
             return plan.OWN_MAILBOX
         # Associates may share one mailbox; anybody else with the owner's address is the owner.
-        is_owner = address.key(value) == address.key(self.organizer)
+        is_owner = address.equal(value, self.organizer)
         return plan.ORGANIZER if is_owner and not is_associate else ""
 
     def of(self, connection: Connection, key: str) -> "Context":

@@ -195,7 +195,7 @@ def _told_apart(
         number = numbers.get(Origin(copy.participant, copy.date)) if copy.date is not None else None
         if number is not None:
             told.append(replace(copy, participant=number))
-        elif row is not None and address.key(row.address) == address.key(copy.address):
+        elif row is not None and address.equal(row.address, copy.address):
             told.append(replace(copy, refused=False))
         else:
             told.append(copy)

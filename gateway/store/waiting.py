@@ -150,7 +150,7 @@ def _undeliverable(
         one
         for one in found
         if (member := members.get(one.participant or 0)) is not None
-        and address.key(member.address) == address.key(one.said)
+        and address.equal(member.address, one.said)
     ]
     newest_first = sorted(found, key=lambda one: -one.number)
     found = list({one.participant: one for one in newest_first}.values())
