@@ -28,7 +28,7 @@ from gateway.answer import facts
 from gateway.model import Access, Actor
 from gateway.store import filters, inbox, journal, migrate, reading, rows
 from gateway.store.engine import Store
-from gateway.store.followups import Site
+from gateway.store.stated import Site
 from tests.rig import postgres
 from tests.store import crowd
 from tests.store.test_growth import SETTINGS, prepare, send

@@ -9,7 +9,7 @@ from gateway.actions import invitees, one_follow_up, queueing
 from gateway.actions.context import Context
 from gateway.followups import editions
 from gateway.invite import owing
-from gateway.store import followups, invitations, meta
+from gateway.store import followups, invitations, meta, stated
 from gateway.store.engine import Connection
 
 
@@ -25,7 +25,7 @@ def adopt(
     """
     site = Context.read(connection, settings, now).of(connection, key)
     members = followups.members(connection, key)
-    record = followups.records(connection, [key]).get(key)
+    record = stated.records(connection, [key]).get(key)
     wanted = one_follow_up.wanted_of(connection, key, site, record, members)
     if record is None or wanted is None:
         return

@@ -24,8 +24,8 @@ from gateway.mail import links
 from gateway.model import Letter, Method, Moment, Outcome, Remarks, Standing
 from gateway.store import candidates, followups, inbox, invitations, meta, proposals
 from gateway.store.engine import Connection, Store
-from gateway.store.followups import Site
 from gateway.store.invitations import Invitation
+from gateway.store.stated import Site
 
 LONGEST_COMMENT = 4000
 

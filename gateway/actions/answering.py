@@ -35,8 +35,18 @@ from gateway.model import (
     Standing,
 )
 from gateway.status import Status
-from gateway.store import braked, decisions, followups, invitations, journal, marks, participants
-from gateway.store.followups import Member, Site
+from gateway.store import (
+    braked,
+    decisions,
+    followups,
+    invitations,
+    journal,
+    marks,
+    participants,
+    stated,
+)
+from gateway.store.followups import Member
+from gateway.store.stated import Site
 
 OWN_WORDS = (Reply.ACCEPTED, Reply.DECLINED, Reply.TENTATIVE)
 """What somebody can say here. Passing an invitation on needs a person, which only mail names."""
@@ -266,7 +276,7 @@ def _edition(desk: Desk, row: Member) -> Edition | None:
     """The follow-up as it stands."""
     mail, key = desk.settings.mail, row.follow_up
     rows = followups.members(desk.connection, key)
-    return followups.wanted(desk.connection, key, Site(mail.timezone, mail.language), rows)
+    return stated.edition(desk.connection, key, Site(mail.timezone, mail.language), rows)
 
 
 def _retrievable(desk: Desk, row: Member, instance: Moment | None, before: Standing) -> None:

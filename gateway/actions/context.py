@@ -10,7 +10,7 @@ from gateway.invite import plan
 from gateway.mail import address
 from gateway.store import followups, invitations, meta
 from gateway.store.engine import Connection
-from gateway.store.followups import Site
+from gateway.store.stated import Site
 
 
 @dataclass(frozen=True, slots=True)

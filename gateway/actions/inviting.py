@@ -22,7 +22,16 @@ from gateway.i18n import marked
 from gateway.invite import plan, standings
 from gateway.mail import address, syntax
 from gateway.model import Role, Standing
-from gateway.store import codec, followups, invitations, journal, marks, participants, picking
+from gateway.store import (
+    codec,
+    followups,
+    invitations,
+    journal,
+    marks,
+    participants,
+    picking,
+    stated,
+)
 from gateway.store.followups import Member
 
 REASONS = {
@@ -62,7 +71,7 @@ def add(desk: Desk, key: str, entries: Sequence[Entry], *, email_invite: bool) -
     takes part again, with the same row and token.
     """
     concerned = desk.edit(key)
-    if followups.called_off(desk.connection, key)[0]:
+    if stated.called_off(desk.connection, key)[0]:
         raise Refused(marked("the follow-up is cancelled; reinstate it first"))
     if len(entries) > invitees.MOST:
         raise errors.wrong(

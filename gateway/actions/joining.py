@@ -14,9 +14,10 @@ from gateway.errors import InputError
 from gateway.followups import recurrence
 from gateway.mail import address, syntax
 from gateway.model import Channel, Moment, Outcome, Role
-from gateway.store import delegations, followups, journal
+from gateway.store import delegations, followups, journal, stated
 from gateway.store.engine import Connection
-from gateway.store.followups import Member, Site
+from gateway.store.followups import Member
+from gateway.store.stated import Site
 
 LONGEST_CHAIN = 3
 """How often an invitation may be passed on (itip.md §4)."""
@@ -173,7 +174,7 @@ def _open(connection: Connection, key: str, who: str, site: Site, now: datetime)
     """Whether somebody can still join, and is not the owner, who is never asked."""
     members, owner = followups.members(connection, key), followups.owner(connection, key)
     try:
-        wanted = followups.wanted(connection, key, site, members)
+        wanted = stated.edition(connection, key, site, members)
     except InputError:  # nobody joins what cannot be read; a person is asked
         wanted = None
     if wanted is None or wanted.cancelled or recurrence.over(wanted, now) or syntax.problem(who):

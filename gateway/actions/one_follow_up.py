@@ -39,6 +39,7 @@ from gateway.store import (
     outbox,
     proposals,
     reminders,
+    stated,
     timing,
 )
 from gateway.store.engine import Connection
@@ -353,7 +354,7 @@ def _called_off(connection: Connection, key: str, known: Edition) -> Edition:
     """The last edition, with the one word that can be read of every record. Nothing is reinstated
     by it.
     """
-    cancelled, reason = followups.called_off(connection, key)
+    cancelled, reason = stated.called_off(connection, key)
     return replace(known, cancelled=True, cancel_reason=reason) if cancelled else known
 
 
@@ -379,13 +380,13 @@ def wanted_of(
     connection: Connection,
     key: str,
     context: Context,
-    record: followups.Record | None,
+    record: stated.Record | None,
     members: Sequence[Member],
 ) -> Edition | None:
     """What the record says, with its first UID where it has none yet; None where it is gone."""
     if record is None:
         return None
-    wanted = followups.edition_of(record, context.site, members)
+    wanted = stated.edition_of(record, context.site, members)
     if wanted.uid:
         return wanted
     return replace(wanted, uid=queueing.uid(connection, key, context))

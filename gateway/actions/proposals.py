@@ -39,6 +39,7 @@ from gateway.store import (
     marks,
     proposals,
     records,
+    stated,
     timing,
 )
 from gateway.store.decisions import Verdict
@@ -173,8 +174,8 @@ def _undecided(
     if one is None:
         raise NotFound(marked("there is no proposal %(number)s"), number=number)
     followups.lock(connection, one.follow_up)
-    site = followups.Site(settings.mail.timezone, settings.mail.language)
-    wanted = followups.wanted(
+    site = stated.Site(settings.mail.timezone, settings.mail.language)
+    wanted = stated.edition(
         connection, one.follow_up, site, followups.members(connection, one.follow_up)
     )
     now_standing = proposals.get(connection, number)

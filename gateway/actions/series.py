@@ -19,7 +19,7 @@ from gateway.followups import fields, recurrence, rules
 from gateway.i18n import marked
 from gateway.ical import zones
 from gateway.model import Edition, Moment, Recurrence
-from gateway.store import columns, followups, journal, marks, records, series
+from gateway.store import columns, followups, journal, marks, records, series, stated
 from gateway.store.engine import Connection
 from gateway.store.followups import Member
 from gateway.store.series import DateRow
@@ -228,8 +228,8 @@ def of(connection: Connection, key: str, settings: configuration.Settings) -> Ed
 def standing(connection: Connection, key: str, settings: configuration.Settings) -> Edition:
     """The follow-up as it stands, which nobody else plans meanwhile. Raises `NotFound`."""
     followups.lock(connection, key)
-    site = followups.Site(settings.mail.timezone, settings.mail.language)
-    wanted = followups.wanted(connection, key, site, followups.members(connection, key))
+    site = stated.Site(settings.mail.timezone, settings.mail.language)
+    wanted = stated.edition(connection, key, site, followups.members(connection, key))
     if wanted is None:
         raise NotFound(marked("there is no follow-up %(key)s"), key=key)
     return wanted

@@ -13,7 +13,7 @@ tests/web/test_dialogs.py tests/core/test_records.py` says which step is missing
    or how, otherwise a `Field`. The triggers follow by themselves; `db upgrade` puts them in place.
 3. `model.Edition`: a field with a default, because editions of an older program lack it; a type
    other than text is read in `store/codec.py`.
-4. `store/followups.wanted` reads the column, `ical/ics.py` writes the property. A text stands in
+4. `store/stated.edition` reads the column, `ical/ics.py` writes the property. A text stands in
    `store/faults.py` and `store/rewriting.py`, too.
 5. `followups/editions.py`: what asks again stands in `_frame` or `place`, what tells has a `form`
    here.

@@ -31,9 +31,9 @@ from gateway.mail import parse, probe
 from gateway.model import REVIEW, Outcome
 from gateway.store import codec, conditions, engine, inbox, leases, meta, probes, rows
 from gateway.store.engine import Connection, Store
-from gateway.store.followups import Site
 from gateway.store.inbox import Place
 from gateway.store.review import Kept
+from gateway.store.stated import Site
 
 log = structlog.get_logger(__name__)
 

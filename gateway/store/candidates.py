@@ -17,8 +17,8 @@ from gateway.followups import editions, recurrence
 from gateway.invite import apart, plan
 from gateway.mail import address
 from gateway.model import PLANNED, Edition, LetterState, Method, Moment
-from gateway.store import codec, directory, followups, invitations, known
-from gateway.store.followups import Member, Site
+from gateway.store import codec, directory, followups, invitations, known, stated
+from gateway.store.followups import Member
 from gateway.store.schema import (
     associate,
     follow_up,
@@ -26,6 +26,7 @@ from gateway.store.schema import (
     person_email,
 )
 from gateway.store.schema_letters import invitation, outbox
+from gateway.store.stated import Site
 
 LEFT = (LetterState.SENDING, LetterState.SENT, LetterState.WAITING)
 """Letters that may have reached the invitee: a waiting one may be a repeat whose fate is unknown.
@@ -245,7 +246,7 @@ def _current(
     if planned is not None:
         return replace(planned, cancelled=row.cancelled)
     try:
-        return followups.wanted(connection, row.key, site, followups.members(connection, row.key))
+        return stated.edition(connection, row.key, site, followups.members(connection, row.key))
     except InputError:
         return None  # nothing was ever sent of what cannot be read
 

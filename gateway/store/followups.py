@@ -1,31 +1,26 @@
-"""Follow-ups and participants as the planner and the page need them."""
+"""Participants of follow-ups as the planner and the page need them, and what planning keeps of
+both; what follow-ups say is `stated`.
+"""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import date, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway import status
-from gateway.followups import kinds
 from gateway.invite import plan
 from gateway.mail import syntax
 from gateway.model import (
-    Availability,
     Channel,
-    Edition,
-    GuestList,
-    Kind,
     Moment,
     Progress,
     Reply,
     Role,
     Standing,
 )
-from gateway.store import chunks, codec, columns, engine, faults, marked, timing, upsert
+from gateway.store import chunks, codec, columns, engine, faults, timing, upsert
 from gateway.store.schema import (
     INVITEE,
     associate,
@@ -35,9 +30,7 @@ from gateway.store.schema import (
     participant,
     person,
     person_email,
-    project_member,
     resource,
-    selection_member,
     standing,
 )
 from gateway.store.schema_domain import decision
@@ -89,14 +82,6 @@ _DROP_STANDING = sa.delete(standing).where(
 
 
 _FACTS = [one.name for one in fields(Standing)]
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """What follow-ups and people that say nothing else have."""
-
-    timezone: str
-    language: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,119 +217,7 @@ def following(connection: Connection, after: str, limit: int) -> list[str]:
     query = sa.select(follow_up.c.key).where(follow_up.c.key > after)
     return list(connection.execute(query.order_by(follow_up.c.key).limit(limit)).scalars())
 
-
-def wanted(
-    connection: Connection, key: str, site: Site, members: Sequence[Member]
-) -> Edition | None:
-    """The follow-up as it stands, as an edition; None when it is gone. UID is "" where the gateway
-    gave none yet.
-
-    Without guests: what they answered is the planner's to say (`owing.listed`), who knows what
-    becomes of it.
-    """
-    record = records(connection, [key]).get(key)
-    return edition_of(record, site, members) if record is not None else None
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """What is written of a follow-up itself: its row, and those of its single dates."""
-
-    row: Any
-    dates: Sequence[Any]
-    is_from_list: bool
     # Somebody who takes part is a member of a project or a selection.
-
-
-def records(connection: Connection, keys: Collection[str]) -> dict[str, Record]:
-    """What is written of those of these follow-ups that are there."""
-    query = (
-        sa.select(
-            follow_up,
-            *timing.usual_length(),
-            associate.c.name.label("organizer"),
-            associate.c.email.label("organizer_email"),
-        )
-        .join(associate, associate.c.key == follow_up.c.owner, isouter=True)
-        .where(follow_up.c.key.in_(keys))
-    )
-    rows = connection.execute(query).all()
-    own, listed = timing.own_dates(connection, keys), _from_list(connection, keys)
-    return {row.key: Record(row, own.get(row.key, ()), row.key in listed) for row in rows}
-
-
-def edition_of(record: Record, site: Site, members: Sequence[Member]) -> Edition:
-    """What is written of a follow-up, as an edition (`wanted`)."""
-    row = record.row
-    faults.check(
-        faults.of_follow_up(row),
-        marked.fault("associate", row.owner, {"name": row.organizer}),
-        *(faults.of_only_date(one.id, one.date) for one in members if not one.removed),
-    )
-    kind, zone = Kind(row.kind), row.timezone or site.timezone
-    start, end = timing.times(row, kind, zone)
-    recurs, dates = timing.series(row, record.dates, kind, zone)
-    facts = {name: getattr(row, name) for name in _OF_THE_EDITION}
-    reason = row.cancel_reason if row.cancelled else ""
-    is_public = _is_list_public(record, members)
-    return Edition(
-        **facts,
-        uid=row.uid or "",
-        kind=kind,
-        start=start,
-        end=end,
-        timezone=zone,
-        organizer=row.organizer or "",
-        deadline=_deadline(row, start, zone),
-        recurrence=recurs,
-        dates=dates,
-        guest_list=GuestList(row.guest_list),
-        guest_list_public=is_public,
-        cancel_reason=reason,
-        answer_by=_answer_by(row),
-        availability=Availability(row.availability),
-    )
-
-
-_OF_THE_EDITION = (
-    "title",
-    "all_day",
-    "agenda",
-    "location",
-    "video_url",
-    "cancelled",
-    "sequence",
-)
-"""Columns of a follow-up that its edition has by the same names."""
-
-
-def _deadline(row: Any, start: Moment | None, zone: str) -> date | None:
-    """The day by which it is to be done, where it has no time of its own."""
-    if start is not None or not row.deadline:
-        return None
-    return row.deadline.astimezone(ZoneInfo(zone)).date()  # type: ignore[no-any-return]
-
-
-def _answer_by(row: Any) -> datetime | None:
-    if row.answer_by is None:
-        return None
-    return columns.instant(columns.moment(row.answer_by, all_day=False))
-
-
-def _is_list_public(record: Record, members: Sequence[Member]) -> bool:
-    present = {one.key for one in members if not one.removed}
-    from_list = record.row.project is not None or record.is_from_list
-    return kinds.guest_list_public(GuestList(record.row.guest_list), len(present), from_list)
-
-
-def called_off(connection: Connection, key: str) -> tuple[bool, str]:
-    """Whether a follow-up that is there is cancelled, and why: what can be read of it whatever else
-    it says.
-    """
-    row = connection.execute(
-        sa.select(follow_up.c.cancelled, follow_up.c.cancel_reason).where(follow_up.c.key == key)
-    ).one()
-    return row.cancelled, row.cancel_reason
 
 
 def owner(connection: Connection, key: str) -> Owner | None:
@@ -752,15 +625,3 @@ def _by_person(rows: Iterable[Any]) -> dict[str | None, tuple[str, ...]]:
     for row in rows:
         found[row.person] = (*found.get(row.person, ()), row.address)
     return found
-
-
-def _from_list(connection: Connection, keys: Collection[str]) -> set[str]:
-    """Those of these follow-ups in which a member of a project or a selection takes part."""
-    is_listed = sa.or_(
-        sa.exists().where(project_member.c.person == participant.c.person),
-        sa.exists().where(selection_member.c.person == participant.c.person),
-    )
-    query = sa.select(participant.c.follow_up).where(
-        participant.c.follow_up.in_(keys), participant.c.person.is_not(None), is_listed
-    )
-    return set(connection.execute(query.distinct()).scalars())

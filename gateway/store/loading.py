@@ -14,14 +14,23 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from gateway.store import braked, delegations, followups, holdings, invitations, proposals, timing
+from gateway.store import (
+    braked,
+    delegations,
+    followups,
+    holdings,
+    invitations,
+    proposals,
+    stated,
+    timing,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """What stands in the store of one follow-up."""
 
-    record: followups.Record | None
+    record: stated.Record | None
     # None: it is gone.
     owner: Any
     # The row of the associate, or None.
@@ -48,7 +57,7 @@ class Loaded:
 
 def load(connection: Connection, keys: Collection[str]) -> dict[str, Loaded]:
     """What stands in the store of each of these follow-ups."""
-    written = followups.records(connection, keys)
+    written = stated.records(connection, keys)
     owners, rows = followups.owners(connection, keys), followups.rows_of(connection, keys)
     planned = [record.row.edition for record in written.values()]
     held = holdings.load(connection, keys, planned)

@@ -16,7 +16,6 @@ from gateway.answer import facts
 from gateway.mail import address
 from gateway.model import Method
 from gateway.store import candidates, followups, inbox
-from gateway.store.followups import Site
 from gateway.store.schema import (
     associate,
     follow_up,
@@ -25,6 +24,7 @@ from gateway.store.schema import (
     person_email,
 )
 from gateway.store.schema_letters import invitation, outbox
+from gateway.store.stated import Site
 
 MOST_VALUES = 20_000
 """So many values are looked up at once; SQLite takes 32 766 in a statement."""

@@ -27,7 +27,7 @@ from gateway.model import (
     Reply,
     Standing,
 )
-from gateway.store import braked, claims, followups, journal, marks, outbox, views
+from gateway.store import braked, claims, followups, journal, marks, outbox, stated, views
 from gateway.store import decisions as kept
 from gateway.store.engine import Store
 from gateway.store.outbox import Selection, Settlement
@@ -246,7 +246,7 @@ def choose(store: Store, choice: str) -> None:
 def edition(store: Store, key: str = "m01") -> Edition | None:
     """What a letter would say now."""
     with store.read() as connection:
-        return followups.wanted(connection, key, followups.Site("Europe/Oslo", "en"), [])
+        return stated.edition(connection, key, stated.Site("Europe/Oslo", "en"), [])
 
 
 def status(store: Store) -> list[tuple[str, str, int, str, str]]:

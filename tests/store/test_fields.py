@@ -44,6 +44,7 @@ from gateway.store import (
     rewriting,
     schema,
     schema_letters,
+    stated,
     triggers,
 )
 from gateway.store.engine import Connection, Store
@@ -406,8 +407,8 @@ def tried(store: Store, *statements: str) -> Iterator[tuple[Connection, list[str
 
 def edition(connection: Connection, key: str) -> Edition:
     """The follow-up as the planner reads it."""
-    site = followups.Site(SETTINGS.mail.timezone, SETTINGS.mail.language)
-    read = followups.wanted(connection, key, site, followups.members(connection, key))
+    site = stated.Site(SETTINGS.mail.timezone, SETTINGS.mail.language)
+    read = stated.edition(connection, key, site, followups.members(connection, key))
     assert read is not None
     return read
 
@@ -549,7 +550,7 @@ def test_a_change_of_a_field_is_told_as_the_table_says(store: Store, field: Fiel
             if field.name != "guests":  # the planner's to say
                 assert facts(connection, case)[field.name] != before[field.name], (
                     f"{case.statement} changes nothing of Edition.{field.name}:"
-                    " store/followups.wanted does not read it"
+                    " store/stated.edition does not read it"
                 )
             letters = to_ola(connection, case.key)
         assert len(letters) == 1, (

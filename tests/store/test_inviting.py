@@ -19,7 +19,7 @@ from gateway.errors import Forbidden, GatewayError, InputError, Refused
 from gateway.followups import invitees
 from gateway.followups.invitees import Entry, Source
 from gateway.model import Access, Actor, Channel, Delivery, LetterState, Method, Reply
-from gateway.store import claims, followups, journal, schema
+from gateway.store import claims, followups, journal, schema, stated
 from gateway.store.engine import Store
 from gateway.store.followups import Member
 from gateway.store.outbox import Settlement
@@ -247,8 +247,8 @@ def test_itip_2_people_from_a_list_see_nobody_else(office: Store) -> None:
     plan(office)
     with office.read() as connection:
         rows_here = followups.members(connection, "new")
-        site = followups.Site("Europe/Oslo", "en")
-        edition = followups.wanted(connection, "new", site, rows_here)
+        site = stated.Site("Europe/Oslo", "en")
+        edition = stated.edition(connection, "new", site, rows_here)
     assert edition is not None
     assert not edition.guest_list_public
 

@@ -17,7 +17,7 @@ import pytest
 from gateway import settings as configuration
 from gateway.actions import deliveries, load, planning
 from gateway.model import Delivery, LetterState, Method
-from gateway.store import claims, followups, holdings, invitations, migrate, outbox
+from gateway.store import claims, followups, holdings, invitations, migrate, outbox, stated
 from gateway.store.engine import Store
 from gateway.store.outbox import Queued, Settlement
 from tests import waiting
@@ -147,9 +147,9 @@ def test_editors_planners_and_senders_at_once(store: Store) -> None:
     with store.read() as connection:
         assert outbox.pending(connection) == []
         members = followups.members(connection)
-        site = followups.Site("Europe/Oslo", "en")
+        site = stated.Site("Europe/Oslo", "en")
         wanted = {
-            f"m{number}": followups.wanted(connection, f"m{number}", site, [])
+            f"m{number}": stated.edition(connection, f"m{number}", site, [])
             for number in range(FOLLOW_UPS)
         }
     for member in members:

@@ -10,7 +10,7 @@ import pytest
 from gateway.actions import cancelling, recording
 from gateway.errors import Forbidden, InputError, NotFound, Refused
 from gateway.model import Actor, Channel
-from gateway.store import followups, journal, records, schema
+from gateway.store import followups, journal, records, schema, stated
 from gateway.store.engine import Store
 from tests.store import acting, rows
 from tests.store.acting import CRM, KARI, MEETING, NINA, TASK
@@ -84,8 +84,8 @@ def test_each_kind_lasts_as_long_as_its_owner_prefers(
     acting.begin(store, MEETING, sent=False)
     put(store, CRM, **NEW | {"kind": kind, "key": "m1", "owner": "kari"})
     with store.read() as connection:
-        site = followups.Site("Europe/Oslo", "en")
-        edition = followups.wanted(connection, "m1", site, [])
+        site = stated.Site("Europe/Oslo", "en")
+        edition = stated.edition(connection, "m1", site, [])
     assert edition is not None
     assert edition.end is not None
     assert edition.end - edition.start == timedelta(minutes=minutes)  # type: ignore[operator]

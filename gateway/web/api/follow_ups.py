@@ -13,9 +13,9 @@ from gateway.errors import InputError, NotFound, Refused
 from gateway.followups.permission import Verb
 from gateway.ical import ics
 from gateway.model import Edition
-from gateway.store import filters, followups, outbox, reading
+from gateway.store import filters, followups, outbox, reading, stated
 from gateway.store.filters import Participants
-from gateway.store.followups import Site
+from gateway.store.stated import Site
 from gateway.web.api import filtering, models, shown
 from gateway.web.api.asking import Json, Listing, Pages, Reading
 from gateway.web.api.filtering import FollowUpFilters
@@ -136,7 +136,7 @@ def _letters(desk: Desk, queued: Sequence[outbox.Queued]) -> list[Json]:
 def _edition(desk: Desk, key: str) -> Edition | None:
     mail, members = desk.settings.mail, followups.members(desk.connection, key)
     try:
-        return followups.wanted(desk.connection, key, Site(mail.timezone, mail.language), members)
+        return stated.edition(desk.connection, key, Site(mail.timezone, mail.language), members)
     except InputError as error:
         raise Refused(f"no calendar can say it: {error}") from None
 
